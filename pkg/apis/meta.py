@@ -1,0 +1,134 @@
+"""The Kubernetes metadata that every kind shares, cut down to the fields this program reads.
+
+Decoding is lenient (unknown fields are skipped), because the API server has validated what it serves.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+
+class GVR(msgspec.Struct, frozen=True, order=True):
+    """Group, version and resource (the plural) of a served kind; the core group is the empty string."""
+
+    group: str = ""
+    version: str = ""
+    resource: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.resource}.{self.version}.{self.group}" if self.group else f"{self.resource}.{self.version}"
+
+    @property
+    def api_version(self) -> str:
+        """`group/version` as objects carry it, or the version alone for the core group."""
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+    @property
+    def root(self) -> str:
+        """URL path of the group and version, without a trailing slash."""
+        return f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"
+
+    def path(self, namespace: str | None = None, name: str | None = None, subresource: str | None = None) -> str:
+        """URL path of the collection, of one object, or of a subresource of one object."""
+        parts = [self.root]
+        if namespace:
+            parts.append(f"namespaces/{namespace}")
+        parts.append(self.resource)
+        if name:
+            parts.append(name)
+        if subresource:
+            parts.append(subresource)
+        return "/".join(parts)
+
+
+class OwnerReference(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """Who an object belongs to; at most one owner has `controller` set."""
+
+    api_version: str = ""
+    kind: str = ""
+    name: str = ""
+    uid: str = ""
+    controller: bool = False
+    block_owner_deletion: bool = False
+
+
+class ObjectMeta(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """Standard object metadata; absent parts read as empty."""
+
+    name: str = ""
+    generate_name: str = ""
+    namespace: str = ""
+    uid: str = ""
+    resource_version: str = ""
+    generation: int = 0
+    creation_timestamp: datetime | None = None
+    deletion_timestamp: datetime | None = None
+    labels: dict[str, str] = {}
+    annotations: dict[str, str] = {}
+    owner_references: tuple[OwnerReference, ...] = ()
+    finalizers: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """`namespace/name`, or the name alone for a cluster-scoped object."""
+        return f"{self.namespace}/{self.name}" if self.namespace else self.name
+
+    @property
+    def controller(self) -> OwnerReference | None:
+        """The owner reference with `controller: true`, if there is one."""
+        return next((owner for owner in self.owner_references if owner.controller), None)
+
+    @property
+    def is_deleting(self) -> bool:
+        return self.deletion_timestamp is not None
+
+
+class Condition(msgspec.Struct, frozen=True, rename="camel"):
+    """A standard `metav1.Condition`."""
+
+    type: str
+    status: str = "Unknown"
+    reason: str = ""
+    message: str = ""
+    last_transition_time: str = ""
+    observed_generation: int = 0
+
+
+class ObservedSpec(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """The few fields of a job's spec that reading its state needs."""
+
+    replicas: int | None = None
+    suspend: bool | None = None
+
+
+class Job(msgspec.Struct, frozen=True, rename="camel"):
+    """A job of any kind as the cache holds it: metadata, the narrow spec and the status as it came."""
+
+    metadata: ObjectMeta
+    api_version: str = ""
+    kind: str = ""
+    spec: ObservedSpec = ObservedSpec()
+    status: dict[str, Any] = {}
+
+
+class PartialObject(msgspec.Struct, frozen=True, rename="camel"):
+    """Metadata alone, as `PartialObjectMetadata` serves it."""
+
+    metadata: ObjectMeta
+    api_version: str = ""
+    kind: str = ""
+
+
+class ListMeta(msgspec.Struct, frozen=True, rename="camel"):
+    """Metadata of a list: the version it was read at and the token of the next page."""
+
+    resource_version: str = ""
+    continue_: str = msgspec.field(default="", name="continue")
+
+
+def timestamp(seconds: float) -> str:
+    """RFC 3339 in UTC with microseconds, from seconds since the epoch."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
