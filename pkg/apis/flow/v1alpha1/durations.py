@@ -1,0 +1,28 @@
+"""Durations as Go writes them: `1h30m`, `500ms`, `0s`."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import Final
+
+PATTERN: Final = r"^([0-9]+(\.[0-9]+)?(ns|us|µs|ms|s|m|h))+$|^0$"
+_WHOLE: Final = re.compile(PATTERN)
+_PART: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ns|us|µs|ms|s|m|h)")
+_SECONDS: Final = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+@lru_cache(maxsize=4096)
+def parse(text: str) -> float:
+    """Seconds of a duration such as `1h30m`.
+
+    Raises ValueError that says what would be right.
+    """
+    if not _WHOLE.match(text):
+        raise ValueError(f"{text!r} is not a duration; write it like 90s, 1h30m or 500ms")
+    return sum(float(number) * _SECONDS[unit] for number, unit in _PART.findall(text))
+
+
+def seconds(text: str | None, default: float) -> float:
+    """Seconds of an optional duration."""
+    return default if text is None else parse(text)

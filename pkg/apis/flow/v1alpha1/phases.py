@@ -1,0 +1,116 @@
+"""The states of tasks, flows and workflows, and the one table of moves between them.
+
+Everything that changes a state goes through `advance`, so an illegal move cannot be made by accident; the
+diagrams in ARCHITECTURE.md are drawn from the same tables.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final
+
+
+class Phase(StrEnum):
+    """State of a task, and of a flow (which has the same words, folded from its tasks)."""
+
+    WAITING = "Waiting"
+    PENDING = "Pending"
+    SUSPENDED = "Suspended"
+    RUNNING = "Running"
+    BACKOFF = "Backoff"
+    SUCCEEDED = "Succeeded"
+    FAILED = "Failed"
+    SKIPPED = "Skipped"
+    CANCELLED = "Cancelled"
+
+    @property
+    def is_final(self) -> bool:
+        return self in FINAL
+
+    @property
+    def has_job(self) -> bool:
+        """Whether a job of the current attempt exists and has not ended."""
+        return self in UNFINISHED
+
+
+class WorkflowPhase(StrEnum):
+    """State of a whole workflow."""
+
+    PENDING = "Pending"
+    RUNNING = "Running"
+    SUSPENDED = "Suspended"
+    TERMINATING = "Terminating"
+    SUCCEEDED = "Succeeded"
+    FAILED = "Failed"
+
+    @property
+    def is_final(self) -> bool:
+        return self in (WorkflowPhase.SUCCEEDED, WorkflowPhase.FAILED)
+
+
+class IllegalMove(ValueError):
+    """A state was to change in a way the table does not know; it names both states."""
+
+
+_P = Phase
+FINAL: Final = frozenset({_P.SUCCEEDED, _P.FAILED, _P.SKIPPED, _P.CANCELLED})
+UNFINISHED: Final = frozenset({_P.PENDING, _P.SUSPENDED, _P.RUNNING})
+
+# A watch shows the latest state, not every state: a job may be seen Succeeded without having been seen Running,
+# and a job found after a crash moves a Waiting task straight to what the job says.
+_SEEN: Final = frozenset({_P.PENDING, _P.SUSPENDED, _P.RUNNING, _P.BACKOFF, _P.SUCCEEDED, _P.FAILED, _P.CANCELLED})
+TASK_MOVES: Final[dict[Phase, frozenset[Phase]]] = {
+    _P.WAITING: _SEEN | {_P.SKIPPED},
+    _P.PENDING: _SEEN - {_P.PENDING},
+    _P.SUSPENDED: _SEEN - {_P.SUSPENDED},
+    _P.RUNNING: _SEEN - {_P.RUNNING},
+    _P.BACKOFF: _SEEN - {_P.BACKOFF, _P.CANCELLED},
+    _P.SUCCEEDED: frozenset(),
+    _P.FAILED: frozenset(),
+    _P.SKIPPED: frozenset(),
+    _P.CANCELLED: frozenset(),
+}
+
+_W = WorkflowPhase
+WORKFLOW_MOVES: Final[dict[WorkflowPhase, frozenset[WorkflowPhase]]] = {
+    _W.PENDING: frozenset({_W.RUNNING, _W.SUSPENDED, _W.TERMINATING, _W.SUCCEEDED, _W.FAILED}),
+    _W.RUNNING: frozenset({_W.SUSPENDED, _W.TERMINATING, _W.SUCCEEDED, _W.FAILED}),
+    _W.SUSPENDED: frozenset({_W.RUNNING, _W.TERMINATING, _W.SUCCEEDED, _W.FAILED}),
+    _W.TERMINATING: frozenset({_W.SUCCEEDED, _W.FAILED}),
+    _W.SUCCEEDED: frozenset(),
+    _W.FAILED: frozenset(),
+}
+
+
+def advance(now: Phase, then: Phase) -> Phase:
+    """The state after a move; staying is no move.
+
+    Raises IllegalMove where the table does not allow it.
+    """
+    if now is not then and then not in TASK_MOVES[now]:
+        raise IllegalMove(f"a task cannot go from {now} to {then}")
+    return then
+
+
+def advance_workflow(now: WorkflowPhase, then: WorkflowPhase) -> WorkflowPhase:
+    """As `advance`, for a workflow."""
+    if now is not then and then not in WORKFLOW_MOVES[now]:
+        raise IllegalMove(f"a workflow cannot go from {now} to {then}")
+    return then
+
+
+def fold(counts: dict[Phase, int]) -> Phase:
+    """The state of a flow from how many of its tasks are in each state.
+
+    An empty flow is Skipped (`for: {replicas: 0}` is one Skipped task).
+    """
+    present = {phase for phase, count in counts.items() if count}
+    if any(not phase.is_final for phase in present):
+        for phase in (_P.RUNNING, _P.PENDING, _P.SUSPENDED, _P.BACKOFF):
+            if phase in present:
+                return phase
+        return _P.RUNNING if any(phase.is_final for phase in present) else _P.WAITING
+    for phase in (_P.FAILED, _P.CANCELLED, _P.SUCCEEDED):
+        if phase in present:
+            return phase
+    return _P.SKIPPED

@@ -1,0 +1,409 @@
+"""The API group flow.workflow.sh/v1alpha1: Workflow, WorkTemplate and their parts.
+
+These frozen structs are the one source: the CRD schemas under installer/crds are generated from them
+(constraints, enums, defaults and descriptions included), and the informers decode into them.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Any, Final
+
+import msgspec
+from msgspec import Meta
+
+from pkg.apis.flow.v1alpha1 import durations
+from pkg.apis.flow.v1alpha1.phases import Phase, WorkflowPhase
+from pkg.apis.meta import GVR, Condition, ObjectMeta
+
+GROUP: Final = "flow.workflow.sh"
+VERSION: Final = "v1alpha1"
+API_VERSION: Final = f"{GROUP}/{VERSION}"
+WORKFLOWS: Final = GVR(group=GROUP, version=VERSION, resource="workflows")
+WORKTEMPLATES: Final = GVR(group=GROUP, version=VERSION, resource="worktemplates")
+
+MAX_FLOWS: Final = 5_000
+MAX_TASKS: Final = 10_000
+MAX_MESSAGE: Final = 1_024
+
+DNS_LABEL: Final = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
+
+FlowName = Annotated[str, Meta(pattern=DNS_LABEL, min_length=1, max_length=63)]
+ObjectName = Annotated[str, Meta(min_length=1, max_length=253)]
+Duration = Annotated[str, Meta(pattern=durations.PATTERN, max_length=64, description="A duration as Go writes it: 1h30m, 500ms, 0s.")]
+Message = Annotated[str, Meta(max_length=MAX_MESSAGE)]
+Reason = Annotated[str, Meta(max_length=128)]
+Port = Annotated[int, Meta(ge=1, le=65535)]
+
+
+class _Part(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """Base of every part of the API: frozen, camelCase on the wire, defaults left out when written."""
+
+
+class Strategy(StrEnum):
+    """How many replicas must meet a predicate."""
+
+    ALL = "All"
+    ANY = "Any"
+
+
+class OnSkipped(StrEnum):
+    """What a skipped target does to the flow that waits for it."""
+
+    SKIP = "Skip"
+    IGNORE = "Ignore"
+
+
+class ProbedPhase(StrEnum):
+    """What a task-status probe may ask for; Terminated and Aborted read as Failed, Succeeded as Completed."""
+
+    PENDING = "Pending"
+    RUNNING = "Running"
+    COMPLETED = "Completed"
+    SUCCEEDED = "Succeeded"
+    FAILED = "Failed"
+    SKIPPED = "Skipped"
+    FINISHED = "Finished"
+    TERMINATED = "Terminated"
+    ABORTED = "Aborted"
+
+
+class Scheme(StrEnum):
+    HTTP = "HTTP"
+    HTTPS = "HTTPS"
+
+
+class PodChoice(StrEnum):
+    """Which pods of a job must answer a probe."""
+
+    LEAD = "Lead"
+    ALL = "All"
+    ANY = "Any"
+
+
+class PolicyType(StrEnum):
+    ALL = "All"
+    ANY = "Any"
+    CRITICAL = "Critical"
+
+
+class Remaining(StrEnum):
+    """What happens to the rest of a workflow once its outcome is decided."""
+
+    CONTINUE = "Continue"
+    DRAIN = "Drain"
+    CANCEL = "Cancel"
+
+
+class RetainPolicy(StrEnum):
+    RETAIN = "retain"
+    DELETE = "delete"
+    DELETE_ON_SUCCESS = "delete-on-success"
+
+
+class Shutdown(StrEnum):
+    STOP = "Stop"
+    TERMINATE = "Terminate"
+
+
+class RetryReason(StrEnum):
+    """Why an attempt failed, as far as a retry can be asked for it."""
+
+    FAILED = "Failed"
+    JOB_DELETED = "JobDeleted"
+    DEADLINE_EXCEEDED = "DeadlineExceeded"
+    PENDING_TIMEOUT = "PendingTimeout"
+
+
+class Completion(StrEnum):
+    """When a job counts as done: at its end, or once it is ready."""
+
+    TERMINAL = "Terminal"
+    READY = "Ready"
+
+
+class Parameter(_Part):
+    name: Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]*$", max_length=63)]
+    value: Annotated[str, Meta(max_length=16_384)] = ""
+
+
+class HTTPHeader(_Part):
+    name: Annotated[str, Meta(min_length=1, max_length=256)]
+    value: Annotated[str, Meta(max_length=4_096)] = ""
+
+
+class HTTPGet(_Part):
+    task_name: FlowName
+    port: Port
+    path: Annotated[str, Meta(max_length=2_048)] = "/"
+    http_header: HTTPHeader | None = None
+    scheme: Scheme = Scheme.HTTP
+
+
+class TCPSocket(_Part):
+    task_name: FlowName
+    port: Port
+
+
+class TaskStatus(_Part):
+    task_name: FlowName
+    phase: ProbedPhase
+
+
+class Probe(_Part):
+    """Questions asked of other flows of the same workflow; all must be answered yes."""
+
+    http_get_list: Annotated[tuple[HTTPGet, ...], Meta(max_length=64)] = ()
+    tcp_socket_list: Annotated[tuple[TCPSocket, ...], Meta(max_length=64)] = ()
+    task_status_list: Annotated[tuple[TaskStatus, ...], Meta(max_length=64)] = ()
+    period_seconds: Annotated[int, Meta(ge=1, le=3600, description="Between two tries of an HTTP or TCP probe.")] = 5
+    timeout_seconds: Annotated[int, Meta(ge=1, le=60, description="Of one try.")] = 2
+    success_threshold: Annotated[int, Meta(ge=1, le=100, description="Tries in a row that must pass.")] = 1
+    fail_after: Annotated[
+        Duration | None, Meta(description="Give up this long after the asked task's attempt first ran; without it, never.")
+    ] = None
+    role: Annotated[str, Meta(max_length=63, description="Pods of this role are asked instead of the lead pod.")] = ""
+    pods: PodChoice = PodChoice.LEAD
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.http_get_list or self.tcp_socket_list or self.task_status_list)
+
+
+class Group(_Part):
+    """Targets AND probe; one alternative among `orGroups`."""
+
+    targets: Annotated[tuple[FlowName, ...], Meta(max_length=MAX_FLOWS)] = ()
+    strategy: Strategy | None = None
+    probe: Probe | None = None
+
+
+class DependsOn(_Part):
+    """(targets AND probe) OR group OR group ..."""
+
+    targets: Annotated[tuple[FlowName, ...], Meta(max_length=MAX_FLOWS)] = ()
+    strategy: Strategy | None = None
+    on_skipped: OnSkipped = OnSkipped.SKIP
+    probe: Probe | None = None
+    or_groups: Annotated[tuple[Group, ...], Meta(max_length=64)] = ()
+
+
+class For(_Part):
+    replicas: Annotated[int, Meta(ge=0, le=MAX_TASKS)] = 1
+    parallelism: Annotated[int, Meta(ge=1, le=MAX_TASKS, description="Unfinished jobs of this flow at once.")] | None = None
+    depends_on: DependsOn | None = None
+
+
+class Retry(_Part):
+    max_retries: Annotated[int, Meta(ge=0, le=1_000)] = 0
+    interval: Duration = "10s"
+    factor: Annotated[float, Meta(ge=1, le=100)] = 2.0
+    max_interval: Duration = "5m"
+    reasons: Annotated[tuple[RetryReason, ...], Meta(max_length=4)] = tuple(RetryReason)
+
+
+class Flow(_Part):
+    name: FlowName
+    template: Annotated[str, Meta(max_length=253, description="The WorkTemplate; the flow's name when left out.")] = ""
+    depends_on: DependsOn | None = None
+    for_: Annotated[For | None, Meta(description="Run this many replicas in parallel, each with its index.")] = msgspec.field(
+        default=None, name="for"
+    )
+    retry: Retry | None = None
+    patch: Annotated[Any, Meta(description="A merge patch (object) or a JSON Patch (list) over {metadata, spec}.")] = None
+    parameters: Annotated[tuple[Parameter, ...], Meta(max_length=256)] = ()
+    continue_on_fail: bool = False
+    finally_: Annotated[bool, Meta(description="Released when every flow without finally is final.")] = msgspec.field(
+        default=False, name="finally"
+    )
+    timeout: Annotated[Duration | None, Meta(description="Of one attempt, from its creation.")] = None
+    pending_timeout: Annotated[Duration | None, Meta(description="Of one attempt, from its release until it first runs.")] = None
+
+    @property
+    def template_name(self) -> str:
+        return self.template or self.name
+
+    @property
+    def replicas(self) -> int:
+        return 1 if self.for_ is None else self.for_.replicas
+
+
+class SuccessPolicy(_Part):
+    type: PolicyType = PolicyType.ALL
+    critical_flows: Annotated[tuple[FlowName, ...], Meta(max_length=MAX_FLOWS)] = ()
+    remaining: Remaining | None = None
+
+
+class Restart(_Part):
+    at: Annotated[str, Meta(min_length=1, max_length=128, description="A token; acts once for each new value.")]
+    flows: Annotated[tuple[FlowName, ...], Meta(max_length=MAX_FLOWS)] = ()
+
+
+class WorkflowSpec(_Part):
+    flows: Annotated[tuple[Flow, ...], Meta(min_length=1, max_length=MAX_FLOWS)]
+    parameters: Annotated[tuple[Parameter, ...], Meta(max_length=256)] = ()
+    success_policy: SuccessPolicy = SuccessPolicy()
+    job_retain_policy: RetainPolicy = RetainPolicy.RETAIN
+    scheduler_name: Annotated[str, Meta(max_length=253)] = ""
+    plugins: dict[str, tuple[str, ...]] = {}
+    queue_name: Annotated[str, Meta(max_length=253, description="Kueue or Volcano queue of every job.")] = ""
+    parallelism: Annotated[int, Meta(ge=1, le=MAX_TASKS, description="Unfinished jobs of this workflow at once.")] | None = None
+    timeout: Duration | None = None
+    suspend: bool = False
+    shutdown: Shutdown | None = None
+    restart: Restart | None = None
+    ttl_seconds_after_finished: Annotated[int, Meta(ge=0, le=2_147_483_647)] | None = None
+
+
+class TaskCounts(_Part):
+    """How many tasks are in each state; they add up to total."""
+
+    total: int = 0
+    waiting: int = 0
+    pending: int = 0
+    suspended: int = 0
+    running: int = 0
+    backoff: int = 0
+    succeeded: int = 0
+    failed: int = 0
+    skipped: int = 0
+    cancelled: int = 0
+
+
+class ReplicaStatus(_Part):
+    """One replica of a `for` flow that did not succeed (or not yet), itemised."""
+
+    index: int
+    phase: Phase
+    reason: Reason = ""
+    message: Message = ""
+
+
+class Kept(_Part):
+    """What the cluster cannot tell of tasks in Backoff, or whose newest attempt has no job any more.
+
+    indexes: ranges as batch/v1 writes them; attempt: the newest one; due: the latest time at which any of these
+    may be tried again; ran: an attempt of these has run.
+    """
+
+    indexes: str
+    attempt: int = 0
+    reason: Reason = ""
+    due: str = ""
+    ran: bool = False
+
+
+class Latch(_Part):
+    """HTTP or TCP probes that have passed for a flow whose tasks are not all made yet: path of the probe, replicas asked."""
+
+    probe: str
+    indexes: str
+
+
+class FlowStatus(_Part):
+    name: str
+    phase: Phase = Phase.WAITING
+    reason: Reason = ""
+    message: Message = ""
+    start_time: str = ""
+    completion_time: str = ""
+    attempts: int = 0
+    next_attempt_time: str = ""
+    waiting: str = ""
+    pending: str = ""
+    suspended: str = ""
+    running: str = ""
+    backoff: str = ""
+    succeeded: str = ""
+    failed: str = ""
+    skipped: str = ""
+    cancelled: str = ""
+    replicas: tuple[ReplicaStatus, ...] = ()
+    gvr: str = ""
+    passed: tuple[Latch, ...] = ()
+    renamed: str = ""
+    first_attempt: int = 0
+    kept: tuple[Kept, ...] = ()
+
+
+class WorkflowStatus(_Part):
+    phase: WorkflowPhase = WorkflowPhase.PENDING
+    reason: Reason = ""
+    message: Message = ""
+    start_time: str = ""
+    completion_time: str = ""
+    observed_generation: int = 0
+    progress: str = ""
+    tasks: TaskCounts = TaskCounts()
+    conditions: tuple[Condition, ...] = ()
+    flows: tuple[FlowStatus, ...] = ()
+    restarted_at: str = ""
+    suspended_at: str = ""
+    suspended_seconds: float = 0.0
+    spec_hash: str = ""
+
+
+class Workflow(msgspec.Struct, frozen=True, rename="camel"):
+    """A DAG of flows, each of which makes jobs from a WorkTemplate."""
+
+    metadata: ObjectMeta
+    spec: WorkflowSpec
+    status: WorkflowStatus = WorkflowStatus()
+    api_version: str = API_VERSION
+    kind: str = "Workflow"
+
+
+class TemplateMeta(_Part):
+    labels: dict[str, str] = {}
+    annotations: dict[str, str] = {}
+
+
+class TemplateGVR(_Part):
+    """Any served, namespaced resource."""
+
+    version: Annotated[str, Meta(min_length=1, max_length=63)]
+    resource: Annotated[str, Meta(min_length=1, max_length=253, description="The plural: jobs, pytorchjobs ...")]
+    group: Annotated[str, Meta(max_length=253, description="Empty for the core group.")] = ""
+
+    @property
+    def gvr(self) -> GVR:
+        return GVR(group=self.group, version=self.version, resource=self.resource)
+
+
+class StatusRules(_Part):
+    """Predicates that read a job's state; see docs on workload kinds."""
+
+    fail: tuple[dict[str, Any], ...] = ()
+    ok: tuple[dict[str, Any], ...] = ()
+    held: tuple[dict[str, Any], ...] = ()
+    ready: tuple[dict[str, Any], ...] = ()
+    running: tuple[dict[str, Any], ...] = ()
+    pending: tuple[dict[str, Any], ...] = ()
+
+
+class WorkTemplateSpec(_Part):
+    gvr: TemplateGVR
+    metadata: TemplateMeta = TemplateMeta()
+    job_spec: Annotated[dict[str, Any], Meta(description="Becomes the object's .spec.")] = {}
+    parameters: Annotated[tuple[Parameter, ...], Meta(max_length=256)] = ()
+    completion: Completion | None = None
+    status_rules: StatusRules | None = None
+
+
+class UsedBy(_Part):
+    count: int = 0
+    names: Annotated[tuple[str, ...], Meta(max_length=100)] = ()
+
+
+class WorkTemplateStatus(_Part):
+    used_by: UsedBy = UsedBy()
+
+
+class WorkTemplate(msgspec.Struct, frozen=True, rename="camel"):
+    """How to make one job, of any kind."""
+
+    metadata: ObjectMeta
+    spec: WorkTemplateSpec
+    status: WorkTemplateStatus = WorkTemplateStatus()
+    api_version: str = API_VERSION
+    kind: str = "WorkTemplate"
