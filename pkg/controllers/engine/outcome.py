@@ -1,0 +1,67 @@
+"""What one pass over a key came to, and the one place that turns it into a requeue.
+
+A reconciler returns a value; nothing but `settle` touches the queue, so "why did this key run again?" has one answer.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol, TypeAlias, assert_never
+
+import msgspec
+
+
+class Done(msgspec.Struct, frozen=True):
+    """Nothing to do until an event names the key again."""
+
+
+class Later(msgspec.Struct, frozen=True):
+    """Run again after so many seconds; 0 means at once, behind what already waits in the shard."""
+
+    seconds: float
+
+
+class Again(msgspec.Struct, frozen=True):
+    """The pass did not get through; run again after the key's own growing delay. `reason` is for the log."""
+
+    reason: str
+
+
+class Drop(msgspec.Struct, frozen=True):
+    """The object is gone: forget all that is remembered of the key, pending delays too."""
+
+
+Outcome: TypeAlias = Done | Later | Again | Drop
+
+
+class Requeue(Protocol):
+    """The part of a work queue that settling needs."""
+
+    def add(self, key: str) -> None: ...
+
+    def add_after(self, key: str, seconds: float) -> None: ...
+
+    def add_rate_limited(self, key: str) -> None: ...
+
+    def forget(self, key: str) -> None: ...
+
+    def cancel(self, key: str) -> None: ...
+
+
+def settle(queue: Requeue, key: str, outcome: Outcome) -> None:
+    """Requeue `key` as its outcome says; call it before `done(key)`, while the key is still being processed."""
+    match outcome:
+        case Done():
+            queue.forget(key)
+        case Later(seconds):
+            queue.forget(key)
+            if seconds > 0:
+                queue.add_after(key, seconds)
+            else:
+                queue.add(key)
+        case Again():
+            queue.add_rate_limited(key)
+        case Drop():
+            queue.forget(key)
+            queue.cancel(key)
+        case _:
+            assert_never(outcome)

@@ -1,0 +1,68 @@
+"""One work queue per worker, the shard of a key fixed by its checksum.
+
+A key always lands in the same shard, so with one worker per shard it never runs twice at once, and a busy workflow
+holds up at most the keys of its own shard. crc32, not `hash`: the same key has the same shard in every process.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from zlib import crc32
+
+from pkg.controllers.engine.backoff import Backoff
+from pkg.controllers.engine.workqueue import RETRY, QueueMetrics, WorkQueue
+
+
+def shard_of(key: str, shards: int) -> int:
+    """The shard of `key` among `shards`, from 0."""
+    return crc32(key.encode()) % shards
+
+
+class ShardedQueue:
+    """`shards` work queues behind one `add`; the workers take theirs from `queues`.
+
+    `metrics` makes what a shard counts with, from the shard's number. Raises ValueError for fewer than one shard.
+    """
+
+    def __init__(
+        self,
+        shards: int,
+        *,
+        retry: Backoff = RETRY,
+        metrics: Callable[[int], QueueMetrics] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        if shards < 1:
+            raise ValueError(f"workers: at least 1 is needed, not {shards}")
+        self.queues: tuple[WorkQueue, ...] = tuple(
+            WorkQueue(str(number), retry=retry, metrics=metrics(number) if metrics else None, clock=clock)
+            for number in range(shards)
+        )
+
+    def queue_of(self, key: str) -> WorkQueue:
+        """The shard that `key` belongs to."""
+        return self.queues[shard_of(key, len(self.queues))]
+
+    def add(self, key: str) -> None:
+        """Make `key` ready in its shard."""
+        self.queue_of(key).add(key)
+
+    def add_after(self, key: str, seconds: float) -> None:
+        """Make `key` ready in its shard, in so many seconds."""
+        self.queue_of(key).add_after(key, seconds)
+
+    def shut_down(self) -> None:
+        """Shut down every shard."""
+        for queue in self.queues:
+            queue.shut_down()
+
+    def shut_down_with_drain(self, timeout: float) -> bool:
+        """Shut down every shard and wait until all are drained; False if that took longer than `timeout` seconds."""
+        self.shut_down()
+        end = time.monotonic() + timeout
+        return all(queue.shut_down_with_drain(max(end - time.monotonic(), 0.0)) for queue in self.queues)
+
+    def __len__(self) -> int:
+        """How many keys are ready in all shards."""
+        return sum(len(queue) for queue in self.queues)

@@ -1,0 +1,283 @@
+"""What the cluster looks like as far as its watch has told: one cache per resource, with indexes.
+
+Three sources feed a store - lists, watch events and the responses of our own writes - and they arrive in any order.
+Versions decide: resourceVersions of one resource are compared as integers, so whatever is older than what is cached,
+or than the deletion of the same object, changes nothing.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping
+from typing import Generic, NamedTuple, Protocol, TypeAlias, TypeVar
+
+import msgspec
+
+from pkg.apis.meta import ObjectMeta
+
+TOMBSTONE_SECONDS = 600.0
+TOMBSTONE_LIMIT = 100_000
+
+
+class KubeObject(Protocol):
+    """Anything with standard metadata."""
+
+    @property
+    def metadata(self) -> ObjectMeta: ...
+
+
+T = TypeVar("T", bound=KubeObject)
+Indexers: TypeAlias = Mapping[str, Callable[[T], Iterable[str]]]
+
+
+class Added(msgspec.Struct, Generic[T], frozen=True):
+    """A watch event: the object came to be, or began to match."""
+
+    obj: T
+
+
+class Modified(msgspec.Struct, Generic[T], frozen=True):
+    """A watch event: the object changed."""
+
+    obj: T
+
+
+class Deleted(msgspec.Struct, Generic[T], frozen=True):
+    """A watch event: the object is gone, or matches no longer; `obj` is its last state."""
+
+    obj: T
+
+
+Event: TypeAlias = Added[T] | Modified[T] | Deleted[T]
+
+
+class Delta(msgspec.Struct, Generic[T], frozen=True):
+    """What one event changed in the cache.
+
+    `old` and `new` are what the key held before and holds after. For an object that was deleted, `final` is its last
+    state as the DELETED event carried it (None when a list told of the deletion): it may say more than `old`, and is
+    there even if the object was never cached. With old and new None the event concerns an earlier object of the name,
+    and says nothing about what the key holds. `reason` is empty but for deletions that no event reported.
+    """
+
+    key: str
+    old: T | None = None
+    new: T | None = None
+    final: T | None = None
+    reason: str = ""
+
+    @property
+    def objects(self) -> tuple[T, ...]:
+        """Every state the delta knows of, oldest first: whoever they belong to wants to hear of it."""
+        return tuple(obj for obj in (self.old, self.final, self.new) if obj is not None)
+
+
+class _Entry(NamedTuple, Generic[T]):
+    obj: T
+    version: int
+
+
+class _Tombstone(NamedTuple):
+    version: int
+    since: float
+    told: bool  # the final state was announced
+
+
+def version_of(text: str) -> int:
+    """A resourceVersion as a number. Raises ValueError if it is none, as of an aggregated server of its own rules."""
+    if not (text.isascii() and text.isdecimal()):
+        raise ValueError(f"metadata.resourceVersion: a whole number is needed to order events, not {text!r}")
+    return int(text)
+
+
+class Store(Generic[T]):
+    """Thread-safe cache by `namespace/name`, with named indexes.
+
+    An index is a pure function from an object to the values it is found under. Every method that changes the cache
+    returns what changed, for the caller to announce; readers see the change by then. Objects are shared, never copied:
+    treat them as frozen. Methods that take objects raise ValueError for a resourceVersion that is not a number.
+    """
+
+    def __init__(self, indexers: Indexers[T] | None = None, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._lock = threading.Lock()
+        self._indexers = dict(indexers or {})
+        self._clock = clock
+        self._entries: dict[str, _Entry[T]] = {}
+        self._indexes: dict[str, dict[str, dict[str, T]]] = {name: {} for name in self._indexers}
+        self._tombstones: OrderedDict[str, _Tombstone] = OrderedDict()  # by uid, oldest first
+        self._synced = False
+        self._synced_rv = 0
+
+    # Reading
+
+    @property
+    def synced(self) -> bool:
+        """Whether a complete list has been taken in."""
+        return self._synced
+
+    @property
+    def synced_rv(self) -> int:
+        """The version up to which the cache is known to be complete; 0 before the first list."""
+        return self._synced_rv
+
+    def get(self, key: str) -> T | None:
+        """The object cached under `namespace/name`."""
+        entry = self._entries.get(key)
+        return entry.obj if entry else None
+
+    def by_index(self, name: str, value: str) -> tuple[T, ...]:
+        """The objects that index `name` finds under `value`, in the order they came. KeyError for an unknown index."""
+        with self._lock:
+            return tuple(self._indexes[name].get(value, {}).values())
+
+    def count(self, name: str, value: str) -> int:
+        """How many objects index `name` finds under `value`."""
+        with self._lock:
+            return len(self._indexes[name].get(value, {}))
+
+    def keys(self) -> tuple[str, ...]:
+        """Every key, as of now."""
+        with self._lock:
+            return tuple(self._entries)
+
+    def values(self) -> tuple[T, ...]:
+        """Every object, as of now."""
+        with self._lock:
+            return tuple(entry.obj for entry in self._entries.values())
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    # Writing
+
+    def apply(self, event: Event[T]) -> Delta[T] | None:
+        """Take in an event of the watch; None if it tells nothing new."""
+        obj = event.obj
+        version = version_of(obj.metadata.resource_version)
+        with self._lock:
+            self._synced_rv = max(self._synced_rv, version)
+            return self._remove(obj, version) if isinstance(event, Deleted) else self._put(obj, version)
+
+    def absorb(self, obj: T) -> Delta[T] | None:
+        """Take in the response of a write of our own, which the watch is yet to tell of; None if it is old news."""
+        version = version_of(obj.metadata.resource_version)
+        with self._lock:
+            return self._put(obj, version)
+
+    def advance(self, version: int) -> None:
+        """A bookmark: the watch has told everything up to `version`."""
+        with self._lock:
+            self._synced_rv = max(self._synced_rv, version)
+
+    def replace(self, items: Iterable[T], list_rv: int) -> list[Delta[T]]:
+        """Take in a complete list that was read at version `list_rv`.
+
+        What the list lacks is deleted, unless it is cached with a version newer than the list's. A list older than
+        what was seen before it means that the server's history was set back (a restored backup): then versions tell
+        nothing, and the list is taken as it is.
+        """
+        fresh = {obj.metadata.key: (obj, version_of(obj.metadata.resource_version)) for obj in items}
+        with self._lock:
+            is_set_back = list_rv < self._synced_rv
+            if is_set_back:
+                self._tombstones.clear()
+            deltas: list[Delta[T]] = []
+            for key, entry in list(self._entries.items()):
+                if key not in fresh and (entry.version <= list_rv or is_set_back):
+                    deltas.append(self._bury(key, entry, list_rv, reason="relist"))
+            for key, (obj, version) in fresh.items():
+                held = self._entries.get(key)
+                if is_set_back and held and held.obj != obj:
+                    self._swap(key, held.obj, obj, version)
+                    deltas.append(Delta(key, held.obj, obj))
+                elif delta := self._put(obj, version):
+                    deltas.append(delta)
+            self._synced = True
+            self._synced_rv = list_rv
+            return deltas
+
+    def clear(self, reason: str) -> list[Delta[T]]:
+        """Delete everything, as when the kind is no longer served; the deltas carry `reason`."""
+        with self._lock:
+            return [
+                self._bury(key, entry, max(entry.version, self._synced_rv), reason)
+                for key, entry in list(self._entries.items())
+            ]
+
+    def _put(self, obj: T, version: int) -> Delta[T] | None:
+        meta = obj.metadata
+        stone = self._tombstones.get(meta.uid)
+        if stone and version <= stone.version:
+            return None
+        key = meta.key
+        held = self._entries.get(key)
+        if held is None:
+            self._swap(key, None, obj, version)
+            return Delta(key, None, obj)
+        if version <= held.version:
+            return None
+        if held.obj.metadata.uid != meta.uid:
+            self._remember(held.obj.metadata.uid, version, told=False)
+        self._swap(key, held.obj, obj, version)
+        return Delta(key, held.obj, obj)
+
+    def _remove(self, obj: T, version: int) -> Delta[T] | None:
+        meta = obj.metadata
+        key = meta.key
+        stone = self._tombstones.get(meta.uid)
+        if stone and version <= stone.version:
+            if stone.told:
+                return None
+            self._tombstones[meta.uid] = stone._replace(told=True)
+            return Delta(key, None, None, obj)
+        held = self._entries.get(key)
+        if held is None or held.obj.metadata.uid != meta.uid:
+            self._remember(meta.uid, version, told=True)
+            return Delta(key, None, None, obj)
+        if version < held.version:
+            return None
+        self._remember(meta.uid, version, told=True)
+        self._drop(key, held.obj)
+        return Delta(key, held.obj, None, obj)
+
+    def _bury(self, key: str, entry: _Entry[T], version: int, reason: str) -> Delta[T]:
+        self._remember(entry.obj.metadata.uid, version, told=False)
+        self._drop(key, entry.obj)
+        return Delta(key, entry.obj, None, None, reason)
+
+    def _remember(self, uid: str, version: int, *, told: bool) -> None:
+        now = self._clock()
+        stones = self._tombstones
+        stones.pop(uid, None)
+        stones[uid] = _Tombstone(version, now, told)
+        while True:
+            oldest = next(iter(stones))
+            if len(stones) <= TOMBSTONE_LIMIT and stones[oldest].since > now - TOMBSTONE_SECONDS:
+                return
+            del stones[oldest]
+
+    def _swap(self, key: str, old: T | None, new: T, version: int) -> None:
+        self._entries[key] = _Entry(new, version)
+        for name, values_of in self._indexers.items():
+            index = self._indexes[name]
+            values = set(values_of(new))
+            for value in values:
+                index.setdefault(value, {})[key] = new
+            if old is not None:
+                for value in set(values_of(old)) - values:
+                    _unindex(index, value, key)
+
+    def _drop(self, key: str, old: T) -> None:
+        del self._entries[key]
+        for name, values_of in self._indexers.items():
+            for value in set(values_of(old)):
+                _unindex(self._indexes[name], value, key)
+
+
+def _unindex(index: dict[str, dict[str, T]], value: str, key: str) -> None:
+    bucket = index[value]
+    del bucket[key]
+    if not bucket:
+        del index[value]

@@ -1,0 +1,96 @@
+"""The thread that drains one shard: take a key, run the pass, settle it.
+
+A pass that raises is a bug or a surprise, never the end of the thread: it is logged with its traceback and tried again.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from itertools import count
+
+import structlog
+
+from pkg.controllers.engine.outcome import Again, Outcome, settle
+from pkg.controllers.engine.workqueue import WorkQueue
+
+_log = structlog.get_logger(__name__)
+
+
+class Worker:
+    """Runs `reconcile(key)` for the keys of one queue, one at a time, in a thread of its own.
+
+    `subject` is the name under which the key is bound to the log context of a pass, beside the `pass` id
+    (queue name and a running number). `observe(outcome)`, if given, is called after every pass that was settled.
+    """
+
+    def __init__(
+        self,
+        queue: WorkQueue,
+        reconcile: Callable[[str], Outcome],
+        *,
+        subject: str = "workflow",
+        observe: Callable[[Outcome], None] | None = None,
+    ) -> None:
+        self._queue = queue
+        self._reconcile = reconcile
+        self._subject = subject
+        self._observe = observe
+        self._passes = count(1)
+        self._stopping = False
+        self._thread = threading.Thread(target=self._run, name=f"worker-{queue.name}", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Let the running pass finish and start no other. Returns at once; shuts the queue down."""
+        self._stopping = True
+        self._queue.shut_down()
+
+    def join(self, timeout: float | None = None) -> bool:
+        """Wait until the thread has ended; False if it still runs after `timeout` seconds."""
+        self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    @property
+    def is_alive(self) -> bool:
+        return self._thread.is_alive()
+
+    def step(self, timeout: float | None = None) -> bool:
+        """Take one key, waiting at most `timeout` seconds, and see it through; False if there was none."""
+        key = self._queue.get(timeout)
+        if key is None:
+            return False
+        if self._stopping:
+            self._queue.done(key)
+            return False
+        with structlog.contextvars.bound_contextvars(
+            **{self._subject: key, "pass": f"{self._queue.name}-{next(self._passes)}"}
+        ):
+            try:
+                outcome = self._pass(key)
+                settle(self._queue, key, outcome)
+            finally:
+                self._queue.done(key)
+            if self._observe is not None:
+                self._observe(outcome)
+        return True
+
+    def _pass(self, key: str) -> Outcome:
+        try:
+            outcome = self._reconcile(key)
+        except Exception as error:
+            _log.exception("pass failed unexpectedly, it is tried again", error=type(error).__name__)
+            return Again(f"unexpected {type(error).__name__}: {error}")
+        if isinstance(outcome, Again):
+            _log.info("pass is tried again", reason=outcome.reason)
+        return outcome
+
+    def _run(self) -> None:
+        more = True
+        while more and not self._stopping:
+            try:
+                more = self.step()
+            except Exception:
+                _log.exception("worker step failed unexpectedly, the worker goes on")

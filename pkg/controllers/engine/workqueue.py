@@ -1,0 +1,243 @@
+"""A work queue with client-go's semantics: a key is queued once, and never handed out twice at the same time.
+
+A key added while it is being processed runs once more afterwards, however often it was added. Delays sit in one
+heap beside the ready keys and are watched by whoever waits in `get`: no thread and no timer per delayed key.
+"""
+
+from __future__ import annotations
+
+import heapq
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol
+
+from pkg.controllers.engine.backoff import Backoff
+
+RETRY = Backoff(base=0.005, cap=30.0)
+
+
+class QueueMetrics(Protocol):
+    """What a queue tells about itself; called with the queue's lock held, so it must be quick and not call back."""
+
+    def added(self, depth: int) -> None:
+        """A key became ready; `depth` keys are ready now."""
+
+    def got(self, waited: float, depth: int) -> None:
+        """A key was handed out after `waited` seconds; `depth` keys are left."""
+
+    def done(self, worked: float) -> None:
+        """A key was finished after `worked` seconds."""
+
+    def retried(self) -> None:
+        """A key was added with its rate limit."""
+
+
+class NoQueueMetrics:
+    """Counts nothing."""
+
+    def added(self, depth: int) -> None:
+        """Nothing to count."""
+
+    def got(self, waited: float, depth: int) -> None:
+        """Nothing to count."""
+
+    def done(self, worked: float) -> None:
+        """Nothing to count."""
+
+    def retried(self) -> None:
+        """Nothing to count."""
+
+
+class WorkQueue:
+    """Thread-safe queue of string keys. Times are seconds of `clock`, which must be monotonic."""
+
+    def __init__(
+        self,
+        name: str = "",
+        *,
+        retry: Backoff = RETRY,
+        metrics: QueueMetrics | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.name = name
+        self._retry = retry
+        self._metrics: QueueMetrics = metrics or NoQueueMetrics()
+        self._clock = clock
+        self._ready: deque[str] = deque()
+        self._dirty: dict[str, float] = {}  # key -> since when it wants to run
+        self._processing: dict[str, float] = {}  # key -> since when it runs
+        self._heap: list[tuple[float, str]] = []  # may hold entries that `_due` has forgotten
+        self._due: dict[str, float] = {}
+        self._requeues: dict[str, int] = {}
+        self._shutting_down = False
+        self._lock = threading.Lock()
+        self._wanted = threading.Condition(self._lock)
+        self._idle = threading.Condition(self._lock)
+
+    def add(self, key: str) -> None:
+        """Make `key` ready now; a pending delay of the key is superseded. Ignored once shutting down."""
+        with self._lock:
+            if not self._shutting_down:
+                self._due.pop(key, None)
+                self._add(key)
+
+    def add_after(self, key: str, seconds: float) -> None:
+        """Make `key` ready in so many seconds; of two delays of one key the earlier counts."""
+        with self._lock:
+            if not self._shutting_down:
+                self._delay(key, seconds)
+
+    def add_rate_limited(self, key: str) -> None:
+        """Make `key` ready after its own delay, which doubles with every call until `forget`."""
+        with self._lock:
+            if self._shutting_down:
+                return
+            tries = self._requeues.get(key, 0)
+            self._requeues[key] = tries + 1
+            self._metrics.retried()
+            self._delay(key, self._retry.delay(tries))
+
+    def get(self, timeout: float | None = None) -> str | None:
+        """The next ready key, which counts as processing until `done`. Waits for one, at most `timeout` seconds.
+
+        None when the time is over, or when the queue is shutting down and nothing is left in it.
+        """
+        deadline = None if timeout is None else self._clock() + timeout
+        with self._lock:
+            while True:
+                now = self._clock()
+                self._promote(now)
+                if self._ready:
+                    return self._hand_out(now)
+                if self._shutting_down:
+                    return None
+                if deadline is not None and now >= deadline:
+                    return None
+                self._wanted.wait(self._patience(now, deadline))
+
+    def done(self, key: str) -> None:
+        """`key` is no longer processed; it becomes ready again if it was added meanwhile."""
+        with self._lock:
+            started = self._processing.pop(key, None)
+            if started is not None:
+                self._metrics.done(self._clock() - started)
+            if key in self._dirty:
+                self._push(key)
+            elif not self._processing:
+                self._idle.notify_all()
+
+    def forget(self, key: str) -> None:
+        """Start the key's rate limit anew."""
+        with self._lock:
+            self._requeues.pop(key, None)
+
+    def cancel(self, key: str) -> None:
+        """Give up a pending delay of `key`; a key that is ready stays so."""
+        with self._lock:
+            self._due.pop(key, None)
+
+    def num_requeues(self, key: str) -> int:
+        """How often `key` was added with its rate limit since it was last forgotten."""
+        with self._lock:
+            return self._requeues.get(key, 0)
+
+    def shut_down(self) -> None:
+        """Take nothing more; delays are given up. What is ready is still handed out, then `get` returns None."""
+        with self._lock:
+            self._shut_down()
+
+    def shut_down_with_drain(self, timeout: float | None = None) -> bool:
+        """Shut down and wait until what was ready or running is done; False if that took longer than `timeout`."""
+        with self._lock:
+            self._shut_down()
+            return self._idle.wait_for(lambda: not self._processing and not self._ready, timeout)
+
+    @property
+    def is_shutting_down(self) -> bool:
+        with self._lock:
+            return self._shutting_down
+
+    @property
+    def delayed(self) -> int:
+        """How many keys wait for their time."""
+        with self._lock:
+            self._promote(self._clock())
+            return len(self._due)
+
+    def __len__(self) -> int:
+        """How many keys are ready."""
+        with self._lock:
+            self._promote(self._clock())
+            return len(self._ready)
+
+    def unfinished_seconds(self) -> float:
+        """How long the keys in processing have been so, summed up: grows without end when a worker is stuck."""
+        with self._lock:
+            now = self._clock()
+            return sum(now - started for started in self._processing.values())
+
+    def longest_running_seconds(self) -> float:
+        """How long the oldest key in processing has been so; 0 when none is."""
+        with self._lock:
+            now = self._clock()
+            return max((now - started for started in self._processing.values()), default=0.0)
+
+    def _add(self, key: str) -> None:
+        if key in self._dirty:
+            return
+        self._dirty[key] = self._clock()
+        if key not in self._processing:
+            self._push(key)
+
+    def _push(self, key: str) -> None:
+        self._ready.append(key)
+        self._metrics.added(len(self._ready))
+        self._wanted.notify()
+
+    def _delay(self, key: str, seconds: float) -> None:
+        if seconds <= 0:
+            self._due.pop(key, None)
+            self._add(key)
+            return
+        at = self._clock() + seconds
+        known = self._due.get(key)
+        if known is not None and known <= at:
+            return
+        self._due[key] = at
+        heapq.heappush(self._heap, (at, key))
+        if len(self._heap) > 64 and len(self._heap) > 4 * len(self._due):
+            self._heap = [(due, name) for name, due in self._due.items()]
+            heapq.heapify(self._heap)
+        self._wanted.notify()
+
+    def _promote(self, now: float) -> None:
+        heap = self._heap
+        while heap:
+            at, key = heap[0]
+            if self._due.get(key) != at:
+                heapq.heappop(heap)
+                continue
+            if at > now:
+                return
+            heapq.heappop(heap)
+            del self._due[key]
+            self._add(key)
+
+    def _hand_out(self, now: float) -> str:
+        key = self._ready.popleft()
+        waited = now - self._dirty.pop(key, now)
+        self._processing[key] = now
+        self._metrics.got(max(waited, 0.0), len(self._ready))
+        return key
+
+    def _patience(self, now: float, deadline: float | None) -> float | None:
+        ends = [end for end in (self._heap[0][0] if self._heap else None, deadline) if end is not None]
+        return max(min(ends) - now, 0.0) if ends else None
+
+    def _shut_down(self) -> None:
+        self._shutting_down = True
+        self._due.clear()
+        self._heap.clear()
+        self._wanted.notify_all()
