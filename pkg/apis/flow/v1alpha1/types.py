@@ -255,8 +255,8 @@ class WorkflowSpec(_Part):
     ttl_seconds_after_finished: Annotated[int, Meta(ge=0, le=2_147_483_647)] | None = None
 
 
-class TaskCounts(_Part):
-    """How many tasks are in each state; they add up to total."""
+class TaskCounts(msgspec.Struct, frozen=True, rename="camel"):
+    """How many tasks are in each state; they add up to total. Zeros are written, so that columns show them."""
 
     total: int = 0
     waiting: int = 0
@@ -302,7 +302,7 @@ class Latch(_Part):
 
 class FlowStatus(_Part):
     name: str
-    phase: Phase = Phase.WAITING
+    phase: Phase
     reason: Reason = ""
     message: Message = ""
     start_time: str = ""
@@ -327,7 +327,9 @@ class FlowStatus(_Part):
 
 
 class WorkflowStatus(_Part):
-    phase: WorkflowPhase = WorkflowPhase.PENDING
+    """`phase` is None until the controller has looked at the workflow."""
+
+    phase: WorkflowPhase | None = None
     reason: Reason = ""
     message: Message = ""
     start_time: str = ""
