@@ -30,7 +30,9 @@ DNS_LABEL: Final = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 
 FlowName = Annotated[str, Meta(pattern=DNS_LABEL, min_length=1, max_length=63)]
 ObjectName = Annotated[str, Meta(min_length=1, max_length=253)]
-Duration = Annotated[str, Meta(pattern=durations.PATTERN, max_length=64, description="A duration as Go writes it: 1h30m, 500ms, 0s.")]
+Duration = Annotated[
+    str, Meta(pattern=durations.PATTERN, max_length=64, description="A duration as Go writes it: 1h30m, 500ms, 0s.")
+]
 Message = Annotated[str, Meta(max_length=MAX_MESSAGE)]
 Reason = Annotated[str, Meta(max_length=128)]
 Port = Annotated[int, Meta(ge=1, le=65535)]
@@ -122,17 +124,17 @@ class Completion(StrEnum):
     READY = "Ready"
 
 
-class Parameter(_Part):
+class Parameter(_Part, frozen=True):
     name: Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]*$", max_length=63)]
     value: Annotated[str, Meta(max_length=16_384)] = ""
 
 
-class HTTPHeader(_Part):
+class HTTPHeader(_Part, frozen=True):
     name: Annotated[str, Meta(min_length=1, max_length=256)]
     value: Annotated[str, Meta(max_length=4_096)] = ""
 
 
-class HTTPGet(_Part):
+class HTTPGet(_Part, frozen=True):
     task_name: FlowName
     port: Port
     path: Annotated[str, Meta(max_length=2_048)] = "/"
@@ -140,17 +142,17 @@ class HTTPGet(_Part):
     scheme: Scheme = Scheme.HTTP
 
 
-class TCPSocket(_Part):
+class TCPSocket(_Part, frozen=True):
     task_name: FlowName
     port: Port
 
 
-class TaskStatus(_Part):
+class TaskStatus(_Part, frozen=True):
     task_name: FlowName
     phase: ProbedPhase
 
 
-class Probe(_Part):
+class Probe(_Part, frozen=True):
     """Questions asked of other flows of the same workflow; all must be answered yes."""
 
     http_get_list: Annotated[tuple[HTTPGet, ...], Meta(max_length=64)] = ()
@@ -160,7 +162,8 @@ class Probe(_Part):
     timeout_seconds: Annotated[int, Meta(ge=1, le=60, description="Of one try.")] = 2
     success_threshold: Annotated[int, Meta(ge=1, le=100, description="Tries in a row that must pass.")] = 1
     fail_after: Annotated[
-        Duration | None, Meta(description="Give up this long after the asked task's attempt first ran; without it, never.")
+        Duration | None,
+        Meta(description="Give up this long after the asked task's attempt first ran; without it, never."),
     ] = None
     role: Annotated[str, Meta(max_length=63, description="Pods of this role are asked instead of the lead pod.")] = ""
     pods: PodChoice = PodChoice.LEAD
@@ -170,7 +173,7 @@ class Probe(_Part):
         return not (self.http_get_list or self.tcp_socket_list or self.task_status_list)
 
 
-class Group(_Part):
+class Group(_Part, frozen=True):
     """Targets AND probe; one alternative among `orGroups`."""
 
     targets: Annotated[tuple[FlowName, ...], Meta(max_length=MAX_FLOWS)] = ()
@@ -178,7 +181,7 @@ class Group(_Part):
     probe: Probe | None = None
 
 
-class DependsOn(_Part):
+class DependsOn(_Part, frozen=True):
     """(targets AND probe) OR group OR group ..."""
 
     targets: Annotated[tuple[FlowName, ...], Meta(max_length=MAX_FLOWS)] = ()
@@ -188,13 +191,15 @@ class DependsOn(_Part):
     or_groups: Annotated[tuple[Group, ...], Meta(max_length=64)] = ()
 
 
-class For(_Part):
+class For(_Part, frozen=True):
     replicas: Annotated[int, Meta(ge=0, le=MAX_TASKS)] = 1
-    parallelism: Annotated[int, Meta(ge=1, le=MAX_TASKS, description="Unfinished jobs of this flow at once.")] | None = None
+    parallelism: (
+        Annotated[int, Meta(ge=1, le=MAX_TASKS, description="Unfinished jobs of this flow at once.")] | None
+    ) = None
     depends_on: DependsOn | None = None
 
 
-class Retry(_Part):
+class Retry(_Part, frozen=True):
     max_retries: Annotated[int, Meta(ge=0, le=1_000)] = 0
     interval: Duration = "10s"
     factor: Annotated[float, Meta(ge=1, le=100)] = 2.0
@@ -202,22 +207,26 @@ class Retry(_Part):
     reasons: Annotated[tuple[RetryReason, ...], Meta(max_length=4)] = tuple(RetryReason)
 
 
-class Flow(_Part):
+class Flow(_Part, frozen=True):
     name: FlowName
     template: Annotated[str, Meta(max_length=253, description="The WorkTemplate; the flow's name when left out.")] = ""
     depends_on: DependsOn | None = None
-    for_: Annotated[For | None, Meta(description="Run this many replicas in parallel, each with its index.")] = msgspec.field(
-        default=None, name="for"
+    for_: Annotated[For | None, Meta(description="Run this many replicas in parallel, each with its index.")] = (
+        msgspec.field(default=None, name="for")
     )
     retry: Retry | None = None
-    patch: Annotated[Any, Meta(description="A merge patch (object) or a JSON Patch (list) over {metadata, spec}.")] = None
+    patch: Annotated[Any, Meta(description="A merge patch (object) or a JSON Patch (list) over {metadata, spec}.")] = (
+        None
+    )
     parameters: Annotated[tuple[Parameter, ...], Meta(max_length=256)] = ()
     continue_on_fail: bool = False
     finally_: Annotated[bool, Meta(description="Released when every flow without finally is final.")] = msgspec.field(
         default=False, name="finally"
     )
     timeout: Annotated[Duration | None, Meta(description="Of one attempt, from its creation.")] = None
-    pending_timeout: Annotated[Duration | None, Meta(description="Of one attempt, from its release until it first runs.")] = None
+    pending_timeout: Annotated[
+        Duration | None, Meta(description="Of one attempt, from its release until it first runs.")
+    ] = None
 
     @property
     def template_name(self) -> str:
@@ -228,18 +237,18 @@ class Flow(_Part):
         return 1 if self.for_ is None else self.for_.replicas
 
 
-class SuccessPolicy(_Part):
+class SuccessPolicy(_Part, frozen=True):
     type: PolicyType = PolicyType.ALL
     critical_flows: Annotated[tuple[FlowName, ...], Meta(max_length=MAX_FLOWS)] = ()
     remaining: Remaining | None = None
 
 
-class Restart(_Part):
+class Restart(_Part, frozen=True):
     at: Annotated[str, Meta(min_length=1, max_length=128, description="A token; acts once for each new value.")]
     flows: Annotated[tuple[FlowName, ...], Meta(max_length=MAX_FLOWS)] = ()
 
 
-class WorkflowSpec(_Part):
+class WorkflowSpec(_Part, frozen=True):
     flows: Annotated[tuple[Flow, ...], Meta(min_length=1, max_length=MAX_FLOWS)]
     parameters: Annotated[tuple[Parameter, ...], Meta(max_length=256)] = ()
     success_policy: SuccessPolicy = SuccessPolicy()
@@ -247,7 +256,9 @@ class WorkflowSpec(_Part):
     scheduler_name: Annotated[str, Meta(max_length=253)] = ""
     plugins: dict[str, tuple[str, ...]] = {}
     queue_name: Annotated[str, Meta(max_length=253, description="Kueue or Volcano queue of every job.")] = ""
-    parallelism: Annotated[int, Meta(ge=1, le=MAX_TASKS, description="Unfinished jobs of this workflow at once.")] | None = None
+    parallelism: (
+        Annotated[int, Meta(ge=1, le=MAX_TASKS, description="Unfinished jobs of this workflow at once.")] | None
+    ) = None
     timeout: Duration | None = None
     suspend: bool = False
     shutdown: Shutdown | None = None
@@ -270,7 +281,7 @@ class TaskCounts(msgspec.Struct, frozen=True, rename="camel"):
     cancelled: int = 0
 
 
-class ReplicaStatus(_Part):
+class ReplicaStatus(_Part, frozen=True):
     """One replica of a `for` flow that did not succeed (or not yet), itemised."""
 
     index: int
@@ -279,7 +290,7 @@ class ReplicaStatus(_Part):
     message: Message = ""
 
 
-class Kept(_Part):
+class Kept(_Part, frozen=True):
     """What the cluster cannot tell of tasks in Backoff, or whose newest attempt has no job any more.
 
     indexes: ranges as batch/v1 writes them; attempt: the newest one; due: the latest time at which any of these
@@ -293,14 +304,17 @@ class Kept(_Part):
     ran: bool = False
 
 
-class Latch(_Part):
-    """HTTP or TCP probes that have passed for a flow whose tasks are not all made yet: path of the probe, replicas asked."""
+class Latch(_Part, frozen=True):
+    """HTTP or TCP probes that have passed for a flow whose tasks are not all made yet.
+
+    probe: path of the probe; indexes: replicas asked.
+    """
 
     probe: str
     indexes: str
 
 
-class FlowStatus(_Part):
+class FlowStatus(_Part, frozen=True):
     name: str
     phase: Phase
     reason: Reason = ""
@@ -326,7 +340,7 @@ class FlowStatus(_Part):
     kept: tuple[Kept, ...] = ()
 
 
-class WorkflowStatus(_Part):
+class WorkflowStatus(_Part, frozen=True):
     """`phase` is None until the controller has looked at the workflow."""
 
     phase: WorkflowPhase | None = None
@@ -355,12 +369,12 @@ class Workflow(msgspec.Struct, frozen=True, rename="camel"):
     kind: str = "Workflow"
 
 
-class TemplateMeta(_Part):
+class TemplateMeta(_Part, frozen=True):
     labels: dict[str, str] = {}
     annotations: dict[str, str] = {}
 
 
-class TemplateGVR(_Part):
+class TemplateGVR(_Part, frozen=True):
     """Any served, namespaced resource."""
 
     version: Annotated[str, Meta(min_length=1, max_length=63)]
@@ -372,7 +386,7 @@ class TemplateGVR(_Part):
         return GVR(group=self.group, version=self.version, resource=self.resource)
 
 
-class StatusRules(_Part):
+class StatusRules(_Part, frozen=True):
     """Predicates that read a job's state; see docs on workload kinds."""
 
     fail: tuple[dict[str, Any], ...] = ()
@@ -383,7 +397,7 @@ class StatusRules(_Part):
     pending: tuple[dict[str, Any], ...] = ()
 
 
-class WorkTemplateSpec(_Part):
+class WorkTemplateSpec(_Part, frozen=True):
     gvr: TemplateGVR
     metadata: TemplateMeta = TemplateMeta()
     job_spec: Annotated[dict[str, Any], Meta(description="Becomes the object's .spec.")] = {}
@@ -392,12 +406,12 @@ class WorkTemplateSpec(_Part):
     status_rules: StatusRules | None = None
 
 
-class UsedBy(_Part):
+class UsedBy(_Part, frozen=True):
     count: int = 0
     names: Annotated[tuple[str, ...], Meta(max_length=100)] = ()
 
 
-class WorkTemplateStatus(_Part):
+class WorkTemplateStatus(_Part, frozen=True):
     used_by: UsedBy = UsedBy()
 
 
