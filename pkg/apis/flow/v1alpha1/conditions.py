@@ -1,0 +1,59 @@
+"""The standard conditions of a Workflow, and how one is set without touching what has not changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+import msgspec
+
+from pkg.apis.meta import Condition
+
+DECIDED: Final = "Decided"
+FINISHED: Final = "Finished"
+SUCCEEDED: Final = "Succeeded"
+SUSPENDED: Final = "Suspended"
+ORDER: Final = (DECIDED, FINISHED, SUCCEEDED, SUSPENDED)
+
+TRUE: Final = "True"
+FALSE: Final = "False"
+UNKNOWN: Final = "Unknown"
+
+_MAX_MESSAGE: Final = 1_024
+
+
+def find(conditions: Iterable[Condition], type_: str) -> Condition | None:
+    """The condition of that type, if there is one."""
+    return next((condition for condition in conditions if condition.type == type_), None)
+
+
+def is_true(conditions: Iterable[Condition], type_: str) -> bool:
+    """Whether the condition is there with status "True"."""
+    found = find(conditions, type_)
+    return found is not None and found.status == TRUE
+
+
+def put(conditions: tuple[Condition, ...], condition: Condition) -> tuple[Condition, ...]:
+    """The conditions with one set; `lastTransitionTime` of the old one stays unless its status changes.
+
+    Gives back the same tuple if nothing but times and generation would differ, so that a caller may compare by `is`.
+    """
+    condition = msgspec.structs.replace(condition, message=condition.message[:_MAX_MESSAGE])
+    old = find(conditions, condition.type)
+    if old is None:
+        return _sorted((*conditions, condition))
+    if old.status == condition.status:
+        if (old.reason, old.message) == (condition.reason, condition.message):
+            return conditions
+        condition = msgspec.structs.replace(condition, last_transition_time=old.last_transition_time)
+    return tuple(condition if was.type == condition.type else was for was in conditions)
+
+
+def without(conditions: tuple[Condition, ...], *types: str) -> tuple[Condition, ...]:
+    """The conditions but for those of the types named; the same tuple if there are none of these."""
+    kept = tuple(condition for condition in conditions if condition.type not in types)
+    return conditions if len(kept) == len(conditions) else kept
+
+
+def _sorted(conditions: tuple[Condition, ...]) -> tuple[Condition, ...]:
+    return tuple(sorted(conditions, key=lambda c: (ORDER.index(c.type) if c.type in ORDER else len(ORDER), c.type)))

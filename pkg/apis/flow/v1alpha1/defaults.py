@@ -1,0 +1,92 @@
+"""What a field means when it is left out, where that depends on something else, and the hash of what was meant.
+
+Plain defaults stand beside the fields in `types`; here are those a schema cannot say.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from enum import Enum
+from functools import cache
+from typing import Any, Final
+
+import msgspec
+
+from pkg.apis.flow.v1alpha1.types import (
+    PolicyType,
+    ProbedPhase,
+    Remaining,
+    Retry,
+    Strategy,
+    SuccessPolicy,
+    WorkflowSpec,
+)
+
+NO_RETRY: Final = Retry()
+
+# What may change after the start (semantics of a running workflow): no part of the hash.
+MUTABLE: Final = ("suspend", "shutdown", "restart", "parallelism", "ttl_seconds_after_finished", "timeout")
+
+_SAME_PHASE: Final = {
+    ProbedPhase.SUCCEEDED: ProbedPhase.COMPLETED,
+    ProbedPhase.TERMINATED: ProbedPhase.FAILED,
+    ProbedPhase.ABORTED: ProbedPhase.FAILED,
+}
+
+
+def meant(phase: ProbedPhase) -> ProbedPhase:
+    """One word per meaning: Succeeded reads as Completed, Terminated and Aborted as Failed."""
+    return _SAME_PHASE.get(phase, phase)
+
+
+def strategy(given: Strategy | None, phase: ProbedPhase | None = None) -> Strategy:
+    """How many replicas must meet a predicate: as given, else All, but Any for the phase Failed."""
+    if given is not None:
+        return given
+    return Strategy.ANY if phase is not None and meant(phase) is ProbedPhase.FAILED else Strategy.ALL
+
+
+def remaining(policy: SuccessPolicy, *, succeeded: bool) -> Remaining:
+    """What happens to the rest once all is decided: as given, else Drain, but Continue for a met Critical."""
+    if policy.remaining is not None:
+        return policy.remaining
+    return Remaining.CONTINUE if policy.type is PolicyType.CRITICAL and succeeded else Remaining.DRAIN
+
+
+def spec_hash(spec: WorkflowSpec) -> str:
+    """16 hex digits over what differs from the defaults and may not change after the start.
+
+    Fields written out with their default value hash as if left out, so that a default that the API server fills in
+    later, or a new optional field, changes nothing.
+    """
+    fixed = {name: value for name, value in _given(spec).items() if name not in MUTABLE}
+    return hashlib.sha256(msgspec.json.encode(fixed, order="deterministic")).hexdigest()[:16]
+
+
+def _given(part: msgspec.Struct) -> dict[str, Any]:
+    given: dict[str, Any] = {}
+    for name, default in _fields(type(part)):
+        value = getattr(part, name)
+        if value != default:
+            given[name] = _plain(value)
+    return given
+
+
+@cache
+def _fields(kind: type[msgspec.Struct]) -> tuple[tuple[str, Any], ...]:
+    return tuple(
+        (field.name, field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory())
+        for field in msgspec.structs.fields(kind)
+    )
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, msgspec.Struct):
+        return _given(value)
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, tuple | list):
+        return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return value
