@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Generic, NamedTuple, Protocol, TypeAlias, TypeVar
 
 import msgspec
@@ -171,10 +171,11 @@ class Store(Generic[T]):
         with self._lock:
             self._synced_rv = max(self._synced_rv, version)
 
-    def replace(self, items: Iterable[T], list_rv: int) -> list[Delta[T]]:
-        """Take in a complete list that was read at version `list_rv`.
+    def replace(self, items: Iterable[T], list_rv: int, *, unread: Collection[str] = ()) -> list[Delta[T]]:
+        """Take in a complete list that was read at version `list_rv`; returns deletions first.
 
-        What the list lacks is deleted, unless it is cached with a version newer than the list's. A list older than
+        What the list lacks is deleted, unless it is cached with a version newer than the list's, or its key is in
+        `unread`: the list had it, but it could not be decoded. A list older than
         what was seen before it means that the server's history was set back (a restored backup): then versions tell
         nothing, and the list is taken as it is.
         """
@@ -185,7 +186,7 @@ class Store(Generic[T]):
                 self._tombstones.clear()
             deltas: list[Delta[T]] = []
             for key, entry in list(self._entries.items()):
-                if key not in fresh and (entry.version <= list_rv or is_set_back):
+                if key not in fresh and key not in unread and (entry.version <= list_rv or is_set_back):
                     deltas.append(self._bury(key, entry, list_rv, reason="relist"))
             for key, (obj, version) in fresh.items():
                 held = self._entries.get(key)

@@ -1,0 +1,124 @@
+"""What the lines of a watch and the items of a list say, read without I/O.
+
+The type of an event is read first, by looking at the line's first bytes, so that the object behind it is decoded once
+and straight into its type. Whatever cannot be read becomes a value too: one odd object must not end a watch.
+"""
+
+from __future__ import annotations
+
+from typing import Generic, TypeAlias, TypeVar
+
+import msgspec
+
+from pkg.apis.meta import PartialObject
+from pkg.controllers.engine.store import Added, Deleted, Event, KubeObject, Modified, version_of
+from pkg.kube.errors import KubeError, Status, from_status
+
+T = TypeVar("T", bound=KubeObject)
+
+
+class Bookmark(msgspec.Struct, frozen=True):
+    """Everything up to this resourceVersion has been told."""
+
+    resource_version: str
+
+
+class Failure(msgspec.Struct, frozen=True):
+    """The ERROR event: the server ends the watch and says why."""
+
+    error: KubeError
+
+
+class Unreadable(msgspec.Struct, frozen=True):
+    """Something that could not be decoded; key and version are empty where not even they could be read."""
+
+    key: str
+    resource_version: str
+    error: str
+
+
+Line: TypeAlias = Event[T] | Bookmark | Failure | Unreadable
+
+
+class _Typed(msgspec.Struct, Generic[T], frozen=True):
+    object: T
+
+
+class _Untyped(msgspec.Struct, frozen=True):
+    type: str
+    object: msgspec.Raw = msgspec.Raw(b"{}")
+
+
+_START = b'{"type":"'
+_UNTYPED = msgspec.json.Decoder(_Untyped)
+_PARTIAL = msgspec.json.Decoder(PartialObject)
+_STATUS = msgspec.json.Decoder(Status)
+
+
+class EventDecoder(Generic[T]):
+    """Decodes the objects of one resource into `type`."""
+
+    def __init__(self, type: type[T]) -> None:
+        self._item: msgspec.json.Decoder[T] = msgspec.json.Decoder(type)
+        self._typed: msgspec.json.Decoder[_Typed[T]] = msgspec.json.Decoder(_Typed[type])  # type: ignore[valid-type]
+
+    def line(self, line: bytes) -> Line[T]:
+        """One line of a watch."""
+        if line.startswith(_START):
+            kind = line[len(_START) : line.find(b'"', len(_START))]
+            try:
+                if kind == b"MODIFIED":
+                    return Modified(self._typed.decode(line).object)
+                if kind == b"ADDED":
+                    return Added(self._typed.decode(line).object)
+                if kind == b"DELETED":
+                    return Deleted(self._typed.decode(line).object)
+            except msgspec.DecodeError:
+                pass  # read again below, slowly, to say what it was
+        try:
+            event = _UNTYPED.decode(line)
+        except msgspec.DecodeError as error:
+            return Unreadable("", "", f"not a watch event: {error}")
+        return self._slowly(event)
+
+    def item(self, raw: bytes | msgspec.Raw) -> T | Unreadable:
+        """One item of a list."""
+        try:
+            obj = self._item.decode(raw)
+            version_of(obj.metadata.resource_version)
+        except (msgspec.DecodeError, ValueError) as error:
+            return _unreadable(raw, error)
+        return obj
+
+    def _slowly(self, event: _Untyped) -> Line[T]:
+        match event.type:
+            case "BOOKMARK":
+                try:
+                    meta = _PARTIAL.decode(event.object).metadata
+                    version_of(meta.resource_version)
+                except (msgspec.DecodeError, ValueError) as error:
+                    return _unreadable(event.object, error)
+                return Bookmark(meta.resource_version)
+            case "ERROR":
+                try:
+                    return Failure(from_status(_STATUS.decode(event.object)))
+                except msgspec.DecodeError as error:
+                    return Failure(KubeError(f"the watch ended with an error that cannot be read: {error}"))
+            case "ADDED" | "MODIFIED" | "DELETED":
+                found = self.item(event.object)
+                if isinstance(found, Unreadable):
+                    return found
+                if event.type == "DELETED":
+                    return Deleted(found)
+                return Added(found) if event.type == "ADDED" else Modified(found)
+            case _:
+                return Unreadable("", "", f"unknown type of watch event: {event.type[:40]!r}")
+
+
+def _unreadable(raw: bytes | msgspec.Raw, error: Exception) -> Unreadable:
+    try:
+        meta = _PARTIAL.decode(raw).metadata
+        version_of(meta.resource_version)
+    except (msgspec.DecodeError, ValueError):
+        return Unreadable("", "", str(error))
+    return Unreadable(meta.key, meta.resource_version, str(error))

@@ -1,0 +1,163 @@
+"""The informers that have been asked for: one reflector and one store per resource, started on first use.
+
+Kinds are named by whoever writes templates, so any may turn out not to be served: its informer waits by itself and
+blocks nobody.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Generic, TypeVar
+
+from pkg.apis.meta import GVR
+from pkg.controllers.engine.backoff import Backoff
+from pkg.controllers.engine.listwatch import ListWatch, ReflectorMetrics
+from pkg.controllers.engine.reflector import FAILING, Reflector
+from pkg.controllers.engine.store import Delta, Indexers, KubeObject, Store
+
+T = TypeVar("T", bound=KubeObject)
+
+
+class InformerSet(Generic[T]):
+    """Informers of many resources whose objects are read as the same type, under one selector and with one set of
+    indexes.
+
+    The callbacks are those of `Reflector` with the gvr in front; they run in the thread of the gvr's reflector.
+    """
+
+    def __init__(
+        self,
+        client: ListWatch,
+        namespace: str | None,
+        type: type[T],
+        *,
+        label_selector: str = "",
+        indexers: Indexers[T] | None = None,
+        on_deltas: Callable[[GVR, Sequence[Delta[T]]], None],
+        on_synced: Callable[[GVR], None] | None = None,
+        on_gone: Callable[[GVR], None] | None = None,
+        is_absent: Callable[[GVR], bool] | None = None,
+        metrics: ReflectorMetrics | None = None,
+        failing: Backoff = FAILING,
+        clock: Callable[[], float] = time.monotonic,
+        rng: random.Random | None = None,
+    ) -> None:
+        self._client = client
+        self._namespace = namespace
+        self._type = type
+        self._selector = label_selector
+        self._indexers = dict(indexers or {})
+        self._on_deltas = on_deltas
+        self._on_synced = on_synced
+        self._on_gone = on_gone
+        self._is_absent = is_absent
+        self._metrics = metrics
+        self._failing = failing
+        self._clock = clock
+        self._rng = rng
+        self._lock = threading.Lock()
+        self._reflectors: dict[GVR, Reflector[T]] = {}
+        self._stopped = False
+
+    def ensure(self, gvr: GVR) -> Store[T]:
+        """The store of `gvr`; its informer is started by the first call. Never waits.
+
+        After `stop` nothing is started any more, and the store of an unknown gvr stays empty and unsynced.
+        """
+        known = self._reflectors.get(gvr)
+        if known is not None:
+            return known.store
+        with self._lock:
+            known = self._reflectors.get(gvr)
+            if known is not None:
+                return known.store
+            reflector = self._make(gvr)
+            if not self._stopped:
+                self._reflectors[gvr] = reflector
+                reflector.start()
+            return reflector.store
+
+    def get(self, gvr: GVR) -> Store[T] | None:
+        """The store of `gvr`, None if nobody asked for it."""
+        found = self._reflectors.get(gvr)
+        return found.store if found else None
+
+    def is_synced(self, gvr: GVR) -> bool:
+        """Whether the store of `gvr` has taken in a complete list since its informer was started."""
+        found = self._reflectors.get(gvr)
+        return found is not None and found.store.synced
+
+    def is_gone(self, gvr: GVR) -> bool:
+        """Whether it is certain that `gvr` is not served now."""
+        found = self._reflectors.get(gvr)
+        return found is not None and found.is_gone
+
+    def served(self, gvr: GVR) -> bool | None:
+        """Whether the server serves `gvr`, by its last answer to its informer; None if there was none."""
+        found = self._reflectors.get(gvr)
+        return found.served if found else None
+
+    def wait_synced(self, gvr: GVR, timeout: float) -> bool:
+        """Start the informer of `gvr` if need be and wait until it is synced; False after `timeout` seconds."""
+        self.ensure(gvr)
+        found = self._reflectors.get(gvr)
+        return found is not None and found.wait_synced(timeout)
+
+    def nudge(self, gvr: GVR) -> None:
+        """Let the informer of `gvr`, if it waits for the kind or the server, try again now."""
+        found = self._reflectors.get(gvr)
+        if found is not None:
+            found.nudge()
+
+    def release(self, gvr: GVR) -> None:
+        """Stop the informer of `gvr` and forget its store; returns at once."""
+        with self._lock:
+            found = self._reflectors.pop(gvr, None)
+        if found is not None:
+            found.stop()
+
+    def gvrs(self) -> tuple[GVR, ...]:
+        """The resources that have an informer."""
+        with self._lock:
+            return tuple(self._reflectors)
+
+    def dead(self) -> tuple[GVR, ...]:
+        """Resources whose thread has ended though nobody stopped it: something for a health check."""
+        with self._lock:
+            return () if self._stopped else tuple(gvr for gvr, found in self._reflectors.items() if not found.is_alive)
+
+    def stop(self) -> None:
+        """Stop every informer; returns at once."""
+        with self._lock:
+            self._stopped = True
+            for reflector in self._reflectors.values():
+                reflector.stop()
+
+    def join(self, timeout: float) -> bool:
+        """Wait until all threads have ended; False if one still runs after `timeout` seconds."""
+        end = time.monotonic() + timeout
+        with self._lock:
+            reflectors = tuple(self._reflectors.values())
+        return all(reflector.join(max(end - time.monotonic(), 0.0)) for reflector in reflectors)
+
+    def _make(self, gvr: GVR) -> Reflector[T]:
+        on_synced, on_gone = self._on_synced, self._on_gone
+        return Reflector(
+            self._client,
+            gvr,
+            self._namespace,
+            self._type,
+            Store(self._indexers, clock=self._clock),
+            label_selector=self._selector,
+            on_deltas=lambda deltas: self._on_deltas(gvr, deltas),
+            on_synced=None if on_synced is None else lambda: on_synced(gvr),
+            on_gone=None if on_gone is None else lambda: on_gone(gvr),
+            is_absent=self._is_absent,
+            metrics=self._metrics,
+            failing=self._failing,
+            clock=self._clock,
+            rng=self._rng,
+        )
