@@ -1,0 +1,110 @@
+"""The command line of the local cluster: `python -m hack.cluster up|down|status|binaries|install-packages`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import ParamSpec, TypeVar, cast
+
+import click
+
+from hack.cluster import binaries as programs
+from hack.cluster.cluster import Cluster, Runtime
+from hack.cluster.containers import packages
+from hack.cluster.errors import ClusterError
+from hack.cluster.processes import exit_on_sigterm
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def _said_plainly(command: Callable[P, R]) -> Callable[P, R]:
+    """Errors made for people become one line and exit code 1; SIGTERM cleans up as Ctrl-C does."""
+
+    @wraps(command)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        with exit_on_sigterm():
+            try:
+                return command(*args, **kwargs)
+            except ClusterError as error:
+                raise click.ClickException(str(error)) from error
+
+    return run
+
+
+_dir = click.option(
+    "--dir",
+    "folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path(".cluster"),
+    show_default=True,
+    help="The cluster's folder.",
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """A real local Kubernetes control plane; docs/cluster.md describes it."""
+
+
+@main.command()
+@_dir
+@click.option(
+    "--runtime",
+    type=click.Choice(["kwok", "containers"]),
+    default="kwok",
+    show_default=True,
+    help="Simulated pods, or one real kubelet with real containers (root only).",
+)
+@click.option("--nodes", type=click.IntRange(1, 256), default=4, show_default=True, help="Number of simulated nodes.")
+@click.option("--audit", is_flag=True, help="Write logs/audit.log: every API request.")
+@_said_plainly
+def up(folder: Path, runtime: str, nodes: int, audit: bool) -> None:
+    """Start a cluster; the binaries are built first if they never were."""
+    started = time.monotonic()
+    cluster = Cluster.start(folder, runtime=cast("Runtime", runtime), nodes=nodes, audit=audit)
+    click.echo(f"the cluster is up after {time.monotonic() - started:.1f} s: {cluster.server}, logs in {cluster.logs}")
+    click.echo(f"export KUBECONFIG={cluster.kubeconfig}")
+
+
+@main.command()
+@_dir
+@_said_plainly
+def down(folder: Path) -> None:
+    """End the cluster; its logs stay. Fine to call when none is up."""
+    click.echo("the cluster is down" if Cluster.end_in(folder) else f"no cluster was up in {folder.resolve()}")
+
+
+@main.command()
+@_dir
+@_said_plainly
+def status(folder: Path) -> None:
+    """Show the components; exit 1 unless all of them run and the API server is ready."""
+    cluster = Cluster.attach(folder)
+    running = {name: cluster.pids(name) for name in cluster.components}
+    for name, pids in running.items():
+        click.echo(f"{name:<26}{'pid ' + str(pids[0]) if pids else 'not running'}")
+    is_ready = cluster.api().is_ready()
+    click.echo(f"API server {cluster.server}: {'ready' if is_ready else 'not ready'}")
+    if not is_ready or not all(running.values()):
+        raise ClusterError(f"not everything runs: see {cluster.logs}, or start again with down and up")
+
+
+@main.command()
+@_said_plainly
+def binaries() -> None:
+    """Build the binaries if need be and print their folder."""
+    click.echo(programs.ensure(kubelet=True))
+
+
+@main.command("install-packages")
+@_said_plainly
+def install_packages() -> None:
+    """Install the Debian or Ubuntu packages that --runtime containers needs (root)."""
+    packages.install()
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m hack.cluster")

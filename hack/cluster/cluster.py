@@ -1,0 +1,337 @@
+"""Starts, holds and ends one local cluster."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, Self
+
+import msgspec
+import yaml
+
+from hack.cluster import binaries, control_plane, processes
+from hack.cluster.api import Api, ApiStatusError
+from hack.cluster.containers import node as container_node
+from hack.cluster.containers import packages
+from hack.cluster.errors import ClusterError, start_failure
+from hack.cluster.state import State, locked, read_state, registry, release_slot, take_slot, write_state
+
+Runtime = Literal["kwok", "containers"]
+
+_READY_TIMEOUT = 60.0
+POD_SERVERS = "pod-servers"
+
+
+@dataclass(slots=True)
+class Cluster:
+    """A running control plane. Made by `start` or `attach`; `stop` or the end of a `with` block ends it."""
+
+    folder: Path
+    state: State
+
+    # ---- what it is -------------------------------------------------------------------------------------------
+
+    @property
+    def kubeconfig(self) -> Path:
+        """Path of an administrator's kubeconfig; nothing else ever names this cluster."""
+        return self.folder / "kubeconfig"
+
+    @property
+    def server(self) -> str:
+        """URL of the API server, https://127.0.0.1:<port>."""
+        return self.state.server
+
+    @property
+    def logs(self) -> Path:
+        """Folder of the components' logs; it outlives the cluster."""
+        return self.folder / "logs"
+
+    @property
+    def audit_log(self) -> Path:
+        """One JSON document a line for each finished request; it exists if the cluster was started with audit."""
+        return self.logs / "audit.log"
+
+    @property
+    def runtime(self) -> str:
+        """`kwok` or `containers`."""
+        return self.state.runtime
+
+    @property
+    def components(self) -> tuple[str, ...]:
+        """Names that `stop_component` and `start_component` take."""
+        return tuple(self.state.components)
+
+    # ---- life -------------------------------------------------------------------------------------------------
+
+    @classmethod
+    def start(
+        cls,
+        dir: Path | str,  # noqa: A002 - the word that the command line uses
+        *,
+        runtime: Runtime = "kwok",
+        nodes: int = 4,
+        audit: bool = False,
+        stages: str | None = None,
+        extra_args: Sequence[str] = (),
+    ) -> Cluster:
+        """Starts a cluster in the folder `dir` and returns when its API serves and its nodes are Ready.
+
+        `nodes` counts the simulated nodes; `stages` is YAML of further kwok Stages of pods and nodes (for custom
+        resources see `play`); `extra_args` are `component=flag=value`, such as
+        "kube-apiserver=enable-priority-and-fairness=true". Builds the binaries if that was never done.
+        Raises ClusterError; whatever it raises, nothing is left running.
+        """
+        folder = Path(dir).resolve()
+        if not 1 <= nodes <= 256:
+            raise ClusterError(f"nodes is {nodes}: it must be between 1 and 256")
+        if runtime == "containers":
+            packages.check()
+        programs = binaries.ensure(kubelet=runtime == "containers")
+        try:
+            (folder / "run").mkdir(parents=True, exist_ok=True)
+            (folder / "logs").mkdir(exist_ok=True)
+        except OSError as error:
+            raise ClusterError(f"the cluster's folder {folder} cannot be made: {error.strerror}; name another by --dir") from error
+        with locked(folder / ".lock", f"another command is starting or ending the cluster in {folder}: wait for it"):
+            _refuse_if_up(folder)
+            # One start at a time on this machine: kwokctl looks for free ports and takes them a little later.
+            with locked(registry() / "start.lock", ""):
+                name = control_plane.cluster_name(folder)
+                slot = take_slot(folder)
+                state = State(name=name, runtime=runtime, slot=slot, binaries=str(programs))
+                cluster = cls(folder, state)
+                try:
+                    write_state(folder, state)
+                    cluster._create(nodes=nodes, audit=audit, stages=stages or "", extra_args=extra_args)
+                except BaseException as error:
+                    cluster._end()
+                    if isinstance(error, OSError | ApiStatusError | subprocess.SubprocessError):
+                        raise start_failure("the cluster", str(error), str(cluster.logs)) from error
+                    raise
+        return cluster
+
+    @classmethod
+    def attach(cls, dir: Path | str) -> Cluster:  # noqa: A002 - the word that the command line uses
+        """The cluster that runs in the folder `dir`. Raises ClusterError if none does."""
+        folder = Path(dir).resolve()
+        state = read_state(folder)
+        if state is None or not processes.members(folder):
+            raise ClusterError(f"no cluster is up in {folder}: start one with `python -m hack.cluster up --dir {folder}`")
+        return cls(folder, state)
+
+    @classmethod
+    def end_in(cls, dir: Path | str) -> bool:  # noqa: A002 - the word that the command line uses
+        """Ends whatever a cluster in the folder `dir` left, running or not; False if there was nothing."""
+        folder = Path(dir).resolve()
+        state = read_state(folder)
+        if state is None and not processes.members(folder):
+            return False
+        cls(folder, state or State(name="", runtime="kwok", slot=0, binaries="")).stop()
+        return True
+
+    def stop(self) -> None:
+        """Ends every process of the cluster and removes all of its files but the logs. Safe to call twice."""
+        with locked(self.folder / ".lock", f"another command is starting or ending the cluster in {self.folder}: wait for it"):
+            self._end()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.stop()
+
+    # ---- use --------------------------------------------------------------------------------------------------
+
+    def kubectl(self, *args: str, input: str | None = None, check: bool = True) -> str:  # noqa: A002 - as subprocess has it
+        """Standard output of kubectl against this cluster; `input` is its standard input.
+
+        Raises ClusterError with kubectl's own words if it fails, unless `check` is False.
+        """
+        result = subprocess.run(
+            [str(Path(self.state.binaries) / "kubectl"), f"--kubeconfig={self.kubeconfig}", *args],
+            input=input,
+            capture_output=True,
+            text=True,
+            check=False,
+            env=os.environ | {"KUBECONFIG": str(self.kubeconfig), "KUBECACHEDIR": str(self.folder / "run" / "kubectl-cache")},
+        )
+        if check and result.returncode != 0:
+            raise ClusterError(f"kubectl {' '.join(args)}: {(result.stderr or result.stdout).strip()}")
+        return result.stdout
+
+    def api(self) -> Api:
+        """Plain HTTPS calls as the administrator."""
+        return Api.from_kubeconfig(self.kubeconfig)
+
+    def pids(self, component: str) -> list[int]:
+        """Ids of the processes of one component: one if it runs, none if not."""
+        wanted = self._command(component)
+        return [pid for pid in processes.members(self.folder) if processes.arguments(pid) == wanted]
+
+    def stop_component(self, name: str, sig: signal.Signals = signal.SIGKILL) -> None:
+        """Ends one component, as a crash would (kill -9), and returns when it is gone."""
+        if left := processes.end(self.pids(name), sig, timeout=30):
+            raise ClusterError(f"{name} (pid {left[0]}) did not end within 30 s of {sig.name}")
+
+    def start_component(self, name: str) -> None:
+        """Starts a component that was stopped, with the command line it had; waits until an API server is ready."""
+        if self.pids(name):
+            return
+        processes.spawn(self._command(name), self.folder, self.logs / f"{name}.log")
+        if name == "kube-apiserver":
+            api = self.api()
+            if not processes.wait_until(lambda: api.is_ready() or not self.pids(name), _READY_TIMEOUT, 0.05) or not self.pids(name):
+                raise start_failure(name, _tail(self.logs / f"{name}.log"), str(self.logs))
+
+    def play(self, name: str, stages: str) -> None:
+        """Plays the kwok Stages in the YAML text `stages` on custom resources, by a kwok process of their own.
+
+        Their CRDs must be Established. Calling it again with the same `name` replaces the stages.
+        """
+        component = f"stages-{name}"
+        if component in self.state.components:
+            self.stop_component(component)
+        file = self.folder / "run" / f"{component}.yaml"
+        file.write_text(control_plane.player_config(stages))
+        command = control_plane.player_arguments(Path(self.state.binaries), file, self.kubeconfig, _free_port())
+        self._remember({component: command})
+        self.start_component(component)
+        log = self.logs / f"{component}.log"
+        if processes.wait_until(lambda: not self.pids(component), 0.5, 0.05):
+            raise start_failure(component, _tail(log), str(self.logs))
+
+    # ---- inside -----------------------------------------------------------------------------------------------
+
+    def _command(self, component: str) -> list[str]:
+        try:
+            return self.state.components[component]
+        except KeyError:
+            raise ClusterError(f"there is no component {component!r}: it is one of {', '.join(self.components)}") from None
+
+    def _remember(self, components: dict[str, list[str]]) -> None:
+        self.state = msgspec.structs.replace(self.state, components=self.state.components | components)
+        write_state(self.folder, self.state)
+
+    def _create(self, *, nodes: int, audit: bool, stages: str, extra_args: Sequence[str]) -> None:
+        run = self.folder / "run"
+        simulate = self.runtime == "kwok"
+        for log in self.logs.glob("*.log"):
+            log.unlink()
+        (run / "config.yaml").write_text(control_plane.kwok_config(self.state.name, stages))
+        (run / "audit-policy.yaml").write_text(control_plane.audit_policy())
+        # kwokctl puts its logs beside its other files; here they have a folder that outlives the cluster.
+        home = run / "clusters" / self.state.name
+        home.mkdir(parents=True)
+        (home / "logs").symlink_to(self.logs)
+        self._run_kwokctl(
+            control_plane.create_arguments(
+                self.state.name,
+                Path(self.state.binaries),
+                run,
+                self.kubeconfig,
+                audit=audit,
+                simulate=simulate,
+                extra_args=extra_args,
+            )
+        )
+        config = yaml.safe_load(self.kubeconfig.read_text())
+        self.state = msgspec.structs.replace(self.state, server=config["clusters"][0]["cluster"]["server"])
+        self._remember(control_plane.components_of((home / "kwok.yaml").read_text()))
+        api = self.api()
+        if not processes.wait_until(api.is_ready, _READY_TIMEOUT):
+            raise ClusterError(f"the API server is not ready after {_READY_TIMEOUT:.0f} s (logs: {self.logs})")
+        if simulate:
+            for number, network in enumerate(control_plane.pod_networks(self.state.slot, nodes), start=1):
+                api.request("POST", "/api/v1/nodes", control_plane.simulated_node(f"node-{number}", network))
+            command = [sys.executable, "-m", "hack.cluster.pod_servers", str(self.kubeconfig)]
+            self._remember({POD_SERVERS: command})
+            processes.spawn(command, self.folder, self.logs / f"{POD_SERVERS}.log", {"PYTHONPATH": str(_ROOT)})
+        else:
+            container_node.start(self)
+        self._wait_for_nodes(api, nodes if simulate else 1)
+
+    def _run_kwokctl(self, command: list[str]) -> None:
+        log = self.logs / "kwokctl.log"
+        environ = processes.member_environ(self.folder, os.environ) | {"KWOK_WORKDIR": str(self.folder / "run")}
+        with log.open("wb") as output:
+            # Not in the terminal's process group: Ctrl-C reaches this process alone, which then ends all of them.
+            code = subprocess.call(
+                command, env=environ, cwd=self.folder / "run", stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+            )
+        if code != 0 or not self.kubeconfig.exists():
+            raise start_failure("the control plane", self._causes(), str(self.logs))
+
+    def _causes(self) -> str:
+        """The logs that can tell why the control plane did not start, those of the first cause last."""
+        return "\n".join(_tail(self.logs / f"{name}.log") for name in ("kwokctl", "kube-apiserver", "etcd"))
+
+    def _wait_for_nodes(self, api: Api, count: int) -> None:
+        def usable() -> bool:
+            try:
+                api.get("/api/v1/namespaces/default/serviceaccounts/default")
+                nodes = api.get("/api/v1/nodes")["items"]
+            except (OSError, ApiStatusError):
+                return False
+            return len(nodes) >= count and all(_is_usable(node) for node in nodes)
+
+        if not processes.wait_until(usable, _READY_TIMEOUT, 0.05):
+            raise ClusterError(f"the nodes are not Ready after {_READY_TIMEOUT:.0f} s (logs: {self.logs})")
+
+    def _end(self) -> None:
+        with processes.uninterrupted():
+            if self.runtime == "containers":
+                container_node.stop(self)
+            if left := processes.end_members(self.folder):
+                raise ClusterError(f"processes {left} of the cluster in {self.folder} do not end: look at them with ps, then run down again")
+            release_slot(self.folder, self.state.slot)
+            shutil.rmtree(self.folder / "run", ignore_errors=True)
+            for name in ("kubeconfig", "kubeconfig.lock", "state.json"):
+                (self.folder / name).unlink(missing_ok=True)
+
+
+_ROOT = Path(__file__).resolve().parents[2]
+
+
+def _refuse_if_up(folder: Path) -> None:
+    """Raises if a cluster runs in `folder`; clears what a cluster that died with its machine left there."""
+    state = read_state(folder)
+    if processes.members(folder):
+        server = f" ({state.server})" if state and state.server else ""
+        raise ClusterError(
+            f"a cluster is already up in {folder}{server}: use it with `export KUBECONFIG={folder / 'kubeconfig'}`, or end "
+            f"it with `python -m hack.cluster down --dir {folder}`"
+        )
+    if state is not None:
+        Cluster(folder, state)._end()
+    else:
+        shutil.rmtree(folder / "run", ignore_errors=True)
+        (folder / "kubeconfig").unlink(missing_ok=True)
+    (folder / "run").mkdir()
+
+
+def _is_usable(node: dict[str, object]) -> bool:
+    status, spec = node.get("status"), node.get("spec")
+    if not isinstance(status, dict) or not isinstance(spec, dict) or spec.get("taints"):
+        return False
+    return any(part["type"] == "Ready" and part["status"] == "True" for part in status.get("conditions", []))
+
+
+def _tail(log: Path, size: int = 4000) -> str:
+    try:
+        return log.read_bytes()[-size:].decode(errors="replace")
+    except OSError:
+        return ""
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,1 @@
+"""A real kubelet with real containers beside the local control plane (root only)."""

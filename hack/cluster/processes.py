@@ -1,0 +1,148 @@
+"""Finds, starts and ends the processes of a cluster.
+
+Every process of a cluster carries the cluster's folder in one environment variable, which its children inherit:
+whatever was started, by whom, and however its parent died, is found again through /proc and can be ended.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+MEMBER_OF = "WORKFLOW_CLUSTER_MEMBER_OF"
+"""Environment variable of every process of a cluster; its value is the cluster's absolute folder."""
+
+
+def member_environ(folder: Path, base: Mapping[str, str]) -> dict[str, str]:
+    """`base` for a process of the cluster in `folder`: marked, and blind to the person's own kubeconfig and kwok."""
+    environ = {key: value for key, value in base.items() if not key.startswith("KWOK_")}
+    environ |= {MEMBER_OF: str(folder), "HOME": str(folder / "run"), "KUBECONFIG": str(folder / "kubeconfig")}
+    return environ
+
+
+def members(folder: Path) -> list[int]:
+    """Ids of the living processes of the cluster in `folder` (absolute)."""
+    wanted = f"{MEMBER_OF}={folder}".encode()
+    found = []
+    for entry in os.scandir("/proc"):
+        if entry.name.isdigit() and int(entry.name) != os.getpid():
+            try:
+                environ = Path(entry.path, "environ").read_bytes()
+            except OSError:  # gone meanwhile, or another user's
+                continue
+            if wanted in environ.split(b"\0"):
+                found.append(int(entry.name))
+    return sorted(found)
+
+
+def arguments(pid: int) -> list[str]:
+    """The command line of a process; empty if it is gone."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")[:-1]
+    except OSError:
+        return []
+
+
+def is_alive(pid: int) -> bool:
+    """Whether process `pid` exists and is no zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in {"Z", "X"}
+    except (OSError, IndexError):
+        return False
+
+
+def end(pids: Sequence[int], sig: signal.Signals = signal.SIGKILL, timeout: float = 10.0) -> list[int]:
+    """Sends `sig` to `pids` and waits until they are gone; returns those still alive after `timeout` seconds."""
+    for pid in pids:
+        try:
+            os.kill(pid, sig)
+        except ProcessLookupError:
+            continue
+    left = list(pids)
+    wait_until(lambda: not left_alive(left), timeout)
+    return left_alive(left)
+
+
+def left_alive(pids: Sequence[int]) -> list[int]:
+    """Those of `pids` that live. Children of this process are reaped on the way."""
+    for pid in pids:
+        try:
+            os.waitpid(pid, os.WNOHANG)
+        except ChildProcessError:
+            continue
+    return [pid for pid in pids if is_alive(pid)]
+
+
+def end_members(folder: Path) -> list[int]:
+    """Ends every process of the cluster in `folder`, also those that start meanwhile; returns what would not end."""
+    for _ in range(5):
+        pids = members(folder)
+        if not pids:
+            return []
+        end(pids)
+    return members(folder)
+
+
+def spawn(argv: Sequence[str], folder: Path, log: Path, environ: Mapping[str, str] | None = None) -> int:
+    """Starts a process of the cluster in `folder`, detached, its output appended to `log`; returns its id."""
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            argv,
+            cwd=folder / "run",
+            env=member_environ(folder, os.environ) | dict(environ or {}),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    # It is meant to outlive this object; `end` reaps it if this process is still its parent.
+    process.returncode = 0
+    return process.pid
+
+
+def wait_until(done: Callable[[], bool], timeout: float, interval: float = 0.02) -> bool:
+    """Asks `done` every `interval` seconds until it says yes; False after `timeout` seconds."""
+    deadline = time.monotonic() + timeout
+    while not done():
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(interval)
+    return True
+
+
+def is_listening(port: int, host: str = "127.0.0.1") -> bool:
+    """Whether something accepts TCP connections there."""
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex((host, port)) == 0
+
+
+@contextmanager
+def exit_on_sigterm() -> Iterator[None]:
+    """Within it SIGTERM raises SystemExit(143), so that `with` and `finally` clean up as they do for Ctrl-C."""
+
+    def leave(_number: int, _frame: FrameType | None) -> None:
+        raise SystemExit(143)
+
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Holds Ctrl-C and SIGTERM back until the block is done, so that cleaning up is never left half way."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
