@@ -1,0 +1,224 @@
+"""Who we are to the API server: tokens and client certificates that may change while we run.
+
+Files are read again because kubelets and humans rotate them; plugins are run again before what they gave expires, and
+after the server refused it. Asking is cheap, so every request asks.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import threading
+import time
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+import msgspec
+
+_REREAD_SECONDS = 30.0
+_EXPIRY_MARGIN_SECONDS = 60.0
+
+
+class ConfigError(Exception):
+    """The configuration of the API client is missing or wrong; the message names the file, the field and the remedy."""
+
+
+class Credentials(Protocol):
+    """What proves who we are. Methods are called from many threads."""
+
+    def authorization(self) -> str:
+        """The value of the Authorization header, empty if there is none."""
+
+    def certificate(self) -> bytes | None:
+        """The client certificate chain followed by its key, in PEM; None if there is none. OSError if unreadable."""
+
+    def invalidate(self) -> None:
+        """The server refused what we sent: read it again at the next request."""
+
+
+class Static(msgspec.Struct, frozen=True):
+    """A token or password that does not change, and the pieces of a client certificate (files are read each time)."""
+
+    header: str = ""
+    cert: bytes | Path | None = None
+    key: bytes | Path | None = None
+
+    def authorization(self) -> str:
+        return self.header
+
+    def certificate(self) -> bytes | None:
+        if self.cert is None or self.key is None:
+            return None
+        return read(self.cert).rstrip() + b"\n" + read(self.key)
+
+    def invalidate(self) -> None:
+        """Nothing to read again."""
+
+
+class TokenFile:
+    """A bearer token in a file that is rewritten before the token in it expires, as the kubelet does."""
+
+    def __init__(self, path: Path, certificate: Static | None = None, clock: Callable[[], float] = time.monotonic):
+        self._path = path
+        self._certificate = certificate or Static()
+        self._clock = clock
+        self._header = ""
+        self._read_at = float("-inf")
+
+    def authorization(self) -> str:
+        now = self._clock()
+        if now - self._read_at >= _REREAD_SECONDS:
+            try:
+                token = self._path.read_text("utf-8").strip()
+            except (OSError, UnicodeDecodeError) as error:
+                if not self._header:
+                    raise ConfigError(f"cannot read the token file {self._path}: {error}") from error
+                token = ""
+            if token:
+                self._header = f"Bearer {token}"
+            elif not self._header:
+                raise ConfigError(f"the token file {self._path} is empty")
+            self._read_at = now
+        return self._header
+
+    def certificate(self) -> bytes | None:
+        return self._certificate.certificate()
+
+    def invalidate(self) -> None:
+        self._read_at = float("-inf")
+
+
+class Issued(msgspec.Struct, frozen=True):
+    """What a plugin gave: a header, a certificate with key in PEM, and the epoch second at which it expires."""
+
+    header: str = ""
+    pem: bytes | None = None
+    expires: float | None = None
+
+
+class Plugin:
+    """Credentials that a program or an identity provider issues; asked again shortly before they expire."""
+
+    def __init__(self, issue: Callable[[], Issued], clock: Callable[[], float] = time.time) -> None:
+        self._issue = issue
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._issued: Issued | None = None
+        self._refused = False
+        self._failed_at = float("-inf")
+
+    def current(self) -> Issued:
+        """What is valid now. While one thread asks the plugin, the others go on with what they have."""
+        issued = self._issued
+        if issued is not None and not self._is_due(issued):
+            return issued
+        if not self._lock.acquire(blocking=issued is None):
+            assert issued is not None
+            return issued
+        try:
+            issued = self._issued
+            if issued is None or self._is_due(issued):
+                issued = self._renew(issued)
+            return issued
+        finally:
+            self._lock.release()
+
+    def authorization(self) -> str:
+        return self.current().header
+
+    def certificate(self) -> bytes | None:
+        return self.current().pem
+
+    def invalidate(self) -> None:
+        self._refused = True
+
+    def _is_due(self, issued: Issued) -> bool:
+        now = self._clock()
+        if now - self._failed_at < _REREAD_SECONDS:
+            return False
+        return self._refused or (issued.expires is not None and now >= issued.expires - _EXPIRY_MARGIN_SECONDS)
+
+    def _renew(self, old: Issued | None) -> Issued:
+        try:
+            self._issued = self._issue()
+        except ConfigError:
+            if old is None:
+                raise
+            # The old one may still be good for a moment; the server has the last word.
+            self._failed_at = self._clock()
+            return old
+        self._refused = False
+        return self._issued
+
+
+def exec_plugin(spec: Mapping[str, Any], cwd: Path, cluster: Mapping[str, Any], where: str) -> Plugin:
+    """Credentials from the program that a kubeconfig's `exec` section names."""
+
+    def issue() -> Issued:
+        from kubernetes.config.config_exception import ConfigException
+        from kubernetes.config.exec_provider import ExecProvider
+        from kubernetes.config.kube_config import ConfigNode
+
+        try:
+            node = ConfigNode("exec", dict(spec))  # type: ignore[no-untyped-call]
+            provider = ExecProvider(node, str(cwd), ConfigNode("cluster", dict(cluster)))  # type: ignore[no-untyped-call]
+            status = provider.run()  # type: ignore[no-untyped-call]
+        except (ConfigException, OSError) as error:
+            raise ConfigError(
+                f"{where}: the credential plugin {spec.get('command')!r} failed: {error}; run it by hand to see why"
+            ) from error
+        return _issued(status, f"{where}: the credential plugin {spec.get('command')!r}")
+
+    return Plugin(issue)
+
+
+def auth_provider(merged: Mapping[str, Any], name: str, where: str) -> Plugin:
+    """Credentials from the older `auth-provider` section (oidc, gcp), of a kubeconfig already merged into one."""
+
+    def issue() -> Issued:
+        from kubernetes.client.configuration import Configuration
+        from kubernetes.config.config_exception import ConfigException
+        from kubernetes.config.kube_config import KubeConfigLoader
+
+        found = Configuration()
+        try:
+            loader = KubeConfigLoader(config_dict=dict(merged))  # type: ignore[no-untyped-call]
+            loader.load_and_set(found)  # type: ignore[no-untyped-call]
+        except (ConfigException, OSError, ValueError) as error:
+            raise ConfigError(f"{where}: the auth-provider {name!r} failed: {error}") from error
+        header = found.api_key.get("BearerToken")
+        if not header:
+            raise ConfigError(f"{where}: the auth-provider {name!r} gave no token; use an exec plugin or a token")
+        # It renews by itself when asked, but tells no expiry.
+        return Issued(header=header, expires=time.time() + _REREAD_SECONDS + _EXPIRY_MARGIN_SECONDS)
+
+    return Plugin(issue)
+
+
+def read(source: bytes | Path) -> bytes:
+    """Bytes as given, or a file's content now."""
+    return source if isinstance(source, bytes) else source.read_bytes()
+
+
+def decode64(text: object, where: str) -> bytes:
+    """The bytes behind a `...-data` field; ConfigError naming it if that is not base64."""
+    try:
+        return base64.b64decode(str(text), validate=False)
+    except (binascii.Error, ValueError) as error:
+        raise ConfigError(f"{where} is not valid base64: {error}") from error
+
+
+def _issued(status: Mapping[str, Any], where: str) -> Issued:
+    token, cert, key = (status.get(name) for name in ("token", "clientCertificateData", "clientKeyData"))
+    if not token and not (cert and key):
+        raise ConfigError(f"{where} gave neither status.token nor clientCertificateData with clientKeyData")
+    expires = None
+    if stamp := status.get("expirationTimestamp"):
+        try:
+            expires = datetime.fromisoformat(str(stamp)).timestamp()
+        except ValueError as error:
+            raise ConfigError(f"{where} gave an expirationTimestamp that is no time: {stamp!r}") from error
+    pem = f"{str(cert).rstrip()}\n{key}".encode() if cert and key else None
+    return Issued(f"Bearer {token}" if token else "", pem, expires)

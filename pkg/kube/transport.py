@@ -1,0 +1,291 @@
+"""Calls over a pool of connections: limits, deadlines, repeats, shutting down, and the translation of errors.
+
+Everything that can go wrong below is turned into `pkg.kube.errors` here, once.
+"""
+
+from __future__ import annotations
+
+import ssl
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+
+import msgspec
+
+from pkg.kube.config import ClientConfig, ConfigError
+from pkg.kube.errors import KubeError, Stopped, Transient, Unauthorized, translate
+from pkg.kube.framing import FramingError, Head
+from pkg.kube.limiter import TokenBucket
+from pkg.kube.wire import Connection, header_lines
+
+_CONNECT_SECONDS = 5.0
+_IDLE_SECONDS = 55.0
+"""The API server and most proxies close idle connections after 60 s or later: be first."""
+
+Observer = Callable[[str, str, int, float], None]
+"""(verb, resource, HTTP status or 0 without an answer, seconds)."""
+
+
+class Request(msgspec.Struct, frozen=True):
+    """One call as it goes over the wire. `verb` and `resource` are what metrics know it by."""
+
+    verb: str
+    resource: str
+    method: str
+    path: str
+    query: str = ""
+    body: bytes = b""
+    content_type: str = "application/json"
+    accept: str = "application/json"
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}"
+
+
+class Transport:
+    """Sends requests from any number of threads; each call has one deadline for everything it does.
+
+    At most `pool_size` idle connections are kept. A call on a kept connection that the server closed meanwhile is
+    repeated once on a new one, if nothing of an answer came: every write of ours is safe to repeat, because names are
+    deterministic and updates carry the version they were computed from.
+    """
+
+    def __init__(
+        self, config: ClientConfig, *, user_agent: str, pool_size: int, timeout: float, qps: float, burst: int
+    ) -> None:
+        self._config = config
+        self._endpoint = config.endpoint()
+        self._base = config.base_path
+        self._timeout = timeout
+        self._pool_size = pool_size
+        default_port = 443 if self._endpoint.tls else 80
+        host = f"[{self._endpoint.host}]" if ":" in self._endpoint.host else self._endpoint.host
+        authority = host if self._endpoint.port == default_port else f"{host}:{self._endpoint.port}"
+        self._fixed = header_lines([("Host", authority), ("User-Agent", user_agent), *config.headers])
+        self._bucket = TokenBucket(qps, burst or max(1, round(qps))) if qps > 0 else None
+        self._observers: tuple[Observer, ...] = ()
+        self._changed = threading.Condition()
+        self._idle: deque[Connection] = deque()
+        self._busy: set[Connection] = set()
+        self._streams: set[Connection] = set()
+        self._in_flight = 0
+        self._stopping = threading.Event()
+        self._aborted = False
+
+    @property
+    def server(self) -> str:
+        """The server's URL, for messages."""
+        return self._config.server
+
+    def add_observer(self, observer: Observer) -> None:
+        """Have every finished call reported; observers are called on the caller's thread and must not raise."""
+        self._observers = (*self._observers, observer)
+
+    def call(self, request: Request, timeout: float | None = None) -> bytes:
+        """The body of a successful answer; KubeError otherwise."""
+        self._begin()
+        started = time.monotonic()
+        code = 0
+        try:
+            limit = timeout or self._timeout
+            head, body = self._attempts(request, started + limit, limit)
+            code = head.status
+        except KubeError as error:
+            code = error.status or 0
+            raise
+        finally:
+            self._end()
+            elapsed = time.monotonic() - started
+            for observer in self._observers:
+                observer(request.verb, request.resource, code, elapsed)
+        if 200 <= code < 300:
+            return body
+        raise translate(code, body, head.headers)
+
+    def stream(self, request: Request) -> tuple[Connection, Head]:
+        """A connection of its own on which the body of a successful answer is now arriving; KubeError otherwise.
+
+        The caller ends it with `release`. Streams are not waited for when the client drains.
+        """
+        self._begin()
+        started = time.monotonic()
+        connection = Connection(self._endpoint)
+        with self._changed:
+            self._streams.add(connection)
+        code = 0
+        try:
+            head = self._open_stream(request, connection, started)
+        except BaseException as error:
+            code = getattr(error, "status", None) or 0
+            self.release(connection)
+            connection.close()
+            raise
+        else:
+            code = head.status
+            return connection, head
+        finally:
+            self._end()
+            elapsed = time.monotonic() - started
+            for observer in self._observers:
+                observer(request.verb, request.resource, code, elapsed)
+
+    def release(self, connection: Connection) -> None:
+        """End a stream's connection."""
+        connection.cut()
+        with self._changed:
+            self._streams.discard(connection)
+
+    def drain(self, seconds: float) -> None:
+        """Start no new call; let those in flight finish for at most that long, then cut them. Watches end at once."""
+        deadline = time.monotonic() + seconds
+        with self._changed:
+            self._stopping.set()
+            streams = tuple(self._streams)
+        for stream in streams:
+            stream.cut()
+        with self._changed:
+            while self._in_flight and (left := deadline - time.monotonic()) > 0:
+                self._changed.wait(left)
+        self.abort()
+
+    def abort(self) -> None:
+        """Start no new call and cut those in flight, at once."""
+        with self._changed:
+            self._stopping.set()
+            self._aborted = True
+            to_cut = (*self._busy, *self._streams)
+            to_close = tuple(self._idle)
+            self._idle.clear()
+        for connection in to_cut:
+            connection.cut()
+        for connection in to_close:
+            connection.close()
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether `drain` or `abort` was called."""
+        return self._stopping.is_set()
+
+    def _begin(self) -> None:
+        if self._bucket is not None and (wait := self._bucket.reserve(time.monotonic())) > 0:
+            self._stopping.wait(wait)
+        with self._changed:
+            if self._stopping.is_set():
+                raise Stopped("not sent: the client is shutting down", reason="Stopped")
+            self._in_flight += 1
+
+    def _end(self) -> None:
+        with self._changed:
+            self._in_flight -= 1
+            if self._stopping.is_set():
+                self._changed.notify_all()
+
+    def _attempts(self, request: Request, deadline: float, limit: float) -> tuple[Head, bytes]:
+        try:
+            data = self._encode(request)
+            head, body = self._exchange(data, deadline)
+            if head.status == 401:
+                self._config.credentials.invalidate()
+                if (fresh := self._encode(request)) != data:
+                    head, body = self._exchange(fresh, deadline)
+        except (OSError, FramingError, ConfigError) as error:
+            raise self._translated(request, error, limit) from error
+        return head, body
+
+    def _exchange(self, data: bytes, deadline: float) -> tuple[Head, bytes]:
+        kept = self._take_idle()
+        if kept is not None:
+            try:
+                return self._use(kept, data, deadline)
+            except TimeoutError:
+                raise
+            except OSError:
+                if kept.answered or self._aborted:
+                    raise
+                self._forget_idle()
+        fresh = Connection(self._endpoint)
+        with self._changed:
+            if self._aborted:
+                raise ConnectionAbortedError("the client was stopped")
+            self._busy.add(fresh)
+        return self._use(fresh, data, deadline, is_new=True)
+
+    def _use(self, connection: Connection, data: bytes, deadline: float, *, is_new: bool = False) -> tuple[Head, bytes]:
+        """One exchange on a connection already counted as busy; afterwards it is idle or closed."""
+        try:
+            if is_new:
+                connection.open(min(deadline, time.monotonic() + _CONNECT_SECONDS))
+            return connection.exchange(data, deadline)
+        finally:
+            keep = connection.reusable
+            with self._changed:
+                self._busy.discard(connection)
+                keep = keep and not self._stopping.is_set() and len(self._idle) < self._pool_size
+                if keep:
+                    connection.idle_since = time.monotonic()
+                    self._idle.append(connection)
+            if not keep:
+                connection.close()
+
+    def _take_idle(self) -> Connection | None:
+        """The connection used last, now busy, if the server still holds it open."""
+        while True:
+            with self._changed:
+                if not self._idle:
+                    return None
+                connection = self._idle.pop()
+                self._busy.add(connection)
+                connection.reusable = False
+            if time.monotonic() - connection.idle_since < _IDLE_SECONDS and not connection.is_stale():
+                return connection
+            with self._changed:
+                self._busy.discard(connection)
+            connection.close()
+
+    def _forget_idle(self) -> None:
+        """A server that dropped one kept connection has most likely been restarted and dropped them all."""
+        with self._changed:
+            dropped = tuple(self._idle)
+            self._idle.clear()
+        for connection in dropped:
+            connection.close()
+
+    def _encode(self, request: Request) -> bytes:
+        query = f"?{request.query}" if request.query else ""
+        head = f"{request.method} {self._base}{request.path}{query} HTTP/1.1\r\nAccept: {request.accept}\r\n"
+        if authorization := self._config.credentials.authorization():
+            head += f"Authorization: {authorization}\r\n"
+        if request.body:
+            head += f"Content-Type: {request.content_type}\r\nContent-Length: {len(request.body)}\r\n"
+        elif request.method not in {"GET", "HEAD"}:
+            head += "Content-Length: 0\r\n"
+        return b"".join((head.encode("latin-1", "replace"), self._fixed, b"\r\n", request.body))
+
+    def _open_stream(self, request: Request, connection: Connection, started: float) -> Head:
+        deadline = started + self._timeout
+        try:
+            connection.open(min(deadline, started + _CONNECT_SECONDS))
+            head = connection.start(self._encode(request), deadline)
+            body = b"" if 200 <= head.status < 300 else connection.body(head, deadline)
+        except (OSError, FramingError, ConfigError) as error:
+            raise self._translated(request, error, self._timeout) from error
+        if head.status == 401:
+            self._config.credentials.invalidate()
+        if not 200 <= head.status < 300:
+            raise translate(head.status, body, head.headers)
+        return head
+
+    def _translated(self, request: Request, error: Exception, timeout: float) -> KubeError:
+        if self._aborted or (self._stopping.is_set() and isinstance(error, ConnectionAbortedError)):
+            return Stopped(f"{request} was cut: the client is shutting down", reason="Stopped")
+        where = f"{request} at {self.server}"
+        if isinstance(error, ConfigError):
+            return Unauthorized(f"{where}: {error}", reason="Credentials")
+        if isinstance(error, FramingError):
+            return Transient(f"{where}: the answer is not HTTP: {error}", reason="Malformed")
+        if isinstance(error, TimeoutError):
+            return Transient(f"{where}: no answer within {timeout:g} s", reason="Timeout")
+        if isinstance(error, ssl.SSLError):
+            return Transient(f"{where}: TLS failed: {error}", reason="TLS")
+        return Transient(f"{where}: {getattr(error, 'strerror', None) or error}", reason="Network")

@@ -1,0 +1,259 @@
+"""One keep-alive connection to the API server.
+
+Blocking sockets, one `sendall` and usually one `recv` per call: measured against the general HTTP clients this is the
+cheapest way for threads to talk to an API server. Every wait has a deadline, and another thread may `cut` it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import select
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterable
+from ssl import SSLContext
+
+import msgspec
+
+from pkg.kube.framing import MAX_HEAD, Dechunker, FramingError, Head, parse_head
+
+_RECV = 64 * 1024
+
+
+class Endpoint(msgspec.Struct, frozen=True):
+    """Where the API server listens and how to get there.
+
+    `tls` makes the context for a new connection (None: plain HTTP); it is asked each time, because certificates
+    rotate. `proxy` is (host, port, extra headers) of an HTTP proxy that CONNECT goes to.
+    """
+
+    host: str
+    port: int
+    server_name: str
+    tls: Callable[[], SSLContext] | None
+    proxy: tuple[str, int, bytes] | None = None
+
+
+class Connection:
+    """A connection that is used by one thread at a time; only `cut` may come from another."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint = endpoint
+        self._sock: socket.socket | None = None
+        self._lock = threading.Lock()
+        self._buffer = b""
+        self._is_cut = False
+        self.answered = False
+        """Whether any byte of an answer to the current request came."""
+        self.reusable = False
+        self.idle_since = 0.0
+
+    def open(self, deadline: float) -> None:
+        """Connect, through the proxy if there is one, and shake hands; OSError (TLS errors are some) if that fails."""
+        endpoint = self._endpoint
+        target = (endpoint.host, endpoint.port) if endpoint.proxy is None else endpoint.proxy[:2]
+        sock = self._connect(target, deadline)
+        try:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            _keep_alive(sock)
+            if endpoint.proxy is not None:
+                self._tunnel(sock, endpoint.proxy[2], deadline)
+            if endpoint.tls is not None:
+                sock.settimeout(_left(deadline))
+                self._adopt(endpoint.tls().wrap_socket(sock, server_hostname=endpoint.server_name))
+        except BaseException:
+            self.close()
+            raise
+
+    def exchange(self, request: bytes, deadline: float) -> tuple[Head, bytes]:
+        """Send a request and read the whole answer; OSError or FramingError if the connection failed on the way."""
+        head = self.start(request, deadline)
+        body = self.body(head, deadline)
+        self.reusable = head.keep_alive and not self._buffer and not self._is_cut
+        return head, body
+
+    def start(self, request: bytes, deadline: float) -> Head:
+        """Send a request and read the answer's head alone; the body is then read with `receive`."""
+        self.answered = self.reusable = False
+        sock = self._require()
+        sock.settimeout(_left(deadline))
+        failed: OSError | None = None
+        try:
+            sock.sendall(request)
+        except TimeoutError:
+            raise
+        except OSError as error:
+            # A server that refuses a large body answers before it has read it all: look for the answer first.
+            failed = error
+        try:
+            head = self._read_head(deadline)
+            while head.status < 200:
+                head = self._read_head(deadline)
+        except OSError as error:
+            if failed is None:
+                raise
+            raise failed from error
+        return head
+
+    def body(self, head: Head, deadline: float) -> bytes:
+        """The whole body that belongs to a head just read."""
+        if head.chunked:
+            return self._read_chunks(deadline)
+        if head.length is None:
+            return self._read_to_end(deadline)
+        return self._read_length(head.length, deadline)
+
+    def receive(self, deadline: float) -> bytes:
+        """The next bytes of the answer, empty at the end of the connection; TimeoutError at the deadline."""
+        if self._buffer:
+            taken, self._buffer = self._buffer, b""
+            return taken
+        sock = self._require()
+        sock.settimeout(_left(deadline))
+        return sock.recv(_RECV)
+
+    def is_stale(self) -> bool:
+        """Whether the server has closed an idle connection (or said something unasked, which is as bad)."""
+        sock = self._sock
+        if sock is None or self._is_cut:
+            return True
+        poll = select.poll()
+        poll.register(sock, select.POLLIN | select.POLLRDHUP)
+        return bool(poll.poll(0))
+
+    def cut(self) -> None:
+        """End whatever the connection is doing, from any thread; the one that uses it gets an OSError at once."""
+        with self._lock:
+            self._is_cut = True
+            if self._sock is not None:
+                # Not SSLSocket.shutdown, which would take the TLS state away under the thread that reads.
+                with contextlib.suppress(OSError):
+                    socket.socket.shutdown(self._sock, socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """Give the socket back; the connection cannot be used after this."""
+        with self._lock:
+            sock, self._sock = self._sock, None
+        if sock is not None:
+            with contextlib.suppress(OSError):
+                sock.close()
+
+    def _connect(self, target: tuple[str, int], deadline: float) -> socket.socket:
+        failed: OSError | None = None
+        for family, kind, proto, _, address in socket.getaddrinfo(*target, type=socket.SOCK_STREAM):
+            sock = socket.socket(family, kind, proto)
+            try:
+                self._adopt(sock)
+                sock.settimeout(_left(deadline))
+                sock.connect(address)
+            except OSError as error:
+                self.close()
+                failed = error
+                if self._is_cut:
+                    break
+            else:
+                return sock
+        raise failed or OSError(f"no address for {target[0]}")
+
+    def _adopt(self, sock: socket.socket) -> None:
+        with self._lock:
+            self._sock = sock
+            if self._is_cut:
+                raise ConnectionAbortedError("the connection was cut")
+
+    def _tunnel(self, sock: socket.socket, extra: bytes, deadline: float) -> None:
+        host = f"[{self._endpoint.host}]" if ":" in self._endpoint.host else self._endpoint.host
+        authority = f"{host}:{self._endpoint.port}".encode("latin-1")
+        sock.settimeout(_left(deadline))
+        sock.sendall(b"CONNECT " + authority + b" HTTP/1.1\r\nHost: " + authority + b"\r\n" + extra + b"\r\n")
+        head = self._read_head(deadline)
+        if not 200 <= head.status < 300:
+            raise ConnectionRefusedError(f"the proxy answered CONNECT with {head.status}")
+        if self._buffer:
+            raise FramingError("the proxy sent more than the answer to CONNECT")
+
+    def _require(self) -> socket.socket:
+        if self._sock is None or self._is_cut:
+            raise ConnectionAbortedError("the connection was cut")
+        return self._sock
+
+    def _more(self, deadline: float) -> None:
+        sock = self._require()
+        sock.settimeout(_left(deadline))
+        data = sock.recv(_RECV)
+        if not data:
+            raise ConnectionResetError("the server closed the connection before its answer was complete")
+        self.answered = True
+        self._buffer = self._buffer + data if self._buffer else data
+
+    def _read_head(self, deadline: float) -> Head:
+        if not self._buffer:
+            self._more(deadline)
+        while (end := self._buffer.find(b"\r\n\r\n")) < 0:
+            if len(self._buffer) > MAX_HEAD:
+                raise FramingError(f"an answer's head of more than {MAX_HEAD} bytes")
+            self._more(deadline)
+        raw, self._buffer = self._buffer[:end], self._buffer[end + 4 :]
+        return parse_head(raw)
+
+    def _read_length(self, length: int, deadline: float) -> bytes:
+        if len(self._buffer) >= length:
+            body, self._buffer = self._buffer[:length], self._buffer[length:]
+            return body
+        # Straight into place: a list of megabytes is not copied chunk by chunk.
+        body_buffer = bytearray(length)
+        view = memoryview(body_buffer)
+        filled = len(self._buffer)
+        view[:filled] = self._buffer
+        self._buffer = b""
+        sock = self._require()
+        while filled < length:
+            sock.settimeout(_left(deadline))
+            count = sock.recv_into(view[filled:])
+            if not count:
+                raise ConnectionResetError("the server closed the connection in the middle of a body")
+            filled += count
+        return bytes(body_buffer)
+
+    def _read_chunks(self, deadline: float) -> bytes:
+        chunks = Dechunker()
+        parts: list[bytes] = []
+        while not chunks.done:
+            if not self._buffer:
+                self._more(deadline)
+            data, self._buffer = self._buffer, b""
+            parts.append(chunks.feed(data))
+        self._buffer = chunks.rest
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def _read_to_end(self, deadline: float) -> bytes:
+        parts: list[bytes] = []
+        while data := self.receive(deadline):
+            parts.append(data)
+        return b"".join(parts)
+
+
+def header_lines(headers: Iterable[tuple[str, str]]) -> bytes:
+    """Header lines as they go over the wire, each ended; ValueError if a value would break out of its line."""
+    lines = []
+    for name, value in headers:
+        if any(char in name + value for char in "\r\n\0"):
+            raise ValueError(f"header {name} holds a line break")
+        lines.append(f"{name}: {value}\r\n")
+    return "".join(lines).encode("latin-1")
+
+
+def _left(deadline: float) -> float:
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise TimeoutError("the call's time is up")
+    return left
+
+
+def _keep_alive(sock: socket.socket) -> None:
+    """Notice within about a minute that the other side is gone, also while nothing is said."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3)):
+        if hasattr(socket, name):
+            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)

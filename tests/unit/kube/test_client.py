@@ -1,0 +1,394 @@
+"""The client against a server that says and does what the test wants, byte by byte."""
+
+from __future__ import annotations
+
+import json
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import msgspec
+import pytest
+
+from pkg.apis.meta import GVR, Job, PartialObject
+from pkg.kube.client import JSON_PATCH, Client
+from pkg.kube.config import ClientConfig
+from pkg.kube.credentials import Static
+from pkg.kube.errors import Exists, KubeError, NotFound, Refused, Stopped, Transient, Unauthorized
+from tests.unit.kube.conftest import Certificate
+from tests.unit.kube.server import Peer, Received, Script, Server
+
+JOBS = GVR("batch", "v1", "jobs")
+JOB = b'{"apiVersion":"batch/v1","kind":"Job","metadata":{"name":"a","uid":"u1","resourceVersion":"7"},"status":{}}'
+
+
+@contextmanager
+def talking_to(script: Script, **options: Any) -> Iterator[tuple[Client, Server]]:
+    with Server(script) as server:
+        client = Client(ClientConfig(server.url), user_agent="test/1", **options)
+        try:
+            yield client, server
+        finally:
+            client.abort()
+
+
+def answering(*answers: tuple[int, bytes], seen: list[Received] | None = None) -> Script:
+    """One answer after the other, over however many connections."""
+    left = list(answers)
+
+    def script(peer: Peer) -> None:
+        while (request := peer.receive()) is not None:
+            if seen is not None:
+                seen.append(request)
+            peer.reply(*left.pop(0))
+
+    return script
+
+
+Call = Callable[[Client], object]
+CALLS: dict[str, tuple[Call, str, dict[str, str], Any]] = {
+    "get asks for one object": (
+        lambda c: c.get(JOBS, "ns", "a", Job),
+        "GET /apis/batch/v1/namespaces/ns/jobs/a HTTP/1.1",
+        {"accept": "application/json", "user-agent": "test/1"},
+        None,
+    ),
+    "create posts to the collection": (
+        lambda c: c.create(JOBS, "ns", {"kind": "Job"}, Job),
+        "POST /apis/batch/v1/namespaces/ns/jobs HTTP/1.1",
+        {"content-type": "application/json"},
+        {"kind": "Job"},
+    ),
+    "patch goes to the subresource with its content type": (
+        lambda c: c.patch(JOBS, "ns", "a", b"[]", content_type=JSON_PATCH, type=Job, subresource="status"),
+        "PATCH /apis/batch/v1/namespaces/ns/jobs/a/status HTTP/1.1",
+        {"content-type": "application/json-patch+json"},
+        [],
+    ),
+    "replace puts the whole object": (
+        lambda c: c.replace(JOBS, "ns", "a", JOB, Job),
+        "PUT /apis/batch/v1/namespaces/ns/jobs/a HTTP/1.1",
+        {},
+        json.loads(JOB),
+    ),
+    "delete names the uid it means": (
+        lambda c: c.delete(JOBS, "ns", "a", uid="u1"),
+        "DELETE /apis/batch/v1/namespaces/ns/jobs/a HTTP/1.1",
+        {},
+        {
+            "apiVersion": "v1",
+            "kind": "DeleteOptions",
+            "propagationPolicy": "Background",
+            "preconditions": {"uid": "u1"},
+        },
+    ),
+    "list asks for a page of metadata": (
+        lambda c: c.list_page(
+            JOBS, None, PartialObject, label_selector="a=b", limit=2, continue_="t+/", metadata_only=True
+        ),
+        "GET /apis/batch/v1/jobs?labelSelector=a%3Db&limit=2&continue=t%2B%2F HTTP/1.1",
+        {"accept": "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"},
+        None,
+    ),
+}
+
+
+@pytest.mark.parametrize(("call", "line", "headers", "body"), CALLS.values(), ids=CALLS.keys())
+def test_a_call_sends(call: Call, line: str, headers: dict[str, str], body: Any) -> None:
+    seen: list[Received] = []
+    with talking_to(answering((200, JOB), seen=seen)) as (client, _):
+        call(client)
+    assert seen[0].line == line
+    assert headers.items() <= seen[0].headers.items()
+    assert (json.loads(seen[0].body) if seen[0].body else None) == body
+
+
+def test_an_answer_is_decoded_into_the_type_asked_for() -> None:
+    with talking_to(answering((200, JOB), (200, JOB))) as (client, _):
+        assert client.get(JOBS, "ns", "a", Job).metadata.resource_version == "7"
+        assert client.get(JOBS, "ns", "a", bytes) == JOB
+
+
+def test_pages_carry_version_and_token() -> None:
+    body = b'{"metadata":{"resourceVersion":"9","continue":"next"},"items":[%b]}' % JOB
+    with talking_to(answering((200, body), (200, b'{"metadata":{"resourceVersion":"9"},"items":null}'))) as (client, _):
+        first = client.list_page(JOBS, "ns", Job)
+        last = client.list_page(JOBS, "ns", Job, continue_=first.continue_)
+    assert ([job.metadata.name for job in first.items], first.resource_version, first.continue_) == (["a"], "9", "next")
+    assert (last.items, last.continue_) == ([], "")
+
+
+def test_a_refusal_becomes_our_error() -> None:
+    body = msgspec.json.encode({"kind": "Status", "code": 409, "reason": "AlreadyExists", "message": 'jobs "a" exists'})
+    with talking_to(answering((409, body))) as (client, _), pytest.raises(Exists, match='jobs "a" exists'):
+        client.create(JOBS, "ns", {}, Job)
+
+
+def test_an_answer_of_another_shape_is_a_transient_error() -> None:
+    with talking_to(answering((200, b"<html>"))) as (client, _), pytest.raises(Transient, match="not what was asked"):
+        client.get(JOBS, "ns", "a", Job)
+
+
+@pytest.mark.parametrize("name", ["../secrets/x", "a b", "a\r\nX: y", "a?b", "", ".."])
+def test_a_name_cannot_change_the_url(name: str) -> None:
+    with talking_to(answering()) as (client, server), pytest.raises(Refused, match="not the path"):
+        client.get(GVR("batch", "v1", f"jobs/{name}"), "ns", "a", Job)
+    assert server.connections == 0
+
+
+def test_connections_are_kept_and_used_again() -> None:
+    with talking_to(answering(*[(200, JOB)] * 5)) as (client, server):
+        for _ in range(5):
+            client.get(JOBS, "ns", "a", Job)
+        assert server.connections == 1
+
+
+def test_a_connection_that_the_server_closed_meanwhile_is_replaced() -> None:
+    def script(peer: Peer) -> None:
+        peer.receive()
+        peer.reply(200, JOB)  # and closes without saying so
+
+    with talking_to(script) as (client, server):
+        for _ in range(3):
+            client.get(JOBS, "ns", "a", Job)
+        assert server.connections == 3
+
+
+def test_a_kept_connection_cut_before_any_answer_repeats_the_call_once() -> None:
+    def script(peer: Peer) -> None:
+        peer.receive()
+        peer.reply(200, JOB)
+        peer.receive()  # the second request is read, and the connection closed without an answer
+
+    with talking_to(script) as (client, server):
+        client.get(JOBS, "ns", "a", Job)
+        client.create(JOBS, "ns", {}, Job)
+        assert server.connections == 2
+
+
+def test_a_new_connection_cut_before_any_answer_is_an_error() -> None:
+    def script(peer: Peer) -> None:
+        peer.receive()
+
+    with talking_to(script) as (client, server):
+        with pytest.raises(Transient) as caught:
+            client.get(JOBS, "ns", "a", Job)
+        assert caught.value.reason == "Network"
+        assert server.connections == 1
+
+
+def test_a_connection_cut_in_the_middle_of_an_answer_is_an_error_and_not_repeated() -> None:
+    def script(peer: Peer) -> None:
+        peer.receive()
+        peer.reply(200, JOB)
+        peer.receive()
+        peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{")
+
+    with talking_to(script) as (client, server):
+        client.get(JOBS, "ns", "a", Job)
+        with pytest.raises(Transient, match="in the middle"):
+            client.get(JOBS, "ns", "a", Job)
+        assert server.connections == 1
+
+
+def test_a_server_that_does_not_answer_costs_no_more_than_the_timeout() -> None:
+    def script(peer: Peer) -> None:
+        while peer.receive():
+            pass
+
+    with talking_to(script, timeout=0.05) as (client, server):
+        began = time.monotonic()
+        with pytest.raises(Transient, match=r"no answer within 0.05 s") as caught:
+            client.get(JOBS, "ns", "a", Job)
+        assert caught.value.reason == "Timeout"
+        assert time.monotonic() - began < 1
+        assert server.connections == 1
+
+
+def test_a_server_that_trickles_is_held_to_the_same_deadline() -> None:
+    def script(peer: Peer) -> None:
+        peer.receive()
+        peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n")
+        for _ in range(100):
+            peer.send(b" ")
+            time.sleep(0.01)
+
+    with talking_to(script, timeout=0.05) as (client, _), pytest.raises(Transient, match="no answer within"):
+        client.get(JOBS, "ns", "a", Job)
+
+
+def test_nobody_listening_is_a_transient_error_naming_the_server() -> None:
+    with Server(lambda peer: None) as server:
+        url = server.url
+    client = Client(ClientConfig(url), user_agent="test/1")
+    with pytest.raises(Transient, match=url.replace(".", r"\.")):
+        client.get(JOBS, "ns", "a", Job)
+
+
+def test_a_large_body_that_is_refused_early_is_still_refused() -> None:
+    status = b'{"kind":"Status","code":413,"message":"limit is 3145728"}'
+
+    def script(peer: Peer) -> None:
+        peer.sock.recv(1000)
+        peer.reply(413, status, "Connection: close")
+        peer.sock.shutdown(socket.SHUT_WR)
+        time.sleep(0.02)
+
+    with talking_to(script) as (client, _), pytest.raises(Refused, match="limit is 3145728"):
+        client.create(JOBS, "ns", b"x" * 20_000_000, Job)
+
+
+def test_refused_credentials_are_read_again_once() -> None:
+    class Rotating:
+        token = "old"
+
+        def authorization(self) -> str:
+            return f"Bearer {self.token}"
+
+        def certificate(self) -> bytes | None:
+            return None
+
+        def invalidate(self) -> None:
+            self.token = "new"
+
+    seen: list[Received] = []
+    with Server(answering((401, b"{}"), (200, JOB), (401, b"{}"), seen=seen)) as server:
+        client = Client(ClientConfig(server.url, credentials=Rotating()), user_agent="test/1")
+        client.get(JOBS, "ns", "a", Job)
+        assert [request.headers["authorization"] for request in seen] == ["Bearer old", "Bearer new"]
+        with pytest.raises(Unauthorized):
+            client.get(JOBS, "ns", "a", Job)
+        client.abort()
+
+
+def test_every_call_is_observed_with_its_code() -> None:
+    seen: list[tuple[str, str, int]] = []
+    with talking_to(answering((200, JOB), (404, b"{}"))) as (client, server):
+        client.add_observer(lambda verb, resource, code, seconds: seen.append((verb, resource, code)))
+        client.get(JOBS, "ns", "a", Job)
+        with pytest.raises(NotFound):
+            client.delete(JOBS, "ns", "a", uid=None)
+        server.close()
+        with pytest.raises(Transient):
+            client.get(JOBS, "ns", "a", Job)
+    assert seen == [("get", "jobs", 200), ("delete", "jobs", 404), ("get", "jobs", 0)]
+
+
+def test_the_limiter_spaces_calls_out() -> None:
+    with talking_to(answering(*[(200, JOB)] * 4), qps=50, burst=2) as (client, _):
+        began = time.monotonic()
+        for _ in range(4):
+            client.get(JOBS, "ns", "a", Job)
+        assert time.monotonic() - began >= 0.035
+
+
+def in_thread(call: Callable[[], object]) -> tuple[threading.Thread, list[object]]:
+    """Run a call on a thread; its result or KubeError is appended to the list."""
+    result: list[object] = []
+
+    def run() -> None:
+        try:
+            result.append(call())
+        except KubeError as error:
+            result.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    return thread, result
+
+
+def test_draining_lets_calls_in_flight_finish_and_starts_none() -> None:
+    arrived, go_on = threading.Event(), threading.Event()
+
+    def script(peer: Peer) -> None:
+        peer.receive()
+        arrived.set()
+        go_on.wait(5)
+        peer.reply(200, JOB)
+
+    with talking_to(script) as (client, _):
+        thread, result = in_thread(lambda: client.get(JOBS, "ns", "a", Job))
+        assert arrived.wait(5)
+        drainer = threading.Thread(target=client.drain, args=(5.0,))
+        drainer.start()
+        while not client._transport.is_stopping:
+            time.sleep(0.001)
+        with pytest.raises(Stopped, match="not sent"):
+            client.get(JOBS, "ns", "a", Job)
+        go_on.set()
+        thread.join(5)
+        drainer.join(5)
+    assert isinstance(result[0], Job)
+
+
+@pytest.mark.parametrize("stop", [lambda c: c.drain(0.02), lambda c: c.abort()], ids=["drain", "abort"])
+def test_calls_that_do_not_finish_in_time_are_cut(stop: Callable[[Client], None]) -> None:
+    arrived = threading.Event()
+
+    def script(peer: Peer) -> None:
+        peer.receive()
+        arrived.set()
+        peer.receive()
+
+    with talking_to(script) as (client, _):
+        thread, result = in_thread(lambda: client.create(JOBS, "ns", {}, Job))
+        assert arrived.wait(5)
+        began = time.monotonic()
+        stop(client)
+        thread.join(5)
+        assert time.monotonic() - began < 0.5
+    assert isinstance(result[0], Stopped)
+
+
+def test_https_checks_the_server_and_presents_our_certificate(certificate: Certificate) -> None:
+    context = certificate.server()
+    context.load_verify_locations(certificate.cert)
+    context.verify_mode = ssl.CERT_REQUIRED
+    key = certificate.key.read_bytes()
+    with Server(answering((200, JOB), (200, JOB)), context) as server:
+        ours = Static("", certificate.cert, key)
+        client = Client(ClientConfig(server.url, ca=certificate.cert, credentials=ours), user_agent="test/1")
+        client.get(JOBS, "ns", "a", Job)
+        client.abort()
+        distrustful = Client(ClientConfig(server.url, credentials=ours), user_agent="test/1")
+        with pytest.raises(Transient, match="TLS failed") as caught:
+            distrustful.get(JOBS, "ns", "a", Job)
+        assert caught.value.reason == "TLS"
+        careless = Client(ClientConfig(server.url, verify=False, credentials=ours), user_agent="test/1")
+        careless.get(JOBS, "ns", "a", Job)
+        careless.abort()
+
+
+def test_a_proxy_is_asked_to_connect(certificate: Certificate) -> None:
+    asked: list[str] = []
+
+    with Server(answering((200, JOB)), certificate.server()) as server:
+
+        def proxy_script(peer: Peer) -> None:
+            request = peer.receive()
+            assert request is not None
+            asked.append(f"{request.line} {request.headers.get('proxy-authorization')}")
+            peer.send(b"HTTP/1.1 200 Connection established\r\n\r\n")
+            with socket.create_connection(("127.0.0.1", server.port)) as upstream:
+                back = threading.Thread(target=_pump, args=(upstream, peer.sock), daemon=True)
+                back.start()
+                _pump(peer.sock, upstream)
+
+        with Server(proxy_script) as proxy:
+            config = ClientConfig(server.url, ca=certificate.cert, proxy=f"http://user:pass@127.0.0.1:{proxy.port}")
+            client = Client(config, user_agent="test/1")
+            client.get(JOBS, "ns", "a", Job)
+            client.abort()
+        assert asked == [f"CONNECT 127.0.0.1:{server.port} HTTP/1.1 Basic dXNlcjpwYXNz"]
+
+
+def _pump(source: socket.socket, sink: socket.socket) -> None:
+    try:
+        while data := source.recv(65536):
+            sink.sendall(data)
+    except OSError:
+        return
