@@ -98,10 +98,14 @@ class Condition(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class ObservedSpec(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
-    """The few fields of a job's spec that reading its state needs."""
+    """The few fields of a job's spec that reading its state needs.
 
-    replicas: int | None = None
-    suspend: bool | None = None
+    Untyped, because a custom resource may use these names for anything: an odd one must not make the object unreadable.
+    """
+
+    replicas: Any = None
+    suspend: Any = None
+    replicated_jobs: Any = None
 
 
 class Job(msgspec.Struct, frozen=True, rename="camel"):

@@ -1,0 +1,44 @@
+"""Everything the engine knows about kinds of jobs, as data: how each is read, found, named and prepared."""
+
+from pkg.workloads.evaluator import JobState, Reading, read, with_rules
+from pkg.workloads.model import Completion, KindRow, RuleError, Rules, convert_rules
+from pkg.workloads.names import NameRule, limit
+from pkg.workloads.placement import (
+    KUEUE_QUEUE_LABEL,
+    default_restart_policy,
+    place_plugins,
+    place_queue,
+    place_scheduler,
+    strip_ttl,
+)
+from pkg.workloads.pods import has_role, lead_rank, pod_selector, role_of
+from pkg.workloads.registry import registry, rules_for
+from pkg.workloads.templates import inject, pod_templates
+
+__all__ = [
+    "KUEUE_QUEUE_LABEL",
+    "Completion",
+    "JobState",
+    "KindRow",
+    "NameRule",
+    "Reading",
+    "RuleError",
+    "Rules",
+    "convert_rules",
+    "default_restart_policy",
+    "has_role",
+    "inject",
+    "lead_rank",
+    "limit",
+    "place_plugins",
+    "place_queue",
+    "place_scheduler",
+    "pod_selector",
+    "pod_templates",
+    "read",
+    "registry",
+    "role_of",
+    "rules_for",
+    "strip_ttl",
+    "with_rules",
+]

@@ -1,0 +1,158 @@
+"""What a predicate cannot say: arithmetic over a rollout, sums over groups, words of a phase.
+
+Rows of rules.yaml name these functions with `{call: name}`. Each takes a job and returns what it saw (a short text,
+or True) or None; none of them raises, whatever an operator has written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from pkg.apis.meta import Job
+
+GOOD_WORDS = frozenset(("succeed", "succeeded", "success", "successful", "complete", "completed", "finished", "done"))
+BAD_WORDS = frozenset(
+    (
+        "failed",
+        "failure",
+        "error",
+        "aborted",
+        "terminated",
+        "cancelled",
+        "canceled",
+        "killed",
+        "stopped",
+        "timeout",
+        "evicted",
+        "validationfailed",
+    )
+)
+RUNNING_WORDS = frozenset(
+    ("running", "active", "executing", "inprogress", "processing", "progressing", "started", "completing")
+)
+
+_PHASE_PATHS: tuple[tuple[str, ...], ...] = (
+    ("phase",),
+    ("state", "phase"),
+    ("state",),
+    ("jobStatus", "state"),
+    ("applicationState", "state"),
+    ("jobDeploymentStatus",),
+    ("jobStatus",),
+)
+
+
+def count(value: Any, default: int = 0) -> int:
+    """A whole number as operators write it; anything else reads as the default."""
+    return value if isinstance(value, int) and not isinstance(value, bool) else default
+
+
+def phase_of(status: dict[str, Any]) -> str:
+    """The first phase word under the well-known paths, as it was written; empty if the status has none."""
+    for path in _PHASE_PATHS:
+        node: Any = status
+        for key in path:
+            node = node.get(key) if isinstance(node, dict) else None
+        if isinstance(node, str) and node:
+            return node
+    return ""
+
+
+def _word(phase: str) -> str:
+    return "".join(letter for letter in phase if letter.isalpha()).lower()
+
+
+def _phase_in(words: frozenset[str]) -> Callable[[Job], str | None]:
+    def test(job: Job) -> str | None:
+        phase = phase_of(job.status)
+        return phase if phase and _word(phase) in words else None
+
+    return test
+
+
+def _done_without_phase(job: Job) -> Any:
+    """Complete, Completed or Succeeded is final only where no phase field could say otherwise."""
+    if phase_of(job.status):
+        return None
+    conditions = job.status.get("conditions")
+    if not isinstance(conditions, list):
+        return None
+    for item in conditions:
+        if (
+            isinstance(item, dict)
+            and item.get("status") == "True"
+            and item.get("type") in ("Complete", "Completed", "Succeeded")
+        ):
+            return item
+    return None
+
+
+def _job_ready(job: Job) -> bool | None:
+    """Every pod that a batch Job has started is ready, and there is one."""
+    ready = count(job.status.get("ready"))
+    return True if ready > 0 and ready >= count(job.status.get("active")) else None
+
+
+def _deployment_ready(job: Job) -> bool | None:
+    """Every replica is of the newest template and available."""
+    status = job.status
+    wanted = count(job.spec.replicas, 1)
+    updated = count(status.get("updatedReplicas"))
+    is_rolled_out = updated == wanted == count(status.get("replicas"))
+    return True if is_rolled_out and count(status.get("availableReplicas")) == updated else None
+
+
+def _stateful_set_ready(job: Job) -> bool | None:
+    """Every replica is ready and of the newest revision."""
+    status = job.status
+    is_complete = count(status.get("readyReplicas")) == count(job.spec.replicas, 1)
+    return True if is_complete and status.get("currentRevision") == status.get("updateRevision") else None
+
+
+def _daemon_set_ready(job: Job) -> bool | None:
+    """Every node that wants a pod has one of the newest template, available."""
+    status = job.status
+    wanted = count(status.get("desiredNumberScheduled"))
+    is_rolled_out = count(status.get("updatedNumberScheduled")) == wanted
+    return True if is_rolled_out and count(status.get("numberAvailable")) == wanted else None
+
+
+def _groups_ready(field: str) -> Callable[[Job], bool | None]:
+    """Ready or succeeded children equal the wanted ones, group by group.
+
+    A JobSet names its groups in its spec. A TrainJob does not (its runtime does, with one child each), so there the
+    groups are those that its status lists.
+    """
+
+    def test(job: Job) -> bool | None:
+        reported = job.status.get(field)
+        if not isinstance(reported, list):
+            return None
+        done = {
+            str(group.get("name", "")): count(group.get("ready")) + count(group.get("succeeded"))
+            for group in reported
+            if isinstance(group, dict)
+        }
+        wanted = dict.fromkeys(done, 1)
+        groups = job.spec.replicated_jobs
+        if isinstance(groups, list | tuple):
+            named = [group for group in groups if isinstance(group, dict)]
+            wanted = {str(group.get("name", "")): count(group.get("replicas"), 1) for group in named} or wanted
+        return True if wanted and all(done.get(name, 0) >= number for name, number in wanted.items()) else None
+
+    return test
+
+
+FUNCTIONS: dict[str, Callable[[Job], Any]] = {
+    "goodPhase": _phase_in(GOOD_WORDS),
+    "badPhase": _phase_in(BAD_WORDS),
+    "runningPhase": _phase_in(RUNNING_WORDS),
+    "doneWithoutPhase": _done_without_phase,
+    "jobReady": _job_ready,
+    "deploymentReady": _deployment_ready,
+    "statefulSetReady": _stateful_set_ready,
+    "daemonSetReady": _daemon_set_ready,
+    "jobSetReady": _groups_ready("replicatedJobsStatus"),
+    "trainJobReady": _groups_ready("jobsStatus"),
+}

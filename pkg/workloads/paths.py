@@ -1,0 +1,93 @@
+"""Paths into JSON objects, the one notation of rules.yaml and of `statusRules`.
+
+A path is written with dots from the root of the object: `status.state.phase`. `[*]` steps into every item of a list,
+`.*` into every value of a map, and a lone `.` is the root itself. A step that meets something of another shape selects
+nothing: what a foreign operator wrote is never a reason to fail here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from enum import Enum
+from typing import Any
+
+
+class Each(Enum):
+    """The two wildcard steps."""
+
+    ITEM = "[*]"
+    VALUE = ".*"
+
+
+Step = str | Each
+Path = tuple[Step, ...]
+
+_STEP = re.compile(r"(?P<key>[A-Za-z_][A-Za-z0-9_-]*)|(?P<value>\*)")
+
+
+class PathError(ValueError):
+    """A path that cannot be read; the text says which and what would be right."""
+
+
+def parse(text: str) -> Path:
+    """Turn a written path into steps; raises PathError."""
+    if text == ".":
+        return ()
+    steps: list[Step] = []
+    for part in text.split("."):
+        name = part
+        while name.endswith("[*]"):
+            name = name[:-3]
+        match = _STEP.fullmatch(name)
+        if match is None:
+            raise PathError(
+                f"{text!r}: {part!r} is no step of a path; write names joined by dots, with `[*]` for every item of a"
+                " list and `*` for every value of a map, as in status.jobs[*].active"
+            )
+        steps.append(Each.VALUE if match["value"] else match["key"])
+        steps.extend([Each.ITEM] * ((len(part) - len(name)) // 3))
+    return tuple(steps)
+
+
+def select(path: Path, root: Any) -> list[Any]:
+    """Every value the path leads to, in document order; empty if there is none. An explicit null is a value."""
+    found = [root]
+    for step in path:
+        if step is Each.ITEM:
+            found = [item for node in found if isinstance(node, list) for item in node]
+        elif step is Each.VALUE:
+            found = [value for node in found if isinstance(node, dict) for value in node.values()]
+        else:
+            found = [node[step] for node in found if isinstance(node, dict) and step in node]
+        if not found:
+            return found
+    return found
+
+
+def slots(path: Path, root: dict[str, Any], *, create: bool) -> Iterator[tuple[dict[str, Any], str]]:
+    """The maps that hold, or would hold, the field the path names: pairs (map, key) to assign or delete through.
+
+    With `create`, maps missing on the way are made, but never an item of a list or a value under a wildcard. The last
+    step must be a name.
+    """
+    *way, last = path
+    if not isinstance(last, str):
+        raise PathError(f"{'.'.join(map(str, path))!r} ends in a wildcard, which names no field")
+    nodes: list[Any] = [root]
+    for step in way:
+        if step is Each.ITEM or step is Each.VALUE:
+            nodes = [value for node in nodes for value in select((step,), node)]
+            continue
+        following = []
+        for node in nodes:
+            if not isinstance(node, dict):
+                continue
+            if create and node.get(step) is None:
+                node[step] = {}
+            if step in node:
+                following.append(node[step])
+        nodes = following
+    for node in nodes:
+        if isinstance(node, dict):
+            yield node, last

@@ -1,0 +1,65 @@
+"""Which pods belong to a job and which of them leads: what probes and pod addresses need to know of a kind."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from pkg.apis.meta import Job
+from pkg.workloads.model import KindRow
+
+_PLACEHOLDER = re.compile(r"\{(?P<what>[^}]*)\}")
+
+
+def pod_selector(row: KindRow, job: Job) -> dict[str, str] | None:
+    """Labels by which the kind's own operator marks this job's pods: the fallback where ours do not reach them.
+
+    None if the kind has none, or if what it is built from is not known yet.
+    """
+    if not row.pods.selector:
+        return None
+    selector: dict[str, str] = {}
+    for label, pattern in row.pods.selector.items():
+        parts = [_value(match["what"], job) for match in _PLACEHOLDER.finditer(pattern)]
+        if not all(parts):
+            return None
+        values = iter(parts)
+        selector[label] = _PLACEHOLDER.sub(lambda _, values=values: next(values), pattern)  # type: ignore[misc]
+    return selector
+
+
+def _value(what: str, job: Job) -> str:
+    match what:
+        case "name":
+            return job.metadata.name
+        case "uid":
+            return job.metadata.uid
+        case _:
+            value = job.status.get(what.removeprefix("status."))
+            return value if isinstance(value, str) else ""
+
+
+def role_of(row: KindRow, labels: Mapping[str, str]) -> str:
+    """The pod's role as its kind calls it, in lower case; empty if the kind has no roles."""
+    return labels.get(row.pods.role, "").lower() if row.pods.role else ""
+
+
+def has_role(row: KindRow, labels: Mapping[str, str], role: str) -> bool:
+    """Whether the pod plays the role that a user wrote (case does not count)."""
+    return role_of(row, labels) == role.lower()
+
+
+def lead_rank(row: KindRow, labels: Mapping[str, str]) -> tuple[int, tuple[int, ...]]:
+    """Sort key that puts the leading pod first: by role (master, launcher, head, driver ...), then by index.
+
+    A pod without a known role or index sorts behind those that have one.
+    """
+    pods = row.pods
+    is_marked = bool(pods.lead_labels) and all(labels.get(key) == value for key, value in pods.lead_labels.items())
+    role = role_of(row, labels)
+    rank = -1 if is_marked else pods.lead.index(role) if role in pods.lead else len(pods.lead)
+    return rank, tuple(_index(labels.get(label, "")) for label in pods.index)
+
+
+def _index(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 10**9

@@ -1,0 +1,228 @@
+"""Predicates compiled once to closures, because they run on every event of every job.
+
+A compiled test takes a job and returns the evidence it found, or None: the condition (a dict) when a condition
+matched, else the value that matched when it is a text, else True. The evidence is what reason and message come from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from pkg.apis.meta import Job, ObjectMeta, ObservedSpec
+from pkg.workloads import paths
+from pkg.workloads.functions import FUNCTIONS
+from pkg.workloads.model import Predicate, RuleError
+
+Evidence = Any
+Test = Callable[[Job], Evidence]
+Getter = Callable[[Job], list[Any]]
+
+_FORMS = "one of cond, path, all"
+_SPEC_FIELDS = {field.encode_name: field.name for field in msgspec.structs.fields(ObservedSpec)}
+_META_FIELDS = {field.encode_name: field.name for field in msgspec.structs.fields(ObjectMeta)}
+
+
+def compile_predicate(predicate: Predicate, *, where: str, fresh_only: bool = False) -> Test:
+    """Compile one predicate; `where` names its place in messages. Raises RuleError.
+
+    With `fresh_only`, a condition whose own observedGeneration is behind the object's generation does not match.
+    """
+    forms = [
+        name
+        for name, value in (
+            ("cond", predicate.cond),
+            ("path", predicate.path),
+            ("all", predicate.all_),
+            ("call", predicate.call),
+        )
+        if value is not None
+    ]
+    if len(forms) != 1:
+        raise RuleError(f"{where}: a predicate has exactly {_FORMS}; this one has {', '.join(forms) or 'none'}")
+    _check_companions(predicate, forms[0], where)
+    match forms[0]:
+        case "cond":
+            return _compile_condition(predicate, fresh_only)
+        case "path":
+            return _compile_path(predicate, where)
+        case "all":
+            return _compile_all(predicate, where, fresh_only)
+        case _:
+            return _compile_call(predicate, where)
+
+
+def _check_companions(predicate: Predicate, form: str, where: str) -> None:
+    """Refuse a field that belongs to another form, and a path without exactly one comparison."""
+    comparisons = [
+        name
+        for name, is_set in (
+            ("in", predicate.in_ is not None),
+            ("eq", predicate.eq is not msgspec.UNSET),
+            ("gt", predicate.gt is not None),
+            ("exists", predicate.exists is not None),
+        )
+        if is_set
+    ]
+    modifiers = [
+        name
+        for name, is_set in (("is", predicate.is_ is not None), ("reasonIn", predicate.reason_in is not None))
+        if is_set
+    ]
+    if form == "path":
+        if len(comparisons) != 1:
+            raise RuleError(
+                f"{where}: path {predicate.path!r} needs exactly one of in, eq, gt, exists;"
+                f" it has {', '.join(comparisons) or 'none'}"
+            )
+    elif comparisons:
+        raise RuleError(f"{where}: {comparisons[0]} goes with path, not with {form}")
+    if form != "cond" and modifiers:
+        raise RuleError(f"{where}: {modifiers[0]} goes with cond, not with {form}")
+
+
+def _compile_condition(predicate: Predicate, fresh_only: bool) -> Test:
+    wanted = predicate.cond
+    status = predicate.is_ or "True"
+    reasons = None if predicate.reason_in is None else frozenset(predicate.reason_in)
+
+    def test(job: Job) -> Evidence:
+        conditions = job.status.get("conditions")
+        if conditions.__class__ is not list:
+            return None
+        for item in conditions:
+            if (
+                item.__class__ is dict
+                and item.get("type") == wanted
+                and item.get("status") == status
+                and (reasons is None or item.get("reason") in reasons)
+                and not (fresh_only and _is_outdated(item, job))
+            ):
+                return item
+        return None
+
+    return test
+
+
+def _is_outdated(condition: dict[str, Any], job: Job) -> bool:
+    observed = condition.get("observedGeneration")
+    return isinstance(observed, int) and 0 < observed < job.metadata.generation
+
+
+def _compile_path(predicate: Predicate, where: str) -> Test:
+    accept = _comparison(predicate)
+    wants_absence = predicate.exists is False
+    try:
+        values = compile_getter(predicate.path or "")
+    except paths.PathError as error:
+        raise RuleError(f"{where}: {error}") from error
+
+    def test(job: Job) -> Evidence:
+        found = values(job)
+        if wants_absence:
+            return None if any(value is not None for value in found) else True
+        for value in found:
+            if accept(value):
+                return value if isinstance(value, str) and value else True
+        return None
+
+    return test
+
+
+def _comparison(predicate: Predicate) -> Callable[[Any], bool]:
+    if predicate.in_ is not None:
+        choices = predicate.in_
+        return lambda value: any(_same(value, choice) for choice in choices)
+    if predicate.eq is not msgspec.UNSET:
+        wanted = predicate.eq
+        return lambda value: _same(value, wanted)
+    if predicate.gt is not None:
+        bound = predicate.gt
+        return lambda value: isinstance(value, int | float) and not isinstance(value, bool) and value > bound
+    return lambda value: value is not None
+
+
+def _same(value: Any, wanted: Any) -> bool:
+    """Equality as JSON has it: true is not 1."""
+    return bool(value == wanted) and isinstance(value, bool) == isinstance(wanted, bool)
+
+
+def _compile_all(predicate: Predicate, where: str, fresh_only: bool) -> Test:
+    parts = predicate.all_ or ()
+    if not parts:
+        raise RuleError(f"{where}.all: an empty list would always match; name at least one predicate")
+    tests = [
+        compile_predicate(part, where=f"{where}.all[{number}]", fresh_only=fresh_only)
+        for number, part in enumerate(parts)
+    ]
+
+    def test(job: Job) -> Evidence:
+        best: Evidence = None
+        for one in tests:
+            evidence = one(job)
+            if evidence is None:
+                return None
+            if best is None or isinstance(evidence, dict) or (best is True and evidence is not True):
+                best = evidence
+        return best
+
+    return test
+
+
+def _compile_call(predicate: Predicate, where: str) -> Test:
+    function = FUNCTIONS.get(predicate.call or "")
+    if function is None:
+        raise RuleError(f"{where}: no function is called {predicate.call!r}; there are {', '.join(sorted(FUNCTIONS))}")
+    return function
+
+
+def compile_getter(text: str) -> Getter:
+    """Compile a path from the root of the object to a function that lists the values it selects in a job.
+
+    Raises PathError, also for a part of the object that the cache does not keep.
+    """
+    path = paths.parse(text)
+    root, rest = path[0] if path else None, path[1:]
+    match root:
+        case "status":
+            if len(rest) == 1 and isinstance(rest[0], str):
+                return _status_field(rest[0])
+            if len(rest) == 2 and isinstance(rest[0], str) and isinstance(rest[1], str):
+                return _status_subfield(rest[0], rest[1])
+            return lambda job: paths.select(rest, job.status)
+        case "spec" | "metadata":
+            known = _SPEC_FIELDS if root == "spec" else _META_FIELDS
+            attribute = known.get(rest[0]) if rest and isinstance(rest[0], str) else None
+            if attribute is None:
+                raise paths.PathError(
+                    f"{text!r}: of {root} only {', '.join(sorted(known))} can be read; judge a job by its status"
+                )
+            return _attribute(root, attribute, rest[1:])
+        case _:
+            raise paths.PathError(f"{text!r}: a path starts with status, spec or metadata, without a leading dot")
+
+
+def _status_field(key: str) -> Getter:
+    def values(job: Job) -> list[Any]:
+        status = job.status
+        return [status[key]] if key in status else []
+
+    return values
+
+
+def _status_subfield(key: str, subkey: str) -> Getter:
+    def values(job: Job) -> list[Any]:
+        inner = job.status.get(key)
+        return [inner[subkey]] if isinstance(inner, dict) and subkey in inner else []
+
+    return values
+
+
+def _attribute(root: str, attribute: str, rest: paths.Path) -> Getter:
+    def values(job: Job) -> list[Any]:
+        value = getattr(job.spec if root == "spec" else job.metadata, attribute)
+        return paths.select(rest, value)
+
+    return values

@@ -1,0 +1,103 @@
+"""The table of kinds: rules.yaml, read and checked once, looked up by group, version and resource."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import resources
+from typing import Any
+
+import msgspec
+import yaml
+
+from pkg.apis.meta import GVR
+from pkg.workloads import names, paths
+from pkg.workloads.evaluator import reader
+from pkg.workloads.model import KindRow, RuleError
+
+_PATH_COLUMNS = ("pod_templates", "labels", "scheduler_name", "queue", "volcano_queue", "ttl", "restart_policy")
+_FIELD_COLUMNS = ("scheduler_name", "queue", "volcano_queue", "ttl", "restart_policy")
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """Every row, and the one for kinds that have none."""
+
+    generic: KindRow
+    kinds: tuple[KindRow, ...]
+    by_resource: Mapping[tuple[str, str, str], KindRow]
+
+    def row(self, gvr: GVR) -> KindRow:
+        """The row of this version, else the row of the resource whatever its version, else the generic row."""
+        group, resource = gvr.group, gvr.resource
+        rows = self.by_resource
+        return rows.get((group, resource, gvr.version)) or rows.get((group, resource, "")) or self.generic
+
+
+def load(text: str) -> Registry:
+    """Read and check a table; raises RuleError naming row and column."""
+    try:
+        document = yaml.load(text, Loader=_Loader)
+    except yaml.YAMLError as error:
+        raise RuleError(f"rules.yaml is no YAML: {error}") from error
+    if not isinstance(document, dict) or not {"generic", "kinds"} <= document.keys() <= {"shared", "generic", "kinds"}:
+        raise RuleError("rules.yaml has the keys shared, generic and kinds")
+    generic = _row(document["generic"], "generic")
+    kinds: list[KindRow] = []
+    index: dict[tuple[str, str, str], KindRow] = {}
+    for number, raw in enumerate(document["kinds"]):
+        label = raw.get("kind", "?") if isinstance(raw, dict) else "?"
+        where = f"kinds[{number}] ({label})"
+        row = _row(raw, where)
+        key = (row.group, row.resource, row.version)
+        if not row.resource:
+            raise RuleError(f"{where}: resource is missing; name the plural, as in `jobs`")
+        if key in index:
+            raise RuleError(f"{where}: {'/'.join(key)} has a row already ({index[key].kind})")
+        index[key] = row
+        kinds.append(row)
+    return Registry(generic, tuple(kinds), index)
+
+
+def _row(raw: object, where: str) -> KindRow:
+    try:
+        row = msgspec.convert(raw, KindRow)
+    except msgspec.ValidationError as error:
+        raise RuleError(f"rules.yaml: {where}: {error}") from error
+    for column in _PATH_COLUMNS:
+        for path in getattr(row, column):
+            _check_path(path, f"{where}: {column}", is_field=column in _FIELD_COLUMNS)
+    for place in row.env:
+        _check_path(place.path, f"{where}: env", is_field=False)
+    for retry in row.own_retry:
+        _check_path(retry.path, f"{where}: ownRetry", is_field=True)
+    for column in ("plugins", "suspend", "match_labels"):
+        if getattr(row, column):
+            _check_path(getattr(row, column), f"{where}: {column}", is_field=True)
+    if row.name.suffix and row.name.suffix not in names.SUFFIXES:
+        known = ", ".join(sorted(names.SUFFIXES))
+        raise RuleError(f"rules.yaml: {where}: name.suffix {row.name.suffix!r} is no function; there are {known}")
+    reader(row)
+    return row
+
+
+def _check_path(text: str, where: str, *, is_field: bool) -> None:
+    try:
+        path = paths.parse(text)
+    except paths.PathError as error:
+        raise RuleError(f"rules.yaml: {where}: {error}") from error
+    if is_field and not (path and isinstance(path[-1], str)):
+        raise RuleError(f"rules.yaml: {where}: {text!r} ends in a wildcard, which names no field")
+
+
+@lru_cache(maxsize=1)
+def registry() -> Registry:
+    """The table that comes with the package."""
+    return load(resources.files("pkg.workloads").joinpath("rules.yaml").read_text("utf-8"))
+
+
+def rules_for(gvr: GVR) -> KindRow:
+    """The row for a resource; the generic row when its kind is not known."""
+    return registry().row(gvr)

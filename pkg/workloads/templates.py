@@ -1,0 +1,99 @@
+"""Finds the pod templates inside an object of any kind and puts labels and variables into them.
+
+Every function here changes the object it is given (`{apiVersion, kind, metadata, spec}`, plain maps and lists): hand it
+a fresh deep copy, never something out of a cache. Parts of a wrong shape are left for the API server to refuse.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from typing import Any
+
+from pkg.workloads import paths
+from pkg.workloads.model import KindRow
+
+_parse = lru_cache(maxsize=1024)(paths.parse)
+
+
+def pod_templates(row: KindRow, body: dict[str, Any]) -> list[dict[str, Any]]:
+    """The mutable maps with `metadata` and `spec` that pods are made from; the object itself for a Pod."""
+    found = [
+        template
+        for path in row.pod_templates
+        for template in paths.select(_parse(path), body)
+        if isinstance(template, dict)
+    ]
+    if row.any_template:
+        found.extend(_search(body.get("spec")))
+    return found
+
+
+def _search(node: Any) -> Iterator[dict[str, Any]]:
+    """Every value called `template` that looks like a pod template, outermost only."""
+    if isinstance(node, list):
+        for item in node:
+            yield from _search(item)
+    elif isinstance(node, dict):
+        for key, value in node.items():
+            if key == "template" and _is_pod_template(value):
+                yield value
+            else:
+                yield from _search(value)
+
+
+def _is_pod_template(value: Any) -> bool:
+    spec = value.get("spec") if isinstance(value, dict) else None
+    return isinstance(spec, dict) and isinstance(spec.get("containers"), list)
+
+
+def inject(row: KindRow, body: dict[str, Any], *, labels: Mapping[str, str], env: Mapping[str, str]) -> None:
+    """Put labels and environment variables into every pod the object will make.
+
+    Labels go into each pod template, and where pods must match a selector of the object's, into that too. Variables go
+    into every container and init container, before the user's own, so that these can refer to them; a variable of the
+    same name is replaced.
+    """
+    for template in pod_templates(row, body):
+        _add(_child(template, "metadata"), "labels", labels)
+        spec = template.get("spec")
+        if isinstance(spec, dict):
+            for field in ("initContainers", "containers"):
+                containers = spec.get(field)
+                for container in containers if isinstance(containers, list) else ():
+                    _add_env(container, env)
+    for path in row.labels:
+        for holder, key in paths.slots(_parse(path), body, create=False):
+            if row.env or key in holder:
+                _add(_child(holder, key), "labels", labels)
+    for place in row.env:
+        for holder, key in paths.slots(_parse(place.path), body, create=place.create):
+            if place.create or key in holder:
+                _add_env(_child(holder, key), env)
+    if row.match_labels:
+        for holder, key in paths.slots(_parse(row.match_labels), body, create=True):
+            _add(holder, key, labels)
+
+
+def _child(holder: dict[str, Any], key: str) -> Any:
+    """The map under a key, made where it is missing or null."""
+    if holder.get(key) is None:
+        holder[key] = {}
+    return holder[key]
+
+
+def _add(holder: Any, key: str, entries: Mapping[str, str]) -> None:
+    if isinstance(holder, dict):
+        known = _child(holder, key)
+        if isinstance(known, dict):
+            known.update(entries)
+
+
+def _add_env(container: Any, env: Mapping[str, str]) -> None:
+    if not isinstance(container, dict):
+        return
+    own = container.get("env")
+    if own is not None and not isinstance(own, list):
+        return
+    kept = [item for item in own or () if not (isinstance(item, dict) and item.get("name") in env)]
+    container["env"] = [{"name": name, "value": value} for name, value in env.items()] + kept
