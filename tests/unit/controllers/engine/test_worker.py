@@ -1,0 +1,158 @@
+"""Workers, stepped by hand where possible, in their thread where starting and stopping is the question."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+import structlog
+from structlog.testing import LogCapture
+
+from pkg.controllers.engine.outcome import Again, Done, Later, Outcome
+from pkg.controllers.engine.worker import Worker
+from pkg.controllers.engine.workqueue import WorkQueue
+
+
+@pytest.fixture
+def logs() -> Iterator[LogCapture]:
+    capture = LogCapture()
+    before = structlog.get_config()
+    structlog.configure(processors=[structlog.contextvars.merge_contextvars, capture])
+    yield capture
+    structlog.configure(**before)
+
+
+def test_a_step_runs_one_key_and_settles_it() -> None:
+    queue = WorkQueue("3", clock=lambda: 0.0)
+    ran: list[str] = []
+    observed: list[Outcome] = []
+
+    def reconcile(key: str) -> Outcome:
+        ran.append(key)
+        return Later(0) if len(ran) == 1 else Done()
+
+    worker = Worker(queue, reconcile, observe=observed.append)
+    assert not worker.step(0)
+    queue.add("ns/a")
+    assert worker.step(0)
+    assert worker.step(0)
+    assert not worker.step(0)
+    assert ran == ["ns/a", "ns/a"]
+    assert observed == [Later(0), Done()]
+
+
+def test_a_pass_logs_its_workflow_and_a_pass_id_of_its_own(logs: LogCapture) -> None:
+    queue = WorkQueue("3", clock=lambda: 0.0)
+    log = structlog.get_logger()
+
+    def reconcile(key: str) -> Outcome:
+        log.info("looking")
+        return Done()
+
+    worker = Worker(queue, reconcile)
+    for key in ("ns/a", "ns/b"):
+        queue.add(key)
+        worker.step(0)
+    log.info("outside")
+    assert [(entry.get("workflow"), entry.get("pass")) for entry in logs.entries] == [
+        ("ns/a", "3-1"),
+        ("ns/b", "3-2"),
+        (None, None),
+    ]
+
+
+def test_a_pass_that_raises_is_logged_and_tried_again(logs: LogCapture) -> None:
+    queue = WorkQueue("0", clock=lambda: 0.0)
+    observed: list[Outcome] = []
+
+    def reconcile(key: str) -> Outcome:
+        raise KeyError("flows")
+
+    worker = Worker(queue, reconcile, observe=observed.append)
+    queue.add("ns/a")
+    assert worker.step(0)
+    assert observed == [Again("unexpected KeyError: 'flows'")]
+    assert queue.num_requeues("ns/a") == 1
+    assert queue.delayed == 1
+    assert queue.longest_running_seconds() == 0
+    (entry,) = logs.entries
+    assert (entry["log_level"], entry["exc_info"], entry["workflow"]) == ("error", True, "ns/a")
+
+
+def test_again_is_logged_with_its_reason(logs: LogCapture) -> None:
+    queue = WorkQueue("0", clock=lambda: 0.0)
+    worker = Worker(queue, lambda key: Again("conflict"))
+    queue.add("ns/a")
+    worker.step(0)
+    (entry,) = logs.entries
+    assert (entry["log_level"], entry["reason"]) == ("info", "conflict")
+
+
+def test_stopping_lets_the_running_pass_finish_and_starts_no_other() -> None:
+    queue = WorkQueue("0")
+    entered, leave = threading.Event(), threading.Event()
+    finished: list[str] = []
+
+    def reconcile(key: str) -> Outcome:
+        entered.set()
+        leave.wait(5)
+        finished.append(key)
+        return Done()
+
+    worker = Worker(queue, reconcile)
+    worker.start()
+    queue.add("ns/a")
+    queue.add("ns/b")
+    assert entered.wait(5)
+    worker.stop()
+    assert not worker.join(0.01)
+    assert worker.is_alive
+    leave.set()
+    assert worker.join(5)
+    assert finished == ["ns/a"]
+
+
+def test_a_worker_with_nothing_to_do_stops_at_once() -> None:
+    worker = Worker(WorkQueue("0"), lambda key: Done())
+    worker.start()
+    worker.stop()
+    assert worker.join(5)
+
+
+def test_draining_the_queue_ends_the_worker() -> None:
+    queue = WorkQueue("0")
+    ran: list[str] = []
+
+    def reconcile(key: str) -> Outcome:
+        ran.append(key)
+        return Done()
+
+    for key in "abc":
+        queue.add(key)
+    worker = Worker(queue, reconcile)
+    worker.start()
+    assert queue.shut_down_with_drain(5)
+    assert worker.join(5)
+    assert ran == ["a", "b", "c"]
+
+
+def test_an_observer_that_fails_does_not_end_the_worker(logs: LogCapture) -> None:
+    queue = WorkQueue("0")
+    ran: list[str] = []
+
+    def reconcile(key: str) -> Outcome:
+        ran.append(key)
+        return Done()
+
+    def observe(outcome: Outcome) -> None:
+        raise RuntimeError("no")
+
+    worker = Worker(queue, reconcile, observe=observe)
+    queue.add("a")
+    queue.add("b")
+    worker.start()
+    assert queue.shut_down_with_drain(5)
+    assert worker.join(5)
+    assert ran == ["a", "b"]
+    assert [entry["log_level"] for entry in logs.entries] == ["error", "error"]

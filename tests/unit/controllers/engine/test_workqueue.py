@@ -1,0 +1,291 @@
+"""The queue on a clock that the test moves; threads only where waiting itself is the question."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable
+
+import pytest
+
+from pkg.controllers.engine.backoff import Backoff
+from pkg.controllers.engine.workqueue import WorkQueue
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Recorder:
+    """What the queue told its metrics."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, float, int]] = []
+
+    def added(self, depth: int) -> None:
+        self.told.append(("added", 0.0, depth))
+
+    def got(self, waited: float, depth: int) -> None:
+        self.told.append(("got", waited, depth))
+
+    def done(self, worked: float) -> None:
+        self.told.append(("done", worked, 0))
+
+    def retried(self) -> None:
+        self.told.append(("retried", 0.0, 0))
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def queue(clock: Clock) -> WorkQueue:
+    return WorkQueue(clock=clock)
+
+
+def drain(queue: WorkQueue) -> list[str]:
+    keys = []
+    while (key := queue.get(0)) is not None:
+        keys.append(key)
+        queue.done(key)
+    return keys
+
+
+def test_keys_come_out_in_the_order_they_went_in(queue: WorkQueue) -> None:
+    for key in "bca":
+        queue.add(key)
+    assert drain(queue) == ["b", "c", "a"]
+
+
+def test_a_key_that_is_ready_is_not_queued_twice(queue: WorkQueue) -> None:
+    for key in "abaab":
+        queue.add(key)
+    assert len(queue) == 2
+    assert drain(queue) == ["a", "b"]
+
+
+def test_a_key_added_while_it_runs_runs_once_more_and_not_at_once(queue: WorkQueue) -> None:
+    queue.add("a")
+    assert queue.get(0) == "a"
+    queue.add("a")
+    queue.add("a")
+    assert queue.get(0) is None
+    queue.add("b")
+    queue.done("a")
+    assert drain(queue) == ["b", "a"]
+
+
+def test_a_delayed_key_comes_when_its_time_has_come(queue: WorkQueue, clock: Clock) -> None:
+    queue.add_after("a", 2)
+    queue.add_after("b", 1)
+    assert queue.get(0) is None
+    clock.now += 1
+    assert queue.get(0) == "b"
+    assert queue.get(0) is None
+    clock.now += 1
+    assert queue.get(0) == "a"
+
+
+@pytest.mark.parametrize("delays", [(1, 5), (5, 1)], ids=["earlier first", "earlier last"])
+def test_of_two_delays_the_earlier_counts(queue: WorkQueue, clock: Clock, delays: tuple[int, int]) -> None:
+    for delay in delays:
+        queue.add_after("a", delay)
+    assert queue.delayed == 1
+    clock.now += 1
+    assert drain(queue) == ["a"]
+    clock.now += 10
+    assert drain(queue) == []
+
+
+def test_a_plain_add_supersedes_a_delay(queue: WorkQueue, clock: Clock) -> None:
+    queue.add_after("a", 1)
+    queue.add("a")
+    assert drain(queue) == ["a"]
+    clock.now += 5
+    assert drain(queue) == []
+
+
+def test_a_delay_that_ends_while_its_key_runs_makes_it_run_again(queue: WorkQueue, clock: Clock) -> None:
+    queue.add("a")
+    queue.get(0)
+    queue.add_after("a", 1)
+    clock.now += 1
+    assert queue.get(0) is None
+    queue.done("a")
+    assert queue.get(0) == "a"
+
+
+@pytest.mark.parametrize("seconds", [0, -1])
+def test_no_delay_is_a_plain_add(queue: WorkQueue, seconds: int) -> None:
+    queue.add_after("a", seconds)
+    assert drain(queue) == ["a"]
+
+
+def test_a_cancelled_delay_never_comes(queue: WorkQueue, clock: Clock) -> None:
+    queue.add_after("a", 1)
+    queue.cancel("a")
+    clock.now += 5
+    assert drain(queue) == []
+
+
+def test_rate_limited_delays_double_up_to_the_cap_until_forgotten(clock: Clock) -> None:
+    queue = WorkQueue(clock=clock, retry=Backoff(base=1.0, cap=4.0))
+    for tries, delay in enumerate([1, 2, 4, 4], start=1):
+        queue.add_rate_limited("a")
+        assert queue.num_requeues("a") == tries
+        clock.now += delay - 0.001
+        assert queue.get(0) is None
+        clock.now += 0.001
+        assert drain(queue) == ["a"]
+    queue.forget("a")
+    assert queue.num_requeues("a") == 0
+    queue.add_rate_limited("a")
+    clock.now += 1
+    assert drain(queue) == ["a"]
+
+
+def test_delays_that_were_given_up_take_no_room(queue: WorkQueue) -> None:
+    for seconds in range(5000, 0, -1):
+        queue.add_after("a", seconds)
+    assert queue.delayed == 1
+    assert len(queue._heap) < 100
+
+
+def test_shutting_down_hands_out_what_is_ready_and_takes_no_more(queue: WorkQueue, clock: Clock) -> None:
+    queue.add("a")
+    queue.add_after("b", 1)
+    queue.shut_down()
+    for add in (queue.add, queue.add_rate_limited, lambda key: queue.add_after(key, 0)):
+        add("c")
+    clock.now += 5
+    assert queue.is_shutting_down
+    assert drain(queue) == ["a"]
+    assert queue.get() is None
+
+
+def test_metrics_tell_depth_waits_and_work(clock: Clock) -> None:
+    recorder = Recorder()
+    queue = WorkQueue(clock=clock, metrics=recorder)
+    queue.add("a")
+    queue.add("b")
+    queue.add("a")
+    clock.now += 2
+    queue.get(0)
+    clock.now += 3
+    queue.get(0)
+    assert queue.unfinished_seconds() == 3
+    clock.now += 1
+    assert queue.longest_running_seconds() == 4
+    queue.done("a")
+    queue.add_rate_limited("c")
+    assert recorder.told == [
+        ("added", 0.0, 1),
+        ("added", 0.0, 2),
+        ("got", 2.0, 1),
+        ("got", 5.0, 0),
+        ("done", 4.0, 0),
+        ("retried", 0.0, 0),
+    ]
+    queue.done("b")
+    assert queue.unfinished_seconds() == 0
+    assert queue.longest_running_seconds() == 0
+
+
+def test_done_of_a_key_that_does_not_run_changes_nothing(queue: WorkQueue) -> None:
+    queue.done("a")
+    assert drain(queue) == []
+
+
+def waiting_getter(queue: WorkQueue) -> tuple[threading.Thread, list[str | None]]:
+    got: list[str | None] = []
+    thread = threading.Thread(target=lambda: got.append(queue.get()))
+    thread.start()
+    return thread, got
+
+
+@pytest.mark.parametrize(
+    ("wake", "expected"),
+    [
+        pytest.param(lambda q: q.add("a"), "a", id="a new key wakes the one who waits"),
+        pytest.param(lambda q: q.add_after("a", 0.01), "a", id="a delay that ends wakes the one who waits"),
+        pytest.param(
+            lambda q: (q.add_after("a", 3600), q.add_after("b", 0.01)), "b", id="an earlier delay shortens the wait"
+        ),
+        pytest.param(lambda q: q.shut_down(), None, id="shutting down wakes the one who waits"),
+    ],
+)
+def test_get_waits(wake: Callable[[WorkQueue], object], expected: str | None) -> None:
+    queue = WorkQueue()
+    thread, got = waiting_getter(queue)
+    wake(queue)
+    thread.join(5)
+    assert got == [expected]
+
+
+def test_get_gives_up_after_its_timeout() -> None:
+    assert WorkQueue().get(0.01) is None
+
+
+def test_a_drain_waits_for_what_is_ready_and_running() -> None:
+    queue = WorkQueue()
+    queue.add("a")
+    queue.add("b")
+    assert queue.get(0) == "a"
+    queue.add("a")  # once more, once done
+    assert not queue.shut_down_with_drain(0.01)
+    results: list[bool] = []
+    drainer = threading.Thread(target=lambda: results.append(queue.shut_down_with_drain(5)))
+    drainer.start()
+    queue.done("a")
+    assert drain(queue) == ["b", "a"]
+    drainer.join(5)
+    assert results == [True]
+
+
+def test_an_idle_queue_drains_at_once() -> None:
+    assert WorkQueue().shut_down_with_drain(0)
+
+
+def test_no_key_runs_twice_at_once_and_none_is_lost() -> None:
+    queue = WorkQueue()
+    keys = [f"k{number}" for number in range(10)]
+    running: Counter[str] = Counter()
+    wanted: Counter[str] = Counter()
+    seen: dict[str, int] = {}
+    overlaps: list[str] = []
+    lock = threading.Lock()
+
+    def work() -> None:
+        while (key := queue.get()) is not None:
+            with lock:
+                running[key] += 1
+                if running[key] > 1:
+                    overlaps.append(key)
+                seen[key] = wanted[key]
+            with lock:
+                running[key] -= 1
+            queue.done(key)
+
+    workers = [threading.Thread(target=work) for _ in range(4)]
+    for worker in workers:
+        worker.start()
+    for number in range(3000):
+        key = keys[number * 7 % 10]
+        with lock:
+            wanted[key] += 1
+        queue.add_after(key, 0.001) if number % 5 == 0 else queue.add(key)
+    for key in keys:
+        with lock:
+            wanted[key] += 1
+        queue.add(key)
+    assert queue.shut_down_with_drain(10)
+    for worker in workers:
+        worker.join(5)
+    assert overlaps == []
+    assert seen == wanted, "a pass ran after the last time that each key was added"
