@@ -44,6 +44,10 @@ class NotFound(KubeError):
     """No such object, namespace or kind."""
 
 
+class NotServed(NotFound):
+    """The API server does not serve that kind; it may later, once its CRD or API service is there."""
+
+
 class Gone(KubeError):
     """The version or page token is too old for the server: list again."""
 

@@ -18,7 +18,8 @@ import msgspec
 
 from pkg.kube.framing import MAX_HEAD, Dechunker, FramingError, Head, parse_head
 
-_RECV = 64 * 1024
+_RECV = 16 * 1024
+"""A TLS record holds no more."""
 
 
 class Endpoint(msgspec.Struct, frozen=True):

@@ -1,0 +1,111 @@
+"""Which kinds the API server serves, asked once per group and version.
+
+Templates name resources; objects name kinds; whether a resource is namespaced decides its URL. Kinds come and go with
+their CRDs, so absence is only believed for a moment.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+import msgspec
+
+from pkg.apis.meta import GVR
+from pkg.kube.client import Client
+from pkg.kube.errors import KubeError, NotFound, NotServed
+
+
+class Resource(msgspec.Struct, frozen=True):
+    """A served resource: the kind of its objects, whether they live in namespaces, and the verbs it knows."""
+
+    name: str
+    kind: str = ""
+    namespaced: bool = False
+    verbs: tuple[str, ...] = ()
+
+
+class _ResourceList(msgspec.Struct, frozen=True):
+    resources: tuple[Resource, ...] | None = ()
+
+
+class _Failure(msgspec.Struct, frozen=True):
+    at: float
+    error: KubeError
+
+    def again(self) -> KubeError:
+        """A new error that says the same: raising one instance in many threads would pile up tracebacks."""
+        old = self.error
+        return type(old)(old.message, status=old.status, reason=old.reason, retry_after=old.retry_after)
+
+
+class Discovery:
+    """Looks resources up, over the network only when the answer is not known. Safe to use from many threads."""
+
+    def __init__(self, client: Client, clock: Callable[[], float] = time.monotonic) -> None:
+        self._client = client
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._known: dict[str, dict[str, Resource]] = {}
+        self._read_at: dict[str, float] = {}
+        self._failed: dict[str, _Failure] = {}
+
+    def resolve(self, gvr: GVR, *, absent_for: float = 2.0) -> Resource:
+        """What is served under that name; NotServed if nothing is, another KubeError if the server cannot tell now.
+
+        Either failure is repeated without asking the server for `absent_for` seconds after it was found.
+        """
+        root = gvr.root
+        now = self._clock()
+        with self._lock:
+            found = self._known.get(root, {}).get(gvr.resource)
+            failure = self._failed.get(root)
+            read_at = self._read_at.get(root)
+        if found is not None:
+            return found
+        if failure is not None and now - failure.at < absent_for:
+            raise failure.again() if not isinstance(failure.error, NotFound) else self._absent(gvr)
+        if read_at is None or now - read_at >= absent_for:
+            found = self._fetch(gvr).get(gvr.resource)
+        if found is None:
+            raise self._absent(gvr)
+        return found
+
+    def refresh(self, gvr: GVR) -> None:
+        """Forget what is known about the group and version, so that the next `resolve` asks the server."""
+        with self._lock:
+            self._known.pop(gvr.root, None)
+            self._read_at.pop(gvr.root, None)
+            self._failed.pop(gvr.root, None)
+
+    def _fetch(self, gvr: GVR) -> dict[str, Resource]:
+        try:
+            listed = self._client.get_path(gvr.root, _ResourceList)
+        except NotFound as error:
+            self._remember(gvr.root, {}, error)
+            raise self._absent(gvr) from error
+        except KubeError as error:
+            # An aggregated API whose server is away answers 503: not known is not the same as not served.
+            self._remember(gvr.root, {}, error)
+            raise
+        resources = {resource.name: resource for resource in listed.resources or () if "/" not in resource.name}
+        self._remember(gvr.root, resources, None)
+        return resources
+
+    def _remember(self, root: str, resources: dict[str, Resource], error: KubeError | None) -> None:
+        now = self._clock()
+        with self._lock:
+            self._known[root] = resources
+            self._read_at[root] = now
+            if error is None:
+                self._failed.pop(root, None)
+            else:
+                self._failed[root] = _Failure(now, error)
+
+    def _absent(self, gvr: GVR) -> NotServed:
+        return NotServed(
+            f"the API server does not serve {gvr.resource} in {gvr.api_version}; is its CRD installed?",
+            status=404,
+            reason="NotServed",
+        )

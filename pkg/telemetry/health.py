@@ -1,0 +1,172 @@
+"""The HTTP doors for machines: /metrics for Prometheus, /healthz and /readyz for the kubelet.
+
+Small and threaded, so that a scrape never waits for a worker and a hung check never hides the metrics.
+"""
+
+from __future__ import annotations
+
+import socket
+import socketserver
+import threading
+from collections.abc import Callable, Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import structlog
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import choose_encoder
+
+Check = Callable[[], str | None]
+"""None if all is well, else what is wrong."""
+
+_log = structlog.get_logger("health")
+_REQUEST_SECONDS = 5.0
+
+
+class BindError(Exception):
+    """An address to listen on that is malformed or taken; the message names the flag and the remedy."""
+
+
+class Checks:
+    """Named checks behind one path; `?verbose` lists them, a failed one makes the answer 503."""
+
+    def __init__(self, checks: Mapping[str, Check] | None = None) -> None:
+        self._checks: dict[str, Check] = dict(checks or {})
+
+    def add(self, name: str, check: Check) -> None:
+        """Ask this one too from now on."""
+        self._checks = {**self._checks, name: check}
+
+    def run(self) -> dict[str, str | None]:
+        """What each check says; a check that raises has failed."""
+        return {name: _outcome(check) for name, check in self._checks.items()}
+
+
+def _outcome(check: Check) -> str | None:
+    try:
+        return check()
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+
+
+def parse_address(address: str, flag: str) -> tuple[str, int] | None:
+    """Host and port of `host:port`, `[v6]:port` or `:port` (all interfaces); None for `0`, which means off."""
+    if address.strip() in {"", "0"}:
+        return None
+    host, colon, port = address.strip().rpartition(":")
+    if not colon or not port.isascii() or not port.isdigit() or int(port) > 65535:
+        raise BindError(f"{flag} is {address!r}; it must be HOST:PORT, :PORT (all interfaces) or 0 (off)")
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    elif ":" in host:
+        raise BindError(f"{flag} is {address!r}; an IPv6 address needs brackets: [{host}]:{port}")
+    return host, int(port)
+
+
+class TelemetryServer:
+    """Serves metrics and health on their addresses, on one port if both are the same."""
+
+    def __init__(self, registry: CollectorRegistry, healthz: Checks, readyz: Checks) -> None:
+        self._registry = registry
+        self._checks = {"/healthz": healthz, "/livez": healthz, "/readyz": readyz}
+        self._servers: list[_Server] = []
+
+    def start(self, metrics_address: str, health_address: str) -> None:
+        """Listen; BindError if an address is malformed or cannot be had. `0` turns one off."""
+        wanted: dict[tuple[str, int], tuple[str, set[str]]] = {}
+        for address, flag, paths in (
+            (metrics_address, "--metrics-bind-address", {"/metrics"}),
+            (health_address, "--health-bind-address", set(self._checks)),
+        ):
+            if (target := parse_address(address, flag)) is None:
+                continue
+            # Port 0 asks for any free one, which two servers may each do.
+            shared = target in wanted and target[1] != 0
+            known_flag, known_paths = wanted[target] if shared else (flag, set[str]())
+            wanted[target if shared or target not in wanted else (target[0], -1)] = (known_flag, known_paths | paths)
+        try:
+            for (host, port), (flag, paths) in wanted.items():
+                self._servers.append(self._listen(host, max(port, 0), flag, frozenset(paths)))
+        except BindError:
+            self.stop()
+            raise
+
+    @property
+    def addresses(self) -> list[tuple[str, int]]:
+        """Where it listens, metrics first."""
+        return [(str(server.server_address[0]), server.server_port) for server in self._servers]
+
+    def stop(self) -> None:
+        """Stop listening."""
+        for server in self._servers:
+            server.shutdown()
+            server.server_close()
+        self._servers.clear()
+
+    def _listen(self, host: str, port: int, flag: str, paths: frozenset[str]) -> _Server:
+        try:
+            server = _Server(host, port, self._registry, {p: self._checks.get(p) for p in paths})
+        except (OSError, OverflowError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            raise BindError(
+                f"cannot listen on {host or '*'}:{port} ({reason}); give another address with {flag}, or 0 for none"
+            ) from error
+        threading.Thread(target=server.serve_forever, args=(0.05,), name="telemetry", daemon=True).start()
+        return server
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False
+
+    def __init__(self, host: str, port: int, registry: CollectorRegistry, paths: Mapping[str, Checks | None]) -> None:
+        self.registry = registry
+        self.paths = paths
+        if ":" in host or (not host and socket.has_dualstack_ipv6()):
+            self.address_family = socket.AF_INET6
+        super().__init__((host, port), _Handler)
+
+    def server_bind(self) -> None:
+        if self.address_family == socket.AF_INET6 and not self.server_address[0]:
+            self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        # Not HTTPServer's own, which asks the name service who we are and may wait for it.
+        socketserver.TCPServer.server_bind(self)
+        self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that went away is not worth a traceback."""
+        _log.debug("telemetry request failed", client=str(client_address), exc_info=True)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: _Server
+    protocol_version = "HTTP/1.1"
+    timeout = _REQUEST_SECONDS
+
+    def do_GET(self) -> None:
+        path, _, query = self.path.partition("?")
+        if path not in self.server.paths:
+            self._answer(404, f"not found; there is {', '.join(sorted(self.server.paths))}\n".encode())
+            return
+        checks = self.server.paths[path]
+        if checks is None:
+            encode, content_type = choose_encoder(self.headers.get("Accept", ""))
+            self._answer(200, encode(self.server.registry), content_type)
+            return
+        results = checks.run()
+        failed = any(results.values())
+        lines = [f"[{'-' if why else '+'}] {name} {why or 'ok'}" for name, why in results.items()]
+        text = "\n".join(lines) if lines and (failed or "verbose" in query) else "ok"
+        self._answer(503 if failed else 200, f"{text}\n".encode())
+
+    do_HEAD = do_GET
+
+    def _answer(self, status: int, body: bytes, content_type: str = "text/plain; charset=utf-8") -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", content_type)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        """Scrapes are not news."""

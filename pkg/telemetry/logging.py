@@ -1,0 +1,71 @@
+"""Logs: structured, one line each, on standard error; everything that any library logs goes the same way.
+
+Text is constant and the keys vary, so that logs can be counted and searched. What is bound to the thread (the
+workflow, the pass) appears on every line it logs.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Literal, TextIO
+
+import structlog
+from structlog.typing import EventDict, Processor
+
+Format = Literal["json", "console"]
+LEVELS = ("debug", "info", "warning", "error")
+
+
+def configure(level: str, fmt: Format, stream: TextIO | None = None) -> None:
+    """Set up logging for the process; ValueError if `level` is not one of LEVELS.
+
+    Times are ISO 8601 in UTC. `stream` is standard error unless a test says otherwise.
+    """
+    if level.lower() not in LEVELS:
+        raise ValueError(f"the log level is {level!r}; it must be one of {', '.join(LEVELS)}")
+    number = logging.getLevelNamesMapping()[level.upper()]
+    output = stream or sys.stderr
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
+        structlog.processors.StackInfoRenderer(),
+    ]
+    structlog.configure(
+        processors=[
+            # Asked first, so that a line below the level costs next to nothing.
+            structlog.stdlib.filter_by_level,
+            *shared,
+            structlog.stdlib.PositionalArgumentsFormatter(),
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        wrapper_class=structlog.stdlib.BoundLogger,
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(output)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *_renderers(fmt, output)],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(number)
+    logging.captureWarnings(True)
+
+
+def _renderers(fmt: Format, output: TextIO) -> list[Processor]:
+    if fmt == "console":
+        return [structlog.dev.ConsoleRenderer(colors=output.isatty(), timestamp_key="time", event_key="event")]
+    return [structlog.processors.format_exc_info, _in_order, structlog.processors.JSONRenderer(default=str)]
+
+
+def _in_order(_logger: object, _method: str, event: EventDict) -> EventDict:
+    """What people look for first comes first."""
+    ordered: EventDict = {key: event.pop(key) for key in ("time", "level", "event", "logger") if key in event}
+    ordered.update(event)
+    return ordered

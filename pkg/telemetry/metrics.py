@@ -1,0 +1,186 @@
+"""Every metric of the controller, in one place and under the names that dashboards of controllers know.
+
+A registry of its own, so that two controllers in one process (tests) do not share counts. Children of labelled
+metrics are looked up once and kept: the lookup costs more than the count.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.gc_collector import GCCollector
+from prometheus_client.platform_collector import PlatformCollector
+from prometheus_client.process_collector import ProcessCollector
+
+from pkg.apis.meta import GVR
+
+_QUEUE_SECONDS = (0.0001, 0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+_WORK_SECONDS = (0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+_REQUEST_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+
+
+class QueueMetrics:
+    """What one workqueue tells about itself; all times in seconds."""
+
+    def __init__(self, metrics: Metrics, name: str) -> None:
+        self._depth = metrics.workqueue_depth.labels(name)
+        self._adds = metrics.workqueue_adds.labels(name)
+        self._retries = metrics.workqueue_retries.labels(name)
+        self._unfinished = metrics.workqueue_unfinished_work.labels(name)
+        self._waited = metrics.workqueue_queue_duration.labels(name)
+        self._worked = metrics.workqueue_work_duration.labels(name)
+
+    def added(self, depth: int) -> None:
+        """A key became ready; `depth` keys are ready now."""
+        self._adds.inc()
+        self._depth.set(depth)
+
+    def got(self, waited: float, depth: int) -> None:
+        """A key was handed out after `waited` seconds; `depth` keys are left."""
+        self._depth.set(depth)
+        self._waited.observe(waited)
+
+    def done(self, worked: float) -> None:
+        """A key was finished after `worked` seconds."""
+        self._worked.observe(worked)
+
+    def retried(self) -> None:
+        """A key will be handed out again because of a failure."""
+        self._retries.inc()
+
+    def follow(self, unfinished_seconds: Callable[[], float]) -> None:
+        """Ask this at every scrape how long the work in hand has been going on."""
+        self._unfinished.set_function(unfinished_seconds)
+
+
+class ReflectorMetrics:
+    """What reflectors tell about themselves, labelled with the resource that each follows."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+        self._events: dict[tuple[GVR, str], Counter] = {}
+
+    def listed(self, gvr: GVR, objects: int, seconds: float) -> None:
+        """A complete list of so many objects was taken in."""
+        self._metrics.reflector_lists.labels(gvr.resource).inc()
+        self._metrics.reflector_list_duration.labels(gvr.resource).observe(seconds)
+        self._metrics.reflector_listed_objects.labels(gvr.resource).set(objects)
+
+    def relisted(self, gvr: GVR, reason: str) -> None:
+        """A watch could not be resumed, so that everything is listed anew."""
+        self._metrics.reflector_relists.labels(gvr.resource, reason).inc()
+
+    def watched(self, gvr: GVR) -> None:
+        """A watch was opened."""
+        self._metrics.reflector_watches.labels(gvr.resource).inc()
+
+    def received(self, gvr: GVR, event: str) -> None:
+        """A line of a watch came."""
+        counter = self._events.get((gvr, event))
+        if counter is None:
+            counter = self._events[gvr, event] = self._metrics.reflector_events.labels(gvr.resource, event.upper())
+        counter.inc()
+
+
+class Metrics:
+    """All metrics and the registry that holds them."""
+
+    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+        self.registry = registry = registry or CollectorRegistry()
+        counter = functools.partial(Counter, registry=registry)
+        gauge = functools.partial(Gauge, registry=registry)
+        histogram = functools.partial(Histogram, registry=registry)
+
+        by_queue = ("name",)
+        self.workqueue_depth = gauge("workqueue_depth", "Keys that wait for a worker", by_queue)
+        self.workqueue_adds = counter("workqueue_adds_total", "Keys queued", by_queue)
+        self.workqueue_retries = counter("workqueue_retries_total", "Keys queued again after a failure", by_queue)
+        self.workqueue_unfinished_work = gauge(
+            "workqueue_unfinished_work_seconds", "Seconds of work begun and not finished", by_queue
+        )
+        self.workqueue_queue_duration = histogram(
+            "workqueue_queue_duration_seconds", "Seconds a key waited for a worker", by_queue, buckets=_QUEUE_SECONDS
+        )
+        self.workqueue_work_duration = histogram(
+            "workqueue_work_duration_seconds", "Seconds a worker spent on a key", by_queue, buckets=_WORK_SECONDS
+        )
+
+        by_request = ("verb", "resource")
+        self.rest_client_requests = counter(
+            "rest_client_requests_total", "API calls by HTTP status; <error> when none came", (*by_request, "code")
+        )
+        self.rest_client_request_duration = histogram(
+            "rest_client_request_duration_seconds", "Seconds of an API call", by_request, buckets=_REQUEST_SECONDS
+        )
+
+        self.reflector_lists = counter("reflector_lists_total", "Complete LISTs", ("resource",))
+        self.reflector_list_duration = histogram(
+            "reflector_list_duration_seconds", "Seconds of a complete LIST", ("resource",), buckets=_QUEUE_SECONDS
+        )
+        self.reflector_listed_objects = gauge(
+            "reflector_listed_objects", "Objects in the latest complete LIST", ("resource",)
+        )
+        self.reflector_relists = counter(
+            "reflector_relists_total", "LISTs of what was known already, by reason", ("resource", "reason")
+        )
+        self.reflector_watches = counter("reflector_watches_total", "WATCHes opened", ("resource",))
+        self.reflector_events = counter("reflector_events_total", "Watch events", ("resource", "type"))
+
+        self.workflow_reconcile = counter("workflow_reconcile_total", "Passes over a workflow", ("outcome",))
+        self.workflow_reconcile_duration = histogram(
+            "workflow_reconcile_duration_seconds", "Seconds of a pass over a workflow", buckets=_WORK_SECONDS
+        )
+        self.workflow_tasks_finished = counter("workflow_tasks_finished_total", "Tasks that became final", ("state",))
+        self.workflow_workflows = gauge("workflow_workflows", "Workflows there are", ("phase",))
+        self.workflow_jobs_created = counter("workflow_jobs_created_total", "Jobs created", ("kind",))
+        self.workflow_jobs_deleted = counter("workflow_jobs_deleted_total", "Jobs deleted")
+        self.workflow_status_writes = counter("workflow_status_writes_total", "Status patches written")
+        self.workflow_probe_tries = counter("workflow_probe_tries_total", "Probes tried", ("kind", "result"))
+
+        self.leader_election_master_status = gauge(
+            "leader_election_master_status", "1 while this process holds the Lease", ("name",)
+        )
+        self.events_emitted = counter("events_emitted_total", "Kubernetes Events posted")
+        self.events_dropped = counter("events_dropped_total", "Kubernetes Events dropped by a bound or a failure")
+        self._requests: dict[tuple[str, str, int], Counter] = {}
+        self._durations: dict[tuple[str, str], Histogram] = {}
+
+    def with_process(self) -> Metrics:
+        """Add the metrics of the process itself: CPU, memory, descriptors, garbage collection."""
+        ProcessCollector(registry=self.registry)
+        PlatformCollector(registry=self.registry)
+        GCCollector(registry=self.registry)
+        return self
+
+    def on_request(self, verb: str, resource: str, code: int, seconds: float) -> None:
+        """Count an API call: an observer for `pkg.kube.client.Client`."""
+        counted = self._requests.get((verb, resource, code))
+        if counted is None:
+            counted = self.rest_client_requests.labels(verb, resource, str(code) if code else "<error>")
+            self._requests[verb, resource, code] = counted
+        counted.inc()
+        if verb == "watch":
+            return  # how long a watch took to open says nothing about calls
+        timed = self._durations.get((verb, resource))
+        if timed is None:
+            timed = self._durations[verb, resource] = self.rest_client_request_duration.labels(verb, resource)
+        timed.observe(seconds)
+
+    def on_leading(self, name: str, leading: bool) -> None:
+        """Note whether this process holds the Lease of that name: a callback for the elector."""
+        self.leader_election_master_status.labels(name).set(1 if leading else 0)
+
+    def queue(self, name: str) -> QueueMetrics:
+        """The metrics of the workqueue of that name."""
+        return QueueMetrics(self, name)
+
+    def reflectors(self) -> ReflectorMetrics:
+        """The metrics of all reflectors."""
+        return ReflectorMetrics(self)
+
+    def set_workflows(self, counts: Iterable[tuple[str, int]]) -> None:
+        """Set how many workflows there are in each phase."""
+        for phase, count in counts:
+            self.workflow_workflows.labels(phase).set(count)
