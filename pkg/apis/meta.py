@@ -21,6 +21,13 @@ class GVR(msgspec.Struct, frozen=True, order=True):
     def __str__(self) -> str:
         return f"{self.resource}.{self.version}.{self.group}" if self.group else f"{self.resource}.{self.version}"
 
+    @classmethod
+    def parse(cls, text: str) -> GVR:
+        """The reverse of `str`: `jobs.v1.batch`, or `pods.v1` of the core group."""
+        resource, _, rest = text.partition(".")
+        version, _, group = rest.partition(".")
+        return cls(group=group, version=version, resource=resource)
+
     @property
     def api_version(self) -> str:
         """`group/version` as objects carry it, or the version alone for the core group."""

@@ -7,12 +7,19 @@ tries a patch out before anything is made.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any, Final
 
 import jsonpatch
 import jsonpointer
+import msgspec
+
+from pkg.apis.flow.v1alpha1 import variables
+from pkg.apis.flow.v1alpha1.variables import Place, below, inside
 
 OPS: Final = ("add", "remove", "replace", "move", "copy", "test")
+# Steps that copy what they copied double the object each time; no object of this size is accepted anyway.
+MAX_COPIED: Final = 2_000_000
 _BAD_ESCAPE: Final = re.compile(r"~(?![01])")
 
 
@@ -89,15 +96,49 @@ def _apply_steps(target: dict[str, Any], steps: list[Any]) -> Any:
     malformed = faults(steps)
     if malformed:
         raise malformed[0]
+    copied = 0
     for at, step in enumerate(steps):
         try:
+            if step["op"] == "copy":
+                copied += len(msgspec.json.encode(jsonpointer.resolve_pointer(target, step["from"])))
+                if copied > MAX_COPIED:
+                    raise PatchError(f"[{at}]", step["from"], f"the patch copies more than {MAX_COPIED:,} bytes")
             target = jsonpatch.apply_patch(target, [step], in_place=True)
         except jsonpatch.JsonPatchTestFailed as error:
-            raise PatchError(f"[{at}]", step.get("path"), f"the test at {step['path']!r} does not hold") from error
+            raise PatchError(f"[{at}]", step["path"], f"the test at {step['path']!r} does not hold") from error
         except (jsonpatch.JsonPatchException, jsonpointer.JsonPointerException, KeyError, TypeError) as error:
             message = f"cannot {step['op']} {step['path']!r}: {error}"
-            raise PatchError(f"[{at}]", step.get("path"), message) from error
+            raise PatchError(f"[{at}]", step["path"], message) from error
     return target
+
+
+def fill(patch: Any, values: Mapping[str, str], path: str) -> Any:
+    """A fresh copy of a patch with the values of its variables put in, typed by the place that each value goes to.
+
+    Raises variables.VariableError with a place below `path`.
+    """
+    if not isinstance(patch, list):
+        return variables.substitute(patch, values, path)
+    return [
+        _fill_step(step, values, f"{path}[{at}]") if isinstance(step, dict) else step for at, step in enumerate(patch)
+    ]
+
+
+def _fill_step(step: dict[str, Any], values: Mapping[str, str], path: str) -> dict[str, Any]:
+    rest = {key: value for key, value in step.items() if key != "value"}
+    filled: dict[str, Any] = variables.substitute(rest, values, path, Place.TEXT)
+    if "value" in step:
+        place = _place(filled.get("path"))
+        filled["value"] = variables.substitute(step["value"], values, f"{path}.value", place)
+    return filled
+
+
+def _place(pointer: Any) -> Place:
+    place = Place.PLAIN
+    for key in str(pointer).split("/")[1:]:
+        is_item = place is Place.ENV_LIST and (key == "-" or key.isdigit())
+        place = inside(place) if is_item else below(place, key)
+    return place
 
 
 def _checked(patched: Any) -> dict[str, Any]:

@@ -21,6 +21,9 @@ _INTEGER: Final = re.compile(r"-?(?:0|[1-9][0-9]*)\Z")
 # What a JSON integer may be on its way through the API server.
 _INT64: Final = range(-(2**63), 2**63)
 
+# More than the API server takes in one object, and little enough to be made by mistake or malice without harm.
+MAX_GROWTH: Final = 2_000_000
+
 OURS: Final = frozenset({"workflow", "flow", "index", "replicas", "attempt", "params", "flows"})
 PLAIN: Final = ("workflow.name", "workflow.namespace", "workflow.uid", "flow.name", "index", "replicas", "attempt")
 _PLAIN: Final = frozenset(PLAIN)
@@ -162,6 +165,7 @@ def inside(place: Place) -> Place:
 
 
 _Trail = tuple[Any, ...]
+_SCALARS: Final = frozenset({bool, int, float, type(None)})
 
 
 def substitute(tree: Any, values: Mapping[str, str], path: str = "", place: Place = Place.PLAIN) -> Any:
@@ -169,55 +173,71 @@ def substitute(tree: Any, values: Mapping[str, str], path: str = "", place: Plac
 
     `values` maps names (`index`, `params.epochs`, `flows.a.podIP`) to strings. A string that is one variable alone
     becomes an integer or boolean where its value is one and the place allows it. Values are not scanned again.
-    Raises VariableError for a name under ours without a value, with the place below `path`.
+    Raises VariableError for a name under ours without a value, with the place below `path`, and when the values put
+    in add up to more than any object may hold.
     """
-    return _walk(tree, values, place, (None, path))
+    return _Filler(values).walk(tree, place, (None, path))
 
 
-def _walk(node: Any, values: Mapping[str, str], place: Place, trail: _Trail) -> Any:
-    kind = type(node)
-    if kind is str:
-        return _fill(node, values, place, trail) if "{{" in node else node
-    if kind is dict:
+class _Filler:
+    __slots__ = ("left", "values")
+
+    def __init__(self, values: Mapping[str, str]) -> None:
+        self.values = values
+        self.left = MAX_GROWTH
+
+    def walk(self, node: Any, place: Place, trail: _Trail) -> Any:
+        kind = type(node)
+        if kind is dict:
+            return self.walk_object(node, place, trail)
+        if kind is list or kind is tuple:
+            under = inside(place)
+            return [self.walk(value, under, (trail, at)) for at, value in enumerate(node)]
+        if kind is str and "{{" in node:
+            return self.fill(node, place, trail)
+        return node
+
+    def walk_object(self, node: dict[str, Any], place: Place, trail: _Trail) -> dict[str, Any]:
         filled: dict[str, Any] = {}
         for key, value in node.items():
             if "{{" in key:
-                key = str(_fill(key, values, Place.TEXT, trail))
+                key = str(self.fill(key, Place.TEXT, trail))
                 if key in filled or key in node:
                     raise VariableError(_show(trail), key, f"two keys become {key!r}")
-            filled[key] = _walk(value, values, below(place, key), (trail, key))
+            # Most values are plain: they need no place and no trail, which is half of the time of a rendering.
+            if type(value) in _SCALARS or (type(value) is str and "{{" not in value):
+                filled[key] = value
+            else:
+                filled[key] = self.walk(value, below(place, key), (trail, key))
         return filled
-    if kind is list or kind is tuple:
-        under = inside(place)
-        return [_walk(value, values, under, (trail, at)) for at, value in enumerate(node)]
-    return node
 
+    def fill(self, text: str, place: Place, trail: _Trail) -> Any:
+        alone = TOKEN.fullmatch(text)
+        if alone is not None and alone[2] is not None:
+            value = self.value(alone[2], alone[0], trail)
+            return value if place is Place.TEXT else typed(value)
 
-def _fill(text: str, values: Mapping[str, str], place: Place, trail: _Trail) -> Any:
-    alone = TOKEN.fullmatch(text)
-    if alone is not None and alone[2] is not None:
-        value = _value(alone[2], alone[0], values, trail)
-        return value if place is Place.TEXT else typed(value)
+        def put(match: re.Match[str]) -> str:
+            literal = match[1]
+            return f"{{{{{literal}}}}}" if literal is not None else self.value(match[2], match[0], trail)
 
-    def put(match: re.Match[str]) -> str:
-        literal = match[1]
-        return f"{{{{{literal}}}}}" if literal is not None else _value(match[2], match[0], values, trail)
+        return TOKEN.sub(put, text)
 
-    return TOKEN.sub(put, text)
-
-
-def _value(inner: str, text: str, values: Mapping[str, str], trail: _Trail) -> str:
-    name = inner.strip()
-    value = values.get(name)
-    if value is not None:
-        return value
-    match classify(inner):
-        case Foreign():
-            return text
-        case Known() as known:
-            raise VariableError(_show(trail), text, _no_value(known))
-        case UnknownUnderOurs():
-            raise VariableError(_show(trail), text, unknown_message(name))
+    def value(self, inner: str, text: str, trail: _Trail) -> str:
+        name = inner.strip()
+        value = self.values.get(name)
+        if value is not None:
+            self.left -= len(value)
+            if self.left < 0:
+                raise VariableError(_show(trail), text, f"the values put in exceed {MAX_GROWTH:,} characters")
+            return value
+        match classify(inner):
+            case Foreign():
+                return text
+            case Known() as known:
+                raise VariableError(_show(trail), text, _no_value(known))
+            case UnknownUnderOurs():
+                raise VariableError(_show(trail), text, unknown_message(name))
 
 
 def _no_value(known: Known) -> str:

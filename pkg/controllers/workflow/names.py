@@ -1,0 +1,52 @@
+"""Names of jobs: made from workflow, flow, index and attempt alone: a repeated creation finds itself."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from pkg.apis.flow.v1alpha1.labels import short_hash
+from pkg.workloads import NameRule
+
+_HASH: Final = 9  # a dash and 8 hex digits
+
+
+def job_name(*, workflow: str, flow: str, index: int | None, attempt: int, rule: NameRule) -> str:
+    """`<workflow>-<flow>[-<index>][-r<attempt>]`, made to fit what the kind allows.
+
+    `index` is None for a flow without `for`. A name that had to be cut or changed ends in 8 hex of a hash of what it
+    stands for, so that no two tasks share one.
+    """
+    return _name(_Task(workflow, flow, index, attempt), rule, "")
+
+
+def fallback_name(*, workflow: str, flow: str, index: int | None, attempt: int, rule: NameRule, uid: str) -> str:
+    """The second name of a task whose first one belongs to a stranger: with 8 hex of the workflow's uid."""
+    return _name(_Task(workflow, flow, index, attempt), rule, f"-{uid.replace('-', '').lower()[:8]}")
+
+
+class _Task(NamedTuple):
+    workflow: str
+    flow: str
+    index: int | None
+    attempt: int
+
+    def __str__(self) -> str:
+        return f"{self.workflow}/{self.flow}/{self.index or 0}/{self.attempt}"
+
+
+def _name(task: _Task, rule: NameRule, ending: str) -> str:
+    base = f"{task.workflow}-{task.flow}"
+    suffix = ("" if task.index is None else f"-{task.index}") + (f"-r{task.attempt}" if task.attempt else "")
+    changed = False
+    if rule.dns1035:
+        fitting = base.replace(".", "-")
+        fitting = f"w{fitting}" if fitting[0].isdigit() else fitting
+        changed = fitting != base
+        base = fitting
+    if not changed and len(base) + len(suffix) + len(ending) <= rule.max_length:
+        return f"{base}{suffix}{ending}"
+    room = rule.max_length - len(suffix) - _HASH - len(ending)
+    if room < 1:
+        # Nothing but the hash fits; the first letter is for DNS-1035.
+        return f"w{short_hash(f'{task}{ending}')}"
+    return f"{base[:room].rstrip('-.')}{suffix}-{short_hash(str(task))}{ending}"
