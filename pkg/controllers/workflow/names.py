@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from dataclasses import dataclass
+from typing import Final
 
 from pkg.apis.flow.v1alpha1.labels import short_hash
 from pkg.workloads import NameRule
@@ -24,7 +25,8 @@ def fallback_name(*, workflow: str, flow: str, index: int | None, attempt: int, 
     return _name(_Task(workflow, flow, index, attempt), rule, f"-{uid.replace('-', '').lower()[:8]}")
 
 
-class _Task(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class _Task:
     workflow: str
     flow: str
     index: int | None

@@ -6,7 +6,8 @@ Either the whole object comes out or a RenderError that names field and value: n
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final, NamedTuple
+from dataclasses import dataclass
+from typing import Any, Final
 
 import msgspec
 
@@ -52,7 +53,8 @@ class Rendered(msgspec.Struct, frozen=True):
     removed_ttl_fields: tuple[str, ...] = ()
 
 
-class _Attempt(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class _Attempt:
     """What is to be made: whose, from what, and which attempt of which index."""
 
     workflow: Workflow
