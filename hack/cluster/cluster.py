@@ -185,7 +185,10 @@ class Cluster:
         """Starts a component that was stopped, with the command line it had; waits until an API server is ready."""
         if self.pids(name):
             return
-        processes.spawn(self._command(name), self.folder, self.logs / f"{name}.log")
+        command = self._command(name)
+        if name in {"containerd", "kubelet"}:
+            command = container_node.enter(self.pids(container_node.SUPERVISOR)[0], command)
+        processes.spawn(command, self.folder, self.logs / f"{name}.log", {"PYTHONPATH": str(_ROOT)})
         if name == "kube-apiserver":
             api = self.api()
             if not processes.wait_until(lambda: api.is_ready() or not self.pids(name), _READY_TIMEOUT, 0.05) or not self.pids(name):
@@ -255,7 +258,8 @@ class Cluster:
             self._remember({POD_SERVERS: command})
             processes.spawn(command, self.folder, self.logs / f"{POD_SERVERS}.log", {"PYTHONPATH": str(_ROOT)})
         else:
-            container_node.start(self)
+            kubelet = Path(self.state.binaries) / "kubelet"
+            self._remember(container_node.start(self.folder, self.state.slot, kubelet, self.kubeconfig, self.logs))
         self._wait_for_nodes(api, nodes if simulate else 1)
 
     def _run_kwokctl(self, command: list[str]) -> None:
@@ -288,7 +292,7 @@ class Cluster:
     def _end(self) -> None:
         with processes.uninterrupted():
             if self.runtime == "containers":
-                container_node.stop(self)
+                container_node.stop(self.folder, self.state.slot)
             if left := processes.end_members(self.folder):
                 raise ClusterError(f"processes {left} of the cluster in {self.folder} do not end: look at them with ps, then run down again")
             release_slot(self.folder, self.state.slot)

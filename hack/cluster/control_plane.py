@@ -151,7 +151,11 @@ def create_arguments(
     if audit:
         arguments.append(f"--kube-audit-policy={run / 'audit-policy.yaml'}")
     if not simulate:
-        arguments.append("--disable=kwok-controller")
+        arguments += [
+            "--disable=kwok-controller",
+            # Its name resolves nowhere; kubectl logs and exec go by address.
+            "--extra-args=kube-apiserver=kubelet-preferred-address-types=InternalIP",
+        ]
     return arguments + [f"--extra-args={argument}" for argument in extra_args]
 
 

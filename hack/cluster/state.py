@@ -31,7 +31,6 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     binaries: str
     server: str = ""
     components: dict[str, list[str]] = {}
-    short_dir: str = ""
 
 
 def read_state(folder: Path) -> State | None:

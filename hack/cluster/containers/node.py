@@ -1,5 +1,134 @@
-"""x"""
+"""Starts and ends the one real node of a cluster: its bridge, its namespaces, and what must be tidied after them."""
+
 from __future__ import annotations
-from typing import Any
-def start(cluster: Any) -> None: ...
-def stop(cluster: Any) -> None: ...
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+
+from hack.cluster import processes
+from hack.cluster.containers import images, settings
+from hack.cluster.containers.packages import BUSYBOX
+from hack.cluster.containers.settings import PRIVATE, NodePlan, Orders
+from hack.cluster.errors import ClusterError, last_lines
+
+SUPERVISOR = "node-supervisor"
+_ROOT = Path(__file__).resolve().parents[3]
+
+
+def start(folder: Path, slot: int, kubelet: Path, kubeconfig: Path, logs: Path) -> dict[str, list[str]]:
+    """Starts the node of the cluster in `folder`; returns its components' command lines.
+
+    The node is Ready some seconds later. Raises ClusterError; `stop` tidies also after a failed start.
+    """
+    plan = NodePlan(folder / "run" / "node", slot, kubelet, kubeconfig, 0)
+    for name in ("", "cni", "sysctls"):
+        (plan.folder / name).mkdir(exist_ok=True)
+    (plan.folder / "made").write_text("\n".join(_make_mount_points()))
+    _make_bridge(plan)
+    plan = _with_free_port(plan)
+    (plan.folder / "containerd.toml").write_text(settings.containerd_config(plan))
+    (plan.folder / "cni" / "10-bridge.conflist").write_text(settings.cni_config(plan))
+    (plan.folder / "kubelet.yaml").write_text(settings.kubelet_config(plan))
+    (plan.folder / "resolv.conf").write_text("")
+    archive = plan.folder / "images.tar"
+    images.write_archive(
+        archive,
+        Path(BUSYBOX).read_bytes(),
+        images.busybox_applets(),
+        {settings.BUSYBOX_IMAGE: ["sh"], settings.PAUSE_IMAGE: ["/bin/sleep", "2147483647"]},
+    )
+    orders = Orders(
+        containerd=settings.containerd_command(plan),
+        kubelet=settings.kubelet_command(plan),
+        archive=str(archive),
+        logs=str(logs),
+        scratch=str(plan.folder / "sysctls"),
+    )
+    (plan.folder / "orders.json").write_bytes(msgspec.json.encode(orders))
+    inner = [sys.executable, "-m", "hack.cluster.containers.supervisor", str(plan.folder / "orders.json")]
+    outer = ["/usr/bin/unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", *inner]
+    processes.spawn(outer, folder, logs / f"{SUPERVISOR}.log", {"PYTHONPATH": str(_ROOT)})
+    return {SUPERVISOR: inner, "containerd": orders.containerd, "kubelet": orders.kubelet}
+
+
+def stop(folder: Path, slot: int) -> None:
+    """Ends the node's processes and removes its bridge, cgroups and mount points. Fine to call at any time."""
+    plan = NodePlan(folder / "run" / "node", slot, Path(), Path(), 0)
+    processes.end_members(folder)
+    _ip("link", "delete", plan.bridge, check=False)
+    _forwarding("--delete", plan)
+    # A cgroup can be removed once its last process is gone, which the kernel sees to at its own pace.
+    processes.wait_until(lambda: not _remove_cgroups(_containers(plan)), timeout=10)
+    made = plan.folder / "made"
+    for path in made.read_text().split() if made.exists() else []:
+        with contextlib.suppress(OSError):  # not empty: somebody else uses it by now
+            os.rmdir(path)
+
+
+def enter(supervisor: int, command: list[str]) -> list[str]:
+    """The command line that runs `command` inside the namespaces whose first process is `supervisor`."""
+    return ["/usr/bin/nsenter", f"--target={supervisor}", "--mount", "--pid", "--", *command]
+
+
+def _with_free_port(plan: NodePlan) -> NodePlan:
+    """`plan` with a port that is free on the bridge's address."""
+    with socket.socket() as probe:
+        probe.bind((plan.gateway, 0))
+        return NodePlan(plan.folder, plan.slot, plan.kubelet, plan.kubeconfig, int(probe.getsockname()[1]))
+
+
+def _make_mount_points() -> list[str]:
+    """Makes the folders that the supervisor mounts over; returns those that were not there."""
+    made = [path for path in PRIVATE if not os.path.isdir(path)]
+    for path in made:
+        Path(path).mkdir(parents=True)
+    return made
+
+
+def _make_bridge(plan: NodePlan) -> None:
+    _ip("link", "delete", plan.bridge, check=False)
+    _ip("link", "add", plan.bridge, "type", "bridge")
+    _ip("address", "add", f"{plan.gateway}/24", "dev", plan.bridge)
+    _ip("link", "set", plan.bridge, "up")
+    _forwarding("--insert", plan)
+
+
+def _ip(*arguments: str, check: bool = True) -> None:
+    result = subprocess.run(["/sbin/ip", *arguments], capture_output=True, text=True, check=False)
+    if check and result.returncode != 0:
+        raise ClusterError(f"`ip {' '.join(arguments)}` failed: {last_lines(result.stderr)}; real containers need to make network interfaces")
+
+
+def _forwarding(action: str, plan: NodePlan) -> None:
+    """Lets pods reach each other on a machine whose firewall (Docker's, for one) drops what it would forward."""
+    with contextlib.suppress(FileNotFoundError):
+        rules = subprocess.run(["iptables", "-S", "FORWARD"], capture_output=True, text=True, check=False).stdout
+        if "-P FORWARD DROP" in rules:
+            rule = ["FORWARD", "-i", plan.bridge, "-o", plan.bridge, "-j", "ACCEPT"]
+            subprocess.run(["iptables", action, *rule], capture_output=True, check=False)
+
+
+def _containers(plan: NodePlan) -> list[str]:
+    tasks = plan.folder / "containerd" / "io.containerd.runtime.v2.task" / "k8s.io"
+    return [entry.name for entry in tasks.iterdir()] if tasks.is_dir() else []
+
+
+def _remove_cgroups(containers: list[str]) -> bool:
+    """Removes the containers' cgroups and their parent, if that is empty then; whether one of ours is left."""
+    root = Path("/sys/fs/cgroup")
+    left = False
+    for parent in (root / "k8s.io", *root.glob("*/k8s.io")):
+        for group in (parent / container for container in containers):
+            for folder, _, _ in os.walk(group, topdown=False):
+                with contextlib.suppress(OSError):
+                    os.rmdir(folder)
+            left = left or group.is_dir()
+        with contextlib.suppress(OSError):  # stays while another cluster's containers are in it
+            parent.rmdir()
+    return left
