@@ -4,6 +4,8 @@ The type of an event is read first, by looking at the line's first bytes, so tha
 and straight into its type. Whatever cannot be read becomes a value too: one odd object must not end a watch.
 """
 
+# ruff: noqa: A002 - the parameter that says what to decode into is best called `type`.
+
 from __future__ import annotations
 
 from typing import Generic, TypeAlias, TypeVar

@@ -4,6 +4,8 @@ Kinds are named by whoever writes templates, so any may turn out not to be serve
 blocks nobody.
 """
 
+# ruff: noqa: A002 - the parameter that says what to decode into is best called `type`.
+
 from __future__ import annotations
 
 import random

@@ -1,5 +1,7 @@
 """What a reflector needs from its surroundings: the client's LIST and WATCH, and something that counts."""
 
+# ruff: noqa: A002 - the parameter that says what to decode into is best called `type`.
+
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence

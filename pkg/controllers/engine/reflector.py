@@ -4,6 +4,8 @@ A broken connection costs a reconnect, never a list; only an answer of 410, or a
 from where we stand, costs a new one. A kind that is not served is asked for again and again, quietly and cheaply.
 """
 
+# ruff: noqa: A002 - the parameter that says what to decode into is best called `type`.
+
 from __future__ import annotations
 
 import random
@@ -296,6 +298,8 @@ class Reflector(Generic[T]):
         finally:
             with self._lock:
                 self._watch = None
+        if self._stop.is_set():
+            return 0.0
         if is_fruitful or self._clock() - started > _SETTLED_SECONDS:
             self._failures = 0
             return 0.0

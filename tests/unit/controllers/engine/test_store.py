@@ -46,15 +46,23 @@ OTHER = thing("a", 9, uid="second")
         pytest.param(
             [Added(thing("a", 10))], Modified(thing("a", 9)), None, thing("a", 10), id="versions are numbers, not text"
         ),
-        pytest.param([Added(A1)], Deleted(A2), Delta("ns/a", A1, None, A2), None, id="a deletion carries the last state"),
+        pytest.param(
+            [Added(A1)], Deleted(A2), Delta("ns/a", A1, None, A2), None, id="a deletion carries the last state"
+        ),
         pytest.param([], Deleted(A2), Delta("ns/a", None, None, A2), None, id="a deletion of an unseen object is told"),
         pytest.param([Added(A1), Deleted(A2)], Deleted(A2), None, None, id="a deletion is told once"),
-        pytest.param([Added(A2)], Deleted(A2), Delta("ns/a", A2, None, A2), None, id="a deletion at the same version counts"),
+        pytest.param(
+            [Added(A2)], Deleted(A2), Delta("ns/a", A2, None, A2), None, id="a deletion at the same version counts"
+        ),
         pytest.param([Added(A3)], Deleted(A2), None, A3, id="a deletion older than what is held is no news"),
         pytest.param([Deleted(A2)], Added(A1), None, None, id="a late ADDED does not resurrect"),
         pytest.param([Added(A1), Deleted(A3)], Modified(A2), None, None, id="a late MODIFIED does not resurrect"),
         pytest.param(
-            [Added(A1), Deleted(A2)], Added(A3), Delta("ns/a", None, A3), A3, id="an object may match its selector again"
+            [Added(A1), Deleted(A2)],
+            Added(A3),
+            Delta("ns/a", None, A3),
+            A3,
+            id="an object may match its selector again",
         ),
         pytest.param(
             [Added(A1), Deleted(A2)], Added(OTHER), Delta("ns/a", None, OTHER), OTHER, id="a name may be used again"
@@ -64,7 +72,11 @@ OTHER = thing("a", 9, uid="second")
         ),
         pytest.param([Added(OTHER)], Added(A1), None, OTHER, id="an older object of the name does not"),
         pytest.param(
-            [Added(OTHER)], Deleted(A2), Delta("ns/a", None, None, A2), OTHER, id="a deletion of the older one spares it"
+            [Added(OTHER)],
+            Deleted(A2),
+            Delta("ns/a", None, None, A2),
+            OTHER,
+            id="a deletion of the older one spares it",
         ),
         pytest.param(
             [Added(A1), Added(OTHER)],
@@ -91,7 +103,9 @@ def test_events(before: list[Event[Thing]], event: Event[Thing], told: Delta[Thi
     [
         pytest.param([], A1, True, id="a response is taken in"),
         pytest.param([lambda s: s.apply(Added(A2))], A1, False, id="a response older than the cache is not"),
-        pytest.param([lambda s: s.apply(Deleted(A2))], A1, False, id="a response does not resurrect what the watch buried"),
+        pytest.param(
+            [lambda s: s.apply(Deleted(A2))], A1, False, id="a response does not resurrect what the watch buried"
+        ),
         pytest.param(
             [lambda s: s.replace([A1], 1), lambda s: s.replace([], 5)],
             A2,
@@ -126,7 +140,9 @@ B1, B7, C4 = thing("b", 1), thing("b", 7), thing("c", 4)
         pytest.param([], [], 5, [], [], id="an empty list"),
         pytest.param([A1], [A1], 5, [], [A1], id="what is known already is no news"),
         pytest.param([A1], [A3], 5, [Delta("ns/a", A1, A3)], [A3], id="what changed is"),
-        pytest.param([A1, B1], [A1], 5, [Delta("ns/b", B1, None, None, "relist")], [A1], id="what is missing was deleted"),
+        pytest.param(
+            [A1, B1], [A1], 5, [Delta("ns/b", B1, None, None, "relist")], [A1], id="what is missing was deleted"
+        ),
         pytest.param([B7], [], 5, [], [B7], id="an own write newer than the list is kept"),
         pytest.param([B7], [B1], 5, [], [B7], id="an own write newer than the listed state is kept"),
         pytest.param([A1], [OTHER], 9, [Delta("ns/a", A1, OTHER)], [OTHER], id="another object of the same name"),
@@ -139,12 +155,19 @@ def test_lists(
     store: Store[Thing] = Store()
     for obj in before:
         store.absorb(obj)
-    assert not store.synced
     deltas = store.replace(items, list_rv)
     assert told is None or deltas == told
     assert sorted(store.values(), key=lambda o: o.metadata.key) == held
     assert store.synced
     assert store.synced_rv == list_rv
+
+
+def test_only_a_list_makes_a_store_synced() -> None:
+    store: Store[Thing] = Store()
+    store.apply(Added(A1))
+    store.absorb(B1)
+    store.advance(9)
+    assert not store.synced
 
 
 def test_a_listed_object_that_cannot_be_read_is_not_taken_for_deleted() -> None:

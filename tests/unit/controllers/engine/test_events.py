@@ -1,0 +1,77 @@
+"""What each line of a watch and each item of a list is read as."""
+
+from __future__ import annotations
+
+import pytest
+
+from pkg.controllers.engine.events import Bookmark, EventDecoder, Failure, Unreadable
+from pkg.controllers.engine.store import Added, Deleted, Modified
+from pkg.kube.errors import Gone, KubeError
+from tests.unit.controllers.engine.objects import Thing, thing
+from tests.unit.controllers.engine.scripted import bookmark, error_line, line
+
+A = thing("a", 3, state="ok")
+BAD = b'{"metadata":{"name":"a","namespace":"ns","resourceVersion":"7"},"status":{"state":5}}'
+
+
+@pytest.mark.parametrize(
+    ("raw", "read"),
+    [
+        pytest.param(line("ADDED", A), Added(A), id="added"),
+        pytest.param(line("MODIFIED", A), Modified(A), id="modified"),
+        pytest.param(line("DELETED", A), Deleted(A), id="deleted"),
+        pytest.param(bookmark(12), Bookmark("12"), id="bookmark"),
+        pytest.param(
+            b' { "object" : ' + line("", A)[20:-1] + b' , "type" : "ADDED" }', Added(A), id="spelled otherwise"
+        ),
+    ],
+)
+def test_lines(raw: bytes, read: object) -> None:
+    assert EventDecoder(Thing).line(raw) == read
+
+
+@pytest.mark.parametrize(
+    ("raw", "key", "version", "said"),
+    [
+        pytest.param(b'{"type":"ADDED","object":' + BAD + b"}", "ns/a", "7", "status", id="a field of the wrong type"),
+        pytest.param(b'{"type":"MODIFIED","object":[]}', "", "", "array", id="no object at all"),
+        pytest.param(b'{"type":"ADDED","obj', "", "", "not a watch event", id="half a line"),
+        pytest.param(b"<html>", "", "", "not a watch event", id="no JSON"),
+        pytest.param(b'{"type":"PAUSED","object":{}}', "", "", "PAUSED", id="a type that is not known"),
+        pytest.param(
+            b'{"type":"BOOKMARK","object":{"metadata":{}}}', "", "", "resourceVersion", id="an empty bookmark"
+        ),
+    ],
+)
+def test_lines_that_cannot_be_read(raw: bytes, key: str, version: str, said: str) -> None:
+    read = EventDecoder(Thing).line(raw)
+    assert isinstance(read, Unreadable)
+    assert (read.key, read.resource_version) == (key, version)
+    assert said in read.error
+
+
+@pytest.mark.parametrize(
+    ("raw", "kind"),
+    [
+        pytest.param(error_line(410, "Expired", "too old resource version"), Gone, id="too old"),
+        pytest.param(error_line(500, "InternalError"), KubeError, id="internal"),
+        pytest.param(b'{"type":"ERROR","object":5}', KubeError, id="unreadable"),
+    ],
+)
+def test_failures(raw: bytes, kind: type[KubeError]) -> None:
+    read = EventDecoder(Thing).line(raw)
+    assert isinstance(read, Failure)
+    assert isinstance(read.error, kind)
+
+
+def test_items() -> None:
+    decoder = EventDecoder(Thing)
+    assert decoder.item(b'{"metadata":{"name":"a","namespace":"ns","uid":"uid-a","resourceVersion":"3"}}') == thing(
+        "a", 3
+    )
+    bad = decoder.item(BAD)
+    assert isinstance(bad, Unreadable)
+    assert bad.key == "ns/a"
+    opaque = decoder.item(b'{"metadata":{"name":"a","resourceVersion":"x1"}}')
+    assert isinstance(opaque, Unreadable)
+    assert "x1" in opaque.error

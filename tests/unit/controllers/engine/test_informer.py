@@ -1,0 +1,150 @@
+"""A set of informers: started on first use, each waiting for itself."""
+
+# ruff: noqa: A002 - the parameter that says what to decode into is best called `type`.
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from pkg.apis.meta import GVR
+from pkg.controllers.engine.informer import InformerSet
+from pkg.controllers.engine.store import Delta
+from pkg.kube.errors import NotFound
+from tests.unit.controllers.engine.objects import Thing, thing
+from tests.unit.controllers.engine.scripted import Page, ScriptedWatch, page
+
+HERE, MISSING = GVR("test.io", "v1", "here"), GVR("test.io", "v1", "missing")
+
+
+class Server:
+    """Serves the kinds it knows, and their watches stay silent."""
+
+    def __init__(self) -> None:
+        self.served: dict[GVR, Page] = {HERE: page(thing("a", 1))}
+        self.lists: list[GVR] = []
+
+    def list_page(
+        self,
+        gvr: GVR,
+        namespace: str | None,
+        type: type[msgspec.Raw],
+        *,
+        label_selector: str = "",
+        limit: int = 500,
+        continue_: str = "",
+    ) -> Page:
+        assert (namespace, label_selector) == ("ns", "mine=yes")
+        self.lists.append(gvr)
+        if gvr not in self.served:
+            raise NotFound("the server could not find the requested resource", status=404)
+        return self.served[gvr]
+
+    def watch(
+        self,
+        gvr: GVR,
+        namespace: str | None,
+        *,
+        label_selector: str = "",
+        resource_version: str,
+        timeout_seconds: int,
+        read_timeout: float,
+    ) -> ScriptedWatch:
+        return ScriptedWatch(None)
+
+
+class Setup:
+    def __init__(self) -> None:
+        self.server = Server()
+        self.told: list[tuple[GVR, str]] = []
+        self.synced: list[GVR] = []
+        self.set: InformerSet[Thing] = InformerSet(
+            self.server,
+            "ns",
+            Thing,
+            label_selector="mine=yes",
+            indexers={"name": lambda obj: (obj.metadata.name,)},
+            on_deltas=self.take,
+            on_synced=self.synced.append,
+        )
+
+    def take(self, gvr: GVR, deltas: Sequence[Delta[Thing]]) -> None:
+        self.told.extend((gvr, delta.key) for delta in deltas)
+
+    def end(self) -> None:
+        self.set.stop()
+        assert self.set.join(5)
+
+
+def until(fact: Callable[[], bool]) -> None:
+    end = time.monotonic() + 5
+    while not fact():
+        assert time.monotonic() < end
+        threading.Event().wait(0.001)
+
+
+def test_an_informer_is_started_once_by_whoever_asks_first() -> None:
+    setup = Setup()
+    assert setup.set.get(HERE) is None
+    assert not setup.set.is_synced(HERE)
+    store = setup.set.ensure(HERE)
+    assert setup.set.ensure(HERE) is store
+    assert setup.set.wait_synced(HERE, 5)
+    assert setup.set.get(HERE) is store
+    assert setup.set.is_synced(HERE)
+    assert setup.set.served(HERE) is True
+    until(lambda: setup.synced == [HERE])
+    assert setup.server.lists == [HERE]
+    assert setup.told == [(HERE, "ns/a")]
+    assert store.by_index("name", "a") == (thing("a", 1),)
+    assert setup.set.gvrs() == (HERE,)
+    setup.end()
+
+
+def test_a_kind_that_is_not_served_blocks_nobody_and_is_picked_up_when_it_comes() -> None:
+    setup = Setup()
+    started = time.monotonic()
+    setup.set.ensure(MISSING)
+    assert time.monotonic() - started < 0.2
+    until(lambda: setup.set.served(MISSING) is False)
+    assert setup.set.wait_synced(HERE, 5)
+    assert not setup.set.is_synced(MISSING)
+    setup.server.served[MISSING] = page(thing("m", 2))
+    setup.set.nudge(MISSING)
+    assert setup.set.wait_synced(MISSING, 5)
+    assert setup.set.served(MISSING) is True
+    assert not setup.set.is_gone(MISSING)
+    setup.end()
+
+
+def test_a_released_informer_is_stopped_and_starts_afresh_when_asked_for_again() -> None:
+    setup = Setup()
+    first = setup.set.ensure(HERE)
+    setup.set.release(HERE)
+    setup.set.release(HERE)
+    assert setup.set.get(HERE) is None
+    assert setup.set.ensure(HERE) is not first
+    setup.end()
+
+
+def test_nothing_is_started_once_stopped() -> None:
+    setup = Setup()
+    setup.set.ensure(HERE)
+    assert setup.set.dead() == ()
+    setup.end()
+    assert setup.set.dead() == ()
+    lists = len(setup.server.lists)
+    assert not setup.set.ensure(MISSING).synced
+    assert not setup.set.wait_synced(MISSING, 0)
+    assert len(setup.server.lists) == lists
+
+
+def test_nothing_is_known_of_a_kind_nobody_asked_for() -> None:
+    setup = Setup()
+    assert setup.set.served(HERE) is None
+    assert not setup.set.is_gone(HERE)
+    setup.set.nudge(HERE)
+    setup.end()

@@ -1,0 +1,408 @@
+"""The reflector against answers that no real server gives on demand; tests/cluster has it against the real one."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import pytest
+
+from pkg.apis.meta import GVR
+from pkg.controllers.engine.backoff import Backoff
+from pkg.controllers.engine.reflector import Reflector, is_initializing, relist_reason
+from pkg.controllers.engine.store import Delta, Store
+from pkg.kube.errors import Forbidden, Gone, KubeError, NotFound, Refused, Stopped, Throttled, Transient
+from tests.unit.controllers.engine.objects import THINGS, Thing, thing
+from tests.unit.controllers.engine.scripted import Answer, Lines, ScriptedClient, bookmark, error_line, line, page
+
+FAST = Backoff(base=0.001, cap=0.002)
+CUT = Transient("the watch broke")
+INITIALIZING = Throttled("storage is (re)initializing", status=429, retry_after=9)
+UNREADABLE = b'{"metadata":{"name":"bad","namespace":"ns","resourceVersion":"9"},"status":5}'
+
+
+class Counter:
+    def __init__(self) -> None:
+        self.relists: list[str] = []
+        self.lists: list[int] = []
+        self.watches = 0
+        self.events: list[str] = []
+
+    def listed(self, gvr: GVR, objects: int, seconds: float) -> None:
+        self.lists.append(objects)
+
+    def relisted(self, gvr: GVR, reason: str) -> None:
+        self.relists.append(reason)
+
+    def watched(self, gvr: GVR) -> None:
+        self.watches += 1
+
+    def received(self, gvr: GVR, event: str) -> None:
+        self.events.append(event)
+
+
+class Run:
+    """A reflector that plays a script in its thread until the script is at its end."""
+
+    def __init__(self, *answers: Answer, **options: Any) -> None:
+        self.client = ScriptedClient(*answers)
+        self.store: Store[Thing] = Store()
+        self.deltas: list[Delta[Thing]] = []
+        self.synced = 0
+        self.gone = 0
+        self.metrics = Counter()
+        self.reflector = Reflector(
+            self.client,
+            THINGS,
+            None,
+            Thing,
+            self.store,
+            on_deltas=options.pop("on_deltas", self.take),
+            on_synced=self.sync,
+            on_gone=self.go,
+            metrics=self.metrics,
+            failing=options.pop("failing", FAST),
+            waiting=options.pop("waiting", FAST),
+            rng=random.Random(1),
+            **options,
+        )
+
+    def take(self, deltas: Sequence[Delta[Thing]]) -> None:
+        self.deltas.extend(deltas)
+
+    def sync(self) -> None:
+        assert self.store.synced
+        self.synced += 1
+
+    def go(self) -> None:
+        self.gone += 1
+
+    def play(self) -> Run:
+        self.reflector.start()
+        try:
+            assert self.client.finished.wait(5), f"stuck after {self.client.calls}"
+        finally:
+            self.reflector.stop()
+            assert self.reflector.join(5)
+        return self
+
+    @property
+    def told(self) -> list[str]:
+        return [f"{'-' if d.new is None else '+'}{d.key}" for d in self.deltas]
+
+
+A, B, C = thing("a", 1), thing("b", 2), thing("c", 3)
+
+
+def test_pages_are_one_list_and_the_watch_goes_on_from_it() -> None:
+    run = Run(page(A, more="t1"), page(B, more="t2"), page(C, rv="10"), page_limit=1).play()
+    assert run.client.calls == ["list 1", "list 1 t1", "list 1 t2", "watch 10"]
+    assert run.told == ["+ns/a", "+ns/b", "+ns/c"]
+    assert run.reflector.served is True
+    assert run.reflector.wait_synced(0)
+    assert (run.synced, run.metrics.lists, run.metrics.watches) == (1, [3], 1)
+    assert run.store.synced_rv == 10
+
+
+def test_events_change_the_store_and_are_announced() -> None:
+    a11, a12 = thing("a", 11), thing("a", 12)
+    run = Run(page(A), Lines((line("MODIFIED", a11), line("ADDED", thing("d", 12)), line("DELETED", a12)))).play()
+    assert run.deltas[1:] == [
+        Delta("ns/a", A, a11),
+        Delta("ns/d", None, thing("d", 12)),
+        Delta("ns/a", a11, None, a12),
+    ]
+    assert run.metrics.events == ["Modified", "Added", "Deleted"]
+    assert run.store.keys() == ("ns/d",)
+
+
+@pytest.mark.parametrize(
+    ("lines", "resumed_from"),
+    [
+        pytest.param((), "10", id="from the list when nothing was said"),
+        pytest.param((line("ADDED", thing("d", 12)),), "12", id="from the last event"),
+        pytest.param((line("ADDED", thing("d", 12)), bookmark(20)), "20", id="from a later bookmark"),
+        pytest.param(
+            (b'{"type":"ADDED","object":' + UNREADABLE.replace(b'"9"', b'"15"') + b"}",), "15", id="from an unreadable"
+        ),
+    ],
+)
+@pytest.mark.parametrize("error", [None, CUT], ids=["ended", "cut"])
+def test_a_watch_that_ends_is_resumed_without_a_list(
+    lines: tuple[bytes, ...], resumed_from: str, error: Exception | None
+) -> None:
+    run = Run(page(A), Lines(lines, error)).play()
+    assert run.client.calls == ["list 500", "watch 10", f"watch {resumed_from}"]
+    assert run.metrics.relists == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        pytest.param(Gone("too old", status=410), "gone", id="410 as the answer"),
+        pytest.param(Lines((error_line(410, "Expired"),)), "gone", id="410 as an event"),
+        pytest.param(NotFound("no such resource", status=404), "absent", id="404"),
+        pytest.param(Refused("bad version", status=400), "refused", id="400"),
+        pytest.param(Transient("Too large resource version: 99", status=504), "refused", id="a version of the future"),
+    ],
+)
+def test_a_watch_that_cannot_be_resumed_costs_a_list(answer: Answer, reason: str) -> None:
+    run = Run(page(A, B), answer, page(B, rv="20")).play()
+    assert run.client.calls == ["list 500", "watch 10", "list 500", "watch 20"]
+    assert run.metrics.relists == [reason]
+    assert run.told == ["+ns/a", "+ns/b", "-ns/a"]
+    assert run.synced == 2
+
+
+def test_other_errors_of_a_watch_cost_a_list_only_when_they_stay() -> None:
+    failing = Lines((error_line(500, "InternalError"),))
+    run = Run(page(A), failing, failing, Lines((bookmark(11),)), failing, failing, failing, page(A, rv="20")).play()
+    assert run.client.calls == [
+        "list 500",
+        "watch 10",
+        "watch 10",
+        "watch 10",
+        "watch 11",
+        "watch 11",
+        "watch 11",
+        "list 500",
+        "watch 20",
+    ]
+    assert run.metrics.relists == ["stuck"]
+
+
+def test_a_server_that_answers_410_in_a_circle_is_asked_ever_more_slowly() -> None:
+    pauses: list[float] = []
+
+    class Noting(Backoff, frozen=True):
+        def delay(self, attempt: int, roll: float = 0.0) -> float:
+            pauses.append(attempt)
+            return 0.001
+
+    gone = Gone("too old", status=410)
+    Run(page(), gone, page(), gone, page(), gone, page(), failing=Noting(base=0.001, cap=1.0)).play()
+    assert pauses == [0, 1], "the first relist comes at once, the next ones wait"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        Transient("connection refused"),
+        Throttled("busy", status=429),
+        Forbidden("not allowed", status=403),
+        Gone("expired", status=410),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_a_list_that_fails_is_tried_again(error: KubeError) -> None:
+    run = Run(error, error, page(A)).play()
+    assert run.client.calls == ["list 500"] * 3 + ["watch 10"]
+    assert run.told == ["+ns/a"]
+
+
+def test_the_server_says_how_long_to_wait() -> None:
+    started = time.monotonic()
+    Run(Throttled("busy", status=429, retry_after=0.03), page(A), failing=Backoff(base=0.001, cap=1.0)).play()
+    assert time.monotonic() - started >= 0.03
+
+
+def test_an_expired_page_starts_the_list_again_in_one_answer() -> None:
+    run = Run(page(A, more="t1"), Gone("expired", status=410), page(B, C)).play()
+    assert run.client.calls == ["list 500", "list 500 t1", "list 0", "watch 10"]
+    assert run.told == ["+ns/b", "+ns/c"]
+
+
+@pytest.mark.parametrize(
+    "early",
+    [
+        pytest.param([NotFound("no such resource", status=404)] * 3, id="404"),
+        pytest.param([INITIALIZING, INITIALIZING], id="storage being set up, whatever it says about waiting"),
+        pytest.param([page(rv=""), page(rv="0")], id="a list without a version"),
+    ],
+)
+def test_a_kind_that_is_not_there_yet_is_picked_up_when_it_comes(early: list[Answer]) -> None:
+    run = Run(*early, page(A)).play()
+    assert run.told == ["+ns/a"]
+    assert (run.reflector.served, run.synced, run.gone) == (True, 1, 0)
+
+
+def test_storage_being_set_up_does_not_end_a_watch_for_good() -> None:
+    run = Run(page(A), INITIALIZING, Lines((bookmark(12),))).play()
+    assert run.client.calls == ["list 500", "watch 10", "watch 10", "watch 12"]
+
+
+GONE = NotFound("the server could not find the requested resource", status=404)
+
+
+def steps(*times: float) -> Callable[[], float]:
+    left = deque(times)
+    return lambda: left.popleft() if len(left) > 1 else left[0]
+
+
+class TestKindGone:
+    """A list first (clock read twice), a watch that ends in 404 (twice), then lists that end in 404 (twice each)."""
+
+    @staticmethod
+    def run(*missing: Answer, times: Sequence[float], is_absent: Callable[[GVR], bool] | None = None) -> Run:
+        clock = steps(0, 0, 0, 0, *[at for time_ in times for at in (time_, time_)], times[-1])
+        return Run(page(A, B), GONE, *missing, page(rv="50"), clock=clock, is_absent=is_absent).play()
+
+    def test_its_objects_are_told_as_deleted_once_it_is_certain(self) -> None:
+        run = self.run(GONE, GONE, GONE, times=[1.0, 1.5, 2.1])
+        assert [(d.key, d.new, d.reason) for d in run.deltas[2:]] == [
+            ("ns/a", None, "kind gone"),
+            ("ns/b", None, "kind gone"),
+        ]
+        assert run.gone == 1
+        assert run.reflector.served is True
+        assert not run.reflector.is_gone
+
+    def test_a_moment_is_not_enough(self) -> None:
+        run = self.run(GONE, GONE, times=[1.0, 1.9])
+        assert (run.gone, [d.reason for d in run.deltas[2:]]) == (0, ["relist", "relist"])
+
+    def test_one_answer_is_not_enough(self) -> None:
+        assert self.run(GONE, times=[9.0]).gone == 0
+
+    def test_another_failure_in_between_starts_the_count_anew(self) -> None:
+        assert self.run(GONE, CUT, GONE, times=[1.0, 5.0, 9.0]).gone == 0
+
+    def test_discovery_has_to_agree(self) -> None:
+        asked: list[GVR] = []
+
+        def still_there(gvr: GVR) -> bool:
+            asked.append(gvr)
+            return False
+
+        assert self.run(GONE, GONE, times=[1.0, 3.0], is_absent=still_there).gone == 0
+        assert asked == [THINGS]
+
+    def test_discovery_that_fails_proves_nothing(self) -> None:
+        def failing(gvr: GVR) -> bool:
+            raise CUT
+
+        assert self.run(GONE, GONE, times=[1.0, 3.0], is_absent=failing).gone == 0
+
+    def test_it_is_told_once(self) -> None:
+        assert self.run(GONE, GONE, GONE, GONE, times=[1.0, 3.0, 5.0, 7.0], is_absent=lambda gvr: True).gone == 1
+
+
+def test_an_unreadable_object_is_skipped_and_never_taken_for_deleted() -> None:
+    bad = thing("bad", 5)
+    run = Run(
+        page(A, bad),
+        Gone("too old", status=410),
+        page(UNREADABLE, B, rv="20"),
+        Lines((b'{"type":"MODIFIED","object":' + UNREADABLE + b"}", line("ADDED", thing("d", 21)))),
+    ).play()
+    assert run.told == ["+ns/a", "+ns/bad", "-ns/a", "+ns/b", "+ns/d"]
+    assert run.store.get("ns/bad") == bad
+    assert run.metrics.events == ["Unreadable", "Added"]
+
+
+def test_an_event_without_a_usable_version_is_skipped() -> None:
+    odd = line("ADDED", {"metadata": {"name": "odd", "namespace": "ns", "resourceVersion": "x"}})
+    run = Run(page(A), Lines((odd, line("ADDED", thing("d", 12))))).play()
+    assert run.told == ["+ns/a", "+ns/d"]
+
+
+def test_a_callback_that_fails_does_not_stop_the_reflector() -> None:
+    calls: list[int] = []
+
+    def failing(deltas: Sequence[Delta[Thing]]) -> None:
+        calls.append(len(deltas))
+        raise RuntimeError("no")
+
+    run = Run(page(A, B), Lines((line("ADDED", thing("d", 12)),)), on_deltas=failing).play()
+    assert calls == [2, 1]
+    assert run.client.calls == ["list 500", "watch 10", "watch 12"]
+
+
+def test_a_surprise_is_survived_by_a_new_list() -> None:
+    run = Run(page(A), RuntimeError("surprise"), page(B, rv="20")).play()
+    assert run.client.calls == ["list 500", "watch 10", "list 500", "watch 20"]
+
+
+@pytest.mark.parametrize("answers", [[Stopped("bye")], [page(A), Stopped("bye")], [page(A), Lines((), Stopped("bye"))]])
+def test_a_client_that_shuts_down_ends_the_thread(answers: list[Answer]) -> None:
+    run = Run(*answers)
+    run.reflector.start()
+    assert run.reflector.join(5)
+    assert not run.reflector.is_alive
+
+
+SLOW = Backoff(base=600.0, cap=600.0)
+
+
+@pytest.fixture
+def waiting_for_a_kind() -> Iterator[Run]:
+    run = Run(NotFound("none", status=404), page(A), waiting=SLOW)
+    run.reflector.start()
+    yield run
+    run.reflector.stop()
+    assert run.reflector.join(5)
+
+
+def until(fact: Callable[[], bool]) -> None:
+    end = time.monotonic() + 5
+    while not fact():
+        assert time.monotonic() < end
+        threading.Event().wait(0.001)
+
+
+def test_a_nudge_ends_the_wait_for_a_kind(waiting_for_a_kind: Run) -> None:
+    until(lambda: waiting_for_a_kind.reflector.served is False)
+    waiting_for_a_kind.reflector.nudge()
+    assert waiting_for_a_kind.reflector.wait_synced(5)
+    assert waiting_for_a_kind.told == ["+ns/a"]
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        pytest.param([NotFound("none", status=404)], id="while it waits for a kind"),
+        pytest.param([Transient("refused")], id="while it backs off"),
+        pytest.param([page(A)], id="while it watches"),
+    ],
+)
+def test_stopping_is_prompt(answers: list[Answer]) -> None:
+    run = Run(*answers, waiting=SLOW, failing=SLOW)
+    run.reflector.start()
+    until(lambda: len(run.client.calls) >= len(answers))
+    started = time.monotonic()
+    run.reflector.stop()
+    assert run.reflector.join(5)
+    assert time.monotonic() - started < 0.2
+
+
+def test_a_reflector_that_never_started_counts_as_ended() -> None:
+    run = Run()
+    run.reflector.stop()
+    assert run.reflector.join(0)
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (Gone("x", status=410), "gone"),
+        (NotFound("x", status=404), "absent"),
+        (Refused("x", status=400), "refused"),
+        (Transient("Too large resource version: 5, current: 4", status=504), "refused"),
+        (Transient("x", status=500), None),
+        (Throttled("x", status=429), None),
+        (Forbidden("x", status=403), None),
+    ],
+    ids=str,
+)
+def test_which_errors_cost_a_list(error: KubeError, reason: str | None) -> None:
+    assert relist_reason(error) == reason
+
+
+def test_initializing_is_told_from_other_throttling() -> None:
+    assert is_initializing(INITIALIZING)
+    assert not is_initializing(Throttled("busy", status=429))
+    assert not is_initializing(Transient("storage is (re)initializing", status=500))
