@@ -19,7 +19,7 @@ from pkg.workloads.model import Completion, Gate, KindRow, Predicate, RuleError,
 from pkg.workloads.predicates import Evidence, Test, compile_getter, compile_predicate
 
 MAX_MESSAGE = 1024
-MAX_REASON = 256
+MAX_REASON = 128
 
 
 class JobState(StrEnum):
@@ -36,7 +36,7 @@ class Reading(msgspec.Struct, frozen=True):
     """What one look at a job says.
 
     `ready` goes with Running only: whether that is enough is for the task's completion to say, see `under`. `deleting`
-    marks a job with a deletionTimestamp and no final state; it is neither ready nor held. Reason has at most 256
+    marks a job with a deletionTimestamp and no final state; it is neither ready nor held. Reason has at most 128
     characters, message 1024.
     """
 

@@ -61,8 +61,8 @@ class Rules(_Strict, frozen=True):
     pending: tuple[Predicate, ...] = ()
 
 
-class EnvPlace(_Strict, frozen=True):
-    """A map outside any pod template that has an `env` list; `create` makes it where it is missing."""
+class Place(_Strict, frozen=True):
+    """A map outside any pod template that has `labels` or `env` of its own; `create` makes it where it is missing."""
 
     path: str
     create: bool = False
@@ -109,8 +109,8 @@ class KindRow(_Strict, frozen=True, eq=False):
     message: tuple[str, ...] = ("status.message",)
     pod_templates: tuple[str, ...] = ()
     any_template: bool = False
-    labels: tuple[str, ...] = ()
-    env: tuple[EnvPlace, ...] = ()
+    labels: tuple[Place, ...] = ()
+    env: tuple[Place, ...] = ()
     scheduler_name: tuple[str, ...] = ()
     queue: tuple[str, ...] = ()
     volcano_queue: tuple[str, ...] = ()
@@ -125,11 +125,11 @@ class KindRow(_Strict, frozen=True, eq=False):
 
 
 def convert_rules(raw: object, *, where: str) -> Rules:
-    """Read rules as a WorkTemplate's `statusRules` carries them (plain maps and lists).
+    """Read rules as a WorkTemplate's `statusRules` carries them: plain maps and lists, or a struct of such.
 
     `where` is the path put in front of the message. Raises RuleError, also for predicates that cannot be compiled.
     """
     try:
-        return msgspec.convert(raw, Rules)
+        return msgspec.convert(msgspec.to_builtins(raw), Rules)
     except msgspec.ValidationError as error:
         raise RuleError(f"{where}: {error}") from error

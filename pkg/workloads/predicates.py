@@ -86,7 +86,7 @@ def _check_companions(predicate: Predicate, form: str, where: str) -> None:
 def _compile_condition(predicate: Predicate, fresh_only: bool) -> Test:
     wanted = predicate.cond
     status = predicate.is_ or "True"
-    reasons = None if predicate.reason_in is None else frozenset(predicate.reason_in)
+    reasons = predicate.reason_in
 
     def test(job: Job) -> Evidence:
         conditions = job.status.get("conditions")

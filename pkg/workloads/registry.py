@@ -16,7 +16,7 @@ from pkg.workloads import names, paths
 from pkg.workloads.evaluator import reader
 from pkg.workloads.model import KindRow, RuleError
 
-_PATH_COLUMNS = ("pod_templates", "labels", "scheduler_name", "queue", "volcano_queue", "ttl", "restart_policy")
+_PATH_COLUMNS = ("pod_templates", "scheduler_name", "queue", "volcano_queue", "ttl", "restart_policy")
 _FIELD_COLUMNS = ("scheduler_name", "queue", "volcano_queue", "ttl", "restart_policy")
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -69,8 +69,9 @@ def _row(raw: object, where: str) -> KindRow:
     for column in _PATH_COLUMNS:
         for path in getattr(row, column):
             _check_path(path, f"{where}: {column}", is_field=column in _FIELD_COLUMNS)
-    for place in row.env:
-        _check_path(place.path, f"{where}: env", is_field=False)
+    for column in ("labels", "env"):
+        for place in getattr(row, column):
+            _check_path(place.path, f"{where}: {column}", is_field=place.create)
     for retry in row.own_retry:
         _check_path(retry.path, f"{where}: ownRetry", is_field=True)
     for column in ("plugins", "suspend", "match_labels"):

@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Any
 
 from pkg.workloads import paths
-from pkg.workloads.model import KindRow
+from pkg.workloads.model import KindRow, Place
 
 _parse = lru_cache(maxsize=1024)(paths.parse)
 
@@ -62,17 +62,22 @@ def inject(row: KindRow, body: dict[str, Any], *, labels: Mapping[str, str], env
                 containers = spec.get(field)
                 for container in containers if isinstance(containers, list) else ():
                     _add_env(container, env)
-    for path in row.labels:
-        for holder, key in paths.slots(_parse(path), body, create=False):
-            if row.env or key in holder:
-                _add(_child(holder, key), "labels", labels)
+    for place in row.labels:
+        for holder in _maps_at(place, body):
+            _add(holder, "labels", labels)
     for place in row.env:
-        for holder, key in paths.slots(_parse(place.path), body, create=place.create):
-            if place.create or key in holder:
-                _add_env(_child(holder, key), env)
+        for holder in _maps_at(place, body):
+            _add_env(holder, env)
     if row.match_labels:
         for holder, key in paths.slots(_parse(row.match_labels), body, create=True):
             _add(holder, key, labels)
+
+
+def _maps_at(place: Place, body: dict[str, Any]) -> list[Any]:
+    path = _parse(place.path)
+    if place.create:
+        return [_child(holder, key) for holder, key in paths.slots(path, body, create=True)]
+    return paths.select(path, body)
 
 
 def _child(holder: dict[str, Any], key: str) -> Any:

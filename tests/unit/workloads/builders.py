@@ -1,0 +1,41 @@
+"""Small builders for jobs as the cache holds them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from pkg.apis.meta import GVR, Job, ObjectMeta, ObservedSpec
+
+
+def gvr(text: str) -> GVR:
+    """`resource.version.group` or `resource.version` to a GVR, as GVR prints itself."""
+    resource, version, *group = text.split(".")
+    return GVR(".".join(group), version, resource)
+
+
+def job(status: dict[str, Any] | None = None, *, generation: int = 1, deleting: bool = False, **spec: Any) -> Job:
+    """A job with the given status; further keywords are fields of its narrow spec."""
+    meta = ObjectMeta(
+        name="work-a",
+        namespace="default",
+        uid="u-1",
+        generation=generation,
+        deletion_timestamp=datetime(2026, 1, 1, tzinfo=UTC) if deleting else None,
+    )
+    return Job(meta, spec=ObservedSpec(**spec), status=status or {})
+
+
+def cond(kind: str, status: str = "True", reason: str = "", message: str = "", **more: Any) -> dict[str, Any]:
+    """An entry of status.conditions."""
+    entry: dict[str, Any] = {"type": kind, "status": status, **more}
+    if reason:
+        entry["reason"] = reason
+    if message:
+        entry["message"] = message
+    return entry
+
+
+def conds(*entries: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """A status made of conditions and further fields."""
+    return {"conditions": list(entries), **more}

@@ -1,0 +1,138 @@
+"""What a reading carries besides the state, and the order in which rules are tried."""
+
+from __future__ import annotations
+
+import pytest
+
+from pkg.apis.flow.v1alpha1.types import StatusRules
+from pkg.workloads import Completion, JobState, Reading, RuleError, convert_rules, read, rules_for, with_rules
+from tests.unit.workloads.builders import cond, conds, gvr, job
+
+BATCH = rules_for(gvr("jobs.v1.batch"))
+VOLCANO = rules_for(gvr("jobs.v1alpha1.batch.volcano.sh"))
+DEPLOYMENT = rules_for(gvr("deployments.v1.apps"))
+OTHER = rules_for(gvr("widgets.v1.example.com"))
+
+
+def test_reason_and_message_come_from_the_condition_that_matched() -> None:
+    status = conds(cond("FailureTarget"), cond("Failed", reason="BackoffLimitExceeded", message="too many retries"))
+    assert read(BATCH, job(status)) == Reading(JobState.FAILED, "BackoffLimitExceeded", "too many retries")
+
+
+def test_a_condition_without_a_reason_lends_its_type() -> None:
+    assert read(BATCH, job(conds(cond("Failed")))).reason == "Failed"
+
+
+def test_without_a_condition_they_come_from_the_fields_of_the_kind() -> None:
+    status = {"state": {"phase": "Failed", "reason": "PodFailed", "message": "task worker failed"}}
+    assert read(VOLCANO, job(status)) == Reading(JobState.FAILED, "PodFailed", "task worker failed")
+
+
+def test_without_such_fields_the_matched_word_is_the_reason() -> None:
+    assert read(VOLCANO, job({"state": {"phase": "Aborted"}})).reason == "Aborted"
+
+
+def test_a_pending_job_says_what_stands_in_its_way() -> None:
+    status = conds(cond("ReplicaFailure", reason="FailedCreate", message="exceeded quota"), observedGeneration=1)
+    reading = read(DEPLOYMENT, job(status, replicas=1))
+    assert reading == Reading(JobState.PENDING, "FailedCreate", "exceeded quota")
+
+
+def test_long_texts_are_cut() -> None:
+    reading = read(BATCH, job(conds(cond("Failed", reason="R" * 2000, message="m" * 5000))))
+    assert (len(reading.reason), len(reading.message)) == (128, 1024)
+    assert reading.message.endswith("m…")
+
+
+def test_a_running_job_being_deleted_is_neither_ready_nor_final() -> None:
+    reading = read(BATCH, job({"active": 1, "ready": 1}, deleting=True))
+    assert (reading.state, reading.ready, reading.deleting) == (JobState.RUNNING, False, True)
+
+
+def test_a_held_job_being_deleted_is_not_held() -> None:
+    reading = read(BATCH, job(conds(cond("Suspended")), deleting=True))
+    assert (reading.state, reading.deleting) == (JobState.PENDING, True)
+
+
+def test_a_job_that_failed_while_being_deleted_has_failed() -> None:
+    reading = read(BATCH, job(conds(cond("Failed", reason="BackoffLimitExceeded")), deleting=True))
+    assert (reading.state, reading.deleting) == (JobState.FAILED, False)
+
+
+@pytest.mark.parametrize(
+    ("reading", "completion", "state"),
+    [
+        pytest.param(
+            Reading(JobState.RUNNING, ready=True), "Ready", JobState.SUCCEEDED, id="ready is done under Ready"
+        ),
+        pytest.param(Reading(JobState.RUNNING, ready=True), "Terminal", JobState.RUNNING, id="but not under Terminal"),
+        pytest.param(Reading(JobState.RUNNING), "Ready", JobState.RUNNING, id="running is not yet ready"),
+        pytest.param(Reading(JobState.SUCCEEDED), "Ready", JobState.SUCCEEDED, id="an end is an end under Ready too"),
+        pytest.param(Reading(JobState.FAILED), "Ready", JobState.FAILED, id="a failure is one under Ready too"),
+    ],
+)
+def test_completion_decides_what_ready_counts_as(reading: Reading, completion: str, state: JobState) -> None:
+    assert reading.under(completion) is state
+
+
+def test_services_are_done_when_ready_by_default() -> None:
+    ready = {kind for kind in ("deployments", "statefulsets", "daemonsets") if _completion(kind) is Completion.READY}
+    assert ready == {"deployments", "statefulsets", "daemonsets"}
+    assert BATCH.completion is Completion.TERMINAL
+
+
+def _completion(kind: str) -> Completion:
+    return rules_for(gvr(f"{kind}.v1.apps")).completion
+
+
+def test_own_rules_are_read_from_the_api_type_too() -> None:
+    rules = convert_rules(StatusRules(ok=({"cond": "Reached"},)), where="spec.statusRules")
+    assert read(with_rules(OTHER, rules), job(conds(cond("Reached")))).state is JobState.SUCCEEDED
+
+
+def test_own_rules_replace_those_of_the_kind() -> None:
+    rules = convert_rules(
+        {
+            "fail": [{"path": "status.errors", "gt": 0}],
+            "ok": [{"all": [{"path": "status.step", "eq": "end"}, {"path": "metadata.generation", "gt": 0}]}],
+            "running": [{"path": "status.step", "exists": True}],
+        },
+        where="spec.statusRules",
+    )
+    row = with_rules(OTHER, rules)
+    assert read(row, job({"step": "begin"})).state is JobState.RUNNING
+    assert read(row, job({"step": "end"})).state is JobState.SUCCEEDED
+    assert read(row, job({"step": "end", "errors": 2})).state is JobState.FAILED
+    assert read(row, job({"phase": "Failed"})).state is JobState.PENDING
+    assert read(OTHER, job({"phase": "Failed"})).state is JobState.FAILED
+
+
+@pytest.mark.parametrize(
+    ("raw", "fault"),
+    [
+        pytest.param({"okay": []}, "okay", id="an unknown key"),
+        pytest.param({"ok": [{"cond": "A", "path": "status.a"}]}, "has cond, path", id="two forms at once"),
+        pytest.param({"ok": [{"is": "True"}]}, "has none", id="no form"),
+        pytest.param(
+            {"ok": [{"path": "status.a"}]}, "exactly one of in, eq, gt, exists", id="a path compared to nothing"
+        ),
+        pytest.param({"ok": [{"path": "status.a", "eq": 1, "gt": 2}]}, "it has eq, gt", id="a path compared twice"),
+        pytest.param({"ok": [{"cond": "A", "gt": 2}]}, "gt goes with path", id="a condition compared"),
+        pytest.param({"ok": [{"path": "status.a", "gt": 2, "is": "True"}]}, "is goes with cond", id="a path with is"),
+        pytest.param({"ok": [{"all": []}]}, "at least one predicate", id="an empty all"),
+        pytest.param({"ok": [{"call": "jobReady"}]}, "ok[0]: call is not available", id="a function"),
+        pytest.param({"ok": [{"all": [{"call": "jobReady"}]}]}, "ok[0].all[0]: call", id="a function inside all"),
+        pytest.param({"ok": [{"path": ".status.a", "eq": 1}]}, "is no step of a path", id="a leading dot"),
+        pytest.param({"ok": [{"path": "data.a", "eq": 1}]}, "starts with status, spec or metadata", id="another root"),
+        pytest.param(
+            {"ok": [{"path": "spec.image", "eq": 1}]}, "judge a job by its status", id="a spec field not kept"
+        ),
+        pytest.param({"fail": [{"path": "status.n", "gt": "3"}]}, "int | float", id="a bound that is no number"),
+        pytest.param({"fail": [{"cond": "A", "is": True}]}, "str", id="a condition status that is a boolean"),
+    ],
+)
+def test_a_faulty_rule_is_named_with_its_place(raw: object, fault: str) -> None:
+    with pytest.raises(RuleError) as caught:
+        with_rules(OTHER, convert_rules(raw, where="spec.statusRules"))
+    assert str(caught.value).startswith("spec.statusRules")
+    assert fault in str(caught.value)
