@@ -199,11 +199,29 @@ _TERMINATED = (
 _RESTARTS = "{{ (index $pod.status.containerStatuses $index).restartCount }}"
 
 
+# Sidecars (init containers that restart) are told to stop once the pod's own containers have ended.
+_SIDECARS_STOPPED = """\
+{{ if .spec.initContainers }}
+initContainerStatuses:
+{{ range $index, $item := .spec.initContainers }}
+- name: {{ $item.name | Quote }}
+  image: {{ $item.image | Quote }}
+  imageID: {{ $item.image | Quote }}
+  restartCount: 0
+  ready: {{ ne (or $item.restartPolicy "") "Always" }}
+  started: false
+  state: {terminated: {exitCode: 0, reason: Completed, startedAt: {{ $now | Quote }}, finishedAt: {{ $now | Quote }}}}
+{{ end }}
+{{ end }}
+"""
+
+
 def _ended(reason: str) -> str:
     return (
         "conditions:\n"
         + _condition("Ready", '"False"', reason=reason)
         + _condition("ContainersReady", '"False"', reason=reason)
+        + _SIDECARS_STOPPED
         + _containers(_TERMINATED, restarts=_RESTARTS)
         + 'phase: {{ ternary "Succeeded" "Failed" (eq $code "0") }}\n'
     )
