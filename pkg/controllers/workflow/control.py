@@ -1,0 +1,286 @@
+"""The control reconciler: which jobs are made now, and which are deleted.
+
+A creation waits for status where a crash would otherwise lose what it rests on: a verdict that no job shows, a
+fallback name, probes that passed, a decided outcome.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import msgspec
+
+from pkg.apis.flow.v1alpha1 import labels
+from pkg.apis.flow.v1alpha1.phases import UNFINISHED, Phase, WorkflowPhase
+from pkg.apis.flow.v1alpha1.types import RetainPolicy, Shutdown
+from pkg.apis.meta import GVR
+from pkg.controllers.workflow.actions import CreateJob, DeleteJob, Emit
+from pkg.controllers.workflow.graph import Graph, Node
+from pkg.controllers.workflow.outcome import Mode
+from pkg.controllers.workflow.progress import NEVER, UNSHOWN, Draft, FlowState, Reasons, Task, TaskKey
+from pkg.controllers.workflow.render import RenderError, render
+from pkg.controllers.workflow.retry import is_due
+from pkg.controllers.workflow.snapshot import CreateFault, Kind, Seen, Snapshot, Trouble
+from pkg.controllers.workflow.status import look
+
+# Creations of one pass; the key then goes to the back of its shard, so that a wide workflow holds up no other.
+MAX_CREATIONS = 64
+
+
+@dataclass(slots=True)
+class Starts:
+    """What `start` found: jobs to make, whether status must be written before more can be made, whether more wait for
+    the next pass, and when a failed creation may be tried again (seconds since the epoch)."""
+
+    creations: list[CreateJob] = field(default_factory=list)
+    events: list[Emit] = field(default_factory=list)
+    needs_status: bool = False
+    more: bool = False
+    wakes: float = NEVER
+
+
+def start(snapshot: Snapshot, graph: Graph, draft: Draft, how: Mode) -> Starts:
+    """The jobs to make now. Tasks that cannot be made say why; those that never can be fail."""
+    found = Starts()
+    spec = snapshot.workflow.spec
+    unfinished = sum(draft.counts[phase] for phase in UNFINISHED)
+    slots = NEVER if spec.parallelism is None else spec.parallelism - unfinished
+    for number in sorted(draft.startable):
+        node = graph.nodes[number]
+        if not draft.count(number, Phase.WAITING, Phase.BACKOFF):
+            draft.startable.discard(number)
+            continue
+        if how.ends_rest and not (node.is_finally and spec.shutdown is not Shutdown.TERMINATE):
+            continue
+        if spec.suspend and not (node.is_finally and spec.shutdown is Shutdown.STOP):
+            _explain(draft, number, Reasons.SUSPENDED, "the workflow is suspended")
+            continue
+        slots -= _start_flow(snapshot, draft, node, found, slots)
+        if found.more:
+            break
+    return found
+
+
+def _start_flow(snapshot: Snapshot, draft: Draft, node: Node, found: Starts, slots: float) -> int:
+    """Starts tasks of one flow, in the order of their indexes; returns how many."""
+    own = node.parallelism
+    free = NEVER if own is None else own - draft.count(node.number, *UNFINISHED)
+    made = 0
+    for index, task in enumerate(tuple(draft.tasks(node.number))):
+        is_ready = task.phase is Phase.WAITING and task.released is not None
+        if not is_ready and not is_due(task, snapshot.now):
+            continue
+        if made >= min(slots, free):
+            limit = "workflow" if slots <= free else "flow"
+            _explain(
+                draft,
+                node.number,
+                Reasons.PARALLELISM,
+                f"as many jobs as the parallelism of the {limit} allows are unfinished",
+            )
+            break
+        if len(found.creations) >= MAX_CREATIONS:
+            found.more = True
+            break
+        if task.makeable is None:
+            task = msgspec.structs.replace(task, makeable=snapshot.now)
+            draft.put(node.number, index, task)
+        if not snapshot.may_create:
+            continue
+        creation = _start_task(snapshot, draft, node, index, task, found)
+        if creation is not None:
+            found.creations.append(creation)
+            made += 1
+    return made
+
+
+def _start_task(
+    snapshot: Snapshot, draft: Draft, node: Node, index: int, task: Task, found: Starts
+) -> CreateJob | None:
+    key = TaskKey(node.name, index)
+    attempt = (
+        task.attempt + 1 if task.phase is Phase.BACKOFF else max(task.attempt, draft.state(node.number).first_attempt)
+    )
+    template = snapshot.templates.get(node.flow.template_name)
+    if template is None:
+        text = f"there is no WorkTemplate {node.flow.template_name} in namespace {snapshot.workflow.metadata.namespace}"
+        _explain(draft, node.number, Reasons.TEMPLATE_NOT_FOUND, text)
+        return None
+    gvr = template.spec.gvr.gvr
+    kind = snapshot.kinds.get(gvr)
+    if kind is None:
+        _explain(
+            draft,
+            node.number,
+            Reasons.KIND_NOT_SERVED,
+            f"the cluster does not serve {gvr}; it is made at once when it does",
+        )
+        return None
+    if gvr not in snapshot.synced:
+        _explain(draft, node.number, Reasons.KIND_NOT_SERVED, f"the cache of {gvr} is not complete yet")
+        return None
+    if kind.refused:
+        _fail(draft, node, index, task, Reasons.REFUSED, kind.refused, snapshot.now)
+        return None
+    fault = snapshot.faults.get(key)
+    if fault is not None and fault.attempt == attempt:
+        if fault.trouble is Trouble.REFUSED:
+            _fail(draft, node, index, task, Reasons.REFUSED, fault.message, snapshot.now)
+            return None
+        if fault.trouble is Trouble.RETRY and fault.retry_at > snapshot.now:
+            found.wakes = min(found.wakes, fault.retry_at)
+            _explain(draft, node.number, fault.reason, fault.message)
+            return None
+        if fault.trouble is Trouble.NAME_TAKEN and _rename(snapshot, draft, node, index, task, fault):
+            return None
+    if not _is_recorded(snapshot, draft, node.number, index, task):
+        found.needs_status = True
+        return None
+    if task.reason == Reasons.JOB_DELETED and any(seen.attempt == task.attempt for seen in snapshot.jobs.get(key, ())):
+        return None  # its deleted job is still going; its last event wakes us
+    return _render(snapshot, draft, node, index, task, attempt, kind, gvr, found)
+
+
+def _rename(snapshot: Snapshot, draft: Draft, node: Node, index: int, task: Task, fault: CreateFault) -> bool:
+    """Takes the fallback name, to be recorded before it is used; False if it may be used already."""
+    suffix = labels.short_hash(snapshot.workflow.metadata.uid)
+    if not draft.state(node.number).renamed:
+        draft.edit(node.number, renamed=suffix)
+        return False
+    if suffix not in fault.name:
+        return False  # the fault is of the first name
+    _fail(draft, node, index, task, Reasons.NAME_CONFLICT, fault.message, snapshot.now)
+    return True
+
+
+def _is_recorded(snapshot: Snapshot, draft: Draft, number: int, index: int, task: Task) -> bool:
+    """Whether the acknowledged status holds everything that this creation rests on and that no job shows."""
+    base = draft.base
+    acked: FlowState = base.acked[number]
+    if base.decision is not None and not base.is_decision_acked:
+        return False
+    state = draft.state(number)
+    if state.renamed != acked.renamed or state.first_attempt != acked.first_attempt:
+        return False
+    if task.phase is Phase.WAITING:
+        return state.passed <= acked.passed
+    if task.reason in UNSHOWN:
+        was = acked.tasks[index]
+        return was.phase is Phase.BACKOFF and was.attempt == task.attempt
+    return True
+
+
+def _render(
+    snapshot: Snapshot,
+    draft: Draft,
+    node: Node,
+    index: int,
+    task: Task,
+    attempt: int,
+    kind: Kind,
+    gvr: GVR,
+    found: Starts,
+) -> CreateJob | None:
+    workflow = snapshot.workflow
+    try:
+        rendered = render(
+            workflow,
+            node.flow,
+            snapshot.templates[node.flow.template_name],
+            index=index,
+            attempt=attempt,
+            renamed=draft.state(node.number).renamed,
+            pod_ips=_pod_ips(snapshot, index),
+            kind=kind.kind,
+            row=kind.row,
+            probed=node.is_probed,
+        )
+    except RenderError as error:
+        _fail(draft, node, index, task, Reasons.RENDER_ERROR, str(error), snapshot.now)
+        return None
+    if rendered.removed_ttl_fields and not draft.state(node.number).gvr and index == 0:
+        fields = ", ".join(rendered.removed_ttl_fields)
+        found.events.append(Emit("TTLRemoved", f"{node.name}: {fields} removed; jobRetainPolicy cleans up instead"))
+    return CreateJob(
+        task=TaskKey(node.name, index),
+        attempt=attempt,
+        gvr=gvr,
+        namespace=workflow.metadata.namespace,
+        name=rendered.name,
+        body=rendered.body,
+    )
+
+
+def _pod_ips(snapshot: Snapshot, index: int) -> dict[str, str]:
+    """Flow -> address of the lead pod of the same index, else of index 0."""
+    found = {key.flow: address for key, address in snapshot.pod_ips.items() if key.index == 0}
+    found.update({key.flow: address for key, address in snapshot.pod_ips.items() if key.index == index})
+    return found
+
+
+def _explain(draft: Draft, number: int, why: str, message: str) -> None:
+    draft.edit(number, why=why, message=message[:512])
+
+
+def _fail(draft: Draft, node: Node, index: int, task: Task, reason: str, message: str, now: float) -> None:
+    """Fails a task whose job can never be made; no retry would help."""
+    ended = msgspec.structs.replace(
+        task, phase=Phase.FAILED, reason=reason, message=message[:1024], due=None, finished=now
+    )
+    draft.put(node.number, index, ended)
+
+
+def deletions(
+    snapshot: Snapshot, graph: Graph, draft: Draft, how: Mode, phase: WorkflowPhase, keys: Iterable[TaskKey]
+) -> list[DeleteJob]:
+    """The jobs of the given tasks that have to go."""
+    found = []
+    for key in keys:
+        number = graph.by_name.get(key.flow)
+        if number is None or key.index >= graph.nodes[number].size:
+            continue
+        task = draft.task(number, key.index)
+        for seen in snapshot.jobs.get(key, ()):
+            if seen.job.metadata.is_deleting:
+                continue
+            why = _condemned(snapshot, task, seen, how, phase)
+            if why:
+                meta = seen.job.metadata
+                found.append(DeleteJob(key, seen.gvr, meta.namespace, meta.name, meta.uid, why))
+    return found
+
+
+def _condemned(snapshot: Snapshot, task: Task, seen: Seen, how: Mode, phase: WorkflowPhase) -> str:
+    """Why a job has to go, empty if it may stay."""
+    policy = snapshot.workflow.spec.job_retain_policy
+    is_end = phase.is_final and (
+        policy is RetainPolicy.DELETE or (policy is RetainPolicy.DELETE_ON_SUCCESS and phase is WorkflowPhase.SUCCEEDED)
+    )
+    if is_end:
+        return f"jobRetainPolicy {policy}"
+    if seen.attempt < task.attempt and not look(snapshot, seen).is_final:
+        return "an older attempt"
+    if seen.attempt != task.attempt or not task.is_settled:
+        return ""
+    if task.ready:
+        return "the workflow was cancelled" if how is Mode.CANCEL else ""
+    if task.phase is Phase.CANCELLED:
+        return "the workflow was decided"
+    if task.reason in (Reasons.DEADLINE_EXCEEDED, Reasons.PENDING_TIMEOUT) and not look(snapshot, seen).is_final:
+        return task.reason
+    return ""
+
+
+def is_at_rest(snapshot: Snapshot, graph: Graph, draft: Draft) -> bool:
+    """Whether no job is unfinished; one under deletion is not waited for, nor is a service that became ready."""
+    for key, jobs in snapshot.jobs.items():
+        number = graph.by_name.get(key.flow)
+        if number is None or key.index >= graph.nodes[number].size:
+            continue
+        task = draft.task(number, key.index)
+        for seen in jobs:
+            is_service = task.ready and seen.attempt == task.attempt
+            if not seen.job.metadata.is_deleting and not is_service and not look(snapshot, seen).is_final:
+                return False
+    return True

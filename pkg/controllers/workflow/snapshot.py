@@ -1,0 +1,100 @@
+"""What one workflow looks like at one moment: everything a pass may know, frozen, the clock included."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+from pkg.apis.flow.v1alpha1.types import Completion, Workflow, WorkTemplate
+from pkg.apis.flow.v1alpha1.validation import Fault as SpecFault
+from pkg.apis.meta import GVR, Job
+from pkg.controllers.workflow.graph import Graph
+from pkg.controllers.workflow.progress import Progress, TaskKey
+from pkg.workloads import KindRow
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A job of ours as the cache holds it (or, once gone, as it last was), with the attempt its label tells."""
+
+    gvr: GVR
+    job: Job
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A served kind, as discovery and the rules tell it; `refused` says why no job can be made of it."""
+
+    kind: str
+    row: KindRow
+    refused: str = ""
+
+
+class Trouble(Enum):
+    """What became of a creation that did not work."""
+
+    RETRY = "retry"  # passes: backoff
+    REFUSED = "refused"  # the API server will never take it
+    NAME_TAKEN = "name-taken"  # somebody else holds the name
+
+
+@dataclass(frozen=True, slots=True)
+class CreateFault:
+    """The last failed creation of a task's attempt; retry_at in seconds since the epoch."""
+
+    trouble: Trouble
+    attempt: int
+    name: str
+    reason: str
+    message: str
+    since: float
+    tries: int
+    retry_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeKey:
+    """One HTTP or TCP probe of one replica: who asks, where the spec says so, which replica is asked."""
+
+    flow: str
+    path: str
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One workflow now.
+
+    now, since: seconds since the epoch; since: when this controller began to look (clocks that nobody recorded count from there).
+    jobs: of each task, by attempt; gone: jobs of ours that vanished, as they last were; dirty: tasks whose jobs
+    changed since the last pass, None for all of them. kinds: gvr -> kind, or None where it is not served;
+    templates: by name. synced: kinds whose cache is complete. passed: probes that pass now; pod_ips: lead pods' addresses.
+    """
+
+    now: float
+    since: float
+    workflow: Workflow
+    graph: Graph | tuple[SpecFault, ...]
+    spec_hash: str
+    templates: Mapping[str, WorkTemplate]
+    jobs: Mapping[TaskKey, tuple[Seen, ...]]
+    progress: Progress | None
+    dirty: frozenset[TaskKey] | None = None
+    gone: Mapping[TaskKey, tuple[Seen, ...]] = field(default_factory=dict)
+    kinds: Mapping[GVR, Kind | None] = field(default_factory=dict)
+    synced: frozenset[GVR] = frozenset()
+    passed: frozenset[ProbeKey] = frozenset()
+    pod_ips: Mapping[TaskKey, str] = field(default_factory=dict)
+    faults: Mapping[TaskKey, CreateFault] = field(default_factory=dict)
+    may_create: bool = True
+    load: float = 0.0
+
+    def completion(self, template_name: str, gvr: GVR) -> Completion:
+        """When a job made from this template counts as done."""
+        template = self.templates.get(template_name)
+        if template is not None and template.spec.completion is not None:
+            return template.spec.completion
+        kind = self.kinds.get(gvr)
+        return Completion(kind.row.completion) if kind is not None else Completion.TERMINAL

@@ -1,0 +1,228 @@
+"""The status reconciler: what the jobs seen in the cluster make of each task.
+
+The jobs are the truth while they exist; what was concluded from a job that is gone is kept in the task. A verdict on an
+attempt is final: whatever its job says later is not judged again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from pkg.apis.flow.v1alpha1.phases import Phase
+from pkg.apis.flow.v1alpha1.types import Completion
+from pkg.controllers.workflow import retry
+from pkg.controllers.workflow.graph import Graph, Node
+from pkg.controllers.workflow.progress import Draft, Reasons, Task, TaskKey
+from pkg.controllers.workflow.snapshot import Seen, Snapshot
+from pkg.workloads import JobState, Reading, read, rules_for
+
+_PHASES = {
+    JobState.PENDING: Phase.PENDING,
+    JobState.HELD: Phase.SUSPENDED,
+    JobState.RUNNING: Phase.RUNNING,
+    JobState.SUCCEEDED: Phase.SUCCEEDED,
+    JobState.FAILED: Phase.FAILED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Verdicts:
+    """What the state of the workflow says about attempts that fail now: may they be tried again, and is a job under
+    deletion judged at once (after the decision) or when it is gone."""
+
+    may_retry: bool
+    at_once: bool
+
+
+def look(snapshot: Snapshot, seen: Seen) -> Reading:
+    """What a job says of itself, by the rules of its kind."""
+    kind = snapshot.kinds.get(seen.gvr)
+    return read(kind.row if kind is not None else rules_for(seen.gvr), seen.job)
+
+
+def fold(
+    snapshot: Snapshot, graph: Graph, draft: Draft, keys: Iterable[TaskKey], verdicts: dict[bool, Verdicts]
+) -> None:
+    """Brings the given tasks up to what their jobs say. verdicts: for flows without and with `finally`."""
+    for key in keys:
+        number = graph.by_name.get(key.flow)
+        if number is None or key.index >= graph.nodes[number].size:
+            continue  # a job that carries our labels for a task that the spec does not have
+        node = graph.nodes[number]
+        task = draft.task(number, key.index)
+        first = draft.state(number).first_attempt
+        jobs = [seen for seen in snapshot.jobs.get(key, ()) if seen.attempt >= first]
+        gone = [seen for seen in snapshot.gone.get(key, ()) if seen.attempt >= first]
+        after = fold_task(snapshot, node, task, first, jobs, gone, verdicts[node.is_finally])
+        draft.put(number, key.index, after)
+        if jobs and not draft.state(number).gvr:
+            draft.edit(number, gvr=str(jobs[-1].gvr))
+
+
+def fold_task(
+    snapshot: Snapshot,
+    node: Node,
+    task: Task,
+    first: int,
+    jobs: Sequence[Seen],
+    gone: Sequence[Seen],
+    verdicts: Verdicts,
+) -> Task:
+    """One task, from its jobs (present, and gone since the last look)."""
+    newest = max((seen.attempt for seen in (*jobs, *gone)), default=-1)
+    if not task.is_final and newest >= max(task.attempt, first):
+        is_news = newest > task.attempt or not (task.had_job or task.is_settled)
+        if is_news:
+            shown = next(seen for seen in (*jobs, *gone) if seen.attempt == newest)
+            task = _begin(task, shown)
+    current = _of_attempt(jobs, task.attempt)
+    if task.is_settled:
+        return _remember_job(task, current)
+    if current is not None:
+        return _judge(snapshot, node, task, first, current, verdicts)
+    if not task.is_unfinished and not task.job:
+        return task  # never had a job in this attempt
+    last = _of_attempt(gone, task.attempt)
+    if last is not None:
+        reading = look(snapshot, last)
+        if reading.is_final:
+            return _remember_job(_apply(snapshot, node, task, first, last, reading, verdicts), None)
+    if last is None and not _is_known_missing(snapshot, task, node):
+        return task
+    ended = retry.after_failure(
+        task,
+        node.retry,
+        first_attempt=first,
+        reason=Reasons.JOB_DELETED,
+        message=_deleted(snapshot, task, last),
+        now=snapshot.now,
+        may_retry=verdicts.may_retry,
+    )
+    return _remember_job(ended, None)
+
+
+def _begin(task: Task, seen: Seen) -> Task:
+    """The task as its newest attempt starts: the job proves that the dependencies were met and older attempts failed."""
+    meta = seen.job.metadata
+    created = meta.creation_timestamp.timestamp() if meta.creation_timestamp else None
+    return msgspec.structs.replace(
+        task,
+        phase=Phase.PENDING,
+        attempt=seen.attempt,
+        reason="",
+        message="",
+        job=meta.name,
+        job_uid=meta.uid,
+        had_job=True,
+        ready=False,
+        created=created,
+        ran_at=None,
+        started=task.started if task.started is not None else created,
+        due=None,
+        makeable=task.makeable if task.makeable is not None else created,
+        held_at=None,
+        held=0.0,
+    )
+
+
+def _of_attempt(jobs: Sequence[Seen], attempt: int) -> Seen | None:
+    """The attempt's job; of several, the one that is not being deleted."""
+    found = [seen for seen in jobs if seen.attempt == attempt]
+    return min(found, key=lambda seen: seen.job.metadata.is_deleting, default=None)
+
+
+def _remember_job(task: Task, current: Seen | None) -> Task:
+    """The task with the name of its job, empty once it is gone; the times of a job first seen by this process with it."""
+    if current is None:
+        return msgspec.structs.replace(task, job="", job_uid="") if task.job else task
+    meta = current.job.metadata
+    if task.job_uid == meta.uid:
+        return task
+    created = meta.creation_timestamp.timestamp() if meta.creation_timestamp else None
+    return msgspec.structs.replace(
+        task,
+        job=meta.name,
+        job_uid=meta.uid,
+        created=task.created if task.created is not None else created,
+        started=task.started if task.started is not None else created,
+        makeable=task.makeable if task.makeable is not None else created,
+    )
+
+
+def _judge(snapshot: Snapshot, node: Node, task: Task, first: int, current: Seen, verdicts: Verdicts) -> Task:
+    task = _remember_job(task, current)
+    reading = look(snapshot, current)
+    if reading.is_final or not current.job.metadata.is_deleting:
+        return _apply(snapshot, node, task, first, current, reading, verdicts)
+    if not verdicts.at_once:
+        return msgspec.structs.replace(task, phase=Phase.PENDING) if task.phase is Phase.WAITING else task
+    return retry.after_failure(
+        task,
+        node.retry,
+        first_attempt=first,
+        reason=Reasons.JOB_DELETED,
+        message=f"job {task.job} is being deleted",
+        now=snapshot.now,
+        may_retry=False,
+    )
+
+
+def _apply(
+    snapshot: Snapshot, node: Node, task: Task, first: int, seen: Seen, reading: Reading, verdicts: Verdicts
+) -> Task:
+    """The task as its current job's reading has it."""
+    completion = snapshot.completion(node.flow.template_name, seen.gvr)
+    state = reading.under(completion)
+    now = snapshot.now
+    if state is JobState.FAILED:
+        told = (
+            f"{reading.reason}: {reading.message}"
+            if reading.reason and reading.message
+            else reading.reason or reading.message
+        )
+        return retry.after_failure(
+            task,
+            node.retry,
+            first_attempt=first,
+            reason=Reasons.FAILED,
+            message=told[:512] or f"job {task.job} failed",
+            now=now,
+            may_retry=verdicts.may_retry,
+        )
+    phase = _PHASES[state]
+    is_held = phase is Phase.SUSPENDED
+    held = task.held + (now - task.held_at if task.held_at is not None and not is_held else 0.0)
+    held_at = (task.held_at if task.held_at is not None else now) if is_held else None
+    has_run = state in (JobState.RUNNING, JobState.SUCCEEDED)
+    return msgspec.structs.replace(
+        task,
+        phase=phase,
+        ran=task.ran or has_run,
+        ran_at=task.ran_at if task.ran_at is not None or not has_run else now,
+        finished=now if phase is Phase.SUCCEEDED else None,
+        ready=phase is Phase.SUCCEEDED and completion is Completion.READY,
+        held=held,
+        held_at=held_at,
+        reason=reading.reason[:128] if phase in (Phase.PENDING, Phase.SUSPENDED) else "",
+        message=reading.message[:512] if phase in (Phase.PENDING, Phase.SUSPENDED) else "",
+    )
+
+
+def _is_known_missing(snapshot: Snapshot, task: Task, node: Node) -> bool:
+    """Whether absence from the cache means absence from the cluster: the kind's cache is complete since start.
+
+    A flow whose kind is not known any more (its status names none) is complete when every cache is.
+    """
+    recorded = snapshot.progress.flows[node.number].gvr if snapshot.progress is not None else ""
+    gvrs = [gvr for gvr in snapshot.kinds if not recorded or str(gvr) == recorded]
+    return bool(gvrs) and all(gvr in snapshot.synced for gvr in gvrs)
+
+
+def _deleted(snapshot: Snapshot, task: Task, last: Seen | None) -> str:
+    job = f"job {task.job}" if task.job else "its job"
+    if last is not None and snapshot.kinds.get(last.gvr, False) is None:
+        return f"{job} went with its kind: {last.gvr} is no longer served"
+    return f"{job} was deleted before it ended"
