@@ -125,31 +125,45 @@ class Completion(StrEnum):
 
 
 class Parameter(_Part, frozen=True):
-    name: Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]*$", max_length=63)]
-    value: Annotated[str, Meta(max_length=16_384)] = ""
+    """A value for `{{params.NAME}}`."""
+
+    name: Annotated[
+        str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]*$", max_length=63, description="Used as {{params.NAME}}.")
+    ]
+    value: Annotated[
+        str, Meta(max_length=16_384, description="Put in as it is; variables inside are not replaced.")
+    ] = ""
 
 
 class HTTPHeader(_Part, frozen=True):
+    """A header to send with the request."""
+
     name: Annotated[str, Meta(min_length=1, max_length=256)]
     value: Annotated[str, Meta(max_length=4_096)] = ""
 
 
 class HTTPGet(_Part, frozen=True):
-    task_name: FlowName
+    """Passes when the pod answers a GET with 200 to 399; redirects are not followed."""
+
+    task_name: Annotated[FlowName, Meta(description="The flow whose pods are asked.")]
     port: Port
     path: Annotated[str, Meta(max_length=2_048)] = "/"
-    http_header: HTTPHeader | None = None
-    scheme: Scheme = Scheme.HTTP
+    http_header: Annotated[HTTPHeader | None, Meta(description="A header to send.")] = None
+    scheme: Annotated[Scheme, Meta(description="HTTPS certificates are not verified.")] = Scheme.HTTP
 
 
 class TCPSocket(_Part, frozen=True):
-    task_name: FlowName
+    """Passes when the pod accepts a connection."""
+
+    task_name: Annotated[FlowName, Meta(description="The flow whose pods are asked.")]
     port: Port
 
 
 class TaskStatus(_Part, frozen=True):
-    task_name: FlowName
-    phase: ProbedPhase
+    """Passes when the flow is, or was, in that phase."""
+
+    task_name: Annotated[FlowName, Meta(description="The flow whose tasks are looked at.")]
+    phase: Annotated[ProbedPhase, Meta(description="Succeeded means Completed; Terminated and Aborted mean Failed.")]
 
 
 class Probe(_Part, frozen=True):
@@ -166,7 +180,7 @@ class Probe(_Part, frozen=True):
         Meta(description="Give up this long after the asked task's attempt first ran; without it, never."),
     ] = None
     role: Annotated[str, Meta(max_length=63, description="Pods of this role are asked instead of the lead pod.")] = ""
-    pods: PodChoice = PodChoice.LEAD
+    pods: Annotated[PodChoice, Meta(description="Which pods of a job must answer.")] = PodChoice.LEAD
 
     @property
     def is_empty(self) -> bool:
@@ -176,50 +190,80 @@ class Probe(_Part, frozen=True):
 class Group(_Part, frozen=True):
     """Targets AND probe; one alternative among `orGroups`."""
 
-    targets: Annotated[tuple[FlowName, ...], Meta(max_length=MAX_FLOWS)] = ()
-    strategy: Strategy | None = None
-    probe: Probe | None = None
+    targets: Annotated[
+        tuple[FlowName, ...],
+        Meta(max_length=MAX_FLOWS, description="Flows that must be done: Succeeded, or Failed with continueOnFail."),
+    ] = ()
+    strategy: Annotated[
+        Strategy | None,
+        Meta(description="How many replicas of each flow must meet it; All, but Any for the phase Failed."),
+    ] = None
+    probe: Annotated[Probe | None, Meta(description="What must be true besides the targets.")] = None
 
 
 class DependsOn(_Part, frozen=True):
     """(targets AND probe) OR group OR group ..."""
 
-    targets: Annotated[tuple[FlowName, ...], Meta(max_length=MAX_FLOWS)] = ()
-    strategy: Strategy | None = None
-    on_skipped: OnSkipped = OnSkipped.SKIP
-    probe: Probe | None = None
-    or_groups: Annotated[tuple[Group, ...], Meta(max_length=64)] = ()
+    targets: Annotated[
+        tuple[FlowName, ...],
+        Meta(max_length=MAX_FLOWS, description="Flows that must be done: Succeeded, or Failed with continueOnFail."),
+    ] = ()
+    strategy: Annotated[
+        Strategy | None,
+        Meta(description="How many replicas of each flow must meet it; All, but Any for the phase Failed."),
+    ] = None
+    on_skipped: Annotated[OnSkipped, Meta(description="Whether a skipped target makes this flow skipped too.")] = (
+        OnSkipped.SKIP
+    )
+    probe: Annotated[Probe | None, Meta(description="What must be true besides the targets.")] = None
+    or_groups: Annotated[tuple[Group, ...], Meta(max_length=64, description="Alternatives to targets and probe.")] = ()
 
 
 class For(_Part, frozen=True):
-    replicas: Annotated[int, Meta(ge=0, le=MAX_TASKS)] = 1
+    """How many replicas a flow has; each gets its index, from 0."""
+
+    replicas: Annotated[int, Meta(ge=0, le=MAX_TASKS, description="How many tasks; 0 makes one skipped task.")] = 1
     parallelism: (
         Annotated[int, Meta(ge=1, le=MAX_TASKS, description="Unfinished jobs of this flow at once.")] | None
     ) = None
-    depends_on: DependsOn | None = None
+    depends_on: Annotated[
+        DependsOn | None, Meta(description="Holds besides dependsOn; the flow's own name means the previous index.")
+    ] = None
 
 
 class Retry(_Part, frozen=True):
-    max_retries: Annotated[int, Meta(ge=0, le=1_000)] = 0
-    interval: Duration = "10s"
-    factor: Annotated[float, Meta(ge=1, le=100)] = 2.0
-    max_interval: Duration = "5m"
-    reasons: Annotated[tuple[RetryReason, ...], Meta(max_length=4)] = tuple(RetryReason)
+    """New attempts after a failed one: delay n is min(interval * factor^(n-1), maxInterval)."""
+
+    max_retries: Annotated[int, Meta(ge=0, le=1_000, description="Attempts after the first one.")] = 0
+    interval: Annotated[Duration, Meta(description="Delay before the first retry.")] = "10s"
+    factor: Annotated[float, Meta(ge=1, le=100, description="By what each further delay grows.")] = 2.0
+    max_interval: Annotated[Duration, Meta(description="No delay is longer.")] = "5m"
+    reasons: Annotated[
+        tuple[RetryReason, ...], Meta(max_length=4, description="Which failures are retried; all four when left out.")
+    ] = tuple(RetryReason)
 
 
 class Flow(_Part, frozen=True):
-    name: FlowName
+    """One step: the jobs made from a template, and what they wait for."""
+
+    name: Annotated[FlowName, Meta(description="Unique in the workflow.")]
     template: Annotated[str, Meta(max_length=253, description="The WorkTemplate; the flow's name when left out.")] = ""
-    depends_on: DependsOn | None = None
+    depends_on: Annotated[
+        DependsOn | None, Meta(description="What must be true before a task of this flow starts.")
+    ] = None
     for_: Annotated[For | None, Meta(description="Run this many replicas in parallel, each with its index.")] = (
         msgspec.field(default=None, name="for")
     )
-    retry: Retry | None = None
+    retry: Annotated[Retry | None, Meta(description="Whether and when a failed task is tried again.")] = None
     patch: Annotated[Any, Meta(description="A merge patch (object) or a JSON Patch (list) over {metadata, spec}.")] = (
         None
     )
-    parameters: Annotated[tuple[Parameter, ...], Meta(max_length=256)] = ()
-    continue_on_fail: bool = False
+    parameters: Annotated[
+        tuple[Parameter, ...], Meta(max_length=256, description="Values over those of the workflow and the template.")
+    ] = ()
+    continue_on_fail: Annotated[
+        bool, Meta(description="Its failure counts as done for those that wait for it, and is tolerated.")
+    ] = False
     finally_: Annotated[bool, Meta(description="Released when every flow without finally is final.")] = msgspec.field(
         default=False, name="finally"
     )
@@ -238,32 +282,63 @@ class Flow(_Part, frozen=True):
 
 
 class SuccessPolicy(_Part, frozen=True):
-    type: PolicyType = PolicyType.ALL
-    critical_flows: Annotated[tuple[FlowName, ...], Meta(max_length=MAX_FLOWS)] = ()
-    remaining: Remaining | None = None
+    """When the workflow counts as succeeded, and what happens to the rest then."""
+
+    type: Annotated[
+        PolicyType, Meta(description="Which flows must succeed: all, any leaf, or those listed in criticalFlows.")
+    ] = PolicyType.ALL
+    critical_flows: Annotated[
+        tuple[FlowName, ...], Meta(max_length=MAX_FLOWS, description="For type Critical: the flows that must succeed.")
+    ] = ()
+    remaining: Annotated[
+        Remaining | None, Meta(description="Drain when left out; Continue after a satisfied Critical.")
+    ] = None
 
 
 class Restart(_Part, frozen=True):
+    """Runs flows of a workflow that has ended again."""
+
     at: Annotated[str, Meta(min_length=1, max_length=128, description="A token; acts once for each new value.")]
-    flows: Annotated[tuple[FlowName, ...], Meta(max_length=MAX_FLOWS)] = ()
+    flows: Annotated[
+        tuple[FlowName, ...],
+        Meta(max_length=MAX_FLOWS, description="These and all that wait for them; else what did not succeed."),
+    ] = ()
 
 
 class WorkflowSpec(_Part, frozen=True):
-    flows: Annotated[tuple[Flow, ...], Meta(min_length=1, max_length=MAX_FLOWS)]
-    parameters: Annotated[tuple[Parameter, ...], Meta(max_length=256)] = ()
-    success_policy: SuccessPolicy = SuccessPolicy()
-    job_retain_policy: RetainPolicy = RetainPolicy.RETAIN
-    scheduler_name: Annotated[str, Meta(max_length=253)] = ""
-    plugins: dict[str, tuple[str, ...]] = {}
+    """What is to run, in which order, and when it counts as done."""
+
+    flows: Annotated[tuple[Flow, ...], Meta(min_length=1, max_length=MAX_FLOWS, description="The steps, in any order.")]
+    parameters: Annotated[
+        tuple[Parameter, ...], Meta(max_length=256, description="Values over the defaults of the templates.")
+    ] = ()
+    success_policy: Annotated[SuccessPolicy, Meta(description="When the workflow counts as succeeded.")] = (
+        SuccessPolicy()
+    )
+    job_retain_policy: Annotated[
+        RetainPolicy, Meta(description="What becomes of the jobs once the workflow has ended.")
+    ] = RetainPolicy.RETAIN
+    scheduler_name: Annotated[str, Meta(max_length=253, description="Scheduler of every pod.")] = ""
+    plugins: Annotated[
+        dict[str, tuple[str, ...]], Meta(description="Scheduler plugins, for kinds that have them.")
+    ] = {}
     queue_name: Annotated[str, Meta(max_length=253, description="Kueue or Volcano queue of every job.")] = ""
     parallelism: (
         Annotated[int, Meta(ge=1, le=MAX_TASKS, description="Unfinished jobs of this workflow at once.")] | None
     ) = None
-    timeout: Duration | None = None
-    suspend: bool = False
-    shutdown: Shutdown | None = None
-    restart: Restart | None = None
-    ttl_seconds_after_finished: Annotated[int, Meta(ge=0, le=2_147_483_647)] | None = None
+    timeout: Annotated[Duration | None, Meta(description="Of the whole workflow; suspended time does not count.")] = (
+        None
+    )
+    suspend: Annotated[bool, Meta(description="Nothing new starts while true.")] = False
+    shutdown: Annotated[
+        Shutdown | None,
+        Meta(description="Stop lets running attempts end, Terminate deletes them; cannot be taken back."),
+    ] = None
+    restart: Annotated[Restart | None, Meta(description="Run flows again once the workflow has ended.")] = None
+    ttl_seconds_after_finished: (
+        Annotated[int, Meta(ge=0, le=2_147_483_647, description="The workflow is deleted this long after its end.")]
+        | None
+    ) = None
 
 
 class TaskCounts(msgspec.Struct, frozen=True, rename="camel"):
@@ -315,6 +390,8 @@ class Latch(_Part, frozen=True):
 
 
 class FlowStatus(_Part, frozen=True):
+    """State of one flow, folded from its tasks; the ranges of indexes are for flows with `for`."""
+
     name: str
     phase: Phase
     reason: Reason = ""
@@ -341,7 +418,7 @@ class FlowStatus(_Part, frozen=True):
 
 
 class WorkflowStatus(_Part, frozen=True):
-    """`phase` is None until the controller has looked at the workflow."""
+    """What the workflow has come to; `phase` is absent until the controller has looked at it."""
 
     phase: WorkflowPhase | None = None
     reason: Reason = ""
@@ -370,8 +447,10 @@ class Workflow(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class TemplateMeta(_Part, frozen=True):
-    labels: dict[str, str] = {}
-    annotations: dict[str, str] = {}
+    """Put on the object that is made."""
+
+    labels: Annotated[dict[str, str], Meta(description="Labels of the object.")] = {}
+    annotations: Annotated[dict[str, str], Meta(description="Annotations of the object.")] = {}
 
 
 class TemplateGVR(_Part, frozen=True):
@@ -398,20 +477,30 @@ class StatusRules(_Part, frozen=True):
 
 
 class WorkTemplateSpec(_Part, frozen=True):
-    gvr: TemplateGVR
-    metadata: TemplateMeta = TemplateMeta()
+    """The resource to make, and its spec with variables."""
+
+    gvr: Annotated[TemplateGVR, Meta(description="The resource to make.")]
+    metadata: Annotated[TemplateMeta, Meta(description="Labels and annotations of the object.")] = TemplateMeta()
     job_spec: Annotated[dict[str, Any], Meta(description="Becomes the object's .spec.")] = {}
-    parameters: Annotated[tuple[Parameter, ...], Meta(max_length=256)] = ()
-    completion: Completion | None = None
-    status_rules: StatusRules | None = None
+    parameters: Annotated[tuple[Parameter, ...], Meta(max_length=256, description="Defaults of its parameters.")] = ()
+    completion: Annotated[
+        Completion | None, Meta(description="When a job counts as done; by its kind when left out.")
+    ] = None
+    status_rules: Annotated[
+        StatusRules | None, Meta(description="How the state of a kind is read that is not known.")
+    ] = None
 
 
 class UsedBy(_Part, frozen=True):
+    """The workflows of the namespace that name the template; at most 100 by name."""
+
     count: int = 0
     names: Annotated[tuple[str, ...], Meta(max_length=100)] = ()
 
 
 class WorkTemplateStatus(_Part, frozen=True):
+    """Who uses the template."""
+
     used_by: UsedBy = UsedBy()
 
 
