@@ -1,0 +1,343 @@
+"""Leadership: at most one process acts, and it stops acting by its own clock before another may begin.
+
+The elector has a client and a thread of its own, so that no amount of work keeps the Lease from being renewed. Nobody
+trusts a flag that this thread sets: `is_leader` looks at the clock, so a process that was stopped and continued, or
+whose machine slept, knows at its next step that its time is over.
+"""
+
+from __future__ import annotations
+
+import queue
+import random
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import msgspec
+import structlog
+
+from pkg.apis.meta import GVR, timestamp
+from pkg.controllers.engine.lease import (
+    Acquire,
+    LeaseOptions,
+    LeaseRecord,
+    Observed,
+    Renew,
+    Wait,
+    acquired,
+    judge,
+    observe,
+    released,
+    renewed,
+)
+from pkg.kube.errors import Conflict, Exists, KubeError, NotFound, Stopped
+
+LEASES = GVR("coordination.k8s.io", "v1", "leases")
+
+_JITTER = 1.2
+_log = structlog.get_logger("engine.elector")
+_NEVER = float("-inf")
+_Lease = dict[str, Any]
+"""A whole Lease object: what it holds besides ours (labels, newer fields) is written back as it came."""
+
+
+class LeaseApi(Protocol):
+    """The part of `pkg.kube.client.Client` that an elector uses."""
+
+    def get(self, gvr: GVR, namespace: str | None, name: str, type: type[_Lease]) -> _Lease:  # noqa: A002
+        """Read the Lease."""
+
+    def create(self, gvr: GVR, namespace: str | None, body: _Lease, type: type[_Lease]) -> _Lease:  # noqa: A002
+        """Make the Lease."""
+
+    def replace(self, gvr: GVR, namespace: str | None, name: str, body: _Lease, type: type[_Lease]) -> _Lease:  # noqa: A002
+        """Write the Lease, if it has not changed."""
+
+    def abort(self) -> None:
+        """Cut what is in flight."""
+
+
+class Leadership(Protocol):
+    """Who may act: the answer of an elector, or of the one process that needs none."""
+
+    def start(self) -> None:
+        """Begin."""
+
+    def stop(self, *, release: bool = True, timeout: float = 1.0) -> None:
+        """End, within `timeout` seconds, giving the Lease back if `release`."""
+
+    def is_leader(self) -> bool:
+        """Whether this process may act, this very moment."""
+
+    def wait_leader(self, timeout: float | None = None) -> bool:
+        """Wait until this process leads, `timeout` seconds at most; whether it does."""
+
+
+def steady_clock() -> float:
+    """Seconds that also pass while the machine sleeps, where the system can tell; they never jump."""
+    return time.clock_gettime(_CLOCK) if _CLOCK is not None else time.monotonic()
+
+
+_CLOCK: int | None = getattr(time, "CLOCK_BOOTTIME", None)
+
+
+class Elector:
+    """Campaigns for a Lease, again and again until stopped.
+
+    `on_started` and `on_stopped` are called in turn on a thread of their own, so that a slow one delays no renewal;
+    a lost Lease does not end the process. `on_leading(name, bool)` is for the metrics. The client belongs to the
+    elector; its timeout per call should be well under the renew deadline. ValueError if the options cannot work.
+    """
+
+    def __init__(
+        self,
+        client: LeaseApi,
+        options: LeaseOptions,
+        on_started: Callable[[], None],
+        on_stopped: Callable[[], None],
+        *,
+        on_leading: Callable[[str, bool], None] = lambda name, leading: None,
+        clock: Callable[[], float] = steady_clock,
+        wall_clock: Callable[[], float] = time.time,
+        rng: Callable[[], float] = random.random,
+    ) -> None:
+        if faults := options.faults():
+            raise ValueError("; ".join(faults))
+        self._client = client
+        self._options = options
+        self._callbacks = (on_stopped, on_started)
+        self._on_leading = on_leading
+        self._clock = clock
+        self._wall_clock = wall_clock
+        self._rng = rng
+        self._observed: Observed | None = None
+        self._lease: _Lease | None = None
+        self._leading = False
+        self._valid_until = _NEVER
+        self._changed = threading.Condition()
+        self._stopping = threading.Event()
+        self._release = False
+        self._told: queue.SimpleQueue[bool | None] = queue.SimpleQueue()
+        self._reported = ""
+        self._thread = threading.Thread(target=self._run, name="elector", daemon=True)
+        self._teller = threading.Thread(target=self._tell, name="elector-callbacks", daemon=True)
+
+    def start(self) -> None:
+        """Begin to campaign."""
+        self._on_leading(self._options.name, False)
+        self._teller.start()
+        self._thread.start()
+
+    def stop(self, *, release: bool = True, timeout: float = 1.0) -> None:
+        """Stop leading at once, then give the Lease back if `release`; returns within about `timeout` seconds."""
+        deadline = time.monotonic() + timeout
+        self._release = release
+        self._valid_until = _NEVER
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join(max(0.0, deadline - time.monotonic()))
+        self._client.abort()
+        if self._teller.is_alive():
+            self._teller.join(max(0.05, deadline - time.monotonic()))
+
+    def is_leader(self) -> bool:
+        """Whether this process may act now: the last renewal began less than the renew deadline ago."""
+        return self._clock() < self._valid_until
+
+    def wait_leader(self, timeout: float | None = None) -> bool:
+        """Wait until this process leads, `timeout` seconds at most; whether it does."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._leading or self._stopping.is_set(), timeout)
+        return self.is_leader()
+
+    def step(self) -> float:
+        """One try to get or keep the Lease; the seconds until the next. For the elector's thread, and for tests."""
+        began = self._clock()
+        if self._leading and not self.is_leader():
+            self._lost("the Lease was not renewed in time")
+        try:
+            verdict = self._try()
+        except Stopped:
+            return self._options.retry_period
+        except KubeError as error:
+            self._lease = None
+            self._report("the Lease cannot be reached", error=str(error))
+            verdict = None
+        if verdict is None:
+            if self._leading:
+                return min(self._options.retry_period, max(0.0, self._valid_until - self._clock()))
+            return self._pause()
+        if isinstance(verdict, Wait):
+            if self._leading:
+                self._lost("another holds the Lease")
+            self._report("the Lease is held by another", holder=verdict.holder)
+            return min(verdict.seconds, self._pause())
+        if isinstance(verdict, Acquire) and self._leading:
+            self._lost("somebody else gave the Lease up")  # and may have led: what follows is a new term
+        self._won(began)
+        return self._options.retry_period
+
+    def _try(self, *, again: bool = True) -> Acquire | Renew | Wait | None:
+        """Look at the Lease and write it if it is ours to write; None if somebody else was faster."""
+        options = self._options
+        # While leading, the copy from the last write is the current one unless somebody meddled: no GET.
+        lease = self._lease if self._leading and self._lease is not None else self._get()
+        record = _record(lease)
+        self._observed = observe(self._observed, record, self._clock())
+        verdict = judge(self._observed, self._clock(), options)
+        now = timestamp(self._wall_clock())
+        try:
+            match verdict:
+                case Acquire():
+                    self._write(lease, acquired(record, now, options))
+                case Renew():
+                    self._write(lease, renewed(record or LeaseRecord(), now, options))
+                case Wait():
+                    self._lease = None
+        except (Conflict, Exists, NotFound) as error:
+            if isinstance(error, NotFound) and lease is None:
+                raise  # the namespace is missing, which no second look will change
+            self._lease = None
+            # A holder looks again at once: a stale copy must not cost it a period.
+            return self._try(again=False) if self._leading and again else None
+        return verdict
+
+    def _get(self) -> _Lease | None:
+        try:
+            return self._client.get(LEASES, self._options.namespace, self._options.name, dict)
+        except NotFound:
+            return None
+
+    def _write(self, lease: _Lease | None, record: LeaseRecord) -> None:
+        options = self._options
+        spec = msgspec.to_builtins(record)
+        if lease is None:
+            body: _Lease = {
+                "apiVersion": LEASES.api_version,
+                "kind": "Lease",
+                "metadata": {"name": options.name, "namespace": options.namespace},
+                "spec": spec,
+            }
+            self._lease = self._client.create(LEASES, options.namespace, body, dict)
+        else:
+            body = {**lease, "spec": {**(lease.get("spec") or {}), **spec}}
+            self._lease = self._client.replace(LEASES, options.namespace, options.name, body, dict)
+        self._observed = observe(self._observed, _record(self._lease), self._clock())
+
+    def _won(self, began: float) -> None:
+        if self._stopping.is_set():
+            return
+        self._valid_until = began + self._options.renew_deadline
+        if self._stopping.is_set():  # `stop` may have come in between, and its word is the last
+            self._valid_until = _NEVER
+        self._reported = ""
+        if not self._leading:
+            _log.info("leading", lease=self._options.name, identity=self._options.identity)
+            self._set_leading(True)
+
+    def _lost(self, why: str) -> None:
+        self._valid_until = _NEVER
+        _log.warning("no longer leading", lease=self._options.name, identity=self._options.identity, why=why)
+        self._set_leading(False)
+
+    def _set_leading(self, leading: bool) -> None:
+        with self._changed:
+            self._leading = leading
+            self._changed.notify_all()
+        self._on_leading(self._options.name, leading)
+        self._told.put(leading)
+
+    def _pause(self) -> float:
+        """Challengers come at random moments, so that they do not all knock at once."""
+        return self._options.retry_period * (1 + _JITTER * self._rng())
+
+    def _report(self, text: str, **keys: str) -> None:
+        """Log what keeps us from leading once, not every second."""
+        if (said := f"{text} {keys}") != self._reported:
+            self._reported = said
+            _log.info(text, lease=self._options.name, **keys)
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                pause = self.step()
+            except Exception:
+                _log.exception("elector step failed")
+                pause = self._options.retry_period
+            self._stopping.wait(pause)
+        self._finish()
+
+    def _finish(self) -> None:
+        was_leading = self._leading
+        if was_leading:
+            self._valid_until = _NEVER
+            self._set_leading(False)
+        self._told.put(None)
+        lease = self._lease
+        if was_leading and self._release and lease is not None and (record := _record(lease)) is not None:
+            try:
+                self._write(lease, released(record, timestamp(self._wall_clock())))
+                _log.info("lease released", lease=self._options.name)
+            except KubeError as error:
+                _log.warning("lease not released, it will expire", lease=self._options.name, error=str(error))
+        with self._changed:
+            self._changed.notify_all()
+
+    def _tell(self) -> None:
+        while (leading := self._told.get()) is not None:
+            try:
+                self._callbacks[leading]()
+            except Exception:
+                _log.exception("leadership callback failed", leading=leading)
+
+
+class AlwaysLeader:
+    """The answer for `--leader-elect=false`: this process leads from start to stop."""
+
+    def __init__(
+        self,
+        on_started: Callable[[], None],
+        on_stopped: Callable[[], None],
+        *,
+        on_leading: Callable[[str, bool], None] = lambda name, leading: None,
+        name: str = "none",
+    ) -> None:
+        self._on_started = on_started
+        self._on_stopped = on_stopped
+        self._on_leading = on_leading
+        self._name = name
+        self._started = threading.Event()
+        self._stopped = False
+
+    def start(self) -> None:
+        """Lead."""
+        self._on_leading(self._name, True)
+        self._started.set()
+        self._on_started()
+
+    def stop(self, *, release: bool = True, timeout: float = 1.0) -> None:
+        """Stop leading; there is nothing to give back."""
+        if self._started.is_set() and not self._stopped:
+            self._stopped = True
+            self._on_leading(self._name, False)
+            self._on_stopped()
+
+    def is_leader(self) -> bool:
+        """Whether it was started and not stopped."""
+        return self._started.is_set() and not self._stopped
+
+    def wait_leader(self, timeout: float | None = None) -> bool:
+        """Wait until `start` was called, `timeout` seconds at most."""
+        self._started.wait(timeout)
+        return self.is_leader()
+
+
+def _record(lease: _Lease | None) -> LeaseRecord | None:
+    if lease is None:
+        return None
+    try:
+        return msgspec.convert(lease.get("spec") or {}, LeaseRecord)
+    except msgspec.ValidationError:
+        # The API server's schema leaves no room for this; a Lease that says nothing readable is nobody's.
+        return LeaseRecord()
