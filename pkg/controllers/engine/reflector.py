@@ -31,7 +31,8 @@ FAILING = Backoff(base=0.2, cap=30.0, jitter=0.5)
 WAITING = Backoff(base=0.25, cap=3.0, jitter=0.3)
 """Between tries while the kind is not served: a CRD that comes is picked up within 3 seconds."""
 READ_TIMEOUT = 80.0
-"""Seconds without a line after which a watch counts as dead; the API server sends a bookmark about every minute."""
+"""Seconds without a line after which a watch is opened anew. The API server sends a bookmark about every minute, but
+none as long as it has seen no event of the kind itself: such a watch costs one request in this time."""
 _WATCH_SECONDS = (300, 600)
 _GONE_TRIES = 2
 _GONE_SECONDS = 1.0
@@ -265,7 +266,7 @@ class Reflector(Generic[T]):
 
     def _follow(self) -> float:
         started = self._clock()
-        is_fruitful = False
+        is_open = is_fruitful = False
         try:
             with self._client.watch(
                 self.gvr,
@@ -279,6 +280,7 @@ class Reflector(Generic[T]):
                     self._watch = watch
                     if self._stop.is_set():
                         return 0.0
+                is_open = True
                 self._metrics.watched(self.gvr)
                 for line in watch:
                     if self._stop.is_set():
@@ -294,6 +296,10 @@ class Reflector(Generic[T]):
                 return 0.0
             if is_fruitful or self._clock() - started > _SETTLED_SECONDS:
                 self._failures = 0
+            if is_open and error.status is None and error.reason == "Timeout":
+                # Normal for a kind in which nothing happens, and the only sign of a connection that is half open.
+                self._log.debug("watch said nothing, it is opened anew", seconds=self._read_timeout)
+                return 0.0
             return self._broken(error)
         finally:
             with self._lock:

@@ -20,6 +20,7 @@ from tests.unit.controllers.engine.objects import THINGS, Thing, thing
 from tests.unit.controllers.engine.scripted import Answer, Lines, ScriptedClient, bookmark, error_line, line, page
 
 FAST = Backoff(base=0.001, cap=0.002)
+SLOW = Backoff(base=600.0, cap=600.0)
 CUT = Transient("the watch broke")
 INITIALIZING = Throttled("storage is (re)initializing", status=429, retry_after=9)
 UNREADABLE = b'{"metadata":{"name":"bad","namespace":"ns","resourceVersion":"9"},"status":5}'
@@ -138,6 +139,12 @@ def test_a_watch_that_ends_is_resumed_without_a_list(
     run = Run(page(A), Lines(lines, error)).play()
     assert run.client.calls == ["list 500", "watch 10", f"watch {resumed_from}"]
     assert run.metrics.relists == []
+
+
+def test_a_watch_that_says_nothing_is_opened_anew_at_once() -> None:
+    silent = Lines((), Transient("the watch said nothing for 80 s", reason="Timeout"))
+    run = Run(page(A), silent, silent, failing=SLOW).play()
+    assert run.client.calls == ["list 500", "watch 10", "watch 10", "watch 10"]
 
 
 @pytest.mark.parametrize(
@@ -333,9 +340,6 @@ def test_a_client_that_shuts_down_ends_the_thread(answers: list[Answer]) -> None
     run.reflector.start()
     assert run.reflector.join(5)
     assert not run.reflector.is_alive
-
-
-SLOW = Backoff(base=600.0, cap=600.0)
 
 
 @pytest.fixture

@@ -1,0 +1,352 @@
+"""The reflector and the informers against a real API server: its versions, its pages, its restarts, its CRDs."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from hack.cluster import Cluster
+from pkg.apis.meta import GVR, ObjectMeta
+from pkg.controllers.engine.backoff import Backoff
+from pkg.controllers.engine.informer import InformerSet
+from pkg.controllers.engine.listwatch import NoReflectorMetrics
+from pkg.controllers.engine.reflector import READ_TIMEOUT, Reflector
+from pkg.controllers.engine.store import Delta, Store
+from pkg.kube.client import MERGE_PATCH, Client
+from pkg.kube.config import load_config
+from pkg.kube.errors import KubeError, NotFound
+
+pytestmark = pytest.mark.cluster
+
+CONFIG_MAPS = GVR("", "v1", "configmaps")
+CRDS = GVR("apiextensions.k8s.io", "v1", "customresourcedefinitions")
+GADGETS = GVR("reflector.test", "v1", "gadgets")
+LABEL, LABELLED = "reflector-test", "yes"
+SELECTOR = f"{LABEL}={LABELLED}"
+QUICK = Backoff(base=0.05, cap=0.5, jitter=0.5)
+
+
+class ConfigMap(msgspec.Struct, frozen=True):
+    """What these tests look at."""
+
+    metadata: ObjectMeta
+    data: dict[str, str] = {}
+
+
+class Relists(NoReflectorMetrics):
+    def __init__(self) -> None:
+        self.reasons: list[str] = []
+        self.lists = 0
+        self.watches = 0
+
+    def watched(self, gvr: GVR) -> None:
+        self.watches += 1
+
+    def listed(self, gvr: GVR, objects: int, seconds: float) -> None:
+        self.lists += 1
+
+    def relisted(self, gvr: GVR, reason: str) -> None:
+        self.reasons.append(reason)
+
+
+class Watched:
+    """A running reflector of the labelled ConfigMaps of one namespace, and what it told."""
+
+    def __init__(
+        self,
+        client: Client,
+        namespace: str,
+        *,
+        page_limit: int = 500,
+        read_timeout: float = READ_TIMEOUT,
+        failing: Backoff = QUICK,
+    ) -> None:
+        self.store: Store[ConfigMap] = Store({"value": lambda obj: (obj.data.get("value", ""),)})
+        self.deltas: list[Delta[ConfigMap]] = []
+        self.relists = Relists()
+        self.reflector = Reflector(
+            client,
+            CONFIG_MAPS,
+            namespace,
+            ConfigMap,
+            self.store,
+            label_selector=SELECTOR,
+            on_deltas=self.take,
+            metrics=self.relists,
+            page_limit=page_limit,
+            read_timeout=read_timeout,
+            failing=failing,
+        )
+
+    def take(self, deltas: Sequence[Delta[ConfigMap]]) -> None:
+        self.deltas.extend(deltas)
+
+    def names(self) -> list[str]:
+        return sorted(obj.metadata.name for obj in self.store.values())
+
+    def __enter__(self) -> Watched:
+        self.reflector.start()
+        assert self.reflector.wait_synced(10)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        started = time.monotonic()
+        self.reflector.stop()
+        assert self.reflector.join(5)
+        assert time.monotonic() - started < 0.2, "stopping is prompt"
+
+
+@pytest.fixture(scope="module")
+def own_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A cluster of its own, because its API server is killed."""
+    with Cluster.start(tmp_path_factory.mktemp("reflector"), nodes=1) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def client(own_cluster: Cluster) -> Iterator[Client]:
+    client = Client(load_config(str(own_cluster.kubeconfig)), user_agent="reflector-test")
+    yield client
+    client.abort()
+
+
+@pytest.fixture
+def namespace(client: Client, request: pytest.FixtureRequest) -> str:
+    name = str(request.node.name).replace("_", "-")[:50].rstrip("-")
+    client.create(GVR("", "v1", "namespaces"), None, {"metadata": {"name": name}}, msgspec.Raw)
+    return name
+
+
+def make(client: Client, namespace: str, name: str, value: str = "") -> ConfigMap:
+    body: dict[str, Any] = {"metadata": {"name": name, "labels": {LABEL: LABELLED}}, "data": {"value": value}}
+    return client.create(CONFIG_MAPS, namespace, body, ConfigMap)
+
+
+def set_value(client: Client, obj: ConfigMap, value: str) -> ConfigMap:
+    body = msgspec.json.encode({"data": {"value": value}})
+    meta = obj.metadata
+    return client.patch(CONFIG_MAPS, meta.namespace, meta.name, body, content_type=MERGE_PATCH, type=ConfigMap)
+
+
+def until(fact: Callable[[], bool], seconds: float = 10.0) -> float:
+    """Wait for a fact; returns the seconds it took."""
+    started = time.monotonic()
+    pause = threading.Event()
+    while not fact():
+        assert time.monotonic() - started < seconds
+        pause.wait(0.005)
+    return time.monotonic() - started
+
+
+def test_a_store_follows_objects_through_their_life(client: Client, namespace: str) -> None:
+    first = make(client, namespace, "first", "1")
+    client.create(CONFIG_MAPS, namespace, {"metadata": {"name": "unlabelled"}}, msgspec.Raw)
+    with Watched(client, namespace) as watched:
+        assert watched.names() == ["first"]
+        second = make(client, namespace, "second", "1")
+        until(lambda: watched.names() == ["first", "second"])
+        changed = set_value(client, first, "2")
+        until(lambda: watched.store.by_index("value", "2") == (changed,))
+        client.delete(CONFIG_MAPS, namespace, "first", uid=first.metadata.uid)
+        until(lambda: watched.names() == ["second"])
+        *_, last = watched.deltas
+        assert last.old == changed
+        assert last.final is not None
+        assert last.final.data == {"value": "2"}
+        assert int(last.final.metadata.resource_version) > int(changed.metadata.resource_version)
+        assert watched.store.values() == (second,)
+        assert watched.relists.reasons == []
+
+
+def test_an_absorbed_write_is_not_told_again_by_the_watch(client: Client, namespace: str) -> None:
+    with Watched(client, namespace) as watched:
+        made = make(client, namespace, "mine", "1")
+        absorbed = watched.store.absorb(made)
+        marker = make(client, namespace, "marker")
+        until(lambda: "marker" in watched.names())
+        told = [delta.key for delta in watched.deltas]
+        assert told.count(made.metadata.key) + (absorbed is not None) == 1
+        assert told.count(marker.metadata.key) == 1
+
+
+def test_a_label_that_goes_and_comes_back_is_a_deletion_and_an_addition(client: Client, namespace: str) -> None:
+    obj = make(client, namespace, "sometimes")
+
+    def label(value: str | None) -> None:
+        body = msgspec.json.encode({"metadata": {"labels": {LABEL: value}}})
+        client.patch(CONFIG_MAPS, namespace, "sometimes", body, content_type=MERGE_PATCH, type=msgspec.Raw)
+
+    with Watched(client, namespace) as watched:
+        label(None)
+        until(lambda: watched.names() == [])
+        label(LABELLED)
+        until(lambda: watched.names() == ["sometimes"])
+        found = watched.store.get(obj.metadata.key)
+        assert found is not None
+        assert found.metadata.uid == obj.metadata.uid
+
+
+def test_a_list_in_pages_misses_nothing(client: Client, namespace: str) -> None:
+    names = sorted(f"cm-{number:02}" for number in range(13))
+    for name in names:
+        make(client, namespace, name)
+    with Watched(client, namespace, page_limit=3) as watched:
+        assert watched.names() == names
+        assert watched.relists.lists == 1
+
+
+def test_a_killed_api_server_loses_nothing(own_cluster: Cluster, client: Client, namespace: str) -> None:
+    kept, changing, leaving = (make(client, namespace, name, "1") for name in ("kept", "changing", "leaving"))
+    other = Client(load_config(str(own_cluster.kubeconfig)), user_agent="reflector-test-writer")
+    with Watched(client, namespace) as watched:
+        own_cluster.stop_component("kube-apiserver")
+        with pytest.raises(KubeError):
+            other.list_page(CONFIG_MAPS, namespace, msgspec.Raw)
+        own_cluster.start_component("kube-apiserver")
+        changed = set_value(other, changing, "2")
+        other.delete(CONFIG_MAPS, namespace, "leaving", uid=leaving.metadata.uid)
+        new = make(other, namespace, "new", "1")
+        took = until(lambda: watched.names() == ["changing", "kept", "new"], 30)
+        assert {obj.metadata.name: obj for obj in watched.store.values()} == {
+            "kept": kept,
+            "changing": changed,
+            "new": new,
+        }
+        assert set(watched.relists.reasons) <= {"gone"}
+        assert len(watched.relists.reasons) <= 1
+        print(f"caught up {took:.2f} s after the API server was back; relists: {watched.relists.reasons}")
+    other.abort()
+
+
+def test_a_version_that_is_too_old_costs_one_list(own_cluster: Cluster, client: Client, namespace: str) -> None:
+    first, second = (make(client, namespace, name) for name in ("first", "second"))
+    # It tries again only when nudged, and by then the server remembers nothing of the version it stands at.
+    with Watched(client, namespace, failing=Backoff(base=300.0, cap=300.0)) as watched:
+        until(lambda: watched.relists.watches == 1)
+        for number in range(3):
+            client.create(CONFIG_MAPS, namespace, {"metadata": {"name": f"unlabelled-{number}"}}, msgspec.Raw)
+        own_cluster.stop_component("kube-apiserver")
+        own_cluster.start_component("kube-apiserver")
+        client.delete(CONFIG_MAPS, namespace, "second", uid=second.metadata.uid)
+        new = make(client, namespace, "third")
+        watched.reflector.nudge()
+        until(lambda: watched.names() == ["first", "third"])
+        assert watched.relists.reasons == ["gone"]
+        assert watched.relists.lists == 2
+        assert watched.deltas[2:] == [
+            Delta(second.metadata.key, second, None, None, "relist"),
+            Delta(new.metadata.key, None, new),
+        ]
+        assert watched.store.get(first.metadata.key) == first
+
+
+def test_a_server_that_falls_silent_is_noticed(own_cluster: Cluster, client: Client, namespace: str) -> None:
+    with Watched(client, namespace, read_timeout=0.5) as watched:
+        (pid,) = own_cluster.pids("kube-apiserver")
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            before = watched.relists.watches
+            threading.Event().wait(1.0)
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        make(client, namespace, "afterwards")
+        until(lambda: watched.names() == ["afterwards"])
+        assert watched.relists.watches > before
+        assert watched.relists.reasons == []
+
+
+def crd() -> dict[str, Any]:
+    schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": "gadgets.reflector.test"},
+        "spec": {
+            "group": "reflector.test",
+            "scope": "Namespaced",
+            "names": {"plural": "gadgets", "kind": "Gadget"},
+            "versions": [{"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}],
+        },
+    }
+
+
+class _Established(msgspec.Struct, frozen=True):
+    status: dict[str, Any] = {}
+
+
+def install_crd(client: Client) -> None:
+    client.create(CRDS, None, crd(), msgspec.Raw)
+
+    def is_established() -> bool:
+        found = client.get(CRDS, None, "gadgets.reflector.test", _Established)
+        conditions = found.status.get("conditions", [])
+        return any(c["type"] == "Established" and c["status"] == "True" for c in conditions)
+
+    until(is_established)
+
+
+def make_gadget(client: Client, namespace: str) -> None:
+    body = {"apiVersion": "reflector.test/v1", "kind": "Gadget", "metadata": {"name": "g"}}
+
+    def is_made() -> bool:
+        try:
+            client.create(GADGETS, namespace, body, msgspec.Raw)
+        except KubeError:
+            return False
+        return True
+
+    until(is_made)
+
+
+def test_a_kind_comes_goes_and_comes_again(client: Client, namespace: str, tmp_path: Path) -> None:
+    deltas: list[Delta[ConfigMap]] = []
+    gone: list[GVR] = []
+    informers: InformerSet[ConfigMap] = InformerSet(
+        client,
+        None,
+        ConfigMap,
+        on_deltas=lambda gvr, found: deltas.extend(found),
+        on_gone=gone.append,
+    )
+    store = informers.ensure(GADGETS)
+    until(lambda: informers.is_gone(GADGETS))
+    assert informers.served(GADGETS) is False
+    assert informers.wait_synced(CONFIG_MAPS, 5), "another kind is not held up"
+
+    install_crd(client)
+    took = until(lambda: informers.is_synced(GADGETS), 4)
+    print(f"picked up {took:.2f} s after Established")
+    make_gadget(client, namespace)
+    until(lambda: len(store) == 1)
+    assert not informers.is_gone(GADGETS)
+
+    client.delete(CRDS, None, "gadgets.reflector.test", uid=None)
+    until(lambda: informers.is_gone(GADGETS))
+    assert len(store) == 0
+    gadget = [delta for delta in deltas if delta.key == f"{namespace}/g"]
+    assert [delta.new is not None for delta in gadget][-1] is False
+    assert gone == [GADGETS, GADGETS]
+
+    until(lambda: _is_missing(client))
+    install_crd(client)
+    make_gadget(client, namespace)
+    until(lambda: len(store) == 1, 6)
+    informers.stop()
+    assert informers.join(1)
+    client.delete(CRDS, None, "gadgets.reflector.test", uid=None)
+
+
+def _is_missing(client: Client) -> bool:
+    try:
+        client.get(CRDS, None, "gadgets.reflector.test", msgspec.Raw)
+    except NotFound:
+        return True
+    return False
