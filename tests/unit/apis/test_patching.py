@@ -1,0 +1,157 @@
+"""Merge patches that merge lists by name, and JSON Patches."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+
+from pkg.apis.flow.v1alpha1 import patching
+from pkg.apis.flow.v1alpha1.patching import PatchError, apply, fill
+
+TARGET: dict[str, Any] = {
+    "metadata": {"labels": {"a": "1"}, "annotations": {}},
+    "spec": {
+        "backoffLimit": 0,
+        "containers": [{"name": "main", "image": "one", "args": ["x", "y"]}, {"name": "side", "image": "two"}],
+        "tolerations": [{"key": "gpu"}],
+    },
+}
+
+
+def changed(**spec: Any) -> dict[str, Any]:
+    return {**TARGET, "spec": {**TARGET["spec"], **spec}}
+
+
+MAIN, SIDE = TARGET["spec"]["containers"]
+
+
+@pytest.mark.parametrize(
+    ("patch", "expected"),
+    [
+        pytest.param(None, TARGET, id="no patch changes nothing"),
+        pytest.param({}, TARGET, id="an empty merge patch changes nothing"),
+        pytest.param([], TARGET, id="an empty JSON Patch changes nothing"),
+        pytest.param({"spec": {"backoffLimit": 2}}, changed(backoffLimit=2), id="under spec"),
+        pytest.param({"spec": {"jobSpec": {"backoffLimit": 2}}}, changed(backoffLimit=2), id="under spec.jobSpec"),
+        pytest.param({"jobSpec": {"backoffLimit": 2}}, changed(backoffLimit=2), id="under jobSpec"),
+        pytest.param({"backoffLimit": 2}, changed(backoffLimit=2), id="another top-level key is one of spec"),
+        pytest.param(
+            {"spec": {"containers": [{"name": "main", "image": "new"}]}},
+            changed(containers=[{**MAIN, "image": "new"}, SIDE]),
+            id="lists of named items merge by name",
+        ),
+        pytest.param(
+            {"spec": {"containers": [{"name": "third"}]}},
+            changed(containers=[MAIN, SIDE, {"name": "third"}]),
+            id="a new name is added",
+        ),
+        pytest.param(
+            {"spec": {"containers": [{"name": "main", "args": ["z"]}]}},
+            changed(containers=[{**MAIN, "args": ["z"]}, SIDE]),
+            id="lists without names are replaced",
+        ),
+        pytest.param(
+            {"spec": {"tolerations": [{"name": "x"}]}},
+            changed(tolerations=[{"name": "x"}]),
+            id="a list of which one side has no names is replaced",
+        ),
+        pytest.param({"spec": {"containers": []}}, changed(containers=[]), id="an empty list empties"),
+        pytest.param(
+            {"spec": {"containers": [{"name": "main", "args": None}]}},
+            changed(containers=[{"name": "main", "image": "one"}, SIDE]),
+            id="null deletes",
+        ),
+        pytest.param(
+            {"metadata": {"labels": {"b": "2"}}},
+            {**TARGET, "metadata": {"labels": {"a": "1", "b": "2"}, "annotations": {}}},
+            id="metadata is patched beside spec",
+        ),
+        pytest.param(
+            {"metadata": {"labels": None}},
+            {**TARGET, "metadata": {"labels": {}, "annotations": {}}},
+            id="labels are there even when deleted",
+        ),
+        pytest.param(
+            [{"op": "add", "path": "/metadata/labels/b", "value": "2"}, {"op": "remove", "path": "/spec/tolerations"}],
+            {
+                "metadata": {"labels": {"a": "1", "b": "2"}, "annotations": {}},
+                "spec": {"backoffLimit": 0, "containers": [MAIN, SIDE]},
+            },
+            id="JSON Patch sees metadata and spec",
+        ),
+        pytest.param(
+            [{"op": "test", "path": "/spec/backoffLimit", "value": 0}, {"op": "add", "path": "/spec/x", "value": None}],
+            changed(x=None),
+            id="a test that holds lets the rest pass",
+        ),
+    ],
+)
+def test_applied(patch: Any, expected: Any) -> None:
+    assert apply(copy.deepcopy(TARGET), copy.deepcopy(patch)) == expected
+
+
+@pytest.mark.parametrize(
+    ("patch", "path", "message"),
+    [
+        pytest.param("text", "", "an object .* or a list", id="a string is no patch"),
+        pytest.param(["x"], "[0]", "is an object such as", id="a step that is no object"),
+        pytest.param([{"op": "ad", "path": "/spec/x", "value": 1}], "[0].op", "one of add", id="an unknown op"),
+        pytest.param([{"op": "add", "value": 1}], "[0].path", "JSON pointer such as", id="a missing path"),
+        pytest.param([{"op": "move", "path": "/spec/x"}], "[0].from", "from must be", id="a missing from"),
+        pytest.param([{"op": "add", "path": "/spec/x"}], "[0].value", "needs a value", id="a missing value"),
+        pytest.param([{"op": "remove", "path": "spec.x"}], "[0].path", 'write "/spec/x"', id="dots for slashes"),
+        pytest.param([{"op": "remove", "path": "/spec/a~b"}], "[0].path", 'written "~0"', id="a bare tilde"),
+        pytest.param([{"op": "remove", "path": "/x"}], "[0].path", 'write "/spec/x"', id="outside metadata and spec"),
+        pytest.param([{"op": "remove", "path": "/spec/nope"}], "[0]", "cannot remove", id="nothing to remove"),
+        pytest.param(
+            [{"op": "test", "path": "/spec/backoffLimit", "value": 9}], "[0]", "does not hold", id="a failed test"
+        ),
+        pytest.param([{"op": "remove", "path": "/spec"}], "", "no object under 'spec'", id="a spec taken away"),
+        pytest.param([{"op": "replace", "path": "", "value": []}], "", "no object", id="a root that is no object"),
+        pytest.param({"spec": "x"}, "spec", "must be an object", id="a merge patch with a string for spec"),
+        pytest.param({"metadata": {"labels": "x"}}, "metadata.labels", "no map", id="labels that are no map"),
+    ],
+)
+def test_what_does_not_apply_says_where_and_why(patch: Any, path: str, message: str) -> None:
+    with pytest.raises(PatchError, match=message) as caught:
+        apply(copy.deepcopy(TARGET), patch)
+    assert caught.value.path == path
+
+
+def test_copies_of_copies_are_stopped_before_they_fill_the_memory() -> None:
+    steps = [{"op": "add", "path": "/spec/a", "value": ["x" * 1_000]}]
+    steps += [{"op": "copy", "from": "/spec/a", "path": "/spec/a/-"}] * 64
+    with pytest.raises(PatchError, match="copies more than"):
+        apply(copy.deepcopy(TARGET), steps)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "expected"),
+    [
+        pytest.param("/spec/backoffLimit", "{{index}}", 7, id="typed where the place is plain"),
+        pytest.param("/spec/containers/0/args/-", "{{index}}", "7", id="text in args"),
+        pytest.param("/spec/containers/0/env/0/value", "{{index}}", "7", id="text in env"),
+        pytest.param("/spec/containers/0/env/-", {"value": "{{index}}"}, {"value": "7"}, id="text in a new env item"),
+        pytest.param("/metadata/labels/x", "{{index}}", "7", id="text in labels"),
+    ],
+)
+def test_values_of_a_json_patch_are_typed_by_where_they_go(path: str, value: Any, expected: Any) -> None:
+    step = {"op": "add", "path": path, "value": value}
+    assert fill([step], {"index": "7"}, "patch") == [{**step, "value": expected}]
+
+
+def test_pointers_of_a_json_patch_are_filled_in_as_text() -> None:
+    step = {"op": "remove", "path": "/spec/tasks/{{index}}"}
+    assert fill([step], {"index": "7"}, "patch") == [{"op": "remove", "path": "/spec/tasks/7"}]
+
+
+def test_faults_gathers_all() -> None:
+    assert [fault.path for fault in patching.faults([{"op": "x"}, 1, {"op": "copy", "path": "a"}])] == [
+        "[0].op",
+        "[0].path",
+        "[1]",
+        "[2].path",
+        "[2].from",
+    ]
