@@ -148,6 +148,7 @@ def test_the_command_ends_as_the_annotations_say(example: Example, flow: Flow) -
             annotations = template["metadata"]["annotations"]
             if SERVE in annotations or "SERVER" in str(template["spec"]["containers"]):
                 pytest.skip("a server, or a client of one, needs the network of its pod")
+            assert not {EXIT_CODE, FAIL_UNTIL_ATTEMPT} <= annotations.keys(), "the second one decides alone"
             is_early = attempt < int(annotations.get(FAIL_UNTIL_ATTEMPT, "0"))
             simulated = 1 if is_early else int(annotations.get(EXIT_CODE, "0"))
             assert (_run(template["spec"]["containers"][0]) != 0) is (simulated != 0)
