@@ -205,7 +205,7 @@ def read(source: bytes | Path) -> bytes:
 def decode64(text: object, where: str) -> bytes:
     """The bytes behind a `...-data` field; ConfigError naming it if that is not base64."""
     try:
-        return base64.b64decode(str(text), validate=False)
+        return base64.b64decode("".join(str(text).split()), validate=True)
     except (binascii.Error, ValueError) as error:
         raise ConfigError(f"{where} is not valid base64: {error}") from error
 

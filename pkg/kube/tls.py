@@ -50,6 +50,8 @@ class TlsContexts:
             context.verify_mode = ssl.CERT_NONE
         elif ca is None:
             context.load_default_certs()
+        elif not ca.strip():
+            raise ssl.SSLError("the CA bundle is empty")
         else:
             context.load_verify_locations(cadata=ca.decode("ascii", "ignore"))
         if pem is not None:

@@ -54,8 +54,8 @@ class Connection:
         """Connect, through the proxy if there is one, and shake hands; OSError (TLS errors are some) if that fails."""
         endpoint = self._endpoint
         target = (endpoint.host, endpoint.port) if endpoint.proxy is None else endpoint.proxy[:2]
-        sock = self._connect(target, deadline)
         try:
+            sock = self._connect(target, deadline)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             _keep_alive(sock)
             if endpoint.proxy is not None:
@@ -63,6 +63,9 @@ class Connection:
             if endpoint.tls is not None:
                 sock.settimeout(_left(deadline))
                 self._adopt(endpoint.tls().wrap_socket(sock, server_hostname=endpoint.server_name))
+        except ValueError as error:
+            self.close()  # a host name that no name service or certificate could hold
+            raise OSError(f"cannot connect to {target[0]!r}: {error}") from error
         except BaseException:
             self.close()
             raise

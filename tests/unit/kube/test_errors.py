@@ -1,0 +1,115 @@
+"""What each answer of an API server means to us."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from pkg.kube.errors import (
+    Conflict,
+    Denied,
+    Exists,
+    Forbidden,
+    Gone,
+    KubeError,
+    NamespaceTerminating,
+    NotFound,
+    Refused,
+    Status,
+    Throttled,
+    Transient,
+    Unauthorized,
+    from_status,
+    translate,
+)
+
+WEBHOOK = 'admission webhook "policy.example.com" denied the request: no'
+TERMINATING = {
+    "details": {"causes": [{"reason": "NamespaceTerminating", "message": "namespace x is being terminated"}]}
+}
+
+ANSWERS: dict[str, tuple[int, dict[str, Any], type[KubeError]]] = {
+    "400 is the object's fault": (400, {"reason": "BadRequest"}, Refused),
+    "401 may pass when credentials rotate": (401, {"reason": "Unauthorized"}, Unauthorized),
+    "403 is missing permission": (403, {"reason": "Forbidden", "message": "cannot create jobs"}, Forbidden),
+    "403 of a quota": (403, {"reason": "Forbidden", "message": "exceeded quota: small"}, Forbidden),
+    "403 in a namespace that goes away": (403, {"reason": "Forbidden", **TERMINATING}, NamespaceTerminating),
+    "404": (404, {"reason": "NotFound"}, NotFound),
+    "405 may be a server that is starting": (405, {"reason": "MethodNotAllowed"}, Transient),
+    "409 of a write on an old version": (409, {"reason": "Conflict"}, Conflict),
+    "409 of a name that is taken": (409, {"reason": "AlreadyExists"}, Exists),
+    "409 of two creations that met in the quota": (
+        409,
+        {"reason": "Conflict", "details": {"kind": "resourcequotas"}},
+        Transient,
+    ),
+    "410": (410, {"reason": "Expired"}, Gone),
+    "410 without a reason": (410, {}, Gone),
+    "413 is the object's fault": (413, {"reason": "RequestEntityTooLarge"}, Refused),
+    "415 is the object's fault": (415, {"reason": "UnsupportedMediaType"}, Refused),
+    "422 is the object's fault": (422, {"reason": "Invalid", "details": {"causes": None}}, Refused),
+    "429": (429, {"reason": "TooManyRequests"}, Throttled),
+    "500": (500, {"reason": "InternalError"}, Transient),
+    "503": (503, {"reason": "ServiceUnavailable"}, Transient),
+    "504": (504, {"reason": "Timeout"}, Transient),
+    "a webhook that denies with 403": (403, {"reason": "Forbidden", "message": WEBHOOK}, Denied),
+    "a webhook that denies with 400": (400, {"reason": "BadRequest", "message": WEBHOOK}, Denied),
+    "a webhook that denies with 409": (409, {"reason": "AlreadyExists", "message": WEBHOOK}, Denied),
+    "a webhook that cannot be reached": (500, {"message": 'failed calling webhook "a": connection refused'}, Transient),
+}
+
+
+@pytest.mark.parametrize(("code", "status", "expected"), ANSWERS.values(), ids=ANSWERS.keys())
+def test_translate(code: int, status: dict[str, Any], expected: type[KubeError]) -> None:
+    body = msgspec.json.encode({"kind": "Status", "code": code, **status})
+    error = translate(code, body, {})
+    assert type(error) is expected
+    assert error.status == code
+    assert error.reason == status.get("reason", "")
+
+
+BODIES: dict[str, tuple[bytes, str]] = {
+    "no body": (b"", "the API server answered 502 and gave no message"),
+    "a page of a proxy": (b"<html>Bad Gateway</html>\n", "<html>Bad Gateway</html>"),
+    "JSON that is no Status": (b"[1]", "[1]"),
+    "bytes that are no text": (b"\xff", "�"),
+}
+
+
+@pytest.mark.parametrize(("body", "message"), BODIES.values(), ids=BODIES.keys())
+def test_an_answer_that_is_not_the_api_servers_own(body: bytes, message: str) -> None:
+    error = translate(502, body, {})
+    assert (type(error), error.message) == (Transient, message)
+
+
+RETRY_AFTER: dict[str, tuple[dict[str, str], dict[str, Any], float | None]] = {
+    "a header": ({"retry-after": "3"}, {}, 3.0),
+    "the details": ({}, {"details": {"retryAfterSeconds": 2}}, 2.0),
+    "the header before the details": ({"retry-after": "3"}, {"details": {"retryAfterSeconds": 2}}, 3.0),
+    "a date, which is not read": ({"retry-after": "Sun, 22 Nov 2026 10:00:00 GMT"}, {}, None),
+    "nonsense": ({"retry-after": "-1"}, {}, None),
+    "nothing": ({}, {}, None),
+}
+
+
+@pytest.mark.parametrize(("headers", "status", "seconds"), RETRY_AFTER.values(), ids=RETRY_AFTER.keys())
+def test_retry_after(headers: dict[str, str], status: dict[str, Any], seconds: float | None) -> None:
+    assert translate(429, msgspec.json.encode(status), headers).retry_after == seconds
+
+
+def test_an_error_reads_as_a_sentence_with_its_code() -> None:
+    assert (
+        str(NotFound('jobs "a" not found', status=404, reason="NotFound")) == 'jobs "a" not found (NotFound, HTTP 404)'
+    )
+    assert str(Transient("cut")) == "cut"
+
+
+def test_the_error_event_of_a_watch_is_read_the_same_way() -> None:
+    error = from_status(Status(code=410, reason="Expired", message="too old resource version"))
+    assert (type(error), error.status) == (Gone, 410)
+
+
+def test_a_message_is_cut_to_what_a_status_can_hold() -> None:
+    assert len(translate(500, b"x" * 100_000, {}).message) == 2048
