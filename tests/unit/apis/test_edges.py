@@ -1,0 +1,86 @@
+"""Who waits for whom, and by what."""
+
+from __future__ import annotations
+
+import msgspec
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pkg.apis.flow.v1alpha1.edges import Wait, cycles, edges, mentions, pod_ip_edges
+from pkg.apis.flow.v1alpha1.types import Flow, WorkTemplateSpec
+
+EVERYWHERE = msgspec.convert(
+    {
+        "name": "me",
+        "dependsOn": {
+            "targets": ["a"],
+            "probe": {"httpGetList": [{"taskName": "b", "port": 1}], "tcpSocketList": [{"taskName": "c", "port": 1}]},
+            "orGroups": [{"targets": ["d"], "probe": {"taskStatusList": [{"taskName": "e", "phase": "Failed"}]}}],
+        },
+        "for": {"replicas": 2, "dependsOn": {"targets": ["me", "f"]}},
+        "patch": {"spec": {"args": ["{{flows.g.podIP}}"]}},
+    },
+    Flow,
+)
+TEMPLATE = msgspec.convert(
+    {
+        "gvr": {"version": "v1", "resource": "pods"},
+        "jobSpec": {"x": "{{flows.h.podIP}}"},
+        "metadata": {"annotations": {"y": "{{flows.i.podIP}}"}},
+    },
+    WorkTemplateSpec,
+)
+
+
+def test_every_mention_is_an_edge_but_the_own_name() -> None:
+    assert edges(EVERYWHERE) == set("abcdefg")
+    assert edges(EVERYWHERE, TEMPLATE) == set("abcdefghi")
+
+
+def test_pod_addresses_apart() -> None:
+    assert pod_ip_edges(EVERYWHERE) == {"g"}
+    assert pod_ip_edges(EVERYWHERE, TEMPLATE) == {"g", "h", "i"}
+
+
+def test_mentions_say_where_and_by_what() -> None:
+    found = {(edge.flow, edge.path, edge.wait, edge.own_index) for edge in mentions(EVERYWHERE)}
+    assert found == {
+        ("a", "dependsOn.targets[0]", Wait.TARGET, False),
+        ("b", "dependsOn.probe.httpGetList[0].taskName", Wait.HTTP, False),
+        ("c", "dependsOn.probe.tcpSocketList[0].taskName", Wait.TCP, False),
+        ("d", "dependsOn.orGroups[0].targets[0]", Wait.TARGET, False),
+        ("e", "dependsOn.orGroups[0].probe.taskStatusList[0].taskName", Wait.STATUS, False),
+        ("me", "for.dependsOn.targets[0]", Wait.TARGET, True),
+        ("f", "for.dependsOn.targets[1]", Wait.TARGET, True),
+        ("g", "patch.spec.args[0]", Wait.POD_IP, False),
+    }
+
+
+GRAPHS = st.integers(1, 9).flatmap(
+    lambda size: st.lists(st.sets(st.integers(0, size - 1), max_size=size), min_size=size, max_size=size)
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(GRAPHS)
+def test_cycles_are_real_and_none_is_missed(graph: list[set[int]]) -> None:
+    waits = {str(at): [str(other) for other in sorted(others)] for at, others in enumerate(graph)}
+    found = cycles(waits)
+    for cycle in found:
+        for name, following in zip(cycle, (*cycle[1:], cycle[0]), strict=True):
+            assert following in waits[name]
+    reached = {name: _reach(name, waits) for name in waits}
+    knots = {frozenset(o for o in reached[n] if n in reached[o]) for n in waits if n in reached[n]}
+    assert len(found) == len(knots)
+    assert all(any(set(cycle) <= knot for knot in knots) for cycle in found)
+
+
+def _reach(name: str, waits: dict[str, list[str]]) -> set[str]:
+    seen: set[str] = set()
+    todo = list(waits[name])
+    while todo:
+        other = todo.pop()
+        if other not in seen:
+            seen.add(other)
+            todo.extend(waits[other])
+    return seen
