@@ -204,5 +204,8 @@ def _own_index(this: _Attempt) -> int | None:
 
 
 def _short(value: Any) -> str:
-    text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    try:
+        text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    except RecursionError:
+        text = "(nested too deeply to be shown)"
     return text if len(text) <= _MAX_VALUE else f"{text[: _MAX_VALUE - 3]}..."

@@ -146,7 +146,10 @@ class _Names:
 
 
 def _fault(path: str, message: str, value: Any = "") -> Fault:
-    text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    try:
+        text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    except RecursionError:
+        text = "(nested too deeply to be shown)"
     return Fault(path, message, text if len(text) <= _MAX_VALUE else f"{text[: _MAX_VALUE - 3]}...")
 
 
@@ -295,11 +298,13 @@ def _trial(flow: Flow, template: WorkTemplateSpec, path: str) -> Iterator[Fault]
     if any(step["op"] == "test" or "{{" in step["path"] or "{{" in step.get("from", "") for step in steps):
         return
     metadata = {"labels": dict(template.metadata.labels), "annotations": dict(template.metadata.annotations)}
-    target = copy.deepcopy({"metadata": metadata, "spec": template.job_spec})
     try:
+        target = copy.deepcopy({"metadata": metadata, "spec": template.job_spec})
         patching.apply(target, copy.deepcopy(steps))
     except patching.PatchError as error:
         yield _fault(f"{path}.patch{error.path}", error.message, error.value)
+    except RecursionError:
+        yield _fault(f"{path}.patch", "template or patch are nested too deeply")
 
 
 def _waits(spec: WorkflowSpec, names: _Names, templates: Mapping[str, WorkTemplateSpec]) -> dict[str, dict[str, None]]:
