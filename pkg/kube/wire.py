@@ -63,11 +63,11 @@ class Connection:
             if endpoint.tls is not None:
                 sock.settimeout(_left(deadline))
                 self._adopt(endpoint.tls().wrap_socket(sock, server_hostname=endpoint.server_name))
-        except ValueError as error:
-            self.close()  # a host name that no name service or certificate could hold
-            raise OSError(f"cannot connect to {target[0]!r}: {error}") from error
-        except BaseException:
+        except BaseException as error:
             self.close()
+            if isinstance(error, ValueError) and not isinstance(error, OSError):
+                # A host name that no name service or certificate could hold.
+                raise OSError(f"cannot connect to {target[0]!r}: {error}") from error
             raise
 
     def exchange(self, request: bytes, deadline: float) -> tuple[Head, bytes]:

@@ -229,6 +229,12 @@ def test_nobody_listening_is_a_transient_error_naming_the_server() -> None:
         client.get(JOBS, "ns", "a", Job)
 
 
+def test_a_host_name_that_cannot_be_is_a_transient_error() -> None:
+    client = Client(ClientConfig(f"http://{'a' * 70}.example:1"), user_agent="test/1")
+    with pytest.raises(Transient, match="cannot connect to 'aaa"):
+        client.get(JOBS, "ns", "a", Job)
+
+
 def test_a_large_body_that_is_refused_early_is_still_refused() -> None:
     status = b'{"kind":"Status","code":413,"message":"limit is 3145728"}'
 
