@@ -83,7 +83,8 @@ class Plan:
     """Everything one pass wants: creations, then status, then deletions, then Events.
 
     progress is what the next pass starts from; wakes: when to look again though nothing happens (seconds since the epoch);
-    more: creations were left over, so the key goes to the back of its shard.
+    more: there is more to do at once, so the key goes to the back of its shard; needs_status: creations wait for the status
+    to be acknowledged.
     """
 
     progress: Progress
@@ -95,3 +96,4 @@ class Plan:
     probes: tuple[ProbeRequest, ...] = ()
     wakes: float | None = None
     more: bool = False
+    needs_status: bool = False

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from pkg.apis.flow.v1alpha1 import labels
 from pkg.apis.flow.v1alpha1.phases import UNFINISHED, Phase, WorkflowPhase
 from pkg.apis.flow.v1alpha1.types import RetainPolicy, Shutdown
 from pkg.apis.meta import GVR
@@ -144,7 +143,7 @@ def _start_task(
 
 def _rename(snapshot: Snapshot, draft: Draft, node: Node, index: int, task: Task, fault: CreateFault) -> bool:
     """Takes the fallback name, to be recorded before it is used; False if it may be used already."""
-    suffix = labels.short_hash(snapshot.workflow.metadata.uid)
+    suffix = snapshot.workflow.metadata.uid.replace("-", "").lower()[:8]
     if not draft.state(node.number).renamed:
         draft.edit(node.number, renamed=suffix)
         return False
@@ -190,7 +189,7 @@ def _render(
             snapshot.templates[node.flow.template_name],
             index=index,
             attempt=attempt,
-            renamed=draft.state(node.number).renamed,
+            renamed="",
             pod_ips=_pod_ips(snapshot, index),
             kind=kind.kind,
             row=kind.row,
@@ -199,6 +198,9 @@ def _render(
     except RenderError as error:
         _fail(draft, node, index, task, Reasons.RENDER_ERROR, str(error), snapshot.now)
         return None
+    name = rendered.name
+    if draft.state(node.number).renamed:
+        name = rendered.body["metadata"]["name"] = rendered.fallback
     if rendered.removed_ttl_fields and not draft.state(node.number).gvr and index == 0:
         fields = ", ".join(rendered.removed_ttl_fields)
         found.events.append(Emit("TTLRemoved", f"{node.name}: {fields} removed; jobRetainPolicy cleans up instead"))
@@ -207,7 +209,7 @@ def _render(
         attempt=attempt,
         gvr=gvr,
         namespace=workflow.metadata.namespace,
-        name=rendered.name,
+        name=name,
         body=rendered.body,
     )
 

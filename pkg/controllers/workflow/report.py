@@ -200,8 +200,13 @@ def _recover_flow(node: Node, recorded: FlowStatus) -> FlowState:
     )
 
 
+def seconds(text: str) -> float:
+    """Seconds since the epoch of an RFC 3339 time."""
+    return datetime.fromisoformat(text).timestamp()
+
+
 def _seconds(text: str) -> float | None:
-    return datetime.fromisoformat(text).timestamp() if text else None
+    return seconds(text) if text else None
 
 
 def workflow_status(

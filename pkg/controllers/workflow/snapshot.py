@@ -70,7 +70,9 @@ class Snapshot:
     now, since: seconds since the epoch; since: when this controller began to look (clocks that nobody recorded count from there).
     jobs: of each task, by attempt; gone: jobs of ours that vanished, as they last were; dirty: tasks whose jobs
     changed since the last pass, None for all of them. kinds: gvr -> kind, or None where it is not served;
-    templates: by name. synced: kinds whose cache is complete. passed: probes that pass now; pod_ips: lead pods' addresses.
+    templates: by name. synced: kinds whose cache is complete. passed: probes that pass now; pod_ips: lead pods' addresses. may_create: False
+    for the second look of a pass, after its creations; is_urgent: status is to be written whatever its window says;
+    load: seconds that the window of status writes is widened by.
     """
 
     now: float
@@ -89,6 +91,7 @@ class Snapshot:
     pod_ips: Mapping[TaskKey, str] = field(default_factory=dict)
     faults: Mapping[TaskKey, CreateFault] = field(default_factory=dict)
     may_create: bool = True
+    is_urgent: bool = False
     load: float = 0.0
 
     def completion(self, template_name: str, gvr: GVR) -> Completion:

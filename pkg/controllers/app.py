@@ -1,0 +1,362 @@
+"""The composition root of workflow-controller: wiring, signals, exit codes.
+
+Exit codes: 0 after a requested end, 1 when it cannot start (no cluster, a port that is taken), 2 for wrong flags.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any
+
+import click
+import msgspec
+import structlog
+
+from pkg.apis.flow.v1alpha1 import labels
+from pkg.apis.flow.v1alpha1.types import WORKFLOWS, WORKTEMPLATES, Workflow, WorkTemplate
+from pkg.apis.meta import GVR, Job, PartialObject
+from pkg.controllers.engine.elector import AlwaysLeader, Elector, Leadership
+from pkg.controllers.engine.informer import InformerSet
+from pkg.controllers.engine.shards import ShardedQueue
+from pkg.controllers.engine.store import Delta
+from pkg.controllers.engine.worker import Worker
+from pkg.controllers.options import Options, controller_options, parse
+from pkg.controllers.workflow import pods
+from pkg.controllers.workflow.actions import ProbeRequest
+from pkg.controllers.workflow.executor import Executor
+from pkg.controllers.workflow.kinds import Kinds
+from pkg.controllers.workflow.ledger import Ledger
+from pkg.controllers.workflow.probes import Prober
+from pkg.controllers.workflow.reconciler import Caches, Reconciler
+from pkg.kube.client import Client
+from pkg.kube.config import ClientConfig, ConfigError, load_config
+from pkg.kube.discovery import Discovery
+from pkg.kube.errors import KubeError, Stopped
+from pkg.kube.events import EventRecorder
+from pkg.telemetry.health import BindError, Checks, TelemetryServer
+from pkg.telemetry.logging import configure
+from pkg.telemetry.metrics import Metrics
+from pkg.version import VERSION
+
+_log = structlog.get_logger("controller")
+# In flight at the end: this long, then they are cut. With what follows it stays under two seconds.
+DRAIN_SECONDS = 1.5
+CREATE_THREADS = 16
+_TEMPLATE_INDEX = "template"
+
+
+def _templates_of(workflow: Workflow) -> Iterable[str]:
+    namespace = workflow.metadata.namespace
+    return {f"{namespace}/{flow.template_name}" for flow in workflow.spec.flows}
+
+
+class Controller:
+    """Everything one process runs, from start to stop."""
+
+    def __init__(self, options: Options, config: ClientConfig) -> None:
+        self._options = options
+        self.metrics = Metrics().with_process()
+        agent = f"workflow-controller/{VERSION}"
+        namespace = options.namespace or None
+        self._client = Client(
+            config,
+            user_agent=agent,
+            pool_size=options.workers + CREATE_THREADS + 8,
+            qps=options.kube_api_qps,
+            burst=options.kube_api_burst,
+        )
+        self._client.add_observer(self.metrics.on_request)
+        # Events must neither wait for writes nor hold them up.
+        self._event_client = Client(config, user_agent=f"{agent} (events)", pool_size=2, timeout=5.0)
+        self._namespace = namespace
+        self.queue = ShardedQueue(options.workers, metrics=lambda number: self.metrics.queue(str(number)))
+        self._ledger = Ledger()
+        discovery = Discovery(self._client)
+        self._kinds = Kinds(discovery, self._kind_changed)
+        reflectors = self.metrics.reflectors()
+        self._workflows = InformerSet(
+            self._client,
+            namespace,
+            Workflow,
+            indexers={_TEMPLATE_INDEX: _templates_of},
+            on_deltas=self._workflows_changed,
+            metrics=reflectors,
+        )
+        self._templates = InformerSet(
+            self._client, namespace, WorkTemplate, on_deltas=self._templates_changed, metrics=reflectors
+        )
+        self._jobs = InformerSet(
+            self._client,
+            namespace,
+            Job,
+            label_selector=labels.WORKFLOW_UID,
+            on_deltas=self._jobs_changed,
+            on_synced=self._wake_users,
+            on_gone=self._kind_gone,
+            metrics=reflectors,
+        )
+        self._pods = InformerSet(
+            self._client,
+            namespace,
+            pods.Pod,
+            label_selector=pods.SELECTOR,
+            indexers=pods.INDEXERS,
+            on_deltas=self._pods_changed,
+            metrics=reflectors,
+        )
+        self._recorder = EventRecorder(
+            self._event_client,
+            "workflow-controller",
+            options.lease.identity,
+            on_emitted=self.metrics.events_emitted.inc,
+            on_dropped=self.metrics.events_dropped.inc,
+        )
+        self._prober = Prober(self._addresses, self.queue.add, self._count_probe)
+        self._leadership = self._make_leadership(config, agent)
+        self._may_act = threading.Event()
+        self._stopping = threading.Event()
+        self._pool = ThreadPoolExecutor(CREATE_THREADS, thread_name_prefix="write")
+        self._reconciler = Reconciler(
+            Caches(
+                workflows=self._workflows.ensure(WORKFLOWS),
+                templates=self._templates.ensure(WORKTEMPLATES),
+                jobs=self._jobs,
+                pods=self._pods,
+                ledger=self._ledger,
+                kinds=self._kinds,
+            ),
+            Executor(self._client, self._pool, self.owns, self.metrics),
+            self._prober,
+            self._recorder,
+            self.metrics,
+            owns=self.owns,
+            backlog=lambda: len(self.queue),
+        )
+        self._workers = [Worker(queue, self._reconciler.reconcile) for queue in self.queue.queues]
+        self._started = False
+        self._telemetry = TelemetryServer(
+            self.metrics.registry,
+            Checks({"informers": self._check_informers, "workers": self._check_workers}),
+            Checks({"caches": self._check_synced}),
+        )
+
+    def owns(self, key: str) -> bool:
+        """Whether this process may act on a workflow now. Today the one Lease answers, for every key alike."""
+        return self._may_act.is_set() and self._leadership.is_leader()
+
+    def start(self) -> None:
+        """Starts everything; BindError if an address cannot be had."""
+        options = self._options
+        self._telemetry.start(options.metrics_bind_address, options.health_bind_address)
+        self._recorder.start()
+        self._prober.start()
+        self._kinds.start()
+        threading.Thread(target=self._begin, name="start", daemon=True).start()
+
+    def _begin(self) -> None:
+        """Workers and campaign start once the caches are complete: an empty cache must not look like an empty cluster."""
+        while not (self._workflows.wait_synced(WORKFLOWS, 1.0) and self._templates.wait_synced(WORKTEMPLATES, 1.0)):
+            if self._stopping.is_set():
+                return
+        _log.info("caches complete", workflows=len(self._workflows.ensure(WORKFLOWS)))
+        # The startup garbage is gone for good; what follows is mostly long-lived.
+        gc.collect()
+        gc.freeze()
+        for worker in self._workers:
+            worker.start()
+        self._started = True
+        self._leadership.start()
+
+    def stop(self) -> None:
+        """Calls in flight finish, none is started, the Lease is released last."""
+        self._stopping.set()
+        self._may_act.clear()
+        for worker in self._workers:
+            worker.stop()
+        self._client.drain(DRAIN_SECONDS)
+        self._prober.stop()
+        self._kinds.stop()
+        for informers in (self._workflows, self._templates, self._jobs, self._pods):
+            informers.stop()
+        self._recorder.stop(0.1)
+        self._leadership.stop(release=True, timeout=0.3)
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._telemetry.stop()
+
+    def _make_leadership(self, config: ClientConfig, agent: str) -> Leadership:
+        options = self._options
+        if not options.leader_elect:
+            return AlwaysLeader(self._begin_term, self._end_term, on_leading=self.metrics.on_leading)
+        client = Client(
+            config,
+            user_agent=f"{agent} (leader-election)",
+            pool_size=1,
+            timeout=max(
+                0.5, min(options.lease.renew_deadline / 2, options.lease.renew_deadline - options.lease.retry_period)
+            ),
+        )
+        return Elector(client, options.lease, self._begin_term, self._end_term, on_leading=self.metrics.on_leading)
+
+    def _begin_term(self) -> None:
+        """This process leads: nothing is done on a key before its cached copy is as new as it is now in the cluster."""
+        fences: dict[str, int] | None = None
+        while fences is None and self._leadership.is_leader() and not self._stopping.is_set():
+            try:
+                fences = self._list_versions()
+            except Stopped:
+                return
+            except KubeError as error:
+                _log.warning("workflows cannot be listed, it is tried again", error=str(error))
+                time.sleep(0.2)
+        if fences is None:
+            return
+        self._reconciler.begin_term(fences)
+        self._may_act.set()
+        keys = {*self._workflows.ensure(WORKFLOWS).keys(), *fences, *self._ledger.keys()}
+        for key in keys:
+            self.queue.add(key)
+        _log.info("acting", workflows=len(keys))
+
+    def _end_term(self) -> None:
+        self._may_act.clear()
+
+    def _list_versions(self) -> dict[str, int]:
+        """resourceVersion of every Workflow, as it is now: metadata only, and no version asked for, so no cache answers."""
+        found: dict[str, int] = {}
+        token = ""
+        while True:
+            page = self._client.list_page(
+                WORKFLOWS, self._namespace, PartialObject, continue_=token, metadata_only=True, limit=5000
+            )
+            found.update({item.metadata.key: int(item.metadata.resource_version) for item in page.items})
+            token = page.continue_
+            if not token:
+                return found
+
+    def _workflows_changed(self, _gvr: GVR, deltas: Sequence[Delta[Workflow]]) -> None:
+        for delta in deltas:
+            self.queue.add(delta.key)
+
+    def _templates_changed(self, _gvr: GVR, deltas: Sequence[Delta[WorkTemplate]]) -> None:
+        store = self._workflows.ensure(WORKFLOWS)
+        for delta in deltas:
+            for workflow in store.by_index(_TEMPLATE_INDEX, delta.key):
+                self.queue.add(workflow.metadata.key)
+
+    def _jobs_changed(self, gvr: GVR, deltas: Sequence[Delta[Job]]) -> None:
+        for key in self._ledger.apply(gvr, deltas):
+            self.queue.add(key)
+
+    def _pods_changed(self, _gvr: GVR, deltas: Sequence[Delta[pods.Pod]]) -> None:
+        found = {
+            (
+                pod.metadata.labels.get(labels.WORKFLOW_UID, ""),
+                pod.metadata.labels.get(labels.WORKFLOW, ""),
+                pod.metadata.namespace,
+            )
+            for delta in deltas
+            for pod in delta.objects
+        }
+        self._prober.pods_changed(uid for uid, _, _ in found)
+        for _, name, namespace in found:
+            self.queue.add(f"{namespace}/{name}")
+
+    def _kind_changed(self, gvr: GVR) -> None:
+        self._jobs.nudge(gvr)
+        self._wake_users(gvr)
+
+    def _kind_gone(self, gvr: GVR) -> None:
+        self._kinds.lose(gvr)
+        self._wake_users(gvr)
+
+    def _wake_users(self, gvr: GVR) -> None:
+        for key in self._reconciler.waiting_for(gvr):
+            self.queue.add(key)
+
+    def _addresses(self, uid: str, request: ProbeRequest) -> tuple[str, ...]:
+        store = self._pods.ensure(pods.PODS)
+        return pods.addresses(
+            store, uid, request.asked, request.attempt, request.gvr, role=request.role, pods=request.pods
+        )
+
+    def _count_probe(self, kind: str, result: str) -> None:
+        self.metrics.workflow_probe_tries.labels(kind, result).inc()
+
+    def _check_informers(self) -> str | None:
+        dead = [
+            gvr for informers in (self._workflows, self._templates, self._jobs, self._pods) for gvr in informers.dead()
+        ]
+        return f"informers have ended: {', '.join(map(str, dead))}" if dead else None
+
+    def _check_workers(self) -> str | None:
+        dead = sum(self._started and not self._stopping.is_set() and not worker.is_alive for worker in self._workers)
+        return f"{dead} workers have ended" if dead else None
+
+    def _check_synced(self) -> str | None:
+        return None if self._started else "the caches are not complete yet"
+
+
+def _run(options: Options) -> int:
+    configure(options.log_level, options.log_format)  # type: ignore[arg-type]
+    try:
+        config = load_config(options.kubeconfig or None, options.master or None)
+    except ConfigError as error:
+        click.echo(f"workflow-controller: {error}", err=True)
+        return 1
+    if options.lease.namespace == "default" and config.namespace:
+        options = replace(options, lease=msgspec.structs.replace(options.lease, namespace=config.namespace))
+    stop = threading.Event()
+    _on_signals(stop.set)
+    controller = Controller(options, config)
+    try:
+        controller.start()
+    except BindError as error:
+        click.echo(f"workflow-controller: {error}", err=True)
+        return 1
+    _log.info(
+        "started", version=VERSION, workers=options.workers, server=config.server, identity=options.lease.identity
+    )
+    stop.wait()
+    _log.info("stopping")
+    controller.stop()
+    _log.info("stopped")
+    return 0
+
+
+def _on_signals(stop: Callable[[], None]) -> None:
+    """The first SIGTERM or SIGINT stops in order, the second at once."""
+    seen = False
+
+    def handle(number: int, _frame: Any) -> None:
+        nonlocal seen
+        if seen:
+            os._exit(128 + number)
+        seen = True
+        stop()
+
+    signal.signal(signal.SIGTERM, handle)
+    signal.signal(signal.SIGINT, handle)
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@controller_options
+def command(**flags: Any) -> None:
+    """Runs Workflows: makes each flow's jobs when their time has come, and keeps the workflows' status."""
+    status = _run(parse(**flags))
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Daemon threads may still be in calls that were cut; nothing of theirs is worth waiting for.
+    os._exit(status)
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    command(prog_name="workflow-controller")

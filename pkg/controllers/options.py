@@ -1,0 +1,183 @@
+"""The flags of workflow-controller, checked before anything starts."""
+
+from __future__ import annotations
+
+import secrets
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import click
+
+from pkg.apis.flow.v1alpha1 import durations
+from pkg.controllers.engine.lease import LeaseOptions
+from pkg.telemetry.health import BindError, parse_address
+from pkg.telemetry.logging import LEVELS
+from pkg.version import VERSION
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Everything the command line says; durations in seconds, empty strings for what was not given."""
+
+    workers: int
+    kubeconfig: str
+    master: str
+    namespace: str
+    metrics_bind_address: str
+    health_bind_address: str
+    log_level: str
+    log_format: str
+    kube_api_qps: float
+    kube_api_burst: int
+    leader_elect: bool
+    lease: LeaseOptions
+
+
+class _Duration(click.ParamType[Any]):
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        if isinstance(value, float):
+            return value
+        try:
+            return durations.parse(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+class _Address(click.ParamType[Any]):
+    name = "host:port"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        try:
+            parse_address(value, param.opts[0] if param is not None else "the address")
+        except BindError as error:
+            self.fail(str(error), param, ctx)
+        return str(value)
+
+
+def identity() -> str:
+    """The default identity: host name plus random, so that two processes of one host differ."""
+    return f"{socket.gethostname()}_{secrets.token_hex(4)}"
+
+
+def controller_options(run: F) -> F:
+    """All flags, as decorators of the command."""
+    options = [
+        click.option(
+            "--workers",
+            type=click.IntRange(1, 256),
+            default=4,
+            show_default=True,
+            help="Worker threads, one per shard of the queue.",
+        ),
+        click.option(
+            "--kubeconfig",
+            default="",
+            help="Kubeconfig file; else $KUBECONFIG, the pod's service account, ~/.kube/config.",
+        ),
+        click.option("--master", default="", help="Address of the API server, instead of the kubeconfig's."),
+        click.option("--namespace", default="", help="Work on this namespace only.  [default: all]"),
+        click.option(
+            "--metrics-bind-address",
+            type=_Address(),
+            default=":8080",
+            show_default=True,
+            help="Where /metrics is served; 0 for nowhere.",
+        ),
+        click.option(
+            "--health-bind-address",
+            type=_Address(),
+            default=":8081",
+            show_default=True,
+            help="Where /healthz and /readyz are served; 0 for nowhere.",
+        ),
+        click.option("--log-level", type=click.Choice(LEVELS), default="info", show_default=True),
+        click.option("--log-format", type=click.Choice(("json", "console")), default="json", show_default=True),
+        click.option(
+            "--kube-api-qps",
+            type=click.FloatRange(0),
+            default=0.0,
+            show_default=True,
+            help="API calls per second; 0 for no limit of our own.",
+        ),
+        click.option(
+            "--kube-api-burst",
+            type=click.IntRange(0),
+            default=0,
+            show_default=True,
+            help="API calls at once above the limit.  [0: as qps]",
+        ),
+        click.option(
+            "--leader-elect",
+            type=click.BOOL,
+            is_flag=False,
+            flag_value=True,
+            default=True,
+            show_default=True,
+            help="Act only while holding the Lease.",
+        ),
+        click.option(
+            "--leader-elect-lease-duration",
+            type=_Duration(),
+            default="6s",
+            show_default=True,
+            help="Others may take the Lease this long after its last renewal.",
+        ),
+        click.option(
+            "--leader-elect-renew-deadline",
+            type=_Duration(),
+            default="4s",
+            show_default=True,
+            help="The leader stops writing this long after its last renewal.",
+        ),
+        click.option(
+            "--leader-elect-retry-period", type=_Duration(), default="1s", show_default=True, help="Between two tries."
+        ),
+        click.option(
+            "--leader-elect-resource-namespace",
+            default="",
+            help="Namespace of the Lease.  [default: of the kubeconfig's context or the pod, else default]",
+        ),
+        click.option(
+            "--leader-elect-resource-name", default="workflow-controller", show_default=True, help="Name of the Lease."
+        ),
+        click.option(
+            "--leader-elect-identity", default="", help="Who holds the Lease.  [default: host name plus random]"
+        ),
+        click.version_option(VERSION, prog_name="workflow-controller"),
+    ]
+    for option in reversed(options):
+        run = option(run)
+    return run
+
+
+def parse(
+    *,
+    leader_elect_lease_duration: float,
+    leader_elect_renew_deadline: float,
+    leader_elect_retry_period: float,
+    leader_elect_resource_namespace: str,
+    leader_elect_resource_name: str,
+    leader_elect_identity: str,
+    **rest: Any,
+) -> Options:
+    """The options as a value. Raises click.UsageError (exit 2) for flags that do not go together."""
+    lease = LeaseOptions(
+        namespace=leader_elect_resource_namespace or "default",
+        name=leader_elect_resource_name,
+        identity=leader_elect_identity or identity(),
+        lease_duration=leader_elect_lease_duration,
+        renew_deadline=leader_elect_renew_deadline,
+        retry_period=leader_elect_retry_period,
+    )
+    faults = lease.faults() if rest["leader_elect"] else []
+    if rest["kube_api_burst"] and not rest["kube_api_qps"]:
+        faults.append("--kube-api-burst needs --kube-api-qps; give both, or neither for no limit")
+    if faults:
+        raise click.UsageError("; ".join(faults))
+    return Options(lease=lease, **rest)

@@ -1,0 +1,194 @@
+"""Carries actions out: creations in parallel, then the status, then deletions; nothing without the lease.
+
+Every write asks first whether this process may act, so one that was stopped and continued writes nothing. Counting and
+telling come after the call has returned.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Executor as Pool
+from dataclasses import dataclass, replace
+
+import msgspec
+import structlog
+
+from pkg.apis.flow.v1alpha1 import labels
+from pkg.apis.flow.v1alpha1.types import WORKFLOWS, Workflow
+from pkg.apis.meta import Job
+from pkg.controllers.workflow.actions import CreateJob, DeleteJob, DeleteWorkflow, PatchStatus
+from pkg.controllers.workflow.ledger import identify
+from pkg.controllers.workflow.progress import Reasons
+from pkg.controllers.workflow.snapshot import CreateFault, Trouble
+from pkg.kube.client import JSON_PATCH, Client
+from pkg.kube.errors import Conflict, Exists, KubeError, NotFound, Refused, Stopped
+from pkg.telemetry.metrics import Metrics
+
+_log = structlog.get_logger("workflow.executor")
+# How long a stranger that holds the name and is being deleted is waited for, in seconds.
+STRANGER_PATIENCE = 30.0
+MIN_RETRY = 0.5
+MAX_RETRY = 60.0
+
+
+class NotLeader(Exception):
+    """This process may not write now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Created:
+    """What became of one creation: the job (ours, made now or before), or the fault."""
+
+    action: CreateJob
+    job: Job | None
+    fault: CreateFault | None
+
+
+class Executor:
+    """owns(key): whether this process may act on a workflow; wall_clock in seconds since the epoch."""
+
+    def __init__(
+        self,
+        client: Client,
+        pool: Pool,
+        owns: Callable[[str], bool],
+        metrics: Metrics,
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._client = client
+        self._pool = pool
+        self._owns = owns
+        self._metrics = metrics
+        self._clock = wall_clock
+
+    def create(self, key: str, uid: str, actions: Sequence[CreateJob], faults: dict[str, CreateFault]) -> list[Created]:
+        """Makes jobs, 1 at first, then 2, 4 ... at once, and no more after a batch that failed.
+
+        faults: earlier ones by job name, for the growing delay. Raises NotLeader or Stopped, when nothing more may be done.
+        """
+        done: list[Created] = []
+        size = 1
+        while len(done) < len(actions):
+            batch = actions[len(done) : len(done) + size]
+            if len(batch) == 1:
+                results = [self._create(key, uid, batch[0], faults.get(batch[0].name))]
+            else:
+                futures = [self._pool.submit(self._create, key, uid, item, faults.get(item.name)) for item in batch]
+                results = [future.result() for future in futures]
+            done.extend(results)
+            if any(result.fault is not None and result.fault.trouble is Trouble.RETRY for result in results):
+                break
+            size *= 2
+        return done
+
+    def _create(self, key: str, uid: str, action: CreateJob, before: CreateFault | None) -> Created:
+        self._check(key)
+        try:
+            job = self._client.create(action.gvr, action.namespace, action.body, Job)
+        except Exists:
+            return self._exists(uid, action, before)
+        except Stopped:
+            raise
+        except Refused as error:
+            return Created(action, None, self._fault(action, before, Trouble.REFUSED, Reasons.REFUSED, error.message))
+        except KubeError as error:
+            _log.warning("job not created, it is tried again", job=action.name, gvr=str(action.gvr), error=str(error))
+            return Created(action, None, self._fault(action, before, Trouble.RETRY, Reasons.CREATE_FAILED, str(error)))
+        self._metrics.workflow_jobs_created.labels(action.body["kind"]).inc()
+        _log.info("job created", job=action.name, gvr=str(action.gvr), flow=action.task.flow, attempt=action.attempt)
+        return Created(action, job, None)
+
+    def _exists(self, uid: str, action: CreateJob, before: CreateFault | None) -> Created:
+        """The name is taken: by our own earlier creation, by somebody who is leaving, or by a stranger."""
+        try:
+            holder = self._client.get(action.gvr, action.namespace, action.name, Job)
+        except NotFound:
+            fault = self._fault(action, before, Trouble.RETRY, Reasons.CREATE_FAILED, f"{action.name} was just deleted")
+            return Created(action, None, replace(fault, retry_at=self._clock()))
+        except KubeError as error:
+            if isinstance(error, Stopped):
+                raise
+            return Created(action, None, self._fault(action, before, Trouble.RETRY, Reasons.CREATE_FAILED, str(error)))
+        found = identify(holder)
+        if found is not None and (found[0], found[2], found[3]) == (uid, action.task, action.attempt):
+            if holder.metadata.labels.get(labels.WORKFLOW_UID) == uid:
+                return Created(action, holder, None)
+        now = self._clock()
+        text = f"the name {action.name} belongs to another {action.body['kind']} (uid {holder.metadata.uid})"
+        since = before.since if before is not None and before.name == action.name else now
+        if holder.metadata.is_deleting and now - since < STRANGER_PATIENCE:
+            fault = self._fault(action, before, Trouble.RETRY, Reasons.NAME_CONFLICT, f"{text}, which is being deleted")
+            return Created(action, None, fault)
+        return Created(action, None, self._fault(action, before, Trouble.NAME_TAKEN, Reasons.NAME_CONFLICT, text))
+
+    def _fault(
+        self, action: CreateJob, before: CreateFault | None, trouble: Trouble, reason: str, message: str
+    ) -> CreateFault:
+        now = self._clock()
+        if before is not None and (before.name, before.attempt) != (action.name, action.attempt):
+            before = None
+        tries = before.tries + 1 if before is not None else 1
+        return CreateFault(
+            trouble=trouble,
+            attempt=action.attempt,
+            name=action.name,
+            reason=reason,
+            message=message[:512],
+            since=before.since if before is not None else now,
+            tries=tries,
+            retry_at=now + min(MAX_RETRY, MIN_RETRY * 2 ** min(tries - 1, 10)),
+        )
+
+    def patch_status(self, key: str, action: PatchStatus) -> Workflow:
+        """Writes status; raises NotLeader, or a KubeError (Conflict: plan again)."""
+        self._check(key)
+        body = msgspec.json.encode(action.operations)
+        workflow = self._client.patch(
+            WORKFLOWS,
+            action.namespace,
+            action.name,
+            body,
+            content_type=JSON_PATCH,
+            type=Workflow,
+            subresource="status",
+        )
+        self._metrics.workflow_status_writes.inc()
+        return workflow
+
+    def delete(self, key: str, actions: Iterable[DeleteJob]) -> list[KubeError]:
+        """Deletes jobs, in parallel; returns what went wrong. Gone already, or replaced by a namesake, is success."""
+        items = list(actions)
+        if len(items) == 1:
+            results = [self._delete(key, items[0])]
+        else:
+            results = [future.result() for future in [self._pool.submit(self._delete, key, item) for item in items]]
+        return [error for error in results if error is not None]
+
+    def _delete(self, key: str, action: DeleteJob) -> KubeError | None:
+        self._check(key)
+        try:
+            self._client.delete(action.gvr, action.namespace, action.name, uid=action.uid)
+        except (NotFound, Conflict):
+            return None
+        except Stopped:
+            raise
+        except KubeError as error:
+            _log.warning("job not deleted, it is tried again", job=action.name, error=str(error))
+            return error
+        self._metrics.workflow_jobs_deleted.inc()
+        _log.info("job deleted", job=action.name, gvr=str(action.gvr), why=action.why)
+        return None
+
+    def delete_workflow(self, key: str, action: DeleteWorkflow) -> None:
+        """Deletes the Workflow, its jobs first (foreground)."""
+        self._check(key)
+        try:
+            self._client.delete(WORKFLOWS, action.namespace, action.name, uid=action.uid, propagation="Foreground")
+        except (NotFound, Conflict):
+            return
+        _log.info("workflow deleted, its ttl has passed")
+
+    def _check(self, key: str) -> None:
+        if not self._owns(key):
+            raise NotLeader(key)

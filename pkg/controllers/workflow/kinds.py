@@ -1,0 +1,103 @@
+"""Which kinds are served, asked in the background: no worker waits for discovery.
+
+A kind that is not served yet is asked for again and again, slowly, and whoever waits for it is told when it appears.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import structlog
+
+from pkg.apis.meta import GVR
+from pkg.controllers.workflow.snapshot import Kind
+from pkg.kube.discovery import Discovery
+from pkg.kube.errors import KubeError, NotServed, Stopped
+from pkg.workloads import rules_for
+
+_log = structlog.get_logger("workflow.kinds")
+RETRY_SECONDS = 1.0
+
+
+class Kinds:
+    """What is known of each kind: a Kind, None when it is not served, or not known yet."""
+
+    def __init__(self, discovery: Discovery, on_change: Callable[[GVR], None]) -> None:
+        self._discovery = discovery
+        self._on_change = on_change
+        self._lock = threading.Condition()
+        self._known: dict[GVR, Kind | None] = {}
+        self._asked: set[GVR] = set()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="kinds", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        with self._lock:
+            self._stopping.set()
+            self._lock.notify_all()
+
+    def get(self, gvr: GVR) -> Kind | None:
+        """The kind if it is known and served; asks in the background otherwise. Never waits."""
+        kind = self._known.get(gvr)
+        if kind is None and gvr not in self._asked:
+            with self._lock:
+                self._asked.add(gvr)
+                self._lock.notify_all()
+        return kind
+
+    def is_known(self, gvr: GVR) -> bool:
+        """Whether the question has been answered, if only by "not served"."""
+        return gvr in self._known
+
+    def lose(self, gvr: GVR) -> None:
+        """The kind went away (its CRD was deleted)."""
+        self._discovery.refresh(gvr)
+        with self._lock:
+            self._known[gvr] = None
+            self._asked.add(gvr)
+            self._lock.notify_all()
+
+    def _run(self) -> None:
+        while True:
+            with self._lock:
+                if self._stopping.is_set():
+                    return
+                missing = [gvr for gvr in self._asked if self._known.get(gvr) is None]
+            for gvr in missing:
+                self._ask(gvr)
+            with self._lock:
+                if self._stopping.is_set():
+                    return
+                is_open = any(self._known.get(gvr) is None for gvr in self._asked)
+                fresh = any(gvr not in self._known for gvr in self._asked)
+                if not fresh:
+                    self._lock.wait(RETRY_SECONDS if is_open else None)
+
+    def _ask(self, gvr: GVR) -> None:
+        was_known = gvr in self._known
+        try:
+            found = self._discovery.resolve(gvr, absent_for=RETRY_SECONDS / 2)
+        except NotServed:
+            self._known[gvr] = None
+            if not was_known:
+                self._on_change(gvr)
+            return
+        except Stopped:
+            return
+        except KubeError as error:
+            _log.warning("discovery failed, it is tried again", gvr=str(gvr), error=str(error))
+            self._known.setdefault(gvr, None)
+            return
+        row = rules_for(gvr)
+        refused = row.refused
+        if not found.namespaced:
+            refused = f"{gvr} is cluster-scoped; a workflow makes namespaced objects only"
+        elif "create" not in found.verbs:
+            refused = f"{gvr} cannot be created (its verbs are {', '.join(sorted(found.verbs))})"
+        self._known[gvr] = Kind(kind=found.kind, row=row, refused=refused)
+        _log.info("kind served", gvr=str(gvr), kind=found.kind)
+        self._on_change(gvr)

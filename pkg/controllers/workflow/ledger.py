@@ -1,0 +1,167 @@
+"""Every job of ours, of whatever kind, by the workflow and the task it belongs to.
+
+Fed by the informers of all kinds; a pass takes what it needs as frozen values, with the tasks whose jobs changed since
+the last pass, so that its cost follows what changed.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from pkg.apis.flow.v1alpha1 import labels
+from pkg.apis.flow.v1alpha1.types import GROUP
+from pkg.apis.meta import GVR, Job
+from pkg.controllers.engine.store import Delta
+from pkg.controllers.workflow.progress import TaskKey
+from pkg.controllers.workflow.snapshot import Seen
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """The jobs of one workflow now; dirty: tasks whose jobs changed since the last view, None for all."""
+
+    jobs: Mapping[TaskKey, tuple[Seen, ...]]
+    gone: Mapping[TaskKey, tuple[Seen, ...]]
+    dirty: frozenset[TaskKey] | None
+
+
+@dataclass(slots=True)
+class _Book:
+    """The jobs of one workflow uid."""
+
+    key: str
+    jobs: dict[TaskKey, dict[tuple[GVR, str], Seen]] = field(default_factory=dict)
+    frozen: dict[TaskKey, tuple[Seen, ...]] = field(default_factory=dict)
+    gone: dict[TaskKey, tuple[Seen, ...]] = field(default_factory=dict)
+    dirty: set[TaskKey] | None = None
+
+    def touch(self, task: TaskKey) -> None:
+        found = self.jobs.get(task)
+        if found:
+            self.frozen[task] = tuple(sorted(found.values(), key=lambda seen: seen.attempt))
+        else:
+            self.jobs.pop(task, None)
+            self.frozen.pop(task, None)
+        if self.dirty is not None:
+            self.dirty.add(task)
+
+
+class Ledger:
+    """Thread-safe; the callbacks of the informers write, the workers read."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._books: dict[str, _Book] = {}
+        self._uids: dict[str, set[str]] = {}
+
+    def apply(self, gvr: GVR, deltas: Iterable[Delta[Job]]) -> set[str]:
+        """Takes in changes of one kind; returns the keys (`namespace/name`) of the workflows they concern."""
+        keys: set[str] = set()
+        with self._lock:
+            for delta in deltas:
+                for job, is_there in ((delta.old, False), (delta.final, False), (delta.new, True)):
+                    if job is not None:
+                        self._note(gvr, job, is_there, keys)
+        return keys
+
+    def _note(self, gvr: GVR, job: Job, is_there: bool, keys: set[str]) -> None:
+        found = identify(job)
+        if found is None:
+            return
+        uid, key, task, attempt = found
+        keys.add(key)
+        book = self._books.get(uid)
+        if book is None:
+            book = self._books[uid] = _Book(key)
+            self._uids.setdefault(key, set()).add(uid)
+        seen = Seen(gvr, job, attempt)
+        at = (gvr, job.metadata.name)
+        if is_there:
+            book.jobs.setdefault(task, {})[at] = seen
+        else:
+            held = book.jobs.get(task, {}).get(at)
+            if held is not None and held.job.metadata.uid == job.metadata.uid:
+                del book.jobs[task][at]
+            others = tuple(old for old in book.gone.get(task, ()) if old.job.metadata.uid != job.metadata.uid)
+            book.gone[task] = (*others, seen)
+        book.touch(task)
+
+    def view(self, uid: str) -> View:
+        """What is known of one workflow's jobs; what changed counts as told from now on."""
+        with self._lock:
+            book = self._books.get(uid)
+            if book is None:
+                return View({}, {}, None)
+            gone = {task: seen for task, seen in book.gone.items() if task not in book.jobs or _any_new(book, task)}
+            dirty = None if book.dirty is None else frozenset(book.dirty)
+            view = View(dict(book.frozen), gone, dirty)
+            book.gone = {}
+            book.dirty = set()
+            return view
+
+    def mark(self, uid: str) -> None:
+        """The next view is to name every task: what the last one told was not carried out."""
+        with self._lock:
+            book = self._books.get(uid)
+            if book is not None:
+                book.dirty = None
+
+    def mark_all(self) -> None:
+        """As `mark`, for every workflow."""
+        with self._lock:
+            for book in self._books.values():
+                book.dirty = None
+
+    def uids(self, key: str) -> frozenset[str]:
+        """The uids of all workflows of that `namespace/name` that have, or had, jobs."""
+        with self._lock:
+            return frozenset(self._uids.get(key, ()))
+
+    def keys(self) -> frozenset[str]:
+        """`namespace/name` of every workflow that has, or had, jobs."""
+        with self._lock:
+            return frozenset(self._uids)
+
+    def jobs(self, uid: str) -> tuple[tuple[TaskKey, Seen], ...]:
+        """All jobs of one workflow."""
+        with self._lock:
+            book = self._books.get(uid)
+            return () if book is None else tuple((task, seen) for task, jobs in book.frozen.items() for seen in jobs)
+
+    def forget(self, uid: str) -> None:
+        """Drops a workflow that is gone and has no jobs any more."""
+        with self._lock:
+            book = self._books.get(uid)
+            if book is not None and not book.jobs:
+                del self._books[uid]
+                uids = self._uids.get(book.key, set())
+                uids.discard(uid)
+                if not uids:
+                    self._uids.pop(book.key, None)
+
+
+def _any_new(book: _Book, task: TaskKey) -> bool:
+    """Whether a vanished job of the task was of another attempt than those that are there."""
+    there = {seen.attempt for seen in book.frozen.get(task, ())}
+    return any(seen.attempt not in there for seen in book.gone[task])
+
+
+def identify(job: Job) -> tuple[str, str, TaskKey, int] | None:
+    """(workflow uid, workflow key, task, attempt) of a job of ours, None for anything else.
+
+    A job belongs to a task by its controller reference and its labels, never by the look of its name.
+    """
+    owner = job.metadata.controller
+    if owner is None or owner.kind != "Workflow" or not owner.api_version.startswith(f"{GROUP}/"):
+        return None
+    tags = job.metadata.labels
+    flow, index, attempt = tags.get(labels.FLOW), tags.get(labels.INDEX, "0"), tags.get(labels.ATTEMPT)
+    if not flow or attempt is None or not (_is_number(index) and _is_number(attempt)):
+        return None
+    return owner.uid, f"{job.metadata.namespace}/{owner.name}", TaskKey(flow, int(index)), int(attempt)
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < 10

@@ -1,0 +1,346 @@
+"""One pass, composed of the reconcilers in a fixed order: a snapshot in, actions out.
+
+status folds what the jobs say; timeouts expire attempts; dependency releases and skips; the outcome is decided; control
+starts and deletes. The middle part repeats until nothing moves, because a skip may decide the outcome and a decision
+may release the `finally` flows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from pkg.apis.flow.v1alpha1 import durations, validation
+from pkg.apis.flow.v1alpha1.phases import Phase, WorkflowPhase, advance_workflow
+from pkg.apis.flow.v1alpha1.types import Completion, Shutdown, WorkflowStatus
+from pkg.apis.meta import GVR, timestamp
+from pkg.controllers.workflow import control, dependency, outcome, report, status, timeouts
+from pkg.controllers.workflow.actions import DeleteJob, DeleteWorkflow, Emit, PatchStatus, Plan
+from pkg.controllers.workflow.graph import Graph, Node
+from pkg.controllers.workflow.outcome import Mode
+from pkg.controllers.workflow.progress import NEVER, Decision, Draft, FlowState, Progress, Reasons, TaskKey
+from pkg.controllers.workflow.snapshot import Snapshot
+from pkg.controllers.workflow.status import Verdicts
+
+MIN_WINDOW = 0.2
+MAX_WINDOW = 5.0
+MAX_EVENTS = 20
+
+
+def plan(snapshot: Snapshot) -> Plan:
+    """Everything to do now for one workflow that is not being deleted."""
+    graph = snapshot.graph
+    if not isinstance(graph, Graph):
+        return _plan_invalid(snapshot, validation.summary(graph))
+    progress = snapshot.progress or report.recover(snapshot, graph)
+    if (snapshot.workflow.status.phase or WorkflowPhase.PENDING).is_final:
+        return _plan_ended(snapshot, graph, progress)
+    return _plan_running(snapshot, graph, progress)
+
+
+def _plan_running(snapshot: Snapshot, graph: Graph, base: Progress) -> Plan:
+    spec = snapshot.workflow.spec
+    draft = Draft(graph, base)
+    overdue_at = _overdue_at(snapshot)
+    is_overdue = overdue_at <= snapshot.now
+    is_changed = snapshot.workflow.status.spec_hash not in ("", snapshot.spec_hash)
+    decision = base.decision
+    how = outcome.mode(spec, decision, is_overdue=is_overdue)
+    verdicts = _verdicts(snapshot, how)
+
+    keys = _keys(snapshot)
+    status.fold(snapshot, graph, draft, keys, verdicts)
+    timeouts.expire(snapshot, graph, draft, verdicts)
+
+    stale = set(base.stale) | {number for number in graph.probing if number in draft.unsettled}
+    looked_at: set[int] = set()
+    probe_wakes = NEVER
+    while True:
+        stale |= _dependents(graph, draft.moved - looked_at)
+        looked_at |= draft.moved
+        are_finals_due = draft.unsettled <= set(graph.finals)
+        if are_finals_due:
+            stale |= draft.unsettled
+        before = len(draft.touched)
+        wakes = dependency.reconcile(snapshot, graph, draft, stale, may_release=_may_release(how, are_finals_due))
+        probe_wakes = min(probe_wakes, wakes)
+        stale = set()
+        if decision is None:
+            decision = _decide(snapshot, graph, draft, is_overdue=is_overdue, is_changed=is_changed)
+        how = outcome.mode(spec, decision, is_overdue=is_overdue)
+        if how.ends_rest:
+            outcome.settle_rest(
+                graph,
+                draft,
+                how,
+                snapshot.now,
+                with_finally=spec.shutdown is Shutdown.TERMINATE,
+                is_service=lambda node: _is_service(snapshot, draft, node),
+            )
+        if len(draft.touched) == before and not (draft.moved - looked_at):
+            break
+
+    starts = control.Starts()
+    if decision == base.decision:  # a new decision is recorded before anything is built on it
+        starts = control.start(snapshot, graph, draft, how)
+    phase = _phase(snapshot, graph, draft, decision, how)
+    touched = {TaskKey(graph.nodes[number].name, index) for number, index in draft.touched}
+    at_end = snapshot.jobs.keys() if phase.is_final or how is Mode.CANCEL else ()
+    deletions = control.deletions(snapshot, graph, draft, how, phase, dict.fromkeys((*keys, *touched, *at_end)))
+
+    progress = _freeze(snapshot, graph, draft, decision, stale=_dependents(graph, draft.moved - looked_at))
+    is_urgent = (
+        snapshot.is_urgent
+        or starts.needs_status
+        or bool(deletions)
+        or phase.is_final
+        or (decision is not None and not progress.is_decision_acked)
+    )
+    patch, progress, written_next = _status(snapshot, graph, progress, phase, is_urgent=is_urgent)
+    events = [*_events(snapshot, graph, draft, decision, phase), *starts.events]
+    is_waiting_for_status = starts.needs_status or decision != base.decision or bool(progress.stale)
+    return Plan(
+        progress=progress,
+        creations=tuple(starts.creations),
+        patch=patch,
+        deletions=tuple(deletions),
+        events=tuple(events[:MAX_EVENTS]),
+        probes=tuple(dependency.probes_wanted(graph, draft)),
+        wakes=_soonest(
+            NEVER if phase.is_final else overdue_at,
+            probe_wakes,
+            starts.wakes,
+            written_next,
+            *(progress.flows[number].wakes for number in graph.timed),
+        ),
+        more=starts.more or is_waiting_for_status,
+        needs_status=starts.needs_status,
+    )
+
+
+def _keys(snapshot: Snapshot) -> tuple[TaskKey, ...]:
+    """The tasks to fold: those whose jobs changed, or all that have jobs or are recorded as having one."""
+    if snapshot.dirty is not None:
+        return tuple(snapshot.dirty)
+    graph = snapshot.graph
+    assert isinstance(graph, Graph)
+    return tuple(TaskKey(node.name, index) for node in graph.nodes for index in range(node.size))
+
+
+def _verdicts(snapshot: Snapshot, how: Mode) -> dict[bool, Verdicts]:
+    """What failing attempts come to, for flows without (False) and with (True) `finally`."""
+    is_terminated = snapshot.workflow.spec.shutdown is Shutdown.TERMINATE
+    return {
+        False: Verdicts(may_retry=not how.ends_rest, at_once=how is not Mode.RUN),
+        True: Verdicts(may_retry=not is_terminated, at_once=how is not Mode.RUN),
+    }
+
+
+def _dependents(graph: Graph, moved: Iterable[int]) -> set[int]:
+    return {other for number in moved for other in graph.nodes[number].dependents}
+
+
+class _may_release:  # noqa: N801 - reads as the predicate that it is
+    """Whether a flow's tasks may be released or skipped by their dependencies now."""
+
+    def __init__(self, how: Mode, are_finals_due: bool) -> None:
+        self._is_open = not how.ends_rest
+        self._are_finals_due = are_finals_due
+
+    def __call__(self, node: Node) -> bool:
+        return self._are_finals_due if node.is_finally else self._is_open
+
+
+def _decide(snapshot: Snapshot, graph: Graph, draft: Draft, *, is_overdue: bool, is_changed: bool) -> Decision | None:
+    if is_changed:
+        return Decision(
+            Reasons.SPEC_CHANGED,
+            "the spec changed after the start; only suspend, shutdown, restart, parallelism, timeout and "
+            "ttlSecondsAfterFinished may",
+        )
+    return outcome.decide(snapshot.workflow.spec, graph, draft, is_overdue=is_overdue)
+
+
+def _is_service(snapshot: Snapshot, draft: Draft, node: Node) -> bool:
+    recorded = draft.state(node.number).gvr
+    gvr = GVR.parse(recorded) if recorded else GVR()
+    return snapshot.completion(node.flow.template_name, gvr) is Completion.READY
+
+
+def _overdue_at(snapshot: Snapshot) -> float:
+    """When the workflow's timeout comes, with the clock standing still while it is suspended."""
+    spec, recorded = snapshot.workflow.spec, snapshot.workflow.status
+    if spec.timeout is None or spec.suspend or not recorded.start_time:
+        return NEVER
+    return report.seconds(recorded.start_time) + report.suspended_seconds(snapshot) + durations.parse(spec.timeout)
+
+
+def _phase(snapshot: Snapshot, graph: Graph, draft: Draft, decision: Decision | None, how: Mode) -> WorkflowPhase:
+    now = snapshot.workflow.status.phase or WorkflowPhase.PENDING
+    if decision is not None and not draft.unsettled and control.is_at_rest(snapshot, graph, draft):
+        then = WorkflowPhase.SUCCEEDED if decision.is_success else WorkflowPhase.FAILED
+    elif decision is not None and how.ends_rest:
+        then = WorkflowPhase.TERMINATING
+    elif snapshot.workflow.spec.suspend and decision is None and now is not WorkflowPhase.TERMINATING:
+        then = WorkflowPhase.SUSPENDED
+    elif draft.counts[Phase.WAITING] == graph.total and now in (WorkflowPhase.PENDING, WorkflowPhase.SUSPENDED):
+        then = WorkflowPhase.PENDING if now is WorkflowPhase.PENDING else WorkflowPhase.RUNNING
+    elif now is WorkflowPhase.TERMINATING:
+        then = now
+    else:
+        then = WorkflowPhase.RUNNING
+    return advance_workflow(now, then)
+
+
+def _freeze(
+    snapshot: Snapshot, graph: Graph, draft: Draft, decision: Decision | None, stale: Iterable[int]
+) -> Progress:
+    base, changed = draft.base, draft.changed
+    flows = base.flows
+    if changed:
+        made: list[FlowState] = list(flows)
+        for number in changed:
+            node = graph.nodes[number]
+            made[number] = draft.freeze(number, timeouts.next_wake(snapshot, node, draft.tasks(number)))
+        flows = tuple(made)
+    return replace(
+        base,
+        flows=flows,
+        counts=draft.counts,
+        unsettled=frozenset(draft.unsettled),
+        failed=frozenset(draft.failed),
+        startable=frozenset(draft.startable),
+        stale=frozenset(stale),
+        decision=decision,
+        is_decision_acked=base.is_decision_acked and decision == base.decision,
+        is_dirty=base.is_dirty or bool(changed) or decision != base.decision,
+    )
+
+
+def _status(
+    snapshot: Snapshot, graph: Graph, progress: Progress, phase: WorkflowPhase, *, is_urgent: bool
+) -> tuple[PatchStatus | None, Progress, float]:
+    """The status write, if one is due; the progress with what was made for it; and when the next one is due."""
+    recorded = snapshot.workflow.status
+    is_dirty = (
+        progress.is_dirty
+        or phase is not recorded.phase
+        or recorded.observed_generation != snapshot.workflow.metadata.generation
+    )
+    if not is_dirty:
+        return None, progress, NEVER
+    window = min(MAX_WINDOW, MIN_WINDOW + graph.total / 2000 + snapshot.load)
+    due = progress.written_at + window
+    if due > snapshot.now and not is_urgent:
+        return None, replace(progress, is_dirty=True), due
+    new, rendered = report.workflow_status(snapshot, graph, progress, phase)
+    progress = replace(progress, rendered=rendered)
+    return _patch(snapshot, new), progress, NEVER
+
+
+def _patch(snapshot: Snapshot, new: WorkflowStatus) -> PatchStatus | None:
+    operations = report.diff(snapshot.workflow.status, new)
+    if not operations:
+        return None
+    meta = snapshot.workflow.metadata
+    guard = {"op": "replace", "path": "/metadata/resourceVersion", "value": meta.resource_version}
+    return PatchStatus(meta.namespace, meta.name, (guard, *operations))
+
+
+def _soonest(*times: float) -> float | None:
+    soonest = min(times, default=NEVER)
+    return None if soonest == NEVER else soonest
+
+
+def _events(
+    snapshot: Snapshot, graph: Graph, draft: Draft, decision: Decision | None, phase: WorkflowPhase
+) -> list[Emit]:
+    """What a user needs to know of this pass: failures, retries, what keeps tasks from being made, the end."""
+    found: list[Emit] = []
+    for number, index in sorted(draft.touched):
+        node = graph.nodes[number]
+        was, task = draft.base.flows[number].tasks[index], draft.task(number, index)
+        if was.phase is task.phase and was.attempt == task.attempt:
+            continue
+        name = f"{node.name}[{index}]" if node.is_indexed else node.name
+        if task.phase is Phase.FAILED:
+            found.append(Emit("TaskFailed", f"{name} failed: {task.reason}: {task.message}", is_warning=True))
+        elif task.phase is Phase.BACKOFF and task.due is not None:
+            wait = f"attempt {task.attempt + 1} in {task.due - snapshot.now:.1f}s"
+            found.append(Emit("TaskRetry", f"{name}: {task.reason}: {task.message}; {wait}", is_warning=True))
+    for number in sorted(draft.changed):
+        state, before = draft.state(number), draft.base.flows[number]
+        if state.why in _OBSTACLES and (state.why, state.message) != (before.why, before.message):
+            found.append(Emit(state.why, f"{graph.nodes[number].name}: {state.message}", is_warning=True))
+    if decision is not None and draft.base.decision is None:
+        found.append(Emit("Decided", f"{decision.reason}: {decision.message}", is_warning=not decision.is_success))
+    if phase.is_final and decision is not None:
+        found.append(Emit(f"Workflow{phase}", decision.message, is_warning=phase is WorkflowPhase.FAILED))
+    return found
+
+
+_OBSTACLES = frozenset({Reasons.TEMPLATE_NOT_FOUND, Reasons.KIND_NOT_SERVED, Reasons.CREATE_FAILED})
+
+
+def _plan_invalid(snapshot: Snapshot, message: str) -> Plan:
+    """A spec that can never run: the workflow ends Failed, and says everything that is wrong."""
+    recorded = snapshot.workflow.status
+    empty = Progress(
+        flows=(),
+        acked=(),
+        counts={},
+        unsettled=frozenset(),
+        failed=frozenset(),
+        stale=frozenset(),
+        startable=frozenset(),
+    )
+    if recorded.phase is not None and recorded.phase.is_final:
+        return Plan(progress=empty)
+    decision = Decision(Reasons.INVALID, message[:1024])
+    now = timestamp(snapshot.now)
+    new = WorkflowStatus(
+        phase=WorkflowPhase.FAILED,
+        reason=decision.reason,
+        message=decision.message,
+        start_time=recorded.start_time or now,
+        completion_time=now,
+        observed_generation=snapshot.workflow.metadata.generation,
+        progress="0/0",
+        conditions=report.conditions(snapshot, recorded.conditions, WorkflowPhase.FAILED, decision),
+        flows=recorded.flows,
+        spec_hash=snapshot.spec_hash,
+    )
+    event = Emit(Reasons.INVALID, decision.message, is_warning=True)
+    return Plan(progress=empty, patch=_patch(snapshot, new), deletions=_all_jobs(snapshot), events=(event,))
+
+
+def _all_jobs(snapshot: Snapshot) -> tuple[DeleteJob, ...]:
+    return tuple(
+        DeleteJob(key, seen.gvr, seen.job.metadata.namespace, seen.job.metadata.name, seen.job.metadata.uid, "invalid")
+        for key, jobs in snapshot.jobs.items()
+        for seen in jobs
+        if not seen.job.metadata.is_deleting
+    )
+
+
+def _plan_ended(snapshot: Snapshot, graph: Graph, base: Progress) -> Plan:
+    """After the end: nothing changes any more; jobs go by the retain policy, and the Workflow by its ttl."""
+    draft = Draft(graph, base)
+    recorded = snapshot.workflow.status
+    phase = recorded.phase or WorkflowPhase.PENDING
+    decision = base.decision
+    how = outcome.mode(snapshot.workflow.spec, decision, is_overdue=False)
+    keys: Mapping[TaskKey, object] = snapshot.jobs
+    deletions = control.deletions(snapshot, graph, draft, how, phase, keys)
+    ttl = snapshot.workflow.spec.ttl_seconds_after_finished
+    if ttl is None or not recorded.completion_time:
+        return Plan(progress=base, deletions=tuple(deletions))
+    ends = report.seconds(recorded.completion_time) + ttl
+    if ends > snapshot.now:
+        return Plan(progress=base, deletions=tuple(deletions), wakes=ends)
+    meta = snapshot.workflow.metadata
+    return Plan(
+        progress=base,
+        deletions=tuple(deletions),
+        workflow_deletion=DeleteWorkflow(meta.namespace, meta.name, meta.uid),
+    )

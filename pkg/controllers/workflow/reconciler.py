@@ -1,0 +1,363 @@
+"""One pass over one workflow: observe, plan, perform, and say what it came to.
+
+What a pass remembers for the next (progress, failed creations, compiled graphs) is kept here, by the workflow's uid; the
+rest is values. Losing all of it costs one full look, never correctness.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+
+import structlog
+
+from pkg.apis.flow.v1alpha1 import defaults, edges, validation
+from pkg.apis.flow.v1alpha1.types import API_VERSION, Workflow, WorkTemplate
+from pkg.apis.meta import GVR, Job
+from pkg.controllers.engine.informer import InformerSet
+from pkg.controllers.engine.outcome import Again, Done, Drop, Later, Outcome
+from pkg.controllers.engine.store import Store
+from pkg.controllers.workflow.actions import DeleteJob, Emit, Plan
+from pkg.controllers.workflow.executor import Executor, NotLeader
+from pkg.controllers.workflow.graph import Graph, PodIPPredicate, compile_graph
+from pkg.controllers.workflow.kinds import Kinds
+from pkg.controllers.workflow.ledger import Ledger
+from pkg.controllers.workflow.plan import plan
+from pkg.controllers.workflow.pods import PODS, Pod, lead_address
+from pkg.controllers.workflow.probes import Prober
+from pkg.controllers.workflow.progress import Progress, TaskKey
+from pkg.controllers.workflow.snapshot import CreateFault, Kind, Snapshot
+from pkg.kube.errors import Conflict, KubeError, NotFound, Stopped
+from pkg.kube.events import EventRecorder, ObjectReference
+from pkg.telemetry.metrics import Metrics
+
+_log = structlog.get_logger("workflow.reconciler")
+BEHIND_SECONDS = 0.02
+Compiled = Graph | tuple[validation.Fault, ...]
+
+
+@dataclass(slots=True)
+class _Memory:
+    """What is remembered of one workflow uid. Touched only by the worker of its shard."""
+
+    generation: int = -1
+    sources: tuple[tuple[str, str], ...] = ()
+    compiled: Compiled = ()
+    spec_hash: str = ""
+    progress: Progress | None = None
+    faults: dict[TaskKey, CreateFault] = field(default_factory=dict)
+    gvrs: dict[str, GVR] = field(default_factory=dict)
+    term: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Caches:
+    """Where a pass reads: informers and what is derived of them."""
+
+    workflows: Store[Workflow]
+    templates: Store[WorkTemplate]
+    jobs: InformerSet[Job]
+    pods: InformerSet[Pod]
+    ledger: Ledger
+    kinds: Kinds
+
+
+class Reconciler:
+    """owns(key): whether this process may act on it; backlog(): keys that wait, for the width of the status window."""
+
+    def __init__(
+        self,
+        caches: Caches,
+        executor: Executor,
+        prober: Prober,
+        recorder: EventRecorder,
+        metrics: Metrics,
+        *,
+        owns: Callable[[str], bool],
+        backlog: Callable[[], int],
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._caches = caches
+        self._executor = executor
+        self._prober = prober
+        self._recorder = recorder
+        self._metrics = metrics
+        self._owns = owns
+        self._backlog = backlog
+        self._clock = wall_clock
+        self._since = wall_clock()
+        self._term = 0
+        self._fences: dict[str, int] = {}
+        self._memories: dict[str, _Memory] = {}
+        self._waiting: dict[GVR, set[str]] = {}
+        self._lock = threading.Lock()
+
+    def begin_term(self, fences: dict[str, int]) -> None:
+        """This process leads now. fences: key -> resourceVersion that its cached copy must have reached first."""
+        self._fences = fences
+        self._since = self._clock()
+        self._caches.ledger.mark_all()
+        self._term += 1
+
+    def waiting_for(self, gvr: GVR) -> tuple[str, ...]:
+        """The workflows that use a kind: to be looked at when it appears, vanishes, or its cache is complete."""
+        with self._lock:
+            return tuple(self._waiting.get(gvr, ()))
+
+    def reconcile(self, key: str) -> Outcome:
+        """One pass. Raises nothing that the worker would not treat as a bug."""
+        if not self._owns(key):
+            return Done()
+        began = time.perf_counter()
+        try:
+            outcome = self._reconcile(key)
+        except (NotLeader, Stopped):
+            self._forget_progress(key)
+            outcome = Done()
+        self._metrics.workflow_reconcile.labels(type(outcome).__name__.lower()).inc()
+        self._metrics.workflow_reconcile_duration.observe(time.perf_counter() - began)
+        return outcome
+
+    def _reconcile(self, key: str) -> Outcome:
+        workflow = self._caches.workflows.get(key)
+        if self._is_behind(key, workflow):
+            return Later(BEHIND_SECONDS)
+        orphans = self._caches.ledger.uids(key) - ({workflow.metadata.uid} if workflow is not None else set())
+        failed = [error for uid in orphans for error in self._delete_all(key, uid)]
+        if workflow is None:
+            return Again("jobs of a workflow that is gone could not be deleted") if failed else Drop()
+        meta = workflow.metadata
+        if meta.is_deleting:
+            self._prober.want(meta.uid, key, ())
+            failed += self._delete_all(key, meta.uid)
+            return Again("jobs of a deleted workflow could not be deleted") if failed else Done()
+        memory = self._memory(meta.uid)
+        self._compile(workflow, memory)
+        return self._pass(key, workflow, memory)
+
+    def _is_behind(self, key: str, workflow: Workflow | None) -> bool:
+        """Whether the cache has not caught up with what the cluster held when this process began to lead."""
+        fence = self._fences.get(key, 0)
+        if not fence:
+            return False
+        reached = int(workflow.metadata.resource_version) if workflow is not None else 0
+        if max(reached, self._caches.workflows.synced_rv) < fence:
+            return True
+        self._fences.pop(key, None)
+        return False
+
+    def _pass(self, key: str, workflow: Workflow, memory: _Memory) -> Outcome:
+        uid = workflow.metadata.uid
+        snapshot = self._observe(workflow, memory)
+        first = plan(snapshot)
+        memory.progress = first.progress
+        final = first
+        if first.creations:
+            is_complete = self._create(key, uid, memory, first)
+            snapshot = self._observe(workflow, memory, may_create=False, is_urgent=first.needs_status)
+            final = plan(snapshot)
+            memory.progress = final.progress
+            if not is_complete:
+                final = _sooner(final, min((fault.retry_at for fault in memory.faults.values()), default=None))
+        self._prober.want(uid, key, final.probes)
+        failure = self._settle(key, workflow, memory, final)
+        if failure:
+            self._caches.ledger.mark(uid)
+            return Again(failure)
+        self._emit(workflow, (*first.events, *(final.events if final is not first else ())))
+        if first.more or final.more:
+            return Later(0)
+        wakes = [wake for wake in (first.wakes, final.wakes) if wake is not None]
+        return Later(max(0.001, min(wakes) - self._clock())) if wakes else Done()
+
+    def _create(self, key: str, uid: str, memory: _Memory, made: Plan) -> bool:
+        """Makes the jobs and takes them into the cache; False if some failed and are to be tried later."""
+        faults = {fault.name: fault for fault in memory.faults.values()}
+        results = self._executor.create(key, uid, made.creations, faults)
+        is_complete = len(results) == len(made.creations)
+        for result in results:
+            if result.fault is not None:
+                memory.faults[result.action.task] = result.fault
+                is_complete = False
+            elif result.job is not None:
+                memory.faults.pop(result.action.task, None)
+                self._absorb(result.action.gvr, result.job)
+        return is_complete
+
+    def _absorb(self, gvr: GVR, job: Job) -> None:
+        """Our own write, seen before the watch tells of it."""
+        delta = self._caches.jobs.ensure(gvr).absorb(job)
+        if delta is not None:
+            self._caches.ledger.apply(gvr, (delta,))
+
+    def _settle(self, key: str, workflow: Workflow, memory: _Memory, final: Plan) -> str:
+        """Status, then deletions; returns why the pass is to be made again, empty if it went through."""
+        try:
+            if final.patch is not None:
+                self._caches.workflows.absorb(self._executor.patch_status(key, final.patch))
+                memory.progress = final.progress.acknowledged(self._clock())
+        except Conflict:
+            return "status was computed from an older copy"
+        except NotFound:
+            return "the workflow is gone"
+        except Stopped:
+            raise
+        except KubeError as error:
+            _log.warning("status not written, it is tried again", error=str(error))
+            return "status could not be written"
+        if final.deletions and self._executor.delete(key, final.deletions):
+            return "jobs could not be deleted"
+        if final.workflow_deletion is not None:
+            try:
+                self._executor.delete_workflow(key, final.workflow_deletion)
+            except Stopped:
+                raise
+            except KubeError as error:
+                return f"the workflow could not be deleted: {error}"
+        return ""
+
+    def _emit(self, workflow: Workflow, events: Iterable[Emit]) -> None:
+        meta = workflow.metadata
+        about = ObjectReference(API_VERSION, "Workflow", meta.name, meta.namespace, meta.uid, meta.resource_version)
+        for event in events:
+            self._recorder.emit(about, "Warning" if event.is_warning else "Normal", event.reason, event.message)
+
+    def _memory(self, uid: str) -> _Memory:
+        memory = self._memories.get(uid)
+        if memory is None:
+            memory = self._memories[uid] = _Memory(term=self._term)
+        if memory.term != self._term:
+            memory.progress, memory.term = None, self._term
+        return memory
+
+    def _forget_progress(self, key: str) -> None:
+        workflow = self._caches.workflows.get(key)
+        if workflow is not None:
+            self._caches.ledger.mark(workflow.metadata.uid)
+            self._memories.pop(workflow.metadata.uid, None)
+
+    def _compile(self, workflow: Workflow, memory: _Memory) -> None:
+        """The graph of this generation; compiled anew when a template that it takes pod addresses from changed."""
+        meta, spec = workflow.metadata, workflow.spec
+        found = {flow.template_name: self._template(workflow, flow.template_name) for flow in spec.flows}
+        sources = tuple(
+            sorted(
+                (name, template.metadata.resource_version) for name, template in found.items() if template is not None
+            )
+        )
+        if (memory.generation, memory.sources) == (meta.generation, sources):
+            return
+        faults = validation.validate_workflow(spec)
+        if faults:
+            compiled: Compiled = faults
+        else:
+            needs = {}
+            for flow in spec.flows:
+                template = found[flow.template_name]
+                names = edges.pod_ip_edges(flow, template.spec if template is not None else None)
+                if names:
+                    needs[flow.name] = frozenset(names)
+            compiled = compile_graph(spec, needs)
+        if memory.generation != meta.generation or compiled != memory.compiled:
+            memory.progress = None
+            memory.compiled = compiled
+            self._caches.ledger.mark(meta.uid)
+        memory.generation, memory.sources = meta.generation, sources
+        memory.spec_hash = defaults.spec_hash(spec)
+
+    def _template(self, workflow: Workflow, name: str) -> WorkTemplate | None:
+        return self._caches.templates.get(f"{workflow.metadata.namespace}/{name}")
+
+    def _observe(
+        self, workflow: Workflow, memory: _Memory, *, may_create: bool = True, is_urgent: bool = False
+    ) -> Snapshot:
+        """Reads the caches, once; no network."""
+        caches, uid, key = self._caches, workflow.metadata.uid, workflow.metadata.key
+        graph = memory.compiled
+        names = graph.templates if isinstance(graph, Graph) else frozenset[str]()
+        templates = {name: found for name in names if (found := self._template(workflow, name)) is not None}
+        gvrs = {template.spec.gvr.gvr for template in templates.values()}
+        gvrs |= {GVR.parse(flow.gvr) for flow in workflow.status.flows if flow.gvr}
+        kinds: dict[GVR, Kind | None] = {}
+        with self._lock:
+            for gvr in gvrs:
+                self._waiting.setdefault(gvr, set()).add(key)
+        for gvr in gvrs:
+            kinds[gvr] = caches.kinds.get(gvr)
+            if kinds[gvr] is not None:
+                caches.jobs.ensure(gvr)
+        synced = frozenset(gvr for gvr in gvrs if caches.jobs.is_synced(gvr) or caches.jobs.is_gone(gvr))
+        view = caches.ledger.view(uid)
+        return Snapshot(
+            now=self._clock(),
+            since=self._since,
+            workflow=workflow,
+            graph=graph,
+            spec_hash=memory.spec_hash,
+            templates=templates,
+            jobs=view.jobs,
+            gone=view.gone,
+            dirty=view.dirty if memory.progress is not None else None,
+            progress=memory.progress,
+            kinds=kinds,
+            synced=synced,
+            passed=self._prober.passed(uid),
+            pod_ips=self._pod_ips(uid, memory) if isinstance(graph, Graph) and graph.probing else {},
+            faults=dict(memory.faults),
+            may_create=may_create,
+            is_urgent=is_urgent,
+            load=0.005 * self._backlog(),
+        )
+
+    def _pod_ips(self, uid: str, memory: _Memory) -> dict[TaskKey, str]:
+        """Addresses of the lead pods that jobs of this workflow are rendered with; the pod informer starts on first use."""
+        graph, progress = memory.compiled, memory.progress
+        store = self._caches.pods.ensure(PODS)
+        if not isinstance(graph, Graph) or progress is None:
+            return {}
+        asked = {
+            part.flow
+            for number in graph.probing
+            for part in graph.nodes[number].predicates()
+            if isinstance(part, PodIPPredicate)
+        }
+        found = {}
+        for number in asked:
+            state = progress.flows[number]
+            for index, task in enumerate(state.tasks):
+                key = TaskKey(graph.nodes[number].name, index)
+                address = lead_address(store, uid, key, task.attempt, state.gvr) if task.had_job else ""
+                if address:
+                    found[key] = address
+        return found
+
+    def _delete_all(self, key: str, uid: str) -> list[KubeError]:
+        """Deletes every job of a workflow that is gone or going; garbage collection is only the net."""
+        jobs = self._caches.ledger.jobs(uid)
+        actions = [
+            DeleteJob(
+                task,
+                seen.gvr,
+                seen.job.metadata.namespace,
+                seen.job.metadata.name,
+                seen.job.metadata.uid,
+                "workflow deleted",
+            )
+            for task, seen in jobs
+            if not seen.job.metadata.is_deleting
+        ]
+        failed = self._executor.delete(key, actions) if actions else []
+        if not jobs:
+            self._caches.ledger.forget(uid)
+            self._memories.pop(uid, None)
+            self._prober.want(uid, key, ())
+        return failed
+
+
+def _sooner(made: Plan, retry_at: float | None) -> Plan:
+
+    if retry_at is None or (made.wakes is not None and made.wakes <= retry_at):
+        return made
+    return replace(made, wakes=retry_at)
