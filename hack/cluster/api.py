@@ -54,13 +54,13 @@ class Api:
             connection.request(method, path, payload, {"Content-Type": content_type, "User-Agent": "local-cluster"})
             response = connection.getresponse()
             text = response.read()
-            if response.status >= 400:
-                raise ApiStatusError(response.status, text.decode(errors="replace")[:500])
-            return text
         except http.client.HTTPException as error:
             raise OSError(f"the API server broke off: {error!r}") from error
         finally:
             connection.close()
+        if response.status >= 400:
+            raise ApiStatusError(response.status, text.decode(errors="replace")[:500])
+        return text
 
     def get(self, path: str) -> Any:
         """The decoded JSON at `path`."""

@@ -47,8 +47,8 @@ def ensure(*, kubelet: bool = False) -> Path:
         folder = Path(override).expanduser().resolve()
         if lacking := missing(folder, needed):
             raise ClusterError(
-                f"{OVERRIDE}={override} lacks {', '.join(lacking)}: put executable files of these names there, or unset "
-                f"{OVERRIDE} to have everything built"
+                f"{OVERRIDE}={override} lacks {', '.join(lacking)}: put executable files of these names "
+                f"there, or unset {OVERRIDE} to have everything built"
             )
         return folder
     go_mod = (GO_MODULE / "go.mod").read_bytes()
@@ -74,16 +74,15 @@ def _build(folder: Path, flags: tuple[str, ...], go_version: tuple[int, ...]) ->
             (scratch / "tmp").mkdir(parents=True, exist_ok=True)
             for component in todo:
                 progress.begin(COMPONENTS.index(component) + 1, component.name)
-                _build_one(go, component, folder, scratch, flags, progress)
-            _remove_scratch(scratch)
+                _build_one(component, [str(go), "build", *flags], folder, progress)
+            shutil.rmtree(scratch, ignore_errors=True)
             progress.done(folder)
     except OSError as error:
         raise build_failure("the cluster's binaries", str(error), str(folder)) from error
 
 
-def _build_one(
-    go: Path, component: Component, folder: Path, scratch: Path, flags: tuple[str, ...], progress: BuildProgress
-) -> None:
+def _build_one(component: Component, go_build: list[str], folder: Path, progress: BuildProgress) -> None:
+    scratch = folder / ".build"
     target = scratch / component.name
     # GOFLAGS and GOWORK of the person's own would change what is built; GOPROXY and the module cache are theirs.
     environ = {key: value for key, value in os.environ.items() if key not in {"GOFLAGS", "GOOS", "GOARCH"}}
@@ -95,7 +94,7 @@ def _build_one(
         "GOWORK": "off",
     }
     with subprocess.Popen(
-        [str(go), "build", *flags, "-o", str(target), component.package],
+        [*go_build, "-o", str(target), component.package],
         cwd=GO_MODULE,
         env=environ,
         stdin=subprocess.DEVNULL,
@@ -126,10 +125,6 @@ def _check_space(folder: Path) -> None:
             f"not enough disk space to build the cluster's binaries in {folder}: {free / 1e9:.1f} GB are free, about "
             f"{_NEEDED_BYTES / 1e9:.0f} GB are needed for a while; free some or set XDG_CACHE_HOME to a larger disk"
         )
-
-
-def _remove_scratch(scratch: Path) -> None:
-    shutil.rmtree(scratch, ignore_errors=True)
 
 
 @contextmanager

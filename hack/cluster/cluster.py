@@ -96,10 +96,11 @@ class Cluster:
             packages.check()
         programs = binaries.ensure(kubelet=runtime == "containers")
         try:
-            (folder / "run").mkdir(parents=True, exist_ok=True)
-            (folder / "logs").mkdir(exist_ok=True)
+            (folder / "logs").mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise ClusterError(f"the cluster's folder {folder} cannot be made: {error.strerror}; name another by --dir") from error
+            raise ClusterError(
+                f"the cluster's folder {folder} cannot be made: {error.strerror}; name another by --dir"
+            ) from error
         with locked(folder / ".lock", f"another command is starting or ending the cluster in {folder}: wait for it"):
             _refuse_if_up(folder)
             # One start at a time on this machine: kwokctl looks for free ports and takes them a little later.
@@ -109,6 +110,7 @@ class Cluster:
                 state = State(name=name, runtime=runtime, slot=slot, binaries=str(programs))
                 cluster = cls(folder, state)
                 try:
+                    (folder / "run").mkdir()
                     write_state(folder, state)
                     cluster._create(nodes=nodes, audit=audit, stages=stages or "", extra_args=extra_args)
                 except BaseException as error:
@@ -124,7 +126,9 @@ class Cluster:
         folder = Path(dir).resolve()
         state = read_state(folder)
         if state is None or not processes.members(folder):
-            raise ClusterError(f"no cluster is up in {folder}: start one with `python -m hack.cluster up --dir {folder}`")
+            raise ClusterError(
+                f"no cluster is up in {folder}: start one with `python -m hack.cluster up --dir {folder}`"
+            )
         return cls(folder, state)
 
     @classmethod
@@ -139,13 +143,17 @@ class Cluster:
 
     def stop(self) -> None:
         """Ends every process of the cluster and removes all of its files but the logs. Safe to call twice."""
-        with locked(self.folder / ".lock", f"another command is starting or ending the cluster in {self.folder}: wait for it"):
+        with locked(
+            self.folder / ".lock", f"another command is starting or ending the cluster in {self.folder}: wait for it"
+        ):
             self._end()
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.stop()
 
     # ---- use --------------------------------------------------------------------------------------------------
@@ -161,7 +169,8 @@ class Cluster:
             capture_output=True,
             text=True,
             check=False,
-            env=os.environ | {"KUBECONFIG": str(self.kubeconfig), "KUBECACHEDIR": str(self.folder / "run" / "kubectl-cache")},
+            env=os.environ
+            | {"KUBECONFIG": str(self.kubeconfig), "KUBECACHEDIR": str(self.folder / "run" / "kubectl-cache")},
         )
         if check and result.returncode != 0:
             raise ClusterError(f"kubectl {' '.join(args)}: {(result.stderr or result.stdout).strip()}")
@@ -191,7 +200,9 @@ class Cluster:
         processes.spawn(command, self.folder, self.logs / f"{name}.log", {"PYTHONPATH": str(_ROOT)})
         if name == "kube-apiserver":
             api = self.api()
-            if not processes.wait_until(lambda: api.is_ready() or not self.pids(name), _READY_TIMEOUT, 0.05) or not self.pids(name):
+            if not processes.wait_until(
+                lambda: api.is_ready() or not self.pids(name), _READY_TIMEOUT, 0.05
+            ) or not self.pids(name):
                 raise start_failure(name, _tail(self.logs / f"{name}.log"), str(self.logs))
 
     def play(self, name: str, stages: str) -> None:
@@ -217,7 +228,9 @@ class Cluster:
         try:
             return self.state.components[component]
         except KeyError:
-            raise ClusterError(f"there is no component {component!r}: it is one of {', '.join(self.components)}") from None
+            raise ClusterError(
+                f"there is no component {component!r}: it is one of {', '.join(self.components)}"
+            ) from None
 
     def _remember(self, components: dict[str, list[str]]) -> None:
         self.state = msgspec.structs.replace(self.state, components=self.state.components | components)
@@ -268,7 +281,13 @@ class Cluster:
         with log.open("wb") as output:
             # Not in the terminal's process group: Ctrl-C reaches this process alone, which then ends all of them.
             code = subprocess.call(
-                command, env=environ, cwd=self.folder / "run", stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+                command,
+                env=environ,
+                cwd=self.folder / "run",
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
             )
         if code != 0 or not self.kubeconfig.exists():
             raise start_failure("the control plane", self._causes(), str(self.logs))
@@ -294,9 +313,12 @@ class Cluster:
             if self.runtime == "containers":
                 container_node.stop(self.folder, self.state.slot)
             if left := processes.end_members(self.folder):
-                raise ClusterError(f"processes {left} of the cluster in {self.folder} do not end: look at them with ps, then run down again")
+                raise ClusterError(
+                    f"processes {left} of the cluster in {self.folder} do not end: look at them with ps, then run "
+                    "down again"
+                )
             release_slot(self.folder, self.state.slot)
-            shutil.rmtree(self.folder / "run", ignore_errors=True)
+            _remove_tree(self.folder / "run")
             for name in ("kubeconfig", "kubeconfig.lock", "state.json"):
                 (self.folder / name).unlink(missing_ok=True)
 
@@ -310,15 +332,24 @@ def _refuse_if_up(folder: Path) -> None:
     if processes.members(folder):
         server = f" ({state.server})" if state and state.server else ""
         raise ClusterError(
-            f"a cluster is already up in {folder}{server}: use it with `export KUBECONFIG={folder / 'kubeconfig'}`, or end "
-            f"it with `python -m hack.cluster down --dir {folder}`"
+            f"a cluster is already up in {folder}{server}: use it with `export KUBECONFIG={folder / 'kubeconfig'}`, "
+            f"or end it with `python -m hack.cluster down --dir {folder}`"
         )
     if state is not None:
         Cluster(folder, state)._end()
     else:
-        shutil.rmtree(folder / "run", ignore_errors=True)
+        _remove_tree(folder / "run")
         (folder / "kubeconfig").unlink(missing_ok=True)
-    (folder / "run").mkdir()
+
+
+def _remove_tree(folder: Path) -> None:
+    """Removes `folder`, which nobody uses any more. Raises ClusterError if something in it cannot be removed."""
+    try:
+        shutil.rmtree(folder)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise ClusterError(f"{error.filename} cannot be removed ({error.strerror}): remove {folder} by hand") from error
 
 
 def _is_usable(node: dict[str, object]) -> bool:

@@ -54,9 +54,8 @@ def go_version(go_mod: str) -> tuple[int, ...]:
 
 def build_flags(version: str) -> tuple[str, ...]:
     """Arguments of `go build` for Kubernetes `version`: small, reproducible, and it knows its own version."""
-    stamp = " ".join(
-        f"-X {package}.gitVersion={version}" for package in ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version")
-    )
+    packages = ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version")
+    stamp = " ".join(f"-X {package}.gitVersion={version}" for package in packages)
     return ("-mod=readonly", "-trimpath", "-buildvcs=false", "-gcflags=all=-dwarf=false", f"-ldflags=-s -w {stamp}")
 
 

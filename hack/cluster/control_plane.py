@@ -111,7 +111,10 @@ def audit_policy() -> str:
             "apiVersion": "audit.k8s.io/v1",
             "kind": "Policy",
             "omitStages": ["RequestReceived", "ResponseStarted"],
-            "rules": [{"level": "None", "nonResourceURLs": ["/readyz*", "/livez*", "/healthz*", "/version"]}, {"level": "Metadata"}],
+            "rules": [
+                {"level": "None", "nonResourceURLs": ["/readyz*", "/livez*", "/healthz*", "/version"]},
+                {"level": "Metadata"},
+            ],
         },
         sort_keys=False,
     )
@@ -138,7 +141,10 @@ def create_arguments(
         f"--name={name}",
         "--runtime=binary",
         f"--etcd-binary={binaries / 'etcd'}",
-        *(f"--{part}-binary={binaries / part}" for part in ("kube-apiserver", "kube-controller-manager", "kube-scheduler")),
+        *(
+            f"--{part}-binary={binaries / part}"
+            for part in ("kube-apiserver", "kube-controller-manager", "kube-scheduler")
+        ),
         f"--kwok-controller-binary={binaries / 'kwok'}",
         f"--kubeconfig={kubeconfig}",
         f"--config={run / 'config.yaml'}",

@@ -51,7 +51,10 @@ def build_failure(component: str, output: str, folder: str) -> ClusterError:
 def start_failure(what: str, output: str, logs: str) -> ClusterError:
     """What it means that `what` did not start, judged by its `output`; `logs` is the folder to look into."""
     if match := _PORT_IN_USE.search(output):
-        return ClusterError(f"{what} could not start: port {match[1]} is in use by another process; run the command again")
+        return ClusterError(
+            f"{what} could not start: port {match[1]} is in use by another process; run the command again, which "
+            "chooses other ports"
+        )
     if _NO_SPACE.search(output):
-        return ClusterError(f"{what} could not start: no disk space left for {logs}; free some and run the command again")
+        return ClusterError(f"{what} could not start: no disk space left for {logs}; free some and run it again")
     return ClusterError(f"{what} could not start: {last_lines(output) or 'it said nothing'} (logs: {logs})")

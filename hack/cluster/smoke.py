@@ -38,7 +38,9 @@ class Smoke:
         print(f"{'ok    ' if good else 'FAILED'} {what} ({time.monotonic() - started:.1f} s)", flush=True)
 
 
-def job(name: str, annotations: dict[str, str], command: str, *, attempt: int = 0, exit_code: int | None = None) -> dict[str, Any]:
+def job(
+    name: str, annotations: dict[str, str], command: str, *, attempt: int = 0, exit_code: int | None = None
+) -> dict[str, Any]:
     """A Job that tries once; with `exit_code` its podFailurePolicy looks for that code."""
     spec: dict[str, Any] = {
         "backoffLimit": 0,
@@ -55,13 +57,19 @@ def job(name: str, annotations: dict[str, str], command: str, *, attempt: int = 
 
 def container(command: str) -> dict[str, Any]:
     """A busybox container that runs a shell command."""
-    return {"name": "main", "image": settings.BUSYBOX_IMAGE, "imagePullPolicy": "IfNotPresent", "command": ["sh", "-c", command]}
+    return {
+        "name": "main",
+        "image": settings.BUSYBOX_IMAGE,
+        "imagePullPolicy": "IfNotPresent",
+        "command": ["sh", "-c", command],
+    }
 
 
 def manifests() -> str:
     """Everything that is run, each with its annotations for simulated pods and its command for real ones."""
     sim = "sim.workflow.sh/"
-    serve = "mkdir /tmp/www && echo ok > /tmp/www/index.html && httpd -f -p 9000 -h /tmp/www & exec httpd -f -p 8080 -h /tmp/www"
+    httpd = "httpd -f -h /tmp/www -p"
+    serve = f"mkdir /tmp/www; echo ok > /tmp/www/index.html; {httpd} 9000 & exec {httpd} 8080"
     web = {
         "replicas": 2,
         "selector": {"matchLabels": {"app": "web"}},
@@ -104,11 +112,19 @@ def run(cluster: Cluster, smoke: Smoke) -> None:
     smoke.check("attempt 2 of it succeeds", lambda: condition("attempt-2", "Complete"), 20)
     available = ("get", "deployment", "web", "-o=jsonpath={.status.availableReplicas}")
     smoke.check("a Deployment becomes available", lambda: cluster.kubectl(*available) == "2", 20)
-    smoke.check("each of its pods answers HTTP 200 and, where told to, 404", lambda: (http("/"), http("/nothing")) == ([200] * 2, [404] * 2), 10)
+    smoke.check(
+        "each of its pods answers HTTP 200 and, where told to, 404",
+        lambda: (http("/"), http("/nothing")) == ([200] * 2, [404] * 2),
+        10,
+    )
     smoke.check("each of its pods accepts TCP", lambda: [_connects(a, 9000) for a in addresses()] == [True, True], 10)
     if cluster.runtime == "containers":
-        smoke.check("kubectl logs shows what the command said", lambda: "hello" in cluster.kubectl("logs", "job/works"), 5)
-    cluster.kubectl("apply", "-f", "-", input=yaml.safe_dump(job("survives", {"sim.workflow.sh/run-for": "3s"}, "sleep 3")))
+        smoke.check(
+            "kubectl logs shows what the command said", lambda: "hello" in cluster.kubectl("logs", "job/works"), 5
+        )
+    cluster.kubectl(
+        "apply", "-f", "-", input=yaml.safe_dump(job("survives", {"sim.workflow.sh/run-for": "3s"}, "sleep 3"))
+    )
     started = time.monotonic()
     cluster.stop_component("kube-apiserver")
     cluster.start_component("kube-apiserver")

@@ -1,9 +1,9 @@
 """What a cluster's folder says about it: the files in it, and the record that `down` and `status` read.
 
-    <folder>/kubeconfig   an administrator's
-    <folder>/logs/        one log per component, audit.log
-    <folder>/state.json   the record
-    <folder>/run/         everything internal; removed by `down`
+<folder>/kubeconfig   an administrator's
+<folder>/logs/        one log per component, audit.log
+<folder>/state.json   the record
+<folder>/run/         everything internal; removed by `down`
 """
 
 from __future__ import annotations

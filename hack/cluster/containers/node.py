@@ -102,7 +102,10 @@ def _make_bridge(plan: NodePlan) -> None:
 def _ip(*arguments: str, check: bool = True) -> None:
     result = subprocess.run(["/sbin/ip", *arguments], capture_output=True, text=True, check=False)
     if check and result.returncode != 0:
-        raise ClusterError(f"`ip {' '.join(arguments)}` failed: {last_lines(result.stderr)}; real containers need to make network interfaces")
+        raise ClusterError(
+            f"`ip {' '.join(arguments)}` failed: {last_lines(result.stderr)}; real containers need a machine on which "
+            "root may make network interfaces"
+        )
 
 
 def _forwarding(action: str, plan: NodePlan) -> None:

@@ -41,7 +41,7 @@ def install_command(names: Sequence[str]) -> str:
 def why_not(uid: int, lacking: Sequence[str]) -> str:
     """Why real containers can't run here, in one line; empty if they can."""
     if uid != 0:
-        return "the containers runtime needs root (a real kubelet mounts, makes network namespaces and cgroups): use --runtime kwok"
+        return "the containers runtime needs root (it mounts, makes networks and cgroups): use --runtime kwok"
     if lacking:
         return f"the containers runtime needs the packages {', '.join(lacking)}: {install_command(lacking)}"
     return ""
@@ -72,7 +72,9 @@ def install() -> None:
         ["apt-get", "update", "--quiet"],
         ["apt-get", "install", "--quiet", "--yes", "--no-install-recommends", *lacking],
     ):
-        result = subprocess.run(command, env=environ, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+        result = subprocess.run(
+            command, env=environ, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+        )
         if result.returncode != 0:
             raise ClusterError(f"`{' '.join(command)}` failed: {last_lines(result.stderr or result.stdout)}")
     if still := missing():

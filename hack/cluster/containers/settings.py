@@ -144,7 +144,12 @@ def kubelet_config(plan: NodePlan) -> str:
             "podLogsDir": str(plan.folder / "pod-logs"),
             "volumePluginDir": str(plan.folder / "volume-plugins"),
             # A developer's full disk is no reason to evict a test's pods.
-            "evictionHard": {"memory.available": "0%", "nodefs.available": "0%", "imagefs.available": "0%", "nodefs.inodesFree": "0%"},
+            "evictionHard": {
+                "memory.available": "0%",
+                "nodefs.available": "0%",
+                "imagefs.available": "0%",
+                "nodefs.inodesFree": "0%",
+            },
             "imageGCHighThresholdPercent": 100,
             "imageGCLowThresholdPercent": 99,
             "maxPods": 250,

@@ -55,7 +55,17 @@ def _start(command: Sequence[str], log: Path) -> subprocess.Popen[bytes]:
 
 def _import_images(archive: str, log: Path) -> None:
     with log.open("ab") as output:
-        command = ["/usr/bin/ctr", "--address", SOCKET, "--namespace", "k8s.io", "images", "import", "--snapshotter=native", archive]
+        command = [
+            "/usr/bin/ctr",
+            "--address",
+            SOCKET,
+            "--namespace",
+            "k8s.io",
+            "images",
+            "import",
+            "--snapshotter=native",
+            archive,
+        ]
         for _ in range(100):
             if Path(SOCKET).exists() and subprocess.call(command, stdout=output, stderr=output) == 0:
                 return
