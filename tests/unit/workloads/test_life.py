@@ -156,6 +156,7 @@ TRAIN_JOB: list[Case] = [
     ("an outdated Suspended", job(conds(cond("Suspended", observedGeneration=1)), generation=2), P),
     ("its JobSet exists, no pod yet", job(_groups("jobsStatus", active=0, ready=0)), P),
     ("a child is active", job(_groups("jobsStatus", active=1, ready=0)), R),
+    ("one of two children is ready", job({"jobsStatus": [{"name": "a", "ready": 1}, {"name": "b"}]}), R),
     ("every child is ready", job(_groups("jobsStatus", active=1, ready=1)), READY),
     ("complete", job(conds(cond("Complete", reason="JobsCompleted"))), S),
     (
@@ -194,6 +195,10 @@ JOB_SET: list[Case] = [
         READY,
     ),
     ("completed", job(conds(cond("Completed"), terminalState="Completed")), S),
+    ("completed by condition alone", job(conds(cond("Completed"))), S),
+    ("failed by condition alone", job(conds(cond("Failed"))), F),
+    ("failed by terminal state alone", job({"terminalState": "Failed"}), F),
+    ("an outdated Suspended", job(conds(cond("Suspended", observedGeneration=1)), generation=2), P),
     ("completed by terminal state alone", job({"terminalState": "Completed"}), S),
     ("failed", job(conds(cond("Failed"), terminalState="Failed")), F),
 ]
