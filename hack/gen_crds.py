@@ -160,7 +160,8 @@ def crd(kind: type[msgspec.Struct], *, plural: str, short: str, columns: list[Sc
                 "plural": plural,
                 "singular": singular,
                 "shortNames": [short],
-                "categories": ["workflow"],
+                # Not `workflow`: kubectl would take `get workflow NAME` for the category and refuse the name.
+                "categories": ["workflow-all"],
             },
             "versions": [
                 {

@@ -1,0 +1,204 @@
+"""The generated CRDs on a real API server: what they refuse and with which words, and that no status is pruned."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+import yaml
+
+from hack import gen_crds
+from hack.cluster.binaries import ensure
+from pkg.apis.flow.v1alpha1.phases import Phase, WorkflowPhase
+from pkg.apis.flow.v1alpha1.types import (
+    WORKFLOWS,
+    FlowStatus,
+    Kept,
+    Latch,
+    ReplicaStatus,
+    TaskCounts,
+    Workflow,
+    WorkflowStatus,
+)
+from pkg.apis.meta import GVR, Condition
+from pkg.kube.client import MERGE_PATCH, Client
+from pkg.kube.config import load_config
+from pkg.kube.errors import Exists, KubeError, NotFound, Refused
+
+pytestmark = pytest.mark.cluster
+
+CRDS = GVR("apiextensions.k8s.io", "v1", "customresourcedefinitions")
+NAME = "crd-test"
+
+
+@pytest.fixture
+def client(kubeconfig: Path) -> Iterator[Client]:
+    client = Client(load_config(str(kubeconfig), None), user_agent="crd-test")
+    for text in gen_crds.files().values():
+        with contextlib.suppress(Exists):
+            client.create(CRDS, None, yaml.safe_load(text), dict[str, Any])
+    _until_served(client)
+    yield client
+    _delete(client)
+    client.abort()
+
+
+def _until_served(client: Client) -> None:
+    deadline = time.monotonic() + 20
+    while True:
+        try:
+            client.list_page(WORKFLOWS, "default", Workflow, limit=1)
+        except KubeError:
+            assert time.monotonic() < deadline, "the CRD was not served within 20 s"
+            time.sleep(0.1)
+        else:
+            return
+
+
+def _delete(client: Client) -> None:
+    with contextlib.suppress(NotFound):
+        client.delete(WORKFLOWS, "default", NAME, uid=None)
+
+
+def manifest(**spec: Any) -> dict[str, Any]:
+    return {
+        "apiVersion": "flow.workflow.sh/v1alpha1",
+        "kind": "Workflow",
+        "metadata": {"name": NAME, "namespace": "default"},
+        "spec": spec,
+    }
+
+
+def flow(**fields: Any) -> dict[str, Any]:
+    return manifest(flows=[{"name": "a", **fields}])
+
+
+@pytest.mark.parametrize(
+    ("bad", "words"),
+    [
+        pytest.param(manifest(), "spec.flows: Required value", id="no flows"),
+        pytest.param(
+            manifest(flows=[]), "spec.flows in body should have at least 1 items", id="an empty list of flows"
+        ),
+        pytest.param(flow(name="A_b"), 'spec.flows[0].name: Invalid value: "A_b"', id="a name that is no DNS label"),
+        pytest.param(flow(timeout="5 min"), 'spec.flows[0].timeout: Invalid value: "5 min"', id="no duration"),
+        pytest.param(flow(retry={"maxRetries": -1}), "spec.flows[0].retry.maxRetries", id="a number below its bound"),
+        pytest.param(
+            flow(**{"for": {"replicas": 10_001}}), "spec.flows[0].for.replicas", id="a number above its bound"
+        ),
+        pytest.param(
+            flow(dependsOn={"probe": {"taskStatusList": [{"taskName": "b", "phase": "Done"}]}}),
+            'spec.flows[0].dependsOn.probe.taskStatusList[0].phase: Unsupported value: "Done"',
+            id="a phase that does not exist",
+        ),
+        pytest.param(
+            flow(dependsOn={"probe": {"tcpSocketList": [{"taskName": "b"}]}}),
+            "spec.flows[0].dependsOn.probe.tcpSocketList[0].port: Required value",
+            id="a probe without a port",
+        ),
+        pytest.param(
+            manifest(flows=[{"name": "a"}], successPolicy={"type": "Most"}),
+            'supported values: "All", "Any", "Critical"',
+            id="a policy that does not exist",
+        ),
+    ],
+)
+def test_wrong_manifests_are_refused_with_field_and_value(client: Client, bad: dict[str, Any], words: str) -> None:
+    with pytest.raises(Refused) as caught:
+        client.create(WORKFLOWS, "default", bad, Workflow)
+    assert words in caught.value.message
+
+
+def test_defaults_are_filled_in_and_nulls_are_dropped(client: Client) -> None:
+    made = client.create(
+        WORKFLOWS, "default", flow(dependsOn=None, retry={"maxRetries": 1}, timeout=None), dict[str, Any]
+    )
+    assert made["spec"] == {
+        "jobRetainPolicy": "retain",
+        "flows": [{"name": "a", "retry": {"maxRetries": 1, "interval": "10s", "factor": 2, "maxInterval": "5m"}}],
+    }
+
+
+def test_a_patch_of_any_shape_is_kept_as_it_is(client: Client) -> None:
+    patch = {"spec": {"deep": [{"x": [1, None, {"y": True}]}]}}
+    made = client.create(WORKFLOWS, "default", flow(patch=patch), dict[str, Any])
+    assert made["spec"]["flows"][0]["patch"] == patch
+
+
+STATUS = WorkflowStatus(
+    phase=WorkflowPhase.RUNNING,
+    reason="R",
+    message="m" * 1_024,
+    start_time="2026-01-01T00:00:00.000001Z",
+    completion_time="2026-01-01T00:00:00.000001Z",
+    observed_generation=3,
+    progress="7/12",
+    tasks=TaskCounts(total=12, succeeded=7, waiting=5),
+    conditions=(Condition("Decided", "True", "R", "m", "2026-01-01T00:00:00.000001Z", 3),),
+    flows=(
+        FlowStatus(
+            name="a",
+            phase=Phase.RUNNING,
+            reason="R",
+            message="m",
+            start_time="t",
+            completion_time="t",
+            attempts=2,
+            next_attempt_time="t",
+            waiting="0",
+            pending="1",
+            suspended="2",
+            running="3",
+            backoff="4",
+            succeeded="5-9",
+            failed="10",
+            skipped="11",
+            cancelled="12",
+            replicas=(ReplicaStatus(4, Phase.BACKOFF, "R", "m"),),
+            gvr="jobs.v1.batch",
+            passed=(Latch("p", "0-3"),),
+            renamed="x",
+            first_attempt=3,
+            kept=(Kept("4", 1, "R", "t", True),),
+        ),
+    ),
+    restarted_at="token",
+    suspended_at="t",
+    suspended_seconds=1.5,
+    spec_hash="abc",
+)
+
+
+def test_nothing_of_a_status_is_pruned(client: Client) -> None:
+    client.create(WORKFLOWS, "default", flow(), Workflow)
+    body = msgspec.json.encode({"status": STATUS})
+    client.patch(WORKFLOWS, "default", NAME, body, content_type=MERGE_PATCH, type=Workflow, subresource="status")
+    served = client.get(WORKFLOWS, "default", NAME, dict[str, Any])
+    assert served["status"] == json.loads(msgspec.json.encode(STATUS))
+    for part in (*msgspec.structs.fields(STATUS), *msgspec.structs.fields(STATUS.flows[0])):
+        holder = served["status"] if hasattr(STATUS, part.name) else served["status"]["flows"][0]
+        assert part.encode_name in holder, "set every field above, else this test does not see it"
+
+
+def test_managed_fields_list_no_items(client: Client) -> None:
+    many = manifest(flows=[{"name": f"f{at}", "dependsOn": {"targets": [f"f{at - 1}"]}} for at in range(1, 500)])
+    made = client.create(WORKFLOWS, "default", many, dict[str, Any])
+    assert len(json.dumps(made["metadata"]["managedFields"])) < 1_000
+
+
+def test_kubectl_shows_phase_and_progress_by_the_short_name(client: Client, kubeconfig: Path, tmp_path: Path) -> None:
+    client.create(WORKFLOWS, "default", flow(), Workflow)
+    body = msgspec.json.encode({"status": STATUS})
+    client.patch(WORKFLOWS, "default", NAME, body, content_type=MERGE_PATCH, type=Workflow, subresource="status")
+    kubectl = ensure() / "kubectl"
+    for resource in ("wkf", "workflow", "workflows"):
+        command = [str(kubectl), "--kubeconfig", str(kubeconfig), "--cache-dir", str(tmp_path), "get", resource, NAME]
+        shown = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True).stdout.split()
+        assert shown[:9] == ["NAME", "PHASE", "PROGRESS", "FAILED", "AGE", NAME, "Running", "7/12", "0"]
