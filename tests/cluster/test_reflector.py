@@ -7,7 +7,6 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -22,7 +21,8 @@ from pkg.controllers.engine.reflector import READ_TIMEOUT, Reflector
 from pkg.controllers.engine.store import Delta, Store
 from pkg.kube.client import MERGE_PATCH, Client
 from pkg.kube.config import load_config
-from pkg.kube.errors import KubeError, NotFound
+from pkg.kube.discovery import Discovery
+from pkg.kube.errors import KubeError, NotFound, NotServed
 
 pytestmark = pytest.mark.cluster
 
@@ -287,7 +287,7 @@ def install_crd(client: Client) -> None:
 
     def is_established() -> bool:
         found = client.get(CRDS, None, "gadgets.reflector.test", _Established)
-        conditions = found.status.get("conditions", [])
+        conditions = found.status.get("conditions") or []  # null for a moment
         return any(c["type"] == "Established" and c["status"] == "True" for c in conditions)
 
     until(is_established)
@@ -306,15 +306,26 @@ def make_gadget(client: Client, namespace: str) -> None:
     until(is_made)
 
 
-def test_a_kind_comes_goes_and_comes_again(client: Client, namespace: str, tmp_path: Path) -> None:
+def test_a_kind_comes_goes_and_comes_again(client: Client, namespace: str) -> None:
     deltas: list[Delta[ConfigMap]] = []
     gone: list[GVR] = []
+    discovery = Discovery(client)
+
+    def is_absent(gvr: GVR) -> bool:
+        discovery.refresh(gvr)
+        try:
+            discovery.resolve(gvr)
+        except NotServed:
+            return True
+        return False
+
     informers: InformerSet[ConfigMap] = InformerSet(
         client,
         None,
         ConfigMap,
         on_deltas=lambda gvr, found: deltas.extend(found),
         on_gone=gone.append,
+        is_absent=is_absent,
     )
     store = informers.ensure(GADGETS)
     until(lambda: informers.is_gone(GADGETS))

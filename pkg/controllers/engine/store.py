@@ -157,8 +157,10 @@ class Store(Generic[T]):
         obj = event.obj
         version = version_of(obj.metadata.resource_version)
         with self._lock:
+            delta = self._remove(obj, version) if isinstance(event, Deleted) else self._put(obj, version)
+            # Last, because readers take no lock: whoever sees the version sees the object.
             self._synced_rv = max(self._synced_rv, version)
-            return self._remove(obj, version) if isinstance(event, Deleted) else self._put(obj, version)
+            return delta
 
     def absorb(self, obj: T) -> Delta[T] | None:
         """Take in the response of a write of our own, which the watch is yet to tell of; None if it is old news."""
@@ -195,8 +197,8 @@ class Store(Generic[T]):
                     deltas.append(Delta(key, held.obj, obj))
                 elif delta := self._put(obj, version):
                     deltas.append(delta)
-            self._synced = True
             self._synced_rv = list_rv
+            self._synced = True
             return deltas
 
     def clear(self, reason: str) -> list[Delta[T]]:

@@ -104,6 +104,23 @@ def test_an_informer_is_started_once_by_whoever_asks_first() -> None:
     setup.end()
 
 
+def test_many_who_ask_at_once_get_one_informer() -> None:
+    setup = Setup()
+    stores: list[object] = []
+    threads = [threading.Thread(target=lambda: stores.append(setup.set.ensure(HERE))) for _ in range(8)]
+    with setup.set._lock:  # all of them find no informer, and then wait here
+        for thread in threads:
+            thread.start()
+        threading.Event().wait(0.02)
+    for thread in threads:
+        thread.join(5)
+    assert setup.set.wait_synced(HERE, 5)
+    assert len(stores) == 8
+    assert len({id(store) for store in stores}) == 1
+    assert setup.server.lists == [HERE]
+    setup.end()
+
+
 def test_a_kind_that_is_not_served_blocks_nobody_and_is_picked_up_when_it_comes() -> None:
     setup = Setup()
     started = time.monotonic()

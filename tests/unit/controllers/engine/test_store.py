@@ -86,6 +86,13 @@ OTHER = thing("a", 9, uid="second")
             id="the last state of a replaced object is still told",
         ),
         pytest.param([Added(A1), Added(OTHER)], Modified(A3), None, OTHER, id="a replaced object does not come back"),
+        pytest.param(
+            [Added(A1), Added(OTHER), Deleted(thing("a", 10, uid="second"))],
+            Modified(A3),
+            None,
+            None,
+            id="not even when its successor is gone",
+        ),
     ],
 )
 def test_events(before: list[Event[Thing]], event: Event[Thing], told: Delta[Thing] | None, held: Thing | None) -> None:
