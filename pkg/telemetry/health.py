@@ -20,6 +20,7 @@ Check = Callable[[], str | None]
 
 _log = structlog.get_logger("health")
 _REQUEST_SECONDS = 5.0
+_METRICS = frozenset({"/metrics"})
 
 
 class BindError(Exception):
@@ -72,20 +73,17 @@ class TelemetryServer:
 
     def start(self, metrics_address: str, health_address: str) -> None:
         """Listen; BindError if an address is malformed or cannot be had. `0` turns one off."""
-        wanted: dict[tuple[str, int], tuple[str, set[str]]] = {}
-        for address, flag, paths in (
-            (metrics_address, "--metrics-bind-address", {"/metrics"}),
-            (health_address, "--health-bind-address", set(self._checks)),
-        ):
-            if (target := parse_address(address, flag)) is None:
-                continue
-            # Port 0 asks for any free one, which two servers may each do.
-            shared = target in wanted and target[1] != 0
-            known_flag, known_paths = wanted[target] if shared else (flag, set[str]())
-            wanted[target if shared or target not in wanted else (target[0], -1)] = (known_flag, known_paths | paths)
+        for_metrics = parse_address(metrics_address, "--metrics-bind-address")
+        for_health = parse_address(health_address, "--health-bind-address")
+        health = frozenset(self._checks)
+        doors = [(for_metrics, "--metrics-bind-address", _METRICS), (for_health, "--health-bind-address", health)]
+        # Port 0 asks for any free one, so that twice 0 is two doors.
+        if for_metrics is not None and for_metrics == for_health and for_metrics[1] != 0:
+            doors = [(for_metrics, "--metrics-bind-address", _METRICS | health)]
         try:
-            for (host, port), (flag, paths) in wanted.items():
-                self._servers.append(self._listen(host, max(port, 0), flag, frozenset(paths)))
+            for address, flag, paths in doors:
+                if address is not None:
+                    self._servers.append(self._listen(*address, flag, paths))
         except BindError:
             self.stop()
             raise

@@ -35,13 +35,11 @@ def configure(level: str, fmt: Format, stream: TextIO | None = None) -> None:
     ]
     structlog.configure(
         processors=[
-            # Asked first, so that a line below the level costs next to nothing.
-            structlog.stdlib.filter_by_level,
             *shared,
-            structlog.stdlib.PositionalArgumentsFormatter(),
             structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
         ],
-        wrapper_class=structlog.stdlib.BoundLogger,
+        # A line below the level costs next to nothing: its method does not do anything.
+        wrapper_class=structlog.make_filtering_bound_logger(number),
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )

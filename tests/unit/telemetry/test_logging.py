@@ -1,0 +1,100 @@
+"""Log lines as operators and their tools get them."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import structlog
+
+from pkg.telemetry.logging import Format, configure
+
+
+@pytest.fixture(autouse=True)
+def _restored() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    logging.captureWarnings(False)
+    structlog.contextvars.clear_contextvars()
+    structlog.reset_defaults()
+
+
+def lines(stream: io.StringIO) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in stream.getvalue().splitlines()]
+
+
+def test_json_lines_carry_time_level_text_and_what_is_bound() -> None:
+    stream = io.StringIO()
+    configure("info", "json", stream)
+    with structlog.contextvars.bound_contextvars(workflow="ns/a", pass_id=7):
+        structlog.get_logger("worker").info("job created", job="a-b")
+    structlog.get_logger("worker").info("idle")
+    first, second = lines(stream)
+    assert first.pop("time").endswith("Z")
+    assert first == {
+        "level": "info",
+        "event": "job created",
+        "logger": "worker",
+        "workflow": "ns/a",
+        "pass_id": 7,
+        "job": "a-b",
+    }
+    assert "workflow" not in second
+
+
+def test_what_libraries_log_goes_the_same_way() -> None:
+    stream = io.StringIO()
+    configure("info", "json", stream)
+    with structlog.contextvars.bound_contextvars(workflow="ns/a"):
+        logging.getLogger("urllib3").warning("pool %s is full", "x")
+    [line] = lines(stream)
+    assert (line["event"], line["level"], line["logger"], line["workflow"]) == (
+        "pool x is full",
+        "warning",
+        "urllib3",
+        "ns/a",
+    )
+
+
+def test_an_exception_stays_on_its_line() -> None:
+    stream = io.StringIO()
+    configure("info", "json", stream)
+    try:
+        int("broken")
+    except ValueError:
+        structlog.get_logger("worker").exception("pass failed")
+    [line] = lines(stream)
+    assert "ValueError: invalid literal" in line["exception"]
+
+
+@pytest.mark.parametrize(("level", "seen"), [("debug", 3), ("info", 2), ("warning", 1), ("ERROR", 0)])
+def test_lines_below_the_level_are_not_written(level: str, seen: int) -> None:
+    stream = io.StringIO()
+    configure(level, "json", stream)
+    log = structlog.get_logger("worker")
+    log.debug("a")
+    log.info("b")
+    log.warning("c")
+    assert len(lines(stream)) == seen
+
+
+@pytest.mark.parametrize("fmt", ["json", "console"])
+def test_a_logger_made_before_is_configured_too(fmt: Format) -> None:
+    log = structlog.get_logger("early")
+    stream = io.StringIO()
+    configure("info", fmt, stream)
+    log.info("later", key="value")
+    assert "later" in stream.getvalue()
+    assert "value" in stream.getvalue()
+
+
+def test_an_unknown_level_names_the_known_ones() -> None:
+    with pytest.raises(ValueError, match="'loud'; it must be one of debug, info, warning, error"):
+        configure("loud", "json")

@@ -1,0 +1,80 @@
+"""Metrics under the names that dashboards expect."""
+
+from __future__ import annotations
+
+from prometheus_client import generate_latest
+
+from pkg.apis.meta import GVR
+from pkg.controllers.engine.listwatch import ReflectorMetrics as ReflectorProtocol
+from pkg.controllers.engine.workqueue import QueueMetrics as QueueProtocol
+from pkg.telemetry.metrics import Metrics
+
+
+def value(metrics: Metrics, sample: str, /, **labels: str) -> float | None:
+    return metrics.registry.get_sample_value(sample, labels)
+
+
+def test_requests_are_counted_by_code_and_timed() -> None:
+    metrics = Metrics()
+    metrics.on_request("create", "jobs", 201, 0.002)
+    metrics.on_request("create", "jobs", 201, 0.002)
+    metrics.on_request("create", "jobs", 0, 10.0)
+    metrics.on_request("watch", "jobs", 200, 0.1)
+    assert value(metrics, "rest_client_requests_total", verb="create", resource="jobs", code="201") == 2
+    assert value(metrics, "rest_client_requests_total", verb="create", resource="jobs", code="<error>") == 1
+    assert value(metrics, "rest_client_request_duration_seconds_count", verb="create", resource="jobs") == 3
+    assert value(metrics, "rest_client_request_duration_seconds_count", verb="watch", resource="jobs") is None
+
+
+def test_a_queue_tells_depth_waits_and_work() -> None:
+    metrics = Metrics()
+    queue = metrics.queue("shard-3")
+    known: QueueProtocol = queue
+    known.added(2)
+    known.got(0.5, 1)
+    known.done(0.25)
+    known.retried()
+    queue.follow(lambda: 7.0)
+    assert value(metrics, "workqueue_adds_total", name="shard-3") == 1
+    assert value(metrics, "workqueue_depth", name="shard-3") == 1
+    assert value(metrics, "workqueue_queue_duration_seconds_sum", name="shard-3") == 0.5
+    assert value(metrics, "workqueue_work_duration_seconds_sum", name="shard-3") == 0.25
+    assert value(metrics, "workqueue_retries_total", name="shard-3") == 1
+    assert value(metrics, "workqueue_unfinished_work_seconds", name="shard-3") == 7
+
+
+def test_reflectors_tell_lists_relists_watches_and_events() -> None:
+    metrics = Metrics()
+    jobs = GVR("batch", "v1", "jobs")
+    known: ReflectorProtocol = metrics.reflectors()
+    known.listed(jobs, 12, 0.1)
+    known.relisted(jobs, "gone")
+    known.watched(jobs)
+    known.received(jobs, "Added")
+    known.received(jobs, "Added")
+    assert value(metrics, "reflector_lists_total", resource="jobs") == 1
+    assert value(metrics, "reflector_listed_objects", resource="jobs") == 12
+    assert value(metrics, "reflector_relists_total", resource="jobs", reason="gone") == 1
+    assert value(metrics, "reflector_watches_total", resource="jobs") == 1
+    assert value(metrics, "reflector_events_total", resource="jobs", type="ADDED") == 2
+
+
+def test_leadership_and_workflows() -> None:
+    metrics = Metrics()
+    metrics.on_leading("wc", True)
+    metrics.set_workflows([("Running", 3), ("Failed", 0)])
+    assert value(metrics, "leader_election_master_status", name="wc") == 1
+    assert value(metrics, "workflow_workflows", phase="Running") == 3
+    metrics.on_leading("wc", False)
+    assert value(metrics, "leader_election_master_status", name="wc") == 0
+
+
+def test_two_sets_do_not_share_counts() -> None:
+    one, other = Metrics(), Metrics()
+    one.workflow_status_writes.inc()
+    assert value(one, "workflow_status_writes_total") == 1
+    assert value(other, "workflow_status_writes_total") == 0
+
+
+def test_the_process_itself_can_be_measured() -> None:
+    assert b"process_cpu_seconds_total" in generate_latest(Metrics().with_process().registry)
