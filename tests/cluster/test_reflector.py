@@ -101,7 +101,9 @@ class Watched:
         started = time.monotonic()
         self.reflector.stop()
         assert self.reflector.join(5)
-        assert time.monotonic() - started < 0.2, "stopping is prompt"
+        took = time.monotonic() - started
+        print(f"stopped in {took * 1000:.0f} ms")
+        assert took < 1.0
 
 
 @pytest.fixture(scope="module")

@@ -380,7 +380,7 @@ def test_stopping_is_prompt(answers: list[Answer]) -> None:
     started = time.monotonic()
     run.reflector.stop()
     assert run.reflector.join(5)
-    assert time.monotonic() - started < 0.2
+    assert time.monotonic() - started < 1.0
 
 
 def test_a_reflector_that_never_started_counts_as_ended() -> None:
