@@ -22,7 +22,8 @@ from hack.cluster.api import Api, ApiStatusError
 from hack.cluster.containers import node as container_node
 from hack.cluster.containers import packages
 from hack.cluster.errors import ClusterError, start_failure
-from hack.cluster.state import State, locked, read_state, registry, release_slot, take_slot, write_state
+from hack.cluster.slots import ports, registry, release_slot, take_slot
+from hack.cluster.state import State, locked, read_state, write_state
 
 Runtime = Literal["kwok", "containers"]
 
@@ -103,21 +104,19 @@ class Cluster:
             ) from error
         with locked(folder / ".lock", f"another command is starting or ending the cluster in {folder}: wait for it"):
             _refuse_if_up(folder)
-            # One start at a time on this machine: kwokctl looks for free ports and takes them a little later.
-            with locked(registry() / "start.lock", ""):
-                name = control_plane.cluster_name(folder)
+            name = control_plane.cluster_name(folder)
+            with locked(registry() / "registry.lock", ""):
                 slot = take_slot(folder)
-                state = State(name=name, runtime=runtime, slot=slot, binaries=str(programs))
-                cluster = cls(folder, state)
-                try:
-                    (folder / "run").mkdir()
-                    write_state(folder, state)
-                    cluster._create(nodes=nodes, audit=audit, stages=stages or "", extra_args=extra_args)
-                except BaseException as error:
-                    cluster._end()
-                    if isinstance(error, OSError | ApiStatusError | subprocess.SubprocessError):
-                        raise start_failure("the cluster", str(error), str(cluster.logs)) from error
-                    raise
+            cluster = cls(folder, State(name=name, runtime=runtime, slot=slot, binaries=str(programs)))
+            try:
+                (folder / "run").mkdir()
+                write_state(folder, cluster.state)
+                cluster._create(nodes=nodes, audit=audit, stages=stages or "", extra_args=extra_args)
+            except BaseException as error:
+                cluster._end()
+                if isinstance(error, OSError | ApiStatusError | subprocess.SubprocessError):
+                    raise start_failure("the cluster", str(error), str(cluster.logs)) from error
+                raise
         return cluster
 
     @classmethod
@@ -241,7 +240,7 @@ class Cluster:
         simulate = self.runtime == "kwok"
         for log in self.logs.glob("*.log"):
             log.unlink()
-        (run / "config.yaml").write_text(control_plane.kwok_config(self.state.name, stages))
+        (run / "config.yaml").write_text(control_plane.kwok_config(self.state.name, ports(self.state.slot), stages))
         (run / "audit-policy.yaml").write_text(control_plane.audit_policy())
         # kwokctl puts its logs beside its other files; here they have a folder that outlives the cluster.
         home = run / "clusters" / self.state.name

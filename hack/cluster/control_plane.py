@@ -15,9 +15,6 @@ from hack.cluster.stages import node_stages, pod_stages
 
 Document = dict[str, Any]
 
-FIRST_SLOT, LAST_SLOT = 64, 250
-"""The second octet of a cluster's pod addresses: each cluster on a machine has one of its own."""
-
 # Plays stages of pods and nodes in this many threads: enough to keep up with what one API server can take.
 _PARALLELISM = 16
 
@@ -75,14 +72,25 @@ def simulated_node(name: str, pod_network: str) -> Document:
     }
 
 
-def kwok_config(name: str, more_stages: str = "") -> str:
-    """The file for kwokctl's --config: everything listens on 127.0.0.1, and the stages of pods and nodes."""
+_PORTS = (
+    "kubeApiserverPort",
+    "etcdPort",
+    "etcdPeerPort",
+    "kubeControllerManagerPort",
+    "kubeSchedulerPort",
+    "kwokControllerPort",
+)
+"""What kwokctl calls the ports of the components, in the order in which they are taken from a slot's."""
+
+
+def kwok_config(name: str, ports: range, more_stages: str = "") -> str:
+    """The file for kwokctl's --config: what listens where on 127.0.0.1, and the stages of pods and nodes."""
     documents = [
         {
             "apiVersion": "config.kwok.x-k8s.io/v1alpha1",
             "kind": "KwokctlConfiguration",
             "metadata": {"name": name},
-            "options": {"bindAddress": "127.0.0.1"},
+            "options": {"bindAddress": "127.0.0.1", **dict(zip(_PORTS, ports, strict=False))},
         },
         {
             "apiVersion": "config.kwok.x-k8s.io/v1alpha1",
