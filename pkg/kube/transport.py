@@ -190,7 +190,7 @@ class Transport:
                 if (fresh := self._encode(request)) != data:
                     head, body = self._exchange(fresh, deadline)
         except (OSError, FramingError, ConfigError) as error:
-            raise self._translated(request, error, limit) from error
+            raise self._translated(request, error, limit, self._aborted) from error
         return head, body
 
     def _exchange(self, data: bytes, deadline: float) -> tuple[Head, bytes]:
@@ -269,15 +269,15 @@ class Transport:
             head = connection.start(self._encode(request), deadline)
             body = b"" if 200 <= head.status < 300 else connection.body(head, deadline)
         except (OSError, FramingError, ConfigError) as error:
-            raise self._translated(request, error, self._timeout) from error
+            raise self._translated(request, error, self._timeout, self._stopping.is_set()) from error
         if head.status == 401:
             self._config.credentials.invalidate()
         if not 200 <= head.status < 300:
             raise translate(head.status, body, head.headers)
         return head
 
-    def _translated(self, request: Request, error: Exception, timeout: float) -> KubeError:
-        if self._aborted or (self._stopping.is_set() and isinstance(error, ConnectionAbortedError)):
+    def _translated(self, request: Request, error: Exception, timeout: float, was_cut: bool) -> KubeError:
+        if was_cut:
             return Stopped(f"{request} was cut: the client is shutting down", reason="Stopped")
         where = f"{request} at {self.server}"
         if isinstance(error, ConfigError):

@@ -18,6 +18,7 @@ import msgspec
 
 from pkg.kube.framing import MAX_HEAD, Dechunker, FramingError, Head, parse_head
 
+_READABLE = select.POLLIN | getattr(select, "POLLRDHUP", 0)
 _RECV = 16 * 1024
 """A TLS record holds no more."""
 
@@ -62,7 +63,12 @@ class Connection:
                 self._tunnel(sock, endpoint.proxy[2], deadline)
             if endpoint.tls is not None:
                 sock.settimeout(_left(deadline))
-                self._adopt(endpoint.tls().wrap_socket(sock, server_hostname=endpoint.server_name))
+                # Wrapping moves the socket into a new object, which has to be known before the handshake blocks.
+                secure = endpoint.tls().wrap_socket(
+                    sock, server_hostname=endpoint.server_name, do_handshake_on_connect=False
+                )
+                self._adopt(secure)
+                secure.do_handshake()
         except BaseException as error:
             self.close()
             if isinstance(error, ValueError) and not isinstance(error, OSError):
@@ -123,7 +129,7 @@ class Connection:
         if sock is None or self._is_cut:
             return True
         poll = select.poll()
-        poll.register(sock, select.POLLIN | select.POLLRDHUP)
+        poll.register(sock, _READABLE)
         return bool(poll.poll(0))
 
     def cut(self) -> None:
