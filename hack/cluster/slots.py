@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from hack.cluster.errors import ClusterError
@@ -32,7 +33,19 @@ def registry() -> Path:
     return folder
 
 
-def take_slot(folder: Path) -> int:
+def is_free(port: int) -> bool:
+    """Whether a server could listen on this port of 127.0.0.1."""
+    with socket.socket() as probe:
+        # As servers do: what only remains of closed connections does not count.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def take_slot(folder: Path, is_free: Callable[[int], bool] = is_free) -> int:
     """Claims a slot that no living cluster has and whose ports are free. Call it under a lock on the registry."""
     known = registry()
     busy = 0
@@ -40,12 +53,11 @@ def take_slot(folder: Path) -> int:
         claim = known / f"slot-{slot}"
         if _is_held(claim, folder):
             continue
-        if not all(_is_free(port) for port in ports(slot)):
+        if not all(is_free(port) for port in ports(slot)):
             busy += 1
             continue
         claim.write_text(f"{folder}\n{os.getpid()}\n")
         return slot
-    first, last = ports(FIRST_SLOT)[0], ports(LAST_SLOT)[-1]
     total = LAST_SLOT - FIRST_SLOT + 1
     raise ClusterError(
         f"no place for another cluster: of {total} blocks of ports between {ports(FIRST_SLOT)[0]} and "
@@ -70,14 +82,3 @@ def _is_held(claim: Path, folder: Path) -> bool:
     if owner == str(folder):
         return False
     return bool(starter and is_alive(int(starter[0]))) or bool(members(Path(owner)))
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        # As servers do: what only remains of closed connections does not count.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
