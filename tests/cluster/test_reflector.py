@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 import pytest
@@ -148,6 +150,18 @@ def until(fact: Callable[[], bool], seconds: float = 10.0) -> float:
     return time.monotonic() - started
 
 
+def kill_api_server(cluster: Cluster) -> None:
+    """Kill -9 the API server and wait until its port is free: the process may be gone before its last thread is."""
+    cluster.stop_component("kube-apiserver")
+    address = urlsplit(cluster.server)
+
+    def is_free() -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex((address.hostname, address.port)) != 0
+
+    until(is_free)
+
+
 def test_a_store_follows_objects_through_their_life(client: Client, namespace: str) -> None:
     first = make(client, namespace, "first", "1")
     client.create(CONFIG_MAPS, namespace, {"metadata": {"name": "unlabelled"}}, msgspec.Raw)
@@ -209,7 +223,7 @@ def test_a_killed_api_server_loses_nothing(own_cluster: Cluster, client: Client,
     kept, changing, leaving = (make(client, namespace, name, "1") for name in ("kept", "changing", "leaving"))
     other = Client(load_config(str(own_cluster.kubeconfig)), user_agent="reflector-test-writer")
     with Watched(client, namespace) as watched:
-        own_cluster.stop_component("kube-apiserver")
+        kill_api_server(own_cluster)
         with pytest.raises(KubeError):
             other.list_page(CONFIG_MAPS, namespace, msgspec.Raw)
         own_cluster.start_component("kube-apiserver")
@@ -235,7 +249,7 @@ def test_a_version_that_is_too_old_costs_one_list(own_cluster: Cluster, client: 
         until(lambda: watched.relists.watches == 1)
         for number in range(3):
             client.create(CONFIG_MAPS, namespace, {"metadata": {"name": f"unlabelled-{number}"}}, msgspec.Raw)
-        own_cluster.stop_component("kube-apiserver")
+        kill_api_server(own_cluster)
         own_cluster.start_component("kube-apiserver")
         client.delete(CONFIG_MAPS, namespace, "second", uid=second.metadata.uid)
         new = make(client, namespace, "third")
