@@ -104,15 +104,26 @@ class Condition(msgspec.Struct, frozen=True, rename="camel"):
     observed_generation: int = 0
 
 
+Scalar = str | int | float | bool | None
+
+
+class ReplicaGroup(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """One of a JobSet's `replicatedJobs`, without its bulky template."""
+
+    name: Any = ""
+    replicas: Any = None
+
+
 class ObservedSpec(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     """The few fields of a job's spec that reading its state needs.
 
-    Untyped, because a custom resource may use these names for anything: an odd one must not make the object unreadable.
+    Loosely typed, because a custom resource may use these names for anything: an odd one must not make the object
+    unreadable.
     """
 
     replicas: Any = None
     suspend: Any = None
-    replicated_jobs: Any = None
+    replicated_jobs: tuple[ReplicaGroup | list[Any] | Scalar, ...] | dict[str, Any] | Scalar = None
 
 
 class Job(msgspec.Struct, frozen=True, rename="camel"):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from pkg.apis.meta import Job
+from pkg.apis.meta import Job, ReplicaGroup
 
 GOOD_WORDS = frozenset(("succeed", "succeeded", "success", "successful", "complete", "completed", "finished", "done"))
 BAD_WORDS = frozenset(
@@ -136,9 +136,9 @@ def _groups_ready(field: str) -> Callable[[Job], bool | None]:
         }
         wanted = dict.fromkeys(done, 1)
         groups = job.spec.replicated_jobs
-        if isinstance(groups, list | tuple):
-            named = [group for group in groups if isinstance(group, dict)]
-            wanted = {str(group.get("name", "")): count(group.get("replicas"), 1) for group in named} or wanted
+        if isinstance(groups, tuple):
+            named = [group for group in groups if isinstance(group, ReplicaGroup)]
+            wanted = {str(group.name): count(group.replicas, 1) for group in named} or wanted
         return True if wanted and all(done.get(name, 0) >= number for name, number in wanted.items()) else None
 
     return test

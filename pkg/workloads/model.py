@@ -85,7 +85,7 @@ class NameColumn(_Strict, frozen=True):
 
 
 class Pods(_Strict, frozen=True):
-    """How the kind labels its pods. Values of `selector` may hold {name}, {uid} and {status.<field>}."""
+    """How the kind labels its pods. A value of `selector` may be {name}, {uid} or {status.FIELD}."""
 
     selector: dict[str, str] = {}
     role: str = ""

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pkg.apis.meta import Job
 from pkg.workloads.model import KindRow
 
-_PLACEHOLDER = re.compile(r"\{(?P<what>[^}]*)\}")
+PLACEHOLDER = re.compile(r"\{(?P<what>name|uid|status\.[A-Za-z]+)\}")
 
 
 def pod_selector(row: KindRow, job: Job) -> dict[str, str] | None:
@@ -18,14 +18,14 @@ def pod_selector(row: KindRow, job: Job) -> dict[str, str] | None:
     """
     if not row.pods.selector:
         return None
-    selector: dict[str, str] = {}
-    for label, pattern in row.pods.selector.items():
-        parts = [_value(match["what"], job) for match in _PLACEHOLDER.finditer(pattern)]
-        if not all(parts):
-            return None
-        values = iter(parts)
-        selector[label] = _PLACEHOLDER.sub(lambda _, values=values: next(values), pattern)  # type: ignore[misc]
-    return selector
+    selector = {label: _fill(pattern, job) for label, pattern in row.pods.selector.items()}
+    return selector if all(selector.values()) else None
+
+
+def _fill(pattern: str, job: Job) -> str:
+    """The pattern with its placeholder replaced; empty while there is nothing to replace it by."""
+    match = PLACEHOLDER.fullmatch(pattern)
+    return pattern if match is None else _value(match["what"], job)
 
 
 def _value(what: str, job: Job) -> str:

@@ -12,7 +12,7 @@ import msgspec
 import yaml
 
 from pkg.apis.meta import GVR
-from pkg.workloads import names, paths
+from pkg.workloads import names, paths, pods
 from pkg.workloads.evaluator import reader
 from pkg.workloads.model import KindRow, RuleError
 
@@ -80,6 +80,12 @@ def _row(raw: object, where: str) -> KindRow:
     if row.name.suffix and row.name.suffix not in names.SUFFIXES:
         known = ", ".join(sorted(names.SUFFIXES))
         raise RuleError(f"rules.yaml: {where}: name.suffix {row.name.suffix!r} is no function; there are {known}")
+    for label, pattern in row.pods.selector.items():
+        if "{" in pattern and pods.PLACEHOLDER.fullmatch(pattern) is None:
+            raise RuleError(
+                f"rules.yaml: {where}: pods.selector: {label}: {pattern!r} is neither a plain value nor one of"
+                " {name}, {uid}, {status.FIELD}"
+            )
     reader(row)
     return row
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
+
 from pkg.apis.meta import GVR, Job, ObjectMeta, ObservedSpec
 
 
@@ -15,7 +17,7 @@ def gvr(text: str) -> GVR:
 
 
 def job(status: dict[str, Any] | None = None, *, generation: int = 1, deleting: bool = False, **spec: Any) -> Job:
-    """A job with the given status; further keywords are fields of its narrow spec."""
+    """A job with the given status; further keywords are fields of its spec, as they are on the wire."""
     meta = ObjectMeta(
         name="work-a",
         namespace="default",
@@ -23,7 +25,7 @@ def job(status: dict[str, Any] | None = None, *, generation: int = 1, deleting: 
         generation=generation,
         deletion_timestamp=datetime(2026, 1, 1, tzinfo=UTC) if deleting else None,
     )
-    return Job(meta, spec=ObservedSpec(**spec), status=status or {})
+    return Job(meta, spec=msgspec.convert(spec, ObservedSpec), status=status or {})
 
 
 def cond(kind: str, status: str = "True", reason: str = "", message: str = "", **more: Any) -> dict[str, Any]:

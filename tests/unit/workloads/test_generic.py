@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
-from pkg.apis.meta import GVR
+from pkg.apis.meta import GVR, Job
 from pkg.workloads import JobState, read, registry, rules_for
 from pkg.workloads.functions import BAD_WORDS, GOOD_WORDS
 from tests.unit.workloads.builders import cond, conds, job
@@ -67,3 +68,13 @@ def test_every_good_word_is_success(word: str) -> None:
 @pytest.mark.parametrize("word", sorted(BAD_WORDS))
 def test_every_bad_word_is_failure(word: str) -> None:
     assert read(ROW, job({"phase": word.capitalize()})).state is F
+
+
+@pytest.mark.parametrize("odd", [{"a": 1}, "x", 3, [1, [2], None, {"name": {}}], True, None])
+@pytest.mark.parametrize("field", ["replicas", "suspend", "replicatedJobs"])
+def test_an_odd_spec_does_not_make_an_object_unreadable(field: str, odd: Any) -> None:
+    raw = {"metadata": {"name": "x"}, "spec": {field: odd}, "status": {"phase": "Done"}}
+    seen = msgspec.json.decode(msgspec.json.encode(raw), type=Job)
+    assert read(ROW, seen).state is S
+    for row in registry().kinds:
+        read(row, seen)

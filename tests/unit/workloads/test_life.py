@@ -168,29 +168,29 @@ TRAIN_JOB: list[Case] = [
 
 TWO = [{"name": "driver"}, {"name": "node", "replicas": 2}]
 JOB_SET: list[Case] = [
-    ("nothing reported yet", job(replicated_jobs=TWO), P),
+    ("nothing reported yet", job(replicatedJobs=TWO), P),
     ("suspended", job(conds(cond("Suspended", observedGeneration=1))), H),
-    ("starting in order", job(conds(cond("StartupPolicyInProgress")), replicated_jobs=TWO), P),
-    ("restarting", job(conds(cond("RestartingJobSet")), replicated_jobs=TWO), P),
-    ("a child is active", job(_groups("replicatedJobsStatus", active=1), replicated_jobs=TWO), R),
+    ("starting in order", job(conds(cond("StartupPolicyInProgress")), replicatedJobs=TWO), P),
+    ("restarting", job(conds(cond("RestartingJobSet")), replicatedJobs=TWO), P),
+    ("a child is active", job(_groups("replicatedJobsStatus", active=1), replicatedJobs=TWO), R),
     (
         "one of two nodes is ready",
         job(
             {"replicatedJobsStatus": [{"name": "driver", "ready": 1}, {"name": "node", "ready": 1}]},
-            replicated_jobs=TWO,
+            replicatedJobs=TWO,
         ),
         R,
     ),
     (
         "a group is not listed yet",
-        job({"replicatedJobsStatus": [{"name": "driver", "ready": 1}]}, replicated_jobs=TWO),
+        job({"replicatedJobsStatus": [{"name": "driver", "ready": 1}]}, replicatedJobs=TWO),
         R,
     ),
     (
         "ready, one child has succeeded already",
         job(
             {"replicatedJobsStatus": [{"name": "driver", "ready": 1}, {"name": "node", "ready": 1, "succeeded": 1}]},
-            replicated_jobs=TWO,
+            replicatedJobs=TWO,
         ),
         READY,
     ),

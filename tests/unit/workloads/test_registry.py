@@ -64,6 +64,7 @@ def test_a_cron_job_is_refused_with_a_reason() -> None:
         pytest.param("{kind: X, resource: xs, ttl: ['spec.a[*]']}", "ends in a wildcard", id="a field that is none"),
         pytest.param("{kind: X, resource: xs, name: {suffix: foo}}", "name.suffix 'foo'", id="an unknown suffix"),
         pytest.param("{kind: X, resource: xs, message: [data.x]}", "reason or message", id="a message from nowhere"),
+        pytest.param("{kind: X, resource: xs, pods: {selector: {a: '{nam}'}}}", "{nam}", id="an unknown placeholder"),
         pytest.param("[]", "object", id="a row that is no map"),
     ],
 )
