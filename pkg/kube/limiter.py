@@ -34,12 +34,6 @@ class TokenBucket:
             self._tokens -= 1
             return True
 
-    def is_full(self, now: float) -> bool:
-        """Whether the bucket has nothing to remember any more."""
-        with self._lock:
-            self._refill(now)
-            return self._tokens >= self._burst
-
     def _refill(self, now: float) -> None:
         if self._at is not None and now > self._at:
             self._tokens = min(self._burst, self._tokens + (now - self._at) * self._rate)

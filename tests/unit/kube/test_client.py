@@ -171,6 +171,79 @@ def test_a_kept_connection_cut_before_any_answer_repeats_the_call_once() -> None
         assert server.connections == 2
 
 
+SHAPES: dict[str, tuple[list[bytes], int]] = {
+    "in one piece": ([b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(JOB), JOB)], 1),
+    "the head in pieces": (
+        [b"HTTP/1.1 200", b" OK\r\nContent-Length: %d\r" % len(JOB), b"\n\r\n" + JOB[:9], JOB[9:]],
+        1,
+    ),
+    "in chunks": (
+        [
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\n" + JOB[:9],
+            b"\r\n%x\r\n%b\r\n0\r\n\r\n" % (len(JOB) - 9, JOB[9:]),
+        ],
+        1,
+    ),
+    "after interim answers": (
+        [
+            b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n",
+            b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(JOB), JOB),
+        ],
+        1,
+    ),
+    "with more than was asked for": (
+        [b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%bHTTP/1.1 200 OK" % (len(JOB), JOB)],
+        2,
+    ),
+    "with a farewell": (
+        [b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%b" % (len(JOB), JOB)],
+        2,
+    ),
+}
+
+
+@pytest.mark.parametrize(("pieces", "connections"), SHAPES.values(), ids=SHAPES.keys())
+def test_an_answer_comes(pieces: list[bytes], connections: int) -> None:
+    def script(peer: Peer) -> None:
+        while peer.receive():
+            for piece in pieces:
+                peer.send(piece)
+                time.sleep(0.002)  # its own packet
+
+    with talking_to(script) as (client, server):
+        for _ in range(2):
+            assert client.get(JOBS, "ns", "a", bytes) == JOB
+        assert server.connections == connections
+
+
+def test_an_answer_may_end_with_the_connection() -> None:
+    def script(peer: Peer) -> None:
+        peer.receive()
+        peer.send(b"HTTP/1.1 200 OK\r\n\r\n" + JOB)
+
+    with talking_to(script) as (client, _):
+        assert client.get(JOBS, "ns", "a", bytes) == JOB
+
+
+NOISE = {
+    "something else than HTTP": b"SSH-2.0-OpenSSH_9.2\r\n\r\n",
+    "a head without end": b"HTTP/1.1 200 OK\r\nA: " + b"b" * 100_000,
+    "broken chunks": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nhello\r\n",
+}
+
+
+@pytest.mark.parametrize("noise", NOISE.values(), ids=NOISE.keys())
+def test_what_is_not_http_is_a_transient_error(noise: bytes) -> None:
+    def script(peer: Peer) -> None:
+        peer.receive()
+        peer.send(noise)
+        peer.receive()
+
+    with talking_to(script) as (client, _), pytest.raises(Transient, match="not HTTP") as caught:
+        client.get(JOBS, "ns", "a", Job)
+    assert caught.value.reason == "Malformed"
+
+
 def test_a_new_connection_cut_before_any_answer_is_an_error() -> None:
     def script(peer: Peer) -> None:
         peer.receive()
@@ -432,6 +505,19 @@ def test_a_proxy_is_asked_to_connect(certificate: Certificate) -> None:
             client.get(JOBS, "ns", "a", Job)
             client.abort()
         assert asked == [f"CONNECT 127.0.0.1:{server.port} HTTP/1.1 Basic dXNlcjpwYXNz"]
+
+
+def test_a_proxy_that_refuses_is_named() -> None:
+    def proxy_script(peer: Peer) -> None:
+        peer.receive()
+        peer.reply(407, b"")
+
+    with Server(proxy_script) as proxy:
+        config = ClientConfig("https://far.example:6443", proxy=f"http://127.0.0.1:{proxy.port}")
+        client = Client(config, user_agent="test/1")
+        with pytest.raises(Transient, match="the proxy answered CONNECT with 407"):
+            client.get(JOBS, "ns", "a", Job)
+        client.abort()
 
 
 def _pump(source: socket.socket, sink: socket.socket) -> None:
