@@ -248,6 +248,8 @@ class Controller:
     def _templates_changed(self, _gvr: GVR, deltas: Sequence[Delta[WorkTemplate]]) -> None:
         store = self._workflows.ensure(WORKFLOWS)
         for delta in deltas:
+            if delta.new is not None:
+                self._kinds.get(delta.new.spec.gvr.gvr)  # its informer starts before a workflow needs it
             for workflow in store.by_index(_TEMPLATE_INDEX, delta.key):
                 self.queue.add(workflow.metadata.key)
 
@@ -270,7 +272,9 @@ class Controller:
             self.queue.add(f"{namespace}/{name}")
 
     def _kind_changed(self, gvr: GVR) -> None:
-        self._jobs.nudge(gvr)
+        if self._kinds.get(gvr) is not None:
+            self._jobs.ensure(gvr)
+            self._jobs.nudge(gvr)
         self._wake_users(gvr)
 
     def _kind_gone(self, gvr: GVR) -> None:

@@ -22,7 +22,7 @@ from pkg.controllers.workflow.progress import NEVER, Decision, Draft, FlowState,
 from pkg.controllers.workflow.snapshot import Snapshot
 from pkg.controllers.workflow.status import Verdicts
 
-MIN_WINDOW = 0.2
+MIN_WINDOW = 0.3
 MAX_WINDOW = 5.0
 MAX_EVENTS = 20
 
