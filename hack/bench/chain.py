@@ -105,9 +105,7 @@ def main(length: int) -> None:
             calls = harness.api_calls(cluster.audit_log, since=since)
             peak = controller.peak_mib()
             observer.close()
-    delays = [
-        1000 * (observer.made[f"t{number}"] - observer.complete[f"t{number - 1}"]) for number in range(1, length)
-    ]
+    delays = [1000 * (observer.made[f"t{number}"] - observer.complete[f"t{number - 1}"]) for number in range(1, length)]
     print(f"chain of {length} batch Jobs, {took:.1f} s")
     print(f"API calls per task (Lease, watches, Events apart): {sum(calls.values()) / length:.2f}")
     for (verb, resource), count in sorted(calls.items()):

@@ -86,7 +86,9 @@ def _wait_for_text(log: Path, text: str, process: subprocess.Popen[bytes], timeo
 
 
 def api_calls(audit_log: Path, *, since: float = 0.0) -> Counter[tuple[str, str]]:
-    """Calls of the controller by (verb, resource[/subresource]), from the audit log; Leases, watches and Events apart."""
+    """Calls of the controller by (verb, resource[/subresource]), from the audit log; Leases, watches and Events
+    apart.
+    """
     found: Counter[tuple[str, str]] = Counter()
     for line in audit_log.read_text().splitlines():
         entry = json.loads(line)

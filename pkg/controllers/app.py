@@ -162,7 +162,9 @@ class Controller:
         threading.Thread(target=self._begin, name="start", daemon=True).start()
 
     def _begin(self) -> None:
-        """Workers and campaign start once the caches are complete: an empty cache must not look like an empty cluster."""
+        """Workers and campaign start once the caches are complete: an empty cache must not look like an empty
+        cluster.
+        """
         while not (self._workflows.wait_synced(WORKFLOWS, 1.0) and self._templates.wait_synced(WORKTEMPLATES, 1.0)):
             if self._stopping.is_set():
                 return
@@ -229,7 +231,9 @@ class Controller:
         self._may_act.clear()
 
     def _list_versions(self) -> dict[str, int]:
-        """resourceVersion of every Workflow, as it is now: metadata only, and no version asked for, so no cache answers."""
+        """resourceVersion of every Workflow, as it is now: metadata only, and no version asked for, so no cache
+        answers.
+        """
         found: dict[str, int] = {}
         token = ""
         while True:

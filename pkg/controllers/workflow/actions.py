@@ -82,8 +82,10 @@ class ProbeRequest:
 class Plan:
     """Everything one pass wants: creations, then status, then deletions, then Events.
 
-    progress is what the next pass starts from; wakes: when to look again though nothing happens (seconds since the epoch);
-    more: there is more to do at once, so the key goes to the back of its shard; needs_status: creations wait for the status
+    progress is what the next pass starts from; wakes: when to look again though nothing happens (seconds since the
+    epoch);
+    more: there is more to do at once, so the key goes to the back of its shard; needs_status: creations wait for the
+    status
     to be acknowledged.
     """
 

@@ -1,7 +1,8 @@
 """The dependency reconciler: three-valued predicates decide which tasks may start and which are skipped.
 
 True, Unknown or Impossible; a part that is Impossible because a probe gave up makes the task fail instead of being
-skipped. Only flows that something happened to are looked at, in topological order, so that a skip runs through in one go.
+skipped. Only flows that something happened to are looked at, in topological order, so that a skip runs through in
+one go.
 """
 
 from __future__ import annotations
@@ -175,7 +176,8 @@ def reconcile(
 ) -> float:
     """Releases, skips or fails Waiting tasks of the flows given and of all that depends on what changes by it.
 
-    Flows for which may_release is False are passed by. Returns when a probe next gives up (seconds since the epoch, or NEVER).
+    Flows for which may_release is False are passed by. Returns when a probe next gives up (seconds since the epoch,
+    or NEVER).
     """
     evaluator = Evaluator(snapshot, graph, draft)
     heap = [(graph.nodes[number].rank, number) for number in set(stale)]
@@ -229,7 +231,7 @@ def probes_wanted(graph: Graph, draft: Draft) -> list[ProbeRequest]:
     for node in graph.nodes:
         if node.number not in draft.unsettled or not draft.count(node.number, Phase.WAITING):
             continue
-        for predicate in dict.fromkeys(part for part in node.predicates() if isinstance(part, ProbePredicate)):
+        for predicate in node.probes():
             passed = draft.state(node.number).passed
             asked = graph.nodes[predicate.flow]
             for index, task in enumerate(draft.tasks(asked.number)):

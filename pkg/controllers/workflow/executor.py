@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 import msgspec
 import structlog
 
-from pkg.apis.flow.v1alpha1 import labels
 from pkg.apis.flow.v1alpha1.types import WORKFLOWS, Workflow
 from pkg.apis.meta import Job
 from pkg.controllers.workflow.actions import CreateJob, DeleteJob, DeleteWorkflow, PatchStatus
@@ -65,7 +64,8 @@ class Executor:
     def create(self, key: str, uid: str, actions: Sequence[CreateJob], faults: dict[str, CreateFault]) -> list[Created]:
         """Makes jobs, 1 at first, then 2, 4 ... at once, and no more after a batch that failed.
 
-        faults: earlier ones by job name, for the growing delay. Raises NotLeader or Stopped, when nothing more may be done.
+        faults: earlier ones by job name, for the growing delay. Raises NotLeader or Stopped, when nothing more may
+        be done.
         """
         done: list[Created] = []
         size = 1
@@ -112,8 +112,7 @@ class Executor:
             return Created(action, None, self._fault(action, before, Trouble.RETRY, Reasons.CREATE_FAILED, str(error)))
         found = identify(holder)
         if found is not None and (found[0], found[2], found[3]) == (uid, action.task, action.attempt):
-            if holder.metadata.labels.get(labels.WORKFLOW_UID) == uid:
-                return Created(action, holder, None)
+            return Created(action, holder, None)
         now = self._clock()
         text = f"the name {action.name} belongs to another {action.body['kind']} (uid {holder.metadata.uid})"
         since = before.since if before is not None and before.name == action.name else now

@@ -150,6 +150,10 @@ class Node:
     def is_probing(self) -> bool:
         return any(isinstance(part, ProbePredicate | PodIPPredicate) for part in self.predicates())
 
+    def probes(self) -> tuple[ProbePredicate, ...]:
+        """The HTTP and TCP probes that this flow waits for."""
+        return tuple(dict.fromkeys(part for part in self.predicates() if isinstance(part, ProbePredicate)))
+
     def predicates(self) -> Iterator[Predicate]:
         for clause in self.requires:
             for group in clause:
@@ -158,7 +162,8 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """All flows of a workflow, numbered as the spec lists them. finals: those with `finally`; timed: those with retries or timeouts;
+    """All flows of a workflow, numbered as the spec lists them. finals: those with `finally`; timed: those with
+    retries or timeouts;
     probing: those that wait for HTTP or TCP answers or pod addresses."""
 
     nodes: tuple[Node, ...]

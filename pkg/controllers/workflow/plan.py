@@ -7,14 +7,16 @@ may release the `finally` flows.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+
+import msgspec
 
 from pkg.apis.flow.v1alpha1 import durations, validation
 from pkg.apis.flow.v1alpha1.phases import Phase, WorkflowPhase, advance_workflow
 from pkg.apis.flow.v1alpha1.types import Completion, Shutdown, WorkflowStatus
 from pkg.apis.meta import GVR, timestamp
-from pkg.controllers.workflow import control, dependency, outcome, report, status, timeouts
+from pkg.controllers.workflow import control, dependency, outcome, report, restart, status, timeouts
 from pkg.controllers.workflow.actions import DeleteJob, DeleteWorkflow, Emit, PatchStatus, Plan
 from pkg.controllers.workflow.graph import Graph, Node
 from pkg.controllers.workflow.outcome import Mode
@@ -34,6 +36,8 @@ def plan(snapshot: Snapshot) -> Plan:
         return _plan_invalid(snapshot, validation.summary(graph))
     progress = snapshot.progress or report.recover(snapshot, graph)
     if (snapshot.workflow.status.phase or WorkflowPhase.PENDING).is_final:
+        if restart.is_due(snapshot):
+            return _plan_restart(snapshot, graph, progress)
         return _plan_ended(snapshot, graph, progress)
     return _plan_running(snapshot, graph, progress)
 
@@ -62,7 +66,7 @@ def _plan_running(snapshot: Snapshot, graph: Graph, base: Progress) -> Plan:
         if are_finals_due:
             stale |= draft.unsettled
         before = len(draft.touched)
-        wakes = dependency.reconcile(snapshot, graph, draft, stale, may_release=_may_release(how, are_finals_due))
+        wakes = dependency.reconcile(snapshot, graph, draft, stale, may_release=_releaser(how, are_finals_due))
         probe_wakes = min(probe_wakes, wakes)
         stale = set()
         if decision is None:
@@ -140,15 +144,13 @@ def _dependents(graph: Graph, moved: Iterable[int]) -> set[int]:
     return {other for number in moved for other in graph.nodes[number].dependents}
 
 
-class _may_release:  # noqa: N801 - reads as the predicate that it is
+def _releaser(how: Mode, are_finals_due: bool) -> Callable[[Node], bool]:
     """Whether a flow's tasks may be released or skipped by their dependencies now."""
 
-    def __init__(self, how: Mode, are_finals_due: bool) -> None:
-        self._is_open = not how.ends_rest
-        self._are_finals_due = are_finals_due
+    def may_release(node: Node) -> bool:
+        return are_finals_due if node.is_finally else not how.ends_rest
 
-    def __call__(self, node: Node) -> bool:
-        return self._are_finals_due if node.is_finally else self._is_open
+    return may_release
 
 
 def _decide(snapshot: Snapshot, graph: Graph, draft: Draft, *, is_overdue: bool, is_changed: bool) -> Decision | None:
@@ -158,6 +160,8 @@ def _decide(snapshot: Snapshot, graph: Graph, draft: Draft, *, is_overdue: bool,
             "the spec changed after the start; only suspend, shutdown, restart, parallelism, timeout and "
             "ttlSecondsAfterFinished may",
         )
+    if snapshot.workflow.spec.shutdown is None and not is_overdue and draft.unsettled & restart.named(snapshot, graph):
+        return None
     return outcome.decide(snapshot.workflow.spec, graph, draft, is_overdue=is_overdue)
 
 
@@ -320,6 +324,28 @@ def _all_jobs(snapshot: Snapshot) -> tuple[DeleteJob, ...]:
         for key, jobs in snapshot.jobs.items()
         for seen in jobs
         if not seen.job.metadata.is_deleting
+    )
+
+
+def _plan_restart(snapshot: Snapshot, graph: Graph, base: Progress) -> Plan:
+    """Tasks run again: the reset is recorded before anything is made."""
+    if snapshot.workflow.spec.shutdown is not None:
+        refused = Emit("RestartRefused", "a workflow that was shut down cannot be restarted", is_warning=True)
+        return replace(_plan_ended(snapshot, graph, base), events=(refused,))
+    progress = restart.reset(snapshot, graph, base)
+    asked = snapshot.workflow.spec.restart
+    token = asked.at if asked is not None else ""
+    if progress is base:
+        new = msgspec.structs.replace(snapshot.workflow.status, restarted_at=token)
+        idle = Emit("RestartIdle", "nothing to run again: no task failed, and no flow is named")
+        return replace(_plan_ended(snapshot, graph, base), patch=_patch(snapshot, new), events=(idle,))
+    again = sum(not task.is_final for state in progress.flows for task in state.tasks)
+    new, rendered = report.restarted_status(snapshot, graph, progress, token)
+    return Plan(
+        progress=replace(progress, rendered=rendered),
+        patch=_patch(snapshot, new),
+        events=(Emit("Restarted", f"{again} tasks run again"),),
+        more=True,
     )
 
 

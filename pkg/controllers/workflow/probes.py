@@ -38,7 +38,9 @@ class _Probed:
 
 
 class Prober:
-    """addresses(uid, request) gives the pods to ask; wake(key) is called when a probe passes; count(kind, result) per try."""
+    """addresses(uid, request) gives the pods to ask; wake(key) is called when a probe passes; count(kind, result)
+    per try.
+    """
 
     def __init__(self, addresses: Addresses, wake: Callable[[str], None], count: Callable[[str, str], None]) -> None:
         self._addresses = addresses

@@ -71,7 +71,8 @@ class Task(msgspec.Struct, frozen=True):
     """One task. Times are seconds since the epoch.
 
     attempt: newest attempt known; job / job_uid: its job, empty when none was seen; created, ran_at: of this attempt;
-    released: when its dependencies were found True; makeable: since when nothing of the workflow's own (a slot, suspend) holds
+    released: when its dependencies were found True; makeable: since when nothing of the workflow's own (a slot,
+    suspend) holds
     this attempt up;
     held_at, held: since when, and how long in all, a queue has held this attempt; ready: a service that became ready.
     """
@@ -180,8 +181,10 @@ class Progress:
     """All that a pass leaves for the next one.
 
     flows: by number; acked: the flows as the last acknowledged status records them; counts: tasks per phase;
-    unsettled: flows with tasks that are not final; failed: flows with a Failed task; rendered: the FlowStatus last made of each flow;
-    stale: flows whose dependencies must be looked at; startable: flows that may have a task to be made; written_at: when status was last written.
+    unsettled: flows with tasks that are not final; failed: flows with a Failed task; rendered: the FlowStatus last
+    made of each flow;
+    stale: flows whose dependencies must be looked at; startable: flows that may have a task to be made; written_at:
+    when status was last written.
     """
 
     flows: tuple[FlowState, ...]
@@ -247,7 +250,9 @@ class _Open:
 
 @dataclass(slots=True)
 class Draft:
-    """The changes of one pass over a frozen progress; every change of a task goes through `put`, which keeps the table of moves."""
+    """The changes of one pass over a frozen progress; every change of a task goes through `put`, which keeps the
+    table of moves.
+    """
 
     graph: Graph
     base: Progress

@@ -1,6 +1,7 @@
 """One pass over one workflow: observe, plan, perform, and say what it came to.
 
-What a pass remembers for the next (progress, failed creations, compiled graphs) is kept here, by the workflow's uid; the
+What a pass remembers for the next (progress, failed creations, compiled graphs) is kept here, by the workflow's uid;
+the
 rest is values. Losing all of it costs one full look, never correctness.
 """
 
@@ -312,7 +313,9 @@ class Reconciler:
         )
 
     def _pod_ips(self, uid: str, memory: _Memory) -> dict[TaskKey, str]:
-        """Addresses of the lead pods that jobs of this workflow are rendered with; the pod informer starts on first use."""
+        """Addresses of the lead pods that jobs of this workflow are rendered with; the pod informer starts on first
+        use.
+        """
         graph, progress = memory.compiled, memory.progress
         store = self._caches.pods.ensure(PODS)
         if not isinstance(graph, Graph) or progress is None:

@@ -45,7 +45,9 @@ _RANGES: Final = tuple(Phase)
 
 
 def flow_status(node: Node, state: FlowState, flows: int, indexed: int) -> FlowStatus:
-    """One flow. flows, indexed: how many flows the workflow has, and how many of these with `for`: they share the room."""
+    """One flow. flows, indexed: how many flows the workflow has, and how many of these with `for`: they share the
+    room.
+    """
     limit = 512 if flows <= MANY_FLOWS else 48
     phase = state.phase
     reason, message = _why(node, state, phase)
@@ -239,6 +241,26 @@ def workflow_status(
         spec_hash=old.spec_hash or snapshot.spec_hash,
     )
     return status, tuple(rendered)
+
+
+def restarted_status(
+    snapshot: Snapshot, graph: Graph, progress: Progress, token: str
+) -> tuple[WorkflowStatus, tuple[tuple[FlowState, FlowStatus] | None, ...]]:
+    """The status as a restart begins: the clocks start anew, what was decided is forgotten."""
+    forgotten = (conds.DECIDED, conds.FINISHED, conds.SUCCEEDED)
+    old = snapshot.workflow.status
+    fresh = msgspec.structs.replace(
+        old,
+        phase=WorkflowPhase.RUNNING,
+        start_time=timestamp(snapshot.now),
+        completion_time="",
+        conditions=conds.without(old.conditions, *forgotten),
+        restarted_at=token,
+        suspended_at="",
+        suspended_seconds=0.0,
+    )
+    workflow = msgspec.structs.replace(snapshot.workflow, status=fresh)
+    return workflow_status(replace(snapshot, workflow=workflow), graph, progress, WorkflowPhase.RUNNING)
 
 
 def _suspended_at(snapshot: Snapshot, phase: WorkflowPhase) -> str:

@@ -54,8 +54,10 @@ def fold(
         node = graph.nodes[number]
         task = draft.task(number, key.index)
         first = draft.state(number).first_attempt
-        jobs = [seen for seen in snapshot.jobs.get(key, ()) if seen.attempt >= first]
-        gone = [seen for seen in snapshot.gone.get(key, ()) if seen.attempt >= first]
+        # After a restart earlier jobs prove nothing, but for tasks that were not restarted.
+        least = task.attempt if task.is_final else first
+        jobs = [seen for seen in snapshot.jobs.get(key, ()) if seen.attempt >= least]
+        gone = [seen for seen in snapshot.gone.get(key, ()) if seen.attempt >= least]
         after = fold_task(snapshot, node, task, first, jobs, gone, verdicts[node.is_finally])
         draft.put(number, key.index, after)
         if jobs and not draft.state(number).gvr:
@@ -105,7 +107,9 @@ def fold_task(
 
 
 def _begin(task: Task, seen: Seen) -> Task:
-    """The task as its newest attempt starts: the job proves that the dependencies were met and older attempts failed."""
+    """The task as its newest attempt starts: the job proves that the dependencies were met and older attempts
+    failed.
+    """
     meta = seen.job.metadata
     created = meta.creation_timestamp.timestamp() if meta.creation_timestamp else None
     return msgspec.structs.replace(
@@ -135,7 +139,9 @@ def _of_attempt(jobs: Sequence[Seen], attempt: int) -> Seen | None:
 
 
 def _remember_job(task: Task, current: Seen | None) -> Task:
-    """The task with the name of its job, empty once it is gone; the times of a job first seen by this process with it."""
+    """The task with the name of its job, empty once it is gone; the times of a job first seen by this process with
+    it.
+    """
     if current is None:
         return msgspec.structs.replace(task, job="", job_uid="") if task.job else task
     meta = current.job.metadata
