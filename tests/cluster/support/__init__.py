@@ -1,0 +1,1 @@
+"""What the cluster tests share: a view of one namespace, its history, controllers as processes, the audit log."""

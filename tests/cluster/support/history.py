@@ -1,0 +1,145 @@
+"""Everything that was ever seen in a namespace, by watches of its own: what a polling test would miss, this keeps.
+
+It reads with the plain HTTPS calls of hack.cluster, so that the controller's own client is no judge of itself.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from hack.cluster.api import Api, ApiStatusError
+
+Object = dict[str, Any]
+_WATCH_SECONDS = 60
+_PAUSE = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """One watch event: when it was seen (epoch seconds), what happened (ADDED, MODIFIED, DELETED), and the object."""
+
+    at: float
+    event: str
+    resource: str
+    object: Object
+
+
+class History:
+    """Follows collections (URL paths) until closed, across restarts of the API server."""
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+        self._changed = threading.Condition()
+        self._now: dict[tuple[str, str], Object] = {}
+        self._sightings: list[Sighting] = []
+        self._closed = threading.Event()
+
+    def follow(self, path: str) -> None:
+        """Begin with one collection; returns once its first list is in."""
+        first = threading.Event()
+        threading.Thread(target=self._run, args=(path, first), name=f"history {path}", daemon=True).start()
+        assert first.wait(20), f"{path} could not be listed within 20 s"
+
+    def close(self) -> None:
+        """Take in nothing more."""
+        self._closed.set()
+
+    def now(self, resource: str) -> list[Object]:
+        """The objects of that resource that exist, as last seen."""
+        with self._changed:
+            return [found for (kind, _), found in self._now.items() if kind == resource]
+
+    def get(self, resource: str, name: str) -> Object | None:
+        """One of them by name."""
+        with self._changed:
+            return self._now.get((resource, name))
+
+    def sightings(self, resource: str) -> list[Sighting]:
+        """Everything seen of that resource, oldest first."""
+        with self._changed:
+            return [found for found in self._sightings if found.resource == resource]
+
+    def wait(self, fact: Callable[[], Any], seconds: float, what: str | Callable[[], str]) -> Any:
+        """The first truthy answer of `fact`, asked anew after each event; fails the test with `what` if none comes."""
+        deadline = time.monotonic() + seconds
+        with self._changed:
+            while True:
+                if found := fact():
+                    return found
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    break
+                self._changed.wait(min(left, 0.5))
+        pytest.fail(f"not within {seconds:.0f} s: {what if isinstance(what, str) else what()}")
+
+    def _run(self, path: str, first: threading.Event) -> None:
+        while not self._closed.is_set():
+            try:
+                version = self._list(path)
+                first.set()
+                while not self._closed.is_set():
+                    version = self._watch(path, version)
+            except (OSError, ApiStatusError, _Gone, ValueError):
+                self._closed.wait(_PAUSE)
+
+    def _list(self, path: str) -> str:
+        resource = path.rsplit("/", 1)[-1]
+        page = self._api.get(path)
+        found = {item["metadata"]["name"]: item for item in page["items"]}
+        with self._changed:
+            missed = [name for kind, name in self._now if kind == resource and name not in found]
+            for name in missed:
+                self._take("DELETED", resource, self._now[resource, name])
+            for name, item in found.items():
+                before = self._now.get((resource, name))
+                if before is None:
+                    self._take("ADDED", resource, item)
+                elif before["metadata"]["uid"] != item["metadata"]["uid"]:
+                    self._take("DELETED", resource, before)
+                    self._take("ADDED", resource, item)
+                elif before["metadata"]["resourceVersion"] != item["metadata"]["resourceVersion"]:
+                    self._take("MODIFIED", resource, item)
+        version: str = page["metadata"]["resourceVersion"]
+        return version
+
+    def _watch(self, path: str, version: str) -> str:
+        resource = path.rsplit("/", 1)[-1]
+        for event in self._events(path, version):
+            item = event["object"]
+            if event["type"] == "ERROR":
+                raise _Gone(str(item))
+            version = item["metadata"]["resourceVersion"]
+            if event["type"] != "BOOKMARK":
+                with self._changed:
+                    self._take(event["type"], resource, item)
+            if self._closed.is_set():
+                break
+        return version
+
+    def _events(self, path: str, version: str) -> Iterator[Any]:
+        query = f"?watch=1&allowWatchBookmarks=true&resourceVersion={version}&timeoutSeconds={_WATCH_SECONDS}"
+        for line in self._api.watch(path + query, _WATCH_SECONDS + 5):
+            yield json.loads(line)
+
+    def _take(self, event: str, resource: str, item: Object) -> None:
+        """Note it; the lock is held."""
+        if self._closed.is_set():
+            return
+        at = (resource, item["metadata"]["name"])
+        if event == "DELETED":
+            self._now.pop(at, None)
+        else:
+            self._now[at] = item
+        self._sightings.append(Sighting(time.time(), event, resource, item))
+        self._changed.notify_all()
+
+
+class _Gone(Exception):
+    """The watch can't go on from where it was."""

@@ -1,0 +1,46 @@
+"""The six examples end as they announce, side by side, under one controller with the rights of the installer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from hack.cluster import Cluster
+from tests.cluster.conftest import ROOT, StartController, token_kubeconfig
+from tests.cluster.support.audit import Audit
+from tests.cluster.support.examples import EXAMPLES, apply, verify
+from tests.cluster.support.world import World
+
+pytestmark = pytest.mark.cluster
+
+
+@pytest.fixture
+def installed_kubeconfig(cluster: Cluster, tmp_path: Path) -> Path:
+    """As the controller's Deployment has it: the installer's service account with the installer's roles."""
+    files = ("00-namespace.yaml", "10-service-account.yaml", "20-rbac.yaml")
+    text = "---\n".join((ROOT / "installer" / "controller" / name).read_text() for name in files)
+    cluster.kubectl("apply", "-f", "-", input=text)
+    (found,) = yaml.safe_load_all((ROOT / "installer" / "controller" / files[1]).read_text())
+    meta = found["metadata"]
+    return token_kubeconfig(cluster, meta["namespace"], meta["name"], tmp_path / "kubeconfig")
+
+
+def test_all_six_end_as_they_announce(
+    world: World, audit: Audit, start_controller: StartController, installed_kubeconfig: Path
+) -> None:
+    controller = start_controller(
+        "--leader-elect-resource-namespace=workflow-system",
+        "--workers=8",
+        namespace="",
+        kubeconfig=installed_kubeconfig,
+    )
+    applied = {name: apply(world, name) for name in EXAMPLES}
+    for name, example in applied.items():
+        verify(world, name, example)
+    assert len(audit.creations(world.namespace)) + len(audit.creations(world.namespace, "deployments")) == len(
+        world.made()
+    )
+    assert [line for line in controller.log() if line.get("level") == "error"] == []
+    assert [call for call in audit.calls() if call.code == 403] == [], "the installer's roles are enough"
