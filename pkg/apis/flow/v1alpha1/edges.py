@@ -55,7 +55,11 @@ def edges(flow: Flow, template: WorkTemplateSpec | None = None) -> frozenset[str
 
 def pod_ip_edges(flow: Flow, template: WorkTemplateSpec | None = None) -> frozenset[str]:
     """Names of the flows whose pod address the flow's patch, or its template, asks for."""
-    return frozenset(edge.flow for edge in mentions(flow, template) if edge.wait is Wait.POD_IP)
+    names = variables.references(flow.patch)
+    if template is not None:
+        names |= variables.references(template.job_spec)
+        names |= variables.references(msgspec.to_builtins(template.metadata))
+    return names
 
 
 def _depends_on(on: DependsOn, path: str, *, own_index: bool) -> Iterator[Edge]:
@@ -81,7 +85,7 @@ def _probe(probe: Probe | None, path: str, own_index: bool) -> Iterator[Edge]:
 
 
 def _pod_ips(tree: Any, path: str) -> Iterator[Edge]:
-    for found in variables.scan(tree, path):
+    for found in variables.scan(tree, path, holding=b".podIP"):
         if isinstance(found.token, variables.Known) and (flow := found.token.pod_ip_of) is not None:
             yield Edge(flow, found.path, Wait.POD_IP)
 

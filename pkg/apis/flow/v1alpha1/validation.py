@@ -67,9 +67,12 @@ def validate_workflow(spec: WorkflowSpec) -> tuple[Fault, ...]:
     """Every fault that the spec shows by itself, without its templates."""
     names = _Names(spec)
     found = list(_workflow(spec, names))
+    waits = _no_waits(names)
     for at, flow in enumerate(spec.flows):
-        found.extend(_flow(flow, f"spec.flows[{at}]", names))
-    found.extend(_cycles(spec, names, {}))
+        said = tuple(mentions(flow))
+        found.extend(_flow(flow, said, f"spec.flows[{at}]", names))
+        _add_waits(waits, flow, said)
+    found.extend(_cycles(cycles(waits), names))
     return tuple(found)
 
 
@@ -101,24 +104,30 @@ def validate_with_templates(spec: WorkflowSpec, templates: Mapping[str, WorkTemp
     names = _Names(spec)
     found: list[Fault] = []
     given = {parameter.name for parameter in spec.parameters}
+    alone, together = _no_waits(names), _no_waits(names)
     for at, flow in enumerate(spec.flows):
         template = templates.get(flow.template_name)
+        said = tuple(mentions(flow, template))
+        _add_waits(alone, flow, (edge for edge in said if not _in_template(edge)))
+        _add_waits(together, flow, said)
         if template is None:
             continue
         path = f"spec.flows[{at}]"
         known = given | {p.name for p in flow.parameters} | {p.name for p in template.parameters}
         place = f"{path} (template {flow.template_name})"
-        trees = [*_template_trees(template, place), (f"{path}.patch", flow.patch)]
-        for tree_path, tree in trees:
+        for tree_path, tree in (*_template_trees(template, place), (f"{path}.patch", flow.patch)):
             found.extend(_missing_parameters(tree, tree_path, known))
-        for edge in mentions(flow, template):
-            if edge.path.startswith("template."):
-                where = f"{place}.{edge.path.removeprefix('template.')}"
-                found.extend(_edge(flow, edge, where, names))
+        for edge in said:
+            if _in_template(edge):
+                found.extend(_edge(flow, edge, f"{place}.{edge.path.removeprefix('template.')}", names))
         found.extend(_trial(flow, template, path))
-    if not _has_cycle(spec, names, {}):
-        found.extend(_cycles(spec, names, templates))
+    if not cycles(alone):
+        found.extend(_cycles(cycles(together), names))
     return tuple(found)
+
+
+def _in_template(edge: Edge) -> bool:
+    return edge.path.startswith("template.")
 
 
 def foreign_variables(tree: Any, path: str = "") -> tuple[Fault, ...]:
@@ -188,14 +197,14 @@ def _policy(spec: WorkflowSpec, names: _Names) -> Iterator[Fault]:
             yield _fault(path, f'"{name}" is a finally flow, which cannot be critical', name)
 
 
-def _flow(flow: Flow, path: str, names: _Names) -> Iterator[Fault]:
+def _flow(flow: Flow, said: Iterable[Edge], path: str, names: _Names) -> Iterator[Fault]:
     yield from _parameters(flow.parameters, f"{path}.parameters")
     yield from _duration(flow.timeout, f"{path}.timeout")
     yield from _duration(flow.pending_timeout, f"{path}.pendingTimeout")
     if flow.retry is not None:
         yield from _duration(flow.retry.interval, f"{path}.retry.interval")
         yield from _duration(flow.retry.max_interval, f"{path}.retry.maxInterval")
-    for edge in mentions(flow):
+    for edge in said:
         yield from _edge(flow, edge, f"{path}.{edge.path}", names)
     yield from _depends_on(flow.depends_on, f"{path}.dependsOn")
     if flow.for_ is not None:
@@ -282,7 +291,7 @@ def _unknown_variables(tree: Any, path: str) -> Iterator[Fault]:
 
 
 def _missing_parameters(tree: Any, path: str, known: set[str]) -> Iterator[Fault]:
-    for found in variables.scan(tree, path):
+    for found in variables.scan(tree, path, holding=b"params."):
         if isinstance(found.token, variables.Known):
             name = found.token.parameter
             if name is not None and name not in known:
@@ -307,22 +316,17 @@ def _trial(flow: Flow, template: WorkTemplateSpec, path: str) -> Iterator[Fault]
         yield _fault(f"{path}.patch", "template or patch are nested too deeply")
 
 
-def _waits(spec: WorkflowSpec, names: _Names, templates: Mapping[str, WorkTemplateSpec]) -> dict[str, dict[str, None]]:
-    waits: dict[str, dict[str, None]] = {name: {} for name in names.first}
-    for flow in spec.flows:
-        for edge in mentions(flow, templates.get(flow.template_name)):
-            # Waiting for oneself is told at its own place.
-            if edge.flow != flow.name:
-                waits[flow.name][edge.flow] = None
-    return waits
+def _no_waits(names: _Names) -> dict[str, dict[str, None]]:
+    return {name: {} for name in names.first}
 
 
-def _has_cycle(spec: WorkflowSpec, names: _Names, templates: Mapping[str, WorkTemplateSpec]) -> bool:
-    return bool(cycles(_waits(spec, names, templates)))
+def _add_waits(waits: dict[str, dict[str, None]], flow: Flow, said: Iterable[Edge]) -> None:
+    # Waiting for oneself is told at its own place.
+    waits[flow.name].update((edge.flow, None) for edge in said if edge.flow != flow.name)
 
 
-def _cycles(spec: WorkflowSpec, names: _Names, templates: Mapping[str, WorkTemplateSpec]) -> Iterator[Fault]:
-    for cycle in cycles(_waits(spec, names, templates)):
+def _cycles(found: Iterable[tuple[str, ...]], names: _Names) -> Iterator[Fault]:
+    for cycle in found:
         shown = [*cycle, cycle[0]]
         if len(shown) > _SHOWN_OF_CYCLE:
             shown = [*shown[: _SHOWN_OF_CYCLE - 2], f"... {len(shown) - _SHOWN_OF_CYCLE + 1} more ...", shown[-1]]

@@ -31,6 +31,10 @@ _PLAIN: Final = frozenset(PLAIN)
 TEXT_KEYS: Final = frozenset({"command", "args", "labels", "annotations", "nodeSelector", "matchLabels"})
 
 
+# Links to the key above, down from (None, path): cheaper to carry along than a path that is rarely asked for.
+_Trail = tuple[Any, ...]
+
+
 class Known(msgspec.Struct, frozen=True):
     """A variable of ours, written in a form that exists: `params.epochs`, `index`, `flows.a.podIP`.
 
@@ -106,29 +110,47 @@ class Found(msgspec.Struct, frozen=True):
     token: Token
 
 
-def scan(tree: Any, path: str = "") -> Iterator[Found]:
-    """Every variable in the keys and strings of a JSON tree, with its place; does not recurse deeper than the tree."""
-    stack: list[tuple[str, Any]] = [(path, tree)]
+def scan(tree: Any, path: str = "", *, holding: bytes = b"{{") -> Iterator[Found]:
+    """Every variable in the keys and strings of a JSON tree, with its place; nesting costs no stack.
+
+    `holding` is ASCII text without which the tree is of no interest, such as b"podIP".
+    """
+    if not _holds(tree, holding):
+        return
+    stack: list[tuple[_Trail, Any]] = [((None, path), tree)]
     while stack:
-        place, node = stack.pop()
+        trail, node = stack.pop()
         if isinstance(node, str):
             if "{{" in node:
                 for token in tokens(node):
-                    yield Found(place, token)
+                    yield Found(_show(trail), token)
         elif isinstance(node, dict):
             for key in node:
                 if "{{" in key:
                     for token in tokens(key):
-                        yield Found(place, token)
-            stack.extend((join(place, key), value) for key, value in reversed(list(node.items())))
+                        yield Found(_show(trail), token)
+            stack.extend(((trail, key), value) for key, value in reversed(list(node.items())))
         elif isinstance(node, list | tuple):
-            stack.extend((f"{place}[{at}]", value) for at, value in reversed(list(enumerate(node))))
+            stack.extend(((trail, at), value) for at, value in reversed(list(enumerate(node))))
+
+
+def _holds(tree: Any, text: bytes) -> bool:
+    """Whether the text is anywhere in a tree: no for most trees, and far cheaper to find out than by a scan.
+
+    Structure cannot be mistaken for `{{`: in JSON two braces stand side by side inside of strings only.
+    """
+    try:
+        return text in msgspec.json.encode(tree)
+    except RecursionError:
+        return True
 
 
 def references(tree: Any) -> frozenset[str]:
     """Names of the flows whose pod address the tree asks for by `{{flows.NAME.podIP}}`."""
     return frozenset(
-        flow for found in scan(tree) if isinstance(found.token, Known) and (flow := found.token.pod_ip_of) is not None
+        flow
+        for found in scan(tree, holding=b".podIP")
+        if isinstance(found.token, Known) and (flow := found.token.pod_ip_of) is not None
     )
 
 
@@ -164,7 +186,6 @@ def inside(place: Place) -> Place:
     return Place.ENV_ITEM if place is Place.ENV_LIST else Place.PLAIN
 
 
-_Trail = tuple[Any, ...]
 _SCALARS: Final = frozenset({bool, int, float, type(None)})
 
 
