@@ -358,6 +358,12 @@ PARAM = {"template": {"spec": {"args": ["{{params.epochs}}"]}}}
             [],
             id="a JSON Patch whose way depends on a variable is not tried",
         ),
+        pytest.param(
+            spec({"name": "a", "patch": [{"op": "remove", "path": "/spec/x0"}]}),
+            template({"x{{index}}": 1}),
+            [],
+            id="nor one over keys that depend on a variable",
+        ),
         pytest.param(spec({"name": "a", "template": "gone"}), template(), [], id="a missing template is passed over"),
     ],
 )

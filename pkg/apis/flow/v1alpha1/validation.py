@@ -33,6 +33,7 @@ from pkg.apis.flow.v1alpha1.types import (
 _MAX_SECONDS: Final = 2**63 / 1e9
 _MAX_VALUE: Final = 200
 _HEADER_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+\Z")
+_VARIABLE_KEY: Final = re.compile(rb'\{\{[^"]*":')
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 # Beyond this many flows no near name is looked for: it costs time for each unknown name and each flow.
 _SUGGEST_AMONG: Final = 200
@@ -308,6 +309,8 @@ def _trial(flow: Flow, template: WorkTemplateSpec, path: str) -> Iterator[Fault]
         return
     metadata = {"labels": dict(template.metadata.labels), "annotations": dict(template.metadata.annotations)}
     try:
+        if _VARIABLE_KEY.search(msgspec.json.encode(template.job_spec)):
+            return
         target = copy.deepcopy({"metadata": metadata, "spec": template.job_spec})
         patching.apply(target, copy.deepcopy(steps))
     except patching.PatchError as error:
