@@ -1,0 +1,54 @@
+"""What may change in a workflow that has started, and what cannot be taken back; pure, for whoever is asked first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from pkg.apis.flow.v1alpha1.defaults import MUTABLE, spec_hash
+from pkg.apis.flow.v1alpha1.types import Flow, Shutdown, WorkflowSpec
+from pkg.apis.flow.v1alpha1.validation import Fault
+
+_MAY_CHANGE = "suspend, shutdown, restart, parallelism, ttlSecondsAfterFinished and timeout"
+
+
+def validate_update(old: WorkflowSpec, new: WorkflowSpec, *, started: bool) -> tuple[Fault, ...]:
+    """Every fault of a change from one spec to another; `started` says whether the controller has begun with the old."""
+    found = list(_shutdown(old, new))
+    if new.restart is not None and new.shutdown is not None:
+        before = old.restart.at if old.restart is not None else None
+        if new.restart.at != before:
+            message = "a workflow with shutdown cannot be restarted; make a new one"
+            found.append(Fault("spec.restart.at", message, new.restart.at))
+    # Writing a default out is no change.
+    if started and spec_hash(old) != spec_hash(new):
+        found.extend(_fixed(old, new))
+    return tuple(found)
+
+
+def _shutdown(old: WorkflowSpec, new: WorkflowSpec) -> Iterator[Fault]:
+    if old.shutdown is None or new.shutdown is old.shutdown:
+        return
+    if new.shutdown is None:
+        yield Fault("spec.shutdown", f"{old.shutdown} cannot be taken back")
+    elif old.shutdown is Shutdown.TERMINATE:
+        yield Fault("spec.shutdown", "Terminate cannot be made a Stop", new.shutdown)
+
+
+def _fixed(old: WorkflowSpec, new: WorkflowSpec) -> Iterator[Fault]:
+    told = f"cannot change after the start; only {_MAY_CHANGE} may, so make a new workflow"
+    for name, field in _names(WorkflowSpec):
+        if name not in MUTABLE and name != "flows" and getattr(old, name) != getattr(new, name):
+            yield Fault(f"spec.{field}", told)
+    if len(old.flows) != len(new.flows):
+        yield Fault("spec.flows", f"{told}: there were {len(old.flows)} flows, now {len(new.flows)}")
+        return
+    for at, (before, after) in enumerate(zip(old.flows, new.flows, strict=True)):
+        for name, field in _names(Flow):
+            if getattr(before, name) != getattr(after, name):
+                yield Fault(f"spec.flows[{at}].{field}", told)
+
+
+def _names(kind: type[msgspec.Struct]) -> tuple[tuple[str, str], ...]:
+    return tuple(zip(kind.__struct_fields__, kind.__struct_encode_fields__, strict=True))

@@ -1,0 +1,58 @@
+"""What may change in a workflow that has started."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from pkg.apis.flow.v1alpha1.types import WorkflowSpec
+from pkg.apis.flow.v1alpha1.updates import validate_update
+
+A: dict[str, Any] = {"flows": [{"name": "a", "retry": {}}, {"name": "b"}]}
+
+
+def spec(**fields: Any) -> WorkflowSpec:
+    return msgspec.convert({**A, **fields}, WorkflowSpec)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "paths"),
+    [
+        pytest.param({}, {}, [], id="nothing"),
+        pytest.param(
+            {},
+            {"suspend": True, "parallelism": 3, "timeout": "1h", "ttlSecondsAfterFinished": 1, "restart": {"at": "1"}},
+            [],
+            id="what may change",
+        ),
+        pytest.param({}, {"flows": [{"name": "a", "retry": {"interval": "10s"}}, {"name": "b"}]}, [], id="a default"),
+        pytest.param(
+            {},
+            {"flows": [{"name": "a", "retry": {"maxRetries": 1}}, {"name": "b", "patch": {}}], "queueName": "q"},
+            ["spec.queueName", "spec.flows[0].retry", "spec.flows[1].patch"],
+            id="what may not, each with its path",
+        ),
+        pytest.param({}, {"flows": [{"name": "a"}]}, ["spec.flows"], id="a flow less"),
+        pytest.param({}, {"shutdown": "Stop"}, [], id="a shutdown"),
+        pytest.param({"shutdown": "Stop"}, {"shutdown": "Terminate"}, [], id="a harder shutdown"),
+        pytest.param({"shutdown": "Stop"}, {}, ["spec.shutdown"], id="a shutdown taken back"),
+        pytest.param({"shutdown": "Terminate"}, {"shutdown": "Stop"}, ["spec.shutdown"], id="a softer shutdown"),
+        pytest.param(
+            {"shutdown": "Stop", "restart": {"at": "1"}},
+            {"shutdown": "Stop", "restart": {"at": "2"}},
+            ["spec.restart.at"],
+            id="a restart after a shutdown",
+        ),
+        pytest.param(
+            {"restart": {"at": "1"}}, {"restart": {"at": "1"}, "shutdown": "Stop"}, [], id="a shutdown after a restart"
+        ),
+    ],
+)
+def test_changes_after_the_start(old: dict[str, Any], new: dict[str, Any], paths: list[str]) -> None:
+    assert [fault.path for fault in validate_update(spec(**old), spec(**new), started=True)] == paths
+
+
+def test_before_the_start_everything_may_change() -> None:
+    assert validate_update(spec(), spec(flows=[{"name": "c"}]), started=False) == ()
