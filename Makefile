@@ -1,0 +1,168 @@
+# Everything a person does with this repository. `make help` lists the targets; it is read from their ## comments.
+
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-builtin-rules
+# One shell for each recipe, so that its lines can share variables.
+.ONESHELL:
+
+VENV    := .venv
+PY      := $(VENV)/bin/python
+PIP     := $(PY) -m pip --disable-pip-version-check --quiet
+RUNTIME ?= kwok
+NODES   ?= 4
+WORKERS ?= 8
+EXAMPLE ?= 01-sequential
+TESTS   ?= tests
+ARGS    ?=
+
+# The program itself, and what tests and linters need on top. setup.cfg pins every version.
+INSTALLED  := $(VENV)/.installed
+DEVELOPING := $(VENV)/.developing
+
+# kubectl from PATH, else the one that was built with the local cluster.
+FIND_KUBECTL = kubectl=$$(command -v kubectl) || kubectl=$$($(PY) -m hack.cluster binaries)/kubectl
+
+.PHONY: help
+help: ## Show this list
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  %-24s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+## Environment
+
+# A python3 that is really there (a pyenv shim may not be), is new enough and can make environments.
+$(INSTALLED): setup.cfg pyproject.toml pkg/version.py
+	@if ! $(PY) -c 'import sys, pip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then
+	  ok='import sys; sys.exit(sys.version_info < (3, 11))'; old=; bare=; found=
+	  for python in $${PYTHON:-python3 python3.13 python3.12 python3.11 python3.14}; do
+	    command -v "$$python" >/dev/null || continue
+	    if ! "$$python" -c "$$ok" >/dev/null 2>&1; then old+=" $$python"; continue; fi
+	    if ! "$$python" -c 'import ensurepip, venv' >/dev/null 2>&1; then bare+=" $$python"; continue; fi
+	    found=$$python; break
+	  done
+	  if [ -z "$$found" ]; then
+	    echo "make: no usable Python >= 3.11:$${old:+ too old or broken:$$old;}$${bare:+ without the venv module:$$bare (Debian, Ubuntu: apt-get install python3-venv);} install one, or name it: make PYTHON=/path/to/python3.12" >&2
+	    exit 1
+	  fi
+	  echo "making $(VENV) with $$("$$found" --version)"
+	  rm -rf $(VENV)
+	  "$$found" -m venv $(VENV)
+	fi
+	$(PIP) install --editable .
+	touch $@
+
+$(DEVELOPING): $(INSTALLED)
+	@echo "installing what tests and linters need"
+	$(PIP) install --editable '.[test,dev]'
+	touch $@
+
+.PHONY: .venv
+.venv: $(DEVELOPING) ## Make the Python environment, with everything for development
+
+## Work
+
+.PHONY: build
+build: $(DEVELOPING) ## Build the wheel into dist/
+	@rm -rf build dist
+	$(PY) -m build --wheel --outdir dist . >build.log 2>&1 || { cat build.log >&2; rm -f build.log; exit 1; }
+	rm -rf build.log build
+	ls dist/*.whl
+
+.PHONY: test
+test: $(DEVELOPING) ## Run all tests: unit, and on a real control plane (as root with CI set: on real containers too)
+	@if [ "$$(id -u)" = 0 ] && [ -n "$${CI:-}" ]; then
+	  $(PY) -m hack.cluster install-packages || echo "make: tests on real containers are skipped" >&2
+	fi
+	$(PY) -m hack.cluster binaries >/dev/null
+	$(PY) -m pytest $(TESTS) $(ARGS)
+
+.PHONY: test-unit
+test-unit: $(DEVELOPING) ## Run the unit tests alone
+	@$(PY) -m pytest tests/unit $(ARGS)
+
+.PHONY: test-long
+test-long: $(DEVELOPING) ## Run the property tests with many more examples
+	@HYPOTHESIS_PROFILE=long $(PY) -m pytest $(wildcard tests/unit tests/property) --timeout=3600 $(ARGS)
+
+.PHONY: lint
+lint: $(DEVELOPING) ## Check style, types and layers
+	@$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+	$(VENV)/bin/lint-imports
+
+.PHONY: format
+format: $(DEVELOPING) ## Let ruff put the code in shape
+	@$(PY) -m ruff check --fix .
+	$(PY) -m ruff format .
+
+.PHONY: generate
+generate: $(INSTALLED) ## Write anew what is generated: the CRDs and the diagrams
+	@$(PY) -m hack.gen_crds
+	$(PY) -m hack.draw_phases
+
+.PHONY: verify
+verify: generate ## Write anew what is generated, and fail if that, or anything else, is not committed
+	@changed=$$(git status --porcelain) || { echo "make: verify needs a git checkout" >&2; exit 1; }
+	if [ -n "$$changed" ]; then
+	  echo "make: the tree is dirty; commit these, or undo them:" >&2
+	  echo "$$changed" >&2
+	  exit 1
+	fi
+	echo "what is generated is up to date, and the tree is clean"
+
+.PHONY: bench
+bench: $(DEVELOPING) ## Measure the controller on a real control plane
+	@if [ ! -e hack/bench/__main__.py ]; then echo "make: bench is not there yet" >&2; exit 1; fi
+	exec $(PY) -m hack.bench $(ARGS)
+
+.PHONY: images
+images: ## Build the container images
+	@echo "make: images is not there yet" >&2; exit 1
+
+## Clusters
+
+.PHONY: demo
+demo: $(INSTALLED) ## Run all examples on a cluster of their own, live in the terminal
+	@exec $(PY) -m hack.demo $(ARGS)
+
+.PHONY: cluster-up
+cluster-up: $(INSTALLED) ## Start a local cluster in .cluster/ (RUNTIME=kwok or containers, NODES=4)
+	@exec $(PY) -m hack.cluster up --runtime $(RUNTIME) --nodes $(NODES) $(ARGS)
+
+.PHONY: cluster-down
+cluster-down: $(INSTALLED) ## End the local cluster
+	@exec $(PY) -m hack.cluster down
+
+.PHONY: run
+run: $(INSTALLED) ## Run the controller against the current kubeconfig (WORKERS=8, ARGS=flags)
+	@exec $(VENV)/bin/workflow-controller --workers=$(WORKERS) --log-format=console $(ARGS)
+
+.PHONY: install-crds
+install-crds: $(INSTALLED) ## Install the CRDs in the cluster of the current kubeconfig
+	@$(FIND_KUBECTL)
+	"$$kubectl" apply -f installer/crds/
+	"$$kubectl" wait --for=condition=Established --timeout=60s -f installer/crds/ >/dev/null
+
+.PHONY: uninstall-crds
+uninstall-crds: $(INSTALLED) ## Remove the CRDs, and every Workflow and WorkTemplate with them
+	@$(FIND_KUBECTL)
+	"$$kubectl" delete --ignore-not-found -f installer/crds/
+
+.PHONY: deploy-example
+deploy-example: $(INSTALLED) ## Apply one example (EXAMPLE=01-sequential)
+	@$(FIND_KUBECTL)
+	"$$kubectl" apply -f "examples/$(EXAMPLE).yaml"
+
+.PHONY: deploy-advanced-example
+deploy-advanced-example: ## Apply the example that has everything
+	@$(MAKE) --no-print-directory deploy-example EXAMPLE=advanced
+
+.PHONY: undeploy-examples
+undeploy-examples: $(INSTALLED) ## Remove all examples
+	@$(FIND_KUBECTL)
+	"$$kubectl" delete --ignore-not-found -f examples/
+
+.PHONY: clean
+clean: ## Remove what was built here; the environment and the cached binaries stay
+	@rm -rf build dist *.egg-info .coverage htmlcov .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

@@ -1,0 +1,5 @@
+"""The demo: all examples on a cluster of their own, live in the terminal, compared with what they announce.
+
+`python -m hack.demo` runs it. What is shown is computed by pure functions (views, changes, verdict, screen); only
+`__main__`, `controller` and `reporters` touch processes, the network and the terminal.
+"""

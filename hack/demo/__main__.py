@@ -1,0 +1,188 @@
+"""Runs the demo: a cluster, the CRDs, a controller, the examples; watches; cleans up, also on Ctrl-C and SIGTERM."""
+
+from __future__ import annotations
+
+import queue
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+import msgspec
+import yaml
+from rich.console import Console
+
+from hack.cluster import Cluster, ClusterError, binaries, exit_on_sigterm
+from hack.demo.changes import changes
+from hack.demo.controller import Controller, DemoError, running
+from hack.demo.reporters import Reporter, reporter_for
+from hack.demo.screen import Happening, Result, table
+from hack.demo.verdict import Expected, NoExpectation, differences, expected
+from hack.demo.views import view
+from pkg.apis.flow.v1alpha1.types import WORKFLOWS, Workflow
+from pkg.apis.meta import GVR
+from pkg.controllers.engine.informer import InformerSet
+from pkg.controllers.engine.store import Delta
+from pkg.kube.client import Client
+from pkg.kube.config import load_config
+
+ROOT = Path(__file__).resolve().parents[2]
+EXAMPLES = ROOT / "examples"
+WORKERS = 8
+_FRAME_SECONDS = 0.1
+
+Feed = queue.SimpleQueue[Delta[Workflow]]
+
+
+def examples(folder: Path = EXAMPLES) -> list[Workflow]:
+    """The Workflows of all example files, in the order of the files' names."""
+    return [
+        msgspec.convert(document, Workflow)
+        for path in sorted(folder.glob("*.yaml"))
+        for document in yaml.safe_load_all(path.read_text("utf-8"))
+        if document["kind"] == "Workflow"
+    ]
+
+
+@contextmanager
+def watching(kubeconfig: Path) -> Iterator[Feed]:
+    """Every change of a Workflow in the cluster, as it is seen."""
+    feed: Feed = queue.SimpleQueue()
+    client = Client(load_config(str(kubeconfig)), user_agent="workflow-demo", pool_size=2)
+
+    def put(_gvr: GVR, deltas: Sequence[Delta[Workflow]]) -> None:
+        for delta in deltas:
+            feed.put(delta)
+
+    informers = InformerSet(client, None, Workflow, on_deltas=put)
+    informers.ensure(WORKFLOWS)
+    try:
+        yield feed
+    finally:
+        informers.stop()
+        client.abort()
+        informers.join(2.0)
+
+
+def follow(
+    workflows: dict[str, Workflow], feed: Feed, controller: Controller, reporter: Reporter, timeout: float
+) -> float:
+    """Shows the workflows until all have ended, or `timeout` seconds have passed; returns how long it took.
+
+    `workflows` (by `namespace/name`) is kept up to date. Raises DemoError if the controller ends before.
+    """
+    began = time.monotonic()
+    with reporter.live():
+        while True:
+            new = list(_drain(feed, workflows, began))
+            now, seconds = time.time(), time.monotonic() - began
+            reporter.show([view(workflow, now) for workflow in workflows.values()], new, seconds)
+            has_ended = all(item.status.phase and item.status.phase.is_final for item in workflows.values())
+            if has_ended or seconds > timeout:
+                return seconds
+            controller.check()
+
+
+def _drain(feed: Feed, workflows: dict[str, Workflow], began: float) -> Iterator[Happening]:
+    """Takes in what came, waiting one frame for it."""
+    until = time.monotonic() + _FRAME_SECONDS
+    while True:
+        try:
+            delta = feed.get(timeout=max(0.0, until - time.monotonic()))
+        except queue.Empty:
+            return
+        if delta.new is None or delta.key not in workflows:
+            continue
+        old, workflows[delta.key] = workflows[delta.key], delta.new
+        at = time.monotonic() - began
+        yield from (Happening(at, change) for change in changes(old, delta.new, time.time()))
+
+
+def run(folder: Path, console: Console, timeout: float) -> bool:
+    """The whole demo, with everything it writes under `folder`; True if all ended as announced.
+
+    Raises ClusterError or DemoError. Nothing is left running.
+    """
+    reporter = reporter_for(console)
+    manifests = examples()
+    wanted = [expected(workflow) for workflow in manifests]
+    binaries.ensure()
+    with reporter.step("a control plane of its own: etcd, kube-apiserver, controller-manager, scheduler, kwok"):
+        cluster = Cluster.start(folder / "cluster")
+    with cluster:
+        with reporter.step("the CRDs"):
+            crds = str(ROOT / "installer" / "crds")
+            cluster.kubectl("apply", "-f", crds)
+            cluster.kubectl("wait", "--for=condition=Established", "--timeout=60s", "-f", crds)
+        with running(cluster.kubeconfig, folder / "controller.log", workers=WORKERS) as controller:
+            with reporter.step(f"workflow-controller --workers={WORKERS}, and all {len(manifests)} examples"):
+                cluster.kubectl("apply", "-f", str(EXAMPLES))
+            workflows = {workflow.metadata.key: workflow for workflow in manifests}
+            with watching(cluster.kubeconfig) as feed:
+                seconds = follow(workflows, feed, controller, reporter, timeout)
+            return _close(console, list(workflows.values()), wanted, seconds, controller)
+
+
+def _close(
+    console: Console, workflows: list[Workflow], wanted: list[Expected], seconds: float, controller: Controller
+) -> bool:
+    now = time.time()
+    results = [
+        Result(view(workflow, now), tuple(differences(workflow, want)))
+        for workflow, want in zip(workflows, wanted, strict=True)
+    ]
+    console.print(table(results))
+    good = sum(not result.differences for result in results)
+    if good == len(results):
+        console.print(f"[green]all {good} workflows ended as expected[/], in {seconds:.1f} s", highlight=False)
+        return True
+    console.print(
+        f"[bold red]{len(results) - good} of {len(results)} workflows did not end as expected[/] (waited "
+        f"{seconds:.0f} s); the end of the controller's log:",
+        highlight=False,
+    )
+    console.print(controller.tail(), markup=False, highlight=False, soft_wrap=True)
+    return False
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--timeout",
+    type=click.FloatRange(1),
+    default=120.0,
+    show_default=True,
+    help="Seconds in which the examples must have ended.",
+)
+def main(timeout: float) -> None:
+    """Run all examples on a cluster of their own; exit 0 only if all ended as they announce."""
+    console = Console()
+    folder = Path(tempfile.mkdtemp(prefix="workflow-demo-"))
+    is_kept = True
+    try:
+        with exit_on_sigterm():
+            is_good = run(folder, console, timeout)
+        is_kept = not is_good
+    except KeyboardInterrupt:
+        is_kept = False
+        console.print("interrupted; the controller and the cluster are ended")
+        sys.exit(130)
+    except (ClusterError, DemoError, NoExpectation) as error:
+        console.print(f"demo: {error}", markup=False, highlight=False, soft_wrap=True)
+        sys.exit(1)
+    except SystemExit:
+        is_kept = False
+        raise
+    finally:
+        if is_kept:
+            console.print(f"logs: {folder}", highlight=False, soft_wrap=True)
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
+    sys.exit(0 if is_good else 1)
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m hack.demo")
