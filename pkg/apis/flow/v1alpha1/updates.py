@@ -14,7 +14,7 @@ _MAY_CHANGE = "suspend, shutdown, restart, parallelism, ttlSecondsAfterFinished 
 
 
 def validate_update(old: WorkflowSpec, new: WorkflowSpec, *, started: bool) -> tuple[Fault, ...]:
-    """Every fault of a change from one spec to another; `started` says whether the controller has begun with the old."""
+    """Every fault of a change from one spec to another; `started`: the controller has begun with the old one."""
     found = list(_shutdown(old, new))
     if new.restart is not None and new.shutdown is not None:
         before = old.restart.at if old.restart is not None else None
