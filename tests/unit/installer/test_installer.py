@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,9 @@ INSTALLER = Path(__file__).resolve().parents[3] / "installer"
 FILES = sorted(INSTALLER.rglob("*.yaml"))
 
 
-def documents() -> Iterator[tuple[Path, dict[str, Any]]]:
-    for path in FILES:
-        for document in yaml.safe_load_all(path.read_text("utf-8")):
-            yield path, document
+@cache
+def documents() -> tuple[tuple[Path, dict[str, Any]], ...]:
+    return tuple((path, document) for path in FILES for document in yaml.safe_load_all(path.read_text("utf-8")))
 
 
 def one(kind: str, name: str = "workflow-controller") -> dict[str, Any]:
@@ -43,7 +43,7 @@ def rules(*roles: dict[str, Any]) -> set[tuple[str, str, str]]:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(INSTALLER)))
 def test_every_file_holds_objects(path: Path) -> None:
-    found = list(yaml.safe_load_all(path.read_text("utf-8")))
+    found = [document for holder, document in documents() if holder == path]
     assert found
     for document in found:
         assert document["apiVersion"]

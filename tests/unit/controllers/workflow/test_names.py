@@ -46,9 +46,7 @@ UID = "6A3EF3C2-97a3-4b0e-9d5c-1"
         ),
     ],
 )
-def test_job_name(  # noqa: PLR0917 - a column each
-    workflow: str, flow: str, index: int | None, attempt: int, rule: NameRule, name: str
-) -> None:
+def test_job_name(workflow: str, flow: str, index: int | None, attempt: int, rule: NameRule, name: str) -> None:
     made = job_name(workflow=workflow, flow=flow, index=index, attempt=attempt, rule=rule)
     assert made == name
     assert len(made) <= rule.max_length
