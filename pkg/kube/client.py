@@ -16,6 +16,7 @@ import msgspec
 
 from pkg.apis.meta import GVR, ListMeta
 from pkg.kube.config import ClientConfig
+from pkg.kube.decoding import build_decoder
 from pkg.kube.errors import Refused, Transient
 from pkg.kube.transport import Observer, Request, Transport
 from pkg.kube.watch import Watch
@@ -207,14 +208,14 @@ class Client:
 def _decoder(type: type[T]) -> msgspec.json.Decoder[T]:
     decoder = _DECODERS.get(type)
     if decoder is None:
-        decoder = _DECODERS[type] = msgspec.json.Decoder(type)
+        decoder = _DECODERS[type] = build_decoder(type)
     return decoder
 
 
 def _list_decoder(type: type[T]) -> msgspec.json.Decoder[_List[T]]:
     decoder = _LIST_DECODERS.get(type)
     if decoder is None:
-        decoder = _LIST_DECODERS[type] = msgspec.json.Decoder(_List[type])  # type: ignore[valid-type]
+        decoder = _LIST_DECODERS[type] = build_decoder(_List[type])  # type: ignore[valid-type]
     return decoder
 
 

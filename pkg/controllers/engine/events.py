@@ -14,6 +14,7 @@ import msgspec
 
 from pkg.apis.meta import PartialObject
 from pkg.controllers.engine.store import Added, Deleted, Event, KubeObject, Modified, version_of
+from pkg.kube.decoding import build_decoder
 from pkg.kube.errors import KubeError, Status, from_status
 
 T = TypeVar("T", bound=KubeObject)
@@ -61,8 +62,8 @@ class EventDecoder(Generic[T]):
     """Decodes the objects of one resource into `type`."""
 
     def __init__(self, type: type[T]) -> None:
-        self._item: msgspec.json.Decoder[T] = msgspec.json.Decoder(type)
-        self._typed: msgspec.json.Decoder[_Typed[T]] = msgspec.json.Decoder(_Typed[type])  # type: ignore[valid-type]
+        self._item: msgspec.json.Decoder[T] = build_decoder(type)
+        self._typed: msgspec.json.Decoder[_Typed[T]] = build_decoder(_Typed[type])  # type: ignore[valid-type]
 
     def line(self, line: bytes) -> Line[T]:
         """One line of a watch."""
