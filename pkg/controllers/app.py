@@ -11,7 +11,8 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
@@ -29,7 +30,7 @@ from pkg.controllers.engine.shards import ShardedQueue
 from pkg.controllers.engine.store import Delta
 from pkg.controllers.engine.worker import Worker
 from pkg.controllers.options import Options, controller_options, parse
-from pkg.controllers.workflow import pods
+from pkg.controllers.workflow import pods, usage
 from pkg.controllers.workflow.actions import ProbeRequest
 from pkg.controllers.workflow.executor import Executor
 from pkg.controllers.workflow.kinds import Kinds
@@ -50,12 +51,10 @@ _log = structlog.get_logger("controller")
 # In flight at the end: this long, then they are cut. With what follows it stays under two seconds.
 DRAIN_SECONDS = 1.5
 CREATE_THREADS = 16
-_TEMPLATE_INDEX = "template"
 
 
-def _templates_of(workflow: Workflow) -> Iterable[str]:
-    namespace = workflow.metadata.namespace
-    return {f"{namespace}/{flow.template_name}" for flow in workflow.spec.flows}
+def _is_same_spec(old: Workflow, new: Workflow) -> bool:
+    return old.metadata.uid == new.metadata.uid and old.metadata.generation == new.metadata.generation
 
 
 class Controller:
@@ -86,7 +85,7 @@ class Controller:
             self._client,
             namespace,
             Workflow,
-            indexers={_TEMPLATE_INDEX: _templates_of},
+            indexers={usage.TEMPLATE_INDEX: usage.templates_of},
             on_deltas=self._workflows_changed,
             metrics=reflectors,
         )
@@ -140,7 +139,15 @@ class Controller:
             owns=self.owns,
             backlog=lambda: len(self.queue),
         )
+        self._usage_queue = ShardedQueue(1)
+        users = usage.UsageReconciler(
+            self._client, self._workflows.ensure(WORKFLOWS), self._templates.ensure(WORKTEMPLATES), self.owns
+        )
         self._workers = [Worker(queue, self._reconciler.reconcile) for queue in self.queue.queues]
+        self._workers += [Worker(queue, users.reconcile, subject="template") for queue in self._usage_queue.queues]
+        for number, queue in enumerate(self.queue.queues):
+            self.metrics.queue(str(number)).follow(queue.unfinished_seconds)
+        self.metrics.follow_workflows(self._count_phases)
         self._started = False
         self._telemetry = TelemetryServer(
             self.metrics.registry,
@@ -225,6 +232,8 @@ class Controller:
         keys = {*self._workflows.ensure(WORKFLOWS).keys(), *fences, *self._ledger.keys()}
         for key in keys:
             self.queue.add(key)
+        for template in self._templates.ensure(WORKTEMPLATES).values():
+            self._usage_queue.add_after(template.metadata.key, usage.GATHER_SECONDS)
         _log.info("acting", workflows=len(keys))
 
     def _end_term(self) -> None:
@@ -248,13 +257,20 @@ class Controller:
     def _workflows_changed(self, _gvr: GVR, deltas: Sequence[Delta[Workflow]]) -> None:
         for delta in deltas:
             self.queue.add(delta.key)
+            if delta.old is not None and delta.new is not None and _is_same_spec(delta.old, delta.new):
+                continue
+            before = usage.templates_of(delta.old) if delta.old is not None else set()
+            after = usage.templates_of(delta.new) if delta.new is not None else set()
+            for template in before ^ after:
+                self._usage_queue.add_after(template, usage.GATHER_SECONDS)
 
     def _templates_changed(self, _gvr: GVR, deltas: Sequence[Delta[WorkTemplate]]) -> None:
         store = self._workflows.ensure(WORKFLOWS)
         for delta in deltas:
+            self._usage_queue.add_after(delta.key, usage.GATHER_SECONDS)
             if delta.new is not None:
                 self._kinds.get(delta.new.spec.gvr.gvr)  # its informer starts before a workflow needs it
-            for workflow in store.by_index(_TEMPLATE_INDEX, delta.key):
+            for workflow in store.by_index(usage.TEMPLATE_INDEX, delta.key):
                 self.queue.add(workflow.metadata.key)
 
     def _jobs_changed(self, gvr: GVR, deltas: Sequence[Delta[Job]]) -> None:
@@ -293,6 +309,11 @@ class Controller:
         store = self._pods.ensure(pods.PODS)
         return pods.addresses(
             store, uid, request.asked, request.attempt, request.gvr, role=request.role, pods=request.pods
+        )
+
+    def _count_phases(self) -> Counter[str]:
+        return Counter(
+            str(workflow.status.phase or "Pending") for workflow in self._workflows.ensure(WORKFLOWS).values()
         )
 
     def _count_probe(self, kind: str, result: str) -> None:

@@ -7,12 +7,14 @@ metrics are looked up once and kept: the lookup costs more than the count.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
+from prometheus_client.registry import Collector
 
 from pkg.apis.meta import GVR
 
@@ -133,7 +135,6 @@ class Metrics:
             "workflow_reconcile_duration_seconds", "Seconds of a pass over a workflow", buckets=_WORK_SECONDS
         )
         self.workflow_tasks_finished = counter("workflow_tasks_finished_total", "Tasks that became final", ("state",))
-        self.workflow_workflows = gauge("workflow_workflows", "Workflows there are", ("phase",))
         self.workflow_jobs_created = counter("workflow_jobs_created_total", "Jobs created", ("kind",))
         self.workflow_jobs_deleted = counter("workflow_jobs_deleted_total", "Jobs deleted")
         self.workflow_status_writes = counter("workflow_status_writes_total", "Status patches written")
@@ -180,7 +181,22 @@ class Metrics:
         """The metrics of all reflectors."""
         return ReflectorMetrics(self)
 
-    def set_workflows(self, counts: Iterable[tuple[str, int]]) -> None:
-        """Set how many workflows there are in each phase."""
-        for phase, count in counts:
-            self.workflow_workflows.labels(phase).set(count)
+    def follow_workflows(self, count: Callable[[], Mapping[str, int]]) -> None:
+        """Ask this at every scrape how many workflows there are in each phase."""
+        self.registry.register(_WorkflowCollector(count))
+
+
+class _WorkflowCollector(Collector):
+    """Counts workflows when somebody asks, so that nobody has to keep a count."""
+
+    def __init__(self, count: Callable[[], Mapping[str, int]]) -> None:
+        self._count = count
+
+    def collect(self) -> Iterable[Metric]:
+        family = GaugeMetricFamily("workflow_workflows", "Workflows there are", labels=("phase",))
+        for phase, count in sorted(self._count().items()):
+            family.add_metric((phase,), count)
+        return (family,)
+
+    def describe(self) -> Iterable[Metric]:
+        return (GaugeMetricFamily("workflow_workflows", "Workflows there are", labels=("phase",)),)

@@ -15,7 +15,8 @@ from pkg.apis.flow.v1alpha1.phases import UNFINISHED, Phase, WorkflowPhase
 from pkg.apis.flow.v1alpha1.types import RetainPolicy, Shutdown
 from pkg.apis.meta import GVR
 from pkg.controllers.workflow.actions import CreateJob, DeleteJob, Emit
-from pkg.controllers.workflow.graph import Graph, Node
+from pkg.controllers.workflow.dependency import is_serving
+from pkg.controllers.workflow.graph import Graph, Node, PodIPPredicate
 from pkg.controllers.workflow.outcome import Mode
 from pkg.controllers.workflow.progress import NEVER, UNSHOWN, Draft, FlowState, Reasons, Task, TaskKey
 from pkg.controllers.workflow.render import RenderError, render
@@ -108,16 +109,12 @@ def _start_task(
         return None
     gvr = template.spec.gvr.gvr
     kind = snapshot.kinds.get(gvr)
-    if kind is None:
-        _explain(
-            draft,
-            node.number,
-            Reasons.KIND_NOT_SERVED,
-            f"the cluster does not serve {gvr}; it is made at once when it does",
-        )
+    if gvr not in snapshot.kinds or (kind is not None and gvr not in snapshot.synced):
+        _explain(draft, node.number, Reasons.KIND_SYNCING, f"the cache of {gvr} is not complete yet")
         return None
-    if gvr not in snapshot.synced:
-        _explain(draft, node.number, Reasons.KIND_NOT_SERVED, f"the cache of {gvr} is not complete yet")
+    if kind is None:
+        text = f"the cluster does not serve {gvr}; the job is made at once when it does"
+        _explain(draft, node.number, Reasons.KIND_NOT_SERVED, text)
         return None
     if kind.refused:
         _fail(draft, node, index, task, Reasons.REFUSED, kind.refused, snapshot.now)
@@ -138,7 +135,28 @@ def _start_task(
         return None
     if task.reason == Reasons.JOB_DELETED and any(seen.attempt == task.attempt for seen in snapshot.jobs.get(key, ())):
         return None  # its deleted job is still going; its last event wakes us
+    if not _has_addresses(snapshot, draft, node, index, task):
+        return None
     return _render(snapshot, draft, node, index, task, attempt, kind, gvr, found)
+
+
+def _has_addresses(snapshot: Snapshot, draft: Draft, node: Node, index: int, task: Task) -> bool:
+    """Whether every pod address that the job is made with is known; a retry, too, needs those of now."""
+    for predicate in node.predicates():
+        if not isinstance(predicate, PodIPPredicate):
+            continue
+        size = len(draft.tasks(predicate.flow))
+        asked = draft.task(predicate.flow, index if index < size else 0)
+        name = draft.graph.nodes[predicate.flow].name
+        if snapshot.pod_ips.get(TaskKey(name, index if index < size else 0)):
+            continue
+        text = f"the pod address of {name} is needed"
+        if asked.is_final and not is_serving(asked):
+            _fail(draft, node, index, task, Reasons.RENDER_ERROR, f"{text}, and {name} has ended", snapshot.now)
+        else:
+            _explain(draft, node.number, Reasons.DEPENDS, f"{text}, and its pod has none now")
+        return False
+    return True
 
 
 def _rename(snapshot: Snapshot, draft: Draft, node: Node, index: int, task: Task, fault: CreateFault) -> bool:

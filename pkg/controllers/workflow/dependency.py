@@ -202,13 +202,16 @@ def _evaluate(snapshot: Snapshot, graph: Graph, evaluator: Evaluator, draft: Dra
     at = evaluator.requires(node)
     has_finals, blocked = False, None
     for index, task in enumerate(tuple(draft.tasks(node.number))):
-        if task.phase is not Phase.WAITING or task.released is not None:
+        if task.phase is not Phase.WAITING or (task.released is not None and not node.needs_pod_ip):
             continue
         value, blocker = at(index)
         if value is Truth.TRUE:
-            draft.put(node.number, index, msgspec.structs.replace(task, released=snapshot.now))
+            if task.released is None:
+                draft.put(node.number, index, msgspec.structs.replace(task, released=snapshot.now))
         elif value is Truth.UNKNOWN:
             blocked = blocked or blocker
+            if task.released is not None:  # an address that was there is gone: the only predicate that does not latch
+                draft.put(node.number, index, msgspec.structs.replace(task, released=None))
         else:
             has_finals = True
             failed = value is Truth.TIMED_OUT

@@ -150,6 +150,10 @@ class Node:
     def is_probing(self) -> bool:
         return any(isinstance(part, ProbePredicate | PodIPPredicate) for part in self.predicates())
 
+    @property
+    def needs_pod_ip(self) -> bool:
+        return any(isinstance(part, PodIPPredicate) for part in self.predicates())
+
     def probes(self) -> tuple[ProbePredicate, ...]:
         """The HTTP and TCP probes that this flow waits for."""
         return tuple(dict.fromkeys(part for part in self.predicates() if isinstance(part, ProbePredicate)))

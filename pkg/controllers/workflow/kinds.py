@@ -6,6 +6,7 @@ A kind that is not served yet is asked for again and again, slowly, and whoever 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 
 import structlog
@@ -18,6 +19,8 @@ from pkg.workloads import rules_for
 
 _log = structlog.get_logger("workflow.kinds")
 RETRY_SECONDS = 1.0
+# One 404 may be a CRD that is being set up; absence is believed after this long.
+CERTAIN_SECONDS = 1.5
 
 
 class Kinds:
@@ -29,6 +32,8 @@ class Kinds:
         self._lock = threading.Condition()
         self._known: dict[GVR, Kind | None] = {}
         self._asked: set[GVR] = set()
+        self._absent: dict[GVR, float] = {}
+        self._told: dict[GVR, float] = {}
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="kinds", daemon=True)
 
@@ -49,9 +54,16 @@ class Kinds:
                 self._lock.notify_all()
         return kind
 
-    def is_known(self, gvr: GVR) -> bool:
-        """Whether the question has been answered, if only by "not served"."""
+    def is_answered(self, gvr: GVR) -> bool:
+        """Whether the server has said whether it serves the kind."""
         return gvr in self._known
+
+    def is_absent(self, gvr: GVR) -> bool:
+        """Whether it is certain that the kind is not served: the server said so more than once, over more than a
+        second.
+        """
+        since = self._absent.get(gvr)
+        return since is not None and self._told.get(gvr, since) - since >= CERTAIN_SECONDS
 
     def lose(self, gvr: GVR) -> None:
         """The kind went away (its CRD was deleted)."""
@@ -67,31 +79,36 @@ class Kinds:
                 if self._stopping.is_set():
                     return
                 missing = [gvr for gvr in self._asked if self._known.get(gvr) is None]
+            tried = set(missing)
             for gvr in missing:
                 self._ask(gvr)
             with self._lock:
                 if self._stopping.is_set():
                     return
                 is_open = any(self._known.get(gvr) is None for gvr in self._asked)
-                fresh = any(gvr not in self._known for gvr in self._asked)
-                if not fresh:
+                is_fresh = any(gvr not in self._known and gvr not in tried for gvr in self._asked)
+                if not is_fresh:
                     self._lock.wait(RETRY_SECONDS if is_open else None)
 
     def _ask(self, gvr: GVR) -> None:
-        was_known = gvr in self._known
+        was_absent = self.is_absent(gvr)
         try:
             found = self._discovery.resolve(gvr, absent_for=RETRY_SECONDS / 2)
         except NotServed:
+            now = time.monotonic()
+            is_news = gvr not in self._known
             self._known[gvr] = None
-            if not was_known:
+            self._absent.setdefault(gvr, now)
+            self._told[gvr] = now
+            if is_news or self.is_absent(gvr) != was_absent:
                 self._on_change(gvr)
             return
         except Stopped:
             return
         except KubeError as error:
             _log.warning("discovery failed, it is tried again", gvr=str(gvr), error=str(error))
-            self._known.setdefault(gvr, None)
             return
+        self._absent.pop(gvr, None)
         row = rules_for(gvr)
         refused = row.refused
         if not found.namespaced:

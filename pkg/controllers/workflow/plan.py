@@ -7,7 +7,7 @@ may release the `finally` flows.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 import msgspec
@@ -354,19 +354,19 @@ def _plan_ended(snapshot: Snapshot, graph: Graph, base: Progress) -> Plan:
     draft = Draft(graph, base)
     recorded = snapshot.workflow.status
     phase = recorded.phase or WorkflowPhase.PENDING
-    decision = base.decision
-    how = outcome.mode(snapshot.workflow.spec, decision, is_overdue=False)
-    keys: Mapping[TaskKey, object] = snapshot.jobs
-    deletions = control.deletions(snapshot, graph, draft, how, phase, keys)
+    ended_at = report.seconds(recorded.completion_time) if recorded.completion_time else snapshot.now
+    is_overdue = _overdue_at(snapshot) <= ended_at
+    how = outcome.mode(snapshot.workflow.spec, base.decision, is_overdue=is_overdue)
+    status.remember_jobs(snapshot, graph, draft)
+    deletions = tuple(control.deletions(snapshot, graph, draft, how, phase, snapshot.jobs))
+    meta = snapshot.workflow.metadata
+    events: tuple[Emit, ...] = ()
+    if recorded.spec_hash not in ("", snapshot.spec_hash) and recorded.observed_generation != meta.generation:
+        events = (Emit("SpecChangeIgnored", "the workflow has ended; the change of its spec has no effect"),)
+    ended = Plan(progress=base, deletions=deletions, events=events)
     ttl = snapshot.workflow.spec.ttl_seconds_after_finished
     if ttl is None or not recorded.completion_time:
-        return Plan(progress=base, deletions=tuple(deletions))
-    ends = report.seconds(recorded.completion_time) + ttl
-    if ends > snapshot.now:
-        return Plan(progress=base, deletions=tuple(deletions), wakes=ends)
-    meta = snapshot.workflow.metadata
-    return Plan(
-        progress=base,
-        deletions=tuple(deletions),
-        workflow_deletion=DeleteWorkflow(meta.namespace, meta.name, meta.uid),
-    )
+        return ended
+    if ended_at + ttl > snapshot.now:
+        return replace(ended, wakes=ended_at + ttl)
+    return replace(ended, workflow_deletion=DeleteWorkflow(meta.namespace, meta.name, meta.uid))

@@ -38,6 +38,7 @@ class Reasons:
     DEPENDS: Final = "WaitingForDependencies"
     TEMPLATE_NOT_FOUND: Final = "TemplateNotFound"
     KIND_NOT_SERVED: Final = "KindNotServed"
+    KIND_SYNCING: Final = "KindSyncing"
     PARALLELISM: Final = "ParallelismReached"
     SUSPENDED: Final = "WorkflowSuspended"
     CREATE_FAILED: Final = "CreateFailed"

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 import structlog
 
 from pkg.apis.flow.v1alpha1 import defaults, edges, validation
+from pkg.apis.flow.v1alpha1.phases import FINAL
 from pkg.apis.flow.v1alpha1.types import API_VERSION, Workflow, WorkTemplate
 from pkg.apis.meta import GVR, Job
 from pkg.controllers.engine.informer import InformerSet
@@ -199,6 +200,7 @@ class Reconciler:
             if final.patch is not None:
                 self._caches.workflows.absorb(self._executor.patch_status(key, final.patch))
                 memory.progress = final.progress.acknowledged(self._clock())
+                self._count_finished(workflow, memory.progress)
         except Conflict:
             return "status was computed from an older copy"
         except NotFound:
@@ -218,6 +220,13 @@ class Reconciler:
             except KubeError as error:
                 return f"the workflow could not be deleted: {error}"
         return ""
+
+    def _count_finished(self, before: Workflow, progress: Progress) -> None:
+        """Counts the tasks that the status just written shows final for the first time."""
+        for phase in FINAL:
+            grown = progress.counts.get(phase, 0) - getattr(before.status.tasks, phase.value.lower())
+            if grown > 0:
+                self._metrics.workflow_tasks_finished.labels(phase.value).inc(grown)
 
     def _emit(self, workflow: Workflow, events: Iterable[Emit]) -> None:
         meta = workflow.metadata
@@ -286,10 +295,14 @@ class Reconciler:
             for gvr in gvrs:
                 self._waiting.setdefault(gvr, set()).add(key)
         for gvr in gvrs:
-            kinds[gvr] = caches.kinds.get(gvr)
-            if kinds[gvr] is not None:
+            kind = caches.kinds.get(gvr)
+            if kind is not None:
                 caches.jobs.ensure(gvr)
-        synced = frozenset(gvr for gvr in gvrs if caches.jobs.is_synced(gvr) or caches.jobs.is_gone(gvr))
+            if caches.kinds.is_answered(gvr):
+                kinds[gvr] = kind
+        synced = frozenset(
+            gvr for gvr in gvrs if caches.jobs.is_synced(gvr) or caches.jobs.is_gone(gvr) or caches.kinds.is_absent(gvr)
+        )
         view = caches.ledger.view(uid)
         return Snapshot(
             now=self._clock(),

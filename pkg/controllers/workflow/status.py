@@ -64,6 +64,26 @@ def fold(
             draft.edit(number, gvr=str(jobs[-1].gvr))
 
 
+def remember_jobs(snapshot: Snapshot, graph: Graph, draft: Draft) -> None:
+    """Ties the tasks of an ended workflow to their jobs, whatever these say: which of them are services that serve."""
+    for key, jobs in snapshot.jobs.items():
+        number = graph.by_name.get(key.flow)
+        if number is None or key.index >= graph.nodes[number].size:
+            continue
+        task = draft.task(number, key.index)
+        current = _of_attempt(jobs, task.attempt)
+        draft.put(number, key.index, _tie(snapshot, graph.nodes[number], task, current))
+
+
+def _tie(snapshot: Snapshot, node: Node, task: Task, current: Seen | None) -> Task:
+    """A settled task with its job; a service that had become ready is known again after a restart of the controller."""
+    task = _remember_job(task, current)
+    if current is None or task.phase is not Phase.SUCCEEDED or task.ready:
+        return task
+    is_service = snapshot.completion(node.flow.template_name, current.gvr) is Completion.READY
+    return msgspec.structs.replace(task, ready=True) if is_service else task
+
+
 def fold_task(
     snapshot: Snapshot,
     node: Node,
@@ -82,7 +102,7 @@ def fold_task(
             task = _begin(task, shown)
     current = _of_attempt(jobs, task.attempt)
     if task.is_settled:
-        return _remember_job(task, current)
+        return _tie(snapshot, node, task, current)
     if current is not None:
         return _judge(snapshot, node, task, first, current, verdicts)
     if not task.is_unfinished and not task.job:

@@ -62,7 +62,7 @@ def test_reflectors_tell_lists_relists_watches_and_events() -> None:
 def test_leadership_and_workflows() -> None:
     metrics = Metrics()
     metrics.on_leading("wc", True)
-    metrics.set_workflows([("Running", 3), ("Failed", 0)])
+    metrics.follow_workflows(lambda: {"Running": 3, "Failed": 0})
     assert value(metrics, "leader_election_master_status", name="wc") == 1
     assert value(metrics, "workflow_workflows", phase="Running") == 3
     metrics.on_leading("wc", False)

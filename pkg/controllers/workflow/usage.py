@@ -1,0 +1,72 @@
+"""WorkTemplate.status.usedBy: how many Workflows name a template, and which.
+
+A queue and a worker of its own: telling people who uses what never delays a workflow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from pkg.apis.flow.v1alpha1.types import WORKTEMPLATES, UsedBy, Workflow, WorkTemplate
+from pkg.controllers.engine.outcome import Again, Done, Drop, Outcome
+from pkg.controllers.engine.store import Store
+from pkg.kube.client import MERGE_PATCH, Client
+from pkg.kube.errors import KubeError, NotFound, Stopped
+
+TEMPLATE_INDEX = "template"
+# Changes are gathered this long, in seconds, before they are written.
+GATHER_SECONDS = 2.0
+MAX_NAMES = 100
+
+
+def templates_of(workflow: Workflow) -> set[str]:
+    """`namespace/name` of every template that a workflow names."""
+    namespace = workflow.metadata.namespace
+    return {f"{namespace}/{flow.template_name}" for flow in workflow.spec.flows}
+
+
+def used_by(workflows: tuple[Workflow, ...]) -> UsedBy:
+    """The status of a template that these workflows name: the number, and the first names in order."""
+    names = sorted(workflow.metadata.name for workflow in workflows if not workflow.metadata.is_deleting)
+    return UsedBy(count=len(names), names=tuple(names[:MAX_NAMES]))
+
+
+class UsageReconciler:
+    """Keeps usedBy of every template true. owns(key): whether this process may write."""
+
+    def __init__(
+        self, client: Client, workflows: Store[Workflow], templates: Store[WorkTemplate], owns: Callable[[str], bool]
+    ) -> None:
+        self._client = client
+        self._workflows = workflows
+        self._templates = templates
+        self._owns = owns
+
+    def reconcile(self, key: str) -> Outcome:
+        """One template, by `namespace/name`; writes only if something changed."""
+        template = self._templates.get(key)
+        if template is None:
+            return Drop()
+        now = used_by(self._workflows.by_index(TEMPLATE_INDEX, key))
+        if now == template.status.used_by or not self._owns(key):
+            return Done()
+        body = msgspec.json.encode({"status": {"usedBy": {"count": now.count, "names": now.names}}})
+        meta = template.metadata
+        try:
+            written = self._client.patch(
+                WORKTEMPLATES,
+                meta.namespace,
+                meta.name,
+                body,
+                content_type=MERGE_PATCH,
+                type=WorkTemplate,
+                subresource="status",
+            )
+        except (NotFound, Stopped):
+            return Done()
+        except KubeError as error:
+            return Again(f"usedBy could not be written: {error}")
+        self._templates.absorb(written)
+        return Done()
