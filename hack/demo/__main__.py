@@ -1,15 +1,17 @@
-"""Runs the demo: a cluster, the CRDs, a controller, the examples; watches; cleans up, also on Ctrl-C and SIGTERM."""
+"""Runs the demo: a cluster, the CRDs, a controller, the examples; watches, and cleans up however it ends."""
 
 from __future__ import annotations
 
 import queue
 import shutil
+import signal
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 
 import click
 import msgspec
@@ -46,6 +48,20 @@ def examples(folder: Path = EXAMPLES) -> list[Workflow]:
         for document in yaml.safe_load_all(path.read_text("utf-8"))
         if document["kind"] == "Workflow"
     ]
+
+
+@contextmanager
+def exit_on_hangup() -> Iterator[None]:
+    """Within it a closed terminal raises SystemExit(129), so that nothing is left running there either."""
+
+    def leave(_number: int, _frame: FrameType | None) -> None:
+        raise SystemExit(129)
+
+    before = signal.signal(signal.SIGHUP, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 @contextmanager
@@ -111,7 +127,7 @@ def run(folder: Path, console: Console, timeout: float) -> bool:
     manifests = examples()
     wanted = [expected(workflow) for workflow in manifests]
     binaries.ensure()
-    with reporter.step("a control plane of its own: etcd, kube-apiserver, controller-manager, scheduler, kwok"):
+    with reporter.step("a Kubernetes control plane of its own"):
         cluster = Cluster.start(folder / "cluster")
     with cluster:
         with reporter.step("the CRDs"):
@@ -163,7 +179,7 @@ def main(timeout: float) -> None:
     folder = Path(tempfile.mkdtemp(prefix="workflow-demo-"))
     is_kept = True
     try:
-        with exit_on_sigterm():
+        with exit_on_sigterm(), exit_on_hangup():
             is_good = run(folder, console, timeout)
         is_kept = not is_good
     except KeyboardInterrupt:

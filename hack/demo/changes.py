@@ -23,7 +23,9 @@ class Change:
 
     @property
     def is_notable(self) -> bool:
-        return isinstance(self.phase, WorkflowPhase) or self.phase in NOTABLE
+        if isinstance(self.phase, WorkflowPhase):
+            return self.phase.is_final
+        return self.phase in NOTABLE
 
 
 def changes(old: Workflow | None, new: Workflow, now: float) -> list[Change]:

@@ -18,9 +18,10 @@ from pkg.apis.flow.v1alpha1.phases import Phase, WorkflowPhase
 
 DOT = "●"
 _MAX_DOTS = 8
-_PANEL_WIDTH = 38
+_PANEL_WIDTH = 40
 _MAX_COLUMNS = 3
 _BORDER = 2
+_MAX_NAME = 24
 _HEADER = 2
 
 MARKS = {
@@ -145,9 +146,9 @@ def _panel(view: WorkflowView, height: int) -> Panel:
     mark, style = MARKS[view.phase]
     grid = Table.grid(padding=(0, 1), expand=True)
     grid.add_column(width=1)
-    grid.add_column(no_wrap=True, overflow="ellipsis", ratio=4)
+    grid.add_column(no_wrap=True, overflow="ellipsis", max_width=_MAX_NAME)
     grid.add_column(width=9, no_wrap=True)
-    grid.add_column(no_wrap=True, overflow="ellipsis", ratio=3)
+    grid.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
     grid.add_column(justify="right", width=5, no_wrap=True)
     shown, hidden = choose(view.flows, height - _BORDER)
     for flow in shown:
@@ -190,7 +191,7 @@ def _cells(flow: FlowView) -> tuple[RenderableType, ...]:
 
 
 def _detail(flow: FlowView) -> Text:
-    """A red dot for each running task, how many of several are done, and what is known of attempts."""
+    """A red dot for each running task, how many of several are done, and retries: when the next, or how many."""
     text = Text()
     if flow.running > _MAX_DOTS:
         text.append(f"{DOT}x{flow.running} ", "red")
@@ -199,11 +200,13 @@ def _detail(flow: FlowView) -> Text:
     if flow.size > 1 and flow.done and flow.phase is not Phase.SKIPPED:
         text.append(f"{flow.done}/{flow.size} ", "dim")
     if flow.retry_in is not None:
-        text.append(f"↻ {flow.retry_in:.1f} s", "magenta")
+        text.append(f"in {flow.retry_in:.1f}s", "magenta")
     elif flow.attempts > 1:
-        text.append(f"try {flow.attempts}", "magenta" if not flow.phase.is_final else "dim")
+        text.append(f"↻{flow.attempts - 1}", "magenta")
     return text
 
 
 def _seconds(seconds: float | None) -> str:
-    return "" if seconds is None else f"{seconds:.1f}s"
+    if seconds is None:
+        return ""
+    return f"{seconds:.1f}s" if seconds < 100 else f"{seconds:.0f}s"
