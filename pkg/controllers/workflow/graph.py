@@ -176,7 +176,6 @@ class Graph:
     critical: tuple[int, ...]
     leaves: tuple[int, ...]
     finals: tuple[int, ...]
-    templates: frozenset[str]
     timed: tuple[int, ...]
     probing: tuple[int, ...]
 
@@ -236,7 +235,6 @@ def compile_graph(spec: WorkflowSpec, pod_ip_edges: Mapping[str, frozenset[str]]
         critical=tuple(by_name[name] for name in dict.fromkeys(spec.success_policy.critical_flows)),
         leaves=tuple(node.number for node in nodes if node.is_leaf),
         finals=tuple(node.number for node in nodes if node.is_finally),
-        templates=frozenset(flow.template_name for flow in spec.flows),
         timed=tuple(node.number for node in nodes if node.has_timers),
         probing=tuple(node.number for node in nodes if node.is_probing),
     )

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 
 import structlog
 
-from pkg.apis.flow.v1alpha1 import defaults, edges, validation
+from pkg.apis.flow.v1alpha1 import defaults
 from pkg.apis.flow.v1alpha1.phases import FINAL
 from pkg.apis.flow.v1alpha1.types import API_VERSION, Workflow, WorkTemplate
 from pkg.apis.meta import GVR, Job
@@ -22,8 +22,9 @@ from pkg.controllers.engine.informer import InformerSet
 from pkg.controllers.engine.outcome import Again, Done, Drop, Later, Outcome
 from pkg.controllers.engine.store import Store
 from pkg.controllers.workflow.actions import DeleteJob, Emit, Plan
+from pkg.controllers.workflow.compilation import Compiled, compile_spec
 from pkg.controllers.workflow.executor import Executor, NotLeader
-from pkg.controllers.workflow.graph import Graph, PodIPPredicate, compile_graph
+from pkg.controllers.workflow.graph import Graph, PodIPPredicate
 from pkg.controllers.workflow.kinds import Kinds
 from pkg.controllers.workflow.ledger import Ledger
 from pkg.controllers.workflow.plan import plan
@@ -37,7 +38,6 @@ from pkg.telemetry.metrics import Metrics
 
 _log = structlog.get_logger("workflow.reconciler")
 BEHIND_SECONDS = 0.02
-Compiled = Graph | tuple[validation.Fault, ...]
 
 
 @dataclass(slots=True)
@@ -45,7 +45,8 @@ class _Memory:
     """What is remembered of one workflow uid. Touched only by the worker of its shard."""
 
     generation: int = -1
-    sources: tuple[tuple[str, str], ...] = ()
+    names: frozenset[str] = frozenset()
+    sources: tuple[tuple[str, int], ...] = ()
     compiled: Compiled = ()
     spec_hash: str = ""
     progress: Progress | None = None
@@ -249,33 +250,25 @@ class Reconciler:
             self._memories.pop(workflow.metadata.uid, None)
 
     def _compile(self, workflow: Workflow, memory: _Memory) -> None:
-        """The graph of this generation; compiled anew when a template that it takes pod addresses from changed."""
+        """The graph of this generation and of the templates' specs; what is known of the tasks stays if it is the same."""
         meta, spec = workflow.metadata, workflow.spec
-        found = {flow.template_name: self._template(workflow, flow.template_name) for flow in spec.flows}
-        sources = tuple(
-            sorted(
-                (name, template.metadata.resource_version) for name, template in found.items() if template is not None
-            )
-        )
+        if memory.generation != meta.generation:
+            memory.names = frozenset(flow.template_name for flow in spec.flows)
+        found = self._templates(workflow, memory)
+        sources = tuple(sorted((t.metadata.uid, t.metadata.generation) for t in found.values()))
         if (memory.generation, memory.sources) == (meta.generation, sources):
             return
-        faults = validation.validate_workflow(spec)
-        if faults:
-            compiled: Compiled = faults
-        else:
-            needs = {}
-            for flow in spec.flows:
-                template = found[flow.template_name]
-                names = edges.pod_ip_edges(flow, template.spec if template is not None else None)
-                if names:
-                    needs[flow.name] = frozenset(names)
-            compiled = compile_graph(spec, needs)
-        if memory.generation != meta.generation or compiled != memory.compiled:
-            memory.progress = None
-            memory.compiled = compiled
+        compiled = compile_spec(spec, found)
+        if compiled != memory.compiled:
+            memory.progress, memory.compiled = None, compiled
             self._caches.ledger.mark(meta.uid)
         memory.generation, memory.sources = meta.generation, sources
         memory.spec_hash = defaults.spec_hash(spec)
+
+    def _templates(self, workflow: Workflow, memory: _Memory) -> dict[str, WorkTemplate]:
+        """The templates of a workflow that exist, by name."""
+        found = {name: self._template(workflow, name) for name in memory.names}
+        return {name: template for name, template in found.items() if template is not None}
 
     def _template(self, workflow: Workflow, name: str) -> WorkTemplate | None:
         return self._caches.templates.get(f"{workflow.metadata.namespace}/{name}")
@@ -286,8 +279,7 @@ class Reconciler:
         """Reads the caches, once; no network."""
         caches, uid, key = self._caches, workflow.metadata.uid, workflow.metadata.key
         graph = memory.compiled
-        names = graph.templates if isinstance(graph, Graph) else frozenset[str]()
-        templates = {name: found for name in names if (found := self._template(workflow, name)) is not None}
+        templates = self._templates(workflow, memory)
         gvrs = {template.spec.gvr.gvr for template in templates.values()}
         gvrs |= {GVR.parse(flow.gvr) for flow in workflow.status.flows if flow.gvr}
         kinds: dict[GVR, Kind | None] = {}

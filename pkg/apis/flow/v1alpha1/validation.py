@@ -127,6 +127,16 @@ def validate_with_templates(spec: WorkflowSpec, templates: Mapping[str, WorkTemp
     return tuple(found)
 
 
+def cycle_faults(spec: WorkflowSpec, templates: Mapping[str, WorkTemplateSpec]) -> tuple[Fault, ...]:
+    """Cycles of flows that wait for each other, those through pod addresses in templates included."""
+    names = _Names(spec)
+    waits = _no_waits(names)
+    for flow in spec.flows:
+        said = mentions(flow, templates.get(flow.template_name))
+        _add_waits(waits, flow, (edge for edge in said if edge.flow in names.first))
+    return tuple(_cycles(cycles(waits), names))
+
+
 def _in_template(edge: Edge) -> bool:
     return edge.path.startswith("template.")
 
