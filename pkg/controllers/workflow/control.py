@@ -90,6 +90,7 @@ def _start_flow(snapshot: Snapshot, draft: Draft, node: Node, found: Starts, slo
             continue
         creation = _start_task(snapshot, draft, node, index, task, found)
         if creation is not None:
+            _explain(draft, node.number, "", "")
             found.creations.append(creation)
             made += 1
     return made
@@ -258,9 +259,8 @@ def deletions(
     found = []
     for key in keys:
         number = graph.by_name.get(key.flow)
-        if number is None or key.index >= graph.nodes[number].size:
-            continue
-        task = draft.task(number, key.index)
+        is_known = number is not None and key.index < graph.nodes[number].size
+        task = draft.task(number, key.index) if number is not None and is_known else None
         for seen in snapshot.jobs.get(key, ()):
             if seen.job.metadata.is_deleting:
                 continue
@@ -271,14 +271,16 @@ def deletions(
     return found
 
 
-def _condemned(snapshot: Snapshot, task: Task, seen: Seen, how: Mode, phase: WorkflowPhase) -> str:
-    """Why a job has to go, empty if it may stay."""
+def _condemned(snapshot: Snapshot, task: Task | None, seen: Seen, how: Mode, phase: WorkflowPhase) -> str:
+    """Why a job has to go, empty if it may stay; task is None for a flow that the spec no longer has."""
     policy = snapshot.workflow.spec.job_retain_policy
     is_end = phase.is_final and (
         policy is RetainPolicy.DELETE or (policy is RetainPolicy.DELETE_ON_SUCCESS and phase is WorkflowPhase.SUCCEEDED)
     )
     if is_end:
         return f"jobRetainPolicy {policy}"
+    if task is None:
+        return "the workflow was cancelled" if how is Mode.CANCEL else ""
     if seen.attempt < task.attempt and not look(snapshot, seen).is_final:
         return "an older attempt"
     if seen.attempt != task.attempt or not task.is_settled:
@@ -296,11 +298,10 @@ def is_at_rest(snapshot: Snapshot, graph: Graph, draft: Draft) -> bool:
     """Whether no job is unfinished; one under deletion is not waited for, nor is a service that became ready."""
     for key, jobs in snapshot.jobs.items():
         number = graph.by_name.get(key.flow)
-        if number is None or key.index >= graph.nodes[number].size:
-            continue
-        task = draft.task(number, key.index)
+        is_known = number is not None and key.index < graph.nodes[number].size
+        task = draft.task(number, key.index) if number is not None and is_known else None
         for seen in jobs:
-            is_service = task.ready and seen.attempt == task.attempt
+            is_service = task is not None and task.ready and seen.attempt == task.attempt
             if not seen.job.metadata.is_deleting and not is_service and not look(snapshot, seen).is_final:
                 return False
     return True

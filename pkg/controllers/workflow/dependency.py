@@ -225,6 +225,8 @@ def _evaluate(snapshot: Snapshot, graph: Graph, evaluator: Evaluator, draft: Dra
             draft.put(node.number, index, ended)
     if blocked is not None:
         draft.edit(node.number, why=Reasons.DEPENDS, message=_waits(graph, blocked))
+    elif draft.state(node.number).why == Reasons.DEPENDS:
+        draft.edit(node.number, why="", message="")
     return has_finals
 
 

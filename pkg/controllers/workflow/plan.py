@@ -201,9 +201,11 @@ def _freeze(
 ) -> Progress:
     base, changed = draft.base, draft.changed
     flows = base.flows
-    if changed:
+    # A timer that has come and changed nothing (a retry that has to wait for a slot) must not hide the next one.
+    rung = {number for number in graph.timed if flows[number].wakes <= snapshot.now}
+    if changed or rung:
         made: list[FlowState] = list(flows)
-        for number in changed:
+        for number in changed | rung:
             node = graph.nodes[number]
             made[number] = draft.freeze(number, timeouts.next_wake(snapshot, node, draft.tasks(number)))
         flows = tuple(made)
@@ -239,7 +241,10 @@ def _status(
         return None, replace(progress, is_dirty=True), due
     new, rendered = report.workflow_status(snapshot, graph, progress, phase)
     progress = replace(progress, rendered=rendered)
-    return _patch(snapshot, new), progress, NEVER
+    patch = _patch(snapshot, new)
+    if patch is None:  # status says so already
+        progress = progress.acknowledged(progress.written_at)
+    return patch, progress, NEVER
 
 
 def _patch(snapshot: Snapshot, new: WorkflowStatus) -> PatchStatus | None:

@@ -31,7 +31,7 @@ from pkg.controllers.workflow.plan import plan
 from pkg.controllers.workflow.pods import PODS, Pod, lead_address
 from pkg.controllers.workflow.probes import Prober
 from pkg.controllers.workflow.progress import Progress, TaskKey
-from pkg.controllers.workflow.snapshot import CreateFault, Kind, Snapshot
+from pkg.controllers.workflow.snapshot import CreateFault, Kind, Snapshot, Trouble
 from pkg.kube.errors import Conflict, KubeError, NotFound, Stopped
 from pkg.kube.events import EventRecorder, ObjectReference
 from pkg.telemetry.metrics import Metrics
@@ -156,34 +156,36 @@ class Reconciler:
         snapshot = self._observe(workflow, memory)
         first = plan(snapshot)
         memory.progress = first.progress
-        final = first
+        final, is_complete = first, True
         if first.creations:
             is_complete = self._create(key, uid, memory, first)
-            snapshot = self._observe(workflow, memory, may_create=False, is_urgent=first.needs_status)
+            is_urgent = first.needs_status or bool(first.deletions)
+            snapshot = self._observe(workflow, memory, may_create=False, is_urgent=is_urgent)
             final = plan(snapshot)
             memory.progress = final.progress
-            if not is_complete:
-                final = _sooner(final, min((fault.retry_at for fault in memory.faults.values()), default=None))
+            final = replace(final, deletions=tuple(dict.fromkeys((*first.deletions, *final.deletions))))
         self._prober.want(uid, key, final.probes)
         failure = self._settle(key, workflow, memory, final)
         if failure:
             self._caches.ledger.mark(uid)
             return Again(failure)
         self._emit(workflow, (*first.events, *(final.events if final is not first else ())))
-        if first.more or final.more:
+        if (first.more or final.more) and is_complete:
             return Later(0)
         wakes = [wake for wake in (first.wakes, final.wakes) if wake is not None]
+        if not is_complete:
+            wakes.append(min(fault.retry_at for fault in memory.faults.values()))
         return Later(max(0.001, min(wakes) - self._clock())) if wakes else Done()
 
     def _create(self, key: str, uid: str, memory: _Memory, made: Plan) -> bool:
         """Makes the jobs and takes them into the cache; False if some failed and are to be tried later."""
         faults = {fault.name: fault for fault in memory.faults.values()}
         results = self._executor.create(key, uid, made.creations, faults)
-        is_complete = len(results) == len(made.creations)
+        is_complete = True
         for result in results:
             if result.fault is not None:
                 memory.faults[result.action.task] = result.fault
-                is_complete = False
+                is_complete = is_complete and result.fault.trouble is not Trouble.RETRY
             elif result.job is not None:
                 memory.faults.pop(result.action.task, None)
                 self._absorb(result.action.gvr, result.job)
@@ -250,7 +252,7 @@ class Reconciler:
             self._memories.pop(workflow.metadata.uid, None)
 
     def _compile(self, workflow: Workflow, memory: _Memory) -> None:
-        """The graph of this generation and of the templates' specs; what is known of the tasks stays if it is the same."""
+        """The graph of this generation and these templates; what is known of the tasks stays if it is the same."""
         meta, spec = workflow.metadata, workflow.spec
         if memory.generation != meta.generation:
             memory.names = frozenset(flow.template_name for flow in spec.flows)
@@ -362,10 +364,3 @@ class Reconciler:
             self._memories.pop(uid, None)
             self._prober.want(uid, key, ())
         return failed
-
-
-def _sooner(made: Plan, retry_at: float | None) -> Plan:
-
-    if retry_at is None or (made.wakes is not None and made.wakes <= retry_at):
-        return made
-    return replace(made, wakes=retry_at)

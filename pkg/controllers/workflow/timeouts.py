@@ -71,7 +71,7 @@ def next_wake(snapshot: Snapshot, node: Node, tasks: list[Task] | tuple[Task, ..
     for task in tasks:
         if task.is_final:
             continue
-        if task.phase is Phase.BACKOFF and task.due is not None:
+        if task.phase is Phase.BACKOFF and task.due is not None and task.due > snapshot.now:
             wakes = min(wakes, task.due)
         wakes = min(wakes, overdue_at(task, node, snapshot.since, may_be_held=held)[0])
     return wakes
