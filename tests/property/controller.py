@@ -1,0 +1,261 @@
+"""One life of a controller in the simulated world: the real reconciler, executor, stores and ledger, fed by hand.
+
+Only what talks to the outside is replaced: informers (fed event by event), discovery, the prober and the recorder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Executor as Pool
+from concurrent.futures import Future
+from typing import Any, cast
+
+from pkg.apis.flow.v1alpha1.types import WORKFLOWS, WORKTEMPLATES, Workflow, WorkTemplate
+from pkg.apis.meta import GVR, Job
+from pkg.controllers.engine.outcome import Again, Later
+from pkg.controllers.engine.store import Added, Delta, Modified, Store
+from pkg.controllers.workflow.actions import ProbeRequest
+from pkg.controllers.workflow.executor import Executor
+from pkg.controllers.workflow.ledger import Ledger
+from pkg.controllers.workflow.pods import INDEXERS, Pod
+from pkg.controllers.workflow.reconciler import Caches, Reconciler
+from pkg.controllers.workflow.snapshot import Kind, ProbeKey
+from pkg.telemetry.metrics import Metrics
+from pkg.workloads import rules_for
+from tests.property.world import JOBS, KEY, WIDGETS, World
+
+METRICS = Metrics()
+_KINDS = {
+    JOBS: Kind(kind="Job", row=rules_for(JOBS)),
+    WIDGETS: Kind(kind="Widget", row=rules_for(WIDGETS)),
+}
+
+
+class Inline(Pool):
+    """A pool of no threads: what is submitted is done at once."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        future.set_result(fn(*args, **kwargs))  # what it raises goes straight up, as if the process ended there
+        return future
+
+
+class Informers:
+    """As InformerSet, but whoever drives the simulation decides when a store is synced and what it is told."""
+
+    def __init__(self) -> None:
+        self.stores: dict[GVR, Store[Job]] = {}
+
+    def ensure(self, gvr: GVR) -> Store[Job]:
+        return self.stores.setdefault(gvr, Store())
+
+    def is_synced(self, gvr: GVR) -> bool:
+        return gvr in self.stores and self.stores[gvr].synced
+
+    def is_gone(self, _gvr: GVR) -> bool:
+        return False
+
+
+class Pods:
+    """The pod informer; what its store holds is nobody's business here, because probes are simulated as a whole."""
+
+    def __init__(self) -> None:
+        self.store: Store[Pod] = Store(INDEXERS)
+
+    def ensure(self, _gvr: GVR) -> Store[Pod]:
+        return self.store
+
+
+class Kinds:
+    def get(self, gvr: GVR) -> Kind | None:
+        return _KINDS.get(gvr)
+
+    def is_answered(self, _gvr: GVR) -> bool:
+        return True
+
+    def is_absent(self, _gvr: GVR) -> bool:
+        return False
+
+
+class Prober:
+    """Probes pass a while after the asked job began to run; patience(flow, path, index) in seconds, None for never."""
+
+    def __init__(self, world: World, patience: Callable[[str, str, int], float | None]) -> None:
+        self._world = world
+        self._patience = patience
+        self._wanted: frozenset[ProbeRequest] = frozenset()
+        self._passed: dict[ProbeKey, ProbeRequest] = {}
+
+    def want(self, _uid: str, _key: str, requests: Iterable[ProbeRequest]) -> None:
+        self._wanted = frozenset(requests)
+        self._passed = {key: request for key, request in self._passed.items() if request in self._wanted}
+
+    def passed(self, _uid: str) -> frozenset[ProbeKey]:
+        return frozenset(self._passed)
+
+    def next_due(self) -> float | None:
+        """When the next probe passes; seconds since the epoch."""
+        return min((due for _, due in self._open()), default=None)
+
+    def tick(self) -> bool:
+        """Whether a probe has passed by now."""
+        news = [request for request, due in self._open() if due <= self._world.now]
+        self._passed.update({request.key: request for request in news})
+        return bool(news)
+
+    def _open(self) -> list[tuple[ProbeRequest, float]]:
+        found = []
+        for request in self._wanted:
+            key = request.key
+            patience = self._patience(key.flow, key.path, key.index)
+            ran = self._world.is_running(request.asked.flow, request.asked.index, request.attempt)
+            if key not in self._passed and patience is not None and ran is not None:
+                found.append((request, ran + patience))
+        return found
+
+
+class Recorder:
+    def emit(self, _about: object, _type: str, reason: str, message: str) -> None:
+        assert reason
+        assert message
+
+
+class Controller:
+    """One process. `lag`: how many versions its first copy of the Workflow is behind."""
+
+    def __init__(self, world: World, patience: Callable[[str, str, int], float | None], lag: int = 0) -> None:
+        self.world = world
+        self.informers = Informers()
+        self.workflows: Store[Workflow] = Store()
+        self.templates: Store[WorkTemplate] = Store()
+        self.ledger = Ledger()
+        self.prober = Prober(world, patience)
+        self.cursors: dict[GVR, int] = {}
+        self.is_queued = True
+        self.wake_at: float | None = None
+        self.is_leader = True
+        self.passes = 0
+        self._failures = 0
+        events = world.log[WORKFLOWS]
+        start = max(1, len(events) - lag)
+        first = events[start - 1].obj
+        self.workflows.replace([first], int(first.metadata.resource_version))
+        self.cursors[WORKFLOWS] = start
+        self.templates.replace([event.obj for event in world.log[WORKTEMPLATES]], world.version)
+        executor = Executor(
+            cast(Any, world), Inline(), lambda _key: self.is_leader, METRICS, wall_clock=lambda: world.now
+        )
+        self.reconciler = Reconciler(
+            Caches(
+                workflows=self.workflows,
+                templates=self.templates,
+                jobs=cast(Any, self.informers),
+                pods=cast(Any, Pods()),
+                ledger=self.ledger,
+                kinds=cast(Any, Kinds()),
+            ),
+            executor,
+            cast(Any, self.prober),
+            cast(Any, Recorder()),
+            METRICS,
+            owns=lambda _key: self.is_leader,
+            backlog=lambda: 0,
+            wall_clock=lambda: world.now,
+        )
+        self.lead()
+
+    def lead(self) -> None:
+        """The Lease is ours (again)."""
+        self.is_leader = True
+        self.reconciler.begin_term({KEY: int(self.world.workflow.metadata.resource_version)})
+        self.is_queued = True
+
+    # What the informers are told
+
+    def behind(self) -> list[GVR]:
+        """The kinds whose caches lack events."""
+        known = (WORKFLOWS, *self.informers.stores)
+        return [
+            gvr
+            for gvr in known
+            if not self._is_synced(gvr) or self.cursors.get(gvr, 0) < len(self.world.log.get(gvr, ()))
+        ]
+
+    def _is_synced(self, gvr: GVR) -> bool:
+        return gvr == WORKFLOWS or self.informers.is_synced(gvr)
+
+    def deliver(self, gvr: GVR, count: int = 1_000_000) -> None:
+        """The next events of a kind; its list first."""
+        if not self._is_synced(gvr):
+            self.relist(gvr)
+            return
+        start = self.cursors.get(gvr, 0)
+        events = self.world.log.get(gvr, [])[start : start + count]
+        self.cursors[gvr] = start + len(events)
+        for event in events:
+            self._apply(gvr, event)
+
+    def deliver_all(self) -> None:
+        for gvr in self.behind():
+            self.deliver(gvr)
+
+    def redeliver(self, gvr: GVR, back: int) -> None:
+        """An event that was told before is told again, as after a watch that broke."""
+        at = self.cursors.get(gvr, 0) - 1 - back
+        if self._is_synced(gvr) and at >= 0:
+            event = self.world.log[gvr][at]
+            if isinstance(event, Added | Modified):
+                self._apply(gvr, event)
+
+    def relist(self, gvr: GVR) -> None:
+        """A complete list in place of the events: whoever came and went in between is never heard of."""
+        log = self.world.log.setdefault(gvr, [])
+        self.cursors[gvr] = len(log)
+        if gvr == WORKFLOWS:
+            self.workflows.replace([self.world.workflow], self.world.version)
+        else:
+            ours = {life.name for life in self.world.jobs()}
+            jobs = [obj for (of, name), obj in self.world.objects.items() if of == gvr and name in ours]
+            self._tell(gvr, self.informers.ensure(gvr).replace(jobs, self.world.version))
+        self.is_queued = True
+
+    def _apply(self, gvr: GVR, event: Any) -> None:
+        if gvr == WORKFLOWS:
+            if self.workflows.apply(event) is not None:
+                self.is_queued = True
+            return
+        delta = self.informers.ensure(gvr).apply(event)
+        if delta is not None:
+            self._tell(gvr, [delta])
+
+    def _tell(self, gvr: GVR, deltas: Sequence[Delta[Job]]) -> None:
+        if self.ledger.apply(gvr, deltas):
+            self.is_queued = True
+
+    # Work
+
+    def is_due(self) -> bool:
+        if self.prober.tick():
+            self.is_queued = True
+        return self.is_queued or (self.wake_at is not None and self.wake_at <= self.world.now)
+
+    def next_due(self) -> float | None:
+        """When time alone gives this process something to do."""
+        times = [time for time in (self.wake_at, self.prober.next_due(), self.world.next_due) if time is not None]
+        return min(times, default=None)
+
+    def reconcile(self) -> None:
+        """One pass over the key, and what its outcome says about the next."""
+        self.is_queued = False
+        self.passes += 1
+        self.wake_at = None if self.wake_at is not None and self.wake_at <= self.world.now else self.wake_at
+        match self.reconciler.reconcile(KEY):
+            case Later(seconds) if seconds <= 0:
+                self.is_queued = True
+            case Later(seconds):
+                self.wake_at = self.world.now + seconds
+            case Again():
+                self._failures += 1
+                self.wake_at = self.world.now + min(0.005 * 2**self._failures, 5.0)
+            case _:
+                self.wake_at = None

@@ -1,0 +1,492 @@
+"""What a workflow means, evaluated the slow and obvious way: an independent reading of the contract.
+
+Nothing here is incremental, cached or shared with the code under test but the API types: every step walks over every
+task until nothing changes. It is told what one pass could see, and says what must have come of it. Verdicts that depend
+on clocks or on calls (a job deleted, a timeout, a creation refused) are claims of the code under test: the simulation
+checks each against the truth, and the reference takes it from there.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from pkg.apis.flow.v1alpha1 import durations
+from pkg.apis.flow.v1alpha1.types import DependsOn, Flow, Group, Retry, WorkflowSpec
+
+At = tuple[str, int]
+FINAL: Final = ("Succeeded", "Failed", "Skipped", "Cancelled")
+UNFINISHED: Final = ("Pending", "Suspended", "Running")
+EARLY: Final = ("JobDeleted", "DeadlineExceeded", "PendingTimeout")
+LATE: Final = ("RenderError", "Refused", "NameConflict")
+_MEANT: Final = {"Succeeded": "Completed", "Terminated": "Failed", "Aborted": "Failed"}
+
+TRUE, UNKNOWN, IMPOSSIBLE, TIMED_OUT = "True", "Unknown", "Impossible", "Impossible by ProbeTimeout"
+
+
+@dataclass(frozen=True, slots=True)
+class JobSeen:
+    """A job as the cache has it: its attempt, what it says (a task state), and whether it is being deleted."""
+
+    attempt: int
+    says: str
+    is_deleting: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The code under test says that this attempt failed for a reason that no job shows."""
+
+    attempt: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """Everything one pass could see. jobs: there now; gone: vanished since the last look, as they last were;
+    is_overdue: the workflow's own timeout has passed."""
+
+    now: float
+    spec: WorkflowSpec
+    jobs: Mapping[At, tuple[JobSeen, ...]]
+    gone: Mapping[At, tuple[JobSeen, ...]]
+    passed: frozenset[tuple[str, str, int]]
+    is_overdue: bool
+    claims: Mapping[At, Claim]
+
+
+@dataclass(slots=True)
+class RefTask:
+    state: str = "Waiting"
+    attempt: int = 0
+    reason: str = ""
+    has_job_known: bool = False
+    had_job: bool = False
+    ran: bool = False
+    reported: bool = False
+    released: bool = False
+    is_service: bool = False
+    service_is_up: bool = False
+    ran_at: float | None = None
+    due: float | None = None
+    latches: set[tuple[str, int]] = field(default_factory=set)
+
+    @property
+    def is_final(self) -> bool:
+        return self.state in FINAL
+
+
+@dataclass(slots=True)
+class Reference:
+    """services: names of flows whose jobs count as done once they are ready."""
+
+    spec: WorkflowSpec
+    services: frozenset[str] = frozenset()
+    tasks: dict[At, RefTask] = field(default_factory=dict)
+    decided: str = ""  # "", "Succeeded" or "Failed"
+    decided_by: str = ""  # "policy", "Stop", "Terminate" or "timeout"
+    phase: str = "Pending"
+    _saved: tuple[dict[At, RefTask], str, str] | None = None
+
+    def __post_init__(self) -> None:
+        for flow in self.spec.flows:
+            if flow.replicas == 0:
+                self.tasks[flow.name, 0] = RefTask(state="Skipped", is_service=flow.name in self.services)
+            for index in range(flow.replicas):
+                self.tasks[flow.name, index] = RefTask(is_service=flow.name in self.services)
+        self.acknowledge()
+
+    # What survives
+
+    def acknowledge(self) -> None:
+        """The API server holds a status made of what is known now."""
+        self._saved = (copy.deepcopy(self.tasks), self.decided, self.decided_by)
+
+    def lose_memory(self) -> None:
+        """The controller died: what is left is the last status (and the jobs, which the next pass sees)."""
+        assert self._saved is not None
+        tasks, self.decided, self.decided_by = self._saved
+        self.tasks = copy.deepcopy(tasks)
+        for task in self.tasks.values():
+            task.ran_at = None
+            if task.state == "Waiting":
+                task.released = False
+
+    # One pass
+
+    def step(self, seen: Observation) -> None:
+        self.spec = seen.spec
+        was_ending = self._rest(seen) != "Continue"
+        was_decided = bool(self.decided)
+        for flow, at, task in self._all():
+            jobs, gone = seen.jobs.get(at, ()), seen.gone.get(at, ())
+            self._observe(seen, flow, task, jobs, gone, was_decided, was_ending)
+            claim = seen.claims.get(at)
+            if claim is not None and claim.reason in EARLY:
+                self._claim(seen, flow, task, claim, was_ending)
+        self._repeat(lambda: self._judge_dependencies(seen, self._rest(seen) != "Continue"))
+        if not self.decided:
+            self._decide(seen)
+        if self._rest(seen) != "Continue":
+            self._end_rest(seen)
+        # What has become of the others may release, or skip, the finally flows - and these may settle the outcome.
+        self._repeat(lambda: self._judge_dependencies(seen, self._rest(seen) != "Continue"))
+        if not self.decided:
+            self._decide(seen)
+            if self._rest(seen) != "Continue":
+                self._end_rest(seen)
+        for flow, at, task in self._all():
+            claim = seen.claims.get(at)
+            if claim is not None and claim.reason in LATE:
+                task.attempt = claim.attempt
+                self._fail(seen, flow, task, claim.reason, may_retry=False)
+        self._set_phase(seen)
+
+    def _all(self) -> Iterator[tuple[Flow, At, RefTask]]:
+        by_name = {flow.name: flow for flow in self.spec.flows}
+        for at, task in self.tasks.items():
+            yield by_name[at[0]], at, task
+
+    def _flow(self, name: str) -> Flow:
+        return next(flow for flow in self.spec.flows if flow.name == name)
+
+    def _replicas(self, name: str) -> list[RefTask]:
+        return [task for at, task in self.tasks.items() if at[0] == name]
+
+    @staticmethod
+    def _repeat(once: Callable[[], bool]) -> None:
+        while once():
+            pass
+
+    # Jobs
+
+    def _observe(
+        self,
+        seen: Observation,
+        flow: Flow,
+        task: RefTask,
+        jobs: tuple[JobSeen, ...],
+        gone: tuple[JobSeen, ...],
+        was_decided: bool,
+        was_ending: bool,
+    ) -> None:
+        if task.is_final:
+            task.service_is_up = task.service_is_up and any(job.attempt == task.attempt for job in jobs)
+            return
+        newest = max((job.attempt for job in (*jobs, *gone)), default=-1)
+        if newest > task.attempt or (newest == task.attempt and task.state == "Waiting"):
+            task.state, task.attempt, task.reason = "Pending", newest, ""
+            task.had_job = task.released = True
+            task.ran_at = task.due = None
+        if task.state == "Backoff":
+            return
+        current = sorted((job for job in jobs if job.attempt == task.attempt), key=lambda job: job.is_deleting)
+        ended = [job for job in gone if job.attempt == task.attempt and job.says in ("Succeeded", "Failed")]
+        if current:
+            job = current[0]
+            is_end = job.says == "Failed" or (job.says == "Succeeded" and not task.is_service)
+            if is_end or not job.is_deleting:
+                self._take(seen, flow, task, job.says, was_ending)
+        elif ended and task.state in UNFINISHED:
+            self._take(seen, flow, task, ended[0].says, was_ending)
+
+    def _take(self, seen: Observation, flow: Flow, task: RefTask, says: str, was_ending: bool) -> None:
+        if says in ("Running", "Succeeded"):
+            task.ran = True
+            task.ran_at = seen.now if task.ran_at is None else task.ran_at
+        if says == "Failed":
+            task.reported = True
+            self._fail(seen, flow, task, "Failed", may_retry=self._may_retry(flow, was_ending))
+            return
+        task.state = says
+        task.service_is_up = says == "Succeeded" and task.is_service
+
+    def _may_retry(self, flow: Flow, was_ending: bool) -> bool:
+        if flow.finally_:
+            return self.spec.shutdown != "Terminate"
+        return not was_ending
+
+    def _claim(self, seen: Observation, flow: Flow, task: RefTask, claim: Claim, was_ending: bool) -> None:
+        task.attempt = claim.attempt
+        self._fail(seen, flow, task, claim.reason, may_retry=self._may_retry(flow, was_ending))
+
+    def _fail(self, seen: Observation, flow: Flow, task: RefTask, reason: str, *, may_retry: bool) -> None:
+        rule = flow.retry or Retry()
+        task.reason = reason
+        if may_retry and reason in rule.reasons and task.attempt < rule.max_retries:
+            wait = durations.parse(rule.interval)
+            for _ in range(task.attempt):
+                wait *= rule.factor
+            task.state, task.due = "Backoff", seen.now + min(wait, durations.parse(rule.max_interval))
+        else:
+            task.state, task.due = "Failed", None
+
+    # Dependencies
+
+    def _judge_dependencies(self, seen: Observation, is_ending: bool) -> bool:
+        changed = False
+        others_are_over = all(task.is_final for flow, _, task in self._all() if not flow.finally_)
+        for flow, (_, index), task in self._all():
+            if task.state != "Waiting" or task.released:
+                continue
+            if flow.finally_ and not others_are_over:
+                continue
+            if not flow.finally_ and is_ending:
+                continue
+            if flow.finally_ and self.spec.shutdown == "Terminate":
+                continue
+            answers = []
+            if flow.depends_on is not None:
+                answers.append(self._depends(seen, flow, index, flow.depends_on, "dependsOn"))
+            if flow.for_ is not None and flow.for_.depends_on is not None:
+                answers.append(self._depends(seen, flow, index, flow.for_.depends_on, "for.dependsOn"))
+            answer = _and(answers)
+            if answer == TRUE:
+                task.released = changed = True
+            elif answer == TIMED_OUT:
+                task.state, task.reason, changed = "Failed", "ProbeTimeout", True
+            elif answer == IMPOSSIBLE:
+                task.state, changed = "Skipped", True
+        return changed
+
+    def _depends(self, seen: Observation, flow: Flow, index: int, on: DependsOn, path: str) -> str:
+        groups = []
+        if on.targets or (on.probe is not None and not on.probe.is_empty):
+            top = Group(targets=on.targets, strategy=on.strategy, probe=on.probe)
+            groups.append(self._group(seen, flow, index, top, on, path))
+        for number, group in enumerate(on.or_groups):
+            groups.append(self._group(seen, flow, index, group, on, f"{path}.orGroups[{number}]"))
+        return _or(groups) if groups else TRUE
+
+    def _group(self, seen: Observation, flow: Flow, index: int, group: Group, on: DependsOn, path: str) -> str:
+        answers = []
+
+        def status(name: str, ask: Callable[[RefTask], str], strategy: str) -> None:
+            if name == flow.name:  # the previous index
+                answers.append(TRUE if index == 0 else ask(self.tasks[name, index - 1]))
+            else:
+                answers.append(_over([ask(task) for task in self._replicas(name)], strategy))
+
+        for name in group.targets:
+            tolerant = self._flow(name).continue_on_fail
+            status(name, lambda task, t=tolerant: _target(task, t, on.on_skipped == "Ignore"), group.strategy or "All")  # type: ignore[misc]
+        if group.probe is None:
+            return _and(answers)
+        for item in group.probe.task_status_list:
+            phase = _MEANT.get(item.phase, str(item.phase))
+            strategy = group.strategy or ("Any" if phase == "Failed" else "All")
+            status(item.task_name, lambda task, p=phase: _phase(task, p), strategy)  # type: ignore[misc]
+        waiting = self.tasks[flow.name, index]
+        fail_after = None if group.probe.fail_after is None else durations.parse(group.probe.fail_after)
+        named = [(f"{path}.probe.httpGetList[{at}]", http.task_name) for at, http in enumerate(group.probe.http_get_list)]
+        named += [(f"{path}.probe.tcpSocketList[{at}]", tcp.task_name) for at, tcp in enumerate(group.probe.tcp_socket_list)]
+        for where, name in named:
+            replicas = [
+                self._probe(seen, flow, waiting, where, replica, task, fail_after)
+                for replica, task in enumerate(self._replicas(name))
+            ]
+            answers.append(_over(replicas, group.strategy or "All"))
+        return _and(answers)
+
+    def _probe(
+        self, seen: Observation, flow: Flow, waiting: RefTask, path: str, replica: int, task: RefTask, limit: float | None
+    ) -> str:
+        if (flow.name, path, replica) in seen.passed:
+            waiting.latches.add((path, replica))
+        if (path, replica) in waiting.latches:
+            return TRUE
+        if task.state == "Backoff":
+            return UNKNOWN
+        if task.is_final and not (task.state == "Succeeded" and task.is_service and task.service_is_up):
+            return TIMED_OUT if task.state == "Succeeded" else IMPOSSIBLE
+        if limit is not None and task.ran_at is not None and seen.now >= task.ran_at + limit:
+            return TIMED_OUT
+        return UNKNOWN
+
+    # Outcome
+
+    def flow_state(self, name: str) -> str:
+        states = [task.state for task in self._replicas(name)]
+        order = ("Failed", "Cancelled", "Succeeded", "Skipped")
+        if any(state not in FINAL for state in states):
+            order = ("Running", "Pending", "Suspended", "Backoff")
+            found = next((state for state in order if state in states), None)
+            return found or ("Running" if any(state in FINAL for state in states) else "Waiting")
+        return next(state for state in order if state in states)
+
+    def _is_over(self, name: str) -> bool:
+        return all(task.is_final for task in self._replicas(name))
+
+    def _cannot_succeed(self, name: str) -> bool:
+        """Wholly: one replica Failed or Cancelled is enough; or all are over and none succeeded."""
+        states = [task.state for task in self._replicas(name)]
+        return "Failed" in states or "Cancelled" in states or (self._is_over(name) and "Succeeded" not in states)
+
+    def _waits_for_failure_of(self, name: str) -> list[str]:
+        """The flows (finally ones are no recovery branch) that name phase Failed of this one."""
+        return [
+            flow.name
+            for flow in self.spec.flows
+            if not flow.finally_
+            and flow.name != name
+            and any(how == "Failed" and asked == name for asked, how in mentions(flow))
+        ]
+
+    def _is_recovered(self, name: str) -> bool:
+        for other in self._waits_for_failure_of(name):
+            if not self._is_over(other):
+                continue
+            state = self.flow_state(other)
+            if state == "Succeeded" or (state == "Failed" and self._is_recovered(other)):
+                return True
+        return False
+
+    def _leaves(self) -> list[str]:
+        named = {
+            asked
+            for flow in self.spec.flows
+            for asked, how in mentions(flow)
+            if asked != flow.name and how not in ("Failed", "Skipped", "Finished")
+        }
+        return [flow.name for flow in self.spec.flows if not flow.finally_ and flow.name not in named]
+
+    def _is_open(self) -> bool:
+        """A recovery branch of something that failed is not over: no failure is decided."""
+        return any(
+            not self._is_over(other)
+            for flow in self.spec.flows
+            if any(task.state == "Failed" for task in self._replicas(flow.name))
+            for other in self._waits_for_failure_of(flow.name)
+        )
+
+    def _decide(self, seen: Observation) -> None:
+        policy = self.spec.success_policy
+        has_won = has_lost = False
+        if policy.type == "Any":
+            leaves = self._leaves()
+            has_won = any(self.flow_state(name) == "Succeeded" for name in leaves)
+            has_lost = all(self._cannot_succeed(name) for name in leaves)
+        elif policy.type == "Critical":
+            has_won = all(self.flow_state(name) == "Succeeded" for name in policy.critical_flows)
+            has_lost = any(self._cannot_succeed(name) for name in policy.critical_flows)
+        else:
+            bad = []
+            for flow in self.spec.flows:
+                states = {task.state for task in self._replicas(flow.name)}
+                is_tolerated = flow.continue_on_fail or self._is_recovered(flow.name)
+                if "Cancelled" in states or ("Failed" in states and not is_tolerated):
+                    bad.append(flow.name)
+            has_lost = bool(bad)
+            has_won = not bad and all(task.is_final for task in self.tasks.values())
+        if has_won:
+            self.decided, self.decided_by = "Succeeded", "policy"
+        elif has_lost and not self._is_open():
+            self.decided, self.decided_by = "Failed", "policy"
+        elif self.spec.shutdown is not None:
+            self.decided, self.decided_by = "Failed", str(self.spec.shutdown)
+        elif seen.is_overdue:
+            self.decided, self.decided_by = "Failed", "timeout"
+
+    def _rest(self, seen: Observation) -> str:
+        """Continue, Drain or Cancel."""
+        if not self.decided:
+            return "Continue"
+        if self.spec.shutdown == "Terminate" or seen.is_overdue or self.decided_by in ("Terminate", "timeout"):
+            return "Cancel"
+        if self.decided_by == "Stop":
+            return "Drain"
+        policy = self.spec.success_policy
+        default = "Continue" if policy.type == "Critical" and self.decided == "Succeeded" else "Drain"
+        how = str(policy.remaining or default)
+        return "Drain" if self.spec.shutdown == "Stop" and how == "Continue" else how
+
+    def _end_rest(self, seen: Observation) -> None:
+        how = self._rest(seen)
+        for flow, _, task in self._all():
+            if flow.finally_ and self.spec.shutdown != "Terminate":
+                continue
+            if task.state == "Waiting":
+                task.state = "Skipped"
+            elif task.state == "Backoff":
+                task.state = "Failed"
+            elif task.state in UNFINISHED and (how == "Cancel" or task.state == "Suspended" or task.is_service):
+                task.state = "Cancelled"
+
+    def _set_phase(self, seen: Observation) -> None:
+        if self.decided and all(task.is_final for task in self.tasks.values()):
+            for at, jobs in seen.jobs.items():
+                task = self.tasks[at]
+                for job in jobs:
+                    is_up = task.is_service and task.state == "Succeeded" and job.attempt == task.attempt
+                    if not job.is_deleting and not is_up and job.says not in ("Succeeded", "Failed"):
+                        self.phase = "Terminating"
+                        return
+            self.phase = self.decided
+        else:
+            self.phase = "Running"
+
+
+def _and(answers: Iterable[str]) -> str:
+    found = list(answers)
+    for answer in (TIMED_OUT, IMPOSSIBLE, UNKNOWN):
+        if answer in found:
+            return answer
+    return TRUE
+
+
+def _or(answers: Iterable[str]) -> str:
+    found = list(answers)
+    if TRUE in found:
+        return TRUE
+    if UNKNOWN in found:
+        return UNKNOWN
+    return TIMED_OUT if TIMED_OUT in found else IMPOSSIBLE
+
+
+def _over(answers: list[str], strategy: str) -> str:
+    return _or(answers) if strategy == "Any" else _and(answers)
+
+
+def _target(task: RefTask, failure_counts: bool, skip_counts: bool) -> str:
+    if not task.is_final:
+        return UNKNOWN
+    is_done = (
+        task.state == "Succeeded"
+        or (task.state == "Failed" and failure_counts)
+        or (task.state == "Skipped" and skip_counts)
+    )
+    return TRUE if is_done else IMPOSSIBLE
+
+
+def _phase(task: RefTask, phase: str) -> str:
+    is_true = {
+        "Running": task.ran or task.state == "Succeeded" or task.reported,
+        "Completed": task.state == "Succeeded",
+        "Failed": task.state == "Failed",
+        "Skipped": task.state == "Skipped",
+        "Finished": task.is_final,
+        "Pending": task.had_job,
+    }[phase]
+    if is_true:
+        return TRUE
+    return IMPOSSIBLE if task.is_final else UNKNOWN
+
+
+def mentions(flow: Flow) -> Iterator[tuple[str, str]]:
+    """Every flow that this one names, and how: target, probe, or the phase that is asked for."""
+    parts = [flow.depends_on, flow.for_.depends_on if flow.for_ is not None else None]
+    for on in parts:
+        if on is None:
+            continue
+        for part in (on, *on.or_groups):
+            for name in part.targets:
+                yield name, "target"
+            if part.probe is not None:
+                for http in part.probe.http_get_list:
+                    yield http.task_name, "probe"
+                for tcp in part.probe.tcp_socket_list:
+                    yield tcp.task_name, "probe"
+                for status in part.probe.task_status_list:
+                    yield status.task_name, _MEANT.get(status.phase, str(status.phase))

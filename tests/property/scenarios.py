@@ -1,0 +1,257 @@
+"""Workflows, fates and schedules out of bytes, so that Hypothesis can make many and shrink those that fail.
+
+A zero is always the plain choice: a flow without conditions, a job that succeeds, a step in which all goes well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+import msgspec
+from hypothesis import strategies as st
+
+from pkg.apis.flow.v1alpha1.types import WorkflowSpec
+from tests.property.world import Fate
+
+T = TypeVar("T")
+FLOW_BYTES: Final = 26
+HEAD_BYTES: Final = 10
+
+
+class Tape:
+    """Choices read off bytes; after the end all are zero."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._at = 0
+
+    @property
+    def is_over(self) -> bool:
+        return self._at >= len(self._data)
+
+    def next(self) -> int:
+        self._at += 1
+        return self._data[self._at - 1] if self._at <= len(self._data) else 0
+
+    def pick(self, *choices: T) -> T:
+        return choices[self.next() % len(choices)]
+
+    def below(self, limit: int) -> int:
+        return self.next() % limit
+
+    def one_in(self, number: int) -> bool:
+        return self.next() % number == number - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """What is run: head (policy and switches), one byte string per flow, and the schedule."""
+
+    head: bytes
+    flows: tuple[bytes, ...]
+    schedule: bytes
+
+    def __repr__(self) -> str:
+        flows = ", ".join(_short(flow) for flow in self.flows)
+        comma = "," if len(self.flows) == 1 else ""
+        return f"Scenario({_short(self.head)}, ({flows}{comma}), {_short(self.schedule)})"
+
+
+def _short(data: bytes) -> str:
+    """Without the zeros at the end, which a tape reads anyway."""
+    return f'bytes.fromhex("{data.rstrip(bytes(1)).hex()}")'
+
+
+@st.composite
+def scenarios(draw: st.DrawFn, *, max_flows: int = 40, max_steps: int = 300) -> Scenario:
+    count = draw(st.one_of(st.integers(1, min(6, max_flows)), st.integers(1, min(12, max_flows)), st.integers(1, max_flows)))
+    steps = draw(st.integers(0, max_steps))
+    return Scenario(
+        head=draw(st.binary(min_size=HEAD_BYTES, max_size=HEAD_BYTES)),
+        flows=tuple(draw(st.binary(min_size=FLOW_BYTES, max_size=FLOW_BYTES)) for _ in range(count)),
+        schedule=draw(st.binary(min_size=steps, max_size=steps)),
+    )
+
+
+@dataclass(slots=True)
+class Story:
+    """A scenario, spelled out. patience: seconds from the start of a job to its probe's success, None for never."""
+
+    spec: WorkflowSpec
+    fate_of: Callable[[str, int, int], Fate]
+    services: frozenset[str]
+    widgets: frozenset[str]
+    patience: Callable[[str, str, int], float | None]
+    templates: tuple[dict[str, Any], ...]
+
+
+def tell(scenario: Scenario) -> Story:
+    """The workflow (valid by construction) and everything that will happen to its jobs."""
+    head = Tape(scenario.head)
+    finals = 0 if len(scenario.flows) < 2 else head.pick(0, 0, 0, 1, 2)
+    count = len(scenario.flows)
+    ordinary = max(1, count - finals)
+    flows, fates, patience, services, widgets = [], {}, {}, set(), set()
+    for number, data in enumerate(scenario.flows):
+        tape = Tape(data)
+        name = f"f{number}"
+        raw, is_service, is_widget = _flow(tape, number, ordinary, is_finally=number >= ordinary)
+        fates[name] = _fates(tape, is_service=is_service, is_timed="timeout" in raw)
+        patience[name] = (tape.below(8), tape.below(5))
+        flows.append(raw)
+        if is_service:
+            services.add(name)
+        if is_widget:
+            widgets.add(name)
+    spec: dict[str, Any] = {"flows": flows, "successPolicy": {}}
+    policy = head.pick("All", "All", "Any", "Critical")
+    spec["successPolicy"]["type"] = policy
+    if policy == "Critical":
+        spec["successPolicy"]["criticalFlows"] = sorted({f"f{head.next() % ordinary}" for _ in range(2)})
+    remaining = head.pick(None, "Continue", "Drain", "Cancel")
+    if remaining:
+        spec["successPolicy"]["remaining"] = remaining
+    parallelism = head.pick(None, None, None, 1, 2, 5)
+    if parallelism:
+        spec["parallelism"] = parallelism
+    timeout = head.pick(None, None, None, None, None, "20s", "200s")
+    if timeout:
+        spec["timeout"] = timeout
+    spec["jobRetainPolicy"] = head.pick("retain", "retain", "delete", "delete-on-success")
+    if head.one_in(4):
+        spec["queueName"] = "team-a"
+
+    def fate_of(flow: str, index: int, attempt: int) -> Fate:
+        found = fates[flow]
+        return found[(index * 5 + attempt) % len(found)]
+
+    def patience_of(flow: str, path: str, index: int) -> float | None:
+        seconds, kind = patience[flow]
+        if kind == 4 or (kind == 3 and "tcp" in path):
+            return None
+        return float(seconds + index)
+
+    return Story(
+        spec=msgspec.convert(spec, WorkflowSpec),
+        fate_of=fate_of,
+        services=frozenset(services),
+        widgets=frozenset(widgets),
+        patience=patience_of,
+        templates=_templates(),
+    )
+
+
+def _templates() -> tuple[dict[str, Any], ...]:
+    pod = {"template": {"spec": {"restartPolicy": "Never", "containers": [{"name": "main", "image": "busybox"}]}}}
+    jobs = {"group": "batch", "version": "v1", "resource": "jobs"}
+    widgets = {"group": "example.com", "version": "v1", "resource": "widgets"}
+    return (
+        {"metadata": {"name": "job"}, "spec": {"gvr": jobs, "jobSpec": pod}},
+        {"metadata": {"name": "widget"}, "spec": {"gvr": widgets, "jobSpec": {}}},
+        {"metadata": {"name": "service"}, "spec": {"gvr": widgets, "jobSpec": {}, "completion": "Ready"}},
+    )
+
+
+def _flow(tape: Tape, number: int, ordinary: int, *, is_finally: bool) -> tuple[dict[str, Any], bool, bool]:
+    name = f"f{number}"
+    raw: dict[str, Any] = {"name": name}
+    template = tape.pick("job", "job", "job", "job", "widget", "service")
+    is_service = template == "service" and not is_finally
+    raw["template"] = "service" if is_service else "job" if template == "service" else template
+    before = min(number, ordinary)
+    if before:
+        on = _depends(tape, before, is_finally=is_finally)
+        if on:
+            raw["dependsOn"] = on
+    if is_finally:
+        raw["finally"] = True
+    if tape.one_in(3):
+        loop: dict[str, Any] = {"replicas": tape.pick(3, 2, 1, 4, 7, 0)}
+        parallelism = tape.pick(None, None, 1, 2)
+        if parallelism:
+            loop["parallelism"] = parallelism
+        own = tape.pick(None, None, None, "target", "Running", "Finished", "Pending", "other")
+        if own == "target":
+            loop["dependsOn"] = {"targets": [name], "onSkipped": tape.pick("Skip", "Ignore")}
+        elif own == "other" and before:
+            loop["dependsOn"] = {"targets": [f"f{tape.next() % before}"]}
+        elif own in ("Running", "Finished", "Pending"):
+            loop["dependsOn"] = {"probe": {"taskStatusList": [{"taskName": name, "phase": own}]}}
+        raw["for"] = loop
+    else:
+        tape.next()
+    retries = tape.pick(0, 0, 1, 2, 3)
+    if retries:
+        raw["retry"] = {"maxRetries": retries, "interval": tape.pick("1s", "0s", "100ms"), "maxInterval": "3s"}
+        if tape.one_in(5):
+            raw["retry"]["reasons"] = [tape.pick("Failed", "JobDeleted", "DeadlineExceeded", "PendingTimeout")]
+    if tape.one_in(4):
+        raw["continueOnFail"] = True
+    if tape.one_in(5):
+        raw["timeout"] = tape.pick("4s", "10s", "500ms")
+    if tape.one_in(6):
+        raw["pendingTimeout"] = tape.pick("3s", "600ms", "20s")
+    return raw, is_service, raw["template"] != "job"
+
+
+def _depends(tape: Tape, before: int, *, is_finally: bool) -> dict[str, Any]:
+    def some(limit: int) -> list[str]:
+        wanted = tape.below(limit + 1)
+        # Near ones first, so that chains and diamonds are common.
+        return sorted({f"f{before - 1 - (tape.next() % min(before, 6 + index * 20))}" for index in range(wanted)})
+
+    def group() -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        targets = some(2)
+        if targets:
+            found["targets"] = targets
+        kind = tape.pick(None, None, None, "status", "status", "http", "tcp", "both")
+        if is_finally and kind in ("http", "tcp", "both"):
+            kind = "status"
+        probe: dict[str, Any] = {}
+        asked = f"f{before - 1 - tape.next() % min(before, 8)}"
+        phases = ("Failed", "Running", "Completed", "Skipped", "Finished", "Pending", "Aborted", "Succeeded")
+        if kind in ("status", "both"):
+            probe["taskStatusList"] = [{"taskName": asked, "phase": tape.pick(*phases)}]
+        if kind in ("http", "both"):
+            probe["httpGetList"] = [{"taskName": asked, "port": 8080, "path": "/"}]
+        if kind == "tcp":
+            probe["tcpSocketList"] = [{"taskName": asked, "port": 8080}]
+        if kind in ("http", "tcp", "both"):
+            probe["failAfter"] = tape.pick("4s", "1s", "12s")
+        if probe:
+            found["probe"] = probe
+        strategy = tape.pick(None, None, "Any", "All")
+        if strategy and found:
+            found["strategy"] = strategy
+        return found
+
+    on = group()
+    if tape.one_in(4):
+        groups = [found for found in (group(), group()) if found.get("targets") or found.get("probe")]
+        if groups:
+            on["orGroups"] = groups
+    if on and tape.one_in(4):
+        on["onSkipped"] = "Ignore"
+    return on
+
+
+def _fates(tape: Tape, *, is_service: bool, is_timed: bool) -> Sequence[Fate]:
+    found = []
+    for _ in range(4):
+        ends = tape.pick("ok", "ok", "ok", "fail", "fail", "vanish", "hang")
+        how = tape.next()
+        found.append(
+            Fate(
+                pends=(1.0, 0.05, 5.0, 0.3)[how % 4],
+                runs=(3.0, 0.05, 8.0, 0.0)[how // 4 % 4],
+                ends="ready" if is_service and ends == "ok" else ends,
+                held=(0.0, 0.0, 0.0, 6.0)[how // 16 % 4],
+                lingers=(0.0, 0.0, 2.5, 0.2)[how // 64 % 4],
+                refused={41: "for good", 43: "at first", 45: "at first"}.get(how % 47, ""),
+                taken=how % 37 == 31,
+            )
+        )
+    return found

@@ -1,0 +1,474 @@
+"""Runs a scenario: the real controller in the simulated world, with every pass judged by the reference evaluator.
+
+The schedule's bytes choose what happens next: a pass over a stale cache, one event, a crash at the n-th call, a job
+deleted by hand, a switch of suspend ... When they are used up the world gets quiet, and the workflow has to end.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from typing import Any, Final
+
+import msgspec
+
+from pkg.apis.flow.v1alpha1 import durations, validation
+from pkg.apis.flow.v1alpha1.phases import FINAL, TASK_MOVES, WORKFLOW_MOVES, Phase, WorkflowPhase
+from pkg.apis.flow.v1alpha1.types import (
+    WORKFLOWS,
+    WORKTEMPLATES,
+    FlowStatus,
+    Shutdown,
+    Workflow,
+    WorkflowStatus,
+    WorkTemplate,
+)
+from pkg.apis.meta import ObjectMeta
+from pkg.controllers.workflow import reconciler as reconciler_module
+from pkg.controllers.workflow.actions import Plan
+from pkg.controllers.workflow.graph import Graph
+from pkg.controllers.workflow.plan import plan as real_plan
+from pkg.controllers.workflow.progress import Progress, TaskKey
+from pkg.controllers.workflow.report import seconds
+from pkg.controllers.workflow.snapshot import Seen, Snapshot
+from tests.property.controller import Controller
+from tests.property.reference import EARLY, LATE, At, Claim, JobSeen, Observation, Reference
+from tests.property.scenarios import Scenario, Story, Tape, tell
+from tests.property.world import JOBS, KEY, NAME, UID, WIDGETS, Died, Life, Trap, World
+
+QUIET_STEPS: Final = 6000
+_MOVES: Final = {
+    WorkflowPhase.PENDING: set(WorkflowPhase),
+    **{now: set(then) | {now} for now, then in WORKFLOW_MOVES.items() if now is not WorkflowPhase.PENDING},
+}
+
+
+class Simulation:
+    """One example from start to end; every broken invariant is an AssertionError that says which."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        self.story: Story = tell(scenario)
+        self.tape = Tape(scenario.schedule)
+        assert validation.validate_workflow(self.story.spec) == (), "a scenario must be a valid workflow"
+        self.world = World(self.story.fate_of)
+        self.reference = Reference(self.story.spec, self.story.services)
+        for raw in self.story.templates:
+            template = msgspec.convert(raw, WorkTemplate)
+            self.world.add(WORKTEMPLATES, template)
+        self.world.add(WORKFLOWS, Workflow(ObjectMeta(name=NAME, uid=UID, generation=1), self.story.spec))
+        self.world.log.setdefault(JOBS, [])
+        self.world.log.setdefault(WIDGETS, [])
+        self.world.on_status = self.on_status
+        self.finals: dict[At, str] = {}
+        self.recorded: dict[At, tuple[str, int]] = {}
+        self.phase: WorkflowPhase | None = None
+        self.trail: list[str] = []
+        self.released_at: dict[tuple[At, int], float] = {}
+        self.controller = Controller(self.world, self.story.patience)
+        self.statistics: Counter[str] = Counter()
+
+    # The run
+
+    def run(self) -> None:
+        original = reconciler_module.plan
+        reconciler_module.plan = self.plan
+        try:
+            while not self.tape.is_over:
+                self._act(self.tape.next())
+            self._quiet()
+        except Exception as error:
+            error.add_note("the last steps:\n  " + "\n  ".join(self.trail[-60:]))
+            error.add_note("spec: " + msgspec.json.encode(self.story.spec).decode())
+            raise
+        finally:
+            reconciler_module.plan = original
+
+    def _note(self, text: str) -> None:
+        self.trail.append(f"t={self.world.now - 1_800_000_000:.2f} {text}")
+
+    def _act(self, choice: int) -> None:
+        world, controller, tape = self.world, self.controller, self.tape
+        match choice % 24:
+            case 1 | 2 | 3:
+                self._pass("a pass over a stale cache")
+            case 4 | 5:
+                behind = controller.behind()
+                if behind:
+                    gvr = behind[tape.below(len(behind))]
+                    controller.deliver(gvr, 1)
+                    self._note(f"one event of {gvr.resource}")
+            case 6 | 7:
+                world.advance(world.now + tape.pick(0.01, 0.1, 0.5, 2.0))
+                self._note("time passes")
+            case 8 | 9:
+                if world.next_due is not None:
+                    world.advance(world.next_due)
+                    self._note("a job moves on")
+            case 10:
+                self._crash("killed between passes")
+            case 11 | 12:
+                trap = Trap(1 + tape.below(6), "die", tape.one_in(2))
+                world.traps.append(trap)
+                self._note(f"armed {trap}")
+            case 13:
+                trap = Trap(1 + tape.below(6), tape.pick("transient", "throttled"), False)
+                trap.after = trap.kind == "transient" and tape.one_in(2)
+                world.traps.append(trap)
+                self._note(f"armed {trap}")
+            case 14:
+                there = world.jobs()
+                if there:
+                    life = there[tape.below(len(there))]
+                    world.delete_job(life, "somebody")
+                    self._note(f"somebody deletes {life.name}")
+            case 15 if not self._is_ended():
+                world.set_spec(suspend=not world.workflow.spec.suspend)
+                self._note(f"suspend {world.workflow.spec.suspend}")
+            case 16 if tape.one_in(4) and not self._is_ended():
+                if world.workflow.spec.shutdown is None or tape.one_in(2):
+                    how = tape.pick(Shutdown.STOP, Shutdown.TERMINATE)
+                    if world.workflow.spec.shutdown is not Shutdown.TERMINATE:
+                        world.set_spec(shutdown=how)
+                        self._note(f"shutdown {how}")
+            case 17:
+                gvr = tape.pick(JOBS, WIDGETS, WORKFLOWS)
+                if gvr == WORKFLOWS or gvr in controller.informers.stores:
+                    controller.relist(gvr)
+                    self._note(f"relist of {gvr.resource}")
+            case 18:
+                gvr = tape.pick(JOBS, WIDGETS, WORKFLOWS)
+                if gvr == WORKFLOWS or gvr in controller.informers.stores:
+                    controller.redeliver(gvr, tape.below(6))
+                    self._note(f"an event of {gvr.resource} again")
+            case 19:
+                self._depose()
+            case _:
+                self._settle()
+
+    def _settle(self) -> None:
+        """All goes well for a moment: what is known is told, what is due is done, else time moves on."""
+        self.controller.deliver_all()
+        if self.controller.is_due():
+            self._pass("a pass")
+            return
+        due = self.controller.next_due()
+        if due is not None:
+            self.world.advance(due)
+            self._note("time passes until something is due")
+
+    def _pass(self, why: str) -> None:
+        self._note(why)
+        self.statistics["passes"] += 1
+        try:
+            self.controller.reconcile()
+        except Died:
+            self._crash("killed in a call")
+
+    def _crash(self, why: str) -> None:
+        self._note(why)
+        self.statistics["crashes"] += 1
+        self.world.traps.clear()
+        self.reference.lose_memory()
+        self.controller = Controller(self.world, self.story.patience, lag=self.tape.below(4))
+
+    def _depose(self) -> None:
+        """Another may have led in between: what is remembered counts no more, the caches stay."""
+        self._note("deposed, and leader again")
+        self.controller.is_leader = False
+        self.controller.reconcile()
+        self.controller.lead()
+        self.reference.lose_memory()
+
+    def _is_ended(self) -> bool:
+        return self.phase is not None and self.phase.is_final
+
+    def _quiet(self) -> None:
+        """No more mishaps: the workflow ends in a bounded number of steps, and then stays as it is."""
+        self.world.traps.clear()
+        if self.world.workflow.spec.suspend:
+            self.world.set_spec(suspend=False)
+        self._note("the world is quiet")
+        steps = 0
+        while not self._is_ended():
+            steps += 1
+            assert steps < QUIET_STEPS, "the workflow does not end"
+            self.controller.deliver_all()
+            if not self.controller.is_due() and self.controller.next_due() is None:
+                raise AssertionError(f"nothing more will happen, and the workflow is {self.phase}: {self._open_tasks()}")
+            self._settle()
+        for _ in range(400):
+            self.controller.deliver_all()
+            if not self.controller.is_due():
+                due = self.controller.next_due()
+                if due is None:
+                    break
+            self._settle()
+        else:
+            raise AssertionError("the controller finds no rest after the end")
+        self._judge_the_end()
+
+    def _open_tasks(self) -> dict[At, str]:
+        return {at: task.state for at, task in self.reference.tasks.items() if not task.is_final}
+
+    def _judge_the_end(self) -> None:
+        assert self.phase is not None
+        assert self.reference.phase == self.phase, f"the reference says {self.reference.phase}, status {self.phase}"
+        spec = self.world.workflow.spec
+        living = [life for life in self.world.jobs() if life.deleted is None]
+        deletes = spec.job_retain_policy == "delete" or (
+            spec.job_retain_policy == "delete-on-success" and self.phase is WorkflowPhase.SUCCEEDED
+        )
+        if deletes:
+            assert not living, f"jobRetainPolicy {spec.job_retain_policy} leaves {[life.name for life in living]}"
+        for life in living:
+            task = self.reference.tasks[life.flow, life.index]
+            is_over = life.ended in ("ok", "fail")
+            assert is_over or (task.is_service and task.state == "Succeeded"), f"{life.name} still runs after the end"
+
+    # Every pass
+
+    def plan(self, snapshot: Snapshot) -> Plan:
+        made = real_plan(snapshot)
+        graph = snapshot.graph
+        assert isinstance(graph, Graph)
+        recorded = snapshot.workflow.status.phase
+        if recorded is not None and recorded.is_final:
+            assert made.patch is None, "a status is written after the end"
+            assert not made.creations
+            return made
+        seen = self._observe(snapshot, graph, made.progress)
+        self.reference.step(seen)
+        self._compare(graph, made.progress, seen)
+        self._judge_creations(snapshot, made)
+        self._compare_without_memory_of_what_changed(snapshot, made)
+        return made
+
+    def _observe(self, snapshot: Snapshot, graph: Graph, progress: Progress) -> Observation:
+        claims: dict[At, Claim] = {}
+        for at, task in self.reference.tasks.items():
+            real = progress.flows[graph.by_name[at[0]]].tasks[at[1]]
+            if task.is_final or real.phase not in (Phase.BACKOFF, Phase.FAILED):
+                continue
+            if real.reason in (*EARLY, *LATE) and (real.attempt, real.reason) != (task.attempt, task.reason):
+                claims[at] = Claim(real.attempt, real.reason)
+                self._judge_claim(snapshot, at, claims[at])
+        workflow = snapshot.workflow
+        spec, status = workflow.spec, workflow.status
+        is_overdue = False
+        if spec.timeout is not None and status.start_time and not spec.suspend:
+            paused = status.suspended_seconds
+            if status.suspended_at:
+                paused += max(0.0, snapshot.now - seconds(status.suspended_at))
+            is_overdue = seconds(status.start_time) + paused + durations.parse(spec.timeout) <= snapshot.now
+        return Observation(
+            now=snapshot.now,
+            spec=spec,
+            jobs={(key.flow, key.index): tuple(map(_seen, jobs)) for key, jobs in snapshot.jobs.items()},
+            gone={(key.flow, key.index): tuple(map(_seen, jobs)) for key, jobs in snapshot.gone.items()},
+            passed=frozenset((key.flow, key.path, key.index) for key in snapshot.passed),
+            is_overdue=is_overdue,
+            claims=claims,
+        )
+
+    def _judge_claim(self, snapshot: Snapshot, at: At, claim: Claim) -> None:
+        """What no job shows must be true in the world."""
+        flow = next(flow for flow in snapshot.workflow.spec.flows if flow.name == at[0])
+        lives = [life for life in self.world.lives if (life.flow, life.index, life.attempt) == (*at, claim.attempt)]
+        what = f"{at} attempt {claim.attempt}: {claim.reason}"
+        match claim.reason:
+            case "JobDeleted":
+                assert lives, f"{what}, but it never had a job"
+                assert all(life.deleted is not None for life in lives), f"{what}, but its job lives"
+            case "DeadlineExceeded":
+                assert lives, f"{what}, but it never had a job"
+                assert flow.timeout is not None
+                assert snapshot.now >= min(life.created for life in lives) + durations.parse(flow.timeout) - 1.0, what
+            case "PendingTimeout":
+                assert flow.pending_timeout is not None
+                released = self.released_at.get((at, claim.attempt))
+                assert released is not None, f"{what}, but it was never released"
+                limit = durations.parse(flow.pending_timeout)
+                assert snapshot.now >= released + limit - 1e-3, f"{what} at {snapshot.now - released:.3f} s of {limit} s"
+            case _:
+                faults = [fault for fault in snapshot.faults.values() if fault.attempt == claim.attempt]
+                assert faults, f"{what}, but no creation failed"
+
+    def _compare(self, graph: Graph, progress: Progress, seen: Observation) -> None:
+        real = {
+            (node.name, index): str(task.phase)
+            for node, state in zip(graph.nodes, progress.flows, strict=True)
+            for index, task in enumerate(state.tasks)
+        }
+        expected = {at: task.state for at, task in self.reference.tasks.items()}
+        wrong = {at: f"{real[at]}, the reference says {expected[at]}" for at in real if real[at] != expected[at]}
+        assert not wrong, f"tasks are not what they should be: {wrong}"
+        decided = "" if progress.decision is None else "Succeeded" if progress.decision.is_success else "Failed"
+        assert decided == self.reference.decided, f"decided {progress.decision}, the reference {self.reference.decided!r}"
+        for node, state in zip(graph.nodes, progress.flows, strict=True):
+            assert str(state.phase) == self.reference.flow_state(node.name)
+        assert {phase: count for phase, count in progress.counts.items() if count} == Counter(
+            task.phase for state in progress.flows for task in state.tasks
+        ), "the counts do not add up"
+        for at, task in self.reference.tasks.items():
+            if task.released or task.state == "Backoff":
+                attempt = task.attempt + (task.state == "Backoff")
+                self.released_at.setdefault((at, attempt), seen.now)
+
+    def _judge_creations(self, snapshot: Snapshot, made: Plan) -> None:
+        spec = snapshot.workflow.spec
+        by_name = {flow.name: flow for flow in spec.flows}
+        made_of: Counter[str] = Counter()
+        for creation in made.creations:
+            at = (creation.task.flow, creation.task.index)
+            task, flow = self.reference.tasks[at], by_name[at[0]]
+            made_of[at[0]] += 1
+            what = f"creation of {creation.name}"
+            if task.state == "Waiting":
+                assert task.released, f"{what}, whose dependencies are not True"
+                assert creation.attempt == task.attempt, what
+            else:
+                assert task.state == "Backoff", f"{what} while {task.state}"
+                assert creation.attempt == task.attempt + 1, what
+                assert task.due is not None, what
+                assert snapshot.now >= task.due - 1e-3, f"{what} {task.due - snapshot.now:.3f} s too early"
+            assert not spec.suspend or (flow.finally_ and spec.shutdown == "Stop"), f"{what} while suspended"
+            if self.reference.decided and not flow.finally_:
+                assert made.progress.is_decision_acked, f"{what} before the decision was recorded"
+            old = self.recorded.get(at)
+            assert old is None or old[0] not in FINAL, f"{what} after status said {old}"
+            if old is not None and old[0] not in ("Waiting", "Backoff"):
+                assert creation.attempt > old[1], f"{what}, which status has recorded as {old}"
+        for name, count in made_of.items():
+            states = [task.state for at, task in self.reference.tasks.items() if at[0] == name]
+            unfinished = sum(state in ("Pending", "Suspended", "Running") for state in states)
+            limit = by_name[name].for_.parallelism if by_name[name].for_ else None  # type: ignore[union-attr]
+            assert limit is None or unfinished + count <= limit, f"{name}: {unfinished} + {count} jobs at once"
+        if spec.parallelism is not None and made.creations:
+            states = [task.state for task in self.reference.tasks.values()]
+            unfinished = sum(state in ("Pending", "Suspended", "Running") for state in states)
+            assert unfinished + len(made.creations) <= spec.parallelism, "more jobs at once than parallelism allows"
+
+    def _compare_without_memory_of_what_changed(self, snapshot: Snapshot, made: Plan) -> None:
+        """Looking at everything comes to the same as looking at what changed."""
+        base = snapshot.progress
+        if base is None:
+            return
+        everything = frozenset(range(len(base.flows)))
+        full = real_plan(
+            replace(
+                snapshot,
+                dirty=None,
+                progress=replace(
+                    base,
+                    stale=everything,
+                    startable=everything,
+                    flows=tuple(replace(flow, wakes=0.0) for flow in base.flows),
+                ),
+            )
+        )
+        assert [flow.tasks for flow in full.progress.flows] == [flow.tasks for flow in made.progress.flows], (
+            "a pass over what changed misses something"
+        )
+        assert full.progress.decision == made.progress.decision
+        assert full.creations == made.creations
+        assert set(made.deletions) <= set(full.deletions)
+
+    # Every acknowledged status
+
+    def on_status(self, status: WorkflowStatus) -> None:
+        assert status.phase is not None
+        before = self.phase
+        self._note(f"status {status.phase} {status.progress}")
+        assert before is None or status.phase in _MOVES[before], f"the workflow went from {before} to {status.phase}"
+        assert not (before is not None and before.is_final), "a status is written after the end"
+        self.phase = status.phase
+        now = {
+            (flow.name, index): told
+            for flow in status.flows
+            for index, told in _tasks(flow, is_indexed=self._is_indexed(flow.name)).items()
+        }
+        counts = Counter(phase for phase, _ in now.values())
+        told = msgspec.structs.asdict(status.tasks)
+        assert {name: count for name, count in told.items() if count and name != "total"} == {
+            phase.lower(): count for phase, count in counts.items()
+        }
+        assert status.tasks.total == len(now) == len(self.reference.tasks)
+        finals = sum(phase in FINAL for phase, _ in now.values())
+        assert status.progress == f"{finals}/{len(now)}"
+        for at, (phase, attempt) in now.items():
+            expected = self.reference.tasks[at]
+            assert phase == expected.state, f"{at} is told as {phase}, it is {expected.state}"
+            if phase not in ("Skipped", "Cancelled"):
+                assert attempt == expected.attempt, f"{at} is told as attempt {attempt}, it is {expected.attempt}"
+            was = self.finals.setdefault(at, phase) if phase in FINAL else self.finals.get(at)
+            assert was is None or was == phase, f"{at} was {was}, and is told as {phase}"
+            self._judge_told(at, phase, attempt)
+        self.recorded = now
+        if status.phase.is_final:
+            assert status.phase == self.reference.phase
+            assert finals == len(now), "the workflow is over with tasks that are not"
+        self.reference.acknowledge()
+
+    def _judge_told(self, at: At, phase: str, attempt: int) -> None:
+        """Status never claims what did not happen; what it records of a job, it records once."""
+        lives = [life for life in self.world.lives if (life.flow, life.index) == at]
+        if phase in ("Pending", "Running", "Suspended", "Succeeded"):
+            of_attempt = [life for life in lives if life.attempt == attempt]
+            assert of_attempt, f"{at} is told as {phase} without a job of attempt {attempt}"
+            if phase in ("Running", "Succeeded"):
+                assert any(life.ran is not None or life.ended in ("ok", "ready") for life in of_attempt)
+        for life in lives:
+            if life.attempt <= attempt and phase != "Waiting":
+                life.recorded = True
+
+    def _is_indexed(self, name: str) -> bool:
+        return next(flow for flow in self.story.spec.flows if flow.name == name).for_ is not None
+
+    def judge_history(self) -> None:
+        """No attempt ever had two jobs at once, nor one after another once status recorded the first."""
+        by_attempt: dict[tuple[str, int, int], list[Life]] = {}
+        for life in self.world.lives:
+            by_attempt.setdefault((life.flow, life.index, life.attempt), []).append(life)
+        for what, lives in by_attempt.items():
+            for first, second in zip(lives, lives[1:], strict=False):
+                assert first.deleted is not None, f"{what} has two jobs"
+                assert first.deleted <= second.created, f"{what} had two jobs at once"
+                assert not first.recorded, f"{what} got a second job though status had recorded the first"
+
+
+def _seen(seen: Seen) -> JobSeen:
+    says = str(seen.job.status.get("sim", "Pending"))
+    return JobSeen(
+        seen.attempt,
+        "Succeeded" if says == "Ready" else says,
+        is_deleting=seen.job.metadata.is_deleting,
+    )
+
+
+def _tasks(flow: FlowStatus, *, is_indexed: bool) -> dict[int, tuple[str, int]]:
+    """Index -> state and attempt, as a reader of the status would have it."""
+    kept = {index: item.attempt for item in flow.kept for index in _indexes(item.indexes)}
+    if not is_indexed:
+        return {0: (str(flow.phase), kept.get(0, max(0, flow.attempts - 1)))}
+    found = {}
+    for phase in Phase:
+        for index in _indexes(getattr(flow, phase.lower())):
+            assert index not in found, f"index {index} of {flow.name} is told twice"
+            found[index] = (str(phase), kept.get(index, 0))
+    return found
+
+
+def _indexes(text: str) -> list[int]:
+    found: list[int] = []
+    for part in filter(None, text.split(",")):
+        first, _, last = part.partition("-")
+        found.extend(range(int(first), int(last or first) + 1))
+    return found
+
+
+def simulate(scenario: Scenario) -> Simulation:
+    """Runs it; raises AssertionError for whatever the contract forbids."""
+    simulation = Simulation(scenario)
+    simulation.run()
+    simulation.judge_history()
+    return simulation

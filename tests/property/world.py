@@ -1,0 +1,342 @@
+"""A cluster in memory: objects with versions, a log that watches read, jobs that live by their fate, and a virtual clock.
+
+Everything is deterministic and single-threaded. What the controller is told, and when, is up to the simulation: the world
+only keeps the truth, and the whole history of it, for the invariants to be judged by.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+from pkg.apis.flow.v1alpha1 import labels
+from pkg.apis.flow.v1alpha1.types import WORKFLOWS, WORKTEMPLATES, Workflow, WorkflowSpec, WorkflowStatus, WorkTemplate
+from pkg.apis.meta import GVR, Job, ObjectMeta
+from pkg.controllers.engine.store import Added, Deleted, KubeObject, Modified
+from pkg.kube.errors import Conflict, Denied, Exists, KubeError, NotFound, Refused, Throttled, Transient
+
+JOBS: Final = GVR("batch", "v1", "jobs")
+WIDGETS: Final = GVR("example.com", "v1", "widgets")
+NAMESPACE: Final = "team"
+NAME: Final = "w"
+KEY: Final = f"{NAMESPACE}/{NAME}"
+UID: Final = "6a3ef3c2-0000-4000-8000-000000000001"
+EPOCH: Final = 1_800_000_000.0
+T = TypeVar("T")
+
+
+class Died(BaseException):
+    """The controller was killed in the middle of a call."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fate:
+    """How one attempt's job lives: seconds until it runs and until it ends, how it ends (ok, fail, vanish, hang), how
+    long a queue holds it, and how long it lingers with a deletionTimestamp when deleted. A hanging job ends after a day."""
+
+    pends: float = 1.0
+    runs: float = 5.0
+    ends: str = "ok"
+    held: float = 0.0
+    lingers: float = 0.0
+    refused: str = ""
+    taken: bool = False
+
+
+@dataclass(slots=True)
+class Life:
+    """One job object that there was, for the invariants."""
+
+    gvr: GVR
+    name: str
+    uid: str
+    flow: str
+    index: int
+    attempt: int
+    created: float
+    ran: float | None = None
+    ended: str = ""
+    deleted: float | None = None
+    deleted_by: str = ""
+    gone: bool = False
+    recorded: bool = False
+
+
+@dataclass(slots=True)
+class Trap:
+    """What becomes of the n-th call from now on: it kills the caller or fails, before or after it had its effect."""
+
+    countdown: int
+    kind: str
+    after: bool
+
+
+@dataclass(slots=True)
+class World:
+    fate_of: Callable[[str, int, int], Fate]
+    now: float = EPOCH
+    version: int = 100
+    objects: dict[tuple[GVR, str], Any] = field(default_factory=dict)
+    log: dict[GVR, list[Any]] = field(default_factory=dict)
+    lives: list[Life] = field(default_factory=list)
+    traps: list[Trap] = field(default_factory=list)
+    on_status: Callable[[WorkflowStatus], None] = lambda _status: None
+    calls: int = 0
+    _due: list[tuple[float, int, Callable[[], None]]] = field(default_factory=list)
+    _serial: int = 0
+    _refusals: set[tuple[str, int, int]] = field(default_factory=set)
+
+    # The truth
+
+    @property
+    def workflow(self) -> Workflow:
+        found: Workflow = self.objects[WORKFLOWS, NAME]
+        return found
+
+    def add(self, gvr: GVR, obj: Any) -> Any:
+        meta = msgspec.structs.replace(
+            obj.metadata,
+            namespace=NAMESPACE,
+            resource_version=self._next(),
+            creation_timestamp=datetime.fromtimestamp(int(self.now), UTC),
+        )
+        obj = msgspec.structs.replace(obj, metadata=meta)
+        self.objects[gvr, meta.name] = obj
+        self.log.setdefault(gvr, []).append(Added(obj))
+        return obj
+
+    def update(self, gvr: GVR, name: str, *, generation: bool = False, **changes: Any) -> Any:
+        old = self.objects[gvr, name]
+        meta = msgspec.structs.replace(
+            changes.pop("metadata", old.metadata),
+            resource_version=self._next(),
+            generation=old.metadata.generation + generation,
+        )
+        obj = msgspec.structs.replace(old, metadata=meta, **changes)
+        self.objects[gvr, name] = obj
+        self.log[gvr].append(Modified(obj))
+        return obj
+
+    def set_spec(self, **changes: Any) -> None:
+        spec: WorkflowSpec = msgspec.structs.replace(self.workflow.spec, **changes)
+        self.update(WORKFLOWS, NAME, generation=True, spec=spec)
+
+    def _next(self) -> str:
+        self.version += 1
+        return str(self.version)
+
+    # Time
+
+    def at(self, when: float, act: Callable[[], None]) -> None:
+        self._serial += 1
+        heapq.heappush(self._due, (when, self._serial, act))
+
+    @property
+    def next_due(self) -> float | None:
+        return self._due[0][0] if self._due else None
+
+    def advance(self, until: float) -> None:
+        """Move the clock, letting everything happen that is due on the way."""
+        while self._due and self._due[0][0] <= until:
+            when, _, act = heapq.heappop(self._due)
+            self.now = max(self.now, when)
+            act()
+        self.now = max(self.now, until)
+
+    # Jobs
+
+    def jobs(self) -> list[Life]:
+        """Those that exist now, whether or not they are being deleted."""
+        return [life for life in self.lives if not life.gone]
+
+    def is_running(self, flow: str, index: int, attempt: int) -> float | None:
+        """Since when that attempt's job has run, None if it does not run now."""
+        for life in self.lives:
+            if (life.flow, life.index, life.attempt) == (flow, index, attempt) and not life.gone:
+                if life.deleted is None and life.ended in ("", "ready"):
+                    return life.ran
+        return None
+
+    def _begin(self, life: Life, fate: Fate) -> None:
+        def show(sim: str, status: dict[str, Any]) -> Callable[[], None]:
+            def act() -> None:
+                if life.gone or life.deleted is not None:
+                    return
+                if sim in ("Running", "Ready") and life.ran is None:
+                    life.ran = self.now
+                if sim in ("Succeeded", "Failed", "Ready"):
+                    life.ended = {"Succeeded": "ok", "Failed": "fail", "Ready": "ready"}[sim]
+                self.update(life.gvr, life.name, status={"sim": sim, **status})
+
+            return act
+
+        is_widget = life.gvr == WIDGETS
+        running: dict[str, Any] = {"phase": "Running"} if is_widget else {"active": 1, "ready": 1}
+        begin = life.created
+        if fate.held and not is_widget:
+            held = {"conditions": [{"type": "Suspended", "status": "True"}]}
+            self.at(begin + 0.1, show("Suspended", held))
+            begin += fate.held
+        if fate.runs > 0:
+            self.at(begin + fate.pends, show("Running", running))
+        end = begin + fate.pends + max(fate.runs, 0.0)
+        ok: dict[str, Any] = {"phase": "Succeeded"} if is_widget else _condition("Complete")
+        bad: dict[str, Any] = {"phase": "Failed"} if is_widget else _condition("Failed")
+        if fate.ends == "ready":
+            self.at(end, show("Ready", {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}))
+        elif fate.ends == "vanish":
+            self.at(end, lambda: self.delete_job(life, "somebody"))
+        elif fate.ends == "hang":
+            self.at(begin + 86_400, show("Failed", bad))
+        else:
+            self.at(end, show("Succeeded", ok) if fate.ends == "ok" else show("Failed", bad))
+
+    def delete_job(self, life: Life, by: str) -> None:
+        """Now, or after it has lingered with a deletionTimestamp."""
+        if life.gone or life.deleted is not None:
+            return
+        life.deleted, life.deleted_by = self.now, by
+        lingers = self.fate_of(life.flow, life.index, life.attempt).lingers
+        if lingers <= 0:
+            self._remove(life)
+            return
+        old = self.objects[life.gvr, life.name]
+        stamp = datetime.fromtimestamp(int(self.now), UTC)
+        self.update(
+            life.gvr, life.name, metadata=msgspec.structs.replace(old.metadata, deletion_timestamp=stamp)
+        )
+        self.at(self.now + lingers, lambda: self._remove(life))
+
+    def _remove(self, life: Life) -> None:
+        if life.gone:
+            return
+        life.gone = True
+        obj = self.objects.pop((life.gvr, life.name))
+        meta = msgspec.structs.replace(obj.metadata, resource_version=self._next())
+        self.log[life.gvr].append(Deleted(msgspec.structs.replace(obj, metadata=meta)))
+
+    # The API as the controller's client sees it
+
+    def call(self, act: Callable[[], T]) -> T:
+        self.calls += 1
+        for trap in self.traps:
+            trap.countdown -= 1
+        sprung = next((trap for trap in self.traps if trap.countdown <= 0), None)
+        if sprung is None:
+            return act()
+        self.traps.remove(sprung)
+        if sprung.after:
+            act()
+        if sprung.kind == "die":
+            raise Died
+        raise _ERRORS[sprung.kind]
+
+    def create(self, gvr: GVR, namespace: str, body: Mapping[str, Any], _type: type[Job]) -> Job:
+        return self.call(lambda: self._create(gvr, namespace, body))
+
+    def _create(self, gvr: GVR, namespace: str, body: Mapping[str, Any]) -> Job:
+        raw = msgspec.json.decode(msgspec.json.encode(body))
+        raw.pop("spec", None)
+        job = msgspec.convert(raw, Job)
+        assert namespace == job.metadata.namespace == NAMESPACE
+        name, tags = job.metadata.name, job.metadata.labels
+        flow, index, attempt = tags[labels.FLOW], int(tags.get(labels.INDEX, "0")), int(tags[labels.ATTEMPT])
+        fate = self.fate_of(flow, index, attempt)
+        if fate.refused == "for good":
+            raise Refused("spec.x: Invalid value", status=422)
+        if fate.refused == "at first" and (flow, index, attempt) not in self._refusals:
+            self._refusals.add((flow, index, attempt))
+            raise Denied("admission webhook says no", status=422)
+        if fate.taken and name == f"{NAME}-{flow}" and (gvr, name) not in self.objects:
+            self.add(gvr, Job(ObjectMeta(name=name, uid=f"stranger-{name}"), api_version="v1", kind="Job"))
+            self.log[gvr].pop()  # strangers carry no label of ours, so no watch of ours tells of them
+        if (gvr, name) in self.objects:
+            raise Exists(f"{name} already exists", status=409)
+        uid = f"job-{len(self.lives)}"
+        meta = msgspec.structs.replace(job.metadata, uid=uid)
+        job = self.add(gvr, msgspec.structs.replace(job, metadata=meta))
+        life = Life(gvr, name, uid, flow, index, attempt, self.now)
+        self.lives.append(life)
+        self._begin(life, fate)
+        return job
+
+    def get(self, gvr: GVR, namespace: str, name: str, _type: type[Job]) -> Job:
+        assert namespace == NAMESPACE
+
+        def act() -> Job:
+            if (gvr, name) not in self.objects:
+                raise NotFound(f"{name} not found", status=404)
+            found: Job = self.objects[gvr, name]
+            return found
+
+        return self.call(act)
+
+    def patch(self, gvr: GVR, namespace: str, name: str, body: bytes, **_how: Any) -> Workflow:
+        assert (gvr, namespace, name) == (WORKFLOWS, NAMESPACE, NAME)
+        return self.call(lambda: self._patch(msgspec.json.decode(body)))
+
+    def _patch(self, operations: list[dict[str, Any]]) -> Workflow:
+        guard, *rest = operations
+        assert guard["path"] == "/metadata/resourceVersion", "every status write carries the version it was computed from"
+        if guard["value"] != self.workflow.metadata.resource_version:
+            raise Conflict("the object has been modified", status=409)
+        raw = {"status": msgspec.json.decode(msgspec.json.encode(self.workflow.status))}
+        for operation in rest:
+            apply_operation(raw, operation)
+        status = msgspec.convert(msgspec.json.decode(msgspec.json.encode(raw["status"])), WorkflowStatus)
+        self.update(WORKFLOWS, NAME, status=status)
+        self.on_status(status)
+        return self.workflow
+
+    def delete(self, gvr: GVR, namespace: str, name: str, *, uid: str | None, propagation: str = "Background") -> None:
+        assert namespace == NAMESPACE
+        assert gvr != WORKFLOWS, f"no scenario has a ttl, yet the workflow is deleted ({propagation})"
+
+        def act() -> None:
+            found = next((life for life in self.jobs() if (life.gvr, life.name) == (gvr, name)), None)
+            if found is None:
+                raise NotFound(f"{name} not found", status=404)
+            if found.uid != uid:
+                raise Conflict("the uid in the precondition is another", status=409)
+            self.delete_job(found, "controller")
+
+        self.call(act)
+
+
+_ERRORS: Mapping[str, KubeError] = {
+    "transient": Transient("connection reset"),
+    "throttled": Throttled("too many requests", status=429),
+}
+
+
+def _condition(kind: str) -> dict[str, Any]:
+    return {"conditions": [{"type": kind, "status": "True"}]}
+
+
+def apply_operation(raw: dict[str, Any], operation: dict[str, Any]) -> None:
+    """The three JSON Patch operations that status writes use, on maps and on lists by index."""
+    *way, last = operation["path"].split("/")[1:]
+    place: Any = raw
+    for step in way:
+        place = place[int(step)] if isinstance(place, list) else place[step]
+    match operation["op"], place:
+        case "remove", dict():
+            del place[last]
+        case "replace", list():
+            place[int(last)] = operation["value"]
+        case "add", dict():
+            place[last] = operation["value"]
+        case _:
+            raise AssertionError(f"an operation that no status write should need: {operation}")
+
+
+def versions(log: list[Any]) -> list[KubeObject]:
+    return [event.obj for event in log]
+
+
+__all__ = ["WORKFLOWS", "WORKTEMPLATES", "WorkTemplate"]
