@@ -80,8 +80,11 @@ def _tie(snapshot: Snapshot, node: Node, task: Task, current: Seen | None) -> Ta
     task = _remember_job(task, current)
     if current is None or task.phase is not Phase.SUCCEEDED or task.ready:
         return task
-    is_service = snapshot.completion(node.flow.template_name, current.gvr) is Completion.READY
-    return msgspec.structs.replace(task, ready=True) if is_service else task
+    if snapshot.completion(node.flow.template_name, current.gvr) is not Completion.READY:
+        return task
+    # When it first ran is not recorded: probes that give up (failAfter) count from when it was ready, at the earliest.
+    ran_at = task.finished if task.finished is not None else snapshot.since
+    return msgspec.structs.replace(task, ready=True, ran_at=task.ran_at if task.ran_at is not None else ran_at)
 
 
 def fold_task(
