@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,7 @@ from hack.cluster.state import State, locked, read_state, write_state
 Runtime = Literal["kwok", "containers"]
 
 _READY_TIMEOUT = 60.0
+_PLAY_TIMEOUT = 20.0
 POD_SERVERS = "pod-servers"
 
 
@@ -86,9 +88,8 @@ class Cluster:
         """Starts a cluster in the folder `dir` and returns when its API serves and its nodes are Ready.
 
         `nodes` counts the simulated nodes; `stages` is YAML of further kwok Stages of pods and nodes (for custom
-        resources see `play`); `extra_args` are `component=flag=value`, such as
-        "kube-apiserver=enable-priority-and-fairness=true". Builds the binaries if that was never done.
-        Raises ClusterError; whatever it raises, nothing is left running.
+        resources see `play`); `extra_args` are `component=flag=value`, such as "kube-apiserver=v=4". Builds the
+        binaries if that was never done. Raises ClusterError; whatever it raises, nothing is left running.
         """
         folder = Path(dir).resolve()
         if not 1 <= nodes <= 256:
@@ -207,19 +208,28 @@ class Cluster:
     def play(self, name: str, stages: str) -> None:
         """Plays the kwok Stages in the YAML text `stages` on custom resources, by a kwok process of their own.
 
-        Their CRDs must be Established. Calling it again with the same `name` replaces the stages.
+        Their CRDs must exist; it waits until they are served, 20 s at most. Calling it again with the same `name`
+        replaces the stages. Raises ClusterError.
         """
         component = f"stages-{name}"
         if component in self.state.components:
             self.stop_component(component)
         file = self.folder / "run" / f"{component}.yaml"
         file.write_text(control_plane.player_config(stages))
-        command = control_plane.player_arguments(Path(self.state.binaries), file, self.kubeconfig, _free_port())
-        self._remember({component: command})
-        self.start_component(component)
-        log = self.logs / f"{component}.log"
-        if processes.wait_until(lambda: not self.pids(component), 0.5, 0.05):
-            raise start_failure(component, _tail(log), str(self.logs))
+        port = _free_port()
+        self._remember(
+            {component: control_plane.player_arguments(Path(self.state.binaries), file, self.kubeconfig, port)}
+        )
+        deadline = time.monotonic() + _PLAY_TIMEOUT
+        # A new kind is served a little before the API server describes it, and kwok ends if it is not described.
+        while True:
+            self.start_component(component)
+            processes.wait_until(lambda: processes.is_listening(port) or not self.pids(component), _PLAY_TIMEOUT)
+            if self.pids(component):
+                return
+            if time.monotonic() > deadline:
+                raise start_failure(component, _tail(self.logs / f"{component}.log"), str(self.logs))
+            time.sleep(0.2)
 
     # ---- inside -----------------------------------------------------------------------------------------------
 
@@ -243,9 +253,8 @@ class Cluster:
         (run / "config.yaml").write_text(control_plane.kwok_config(self.state.name, ports(self.state.slot), stages))
         (run / "audit-policy.yaml").write_text(control_plane.audit_policy())
         # kwokctl puts its logs beside its other files; here they have a folder that outlives the cluster.
-        home = run / "clusters" / self.state.name
-        home.mkdir(parents=True)
-        (home / "logs").symlink_to(self.logs)
+        self._home.mkdir(parents=True)
+        (self._home / "logs").symlink_to(self.logs)
         self._run_kwokctl(
             control_plane.create_arguments(
                 self.state.name,
@@ -259,7 +268,7 @@ class Cluster:
         )
         config = yaml.safe_load(self.kubeconfig.read_text())
         self.state = msgspec.structs.replace(self.state, server=config["clusters"][0]["cluster"]["server"])
-        self._remember(control_plane.components_of((home / "kwok.yaml").read_text()))
+        self._remember(control_plane.components_of((self._home / "kwok.yaml").read_text()))
         api = self.api()
         if not processes.wait_until(api.is_ready, _READY_TIMEOUT):
             raise ClusterError(f"the API server is not ready after {_READY_TIMEOUT:.0f} s (logs: {self.logs})")
@@ -277,9 +286,12 @@ class Cluster:
     def _run_kwokctl(self, command: list[str]) -> None:
         log = self.logs / "kwokctl.log"
         environ = processes.member_environ(self.folder, os.environ) | {"KWOK_WORKDIR": str(self.folder / "run")}
-        with log.open("wb") as output:
-            # Not in the terminal's process group: Ctrl-C reaches this process alone, which then ends all of them.
-            code = subprocess.call(
+        # It takes the first kubectl on PATH, and would download one if there were none.
+        environ["PATH"] = f"{self.state.binaries}{os.pathsep}{environ.get('PATH', '')}"
+        # Not in the terminal's process group: Ctrl-C reaches this process alone, which then ends all of them.
+        with (
+            log.open("wb") as output,
+            subprocess.Popen(
                 command,
                 env=environ,
                 cwd=self.folder / "run",
@@ -287,13 +299,30 @@ class Cluster:
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
-            )
-        if code != 0 or not self.kubeconfig.exists():
-            raise start_failure("the control plane", self._causes(), str(self.logs))
+            ) as process,
+        ):
+            try:
+                while process.poll() is None:
+                    self._check_alive("etcd", "kube-apiserver")
+                    time.sleep(0.05)
+            except BaseException:
+                process.kill()
+                raise
+        self._check_alive("etcd", "kube-apiserver")
+        if process.returncode != 0 or not self.kubeconfig.exists():
+            raise start_failure("the control plane", _tail(log), str(self.logs))
 
-    def _causes(self) -> str:
-        """The logs that can tell why the control plane did not start, those of the first cause last."""
-        return "\n".join(_tail(self.logs / f"{name}.log") for name in ("kwokctl", "kube-apiserver", "etcd"))
+    def _check_alive(self, *components: str) -> None:
+        """Raises at once, with the component's own last words, if one has ended already."""
+        for component in components:
+            file = self._home / "pids" / f"{component}.pid"
+            if file.exists() and (pid := file.read_text().strip()) and not processes.is_alive(int(pid)):
+                raise start_failure(component, _tail(self.logs / f"{component}.log"), str(self.logs))
+
+    @property
+    def _home(self) -> Path:
+        """The folder in which kwokctl keeps what belongs to this cluster."""
+        return self.folder / "run" / "clusters" / self.state.name
 
     def _wait_for_nodes(self, api: Api, count: int) -> None:
         def usable() -> bool:

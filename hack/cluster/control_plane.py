@@ -159,6 +159,9 @@ def create_arguments(
         "--disable-qps-limits",
         # What etcd wrote survives its own kill -9; only a crash of the machine could lose it.
         "--extra-args=etcd=unsafe-no-fsync=true",
+        # There is one of each, so one that was killed and started again need not wait for a lease to run out.
+        "--extra-args=kube-controller-manager=leader-elect=false",
+        "--extra-args=kube-scheduler=leader-elect=false",
         "--wait=60s",
         "--timeout=120s",
     ]

@@ -6,6 +6,7 @@ line that names what happened and what to do; the command line prints it and exi
 
 from __future__ import annotations
 
+import json
 import re
 
 _NO_SPACE = re.compile(r"no space left on device", re.IGNORECASE)
@@ -24,7 +25,18 @@ class ClusterError(Exception):
 
 def last_lines(text: str, count: int = 3) -> str:
     """The last `count` non-empty lines of `text`, joined into one line."""
-    return " | ".join([line.strip() for line in text.splitlines() if line.strip()][-count:])
+    return " | ".join([_plain(line.strip()) for line in text.splitlines() if line.strip()][-count:])
+
+
+def _plain(line: str) -> str:
+    """A log line without its wrapping: message and error of a JSON document, any other line as it is."""
+    try:
+        document = json.loads(line)
+    except ValueError:
+        return line
+    if not isinstance(document, dict) or "msg" not in document:
+        return line
+    return ": ".join(str(document[key]) for key in ("msg", "err", "error") if document.get(key))
 
 
 def build_failure(component: str, output: str, folder: str) -> ClusterError:

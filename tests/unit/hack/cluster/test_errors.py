@@ -45,6 +45,11 @@ def test_a_failed_build_says(output: str, start: str) -> None:
         pytest.param(
             "one\ntwo\nthree\nfour\n", "could not start: two | three | four (logs: /logs)", id="anything else"
         ),
+        pytest.param(
+            '{"level":"ERROR","msg":"Execute exit","err":"no such kind"}',
+            "could not start: Execute exit: no such kind (logs",
+            id="a log of JSON lines",
+        ),
         pytest.param("", "could not start: it said nothing (logs: /logs)", id="silence"),
     ],
 )
