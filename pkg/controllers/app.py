@@ -120,6 +120,8 @@ class Controller:
         )
         self._prober = Prober(self._addresses, self.queue.add, self._count_probe)
         self._leadership = self._make_leadership(config, agent)
+        for client in (self._client, self._event_client):
+            client.guard(self._leadership.is_leader)
         self._may_act = threading.Event()
         self._stopping = threading.Event()
         self._pool = ThreadPoolExecutor(CREATE_THREADS, thread_name_prefix="write")

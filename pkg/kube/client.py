@@ -8,7 +8,7 @@ whole models and costs many times the CPU.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Generic, TypeVar, cast
 from urllib.parse import urlencode
 
@@ -195,6 +195,10 @@ class Client:
     def abort(self) -> None:
         """Raise Stopped for new calls and cut those in flight, at once."""
         self._transport.abort()
+
+    def guard(self, may_write: Callable[[], bool]) -> None:
+        """Ask `may_write` at the last moment before anything is written; Stopped is raised if it says no."""
+        self._transport.guard(may_write)
 
     def add_observer(self, observer: Observer) -> None:
         """Call `observer(verb, resource, code, seconds)` after every call; code 0 means that no answer came."""

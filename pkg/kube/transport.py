@@ -72,6 +72,11 @@ class Transport:
         self._in_flight = 0
         self._stopping = threading.Event()
         self._aborted = False
+        self._may_write: Callable[[], bool] = lambda: True
+
+    def guard(self, may_write: Callable[[], bool]) -> None:
+        """Ask this at the last moment before every write, also before one that is repeated; Stopped if it says no."""
+        self._may_write = may_write
 
     @property
     def server(self) -> str:
@@ -184,20 +189,21 @@ class Transport:
     def _attempts(self, request: Request, deadline: float, limit: float) -> tuple[Head, bytes]:
         try:
             data = self._encode(request)
-            head, body = self._exchange(data, deadline)
+            is_write = request.method != "GET"
+            head, body = self._exchange(data, deadline, is_write)
             if head.status == 401:
                 self._config.credentials.invalidate()
                 if (fresh := self._encode(request)) != data:
-                    head, body = self._exchange(fresh, deadline)
+                    head, body = self._exchange(fresh, deadline, is_write)
         except (OSError, FramingError, ConfigError) as error:
             raise self._translated(request, error, limit, self._aborted) from error
         return head, body
 
-    def _exchange(self, data: bytes, deadline: float) -> tuple[Head, bytes]:
+    def _exchange(self, data: bytes, deadline: float, is_write: bool) -> tuple[Head, bytes]:
         kept = self._take_idle()
         if kept is not None:
             try:
-                return self._use(kept, data, deadline)
+                return self._use(kept, data, deadline, is_write)
             except TimeoutError:
                 raise
             except OSError:
@@ -209,13 +215,18 @@ class Transport:
             if self._aborted:
                 raise ConnectionAbortedError("the client was stopped")
             self._busy.add(fresh)
-        return self._use(fresh, data, deadline, is_new=True)
+        return self._use(fresh, data, deadline, is_write, is_new=True)
 
-    def _use(self, connection: Connection, data: bytes, deadline: float, *, is_new: bool = False) -> tuple[Head, bytes]:
+    def _use(
+        self, connection: Connection, data: bytes, deadline: float, is_write: bool, *, is_new: bool = False
+    ) -> tuple[Head, bytes]:
         """One exchange on a connection already counted as busy; afterwards it is idle or closed."""
         try:
             if is_new:
                 connection.open(min(deadline, time.monotonic() + _CONNECT_SECONDS))
+            if is_write and not self._may_write():
+                connection.reusable = not is_new  # nothing was sent
+                raise Stopped("this process may not write now")
             return connection.exchange(data, deadline)
         finally:
             keep = connection.reusable

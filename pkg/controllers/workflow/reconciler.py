@@ -174,7 +174,8 @@ class Reconciler:
             return Later(0)
         wakes = [wake for wake in (first.wakes, final.wakes) if wake is not None]
         if not is_complete:
-            wakes.append(min(fault.retry_at for fault in memory.faults.values()))
+            retries = [f.retry_at for f in memory.faults.values() if f.trouble is Trouble.RETRY]
+            wakes.append(min(retries))
         return Later(max(0.001, min(wakes) - self._clock())) if wakes else Done()
 
     def _create(self, key: str, uid: str, memory: _Memory, made: Plan) -> bool:

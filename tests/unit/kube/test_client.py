@@ -526,3 +526,37 @@ def _pump(source: socket.socket, sink: socket.socket) -> None:
             sink.sendall(data)
     except OSError:
         return
+
+
+def test_a_write_asks_at_the_last_moment_and_is_not_sent_when_the_answer_is_no() -> None:
+    seen: list[Received] = []
+    with talking_to(answering((200, JOB), (200, JOB), seen=seen)) as (client, _):
+        client.guard(lambda: False)
+        with pytest.raises(Stopped):
+            client.create(JOBS, "ns", {}, Job)
+        client.get(JOBS, "ns", "a", Job)
+        with pytest.raises(Stopped):
+            client.delete(JOBS, "ns", "a", uid="u1")
+        client.guard(lambda: True)
+        client.create(JOBS, "ns", {}, Job)
+    assert [received.line.split()[0] for received in seen] == ["GET", "POST"]
+
+
+def test_a_write_that_is_repeated_asks_again() -> None:
+    """What was allowed when the call began may be forbidden by the time its kept connection turns out to be dead."""
+    answers = iter([True, False])
+    seen: list[Received] = []
+
+    def script(peer: Peer) -> None:
+        request = peer.receive()
+        if request is not None and request.line.startswith("GET"):
+            seen.append(request)
+            peer.reply(200, JOB)
+            peer.receive()  # the write arrives here, and its connection is cut without an answer
+
+    with talking_to(script) as (client, _):
+        client.get(JOBS, "ns", "a", Job)
+        client.guard(lambda: next(answers))
+        with pytest.raises(Stopped):
+            client.create(JOBS, "ns", {}, Job)
+    assert len(seen) == 1
