@@ -195,7 +195,7 @@ def _judge(snapshot: Snapshot, node: Node, task: Task, first: int, current: Seen
         reason=Reasons.JOB_DELETED,
         message=f"job {task.job} is being deleted",
         now=snapshot.now,
-        may_retry=False,
+        may_retry=verdicts.may_retry,
     )
 
 
