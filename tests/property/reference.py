@@ -347,6 +347,7 @@ class Reference:
         named = {
             asked
             for flow in self.spec.flows
+            if not flow.finally_
             for asked, how in mentions(flow)
             if asked != flow.name and how not in ("Failed", "Skipped", "Finished")
         }

@@ -206,7 +206,8 @@ def compile_graph(spec: WorkflowSpec, pod_ip_edges: Mapping[str, frozenset[str]]
                 probed.add(predicate.flow)
             if isinstance(predicate, StatusPredicate) and predicate.ask is Ask.FAILED:
                 recoveries[predicate.flow][number] = None
-            if _leads(predicate) is Leads.ON:
+            # A `finally` flow follows everything, so that its asking makes nobody a step on the way.
+            if _leads(predicate) is Leads.ON and not spec.flows[number].finally_:
                 leads_on.add(predicate.flow)
 
     ranks = _ranks(dependents)
