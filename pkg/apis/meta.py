@@ -136,6 +136,17 @@ class Job(msgspec.Struct, frozen=True, rename="camel"):
     status: dict[str, Any] = {}
 
 
+class WholeJob(Job, frozen=True, rename="camel"):
+    """A job whose whole spec is kept, for kinds whose status rules look at it; elsewhere it counts as any Job."""
+
+    # The narrow form is taken from the whole one; a field of this name cannot come over the wire.
+    spec: ObservedSpec = msgspec.field(default=ObservedSpec(), name="~spec")
+    document: dict[str, Any] = msgspec.field(default_factory=dict, name="spec")
+
+    def __post_init__(self) -> None:
+        msgspec.structs.force_setattr(self, "spec", msgspec.convert(self.document, ObservedSpec))
+
+
 class PartialObject(msgspec.Struct, frozen=True, rename="camel"):
     """Metadata alone, as `PartialObjectMetadata` serves it."""
 

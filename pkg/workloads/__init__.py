@@ -1,6 +1,6 @@
 """Everything the engine knows about kinds of jobs, as data: how each is read, found, named and prepared."""
 
-from pkg.workloads.evaluator import JobState, Reading, read, with_rules
+from pkg.workloads.evaluator import RULE_FAULT, JobState, Reading, read, with_rules
 from pkg.workloads.model import Completion, KindRow, RuleError, Rules, convert_rules
 from pkg.workloads.names import NameRule, limit
 from pkg.workloads.placement import (
@@ -12,11 +12,13 @@ from pkg.workloads.placement import (
     strip_ttl,
 )
 from pkg.workloads.pods import has_role, lead_rank, pod_selector, role_of
+from pkg.workloads.predicates import needs_whole
 from pkg.workloads.registry import registry, rules_for
 from pkg.workloads.templates import inject, pod_templates
 
 __all__ = [
     "KUEUE_QUEUE_LABEL",
+    "RULE_FAULT",
     "Completion",
     "JobState",
     "KindRow",
@@ -30,6 +32,7 @@ __all__ = [
     "inject",
     "lead_rank",
     "limit",
+    "needs_whole",
     "place_plugins",
     "place_queue",
     "place_scheduler",

@@ -15,11 +15,13 @@ import msgspec
 
 from pkg.apis.meta import Job
 from pkg.workloads import paths
-from pkg.workloads.model import Completion, Gate, KindRow, Predicate, RuleError, Rules
+from pkg.workloads.model import Completion, Gate, KindRow, Predicate, RuleError, RuleFault, Rules
 from pkg.workloads.predicates import Evidence, Test, compile_getter, compile_predicate
 
 MAX_MESSAGE = 1024
 MAX_REASON = 128
+RULE_FAULT = "StatusRuleFault"
+"""Reason of a reading that is not final and that a rule of the template could not be evaluated for."""
 
 
 class JobState(StrEnum):
@@ -36,8 +38,9 @@ class Reading(msgspec.Struct, frozen=True):
     """What one look at a job says.
 
     `ready` goes with Running only: whether that is enough is for the task's completion to say, see `under`. `deleting`
-    marks a job with a deletionTimestamp and no final state; it is neither ready nor held. Reason has at most 128
-    characters, message 1024.
+    marks a job with a deletionTimestamp and no final state; it is neither ready nor held. `faulty` marks one that a
+    rule of the template could not be evaluated for; the message says which. Reason has at most 128 characters, message
+    1024.
     """
 
     state: JobState
@@ -45,6 +48,7 @@ class Reading(msgspec.Struct, frozen=True):
     message: str = ""
     ready: bool = False
     deleting: bool = False
+    faulty: bool = False
 
     @property
     def is_final(self) -> bool:
@@ -89,56 +93,75 @@ def reader(row: KindRow) -> Reader:
     def look(job: Job) -> Reading:
         if is_behind is not None and is_behind(job):
             return _BEHIND
-        for test in fail:
-            if (evidence := test(job)) is not None:
-                return Reading(JobState.FAILED, *describe(job, evidence))
-        for test in succeed:
-            if (evidence := test(job)) is not None:
-                return Reading(JobState.SUCCEEDED, *describe(job, evidence))
+        faults: list[str] = []
+        if (evidence := _first(fail, job, faults)) is not None:
+            return Reading(JobState.FAILED, *describe(job, evidence))
+        if (evidence := _first(succeed, job, faults)) is not None:
+            return Reading(JobState.SUCCEEDED, *describe(job, evidence))
         if job.metadata.deletion_timestamp is not None:
-            has_run = any(test(job) is not None for test in (*ready, *running))
+            has_run = _first((*ready, *running), job, faults) is not None
             state = JobState.RUNNING if has_run else JobState.PENDING
             return Reading(state, "Deleting", "the job is being deleted", deleting=True)
-        for test in held:
-            if (evidence := test(job)) is not None:
-                return Reading(JobState.HELD, *describe(job, evidence))
-        for test in ready:
-            if test(job) is not None:
-                return _RUNNING_READY
-        for test in running:
-            if test(job) is not None:
-                return _RUNNING
-        for test in pending:
-            if (evidence := test(job)) is not None:
-                return Reading(JobState.PENDING, *describe(job, evidence))
-        return _PENDING
+        if (evidence := _first(held, job, faults)) is not None:
+            found = Reading(JobState.HELD, *describe(job, evidence))
+        elif _first(ready, job, faults) is not None:
+            found = _RUNNING_READY
+        elif _first(running, job, faults) is not None:
+            found = _RUNNING
+        elif (evidence := _first(pending, job, faults)) is not None:
+            found = Reading(JobState.PENDING, *describe(job, evidence))
+        else:
+            found = _PENDING
+        if not faults:
+            return found
+        return msgspec.structs.replace(
+            found, reason=RULE_FAULT, message=_bounded("; ".join(faults), MAX_MESSAGE), faulty=True
+        )
 
     return look
 
 
+def _first(tests: tuple[Test, ...], job: Job, faults: list[str]) -> Evidence:
+    """What the first test that holds has seen; one that cannot be evaluated does not hold, and is noted."""
+    for test in tests:
+        try:
+            evidence = test(job)
+        except RuleFault as fault:
+            if text := str(fault):
+                faults.append(text)
+            continue
+        if evidence is not None:
+            return evidence
+    return None
+
+
 def with_rules(row: KindRow, rules: Rules, *, where: str = "spec.statusRules") -> KindRow:
-    """A row whose rules are replaced, as `WorkTemplate.spec.statusRules` does; checked, so RuleError comes from here.
+    """A row with the rules of a `WorkTemplate.spec.statusRules` laid over its own: each key that has predicates takes
+    the place of the row's. Checked, so RuleError comes from here.
 
     Keep the returned row as long as its template: its compiled form is kept by identity. Predicates that name functions
     (`call`) are for rules.yaml alone and are refused.
     """
-    for key in rules.__struct_fields__:
-        for number, predicate in enumerate(getattr(rules, key)):
+    own = {key: getattr(rules, key) for key in rules.__struct_fields__ if getattr(rules, key)}
+    for key, predicates in own.items():
+        for number, predicate in enumerate(predicates):
             _refuse_calls(predicate, f"{where}.{key}[{number}]")
-            compile_predicate(predicate, where=f"{where}.{key}[{number}]")
-    return msgspec.structs.replace(row, rules=rules)
+    made = msgspec.structs.replace(row, rules=msgspec.structs.replace(row.rules, **own), rules_from=where)
+    reader(made)
+    return made
 
 
 def _refuse_calls(predicate: Predicate, where: str) -> None:
     if predicate.call is not None:
-        raise RuleError(f"{where}: call is not available here; use cond, path or all")
+        raise RuleError(f"{where}: call is not available here; use cond, path, all or cel")
     for number, part in enumerate(predicate.all_ or ()):
         _refuse_calls(part, f"{where}.all[{number}]")
 
 
 def _compile(row: KindRow, rules: Rules, key: str, *, fresh_only: bool = False) -> tuple[Test, ...]:
+    where = row.rules_from or f"{row.kind}: rules"
     return tuple(
-        compile_predicate(predicate, where=f"{row.kind}: rules.{key}[{number}]", fresh_only=fresh_only)
+        compile_predicate(predicate, where=f"{where}.{key}[{number}]", fresh_only=fresh_only)
         for number, predicate in enumerate(getattr(rules, key))
     )
 

@@ -15,6 +15,13 @@ class RuleError(ValueError):
     """A rule or a row that cannot be used; the text names where it stands and what would be right."""
 
 
+class RuleFault(Exception):
+    """A rule of a template that could not be evaluated on one object; the text may be empty: nothing worth telling.
+
+    It says nothing about the job: the rule counts as not matching, and the fault is told.
+    """
+
+
 class Completion(StrEnum):
     """When a job counts as done."""
 
@@ -36,7 +43,7 @@ class _Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="c
 
 
 class Predicate(_Strict, frozen=True):
-    """One test of a job. Exactly one of cond, path, all, call is set; a list of predicates means OR."""
+    """One test of a job. Exactly one of cond, path, all, cel, call is set; a list of predicates means OR."""
 
     cond: str | None = None
     is_: str | None = msgspec.field(default=None, name="is")
@@ -47,6 +54,7 @@ class Predicate(_Strict, frozen=True):
     gt: int | float | None = None
     exists: bool | None = None
     all_: tuple[Predicate, ...] | None = msgspec.field(default=None, name="all")
+    cel: str | None = None
     call: str | None = None
 
 
@@ -122,6 +130,7 @@ class KindRow(_Strict, frozen=True, eq=False):
     match_labels: str = ""
     name: NameColumn = NameColumn()
     pods: Pods = Pods()
+    rules_from: str = ""  # where a template's own rules stand; not a column of rules.yaml
 
 
 def convert_rules(raw: object, *, where: str) -> Rules:

@@ -2,6 +2,7 @@
 
 A compiled test takes a job and returns the evidence it found, or None: the condition (a dict) when a condition
 matched, else the value that matched when it is a text, else True. The evidence is what reason and message come from.
+A rule of a template may also raise RuleFault, where it cannot be evaluated.
 """
 
 from __future__ import annotations
@@ -11,16 +12,17 @@ from typing import Any
 
 import msgspec
 
-from pkg.apis.meta import Job, ObjectMeta, ObservedSpec
+from pkg.apis.meta import Job, ObjectMeta, ObservedSpec, WholeJob
 from pkg.workloads import paths
+from pkg.workloads.expressions import compile_expression, is_beyond
 from pkg.workloads.functions import FUNCTIONS
-from pkg.workloads.model import Predicate, RuleError
+from pkg.workloads.model import Predicate, RuleError, RuleFault, Rules
 
 Evidence = Any
 Test = Callable[[Job], Evidence]
 Getter = Callable[[Job], list[Any]]
 
-_FORMS = "one of cond, path, all"
+_FORMS = "one of cond, path, all, cel"
 _SPEC_FIELDS = {field.encode_name: field.name for field in msgspec.structs.fields(ObservedSpec)}
 _META_FIELDS = {field.encode_name: field.name for field in msgspec.structs.fields(ObjectMeta)}
 
@@ -36,6 +38,7 @@ def compile_predicate(predicate: Predicate, *, where: str, fresh_only: bool = Fa
             ("cond", predicate.cond),
             ("path", predicate.path),
             ("all", predicate.all_),
+            ("cel", predicate.cel),
             ("call", predicate.call),
         )
         if value is not None
@@ -48,6 +51,8 @@ def compile_predicate(predicate: Predicate, *, where: str, fresh_only: bool = Fa
             return _compile_condition(predicate, fresh_only)
         case "path":
             return _compile_path(predicate, where)
+        case "cel":
+            return compile_expression(predicate.cel or "", where=where)
         case "all":
             return _compile_all(predicate, where, fresh_only)
         case _:
@@ -160,12 +165,19 @@ def _compile_all(predicate: Predicate, where: str, fresh_only: bool) -> Test:
 
     def test(job: Job) -> Evidence:
         best: Evidence = None
+        fault: RuleFault | None = None
         for one in tests:
-            evidence = one(job)
+            try:
+                evidence = one(job)
+            except RuleFault as error:
+                fault = fault or error  # a part that does not hold decides, whatever the others are
+                continue
             if evidence is None:
                 return None
             if best is None or isinstance(evidence, dict) or (best is True and evidence is not True):
                 best = evidence
+        if fault is not None:
+            raise fault
         return best
 
     return test
@@ -181,7 +193,8 @@ def _compile_call(predicate: Predicate, where: str) -> Test:
 def compile_getter(text: str) -> Getter:
     """Compile a path from the root of the object to a function that lists the values it selects in a job.
 
-    Raises PathError, also for a part of the object that the cache does not keep.
+    Raises PathError. What the cache does not keep of every job is read of one that was read in full, else the getter
+    raises RuleFault.
     """
     path = paths.parse(text)
     root, rest = path[0] if path else None, path[1:]
@@ -195,13 +208,40 @@ def compile_getter(text: str) -> Getter:
         case "spec" | "metadata":
             known = _SPEC_FIELDS if root == "spec" else _META_FIELDS
             attribute = known.get(rest[0]) if rest and isinstance(rest[0], str) else None
-            if attribute is None:
-                raise paths.PathError(
-                    f"{text!r}: of {root} only {', '.join(sorted(known))} can be read; judge a job by its status"
-                )
-            return _attribute(root, attribute, rest[1:])
+            if attribute is not None and _is_kept(path):
+                return _attribute(root, attribute, rest[1:])
+            if root == "spec":
+                return _whole_spec(rest)
+            raise paths.PathError(f"{text!r}: of metadata only {', '.join(sorted(known))} can be read")
         case _:
             raise paths.PathError(f"{text!r}: a path starts with status, spec or metadata, without a leading dot")
+
+
+def needs_whole(rules: Rules) -> bool:
+    """Whether any of the rules reads more of an object than the cache keeps of every job."""
+    return any(_reaches_beyond(one) for key in rules.__struct_fields__ for one in getattr(rules, key))
+
+
+def _reaches_beyond(predicate: Predicate) -> bool:
+    if predicate.cel is not None:
+        return is_beyond(predicate.cel)
+    if predicate.path is not None:
+        return not _is_kept(paths.parse(predicate.path))
+    return any(_reaches_beyond(part) for part in predicate.all_ or ())
+
+
+def _is_kept(path: paths.Path) -> bool:
+    """Whether what the path leads to is in every cached job; of a JobSet's groups only the outlines are."""
+    return path[:1] != ("spec",) or path[1:2] in (("replicas",), ("suspend",))
+
+
+def _whole_spec(rest: paths.Path) -> Getter:
+    def values(job: Job) -> list[Any]:
+        if not isinstance(job, WholeJob):
+            raise RuleFault("")
+        return paths.select(rest, job.document)
+
+    return values
 
 
 def _status_field(key: str) -> Getter:

@@ -15,6 +15,7 @@ from pkg.apis.meta import GVR
 from pkg.workloads import names, paths, pods
 from pkg.workloads.evaluator import reader
 from pkg.workloads.model import KindRow, RuleError
+from pkg.workloads.predicates import needs_whole
 
 _PATH_COLUMNS = ("pod_templates", "scheduler_name", "queue", "volcano_queue", "ttl", "restart_policy")
 _FIELD_COLUMNS = ("scheduler_name", "queue", "volcano_queue", "ttl", "restart_policy")
@@ -87,6 +88,8 @@ def _row(raw: object, where: str) -> KindRow:
                 " {name}, {uid}, {status.FIELD}"
             )
     reader(row)
+    if needs_whole(row.rules):
+        raise RuleError(f"rules.yaml: {where}: rules: of spec only replicas and suspend are kept of every job")
     return row
 
 

@@ -90,6 +90,13 @@ def test_own_rules_are_read_from_the_api_type_too() -> None:
     assert read(with_rules(OTHER, rules), job(conds(cond("Reached")))).state is JobState.SUCCEEDED
 
 
+def test_a_key_without_own_rules_keeps_those_of_the_kind() -> None:
+    row = with_rules(VOLCANO, convert_rules({"ok": [{"path": "status.succeeded", "gt": 0}]}, where="spec.statusRules"))
+    assert read(row, job({"state": {"phase": "Failed"}})).state is JobState.FAILED
+    assert read(row, job({"state": {"phase": "Completed"}})).state is JobState.PENDING
+    assert read(row, job({"state": {"phase": "Running"}, "succeeded": 1})).state is JobState.SUCCEEDED
+
+
 def test_own_rules_replace_those_of_the_kind() -> None:
     rules = convert_rules(
         {
@@ -125,8 +132,10 @@ def test_own_rules_replace_those_of_the_kind() -> None:
         pytest.param({"ok": [{"path": ".status.a", "eq": 1}]}, "is no step of a path", id="a leading dot"),
         pytest.param({"ok": [{"path": "data.a", "eq": 1}]}, "starts with status, spec or metadata", id="another root"),
         pytest.param(
-            {"ok": [{"path": "spec.image", "eq": 1}]}, "judge a job by its status", id="a spec field not kept"
+            {"ok": [{"path": "metadata.managedFields", "eq": 1}]}, "of metadata only", id="a metadata field not kept"
         ),
+        pytest.param({"ok": [{"cel": "object.status.a ==", "eq": 1}]}, "eq goes with path", id="cel compared"),
+        pytest.param({"ok": [{"cel": "object.status.a =="}]}, "ok[0]: cel: line 1, column", id="cel that is cut off"),
         pytest.param({"fail": [{"path": "status.n", "gt": "3"}]}, "int | float", id="a bound that is no number"),
         pytest.param({"fail": [{"cond": "A", "is": True}]}, "str", id="a condition status that is a boolean"),
     ],

@@ -1,0 +1,148 @@
+"""CEL in status rules: what holds, what cannot be evaluated, what is refused because it could cost too much."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from pkg.apis.meta import Job, WholeJob
+from pkg.workloads import RULE_FAULT, JobState, Reading, RuleError, convert_rules, needs_whole, read, with_rules
+from pkg.workloads.expressions import MAX_BYTES, MAX_LENGTH, compile_expression, is_beyond
+from pkg.workloads.model import RuleFault
+from tests.unit.workloads.builders import cond, conds, job
+from tests.unit.workloads.test_evaluator import OTHER
+
+STATUS = {"phase": "Running", "done": 3, "ratio": 2.5, "none": None, "steps": [{"n": 1}, {"n": 2}], **conds(cond("A"))}
+
+
+def whole(spec: dict[str, Any], status: dict[str, Any]) -> WholeJob:
+    """A job as the cache holds it for a kind whose rules look at its spec."""
+    raw = {"metadata": {"name": "work-a", "generation": 2}, "spec": spec, "status": status}
+    return msgspec.json.decode(msgspec.json.encode(raw), type=WholeJob)
+
+
+@pytest.mark.parametrize(
+    ("expression", "holds"),
+    [
+        pytest.param("object.status.phase == 'Running'", True, id="equality"),
+        pytest.param("object.status.phase == 'Ended'", False, id="inequality"),
+        pytest.param("object.status.done >= 3 && object.status.ratio > 2", True, id="numbers of either kind"),
+        pytest.param("has(object.status.gone) && object.status.gone > 1", False, id="has guards a missing field"),
+        pytest.param("object.status.none == null", True, id="null"),
+        pytest.param("object.status.conditions.exists(c, c.type == 'A' && c.status == 'True')", True, id="exists"),
+        pytest.param("object.status.steps.all(s, s.n > 1)", False, id="all"),
+        pytest.param("object.status.steps.exists_one(s, s.n > 1)", True, id="exists_one"),
+        pytest.param("size(object.status.steps) == 2", True, id="size"),
+        pytest.param("object.metadata.name.startsWith('work')", True, id="metadata"),
+        pytest.param("object.status['phase'].matches('^Run')", True, id="an index and a pattern"),
+    ],
+)
+def test_expression(expression: str, holds: bool) -> None:
+    assert (compile_expression(expression, where="here")(job(STATUS)) is not None) is holds
+
+
+def test_the_whole_spec_can_be_asked_of_a_job_that_was_read_in_full() -> None:
+    test = compile_expression("object.status.done == object.spec.steps[0].count", where="here")
+    assert test(whole({"steps": [{"count": 3}]}, {"done": 3})) is True
+
+
+def test_a_job_that_was_read_narrowly_gives_a_fault_that_is_not_told() -> None:
+    rules = convert_rules({"ok": [{"cel": "object.spec.steps == 1"}]}, where="spec.statusRules")
+    reading = read(with_rules(OTHER, rules), job({"phase": "Running"}))
+    assert reading == Reading(JobState.RUNNING)
+
+
+def test_a_path_into_the_spec_reads_the_whole_of_it() -> None:
+    rules = convert_rules({"ok": [{"path": "spec.steps[*].name", "eq": "end"}]}, where="spec.statusRules")
+    row = with_rules(OTHER, rules)
+    assert read(row, whole({"steps": [{"name": "end"}]}, {})).state is JobState.SUCCEEDED
+    assert read(row, job({})).state is JobState.PENDING
+
+
+def test_a_job_read_in_full_still_counts_as_a_job() -> None:
+    full = whole({"replicas": 2, "replicatedJobs": [{"name": "a", "template": {}}]}, {})
+    assert isinstance(full, Job)
+    assert (full.spec.replicas, full.document["replicatedJobs"][0]["template"]) == (2, {})
+
+
+@pytest.mark.parametrize(
+    ("rules", "beyond"),
+    [
+        pytest.param({"ok": [{"cel": "object.status.a == 'object.spec.b'"}]}, False, id="quotes are no code"),
+        pytest.param({"ok": [{"cel": "object.metadata.labels['a'] == 'b'"}]}, False, id="labels are kept"),
+        pytest.param({"ok": [{"cel": "object.spec.a == 1"}]}, True, id="cel on the spec"),
+        pytest.param({"ok": [{"cel": "has(object.metadata.managedFields)"}]}, True, id="cel on other metadata"),
+        pytest.param({"ok": [{"cel": "object['spec'].a == 1"}]}, True, id="cel that indexes the object"),
+        pytest.param({"ok": [{"path": "spec.a", "eq": 1}]}, True, id="a path into the spec"),
+        pytest.param({"ok": [{"path": "spec.suspend", "eq": True}]}, False, id="spec.suspend is kept"),
+        pytest.param({"fail": [{"all": [{"cond": "A"}, {"path": "spec.a", "eq": 1}]}]}, True, id="inside of all"),
+        pytest.param({"ok": [{"path": "status.a", "eq": 1}, {"cond": "B"}]}, False, id="the status"),
+    ],
+)
+def test_rules_say_whether_they_need_the_whole_object(rules: object, beyond: bool) -> None:
+    assert needs_whole(convert_rules(rules, where="spec.statusRules")) is beyond
+
+
+@pytest.mark.parametrize(
+    ("expression", "fault"),
+    [
+        pytest.param("object.status.a ==", "line 1, column", id="cut off"),
+        pytest.param("object.status.a == other", "undeclared reference to 'other'", id="another variable"),
+        pytest.param("1 == 1", "does not look at `object`", id="no object"),
+        pytest.param("size(object.status)", "gives INT; it has to give true or false", id="no boolean"),
+        pytest.param("object.status.a == '" + "x" * MAX_LENGTH + "'", "has at most 1024", id="too long"),
+        pytest.param("size(object.status.l.map(x, x + 1)) > 1", "map is not available", id="map"),
+        pytest.param("size(object.status.l . filter (x, x > 1)) > 1", "filter is not available", id="filter"),
+        pytest.param("object.status.l.all(x, x.m.exists(y, y))", "all holds another macro", id="a macro in a macro"),
+        pytest.param("[1, 2].all(x, object.status.n > x)", "only its own variable", id="the object in a macro"),
+        pytest.param("(" * 100 + "object" + ")" * 100, "recursion", id="nested too deeply"),
+    ],
+)
+def test_refused(expression: str, fault: str) -> None:
+    with pytest.raises(RuleError, match=r"^spec\.statusRules\.ok\[0\]: cel: ") as caught:
+        compile_expression(expression, where="spec.statusRules.ok[0]")
+    assert fault in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("expression", "status", "fault"),
+    [
+        pytest.param("object.status.gone > 1", {}, 'Key not found in map : "gone"', id="a missing field"),
+        pytest.param("object.status.n > 1", {"n": "x"}, "No matching overloads", id="a text compared to a number"),
+        pytest.param("object.status.n", {"n": 3}, "gave INT, no boolean", id="no boolean"),
+        pytest.param("1 / object.status.n == 1", {"n": 0}, "divide by zero", id="a division by zero"),
+        pytest.param("object.status.n > 1", {"n": 2**70}, "out of range", id="a number too large"),
+        pytest.param("object.status.l.all(x, x > 0)", {"l": [1] * 10_001}, "Iteration budget", id="too many turns"),
+        pytest.param("object.status.s == ''", {"s": "x" * MAX_BYTES}, "use path predicates", id="a large object"),
+    ],
+)
+def test_an_evaluation_that_goes_wrong_is_a_fault(expression: str, status: dict[str, Any], fault: str) -> None:
+    with pytest.raises(RuleFault, match=r"^here: cel: ") as caught:
+        compile_expression(expression, where="here")(job(status))
+    assert fault in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_fault_is_told_and_decides_nothing() -> None:
+    rules = convert_rules({"fail": [{"cel": "object.status.errors > 0"}]}, where="spec.statusRules")
+    row = with_rules(OTHER, rules)
+    running = read(row, job({"phase": "Running"}))
+    assert (running.state, running.reason, running.faulty) == (JobState.RUNNING, RULE_FAULT, True)
+    assert running.message.startswith("spec.statusRules.fail[0]: cel: Key not found")
+    assert read(row, job({"phase": "Succeeded"})) == Reading(JobState.SUCCEEDED, "Succeeded")
+    assert read(row, job({"phase": "Running", "errors": 1})).state is JobState.FAILED
+
+
+def test_in_all_a_part_that_does_not_hold_outweighs_a_fault() -> None:
+    rules = {"ok": [{"all": [{"cel": "object.status.gone == 1"}, {"path": "status.phase", "eq": "End"}]}]}
+    row = with_rules(OTHER, convert_rules(rules, where="spec.statusRules"))
+    assert not read(row, job({"phase": "Running"})).faulty
+    assert read(row, job({"phase": "End"})).faulty
+
+
+def test_what_an_expression_reaches_is_told_from_its_text_alone() -> None:
+    assert not is_beyond("object.status.a == 1 // object.spec")
+    assert is_beyond("object == object")
