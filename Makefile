@@ -33,21 +33,22 @@ help: ## Show this list
 # A python3 that is really there (a pyenv shim may not be), is new enough and can make environments.
 $(INSTALLED): setup.cfg pyproject.toml pkg/version.py
 	@if ! $(PY) -c 'import sys, pip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then
-	  ok='import sys; sys.exit(sys.version_info < (3, 11))'; old=; bare=; found=
+	  ok='import sys; sys.exit(sys.version_info < (3, 11))'; old=; bare=; absent=; found=
 	  for python in $${PYTHON:-python3 python3.13 python3.12 python3.11 python3.14}; do
-	    command -v "$$python" >/dev/null || continue
+	    if ! command -v "$$python" >/dev/null; then absent+=" $$python"; continue; fi
 	    if ! "$$python" -c "$$ok" >/dev/null 2>&1; then old+=" $$python"; continue; fi
 	    if ! "$$python" -c 'import ensurepip, venv' >/dev/null 2>&1; then bare+=" $$python"; continue; fi
 	    found=$$python; break
 	  done
 	  if [ -z "$$found" ]; then
-	    echo "make: no usable Python >= 3.11:$${old:+ too old or broken:$$old;}$${bare:+ without the venv module:$$bare (Debian, Ubuntu: apt-get install python3-venv);} install one, or name it: make PYTHON=/path/to/python3.12" >&2
+	    echo "make: no usable Python >= 3.11:$${old:+ too old or broken:$$old;}$${absent:+ not found:$$absent;}$${bare:+ without the venv module:$$bare (Debian, Ubuntu: apt-get install python3-venv);} install one, or name it: make PYTHON=/path/to/python3.12" >&2
 	    exit 1
 	  fi
 	  echo "making $(VENV) with $$("$$found" --version)"
 	  rm -rf $(VENV)
 	  "$$found" -m venv $(VENV)
 	fi
+	echo "installing work-flow and what it needs"
 	$(PIP) install --editable .
 	touch $@
 
@@ -82,7 +83,7 @@ test-unit: $(DEVELOPING) ## Run the unit tests alone
 
 .PHONY: test-long
 test-long: $(DEVELOPING) ## Run the property tests with many more examples
-	@HYPOTHESIS_PROFILE=long $(PY) -m pytest $(wildcard tests/unit tests/property) --timeout=3600 $(ARGS)
+	@HYPOTHESIS_PROFILE=long $(PY) -m pytest tests/property --timeout=3600 $(ARGS)
 
 .PHONY: lint
 lint: $(DEVELOPING) ## Check style, types and layers
