@@ -8,6 +8,7 @@ blocks nobody.
 
 from __future__ import annotations
 
+import builtins
 import random
 import threading
 import time
@@ -62,6 +63,7 @@ class InformerSet(Generic[T]):
         self._rng = rng
         self._lock = threading.Lock()
         self._reflectors: dict[GVR, Reflector[T]] = {}
+        self._types: dict[GVR, builtins.type[T]] = {}  # of those that are not read as `type`
         self._stopped = False
 
     def ensure(self, gvr: GVR) -> Store[T]:
@@ -81,6 +83,16 @@ class InformerSet(Generic[T]):
                 self._reflectors[gvr] = reflector
                 reflector.start()
             return reflector.store
+
+    def widen(self, gvr: GVR, type: type[T]) -> None:
+        """Read objects of `gvr` as `type`, a subclass that keeps more; a running informer lists again. Never waits."""
+        with self._lock:
+            if self._types.get(gvr) is type:
+                return
+            self._types[gvr] = type
+            found = self._reflectors.get(gvr)
+        if found is not None:
+            found.reread(type)
 
     def get(self, gvr: GVR) -> Store[T] | None:
         """The store of `gvr`, None if nobody asked for it."""
@@ -151,7 +163,7 @@ class InformerSet(Generic[T]):
             self._client,
             gvr,
             self._namespace,
-            self._type,
+            self._types.get(gvr, self._type),
             Store(self._indexers, clock=self._clock),
             label_selector=self._selector,
             on_deltas=lambda deltas: self._on_deltas(gvr, deltas),

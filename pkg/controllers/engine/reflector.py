@@ -116,6 +116,7 @@ class Reflector(Generic[T]):
         self._nudged = threading.Event()
         self._synced = threading.Event()
         self._resume = ""  # the version to watch from; empty: list first
+        self._rereads = False  # asked to list again, whatever the watch could resume from
         self._served: bool | None = None
         self._gone = False
         self._absent_since: float | None = None
@@ -147,6 +148,16 @@ class Reflector(Generic[T]):
         """Try again now, if waiting to: whoever knows that a kind has come, or that the server is back, may say so."""
         self._nudged.set()
 
+    def reread(self, type: type[T]) -> None:
+        """Decode into `type` from now on, and list again, so that what is cached is read that way too."""
+        self._decoder = EventDecoder(type)
+        self._rereads = True
+        with self._lock:
+            watch = self._watch
+        if watch is not None:
+            watch.close()
+        self._nudged.set()
+
     def wait_synced(self, timeout: float | None = None) -> bool:
         """Wait until a first complete list has been taken in and announced."""
         return self._synced.wait(timeout)
@@ -168,6 +179,8 @@ class Reflector(Generic[T]):
     def _run(self) -> None:
         while not self._stop.is_set():
             try:
+                if self._rereads:
+                    self._rereads, self._resume = False, ""
                 pause = self._list() if not self._resume else self._follow()
             except Stopped:
                 return
@@ -278,7 +291,7 @@ class Reflector(Generic[T]):
             ) as watch:
                 with self._lock:
                     self._watch = watch
-                    if self._stop.is_set():
+                    if self._stop.is_set() or self._rereads:
                         return 0.0
                 is_open = True
                 self._metrics.watched(self.gvr)
@@ -292,7 +305,7 @@ class Reflector(Generic[T]):
         except Stopped:
             raise
         except KubeError as error:
-            if self._stop.is_set():
+            if self._stop.is_set() or self._rereads:
                 return 0.0
             if is_fruitful or self._clock() - started > _SETTLED_SECONDS:
                 self._failures = 0
@@ -304,7 +317,7 @@ class Reflector(Generic[T]):
         finally:
             with self._lock:
                 self._watch = None
-        if self._stop.is_set():
+        if self._stop.is_set() or self._rereads:
             return 0.0
         if is_fruitful or self._clock() - started > _SETTLED_SECONDS:
             self._failures = 0

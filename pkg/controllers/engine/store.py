@@ -95,6 +95,8 @@ def version_of(text: str) -> int:
 class Store(Generic[T]):
     """Thread-safe cache by `namespace/name`, with named indexes.
 
+    Of one version, an object decoded into a subclass tells more, and takes the place of the plainer one.
+
     An index is a pure function from an object to the values it is found under. Every method that changes the cache
     returns what changed, for the caller to announce; readers see the change by then. Objects are shared, never copied:
     treat them as frozen. Methods that take objects raise ValueError for a resourceVersion that is not a number.
@@ -219,7 +221,8 @@ class Store(Generic[T]):
         if held is None:
             self._swap(key, None, obj, version)
             return Delta(key, None, obj)
-        if version <= held.version:
+        is_wider = obj.__class__ is not held.obj.__class__ and isinstance(obj, type(held.obj))
+        if version < held.version or (version == held.version and not is_wider):
             return None
         if held.obj.metadata.uid != meta.uid:
             self._remember(held.obj.metadata.uid, version, told=False)

@@ -165,3 +165,38 @@ def test_nothing_is_known_of_a_kind_nobody_asked_for() -> None:
     assert not setup.set.is_gone(HERE)
     setup.set.nudge(HERE)
     setup.end()
+
+
+class Wide(Thing, frozen=True):
+    """A thing of which more is kept."""
+
+    extra: str = ""
+
+
+def test_a_widened_informer_reads_again_what_it_has_though_no_version_changed() -> None:
+    setup = Setup()
+    raw = b'{"metadata":{"name":"a","namespace":"ns","uid":"u","resourceVersion":"1"},"extra":"more"}'
+    setup.server.served[HERE] = page(raw)
+    store = setup.set.ensure(HERE)
+    assert setup.set.wait_synced(HERE, 5)
+    assert not isinstance(store.get("ns/a"), Wide)
+    setup.set.widen(HERE, Wide)
+    setup.set.widen(HERE, Wide)
+    until(lambda: isinstance(store.get("ns/a"), Wide))
+    assert setup.set.ensure(HERE) is store
+    assert msgspec.to_builtins(store.get("ns/a"))["extra"] == "more"
+    assert setup.server.lists == [HERE, HERE]
+    assert setup.told == [(HERE, "ns/a"), (HERE, "ns/a")]
+    assert store.absorb(thing("a", 1, uid="u")) is None, "the plainer reading of the same version is no news"
+    assert isinstance(store.get("ns/a"), Wide)
+    setup.end()
+
+
+def test_an_informer_that_is_widened_first_reads_widely_from_the_start() -> None:
+    setup = Setup()
+    setup.set.widen(HERE, Wide)
+    store = setup.set.ensure(HERE)
+    assert setup.set.wait_synced(HERE, 5)
+    assert isinstance(store.get("ns/a"), Wide)
+    assert setup.server.lists == [HERE]
+    setup.end()
