@@ -201,8 +201,12 @@ class Cluster:
             with contextlib.suppress(OSError, ApiStatusError):
                 self.api().request("DELETE", "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases")
         if name in {"containerd", "kubelet"}:
-            command = container_node.enter(self.pids(container_node.SUPERVISOR)[0], command)
+            supervisor = self.pids(container_node.SUPERVISOR)
+            if not supervisor:
+                raise ClusterError(f"{name} runs inside {container_node.SUPERVISOR}, which has ended: use down and up")
+            command = container_node.enter(supervisor[0], command)
         processes.spawn(command, self.folder, self.logs / f"{name}.log", {"PYTHONPATH": str(_ROOT)})
+        processes.wait_until(lambda: bool(self.pids(name)), 2)
         if name == "kube-apiserver":
             api = self.api()
             if not processes.wait_until(
