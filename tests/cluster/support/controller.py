@@ -17,10 +17,14 @@ from typing import Any
 
 import pytest
 
+from hack.cluster import Cluster
+from hack.cluster.processes import member_environ
+
 ROOT = Path(__file__).resolve().parents[3]
 LAUNCHER = ROOT / "cmd" / "workflow-controller" / "main.py"
 OFF = ("--metrics-bind-address=0", "--health-bind-address=0")
 _LOOK = 0.01
+PATIENCE = 60.0
 
 
 def command(*flags: str) -> list[str]:
@@ -38,10 +42,11 @@ def free_port() -> int:
 class Controller:
     """One process. Its log (JSON lines) is in a file, so that nothing blocks it and a killed one can still be read."""
 
-    def __init__(self, kubeconfig: Path, log: Path, *flags: str) -> None:
+    def __init__(self, cluster: Cluster, kubeconfig: Path, log: Path, *flags: str) -> None:
         self.log_file = log
         self.flags = flags
-        environ = {name: value for name, value in os.environ.items() if name != "KUBECONFIG"}
+        # Marked as a process of the cluster, so that it ends with it, whatever becomes of the tests.
+        environ = member_environ(cluster.folder, os.environ)
         with log.open("ab") as out:
             self.process = subprocess.Popen(
                 command(f"--kubeconfig={kubeconfig}", *flags),
@@ -65,7 +70,7 @@ class Controller:
         wanted = {"event": event, **keys}
         return any(wanted.items() <= line.items() for line in self.log())
 
-    def wait_log(self, event: str, seconds: float = 20, **keys: Any) -> float:
+    def wait_log(self, event: str, seconds: float = PATIENCE, **keys: Any) -> float:
         """Seconds until such a line is there; fails the test if none comes, or the process ends before."""
         return self.wait(lambda: self.has_logged(event, **keys), seconds, f"the log line {event!r} {keys or ''}")
 
@@ -79,7 +84,7 @@ class Controller:
             time.sleep(_LOOK)
         return time.monotonic() - began
 
-    def wait_acting(self, seconds: float = 20) -> float:
+    def wait_acting(self, seconds: float = PATIENCE) -> float:
         """Seconds until it leads and has begun to work."""
         return self.wait_log("acting", seconds)
 
@@ -118,13 +123,13 @@ class Controller:
             return int(error.code), error.read().decode()
 
 
-def metric(text: str, name: str, **labels: str) -> float:
+def metric(text: str, wanted: str, /, **labels: str) -> float:
     """The value of one sample in the Prometheus text format; the sum over all that have these labels, 0 if none."""
     total = 0.0
     for line in text.splitlines():
         head, _, value = line.rpartition(" ")
         series, _, rest = head.partition("{")
-        if series == name and all(f'{key}="{wanted}"' in rest for key, wanted in labels.items()):
+        if series == wanted and all(f'{key}="{label}"' in rest for key, label in labels.items()):
             total += float(value)
     return total
 

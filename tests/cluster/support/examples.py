@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.cluster.support.history import Object
-from tests.cluster.support.world import World, no_attempt_twice
+from tests.cluster.support.world import PATIENCE, World, no_attempt_twice
 from tests.unit.examples.loading import FILES, Example, load
 
 EXAMPLES = FILES
@@ -28,7 +28,7 @@ def apply(world: World, name: str) -> Example:
     return example
 
 
-def verify(world: World, name: str, example: Example, seconds: float = 60) -> None:
+def verify(world: World, name: str, example: Example, seconds: float = PATIENCE) -> None:
     """Waits for its end, then asserts: states and attempts as announced, and one job for every attempt, ever."""
     workflow = example.workflow.metadata.name
     status = world.wait_phase(workflow, seconds=seconds)

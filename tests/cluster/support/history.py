@@ -45,7 +45,7 @@ class History:
         """Begin with one collection; returns once its first list is in."""
         first = threading.Event()
         threading.Thread(target=self._run, args=(path, first), name=f"history {path}", daemon=True).start()
-        assert first.wait(20), f"{path} could not be listed within 20 s"
+        assert first.wait(60), f"{path} could not be listed within 60 s"
 
     def close(self) -> None:
         """Take in nothing more."""

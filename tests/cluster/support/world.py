@@ -13,6 +13,8 @@ from pkg.apis.flow.v1alpha1 import labels
 from tests.cluster.support.history import History, Object
 
 FINAL = ("Succeeded", "Failed")
+# Seconds for what takes one or two on a quiet machine: a busy one is no reason to fail.
+PATIENCE = 90.0
 FOLLOWED = ("apis/flow.workflow.sh/v1alpha1/workflows", "apis/batch/v1/jobs", "apis/apps/v1/deployments")
 _PLURALS = {"NetworkPolicy": "networkpolicies"}
 
@@ -99,7 +101,7 @@ class World:
         """The batch/v1 Jobs that exist, of one workflow or of all."""
         return [job for job in self.history.now("jobs") if workflow in ("", job["metadata"]["labels"][labels.WORKFLOW])]
 
-    def wait_phase(self, name: str, phases: Sequence[str] = FINAL, seconds: float = 60) -> Object:
+    def wait_phase(self, name: str, phases: Sequence[str] = FINAL, seconds: float = PATIENCE) -> Object:
         """The status of a workflow once its phase is one of these."""
         self.history.wait(
             lambda: self.status(name).get("phase") in phases,
@@ -108,7 +110,7 @@ class World:
         )
         return self.status(name)
 
-    def wait_flow(self, name: str, flow: str, *phases: str, seconds: float = 30, **fields: Any) -> Object:
+    def wait_flow(self, name: str, flow: str, *phases: str, seconds: float = PATIENCE, **fields: Any) -> Object:
         """One flow's status once its phase is one of these, and the given fields have the given values."""
 
         def there() -> bool:
@@ -120,7 +122,7 @@ class World:
         )
         return self.flow(name, flow)
 
-    def wait_job(self, name: str, seconds: float = 20) -> Object:
+    def wait_job(self, name: str, seconds: float = PATIENCE) -> Object:
         """A job once it exists."""
         self.history.wait(lambda: self.history.get("jobs", name), seconds, f"a job called {name}")
         found = self.history.get("jobs", name)

@@ -1,0 +1,123 @@
+"""Two controllers, one leader: who writes, who takes over and when, by the audit log and the users' names in it."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.cluster.conftest import StartController, account
+from tests.cluster.support import manifests as m
+from tests.cluster.support.audit import Audit
+from tests.cluster.support.controller import Controller
+from tests.cluster.support.world import World, no_attempt_twice
+
+pytestmark = pytest.mark.cluster
+
+LEASE = 3.0
+QUICK = (
+    f"--leader-elect-lease-duration={LEASE:g}s",
+    "--leader-elect-renew-deadline=2s",
+    "--leader-elect-retry-period=500ms",
+)
+# A challenger looks at random moments, up to 2.2 retry periods apart; the rest is for a loaded machine.
+PATIENCE = LEASE + 1.1 + 3
+
+Rivals = Callable[[str], Controller]
+
+
+@pytest.fixture
+def rival(start_controller: StartController, user_kubeconfig: Callable[[str], Path]) -> Rivals:
+    """Starts a controller as a user of its own; it may lead or not."""
+    return lambda name: start_controller(
+        *QUICK, f"--leader-elect-identity={name}", kubeconfig=user_kubeconfig(name), acting=False
+    )
+
+
+def holder(world: World) -> str:
+    path = f"/apis/coordination.k8s.io/v1/namespaces/{world.namespace}/leases/workflow-controller"
+    return str(world.api.get(path)["spec"].get("holderIdentity", ""))
+
+
+def long_chain(world: World, name: str = "w") -> None:
+    world.create(m.template("step", run_for="0.5s"))
+    world.create(m.workflow(name, *m.chain(*"abcdefgh")))
+
+
+def test_one_leads_and_the_other_takes_over_when_it_is_killed(world: World, audit: Audit, rival: Rivals) -> None:
+    first = rival("first")
+    first.wait_acting()
+    second = rival("second")
+    second.wait_log("the Lease is held by another", holder="first")
+    long_chain(world)
+    world.wait_job("w-b")
+    assert audit.work(world.namespace, user=account(world, "second")) == [], "it only watches"
+    first.kill9()
+    killed = time.time()
+    assert second.wait_acting() < PATIENCE
+    assert world.wait_phase("w")["phase"] == "Succeeded"
+    assert holder(world) == "second"
+    took_over = audit.work(world.namespace, user=account(world, "second"))
+    assert killed + 1 < took_over[0].at, "a Lease that was just renewed is not taken from a dead holder at once"
+    assert audit.work(world.namespace, user=account(world, "first"))[-1].at < took_over[0].at
+    assert len(no_attempt_twice(world)) == 8
+
+
+def test_a_leader_that_is_told_to_stop_hands_over_at_once(world: World, audit: Audit, rival: Rivals) -> None:
+    first = rival("first")
+    first.wait_acting()
+    second = rival("second")
+    second.wait_log("the Lease is held by another", holder="first")
+    long_chain(world)
+    world.wait_job("w-b")
+    code, seconds = first.terminate()
+    assert (code, first.has_logged("lease released")) == (0, True)
+    assert seconds < 2
+    assert second.wait_acting() < LEASE - 0.5, "the Lease was released, so that nobody waited for it to expire"
+    assert world.wait_phase("w")["phase"] == "Succeeded"
+    assert audit.work(world.namespace, user=account(world, "second"))
+    assert len(no_attempt_twice(world)) == 8
+
+
+def test_a_leader_that_was_stopped_and_continued_writes_nothing(world: World, audit: Audit, rival: Rivals) -> None:
+    first = rival("first")
+    first.wait_acting()
+    second = rival("second")
+    second.wait_log("the Lease is held by another", holder="first")
+    long_chain(world)
+    world.wait_job("w-b")
+    first.signal(signal.SIGSTOP)
+    second.wait_acting()
+    world.wait_job("w-d")
+    continued = time.time()
+    first.signal(signal.SIGCONT)
+    first.wait_log("no longer leading")
+    assert world.wait_phase("w")["phase"] == "Succeeded"
+    late = [call for call in audit.work(world.namespace, user=account(world, "first")) if call.at >= continued]
+    assert late == [], "it had a backlog of events to act on, and no right to"
+    assert holder(world) == "second"
+    assert len(no_attempt_twice(world)) == 8
+    assert second.terminate()[0] == 0
+    first.wait(lambda: sum(line["event"] == "acting" for line in first.log()) == 2, 10, "it leads again")
+    world.create(m.workflow("again", m.flow("a")))
+    assert world.wait_phase("again")["phase"] == "Succeeded", "it had not ended, only paused"
+    assert [call for call in audit.work(world.namespace, user=account(world, "first")) if call.at >= continued]
+
+
+def test_a_stopped_leader_that_nobody_replaced_goes_on(world: World, audit: Audit, rival: Rivals) -> None:
+    """The Lease ran out meanwhile, so it campaigns again, and does nothing before it has won."""
+    controller = rival("only")
+    controller.wait_acting()
+    long_chain(world)
+    world.wait_job("w-b")
+    controller.signal(signal.SIGSTOP)
+    time.sleep(LEASE)
+    continued = time.time()
+    controller.signal(signal.SIGCONT)
+    assert world.wait_phase("w")["phase"] == "Succeeded"
+    calls = [call for call in audit.calls(world.namespace) if call.at >= continued and call.is_write]
+    assert calls[0].resource == "leases"
+    assert len(no_attempt_twice(world)) == 8

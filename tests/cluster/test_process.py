@@ -1,0 +1,115 @@
+"""The process itself: flags, exit codes, signals, and its doors for machines."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import time
+
+import pytest
+
+from tests.cluster.conftest import StartController
+from tests.cluster.support import manifests as m
+from tests.cluster.support.audit import Audit
+from tests.cluster.support.controller import command, free_port, metric
+from tests.cluster.support.world import World, no_attempt_twice
+
+pytestmark = pytest.mark.cluster
+
+
+@pytest.mark.parametrize(
+    ("flags", "says"),
+    [
+        pytest.param(["--workers=0"], "--workers", id="no workers"),
+        pytest.param(["--no-such-flag"], "--no-such-flag", id="a flag that does not exist"),
+        pytest.param(["--metrics-bind-address=8080"], "HOST:PORT", id="an address without a colon"),
+        pytest.param(
+            ["--leader-elect-renew-deadline=10s"], "--leader-elect-lease-duration", id="a deadline after the lease ends"
+        ),
+        pytest.param(["--leader-elect-retry-period=1 s"], "--leader-elect-retry-period", id="no duration"),
+        pytest.param(["--log-level=loud"], "'debug', 'info'", id="a level that does not exist"),
+        pytest.param(["--kube-api-burst=5"], "--kube-api-qps", id="a burst without a limit"),
+    ],
+)
+def test_wrong_flags_exit_2_and_say_what_would_be_right(flags: list[str], says: str) -> None:
+    done = subprocess.run(command(*flags), capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_kubeconfig_that_is_not_there_exits_1_and_is_named(start_controller: StartController) -> None:
+    controller = start_controller("--kubeconfig=/nowhere/kubeconfig", acting=False)
+    assert controller.process.wait(60) == 1
+    assert "/nowhere/kubeconfig" in controller.log_file.read_text()
+
+
+def test_metrics_health_and_readiness_answer(world: World, start_controller: StartController) -> None:
+    metrics, health = free_port(), free_port()
+    controller = start_controller(
+        f"--metrics-bind-address=127.0.0.1:{metrics}", f"--health-bind-address=127.0.0.1:{health}"
+    )
+    world.create(m.template("step", run_for="0.1s"))
+    world.create(m.workflow("w", *m.chain("a", "b")))
+    world.wait_phase("w")
+    assert controller.get(f"127.0.0.1:{health}/healthz") == (200, "ok\n")
+    assert controller.get(f"127.0.0.1:{health}/readyz?verbose") == (200, "[+] caches ok\n")
+    assert controller.get(f"127.0.0.1:{health}/metrics")[0] == 404
+    code, text = controller.get(f"127.0.0.1:{metrics}/metrics")
+    assert code == 200
+    assert metric(text, "workflow_jobs_created_total", kind="Job") == 2
+    assert metric(text, "leader_election_master_status", name="workflow-controller") == 1
+    assert metric(text, "rest_client_requests_total", verb="create", resource="jobs", code="201") == 2
+    assert metric(text, "workflow_status_writes_total") >= 2
+    assert metric(text, "workqueue_adds_total") > 0
+    assert metric(text, "workqueue_depth") == 0
+
+
+def test_a_port_that_is_taken_exits_1_and_is_named(world: World, start_controller: StartController) -> None:
+    port = free_port()
+    flags = (f"--metrics-bind-address=127.0.0.1:{port}", "--health-bind-address=0")
+    start_controller(*flags)
+    second = start_controller(*flags, acting=False)
+    assert second.process.wait(60) == 1
+    assert f"127.0.0.1:{port}" in second.log_file.read_text()
+    assert "--metrics-bind-address" in second.log_file.read_text()
+
+
+def test_sigterm_ends_it_in_time_and_nothing_is_written_after(
+    world: World, audit: Audit, start_controller: StartController
+) -> None:
+    """In the middle of a fan-out: calls in flight finish, the rest is left to the next."""
+    count = 300
+    world.create(m.template("step", run_for="forever"))
+    controller = start_controller("--leader-elect-identity=first")
+    world.create(m.workflow("w", {**m.flow("many"), "for": {"replicas": count}}))
+    world.history.wait(lambda: len(world.jobs("w")) >= 40, 60, "40 of the jobs")
+    told = time.time()
+    code, seconds = controller.terminate()
+    ended = time.time()
+    assert code == 0
+    assert seconds < 2
+    assert controller.has_logged("lease released")
+    calls = [call for call in audit.calls(world.namespace) if call.is_write]
+    assert len(audit.creations(world.namespace)) < count, "it was in the middle"
+    assert [call for call in calls if call.is_work and call.at > told + 0.5] == [], "none is started after the signal"
+    assert calls[-1].resource == "leases", "the Lease is given back last"
+    assert calls[-1].at < ended
+    start_controller("--leader-elect-identity=second")
+    world.history.wait(lambda: len(world.jobs("w")) == count, 60, lambda: f"{count} jobs, not {len(world.jobs('w'))}")
+    assert len(no_attempt_twice(world)) == count == len(audit.creations(world.namespace))
+
+
+def test_a_second_sigterm_ends_it_at_once(world: World, start_controller: StartController) -> None:
+    """The API server does not matter: even the draining of calls is cut short."""
+    world.create(m.template("step", run_for="forever"))
+    controller = start_controller()
+    world.create(m.workflow("w", {**m.flow("many"), "for": {"replicas": 200}}))
+    world.history.wait(lambda: len(world.jobs("w")) >= 20, 60, "20 of the jobs")
+    controller.signal(signal.SIGTERM)
+    controller.wait(lambda: controller.has_logged("stopping"), 5, "the log line 'stopping'")
+    began = time.monotonic()
+    controller.signal(signal.SIGTERM)
+    code = controller.process.wait(5)
+    assert time.monotonic() - began < 0.5
+    assert code in (0, 128 + signal.SIGTERM)
