@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import queue
 import shutil
 import signal
@@ -177,6 +178,8 @@ def _close(
 def main(timeout: float) -> None:
     """Run all examples on a cluster of their own; exit 0 only if all ended as they announce."""
     console = Console()
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console = Console(width=120)
     folder = Path(tempfile.mkdtemp(prefix="workflow-demo-"))
     is_kept = True
     try:

@@ -41,7 +41,7 @@ def differences(workflow: Workflow, want: Expected) -> list[str]:
     """Everything that is not as announced, in words; empty if all is."""
     status = workflow.status
     if status.phase is None or not status.phase.is_final:
-        return [f"has not ended, is {status.phase or 'not begun'}"]
+        return [f"still {status.phase or 'not begun'}"]
     found = [] if status.phase is want.phase else [f"is {status.phase}, not {want.phase}"]
     flows = {flow.name: flow for flow in status.flows}
     for name, phase in want.flows.items():

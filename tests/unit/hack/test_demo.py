@@ -197,8 +197,8 @@ WANTED = Expected(WorkflowPhase.SUCCEEDED, {"a": P.SUCCEEDED, "b": P.SKIPPED}, {
             ["is Failed, not Succeeded"],
             id="another state of the workflow",
         ),
-        pytest.param(wf(FlowStatus("a", P.SUCCEEDED)), ["has not ended, is Running"], id="a workflow that goes on"),
-        pytest.param(wf(phase=None), ["has not ended, is not begun"], id="a workflow that nobody looked at"),
+        pytest.param(wf(FlowStatus("a", P.SUCCEEDED)), ["still Running"], id="a workflow that goes on"),
+        pytest.param(wf(phase=None), ["still not begun"], id="a workflow that nobody looked at"),
     ],
 )
 def test_the_end_is_compared_with_what_the_example_announces(workflow: Workflow, said: list[str]) -> None:
