@@ -28,7 +28,7 @@ MARKS = {
     "Waiting": ("·", "dim"),
     "Pending": ("○", "yellow"),
     "Suspended": ("‖", "yellow"),
-    "Running": (DOT, "red"),
+    "Running": ("▸", "cyan"),
     "Terminating": ("◌", "yellow"),
     "Backoff": ("↻", "magenta"),
     "Succeeded": ("✔", "green"),
@@ -36,7 +36,7 @@ MARKS = {
     "Skipped": ("⤼", "bright_black"),
     "Cancelled": ("⊘", "bright_black"),
 }
-"""Mark and style of each state, of tasks and of workflows."""
+"""Mark and style of each state, of tasks and of workflows; the red dot is for single running tasks."""
 
 # Where room is short: what is going on first, what may still come next, what is over last.
 _URGENCY = {phase: number for number, phase in enumerate((Phase.RUNNING, Phase.BACKOFF, Phase.PENDING))}
