@@ -1,0 +1,88 @@
+"""`python -m hack.faults`: every fault on a cluster of its own, and the table of what it came to."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from hack.bench import harness
+from hack.cluster import Cluster
+from hack.faults import load, scenarios
+from hack.faults.judge import Verdict
+
+Fault = Callable[[Cluster, Path], Verdict]
+
+
+def faults(count: int, seconds: float) -> dict[str, Fault]:
+    """All faults by name, on so many workflows; `seconds`: how long those last that have no end of their own."""
+    return {
+        "storm": partial(scenarios.kill_storm, count=count, seconds=seconds),
+        "election": partial(scenarios.election_storm, count=count, kills=4),
+        "server": partial(scenarios.api_server_killed, count=count),
+        "proxy": partial(scenarios.lying_proxy, count=count, seconds=seconds),
+        "deletion": partial(scenarios.deletion_in_storm, count=count),
+    }
+
+
+def table(verdicts: list[Verdict]) -> Table:
+    """What a person reads at the end."""
+    made = Table(title=f"{load.TASKS} tasks in each workflow")
+    made.add_column("fault", overflow="fold")
+    for heading in ("workflows", "jobs", "lost", "attempts with two jobs", "not ended", "wrong"):
+        made.add_column(heading, justify="right")
+    made.add_column("recovery: first write, all ended")
+    made.add_column("what happened", overflow="fold")
+    for row in verdicts:
+        bad = [len(row.lost), len(row.twice), len(row.not_ended), len(row.wrong)]
+        made.add_row(
+            row.fault,
+            str(row.workflows),
+            str(row.jobs),
+            *(f"[red]{number}[/]" if number else "0" for number in bad),
+            f"{_seconds(row.first_write)}, {_seconds(row.recovered)}",
+            row.what,
+        )
+    return made
+
+
+def _seconds(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1f} s"
+
+
+@click.command()
+@click.option("--workflows", "count", default=200, show_default=True, help="Workflows per fault, of ten tasks each.")
+@click.option("--seconds", default=90.0, show_default=True, help="How long the kill storm and the proxy rage at most.")
+@click.argument("only", nargs=-1, type=click.Choice(list(faults(1, 1))))
+def main(count: int, seconds: float, only: tuple[str, ...]) -> None:
+    """Let faults loose (all, or those named) and print what was lost; exit 1 unless that is nothing."""
+    console = Console(width=None if Console().is_terminal else 160)
+    verdicts = []
+    # Kept after a failure, so that logs can be read.
+    folder = Path(tempfile.mkdtemp(prefix="workflow-faults-"))
+    with harness.cluster_with_crds() as cluster:
+        load.install(cluster)
+        for name, run in faults(count, seconds).items():
+            if only and name not in only:
+                continue
+            began = time.monotonic()
+            verdict = run(cluster, folder)
+            verdicts.append(verdict)
+            state = "clean" if verdict.is_clean else "NOT CLEAN"
+            console.print(f"{verdict.fault}: {state} after {time.monotonic() - began:.0f} s; {verdict.what}")
+            if not verdict.is_clean:
+                console.print(verdict.faults(), markup=False)
+    console.print(table(verdicts))
+    if not all(verdict.is_clean for verdict in verdicts):
+        console.print(f"the controllers' logs are in {folder}")
+        raise SystemExit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,123 @@
+"""What a run came to: workflows lost or not ended, attempts with two jobs, and how long the recovery took.
+
+Two witnesses count jobs: the API server's audit log (every creation that was answered 201) and the watch of the
+writer (every uid ever seen); the first misses what a killed API server did not log any more, the second what came and
+went between two looks.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from hack.faults.load import TASKS, Attempt, Object, attempts_of, is_cursed, names
+from pkg.apis.meta import GVR
+
+AGENT = "workflow-controller/"
+_WRITES = frozenset({"create", "patch", "update", "delete"})
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A write of a controller that the API server carried out; `at` in seconds since the epoch."""
+
+    at: float
+    verb: str
+    resource: str
+    name: str
+
+
+def writes(audit_log: Path, namespace: str) -> Iterator[Call]:
+    """What controllers wrote in a namespace, Leases and Events apart."""
+    with audit_log.open("rb") as log:
+        for line in log:
+            if AGENT.encode() not in line or not line.endswith(b"\n"):
+                continue
+            entry = json.loads(line)
+            about = entry.get("objectRef", {})
+            if (
+                entry["userAgent"].startswith(AGENT)
+                and about.get("namespace") == namespace
+                and entry["verb"] in _WRITES
+                and about.get("resource") not in ("leases", "events")
+                and entry.get("responseStatus", {}).get("code", 0) < 300
+            ):
+                at = datetime.fromisoformat(entry["requestReceivedTimestamp"]).timestamp()
+                yield Call(at, entry["verb"], about["resource"], about.get("name", ""))
+
+
+@dataclass(slots=True)
+class Verdict:
+    """One row of the table. Times in seconds after the last fault; None: it never came."""
+
+    fault: str
+    workflows: int
+    what: str = ""
+    lost: list[str] = field(default_factory=list)
+    twice: list[str] = field(default_factory=list)
+    not_ended: list[str] = field(default_factory=list)
+    wrong: list[str] = field(default_factory=list)
+    jobs: int = 0
+    first_write: float | None = None
+    recovered: float | None = None
+    seconds: float = 0.0
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether nothing was lost, made twice, left open, or ended as it should not."""
+        return not (self.lost or self.twice or self.not_ended or self.wrong)
+
+    def faults(self) -> str:
+        """What went wrong, for a person to look into; empty if nothing did."""
+        found = {"lost": self.lost, "twice": self.twice, "not ended": self.not_ended, "wrong": self.wrong}
+        return "\n".join(f"{word}: {'; '.join(items[:10])}" for word, items in found.items() if items)
+
+
+def judge(
+    verdict: Verdict, workflows: list[Object], seen: dict[Attempt, set[str]], calls: list[Call], jobs: GVR
+) -> Verdict:
+    """Fills in what was lost, made twice, not ended or wrong."""
+    wanted = names(verdict.workflows)
+    there = {item["metadata"]["name"]: item.get("status") or {} for item in workflows}
+    verdict.lost = [name for name in wanted if not there.get(name)]
+    for name in wanted:
+        phase = there.get(name, {}).get("phase")
+        if phase not in ("Succeeded", "Failed"):
+            verdict.not_ended.append(f"{name} is {phase}")
+        elif phase != ("Failed" if is_cursed(name) else "Succeeded"):
+            verdict.wrong.append(f"{name} is {phase}: {there[name].get('message')}")
+    made = Counter(call.name for call in calls if (call.verb, call.resource) == ("create", jobs.resource))
+    known = dict(pair for name in wanted for pair in attempts_of(name))
+    by_attempt = {attempt: max(made.pop(name, 0), len(seen.get(attempt, ()))) for name, attempt in known.items()}
+    verdict.twice = [f"{attempt}: {count} jobs" for attempt, count in by_attempt.items() if count > 1]
+    verdict.wrong += [f"{name}: a job that nobody asked for" for name in made]
+    verdict.wrong += [f"{attempt}: a job of no task" for attempt in seen.keys() - by_attempt.keys()]
+    verdict.jobs = sum(by_attempt.values())
+    _check_completeness(verdict, there, by_attempt)
+    return verdict
+
+
+def _check_completeness(verdict: Verdict, there: dict[str, Object], by_attempt: dict[Attempt, int]) -> None:
+    """Every task of a Succeeded workflow had a job, and every attempt the one before it."""
+    tasks: dict[str, set[tuple[str, int]]] = {}
+    for attempt, count in by_attempt.items():
+        if not count:
+            continue
+        tasks.setdefault(attempt.workflow, set()).add((attempt.flow, attempt.index))
+        before = Attempt(attempt.workflow, attempt.flow, attempt.index, attempt.number - 1)
+        if attempt.number and not by_attempt[before]:
+            verdict.wrong.append(f"{attempt} came without the one before it")
+    for name, status in there.items():
+        if status.get("phase") == "Succeeded" and len(tasks.get(name, ())) != TASKS:
+            verdict.wrong.append(f"{name} Succeeded with jobs of {len(tasks.get(name, ()))} tasks out of {TASKS}")
+
+
+def time_recovery(verdict: Verdict, calls: list[Call], last_fault: float, all_ended: float | None) -> None:
+    """Seconds from the last fault to the controller's first write, and to the end of the last workflow."""
+    after = [call.at for call in calls if call.at > last_fault]
+    verdict.first_write = min(after) - last_fault if after else None
+    verdict.recovered = max(0.0, all_ended - last_fault) if all_ended is not None else None

@@ -1,0 +1,162 @@
+"""What the faults are let loose on: a tiny custom resource, its template, and workflows of ten tasks each.
+
+Which task fails, and which job is deleted by hand, follows from names alone, so that every run asks for the same end.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+from zlib import crc32
+
+from hack.cluster import Cluster
+from hack.cluster.api import Api, ApiStatusError
+from pkg.apis.meta import GVR
+
+GROUP = "faults.workflow.sh"
+FAULT_JOBS = GVR(GROUP, "v1", "faultjobs")
+FLOW_API = "flow.workflow.sh/v1alpha1"
+TASKS = 10
+MAX_RETRIES = 3
+Object = dict[str, Any]
+
+CRD: Object = {
+    "apiVersion": "apiextensions.k8s.io/v1",
+    "kind": "CustomResourceDefinition",
+    "metadata": {"name": f"faultjobs.{GROUP}"},
+    "spec": {
+        "group": GROUP,
+        "scope": "Namespaced",
+        "names": {"plural": "faultjobs", "singular": "faultjob", "kind": "FaultJob", "listKind": "FaultJobList"},
+        "versions": [
+            {
+                "name": "v1",
+                "served": True,
+                "storage": True,
+                "subresources": {"status": {}},
+                "schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}},
+            }
+        ],
+    },
+}
+TEMPLATE: Object = {
+    "apiVersion": FLOW_API,
+    "kind": "WorkTemplate",
+    "metadata": {"name": "step"},
+    "spec": {
+        "gvr": {"group": GROUP, "version": "v1", "resource": "faultjobs"},
+        "jobSpec": {"flow": "{{flow.name}}", "index": "{{index}}"},
+    },
+}
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Attempt:
+    """Whose job it is: workflow, flow, index (0 without `for`) and the attempt's number."""
+
+    workflow: str
+    flow: str
+    index: int
+    number: int
+
+
+def is_cursed(workflow: str) -> bool:
+    """Whether one of its tasks fails at every attempt, so that it has to end Failed."""
+    return crc32(f"curse {workflow}".encode()) % 10 == 0
+
+
+def fails(attempt: Attempt) -> bool:
+    """Whether the job of an attempt is to fail: of a cursed flow always, of others now and then the first one."""
+    if attempt.flow == "audit" and is_cursed(attempt.workflow):
+        return True
+    return attempt.number == 0 and crc32(f"fail {attempt}".encode()) % 8 == 0
+
+
+def is_deleted_by_hand(attempt: Attempt) -> bool:
+    """Whether somebody deletes the job before it ends; first attempts only."""
+    return attempt.number == 0 and not fails(attempt) and crc32(f"delete {attempt}".encode()) % 12 == 0
+
+
+SIZES = {"prepare": None, "train": 4, "audit": None, "evaluate": None, "report": 2, "finish": None}
+"""Flows and their replicas; None: no `for`."""
+
+
+def workflow(name: str) -> Object:
+    """Ten tasks: fan-out, join, a chain within a `for`, retries everywhere; a cursed one cancels or drains its rest."""
+
+    def flow(own: str, *targets: str, **fields: Any) -> Object:
+        made: Object = {"name": own, "template": "step", **fields}
+        made["retry"] = {"maxRetries": MAX_RETRIES, "interval": "200ms", "factor": 1}
+        if targets:
+            made["dependsOn"] = {"targets": list(targets)}
+        return made
+
+    flows = [
+        flow("prepare"),
+        flow("train", "prepare", **{"for": {"replicas": 4}}),
+        flow("audit", "prepare"),
+        flow("evaluate", "train", "audit"),
+        flow("report", "evaluate", **{"for": {"replicas": 2, "dependsOn": {"targets": ["report"]}}}),
+        flow("finish", "report"),
+    ]
+    spec: Object = {"flows": flows}
+    if is_cursed(name):
+        spec["successPolicy"] = {"remaining": "Cancel" if crc32(name.encode()) % 2 else "Drain"}
+    return {"apiVersion": FLOW_API, "kind": "Workflow", "metadata": {"name": name}, "spec": spec}
+
+
+def names(count: int) -> list[str]:
+    """Names of that many workflows."""
+    return [f"w{number:03d}" for number in range(count)]
+
+
+def attempts_of(name: str) -> Iterator[tuple[str, Attempt]]:
+    """Every job that a workflow can ever have, by the name the contract gives it."""
+    for flow, size in SIZES.items():
+        for index in range(size or 1):
+            for number in range(MAX_RETRIES + 1):
+                suffix = ("" if size is None else f"-{index}") + (f"-r{number}" if number else "")
+                yield f"{name}-{flow}{suffix}", Attempt(name, flow, index, number)
+
+
+def install(cluster: Cluster) -> None:
+    """The custom resource, served."""
+    api = cluster.api()
+    api.request("POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", CRD)
+    deadline = time.monotonic() + 20
+    while True:
+        with contextlib.suppress(ApiStatusError):
+            if api.get(f"{FAULT_JOBS.root}/faultjobs?limit=1")["metadata"].get("resourceVersion"):
+                return
+        if time.monotonic() > deadline:
+            raise SystemExit("the custom resource of the fault tests is not served after 20 s")
+        time.sleep(0.05)
+
+
+def make_namespace(api: Api, namespace: str) -> None:
+    """A namespace with the template in it."""
+    api.request("POST", "/api/v1/namespaces", {"metadata": {"name": namespace}})
+    api.request("POST", f"/apis/{FLOW_API}/namespaces/{namespace}/worktemplates", TEMPLATE)
+
+
+def submit(api: Api, namespace: str, count: int) -> None:
+    """Makes the workflows."""
+    for name in names(count):
+        api.request("POST", f"/apis/{FLOW_API}/namespaces/{namespace}/workflows", workflow(name))
+
+
+def write_aside(api: Api, namespace: str, name: str) -> None:
+    """A few writes that no controller hears of, so that its watches stand at an older version than the cluster."""
+    for number in range(5):
+        path = f"/api/v1/namespaces/{namespace}/configmaps"
+        api.request("POST", path, {"metadata": {"name": f"{name}-{number}"}, "data": {"aside": "yes"}})
+
+
+def workflows(api: Api, namespace: str) -> list[Object]:
+    """All workflows of a namespace as they are now."""
+    found: list[Object] = json.loads(api.request("GET", f"/apis/{FLOW_API}/namespaces/{namespace}/workflows"))["items"]
+    return found

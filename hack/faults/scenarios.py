@@ -1,0 +1,240 @@
+"""The faults themselves: each function runs one on a namespace of its own and returns its verdict."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+from hack.cluster import Cluster
+from hack.cluster.api import ApiStatusError
+from hack.faults import load
+from hack.faults.controller import Controllers, Life, free_port, metric
+from hack.faults.judge import Call, Verdict, judge, time_recovery, writes
+from hack.faults.proxy import Proxy
+from hack.faults.writer import Writer
+
+NO_ELECTION = "--leader-elect=false"
+_numbers = itertools.count(1)
+_LOOK = 0.1
+
+
+@dataclass(slots=True)
+class Scene:
+    """A namespace full of workflows, their writer and their controllers."""
+
+    cluster: Cluster
+    namespace: str
+    writer: Writer
+    controllers: Controllers
+    count: int
+    began: float
+
+    def is_over(self) -> bool:
+        """Whether every workflow has ended."""
+        return self.writer.ended >= self.count
+
+    def wait(self, fact: Callable[[], bool], seconds: float) -> bool:
+        """Whether the fact comes to hold within that time."""
+        deadline = time.monotonic() + seconds
+        while not fact():
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(_LOOK)
+        return True
+
+    def calls(self) -> list[Call]:
+        """What controllers wrote here so far."""
+        return list(writes(self.cluster.audit_log, self.namespace))
+
+    def close(self, verdict: Verdict, last_fault: float, patience: float) -> Verdict:
+        """Waits until all has ended and judges."""
+        is_over = self.wait(self.is_over, patience)
+        ended = time.time() if is_over else None
+        time.sleep(1.0)  # whatever is made after the end would be seen too
+        calls = self.calls()
+        judge(verdict, load.workflows(self.cluster.api(), self.namespace), self.writer.jobs, calls, load.FAULT_JOBS)
+        for log in self.controllers.logs:
+            if "Traceback" in log.read_text(errors="replace"):
+                verdict.wrong.append(f"a traceback in {log}")
+        time_recovery(verdict, calls, last_fault, ended)
+        verdict.seconds = time.time() - self.began
+        return verdict
+
+
+@contextlib.contextmanager
+def scene(
+    cluster: Cluster,
+    folder: Path,
+    name: str,
+    count: int,
+    *flags: str,
+    seconds: tuple[float, float] = (0.2, 1.0),
+    kubeconfig: Path | None = None,
+) -> Iterator[Scene]:
+    """A namespace with `count` workflows, jobs that last `seconds`, and no controller yet."""
+    namespace = f"{name}-{next(_numbers)}"
+    api = cluster.api()
+    load.make_namespace(api, namespace)
+    with (
+        Writer(str(cluster.kubeconfig), namespace, seconds) as writer,
+        Controllers(kubeconfig or cluster.kubeconfig, namespace, folder / namespace, *flags) as controllers,
+    ):
+        load.submit(api, namespace, count)
+        yield Scene(cluster, namespace, writer, controllers, count, time.time())
+
+
+def kill_storm(cluster: Cluster, folder: Path, *, count: int, seconds: float, seed: int = 1) -> Verdict:
+    """The controller killed -9 every 1-3 s and started again at once, for `seconds` or until all is done."""
+    dice = Random(seed)  # noqa: S311 - no secret
+    with scene(cluster, folder, "storm", count, NO_ELECTION) as here:
+        deadline = time.monotonic() + seconds
+        kills: list[Life] = []
+        life = here.controllers.start()
+        while time.monotonic() < deadline and not here.is_over():
+            if len(kills) % 3 == 2:  # on a busy machine no life might get far enough, and nothing be tested
+                here.wait(lambda life=life: here.controllers.is_acting(life), 20)  # type: ignore[misc]
+            time.sleep(dice.uniform(1.0, 3.0))
+            here.controllers.kill(life)
+            kills.append(life)
+            life = here.controllers.start()
+        last = kills[-1].ended
+        verdict = here.close(Verdict("controller killed -9 every 1-3 s", count), last, 240)
+        times = [call.at for call in here.calls()]
+        hit = sum(any(life.began <= at <= life.ended for at in times) for life in kills)
+        verdict.what = f"{len(kills)} kills, {hit} of them on a controller that had written; {_by_hand(here)}"
+        return verdict
+
+
+def election_storm(cluster: Cluster, folder: Path, *, count: int, kills: int, seed: int = 2) -> Verdict:
+    """Two replicas with election; the leader killed -9 every 10-15 s, a new replica started at once."""
+    dice = Random(seed)  # noqa: S311 - no secret
+    with scene(cluster, folder, "election", count, seconds=(2.0, 6.0)) as here:
+        for _ in range(2):
+            here.controllers.start()
+        killed: list[Life] = []
+        for _ in range(kills):
+            time.sleep(dice.uniform(10.0, 15.0))
+            if here.is_over():
+                break
+            life = _leader(here)
+            if life is None:
+                continue
+            here.controllers.kill(life)
+            killed.append(life)
+            here.controllers.start()
+        last = killed[-1].ended if killed else time.time()
+        verdict = here.close(Verdict("leader killed -9 every 10-15 s", count), last, 180)
+        times = [call.at for call in here.calls()]
+        hit = sum(any(life.began <= at <= life.ended for at in times) for life in killed)
+        verdict.what = f"{len(killed)} kills of the leader, {hit} of them after it had written; {_by_hand(here)}"
+        if not killed:
+            verdict.wrong.append("no leader was killed: all ended before")
+        return verdict
+
+
+def _leader(here: Scene) -> Life | None:
+    """The life that holds the Lease now."""
+    path = f"/apis/coordination.k8s.io/v1/namespaces/{here.namespace}/leases"
+    try:
+        leases = json.loads(here.cluster.api().request("GET", path))["items"]
+    except (ApiStatusError, OSError):
+        return None
+    holders = {lease["spec"].get("holderIdentity") for lease in leases}
+    return next((life for life in here.controllers.lives if life.identity in holders and not life.ended), None)
+
+
+def api_server_killed(cluster: Cluster, folder: Path, *, count: int, tries: int = 8) -> Verdict:
+    """The API server killed -9 and started again, at least twice, until a watch was answered 410 (Gone)."""
+    port = free_port()
+    flags = (NO_ELECTION, f"--metrics-bind-address=127.0.0.1:{port}")
+
+    def relists() -> float:
+        return metric(port, "reflector_relists_total", reason="gone")
+
+    with scene(cluster, folder, "server", count, *flags, seconds=(1.0, 3.0)) as here:
+        life = here.controllers.start()
+        here.wait(lambda: here.writer.written >= count, 60)
+        restarts, last = 0, time.time()
+        while restarts < tries and (restarts < 2 or not relists()):
+            load.write_aside(cluster.api(), here.namespace, f"aside-{restarts}")
+            cluster.stop_component("kube-apiserver")
+            cluster.start_component("kube-apiserver")
+            restarts, last = restarts + 1, time.time()
+            here.wait(lambda: bool(relists()), 3.0)
+        gone = relists()
+        verdict = here.close(Verdict("API server killed -9", count), last, 180)
+        verdict.what = f"{restarts} restarts, {gone:.0f} relists after an answer of 410; {_by_hand(here)}"
+        if not gone:
+            verdict.wrong.append(f"no answer of 410 in {restarts} restarts")
+        if life.process.poll() is not None:
+            verdict.wrong.append("the controller ended")
+        return verdict
+
+
+def lying_proxy(
+    cluster: Cluster, folder: Path, *, count: int, seconds: float, mutes: bool = True, seed: int = 3
+) -> Verdict:
+    """An HTTPS proxy between controller and API server that answers 429 and 500, cuts, delays and half-closes.
+
+    `mutes`: whether some watches fall silent for ever, which only the controller's own read timeout can find out.
+    """
+    with Proxy(cluster.kubeconfig, folder / "proxy", seed=seed, mutes=mutes) as proxy:
+        own = proxy.kubeconfig
+        with scene(cluster, folder, "proxy", count, NO_ELECTION, seconds=(0.5, 3.0), kubeconfig=own) as here:
+            life = here.controllers.start()
+            here.wait(lambda: bool(here.writer.jobs), 30)
+            proxy.rage()
+            here.wait(here.is_over, seconds)
+            proxy.calm()
+            last = time.time()
+            verdict = here.close(Verdict("lying proxy", count), last, 240)
+            lies = ", ".join(f"{number} {word}" for word, number in sorted(proxy.lies.items()))
+            verdict.what = f"{lies}; {_by_hand(here)}"
+            if not proxy.lies["answers lost after a write"]:
+                verdict.wrong.append("no answer was lost after a write: the fault did not happen")
+            if life.process.poll() is not None:
+                verdict.wrong.append("the controller ended")
+            return verdict
+
+
+def deletion_in_storm(cluster: Cluster, folder: Path, *, count: int, seed: int = 4) -> Verdict:
+    """Workflows deleted (in the background, in the foreground, orphaning) while the controller is killed every
+    1-3 s: no job stays behind.
+    """
+    dice = Random(seed)  # noqa: S311 - no secret
+    api = cluster.api()
+    began = time.time()
+    with scene(cluster, folder, "deletion", count, NO_ELECTION, seconds=(3.0, 6.0)) as here:
+        life = here.controllers.start()
+        here.wait(lambda: len(here.writer.jobs) >= 2 * count, 60)
+        kills = 0
+        for number, name in enumerate(load.names(count)):
+            policy = ("Background", "Foreground", "Orphan")[number % 3]
+            path = f"/apis/{load.FLOW_API}/namespaces/{here.namespace}/workflows/{name}"
+            api.request("DELETE", path, {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": policy})
+            if number % max(1, count // 4) == 0:
+                here.controllers.kill(life)
+                kills += 1
+                life = here.controllers.start()
+                time.sleep(dice.uniform(1.0, 3.0))
+        last = time.time()
+        is_clean = here.wait(lambda: not here.writer.living, 60)
+        verdict = Verdict("workflows deleted in a storm", count, f"{kills} kills, {count} deletions", seconds=0)
+        verdict.recovered = time.time() - last if is_clean else None
+        left = load.workflows(api, here.namespace)
+        verdict.not_ended = [f"{item['metadata']['name']} is still there" for item in left]
+        verdict.wrong = [f"{len(here.writer.living)} jobs stay behind"] if here.writer.living else []
+        verdict.twice = [f"{attempt}: {len(uids)} jobs" for attempt, uids in here.writer.jobs.items() if len(uids) > 1]
+        verdict.jobs = sum(map(len, here.writer.jobs.values()))
+        verdict.seconds = time.time() - began
+        return verdict
+
+
+def _by_hand(here: Scene) -> str:
+    return f"{here.writer.deleted} jobs deleted by hand"

@@ -1,0 +1,210 @@
+"""Plays the operator of the custom resource: lets jobs run, succeed, fail, and deletes some by hand.
+
+kwok plays a kind one object at a time; this writes status from several threads. It also keeps the memory of all jobs
+ever seen, by the attempt that their labels name.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import heapq
+import threading
+import time
+from dataclasses import dataclass, field
+from random import Random
+from zlib import crc32
+
+from hack.faults.following import Following, Object
+from hack.faults.load import FAULT_JOBS, SIZES, Attempt, fails, is_deleted_by_hand
+from pkg.apis.flow.v1alpha1 import labels
+from pkg.apis.flow.v1alpha1.types import WORKFLOWS
+from pkg.apis.meta import PartialObject
+from pkg.controllers.workflow import ranges
+from pkg.kube.client import MERGE_PATCH, Client
+from pkg.kube.config import load_config
+from pkg.kube.errors import Conflict, KubeError, NotFound
+
+_THREADS = 4
+_AGAIN = 0.25
+_PATIENCE = 20.0
+"""Seconds that a job which is to be deleted waits for status to record it; then it succeeds instead."""
+
+
+@dataclass(slots=True, order=True)
+class _Due:
+    """One thing to do with a job, at a moment of the steady clock; then, seconds later, another."""
+
+    at: float
+    name: str
+    uid: str = field(compare=False)
+    attempt: Attempt = field(compare=False)
+    what: str = field(compare=False)
+    since: float = field(compare=False)
+    then: tuple[float, str] | None = field(compare=False, default=None)
+
+
+class Writer:
+    """Completes every job of a namespace; `seconds` is the range of their lengths. A context manager."""
+
+    def __init__(self, kubeconfig: str, namespace: str, seconds: tuple[float, float] = (0.2, 1.0)) -> None:
+        self._client = Client(load_config(kubeconfig), user_agent="fault-jobs", pool_size=_THREADS + 2)
+        self._namespace = namespace
+        self._seconds = seconds
+        self._changed = threading.Condition()
+        self._heap: list[_Due] = []
+        self._recorded: dict[str, dict[str, Object]] = {}
+        self._closed = False
+        self.jobs: dict[Attempt, set[str]] = {}
+        self.living: set[str] = set()
+        self.deleted = 0
+        self.written = 0
+        self._followings = (
+            Following(self._client, WORKFLOWS, namespace, self._see_workflow),
+            Following(self._client, FAULT_JOBS, namespace, self._see_job),
+        )
+        self._threads = [threading.Thread(target=self._run, name="job writer", daemon=True) for _ in range(_THREADS)]
+        for thread in self._threads:
+            thread.start()
+
+    def __enter__(self) -> Writer:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for following in self._followings:
+            following.close()
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+        for thread in self._threads:
+            thread.join(15)
+        self._client.abort()
+
+    @property
+    def ended(self) -> int:
+        """How many workflows have ended, by their phase as last seen."""
+        with self._changed:
+            return sum(
+                flows.get("", {}).get("phase") in ("Succeeded", "Failed") for flows in self._recorded.values()
+            )
+
+    def _see_workflow(self, event: str, item: Object) -> None:
+        name = item["metadata"]["name"]
+        with self._changed:
+            if event == "DELETED":
+                self._recorded.pop(name, None)
+                return
+            status = item.get("status") or {}
+            flows: dict[str, Object] = {flow["name"]: flow for flow in status.get("flows", ())}
+            self._recorded[name] = {**flows, "": status}
+
+    def _see_job(self, event: str, item: Object) -> None:
+        meta = item["metadata"]
+        attempt = attempt_of(item)
+        with self._changed:
+            self.jobs.setdefault(attempt, set()).add(meta["uid"])
+            if event == "DELETED":
+                self.living.discard(meta["uid"])
+                return
+            is_new = meta["uid"] not in self.living
+            self.living.add(meta["uid"])
+            if is_new and (item.get("status") or {}).get("phase") not in ("Succeeded", "Failed"):
+                self._plan(meta["name"], meta["uid"], attempt)
+
+    def _plan(self, name: str, uid: str, attempt: Attempt) -> None:
+        """What becomes of a job that was just made; the lock is held."""
+        dice = Random(crc32(f"{attempt}".encode()))  # noqa: S311 - no secret
+        now = time.monotonic()
+        length = dice.uniform(*self._seconds)
+        end = "delete" if is_deleted_by_hand(attempt) else "Failed" if fails(attempt) else "Succeeded"
+        if dice.random() < 0.3:
+            half = length / 2
+            self._push(_Due(now + half, name, uid, attempt, "Running", now, (half, end)))
+        else:
+            self._push(_Due(now + length, name, uid, attempt, end, now))
+
+    def _push(self, due: _Due) -> None:
+        heapq.heappush(self._heap, due)
+        self._changed.notify()
+
+    def _run(self) -> None:
+        while (due := self._next()) is not None:
+            if due.what != "delete":
+                self._write(due)
+            elif self._is_recorded(due.attempt):
+                self._delete(due)
+            elif time.monotonic() - due.since > _PATIENCE:
+                self._later(due, _AGAIN, "Succeeded", due.then)
+            else:
+                self._later(due, _AGAIN, due.what, due.then)
+
+    def _next(self) -> _Due | None:
+        """The next thing that is due; None at the end."""
+        with self._changed:
+            while not self._closed:
+                left = self._heap[0].at - time.monotonic() if self._heap else None
+                if left is not None and left <= 0:
+                    return heapq.heappop(self._heap)
+                self._changed.wait(left)
+        return None
+
+    def _later(self, due: _Due, seconds: float, what: str, then: tuple[float, str] | None) -> None:
+        with self._changed:
+            if due.uid in self.living:
+                self._push(_Due(time.monotonic() + seconds, due.name, due.uid, due.attempt, what, due.since, then))
+
+    def _write(self, due: _Due) -> None:
+        # The uid is tested by the API server: a later job of that name is another one.
+        body = f'{{"metadata":{{"uid":"{due.uid}"}},"status":{{"phase":"{due.what}"}}}}'.encode()
+        try:
+            self._client.patch(
+                FAULT_JOBS,
+                self._namespace,
+                due.name,
+                body,
+                content_type=MERGE_PATCH,
+                type=PartialObject,
+                subresource="status",
+            )
+        except NotFound:
+            return
+        except KubeError:
+            self._later(due, _AGAIN, due.what, due.then)
+            return
+        with self._changed:
+            self.written += 1
+        if due.then is not None:
+            self._later(due, due.then[0], due.then[1], None)
+
+    def _delete(self, due: _Due) -> None:
+        try:
+            self._client.delete(FAULT_JOBS, self._namespace, due.name, uid=due.uid)
+        except (NotFound, Conflict):
+            return
+        except KubeError:
+            self._later(due, _AGAIN, due.what, None)
+        else:
+            with self._changed:
+                self.deleted += 1
+
+    def _is_recorded(self, attempt: Attempt) -> bool:
+        """Whether the workflow's status tells that this first attempt has, or had, its job."""
+        with self._changed:
+            flow = self._recorded.get(attempt.workflow, {}).get(attempt.flow)
+        if flow is None:
+            return False
+        if SIZES[attempt.flow] is None:
+            return bool(flow.get("attempts"))
+        return any(attempt.index in ranges.unpack(flow.get(key, "")) for key in ("pending", "running"))
+
+
+def attempt_of(job: Object) -> Attempt:
+    """Whose job it is, by its labels alone."""
+    found = {}
+    with contextlib.suppress(KeyError):
+        found = job["metadata"]["labels"]
+    return Attempt(
+        found.get(labels.WORKFLOW, "?"),
+        found.get(labels.FLOW, "?"),
+        int(found.get(labels.INDEX, 0)),
+        int(found.get(labels.ATTEMPT, 0)),
+    )
