@@ -124,11 +124,16 @@ class Reference:
             jobs, gone = seen.jobs.get(at, ()), seen.gone.get(at, ())
             self._observe(seen, flow, task, jobs, gone, was_decided, was_ending)
             claim = seen.claims.get(at)
-            if claim is not None and claim.reason in EARLY:
+            if claim is not None and claim.reason in EARLY and (was_decided or not self._is_leaving(seen, at, claim)):
                 self._claim(seen, flow, task, claim, was_ending)
         self._repeat(lambda: self._judge_dependencies(seen, self._rest(seen) != "Continue"))
         if not self.decided:
             self._decide(seen)
+        for flow, at, task in self._all():
+            claim = seen.claims.get(at)
+            if claim is not None and not was_decided and self._is_leaving(seen, at, claim):
+                assert self.decided, f"{at} is judged {claim.reason} while its job is still being deleted"
+                self._claim(seen, flow, task, claim, self._rest(seen) != "Continue")
         if self._rest(seen) != "Continue":
             self._end_rest(seen)
         # What has become of the others may release, or skip, the finally flows - and these may settle the outcome.
@@ -211,6 +216,12 @@ class Reference:
     def _claim(self, seen: Observation, flow: Flow, task: RefTask, claim: Claim, was_ending: bool) -> None:
         task.attempt = claim.attempt
         self._fail(seen, flow, task, claim.reason, may_retry=self._may_retry(flow, was_ending))
+
+    @staticmethod
+    def _is_leaving(seen: Observation, at: At, claim: Claim) -> bool:
+        """The claim is that a job was deleted which is still there, with a deletionTimestamp."""
+        of_attempt = [job for job in seen.jobs.get(at, ()) if job.attempt == claim.attempt]
+        return claim.reason == "JobDeleted" and bool(of_attempt)
 
     def _fail(self, seen: Observation, flow: Flow, task: RefTask, reason: str, *, may_retry: bool) -> None:
         rule = flow.retry or Retry()

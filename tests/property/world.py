@@ -15,9 +15,9 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from pkg.apis.flow.v1alpha1 import labels
-from pkg.apis.flow.v1alpha1.types import WORKFLOWS, WORKTEMPLATES, Workflow, WorkflowSpec, WorkflowStatus, WorkTemplate
+from pkg.apis.flow.v1alpha1.types import WORKFLOWS, Workflow, WorkflowSpec, WorkflowStatus
 from pkg.apis.meta import GVR, Job, ObjectMeta
-from pkg.controllers.engine.store import Added, Deleted, KubeObject, Modified
+from pkg.controllers.engine.store import Added, Deleted, Modified
 from pkg.kube.errors import Conflict, Denied, Exists, KubeError, NotFound, Refused, Throttled, Transient
 
 JOBS: Final = GVR("batch", "v1", "jobs")
@@ -64,7 +64,8 @@ class Life:
     deleted: float | None = None
     deleted_by: str = ""
     gone: bool = False
-    recorded: bool = False
+    version: int = 0
+    recorded: int | None = None
 
 
 @dataclass(slots=True)
@@ -86,6 +87,7 @@ class World:
     lives: list[Life] = field(default_factory=list)
     traps: list[Trap] = field(default_factory=list)
     on_status: Callable[[WorkflowStatus], None] = lambda _status: None
+    note: Callable[[str], None] = lambda _text: None
     calls: int = 0
     _due: list[tuple[float, int, Callable[[], None]]] = field(default_factory=list)
     _serial: int = 0
@@ -171,6 +173,7 @@ class World:
                     life.ran = self.now
                 if sim in ("Succeeded", "Failed", "Ready"):
                     life.ended = {"Succeeded": "ok", "Failed": "fail", "Ready": "ready"}[sim]
+                self.note(f"job {life.name} is {sim}")
                 self.update(life.gvr, life.name, status={"sim": sim, **status})
 
             return act
@@ -201,6 +204,7 @@ class World:
         if life.gone or life.deleted is not None:
             return
         life.deleted, life.deleted_by = self.now, by
+        self.note(f"job {life.name} deleted by {by}")
         lingers = self.fate_of(life.flow, life.index, life.attempt).lingers
         if lingers <= 0:
             self._remove(life)
@@ -216,6 +220,7 @@ class World:
         if life.gone:
             return
         life.gone = True
+        self.note(f"job {life.name} is gone")
         obj = self.objects.pop((life.gvr, life.name))
         meta = msgspec.structs.replace(obj.metadata, resource_version=self._next())
         self.log[life.gvr].append(Deleted(msgspec.structs.replace(obj, metadata=meta)))
@@ -230,6 +235,7 @@ class World:
         if sprung is None:
             return act()
         self.traps.remove(sprung)
+        self.note(f"trap: {sprung}")
         if sprung.after:
             act()
         if sprung.kind == "die":
@@ -260,7 +266,8 @@ class World:
         uid = f"job-{len(self.lives)}"
         meta = msgspec.structs.replace(job.metadata, uid=uid)
         job = self.add(gvr, msgspec.structs.replace(job, metadata=meta))
-        life = Life(gvr, name, uid, flow, index, attempt, self.now)
+        life = Life(gvr, name, uid, flow, index, attempt, self.now, version=self.version)
+        self.note(f"job {name} made")
         self.lives.append(life)
         self._begin(life, fate)
         return job
@@ -333,10 +340,3 @@ def apply_operation(raw: dict[str, Any], operation: dict[str, Any]) -> None:
             place[last] = operation["value"]
         case _:
             raise AssertionError(f"an operation that no status write should need: {operation}")
-
-
-def versions(log: list[Any]) -> list[KubeObject]:
-    return [event.obj for event in log]
-
-
-__all__ = ["WORKFLOWS", "WORKTEMPLATES", "WorkTemplate"]

@@ -59,6 +59,7 @@ def _plan_running(snapshot: Snapshot, graph: Graph, base: Progress) -> Plan:
     stale = set(base.stale) | {number for number in graph.probing if number in draft.unsettled}
     looked_at: set[int] = set()
     probe_wakes = NEVER
+    leaving: list[TaskKey] = []
     while True:
         stale |= _dependents(graph, draft.moved - looked_at)
         looked_at |= draft.moved
@@ -72,6 +73,10 @@ def _plan_running(snapshot: Snapshot, graph: Graph, base: Progress) -> Plan:
         if decision is None:
             decision = _decide(snapshot, graph, draft, is_overdue=is_overdue, is_changed=is_changed)
         how = outcome.mode(spec, decision, is_overdue=is_overdue)
+        if decision is not None and base.decision is None and not leaving:
+            # From now on a job under deletion is judged at once.
+            leaving = [key for key, jobs in snapshot.jobs.items() if any(seen.job.metadata.is_deleting for seen in jobs)]
+            status.fold(snapshot, graph, draft, leaving, _verdicts(snapshot, how))
         if how.ends_rest:
             outcome.settle_rest(
                 graph,

@@ -95,6 +95,9 @@ def _why(node: Node, state: FlowState, phase: Phase) -> tuple[str, str]:
         for index, task in enumerate(tasks):
             if task.phase is wanted:
                 return task.reason, f"index {index}: {task.message}" if task.message else ""
+    for index, task in enumerate(tasks):
+        if task.reason and not task.phase.is_final:
+            return task.reason, f"index {index}: {task.message}" if task.message else ""
     if state.count(Phase.WAITING):
         return state.why, state.message
     return "", ""
@@ -199,6 +202,7 @@ def _recover_flow(node: Node, recorded: FlowStatus) -> FlowState:
         renamed=recorded.renamed,
         first_attempt=recorded.first_attempt,
         passed=frozenset((latch.probe, index) for latch in recorded.passed for index in ranges.unpack(latch.indexes)),
+        wakes=0.0,  # the timers of what is recovered are still to be looked at
     )
 
 
