@@ -17,19 +17,18 @@ from types import TracebackType
 from typing import Literal, Self
 
 import msgspec
-import yaml
 
-from hack.cluster import binaries, control_plane, processes
+from hack.cluster import binaries, bringup, control_plane, processes
 from hack.cluster.api import Api, ApiStatusError
 from hack.cluster.containers import node as container_node
 from hack.cluster.containers import packages
-from hack.cluster.errors import ClusterError, start_failure
-from hack.cluster.slots import ports, registry, release_slot, take_slot
+from hack.cluster.errors import ClusterError, start_failure, tail
+from hack.cluster.slots import registry, release_slot, take_slot
 from hack.cluster.state import State, locked, read_state, write_state
 
 Runtime = Literal["kwok", "containers"]
 
-_READY_TIMEOUT = 60.0
+
 _PLAY_TIMEOUT = 20.0
 POD_SERVERS = "pod-servers"
 
@@ -205,14 +204,14 @@ class Cluster:
             if not supervisor:
                 raise ClusterError(f"{name} runs inside {container_node.SUPERVISOR}, which has ended: use down and up")
             command = container_node.enter(supervisor[0], command)
-        processes.spawn(command, self.folder, self.logs / f"{name}.log", {"PYTHONPATH": str(_ROOT)})
+        processes.spawn(command, self.folder, self.logs / f"{name}.log", processes.python_path())
         processes.wait_until(lambda: bool(self.pids(name)), 2)
         if name == "kube-apiserver":
             api = self.api()
             if not processes.wait_until(
-                lambda: api.is_ready() or not self.pids(name), _READY_TIMEOUT, 0.05
+                lambda: api.is_ready() or not self.pids(name), bringup.READY_TIMEOUT, 0.05
             ) or not self.pids(name):
-                raise start_failure(name, _tail(self.logs / f"{name}.log"), str(self.logs))
+                raise start_failure(name, tail(self.logs / f"{name}.log"), str(self.logs))
 
     def play(self, name: str, stages: str) -> None:
         """Plays the kwok Stages in the YAML text `stages` on custom resources, by a kwok process of their own.
@@ -237,7 +236,7 @@ class Cluster:
             if self.pids(component):
                 return
             if time.monotonic() > deadline:
-                raise start_failure(component, _tail(self.logs / f"{component}.log"), str(self.logs))
+                raise start_failure(component, tail(self.logs / f"{component}.log"), str(self.logs))
             time.sleep(0.2)
 
     # ---- inside -----------------------------------------------------------------------------------------------
@@ -255,95 +254,25 @@ class Cluster:
         write_state(self.folder, self.state)
 
     def _create(self, *, nodes: int, audit: bool, stages: str, extra_args: Sequence[str]) -> None:
-        run = self.folder / "run"
         simulate = self.runtime == "kwok"
-        for log in self.logs.glob("*.log"):
-            log.unlink()
-        (run / "config.yaml").write_text(control_plane.kwok_config(self.state.name, ports(self.state.slot), stages))
-        (run / "audit-policy.yaml").write_text(control_plane.audit_policy())
-        # kwokctl puts its logs beside its other files; here they have a folder that outlives the cluster.
-        self._home.mkdir(parents=True)
-        (self._home / "logs").symlink_to(self.logs)
-        self._run_kwokctl(
-            control_plane.create_arguments(
-                self.state.name,
-                Path(self.state.binaries),
-                run,
-                self.kubeconfig,
-                audit=audit,
-                simulate=simulate,
-                extra_args=extra_args,
-            )
+        self.state = bringup.create_control_plane(
+            self.folder, self.state, audit=audit, stages=stages, extra_args=extra_args
         )
-        config = yaml.safe_load(self.kubeconfig.read_text())
-        self.state = msgspec.structs.replace(self.state, server=config["clusters"][0]["cluster"]["server"])
-        self._remember(control_plane.components_of((self._home / "kwok.yaml").read_text()))
+        write_state(self.folder, self.state)
         api = self.api()
-        if not processes.wait_until(api.is_ready, _READY_TIMEOUT):
-            raise ClusterError(f"the API server is not ready after {_READY_TIMEOUT:.0f} s (logs: {self.logs})")
         if simulate:
             for number, network in enumerate(control_plane.pod_networks(self.state.slot, nodes), start=1):
                 api.request("POST", "/api/v1/nodes", control_plane.simulated_node(f"node-{number}", network))
             command = [sys.executable, "-m", "hack.cluster.pod_servers", str(self.kubeconfig)]
             self._remember({POD_SERVERS: command})
-            processes.spawn(command, self.folder, self.logs / f"{POD_SERVERS}.log", {"PYTHONPATH": str(_ROOT)})
+            processes.spawn(command, self.folder, self.logs / f"{POD_SERVERS}.log", processes.python_path())
         else:
             kubelet = Path(self.state.binaries) / "kubelet"
             self._remember(container_node.start(self.folder, self.state.slot, kubelet, self.kubeconfig, self.logs))
-        self._wait_for_nodes(api, nodes if simulate else 1)
-
-    def _run_kwokctl(self, command: list[str]) -> None:
-        log = self.logs / "kwokctl.log"
-        environ = processes.member_environ(self.folder, os.environ) | {"KWOK_WORKDIR": str(self.folder / "run")}
-        # It takes the first kubectl on PATH, and would download one if there were none.
-        environ["PATH"] = f"{self.state.binaries}{os.pathsep}{environ.get('PATH', '')}"
-        # Not in the terminal's process group: Ctrl-C reaches this process alone, which then ends all of them.
-        with (
-            log.open("wb") as output,
-            subprocess.Popen(
-                command,
-                env=environ,
-                cwd=self.folder / "run",
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
-            ) as process,
-        ):
-            try:
-                while process.poll() is None:
-                    self._check_alive("etcd", "kube-apiserver")
-                    time.sleep(0.05)
-            except BaseException:
-                process.kill()
-                raise
-        self._check_alive("etcd", "kube-apiserver")
-        if process.returncode != 0 or not self.kubeconfig.exists():
-            raise start_failure("the control plane", _tail(log), str(self.logs))
-
-    def _check_alive(self, *components: str) -> None:
-        """Raises at once, with the component's own last words, if one has ended already."""
-        for component in components:
-            file = self._home / "pids" / f"{component}.pid"
-            if file.exists() and (pid := file.read_text().strip()) and not processes.is_alive(int(pid)):
-                raise start_failure(component, _tail(self.logs / f"{component}.log"), str(self.logs))
-
-    @property
-    def _home(self) -> Path:
-        """The folder in which kwokctl keeps what belongs to this cluster."""
-        return self.folder / "run" / "clusters" / self.state.name
-
-    def _wait_for_nodes(self, api: Api, count: int) -> None:
-        def usable() -> bool:
-            try:
-                api.get("/api/v1/namespaces/default/serviceaccounts/default")
-                nodes = api.get("/api/v1/nodes")["items"]
-            except (OSError, ApiStatusError):
-                return False
-            return len(nodes) >= count and all(_is_usable(node) for node in nodes)
-
-        if not processes.wait_until(usable, _READY_TIMEOUT, 0.05):
-            raise ClusterError(f"the nodes are not Ready after {_READY_TIMEOUT:.0f} s (logs: {self.logs})")
+        bringup.wait_for_nodes(api, nodes if simulate else 1, self.logs)
+        for component in self.components:
+            if not self.pids(component):
+                raise start_failure(component, tail(self.logs / f"{component}.log"), str(self.logs))
 
     def _end(self) -> None:
         with processes.uninterrupted():
@@ -358,9 +287,6 @@ class Cluster:
             _remove_tree(self.folder / "run")
             for name in ("kubeconfig", "kubeconfig.lock", "state.json"):
                 (self.folder / name).unlink(missing_ok=True)
-
-
-_ROOT = Path(__file__).resolve().parents[2]
 
 
 def _refuse_if_up(folder: Path) -> None:
@@ -387,20 +313,6 @@ def _remove_tree(folder: Path) -> None:
         return
     except OSError as error:
         raise ClusterError(f"{error.filename} cannot be removed ({error.strerror}): remove {folder} by hand") from error
-
-
-def _is_usable(node: dict[str, object]) -> bool:
-    status, spec = node.get("status"), node.get("spec")
-    if not isinstance(status, dict) or not isinstance(spec, dict) or spec.get("taints"):
-        return False
-    return any(part["type"] == "Ready" and part["status"] == "True" for part in status.get("conditions", []))
-
-
-def _tail(log: Path, size: int = 4000) -> str:
-    try:
-        return log.read_bytes()[-size:].decode(errors="replace")
-    except OSError:
-        return ""
 
 
 def _free_port() -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 
 _NO_SPACE = re.compile(r"no space left on device", re.IGNORECASE)
 _NO_NETWORK = re.compile(
@@ -21,6 +22,14 @@ _PORT_IN_USE = re.compile(r"(?:listen|bind)[^\n]*?:(\d+)[^\n]*address already in
 
 class ClusterError(Exception):
     """Something a person can act on: its text says what happened, where, and what to do."""
+
+
+def tail(log: Path, size: int = 4000) -> str:
+    """The last `size` bytes of a log as text; nothing if it can't be read."""
+    try:
+        return log.read_bytes()[-size:].decode(errors="replace")
+    except OSError:
+        return ""
 
 
 def last_lines(text: str, count: int = 3) -> str:

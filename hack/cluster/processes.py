@@ -27,6 +27,12 @@ def member_environ(folder: Path, base: Mapping[str, str]) -> dict[str, str]:
     return environ
 
 
+def python_path() -> dict[str, str]:
+    """The environment that lets a process import this package, whatever folder it runs in."""
+    root = str(Path(__file__).resolve().parents[2])
+    return {"PYTHONPATH": os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))}
+
+
 def members(folder: Path) -> list[int]:
     """Ids of the living processes of the cluster in `folder` (absolute)."""
     wanted = f"{MEMBER_OF}={folder}".encode()

@@ -18,7 +18,6 @@ from hack.cluster.containers.settings import PRIVATE, NodePlan, Orders
 from hack.cluster.errors import ClusterError, last_lines
 
 SUPERVISOR = "node-supervisor"
-_ROOT = Path(__file__).resolve().parents[3]
 
 
 def start(folder: Path, slot: int, kubelet: Path, kubeconfig: Path, logs: Path) -> dict[str, list[str]]:
@@ -53,7 +52,7 @@ def start(folder: Path, slot: int, kubelet: Path, kubeconfig: Path, logs: Path) 
     (plan.folder / "orders.json").write_bytes(msgspec.json.encode(orders))
     inner = [sys.executable, "-m", "hack.cluster.containers.supervisor", str(plan.folder / "orders.json")]
     outer = ["/usr/bin/unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", *inner]
-    processes.spawn(outer, folder, logs / f"{SUPERVISOR}.log", {"PYTHONPATH": str(_ROOT)})
+    processes.spawn(outer, folder, logs / f"{SUPERVISOR}.log", processes.python_path())
     return {SUPERVISOR: inner, "containerd": orders.containerd, "kubelet": orders.kubelet}
 
 
