@@ -23,7 +23,7 @@ import structlog
 
 from pkg.apis.flow.v1alpha1 import labels
 from pkg.apis.flow.v1alpha1.types import WORKFLOWS, WORKTEMPLATES, Workflow, WorkTemplate
-from pkg.apis.meta import GVR, Job, PartialObject
+from pkg.apis.meta import GVR, Job, PartialObject, WholeJob
 from pkg.controllers.engine.elector import AlwaysLeader, Elector, Leadership
 from pkg.controllers.engine.informer import InformerSet
 from pkg.controllers.engine.shards import ShardedQueue
@@ -32,11 +32,15 @@ from pkg.controllers.engine.worker import Worker
 from pkg.controllers.options import Options, controller_options, parse
 from pkg.controllers.workflow import pods, usage
 from pkg.controllers.workflow.actions import ProbeRequest
+from pkg.controllers.workflow.crds import CRDS, crd_informer
 from pkg.controllers.workflow.executor import Executor
 from pkg.controllers.workflow.kinds import Kinds
 from pkg.controllers.workflow.ledger import Ledger
 from pkg.controllers.workflow.probes import Prober
+from pkg.controllers.workflow.progress import TaskKey
 from pkg.controllers.workflow.reconciler import Caches, Reconciler
+from pkg.controllers.workflow.rules import RuleBook
+from pkg.controllers.workflow.warnings import Warnings
 from pkg.kube.client import Client
 from pkg.kube.config import ClientConfig, ConfigError, load_config
 from pkg.kube.discovery import Discovery
@@ -80,7 +84,9 @@ class Controller:
         self._ledger = Ledger()
         discovery = Discovery(self._client)
         self._kinds = Kinds(discovery, self._kind_changed)
+        self._rules = RuleBook()
         reflectors = self.metrics.reflectors()
+        self._crds = crd_informer(self._client, self._kinds.crd_changed, reflectors)
         self._workflows = InformerSet(
             self._client,
             namespace,
@@ -125,6 +131,8 @@ class Controller:
         self._may_act = threading.Event()
         self._stopping = threading.Event()
         self._pool = ThreadPoolExecutor(CREATE_THREADS, thread_name_prefix="write")
+        # Nobody waits for these answers, and they must not hold up what is waited for.
+        self._pending_jobs = Warnings(self._event_client, self._told)
         self._reconciler = Reconciler(
             Caches(
                 workflows=self._workflows.ensure(WORKFLOWS),
@@ -133,6 +141,7 @@ class Controller:
                 pods=self._pods,
                 ledger=self._ledger,
                 kinds=self._kinds,
+                rules=self._rules,
             ),
             Executor(self._client, self._pool, self.owns, self.metrics),
             self._prober,
@@ -140,6 +149,7 @@ class Controller:
             self.metrics,
             owns=self.owns,
             backlog=lambda: len(self.queue),
+            warnings=self._pending_jobs.of,
         )
         self._usage_queue = ShardedQueue(1)
         users = usage.UsageReconciler(
@@ -168,6 +178,8 @@ class Controller:
         self._recorder.start()
         self._prober.start()
         self._kinds.start()
+        self._crds.ensure(CRDS)
+        self._pending_jobs.start(self._reconciler.pending)
         threading.Thread(target=self._begin, name="start", daemon=True).start()
 
     def _begin(self) -> None:
@@ -195,7 +207,8 @@ class Controller:
         self._client.drain(DRAIN_SECONDS)
         self._prober.stop()
         self._kinds.stop()
-        for informers in (self._workflows, self._templates, self._jobs, self._pods):
+        self._pending_jobs.stop()
+        for informers in (self._crds, self._workflows, self._templates, self._jobs, self._pods):
             informers.stop()
         self._recorder.stop(0.1)
         self._leadership.stop(release=True, timeout=0.3)
@@ -270,14 +283,28 @@ class Controller:
         store = self._workflows.ensure(WORKFLOWS)
         for delta in deltas:
             self._usage_queue.add_after(delta.key, usage.GATHER_SECONDS)
-            if delta.new is not None:
-                self._kinds.get(delta.new.spec.gvr.gvr)  # its informer starts before a workflow needs it
+            new, old = delta.new, delta.old
+            if new is not None:
+                rules = self._rules.of(new)
+                if rules is not None and rules.needs_whole:
+                    self._jobs.widen(rules.gvr, WholeJob)
+                self._kinds.get(new.spec.gvr.gvr)  # its informer starts before a workflow needs it
+            else:
+                self._rules.forget(delta.key)
+            is_read_anew = new is not None and (old is None or old.spec.status_rules != new.spec.status_rules)
             for workflow in store.by_index(usage.TEMPLATE_INDEX, delta.key):
+                if is_read_anew:
+                    self._ledger.mark(workflow.metadata.uid)
                 self.queue.add(workflow.metadata.key)
 
     def _jobs_changed(self, gvr: GVR, deltas: Sequence[Delta[Job]]) -> None:
         for key in self._ledger.apply(gvr, deltas):
             self.queue.add(key)
+
+    def _told(self, uid: str, task: TaskKey, key: str) -> None:
+        """There is an Event that says why a job is pending."""
+        self._ledger.touch(uid, task)
+        self.queue.add(key)
 
     def _pods_changed(self, _gvr: GVR, deltas: Sequence[Delta[pods.Pod]]) -> None:
         found = {
@@ -294,7 +321,8 @@ class Controller:
             self.queue.add(f"{namespace}/{name}")
 
     def _kind_changed(self, gvr: GVR) -> None:
-        if self._kinds.get(gvr) is not None:
+        kind = self._kinds.get(gvr)
+        if kind is not None and not kind.refused:
             self._jobs.ensure(gvr)
             self._jobs.nudge(gvr)
         self._wake_users(gvr)
@@ -323,7 +351,9 @@ class Controller:
 
     def _check_informers(self) -> str | None:
         dead = [
-            gvr for informers in (self._workflows, self._templates, self._jobs, self._pods) for gvr in informers.dead()
+            gvr
+            for informers in (self._crds, self._workflows, self._templates, self._jobs, self._pods)
+            for gvr in informers.dead()
         ]
         return f"informers have ended: {', '.join(map(str, dead))}" if dead else None
 

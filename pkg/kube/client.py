@@ -84,6 +84,7 @@ class Client:
         type: type[T],
         *,
         label_selector: str = "",
+        field_selector: str = "",
         limit: int = 500,
         continue_: str = "",
         resource_version: str | None = None,
@@ -95,6 +96,7 @@ class Client:
         """
         query = _query(
             labelSelector=label_selector,
+            fieldSelector=field_selector,
             limit=str(limit) if limit else "",
             resourceVersion=resource_version or "",
             **{"continue": continue_},

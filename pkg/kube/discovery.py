@@ -30,6 +30,22 @@ class _ResourceList(msgspec.Struct, frozen=True):
     resources: tuple[Resource, ...] | None = ()
 
 
+class _Schema(msgspec.Struct, frozen=True):
+    """As much of a schema of OpenAPI as tells whose it is and which fields it has."""
+
+    kinds: tuple[dict[str, str], ...] = msgspec.field(default=(), name="x-kubernetes-group-version-kind")
+    properties: dict[str, msgspec.Raw] = {}
+    is_open: bool = msgspec.field(default=False, name="x-kubernetes-preserve-unknown-fields")
+
+
+class _Components(msgspec.Struct, frozen=True):
+    schemas: dict[str, _Schema] = {}
+
+
+class _OpenAPI(msgspec.Struct, frozen=True):
+    components: _Components = _Components()
+
+
 class _Failure(msgspec.Struct, frozen=True):
     at: float
     error: KubeError
@@ -71,6 +87,21 @@ class Discovery:
         if found is None:
             raise self._absent(gvr)
         return found
+
+    def has_spec(self, gvr: GVR, kind: str) -> bool | None:
+        """Whether objects of the kind have a `.spec`, by the server's OpenAPI; None if it does not describe the kind.
+
+        Asks the server each time. Raises KubeError.
+        """
+        try:
+            found = self._client.get_path(f"/openapi/v3{gvr.root}", _OpenAPI)
+        except NotFound:
+            return None
+        wanted = {"group": gvr.group, "version": gvr.version, "kind": kind}
+        for schema in found.components.schemas.values():
+            if wanted in schema.kinds:
+                return "spec" in schema.properties or schema.is_open
+        return None
 
     def refresh(self, gvr: GVR) -> None:
         """Forget what is known about the group and version, so that the next `resolve` asks the server."""

@@ -23,6 +23,7 @@ from pkg.controllers.workflow.render import RenderError, render
 from pkg.controllers.workflow.retry import is_due
 from pkg.controllers.workflow.snapshot import CreateFault, Kind, Seen, Snapshot, Trouble
 from pkg.controllers.workflow.status import look
+from pkg.workloads import RULE_FAULT
 
 # Creations of one pass; the key then goes to the back of its shard, so that a wide workflow holds up no other.
 MAX_CREATIONS = 64
@@ -116,6 +117,10 @@ def _start_task(
     if kind is None:
         text = f"the cluster does not serve {gvr}; the job is made at once when it does"
         _explain(draft, node.number, Reasons.KIND_NOT_SERVED, text)
+        return None
+    rules = snapshot.rules.get(node.name)
+    if rules is not None and rules.fault:
+        _explain(draft, node.number, RULE_FAULT, rules.fault)
         return None
     if kind.refused:
         _fail(draft, node, index, task, Reasons.REFUSED, kind.refused, snapshot.now)
@@ -281,8 +286,9 @@ def _condemned(snapshot: Snapshot, task: Task | None, seen: Seen, how: Mode, pha
         return f"jobRetainPolicy {policy}"
     if task is None:
         return "the workflow was cancelled" if how is Mode.CANCEL else ""
-    if seen.attempt < task.attempt and not look(snapshot, seen).is_final:
-        return "an older attempt"
+    if seen.attempt < task.attempt:
+        reading = look(snapshot, seen)
+        return "" if reading.is_final or reading.faulty else "an older attempt"
     if seen.attempt != task.attempt or not task.is_settled:
         return ""
     if task.ready:
@@ -302,6 +308,11 @@ def is_at_rest(snapshot: Snapshot, graph: Graph, draft: Draft) -> bool:
         task = draft.task(number, key.index) if number is not None and is_known else None
         for seen in jobs:
             is_service = task is not None and task.ready and seen.attempt == task.attempt
-            if not seen.job.metadata.is_deleting and not is_service and not look(snapshot, seen).is_final:
+            if seen.job.metadata.is_deleting or is_service:
+                continue
+            reading = look(snapshot, seen)
+            # Rules that can no longer judge a job do not take back what was judged before.
+            is_judged = reading.faulty and task is not None and task.is_settled
+            if not reading.is_final and not is_judged:
                 return False
     return True

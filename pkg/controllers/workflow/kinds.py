@@ -1,6 +1,7 @@
 """Which kinds are served, asked in the background: no worker waits for discovery.
 
 A kind that is not served yet is asked for again and again, slowly, and whoever waits for it is told when it appears.
+Known ones are asked for again when their CRD changes; while a CRD is being deleted its kind counts as not served.
 """
 
 from __future__ import annotations
@@ -34,6 +35,9 @@ class Kinds:
         self._asked: set[GVR] = set()
         self._absent: dict[GVR, float] = {}
         self._told: dict[GVR, float] = {}
+        self._going: set[str] = set()  # CRDs, by `plural.group`, that are being deleted
+        self._stale: set[GVR] = set()  # known, and to be asked for again
+        self._shapeless: dict[GVR, float] = {}  # served, but not described yet; since when
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="kinds", daemon=True)
 
@@ -73,12 +77,36 @@ class Kinds:
             self._asked.add(gvr)
             self._lock.notify_all()
 
+    def crd_changed(self, name: str, is_going: bool) -> None:
+        """A CRD (`plural.group`) came, changed, is being deleted, or is gone."""
+        touched = [gvr for gvr in tuple(self._asked) if gvr.group and f"{gvr.resource}.{gvr.group}" == name]
+        for gvr in touched:
+            self._discovery.refresh(gvr)
+        lost: list[GVR] = []
+        with self._lock:
+            if is_going:
+                self._going.add(name)
+                lost = [gvr for gvr in touched if self._known.get(gvr) is not None]
+                self._known.update(dict.fromkeys(lost))
+            else:
+                self._going.discard(name)
+                self._stale.update(touched)
+            self._lock.notify_all()
+        for gvr in lost:
+            _log.info("kind is going away", gvr=str(gvr))
+            self._on_change(gvr)
+
+    def is_going(self, gvr: GVR) -> bool:
+        """Whether the kind's CRD is being deleted."""
+        return f"{gvr.resource}.{gvr.group}" in self._going
+
     def _run(self) -> None:
         while True:
             with self._lock:
                 if self._stopping.is_set():
                     return
-                missing = [gvr for gvr in self._asked if self._known.get(gvr) is None]
+                missing = [gvr for gvr in self._asked if self._known.get(gvr) is None or gvr in self._stale]
+                self._stale.clear()
             tried = set(missing)
             for gvr in missing:
                 self._ask(gvr)
@@ -87,10 +115,13 @@ class Kinds:
                     return
                 is_open = any(self._known.get(gvr) is None for gvr in self._asked)
                 is_fresh = any(gvr not in self._known and gvr not in tried for gvr in self._asked)
-                if not is_fresh:
+                if not is_fresh and not self._stale:
                     self._lock.wait(RETRY_SECONDS if is_open else None)
 
     def _ask(self, gvr: GVR) -> None:
+        if self.is_going(gvr):
+            self._known[gvr] = None
+            return
         was_absent = self.is_absent(gvr)
         try:
             found = self._discovery.resolve(gvr, absent_for=RETRY_SECONDS / 2)
@@ -115,6 +146,33 @@ class Kinds:
             refused = f"{gvr} is cluster-scoped; a workflow makes namespaced objects only"
         elif "create" not in found.verbs:
             refused = f"{gvr} cannot be created (its verbs are {', '.join(sorted(found.verbs))})"
-        self._known[gvr] = Kind(kind=found.kind, row=row, refused=refused)
+        elif not row.resource and not refused:
+            has_spec = self._has_spec(gvr, found.kind)
+            if has_spec is None:
+                return
+            if not has_spec:
+                refused = f"{found.kind} has no .spec, so there is no place for the template's jobSpec"
+        kind = Kind(kind=found.kind, row=row, refused=refused)
+        if self._known.get(gvr) == kind:
+            return
+        self._known[gvr] = kind
         _log.info("kind served", gvr=str(gvr), kind=found.kind)
         self._on_change(gvr)
+
+    def _has_spec(self, gvr: GVR, kind: str) -> bool | None:
+        """Whether objects of a kind that has no row have a spec; None if that is to be asked again.
+
+        A server that does not describe a kind within a moment is taken at its word that it serves it.
+        """
+        try:
+            found = self._discovery.has_spec(gvr, kind)
+        except Stopped:
+            return None
+        except KubeError as error:
+            _log.warning("the schema of a kind cannot be read", gvr=str(gvr), error=str(error))
+            found = None
+        since = self._shapeless.setdefault(gvr, time.monotonic())
+        if found is None and time.monotonic() - since < CERTAIN_SECONDS:
+            return None
+        del self._shapeless[gvr]
+        return found is not False

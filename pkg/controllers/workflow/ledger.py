@@ -101,6 +101,13 @@ class Ledger:
             book.dirty = set()
             return view
 
+    def touch(self, uid: str, task: TaskKey) -> None:
+        """The next view is to name this task, as if a job of it had changed."""
+        with self._lock:
+            book = self._books.get(uid)
+            if book is not None and book.dirty is not None:
+                book.dirty.add(task)
+
     def mark(self, uid: str) -> None:
         """The next view is to name every task: what the last one told was not carried out."""
         with self._lock:

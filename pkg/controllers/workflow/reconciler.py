@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 import structlog
 
 from pkg.apis.flow.v1alpha1 import defaults
-from pkg.apis.flow.v1alpha1.phases import FINAL
+from pkg.apis.flow.v1alpha1.phases import FINAL, Phase
 from pkg.apis.flow.v1alpha1.types import API_VERSION, Workflow, WorkTemplate
 from pkg.apis.meta import GVR, Job
 from pkg.controllers.engine.informer import InformerSet
@@ -31,7 +31,9 @@ from pkg.controllers.workflow.plan import plan
 from pkg.controllers.workflow.pods import PODS, Pod, lead_address
 from pkg.controllers.workflow.probes import Prober
 from pkg.controllers.workflow.progress import Progress, TaskKey
-from pkg.controllers.workflow.snapshot import CreateFault, Kind, Snapshot, Trouble
+from pkg.controllers.workflow.rules import RuleBook
+from pkg.controllers.workflow.snapshot import CreateFault, Kind, Snapshot, Told, Trouble
+from pkg.controllers.workflow.warnings import PendingJob
 from pkg.kube.errors import Conflict, KubeError, NotFound, Stopped
 from pkg.kube.events import EventRecorder, ObjectReference
 from pkg.telemetry.metrics import Metrics
@@ -44,6 +46,7 @@ BEHIND_SECONDS = 0.02
 class _Memory:
     """What is remembered of one workflow uid. Touched only by the worker of its shard."""
 
+    key: str
     generation: int = -1
     names: frozenset[str] = frozenset()
     sources: tuple[tuple[str, int], ...] = ()
@@ -65,6 +68,7 @@ class Caches:
     pods: InformerSet[Pod]
     ledger: Ledger
     kinds: Kinds
+    rules: RuleBook = field(default_factory=RuleBook)
 
 
 class Reconciler:
@@ -80,6 +84,7 @@ class Reconciler:
         *,
         owns: Callable[[str], bool],
         backlog: Callable[[], int],
+        warnings: Callable[[str], Mapping[str, Told]] = lambda uid: {},
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
         self._caches = caches
@@ -89,6 +94,7 @@ class Reconciler:
         self._metrics = metrics
         self._owns = owns
         self._backlog = backlog
+        self._warnings = warnings
         self._clock = wall_clock
         self._since = wall_clock()
         self._term = 0
@@ -136,7 +142,7 @@ class Reconciler:
             self._prober.want(meta.uid, key, ())
             failed += self._delete_all(key, meta.uid)
             return Again("jobs of a deleted workflow could not be deleted") if failed else Done()
-        memory = self._memory(meta.uid)
+        memory = self._memory(meta.uid, key)
         self._compile(workflow, memory)
         return self._pass(key, workflow, memory)
 
@@ -238,10 +244,10 @@ class Reconciler:
         for event in events:
             self._recorder.emit(about, "Warning" if event.is_warning else "Normal", event.reason, event.message)
 
-    def _memory(self, uid: str) -> _Memory:
+    def _memory(self, uid: str, key: str) -> _Memory:
         memory = self._memories.get(uid)
         if memory is None:
-            memory = self._memories[uid] = _Memory(term=self._term)
+            memory = self._memories[uid] = _Memory(key, term=self._term)
         if memory.term != self._term:
             memory.progress, memory.term = None, self._term
         return memory
@@ -291,12 +297,17 @@ class Reconciler:
                 self._waiting.setdefault(gvr, set()).add(key)
         for gvr in gvrs:
             kind = caches.kinds.get(gvr)
-            if kind is not None:
+            if kind is not None and not kind.refused:
                 caches.jobs.ensure(gvr)
             if caches.kinds.is_answered(gvr):
                 kinds[gvr] = kind
         synced = frozenset(
-            gvr for gvr in gvrs if caches.jobs.is_synced(gvr) or caches.jobs.is_gone(gvr) or caches.kinds.is_absent(gvr)
+            gvr
+            for gvr in gvrs
+            if caches.jobs.is_synced(gvr)
+            or caches.jobs.is_gone(gvr)
+            or caches.kinds.is_absent(gvr)
+            or ((known := kinds.get(gvr)) is not None and known.refused)
         )
         view = caches.ledger.view(uid)
         return Snapshot(
@@ -315,10 +326,25 @@ class Reconciler:
             passed=self._prober.passed(uid),
             pod_ips=self._pod_ips(uid, memory) if isinstance(graph, Graph) and graph.probing else {},
             faults=dict(memory.faults),
+            rules=caches.rules.by_flow(graph, templates) if isinstance(graph, Graph) else {},
+            warnings=self._warnings(uid),
             may_create=may_create,
             is_urgent=is_urgent,
             load=0.005 * self._backlog(),
         )
+
+    def pending(self) -> Iterator[PendingJob]:
+        """Every job that is pending now, as the last pass over its workflow saw it. For any thread."""
+        for uid, memory in list(self._memories.items()):
+            progress, graph = memory.progress, memory.compiled
+            if progress is None or not isinstance(graph, Graph) or not progress.counts.get(Phase.PENDING):
+                continue
+            for node, state in zip(graph.nodes, progress.flows, strict=False):
+                if not state.count(Phase.PENDING):
+                    continue
+                for index, task in enumerate(state.tasks):
+                    if task.phase is Phase.PENDING and task.job_uid and task.created is not None:
+                        yield PendingJob(uid, memory.key, TaskKey(node.name, index), task.job_uid, task.created)
 
     def _pod_ips(self, uid: str, memory: _Memory) -> dict[TaskKey, str]:
         """Addresses of the lead pods that jobs of this workflow are rendered with; the pod informer starts on first

@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
+from pkg.apis.flow.v1alpha1 import labels
 from pkg.apis.flow.v1alpha1.types import Completion, Workflow, WorkTemplate
 from pkg.apis.flow.v1alpha1.validation import Fault as SpecFault
 from pkg.apis.meta import GVR, Job
 from pkg.controllers.workflow.graph import Graph
 from pkg.controllers.workflow.progress import Progress, TaskKey
-from pkg.workloads import KindRow
+from pkg.controllers.workflow.rules import TemplateRules
+from pkg.workloads import KindRow, rules_for
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,14 @@ class CreateFault:
 
 
 @dataclass(frozen=True, slots=True)
+class Told:
+    """The last Warning event about a job: reason and message, as the Event has them."""
+
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class ProbeKey:
     """One HTTP or TCP probe of one replica: who asks, where the spec says so, which replica is asked."""
 
@@ -72,10 +82,10 @@ class Snapshot:
     jobs: of each task, by attempt; gone: jobs of ours that vanished, as they last were; dirty: tasks whose jobs
     changed since the last pass, None for all of them. kinds: gvr -> kind, or None where it is not served, and no entry
     where that is not known yet;
-    templates: by name. synced: kinds whose cache is complete. passed: probes that pass now; pod_ips: lead pods'
-    addresses. may_create: False
-    for the second look of a pass, after its creations; is_urgent: status is to be written whatever its window says;
-    load: seconds that the window of status writes is widened by.
+    templates: by name; rules: of flows whose template has status rules of its own. synced: kinds whose cache is
+    complete. passed: probes that pass now; pod_ips: lead pods' addresses. warnings: the last Warning event of jobs
+    that stay pending, by uid. may_create: False for the second look of a pass, after its creations; is_urgent: status
+    is to be written whatever its window says; load: seconds that the window of status writes is widened by.
     """
 
     now: float
@@ -93,6 +103,8 @@ class Snapshot:
     passed: frozenset[ProbeKey] = frozenset()
     pod_ips: Mapping[TaskKey, str] = field(default_factory=dict)
     faults: Mapping[TaskKey, CreateFault] = field(default_factory=dict)
+    rules: Mapping[str, TemplateRules] = field(default_factory=dict)
+    warnings: Mapping[str, Told] = field(default_factory=dict)
     may_create: bool = True
     is_urgent: bool = False
     load: float = 0.0
@@ -104,3 +116,15 @@ class Snapshot:
             return template.spec.completion
         kind = self.kinds.get(gvr)
         return Completion(kind.row.completion) if kind is not None else Completion.TERMINAL
+
+    def rules_of(self, seen: Seen) -> TemplateRules | None:
+        """The rules that the template of a job's flow has for its kind; None if it has none of its own."""
+        if not self.rules:
+            return None
+        found = self.rules.get(seen.job.metadata.labels.get(labels.FLOW, ""))
+        return found if found is not None and found.gvr == seen.gvr else None
+
+    def row(self, gvr: GVR) -> KindRow:
+        """The row of a kind, served or not."""
+        kind = self.kinds.get(gvr)
+        return kind.row if kind is not None else rules_for(gvr)

@@ -17,7 +17,7 @@ from pkg.controllers.workflow import retry
 from pkg.controllers.workflow.graph import Graph, Node
 from pkg.controllers.workflow.progress import Draft, Reasons, Task, TaskKey
 from pkg.controllers.workflow.snapshot import Seen, Snapshot
-from pkg.workloads import JobState, Reading, read, rules_for
+from pkg.workloads import RULE_FAULT, JobState, Reading, read
 
 _PHASES = {
     JobState.PENDING: Phase.PENDING,
@@ -38,9 +38,14 @@ class Verdicts:
 
 
 def look(snapshot: Snapshot, seen: Seen) -> Reading:
-    """What a job says of itself, by the rules of its kind."""
-    kind = snapshot.kinds.get(seen.gvr)
-    return read(kind.row if kind is not None else rules_for(seen.gvr), seen.job)
+    """What a job says of itself, by the rules of its template, else of its kind."""
+    rules = snapshot.rules_of(seen)
+    if rules is None:
+        return read(snapshot.row(seen.gvr), seen.job)
+    if rules.fault:
+        is_going = seen.job.metadata.is_deleting
+        return Reading(JobState.PENDING, RULE_FAULT, rules.fault[:512], deleting=is_going, faulty=True)
+    return read(rules.row, seen.job)
 
 
 def fold(
@@ -221,7 +226,10 @@ def _apply(
             now=now,
             may_retry=verdicts.may_retry,
         )
+    if reading.faulty and task.ran and state is JobState.PENDING:
+        state = JobState.RUNNING  # what cannot be judged stays what it was
     phase = _PHASES[state]
+    reason, message = _explanation(snapshot, task, phase, reading)
     is_held = phase is Phase.SUSPENDED
     held = task.held + (now - task.held_at if task.held_at is not None and not is_held else 0.0)
     held_at = (task.held_at if task.held_at is not None else now) if is_held else None
@@ -235,9 +243,19 @@ def _apply(
         ready=phase is Phase.SUCCEEDED and completion is Completion.READY,
         held=held,
         held_at=held_at,
-        reason=reading.reason[:128] if phase in (Phase.PENDING, Phase.SUSPENDED) else "",
-        message=reading.message[:512] if phase in (Phase.PENDING, Phase.SUSPENDED) else "",
+        reason=reason[:128],
+        message=message[:512],
     )
+
+
+def _explanation(snapshot: Snapshot, task: Task, phase: Phase, reading: Reading) -> tuple[str, str]:
+    """Why an unfinished job is where it is: what its kind says, else the last Warning event about it."""
+    if reading.faulty:
+        return reading.reason, reading.message
+    if phase not in (Phase.PENDING, Phase.SUSPENDED):
+        return "", ""
+    told = snapshot.warnings.get(task.job_uid) if phase is Phase.PENDING else None
+    return (told.reason, told.message) if told is not None else (reading.reason, reading.message)
 
 
 def _is_known_missing(snapshot: Snapshot, task: Task, node: Node) -> bool:
