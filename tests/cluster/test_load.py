@@ -39,14 +39,16 @@ def finishing(world: World, slips: None) -> Iterator[World]:
 
     def finish() -> None:
         done: set[str] = set()
-        while not stop.wait(0.005):
-            for slip in world.history.now("slips"):
-                name = slip["metadata"]["name"]
-                if name not in done:
-                    done.add(name)
-                    with contextlib.suppress(ApiStatusError, OSError):
-                        path = f"/apis/{GROUP}/v1/namespaces/{world.namespace}/slips/{name}/status"
-                        world.patch(path, {"status": {"phase": "Succeeded"}})
+        while not stop.wait(0.001):
+            names = {slip["metadata"]["name"] for slip in world.history.now("slips")} - done
+            if not names:
+                continue
+            # This writer takes one at a time, and is not to be what holds the small ones up.
+            name = max(names, key=lambda name: name.startswith("small"))
+            done.add(name)
+            with contextlib.suppress(ApiStatusError, OSError):
+                path = f"/apis/{GROUP}/v1/namespaces/{world.namespace}/slips/{name}/status"
+                world.patch(path, {"status": {"phase": "Succeeded"}})
 
     thread = threading.Thread(target=finish, name="finish slips", daemon=True)
     thread.start()
@@ -56,14 +58,14 @@ def finishing(world: World, slips: None) -> Iterator[World]:
 
 
 def test_a_chain_of_ten_jobs_costs_few_calls_and_reads_nothing(
-    world: World, audit: Audit, start_controller: StartController
+    cluster: Cluster, world: World, start_controller: StartController
 ) -> None:
     start_controller()
     world.create(m.template("warm", run_for="0.1s"))
     world.create(m.workflow("warm", m.flow("a", of="warm")))
     world.wait_phase("warm")
     world.create(m.template("step", run_for="0.2s"))
-    quiet = Audit(audit._file)
+    quiet = Audit(cluster.audit_log)
     world.create(m.workflow("w", *m.chain(*"abcdefghij")))
     assert world.wait_phase("w")["phase"] == "Succeeded"
     calls = Counter(
@@ -71,19 +73,23 @@ def test_a_chain_of_ten_jobs_costs_few_calls_and_reads_nothing(
         for call in quiet.calls(world.namespace)
         if call.resource not in {"leases", "events"} and call.verb != "watch"
     )
-    assert set(calls) == {"create jobs", "patch workflows/status"}, "neither GET nor LIST"
+    allowed = {"create jobs", "patch workflows/status", "patch worktemplates/status"}
+    assert set(calls) <= allowed, "neither GET nor LIST"
     assert calls["create jobs"] == 10
-    assert calls.total() / 10 <= 3.2, calls
+    assert (calls["create jobs"] + calls["patch workflows/status"]) / 10 <= 3.2, calls
+    assert calls["patch worktemplates/status"] <= 2, "usedBy, once when it came and once when it ended at most"
 
 
-def test_nothing_is_written_when_nothing_changed(world: World, audit: Audit, start_controller: StartController) -> None:
+def test_nothing_is_written_when_nothing_changed(
+    cluster: Cluster, world: World, start_controller: StartController
+) -> None:
     start_controller()
     world.create(m.template("step", run_for="forever"))
     world.create(m.workflow("w", m.flow("a"), m.flow("b", "a"), {**m.flow("c"), "for": {"replicas": 3}}))
     world.wait_flow("w", "a", "Running")
     world.wait_flow("w", "c", "Running", running="0-2")
     time.sleep(1)  # a coalesced write of this state may still be due
-    quiet = Audit(audit._file)
+    quiet = Audit(cluster.audit_log)
     note = {"metadata": {"annotations": {"note": "nobody's business"}}}
     world.patch(world.job_path("w-a"), note)
     world.patch(world.workflow_path("w"), note)

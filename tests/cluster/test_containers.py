@@ -1,0 +1,168 @@
+"""The examples with real containers: real commands, exit codes and servers decide, and nothing is simulated."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from datetime import datetime
+
+import pytest
+
+from hack.cluster import Cluster, exit_on_sigterm
+from hack.cluster.containers import packages
+from pkg.apis.flow.v1alpha1 import labels
+from tests.cluster.conftest import install_crds, make_world
+from tests.cluster.support import manifests as m
+from tests.cluster.support.controller import OFF, Controller
+from tests.cluster.support.examples import EXAMPLES, apply, verify
+from tests.cluster.support.history import Object
+from tests.cluster.support.world import World, attempt_of
+
+_reason = packages.unavailable()
+pytestmark = [
+    pytest.mark.cluster,
+    pytest.mark.containers,
+    pytest.mark.skipif(bool(_reason), reason=_reason or "real containers can run here"),
+    pytest.mark.timeout(600),
+]
+
+# A job of two seconds takes four from its creation to Complete here, and all examples run at once.
+SECONDS = 240
+_number = itertools.count(1)
+
+
+@pytest.fixture(scope="module")
+def containers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A control plane with one real kubelet."""
+    with exit_on_sigterm(), Cluster.start(tmp_path_factory.mktemp("containers"), runtime="containers") as started:
+        install_crds(started.api())
+        yield started
+
+
+@pytest.fixture(scope="module")
+def controller(containers: Cluster) -> Iterator[Controller]:
+    """One for the whole module; its log is printed if something failed."""
+    started = Controller(
+        containers, containers.kubeconfig, containers.folder / "controller.log", "--workers=8", "--log-level=info", *OFF
+    )
+    started.wait_acting()
+    yield started
+    started.close()
+    print(started.log_file.read_text(errors="replace")[-20_000:])
+
+
+@pytest.fixture(scope="module")
+def real(containers: Cluster, controller: Controller) -> Iterator[World]:
+    """The namespace where all of it runs, pods included."""
+    world = make_world(containers.api(), f"containers-{next(_number)}")
+    world.follow("api/v1/pods")
+    yield world
+    world.remove()
+
+
+def pods(world: World, workflow: str, flow: str) -> list[Object]:
+    """All pods ever seen of a flow, as last seen, the oldest first."""
+    found: dict[str, Object] = {}
+    for seen in world.history.sightings("pods"):
+        about = seen.object["metadata"].get("labels", {})
+        if (about.get(labels.WORKFLOW), about.get(labels.FLOW)) == (workflow, flow):
+            found[seen.object["metadata"]["uid"]] = seen.object
+    return list(found.values())
+
+
+def exit_code(pod: Object) -> int | None:
+    """Of its only container, once it has ended."""
+    (container,) = pod["status"].get("containerStatuses", [{}])
+    code: int | None = container.get("state", {}).get("terminated", {}).get("exitCode")
+    return code
+
+
+@pytest.fixture(scope="module")
+def examples(real: World) -> World:
+    """The namespace once all six examples have ended as they announce."""
+    applied = {name: apply(real, name) for name in EXAMPLES}
+    for name, example in applied.items():
+        verify(real, name, example, SECONDS)
+    return real
+
+
+def test_all_six_end_as_they_announce(examples: World) -> None:
+    assert {name: examples.status(name)["phase"] for name in ("sequential", "retry", "probe-branch", "advanced")} == {
+        "sequential": "Succeeded",
+        "retry": "Succeeded",
+        "probe-branch": "Succeeded",
+        "advanced": "Succeeded",
+    }
+
+
+def test_real_exit_codes_decided_about_retries(examples: World) -> None:
+    codes = {attempt_of(pod).number: exit_code(pod) for pod in pods(examples, "retry", "download")}
+    assert codes == {0: 1, 1: 1, 2: 0}
+    shards = {
+        (attempt_of(pod).index, attempt_of(pod).number): exit_code(pod) for pod in pods(examples, "retry", "shards")
+    }
+    assert shards == {("0", 0): 0, ("1", 0): 1, ("1", 1): 0, ("2", 0): 1, ("2", 1): 1, ("2", 2): 0}
+
+
+def test_a_real_exit_code_decided_about_the_branch(examples: World) -> None:
+    assert [exit_code(pod) for pod in pods(examples, "probe-branch", "check")] == [3]
+    assert pods(examples, "probe-branch", "on-success") == []
+    assert [exit_code(pod) for pod in pods(examples, "probe-branch", "on-failure")] == [0]
+
+
+def test_a_real_server_opened_the_gates(examples: World, containers: Cluster) -> None:
+    (server,) = pods(examples, "probe-branch", "server")
+    assert server["status"]["phase"] == "Running"
+    assert exit_code(server) is None
+    at = f"http://{server['status']['podIP']}:8080/index.html"
+    name = server["metadata"]["name"]
+    said = containers.kubectl("exec", "-n", examples.namespace, name, "--", "wget", "-q", "-O", "-", at)
+    assert said.strip() == "hello"
+    assert examples.flow("probe-branch", "late-gate")["reason"] == "ProbeTimeout"
+    (told,) = pods(examples, "advanced", "smoke-test")
+    assert exit_code(told) == 0, "a pod reached the address that it was rendered with"
+
+
+def test_a_gate_stays_shut_until_the_server_says_so(real: World) -> None:
+    """The server answers 404 to the probe for three seconds, and listens on the second port only then."""
+    script = (
+        "mkdir -p /tmp/www; httpd -p 8080 -h /tmp/www; sleep 3; date +%s > /tmp/www/ready; "
+        "httpd -p 9000 -h /tmp/www; exec sleep 600"
+    )
+    real.create(server_template("slow-server", script))
+    real.create(m.template("slow-step"))
+    probe = {"periodSeconds": 1, "httpGetList": [{"taskName": "server", "path": "/ready", "port": 8080}]}
+    tcp = {"periodSeconds": 1, "tcpSocketList": [{"taskName": "server", "port": 9000}]}
+    real.create(
+        m.workflow(
+            "slow",
+            m.flow("server", of="slow-server"),
+            {**m.flow("http", of="slow-step"), "dependsOn": {"probe": probe}},
+            {**m.flow("tcp", of="slow-step"), "dependsOn": {"probe": tcp}},
+            jobRetainPolicy="delete",
+        )
+    )
+    assert real.wait_phase("slow", seconds=SECONDS)["phase"] == "Succeeded"
+    (server,) = pods(real, "slow", "server")
+    (gated,) = pods(real, "slow", "http")
+    ran = server["status"]["containerStatuses"][0]["state"]["running"]["startedAt"]
+    assert _seconds(gated["metadata"]["creationTimestamp"]) - _seconds(ran) >= 2
+
+
+def server_template(name: str, script: str) -> Object:
+    """A Deployment of one pod that runs a shell script; ready once its container runs."""
+    container = {"name": "main", "image": "busybox:1.36", "command": ["sh", "-c", script]}
+    pod = {"terminationGracePeriodSeconds": 1, "containers": [container]}
+    template = {"metadata": {"labels": {"app": name}}, "spec": pod}
+    gvr = {"group": "apps", "version": "v1", "resource": "deployments"}
+    spec = {"replicas": 1, "selector": {"matchLabels": {"app": name}}, "template": template}
+    return {
+        "apiVersion": m.API,
+        "kind": "WorkTemplate",
+        "metadata": {"name": name},
+        "spec": {"gvr": gvr, "jobSpec": spec},
+    }
+
+
+def _seconds(text: str) -> float:
+    return datetime.fromisoformat(text).timestamp()
