@@ -29,6 +29,7 @@ from pkg.controllers.engine.informer import InformerSet
 from pkg.controllers.engine.shards import ShardedQueue
 from pkg.controllers.engine.store import Delta
 from pkg.controllers.engine.worker import Worker
+from pkg.controllers.explain import explain_kind
 from pkg.controllers.options import Options, controller_options, parse
 from pkg.controllers.workflow import pods, usage
 from pkg.controllers.workflow.actions import ProbeRequest
@@ -407,15 +408,28 @@ def _on_signals(stop: Callable[[], None]) -> None:
     signal.signal(signal.SIGINT, handle)
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(
+    invoke_without_command=True,
+    subcommand_metavar="[COMMAND]",
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
 @controller_options
-def command(**flags: Any) -> None:
-    """Runs Workflows: makes each flow's jobs when their time has come, and keeps the workflows' status."""
+@click.pass_context
+def command(context: click.Context, /, **flags: Any) -> None:
+    """Runs Workflows: makes each flow's jobs when their time has come, and keeps the workflows' status.
+
+    Without a command it runs the controller.
+    """
+    if context.invoked_subcommand is not None:
+        return
     status = _run(parse(**flags))
     sys.stdout.flush()
     sys.stderr.flush()
     # Daemon threads may still be in calls that were cut; nothing of theirs is worth waiting for.
     os._exit(status)
+
+
+command.add_command(explain_kind)
 
 
 def main() -> None:

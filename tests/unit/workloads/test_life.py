@@ -292,7 +292,20 @@ TEKTON: list[Case] = [
     ("cancelled", job(conds(cond("Succeeded", "False", "Cancelled"))), F),
 ]
 
+VOLUME_CLAIM: list[Case] = [
+    ("nothing reported yet", job(), P),
+    ("waits for its first consumer", job({"phase": "Pending"}), P),
+    ("bound", job({"phase": "Bound"}), READY),
+    ("its volume is gone", job({"phase": "Lost"}), F),
+]
+
+SERVICE: list[Case] = [
+    ("there", job({"loadBalancer": {}}), READY),
+]
+
 LIVES: dict[str, list[Case]] = {
+    "persistentvolumeclaims.v1": VOLUME_CLAIM,
+    "services.v1": SERVICE,
     "jobs.v1.batch": BATCH,
     "pods.v1": POD,
     "deployments.v1.apps": DEPLOYMENT,

@@ -28,6 +28,10 @@ WANTED = {
     ("ray.io", "rayjobs"),
     ("ray.io", "rayclusters"),
     ("sparkoperator.k8s.io", "sparkapplications"),
+    ("", "persistentvolumeclaims"),
+    ("", "services"),
+    ("", "configmaps"),
+    ("", "secrets"),
     ("flow.workflow.sh", "workflows"),
     ("argoproj.io", "workflows"),
     ("tekton.dev", "pipelineruns"),
@@ -50,6 +54,11 @@ def test_a_row_without_version_holds_for_all() -> None:
 
 def test_a_cron_job_is_refused_with_a_reason() -> None:
     assert "never finishes" in rules_for(GVR("batch", "v1", "cronjobs")).refused
+
+
+@pytest.mark.parametrize("resource", ["configmaps", "secrets"])
+def test_what_has_no_spec_is_refused_with_a_reason(resource: str) -> None:
+    assert "has no .spec" in rules_for(GVR("", "v1", resource)).refused
 
 
 @pytest.mark.parametrize(
