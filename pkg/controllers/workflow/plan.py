@@ -75,7 +75,9 @@ def _plan_running(snapshot: Snapshot, graph: Graph, base: Progress) -> Plan:
         how = outcome.mode(spec, decision, is_overdue=is_overdue)
         if decision is not None and base.decision is None and not leaving:
             # From now on a job under deletion is judged at once.
-            leaving = [key for key, jobs in snapshot.jobs.items() if any(seen.job.metadata.is_deleting for seen in jobs)]
+            leaving = [
+                key for key, jobs in snapshot.jobs.items() if any(seen.job.metadata.is_deleting for seen in jobs)
+            ]
             status.fold(snapshot, graph, draft, leaving, _verdicts(snapshot, how))
         if how.ends_rest:
             outcome.settle_rest(
@@ -89,6 +91,7 @@ def _plan_running(snapshot: Snapshot, graph: Graph, base: Progress) -> Plan:
         if len(draft.touched) == before and not (draft.moved - looked_at):
             break
 
+    draft.moved.clear()  # what starting moves (a task that can never be made) is judged by the next pass
     starts = control.Starts()
     if decision == base.decision:  # a new decision is recorded before anything is built on it
         starts = control.start(snapshot, graph, draft, how)
@@ -97,7 +100,7 @@ def _plan_running(snapshot: Snapshot, graph: Graph, base: Progress) -> Plan:
     at_end = snapshot.jobs.keys() if phase.is_final or how is Mode.CANCEL else ()
     deletions = control.deletions(snapshot, graph, draft, how, phase, dict.fromkeys((*keys, *touched, *at_end)))
 
-    progress = _freeze(snapshot, graph, draft, decision, stale=_dependents(graph, draft.moved - looked_at))
+    progress = _freeze(snapshot, graph, draft, decision, stale=_dependents(graph, draft.moved))
     is_urgent = (
         snapshot.is_urgent
         or starts.needs_status
@@ -107,7 +110,7 @@ def _plan_running(snapshot: Snapshot, graph: Graph, base: Progress) -> Plan:
     )
     patch, progress, written_next = _status(snapshot, graph, progress, phase, is_urgent=is_urgent)
     events = [*_events(snapshot, graph, draft, decision, phase), *starts.events]
-    is_waiting_for_status = starts.needs_status or decision != base.decision or bool(progress.stale)
+    is_waiting_for_status = starts.needs_status or decision != base.decision or bool(draft.moved)
     return Plan(
         progress=progress,
         creations=tuple(starts.creations),
@@ -116,7 +119,7 @@ def _plan_running(snapshot: Snapshot, graph: Graph, base: Progress) -> Plan:
         events=tuple(events[:MAX_EVENTS]),
         probes=tuple(dependency.probes_wanted(graph, draft)),
         wakes=_soonest(
-            NEVER if phase.is_final else overdue_at,
+            NEVER if phase.is_final or is_overdue else overdue_at,
             probe_wakes,
             starts.wakes,
             written_next,

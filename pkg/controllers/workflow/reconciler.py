@@ -162,9 +162,9 @@ class Reconciler:
         snapshot = self._observe(workflow, memory)
         first = plan(snapshot)
         memory.progress = first.progress
-        final, is_complete = first, True
+        final, is_complete, has_verdicts = first, True, False
         if first.creations:
-            is_complete = self._create(key, uid, memory, first)
+            is_complete, has_verdicts = self._create(key, uid, memory, first)
             is_urgent = first.needs_status or bool(first.deletions)
             snapshot = self._observe(workflow, memory, may_create=False, is_urgent=is_urgent)
             final = plan(snapshot)
@@ -176,7 +176,7 @@ class Reconciler:
             self._caches.ledger.mark(uid)
             return Again(failure)
         self._emit(workflow, (*first.events, *(final.events if final is not first else ())))
-        if (first.more or final.more) and is_complete:
+        if has_verdicts or ((first.more or final.more) and is_complete):
             return Later(0)
         wakes = [wake for wake in (first.wakes, final.wakes) if wake is not None]
         if not is_complete:
@@ -184,19 +184,22 @@ class Reconciler:
             wakes.append(min(retries))
         return Later(max(0.001, min(wakes) - self._clock())) if wakes else Done()
 
-    def _create(self, key: str, uid: str, memory: _Memory, made: Plan) -> bool:
-        """Makes the jobs and takes them into the cache; False if some failed and are to be tried later."""
+    def _create(self, key: str, uid: str, memory: _Memory, made: Plan) -> tuple[bool, bool]:
+        """Makes the jobs and takes them into the cache; whether none is to be tried later, and whether some were
+        refused or found their name taken, which the next pass has to judge.
+        """
         faults = {fault.name: fault for fault in memory.faults.values()}
         results = self._executor.create(key, uid, made.creations, faults)
-        is_complete = True
+        is_complete, has_verdicts = True, False
         for result in results:
             if result.fault is not None:
                 memory.faults[result.action.task] = result.fault
-                is_complete = is_complete and result.fault.trouble is not Trouble.RETRY
+                may_work_later = result.fault.trouble is Trouble.RETRY
+                is_complete, has_verdicts = is_complete and not may_work_later, has_verdicts or not may_work_later
             elif result.job is not None:
                 memory.faults.pop(result.action.task, None)
                 self._absorb(result.action.gvr, result.job)
-        return is_complete
+        return is_complete, has_verdicts
 
     def _absorb(self, gvr: GVR, job: Job) -> None:
         """Our own write, seen before the watch tells of it."""
