@@ -1,5 +1,5 @@
 """A chain of batch Jobs on a quiet cluster: API calls per task, the time from one job's end to the next one's creation,
-and the controller's CPU per task. Run it by `python -m hack.bench.chain`.
+and the controller's CPU per task.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-import click
 import msgspec
 
 from hack.bench import harness
+from hack.cluster import Cluster
 from pkg.apis.flow.v1alpha1.labels import FLOW
 from pkg.apis.flow.v1alpha1.types import WORKFLOWS, Workflow
 from pkg.apis.meta import GVR, Job
@@ -83,39 +83,32 @@ def workflow(length: int) -> str:
     return msgspec.json.encode(body).decode()
 
 
-@click.command()
-@click.option("--length", default=10, show_default=True, help="Jobs in the chain.")
-def main(length: int) -> None:
-    """Measure one chain."""
-    with harness.cluster_with_crds() as cluster:
-        folder = Path(cluster.kubeconfig).parent
-        cluster.kubectl("apply", "-f", "-", input=TEMPLATE)
-        client = Client(load_config(str(cluster.kubeconfig)), user_agent="bench")
-        with harness.controller(cluster, folder) as controller:
-            observer = Observer(client)
-            time.sleep(2.0)  # the cluster comes to rest
-            since, cpu, began = time.time(), controller.cpu_seconds(), time.perf_counter()
-            client.create(WORKFLOWS, "default", workflow(length).encode(), Workflow)
-            while client.get(WORKFLOWS, "default", "chain", Workflow).status.phase not in ("Succeeded", "Failed"):
-                if time.perf_counter() - began > 20 * length:
-                    raise SystemExit("the chain did not end")
-                time.sleep(0.5)
-            took, used = time.perf_counter() - began, controller.cpu_seconds() - cpu
-            time.sleep(1.0)
-            calls = harness.api_calls(cluster.audit_log, since=since)
-            peak = controller.peak_mib()
-            observer.close()
+def measure(cluster: Cluster, *, length: int) -> None:
+    """Runs one chain and prints its figures; SystemExit if it does not end."""
+    folder = Path(cluster.kubeconfig).parent
+    cluster.kubectl("apply", "-f", "-", input=TEMPLATE)
+    client = Client(load_config(str(cluster.kubeconfig)), user_agent="bench")
+    with harness.controller(cluster, folder, "--namespace=default") as controller:
+        observer = Observer(client)
+        time.sleep(2.0)  # the cluster comes to rest
+        since, cpu, began = time.time(), controller.cpu_seconds(), time.perf_counter()
+        client.create(WORKFLOWS, "default", workflow(length).encode(), Workflow)
+        while client.get(WORKFLOWS, "default", "chain", Workflow).status.phase not in ("Succeeded", "Failed"):
+            if time.perf_counter() - began > 20 * length:
+                raise SystemExit("the chain did not end")
+            time.sleep(0.5)
+        took, used = time.perf_counter() - began, controller.cpu_seconds() - cpu
+        time.sleep(1.0)
+        calls = harness.api_calls(cluster.audit_log, since=since)
+        peak = controller.peak_mib()
+        observer.close()
     delays = [1000 * (observer.made[f"t{number}"] - observer.complete[f"t{number - 1}"]) for number in range(1, length)]
-    print(f"chain of {length} batch Jobs, {took:.1f} s")
-    print(f"API calls per task (Lease, watches, Events apart): {sum(calls.values()) / length:.2f}")
+    print(f"chain: {length} batch Jobs, {took:.1f} s")
+    print(f"  API calls per task (Lease, watches, Events apart): {sum(calls.values()) / length:.2f}")
     for (verb, resource), count in sorted(calls.items()):
-        print(f"  {verb} {resource}: {count}")
+        print(f"    {verb} {resource}: {count}")
     print(
-        "job seen Complete -> dependent seen created, ms: "
+        "  job seen Complete -> dependent seen created, ms: "
         f"median {statistics.median(delays):.1f}, min {min(delays):.1f}, max {max(delays):.1f}"
     )
-    print(f"controller CPU per task: {1000 * used / length:.1f} ms; peak memory {peak:.0f} MiB")
-
-
-if __name__ == "__main__":
-    main()
+    print(f"  controller CPU per task: {1000 * used / length:.1f} ms; peak memory {peak:.0f} MiB")

@@ -67,7 +67,7 @@ def main(count: int, seconds: float, only: tuple[str, ...]) -> None:
     # Kept after a failure, so that logs can be read.
     folder = Path(tempfile.mkdtemp(prefix="workflow-faults-"))
     with harness.cluster_with_crds() as cluster:
-        load.install(cluster)
+        harness.install_crd(cluster.api(), load.CRD)
         for name, run in faults(count, seconds).items():
             if only and name not in only:
                 continue

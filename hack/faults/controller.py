@@ -63,7 +63,9 @@ class Controllers:
     def start(self, *flags: str) -> Life:
         """Starts one more; does not wait."""
         identity = f"life-{len(self.lives):03d}"
-        metrics = () if any("metrics-bind" in flag for flag in (*flags, *self._flags)) else ("--metrics-bind-address=0",)
+        metrics = (
+            () if any("metrics-bind" in flag for flag in (*flags, *self._flags)) else ("--metrics-bind-address=0",)
+        )
         command = [str(_SCRIPT), *self._flags, f"--leader-elect-identity={identity}", *metrics, *flags]
         with (self._folder / f"{identity}.log").open("wb") as log:
             process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)

@@ -52,7 +52,10 @@ def writes(audit_log: Path, namespace: str) -> Iterator[Call]:
 
 @dataclass(slots=True)
 class Verdict:
-    """One row of the table. Times in seconds after the last fault; None: it never came."""
+    """One row of the table. Times in seconds after the last fault; None: it never came.
+
+    hits: kills that met a controller which had written since its start.
+    """
 
     fault: str
     workflows: int
@@ -62,6 +65,7 @@ class Verdict:
     not_ended: list[str] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
     jobs: int = 0
+    hits: int = 0
     first_write: float | None = None
     recovered: float | None = None
     seconds: float = 0.0

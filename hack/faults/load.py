@@ -5,16 +5,13 @@ Which task fails, and which job is deleted by hand, follows from names alone, so
 
 from __future__ import annotations
 
-import contextlib
 import json
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 from zlib import crc32
 
-from hack.cluster import Cluster
-from hack.cluster.api import Api, ApiStatusError
+from hack.cluster.api import Api
 from pkg.apis.meta import GVR
 
 GROUP = "faults.workflow.sh"
@@ -81,6 +78,11 @@ def is_deleted_by_hand(attempt: Attempt) -> bool:
     return attempt.number == 0 and not fails(attempt) and crc32(f"delete {attempt}".encode()) % 12 == 0
 
 
+def fate(attempt: Attempt) -> str:
+    """What becomes of an attempt's job: the phase it ends in, or `delete` for one that is deleted by hand."""
+    return "delete" if is_deleted_by_hand(attempt) else "Failed" if fails(attempt) else "Succeeded"
+
+
 SIZES = {"prepare": None, "train": 4, "audit": None, "evaluate": None, "report": 2, "finish": None}
 """Flows and their replicas; None: no `for`."""
 
@@ -121,20 +123,6 @@ def attempts_of(name: str) -> Iterator[tuple[str, Attempt]]:
             for number in range(MAX_RETRIES + 1):
                 suffix = ("" if size is None else f"-{index}") + (f"-r{number}" if number else "")
                 yield f"{name}-{flow}{suffix}", Attempt(name, flow, index, number)
-
-
-def install(cluster: Cluster) -> None:
-    """The custom resource, served."""
-    api = cluster.api()
-    api.request("POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", CRD)
-    deadline = time.monotonic() + 20
-    while True:
-        with contextlib.suppress(ApiStatusError):
-            if api.get(f"{FAULT_JOBS.root}/faultjobs?limit=1")["metadata"].get("resourceVersion"):
-                return
-        if time.monotonic() > deadline:
-            raise SystemExit("the custom resource of the fault tests is not served after 20 s")
-        time.sleep(0.05)
 
 
 def make_namespace(api: Api, namespace: str) -> None:

@@ -45,7 +45,9 @@ _THROTTLED = (
     b"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 1\r\nContent-Type: text/plain\r\n"
     b"Content-Length: 18\r\n\r\ntoo many requests\n"
 )
-_FAILED_BODY = b'{"kind":"Status","apiVersion":"v1","status":"Failure","message":"a lie","reason":"InternalError","code":500}'
+_FAILED_BODY = (
+    b'{"kind":"Status","apiVersion":"v1","status":"Failure","message":"a lie","reason":"InternalError","code":500}'
+)
 _FAILED = (
     b"HTTP/1.1 500 Internal Server Error\r\nContent-Type: application/json\r\n"
     + f"Content-Length: {len(_FAILED_BODY)}\r\n\r\n".encode()
@@ -87,7 +89,7 @@ class Proxy:
     def __init__(self, kubeconfig: Path, folder: Path, *, seed: int, mutes: bool = True) -> None:
         self._upstream, self._upstream_tls = _upstream(kubeconfig)
         self._folder = folder
-        self._dice = Random(seed)  # noqa: S311 - no secret
+        self._dice = Random(seed)
         self._mutes = mutes
         self._raging = False
         self._loop = asyncio.new_event_loop()
@@ -162,9 +164,7 @@ class Proxy:
                 return
             while (request := await _read_request(reader)) is not None:
                 if upstream is None:
-                    upstream = await asyncio.open_connection(
-                        *self._upstream, ssl=self._upstream_tls, limit=_HEAD_LIMIT
-                    )
+                    upstream = await asyncio.open_connection(*self._upstream, ssl=self._upstream_tls, limit=_HEAD_LIMIT)
                 if request.is_watch:
                     await self._relay_watch(request, upstream, writer)
                     return

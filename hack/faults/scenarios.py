@@ -91,7 +91,7 @@ def scene(
 
 def kill_storm(cluster: Cluster, folder: Path, *, count: int, seconds: float, seed: int = 1) -> Verdict:
     """The controller killed -9 every 1-3 s and started again at once, for `seconds` or until all is done."""
-    dice = Random(seed)  # noqa: S311 - no secret
+    dice = Random(seed)
     with scene(cluster, folder, "storm", count, NO_ELECTION) as here:
         deadline = time.monotonic() + seconds
         kills: list[Life] = []
@@ -106,14 +106,14 @@ def kill_storm(cluster: Cluster, folder: Path, *, count: int, seconds: float, se
         last = kills[-1].ended
         verdict = here.close(Verdict("controller killed -9 every 1-3 s", count), last, 240)
         times = [call.at for call in here.calls()]
-        hit = sum(any(life.began <= at <= life.ended for at in times) for life in kills)
-        verdict.what = f"{len(kills)} kills, {hit} of them on a controller that had written; {_by_hand(here)}"
+        verdict.hits = sum(any(life.began <= at <= life.ended for at in times) for life in kills)
+        verdict.what = f"{len(kills)} kills, {verdict.hits} of them on a controller that had written; {_by_hand(here)}"
         return verdict
 
 
 def election_storm(cluster: Cluster, folder: Path, *, count: int, kills: int, seed: int = 2) -> Verdict:
     """Two replicas with election; the leader killed -9 every 10-15 s, a new replica started at once."""
-    dice = Random(seed)  # noqa: S311 - no secret
+    dice = Random(seed)
     with scene(cluster, folder, "election", count, seconds=(2.0, 6.0)) as here:
         for _ in range(2):
             here.controllers.start()
@@ -131,8 +131,9 @@ def election_storm(cluster: Cluster, folder: Path, *, count: int, kills: int, se
         last = killed[-1].ended if killed else time.time()
         verdict = here.close(Verdict("leader killed -9 every 10-15 s", count), last, 180)
         times = [call.at for call in here.calls()]
-        hit = sum(any(life.began <= at <= life.ended for at in times) for life in killed)
-        verdict.what = f"{len(killed)} kills of the leader, {hit} of them after it had written; {_by_hand(here)}"
+        verdict.hits = sum(any(life.began <= at <= life.ended for at in times) for life in killed)
+        hit = f"{verdict.hits} of them after it had written"
+        verdict.what = f"{len(killed)} kills of the leader, {hit}; {_by_hand(here)}"
         if not killed:
             verdict.wrong.append("no leader was killed: all ended before")
         return verdict
@@ -207,7 +208,7 @@ def deletion_in_storm(cluster: Cluster, folder: Path, *, count: int, seed: int =
     """Workflows deleted (in the background, in the foreground, orphaning) while the controller is killed every
     1-3 s: no job stays behind.
     """
-    dice = Random(seed)  # noqa: S311 - no secret
+    dice = Random(seed)
     api = cluster.api()
     began = time.time()
     with scene(cluster, folder, "deletion", count, NO_ELECTION, seconds=(3.0, 6.0)) as here:

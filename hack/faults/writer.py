@@ -10,12 +10,13 @@ import contextlib
 import heapq
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
 from zlib import crc32
 
 from hack.faults.following import Following, Object
-from hack.faults.load import FAULT_JOBS, SIZES, Attempt, fails, is_deleted_by_hand
+from hack.faults.load import FAULT_JOBS, SIZES, Attempt, fate
 from pkg.apis.flow.v1alpha1 import labels
 from pkg.apis.flow.v1alpha1.types import WORKFLOWS
 from pkg.apis.meta import PartialObject
@@ -44,12 +45,26 @@ class _Due:
 
 
 class Writer:
-    """Completes every job of a namespace; `seconds` is the range of their lengths. A context manager."""
+    """Completes every job of a namespace; a context manager.
 
-    def __init__(self, kubeconfig: str, namespace: str, seconds: tuple[float, float] = (0.2, 1.0)) -> None:
+    seconds: the range of their lengths; running: the share of jobs that are seen running; fate: how each ends, as
+    `load.fate` does.
+    """
+
+    def __init__(
+        self,
+        kubeconfig: str,
+        namespace: str,
+        seconds: tuple[float, float] = (0.2, 1.0),
+        *,
+        running: float = 0.3,
+        fate: Callable[[Attempt], str] = fate,
+    ) -> None:
         self._client = Client(load_config(kubeconfig), user_agent="fault-jobs", pool_size=_THREADS + 2)
         self._namespace = namespace
         self._seconds = seconds
+        self._running = running
+        self._fate = fate
         self._changed = threading.Condition()
         self._heap: list[_Due] = []
         self._recorded: dict[str, dict[str, Object]] = {}
@@ -83,9 +98,7 @@ class Writer:
     def ended(self) -> int:
         """How many workflows have ended, by their phase as last seen."""
         with self._changed:
-            return sum(
-                flows.get("", {}).get("phase") in ("Succeeded", "Failed") for flows in self._recorded.values()
-            )
+            return sum(flows.get("", {}).get("phase") in ("Succeeded", "Failed") for flows in self._recorded.values())
 
     def _see_workflow(self, event: str, item: Object) -> None:
         name = item["metadata"]["name"]
@@ -112,11 +125,11 @@ class Writer:
 
     def _plan(self, name: str, uid: str, attempt: Attempt) -> None:
         """What becomes of a job that was just made; the lock is held."""
-        dice = Random(crc32(f"{attempt}".encode()))  # noqa: S311 - no secret
+        dice = Random(crc32(f"{attempt}".encode()))
         now = time.monotonic()
         length = dice.uniform(*self._seconds)
-        end = "delete" if is_deleted_by_hand(attempt) else "Failed" if fails(attempt) else "Succeeded"
-        if dice.random() < 0.3:
+        end = self._fate(attempt)
+        if dice.random() < self._running:
             half = length / 2
             self._push(_Due(now + half, name, uid, attempt, "Running", now, (half, end)))
         else:

@@ -1,0 +1,73 @@
+"""`python -m hack.bench`: every benchmark at a modest size on one cluster; a command's name runs that one alone.
+
+Figures of the controller stand beside those of the API server measured in the same run, so that machines compare.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import click
+
+from hack.bench import chain, many, size, startup, wide
+from hack.bench.jobs import cluster_with_jobs
+from hack.cluster import Cluster
+
+
+def _run(*parts: Callable[[Cluster], None]) -> None:
+    with cluster_with_jobs() as cluster:
+        for part in parts:
+            part(cluster)
+
+
+@click.group(invoke_without_command=True)
+@click.pass_context
+def main(context: click.Context) -> None:
+    """Measure the controller on a real control plane; without a command, everything in some minutes."""
+    if context.invoked_subcommand is None:
+        _run(
+            lambda cluster: chain.measure(cluster, length=10),
+            lambda cluster: startup.measure(cluster, workflows=200),
+            lambda cluster: many.measure(cluster, workflows=100),
+            lambda cluster: wide.measure(cluster, replicas=500),
+            lambda cluster: size.measure(cluster, tasks=2000),
+        )
+
+
+@main.command("chain")
+@click.option("--length", default=10, show_default=True, help="Jobs in the chain.")
+def chain_command(length: int) -> None:
+    """A chain of batch Jobs: calls per task, and the time from one job's end to the next one's creation."""
+    _run(lambda cluster: chain.measure(cluster, length=length))
+
+
+@main.command("startup")
+@click.option("--workflows", default=500, show_default=True, help="Workflows that are there already.")
+def startup_command(workflows: int) -> None:
+    """Time from the start of a controller to its first act."""
+    _run(lambda cluster: startup.measure(cluster, workflows=workflows))
+
+
+@main.command("many")
+@click.option("--workflows", default=200, show_default=True, help="Workflows of ten tasks.")
+def many_command(workflows: int) -> None:
+    """Tasks a second over many workflows."""
+    _run(lambda cluster: many.measure(cluster, workflows=workflows))
+
+
+@main.command("wide")
+@click.option("--replicas", default=500, show_default=True, help="Replicas of the one flow.")
+def wide_command(replicas: int) -> None:
+    """One wide workflow, and a small one beside it."""
+    _run(lambda cluster: wide.measure(cluster, replicas=replicas))
+
+
+@main.command("size")
+@click.option("--tasks", default=5000, show_default=True, help="Tasks of the one workflow.")
+def size_command(tasks: int) -> None:
+    """One huge workflow in three shapes."""
+    _run(lambda cluster: size.measure(cluster, tasks=tasks))
+
+
+if __name__ == "__main__":
+    main()

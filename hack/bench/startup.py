@@ -1,0 +1,31 @@
+"""How long a controller takes from its start to its first act, in an empty cluster and beside many workflows."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from hack.bench import harness, jobs
+from hack.bench.jobs import flow, workflow
+from hack.cluster import Cluster
+
+
+def measure(cluster: Cluster, *, workflows: int) -> None:
+    """Prints the seconds from exec to acting, without and with workflows that wait (suspended) in the namespace."""
+    with jobs.bench(cluster, "startup", (0.1, 0.2)) as here:
+        empty = _start(cluster, here.namespace)
+        for number in range(workflows):
+            made = workflow(f"w{number:04d}", [flow(f"f{own}") for own in range(10)])
+            made["spec"]["suspend"] = True
+            here.submit(made)
+        full = _start(cluster, here.namespace)
+    print(
+        f"startup: acting {empty:.2f} s after exec in an empty namespace, {full:.2f} s beside {workflows} workflows "
+        f"(ratio {full / empty:.2f})"
+    )
+
+
+def _start(cluster: Cluster, namespace: str) -> float:
+    began = time.perf_counter()
+    with harness.controller(cluster, Path(cluster.kubeconfig).parent, f"--namespace={namespace}"):
+        return time.perf_counter() - began

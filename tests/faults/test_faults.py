@@ -1,0 +1,49 @@
+"""Nothing is lost and nothing made twice, whatever is killed or lies. `make faults` runs the same, larger."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from hack.cluster import Cluster
+from hack.faults import scenarios
+from hack.faults.judge import Verdict
+
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(400)]
+
+
+def assert_clean(verdict: Verdict) -> None:
+    """The printed row, and nothing in it that should not be."""
+    print(f"{verdict.fault}: {verdict.workflows} workflows, {verdict.jobs} jobs; {verdict.what}")
+    print(f"first write after {verdict.first_write} s, all ended after {verdict.recovered} s")
+    assert verdict.is_clean, verdict.faults()
+    assert verdict.recovered is not None
+
+
+def test_a_storm_of_kills_over_two_hundred_workflows_loses_nothing(battered_cluster: Cluster, tmp_path: Path) -> None:
+    verdict = scenarios.kill_storm(battered_cluster, tmp_path, count=200, seconds=45)
+    assert_clean(verdict)
+    assert verdict.hits >= 3, f"too few kills hit a controller at work: {verdict.what}"
+
+
+def test_leaders_that_are_killed_hand_over(battered_cluster: Cluster, tmp_path: Path) -> None:
+    verdict = scenarios.election_storm(battered_cluster, tmp_path, count=30, kills=2)
+    assert_clean(verdict)
+    assert verdict.hits >= 1, verdict.what
+
+
+def test_an_api_server_that_is_killed_is_listed_anew(battered_cluster: Cluster, tmp_path: Path) -> None:
+    assert_clean(scenarios.api_server_killed(battered_cluster, tmp_path, count=30))
+
+
+def test_a_proxy_that_answers_errors_cuts_delays_and_falls_silent_loses_nothing(
+    battered_cluster: Cluster, tmp_path: Path
+) -> None:
+    assert_clean(scenarios.lying_proxy(battered_cluster, tmp_path, count=30, seconds=30))
+
+
+def test_workflows_deleted_while_the_controller_is_killed_leave_no_job(
+    battered_cluster: Cluster, tmp_path: Path
+) -> None:
+    assert_clean(scenarios.deletion_in_storm(battered_cluster, tmp_path, count=30))
