@@ -85,6 +85,10 @@ test-unit: $(DEVELOPING) ## Run the unit tests alone
 test-long: $(DEVELOPING) ## Run the property tests with many more examples
 	@HYPOTHESIS_PROFILE=long $(PY) -m pytest tests/property --timeout=3600 $(ARGS)
 
+.PHONY: faults
+faults: $(DEVELOPING) ## Kill and deceive the controller over 200 workflows of 10 tasks per fault, and count what was lost
+	@exec $(PY) -m hack.faults $(ARGS)
+
 .PHONY: lint
 lint: $(DEVELOPING) ## Check style, types and layers
 	@$(PY) -m ruff check .
