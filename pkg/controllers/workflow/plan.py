@@ -57,16 +57,15 @@ def _plan_running(snapshot: Snapshot, graph: Graph, base: Progress) -> Plan:
     timeouts.expire(snapshot, graph, draft, verdicts)
 
     stale = set(base.stale) | {number for number in graph.probing if number in draft.unsettled}
-    looked_at: set[int] = set()
     probe_wakes = NEVER
     leaving: list[TaskKey] = []
     while True:
-        stale |= _dependents(graph, draft.moved - looked_at)
-        looked_at |= draft.moved
+        stale |= _dependents(graph, draft.moved)
+        draft.moved.clear()
+        before = draft.changes
         are_finals_due = draft.unsettled <= set(graph.finals)
         if are_finals_due:
             stale |= draft.unsettled
-        before = len(draft.touched)
         wakes = dependency.reconcile(snapshot, graph, draft, stale, may_release=_releaser(how, are_finals_due))
         probe_wakes = min(probe_wakes, wakes)
         stale = set()
@@ -88,10 +87,10 @@ def _plan_running(snapshot: Snapshot, graph: Graph, base: Progress) -> Plan:
                 with_finally=spec.shutdown is Shutdown.TERMINATE,
                 is_service=lambda node: _is_service(snapshot, draft, node),
             )
-        if len(draft.touched) == before and not (draft.moved - looked_at):
+        if draft.changes == before:
             break
 
-    draft.moved.clear()  # what starting moves (a task that can never be made) is judged by the next pass
+    # What starting moves from here on (tasks that can never be made) is judged by the next pass.
     starts = control.Starts()
     if decision == base.decision:  # a new decision is recorded before anything is built on it
         starts = control.start(snapshot, graph, draft, how)

@@ -265,6 +265,7 @@ class Draft:
     failed: set[int] = field(default_factory=set)
     startable: set[int] = field(default_factory=set)
     touched: set[tuple[int, int]] = field(default_factory=set)
+    changes: int = 0
 
     def __post_init__(self) -> None:
         self.counts = dict(self.base.counts)
@@ -304,6 +305,7 @@ class Draft:
             state = self.base.flows[flow]
             opened = self._open[flow] = _Open(list(state.tasks), dict(state.tally))
         opened.tasks[index] = task
+        self.changes += 1
         self.touched.add((flow, index))
         if task.phase is Phase.BACKOFF or (task.phase is Phase.WAITING and task.released is not None):
             self.startable.add(flow)

@@ -13,6 +13,7 @@ import msgspec
 
 from pkg.apis.flow.v1alpha1.phases import Phase
 from pkg.apis.flow.v1alpha1.types import Completion
+from pkg.apis.meta import ObjectMeta
 from pkg.controllers.workflow import retry
 from pkg.controllers.workflow.graph import Graph, Node
 from pkg.controllers.workflow.progress import Draft, Reasons, Task, TaskKey
@@ -82,7 +83,7 @@ def remember_jobs(snapshot: Snapshot, graph: Graph, draft: Draft) -> None:
 
 def _tie(snapshot: Snapshot, node: Node, task: Task, current: Seen | None) -> Task:
     """A settled task with its job; a service that had become ready is known again after a restart of the controller."""
-    task = _remember_job(task, current)
+    task = _remember_job(task, current, snapshot.now)
     if current is None or task.phase is not Phase.SUCCEEDED or task.ready:
         return task
     if snapshot.completion(node.flow.template_name, current.gvr) is not Completion.READY:
@@ -107,7 +108,7 @@ def fold_task(
         is_news = newest > task.attempt or not (task.had_job or task.is_settled)
         if is_news:
             shown = next(seen for seen in (*jobs, *gone) if seen.attempt == newest)
-            task = _begin(task, shown)
+            task = _begin(task, shown, snapshot.now)
     current = _of_attempt(jobs, task.attempt)
     if task.is_settled:
         return _tie(snapshot, node, task, current)
@@ -119,7 +120,7 @@ def fold_task(
     if last is not None:
         reading = look(snapshot, last)
         if reading.is_final:
-            return _remember_job(_apply(snapshot, node, task, first, last, reading, verdicts), None)
+            return _remember_job(_apply(snapshot, node, task, first, last, reading, verdicts), None, snapshot.now)
     if last is None and not _is_known_missing(snapshot, task, node):
         return task
     ended = retry.after_failure(
@@ -131,15 +132,15 @@ def fold_task(
         now=snapshot.now,
         may_retry=verdicts.may_retry,
     )
-    return _remember_job(ended, None)
+    return _remember_job(ended, None, snapshot.now)
 
 
-def _begin(task: Task, seen: Seen) -> Task:
+def _begin(task: Task, seen: Seen, now: float) -> Task:
     """The task as its newest attempt starts: the job proves that the dependencies were met and older attempts
     failed.
     """
     meta = seen.job.metadata
-    created = meta.creation_timestamp.timestamp() if meta.creation_timestamp else None
+    created = _created(meta, now)
     return msgspec.structs.replace(
         task,
         phase=Phase.PENDING,
@@ -166,7 +167,7 @@ def _of_attempt(jobs: Sequence[Seen], attempt: int) -> Seen | None:
     return min(found, key=lambda seen: seen.job.metadata.is_deleting, default=None)
 
 
-def _remember_job(task: Task, current: Seen | None) -> Task:
+def _remember_job(task: Task, current: Seen | None, now: float) -> Task:
     """The task with the name of its job, empty once it is gone; the times of a job first seen by this process with
     it.
     """
@@ -175,7 +176,7 @@ def _remember_job(task: Task, current: Seen | None) -> Task:
     meta = current.job.metadata
     if task.job_uid == meta.uid:
         return task
-    created = meta.creation_timestamp.timestamp() if meta.creation_timestamp else None
+    created = _created(meta, now)
     return msgspec.structs.replace(
         task,
         job=meta.name,
@@ -186,8 +187,14 @@ def _remember_job(task: Task, current: Seen | None) -> Task:
     )
 
 
+def _created(meta: ObjectMeta, now: float) -> float | None:
+    """When a job was created, for its clocks: the API server cuts the time to whole seconds, and a timeout may come
+    late, never early."""
+    return None if meta.creation_timestamp is None else min(meta.creation_timestamp.timestamp() + 1.0, now)
+
+
 def _judge(snapshot: Snapshot, node: Node, task: Task, first: int, current: Seen, verdicts: Verdicts) -> Task:
-    task = _remember_job(task, current)
+    task = _remember_job(task, current, snapshot.now)
     reading = look(snapshot, current)
     if reading.is_final or not current.job.metadata.is_deleting:
         return _apply(snapshot, node, task, first, current, reading, verdicts)
