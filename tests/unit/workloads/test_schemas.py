@@ -18,7 +18,7 @@ BUILT_IN = {"", "apps", "batch", "flow.workflow.sh"}
 
 
 @cache
-def _schema(path: Path, version: str) -> dict[str, Any]:
+def schema_of(path: Path, version: str) -> dict[str, Any]:
     loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     versions = yaml.load(path.read_text("utf-8"), Loader=loader)["spec"]["versions"]
     chosen = [entry for entry in versions if entry["name"] == version] or versions
@@ -26,7 +26,7 @@ def _schema(path: Path, version: str) -> dict[str, Any]:
     return schema
 
 
-def _resolves(schema: dict[str, Any], path: paths.Path) -> bool:
+def resolves(schema: dict[str, Any], path: paths.Path) -> bool:
     """Whether the schema has a place for the path; a part that keeps unknown fields has a place for anything."""
     for step in path:
         if schema.get("x-kubernetes-preserve-unknown-fields"):
@@ -91,9 +91,9 @@ def test_every_path_exists_in_the_real_schema(row: KindRow) -> None:
         pytest.skip(f"no copy of its schema: {path.name}")
     if row.version == "v2beta1":
         pytest.skip("the copy is of MPIJob v1; both versions share one name")
-    schema = _schema(path, row.version)
+    schema = schema_of(path, row.version)
     missing = {
-        column: [text for text in texts if not _resolves(schema, paths.parse(text))]
+        column: [text for text in texts if not resolves(schema, paths.parse(text))]
         for column, texts in _paths_of(row).items()
     }
     assert {column: texts for column, texts in missing.items() if texts} == {}
