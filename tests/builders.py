@@ -1,0 +1,460 @@
+"""Workflows in a line, jobs in a word, and a bench on which passes are made by hand, so that tests read as sentences.
+
+The bench keeps a cluster of one workflow in memory: it carries out what `plan` wants, takes status through its JSON
+Patch and back, as the API server would, and tells the ledger what became of the jobs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import jsonpatch
+import msgspec
+
+from pkg.apis.flow.v1alpha1 import conditions, defaults
+from pkg.apis.flow.v1alpha1.phases import Phase
+from pkg.apis.flow.v1alpha1.types import FlowStatus, Workflow, WorkflowStatus, WorkTemplate
+from pkg.apis.meta import GVR, Condition, Job
+from pkg.controllers.engine.store import Added, Deleted, Modified, Store
+from pkg.controllers.workflow.actions import CreateJob, DeleteJob, Emit, PatchStatus, Plan
+from pkg.controllers.workflow.compilation import Compiled, compile_spec
+from pkg.controllers.workflow.graph import Graph
+from pkg.controllers.workflow.ledger import Ledger
+from pkg.controllers.workflow.plan import plan
+from pkg.controllers.workflow.progress import Draft, FlowState, Progress, Task, TaskKey, from_flows, tally_of
+from pkg.controllers.workflow.snapshot import CreateFault, Kind, ProbeKey, Seen, Snapshot
+from pkg.workloads import rules_for
+
+JOBS: Final = GVR("batch", "v1", "jobs")
+WIDGETS: Final = GVR("example.com", "v1", "widgets")
+KINDS: Final[Mapping[GVR, Kind | None]] = {
+    JOBS: Kind(kind="Job", row=rules_for(JOBS)),
+    WIDGETS: Kind(kind="Widget", row=rules_for(WIDGETS)),
+}
+UID: Final = "6a3ef3c2-0000-4000-8000-000000000001"
+NOW: Final = 1_800_000_000.0
+POD: Final = {"template": {"spec": {"restartPolicy": "Never", "containers": [{"name": "main", "image": "busybox"}]}}}
+
+# What a job of either kind says of itself.
+RUNNING: Final[dict[str, Any]] = {"active": 1, "ready": 1, "phase": "Running"}
+COMPLETE: Final[dict[str, Any]] = {"conditions": [{"type": "Complete", "status": "True"}], "phase": "Succeeded"}
+FAILED: Final[dict[str, Any]] = {
+    "conditions": [{"type": "Failed", "status": "True", "reason": "BackoffLimitExceeded", "message": "it broke"}],
+    "phase": "Failed",
+}
+HELD: Final[dict[str, Any]] = {"conditions": [{"type": "Suspended", "status": "True"}]}
+READY: Final[dict[str, Any]] = {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}
+
+
+def template(name: str, gvr: GVR = JOBS, **spec: Any) -> WorkTemplate:
+    """A template of batch Jobs, unless another kind is given; fields of its spec as YAML writes them."""
+    raw = {"gvr": {"group": gvr.group, "version": gvr.version, "resource": gvr.resource}, "jobSpec": POD, **spec}
+    return msgspec.convert({"metadata": {"name": name, "uid": f"t-{name}", "generation": 1}, "spec": raw}, WorkTemplate)
+
+
+TEMPLATES: Final = {
+    "job": template("job"),
+    "widget": template("widget", WIDGETS, jobSpec={}),
+    "service": template("service", WIDGETS, jobSpec={}, completion="Ready"),
+}
+
+
+def wf(spec: Mapping[str, Any] | None = None, /, **flows: str | dict[str, Any]) -> Workflow:
+    """A workflow `w`: each flow by its targets (`b="a"`), or by its fields as YAML writes them; made from `job`.
+
+    `spec` holds the other fields of the spec.
+    """
+    raw = [
+        {"name": name, "template": "job", **(on(flow) if isinstance(flow, str) else flow)}
+        for name, flow in flows.items()
+    ]
+    meta = {"name": "w", "namespace": "team", "uid": UID, "generation": 1, "resourceVersion": "1"}
+    return msgspec.convert({"metadata": meta, "spec": {"flows": raw, **(spec or {})}}, Workflow)
+
+
+def on(targets: str = "", **fields: Any) -> dict[str, Any]:
+    """Fields of a flow that waits for targets; with a `probe`, `orGroups`, `strategy` or `onSkipped` of its own."""
+    return {"dependsOn": {"targets": targets.split(), **fields}}
+
+
+def status_of(flow: str, phase: str) -> dict[str, Any]:
+    """A probe of the state of a flow's tasks."""
+    return {"taskStatusList": [{"taskName": flow, "phase": phase}]}
+
+
+def http(flow: str, **fields: Any) -> dict[str, Any]:
+    """An HTTP probe of a flow's pods."""
+    return {"httpGetList": [{"taskName": flow, "port": 8080, "path": "/ok"}], **fields}
+
+
+def tcp(flow: str, **fields: Any) -> dict[str, Any]:
+    """A TCP probe of a flow's pods."""
+    return {"tcpSocketList": [{"taskName": flow, "port": 8080}], **fields}
+
+
+def compiled(workflow: Workflow, templates: Mapping[str, WorkTemplate] = TEMPLATES) -> Graph:
+    """The graph of a workflow that is valid."""
+    found = compile_spec(workflow.spec, templates)
+    assert isinstance(found, Graph), found
+    return found
+
+
+def task(name: str) -> TaskKey:
+    """`a`, or `a/2` for its index 2."""
+    flow, _, index = name.partition("/")
+    return TaskKey(flow, int(index or 0))
+
+
+def draft(graph: Graph, **flows: str | Task | tuple[Task, ...]) -> Draft:
+    """Tasks in these states: a word per replica (`a="Succeeded Failed"`), or tasks; Waiting where nothing is said."""
+    made = []
+    for node in graph.nodes:
+        given = flows.get(node.name, "Waiting")
+        if isinstance(given, str):
+            given = tuple(Task(phase=Phase(word)) for word in given.split())
+        tasks = given if isinstance(given, tuple) else (given,)
+        tasks = tasks * (node.size if len(tasks) == 1 else 1)
+        assert len(tasks) == node.size, f"{node.name} has {node.size} replicas"
+        made.append(FlowState(tasks=tasks, tally=tally_of(tasks)))
+    return Draft(graph, from_flows(made))
+
+
+def snapshot(workflow: Workflow, graph: Compiled | None = None, **changes: Any) -> Snapshot:
+    """A workflow without jobs, all kinds known and synced, at NOW; `graph` is compiled unless given."""
+    fields: dict[str, Any] = {
+        "now": NOW,
+        "since": NOW,
+        "workflow": workflow,
+        "graph": compiled(workflow) if graph is None else graph,
+        "spec_hash": defaults.spec_hash(workflow.spec),
+        "templates": TEMPLATES,
+        "jobs": {},
+        "progress": None,
+        "kinds": KINDS,
+        "synced": frozenset(KINDS),
+    }
+    return Snapshot(**{**fields, **changes})
+
+
+class Bench:
+    """One workflow, its jobs and a clock, all moved by hand.
+
+    `made`, `deleted`, `writes`, `events`: what was done, in order; `log`: "create NAME", "status" and "delete NAME" in
+    the order of their calls. `refuse` decides about creations: the fault of one, or None to make it. `lingers`: jobs
+    that are deleted stay, with a deletionTimestamp. `loses_writes`: status writes conflict.
+    """
+
+    def __init__(
+        self, workflow: Workflow, templates: Mapping[str, WorkTemplate] = TEMPLATES, *, settle: bool = True
+    ) -> None:
+        self.workflow = workflow
+        self.templates = dict(templates)
+        self.kinds: dict[GVR, Kind | None] = dict(KINDS)
+        self.synced = frozenset(KINDS)
+        self.now = self.since = NOW
+        self.ledger = Ledger()
+        self.progress: Progress | None = None
+        self.passed: frozenset[ProbeKey] = frozenset()
+        self.pod_ips: dict[TaskKey, str] = {}
+        self.faults: dict[TaskKey, CreateFault] = {}
+        self.refuse: Callable[[CreateJob], CreateFault | None] = lambda _creation: None
+        self.lingers = False
+        self.loses_writes = False
+        self.made: list[CreateJob] = []
+        self.deleted: list[DeleteJob] = []
+        self.writes: list[PatchStatus] = []
+        self.events: list[Emit] = []
+        self.log: list[str] = []
+        self._stores: dict[GVR, Store[Job]] = {}
+        self._jobs: dict[tuple[GVR, str], Job] = {}
+        self._serial = 0
+        self._graph: Compiled = ()
+        if settle:
+            self.settle()
+
+    # Passes
+
+    def observe(self, **changes: Any) -> Snapshot:
+        """What a pass would see now; changes that the ledger has told count as told."""
+        self._compile()
+        view = self.ledger.view(UID)
+        fields: dict[str, Any] = {
+            "now": self.now,
+            "since": self.since,
+            "templates": self.templates,
+            "jobs": view.jobs,
+            "gone": view.gone,
+            "dirty": view.dirty if self.progress is not None else None,
+            "progress": self.progress,
+            "kinds": self.kinds,
+            "synced": self.synced,
+            "passed": self.passed,
+            "pod_ips": self.pod_ips,
+            "faults": dict(self.faults),
+        }
+        return snapshot(self.workflow, self._graph, **{**fields, **changes})
+
+    def _compile(self) -> None:
+        found = compile_spec(self.workflow.spec, self.templates)
+        if found != self._graph:
+            self._graph, self.progress = found, None
+            self.ledger.mark(UID)
+
+    def step(self, *, is_urgent: bool = False) -> Plan:
+        """One pass: plan, creations, a second look, status, deletions."""
+        first = plan(self.observe(is_urgent=is_urgent))
+        self.progress = first.progress
+        final = first
+        if first.creations:
+            for creation in first.creations:
+                self._create(creation)
+            urgent = is_urgent or first.needs_status or bool(first.deletions)
+            final = plan(self.observe(may_create=False, is_urgent=urgent))
+            self.progress = final.progress
+            final = replace(final, deletions=tuple(dict.fromkeys((*first.deletions, *final.deletions))))
+        self.events += [*first.events, *(final.events if final is not first else ())]
+        done = replace(final, creations=first.creations, more=first.more or final.more)
+        if final.patch is not None:
+            if self.loses_writes:
+                self.log.append("conflict")
+                self.ledger.mark(UID)
+                return done
+            self._write(final.patch)
+            self.progress = final.progress.acknowledged(self.now)
+        for deletion in final.deletions:
+            self._delete(deletion)
+        return done
+
+    def settle(self) -> Plan:
+        """Passes until there is nothing more to do now, and status tells all."""
+        for _ in range(300):
+            made = self.step()
+            if made.more or made.creations or made.deletions:
+                continue
+            if self.progress is not None and self.progress.is_dirty:
+                made = self.step(is_urgent=True)
+                if made.more or made.creations or made.deletions:
+                    continue
+            return made
+        raise AssertionError("the workflow finds no rest")
+
+    def wait(self, seconds: float) -> Plan:
+        """Time passes; then the workflow is looked at."""
+        self.now += seconds
+        return self.settle()
+
+    def crash(self) -> None:
+        """The controller is gone and another one starts: what is not in the cluster is forgotten."""
+        self.progress = None
+        self.faults = {}
+        self.passed = frozenset()
+        self.since = self.now
+        self.ledger = Ledger()
+        self._stores = {}
+        for (gvr, _), job in self._jobs.items():
+            self._tell(gvr, Added(job))
+
+    def restarted(self) -> Bench:
+        """After a crash, looked at once."""
+        self.crash()
+        self.settle()
+        return self
+
+    def set_spec(self, **fields: Any) -> Plan:
+        """The user changes the spec; fields as YAML writes them, None takes one away."""
+        raw = msgspec.to_builtins(self.workflow.spec)
+        raw.update(fields)
+        raw = {name: value for name, value in raw.items() if value is not None}
+        meta = msgspec.structs.replace(self.workflow.metadata, generation=self.workflow.metadata.generation + 1)
+        spec = msgspec.convert(raw, type(self.workflow.spec))
+        self.workflow = msgspec.structs.replace(self.workflow, metadata=meta, spec=spec)
+        self._bump()
+        return self.settle()
+
+    # What the cluster says
+
+    def say(self, status: dict[str, Any], *tasks: str) -> None:
+        """The newest jobs of these tasks say so; nobody looks yet."""
+        for name in tasks:
+            seen = self.seen(name)
+            self._put(seen.gvr, msgspec.structs.replace(seen.job, status=status))
+
+    def runs(self, *tasks: str) -> Plan:
+        self.say(RUNNING, *tasks)
+        return self.settle()
+
+    def succeeds(self, *tasks: str) -> Plan:
+        self.say(COMPLETE, *tasks)
+        return self.settle()
+
+    def fails(self, *tasks: str) -> Plan:
+        self.say(FAILED, *tasks)
+        return self.settle()
+
+    def is_held(self, *tasks: str) -> Plan:
+        self.say(HELD, *tasks)
+        return self.settle()
+
+    def is_ready(self, *tasks: str) -> Plan:
+        self.say(READY, *tasks)
+        return self.settle()
+
+    def vanishes(self, *tasks: str) -> Plan:
+        """Somebody deleted the jobs, and they are gone."""
+        for name in tasks:
+            seen = self.seen(name)
+            self._remove(seen.gvr, seen.job)
+        return self.settle()
+
+    def is_going(self, *tasks: str) -> Plan:
+        """Somebody deletes the jobs, and they linger."""
+        for name in tasks:
+            seen = self.seen(name)
+            self._put(seen.gvr, self._deleting(seen.job))
+        return self.settle()
+
+    def passes(self, flow: str, path: str = "dependsOn.probe.httpGetList[0]", index: int = 0) -> Plan:
+        """The probe that `flow` asks has passed."""
+        self.passed |= {ProbeKey(flow, path, index)}
+        return self.settle()
+
+    # What there is
+
+    def seen(self, name: str) -> Seen:
+        """The job of the newest attempt of a task."""
+        jobs = self.ledger.view(UID).jobs if self.progress is None else dict(self._by_task())
+        found = jobs.get(task(name))
+        assert found, f"{name} has no job"
+        return max(found, key=lambda seen: seen.attempt)
+
+    def _by_task(self) -> dict[TaskKey, tuple[Seen, ...]]:
+        found: dict[TaskKey, tuple[Seen, ...]] = {}
+        for key, seen in self.ledger.jobs(UID):
+            found[key] = (*found.get(key, ()), seen)
+        return found
+
+    @property
+    def living(self) -> set[str]:
+        """Names of the jobs that are there and are not being deleted."""
+        return {name for (_, name), job in self._jobs.items() if not job.metadata.is_deleting}
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the jobs made, in order."""
+        return [creation.name for creation in self.made]
+
+    @property
+    def status(self) -> WorkflowStatus:
+        return self.workflow.status
+
+    @property
+    def phase(self) -> str:
+        return str(self.status.phase)
+
+    def flow(self, name: str) -> FlowStatus:
+        """What status says of a flow."""
+        return next(flow for flow in self.status.flows if flow.name == name)
+
+    def phases(self) -> dict[str, str]:
+        """What status says of every flow, in a word."""
+        return {flow.name: str(flow.phase) for flow in self.status.flows}
+
+    def tasks(self, name: str) -> list[str]:
+        """The states of all replicas of a flow."""
+        return [str(one.phase) for one in self._state(name).tasks]
+
+    def task(self, name: str) -> Task:
+        key = task(name)
+        return self._state(key.flow).tasks[key.index]
+
+    def _state(self, name: str) -> FlowState:
+        assert self.progress is not None
+        number = [flow.name for flow in self.workflow.spec.flows].index(name)
+        return self.progress.flows[number]
+
+    def condition(self, type_: str) -> Condition | None:
+        return conditions.find(self.status.conditions, type_)
+
+    @property
+    def told(self) -> list[str]:
+        """Reasons of the Events, in order."""
+        return [event.reason for event in self.events]
+
+    # The cluster itself
+
+    def _tell(self, gvr: GVR, event: Added[Job] | Modified[Job] | Deleted[Job]) -> None:
+        delta = self._stores.setdefault(gvr, Store()).apply(event)
+        self.ledger.apply(gvr, [delta] if delta is not None else [])
+
+    def _bump(self) -> str:
+        self._serial += 1
+        meta = msgspec.structs.replace(self.workflow.metadata, resource_version=str(self._serial + 1))
+        self.workflow = msgspec.structs.replace(self.workflow, metadata=meta)
+        return str(self._serial + 1)
+
+    def _create(self, creation: CreateJob) -> None:
+        fault = self.refuse(creation)
+        if fault is not None:
+            self.faults[creation.task] = fault
+            return
+        assert (creation.gvr, creation.name) not in self._jobs, f"{creation.name} is made twice"
+        self.faults.pop(creation.task, None)
+        self.made.append(creation)
+        self.log.append(f"create {creation.name}")
+        raw = msgspec.json.decode(msgspec.json.encode(creation.body))
+        raw.pop("spec", None)
+        job = msgspec.convert(raw, Job)
+        stamp = datetime.fromtimestamp(int(self.now), UTC)
+        self._serial += 1
+        meta = msgspec.structs.replace(job.metadata, uid=f"job-{self._serial}", creation_timestamp=stamp)
+        self._put(creation.gvr, msgspec.structs.replace(job, metadata=meta))
+
+    def _put(self, gvr: GVR, job: Job) -> None:
+        self._serial += 1
+        meta = msgspec.structs.replace(job.metadata, resource_version=str(self._serial))
+        job = msgspec.structs.replace(job, metadata=meta)
+        is_new = (gvr, meta.name) not in self._jobs
+        self._jobs[gvr, meta.name] = job
+        self._tell(gvr, Added(job) if is_new else Modified(job))
+
+    def _deleting(self, job: Job) -> Job:
+        stamp = datetime.fromtimestamp(int(self.now), UTC)
+        return msgspec.structs.replace(job, metadata=msgspec.structs.replace(job.metadata, deletion_timestamp=stamp))
+
+    def _remove(self, gvr: GVR, job: Job) -> None:
+        self._serial += 1
+        del self._jobs[gvr, job.metadata.name]
+        meta = msgspec.structs.replace(job.metadata, resource_version=str(self._serial))
+        self._tell(gvr, Deleted(msgspec.structs.replace(job, metadata=meta)))
+
+    def _delete(self, deletion: DeleteJob) -> None:
+        job = self._jobs.get((deletion.gvr, deletion.name))
+        assert job is not None, f"{deletion.name} is not there"
+        assert job.metadata.uid == deletion.uid, f"{deletion.name} is another by now"
+        self.deleted.append(deletion)
+        self.log.append(f"delete {deletion.name}")
+        if self.lingers:
+            self._put(deletion.gvr, self._deleting(job))
+        else:
+            self._remove(deletion.gvr, job)
+
+    def _write(self, patch: PatchStatus) -> None:
+        """As the API server takes it: JSON Patch over the whole object, and what comes out is decoded again."""
+        document = msgspec.json.decode(msgspec.json.encode(self.workflow))
+        if self.workflow.status.phase is None:
+            document.pop("status", None)
+        operations = msgspec.json.decode(msgspec.json.encode(patch.operations))
+        guard = operations[0]
+        assert guard == {
+            "op": "replace",
+            "path": "/metadata/resourceVersion",
+            "value": self.workflow.metadata.resource_version,
+        }
+        document = jsonpatch.apply_patch(document, operations)
+        self.workflow = msgspec.convert(document, Workflow)
+        self._bump()
+        self.writes.append(patch)
+        self.log.append("status")
