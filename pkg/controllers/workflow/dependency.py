@@ -233,8 +233,9 @@ def _evaluate(snapshot: Snapshot, graph: Graph, evaluator: Evaluator, draft: Dra
 def probes_wanted(graph: Graph, draft: Draft) -> list[ProbeRequest]:
     """Probes whose answer somebody still waits for, of replicas whose job may be asked."""
     wanted = []
-    for node in graph.nodes:
-        if node.number not in draft.unsettled or not draft.count(node.number, Phase.WAITING):
+    for number in graph.probing:
+        node = graph.nodes[number]
+        if draft.is_final(number) or not draft.count(number, Phase.WAITING):
             continue
         for predicate in node.probes():
             passed = draft.state(node.number).passed

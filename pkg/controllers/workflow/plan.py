@@ -282,7 +282,8 @@ def _events(
         if task.phase is Phase.FAILED:
             found.append(Emit("TaskFailed", f"{name} failed: {task.reason}: {task.message}", is_warning=True))
         elif task.phase is Phase.BACKOFF and task.due is not None:
-            wait = f"attempt {task.attempt + 1} in {task.due - snapshot.now:.1f}s"
+            retry = task.attempt - draft.state(number).first_attempt + 1
+            wait = f"retry {retry} of {node.retry.max_retries} in {task.due - snapshot.now:.1f}s"
             found.append(Emit("TaskRetry", f"{name}: {task.reason}: {task.message}; {wait}", is_warning=True))
     for number in sorted(draft.changed):
         state, before = draft.state(number), draft.base.flows[number]
