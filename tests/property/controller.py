@@ -131,6 +131,7 @@ class Controller:
         self.ledger = Ledger()
         self.prober = Prober(world, patience)
         self.cursors: dict[GVR, int] = {}
+        self._listed: dict[GVR, int] = {}
         self.is_queued = True
         self.wake_at: float | None = None
         self.is_leader = True
@@ -140,7 +141,7 @@ class Controller:
         start = max(1, len(events) - lag)
         first = events[start - 1].obj
         self.workflows.replace([first], int(first.metadata.resource_version))
-        self.cursors[WORKFLOWS] = start
+        self.cursors[WORKFLOWS] = self._listed[WORKFLOWS] = start
         self.templates.replace([event.obj for event in world.log[WORKTEMPLATES]], world.version)
         executor = Executor(
             cast(Any, world), Inline(), lambda _key: self.is_leader, METRICS, wall_clock=lambda: world.now
@@ -202,7 +203,7 @@ class Controller:
     def redeliver(self, gvr: GVR, back: int) -> None:
         """An event that was told before is told again, as after a watch that broke."""
         at = self.cursors.get(gvr, 0) - 1 - back
-        if self._is_synced(gvr) and at >= 0:
+        if self._is_synced(gvr) and at >= self._listed.get(gvr, 0):
             event = self.world.log[gvr][at]
             if isinstance(event, Added | Modified):
                 self._apply(gvr, event)
@@ -210,7 +211,7 @@ class Controller:
     def relist(self, gvr: GVR) -> None:
         """A complete list in place of the events: whoever came and went in between is never heard of."""
         log = self.world.log.setdefault(gvr, [])
-        self.cursors[gvr] = len(log)
+        self.cursors[gvr] = self._listed[gvr] = len(log)
         if gvr == WORKFLOWS:
             self.workflows.replace([self.world.workflow], self.world.version)
         else:

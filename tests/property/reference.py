@@ -392,14 +392,15 @@ class Reference:
                     bad.append(flow.name)
             has_lost = bool(bad)
             has_won = not bad and all(task.is_final for task in self.tasks.values())
-        if has_won:
-            self.decided, self.decided_by = "Succeeded", "policy"
-        elif has_lost and not self._is_open():
-            self.decided, self.decided_by = "Failed", "policy"
-        elif self.spec.shutdown is not None:
+        # Seen at one and the same moment, the user's word and the clock go first: the contract leaves that open.
+        if self.spec.shutdown is not None:
             self.decided, self.decided_by = "Failed", str(self.spec.shutdown)
         elif seen.is_overdue:
             self.decided, self.decided_by = "Failed", "timeout"
+        elif has_won:
+            self.decided, self.decided_by = "Succeeded", "policy"
+        elif has_lost and not self._is_open():
+            self.decided, self.decided_by = "Failed", "policy"
 
     def _rest(self, seen: Observation) -> str:
         """Continue, Drain or Cancel."""

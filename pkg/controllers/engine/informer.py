@@ -100,9 +100,11 @@ class InformerSet(Generic[T]):
         return found.store if found else None
 
     def is_synced(self, gvr: GVR) -> bool:
-        """Whether the store of `gvr` has taken in a complete list since its informer was started."""
+        """Whether the store of `gvr` has taken in a complete list since its informer was started, and all that came of
+        it was announced: what is missing then, is missing from the cluster.
+        """
         found = self._reflectors.get(gvr)
-        return found is not None and found.store.synced
+        return found is not None and found.wait_synced(0)
 
     def is_gone(self, gvr: GVR) -> bool:
         """Whether it is certain that `gvr` is not served now."""

@@ -56,6 +56,7 @@ class _Memory:
     faults: dict[TaskKey, CreateFault] = field(default_factory=dict)
     gvrs: dict[str, GVR] = field(default_factory=dict)
     term: int = 0
+    complete: frozenset[GVR] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,6 +314,9 @@ class Reconciler:
             or ((known := kinds.get(gvr)) is not None and known.refused)
         )
         view = caches.ledger.view(uid)
+        # A cache that has become complete tells what is missing without an event of it: everything is looked at.
+        is_known = memory.progress is not None and memory.complete == synced
+        memory.complete = synced
         return Snapshot(
             now=self._clock(),
             since=self._since,
@@ -322,7 +326,7 @@ class Reconciler:
             templates=templates,
             jobs=view.jobs,
             gone=view.gone,
-            dirty=view.dirty if memory.progress is not None else None,
+            dirty=view.dirty if is_known else None,
             progress=memory.progress,
             kinds=kinds,
             synced=synced,
