@@ -49,7 +49,7 @@ def test_a_job_deleted_while_no_controller_runs_is_noticed(world: World, start_c
     controller = start_controller("--leader-elect=false")
     world.create(m.template("step", run_for="forever"))
     retry = {"maxRetries": 1, "interval": "100ms"}
-    world.create(m.workflow("w", {**m.flow("a"), "retry": retry}, m.flow("b")))
+    world.create(m.workflow("w", {**m.flow("a"), "retry": retry}, m.flow("b", continueOnFail=True)))
     world.wait_flow("w", "a", "Running")
     world.wait_flow("w", "b", "Running")
     controller.kill9()
