@@ -112,7 +112,8 @@ def _view(job: Job, *, is_wide: bool, has_meta: bool, where: str) -> dict[str, A
             raise RuleFault("")  # told again as soon as it has been read in full
         shown["spec"] = job.document
     if is_wide or has_meta:
-        shown["metadata"] = msgspec.to_builtins(job.metadata)
+        # As JSON has it: the library knows no tuples.
+        shown["metadata"] = msgspec.json.decode(msgspec.json.encode(job.metadata))
     size = len(msgspec.json.encode(shown))
     if size > MAX_BYTES:
         raise RuleFault(f"{where}: cel: the object has {size} bytes, over {MAX_BYTES}; use path predicates")

@@ -19,7 +19,9 @@ STATUS = {"phase": "Running", "done": 3, "ratio": 2.5, "none": None, "steps": [{
 
 def whole(spec: dict[str, Any], status: dict[str, Any]) -> WholeJob:
     """A job as the cache holds it for a kind whose rules look at its spec."""
-    raw = {"metadata": {"name": "work-a", "generation": 2}, "spec": spec, "status": status}
+    owner = {"apiVersion": "v1", "kind": "Workflow", "name": "w", "uid": "u", "controller": True}
+    meta = {"name": "work-a", "generation": 2, "creationTimestamp": "2026-01-01T00:00:00Z", "ownerReferences": [owner]}
+    raw = {"metadata": meta, "spec": spec, "status": status}
     return msgspec.json.decode(msgspec.json.encode(raw), type=WholeJob)
 
 
@@ -46,6 +48,11 @@ def test_expression(expression: str, holds: bool) -> None:
 def test_the_whole_spec_can_be_asked_of_a_job_that_was_read_in_full() -> None:
     test = compile_expression("object.status.done == object.spec.steps[0].count", where="here")
     assert test(whole({"steps": [{"count": 3}]}, {"done": 3})) is True
+
+
+def test_metadata_is_shown_as_json_has_it() -> None:
+    text = "object.metadata.ownerReferences[0].name == 'w' && object.metadata.creationTimestamp.startsWith('2026')"
+    assert compile_expression(text, where="here")(whole({}, {})) is True
 
 
 def test_a_job_that_was_read_narrowly_gives_a_fault_that_is_not_told() -> None:

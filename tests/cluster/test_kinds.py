@@ -1,0 +1,279 @@
+"""Workflows of other kinds than Job on a real API server, their operators played by kwok Stages."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+import pytest
+
+from hack.cluster import Cluster
+from hack.cluster.api import ApiStatusError
+from pkg.apis.meta import GVR
+from tests.cluster.conftest import CRDS, StartController, wait_established
+from tests.cluster.support import kinds
+from tests.cluster.support.history import Object
+from tests.cluster.support.manifests import API, crd, flow, workflow
+from tests.cluster.support.world import World
+from tests.unit.examples.loading import load
+
+pytestmark = pytest.mark.cluster
+FAMILIES = ("volcano", "kubeflow", "ray", "spark", "jobset", "any-crd", "nested", "deployment-probe")
+
+
+@pytest.fixture(scope="module")
+def zoo(cluster: Cluster) -> Cluster:
+    """The cluster with every kind's CRD, and their stages playing."""
+    api = cluster.api()
+    names = [kinds.install(api, d) for d in load("any-crd").documents if d["kind"] == "CustomResourceDefinition"]
+    names += [kinds.install(api, kinds.definition(played.gvr, played.kind)) for played in kinds.KINDS]
+    for name in names:
+        wait_established(api, name)
+    cluster.play("kinds", kinds.stages())
+    return cluster
+
+
+def template(name: str, gvr: GVR, spec: Object | None = None, **more: Any) -> Object:
+    """A WorkTemplate of any kind."""
+    where = {"group": gvr.group, "version": gvr.version, "resource": gvr.resource}
+    return {
+        "apiVersion": API,
+        "kind": "WorkTemplate",
+        "metadata": {"name": name},
+        "spec": {"gvr": where, "jobSpec": spec or {}, **more},
+    }
+
+
+def object_path(world: World, gvr: GVR, name: str = "") -> str:
+    return gvr.path(world.namespace, name or None)
+
+
+def test_the_examples_of_all_families_end_as_they_announce(
+    zoo: Cluster, world: World, start_controller: StartController
+) -> None:
+    controller = start_controller()
+    examples = {name: load(name) for name in FAMILIES}
+    for example in examples.values():
+        world.create_all(d for d in example.documents if d["kind"] != "CustomResourceDefinition")
+    for name, example in examples.items():
+        status = world.wait_phase(name)
+        expected = example.expected
+        assert (status["phase"], world.phases(name)) == (expected["phase"], expected["flows"]), name
+        assert world.attempts(name) == expected["attempts"]
+    shard = world.flow("jobset", "shard")
+    assert (shard["succeeded"], shard["kept"]) == ("0-2", [{"indexes": "1", "attempt": 1}]), "only index 1 was retried"
+    assert world.api.get(object_path(world, GVR("apps", "v1", "deployments")))["items"] == []
+    assert [line for line in controller.log() if line.get("level") == "error"] == []
+
+
+def zoo_specs() -> dict[str, tuple[GVR, Object]]:
+    """A template of each played kind: a spec that its real schema takes."""
+    found: dict[str, tuple[GVR, Object]] = {}
+    for name in ("volcano", "kubeflow", "ray", "spark", "jobset"):
+        for key, made in load(name).templates.items():
+            found[key.removeprefix("kubeflow-")] = (made.spec.gvr.gvr, made.spec.job_spec)
+    pod = {"spec": {"containers": [{"name": "main", "image": "busybox:1.36"}]}}
+    role = {"Worker": {"replicas": 1, "restartPolicy": "Never", "template": pod}}
+    found["xgboost"] = (
+        GVR("kubeflow.org", "v1", "xgboostjobs"),
+        {"runPolicy": {}, "xgbReplicaSpecs": {"Master": role["Worker"], **role}},
+    )
+    found["jax"] = (GVR("kubeflow.org", "v1", "jaxjobs"), {"runPolicy": {}, "jaxReplicaSpecs": role})
+    found["mpi2"] = (
+        GVR("kubeflow.org", "v2beta1", "mpijobs"),
+        {"mpiReplicaSpecs": {"Launcher": role["Worker"], **role}},
+    )
+    found["trainjob"] = (
+        GVR("trainer.kubeflow.org", "v1alpha1", "trainjobs"),
+        {"runtimeRef": {"name": "torch-distributed"}, "trainer": {"numNodes": 1}},
+    )
+    for key in ("volcano-single", "ray-job", "spark-app"):
+        spec = json.dumps(found[key][1]).replace("{{params.failures}}", "0").replace("{{params.class}}", "x.Y")
+        found[key] = (found[key][0], json.loads(spec))
+    group = json.dumps(found["jobset-group"][1]).replace("{{params.fail-index}}", "none")
+    found["jobset-group"] = (found["jobset-group"][0], json.loads(group))
+    return found
+
+
+def test_one_workflow_of_a_dozen_kinds_survives_failures_and_deletions(
+    zoo: Cluster, world: World, start_controller: StartController
+) -> None:
+    """Each kind has a flow that fails once and is retried, and one whose first job is deleted by hand."""
+    specs = zoo_specs()
+    retry = {"maxRetries": 2, "interval": "200ms"}
+    flows = []
+    for key, (gvr, spec) in specs.items():
+        world.create(
+            template(f"{key}-once", gvr, spec, metadata={"annotations": {"sim.workflow.sh/fail-until-attempt": "1"}})
+        )
+        # Never ends at attempt 0: it is deleted before.
+        slow = {"annotations": {"sim.workflow.sh/fail-until-attempt": "1"}}
+        world.create(template(f"{key}-gone", gvr, spec, metadata=slow))
+        flows.append(flow(f"{key}-fails", of=f"{key}-once", retry=retry))
+        flows.append(
+            flow(f"{key}-gone", of=f"{key}-gone", retry={**retry, "reasons": ["JobDeleted", "Failed"]}, timeout="1m")
+        )
+        flows.append(flow(f"{key}-after", f"{key}-fails {key}-gone", of=f"{key}-after"))
+        world.create(template(f"{key}-after", gvr, spec))
+    assert len(specs) >= 12
+    start_controller()
+    world.create(workflow("zoo", *flows))
+    waiting = {f"{key}-gone": gvr for key, (gvr, _) in specs.items()}
+    deadline = time.monotonic() + 30
+    while waiting and time.monotonic() < deadline:
+        for name, gvr in list(waiting.items()):
+            try:
+                world.delete(object_path(world, gvr, f"zoo-{name}"))
+            except ApiStatusError:
+                continue
+            del waiting[name]
+    assert waiting == {}, "every kind's first job was there to be deleted"
+    status = world.wait_phase("zoo")
+    assert status["phase"] == "Succeeded", status
+    for key in specs:
+        assert world.flow("zoo", f"{key}-fails")["attempts"] == 2
+        assert world.flow("zoo", f"{key}-gone")["attempts"] in (2, 3)
+        assert world.flow("zoo", f"{key}-after")["attempts"] == 1
+
+
+def test_a_crd_that_comes_later_starts_the_workflow_within_four_seconds(
+    cluster: Cluster, world: World, start_controller: StartController
+) -> None:
+    start_controller()
+    gvr = GVR("later.example.com", "v1", "parcels")
+    world.create(template("parcel", gvr))
+    world.create(workflow("late", flow("send", of="parcel")))
+    world.wait_flow("late", "send", "Waiting", reason="KindNotServed")
+    time.sleep(3)  # it is asked for seldom by now
+    name = kinds.install(world.api, crd("later.example.com", "Parcel"))
+    wait_established(world.api, name)
+    established = time.monotonic()
+    world.wait_flow("late", "send", "Pending", seconds=4)
+    assert time.monotonic() - established < 4
+    assert world.api.get(object_path(world, gvr, "late-send"))["kind"] == "Parcel"
+
+
+def test_a_crd_deleted_under_a_workflow_fails_what_had_jobs_and_nothing_else(
+    cluster: Cluster, world: World, start_controller: StartController
+) -> None:
+    start_controller()
+    gvr = GVR("going.example.com", "v1", "crates")
+    name = kinds.install(world.api, crd("going.example.com", "Crate"))
+    wait_established(world.api, name)
+    world.create(template("crate", gvr))
+    other = load("01-sequential")
+    world.create_all(other.documents)
+    flows = [
+        flow("full", of="crate"),
+        flow("next", of="crate", dependsOn={"probe": {"taskStatusList": [{"taskName": "full", "phase": "Failed"}]}}),
+    ]
+    world.create(workflow("gone", *flows))
+    world.wait_flow("gone", "full", "Pending")
+    world.delete(f"{CRDS}/{name}")
+    failed = world.wait_flow("gone", "full", "Failed", seconds=20)
+    assert failed["reason"] == "JobDeleted"
+    assert "crates.v1.going.example.com" in failed["message"]
+    waiting = world.wait_flow("gone", "next", "Waiting", reason="KindNotServed", seconds=20)
+    assert "does not serve crates.v1.going.example.com" in waiting["message"]
+    assert world.wait_phase("sequential")["phase"] == "Succeeded"
+    kinds.install(world.api, crd("going.example.com", "Crate"))
+    world.wait_flow("gone", "next", "Pending", seconds=10)
+
+
+def test_what_cannot_be_a_job_is_refused_with_a_reason(
+    cluster: Cluster, world: World, start_controller: StartController
+) -> None:
+    start_controller()
+    refusals = {
+        "cron": (GVR("batch", "v1", "cronjobs"), "never finishes"),
+        "config": (GVR("", "v1", "configmaps"), "has no .spec"),
+        "account": (GVR("", "v1", "serviceaccounts"), "ServiceAccount has no .spec"),
+        "node": (GVR("", "v1", "nodes"), "cluster-scoped"),
+    }
+    for key, (gvr, _) in refusals.items():
+        world.create(template(key, gvr))
+    world.create(workflow("refused", *(flow(key, of=key) for key in refusals)))
+    world.wait_phase("refused", ("Failed",))
+    for key, (_, text) in refusals.items():
+        found = world.flow("refused", key)
+        assert found["reason"] == "Refused", found
+        assert text in found["message"]
+
+
+def test_claims_and_services_are_done_when_they_are_there(
+    cluster: Cluster, world: World, start_controller: StartController
+) -> None:
+    start_controller()
+    claim = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Mi"}}, "storageClassName": ""}
+    world.create(template("claim", GVR("", "v1", "persistentvolumeclaims"), claim))
+    world.create(template("service", GVR("", "v1", "services"), {"ports": [{"port": 80}], "selector": {"a": "b"}}))
+    world.create(workflow("things", flow("claim"), flow("service", of="service")) | {})
+    world.wait_flow("things", "service", "Succeeded")
+    world.wait_flow("things", "claim", "Pending")
+    path = object_path(world, GVR("", "v1", "persistentvolumeclaims"), "things-claim")
+    world.patch(f"{path}/status", {"status": {"phase": "Bound"}})
+    assert world.wait_phase("things")["phase"] == "Succeeded"
+
+
+def test_rules_that_cannot_be_used_or_evaluated_fail_nothing(
+    cluster: Cluster, world: World, start_controller: StartController
+) -> None:
+    start_controller()
+    gvr = GVR("faulty.example.com", "v1", "boxes")
+    document = crd("faulty.example.com", "Boxe")
+    wait_established(world.api, kinds.install(world.api, document))
+    world.create(template("sum", gvr, statusRules={"ok": [{"cel": "object.status.sum == object.spec.sum"}]}))
+    world.create(template("slip", gvr, statusRules={"ok": [{"cel": "object.status.sum =="}]}))
+    world.create_all([workflow("sums", flow("sum"), flow("slip", of="slip"))])
+    found = world.wait_flow("sums", "slip", "Waiting", reason="StatusRuleFault")
+    assert "spec.statusRules.ok[0]: cel: line 1, column" in found["message"]
+    world.wait_flow("sums", "sum", "Pending")
+    path = object_path(world, gvr, "sums-sum")
+    world.patch(f"{path}/status", {"status": {"other": 1}})
+    found = world.wait_flow("sums", "sum", "Pending", reason="StatusRuleFault")
+    assert "Key not found" in found["message"]
+    world.patch(path, {"spec": {"sum": 7}})
+    world.patch(f"{path}/status", {"status": {"sum": 7}})
+    world.wait_flow("sums", "sum", "Succeeded")
+    home = f"/apis/flow.workflow.sh/v1alpha1/namespaces/{world.namespace}/worktemplates/slip"
+    world.patch(home, {"spec": {"statusRules": {"ok": [{"path": "status.sum", "gt": 0}]}}})
+    world.wait_flow("sums", "slip", "Pending")
+    world.patch(f"{object_path(world, gvr, 'sums-slip')}/status", {"status": {"sum": 1}})
+    assert world.wait_phase("sums")["phase"] == "Succeeded"
+
+
+def test_a_job_that_stays_pending_tells_its_last_warning(
+    cluster: Cluster, world: World, start_controller: StartController
+) -> None:
+    """A quota for pods stands in the way of a Job's pods: only an Event of the Job says so."""
+    start_controller()
+    quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "none"}, "spec": {"hard": {"pods": "0"}}}
+    world.create(quota)
+    pod = {"restartPolicy": "Never", "containers": [{"name": "main", "image": "busybox:1.36"}]}
+    world.create(template("stuck", GVR("batch", "v1", "jobs"), {"backoffLimit": 0, "template": {"spec": pod}}))
+    world.create(workflow("pending", flow("stuck", of="stuck", pendingTimeout="45s")))
+    found = world.wait_flow("pending", "stuck", "Pending", reason="FailedCreate", seconds=40)
+    assert "exceeded quota" in found["message"]
+    failed = world.wait_flow("pending", "stuck", "Failed")
+    assert failed["reason"] == "PendingTimeout"
+
+
+def test_a_job_that_kueue_holds_is_suspended_and_its_clocks_stand_still(
+    cluster: Cluster, world: World, start_controller: StartController
+) -> None:
+    """Kueue's webhook is played by a jobSpec that is suspended from the start; nobody but the queue resumes it."""
+    start_controller()
+    pod = {"restartPolicy": "Never", "containers": [{"name": "main", "image": "busybox:1.36"}]}
+    spec = {"suspend": True, "backoffLimit": 0, "template": {"spec": pod}}
+    world.create(template("queued", GVR("batch", "v1", "jobs"), spec))
+    made = workflow("queue", flow("queued", of="queued", pendingTimeout="4s", timeout="20s"), queueName="team-a")
+    world.create(made)
+    world.wait_flow("queue", "queued", "Suspended")
+    job = world.wait_job("queue-queued")
+    assert job["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] == "team-a"
+    time.sleep(6)
+    assert world.flow("queue", "queued")["phase"] == "Suspended", "neither clock ran while it was held"
+    assert world.api.get(world.job_path("queue-queued"))["spec"]["suspend"] is True, "nobody touched it"
+    world.patch(world.job_path("queue-queued"), {"spec": {"suspend": False}})
+    assert world.wait_phase("queue")["phase"] == "Succeeded"
