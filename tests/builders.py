@@ -282,6 +282,16 @@ class Bench:
             seen = self.seen(name)
             self._put(seen.gvr, msgspec.structs.replace(seen.job, status=status))
 
+    def say_of(self, name: str, status: dict[str, Any]) -> None:
+        """The job of that name says so; nobody looks yet."""
+        ((gvr, job),) = [(gvr, job) for (gvr, known), job in self._jobs.items() if known == name]
+        self._put(gvr, msgspec.structs.replace(job, status=status))
+
+    def lose_status(self) -> None:
+        """The status is as if nobody had ever written one."""
+        self.workflow = msgspec.structs.replace(self.workflow, status=WorkflowStatus())
+        self._bump()
+
     def runs(self, *tasks: str) -> Plan:
         self.say(RUNNING, *tasks)
         return self.settle()
