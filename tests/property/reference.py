@@ -46,7 +46,7 @@ class Claim:
 @dataclass(frozen=True, slots=True)
 class Observation:
     """Everything one pass could see. jobs: there now; gone: vanished since the last look, as they last were;
-    is_overdue: the workflow's own timeout has passed."""
+    is_overdue: the workflow's own timeout has passed; hidden: flows whose jobs the caches may not all show yet."""
 
     now: float
     spec: WorkflowSpec
@@ -54,6 +54,7 @@ class Observation:
     gone: Mapping[At, tuple[JobSeen, ...]]
     passed: frozenset[tuple[str, str, int]]
     is_overdue: bool
+    hidden: frozenset[str]
     claims: Mapping[At, Claim]
 
 
@@ -71,6 +72,7 @@ class RefTask:
     service_is_up: bool = False
     ran_at: float | None = None
     due: float | None = None
+    ready_at: float | None = None
     latches: set[tuple[str, int]] = field(default_factory=set)
 
     @property
@@ -110,7 +112,7 @@ class Reference:
         tasks, self.decided, self.decided_by = self._saved
         self.tasks = copy.deepcopy(tasks)
         for task in self.tasks.values():
-            task.ran_at = None
+            task.ran_at = task.ready_at  # the only moment of an attempt that status records
             if task.state == "Waiting":
                 task.released = False
 
@@ -206,6 +208,7 @@ class Reference:
             self._fail(seen, flow, task, "Failed", may_retry=self._may_retry(flow, was_ending))
             return
         task.state = says
+        task.ready_at = seen.now if says == "Succeeded" and task.is_service else None
         task.service_is_up = says == "Succeeded" and task.is_service
 
     def _may_retry(self, flow: Flow, was_ending: bool) -> bool:
@@ -256,6 +259,8 @@ class Reference:
             answer = _and(answers)
             if answer == TRUE:
                 task.released = changed = True
+            elif flow.name in seen.hidden:
+                continue
             elif answer == TIMED_OUT:
                 task.state, task.reason, changed = "Failed", "ProbeTimeout", True
             elif answer == IMPOSSIBLE:
@@ -418,7 +423,7 @@ class Reference:
     def _end_rest(self, seen: Observation) -> None:
         how = self._rest(seen)
         for flow, _, task in self._all():
-            if flow.finally_ and self.spec.shutdown != "Terminate":
+            if (flow.finally_ and self.spec.shutdown != "Terminate") or flow.name in seen.hidden:
                 continue
             if task.state == "Waiting":
                 task.state = "Skipped"

@@ -268,7 +268,16 @@ class Simulation:
             gone={(key.flow, key.index): tuple(map(_seen, jobs)) for key, jobs in snapshot.gone.items()},
             passed=frozenset((key.flow, key.path, key.index) for key in snapshot.passed),
             is_overdue=is_overdue,
+            hidden=self._hidden(snapshot),
             claims=claims,
+        )
+
+    def _hidden(self, snapshot: Snapshot) -> frozenset[str]:
+        synced = {gvr for gvr in (JOBS, WIDGETS) if self.controller.informers.is_synced(gvr)}
+        return frozenset(
+            flow.name
+            for flow in snapshot.workflow.spec.flows
+            if (WIDGETS if flow.name in self.story.widgets else JOBS) not in synced
         )
 
     def _judge_claim(self, snapshot: Snapshot, at: At, claim: Claim) -> None:

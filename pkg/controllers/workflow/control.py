@@ -68,6 +68,7 @@ def _start_flow(snapshot: Snapshot, draft: Draft, node: Node, found: Starts, slo
     own = node.parallelism
     free = NEVER if own is None else own - draft.count(node.number, *UNFINISHED)
     made = 0
+    is_hidden = snapshot.may_hide_jobs(node.flow.template_name, draft.state(node.number).gvr)
     for index, task in enumerate(tuple(draft.tasks(node.number))):
         is_ready = task.phase is Phase.WAITING and task.released is not None
         if not is_ready and not is_due(task, snapshot.now):
@@ -84,7 +85,7 @@ def _start_flow(snapshot: Snapshot, draft: Draft, node: Node, found: Starts, slo
         if len(found.creations) >= MAX_CREATIONS:
             found.more = True
             break
-        if task.makeable is None:
+        if task.makeable is None and not is_hidden:
             task = msgspec.structs.replace(task, makeable=snapshot.now)
             draft.put(node.number, index, task)
         if not snapshot.may_create:

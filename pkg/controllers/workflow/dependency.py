@@ -8,7 +8,7 @@ one go.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from enum import IntEnum
 from functools import lru_cache
 
@@ -172,11 +172,18 @@ def is_serving(task: Task) -> bool:
 
 
 def reconcile(
-    snapshot: Snapshot, graph: Graph, draft: Draft, stale: Iterable[int], *, may_release: Callable[[Node], bool]
+    snapshot: Snapshot,
+    graph: Graph,
+    draft: Draft,
+    stale: Iterable[int],
+    *,
+    may_release: Callable[[Node], bool],
+    hidden: Collection[int] = (),
 ) -> float:
     """Releases, skips or fails Waiting tasks of the flows given and of all that depends on what changes by it.
 
-    Flows for which may_release is False are passed by. Returns when a probe next gives up (seconds since the epoch,
+    Flows for which may_release is False are passed by; hidden ones (that may have jobs which no cache shows yet, and
+    a job proves that the dependencies were met) are not ended. Returns when a probe next gives up (seconds since the epoch,
     or NEVER).
     """
     evaluator = Evaluator(snapshot, graph, draft)
@@ -189,7 +196,7 @@ def reconcile(
         node = graph.nodes[number]
         if not draft.count(number, Phase.WAITING) or not may_release(node):
             continue
-        if _evaluate(snapshot, graph, evaluator, draft, node):
+        if _evaluate(snapshot, graph, evaluator, draft, node, is_hidden=number in hidden):
             for other in node.dependents:
                 if other != number and other not in queued:
                     queued.add(other)
@@ -197,7 +204,9 @@ def reconcile(
     return evaluator.wakes
 
 
-def _evaluate(snapshot: Snapshot, graph: Graph, evaluator: Evaluator, draft: Draft, node: Node) -> bool:
+def _evaluate(
+    snapshot: Snapshot, graph: Graph, evaluator: Evaluator, draft: Draft, node: Node, *, is_hidden: bool
+) -> bool:
     """Looks at the Waiting tasks of one flow, in the order of their indexes; True if one became final."""
     at = evaluator.requires(node)
     has_finals, blocked = False, None
@@ -212,7 +221,7 @@ def _evaluate(snapshot: Snapshot, graph: Graph, evaluator: Evaluator, draft: Dra
             blocked = blocked or blocker
             if task.released is not None:  # an address that was there is gone: the only predicate that does not latch
                 draft.put(node.number, index, msgspec.structs.replace(task, released=None))
-        else:
+        elif not is_hidden:
             has_finals = True
             failed = value is Truth.TIMED_OUT
             ended = msgspec.structs.replace(

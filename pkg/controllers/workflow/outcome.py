@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from enum import IntEnum
 
 import msgspec
@@ -148,12 +148,15 @@ def _why(draft: Draft, node: Node) -> str:
 
 
 def settle_rest(
-    graph: Graph, draft: Draft, how: Mode, now: float, *, with_finally: bool, is_service: Callable[[Node], bool]
+    graph: Graph, draft: Draft, how: Mode, now: float, *, with_finally: bool, is_service: Callable[[Node], bool], hidden: Collection[int] = ()
 ) -> None:
-    """Ends what a decided workflow does not wait for. Jobs of Cancelled tasks are deleted by the control reconciler."""
+    """Ends what a decided workflow does not wait for. Jobs of Cancelled tasks are deleted by the control reconciler.
+
+    hidden: flows that may have jobs which no cache shows yet, so nothing is said of them.
+    """
     for number in sorted(draft.unsettled):
         node = graph.nodes[number]
-        if node.is_finally and not with_finally:
+        if (node.is_finally and not with_finally) or number in hidden:
             continue
         unready = is_service(node)
         for index, task in enumerate(tuple(draft.tasks(number))):

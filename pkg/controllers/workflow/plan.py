@@ -56,7 +56,10 @@ def _plan_running(snapshot: Snapshot, graph: Graph, base: Progress) -> Plan:
     status.fold(snapshot, graph, draft, keys, verdicts)
     timeouts.expire(snapshot, graph, draft, verdicts)
 
-    stale = set(base.stale) | {number for number in graph.probing if number in draft.unsettled}
+    # Of flows that may have jobs which no cache shows yet nothing is ended: a creation may have outlived its maker.
+    hidden = _hidden(snapshot, graph, draft)
+    stale = set(base.stale) | (set(draft.unsettled) if snapshot.dirty is None else set())
+    stale |= {number for number in graph.probing if number in draft.unsettled}
     probe_wakes = NEVER
     leaving: list[TaskKey] = []
     while True:
@@ -66,7 +69,8 @@ def _plan_running(snapshot: Snapshot, graph: Graph, base: Progress) -> Plan:
         are_finals_due = draft.unsettled <= set(graph.finals)
         if are_finals_due:
             stale |= draft.unsettled
-        wakes = dependency.reconcile(snapshot, graph, draft, stale, may_release=_releaser(how, are_finals_due))
+        may_release = _releaser(how, are_finals_due)
+        wakes = dependency.reconcile(snapshot, graph, draft, stale, may_release=may_release, hidden=hidden)
         probe_wakes = min(probe_wakes, wakes)
         stale = set()
         if decision is None:
@@ -86,6 +90,7 @@ def _plan_running(snapshot: Snapshot, graph: Graph, base: Progress) -> Plan:
                 snapshot.now,
                 with_finally=spec.shutdown is Shutdown.TERMINATE,
                 is_service=lambda node: _is_service(snapshot, draft, node),
+                hidden=hidden,
             )
         if draft.changes == before:
             break
@@ -136,6 +141,16 @@ def _keys(snapshot: Snapshot) -> tuple[TaskKey, ...]:
     graph = snapshot.graph
     assert isinstance(graph, Graph)
     return tuple(TaskKey(node.name, index) for node in graph.nodes for index in range(node.size))
+
+
+def _hidden(snapshot: Snapshot, graph: Graph, draft: Draft) -> frozenset[int]:
+    if not snapshot.awaited:
+        return frozenset()
+    return frozenset(
+        number
+        for number in draft.unsettled
+        if snapshot.may_hide_jobs(graph.nodes[number].flow.template_name, draft.state(number).gvr)
+    )
 
 
 def _verdicts(snapshot: Snapshot, how: Mode) -> dict[bool, Verdicts]:

@@ -338,6 +338,7 @@ class Reconciler:
             may_create=may_create,
             is_urgent=is_urgent,
             load=0.005 * self._backlog(),
+            awaited=frozenset(gvrs - synced),
         )
 
     def pending(self) -> Iterator[PendingJob]:

@@ -108,6 +108,16 @@ class Snapshot:
     may_create: bool = True
     is_urgent: bool = False
     load: float = 0.0
+    awaited: frozenset[GVR] = frozenset()
+
+    def may_hide_jobs(self, template_name: str, recorded: str) -> bool:
+        """Whether a flow may have jobs that no cache shows yet (awaited: kinds whose cache is not complete)."""
+        if not self.awaited:
+            return False
+        template = self.templates.get(template_name)
+        return (template is not None and template.spec.gvr.gvr in self.awaited) or (
+            bool(recorded) and GVR.parse(recorded) in self.awaited
+        )
 
     def completion(self, template_name: str, gvr: GVR) -> Completion:
         """When a job made from this template counts as done."""

@@ -183,7 +183,7 @@ def _remember_job(task: Task, current: Seen | None, now: float) -> Task:
         job_uid=meta.uid,
         created=task.created if task.created is not None else created,
         started=task.started if task.started is not None else created,
-        makeable=task.makeable if task.makeable is not None else created,
+        makeable=task.makeable if task.makeable is not None or task.is_settled else created,
     )
 
 

@@ -42,7 +42,7 @@ def expire(snapshot: Snapshot, graph: Graph, draft: Draft, verdicts: dict[bool, 
             if when > snapshot.now:
                 continue
             if task.phase is Phase.BACKOFF:  # the attempt that never began is the next one
-                task = msgspec.structs.replace(task, attempt=task.attempt + 1)
+                task = msgspec.structs.replace(task, attempt=task.attempt + 1, job="", job_uid="")
             limit = node.flow.timeout if reason == Reasons.DEADLINE_EXCEEDED else node.flow.pending_timeout
             what = "did not end" if reason == Reasons.DEADLINE_EXCEEDED else "did not begin to run"
             ended = retry.after_failure(
