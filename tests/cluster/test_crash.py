@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 
 import pytest
 
@@ -121,6 +122,30 @@ def test_what_happens_while_no_controller_runs_is_caught_up_with(
     assert world.wait_phase("w")["phase"] == "Succeeded"
     assert world.attempts("w") == {"a": 1, "b": 2, "c": 1}
     assert len(no_attempt_twice(world)) == 4
+
+
+def test_a_gate_gives_up_also_when_the_controller_was_killed_meanwhile(
+    world: World, start_controller: StartController
+) -> None:
+    """When the service first ran is not recorded; what is known of its clock must be enough."""
+    controller = start_controller(SAME)
+    example = load("04-probe-branch")
+    world.create_all(document for document in example.documents if document["kind"] == "WorkTemplate")
+    probe = {"tcpSocketList": [{"taskName": "server", "port": 18099}], "periodSeconds": 1, "failAfter": "5s"}
+    gate = {**m.flow("gate", of="probe-branch-step"), "dependsOn": {"probe": probe}}
+    world.create(m.workflow("w", m.flow("server", of="probe-branch-server"), gate))
+    ready = _seconds(world.wait_flow("w", "server", "Succeeded")["completionTime"])
+    controller.kill9()
+    assert world.flow("w", "gate")["phase"] == "Waiting"
+    start_controller(SAME)
+    assert world.wait_phase("w")["phase"] == "Failed"
+    gave_up = world.flow("w", "gate")
+    assert gave_up["reason"] == "ProbeTimeout"
+    assert _seconds(gave_up["completionTime"]) - ready >= 4, "a timeout may come late, never early"
+
+
+def _seconds(text: str) -> float:
+    return datetime.fromisoformat(text).timestamp()
 
 
 def test_the_api_server_is_killed_in_the_middle(
