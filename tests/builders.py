@@ -25,7 +25,8 @@ from pkg.controllers.workflow.graph import Graph
 from pkg.controllers.workflow.ledger import Ledger
 from pkg.controllers.workflow.plan import plan
 from pkg.controllers.workflow.progress import Draft, FlowState, Progress, Task, TaskKey, from_flows, tally_of
-from pkg.controllers.workflow.snapshot import CreateFault, Kind, ProbeKey, Seen, Snapshot
+from pkg.controllers.workflow.rules import RuleBook
+from pkg.controllers.workflow.snapshot import CreateFault, Kind, ProbeKey, Seen, Snapshot, Told
 from pkg.workloads import rules_for
 
 JOBS: Final = GVR("batch", "v1", "jobs")
@@ -160,6 +161,8 @@ class Bench:
         self.passed: frozenset[ProbeKey] = frozenset()
         self.pod_ips: dict[TaskKey, str] = {}
         self.faults: dict[TaskKey, CreateFault] = {}
+        self.warnings: dict[str, Told] = {}
+        self.rules = RuleBook()
         self.refuse: Callable[[CreateJob], CreateFault | None] = lambda _creation: None
         self.lingers = False
         self.loses_writes = False
@@ -194,6 +197,8 @@ class Bench:
             "passed": self.passed,
             "pod_ips": self.pod_ips,
             "faults": dict(self.faults),
+            "warnings": self.warnings,
+            "rules": self.rules.by_flow(self._graph, self.templates) if isinstance(self._graph, Graph) else {},
         }
         return snapshot(self.workflow, self._graph, **{**fields, **changes})
 
@@ -318,6 +323,18 @@ class Bench:
             seen = self.seen(name)
             self._remove(seen.gvr, seen.job)
         return self.settle()
+
+    def vanish_unseen(self, *tasks: str) -> Plan:
+        """The jobs went while no controller ran; another one starts."""
+        for name in tasks:
+            seen = self.seen(name)
+            self._remove(seen.gvr, seen.job)
+        self.crash()
+        return self.settle()
+
+    def ledger_tells_all(self) -> None:
+        """The next pass looks at every task."""
+        self.ledger.mark(UID)
 
     def is_going(self, *tasks: str) -> Plan:
         """Somebody deletes the jobs, and they linger."""

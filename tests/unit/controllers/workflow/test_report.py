@@ -1,0 +1,324 @@
+"""The status document: counts that add up, ranges, what is kept for the next controller, and how large it gets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jsonpatch
+import msgspec
+import pytest
+
+from pkg.apis.flow.v1alpha1.phases import Phase
+from pkg.apis.flow.v1alpha1.types import Workflow, WorkflowStatus
+from pkg.controllers.workflow import ranges, report
+from pkg.controllers.workflow.progress import FlowState, Task, from_flows, tally_of
+from tests.builders import NOW, Bench, compiled, http, on, snapshot, status_of, wf
+
+MIB = 1024 * 1024
+
+RANGES: dict[str, tuple[list[int], str]] = {
+    "none": ([], ""),
+    "one": ([7], "7"),
+    "a run": ([0, 1, 2, 3], "0-3"),
+    "runs and single ones": ([0, 1, 2, 3, 7, 9, 10], "0-3,7,9-10"),
+}
+
+
+@pytest.mark.parametrize(("indexes", "text"), RANGES.values(), ids=RANGES)
+def test_ranges(indexes: list[int], text: str) -> None:
+    assert ranges.pack(indexes) == text
+    assert ranges.unpack(text) == indexes
+
+
+def mixed() -> Bench:
+    """A workflow with a task in nearly every state."""
+    bench = Bench(
+        wf(
+            {"successPolicy": {"remaining": "Continue"}, "queueName": "q"},
+            a={"for": {"replicas": 6}, "retry": {"maxRetries": 1, "interval": "1m"}},
+            b="",
+            c="b",
+            d="",
+            e="d",
+        )
+    )
+    bench.say({"active": 1, "ready": 1}, "a/0")
+    bench.succeeds("a/1", "a/2")
+    bench.fails("a/3")
+    bench.is_held("a/4")
+    bench.fails("b")
+    return bench
+
+
+def test_counts_add_up() -> None:
+    bench = mixed()
+    told = msgspec.structs.asdict(bench.status.tasks)
+    assert told == {
+        "total": 10,
+        "waiting": 1,
+        "pending": 2,
+        "suspended": 1,
+        "running": 1,
+        "backoff": 1,
+        "succeeded": 2,
+        "failed": 1,
+        "skipped": 1,
+        "cancelled": 0,
+    }
+    assert sum(count for name, count in told.items() if name != "total") == told["total"]
+    assert bench.status.progress == "4/10", "final tasks over all"
+
+
+def test_flows_with_for_show_ranges_of_indexes() -> None:
+    flow = mixed().flow("a")
+    assert (flow.running, flow.succeeded, flow.backoff, flow.suspended, flow.pending) == ("0", "1-2", "3", "4", "5")
+    assert (flow.failed, flow.skipped, flow.cancelled, flow.waiting) == ("", "", "", "")
+
+
+def test_flows_without_for_have_no_ranges() -> None:
+    flow = mixed().flow("b")
+    assert (flow.failed, flow.replicas) == ("", ())
+
+
+def test_replicas_that_did_not_succeed_are_itemised_failed_first() -> None:
+    bench = Bench(wf(a={"for": {"replicas": 4}, "retry": {"maxRetries": 1, "interval": "1s"}}))
+    bench.fails("a/0", "a/2")
+    bench.wait(1)
+    bench.fails("a/2")
+    assert [(item.index, str(item.phase)) for item in bench.flow("a").replicas[:1]] == [(2, "Failed")]
+    assert bench.flow("a").replicas[0].message == "BackoffLimitExceeded: it broke"
+
+
+def test_at_most_100_are_itemised() -> None:
+    bench = Bench(wf({"successPolicy": {"remaining": "Continue"}}, a={"for": {"replicas": 150}}))
+    bench.fails(*(f"a/{index}" for index in range(150)))
+    assert len(bench.flow("a").replicas) == 100
+    assert bench.flow("a").failed == "0-149"
+
+
+def test_times_have_microseconds_where_clocks_are_derived_from_them() -> None:
+    bench = Bench(wf({"timeout": "1h"}, a={"retry": {"maxRetries": 1}}), settle=False)
+    bench.now += 0.123456
+    bench.settle()
+    bench.now += 0.000001
+    bench.fails("a")
+    assert bench.status.start_time == "2027-01-15T08:00:00.123456Z"
+    assert bench.flow("a").kept[0].due == "2027-01-15T08:00:10.123457Z"
+    bench.set_spec(suspend=True)
+    assert bench.status.suspended_at == "2027-01-15T08:00:00.123457Z"
+
+
+def test_times_of_flows_and_of_the_workflow() -> None:
+    bench = Bench(wf(a="", b="a"))
+    bench.wait(5)
+    bench.succeeds("a")
+    assert (bench.flow("a").start_time[:19], bench.flow("a").completion_time[:19]) == (
+        "2027-01-15T08:00:00",
+        "2027-01-15T08:00:05",
+    )
+    assert (bench.flow("b").completion_time, bench.status.completion_time) == ("", "")
+    bench.wait(5)
+    bench.succeeds("b")
+    assert bench.status.completion_time[:19] == "2027-01-15T08:00:10"
+
+
+def test_attempts_are_counted() -> None:
+    bench = Bench(wf(a={"retry": {"maxRetries": 2, "interval": "0s"}}))
+    assert bench.flow("a").attempts == 1
+    bench.fails("a")
+    assert bench.flow("a").attempts == 2
+
+
+def test_the_generation_that_was_looked_at_is_told() -> None:
+    bench = Bench(wf(a=""))
+    assert bench.status.observed_generation == 1
+    bench.set_spec(parallelism=3)
+    assert bench.status.observed_generation == 2
+
+
+# Conditions
+
+
+def test_succeeded_is_there_only_at_the_end() -> None:
+    bench = Bench(wf({"successPolicy": {"type": "Any"}}, a="", b=""))
+    bench.runs("b")
+    assert bench.status.conditions == ()
+    bench.succeeds("a")
+    assert {one.type: one.status for one in bench.status.conditions} == {"Decided": "True"}
+    bench.succeeds("b")
+    assert {one.type: one.status for one in bench.status.conditions} == {
+        "Decided": "True",
+        "Finished": "True",
+        "Succeeded": "True",
+    }
+
+
+def test_a_failed_workflow_says_succeeded_false() -> None:
+    bench = Bench(wf(a=""))
+    bench.fails("a")
+    succeeded = bench.condition("Succeeded")
+    assert succeeded is not None
+    assert (succeeded.status, succeeded.reason) == ("False", "TaskFailed")
+    assert succeeded.observed_generation == 1
+    assert succeeded.last_transition_time == "2027-01-15T08:00:00Z"
+
+
+def test_suspended_is_told_and_taken_back() -> None:
+    bench = Bench(wf(a=""))
+    assert bench.condition("Suspended") is None
+    bench.set_spec(suspend=True)
+    found = bench.condition("Suspended")
+    assert found is not None
+    assert (found.status, found.reason) == ("True", "SpecSuspend")
+    bench.set_spec(suspend=False)
+    found = bench.condition("Suspended")
+    assert found is not None
+    assert (found.status, found.reason) == ("False", "Resumed")
+
+
+# And back again
+
+
+def comparable(task: Task) -> Task:
+    """Without what the jobs tell again (names, times of a living attempt) and what no decision rests on."""
+    blank: dict[str, Any] = {"job": "", "job_uid": "", "created": None, "ran_at": None, "started": None}
+    blank |= {"finished": None, "makeable": None, "held_at": None, "held": 0.0, "released": None, "message": ""}
+    is_over = task.is_settled
+    return msgspec.structs.replace(task, **blank, reason=task.reason if is_over else "")
+
+
+def test_status_keeps_what_the_jobs_do_not_tell() -> None:
+    """Every task is recovered as it was, from status alone."""
+    bench = mixed()
+    assert bench.progress is not None
+    graph = compiled(bench.workflow)
+    back = report.recover(snapshot(bench.workflow), graph)
+    for before, after in zip(bench.progress.flows, back.flows, strict=True):
+        assert [comparable(task) for task in after.tasks] == [comparable(task) for task in before.tasks]
+        assert (after.gvr, after.renamed, after.first_attempt) == (before.gvr, before.renamed, before.first_attempt)
+    assert back.counts == bench.progress.counts
+    assert back.decision == bench.progress.decision
+    assert back.is_decision_acked
+
+
+def test_backoff_is_kept_with_attempt_reason_and_the_latest_due_time_of_each_group() -> None:
+    bench = Bench(wf(a={"for": {"replicas": 4}, "retry": {"maxRetries": 2, "interval": "10s"}}))
+    bench.fails("a/0")
+    bench.now += 1
+    bench.fails("a/1")
+    bench.vanishes("a/3")
+    kept = [(item.indexes, item.attempt, item.reason, item.due[17:19]) for item in bench.flow("a").kept]
+    assert kept == [("0-1", 0, "Failed", "11"), ("3", 0, "JobDeleted", "11")]
+    bench.crash()
+    bench.settle()
+    assert [task.due for task in (bench.task("a/0"), bench.task("a/1"))] == [NOW + 11, NOW + 11], "later, never earlier"
+
+
+def test_probes_that_passed_are_kept_while_the_task_is_not_made() -> None:
+    bench = Bench(wf({"parallelism": 1}, a={"for": {"replicas": 2}}, b=on(probe=http("a"), orGroups=[])))
+    bench.runs("a/0")
+    bench.passes("b")
+    (latch,) = bench.flow("b").passed
+    assert (latch.probe, latch.indexes) == ("dependsOn.probe.httpGetList[0]", "0")
+    bench.succeeds("a/0")
+    bench.runs("a/1")
+    bench.passes("b", index=1)
+    bench.succeeds("a/1")
+    assert "w-b" in bench.names
+    assert bench.flow("b").passed == ()
+
+
+def test_a_flow_that_status_does_not_know_starts_from_nothing() -> None:
+    workflow = wf(a="", b="a")
+    status = msgspec.structs.replace(Bench(workflow).status, flows=Bench(wf(a="")).status.flows)
+    back = report.recover(snapshot(msgspec.structs.replace(workflow, status=status)), compiled(workflow))
+    assert [state.phase for state in back.flows] == [Phase.PENDING, Phase.WAITING]
+
+
+# The patch
+
+
+def test_the_patch_names_only_what_changed() -> None:
+    bench = Bench(wf(a="", b="", c=""))
+    bench.writes.clear()
+    bench.runs("b")
+    (patch,) = bench.writes
+    assert {(one["op"], one["path"]) for one in patch.operations} == {
+        ("replace", "/metadata/resourceVersion"),
+        ("add", "/status/tasks"),
+        ("replace", "/status/flows/1"),
+    }
+
+
+def test_the_first_write_puts_the_whole_status() -> None:
+    bench = Bench(wf(a=""))
+    assert [one["path"] for one in bench.writes[0].operations] == ["/metadata/resourceVersion", "/status"]
+
+
+def test_equal_statuses_differ_by_nothing() -> None:
+    status = mixed().status
+    assert report.diff(status, msgspec.json.decode(msgspec.json.encode(status), type=WorkflowStatus)) == ()
+
+
+def test_any_status_becomes_any_other_by_the_patch() -> None:
+    bench, statuses = mixed(), []
+    for change in ({"suspend": True}, {"suspend": False}, {"shutdown": "Terminate"}):
+        statuses.append(bench.status)
+        bench.set_spec(**change)
+    statuses.append(bench.status)
+    for old in statuses:
+        for new in statuses:
+            document = {"metadata": {}, "status": msgspec.json.decode(msgspec.json.encode(old))}
+            operations = msgspec.json.decode(msgspec.json.encode(report.diff(old, new)))
+            patched = jsonpatch.apply_patch(document, operations)
+            assert msgspec.convert(patched["status"], WorkflowStatus) == new
+
+
+# Size
+
+
+def worst(workflow: Workflow) -> bytes:
+    """A whole workflow, spec and all, in which every task has failed at great length and waits for its next attempt."""
+    graph = compiled(workflow)
+    states = []
+    for node in graph.nodes:
+        one = Task(
+            phase=Phase.BACKOFF,
+            attempt=3,
+            reason="DeadlineExceeded",
+            message="x" * 512,
+            had_job=True,
+            ran=True,
+            started=NOW,
+            due=NOW + 1,
+        )
+        two = msgspec.structs.replace(one, phase=Phase.FAILED, reason="Failed", finished=NOW, due=None)
+        tasks = tuple((one, two)[index % 2] for index in range(node.size))
+        states.append(FlowState(tasks=tasks, tally=tally_of(tasks), gvr="pytorchjobs.v1.kubeflow.org"))
+    status, _ = report.workflow_status(
+        snapshot(workflow, graph), graph, from_flows(states), workflow.status.phase or _RUNNING
+    )
+    return msgspec.json.encode(msgspec.structs.replace(workflow, status=status))
+
+
+_RUNNING = Bench(wf(a="")).status.phase
+BIG: dict[str, Workflow] = {
+    "5,000 flows of one task": wf(**{f"flow-{number:04}": {"dependsOn": {}} for number in range(5000)}),
+    "one flow of 5,000": wf(a={"for": {"replicas": 5000}}),
+    "500 flows of 10": wf(**{f"flow-{number:03}": {"for": {"replicas": 10}} for number in range(500)}),
+    "50 flows of 100": wf(**{f"flow-{number:02}": {"for": {"replicas": 100}} for number in range(50)}),
+}
+
+
+@pytest.mark.parametrize("workflow", BIG.values(), ids=BIG)
+def test_5000_tasks_stay_under_1_2_mib(workflow: Workflow) -> None:
+    assert len(worst(workflow)) < 1.2 * MIB
+
+
+def test_messages_are_bounded() -> None:
+    bench = Bench(wf(a="", b=on(probe=status_of("a", "Failed"))))
+    long = {"conditions": [{"type": "Failed", "status": "True", "reason": "R" * 300, "message": "m" * 5000}]}
+    bench.say(long, "a")
+    bench.settle()
+    assert len(bench.flow("a").message) <= 512
+    assert len(bench.flow("a").reason) <= 128
