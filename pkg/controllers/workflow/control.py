@@ -60,7 +60,14 @@ def start(snapshot: Snapshot, graph: Graph, draft: Draft, how: Mode) -> Starts:
         slots -= _start_flow(snapshot, draft, node, found, slots)
         if found.more:
             break
+        if not any(_may_start(task) for task in draft.tasks(number)):
+            draft.startable.discard(number)  # a release, or a failure that is tried again, puts it back
     return found
+
+
+def _may_start(task: Task) -> bool:
+    """Whether nothing but time, a slot or a cause that passes keeps the task from having a job."""
+    return task.phase is Phase.BACKOFF or (task.phase is Phase.WAITING and task.released is not None)
 
 
 def _start_flow(snapshot: Snapshot, draft: Draft, node: Node, found: Starts, slots: float) -> int:

@@ -294,7 +294,7 @@ class Reconciler:
         graph = memory.compiled
         templates = self._templates(workflow, memory)
         gvrs = {template.spec.gvr.gvr for template in templates.values()}
-        gvrs |= {GVR.parse(flow.gvr) for flow in workflow.status.flows if flow.gvr}
+        gvrs |= {GVR.parse(text) for text in {flow.gvr for flow in workflow.status.flows} if text}
         kinds: dict[GVR, Kind | None] = {}
         with self._lock:
             for gvr in gvrs:
