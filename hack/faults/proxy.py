@@ -169,6 +169,8 @@ class Proxy:
                     await self._relay_watch(request, upstream, writer)
                     return
                 await self._relay(request, upstream, writer)
+        except asyncio.CancelledError:
+            pass  # the end of the proxy; asyncio would print it
         except (_Cut, OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, ValueError):
             pass  # whatever broke on one side is passed on to the other as a cut
         finally:

@@ -205,7 +205,7 @@ def lying_proxy(
 
 
 def deletion_in_storm(cluster: Cluster, folder: Path, *, count: int, seed: int = 4) -> Verdict:
-    """Workflows deleted (in the background, in the foreground, orphaning) while the controller is killed every
+    """Workflows deleted (in the background, in the foreground) while the controller is killed every
     1-3 s: no job stays behind.
     """
     dice = Random(seed)
@@ -216,7 +216,7 @@ def deletion_in_storm(cluster: Cluster, folder: Path, *, count: int, seed: int =
         here.wait(lambda: len(here.writer.jobs) >= 2 * count, 60)
         kills = 0
         for number, name in enumerate(load.names(count)):
-            policy = ("Background", "Foreground", "Orphan")[number % 3]
+            policy = ("Background", "Foreground")[number % 2]
             path = f"/apis/{load.FLOW_API}/namespaces/{here.namespace}/workflows/{name}"
             api.request("DELETE", path, {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": policy})
             if number % max(1, count // 4) == 0:
