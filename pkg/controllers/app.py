@@ -82,6 +82,8 @@ class Controller:
         self._event_client = Client(config, user_agent=f"{agent} (events)", pool_size=2, timeout=5.0)
         self._namespace = namespace
         self.queue = ShardedQueue(options.workers, metrics=lambda number: self.metrics.queue(str(number)))
+        # Before any informer: their callbacks add to both queues from the first event on.
+        self._usage_queue = ShardedQueue(1)
         self._ledger = Ledger()
         discovery = Discovery(self._client)
         self._kinds = Kinds(discovery, self._kind_changed)
@@ -152,7 +154,6 @@ class Controller:
             backlog=lambda: len(self.queue),
             warnings=self._pending_jobs.of,
         )
-        self._usage_queue = ShardedQueue(1)
         users = usage.UsageReconciler(
             self._client, self._workflows.ensure(WORKFLOWS), self._templates.ensure(WORKTEMPLATES), self.owns
         )
