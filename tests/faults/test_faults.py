@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -21,29 +22,40 @@ def assert_clean(verdict: Verdict) -> None:
     assert verdict.recovered is not None
 
 
+@pytest.fixture(scope="module")
+def quiet(battered_cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Future[Verdict]]:
+    """Faults that consist of waiting (for a Lease to run out, for a silent watch to be given up), side by side."""
+    folder = tmp_path_factory.mktemp("quiet")
+    with ThreadPoolExecutor(2) as pool:
+        return {
+            "election": pool.submit(scenarios.election_storm, battered_cluster, folder, count=30, kills=2),
+            "proxy": pool.submit(scenarios.lying_proxy, battered_cluster, folder, count=30, seconds=30),
+        }
+
+
 def test_a_storm_of_kills_over_two_hundred_workflows_loses_nothing(battered_cluster: Cluster, tmp_path: Path) -> None:
-    verdict = scenarios.kill_storm(battered_cluster, tmp_path, count=200, seconds=45)
+    verdict = scenarios.kill_storm(battered_cluster, tmp_path, count=200, seconds=35)
     assert_clean(verdict)
     assert verdict.hits >= 3, f"too few kills hit a controller at work: {verdict.what}"
 
 
-def test_leaders_that_are_killed_hand_over(battered_cluster: Cluster, tmp_path: Path) -> None:
-    verdict = scenarios.election_storm(battered_cluster, tmp_path, count=30, kills=2)
+def test_leaders_that_are_killed_hand_over(quiet: dict[str, Future[Verdict]]) -> None:
+    verdict = quiet["election"].result()
     assert_clean(verdict)
     assert verdict.hits >= 1, verdict.what
 
 
-def test_an_api_server_that_is_killed_is_listed_anew(battered_cluster: Cluster, tmp_path: Path) -> None:
-    assert_clean(scenarios.api_server_killed(battered_cluster, tmp_path, count=30))
-
-
 def test_a_proxy_that_answers_errors_cuts_delays_and_falls_silent_loses_nothing(
-    battered_cluster: Cluster, tmp_path: Path
+    quiet: dict[str, Future[Verdict]],
 ) -> None:
-    assert_clean(scenarios.lying_proxy(battered_cluster, tmp_path, count=30, seconds=30))
+    assert_clean(quiet["proxy"].result())
 
 
 def test_workflows_deleted_while_the_controller_is_killed_leave_no_job(
     battered_cluster: Cluster, tmp_path: Path
 ) -> None:
     assert_clean(scenarios.deletion_in_storm(battered_cluster, tmp_path, count=30))
+
+
+def test_an_api_server_that_is_killed_is_listed_anew(battered_cluster: Cluster, tmp_path: Path) -> None:
+    assert_clean(scenarios.api_server_killed(battered_cluster, tmp_path, count=30))
