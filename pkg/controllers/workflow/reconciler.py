@@ -40,6 +40,8 @@ from pkg.telemetry.metrics import Metrics
 
 _log = structlog.get_logger("workflow.reconciler")
 BEHIND_SECONDS = 0.02
+# The status of thousands of flows keeps the API server busy for seconds: then that much longer between two writes.
+WRITE_SHARE = 3.0
 
 
 @dataclass(slots=True)
@@ -57,6 +59,7 @@ class _Memory:
     gvrs: dict[str, GVR] = field(default_factory=dict)
     term: int = 0
     complete: frozenset[GVR] = frozenset()
+    write_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +215,9 @@ class Reconciler:
         """Status, then deletions; returns why the pass is to be made again, empty if it went through."""
         try:
             if final.patch is not None:
+                began = time.monotonic()
                 self._caches.workflows.absorb(self._executor.patch_status(key, final.patch))
+                memory.write_seconds = time.monotonic() - began
                 memory.progress = final.progress.acknowledged(self._clock())
                 self._count_finished(workflow, memory.progress)
         except Conflict:
@@ -337,7 +342,7 @@ class Reconciler:
             warnings=self._warnings(uid),
             may_create=may_create,
             is_urgent=is_urgent,
-            load=0.005 * self._backlog(),
+            load=0.005 * self._backlog() + WRITE_SHARE * memory.write_seconds,
             awaited=frozenset(gvrs - synced),
         )
 
