@@ -8,9 +8,8 @@ checks each against the truth, and the reference takes it from there.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from pkg.apis.flow.v1alpha1 import durations
@@ -104,13 +103,13 @@ class Reference:
 
     def acknowledge(self) -> None:
         """The API server holds a status made of what is known now."""
-        self._saved = (copy.deepcopy(self.tasks), self.decided, self.decided_by)
+        self._saved = (_copies(self.tasks), self.decided, self.decided_by)
 
     def lose_memory(self) -> None:
         """The controller died: what is left is the last status (and the jobs, which the next pass sees)."""
         assert self._saved is not None
         tasks, self.decided, self.decided_by = self._saved
-        self.tasks = copy.deepcopy(tasks)
+        self.tasks = _copies(tasks)
         for task in self.tasks.values():
             task.ran_at = task.ready_at  # the only moment of an attempt that status records
             if task.state == "Waiting":
@@ -296,8 +295,9 @@ class Reference:
             status(item.task_name, lambda task, p=phase: _phase(task, p), strategy)  # type: ignore[misc]
         waiting = self.tasks[flow.name, index]
         fail_after = None if group.probe.fail_after is None else durations.parse(group.probe.fail_after)
-        named = [(f"{path}.probe.httpGetList[{at}]", http.task_name) for at, http in enumerate(group.probe.http_get_list)]
-        named += [(f"{path}.probe.tcpSocketList[{at}]", tcp.task_name) for at, tcp in enumerate(group.probe.tcp_socket_list)]
+        probe = group.probe
+        named = [(f"{path}.probe.httpGetList[{at}]", http.task_name) for at, http in enumerate(probe.http_get_list)]
+        named += [(f"{path}.probe.tcpSocketList[{at}]", tcp.task_name) for at, tcp in enumerate(probe.tcp_socket_list)]
         for where, name in named:
             replicas = [
                 self._probe(seen, flow, waiting, where, replica, task, fail_after)
@@ -307,7 +307,14 @@ class Reference:
         return _and(answers)
 
     def _probe(
-        self, seen: Observation, flow: Flow, waiting: RefTask, path: str, replica: int, task: RefTask, limit: float | None
+        self,
+        seen: Observation,
+        flow: Flow,
+        waiting: RefTask,
+        path: str,
+        replica: int,
+        task: RefTask,
+        limit: float | None,
     ) -> str:
         if (flow.name, path, replica) in seen.passed:
             waiting.latches.add((path, replica))
@@ -446,6 +453,10 @@ class Reference:
             self.phase = "Running"
 
 
+def _copies(tasks: Mapping[At, RefTask]) -> dict[At, RefTask]:
+    return {at: replace(task, latches=set(task.latches)) for at, task in tasks.items()}
+
+
 def _and(answers: Iterable[str]) -> str:
     found = list(answers)
     for answer in (TIMED_OUT, IMPOSSIBLE, UNKNOWN):
@@ -498,7 +509,8 @@ def mentions(flow: Flow) -> Iterator[tuple[str, str]]:
     for on in parts:
         if on is None:
             continue
-        for part in (on, *on.or_groups):
+        parts_of: tuple[DependsOn | Group, ...] = (on, *on.or_groups)
+        for part in parts_of:
             for name in part.targets:
                 yield name, "target"
             if part.probe is not None:

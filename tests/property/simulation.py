@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
-from typing import Any, Final
+from itertools import pairwise
+from typing import Final
+from unittest import mock
 
 import msgspec
 
 from pkg.apis.flow.v1alpha1 import durations, validation
-from pkg.apis.flow.v1alpha1.phases import FINAL, TASK_MOVES, WORKFLOW_MOVES, Phase, WorkflowPhase
+from pkg.apis.flow.v1alpha1.phases import FINAL, WORKFLOW_MOVES, Phase, WorkflowPhase
 from pkg.apis.flow.v1alpha1.types import (
     WORKFLOWS,
     WORKTEMPLATES,
@@ -24,30 +26,27 @@ from pkg.apis.flow.v1alpha1.types import (
     WorkTemplate,
 )
 from pkg.apis.meta import ObjectMeta
-from pkg.controllers.workflow import reconciler as reconciler_module
 from pkg.controllers.workflow.actions import Plan
 from pkg.controllers.workflow.graph import Graph
 from pkg.controllers.workflow.plan import plan as real_plan
-from pkg.controllers.workflow.progress import Progress, TaskKey
+from pkg.controllers.workflow.progress import Progress
 from pkg.controllers.workflow.report import seconds
 from pkg.controllers.workflow.snapshot import Seen, Snapshot
 from tests.property.controller import Controller
 from tests.property.reference import EARLY, LATE, At, Claim, JobSeen, Observation, Reference
 from tests.property.scenarios import Scenario, Story, Tape, tell
-from tests.property.world import JOBS, KEY, NAME, UID, WIDGETS, Died, Life, Trap, World
+from tests.property.world import JOBS, NAME, UID, WIDGETS, Died, Life, Trap, World
 
 QUIET_STEPS: Final = 1500
-_MOVES: Final = {
-    WorkflowPhase.PENDING: set(WorkflowPhase),
-    **{now: set(then) | {now} for now, then in WORKFLOW_MOVES.items() if now is not WorkflowPhase.PENDING},
-}
+_MOVES: Final[dict[WorkflowPhase, set[WorkflowPhase]]] = {now: {now, *then} for now, then in WORKFLOW_MOVES.items()}
 
 
 class Simulation:
     """One example from start to end; every broken invariant is an AssertionError that says which."""
 
-    def __init__(self, scenario: Scenario) -> None:
-        self.story: Story = tell(scenario)
+    def __init__(self, scenario: Scenario, *, calm: bool = False) -> None:
+        self.story: Story = tell(scenario, calm=calm)
+        self.calm = calm
         self.tape = Tape(scenario.schedule)
         assert validation.validate_workflow(self.story.spec) == (), "a scenario must be a valid workflow"
         self.world = World(self.story.fate_of)
@@ -71,24 +70,24 @@ class Simulation:
     # The run
 
     def run(self) -> None:
-        original = reconciler_module.plan
-        reconciler_module.plan = self.plan
-        try:
-            while not self.tape.is_over:
-                self._act(self.tape.next())
-            self._quiet()
-        except Exception as error:
-            error.add_note("the last steps:\n  " + "\n  ".join(self.trail[-60:]))
-            error.add_note("spec: " + msgspec.json.encode(self.story.spec).decode())
-            raise
-        finally:
-            reconciler_module.plan = original
+        with mock.patch("pkg.controllers.workflow.reconciler.plan", self.plan):
+            try:
+                while not self.tape.is_over:
+                    self._act(self.tape.next())
+                self._quiet()
+            except Exception as error:
+                error.add_note("the last steps:\n  " + "\n  ".join(self.trail[-60:]))
+                error.add_note("spec: " + msgspec.json.encode(self.story.spec).decode())
+                raise
 
     def _note(self, text: str) -> None:
         self.trail.append(f"t={self.world.now - 1_800_000_000:.2f} {text}")
 
     def _act(self, choice: int) -> None:
         world, controller, tape = self.world, self.controller, self.tape
+        if self.calm and choice % 24 in (14, 16):
+            self._settle()
+            return
         match choice % 24:
             case 1 | 2 | 3:
                 self._pass("a pass over a stale cache")
@@ -195,7 +194,9 @@ class Simulation:
             assert steps < QUIET_STEPS, "the workflow does not end"
             self.controller.deliver_all()
             if not self.controller.is_due() and self.controller.next_due() is None:
-                raise AssertionError(f"nothing more will happen, and the workflow is {self.phase}: {self._open_tasks()}")
+                raise AssertionError(
+                    f"nothing more will happen, and the workflow is {self.phase}: {self._open_tasks()}"
+                )
             self._settle()
         for _ in range(400):
             self.controller.deliver_all()
@@ -241,7 +242,8 @@ class Simulation:
         self.reference.step(seen)
         self._compare(graph, made.progress, seen)
         self._judge_creations(snapshot, made)
-        self._compare_without_memory_of_what_changed(snapshot, made)
+        if self.statistics["passes"] % 2:
+            self._compare_without_memory_of_what_changed(snapshot, made)
         return made
 
     def _observe(self, snapshot: Snapshot, graph: Graph, progress: Progress) -> Observation:
@@ -298,7 +300,9 @@ class Simulation:
                 released = self.released_at.get((at, claim.attempt))
                 assert released is not None, f"{what}, but it was never released"
                 limit = durations.parse(flow.pending_timeout)
-                assert snapshot.now >= released + limit - 1e-3, f"{what} at {snapshot.now - released:.3f} s of {limit} s"
+                assert snapshot.now >= released + limit - 1e-3, (
+                    f"{what} at {snapshot.now - released:.3f} s of {limit} s"
+                )
             case _:
                 faults = [fault for fault in snapshot.faults.values() if fault.attempt - claim.attempt in (0, 1)]
                 assert faults, f"{what}, but no creation failed"
@@ -313,7 +317,9 @@ class Simulation:
         wrong = {at: f"{real[at]}, the reference says {expected[at]}" for at in real if real[at] != expected[at]}
         assert not wrong, f"tasks are not what they should be: {wrong}"
         decided = "" if progress.decision is None else "Succeeded" if progress.decision.is_success else "Failed"
-        assert decided == self.reference.decided, f"decided {progress.decision}, the reference {self.reference.decided!r}"
+        assert decided == self.reference.decided, (
+            f"decided {progress.decision}, the reference {self.reference.decided!r}"
+        )
         for node, state in zip(graph.nodes, progress.flows, strict=True):
             assert str(state.phase) == self.reference.flow_state(node.name)
         assert {phase: count for phase, count in progress.counts.items() if count} == Counter(
@@ -440,10 +446,12 @@ class Simulation:
         for life in self.world.lives:
             by_attempt.setdefault((life.flow, life.index, life.attempt), []).append(life)
         for what, lives in by_attempt.items():
-            for first, second in zip(lives, lives[1:], strict=False):
+            for first, second in pairwise(lives):
                 assert first.deleted is not None, f"{what} has two jobs"
                 assert first.deleted <= second.created, f"{what} had two jobs at once"
-                assert first.recorded is None or first.recorded > second.version, f"{what} got a second job though status had recorded the first"
+                assert first.recorded is None or first.recorded > second.version, (
+                    f"{what} got a second job though status had recorded the first"
+                )
 
 
 def _seen(seen: Seen) -> JobSeen:
@@ -476,9 +484,9 @@ def _indexes(text: str) -> list[int]:
     return found
 
 
-def simulate(scenario: Scenario) -> Simulation:
-    """Runs it; raises AssertionError for whatever the contract forbids."""
-    simulation = Simulation(scenario)
+def simulate(scenario: Scenario, *, calm: bool = False) -> Simulation:
+    """Runs it; raises AssertionError for whatever the contract forbids. calm: without what depends on time."""
+    simulation = Simulation(scenario, calm=calm)
     simulation.run()
     simulation.judge_history()
     return simulation

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from dataclasses import replace
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.property.scenarios import Scenario, scenarios
 from tests.property.simulation import simulate
@@ -11,3 +14,12 @@ from tests.property.simulation import simulate
 @given(scenarios())
 def test_every_workflow_ends_as_the_contract_says(scenario: Scenario) -> None:
     simulate(scenario)
+
+
+@settings(max_examples=max(1, settings.default.max_examples // 5) if settings.default else 100)
+@given(scenarios(max_flows=15), st.binary(max_size=200))
+def test_where_time_cannot_matter_the_outcome_is_the_same_on_any_order(scenario: Scenario, other: bytes) -> None:
+    """Late events, crashes, lost leases and failing calls change when things happen, not what comes of them."""
+    one = simulate(scenario, calm=True)
+    two = simulate(replace(scenario, schedule=other), calm=True)
+    assert (one.phase, one.finals) == (two.phase, two.finals)

@@ -1,7 +1,7 @@
-"""A cluster in memory: objects with versions, a log that watches read, jobs that live by their fate, and a virtual clock.
+"""A cluster in memory: objects with versions, a log for watches, jobs that live by their fate, and a virtual clock.
 
-Everything is deterministic and single-threaded. What the controller is told, and when, is up to the simulation: the world
-only keeps the truth, and the whole history of it, for the invariants to be judged by.
+Everything is deterministic and single-threaded. What the controller is told, and when, is up to the simulation: the
+world only keeps the truth, and the whole history of it, for the invariants to be judged by.
 """
 
 from __future__ import annotations
@@ -37,7 +37,9 @@ class Died(BaseException):
 @dataclass(frozen=True, slots=True)
 class Fate:
     """How one attempt's job lives: seconds until it runs and until it ends, how it ends (ok, fail, vanish, hang), how
-    long a queue holds it, and how long it lingers with a deletionTimestamp when deleted. A hanging job ends after a day."""
+    long a queue holds it, and how long it lingers with a deletionTimestamp when deleted. One that hangs ends after a
+    day. refused: by the API server, "for good" or "at first"; taken: its name belongs to a stranger.
+    """
 
     pends: float = 1.0
     runs: float = 5.0
@@ -159,9 +161,9 @@ class World:
     def is_running(self, flow: str, index: int, attempt: int) -> float | None:
         """Since when that attempt's job has run, None if it does not run now."""
         for life in self.lives:
-            if (life.flow, life.index, life.attempt) == (flow, index, attempt) and not life.gone:
-                if life.deleted is None and life.ended in ("", "ready"):
-                    return life.ran
+            is_asked = (life.flow, life.index, life.attempt) == (flow, index, attempt)
+            if is_asked and not life.gone and life.deleted is None and life.ended in ("", "ready"):
+                return life.ran
         return None
 
     def _begin(self, life: Life, fate: Fate) -> None:
@@ -211,9 +213,7 @@ class World:
             return
         old = self.objects[life.gvr, life.name]
         stamp = datetime.fromtimestamp(int(self.now), UTC)
-        self.update(
-            life.gvr, life.name, metadata=msgspec.structs.replace(old.metadata, deletion_timestamp=stamp)
-        )
+        self.update(life.gvr, life.name, metadata=msgspec.structs.replace(old.metadata, deletion_timestamp=stamp))
         self.at(self.now + lingers, lambda: self._remove(life))
 
     def _remove(self, life: Life) -> None:
@@ -265,12 +265,12 @@ class World:
             raise Exists(f"{name} already exists", status=409)
         uid = f"job-{len(self.lives)}"
         meta = msgspec.structs.replace(job.metadata, uid=uid)
-        job = self.add(gvr, msgspec.structs.replace(job, metadata=meta))
+        made: Job = self.add(gvr, msgspec.structs.replace(job, metadata=meta))
         life = Life(gvr, name, uid, flow, index, attempt, self.now, version=self.version)
         self.note(f"job {name} made")
         self.lives.append(life)
         self._begin(life, fate)
-        return job
+        return made
 
     def get(self, gvr: GVR, namespace: str, name: str, _type: type[Job]) -> Job:
         assert namespace == NAMESPACE
@@ -289,7 +289,9 @@ class World:
 
     def _patch(self, operations: list[dict[str, Any]]) -> Workflow:
         guard, *rest = operations
-        assert guard["path"] == "/metadata/resourceVersion", "every status write carries the version it was computed from"
+        assert guard["path"] == "/metadata/resourceVersion", (
+            "every status write carries the version it was computed from"
+        )
         if guard["value"] != self.workflow.metadata.resource_version:
             raise Conflict("the object has been modified", status=409)
         raw = {"status": msgspec.json.decode(msgspec.json.encode(self.workflow.status))}

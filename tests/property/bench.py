@@ -1,0 +1,122 @@
+"""Prints what the pure core costs: validation of a dense DAG, and a pass over a wide workflow.
+
+Run by hand: python -m tests.property.bench. Numbers, not assertions: they depend on the machine.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from pkg.apis.flow.v1alpha1 import defaults, labels, validation
+from pkg.apis.flow.v1alpha1.types import API_VERSION, Workflow, WorkTemplate
+from pkg.apis.meta import Job, ObjectMeta, OwnerReference
+from pkg.controllers.workflow.compilation import compile_spec
+from pkg.controllers.workflow.graph import Graph
+from pkg.controllers.workflow.plan import plan
+from pkg.controllers.workflow.progress import TaskKey
+from pkg.controllers.workflow.snapshot import Kind, Seen, Snapshot
+from pkg.workloads import rules_for
+from tests.property.world import EPOCH, JOBS, NAME, NAMESPACE, UID
+
+TASKS = 5_000
+
+
+def best_of(count: int, act: Callable[[], object]) -> float:
+    """The quickest of some runs, in milliseconds."""
+    times = []
+    for _ in range(count):
+        began = time.perf_counter()
+        act()
+        times.append(time.perf_counter() - began)
+    return min(times) * 1e3
+
+
+def layers() -> Workflow:
+    """20 layers of 3 flows, each on all of the layer before."""
+    flows = [
+        {"name": f"l{layer}-{at}", "dependsOn": {"targets": [f"l{layer - 1}-{other}" for other in range(3)]}}
+        if layer
+        else {"name": f"l0-{at}"}
+        for layer in range(20)
+        for at in range(3)
+    ]
+    return _workflow(flows)
+
+
+def wide() -> Workflow:
+    """5,000 flows in chains of five."""
+    return _workflow(
+        [
+            {"name": f"f{at}", "template": "job", **({"dependsOn": {"targets": [f"f{at - 1}"]}} if at % 5 else {})}
+            for at in range(TASKS)
+        ]
+    )
+
+
+def _workflow(flows: list[dict[str, Any]]) -> Workflow:
+    meta = {"name": NAME, "namespace": NAMESPACE, "uid": UID, "generation": 1, "resourceVersion": "1"}
+    return msgspec.convert({"metadata": meta, "spec": {"flows": flows}}, Workflow)
+
+
+def _job(flow: str, status: dict[str, Any]) -> Seen:
+    meta = ObjectMeta(
+        name=f"{NAME}-{flow}",
+        namespace=NAMESPACE,
+        uid=f"uid-{flow}",
+        creation_timestamp=datetime.fromtimestamp(EPOCH, UTC),
+        labels=labels.for_task(workflow=NAME, uid=UID, flow=flow, index=None, attempt=0),
+        owner_references=(OwnerReference(API_VERSION, "Workflow", NAME, UID, controller=True),),
+    )
+    return Seen(JOBS, Job(meta, "batch/v1", "Job", status=status), 0)
+
+
+def main() -> None:
+    dense = layers()
+    print(f"validation of 20 layers of 3 flows: {best_of(20, lambda: validation.validate_workflow(dense.spec)):.2f} ms")
+
+    pod = {"template": {"spec": {"restartPolicy": "Never", "containers": [{"name": "main", "image": "busybox"}]}}}
+    raw = {"metadata": {"name": "job"}, "spec": {"gvr": msgspec.to_builtins(JOBS), "jobSpec": pod}}
+    templates = {"job": msgspec.convert(raw, WorkTemplate)}
+    workflow = wide()
+    graph = compile_spec(workflow.spec, templates)
+    assert isinstance(graph, Graph)
+    print(
+        f"validation and graph of {TASKS:,} flows: {best_of(3, lambda: compile_spec(workflow.spec, templates)):.1f} ms"
+    )
+    jobs = {TaskKey(f"f{at}", 0): (_job(f"f{at}", {"active": 1, "ready": 1}),) for at in range(0, TASKS, 5)}
+    seen = Snapshot(
+        now=EPOCH,
+        since=EPOCH,
+        workflow=workflow,
+        graph=graph,
+        spec_hash=defaults.spec_hash(workflow.spec),
+        templates=templates,
+        jobs=jobs,
+        progress=None,
+        kinds={JOBS: Kind("Job", rules_for(JOBS))},
+        synced=frozenset({JOBS}),
+    )
+    print(f"plan from nothing, status and all: {best_of(3, lambda: plan(seen)):.1f} ms")
+    progress = plan(seen).progress.acknowledged(EPOCH)
+    done = TaskKey("f0", 0)
+    after = replace(
+        seen,
+        progress=progress,
+        jobs={**jobs, done: (_job("f0", {"conditions": [{"type": "Complete", "status": "True"}]}),)},
+        dirty=frozenset({done}),
+    )
+    made = plan(after)
+    assert [creation.task.flow for creation in made.creations] == ["f1"]
+    print(f"plan of one job that has ended (no status due): {best_of(20, lambda: plan(after)):.2f} ms")
+    print(f"the same, looking at everything: {best_of(3, lambda: plan(replace(after, dirty=None))):.1f} ms")
+    print(f"the same with its status: {best_of(5, lambda: plan(replace(after, is_urgent=True))):.1f} ms")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,80 @@
+"""Scenarios that once broke an invariant, shrunk; each is told by what must hold.
+
+They are bytes read by `scenarios.tell`: whoever changes what a byte means there has to find these again.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.property.scenarios import Scenario
+from tests.property.simulation import simulate
+
+
+def _scenario(head: str, schedule: str, *flows: str) -> Scenario:
+    return Scenario(bytes.fromhex(head), tuple(bytes.fromhex(flow) for flow in flows), bytes.fromhex(schedule))
+
+
+FOUND = {
+    "under Continue a job deleted by somebody is retried after the decision, too": _scenario(
+        "000001", "0000ce00000000000000ce", "0002000003", "0000000000000000020000004a000000ba"
+    ),
+    "a retry that was due before a restart is made after it, though its attempt left no job": _scenario(
+        "", "0000ce00080082", "000202000002"
+    ),
+    "the workflow's timeout is no timer any more once it has passed": _scenario(
+        "0300000005", "", "", "00000000000000000000000014"
+    ),
+    "a creation that is refused is judged at once": _scenario("", "", "", "00000000000002000200000000000000000000e5"),
+    "a last task that can never be made ends the workflow": _scenario(
+        "", "", "", "000000000000000000004a00000002", "00020101030000000000000003020000220000030000000029"
+    ),
+    "pendingTimeout never comes early after a change of leader": _scenario(
+        "", "00000000000000002b", "00020000050200000000050000010002"
+    ),
+    "finally flows are released in the pass that cancels the last of the others": _scenario(
+        "030303",
+        "",
+        "",
+        "000003",
+        "",
+        "00020000b7000100000000020000a40000000003050078",
+        "0001",
+    ),
+    "an attempt in Backoff does not inherit the clock of the job before it": _scenario(
+        "", "00000801080000000000009c0001", "00020200000300000000050100000301"
+    ),
+    "a timed-out retry that never had a job keeps no job of the attempt before": _scenario(
+        "00000000000003",
+        "b401000000050b0201000000080008cc0001",
+        "0000000000040005000002",
+        "0000000000000000020000000005010301",
+    ),
+    "a job that a late list lacks is missed": _scenario(
+        "",
+        "0000050000cf00001e020857e302010000088a0000720000f2941f49",
+        "050000020013000000000005",
+        "0001",
+        "00000000000000000200450000fe0000052d",
+    ),
+    "Stop leaves no job behind that the caches of a new controller do not show yet": _scenario(
+        "",
+        "00000000000101aeaa8553f3fdece114f9edbd28ab98b2",
+        "0000000003d600000005",
+        "0001000300000003000300000002",
+        "000200000300000003020101",
+        "0501020000000000000002",
+        "0001",
+        "00000000000000000200000000000001",
+    ),
+    "a job under deletion is judged at the decision, not when it is gone": _scenario(
+        "",
+        "000000b3000008000000000000df03",
+        "000200000300030100000005010001008a",
+    ),
+}
+
+
+@pytest.mark.parametrize("scenario", FOUND.values(), ids=FOUND)
+def test_what_once_went_wrong(scenario: Scenario) -> None:
+    simulate(scenario)
