@@ -317,18 +317,20 @@ class Bench:
         self.say(READY, *tasks)
         return self.settle()
 
+    def remove(self, seen: Seen) -> None:
+        """A job is gone, whoever deleted it; nobody looks yet."""
+        self._remove(seen.gvr, seen.job)
+
     def vanishes(self, *tasks: str) -> Plan:
         """Somebody deleted the jobs, and they are gone."""
         for name in tasks:
-            seen = self.seen(name)
-            self._remove(seen.gvr, seen.job)
+            self.remove(self.seen(name))
         return self.settle()
 
     def vanish_unseen(self, *tasks: str) -> Plan:
         """The jobs went while no controller ran; another one starts."""
         for name in tasks:
-            seen = self.seen(name)
-            self._remove(seen.gvr, seen.job)
+            self.remove(self.seen(name))
         self.crash()
         return self.settle()
 
