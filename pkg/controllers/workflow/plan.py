@@ -37,7 +37,8 @@ def plan(snapshot: Snapshot) -> Plan:
     progress = snapshot.progress or report.recover(snapshot, graph)
     if (snapshot.workflow.status.phase or WorkflowPhase.PENDING).is_final:
         if restart.is_due(snapshot):
-            return _plan_restart(snapshot, graph, progress)
+            # From what status records: a reset whose write failed is no progress.
+            return _plan_restart(snapshot, graph, report.recover(snapshot, graph))
         return _plan_ended(snapshot, graph, progress)
     return _plan_running(snapshot, graph, progress)
 
@@ -115,6 +116,8 @@ def _plan_running(snapshot: Snapshot, graph: Graph, base: Progress) -> Plan:
     patch, progress, written_next = _status(snapshot, graph, progress, phase, is_urgent=is_urgent)
     events = [*_events(snapshot, graph, draft, decision, phase), *starts.events]
     is_waiting_for_status = starts.needs_status or decision != base.decision or bool(draft.moved)
+    # The pass after the end looks at the ttl, and at a restart that has waited for it.
+    has_more = starts.more or is_waiting_for_status or phase.is_final
     return Plan(
         progress=progress,
         creations=tuple(starts.creations),
@@ -129,7 +132,7 @@ def _plan_running(snapshot: Snapshot, graph: Graph, base: Progress) -> Plan:
             written_next,
             *(progress.flows[number].wakes for number in graph.timed),
         ),
-        more=starts.more or is_waiting_for_status,
+        more=has_more,
         needs_status=starts.needs_status,
     )
 
