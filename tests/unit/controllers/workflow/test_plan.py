@@ -548,3 +548,14 @@ def test_behind_for_0_flows_are_skipped() -> None:
 
 def test_flows_of_one_workflow_may_be_of_different_kinds() -> None:
     assert {made.gvr for made in Bench(wf(a="", b={"template": "widget"})).made} == {JOBS, WIDGETS}
+
+
+def test_the_pass_that_ends_a_drained_workflow_is_followed_by_one_more() -> None:
+    """Its ttl and a restart that waited for the end are looked at in the pass after it; nothing else wakes that."""
+    bench = Bench(wf({"ttlSecondsAfterFinished": 60}, a="", b=""))
+    bench.fails("a")
+    bench.say(COMPLETE, "b")
+    made = bench.step()
+    assert bench.phase == "Failed"
+    assert made.more
+    assert bench.step().wakes == bench.now + 60
