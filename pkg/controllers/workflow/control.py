@@ -15,7 +15,7 @@ from pkg.apis.flow.v1alpha1.phases import UNFINISHED, Phase, WorkflowPhase
 from pkg.apis.flow.v1alpha1.types import RetainPolicy, Shutdown
 from pkg.apis.meta import GVR
 from pkg.controllers.workflow.actions import CreateJob, DeleteJob, Emit
-from pkg.controllers.workflow.dependency import is_serving
+from pkg.controllers.workflow.dependency import has_ended
 from pkg.controllers.workflow.graph import Graph, Node, PodIPPredicate
 from pkg.controllers.workflow.outcome import Mode
 from pkg.controllers.workflow.progress import NEVER, UNSHOWN, Draft, FlowState, Reasons, Task, TaskKey
@@ -165,7 +165,7 @@ def _has_addresses(snapshot: Snapshot, draft: Draft, node: Node, index: int, tas
         if snapshot.pod_ips.get(TaskKey(name, index if index < size else 0)):
             continue
         text = f"the pod address of {name} is needed"
-        if asked.is_final and not is_serving(asked):
+        if has_ended(snapshot, draft, draft.graph.nodes[predicate.flow], asked):
             _fail(draft, node, index, task, Reasons.RENDER_ERROR, f"{text}, and {name} has ended", snapshot.now)
         else:
             _explain(draft, node.number, Reasons.DEPENDS, f"{text}, and its pod has none now")

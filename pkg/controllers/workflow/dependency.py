@@ -145,7 +145,7 @@ class Evaluator:
             if self._snapshot.pod_ips.get(key):
                 return Truth.TRUE
             task = self._draft.task(asked.number, key.index)
-            return Truth.IMPOSSIBLE if task.is_final and not is_serving(task) else Truth.UNKNOWN
+            return Truth.IMPOSSIBLE if has_ended(self._snapshot, self._draft, asked, task) else Truth.UNKNOWN
         raise TypeError(f"{predicate} does not depend on the index")
 
     def _probe(self, node: Node, predicate: ProbePredicate, asked: Node, index: int) -> Truth:
@@ -156,7 +156,7 @@ class Evaluator:
             self._draft.edit(node.number, passed=state.passed | {(predicate.path, index)})
             return Truth.TRUE
         task = self._draft.task(asked.number, index)
-        if task.is_final and not is_serving(task):
+        if has_ended(self._snapshot, self._draft, asked, task):
             return Truth.TIMED_OUT if task.phase is Phase.SUCCEEDED else Truth.IMPOSSIBLE
         if predicate.fail_after is not None and task.ran_at is not None and task.phase is not Phase.BACKOFF:
             gives_up = task.ran_at + predicate.fail_after
@@ -169,6 +169,17 @@ class Evaluator:
 def is_serving(task: Task) -> bool:
     """A service that became ready and whose job is still there: final, yet its pods may be asked."""
     return task.ready and bool(task.job)
+
+
+def has_ended(snapshot: Snapshot, draft: Draft, node: Node, task: Task) -> bool:
+    """Whether nobody of this task can be asked any more: final, and no service that serves, or may turn out to.
+
+    Until the kind's cache is complete, a recorded success may be that of a service whose job is only not seen yet.
+    """
+    if not task.is_final or is_serving(task):
+        return False
+    may_serve = snapshot.may_hide_jobs(node.flow.template_name, draft.state(node.number).gvr)
+    return task.phase is not Phase.SUCCEEDED or not may_serve
 
 
 def reconcile(
