@@ -1,7 +1,7 @@
 """The kinds of other people on the test cluster: their CRDs, and kwok Stages in the place of their operators.
 
-Two annotations on an object say how it ends: `sim.workflow.sh/fail-until-attempt: "2"` fails attempts 0 and 1, and with
-`sim.workflow.sh/fail-index: "1"` only that index does.
+Annotations on an object say how it ends: `sim.workflow.sh/fail-until-attempt: "2"` fails attempts 0 and 1, and with
+`sim.workflow.sh/fail-index: "1"` only that index does. `sim.workflow.sh/hold-attempt: "0"` lets attempt 0 run for ever.
 """
 
 from __future__ import annotations
@@ -21,10 +21,11 @@ REAL = Path(__file__).parents[4] / "shared" / "crds"
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _FAILS = (
-    '((.metadata.annotations["sim.workflow.sh/fail-until-attempt"] // "0") | tonumber)'
+    'if .metadata.annotations["sim.workflow.sh/hold-attempt"] == (.metadata.labels["flow.workflow.sh/attempt"] // "0")'
+    ' then "held" else (((.metadata.annotations["sim.workflow.sh/fail-until-attempt"] // "0") | tonumber)'
     ' > ((.metadata.labels["flow.workflow.sh/attempt"] // "0") | tonumber)'
     ' and ((.metadata.annotations["sim.workflow.sh/fail-index"] // .metadata.labels["flow.workflow.sh/index"] // "")'
-    ' == (.metadata.labels["flow.workflow.sh/index"] // "")) | tostring'
+    ' == (.metadata.labels["flow.workflow.sh/index"] // ""))) | tostring end'
 )
 
 
@@ -179,7 +180,7 @@ def definition(gvr: GVR, kind: str) -> Object:
     """The CRD of a kind: the real one where a copy is at hand, else one that takes any spec and status."""
     path = REAL / f"{gvr.group}_{gvr.resource}.yaml"
     if path.exists() and gvr.resource != "mpijobs":
-        found: Object = yaml.load(path.read_text("utf-8"), Loader=_Loader)
+        found: Object = _without_descriptions(yaml.load(path.read_text("utf-8"), Loader=_Loader))
         return found
     versions = ["v1", "v2beta1"] if gvr.resource == "mpijobs" else [gvr.version]
     free = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
@@ -208,6 +209,19 @@ def definition(gvr: GVR, kind: str) -> Object:
                 for version in versions
             ],
         },
+    }
+
+
+def _without_descriptions(node: Any) -> Any:
+    """A schema without its prose, which is most of its size; a property that is called `description` stays."""
+    if isinstance(node, list):
+        return [_without_descriptions(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    return {
+        key: _without_descriptions(value)
+        for key, value in node.items()
+        if not (key == "description" and isinstance(value, str))
     }
 
 
