@@ -1,0 +1,280 @@
+"""What becomes of each call: made, found to be ours, refused, taken by a stranger, tried again, not allowed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from typing import Any, cast
+
+import msgspec
+import pytest
+
+from pkg.apis.flow.v1alpha1.types import WORKFLOWS, Workflow
+from pkg.apis.meta import GVR, Job
+from pkg.controllers.workflow.actions import CreateJob, DeleteJob, DeleteWorkflow, PatchStatus
+from pkg.controllers.workflow.executor import MAX_RETRY, Executor, NotLeader
+from pkg.controllers.workflow.snapshot import CreateFault, Trouble
+from pkg.kube.errors import (
+    Conflict,
+    Denied,
+    Exists,
+    Forbidden,
+    KubeError,
+    NotFound,
+    Refused,
+    Stopped,
+    Throttled,
+    Transient,
+)
+from pkg.telemetry.metrics import Metrics
+from tests.builders import JOBS, NOW, UID, Bench, task, wf
+
+KEY = "team/w"
+
+
+class Api:
+    """An API server of a few objects; `fails` decides about a call by its text, such as "create w-a"."""
+
+    def __init__(self, fails: Callable[[str], KubeError | None] = lambda _call: None) -> None:
+        self.fails = fails
+        self.calls: list[str] = []
+        self.objects: dict[str, Job] = {}
+        self.arguments: list[dict[str, Any]] = []
+
+    def _call(self, text: str) -> None:
+        self.calls.append(text)
+        error = self.fails(text)
+        if error is not None:
+            raise error
+
+    def create(self, _gvr: GVR, _namespace: str, body: dict[str, Any], _type: type[Job]) -> Job:
+        name = body["metadata"]["name"]
+        self._call(f"create {name}")
+        if name in self.objects:
+            raise Exists(f"{name} already exists", status=409)
+        raw = {**body, "metadata": {**body["metadata"], "uid": f"u-{name}"}}
+        raw.pop("spec", None)
+        self.objects[name] = msgspec.convert(raw, Job)
+        return self.objects[name]
+
+    def get(self, _gvr: GVR, _namespace: str, name: str, _type: type[Job]) -> Job:
+        self._call(f"get {name}")
+        if name not in self.objects:
+            raise NotFound(f"{name} not found", status=404)
+        return self.objects[name]
+
+    def delete(self, _gvr: GVR, _namespace: str, name: str, **arguments: Any) -> None:
+        self.arguments.append(arguments)
+        self._call(f"delete {name}")
+
+    def patch(self, _gvr: GVR, _namespace: str, name: str, body: bytes, **arguments: Any) -> Workflow:
+        self.arguments.append({**arguments, "body": msgspec.json.decode(body)})
+        self._call(f"patch {name}")
+        return wf(a="")
+
+
+def executor(api: Api, *, owns: Callable[[str], bool] = lambda _key: True, now: float = NOW) -> Executor:
+    return Executor(cast(Any, api), ThreadPoolExecutor(4), owns, Metrics(), wall_clock=lambda: now)
+
+
+def creations(**flows: Any) -> list[CreateJob]:
+    return list(Bench(wf(**flows), settle=False).step().creations)
+
+
+def create(api: Api, before: CreateFault | None = None, now: float = NOW) -> tuple[Job | None, CreateFault | None]:
+    """The job of flow `a`, made after an earlier fault."""
+    (one,) = creations(a="")
+    faults = {before.name: before} if before is not None else {}
+    (result,) = executor(api, now=now).create(KEY, UID, [one], faults)
+    return result.job, result.fault
+
+
+def failing(error: KubeError) -> Api:
+    return Api(lambda call: error if call.startswith("create") else None)
+
+
+def test_a_job_is_made() -> None:
+    job, fault = create(Api())
+    assert job is not None
+    assert (job.metadata.name, fault) == ("w-a", None)
+
+
+TROUBLES: dict[str, tuple[KubeError, Trouble]] = {
+    "403 (quota)": (Forbidden("exceeded quota", status=403), Trouble.RETRY),
+    "404 (namespace, kind)": (NotFound("no namespace", status=404), Trouble.RETRY),
+    "409 that is no namesake": (Conflict("being created", status=409), Trouble.RETRY),
+    "429": (Throttled("slow down", status=429), Trouble.RETRY),
+    "500": (Transient("internal", status=500), Trouble.RETRY),
+    "an admission webhook that says no": (Denied("admission webhook says no", status=422), Trouble.RETRY),
+    "400, 413, 415 and 422": (Refused("spec.x: Invalid value", status=422), Trouble.REFUSED),
+}
+
+
+@pytest.mark.parametrize(("error", "trouble"), TROUBLES.values(), ids=TROUBLES)
+def test_what_a_failed_creation_comes_to(error: KubeError, trouble: Trouble) -> None:
+    job, fault = create(failing(error))
+    assert job is None
+    assert fault is not None
+    assert fault.trouble is trouble
+    assert error.message in fault.message
+
+
+def test_the_delay_after_failed_creations_doubles_up_to_a_minute() -> None:
+    fault, delays = None, []
+    for _ in range(10):
+        _, fault = create(failing(Transient("no")), fault)
+        assert fault is not None
+        delays.append(fault.retry_at - NOW)
+    assert delays[:4] == [0.5, 1.0, 2.0, 4.0]
+    assert delays[-1] == MAX_RETRY == 60.0
+
+
+# The name is taken
+
+
+def holder(name: str = "w-a", *, uid: str = UID, attempt: str = "0", flow: str = "a", going: bool = False) -> Job:
+    """Somebody's job, ours by default."""
+    (one,) = creations(a="")
+    raw = msgspec.json.decode(msgspec.json.encode(one.body))
+    raw.pop("spec")
+    meta = raw["metadata"]
+    meta.update(name=name, uid="holder")
+    meta["labels"] |= {"flow.workflow.sh/attempt": attempt, "flow.workflow.sh/flow": flow}
+    meta["ownerReferences"][0]["uid"] = uid
+    job = msgspec.convert(raw, Job)
+    if not going:
+        return job
+    stamp = datetime.fromtimestamp(NOW, UTC)
+    return msgspec.structs.replace(job, metadata=msgspec.structs.replace(job.metadata, deletion_timestamp=stamp))
+
+
+def test_exists_is_success_if_it_is_ours() -> None:
+    api = Api()
+    api.objects["w-a"] = holder()
+    job, fault = create(api)
+    assert (job, fault) == (api.objects["w-a"], None)
+    assert api.calls == ["create w-a", "get w-a"], "the one place with a live GET"
+
+
+STRANGERS: dict[str, dict[str, Any]] = {
+    "of another workflow": {"uid": "other"},
+    "of another attempt (flow a attempt 1 against flow a-r1)": {"attempt": "1"},
+    "of another flow (workflow p flow a-b against workflow p-a flow b)": {"flow": "b"},
+}
+
+
+@pytest.mark.parametrize("who", STRANGERS.values(), ids=STRANGERS)
+def test_a_stranger_keeps_the_name(who: dict[str, Any]) -> None:
+    api = Api()
+    api.objects["w-a"] = holder(**who)
+    job, fault = create(api)
+    assert job is None
+    assert fault is not None
+    assert (fault.trouble, fault.reason) == (Trouble.NAME_TAKEN, "NameConflict")
+    assert not any(call.startswith("delete") for call in api.calls)
+
+
+def test_a_stranger_that_is_being_deleted_is_waited_for_30_s_at_most() -> None:
+    api = Api()
+    api.objects["w-a"] = holder(uid="other", going=True)
+    _, fault = create(api)
+    assert fault is not None
+    assert fault.trouble is Trouble.RETRY
+    _, later = create(api, fault, now=NOW + 29)
+    assert later is not None
+    assert later.trouble is Trouble.RETRY
+    _, last = create(api, later, now=NOW + 30)
+    assert last is not None
+    assert last.trouble is Trouble.NAME_TAKEN
+
+
+def test_a_holder_that_was_just_deleted_is_tried_again_at_once() -> None:
+    api = Api(lambda call: Exists("already exists", status=409) if call.startswith("create") else None)
+    _, fault = create(api)
+    assert fault is not None
+    assert (fault.trouble, fault.retry_at) == (Trouble.RETRY, NOW)
+
+
+# In parallel, and no further than allowed
+
+
+def test_creations_start_slowly_and_stop_after_a_batch_that_failed() -> None:
+    api = Api(lambda call: Throttled("slow down", status=429) if call == "create w-a-2" else None)
+    many = creations(a={"for": {"replicas": 20}})
+    results = executor(api).create(KEY, UID, many, {})
+    assert len(results) == 1 + 2
+    assert sorted(api.calls) == ["create w-a-0", "create w-a-1", "create w-a-2"]
+
+
+def test_a_refused_job_does_not_hold_up_the_others() -> None:
+    api = Api(lambda call: Refused("no", status=422) if call == "create w-a-0" else None)
+    results = executor(api).create(KEY, UID, creations(a={"for": {"replicas": 9}}), {})
+    assert [result.fault is None for result in results] == [False] + [True] * 8
+
+
+def test_without_the_lease_nothing_is_written() -> None:
+    api = Api()
+    idle = executor(api, owns=lambda _key: False)
+    with pytest.raises(NotLeader):
+        idle.create(KEY, UID, creations(a=""), {})
+    with pytest.raises(NotLeader):
+        idle.patch_status(KEY, PatchStatus("team", "w", ()))
+    with pytest.raises(NotLeader):
+        idle.delete(KEY, [DeleteJob(task("a"), JOBS, "team", "w-a", "u", "")])
+    with pytest.raises(NotLeader):
+        idle.delete_workflow(KEY, DeleteWorkflow("team", "w", UID))
+    assert api.calls == []
+
+
+def test_a_lease_that_is_lost_in_the_middle_stops_the_rest() -> None:
+    api = Api()
+    losing = executor(api, owns=lambda _key: len(api.calls) < 1)
+    with pytest.raises(NotLeader):
+        losing.create(KEY, UID, creations(a={"for": {"replicas": 9}}), {})
+    assert api.calls == ["create w-a-0"]
+
+
+def test_a_client_that_was_stopped_is_no_fault_of_the_job() -> None:
+    with pytest.raises(Stopped):
+        create(failing(Stopped("stopped")))
+
+
+# Status and deletions
+
+
+def test_status_is_patched_as_json_patch_on_the_subresource() -> None:
+    api = Api()
+    executor(api).patch_status(KEY, PatchStatus("team", "w", ({"op": "add", "path": "/status", "value": 1},)))
+    (arguments,) = api.arguments
+    assert arguments["subresource"] == "status"
+    assert arguments["content_type"] == "application/json-patch+json"
+    assert arguments["body"] == [{"op": "add", "path": "/status", "value": 1}]
+
+
+def test_a_deletion_is_by_uid() -> None:
+    api = Api()
+    assert executor(api).delete(KEY, [DeleteJob(task("a"), JOBS, "team", "w-a", "u-1", "")]) == []
+    assert api.arguments[0]["uid"] == "u-1"
+
+
+GONE: dict[str, tuple[KubeError, int]] = {
+    "gone already is success": (NotFound("no"), 0),
+    "replaced by a namesake is success": (Conflict("uid"), 0),
+    "anything else is told": (Transient("no"), 1),
+}
+
+
+@pytest.mark.parametrize(("error", "told"), GONE.values(), ids=GONE)
+def test_a_deletion_that_did_not_work(error: KubeError, told: int) -> None:
+    one, two = (DeleteJob(task("a"), JOBS, "team", name, "u", "") for name in ("w-a", "w-b"))
+    api = Api(lambda call: error if call == "delete w-a" else None)
+    assert len(executor(api).delete(KEY, [one, two])) == told
+    assert sorted(api.calls) == ["delete w-a", "delete w-b"]
+
+
+def test_a_workflow_is_deleted_in_the_foreground() -> None:
+    api = Api()
+    executor(api).delete_workflow(KEY, DeleteWorkflow("team", "w", UID))
+    assert api.arguments == [{"uid": UID, "propagation": "Foreground"}]
+    assert WORKFLOWS.resource == "workflows"

@@ -1,0 +1,287 @@
+"""Probes against real servers on the loopback interface: when they are tried, what passes, and whom they contact."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pkg.apis.flow.v1alpha1.types import HTTPGet, HTTPHeader, PodChoice, Scheme, TCPSocket
+from pkg.controllers.workflow.actions import ProbeRequest
+from pkg.controllers.workflow.probes import Prober
+from pkg.controllers.workflow.snapshot import ProbeKey
+from tests.builders import UID, task
+
+KEY = "team/w"
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+
+
+@dataclass
+class Server:
+    """Answers each connection with the next of its answers, the last one for ever; an empty one closes at once."""
+
+    answers: list[bytes]
+    port: int = 0
+    asked: list[str] = field(default_factory=list)
+
+
+@contextmanager
+def serving(
+    *answers: bytes, address: str = "127.0.0.1", port: int = 0, context: ssl.SSLContext | None = None
+) -> Iterator[Server]:
+    server, loop, ready = Server(list(answers), port), asyncio.new_event_loop(), threading.Event()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        reply = server.answers.pop(0) if len(server.answers) > 1 else server.answers[0]
+        if reply:
+            server.asked.append((await reader.readuntil(b"\r\n\r\n")).decode())
+            writer.write(reply)
+        else:
+            server.asked.append("")
+        writer.close()
+
+    def work() -> None:
+        listener = loop.run_until_complete(asyncio.start_server(answer, address, server.port, ssl=context))
+        server.port = listener.sockets[0].getsockname()[1]
+        ready.set()
+        loop.run_forever()
+        listener.close()
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    assert ready.wait(5)
+    try:
+        yield server
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(5)
+
+
+@dataclass
+class Pods:
+    """A prober, and the addresses it is told."""
+
+    addresses: tuple[str, ...] = ("127.0.0.1",)
+    woken: list[str] = field(default_factory=list)
+    tries: list[tuple[str, str]] = field(default_factory=list)
+    prober: Any = None
+
+    def passes(self, request: ProbeRequest, within: float = 3.0) -> bool:
+        """Whether the probe passes, sooner or later."""
+        self.prober.want(UID, KEY, [request])
+        return until(lambda: request.key in self.prober.passed(UID), within)
+
+    def fails(self, request: ProbeRequest, tries: int = 1) -> bool:
+        """Whether so many tries are made and none passes."""
+        self.prober.want(UID, KEY, [request])
+        return until(lambda: len(self.tries) >= tries, 3.0) and {result for _, result in self.tries} == {"failed"}
+
+
+@pytest.fixture
+def pods() -> Iterator[Pods]:
+    made = Pods()
+    made.prober = Prober(
+        lambda _uid, _request: made.addresses,
+        made.woken.append,
+        lambda kind, result: made.tries.append((kind, result)),
+    )
+    made.prober.start()
+    yield made
+    made.prober.stop()
+
+
+def until(holds: Callable[[], bool], within: float) -> bool:
+    end = time.monotonic() + within
+    while time.monotonic() < end:
+        if holds():
+            return True
+        time.sleep(0.002)
+    return holds()
+
+
+def request(what: HTTPGet | TCPSocket, **fields: Any) -> ProbeRequest:
+    plain = ProbeRequest(
+        key=ProbeKey("b", "dependsOn.probe.x[0]", 0),
+        asked=task("a"),
+        attempt=0,
+        what=what,
+        period=0.02,
+        timeout=1.0,
+        threshold=1,
+        role="",
+        pods=PodChoice.LEAD,
+    )
+    return replace(plain, **fields)
+
+
+def http(server: Server, **fields: Any) -> HTTPGet:
+    return HTTPGet(task_name="a", port=server.port, **fields)
+
+
+def test_the_first_try_is_at_once_and_a_pass_wakes_the_workflow(pods: Pods) -> None:
+    with serving(OK) as server:
+        began = time.monotonic()
+        assert pods.passes(request(http(server, path="/ok"), period=3600.0))
+        assert time.monotonic() - began < 2.0
+        assert until(lambda: pods.woken == [KEY], 1.0)
+        assert server.asked[0].startswith("GET /ok HTTP/1.1\r\n")
+        assert pods.tries == [("http", "passed")]
+
+
+@pytest.mark.parametrize("status", [200, 204, 301, 399])
+def test_http_passes_on_200_to_399(pods: Pods, status: int) -> None:
+    with serving(f"HTTP/1.1 {status} So\r\n\r\n".encode()) as server:
+        assert pods.passes(request(http(server)))
+
+
+@pytest.mark.parametrize("status", [100, 199, 400, 404, 500, 503])
+def test_http_fails_on_anything_else(pods: Pods, status: int) -> None:
+    with serving(f"HTTP/1.1 {status} So\r\n\r\n".encode()) as server:
+        assert pods.fails(request(http(server)))
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(b"SSH-2.0-x\r\n", id="another protocol"),
+        pytest.param(b"x" * 9000, id="no end of the line"),
+        pytest.param(b"HTTP/1.1 2000 So\r\n", id="no status of three digits"),
+        pytest.param(b"", id="a connection that is closed at once"),
+    ],
+)
+def test_what_is_no_http_fails(pods: Pods, answer: bytes) -> None:
+    with serving(answer) as server:
+        assert pods.fails(request(http(server)))
+
+
+def test_redirects_are_not_followed(pods: Pods) -> None:
+    with serving(OK) as elsewhere:
+        away = f"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:{elsewhere.port}/\r\n\r\n".encode()
+        with serving(away) as server:
+            assert pods.passes(request(http(server)))
+        assert elsewhere.asked == []
+
+
+def test_the_header_is_sent(pods: Pods) -> None:
+    with serving(OK) as server:
+        assert pods.passes(request(http(server, http_header=HTTPHeader(name="X-Token", value="abc"))))
+        assert "\r\nX-Token: abc\r\n" in server.asked[0]
+
+
+def test_a_host_header_replaces_ours(pods: Pods) -> None:
+    with serving(OK) as server:
+        assert pods.passes(request(http(server, http_header=HTTPHeader(name="host", value="example.com"))))
+        assert server.asked[0].lower().count("\r\nhost:") == 1
+
+
+def test_a_line_break_in_a_header_is_not_sent(pods: Pods) -> None:
+    with serving(OK) as server:
+        header = HTTPHeader(name="X", value="a\r\nEvil: b")
+        assert pods.fails(request(http(server, http_header=header)))
+        assert not any(server.asked)
+
+
+def test_certificates_are_not_verified(pods: Pods, tmp_path: Path) -> None:
+    key, cert = tmp_path / "key.pem", tmp_path / "cert.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    subprocess.run(
+        [*command, "-keyout", key, "-out", cert, "-subj", "/CN=nobody", "-days", "1"], check=True, capture_output=True
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(cert, key)
+    with serving(OK, context=context) as server:
+        assert pods.passes(request(http(server, scheme=Scheme.HTTPS)))
+
+
+def test_tcp_passes_when_the_port_accepts(pods: Pods) -> None:
+    with serving(b"") as server:
+        assert pods.passes(request(TCPSocket(task_name="a", port=server.port)))
+        assert pods.tries == [("tcp", "passed")]
+
+
+def test_tcp_fails_on_a_closed_port_and_is_tried_again(pods: Pods) -> None:
+    with serving(b"") as server:
+        port = server.port
+    assert pods.fails(request(TCPSocket(task_name="a", port=port)), tries=3)
+
+
+def test_it_has_to_pass_as_often_in_a_row_as_the_threshold_says(pods: Pods) -> None:
+    bad = b"HTTP/1.1 500 No\r\n\r\n"
+    with serving(OK, OK, bad, OK, OK, OK) as server:
+        assert pods.passes(request(http(server), threshold=3))
+        assert len(server.asked) == 6
+
+
+def test_a_server_that_does_not_answer_is_given_up_after_the_timeout(pods: Pods) -> None:
+    """A bare listening socket: the kernel takes the connection, nobody ever answers."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        what = HTTPGet(task_name="a", port=silent.getsockname()[1])
+        assert pods.fails(request(what, timeout=0.05), tries=2)
+
+
+CHOICES: dict[str, tuple[PodChoice, bool, bool]] = {
+    "All: one of two is not enough": (PodChoice.ALL, False, False),
+    "All: both": (PodChoice.ALL, True, True),
+    "Any: one of two is enough": (PodChoice.ANY, False, True),
+}
+
+
+@pytest.mark.parametrize(("choice", "second", "expected"), CHOICES.values(), ids=CHOICES)
+def test_how_many_pods_must_answer(pods: Pods, choice: PodChoice, second: bool, expected: bool) -> None:
+    with serving(OK) as first:
+        pods.addresses = ("127.0.0.1", "127.0.0.2")
+        wanted = request(http(first), pods=choice, period=0.02)
+        if second:
+            with serving(OK, address="127.0.0.2", port=first.port):
+                assert pods.passes(wanted)
+        elif expected:
+            assert pods.passes(wanted)
+        else:
+            assert not pods.passes(wanted, within=0.1)
+
+
+def test_the_first_try_comes_as_soon_as_an_address_is_known(pods: Pods) -> None:
+    with serving(OK) as server:
+        pods.addresses = ()
+        assert not pods.passes(request(http(server), period=3600.0), within=0.03)
+        assert pods.tries == [], "nobody is contacted without an address"
+        pods.addresses = ("127.0.0.1",)
+        pods.prober.pods_changed([UID])
+        assert until(lambda: pods.woken == [KEY], 3.0)
+
+
+def test_what_passed_for_an_earlier_attempt_does_not_count(pods: Pods) -> None:
+    with serving(OK) as server:
+        first = request(http(server))
+        assert pods.passes(first)
+        pods.addresses = ()
+        pods.prober.want(UID, KEY, [replace(first, attempt=1)])
+        assert until(lambda: pods.prober.passed(UID) == frozenset(), 3.0)
+
+
+def test_what_is_no_longer_wanted_is_not_tried_any_more(pods: Pods) -> None:
+    with serving(b"HTTP/1.1 500 No\r\n\r\n") as server:
+        assert pods.fails(request(http(server)), tries=2)
+        pods.prober.want(UID, KEY, ())
+        time.sleep(0.03)
+        tries = len(pods.tries)
+        time.sleep(0.05)
+        assert len(pods.tries) == tries
+
+
+def test_to_want_the_same_again_starts_nothing_anew(pods: Pods) -> None:
+    with serving(OK) as server:
+        wanted = request(http(server), period=3600.0)
+        assert pods.passes(wanted)
+        assert pods.passes(wanted)
+        assert len(server.asked) == 1
