@@ -303,6 +303,9 @@ class Reference:
                 self._probe(seen, flow, waiting, where, replica, task, fail_after)
                 for replica, task in enumerate(self._replicas(name))
             ]
+            if name == flow.name:
+                answers.append(TRUE if index == 0 else replicas[index - 1])
+                continue
             answers.append(_over(replicas, group.strategy or "All"))
         return _and(answers)
 

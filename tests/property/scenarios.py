@@ -201,11 +201,13 @@ def _flow(tape: Tape, number: int, ordinary: int, *, is_finally: bool) -> tuple[
         parallelism = tape.pick(None, None, 1, 2)
         if parallelism:
             loop["parallelism"] = parallelism
-        own = tape.pick(None, None, None, "target", "Running", "Finished", "Pending", "other")
+        own = tape.pick(None, None, None, "target", "Running", "Finished", "Pending", "other", "tcp")
         if own == "target":
             loop["dependsOn"] = {"targets": [name], "onSkipped": tape.pick("Skip", "Ignore")}
         elif own == "other" and before:
             loop["dependsOn"] = {"targets": [f"f{tape.next() % before}"]}
+        elif own == "tcp" and not is_finally:
+            loop["dependsOn"] = {"probe": {"tcpSocketList": [{"taskName": name, "port": 8080}], "failAfter": "4s"}}
         elif own in ("Running", "Finished", "Pending"):
             loop["dependsOn"] = {"probe": {"taskStatusList": [{"taskName": name, "phase": own}]}}
         raw["for"] = loop

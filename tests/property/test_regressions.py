@@ -38,7 +38,7 @@ FOUND = {
         "",
         "000003",
         "",
-        "00020000b7000100000000020000a40000000003050078",
+        "00020000b7000100000000020000040000000003050078",
         "0001",
     ),
     "an attempt in Backoff does not inherit the clock of the job before it": _scenario(

@@ -102,7 +102,7 @@ class Evaluator:
         known: dict[Predicate, Truth] = {}
         has_index = False
         for predicate in node.predicates():
-            if isinstance(predicate, PreviousPredicate | PodIPPredicate):
+            if isinstance(predicate, PreviousPredicate | PodIPPredicate) or _asks_previous(predicate):
                 has_index = True
             elif predicate not in known:
                 known[predicate] = self._shared(node, predicate)
@@ -139,6 +139,8 @@ class Evaluator:
     def _indexed(self, node: Node, predicate: Predicate, index: int) -> Truth:
         if isinstance(predicate, PreviousPredicate):
             return Truth.TRUE if index == 0 else truth(predicate.ask, self._draft.task(node.number, index - 1).standing)
+        if isinstance(predicate, ProbePredicate):
+            return Truth.TRUE if index == 0 else self._probe(node, predicate, node, index - 1)
         if isinstance(predicate, PodIPPredicate):
             asked = self._graph.nodes[predicate.flow]
             key = TaskKey(asked.name, index if index < asked.size else 0)
@@ -164,6 +166,10 @@ class Evaluator:
                 return Truth.TIMED_OUT
             self.wakes = min(self.wakes, gives_up)
         return Truth.UNKNOWN
+
+
+def _asks_previous(predicate: Predicate) -> bool:
+    return isinstance(predicate, ProbePredicate) and predicate.is_previous
 
 
 def is_serving(task: Task) -> bool:
@@ -194,8 +200,8 @@ def reconcile(
     """Releases, skips or fails Waiting tasks of the flows given and of all that depends on what changes by it.
 
     Flows for which may_release is False are passed by; hidden ones (that may have jobs which no cache shows yet, and
-    a job proves that the dependencies were met) are not ended. Returns when a probe next gives up (seconds since the epoch,
-    or NEVER).
+    a job proves that the dependencies were met) are not ended. Returns when a probe next gives up (seconds since the
+    epoch, or NEVER).
     """
     evaluator = Evaluator(snapshot, graph, draft)
     heap = [(graph.nodes[number].rank, number) for number in set(stale)]

@@ -58,7 +58,10 @@ class PreviousPredicate:
 
 @dataclass(frozen=True, slots=True)
 class ProbePredicate:
-    """An HTTP or TCP probe of every (or any) replica of flow number `flow`; `path` is where the spec says so."""
+    """An HTTP or TCP probe of every (or any) replica of flow number `flow`; `path` is where the spec says so.
+
+    is_previous: of the replica one index lower of the same flow instead; True at index 0.
+    """
 
     flow: int
     path: str
@@ -66,6 +69,7 @@ class ProbePredicate:
     what: HTTPGet | TCPSocket
     probe: Probe
     fail_after: float | None
+    is_previous: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +208,8 @@ def compile_graph(spec: WorkflowSpec, pod_ip_edges: Mapping[str, frozenset[str]]
             dependents[predicate.flow][number] = None
             if isinstance(predicate, ProbePredicate | PodIPPredicate):
                 probed.add(predicate.flow)
+            if predicate.flow == number:
+                continue
             if isinstance(predicate, StatusPredicate) and predicate.ask is Ask.FAILED:
                 recoveries[predicate.flow][number] = None
             # A `finally` flow follows everything, so that its asking makes nobody a step on the way.
@@ -312,7 +318,9 @@ def _group(
         for key, items in lists:
             for position, item in enumerate(items):
                 where = f"{path}.probe.{key}[{position}]"
-                found.append(ProbePredicate(by_name[item.task_name], where, every, item, probe, fail_after))
+                asked = by_name[item.task_name]
+                is_own = item.task_name == own
+                found.append(ProbePredicate(asked, where, every, item, probe, fail_after, is_previous=is_own))
     return tuple(found)
 
 

@@ -148,7 +148,14 @@ def _why(draft: Draft, node: Node) -> str:
 
 
 def settle_rest(
-    graph: Graph, draft: Draft, how: Mode, now: float, *, with_finally: bool, is_service: Callable[[Node], bool], hidden: Collection[int] = ()
+    graph: Graph,
+    draft: Draft,
+    how: Mode,
+    now: float,
+    *,
+    with_finally: bool,
+    is_service: Callable[[Node], bool],
+    hidden: Collection[int] = (),
 ) -> None:
     """Ends what a decided workflow does not wait for. Jobs of Cancelled tasks are deleted by the control reconciler.
 
