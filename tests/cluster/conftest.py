@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import re
+import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Protocol
 import pytest
 import yaml
 
-from hack.cluster import Cluster, exit_on_sigterm
+from hack.cluster import Cluster
 from hack.cluster.api import Api, ApiStatusError
 from tests.cluster.support.audit import Audit
 from tests.cluster.support.controller import OFF, Controller
@@ -55,10 +56,18 @@ def wait_established(api: Api, name: str) -> None:
         time.sleep(0.05)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _interrupted_by_sigterm() -> Iterator[None]:
+    """SIGTERM as Ctrl-C: pytest stops, and ends the clusters on its way out. (SystemExit would only fail one test.)"""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """The control plane with simulated nodes, an audit log and our CRDs."""
-    with exit_on_sigterm(), Cluster.start(tmp_path_factory.mktemp("cluster"), audit=True) as started:
+    with Cluster.start(tmp_path_factory.mktemp("cluster"), audit=True) as started:
         install_crds(started.api())
         yield started
 

@@ -8,7 +8,7 @@ from datetime import datetime
 
 import pytest
 
-from hack.cluster import Cluster, exit_on_sigterm
+from hack.cluster import Cluster
 from hack.cluster.containers import packages
 from pkg.apis.flow.v1alpha1 import labels
 from tests.cluster.conftest import install_crds, make_world
@@ -34,7 +34,7 @@ _number = itertools.count(1)
 @pytest.fixture(scope="module")
 def containers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """A control plane with one real kubelet."""
-    with exit_on_sigterm(), Cluster.start(tmp_path_factory.mktemp("containers"), runtime="containers") as started:
+    with Cluster.start(tmp_path_factory.mktemp("containers"), runtime="containers") as started:
         install_crds(started.api())
         yield started
 
