@@ -1,0 +1,121 @@
+"""Events of jobs that stay pending: asked for late, seldom, a few at a time, and told when they are new."""
+
+# ruff: noqa: A002 - as the client calls its parameter
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import msgspec
+
+from pkg.apis.meta import GVR
+from pkg.controllers.workflow.progress import TaskKey
+from pkg.controllers.workflow.snapshot import Told
+from pkg.controllers.workflow.warnings import MAX_PAUSE, PATIENCE, ROUND_JOBS, Event, PendingJob, Warnings, newest
+from pkg.kube.client import Client, Page
+from pkg.kube.errors import Forbidden
+
+
+def event(at: str, message: str, reason: str = "FailedCreate") -> Event:
+    return msgspec.convert({"lastTimestamp": at, "reason": reason, "message": message}, Event)
+
+
+class Server:
+    """Answers what it is told to, and writes down what it was asked for."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] | Exception = []
+        self.asked: list[str] = []
+
+    def list_page(self, gvr: GVR, namespace: str, type: type[Any], *, field_selector: str, limit: int) -> Page[Any]:
+        assert (gvr.resource, namespace) == ("events", "ns")
+        self.asked.append(field_selector)
+        if isinstance(self.events, Exception):
+            raise self.events
+        return Page(self.events, "1", "")
+
+
+class Setup:
+    def __init__(self) -> None:
+        self.server = Server()
+        self.now = 1000.0
+        self.woken: list[tuple[str, TaskKey, str]] = []
+        self.warnings = Warnings(
+            cast(Client, self.server), lambda *about: self.woken.append(about), wall_clock=lambda: self.now
+        )
+
+    def look(self, *jobs: PendingJob) -> int:
+        """One round; how many jobs were asked about."""
+        before = len(self.server.asked)
+        self.warnings.round(jobs)
+        return len(self.server.asked) - before
+
+
+def pending(number: int = 0, since: float = 1000.0) -> PendingJob:
+    return PendingJob("wf", "ns/flow", TaskKey("a", number), f"job-{number}", since)
+
+
+def test_a_job_is_given_time_before_anybody_asks() -> None:
+    setup = Setup()
+    assert setup.look(pending()) == 0
+    setup.now += PATIENCE
+    assert setup.look(pending()) == 1
+    assert setup.server.asked == ["involvedObject.uid=job-0,type=Warning"]
+
+
+def test_the_newest_event_is_told_once() -> None:
+    setup = Setup()
+    setup.server.events = [event("2026-01-01T00:00:09Z", "new"), event("2026-01-01T00:00:01Z", "old")]
+    setup.now += PATIENCE
+    setup.look(pending())
+    assert setup.warnings.of("wf") == {"job-0": Told("FailedCreate", "new")}
+    setup.now += PATIENCE
+    setup.look(pending())
+    assert setup.woken == [("wf", TaskKey("a", 0), "ns/flow")]
+
+
+def test_the_same_job_is_asked_about_ever_more_seldom() -> None:
+    setup = Setup()
+    setup.now += PATIENCE
+    asked = []
+    for _ in range(400):
+        if setup.look(pending()):
+            asked.append(setup.now)
+        setup.now += 5
+    pauses = [later - earlier for earlier, later in itertools.pairwise(asked)]
+    assert pauses[:3] == [PATIENCE, 2 * PATIENCE, 4 * PATIENCE]
+    assert max(pauses) == MAX_PAUSE
+
+
+def test_a_round_asks_for_a_few_and_comes_to_all() -> None:
+    setup = Setup()
+    setup.now += PATIENCE
+    jobs = [pending(number) for number in range(25)]
+    assert [setup.look(*jobs) for _ in range(3)] == [ROUND_JOBS, ROUND_JOBS, 5]
+    assert len(set(setup.server.asked)) == 25
+
+
+def test_a_job_that_runs_is_forgotten() -> None:
+    setup = Setup()
+    setup.server.events = [event("2026-01-01T00:00:01Z", "no quota")]
+    setup.now += PATIENCE
+    setup.look(pending())
+    setup.look()
+    assert setup.warnings.of("wf") == {}
+
+
+def test_without_permission_nothing_is_told() -> None:
+    setup = Setup()
+    setup.server.events = Forbidden("events is forbidden", status=403)
+    setup.now += PATIENCE
+    assert setup.look(pending()) == 1
+    assert setup.warnings.of("wf") == {}
+
+
+def test_newest_goes_by_the_latest_time_of_each_event() -> None:
+    series = msgspec.convert(
+        {"eventTime": "2026-01-01T00:00:01Z", "series": {"lastObservedTime": "2026-01-01T00:00:30Z"}, "reason": "A"},
+        Event,
+    )
+    assert newest([event("2026-01-01T00:00:09Z", "b"), series]) == Told("A", "")
+    assert newest([]) is None
