@@ -1,0 +1,210 @@
+"""The real reconciler over stores fed by hand: what it does with keys, terms, failures and deletions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+import pytest
+
+from pkg.apis.flow.v1alpha1.types import WORKFLOWS, WORKTEMPLATES
+from pkg.controllers.engine.outcome import Again, Done, Drop, Later
+from pkg.controllers.engine.store import Deleted
+from pkg.controllers.workflow.reconciler import BEHIND_SECONDS
+from tests.builders import TEMPLATES, wf
+from tests.property.controller import Controller
+from tests.property.world import JOBS, KEY, NAME, UID, Fate, Trap, World
+
+
+@pytest.fixture(autouse=True)
+def _no_logs(capsys: pytest.CaptureFixture[str]) -> Iterator[None]:
+    yield
+    capsys.readouterr()
+
+
+def world_of(spec: dict[str, Any] | None = None, /, **flows: Any) -> World:
+    """A world with one workflow, whose jobs pend for a second and then run for five."""
+    world = World(lambda _flow, _index, _attempt: Fate())
+    for template in TEMPLATES.values():
+        world.add(WORKTEMPLATES, template)
+    world.log.setdefault(JOBS, [])
+    made = wf(spec, **flows)
+    world.add(WORKFLOWS, msgspec.structs.replace(made, metadata=msgspec.structs.replace(made.metadata, uid=UID)))
+    return world
+
+
+def controller_of(world: World) -> Controller:
+    return Controller(world, lambda _flow, _path, _index: None)
+
+
+def settle(controller: Controller) -> None:
+    """Everything is told, and looked at until nothing more is due now."""
+    for _ in range(50):
+        controller.deliver_all()
+        if not controller.is_due():
+            return
+        controller.reconcile()
+    raise AssertionError("no rest")
+
+
+def started(spec: dict[str, Any] | None = None, /, **flows: Any) -> tuple[World, Controller]:
+    world = world_of(spec, **(flows or {"a": ""}))
+    controller = controller_of(world)
+    settle(controller)
+    return world, controller
+
+
+def names(world: World) -> list[str]:
+    return [life.name for life in world.jobs()]
+
+
+def mark_deleted(world: World) -> None:
+    meta = msgspec.structs.replace(
+        world.workflow.metadata, deletion_timestamp=datetime.fromtimestamp(int(world.now), UTC)
+    )
+    world.update(WORKFLOWS, NAME, metadata=meta)
+
+
+def test_a_key_that_is_not_ours_is_left_alone() -> None:
+    world = world_of(a="")
+    controller = controller_of(world)
+    controller.is_leader = False
+    assert controller.reconciler.reconcile(KEY) == Done()
+    assert world.calls == 0
+
+
+def test_nothing_is_done_before_the_cache_has_caught_up_with_the_start() -> None:
+    world = world_of(a="")
+    controller = controller_of(world)
+    fence = int(world.workflow.metadata.resource_version) + 1
+    controller.reconciler.begin_term({KEY: fence})
+    assert controller.reconciler.reconcile(KEY) == Later(BEHIND_SECONDS)
+    assert world.calls == 0
+    world.set_spec(parallelism=5)
+    controller.deliver_all()
+    settle(controller)
+    assert names(world) == ["w-a"]
+
+
+def test_nothing_is_made_for_a_workflow_that_is_being_deleted() -> None:
+    world = world_of(a="")
+    mark_deleted(world)
+    controller = controller_of(world)
+    assert controller.reconciler.reconcile(KEY) == Done()
+    assert world.lives == []
+
+
+def test_when_a_workflow_goes_the_controller_deletes_its_jobs_itself() -> None:
+    world, controller = started(a="", b="")
+    mark_deleted(world)
+    settle(controller)
+    assert names(world) == []
+    assert {life.deleted_by for life in world.lives} == {"controller"}
+
+
+def test_jobs_of_a_workflow_that_is_gone_already_are_deleted_too() -> None:
+    world, controller = started(a="", b="")
+    controller.workflows.apply(Deleted(world.objects.pop((WORKFLOWS, NAME))))
+    assert controller.reconciler.reconcile(KEY) == Drop()
+    assert names(world) == []
+
+
+def test_deletions_that_fail_are_tried_again() -> None:
+    world, controller = started()
+    mark_deleted(world)
+    controller.deliver_all()
+    world.traps.append(Trap(1, "transient", after=False))
+    assert isinstance(controller.reconciler.reconcile(KEY), Again)
+    assert controller.reconciler.reconcile(KEY) == Done()
+    assert names(world) == []
+
+
+def test_a_conflict_is_planned_again_from_the_newer_copy() -> None:
+    world, controller = started()
+    world.advance(world.now + 10)
+    world.set_spec(parallelism=7)  # nobody has told the controller
+    controller.deliver(JOBS)
+    assert isinstance(controller.reconciler.reconcile(KEY), Again)
+    assert not world.workflow.status.completion_time
+    settle(controller)
+    assert world.workflow.status.phase == "Succeeded"
+
+
+def test_a_creation_that_failed_is_tried_again_after_its_delay() -> None:
+    world = world_of(a="")
+    controller = controller_of(world)
+    controller.deliver_all()
+    controller.reconcile()
+    controller.deliver_all()
+    world.traps.append(Trap(1, "throttled", after=False))
+    outcome = controller.reconciler.reconcile(KEY)
+    assert isinstance(outcome, Later)
+    assert 0 < outcome.seconds <= 0.5
+    world.advance(world.now + 0.5)
+    controller.is_queued = True
+    settle(controller)
+    assert names(world) == ["w-a"]
+
+
+def test_a_creation_whose_answer_was_lost_is_found_to_be_ours() -> None:
+    world = world_of(a="")
+    controller = controller_of(world)
+    controller.deliver_all()
+    controller.reconcile()
+    controller.deliver_all()
+    world.traps.append(Trap(1, "transient", after=True))
+    assert isinstance(controller.reconciler.reconcile(KEY), Later)
+    world.advance(world.now + 1)
+    controller.is_queued = True
+    settle(controller)
+    assert len(world.lives) == 1
+
+
+def test_a_lost_lease_ends_the_pass_without_a_word() -> None:
+    world, controller = started()
+    world.advance(world.now + 10)
+    controller.deliver_all()
+    original = controller.reconciler._executor._owns
+    controller.reconciler._executor._owns = lambda _key: False
+    before = world.calls
+    assert controller.reconciler.reconcile(KEY) == Done()
+    assert world.calls == before
+    controller.reconciler._executor._owns = original
+    controller.is_queued = True
+    settle(controller)
+    assert world.workflow.status.phase == "Succeeded"
+
+
+def test_a_new_term_looks_at_everything_again() -> None:
+    world, controller = started(a="", b="a")
+    controller.is_leader = False
+    world.advance(world.now + 10)
+    controller.deliver_all()
+    controller.reconcile()
+    assert names(world) == ["w-a"]
+    controller.lead()
+    settle(controller)
+    assert names(world) == ["w-a", "w-b"]
+
+
+def test_whoever_uses_a_kind_is_known_by_it() -> None:
+    _, controller = started()
+    assert controller.reconciler.waiting_for(JOBS) == (KEY,)
+
+
+def test_pending_jobs_are_told_to_who_looks_for_their_events() -> None:
+    world, controller = started(a="", b="")
+    assert {(one.task.flow, one.key) for one in controller.reconciler.pending()} == {("a", KEY), ("b", KEY)}
+    world.advance(world.now + 2)
+    settle(controller)
+    assert list(controller.reconciler.pending()) == []
+
+
+def test_a_pass_over_an_unchanged_workflow_calls_nobody() -> None:
+    world, controller = started()
+    before = world.calls
+    for _ in range(3):
+        controller.reconciler.reconcile(KEY)
+    assert world.calls == before
