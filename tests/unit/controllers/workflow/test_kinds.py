@@ -1,0 +1,138 @@
+"""Which kinds are served: asked in the background, asked again when a CRD changes, refused with a reason."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import cast
+
+import pytest
+
+from pkg.apis.meta import GVR
+from pkg.controllers.workflow.kinds import Kinds
+from pkg.kube.discovery import Discovery, Resource
+from pkg.kube.errors import NotServed
+
+BOXES = GVR("example.com", "v1", "boxes")
+JOBS = GVR("batch", "v1", "jobs")
+VERBS = ("create", "delete", "get", "list", "watch")
+
+
+class Served:
+    """What a server would say."""
+
+    def __init__(self) -> None:
+        self.resources: dict[GVR, Resource] = {}
+        self.specs: dict[GVR, bool | None] = {}
+        self.asked: list[GVR] = []
+        self.refreshed: list[GVR] = []
+
+    def add(self, gvr: GVR, kind: str, *, namespaced: bool = True, has_spec: bool | None = True) -> None:
+        self.resources[gvr] = Resource(gvr.resource, kind, namespaced, VERBS)
+        self.specs[gvr] = has_spec
+
+    def resolve(self, gvr: GVR, *, absent_for: float = 2.0) -> Resource:
+        self.asked.append(gvr)
+        if gvr not in self.resources:
+            raise NotServed(f"no {gvr}", status=404)
+        return self.resources[gvr]
+
+    def has_spec(self, gvr: GVR, kind: str) -> bool | None:
+        return self.specs[gvr]
+
+    def refresh(self, gvr: GVR) -> None:
+        self.refreshed.append(gvr)
+
+
+class Setup:
+    def __init__(self) -> None:
+        self.server = Served()
+        self.changed: list[GVR] = []
+        self.kinds = Kinds(cast(Discovery, self.server), self.changed.append)
+        self.kinds.start()
+
+
+@pytest.fixture
+def setup() -> Iterator[Setup]:
+    made = Setup()
+    yield made
+    made.kinds.stop()
+
+
+def until(fact: Callable[[], bool]) -> None:
+    end = time.monotonic() + 5
+    while not fact():
+        assert time.monotonic() < end
+        threading.Event().wait(0.002)
+
+
+def test_a_kind_is_found_in_the_background_and_told(setup: Setup) -> None:
+    setup.server.add(JOBS, "Job")
+    assert setup.kinds.get(JOBS) is None
+    until(lambda: setup.changed == [JOBS])
+    found = setup.kinds.get(JOBS)
+    assert found is not None
+    assert (found.kind, found.refused) == ("Job", "")
+
+
+@pytest.mark.parametrize(
+    ("namespaced", "has_spec", "reason"),
+    [
+        pytest.param(False, True, "is cluster-scoped", id="cluster-scoped"),
+        pytest.param(True, False, "Box has no .spec", id="without a spec"),
+    ],
+)
+def test_what_cannot_be_a_job_is_refused(setup: Setup, namespaced: bool, has_spec: bool, reason: str) -> None:
+    setup.server.add(BOXES, "Box", namespaced=namespaced, has_spec=has_spec)
+    setup.kinds.get(BOXES)
+    until(lambda: setup.changed == [BOXES])
+    found = setup.kinds.get(BOXES)
+    assert found is not None
+    assert reason in found.refused
+
+
+def test_a_crd_that_comes_is_asked_for_at_once(setup: Setup) -> None:
+    setup.kinds.get(BOXES)
+    until(lambda: setup.kinds.is_answered(BOXES))
+    setup.server.add(BOXES, "Box")
+    began = time.monotonic()
+    setup.kinds.crd_changed("boxes.example.com", False)
+    until(lambda: setup.kinds.get(BOXES) is not None)
+    assert time.monotonic() - began < 0.5, "without waiting for the next round"
+    assert setup.server.refreshed == [BOXES]
+
+
+def test_a_crd_that_changes_is_read_again_and_told_only_if_it_matters(setup: Setup) -> None:
+    setup.server.add(BOXES, "Box")
+    setup.kinds.get(BOXES)
+    until(lambda: setup.kinds.get(BOXES) is not None)
+    asked = len(setup.server.asked)
+    setup.kinds.crd_changed("boxes.example.com", False)
+    until(lambda: len(setup.server.asked) > asked)
+    assert setup.changed == [BOXES]
+    setup.server.add(BOXES, "Crate")
+    setup.kinds.crd_changed("boxes.example.com", False)
+    until(lambda: setup.changed == [BOXES, BOXES])
+    found = setup.kinds.get(BOXES)
+    assert found is not None
+    assert found.kind == "Crate"
+
+
+def test_a_crd_that_is_being_deleted_is_not_served_though_the_server_still_lists_it(setup: Setup) -> None:
+    setup.server.add(BOXES, "Box")
+    setup.kinds.get(BOXES)
+    until(lambda: setup.kinds.get(BOXES) is not None)
+    setup.kinds.crd_changed("boxes.example.com", True)
+    assert setup.kinds.get(BOXES) is None
+    assert setup.changed == [BOXES, BOXES]
+    setup.kinds.crd_changed("boxes.example.com", False)
+    until(lambda: setup.kinds.get(BOXES) is not None)
+
+
+def test_a_crd_that_nobody_named_is_not_looked_at(setup: Setup) -> None:
+    setup.server.add(BOXES, "Box")
+    setup.kinds.get(BOXES)
+    until(lambda: setup.kinds.get(BOXES) is not None)
+    setup.kinds.crd_changed("crates.example.com", False)
+    assert setup.server.refreshed == []
