@@ -5,7 +5,7 @@ Flows that did not change keep the FlowStatus last made of them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
@@ -41,6 +41,8 @@ from pkg.controllers.workflow.snapshot import Snapshot
 MAX_ITEMS: Final = 100
 # From this many flows on, each one's message is cut short, so that the whole object stays well below etcd's limit.
 MANY_FLOWS: Final = 500
+# What all flows together may take of the object, in bytes; the rest is for the spec.
+ROOM: Final = 860_000
 _RANGES: Final = tuple(Phase)
 
 
@@ -48,7 +50,8 @@ def flow_status(node: Node, state: FlowState, flows: int, indexed: int) -> FlowS
     """One flow. flows, indexed: how many flows the workflow has, and how many of these with `for`: they share the
     room.
     """
-    limit = 512 if flows <= MANY_FLOWS else 48
+    is_one_of_many = flows > MANY_FLOWS
+    limit = 48 if is_one_of_many else 512
     phase = state.phase
     reason, message = _why(node, state, phase)
     tasks = state.tasks
@@ -60,8 +63,8 @@ def flow_status(node: Node, state: FlowState, flows: int, indexed: int) -> FlowS
         phase=phase,
         reason=reason,
         message=message[:limit],
-        start_time="" if started is None else timestamp(started),
-        completion_time=timestamp(finished) if phase.is_final and finished is not None else "",
+        start_time="" if started is None else _told_time(started, is_one_of_many),
+        completion_time=_told_time(finished, is_one_of_many) if phase.is_final and finished is not None else "",
         attempts=max(task.attempt + task.had_job for task in tasks),
         next_attempt_time="" if due is None else timestamp(due),
         gvr=state.gvr,
@@ -71,7 +74,7 @@ def flow_status(node: Node, state: FlowState, flows: int, indexed: int) -> FlowS
         kept=_kept(node, tasks),
     )
     if not node.is_indexed:
-        return status
+        return status if flows <= MANY_FLOWS else _brief(status, ROOM // flows)
     by_phase: dict[str, list[int]] = {}
     for index, task in enumerate(tasks):
         by_phase.setdefault(task.phase.value.lower(), []).append(index)
@@ -79,6 +82,45 @@ def flow_status(node: Node, state: FlowState, flows: int, indexed: int) -> FlowS
     return msgspec.structs.replace(
         status, replicas=items, **{name: ranges.pack(indexes) for name, indexes in by_phase.items()}
     )
+
+
+def _told_time(seconds: float, is_one_of_many: bool) -> str:
+    """A time that no clock is derived from: whole seconds where thousands of flows share the room."""
+    return f"{timestamp(seconds)[:19]}Z" if is_one_of_many else timestamp(seconds)
+
+
+def _without_repeats(flows: Iterable[FlowStatus]) -> Iterator[FlowStatus]:
+    """The flows, those that are final without a kind that a flow before them names: the set of kinds is what is
+    needed of them after a restart.
+    """
+    known: set[str] = set()
+    for flow in flows:
+        is_repeat = flow.gvr in known and flow.phase.is_final
+        known.add(flow.gvr)
+        yield msgspec.structs.replace(flow, gvr="") if is_repeat and flow.gvr else flow
+
+
+def _brief(status: FlowStatus, room: int) -> FlowStatus:
+    """A flow in at most so many bytes, as far as leaving out what nothing is derived from can do it: what is told
+    twice first, then the message, then the times."""
+    told_twice = [
+        msgspec.structs.replace(item, reason="") if item.reason == status.reason else item for item in status.kept
+    ]
+    changes: tuple[dict[str, Any], ...] = (
+        {"kept": tuple(told_twice)},
+        {"message": ""},
+        {"next_attempt_time": ""},
+        {"start_time": ""},
+        {"completion_time": ""},
+        {"attempts": 0} if status.kept else {},
+    )
+    for change in changes:
+        if (excess := len(msgspec.json.encode(status)) - room) <= 0:
+            break
+        if "message" in change:
+            change = {"message": status.message[: max(0, len(status.message) - excess)]}
+        status = msgspec.structs.replace(status, **change)
+    return status
 
 
 def _why(node: Node, state: FlowState, phase: Phase) -> tuple[str, str]:
@@ -225,6 +267,7 @@ def workflow_status(
     for node, state, made in zip(graph.nodes, progress.flows, progress.rendered, strict=True):
         is_same = made is not None and made[0] is state
         rendered.append(made if is_same else (state, flow_status(node, state, len(graph.nodes), indexed)))
+    flows = (item[1] for item in rendered if item is not None)
     counts = {name.value.lower(): count for name, count in progress.counts.items()}
     finals = sum(count for name, count in progress.counts.items() if name.is_final)
     decision = progress.decision
@@ -238,7 +281,7 @@ def workflow_status(
         progress=f"{finals}/{graph.total}",
         tasks=TaskCounts(total=graph.total, **counts),
         conditions=conditions(snapshot, old.conditions, phase, decision),
-        flows=tuple(item[1] for item in rendered if item is not None),
+        flows=tuple(_without_repeats(flows) if len(graph.nodes) > MANY_FLOWS else flows),
         restarted_at=old.restarted_at,
         suspended_at=_suspended_at(snapshot, phase),
         suspended_seconds=suspended_seconds(snapshot) if not snapshot.workflow.spec.suspend else old.suspended_seconds,

@@ -120,10 +120,12 @@ class Snapshot:
         )
 
     def completion(self, template_name: str, gvr: GVR) -> Completion:
-        """When a job made from this template counts as done."""
+        """When a job made from this template counts as done; a flow whose kind is not recorded has its template's."""
         template = self.templates.get(template_name)
-        if template is not None and template.spec.completion is not None:
-            return template.spec.completion
+        if template is not None:
+            if template.spec.completion is not None:
+                return template.spec.completion
+            gvr = gvr if gvr.resource else template.spec.gvr.gvr
         kind = self.kinds.get(gvr)
         return Completion(kind.row.completion) if kind is not None else Completion.TERMINAL
 
