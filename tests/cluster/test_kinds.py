@@ -252,7 +252,7 @@ def test_a_job_that_stays_pending_tells_its_last_warning(
     world.create(quota)
     pod = {"restartPolicy": "Never", "containers": [{"name": "main", "image": "busybox:1.36"}]}
     world.create(template("stuck", GVR("batch", "v1", "jobs"), {"backoffLimit": 0, "template": {"spec": pod}}))
-    world.create(workflow("pending", flow("stuck", of="stuck", pendingTimeout="45s")))
+    world.create(workflow("pending", flow("stuck", of="stuck", pendingTimeout="30s")))
     found = world.wait_flow("pending", "stuck", "Pending", reason="FailedCreate", seconds=40)
     assert "exceeded quota" in found["message"]
     failed = world.wait_flow("pending", "stuck", "Failed")
