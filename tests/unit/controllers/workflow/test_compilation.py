@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import msgspec
+
+from pkg.apis.flow.v1alpha1.types import Workflow
 from pkg.apis.flow.v1alpha1.validation import Fault
 from pkg.controllers.workflow.compilation import compile_spec
 from pkg.controllers.workflow.graph import Graph
@@ -48,3 +51,53 @@ def test_the_same_spec_compiles_to_an_equal_graph() -> None:
     assert compiled(wf(a="", b="a")) == compiled(wf(a="", b="a"))
     assert compiled(wf(a="", b="a")) == compiled(wf({"parallelism": 3}, a="", b="a"))
     assert compiled(wf(a="", b="a")) != compiled(wf(a="", b=""))
+
+
+def test_a_manifest_of_the_go_original_runs_unchanged() -> None:
+    """Every field that its manifests use, as they write it."""
+    manifest = {
+        "apiVersion": "flow.workflow.sh/v1alpha1",
+        "kind": "Workflow",
+        "metadata": {"name": "old", "namespace": "team"},
+        "spec": {
+            "schedulerName": "volcano",
+            "plugins": {"svc": [], "ssh": []},
+            "jobRetainPolicy": "delete",
+            "successPolicy": {"type": "Critical", "criticalFlows": ["train"]},
+            "flows": [
+                {"name": "prepare"},
+                {
+                    "name": "train",
+                    "dependsOn": {
+                        "targets": ["prepare"],
+                        "strategy": "All",
+                        "probe": {
+                            "httpGetList": [
+                                {
+                                    "taskName": "serve",
+                                    "path": "/",
+                                    "port": 80,
+                                    "httpHeader": {"name": "a", "value": "b"},
+                                }
+                            ],
+                            "tcpSocketList": [{"taskName": "serve", "port": 80}],
+                            "taskStatusList": [{"taskName": "serve", "phase": "Running"}],
+                        },
+                        "orGroups": [{"targets": ["prepare"]}],
+                    },
+                    "for": {"replicas": 4},
+                    "retry": {"maxRetries": 3},
+                    "patch": {"spec": {"minAvailable": 1}},
+                    "continueOnFail": True,
+                },
+                {"name": "serve"},
+                {
+                    "name": "mourn",
+                    "dependsOn": {"probe": {"taskStatusList": [{"taskName": "train", "phase": "Aborted"}]}},
+                },
+            ],
+        },
+    }
+    workflow = msgspec.json.decode(msgspec.json.encode(manifest), type=Workflow)
+    graph = compiled(workflow, {name: template(name) for name in ("prepare", "train", "serve", "mourn")})
+    assert [node.size for node in graph.nodes] == [1, 4, 1, 1]

@@ -21,6 +21,7 @@ from pkg.kube.errors import (
     Exists,
     Forbidden,
     KubeError,
+    NamespaceTerminating,
     NotFound,
     Refused,
     Stopped,
@@ -106,6 +107,7 @@ TROUBLES: dict[str, tuple[KubeError, Trouble]] = {
     "409 that is no namesake": (Conflict("being created", status=409), Trouble.RETRY),
     "429": (Throttled("slow down", status=429), Trouble.RETRY),
     "500": (Transient("internal", status=500), Trouble.RETRY),
+    "a namespace that is terminating": (NamespaceTerminating("it is being terminated", status=403), Trouble.RETRY),
     "an admission webhook that says no": (Denied("admission webhook says no", status=422), Trouble.RETRY),
     "400, 413, 415 and 422": (Refused("spec.x: Invalid value", status=422), Trouble.REFUSED),
 }

@@ -67,7 +67,7 @@ def test_the_first_view_names_all_tasks_and_then_only_those_that_changed() -> No
     assert ledger.view(UID).dirty is None
     assert ledger.view(UID).dirty == frozenset()
     ledger.apply(JOBS, [Delta("team/a", None, job("b", index="1"))])
-    assert ledger.view(UID).dirty == {TaskKey("a", 1)}
+    assert ledger.view(UID).dirty == frozenset({TaskKey("a", 1)})
     ledger.mark(UID)
     assert ledger.view(UID).dirty is None
 
