@@ -117,7 +117,7 @@ def _plan_running(snapshot: Snapshot, graph: Graph, base: Progress) -> Plan:
     events = [*_events(snapshot, graph, draft, decision, phase), *starts.events]
     is_waiting_for_status = starts.needs_status or decision != base.decision or bool(draft.moved)
     # The pass after the end looks at the ttl, and at a restart that has waited for it.
-    has_more = starts.more or is_waiting_for_status or phase.is_final
+    has_more = is_waiting_for_status or phase.is_final
     return Plan(
         progress=progress,
         creations=tuple(starts.creations),
@@ -133,6 +133,7 @@ def _plan_running(snapshot: Snapshot, graph: Graph, base: Progress) -> Plan:
             *(progress.flows[number].wakes for number in graph.timed),
         ),
         more=has_more,
+        has_left=starts.more,
         needs_status=starts.needs_status,
     )
 

@@ -40,6 +40,7 @@ from pkg.telemetry.metrics import Metrics
 
 _log = structlog.get_logger("workflow.reconciler")
 BEHIND_SECONDS = 0.02
+MAX_UNTOLD = 50
 # The status of thousands of flows keeps the API server busy for seconds: then that much longer between two writes.
 WRITE_SHARE = 3.0
 
@@ -56,7 +57,7 @@ class _Memory:
     spec_hash: str = ""
     progress: Progress | None = None
     faults: dict[TaskKey, CreateFault] = field(default_factory=dict)
-    gvrs: dict[str, GVR] = field(default_factory=dict)
+    untold: tuple[Emit, ...] = ()
     term: int = 0
     complete: frozenset[GVR] = frozenset()
     write_seconds: float = 0.0
@@ -176,11 +177,16 @@ class Reconciler:
             final = replace(final, deletions=tuple(dict.fromkeys((*first.deletions, *final.deletions))))
         self._prober.want(uid, key, final.probes)
         failure = self._settle(key, workflow, memory, final)
+        # What a pass had to tell is told once its writes went through, if need be by a later pass.
+        told = (*first.events, *(final.events if final is not first else ()))
+        memory.untold = (*memory.untold, *told)[-MAX_UNTOLD:]
         if failure:
             self._caches.ledger.mark(uid)
             return Again(failure)
-        self._emit(workflow, (*first.events, *(final.events if final is not first else ())))
-        if has_verdicts or ((first.more or final.more) and is_complete):
+        self._emit(workflow, memory.untold)
+        memory.untold = ()
+        has_left = (first.has_left or final.has_left) and is_complete
+        if has_verdicts or has_left or first.more or final.more:
             return Later(0)
         wakes = [wake for wake in (first.wakes, final.wakes) if wake is not None]
         if not is_complete:

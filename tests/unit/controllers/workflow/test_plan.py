@@ -230,7 +230,7 @@ def test_at_most_64_creations_a_pass() -> None:
 
 
 def test_a_pass_that_did_not_make_all_says_there_is_more() -> None:
-    assert Bench(wf(a={"for": {"replicas": 65}}), settle=False).step().more
+    assert Bench(wf(a={"for": {"replicas": 65}}), settle=False).step().has_left
 
 
 def test_parallelism_of_the_workflow() -> None:
