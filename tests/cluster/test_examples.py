@@ -15,6 +15,11 @@ from tests.cluster.support.world import World
 
 pytestmark = pytest.mark.cluster
 
+# What the examples need. It sees all namespaces, so also what other tests left of kinds that nobody installs.
+GROUPS = frozenset(
+    {"", "apiextensions.k8s.io", "apps", "batch", "coordination.k8s.io", "events.k8s.io", "flow.workflow.sh"}
+)
+
 
 @pytest.fixture
 def installed_kubeconfig(cluster: Cluster, tmp_path: Path) -> Path:
@@ -43,4 +48,5 @@ def test_all_six_end_as_they_announce(
         world.made()
     )
     assert [line for line in controller.log() if line.get("level") == "error"] == []
-    assert [call for call in audit.calls() if call.code == 403] == [], "the installer's roles are enough"
+    forbidden = [call for call in audit.calls() if call.code == 403 and call.group in GROUPS]
+    assert forbidden == [], "the installer's roles are enough"

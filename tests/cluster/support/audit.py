@@ -19,6 +19,7 @@ class Call:
     user: str
     agent: str
     verb: str
+    group: str
     resource: str
     subresource: str
     namespace: str
@@ -78,6 +79,7 @@ class Audit:
                     user=found["user"].get("username", ""),
                     agent=found.get("userAgent", ""),
                     verb=found["verb"],
+                    group=about.get("apiGroup", ""),
                     resource=about.get("resource", ""),
                     subresource=about.get("subresource", ""),
                     namespace=about.get("namespace", ""),
