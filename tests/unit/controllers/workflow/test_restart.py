@@ -6,7 +6,10 @@ from typing import Any
 
 import pytest
 
-from tests.builders import Bench, http, on, wf
+from pkg.apis.meta import GVR
+from pkg.controllers.workflow.snapshot import Kind
+from pkg.workloads import rules_for
+from tests.builders import Bench, http, on, snapshot, template, wf
 
 CHAIN: dict[str, Any] = {"a": "", "b": "a", "c": "b"}
 
@@ -219,3 +222,12 @@ def test_with_nothing_to_run_again_the_token_is_used_up() -> None:
     bench.set_spec(restart={"at": "1"})
     assert (bench.phase, bench.status.restarted_at) == ("Succeeded", "1")
     assert bench.status.completion_time == before.completion_time
+
+
+def test_a_service_is_known_by_its_template_where_status_does_not_repeat_its_kind() -> None:
+    deployments = GVR("apps", "v1", "deployments")
+    kinds = {deployments: Kind(kind="Deployment", row=rules_for(deployments))}
+    seen = snapshot(wf(a={"template": "web"}), kinds=kinds, templates={"web": template("web", deployments)})
+    assert seen.completion("web", deployments) == "Ready"
+    assert seen.completion("web", GVR()) == "Ready"
+    assert seen.completion("gone", GVR()) == "Terminal"
