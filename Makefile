@@ -89,6 +89,11 @@ test-long: $(DEVELOPING) ## Run the property tests with many more examples
 faults: $(DEVELOPING) ## Kill and deceive the controller over 200 workflows of 10 tasks per fault, and count what was lost
 	@exec $(PY) -m hack.faults $(ARGS)
 
+.PHONY: test-kubeflow
+test-kubeflow: $(DEVELOPING) ## Run Kubeflow's real training operator against the local cluster (built once, some minutes)
+	@$(PY) -m hack.cluster binaries >/dev/null
+	$(PY) -m pytest tests/kubeflow -m kubeflow $(ARGS)
+
 .PHONY: lint
 lint: $(DEVELOPING) ## Check style, types and layers
 	@$(PY) -m ruff check .

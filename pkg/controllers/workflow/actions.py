@@ -83,7 +83,8 @@ class Plan:
     """Everything one pass wants: creations, then status, then deletions, then Events.
 
     progress is what the next pass starts from; wakes: when to look again though nothing happens (seconds since the
-    epoch); more: there is more to judge at once, so the key goes to the back of its shard; has_left: creations were left
+    epoch); more: there is more to judge at once, so the key goes to the back of its shard; has_left: creations were
+    left
     over for the next pass; needs_status: creations wait for the status to be acknowledged.
     """
 
