@@ -270,6 +270,11 @@ class Bench:
 
     def set_spec(self, **fields: Any) -> Plan:
         """The user changes the spec; fields as YAML writes them, None takes one away."""
+        self.edit_spec(**fields)
+        return self.settle()
+
+    def edit_spec(self, **fields: Any) -> None:
+        """As `set_spec`; nobody looks yet."""
         raw = msgspec.to_builtins(self.workflow.spec)
         raw.update(fields)
         raw = {name: value for name, value in raw.items() if value is not None}
@@ -277,7 +282,6 @@ class Bench:
         spec = msgspec.convert(raw, type(self.workflow.spec))
         self.workflow = msgspec.structs.replace(self.workflow, metadata=meta, spec=spec)
         self._bump()
-        return self.settle()
 
     # What the cluster says
 
