@@ -121,6 +121,11 @@ DECISIONS: dict[str, Row] = {
         {"a": "Failed", "b": "Skipped", "c": "Running"},
         None,
     ),
+    "Any: an open branch keeps the failure open, also where its own leaf is lost": (
+        wf(ANY, a="", b=rescued("a"), c="a b"),
+        {"a": "Failed", "b": "Running", "c": "Skipped"},
+        None,
+    ),
     "Any: the recovery branch is a leaf that can succeed": (
         wf(ANY, a="", b=rescued("a")),
         {"a": "Failed", "b": "Succeeded"},

@@ -110,6 +110,15 @@ def test_a_decided_outcome_is_recorded_before_anything_is_built_on_it() -> None:
     assert bench.log[:2] == ["status", "create w-b"]
 
 
+def test_while_the_decision_cannot_be_recorded_nothing_is_made() -> None:
+    bench = Bench(wf({"successPolicy": {"type": "Critical", "criticalFlows": ["a"]}}, a="", b="a"))
+    quiet(bench).loses_writes = True
+    bench.say(COMPLETE, "a")
+    for _ in range(3):
+        bench.step()
+    assert bench.log == ["conflict"] * 3
+
+
 def test_a_finally_flow_starts_after_the_decision_is_recorded() -> None:
     bench = quiet(Bench(wf(a="", z={"finally": True})))
     bench.say({"conditions": [{"type": "Failed", "status": "True"}]}, "a")
@@ -123,6 +132,16 @@ def test_a_fallback_name_is_recorded_before_it_is_made() -> None:
     bench.settle()
     assert bench.log[-3:] == ["status", "create w-a-6a3ef3c2", "status"]
     assert bench.flow("a").renamed == "6a3ef3c2"
+
+
+def test_while_the_fallback_name_cannot_be_recorded_nothing_is_made() -> None:
+    bench = Bench(wf(a=""), settle=False)
+    bench.refuse = lambda made: fault(made, Trouble.NAME_TAKEN, "NameConflict") if made.name == "w-a" else None
+    bench.loses_writes = True
+    for _ in range(4):
+        bench.step()
+    assert set(bench.log) == {"conflict"}
+    assert bench.names == []
 
 
 def test_a_fallback_name_that_is_taken_too_fails_the_task() -> None:
