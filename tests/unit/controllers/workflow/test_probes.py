@@ -56,6 +56,8 @@ def serving(
         ready.set()
         loop.run_forever()
         listener.close()
+        loop.run_until_complete(asyncio.sleep(0.005))  # what was accepted last comes to its end
+        loop.close()
 
     thread = threading.Thread(target=work, daemon=True)
     thread.start()
