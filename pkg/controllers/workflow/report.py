@@ -37,6 +37,7 @@ from pkg.controllers.workflow.progress import (
     tally_of,
 )
 from pkg.controllers.workflow.snapshot import Snapshot
+from pkg.workloads import RULE_FAULT
 
 MAX_ITEMS: Final = 100
 # From this many flows on, each one's message is cut short, so that the whole object stays well below etcd's limit.
@@ -280,7 +281,9 @@ def workflow_status(
         observed_generation=snapshot.workflow.metadata.generation,
         progress=f"{finals}/{graph.total}",
         tasks=TaskCounts(total=graph.total, **counts),
-        conditions=conditions(snapshot, old.conditions, phase, decision),
+        conditions=_with_rule_faults(
+            snapshot, graph, progress, phase, conditions(snapshot, old.conditions, phase, decision)
+        ),
         flows=tuple(_without_repeats(flows) if len(graph.nodes) > MANY_FLOWS else flows),
         restarted_at=old.restarted_at,
         suspended_at=_suspended_at(snapshot, phase),
@@ -340,6 +343,25 @@ def conditions(
             snapshot, found, conds.SUSPENDED, is_suspended, reason, f"spec.suspend is {str(is_suspended).lower()}"
         )
     return found
+
+
+def _with_rule_faults(
+    snapshot: Snapshot, graph: Graph, progress: Progress, phase: WorkflowPhase, found: tuple[Condition, ...]
+) -> tuple[Condition, ...]:
+    """The condition StatusRulesFaulty: the rules of a template cannot be used, or fail on a job; its tasks go on."""
+    if not snapshot.rules and conds.find(found, conds.STATUS_RULES_FAULTY) is None:
+        return found
+    for node, state in zip(graph.nodes, progress.flows, strict=True):
+        if phase.is_final or node.name not in snapshot.rules:
+            continue
+        told = [task.message for task in state.tasks if task.reason == RULE_FAULT and not task.is_final]
+        if state.why == RULE_FAULT and state.count(Phase.WAITING, Phase.BACKOFF):
+            told.append(state.message)
+        if told:
+            return _put(snapshot, found, conds.STATUS_RULES_FAULTY, True, RULE_FAULT, f"{node.name}: {told[0]}")
+    if conds.find(found, conds.STATUS_RULES_FAULTY) is None:
+        return found
+    return _put(snapshot, found, conds.STATUS_RULES_FAULTY, False, "RulesWork", "no rule of a template fails now")
 
 
 def _put(

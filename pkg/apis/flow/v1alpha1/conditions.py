@@ -13,7 +13,8 @@ DECIDED: Final = "Decided"
 FINISHED: Final = "Finished"
 SUCCEEDED: Final = "Succeeded"
 SUSPENDED: Final = "Suspended"
-ORDER: Final = (DECIDED, FINISHED, SUCCEEDED, SUSPENDED)
+STATUS_RULES_FAULTY: Final = "StatusRulesFaulty"
+ORDER: Final = (DECIDED, FINISHED, SUCCEEDED, SUSPENDED, STATUS_RULES_FAULTY)
 
 TRUE: Final = "True"
 FALSE: Final = "False"

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from pkg.apis.flow.v1alpha1 import conditions
 from tests.builders import WIDGETS, Bench, template, wf
 
 GOOD = {"ok": [{"path": "status.step", "eq": "baked"}], "running": [{"path": "status.step", "eq": "baking"}]}
@@ -23,6 +24,12 @@ def bench_of(rules: Any, **flows: Any) -> Bench:
     return Bench(wf(**{name: {"template": "widget", **flow} for name, flow in flows.items()}), widget(rules))
 
 
+def faulty(bench: Bench) -> str | None:
+    """The status of the condition that tells of broken rules, None without it."""
+    found = conditions.find(bench.workflow.status.conditions, conditions.STATUS_RULES_FAULTY)
+    return found.status if found is not None else None
+
+
 def edit(bench: Bench, rules: Any) -> None:
     """The template is changed, and every job is looked at anew, as the controller does then."""
     (old,) = bench.templates.values()
@@ -36,8 +43,10 @@ def test_no_job_is_made_by_rules_that_cannot_be_used_and_it_goes_on_when_they_ar
     assert bench.names == []
     assert (bench.phases(), bench.flow("a").reason) == ({"a": "Waiting"}, "StatusRuleFault")
     assert bench.flow("a").message.startswith("WorkTemplate widget: spec.statusRules.ok[0]: cel: line 1")
+    assert faulty(bench) == "True"
     edit(bench, GOOD)
     assert bench.names == ["w-a"]
+    assert faulty(bench) == "False"
 
 
 def test_a_job_that_runs_stays_so_while_its_rules_are_broken() -> None:
@@ -46,12 +55,21 @@ def test_a_job_that_runs_stays_so_while_its_rules_are_broken() -> None:
     bench.settle()
     edit(bench, BROKEN)
     assert (bench.phases(), bench.flow("a").reason) == ({"a": "Running"}, "StatusRuleFault")
+    assert faulty(bench) == "True"
     bench.say({"step": "baked"}, "a")
     bench.settle()
     assert bench.phases() == {"a": "Running"}, "nobody can tell now"
     edit(bench, GOOD)
     assert bench.phases() == {"a": "Succeeded"}
     assert bench.phase == "Succeeded"
+    assert faulty(bench) == "False"
+
+
+def test_rules_that_work_are_worth_no_condition() -> None:
+    bench = bench_of(GOOD, a={})
+    bench.say({"step": "baked"}, "a")
+    bench.settle()
+    assert (bench.phase, faulty(bench)) == ("Succeeded", None)
 
 
 def test_what_was_judged_before_stays_judged_and_the_workflow_ends() -> None:
