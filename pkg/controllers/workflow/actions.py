@@ -84,8 +84,7 @@ class Plan:
 
     progress is what the next pass starts from; wakes: when to look again though nothing happens (seconds since the
     epoch); more: there is more to judge at once, so the key goes to the back of its shard; has_left: creations were
-    left
-    over for the next pass; needs_status: creations wait for the status to be acknowledged.
+    left over for the next pass; needs_status: creations wait for the status to be acknowledged.
     """
 
     progress: Progress

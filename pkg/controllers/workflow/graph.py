@@ -170,9 +170,9 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """All flows of a workflow, numbered as the spec lists them. finals: those with `finally`; timed: those with
-    retries or timeouts;
-    probing: those that wait for HTTP or TCP answers or pod addresses."""
+    """All flows of a workflow, numbered as the spec lists them. finals: those with `finally`; timed: those with retries
+    or timeouts; probing: those that wait for HTTP or TCP answers or pod addresses.
+    """
 
     nodes: tuple[Node, ...]
     by_name: Mapping[str, int]

@@ -73,9 +73,8 @@ class Task(msgspec.Struct, frozen=True):
 
     attempt: newest attempt known; job / job_uid: its job, empty when none was seen; created, ran_at: of this attempt;
     released: when its dependencies were found True; makeable: since when nothing of the workflow's own (a slot,
-    suspend) holds
-    this attempt up;
-    held_at, held: since when, and how long in all, a queue has held this attempt; ready: a service that became ready.
+    suspend) holds this attempt up; held_at, held: since when, and how long in all, a queue has held this attempt;
+    ready: a service that became ready.
     """
 
     phase: Phase = Phase.WAITING
@@ -181,11 +180,10 @@ class Decision:
 class Progress:
     """All that a pass leaves for the next one.
 
-    flows: by number; acked: the flows as the last acknowledged status records them; counts: tasks per phase;
-    unsettled: flows with tasks that are not final; failed: flows with a Failed task; rendered: the FlowStatus last
-    made of each flow;
-    stale: flows whose dependencies must be looked at; startable: flows that may have a task to be made; written_at:
-    when status was last written.
+    flows: by number; acked: the flows as the last acknowledged status records them; counts: tasks per phase; unsettled:
+    flows with tasks that are not final; failed: flows with a Failed task; rendered: the FlowStatus last made of each
+    flow; stale: flows whose dependencies must be looked at; startable: flows that may have a task to be made;
+    written_at: when status was last written.
     """
 
     flows: tuple[FlowState, ...]

@@ -1,8 +1,7 @@
 """One pass over one workflow: observe, plan, perform, and say what it came to.
 
 What a pass remembers for the next (progress, failed creations, compiled graphs) is kept here, by the workflow's uid;
-the
-rest is values. Losing all of it costs one full look, never correctness.
+the rest is values. Losing all of it costs one full look, never correctness.
 """
 
 from __future__ import annotations
@@ -105,6 +104,7 @@ class Reconciler:
         self._term = 0
         self._fences: dict[str, int] = {}
         self._memories: dict[str, _Memory] = {}
+        self._uids: dict[str, set[str]] = {}
         self._waiting: dict[GVR, set[str]] = {}
         self._lock = threading.Lock()
 
@@ -141,6 +141,7 @@ class Reconciler:
         orphans = self._caches.ledger.uids(key) - ({workflow.metadata.uid} if workflow is not None else set())
         failed = [error for uid in orphans for error in self._delete_all(key, uid)]
         if workflow is None:
+            self._forget(key)
             return Again("jobs of a workflow that is gone could not be deleted") if failed else Drop()
         meta = workflow.metadata
         if meta.is_deleting:
@@ -263,9 +264,19 @@ class Reconciler:
         memory = self._memories.get(uid)
         if memory is None:
             memory = self._memories[uid] = _Memory(key, term=self._term)
+            self._uids.setdefault(key, set()).add(uid)
         if memory.term != self._term:
             memory.progress, memory.term = None, self._term
         return memory
+
+    def _forget(self, key: str) -> None:
+        """Drops what is remembered of a workflow that is gone, jobs or no jobs."""
+        for uid in self._uids.pop(key, set()):
+            self._memories.pop(uid, None)
+            self._prober.want(uid, key, ())
+        with self._lock:
+            for users in self._waiting.values():
+                users.discard(key)
 
     def _forget_progress(self, key: str) -> None:
         workflow = self._caches.workflows.get(key)

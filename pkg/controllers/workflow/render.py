@@ -80,9 +80,8 @@ def render(
     """The object of one attempt.
 
     `index` is 0 for a flow without `for`; `renamed` is the name recorded for the task, or empty for its usual one;
-    `pod_ips` maps the flows asked for by `{{flows.NAME.podIP}}` to addresses; `kind` and `row` belong to the
-    template's resource; `probed` marks the pods as some whose address somebody waits for.
-    Raises RenderError.
+    `pod_ips` maps the flows asked for by `{{flows.NAME.podIP}}` to addresses; `kind` and `row` belong to the template's
+    resource; `probed` marks the pods as some whose address somebody waits for. Raises RenderError.
     """
     if row.refused:
         raise RenderError("template.gvr", str(template.spec.gvr.gvr), row.refused)

@@ -78,14 +78,13 @@ class Snapshot:
     """One workflow now.
 
     now, since: seconds since the epoch; since: when this controller began to look (clocks that nobody recorded count
-    from there).
-    jobs: of each task, by attempt; gone: jobs of ours that vanished, as they last were; dirty: tasks whose jobs
-    changed since the last pass, None for all of them. kinds: gvr -> kind, or None where it is not served, and no entry
-    where that is not known yet;
-    templates: by name; rules: of flows whose template has status rules of its own. synced: kinds whose cache is
-    complete. passed: probes that pass now; pod_ips: lead pods' addresses. warnings: the last Warning event of jobs
-    that stay pending, by uid. may_create: False for the second look of a pass, after its creations; is_urgent: status
-    is to be written whatever its window says; load: seconds that the window of status writes is widened by.
+    from there). jobs: of each task, by attempt; gone: jobs of ours that vanished, as they last were; dirty: tasks whose
+    jobs changed since the last pass, None for all of them. kinds: gvr -> kind, or None where it is not served, and no
+    entry where that is not known yet; templates: by name; rules: of flows whose template has status rules of its own.
+    synced: kinds whose cache is complete. passed: probes that pass now; pod_ips: lead pods' addresses. warnings: the
+    last Warning event of jobs that stay pending, by uid. may_create: False for the second look of a pass, after its
+    creations; is_urgent: status is to be written whatever its window says; load: seconds that the window of status
+    writes is widened by.
     """
 
     now: float

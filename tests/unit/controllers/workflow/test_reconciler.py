@@ -104,6 +104,19 @@ def test_when_a_workflow_goes_the_controller_deletes_its_jobs_itself() -> None:
     assert {life.deleted_by for life in world.lives} == {"controller"}
 
 
+@pytest.mark.parametrize("flow", ["", {"template": "nowhere"}], ids=["that made a job", "that never made a job"])
+def test_nothing_is_remembered_of_a_workflow_that_is_gone(flow: Any) -> None:
+    world, controller = started(a=flow)
+    reconciler = controller.reconciler
+    assert len(reconciler._memories) == 1
+    controller.workflows.apply(Deleted(world.objects.pop((WORKFLOWS, NAME))))
+    reconciler.reconcile(KEY)
+    controller.deliver_all()
+    reconciler.reconcile(KEY)
+    assert (reconciler._memories, reconciler._uids) == ({}, {})
+    assert reconciler.waiting_for(JOBS) == ()
+
+
 def test_jobs_of_a_workflow_that_is_gone_already_are_deleted_too() -> None:
     world, controller = started(a="", b="")
     controller.workflows.apply(Deleted(world.objects.pop((WORKFLOWS, NAME))))
