@@ -309,18 +309,12 @@ class Controller:
         self.queue.add(key)
 
     def _pods_changed(self, _gvr: GVR, deltas: Sequence[Delta[pods.Pod]]) -> None:
-        found = {
-            (
-                pod.metadata.labels.get(labels.WORKFLOW_UID, ""),
-                pod.metadata.labels.get(labels.WORKFLOW, ""),
-                pod.metadata.namespace,
-            )
-            for delta in deltas
-            for pod in delta.objects
-        }
-        self._prober.pods_changed(uid for uid, _, _ in found)
-        for _, name, namespace in found:
-            self.queue.add(f"{namespace}/{name}")
+        uids = {pod.metadata.labels.get(labels.WORKFLOW_UID, "") for delta in deltas for pod in delta.objects}
+        self._prober.pods_changed(uids)
+        for uid in uids:
+            key = self._reconciler.key_of(uid)
+            if key is not None:
+                self.queue.add(key)
 
     def _kind_changed(self, gvr: GVR) -> None:
         kind = self._kinds.get(gvr)
@@ -339,9 +333,9 @@ class Controller:
 
     def _addresses(self, uid: str, request: ProbeRequest) -> tuple[str, ...]:
         store = self._pods.ensure(pods.PODS)
-        return pods.addresses(
-            store, uid, request.asked, request.attempt, request.gvr, role=request.role, pods=request.pods
-        )
+        namespace = (self._reconciler.key_of(uid) or "").partition("/")[0]
+        asked, attempt = request.asked, request.attempt
+        return pods.addresses(store, namespace, uid, asked, attempt, request.gvr, role=request.role, pods=request.pods)
 
     def _count_phases(self) -> Counter[str]:
         return Counter(

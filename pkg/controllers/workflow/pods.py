@@ -38,15 +38,15 @@ class Pod(msgspec.Struct, frozen=True):
         return self.status.phase == "Running" and bool(self.status.pod_ip) and not self.metadata.is_deleting
 
 
-def task_value(uid: str, task: TaskKey, attempt: int) -> str:
-    """The value under which the pods of one attempt are found."""
-    return f"{uid}/{task.flow}/{task.index}/{attempt}"
+def task_value(namespace: str, uid: str, task: TaskKey, attempt: int) -> str:
+    """The value under which the pods of one attempt are found; labels of a pod elsewhere make it nobody's."""
+    return f"{namespace}/{uid}/{task.flow}/{task.index}/{attempt}"
 
 
 def by_task(pod: Pod) -> Iterable[str]:
     tags = pod.metadata.labels
-    index = tags.get(labels.INDEX, "0")
-    return (f"{tags.get(labels.WORKFLOW_UID)}/{tags.get(labels.FLOW)}/{index}/{tags.get(labels.ATTEMPT)}",)
+    task = f"{tags.get(labels.FLOW)}/{tags.get(labels.INDEX, '0')}/{tags.get(labels.ATTEMPT)}"
+    return (f"{pod.metadata.namespace}/{tags.get(labels.WORKFLOW_UID)}/{task}",)
 
 
 def by_workflow(pod: Pod) -> Iterable[str]:
@@ -56,17 +56,17 @@ def by_workflow(pod: Pod) -> Iterable[str]:
 INDEXERS = {TASK_INDEX: by_task, WORKFLOW_INDEX: by_workflow}
 
 
-def lead_address(store: Store[Pod], uid: str, task: TaskKey, attempt: int, gvr: str) -> str:
+def lead_address(store: Store[Pod], namespace: str, uid: str, task: TaskKey, attempt: int, gvr: str) -> str:
     """The address of the pod that leads the attempt's job, empty if there is none yet."""
-    return next(iter(addresses(store, uid, task, attempt, gvr, role="", pods=PodChoice.LEAD)), "")
+    return next(iter(addresses(store, namespace, uid, task, attempt, gvr, role="", pods=PodChoice.LEAD)), "")
 
 
 def addresses(
-    store: Store[Pod], uid: str, task: TaskKey, attempt: int, gvr: str, *, role: str, pods: PodChoice
+    store: Store[Pod], namespace: str, uid: str, task: TaskKey, attempt: int, gvr: str, *, role: str, pods: PodChoice
 ) -> tuple[str, ...]:
     """Addresses to ask: of the lead pod (or the first of a role), or of all pods (of a role) that run."""
     row = _row(gvr)
-    found = [pod for pod in store.by_index(TASK_INDEX, task_value(uid, task, attempt)) if pod.is_askable]
+    found = [pod for pod in store.by_index(TASK_INDEX, task_value(namespace, uid, task, attempt)) if pod.is_askable]
     if role:
         found = [pod for pod in found if has_role(row, pod.metadata.labels, role)]
     found.sort(key=lambda pod: (lead_rank(row, pod.metadata.labels), pod.metadata.name))

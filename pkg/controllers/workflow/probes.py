@@ -125,7 +125,7 @@ class Prober:
                 if in_a_row >= request.threshold:
                     break
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(moved.wait(), request.period if addresses else None)
+                await asyncio.wait_for(moved.wait(), request.period)
         probed.passed[request.key] = request
         probed.tasks.pop(request, None)
         self._passed[uid] = frozenset(probed.passed)

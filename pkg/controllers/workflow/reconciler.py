@@ -120,6 +120,11 @@ class Reconciler:
         with self._lock:
             return tuple(self._waiting.get(gvr, ()))
 
+    def key_of(self, uid: str) -> str | None:
+        """`namespace/name` of a workflow that passes were made over."""
+        memory = self._memories.get(uid)
+        return memory.key if memory is not None else None
+
     def reconcile(self, key: str) -> Outcome:
         """One pass. Raises nothing that the worker would not treat as a bug."""
         if not self._owns(key):
@@ -271,18 +276,23 @@ class Reconciler:
 
     def _forget(self, key: str) -> None:
         """Drops what is remembered of a workflow that is gone, jobs or no jobs."""
-        for uid in self._uids.pop(key, set()):
-            self._memories.pop(uid, None)
-            self._prober.want(uid, key, ())
+        for uid in tuple(self._uids.get(key, ())):
+            self._forget_uid(key, uid)
+        self._uids.pop(key, None)
         with self._lock:
             for users in self._waiting.values():
                 users.discard(key)
 
+    def _forget_uid(self, key: str, uid: str) -> None:
+        self._memories.pop(uid, None)
+        self._uids.get(key, set()).discard(uid)
+        self._prober.want(uid, key, ())
+
     def _forget_progress(self, key: str) -> None:
-        workflow = self._caches.workflows.get(key)
-        if workflow is not None:
-            self._caches.ledger.mark(workflow.metadata.uid)
-            self._memories.pop(workflow.metadata.uid, None)
+        """A pass ended in the middle: the next one looks at everything."""
+        for uid in self._uids.get(key, ()):
+            self._caches.ledger.mark(uid)
+            self._memories[uid].progress = None
 
     def _compile(self, workflow: Workflow, memory: _Memory) -> None:
         """The graph of this generation and these templates; what is known of the tasks stays if it is the same."""
@@ -353,7 +363,7 @@ class Reconciler:
             kinds=kinds,
             synced=synced,
             passed=self._prober.passed(uid),
-            pod_ips=self._pod_ips(uid, memory) if isinstance(graph, Graph) and graph.probing else {},
+            pod_ips=self._pod_ips(workflow, memory) if isinstance(graph, Graph) and graph.probing else {},
             faults=dict(memory.faults),
             rules=caches.rules.by_flow(graph, templates) if isinstance(graph, Graph) else {},
             warnings=self._warnings(uid),
@@ -376,11 +386,12 @@ class Reconciler:
                     if task.phase is Phase.PENDING and task.job_uid and task.created is not None:
                         yield PendingJob(uid, memory.key, TaskKey(node.name, index), task.job_uid, task.created)
 
-    def _pod_ips(self, uid: str, memory: _Memory) -> dict[TaskKey, str]:
+    def _pod_ips(self, workflow: Workflow, memory: _Memory) -> dict[TaskKey, str]:
         """Addresses of the lead pods that jobs of this workflow are rendered with; the pod informer starts on first
         use.
         """
         graph, progress = memory.compiled, memory.progress
+        namespace, uid = workflow.metadata.namespace, workflow.metadata.uid
         store = self._caches.pods.ensure(PODS)
         if not isinstance(graph, Graph) or progress is None:
             return {}
@@ -395,7 +406,9 @@ class Reconciler:
             state = progress.flows[number]
             for index, task in enumerate(state.tasks):
                 key = TaskKey(graph.nodes[number].name, index)
-                address = lead_address(store, uid, key, task.attempt, state.gvr) if task.had_job else ""
+                if not task.had_job:
+                    continue
+                address = lead_address(store, namespace, uid, key, task.attempt, state.gvr)
                 if address:
                     found[key] = address
         return found
@@ -418,6 +431,5 @@ class Reconciler:
         failed = self._executor.delete(key, actions) if actions else []
         if not jobs:
             self._caches.ledger.forget(uid)
-            self._memories.pop(uid, None)
-            self._prober.want(uid, key, ())
+            self._forget_uid(key, uid)
         return failed

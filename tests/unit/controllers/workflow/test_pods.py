@@ -50,7 +50,7 @@ CHOICES: dict[str, tuple[str, PodChoice, tuple[str, ...]]] = {
 
 @pytest.mark.parametrize(("role", "choice", "expected"), CHOICES.values(), ids=CHOICES)
 def test_whom_to_ask(role: str, choice: PodChoice, expected: tuple[str, ...]) -> None:
-    found = addresses(store(SECOND, FIRST, MASTER), UID, task("a"), 0, PYTORCH, role=role, pods=choice)
+    found = addresses(store(SECOND, FIRST, MASTER), "team", UID, task("a"), 0, PYTORCH, role=role, pods=choice)
     assert found == expected
 
 
@@ -67,13 +67,17 @@ OTHERS: dict[str, Pod] = {
 
 @pytest.mark.parametrize("other", OTHERS.values(), ids=OTHERS)
 def test_a_pod_is_not_asked(other: Pod) -> None:
-    assert lead_address(store(other), UID, task("a"), 0, "jobs.v1.batch") == ""
+    assert lead_address(store(other), "team", UID, task("a"), 0, "jobs.v1.batch") == ""
 
 
 def test_a_pod_of_another_workflow_is_not_asked() -> None:
-    assert lead_address(store(MASTER), "other", task("a"), 0, PYTORCH) == ""
+    assert lead_address(store(MASTER), "team", "other", task("a"), 0, PYTORCH) == ""
 
 
 def test_a_lead_without_an_address_is_followed_by_the_next() -> None:
     waiting = pod("m", "", replica_type="master", replica_index="0")
-    assert lead_address(store(waiting, SECOND), UID, task("a"), 0, PYTORCH) == "127.0.0.3"
+    assert lead_address(store(waiting, SECOND), "team", UID, task("a"), 0, PYTORCH) == "127.0.0.3"
+
+
+def test_a_pod_of_another_namespace_is_nobodys_whatever_its_labels_say() -> None:
+    assert lead_address(store(MASTER), "elsewhere", UID, task("a"), 0, PYTORCH) == ""
