@@ -179,7 +179,8 @@ class Reference:
         was_ending: bool,
     ) -> None:
         if task.is_final:
-            task.service_is_up = task.service_is_up and any(job.attempt == task.attempt for job in jobs)
+            if flow.name not in seen.hidden:  # else it may only not be seen yet
+                task.service_is_up = task.service_is_up and any(job.attempt == task.attempt for job in jobs)
             return
         newest = max((job.attempt for job in (*jobs, *gone)), default=-1)
         if newest > task.attempt or (newest == task.attempt and task.state == "Waiting"):

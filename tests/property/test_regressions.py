@@ -16,6 +16,13 @@ def _scenario(head: str, schedule: str, *flows: str) -> Scenario:
 
 
 FOUND = {
+    "after a restart a service whose cache is not complete is not taken for gone, whoever waits for its answer": _scenario(
+        "",
+        "000000000001b2",
+        "5f8e082051847d78f35d3f34c3c0df7f31ec99442b8dff9849af",
+        "7d60ffb51405f9428ecf3832d37019c249b155964547b5a34497",
+        "",
+    ),
     "under Continue a job deleted by somebody is retried after the decision, too": _scenario(
         "000001", "0000ce00000000000000ce", "0002000003", "0000000000000000020000004a000000ba"
     ),
