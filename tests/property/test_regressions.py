@@ -16,7 +16,7 @@ def _scenario(head: str, schedule: str, *flows: str) -> Scenario:
 
 
 FOUND = {
-    "after a restart a service whose cache is not complete is not taken for gone, whoever waits for its answer": _scenario(
+    "after a restart a service whose cache is not complete is not taken for gone": _scenario(
         "",
         "000000000001b2",
         "5f8e082051847d78f35d3f34c3c0df7f31ec99442b8dff9849af",
