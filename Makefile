@@ -83,7 +83,7 @@ test-unit: $(DEVELOPING) ## Run the unit tests alone
 
 .PHONY: test-long
 test-long: $(DEVELOPING) ## Run the property tests with many more examples
-	@HYPOTHESIS_PROFILE=long $(PY) -m pytest tests/property --timeout=3600 $(ARGS)
+	@HYPOTHESIS_PROFILE=long $(PY) -m pytest tests/property $(ARGS)
 
 .PHONY: faults
 faults: $(DEVELOPING) ## Kill and deceive the controller over 200 workflows of 10 tasks per fault, and count what was lost
