@@ -10,6 +10,7 @@ import os
 import signal
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -155,8 +156,16 @@ def exit_on_sigterm() -> Iterator[None]:
 @contextmanager
 def uninterrupted() -> Iterator[None]:
     """Holds Ctrl-C and SIGTERM back until the block is done, so that cleaning up is never left half way."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals are handled in the main thread only
+        return
+    held: list[int] = []
+    # Blocking them would not do: another thread would take the signal, and the main thread handle it all the same.
+    before = {number: signal.signal(number, lambda n, _: held.append(n)) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        for number, handler in before.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+        for came in dict.fromkeys(held):
+            signal.raise_signal(came)

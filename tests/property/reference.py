@@ -105,13 +105,14 @@ class Reference:
         """The API server holds a status made of what is known now."""
         self._saved = (_copies(self.tasks), self.decided, self.decided_by)
 
-    def lose_memory(self) -> None:
+    def lose_memory(self, now: float) -> None:
         """The controller died: what is left is the last status (and the jobs, which the next pass sees)."""
         assert self._saved is not None
         tasks, self.decided, self.decided_by = self._saved
         self.tasks = _copies(tasks)
-        for task in self.tasks.values():
-            task.ran_at = task.ready_at  # the only moment of an attempt that status records
+        for flow, _, task in self._all():
+            # The only moment of an attempt that status records, and of one replica alone; else its clock starts anew.
+            task.ran_at = now if task.ready_at is not None and flow.for_ is not None else task.ready_at
             if task.state == "Waiting":
                 task.released = False
 

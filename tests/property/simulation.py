@@ -168,7 +168,7 @@ class Simulation:
         self._note(why)
         self.statistics["crashes"] += 1
         self.world.traps.clear()
-        self.reference.lose_memory()
+        self.reference.lose_memory(self.world.now)
         self.controller = Controller(self.world, self.story.patience, lag=self.tape.below(4))
 
     def _depose(self) -> None:
@@ -177,7 +177,7 @@ class Simulation:
         self.controller.is_leader = False
         self.controller.reconcile()
         self.controller.lead()
-        self.reference.lose_memory()
+        self.reference.lose_memory(self.world.now)
 
     def _is_ended(self) -> bool:
         return self.phase is not None and self.phase.is_final

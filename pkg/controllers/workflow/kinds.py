@@ -139,6 +139,9 @@ class Kinds:
         except KubeError as error:
             _log.warning("discovery failed, it is tried again", gvr=str(gvr), error=str(error))
             return
+        if "create" not in found.verbs and "delete" in found.verbs:
+            self._closing(gvr)
+            return
         self._absent.pop(gvr, None)
         row = rules_for(gvr)
         refused = row.refused
@@ -158,6 +161,15 @@ class Kinds:
         self._known[gvr] = kind
         _log.info("kind served", gvr=str(gvr), kind=found.kind)
         self._on_change(gvr)
+
+    def _closing(self, gvr: GVR) -> None:
+        """A resource that lets nothing new in, but lets objects go, is of a CRD that is being deleted: not served."""
+        self._discovery.refresh(gvr)
+        was_served = self._known.get(gvr) is not None or gvr not in self._known
+        self._known[gvr] = None
+        if was_served:
+            _log.info("kind is going away", gvr=str(gvr))
+            self._on_change(gvr)
 
     def _has_spec(self, gvr: GVR, kind: str) -> bool | None:
         """Whether objects of a kind that has no row have a spec; None if that is to be asked again.

@@ -171,11 +171,12 @@ def _kept(node: Node, tasks: tuple[Task, ...]) -> tuple[Kept, ...]:
     groups: dict[tuple[int, str, bool, bool], list[int]] = {}
     for index, task in enumerate(tasks):
         in_backoff = task.phase is Phase.BACKOFF
-        has_failed = task.phase is Phase.FAILED and (node.is_indexed or (task.ran and task.reason != Reasons.FAILED))
+        # What makes a wait for the phase Running true, and stays true: it has run, or a job reported its own failure.
+        ran = task.ran or task.reported
+        has_failed = task.phase is Phase.FAILED and (node.is_indexed or (ran and task.reason != Reasons.FAILED))
         if task.attempt or in_backoff or has_failed:
-            groups.setdefault((task.attempt, task.reason if task.is_settled else "", task.ran, in_backoff), []).append(
-                index
-            )
+            reason = task.reason if task.is_settled else ""
+            groups.setdefault((task.attempt, reason, ran, in_backoff), []).append(index)
     kept = []
     for (attempt, reason, ran, in_backoff), indexes in sorted(groups.items()):
         due = max((tasks[index].due or 0.0 for index in indexes), default=0.0) if in_backoff else 0.0

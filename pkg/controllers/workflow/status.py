@@ -88,8 +88,9 @@ def _tie(snapshot: Snapshot, node: Node, task: Task, current: Seen | None) -> Ta
         return task
     if snapshot.completion(node.flow.template_name, current.gvr) is not Completion.READY:
         return task
-    # When it first ran is not recorded: probes that give up (failAfter) count from when it was ready, at the earliest.
-    ran_at = task.finished if task.finished is not None else snapshot.since
+    # When it first ran is not recorded: probes that give up (failAfter) count from when it was ready, and where status
+    # has one time for many replicas from when this controller began.
+    ran_at = task.finished if task.finished is not None and not node.is_indexed else snapshot.since
     return msgspec.structs.replace(task, ready=True, ran_at=task.ran_at if task.ran_at is not None else ran_at)
 
 

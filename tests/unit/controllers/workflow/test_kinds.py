@@ -67,6 +67,28 @@ def until(fact: Callable[[], bool]) -> None:
         threading.Event().wait(0.002)
 
 
+def test_a_crd_on_its_way_out_lets_nothing_new_in_and_counts_as_not_served(setup: Setup) -> None:
+    """Before the watch of CRDs tells of it, discovery may show what is left: verbs to look and to delete."""
+    setup.server.resources[BOXES] = Resource(
+        "boxes", "Box", True, ("delete", "deletecollection", "get", "list", "watch")
+    )
+    setup.kinds.get(BOXES)
+    until(lambda: setup.kinds.is_answered(BOXES))
+    assert setup.kinds.get(BOXES) is None
+    assert BOXES in setup.server.refreshed, "so that the next look asks the server"
+    setup.server.add(BOXES, "Box")
+    until(lambda: setup.kinds.get(BOXES) is not None)
+
+
+def test_a_kind_that_can_only_be_read_is_refused(setup: Setup) -> None:
+    setup.server.resources[BOXES] = Resource("boxes", "Box", True, ("get", "list"))
+    setup.kinds.get(BOXES)
+    until(lambda: setup.kinds.get(BOXES) is not None)
+    kind = setup.kinds.get(BOXES)
+    assert kind is not None
+    assert kind.refused == "boxes.v1.example.com cannot be created (its verbs are get, list)"
+
+
 def test_a_kind_is_found_in_the_background_and_told(setup: Setup) -> None:
     setup.server.add(JOBS, "Job")
     assert setup.kinds.get(JOBS) is None
