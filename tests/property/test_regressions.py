@@ -16,6 +16,21 @@ def _scenario(head: str, schedule: str, *flows: str) -> Scenario:
 
 
 FOUND = {
+    "a failure that a job once reported counts as having run also after a restart": _scenario(
+        "a38e4f05d8a58c10efec",
+        "5cef651e9f964a6ccd7bb253ee51be6e8296ab39fc9ed1ff88e99900692f5b",
+        "e3db9b73f884d50ef1a59cc0c40325111bca0ca9e38a9abd8ceb",
+        "7a12e5f8c347ab40f32a4bfe50afb34b3c96ec4da07ec8dda2d7",
+        "5f9843c5904b404057264957ea974618c22847feaac86132109a",
+        "7472616e736665722d656e636f64696e673a206368756e6b6564",
+        "7d594dbf8bc6112b93b57158a0b2f90e22930bf2ce5e8ec2a48d",
+        "6feb7d6b268b35b37aa9ce7e9087e53f9937decbdcb2e2736534",
+        "7056a7b30c16d3d55fc5503ada7997c8bbb87a433d9877959410",
+        "8b23a27e963ba386630bdc702c9545874f2f718911d51a109545",
+        "58082cba678c60f43ec744fe32ace46baf4046d013b64292406a",
+        "f7d2d06f10bcd42db30dbbd90c9d1b70f2018afeaf08785d36f0",
+        "",
+    ),
     "after a restart a service whose cache is not complete is not taken for gone": _scenario(
         "",
         "000000000001b2",
