@@ -309,7 +309,9 @@ def _group(
     probe = group.probe
     if probe is not None:
         for status in probe.task_status_list:
-            ask_status(status.task_name, _PHASES[status.phase], defaults.strategy(group.strategy, status.phase))
+            ask_status(
+                status.task_name, _PHASES[defaults.meant(status.phase)], defaults.strategy(group.strategy, status.phase)
+            )
         fail_after = None if probe.fail_after is None else durations.parse(probe.fail_after)
         lists: tuple[tuple[str, tuple[HTTPGet | TCPSocket, ...]], ...] = (
             ("httpGetList", probe.http_get_list),
@@ -332,10 +334,7 @@ _PHASES = {
     ProbedPhase.PENDING: Ask.PENDING,
     ProbedPhase.RUNNING: Ask.RUNNING,
     ProbedPhase.COMPLETED: Ask.COMPLETED,
-    ProbedPhase.SUCCEEDED: Ask.COMPLETED,
     ProbedPhase.FAILED: Ask.FAILED,
-    ProbedPhase.TERMINATED: Ask.FAILED,
-    ProbedPhase.ABORTED: Ask.FAILED,
     ProbedPhase.SKIPPED: Ask.SKIPPED,
     ProbedPhase.FINISHED: Ask.FINISHED,
 }

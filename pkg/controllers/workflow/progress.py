@@ -148,16 +148,11 @@ class FlowState:
     wakes: float = NEVER
 
     def count(self, *phases: Phase) -> int:
-        wanted = {_NUMBER[phase] for phase in phases}
-        return sum(count for standing, count in self.tally.items() if standing & 15 in wanted)
+        return _count(self.tally, phases)
 
     @property
     def phase(self) -> Phase:
-        counts: dict[Phase, int] = {}
-        for standing, count in self.tally.items():
-            phase = _PHASES[standing & 15]
-            counts[phase] = counts.get(phase, 0) + count
-        return fold(counts)
+        return fold(_by_phase(self.tally))
 
     @property
     def is_final(self) -> bool:
@@ -231,6 +226,20 @@ def from_flows(flows: Iterable[FlowState]) -> Progress:
     )
 
 
+def _count(tally: Mapping[int, int], phases: Iterable[Phase]) -> int:
+    """How many tasks of a tally are in one of the phases."""
+    wanted = {_NUMBER[phase] for phase in phases}
+    return sum(count for standing, count in tally.items() if standing & 15 in wanted)
+
+
+def _by_phase(tally: Mapping[int, int]) -> dict[Phase, int]:
+    counts: dict[Phase, int] = {}
+    for standing, count in tally.items():
+        phase = _PHASES[standing & 15]
+        counts[phase] = counts.get(phase, 0) + count
+    return counts
+
+
 def tally_of(tasks: Iterable[Task]) -> dict[int, int]:
     tally: dict[int, int] = {}
     for task in tasks:
@@ -289,8 +298,7 @@ class Draft:
         return self._edited.get(flow, self.base.flows[flow])
 
     def count(self, flow: int, *phases: Phase) -> int:
-        wanted = {_NUMBER[phase] for phase in phases}
-        return sum(count for standing, count in self.tally(flow).items() if standing & 15 in wanted)
+        return _count(self.tally(flow), phases)
 
     def put(self, flow: int, index: int, task: Task) -> bool:
         """Changes one task; True if it differs. Raises IllegalMove for a move that the table does not know."""
@@ -333,11 +341,7 @@ class Draft:
         return flow not in self.unsettled
 
     def phase(self, flow: int) -> Phase:
-        counts: dict[Phase, int] = {}
-        for standing, count in self.tally(flow).items():
-            phase = _PHASES[standing & 15]
-            counts[phase] = counts.get(phase, 0) + count
-        return fold(counts)
+        return fold(_by_phase(self.tally(flow)))
 
     @property
     def changed(self) -> frozenset[int]:

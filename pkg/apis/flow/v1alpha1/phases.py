@@ -27,11 +27,6 @@ class Phase(StrEnum):
     def is_final(self) -> bool:
         return self in FINAL
 
-    @property
-    def has_job(self) -> bool:
-        """Whether a job of the current attempt exists and has not ended."""
-        return self in UNFINISHED
-
 
 class WorkflowPhase(StrEnum):
     """State of a whole workflow."""
