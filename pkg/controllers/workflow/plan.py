@@ -14,8 +14,8 @@ import msgspec
 
 from pkg.apis.flow.v1alpha1 import durations, validation
 from pkg.apis.flow.v1alpha1.phases import Phase, WorkflowPhase, advance_workflow
-from pkg.apis.flow.v1alpha1.types import Completion, Shutdown, WorkflowStatus
-from pkg.apis.meta import GVR, timestamp
+from pkg.apis.flow.v1alpha1.types import Shutdown, WorkflowStatus
+from pkg.apis.meta import timestamp
 from pkg.controllers.workflow import control, dependency, outcome, report, restart, status, timeouts
 from pkg.controllers.workflow.actions import DeleteJob, DeleteWorkflow, Emit, PatchStatus, Plan
 from pkg.controllers.workflow.graph import Graph, Node
@@ -90,7 +90,7 @@ def _plan_running(snapshot: Snapshot, graph: Graph, base: Progress) -> Plan:
                 how,
                 snapshot.now,
                 with_finally=spec.shutdown is Shutdown.TERMINATE,
-                is_service=lambda node: _is_service(snapshot, draft, node),
+                is_service=lambda node: snapshot.is_service(node.flow.template_name, draft.state(node.number).gvr),
                 hidden=hidden,
             )
         if draft.changes == before:
@@ -189,12 +189,6 @@ def _decide(snapshot: Snapshot, graph: Graph, draft: Draft, *, is_overdue: bool,
     if snapshot.workflow.spec.shutdown is None and not is_overdue and draft.unsettled & restart.named(snapshot, graph):
         return None
     return outcome.decide(snapshot.workflow.spec, graph, draft, is_overdue=is_overdue)
-
-
-def _is_service(snapshot: Snapshot, draft: Draft, node: Node) -> bool:
-    recorded = draft.state(node.number).gvr
-    gvr = GVR.parse(recorded) if recorded else GVR()
-    return snapshot.completion(node.flow.template_name, gvr) is Completion.READY
 
 
 def _overdue_at(snapshot: Snapshot) -> float:

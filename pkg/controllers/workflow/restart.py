@@ -6,8 +6,6 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from pkg.apis.flow.v1alpha1.phases import Phase, WorkflowPhase
-from pkg.apis.flow.v1alpha1.types import Completion
-from pkg.apis.meta import GVR
 from pkg.controllers.workflow.graph import Graph, Node
 from pkg.controllers.workflow.progress import FlowState, Progress, Task, TaskKey, from_flows, tally_of
 from pkg.controllers.workflow.snapshot import Snapshot
@@ -83,8 +81,7 @@ def _is_lost_service(snapshot: Snapshot, node: Node, state: FlowState, task: Tas
     """A service that had become ready and whose job is gone: those that depend on it would find nothing."""
     if task.phase is not Phase.SUCCEEDED:
         return False
-    gvr = GVR.parse(state.gvr) if state.gvr else GVR()
-    if snapshot.completion(node.flow.template_name, gvr) is not Completion.READY:
+    if not snapshot.is_service(node.flow.template_name, state.gvr):
         return False
     jobs = snapshot.jobs.get(TaskKey(node.name, index), ())
     return not any(seen.attempt == task.attempt and not seen.job.metadata.is_deleting for seen in jobs)

@@ -128,6 +128,11 @@ class Snapshot:
         kind = self.kinds.get(gvr)
         return Completion(kind.row.completion) if kind is not None else Completion.TERMINAL
 
+    def is_service(self, template_name: str, recorded: str) -> bool:
+        """Whether a flow's jobs are done once they are ready; recorded: its kind as status has it, empty if not."""
+        gvr = GVR.parse(recorded) if recorded else GVR()
+        return self.completion(template_name, gvr) is Completion.READY
+
     def rules_of(self, seen: Seen) -> TemplateRules | None:
         """The rules that the template of a job's flow has for its kind; None if it has none of its own."""
         if not self.rules:
