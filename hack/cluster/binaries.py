@@ -6,21 +6,17 @@ to a temporary name and renames it, so an interrupted build leaves whole files o
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
-import signal
-import subprocess
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 
 from hack.cluster import components
-from hack.cluster.components import COMPONENTS, CONTROL_PLANE, GO_MODULE, Component
+from hack.cluster.components import COMPONENTS, CONTROL_PLANE, GO_MODULE
 from hack.cluster.errors import ClusterError, build_failure
+from hack.cluster.go_build import GoBuilder, only_builder
 from hack.cluster.go_toolchain import find_go
-from hack.cluster.progress import BuildProgress, open_progress
+from hack.cluster.progress import open_progress
 
 OVERRIDE = "WORKFLOW_CLUSTER_BINARIES"
 _NEEDED_BYTES = 5 * 10**9
@@ -63,59 +59,19 @@ def ensure(*, kubelet: bool = False) -> Path:
 def _build(folder: Path, flags: tuple[str, ...], go_version: tuple[int, ...]) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with open_progress(len(COMPONENTS)) as progress, _only_builder(folder, progress):
+        with open_progress(len(COMPONENTS)) as progress, only_builder(folder, progress):
             todo = [component for component in COMPONENTS if missing(folder, frozenset({component.name}))]
             if not todo:
                 return
             _check_space(folder)
-            go = find_go(go_version, cache_root(), progress)
-            # Go's own cache grows to about 3 GB: this build has one to itself and removes it when all is built.
-            scratch = folder / ".build"
-            (scratch / "tmp").mkdir(parents=True, exist_ok=True)
+            builder = GoBuilder(find_go(go_version, cache_root(), progress), GO_MODULE, folder, progress)
             for component in todo:
                 progress.begin(COMPONENTS.index(component) + 1, component.name)
-                _build_one(component, [str(go), "build", *flags], folder, progress)
-            shutil.rmtree(scratch, ignore_errors=True)
+                builder.build(component.name, component.package, flags)
+            builder.clean()
             progress.done(folder)
     except OSError as error:
         raise build_failure("the cluster's binaries", str(error), str(folder)) from error
-
-
-def _build_one(component: Component, go_build: list[str], folder: Path, progress: BuildProgress) -> None:
-    scratch = folder / ".build"
-    target = scratch / component.name
-    # GOFLAGS and GOWORK of the person's own would change what is built; GOPROXY and the module cache are theirs.
-    environ = {key: value for key, value in os.environ.items() if key not in {"GOFLAGS", "GOOS", "GOARCH"}}
-    environ |= {
-        "CGO_ENABLED": "0",
-        "GOCACHE": str(scratch / "gocache"),
-        "GOTMPDIR": str(scratch / "tmp"),
-        "GOTOOLCHAIN": "local",
-        "GOWORK": "off",
-    }
-    with subprocess.Popen(
-        [*go_build, "-o", str(target), component.package],
-        cwd=GO_MODULE,
-        env=environ,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    ) as process:
-        try:
-            while True:
-                try:
-                    output, _ = process.communicate(timeout=1)
-                    break
-                except subprocess.TimeoutExpired:
-                    progress.tick()
-        except BaseException:
-            os.killpg(process.pid, signal.SIGKILL)
-            raise
-    if process.returncode != 0:
-        raise build_failure(component.name, output, str(folder))
-    target.rename(folder / component.name)
 
 
 def _check_space(folder: Path) -> None:
@@ -125,26 +81,3 @@ def _check_space(folder: Path) -> None:
             f"not enough disk space to build the cluster's binaries in {folder}: {free / 1e9:.1f} GB are free, about "
             f"{_NEEDED_BYTES / 1e9:.0f} GB are needed for a while; free some or set XDG_CACHE_HOME to a larger disk"
         )
-
-
-@contextmanager
-def _only_builder(folder: Path, progress: BuildProgress) -> Iterator[None]:
-    """Waits until this process is the only one that builds into `folder`."""
-    with (folder / ".lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            progress.waiting(folder)
-            started = time.monotonic()
-            while True:
-                try:
-                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except BlockingIOError:
-                    progress.tick()
-                    if time.monotonic() - started > 3600:
-                        raise ClusterError(
-                            f"another process has been building in {folder} for an hour: end it and try again"
-                        ) from None
-                    time.sleep(0.5)
-        yield

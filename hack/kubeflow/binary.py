@@ -6,15 +6,13 @@ CPU time.
 
 from __future__ import annotations
 
-import fcntl
-import os
 import shutil
-import subprocess
 from pathlib import Path
 
 from hack.cluster import components
 from hack.cluster.binaries import cache_root, missing
 from hack.cluster.errors import ClusterError, build_failure
+from hack.cluster.go_build import GoBuilder, only_builder
 from hack.cluster.go_toolchain import find_go
 from hack.cluster.progress import BuildProgress, open_progress
 
@@ -38,62 +36,26 @@ def ensure() -> Path:
         return target
     try:
         target.mkdir(parents=True, exist_ok=True)
-        with (target / ".lock").open("w") as lock, open_progress(1) as progress:
-            progress.begin(1, NAME)
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with open_progress(1) as progress, only_builder(target, progress):
             if missing(target, frozenset({NAME})):
+                progress.begin(1, NAME)
                 _build(target, progress)
-            progress.done(target)
+                progress.done(target)
     except OSError as error:
         raise build_failure(NAME, str(error), str(target)) from error
     return target
 
 
 def _build(target: Path, progress: BuildProgress) -> None:
-    scratch = target / ".build"
-    (scratch / "tmp").mkdir(parents=True, exist_ok=True)
     wanted = components.go_version((GO_MODULE / "go.mod").read_text())
-    go = str(find_go(wanted, cache_root(), progress))
-    environ = {key: value for key, value in os.environ.items() if key not in {"GOFLAGS", "GOOS", "GOARCH"}}
-    environ |= {
-        "CGO_ENABLED": "0",
-        "GOCACHE": str(scratch / "gocache"),
-        "GOTMPDIR": str(scratch / "tmp"),
-        "GOTOOLCHAIN": "local",
-        "GOWORK": "off",
-    }
-    _run([go, "build", *FLAGS, "-o", str(scratch / NAME), PACKAGE], environ, target, progress)
-    source = _run([go, "list", "-m", "-f", "{{.Dir}}", MODULE], environ, target, progress).strip()
+    builder = GoBuilder(find_go(wanted, cache_root(), progress), GO_MODULE, target, progress)
+    builder.run(NAME, "mod", "download", MODULE)
+    source = builder.run(NAME, "list", "-m", "-f", "{{.Dir}}", MODULE).strip()
     shutil.rmtree(target / "crds", ignore_errors=True)
     shutil.copytree(Path(source) / "manifests" / "base" / "crds", target / "crds", copy_function=shutil.copyfile)
-    (scratch / NAME).rename(target / NAME)
-    shutil.rmtree(scratch, ignore_errors=True)
-
-
-def _run(command: list[str], environ: dict[str, str], target: Path, progress: BuildProgress) -> str:
-    """Standard output of a go command; ClusterError with what it said if it fails."""
-    with subprocess.Popen(
-        command,
-        cwd=GO_MODULE,
-        env=environ,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        try:
-            while True:
-                try:
-                    out, err = process.communicate(timeout=1)
-                    break
-                except subprocess.TimeoutExpired:
-                    progress.tick()
-        except BaseException:
-            process.kill()
-            raise
-    if process.returncode != 0:
-        raise build_failure(NAME, err or out, str(target))
-    return out
+    # Last, because the program's presence says that everything is there.
+    builder.build(NAME, PACKAGE, FLAGS)
+    builder.clean()
 
 
 def definitions(target: Path) -> list[Path]:

@@ -34,8 +34,7 @@ class Server:
         type: type[msgspec.Raw],
         *,
         label_selector: str = "",
-        limit: int = 500,
-        continue_: str = "",
+        **paging: object,
     ) -> Page:
         assert (namespace, label_selector) == ("ns", "mine=yes")
         self.lists.append(gvr)
@@ -43,16 +42,7 @@ class Server:
             raise NotFound("the server could not find the requested resource", status=404)
         return self.served[gvr]
 
-    def watch(
-        self,
-        gvr: GVR,
-        namespace: str | None,
-        *,
-        label_selector: str = "",
-        resource_version: str,
-        timeout_seconds: int,
-        read_timeout: float,
-    ) -> ScriptedWatch:
+    def watch(self, *request: object, **options: object) -> ScriptedWatch:
         return ScriptedWatch(None)
 
 
