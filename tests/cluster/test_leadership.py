@@ -47,13 +47,19 @@ def long_chain(world: World, name: str = "w") -> None:
     world.create(m.workflow(name, *m.chain(*"abcdefgh")))
 
 
-def test_one_leads_and_the_other_takes_over_when_it_is_killed(world: World, audit: Audit, rival: Rivals) -> None:
+def leader_and_challenger(world: World, rival: Rivals) -> tuple[Controller, Controller]:
+    """Two controllers in the middle of a chain that the first one works on."""
     first = rival("first")
     first.wait_acting()
     second = rival("second")
     second.wait_log("the Lease is held by another", holder="first")
     long_chain(world)
     world.wait_job("w-b")
+    return first, second
+
+
+def test_one_leads_and_the_other_takes_over_when_it_is_killed(world: World, audit: Audit, rival: Rivals) -> None:
+    first, second = leader_and_challenger(world, rival)
     assert audit.work(world.namespace, user=account(world, "second")) == [], "it only watches"
     first.kill9()
     killed = time.time()
@@ -67,12 +73,7 @@ def test_one_leads_and_the_other_takes_over_when_it_is_killed(world: World, audi
 
 
 def test_a_leader_that_is_told_to_stop_hands_over_at_once(world: World, audit: Audit, rival: Rivals) -> None:
-    first = rival("first")
-    first.wait_acting()
-    second = rival("second")
-    second.wait_log("the Lease is held by another", holder="first")
-    long_chain(world)
-    world.wait_job("w-b")
+    first, second = leader_and_challenger(world, rival)
     code, seconds = first.terminate()
     assert (code, first.has_logged("lease released")) == (0, True)
     assert seconds < 2
@@ -83,12 +84,7 @@ def test_a_leader_that_is_told_to_stop_hands_over_at_once(world: World, audit: A
 
 
 def test_a_leader_that_was_stopped_and_continued_writes_nothing(world: World, audit: Audit, rival: Rivals) -> None:
-    first = rival("first")
-    first.wait_acting()
-    second = rival("second")
-    second.wait_log("the Lease is held by another", holder="first")
-    long_chain(world)
-    world.wait_job("w-b")
+    first, second = leader_and_challenger(world, rival)
     first.signal(signal.SIGSTOP)
     second.wait_acting()
     world.wait_job("w-d")
