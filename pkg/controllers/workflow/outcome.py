@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from enum import IntEnum
 
 import msgspec
@@ -65,7 +65,7 @@ def decide(spec: WorkflowSpec, graph: Graph, draft: Draft, *, is_overdue: bool) 
 
 def _all(graph: Graph, draft: Draft) -> Decision | None:
     if not _is_rescue_open(graph, draft):
-        lost = _first(graph, (number for number in draft.failed if not is_tolerated(graph, draft, number, frozenset())))
+        lost = _first(graph, _untolerated(graph, draft))
         if lost is not None:
             return Decision(Reasons.TASK_FAILED, f"{lost.name} failed{_why(draft, lost)}")
     if draft.unsettled:
@@ -113,24 +113,22 @@ def _is_rescue_open(graph: Graph, draft: Draft) -> bool:
     return any(not draft.is_final(other) for number in draft.failed for other in graph.nodes[number].recoveries)
 
 
-def is_tolerated(graph: Graph, draft: Draft, number: int, seen: frozenset[int]) -> bool:
-    """Whether a failed flow fails nobody: continueOnFail, or a recovery branch that succeeded or was itself rescued."""
-    node = graph.nodes[number]
-    return node.flow.continue_on_fail or _is_rescued(graph, draft, node, seen)
+def _untolerated(graph: Graph, draft: Draft) -> Iterator[int]:
+    """Flows with a Failed task which nothing makes good: neither continueOnFail nor a recovery branch that succeeded,
+    or that failed and was itself made good by one.
 
-
-def _is_rescued(graph: Graph, draft: Draft, node: Node, seen: frozenset[int]) -> bool:
-    for other in node.recoveries:
-        phase = draft.phase(other)
-        if phase is Phase.SUCCEEDED:
-            return True
-        if (
-            phase is Phase.FAILED
-            and other not in seen
-            and _is_rescued(graph, draft, graph.nodes[other], seen | {other})
-        ):
-            return True
-    return False
+    Branches come before what they rescue, so that each flow is looked at once, however long the chain of branches.
+    """
+    rescued: set[int] = set()
+    for number in sorted(draft.failed, key=lambda number: graph.nodes[number].rank, reverse=True):
+        node = graph.nodes[number]
+        for other in node.recoveries:
+            phase = draft.phase(other)
+            if phase is Phase.SUCCEEDED or (phase is Phase.FAILED and other in rescued):
+                rescued.add(number)
+                break
+        if number not in rescued and not node.flow.continue_on_fail:
+            yield number
 
 
 def _first(graph: Graph, numbers: Iterable[int]) -> Node | None:
