@@ -18,7 +18,7 @@ from pkg.controllers.workflow.actions import CreateJob, DeleteJob, Emit
 from pkg.controllers.workflow.dependency import has_ended
 from pkg.controllers.workflow.graph import Graph, Node, PodIPPredicate
 from pkg.controllers.workflow.outcome import Mode
-from pkg.controllers.workflow.progress import NEVER, UNSHOWN, Draft, FlowState, Reasons, Task, TaskKey
+from pkg.controllers.workflow.progress import NEVER, UNSHOWN, UNTIL_MADE, Draft, FlowState, Reasons, Task, TaskKey
 from pkg.controllers.workflow.render import RenderError, render
 from pkg.controllers.workflow.retry import is_due
 from pkg.controllers.workflow.snapshot import CreateFault, Kind, Seen, Snapshot, Trouble
@@ -96,10 +96,12 @@ def _start_flow(snapshot: Snapshot, draft: Draft, node: Node, found: Starts, slo
             task = msgspec.structs.replace(task, makeable=snapshot.now)
             draft.put(node.number, index, task)
         if not snapshot.may_create:
+            _explain_fault(snapshot, draft, node, index, task)
             continue
         creation = _start_task(snapshot, draft, node, index, task, found)
         if creation is not None:
-            _explain(draft, node.number, "", "")
+            if draft.state(node.number).why not in UNTIL_MADE:
+                _explain(draft, node.number, "", "")
             found.creations.append(creation)
             made += 1
     return made
@@ -109,9 +111,7 @@ def _start_task(
     snapshot: Snapshot, draft: Draft, node: Node, index: int, task: Task, found: Starts
 ) -> CreateJob | None:
     key = TaskKey(node.name, index)
-    attempt = (
-        task.attempt + 1 if task.phase is Phase.BACKOFF else max(task.attempt, draft.state(node.number).first_attempt)
-    )
+    attempt = _next_attempt(draft, node, task)
     template = snapshot.templates.get(node.flow.template_name)
     if template is None:
         text = f"there is no WorkTemplate {node.flow.template_name} in namespace {snapshot.workflow.metadata.namespace}"
@@ -119,6 +119,8 @@ def _start_task(
         return None
     gvr = template.spec.gvr.gvr
     kind = snapshot.kinds.get(gvr)
+    if gvr not in snapshot.kinds and draft.state(node.number).why == Reasons.KIND_NOT_SERVED:
+        return None  # a controller that has just started has not asked yet: nothing new to tell
     if gvr not in snapshot.kinds or (kind is not None and gvr not in snapshot.synced):
         _explain(draft, node.number, Reasons.KIND_SYNCING, f"the cache of {gvr} is not complete yet")
         return None
@@ -152,6 +154,20 @@ def _start_task(
     if not _has_addresses(snapshot, draft, node, index, task):
         return None
     return _render(snapshot, draft, node, index, task, attempt, kind, gvr, found)
+
+
+def _next_attempt(draft: Draft, node: Node, task: Task) -> int:
+    if task.phase is Phase.BACKOFF:
+        return task.attempt + 1
+    return max(task.attempt, draft.state(node.number).first_attempt)
+
+
+def _explain_fault(snapshot: Snapshot, draft: Draft, node: Node, index: int, task: Task) -> None:
+    """Tells why the creation that was just tried did not work."""
+    fault = snapshot.faults.get(TaskKey(node.name, index))
+    if fault is None or fault.trouble is not Trouble.RETRY or fault.attempt != _next_attempt(draft, node, task):
+        return
+    _explain(draft, node.number, fault.reason, fault.message)
 
 
 def _has_addresses(snapshot: Snapshot, draft: Draft, node: Node, index: int, task: Task) -> bool:
@@ -254,6 +270,8 @@ def _pod_ips(snapshot: Snapshot, index: int) -> dict[str, str]:
 
 
 def _explain(draft: Draft, number: int, why: str, message: str) -> None:
+    if why == Reasons.PARALLELISM and draft.state(number).why in UNTIL_MADE:
+        return  # the task before it holds the slot, and why that has no job says more
     draft.edit(number, why=why, message=message[:512])
 
 

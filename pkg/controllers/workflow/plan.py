@@ -300,7 +300,7 @@ def _events(
             found.append(Emit("TaskRetry", f"{name}: {task.reason}: {task.message}; {wait}", is_warning=True))
     for number in sorted(draft.changed):
         state, before = draft.state(number), draft.base.flows[number]
-        if state.why in _OBSTACLES and (state.why, state.message) != (before.why, before.message):
+        if state.why in _OBSTACLES and state.why != before.why:
             found.append(Emit(state.why, f"{graph.nodes[number].name}: {state.message}", is_warning=True))
     if decision is not None and draft.base.decision is None:
         found.append(Emit("Decided", f"{decision.reason}: {decision.message}", is_warning=not decision.is_success))

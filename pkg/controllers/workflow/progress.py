@@ -58,6 +58,8 @@ class Reasons:
 NEVER_MADE: Final = frozenset({Reasons.RENDER_ERROR, Reasons.REFUSED, Reasons.NAME_CONFLICT, Reasons.PROBE_TIMEOUT})
 # Verdicts that the job itself does not show: status must have recorded them before anything is built on them.
 UNSHOWN: Final = frozenset({Reasons.JOB_DELETED, Reasons.DEADLINE_EXCEEDED, Reasons.PENDING_TIMEOUT})
+# What kept a job from being made and is tried again: it stays told until one is made.
+UNTIL_MADE: Final = frozenset({Reasons.CREATE_FAILED, Reasons.NAME_CONFLICT})
 SUCCESSES: Final = frozenset({Reasons.ALL_SUCCEEDED, Reasons.ANY_SUCCEEDED, Reasons.CRITICAL_SUCCEEDED})
 
 

@@ -16,7 +16,7 @@ from pkg.apis.flow.v1alpha1.types import Completion
 from pkg.apis.meta import ObjectMeta
 from pkg.controllers.workflow import retry
 from pkg.controllers.workflow.graph import Graph, Node
-from pkg.controllers.workflow.progress import Draft, Reasons, Task, TaskKey
+from pkg.controllers.workflow.progress import UNTIL_MADE, Draft, Reasons, Task, TaskKey
 from pkg.controllers.workflow.snapshot import Seen, Snapshot
 from pkg.workloads import RULE_FAULT, JobState, Reading, read
 
@@ -66,6 +66,8 @@ def fold(
         gone = [seen for seen in snapshot.gone.get(key, ()) if seen.attempt >= least]
         after = fold_task(snapshot, node, task, first, jobs, gone, verdicts[node.is_finally])
         draft.put(number, key.index, after)
+        if after.job and after.job_uid != task.job_uid and draft.state(number).why in UNTIL_MADE:
+            draft.edit(number, why="", message="")
         if jobs and not draft.state(number).gvr:
             draft.edit(number, gvr=str(jobs[-1].gvr))
 

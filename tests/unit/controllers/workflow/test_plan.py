@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -22,9 +23,11 @@ def quiet(bench: Bench) -> Bench:
     return bench
 
 
-def fault(creation: CreateJob, trouble: Trouble, reason: str = "CreateFailed", *, after: float = 1.0) -> CreateFault:
+def fault(
+    creation: CreateJob, trouble: Trouble, reason: str = "CreateFailed", *, after: float = 1.0, message: str = "no"
+) -> CreateFault:
     """A creation that did not work."""
-    return CreateFault(trouble, creation.attempt, creation.name, reason, "no", 0.0, 1, 1_800_000_000.0 + after)
+    return CreateFault(trouble, creation.attempt, creation.name, reason, message, 0.0, 1, 1_800_000_000.0 + after)
 
 
 # The order of writes, and what waits for status
@@ -312,6 +315,20 @@ def test_a_kind_that_is_not_served_is_told_once_and_made_when_it_is() -> None:
     assert bench.names == ["w-b", "w-a"]
 
 
+def test_a_controller_that_starts_anew_does_not_tell_again_of_a_kind_that_is_still_not_served() -> None:
+    bench = Bench(wf(a={"template": "widget"}), settle=False)
+    bench.kinds[WIDGETS] = None
+    bench.settle()
+    bench.crash()
+    del bench.kinds[WIDGETS]  # not asked for yet
+    bench.synced = frozenset({JOBS})
+    bench.settle()
+    assert bench.flow("a").reason == "KindNotServed"
+    bench.kinds[WIDGETS] = None
+    bench.settle()
+    assert bench.told == ["KindNotServed"]
+
+
 def test_nothing_is_made_before_the_cache_of_its_kind_is_complete() -> None:
     bench = Bench(wf(a=""), settle=False)
     bench.synced = frozenset()
@@ -329,6 +346,24 @@ def test_a_failed_creation_waits_and_says_why() -> None:
     bench.refuse = lambda _made: None
     bench.wait(5)
     assert bench.names == ["w-a"]
+
+
+def test_what_keeps_a_job_from_being_made_is_told_once_and_stays_told_until_it_is_made() -> None:
+    spec = {"parallelism": 1}
+    bench = Bench(wf(spec, a={"for": {"replicas": 2}}), settle=False)
+    for used in range(4):
+        bench.refuse = partial(fault, trouble=Trouble.RETRY, message=f"exceeded quota, used: {used}")
+        bench.step(is_urgent=True)
+        assert bench.flow("a").reason == "CreateFailed", "also between two tries"
+        bench.now += 1
+    assert bench.flow("a").message == "exceeded quota, used: 3"
+    bench.crash()
+    bench.step(is_urgent=True)
+    assert bench.flow("a").reason == "CreateFailed"
+    assert bench.told == ["CreateFailed"]
+    bench.refuse = lambda _made: None
+    bench.wait(1)
+    assert (bench.names, bench.flow("a").reason) == (["w-a-0"], "ParallelismReached")
 
 
 def test_refused_by_the_api_server_fails_without_retry() -> None:
