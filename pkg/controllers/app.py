@@ -31,12 +31,13 @@ from pkg.controllers.engine.store import Delta
 from pkg.controllers.engine.worker import Worker
 from pkg.controllers.explain import explain_kind
 from pkg.controllers.options import Options, controller_options, parse
-from pkg.controllers.workflow import pods, usage
+from pkg.controllers.workflow import usage
 from pkg.controllers.workflow.actions import ProbeRequest
 from pkg.controllers.workflow.crds import CRDS, crd_informer
 from pkg.controllers.workflow.executor import Executor
 from pkg.controllers.workflow.kinds import Kinds
 from pkg.controllers.workflow.ledger import Ledger
+from pkg.controllers.workflow.pods import Pod, PodFinder
 from pkg.controllers.workflow.probes import Prober
 from pkg.controllers.workflow.progress import TaskKey
 from pkg.controllers.workflow.reconciler import Caches, Reconciler
@@ -111,14 +112,18 @@ class Controller:
             on_gone=self._kind_gone,
             metrics=reflectors,
         )
-        self._pods = InformerSet(
-            self._client,
-            namespace,
-            pods.Pod,
-            label_selector=pods.SELECTOR,
-            indexers=pods.INDEXERS,
-            on_deltas=self._pods_changed,
-            metrics=reflectors,
+        self._pods = PodFinder(
+            lambda selector, indexers, on_deltas: InformerSet(
+                self._client,
+                namespace,
+                Pod,
+                label_selector=selector,
+                indexers=indexers,
+                on_deltas=on_deltas,
+                metrics=reflectors,
+            ),
+            self._ledger.job,
+            self._pods_changed,
         )
         self._recorder = EventRecorder(
             self._event_client,
@@ -308,8 +313,7 @@ class Controller:
         self._ledger.touch(uid, task)
         self.queue.add(key)
 
-    def _pods_changed(self, _gvr: GVR, deltas: Sequence[Delta[pods.Pod]]) -> None:
-        uids = {pod.metadata.labels.get(labels.WORKFLOW_UID, "") for delta in deltas for pod in delta.objects}
+    def _pods_changed(self, uids: set[str]) -> None:
         self._prober.pods_changed(uids)
         for uid in uids:
             key = self._reconciler.key_of(uid)
@@ -332,10 +336,9 @@ class Controller:
             self.queue.add(key)
 
     def _addresses(self, uid: str, request: ProbeRequest) -> tuple[str, ...]:
-        store = self._pods.ensure(pods.PODS)
         namespace = (self._reconciler.key_of(uid) or "").partition("/")[0]
         asked, attempt = request.asked, request.attempt
-        return pods.addresses(store, namespace, uid, asked, attempt, request.gvr, role=request.role, pods=request.pods)
+        return self._pods.addresses(namespace, uid, asked, attempt, request.gvr, role=request.role, pods=request.pods)
 
     def _count_phases(self) -> Counter[str]:
         return Counter(

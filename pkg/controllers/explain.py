@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pkg.apis.meta import GVR
-from pkg.workloads import KindRow, rules_for
+from pkg.workloads import KindRow, reaches_pods, rules_for
 from pkg.workloads.functions import BAD_WORDS, GOOD_WORDS, RUNNING_WORDS
 from pkg.workloads.model import Gate, Place, Predicate
 
@@ -151,8 +151,8 @@ def _places(row: KindRow) -> Iterator[tuple[str, str]]:
         yield "labels", row.match_labels
     for path in row.scheduler_name:
         yield "schedulerName", path
-    if not row.scheduler_name and templates:
-        yield "schedulerName", "spec.schedulerName of each pod template"
+    if not row.scheduler_name:
+        yield "schedulerName", "spec.schedulerName of each pod template" if templates else "no place for it"
     for path in row.queue:
         yield "queueName", path
     if not row.queue:
@@ -181,9 +181,13 @@ def _names(row: KindRow) -> Iterator[tuple[str, str]]:
 
 
 def _pods(row: KindRow) -> Iterator[tuple[str, str]]:
-    yield "found by", "the labels flow.workflow.sh/*"
-    for label, value in row.pods.selector.items():
-        yield "of its own", f"{label}={value}"
+    if reaches_pods(row):
+        yield "found by", "the labels flow.workflow.sh/*"
+    elif row.pods.selector:
+        yield "found by", ", ".join(f"{label}={value}" for label, value in row.pods.selector.items())
+    else:
+        yield "found by", "nothing: probes and podIP never have an address of its pods"
+        return
     if row.pods.role:
         yield "role", f"label {row.pods.role}"
         yield "leads", ", ".join(row.pods.lead)

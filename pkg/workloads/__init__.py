@@ -11,7 +11,7 @@ from pkg.workloads.placement import (
     place_scheduler,
     strip_ttl,
 )
-from pkg.workloads.pods import has_role, lead_rank, pod_selector, role_of
+from pkg.workloads.pods import has_role, lead_rank, pod_selector, reaches_pods, role_of, watch_selector
 from pkg.workloads.predicates import needs_whole
 from pkg.workloads.registry import registry, rules_for
 from pkg.workloads.templates import inject, pod_templates
@@ -38,10 +38,12 @@ __all__ = [
     "place_scheduler",
     "pod_selector",
     "pod_templates",
+    "reaches_pods",
     "read",
     "registry",
     "role_of",
     "rules_for",
     "strip_ttl",
+    "watch_selector",
     "with_rules",
 ]

@@ -22,6 +22,17 @@ def pod_selector(row: KindRow, job: Job) -> dict[str, str] | None:
     return selector if all(selector.values()) else None
 
 
+def reaches_pods(row: KindRow) -> bool:
+    """Whether labels can be put where the kind's pods get them, so that our own mark them."""
+    return bool(row.pod_templates or row.any_template or row.labels)
+
+
+def watch_selector(row: KindRow) -> str:
+    """The label selector of the pods of all jobs of the kind, whichever they are; empty if the kind has none."""
+    pods = row.pods.selector.items()
+    return ",".join(label if PLACEHOLDER.fullmatch(value) else f"{label}={value}" for label, value in pods)
+
+
 def _fill(pattern: str, job: Job) -> str:
     """The pattern with its placeholder replaced; empty while there is nothing to replace it by."""
     match = PLACEHOLDER.fullmatch(pattern)

@@ -277,3 +277,57 @@ def test_a_job_that_kueue_holds_is_suspended_and_its_clocks_stand_still(
     assert world.api.get(world.job_path("queue-queued"))["spec"]["suspend"] is True, "nobody touched it"
     world.patch(world.job_path("queue-queued"), {"spec": {"suspend": False}})
     assert world.wait_phase("queue")["phase"] == "Succeeded"
+
+
+def test_pods_that_only_their_own_operator_marks_are_probed(
+    zoo: Cluster, world: World, start_controller: StartController
+) -> None:
+    """A TrainJob's pods come of a runtime that no label of ours reaches; they bear those of its JobSet."""
+    start_controller()
+    gvr, spec = zoo_specs()["trainjob"]
+    held = {"annotations": {"sim.workflow.sh/hold-attempt": "0"}}
+    world.create(template("trainer", gvr, spec, metadata=held))
+    pod = {"restartPolicy": "Never", "containers": [{"name": "main", "image": "busybox:1.36"}]}
+    world.create(template("quick", GVR("batch", "v1", "jobs"), {"backoffLimit": 0, "template": {"spec": pod}}))
+    note = {"template": {"spec": {**pod, "containers": [{**pod["containers"][0], "args": ["{{flows.train.podIP}}"]}]}}}
+    world.create(template("noted", GVR("batch", "v1", "jobs"), {"backoffLimit": 0, **note}))
+    get = {"taskName": "train", "path": "/", "port": 8080}
+    nodes = {"httpGetList": [get], "periodSeconds": 1, "role": "node", "pods": "All"}
+    flows = [
+        flow("train", of="trainer"),
+        flow("ask", of="quick", dependsOn={"probe": nodes}),
+        flow("note", of="noted"),
+    ]
+    world.create(workflow("marked", *flows))
+    world.wait_flow("marked", "train", "Running")
+
+    def make(group: str, index: int, port: int, jobset: str = "marked-train") -> None:
+        tags = {"jobset.sigs.k8s.io/jobset-name": jobset, "jobset.sigs.k8s.io/replicatedjob-name": group}
+        tags["batch.kubernetes.io/job-completion-index"] = str(index)
+        meta = {"name": f"{jobset}-{group}-{index}", "labels": tags}
+        meta["annotations"] = {"sim.workflow.sh/serve": f"http:{port}", "sim.workflow.sh/run-for": "forever"}
+        world.create({"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": pod})
+
+    make("node", 0, 8080, jobset="other")
+    make("dataset-initializer", 0, 8081)
+    make("node", 1, 8081)
+    first = world.wait_flow("marked", "note", "Pending", "Running", "Succeeded")
+    assert first["attempts"] == 1
+    time.sleep(3)
+    assert world.flow("marked", "ask")["phase"] == "Waiting", "its only node does not answer on the port"
+    world.delete(f"/api/v1/namespaces/{world.namespace}/pods/marked-train-node-1")
+    make("node", 0, 8080)
+    world.wait_flow("marked", "ask", "Succeeded")
+    pods = {item["metadata"]["name"]: item["status"].get("podIP") for item in _pods(world)}
+    told = world.wait_job("marked-note")["spec"]["template"]["spec"]["containers"][0]["args"]
+    assert told[0].startswith("127.")
+    assert told[0] != pods["other-node-0"]
+    world.patch(
+        object_path(world, gvr, "marked-train"), {"metadata": {"annotations": {"sim.workflow.sh/hold-attempt": None}}}
+    )
+    assert world.wait_phase("marked")["phase"] == "Succeeded"
+
+
+def _pods(world: World) -> list[Object]:
+    found: list[Object] = world.api.get(f"/api/v1/namespaces/{world.namespace}/pods")["items"]
+    return found

@@ -13,16 +13,15 @@ from typing import Any, cast
 from pkg.apis.flow.v1alpha1.types import WORKFLOWS, WORKTEMPLATES, Workflow, WorkTemplate
 from pkg.apis.meta import GVR, Job
 from pkg.controllers.engine.outcome import Again, Later
-from pkg.controllers.engine.store import Added, Delta, Modified, Store
+from pkg.controllers.engine.store import Added, Deleted, Delta, Modified, Store
 from pkg.controllers.workflow.actions import ProbeRequest
 from pkg.controllers.workflow.executor import Executor
 from pkg.controllers.workflow.ledger import Ledger
-from pkg.controllers.workflow.pods import INDEXERS, Pod
 from pkg.controllers.workflow.reconciler import Caches, Reconciler
 from pkg.controllers.workflow.snapshot import Kind, ProbeKey
 from pkg.telemetry.metrics import Metrics
 from pkg.workloads import rules_for
-from tests.property.world import JOBS, KEY, WIDGETS, World
+from tests.property.world import JOBS, KEY, NAME, WIDGETS, World
 
 METRICS = Metrics()
 _KINDS = {
@@ -57,13 +56,13 @@ class Informers:
 
 
 class Pods:
-    """The pod informer; what its store holds is nobody's business here, because probes are simulated as a whole."""
+    """Knows no pods, because probes are simulated as a whole."""
 
-    def __init__(self) -> None:
-        self.store: Store[Pod] = Store(INDEXERS)
+    def lead_address(self, *_args: object) -> str:
+        return ""
 
-    def ensure(self, _gvr: GVR) -> Store[Pod]:
-        return self.store
+    def forget(self, _uid: str) -> None:
+        pass
 
 
 class Kinds:
@@ -83,15 +82,20 @@ class Prober:
     def __init__(self, world: World, patience: Callable[[str, str, int], float | None]) -> None:
         self._world = world
         self._patience = patience
+        self._uid = ""
         self._wanted: frozenset[ProbeRequest] = frozenset()
         self._passed: dict[ProbeKey, ProbeRequest] = {}
 
-    def want(self, _uid: str, _key: str, requests: Iterable[ProbeRequest]) -> None:
-        self._wanted = frozenset(requests)
-        self._passed = {key: request for key, request in self._passed.items() if request in self._wanted}
+    def want(self, uid: str, _key: str, requests: Iterable[ProbeRequest]) -> None:
+        """Of one workflow at a time; that an earlier one wants nothing any more changes nothing."""
+        wanted = frozenset(requests)
+        if uid != self._uid and not wanted:
+            return
+        self._passed = {key: one for key, one in self._passed.items() if uid == self._uid and one in wanted}
+        self._uid, self._wanted = uid, wanted
 
-    def passed(self, _uid: str) -> frozenset[ProbeKey]:
-        return frozenset(self._passed)
+    def passed(self, uid: str) -> frozenset[ProbeKey]:
+        return frozenset(self._passed) if uid == self._uid else frozenset()
 
     def next_due(self) -> float | None:
         """When the next probe passes; seconds since the epoch."""
@@ -130,6 +134,7 @@ class Controller:
         self.templates: Store[WorkTemplate] = Store()
         self.ledger = Ledger()
         self.prober = Prober(world, patience)
+        self.pods = self._make_pods()
         self.cursors: dict[GVR, int] = {}
         self._listed: dict[GVR, int] = {}
         self.is_queued = True
@@ -139,8 +144,9 @@ class Controller:
         self._failures = 0
         events = world.log[WORKFLOWS]
         start = max(1, len(events) - lag)
-        first = events[start - 1].obj
-        self.workflows.replace([first], int(first.metadata.resource_version))
+        first = events[start - 1]
+        there = [] if isinstance(first, Deleted) else [first.obj]
+        self.workflows.replace(there, int(first.obj.metadata.resource_version))
         self.cursors[WORKFLOWS] = self._listed[WORKFLOWS] = start
         self.templates.replace([event.obj for event in world.log[WORKTEMPLATES]], world.version)
         executor = Executor(
@@ -151,7 +157,7 @@ class Controller:
                 workflows=self.workflows,
                 templates=self.templates,
                 jobs=cast(Any, self.informers),
-                pods=cast(Any, Pods()),
+                pods=cast(Any, self.pods),
                 ledger=self.ledger,
                 kinds=cast(Any, Kinds()),
             ),
@@ -165,10 +171,14 @@ class Controller:
         )
         self.lead()
 
+    def _make_pods(self) -> Pods:
+        return Pods()
+
     def lead(self) -> None:
         """The Lease is ours (again)."""
         self.is_leader = True
-        self.reconciler.begin_term({KEY: int(self.world.workflow.metadata.resource_version)})
+        there = self.world.objects.get((WORKFLOWS, NAME))
+        self.reconciler.begin_term({KEY: int(there.metadata.resource_version)} if there is not None else {})
         self.is_queued = True
 
     # What the informers are told
@@ -213,7 +223,8 @@ class Controller:
         log = self.world.log.setdefault(gvr, [])
         self.cursors[gvr] = self._listed[gvr] = len(log)
         if gvr == WORKFLOWS:
-            self.workflows.replace([self.world.workflow], self.world.version)
+            there = self.world.objects.get((WORKFLOWS, NAME))
+            self.workflows.replace([] if there is None else [there], self.world.version)
         else:
             ours = {life.name for life in self.world.jobs()}
             jobs = [obj for (of, name), obj in self.world.objects.items() if of == gvr and name in ours]

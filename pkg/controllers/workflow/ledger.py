@@ -137,6 +137,13 @@ class Ledger:
             book = self._books.get(uid)
             return () if book is None else tuple((task, seen) for task, jobs in book.frozen.items() for seen in jobs)
 
+    def job(self, uid: str, task: TaskKey, attempt: int) -> Job | None:
+        """The job of one attempt, None if there is none."""
+        with self._lock:
+            book = self._books.get(uid)
+            found = book.frozen.get(task, ()) if book is not None else ()
+            return next((seen.job for seen in found if seen.attempt == attempt), None)
+
     def forget(self, uid: str) -> None:
         """Drops a workflow that is gone and has no jobs any more."""
         with self._lock:

@@ -1,25 +1,31 @@
 """The pods that somebody waits for, and which of them lead: the addresses that probes may contact.
 
-Only pods labelled as probed are watched; the label is put on the pod templates of flows whose address is asked for.
+Pods are watched only for workflows that ask for addresses: those labelled as probed (the label is put on the pod
+templates of flows whose address is asked for), and for kinds that make their pods of templates out of sight, those that
+carry the labels of the kind's own operator.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import TypeAlias
 
 import msgspec
 
 from pkg.apis.flow.v1alpha1 import labels
 from pkg.apis.flow.v1alpha1.types import PodChoice
-from pkg.apis.meta import GVR, ObjectMeta
-from pkg.controllers.engine.store import Store
+from pkg.apis.meta import GVR, Job, ObjectMeta
+from pkg.controllers.engine.informer import InformerSet
+from pkg.controllers.engine.store import Delta, Indexers
 from pkg.controllers.workflow.progress import TaskKey
-from pkg.workloads import KindRow, has_role, lead_rank, rules_for
+from pkg.workloads import KindRow, has_role, lead_rank, pod_selector, reaches_pods, rules_for, watch_selector
 
 PODS = GVR(version="v1", resource="pods")
 SELECTOR = f"{labels.PROBED}=true"
 TASK_INDEX = "task"
-WORKFLOW_INDEX = "workflow"
+JOB_INDEX = "job"
 
 
 class PodStatus(msgspec.Struct, frozen=True, rename="camel"):
@@ -49,30 +55,130 @@ def by_task(pod: Pod) -> Iterable[str]:
     return (f"{pod.metadata.namespace}/{tags.get(labels.WORKFLOW_UID)}/{task}",)
 
 
-def by_workflow(pod: Pod) -> Iterable[str]:
-    return (pod.metadata.labels.get(labels.WORKFLOW_UID, ""),)
+INDEXERS: Indexers[Pod] = {TASK_INDEX: by_task}
 
 
-INDEXERS = {TASK_INDEX: by_task, WORKFLOW_INDEX: by_workflow}
-
-
-def lead_address(store: Store[Pod], namespace: str, uid: str, task: TaskKey, attempt: int, gvr: str) -> str:
-    """The address of the pod that leads the attempt's job, empty if there is none yet."""
-    return next(iter(addresses(store, namespace, uid, task, attempt, gvr, role="", pods=PodChoice.LEAD)), "")
-
-
-def addresses(
-    store: Store[Pod], namespace: str, uid: str, task: TaskKey, attempt: int, gvr: str, *, role: str, pods: PodChoice
-) -> tuple[str, ...]:
-    """Addresses to ask: of the lead pod (or the first of a role), or of all pods (of a role) that run."""
-    row = _row(gvr)
-    found = [pod for pod in store.by_index(TASK_INDEX, task_value(namespace, uid, task, attempt)) if pod.is_askable]
+def choose(row: KindRow, pods: Iterable[Pod], *, role: str, choice: PodChoice) -> tuple[str, ...]:
+    """Addresses to ask among a job's pods: of the lead pod (or the first of a role), or of all (of a role) that run."""
+    found = [pod for pod in pods if pod.is_askable]
     if role:
         found = [pod for pod in found if has_role(row, pod.metadata.labels, role)]
     found.sort(key=lambda pod: (lead_rank(row, pod.metadata.labels), pod.metadata.name))
-    chosen = found[:1] if pods is PodChoice.LEAD else found
+    chosen = found[:1] if choice is PodChoice.LEAD else found
     return tuple(pod.status.pod_ip for pod in chosen)
 
 
-def _row(gvr: str) -> KindRow:
-    return rules_for(GVR.parse(gvr) if gvr else GVR())
+OnPods: TypeAlias = Callable[[GVR, Sequence[Delta[Pod]]], None]
+MakeInformers: TypeAlias = Callable[[str, Indexers[Pod], OnPods], InformerSet[Pod]]
+
+
+class PodFinder:
+    """The pods of attempts, from watches that start when somebody asks.
+
+    make(label selector, indexers, on_deltas) gives informers; job_of(uid, task, attempt) the attempt's job;
+    changed(uids) is told which workflows' pods came, went or changed, from the thread of a watch.
+    """
+
+    def __init__(
+        self,
+        make: MakeInformers,
+        job_of: Callable[[str, TaskKey, int], Job | None],
+        changed: Callable[[set[str]], None],
+    ) -> None:
+        self._make = make
+        self._job_of = job_of
+        self._changed = changed
+        self._lock = threading.Lock()
+        self._labelled = make(SELECTOR, INDEXERS, self._labelled_changed)
+        self._by_kind: dict[str, InformerSet[Pod]] = {}  # by what selects the pods of all jobs of the kind
+        self._users: dict[str, set[str]] = {}  # uids of the workflows that ask for the pods of a job
+        self._asked: dict[str, set[str]] = {}  # the reverse
+
+    def addresses(
+        self, namespace: str, uid: str, task: TaskKey, attempt: int, gvr: str, *, role: str, pods: PodChoice
+    ) -> tuple[str, ...]:
+        """Addresses to ask for one attempt; empty while there are none. Reads caches only."""
+        row = rules_for(GVR.parse(gvr) if gvr else GVR())
+        if reaches_pods(row) or not row.pods.selector:
+            store = self._labelled.ensure(PODS)
+            found = store.by_index(TASK_INDEX, task_value(namespace, uid, task, attempt))
+        else:
+            found = self._marked_by_kind(row, uid, task, attempt)
+        return choose(row, found, role=role, choice=pods)
+
+    def lead_address(self, namespace: str, uid: str, task: TaskKey, attempt: int, gvr: str) -> str:
+        """The address of the pod that leads the attempt's job, empty if there is none yet."""
+        return next(iter(self.addresses(namespace, uid, task, attempt, gvr, role="", pods=PodChoice.LEAD)), "")
+
+    def forget(self, uid: str) -> None:
+        """Nobody asks for the pods of this workflow any more."""
+        with self._lock:
+            for value in self._asked.pop(uid, ()):
+                users = self._users[value]
+                users.discard(uid)
+                if not users:
+                    del self._users[value]
+
+    def dead(self) -> tuple[GVR, ...]:
+        """Resources whose watch has ended though nobody stopped it."""
+        return tuple(gvr for informers in self._all() for gvr in informers.dead())
+
+    def stop(self) -> None:
+        """Stop every watch; returns at once."""
+        for informers in self._all():
+            informers.stop()
+
+    def _all(self) -> tuple[InformerSet[Pod], ...]:
+        with self._lock:
+            return (self._labelled, *self._by_kind.values())
+
+    def _marked_by_kind(self, row: KindRow, uid: str, task: TaskKey, attempt: int) -> tuple[Pod, ...]:
+        """The pods that the kind's operator has marked as those of the attempt's job."""
+        job = self._job_of(uid, task, attempt)
+        selector = pod_selector(row, job) if job is not None else None
+        if job is None or selector is None:
+            return ()
+        value = _job_value(job.metadata.namespace, selector)
+        with self._lock:
+            # Before the look: what comes after it is told.
+            self._users.setdefault(value, set()).add(uid)
+            self._asked.setdefault(uid, set()).add(value)
+        pods = self._watch(row).ensure(PODS).by_index(JOB_INDEX, value)
+        # A namesake's pods may outlive it for a while; a job's own are not older than the job.
+        since = job.metadata.creation_timestamp
+        return tuple(pod for pod in pods if not _is_before(pod.metadata.creation_timestamp, since))
+
+    def _watch(self, row: KindRow) -> InformerSet[Pod]:
+        """The informer of all pods that bear the labels of the kind."""
+        text = watch_selector(row)
+        with self._lock:
+            found = self._by_kind.get(text)
+            if found is None:
+                names = tuple(row.pods.selector)
+                index: Indexers[Pod] = {JOB_INDEX: lambda pod: (_value_of(pod, names),)}
+                found = self._by_kind[text] = self._make(
+                    text, index, lambda _gvr, deltas: self._marked_changed(names, deltas)
+                )
+            return found
+
+    def _labelled_changed(self, _gvr: GVR, deltas: Sequence[Delta[Pod]]) -> None:
+        self._changed({pod.metadata.labels.get(labels.WORKFLOW_UID, "") for delta in deltas for pod in delta.objects})
+
+    def _marked_changed(self, names: tuple[str, ...], deltas: Sequence[Delta[Pod]]) -> None:
+        values = {_value_of(pod, names) for delta in deltas for pod in delta.objects}
+        with self._lock:
+            uids = {uid for value in values for uid in self._users.get(value, ())}
+        if uids:
+            self._changed(uids)
+
+
+def _job_value(namespace: str, selector: Mapping[str, str]) -> str:
+    return "/".join((namespace, *selector.values()))
+
+
+def _value_of(pod: Pod, names: Iterable[str]) -> str:
+    return _job_value(pod.metadata.namespace, {name: pod.metadata.labels.get(name, "") for name in names})
+
+
+def _is_before(one: datetime | None, other: datetime | None) -> bool:
+    return one is not None and other is not None and one < other

@@ -27,7 +27,7 @@ from pkg.controllers.workflow.graph import Graph, PodIPPredicate
 from pkg.controllers.workflow.kinds import Kinds
 from pkg.controllers.workflow.ledger import Ledger
 from pkg.controllers.workflow.plan import plan
-from pkg.controllers.workflow.pods import PODS, Pod, lead_address
+from pkg.controllers.workflow.pods import PodFinder
 from pkg.controllers.workflow.probes import Prober
 from pkg.controllers.workflow.progress import Progress, TaskKey
 from pkg.controllers.workflow.rules import RuleBook
@@ -69,7 +69,7 @@ class Caches:
     workflows: Store[Workflow]
     templates: Store[WorkTemplate]
     jobs: InformerSet[Job]
-    pods: InformerSet[Pod]
+    pods: PodFinder
     ledger: Ledger
     kinds: Kinds
     rules: RuleBook = field(default_factory=RuleBook)
@@ -287,6 +287,7 @@ class Reconciler:
         self._memories.pop(uid, None)
         self._uids.get(key, set()).discard(uid)
         self._prober.want(uid, key, ())
+        self._caches.pods.forget(uid)
 
     def _forget_progress(self, key: str) -> None:
         """A pass ended in the middle: the next one looks at everything."""
@@ -387,12 +388,9 @@ class Reconciler:
                         yield PendingJob(uid, memory.key, TaskKey(node.name, index), task.job_uid, task.created)
 
     def _pod_ips(self, workflow: Workflow, memory: _Memory) -> dict[TaskKey, str]:
-        """Addresses of the lead pods that jobs of this workflow are rendered with; the pod informer starts on first
-        use.
-        """
+        """Addresses of the lead pods that jobs of this workflow are rendered with."""
         graph, progress = memory.compiled, memory.progress
         namespace, uid = workflow.metadata.namespace, workflow.metadata.uid
-        store = self._caches.pods.ensure(PODS)
         if not isinstance(graph, Graph) or progress is None:
             return {}
         asked = {
@@ -408,7 +406,7 @@ class Reconciler:
                 key = TaskKey(graph.nodes[number].name, index)
                 if not task.had_job:
                     continue
-                address = lead_address(store, namespace, uid, key, task.attempt, state.gvr)
+                address = self._caches.pods.lead_address(namespace, uid, key, task.attempt, state.gvr)
                 if address:
                     found[key] = address
         return found

@@ -70,6 +70,26 @@ def test_a_kind_without_a_row_is_said_to_be_judged_by_the_generic_rules() -> Non
     assert "generic rules" in output
 
 
+@pytest.mark.parametrize(
+    ("kind", "line"),
+    [
+        pytest.param("jobs.v1.batch", "found by: the labels flow.workflow.sh/*", id="labels reach its templates"),
+        pytest.param(
+            "trainjobs.v1alpha1.trainer.kubeflow.org",
+            "found by: jobset.sigs.k8s.io/jobset-name={name}",
+            id="its operator marks them",
+        ),
+        pytest.param(
+            "jobflows.v1alpha1.flow.volcano.sh",
+            "found by: nothing: probes and podIP never have an address of its pods",
+            id="nobody can tell",
+        ),
+    ],
+)
+def test_how_its_pods_are_found_is_said(kind: str, line: str) -> None:
+    assert line in explain(kind)[1]
+
+
 def test_a_refused_kind_says_why_and_nothing_else() -> None:
     code, output = explain("cronjobs.v1.batch")
     assert code == 0

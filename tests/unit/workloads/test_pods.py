@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pkg.workloads import has_role, lead_rank, pod_selector, role_of, rules_for
+from pkg.workloads import has_role, lead_rank, pod_selector, reaches_pods, registry, role_of, rules_for, watch_selector
 from tests.unit.workloads.builders import gvr, job
 
 PYTORCH = rules_for(gvr("pytorchjobs.v1.kubeflow.org"))
@@ -76,3 +76,24 @@ def test_a_role_is_found_whatever_its_case() -> None:
     assert not has_role(PYTORCH, {TYPE: "worker"}, "Master")
     assert role_of(VOLCANO, {"volcano.sh/task-spec": "PS"}) == "ps"
     assert role_of(BATCH, {TYPE: "worker"}) == ""
+
+
+def test_labels_reach_the_pods_of_all_kinds_but_those_whose_templates_are_elsewhere() -> None:
+    out_of_reach = {row.kind for row in registry().kinds if not row.refused and not reaches_pods(row)}
+    assert out_of_reach == {"PersistentVolumeClaim", "Service", "JobFlow", "TrainJob", "Workflow", "PipelineRun"}
+
+
+@pytest.mark.parametrize(
+    ("resource", "selector"),
+    [
+        ("trainjobs.v1alpha1.trainer.kubeflow.org", "jobset.sigs.k8s.io/jobset-name"),
+        ("pipelineruns.v1.tekton.dev", "tekton.dev/pipelineRun"),
+        (
+            "tfjobs.v1.kubeflow.org",
+            "training.kubeflow.org/job-name,training.kubeflow.org/operator-name=tfjob-controller",
+        ),
+        ("widgets.v1.example.com", ""),
+    ],
+)
+def test_the_selector_for_all_pods_of_a_kind(resource: str, selector: str) -> None:
+    assert watch_selector(rules_for(gvr(resource))) == selector

@@ -112,3 +112,13 @@ def test_a_workflow_is_forgotten_only_when_its_jobs_are_gone() -> None:
     ledger.forget(UID)
     assert ledger.uids("team/w") == frozenset()
     assert ledger.keys() == frozenset()
+
+
+def test_the_job_of_an_attempt_is_found_as_long_as_it_is_there() -> None:
+    ledger = Ledger()
+    first, second = job("a"), job("b", attempt="1")
+    ledger.apply(JOBS, [Delta("team/a", None, first), Delta("team/b", None, second)])
+    assert (ledger.job(UID, TaskKey("a", 0), 0), ledger.job(UID, TaskKey("a", 0), 1)) == (first, second)
+    ledger.apply(JOBS, [Delta("team/b", second, None, second)])
+    assert ledger.job(UID, TaskKey("a", 0), 1) is None
+    assert ledger.job("other", TaskKey("a", 0), 0) is None

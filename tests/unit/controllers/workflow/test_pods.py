@@ -8,8 +8,9 @@ import msgspec
 import pytest
 
 from pkg.apis.flow.v1alpha1.types import PodChoice
-from pkg.controllers.engine.store import Store
-from pkg.controllers.workflow.pods import INDEXERS, Pod, addresses, lead_address
+from pkg.apis.meta import GVR, Job
+from pkg.controllers.engine.store import Added, Indexers, Store
+from pkg.controllers.workflow.pods import OnPods, Pod, PodFinder
 from tests.builders import UID, task
 
 PYTORCH = "pytorchjobs.v1.kubeflow.org"
@@ -29,10 +30,44 @@ def pod(name: str, address: str, *, phase: str = "Running", going: bool = False,
     return msgspec.convert({"metadata": meta, "status": {"phase": phase, "podIP": address}}, Pod, strict=False)
 
 
-def store(*pods: Pod) -> Store[Pod]:
-    made: Store[Pod] = Store(INDEXERS)
-    made.replace(pods, 1)
-    return made
+class Informers:
+    """As InformerSet: a store that the test fills; `asked` tells whether a watch was started."""
+
+    def __init__(self, selector: str, indexers: Indexers[Pod], on_pods: OnPods) -> None:
+        self.selector = selector
+        self.store: Store[Pod] = Store(indexers)
+        self.asked = False
+        self.on_pods = on_pods
+
+    def ensure(self, _gvr: GVR) -> Store[Pod]:
+        self.asked = True
+        return self.store
+
+    def tell(self, one: Pod) -> None:
+        delta = self.store.apply(Added(one))
+        assert delta is not None
+        self.on_pods(GVR("", "v1", "pods"), [delta])
+
+
+class World:
+    """A finder over watches that the test feeds."""
+
+    def __init__(self, *pods: Pod, job: Job | None = None) -> None:
+        self.made: list[Informers] = []
+        self.woken: list[set[str]] = []
+        self.job = job
+        self.finder = PodFinder(self._make, lambda uid, *_task: self.job if uid == UID else None, self.woken.append)
+        self.made[0].store.replace(pods, 1)
+
+    def _make(self, selector: str, indexers: Indexers[Pod], on_pods: OnPods) -> Any:
+        self.made.append(Informers(selector, indexers, on_pods))
+        return self.made[-1]
+
+    def lead(self, gvr: str, *, namespace: str = "team", uid: str = UID) -> str:
+        return self.finder.lead_address(namespace, uid, task("a"), 0, gvr)
+
+    def ask(self, gvr: str, role: str, choice: PodChoice) -> tuple[str, ...]:
+        return self.finder.addresses("team", UID, task("a"), 0, gvr, role=role, pods=choice)
 
 
 MASTER = pod("m", "127.0.0.1", replica_type="master", replica_index="0")
@@ -50,8 +85,7 @@ CHOICES: dict[str, tuple[str, PodChoice, tuple[str, ...]]] = {
 
 @pytest.mark.parametrize(("role", "choice", "expected"), CHOICES.values(), ids=CHOICES)
 def test_whom_to_ask(role: str, choice: PodChoice, expected: tuple[str, ...]) -> None:
-    found = addresses(store(SECOND, FIRST, MASTER), "team", UID, task("a"), 0, PYTORCH, role=role, pods=choice)
-    assert found == expected
+    assert World(SECOND, FIRST, MASTER).ask(PYTORCH, role, choice) == expected
 
 
 OTHERS: dict[str, Pod] = {
@@ -67,17 +101,93 @@ OTHERS: dict[str, Pod] = {
 
 @pytest.mark.parametrize("other", OTHERS.values(), ids=OTHERS)
 def test_a_pod_is_not_asked(other: Pod) -> None:
-    assert lead_address(store(other), "team", UID, task("a"), 0, "jobs.v1.batch") == ""
+    assert World(other).lead("jobs.v1.batch") == ""
 
 
 def test_a_pod_of_another_workflow_is_not_asked() -> None:
-    assert lead_address(store(MASTER), "team", "other", task("a"), 0, PYTORCH) == ""
+    assert World(MASTER).lead(PYTORCH, uid="other") == ""
 
 
 def test_a_lead_without_an_address_is_followed_by_the_next() -> None:
     waiting = pod("m", "", replica_type="master", replica_index="0")
-    assert lead_address(store(waiting, SECOND), "team", UID, task("a"), 0, PYTORCH) == "127.0.0.3"
+    assert World(waiting, SECOND).lead(PYTORCH) == "127.0.0.3"
 
 
 def test_a_pod_of_another_namespace_is_nobodys_whatever_its_labels_say() -> None:
-    assert lead_address(store(MASTER), "elsewhere", UID, task("a"), 0, PYTORCH) == ""
+    assert World(MASTER).lead(PYTORCH, namespace="elsewhere") == ""
+
+
+TRAIN = "trainjobs.v1alpha1.trainer.kubeflow.org"
+TRAINED = msgspec.convert(
+    {"metadata": {"name": "w-a", "namespace": "team", "uid": "j", "creationTimestamp": "2027-01-15T08:00:00Z"}}, Job
+)
+
+
+def marked(name: str, address: str, group: str, **meta: Any) -> Pod:
+    """A pod of the JobSet that a TrainJob's operator makes: it bears no label of ours."""
+    tags = {"jobset.sigs.k8s.io/jobset-name": meta.pop("jobset", "w-a")}
+    tags |= {"jobset.sigs.k8s.io/replicatedjob-name": group, "batch.kubernetes.io/job-completion-index": name[-1]}
+    made = {"name": name, "namespace": "team", "uid": name, "labels": tags, "resourceVersion": "1"}
+    made |= {"creationTimestamp": "2027-01-15T08:00:01Z", **meta}
+    return msgspec.convert({"metadata": made, "status": {"phase": "Running", "podIP": address}}, Pod, strict=False)
+
+
+NODES = (marked("w-a-node-1", "127.0.0.3", "node"), marked("w-a-node-0", "127.0.0.2", "node"))
+PREPARER = marked("w-a-dataset-initializer-0", "127.0.0.1", "dataset-initializer")
+TRAINING: dict[str, tuple[str, PodChoice, tuple[str, ...]]] = {
+    "the first node leads, not what prepares its data": ("", PodChoice.LEAD, ("127.0.0.2",)),
+    "all of a role, by their index": ("node", PodChoice.ALL, ("127.0.0.2", "127.0.0.3")),
+    "another role": ("dataset-initializer", PodChoice.LEAD, ("127.0.0.1",)),
+}
+
+
+def training(*pods: Pod, job: Job | None = TRAINED) -> World:
+    """A world that was asked for the TrainJob's pods once, and told of these then."""
+    world = World(job=job)
+    assert world.lead(TRAIN) == ""
+    for one in pods:
+        world.made[1].tell(one)
+    return world
+
+
+@pytest.mark.parametrize(("role", "choice", "expected"), TRAINING.values(), ids=TRAINING)
+def test_pods_that_no_label_of_ours_reaches_are_found_by_those_of_their_kind(
+    role: str, choice: PodChoice, expected: tuple[str, ...]
+) -> None:
+    assert training(PREPARER, *NODES).ask(TRAIN, role, choice) == expected
+
+
+MARKED_ELSEWHERE: dict[str, Pod] = {
+    "of another job": marked("w-b-node-0", "127.0.0.9", "node", jobset="w-b"),
+    "of another namespace": marked("w-a-node-0", "127.0.0.9", "node", namespace="elsewhere"),
+    "of an earlier job of the name": marked(
+        "w-a-node-0", "127.0.0.9", "node", creationTimestamp="2027-01-15T07:59:59Z"
+    ),
+    "that is being deleted": marked("w-a-node-0", "127.0.0.9", "node", deletionTimestamp="2027-01-15T08:00:09Z"),
+}
+
+
+@pytest.mark.parametrize("other", MARKED_ELSEWHERE.values(), ids=MARKED_ELSEWHERE)
+def test_a_marked_pod_is_not_asked(other: Pod) -> None:
+    assert training(other).lead(TRAIN) == ""
+
+
+def test_pods_of_a_kind_are_watched_once_somebody_asks_for_such_a_job_and_by_its_labels() -> None:
+    world = World(MASTER)
+    assert world.lead(PYTORCH) == "127.0.0.1"
+    assert [made.selector for made in world.made] == ["flow.workflow.sh/probed=true"]
+    world.lead(TRAIN)
+    assert len(world.made) == 1, "there is no job yet"
+    world.job = TRAINED
+    world.lead(TRAIN)
+    world.lead(TRAIN)
+    assert [(made.selector, made.asked) for made in world.made[1:]] == [("jobset.sigs.k8s.io/jobset-name", True)]
+
+
+def test_a_workflow_that_waits_for_marked_pods_is_woken_until_it_is_forgotten() -> None:
+    world = training(*NODES)
+    assert world.woken == [{UID}, {UID}]
+    world.made[1].tell(marked("w-b-node-0", "127.0.0.9", "node", jobset="w-b"))
+    world.finder.forget(UID)
+    world.made[1].tell(PREPARER)
+    assert world.woken == [{UID}, {UID}]
