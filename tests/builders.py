@@ -20,7 +20,7 @@ from pkg.apis.flow.v1alpha1.types import FlowStatus, Workflow, WorkflowStatus, W
 from pkg.apis.meta import GVR, Condition, Job
 from pkg.controllers.engine.store import Added, Deleted, Modified, Store
 from pkg.controllers.workflow.actions import CreateJob, DeleteJob, Emit, PatchStatus, Plan
-from pkg.controllers.workflow.compilation import Compiled, compile_spec
+from pkg.controllers.workflow.compilation import Compiled, compile_spec, in_force
 from pkg.controllers.workflow.graph import Graph
 from pkg.controllers.workflow.ledger import Ledger
 from pkg.controllers.workflow.plan import plan
@@ -203,7 +203,8 @@ class Bench:
         return snapshot(self.workflow, self._graph, **{**fields, **changes})
 
     def _compile(self) -> None:
-        found = compile_spec(self.workflow.spec, self.templates)
+        is_changed = self.status.spec_hash not in ("", defaults.spec_hash(self.workflow.spec))
+        found = in_force(self._graph, compile_spec(self.workflow.spec, self.templates), is_changed=is_changed)
         if found != self._graph:
             self._graph, self.progress = found, None
             self.ledger.mark(UID)
@@ -256,6 +257,7 @@ class Bench:
         self.progress = None
         self.faults = {}
         self.passed = frozenset()
+        self._graph = ()
         self.since = self.now
         self.ledger = Ledger()
         self._stores = {}

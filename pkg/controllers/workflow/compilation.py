@@ -35,3 +35,11 @@ def compile_spec(spec: WorkflowSpec, templates: Mapping[str, WorkTemplate]) -> C
         if faults:
             return faults
     return compile_graph(spec, needs)
+
+
+def in_force(before: Compiled, now: Compiled, *, is_changed: bool) -> Compiled:
+    """The graph to go by after the spec (`is_changed`: against the rules) or a template was edited.
+
+    A workflow that was edited into one that can never run ends, and its jobs end by the graph that they began with.
+    """
+    return before if is_changed and isinstance(before, Graph) and not isinstance(now, Graph) else now

@@ -305,10 +305,7 @@ def deletions(
 def _condemned(snapshot: Snapshot, task: Task | None, seen: Seen, how: Mode, phase: WorkflowPhase) -> str:
     """Why a job has to go, empty if it may stay; task is None for a flow that the spec no longer has."""
     policy = snapshot.workflow.spec.job_retain_policy
-    is_end = phase.is_final and (
-        policy is RetainPolicy.DELETE or (policy is RetainPolicy.DELETE_ON_SUCCESS and phase is WorkflowPhase.SUCCEEDED)
-    )
-    if is_end:
+    if is_removed_at_end(policy, phase):
         return f"jobRetainPolicy {policy}"
     if task is None:
         return "the workflow was cancelled" if how is Mode.CANCEL else ""
@@ -324,6 +321,13 @@ def _condemned(snapshot: Snapshot, task: Task | None, seen: Seen, how: Mode, pha
     if task.reason in (Reasons.DEADLINE_EXCEEDED, Reasons.PENDING_TIMEOUT) and not look(snapshot, seen).is_final:
         return task.reason
     return ""
+
+
+def is_removed_at_end(policy: RetainPolicy, phase: WorkflowPhase) -> bool:
+    """Whether the jobs of a workflow in that phase go by its policy."""
+    if policy is RetainPolicy.DELETE_ON_SUCCESS:
+        return phase is WorkflowPhase.SUCCEEDED
+    return policy is RetainPolicy.DELETE and phase.is_final
 
 
 def is_at_rest(snapshot: Snapshot, graph: Graph, draft: Draft) -> bool:

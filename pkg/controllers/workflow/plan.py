@@ -12,9 +12,10 @@ from dataclasses import replace
 
 import msgspec
 
+from pkg.apis.flow.v1alpha1 import conditions as conds
 from pkg.apis.flow.v1alpha1 import durations, validation
 from pkg.apis.flow.v1alpha1.phases import Phase, WorkflowPhase, advance_workflow
-from pkg.apis.flow.v1alpha1.types import Shutdown, WorkflowStatus
+from pkg.apis.flow.v1alpha1.types import Completion, Shutdown, WorkflowStatus
 from pkg.apis.meta import timestamp
 from pkg.controllers.workflow import control, dependency, outcome, report, restart, status, timeouts
 from pkg.controllers.workflow.actions import DeleteJob, DeleteWorkflow, Emit, PatchStatus, Plan
@@ -27,6 +28,10 @@ from pkg.controllers.workflow.status import Verdicts
 MIN_WINDOW = 0.3
 MAX_WINDOW = 5.0
 MAX_EVENTS = 20
+_SPEC_CHANGED = (
+    "the spec changed after the start; only suspend, shutdown, restart, parallelism, timeout and "
+    "ttlSecondsAfterFinished may"
+)
 
 
 def plan(snapshot: Snapshot) -> Plan:
@@ -181,11 +186,7 @@ def _releaser(how: Mode, are_finals_due: bool) -> Callable[[Node], bool]:
 
 def _decide(snapshot: Snapshot, graph: Graph, draft: Draft, *, is_overdue: bool, is_changed: bool) -> Decision | None:
     if is_changed:
-        return Decision(
-            Reasons.SPEC_CHANGED,
-            "the spec changed after the start; only suspend, shutdown, restart, parallelism, timeout and "
-            "ttlSecondsAfterFinished may",
-        )
+        return Decision(Reasons.SPEC_CHANGED, _SPEC_CHANGED)
     if snapshot.workflow.spec.shutdown is None and not is_overdue and draft.unsettled & restart.named(snapshot, graph):
         return None
     return outcome.decide(snapshot.workflow.spec, graph, draft, is_overdue=is_overdue)
@@ -313,7 +314,10 @@ _OBSTACLES = frozenset({Reasons.TEMPLATE_NOT_FOUND, Reasons.KIND_NOT_SERVED, Rea
 
 
 def _plan_invalid(snapshot: Snapshot, message: str) -> Plan:
-    """A spec that can never run: the workflow ends Failed, and says everything that is wrong."""
+    """A spec that can never run: the workflow ends Failed, and says everything that is wrong.
+
+    One that was changed into such a spec while it ran ends as under Stop: its jobs are let end first.
+    """
     recorded = snapshot.workflow.status
     empty = Progress(
         flows=(),
@@ -325,46 +329,81 @@ def _plan_invalid(snapshot: Snapshot, message: str) -> Plan:
         startable=frozenset(),
     )
     if recorded.phase is not None and recorded.phase.is_final:
-        return Plan(progress=empty)
+        return _after_end(snapshot, Plan(progress=empty, deletions=_retained_no_longer(snapshot, recorded.phase)))
+    decided = conds.find(recorded.conditions, conds.DECIDED)
+    is_changed = recorded.spec_hash not in ("", snapshot.spec_hash)
     decision = Decision(Reasons.INVALID, message[:1024])
+    if decided is not None:
+        decision = Decision(decided.reason, decided.message)
+    elif is_changed:
+        decision = Decision(Reasons.SPEC_CHANGED, f"{_SPEC_CHANGED}; and it can never run: {message}"[:1024])
+    is_waiting = is_changed and not _are_all_at_rest(snapshot)
+    phase = WorkflowPhase.TERMINATING if is_waiting else WorkflowPhase.FAILED
+    if not is_waiting and decision.is_success:
+        phase = WorkflowPhase.SUCCEEDED
     now = timestamp(snapshot.now)
-    new = WorkflowStatus(
-        phase=WorkflowPhase.FAILED,
+    new = msgspec.structs.replace(
+        recorded,
+        phase=advance_workflow(recorded.phase or WorkflowPhase.PENDING, phase),
         reason=decision.reason,
         message=decision.message,
         start_time=recorded.start_time or now,
-        completion_time=now,
+        completion_time="" if is_waiting else now,
         observed_generation=snapshot.workflow.metadata.generation,
-        progress="0/0",
-        conditions=report.conditions(snapshot, recorded.conditions, WorkflowPhase.FAILED, decision),
-        flows=recorded.flows,
-        spec_hash=snapshot.spec_hash,
+        progress=recorded.progress or "0/0",
+        conditions=report.conditions(snapshot, recorded.conditions, phase, decision),
+        suspended_at="",
+        spec_hash=recorded.spec_hash or snapshot.spec_hash,
     )
-    event = Emit(Reasons.INVALID, decision.message, is_warning=True)
-    return Plan(progress=empty, patch=_patch(snapshot, new), deletions=_all_jobs(snapshot), events=(event,))
+    events: tuple[Emit, ...] = ()
+    if decided is None:
+        events = (Emit(decision.reason, decision.message, is_warning=True),)
+    return Plan(
+        progress=empty,
+        patch=_patch(snapshot, new),
+        deletions=() if is_changed else _all_jobs(snapshot, "invalid"),
+        events=events,
+        more=not is_waiting,
+    )
 
 
-def _all_jobs(snapshot: Snapshot) -> tuple[DeleteJob, ...]:
+def _are_all_at_rest(snapshot: Snapshot) -> bool:
+    """Whether no job is unfinished, of whatever flow; services are not waited for."""
+    return all(
+        seen.job.metadata.is_deleting
+        or status.look(snapshot, seen).is_final
+        or snapshot.completion("", seen.gvr) is Completion.READY
+        for jobs in snapshot.jobs.values()
+        for seen in jobs
+    )
+
+
+def _all_jobs(snapshot: Snapshot, why: str) -> tuple[DeleteJob, ...]:
     return tuple(
-        DeleteJob(key, seen.gvr, seen.job.metadata.namespace, seen.job.metadata.name, seen.job.metadata.uid, "invalid")
+        DeleteJob(key, seen.gvr, seen.job.metadata.namespace, seen.job.metadata.name, seen.job.metadata.uid, why)
         for key, jobs in snapshot.jobs.items()
         for seen in jobs
         if not seen.job.metadata.is_deleting
     )
 
 
+def _retained_no_longer(snapshot: Snapshot, phase: WorkflowPhase) -> tuple[DeleteJob, ...]:
+    """All jobs of a workflow that has ended, if its policy is not to keep them."""
+    policy = snapshot.workflow.spec.job_retain_policy
+    return _all_jobs(snapshot, f"jobRetainPolicy {policy}") if control.is_removed_at_end(policy, phase) else ()
+
+
 def _plan_restart(snapshot: Snapshot, graph: Graph, base: Progress) -> Plan:
     """Tasks run again: the reset is recorded before anything is made."""
-    if snapshot.workflow.spec.shutdown is not None:
-        refused = Emit("RestartRefused", "a workflow that was shut down cannot be restarted", is_warning=True)
-        return replace(_plan_ended(snapshot, graph, base), events=(refused,))
+    refused = restart.refusal(snapshot, graph)
+    if refused:
+        return _plan_ended(snapshot, graph, base, Emit("RestartRefused", refused, is_warning=True))
     progress = restart.reset(snapshot, graph, base)
     asked = snapshot.workflow.spec.restart
     token = asked.at if asked is not None else ""
     if progress is base:
-        new = msgspec.structs.replace(snapshot.workflow.status, restarted_at=token)
         idle = Emit("RestartIdle", "nothing to run again: no task failed, and no flow is named")
-        return replace(_plan_ended(snapshot, graph, base), patch=_patch(snapshot, new), events=(idle,))
+        return _plan_ended(snapshot, graph, base, idle, restarted_at=token)
     again = sum(not task.is_final for state in progress.flows for task in state.tasks)
     new, rendered = report.restarted_status(snapshot, graph, progress, token)
     return Plan(
@@ -375,7 +414,9 @@ def _plan_restart(snapshot: Snapshot, graph: Graph, base: Progress) -> Plan:
     )
 
 
-def _plan_ended(snapshot: Snapshot, graph: Graph, base: Progress) -> Plan:
+def _plan_ended(
+    snapshot: Snapshot, graph: Graph, base: Progress, *events: Emit, restarted_at: str | None = None
+) -> Plan:
     """After the end: nothing changes any more; jobs go by the retain policy, and the Workflow by its ttl."""
     draft = Draft(graph, base)
     recorded = snapshot.workflow.status
@@ -385,14 +426,29 @@ def _plan_ended(snapshot: Snapshot, graph: Graph, base: Progress) -> Plan:
     how = outcome.mode(snapshot.workflow.spec, base.decision, is_overdue=is_overdue)
     status.remember_jobs(snapshot, graph, draft)
     deletions = tuple(control.deletions(snapshot, graph, draft, how, phase, snapshot.jobs))
-    meta = snapshot.workflow.metadata
-    events: tuple[Emit, ...] = ()
-    if recorded.spec_hash not in ("", snapshot.spec_hash) and recorded.observed_generation != meta.generation:
-        events = (Emit("SpecChangeIgnored", "the workflow has ended; the change of its spec has no effect"),)
-    ended = Plan(progress=base, deletions=deletions, events=events)
+    return _after_end(snapshot, Plan(progress=base, deletions=deletions), *events, restarted_at=restarted_at)
+
+
+def _after_end(snapshot: Snapshot, ended: Plan, *events: Emit, restarted_at: str | None = None) -> Plan:
+    """What is done about a workflow that is over: a change of its spec is answered once, with these Events; and its
+    ttl passes. restarted_at: the token of a restart that found nothing to do.
+    """
+    recorded, meta = snapshot.workflow.status, snapshot.workflow.metadata
+    is_news = recorded.observed_generation != meta.generation
+    if is_news or restarted_at is not None:
+        if recorded.spec_hash not in ("", snapshot.spec_hash) and is_news:
+            ignored = "the workflow has ended; the change of its spec has no effect"
+            events = (*events, Emit("SpecChangeIgnored", ignored))
+        new = msgspec.structs.replace(
+            recorded,
+            observed_generation=meta.generation,
+            restarted_at=recorded.restarted_at if restarted_at is None else restarted_at,
+        )
+        ended = replace(ended, patch=_patch(snapshot, new), events=events)
     ttl = snapshot.workflow.spec.ttl_seconds_after_finished
     if ttl is None or not recorded.completion_time:
         return ended
-    if ended_at + ttl > snapshot.now:
-        return replace(ended, wakes=ended_at + ttl)
+    due = report.seconds(recorded.completion_time) + ttl
+    if due > snapshot.now:
+        return replace(ended, wakes=due)
     return replace(ended, workflow_deletion=DeleteWorkflow(meta.namespace, meta.name, meta.uid))

@@ -21,7 +21,7 @@ from pkg.controllers.engine.informer import InformerSet
 from pkg.controllers.engine.outcome import Again, Done, Drop, Later, Outcome
 from pkg.controllers.engine.store import Store
 from pkg.controllers.workflow.actions import DeleteJob, Emit, Plan
-from pkg.controllers.workflow.compilation import Compiled, compile_spec
+from pkg.controllers.workflow.compilation import Compiled, compile_spec, in_force
 from pkg.controllers.workflow.executor import Executor, NotLeader
 from pkg.controllers.workflow.graph import Graph, PodIPPredicate
 from pkg.controllers.workflow.kinds import Kinds
@@ -304,12 +304,15 @@ class Reconciler:
         sources = tuple(sorted((t.metadata.uid, t.metadata.generation) for t in found.values()))
         if (memory.generation, memory.sources) == (meta.generation, sources):
             return
-        compiled = compile_spec(spec, found)
+        memory.spec_hash = defaults.spec_hash(spec)
+        is_changed = workflow.status.spec_hash not in ("", memory.spec_hash)
+        compiled = in_force(memory.compiled, compile_spec(spec, found), is_changed=is_changed)
         if compiled != memory.compiled:
             memory.progress, memory.compiled = None, compiled
             self._caches.ledger.mark(meta.uid)
         memory.generation, memory.sources = meta.generation, sources
-        memory.spec_hash = defaults.spec_hash(spec)
+        if isinstance(compiled, Graph):
+            memory.names = frozenset(node.flow.template_name for node in compiled.nodes)
 
     def _templates(self, workflow: Workflow, memory: _Memory) -> dict[str, WorkTemplate]:
         """The templates of a workflow that exist, by name."""

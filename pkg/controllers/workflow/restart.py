@@ -19,6 +19,17 @@ def is_due(snapshot: Snapshot) -> bool:
     return asked is not None and asked.at != snapshot.workflow.status.restarted_at
 
 
+def refusal(snapshot: Snapshot, graph: Graph) -> str:
+    """Why the restart that is asked for is not carried out; empty if it may be."""
+    asked = snapshot.workflow.spec.restart
+    if snapshot.workflow.spec.shutdown is not None:
+        return "a workflow that was shut down cannot be restarted"
+    for at, name in enumerate(asked.flows if asked is not None else ()):
+        if name not in graph.by_name:
+            return f'spec.restart.flows[{at}]: no flow is named "{name}"'
+    return ""
+
+
 def named(snapshot: Snapshot, graph: Graph) -> frozenset[int]:
     """Flows that the restart in force names, and everything downstream: nothing is decided before these are final."""
     asked = snapshot.workflow.spec.restart

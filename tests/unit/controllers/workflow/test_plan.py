@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+import msgspec
 import pytest
 
 from pkg.controllers.workflow.actions import CreateJob
@@ -518,7 +519,7 @@ def test_a_final_state_never_changes() -> None:
     bench.set_spec(shutdown="Terminate")
     bench.vanishes("a")
     bench.restarted().wait(1e6)
-    assert bench.status == before
+    assert bench.status == msgspec.structs.replace(before, observed_generation=2)
 
 
 def test_stop_ends_failed_with_its_reason() -> None:
@@ -567,7 +568,41 @@ def test_after_the_end_a_changed_spec_is_ignored_with_an_event() -> None:
     bench.succeeds("a")
     bench.events.clear()
     bench.set_spec(queueName="other")
-    assert (bench.phase, set(bench.told)) == ("Succeeded", {"SpecChangeIgnored"})
+    bench.wait(1000)
+    bench.restarted()
+    assert (bench.phase, bench.told) == ("Succeeded", ["SpecChangeIgnored"])
+    assert bench.status.observed_generation == bench.workflow.metadata.generation
+
+
+def test_a_spec_changed_into_one_that_can_never_run_ends_as_stop_does() -> None:
+    bench = Bench(wf(a="", b="a", c={"finally": True}))
+    bench.runs("a")
+    bench.set_spec(flows=[{"name": "a", "template": "job", "dependsOn": {"targets": ["nobody"]}}])
+    assert (bench.phase, bench.status.reason, bench.living) == ("Terminating", "SpecChanged", {"w-a"})
+    bench.succeeds("a")
+    bench.succeeds("c")
+    assert (bench.phase, bench.phases()) == ("Failed", {"a": "Succeeded", "b": "Skipped", "c": "Succeeded"})
+
+
+def test_so_does_one_that_was_changed_while_no_controller_ran() -> None:
+    bench = Bench(wf({"jobRetainPolicy": "delete"}, a="", b="a"))
+    bench.runs("a")
+    bench.edit_spec(flows=[{"name": "a", "template": "job", "dependsOn": {"targets": ["nobody"]}}])
+    bench.restarted()
+    assert (bench.phase, bench.status.reason, bench.living) == ("Terminating", "SpecChanged", {"w-a"})
+    assert 'no flow is named "nobody"' in bench.status.message
+    bench.succeeds("a")
+    assert (bench.phase, bench.status.reason, bench.living) == ("Failed", "SpecChanged", set())
+
+
+def test_after_the_end_a_spec_that_can_never_run_is_ignored_with_an_event() -> None:
+    bench = Bench(wf({"ttlSecondsAfterFinished": 60}, a=""))
+    bench.succeeds("a")
+    bench.events.clear()
+    bench.edit_spec(flows=[{"name": "a", "template": "job", "dependsOn": {"targets": ["nobody"]}}])
+    bench.restarted()
+    assert (bench.phase, bench.told) == ("Succeeded", ["SpecChangeIgnored"])
+    assert bench.wait(61).workflow_deletion is not None
 
 
 def test_a_spec_that_can_never_run_ends_failed_and_says_all_that_is_wrong() -> None:
@@ -578,6 +613,12 @@ def test_a_spec_that_can_never_run_ends_failed_and_says_all_that_is_wrong() -> N
     assert bench.condition("Succeeded") is not None
     assert bench.told == ["Invalid"]
     assert bench.step().patch is None
+
+
+def test_ttl_deletes_a_workflow_that_could_never_run_too() -> None:
+    bench = Bench(wf({"ttlSecondsAfterFinished": 60}, a="nobody"))
+    assert bench.step().wakes == bench.now + 60
+    assert bench.wait(61).workflow_deletion is not None
 
 
 def test_a_cycle_that_a_template_edit_makes_ends_the_workflow() -> None:

@@ -213,7 +213,22 @@ def test_with_shutdown_it_is_refused() -> None:
     bench.set_spec(shutdown="Terminate")
     bench.events.clear()
     bench.set_spec(restart={"at": "1"})
-    assert (bench.phase, bench.names, set(bench.told)) == ("Failed", ["w-a"], {"RestartRefused"})
+    bench.wait(1000)
+    assert (bench.phase, bench.names, bench.told) == ("Failed", ["w-a"], ["RestartRefused"])
+
+
+def test_of_a_flow_that_is_not_there_it_is_refused() -> None:
+    bench = Bench(wf(**CHAIN, z={"finally": True}))
+    bench.succeeds("a")
+    bench.fails("b")
+    bench.succeeds("z")
+    bench.events.clear()
+    bench.set_spec(restart={"at": "1", "flows": ["b", "nobody"]})
+    bench.wait(1000)
+    assert (bench.phase, bench.told, bench.status.restarted_at) == ("Failed", ["RestartRefused"], "")
+    assert bench.events[0].message == 'spec.restart.flows[1]: no flow is named "nobody"'
+    bench.set_spec(restart={"at": "1", "flows": ["b"]})
+    assert (bench.phases()["b"], bench.status.restarted_at) == ("Pending", "1")
 
 
 def test_with_nothing_to_run_again_the_token_is_used_up() -> None:
