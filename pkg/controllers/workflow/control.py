@@ -56,6 +56,7 @@ def start(snapshot: Snapshot, graph: Graph, draft: Draft, how: Mode) -> Starts:
             continue
         if spec.suspend and not (node.is_finally and spec.shutdown is Shutdown.STOP):
             _explain(draft, number, Reasons.SUSPENDED, "the workflow is suspended")
+            _hold_up(draft, node)
             continue
         slots -= _start_flow(snapshot, draft, node, found, slots)
         if found.more:
@@ -88,6 +89,7 @@ def _start_flow(snapshot: Snapshot, draft: Draft, node: Node, found: Starts, slo
                 Reasons.PARALLELISM,
                 f"as many jobs as the parallelism of the {limit} allows are unfinished",
             )
+            _hold_up(draft, node, index)
             break
         if len(found.creations) >= MAX_CREATIONS:
             found.more = True
@@ -105,6 +107,16 @@ def _start_flow(snapshot: Snapshot, draft: Draft, node: Node, found: Starts, slo
             found.creations.append(creation)
             made += 1
     return made
+
+
+def _hold_up(draft: Draft, node: Node, first: int = 0) -> None:
+    """From this index on the flow's tasks have no slot, or no leave, to start: their pendingTimeout begins anew when
+    they do."""
+    if node.pending_timeout is None:
+        return
+    for index, task in enumerate(tuple(draft.tasks(node.number))[first:], first):
+        if task.makeable is not None and _may_start(task):
+            draft.put(node.number, index, msgspec.structs.replace(task, makeable=None))
 
 
 def _start_task(

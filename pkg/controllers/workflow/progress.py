@@ -76,6 +76,7 @@ class Task(msgspec.Struct, frozen=True):
     attempt: newest attempt known; job / job_uid: its job, empty when none was seen; created, ran_at: of this attempt;
     released: when its dependencies were found True; makeable: since when nothing of the workflow's own (a slot,
     suspend) holds this attempt up; held_at, held: since when, and how long in all, a queue has held this attempt;
+    began, was_held: this attempt has run, or was held, which status keeps though not since when; ran: any attempt has;
     ready: a service that became ready.
     """
 
@@ -87,6 +88,8 @@ class Task(msgspec.Struct, frozen=True):
     job_uid: str = ""
     had_job: bool = False
     ran: bool = False
+    began: bool = False
+    was_held: bool = False
     reported: bool = False
     ready: bool = False
     created: float | None = None

@@ -72,7 +72,7 @@ def flow_status(node: Node, state: FlowState, flows: int, indexed: int) -> FlowS
         passed=_latches(state) if state.count(Phase.WAITING) else (),
         renamed=state.renamed,
         first_attempt=state.first_attempt,
-        kept=_kept(node, tasks),
+        kept=_kept(node, tasks, state.first_attempt),
     )
     if not node.is_indexed:
         return status if flows <= MANY_FLOWS else _brief(status, ROOM // flows)
@@ -166,22 +166,46 @@ def _latches(state: FlowState) -> tuple[Latch, ...]:
     return tuple(Latch(path, ranges.pack(indexes)) for path, indexes in by_path.items())
 
 
-def _kept(node: Node, tasks: tuple[Task, ...]) -> tuple[Kept, ...]:
-    """What the phase alone does not tell of tasks: the attempt, the reason, the due time, and that one has run."""
-    groups: dict[tuple[int, str, bool, bool], list[int]] = {}
+def _kept(node: Node, tasks: tuple[Task, ...], first: int) -> tuple[Kept, ...]:
+    """What the phase alone does not tell of tasks: the attempt, the reason, the due time, and whether one has run, was
+    held by a queue, or had a job at all."""
+    groups: dict[tuple[Kept, bool], list[int]] = {}
     for index, task in enumerate(tasks):
-        in_backoff = task.phase is Phase.BACKOFF
-        # What makes a wait for the phase Running true, and stays true: it has run, or a job reported its own failure.
-        ran = task.ran or task.reported
-        has_failed = task.phase is Phase.FAILED and (node.is_indexed or (ran and task.reason != Reasons.FAILED))
-        if task.attempt or in_backoff or has_failed:
-            reason = task.reason if task.is_settled else ""
-            groups.setdefault((task.attempt, reason, ran, in_backoff), []).append(index)
+        item, in_backoff = _kept_of(task), task.phase is Phase.BACKOFF
+        has_failed = task.phase is Phase.FAILED and (
+            node.is_indexed
+            or (item.ran and task.reason != Reasons.FAILED)
+            or item.unmade != _seems_unmade(task.reason, task.attempt, first)
+        )
+        is_told_by_phase = task.phase in (Phase.RUNNING, Phase.SUCCEEDED, Phase.FAILED)
+        has_run = item.ran and not is_told_by_phase
+        if task.attempt or in_backoff or has_failed or has_run or item.held:
+            groups.setdefault((item, in_backoff), []).append(index)
     kept = []
-    for (attempt, reason, ran, in_backoff), indexes in sorted(groups.items()):
+    for (item, in_backoff), indexes in groups.items():
         due = max((tasks[index].due or 0.0 for index in indexes), default=0.0) if in_backoff else 0.0
-        kept.append(Kept(ranges.pack(indexes), attempt, reason, timestamp(due) if due else "", ran))
-    return tuple(kept)
+        told = timestamp(due) if due else ""
+        kept.append(msgspec.structs.replace(item, indexes=ranges.pack(indexes), due=told))
+    return tuple(sorted(kept, key=lambda item: (item.attempt, item.reason, item.indexes)))
+
+
+def _kept_of(task: Task) -> Kept:
+    """What is kept of one task, without its index and due time."""
+    return Kept(
+        indexes="",
+        attempt=task.attempt,
+        reason=task.reason if task.is_settled else "",
+        # What makes a wait for the phase Running true, and stays true: it has run, or a job reported its own failure.
+        ran=task.ran or task.reported,
+        began=task.began and task.phase in (Phase.PENDING, Phase.SUSPENDED),
+        held=task.was_held and task.phase in (Phase.PENDING, Phase.RUNNING),
+        unmade=task.phase in (Phase.FAILED, Phase.BACKOFF) and not task.had_job,
+    )
+
+
+def _seems_unmade(reason: str, attempt: int, first: int) -> bool:
+    """What reason and attempt alone tell of whether a failed task ever had a job."""
+    return reason in NEVER_MADE and attempt <= first
 
 
 def recover(snapshot: Snapshot, graph: Graph) -> Progress:
@@ -191,7 +215,7 @@ def recover(snapshot: Snapshot, graph: Graph) -> Progress:
     flows = []
     for node in graph.nodes:
         recorded = by_name.get(node.name)
-        flows.append(empty_flow(node) if recorded is None else _recover_flow(node, recorded))
+        flows.append(empty_flow(node) if recorded is None else _recover_flow(node, recorded, snapshot.now))
     progress = from_flows(flows)
     decided = conds.find(status.conditions, conds.DECIDED)
     if decided is not None and decided.status == conds.TRUE:
@@ -200,7 +224,7 @@ def recover(snapshot: Snapshot, graph: Graph) -> Progress:
     return progress
 
 
-def _recover_flow(node: Node, recorded: FlowStatus) -> FlowState:
+def _recover_flow(node: Node, recorded: FlowStatus, now: float) -> FlowState:
     fresh = empty_flow(node)
     tasks = list(fresh.tasks)
     if node.is_indexed:
@@ -222,16 +246,21 @@ def _recover_flow(node: Node, recorded: FlowStatus) -> FlowState:
         )
         attempt = item.attempt if item else max(0, recorded.attempts - 1) if single else 0
         is_over = phase.is_final or phase is Phase.BACKOFF
-        has_had = phase not in (Phase.WAITING, Phase.SKIPPED) and not (
-            reason in NEVER_MADE and attempt <= recorded.first_attempt
-        )
+        is_unmade = item.unmade if item else _seems_unmade(reason, attempt, recorded.first_attempt)
+        was_held = phase is Phase.SUSPENDED or bool(item and item.held)
+        # How long it was held nobody recorded: its clocks start anew.
+        begin = now if was_held else None
         tasks[index] = Task(
             phase=phase,
             attempt=attempt,
             reason=reason if is_over else "",
             message=(replica.message if replica else recorded.message if single else "") if is_over else "",
-            had_job=has_had,
+            had_job=phase not in (Phase.WAITING, Phase.SKIPPED) and not is_unmade,
             ran=phase in (Phase.RUNNING, Phase.SUCCEEDED) or bool(item and item.ran),
+            began=phase is Phase.RUNNING or bool(item and item.began),
+            was_held=was_held,
+            created=begin,
+            makeable=begin,
             reported=reason == Reasons.FAILED,
             started=_seconds(recorded.start_time),
             finished=_seconds(recorded.completion_time) if phase.is_final else None,

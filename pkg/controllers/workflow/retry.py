@@ -29,7 +29,10 @@ def after_failure(
             due=due,
             reported=reported,
             makeable=None,
+            began=False,
+            was_held=False,
             held_at=None,
+            held=0.0,
         )
     return msgspec.structs.replace(
         task,

@@ -42,7 +42,7 @@ def look(snapshot: Snapshot, seen: Seen) -> Reading:
     """What a job says of itself, by the rules of its template, else of its kind."""
     rules = snapshot.rules_of(seen)
     if rules is None:
-        return read(snapshot.row(seen.gvr), seen.job)
+        return read(snapshot.row_of(seen), seen.job)
     if rules.fault:
         is_going = seen.job.metadata.is_deleting
         return Reading(JobState.PENDING, RULE_FAULT, rules.fault[:512], deleting=is_going, faulty=True)
@@ -69,7 +69,7 @@ def fold(
         if after.job and after.job_uid != task.job_uid and draft.state(number).why in UNTIL_MADE:
             draft.edit(number, why="", message="")
         if jobs and not draft.state(number).gvr:
-            draft.edit(number, gvr=str(jobs[-1].gvr))
+            draft.edit(number, gvr=str(snapshot.gvr_of(jobs[-1])))
 
 
 def remember_jobs(snapshot: Snapshot, graph: Graph, draft: Draft) -> None:
@@ -156,6 +156,8 @@ def _begin(task: Task, seen: Seen, now: float) -> Task:
         ready=False,
         created=created,
         ran_at=None,
+        began=False,
+        was_held=False,
         started=task.started if task.started is not None else created,
         due=None,
         makeable=task.makeable if task.makeable is not None else created,
@@ -248,6 +250,8 @@ def _apply(
         task,
         phase=phase,
         ran=task.ran or has_run,
+        began=task.began or has_run,
+        was_held=task.was_held or is_held,
         ran_at=task.ran_at if task.ran_at is not None or not has_run else now,
         finished=now if phase is Phase.SUCCEEDED else None,
         ready=phase is Phase.SUCCEEDED and completion is Completion.READY,

@@ -24,7 +24,7 @@ def overdue_at(task: Task, node: Node, since: float, *, may_be_held: bool) -> tu
     if node.timeout is not None and task.is_unfinished and task.created is not None:
         begin = max(task.created, since) if may_be_held else task.created
         found.append((begin + task.held + node.timeout, Reasons.DEADLINE_EXCEEDED))
-    if node.pending_timeout is not None and task.makeable is not None and task.ran_at is None:
+    if node.pending_timeout is not None and task.makeable is not None and not task.began:
         begin = max(task.makeable, since) if may_be_held else task.makeable
         found.append((begin + task.held + node.pending_timeout, Reasons.PENDING_TIMEOUT))
     return min(found, default=(NEVER, ""))

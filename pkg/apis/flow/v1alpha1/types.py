@@ -369,7 +369,8 @@ class Kept(_Part, frozen=True):
     """What the cluster cannot tell of tasks in Backoff, or whose newest attempt has no job any more.
 
     indexes: ranges as batch/v1 writes them; attempt: the newest one; due: the latest time at which any of these
-    may be tried again; ran: an attempt of these has run.
+    may be tried again; ran: an attempt of these has run; began, held: the newest one, which is neither now, has run, or
+    was held by a queue; unmade: none of their attempts has had a job.
     """
 
     indexes: str
@@ -377,6 +378,9 @@ class Kept(_Part, frozen=True):
     reason: Reason = ""
     due: str = ""
     ran: bool = False
+    began: bool = False
+    held: bool = False
+    unmade: bool = False
 
 
 class Latch(_Part, frozen=True):

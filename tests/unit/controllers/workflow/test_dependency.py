@@ -11,7 +11,7 @@ from pkg.apis.flow.v1alpha1.types import Strategy
 from pkg.controllers.workflow.dependency import Truth, both, either, over_replicas, probes_wanted, truth
 from pkg.controllers.workflow.graph import Ask
 from pkg.controllers.workflow.progress import Draft, Task
-from tests.builders import RUNNING, WIDGETS, Bench, http, on, status_of, task, tcp, template, wf
+from tests.builders import HELD, RUNNING, TEMPLATES, WIDGETS, Bench, http, on, status_of, task, tcp, template, wf
 
 T, U, N, X = Truth.TRUE, Truth.UNKNOWN, Truth.IMPOSSIBLE, Truth.TIMED_OUT
 
@@ -117,6 +117,41 @@ def test_latches_survive_a_crash_by_status() -> None:
     bench.passes("b")
     bench.restarted().passes("b", "dependsOn.probe.tcpSocketList[0]")
     assert "w-b" in bench.names
+
+
+@pytest.mark.parametrize("later", [{}, HELD], ids=["pending", "held by a queue"])
+def test_that_a_task_has_run_is_known_after_a_crash_though_its_job_runs_no_more(later: dict[str, Any]) -> None:
+    bench = Bench(wf(a={"continueOnFail": True}, x="", b=on("x", probe=status_of("a", "Running"))))
+    bench.runs("a")
+    bench.say(later, "a")
+    bench.settle()
+    bench.restarted().restarted().vanishes("a")
+    bench.succeeds("x")
+    assert bench.phases() == {"a": "Failed", "x": "Succeeded", "b": "Pending"}
+
+
+def test_that_a_task_never_had_a_job_is_known_after_a_crash() -> None:
+    """One that failed by its pendingTimeout may have had one or not, and status has to say which."""
+    asks = on("x", orGroups=[{"probe": status_of("a", "Pending")}])
+    late = {"template": "nobody", "pendingTimeout": "1m", "continueOnFail": True}
+    bench = Bench(
+        wf(a=late, r={**late, "retry": {"maxRetries": 1}}, x="", b=asks, c=on(probe=status_of("r", "Pending")))
+    )
+    bench.wait(61)
+    bench.restarted().restarted()
+    assert bench.phases() == {"a": "Failed", "r": "Backoff", "x": "Pending", "b": "Waiting", "c": "Waiting"}
+
+
+def test_that_a_task_had_a_job_is_known_after_a_crash_though_its_retry_could_not_be_made() -> None:
+    flaky = {"continueOnFail": True, "retry": {"maxRetries": 1, "interval": "1s"}}
+    bench = Bench(wf(a=flaky, x="", b=on("x", probe=status_of("a", "Pending"))))
+    bench.templates["job"] = template("job", jobSpec={"broken": "{{params.nobody}}"})
+    bench.fails("a")
+    bench.wait(1)
+    assert (bench.phases()["a"], bench.flow("a").reason) == ("Failed", "RenderError")
+    bench.templates["job"] = TEMPLATES["job"]
+    bench.restarted().restarted().succeeds("x")
+    assert bench.phases()["b"] == "Pending"
 
 
 def test_a_pod_address_does_not_latch() -> None:

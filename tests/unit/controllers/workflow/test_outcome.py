@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import pytest
@@ -162,25 +163,28 @@ def test_a_chain_of_1000_branches_that_all_failed_needs_no_deep_stack() -> None:
     graph = compiled(workflow)
     failed = draft(graph, **dict.fromkeys(graph.by_name, "Failed"))
     decision = outcome.decide(workflow.spec, graph, failed, is_overdue=False)
-    assert decision is not None and decision.reason == "TaskFailed"
+    assert decision is not None
+    assert decision.reason == "TaskFailed"
 
 
 def test_layers_of_branches_that_wait_for_every_failure_before_are_judged_at_once() -> None:
     """Ways through 20 layers of 3 are too many to be walked: each flow is looked at once."""
     layers = [[f"f{layer}-{at}" for at in range(3)] for layer in range(20)]
     flows: dict[str, Any] = dict.fromkeys(layers[0], "")
-    for before, layer in zip(layers, layers[1:], strict=False):
+    for before, layer in itertools.pairwise(layers):
         probe = {"taskStatusList": [{"taskName": name, "phase": "Failed"} for name in before]}
         flows.update(dict.fromkeys(layer, on(probe=probe)))
     workflow = wf(**flows)
     graph = compiled(workflow)
     lost = draft(graph, **dict.fromkeys(graph.by_name, "Failed"))
     decision = outcome.decide(workflow.spec, graph, lost, is_overdue=False)
-    assert decision is not None and decision.reason == "TaskFailed"
+    assert decision is not None
+    assert decision.reason == "TaskFailed"
     last = dict.fromkeys(layers[-1], "Succeeded")
     won = draft(graph, **{**dict.fromkeys(graph.by_name, "Failed"), **last})
     decision = outcome.decide(workflow.spec, graph, won, is_overdue=False)
-    assert decision is not None and decision.reason == "AllSucceeded"
+    assert decision is not None
+    assert decision.reason == "AllSucceeded"
 
 
 ENDED_BY_HAND: dict[str, tuple[dict[str, Any], bool, str]] = {

@@ -184,6 +184,8 @@ def comparable(task: Task) -> Task:
     blank: dict[str, Any] = {"job": "", "job_uid": "", "created": None, "ran_at": None, "started": None}
     blank |= {"finished": None, "makeable": None, "held_at": None, "held": 0.0, "released": None, "message": ""}
     is_over = task.is_settled
+    if is_over:
+        blank |= {"began": False, "was_held": False}  # clocks of a living attempt
     blank |= {"ran": task.ran or task.reported}  # either makes a wait for the phase Running true
     return msgspec.structs.replace(task, **blank, reason=task.reason if is_over else "")
 

@@ -9,11 +9,11 @@ import pytest
 from pkg.apis.flow.v1alpha1.phases import Phase
 from pkg.controllers.workflow import timeouts
 from pkg.controllers.workflow.progress import NEVER, Task
-from tests.builders import NOW, Bench, compiled, on, status_of, wf
+from tests.builders import NOW, Bench, compiled, on, status_of, template, wf
 
 RETRY: dict[str, Any] = {"maxRetries": 1, "interval": "1s"}
 
-UNFINISHED = Task(phase=Phase.RUNNING, had_job=True, ran=True, created=NOW, ran_at=NOW, makeable=NOW)
+UNFINISHED = Task(phase=Phase.RUNNING, had_job=True, ran=True, began=True, created=NOW, makeable=NOW)
 PENDING = Task(phase=Phase.PENDING, had_job=True, created=NOW + 5, makeable=NOW)
 RELEASED = Task(phase=Phase.WAITING, released=NOW, makeable=NOW)
 OVERDUE: dict[str, tuple[dict[str, Any], Task, bool, tuple[float, str]]] = {
@@ -183,6 +183,82 @@ def test_a_crash_does_not_prolong_a_timeout_of_recorded_times() -> None:
     bench.wait(50)
     bench.restarted().wait(12)
     assert bench.flow("a").reason == "DeadlineExceeded"
+
+
+def test_held_time_counts_for_nothing_though_the_workflow_names_no_queue_and_the_controller_was_restarted() -> None:
+    bench = Bench(wf(a={"timeout": "1m", "pendingTimeout": "1m"}))
+    bench.is_held("a")
+    bench.wait(3600)
+    bench.say({}, "a")
+    bench.settle()
+    for _ in range(2):  # the second time nothing but status tells that it was held
+        bench.restarted()
+    assert bench.phases()["a"] == "Pending"
+    bench.runs("a")
+    bench.wait(61)
+    assert bench.flow("a").reason == "DeadlineExceeded"
+
+
+@pytest.mark.parametrize("is_told", [True, False], ids=["before the restart", "after the restart"])
+def test_an_attempt_that_has_run_has_no_pending_timeout_any_more(is_told: bool) -> None:
+    """Its pods may be made anew; a restart of the controller must not forget that it ran."""
+    bench = Bench(wf(a={"pendingTimeout": "1m", "retry": RETRY}))
+    bench.runs("a")
+    bench.wait(300)
+    bench.say({}, "a")
+    if is_told:
+        bench.settle()
+        assert bench.phases()["a"] == "Pending"
+    bench.restarted().restarted()
+    assert bench.phases()["a"] == "Pending"
+
+
+def test_that_an_attempt_ran_says_nothing_of_the_next_one() -> None:
+    bench = Bench(wf(a={"pendingTimeout": "1m", "retry": RETRY}))
+    bench.runs("a")
+    bench.fails("a")
+    bench.wait(1)
+    assert bench.names == ["w-a", "w-a-r1"]
+    bench.restarted().wait(61)
+    assert bench.flow("a").reason == "PendingTimeout"
+
+
+def test_pending_timeout_fails_a_retry_that_cannot_be_made() -> None:
+    bench = Bench(wf(a={"pendingTimeout": "1m", "retry": RETRY}))
+    bench.runs("a")
+    bench.templates.clear()
+    bench.fails("a")
+    bench.wait(1)
+    assert bench.flow("a").reason == "TemplateNotFound"
+    bench.wait(61)
+    assert (bench.phases()["a"], bench.flow("a").reason) == ("Failed", "PendingTimeout")
+
+
+def test_pending_timeout_begins_anew_when_the_slot_goes_to_another() -> None:
+    """While nothing can be made all have a slot; once one of them took it, the others wait for theirs."""
+    bench = Bench(wf({"parallelism": 1}, a={"template": "late", "pendingTimeout": "1m", "for": {"replicas": 2}}))
+    bench.wait(50)
+    bench.templates["late"] = template("late")
+    bench.settle()
+    bench.runs("a/0")
+    bench.wait(300)
+    assert bench.tasks("a") == ["Running", "Waiting"]
+    bench.succeeds("a/0")
+    bench.wait(59)
+    assert bench.tasks("a") == ["Succeeded", "Pending"]
+    bench.wait(2)
+    assert bench.tasks("a") == ["Succeeded", "Failed"]
+
+
+def test_pending_timeout_begins_anew_when_the_workflow_is_no_more_suspended() -> None:
+    bench = Bench(wf(a={"template": "nobody", "pendingTimeout": "1m"}))
+    bench.wait(50)
+    bench.set_spec(suspend=True)
+    bench.wait(300)
+    assert bench.phases()["a"] == "Waiting"
+    bench.set_spec(suspend=False)
+    bench.wait(61)
+    assert bench.flow("a").reason == "PendingTimeout"
 
 
 def test_suspend_of_the_workflow_lets_running_jobs_and_their_timeouts_go_on() -> None:
