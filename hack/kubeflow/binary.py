@@ -51,8 +51,10 @@ def _build(target: Path, progress: BuildProgress) -> None:
     builder = GoBuilder(find_go(wanted, cache_root(), progress), GO_MODULE, target, progress)
     builder.run(NAME, "mod", "download", MODULE)
     source = builder.run(NAME, "list", "-m", "-f", "{{.Dir}}", MODULE).strip()
-    shutil.rmtree(target / "crds", ignore_errors=True)
-    shutil.copytree(Path(source) / "manifests" / "base" / "crds", target / "crds", copy_function=shutil.copyfile)
+    (target / "crds").mkdir(exist_ok=True)
+    # One by one: a copied tree would be read-only, as everything in Go's module cache is.
+    for crd in (Path(source) / "manifests" / "base" / "crds").glob("*.yaml"):
+        shutil.copyfile(crd, target / "crds" / crd.name)
     # Last, because the program's presence says that everything is there.
     builder.build(NAME, PACKAGE, FLAGS)
     builder.clean()
