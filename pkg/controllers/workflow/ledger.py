@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 
 from pkg.apis.flow.v1alpha1 import labels
 from pkg.apis.flow.v1alpha1.types import GROUP
-from pkg.apis.meta import GVR, Job
-from pkg.controllers.engine.store import Delta
+from pkg.apis.meta import GVR, Job, WholeJob
+from pkg.controllers.engine.store import Delta, version_of
 from pkg.controllers.workflow.progress import TaskKey
 from pkg.controllers.workflow.snapshot import Seen
 
@@ -40,7 +40,9 @@ class _Book:
     def touch(self, task: TaskKey) -> None:
         found = self.jobs.get(task)
         if found:
-            self.frozen[task] = tuple(sorted(found.values(), key=lambda seen: seen.attempt))
+            # Caches of several versions of a resource show the same job: the newest copy counts, the fullest of these.
+            newest = {seen.job.metadata.uid: seen for seen in sorted(found.values(), key=_age)}
+            self.frozen[task] = tuple(sorted(newest.values(), key=lambda seen: seen.attempt))
         else:
             self.jobs.pop(task, None)
             self.frozen.pop(task, None)
@@ -154,6 +156,10 @@ class Ledger:
                 uids.discard(uid)
                 if not uids:
                     self._uids.pop(book.key, None)
+
+
+def _age(seen: Seen) -> tuple[int, bool]:
+    return version_of(seen.job.metadata.resource_version or "0"), isinstance(seen.job, WholeJob)
 
 
 def _any_new(book: _Book, task: TaskKey) -> bool:

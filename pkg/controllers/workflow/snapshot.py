@@ -133,14 +133,30 @@ class Snapshot:
         gvr = GVR.parse(recorded) if recorded else GVR()
         return self.completion(template_name, gvr) is Completion.READY
 
+    def gvr_of(self, seen: Seen) -> GVR:
+        """The resource a job is read as: the version that its flow names, whichever of several showed it."""
+        if not isinstance(self.graph, Graph):
+            return seen.gvr
+        number = self.graph.by_name.get(seen.job.metadata.labels.get(labels.FLOW, ""))
+        if number is None:
+            return seen.gvr
+        template = self.templates.get(self.graph.nodes[number].flow.template_name)
+        if template is not None:
+            named = template.spec.gvr.gvr
+        else:
+            named = GVR.parse(self.progress.flows[number].gvr) if self.progress is not None else GVR()
+        is_same = (named.group, named.resource) == (seen.gvr.group, seen.gvr.resource)
+        return named if is_same else seen.gvr
+
     def rules_of(self, seen: Seen) -> TemplateRules | None:
         """The rules that the template of a job's flow has for its kind; None if it has none of its own."""
         if not self.rules:
             return None
         found = self.rules.get(seen.job.metadata.labels.get(labels.FLOW, ""))
-        return found if found is not None and found.gvr == seen.gvr else None
+        return found if found is not None and found.gvr == self.gvr_of(seen) else None
 
-    def row(self, gvr: GVR) -> KindRow:
-        """The row of a kind, served or not."""
+    def row_of(self, seen: Seen) -> KindRow:
+        """The row of a job's kind, served or not."""
+        gvr = self.gvr_of(seen)
         kind = self.kinds.get(gvr)
         return kind.row if kind is not None else rules_for(gvr)
