@@ -18,7 +18,7 @@ from tests.builders import UID, compiled, snapshot, task, template, wf
 
 OLD, NEW = GVR("kubeflow.org", "v1", "mpijobs"), GVR("kubeflow.org", "v2beta1", "mpijobs")
 OWNER = {"apiVersion": "flow.workflow.sh/v1alpha1", "kind": "Workflow", "name": "w", "uid": UID, "controller": True}
-EVICTED = {"conditions": [{"type": "Failed", "status": "True", "reason": "Evicted"}]}
+EVICTED: dict[str, Any] = {"conditions": [{"type": "Failed", "status": "True", "reason": "Evicted"}]}
 
 
 def job(version: int, *, uid: str = "j", kind: type[Job] = Job, **status: Any) -> Job:
@@ -50,7 +50,7 @@ def test_the_rules_of_its_template_hold_whichever_cache_shows_it(shown: GVR) -> 
 
 def test_a_job_of_another_kind_is_read_as_what_it_is() -> None:
     """The template was changed to another kind since."""
-    done = {"conditions": [{"type": "Complete", "status": "True"}]}
+    done: dict[str, Any] = {"conditions": [{"type": "Complete", "status": "True"}]}
     assert look(of(NEW), Seen(GVR("batch", "v1", "jobs"), job(1, **done), 0)).state is JobState.SUCCEEDED
 
 
