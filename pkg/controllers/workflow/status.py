@@ -85,15 +85,23 @@ def remember_jobs(snapshot: Snapshot, graph: Graph, draft: Draft) -> None:
 
 def _tie(snapshot: Snapshot, node: Node, task: Task, current: Seen | None) -> Task:
     """A settled task with its job; a service that had become ready is known again after a restart of the controller."""
-    task = _remember_job(task, current, snapshot.now)
-    if current is None or task.phase is not Phase.SUCCEEDED or task.ready:
-        return task
+    if current is None or task.phase is not Phase.SUCCEEDED:
+        return _remember_job(task, current, snapshot.now)
     if snapshot.completion(node.flow.template_name, current.gvr) is not Completion.READY:
+        return _remember_job(task, current, snapshot.now)
+    task = _remember_job(task, None if _is_dead(snapshot, current) else current, snapshot.now)
+    if task.ready:
         return task
     # When it first ran is not recorded: probes that give up (failAfter) count from when it was ready, and where status
     # has one time for many replicas from when this controller began.
     ran_at = task.finished if task.finished is not None and not node.is_indexed else snapshot.since
     return msgspec.structs.replace(task, ready=True, ran_at=task.ran_at if task.ran_at is not None else ran_at)
+
+
+def _is_dead(snapshot: Snapshot, service: Seen) -> bool:
+    """Whether a service's job is over by its own report: whoever waits for its answer has nobody left to ask. A kind
+    whose jobs serve for ever (a Deployment that cannot progress) may come back, and lives until it is gone."""
+    return look(snapshot, service).is_final and snapshot.row_of(service).completion != Completion.READY
 
 
 def fold_task(
@@ -116,7 +124,8 @@ def fold_task(
     if task.is_settled:
         return _tie(snapshot, node, task, current)
     if current is not None:
-        return _judge(snapshot, node, task, first, current, verdicts)
+        task = _judge(snapshot, node, task, first, current, verdicts)
+        return _tie(snapshot, node, task, current) if task.phase is Phase.SUCCEEDED else task
     if not task.is_unfinished and not task.job:
         return task  # never had a job in this attempt
     last = _of_attempt(gone, task.attempt)

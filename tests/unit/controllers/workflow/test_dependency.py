@@ -8,10 +8,28 @@ import pytest
 
 from pkg.apis.flow.v1alpha1.phases import Phase
 from pkg.apis.flow.v1alpha1.types import Strategy
+from pkg.apis.meta import GVR
 from pkg.controllers.workflow.dependency import Truth, both, either, over_replicas, probes_wanted, truth
 from pkg.controllers.workflow.graph import Ask
 from pkg.controllers.workflow.progress import Draft, Task
-from tests.builders import HELD, RUNNING, TEMPLATES, WIDGETS, Bench, http, on, status_of, task, tcp, template, wf
+from pkg.controllers.workflow.snapshot import Kind
+from pkg.workloads import rules_for
+from tests.builders import (
+    COMPLETE,
+    FAILED,
+    HELD,
+    RUNNING,
+    TEMPLATES,
+    WIDGETS,
+    Bench,
+    http,
+    on,
+    status_of,
+    task,
+    tcp,
+    template,
+    wf,
+)
 
 T, U, N, X = Truth.TRUE, Truth.UNKNOWN, Truth.IMPOSSIBLE, Truth.TIMED_OUT
 
@@ -394,6 +412,48 @@ def test_a_ready_service_is_asked_until_its_job_is_gone() -> None:
     bench.vanishes("a")
     assert bench.phases() == {"a": "Succeeded", "x": "Pending", "b": "Failed"}
     assert bench.flow("b").reason == "ProbeTimeout"
+
+
+@pytest.mark.parametrize("end", [COMPLETE, FAILED], ids=["completed", "failed"])
+@pytest.mark.parametrize("is_crashing", [False, True], ids=["seen", "after a crash"])
+def test_a_ready_service_whose_job_is_over_is_asked_no_more(end: dict[str, Any], is_crashing: bool) -> None:
+    """It stays Succeeded, but a gate on it would stay shut for ever, and every workflow ends once its jobs do."""
+    bench = Bench(wf(a={"template": "service"}, b=on(probe=http("a")), c=on(probe=status_of("b", "Failed"))))
+    bench.is_ready("a")
+    assert bench.phases()["b"] == "Waiting"
+    bench.say(end, "a")
+    if is_crashing:
+        bench.crash()
+    bench.settle()
+    assert (bench.phases()["a"], bench.phases()["b"]) == ("Succeeded", "Failed")
+    assert bench.flow("b").reason == "ProbeTimeout"
+    assert bench.succeeds("c").probes == ()
+    assert bench.phase == "Succeeded"
+
+
+def test_a_service_whose_job_is_over_before_it_was_ready_is_not_asked() -> None:
+    bench = Bench(wf(a={"template": "service"}, b=on(probe=http("a"))))
+    bench.succeeds("a")
+    assert (bench.phases(), bench.phase) == ({"a": "Succeeded", "b": "Failed"}, "Failed")
+
+
+def test_a_kind_that_serves_for_ever_is_asked_until_its_job_is_gone_whatever_it_reports() -> None:
+    deployments = GVR("apps", "v1", "deployments")
+    bench = Bench(
+        wf(a={"template": "web"}, b=on(probe=http("a"))),
+        {**TEMPLATES, "web": template("web", deployments)},
+        settle=False,
+    )
+    bench.kinds[deployments] = Kind(kind="Deployment", row=rules_for(deployments))
+    bench.synced |= {deployments}
+    bench.settle()
+    ready = {"observedGeneration": 1, "replicas": 1, "updatedReplicas": 1, "availableReplicas": 1, "readyReplicas": 1}
+    bench.say(ready, "a")
+    bench.settle()
+    stuck = {"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded"}
+    bench.say({**ready, "conditions": [stuck]}, "a")
+    bench.settle()
+    assert bench.phases() == {"a": "Succeeded", "b": "Waiting"}
 
 
 def test_a_service_may_give_an_answer_after_it_became_ready() -> None:
