@@ -140,7 +140,11 @@ class Controller:
         self._stopping = threading.Event()
         self._pool = ThreadPoolExecutor(CREATE_THREADS, thread_name_prefix="write")
         # Nobody waits for these answers, and they must not hold up what is waited for.
-        self._pending_jobs = Warnings(self._event_client, self._told)
+        self._pending_jobs = Warnings(
+            self._event_client,
+            self._told,
+            pods_of=lambda job: self._pods.selector(job.workflow_uid, job.task, job.attempt, job.gvr),
+        )
         self._reconciler = Reconciler(
             Caches(
                 workflows=self._workflows.ensure(WORKFLOWS),

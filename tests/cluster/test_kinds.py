@@ -246,8 +246,21 @@ def test_rules_that_cannot_be_used_or_evaluated_fail_nothing(
 def test_a_job_that_stays_pending_tells_its_last_warning(
     cluster: Cluster, world: World, start_controller: StartController
 ) -> None:
-    """A quota for pods stands in the way of a Job's pods: only an Event of the Job says so."""
+    """A quota for pods stands in the way of a Job's pods: only an Event of the Job says so. Another has a pod that fits
+    no node: only an Event of the pod does.
+    """
     start_controller()
+    alone = {
+        "restartPolicy": "Never",
+        "nodeSelector": {"no": "where"},
+        "containers": [{"name": "main", "image": "busybox:1.36"}],
+    }
+    world.create(template("homeless", GVR("batch", "v1", "jobs"), {"backoffLimit": 0, "template": {"spec": alone}}))
+    world.create(workflow("homeless", flow("homeless", of="homeless")))
+    deadline = time.monotonic() + 30
+    while not _pods(world):
+        assert time.monotonic() < deadline, "the pod that fits no node is there"
+        time.sleep(0.1)
     quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "none"}, "spec": {"hard": {"pods": "0"}}}
     world.create(quota)
     pod = {"restartPolicy": "Never", "containers": [{"name": "main", "image": "busybox:1.36"}]}
@@ -255,6 +268,9 @@ def test_a_job_that_stays_pending_tells_its_last_warning(
     world.create(workflow("pending", flow("stuck", of="stuck", pendingTimeout="30s")))
     found = world.wait_flow("pending", "stuck", "Pending", reason="FailedCreate", seconds=40)
     assert "exceeded quota" in found["message"]
+    found = world.wait_flow("homeless", "homeless", "Pending", reason="FailedScheduling", seconds=40)
+    assert found["message"].startswith("pod homeless-homeless-")
+    assert "nodes are available" in found["message"]
     failed = world.wait_flow("pending", "stuck", "Failed")
     assert failed["reason"] == "PendingTimeout"
 

@@ -110,6 +110,20 @@ class PodFinder:
         """The address of the pod that leads the attempt's job, empty if there is none yet."""
         return next(iter(self.addresses(namespace, uid, task, attempt, gvr, role="", pods=PodChoice.LEAD)), "")
 
+    def selector(self, uid: str, task: TaskKey, attempt: int, gvr: str) -> str:
+        """The label selector of the pods of one attempt, as a LIST takes it; empty if they cannot be told."""
+        job = self._job_of(uid, task, attempt)
+        resource = GVR.parse(gvr) if gvr else GVR()
+        if job is None or resource == PODS:
+            return ""
+        row = rules_for(resource)
+        if reaches_pods(row):
+            ours = (labels.WORKFLOW_UID, labels.FLOW, labels.INDEX, labels.ATTEMPT)
+            found = {name: job.metadata.labels[name] for name in ours if name in job.metadata.labels}
+        else:
+            found = pod_selector(row, job) or {}
+        return ",".join(f"{name}={value}" for name, value in found.items())
+
     def forget(self, uid: str) -> None:
         """Nobody asks for the pods of this workflow any more."""
         with self._lock:

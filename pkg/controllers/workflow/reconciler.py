@@ -388,7 +388,8 @@ class Reconciler:
                     continue
                 for index, task in enumerate(state.tasks):
                     if task.phase is Phase.PENDING and task.job_uid and task.created is not None:
-                        yield PendingJob(uid, memory.key, TaskKey(node.name, index), task.job_uid, task.created)
+                        key = TaskKey(node.name, index)
+                        yield PendingJob(uid, memory.key, key, task.job_uid, task.created, task.attempt, state.gvr)
 
     def _pod_ips(self, workflow: Workflow, memory: _Memory) -> dict[TaskKey, str]:
         """Addresses of the lead pods that jobs of this workflow are rendered with."""

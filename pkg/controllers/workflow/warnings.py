@@ -1,14 +1,15 @@
 """The last Warning event about jobs that stay pending: often the only place that says why nothing happens.
 
 Events are not watched: there are too many of them. A thread of its own asks for those of a job that has been pending
-for a while, seldom, and only a few jobs at a time; where nothing is pending it costs nothing.
+for a while (and if it has none, for those of its pods that are pending too), seldom, and only a few jobs at a time;
+where nothing is pending it costs nothing.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
@@ -16,7 +17,7 @@ from typing import Final
 import msgspec
 import structlog
 
-from pkg.apis.meta import GVR
+from pkg.apis.meta import GVR, PartialObject
 from pkg.controllers.workflow.progress import TaskKey
 from pkg.controllers.workflow.snapshot import Told
 from pkg.kube.client import Client
@@ -24,10 +25,13 @@ from pkg.kube.errors import KubeError, Stopped
 
 _log = structlog.get_logger("workflow.warnings")
 EVENTS: Final = GVR("", "v1", "events")
+PODS: Final = GVR("", "v1", "pods")
 PATIENCE: Final = 15.0
 """Seconds that a job may be pending before anybody asks why."""
 ROUND_SECONDS: Final = 5.0
 ROUND_JOBS: Final = 10
+JOB_PODS: Final = 3
+"""Of this many pending pods of a job the events are looked at: what holds one up mostly holds up all."""
 MAX_PAUSE: Final = 300.0
 _NONE: Final[Mapping[str, Told]] = MappingProxyType({})
 
@@ -41,6 +45,8 @@ class PendingJob:
     task: TaskKey
     job_uid: str
     since: float
+    attempt: int = 0
+    gvr: str = ""
 
 
 class EventMeta(msgspec.Struct, frozen=True, rename="camel"):
@@ -76,17 +82,21 @@ def newest(events: Iterable[Event]) -> Told | None:
 
 
 class Warnings:
-    """wake(uid, task, key) is called when there is something new about a job; from the thread of this."""
+    """wake(uid, task, key) is called when there is something new about a job; from the thread of this. pods_of(job) is
+    the label selector of a job's pods, empty if these cannot be told.
+    """
 
     def __init__(
         self,
         client: Client,
         wake: Callable[[str, TaskKey, str], None],
         *,
+        pods_of: Callable[[PendingJob], str] = lambda job: "",
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
         self._client = client
         self._wake = wake
+        self._pods_of = pods_of
         self._clock = wall_clock
         self._told: dict[str, Mapping[str, Told]] = {}
         self._asks: dict[str, tuple[float, float]] = {}  # job uid: when to ask next, and the pause after that
@@ -121,20 +131,45 @@ class Warnings:
             self._ask(late[uid])
 
     def _ask(self, job: PendingJob) -> None:
-        selector = f"involvedObject.uid={job.job_uid},type=Warning"
         namespace = job.key.partition("/")[0]
         try:
-            page = self._client.list_page(EVENTS, namespace, Event, field_selector=selector, limit=50)
+            found = newest(self._events(namespace, job.job_uid)) or self._of_pods(namespace, job)
         except Stopped:
             return
         except KubeError as error:
             _log.info("events of a pending job cannot be read", key=job.key, error=str(error))
             return
-        found = newest(page.items)
         known = self._told.get(job.workflow_uid, _NONE)
         if found is not None and known.get(job.job_uid) != found:
             self._told[job.workflow_uid] = {**known, job.job_uid: found}
             self._wake(job.workflow_uid, job.task, job.key)
+
+    def _of_pods(self, namespace: str, job: PendingJob) -> Told | None:
+        """The newest Warning about a pod of the job that is pending itself."""
+        selector = self._pods_of(job)
+        if not selector:
+            return None
+        pods = self._client.list_page(
+            PODS,
+            namespace,
+            PartialObject,
+            label_selector=selector,
+            field_selector="status.phase=Pending",
+            limit=JOB_PODS,
+            metadata_only=True,
+        )
+        found: list[tuple[str, Told]] = []
+        for pod in pods.items[:JOB_PODS]:
+            name = pod.metadata.name
+            for event in self._events(namespace, pod.metadata.uid):
+                told = Told(event.reason or "Warning", f"pod {name}: {event.message or ''}")
+                found.append((event.at, told))
+        return max(found, key=lambda pair: pair[0], default=("", None))[1]
+
+    def _events(self, namespace: str, uid: str) -> Sequence[Event]:
+        """The Warnings about one object."""
+        selector = f"involvedObject.uid={uid},type=Warning"
+        return self._client.list_page(EVENTS, namespace, Event, field_selector=selector, limit=50).items
 
     def _run(self, pending: Callable[[], Iterable[PendingJob]]) -> None:
         while not self._stopping.wait(ROUND_SECONDS):

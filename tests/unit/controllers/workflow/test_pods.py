@@ -191,3 +191,29 @@ def test_a_workflow_that_waits_for_marked_pods_is_woken_until_it_is_forgotten() 
     world.finder.forget(UID)
     world.made[1].tell(PREPARER)
     assert world.woken == [{UID}, {UID}]
+
+
+OURS = {f"flow.workflow.sh/{key}": value for key, value in (("workflow-uid", UID), ("flow", "a"), ("attempt", "0"))}
+SELECTORS: dict[str, tuple[str, dict[str, str], str]] = {
+    "our labels where they reach": (
+        "jobs.v1.batch",
+        OURS,
+        f"flow.workflow.sh/workflow-uid={UID},flow.workflow.sh/flow=a,flow.workflow.sh/attempt=0",
+    ),
+    "with the index of a replica": (
+        PYTORCH,
+        {**OURS, "flow.workflow.sh/index": "3"},
+        f"flow.workflow.sh/workflow-uid={UID},flow.workflow.sh/flow=a,flow.workflow.sh/index=3,"
+        "flow.workflow.sh/attempt=0",
+    ),
+    "those of its kind elsewhere": (TRAIN, OURS, "jobset.sigs.k8s.io/jobset-name=w-a"),
+    "none of a kind that tells none": ("jobflows.v1alpha1.flow.volcano.sh", OURS, ""),
+    "none of a job that is a pod itself": ("pods.v1", OURS, ""),
+}
+
+
+@pytest.mark.parametrize(("gvr", "tags", "expected"), SELECTORS.values(), ids=SELECTORS)
+def test_the_pods_of_an_attempt_are_selected_by(gvr: str, tags: dict[str, str], expected: str) -> None:
+    job = msgspec.structs.replace(TRAINED, metadata=msgspec.structs.replace(TRAINED.metadata, labels=tags))
+    assert World(job=job).finder.selector(UID, task("a"), 0, gvr) == expected
+    assert World(job=job).finder.selector("other", task("a"), 0, gvr) == ""

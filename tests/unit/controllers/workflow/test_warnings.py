@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import msgspec
 
-from pkg.apis.meta import GVR
+from pkg.apis.meta import GVR, PartialObject
 from pkg.controllers.workflow.progress import TaskKey
 from pkg.controllers.workflow.snapshot import Told
 from pkg.controllers.workflow.warnings import MAX_PAUSE, PATIENCE, ROUND_JOBS, Event, PendingJob, Warnings, newest
@@ -26,23 +26,35 @@ class Server:
 
     def __init__(self) -> None:
         self.events: list[Event] | Exception = []
+        self.of_pods: dict[str, list[Event]] = {}
         self.asked: list[str] = []
 
-    def list_page(self, gvr: GVR, namespace: str, type: type[Any], *, field_selector: str, limit: int) -> Page[Any]:
-        assert (gvr.resource, namespace) == ("events", "ns")
-        self.asked.append(field_selector)
+    def list_page(self, gvr: GVR, namespace: str, type: type[Any], **query: Any) -> Page[Any]:
+        assert namespace == "ns"
+        if gvr.resource == "pods":
+            assert query["metadata_only"] is True
+            self.asked.append(f"pods {query['label_selector']} {query['field_selector']}")
+            metas = [{"metadata": {"name": f"p-{uid}", "uid": uid}} for uid in self.of_pods]
+            return Page(msgspec.convert(metas, list[PartialObject]), "1", "")
+        self.asked.append(query["field_selector"])
+        about = query["field_selector"].removeprefix("involvedObject.uid=").removesuffix(",type=Warning")
+        if about in self.of_pods:
+            return Page(self.of_pods[about], "1", "")
         if isinstance(self.events, Exception):
             raise self.events
         return Page(self.events, "1", "")
 
 
 class Setup:
-    def __init__(self) -> None:
+    def __init__(self, pods: str = "") -> None:
         self.server = Server()
         self.now = 1000.0
         self.woken: list[tuple[str, TaskKey, str]] = []
         self.warnings = Warnings(
-            cast(Client, self.server), lambda *about: self.woken.append(about), wall_clock=lambda: self.now
+            cast(Client, self.server),
+            lambda *about: self.woken.append(about),
+            pods_of=lambda job: pods,
+            wall_clock=lambda: self.now,
         )
 
     def look(self, *jobs: PendingJob) -> int:
@@ -94,6 +106,29 @@ def test_a_round_asks_for_a_few_and_comes_to_all() -> None:
     jobs = [pending(number) for number in range(25)]
     assert [setup.look(*jobs) for _ in range(3)] == [ROUND_JOBS, ROUND_JOBS, 5]
     assert len(set(setup.server.asked)) == 25
+
+
+def test_a_job_without_events_is_told_by_those_of_its_pending_pods() -> None:
+    setup = Setup(pods="job-name=w-a")
+    setup.server.of_pods = {
+        "u1": [event("2026-01-01T00:00:01Z", "no image", "Failed")],
+        "u2": [event("2026-01-01T00:00:05Z", "0/3 nodes are available", "FailedScheduling")],
+        "u3": [],
+    }
+    setup.now += PATIENCE
+    setup.look(pending())
+    assert setup.server.asked[1] == "pods job-name=w-a status.phase=Pending"
+    assert setup.warnings.of("wf") == {"job-0": Told("FailedScheduling", "pod p-u2: 0/3 nodes are available")}
+    assert setup.woken == [("wf", TaskKey("a", 0), "ns/flow")]
+
+
+def test_a_job_with_events_of_its_own_has_no_pods_asked_for() -> None:
+    setup = Setup(pods="job-name=w-a")
+    setup.server.events = [event("2026-01-01T00:00:01Z", "no quota")]
+    setup.server.of_pods = {"u1": [event("2026-01-01T00:00:05Z", "later")]}
+    setup.now += PATIENCE
+    assert setup.look(pending()) == 1
+    assert setup.warnings.of("wf") == {"job-0": Told("FailedCreate", "no quota")}
 
 
 def test_a_job_that_runs_is_forgotten() -> None:
