@@ -84,7 +84,8 @@ class Plan:
 
     progress is what the next pass starts from; wakes: when to look again though nothing happens (seconds since the
     epoch); more: there is more to judge at once, so the key goes to the back of its shard; has_left: creations were
-    left over for the next pass; needs_status: creations wait for the status to be acknowledged.
+    left over for the next pass; needs_status: creations wait for the status to be acknowledged; is_new_run: a restart,
+    after which nothing counts but what status and jobs tell.
     """
 
     progress: Progress
@@ -98,3 +99,4 @@ class Plan:
     more: bool = False
     has_left: bool = False
     needs_status: bool = False
+    is_new_run: bool = False

@@ -411,6 +411,7 @@ def _plan_restart(snapshot: Snapshot, graph: Graph, base: Progress) -> Plan:
         patch=_patch(snapshot, new),
         events=(Emit("Restarted", f"{again} tasks run again"),),
         more=True,
+        is_new_run=True,
     )
 
 

@@ -183,6 +183,9 @@ class Reconciler:
             final = replace(final, deletions=tuple(dict.fromkeys((*first.deletions, *final.deletions))))
         self._prober.want(uid, key, final.probes)
         failure = self._settle(key, workflow, memory, final)
+        if final.is_new_run:
+            # Of what was known only status counts from now on; the next pass ties every task to its job again.
+            memory.progress, memory.faults = None, {}
         # What a pass had to tell is told once its writes went through, if need be by a later pass.
         told = (*first.events, *(final.events if final is not first else ()))
         memory.untold = (*memory.untold, *told)[-MAX_UNTOLD:]

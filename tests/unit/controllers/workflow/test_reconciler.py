@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from pkg.apis.flow.v1alpha1.types import WORKFLOWS, WORKTEMPLATES
+from pkg.apis.flow.v1alpha1.types import WORKFLOWS, WORKTEMPLATES, Restart
 from pkg.controllers.engine.outcome import Again, Done, Drop, Later
 from pkg.controllers.engine.store import Deleted
 from pkg.controllers.workflow.reconciler import BEHIND_SECONDS
@@ -221,3 +221,33 @@ def test_a_pass_over_an_unchanged_workflow_calls_nobody() -> None:
     for _ in range(3):
         controller.reconciler.reconcile(KEY)
     assert world.calls == before
+
+
+def test_a_refusal_before_a_restart_is_no_answer_to_the_attempt_after_it() -> None:
+    """An attempt that was never made has the same number again, and the cause may have gone."""
+    fates = [Fate(refused="for good")]
+    world = world_of(a="")
+    world.fate_of = lambda _flow, _index, _attempt: fates[0]
+    controller = controller_of(world)
+    settle(controller)
+    assert (world.workflow.status.phase, names(world)) == ("Failed", [])
+    fates[0] = Fate()
+    world.set_spec(restart=Restart("1"))
+    settle(controller)
+    assert names(world) == ["w-a"]
+
+
+def test_after_a_restart_a_service_that_serves_is_still_asked() -> None:
+    """Its task is not touched, and none of its jobs has changed: it has to be looked at all the same."""
+    wait = {"dependsOn": {"probe": {"httpGetList": [{"taskName": "s", "port": 80}]}}}
+    world = world_of(s={"template": "service"}, a=wait)
+    world.fate_of = lambda flow, _index, _attempt: Fate(ends="ready" if flow == "s" else "fail")
+    controller = Controller(world, lambda _flow, _path, _index: 10.0)
+    settle(controller)
+    for _ in range(20):
+        world.advance(controller.next_due() or world.now)
+        settle(controller)
+    assert world.workflow.status.phase == "Failed"
+    world.set_spec(restart=Restart("1"))
+    settle(controller)
+    assert names(world) == ["w-s", "w-a", "w-a-r1"]
