@@ -324,6 +324,11 @@ def _condemned(snapshot: Snapshot, task: Task | None, seen: Seen, how: Mode, pha
     if seen.attempt < task.attempt:
         reading = look(snapshot, seen)
         return "" if reading.is_final or reading.faulty else "an older attempt"
+    if how is Mode.CANCEL and task.is_final and not task.ready and task.phase is not Phase.CANCELLED:
+        # A creation that came through after all, when its task had already been given up.
+        reading = look(snapshot, seen)
+        if not reading.is_final and not reading.faulty:
+            return "the workflow was cancelled"
     if seen.attempt != task.attempt or not task.is_settled:
         return ""
     if task.ready:

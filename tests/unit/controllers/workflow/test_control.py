@@ -34,6 +34,7 @@ SERVING = Task(phase=Phase.SUCCEEDED, had_job=True, ready=True, job="w-a")
 SECOND = Task(phase=Phase.RUNNING, had_job=True, attempt=1)
 LATE = Task(phase=Phase.BACKOFF, had_job=True, reason="DeadlineExceeded")
 NEVER_RAN = Task(phase=Phase.FAILED, had_job=True, reason="PendingTimeout")
+SKIPPED = Task(phase=Phase.SKIPPED)
 FAILURE = Task(phase=Phase.FAILED, had_job=True, reason="Failed")
 
 Row = tuple[str, Task, dict[str, Any], Mode, WorkflowPhase, str]
@@ -49,6 +50,16 @@ CONDEMNED: dict[str, Row] = {
     "a failed one stays": ("delete", FAILURE, FAILED, RUN, GOING, ""),
     "a ready service stays under Drain": ("retain", SERVING, READY, DRAIN, TERMINATING, ""),
     "a ready service goes under Cancel": ("retain", SERVING, READY, CANCEL, TERMINATING, "the workflow was cancelled"),
+    "one that appears for a Skipped task is let end under Drain": ("retain", SKIPPED, RUNNING, DRAIN, TERMINATING, ""),
+    "one that appears for a Skipped task goes under Cancel": (
+        "retain",
+        SKIPPED,
+        RUNNING,
+        CANCEL,
+        OVER,
+        "the workflow was cancelled",
+    ),
+    "a finished one of a Failed task stays under Cancel": ("retain", FAILURE, FAILED, CANCEL, TERMINATING, ""),
     "retain keeps at the end": ("retain", FAILURE, FAILED, DRAIN, OVER, ""),
     "delete takes at the end": ("delete", FAILURE, FAILED, DRAIN, OVER, "jobRetainPolicy delete"),
     "delete takes services too": ("delete", SERVING, READY, DRAIN, DONE, "jobRetainPolicy delete"),
