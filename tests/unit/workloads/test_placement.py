@@ -20,6 +20,7 @@ from tests.unit.workloads.builders import gvr
 JOB, POD, VOLCANO = "jobs.v1.batch", "pods.v1", "jobs.v1alpha1.batch.volcano.sh"
 PYTORCH, SPARK = "pytorchjobs.v1.kubeflow.org", "sparkapplications.v1beta2.sparkoperator.k8s.io"
 OTHER, RAY = "widgets.v1.example.com", "rayjobs.v1.ray.io"
+NESTED = "workflows.v1alpha1.flow.workflow.sh"
 
 
 def _body(spec: dict[str, Any] | None) -> dict[str, Any]:
@@ -82,6 +83,15 @@ def test_under_the_volcano_scheduler_a_kind_hands_its_queue_on() -> None:
     place_queue(rules_for(gvr(PYTORCH)), body, "team-a", scheduler="volcano")
     assert body["spec"] == {"runPolicy": {"schedulingPolicy": {"queue": "team-a"}}}
     assert body["metadata"]["labels"][KUEUE_QUEUE_LABEL] == "team-a"
+
+
+def test_a_nested_workflow_hands_scheduler_queue_and_plugins_on_to_its_own_jobs() -> None:
+    body, row = _body({"flows": []}), rules_for(gvr(NESTED))
+    assert place_scheduler(row, body, "volcano")
+    assert place_queue(row, body, "team-a", scheduler="volcano")
+    assert place_plugins(row, body, {"svc": []})
+    expected = {"flows": [], "schedulerName": "volcano", "queueName": "team-a", "plugins": {"svc": []}}
+    assert body == {"metadata": {"labels": {"a": "b"}}, "spec": expected}
 
 
 def test_plugins_join_those_of_a_volcano_job() -> None:
