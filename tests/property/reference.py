@@ -20,6 +20,7 @@ FINAL: Final = ("Succeeded", "Failed", "Skipped", "Cancelled")
 UNFINISHED: Final = ("Pending", "Suspended", "Running")
 EARLY: Final = ("JobDeleted", "DeadlineExceeded", "PendingTimeout")
 LATE: Final = ("RenderError", "Refused", "NameConflict")
+_FAILINGS: Final = ("Failed", "Cancelled", "Skipped")
 _MEANT: Final = {"Succeeded": "Completed", "Terminated": "Failed", "Aborted": "Failed"}
 
 TRUE, UNKNOWN, IMPOSSIBLE, TIMED_OUT = "True", "Unknown", "Impossible", "Impossible by ProbeTimeout"
@@ -45,7 +46,9 @@ class Claim:
 @dataclass(frozen=True, slots=True)
 class Observation:
     """Everything one pass could see. jobs: there now; gone: vanished since the last look, as they last were;
-    is_overdue: the workflow's own timeout has passed; hidden: flows whose jobs the caches may not all show yet."""
+    is_overdue: the workflow's own timeout has passed; hidden: flows whose jobs the caches may not all show yet;
+    pod_ips: tasks whose lead pod has an address; is_changed: the spec is not that of the start; asked: the flows that
+    the restart in force names."""
 
     now: float
     spec: WorkflowSpec
@@ -55,6 +58,9 @@ class Observation:
     is_overdue: bool
     hidden: frozenset[str]
     claims: Mapping[At, Claim]
+    pod_ips: frozenset[At] = frozenset()
+    is_changed: bool = False
+    asked: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -81,23 +87,75 @@ class RefTask:
 
 @dataclass(slots=True)
 class Reference:
-    """services: names of flows whose jobs count as done once they are ready."""
+    """services: names of flows whose jobs count as done once they are ready; peers: flow -> flows whose pod address its
+    job needs; firsts: flow -> the attempt that its last restart began with."""
 
     spec: WorkflowSpec
     services: frozenset[str] = frozenset()
+    peers: Mapping[str, frozenset[str]] = field(default_factory=dict)
     tasks: dict[At, RefTask] = field(default_factory=dict)
+    firsts: dict[str, int] = field(default_factory=dict)
     decided: str = ""  # "", "Succeeded" or "Failed"
-    decided_by: str = ""  # "policy", "Stop", "Terminate" or "timeout"
+    decided_by: str = ""  # "policy", "Stop", "Terminate", "timeout" or "SpecChanged"
     phase: str = "Pending"
     _saved: tuple[dict[At, RefTask], str, str] | None = None
 
     def __post_init__(self) -> None:
-        for flow in self.spec.flows:
-            if flow.replicas == 0:
-                self.tasks[flow.name, 0] = RefTask(state="Skipped", is_service=flow.name in self.services)
-            for index in range(flow.replicas):
-                self.tasks[flow.name, index] = RefTask(is_service=flow.name in self.services)
+        self.follow(self.spec)
         self.acknowledge()
+
+    def follow(self, spec: WorkflowSpec) -> None:
+        """The tasks are those of this spec; one that was there before is what it was."""
+        self.spec = spec
+        known, self.tasks = self.tasks, {}
+        for flow in spec.flows:
+            for index in range(max(1, flow.replicas)):
+                fresh = RefTask("Waiting" if flow.replicas else "Skipped", is_service=flow.name in self.services)
+                self.tasks[flow.name, index] = known.get((flow.name, index), fresh)
+
+    def restart(self, spec: WorkflowSpec, phase: str, jobs: Mapping[At, tuple[JobSeen, ...]]) -> set[At]:
+        """The tasks that a restart asked for now runs again, Waiting from now on; none if there are none to run."""
+        self.follow(spec)
+        named = self.downstream(spec.restart.flows if spec.restart is not None else ())
+        has_failed = phase == "Failed"
+        again = set()
+        for flow, at, task in self._all():
+            is_gone = not any(job.attempt == task.attempt and not job.is_deleting for job in jobs.get(at, ()))
+            is_wanted = (
+                flow.name in named
+                or (has_failed and spec.restart is not None and not spec.restart.flows and task.state in _FAILINGS)
+                or ((has_failed or bool(named)) and flow.finally_)
+                or ((has_failed or bool(named)) and task.is_service and task.state == "Succeeded" and is_gone)
+            )
+            if flow.replicas and is_wanted:
+                again.add(at)
+        for at in again:
+            self.tasks[at] = RefTask(is_service=self.tasks[at].is_service)
+        if again:
+            self.decided = self.decided_by = ""
+            self.phase = "Running"
+        return again
+
+    def downstream(self, names: Iterable[str]) -> set[str]:
+        """These flows and whoever waits for them, however far."""
+        found = set(names)
+
+        def more() -> bool:
+            new = {
+                flow.name
+                for flow in self.spec.flows
+                if flow.name not in found and any(asked in found for asked, _ in self._mentions(flow))
+            }
+            found.update(new)
+            return bool(new)
+
+        self._repeat(more)
+        return found
+
+    def _mentions(self, flow: Flow) -> Iterator[tuple[str, str]]:
+        yield from mentions(flow)
+        for name in self.peers.get(flow.name, ()):
+            yield name, "podIP"
 
     # What survives
 
@@ -119,7 +177,7 @@ class Reference:
     # One pass
 
     def step(self, seen: Observation) -> None:
-        self.spec = seen.spec
+        self.follow(seen.spec)
         was_ending = self._rest(seen) != "Continue"
         was_decided = bool(self.decided)
         for flow, at, task in self._all():
@@ -183,7 +241,8 @@ class Reference:
             if flow.name not in seen.hidden:  # else it may only not be seen yet
                 task.service_is_up = task.service_is_up and any(job.attempt == task.attempt for job in jobs)
             return
-        newest = max((job.attempt for job in (*jobs, *gone)), default=-1)
+        first = self.firsts.get(flow.name, 0)
+        newest = max((job.attempt for job in (*jobs, *gone) if job.attempt >= first), default=-1)
         if newest > task.attempt or (newest == task.attempt and task.state == "Waiting"):
             task.state, task.attempt, task.reason = "Pending", newest, ""
             task.had_job = task.released = True
@@ -230,9 +289,10 @@ class Reference:
     def _fail(self, seen: Observation, flow: Flow, task: RefTask, reason: str, *, may_retry: bool) -> None:
         rule = flow.retry or Retry()
         task.reason = reason
-        if may_retry and reason in rule.reasons and task.attempt < rule.max_retries:
+        tries = task.attempt - self.firsts.get(flow.name, 0)
+        if may_retry and reason in rule.reasons and tries < rule.max_retries:
             wait = durations.parse(rule.interval)
-            for _ in range(task.attempt):
+            for _ in range(tries):
                 wait *= rule.factor
             task.state, task.due = "Backoff", seen.now + min(wait, durations.parse(rule.max_interval))
         else:
@@ -244,8 +304,8 @@ class Reference:
         changed = False
         others_are_over = all(task.is_final for flow, _, task in self._all() if not flow.finally_)
         for flow, (_, index), task in self._all():
-            if task.state != "Waiting" or task.released:
-                continue
+            if task.state != "Waiting" or (task.released and flow.name not in self.peers):
+                continue  # True latches, but for a pod address, which may be gone before the job is made
             if flow.finally_ and not others_are_over:
                 continue
             if not flow.finally_ and is_ending:
@@ -257,9 +317,13 @@ class Reference:
                 answers.append(self._depends(seen, flow, index, flow.depends_on, "dependsOn"))
             if flow.for_ is not None and flow.for_.depends_on is not None:
                 answers.append(self._depends(seen, flow, index, flow.for_.depends_on, "for.dependsOn"))
+            answers += [self._pod_ip(seen, name, index) for name in self.peers.get(flow.name, ())]
             answer = _and(answers)
             if answer == TRUE:
-                task.released = changed = True
+                changed = changed or not task.released
+                task.released = True
+            elif answer == UNKNOWN:
+                task.released = False
             elif flow.name in seen.hidden:
                 continue
             elif answer == TIMED_OUT:
@@ -333,6 +397,16 @@ class Reference:
             return TIMED_OUT
         return UNKNOWN
 
+    def _pod_ip(self, seen: Observation, name: str, index: int) -> str:
+        """Of the same index, else of 0."""
+        at = (name, index if (name, index) in self.tasks else 0)
+        task = self.tasks[at]
+        if at in seen.pod_ips:
+            return TRUE
+        if not task.is_final or (task.state == "Succeeded" and (task.service_is_up or name in seen.hidden)):
+            return UNKNOWN
+        return IMPOSSIBLE
+
     # Outcome
 
     def flow_state(self, name: str) -> str:
@@ -376,7 +450,7 @@ class Reference:
             asked
             for flow in self.spec.flows
             if not flow.finally_
-            for asked, how in mentions(flow)
+            for asked, how in self._mentions(flow)
             if asked != flow.name and how not in ("Failed", "Skipped", "Finished")
         }
         return [flow.name for flow in self.spec.flows if not flow.finally_ and flow.name not in named]
@@ -410,10 +484,15 @@ class Reference:
             has_lost = bool(bad)
             has_won = not bad and all(task.is_final for task in self.tasks.values())
         # Seen at one and the same moment, the user's word and the clock go first: the contract leaves that open.
-        if self.spec.shutdown is not None:
+        is_held_open = any(not self._is_over(name) for name in self.downstream(seen.asked))
+        if seen.is_changed:
+            self.decided, self.decided_by = "Failed", "SpecChanged"
+        elif self.spec.shutdown is not None:
             self.decided, self.decided_by = "Failed", str(self.spec.shutdown)
         elif seen.is_overdue:
             self.decided, self.decided_by = "Failed", "timeout"
+        elif is_held_open:
+            return
         elif has_won:
             self.decided, self.decided_by = "Succeeded", "policy"
         elif has_lost and not self._is_open():
@@ -425,7 +504,7 @@ class Reference:
             return "Continue"
         if self.spec.shutdown == "Terminate" or seen.is_overdue or self.decided_by in ("Terminate", "timeout"):
             return "Cancel"
-        if self.decided_by == "Stop":
+        if self.decided_by in ("Stop", "SpecChanged"):
             return "Drain"
         policy = self.spec.success_policy
         default = "Continue" if policy.type == "Critical" and self.decided == "Succeeded" else "Drain"
@@ -447,10 +526,12 @@ class Reference:
     def _set_phase(self, seen: Observation) -> None:
         if self.decided and all(task.is_final for task in self.tasks.values()):
             for at, jobs in seen.jobs.items():
-                task = self.tasks[at]
+                task = self.tasks.get(at, RefTask())
                 for job in jobs:
                     is_up = task.is_service and task.state == "Succeeded" and job.attempt == task.attempt
-                    if not job.is_deleting and not is_up and job.says not in ("Succeeded", "Failed"):
+                    is_service_of_old = job.says == "Succeeded" and at[0] in self.services and not is_up
+                    is_over = job.says in ("Succeeded", "Failed") and not is_service_of_old
+                    if not job.is_deleting and not is_up and not is_over:
                         self.phase = "Terminating"
                         return
             self.phase = self.decided
