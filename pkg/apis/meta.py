@@ -114,6 +114,12 @@ class ReplicaGroup(msgspec.Struct, frozen=True, rename="camel", omit_defaults=Tr
     replicas: Any = None
 
 
+class RunPolicy(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """Where Kubeflow's kinds keep their `suspend`."""
+
+    suspend: Any = None
+
+
 class ObservedSpec(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     """The few fields of a job's spec that reading its state needs.
 
@@ -124,6 +130,7 @@ class ObservedSpec(msgspec.Struct, frozen=True, rename="camel", omit_defaults=Tr
     replicas: Any = None
     suspend: Any = None
     replicated_jobs: tuple[ReplicaGroup | list[Any] | Scalar, ...] | dict[str, Any] | Scalar = None
+    run_policy: RunPolicy | list[Any] | Scalar = None
 
 
 class Job(msgspec.Struct, frozen=True, rename="camel"):

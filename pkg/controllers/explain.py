@@ -13,7 +13,8 @@ from rich.console import Console
 from rich.table import Table
 
 from pkg.apis.meta import GVR
-from pkg.workloads import KindRow, reaches_pods, rules_for
+from pkg.workloads import KUEUE_QUEUE_LABEL, KindRow, reaches_pods, rules_for
+from pkg.workloads.evaluator import SUSPENDED
 from pkg.workloads.functions import BAD_WORDS, GOOD_WORDS, RUNNING_WORDS
 from pkg.workloads.model import Gate, Place, Predicate
 
@@ -112,6 +113,8 @@ def _states(row: KindRow) -> Iterator[tuple[str, str]]:
     for key, state in _STATES:
         for predicate in getattr(row.rules, key):
             yield state, describe(predicate)
+        if key == "running" and row.suspend in SUSPENDED:
+            yield "Suspended", f"{row.suspend} is true, with the label {KUEUE_QUEUE_LABEL}"
     yield "Pending", "otherwise"
 
 

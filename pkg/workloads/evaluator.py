@@ -13,9 +13,10 @@ from typing import Any
 
 import msgspec
 
-from pkg.apis.meta import Job
+from pkg.apis.meta import Job, RunPolicy
 from pkg.workloads import paths
 from pkg.workloads.model import Completion, Gate, KindRow, Predicate, RuleError, RuleFault, Rules
+from pkg.workloads.placement import KUEUE_QUEUE_LABEL
 from pkg.workloads.predicates import Evidence, Test, compile_getter, compile_predicate
 
 MAX_MESSAGE = 1024
@@ -89,6 +90,7 @@ def reader(row: KindRow) -> Reader:
     pending = _compile(row, rules, "pending", fresh_only=has_fresh)
     describe = _describer(row)
     is_behind = _GATES[row.gate]
+    is_suspended = SUSPENDED.get(row.suspend)
 
     def look(job: Job) -> Reading:
         if is_behind is not None and is_behind(job):
@@ -108,6 +110,9 @@ def reader(row: KindRow) -> Reader:
             found = _RUNNING_READY
         elif _first(running, job, faults) is not None:
             found = _RUNNING
+        elif is_suspended is not None and is_suspended(job) and KUEUE_QUEUE_LABEL in job.metadata.labels:
+            # Its own controller may say so later, or say nothing of a job that it has not begun with.
+            found = Reading(JobState.HELD, "Suspended", f"queue {job.metadata.labels[KUEUE_QUEUE_LABEL]} holds it")
         elif (evidence := _first(pending, job, faults)) is not None:
             found = Reading(JobState.PENDING, *describe(job, evidence))
         else:
@@ -175,6 +180,17 @@ def _is_behind_batch(job: Job) -> bool:
     observed = job.status.get("observedGeneration")
     return isinstance(observed, int) and observed < job.metadata.generation
 
+
+def _is_run_suspended(job: Job) -> bool:
+    policy = job.spec.run_policy
+    return isinstance(policy, RunPolicy) and policy.suspend is True
+
+
+SUSPENDED: dict[str, Callable[[Job], bool]] = {
+    "spec.suspend": lambda job: job.spec.suspend is True,
+    "spec.runPolicy.suspend": _is_run_suspended,
+}
+"""How `suspend` is read, by the field that a row names."""
 
 _GATES: dict[Gate, Callable[[Job], bool] | None] = {
     Gate.STRICT: _is_behind_strict,

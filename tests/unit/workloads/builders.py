@@ -16,13 +16,21 @@ def gvr(text: str) -> GVR:
     return GVR(".".join(group), version, resource)
 
 
-def job(status: dict[str, Any] | None = None, *, generation: int = 1, deleting: bool = False, **spec: Any) -> Job:
+def job(
+    status: dict[str, Any] | None = None,
+    *,
+    generation: int = 1,
+    deleting: bool = False,
+    labels: dict[str, str] | None = None,
+    **spec: Any,
+) -> Job:
     """A job with the given status; further keywords are fields of its spec, as they are on the wire."""
     meta = ObjectMeta(
         name="work-a",
         namespace="default",
         uid="u-1",
         generation=generation,
+        labels=labels or {},
         deletion_timestamp=datetime(2026, 1, 1, tzinfo=UTC) if deleting else None,
     )
     return Job(meta, spec=msgspec.convert(spec, ObservedSpec), status=status or {})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pkg.apis.flow.v1alpha1.types import StatusRules
+from pkg.apis.meta import Job
 from pkg.workloads import Completion, JobState, Reading, RuleError, convert_rules, read, rules_for, with_rules
 from tests.unit.workloads.builders import cond, conds, gvr, job
 
@@ -145,3 +146,44 @@ def test_a_faulty_rule_is_named_with_its_place(raw: object, fault: str) -> None:
         with_rules(OTHER, convert_rules(raw, where="spec.statusRules"))
     assert str(caught.value).startswith("spec.statusRules")
     assert fault in str(caught.value)
+
+
+QUEUED = {"kueue.x-k8s.io/queue-name": "team-a"}
+ACTIVE = {"conditions": [cond("Running")]}
+
+
+@pytest.mark.parametrize(
+    ("resource", "found", "state"),
+    [
+        pytest.param(
+            "jobs.v1.batch", job(labels=QUEUED, suspend=True), JobState.HELD, id="no word of its controller yet"
+        ),
+        pytest.param(
+            "pytorchjobs.v1.kubeflow.org",
+            job(labels=QUEUED, runPolicy={"suspend": True}),
+            JobState.HELD,
+            id="where Kubeflow's kinds have it",
+        ),
+        pytest.param(
+            "rayjobs.v1.ray.io",
+            job({"jobDeploymentStatus": "Initializing"}, labels=QUEUED, suspend=True),
+            JobState.HELD,
+            id="taken back before it ran",
+        ),
+        pytest.param(
+            "pytorchjobs.v1.kubeflow.org",
+            job(ACTIVE, labels=QUEUED, runPolicy={"suspend": True}),
+            JobState.RUNNING,
+            id="as long as it runs it runs",
+        ),
+        pytest.param("jobs.v1.batch", job(labels=QUEUED, suspend=False), JobState.PENDING, id="let go"),
+        pytest.param("jobs.v1.batch", job(suspend=True), JobState.PENDING, id="no queue, no word yet"),
+        pytest.param(
+            "pytorchjobs.v1.kubeflow.org", job(labels=QUEUED, runPolicy=["odd"]), JobState.PENDING, id="an odd shape"
+        ),
+    ],
+)
+def test_what_kueue_suspends_is_held_until_it_runs(resource: str, found: Job, state: JobState) -> None:
+    reading = read(rules_for(gvr(resource)), found)
+    assert reading.state is state
+    assert (reading.message == "queue team-a holds it") is (state is JobState.HELD)
