@@ -307,7 +307,13 @@ def _events(
         found.append(Emit("Decided", f"{decision.reason}: {decision.message}", is_warning=not decision.is_success))
     if phase.is_final and decision is not None:
         found.append(Emit(f"Workflow{phase}", decision.message, is_warning=phase is WorkflowPhase.FAILED))
+        if restart.is_due(snapshot) and (refused := restart.refusal(snapshot, graph)):
+            found.append(_refused(refused))
     return found
+
+
+def _refused(why: str) -> Emit:
+    return Emit("RestartRefused", why, is_warning=True)
 
 
 _OBSTACLES = frozenset({Reasons.TEMPLATE_NOT_FOUND, Reasons.KIND_NOT_SERVED, Reasons.CREATE_FAILED})
@@ -397,7 +403,7 @@ def _plan_restart(snapshot: Snapshot, graph: Graph, base: Progress) -> Plan:
     """Tasks run again: the reset is recorded before anything is made."""
     refused = restart.refusal(snapshot, graph)
     if refused:
-        return _plan_ended(snapshot, graph, base, Emit("RestartRefused", refused, is_warning=True))
+        return _plan_ended(snapshot, graph, base, _refused(refused))
     progress = restart.reset(snapshot, graph, base)
     asked = snapshot.workflow.spec.restart
     token = asked.at if asked is not None else ""

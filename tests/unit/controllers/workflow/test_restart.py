@@ -217,6 +217,13 @@ def test_with_shutdown_it_is_refused() -> None:
     assert (bench.phase, bench.names, bench.told) == ("Failed", ["w-a"], ["RestartRefused"])
 
 
+def test_one_that_waited_for_the_end_is_refused_at_the_end() -> None:
+    bench = Bench(wf({"restart": {"at": "1", "flows": ["nobody"]}}, a=""))
+    bench.succeeds("a")
+    bench.wait(1000)
+    assert bench.told == ["Decided", "WorkflowSucceeded", "RestartRefused"]
+
+
 def test_of_a_flow_that_is_not_there_it_is_refused() -> None:
     bench = Bench(wf(**CHAIN, z={"finally": True}))
     bench.succeeds("a")

@@ -1,0 +1,151 @@
+"""The end of a workflow and what may follow it, on the real API server and with the real kubectl."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from hack.cluster.binaries import ensure
+from tests.cluster.conftest import StartController
+from tests.cluster.support import manifests as m
+from tests.cluster.support.world import World, no_attempt_twice
+
+pytestmark = pytest.mark.cluster
+
+
+class Kubectl:
+    """The kubectl that was built with the cluster, in the namespace of a test, with a cache of its own."""
+
+    def __init__(self, kubeconfig: Path, namespace: str, cache: Path) -> None:
+        own = ["--kubeconfig", str(kubeconfig), "--namespace", namespace, "--cache-dir", str(cache)]
+        self._command = [str(ensure() / "kubectl"), *own]
+
+    def __call__(self, *words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([*self._command, *words], capture_output=True, text=True, timeout=60, check=False)
+
+
+@pytest.fixture
+def kubectl(kubeconfig: Path, namespace: str, tmp_path: Path) -> Kubectl:
+    return Kubectl(kubeconfig, namespace, tmp_path / "kubectl")
+
+
+def is_going(world: World, workflow: str) -> bool:
+    """Whether a workflow is being deleted, in the foreground."""
+    found = world.history.get("workflows", workflow)
+    meta = found["metadata"] if found is not None else {}
+    return "deletionTimestamp" in meta and "foregroundDeletion" in meta["finalizers"]
+
+
+def test_ttl_deletes_a_drained_workflow_and_its_jobs(world: World, start_controller: StartController) -> None:
+    start_controller()
+    world.create(m.template("step", run_for="1s"))
+    world.create(m.template("broken", run_for="0.1s", fail_until_attempt="9"))
+    flows = [m.flow("a"), m.flow("b", "a"), m.flow("bad", of="broken")]
+    world.create(m.workflow("w", *flows, ttlSecondsAfterFinished=2))
+    assert world.wait_phase("w")["phase"] == "Failed"
+    ended = time.monotonic()
+    assert world.phases("w") == {"a": "Succeeded", "b": "Skipped", "bad": "Failed"}
+    world.history.wait(lambda: is_going(world, "w"), 30, "the workflow to be deleted")
+    assert 1 < time.monotonic() - ended < 10
+    # Its own end waits for the cluster's garbage collector, which learns of a new kind within half a minute only.
+    world.history.wait(lambda: not world.jobs(), 30, "its jobs to go")
+
+
+def test_ttl_deletes_a_workflow_that_could_never_run(world: World, start_controller: StartController) -> None:
+    start_controller()
+    world.create(m.workflow("w", m.flow("a", "nobody"), ttlSecondsAfterFinished=1))
+    assert world.wait_phase("w")["reason"] == "Invalid"
+    world.history.wait(lambda: world.history.get("workflows", "w") is None, 30, "the workflow to go")
+
+
+def test_a_restart_that_is_asked_for_while_it_runs_waits_for_the_end_and_acts_once(
+    world: World, start_controller: StartController
+) -> None:
+    start_controller()
+    world.create(m.template("step", run_for="1s", fail_until_attempt="1"))
+    world.create(m.workflow("w", *m.chain("a", "b")))
+    world.wait_job("w-a")
+    world.patch(world.workflow_path("w"), {"spec": {"restart": {"at": "once"}}})
+    world.wait_job("w-a-r1")
+    world.wait_flow("w", "b", "Failed")
+    status = world.wait_phase("w")
+    assert (status["phase"], status["restartedAt"]) == ("Failed", "once")
+    time.sleep(1)
+    assert world.status("w")["phase"] == "Failed", "the same token acts once"
+    world.patch(world.workflow_path("w"), {"spec": {"restart": {"at": "again", "flows": ["b"]}}})
+    world.wait_job("w-b-r1")
+    assert world.wait_phase("w", ["Succeeded"])["restartedAt"] == "again"
+    assert world.attempts("w") == {"a": 2, "b": 2}
+    assert len(no_attempt_twice(world)) == 4
+
+
+def test_kubectl_waits_for_success_and_for_failure(
+    world: World, start_controller: StartController, kubectl: Kubectl
+) -> None:
+    start_controller()
+    world.create(m.template("step", run_for="1s"))
+    world.create(m.template("broken", run_for="1s", fail_until_attempt="9"))
+    world.create(m.workflow("good", m.flow("a")))
+    world.create(m.workflow("bad", m.flow("a", of="broken")))
+    found: dict[str, subprocess.CompletedProcess[str]] = {}
+
+    def wait(name: str, condition: str) -> None:
+        found[name] = kubectl("wait", f"workflow/{name}", f"--for=condition={condition}", "--timeout=30s")
+
+    waiters = [threading.Thread(target=wait, args=at) for at in (("good", "Succeeded"), ("bad", "Succeeded=False"))]
+    for waiter in waiters:
+        waiter.start()
+    for waiter in waiters:
+        waiter.join(60)
+    for name, answer in found.items():
+        assert answer.returncode == 0, answer.stderr
+        assert f"workflow.flow.workflow.sh/{name} condition met" in answer.stdout
+    assert (world.status("good")["phase"], world.status("bad")["phase"]) == ("Succeeded", "Failed")
+
+
+def test_kubectl_describe_tells_why_a_flow_waits_and_what_happened(
+    world: World, start_controller: StartController, kubectl: Kubectl
+) -> None:
+    start_controller()
+    world.create(m.template("step", run_for="forever"))
+    flows = [m.flow("a"), m.flow("b", "a"), m.flow("late", of="missing")]
+    world.create(m.workflow("w", *flows))
+    world.wait_flow("w", "a", "Running")
+    world.wait_flow("w", "late", "Waiting", reason="TemplateNotFound")
+
+    def told() -> str:
+        answer = kubectl("describe", "wkf", "w")
+        assert answer.returncode == 0, answer.stderr
+        return answer.stdout if "TemplateNotFound  " in answer.stdout.partition("\nEvents:")[2] else ""
+
+    text = world.history.wait(told, 30, "the Event to be described")
+    status, _, events = text.partition("\nEvents:")
+    assert re.search(r"Reason: +WaitingForDependencies", status)
+    assert "there is no WorkTemplate missing in namespace" in status
+    assert "late: there is no WorkTemplate missing in namespace" in events
+
+
+def test_a_forbidden_change_ends_it_as_stop_does_and_is_ignored_after_the_end(
+    world: World, start_controller: StartController, kubectl: Kubectl
+) -> None:
+    start_controller()
+    world.create(m.template("step", run_for="1s"))
+    flows = [*m.chain("a", "b"), {**m.flow("bye"), "finally": True}]
+    world.create(m.workflow("w", *flows))
+    world.wait_flow("w", "a", "Running")
+    world.patch(world.workflow_path("w"), {"spec": {"flows": [*flows, m.flow("more", "nobody")]}})
+    status = world.wait_phase("w")
+    assert (status["phase"], status["reason"]) == ("Failed", "SpecChanged")
+    assert world.phases("w") == {"a": "Succeeded", "b": "Skipped", "bye": "Succeeded"}
+    generation = world.patch(world.workflow_path("w"), {"spec": {"queueName": "other"}})["metadata"]["generation"]
+    world.history.wait(lambda: world.status("w")["observedGeneration"] == generation, 30, "the change to be seen")
+    assert world.status("w")["phase"] == "Failed"
+    told = world.history.wait(
+        lambda: kubectl("get", "events", "--field-selector=reason=SpecChangeIgnored", "-o=name").stdout, 30, "an Event"
+    )
+    assert len(told.split()) == 1

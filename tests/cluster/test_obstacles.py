@@ -1,0 +1,273 @@
+"""What keeps a job from being made, on the real API server: said once, tried again, made once nothing stands in the
+way; and what can never be made."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import shutil
+import ssl
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cluster.conftest import StartController
+from tests.cluster.support import manifests as m
+from tests.cluster.support.history import Object
+from tests.cluster.support.world import World, no_attempt_twice
+
+pytestmark = pytest.mark.cluster
+
+ADMISSION = "/apis/admissionregistration.k8s.io/v1"
+
+
+def events(world: World, workflow: str, reason: str) -> list[Object]:
+    """The Event objects about a workflow with that reason, as the API server has them now."""
+    path = f"/api/v1/namespaces/{world.namespace}/events?fieldSelector=involvedObject.name={workflow},reason={reason}"
+    found: list[Object] = world.api.get(path)["items"]
+    return found
+
+
+def touch(world: World, workflow: str, times: int) -> None:
+    """Changes of the object that change nothing, so that it is looked at again and again."""
+    for number in range(times):
+        world.patch(world.workflow_path(workflow), {"metadata": {"annotations": {"touched": str(number)}}})
+        time.sleep(0.3)
+
+
+def test_a_missing_template_is_told_by_one_event(world: World, start_controller: StartController) -> None:
+    controller = start_controller("--leader-elect=false")
+    world.create(m.template("step"))
+    world.create(m.workflow("w", m.flow("late", of="missing")))
+    world.wait_flow("w", "late", "Waiting", reason="TemplateNotFound")
+    touch(world, "w", 3)
+    controller.terminate()
+    start_controller("--leader-elect=false")
+    touch(world, "w", 3)
+    (told,) = events(world, "w", "TemplateNotFound")
+    assert told["count"] == 1
+    assert (told["type"], told["involvedObject"]["kind"]) == ("Warning", "Workflow")
+    assert "there is no WorkTemplate missing" in told["message"]
+
+
+def test_a_kind_that_is_not_served_is_told_by_one_event(world: World, start_controller: StartController) -> None:
+    controller = start_controller("--leader-elect=false")
+    world.create(m.custom("thing", "never.test", "things"))
+    world.create(m.workflow("w", m.flow("a", of="thing")))
+    world.wait_flow("w", "a", "Waiting", reason="KindNotServed")
+    touch(world, "w", 3)
+    controller.terminate()
+    start_controller("--leader-elect=false")
+    touch(world, "w", 3)
+    time.sleep(2)
+    (told,) = events(world, "w", "KindNotServed")
+    assert told["count"] == 1
+    assert "things.v1.never.test" in told["message"]
+    assert world.flow("w", "a")["reason"] == "KindNotServed"
+
+
+def test_a_quota_is_waited_for_and_told_once(world: World, start_controller: StartController) -> None:
+    quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "tight"}}
+    made = world.create({**quota, "spec": {"hard": {"count/jobs.batch": "0"}}})
+    path = world.path(made, "tight")
+    while not (world.api.get(path).get("status") or {}).get("hard"):
+        time.sleep(0.05)
+    start_controller()
+    world.create(m.template("step", run_for="0.1s"))
+    world.create(m.workflow("w", m.flow("a"), m.flow("b", "a")))
+    waiting = world.wait_flow("w", "a", "Waiting", reason="CreateFailed")
+    assert "exceeded quota: tight" in waiting["message"]
+    touch(world, "w", 5)
+    assert world.flow("w", "a")["reason"] == "CreateFailed"
+    world.patch(path, {"spec": {"hard": {"count/jobs.batch": "9"}}})
+    raised = time.monotonic()
+    assert world.wait_phase("w")["phase"] == "Succeeded"
+    assert time.monotonic() - raised < 60
+    assert len(events(world, "w", "CreateFailed")) == 1
+    assert len(no_attempt_twice(world)) == 2
+
+
+class _Refuser(BaseHTTPRequestHandler):
+    """An admission webhook that says no, with a code that an object of a wrong shape would get."""
+
+    def do_POST(self) -> None:
+        review = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        status = {"code": 422, "reason": "Invalid", "message": "the budget of this month is spent"}
+        answer = {"uid": review["request"]["uid"], "allowed": False, "status": status}
+        body = json.dumps({**review, "request": None, "response": answer}).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Nothing on stderr."""
+
+
+@contextlib.contextmanager
+def refusing_webhook(world: World, folder: Path) -> Iterator[None]:
+    """Every Job of the namespace is refused by a webhook on this machine."""
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not installed, and makes the webhook's certificate")
+    cert, key = folder / "cert.pem", folder / "key.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    command += ["-days", "2", "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
+    subprocess.run([*command, "-keyout", str(key), "-out", str(cert)], check=True, capture_output=True)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(cert, key)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Refuser)
+    server.socket = tls.wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    hook = {
+        "name": "budget.example.com",
+        "clientConfig": {
+            "url": f"https://127.0.0.1:{server.server_port}/",
+            "caBundle": base64.b64encode(cert.read_bytes()).decode(),
+        },
+        "rules": [{"apiGroups": ["batch"], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["jobs"]}],
+        "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": world.namespace}},
+        "sideEffects": "None",
+        "admissionReviewVersions": ["v1"],
+        "timeoutSeconds": 5,
+    }
+    home = f"{ADMISSION}/validatingwebhookconfigurations"
+    world.api.request("POST", home, {"metadata": {"name": world.namespace}, "webhooks": [hook]})
+    try:
+        yield
+    finally:
+        world.api.request("DELETE", f"{home}/{world.namespace}")
+        server.shutdown()
+        server.server_close()
+
+
+def job_is_refused(world: World) -> str:
+    """With which words the API server refuses a Job made by hand now; empty if it takes it."""
+    spec = m.template("x")["spec"]["jobSpec"] | {"suspend": True}
+    probe = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "by-hand"}, "spec": spec}
+    try:
+        world.api.request("POST", f"{world.path(probe)}?dryRun=All", probe)
+    except Exception as error:
+        return str(error)
+    return ""
+
+
+def test_a_webhook_that_refuses_is_asked_again_whatever_its_code(
+    world: World, start_controller: StartController, tmp_path: Path
+) -> None:
+    start_controller()
+    world.create(m.template("step", run_for="0.1s"))
+    with refusing_webhook(world, tmp_path):
+        world.history.wait(lambda: "422" in job_is_refused(world), 30, "the webhook to act")
+        world.create(m.workflow("w", m.flow("a"), m.flow("b", "a")))
+        waiting = world.wait_flow("w", "a", "Waiting", reason="CreateFailed")
+        assert "admission webhook" in waiting["message"]
+        assert "the budget of this month is spent" in waiting["message"]
+    assert world.wait_phase("w")["phase"] == "Succeeded"
+    (told,) = events(world, "w", "CreateFailed")
+    assert "the budget of this month is spent" in told["message"]
+    assert len(no_attempt_twice(world)) == 2
+
+
+POD: dict[str, Any] = {"restartPolicy": "Never", "containers": [{"name": "main", "image": "busybox:1.36"}]}
+DEEP: dict[str, Any] = {"a": 1}
+for _ in range(60):
+    DEEP = {"a": DEEP}
+
+
+def of_jobs(job_spec: Any, **spec: Any) -> Object:
+    """A WorkTemplate spec of Jobs."""
+    return {"gvr": m.JOBS, "jobSpec": job_spec, **spec}
+
+
+# Each a template and the fields of the one flow `a` made from it; and what the status must say where.
+NEVER_MADE: dict[str, tuple[Object, Object, str, str]] = {
+    "a variable that does not exist": (of_jobs({"x": "{{workflow.nothing}}"}), {}, "RenderError", "workflow.nothing"),
+    "a parameter nobody gives": (of_jobs({"x": "{{params.epochs}}"}), {}, "RenderError", "params.epochs"),
+    "the address of a flow that is not there": (of_jobs({"x": "{{flows.b.podIP}}"}), {}, "RenderError", "flows.b"),
+    "a patch that removes what is not there": (
+        of_jobs({"template": {"spec": POD}}),
+        {"patch": [{"op": "remove", "path": "/spec/nothing"}]},
+        "RenderError",
+        "/spec/nothing",
+    ),
+    "a test in a patch that does not hold": (
+        of_jobs({"template": {"spec": POD}}),
+        {"patch": [{"op": "test", "path": "/spec/template", "value": 1}]},
+        "RenderError",
+        "/spec/template",
+    ),
+    "a patch that leaves no spec": (of_jobs({}), {"patch": [{"op": "remove", "path": "/spec"}]}, "RenderError", "spec"),
+    "a template of the wrong shape": (of_jobs({"template": ["x"]}), {}, "Refused", "template"),
+    "containers that are a word": (of_jobs({"template": {"spec": {"containers": "x"}}}), {}, "Refused", "containers"),
+    "nothing in it": (of_jobs({}), {}, "Refused", "spec.template.spec.containers"),
+    "a number where a word belongs": (
+        of_jobs({"template": {"spec": {**POD, "schedulerName": "{{index}}"}}}),
+        {},
+        "Refused",
+        "schedulerName",
+    ),
+    "a label with blanks": (
+        of_jobs({"template": {"spec": POD}}, metadata={"labels": {"team": "a b"}}),
+        {},
+        "Refused",
+        "metadata.labels",
+    ),
+}
+NEVER_RUN: dict[str, tuple[Object, str]] = {
+    "a patch that is a word": ({"patch": "suspend"}, "spec.flows[0].patch"),
+    "a patch that is a number": ({"patch": 7}, "spec.flows[0].patch"),
+    "a patch that is a list of numbers": ({"patch": [7]}, "spec.flows[0].patch[0]"),
+    "an operation that does not exist": ({"patch": [{"op": "set", "path": "/spec/a"}]}, "spec.flows[0].patch[0].op"),
+    "a probe of a flow that is not there": (
+        {"dependsOn": {"probe": {"taskStatusList": [{"taskName": "b", "phase": "Failed"}]}}},
+        "spec.flows[0].dependsOn.probe.taskStatusList[0].taskName",
+    ),
+    "an empty group": ({"dependsOn": {"orGroups": [{}]}}, "spec.flows[0].dependsOn.orGroups[0]"),
+    "itself as a target": ({"dependsOn": {"targets": ["a"]}}, "spec.flows[0].dependsOn.targets[0]"),
+    "finally alone": ({"finally": True}, "spec.flows"),
+    "a parameter given twice": (
+        {"parameters": [{"name": "x", "value": "1"}, {"name": "x", "value": "2"}]},
+        "spec.flows[0].parameters[1].name",
+    ),
+    "a timeout of a thousand years": ({"timeout": "8766000h"}, "spec.flows[0].timeout"),
+    "a patch of any depth": ({"patch": {"x": DEEP, "y": "{{workflow.nothing}}"}}, "spec.flows[0].patch.y"),
+}
+
+
+def test_what_the_schema_lets_through_but_cannot_run_ends_failed_and_blocks_nobody(
+    world: World, start_controller: StartController
+) -> None:
+    """All of it at once before one worker, which must still have time for a workflow that can run."""
+    controller = start_controller("--workers=1")
+    world.create(m.template("step", run_for="0.1s"))
+    for number, (spec, fields, _, _) in enumerate(NEVER_MADE.values()):
+        world.create({**m.template(f"t{number}"), "spec": spec})
+        world.create(m.workflow(f"made-{number}", m.flow("a", of=f"t{number}", **fields)))
+    for number, (fields, _) in enumerate(NEVER_RUN.values()):
+        world.create(m.workflow(f"run-{number}", m.flow("a", **fields)))
+    policy = {"type": "Critical", "criticalFlows": ["nobody"]}
+    world.create(m.workflow("critical", m.flow("a"), successPolicy=policy))
+    world.create(m.workflow("restart", m.flow("a"), restart={"at": "1", "flows": ["nobody"]}))
+    world.create(m.workflow("good", *m.chain("a", "b")))
+    assert world.wait_phase("good")["phase"] == "Succeeded"
+    for number, (sentence, (_, _, reason, says)) in enumerate(NEVER_MADE.items()):
+        assert world.wait_phase(f"made-{number}")["phase"] == "Failed", sentence
+        flow = world.flow(f"made-{number}", "a")
+        assert (flow["phase"], flow["reason"]) == ("Failed", reason), (sentence, flow)
+        assert says in flow["message"], (sentence, flow)
+    for number, (sentence, (_, says)) in enumerate(NEVER_RUN.items()):
+        status = world.wait_phase(f"run-{number}")
+        assert (status["phase"], status["reason"]) == ("Failed", "Invalid"), (sentence, status)
+        assert status["message"].startswith(f"{says}: "), (sentence, status)
+    assert "spec.successPolicy.criticalFlows[0]" in world.wait_phase("critical")["message"]
+    assert world.wait_phase("restart")["phase"] == "Succeeded"
+    world.history.wait(lambda: events(world, "restart", "RestartRefused"), 30, "the refusal to be told")
+    assert not [line for line in controller.log() if "Traceback" in line["event"] or line.get("exception")]
