@@ -181,6 +181,10 @@ def _names(row: KindRow) -> Iterator[tuple[str, str]]:
         yield "less", f"the room for {_SUFFIXES[row.name.suffix]}"
     if row.name.dns1035:
         yield "form", "a DNS-1035 label: a letter first, no dots"
+    elif row.name.label:
+        yield "form", "a label: no dots"
+    elif row.name.suffix == "indexedJob":
+        yield "form", "of an Indexed Job a label: no dots"
 
 
 def _pods(row: KindRow) -> Iterator[tuple[str, str]]:

@@ -88,6 +88,7 @@ class NameColumn(_Strict, frozen=True):
     """What the kind asks of a name; `suffix` names the function that measures what the kind itself appends."""
 
     max: int = 63
+    label: bool = False
     dns1035: bool = False
     suffix: str = ""
 

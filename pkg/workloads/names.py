@@ -14,23 +14,27 @@ MIN_LENGTH = 16  # a cut name needs room for its hash; a kind that leaves less r
 
 
 class NameRule(msgspec.Struct, frozen=True):
-    """The longest name allowed, in characters, and whether it must be a DNS-1035 label (a letter first, no dots)."""
+    """The longest name allowed, in characters, and whether it must be a label (no dots), or even a DNS-1035 label (a
+    letter first, too).
+    """
 
     max_length: int = 63
     dns1035: bool = False
+    label: bool = False
 
 
 def limit(row: KindRow, body: dict[str, Any]) -> NameRule:
     """What the kind asks of the name of this very object (`{metadata, spec}`): its suffixes depend on the spec."""
     column = row.name
     length = column.max
-    dns1035 = column.dns1035
+    dns1035, label = column.dns1035, column.label
     if column.suffix:
         spec = body.get("spec")
         spec = spec if isinstance(spec, dict) else {}
         length -= SUFFIXES[column.suffix](spec)
         dns1035 = dns1035 or (column.suffix == "volcanoTasks" and "svc" in _map(spec.get("plugins")))
-    return NameRule(max(length, MIN_LENGTH), dns1035)
+        label = label or (column.suffix == "indexedJob" and _is_indexed(spec))
+    return NameRule(max(length, MIN_LENGTH), dns1035, label)
 
 
 def _map(value: Any) -> dict[str, Any]:
@@ -46,9 +50,13 @@ def _last(number: int) -> str:
     return str(max(number - 1, 0))
 
 
+def _is_indexed(spec: dict[str, Any]) -> bool:
+    return spec.get("completionMode") == "Indexed"
+
+
 def _indexed_job(spec: dict[str, Any]) -> int:
     """Hostnames `<job>-<index>` of an Indexed Job."""
-    if spec.get("completionMode") != "Indexed":
+    if not _is_indexed(spec):
         return 0
     return 1 + len(_last(count(spec.get("completions"), 1)))
 

@@ -216,6 +216,24 @@ def test_claims_and_services_are_done_when_they_are_there(
     assert world.wait_phase("things")["phase"] == "Succeeded"
 
 
+def test_dots_in_a_name_stand_in_the_way_of_no_hostname(
+    cluster: Cluster, world: World, start_controller: StartController
+) -> None:
+    """The pods of an Indexed Job and of a StatefulSet have hostnames made of its name, and these are labels."""
+    start_controller()
+    containers = [{"name": "main", "image": "busybox:1.36"}]
+    pod = {"template": {"spec": {"restartPolicy": "Never", "containers": containers}}}
+    indexed = {"backoffLimit": 0, "completionMode": "Indexed", "completions": 2, "parallelism": 2, **pod}
+    world.create(template("indexed", GVR("batch", "v1", "jobs"), indexed))
+    tags = {"app": "dotted"}
+    served = {"template": {"metadata": {"labels": tags}, "spec": {"containers": containers}}}
+    spec = {"serviceName": "dotted", "selector": {"matchLabels": tags}, **served}
+    world.create(template("store", GVR("apps", "v1", "statefulsets"), spec))
+    world.create(workflow("1.2.dotted", flow("store", of="store"), flow("each", "store", of="indexed")))
+    assert world.wait_phase("1.2.dotted")["phase"] == "Succeeded"
+    assert all("." not in item["metadata"]["name"] for item in _pods(world))
+
+
 def test_rules_that_cannot_be_used_or_evaluated_fail_nothing(
     cluster: Cluster, world: World, start_controller: StartController
 ) -> None:

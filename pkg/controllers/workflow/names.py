@@ -40,9 +40,9 @@ def _name(task: _Task, rule: NameRule, ending: str) -> str:
     base = f"{task.workflow}-{task.flow}"
     suffix = ("" if task.index is None else f"-{task.index}") + (f"-r{task.attempt}" if task.attempt else "")
     changed = False
-    if rule.dns1035:
+    if rule.dns1035 or rule.label:
         fitting = base.replace(".", "-")
-        fitting = f"w{fitting}" if fitting[0].isdigit() else fitting
+        fitting = f"w{fitting}" if rule.dns1035 and fitting[0].isdigit() else fitting
         changed = fitting != base
         base = fitting
     if not changed and len(base) + len(suffix) + len(ending) <= rule.max_length:

@@ -22,9 +22,12 @@ def _job_set(replicas: int, **job_spec: int) -> dict[str, Any]:
         pytest.param("deployments.v1.apps", {"replicas": 9}, NameRule(63), id="a Deployment too"),
         pytest.param("widgets.v1.example.com", {}, NameRule(63), id="and a kind without a row"),
         pytest.param(
-            "jobs.v1.batch", {"completionMode": "Indexed", "completions": 11}, NameRule(60), id="an Indexed Job: -10"
+            "jobs.v1.batch",
+            {"completionMode": "Indexed", "completions": 11},
+            NameRule(60, label=True),
+            id="an Indexed Job: hostnames that end in -10",
         ),
-        pytest.param("statefulsets.v1.apps", {"replicas": 100}, NameRule(52), id="a StatefulSet: 52"),
+        pytest.param("statefulsets.v1.apps", {"replicas": 100}, NameRule(52, label=True), id="a StatefulSet: 52"),
         pytest.param(
             "jobs.v1alpha1.batch.volcano.sh",
             {"tasks": [{"name": "ps", "replicas": 1}, {"name": "worker", "replicas": 101}]},

@@ -15,6 +15,7 @@ from pkg.workloads import NameRule
 PLAIN = NameRule(63, False)
 SHORT = NameRule(30, False)
 LABEL = NameRule(63, True)
+HOST = NameRule(63, label=True)
 LONG = "a-rather-long-name-for-a-workflow"  # 33 characters
 UID = "6A3EF3C2-97a3-4b0e-9d5c-1"
 
@@ -34,6 +35,10 @@ UID = "6A3EF3C2-97a3-4b0e-9d5c-1"
         ),
         pytest.param("w.x", "a", None, 0, LABEL, f"w-x-a-{short_hash('w.x/a/0/0')}", id="dots become dashes"),
         pytest.param("7w", "a", 1, 0, LABEL, f"w7w-a-1-{short_hash('7w/a/1/0')}", id="a leading digit gets a w"),
+        pytest.param(
+            "7.x", "a", None, 0, HOST, f"7-x-a-{short_hash('7.x/a/0/0')}", id="no dots, but a digit, in a label"
+        ),
+        pytest.param("7w", "a", None, 0, HOST, "7w-a", id="a name that is a label stays"),
         pytest.param("w-x", "a", None, 0, LABEL, "w-x-a", id="a name that fits DNS-1035 stays"),
         pytest.param(
             "abcdefghij-klmnopqrs-",
@@ -66,7 +71,7 @@ LABELS = st.from_regex(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", fullmatch=True)
     flow=LABELS,
     index=st.none() | st.integers(0, 9_999),
     attempt=st.integers(0, 1_001),
-    rule=st.builds(NameRule, st.integers(16, 63), st.booleans()),
+    rule=st.builds(NameRule, st.integers(16, 63), st.booleans(), st.booleans()),
 )
 def test_every_name_is_one_the_api_server_takes(
     workflow: str, flow: str, index: int | None, attempt: int, rule: NameRule
@@ -80,3 +85,5 @@ def test_every_name_is_one_the_api_server_takes(
         assert name[-1].isalnum()
         if rule.dns1035:
             assert re.fullmatch(r"[a-z]([-a-z0-9]*[a-z0-9])?", name)
+        if rule.label:
+            assert "." not in name
