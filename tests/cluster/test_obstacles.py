@@ -11,7 +11,7 @@ import ssl
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -271,3 +271,59 @@ def test_what_the_schema_lets_through_but_cannot_run_ends_failed_and_blocks_nobo
     assert world.wait_phase("restart")["phase"] == "Succeeded"
     world.history.wait(lambda: events(world, "restart", "RestartRefused"), 30, "the refusal to be told")
     assert not [line for line in controller.log() if "Traceback" in line["event"] or line.get("exception")]
+
+
+def test_a_stranger_that_is_leaving_is_waited_for_and_its_name_is_taken(
+    world: World, start_controller: StartController
+) -> None:
+    start_controller()
+    world.create(m.template("step", run_for="0.1s"))
+    spec = m.template("x")["spec"]["jobSpec"] | {"suspend": True}
+    meta = {"name": "w-a", "labels": {}, "finalizers": ["example.com/held"]}
+    stranger = world.create({"apiVersion": "batch/v1", "kind": "Job", "metadata": meta, "spec": spec})
+    world.delete(world.job_path("w-a"))
+    world.create(m.workflow("w", m.flow("a")))
+    waiting = world.wait_flow("w", "a", "Waiting", reason="NameConflict")
+    assert stranger["metadata"]["uid"] in waiting["message"]
+    assert "which is being deleted" in waiting["message"]
+    world.patch(world.job_path("w-a"), {"metadata": {"finalizers": None}})
+    assert world.wait_phase("w")["phase"] == "Succeeded"
+    assert "renamed" not in world.flow("w", "a")
+    assert world.wait_job("w-a")["metadata"]["uid"] != stranger["metadata"]["uid"]
+
+
+def test_a_workflow_in_a_terminating_namespace_goes_with_it(
+    new_world: Callable[[], World], start_controller: StartController
+) -> None:
+    """Something else holds the namespace open; nothing new is made in it, and the controller works elsewhere."""
+    going, other = new_world(), new_world()
+    controller = start_controller(namespace="")
+    for world in (going, other):
+        world.create(m.template("step", run_for="1s"))
+    meta = {"name": "holder", "finalizers": ["example.com/held"]}
+    going.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta})
+    going.create(m.workflow("w", *m.chain("a", "b", "c")))
+    going.wait_job("w-a")
+    going.api.request("DELETE", f"/api/v1/namespaces/{going.namespace}")
+    other.create(m.workflow("w", *m.chain("a", "b")))
+    assert other.wait_phase("w")["phase"] == "Succeeded"
+    going.history.wait(lambda: not going.jobs(), 30, "the jobs to go")
+    going.history.wait(lambda: going.history.get("workflows", "w") is None, 60, "the workflow to go")
+    going.patch(f"/api/v1/namespaces/{going.namespace}/configmaps/holder", {"metadata": {"finalizers": None}})
+    assert not [line for line in controller.log() if "Traceback" in line["event"] or line.get("exception")]
+
+
+def test_a_template_tells_who_uses_it(world: World, start_controller: StartController) -> None:
+    start_controller()
+    world.follow("apis/flow.workflow.sh/v1alpha1/worktemplates")
+    world.create(m.workflow("early", m.flow("a"), m.flow("b"), suspend=True))
+    world.create(m.template("step"))
+    world.create(m.workflow("other", m.flow("a"), suspend=True))
+
+    def used_by() -> Any:
+        found = world.history.get("worktemplates", "step") or {}
+        return found.get("status", {}).get("usedBy", {})
+
+    world.history.wait(lambda: used_by() == {"count": 2, "names": ["early", "other"]}, 30, used_by)
+    world.delete(world.workflow_path("early"))
+    world.history.wait(lambda: used_by() == {"count": 1, "names": ["other"]}, 30, used_by)
