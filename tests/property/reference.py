@@ -483,18 +483,18 @@ class Reference:
                     bad.append(flow.name)
             has_lost = bool(bad)
             has_won = not bad and all(task.is_final for task in self.tasks.values())
-        # Seen at one and the same moment, the user's word and the clock go first: the contract leaves that open.
+        # Seen at one and the same moment, the user's word goes first, then success: the contract leaves that open.
         is_held_open = any(not self._is_over(name) for name in self.downstream(seen.asked))
         if seen.is_changed:
             self.decided, self.decided_by = "Failed", "SpecChanged"
         elif self.spec.shutdown is not None:
             self.decided, self.decided_by = "Failed", str(self.spec.shutdown)
+        elif has_won and not is_held_open:
+            self.decided, self.decided_by = "Succeeded", "policy"
         elif seen.is_overdue:
             self.decided, self.decided_by = "Failed", "timeout"
         elif is_held_open:
             return
-        elif has_won:
-            self.decided, self.decided_by = "Succeeded", "policy"
         elif has_lost and not self._is_open():
             self.decided, self.decided_by = "Failed", "policy"
 

@@ -237,7 +237,7 @@ def _evaluate(
         elif value is Truth.UNKNOWN:
             blocked = blocked or blocker
             if task.released is not None:  # an address that was there is gone: the only predicate that does not latch
-                draft.put(node.number, index, msgspec.structs.replace(task, released=None))
+                draft.put(node.number, index, msgspec.structs.replace(task, released=None, makeable=None))
         elif not is_hidden:
             has_finals = True
             failed = value is Truth.TIMED_OUT

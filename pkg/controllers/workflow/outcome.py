@@ -46,14 +46,25 @@ def mode(spec: WorkflowSpec, decision: Decision | None, *, is_overdue: bool) -> 
     return asked
 
 
-def decide(spec: WorkflowSpec, graph: Graph, draft: Draft, *, is_overdue: bool) -> Decision | None:
-    """The outcome, as soon as it is certain; None while it is not."""
+def decide(
+    spec: WorkflowSpec, graph: Graph, draft: Draft, *, is_overdue: bool, is_held_open: bool = False
+) -> Decision | None:
+    """The outcome, as soon as it is certain; None while it is not. is_held_open: the policy has to wait, because a
+    restart named flows that are not final.
+
+    A success that is seen together with the timeout came first: while nobody looked, the clock went on without it.
+    """
     if spec.shutdown is Shutdown.TERMINATE:
         return Decision(Reasons.TERMINATED, "spec.shutdown is Terminate")
     if spec.shutdown is Shutdown.STOP:
         return Decision(Reasons.STOPPED, "spec.shutdown is Stop")
-    if is_overdue:
+    found = None if is_held_open else _by_policy(spec, graph, draft)
+    if is_overdue and (found is None or not found.is_success):
         return Decision(Reasons.DEADLINE_EXCEEDED, f"the workflow ran longer than its timeout of {spec.timeout}")
+    return found
+
+
+def _by_policy(spec: WorkflowSpec, graph: Graph, draft: Draft) -> Decision | None:
     match spec.success_policy.type:
         case PolicyType.ALL:
             return _all(graph, draft)

@@ -187,9 +187,8 @@ def _releaser(how: Mode, are_finals_due: bool) -> Callable[[Node], bool]:
 def _decide(snapshot: Snapshot, graph: Graph, draft: Draft, *, is_overdue: bool, is_changed: bool) -> Decision | None:
     if is_changed:
         return Decision(Reasons.SPEC_CHANGED, _SPEC_CHANGED)
-    if snapshot.workflow.spec.shutdown is None and not is_overdue and draft.unsettled & restart.named(snapshot, graph):
-        return None
-    return outcome.decide(snapshot.workflow.spec, graph, draft, is_overdue=is_overdue)
+    is_held_open = bool(draft.unsettled & restart.named(snapshot, graph))
+    return outcome.decide(snapshot.workflow.spec, graph, draft, is_overdue=is_overdue, is_held_open=is_held_open)
 
 
 def _overdue_at(snapshot: Snapshot) -> float:

@@ -205,6 +205,33 @@ def test_decided_from_outside(spec: dict[str, Any], is_overdue: bool, reason: st
     assert (decision.reason, decision.is_success) == (reason, False)
 
 
+def test_a_success_that_is_seen_together_with_the_timeout_counts() -> None:
+    """The controller may have been away: what had succeeded when it looks again was not too late."""
+    bench = Bench(wf({"timeout": "1h"}, a="", z={"finally": True}))
+    bench.succeeds("a")
+    bench.now += 3600
+    bench.succeeds("z")
+    assert (bench.phase, bench.status.reason) == ("Succeeded", "AllSucceeded")
+
+
+def test_a_success_of_any_that_is_seen_together_with_the_timeout_cancels_the_rest() -> None:
+    bench = Bench(wf({**ANY, "timeout": "1h"}, a="", b=""))
+    bench.now += 3600
+    bench.succeeds("a")
+    assert (bench.phase, bench.phases()) == ("Succeeded", {"a": "Succeeded", "b": "Cancelled"})
+
+
+def test_the_timeout_decides_though_a_restart_holds_the_policy_open() -> None:
+    workflow = wf(ANY, a="", b="")
+    graph = compiled(workflow)
+    found = draft(graph, a="Succeeded")
+    held = outcome.decide(workflow.spec, graph, found, is_overdue=False, is_held_open=True)
+    late = outcome.decide(workflow.spec, graph, found, is_overdue=True, is_held_open=True)
+    assert held is None
+    assert late is not None
+    assert late.reason == "DeadlineExceeded"
+
+
 MET = Decision("CriticalSucceeded", "")
 LOST = Decision("TaskFailed", "")
 MODES: dict[str, tuple[dict[str, Any], Decision | None, bool, Mode]] = {

@@ -9,7 +9,7 @@ import pytest
 from pkg.apis.flow.v1alpha1.phases import Phase
 from pkg.controllers.workflow import timeouts
 from pkg.controllers.workflow.progress import NEVER, Task
-from tests.builders import NOW, Bench, compiled, on, status_of, template, wf
+from tests.builders import NOW, Bench, compiled, on, status_of, task, template, wf
 
 RETRY: dict[str, Any] = {"maxRetries": 1, "interval": "1s"}
 
@@ -248,6 +248,26 @@ def test_pending_timeout_begins_anew_when_the_slot_goes_to_another() -> None:
     assert bench.tasks("a") == ["Succeeded", "Pending"]
     bench.wait(2)
     assert bench.tasks("a") == ["Succeeded", "Failed"]
+
+
+def test_pending_timeout_begins_anew_with_another_release() -> None:
+    """A pod address, the only thing that does not latch, may be gone before the job is made."""
+    asks = {"patch": {"spec": {"peer": "{{flows.a.podIP}}"}}, "template": "nobody", "pendingTimeout": "1m"}
+    bench = Bench(wf(a={"template": "service"}, b=asks))
+    bench.is_ready("a")
+    bench.pod_ips = {task("a"): "10.0.0.1"}
+    bench.settle()
+    bench.wait(50)
+    bench.pod_ips = {}
+    bench.settle()
+    bench.wait(300)
+    assert bench.phases()["b"] == "Waiting"
+    bench.pod_ips = {task("a"): "10.0.0.2"}
+    bench.settle()
+    bench.wait(59)
+    assert bench.phases()["b"] == "Waiting"
+    bench.wait(2)
+    assert bench.flow("b").reason == "PendingTimeout"
 
 
 def test_pending_timeout_begins_anew_when_the_workflow_is_no_more_suspended() -> None:
