@@ -6,9 +6,14 @@ Decoding is lenient (unknown fields are skipped), because the API server has val
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
+
+if TYPE_CHECKING:
+    Status = dict[str, Any]
+else:
+    Status = Any  # decoded as it comes: see Job
 
 
 class GVR(msgspec.Struct, frozen=True, order=True):
@@ -134,13 +139,21 @@ class ObservedSpec(msgspec.Struct, frozen=True, rename="camel", omit_defaults=Tr
 
 
 class Job(msgspec.Struct, frozen=True, rename="camel"):
-    """A job of any kind as the cache holds it: metadata, the narrow spec and the status as it came."""
+    """A job of any kind as the cache holds it: metadata, the narrow spec and the status as it came.
+
+    A status that is no map (some custom resources write a word, or null) reads as empty: a job that could not be
+    decoded would never be seen to end, nor to go.
+    """
 
     metadata: ObjectMeta
     api_version: str = ""
     kind: str = ""
     spec: ObservedSpec = ObservedSpec()
-    status: dict[str, Any] = {}
+    status: Status = {}
+
+    def __post_init__(self) -> None:
+        if type(self.status) is not dict:
+            msgspec.structs.force_setattr(self, "status", {})
 
 
 class WholeJob(Job, frozen=True, rename="camel"):
@@ -151,6 +164,7 @@ class WholeJob(Job, frozen=True, rename="camel"):
     document: dict[str, Any] = msgspec.field(default_factory=dict, name="spec")
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         msgspec.structs.force_setattr(self, "spec", msgspec.convert(self.document, ObservedSpec))
 
 
