@@ -130,16 +130,17 @@ def _untolerated(graph: Graph, draft: Draft) -> Iterator[int]:
 
     Branches come before what they rescue, so that each flow is looked at once, however long the chain of branches.
     """
+    failed = [graph.nodes[number] for number in draft.failed]
     rescued: set[int] = set()
-    for number in sorted(draft.failed, key=lambda number: graph.nodes[number].rank, reverse=True):
-        node = graph.nodes[number]
+    for node in sorted((node for node in failed if node.recoveries), key=lambda node: node.rank, reverse=True):
         for other in node.recoveries:
             phase = draft.phase(other)
             if phase is Phase.SUCCEEDED or (phase is Phase.FAILED and other in rescued):
-                rescued.add(number)
+                rescued.add(node.number)
                 break
-        if number not in rescued and not node.flow.continue_on_fail:
-            yield number
+    for node in failed:
+        if node.number not in rescued and not node.flow.continue_on_fail:
+            yield node.number
 
 
 def _first(graph: Graph, numbers: Iterable[int]) -> Node | None:
