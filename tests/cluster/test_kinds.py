@@ -365,3 +365,47 @@ def test_pods_that_only_their_own_operator_marks_are_probed(
 def _pods(world: World) -> list[Object]:
     found: list[Object] = world.api.get(f"/api/v1/namespaces/{world.namespace}/pods")["items"]
     return found
+
+
+def test_a_version_that_is_served_no_more_and_a_scope_that_changes_are_noticed(
+    cluster: Cluster, world: World, start_controller: StartController
+) -> None:
+    start_controller()
+    gvr = GVR("drums.example.com", "v1", "drums")
+    document = crd("drums.example.com", "Drum")
+    newer = {**document["spec"]["versions"][0], "name": "v2", "storage": False}
+    document["spec"]["versions"].append(newer)
+    name = kinds.install(world.api, document)
+    wait_established(world.api, name)
+    world.create(template("drum", gvr))
+    world.create(template("newer", GVR(gvr.group, "v2", gvr.resource)))
+    world.create(
+        workflow(
+            "band",
+            flow("first", of="drum"),
+            flow("next", "first", of="drum"),
+            flow("other", of="newer", continueOnFail=True),
+        )
+    )
+    world.wait_flow("band", "first", "Pending")
+    world.wait_flow("band", "other", "Pending")
+    served = [{**version, "served": version["name"] == "v2"} for version in document["spec"]["versions"]]
+    world.patch(f"{CRDS}/{name}", {"spec": {"versions": served}})
+    time.sleep(4)
+    assert world.flow("band", "first")["phase"] == "Pending", "the job is still there, in the other version"
+    path = object_path(world, GVR(gvr.group, "v2", gvr.resource), "band-first")
+    world.patch(f"{path}/status", {"status": {"phase": "Succeeded"}})
+    world.wait_flow("band", "first", "Succeeded", seconds=20)
+    world.wait_flow("band", "next", "Waiting", reason="KindNotServed", seconds=20)
+    world.delete(f"{CRDS}/{name}")
+    failed = world.wait_flow("band", "other", "Failed", seconds=20)
+    assert failed["reason"] == "JobDeleted"
+    document["spec"]["scope"] = "Cluster"
+    deadline = time.monotonic() + 30
+    while any(item["metadata"]["name"] == name for item in world.api.get(CRDS)["items"]):
+        assert time.monotonic() < deadline, "the CRD goes"
+        time.sleep(0.2)
+    world.api.request("POST", CRDS, document)
+    refused = world.wait_flow("band", "next", "Failed", "Skipped", seconds=20)
+    assert (refused["phase"], refused["reason"]) == ("Failed", "Refused")
+    assert "cluster-scoped" in refused["message"]
