@@ -420,7 +420,7 @@ class LifecycleSimulation(Simulation):
             case _:
                 changes = {"flows": self.spec.flows, "job_retain_policy": self.spec.job_retain_policy}
         new = msgspec.structs.replace(spec, **changes)
-        if validation.validate_workflow(msgspec.structs.replace(new, restart=None)) == ():
+        if new.flows and validation.validate_workflow(msgspec.structs.replace(new, restart=None)) == ():
             self.world.set_spec(**changes)
             self._note("the spec changes: " + ", ".join(f"{flow.name}x{flow.replicas}" for flow in new.flows))
 
@@ -461,9 +461,11 @@ class LifecycleSimulation(Simulation):
     # Every pass
 
     def plan(self, snapshot: Snapshot) -> Plan:
-        if snapshot.workflow.metadata.uid != self.world.uid:
+        if snapshot.workflow.metadata.uid != self.world.uid or not self.world.is_there:
             self._note("a pass over a workflow that is gone")
             return plan(snapshot)
+        if snapshot.workflow.status.phase is None and snapshot.workflow.spec.flows != self.reference.spec.flows:
+            self.reference = Reference(snapshot.workflow.spec, self.story.services, self.peers)
         if snapshot.progress is None:
             self.reference.lose_memory(snapshot.since)
         recorded = snapshot.workflow.status.phase
@@ -528,7 +530,8 @@ class LifecycleSimulation(Simulation):
         self.statistics["restarted"] += 1
         self._note(f"restarted: {token}")
         self.reference.lose_memory(since)
-        assert not hidden & self.story.services, (
+        unknown = {at for at, task in self.reference.tasks.items() if task.is_service and task.state == "Succeeded"}
+        assert not hidden & {name for name, _ in unknown}, (
             f"a restart while the jobs of {sorted(hidden)} are not known: a living service may be taken for gone"
         )
         again = self.reference.restart(spec, str(self.phase), jobs)
@@ -599,7 +602,7 @@ class LifecycleSimulation(Simulation):
             return
         state, _ = self.recorded.get((life.flow, life.index), ("", 0))
         is_timed_out = task.reason in ("DeadlineExceeded", "PendingTimeout") and state in ("Failed", "Backoff")
-        is_service = task.is_service and task.state == "Succeeded" and self.reference.decided == "Failed"
+        is_service = task.is_service and task.state == "Succeeded" and bool(self.reference.decided)
         assert is_timed_out or is_service or state == "Cancelled", f"{what}, which is {task.state} ({task.reason})"
 
     # The end
@@ -653,7 +656,8 @@ class LifecycleSimulation(Simulation):
         assert self._is_over(), f"nothing more will happen, and the workflow is {self.phase}: {self._open_tasks()}"
         spec, status = self._spec(), self.world.workflow.status
         assert spec.ttl_seconds_after_finished is None, "the ttl has passed, and the workflow is there"
-        if spec.restart is not None and spec.shutdown is None:
+        names = {flow.name for flow in spec.flows}
+        if spec.restart is not None and spec.shutdown is None and names.issuperset(spec.restart.flows):
             assert status.restarted_at == spec.restart.at, "the restart is not carried out"
         self._judge_the_end()
 

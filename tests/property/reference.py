@@ -168,9 +168,10 @@ class Reference:
         assert self._saved is not None
         tasks, self.decided, self.decided_by = self._saved
         self.tasks = _copies(tasks)
-        for flow, _, task in self._all():
+        indexed = {flow.name for flow in self.spec.flows if flow.for_ is not None}
+        for (name, _), task in self.tasks.items():
             # The only moment of an attempt that status records, and of one replica alone; else its clock starts anew.
-            task.ran_at = now if task.ready_at is not None and flow.for_ is not None else task.ready_at
+            task.ran_at = now if task.ready_at is not None and name in indexed else task.ready_at
             if task.state == "Waiting":
                 task.released = False
 

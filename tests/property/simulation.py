@@ -355,7 +355,7 @@ class Simulation:
             what = f"creation of {creation.name}"
             if task.state == "Waiting":
                 assert task.released, f"{what}, whose dependencies are not True"
-                assert creation.attempt == task.attempt, what
+                assert creation.attempt == max(task.attempt, self.reference.firsts.get(at[0], 0)), what
             else:
                 assert task.state == "Backoff", f"{what} while {task.state}"
                 assert creation.attempt == task.attempt + 1, what

@@ -79,11 +79,11 @@ def _all(graph: Graph, draft: Draft) -> Decision | None:
         lost = _first(graph, _untolerated(graph, draft))
         if lost is not None:
             return Decision(Reasons.TASK_FAILED, f"{lost.name} failed{_why(draft, lost)}")
+        if draft.counts[Phase.CANCELLED]:  # in the run before this one, and not run again
+            cancelled = next(node for node in graph.nodes if draft.count(node.number, Phase.CANCELLED))
+            return Decision(Reasons.TASK_FAILED, f"{cancelled.name} was cancelled")
     if draft.unsettled:
         return None
-    cancelled = _first(graph, (node.number for node in graph.nodes if draft.count(node.number, Phase.CANCELLED)))
-    if cancelled is not None:
-        return Decision(Reasons.TASK_FAILED, f"{cancelled.name} was cancelled")
     return Decision(Reasons.ALL_SUCCEEDED, "every flow succeeded, was skipped, or failed and was tolerated")
 
 

@@ -403,6 +403,8 @@ def _plan_restart(snapshot: Snapshot, graph: Graph, base: Progress) -> Plan:
     refused = restart.refusal(snapshot, graph)
     if refused:
         return _plan_ended(snapshot, graph, base, _refused(refused))
+    if not restart.are_services_known(snapshot, graph, base):
+        return replace(_plan_ended(snapshot, graph, base), workflow_deletion=None)
     progress = restart.reset(snapshot, graph, base)
     asked = snapshot.workflow.spec.restart
     token = asked.at if asked is not None else ""

@@ -195,7 +195,9 @@ class Reconciler:
         self._emit(workflow, memory.untold)
         memory.untold = ()
         has_left = (first.has_left or final.has_left) and is_complete
-        if has_verdicts or has_left or first.more or final.more:
+        # Addresses are looked up for the attempts known before the pass; nothing else tells of those it found.
+        has_addresses = self._pod_ips(workflow, memory) != snapshot.pod_ips
+        if has_verdicts or has_left or has_addresses or first.more or final.more:
             return Later(0)
         wakes = [wake for wake in (first.wakes, final.wakes) if wake is not None]
         if not is_complete:

@@ -30,6 +30,17 @@ def refusal(snapshot: Snapshot, graph: Graph) -> str:
     return ""
 
 
+def are_services_known(snapshot: Snapshot, graph: Graph, progress: Progress) -> bool:
+    """Whether the caches would show the job of every service that became ready: a restart runs those without one
+    again."""
+    return not any(
+        state.count(Phase.SUCCEEDED)
+        and snapshot.may_hide_jobs(node.flow.template_name, state.gvr)
+        and snapshot.is_service(node.flow.template_name, state.gvr)
+        for node, state in zip(graph.nodes, progress.flows, strict=True)
+    )
+
+
 def named(snapshot: Snapshot, graph: Graph) -> frozenset[int]:
     """Flows that the restart in force names, and everything downstream: nothing is decided before these are final."""
     asked = snapshot.workflow.spec.restart

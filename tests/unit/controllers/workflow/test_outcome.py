@@ -100,6 +100,11 @@ DECISIONS: dict[str, Row] = {
         {"a": "Succeeded Failed", "b": "Running"},
         None,
     ),
+    "All: a flow that a restart left Cancelled decides at once": (
+        wf(a="", z={"finally": True}),
+        {"a": "Cancelled", "z": "Running"},
+        "TaskFailed",
+    ),
     "Any: a failed step decides nothing while a leaf can succeed": (wf(ANY, a="", b=""), {"a": "Failed"}, None),
     "Any: no leaf can succeed any more": (
         wf(ANY, a="", b=""),

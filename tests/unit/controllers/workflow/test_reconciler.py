@@ -251,3 +251,14 @@ def test_after_a_restart_a_service_that_serves_is_still_asked() -> None:
     world.set_spec(restart=Restart("1"))
     settle(controller)
     assert names(world) == ["w-s", "w-a", "w-a-r1"]
+
+
+def test_a_pod_address_that_was_there_before_this_process_led_is_found() -> None:
+    """No event of the pod comes any more: the look that finds the job must be followed by one that asks for its pod."""
+    world, controller = started(a="", b={"patch": {"metadata": {"annotations": {"peer": "{{flows.a.podIP}}"}}}})
+    world.advance(world.now + 2)
+    settle(controller)
+    controller.lead()
+    controller.pods.lead_address = lambda *_args: "127.64.0.1"  # type: ignore[method-assign]
+    settle(controller)
+    assert names(world) == ["w-a", "w-b"]

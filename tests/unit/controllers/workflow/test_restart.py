@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from pkg.apis.meta import GVR
+from pkg.controllers.workflow.plan import plan
 from pkg.controllers.workflow.snapshot import Kind
 from pkg.workloads import rules_for
 from tests.builders import Bench, http, on, snapshot, template, wf
@@ -171,6 +172,18 @@ def test_a_ready_service_runs_again_if_its_job_is_gone(is_gone: bool) -> None:
         bench.vanishes("s")
     bench.set_spec(restart={"at": "1"})
     assert bench.phases() == {"s": "Pending" if is_gone else "Succeeded", "a": "Succeeded", "b": "Pending"}
+
+
+def test_it_waits_until_the_cache_tells_which_services_have_jobs() -> None:
+    bench = Bench(wf(s={"template": "service"}, a=""))
+    bench.is_ready("s")
+    bench.fails("a")
+    bench.crash()
+    bench.edit_spec(restart={"at": "1"})
+    waiting = plan(bench.observe(jobs={}, synced=frozenset(), awaited=frozenset(bench.kinds)))
+    assert not waiting.is_new_run
+    bench.settle()
+    assert (bench.status.restarted_at, bench.phases()) == ("1", {"s": "Succeeded", "a": "Pending"})
 
 
 def test_probes_that_passed_for_an_earlier_attempt_are_asked_again() -> None:
