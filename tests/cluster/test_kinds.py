@@ -321,7 +321,7 @@ def test_pods_that_only_their_own_operator_marks_are_probed(
     gvr, spec = zoo_specs()["trainjob"]
     held = {"annotations": {"sim.workflow.sh/hold-attempt": "0"}}
     world.create(template("trainer", gvr, spec, metadata=held))
-    pod = {"restartPolicy": "Never", "containers": [{"name": "main", "image": "busybox:1.36"}]}
+    pod: Object = {"restartPolicy": "Never", "containers": [{"name": "main", "image": "busybox:1.36"}]}
     world.create(template("quick", GVR("batch", "v1", "jobs"), {"backoffLimit": 0, "template": {"spec": pod}}))
     note = {"template": {"spec": {**pod, "containers": [{**pod["containers"][0], "args": ["{{flows.train.podIP}}"]}]}}}
     world.create(template("noted", GVR("batch", "v1", "jobs"), {"backoffLimit": 0, **note}))

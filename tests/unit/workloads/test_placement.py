@@ -123,6 +123,17 @@ def test_plugins_have_no_place_in_other_kinds() -> None:
         ),
         pytest.param(POD, {}, {"restartPolicy": "Never"}, id="a Pod: Never where unset"),
         pytest.param(
+            VOLCANO,
+            {"tasks": [{"template": {"spec": {}}}, {"template": {"spec": {"restartPolicy": "OnFailure"}}}]},
+            {
+                "tasks": [
+                    {"template": {"spec": {"restartPolicy": "Never"}}},
+                    {"template": {"spec": {"restartPolicy": "OnFailure"}}},
+                ]
+            },
+            id="each task of a Volcano Job",
+        ),
+        pytest.param(
             "deployments.v1.apps",
             {"template": {"spec": {}}},
             {"template": {"spec": {}}},
