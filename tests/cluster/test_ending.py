@@ -149,3 +149,54 @@ def test_a_forbidden_change_ends_it_as_stop_does_and_is_ignored_after_the_end(
         lambda: kubectl("get", "events", "--field-selector=reason=SpecChangeIgnored", "-o=name").stdout, 30, "an Event"
     )
     assert len(told.split()) == 1
+
+
+def test_stop_terminate_and_timeouts_end_what_runs_each_in_its_way(
+    world: World, start_controller: StartController
+) -> None:
+    """Side by side, so that their seconds are spent once."""
+    start_controller()
+    world.create(m.template("step", run_for="3s"))
+    world.create(m.template("endless", run_for="forever"))
+    flows = [m.flow("a"), m.flow("b", "a"), {**m.flow("bye"), "finally": True}]
+    for name in ("stop", "terminate"):
+        world.create(m.workflow(name, *flows))
+        world.wait_flow(name, "a", "Running")
+    world.create(m.workflow("late", m.flow("a", of="endless"), *flows[1:], timeout="2s"))
+    slow = m.flow("a", of="endless", timeout="1s", retry={"maxRetries": 1, "interval": "100ms"})
+    world.create(m.workflow("attempt", slow, m.flow("b", "a")))
+    world.patch(world.workflow_path("stop"), {"spec": {"shutdown": "Stop"}})
+    world.patch(world.workflow_path("terminate"), {"spec": {"shutdown": "Terminate"}})
+
+    assert world.wait_phase("terminate")["reason"] == "Terminated"
+    assert world.phases("terminate") == {"a": "Cancelled", "b": "Skipped", "bye": "Skipped"}
+    assert world.wait_phase("stop")["reason"] == "Stopped"
+    assert world.phases("stop") == {"a": "Succeeded", "b": "Skipped", "bye": "Succeeded"}
+    assert world.wait_phase("late")["reason"] == "DeadlineExceeded"
+    assert world.phases("late") == {"a": "Cancelled", "b": "Skipped", "bye": "Succeeded"}
+    assert world.wait_phase("attempt")["reason"] == "TaskFailed"
+    failed = world.flow("attempt", "a")
+    assert (failed["phase"], failed["reason"], failed["attempts"]) == ("Failed", "DeadlineExceeded", 2)
+    gone = ("terminate-a", "late-a", "attempt-a", "attempt-a-r1")
+    world.history.wait(lambda: not any(world.history.get("jobs", job) for job in gone), 30, "their jobs to go")
+    assert {job["metadata"]["name"] for job in world.jobs()} == {"stop-a", "stop-bye", "late-bye"}
+    no_attempt_twice(world)
+
+
+def test_jobs_stay_or_go_at_the_end_by_the_retain_policy(world: World, start_controller: StartController) -> None:
+    start_controller()
+    world.create(m.template("step", run_for="0.1s"))
+    world.create(m.template("broken", run_for="0.1s", fail_until_attempt="9"))
+    cases = {"kept": "retain", "gone": "delete", "gone-if-good": "delete-on-success"}
+    for name, policy in cases.items():
+        world.create(m.workflow(name, m.flow("a"), jobRetainPolicy=policy))
+        world.create(m.workflow(f"bad-{name}", m.flow("a", of="broken"), jobRetainPolicy=policy))
+    for name in cases:
+        assert world.wait_phase(name)["phase"] == "Succeeded"
+        assert world.wait_phase(f"bad-{name}")["phase"] == "Failed"
+    stay = {"kept-a", "bad-kept-a", "bad-gone-if-good-a"}
+    world.history.wait(
+        lambda: {job["metadata"]["name"] for job in world.jobs()} == stay, 30, lambda: f"only {stay} to be left"
+    )
+    time.sleep(0.5)
+    assert {job["metadata"]["name"] for job in world.jobs()} == stay
