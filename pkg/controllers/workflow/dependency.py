@@ -323,10 +323,8 @@ def _impossible(graph: Graph, draft: Draft, blocker: Predicate | None, failed: b
             kind = f"HTTP {what.path}" if isinstance(what, HTTPGet) else "TCP"
             if not failed:
                 return f"{name} ended {draft.phase(flow)} before it answered {kind} on port {what.port}"
-            since = (
-                "before it ended" if draft.is_final(flow) and not fail_after else f"within {fail_after:g}s of running"
-            )
-            return f"{name} did not answer {kind} on port {what.port} {since}"
+            limit = "before it ended" if fail_after is None else f"within {fail_after:g}s of running"
+            return f"{name} did not answer {kind} on port {what.port} {limit}"
         case StatusPredicate(flow, ask):
             return f"{graph.nodes[flow].name} is {draft.phase(flow)} and was {_ASKS[ask]}"
         case PreviousPredicate(ask):

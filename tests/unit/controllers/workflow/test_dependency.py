@@ -342,6 +342,17 @@ def test_the_asked_task_ended_well_first_is_a_probe_timeout() -> None:
     assert bench.flow("b").reason == "ProbeTimeout"
 
 
+def test_one_of_several_asked_tasks_ended_well_first() -> None:
+    """The message can be told, though the asked flow goes on and nobody said when to give up."""
+    bench = Bench(wf(a={"for": {"replicas": 2}}, b=on(probe=http("a"))))
+    bench.succeeds("a/0")
+    assert bench.tasks("a") == ["Succeeded", "Pending"]
+    assert (bench.flow("b").reason, bench.flow("b").message) == (
+        "ProbeTimeout",
+        "a did not answer HTTP /ok on port 8080 before it ended",
+    )
+
+
 def test_the_asked_task_failed_first_skips() -> None:
     bench = gate(http("a"))
     bench.fails("a")
