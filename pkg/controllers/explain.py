@@ -17,6 +17,7 @@ from pkg.workloads import KUEUE_QUEUE_LABEL, KindRow, reaches_pods, rules_for
 from pkg.workloads.evaluator import SUSPENDED
 from pkg.workloads.functions import BAD_WORDS, GOOD_WORDS, RUNNING_WORDS
 from pkg.workloads.model import Gate, Place, Predicate
+from pkg.workloads.placement import VOLCANO_QUEUE_ANNOTATION
 
 _STATES = (
     ("fail", "Failed"),
@@ -162,6 +163,8 @@ def _places(row: KindRow) -> Iterator[tuple[str, str]]:
         yield "queueName", "label kueue.x-k8s.io/queue-name"
     for path in row.volcano_queue:
         yield "queueName", f"{path}, under schedulerName volcano"
+    if templates and not row.queue:
+        yield "queueName", f"annotation {VOLCANO_QUEUE_ANNOTATION} of each pod template, under schedulerName volcano"
     yield "plugins", row.plugins or "no place for them"
     for path in row.restart_policy:
         yield "restartPolicy", f"{path}: Never where it is unset"

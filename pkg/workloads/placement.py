@@ -15,6 +15,8 @@ from pkg.workloads.templates import pod_templates
 
 KUEUE_QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
 VOLCANO = "volcano"
+# Of pods that no Volcano Job made: the queue of the PodGroup that Volcano makes for them.
+VOLCANO_QUEUE_ANNOTATION = "scheduling.volcano.sh/queue-name"
 
 _parse = lru_cache(maxsize=1024)(paths.parse)
 
@@ -36,13 +38,15 @@ def place_scheduler(row: KindRow, body: dict[str, Any], scheduler: str) -> bool:
 def place_queue(row: KindRow, body: dict[str, Any], queue: str, *, scheduler: str = "") -> bool:
     """Set the queue: in the kind's own field (Volcano Job), else as Kueue's label on the object.
 
-    `scheduler` is the workflow's schedulerName; under volcano a kind that hands its queue on to Volcano gets it there
-    as well. False if metadata has no usable labels.
+    `scheduler` is the workflow's schedulerName; under volcano the queue goes as well to the pods, and to where a kind
+    hands it on to Volcano. False if metadata has no usable labels.
     """
     if row.queue:
         return _assign(row.queue, body, queue)
     if scheduler == VOLCANO:
         _assign(row.volcano_queue, body, queue)
+        for template in pod_templates(row, body):
+            _assign(("metadata.annotations",), template, {VOLCANO_QUEUE_ANNOTATION: queue})
     return _assign(("metadata.labels",), body, {KUEUE_QUEUE_LABEL: queue})
 
 

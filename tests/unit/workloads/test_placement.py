@@ -15,6 +15,7 @@ from pkg.workloads import (
     rules_for,
     strip_ttl,
 )
+from pkg.workloads.placement import VOLCANO_QUEUE_ANNOTATION
 from tests.unit.workloads.builders import gvr
 
 JOB, POD, VOLCANO = "jobs.v1.batch", "pods.v1", "jobs.v1alpha1.batch.volcano.sh"
@@ -83,6 +84,16 @@ def test_under_the_volcano_scheduler_a_kind_hands_its_queue_on() -> None:
     place_queue(rules_for(gvr(PYTORCH)), body, "team-a", scheduler="volcano")
     assert body["spec"] == {"runPolicy": {"schedulingPolicy": {"queue": "team-a"}}}
     assert body["metadata"]["labels"][KUEUE_QUEUE_LABEL] == "team-a"
+
+
+def test_under_the_volcano_scheduler_pods_tell_their_queue() -> None:
+    body = _body({"template": {"metadata": {"annotations": {"a": "b"}}, "spec": {}}})
+    assert place_queue(rules_for(gvr(JOB)), body, "team-a", scheduler="volcano")
+    assert body["metadata"]["labels"] == {"a": "b", KUEUE_QUEUE_LABEL: "team-a"}
+    assert body["spec"]["template"]["metadata"]["annotations"] == {"a": "b", VOLCANO_QUEUE_ANNOTATION: "team-a"}
+    body = _body({"template": {"spec": {}}})
+    assert place_queue(rules_for(gvr(JOB)), body, "team-a", scheduler="other")
+    assert body["spec"] == {"template": {"spec": {}}}
 
 
 def test_a_nested_workflow_hands_scheduler_queue_and_plugins_on_to_its_own_jobs() -> None:
