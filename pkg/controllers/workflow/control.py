@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from pkg.apis.flow.v1alpha1.phases import UNFINISHED, Phase, WorkflowPhase
-from pkg.apis.flow.v1alpha1.types import RetainPolicy, Shutdown
+from pkg.apis.flow.v1alpha1.types import Completion, RetainPolicy, Shutdown
 from pkg.apis.meta import GVR
 from pkg.controllers.workflow.actions import CreateJob, DeleteJob, Emit
 from pkg.controllers.workflow.dependency import has_ended
@@ -320,7 +320,7 @@ def _condemned(snapshot: Snapshot, task: Task | None, seen: Seen, how: Mode, pha
     if is_removed_at_end(policy, phase):
         return f"jobRetainPolicy {policy}"
     if task is None:
-        return "the workflow was cancelled" if how is Mode.CANCEL else ""
+        return "the workflow was cancelled" if how is Mode.CANCEL and not look(snapshot, seen).is_final else ""
     if seen.attempt < task.attempt:
         reading = look(snapshot, seen)
         return "" if reading.is_final or reading.faulty else "an older attempt"
@@ -354,7 +354,11 @@ def is_at_rest(snapshot: Snapshot, graph: Graph, draft: Draft) -> bool:
         is_known = number is not None and key.index < graph.nodes[number].size
         task = draft.task(number, key.index) if number is not None and is_known else None
         for seen in jobs:
-            is_service = task is not None and task.ready and seen.attempt == task.attempt
+            if task is None:  # the spec no longer has it: whether it became ready is nobody's question
+                template = graph.nodes[number].flow.template_name if number is not None else ""
+                is_service = snapshot.completion(template, seen.gvr) is Completion.READY
+            else:
+                is_service = task.ready and seen.attempt == task.attempt
             if seen.job.metadata.is_deleting or is_service:
                 continue
             reading = look(snapshot, seen)

@@ -430,7 +430,9 @@ def _plan_ended(
     recorded = snapshot.workflow.status
     phase = recorded.phase or WorkflowPhase.PENDING
     ended_at = report.seconds(recorded.completion_time) if recorded.completion_time else snapshot.now
-    is_overdue = _overdue_at(snapshot) <= ended_at
+    finished = conds.find(recorded.conditions, conds.FINISHED)
+    is_same_spec = finished is None or finished.observed_generation == snapshot.workflow.metadata.generation
+    is_overdue = is_same_spec and _overdue_at(snapshot) <= ended_at  # a timeout set after the end is none
     how = outcome.mode(snapshot.workflow.spec, base.decision, is_overdue=is_overdue)
     status.remember_jobs(snapshot, graph, draft)
     deletions = tuple(control.deletions(snapshot, graph, draft, how, phase, snapshot.jobs))

@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 
 from pkg.apis.flow.v1alpha1.phases import Phase, WorkflowPhase
+from pkg.apis.meta import GVR
 from pkg.controllers.workflow import control
 from pkg.controllers.workflow.outcome import Mode
 from pkg.controllers.workflow.progress import Task
-from pkg.controllers.workflow.snapshot import Seen
+from pkg.controllers.workflow.snapshot import Kind, Seen
+from pkg.workloads import rules_for
 from tests.builders import COMPLETE, FAILED, READY, RUNNING, Bench, compiled, draft, snapshot, task, wf
 
 RUN, CONTINUE, DRAIN, CANCEL = Mode.RUN, Mode.CONTINUE, Mode.DRAIN, Mode.CANCEL
@@ -98,6 +100,18 @@ def test_the_job_of_a_flow_that_the_spec_no_longer_has_goes_when_all_is_cancelle
     seen = snapshot(workflow, graph, jobs={task("a"): (job(RUNNING),)})
     assert control.deletions(seen, graph, draft(graph), DRAIN, TERMINATING, [task("a")]) == []
     assert len(control.deletions(seen, graph, draft(graph), CANCEL, TERMINATING, [task("a")])) == 1
+    over = snapshot(workflow, graph, jobs={task("a"): (job(COMPLETE),)})
+    assert control.deletions(over, graph, draft(graph), CANCEL, TERMINATING, [task("a")]) == []
+
+
+def test_a_service_of_a_flow_that_the_spec_no_longer_has_is_not_waited_for() -> None:
+    deployments = GVR("apps", "v1", "deployments")
+    graph = compiled(workflow := wf(b=""))
+    service = replace(job({}), gvr=deployments)
+    kinds = {deployments: Kind(kind="Deployment", row=rules_for(deployments))}
+    assert control.is_at_rest(snapshot(workflow, graph, jobs={task("a"): (service,)}, kinds=kinds), graph, draft(graph))
+    waited = snapshot(workflow, graph, jobs={task("a"): (job(RUNNING),)})
+    assert not control.is_at_rest(waited, graph, draft(graph))
 
 
 AT_REST: dict[str, tuple[Task, dict[str, Any], bool, bool]] = {

@@ -500,6 +500,16 @@ def test_cancel_takes_ready_services() -> None:
     assert bench.phases()["a"] == "Succeeded"
 
 
+def test_a_timeout_set_after_the_end_takes_no_service() -> None:
+    bench = Bench(wf(a={"template": "service"}, b=""))
+    bench.is_ready("a")
+    bench.wait(60)
+    bench.succeeds("b")
+    bench.set_spec(timeout="10s")
+    bench.wait(1)
+    assert bench.living == {"w-a", "w-b"}
+
+
 def test_ttl_deletes_the_workflow_after_its_end() -> None:
     bench = Bench(wf({"ttlSecondsAfterFinished": 60}, a=""))
     bench.succeeds("a")
