@@ -184,9 +184,12 @@ def test_stop_terminate_and_timeouts_end_what_runs_each_in_its_way(
 
 
 def test_jobs_stay_or_go_at_the_end_by_the_retain_policy(world: World, start_controller: StartController) -> None:
+    """Whatever TTL the template gives its jobs: that is taken away, and told."""
     start_controller()
-    world.create(m.template("step", run_for="0.1s"))
-    world.create(m.template("broken", run_for="0.1s", fail_until_attempt="9"))
+    world.follow("api/v1/events")
+    for template in (m.template("step", run_for="0.1s"), m.template("broken", run_for="0.1s", fail_until_attempt="9")):
+        template["spec"]["jobSpec"]["ttlSecondsAfterFinished"] = 0
+        world.create(template)
     cases = {"kept": "retain", "gone": "delete", "gone-if-good": "delete-on-success"}
     for name, policy in cases.items():
         world.create(m.workflow(name, m.flow("a"), jobRetainPolicy=policy))
@@ -198,5 +201,8 @@ def test_jobs_stay_or_go_at_the_end_by_the_retain_policy(world: World, start_con
     world.history.wait(
         lambda: {job["metadata"]["name"] for job in world.jobs()} == stay, 30, lambda: f"only {stay} to be left"
     )
-    time.sleep(0.5)
+    time.sleep(1.5)
     assert {job["metadata"]["name"] for job in world.jobs()} == stay
+    told = [event for event in world.history.now("events") if event["reason"] == "TTLRemoved"]
+    assert sorted(event["involvedObject"]["name"] for event in told) == sorted([*cases, *(f"bad-{at}" for at in cases)])
+    assert "a: spec.ttlSecondsAfterFinished removed" in told[0]["message"]

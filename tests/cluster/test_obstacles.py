@@ -42,33 +42,23 @@ def touch(world: World, workflow: str, times: int) -> None:
         time.sleep(0.3)
 
 
-def test_a_missing_template_is_told_by_one_event(world: World, start_controller: StartController) -> None:
-    controller = start_controller("--leader-elect=false")
-    world.create(m.template("step"))
-    world.create(m.workflow("w", m.flow("late", of="missing")))
-    world.wait_flow("w", "late", "Waiting", reason="TemplateNotFound")
-    touch(world, "w", 3)
-    controller.terminate()
-    start_controller("--leader-elect=false")
-    touch(world, "w", 3)
-    (told,) = events(world, "w", "TemplateNotFound")
-    assert told["count"] == 1
-    assert (told["type"], told["involvedObject"]["kind"]) == ("Warning", "Workflow")
-    assert "there is no WorkTemplate missing" in told["message"]
-
-
-def test_a_kind_that_is_not_served_is_told_by_one_event(world: World, start_controller: StartController) -> None:
+def test_a_missing_template_and_a_kind_that_is_not_served_are_told_by_one_event_each(
+    world: World, start_controller: StartController
+) -> None:
     controller = start_controller("--leader-elect=false")
     world.create(m.custom("thing", "never.test", "things"))
-    world.create(m.workflow("w", m.flow("a", of="thing")))
+    world.create(m.workflow("w", m.flow("late", of="missing"), m.flow("a", of="thing")))
+    world.wait_flow("w", "late", "Waiting", reason="TemplateNotFound")
     world.wait_flow("w", "a", "Waiting", reason="KindNotServed")
     touch(world, "w", 3)
     controller.terminate()
     start_controller("--leader-elect=false")
-    touch(world, "w", 3)
-    time.sleep(2)
+    touch(world, "w", 6)
+    (told,) = events(world, "w", "TemplateNotFound")
+    assert (told["type"], told["involvedObject"]["kind"], told["count"]) == ("Warning", "Workflow", 1)
+    assert "there is no WorkTemplate missing" in told["message"]
     (told,) = events(world, "w", "KindNotServed")
-    assert told["count"] == 1
+    assert (told["type"], told["involvedObject"]["kind"], told["count"]) == ("Warning", "Workflow", 1)
     assert "things.v1.never.test" in told["message"]
     assert world.flow("w", "a")["reason"] == "KindNotServed"
 
