@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from hack.cluster.binaries import ensure
+from pkg.apis.flow.v1alpha1.labels import workflow_value
 from tests.cluster.conftest import StartController
 from tests.cluster.support import manifests as m
 from tests.cluster.support.world import World, no_attempt_twice
@@ -206,3 +207,24 @@ def test_jobs_stay_or_go_at_the_end_by_the_retain_policy(world: World, start_con
     told = [event for event in world.history.now("events") if event["reason"] == "TTLRemoved"]
     assert sorted(event["involvedObject"]["name"] for event in told) == sorted([*cases, *(f"bad-{at}" for at in cases)])
     assert "a: spec.ttlSecondsAfterFinished removed" in told[0]["message"]
+
+
+def test_the_longest_names_fit_everywhere(world: World, start_controller: StartController) -> None:
+    """In names, labels and Events alike: cut, with the suffix kept and a hash."""
+    start_controller()
+    world.follow("api/v1/events")
+    name, flow = "n" + 62 * "9." + 128 * "x", 63 * "f"
+    world.create(m.template("step", run_for="0.1s", fail_until_attempt="1"))
+    retry = {"maxRetries": 1, "interval": "100ms"}
+    world.create(m.workflow(name, {**m.flow(flow), "for": {"replicas": 2}, "retry": retry}, m.flow("b", flow)))
+    assert world.wait_phase(name)["phase"] == "Failed", "b has no retry"
+    assert world.flow(name, flow)["succeeded"] == "0-1"
+    jobs = world.jobs()
+    assert {job["metadata"]["labels"]["flow.workflow.sh/workflow"] for job in jobs} == {workflow_value(name)}
+    assert len(jobs) == 5
+    assert sum("-1-r1-" in job["metadata"]["name"] for job in jobs) == 1
+    assert all(len(job["metadata"]["name"]) <= 63 for job in jobs)
+    world.history.wait(
+        lambda: any(event["reason"] == "WorkflowFailed" for event in world.history.now("events")), 30, "its Events"
+    )
+    no_attempt_twice(world)
