@@ -13,6 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from pkg.apis.flow.v1alpha1.types import (
+    Flow,
     PolicyType,
     ProbedPhase,
     Remaining,
@@ -69,6 +70,8 @@ def _given(part: msgspec.Struct) -> dict[str, Any]:
         value = getattr(part, name)
         if value != default:
             given[name] = _plain(value)
+    if isinstance(part, Flow) and part.template == part.name:
+        given.pop("template", None)  # its default, written out
     return given
 
 
