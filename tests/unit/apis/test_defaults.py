@@ -58,7 +58,9 @@ def hash_of(**fields: Any) -> str:
             {"suspend": True, "shutdown": "Stop", "restart": {"at": "1"}, "timeout": "1h"}, id="what may change"
         ),
         pytest.param({"parallelism": 3, "ttlSecondsAfterFinished": 0}, id="more of what may change"),
-        pytest.param({"flows": [{"name": "a", "template": "a", "retry": {}}]}, id="the flow's own name as its template"),
+        pytest.param(
+            {"flows": [{"name": "a", "template": "a", "retry": {}}]}, id="the flow's own name as its template"
+        ),
     ],
 )
 def test_these_do_not_change_the_hash(fields: dict[str, Any]) -> None:
