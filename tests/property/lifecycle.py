@@ -60,10 +60,20 @@ class Lifecycle:
     ends: bytes
 
     def __repr__(self) -> str:
-        flows = "".join(f'"{flow.rstrip(bytes(1)).hex()}", ' for flow in self.flows)
-        parts = (self.head, self.peers, self.schedule, self.ends)
-        head, peers, schedule, ends = (f'"{part.rstrip(bytes(1)).hex()}"' for part in parts)
-        return f"_lifecycle({head}, {peers}, {schedule}, {ends}, {flows.rstrip(', ')})"
+        parts = (self.head, self.peers, self.schedule, self.ends, *self.flows)
+        told = ", ".join(f'"{part.rstrip(bytes(1)).hex()}"' for part in parts)
+        return f"of_hex({told})"
+
+
+def of_hex(head: str, peers: str, schedule: str, ends: str, *flows: str) -> Lifecycle:
+    """As `repr` writes a scenario, to be kept where it once went wrong."""
+    return Lifecycle(
+        head=bytes.fromhex(head),
+        flows=tuple(map(bytes.fromhex, flows)),
+        peers=bytes.fromhex(peers),
+        schedule=bytes.fromhex(schedule),
+        ends=bytes.fromhex(ends),
+    )
 
 
 @st.composite
