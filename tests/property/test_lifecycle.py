@@ -30,7 +30,6 @@ FOUND = {
     "after the end the finished job of a flow that is taken out stays": of_hex(
         "00008b", "", "f1e78f32", "", "", "", ""
     ),
-    "a timeout set after the end takes no job": of_hex("000000db", "", "70f602b7f1da", "", "00ec", ""),
     "after a restart a service that was not run again is known to serve": of_hex(
         "", "", "", "0303", "05", "0000000000000000000000000000000000000000000000000001"
     ),
