@@ -6,7 +6,7 @@ matched. What a reading means for a task (retries, stickiness, a service that wa
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from enum import StrEnum
 from functools import lru_cache
 from typing import Any
@@ -21,6 +21,10 @@ from pkg.workloads.predicates import Evidence, Test, compile_getter, compile_pre
 
 MAX_MESSAGE = 1024
 MAX_REASON = 128
+MAX_PREDICATES = 256
+"""In the rules of one template, those inside of `all` included."""
+MAX_EXPRESSIONS = 16
+"""Of these, CEL expressions."""
 RULE_FAULT = "StatusRuleFault"
 """Reason of a reading that is not final and that a rule of the template could not be evaluated for."""
 
@@ -148,12 +152,25 @@ def with_rules(row: KindRow, rules: Rules, *, where: str = "spec.statusRules") -
     (`call`) are for rules.yaml alone and are refused.
     """
     own = {key: getattr(rules, key) for key in rules.__struct_fields__ if getattr(rules, key)}
+    everything = [part for predicates in own.values() for predicate in predicates for part in _parts(predicate)]
+    expressions = sum(part.cel is not None for part in everything)
+    if len(everything) > MAX_PREDICATES or expressions > MAX_EXPRESSIONS:
+        raise RuleError(
+            f"{where}: {len(everything)} predicates, {expressions} of them cel; there may be {MAX_PREDICATES}, and"
+            f" {MAX_EXPRESSIONS} of cel"
+        )
     for key, predicates in own.items():
         for number, predicate in enumerate(predicates):
             _refuse_calls(predicate, f"{where}.{key}[{number}]")
     made = msgspec.structs.replace(row, rules=msgspec.structs.replace(row.rules, **own), rules_from=where)
     reader(made)
     return made
+
+
+def _parts(predicate: Predicate) -> Iterator[Predicate]:
+    yield predicate
+    for part in predicate.all_ or ():
+        yield from _parts(part)
 
 
 def _refuse_calls(predicate: Predicate, where: str) -> None:

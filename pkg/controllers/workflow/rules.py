@@ -71,3 +71,5 @@ def compile_rules(template: WorkTemplate) -> TemplateRules:
         return TemplateRules(gvr, with_rules(row, rules, where=WHERE), needs_whole(rules))
     except RuleError as error:
         return TemplateRules(gvr, row, fault=f"WorkTemplate {template.metadata.name}: {error}")
+    except RecursionError:
+        return TemplateRules(gvr, row, fault=f"WorkTemplate {template.metadata.name}: {WHERE}: nested too deeply")

@@ -139,6 +139,8 @@ def test_own_rules_replace_those_of_the_kind() -> None:
         pytest.param({"ok": [{"cel": "object.status.a =="}]}, "ok[0]: cel: line 1, column", id="cel that is cut off"),
         pytest.param({"fail": [{"path": "status.n", "gt": "3"}]}, "int | float", id="a bound that is no number"),
         pytest.param({"fail": [{"cond": "A", "is": True}]}, "str", id="a condition status that is a boolean"),
+        pytest.param({"ok": [{"all": [{"cond": "A"}] * 256}]}, "there may be 256", id="too many predicates"),
+        pytest.param({"ok": [{"cel": "object.status.a"}] * 17}, "17 of them cel", id="too many expressions"),
     ],
 )
 def test_a_faulty_rule_is_named_with_its_place(raw: object, fault: str) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from pkg.apis.meta import Job, WholeJob
 from pkg.workloads import RULE_FAULT, JobState, Reading, RuleError, convert_rules, needs_whole, read, with_rules
-from pkg.workloads.expressions import MAX_BYTES, MAX_LENGTH, compile_expression, is_beyond
+from pkg.workloads.expressions import MAX_BYTES, MAX_LENGTH, MAX_MATCHED_BYTES, compile_expression, is_beyond
 from pkg.workloads.model import RuleFault
 from tests.unit.workloads.builders import cond, conds, job
 from tests.unit.workloads.test_evaluator import OTHER
@@ -104,6 +104,26 @@ def test_rules_say_whether_they_need_the_whole_object(rules: object, beyond: boo
         pytest.param("size(object.status.l . filter (x, x > 1)) > 1", "filter is not available", id="filter"),
         pytest.param("object.status.l.all(x, x.m.exists(y, y))", "all holds another macro", id="a macro in a macro"),
         pytest.param("[1, 2].all(x, object.status.n > x)", "only its own variable", id="the object in a macro"),
+        pytest.param(
+            "object.status.l.all(x, x.matches('a'))",
+            "matches is not available inside of all",
+            id="a pattern in a macro",
+        ),
+        pytest.param("object.status.s.matches(object.status.p)", "written out", id="a pattern out of the object"),
+        pytest.param("matches(object.status.s, 'a')", "written out", id="matches as a function"),
+        pytest.param("(object.status.s + object.status.s).matches('a')", "+ is not available", id="a pattern on a sum"),
+        pytest.param("object.status.s.matches('(a{9}){9}')", "no counted repetition", id="a counted repetition"),
+        pytest.param(r"object.status.s.matches('a\x7b9\x7d')", "no counted repetition", id="a hidden repetition"),
+        pytest.param("object.status.s.matches('" + "a" * 130 + "')", "at most 128 characters", id="a long pattern"),
+        pytest.param(
+            " || ".join(["object.status.s.matches('a')"] * 5),
+            "5 uses of matches; an expression has at most 4",
+            id="patterns",
+        ),
+        pytest.param(r"r'\' == 'x' || object.status.l.map(x, x) == ['']", "map is not", id="code behind a raw string"),
+        pytest.param(
+            r'''"""\"""" == "" || object.status.l.map(x, x) == [""]''', "map is not", id="code behind a long string"
+        ),
         pytest.param("(" * 100 + "object" + ")" * 100, "recursion", id="nested too deeply"),
     ],
 )
@@ -124,6 +144,9 @@ def test_refused(expression: str, fault: str) -> None:
         pytest.param("object.status.n > 1", {"n": 2**70}, "out of range", id="a number too large"),
         pytest.param("object.status.l.all(x, x > 0)", {"l": [1] * 10_001}, "Iteration budget", id="too many turns"),
         pytest.param("object.status.s == ''", {"s": "x" * MAX_BYTES}, "use path predicates", id="a large object"),
+        pytest.param(
+            "object.status.s.matches('a')", {"s": "x" * MAX_MATCHED_BYTES}, "use path predicates", id="a large text"
+        ),
     ],
 )
 def test_an_evaluation_that_goes_wrong_is_a_fault(expression: str, status: dict[str, Any], fault: str) -> None:

@@ -58,3 +58,10 @@ def test_flows_get_the_rules_of_their_template() -> None:
     found = book.by_flow(graph, {"step": own, "plain": plain})
     assert found == {"a": book.of(own), "step": book.of(own)}
     assert book.by_flow(graph, {"plain": plain}) == {}
+
+
+def test_rules_that_are_nested_too_deeply_are_a_fault() -> None:
+    rule: dict[str, Any] = {"cond": "A"}
+    for _ in range(2000):
+        rule = {"all": [rule]}
+    assert compile_rules(template({"ok": [rule]})).fault.endswith("spec.statusRules: nested too deeply")
