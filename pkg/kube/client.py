@@ -18,6 +18,7 @@ from pkg.apis.meta import GVR, ListMeta
 from pkg.kube.config import ClientConfig
 from pkg.kube.decoding import build_decoder
 from pkg.kube.errors import Refused, Transient
+from pkg.kube.nesting import elements, members
 from pkg.kube.transport import Observer, Request, Transport
 from pkg.kube.watch import Watch
 
@@ -103,7 +104,19 @@ class Client:
         )
         accept = _METADATA_LIST if metadata_only else "application/json"
         request = Request("list", gvr.resource, "GET", _path(gvr, namespace), query, accept=accept)
-        found = _decode(self._transport.call(request), _list_decoder(type), request)
+        body = self._transport.call(request)
+        decoder = _list_decoder(type)
+        try:
+            found = _decode(body, decoder, request)
+        except Transient as error:
+            if type is not msgspec.Raw or not isinstance(error.__cause__, RecursionError):
+                raise
+            # Whoever asks for raw items judges them one by one.
+            parts = members(body)
+            items = [msgspec.Raw(item) for item in elements(parts.pop("items", b"[]"))]
+            rest = b"{%s}" % b",".join(b"%s:%s" % (msgspec.json.encode(name), part) for name, part in parts.items())
+            found = _decode(rest, decoder, request)
+            found = msgspec.structs.replace(found, items=items)
         return Page(found.items or [], found.metadata.resource_version, found.metadata.continue_)
 
     def watch(
@@ -228,7 +241,7 @@ def _list_decoder(type: type[T]) -> msgspec.json.Decoder[_List[T]]:
 def _decode(body: bytes, decoder: msgspec.json.Decoder[T], request: Request) -> T:
     try:
         return decoder.decode(body)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise Transient(f"{request}: the answer is not what was asked for: {error}", reason="Undecodable") from error
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import time
 from typing import Any
@@ -409,3 +410,24 @@ def test_a_version_that_is_served_no_more_and_a_scope_that_changes_are_noticed(
     refused = world.wait_flow("band", "next", "Failed", "Skipped", seconds=20)
     assert (refused["phase"], refused["reason"]) == ("Failed", "Refused")
     assert "cluster-scoped" in refused["message"]
+
+
+def test_an_object_that_nobody_can_decode_stands_in_nobodys_way(
+    cluster: Cluster, world: World, start_controller: StartController
+) -> None:
+    """The API server takes objects that are nested deeper than decoders go."""
+    deep = "[" * 3000 + "]" * 3000
+    path = f"/apis/flow.workflow.sh/v1alpha1/namespaces/{world.namespace}/worktemplates"
+    text = json.dumps({**template("deep", GVR("batch", "v1", "jobs"), {"a": "DEEP"}), "kind": "WorkTemplate"})
+    api = world.api
+    connection = http.client.HTTPSConnection(api.host, api.port, timeout=30, context=api.tls)
+    connection.request("POST", path, text.replace('"DEEP"', deep), {"Content-Type": "application/json"})
+    assert connection.getresponse().status == 201
+    connection.close()
+    controller = start_controller()
+    pod = {"restartPolicy": "Never", "containers": [{"name": "main", "image": "busybox:1.36"}]}
+    world.create(template("quick", GVR("batch", "v1", "jobs"), {"backoffLimit": 0, "template": {"spec": pod}}))
+    world.create(workflow("beside", flow("a", of="quick")))
+    assert world.wait_phase("beside")["phase"] == "Succeeded"
+    skipped = [line for line in controller.log() if "cannot be decoded" in line.get("event", "")]
+    assert [line["object"] for line in skipped] == [f"{world.namespace}/deep"]

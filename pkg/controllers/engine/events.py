@@ -16,6 +16,7 @@ from pkg.apis.meta import PartialObject
 from pkg.controllers.engine.store import Added, Deleted, Event, KubeObject, Modified, version_of
 from pkg.kube.decoding import build_decoder
 from pkg.kube.errors import KubeError, Status, from_status
+from pkg.kube.nesting import members
 
 T = TypeVar("T", bound=KubeObject)
 
@@ -76,12 +77,14 @@ class EventDecoder(Generic[T]):
                     return Added(self._typed.decode(line).object)
                 if kind == b"DELETED":
                     return Deleted(self._typed.decode(line).object)
-            except msgspec.DecodeError:
+            except (msgspec.DecodeError, RecursionError):
                 pass  # read again below, slowly, to say what it was
         try:
             event = _UNTYPED.decode(line)
         except msgspec.DecodeError as error:
             return Unreadable("", "", f"not a watch event: {error}")
+        except RecursionError as error:
+            return _unreadable(members(line).get("object", b"{}"), error)
         return self._slowly(event)
 
     def item(self, raw: bytes | msgspec.Raw) -> T | Unreadable:
@@ -89,7 +92,7 @@ class EventDecoder(Generic[T]):
         try:
             obj = self._item.decode(raw)
             version_of(obj.metadata.resource_version)
-        except (msgspec.DecodeError, ValueError) as error:
+        except (msgspec.DecodeError, ValueError, RecursionError) as error:
             return _unreadable(raw, error)
         return obj
 
@@ -119,9 +122,12 @@ class EventDecoder(Generic[T]):
 
 
 def _unreadable(raw: bytes | msgspec.Raw, error: Exception) -> Unreadable:
+    if isinstance(error, RecursionError):
+        # What is nested too deeply cannot even be skipped.
+        raw = b'{"metadata":%s}' % members(bytes(raw)).get("metadata", b"{}")
     try:
         meta = _PARTIAL.decode(raw).metadata
         version_of(meta.resource_version)
-    except (msgspec.DecodeError, ValueError):
+    except (msgspec.DecodeError, ValueError, RecursionError):
         return Unreadable("", "", str(error))
     return Unreadable(meta.key, meta.resource_version, str(error))

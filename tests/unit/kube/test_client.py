@@ -123,6 +123,14 @@ def test_pages_carry_version_and_token() -> None:
     assert (last.items, last.continue_) == ([], "")
 
 
+def test_raw_items_are_told_apart_however_deep_one_is_nested() -> None:
+    deep = b'{"metadata":{"name":"b"},"spec":' + b"[" * 5000 + b"]" * 5000 + b"}"
+    body = b'{"metadata":{"resourceVersion":"9","continue":"next"},"items":[%b,%b]}' % (JOB, deep)
+    with talking_to(answering((200, body))) as (client, _):
+        page = client.list_page(JOBS, "ns", msgspec.Raw)
+    assert ([bytes(item) for item in page.items], page.resource_version, page.continue_) == ([JOB, deep], "9", "next")
+
+
 def test_a_refusal_becomes_our_error() -> None:
     body = msgspec.json.encode({"kind": "Status", "code": 409, "reason": "AlreadyExists", "message": 'jobs "a" exists'})
     with talking_to(answering((409, body))) as (client, _), pytest.raises(Exists, match='jobs "a" exists'):

@@ -50,6 +50,17 @@ def test_lines_that_cannot_be_read(raw: bytes, key: str, version: str, said: str
     assert said in read.error
 
 
+DEEP = b'{"metadata":{"name":"a","namespace":"ns","resourceVersion":"7"},"spec":' + b'{"a":' * 5000 + b"1" + b"}" * 5001
+
+
+def test_what_is_nested_too_deeply_is_told_by_its_name() -> None:
+    decoder = EventDecoder(Thing)
+    for read in (decoder.item(DEEP), decoder.line(b'{"type":"MODIFIED","object":' + DEEP + b"}")):
+        assert isinstance(read, Unreadable)
+        assert (read.key, read.resource_version) == ("ns/a", "7")
+        assert "recursion" in read.error
+
+
 @pytest.mark.parametrize(
     ("raw", "kind"),
     [

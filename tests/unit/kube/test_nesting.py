@@ -1,0 +1,31 @@
+"""JSON taken apart at its first level, whatever is below."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from pkg.kube.nesting import elements, members
+
+DEEP = "[" * 5000 + "]" * 5000
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        pytest.param("[]", [], id="an empty list"),
+        pytest.param(' [1, "a,b" ,{"c": [1,2]}] ', ["1", '"a,b"', '{"c": [1,2]}'], id="commas in texts and below"),
+        pytest.param('["\\"]", "}\\\\"]', ['"\\"]"', '"}\\\\"'], id="brackets and escapes in texts"),
+        pytest.param(f"[{DEEP},{DEEP}]", [DEEP, DEEP], id="deeper than any decoder goes"),
+    ],
+)
+def test_elements(text: str, found: list[str]) -> None:
+    assert elements(text.encode()) == [part.encode() for part in found]
+
+
+def test_members() -> None:
+    document = {"a": {"b": [1, "}"]}, 'q"x': None, "metadata": {"name": "ü"}}
+    found = members(json.dumps(document, indent=1).encode())
+    assert {name: json.loads(value) for name, value in found.items()} == document
+    assert members(f'{{"a": {DEEP}, "b":1}}'.encode()) == {"a": DEEP.encode(), "b": b"1"}
