@@ -109,6 +109,7 @@ class Store(Generic[T]):
         self._entries: dict[str, _Entry[T]] = {}
         self._indexes: dict[str, dict[str, dict[str, T]]] = {name: {} for name in self._indexers}
         self._tombstones: OrderedDict[str, _Tombstone] = OrderedDict()  # by uid, oldest first
+        self._unread: set[str] = set()
         self._synced = False
         self._synced_rv = 0
 
@@ -128,6 +129,10 @@ class Store(Generic[T]):
         """The object cached under `namespace/name`."""
         entry = self._entries.get(key)
         return entry.obj if entry else None
+
+    def is_unread(self, key: str) -> bool:
+        """Whether the last list had an object under this key that could not be decoded, and no event told more."""
+        return key in self._unread
 
     def by_index(self, name: str, value: str) -> tuple[T, ...]:
         """The objects that index `name` finds under `value`, in the order they came. KeyError for an unknown index."""
@@ -199,6 +204,7 @@ class Store(Generic[T]):
                     deltas.append(Delta(key, held.obj, obj))
                 elif delta := self._put(obj, version):
                     deltas.append(delta)
+            self._unread = {key for key in unread if key not in self._entries}
             self._synced_rv = list_rv
             self._synced = True
             return deltas
@@ -232,6 +238,7 @@ class Store(Generic[T]):
     def _remove(self, obj: T, version: int) -> Delta[T] | None:
         meta = obj.metadata
         key = meta.key
+        self._unread.discard(key)
         stone = self._tombstones.get(meta.uid)
         if stone and version <= stone.version:
             if stone.told:
@@ -266,6 +273,7 @@ class Store(Generic[T]):
 
     def _swap(self, key: str, old: T | None, new: T, version: int) -> None:
         self._entries[key] = _Entry(new, version)
+        self._unread.discard(key)
         for name, values_of in self._indexers.items():
             index = self._indexes[name]
             values = set(values_of(new))

@@ -143,6 +143,8 @@ class Reconciler:
         workflow = self._caches.workflows.get(key)
         if self._is_behind(key, workflow):
             return Later(BEHIND_SECONDS)
+        if self._caches.workflows.is_unread(key):
+            return Done()  # it is there, whatever it says: nothing of it may be touched
         orphans = self._caches.ledger.uids(key) - ({workflow.metadata.uid} if workflow is not None else set())
         failed = [error for uid in orphans for error in self._delete_all(key, uid)]
         if workflow is None:

@@ -124,6 +124,20 @@ def test_jobs_of_a_workflow_that_is_gone_already_are_deleted_too() -> None:
     assert names(world) == []
 
 
+def test_jobs_of_a_workflow_that_nobody_can_decode_stay() -> None:
+    """It was edited into something unreadable, and this controller has never seen it otherwise."""
+    world, controller = started(a="", b="")
+    store = controller.workflows
+    there = world.workflow
+    store.replace([], world.version)
+    store.replace([], world.version, unread={KEY})
+    assert controller.reconciler.reconcile(KEY) == Done()
+    assert len(names(world)) == 2
+    store.apply(Deleted(there))
+    assert controller.reconciler.reconcile(KEY) == Drop()
+    assert names(world) == []
+
+
 def test_deletions_that_fail_are_tried_again() -> None:
     world, controller = started()
     mark_deleted(world)
