@@ -150,6 +150,12 @@ def test_plugins_have_no_place_in_other_kinds() -> None:
             {"template": {"spec": {}}},
             id="a Deployment's pods run on",
         ),
+        pytest.param(
+            "jobsets.v1alpha2.jobset.x-k8s.io",
+            {"replicatedJobs": [{"template": {"spec": {"template": {"spec": {}}}}}]},
+            {"replicatedJobs": [{"template": {"spec": {"template": {"spec": {}}}}}]},
+            id="a JobSet has a default of its own that completes",
+        ),
         pytest.param(RAY, {"entrypoint": "x"}, {"entrypoint": "x"}, id="no template is made for it"),
         pytest.param(OTHER, {"template": {"spec": {}}}, {"template": {"spec": {}}}, id="an unknown kind is left alone"),
     ],
