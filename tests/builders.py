@@ -493,3 +493,23 @@ class Bench:
         self._bump()
         self.writes.append(patch)
         self.log.append("status")
+
+
+def mixed() -> Bench:
+    """A workflow with a task in nearly every state."""
+    bench = Bench(
+        wf(
+            {"successPolicy": {"remaining": "Continue"}, "queueName": "q"},
+            a={"for": {"replicas": 6}, "retry": {"maxRetries": 1, "interval": "1m"}},
+            b="",
+            c="b",
+            d="",
+            e="d",
+        )
+    )
+    bench.say({"active": 1, "ready": 1}, "a/0")
+    bench.succeeds("a/1", "a/2")
+    bench.fails("a/3")
+    bench.is_held("a/4")
+    bench.fails("b")
+    return bench

@@ -186,3 +186,8 @@ class ListMeta(msgspec.Struct, frozen=True, rename="camel"):
 def timestamp(seconds: float) -> str:
     """RFC 3339 in UTC with microseconds, from seconds since the epoch."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def seconds(text: str) -> float:
+    """Seconds since the epoch of an RFC 3339 time."""
+    return datetime.fromisoformat(text).timestamp()

@@ -25,12 +25,11 @@ from pkg.apis.flow.v1alpha1.types import (
     WorkflowStatus,
     WorkTemplate,
 )
-from pkg.apis.meta import ObjectMeta
+from pkg.apis.meta import ObjectMeta, seconds
 from pkg.controllers.workflow.actions import Plan
 from pkg.controllers.workflow.graph import Graph
 from pkg.controllers.workflow.plan import plan as real_plan
 from pkg.controllers.workflow.progress import Progress
-from pkg.controllers.workflow.report import seconds
 from pkg.controllers.workflow.snapshot import Seen, Snapshot
 from tests.property.controller import Controller
 from tests.property.reference import EARLY, LATE, At, Claim, JobSeen, Observation, Reference

@@ -1,14 +1,17 @@
-"""The clocks of one attempt: how long it may take from its creation, and how long from its release until it first runs.
+"""The clocks: how long an attempt may take from its creation, and from its release until it first runs; and how long
+the whole workflow may take.
 
-While a queue holds the job neither runs. What was not recorded counts from the controller's start: a timeout may come
-late, never early.
+While a queue holds the job neither of the attempt's runs, and while the workflow is suspended its own stands still.
+What was not recorded counts from the controller's start: a timeout may come late, never early.
 """
 
 from __future__ import annotations
 
 import msgspec
 
+from pkg.apis.flow.v1alpha1 import durations
 from pkg.apis.flow.v1alpha1.phases import Phase
+from pkg.apis.meta import seconds
 from pkg.controllers.workflow import retry
 from pkg.controllers.workflow.graph import Graph, Node
 from pkg.controllers.workflow.progress import NEVER, Draft, Reasons, Task
@@ -75,3 +78,18 @@ def next_wake(snapshot: Snapshot, node: Node, tasks: list[Task] | tuple[Task, ..
             wakes = min(wakes, task.due)
         wakes = min(wakes, overdue_at(task, node, snapshot.since, may_be_held=held)[0])
     return wakes
+
+
+def workflow_overdue_at(snapshot: Snapshot) -> float:
+    """When the workflow's timeout comes, with the clock standing still while it is suspended."""
+    spec, recorded = snapshot.workflow.spec, snapshot.workflow.status
+    if spec.timeout is None or spec.suspend or not recorded.start_time:
+        return NEVER
+    return seconds(recorded.start_time) + suspended_seconds(snapshot) + durations.parse(spec.timeout)
+
+
+def suspended_seconds(snapshot: Snapshot) -> float:
+    """How long the workflow has been suspended so far, in seconds."""
+    status = snapshot.workflow.status
+    since = seconds(status.suspended_at) if status.suspended_at else None
+    return status.suspended_seconds + (max(0.0, snapshot.now - since) if since is not None else 0.0)

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import jsonpatch
 import msgspec
 import pytest
 
 from pkg.apis.flow.v1alpha1.phases import Phase, WorkflowPhase
-from pkg.apis.flow.v1alpha1.types import Workflow, WorkflowStatus
+from pkg.apis.flow.v1alpha1.types import Workflow
 from pkg.controllers.workflow import ranges, report
 from pkg.controllers.workflow.progress import FlowState, Task, from_flows, tally_of
-from tests.builders import NOW, Bench, compiled, http, on, snapshot, status_of, wf
+from tests.builders import NOW, Bench, compiled, mixed, on, snapshot, status_of, wf
 
 MIB = 1024 * 1024
 
@@ -28,26 +25,6 @@ RANGES: dict[str, tuple[list[int], str]] = {
 def test_ranges(indexes: list[int], text: str) -> None:
     assert ranges.pack(indexes) == text
     assert ranges.unpack(text) == indexes
-
-
-def mixed() -> Bench:
-    """A workflow with a task in nearly every state."""
-    bench = Bench(
-        wf(
-            {"successPolicy": {"remaining": "Continue"}, "queueName": "q"},
-            a={"for": {"replicas": 6}, "retry": {"maxRetries": 1, "interval": "1m"}},
-            b="",
-            c="b",
-            d="",
-            e="d",
-        )
-    )
-    bench.say({"active": 1, "ready": 1}, "a/0")
-    bench.succeeds("a/1", "a/2")
-    bench.fails("a/3")
-    bench.is_held("a/4")
-    bench.fails("b")
-    return bench
 
 
 def test_counts_add_up() -> None:
@@ -179,102 +156,7 @@ def test_suspended_is_told_and_taken_back() -> None:
 # And back again
 
 
-def comparable(task: Task) -> Task:
-    """Without what the jobs tell again (names, times of a living attempt) and what no decision rests on."""
-    blank: dict[str, Any] = {"job": "", "job_uid": "", "created": None, "ran_at": None, "started": None}
-    blank |= {"finished": None, "makeable": None, "held_at": None, "held": 0.0, "released": None, "message": ""}
-    is_over = task.is_settled
-    if is_over:
-        blank |= {"began": False, "was_held": False}  # clocks of a living attempt
-    blank |= {"ran": task.ran or task.reported}  # either makes a wait for the phase Running true
-    return msgspec.structs.replace(task, **blank, reason=task.reason if is_over else "")
-
-
-def test_status_keeps_what_the_jobs_do_not_tell() -> None:
-    """Every task is recovered as it was, from status alone."""
-    bench = mixed()
-    assert bench.progress is not None
-    graph = compiled(bench.workflow)
-    back = report.recover(snapshot(bench.workflow), graph)
-    for before, after in zip(bench.progress.flows, back.flows, strict=True):
-        assert [comparable(task) for task in after.tasks] == [comparable(task) for task in before.tasks]
-        assert (after.gvr, after.renamed, after.first_attempt) == (before.gvr, before.renamed, before.first_attempt)
-    assert back.counts == bench.progress.counts
-    assert back.decision == bench.progress.decision
-    assert back.is_decision_acked
-
-
-def test_backoff_is_kept_with_attempt_reason_and_the_latest_due_time_of_each_group() -> None:
-    bench = Bench(wf(a={"for": {"replicas": 4}, "retry": {"maxRetries": 2, "interval": "10s"}}))
-    bench.fails("a/0")
-    bench.now += 1
-    bench.fails("a/1")
-    bench.vanishes("a/3")
-    kept = [(item.indexes, item.attempt, item.reason, item.due[17:19]) for item in bench.flow("a").kept]
-    assert kept == [("0-1", 0, "Failed", "11"), ("3", 0, "JobDeleted", "11")]
-    bench.crash()
-    bench.settle()
-    assert [task.due for task in (bench.task("a/0"), bench.task("a/1"))] == [NOW + 11, NOW + 11], "later, never earlier"
-
-
-def test_probes_that_passed_are_kept_while_the_task_is_not_made() -> None:
-    bench = Bench(wf({"parallelism": 1}, a={"for": {"replicas": 2}}, b=on(probe=http("a"), orGroups=[])))
-    bench.runs("a/0")
-    bench.passes("b")
-    (latch,) = bench.flow("b").passed
-    assert (latch.probe, latch.indexes) == ("dependsOn.probe.httpGetList[0]", "0")
-    bench.succeeds("a/0")
-    bench.runs("a/1")
-    bench.passes("b", index=1)
-    bench.succeeds("a/1")
-    assert "w-b" in bench.names
-    assert bench.flow("b").passed == ()
-
-
-def test_a_flow_that_status_does_not_know_starts_from_nothing() -> None:
-    workflow = wf(a="", b="a")
-    status = msgspec.structs.replace(Bench(workflow).status, flows=Bench(wf(a="")).status.flows)
-    back = report.recover(snapshot(msgspec.structs.replace(workflow, status=status)), compiled(workflow))
-    assert [state.phase for state in back.flows] == [Phase.PENDING, Phase.WAITING]
-
-
 # The patch
-
-
-def test_the_patch_names_only_what_changed() -> None:
-    bench = Bench(wf(a="", b="", c=""))
-    bench.writes.clear()
-    bench.runs("b")
-    (patch,) = bench.writes
-    assert {(one["op"], one["path"]) for one in patch.operations} == {
-        ("replace", "/metadata/resourceVersion"),
-        ("add", "/status/tasks"),
-        ("replace", "/status/flows/1"),
-    }
-
-
-def test_the_first_write_puts_the_whole_status() -> None:
-    bench = Bench(wf(a=""))
-    assert [one["path"] for one in bench.writes[0].operations] == ["/metadata/resourceVersion", "/status"]
-
-
-def test_equal_statuses_differ_by_nothing() -> None:
-    status = mixed().status
-    assert report.diff(status, msgspec.json.decode(msgspec.json.encode(status), type=WorkflowStatus)) == ()
-
-
-def test_any_status_becomes_any_other_by_the_patch() -> None:
-    bench, statuses = mixed(), []
-    for change in ({"suspend": True}, {"suspend": False}, {"shutdown": "Terminate"}):
-        statuses.append(bench.status)
-        bench.set_spec(**change)
-    statuses.append(bench.status)
-    for old in statuses:
-        for new in statuses:
-            document = {"metadata": {}, "status": msgspec.json.decode(msgspec.json.encode(old))}
-            operations = msgspec.json.decode(msgspec.json.encode(report.diff(old, new)))
-            patched = jsonpatch.apply_patch(document, operations)
-            assert msgspec.convert(patched["status"], WorkflowStatus) == new
 
 
 # Size

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from pkg.apis.flow.v1alpha1.phases import Phase
+from pkg.apis.meta import seconds
 from pkg.controllers.workflow import retry
 from pkg.controllers.workflow.progress import Task
-from pkg.controllers.workflow.report import seconds
 from tests.builders import COMPLETE, NOW, RUNNING, Bench, compiled, http, on, wf
 
 ONCE: dict[str, Any] = {"maxRetries": 1, "interval": "10s"}
