@@ -29,10 +29,11 @@ from pkg.controllers.workflow.crds import CRDS, crd_informer
 from pkg.controllers.workflow.executor import Executor
 from pkg.controllers.workflow.kinds import Kinds
 from pkg.controllers.workflow.ledger import Ledger
+from pkg.controllers.workflow.observation import Caches
 from pkg.controllers.workflow.pods import Pod, PodFinder
 from pkg.controllers.workflow.probes import Prober
 from pkg.controllers.workflow.progress import TaskKey
-from pkg.controllers.workflow.reconciler import Caches, Reconciler
+from pkg.controllers.workflow.reconciler import Reconciler
 from pkg.controllers.workflow.rules import RuleBook
 from pkg.controllers.workflow.warnings import Warnings
 from pkg.kube.client import Client

@@ -17,7 +17,8 @@ from pkg.controllers.engine.store import Added, Deleted, Delta, Modified, Store
 from pkg.controllers.workflow.actions import ProbeRequest
 from pkg.controllers.workflow.executor import Executor
 from pkg.controllers.workflow.ledger import Ledger
-from pkg.controllers.workflow.reconciler import Caches, Reconciler
+from pkg.controllers.workflow.observation import Caches
+from pkg.controllers.workflow.reconciler import Reconciler
 from pkg.controllers.workflow.snapshot import Kind, ProbeKey
 from pkg.telemetry.metrics import Metrics
 from pkg.workloads import rules_for

@@ -1,37 +1,25 @@
-"""One pass over one workflow: observe, plan, perform, and say what it came to.
-
-What a pass remembers for the next (progress, failed creations, compiled graphs) is kept here, by the workflow's uid;
-the rest is values. Losing all of it costs one full look, never correctness.
-"""
+"""One pass over one workflow: observe, plan, perform, and say what it came to."""
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import structlog
 
-from pkg.apis.flow.v1alpha1 import defaults
-from pkg.apis.flow.v1alpha1.phases import FINAL, Phase
-from pkg.apis.flow.v1alpha1.types import API_VERSION, Workflow, WorkTemplate
+from pkg.apis.flow.v1alpha1.phases import FINAL
+from pkg.apis.flow.v1alpha1.types import API_VERSION, Workflow
 from pkg.apis.meta import GVR, Job
-from pkg.controllers.engine.informer import InformerSet
 from pkg.controllers.engine.outcome import Again, Done, Drop, Later, Outcome
-from pkg.controllers.engine.store import Store
 from pkg.controllers.workflow.actions import DeleteJob, Emit, Plan
-from pkg.controllers.workflow.compilation import Compiled, compile_spec, in_force
 from pkg.controllers.workflow.executor import Executor, NotLeader
-from pkg.controllers.workflow.graph import Graph, PodIPPredicate
-from pkg.controllers.workflow.kinds import Kinds
-from pkg.controllers.workflow.ledger import Ledger
+from pkg.controllers.workflow.memory import Memory, pending_jobs
+from pkg.controllers.workflow.observation import Caches, Observer
 from pkg.controllers.workflow.plan import plan
-from pkg.controllers.workflow.pods import PodFinder
 from pkg.controllers.workflow.probes import Prober
-from pkg.controllers.workflow.progress import Progress, TaskKey
-from pkg.controllers.workflow.rules import RuleBook
-from pkg.controllers.workflow.snapshot import CreateFault, Kind, Snapshot, Told, Trouble
+from pkg.controllers.workflow.progress import Progress
+from pkg.controllers.workflow.snapshot import Told, Trouble
 from pkg.controllers.workflow.warnings import PendingJob
 from pkg.kube.errors import Conflict, KubeError, NotFound, Stopped
 from pkg.kube.events import EventRecorder, ObjectReference
@@ -40,39 +28,6 @@ from pkg.telemetry.metrics import Metrics
 _log = structlog.get_logger("workflow.reconciler")
 BEHIND_SECONDS = 0.02
 MAX_UNTOLD = 50
-# The status of thousands of flows keeps the API server busy for seconds: then that much longer between two writes.
-WRITE_SHARE = 3.0
-
-
-@dataclass(slots=True)
-class _Memory:
-    """What is remembered of one workflow uid. Touched only by the worker of its shard."""
-
-    key: str
-    generation: int = -1
-    names: frozenset[str] = frozenset()
-    sources: tuple[tuple[str, int], ...] = ()
-    compiled: Compiled = ()
-    spec_hash: str = ""
-    progress: Progress | None = None
-    faults: dict[TaskKey, CreateFault] = field(default_factory=dict)
-    untold: tuple[Emit, ...] = ()
-    term: int = 0
-    complete: frozenset[GVR] = frozenset()
-    write_seconds: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Caches:
-    """Where a pass reads: informers and what is derived of them."""
-
-    workflows: Store[Workflow]
-    templates: Store[WorkTemplate]
-    jobs: InformerSet[Job]
-    pods: PodFinder
-    ledger: Ledger
-    kinds: Kinds
-    rules: RuleBook = field(default_factory=RuleBook)
 
 
 class Reconciler:
@@ -93,20 +48,17 @@ class Reconciler:
     ) -> None:
         self._caches = caches
         self._executor = executor
+        self._observer = Observer(caches, prober, backlog=backlog, warnings=warnings, wall_clock=wall_clock)
         self._prober = prober
         self._recorder = recorder
         self._metrics = metrics
         self._owns = owns
-        self._backlog = backlog
-        self._warnings = warnings
         self._clock = wall_clock
         self._since = wall_clock()
         self._term = 0
         self._fences: dict[str, int] = {}
-        self._memories: dict[str, _Memory] = {}
+        self._memories: dict[str, Memory] = {}
         self._uids: dict[str, set[str]] = {}
-        self._waiting: dict[GVR, set[str]] = {}
-        self._lock = threading.Lock()
 
     def begin_term(self, fences: dict[str, int]) -> None:
         """This process leads now. fences: key -> resourceVersion that its cached copy must have reached first."""
@@ -117,8 +69,7 @@ class Reconciler:
 
     def waiting_for(self, gvr: GVR) -> tuple[str, ...]:
         """The workflows that use a kind: to be looked at when it appears, vanishes, or its cache is complete."""
-        with self._lock:
-            return tuple(self._waiting.get(gvr, ()))
+        return self._observer.waiting_for(gvr)
 
     def key_of(self, uid: str) -> str | None:
         """`namespace/name` of a workflow that passes were made over."""
@@ -156,7 +107,7 @@ class Reconciler:
             failed += self._delete_all(key, meta.uid)
             return Again("jobs of a deleted workflow could not be deleted") if failed else Done()
         memory = self._memory(meta.uid, key)
-        self._compile(workflow, memory)
+        self._observer.compile(workflow, memory)
         return self._pass(key, workflow, memory)
 
     def _is_behind(self, key: str, workflow: Workflow | None) -> bool:
@@ -170,16 +121,16 @@ class Reconciler:
         self._fences.pop(key, None)
         return False
 
-    def _pass(self, key: str, workflow: Workflow, memory: _Memory) -> Outcome:
+    def _pass(self, key: str, workflow: Workflow, memory: Memory) -> Outcome:
         uid = workflow.metadata.uid
-        snapshot = self._observe(workflow, memory)
+        snapshot = self._observer.observe(workflow, memory, self._since)
         first = plan(snapshot)
         memory.progress = first.progress
         final, is_complete, has_verdicts = first, True, False
         if first.creations:
             is_complete, has_verdicts = self._create(key, uid, memory, first)
             is_urgent = first.needs_status or bool(first.deletions)
-            snapshot = self._observe(workflow, memory, may_create=False, is_urgent=is_urgent)
+            snapshot = self._observer.observe(workflow, memory, self._since, may_create=False, is_urgent=is_urgent)
             final = plan(snapshot)
             memory.progress = final.progress
             final = replace(final, deletions=tuple(dict.fromkeys((*first.deletions, *final.deletions))))
@@ -198,7 +149,7 @@ class Reconciler:
         memory.untold = ()
         has_left = (first.has_left or final.has_left) and is_complete
         # Addresses are looked up for the attempts known before the pass; nothing else tells of those it found.
-        has_addresses = self._pod_ips(workflow, memory) != snapshot.pod_ips
+        has_addresses = self._observer.pod_ips(workflow, memory) != snapshot.pod_ips
         if has_verdicts or has_left or has_addresses or first.more or final.more:
             return Later(0)
         wakes = [wake for wake in (first.wakes, final.wakes) if wake is not None]
@@ -207,7 +158,7 @@ class Reconciler:
             wakes.append(min(retries))
         return Later(max(0.001, min(wakes) - self._clock())) if wakes else Done()
 
-    def _create(self, key: str, uid: str, memory: _Memory, made: Plan) -> tuple[bool, bool]:
+    def _create(self, key: str, uid: str, memory: Memory, made: Plan) -> tuple[bool, bool]:
         """Makes the jobs and takes them into the cache; whether none is to be tried later, and whether some were
         refused or found their name taken, which the next pass has to judge.
         """
@@ -230,7 +181,7 @@ class Reconciler:
         if delta is not None:
             self._caches.ledger.apply(gvr, (delta,))
 
-    def _settle(self, key: str, workflow: Workflow, memory: _Memory, final: Plan) -> str:
+    def _settle(self, key: str, workflow: Workflow, memory: Memory, final: Plan) -> str:
         """Status, then deletions; returns why the pass is to be made again, empty if it went through."""
         try:
             if final.patch is not None:
@@ -272,10 +223,10 @@ class Reconciler:
         for event in events:
             self._recorder.emit(about, "Warning" if event.is_warning else "Normal", event.reason, event.message)
 
-    def _memory(self, uid: str, key: str) -> _Memory:
+    def _memory(self, uid: str, key: str) -> Memory:
         memory = self._memories.get(uid)
         if memory is None:
-            memory = self._memories[uid] = _Memory(key, term=self._term)
+            memory = self._memories[uid] = Memory(key, term=self._term)
             self._uids.setdefault(key, set()).add(uid)
         if memory.term != self._term:
             memory.progress, memory.term = None, self._term
@@ -286,9 +237,7 @@ class Reconciler:
         for uid in tuple(self._uids.get(key, ())):
             self._forget_uid(key, uid)
         self._uids.pop(key, None)
-        with self._lock:
-            for users in self._waiting.values():
-                users.discard(key)
+        self._observer.forget(key)
 
     def _forget_uid(self, key: str, uid: str) -> None:
         self._memories.pop(uid, None)
@@ -302,125 +251,9 @@ class Reconciler:
             self._caches.ledger.mark(uid)
             self._memories[uid].progress = None
 
-    def _compile(self, workflow: Workflow, memory: _Memory) -> None:
-        """The graph of this generation and these templates; what is known of the tasks stays if it is the same."""
-        meta, spec = workflow.metadata, workflow.spec
-        if memory.generation != meta.generation:
-            memory.names = frozenset(flow.template_name for flow in spec.flows)
-        found = self._templates(workflow, memory)
-        sources = tuple(sorted((t.metadata.uid, t.metadata.generation) for t in found.values()))
-        if (memory.generation, memory.sources) == (meta.generation, sources):
-            return
-        memory.spec_hash = defaults.spec_hash(spec)
-        is_changed = workflow.status.spec_hash not in ("", memory.spec_hash)
-        compiled = in_force(memory.compiled, compile_spec(spec, found), is_changed=is_changed)
-        if compiled != memory.compiled:
-            memory.progress, memory.compiled = None, compiled
-            self._caches.ledger.mark(meta.uid)
-        memory.generation, memory.sources = meta.generation, sources
-        if isinstance(compiled, Graph):
-            memory.names = frozenset(node.flow.template_name for node in compiled.nodes)
-
-    def _templates(self, workflow: Workflow, memory: _Memory) -> dict[str, WorkTemplate]:
-        """The templates of a workflow that exist, by name."""
-        found = {name: self._template(workflow, name) for name in memory.names}
-        return {name: template for name, template in found.items() if template is not None}
-
-    def _template(self, workflow: Workflow, name: str) -> WorkTemplate | None:
-        return self._caches.templates.get(f"{workflow.metadata.namespace}/{name}")
-
-    def _observe(
-        self, workflow: Workflow, memory: _Memory, *, may_create: bool = True, is_urgent: bool = False
-    ) -> Snapshot:
-        """Reads the caches, once; no network."""
-        caches, uid, key = self._caches, workflow.metadata.uid, workflow.metadata.key
-        graph = memory.compiled
-        templates = self._templates(workflow, memory)
-        gvrs = {template.spec.gvr.gvr for template in templates.values()}
-        gvrs |= {GVR.parse(text) for text in {flow.gvr for flow in workflow.status.flows} if text}
-        kinds: dict[GVR, Kind | None] = {}
-        with self._lock:
-            for gvr in gvrs:
-                self._waiting.setdefault(gvr, set()).add(key)
-        for gvr in gvrs:
-            kind = caches.kinds.get(gvr)
-            if kind is not None and not kind.refused:
-                caches.jobs.ensure(gvr)
-            if caches.kinds.is_answered(gvr):
-                kinds[gvr] = kind
-        synced = frozenset(
-            gvr
-            for gvr in gvrs
-            if caches.jobs.is_synced(gvr)
-            or caches.jobs.is_gone(gvr)
-            or caches.kinds.is_absent(gvr)
-            or ((known := kinds.get(gvr)) is not None and known.refused)
-        )
-        view = caches.ledger.view(uid)
-        # A cache that has become complete tells what is missing without an event of it: everything is looked at.
-        is_known = memory.progress is not None and memory.complete == synced
-        memory.complete = synced
-        return Snapshot(
-            now=self._clock(),
-            since=self._since,
-            workflow=workflow,
-            graph=graph,
-            spec_hash=memory.spec_hash,
-            templates=templates,
-            jobs=view.jobs,
-            gone=view.gone,
-            dirty=view.dirty if is_known else None,
-            progress=memory.progress,
-            kinds=kinds,
-            synced=synced,
-            passed=self._prober.passed(uid),
-            pod_ips=self._pod_ips(workflow, memory) if isinstance(graph, Graph) and graph.probing else {},
-            faults=dict(memory.faults),
-            rules=caches.rules.by_flow(graph, templates) if isinstance(graph, Graph) else {},
-            warnings=self._warnings(uid),
-            may_create=may_create,
-            is_urgent=is_urgent,
-            load=0.005 * self._backlog() + WRITE_SHARE * memory.write_seconds,
-            awaited=frozenset(gvrs - synced),
-        )
-
     def pending(self) -> Iterator[PendingJob]:
         """Every job that is pending now, as the last pass over its workflow saw it. For any thread."""
-        for uid, memory in list(self._memories.items()):
-            progress, graph = memory.progress, memory.compiled
-            if progress is None or not isinstance(graph, Graph) or not progress.counts.get(Phase.PENDING):
-                continue
-            for node, state in zip(graph.nodes, progress.flows, strict=False):
-                if not state.count(Phase.PENDING):
-                    continue
-                for index, task in enumerate(state.tasks):
-                    if task.phase is Phase.PENDING and task.job_uid and task.created is not None:
-                        key = TaskKey(node.name, index)
-                        yield PendingJob(uid, memory.key, key, task.job_uid, task.created, task.attempt, state.gvr)
-
-    def _pod_ips(self, workflow: Workflow, memory: _Memory) -> dict[TaskKey, str]:
-        """Addresses of the lead pods that jobs of this workflow are rendered with."""
-        graph, progress = memory.compiled, memory.progress
-        namespace, uid = workflow.metadata.namespace, workflow.metadata.uid
-        if not isinstance(graph, Graph) or progress is None:
-            return {}
-        asked = {
-            part.flow
-            for number in graph.probing
-            for part in graph.nodes[number].predicates()
-            if isinstance(part, PodIPPredicate)
-        }
-        found = {}
-        for number in asked:
-            state = progress.flows[number]
-            for index, task in enumerate(state.tasks):
-                key = TaskKey(graph.nodes[number].name, index)
-                if not task.had_job:
-                    continue
-                address = self._caches.pods.lead_address(namespace, uid, key, task.attempt, state.gvr)
-                if address:
-                    found[key] = address
-        return found
+        return pending_jobs(self._memories)
 
     def _delete_all(self, key: str, uid: str) -> list[KubeError]:
         """Deletes every job of a workflow that is gone or going; garbage collection is only the net."""
