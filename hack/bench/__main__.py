@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import click
 
-from hack.bench import chain, many, size, startup, wide
+from hack.bench import chain, late, many, size, startup, wide
 from hack.bench.jobs import cluster_with_jobs
 from hack.cluster import Cluster
 
@@ -28,6 +28,7 @@ def main(context: click.Context) -> None:
         _run(
             lambda cluster: chain.measure(cluster, length=10),
             lambda cluster: startup.measure(cluster, workflows=200),
+            lambda cluster: late.measure(cluster, kinds=5),
             lambda cluster: many.measure(cluster, workflows=100),
             lambda cluster: wide.measure(cluster, replicas=500),
             lambda cluster: size.measure(cluster, tasks=2000),
@@ -46,6 +47,13 @@ def chain_command(length: int) -> None:
 def startup_command(workflows: int) -> None:
     """Time from the start of a controller to its first act."""
     _run(lambda cluster: startup.measure(cluster, workflows=workflows))
+
+
+@main.command("late")
+@click.option("--kinds", default=10, show_default=True, help="Custom resources that come after their workflows.")
+def late_command(kinds: int) -> None:
+    """Time from a CRD that is Established to the job that waited for it."""
+    _run(lambda cluster: late.measure(cluster, kinds=kinds))
 
 
 @main.command("many")
