@@ -133,8 +133,8 @@ class Elector:
         """Stop leading at once, then give the Lease back if `release`; returns within about `timeout` seconds."""
         deadline = time.monotonic() + timeout
         self._release = release
-        self._valid_until = _NEVER
         self._stopping.set()
+        self._valid_until = _NEVER
         if self._thread.is_alive():
             self._thread.join(max(0.0, deadline - time.monotonic()))
         self._client.abort()
@@ -154,8 +154,7 @@ class Elector:
     def step(self) -> float:
         """One try to get or keep the Lease; the seconds until the next. For the elector's thread, and for tests."""
         began = self._clock()
-        if self._leading and not self.is_leader():
-            self._lost("the Lease was not renewed in time")
+        self._check_time()
         try:
             verdict = self._try()
         except Stopped:
@@ -175,8 +174,15 @@ class Elector:
             return min(verdict.seconds, self._pause())
         if isinstance(verdict, Acquire) and self._leading:
             self._lost("somebody else gave the Lease up")  # and may have led: what follows is a new term
+        # Whatever was to be done while the renewal was under way may have been dropped.
+        self._check_time()
         self._won(began)
         return self._options.retry_period
+
+    def _check_time(self) -> None:
+        """Ends the term if it has run out: it does not go on, as whoever asked meanwhile was told that it is over."""
+        if self._leading and not self.is_leader() and not self._stopping.is_set():
+            self._lost("the Lease was not renewed in time")
 
     def _try(self, *, again: bool = True) -> Acquire | Renew | Wait | None:
         """Look at the Lease and write it if it is ours to write; None if somebody else was faster."""

@@ -189,6 +189,24 @@ def test_a_renewal_counts_from_its_beginning(leases: Leases, clock: Clock) -> No
     assert not first.is_leader()
 
 
+def test_a_renewal_that_took_longer_than_the_term_begins_another(leases: Leases, clock: Clock) -> None:
+    terms: list[bool] = []
+    first = elector(leases, clock, "a", on_leading=lambda _name, leading: terms.append(leading))
+    first.step()
+    clock.now += 3.5
+    replace = leases.replace
+
+    def slow(*args: Any) -> dict[str, Any]:
+        clock.now += 1.0
+        assert not first.is_leader()  # what was to be done now is dropped, and only a new term looks at it again
+        return replace(*args)
+
+    leases.replace = slow  # type: ignore[method-assign]
+    first.step()
+    assert first.is_leader()
+    assert terms == [True, False, True]
+
+
 def test_a_renewal_whose_answer_was_lost_is_found_out(leases: Leases, clock: Clock) -> None:
     first = elector(leases, clock, "a")
     first.step()
