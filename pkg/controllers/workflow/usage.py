@@ -68,5 +68,7 @@ class UsageReconciler:
             return Done()
         except KubeError as error:
             return Again(f"usedBy could not be written: {error}")
-        self._templates.absorb(written)
+        # One that holds an edit, too, is the watch's to tell: else whoever waits for the edit would never hear of it.
+        if (written.metadata.uid, written.metadata.generation) == (meta.uid, meta.generation):
+            self._templates.absorb(written)
         return Done()

@@ -38,13 +38,14 @@ class Api:
     def __init__(self, error: KubeError | None = None) -> None:
         self.bodies: list[Any] = []
         self.error = error
+        self.generation = 1
 
     def patch(self, _gvr: GVR, _namespace: str, name: str, body: bytes, **_how: Any) -> WorkTemplate:
         if self.error is not None:
             raise self.error
         self.bodies.append(msgspec.json.decode(body))
         status = msgspec.convert(self.bodies[-1]["status"], WorkTemplateStatus)
-        meta = msgspec.structs.replace(TEMPLATES[name].metadata, namespace="team", resource_version="9")
+        meta = msgspec.structs.replace(TEMPLATES[name].metadata, namespace="team", resource_version="9", generation=self.generation)
         return msgspec.structs.replace(TEMPLATES[name], metadata=meta, status=status)
 
 
@@ -63,6 +64,17 @@ def test_used_by_is_written_once() -> None:
     assert usage.reconcile("team/job") == Done()
     assert usage.reconcile("team/job") == Done()
     assert api.bodies == [{"status": {"usedBy": {"count": 2, "names": ["w-1", "w-2"]}}}]
+
+
+@pytest.mark.parametrize(("generation", "cached"), [(1, "9"), (2, "1")], ids=["taken in", "left to the watch"])
+def test_an_answer_that_holds_an_edit_of_the_template_is_not_taken_in_silently(generation: int, cached: str) -> None:
+    api = Api()
+    api.generation = generation
+    usage = reconciler(api, named("w-1"))
+    usage.reconcile("team/job")
+    template = usage._templates.get("team/job")
+    assert template is not None
+    assert template.metadata.resource_version == cached
 
 
 def test_nothing_is_written_where_nobody_uses_it() -> None:
