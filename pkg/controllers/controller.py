@@ -247,7 +247,7 @@ class Controller:
             return
         self._reconciler.begin_term(fences)
         self._may_act.set()
-        keys = {*self._workflows.ensure(WORKFLOWS).keys(), *fences, *self._ledger.keys()}
+        keys = {*self._workflows.ensure(WORKFLOWS).keys(), *fences, *self._ledger.keys(), *self._reconciler.keys()}
         for key in keys:
             self.queue.add(key)
         for template in self._templates.ensure(WORKTEMPLATES).values():
@@ -256,6 +256,8 @@ class Controller:
 
     def _end_term(self) -> None:
         self._may_act.clear()
+        for key in self._reconciler.keys():
+            self.queue.add(key)  # to be let go of
 
     def _list_versions(self) -> dict[str, int]:
         """resourceVersion of every Workflow, as it is now: metadata only, and no version asked for, so no cache

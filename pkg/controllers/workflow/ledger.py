@@ -63,12 +63,17 @@ class Ledger:
         keys: set[str] = set()
         with self._lock:
             for delta in deltas:
-                for job, is_there in ((delta.old, False), (delta.final, False), (delta.new, True)):
-                    if job is not None:
-                        self._note(gvr, job, is_there, keys)
+                for job in (delta.old, delta.final):
+                    # One that only changed is still there; one whose labels changed is another task's from now on.
+                    if job is not None and (delta.new is None or not _is_same(job, delta.new)):
+                        self._note(gvr, job, keys)
+                if delta.new is not None:
+                    self._note(gvr, delta.new, keys, is_there=True, instead_of=delta.old)
         return keys
 
-    def _note(self, gvr: GVR, job: Job, is_there: bool, keys: set[str]) -> None:
+    def _note(
+        self, gvr: GVR, job: Job, keys: set[str], *, is_there: bool = False, instead_of: Job | None = None
+    ) -> None:
         found = identify(job)
         if found is None:
             return
@@ -79,15 +84,22 @@ class Ledger:
             book = self._books[uid] = _Book(key)
             self._uids.setdefault(key, set()).add(uid)
         seen = Seen(gvr, job, attempt)
-        at = (gvr, job.metadata.name)
+        at, meta = (gvr, job.metadata.name), job.metadata
+        held = book.jobs.get(task, {}).get(at)
+        is_held = held is not None and held.job.metadata.uid == meta.uid
         if is_there:
+            # A cache is told by the watch and by the answers to our own writes; the two may come here in either order.
+            if held is not None and is_held and held.job is not instead_of and _age(held) > _age(seen):
+                return
             book.jobs.setdefault(task, {})[at] = seen
         else:
-            held = book.jobs.get(task, {}).get(at)
-            if held is not None and held.job.metadata.uid == job.metadata.uid:
+            if is_held:
                 del book.jobs[task][at]
-            others = tuple(old for old in book.gone.get(task, ()) if old.job.metadata.uid != job.metadata.uid)
-            book.gone[task] = (*others, seen)
+            gone = {old.job.metadata.uid: old for old in book.gone.get(task, ())}
+            if meta.uid not in gone or _age(gone[meta.uid]) <= _age(seen):
+                gone.pop(meta.uid, None)
+                gone[meta.uid] = seen
+            book.gone[task] = tuple(gone.values())
         book.touch(task)
 
     def view(self, uid: str) -> View:
@@ -160,6 +172,11 @@ class Ledger:
 
 def _age(seen: Seen) -> tuple[int, bool]:
     return version_of(seen.job.metadata.resource_version or "0"), isinstance(seen.job, WholeJob)
+
+
+def _is_same(one: Job, other: Job) -> bool:
+    """Whether both are states of one object that belongs to the same attempt of the same task."""
+    return one.metadata.uid == other.metadata.uid and identify(one) == identify(other)
 
 
 def _any_new(book: _Book, task: TaskKey) -> bool:

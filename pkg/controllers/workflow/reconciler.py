@@ -12,6 +12,7 @@ from pkg.apis.flow.v1alpha1.phases import FINAL
 from pkg.apis.flow.v1alpha1.types import API_VERSION, Workflow
 from pkg.apis.meta import GVR, Job
 from pkg.controllers.engine.outcome import Again, Done, Drop, Later, Outcome
+from pkg.controllers.engine.store import Delta
 from pkg.controllers.workflow.actions import DeleteJob, Emit, Plan
 from pkg.controllers.workflow.executor import Executor, NotLeader
 from pkg.controllers.workflow.memory import Memory, pending_jobs
@@ -71,6 +72,10 @@ class Reconciler:
         """The workflows that use a kind: to be looked at when it appears, vanishes, or its cache is complete."""
         return self._observer.waiting_for(gvr)
 
+    def keys(self) -> tuple[str, ...]:
+        """`namespace/name` of every workflow of which something is remembered. For any thread."""
+        return tuple(self._uids)
+
     def key_of(self, uid: str) -> str | None:
         """`namespace/name` of a workflow that passes were made over."""
         memory = self._memories.get(uid)
@@ -79,6 +84,7 @@ class Reconciler:
     def reconcile(self, key: str) -> Outcome:
         """One pass. Raises nothing that the worker would not treat as a bug."""
         if not self._owns(key):
+            self._stand_by(key)
             return Done()
         began = time.perf_counter()
         try:
@@ -86,6 +92,10 @@ class Reconciler:
         except (NotLeader, Stopped):
             self._forget_progress(key)
             outcome = Done()
+        except Exception:
+            # What the ledger told counts as told, though nothing was made of it.
+            self._forget_progress(key)
+            raise
         self._metrics.workflow_reconcile.labels(type(outcome).__name__.lower()).inc()
         self._metrics.workflow_reconcile_duration.observe(time.perf_counter() - began)
         return outcome
@@ -96,7 +106,8 @@ class Reconciler:
             return Later(BEHIND_SECONDS)
         if self._caches.workflows.is_unread(key):
             return Done()  # it is there, whatever it says: nothing of it may be touched
-        orphans = self._caches.ledger.uids(key) - ({workflow.metadata.uid} if workflow is not None else set())
+        known = self._caches.ledger.uids(key) | self._uids.get(key, set())
+        orphans = known - ({workflow.metadata.uid} if workflow is not None else set())
         failed = [error for uid in orphans for error in self._delete_all(key, uid)]
         if workflow is None:
             self._forget(key)
@@ -177,9 +188,15 @@ class Reconciler:
 
     def _absorb(self, gvr: GVR, job: Job) -> None:
         """Our own write, seen before the watch tells of it."""
-        delta = self._caches.jobs.ensure(gvr).absorb(job)
-        if delta is not None:
-            self._caches.ledger.apply(gvr, (delta,))
+        store, ledger = self._caches.jobs.ensure(gvr), self._caches.ledger
+        delta = store.absorb(job)
+        if delta is None:
+            return
+        ledger.apply(gvr, (delta,))
+        held = store.get(delta.key)
+        if held is None or held.metadata.uid != job.metadata.uid:
+            # The watch told of its end in between, and the ledger heard of that before it heard of the job.
+            ledger.apply(gvr, (Delta(delta.key, job),))
 
     def _settle(self, key: str, workflow: Workflow, memory: Memory, final: Plan) -> str:
         """Status, then deletions; returns why the pass is to be made again, empty if it went through."""
@@ -244,6 +261,17 @@ class Reconciler:
         self._uids.get(key, set()).discard(uid)
         self._prober.want(uid, key, ())
         self._caches.pods.forget(uid)
+
+    def _stand_by(self, key: str) -> None:
+        """Another process acts: this one asks no pods, and of what is gone it remembers nothing."""
+        for uid in self._uids.get(key, ()):
+            self._prober.want(uid, key, ())
+            self._memories[uid].progress = None
+        workflows, ledger = self._caches.workflows, self._caches.ledger
+        if workflows.get(key) is None and not workflows.is_unread(key):
+            for uid in ledger.uids(key):
+                ledger.forget(uid)
+            self._forget(key)
 
     def _forget_progress(self, key: str) -> None:
         """A pass ended in the middle: the next one looks at everything."""

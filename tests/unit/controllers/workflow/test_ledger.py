@@ -122,3 +122,44 @@ def test_the_job_of_an_attempt_is_found_as_long_as_it_is_there() -> None:
     ledger.apply(JOBS, [Delta("team/b", second, None, second)])
     assert ledger.job(UID, TaskKey("a", 0), 1) is None
     assert ledger.job("other", TaskKey("a", 0), 0) is None
+
+
+def version(of: Job, number: int, **status: Any) -> Job:
+    """A state of the job."""
+    return msgspec.structs.replace(
+        of, metadata=msgspec.structs.replace(of.metadata, resource_version=str(number)), status=status
+    )
+
+
+def test_the_answer_to_our_own_write_that_comes_late_takes_no_news_of_the_watch_back() -> None:
+    ledger, first = Ledger(), version(job("a"), 5)
+    ended = version(first, 6, sim="Succeeded")
+    ledger.apply(JOBS, [Delta("team/a", first, ended)])
+    ledger.apply(JOBS, [Delta("team/a", None, first)])
+    assert ledger.job(UID, TaskKey("a", 0), 0) == ended
+
+
+def test_after_a_restored_backup_an_older_state_is_the_truth() -> None:
+    ledger, held = Ledger(), version(job("a"), 100)
+    ledger.apply(JOBS, [Delta("team/a", None, held)])
+    ledger.apply(JOBS, [Delta("team/a", held, version(held, 50))])
+    assert ledger.job(UID, TaskKey("a", 0), 0) == version(held, 50)
+
+
+def test_the_last_words_of_a_job_are_the_newest_that_were_heard() -> None:
+    ledger, first = Ledger(), version(job("a"), 5)
+    ended = version(first, 7, sim="Succeeded")
+    ledger.apply(JOBS, [Delta("team/a", first, None, ended)])
+    ledger.apply(JOBS, [Delta("team/a", None, first)])
+    ledger.apply(JOBS, [Delta("team/a", first)])
+    assert [seen.job for seen in ledger.view(UID).gone[TaskKey("a", 0)]] == [ended]
+
+
+def test_a_job_whose_labels_are_changed_leaves_its_task() -> None:
+    ledger, before, after = Ledger(), version(job("a"), 5), version(job("a", index="1"), 6)
+    ledger.apply(JOBS, [Delta("team/a", None, before)])
+    ledger.view(UID)
+    ledger.apply(JOBS, [Delta("team/a", before, after)])
+    view = ledger.view(UID)
+    assert (set(view.jobs), set(view.gone)) == ({TaskKey("a", 1)}, {TaskKey("a", 0)})
+    assert view.dirty == {TaskKey("a", 0), TaskKey("a", 1)}

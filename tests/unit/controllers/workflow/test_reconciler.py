@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from pkg.apis.flow.v1alpha1.types import WORKFLOWS, WORKTEMPLATES, Restart
+from pkg.apis.meta import Job
 from pkg.controllers.engine.outcome import Again, Done, Drop, Later
 from pkg.controllers.engine.store import Deleted
 from pkg.controllers.workflow.reconciler import BEHIND_SECONDS
@@ -202,6 +203,71 @@ def test_a_lost_lease_ends_the_pass_without_a_word() -> None:
     controller.is_queued = True
     settle(controller)
     assert world.workflow.status.phase == "Succeeded"
+
+
+def test_a_pass_that_fails_unexpectedly_loses_nothing_that_it_was_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    world, controller = started()
+    world.advance(world.now + 10)
+    controller.deliver_all()
+    with monkeypatch.context() as broken:
+        broken.setattr("pkg.controllers.workflow.reconciler.plan", lambda _snapshot: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            controller.reconciler.reconcile(KEY)
+    controller.is_queued = True
+    settle(controller)
+    assert world.workflow.status.phase == "Succeeded"
+
+
+@pytest.mark.parametrize("ends", [False, True], ids=["that ends", "that is deleted"])
+def test_what_the_watch_tells_of_a_job_while_its_creation_is_taken_in_is_not_lost(
+    monkeypatch: pytest.MonkeyPatch, *, ends: bool
+) -> None:
+    world = world_of(None, a="")
+    controller = controller_of(world)
+    store = controller.informers.ensure(JOBS)
+    absorb = store.absorb
+
+    def interrupted(made: Job) -> Any:
+        """The watch is faster than the thread that made the job."""
+        delta = absorb(made)
+        if ends:
+            world.delete_job(world.jobs()[0], "somebody")
+        else:
+            world.advance(world.now + 10)
+        controller.deliver(JOBS)
+        return delta
+
+    controller.deliver_all()
+    with monkeypatch.context() as racing:
+        racing.setattr(store, "absorb", interrupted)
+        settle(controller)
+    assert world.workflow.status.phase == ("Failed" if ends else "Succeeded")
+    assert world.workflow.status.flows[0].reason == ("JobDeleted" if ends else "")
+
+
+def test_of_a_workflow_that_goes_while_another_leads_nothing_is_remembered() -> None:
+    world, controller = started()
+    asked: list[tuple[str, frozenset[Any]]] = []
+    controller.prober.want = lambda uid, _key, requests: asked.append((uid, frozenset(requests)))  # type: ignore[method-assign]
+    controller.is_leader = False
+    controller.reconcile()
+    assert asked == [(UID, frozenset())]
+    assert list(controller.reconciler.pending()) == []
+    world.log[WORKFLOWS].append(Deleted(world.update(WORKFLOWS, NAME)))
+    world.delete_job(world.jobs()[0], "garbage collection")
+    for _ in range(2):
+        controller.deliver_all()
+        controller.reconcile()
+    assert (controller.reconciler.keys(), controller.reconciler._memories) == ((), {})
+    assert controller.ledger.keys() == frozenset()
+
+
+def test_of_an_earlier_workflow_of_the_same_name_nothing_is_remembered() -> None:
+    world, controller = started(a={"template": "nowhere"})
+    meta = msgspec.structs.replace(world.workflow.metadata, uid="another")
+    world.update(WORKFLOWS, NAME, metadata=meta)
+    settle(controller)
+    assert set(controller.reconciler._memories) == {"another"}
 
 
 def test_a_new_term_looks_at_everything_again() -> None:
