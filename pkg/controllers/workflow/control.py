@@ -55,8 +55,11 @@ def start(snapshot: Snapshot, graph: Graph, draft: Draft, how: Mode) -> Starts:
         if how.ends_rest and not (node.is_finally and spec.shutdown is not Shutdown.TERMINATE):
             continue
         if spec.suspend and not (node.is_finally and spec.shutdown is Shutdown.STOP):
-            _explain(draft, number, Reasons.SUSPENDED, "the workflow is suspended")
-            _hold_up(draft, node)
+            if any(_may_start(task) for task in draft.tasks(number)):
+                _explain(draft, number, Reasons.SUSPENDED, "the workflow is suspended")
+                _hold_up(draft, node)
+            else:
+                draft.startable.discard(number)  # it waits for more than that
             continue
         slots -= _start_flow(snapshot, draft, node, found, slots)
         if found.more:

@@ -211,7 +211,11 @@ def reconcile(
         _, number = heapq.heappop(heap)
         queued.discard(number)
         node = graph.nodes[number]
-        if not draft.count(number, Phase.WAITING) or not may_release(node):
+        if not draft.count(number, Phase.WAITING):
+            continue
+        if not may_release(node):
+            if node.is_finally:
+                draft.edit(number, why=Reasons.DEPENDS, message="waits for every flow without finally to end")
             continue
         if _evaluate(snapshot, graph, evaluator, draft, node, is_hidden=number in hidden):
             for other in node.dependents:

@@ -125,7 +125,7 @@ def _why(node: Node, state: FlowState, phase: Phase) -> tuple[str, str]:
 
 def _items(tasks: tuple[Task, ...], limit: int) -> tuple[ReplicaStatus, ...]:
     """Replicas that did not succeed, failed ones first."""
-    order = (Phase.FAILED, Phase.BACKOFF, Phase.CANCELLED, Phase.SUSPENDED)
+    order = (Phase.FAILED, Phase.BACKOFF, Phase.CANCELLED, Phase.SKIPPED, Phase.SUSPENDED)
     found: list[ReplicaStatus] = []
     for phase in order:
         for index, task in enumerate(tasks):

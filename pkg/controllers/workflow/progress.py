@@ -208,7 +208,8 @@ class Progress:
 
 def empty_flow(node: Node) -> FlowState:
     """A flow nobody has touched: all tasks Waiting, or the one Skipped task of `for: {replicas: 0}`."""
-    task = Task(phase=Phase.SKIPPED, reason=Reasons.NO_REPLICAS) if node.is_empty else Task()
+    nobody = Task(phase=Phase.SKIPPED, reason=Reasons.NO_REPLICAS, message="for.replicas is 0")
+    task = nobody if node.is_empty else Task()
     return FlowState(tasks=(task,) * node.size, tally={task.standing: node.size})
 
 

@@ -37,7 +37,10 @@ def recover(snapshot: Snapshot, graph: Graph) -> Progress:
     flows = []
     for node in graph.nodes:
         recorded = by_name.get(node.name)
-        flows.append(empty_flow(node) if recorded is None else _recover_flow(node, recorded, snapshot.now))
+        if recorded is None or node.is_empty:
+            flows.append(empty_flow(node))
+        else:
+            flows.append(_recover_flow(node, recorded, snapshot.now))
     progress = from_flows(flows)
     decided = conds.find(status.conditions, conds.DECIDED)
     if decided is not None and decided.status == conds.TRUE:

@@ -432,6 +432,16 @@ def test_suspend_holds_retries_back() -> None:
     assert bench.names == ["w-a", "w-a-r1"]
 
 
+def test_in_a_suspended_workflow_a_flow_whose_dependencies_are_unmet_says_these() -> None:
+    """Also to a controller that has just started, and after the workflow goes on."""
+    bench = Bench(wf({"suspend": True}, a="", b="a"))
+    assert [bench.flow(name).reason for name in "ab"] == ["WorkflowSuspended", "WaitingForDependencies"]
+    bench.restarted()
+    assert [bench.flow(name).reason for name in "ab"] == ["WorkflowSuspended", "WaitingForDependencies"]
+    bench.set_spec(suspend=False)
+    assert [bench.flow(name).reason for name in "ab"] == ["", "WaitingForDependencies"]
+
+
 def test_after_stop_finally_flows_start_in_a_suspended_workflow() -> None:
     bench = Bench(wf({"suspend": True}, a="", z={"finally": True}))
     bench.set_spec(shutdown="Stop")

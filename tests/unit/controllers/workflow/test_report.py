@@ -66,6 +66,37 @@ def test_replicas_that_did_not_succeed_are_itemised_failed_first() -> None:
     assert bench.flow("a").replicas[0].message == "BackoffLimitExceeded: it broke"
 
 
+def test_skipped_replicas_are_itemised_with_their_reason_and_a_restart_keeps_it() -> None:
+    bench = Bench(wf({"successPolicy": {"remaining": "Continue"}}, a="", b={"for": {"replicas": 2}, **on("a")}, c=""))
+    bench.fails("a")
+    told = bench.flow("b")
+    assert [(item.index, str(item.phase), item.reason) for item in told.replicas] == [
+        (0, "Skipped", "DependenciesImpossible"),
+        (1, "Skipped", "DependenciesImpossible"),
+    ]
+    assert (told.reason, told.message) == ("DependenciesImpossible", "index 0: a is Failed and was to succeed")
+    bench.restarted()
+    bench.succeeds("c")
+    assert bench.flow("b") == told
+
+
+def test_a_flow_without_replicas_says_so_and_a_restart_keeps_it() -> None:
+    bench = Bench(wf(a={"for": {"replicas": 0}}, b=""))
+    told = bench.flow("a")
+    assert (told.phase, told.reason, told.message) == ("Skipped", "NoReplicas", "index 0: for.replicas is 0")
+    bench.restarted()
+    bench.succeeds("b")
+    assert bench.flow("a") == told
+
+
+def test_a_finally_flow_says_that_it_waits_for_all_others() -> None:
+    bench = Bench(wf(a="", z={"finally": True, **on("a")}))
+    told = bench.flow("z")
+    assert (told.reason, told.message) == ("WaitingForDependencies", "waits for every flow without finally to end")
+    bench.succeeds("a")
+    assert (bench.flow("z").phase, bench.flow("z").reason) == ("Pending", "")
+
+
 def test_at_most_100_are_itemised() -> None:
     bench = Bench(wf({"successPolicy": {"remaining": "Continue"}}, a={"for": {"replicas": 150}}))
     bench.fails(*(f"a/{index}" for index in range(150)))
