@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import ssl
 import threading
 from collections.abc import Callable, Iterable
@@ -21,8 +22,10 @@ from pkg.controllers.workflow.snapshot import ProbeKey
 
 _log = structlog.get_logger("workflow.probes")
 MAX_STATUS_LINE = 4096
-# At once in flight; more wait for their turn, so that a thousand dead ports do not use up the sockets.
-MAX_CONCURRENT = 256
+# At once in flight, so that a thousand dead ports do not use up the sockets: of all workflows, and of one. Those that
+# said nothing in time when they were asked last have slots of their own, and hold up nobody who answers.
+PROMPT, PROMPT_SHARE = 256, 128
+SILENT, SILENT_SHARE = 128, 32
 
 Addresses = Callable[[str, ProbeRequest], tuple[str, ...]]
 
@@ -35,6 +38,8 @@ class _Probed:
     tasks: dict[ProbeRequest, asyncio.Task[None]] = field(default_factory=dict)
     passed: dict[ProbeKey, ProbeRequest] = field(default_factory=dict)
     moved: asyncio.Event = field(default_factory=asyncio.Event)
+    prompt: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(PROMPT_SHARE))
+    silent: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(SILENT_SHARE))
 
 
 class Prober:
@@ -47,7 +52,8 @@ class Prober:
         self._wake = wake
         self._count = count
         self._loop = asyncio.new_event_loop()
-        self._slots = asyncio.Semaphore(MAX_CONCURRENT)
+        self._prompt = asyncio.Semaphore(PROMPT)
+        self._silent = asyncio.Semaphore(SILENT)
         self._workflows: dict[str, _Probed] = {}
         self._passed: dict[str, frozenset[ProbeKey]] = {}
         self._wanted: dict[str, frozenset[ProbeRequest]] = {}
@@ -57,7 +63,7 @@ class Prober:
         self._thread.start()
 
     def stop(self) -> None:
-        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._call(self._loop.stop)
 
     def passed(self, uid: str) -> frozenset[ProbeKey]:
         """The probes of a workflow that pass."""
@@ -72,13 +78,17 @@ class Prober:
             self._wanted[uid] = wanted
         else:
             self._wanted.pop(uid, None)
-        self._loop.call_soon_threadsafe(self._replace, uid, key, wanted)
+        self._call(self._replace, uid, key, wanted)
 
     def pods_changed(self, uids: Iterable[str]) -> None:
         """Pods of these workflows came, went or got their address."""
         found = [uid for uid in uids if uid in self._wanted]
         if found:
-            self._loop.call_soon_threadsafe(self._stir, found)
+            self._call(self._stir, found)
+
+    def _call(self, act: Callable[..., None], *args: object) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop has ended: nobody is asked any more
+            self._loop.call_soon_threadsafe(act, *args)
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
@@ -115,17 +125,25 @@ class Prober:
             self._passed.pop(uid, None)
 
     async def _try_on(self, uid: str, probed: _Probed, request: ProbeRequest) -> None:
-        """Tries until the probe has passed often enough in a row."""
-        in_a_row = 0
-        while in_a_row < request.threshold:
-            moved = probed.moved
-            addresses = self._addresses(uid, request)
+        """Tries until the probe passed often enough in a row: new addresses at once, others after a period."""
+        in_a_row, is_silent = 0, False
+        asked: tuple[str, ...] = ()
+        while True:
+            addresses = self._find(uid, request)
+            if addresses != asked:  # what other pods have answered says nothing about these
+                in_a_row, asked, is_silent = 0, addresses, False
             if addresses:
-                in_a_row = in_a_row + 1 if await self._ask_all(request, addresses) else 0
+                answers = await asyncio.gather(*(self._ask(probed, request, one, is_silent) for one in addresses))
+                is_silent = None in answers
+                is_passed = any(answers) if request.pods is PodChoice.ANY else all(answers)
+                in_a_row = in_a_row + 1 if is_passed else 0
                 if in_a_row >= request.threshold:
                     break
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(moved.wait(), request.period)
+                async with asyncio.timeout(request.period):
+                    await self._changed(uid, probed, request, asked)
+        if probed.tasks.get(request) is not asyncio.current_task():
+            return  # nobody wants it any more
         probed.passed[request.key] = request
         probed.tasks.pop(request, None)
         self._passed[uid] = frozenset(probed.passed)
@@ -134,20 +152,34 @@ class Prober:
         )
         self._wake(probed.key)
 
-    async def _ask_all(self, request: ProbeRequest, addresses: tuple[str, ...]) -> bool:
-        results = await asyncio.gather(*(self._ask(request, address) for address in addresses))
-        return any(results) if request.pods is PodChoice.ANY else all(results)
+    async def _changed(self, uid: str, probed: _Probed, request: ProbeRequest, asked: tuple[str, ...]) -> None:
+        """Waits until there are other addresses to ask than these."""
+        while True:
+            moved = probed.moved
+            if self._find(uid, request) != asked:
+                return
+            await moved.wait()
 
-    async def _ask(self, request: ProbeRequest, address: str) -> bool:
+    def _find(self, uid: str, request: ProbeRequest) -> tuple[str, ...]:
+        try:
+            return self._addresses(uid, request)
+        except Exception:
+            _log.exception("pods to probe cannot be told, they are looked for again", flow=request.asked.flow)
+            return ()
+
+    async def _ask(self, probed: _Probed, request: ProbeRequest, address: str, is_silent: bool) -> bool | None:
+        """One try; None if nothing came in time. is_silent: whether that was so the last time."""
         what = request.what
         kind = "http" if isinstance(what, HTTPGet) else "tcp"
-        async with self._slots:
+        answer: bool | None = False
+        share, slots = (probed.silent, self._silent) if is_silent else (probed.prompt, self._prompt)
+        async with share, slots:
             try:
                 async with asyncio.timeout(request.timeout):
                     answer = await (_http(what, address) if isinstance(what, HTTPGet) else _tcp(what.port, address))
-            except (OSError, TimeoutError, ValueError, asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
+            except Exception as error:
                 _log.debug("probe failed", address=address, port=what.port, error=str(error) or type(error).__name__)
-                answer = False
+                answer = None if isinstance(error, TimeoutError) else False
         self._count(kind, "passed" if answer else "failed")
         return answer
 
@@ -182,11 +214,14 @@ async def _http(what: HTTPGet, address: str) -> bool:
         line = (await reader.readuntil(b"\n")).decode("latin-1").split(None, 2)
         return len(line) >= 2 and line[0].startswith("HTTP/") and line[1].isdigit() and 200 <= int(line[1]) < 400
     finally:
-        writer.close()
+        # Not `close`, which waits for the other side to end TLS as politely.
+        writer.transport.abort()
 
 
+@functools.cache
 def _unverified() -> ssl.SSLContext:
-    context = ssl.create_default_context()
+    """Without the system's certificates: to load them takes longer than to ask."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     return context

@@ -18,7 +18,7 @@ import pytest
 
 from pkg.apis.flow.v1alpha1.types import HTTPGet, HTTPHeader, PodChoice, Scheme, TCPSocket
 from pkg.controllers.workflow.actions import ProbeRequest
-from pkg.controllers.workflow.probes import Prober
+from pkg.controllers.workflow.probes import Prober, _unverified
 from pkg.controllers.workflow.snapshot import ProbeKey
 from tests.builders import UID, task
 
@@ -287,3 +287,81 @@ def test_to_want_the_same_again_starts_nothing_anew(pods: Pods) -> None:
         assert pods.passes(wanted)
         assert pods.passes(wanted)
         assert len(server.asked) == 1
+
+
+def test_pods_that_change_otherwise_do_not_hurry_the_tries(pods: Pods) -> None:
+    with serving(OK) as server:
+        pods.prober.want(UID, KEY, [request(http(server), period=0.1, threshold=3)])
+        began = time.monotonic()
+        while time.monotonic() - began < 0.15:
+            pods.prober.pods_changed([UID])
+            time.sleep(0.001)
+        assert len(pods.tries) <= 2
+        assert until(lambda: pods.woken == [KEY], 3.0)
+
+
+def test_what_another_pod_answered_does_not_count(pods: Pods) -> None:
+    with serving(OK) as first, serving(OK, address="127.0.0.2", port=first.port) as second:
+        pods.prober.want(UID, KEY, [request(http(first), period=0.2, threshold=2)])
+        assert until(lambda: len(pods.tries) == 1, 3.0)
+        pods.addresses = ("127.0.0.2",)
+        pods.prober.pods_changed([UID])
+        assert until(lambda: pods.woken == [KEY], 3.0)
+        assert (len(first.asked), len(second.asked)) == (1, 2)
+
+
+def test_pods_that_cannot_be_told_for_a_moment_are_looked_for_again(pods: Pods) -> None:
+    with serving(OK) as server:
+        answers = iter([RuntimeError("changed during iteration")])
+
+        def addresses(_uid: str, _request: ProbeRequest) -> tuple[str, ...]:
+            for error in answers:
+                raise error
+            return ("127.0.0.1",)
+
+        pods.prober._addresses = addresses
+        assert pods.passes(request(http(server)))
+
+
+def test_a_try_that_fails_in_an_unknown_way_is_made_again(pods: Pods, monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving(OK) as server, monkeypatch.context() as broken:
+        broken.setattr("asyncio.open_connection", lambda *_args, **_how: 1 / 0)
+        assert pods.fails(request(http(server)), tries=2)
+        broken.undo()
+        assert until(lambda: pods.woken == [KEY], 3.0)
+
+
+def test_hundreds_of_silent_pods_hold_up_nobody_who_answers(pods: Pods) -> None:
+    with serving(OK) as server, socket.create_server(("127.0.0.9", server.port), backlog=2000):
+        pods.prober._addresses = lambda _uid, one: ("127.0.0.9",) if one.asked.flow == "silent" else ("127.0.0.1",)
+        silent = [
+            request(http(server), key=ProbeKey("b", "x", number), asked=task(f"silent/{number}"), timeout=60.0)
+            for number in range(300)
+        ]
+        pods.prober.want(UID, KEY, silent)
+        pods.prober.want("other", "team/other", [request(http(server))])
+        assert until(lambda: pods.woken == ["team/other"], 3.0)
+
+
+def test_who_said_nothing_the_last_time_holds_up_nobody_of_the_same_workflow(
+    pods: Pods, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pkg.controllers.workflow.probes.PROMPT_SHARE", 2)
+    monkeypatch.setattr("pkg.controllers.workflow.probes.SILENT_SHARE", 1)
+    with serving(b"HTTP/1.1 500 No\r\n\r\n", OK) as server, socket.create_server(("127.0.0.9", server.port)):
+        pods.prober._addresses = lambda _uid, one: ("127.0.0.9",) if one.asked.flow == "silent" else ("127.0.0.1",)
+        wanted = [
+            request(http(server), key=ProbeKey("b", "x", number), asked=task(f"silent/{number}"), timeout=0.2)
+            for number in range(8)
+        ]
+        pods.prober.want(UID, KEY, wanted)
+        assert until(lambda: len(pods.tries) >= 14, 5.0), "all have been asked once"
+        began = time.monotonic()
+        pods.prober.want(UID, KEY, [*wanted, request(http(server))])
+        assert until(lambda: pods.woken == [KEY], 3.0)
+        assert time.monotonic() - began < 0.2
+
+
+def test_the_certificates_of_the_system_are_not_loaded_for_each_try() -> None:
+    assert _unverified() is _unverified()
+    assert _unverified().cert_store_stats()["x509"] == 0
