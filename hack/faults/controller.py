@@ -39,7 +39,7 @@ class Controllers:
             "--workers=8",
             *flags,
         )
-        self._folder = folder
+        self.folder = folder
         self.lives: list[Life] = []
         folder.mkdir(parents=True, exist_ok=True)
 
@@ -54,11 +54,11 @@ class Controllers:
     @property
     def logs(self) -> list[Path]:
         """The log of each life, oldest first."""
-        return [self._folder / f"{life.identity}.log" for life in self.lives]
+        return [self.folder / f"{life.identity}.log" for life in self.lives]
 
     def is_acting(self, life: Life) -> bool:
         """Whether that process has begun to work."""
-        return '"acting"' in (self._folder / f"{life.identity}.log").read_text(errors="replace")
+        return '"acting"' in (self.folder / f"{life.identity}.log").read_text(errors="replace")
 
     def start(self, *flags: str) -> Life:
         """Starts one more; does not wait."""
@@ -67,7 +67,7 @@ class Controllers:
             () if any("metrics-bind" in flag for flag in (*flags, *self._flags)) else ("--metrics-bind-address=0",)
         )
         command = [str(_SCRIPT), *self._flags, f"--leader-elect-identity={identity}", *metrics, *flags]
-        with (self._folder / f"{identity}.log").open("wb") as log:
+        with (self.folder / f"{identity}.log").open("wb") as log:
             process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         self.lives.append(Life(process, identity, time.time()))
         return self.lives[-1]
@@ -79,7 +79,7 @@ class Controllers:
         life.process.wait(10)
         life.ended = time.time()
         if code is not None:
-            log = (self._folder / f"{life.identity}.log").read_text(errors="replace")
+            log = (self.folder / f"{life.identity}.log").read_text(errors="replace")
             raise SystemExit(f"controller {life.identity} ended by itself with {code}:\n{log[-3000:]}")
 
 

@@ -18,6 +18,7 @@ from hack.faults.controller import Controllers, Life, free_port, metric
 from hack.faults.judge import Call, Verdict, judge, time_recovery, writes
 from hack.faults.proxy import Proxy
 from hack.faults.writer import Writer
+from pkg.apis.flow.v1alpha1.types import WORKFLOWS
 
 NO_ELECTION = "--leader-elect=false"
 _numbers = itertools.count(1)
@@ -64,7 +65,15 @@ class Scene:
                 verdict.wrong.append(f"a traceback in {log}")
         time_recovery(verdict, calls, last_fault, ended)
         verdict.seconds = time.time() - self.began
+        if verdict.not_ended:
+            self._keep()
         return verdict
+
+    def _keep(self) -> None:
+        """Writes workflows and jobs beside the controllers' logs, for whoever looks into what went wrong."""
+        for gvr in (WORKFLOWS, load.FAULT_JOBS):
+            path = f"/apis/{gvr.group}/{gvr.version}/namespaces/{self.namespace}/{gvr.resource}"
+            (self.controllers.folder / f"{gvr.resource}.json").write_text(self.cluster.api().request("GET", path))
 
 
 @contextlib.contextmanager
