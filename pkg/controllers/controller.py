@@ -247,7 +247,7 @@ class Controller:
             return
         self._reconciler.begin_term(fences)
         self._may_act.set()
-        keys = {*self._workflows.ensure(WORKFLOWS).keys(), *fences, *self._ledger.keys(), *self._reconciler.keys()}
+        keys = {*self._workflows.ensure(WORKFLOWS).keys(), *fences, *self._ledger.keys(), *self._reconciler.known()}
         for key in keys:
             self.queue.add(key)
         for template in self._templates.ensure(WORKTEMPLATES).values():
@@ -256,7 +256,7 @@ class Controller:
 
     def _end_term(self) -> None:
         self._may_act.clear()
-        for key in self._reconciler.keys():
+        for key in self._reconciler.known():
             self.queue.add(key)  # to be let go of
 
     def _list_versions(self) -> dict[str, int]:

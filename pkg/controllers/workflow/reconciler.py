@@ -72,7 +72,7 @@ class Reconciler:
         """The workflows that use a kind: to be looked at when it appears, vanishes, or its cache is complete."""
         return self._observer.waiting_for(gvr)
 
-    def keys(self) -> tuple[str, ...]:
+    def known(self) -> tuple[str, ...]:
         """`namespace/name` of every workflow of which something is remembered. For any thread."""
         return tuple(self._uids)
 

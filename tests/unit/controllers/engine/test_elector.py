@@ -201,7 +201,7 @@ def test_a_renewal_that_took_longer_than_the_term_begins_another(leases: Leases,
         assert not first.is_leader()  # what was to be done now is dropped, and only a new term looks at it again
         return replace(*args)
 
-    leases.replace = slow  # type: ignore[method-assign]
+    leases.replace = slow  # type: ignore[assignment, method-assign]
     first.step()
     assert first.is_leader()
     assert terms == [True, False, True]

@@ -258,7 +258,7 @@ def test_of_a_workflow_that_goes_while_another_leads_nothing_is_remembered() -> 
     for _ in range(2):
         controller.deliver_all()
         controller.reconcile()
-    assert (controller.reconciler.keys(), controller.reconciler._memories) == ((), {})
+    assert (controller.reconciler.known(), controller.reconciler._memories) == ((), {})
     assert controller.ledger.keys() == frozenset()
 
 

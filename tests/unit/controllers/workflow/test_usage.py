@@ -45,7 +45,9 @@ class Api:
             raise self.error
         self.bodies.append(msgspec.json.decode(body))
         status = msgspec.convert(self.bodies[-1]["status"], WorkTemplateStatus)
-        meta = msgspec.structs.replace(TEMPLATES[name].metadata, namespace="team", resource_version="9", generation=self.generation)
+        meta = msgspec.structs.replace(
+            TEMPLATES[name].metadata, namespace="team", resource_version="9", generation=self.generation
+        )
         return msgspec.structs.replace(TEMPLATES[name], metadata=meta, status=status)
 
 
