@@ -73,7 +73,7 @@ class Scene:
         """Writes workflows and jobs beside the controllers' logs, for whoever looks into what went wrong."""
         for gvr in (WORKFLOWS, load.FAULT_JOBS):
             path = f"/apis/{gvr.group}/{gvr.version}/namespaces/{self.namespace}/{gvr.resource}"
-            (self.controllers.folder / f"{gvr.resource}.json").write_text(self.cluster.api().request("GET", path))
+            (self.controllers.folder / f"{gvr.resource}.json").write_bytes(self.cluster.api().request("GET", path))
 
 
 @contextlib.contextmanager
