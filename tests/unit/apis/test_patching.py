@@ -120,6 +120,14 @@ def test_what_does_not_apply_says_where_and_why(patch: Any, path: str, message: 
     assert caught.value.path == path
 
 
+@pytest.mark.parametrize("pointer", ["/spec/nope/x", "/metadata/nope/x"])
+def test_what_does_not_apply_is_said_without_the_object_and_its_secrets(pointer: str) -> None:
+    target = {"metadata": {"labels": {}}, "spec": {"env": [{"name": "PASSWORD", "value": "hunter2"}]}}
+    with pytest.raises(PatchError) as caught:
+        apply(target, [{"op": "replace", "path": pointer, "value": 1}])
+    assert caught.value.message == f"cannot replace '{pointer}': member 'nope' is not there"
+
+
 def test_copies_of_copies_are_stopped_before_they_fill_the_memory() -> None:
     steps = [{"op": "add", "path": "/spec/a", "value": ["x" * 1_000]}]
     steps += [{"op": "copy", "from": "/spec/a", "path": "/spec/a/-"}] * 64

@@ -107,9 +107,15 @@ def _apply_steps(target: dict[str, Any], steps: list[Any]) -> Any:
         except jsonpatch.JsonPatchTestFailed as error:
             raise PatchError(f"[{at}]", step["path"], f"the test at {step['path']!r} does not hold") from error
         except (jsonpatch.JsonPatchException, jsonpointer.JsonPointerException, KeyError, TypeError) as error:
-            message = f"cannot {step['op']} {step['path']!r}: {error}"
+            message = f"cannot {step['op']} {step['path']!r}: {_briefly(error)}"
             raise PatchError(f"[{at}]", step["path"], message) from error
     return target
+
+
+def _briefly(error: Exception) -> str:
+    """What the library says, without all of the object that it looked at: that may be long, and hold secrets."""
+    what, found, _ = str(error).partition(" not found in ")
+    return f"{what} is not there" if found else what
 
 
 def fill(patch: Any, values: Mapping[str, str], path: str) -> Any:
