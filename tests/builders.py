@@ -155,6 +155,7 @@ class Bench:
         self.templates = dict(templates)
         self.kinds: dict[GVR, Kind | None] = dict(KINDS)
         self.synced = frozenset(KINDS)
+        self.unlisted: dict[GVR, str] = {}
         self.now = self.since = NOW
         self.ledger = Ledger()
         self.progress: Progress | None = None
@@ -194,6 +195,7 @@ class Bench:
             "progress": self.progress,
             "kinds": self.kinds,
             "synced": self.synced,
+            "unlisted": dict(self.unlisted),
             "passed": self.passed,
             "pod_ips": self.pod_ips,
             "faults": dict(self.faults),

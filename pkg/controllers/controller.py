@@ -102,6 +102,7 @@ class Controller:
             on_deltas=self._jobs_changed,
             on_synced=self._wake_users,
             on_gone=self._kind_gone,
+            on_trouble=self._wake_users,
             metrics=reflectors,
         )
         self._pods = PodFinder(

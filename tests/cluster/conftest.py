@@ -175,6 +175,17 @@ def user_kubeconfig(cluster: Cluster, world: World, tmp_path: Path) -> Callable[
     return make
 
 
+@pytest.fixture
+def installed_kubeconfig(cluster: Cluster, tmp_path: Path) -> Path:
+    """As the controller's Deployment has it: the installer's service account with the installer's roles."""
+    files = ("00-namespace.yaml", "10-service-account.yaml", "20-rbac.yaml")
+    text = "---\n".join((ROOT / "installer" / "controller" / name).read_text() for name in files)
+    cluster.kubectl("apply", "-f", "-", input=text)
+    (found,) = yaml.safe_load_all((ROOT / "installer" / "controller" / files[1]).read_text())
+    meta = found["metadata"]
+    return token_kubeconfig(cluster, meta["namespace"], meta["name"], tmp_path / "kubeconfig")
+
+
 def token_kubeconfig(cluster: Cluster, namespace: str, account: str, file: Path) -> Path:
     """Writes a kubeconfig with a token of a service account."""
     wanted = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}

@@ -5,10 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import yaml
 
-from hack.cluster import Cluster
-from tests.cluster.conftest import ROOT, StartController, token_kubeconfig
+from tests.cluster.conftest import StartController
 from tests.cluster.support.audit import Audit
 from tests.cluster.support.examples import EXAMPLES, apply, verify
 from tests.cluster.support.world import World
@@ -19,17 +17,6 @@ pytestmark = pytest.mark.cluster
 GROUPS = frozenset(
     {"", "apiextensions.k8s.io", "apps", "batch", "coordination.k8s.io", "events.k8s.io", "flow.workflow.sh"}
 )
-
-
-@pytest.fixture
-def installed_kubeconfig(cluster: Cluster, tmp_path: Path) -> Path:
-    """As the controller's Deployment has it: the installer's service account with the installer's roles."""
-    files = ("00-namespace.yaml", "10-service-account.yaml", "20-rbac.yaml")
-    text = "---\n".join((ROOT / "installer" / "controller" / name).read_text() for name in files)
-    cluster.kubectl("apply", "-f", "-", input=text)
-    (found,) = yaml.safe_load_all((ROOT / "installer" / "controller" / files[1]).read_text())
-    meta = found["metadata"]
-    return token_kubeconfig(cluster, meta["namespace"], meta["name"], tmp_path / "kubeconfig")
 
 
 def test_all_six_end_as_they_announce(

@@ -18,7 +18,8 @@ from typing import Any
 
 import pytest
 
-from tests.cluster.conftest import StartController
+from hack.cluster import Cluster
+from tests.cluster.conftest import CRDS, StartController
 from tests.cluster.support import manifests as m
 from tests.cluster.support.history import Object
 from tests.cluster.support.world import World, no_attempt_twice
@@ -82,6 +83,29 @@ def test_a_quota_is_waited_for_and_told_once(world: World, start_controller: Sta
     assert time.monotonic() - raised < 60
     assert len(events(world, "w", "CreateFailed")) == 1
     assert len(no_attempt_twice(world)) == 2
+
+
+def test_a_kind_that_the_controller_may_not_list_is_told_and_made_once_it_may(
+    cluster: Cluster, world: World, start_controller: StartController, installed_kubeconfig: Path
+) -> None:
+    group, roles = "secretive.test", "/apis/rbac.authorization.k8s.io/v1/clusterroles"
+    start_controller("--leader-elect=false", kubeconfig=installed_kubeconfig)
+    world.api.request("POST", CRDS, m.crd(group, "Thing"))
+    try:
+        world.create(m.custom("thing", group, "things"))
+        world.create(m.workflow("w", m.flow("a", of="thing")))
+        waiting = world.wait_flow("w", "a", "Waiting", reason="KindUnreadable")
+        assert 'cannot list resource "things"' in waiting["message"]
+        (told,) = events(world, "w", "KindUnreadable")
+        assert 'cannot list resource "things"' in told["message"]
+        label = {"flow.workflow.sh/aggregate-to-controller": "true"}
+        rule = {"apiGroups": [group], "resources": ["things"], "verbs": ["get", "list", "watch", "create", "delete"]}
+        role = {"metadata": {"name": group, "labels": label}, "rules": [rule]}
+        world.api.request("POST", roles, role)
+        world.wait_flow("w", "a", "Pending", seconds=45)
+    finally:
+        world.api.request("DELETE", f"{CRDS}/things.{group}")
+        cluster.kubectl("delete", "clusterrole", group, "--ignore-not-found")
 
 
 class _Refuser(BaseHTTPRequestHandler):

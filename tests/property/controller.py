@@ -55,6 +55,9 @@ class Informers:
     def is_gone(self, _gvr: GVR) -> bool:
         return False
 
+    def trouble(self, _gvr: GVR) -> str:
+        return ""
+
 
 class Pods:
     """Knows no pods, because probes are simulated as a whole."""

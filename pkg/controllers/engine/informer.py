@@ -42,6 +42,7 @@ class InformerSet(Generic[T]):
         on_deltas: Callable[[GVR, Sequence[Delta[T]]], None],
         on_synced: Callable[[GVR], None] | None = None,
         on_gone: Callable[[GVR], None] | None = None,
+        on_trouble: Callable[[GVR], None] | None = None,
         is_absent: Callable[[GVR], bool] | None = None,
         metrics: ReflectorMetrics | None = None,
         failing: Backoff = FAILING,
@@ -56,6 +57,7 @@ class InformerSet(Generic[T]):
         self._on_deltas = on_deltas
         self._on_synced = on_synced
         self._on_gone = on_gone
+        self._on_trouble = on_trouble
         self._is_absent = is_absent
         self._metrics = metrics
         self._failing = failing
@@ -116,6 +118,11 @@ class InformerSet(Generic[T]):
         found = self._reflectors.get(gvr)
         return found.served if found else None
 
+    def trouble(self, gvr: GVR) -> str:
+        """What the server answers to lists of `gvr` that keep failing; empty if they work."""
+        found = self._reflectors.get(gvr)
+        return found.trouble if found else ""
+
     def wait_synced(self, gvr: GVR, timeout: float) -> bool:
         """Start the informer of `gvr` if need be and wait until it is synced; False after `timeout` seconds."""
         self.ensure(gvr)
@@ -160,7 +167,7 @@ class InformerSet(Generic[T]):
         return all(reflector.join(max(end - time.monotonic(), 0.0)) for reflector in reflectors)
 
     def _make(self, gvr: GVR) -> Reflector[T]:
-        on_synced, on_gone = self._on_synced, self._on_gone
+        on_synced, on_gone, on_trouble = self._on_synced, self._on_gone, self._on_trouble
         return Reflector(
             self._client,
             gvr,
@@ -171,6 +178,7 @@ class InformerSet(Generic[T]):
             on_deltas=lambda deltas: self._on_deltas(gvr, deltas),
             on_synced=None if on_synced is None else lambda: on_synced(gvr),
             on_gone=None if on_gone is None else lambda: on_gone(gvr),
+            on_trouble=None if on_trouble is None else lambda: on_trouble(gvr),
             is_absent=self._is_absent,
             metrics=self._metrics,
             failing=self._failing,

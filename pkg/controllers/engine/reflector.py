@@ -38,6 +38,8 @@ _GONE_TRIES = 2
 _GONE_SECONDS = 1.0
 _STUCK_TRIES = 3
 _SETTLED_SECONDS = 5.0
+# A list that fails now and then is nobody's business; one that fails this often in a row is told.
+_TROUBLE_TRIES = 3
 
 _log = structlog.get_logger(__name__)
 
@@ -68,7 +70,7 @@ class Reflector(Generic[T]):
     All callbacks run in the reflector's thread, after the store has changed. `on_deltas` hears of every change,
     `on_synced` of every complete list, `on_gone` once the server has said repeatedly that it does not serve the kind
     (and `is_absent(gvr)`, if given, agrees; it may raise KubeError for "cannot tell"): what was cached is then told
-    as deletions with reason "kind gone".
+    as deletions with reason "kind gone". `on_trouble` hears when lists keep failing; `trouble` says with what.
     """
 
     def __init__(
@@ -83,6 +85,7 @@ class Reflector(Generic[T]):
         on_deltas: Callable[[Sequence[Delta[T]]], None],
         on_synced: Callable[[], None] | None = None,
         on_gone: Callable[[], None] | None = None,
+        on_trouble: Callable[[], None] | None = None,
         is_absent: Callable[[GVR], bool] | None = None,
         metrics: ReflectorMetrics | None = None,
         page_limit: int = 500,
@@ -101,6 +104,7 @@ class Reflector(Generic[T]):
         self._on_deltas = on_deltas
         self._on_synced = on_synced
         self._on_gone = on_gone
+        self._on_trouble = on_trouble
         self._is_absent = is_absent
         self._metrics: ReflectorMetrics = metrics or NoReflectorMetrics()
         self._page_limit = page_limit
@@ -119,6 +123,7 @@ class Reflector(Generic[T]):
         self._rereads = False  # asked to list again, whatever the watch could resume from
         self._served: bool | None = None
         self._gone = False
+        self._trouble = ""
         self._absent_since: float | None = None
         self._misses = 0  # tries in a row that found the kind not served
         self._failures = 0  # tries in a row that failed without progress
@@ -176,6 +181,11 @@ class Reflector(Generic[T]):
         """Whether it is certain that the kind is not served, and not only for a moment."""
         return self._gone
 
+    @property
+    def trouble(self) -> str:
+        """What the server answers to lists that keep failing; empty once one worked, or the kind is not served."""
+        return self._trouble
+
     def _run(self) -> None:
         while not self._stop.is_set():
             try:
@@ -201,20 +211,25 @@ class Reflector(Generic[T]):
         except Stopped:
             raise
         except NotFound:
+            self._trouble = ""
             return self._absent()
         except KubeError as error:
             self._absent_since = None
             if is_initializing(error):
                 return self._wait()
             self._log.warning("list failed, it is tried again", error=str(error))
-            return self._failed(error)
+            pause = self._failed(error)
+            if self._failures >= _TROUBLE_TRIES:
+                is_news, self._trouble = not self._trouble, str(error)
+                self._tell(self._on_trouble if is_news else None)
+            return pause
         if self._stop.is_set():
             return 0.0
         self._absent_since = None
         if not resource_version.strip("0"):
             return self._wait()  # the storage of the kind is being set up
         deltas = self.store.replace(items, version_of(resource_version), unread=unread)
-        self._resume, self._served, self._gone = resource_version, True, False
+        self._resume, self._served, self._gone, self._trouble = resource_version, True, False, ""
         self._misses = 0
         self._metrics.listed(self.gvr, len(items), self._clock() - started)
         self._announce(deltas)

@@ -21,7 +21,7 @@ from pkg.controllers.workflow.outcome import Mode
 from pkg.controllers.workflow.progress import NEVER, UNSHOWN, UNTIL_MADE, Draft, FlowState, Reasons, Task, TaskKey
 from pkg.controllers.workflow.render import RenderError, render
 from pkg.controllers.workflow.retry import is_due
-from pkg.controllers.workflow.snapshot import CreateFault, Kind, Seen, Snapshot, Trouble
+from pkg.controllers.workflow.snapshot import MAX_CREATE_DELAY, CreateFault, Kind, Seen, Snapshot, Trouble
 from pkg.controllers.workflow.status import look
 from pkg.workloads import RULE_FAULT
 
@@ -137,7 +137,11 @@ def _start_task(
     if gvr not in snapshot.kinds and draft.state(node.number).why == Reasons.KIND_NOT_SERVED:
         return None  # a controller that has just started has not asked yet: nothing new to tell
     if gvr not in snapshot.kinds or (kind is not None and gvr not in snapshot.synced):
-        _explain(draft, node.number, Reasons.KIND_SYNCING, f"the cache of {gvr} is not complete yet")
+        if trouble := snapshot.unlisted.get(gvr):
+            text = f"no job is made of a kind that the controller cannot list; it is tried again: {trouble}"
+            _explain(draft, node.number, Reasons.KIND_UNREADABLE, text)
+        elif draft.state(node.number).why != Reasons.KIND_UNREADABLE:  # nor does a new controller know better yet
+            _explain(draft, node.number, Reasons.KIND_SYNCING, f"the cache of {gvr} is not complete yet")
         return None
     if kind is None:
         text = f"the cluster does not serve {gvr}; the job is made at once when it does"
@@ -155,7 +159,8 @@ def _start_task(
         if fault.trouble is Trouble.REFUSED:
             _fail(draft, node, index, task, Reasons.REFUSED, fault.message, snapshot.now)
             return None
-        if fault.trouble is Trouble.RETRY and fault.retry_at > snapshot.now:
+        # Further away than any delay is: the clock was set back.
+        if fault.trouble is Trouble.RETRY and 0 < fault.retry_at - snapshot.now <= MAX_CREATE_DELAY:
             found.wakes = min(found.wakes, fault.retry_at)
             _explain(draft, node.number, fault.reason, fault.message)
             return None

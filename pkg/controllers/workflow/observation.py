@@ -153,6 +153,7 @@ class Observer:
             is_urgent=is_urgent,
             load=0.005 * self._backlog() + WRITE_SHARE * memory.write_seconds,
             awaited=frozenset(gvrs - synced),
+            unlisted={gvr: text for gvr in gvrs - synced if (text := caches.jobs.trouble(gvr))},
         )
 
     def pod_ips(self, workflow: Workflow, memory: Memory) -> dict[TaskKey, str]:

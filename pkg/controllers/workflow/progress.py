@@ -39,6 +39,7 @@ class Reasons:
     TEMPLATE_NOT_FOUND: Final = "TemplateNotFound"
     KIND_NOT_SERVED: Final = "KindNotServed"
     KIND_SYNCING: Final = "KindSyncing"
+    KIND_UNREADABLE: Final = "KindUnreadable"
     PARALLELISM: Final = "ParallelismReached"
     SUSPENDED: Final = "WorkflowSuspended"
     CREATE_FAILED: Final = "CreateFailed"

@@ -42,6 +42,10 @@ class Trouble(Enum):
     NAME_TAKEN = "name-taken"  # somebody else holds the name
 
 
+# Between two tries of one creation, in seconds.
+MAX_CREATE_DELAY = 60.0
+
+
 @dataclass(frozen=True, slots=True)
 class CreateFault:
     """The last failed creation of a task's attempt; retry_at in seconds since the epoch."""
@@ -84,7 +88,7 @@ class Snapshot:
     synced: kinds whose cache is complete. passed: probes that pass now; pod_ips: lead pods' addresses. warnings: the
     last Warning event of jobs that stay pending, by uid. may_create: False for the second look of a pass, after its
     creations; is_urgent: status is to be written whatever its window says; load: seconds that the window of status
-    writes is widened by.
+    writes is widened by. unlisted: what the server answers where a kind's cache cannot be filled.
     """
 
     now: float
@@ -108,6 +112,7 @@ class Snapshot:
     is_urgent: bool = False
     load: float = 0.0
     awaited: frozenset[GVR] = frozenset()
+    unlisted: Mapping[GVR, str] = field(default_factory=dict)
 
     def may_hide_jobs(self, template_name: str, recorded: str) -> bool:
         """Whether a flow may have jobs that no cache shows yet (awaited: kinds whose cache is not complete)."""

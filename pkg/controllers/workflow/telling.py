@@ -9,7 +9,9 @@ from pkg.controllers.workflow.graph import Graph
 from pkg.controllers.workflow.progress import Decision, Draft, Reasons
 from pkg.controllers.workflow.snapshot import Snapshot
 
-_OBSTACLES = frozenset({Reasons.TEMPLATE_NOT_FOUND, Reasons.KIND_NOT_SERVED, Reasons.CREATE_FAILED})
+_OBSTACLES = frozenset(
+    {Reasons.TEMPLATE_NOT_FOUND, Reasons.KIND_NOT_SERVED, Reasons.KIND_UNREADABLE, Reasons.CREATE_FAILED}
+)
 
 
 def events_of(

@@ -211,6 +211,23 @@ def test_a_list_that_fails_is_tried_again(error: KubeError) -> None:
     assert run.told == ["+ns/a"]
 
 
+def test_a_list_that_keeps_failing_is_told_once_until_it_works() -> None:
+    no = Forbidden("not allowed", status=403)
+    told: list[str] = []
+    run = Run(no, no, no, no, page(A), on_trouble=lambda: told.append(run.reflector.trouble))
+    run.play()
+    assert told == ["not allowed (HTTP 403)"]
+    assert run.reflector.trouble == ""
+
+
+def test_a_list_that_fails_now_and_then_is_not_told() -> None:
+    told: list[str] = []
+    busy = Throttled("busy", status=429)
+    run = Run(busy, busy, page(A), on_trouble=lambda: told.append(run.reflector.trouble))
+    run.play()
+    assert told == []
+
+
 def test_the_server_says_how_long_to_wait() -> None:
     started = time.monotonic()
     Run(Throttled("busy", status=429, retry_after=0.03), page(A), failing=Backoff(base=0.001, cap=1.0)).play()

@@ -214,6 +214,16 @@ def test_writes_are_coalesced_in_a_window() -> None:
     assert bench.flow("a").running == "0-2"
 
 
+def test_a_clock_that_is_set_back_does_not_put_writes_off() -> None:
+    bench = Bench(wf(a={"for": {"replicas": 3}}))
+    bench.now += 10
+    bench.say(RUNNING, "a/0")
+    assert bench.step().patch is not None
+    bench.now -= 3600
+    bench.say(RUNNING, "a/1")
+    assert bench.step().patch is not None
+
+
 def test_the_window_grows_with_size_and_load_up_to_5_s() -> None:
     def window(replicas: int, load: float) -> float:
         bench = Bench(wf(a={"for": {"replicas": replicas}}))
@@ -335,6 +345,25 @@ def test_nothing_is_made_before_the_cache_of_its_kind_is_complete() -> None:
     bench.synced = frozenset()
     bench.settle()
     assert (bench.names, bench.flow("a").reason) == ([], "KindSyncing")
+
+
+def test_a_kind_that_cannot_be_listed_is_told_once_with_the_servers_words() -> None:
+    bench = Bench(wf(a=""), settle=False)
+    bench.synced, bench.unlisted = frozenset(), {JOBS: "jobs is forbidden (Forbidden, HTTP 403)"}
+    bench.settle()
+    assert (bench.names, bench.flow("a").reason) == ([], "KindUnreadable")
+    assert "cannot list" in bench.flow("a").message
+    assert "jobs is forbidden" in bench.flow("a").message
+    bench.crash()
+    bench.unlisted = {}  # not tried often enough yet
+    bench.settle()
+    assert bench.flow("a").reason == "KindUnreadable"
+    bench.unlisted = {JOBS: "jobs is forbidden (Forbidden, HTTP 403)"}
+    bench.settle()
+    assert bench.told == ["KindUnreadable"]
+    bench.synced, bench.unlisted = frozenset({JOBS}), {}
+    bench.settle()
+    assert (bench.names, bench.flow("a").reason) == (["w-a"], "")
 
 
 def test_a_failed_creation_waits_and_says_why() -> None:
