@@ -19,7 +19,7 @@ from pkg.apis.meta import Job
 from pkg.controllers.workflow.actions import CreateJob, DeleteJob, DeleteWorkflow, PatchStatus
 from pkg.controllers.workflow.ledger import identify
 from pkg.controllers.workflow.progress import Reasons
-from pkg.controllers.workflow.snapshot import CreateFault, Trouble
+from pkg.controllers.workflow.snapshot import MAX_CREATE_DELAY, CreateFault, Trouble
 from pkg.kube.client import JSON_PATCH, Client
 from pkg.kube.errors import Conflict, Exists, KubeError, NotFound, Refused, Stopped
 from pkg.telemetry.metrics import Metrics
@@ -28,7 +28,8 @@ _log = structlog.get_logger("workflow.executor")
 # How long a stranger that holds the name and is being deleted is waited for, in seconds.
 STRANGER_PATIENCE = 30.0
 MIN_RETRY = 0.5
-MAX_RETRY = 60.0
+# So many deletions of one workflow wait in the pool at once: it has the creations of all others to carry out, too.
+DELETE_BATCH = 32
 
 
 class NotLeader(Exception):
@@ -136,7 +137,7 @@ class Executor:
             message=message[:512],
             since=before.since if before is not None else now,
             tries=tries,
-            retry_at=now + min(MAX_RETRY, MIN_RETRY * 2 ** min(tries - 1, 10)),
+            retry_at=now + min(MAX_CREATE_DELAY, MIN_RETRY * 2 ** min(tries - 1, 10)),
         )
 
     def patch_status(self, key: str, action: PatchStatus) -> Workflow:
@@ -156,12 +157,20 @@ class Executor:
         return workflow
 
     def delete(self, key: str, actions: Iterable[DeleteJob]) -> list[KubeError]:
-        """Deletes jobs, in parallel; returns what went wrong. Gone already, or replaced by a namesake, is success."""
+        """Deletes jobs, in parallel, and no more after a batch that failed as a whole; returns what went wrong. Gone
+        already, or replaced by a namesake, is success.
+        """
         items = list(actions)
         if len(items) == 1:
             results = [self._delete(key, items[0])]
         else:
-            results = [future.result() for future in [self._pool.submit(self._delete, key, item) for item in items]]
+            results = []
+            for first in range(0, len(items), DELETE_BATCH):
+                batch = items[first : first + DELETE_BATCH]
+                futures = [self._pool.submit(self._delete, key, item) for item in batch]
+                results += [future.result() for future in futures]
+                if None not in results[first:]:
+                    break
         return [error for error in results if error is not None]
 
     def _delete(self, key: str, action: DeleteJob) -> KubeError | None:

@@ -245,7 +245,8 @@ def _status(
         return None, progress, NEVER
     window = min(MAX_WINDOW, MIN_WINDOW + graph.total / 2000 + snapshot.load)
     due = progress.written_at + window
-    if due > snapshot.now and not is_urgent:
+    # A clock that was set back must not put the write off for as long.
+    if progress.written_at <= snapshot.now < due and not is_urgent:
         return None, replace(progress, is_dirty=True), due
     new, rendered = report.workflow_status(snapshot, graph, progress, phase)
     progress = replace(progress, rendered=rendered)

@@ -13,8 +13,8 @@ import pytest
 from pkg.apis.flow.v1alpha1.types import WORKFLOWS, Workflow
 from pkg.apis.meta import GVR, Job
 from pkg.controllers.workflow.actions import CreateJob, DeleteJob, DeleteWorkflow, PatchStatus
-from pkg.controllers.workflow.executor import MAX_RETRY, Executor, NotLeader
-from pkg.controllers.workflow.snapshot import CreateFault, Trouble
+from pkg.controllers.workflow.executor import DELETE_BATCH, Executor, NotLeader
+from pkg.controllers.workflow.snapshot import MAX_CREATE_DELAY, CreateFault, Trouble
 from pkg.kube.errors import (
     Conflict,
     Denied,
@@ -129,7 +129,7 @@ def test_the_delay_after_failed_creations_doubles_up_to_a_minute() -> None:
         assert fault is not None
         delays.append(fault.retry_at - NOW)
     assert delays[:4] == [0.5, 1.0, 2.0, 4.0]
-    assert delays[-1] == MAX_RETRY == 60.0
+    assert delays[-1] == MAX_CREATE_DELAY == 60.0
 
 
 # The name is taken
@@ -273,6 +273,24 @@ def test_a_deletion_that_did_not_work(error: KubeError, told: int) -> None:
     api = Api(lambda call: error if call == "delete w-a" else None)
     assert len(executor(api).delete(KEY, [one, two])) == told
     assert sorted(api.calls) == ["delete w-a", "delete w-b"]
+
+
+def deletions(number: int) -> list[DeleteJob]:
+    return [DeleteJob(task("a"), JOBS, "team", f"w-a-{index}", "u", "") for index in range(number)]
+
+
+def test_many_deletions_leave_the_pool_to_others_in_between() -> None:
+    api, waiting = Api(), []
+    one = executor(api)
+    api.fails = lambda _call: waiting.append(one._pool._work_queue.qsize())  # type: ignore[attr-defined]
+    assert one.delete(KEY, deletions(10 * DELETE_BATCH)) == []
+    assert len(api.calls) == 10 * DELETE_BATCH
+    assert max(waiting) < DELETE_BATCH
+
+
+def test_where_no_deletion_works_the_rest_is_left_for_later() -> None:
+    api = Api(lambda _call: Transient("no answer"))
+    assert len(executor(api).delete(KEY, deletions(10 * DELETE_BATCH))) == DELETE_BATCH
 
 
 def test_a_workflow_is_deleted_in_the_foreground() -> None:

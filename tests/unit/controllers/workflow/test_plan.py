@@ -224,6 +224,16 @@ def test_a_clock_that_is_set_back_does_not_put_writes_off() -> None:
     assert bench.step().patch is not None
 
 
+def test_a_clock_that_is_set_back_does_not_put_creations_off() -> None:
+    bench = Bench(wf(a=""), settle=False)
+    bench.refuse = lambda made: fault(made, Trouble.RETRY, after=60.0)
+    bench.settle()
+    bench.refuse = lambda _made: None
+    assert bench.step().creations == ()
+    bench.now -= 3600
+    assert [made.name for made in bench.step().creations] == ["w-a"]
+
+
 def test_the_window_grows_with_size_and_load_up_to_5_s() -> None:
     def window(replicas: int, load: float) -> float:
         bench = Bench(wf(a={"for": {"replicas": replicas}}))
