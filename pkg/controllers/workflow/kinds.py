@@ -22,6 +22,9 @@ _log = structlog.get_logger("workflow.kinds")
 RETRY_SECONDS = 1.0
 # One 404 may be a CRD that is being set up; absence is believed after this long.
 CERTAIN_SECONDS = 1.5
+# Of those that are known to be absent so many are asked for in a round, whoever waits longest first: what people write
+# into templates must not turn into a stream of calls.
+ABSENT_AT_ONCE = 20
 
 
 class Kinds:
@@ -105,11 +108,14 @@ class Kinds:
             with self._lock:
                 if self._stopping.is_set():
                     return
-                missing = [gvr for gvr in self._asked if self._known.get(gvr) is None or gvr in self._stale]
+                missing = self._missing()
                 self._stale.clear()
             tried = set(missing)
             for gvr in missing:
-                self._ask(gvr)
+                try:
+                    self._ask(gvr)
+                except Exception:
+                    _log.exception("asking for a kind failed unexpectedly, it is tried again", gvr=str(gvr))
             with self._lock:
                 if self._stopping.is_set():
                     return
@@ -117,6 +123,13 @@ class Kinds:
                 is_fresh = any(gvr not in self._known and gvr not in tried for gvr in self._asked)
                 if not is_fresh and not self._stale:
                     self._lock.wait(RETRY_SECONDS if is_open else None)
+
+    def _missing(self) -> list[GVR]:
+        """Whom to ask for in this round."""
+        found = [gvr for gvr in self._asked if self._known.get(gvr) is None or gvr in self._stale]
+        absent = {gvr for gvr in found if gvr not in self._stale and self.is_absent(gvr)}
+        turn = sorted(absent, key=lambda gvr: self._told[gvr])[:ABSENT_AT_ONCE]
+        return [*(gvr for gvr in found if gvr not in absent), *turn]
 
     def _ask(self, gvr: GVR) -> None:
         if self.is_going(gvr):

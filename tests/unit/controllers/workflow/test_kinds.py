@@ -10,7 +10,8 @@ from typing import cast
 import pytest
 
 from pkg.apis.meta import GVR
-from pkg.controllers.workflow.kinds import Kinds
+from pkg.controllers.workflow import kinds
+from pkg.controllers.workflow.kinds import ABSENT_AT_ONCE, Kinds
 from pkg.kube.discovery import Discovery, Resource
 from pkg.kube.errors import NotServed
 
@@ -158,3 +159,37 @@ def test_a_crd_that_nobody_named_is_not_looked_at(setup: Setup) -> None:
     until(lambda: setup.kinds.get(BOXES) is not None)
     setup.kinds.crd_changed("crates.example.com", False)
     assert setup.server.refreshed == []
+
+
+def test_a_surprise_does_not_end_the_asking(setup: Setup) -> None:
+    surprises = [ValueError("never thought of")]
+
+    def resolve(gvr: GVR, *, absent_for: float) -> Resource:
+        if surprises:
+            raise surprises.pop()
+        return Resource(gvr.resource, "Box", True, VERBS)
+
+    setup.server.resolve = resolve  # type: ignore[assignment, method-assign]
+    setup.server.specs[BOXES] = True
+    setup.kinds.get(BOXES)
+    until(lambda: setup.kinds.get(BOXES) is not None)
+
+
+def test_any_number_of_absent_kinds_costs_a_few_calls_a_second_and_each_has_its_turn(
+    setup: Setup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kinds, "RETRY_SECONDS", 0.05)
+    monkeypatch.setattr(kinds, "CERTAIN_SECONDS", 0.05)
+    many = [GVR("example.com", "v1", f"kind{number}s") for number in range(5 * ABSENT_AT_ONCE)]
+    for gvr in many:
+        setup.kinds.get(gvr)
+    until(lambda: all(setup.kinds.is_absent(gvr) for gvr in many))
+    time.sleep(0.1)  # the round that had begun is over
+    before, began = len(setup.server.asked), time.monotonic()
+    until(lambda: set(setup.server.asked[before:]) == set(many))
+    rounds = 2 + (time.monotonic() - began) / kinds.RETRY_SECONDS
+    assert len(setup.server.asked) - before <= rounds * ABSENT_AT_ONCE
+    assert rounds >= len(many) / ABSENT_AT_ONCE
+    setup.server.add(BOXES, "Box")
+    setup.kinds.get(BOXES)
+    until(lambda: setup.kinds.get(BOXES) is not None)
