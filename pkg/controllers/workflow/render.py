@@ -13,6 +13,7 @@ import msgspec
 
 from pkg.apis.flow.v1alpha1 import labels, patching, variables
 from pkg.apis.flow.v1alpha1.types import API_VERSION, Flow, Workflow, WorkTemplate
+from pkg.controllers.workflow import nesting
 from pkg.controllers.workflow.names import fallback_name, job_name
 from pkg.workloads import (
     KindRow,
@@ -94,6 +95,13 @@ def render(
             "metadata": target["metadata"],
             "spec": target["spec"],
         }
+        if nesting.is_workflow(body):
+            if nesting.depth(workflow) >= nesting.MAX_DEPTH:
+                text = (
+                    f"workflows are {nesting.MAX_DEPTH} deep inside of each other here; does the template use itself?"
+                )
+                raise RenderError("template.gvr", str(template.spec.gvr.gvr), text)
+            nesting.nest(workflow, body)
         removed = _place(workflow, body, row)
         _inject(this, body, row, probed=probed)
         name, fallback = _identify(this, body, row, renamed)

@@ -12,6 +12,8 @@ INDEX: Final = "flow.workflow.sh/index"
 ATTEMPT: Final = "flow.workflow.sh/attempt"
 # On pods of flows whose address somebody waits for: the only pods that the controller watches.
 PROBED: Final = "flow.workflow.sh/probed"
+# An annotation, of Workflows that are jobs of another: how many they are inside of.
+DEPTH: Final = "flow.workflow.sh/depth"
 
 MAX_VALUE: Final = 63
 
