@@ -84,6 +84,8 @@ def _start_flow(snapshot: Snapshot, draft: Draft, node: Node, found: Starts, slo
         is_ready = task.phase is Phase.WAITING and task.released is not None
         if not is_ready and not is_due(task, snapshot.now):
             continue
+        if task.reason in UNSHOWN and _is_left(snapshot, TaskKey(node.name, index), task):
+            continue  # a task has one job at a time; the last event of the one that is going wakes us
         if made >= min(slots, free):
             limit = "workflow" if slots <= free else "flow"
             _explain(
@@ -174,6 +176,14 @@ def _start_task(
     if not _has_addresses(snapshot, draft, node, index, task):
         return None
     return _render(snapshot, draft, node, index, task, attempt, kind, gvr, found)
+
+
+def _is_left(snapshot: Snapshot, key: TaskKey, task: Task) -> bool:
+    """Whether the job of an attempt that was given up is still there: deleted and not gone, or not even deleted yet."""
+    return any(
+        seen.attempt <= task.attempt and (seen.job.metadata.is_deleting or not look(snapshot, seen).is_final)
+        for seen in snapshot.jobs.get(key, ())
+    )
 
 
 def _next_attempt(draft: Draft, node: Node, task: Task) -> int:

@@ -191,6 +191,37 @@ def test_after_the_decision_the_next_attempt_still_waits_until_it_is_gone() -> N
     assert "w-b-r1" in bench.names
 
 
+TIMEOUTS: dict[str, dict[str, str]] = {
+    "that ran too long": {"timeout": "30s"},
+    "that did not begin to run": {"pendingTimeout": "30s"},
+}
+
+
+@pytest.mark.parametrize("timeout", TIMEOUTS.values(), ids=TIMEOUTS)
+def test_after_a_timeout_the_next_attempt_waits_until_the_job_is_gone(timeout: dict[str, str]) -> None:
+    """Its pods may take their time to end, and a task has one job at a time."""
+    bench = Bench(wf(a={"retry": ONCE, **timeout}))
+    bench.lingers = True
+    bench.wait(31)
+    assert [one.name for one in bench.deleted] == ["w-a"]
+    bench.wait(60)
+    assert bench.restarted().names == ["w-a"]
+    bench.vanishes("a")
+    assert bench.names == ["w-a", "w-a-r1"]
+    bench.wait(29)
+    assert bench.phases() == {"a": "Pending"}, "its clocks begin with it"
+
+
+def test_a_job_that_somebody_deletes_and_that_is_then_overdue_is_waited_for() -> None:
+    bench = Bench(wf(a={"retry": ONCE, "timeout": "30s"}))
+    bench.is_going("a")
+    bench.wait(31)
+    bench.wait(60)
+    assert (bench.flow("a").reason, bench.names) == ("DeadlineExceeded", ["w-a"])
+    bench.vanishes("a")
+    assert bench.names == ["w-a", "w-a-r1"]
+
+
 def test_an_unfinished_job_of_an_older_attempt_is_deleted() -> None:
     bench = Bench(wf(a={"retry": {"maxRetries": 1, "interval": "0s"}}))
     bench.fails("a")
