@@ -171,17 +171,19 @@ def _start_task(
     if not _is_recorded(snapshot, draft, node.number, index, task):
         found.needs_status = True
         return None
-    if task.reason == Reasons.JOB_DELETED and any(seen.attempt == task.attempt for seen in snapshot.jobs.get(key, ())):
-        return None  # its deleted job is still going; its last event wakes us
     if not _has_addresses(snapshot, draft, node, index, task):
         return None
     return _render(snapshot, draft, node, index, task, attempt, kind, gvr, found)
 
 
 def _is_left(snapshot: Snapshot, key: TaskKey, task: Task) -> bool:
-    """Whether the job of an attempt that was given up is still there: deleted and not gone, or not even deleted yet."""
+    """Whether the job of an attempt that was given up is still there: deleted and not gone, or not even deleted yet.
+
+    One of an earlier attempt that has ended holds up nobody, however long it takes to go.
+    """
     return any(
-        seen.attempt <= task.attempt and (seen.job.metadata.is_deleting or not look(snapshot, seen).is_final)
+        (seen.attempt == task.attempt and seen.job.metadata.is_deleting)
+        or (seen.attempt <= task.attempt and not look(snapshot, seen).is_final)
         for seen in snapshot.jobs.get(key, ())
     )
 

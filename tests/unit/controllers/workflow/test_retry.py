@@ -222,6 +222,17 @@ def test_a_job_that_somebody_deletes_and_that_is_then_overdue_is_waited_for() ->
     assert bench.names == ["w-a", "w-a-r1"]
 
 
+def test_an_ended_job_of_an_earlier_attempt_that_takes_long_to_go_holds_up_nobody() -> None:
+    bench = Bench(wf(a={"retry": {"maxRetries": 2, "interval": "10s"}}))
+    bench.fails("a")
+    bench.is_going("a")
+    bench.wait(10)
+    bench.vanishes("a")
+    bench.wait(20)
+    assert bench.names == ["w-a", "w-a-r1", "w-a-r2"]
+    assert bench.living == {"w-a-r2"}, "w-a is still on its way out"
+
+
 def test_an_unfinished_job_of_an_older_attempt_is_deleted() -> None:
     bench = Bench(wf(a={"retry": {"maxRetries": 1, "interval": "0s"}}))
     bench.fails("a")
