@@ -32,12 +32,14 @@ MAX_CREATIONS = 64
 @dataclass(slots=True)
 class Starts:
     """What `start` found: jobs to make, whether status must be written before more can be made, whether more wait for
-    the next pass, and when a failed creation may be tried again (seconds since the epoch)."""
+    the next pass (is_left: of tasks that only the look after the creations found ready), and when a failed creation may
+    be tried again (seconds since the epoch)."""
 
     creations: list[CreateJob] = field(default_factory=list)
     events: list[Emit] = field(default_factory=list)
     needs_status: bool = False
     more: bool = False
+    is_left: bool = False
     wakes: float = NEVER
 
 
@@ -103,7 +105,8 @@ def _start_flow(snapshot: Snapshot, draft: Draft, node: Node, found: Starts, slo
             task = msgspec.structs.replace(task, makeable=snapshot.now)
             draft.put(node.number, index, task)
         if not snapshot.may_create:
-            _explain_fault(snapshot, draft, node, index, task)
+            if not _explain_fault(snapshot, draft, node, index, task):
+                found.is_left = True
             continue
         creation = _start_task(snapshot, draft, node, index, task, found)
         if creation is not None:
@@ -194,12 +197,13 @@ def _next_attempt(draft: Draft, node: Node, task: Task) -> int:
     return max(task.attempt, draft.state(node.number).first_attempt)
 
 
-def _explain_fault(snapshot: Snapshot, draft: Draft, node: Node, index: int, task: Task) -> None:
-    """Tells why the creation that was just tried did not work."""
+def _explain_fault(snapshot: Snapshot, draft: Draft, node: Node, index: int, task: Task) -> bool:
+    """Tells why the creation that was just tried did not work; False if none was tried."""
     fault = snapshot.faults.get(TaskKey(node.name, index))
     if fault is None or fault.trouble is not Trouble.RETRY or fault.attempt != _next_attempt(draft, node, task):
-        return
+        return False
     _explain(draft, node.number, fault.reason, fault.message)
+    return True
 
 
 def _has_addresses(snapshot: Snapshot, draft: Draft, node: Node, index: int, task: Task) -> bool:

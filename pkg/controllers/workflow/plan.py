@@ -118,7 +118,7 @@ def _plan_running(snapshot: Snapshot, graph: Graph, base: Progress) -> Plan:
     events = [*events_of(snapshot, graph, draft, decision, phase), *starts.events]
     is_waiting_for_status = starts.needs_status or decision != base.decision or bool(draft.moved)
     # The pass after the end looks at the ttl, and at a restart that has waited for it.
-    has_more = is_waiting_for_status or phase.is_final
+    has_more = is_waiting_for_status or phase.is_final or starts.is_left
     return Plan(
         progress=progress,
         creations=tuple(starts.creations),

@@ -149,6 +149,32 @@ def test_deletions_that_fail_are_tried_again() -> None:
     assert names(world) == []
 
 
+@pytest.mark.parametrize("how", ["by its policy", "with the workflow", "after the workflow"])
+def test_a_pass_deletes_some_jobs_and_the_key_goes_to_the_back_until_all_are_gone(
+    monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    monkeypatch.setattr("pkg.controllers.workflow.reconciler.MAX_DELETIONS", 10)
+    world, controller = started({"jobRetainPolicy": "delete"}, a={"for": {"replicas": 35}})
+    if how == "by its policy":
+        world.advance(world.now + 10)
+    elif how == "with the workflow":
+        mark_deleted(world)
+    else:
+        gone = world.objects.pop((WORKFLOWS, NAME))
+        world.log[WORKFLOWS].append(Deleted(gone))
+    left = [35]
+    controller.deliver_all()
+    controller.is_queued = True
+    while controller.is_due():
+        controller.reconcile()
+        controller.deliver_all()
+        left.append(len(world.jobs()))
+        assert left[-2] - left[-1] <= 10
+        assert len(left) < 20
+    assert left[-1] == 0
+    assert {life.deleted_by for life in world.lives} == {"controller"}
+
+
 def test_a_conflict_is_planned_again_from_the_newer_copy() -> None:
     world, controller = started()
     world.advance(world.now + 10)
@@ -188,6 +214,21 @@ def test_a_creation_whose_answer_was_lost_is_found_to_be_ours() -> None:
     controller.is_queued = True
     settle(controller)
     assert len(world.lives) == 1
+
+
+def test_what_waited_for_a_job_that_is_found_finished_is_made_at_once() -> None:
+    """The answer to its creation was lost, and the watch has told nothing of it; what it tells later is no news."""
+    world = world_of(a="", b="a")
+    controller = controller_of(world)
+    controller.deliver_all()
+    controller.reconcile()
+    controller.deliver_all()
+    world.traps.append(Trap(1, "transient", after=True))
+    assert isinstance(controller.reconciler.reconcile(KEY), Later)
+    world.advance(world.now + 10)
+    assert controller.reconciler.reconcile(KEY) == Later(0)
+    settle(controller)
+    assert names(world) == ["w-a", "w-b"]
 
 
 def test_a_lost_lease_ends_the_pass_without_a_word() -> None:
