@@ -11,7 +11,7 @@ from pkg.apis.flow.v1alpha1 import labels
 from pkg.apis.flow.v1alpha1.types import API_VERSION, Workflow
 
 MAX_DEPTH: Final = 8
-"""Workflows inside of each other, below the outermost; few enough that the outermost's message still ends with the cause."""
+"""Workflows below the outermost one; so few that the message of the outermost still ends with the cause."""
 
 
 def is_workflow(body: dict[str, Any]) -> bool:
