@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from pkg.apis.flow.v1alpha1.phases import Phase
 from pkg.apis.meta import GVR
-from pkg.controllers.workflow.actions import Emit
+from pkg.controllers.workflow.actions import DeleteJob, Emit
 from pkg.controllers.workflow.compilation import Compiled
 from pkg.controllers.workflow.graph import Graph
 from pkg.controllers.workflow.progress import Progress, TaskKey
@@ -28,6 +28,7 @@ class Memory:
     progress: Progress | None = None
     faults: dict[TaskKey, CreateFault] = field(default_factory=dict)
     untold: tuple[Emit, ...] = ()
+    undone: tuple[DeleteJob, ...] = ()
     term: int = 0
     complete: frozenset[GVR] = frozenset()
     write_seconds: float = 0.0

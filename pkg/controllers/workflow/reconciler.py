@@ -29,6 +29,8 @@ from pkg.telemetry.metrics import Metrics
 _log = structlog.get_logger("workflow.reconciler")
 BEHIND_SECONDS = 0.02
 MAX_UNTOLD = 50
+# Deletions of one pass; the key then goes to the back of its shard, so that a wide workflow holds up no other.
+MAX_DELETIONS = 128
 
 
 class Reconciler:
@@ -108,18 +110,19 @@ class Reconciler:
             return Done()  # it is there, whatever it says: nothing of it may be touched
         known = self._caches.ledger.uids(key) | self._uids.get(key, set())
         orphans = known - ({workflow.metadata.uid} if workflow is not None else set())
-        failed = [error for uid in orphans for error in self._delete_all(key, uid)]
+        open_ends = [end for uid in orphans if (end := self._delete_all(key, uid)) is not None]
         if workflow is None:
             self._forget(key)
-            return Again("jobs of a workflow that is gone could not be deleted") if failed else Drop()
+            return open_ends[0] if open_ends else Drop()
         meta = workflow.metadata
         if meta.is_deleting:
             self._prober.want(meta.uid, key, ())
-            failed += self._delete_all(key, meta.uid)
-            return Again("jobs of a deleted workflow could not be deleted") if failed else Done()
+            end = self._delete_all(key, meta.uid)
+            return end or (open_ends[0] if open_ends else Done())
         memory = self._memory(meta.uid, key)
         self._observer.compile(workflow, memory)
-        return self._pass(key, workflow, memory)
+        outcome = self._pass(key, workflow, memory)
+        return Later(0) if Later(0) in open_ends else outcome
 
     def _is_behind(self, key: str, workflow: Workflow | None) -> bool:
         """Whether the cache has not caught up with what the cluster held when this process began to lead."""
@@ -145,6 +148,8 @@ class Reconciler:
             final = plan(snapshot)
             memory.progress = final.progress
             final = replace(final, deletions=tuple(dict.fromkeys((*first.deletions, *final.deletions))))
+        if memory.undone and not final.is_new_run:
+            final = replace(final, deletions=tuple(dict.fromkeys((*memory.undone, *final.deletions))))
         self._prober.want(uid, key, final.probes)
         failure = self._settle(key, workflow, memory, final)
         if final.is_new_run:
@@ -154,14 +159,16 @@ class Reconciler:
         told = (*first.events, *(final.events if final is not first else ()))
         memory.untold = (*memory.untold, *told)[-MAX_UNTOLD:]
         if failure:
-            self._caches.ledger.mark(uid)
+            self._caches.ledger.mark(uid)  # which tells what is to be deleted, too
+            memory.undone = ()
             return Again(failure)
+        memory.undone = final.deletions[MAX_DELETIONS:]
         self._emit(workflow, memory.untold)
         memory.untold = ()
         has_left = (first.has_left or final.has_left) and is_complete
         # Addresses are looked up for the attempts known before the pass; nothing else tells of those it found.
         has_addresses = self._observer.pod_ips(workflow, memory) != snapshot.pod_ips
-        if has_verdicts or has_left or has_addresses or first.more or final.more:
+        if has_verdicts or has_left or has_addresses or memory.undone or first.more or final.more:
             return Later(0)
         wakes = [wake for wake in (first.wakes, final.wakes) if wake is not None]
         if not is_complete:
@@ -216,7 +223,7 @@ class Reconciler:
         except KubeError as error:
             _log.warning("status not written, it is tried again", error=str(error))
             return "status could not be written"
-        if final.deletions and self._executor.delete(key, final.deletions):
+        if final.deletions and self._executor.delete(key, final.deletions[:MAX_DELETIONS]):
             return "jobs could not be deleted"
         if final.workflow_deletion is not None:
             try:
@@ -246,7 +253,7 @@ class Reconciler:
             memory = self._memories[uid] = Memory(key, term=self._term)
             self._uids.setdefault(key, set()).add(uid)
         if memory.term != self._term:
-            memory.progress, memory.term = None, self._term
+            memory.progress, memory.undone, memory.term = None, (), self._term
         return memory
 
     def _forget(self, key: str) -> None:
@@ -277,14 +284,16 @@ class Reconciler:
         """A pass ended in the middle: the next one looks at everything."""
         for uid in self._uids.get(key, ()):
             self._caches.ledger.mark(uid)
-            self._memories[uid].progress = None
+            self._memories[uid].progress, self._memories[uid].undone = None, ()
 
     def pending(self) -> Iterator[PendingJob]:
         """Every job that is pending now, as the last pass over its workflow saw it. For any thread."""
         return pending_jobs(self._memories)
 
-    def _delete_all(self, key: str, uid: str) -> list[KubeError]:
-        """Deletes every job of a workflow that is gone or going; garbage collection is only the net."""
+    def _delete_all(self, key: str, uid: str) -> Later | Again | None:
+        """Deletes the jobs of a workflow that is gone or going; garbage collection is only the net. What is to follow,
+        None if nothing is left to do.
+        """
         jobs = self._caches.ledger.jobs(uid)
         actions = [
             DeleteJob(
@@ -298,8 +307,9 @@ class Reconciler:
             for task, seen in jobs
             if not seen.job.metadata.is_deleting
         ]
-        failed = self._executor.delete(key, actions) if actions else []
         if not jobs:
             self._caches.ledger.forget(uid)
             self._forget_uid(key, uid)
-        return failed
+        if actions and self._executor.delete(key, actions[:MAX_DELETIONS]):
+            return Again("jobs of a workflow that is gone or going could not be deleted")
+        return Later(0) if len(actions) > MAX_DELETIONS else None
