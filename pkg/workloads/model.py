@@ -134,6 +134,11 @@ class KindRow(_Strict, frozen=True, eq=False):
     rules_from: str = ""  # where a template's own rules stand; not a column of rules.yaml
 
 
+# msgspec works out a type's layout at its first use; two threads that do so at once can end the process (SIGSEGV,
+# msgspec 0.22). While a module is being imported there is only one.
+msgspec.convert({"kind": "any"}, KindRow)
+
+
 def convert_rules(raw: object, *, where: str) -> Rules:
     """Read rules as a WorkTemplate's `statusRules` carries them: plain maps and lists, or a struct of such.
 
