@@ -12,14 +12,15 @@ from typing import Any, cast
 
 from pkg.apis.flow.v1alpha1.types import WORKFLOWS, WORKTEMPLATES, Workflow, WorkTemplate
 from pkg.apis.meta import GVR, Job
-from pkg.controllers.engine.outcome import Again, Later
+from pkg.controllers.engine.outcome import Again, Done, Later
 from pkg.controllers.engine.store import Added, Deleted, Delta, Modified, Store
-from pkg.controllers.workflow.actions import ProbeRequest
+from pkg.controllers.workflow.actions import Plan, ProbeRequest
 from pkg.controllers.workflow.executor import Executor
 from pkg.controllers.workflow.ledger import Ledger
 from pkg.controllers.workflow.observation import Caches
+from pkg.controllers.workflow.plan import plan
 from pkg.controllers.workflow.reconciler import Reconciler
-from pkg.controllers.workflow.snapshot import Kind, ProbeKey
+from pkg.controllers.workflow.snapshot import Kind, ProbeKey, Trouble
 from pkg.telemetry.metrics import Metrics
 from pkg.workloads import rules_for
 from tests.property.world import JOBS, KEY, NAME, WIDGETS, World
@@ -139,11 +140,13 @@ class Controller:
         self.ledger = Ledger()
         self.prober = Prober(world, patience)
         self.pods = self._make_pods()
+        self.silent: set[GVR] = set()
         self.cursors: dict[GVR, int] = {}
         self._listed: dict[GVR, int] = {}
         self.is_queued = True
         self.wake_at: float | None = None
         self.is_leader = True
+        self.is_at_rest = False
         self.passes = 0
         self._failures = 0
         events = world.log[WORKFLOWS]
@@ -185,11 +188,23 @@ class Controller:
         self.reconciler.begin_term({KEY: int(there.metadata.resource_version)} if there is not None else {})
         self.is_queued = True
 
+    def next_plan(self) -> Plan | None:
+        """What a pass would do if it were made again now, with nothing new to go by; None if the last one asked for
+        that itself, failed, or waits for another try.
+        """
+        workflow = self.workflows.get(KEY)
+        if not self.is_at_rest or not self.is_leader or workflow is None or workflow.metadata.is_deleting:
+            return None
+        memory = self.reconciler._memories.get(workflow.metadata.uid)
+        if memory is None or memory.progress is None or any(f.trouble is Trouble.RETRY for f in memory.faults.values()):
+            return None
+        return plan(self.reconciler._observer.observe(workflow, memory, self.reconciler._since))
+
     # What the informers are told
 
     def behind(self) -> list[GVR]:
-        """The kinds whose caches lack events."""
-        known = (WORKFLOWS, *self.informers.stores)
+        """The kinds whose caches lack events, and whose watches are not silent."""
+        known = [gvr for gvr in (WORKFLOWS, *self.informers.stores) if gvr not in self.silent]
         return [
             gvr
             for gvr in known
@@ -265,7 +280,9 @@ class Controller:
         self.is_queued = False
         self.passes += 1
         self.wake_at = None if self.wake_at is not None and self.wake_at <= self.world.now else self.wake_at
-        match self.reconciler.reconcile(KEY):
+        outcome = self.reconciler.reconcile(KEY)
+        self.is_at_rest = isinstance(outcome, Done) or (isinstance(outcome, Later) and outcome.seconds > 0)
+        match outcome:
             case Later(seconds) if seconds <= 0:
                 self.is_queued = True
             case Later(seconds):

@@ -173,6 +173,11 @@ class Simulation:
             self.controller.reconcile()
         except Died:
             self._crash("killed in a call")
+            return
+        again = self.controller.next_plan()
+        if again is not None:
+            left = [creation.name for creation in again.creations]
+            assert not left, f"the pass left {left} unmade, and nothing wakes the next"
 
     def _crash(self, why: str) -> None:
         self._note(why)
@@ -510,9 +515,33 @@ def _indexes(text: str) -> list[int]:
     return found
 
 
-def simulate(scenario: Scenario, *, calm: bool = False) -> Simulation:
-    """Runs it; raises AssertionError for whatever the contract forbids. calm: without what depends on time."""
-    simulation = Simulation(tell(scenario, calm=calm), scenario.schedule, calm=calm)
+class DeafSimulation(Simulation):
+    """Watches fall silent, for as long as the scenario likes: what happens meanwhile is known by answers alone."""
+
+    def _act(self, choice: int) -> None:
+        match choice % 24:
+            case 20 | 21 | 22:
+                gvr = self.tape.pick(JOBS, WIDGETS, WORKFLOWS)
+                self.controller.silent ^= {gvr}
+                self._note(f"the watch of {gvr.resource} {'is silent' if gvr in self.controller.silent else 'speaks'}")
+            case 23:
+                trap = Trap(1 + self.tape.below(6), "transient", after=True)
+                self.world.traps.append(trap)
+                self._note(f"armed {trap}")
+            case _:
+                super()._act(choice)
+
+    def _quiet(self) -> None:
+        self.controller.silent = set()
+        super()._quiet()
+
+
+def simulate(scenario: Scenario, *, calm: bool = False, deaf: bool = False) -> Simulation:
+    """Runs it; raises AssertionError for whatever the contract forbids. calm: without what depends on time; deaf: with
+    watches that fall silent.
+    """
+    kind = DeafSimulation if deaf else Simulation
+    simulation = kind(tell(scenario, calm=calm), scenario.schedule, calm=calm)
     simulation.run()
     simulation.judge_history()
     return simulation

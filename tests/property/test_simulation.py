@@ -22,6 +22,12 @@ def test_every_workflow_ends_as_the_contract_says(scenario: Scenario) -> None:
     simulate(scenario)
 
 
+@settings(max_examples=max(1, EXAMPLES // 2))
+@given(scenarios(max_flows=20))
+def test_nothing_hangs_when_watches_fall_silent_and_answers_are_lost(scenario: Scenario) -> None:
+    simulate(scenario, deaf=True)
+
+
 @settings(max_examples=max(1, EXAMPLES // 5))
 @given(scenarios(max_flows=15), st.binary(max_size=200))
 def test_where_time_cannot_matter_the_outcome_is_the_same_on_any_order(scenario: Scenario, other: bytes) -> None:

@@ -27,6 +27,8 @@ from pkg.workloads import RULE_FAULT
 
 # Creations of one pass; the key then goes to the back of its shard, so that a wide workflow holds up no other.
 MAX_CREATIONS = 64
+# Seconds after its deletionTimestamp that the job of an attempt which timed out holds up the next one.
+LEAVING_PATIENCE = 120.0
 
 
 @dataclass(slots=True)
@@ -86,8 +88,12 @@ def _start_flow(snapshot: Snapshot, draft: Draft, node: Node, found: Starts, slo
         is_ready = task.phase is Phase.WAITING and task.released is not None
         if not is_ready and not is_due(task, snapshot.now):
             continue
-        if task.reason in UNSHOWN and _is_left(snapshot, TaskKey(node.name, index), task):
-            continue  # a task has one job at a time; the last event of the one that is going wakes us
+        if task.reason in UNSHOWN:
+            # A task has one job at a time; the last event of the one that is going wakes us.
+            until = _leaves_at(snapshot, TaskKey(node.name, index), task)
+            if until > snapshot.now:
+                found.wakes = min(found.wakes, until)
+                continue
         if made >= min(slots, free):
             limit = "workflow" if slots <= free else "flow"
             _explain(
@@ -179,16 +185,22 @@ def _start_task(
     return _render(snapshot, draft, node, index, task, attempt, kind, gvr, found)
 
 
-def _is_left(snapshot: Snapshot, key: TaskKey, task: Task) -> bool:
-    """Whether the job of an attempt that was given up is still there: deleted and not gone, or not even deleted yet.
+def _leaves_at(snapshot: Snapshot, key: TaskKey, task: Task) -> float:
+    """Until when the job of an attempt that was given up is waited for; 0 if it is gone.
 
-    One of an earlier attempt that has ended holds up nobody, however long it takes to go.
+    NEVER while it is not even deleted yet, or was deleted by somebody else. One that timed out may be held by a
+    finalizer whose operator is away: then the task goes on without it. One of an earlier attempt that has ended holds
+    up nobody, however long it takes to go.
     """
-    return any(
-        (seen.attempt == task.attempt and seen.job.metadata.is_deleting)
-        or (seen.attempt <= task.attempt and not look(snapshot, seen).is_final)
-        for seen in snapshot.jobs.get(key, ())
-    )
+    until = 0.0
+    for seen in snapshot.jobs.get(key, ()):
+        leaving = seen.job.metadata.deletion_timestamp
+        if seen.attempt == task.attempt and leaving is not None:
+            is_held_up = task.reason == Reasons.JOB_DELETED
+            until = max(until, NEVER if is_held_up else leaving.timestamp() + LEAVING_PATIENCE)
+        elif seen.attempt <= task.attempt and not look(snapshot, seen).is_final:
+            until = NEVER
+    return until
 
 
 def _next_attempt(draft: Draft, node: Node, task: Task) -> int:

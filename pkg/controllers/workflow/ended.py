@@ -127,7 +127,7 @@ def plan_restart(snapshot: Snapshot, graph: Graph, base: Progress) -> Plan:
     return Plan(
         progress=replace(progress, rendered=rendered),
         patch=patch_status(snapshot, new),
-        events=(Emit("Restarted", f"{again} tasks run again"),),
+        events=(Emit("Restarted", f"{again} {'task' if again == 1 else 'tasks'} run again"),),
         more=True,
         is_new_run=True,
     )

@@ -162,4 +162,4 @@ def test_a_job_whose_labels_are_changed_leaves_its_task() -> None:
     ledger.apply(JOBS, [Delta("team/a", before, after)])
     view = ledger.view(UID)
     assert (set(view.jobs), set(view.gone)) == ({TaskKey("a", 1)}, {TaskKey("a", 0)})
-    assert view.dirty == {TaskKey("a", 0), TaskKey("a", 1)}
+    assert view.dirty == frozenset({TaskKey("a", 0), TaskKey("a", 1)})

@@ -222,6 +222,20 @@ def test_a_job_that_somebody_deletes_and_that_is_then_overdue_is_waited_for() ->
     assert bench.names == ["w-a", "w-a-r1"]
 
 
+@pytest.mark.parametrize("timeout", TIMEOUTS.values(), ids=TIMEOUTS)
+def test_a_job_that_timed_out_and_never_goes_does_not_hold_up_the_workflow_for_ever(timeout: dict[str, str]) -> None:
+    """Its finalizer waits for an operator that is away."""
+    bench = Bench(wf(a={"retry": ONCE, **timeout}))
+    bench.lingers = True
+    bench.wait(31)
+    bench.wait(118)
+    assert bench.names == ["w-a"]
+    bench.wait(3)
+    assert bench.names == ["w-a", "w-a-r1"]
+    bench.wait(31)
+    assert bench.workflow.status.phase == "Failed"
+
+
 def test_an_ended_job_of_an_earlier_attempt_that_takes_long_to_go_holds_up_nobody() -> None:
     bench = Bench(wf(a={"retry": {"maxRetries": 2, "interval": "10s"}}))
     bench.fails("a")
