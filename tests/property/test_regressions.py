@@ -100,3 +100,26 @@ FOUND = {
 @pytest.mark.parametrize("scenario", FOUND.values(), ids=FOUND)
 def test_what_once_went_wrong(scenario: Scenario) -> None:
     simulate(scenario)
+
+
+WITH_SILENT_WATCHES = {
+    "a job is missed at the first look, though another kind's cache is not complete": _scenario(
+        "da4b723b8feaca60a9f7",
+        "000101010101010100280083e60000000600000101000004009e0000000100005900e900281603bed301f1fc00576801a7bafe5b000406"
+        "1e252930364a5d607176018da0a6b7c3cccdcf01e50000fd",
+        "c7a0c75403e510670188fef34cea747b498c86939e6b575760cb",
+        "06dc11f3bc1660e5350a46858213f3ebe04112b23b4041f4f3e2",
+        "2fe926a9652bd57a404904ea11e97ea1d2fc38224332addf0ad5",
+        "66a0ae3775b6e76c55ec9f89006e5861d446fd1beac93170297f",
+        "6f14a67aa4e25a52595b9f1700f9b435819b0fe23794084a1593",
+        "99798110c4be4d528357a25283eb96205fc77f3bb57280924ded",
+        "dd6ff7de2e4e98706ebb4991b7dc96033e5f0412403c15d1f35e",
+        "fce8b2d8a086ede4b690436403736a66490566a11eec8e3b8882",
+        "0000000000000000000000000000000000000000000000000000",
+    ),
+}
+
+
+@pytest.mark.parametrize("scenario", WITH_SILENT_WATCHES.values(), ids=WITH_SILENT_WATCHES)
+def test_what_once_went_wrong_while_watches_were_silent(scenario: Scenario) -> None:
+    simulate(scenario, deaf=True)

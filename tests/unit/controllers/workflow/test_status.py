@@ -127,6 +127,17 @@ def test_a_kind_that_is_synced_elsewhere_says_nothing_about_another() -> None:
     assert bench.phases() == {"a": "Pending", "b": "Pending"}
 
 
+def test_a_new_controller_misses_a_job_at_its_first_look_though_another_kind_is_not_synced() -> None:
+    """Nothing would make it look again."""
+    bench = Bench(wf(a="", b={"template": "widget"}))
+    bench.remove(bench.seen("a"))
+    bench.crash()
+    bench.synced = frozenset({JOBS})
+    bench.step()
+    assert bench.progress is not None
+    assert bench.progress.flows[0].tasks[0].reason == "JobDeleted"
+
+
 def test_a_kind_that_went_away_under_its_jobs_is_named() -> None:
     bench = Bench(wf(a="", b={"template": "widget"}, c={"template": "widget", **on("a")}))
     bench.kinds[WIDGETS] = None
