@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 import time
 from collections.abc import Callable
@@ -82,6 +83,7 @@ def main(count: int, seconds: float, only: tuple[str, ...]) -> None:
     if not all(verdict.is_clean for verdict in verdicts):
         console.print(f"the controllers' logs are in {folder}")
         raise SystemExit(1)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 if __name__ == "__main__":
