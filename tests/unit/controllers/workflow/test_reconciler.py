@@ -202,14 +202,20 @@ def test_a_creation_that_failed_is_tried_again_after_its_delay() -> None:
     assert names(world) == ["w-a"]
 
 
-def test_a_creation_whose_answer_was_lost_is_found_to_be_ours() -> None:
-    world = world_of(a="")
+def unanswered(**flows: Any) -> tuple[World, Controller]:
+    """The first job was made, but its answer was lost."""
+    world = world_of(**flows)
     controller = controller_of(world)
     controller.deliver_all()
     controller.reconcile()
     controller.deliver_all()
     world.traps.append(Trap(1, "transient", after=True))
     assert isinstance(controller.reconciler.reconcile(KEY), Later)
+    return world, controller
+
+
+def test_a_creation_whose_answer_was_lost_is_found_to_be_ours() -> None:
+    world, controller = unanswered(a="")
     world.advance(world.now + 1)
     controller.is_queued = True
     settle(controller)
@@ -218,13 +224,7 @@ def test_a_creation_whose_answer_was_lost_is_found_to_be_ours() -> None:
 
 def test_what_waited_for_a_job_that_is_found_finished_is_made_at_once() -> None:
     """The answer to its creation was lost, and the watch has told nothing of it; what it tells later is no news."""
-    world = world_of(a="", b="a")
-    controller = controller_of(world)
-    controller.deliver_all()
-    controller.reconcile()
-    controller.deliver_all()
-    world.traps.append(Trap(1, "transient", after=True))
-    assert isinstance(controller.reconciler.reconcile(KEY), Later)
+    world, controller = unanswered(a="", b="a")
     world.advance(world.now + 10)
     assert controller.reconciler.reconcile(KEY) == Later(0)
     settle(controller)
