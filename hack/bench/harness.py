@@ -13,7 +13,6 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ import yaml
 
 from hack.cluster import Cluster, exit_on_sigterm
 from hack.cluster.api import Api, ApiStatusError
+from pkg.apis.meta import seconds
 
 ROOT = Path(__file__).resolve().parents[2]
 AGENT = "workflow-controller/"
@@ -118,10 +118,6 @@ def api_calls(audit_log: Path, *, since: float = 0.0) -> Counter[tuple[str, str]
             continue
         if entry["verb"] == "watch" or resource in ("leases", "events", "-"):
             continue
-        if _epoch(entry["requestReceivedTimestamp"]) >= since:
+        if seconds(entry["requestReceivedTimestamp"]) >= since:
             found[entry["verb"], resource] += 1
     return found
-
-
-def _epoch(text: str) -> float:
-    return datetime.fromisoformat(text).timestamp()

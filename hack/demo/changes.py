@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hack.demo.views import epoch
 from pkg.apis.flow.v1alpha1.phases import Phase, WorkflowPhase
 from pkg.apis.flow.v1alpha1.types import FlowStatus, Workflow
+from pkg.apis.meta import seconds
 from pkg.controllers.workflow import ranges
 
 NOTABLE = frozenset({Phase.BACKOFF, Phase.SKIPPED, Phase.FAILED, Phase.CANCELLED})
@@ -64,4 +64,4 @@ def _flow(what: str, old: FlowStatus | None, new: FlowStatus, now: float) -> lis
 def _due(flow: FlowStatus, now: float) -> str:
     if not flow.next_attempt_time:
         return "failed, is tried again"
-    return f"failed, is tried again in {max(0.0, epoch(flow.next_attempt_time) - now):.1f} s"
+    return f"failed, is tried again in {max(0.0, seconds(flow.next_attempt_time) - now):.1f} s"

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 
 from pkg.apis.flow.v1alpha1.phases import Phase, WorkflowPhase
 from pkg.apis.flow.v1alpha1.types import Flow, FlowStatus, Workflow
+from pkg.apis.meta import seconds
 from pkg.controllers.workflow import ranges
 
 
@@ -53,12 +53,7 @@ def elapsed(start: str, end: str, now: float) -> float | None:
     """Seconds from `start` to `end`, or to `now` while that is empty; None if not begun. Timestamps as in status."""
     if not start:
         return None
-    return max(0.0, (epoch(end) if end else now) - epoch(start))
-
-
-def epoch(timestamp: str) -> float:
-    """Seconds since the epoch."""
-    return datetime.fromisoformat(timestamp).timestamp()
+    return max(0.0, (seconds(end) if end else now) - seconds(start))
 
 
 def _flow(flow: Flow, status: FlowStatus | None, now: float) -> FlowView:
@@ -71,7 +66,7 @@ def _flow(flow: Flow, status: FlowStatus | None, now: float) -> FlowView:
         done = sum(len(ranges.unpack(indexes)) for indexes in final)
     else:
         running, done = int(status.phase is Phase.RUNNING), int(status.phase.is_final)
-    retry = max(0.0, epoch(status.next_attempt_time) - now) if status.next_attempt_time else None
+    retry = max(0.0, seconds(status.next_attempt_time) - now) if status.next_attempt_time else None
     return FlowView(
         name=flow.name,
         phase=status.phase,

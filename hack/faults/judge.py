@@ -11,11 +11,10 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 
 from hack.faults.load import TASKS, Attempt, Object, attempts_of, is_cursed, names
-from pkg.apis.meta import GVR
+from pkg.apis.meta import GVR, seconds
 
 AGENT = "workflow-controller/"
 _WRITES = frozenset({"create", "patch", "update", "delete"})
@@ -46,7 +45,7 @@ def writes(audit_log: Path, namespace: str) -> Iterator[Call]:
                 and about.get("resource") not in ("leases", "events")
                 and entry.get("responseStatus", {}).get("code", 0) < 300
             ):
-                at = datetime.fromisoformat(entry["requestReceivedTimestamp"]).timestamp()
+                at = seconds(entry["requestReceivedTimestamp"])
                 yield Call(at, entry["verb"], about["resource"], about.get("name", ""))
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from datetime import datetime
 
 import pytest
 
 from hack.cluster import Cluster
 from hack.cluster.containers import packages
 from pkg.apis.flow.v1alpha1 import labels
+from pkg.apis.meta import seconds
 from tests.cluster.conftest import install_crds, make_world
 from tests.cluster.support import manifests as m
 from tests.cluster.support.controller import OFF, Controller
@@ -146,7 +146,7 @@ def test_a_gate_stays_shut_until_the_server_says_so(real: World) -> None:
     (server,) = pods(real, "slow", "server")
     (gated,) = pods(real, "slow", "http")
     ran = server["status"]["containerStatuses"][0]["state"]["running"]["startedAt"]
-    assert _seconds(gated["metadata"]["creationTimestamp"]) - _seconds(ran) >= 2
+    assert seconds(gated["metadata"]["creationTimestamp"]) - seconds(ran) >= 2
 
 
 def server_template(name: str, script: str) -> Object:
@@ -162,7 +162,3 @@ def server_template(name: str, script: str) -> Object:
         "metadata": {"name": name},
         "spec": {"gvr": gvr, "jobSpec": spec},
     }
-
-
-def _seconds(text: str) -> float:
-    return datetime.fromisoformat(text).timestamp()

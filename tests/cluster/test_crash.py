@@ -5,11 +5,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
 
 import pytest
 
 from hack.cluster import Cluster
+from pkg.apis.meta import seconds
 from tests.cluster.conftest import StartController
 from tests.cluster.support import manifests as m
 from tests.cluster.support.audit import Audit
@@ -137,18 +137,14 @@ def test_a_gate_gives_up_also_when_the_controller_was_killed_meanwhile(
     probe = {"tcpSocketList": [{"taskName": "server", "port": 18099}], "periodSeconds": 1, "failAfter": "5s"}
     gate = {**m.flow("gate", of="probe-branch-step"), "dependsOn": {"probe": probe}}
     world.create(m.workflow("w", m.flow("server", of="probe-branch-server"), gate))
-    ready = _seconds(world.wait_flow("w", "server", "Succeeded")["completionTime"])
+    ready = seconds(world.wait_flow("w", "server", "Succeeded")["completionTime"])
     controller.kill9()
     assert world.flow("w", "gate")["phase"] == "Waiting"
     start_controller(SAME)
     assert world.wait_phase("w")["phase"] == "Failed"
     gave_up = world.flow("w", "gate")
     assert gave_up["reason"] == "ProbeTimeout"
-    assert _seconds(gave_up["completionTime"]) - ready >= 4, "a timeout may come late, never early"
-
-
-def _seconds(text: str) -> float:
-    return datetime.fromisoformat(text).timestamp()
+    assert seconds(gave_up["completionTime"]) - ready >= 4, "a timeout may come late, never early"
 
 
 def test_the_api_server_is_killed_in_the_middle(

@@ -35,8 +35,10 @@ def plan(snapshot: Snapshot) -> Plan:
     graph = snapshot.graph
     if not isinstance(graph, Graph):
         return plan_invalid(snapshot, validation.summary(graph))
-    progress = snapshot.progress or recovery.recover(snapshot, graph)
-    snapshot = replace(snapshot, progress=progress)
+    progress = snapshot.progress
+    if progress is None:
+        progress = recovery.recover(snapshot, graph)
+        snapshot = replace(snapshot, progress=progress)
     if (snapshot.workflow.status.phase or WorkflowPhase.PENDING).is_final:
         if restart.is_due(snapshot):
             # From what status records: a reset whose write failed is no progress.

@@ -18,6 +18,7 @@ import msgspec
 import structlog
 
 from pkg.apis.meta import GVR, PartialObject
+from pkg.controllers.workflow.pods import PODS
 from pkg.controllers.workflow.progress import TaskKey
 from pkg.controllers.workflow.snapshot import Told
 from pkg.kube.client import Client
@@ -25,7 +26,6 @@ from pkg.kube.errors import KubeError, Stopped
 
 _log = structlog.get_logger("workflow.warnings")
 EVENTS: Final = GVR("", "v1", "events")
-PODS: Final = GVR("", "v1", "pods")
 PATIENCE: Final = 15.0
 """Seconds that a job may be pending before anybody asks why."""
 ROUND_SECONDS: Final = 5.0

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
+
+from pkg.apis.meta import seconds
 
 WRITES = frozenset({"create", "update", "patch", "delete", "deletecollection"})
 
@@ -75,7 +76,7 @@ class Audit:
                 found = json.loads(line)
                 about = found.get("objectRef", {})
                 yield Call(
-                    at=datetime.fromisoformat(found["requestReceivedTimestamp"]).timestamp(),
+                    at=seconds(found["requestReceivedTimestamp"]),
                     user=found["user"].get("username", ""),
                     agent=found.get("userAgent", ""),
                     verb=found["verb"],
