@@ -14,6 +14,7 @@ from hack.cluster.binaries import ensure
 from pkg.apis.flow.v1alpha1.labels import workflow_value
 from tests.cluster.conftest import StartController
 from tests.cluster.support import manifests as m
+from tests.cluster.support.history import Object
 from tests.cluster.support.world import World, no_attempt_twice
 
 pytestmark = pytest.mark.cluster
@@ -204,9 +205,15 @@ def test_jobs_stay_or_go_at_the_end_by_the_retain_policy(world: World, start_con
     )
     time.sleep(1.5)
     assert {job["metadata"]["name"] for job in world.jobs()} == stay
-    told = [event for event in world.history.now("events") if event["reason"] == "TTLRemoved"]
-    assert sorted(event["involvedObject"]["name"] for event in told) == sorted([*cases, *(f"bad-{at}" for at in cases)])
-    assert "a: spec.ttlSecondsAfterFinished removed" in told[0]["message"]
+
+    def told() -> list[Object]:
+        return [event for event in world.history.now("events") if event["reason"] == "TTLRemoved"]
+
+    world.history.wait(lambda: len(told()) >= 2 * len(cases), 30, lambda: f"an Event about each: {told()}")
+    assert sorted(event["involvedObject"]["name"] for event in told()) == sorted(
+        [*cases, *(f"bad-{at}" for at in cases)]
+    )
+    assert "a: spec.ttlSecondsAfterFinished removed" in told()[0]["message"]
 
 
 def test_the_longest_names_fit_everywhere(world: World, start_controller: StartController) -> None:
