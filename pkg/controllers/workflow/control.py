@@ -1,4 +1,4 @@
-"""The control reconciler: which jobs are made now, and which are deleted.
+"""The control reconciler: which jobs are made now (which are deleted: removal).
 
 A creation waits for status where a crash would otherwise lose what it rests on: a verdict that no job shows, a
 fallback name, probes that passed, a decided outcome.
@@ -6,22 +6,21 @@ fallback name, probes that passed, a decided outcome.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import msgspec
 
-from pkg.apis.flow.v1alpha1.phases import UNFINISHED, Phase, WorkflowPhase
-from pkg.apis.flow.v1alpha1.types import Completion, RetainPolicy, Shutdown
+from pkg.apis.flow.v1alpha1.phases import UNFINISHED, Phase
+from pkg.apis.flow.v1alpha1.types import Shutdown
 from pkg.apis.meta import GVR
-from pkg.controllers.workflow.actions import CreateJob, DeleteJob, Emit
+from pkg.controllers.workflow.actions import CreateJob, Emit
 from pkg.controllers.workflow.dependency import has_ended
 from pkg.controllers.workflow.graph import Graph, Node, PodIPPredicate
 from pkg.controllers.workflow.outcome import Mode
 from pkg.controllers.workflow.progress import NEVER, UNSHOWN, UNTIL_MADE, Draft, FlowState, Reasons, Task, TaskKey
 from pkg.controllers.workflow.render import RenderError, render
 from pkg.controllers.workflow.retry import is_due
-from pkg.controllers.workflow.snapshot import MAX_CREATE_DELAY, CreateFault, Kind, Seen, Snapshot, Trouble
+from pkg.controllers.workflow.snapshot import MAX_CREATE_DELAY, CreateFault, Kind, Snapshot, Trouble
 from pkg.controllers.workflow.status import look
 from pkg.workloads import RULE_FAULT
 
@@ -329,77 +328,3 @@ def _fail(draft: Draft, node: Node, index: int, task: Task, reason: str, message
         task, phase=Phase.FAILED, reason=reason, message=message[:1024], due=None, finished=now
     )
     draft.put(node.number, index, ended)
-
-
-def deletions(
-    snapshot: Snapshot, graph: Graph, draft: Draft, how: Mode, phase: WorkflowPhase, keys: Iterable[TaskKey]
-) -> list[DeleteJob]:
-    """The jobs of the given tasks that have to go."""
-    found = []
-    for key in keys:
-        number = graph.by_name.get(key.flow)
-        is_known = number is not None and key.index < graph.nodes[number].size
-        task = draft.task(number, key.index) if number is not None and is_known else None
-        for seen in snapshot.jobs.get(key, ()):
-            if seen.job.metadata.is_deleting:
-                continue
-            why = _condemned(snapshot, task, seen, how, phase)
-            if why:
-                meta = seen.job.metadata
-                found.append(DeleteJob(key, seen.gvr, meta.namespace, meta.name, meta.uid, why))
-    return found
-
-
-def _condemned(snapshot: Snapshot, task: Task | None, seen: Seen, how: Mode, phase: WorkflowPhase) -> str:
-    """Why a job has to go, empty if it may stay; task is None for a flow that the spec no longer has."""
-    policy = snapshot.workflow.spec.job_retain_policy
-    if is_removed_at_end(policy, phase):
-        return f"jobRetainPolicy {policy}"
-    if task is None:
-        return "the workflow was cancelled" if how is Mode.CANCEL and not look(snapshot, seen).is_final else ""
-    if seen.attempt < task.attempt:
-        reading = look(snapshot, seen)
-        return "" if reading.is_final or reading.faulty else "an older attempt"
-    if how is Mode.CANCEL and task.is_final and not task.ready and task.phase is not Phase.CANCELLED:
-        # A creation that came through after all, when its task had already been given up.
-        reading = look(snapshot, seen)
-        if not reading.is_final and not reading.faulty:
-            return "the workflow was cancelled"
-    if seen.attempt != task.attempt or not task.is_settled:
-        return ""
-    if task.ready:
-        return "the workflow was cancelled" if how is Mode.CANCEL else ""
-    if task.phase is Phase.CANCELLED:
-        return "the workflow was decided"
-    if task.reason in (Reasons.DEADLINE_EXCEEDED, Reasons.PENDING_TIMEOUT) and not look(snapshot, seen).is_final:
-        return task.reason
-    return ""
-
-
-def is_removed_at_end(policy: RetainPolicy, phase: WorkflowPhase) -> bool:
-    """Whether the jobs of a workflow in that phase go by its policy."""
-    if policy is RetainPolicy.DELETE_ON_SUCCESS:
-        return phase is WorkflowPhase.SUCCEEDED
-    return policy is RetainPolicy.DELETE and phase.is_final
-
-
-def is_at_rest(snapshot: Snapshot, graph: Graph, draft: Draft) -> bool:
-    """Whether no job is unfinished; one under deletion is not waited for, nor is a service that became ready."""
-    for key, jobs in snapshot.jobs.items():
-        number = graph.by_name.get(key.flow)
-        is_known = number is not None and key.index < graph.nodes[number].size
-        task = draft.task(number, key.index) if number is not None and is_known else None
-        for seen in jobs:
-            if task is None:  # the spec no longer has it: whether it became ready is nobody's question
-                template = graph.nodes[number].flow.template_name if number is not None else ""
-                is_service = snapshot.completion(template, seen.gvr) is Completion.READY
-            else:
-                is_service = task.ready and seen.attempt == task.attempt
-            if seen.job.metadata.is_deleting or is_service:
-                continue
-            reading = look(snapshot, seen)
-            # Rules that can no longer judge a job do not take back what was judged before.
-            is_judged = reading.faulty and task is not None and task.is_settled
-            if not reading.is_final and not is_judged:
-                return False
-    return True

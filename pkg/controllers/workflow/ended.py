@@ -14,7 +14,7 @@ from pkg.apis.flow.v1alpha1 import conditions as conds
 from pkg.apis.flow.v1alpha1.phases import WorkflowPhase, advance_workflow
 from pkg.apis.flow.v1alpha1.types import Completion
 from pkg.apis.meta import seconds, timestamp
-from pkg.controllers.workflow import control, outcome, report, restart, status
+from pkg.controllers.workflow import outcome, removal, report, restart, status
 from pkg.controllers.workflow.actions import DeleteJob, DeleteWorkflow, Emit, Plan
 from pkg.controllers.workflow.graph import Graph
 from pkg.controllers.workflow.progress import Decision, Draft, Progress, Reasons
@@ -106,7 +106,7 @@ def _all_jobs(snapshot: Snapshot, why: str) -> tuple[DeleteJob, ...]:
 def _retained_no_longer(snapshot: Snapshot, phase: WorkflowPhase) -> tuple[DeleteJob, ...]:
     """All jobs of a workflow that has ended, if its policy is not to keep them."""
     policy = snapshot.workflow.spec.job_retain_policy
-    return _all_jobs(snapshot, f"jobRetainPolicy {policy}") if control.is_removed_at_end(policy, phase) else ()
+    return _all_jobs(snapshot, f"jobRetainPolicy {policy}") if removal.is_removed_at_end(policy, phase) else ()
 
 
 def plan_restart(snapshot: Snapshot, graph: Graph, base: Progress) -> Plan:
@@ -146,7 +146,7 @@ def plan_ended(
     is_overdue = is_same_spec and workflow_overdue_at(snapshot) <= ended_at  # a timeout set after the end is none
     how = outcome.mode(snapshot.workflow.spec, base.decision, is_overdue=is_overdue)
     status.remember_jobs(snapshot, graph, draft)
-    deletions = tuple(control.deletions(snapshot, graph, draft, how, phase, snapshot.jobs))
+    deletions = tuple(removal.deletions(snapshot, graph, draft, how, phase, snapshot.jobs))
     return _after_end(snapshot, Plan(progress=base, deletions=deletions), *events, restarted_at=restarted_at)
 
 

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pkg.apis.flow.v1alpha1 import validation
 from pkg.apis.flow.v1alpha1.phases import Phase, WorkflowPhase, advance_workflow
 from pkg.apis.flow.v1alpha1.types import Shutdown
-from pkg.controllers.workflow import control, dependency, outcome, recovery, report, restart, status, timeouts
+from pkg.controllers.workflow import control, dependency, outcome, recovery, removal, report, restart, status, timeouts
 from pkg.controllers.workflow.actions import PatchStatus, Plan
 from pkg.controllers.workflow.ended import SPEC_CHANGED, plan_ended, plan_invalid, plan_restart
 from pkg.controllers.workflow.graph import Graph, Node
@@ -107,7 +107,7 @@ def _plan_running(snapshot: Snapshot, graph: Graph, base: Progress) -> Plan:
     phase = _phase(snapshot, graph, draft, decision, how)
     touched = {TaskKey(graph.nodes[number].name, index) for number, index in draft.touched}
     at_end = snapshot.jobs.keys() if phase.is_final or how is Mode.CANCEL else ()
-    deletions = control.deletions(snapshot, graph, draft, how, phase, dict.fromkeys((*keys, *touched, *at_end)))
+    deletions = removal.deletions(snapshot, graph, draft, how, phase, dict.fromkeys((*keys, *touched, *at_end)))
 
     progress = _freeze(snapshot, graph, draft, decision, stale=_dependents(graph, draft.moved))
     is_urgent = (
@@ -192,7 +192,7 @@ def _decide(snapshot: Snapshot, graph: Graph, draft: Draft, *, is_overdue: bool,
 
 def _phase(snapshot: Snapshot, graph: Graph, draft: Draft, decision: Decision | None, how: Mode) -> WorkflowPhase:
     now = snapshot.workflow.status.phase or WorkflowPhase.PENDING
-    if decision is not None and not draft.unsettled and control.is_at_rest(snapshot, graph, draft):
+    if decision is not None and not draft.unsettled and removal.is_at_rest(snapshot, graph, draft):
         then = WorkflowPhase.SUCCEEDED if decision.is_success else WorkflowPhase.FAILED
     elif decision is not None and how.ends_rest:
         then = WorkflowPhase.TERMINATING

@@ -9,7 +9,7 @@ import pytest
 
 from pkg.apis.flow.v1alpha1.phases import Phase, WorkflowPhase
 from pkg.apis.meta import GVR
-from pkg.controllers.workflow import control
+from pkg.controllers.workflow import removal
 from pkg.controllers.workflow.outcome import Mode
 from pkg.controllers.workflow.progress import Task
 from pkg.controllers.workflow.snapshot import Kind, Seen
@@ -82,7 +82,7 @@ def test_deletions(policy: str, state: Task, status: dict[str, Any], how: Mode, 
     workflow = wf({"jobRetainPolicy": policy}, a={"template": "service" if state.ready else "widget"})
     graph = compiled(workflow)
     seen = snapshot(workflow, graph, jobs={task("a"): (job(status),)})
-    found = control.deletions(seen, graph, draft(graph, a=state), how, phase, [task("a")])
+    found = removal.deletions(seen, graph, draft(graph, a=state), how, phase, [task("a")])
     assert [one.why for one in found] == ([why] if why else [])
     assert all(one.uid for one in found), "by uid, so that a namesake is never hit"
 
@@ -91,17 +91,17 @@ def test_a_job_that_is_going_is_not_deleted_again() -> None:
     workflow = wf({"jobRetainPolicy": "delete"}, a={"template": "widget"})
     graph = compiled(workflow)
     seen = snapshot(workflow, graph, jobs={task("a"): (job(RUNNING, going=True),)})
-    assert control.deletions(seen, graph, draft(graph, a=FAILURE), CANCEL, OVER, [task("a")]) == []
+    assert removal.deletions(seen, graph, draft(graph, a=FAILURE), CANCEL, OVER, [task("a")]) == []
 
 
 def test_the_job_of_a_flow_that_the_spec_no_longer_has_goes_when_all_is_cancelled() -> None:
     workflow = wf(b="")
     graph = compiled(workflow)
     seen = snapshot(workflow, graph, jobs={task("a"): (job(RUNNING),)})
-    assert control.deletions(seen, graph, draft(graph), DRAIN, TERMINATING, [task("a")]) == []
-    assert len(control.deletions(seen, graph, draft(graph), CANCEL, TERMINATING, [task("a")])) == 1
+    assert removal.deletions(seen, graph, draft(graph), DRAIN, TERMINATING, [task("a")]) == []
+    assert len(removal.deletions(seen, graph, draft(graph), CANCEL, TERMINATING, [task("a")])) == 1
     over = snapshot(workflow, graph, jobs={task("a"): (job(COMPLETE),)})
-    assert control.deletions(over, graph, draft(graph), CANCEL, TERMINATING, [task("a")]) == []
+    assert removal.deletions(over, graph, draft(graph), CANCEL, TERMINATING, [task("a")]) == []
 
 
 def test_a_service_of_a_flow_that_the_spec_no_longer_has_is_not_waited_for() -> None:
@@ -109,9 +109,9 @@ def test_a_service_of_a_flow_that_the_spec_no_longer_has_is_not_waited_for() -> 
     graph = compiled(workflow := wf(b=""))
     service = replace(job({}), gvr=deployments)
     kinds = {deployments: Kind(kind="Deployment", row=rules_for(deployments))}
-    assert control.is_at_rest(snapshot(workflow, graph, jobs={task("a"): (service,)}, kinds=kinds), graph, draft(graph))
+    assert removal.is_at_rest(snapshot(workflow, graph, jobs={task("a"): (service,)}, kinds=kinds), graph, draft(graph))
     waited = snapshot(workflow, graph, jobs={task("a"): (job(RUNNING),)})
-    assert not control.is_at_rest(waited, graph, draft(graph))
+    assert not removal.is_at_rest(waited, graph, draft(graph))
 
 
 AT_REST: dict[str, tuple[Task, dict[str, Any], bool, bool]] = {
@@ -128,4 +128,4 @@ def test_is_at_rest(state: Task, status: dict[str, Any], going: bool, rests: boo
     workflow = wf(a={"template": "service" if state.ready else "widget"})
     graph = compiled(workflow)
     seen = snapshot(workflow, graph, jobs={task("a"): (job(status, going=going),)})
-    assert control.is_at_rest(seen, graph, draft(graph, a=state)) is rests
+    assert removal.is_at_rest(seen, graph, draft(graph, a=state)) is rests
