@@ -30,7 +30,7 @@ from pkg.controllers.workflow.executor import Executor
 from pkg.controllers.workflow.kinds import Kinds
 from pkg.controllers.workflow.ledger import Ledger
 from pkg.controllers.workflow.observation import Caches
-from pkg.controllers.workflow.pods import Pod, PodFinder
+from pkg.controllers.workflow.pods import Changes, Pod, PodFinder
 from pkg.controllers.workflow.probes import Prober
 from pkg.controllers.workflow.progress import TaskKey
 from pkg.controllers.workflow.reconciler import Reconciler
@@ -312,9 +312,9 @@ class Controller:
         self._ledger.touch(uid, task)
         self.queue.add(key)
 
-    def _pods_changed(self, uids: set[str]) -> None:
-        self._prober.pods_changed(uids)
-        for uid in uids:
+    def _pods_changed(self, changes: Changes) -> None:
+        self._prober.pods_changed(changes)
+        for uid in changes:
             key = self._reconciler.key_of(uid)
             if key is not None:
                 self.queue.add(key)

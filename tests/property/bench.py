@@ -1,10 +1,11 @@
-"""Prints what the pure core costs: validation of a dense DAG, and a pass over a wide workflow.
+"""Prints what the pure core costs: validation of a dense DAG, a pass over a wide workflow, and probes of many replicas.
 
 Run by hand: python -m tests.property.bench. Numbers, not assertions: they depend on the machine.
 """
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,17 +13,24 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
+import structlog
 
 from pkg.apis.flow.v1alpha1 import defaults, labels, validation
-from pkg.apis.flow.v1alpha1.types import API_VERSION, Workflow, WorkTemplate
+from pkg.apis.flow.v1alpha1.types import API_VERSION, PodChoice, TCPSocket, Workflow, WorkTemplate
 from pkg.apis.meta import Job, ObjectMeta, OwnerReference
+from pkg.controllers.engine.store import Indexers
+from pkg.controllers.workflow.actions import ProbeRequest
 from pkg.controllers.workflow.compilation import compile_spec
 from pkg.controllers.workflow.graph import Graph
 from pkg.controllers.workflow.plan import plan
+from pkg.controllers.workflow.pods import Changes, OnPods, Pod, PodFinder
+from pkg.controllers.workflow.probes import Prober
 from pkg.controllers.workflow.progress import TaskKey
-from pkg.controllers.workflow.snapshot import Kind, Seen, Snapshot
+from pkg.controllers.workflow.snapshot import Kind, ProbeKey, Seen, Snapshot
 from pkg.workloads import rules_for
+from tests.builders import UID as BUILT_UID
 from tests.property.world import EPOCH, JOBS, NAME, NAMESPACE, UID
+from tests.unit.controllers.workflow.test_pods import Informers, pod
 
 TASKS = 5_000
 
@@ -76,6 +84,49 @@ def _job(flow: str, status: dict[str, Any]) -> Seen:
     return Seen(JOBS, Job(meta, "batch/v1", "Job", status=status), 0)
 
 
+class _Passing(Prober):
+    """Probes that pass once there is an address, without the network."""
+
+    async def _ask(self, *_: object) -> bool:
+        return True
+
+
+def probe_all(replicas: int) -> float:
+    """CPU milliseconds per replica from its pod's address to the probe that passed, 5 ms between the pods."""
+    informers: list[Informers] = []
+
+    def make(selector: str, indexers: Indexers[Pod], on_pods: OnPods) -> Any:
+        informers.append(Informers(selector, indexers, on_pods))
+        return informers[-1]
+
+    def changed(changes: Changes) -> None:
+        prober.pods_changed(changes)
+
+    finder = PodFinder(make, lambda *_: None, changed)
+
+    def addresses(uid: str, asked: ProbeRequest) -> tuple[str, ...]:
+        return finder.addresses("team", uid, asked.asked, asked.attempt, asked.gvr, role="", pods=asked.pods)
+
+    prober = _Passing(addresses, lambda _: None, lambda *_: None)
+    prober.start()
+    what, gvr = TCPSocket("a", 80), "jobs.v1.batch"
+    wanted = [
+        ProbeRequest(ProbeKey("b", "probe", at), TaskKey("a", at), 0, what, 5.0, 2.0, 1, "", PodChoice.LEAD, gvr)
+        for at in range(replicas)
+    ]
+    pods = [pod(f"p{at}", f"127.1.{at >> 8}.{at & 255}", index=str(at)) for at in range(replicas)]
+    prober.want(BUILT_UID, "team/w", wanted)
+    time.sleep(1)
+    began = time.process_time()
+    for one in pods:
+        informers[0].tell(one)
+        time.sleep(0.005)
+    while len(prober.passed(BUILT_UID)) < replicas:
+        time.sleep(0.01)
+    prober.stop()
+    return (time.process_time() - began) / replicas * 1e3
+
+
 def main() -> None:
     dense = layers()
     print(f"validation of 20 layers of 3 flows: {best_of(20, lambda: validation.validate_workflow(dense.spec)):.2f} ms")
@@ -116,6 +167,9 @@ def main() -> None:
     print(f"plan of one job that has ended (no status due): {best_of(20, lambda: plan(after)):.2f} ms")
     print(f"the same, looking at everything: {best_of(3, lambda: plan(replace(after, dirty=None))):.1f} ms")
     print(f"the same with its status: {best_of(5, lambda: plan(replace(after, is_urgent=True))):.1f} ms")
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
+    for replicas in (250, 1000, 4000):
+        print(f"a replica of {replicas:,} that are probed, from its address on: {probe_all(replicas):.2f} ms CPU")
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ fallback name, probes that passed, a decided outcome.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import msgspec
@@ -17,7 +18,17 @@ from pkg.controllers.workflow.actions import CreateJob, Emit
 from pkg.controllers.workflow.dependency import has_ended
 from pkg.controllers.workflow.graph import Graph, Node, PodIPPredicate
 from pkg.controllers.workflow.outcome import Mode
-from pkg.controllers.workflow.progress import NEVER, UNSHOWN, UNTIL_MADE, Draft, FlowState, Reasons, Task, TaskKey
+from pkg.controllers.workflow.progress import (
+    NEVER,
+    UNSHOWN,
+    UNTIL_MADE,
+    Draft,
+    FlowState,
+    Reasons,
+    Task,
+    TaskKey,
+    counterpart,
+)
 from pkg.controllers.workflow.render import RenderError, render
 from pkg.controllers.workflow.retry import is_due
 from pkg.controllers.workflow.snapshot import MAX_CREATE_DELAY, CreateFault, Kind, Snapshot, Trouble
@@ -219,17 +230,12 @@ def _explain_fault(snapshot: Snapshot, draft: Draft, node: Node, index: int, tas
 
 def _has_addresses(snapshot: Snapshot, draft: Draft, node: Node, index: int, task: Task) -> bool:
     """Whether every pod address that the job is made with is known; a retry, too, needs those of now."""
-    for predicate in node.predicates():
-        if not isinstance(predicate, PodIPPredicate):
+    for asked, key in _asked_addresses(draft, node, index):
+        if snapshot.pod_ips.get(key):
             continue
-        size = len(draft.tasks(predicate.flow))
-        asked = draft.task(predicate.flow, index if index < size else 0)
-        name = draft.graph.nodes[predicate.flow].name
-        if snapshot.pod_ips.get(TaskKey(name, index if index < size else 0)):
-            continue
-        text = f"the pod address of {name} is needed"
-        if has_ended(snapshot, draft, draft.graph.nodes[predicate.flow], asked):
-            _fail(draft, node, index, task, Reasons.RENDER_ERROR, f"{text}, and {name} has ended", snapshot.now)
+        text = f"the pod address of {asked.name} is needed"
+        if has_ended(snapshot, draft, asked, draft.task(asked.number, key.index)):
+            _fail(draft, node, index, task, Reasons.RENDER_ERROR, f"{text}, and {asked.name} has ended", snapshot.now)
         else:
             _explain(draft, node.number, Reasons.DEPENDS, f"{text}, and its pod has none now")
         return False
@@ -285,7 +291,7 @@ def _render(
             index=index,
             attempt=attempt,
             renamed="",
-            pod_ips=_pod_ips(snapshot, index),
+            pod_ips={key.flow: snapshot.pod_ips[key] for _, key in _asked_addresses(draft, node, index)},
             kind=kind.kind,
             row=kind.row,
             probed=node.is_probed,
@@ -309,11 +315,12 @@ def _render(
     )
 
 
-def _pod_ips(snapshot: Snapshot, index: int) -> dict[str, str]:
-    """Flow -> address of the lead pod of the same index, else of index 0."""
-    found = {key.flow: address for key, address in snapshot.pod_ips.items() if key.index == 0}
-    found.update({key.flow: address for key, address in snapshot.pod_ips.items() if key.index == index})
-    return found
+def _asked_addresses(draft: Draft, node: Node, index: int) -> Iterator[tuple[Node, TaskKey]]:
+    """Each flow, and its replica, whose pod address the job is made with."""
+    for predicate in node.predicates():
+        if isinstance(predicate, PodIPPredicate):
+            asked = draft.graph.nodes[predicate.flow]
+            yield asked, counterpart(asked, index)
 
 
 def _explain(draft: Draft, number: int, why: str, message: str) -> None:

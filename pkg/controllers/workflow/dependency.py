@@ -27,7 +27,7 @@ from pkg.controllers.workflow.graph import (
     ProbePredicate,
     StatusPredicate,
 )
-from pkg.controllers.workflow.progress import NEVER, Draft, Reasons, Task, TaskKey, unpack
+from pkg.controllers.workflow.progress import NEVER, Draft, Reasons, Task, TaskKey, counterpart, unpack
 from pkg.controllers.workflow.snapshot import ProbeKey, Snapshot
 
 
@@ -143,7 +143,7 @@ class Evaluator:
             return Truth.TRUE if index == 0 else self._probe(node, predicate, node, index - 1)
         if isinstance(predicate, PodIPPredicate):
             asked = self._graph.nodes[predicate.flow]
-            key = TaskKey(asked.name, index if index < asked.size else 0)
+            key = counterpart(asked, index)
             if self._snapshot.pod_ips.get(key):
                 return Truth.TRUE
             task = self._draft.task(asked.number, key.index)

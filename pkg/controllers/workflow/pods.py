@@ -8,9 +8,9 @@ carry the labels of the kind's own operator.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import msgspec
 
@@ -68,22 +68,40 @@ def choose(row: KindRow, pods: Iterable[Pod], *, role: str, choice: PodChoice) -
     return tuple(pod.status.pod_ip for pod in chosen)
 
 
+def task_of(pod: Pod) -> tuple[str, TaskKey] | None:
+    """Whose pod it is, by our labels: the uid of the workflow, and the task; None if they say nothing of the kind."""
+    tags = pod.metadata.labels
+    uid, index = tags.get(labels.WORKFLOW_UID), tags.get(labels.INDEX, "0")
+    if not uid or not (index.isascii() and index.isdecimal()):
+        return None
+    return uid, TaskKey(tags.get(labels.FLOW, ""), int(index))
+
+
 OnPods: TypeAlias = Callable[[GVR, Sequence[Delta[Pod]]], None]
+Changes: TypeAlias = Mapping[str, Collection[TaskKey]]
 MakeInformers: TypeAlias = Callable[[str, Indexers[Pod], OnPods], InformerSet[Pod]]
+
+
+class _Lead(NamedTuple):
+    """The address of the pod that leads an attempt's job of the kind."""
+
+    attempt: int
+    gvr: str
+    address: str
 
 
 class PodFinder:
     """The pods of attempts, from watches that start when somebody asks.
 
-    make(label selector, indexers, on_deltas) gives informers; job_of(uid, task, attempt) the attempt's job;
-    changed(uids) is told which workflows' pods came, went or changed, from the thread of a watch.
+    make(label selector, indexers, on_deltas) gives informers; job_of(uid, task, attempt) the attempt's job; changed is
+    told of which tasks, by the uid of their workflow, pods came, went or changed, from the thread of a watch.
     """
 
     def __init__(
         self,
         make: MakeInformers,
         job_of: Callable[[str, TaskKey, int], Job | None],
-        changed: Callable[[set[str]], None],
+        changed: Callable[[Changes], None],
     ) -> None:
         self._make = make
         self._job_of = job_of
@@ -91,15 +109,18 @@ class PodFinder:
         self._lock = threading.Lock()
         self._labelled = make(SELECTOR, INDEXERS, self._labelled_changed)
         self._by_kind: dict[str, InformerSet[Pod]] = {}  # by what selects the pods of all jobs of the kind
-        self._users: dict[str, set[str]] = {}  # uids of the workflows that ask for the pods of a job
-        self._asked: dict[str, set[str]] = {}  # the reverse
+        self._users: dict[str, set[tuple[str, TaskKey]]] = {}  # tasks of workflows that ask for the pods of a job
+        self._asked: dict[str, set[tuple[str, TaskKey]]] = {}  # by uid: the reverse
+        # Lead addresses by uid and task, until a pod of the task changes: every pass asks for all of a workflow.
+        self._leads: dict[str, dict[TaskKey, _Lead]] = {}
+        self._changes = 0
 
     def addresses(
         self, namespace: str, uid: str, task: TaskKey, attempt: int, gvr: str, *, role: str, pods: PodChoice
     ) -> tuple[str, ...]:
         """Addresses to ask for one attempt; empty while there are none. Reads caches only."""
-        row = rules_for(GVR.parse(gvr) if gvr else GVR())
-        if reaches_pods(row) or not row.pods.selector:
+        row = _row(gvr)
+        if _is_labelled(row):
             store = self._labelled.ensure(PODS)
             found = store.by_index(TASK_INDEX, task_value(namespace, uid, task, attempt))
         else:
@@ -108,7 +129,16 @@ class PodFinder:
 
     def lead_address(self, namespace: str, uid: str, task: TaskKey, attempt: int, gvr: str) -> str:
         """The address of the pod that leads the attempt's job, empty if there is none yet."""
-        return next(iter(self.addresses(namespace, uid, task, attempt, gvr, role="", pods=PodChoice.LEAD)), "")
+        known = self._leads.get(uid, {}).get(task)
+        if known is not None and (known.attempt, known.gvr) == (attempt, gvr):
+            return known.address
+        before = self._changes
+        found = next(iter(self.addresses(namespace, uid, task, attempt, gvr, role="", pods=PodChoice.LEAD)), "")
+        if found and _is_labelled(_row(gvr)):
+            with self._lock:
+                if before == self._changes:  # else what was found may be old already
+                    self._leads.setdefault(uid, {})[task] = _Lead(attempt, gvr, found)
+        return found
 
     def selector(self, uid: str, task: TaskKey, attempt: int, gvr: str) -> str:
         """The label selector of the pods of one attempt, as a LIST takes it; empty if they cannot be told."""
@@ -127,9 +157,10 @@ class PodFinder:
     def forget(self, uid: str) -> None:
         """Nobody asks for the pods of this workflow any more."""
         with self._lock:
-            for value in self._asked.pop(uid, ()):
+            self._leads.pop(uid, None)
+            for value, task in self._asked.pop(uid, ()):
                 users = self._users[value]
-                users.discard(uid)
+                users.discard((uid, task))
                 if not users:
                     del self._users[value]
 
@@ -155,8 +186,8 @@ class PodFinder:
         value = _job_value(job.metadata.namespace, selector)
         with self._lock:
             # Before the look: what comes after it is told.
-            self._users.setdefault(value, set()).add(uid)
-            self._asked.setdefault(uid, set()).add(value)
+            self._users.setdefault(value, set()).add((uid, task))
+            self._asked.setdefault(uid, set()).add((value, task))
         pods = self._watch(row).ensure(PODS).by_index(JOB_INDEX, value)
         # A namesake's pods may outlive it for a while; a job's own are not older than the job.
         since = job.metadata.creation_timestamp
@@ -176,14 +207,34 @@ class PodFinder:
             return found
 
     def _labelled_changed(self, _gvr: GVR, deltas: Sequence[Delta[Pod]]) -> None:
-        self._changed({pod.metadata.labels.get(labels.WORKFLOW_UID, "") for delta in deltas for pod in delta.objects})
+        found = {of for delta in deltas for pod in delta.objects if (of := task_of(pod)) is not None}
+        with self._lock:
+            self._changes += 1
+            for uid, task in found:
+                self._leads.get(uid, {}).pop(task, None)
+        self._tell(found)
 
     def _marked_changed(self, names: tuple[str, ...], deltas: Sequence[Delta[Pod]]) -> None:
         values = {_value_of(pod, names) for delta in deltas for pod in delta.objects}
         with self._lock:
-            uids = {uid for value in values for uid in self._users.get(value, ())}
-        if uids:
-            self._changed(uids)
+            found = {of for value in values for of in self._users.get(value, ())}
+        self._tell(found)
+
+    def _tell(self, changed: Iterable[tuple[str, TaskKey]]) -> None:
+        by_uid: dict[str, list[TaskKey]] = {}
+        for uid, task in changed:
+            by_uid.setdefault(uid, []).append(task)
+        if by_uid:
+            self._changed(by_uid)
+
+
+def _row(gvr: str) -> KindRow:
+    return rules_for(GVR.parse(gvr) if gvr else GVR())
+
+
+def _is_labelled(row: KindRow) -> bool:
+    """Whether the pods of the kind bear our labels."""
+    return reaches_pods(row) or not row.pods.selector
 
 
 def _job_value(namespace: str, selector: Mapping[str, str]) -> str:

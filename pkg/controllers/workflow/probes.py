@@ -18,6 +18,8 @@ import structlog
 
 from pkg.apis.flow.v1alpha1.types import HTTPGet, PodChoice, Scheme
 from pkg.controllers.workflow.actions import ProbeRequest
+from pkg.controllers.workflow.pods import Changes
+from pkg.controllers.workflow.progress import TaskKey
 from pkg.controllers.workflow.snapshot import ProbeKey
 
 _log = structlog.get_logger("workflow.probes")
@@ -32,12 +34,12 @@ Addresses = Callable[[str, ProbeRequest], tuple[str, ...]]
 
 @dataclass(slots=True)
 class _Probed:
-    """The probes of one workflow uid. The event is set when its pods changed."""
+    """The probes of one workflow uid. The event of an asked task is set, and goes, when its pods changed."""
 
     key: str
     tasks: dict[ProbeRequest, asyncio.Task[None]] = field(default_factory=dict)
     passed: dict[ProbeKey, ProbeRequest] = field(default_factory=dict)
-    moved: asyncio.Event = field(default_factory=asyncio.Event)
+    moved: dict[TaskKey, asyncio.Event] = field(default_factory=dict)
     prompt: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(PROMPT_SHARE))
     silent: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(SILENT_SHARE))
 
@@ -55,7 +57,8 @@ class Prober:
         self._prompt = asyncio.Semaphore(PROMPT)
         self._silent = asyncio.Semaphore(SILENT)
         self._workflows: dict[str, _Probed] = {}
-        self._passed: dict[str, frozenset[ProbeKey]] = {}
+        self._passed: dict[str, frozenset[ProbeKey]] = {}  # made when asked for, of what is known then
+        self._lock = threading.Lock()  # of what has passed
         self._wanted: dict[str, frozenset[ProbeRequest]] = {}
         self._thread = threading.Thread(target=self._run, name="prober", daemon=True)
 
@@ -67,7 +70,14 @@ class Prober:
 
     def passed(self, uid: str) -> frozenset[ProbeKey]:
         """The probes of a workflow that pass."""
-        return self._passed.get(uid, frozenset())
+        found = self._passed.get(uid)
+        if found is None:
+            with self._lock:
+                probed = self._workflows.get(uid)
+                if probed is None:
+                    return frozenset()
+                found = self._passed[uid] = frozenset(probed.passed)
+        return found
 
     def want(self, uid: str, key: str, requests: Iterable[ProbeRequest]) -> None:
         """From now on these are tried, and no others; what goes on unchanged is not started anew."""
@@ -80,9 +90,9 @@ class Prober:
             self._wanted.pop(uid, None)
         self._call(self._replace, uid, key, wanted)
 
-    def pods_changed(self, uids: Iterable[str]) -> None:
-        """Pods of these workflows came, went or got their address."""
-        found = [uid for uid in uids if uid in self._wanted]
+    def pods_changed(self, changes: Changes) -> None:
+        """Pods of these tasks, by the uid of their workflow, came, went or got their address."""
+        found = {uid: tasks for uid, tasks in changes.items() if uid in self._wanted}
         if found:
             self._call(self._stir, found)
 
@@ -101,12 +111,13 @@ class Prober:
             self._loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
             self._loop.close()
 
-    def _stir(self, uids: list[str]) -> None:
-        for uid in uids:
-            probed = self._workflows.get(uid)
-            if probed is not None:
-                probed.moved.set()
-                probed.moved = asyncio.Event()
+    def _stir(self, changes: Changes) -> None:
+        for uid, tasks in changes.items():
+            if (probed := self._workflows.get(uid)) is None:
+                continue
+            for task in tasks:
+                if (moved := probed.moved.pop(task, None)) is not None:
+                    moved.set()
 
     def _replace(self, uid: str, key: str, wanted: frozenset[ProbeRequest]) -> None:
         probed = self._workflows.get(uid)
@@ -114,15 +125,15 @@ class Prober:
             probed = self._workflows[uid] = _Probed(key)
         for request in [request for request in probed.tasks if request not in wanted]:
             probed.tasks.pop(request).cancel()
-        # What passed for an earlier attempt says nothing about this one.
-        probed.passed = {at: request for at, request in probed.passed.items() if request in wanted}
-        self._passed[uid] = frozenset(probed.passed)
+        with self._lock:
+            # What passed for an earlier attempt says nothing about this one.
+            probed.passed = {at: request for at, request in probed.passed.items() if request in wanted}
+            self._passed.pop(uid, None)
+            if not wanted:
+                del self._workflows[uid]
         for request in wanted:
             if request not in probed.tasks and request.key not in probed.passed:
                 probed.tasks[request] = self._loop.create_task(self._try_on(uid, probed, request))
-        if not wanted:
-            del self._workflows[uid]
-            self._passed.pop(uid, None)
 
     async def _try_on(self, uid: str, probed: _Probed, request: ProbeRequest) -> None:
         """Tries until the probe passed often enough in a row: new addresses at once, others after a period."""
@@ -144,9 +155,10 @@ class Prober:
                     await self._changed(uid, probed, request, asked)
         if probed.tasks.get(request) is not asyncio.current_task():
             return  # nobody wants it any more
-        probed.passed[request.key] = request
         probed.tasks.pop(request, None)
-        self._passed[uid] = frozenset(probed.passed)
+        with self._lock:
+            probed.passed[request.key] = request
+            self._passed.pop(uid, None)
         _log.info(
             "probe passed", workflow=probed.key, flow=request.key.flow, asked=request.asked.flow, probe=request.key.path
         )
@@ -155,7 +167,7 @@ class Prober:
     async def _changed(self, uid: str, probed: _Probed, request: ProbeRequest, asked: tuple[str, ...]) -> None:
         """Waits until there are other addresses to ask than these."""
         while True:
-            moved = probed.moved
+            moved = probed.moved.setdefault(request.asked, asyncio.Event())
             if self._find(uid, request) != asked:
                 return
             await moved.wait()

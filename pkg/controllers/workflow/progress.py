@@ -71,6 +71,11 @@ class TaskKey(msgspec.Struct, frozen=True, order=True):
     index: int
 
 
+def counterpart(asked: Node, index: int) -> TaskKey:
+    """The replica whose pod address is meant by a task of that index: the same index, else index 0."""
+    return TaskKey(asked.name, index if index < asked.size else 0)
+
+
 class Task(msgspec.Struct, frozen=True):
     """One task. Times are seconds since the epoch.
 

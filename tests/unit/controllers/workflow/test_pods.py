@@ -9,8 +9,8 @@ import pytest
 
 from pkg.apis.flow.v1alpha1.types import PodChoice
 from pkg.apis.meta import GVR, Job
-from pkg.controllers.engine.store import Added, Indexers, Store
-from pkg.controllers.workflow.pods import OnPods, Pod, PodFinder
+from pkg.controllers.engine.store import Added, Deleted, Indexers, Store
+from pkg.controllers.workflow.pods import Changes, OnPods, Pod, PodFinder
 from tests.builders import UID, task
 
 PYTORCH = "pytorchjobs.v1.kubeflow.org"
@@ -30,6 +30,11 @@ def pod(name: str, address: str, *, phase: str = "Running", going: bool = False,
     return msgspec.convert({"metadata": meta, "status": {"phase": phase, "podIP": address}}, Pod, strict=False)
 
 
+def at_version(version: int, one: Pod) -> Pod:
+    meta = msgspec.structs.replace(one.metadata, resource_version=str(version))
+    return msgspec.structs.replace(one, metadata=meta)
+
+
 class Informers:
     """As InformerSet: a store that the test fills; `asked` tells whether a watch was started."""
 
@@ -43,8 +48,8 @@ class Informers:
         self.asked = True
         return self.store
 
-    def tell(self, one: Pod) -> None:
-        delta = self.store.apply(Added(one))
+    def tell(self, one: Pod, event: type[Added[Pod]] | type[Deleted[Pod]] = Added) -> None:
+        delta = self.store.apply(event(one))
         assert delta is not None
         self.on_pods(GVR("", "v1", "pods"), [delta])
 
@@ -54,7 +59,7 @@ class World:
 
     def __init__(self, *pods: Pod, job: Job | None = None) -> None:
         self.made: list[Informers] = []
-        self.woken: list[set[str]] = []
+        self.woken: list[Changes] = []
         self.job = job
         self.finder = PodFinder(self._make, lambda uid, *_task: self.job if uid == UID else None, self.woken.append)
         self.made[0].store.replace(pods, 1)
@@ -115,6 +120,47 @@ def test_a_lead_without_an_address_is_followed_by_the_next() -> None:
 
 def test_a_pod_of_another_namespace_is_nobodys_whatever_its_labels_say() -> None:
     assert World(MASTER).lead(PYTORCH, namespace="elsewhere") == ""
+
+
+def test_the_lead_is_told_anew_after_each_change_of_its_pod() -> None:
+    world = World()
+    pods = world.made[0]
+    assert world.lead("jobs.v1.batch") == ""
+    pods.tell(at_version(2, pod("p", "127.0.0.1")))
+    assert world.lead("jobs.v1.batch") == "127.0.0.1"
+    pods.tell(at_version(3, pod("p", "127.0.0.2")))
+    assert world.lead("jobs.v1.batch") == "127.0.0.2"
+    pods.tell(at_version(4, pod("p", "127.0.0.2")), Deleted)
+    assert world.lead("jobs.v1.batch") == ""
+
+
+def test_the_lead_of_one_attempt_is_not_that_of_the_next() -> None:
+    world = World(pod("p", "127.0.0.1"), pod("q", "127.0.0.2", attempt="1"))
+    leads = [world.finder.lead_address("team", UID, task("a"), attempt, "jobs.v1.batch") for attempt in (0, 1, 2, 0)]
+    assert leads == ["127.0.0.1", "127.0.0.2", "", "127.0.0.1"]
+
+
+def test_what_is_found_while_pods_change_is_not_kept() -> None:
+    """The pod goes between the look and the note of what it found."""
+    world = World(pod("p", "127.0.0.1"))
+    pods, found = world.made[0], world.made[0].store.by_index
+
+    def go_meanwhile(name: str, value: str) -> tuple[Pod, ...]:
+        pods.store.by_index = found  # type: ignore[method-assign]
+        before = found(name, value)
+        pods.tell(at_version(2, pod("p", "127.0.0.1")), Deleted)
+        return before
+
+    pods.store.by_index = go_meanwhile  # type: ignore[method-assign]
+    assert world.lead("jobs.v1.batch") == "127.0.0.1"
+    assert world.lead("jobs.v1.batch") == ""
+
+
+def test_a_change_of_pods_names_the_tasks_they_are_of() -> None:
+    world = World()
+    for number, one in enumerate((pod("p", ""), pod("q", "", index="7"), pod("r", "", index="x")), 2):
+        world.made[0].tell(at_version(number, one))
+    assert world.woken == [{UID: [task("a")]}, {UID: [task("a/7")]}], "an index that is no number is nobody's"
 
 
 TRAIN = "trainjobs.v1alpha1.trainer.kubeflow.org"
@@ -186,11 +232,11 @@ def test_pods_of_a_kind_are_watched_once_somebody_asks_for_such_a_job_and_by_its
 
 def test_a_workflow_that_waits_for_marked_pods_is_woken_until_it_is_forgotten() -> None:
     world = training(*NODES)
-    assert world.woken == [{UID}, {UID}]
+    assert world.woken == [{UID: [task("a")]}] * 2
     world.made[1].tell(marked("w-b-node-0", "127.0.0.9", "node", jobset="w-b"))
     world.finder.forget(UID)
     world.made[1].tell(PREPARER)
-    assert world.woken == [{UID}, {UID}]
+    assert world.woken == [{UID: [task("a")]}] * 2
 
 
 OURS = {f"flow.workflow.sh/{key}": value for key, value in (("workflow-uid", UID), ("flow", "a"), ("attempt", "0"))}

@@ -76,6 +76,7 @@ class Pods:
     addresses: tuple[str, ...] = ("127.0.0.1",)
     woken: list[str] = field(default_factory=list)
     tries: list[tuple[str, str]] = field(default_factory=list)
+    looks: int = 0
     prober: Any = None
 
     def passes(self, request: ProbeRequest, within: float = 3.0) -> bool:
@@ -92,8 +93,13 @@ class Pods:
 @pytest.fixture
 def pods() -> Iterator[Pods]:
     made = Pods()
+
+    def look(_uid: str, _request: ProbeRequest) -> tuple[str, ...]:
+        made.looks += 1
+        return made.addresses
+
     made.prober = Prober(
-        lambda _uid, _request: made.addresses,
+        look,
         made.woken.append,
         lambda kind, result: made.tries.append((kind, result)),
     )
@@ -258,7 +264,7 @@ def test_the_first_try_comes_as_soon_as_an_address_is_known(pods: Pods) -> None:
         assert not pods.passes(request(http(server), period=3600.0), within=0.03)
         assert pods.tries == [], "nobody is contacted without an address"
         pods.addresses = ("127.0.0.1",)
-        pods.prober.pods_changed([UID])
+        pods.prober.pods_changed({UID: [task("a")]})
         assert until(lambda: pods.woken == [KEY], 3.0)
 
 
@@ -294,10 +300,20 @@ def test_pods_that_change_otherwise_do_not_hurry_the_tries(pods: Pods) -> None:
         pods.prober.want(UID, KEY, [request(http(server), period=0.1, threshold=3)])
         began = time.monotonic()
         while time.monotonic() - began < 0.15:
-            pods.prober.pods_changed([UID])
+            pods.prober.pods_changed({UID: [task("a")]})
             time.sleep(0.001)
         assert len(pods.tries) <= 2
         assert until(lambda: pods.woken == [KEY], 3.0)
+
+
+def test_pods_of_another_replica_make_nobody_look_again(pods: Pods) -> None:
+    pods.addresses = ()
+    pods.prober.want(UID, KEY, [request(TCPSocket("a", 9), period=3600.0)])
+    assert until(lambda: pods.looks == 2, 3.0), "once to ask, and once more before it waits"
+    pods.prober.pods_changed({UID: [task("a/1"), task("b")], "other": [task("a")]})
+    pods.prober.pods_changed({UID: [task("a")]})
+    assert until(lambda: pods.looks > 2, 3.0)
+    assert pods.looks == 3
 
 
 def test_what_another_pod_answered_does_not_count(pods: Pods) -> None:
@@ -305,7 +321,7 @@ def test_what_another_pod_answered_does_not_count(pods: Pods) -> None:
         pods.prober.want(UID, KEY, [request(http(first), period=0.2, threshold=2)])
         assert until(lambda: len(pods.tries) == 1, 3.0)
         pods.addresses = ("127.0.0.2",)
-        pods.prober.pods_changed([UID])
+        pods.prober.pods_changed({UID: [task("a")]})
         assert until(lambda: pods.woken == [KEY], 3.0)
         assert (len(first.asked), len(second.asked)) == (1, 2)
 
