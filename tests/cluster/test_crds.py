@@ -170,6 +170,7 @@ STATUS = WorkflowStatus(
         ),
     ),
     restarted_at="token",
+    restarted_flows="0-3",
     suspended_at="t",
     suspended_seconds=1.5,
     spec_hash="abc",

@@ -293,6 +293,7 @@ class LifecycleSimulation(Simulation):
         self.tokens = 0
         self.used: set[str] = set()
         self.asked: tuple[WorkflowSpec, Mapping[At, tuple[JobSeen, ...]], frozenset[str], float] | None = None
+        self.in_force: tuple[str, ...] = ()  # the flows that the last restart named
         self.born: dict[At, int] = {}
         self.added = 0
         self.spec = story.spec  # as it was at the start
@@ -458,7 +459,7 @@ class LifecycleSimulation(Simulation):
         )
         self.world.make_again(spec)
         self.reference = self._make_reference()
-        self.phase, self.asked = None, None
+        self.phase, self.asked, self.in_force = None, None, ()
         self.finals.clear()
         self.recorded.clear()
         self.released_at.clear()
@@ -484,13 +485,12 @@ class LifecycleSimulation(Simulation):
 
     def _observe(self, snapshot: Snapshot, graph: Graph, progress: Progress) -> Observation:
         seen = super()._observe(snapshot, graph, progress)
-        recorded, restart = snapshot.workflow.status, snapshot.workflow.spec.restart
-        is_in_force = restart is not None and restart.at == recorded.restarted_at
+        recorded = snapshot.workflow.status
         return replace(
             seen,
             pod_ips=frozenset((key.flow, key.index) for key in snapshot.pod_ips),
             is_changed=recorded.spec_hash not in ("", snapshot.spec_hash),
-            asked=restart.flows if restart is not None and is_in_force else (),
+            asked=self.in_force,
         )
 
     def _hidden(self, snapshot: Snapshot) -> frozenset[str]:
@@ -549,6 +549,7 @@ class LifecycleSimulation(Simulation):
             self.statistics["idle"] += 1
             self.reference.lose_memory(since)
             return True
+        self.in_force = spec.restart.flows
         assert status.phase is WorkflowPhase.RUNNING
         assert not status.completion_time
         assert not any(one.type in ("Decided", "Finished", "Succeeded") for one in status.conditions)

@@ -33,6 +33,9 @@ FOUND = {
     "after a restart a service that was not run again is known to serve": of_hex(
         "", "", "", "0303", "05", "0000000000000000000000000000000000000000000000000001"
     ),
+    "the flows that a restart named run again though the next is asked for": of_hex(
+        "0002", "", "0000000000b40000007e", "", "", ""
+    ),
 }
 
 

@@ -17,6 +17,7 @@ from pkg.apis.flow.v1alpha1.types import (
     WorkflowStatus,
 )
 from pkg.apis.meta import Condition, timestamp
+from pkg.controllers.workflow import ranges, restart
 from pkg.controllers.workflow.flow_report import MANY_FLOWS, flow_status, without_repeats
 from pkg.controllers.workflow.graph import Graph
 from pkg.controllers.workflow.progress import (
@@ -57,6 +58,7 @@ def workflow_status(
         ),
         flows=tuple(without_repeats(flows) if len(graph.nodes) > MANY_FLOWS else flows),
         restarted_at=old.restarted_at,
+        restarted_flows=old.restarted_flows,
         suspended_at=_suspended_at(snapshot, phase),
         suspended_seconds=suspended_seconds(snapshot) if not snapshot.workflow.spec.suspend else old.suspended_seconds,
         spec_hash=old.spec_hash or snapshot.spec_hash,
@@ -77,6 +79,7 @@ def restarted_status(
         completion_time="",
         conditions=conds.without(old.conditions, *forgotten),
         restarted_at=token,
+        restarted_flows=ranges.pack(restart.numbers_of(snapshot, graph)),
         suspended_at="",
         suspended_seconds=0.0,
     )

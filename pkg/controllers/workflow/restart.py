@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from pkg.apis.flow.v1alpha1.phases import Phase, WorkflowPhase
+from pkg.controllers.workflow import ranges
 from pkg.controllers.workflow.graph import Graph, Node
 from pkg.controllers.workflow.progress import FlowState, Progress, Task, TaskKey, from_flows, tally_of
 from pkg.controllers.workflow.snapshot import Snapshot
@@ -42,18 +43,25 @@ def are_services_known(snapshot: Snapshot, graph: Graph, progress: Progress) -> 
 
 
 def named(snapshot: Snapshot, graph: Graph) -> frozenset[int]:
-    """Flows that the restart in force names, and everything downstream: nothing is decided before these are final."""
+    """Flows that the restart in force named, and everything downstream: nothing is decided before these are final.
+
+    By status: the spec may ask for the next restart by now.
+    """
+    numbers = ranges.unpack(snapshot.workflow.status.restarted_flows)
+    return _downstream(graph, (number for number in numbers if number < len(graph.nodes)))
+
+
+def numbers_of(snapshot: Snapshot, graph: Graph) -> tuple[int, ...]:
+    """The flows that the restart asked for names, in ascending order."""
     asked = snapshot.workflow.spec.restart
-    if asked is None or asked.at != snapshot.workflow.status.restarted_at:
-        return frozenset()
-    return _downstream(graph, (graph.by_name[name] for name in asked.flows if name in graph.by_name))
+    names = set(asked.flows) if asked is not None else set()
+    return tuple(sorted(graph.by_name[name] for name in names if name in graph.by_name))
 
 
 def reset(snapshot: Snapshot, graph: Graph, progress: Progress) -> Progress:
     """The progress with the tasks of the restart Waiting again; the same flows if nothing is to be run again."""
-    asked = snapshot.workflow.spec.restart
-    names = asked.flows if asked is not None else ()
-    again = _downstream(graph, (graph.by_name[name] for name in names if name in graph.by_name))
+    asked = numbers_of(snapshot, graph)
+    again = _downstream(graph, asked)
     has_failed = snapshot.workflow.status.phase is WorkflowPhase.FAILED
     flows = []
     for node, state in zip(graph.nodes, progress.flows, strict=True):
@@ -64,7 +72,7 @@ def reset(snapshot: Snapshot, graph: Graph, progress: Progress) -> Progress:
             if not node.is_empty
             and (
                 whole
-                or (not names and has_failed and task.phase in _AGAIN)
+                or (not asked and has_failed and task.phase in _AGAIN)
                 or ((has_failed or again) and _is_lost_service(snapshot, node, state, task, index))
             )
         ]

@@ -422,7 +422,11 @@ class FlowStatus(_Part, frozen=True):
 
 
 class WorkflowStatus(_Part, frozen=True):
-    """What the workflow has come to; `phase` is absent until the controller has looked at it."""
+    """What the workflow has come to; `phase` is absent until the controller has looked at it.
+
+    restarted_at: the token of the restart in force; restarted_flows: the flows that it named, as ranges of their
+    positions in the spec.
+    """
 
     phase: WorkflowPhase | None = None
     reason: Reason = ""
@@ -435,6 +439,7 @@ class WorkflowStatus(_Part, frozen=True):
     conditions: tuple[Condition, ...] = ()
     flows: tuple[FlowStatus, ...] = ()
     restarted_at: str = ""
+    restarted_flows: str = ""
     suspended_at: str = ""
     suspended_seconds: float = 0.0
     spec_hash: str = ""

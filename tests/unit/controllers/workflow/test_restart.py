@@ -142,6 +142,39 @@ def test_nothing_is_decided_before_the_named_flows_are_final() -> None:
     assert bench.phase == "Succeeded"
 
 
+NEXT: dict[str, Any] = {
+    "the next restart is asked for": {"at": "2"},
+    "the same names another flow": {"at": "1", "flows": ["other"]},
+    "it is taken back": None,
+}
+
+
+@pytest.mark.parametrize("then", NEXT.values(), ids=NEXT)
+def test_the_flows_it_named_are_kept_whatever_becomes_of_the_spec(then: Any) -> None:
+    """Under Any the leaf `other` has succeeded long ago; a and c run again all the same."""
+    bench = Bench(wf({"successPolicy": {"type": "Any"}}, a="", c="a", other=""))
+    bench.succeeds("other")
+    bench.succeeds("a")
+    assert (bench.phase, bench.phases()["c"]) == ("Succeeded", "Skipped")
+    bench.set_spec(restart={"at": "1", "flows": ["a"]})
+    assert bench.status.restarted_flows == "0"
+    bench.set_spec(restart=then)
+    bench.restarted()
+    bench.succeeds("a")
+    assert (bench.phase, bench.phases()["c"]) == ("Running", "Pending")
+    bench.succeeds("c")
+    assert (bench.phase, bench.names[2:]) == ("Succeeded", ["w-a-r1", "w-c"])
+
+
+def test_a_restart_without_flows_forgets_those_of_the_one_before() -> None:
+    bench = failed()
+    bench.set_spec(restart={"at": "1", "flows": ["a", "b"]})
+    assert bench.status.restarted_flows == "0-1"
+    bench.fails("a")
+    bench.set_spec(restart={"at": "2"})
+    assert (bench.status.restarted_at, bench.status.restarted_flows) == ("2", "")
+
+
 def test_a_named_flow_that_succeeded_leaves_other_failures_as_they_are() -> None:
     bench = Bench(wf({"successPolicy": {"remaining": "Continue"}}, a="", b=""))
     bench.fails("a")
