@@ -33,6 +33,14 @@ class Controller:
 
     pid: int
     log: Path
+    process: subprocess.Popen[bytes]
+
+    def stop(self) -> float:
+        """The seconds from SIGTERM to its end."""
+        began = time.perf_counter()
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(10)
+        return time.perf_counter() - began
 
     def cpu_seconds(self) -> float:
         """CPU time used so far, user and system."""
@@ -90,7 +98,7 @@ def controller(cluster: Cluster, folder: Path, *flags: str) -> Iterator[Controll
         process = subprocess.Popen(command, stdout=out, stderr=out)
     try:
         _wait_for_text(log, '"acting"', process)
-        yield Controller(process.pid, log)
+        yield Controller(process.pid, log, process)
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(10)

@@ -1,4 +1,5 @@
-"""How long a controller takes from its start to its first act, in an empty cluster and beside many workflows."""
+"""How long a controller takes from its start to its first act, in an empty cluster and beside many workflows; and to
+end."""
 
 from __future__ import annotations
 
@@ -11,21 +12,24 @@ from hack.cluster import Cluster
 
 
 def measure(cluster: Cluster, *, workflows: int) -> None:
-    """Prints the seconds from exec to acting, without and with workflows that wait (suspended) in the namespace."""
+    """Prints the seconds from exec to acting, without and with workflows that wait (suspended) in the namespace, and
+    from SIGTERM to the end."""
     with jobs.bench(cluster, "startup", (0.1, 0.2)) as here:
-        empty = _start(cluster, here.namespace)
+        empty, _ = _start(cluster, here.namespace)
         for number in range(workflows):
             made = workflow(f"w{number:04d}", [flow(f"f{own}") for own in range(10)])
             made["spec"]["suspend"] = True
             here.submit(made)
-        full = _start(cluster, here.namespace)
+        full, stopped = _start(cluster, here.namespace)
     print(
         f"startup: acting {empty:.2f} s after exec in an empty namespace, {full:.2f} s beside {workflows} workflows "
-        f"(ratio {full / empty:.2f})"
+        f"(ratio {full / empty:.2f}); gone {stopped:.2f} s after SIGTERM"
     )
 
 
-def _start(cluster: Cluster, namespace: str) -> float:
+def _start(cluster: Cluster, namespace: str) -> tuple[float, float]:
+    """Seconds to its first act, and from SIGTERM to its end."""
     began = time.perf_counter()
-    with harness.controller(cluster, Path(cluster.kubeconfig).parent, f"--namespace={namespace}"):
-        return time.perf_counter() - began
+    with harness.controller(cluster, Path(cluster.kubeconfig).parent, f"--namespace={namespace}") as controller:
+        acting = time.perf_counter() - began
+        return acting, controller.stop()

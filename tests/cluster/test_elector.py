@@ -5,8 +5,9 @@ from __future__ import annotations
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 
@@ -17,7 +18,14 @@ from pkg.kube.config import load_config
 
 pytestmark = pytest.mark.cluster
 
-Campaign = Callable[[str], Elector]
+# Longer than any test waits: who leads within it has not waited for its end.
+LONG = 60.0
+
+
+class Campaign(Protocol):
+    """Starts an elector of that identity; lease: seconds."""
+
+    def __call__(self, identity: str, lease: float = 2.0) -> Elector: ...
 
 
 @pytest.fixture
@@ -37,9 +45,11 @@ def campaign(kubeconfig: Path, lease_name: str) -> Iterator[Campaign]:
     """Start an elector of that identity with a client of its own; all are stopped at the end."""
     started: list[Elector] = []
 
-    def start(identity: str) -> Elector:
+    def start(identity: str, lease: float = 2.0) -> Elector:
         own = Client(load_config(str(kubeconfig)), user_agent="workflow-controller/test", pool_size=2, timeout=0.6)
-        options = LeaseOptions("default", lease_name, identity, lease_duration=2, renew_deadline=1.5, retry_period=0.3)
+        options = LeaseOptions(
+            "default", lease_name, identity, lease_duration=lease, renew_deadline=0.75 * lease, retry_period=0.3
+        )
         elector = Elector(own, options, lambda: None, lambda: None)
         elector.start()
         started.append(elector)
@@ -53,17 +63,15 @@ def campaign(kubeconfig: Path, lease_name: str) -> Iterator[Campaign]:
 def test_one_leads_and_hands_over_at_once_when_it_is_stopped(
     campaign: Campaign, client: Client, lease_name: str
 ) -> None:
-    first = campaign("a")
+    first = campaign("a", LONG)
     assert first.wait_leader(10)
-    second = campaign("b")
+    second = campaign("b", LONG)
     assert not second.wait_leader(1)
     lease = client.get(LEASES, "default", lease_name, dict)
     assert lease["spec"]["holderIdentity"] == "a"
     first.stop()
     assert not first.is_leader()
-    began = time.monotonic()
-    assert second.wait_leader(10)
-    assert time.monotonic() - began < 2, "the Lease was released, so that nobody waited for it to expire"
+    assert second.wait_leader(LONG / 2), "the Lease was released, so that nobody waits for it to expire"
     lease = client.get(LEASES, "default", lease_name, dict)
     assert (lease["spec"]["holderIdentity"], lease["spec"]["leaseTransitions"]) == ("b", 1)
 
@@ -74,17 +82,15 @@ def test_a_dead_holder_is_followed_once_its_lease_ran_out(campaign: Campaign) ->
     first.stop(release=False)
     second = campaign("b")
     began = time.monotonic()
-    assert second.wait_leader(10)
-    assert 1.9 < time.monotonic() - began < 4
+    assert second.wait_leader(30)
+    assert time.monotonic() - began > 1.9
 
 
 def test_the_same_identity_goes_on_at_once(campaign: Campaign) -> None:
-    first = campaign("a")
+    first = campaign("a", LONG)
     assert first.wait_leader(10)
     first.stop(release=False)
-    began = time.monotonic()
-    assert campaign("a").wait_leader(10)
-    assert time.monotonic() - began < 1
+    assert campaign("a", LONG).wait_leader(LONG / 2)
 
 
 def test_of_five_at_once_never_two_lead(campaign: Campaign) -> None:

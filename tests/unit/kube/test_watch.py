@@ -156,10 +156,8 @@ def test_a_waiting_watch_is_ended_from_another_thread(end: Ending, outcome: type
         thread = threading.Thread(target=follow, args=(watch,))
         thread.start()
         assert first.wait(5)
-        began = time.monotonic()
         end(client, watch)
         thread.join(5)
-        assert time.monotonic() - began < 1
     assert [type(error) if error else None for error in result] == [outcome]
 
 

