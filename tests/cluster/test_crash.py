@@ -15,7 +15,7 @@ from tests.cluster.support import manifests as m
 from tests.cluster.support.audit import Audit
 from tests.cluster.support.controller import Controller
 from tests.cluster.support.examples import EXAMPLES, JOBS, apply, verify
-from tests.cluster.support.world import World, no_attempt_twice
+from tests.cluster.support.world import PATIENCE, World, no_attempt_twice
 from tests.unit.examples.loading import load
 
 pytestmark = pytest.mark.cluster
@@ -31,7 +31,7 @@ def jobs_made(world: World) -> int:
 
 
 def wait_jobs(world: World, count: int) -> None:
-    world.history.wait(lambda: jobs_made(world) >= count, 60, f"{count} jobs")
+    world.history.wait(lambda: jobs_made(world) >= count, PATIENCE, f"{count} jobs")
 
 
 def first_job(world: World, _name: str, _workflow: str) -> bool:
@@ -74,7 +74,7 @@ def test_each_example_survives_its_controller(
         example = examples[name]
         world.create_all(example.documents)
         world.history.wait(
-            lambda: moment(world, name, example.workflow.metadata.name), 60, f"the moment to kill {name}"
+            lambda: moment(world, name, example.workflow.metadata.name), PATIENCE, f"the moment to kill {name}"
         )
         controller.kill9()
         start(world)
@@ -119,7 +119,9 @@ def test_what_happens_while_no_controller_runs_is_caught_up_with(
         world.wait_job(job)
     controller.kill9()
     world.history.wait(
-        lambda: all((job.get("status") or {}).get("conditions") for job in world.jobs("w")), 60, "both jobs to end"
+        lambda: all((job.get("status") or {}).get("conditions") for job in world.jobs("w")),
+        PATIENCE,
+        "both jobs to end",
     )
     start_controller(SAME)
     assert world.wait_phase("w")["phase"] == "Succeeded"

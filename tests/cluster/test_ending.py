@@ -15,7 +15,7 @@ from pkg.apis.flow.v1alpha1.labels import workflow_value
 from tests.cluster.conftest import StartController
 from tests.cluster.support import manifests as m
 from tests.cluster.support.history import Object
-from tests.cluster.support.world import World, no_attempt_twice
+from tests.cluster.support.world import PATIENCE, World, no_attempt_twice
 
 pytestmark = pytest.mark.cluster
 
@@ -52,17 +52,17 @@ def test_ttl_deletes_a_drained_workflow_and_its_jobs(world: World, start_control
     assert world.wait_phase("w")["phase"] == "Failed"
     ended = time.monotonic()
     assert world.phases("w") == {"a": "Succeeded", "b": "Skipped", "bad": "Failed"}
-    world.history.wait(lambda: is_going(world, "w"), 30, "the workflow to be deleted")
+    world.history.wait(lambda: is_going(world, "w"), PATIENCE, "the workflow to be deleted")
     assert time.monotonic() - ended > 1
     # Its own end waits for the cluster's garbage collector, which learns of a new kind within half a minute only.
-    world.history.wait(lambda: not world.jobs(), 30, "its jobs to go")
+    world.history.wait(lambda: not world.jobs(), PATIENCE, "its jobs to go")
 
 
 def test_ttl_deletes_a_workflow_that_could_never_run(world: World, start_controller: StartController) -> None:
     start_controller()
     world.create(m.workflow("w", m.flow("a", "nobody"), ttlSecondsAfterFinished=1))
     assert world.wait_phase("w")["reason"] == "Invalid"
-    world.history.wait(lambda: world.history.get("workflows", "w") is None, 30, "the workflow to go")
+    world.history.wait(lambda: world.history.get("workflows", "w") is None, PATIENCE, "the workflow to go")
 
 
 def test_a_restart_that_is_asked_for_while_it_runs_waits_for_the_end_and_acts_once(
@@ -125,7 +125,7 @@ def test_kubectl_describe_tells_why_a_flow_waits_and_what_happened(
         assert answer.returncode == 0, answer.stderr
         return answer.stdout if "TemplateNotFound  " in answer.stdout.partition("\nEvents:")[2] else ""
 
-    text = world.history.wait(told, 30, "the Event to be described")
+    text = world.history.wait(told, PATIENCE, "the Event to be described")
     status, _, events = text.partition("\nEvents:")
     assert re.search(r"Reason: +WaitingForDependencies", status)
     assert "there is no WorkTemplate missing in namespace" in status
@@ -145,10 +145,12 @@ def test_a_forbidden_change_ends_it_as_stop_does_and_is_ignored_after_the_end(
     assert (status["phase"], status["reason"]) == ("Failed", "SpecChanged")
     assert world.phases("w") == {"a": "Succeeded", "b": "Skipped", "bye": "Succeeded"}
     generation = world.patch(world.workflow_path("w"), {"spec": {"queueName": "other"}})["metadata"]["generation"]
-    world.history.wait(lambda: world.status("w")["observedGeneration"] == generation, 30, "the change to be seen")
+    world.history.wait(lambda: world.status("w")["observedGeneration"] == generation, PATIENCE, "the change to be seen")
     assert world.status("w")["phase"] == "Failed"
     told = world.history.wait(
-        lambda: kubectl("get", "events", "--field-selector=reason=SpecChangeIgnored", "-o=name").stdout, 30, "an Event"
+        lambda: kubectl("get", "events", "--field-selector=reason=SpecChangeIgnored", "-o=name").stdout,
+        PATIENCE,
+        "an Event",
     )
     assert len(told.split()) == 1
 
@@ -180,7 +182,7 @@ def test_stop_terminate_and_timeouts_end_what_runs_each_in_its_way(
     failed = world.flow("attempt", "a")
     assert (failed["phase"], failed["reason"], failed["attempts"]) == ("Failed", "DeadlineExceeded", 2)
     gone = ("terminate-a", "late-a", "attempt-a", "attempt-a-r1")
-    world.history.wait(lambda: not any(world.history.get("jobs", job) for job in gone), 30, "their jobs to go")
+    world.history.wait(lambda: not any(world.history.get("jobs", job) for job in gone), PATIENCE, "their jobs to go")
     assert {job["metadata"]["name"] for job in world.jobs()} == {"stop-a", "stop-bye", "late-bye"}
     no_attempt_twice(world)
 
@@ -201,7 +203,7 @@ def test_jobs_stay_or_go_at_the_end_by_the_retain_policy(world: World, start_con
         assert world.wait_phase(f"bad-{name}")["phase"] == "Failed"
     stay = {"kept-a", "bad-kept-a", "bad-gone-if-good-a"}
     world.history.wait(
-        lambda: {job["metadata"]["name"] for job in world.jobs()} == stay, 30, lambda: f"only {stay} to be left"
+        lambda: {job["metadata"]["name"] for job in world.jobs()} == stay, PATIENCE, lambda: f"only {stay} to be left"
     )
     time.sleep(1.5)
     assert {job["metadata"]["name"] for job in world.jobs()} == stay
@@ -209,7 +211,7 @@ def test_jobs_stay_or_go_at_the_end_by_the_retain_policy(world: World, start_con
     def told() -> list[Object]:
         return [event for event in world.history.now("events") if event["reason"] == "TTLRemoved"]
 
-    world.history.wait(lambda: len(told()) >= 2 * len(cases), 30, lambda: f"an Event about each: {told()}")
+    world.history.wait(lambda: len(told()) >= 2 * len(cases), PATIENCE, lambda: f"an Event about each: {told()}")
     assert sorted(event["involvedObject"]["name"] for event in told()) == sorted(
         [*cases, *(f"bad-{at}" for at in cases)]
     )
@@ -232,6 +234,8 @@ def test_the_longest_names_fit_everywhere(world: World, start_controller: StartC
     assert sum("-1-r1-" in job["metadata"]["name"] for job in jobs) == 1
     assert all(len(job["metadata"]["name"]) <= 63 for job in jobs)
     world.history.wait(
-        lambda: any(event["reason"] == "WorkflowFailed" for event in world.history.now("events")), 30, "its Events"
+        lambda: any(event["reason"] == "WorkflowFailed" for event in world.history.now("events")),
+        PATIENCE,
+        "its Events",
     )
     no_attempt_twice(world)

@@ -16,7 +16,7 @@ from tests.cluster.conftest import CRDS, StartController, wait_established
 from tests.cluster.support import kinds
 from tests.cluster.support.history import Object
 from tests.cluster.support.manifests import API, crd, flow, workflow
-from tests.cluster.support.world import World
+from tests.cluster.support.world import PATIENCE, World
 from tests.unit.examples.loading import load
 
 pytestmark = pytest.mark.cluster
@@ -120,7 +120,7 @@ def test_one_workflow_of_a_dozen_kinds_survives_failures_and_deletions(
     start_controller()
     world.create(workflow("zoo", *flows))
     waiting = {f"{key}-gone": gvr for key, (gvr, _) in specs.items()}
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + PATIENCE
     while waiting and time.monotonic() < deadline:
         for name, gvr in list(waiting.items()):
             try:
@@ -169,14 +169,14 @@ def test_a_crd_deleted_under_a_workflow_fails_what_had_jobs_and_nothing_else(
     world.create(workflow("gone", *flows))
     world.wait_flow("gone", "full", "Pending")
     world.delete(f"{CRDS}/{name}")
-    failed = world.wait_flow("gone", "full", "Failed", seconds=20)
+    failed = world.wait_flow("gone", "full", "Failed")
     assert failed["reason"] == "JobDeleted"
     assert "crates.v1.going.example.com" in failed["message"]
-    waiting = world.wait_flow("gone", "next", "Waiting", reason="KindNotServed", seconds=20)
+    waiting = world.wait_flow("gone", "next", "Waiting", reason="KindNotServed")
     assert "does not serve crates.v1.going.example.com" in waiting["message"]
     assert world.wait_phase("sequential")["phase"] == "Succeeded"
     kinds.install(world.api, crd("going.example.com", "Crate"))
-    world.wait_flow("gone", "next", "Pending", seconds=10)
+    world.wait_flow("gone", "next", "Pending")
 
 
 def test_what_cannot_be_a_job_is_refused_with_a_reason(
@@ -291,7 +291,7 @@ def test_a_job_that_stays_pending_tells_its_last_warning(
     }
     world.create(template("homeless", GVR("batch", "v1", "jobs"), {"backoffLimit": 0, "template": {"spec": alone}}))
     world.create(workflow("homeless", flow("homeless", of="homeless")))
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + PATIENCE
     while not _pods(world):
         assert time.monotonic() < deadline, "the pod that fits no node is there"
         time.sleep(0.1)
@@ -299,10 +299,10 @@ def test_a_job_that_stays_pending_tells_its_last_warning(
     world.create(quota)
     pod = {"restartPolicy": "Never", "containers": [{"name": "main", "image": "busybox:1.36"}]}
     world.create(template("stuck", GVR("batch", "v1", "jobs"), {"backoffLimit": 0, "template": {"spec": pod}}))
-    world.create(workflow("pending", flow("stuck", of="stuck", pendingTimeout="30s")))
-    found = world.wait_flow("pending", "stuck", "Pending", reason="FailedCreate", seconds=40)
+    world.create(workflow("pending", flow("stuck", of="stuck", pendingTimeout="40s")))
+    found = world.wait_flow("pending", "stuck", "Pending", reason="FailedCreate")
     assert "exceeded quota" in found["message"]
-    found = world.wait_flow("homeless", "homeless", "Pending", reason="FailedScheduling", seconds=40)
+    found = world.wait_flow("homeless", "homeless", "Pending", reason="FailedScheduling")
     assert found["message"].startswith("pod homeless-homeless-")
     assert "nodes are available" in found["message"]
     failed = world.wait_flow("pending", "stuck", "Failed")
@@ -411,18 +411,18 @@ def test_a_version_that_is_served_no_more_and_a_scope_that_changes_are_noticed(
     assert world.flow("band", "first")["phase"] == "Pending", "the job is still there, in the other version"
     path = object_path(world, GVR(gvr.group, "v2", gvr.resource), "band-first")
     world.patch(f"{path}/status", {"status": {"phase": "Succeeded"}})
-    world.wait_flow("band", "first", "Succeeded", seconds=20)
-    world.wait_flow("band", "next", "Waiting", reason="KindNotServed", seconds=20)
+    world.wait_flow("band", "first", "Succeeded")
+    world.wait_flow("band", "next", "Waiting", reason="KindNotServed")
     world.delete(f"{CRDS}/{name}")
-    failed = world.wait_flow("band", "other", "Failed", seconds=20)
+    failed = world.wait_flow("band", "other", "Failed")
     assert failed["reason"] == "JobDeleted"
     document["spec"]["scope"] = "Cluster"
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + PATIENCE
     while any(item["metadata"]["name"] == name for item in world.api.get(CRDS)["items"]):
         assert time.monotonic() < deadline, "the CRD goes"
         time.sleep(0.2)
     world.api.request("POST", CRDS, document)
-    refused = world.wait_flow("band", "next", "Failed", "Skipped", seconds=20)
+    refused = world.wait_flow("band", "next", "Failed", "Skipped")
     assert (refused["phase"], refused["reason"]) == ("Failed", "Refused")
     assert "cluster-scoped" in refused["message"]
 

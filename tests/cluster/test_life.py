@@ -11,7 +11,7 @@ from hack.cluster import Cluster
 from tests.cluster.conftest import CRDS, StartController
 from tests.cluster.support import manifests as m
 from tests.cluster.support.audit import Audit
-from tests.cluster.support.world import World, no_attempt_twice
+from tests.cluster.support.world import PATIENCE, World, no_attempt_twice
 
 pytestmark = pytest.mark.cluster
 
@@ -55,7 +55,7 @@ def test_a_job_deleted_while_no_controller_runs_is_noticed(world: World, start_c
     controller.kill9()
     for job in ("w-a", "w-b"):
         world.delete(world.job_path(job))
-    world.history.wait(lambda: not world.jobs("w"), 60, "both jobs gone")
+    world.history.wait(lambda: not world.jobs("w"), PATIENCE, "both jobs gone")
     start_controller("--leader-elect=false")
     world.wait_job("w-a-r1")
     assert world.wait_flow("w", "b", "Failed")["reason"] == "JobDeleted"
@@ -134,10 +134,10 @@ def test_a_deleted_workflow_takes_its_jobs_with_it(
     world.create(m.template("step", run_for="forever"))
     world.create(m.workflow("w", {**m.flow("a"), "for": {"replicas": 3}}, m.flow("b", "a")))
     world.wait_flow("w", "a", "Running")
-    world.history.wait(lambda: len(world.jobs("w")) == 3, 60, "three jobs")
+    world.history.wait(lambda: len(world.jobs("w")) == 3, PATIENCE, "three jobs")
     world.delete(world.workflow_path("w"), propagation)
-    world.history.wait(lambda: world.history.get("workflows", "w") is None, 60, "the workflow to go")
-    world.history.wait(lambda: not world.jobs(), 60, lambda: f"its jobs to go: {world.jobs()}")
+    world.history.wait(lambda: world.history.get("workflows", "w") is None, PATIENCE, "the workflow to go")
+    world.history.wait(lambda: not world.jobs(), PATIENCE, lambda: f"its jobs to go: {world.jobs()}")
     assert len(no_attempt_twice(world)) == 3, "and nothing was made for it meanwhile"
 
 
@@ -147,7 +147,7 @@ def test_a_workflow_of_the_same_name_has_jobs_of_its_own(world: World, start_con
     world.create(m.workflow("w", m.flow("a")))
     world.wait_flow("w", "a", "Running")
     world.delete(world.workflow_path("w"))
-    world.history.wait(lambda: world.history.get("workflows", "w") is None, 60, "the first workflow to go")
+    world.history.wait(lambda: world.history.get("workflows", "w") is None, PATIENCE, "the first workflow to go")
     second = world.create(m.workflow("w", m.flow("a")))
     assert world.wait_phase("w")["phase"] == "Succeeded"
     assert {attempt.uid for attempt in no_attempt_twice(world)} >= {second["metadata"]["uid"]}

@@ -15,7 +15,7 @@ from hack.cluster.api import ApiStatusError
 from tests.cluster.conftest import CRDS, StartController, wait_established
 from tests.cluster.support import manifests as m
 from tests.cluster.support.audit import Audit
-from tests.cluster.support.world import World, no_attempt_twice
+from tests.cluster.support.world import PATIENCE, World, no_attempt_twice
 
 pytestmark = pytest.mark.cluster
 
@@ -105,10 +105,10 @@ def test_a_fan_out_of_500_holds_up_no_other_workflow(
     start_controller("--workers=1")
     world.create(m.custom("slip", GROUP, "slips"))
     world.create(m.workflow("big", {**m.flow("many", of="slip"), "for": {"replicas": count}}))
-    world.history.wait(lambda: len(world.history.now("slips")) >= 5, 30, "the fan-out to begin")
+    world.history.wait(lambda: len(world.history.now("slips")) >= 5, PATIENCE, "the fan-out to begin")
     world.create(m.workflow("small", *m.chain("a", "b", of="slip")))
     world.wait_phase("small", ["Succeeded"])
-    world.wait_phase("big", ["Succeeded"], seconds=90)
+    world.wait_phase("big", ["Succeeded"])
     assert world.status("big")["tasks"]["succeeded"] == count
     made = [call.name for call in audit.creations(world.namespace, "slips")]
     assert len(made) == count + 2 == len(no_attempt_twice(world, "slips"))

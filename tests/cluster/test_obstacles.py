@@ -106,7 +106,7 @@ def test_a_kind_that_the_controller_may_not_list_is_told_and_made_once_it_may(
         rule = {"apiGroups": [group], "resources": ["things"], "verbs": ["get", "list", "watch", "create", "delete"]}
         role = {"metadata": {"name": group, "labels": label}, "rules": [rule]}
         world.api.request("POST", roles, role)
-        world.wait_flow("w", "a", "Pending", seconds=45)
+        world.wait_flow("w", "a", "Pending")
     finally:
         world.api.request("DELETE", f"{CRDS}/things.{group}")
         cluster.kubectl("delete", "clusterrole", group, "--ignore-not-found")
@@ -183,7 +183,7 @@ def test_a_webhook_that_refuses_is_asked_again_whatever_its_code(
     start_controller()
     world.create(m.template("step", run_for="0.1s"))
     with refusing_webhook(world, tmp_path):
-        world.history.wait(lambda: "422" in job_is_refused(world), 30, "the webhook to act")
+        world.history.wait(lambda: "422" in job_is_refused(world), PATIENCE, "the webhook to act")
         world.create(m.workflow("w", m.flow("a"), m.flow("b", "a")))
         waiting = world.wait_flow("w", "a", "Waiting", reason="CreateFailed")
         assert "admission webhook" in waiting["message"]
@@ -325,8 +325,8 @@ def test_a_workflow_in_a_terminating_namespace_goes_with_it(
     going.api.request("DELETE", f"/api/v1/namespaces/{going.namespace}")
     other.create(m.workflow("w", *m.chain("a", "b")))
     assert other.wait_phase("w")["phase"] == "Succeeded"
-    going.history.wait(lambda: not going.jobs(), 30, "the jobs to go")
-    going.history.wait(lambda: going.history.get("workflows", "w") is None, 60, "the workflow to go")
+    going.history.wait(lambda: not going.jobs(), PATIENCE, "the jobs to go")
+    going.history.wait(lambda: going.history.get("workflows", "w") is None, PATIENCE, "the workflow to go")
     going.patch(f"/api/v1/namespaces/{going.namespace}/configmaps/holder", {"metadata": {"finalizers": None}})
     assert not [line for line in controller.log() if "Traceback" in line["event"] or line.get("exception")]
 
@@ -342,6 +342,6 @@ def test_a_template_tells_who_uses_it(world: World, start_controller: StartContr
         found = world.history.get("worktemplates", "step") or {}
         return found.get("status", {}).get("usedBy", {})
 
-    world.history.wait(lambda: used_by() == {"count": 2, "names": ["early", "other"]}, 30, used_by)
+    world.history.wait(lambda: used_by() == {"count": 2, "names": ["early", "other"]}, PATIENCE, used_by)
     world.delete(world.workflow_path("early"))
-    world.history.wait(lambda: used_by() == {"count": 1, "names": ["other"]}, 30, used_by)
+    world.history.wait(lambda: used_by() == {"count": 1, "names": ["other"]}, PATIENCE, used_by)

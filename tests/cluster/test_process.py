@@ -14,7 +14,7 @@ from tests.cluster.conftest import StartController
 from tests.cluster.support import manifests as m
 from tests.cluster.support.audit import Audit
 from tests.cluster.support.controller import command, free_port, metric
-from tests.cluster.support.world import World, no_attempt_twice
+from tests.cluster.support.world import PATIENCE, World, no_attempt_twice
 
 pytestmark = pytest.mark.cluster
 
@@ -85,7 +85,7 @@ def test_sigterm_ends_it_in_time_and_nothing_is_written_after(
     world.create(m.template("step", run_for="forever"))
     controller = start_controller("--leader-elect-identity=first")
     world.create(m.workflow("w", {**m.flow("many"), "for": {"replicas": count}}))
-    world.history.wait(lambda: len(world.jobs("w")) >= 40, 60, "40 of the jobs")
+    world.history.wait(lambda: len(world.jobs("w")) >= 40, PATIENCE, "40 of the jobs")
     told = time.time()
     code = controller.terminate()
     ended = time.time()
@@ -97,7 +97,9 @@ def test_sigterm_ends_it_in_time_and_nothing_is_written_after(
     assert calls[-1].resource == "leases", "the Lease is given back last"
     assert calls[-1].at < ended
     start_controller("--leader-elect-identity=second")
-    world.history.wait(lambda: len(world.jobs("w")) == count, 60, lambda: f"{count} jobs, not {len(world.jobs('w'))}")
+    world.history.wait(
+        lambda: len(world.jobs("w")) == count, PATIENCE, lambda: f"{count} jobs, not {len(world.jobs('w'))}"
+    )
     assert len(no_attempt_twice(world)) == count == len(audit.creations(world.namespace))
 
 
@@ -106,7 +108,7 @@ def test_a_second_sigterm_ends_it_at_once(cluster: Cluster, world: World, start_
     world.create(m.template("step", run_for="forever"))
     controller = start_controller()
     world.create(m.workflow("w", {**m.flow("many"), "for": {"replicas": 200}}))
-    world.history.wait(lambda: len(world.jobs("w")) >= 20, 60, "20 of the jobs")
+    world.history.wait(lambda: len(world.jobs("w")) >= 20, PATIENCE, "20 of the jobs")
     (server,) = cluster.pids("kube-apiserver")
     os.kill(server, signal.SIGSTOP)
     try:
