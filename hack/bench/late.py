@@ -41,7 +41,9 @@ def measure(cluster: Cluster, *, kinds: int) -> None:
             if time.monotonic() > deadline:
                 raise SystemExit(f"{len(made)} of {kinds} jobs were made within a minute of their kinds")
             time.sleep(0.5)
-            made = {call.name: call.at for call in writes(cluster.audit_log, here.namespace) if call.verb == "create"}
+            made = {
+                call.name: call.answered for call in writes(cluster.audit_log, here.namespace) if call.verb == "create"
+            }
     waits = [made[f"late{number}-a"] - established[number] for number in range(kinds)]
     print(
         f"late: the job of a kind that came later was made {statistics.median(waits):.2f} s after Established "

@@ -22,9 +22,10 @@ _WRITES = frozenset({"create", "patch", "update", "delete"})
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A write of a controller that the API server carried out; `at` in seconds since the epoch."""
+    """A write of a controller that the API server carried out; it came `at`, in seconds since the epoch."""
 
     at: float
+    answered: float
     verb: str
     resource: str
     name: str
@@ -46,7 +47,8 @@ def writes(audit_log: Path, namespace: str) -> Iterator[Call]:
                 and entry.get("responseStatus", {}).get("code", 0) < 300
             ):
                 at = seconds(entry["requestReceivedTimestamp"])
-                yield Call(at, entry["verb"], about["resource"], about.get("name", ""))
+                answered = seconds(entry["stageTimestamp"])
+                yield Call(at, answered, entry["verb"], about["resource"], about.get("name", ""))
 
 
 @dataclass(slots=True)

@@ -79,7 +79,7 @@ class Controller:
         self._usage_queue = ShardedQueue(1)
         self._ledger = Ledger()
         discovery = Discovery(self._client)
-        self._kinds = Kinds(discovery, self._kind_changed)
+        self._kinds = Kinds(discovery, self._kind_changed, self._kind_coming)
         self._rules = RuleBook()
         reflectors = self.metrics.reflectors()
         self._crds = crd_informer(self._client, self._kinds.crd_changed, reflectors)
@@ -322,9 +322,12 @@ class Controller:
     def _kind_changed(self, gvr: GVR) -> None:
         kind = self._kinds.get(gvr)
         if kind is not None and not kind.refused:
-            self._jobs.ensure(gvr)
-            self._jobs.nudge(gvr)
+            self._kind_coming(gvr)
         self._wake_users(gvr)
+
+    def _kind_coming(self, gvr: GVR) -> None:
+        self._jobs.ensure(gvr)
+        self._jobs.nudge(gvr)
 
     def _kind_gone(self, gvr: GVR) -> None:
         self._kinds.lose(gvr)

@@ -14,7 +14,7 @@ ENDED = {"metadata": {"name": NAME}, "status": {"phase": "Failed" if load.is_cur
 
 
 def made(name: str) -> Call:
-    return Call(1.0, "create", "faultjobs", name)
+    return Call(1.0, 1.1, "create", "faultjobs", name)
 
 
 def verdict(workflows: list[load.Object], calls: list[Call], seen: dict[Attempt, set[str]] | None = None) -> Verdict:

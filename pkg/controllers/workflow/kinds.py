@@ -14,7 +14,7 @@ import structlog
 
 from pkg.apis.meta import GVR
 from pkg.controllers.workflow.snapshot import Kind
-from pkg.kube.discovery import Discovery
+from pkg.kube.discovery import Discovery, Resource
 from pkg.kube.errors import KubeError, NotServed, Stopped
 from pkg.workloads import rules_for
 
@@ -22,17 +22,27 @@ _log = structlog.get_logger("workflow.kinds")
 RETRY_SECONDS = 1.0
 # One 404 may be a CRD that is being set up; absence is believed after this long.
 CERTAIN_SECONDS = 1.5
+# In the first two seconds of a kind the API server answers no creation before two more have passed: those who wait have
+# their job sooner, and hold up no worker meanwhile. The tenth is for the event that told of it.
+SETTLING_SECONDS = 2.1
 # Of those that are known to be absent so many are asked for in a round, whoever waits longest first: what people write
 # into templates must not turn into a stream of calls.
 ABSENT_AT_ONCE = 20
 
 
 class Kinds:
-    """What is known of each kind: a Kind, None when it is not served, or not known yet."""
+    """What is known of each kind: a Kind, None when it is not served, or not known yet.
 
-    def __init__(self, discovery: Discovery, on_change: Callable[[GVR], None]) -> None:
+    on_change(gvr): that became another; on_coming(gvr): the kind will be served in a moment, so that its cache may be
+    made ready.
+    """
+
+    def __init__(
+        self, discovery: Discovery, on_change: Callable[[GVR], None], on_coming: Callable[[GVR], object]
+    ) -> None:
         self._discovery = discovery
         self._on_change = on_change
+        self._on_coming = on_coming
         self._lock = threading.Condition()
         self._known: dict[GVR, Kind | None] = {}
         self._asked: set[GVR] = set()
@@ -40,6 +50,8 @@ class Kinds:
         self._told: dict[GVR, float] = {}
         self._going: set[str] = set()  # CRDs, by `plural.group`, that are being deleted
         self._stale: set[GVR] = set()  # known, and to be asked for again
+        self._changed: dict[GVR, float] = {}  # when the CRD of a kind that was not served changed last
+        self._settled_at: dict[GVR, float] = {}  # of kinds that have just come
         self._shapeless: dict[GVR, float] = {}  # served, but not described yet; since when
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="kinds", daemon=True)
@@ -94,6 +106,7 @@ class Kinds:
             else:
                 self._going.discard(name)
                 self._stale.update(touched)
+                self._changed.update({gvr: time.monotonic() for gvr in touched if self._known.get(gvr) is None})
             self._lock.notify_all()
         for gvr in lost:
             _log.info("kind is going away", gvr=str(gvr))
@@ -122,12 +135,15 @@ class Kinds:
                 is_open = any(self._known.get(gvr) is None for gvr in self._asked)
                 is_fresh = any(gvr not in self._known and gvr not in tried for gvr in self._asked)
                 if not is_fresh and not self._stale:
-                    self._lock.wait(RETRY_SECONDS if is_open else None)
+                    now = time.monotonic()
+                    settles = [at - now for at in self._settled_at.values() if at > now]
+                    self._lock.wait(min([RETRY_SECONDS, *settles]) if is_open else None)
 
     def _missing(self) -> list[GVR]:
         """Whom to ask for in this round."""
         found = [gvr for gvr in self._asked if self._known.get(gvr) is None or gvr in self._stale]
-        absent = {gvr for gvr in found if gvr not in self._stale and self.is_absent(gvr)}
+        prompt = self._stale | self._settled_at.keys()
+        absent = {gvr for gvr in found if gvr not in prompt and self.is_absent(gvr)}
         turn = sorted(absent, key=lambda gvr: self._told[gvr])[:ABSENT_AT_ONCE]
         return [*(gvr for gvr in found if gvr not in absent), *turn]
 
@@ -144,6 +160,7 @@ class Kinds:
             self._known[gvr] = None
             self._absent.setdefault(gvr, now)
             self._told[gvr] = now
+            self._settled_at.pop(gvr, None)
             if is_news or self.is_absent(gvr) != was_absent:
                 self._on_change(gvr)
             return
@@ -154,6 +171,8 @@ class Kinds:
             return
         if "create" not in found.verbs and "delete" in found.verbs:
             self._closing(gvr)
+            return
+        if gvr in self._absent and not self._is_settled(gvr, found):
             return
         self._absent.pop(gvr, None)
         row = rules_for(gvr)
@@ -174,6 +193,19 @@ class Kinds:
         self._known[gvr] = kind
         _log.info("kind served", gvr=str(gvr), kind=found.kind)
         self._on_change(gvr)
+
+    def _is_settled(self, gvr: GVR, found: Resource) -> bool:
+        """Whether a kind that was not served may be used by now."""
+        now = time.monotonic()
+        if gvr not in self._settled_at:
+            self._settled_at[gvr] = self._changed.get(gvr, now) + SETTLING_SECONDS
+            if found.namespaced and "create" in found.verbs:
+                self._on_coming(gvr)
+        if now < self._settled_at[gvr]:
+            return False
+        del self._settled_at[gvr]
+        self._changed.pop(gvr, None)
+        return True
 
     def _closing(self, gvr: GVR) -> None:
         """A resource that lets nothing new in, but lets objects go, is of a CRD that is being deleted: not served."""

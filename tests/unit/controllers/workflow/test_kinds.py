@@ -50,12 +50,14 @@ class Setup:
     def __init__(self) -> None:
         self.server = Served()
         self.changed: list[GVR] = []
-        self.kinds = Kinds(cast(Discovery, self.server), self.changed.append)
+        self.coming: list[GVR] = []
+        self.kinds = Kinds(cast(Discovery, self.server), self.changed.append, self.coming.append)
         self.kinds.start()
 
 
 @pytest.fixture
-def setup() -> Iterator[Setup]:
+def setup(monkeypatch: pytest.MonkeyPatch) -> Iterator[Setup]:
+    monkeypatch.setattr(kinds, "SETTLING_SECONDS", 0.02)
     made = Setup()
     yield made
     made.kinds.stop()
@@ -123,6 +125,56 @@ def test_a_crd_that_comes_is_asked_for_at_once(setup: Setup, monkeypatch: pytest
     setup.kinds.crd_changed("boxes.example.com", False)
     until(lambda: setup.kinds.get(BOXES) is not None)
     assert setup.server.refreshed == [BOXES]
+
+
+def test_a_kind_that_comes_is_used_once_it_has_settled_and_its_cache_is_made_ready_before(
+    setup: Setup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kinds, "SETTLING_SECONDS", 0.3)
+    setup.kinds.get(BOXES)
+    until(lambda: setup.kinds.is_answered(BOXES))
+    setup.server.add(BOXES, "Box")
+    came = time.monotonic()
+    setup.kinds.crd_changed("boxes.example.com", False)
+    until(lambda: setup.coming == [BOXES])
+    until(lambda: setup.kinds.get(BOXES) is not None)
+    assert time.monotonic() - came >= 0.3
+    assert setup.coming == [BOXES]
+
+
+def test_one_that_was_there_before_is_used_at_once(setup: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kinds, "SETTLING_SECONDS", 3600.0)
+    setup.server.add(BOXES, "Box")
+    setup.kinds.crd_changed("boxes.example.com", False)
+    setup.kinds.get(BOXES)
+    until(lambda: setup.kinds.get(BOXES) is not None)
+    assert setup.coming == []
+
+
+def test_one_that_goes_while_it_settles_begins_anew(setup: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kinds, "SETTLING_SECONDS", 3600.0)
+    setup.kinds.get(BOXES)
+    until(lambda: setup.kinds.is_answered(BOXES))
+    setup.server.add(BOXES, "Box")
+    setup.kinds.crd_changed("boxes.example.com", False)
+    until(lambda: setup.coming == [BOXES])
+    del setup.server.resources[BOXES]
+    asked = len(setup.server.asked)
+    setup.kinds.crd_changed("boxes.example.com", False)
+    until(lambda: len(setup.server.asked) > asked)
+    setup.server.add(BOXES, "Box")
+    setup.kinds.crd_changed("boxes.example.com", False)
+    until(lambda: setup.coming == [BOXES, BOXES])
+    assert setup.kinds.get(BOXES) is None
+
+
+def test_what_can_be_no_job_needs_no_cache(setup: Setup) -> None:
+    setup.kinds.get(BOXES)
+    until(lambda: setup.kinds.is_answered(BOXES))
+    setup.server.add(BOXES, "Box", namespaced=False)
+    setup.kinds.crd_changed("boxes.example.com", False)
+    until(lambda: setup.kinds.get(BOXES) is not None)
+    assert setup.coming == []
 
 
 def test_a_crd_that_changes_is_read_again_and_told_only_if_it_matters(setup: Setup) -> None:
