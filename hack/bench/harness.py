@@ -29,14 +29,17 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 
 @dataclass(frozen=True, slots=True)
 class Controller:
-    """The running controller: its pid and where its log goes."""
+    """The running controller and where its log goes."""
 
-    pid: int
-    log: Path
     process: subprocess.Popen[bytes]
+    log: Path
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
 
     def stop(self) -> float:
-        """The seconds from SIGTERM to its end."""
+        """Ends it; the seconds from SIGTERM on."""
         began = time.perf_counter()
         self.process.send_signal(signal.SIGTERM)
         self.process.wait(10)
@@ -95,13 +98,12 @@ def controller(cluster: Cluster, folder: Path, *flags: str) -> Iterator[Controll
         *flags,
     ]
     with log.open("wb") as out:
-        process = subprocess.Popen(command, stdout=out, stderr=out)
+        made = Controller(subprocess.Popen(command, stdout=out, stderr=out), log)
     try:
-        _wait_for_text(log, '"acting"', process)
-        yield Controller(process.pid, log, process)
+        _wait_for_text(log, '"acting"', made.process)
+        yield made
     finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(10)
+        made.stop()
 
 
 def _wait_for_text(log: Path, text: str, process: subprocess.Popen[bytes], timeout: float = 30.0) -> None:

@@ -22,7 +22,8 @@ _WRITES = frozenset({"create", "patch", "update", "delete"})
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A write of a controller that the API server carried out; it came `at`, in seconds since the epoch."""
+    """A write of a controller that the API server carried out; when it came (`at`) and was answered, in seconds since
+    the epoch."""
 
     at: float
     answered: float
