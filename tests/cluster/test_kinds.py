@@ -66,7 +66,7 @@ def test_the_examples_of_all_families_end_as_they_announce(
     assert (shard["succeeded"], shard["kept"]) == ("0-2", [{"indexes": "1", "attempt": 1, "ran": True}]), (
         "only index 1 was retried"
     )
-    assert world.api.get(object_path(world, GVR("apps", "v1", "deployments")))["items"] == []
+    world.history.wait(lambda: not world.history.now("deployments"), PATIENCE, "the service to go")
     assert [line for line in controller.log() if line.get("level") == "error"] == []
 
 

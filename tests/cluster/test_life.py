@@ -151,6 +151,7 @@ def test_a_workflow_of_the_same_name_has_jobs_of_its_own(world: World, start_con
     second = world.create(m.workflow("w", m.flow("a")))
     assert world.wait_phase("w")["phase"] == "Succeeded"
     assert {attempt.uid for attempt in no_attempt_twice(world)} >= {second["metadata"]["uid"]}
+    world.history.wait(lambda: len(world.jobs()) == 1, PATIENCE, "the job of the first to go")
     (job,) = world.jobs()
     assert job["metadata"]["ownerReferences"][0]["uid"] == second["metadata"]["uid"]
 

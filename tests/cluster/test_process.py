@@ -100,7 +100,8 @@ def test_sigterm_ends_it_in_time_and_nothing_is_written_after(
     world.history.wait(
         lambda: len(world.jobs("w")) == count, PATIENCE, lambda: f"{count} jobs, not {len(world.jobs('w'))}"
     )
-    assert len(no_attempt_twice(world)) == count == len(audit.creations(world.namespace))
+    assert len(no_attempt_twice(world)) == count
+    world.history.wait(lambda: len(audit.creations(world.namespace)) == count, PATIENCE, "as many in the audit log")
 
 
 def test_a_second_sigterm_ends_it_at_once(cluster: Cluster, world: World, start_controller: StartController) -> None:

@@ -19,6 +19,7 @@ from hack.cluster.api import Api, ApiStatusError
 Object = dict[str, Any]
 _WATCH_SECONDS = 60
 _PAUSE = 0.1
+_CATCH_UP_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +40,13 @@ class History:
         self._changed = threading.Condition()
         self._now: dict[tuple[str, str], Object] = {}
         self._sightings: list[Sighting] = []
+        self._paths: dict[str, str] = {}
         self._closed = threading.Event()
 
     def follow(self, path: str) -> None:
         """Begin with one collection; returns once its first list is in."""
         first = threading.Event()
+        self._paths[path.rsplit("/", 1)[-1]] = path
         threading.Thread(target=self._run, args=(path, first), name=f"history {path}", daemon=True).start()
         assert first.wait(60), f"{path} could not be listed within 60 s"
 
@@ -66,6 +69,21 @@ class History:
         with self._changed:
             return [found for found in self._sightings if found.resource == resource]
 
+    def catch_up(self, resource: str) -> None:
+        """Returns once all that the API server has of that resource was seen: each collection has a watch of its own,
+        and one may lag behind another.
+        """
+        page = self._api.get(self._paths[resource])
+        latest, listed = _version(page), {item["metadata"]["name"]: _version(item) for item in page["items"]}
+
+        def is_level() -> bool:
+            seen = {found.object["metadata"]["name"]: _version(found.object) for found in self.sightings(resource)}
+            gone = [item for item in self.now(resource) if item["metadata"]["name"] not in listed]
+            has_all = all(seen.get(name, 0) >= version for name, version in listed.items())
+            return has_all and all(_version(item) > latest for item in gone)
+
+        self.wait(is_level, _CATCH_UP_SECONDS, f"all {resource} to be seen")
+
     def wait(self, fact: Callable[[], Any], seconds: float, what: str | Callable[[], str]) -> Any:
         """The first truthy answer of `fact`, asked anew after each event; fails the test with `what` if none comes."""
         deadline = time.monotonic() + seconds
@@ -80,13 +98,19 @@ class History:
         pytest.fail(f"not within {seconds:.0f} s: {what if isinstance(what, str) else what()}")
 
     def _run(self, path: str, first: threading.Event) -> None:
+        version = ""
         while not self._closed.is_set():
             try:
-                version = self._list(path)
+                version = version or self._list(path)
                 first.set()
-                while not self._closed.is_set():
-                    version = self._watch(path, version)
-            except (OSError, ApiStatusError, _Gone, ValueError):
+                for seen in self._watch(path, version):
+                    version = seen
+                    if self._closed.is_set():
+                        return
+            except _Gone:
+                version = ""
+            except (OSError, ApiStatusError, ValueError):
+                # Then it goes on where it was: a list would miss what came and went.
                 self._closed.wait(_PAUSE)
 
     def _list(self, path: str) -> str:
@@ -109,24 +133,25 @@ class History:
         version: str = page["metadata"]["resourceVersion"]
         return version
 
-    def _watch(self, path: str, version: str) -> str:
+    def _watch(self, path: str, version: str) -> Iterator[str]:
+        """The version after each event."""
         resource = path.rsplit("/", 1)[-1]
         for event in self._events(path, version):
             item = event["object"]
             if event["type"] == "ERROR":
                 raise _Gone(str(item))
-            version = item["metadata"]["resourceVersion"]
             if event["type"] != "BOOKMARK":
                 with self._changed:
                     self._take(event["type"], resource, item)
-            if self._closed.is_set():
-                break
-        return version
+            yield item["metadata"]["resourceVersion"]
 
     def _events(self, path: str, version: str) -> Iterator[Any]:
         query = f"?watch=1&allowWatchBookmarks=true&resourceVersion={version}&timeoutSeconds={_WATCH_SECONDS}"
-        for line in self._api.watch(path + query, _WATCH_SECONDS + 5):
-            yield json.loads(line)
+        try:
+            for line in self._api.watch(path + query, _WATCH_SECONDS + 5):
+                yield json.loads(line)
+        except ApiStatusError as error:
+            raise _Gone(str(error)) if error.code == 410 else error from None
 
     def _take(self, event: str, resource: str, item: Object) -> None:
         """Note it; the lock is held."""
@@ -139,6 +164,10 @@ class History:
             self._now[at] = item
         self._sightings.append(Sighting(time.time(), event, resource, item))
         self._changed.notify_all()
+
+
+def _version(item: Object) -> int:
+    return int(item["metadata"]["resourceVersion"])
 
 
 class _Gone(Exception):

@@ -15,6 +15,7 @@ from tests.cluster.support.history import History, Object
 FINAL = ("Succeeded", "Failed")
 # Seconds for what takes one or two on a quiet machine: a busy one is no reason to fail.
 PATIENCE = 90.0
+MADE = ("jobs", "deployments")
 FOLLOWED = ("apis/flow.workflow.sh/v1alpha1/workflows", "apis/batch/v1/jobs", "apis/apps/v1/deployments")
 _PLURALS = {"NetworkPolicy": "networkpolicies"}
 
@@ -132,7 +133,7 @@ class World:
     def made(self, *resources: str) -> dict[Attempt, set[str]]:
         """The uids of all jobs ever seen (Jobs and Deployments by default), by the attempt they were made for."""
         found: dict[Attempt, set[str]] = {}
-        for resource in resources or ("jobs", "deployments"):
+        for resource in resources or MADE:
             for seen in self.history.sightings(resource):
                 if labels.WORKFLOW_UID in seen.object["metadata"].get("labels", {}):
                     found.setdefault(attempt_of(seen.object), set()).add(seen.object["metadata"]["uid"])
@@ -155,6 +156,8 @@ class World:
 
 def no_attempt_twice(world: World, *resources: str) -> dict[Attempt, set[str]]:
     """Asserts that no attempt ever had two jobs, and that none comes without the one before it; returns them all."""
+    for resource in resources or MADE:
+        world.history.catch_up(resource)
     made = world.made(*resources)
     assert made, "nothing was made"
     assert {attempt: uids for attempt, uids in made.items() if len(uids) != 1} == {}
