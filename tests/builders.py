@@ -19,14 +19,14 @@ from pkg.apis.flow.v1alpha1.phases import Phase
 from pkg.apis.flow.v1alpha1.types import FlowStatus, Workflow, WorkflowStatus, WorkTemplate
 from pkg.apis.meta import GVR, Condition, Job
 from pkg.controllers.engine.store import Added, Deleted, Modified, Store
-from pkg.controllers.workflow.actions import CreateJob, DeleteJob, Emit, PatchStatus, Plan
-from pkg.controllers.workflow.compilation import Compiled, compile_spec, in_force
-from pkg.controllers.workflow.graph import Graph
 from pkg.controllers.workflow.ledger import Ledger
-from pkg.controllers.workflow.plan import plan
-from pkg.controllers.workflow.progress import Draft, FlowState, Progress, Task, TaskKey, from_flows, tally_of
-from pkg.controllers.workflow.rules import RuleBook
-from pkg.controllers.workflow.snapshot import CreateFault, Kind, ProbeKey, Seen, Snapshot, Told
+from pkg.controllers.workflow.planner.actions import CreateJob, DeleteJob, Emit, PatchStatus, Plan
+from pkg.controllers.workflow.planner.graph.compile import Compiled, compile_spec, in_force
+from pkg.controllers.workflow.planner.graph.model import Graph
+from pkg.controllers.workflow.planner.plan import plan
+from pkg.controllers.workflow.planner.progress import Draft, FlowState, Progress, Task, TaskKey, from_flows, tally_of
+from pkg.controllers.workflow.planner.snapshot import CreateFault, Kind, ProbeKey, Seen, Snapshot, Told
+from pkg.controllers.workflow.rule_book import RuleBook
 from pkg.workloads import rules_for
 
 JOBS: Final = GVR("batch", "v1", "jobs")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pkg.apis.flow.v1alpha1.indexes import pack_indexes, unpack_indexes
 from pkg.apis.flow.v1alpha1.phases import Phase, WorkflowPhase
 from pkg.apis.flow.v1alpha1.types import FlowStatus, Workflow
 from pkg.apis.meta import seconds
-from pkg.controllers.workflow import ranges
 
 NOTABLE = frozenset({Phase.BACKOFF, Phase.SKIPPED, Phase.FAILED, Phase.CANCELLED})
 """What a watcher should not miss even where only a few lines fit."""
@@ -45,9 +45,9 @@ def _flow(what: str, old: FlowStatus | None, new: FlowStatus, now: float) -> lis
     was = old.phase if old is not None else Phase.WAITING
     attempts = old.attempts if old is not None else 0
     found: list[Change] = []
-    backoff = sorted({*ranges.unpack(new.backoff)} - {*ranges.unpack(old.backoff if old is not None else "")})
+    backoff = sorted({*unpack_indexes(new.backoff)} - {*unpack_indexes(old.backoff if old is not None else "")})
     if backoff:
-        found.append(Change(f"{what}[{ranges.pack(backoff)}]", Phase.BACKOFF, _due(new, now)))
+        found.append(Change(f"{what}[{pack_indexes(backoff)}]", Phase.BACKOFF, _due(new, now)))
     if was is new.phase:
         if new.attempts > max(attempts, 1):
             found.append(Change(what, new.phase, f"attempt {new.attempts}"))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pkg.apis.flow.v1alpha1.indexes import unpack_indexes
 from pkg.apis.flow.v1alpha1.phases import Phase, WorkflowPhase
 from pkg.apis.flow.v1alpha1.types import Flow, FlowStatus, Workflow
 from pkg.apis.meta import seconds
-from pkg.controllers.workflow import ranges
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +61,9 @@ def _flow(flow: Flow, status: FlowStatus | None, now: float) -> FlowView:
     if status is None:
         return FlowView(flow.name, Phase.WAITING, size, 0, 0, 0, None, None)
     if flow.for_ is not None:
-        running = len(ranges.unpack(status.running))
+        running = len(unpack_indexes(status.running))
         final = (status.succeeded, status.failed, status.skipped, status.cancelled)
-        done = sum(len(ranges.unpack(indexes)) for indexes in final)
+        done = sum(len(unpack_indexes(indexes)) for indexes in final)
     else:
         running, done = int(status.phase is Phase.RUNNING), int(status.phase.is_final)
     retry = max(0.0, seconds(status.next_attempt_time) - now) if status.next_attempt_time else None

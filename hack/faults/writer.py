@@ -18,9 +18,9 @@ from zlib import crc32
 from hack.faults.following import Following, Object
 from hack.faults.load import FAULT_JOBS, SIZES, Attempt, fate
 from pkg.apis.flow.v1alpha1 import labels
+from pkg.apis.flow.v1alpha1.indexes import unpack_indexes
 from pkg.apis.flow.v1alpha1.types import WORKFLOWS
 from pkg.apis.meta import PartialObject
-from pkg.controllers.workflow import ranges
 from pkg.kube.client import MERGE_PATCH, Client
 from pkg.kube.config import load_config
 from pkg.kube.errors import Conflict, KubeError, NotFound
@@ -207,7 +207,7 @@ class Writer:
             return False
         if SIZES[attempt.flow] is None:
             return bool(flow.get("attempts"))
-        return any(attempt.index in ranges.unpack(flow.get(key, "")) for key in ("pending", "running"))
+        return any(attempt.index in unpack_indexes(flow.get(key, "")) for key in ("pending", "running"))
 
 
 def attempt_of(job: Object) -> Attempt:

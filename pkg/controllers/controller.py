@@ -23,19 +23,19 @@ from pkg.controllers.engine.shards import ShardedQueue
 from pkg.controllers.engine.store import Delta
 from pkg.controllers.engine.worker import Worker
 from pkg.controllers.options import Options
-from pkg.controllers.workflow import usage
-from pkg.controllers.workflow.actions import ProbeRequest
 from pkg.controllers.workflow.crds import CRDS, crd_informer
 from pkg.controllers.workflow.executor import Executor
 from pkg.controllers.workflow.kinds import Kinds
 from pkg.controllers.workflow.ledger import Ledger
-from pkg.controllers.workflow.observation import Caches
-from pkg.controllers.workflow.pods import Changes, Pod, PodFinder
-from pkg.controllers.workflow.probes import Prober
-from pkg.controllers.workflow.progress import TaskKey
+from pkg.controllers.workflow.observer import Caches
+from pkg.controllers.workflow.pending import Warnings
+from pkg.controllers.workflow.planner.actions import ProbeRequest
+from pkg.controllers.workflow.planner.progress import TaskKey
+from pkg.controllers.workflow.pod_finder import Changes, Pod, PodFinder
+from pkg.controllers.workflow.prober import Prober
 from pkg.controllers.workflow.reconciler import Reconciler
-from pkg.controllers.workflow.rules import RuleBook
-from pkg.controllers.workflow.warnings import Warnings
+from pkg.controllers.workflow.rule_book import RuleBook
+from pkg.controllers.worktemplate import reconciler
 from pkg.kube.client import Client
 from pkg.kube.config import ClientConfig
 from pkg.kube.discovery import Discovery
@@ -87,7 +87,7 @@ class Controller:
             self._client,
             namespace,
             Workflow,
-            indexers={usage.TEMPLATE_INDEX: usage.templates_of},
+            indexers={reconciler.TEMPLATE_INDEX: reconciler.templates_of},
             on_deltas=self._workflows_changed,
             metrics=reflectors,
         )
@@ -156,7 +156,7 @@ class Controller:
             backlog=lambda: len(self.queue),
             warnings=self._pending_jobs.of,
         )
-        users = usage.UsageReconciler(
+        users = reconciler.UsageReconciler(
             self._client, self._workflows.ensure(WORKFLOWS), self._templates.ensure(WORKTEMPLATES), self.owns
         )
         self._workers = [Worker(queue, self._reconciler.reconcile) for queue in self.queue.queues]
@@ -252,7 +252,7 @@ class Controller:
         for key in keys:
             self.queue.add(key)
         for template in self._templates.ensure(WORKTEMPLATES).values():
-            self._usage_queue.add_after(template.metadata.key, usage.GATHER_SECONDS)
+            self._usage_queue.add_after(template.metadata.key, reconciler.GATHER_SECONDS)
         _log.info("acting", workflows=len(keys))
 
     def _end_term(self) -> None:
@@ -280,15 +280,15 @@ class Controller:
             self.queue.add(delta.key)
             if delta.old is not None and delta.new is not None and _is_same_spec(delta.old, delta.new):
                 continue
-            before = usage.templates_of(delta.old) if delta.old is not None else set()
-            after = usage.templates_of(delta.new) if delta.new is not None else set()
+            before = reconciler.templates_of(delta.old) if delta.old is not None else set()
+            after = reconciler.templates_of(delta.new) if delta.new is not None else set()
             for template in before ^ after:
-                self._usage_queue.add_after(template, usage.GATHER_SECONDS)
+                self._usage_queue.add_after(template, reconciler.GATHER_SECONDS)
 
     def _templates_changed(self, _gvr: GVR, deltas: Sequence[Delta[WorkTemplate]]) -> None:
         store = self._workflows.ensure(WORKFLOWS)
         for delta in deltas:
-            self._usage_queue.add_after(delta.key, usage.GATHER_SECONDS)
+            self._usage_queue.add_after(delta.key, reconciler.GATHER_SECONDS)
             new, old = delta.new, delta.old
             if new is not None:
                 rules = self._rules.of(new)
@@ -298,7 +298,7 @@ class Controller:
             else:
                 self._rules.forget(delta.key)
             is_read_anew = new is not None and (old is None or old.spec.status_rules != new.spec.status_rules)
-            for workflow in store.by_index(usage.TEMPLATE_INDEX, delta.key):
+            for workflow in store.by_index(reconciler.TEMPLATE_INDEX, delta.key):
                 if is_read_anew:
                     self._ledger.mark(workflow.metadata.uid)
                 self.queue.add(workflow.metadata.key)

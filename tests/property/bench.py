@@ -19,18 +19,18 @@ from pkg.apis.flow.v1alpha1 import defaults, labels, validation
 from pkg.apis.flow.v1alpha1.types import API_VERSION, PodChoice, TCPSocket, Workflow, WorkTemplate
 from pkg.apis.meta import Job, ObjectMeta, OwnerReference
 from pkg.controllers.engine.store import Indexers
-from pkg.controllers.workflow.actions import ProbeRequest
-from pkg.controllers.workflow.compilation import compile_spec
-from pkg.controllers.workflow.graph import Graph
-from pkg.controllers.workflow.plan import plan
-from pkg.controllers.workflow.pods import Changes, OnPods, Pod, PodFinder
-from pkg.controllers.workflow.probes import Prober
-from pkg.controllers.workflow.progress import TaskKey
-from pkg.controllers.workflow.snapshot import Kind, ProbeKey, Seen, Snapshot
+from pkg.controllers.workflow.planner.actions import ProbeRequest
+from pkg.controllers.workflow.planner.graph.compile import compile_spec
+from pkg.controllers.workflow.planner.graph.model import Graph
+from pkg.controllers.workflow.planner.plan import plan
+from pkg.controllers.workflow.planner.progress import TaskKey
+from pkg.controllers.workflow.planner.snapshot import Kind, ProbeKey, Seen, Snapshot
+from pkg.controllers.workflow.pod_finder import Changes, OnPods, Pod, PodFinder
+from pkg.controllers.workflow.prober import Prober
 from pkg.workloads import rules_for
 from tests.builders import UID as BUILT_UID
 from tests.property.world import EPOCH, JOBS, NAME, NAMESPACE, UID
-from tests.unit.controllers.workflow.test_pods import Informers, pod
+from tests.unit.controllers.workflow.test_pod_finder import Informers, pod
 
 TASKS = 5_000
 

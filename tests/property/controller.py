@@ -14,13 +14,13 @@ from pkg.apis.flow.v1alpha1.types import WORKFLOWS, WORKTEMPLATES, Workflow, Wor
 from pkg.apis.meta import GVR, Job
 from pkg.controllers.engine.outcome import Again, Done, Later
 from pkg.controllers.engine.store import Added, Deleted, Delta, Modified, Store
-from pkg.controllers.workflow.actions import Plan, ProbeRequest
 from pkg.controllers.workflow.executor import Executor
 from pkg.controllers.workflow.ledger import Ledger
-from pkg.controllers.workflow.observation import Caches
-from pkg.controllers.workflow.plan import plan
+from pkg.controllers.workflow.observer import Caches
+from pkg.controllers.workflow.planner.actions import Plan, ProbeRequest
+from pkg.controllers.workflow.planner.plan import plan
+from pkg.controllers.workflow.planner.snapshot import Kind, ProbeKey, Trouble
 from pkg.controllers.workflow.reconciler import Reconciler
-from pkg.controllers.workflow.snapshot import Kind, ProbeKey, Trouble
 from pkg.telemetry.metrics import Metrics
 from pkg.workloads import rules_for
 from tests.property.world import JOBS, KEY, NAME, WIDGETS, World

@@ -30,11 +30,11 @@ from pkg.apis.flow.v1alpha1.types import (
 )
 from pkg.apis.meta import GVR, Job, ObjectMeta, seconds
 from pkg.controllers.engine.store import Added, Deleted, Modified
-from pkg.controllers.workflow.actions import Plan
-from pkg.controllers.workflow.graph import Graph
-from pkg.controllers.workflow.plan import plan
-from pkg.controllers.workflow.progress import Progress
-from pkg.controllers.workflow.snapshot import Snapshot
+from pkg.controllers.workflow.planner.actions import Plan
+from pkg.controllers.workflow.planner.graph.model import Graph
+from pkg.controllers.workflow.planner.plan import plan
+from pkg.controllers.workflow.planner.progress import Progress
+from pkg.controllers.workflow.planner.snapshot import Snapshot
 from pkg.kube.errors import Denied, NotFound
 from tests.property.controller import Controller, Pods
 from tests.property.reference import At, Claim, JobSeen, Observation, Reference

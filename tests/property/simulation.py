@@ -26,11 +26,11 @@ from pkg.apis.flow.v1alpha1.types import (
     WorkTemplate,
 )
 from pkg.apis.meta import ObjectMeta, seconds
-from pkg.controllers.workflow.actions import Plan
-from pkg.controllers.workflow.graph import Graph
-from pkg.controllers.workflow.plan import plan as real_plan
-from pkg.controllers.workflow.progress import Progress
-from pkg.controllers.workflow.snapshot import Seen, Snapshot
+from pkg.controllers.workflow.planner.actions import Plan
+from pkg.controllers.workflow.planner.graph.model import Graph
+from pkg.controllers.workflow.planner.plan import plan as real_plan
+from pkg.controllers.workflow.planner.progress import Progress
+from pkg.controllers.workflow.planner.snapshot import Seen, Snapshot
 from tests.property.controller import Controller
 from tests.property.reference import EARLY, LATE, At, Claim, JobSeen, Observation, Reference
 from tests.property.scenarios import Scenario, Story, Tape, tell

@@ -13,7 +13,7 @@ from collections.abc import Callable
 import structlog
 
 from pkg.apis.meta import GVR
-from pkg.controllers.workflow.snapshot import Kind
+from pkg.controllers.workflow.planner.snapshot import Kind
 from pkg.kube.discovery import Discovery, Resource
 from pkg.kube.errors import KubeError, NotServed, Stopped
 from pkg.workloads import rules_for

@@ -14,8 +14,8 @@ from pkg.apis.flow.v1alpha1 import labels
 from pkg.apis.flow.v1alpha1.types import GROUP
 from pkg.apis.meta import GVR, Job, WholeJob
 from pkg.controllers.engine.store import Delta, version_of
-from pkg.controllers.workflow.progress import TaskKey
-from pkg.controllers.workflow.snapshot import Seen
+from pkg.controllers.workflow.planner.progress import TaskKey
+from pkg.controllers.workflow.planner.snapshot import Seen
 
 
 @dataclass(frozen=True, slots=True)

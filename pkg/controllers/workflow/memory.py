@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 
 from pkg.apis.flow.v1alpha1.phases import Phase
 from pkg.apis.meta import GVR
-from pkg.controllers.workflow.actions import DeleteJob, Emit
-from pkg.controllers.workflow.compilation import Compiled
-from pkg.controllers.workflow.graph import Graph
-from pkg.controllers.workflow.progress import Progress, TaskKey
-from pkg.controllers.workflow.snapshot import CreateFault
-from pkg.controllers.workflow.warnings import PendingJob
+from pkg.controllers.workflow.pending import PendingJob
+from pkg.controllers.workflow.planner.actions import DeleteJob, Emit
+from pkg.controllers.workflow.planner.graph.compile import Compiled
+from pkg.controllers.workflow.planner.graph.model import Graph
+from pkg.controllers.workflow.planner.progress import Progress, TaskKey
+from pkg.controllers.workflow.planner.snapshot import CreateFault
 
 
 @dataclass(slots=True)

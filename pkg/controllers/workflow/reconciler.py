@@ -13,15 +13,15 @@ from pkg.apis.flow.v1alpha1.types import API_VERSION, Workflow
 from pkg.apis.meta import GVR, Job
 from pkg.controllers.engine.outcome import Again, Done, Drop, Later, Outcome
 from pkg.controllers.engine.store import Delta
-from pkg.controllers.workflow.actions import DeleteJob, Emit, Plan
 from pkg.controllers.workflow.executor import Executor, NotLeader
 from pkg.controllers.workflow.memory import Memory, pending_jobs
-from pkg.controllers.workflow.observation import Caches, Observer
-from pkg.controllers.workflow.plan import plan
-from pkg.controllers.workflow.probes import Prober
-from pkg.controllers.workflow.progress import Progress
-from pkg.controllers.workflow.snapshot import Told, Trouble
-from pkg.controllers.workflow.warnings import PendingJob
+from pkg.controllers.workflow.observer import Caches, Observer
+from pkg.controllers.workflow.pending import PendingJob
+from pkg.controllers.workflow.planner.actions import DeleteJob, Emit, Plan
+from pkg.controllers.workflow.planner.plan import plan
+from pkg.controllers.workflow.planner.progress import Progress
+from pkg.controllers.workflow.planner.snapshot import Told, Trouble
+from pkg.controllers.workflow.prober import Prober
 from pkg.kube.errors import Conflict, KubeError, NotFound, Stopped
 from pkg.kube.events import EventRecorder, ObjectReference
 from pkg.telemetry.metrics import Metrics

@@ -14,7 +14,7 @@ from hack.cluster.annotations import ANNOTATIONS, EXIT_CODE, FAIL_UNTIL_ATTEMPT,
 from pkg.apis.flow.v1alpha1 import validation
 from pkg.apis.flow.v1alpha1.phases import Phase, WorkflowPhase
 from pkg.apis.flow.v1alpha1.types import Flow
-from pkg.controllers.workflow.render import render
+from pkg.controllers.workflow.planner.render.render import render
 from pkg.workloads import pod_templates, rules_for
 from tests.unit.examples.loading import FILES, FOLDER, Example, load, unknown_fields
 

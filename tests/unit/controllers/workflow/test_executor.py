@@ -12,9 +12,9 @@ import pytest
 
 from pkg.apis.flow.v1alpha1.types import WORKFLOWS, Workflow
 from pkg.apis.meta import GVR, Job
-from pkg.controllers.workflow.actions import CreateJob, DeleteJob, DeleteWorkflow, PatchStatus
 from pkg.controllers.workflow.executor import DELETE_BATCH, Executor, NotLeader
-from pkg.controllers.workflow.snapshot import MAX_CREATE_DELAY, CreateFault, Trouble
+from pkg.controllers.workflow.planner.actions import CreateJob, DeleteJob, DeleteWorkflow, PatchStatus
+from pkg.controllers.workflow.planner.snapshot import MAX_CREATE_DELAY, CreateFault, Trouble
 from pkg.kube.errors import (
     Conflict,
     Denied,

@@ -10,7 +10,7 @@ import pytest
 from pkg.apis.meta import Job
 from pkg.controllers.engine.store import Delta
 from pkg.controllers.workflow.ledger import Ledger, identify
-from pkg.controllers.workflow.progress import TaskKey
+from pkg.controllers.workflow.planner.progress import TaskKey
 from tests.builders import JOBS, UID
 
 OWNER = {"apiVersion": "flow.workflow.sh/v1alpha1", "kind": "Workflow", "name": "w", "uid": UID, "controller": True}

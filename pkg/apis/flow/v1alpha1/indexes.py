@@ -1,0 +1,34 @@
+"""Index ranges as batch/v1 writes them: `0-3,7`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+def pack_indexes(indexes: Iterable[int]) -> str:
+    """Ranges of ascending indexes, empty for none."""
+    parts: list[str] = []
+    first = last = -2
+    for index in indexes:
+        if index == last + 1:
+            last = index
+            continue
+        if first >= 0:
+            parts.append(_part(first, last))
+        first = last = index
+    if first >= 0:
+        parts.append(_part(first, last))
+    return ",".join(parts)
+
+
+def unpack_indexes(text: str) -> list[int]:
+    """The indexes of ranges; raises ValueError for anything else."""
+    found: list[int] = []
+    for part in filter(None, text.split(",")):
+        first, _, last = part.partition("-")
+        found.extend(range(int(first), int(last or first) + 1))
+    return found
+
+
+def _part(first: int, last: int) -> str:
+    return str(first) if first == last else f"{first}-{last}"

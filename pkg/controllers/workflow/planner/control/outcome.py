@@ -1,0 +1,206 @@
+"""When the outcome of a workflow is certain, and what then becomes of the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator
+from enum import IntEnum
+
+import msgspec
+
+from pkg.apis.flow.v1alpha1 import defaults
+from pkg.apis.flow.v1alpha1.phases import Phase
+from pkg.apis.flow.v1alpha1.types import PolicyType, Remaining, Shutdown, WorkflowSpec
+from pkg.controllers.workflow.planner.graph.model import Graph, Node
+from pkg.controllers.workflow.planner.progress import Decision, Draft, Reasons, Task
+
+
+class Mode(IntEnum):
+    """What happens to the rest; the higher one holds when several are asked for."""
+
+    RUN = 0  # nothing decided
+    CONTINUE = 1
+    DRAIN = 2
+    CANCEL = 3
+
+    @property
+    def ends_rest(self) -> bool:
+        return self >= Mode.DRAIN
+
+
+_REMAINING = {Remaining.CONTINUE: Mode.CONTINUE, Remaining.DRAIN: Mode.DRAIN, Remaining.CANCEL: Mode.CANCEL}
+
+
+def mode(spec: WorkflowSpec, decision: Decision | None, *, is_overdue: bool) -> Mode:
+    """What happens to the rest of a workflow; a later Stop, Terminate or timeout can only make it stricter."""
+    if decision is None:
+        return Mode.RUN
+    asked = _REMAINING[defaults.remaining(spec.success_policy, succeeded=decision.is_success)]
+    if decision.reason in (Reasons.STOPPED, Reasons.SPEC_CHANGED, Reasons.INVALID):
+        asked = Mode.DRAIN
+    if decision.reason in (Reasons.TERMINATED, Reasons.DEADLINE_EXCEEDED):
+        asked = Mode.CANCEL
+    if spec.shutdown is Shutdown.STOP:
+        asked = max(asked, Mode.DRAIN)
+    if spec.shutdown is Shutdown.TERMINATE or is_overdue:
+        asked = max(asked, Mode.CANCEL)
+    return asked
+
+
+def decide(
+    spec: WorkflowSpec, graph: Graph, draft: Draft, *, is_overdue: bool, is_held_open: bool = False
+) -> Decision | None:
+    """The outcome, as soon as it is certain; None while it is not. is_held_open: the policy has to wait, because a
+    restart named flows that are not final.
+
+    A success that is seen together with the timeout came first: while nobody looked, the clock went on without it.
+    """
+    if spec.shutdown is Shutdown.TERMINATE:
+        return Decision(Reasons.TERMINATED, "spec.shutdown is Terminate")
+    if spec.shutdown is Shutdown.STOP:
+        return Decision(Reasons.STOPPED, "spec.shutdown is Stop")
+    found = None if is_held_open else _by_policy(spec, graph, draft)
+    if is_overdue and (found is None or not found.is_success):
+        return Decision(Reasons.DEADLINE_EXCEEDED, f"the workflow ran longer than its timeout of {spec.timeout}")
+    return found
+
+
+def _by_policy(spec: WorkflowSpec, graph: Graph, draft: Draft) -> Decision | None:
+    match spec.success_policy.type:
+        case PolicyType.ALL:
+            return _all(graph, draft)
+        case PolicyType.ANY:
+            return _any(graph, draft)
+        case PolicyType.CRITICAL:
+            return _critical(graph, draft)
+
+
+def _all(graph: Graph, draft: Draft) -> Decision | None:
+    if not _is_rescue_open(graph, draft):
+        lost = _first(graph, _untolerated(graph, draft))
+        if lost is not None:
+            return Decision(Reasons.TASK_FAILED, f"{lost.name} failed{_why(draft, lost)}")
+        if draft.counts[Phase.CANCELLED]:  # in the run before this one, and not run again
+            cancelled = next(node for node in graph.nodes if draft.count(node.number, Phase.CANCELLED))
+            return Decision(Reasons.TASK_FAILED, f"{cancelled.name} was cancelled")
+    if draft.unsettled:
+        return None
+    return Decision(Reasons.ALL_SUCCEEDED, "every flow succeeded, was skipped, or failed and was tolerated")
+
+
+def _any(graph: Graph, draft: Draft) -> Decision | None:
+    can_any = False
+    for number in graph.leaves:
+        phase = draft.phase(number)
+        if phase is Phase.SUCCEEDED:
+            return Decision(Reasons.ANY_SUCCEEDED, f"{graph.nodes[number].name} succeeded")
+        can_any = can_any or _can_succeed(draft, number)
+    if can_any or _is_rescue_open(graph, draft):
+        return None
+    return Decision(Reasons.NO_LEAF_CAN_SUCCEED, "none of the last flows can succeed any more")
+
+
+def _critical(graph: Graph, draft: Draft) -> Decision | None:
+    if all(draft.phase(number) is Phase.SUCCEEDED for number in graph.critical):
+        return Decision(Reasons.CRITICAL_SUCCEEDED, "every critical flow succeeded")
+    if _is_rescue_open(graph, draft):
+        return None
+    lost = _first(graph, (number for number in graph.critical if not _can_succeed(draft, number)))
+    if lost is None:
+        return None
+    return Decision(
+        Reasons.CRITICAL_FAILED, f"the critical flow {lost.name} is {draft.phase(lost.number)}{_why(draft, lost)}"
+    )
+
+
+def _can_succeed(draft: Draft, number: int) -> bool:
+    """Whether a flow may still become wholly Succeeded (or is)."""
+    if draft.count(number, Phase.FAILED, Phase.CANCELLED):
+        return False
+    return not draft.is_final(number) or draft.phase(number) is Phase.SUCCEEDED
+
+
+def _is_rescue_open(graph: Graph, draft: Draft) -> bool:
+    """Whether a flow that waits for the failure of a failed flow is not final yet."""
+    return any(not draft.is_final(other) for number in draft.failed for other in graph.nodes[number].recoveries)
+
+
+def _untolerated(graph: Graph, draft: Draft) -> Iterator[int]:
+    """Flows with a Failed task which nothing makes good: neither continueOnFail nor a recovery branch that succeeded,
+    or that failed and was itself made good by one.
+
+    Branches come before what they rescue, so that each flow is looked at once, however long the chain of branches.
+    """
+    failed = [graph.nodes[number] for number in draft.failed]
+    rescued: set[int] = set()
+    for node in sorted((node for node in failed if node.recoveries), key=lambda node: node.rank, reverse=True):
+        for other in node.recoveries:
+            phase = draft.phase(other)
+            if phase is Phase.SUCCEEDED or (phase is Phase.FAILED and other in rescued):
+                rescued.add(node.number)
+                break
+    for node in failed:
+        if node.number not in rescued and not node.flow.continue_on_fail:
+            yield node.number
+
+
+def _first(graph: Graph, numbers: Iterable[int]) -> Node | None:
+    number = min(numbers, default=None)
+    return None if number is None else graph.nodes[number]
+
+
+def _why(draft: Draft, node: Node) -> str:
+    """Reason and message of a failed task of the flow, for the sentence about the workflow."""
+    for index, task in enumerate(draft.tasks(node.number)):
+        if task.phase is Phase.FAILED:
+            where = f" (index {index})" if node.is_indexed else ""
+            return f"{where}: {task.reason}" + (f", {task.message}" if task.message else "")
+    return ""
+
+
+def settle_rest(
+    graph: Graph,
+    draft: Draft,
+    how: Mode,
+    now: float,
+    *,
+    with_finally: bool,
+    is_service: Callable[[Node], bool],
+    hidden: Collection[int] = (),
+) -> None:
+    """Ends what a decided workflow does not wait for. Jobs of Cancelled tasks are deleted by the control reconciler.
+
+    hidden: flows that may have jobs which no cache shows yet, so nothing is said of them.
+    """
+    for number in sorted(draft.unsettled):
+        node = graph.nodes[number]
+        if (node.is_finally and not with_finally) or number in hidden:
+            continue
+        unready = is_service(node)
+        for index, task in enumerate(tuple(draft.tasks(number))):
+            if not task.is_final:
+                draft.put(number, index, rest_of(task, how, now, is_service_unready=unready))
+
+
+def rest_of(task: Task, how: Mode, now: float, *, is_service_unready: bool) -> Task:
+    """One unfinished task under Drain or Cancel."""
+    replace = msgspec.structs.replace
+    if task.phase is Phase.WAITING:
+        return replace(
+            task,
+            phase=Phase.SKIPPED,
+            reason=Reasons.DRAINED,
+            message="the outcome was decided before it started",
+            finished=now,
+        )
+    if task.phase is Phase.BACKOFF:
+        return replace(task, phase=Phase.FAILED, due=None, finished=now)
+    if how is Mode.CANCEL or task.phase is Phase.SUSPENDED or is_service_unready:
+        return replace(
+            task,
+            phase=Phase.CANCELLED,
+            reason=Reasons.DRAINED,
+            message="deleted after the outcome was decided",
+            finished=now,
+            held_at=None,
+        )
+    return task

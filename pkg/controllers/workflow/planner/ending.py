@@ -1,0 +1,177 @@
+"""What is planned for a workflow that is over, that begins anew, or that can never run.
+
+After the end nothing changes any more but by a restart: a change of the spec is answered once, jobs go by the retain
+policy, and the Workflow by its ttl.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import msgspec
+
+from pkg.apis.flow.v1alpha1 import conditions as conds
+from pkg.apis.flow.v1alpha1.phases import WorkflowPhase, advance_workflow
+from pkg.apis.flow.v1alpha1.types import Completion
+from pkg.apis.meta import seconds, timestamp
+from pkg.controllers.workflow.planner.actions import DeleteJob, DeleteWorkflow, Emit, Plan
+from pkg.controllers.workflow.planner.control import deletions, outcome, restart
+from pkg.controllers.workflow.planner.control.timeouts import workflow_overdue_at
+from pkg.controllers.workflow.planner.graph.model import Graph
+from pkg.controllers.workflow.planner.progress import Decision, Draft, Progress, Reasons
+from pkg.controllers.workflow.planner.snapshot import Snapshot
+from pkg.controllers.workflow.planner.status import workflow_status
+from pkg.controllers.workflow.planner.status.events import restart_refused
+from pkg.controllers.workflow.planner.status.jobs import look, remember_jobs
+from pkg.controllers.workflow.planner.status.status_patch import patch_status
+
+SPEC_CHANGED = (
+    "the spec changed after the start; only suspend, shutdown, restart, parallelism, timeout and "
+    "ttlSecondsAfterFinished may"
+)
+
+
+def plan_invalid(snapshot: Snapshot, message: str) -> Plan:
+    """A spec that can never run: the workflow ends Failed, and says everything that is wrong.
+
+    One that was changed into such a spec while it ran ends as under Stop: its jobs are let end first.
+    """
+    recorded = snapshot.workflow.status
+    empty = Progress(
+        flows=(),
+        acked=(),
+        counts={},
+        unsettled=frozenset(),
+        failed=frozenset(),
+        stale=frozenset(),
+        startable=frozenset(),
+    )
+    if recorded.phase is not None and recorded.phase.is_final:
+        return _after_end(snapshot, Plan(progress=empty, deletions=_retained_no_longer(snapshot, recorded.phase)))
+    decided = conds.find(recorded.conditions, conds.DECIDED)
+    is_changed = recorded.spec_hash not in ("", snapshot.spec_hash)
+    decision = Decision(Reasons.INVALID, message[:1024])
+    if decided is not None:
+        decision = Decision(decided.reason, decided.message)
+    elif is_changed:
+        decision = Decision(Reasons.SPEC_CHANGED, f"{SPEC_CHANGED}; and it can never run: {message}"[:1024])
+    is_waiting = is_changed and not _are_all_at_rest(snapshot)
+    phase = WorkflowPhase.TERMINATING if is_waiting else WorkflowPhase.FAILED
+    if not is_waiting and decision.is_success:
+        phase = WorkflowPhase.SUCCEEDED
+    now = timestamp(snapshot.now)
+    new = msgspec.structs.replace(
+        recorded,
+        phase=advance_workflow(recorded.phase or WorkflowPhase.PENDING, phase),
+        reason=decision.reason,
+        message=decision.message,
+        start_time=recorded.start_time or now,
+        completion_time="" if is_waiting else now,
+        observed_generation=snapshot.workflow.metadata.generation,
+        progress=recorded.progress or "0/0",
+        conditions=workflow_status.conditions(snapshot, recorded.conditions, phase, decision),
+        suspended_at="",
+        spec_hash=recorded.spec_hash or snapshot.spec_hash,
+    )
+    events: tuple[Emit, ...] = ()
+    if decided is None:
+        events = (Emit(decision.reason, decision.message, is_warning=True),)
+    return Plan(
+        progress=empty,
+        patch=patch_status(snapshot, new),
+        deletions=() if is_changed else _all_jobs(snapshot, "invalid"),
+        events=events,
+        more=not is_waiting,
+    )
+
+
+def _are_all_at_rest(snapshot: Snapshot) -> bool:
+    """Whether no job is unfinished, of whatever flow; services are not waited for."""
+    return all(
+        seen.job.metadata.is_deleting
+        or look(snapshot, seen).is_final
+        or snapshot.completion("", seen.gvr) is Completion.READY
+        for jobs in snapshot.jobs.values()
+        for seen in jobs
+    )
+
+
+def _all_jobs(snapshot: Snapshot, why: str) -> tuple[DeleteJob, ...]:
+    return tuple(
+        DeleteJob(key, seen.gvr, seen.job.metadata.namespace, seen.job.metadata.name, seen.job.metadata.uid, why)
+        for key, jobs in snapshot.jobs.items()
+        for seen in jobs
+        if not seen.job.metadata.is_deleting
+    )
+
+
+def _retained_no_longer(snapshot: Snapshot, phase: WorkflowPhase) -> tuple[DeleteJob, ...]:
+    """All jobs of a workflow that has ended, if its policy is not to keep them."""
+    policy = snapshot.workflow.spec.job_retain_policy
+    return _all_jobs(snapshot, f"jobRetainPolicy {policy}") if deletions.is_removed_at_end(policy, phase) else ()
+
+
+def plan_restart(snapshot: Snapshot, graph: Graph, base: Progress) -> Plan:
+    """Tasks run again: the reset is recorded before anything is made."""
+    refused = restart.refusal(snapshot, graph)
+    if refused:
+        return plan_ended(snapshot, graph, base, restart_refused(refused))
+    if not restart.are_services_known(snapshot, graph, base):
+        return replace(plan_ended(snapshot, graph, base), workflow_deletion=None)
+    progress = restart.reset(snapshot, graph, base)
+    asked = snapshot.workflow.spec.restart
+    token = asked.at if asked is not None else ""
+    if progress is base:
+        idle = Emit("RestartIdle", "nothing to run again: no task failed, and no flow is named")
+        return plan_ended(snapshot, graph, base, idle, restarted_at=token)
+    again = sum(not task.is_final for state in progress.flows for task in state.tasks)
+    new, rendered = workflow_status.restarted_status(snapshot, graph, progress, token)
+    return Plan(
+        progress=replace(progress, rendered=rendered),
+        patch=patch_status(snapshot, new),
+        events=(Emit("Restarted", f"{again} {'task' if again == 1 else 'tasks'} run again"),),
+        more=True,
+        is_new_run=True,
+    )
+
+
+def plan_ended(
+    snapshot: Snapshot, graph: Graph, base: Progress, *events: Emit, restarted_at: str | None = None
+) -> Plan:
+    """After the end: nothing changes any more; jobs go by the retain policy, and the Workflow by its ttl."""
+    draft = Draft(graph, base)
+    recorded = snapshot.workflow.status
+    phase = recorded.phase or WorkflowPhase.PENDING
+    ended_at = seconds(recorded.completion_time) if recorded.completion_time else snapshot.now
+    finished = conds.find(recorded.conditions, conds.FINISHED)
+    is_same_spec = finished is None or finished.observed_generation == snapshot.workflow.metadata.generation
+    is_overdue = is_same_spec and workflow_overdue_at(snapshot) <= ended_at  # a timeout set after the end is none
+    how = outcome.mode(snapshot.workflow.spec, base.decision, is_overdue=is_overdue)
+    remember_jobs(snapshot, graph, draft)
+    to_delete = tuple(deletions.deletions(snapshot, graph, draft, how, phase, snapshot.jobs))
+    return _after_end(snapshot, Plan(progress=base, deletions=to_delete), *events, restarted_at=restarted_at)
+
+
+def _after_end(snapshot: Snapshot, ended: Plan, *events: Emit, restarted_at: str | None = None) -> Plan:
+    """What is done about a workflow that is over: a change of its spec is answered once, with these Events; and its
+    ttl passes. restarted_at: the token of a restart that found nothing to do.
+    """
+    recorded, meta = snapshot.workflow.status, snapshot.workflow.metadata
+    is_news = recorded.observed_generation != meta.generation
+    if is_news or restarted_at is not None:
+        if recorded.spec_hash not in ("", snapshot.spec_hash) and is_news:
+            ignored = "the workflow has ended; the change of its spec has no effect"
+            events = (*events, Emit("SpecChangeIgnored", ignored))
+        new = msgspec.structs.replace(
+            recorded,
+            observed_generation=meta.generation,
+            restarted_at=recorded.restarted_at if restarted_at is None else restarted_at,
+        )
+        ended = replace(ended, patch=patch_status(snapshot, new), events=events)
+    ttl = snapshot.workflow.spec.ttl_seconds_after_finished
+    if ttl is None or not recorded.completion_time:
+        return ended
+    due = seconds(recorded.completion_time) + ttl
+    if due > snapshot.now:
+        return replace(ended, wakes=due)
+    return replace(ended, workflow_deletion=DeleteWorkflow(meta.namespace, meta.name, meta.uid))

@@ -1,0 +1,369 @@
+"""What is known of each task, frozen between passes, and the draft in which one pass changes it.
+
+A pass touches few tasks of many, so flows that did not change keep their very objects, and counts are carried along
+instead of being taken again.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final, NamedTuple
+
+import msgspec
+
+from pkg.apis.flow.v1alpha1.phases import FINAL, UNFINISHED, Phase, advance, fold
+from pkg.apis.flow.v1alpha1.types import FlowStatus
+from pkg.controllers.workflow.planner.graph.model import Graph, Node
+
+NEVER: Final = math.inf
+
+
+class Reasons:
+    """Reasons of tasks and workflows, as status and Events show them."""
+
+    FAILED: Final = "Failed"
+    JOB_DELETED: Final = "JobDeleted"
+    DEADLINE_EXCEEDED: Final = "DeadlineExceeded"
+    PENDING_TIMEOUT: Final = "PendingTimeout"
+    RENDER_ERROR: Final = "RenderError"
+    REFUSED: Final = "Refused"
+    NAME_CONFLICT: Final = "NameConflict"
+    PROBE_TIMEOUT: Final = "ProbeTimeout"
+    NO_REPLICAS: Final = "NoReplicas"
+    DEPENDENCIES: Final = "DependenciesImpossible"
+    DRAINED: Final = "WorkflowDecided"
+    # Why a task waits.
+    DEPENDS: Final = "WaitingForDependencies"
+    TEMPLATE_NOT_FOUND: Final = "TemplateNotFound"
+    KIND_NOT_SERVED: Final = "KindNotServed"
+    KIND_SYNCING: Final = "KindSyncing"
+    KIND_UNREADABLE: Final = "KindUnreadable"
+    PARALLELISM: Final = "ParallelismReached"
+    SUSPENDED: Final = "WorkflowSuspended"
+    CREATE_FAILED: Final = "CreateFailed"
+    # How a workflow ended.
+    ALL_SUCCEEDED: Final = "AllSucceeded"
+    ANY_SUCCEEDED: Final = "AnySucceeded"
+    CRITICAL_SUCCEEDED: Final = "CriticalSucceeded"
+    TASK_FAILED: Final = "TaskFailed"
+    NO_LEAF_CAN_SUCCEED: Final = "NoLeafCanSucceed"
+    CRITICAL_FAILED: Final = "CriticalFailed"
+    STOPPED: Final = "Stopped"
+    TERMINATED: Final = "Terminated"
+    INVALID: Final = "Invalid"
+    SPEC_CHANGED: Final = "SpecChanged"
+
+
+NEVER_MADE: Final = frozenset({Reasons.RENDER_ERROR, Reasons.REFUSED, Reasons.NAME_CONFLICT, Reasons.PROBE_TIMEOUT})
+# Verdicts that the job itself does not show: status must have recorded them before anything is built on them.
+UNSHOWN: Final = frozenset({Reasons.JOB_DELETED, Reasons.DEADLINE_EXCEEDED, Reasons.PENDING_TIMEOUT})
+# What kept a job from being made and is tried again: it stays told until one is made.
+UNTIL_MADE: Final = frozenset({Reasons.CREATE_FAILED, Reasons.NAME_CONFLICT})
+SUCCESSES: Final = frozenset({Reasons.ALL_SUCCEEDED, Reasons.ANY_SUCCEEDED, Reasons.CRITICAL_SUCCEEDED})
+
+
+class TaskKey(msgspec.Struct, frozen=True, order=True):
+    """A task by the name of its flow and its index (0 without `for`)."""
+
+    flow: str
+    index: int
+
+
+def counterpart(asked: Node, index: int) -> TaskKey:
+    """The replica whose pod address is meant by a task of that index: the same index, else index 0."""
+    return TaskKey(asked.name, index if index < asked.size else 0)
+
+
+class Task(msgspec.Struct, frozen=True):
+    """One task. Times are seconds since the epoch.
+
+    attempt: newest attempt known; job / job_uid: its job, empty when none was seen; created, ran_at: of this attempt;
+    released: when its dependencies were found True; makeable: since when nothing of the workflow's own (a slot,
+    suspend) holds this attempt up; held_at, held: since when, and how long in all, a queue has held this attempt;
+    began, was_held: this attempt has run, or was held, which status keeps though not since when; ran: any attempt has;
+    ready: a service that became ready.
+    """
+
+    phase: Phase = Phase.WAITING
+    attempt: int = 0
+    reason: str = ""
+    message: str = ""
+    job: str = ""
+    job_uid: str = ""
+    had_job: bool = False
+    ran: bool = False
+    began: bool = False
+    was_held: bool = False
+    reported: bool = False
+    ready: bool = False
+    created: float | None = None
+    ran_at: float | None = None
+    started: float | None = None
+    finished: float | None = None
+    due: float | None = None
+    released: float | None = None
+    makeable: float | None = None
+    held_at: float | None = None
+    held: float = 0.0
+
+    @property
+    def standing(self) -> int:
+        """Everything a status predicate may ask about, packed: state, had a job, has run, reported its own failure."""
+        return _NUMBER[self.phase] | (self.had_job << 4) | (self.ran << 5) | (self.reported << 6)
+
+    @property
+    def is_final(self) -> bool:
+        return self.phase in FINAL
+
+    @property
+    def is_unfinished(self) -> bool:
+        return self.phase in UNFINISHED
+
+    @property
+    def is_settled(self) -> bool:
+        """The newest attempt has its verdict."""
+        return self.phase in FINAL or self.phase is Phase.BACKOFF
+
+
+_PHASES: Final = tuple(Phase)
+_NUMBER: Final = {phase: number for number, phase in enumerate(_PHASES)}
+
+
+class Standing(NamedTuple):
+    phase: Phase
+    had_job: bool
+    ran: bool
+    reported: bool
+
+
+def unpack(standing: int) -> Standing:
+    """The reverse of `Task.standing`."""
+    return Standing(_PHASES[standing & 15], bool(standing & 16), bool(standing & 32), bool(standing & 64))
+
+
+@dataclass(frozen=True, slots=True)
+class FlowState:
+    """All tasks of one flow. tally: standing -> how many tasks; passed: latched probes (path, replica);
+    why / message: what its waiting tasks wait for; wakes: when time alone may next change one of its tasks."""
+
+    tasks: tuple[Task, ...]
+    tally: Mapping[int, int]
+    why: str = ""
+    message: str = ""
+    gvr: str = ""
+    renamed: str = ""
+    first_attempt: int = 0
+    passed: frozenset[tuple[str, int]] = frozenset()
+    wakes: float = NEVER
+
+    def count(self, *phases: Phase) -> int:
+        return _count(self.tally, phases)
+
+    @property
+    def phase(self) -> Phase:
+        return fold(_by_phase(self.tally))
+
+    @property
+    def is_final(self) -> bool:
+        return all(_PHASES[standing & 15] in FINAL for standing, count in self.tally.items() if count)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The outcome of a workflow, certain though perhaps not all is at rest."""
+
+    reason: str
+    message: str
+
+    @property
+    def is_success(self) -> bool:
+        return self.reason in SUCCESSES
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """All that a pass leaves for the next one.
+
+    flows: by number; acked: the flows as the last acknowledged status records them; counts: tasks per phase; unsettled:
+    flows with tasks that are not final; failed: flows with a Failed task; rendered: the FlowStatus last made of each
+    flow; stale: flows whose dependencies must be looked at; startable: flows that may have a task to be made;
+    written_at: when status was last written.
+    """
+
+    flows: tuple[FlowState, ...]
+    acked: tuple[FlowState, ...]
+    counts: Mapping[Phase, int]
+    unsettled: frozenset[int]
+    failed: frozenset[int]
+    stale: frozenset[int]
+    startable: frozenset[int]
+    decision: Decision | None = None
+    is_decision_acked: bool = False
+    rendered: tuple[tuple[FlowState, FlowStatus] | None, ...] = ()
+    written_at: float = 0.0
+    is_dirty: bool = True
+
+    def acknowledged(self, now: float) -> Progress:
+        """After the API server took the status made of this."""
+        return replace(
+            self, acked=self.flows, is_decision_acked=self.decision is not None, written_at=now, is_dirty=False
+        )
+
+
+def empty_flow(node: Node) -> FlowState:
+    """A flow nobody has touched: all tasks Waiting, or the one Skipped task of `for: {replicas: 0}`."""
+    nobody = Task(phase=Phase.SKIPPED, reason=Reasons.NO_REPLICAS, message="for.replicas is 0")
+    task = nobody if node.is_empty else Task()
+    return FlowState(tasks=(task,) * node.size, tally={task.standing: node.size})
+
+
+def from_flows(flows: Iterable[FlowState]) -> Progress:
+    """A progress made anew (at start, or from status), with every count taken and everything still to be looked at."""
+    states = tuple(flows)
+    counts = dict.fromkeys(Phase, 0)
+    for state in states:
+        for standing, count in state.tally.items():
+            counts[_PHASES[standing & 15]] += count
+    return Progress(
+        flows=states,
+        acked=states,
+        counts=counts,
+        unsettled=frozenset(number for number, state in enumerate(states) if not state.is_final),
+        failed=frozenset(number for number, state in enumerate(states) if state.count(Phase.FAILED)),
+        stale=frozenset(range(len(states))),
+        startable=frozenset(range(len(states))),
+        rendered=(None,) * len(states),
+    )
+
+
+def _count(tally: Mapping[int, int], phases: Iterable[Phase]) -> int:
+    """How many tasks of a tally are in one of the phases."""
+    wanted = {_NUMBER[phase] for phase in phases}
+    return sum(count for standing, count in tally.items() if standing & 15 in wanted)
+
+
+def _by_phase(tally: Mapping[int, int]) -> dict[Phase, int]:
+    counts: dict[Phase, int] = {}
+    for standing, count in tally.items():
+        phase = _PHASES[standing & 15]
+        counts[phase] = counts.get(phase, 0) + count
+    return counts
+
+
+def tally_of(tasks: Iterable[Task]) -> dict[int, int]:
+    tally: dict[int, int] = {}
+    for task in tasks:
+        standing = task.standing
+        tally[standing] = tally.get(standing, 0) + 1
+    return tally
+
+
+@dataclass(slots=True)
+class _Open:
+    """One flow while a pass changes it."""
+
+    tasks: list[Task]
+    tally: dict[int, int]
+
+
+@dataclass(slots=True)
+class Draft:
+    """The changes of one pass over a frozen progress; every change of a task goes through `put`, which keeps the
+    table of moves.
+    """
+
+    graph: Graph
+    base: Progress
+    _open: dict[int, _Open] = field(default_factory=dict)
+    _edited: dict[int, FlowState] = field(default_factory=dict)
+    counts: dict[Phase, int] = field(default_factory=dict)
+    moved: set[int] = field(default_factory=set)
+    unsettled: set[int] = field(default_factory=set)
+    failed: set[int] = field(default_factory=set)
+    startable: set[int] = field(default_factory=set)
+    touched: set[tuple[int, int]] = field(default_factory=set)
+    changes: int = 0
+
+    def __post_init__(self) -> None:
+        self.counts = dict(self.base.counts)
+        self.unsettled = set(self.base.unsettled)
+        self.failed = set(self.base.failed)
+        self.startable = set(self.base.startable)
+
+    def task(self, flow: int, index: int) -> Task:
+        opened = self._open.get(flow)
+        return (opened.tasks if opened else self.base.flows[flow].tasks)[index]
+
+    def tasks(self, flow: int) -> list[Task] | tuple[Task, ...]:
+        """The tasks of a flow as they are now; not to be changed by the caller."""
+        opened = self._open.get(flow)
+        return opened.tasks if opened else self.base.flows[flow].tasks
+
+    def tally(self, flow: int) -> Mapping[int, int]:
+        opened = self._open.get(flow)
+        return opened.tally if opened else self.base.flows[flow].tally
+
+    def state(self, flow: int) -> FlowState:
+        """What is known of a flow besides its tasks (why, gvr, renamed, passed ...)."""
+        return self._edited.get(flow, self.base.flows[flow])
+
+    def count(self, flow: int, *phases: Phase) -> int:
+        return _count(self.tally(flow), phases)
+
+    def put(self, flow: int, index: int, task: Task) -> bool:
+        """Changes one task; True if it differs. Raises IllegalMove for a move that the table does not know."""
+        old = self.task(flow, index)
+        if old == task:
+            return False
+        advance(old.phase, task.phase)
+        opened = self._open.get(flow)
+        if opened is None:
+            state = self.base.flows[flow]
+            opened = self._open[flow] = _Open(list(state.tasks), dict(state.tally))
+        opened.tasks[index] = task
+        self.changes += 1
+        self.touched.add((flow, index))
+        if task.phase is Phase.BACKOFF or (task.phase is Phase.WAITING and task.released is not None):
+            self.startable.add(flow)
+        before, after = old.standing, task.standing
+        if before != after:
+            self.moved.add(flow)
+            opened.tally[before] -= 1
+            if not opened.tally[before]:
+                del opened.tally[before]
+            opened.tally[after] = opened.tally.get(after, 0) + 1
+        if old.phase is not task.phase:
+            self.counts[old.phase] -= 1
+            self.counts[task.phase] += 1
+            if task.phase is Phase.FAILED:
+                self.failed.add(flow)
+            if task.is_final and all(_PHASES[standing & 15] in FINAL for standing in opened.tally):
+                self.unsettled.discard(flow)
+        return True
+
+    def edit(self, flow: int, **changes: object) -> None:
+        """Changes what is known of a flow besides its tasks."""
+        state = self.state(flow)
+        if any(getattr(state, name) != value for name, value in changes.items()):
+            self._edited[flow] = replace(state, **changes)  # type: ignore[arg-type]
+
+    def is_final(self, flow: int) -> bool:
+        return flow not in self.unsettled
+
+    def phase(self, flow: int) -> Phase:
+        return fold(_by_phase(self.tally(flow)))
+
+    @property
+    def changed(self) -> frozenset[int]:
+        """Flows of which anything differs from the base."""
+        return frozenset(self._open) | frozenset(self._edited)
+
+    def freeze(self, flow: int, wakes: float) -> FlowState:
+        """A flow as it is now, with the time of its next timer."""
+        opened = self._open.get(flow)
+        state = self.state(flow)
+        if opened is None:
+            return state if state.wakes == wakes else replace(state, wakes=wakes)
+        return replace(state, tasks=tuple(opened.tasks), tally=opened.tally, wakes=wakes)

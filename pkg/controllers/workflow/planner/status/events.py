@@ -1,0 +1,49 @@
+"""The Events of a pass: what a user needs to know of it, and no more."""
+
+from __future__ import annotations
+
+from pkg.apis.flow.v1alpha1.phases import Phase, WorkflowPhase
+from pkg.controllers.workflow.planner.actions import Emit
+from pkg.controllers.workflow.planner.control import restart
+from pkg.controllers.workflow.planner.graph.model import Graph
+from pkg.controllers.workflow.planner.progress import Decision, Draft, Reasons
+from pkg.controllers.workflow.planner.snapshot import Snapshot
+
+_OBSTACLES = frozenset(
+    {Reasons.TEMPLATE_NOT_FOUND, Reasons.KIND_NOT_SERVED, Reasons.KIND_UNREADABLE, Reasons.CREATE_FAILED}
+)
+
+
+def events_of(
+    snapshot: Snapshot, graph: Graph, draft: Draft, decision: Decision | None, phase: WorkflowPhase
+) -> list[Emit]:
+    """What a user needs to know of this pass: failures, retries, what keeps tasks from being made, the end."""
+    found: list[Emit] = []
+    for number, index in sorted(draft.touched):
+        node = graph.nodes[number]
+        was, task = draft.base.flows[number].tasks[index], draft.task(number, index)
+        if was.phase is task.phase and was.attempt == task.attempt:
+            continue
+        name = f"{node.name}[{index}]" if node.is_indexed else node.name
+        if task.phase is Phase.FAILED:
+            found.append(Emit("TaskFailed", f"{name} failed: {task.reason}: {task.message}", is_warning=True))
+        elif task.phase is Phase.BACKOFF and task.due is not None:
+            retry = task.attempt - draft.state(number).first_attempt + 1
+            wait = f"retry {retry} of {node.retry.max_retries} in {task.due - snapshot.now:.1f}s"
+            found.append(Emit("TaskRetry", f"{name}: {task.reason}: {task.message}; {wait}", is_warning=True))
+    for number in sorted(draft.changed):
+        state, before = draft.state(number), draft.base.flows[number]
+        if state.why in _OBSTACLES and state.why != before.why:
+            found.append(Emit(state.why, f"{graph.nodes[number].name}: {state.message}", is_warning=True))
+    if decision is not None and draft.base.decision is None:
+        found.append(Emit("Decided", f"{decision.reason}: {decision.message}", is_warning=not decision.is_success))
+    if phase.is_final and decision is not None:
+        found.append(Emit(f"Workflow{phase}", decision.message, is_warning=phase is WorkflowPhase.FAILED))
+        if restart.is_due(snapshot) and (refused := restart.refusal(snapshot, graph)):
+            found.append(restart_refused(refused))
+    return found
+
+
+def restart_refused(why: str) -> Emit:
+    """Says that a restart which was asked for does not happen, and why."""
+    return Emit("RestartRefused", why, is_warning=True)

@@ -1,0 +1,185 @@
+"""One flow as its part of the status: what a user reads of it, and what a later controller needs to know.
+
+Thousands of flows share the room that an object may take: then each is told in fewer words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
+
+import msgspec
+
+from pkg.apis.flow.v1alpha1.indexes import pack_indexes
+from pkg.apis.flow.v1alpha1.phases import Phase
+from pkg.apis.flow.v1alpha1.types import FlowStatus, Kept, Latch, ReplicaStatus
+from pkg.apis.meta import timestamp
+from pkg.controllers.workflow.planner.graph.model import Node
+from pkg.controllers.workflow.planner.progress import NEVER_MADE, FlowState, Reasons, Task
+
+MAX_ITEMS: Final = 100
+# From this many flows on, each one's message is cut short, so that the whole object stays well below etcd's limit.
+MANY_FLOWS: Final = 500
+# What all flows together may take of the object, in bytes; the rest is for the spec.
+ROOM: Final = 860_000
+
+
+def flow_status(node: Node, state: FlowState, flows: int, indexed: int) -> FlowStatus:
+    """One flow. flows, indexed: how many flows the workflow has, and how many of these with `for`: they share the
+    room.
+    """
+    is_one_of_many = flows > MANY_FLOWS
+    limit = 48 if is_one_of_many else 512
+    phase = state.phase
+    reason, message = _why(node, state, phase)
+    tasks = state.tasks
+    started = min((task.started for task in tasks if task.started is not None), default=None)
+    finished = max((task.finished for task in tasks if task.finished is not None), default=None)
+    due = min((task.due for task in tasks if task.phase is Phase.BACKOFF and task.due is not None), default=None)
+    status = FlowStatus(
+        name=node.name,
+        phase=phase,
+        reason=reason,
+        message=message[:limit],
+        start_time="" if started is None else _told_time(started, is_one_of_many),
+        completion_time=_told_time(finished, is_one_of_many) if phase.is_final and finished is not None else "",
+        attempts=max(task.attempt + task.had_job for task in tasks),
+        next_attempt_time="" if due is None else timestamp(due),
+        gvr=state.gvr,
+        passed=_latches(state) if state.count(Phase.WAITING) else (),
+        renamed=state.renamed,
+        first_attempt=state.first_attempt,
+        kept=_kept(node, tasks, state.first_attempt),
+    )
+    if not node.is_indexed:
+        return status if flows <= MANY_FLOWS else _brief(status, ROOM // flows)
+    by_phase: dict[str, list[int]] = {}
+    for index, task in enumerate(tasks):
+        by_phase.setdefault(task.phase.value.lower(), []).append(index)
+    items = _items(tasks, max(1, min(MAX_ITEMS, 1000 // max(1, indexed))))
+    return msgspec.structs.replace(
+        status, replicas=items, **{name: pack_indexes(indexes) for name, indexes in by_phase.items()}
+    )
+
+
+def _told_time(seconds: float, is_one_of_many: bool) -> str:
+    """A time that no clock is derived from: whole seconds where thousands of flows share the room."""
+    return f"{timestamp(seconds)[:19]}Z" if is_one_of_many else timestamp(seconds)
+
+
+def without_repeats(flows: Iterable[FlowStatus]) -> Iterator[FlowStatus]:
+    """The flows, those that are final without a kind that a flow before them names: the set of kinds is what is
+    needed of them after a restart.
+    """
+    known: set[str] = set()
+    for flow in flows:
+        is_repeat = flow.gvr in known and flow.phase.is_final
+        known.add(flow.gvr)
+        yield msgspec.structs.replace(flow, gvr="") if is_repeat and flow.gvr else flow
+
+
+def _brief(status: FlowStatus, room: int) -> FlowStatus:
+    """A flow in at most so many bytes, as far as leaving out what nothing is derived from can do it: what is told
+    twice first, then the message, then the times."""
+    told_twice = [
+        msgspec.structs.replace(item, reason="") if item.reason == status.reason else item for item in status.kept
+    ]
+    changes: tuple[dict[str, Any], ...] = (
+        {"kept": tuple(told_twice)},
+        {"message": ""},
+        {"next_attempt_time": ""},
+        {"start_time": ""},
+        {"completion_time": ""},
+        {"attempts": 0} if status.kept else {},
+    )
+    for change in changes:
+        if (excess := len(msgspec.json.encode(status)) - room) <= 0:
+            break
+        if "message" in change:
+            change = {"message": status.message[: max(0, len(status.message) - excess)]}
+        status = msgspec.structs.replace(status, **change)
+    return status
+
+
+def _why(node: Node, state: FlowState, phase: Phase) -> tuple[str, str]:
+    """Reason and message of a flow: of its one task, of its first failed task, or what it waits for."""
+    tasks = state.tasks
+    if phase is Phase.WAITING:
+        return state.why, state.message
+    if not node.is_indexed:
+        task = tasks[0]
+        if phase is Phase.BACKOFF and task.makeable is not None and state.why:
+            return state.why, state.message
+        return task.reason, task.message
+    for wanted in (Phase.FAILED, Phase.BACKOFF, Phase.CANCELLED, Phase.SKIPPED):
+        for index, task in enumerate(tasks):
+            if task.phase is wanted:
+                return task.reason, f"index {index}: {task.message}" if task.message else ""
+    for index, task in enumerate(tasks):
+        if task.reason and not task.phase.is_final:
+            return task.reason, f"index {index}: {task.message}" if task.message else ""
+    if state.count(Phase.WAITING):
+        return state.why, state.message
+    return "", ""
+
+
+def _items(tasks: tuple[Task, ...], limit: int) -> tuple[ReplicaStatus, ...]:
+    """Replicas that did not succeed, failed ones first."""
+    order = (Phase.FAILED, Phase.BACKOFF, Phase.CANCELLED, Phase.SKIPPED, Phase.SUSPENDED)
+    found: list[ReplicaStatus] = []
+    for phase in order:
+        for index, task in enumerate(tasks):
+            if task.phase is phase:
+                if len(found) == limit:
+                    return tuple(found)
+                found.append(ReplicaStatus(index, phase, task.reason, task.message[:256]))
+    return tuple(found)
+
+
+def _latches(state: FlowState) -> tuple[Latch, ...]:
+    by_path: dict[str, list[int]] = {}
+    for path, index in sorted(state.passed):
+        by_path.setdefault(path, []).append(index)
+    return tuple(Latch(path, pack_indexes(indexes)) for path, indexes in by_path.items())
+
+
+def _kept(node: Node, tasks: tuple[Task, ...], first: int) -> tuple[Kept, ...]:
+    """What the phase alone does not tell of tasks: the attempt, the reason, the due time, and whether one has run, was
+    held by a queue, or had a job at all."""
+    groups: dict[tuple[Kept, bool], list[int]] = {}
+    for index, task in enumerate(tasks):
+        item, in_backoff = _kept_of(task), task.phase is Phase.BACKOFF
+        has_failed = task.phase is Phase.FAILED and (
+            node.is_indexed
+            or (item.ran and task.reason != Reasons.FAILED)
+            or item.unmade != seems_unmade(task.reason, task.attempt, first)
+        )
+        is_told_by_phase = task.phase in (Phase.RUNNING, Phase.SUCCEEDED, Phase.FAILED)
+        has_run = item.ran and not is_told_by_phase
+        if task.attempt or in_backoff or has_failed or has_run or item.held:
+            groups.setdefault((item, in_backoff), []).append(index)
+    kept = []
+    for (item, in_backoff), indexes in groups.items():
+        due = max((tasks[index].due or 0.0 for index in indexes), default=0.0) if in_backoff else 0.0
+        told = timestamp(due) if due else ""
+        kept.append(msgspec.structs.replace(item, indexes=pack_indexes(indexes), due=told))
+    return tuple(sorted(kept, key=lambda item: (item.attempt, item.reason, item.indexes)))
+
+
+def _kept_of(task: Task) -> Kept:
+    """What is kept of one task, without its index and due time."""
+    return Kept(
+        indexes="",
+        attempt=task.attempt,
+        reason=task.reason if task.is_settled else "",
+        # What makes a wait for the phase Running true, and stays true: it has run, or a job reported its own failure.
+        ran=task.ran or task.reported,
+        began=task.began and task.phase in (Phase.PENDING, Phase.SUSPENDED),
+        held=task.was_held and task.phase in (Phase.PENDING, Phase.RUNNING),
+        unmade=task.phase in (Phase.FAILED, Phase.BACKOFF) and not task.had_job,
+    )
+
+
+def seems_unmade(reason: str, attempt: int, first: int) -> bool:
+    """What reason and attempt alone tell of whether a failed task ever had a job."""
+    return reason in NEVER_MADE and attempt <= first

@@ -1,0 +1,146 @@
+"""What is known of a workflow as its status, which survives a crash where no job tells.
+
+Flows that did not change keep the FlowStatus last made of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import msgspec
+
+from pkg.apis.flow.v1alpha1 import conditions as conds
+from pkg.apis.flow.v1alpha1.indexes import pack_indexes
+from pkg.apis.flow.v1alpha1.phases import Phase, WorkflowPhase
+from pkg.apis.flow.v1alpha1.types import (
+    FlowStatus,
+    TaskCounts,
+    WorkflowStatus,
+)
+from pkg.apis.meta import Condition, timestamp
+from pkg.controllers.workflow.planner.control import restart
+from pkg.controllers.workflow.planner.control.timeouts import suspended_seconds
+from pkg.controllers.workflow.planner.graph.model import Graph
+from pkg.controllers.workflow.planner.progress import (
+    Decision,
+    FlowState,
+    Progress,
+)
+from pkg.controllers.workflow.planner.snapshot import Snapshot
+from pkg.controllers.workflow.planner.status.flow_status import MANY_FLOWS, flow_status, without_repeats
+from pkg.workloads import RULE_FAULT
+
+
+def workflow_status(
+    snapshot: Snapshot, graph: Graph, progress: Progress, phase: WorkflowPhase
+) -> tuple[WorkflowStatus, tuple[tuple[FlowState, FlowStatus] | None, ...]]:
+    """The whole status, and the parts of it made per flow, to be kept for the next time."""
+    old = snapshot.workflow.status
+    indexed = sum(node.is_indexed for node in graph.nodes)
+    rendered = []
+    for node, state, made in zip(graph.nodes, progress.flows, progress.rendered, strict=True):
+        is_same = made is not None and made[0] is state
+        rendered.append(made if is_same else (state, flow_status(node, state, len(graph.nodes), indexed)))
+    flows = (item[1] for item in rendered if item is not None)
+    counts = {name.value.lower(): count for name, count in progress.counts.items()}
+    finals = sum(count for name, count in progress.counts.items() if name.is_final)
+    decision = progress.decision
+    status = WorkflowStatus(
+        phase=phase,
+        reason=decision.reason if decision else "",
+        message=decision.message[:1024] if decision else "",
+        start_time=old.start_time or timestamp(snapshot.now),
+        completion_time=(old.completion_time or timestamp(snapshot.now)) if phase.is_final else "",
+        observed_generation=snapshot.workflow.metadata.generation,
+        progress=f"{finals}/{graph.total}",
+        tasks=TaskCounts(total=graph.total, **counts),
+        conditions=_with_rule_faults(
+            snapshot, graph, progress, phase, conditions(snapshot, old.conditions, phase, decision)
+        ),
+        flows=tuple(without_repeats(flows) if len(graph.nodes) > MANY_FLOWS else flows),
+        restarted_at=old.restarted_at,
+        restarted_flows=old.restarted_flows,
+        suspended_at=_suspended_at(snapshot, phase),
+        suspended_seconds=suspended_seconds(snapshot) if not snapshot.workflow.spec.suspend else old.suspended_seconds,
+        spec_hash=old.spec_hash or snapshot.spec_hash,
+    )
+    return status, tuple(rendered)
+
+
+def restarted_status(
+    snapshot: Snapshot, graph: Graph, progress: Progress, token: str
+) -> tuple[WorkflowStatus, tuple[tuple[FlowState, FlowStatus] | None, ...]]:
+    """The status as a restart begins: the clocks start anew, what was decided is forgotten."""
+    forgotten = (conds.DECIDED, conds.FINISHED, conds.SUCCEEDED)
+    old = snapshot.workflow.status
+    fresh = msgspec.structs.replace(
+        old,
+        phase=WorkflowPhase.RUNNING,
+        start_time=timestamp(snapshot.now),
+        completion_time="",
+        conditions=conds.without(old.conditions, *forgotten),
+        restarted_at=token,
+        restarted_flows=pack_indexes(restart.numbers_of(snapshot, graph)),
+        suspended_at="",
+        suspended_seconds=0.0,
+    )
+    workflow = msgspec.structs.replace(snapshot.workflow, status=fresh)
+    return workflow_status(replace(snapshot, workflow=workflow), graph, progress, WorkflowPhase.RUNNING)
+
+
+def _suspended_at(snapshot: Snapshot, phase: WorkflowPhase) -> str:
+    if not snapshot.workflow.spec.suspend or phase.is_final:
+        return ""
+    return snapshot.workflow.status.suspended_at or timestamp(snapshot.now)
+
+
+def conditions(
+    snapshot: Snapshot, old: tuple[Condition, ...], phase: WorkflowPhase, decision: Decision | None
+) -> tuple[Condition, ...]:
+    """Decided, Finished, Succeeded (only at the end), Suspended (once it ever was)."""
+    found = old
+    if decision is not None:
+        found = _put(snapshot, found, conds.DECIDED, True, decision.reason, decision.message)
+    if phase.is_final and decision is not None:
+        found = _put(snapshot, found, conds.FINISHED, True, decision.reason, decision.message)
+        found = _put(snapshot, found, conds.SUCCEEDED, decision.is_success, decision.reason, decision.message)
+    is_suspended = snapshot.workflow.spec.suspend and not phase.is_final
+    if is_suspended or conds.find(found, conds.SUSPENDED) is not None:
+        reason = "SpecSuspend" if is_suspended else "Resumed"
+        found = _put(
+            snapshot, found, conds.SUSPENDED, is_suspended, reason, f"spec.suspend is {str(is_suspended).lower()}"
+        )
+    return found
+
+
+def _with_rule_faults(
+    snapshot: Snapshot, graph: Graph, progress: Progress, phase: WorkflowPhase, found: tuple[Condition, ...]
+) -> tuple[Condition, ...]:
+    """The condition StatusRulesFaulty: the rules of a template cannot be used, or fail on a job; its tasks go on."""
+    if not snapshot.rules and conds.find(found, conds.STATUS_RULES_FAULTY) is None:
+        return found
+    for node, state in zip(graph.nodes, progress.flows, strict=True):
+        if phase.is_final or node.name not in snapshot.rules:
+            continue
+        told = [task.message for task in state.tasks if task.reason == RULE_FAULT and not task.is_final]
+        if state.why == RULE_FAULT and state.count(Phase.WAITING, Phase.BACKOFF):
+            told.append(state.message)
+        if told:
+            return _put(snapshot, found, conds.STATUS_RULES_FAULTY, True, RULE_FAULT, f"{node.name}: {told[0]}")
+    if conds.find(found, conds.STATUS_RULES_FAULTY) is None:
+        return found
+    return _put(snapshot, found, conds.STATUS_RULES_FAULTY, False, "RulesWork", "no rule of a template fails now")
+
+
+def _put(
+    snapshot: Snapshot, found: tuple[Condition, ...], type_: str, is_true: bool, reason: str, message: str
+) -> tuple[Condition, ...]:
+    condition = Condition(
+        type=type_,
+        status=conds.TRUE if is_true else conds.FALSE,
+        reason=reason,
+        message=message,
+        last_transition_time=timestamp(snapshot.now)[:19] + "Z",
+        observed_generation=snapshot.workflow.metadata.generation,
+    )
+    return conds.put(found, condition)

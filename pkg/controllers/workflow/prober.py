@@ -1,0 +1,239 @@
+"""HTTP and TCP probes, on one event loop in a thread of its own: workers never wait for an answer.
+
+The prober keeps trying what it was last told to try; when a probe passes, the workflow is woken at once. Only addresses
+of the task's own pods are contacted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import ssl
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+import structlog
+
+from pkg.apis.flow.v1alpha1.types import HTTPGet, PodChoice, Scheme
+from pkg.controllers.workflow.planner.actions import ProbeRequest
+from pkg.controllers.workflow.planner.progress import TaskKey
+from pkg.controllers.workflow.planner.snapshot import ProbeKey
+from pkg.controllers.workflow.pod_finder import Changes
+
+_log = structlog.get_logger("workflow.probes")
+MAX_STATUS_LINE = 4096
+# At once in flight, so that a thousand dead ports do not use up the sockets: of all workflows, and of one. Those that
+# said nothing in time when they were asked last have slots of their own, and hold up nobody who answers.
+PROMPT, PROMPT_SHARE = 256, 128
+SILENT, SILENT_SHARE = 128, 32
+
+Addresses = Callable[[str, ProbeRequest], tuple[str, ...]]
+
+
+@dataclass(slots=True)
+class _Probed:
+    """The probes of one workflow uid. The event of an asked task is set, and goes, when its pods changed."""
+
+    key: str
+    tasks: dict[ProbeRequest, asyncio.Task[None]] = field(default_factory=dict)
+    passed: dict[ProbeKey, ProbeRequest] = field(default_factory=dict)
+    moved: dict[TaskKey, asyncio.Event] = field(default_factory=dict)
+    prompt: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(PROMPT_SHARE))
+    silent: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(SILENT_SHARE))
+
+
+class Prober:
+    """addresses(uid, request) gives the pods to ask; wake(key) is called when a probe passes; count(kind, result)
+    per try.
+    """
+
+    def __init__(self, addresses: Addresses, wake: Callable[[str], None], count: Callable[[str, str], None]) -> None:
+        self._addresses = addresses
+        self._wake = wake
+        self._count = count
+        self._loop = asyncio.new_event_loop()
+        self._prompt = asyncio.Semaphore(PROMPT)
+        self._silent = asyncio.Semaphore(SILENT)
+        self._workflows: dict[str, _Probed] = {}
+        self._passed: dict[str, frozenset[ProbeKey]] = {}  # made when asked for, of what is known then
+        self._lock = threading.Lock()  # of what has passed
+        self._wanted: dict[str, frozenset[ProbeRequest]] = {}
+        self._thread = threading.Thread(target=self._run, name="prober", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._call(self._loop.stop)
+
+    def passed(self, uid: str) -> frozenset[ProbeKey]:
+        """The probes of a workflow that pass."""
+        found = self._passed.get(uid)
+        if found is None:
+            with self._lock:
+                probed = self._workflows.get(uid)
+                if probed is None:
+                    return frozenset()
+                found = self._passed[uid] = frozenset(probed.passed)
+        return found
+
+    def want(self, uid: str, key: str, requests: Iterable[ProbeRequest]) -> None:
+        """From now on these are tried, and no others; what goes on unchanged is not started anew."""
+        wanted = frozenset(requests)
+        if self._wanted.get(uid, frozenset()) == wanted:
+            return
+        if wanted:
+            self._wanted[uid] = wanted
+        else:
+            self._wanted.pop(uid, None)
+        self._call(self._replace, uid, key, wanted)
+
+    def pods_changed(self, changes: Changes) -> None:
+        """Pods of these tasks, by the uid of their workflow, came, went or got their address."""
+        found = {uid: tasks for uid, tasks in changes.items() if uid in self._wanted}
+        if found:
+            self._call(self._stir, found)
+
+    def _call(self, act: Callable[..., None], *args: object) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop has ended: nobody is asked any more
+            self._loop.call_soon_threadsafe(act, *args)
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        try:
+            self._loop.run_forever()
+        finally:
+            tasks = asyncio.all_tasks(self._loop)
+            for task in tasks:
+                task.cancel()
+            self._loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+            self._loop.close()
+
+    def _stir(self, changes: Changes) -> None:
+        for uid, tasks in changes.items():
+            if (probed := self._workflows.get(uid)) is None:
+                continue
+            for task in tasks:
+                if (moved := probed.moved.pop(task, None)) is not None:
+                    moved.set()
+
+    def _replace(self, uid: str, key: str, wanted: frozenset[ProbeRequest]) -> None:
+        probed = self._workflows.get(uid)
+        if probed is None:
+            probed = self._workflows[uid] = _Probed(key)
+        for request in [request for request in probed.tasks if request not in wanted]:
+            probed.tasks.pop(request).cancel()
+        with self._lock:
+            # What passed for an earlier attempt says nothing about this one.
+            probed.passed = {at: request for at, request in probed.passed.items() if request in wanted}
+            self._passed.pop(uid, None)
+            if not wanted:
+                del self._workflows[uid]
+        for request in wanted:
+            if request not in probed.tasks and request.key not in probed.passed:
+                probed.tasks[request] = self._loop.create_task(self._try_on(uid, probed, request))
+
+    async def _try_on(self, uid: str, probed: _Probed, request: ProbeRequest) -> None:
+        """Tries until the probe passed often enough in a row: new addresses at once, others after a period."""
+        in_a_row, is_silent = 0, False
+        asked: tuple[str, ...] = ()
+        while True:
+            addresses = self._find(uid, request)
+            if addresses != asked:  # what other pods have answered says nothing about these
+                in_a_row, asked, is_silent = 0, addresses, False
+            if addresses:
+                answers = await asyncio.gather(*(self._ask(probed, request, one, is_silent) for one in addresses))
+                is_silent = None in answers
+                is_passed = any(answers) if request.pods is PodChoice.ANY else all(answers)
+                in_a_row = in_a_row + 1 if is_passed else 0
+                if in_a_row >= request.threshold:
+                    break
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(request.period):
+                    await self._changed(uid, probed, request, asked)
+        if probed.tasks.get(request) is not asyncio.current_task():
+            return  # nobody wants it any more
+        probed.tasks.pop(request, None)
+        with self._lock:
+            probed.passed[request.key] = request
+            self._passed.pop(uid, None)
+        _log.info(
+            "probe passed", workflow=probed.key, flow=request.key.flow, asked=request.asked.flow, probe=request.key.path
+        )
+        self._wake(probed.key)
+
+    async def _changed(self, uid: str, probed: _Probed, request: ProbeRequest, asked: tuple[str, ...]) -> None:
+        """Waits until there are other addresses to ask than these."""
+        while True:
+            moved = probed.moved.setdefault(request.asked, asyncio.Event())
+            if self._find(uid, request) != asked:
+                return
+            await moved.wait()
+
+    def _find(self, uid: str, request: ProbeRequest) -> tuple[str, ...]:
+        try:
+            return self._addresses(uid, request)
+        except Exception:
+            _log.exception("pods to probe cannot be told, they are looked for again", flow=request.asked.flow)
+            return ()
+
+    async def _ask(self, probed: _Probed, request: ProbeRequest, address: str, is_silent: bool) -> bool | None:
+        """One try; None if nothing came in time. is_silent: whether that was so the last time."""
+        what = request.what
+        kind = "http" if isinstance(what, HTTPGet) else "tcp"
+        answer: bool | None = False
+        share, slots = (probed.silent, self._silent) if is_silent else (probed.prompt, self._prompt)
+        async with share, slots:
+            try:
+                async with asyncio.timeout(request.timeout):
+                    answer = await (_http(what, address) if isinstance(what, HTTPGet) else _tcp(what.port, address))
+            except Exception as error:
+                _log.debug("probe failed", address=address, port=what.port, error=str(error) or type(error).__name__)
+                answer = None if isinstance(error, TimeoutError) else False
+        self._count(kind, "passed" if answer else "failed")
+        return answer
+
+
+async def _tcp(port: int, address: str) -> bool:
+    _, writer = await asyncio.open_connection(address, port)
+    writer.close()
+    return True
+
+
+async def _http(what: HTTPGet, address: str) -> bool:
+    """One GET; True for a status of 200-399. Redirects are not followed, certificates not verified."""
+    context = _unverified() if what.scheme is Scheme.HTTPS else None
+    reader, writer = await asyncio.open_connection(address, what.port, ssl=context, limit=MAX_STATUS_LINE)
+    try:
+        host = f"[{address}]" if ":" in address else address
+        path = what.path if what.path.startswith("/") else f"/{what.path}"
+        headers = {
+            "Host": f"{host}:{what.port}",
+            "User-Agent": "work-flow-probe",
+            "Accept": "*/*",
+            "Connection": "close",
+        }
+        if what.http_header is not None:
+            headers = {name: value for name, value in headers.items() if name.lower() != what.http_header.name.lower()}
+            headers[what.http_header.name] = what.http_header.value
+        lines = [f"GET {path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
+        if any("\r" in line or "\n" in line for line in lines) or " " in path:
+            raise ValueError("path and headers must be single lines, and the path without blanks")
+        writer.write(("\r\n".join(lines) + "\r\n\r\n").encode())
+        await writer.drain()
+        line = (await reader.readuntil(b"\n")).decode("latin-1").split(None, 2)
+        return len(line) >= 2 and line[0].startswith("HTTP/") and line[1].isdigit() and 200 <= int(line[1]) < 400
+    finally:
+        # Not `close`, which waits for the other side to end TLS as politely.
+        writer.transport.abort()
+
+
+@functools.cache
+def _unverified() -> ssl.SSLContext:
+    """Without the system's certificates: to load them takes longer than to ask."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context

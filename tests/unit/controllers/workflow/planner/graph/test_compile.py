@@ -1,0 +1,112 @@
+"""From spec and templates to a graph, or to all that is wrong with them."""
+
+from __future__ import annotations
+
+import msgspec
+
+from pkg.apis.flow.v1alpha1.types import Workflow
+from pkg.apis.flow.v1alpha1.validation import Fault
+from pkg.controllers.workflow.planner.graph.compile import compile_spec, in_force
+from pkg.controllers.workflow.planner.graph.model import Graph
+from tests.builders import TEMPLATES, compiled, template, wf
+
+ASKS = template("job", jobSpec={"x": "{{flows.b.podIP}}"})
+
+
+def test_a_valid_spec_is_a_graph() -> None:
+    assert isinstance(compile_spec(wf(a="", b="a").spec, TEMPLATES), Graph)
+
+
+def test_all_faults_are_told_at_once() -> None:
+    found = compile_spec(wf(a="nobody", b="nobody").spec, TEMPLATES)
+    assert isinstance(found, tuple)
+    assert [fault.path for fault in found] == [
+        "spec.flows[0].dependsOn.targets[0]",
+        "spec.flows[1].dependsOn.targets[0]",
+    ]
+    assert all(isinstance(fault, Fault) for fault in found)
+
+
+def test_a_cycle_through_a_template_is_one() -> None:
+    found = compile_spec(wf(a="", b="a").spec, {"job": ASKS})
+    assert isinstance(found, tuple)
+    assert "circle" in found[0].message
+
+
+def test_a_missing_template_is_no_fault() -> None:
+    assert isinstance(compile_spec(wf(a="", b="a").spec, {}), Graph)
+
+
+def test_an_address_of_a_flow_that_is_not_there_fails_the_task_not_the_workflow() -> None:
+    graph = compiled(wf(a=""), {"job": ASKS})
+    assert not graph["a"].needs_pod_ip
+
+
+def test_a_restart_of_flows_that_are_not_there_does_not_end_the_workflow() -> None:
+    assert isinstance(compile_spec(wf({"restart": {"at": "1", "flows": ["nobody"]}}, a="").spec, TEMPLATES), Graph)
+
+
+def test_the_same_spec_compiles_to_an_equal_graph() -> None:
+    """What is known of the tasks is kept only then."""
+    assert compiled(wf(a="", b="a")) == compiled(wf(a="", b="a"))
+    assert compiled(wf(a="", b="a")) == compiled(wf({"parallelism": 3}, a="", b="a"))
+    assert compiled(wf(a="", b="a")) != compiled(wf(a="", b=""))
+
+
+def test_a_manifest_of_the_go_original_runs_unchanged() -> None:
+    """Every field that its manifests use, as they write it."""
+    manifest = {
+        "apiVersion": "flow.workflow.sh/v1alpha1",
+        "kind": "Workflow",
+        "metadata": {"name": "old", "namespace": "team"},
+        "spec": {
+            "schedulerName": "volcano",
+            "plugins": {"svc": [], "ssh": []},
+            "jobRetainPolicy": "delete",
+            "successPolicy": {"type": "Critical", "criticalFlows": ["train"]},
+            "flows": [
+                {"name": "prepare"},
+                {
+                    "name": "train",
+                    "dependsOn": {
+                        "targets": ["prepare"],
+                        "strategy": "All",
+                        "probe": {
+                            "httpGetList": [
+                                {
+                                    "taskName": "serve",
+                                    "path": "/",
+                                    "port": 80,
+                                    "httpHeader": {"name": "a", "value": "b"},
+                                }
+                            ],
+                            "tcpSocketList": [{"taskName": "serve", "port": 80}],
+                            "taskStatusList": [{"taskName": "serve", "phase": "Running"}],
+                        },
+                        "orGroups": [{"targets": ["prepare"]}],
+                    },
+                    "for": {"replicas": 4},
+                    "retry": {"maxRetries": 3},
+                    "patch": {"spec": {"minAvailable": 1}},
+                    "continueOnFail": True,
+                },
+                {"name": "serve"},
+                {
+                    "name": "mourn",
+                    "dependsOn": {"probe": {"taskStatusList": [{"taskName": "train", "phase": "Aborted"}]}},
+                },
+            ],
+        },
+    }
+    workflow = msgspec.json.decode(msgspec.json.encode(manifest), type=Workflow)
+    graph = compiled(workflow, {name: template(name) for name in ("prepare", "train", "serve", "mourn")})
+    assert [node.size for node in graph.nodes] == [1, 4, 1, 1]
+
+
+def test_a_forbidden_change_into_nonsense_leaves_the_graph_in_force() -> None:
+    graph, faults = compile_spec(wf(a="").spec, TEMPLATES), compile_spec(wf(a="nobody").spec, TEMPLATES)
+    other = compile_spec(wf(b="").spec, TEMPLATES)
+    assert in_force(graph, faults, is_changed=True) is graph
+    assert in_force(graph, faults, is_changed=False) is faults, "a template made it so"
+    assert in_force(graph, other, is_changed=True) is other
+    assert in_force((), faults, is_changed=True) is faults

@@ -1,0 +1,77 @@
+"""A Workflow as a job of another: an end to templates that use themselves, and parameters that stay strings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from pkg.apis.flow.v1alpha1.types import Workflow, WorkTemplate
+from pkg.apis.meta import GVR
+from pkg.controllers.workflow.planner.render.depth import MAX_DEPTH, depth
+from pkg.controllers.workflow.planner.render.render import RenderError, render
+from pkg.workloads import rules_for
+
+DEPTH = "flow.workflow.sh/depth"
+WORKFLOWS = {"group": "flow.workflow.sh", "version": "v1alpha1", "resource": "workflows"}
+
+
+def outer(annotations: dict[str, str]) -> Workflow:
+    owner = {"name": "w", "namespace": "team", "uid": "6a3ef3c2", "annotations": annotations}
+    return msgspec.convert({"metadata": owner, "spec": {"flows": [{"name": "a"}]}}, Workflow)
+
+
+def nested(spec: dict[str, Any], annotations: dict[str, str] | None = None) -> dict[str, Any]:
+    """The Workflow that a flow of `outer` makes."""
+    parameters = [{"name": "epochs", "value": "3"}, {"name": "eager", "value": "true"}]
+    template_spec = {"gvr": WORKFLOWS, "jobSpec": spec, "parameters": parameters}
+    template = msgspec.convert({"metadata": {"name": "t"}, "spec": template_spec}, WorkTemplate)
+    workflow = outer(annotations or {})
+    row = rules_for(GVR(**WORKFLOWS))
+    found = render(
+        workflow,
+        workflow.spec.flows[0],
+        template,
+        index=0,
+        attempt=2,
+        renamed="",
+        pod_ips={},
+        kind="Workflow",
+        row=row,
+    )
+    return found.body
+
+
+def test_values_of_parameters_stay_strings_and_other_fields_become_numbers() -> None:
+    values = [{"name": "x", "value": "{{params.epochs}}"}, {"name": "y", "value": "{{params.eager}}"}]
+    flow = {
+        "name": "i",
+        "parameters": [{"name": "z", "value": "{{attempt}}"}],
+        "for": {"replicas": "{{params.epochs}}"},
+    }
+    spec = nested({"parameters": values, "flows": [flow]})["spec"]
+    assert [parameter["value"] for parameter in spec["parameters"]] == ["3", "true"]
+    assert spec["flows"][0]["parameters"][0]["value"] == "2"
+    assert spec["flows"][0]["for"]["replicas"] == 3
+
+
+@pytest.mark.parametrize("spec", [{}, {"flows": 1}, {"flows": [1]}, {"flows": [{"parameters": {}}]}])
+def test_a_spec_of_another_shape_is_left_to_the_api_server(spec: dict[str, Any]) -> None:
+    assert nested(spec)["spec"] == spec
+
+
+def test_a_nested_workflow_tells_how_deep_it_is() -> None:
+    assert nested({})["metadata"]["annotations"][DEPTH] == "1"
+    assert nested({}, {DEPTH: "1"})["metadata"]["annotations"][DEPTH] == "2"
+
+
+def test_workflows_inside_of_each_other_come_to_an_end() -> None:
+    nested({}, {DEPTH: str(MAX_DEPTH - 1)})
+    with pytest.raises(RenderError, match="8 deep inside of each other"):
+        nested({}, {DEPTH: str(MAX_DEPTH)})
+
+
+@pytest.mark.parametrize("text", ["", "x", "-1", "²", "9" * 5_000])
+def test_what_is_no_depth_counts_as_none(text: str) -> None:
+    assert depth(outer({DEPTH: text})) == 0

@@ -1,0 +1,286 @@
+"""The object of one attempt: parameters over defaults, variables, patch, and what every job of ours carries."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import msgspec
+import pytest
+
+from pkg.apis.flow.v1alpha1 import labels
+from pkg.apis.flow.v1alpha1.types import Flow, TemplateGVR, Workflow, WorkflowSpec, WorkTemplate, WorkTemplateSpec
+from pkg.apis.meta import ObjectMeta
+from pkg.controllers.workflow.planner.render.render import Rendered, RenderError, render
+from pkg.workloads import rules_for
+
+UID = "6a3ef3c2-97a3-4b0e-9d5c-000000000000"
+JOB: dict[str, Any] = {
+    "backoffLimit": 0,
+    "template": {
+        "spec": {
+            "containers": [{"name": "main", "image": "busybox:1.36", "args": ["{{params.epochs}}", "{{index}}"]}],
+        }
+    },
+}
+
+
+def made(
+    flow: dict[str, Any] | None = None,
+    spec: dict[str, Any] | None = None,
+    template: dict[str, Any] | None = None,
+    *,
+    kind: str = "Job",
+    workflow: str = "w",
+    **arguments: Any,
+) -> Rendered:
+    """Render with everything left out filled in; `template` is merged over a batch Job."""
+    gvr = {"group": "batch", "version": "v1", "resource": "jobs"}
+    raw_flow = {"name": "a", **(flow or {})}
+    template_spec = {"gvr": gvr, "jobSpec": JOB, "parameters": [{"name": "epochs", "value": "3"}], **(template or {})}
+    owner = {"name": workflow, "namespace": "team", "uid": UID}
+    decoded = msgspec.convert({"metadata": owner, "spec": {"flows": [raw_flow], **(spec or {})}}, Workflow)
+    work = msgspec.convert({"metadata": {"name": "t"}, "spec": template_spec}, WorkTemplate)
+    before = copy.deepcopy(msgspec.to_builtins((decoded, work)))
+    defaults: dict[str, Any] = {"index": 0, "attempt": 0, "renamed": "", "pod_ips": {}}
+    try:
+        row = rules_for(work.spec.gvr.gvr)
+        return render(decoded, decoded.spec.flows[0], work, kind=kind, row=row, **{**defaults, **arguments})
+    finally:
+        assert msgspec.to_builtins((decoded, work)) == before, "what is in the caches must not change"
+
+
+def container(rendered: Rendered) -> dict[str, Any]:
+    found: dict[str, Any] = rendered.body["spec"]["template"]["spec"]["containers"][0]
+    return found
+
+
+def test_the_whole_object() -> None:
+    ours = {
+        "flow.workflow.sh/workflow": "w",
+        "flow.workflow.sh/workflow-uid": UID,
+        "flow.workflow.sh/flow": "a",
+        "flow.workflow.sh/attempt": "1",
+        "flow.workflow.sh/index": "2",
+    }
+    rendered = made({"for": {"replicas": 4}}, index=2, attempt=1)
+    assert rendered == Rendered(
+        body={
+            "apiVersion": "batch/v1",
+            "kind": "Job",
+            "metadata": {
+                "name": "w-a-2-r1",
+                "namespace": "team",
+                "labels": ours,
+                "annotations": {},
+                "ownerReferences": [
+                    {
+                        "apiVersion": "flow.workflow.sh/v1alpha1",
+                        "kind": "Workflow",
+                        "name": "w",
+                        "uid": UID,
+                        "controller": True,
+                        "blockOwnerDeletion": True,
+                    }
+                ],
+            },
+            "spec": {
+                "backoffLimit": 0,
+                "template": {
+                    "metadata": {"labels": ours},
+                    "spec": {
+                        "restartPolicy": "Never",
+                        "containers": [
+                            {
+                                "name": "main",
+                                "image": "busybox:1.36",
+                                "args": ["3", "2"],
+                                "env": [
+                                    {"name": "WORKFLOW_NAME", "value": "w"},
+                                    {"name": "WORKFLOW_FLOW", "value": "a"},
+                                    {"name": "WORKFLOW_INDEX", "value": "2"},
+                                    {"name": "WORKFLOW_REPLICAS", "value": "4"},
+                                    {"name": "WORKFLOW_ATTEMPT", "value": "1"},
+                                ],
+                            }
+                        ],
+                    },
+                },
+            },
+        },
+        name="w-a-2-r1",
+        fallback="w-a-2-r1-6a3ef3c2",
+    )
+
+
+@pytest.mark.parametrize(
+    ("flow", "spec", "epochs"),
+    [
+        pytest.param({}, {}, "3", id="the template's default"),
+        pytest.param({}, {"parameters": [{"name": "epochs", "value": "5"}]}, "5", id="the workflow over the template"),
+        pytest.param(
+            {"parameters": [{"name": "epochs", "value": "7"}]},
+            {"parameters": [{"name": "epochs", "value": "5"}]},
+            "7",
+            id="the flow over both",
+        ),
+    ],
+)
+def test_parameters(flow: dict[str, Any], spec: dict[str, Any], epochs: str) -> None:
+    assert container(made(flow, spec))["args"][0] == epochs
+
+
+def test_without_for_there_is_no_index_label_but_index_0_of_1() -> None:
+    rendered = made()
+    assert labels.INDEX not in rendered.body["metadata"]["labels"]
+    env = {item["name"]: item["value"] for item in container(rendered)["env"]}
+    assert (env["WORKFLOW_INDEX"], env["WORKFLOW_REPLICAS"]) == ("0", "1")
+
+
+def test_every_variable_has_its_value() -> None:
+    names = ["workflow.name", "workflow.namespace", "workflow.uid", "flow.name", "index", "replicas", "attempt"]
+    wanted = " ".join(f"{{{{{name}}}}}" for name in [*names, "flows.b.podIP"])
+    rendered = made(
+        {"for": {"replicas": 4}}, template={"jobSpec": {"x": wanted}}, index=2, attempt=1, pod_ips={"b": "10.1.2.3"}
+    )
+    assert rendered.body["spec"]["x"] == f"w team {UID} a 2 4 1 10.1.2.3"
+
+
+def test_variables_of_a_patch_are_filled_in_before_it_is_merged() -> None:
+    patch = {"spec": {"template": {"spec": {"containers": [{"name": "main", "image": "x:{{index}}"}]}}}}
+    found = container(made({"patch": patch, "for": {"replicas": 4}}, index=2))
+    assert (found["image"], found["args"]) == ("x:2", ["3", "2"])
+
+
+def test_a_json_patch_sees_labels_and_annotations() -> None:
+    patch = [{"op": "add", "path": "/metadata/annotations/a", "value": "{{index}}"}]
+    assert made({"patch": patch}).body["metadata"]["annotations"] == {"a": "0"}
+
+
+def test_template_metadata_reaches_the_object_with_variables() -> None:
+    metadata = {"labels": {"team": "x", labels.FLOW: "forged"}, "annotations": {"run": "{{workflow.name}}-{{attempt}}"}}
+    body = made(template={"metadata": metadata}).body
+    assert body["metadata"]["annotations"] == {"run": "w-0"}
+    assert (body["metadata"]["labels"]["team"], body["metadata"]["labels"][labels.FLOW]) == ("x", "a")
+
+
+def test_neither_patch_nor_template_can_say_who_the_object_is() -> None:
+    patch = {
+        "metadata": {"name": "x", "namespace": "kube-system", "ownerReferences": [{"uid": "1"}], "finalizers": ["f/x"]}
+    }
+    metadata = made({"patch": patch}).body["metadata"]
+    assert (metadata["name"], metadata["namespace"], metadata["finalizers"]) == ("w-a", "team", ["f/x"])
+    assert [owner["uid"] for owner in metadata["ownerReferences"]] == [UID]
+
+
+def test_a_variable_of_ours_in_env_wins_over_the_users() -> None:
+    job = copy.deepcopy(JOB)
+    job["template"]["spec"]["containers"][0]["env"] = [{"name": "WORKFLOW_INDEX", "value": "x"}, {"name": "MINE"}]
+    env = container(made(template={"jobSpec": job}))["env"]
+    assert [item for item in env if item["name"] == "WORKFLOW_INDEX"] == [{"name": "WORKFLOW_INDEX", "value": "0"}]
+    assert {"name": "MINE"} in env
+
+
+def test_ttl_fields_are_removed_and_told() -> None:
+    rendered = made(template={"jobSpec": {**JOB, "ttlSecondsAfterFinished": 5}})
+    assert rendered.removed_ttl_fields == ("spec.ttlSecondsAfterFinished",)
+    assert "ttlSecondsAfterFinished" not in rendered.body["spec"]
+
+
+def test_scheduler_and_queue_go_where_a_batch_job_has_them() -> None:
+    body = made(spec={"schedulerName": "volcano", "queueName": "team-a", "plugins": {"svc": []}}).body
+    assert body["spec"]["template"]["spec"]["schedulerName"] == "volcano"
+    assert body["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] == "team-a"
+    assert "plugins" not in body["spec"]
+
+
+def test_a_volcano_job_has_them_in_its_spec_and_a_name_that_leaves_room() -> None:
+    gvr = {"group": "batch.volcano.sh", "version": "v1alpha1", "resource": "jobs"}
+    tasks = [{"name": "worker", "replicas": 11, "template": {"spec": {"containers": [{"name": "c"}]}}}]
+    rendered = made(
+        spec={"schedulerName": "volcano", "queueName": "team-a", "plugins": {"svc": [], "ssh": ["--x"]}},
+        template={"gvr": gvr, "jobSpec": {"tasks": tasks}},
+        workflow="w" * 60,
+    )
+    spec = rendered.body["spec"]
+    assert (spec["schedulerName"], spec["queue"], spec["plugins"]) == ("volcano", "team-a", {"svc": [], "ssh": ["--x"]})
+    assert spec["tasks"][0]["template"]["metadata"]["labels"][labels.FLOW] == "a"
+    assert len(f"{rendered.name}-worker-10") <= 63
+
+
+def test_a_recorded_name_is_used_as_it_is() -> None:
+    assert made(renamed="w-a-6a3ef3c2").name == "w-a-6a3ef3c2"
+
+
+def test_probed_pods_are_marked_but_not_the_job() -> None:
+    body = made(probed=True).body
+    assert body["spec"]["template"]["metadata"]["labels"][labels.PROBED] == "true"
+    assert labels.PROBED not in body["metadata"]["labels"]
+
+
+def test_a_long_workflow_name_is_cut_in_the_label() -> None:
+    value = made(workflow="w" * 200).body["metadata"]["labels"][labels.WORKFLOW]
+    assert len(value) <= 63
+
+
+def test_two_renderings_share_nothing() -> None:
+    one, two = made(), made()
+    one.body["spec"]["template"]["spec"]["containers"][0]["args"].append("x")
+    assert container(two)["args"] == ["3", "0"]
+
+
+@pytest.mark.parametrize(
+    ("flow", "template", "field", "message"),
+    [
+        pytest.param({}, {"jobSpec": {"a": ["{{workflow.x}}"]}}, "template.jobSpec.a[0]", "no variable", id="unknown"),
+        pytest.param(
+            {}, {"jobSpec": {"a": "{{params.x}}"}}, "template.jobSpec.a", "names no parameter", id="parameter"
+        ),
+        pytest.param(
+            {},
+            {"metadata": {"labels": {"l": "{{flow.x}}"}}},
+            "template.metadata.labels.l",
+            "no variable",
+            id="in a label",
+        ),
+        pytest.param({}, {"jobSpec": {"a": "{{flows.b.podIP}}"}}, "template.jobSpec.a", "no pod address", id="address"),
+        pytest.param(
+            {"patch": {"spec": {"a": "{{flow.x}}"}}}, {}, "patch.spec.a", "no variable", id="in a merge patch"
+        ),
+        pytest.param(
+            {"patch": [{"op": "add", "path": "/spec/a", "value": {"b": "{{flow.x}}"}}]},
+            {},
+            "patch[0].value.b",
+            "no variable",
+            id="in a JSON Patch",
+        ),
+        pytest.param({"patch": [{"op": "remove", "path": "/spec/a"}]}, {}, "patch[0]", "cannot remove", id="not there"),
+        pytest.param({"patch": "x"}, {}, "patch", "or a list", id="a patch of the wrong shape"),
+        pytest.param({"patch": {"spec": 1}}, {}, "patch.spec", "must be an object", id="a spec of the wrong shape"),
+    ],
+)
+def test_what_cannot_be_made_names_field_and_reason(
+    flow: dict[str, Any], template: dict[str, Any], field: str, message: str
+) -> None:
+    with pytest.raises(RenderError, match=message) as caught:
+        made(flow, template=template)
+    assert caught.value.field == field
+
+
+def test_a_kind_that_cannot_be_a_job_is_refused_with_the_reason() -> None:
+    with pytest.raises(RenderError) as caught:
+        made(template={"gvr": {"group": "batch", "version": "v1", "resource": "cronjobs"}}, kind="CronJob")
+    assert caught.value.field == "template.gvr"
+    assert caught.value.message
+
+
+def test_nesting_without_end_is_an_error_of_the_task() -> None:
+    deep: dict[str, Any] = {}
+    for _ in range(2_000):
+        deep = {"a": [deep]}
+    gvr = TemplateGVR(group="batch", version="v1", resource="jobs")
+    work = WorkTemplate(metadata=ObjectMeta(), spec=WorkTemplateSpec(gvr=gvr, job_spec=deep))
+    flow = Flow(name="a")
+    owner = Workflow(metadata=ObjectMeta(name="w", uid=UID), spec=WorkflowSpec(flows=(flow,)))
+    with pytest.raises(RenderError, match="too deeply"):
+        render(owner, flow, work, index=0, attempt=0, renamed="", pod_ips={}, kind="Job", row=rules_for(gvr.gvr))

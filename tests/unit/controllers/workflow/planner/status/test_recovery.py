@@ -1,0 +1,71 @@
+"""What the next controller knows: everything that status keeps, as if it had seen it itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from pkg.apis.flow.v1alpha1.phases import Phase
+from pkg.controllers.workflow.planner.progress import Task
+from pkg.controllers.workflow.planner.status.recovery import recover
+from tests.builders import NOW, Bench, compiled, http, mixed, on, snapshot, wf
+
+
+def comparable(task: Task) -> Task:
+    """Without what the jobs tell again (names, times of a living attempt) and what no decision rests on."""
+    blank: dict[str, Any] = {"job": "", "job_uid": "", "created": None, "ran_at": None, "started": None}
+    blank |= {"finished": None, "makeable": None, "held_at": None, "held": 0.0, "released": None, "message": ""}
+    is_over = task.is_settled
+    if is_over:
+        blank |= {"began": False, "was_held": False}  # clocks of a living attempt
+    blank |= {"ran": task.ran or task.reported}  # either makes a wait for the phase Running true
+    return msgspec.structs.replace(task, **blank, reason=task.reason if is_over else "")
+
+
+def test_status_keeps_what_the_jobs_do_not_tell() -> None:
+    """Every task is recovered as it was, from status alone."""
+    bench = mixed()
+    assert bench.progress is not None
+    graph = compiled(bench.workflow)
+    back = recover(snapshot(bench.workflow), graph)
+    for before, after in zip(bench.progress.flows, back.flows, strict=True):
+        assert [comparable(task) for task in after.tasks] == [comparable(task) for task in before.tasks]
+        assert (after.gvr, after.renamed, after.first_attempt) == (before.gvr, before.renamed, before.first_attempt)
+    assert back.counts == bench.progress.counts
+    assert back.decision == bench.progress.decision
+    assert back.is_decision_acked
+
+
+def test_backoff_is_kept_with_attempt_reason_and_the_latest_due_time_of_each_group() -> None:
+    bench = Bench(wf(a={"for": {"replicas": 4}, "retry": {"maxRetries": 2, "interval": "10s"}}))
+    bench.fails("a/0")
+    bench.now += 1
+    bench.fails("a/1")
+    bench.vanishes("a/3")
+    kept = [(item.indexes, item.attempt, item.reason, item.due[17:19]) for item in bench.flow("a").kept]
+    assert kept == [("0-1", 0, "Failed", "11"), ("3", 0, "JobDeleted", "11")]
+    bench.crash()
+    bench.settle()
+    assert [task.due for task in (bench.task("a/0"), bench.task("a/1"))] == [NOW + 11, NOW + 11], "later, never earlier"
+
+
+def test_probes_that_passed_are_kept_while_the_task_is_not_made() -> None:
+    bench = Bench(wf({"parallelism": 1}, a={"for": {"replicas": 2}}, b=on(probe=http("a"), orGroups=[])))
+    bench.runs("a/0")
+    bench.passes("b")
+    (latch,) = bench.flow("b").passed
+    assert (latch.probe, latch.indexes) == ("dependsOn.probe.httpGetList[0]", "0")
+    bench.succeeds("a/0")
+    bench.runs("a/1")
+    bench.passes("b", index=1)
+    bench.succeeds("a/1")
+    assert "w-b" in bench.names
+    assert bench.flow("b").passed == ()
+
+
+def test_a_flow_that_status_does_not_know_starts_from_nothing() -> None:
+    workflow = wf(a="", b="a")
+    status = msgspec.structs.replace(Bench(workflow).status, flows=Bench(wf(a="")).status.flows)
+    back = recover(snapshot(msgspec.structs.replace(workflow, status=status)), compiled(workflow))
+    assert [state.phase for state in back.flows] == [Phase.PENDING, Phase.WAITING]
