@@ -14,11 +14,11 @@ from dataclasses import dataclass, replace
 import msgspec
 import structlog
 
+from pkg.apis.flow.v1alpha1.reasons import Reasons
 from pkg.apis.flow.v1alpha1.types import WORKFLOWS, Workflow
 from pkg.apis.meta import Job
 from pkg.controllers.workflow.ledger import identify
 from pkg.controllers.workflow.planner.actions import CreateJob, DeleteJob, DeleteWorkflow, PatchStatus
-from pkg.controllers.workflow.planner.progress import Reasons
 from pkg.controllers.workflow.planner.snapshot import MAX_CREATE_DELAY, CreateFault, Trouble
 from pkg.kube.client import JSON_PATCH, Client
 from pkg.kube.errors import Conflict, Exists, KubeError, NotFound, Refused, Stopped

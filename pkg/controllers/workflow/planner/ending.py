@@ -12,13 +12,14 @@ import msgspec
 
 from pkg.apis.flow.v1alpha1 import conditions as conds
 from pkg.apis.flow.v1alpha1.phases import WorkflowPhase, advance_workflow
+from pkg.apis.flow.v1alpha1.reasons import Reasons
 from pkg.apis.flow.v1alpha1.types import Completion
 from pkg.apis.meta import seconds, timestamp
 from pkg.controllers.workflow.planner.actions import DeleteJob, DeleteWorkflow, Emit, Plan
 from pkg.controllers.workflow.planner.control import deletions, outcome, restart
 from pkg.controllers.workflow.planner.control.timeouts import workflow_overdue_at
 from pkg.controllers.workflow.planner.graph.model import Graph
-from pkg.controllers.workflow.planner.progress import Decision, Draft, Progress, Reasons
+from pkg.controllers.workflow.planner.progress import Decision, Draft, Progress
 from pkg.controllers.workflow.planner.snapshot import Snapshot
 from pkg.controllers.workflow.planner.status import workflow_status
 from pkg.controllers.workflow.planner.status.events import restart_refused

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from pkg.apis.flow.v1alpha1 import validation
 from pkg.apis.flow.v1alpha1.phases import Phase, WorkflowPhase, advance_workflow
+from pkg.apis.flow.v1alpha1.reasons import Reasons
 from pkg.apis.flow.v1alpha1.types import Shutdown
 from pkg.controllers.workflow.planner.actions import PatchStatus, Plan
 from pkg.controllers.workflow.planner.control import creations, deletions, outcome, restart, timeouts
@@ -20,7 +21,7 @@ from pkg.controllers.workflow.planner.control.timeouts import workflow_overdue_a
 from pkg.controllers.workflow.planner.dependency import predicates
 from pkg.controllers.workflow.planner.ending import SPEC_CHANGED, plan_ended, plan_invalid, plan_restart
 from pkg.controllers.workflow.planner.graph.model import Graph, Node
-from pkg.controllers.workflow.planner.progress import NEVER, Decision, Draft, FlowState, Progress, Reasons, TaskKey
+from pkg.controllers.workflow.planner.progress import NEVER, Decision, Draft, FlowState, Progress, TaskKey
 from pkg.controllers.workflow.planner.snapshot import Snapshot
 from pkg.controllers.workflow.planner.status import recovery, workflow_status
 from pkg.controllers.workflow.planner.status.events import events_of

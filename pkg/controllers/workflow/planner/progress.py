@@ -14,54 +14,11 @@ from typing import Final, NamedTuple
 import msgspec
 
 from pkg.apis.flow.v1alpha1.phases import FINAL, UNFINISHED, Phase, advance, fold
+from pkg.apis.flow.v1alpha1.reasons import SUCCESSES, Reasons
 from pkg.apis.flow.v1alpha1.types import FlowStatus
 from pkg.controllers.workflow.planner.graph.model import Graph, Node
 
 NEVER: Final = math.inf
-
-
-class Reasons:
-    """Reasons of tasks and workflows, as status and Events show them."""
-
-    FAILED: Final = "Failed"
-    JOB_DELETED: Final = "JobDeleted"
-    DEADLINE_EXCEEDED: Final = "DeadlineExceeded"
-    PENDING_TIMEOUT: Final = "PendingTimeout"
-    RENDER_ERROR: Final = "RenderError"
-    REFUSED: Final = "Refused"
-    NAME_CONFLICT: Final = "NameConflict"
-    PROBE_TIMEOUT: Final = "ProbeTimeout"
-    NO_REPLICAS: Final = "NoReplicas"
-    DEPENDENCIES: Final = "DependenciesImpossible"
-    DRAINED: Final = "WorkflowDecided"
-    # Why a task waits.
-    DEPENDS: Final = "WaitingForDependencies"
-    TEMPLATE_NOT_FOUND: Final = "TemplateNotFound"
-    KIND_NOT_SERVED: Final = "KindNotServed"
-    KIND_SYNCING: Final = "KindSyncing"
-    KIND_UNREADABLE: Final = "KindUnreadable"
-    PARALLELISM: Final = "ParallelismReached"
-    SUSPENDED: Final = "WorkflowSuspended"
-    CREATE_FAILED: Final = "CreateFailed"
-    # How a workflow ended.
-    ALL_SUCCEEDED: Final = "AllSucceeded"
-    ANY_SUCCEEDED: Final = "AnySucceeded"
-    CRITICAL_SUCCEEDED: Final = "CriticalSucceeded"
-    TASK_FAILED: Final = "TaskFailed"
-    NO_LEAF_CAN_SUCCEED: Final = "NoLeafCanSucceed"
-    CRITICAL_FAILED: Final = "CriticalFailed"
-    STOPPED: Final = "Stopped"
-    TERMINATED: Final = "Terminated"
-    INVALID: Final = "Invalid"
-    SPEC_CHANGED: Final = "SpecChanged"
-
-
-NEVER_MADE: Final = frozenset({Reasons.RENDER_ERROR, Reasons.REFUSED, Reasons.NAME_CONFLICT, Reasons.PROBE_TIMEOUT})
-# Verdicts that the job itself does not show: status must have recorded them before anything is built on them.
-UNSHOWN: Final = frozenset({Reasons.JOB_DELETED, Reasons.DEADLINE_EXCEEDED, Reasons.PENDING_TIMEOUT})
-# What kept a job from being made and is tried again: it stays told until one is made.
-UNTIL_MADE: Final = frozenset({Reasons.CREATE_FAILED, Reasons.NAME_CONFLICT})
-SUCCESSES: Final = frozenset({Reasons.ALL_SUCCEEDED, Reasons.ANY_SUCCEEDED, Reasons.CRITICAL_SUCCEEDED})
 
 
 class TaskKey(msgspec.Struct, frozen=True, order=True):

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from pkg.apis.flow.v1alpha1.phases import UNFINISHED, Phase
+from pkg.apis.flow.v1alpha1.reasons import KEPT_UNTIL_CREATED, NOT_SHOWN_BY_JOB, Reasons
 from pkg.apis.flow.v1alpha1.types import Shutdown
 from pkg.apis.meta import GVR
 from pkg.controllers.workflow.planner.actions import CreateJob, Emit
@@ -19,17 +20,7 @@ from pkg.controllers.workflow.planner.control.outcome import Mode
 from pkg.controllers.workflow.planner.control.retry import is_due
 from pkg.controllers.workflow.planner.dependency.predicates import has_ended
 from pkg.controllers.workflow.planner.graph.model import Graph, Node, PodIPPredicate
-from pkg.controllers.workflow.planner.progress import (
-    NEVER,
-    UNSHOWN,
-    UNTIL_MADE,
-    Draft,
-    FlowState,
-    Reasons,
-    Task,
-    TaskKey,
-    counterpart,
-)
+from pkg.controllers.workflow.planner.progress import NEVER, Draft, FlowState, Task, TaskKey, counterpart
 from pkg.controllers.workflow.planner.render.render import RenderError, render
 from pkg.controllers.workflow.planner.snapshot import MAX_CREATE_DELAY, CreateFault, Kind, Snapshot, Trouble
 from pkg.controllers.workflow.planner.status.jobs import look
@@ -70,7 +61,7 @@ def start(snapshot: Snapshot, graph: Graph, draft: Draft, how: Mode) -> Starts:
             continue
         if spec.suspend and not (node.is_finally and spec.shutdown is Shutdown.STOP):
             if any(_may_start(task) for task in draft.tasks(number)):
-                _explain(draft, number, Reasons.SUSPENDED, "the workflow is suspended")
+                _explain(draft, number, Reasons.WORKFLOW_SUSPENDED, "the workflow is suspended")
                 _hold_up(draft, node)
             else:
                 draft.startable.discard(number)  # it waits for more than that
@@ -98,7 +89,7 @@ def _start_flow(snapshot: Snapshot, draft: Draft, node: Node, found: Starts, slo
         is_ready = task.phase is Phase.WAITING and task.released is not None
         if not is_ready and not is_due(task, snapshot.now):
             continue
-        if task.reason in UNSHOWN:
+        if task.reason in NOT_SHOWN_BY_JOB:
             # A task has one job at a time; the last event of the one that is going wakes us.
             until = _leaves_at(snapshot, TaskKey(node.name, index), task)
             if until > snapshot.now:
@@ -109,7 +100,7 @@ def _start_flow(snapshot: Snapshot, draft: Draft, node: Node, found: Starts, slo
             _explain(
                 draft,
                 node.number,
-                Reasons.PARALLELISM,
+                Reasons.PARALLELISM_REACHED,
                 f"as many jobs as the parallelism of the {limit} allows are unfinished",
             )
             _hold_up(draft, node, index)
@@ -126,7 +117,7 @@ def _start_flow(snapshot: Snapshot, draft: Draft, node: Node, found: Starts, slo
             continue
         creation = _start_task(snapshot, draft, node, index, task, found)
         if creation is not None:
-            if draft.state(node.number).why not in UNTIL_MADE:
+            if draft.state(node.number).why not in KEPT_UNTIL_CREATED:
                 _explain(draft, node.number, "", "")
             found.creations.append(creation)
             made += 1
@@ -237,7 +228,7 @@ def _has_addresses(snapshot: Snapshot, draft: Draft, node: Node, index: int, tas
         if has_ended(snapshot, draft, asked, draft.task(asked.number, key.index)):
             _fail(draft, node, index, task, Reasons.RENDER_ERROR, f"{text}, and {asked.name} has ended", snapshot.now)
         else:
-            _explain(draft, node.number, Reasons.DEPENDS, f"{text}, and its pod has none now")
+            _explain(draft, node.number, Reasons.WAITING_FOR_DEPENDENCIES, f"{text}, and its pod has none now")
         return False
     return True
 
@@ -265,7 +256,7 @@ def _is_recorded(snapshot: Snapshot, draft: Draft, number: int, index: int, task
         return False
     if task.phase is Phase.WAITING:
         return state.passed <= acked.passed
-    if task.reason in UNSHOWN:
+    if task.reason in NOT_SHOWN_BY_JOB:
         was = acked.tasks[index]
         return was.phase is Phase.BACKOFF and was.attempt == task.attempt
     return True
@@ -324,7 +315,7 @@ def _asked_addresses(draft: Draft, node: Node, index: int) -> Iterator[tuple[Nod
 
 
 def _explain(draft: Draft, number: int, why: str, message: str) -> None:
-    if why == Reasons.PARALLELISM and draft.state(number).why in UNTIL_MADE:
+    if why == Reasons.PARALLELISM_REACHED and draft.state(number).why in KEPT_UNTIL_CREATED:
         return  # the task before it holds the slot, and why that has no job says more
     draft.edit(number, why=why, message=message[:512])
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from pkg.apis.flow.v1alpha1.phases import Phase, WorkflowPhase
+from pkg.apis.flow.v1alpha1.reasons import Reasons
 from pkg.apis.flow.v1alpha1.types import Completion, RetainPolicy
 from pkg.controllers.workflow.planner.actions import DeleteJob
 from pkg.controllers.workflow.planner.control.outcome import Mode
 from pkg.controllers.workflow.planner.graph.model import Graph
-from pkg.controllers.workflow.planner.progress import Draft, Reasons, Task, TaskKey
+from pkg.controllers.workflow.planner.progress import Draft, Task, TaskKey
 from pkg.controllers.workflow.planner.snapshot import Seen, Snapshot
 from pkg.controllers.workflow.planner.status.jobs import look
 

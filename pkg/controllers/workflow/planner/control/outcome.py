@@ -9,9 +9,10 @@ import msgspec
 
 from pkg.apis.flow.v1alpha1 import defaults
 from pkg.apis.flow.v1alpha1.phases import Phase
+from pkg.apis.flow.v1alpha1.reasons import Reasons
 from pkg.apis.flow.v1alpha1.types import PolicyType, Remaining, Shutdown, WorkflowSpec
 from pkg.controllers.workflow.planner.graph.model import Graph, Node
-from pkg.controllers.workflow.planner.progress import Decision, Draft, Reasons, Task
+from pkg.controllers.workflow.planner.progress import Decision, Draft, Task
 
 
 class Mode(IntEnum):
@@ -188,7 +189,7 @@ def rest_of(task: Task, how: Mode, now: float, *, is_service_unready: bool) -> T
         return replace(
             task,
             phase=Phase.SKIPPED,
-            reason=Reasons.DRAINED,
+            reason=Reasons.WORKFLOW_DECIDED,
             message="the outcome was decided before it started",
             finished=now,
         )
@@ -198,7 +199,7 @@ def rest_of(task: Task, how: Mode, now: float, *, is_service_unready: bool) -> T
         return replace(
             task,
             phase=Phase.CANCELLED,
-            reason=Reasons.DRAINED,
+            reason=Reasons.WORKFLOW_DECIDED,
             message="deleted after the outcome was decided",
             finished=now,
             held_at=None,

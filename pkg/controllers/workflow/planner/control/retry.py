@@ -5,8 +5,9 @@ from __future__ import annotations
 import msgspec
 
 from pkg.apis.flow.v1alpha1.phases import Phase
+from pkg.apis.flow.v1alpha1.reasons import Reasons
 from pkg.controllers.workflow.planner.graph.model import RetryRule
-from pkg.controllers.workflow.planner.progress import Reasons, Task
+from pkg.controllers.workflow.planner.progress import Task
 
 
 def is_retriable(rule: RetryRule, *, reason: str, attempt: int, first_attempt: int) -> bool:

@@ -11,10 +11,11 @@ import msgspec
 
 from pkg.apis.flow.v1alpha1 import durations
 from pkg.apis.flow.v1alpha1.phases import Phase
+from pkg.apis.flow.v1alpha1.reasons import Reasons
 from pkg.apis.meta import seconds
 from pkg.controllers.workflow.planner.control import retry
 from pkg.controllers.workflow.planner.graph.model import Graph, Node
-from pkg.controllers.workflow.planner.progress import NEVER, Draft, Reasons, Task
+from pkg.controllers.workflow.planner.progress import NEVER, Draft, Task
 from pkg.controllers.workflow.planner.snapshot import Snapshot
 from pkg.controllers.workflow.planner.status.jobs import Verdicts
 

@@ -15,6 +15,7 @@ from functools import lru_cache
 import msgspec
 
 from pkg.apis.flow.v1alpha1.phases import Phase
+from pkg.apis.flow.v1alpha1.reasons import Reasons
 from pkg.apis.flow.v1alpha1.types import HTTPGet, Strategy
 from pkg.controllers.workflow.planner.actions import ProbeRequest
 from pkg.controllers.workflow.planner.graph.model import (
@@ -27,7 +28,7 @@ from pkg.controllers.workflow.planner.graph.model import (
     ProbePredicate,
     StatusPredicate,
 )
-from pkg.controllers.workflow.planner.progress import NEVER, Draft, Reasons, Task, TaskKey, counterpart, unpack
+from pkg.controllers.workflow.planner.progress import NEVER, Draft, Task, TaskKey, counterpart, unpack
 from pkg.controllers.workflow.planner.snapshot import ProbeKey, Snapshot
 
 
@@ -215,7 +216,9 @@ def reconcile(
             continue
         if not may_release(node):
             if node.is_finally:
-                draft.edit(number, why=Reasons.DEPENDS, message="waits for every flow without finally to end")
+                draft.edit(
+                    number, why=Reasons.WAITING_FOR_DEPENDENCIES, message="waits for every flow without finally to end"
+                )
             continue
         if _evaluate(snapshot, graph, evaluator, draft, node, is_hidden=number in hidden):
             for other in node.dependents:
@@ -248,14 +251,14 @@ def _evaluate(
             ended = msgspec.structs.replace(
                 task,
                 phase=Phase.FAILED if failed else Phase.SKIPPED,
-                reason=Reasons.PROBE_TIMEOUT if failed else Reasons.DEPENDENCIES,
+                reason=Reasons.PROBE_TIMEOUT if failed else Reasons.DEPENDENCIES_IMPOSSIBLE,
                 message=_impossible(graph, draft, blocker, failed),
                 finished=snapshot.now,
             )
             draft.put(node.number, index, ended)
     if blocked is not None:
-        draft.edit(node.number, why=Reasons.DEPENDS, message=_waits(graph, blocked))
-    elif draft.state(node.number).why == Reasons.DEPENDS:
+        draft.edit(node.number, why=Reasons.WAITING_FOR_DEPENDENCIES, message=_waits(graph, blocked))
+    elif draft.state(node.number).why == Reasons.WAITING_FOR_DEPENDENCIES:
         draft.edit(node.number, why="", message="")
     return has_finals
 

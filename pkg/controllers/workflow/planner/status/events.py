@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pkg.apis.flow.v1alpha1.phases import Phase, WorkflowPhase
+from pkg.apis.flow.v1alpha1.reasons import Reasons
 from pkg.controllers.workflow.planner.actions import Emit
 from pkg.controllers.workflow.planner.control import restart
 from pkg.controllers.workflow.planner.graph.model import Graph
-from pkg.controllers.workflow.planner.progress import Decision, Draft, Reasons
+from pkg.controllers.workflow.planner.progress import Decision, Draft
 from pkg.controllers.workflow.planner.snapshot import Snapshot
 
 _OBSTACLES = frozenset(

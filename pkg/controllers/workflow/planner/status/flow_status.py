@@ -12,10 +12,11 @@ import msgspec
 
 from pkg.apis.flow.v1alpha1.indexes import pack_indexes
 from pkg.apis.flow.v1alpha1.phases import Phase
+from pkg.apis.flow.v1alpha1.reasons import FAILED_BEFORE_CREATION, Reasons
 from pkg.apis.flow.v1alpha1.types import FlowStatus, Kept, Latch, ReplicaStatus
 from pkg.apis.meta import timestamp
 from pkg.controllers.workflow.planner.graph.model import Node
-from pkg.controllers.workflow.planner.progress import NEVER_MADE, FlowState, Reasons, Task
+from pkg.controllers.workflow.planner.progress import FlowState, Task
 
 MAX_ITEMS: Final = 100
 # From this many flows on, each one's message is cut short, so that the whole object stays well below etcd's limit.
@@ -182,4 +183,4 @@ def _kept_of(task: Task) -> Kept:
 
 def seems_unmade(reason: str, attempt: int, first: int) -> bool:
     """What reason and attempt alone tell of whether a failed task ever had a job."""
-    return reason in NEVER_MADE and attempt <= first
+    return reason in FAILED_BEFORE_CREATION and attempt <= first

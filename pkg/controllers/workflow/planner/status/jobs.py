@@ -12,11 +12,12 @@ from dataclasses import dataclass
 import msgspec
 
 from pkg.apis.flow.v1alpha1.phases import Phase
+from pkg.apis.flow.v1alpha1.reasons import KEPT_UNTIL_CREATED, Reasons
 from pkg.apis.flow.v1alpha1.types import Completion
 from pkg.apis.meta import ObjectMeta
 from pkg.controllers.workflow.planner.control import retry
 from pkg.controllers.workflow.planner.graph.model import Graph, Node
-from pkg.controllers.workflow.planner.progress import UNTIL_MADE, Draft, Reasons, Task, TaskKey
+from pkg.controllers.workflow.planner.progress import Draft, Task, TaskKey
 from pkg.controllers.workflow.planner.snapshot import Seen, Snapshot
 from pkg.workloads import RULE_FAULT, JobState, Reading, read
 
@@ -66,7 +67,7 @@ def fold(
         gone = [seen for seen in snapshot.gone.get(key, ()) if seen.attempt >= least]
         after = fold_task(snapshot, node, task, first, jobs, gone, verdicts[node.is_finally])
         draft.put(number, key.index, after)
-        if after.job and after.job_uid != task.job_uid and draft.state(number).why in UNTIL_MADE:
+        if after.job and after.job_uid != task.job_uid and draft.state(number).why in KEPT_UNTIL_CREATED:
             draft.edit(number, why="", message="")
         if jobs and not draft.state(number).gvr:
             draft.edit(number, gvr=str(snapshot.gvr_of(jobs[-1])))

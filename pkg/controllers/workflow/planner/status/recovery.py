@@ -11,6 +11,7 @@ from typing import Final
 from pkg.apis.flow.v1alpha1 import conditions as conds
 from pkg.apis.flow.v1alpha1.indexes import unpack_indexes
 from pkg.apis.flow.v1alpha1.phases import Phase
+from pkg.apis.flow.v1alpha1.reasons import Reasons
 from pkg.apis.flow.v1alpha1.types import FlowStatus
 from pkg.apis.meta import seconds
 from pkg.controllers.workflow.planner.graph.model import Graph, Node
@@ -18,7 +19,6 @@ from pkg.controllers.workflow.planner.progress import (
     Decision,
     FlowState,
     Progress,
-    Reasons,
     Task,
     empty_flow,
     from_flows,

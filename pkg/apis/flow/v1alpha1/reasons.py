@@ -1,0 +1,56 @@
+"""The reasons that status and Events show for tasks, flows and workflows, and the sets of them that decisions need."""
+
+from __future__ import annotations
+
+from typing import Final
+
+
+class Reasons:
+    """Reasons as status and Events spell them; docs/api.md explains each to users."""
+
+    # Why an attempt, and with it perhaps the task, failed.
+    FAILED: Final = "Failed"
+    JOB_DELETED: Final = "JobDeleted"
+    DEADLINE_EXCEEDED: Final = "DeadlineExceeded"
+    PENDING_TIMEOUT: Final = "PendingTimeout"
+    RENDER_ERROR: Final = "RenderError"
+    REFUSED: Final = "Refused"
+    NAME_CONFLICT: Final = "NameConflict"
+    PROBE_TIMEOUT: Final = "ProbeTimeout"
+    # Why a task was skipped or cancelled.
+    NO_REPLICAS: Final = "NoReplicas"
+    DEPENDENCIES_IMPOSSIBLE: Final = "DependenciesImpossible"
+    WORKFLOW_DECIDED: Final = "WorkflowDecided"
+    # Why a task waits.
+    WAITING_FOR_DEPENDENCIES: Final = "WaitingForDependencies"
+    TEMPLATE_NOT_FOUND: Final = "TemplateNotFound"
+    KIND_NOT_SERVED: Final = "KindNotServed"
+    KIND_SYNCING: Final = "KindSyncing"
+    KIND_UNREADABLE: Final = "KindUnreadable"
+    PARALLELISM_REACHED: Final = "ParallelismReached"
+    WORKFLOW_SUSPENDED: Final = "WorkflowSuspended"
+    CREATE_FAILED: Final = "CreateFailed"
+    # How a workflow ended, or will end.
+    ALL_SUCCEEDED: Final = "AllSucceeded"
+    ANY_SUCCEEDED: Final = "AnySucceeded"
+    CRITICAL_SUCCEEDED: Final = "CriticalSucceeded"
+    TASK_FAILED: Final = "TaskFailed"
+    NO_LEAF_CAN_SUCCEED: Final = "NoLeafCanSucceed"
+    CRITICAL_FAILED: Final = "CriticalFailed"
+    STOPPED: Final = "Stopped"
+    TERMINATED: Final = "Terminated"
+    INVALID: Final = "Invalid"
+    # The fixed part of the spec was changed while the workflow ran.
+    SPEC_CHANGED: Final = "SpecChanged"
+
+
+#: An attempt that failed for one of these never had a job, and no retry follows.
+FAILED_BEFORE_CREATION: Final = frozenset(
+    {Reasons.RENDER_ERROR, Reasons.REFUSED, Reasons.NAME_CONFLICT, Reasons.PROBE_TIMEOUT}
+)
+#: Verdicts that the job itself does not show. Status must record them before anything follows from them.
+NOT_SHOWN_BY_JOB: Final = frozenset({Reasons.JOB_DELETED, Reasons.DEADLINE_EXCEEDED, Reasons.PENDING_TIMEOUT})
+#: Why a creation failed that will be tried again. The flow keeps showing the reason until a job is created.
+KEPT_UNTIL_CREATED: Final = frozenset({Reasons.CREATE_FAILED, Reasons.NAME_CONFLICT})
+#: Reasons of a workflow whose outcome is success.
+SUCCESSES: Final = frozenset({Reasons.ALL_SUCCEEDED, Reasons.ANY_SUCCEEDED, Reasons.CRITICAL_SUCCEEDED})
