@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from pkg.apis.flow.v1alpha1.types import WORKFLOWS, WORKTEMPLATES, Workflow, WorkTemplate
 from pkg.apis.meta import GVR, Job
-from pkg.controllers.engine.outcome import Again, Done, Later
+from pkg.controllers.engine.result import Again, Done, Later
 from pkg.controllers.engine.store import Added, Deleted, Delta, Modified, Store
 from pkg.controllers.workflow.executor import Executor
 from pkg.controllers.workflow.ledger import Ledger
@@ -276,13 +276,13 @@ class Controller:
         return min(times, default=None)
 
     def reconcile(self) -> None:
-        """One pass over the key, and what its outcome says about the next."""
+        """One pass over the key, and what its result says about the next."""
         self.is_queued = False
         self.passes += 1
         self.wake_at = None if self.wake_at is not None and self.wake_at <= self.world.now else self.wake_at
-        outcome = self.reconciler.reconcile(KEY)
-        self.is_at_rest = isinstance(outcome, Done) or (isinstance(outcome, Later) and outcome.seconds > 0)
-        match outcome:
+        result = self.reconciler.reconcile(KEY)
+        self.is_at_rest = isinstance(result, Done) or (isinstance(result, Later) and result.seconds > 0)
+        match result:
             case Later(seconds) if seconds <= 0:
                 self.is_queued = True
             case Later(seconds):

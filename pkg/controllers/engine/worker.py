@@ -11,7 +11,7 @@ from itertools import count
 
 import structlog
 
-from pkg.controllers.engine.outcome import Again, Outcome, settle
+from pkg.controllers.engine.result import Again, Later, Result, settle
 from pkg.controllers.engine.workqueue import WorkQueue
 
 _log = structlog.get_logger(__name__)
@@ -21,16 +21,16 @@ class Worker:
     """Runs `reconcile(key)` for the keys of one queue, one at a time, in a thread of its own.
 
     `subject` is the name under which the key is bound to the log context of a pass, beside the `pass` id
-    (queue name and a running number). `observe(outcome)`, if given, is called after every pass that was settled.
+    (queue name and a running number). `observe(result)`, if given, is called after every pass that was settled.
     """
 
     def __init__(
         self,
         queue: WorkQueue,
-        reconcile: Callable[[str], Outcome],
+        reconcile: Callable[[str], Result],
         *,
         subject: str = "workflow",
-        observe: Callable[[Outcome], None] | None = None,
+        observe: Callable[[Result], None] | None = None,
     ) -> None:
         self._queue = queue
         self._reconcile = reconcile
@@ -69,23 +69,25 @@ class Worker:
             **{self._subject: key, "pass": f"{self._queue.name}-{next(self._passes)}"}
         ):
             try:
-                outcome = self._pass(key)
-                settle(self._queue, key, outcome)
+                result = self._pass(key)
+                settle(self._queue, key, result)
             finally:
                 self._queue.done(key)
             if self._observe is not None:
-                self._observe(outcome)
+                self._observe(result)
         return True
 
-    def _pass(self, key: str) -> Outcome:
+    def _pass(self, key: str) -> Result:
         try:
-            outcome = self._reconcile(key)
+            result = self._reconcile(key)
         except Exception as error:
             _log.exception("pass failed unexpectedly, it is tried again", error=type(error).__name__)
             return Again(f"unexpected {type(error).__name__}: {error}")
-        if isinstance(outcome, Again):
-            _log.info("pass is tried again", reason=outcome.reason)
-        return outcome
+        if isinstance(result, Again):
+            _log.info("pass is tried again", reason=result.reason)
+        elif isinstance(result, Later):
+            _log.debug("pass is followed by another", reason=result.reason, seconds=result.seconds)
+        return result
 
     def _run(self) -> None:
         more = True

@@ -11,7 +11,7 @@ import structlog
 from pkg.apis.flow.v1alpha1.phases import FINAL
 from pkg.apis.flow.v1alpha1.types import API_VERSION, Workflow
 from pkg.apis.meta import GVR, Job
-from pkg.controllers.engine.outcome import Again, Done, Drop, Later, Outcome
+from pkg.controllers.engine.result import Again, Done, Drop, Later, Result
 from pkg.controllers.engine.store import Delta
 from pkg.controllers.workflow.executor import Executor, NotLeader
 from pkg.controllers.workflow.memory import Memory, pending_jobs
@@ -83,29 +83,29 @@ class Reconciler:
         memory = self._memories.get(uid)
         return memory.key if memory is not None else None
 
-    def reconcile(self, key: str) -> Outcome:
+    def reconcile(self, key: str) -> Result:
         """One pass. Raises nothing that the worker would not treat as a bug."""
         if not self._owns(key):
             self._stand_by(key)
             return Done()
         began = time.perf_counter()
         try:
-            outcome = self._reconcile(key)
+            result: Result = self._reconcile(key)
         except (NotLeader, Stopped):
             self._forget_progress(key)
-            outcome = Done()
+            result = Done()
         except Exception:
             # What the ledger told counts as told, though nothing was made of it.
             self._forget_progress(key)
             raise
-        self._metrics.workflow_reconcile.labels(type(outcome).__name__.lower()).inc()
+        self._metrics.workflow_reconcile.labels(type(result).__name__.lower()).inc()
         self._metrics.workflow_reconcile_duration.observe(time.perf_counter() - began)
-        return outcome
+        return result
 
-    def _reconcile(self, key: str) -> Outcome:
+    def _reconcile(self, key: str) -> Result:
         workflow = self._caches.workflows.get(key)
         if self._is_behind(key, workflow):
-            return Later(BEHIND_SECONDS)
+            return Later(BEHIND_SECONDS, "the cache is older than this leader's term")
         if self._caches.workflows.is_unread(key):
             return Done()  # it is there, whatever it says: nothing of it may be touched
         known = self._caches.ledger.uids(key) | self._uids.get(key, set())
@@ -121,8 +121,8 @@ class Reconciler:
             return end or (open_ends[0] if open_ends else Done())
         memory = self._memory(meta.uid, key)
         self._observer.compile(workflow, memory)
-        outcome = self._pass(key, workflow, memory)
-        return Later(0) if Later(0) in open_ends else outcome
+        result = self._pass(key, workflow, memory)
+        return next((end for end in open_ends if isinstance(end, Later)), result)
 
     def _is_behind(self, key: str, workflow: Workflow | None) -> bool:
         """Whether the cache has not caught up with what the cluster held when this process began to lead."""
@@ -135,7 +135,7 @@ class Reconciler:
         self._fences.pop(key, None)
         return False
 
-    def _pass(self, key: str, workflow: Workflow, memory: Memory) -> Outcome:
+    def _pass(self, key: str, workflow: Workflow, memory: Memory) -> Result:
         uid = workflow.metadata.uid
         snapshot = self._observer.observe(workflow, memory, self._since)
         first = plan(snapshot)
@@ -169,12 +169,14 @@ class Reconciler:
         # Addresses are looked up for the attempts known before the pass; nothing else tells of those it found.
         has_addresses = self._observer.pod_ips(workflow, memory) != snapshot.pod_ips
         if has_verdicts or has_left or has_addresses or memory.undone or first.more or final.more:
-            return Later(0)
+            return Later(0, "this reconcile left something to do at once")
         wakes = [wake for wake in (first.wakes, final.wakes) if wake is not None]
         if not is_complete:
             retries = [f.retry_at for f in memory.faults.values() if f.trouble is Trouble.RETRY]
             wakes.append(min(retries))
-        return Later(max(0.001, min(wakes) - self._clock())) if wakes else Done()
+        if not wakes:
+            return Done()
+        return Later(max(0.001, min(wakes) - self._clock()), "a time that the plan waits for is due then")
 
     def _create(self, key: str, uid: str, memory: Memory, made: Plan) -> tuple[bool, bool]:
         """Makes the jobs and takes them into the cache; whether none is to be tried later, and whether some were
@@ -312,4 +314,6 @@ class Reconciler:
             self._forget_uid(key, uid)
         if actions and self._executor.delete(key, actions[:MAX_DELETIONS]):
             return Again("jobs of a workflow that is gone or going could not be deleted")
-        return Later(0) if len(actions) > MAX_DELETIONS else None
+        if len(actions) > MAX_DELETIONS:
+            return Later(0, "more jobs of a workflow that is gone are to be deleted")
+        return None

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import msgspec
 
 from pkg.apis.flow.v1alpha1.types import WORKTEMPLATES, UsedBy, Workflow, WorkTemplate
-from pkg.controllers.engine.outcome import Again, Done, Drop, Outcome
+from pkg.controllers.engine.result import Again, Done, Drop, Result
 from pkg.controllers.engine.store import Store
 from pkg.kube.client import MERGE_PATCH, Client
 from pkg.kube.errors import KubeError, NotFound, Stopped
@@ -44,7 +44,7 @@ class UsageReconciler:
         self._templates = templates
         self._owns = owns
 
-    def reconcile(self, key: str) -> Outcome:
+    def reconcile(self, key: str) -> Result:
         """One template, by `namespace/name`; writes only if something changed."""
         template = self._templates.get(key)
         if template is None:

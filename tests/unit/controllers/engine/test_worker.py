@@ -9,7 +9,7 @@ import pytest
 import structlog
 from structlog.testing import LogCapture
 
-from pkg.controllers.engine.outcome import Again, Done, Later, Outcome
+from pkg.controllers.engine.result import Again, Done, Later, Result
 from pkg.controllers.engine.worker import Worker
 from pkg.controllers.engine.workqueue import WorkQueue
 
@@ -26,11 +26,11 @@ def logs() -> Iterator[LogCapture]:
 def test_a_step_runs_one_key_and_settles_it() -> None:
     queue = WorkQueue("3", clock=lambda: 0.0)
     ran: list[str] = []
-    observed: list[Outcome] = []
+    observed: list[Result] = []
 
-    def reconcile(key: str) -> Outcome:
+    def reconcile(key: str) -> Result:
         ran.append(key)
-        return Later(0) if len(ran) == 1 else Done()
+        return Later(0, "more to do") if len(ran) == 1 else Done()
 
     worker = Worker(queue, reconcile, observe=observed.append)
     assert not worker.step(0)
@@ -39,14 +39,14 @@ def test_a_step_runs_one_key_and_settles_it() -> None:
     assert worker.step(0)
     assert not worker.step(0)
     assert ran == ["ns/a", "ns/a"]
-    assert observed == [Later(0), Done()]
+    assert observed == [Later(0, "more to do"), Done()]
 
 
 def test_a_pass_logs_its_workflow_and_a_pass_id_of_its_own(logs: LogCapture) -> None:
     queue = WorkQueue("3", clock=lambda: 0.0)
     log = structlog.get_logger()
 
-    def reconcile(key: str) -> Outcome:
+    def reconcile(key: str) -> Result:
         log.info("looking")
         return Done()
 
@@ -64,9 +64,9 @@ def test_a_pass_logs_its_workflow_and_a_pass_id_of_its_own(logs: LogCapture) -> 
 
 def test_a_pass_that_raises_is_logged_and_tried_again(logs: LogCapture) -> None:
     queue = WorkQueue("0", clock=lambda: 0.0)
-    observed: list[Outcome] = []
+    observed: list[Result] = []
 
-    def reconcile(key: str) -> Outcome:
+    def reconcile(key: str) -> Result:
         raise KeyError("flows")
 
     worker = Worker(queue, reconcile, observe=observed.append)
@@ -94,7 +94,7 @@ def test_stopping_lets_the_running_pass_finish_and_starts_no_other() -> None:
     entered, leave = threading.Event(), threading.Event()
     finished: list[str] = []
 
-    def reconcile(key: str) -> Outcome:
+    def reconcile(key: str) -> Result:
         entered.set()
         leave.wait(5)
         finished.append(key)
@@ -124,7 +124,7 @@ def test_draining_the_queue_ends_the_worker() -> None:
     queue = WorkQueue("0")
     ran: list[str] = []
 
-    def reconcile(key: str) -> Outcome:
+    def reconcile(key: str) -> Result:
         ran.append(key)
         return Done()
 
@@ -141,11 +141,11 @@ def test_an_observer_that_fails_does_not_end_the_worker(logs: LogCapture) -> Non
     queue = WorkQueue("0")
     ran: list[str] = []
 
-    def reconcile(key: str) -> Outcome:
+    def reconcile(key: str) -> Result:
         ran.append(key)
         return Done()
 
-    def observe(outcome: Outcome) -> None:
+    def observe(result: Result) -> None:
         raise RuntimeError("no")
 
     worker = Worker(queue, reconcile, observe=observe)

@@ -9,7 +9,7 @@ import pytest
 
 from pkg.apis.flow.v1alpha1.types import UsedBy, Workflow, WorkTemplate, WorkTemplateStatus
 from pkg.apis.meta import GVR
-from pkg.controllers.engine.outcome import Again, Done, Drop
+from pkg.controllers.engine.result import Again, Done, Drop
 from pkg.controllers.engine.store import Store
 from pkg.controllers.worktemplate.reconciler import TEMPLATE_INDEX, UsageReconciler, templates_of, used_by
 from pkg.kube.errors import KubeError, NotFound, Throttled

@@ -1,4 +1,4 @@
-"""What one pass over a key came to, and the one place that turns it into a requeue.
+"""The result of one reconcile of a key, and the one place that turns it into a requeue.
 
 A reconciler returns a value; nothing but `settle` touches the queue, so "why did this key run again?" has one answer.
 """
@@ -15,22 +15,26 @@ class Done(msgspec.Struct, frozen=True):
 
 
 class Later(msgspec.Struct, frozen=True):
-    """Run again after so many seconds; 0 means at once, behind what already waits in the shard."""
+    """Run again after so many seconds; 0 means at once, behind the keys that already wait in the shard.
+
+    `reason` says for the log what the next reconcile is for.
+    """
 
     seconds: float
+    reason: str
 
 
 class Again(msgspec.Struct, frozen=True):
-    """The pass did not get through; run again after the key's own growing delay. `reason` is for the log."""
+    """The reconcile failed; run again after the key's own growing delay. `reason` says for the log what failed."""
 
     reason: str
 
 
 class Drop(msgspec.Struct, frozen=True):
-    """The object is gone: forget all that is remembered of the key, pending delays too."""
+    """The object is gone: forget everything about the key, pending delays too."""
 
 
-Outcome: TypeAlias = Done | Later | Again | Drop
+Result: TypeAlias = Done | Later | Again | Drop
 
 
 class Requeue(Protocol):
@@ -47,9 +51,9 @@ class Requeue(Protocol):
     def cancel(self, key: str) -> None: ...
 
 
-def settle(queue: Requeue, key: str, outcome: Outcome) -> None:
-    """Requeue `key` as its outcome says; call it before `done(key)`, while the key is still being processed."""
-    match outcome:
+def settle(queue: Requeue, key: str, result: Result) -> None:
+    """Requeue `key` as its result says; call it before `done(key)`, while the key is still being processed."""
+    match result:
         case Done():
             queue.forget(key)
         case Later(seconds):
@@ -64,4 +68,4 @@ def settle(queue: Requeue, key: str, outcome: Outcome) -> None:
             queue.forget(key)
             queue.cancel(key)
         case _:
-            assert_never(outcome)
+            assert_never(result)

@@ -4,28 +4,28 @@ from __future__ import annotations
 
 import pytest
 
-from pkg.controllers.engine.outcome import Again, Done, Drop, Later, Outcome, settle
+from pkg.controllers.engine.result import Again, Done, Drop, Later, Result, settle
 from pkg.controllers.engine.workqueue import WorkQueue
 
 
 @pytest.mark.parametrize(
-    ("outcome", "ready", "delayed", "requeues"),
+    ("result", "ready", "delayed", "requeues"),
     [
         pytest.param(Done(), ["other"], 0, 0, id="done: not again until an event"),
-        pytest.param(Later(5), ["other"], 1, 0, id="later: delayed"),
-        pytest.param(Later(0), ["other", "key"], 0, 0, id="later without a delay: behind what waits"),
+        pytest.param(Later(5, "a retry is due"), ["other"], 1, 0, id="later: delayed"),
+        pytest.param(Later(0, "more to do"), ["other", "key"], 0, 0, id="later without a delay: behind what waits"),
         pytest.param(Again("conflict"), ["other"], 1, 2, id="again: delayed, and longer each time"),
         pytest.param(Drop(), ["other"], 0, 0, id="drop: nothing is remembered"),
     ],
 )
-def test_settle(outcome: Outcome, ready: list[str], delayed: int, requeues: int) -> None:
+def test_settle(result: Result, ready: list[str], delayed: int, requeues: int) -> None:
     queue = WorkQueue(clock=lambda: 0.0)
     queue.add_rate_limited("key")
     queue.add("key")
     queue.add("other")
     key = queue.get(0)
     assert key == "key"
-    settle(queue, key, outcome)
+    settle(queue, key, result)
     queue.done(key)
     assert queue.delayed == delayed
     assert queue.num_requeues("key") == requeues
