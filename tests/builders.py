@@ -21,10 +21,11 @@ from pkg.apis.meta import GVR, Condition, Job
 from pkg.controllers.engine.store import Added, Deleted, Modified, Store
 from pkg.controllers.workflow.ledger import Ledger
 from pkg.controllers.workflow.planner.actions import CreateJob, DeleteJob, Emit, PatchStatus, Plan
+from pkg.controllers.workflow.planner.draft import Draft
 from pkg.controllers.workflow.planner.graph.compile import Compiled, compile_spec, in_force
 from pkg.controllers.workflow.planner.graph.model import Graph
 from pkg.controllers.workflow.planner.plan import plan
-from pkg.controllers.workflow.planner.progress import Draft, FlowState, Progress, Task, TaskKey, from_flows, tally_of
+from pkg.controllers.workflow.planner.progress import FlowState, Progress, Task, TaskKey, from_flows, tally_of
 from pkg.controllers.workflow.planner.snapshot import CreateFault, Kind, ProbeKey, Seen, Snapshot, Told
 from pkg.controllers.workflow.rule_book import RuleBook
 from pkg.workloads import rules_for

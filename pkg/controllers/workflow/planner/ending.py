@@ -18,12 +18,14 @@ from pkg.apis.meta import seconds, timestamp
 from pkg.controllers.workflow.planner.actions import DeleteJob, DeleteWorkflow, Emit, Plan
 from pkg.controllers.workflow.planner.control import deletions, outcome, restart
 from pkg.controllers.workflow.planner.control.timeouts import workflow_overdue_at
+from pkg.controllers.workflow.planner.draft import Draft
 from pkg.controllers.workflow.planner.graph.model import Graph
-from pkg.controllers.workflow.planner.progress import Decision, Draft, Progress
+from pkg.controllers.workflow.planner.progress import Decision, Progress
+from pkg.controllers.workflow.planner.reading import look
 from pkg.controllers.workflow.planner.snapshot import Snapshot
 from pkg.controllers.workflow.planner.status import workflow_status
 from pkg.controllers.workflow.planner.status.events import restart_refused
-from pkg.controllers.workflow.planner.status.jobs import look, remember_jobs
+from pkg.controllers.workflow.planner.status.jobs import remember_jobs
 from pkg.controllers.workflow.planner.status.status_patch import patch_status
 
 SPEC_CHANGED = (

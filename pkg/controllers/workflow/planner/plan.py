@@ -17,15 +17,18 @@ from pkg.apis.flow.v1alpha1.types import Shutdown
 from pkg.controllers.workflow.planner.actions import PatchStatus, Plan
 from pkg.controllers.workflow.planner.control import creations, deletions, outcome, restart, timeouts
 from pkg.controllers.workflow.planner.control.outcome import Mode
+from pkg.controllers.workflow.planner.control.retry import Verdicts
 from pkg.controllers.workflow.planner.control.timeouts import workflow_overdue_at
-from pkg.controllers.workflow.planner.dependency import predicates
+from pkg.controllers.workflow.planner.dependency import release
+from pkg.controllers.workflow.planner.dependency.probes import probes_wanted
+from pkg.controllers.workflow.planner.draft import Draft
 from pkg.controllers.workflow.planner.ending import SPEC_CHANGED, plan_ended, plan_invalid, plan_restart
 from pkg.controllers.workflow.planner.graph.model import Graph, Node
-from pkg.controllers.workflow.planner.progress import NEVER, Decision, Draft, FlowState, Progress, TaskKey
+from pkg.controllers.workflow.planner.progress import NEVER, Decision, FlowState, Progress, TaskKey
 from pkg.controllers.workflow.planner.snapshot import Snapshot
 from pkg.controllers.workflow.planner.status import recovery, workflow_status
 from pkg.controllers.workflow.planner.status.events import events_of
-from pkg.controllers.workflow.planner.status.jobs import Verdicts, fold
+from pkg.controllers.workflow.planner.status.jobs import fold
 from pkg.controllers.workflow.planner.status.status_patch import patch_status
 
 MIN_WINDOW = 0.3
@@ -78,7 +81,7 @@ def _plan_running(snapshot: Snapshot, graph: Graph, base: Progress) -> Plan:
         if are_finals_due:
             stale |= draft.unsettled
         may_release = _releaser(how, are_finals_due)
-        wakes = predicates.reconcile(snapshot, graph, draft, stale, may_release=may_release, hidden=hidden)
+        wakes = release.reconcile(snapshot, graph, draft, stale, may_release=may_release, hidden=hidden)
         probe_wakes = min(probe_wakes, wakes)
         stale = set()
         if decision is None:
@@ -131,7 +134,7 @@ def _plan_running(snapshot: Snapshot, graph: Graph, base: Progress) -> Plan:
         patch=patch,
         deletions=tuple(to_delete),
         events=tuple(events[:MAX_EVENTS]),
-        probes=tuple(predicates.probes_wanted(graph, draft)),
+        probes=tuple(probes_wanted(graph, draft)),
         wakes=_soonest(
             NEVER if phase.is_final or is_overdue else overdue_at,
             probe_wakes,

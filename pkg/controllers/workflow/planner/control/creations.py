@@ -19,11 +19,12 @@ from pkg.controllers.workflow.planner.actions import CreateJob, Emit
 from pkg.controllers.workflow.planner.control.outcome import Mode
 from pkg.controllers.workflow.planner.control.retry import is_due
 from pkg.controllers.workflow.planner.dependency.predicates import has_ended
+from pkg.controllers.workflow.planner.draft import Draft
 from pkg.controllers.workflow.planner.graph.model import Graph, Node, PodIPPredicate
-from pkg.controllers.workflow.planner.progress import NEVER, Draft, FlowState, Task, TaskKey, counterpart
+from pkg.controllers.workflow.planner.progress import NEVER, FlowState, Task, TaskKey, counterpart
+from pkg.controllers.workflow.planner.reading import look
 from pkg.controllers.workflow.planner.render.render import RenderError, render
 from pkg.controllers.workflow.planner.snapshot import MAX_CREATE_DELAY, CreateFault, Kind, Snapshot, Trouble
-from pkg.controllers.workflow.planner.status.jobs import look
 from pkg.workloads import RULE_FAULT
 
 # Creations of one pass; the key then goes to the back of its shard, so that a wide workflow holds up no other.

@@ -9,10 +9,11 @@ from pkg.apis.flow.v1alpha1.reasons import Reasons
 from pkg.apis.flow.v1alpha1.types import Completion, RetainPolicy
 from pkg.controllers.workflow.planner.actions import DeleteJob
 from pkg.controllers.workflow.planner.control.outcome import Mode
+from pkg.controllers.workflow.planner.draft import Draft
 from pkg.controllers.workflow.planner.graph.model import Graph
-from pkg.controllers.workflow.planner.progress import Draft, Task, TaskKey
+from pkg.controllers.workflow.planner.progress import Task, TaskKey
+from pkg.controllers.workflow.planner.reading import look
 from pkg.controllers.workflow.planner.snapshot import Seen, Snapshot
-from pkg.controllers.workflow.planner.status.jobs import look
 
 
 def deletions(

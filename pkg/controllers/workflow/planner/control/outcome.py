@@ -11,8 +11,9 @@ from pkg.apis.flow.v1alpha1 import defaults
 from pkg.apis.flow.v1alpha1.phases import Phase
 from pkg.apis.flow.v1alpha1.reasons import Reasons
 from pkg.apis.flow.v1alpha1.types import PolicyType, Remaining, Shutdown, WorkflowSpec
+from pkg.controllers.workflow.planner.draft import Draft
 from pkg.controllers.workflow.planner.graph.model import Graph, Node
-from pkg.controllers.workflow.planner.progress import Decision, Draft, Task
+from pkg.controllers.workflow.planner.progress import Decision, Task
 
 
 class Mode(IntEnum):

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import msgspec
 
 from pkg.apis.flow.v1alpha1.phases import Phase
 from pkg.apis.flow.v1alpha1.reasons import Reasons
 from pkg.controllers.workflow.planner.graph.model import RetryRule
 from pkg.controllers.workflow.planner.progress import Task
+
+
+@dataclass(frozen=True, slots=True)
+class Verdicts:
+    """What the state of the workflow says about attempts that fail now: may they be tried again, and is a job under
+    deletion judged at once (after the decision) or when it is gone."""
+
+    may_retry: bool
+    at_once: bool
 
 
 def is_retriable(rule: RetryRule, *, reason: str, attempt: int, first_attempt: int) -> bool:

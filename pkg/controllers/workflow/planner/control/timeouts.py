@@ -14,10 +14,11 @@ from pkg.apis.flow.v1alpha1.phases import Phase
 from pkg.apis.flow.v1alpha1.reasons import Reasons
 from pkg.apis.meta import seconds
 from pkg.controllers.workflow.planner.control import retry
+from pkg.controllers.workflow.planner.control.retry import Verdicts
+from pkg.controllers.workflow.planner.draft import Draft
 from pkg.controllers.workflow.planner.graph.model import Graph, Node
-from pkg.controllers.workflow.planner.progress import NEVER, Draft, Task
+from pkg.controllers.workflow.planner.progress import NEVER, Task
 from pkg.controllers.workflow.planner.snapshot import Snapshot
-from pkg.controllers.workflow.planner.status.jobs import Verdicts
 
 
 def overdue_at(task: Task, node: Node, since: float, *, may_be_held: bool) -> tuple[float, str]:

@@ -1,23 +1,17 @@
-"""The dependency reconciler: three-valued predicates decide which tasks may start and which are skipped.
+"""Three-valued predicates over tasks: True, Unknown or Impossible.
 
-True, Unknown or Impossible; a part that is Impossible because a probe gave up makes the task fail instead of being
-skipped. Only flows that something happened to are looked at, in topological order, so that a skip runs through in
-one go.
+A predicate that is Impossible because a probe timed out makes the task fail; any other makes it skipped.
 """
 
 from __future__ import annotations
 
-import heapq
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from enum import IntEnum
 from functools import lru_cache
 
-import msgspec
-
 from pkg.apis.flow.v1alpha1.phases import Phase
-from pkg.apis.flow.v1alpha1.reasons import Reasons
-from pkg.apis.flow.v1alpha1.types import HTTPGet, Strategy
-from pkg.controllers.workflow.planner.actions import ProbeRequest
+from pkg.apis.flow.v1alpha1.types import Strategy
+from pkg.controllers.workflow.planner.draft import Draft
 from pkg.controllers.workflow.planner.graph.model import (
     Ask,
     Graph,
@@ -28,7 +22,7 @@ from pkg.controllers.workflow.planner.graph.model import (
     ProbePredicate,
     StatusPredicate,
 )
-from pkg.controllers.workflow.planner.progress import NEVER, Draft, Task, TaskKey, counterpart, unpack
+from pkg.controllers.workflow.planner.progress import NEVER, Task, counterpart, unpack
 from pkg.controllers.workflow.planner.snapshot import ProbeKey, Snapshot
 
 
@@ -187,156 +181,3 @@ def has_ended(snapshot: Snapshot, draft: Draft, node: Node, task: Task) -> bool:
         return False
     may_serve = snapshot.may_hide_jobs(node.flow.template_name, draft.state(node.number).gvr)
     return task.phase is not Phase.SUCCEEDED or not may_serve
-
-
-def reconcile(
-    snapshot: Snapshot,
-    graph: Graph,
-    draft: Draft,
-    stale: Iterable[int],
-    *,
-    may_release: Callable[[Node], bool],
-    hidden: Collection[int] = (),
-) -> float:
-    """Releases, skips or fails Waiting tasks of the flows given and of all that depends on what changes by it.
-
-    Flows for which may_release is False are passed by; hidden ones (that may have jobs which no cache shows yet, and
-    a job proves that the dependencies were met) are not ended. Returns when a probe next gives up (seconds since the
-    epoch, or NEVER).
-    """
-    evaluator = Evaluator(snapshot, graph, draft)
-    heap = [(graph.nodes[number].rank, number) for number in set(stale)]
-    heapq.heapify(heap)
-    queued = {number for _, number in heap}
-    while heap:
-        _, number = heapq.heappop(heap)
-        queued.discard(number)
-        node = graph.nodes[number]
-        if not draft.count(number, Phase.WAITING):
-            continue
-        if not may_release(node):
-            if node.is_finally:
-                draft.edit(
-                    number, why=Reasons.WAITING_FOR_DEPENDENCIES, message="waits for every flow without finally to end"
-                )
-            continue
-        if _evaluate(snapshot, graph, evaluator, draft, node, is_hidden=number in hidden):
-            for other in node.dependents:
-                if other != number and other not in queued:
-                    queued.add(other)
-                    heapq.heappush(heap, (graph.nodes[other].rank, other))
-    return evaluator.wakes
-
-
-def _evaluate(
-    snapshot: Snapshot, graph: Graph, evaluator: Evaluator, draft: Draft, node: Node, *, is_hidden: bool
-) -> bool:
-    """Looks at the Waiting tasks of one flow, in the order of their indexes; True if one became final."""
-    at = evaluator.requires(node)
-    has_finals, blocked = False, None
-    for index, task in enumerate(tuple(draft.tasks(node.number))):
-        if task.phase is not Phase.WAITING or (task.released is not None and not node.needs_pod_ip):
-            continue
-        value, blocker = at(index)
-        if value is Truth.TRUE:
-            if task.released is None:
-                draft.put(node.number, index, msgspec.structs.replace(task, released=snapshot.now))
-        elif value is Truth.UNKNOWN:
-            blocked = blocked or blocker
-            if task.released is not None:  # an address that was there is gone: the only predicate that does not latch
-                draft.put(node.number, index, msgspec.structs.replace(task, released=None, makeable=None))
-        elif not is_hidden:
-            has_finals = True
-            failed = value is Truth.TIMED_OUT
-            ended = msgspec.structs.replace(
-                task,
-                phase=Phase.FAILED if failed else Phase.SKIPPED,
-                reason=Reasons.PROBE_TIMEOUT if failed else Reasons.DEPENDENCIES_IMPOSSIBLE,
-                message=_impossible(graph, draft, blocker, failed),
-                finished=snapshot.now,
-            )
-            draft.put(node.number, index, ended)
-    if blocked is not None:
-        draft.edit(node.number, why=Reasons.WAITING_FOR_DEPENDENCIES, message=_waits(graph, blocked))
-    elif draft.state(node.number).why == Reasons.WAITING_FOR_DEPENDENCIES:
-        draft.edit(node.number, why="", message="")
-    return has_finals
-
-
-def probes_wanted(graph: Graph, draft: Draft) -> list[ProbeRequest]:
-    """Probes whose answer somebody still waits for, of replicas whose job may be asked."""
-    wanted = []
-    for number in graph.probing:
-        node = graph.nodes[number]
-        if draft.is_final(number) or not draft.count(number, Phase.WAITING):
-            continue
-        for predicate in node.probes():
-            passed = draft.state(node.number).passed
-            asked = graph.nodes[predicate.flow]
-            for index, task in enumerate(draft.tasks(asked.number)):
-                if (predicate.path, index) in passed or not (task.is_unfinished or is_serving(task)):
-                    continue
-                wanted.append(
-                    ProbeRequest(
-                        key=ProbeKey(node.name, predicate.path, index),
-                        asked=TaskKey(asked.name, index),
-                        attempt=task.attempt,
-                        what=predicate.what,
-                        period=float(predicate.probe.period_seconds),
-                        timeout=float(predicate.probe.timeout_seconds),
-                        threshold=predicate.probe.success_threshold,
-                        role=predicate.probe.role,
-                        pods=predicate.probe.pods,
-                        gvr=draft.state(asked.number).gvr,
-                    )
-                )
-    return wanted
-
-
-_ASKS = {
-    Ask.TARGET: "to succeed",
-    Ask.TARGET_OR_FAILED: "to succeed or fail",
-    Ask.TARGET_OR_SKIPPED: "to succeed or be skipped",
-    Ask.TARGET_OR_FAILED_OR_SKIPPED: "to end",
-    Ask.PENDING: "to get its job",
-    Ask.RUNNING: "to run",
-    Ask.COMPLETED: "to succeed",
-    Ask.FAILED: "to fail",
-    Ask.SKIPPED: "to be skipped",
-    Ask.FINISHED: "to end",
-}
-
-
-def _waits(graph: Graph, blocker: Predicate) -> str:
-    """One line that says what a flow waits for."""
-    match blocker:
-        case StatusPredicate(flow, ask, strategy):
-            node = graph.nodes[flow]
-            some = "any replica of " if node.size > 1 and strategy is Strategy.ANY else ""
-            return f"waits for {some}{node.name} {_ASKS[ask]}"
-        case PreviousPredicate(ask):
-            return f"waits for the previous index {_ASKS[ask]}"
-        case ProbePredicate(flow, _, _, what):
-            kind = f"{what.scheme} {what.path}" if isinstance(what, HTTPGet) else "TCP"
-            return f"waits for {graph.nodes[flow].name} to answer {kind} on port {what.port}"
-        case PodIPPredicate(flow):
-            return f"waits for the pod address of {graph.nodes[flow].name}"
-
-
-def _impossible(graph: Graph, draft: Draft, blocker: Predicate | None, failed: bool) -> str:
-    match blocker:
-        case ProbePredicate(flow, _, _, what, _, fail_after):
-            name = graph.nodes[flow].name
-            kind = f"HTTP {what.path}" if isinstance(what, HTTPGet) else "TCP"
-            if not failed:
-                return f"{name} ended {draft.phase(flow)} before it answered {kind} on port {what.port}"
-            limit = "before it ended" if fail_after is None else f"within {fail_after:g}s of running"
-            return f"{name} did not answer {kind} on port {what.port} {limit}"
-        case StatusPredicate(flow, ask):
-            return f"{graph.nodes[flow].name} is {draft.phase(flow)} and was {_ASKS[ask]}"
-        case PreviousPredicate(ask):
-            return f"the previous index ended and was {_ASKS[ask]}"
-        case PodIPPredicate(flow):
-            return f"{graph.nodes[flow].name} ended before its pod had an address"
-        case None:
-            return "its dependencies cannot be met any more"

@@ -6,8 +6,9 @@ from pkg.apis.flow.v1alpha1.phases import Phase, WorkflowPhase
 from pkg.apis.flow.v1alpha1.reasons import Reasons
 from pkg.controllers.workflow.planner.actions import Emit
 from pkg.controllers.workflow.planner.control import restart
+from pkg.controllers.workflow.planner.draft import Draft
 from pkg.controllers.workflow.planner.graph.model import Graph
-from pkg.controllers.workflow.planner.progress import Decision, Draft
+from pkg.controllers.workflow.planner.progress import Decision
 from pkg.controllers.workflow.planner.snapshot import Snapshot
 
 _OBSTACLES = frozenset(

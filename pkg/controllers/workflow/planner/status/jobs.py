@@ -7,7 +7,6 @@ attempt is final: whatever its job says later is not judged again.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 import msgspec
 
@@ -16,10 +15,13 @@ from pkg.apis.flow.v1alpha1.reasons import KEPT_UNTIL_CREATED, Reasons
 from pkg.apis.flow.v1alpha1.types import Completion
 from pkg.apis.meta import ObjectMeta
 from pkg.controllers.workflow.planner.control import retry
+from pkg.controllers.workflow.planner.control.retry import Verdicts
+from pkg.controllers.workflow.planner.draft import Draft
 from pkg.controllers.workflow.planner.graph.model import Graph, Node
-from pkg.controllers.workflow.planner.progress import Draft, Task, TaskKey
+from pkg.controllers.workflow.planner.progress import Task, TaskKey
+from pkg.controllers.workflow.planner.reading import look
 from pkg.controllers.workflow.planner.snapshot import Seen, Snapshot
-from pkg.workloads import RULE_FAULT, JobState, Reading, read
+from pkg.workloads import JobState, Reading
 
 _PHASES = {
     JobState.PENDING: Phase.PENDING,
@@ -28,26 +30,6 @@ _PHASES = {
     JobState.SUCCEEDED: Phase.SUCCEEDED,
     JobState.FAILED: Phase.FAILED,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Verdicts:
-    """What the state of the workflow says about attempts that fail now: may they be tried again, and is a job under
-    deletion judged at once (after the decision) or when it is gone."""
-
-    may_retry: bool
-    at_once: bool
-
-
-def look(snapshot: Snapshot, seen: Seen) -> Reading:
-    """What a job says of itself, by the rules of its template, else of its kind."""
-    rules = snapshot.rules_of(seen)
-    if rules is None:
-        return read(snapshot.row_of(seen), seen.job)
-    if rules.fault:
-        is_going = seen.job.metadata.is_deleting
-        return Reading(JobState.PENDING, RULE_FAULT, rules.fault[:512], deleting=is_going, faulty=True)
-    return read(rules.row, seen.job)
 
 
 def fold(

@@ -21,11 +21,7 @@ from pkg.apis.meta import Condition, timestamp
 from pkg.controllers.workflow.planner.control import restart
 from pkg.controllers.workflow.planner.control.timeouts import suspended_seconds
 from pkg.controllers.workflow.planner.graph.model import Graph
-from pkg.controllers.workflow.planner.progress import (
-    Decision,
-    FlowState,
-    Progress,
-)
+from pkg.controllers.workflow.planner.progress import Decision, FlowState, Progress
 from pkg.controllers.workflow.planner.snapshot import Snapshot
 from pkg.controllers.workflow.planner.status.flow_status import MANY_FLOWS, flow_status, without_repeats
 from pkg.workloads import RULE_FAULT

@@ -9,16 +9,11 @@ import pytest
 from pkg.apis.flow.v1alpha1.phases import Phase
 from pkg.apis.flow.v1alpha1.types import Strategy
 from pkg.apis.meta import GVR
-from pkg.controllers.workflow.planner.dependency.predicates import (
-    Truth,
-    both,
-    either,
-    over_replicas,
-    probes_wanted,
-    truth,
-)
+from pkg.controllers.workflow.planner.dependency.predicates import Truth, both, either, over_replicas, truth
+from pkg.controllers.workflow.planner.dependency.probes import probes_wanted
+from pkg.controllers.workflow.planner.draft import Draft
 from pkg.controllers.workflow.planner.graph.model import Ask
-from pkg.controllers.workflow.planner.progress import Draft, Task
+from pkg.controllers.workflow.planner.progress import Task
 from pkg.controllers.workflow.planner.snapshot import Kind
 from pkg.workloads import rules_for
 from tests.builders import (

@@ -10,8 +10,8 @@ import pytest
 from pkg.apis.meta import GVR, Job, WholeJob
 from pkg.controllers.engine.store import Delta
 from pkg.controllers.workflow.ledger import Ledger
+from pkg.controllers.workflow.planner.reading import look
 from pkg.controllers.workflow.planner.snapshot import Seen, Snapshot
-from pkg.controllers.workflow.planner.status.jobs import look
 from pkg.controllers.workflow.rule_book import RuleBook
 from pkg.workloads import JobState
 from tests.builders import UID, compiled, snapshot, task, template, wf

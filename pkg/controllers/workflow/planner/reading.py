@@ -1,0 +1,17 @@
+"""What one job says of itself: by the status rules of its template, else by the row of its kind."""
+
+from __future__ import annotations
+
+from pkg.controllers.workflow.planner.snapshot import Seen, Snapshot
+from pkg.workloads import RULE_FAULT, JobState, Reading, read
+
+
+def look(snapshot: Snapshot, seen: Seen) -> Reading:
+    """What a job says of itself, by the rules of its template, else of its kind."""
+    rules = snapshot.rules_of(seen)
+    if rules is None:
+        return read(snapshot.row_of(seen), seen.job)
+    if rules.fault:
+        is_going = seen.job.metadata.is_deleting
+        return Reading(JobState.PENDING, RULE_FAULT, rules.fault[:512], deleting=is_going, faulty=True)
+    return read(rules.row, seen.job)
