@@ -40,7 +40,7 @@ from pkg.kube.client import Client
 from pkg.kube.config import ClientConfig
 from pkg.kube.discovery import Discovery
 from pkg.kube.errors import KubeError, Stopped
-from pkg.kube.events import EventRecorder
+from pkg.kube.event_recorder import EventRecorder
 from pkg.telemetry.health import Checks, TelemetryServer
 from pkg.telemetry.metrics import Metrics
 from pkg.version import VERSION

@@ -18,7 +18,7 @@ from pkg.apis.meta import GVR, ListMeta
 from pkg.kube.config import ClientConfig
 from pkg.kube.decoding import build_decoder
 from pkg.kube.errors import Refused, Transient
-from pkg.kube.nesting import elements, members
+from pkg.kube.json_depth import elements, members
 from pkg.kube.transport import Observer, Request, Transport
 from pkg.kube.watch import Watch
 

@@ -34,12 +34,18 @@ class Head(msgspec.Struct, frozen=True):
     keep_alive: bool
 
 
+def parse_status_line(line: bytes) -> tuple[int, int]:
+    """Minor version (0 or 1) and status of an answer's first line, without its line end; FramingError if malformed."""
+    matched = _STATUS_LINE.fullmatch(line)
+    if matched is None:
+        raise FramingError(f"not an HTTP/1.1 status line: {line[:80]!r}")
+    return int(matched[1]), int(matched[2])
+
+
 def parse_head(raw: bytes) -> Head:
     """Read status line and headers, `raw` being everything before the blank line; FramingError if it is malformed."""
     lines = raw.split(b"\r\n")
-    matched = _STATUS_LINE.fullmatch(lines[0])
-    if matched is None:
-        raise FramingError(f"not an HTTP/1.1 status line: {lines[0][:80]!r}")
+    minor, status = parse_status_line(lines[0])
     headers: dict[str, str] = {}
     for line in lines[1:]:
         name, colon, value = line.partition(b":")
@@ -49,7 +55,6 @@ def parse_head(raw: bytes) -> Head:
         if key == "content-length" and headers.get(key, text) != text:
             raise FramingError("two different Content-Length headers")
         headers[key] = text
-    status = int(matched[2])
     chunked = headers.get("transfer-encoding", "").lower() == "chunked"
     if not chunked and "transfer-encoding" in headers:
         raise FramingError(f"unknown Transfer-Encoding {headers['transfer-encoding']!r}")
@@ -62,7 +67,7 @@ def parse_head(raw: bytes) -> Head:
         length = int(headers["content-length"])
     connection = headers.get("connection", "").lower()
     # Without chunks or a length the body ends with the connection, which then cannot be used again.
-    keep = connection == "keep-alive" if matched[1] == b"0" else connection != "close"
+    keep = connection == "keep-alive" if minor == 0 else connection != "close"
     return Head(status, headers, length, chunked, keep and (chunked or length is not None))
 
 

@@ -16,7 +16,7 @@ from pkg.apis.meta import PartialObject
 from pkg.controllers.engine.store import Added, Deleted, Event, KubeObject, Modified, version_of
 from pkg.kube.decoding import build_decoder
 from pkg.kube.errors import KubeError, Status, from_status
-from pkg.kube.nesting import members
+from pkg.kube.json_depth import members
 
 T = TypeVar("T", bound=KubeObject)
 

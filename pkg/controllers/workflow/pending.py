@@ -23,9 +23,9 @@ from pkg.controllers.workflow.planner.snapshot import Told
 from pkg.controllers.workflow.pod_finder import PODS
 from pkg.kube.client import Client
 from pkg.kube.errors import KubeError, Stopped
+from pkg.kube.event_recorder import EVENTS
 
 _log = structlog.get_logger("workflow.warnings")
-EVENTS: Final = GVR("", "v1", "events")
 PATIENCE: Final = 15.0
 """Seconds that a job may be pending before anybody asks why."""
 ROUND_SECONDS: Final = 5.0

@@ -21,6 +21,7 @@ from pkg.controllers.workflow.planner.actions import ProbeRequest
 from pkg.controllers.workflow.planner.progress import TaskKey
 from pkg.controllers.workflow.planner.snapshot import ProbeKey
 from pkg.controllers.workflow.pod_finder import Changes
+from pkg.kube.framing import parse_status_line
 
 _log = structlog.get_logger("workflow.probes")
 MAX_STATUS_LINE = 4096
@@ -223,8 +224,8 @@ async def _http(what: HTTPGet, address: str) -> bool:
             raise ValueError("path and headers must be single lines, and the path without blanks")
         writer.write(("\r\n".join(lines) + "\r\n\r\n").encode())
         await writer.drain()
-        line = (await reader.readuntil(b"\n")).decode("latin-1").split(None, 2)
-        return len(line) >= 2 and line[0].startswith("HTTP/") and line[1].isdigit() and 200 <= int(line[1]) < 400
+        _, status = parse_status_line((await reader.readuntil(b"\n")).rstrip(b"\r\n"))
+        return 200 <= status < 400
     finally:
         # Not `close`, which waits for the other side to end TLS as politely.
         writer.transport.abort()

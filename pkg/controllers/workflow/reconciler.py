@@ -23,7 +23,7 @@ from pkg.controllers.workflow.planner.progress import Progress
 from pkg.controllers.workflow.planner.snapshot import Told, Trouble
 from pkg.controllers.workflow.prober import Prober
 from pkg.kube.errors import Conflict, KubeError, NotFound, Stopped
-from pkg.kube.events import EventRecorder, ObjectReference
+from pkg.kube.event_recorder import EventRecorder, ObjectReference
 from pkg.telemetry.metrics import Metrics
 
 _log = structlog.get_logger("workflow.reconciler")

@@ -12,13 +12,13 @@ import pytest
 
 from pkg.kube.client import Client
 from pkg.kube.errors import Exists, Forbidden, KubeError, NotFound, Transient
-from pkg.kube.events import Correlator, Event, EventRecorder, ObjectReference, Posted
+from pkg.kube.event_recorder import Correlator, NewEvent, EventRecorder, ObjectReference, Posted
 
 WORKFLOW = ObjectReference("flow.workflow.sh/v1alpha1", "Workflow", "train", "team", "u1")
 
 
-def event(message: str = "m", *, name: str = "train", uid: str = "u1") -> Event:
-    return Event(msgspec.structs.replace(WORKFLOW, name=name, uid=uid), "Normal", "Started", message, 0.0)
+def event(message: str = "m", *, name: str = "train", uid: str = "u1") -> NewEvent:
+    return NewEvent(msgspec.structs.replace(WORKFLOW, name=name, uid=uid), "Normal", "Started", message, 0.0)
 
 
 def test_an_object_may_say_25_things_and_then_one_every_five_minutes() -> None:

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from pkg.kube.nesting import elements, members
+from pkg.kube.json_depth import elements, members
 
 DEEP = "[" * 5000 + "]" * 5000
 

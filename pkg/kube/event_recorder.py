@@ -51,7 +51,7 @@ class ObjectReference(msgspec.Struct, frozen=True, rename="camel", omit_defaults
     resource_version: str = ""
 
 
-class Event(msgspec.Struct, frozen=True):
+class NewEvent(msgspec.Struct, frozen=True):
     """One thing to tell; `type` is Normal or Warning, `at` the epoch second it happened."""
 
     regarding: ObjectReference
@@ -81,7 +81,7 @@ class Correlator:
         self._posted: _Recent[tuple[object, ...], Posted] = _Recent(_REMEMBERED)
         self._total = TokenBucket(_TOTAL_RATE, _TOTAL_BURST)
 
-    def admit(self, event: Event, now: float) -> bool:
+    def admit(self, event: NewEvent, now: float) -> bool:
         """Whether the event is within the bounds, which it then uses up."""
         regarding = event.regarding
         with self._lock:
@@ -92,12 +92,12 @@ class Correlator:
                 self._objects.put(key, bucket)
             return bucket.take(now) and self._total.take(now)
 
-    def repeated(self, event: Event, now: float) -> Posted | None:
+    def repeated(self, event: NewEvent, now: float) -> Posted | None:
         """The Event object that says the same already, if it was written within ten minutes."""
         posted = self._posted.get(_identity(event))
         return posted if posted is not None and now - posted.at < _REPEAT_WINDOW_SECONDS else None
 
-    def remember(self, event: Event, posted: Posted) -> None:
+    def remember(self, event: NewEvent, posted: Posted) -> None:
         """Note what was written for the event."""
         self._posted.put(_identity(event), posted)
 
@@ -127,7 +127,7 @@ class EventRecorder:
         self._clock = clock
         self._wall_clock = wall_clock
         self._correlator = Correlator()
-        self._queue: queue.Queue[Event | None] = queue.Queue(_QUEUE_SIZE)
+        self._queue: queue.Queue[NewEvent | None] = queue.Queue(_QUEUE_SIZE)
         self._stopped = threading.Event()
         self._give_up = threading.Event()
         self._serial = 0
@@ -139,7 +139,7 @@ class EventRecorder:
 
     def emit(self, regarding: ObjectReference, type: str, reason: str, message: str) -> None:  # noqa: A002
         """Tell something about an object; dropped, and counted as such, when there is too much to tell."""
-        event = Event(regarding, type, reason, _cut(message), self._wall_clock())
+        event = NewEvent(regarding, type, reason, _cut(message), self._wall_clock())
         if self._stopped.is_set() or not self._correlator.admit(event, self._clock()):
             self._on_dropped()
             return
@@ -168,7 +168,7 @@ class EventRecorder:
             if self._give_up.is_set() and self._queue.empty():
                 return
 
-    def _post(self, event: Event) -> bool:
+    def _post(self, event: NewEvent) -> bool:
         """Write the event, trying once more after a passing failure; whether that worked."""
         for last in (False, True):
             try:
@@ -184,11 +184,11 @@ class EventRecorder:
                 return True
         return False
 
-    def _lost(self, event: Event, error: KubeError) -> bool:
+    def _lost(self, event: NewEvent, error: KubeError) -> bool:
         _log.debug("event not posted", reason=event.reason, regarding=event.regarding.name, error=str(error))
         return False
 
-    def _write(self, event: Event) -> None:
+    def _write(self, event: NewEvent) -> None:
         now = self._clock()
         namespace = event.regarding.namespace or "default"
         if (posted := self._correlator.repeated(event, now)) is not None:
@@ -207,12 +207,12 @@ class EventRecorder:
             self._client.create(EVENTS, namespace, self._body(event, name, namespace), bytes)
         self._correlator.remember(event, Posted(name, 1, now))
 
-    def _name(self, event: Event) -> str:
+    def _name(self, event: NewEvent) -> str:
         self._serial += 1
         base = _NOT_A_NAME.sub("-", event.regarding.name.lower())[:200].strip("-.") or "event"
         return f"{base}.{int(event.at * 1_000_000):x}{self._serial & 0xFFFF:04x}"
 
-    def _body(self, event: Event, name: str, namespace: str) -> dict[str, Any]:
+    def _body(self, event: NewEvent, name: str, namespace: str) -> dict[str, Any]:
         at = _whole_seconds(event.at)
         return {
             "apiVersion": "v1",
@@ -250,7 +250,7 @@ class _Recent(Generic[K, V]):
             self._items.popitem(last=False)
 
 
-def _identity(event: Event) -> tuple[object, ...]:
+def _identity(event: NewEvent) -> tuple[object, ...]:
     regarding = event.regarding
     return regarding.uid, regarding.namespace, regarding.kind, regarding.name, event.type, event.reason, event.message
 
