@@ -1,7 +1,7 @@
-"""The API client: verbs in, values out.
+"""A typed client of the Kubernetes API: one method per verb.
 
-Bodies are bytes and msgspec types, so that each caller decodes only the fields it uses; the generated client builds
-whole models and costs many times the CPU.
+Bodies are bytes or msgspec types, so each caller decodes only the fields it uses. The generated client builds whole
+models and costs many times the CPU.
 """
 
 # ruff: noqa: A002 - the parameter that says what to decode into is best called `type`.
@@ -36,7 +36,7 @@ _DOTS = re.compile(r"/\.\.?(?:/|$)")
 
 
 class Page(msgspec.Struct, Generic[T], frozen=True):
-    """One page of a LIST: its objects, the version it was read at, and the token of the next page (empty: last)."""
+    """One page of a LIST: its objects, its resourceVersion, and the token of the next page (empty on the last)."""
 
     items: list[T]
     resource_version: str
@@ -51,7 +51,7 @@ class _List(msgspec.Struct, Generic[T], frozen=True):
 class Client:
     """A thread-safe client of one API server. Every method raises `pkg.kube.errors.KubeError` and nothing else.
 
-    `timeout` is for a whole call, in seconds; `qps` and `burst` limit the calls per second (0: no limit).
+    `timeout` is the limit of a whole call, in seconds. `qps` and `burst` limit the calls per second (0: no limit).
     """
 
     def __init__(
@@ -71,11 +71,11 @@ class Client:
         self.server = config.server
 
     def get(self, gvr: GVR, namespace: str | None, name: str, type: type[T]) -> T:
-        """The object of that name."""
+        """GET one object."""
         return self._send(Request("get", gvr.resource, "GET", _path(gvr, namespace, name)), type)
 
     def get_path(self, path: str, type: type[T]) -> T:
-        """A document that is not an object, such as `/version` or `/apis/batch/v1`."""
+        """GET a document that is not an object, such as `/version` or `/apis/batch/v1`."""
         return self._send(Request("get", "", "GET", _checked(path)), type)
 
     def list_page(
@@ -91,9 +91,9 @@ class Client:
         resource_version: str | None = None,
         metadata_only: bool = False,
     ) -> Page[T]:
-        """One page of objects; ask on with the page's `continue_` until that is empty.
+        """LIST one page of objects; pass the page's `continue_` to get the next, until it is empty.
 
-        `limit` 0 asks for everything at once. Gone means that the token is too old: start again.
+        `limit` 0 asks for everything at once. Gone means that the token has expired: start again.
         """
         query = _query(
             labelSelector=label_selector,
@@ -111,7 +111,7 @@ class Client:
         except Transient as error:
             if type is not msgspec.Raw or not isinstance(error.__cause__, RecursionError):
                 raise
-            # Whoever asks for raw items judges them one by one.
+            # One item is nested too deep. The caller of raw items decodes them one by one and skips that item alone.
             parts = members(body)
             items = [msgspec.Raw(item) for item in elements(parts.pop("items", b"[]"))]
             rest = b"{%s}" % b",".join(b"%s:%s" % (msgspec.json.encode(name), part) for name, part in parts.items())
@@ -130,9 +130,9 @@ class Client:
         read_timeout: float,
         metadata_only: bool = False,
     ) -> Watch:
-        """Follow changes after `resource_version`, bookmarks included, for `timeout_seconds` at most.
+        """WATCH the changes after `resource_version`, with bookmarks, for at most `timeout_seconds`.
 
-        `read_timeout` is how long nothing at all may come before the connection counts as dead.
+        A connection that sends nothing for `read_timeout` seconds counts as dead.
         """
         query = _query(
             watch="1",
@@ -147,7 +147,7 @@ class Client:
         return Watch(self._transport, connection, head, read_timeout)
 
     def create(self, gvr: GVR, namespace: str | None, body: bytes | Mapping[str, Any], type: type[T]) -> T:
-        """Make an object; Exists if the name is taken (by whom, only a GET tells: a creation may be sent twice)."""
+        """Create an object. Exists: the name is taken, perhaps by a repeated POST of this call; GET shows the owner."""
         return self._send(Request("create", gvr.resource, "POST", _path(gvr, namespace), body=_bytes(body)), type)
 
     def patch(
@@ -161,7 +161,7 @@ class Client:
         type: type[T],
         subresource: str | None = None,
     ) -> T:
-        """Change parts of an object by JSON_PATCH or MERGE_PATCH; the body holds the version to test, if any."""
+        """PATCH an object with a JSON_PATCH or MERGE_PATCH body; a version to test is part of the body."""
         path = _path(gvr, namespace, name, subresource)
         return self._send(Request("patch", gvr.resource, "PATCH", path, body=body, content_type=content_type), type)
 
@@ -175,7 +175,7 @@ class Client:
         *,
         subresource: str | None = None,
     ) -> T:
-        """Put a whole object in place of the old one; Conflict unless metadata.resourceVersion is still the current."""
+        """PUT a whole object; Conflict unless its metadata.resourceVersion is the current one."""
         path = _path(gvr, namespace, name, subresource)
         return self._send(Request("update", gvr.resource, "PUT", path, body=_bytes(body)), type)
 
@@ -189,7 +189,7 @@ class Client:
         propagation: str = "Background",
         resource_version: str | None = None,
     ) -> None:
-        """Delete the object of that name, only if it has that uid and version (else Conflict) where they are given."""
+        """Delete an object; Conflict if a given `uid` or `resource_version` is not the current one."""
         conditions = {"uid": uid, "resourceVersion": resource_version}
         options = {
             "apiVersion": "v1",
@@ -201,22 +201,22 @@ class Client:
         self._transport.call(request)
 
     def drain(self, seconds: float) -> None:
-        """Raise Stopped for new calls; let those in flight finish for at most `seconds`, then cut them.
+        """Shut down: calls in flight may finish for at most `seconds` and are then cut; new calls raise Stopped.
 
         Watches end at once. The client cannot be used again.
         """
         self._transport.drain(seconds)
 
     def abort(self) -> None:
-        """Raise Stopped for new calls and cut those in flight, at once."""
+        """Shut down at once: calls in flight are cut, new calls raise Stopped."""
         self._transport.abort()
 
     def guard(self, may_write: Callable[[], bool]) -> None:
-        """Ask `may_write` at the last moment before anything is written; Stopped is raised if it says no."""
+        """Call `may_write` right before each write is sent; Stopped is raised if it returns False."""
         self._transport.guard(may_write)
 
     def add_observer(self, observer: Observer) -> None:
-        """Call `observer(verb, resource, code, seconds)` after every call; code 0 means that no answer came."""
+        """Call `observer(verb, resource, code, seconds)` after every call; code 0 means no answer."""
         self._transport.add_observer(observer)
 
     def _send(self, request: Request, type: type[T]) -> T:
@@ -258,7 +258,7 @@ def _path(gvr: GVR, namespace: str | None, name: str | None = None, subresource:
 
 
 def _checked(path: str) -> str:
-    """Names come from users: what is no plain path segment must not reach another URL or the next header line."""
+    """The path, if it is plain. Names come from users and must not lead to another URL or add a header line."""
     if _PATH.fullmatch(path) is None or _DOTS.search(path):
         raise Refused(f"{path!r} is not the path of an API object", reason="InvalidPath")
     return path

@@ -1,6 +1,6 @@
-"""Finding the API server and the right to talk to it, by the rules that kubectl users know.
+"""The client's configuration: flags, kubeconfig or service account, found by the rules that kubectl follows.
 
-Everything that can be wrong in a kubeconfig is said here, at start, with the file and the field.
+A fault in a kubeconfig is reported at startup, with the file and the field.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ _SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 
 class ClientConfig(msgspec.Struct, frozen=True):
-    """Where the API server is and who we are to it.
+    """Address, trust and credentials of one API server.
 
-    `server` is a URL, `source` says in words where all this came from, `namespace` is the one of the context (empty
-    if none), `ca` a PEM bundle or its file, `headers` are sent with every request (impersonation).
+    `server` is a URL. `source` names the origin of the configuration, for messages. `namespace` is that of the context
+    (empty if none). `ca` is a PEM bundle or its file. `headers` are sent with every request (impersonation).
     """
 
     server: str
@@ -52,11 +52,11 @@ class ClientConfig(msgspec.Struct, frozen=True):
 
     @property
     def base_path(self) -> str:
-        """The path in front of every API path, without a trailing slash; not empty behind some gateways."""
+        """The prefix of every API path, without a trailing slash; some gateways need one."""
         return urlsplit(self.server).path.rstrip("/")
 
     def endpoint(self, env: Mapping[str, str] = os.environ) -> Endpoint:
-        """What a connection needs to know; ConfigError if the server's or the proxy's address makes no sense."""
+        """What a connection needs; ConfigError if the address of the server or of the proxy is invalid."""
         host, port, secure = _address(self.server, f"the server address of {self.source}")
         tls = TlsContexts(self.ca, self.verify, self.credentials) if secure else None
         proxy = self.proxy or _proxy_from(env, host, port, secure=secure)
@@ -66,10 +66,10 @@ class ClientConfig(msgspec.Struct, frozen=True):
 def load_config(
     kubeconfig: str | None = None, master: str | None = None, env: Mapping[str, str] = os.environ
 ) -> ClientConfig:
-    """The configuration to use; ConfigError if there is none, or if the one found is wrong.
+    """The configuration to use; ConfigError if there is none or it is invalid.
 
-    The first of: the file `kubeconfig`; the files in $KUBECONFIG; a pod's service account; ~/.kube/config. `master`
-    replaces the server's address of whatever was found, and does alone where nothing was.
+    The first that exists wins: the file `kubeconfig`, the files in $KUBECONFIG, a pod's service account,
+    ~/.kube/config. `master` replaces the server's address, and is enough alone.
     """
     if master:
         _address(master, "--master")
@@ -189,7 +189,7 @@ def _impersonation(user: Entry) -> tuple[tuple[str, str], ...]:
 
 
 def _address(url: str, where: str) -> tuple[str, int, bool]:
-    """Host, port and whether TLS is spoken."""
+    """Host, port, and whether TLS is used."""
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
@@ -230,7 +230,7 @@ def _proxy_from(env: Mapping[str, str], host: str, port: int, *, secure: bool) -
 
 
 def _covers(rule: str, host: str, port: int, address: ipaddress.IPv4Address | ipaddress.IPv6Address | None) -> bool:
-    """Whether a NO_PROXY entry names the host: `*`, an address, a network, or a domain and all under it."""
+    """Whether a NO_PROXY entry matches the host: `*`, an address, a network, or a domain with its subdomains."""
     if not rule or rule == "*":
         return rule == "*"
     if address is not None:

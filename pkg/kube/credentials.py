@@ -1,7 +1,7 @@
-"""Who we are to the API server: tokens and client certificates that may change while we run.
+"""Credentials for the API server: tokens and client certificates, renewed while the controller runs.
 
-Files are read again because kubelets and humans rotate them; plugins are run again before what they gave expires, and
-after the server refused it. Asking is cheap, so every request asks.
+Files are read again, because kubelets and people rotate them. Plugins run again before their credentials expire and
+after the server refused them. Every request asks for the current credentials; that is cheap.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ _EXPIRY_MARGIN_SECONDS = 60.0
 
 
 class ConfigError(Exception):
-    """The configuration of the API client is missing or wrong; the message names the file, the field and the remedy."""
+    """The client configuration is missing or invalid; the message names the file, the field and the remedy."""
 
 
 class Credentials(Protocol):
-    """What proves who we are. Methods are called from many threads."""
+    """A source of credentials. Its methods are called from many threads."""
 
     def authorization(self) -> str:
         """The value of the Authorization header, empty if there is none."""
@@ -35,11 +35,11 @@ class Credentials(Protocol):
         """The client certificate chain followed by its key, in PEM; None if there is none. OSError if unreadable."""
 
     def invalidate(self) -> None:
-        """The server refused what we sent: read it again at the next request."""
+        """The server refused the credentials: renew them before the next request."""
 
 
 class Static(msgspec.Struct, frozen=True):
-    """A token or password that does not change, and the pieces of a client certificate (files are read each time)."""
+    """A fixed Authorization header and a client certificate; certificate files are read at each call."""
 
     header: str = ""
     cert: bytes | Path | None = None
@@ -54,11 +54,11 @@ class Static(msgspec.Struct, frozen=True):
         return read(self.cert).rstrip() + b"\n" + read(self.key)
 
     def invalidate(self) -> None:
-        """Nothing to read again."""
+        """Nothing to renew."""
 
 
 class TokenFile:
-    """A bearer token in a file that is rewritten before the token in it expires, as the kubelet does."""
+    """A bearer token in a file that the kubelet, or somebody else, rewrites before the token expires."""
 
     def __init__(self, path: Path, certificate: Static | None = None, clock: Callable[[], float] = time.monotonic):
         self._path = path
@@ -91,7 +91,7 @@ class TokenFile:
 
 
 class Issued(msgspec.Struct, frozen=True):
-    """What a plugin gave: a header, a certificate with key in PEM, and the epoch second at which it expires."""
+    """Credentials from a plugin: an Authorization header, a PEM certificate with key, the expiry in epoch seconds."""
 
     header: str = ""
     pem: bytes | None = None
@@ -99,7 +99,7 @@ class Issued(msgspec.Struct, frozen=True):
 
 
 class Plugin:
-    """Credentials that a program or an identity provider issues; asked again shortly before they expire."""
+    """Credentials that a program or an identity provider issues; renewed shortly before they expire."""
 
     def __init__(self, issue: Callable[[], Issued], clock: Callable[[], float] = time.time) -> None:
         self._issue = issue
@@ -110,7 +110,7 @@ class Plugin:
         self._failed_at = float("-inf")
 
     def current(self) -> Issued:
-        """What is valid now. While one thread asks the plugin, the others go on with what they have."""
+        """The current credentials. While one thread runs the plugin, the others use the previous ones."""
         issued = self._issued
         if issued is not None and not self._is_due(issued):
             return issued
@@ -146,7 +146,7 @@ class Plugin:
         except ConfigError:
             if old is None:
                 raise
-            # The old one may still be good for a moment; the server has the last word.
+            # The previous credentials may still be valid; the server decides.
             self._failed_at = self._clock()
             return old
         self._refused = False
@@ -154,7 +154,7 @@ class Plugin:
 
 
 def exec_plugin(spec: Mapping[str, Any], cwd: Path, cluster: Mapping[str, Any], where: str) -> Plugin:
-    """Credentials from the program that a kubeconfig's `exec` section names."""
+    """Credentials from the program in the `exec` section of a kubeconfig user."""
 
     def issue() -> Issued:
         from kubernetes.config.config_exception import ConfigException
@@ -175,7 +175,7 @@ def exec_plugin(spec: Mapping[str, Any], cwd: Path, cluster: Mapping[str, Any], 
 
 
 def auth_provider(merged: Mapping[str, Any], name: str, where: str) -> Plugin:
-    """Credentials from the older `auth-provider` section (oidc, gcp), of a kubeconfig already merged into one."""
+    """Credentials from the legacy `auth-provider` section (oidc, gcp) of `merged`, a whole kubeconfig document."""
 
     def issue() -> Issued:
         from kubernetes.client.configuration import Configuration
@@ -191,19 +191,19 @@ def auth_provider(merged: Mapping[str, Any], name: str, where: str) -> Plugin:
         header = found.api_key.get("BearerToken")
         if not header:
             raise ConfigError(f"{where}: the auth-provider {name!r} gave no token; use an exec plugin or a token")
-        # It renews by itself when asked, but tells no expiry.
+        # The library renews the token itself when asked, but does not expose its expiry.
         return Issued(header=header, expires=time.time() + _REREAD_SECONDS + _EXPIRY_MARGIN_SECONDS)
 
     return Plugin(issue)
 
 
 def read(source: bytes | Path) -> bytes:
-    """Bytes as given, or a file's content now."""
+    """The bytes themselves, or the current content of the file."""
     return source if isinstance(source, bytes) else source.read_bytes()
 
 
 def decode64(text: object, where: str) -> bytes:
-    """The bytes behind a `...-data` field; ConfigError naming it if that is not base64."""
+    """The decoded value of a `...-data` field; ConfigError naming the field if it is not base64."""
     try:
         return base64.b64decode("".join(str(text).split()), validate=True)
     except (binascii.Error, ValueError) as error:

@@ -1,8 +1,8 @@
-"""JSON decoders, built one after the other.
+"""JSON decoders, built by one thread at a time.
 
-msgspec works out a type's layout when the first decoder needs it, and keeps it on the type. Two threads that do so at
-once for types that share a part can meet a half-built layout, which ends the process (SIGSEGV, msgspec 0.22). A decoder
-that has been built is safe in every thread.
+msgspec computes the layout of a type for its first decoder and caches it on the type. Two threads that do so at once
+for types with a common part can read a half-built layout, which crashes the process (SIGSEGV, msgspec 0.22). A finished
+decoder is thread-safe.
 """
 
 # ruff: noqa: A002 - the parameter that says what to decode into is best called `type`.
@@ -19,6 +19,6 @@ _building = threading.Lock()
 
 
 def build_decoder(type: type[T]) -> msgspec.json.Decoder[T]:
-    """A new decoder; the way to make one wherever another thread might be making one, too."""
+    """A new decoder. Use this wherever another thread may build a decoder at the same time."""
     with _building:
         return msgspec.json.Decoder(type)

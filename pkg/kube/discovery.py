@@ -1,7 +1,7 @@
-"""Which kinds the API server serves, asked once per group and version.
+"""Discovery: which resources the API server serves, cached per group and version.
 
-Templates name resources; objects name kinds; whether a resource is namespaced decides its URL. Kinds come and go with
-their CRDs, so absence is only believed for a moment.
+Templates name resources, objects name kinds, and a resource's scope decides its URL. Kinds come and go with their CRDs,
+so a negative answer is cached for a moment only.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pkg.kube.errors import KubeError, NotFound, NotServed
 
 
 class Resource(msgspec.Struct, frozen=True):
-    """A served resource: the kind of its objects, whether they live in namespaces, and the verbs it knows."""
+    """A served resource: its name, the kind of its objects, whether it is namespaced, and its verbs."""
 
     name: str
     kind: str = ""
@@ -31,7 +31,7 @@ class _ResourceList(msgspec.Struct, frozen=True):
 
 
 class _Schema(msgspec.Struct, frozen=True):
-    """As much of a schema of OpenAPI as tells whose it is and which fields it has."""
+    """The parts of an OpenAPI schema that name its kinds and its fields."""
 
     kinds: tuple[dict[str, str], ...] = msgspec.field(default=(), name="x-kubernetes-group-version-kind")
     properties: dict[str, msgspec.Raw] = {}
@@ -51,13 +51,13 @@ class _Failure(msgspec.Struct, frozen=True):
     error: KubeError
 
     def again(self) -> KubeError:
-        """A new error that says the same: raising one instance in many threads would pile up tracebacks."""
+        """A copy of the error: one instance raised by many threads would collect all their tracebacks."""
         old = self.error
         return type(old)(old.message, status=old.status, reason=old.reason, retry_after=old.retry_after)
 
 
 class Discovery:
-    """Looks resources up, over the network only when the answer is not known. Safe to use from many threads."""
+    """Looks up resources; asks the server only for what is not cached. Thread-safe."""
 
     def __init__(self, client: Client, clock: Callable[[], float] = time.monotonic) -> None:
         self._client = client
@@ -68,9 +68,9 @@ class Discovery:
         self._failed: dict[str, _Failure] = {}
 
     def resolve(self, gvr: GVR, *, absent_for: float = 2.0) -> Resource:
-        """What is served under that name; NotServed if nothing is, another KubeError if the server cannot tell now.
+        """The served resource; NotServed if there is none, another KubeError if the server cannot say so now.
 
-        Either failure is repeated without asking the server for `absent_for` seconds after it was found.
+        Both failures are cached for `absent_for` seconds.
         """
         root = gvr.root
         now = self._clock()
@@ -89,9 +89,9 @@ class Discovery:
         return found
 
     def has_spec(self, gvr: GVR, kind: str) -> bool | None:
-        """Whether objects of the kind have a `.spec`, by the server's OpenAPI; None if it does not describe the kind.
+        """Whether the server's OpenAPI gives objects of the kind a `.spec`; None if it does not describe the kind.
 
-        Asks the server each time. Raises KubeError.
+        Asks the server at each call. Raises KubeError.
         """
         try:
             found = self._client.get_path(f"/openapi/v3{gvr.root}", _OpenAPI)
@@ -104,7 +104,7 @@ class Discovery:
         return None
 
     def refresh(self, gvr: GVR) -> None:
-        """Forget what is known about the group and version, so that the next `resolve` asks the server."""
+        """Drop the cache of the group and version; the next `resolve` asks the server."""
         with self._lock:
             self._known.pop(gvr.root, None)
             self._read_at.pop(gvr.root, None)
@@ -117,7 +117,7 @@ class Discovery:
             self._remember(gvr.root, {}, error)
             raise self._absent(gvr) from error
         except KubeError as error:
-            # An aggregated API whose server is away answers 503: not known is not the same as not served.
+            # An aggregated API whose backend is down answers 503; that does not mean that its resources are gone.
             self._remember(gvr.root, {}, error)
             raise
         resources = {resource.name: resource for resource in listed.resources or () if "/" not in resource.name}

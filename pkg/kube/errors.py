@@ -1,7 +1,7 @@
-"""Our names for what an API call can end with.
+"""The errors of API calls, one class per kind of reaction.
 
-The reconcilers decide by class, never by a status code: this module is the one place that knows how the API server
-spells each case. `translate` is pure, so the whole taxonomy is a table in its test.
+Callers decide by class, never by HTTP status: only this module knows how the API server spells each case. `translate`
+is pure, so its test is a table of all cases.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ import msgspec
 
 
 class KubeError(Exception):
-    """An API call that did not succeed.
+    """An API call failed.
 
-    `status` is the HTTP status (None if no answer came), `reason` the machine-readable word of the API server or of
-    this client, `message` a sentence for people, `retry_after` the seconds that the server asked to wait, if it did.
+    `status` is the HTTP status (None without an answer), `reason` the machine-readable word of the API server or of
+    this client, `message` a sentence for people, `retry_after` the seconds that the server asked to wait (or None).
     """
 
     def __init__(
@@ -33,55 +33,55 @@ class KubeError(Exception):
 
 
 class Conflict(KubeError):
-    """The object changed since the version that the write was computed from, or its precondition does not hold."""
+    """The object has changed since it was read, or a precondition of the write does not hold."""
 
 
 class Exists(KubeError):
-    """An object of that name is already there; whose it is, only a GET can tell."""
+    """An object of that name already exists; GET shows its owner."""
 
 
 class NotFound(KubeError):
-    """No such object, namespace or kind."""
+    """There is no such object, namespace or kind."""
 
 
 class NotServed(NotFound):
-    """The API server does not serve that kind; it may later, once its CRD or API service is there."""
+    """The API server does not serve the kind; it may later, once its CRD or API service exists."""
 
 
 class Gone(KubeError):
-    """The version or page token is too old for the server: list again."""
+    """The resourceVersion or page token has expired: list again."""
 
 
 class Throttled(KubeError):
-    """The server is busy; `retry_after` says for how long, if it said so."""
+    """The server is busy; `retry_after` holds the pause it asked for, if any."""
 
 
 class Forbidden(KubeError):
-    """Not allowed: missing permissions, or a quota that is used up."""
+    """Not allowed: a permission is missing, or a quota is used up."""
 
 
 class NamespaceTerminating(KubeError):
-    """The namespace is on its way out, so nothing new can be made in it."""
+    """The namespace is being deleted, so nothing can be created in it."""
 
 
 class Refused(KubeError):
-    """The object itself is wrong; sending it again cannot help."""
+    """The object itself is invalid; the same request fails again."""
 
 
 class Transient(KubeError):
-    """Something between here and the store failed; the same call may work later, and may have had its effect."""
+    """A network, proxy or server fault; the call may have taken effect, and may succeed when repeated."""
 
 
 class Unauthorized(Transient):
-    """The credentials were not accepted, even after they were read again."""
+    """The server refused the credentials, also after they were renewed."""
 
 
 class Denied(Transient):
-    """An admission webhook said no, under whatever code; it may say yes later."""
+    """An admission webhook denied the request, whatever the HTTP status; it may admit it later."""
 
 
 class Stopped(KubeError):
-    """The call was not started, or was cut, because this client is shutting down."""
+    """The client is shutting down: the call was cut or never started."""
 
 
 class _Cause(msgspec.Struct, frozen=True):
@@ -95,7 +95,7 @@ class _Details(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Status(msgspec.Struct, frozen=True):
-    """The parts of a `metav1.Status` that tell one failure from another."""
+    """The parts of a `metav1.Status` that distinguish failures."""
 
     code: int = 0
     reason: str = ""
@@ -123,8 +123,8 @@ _BY_STATUS: Mapping[int, type[KubeError]] = {
 def translate(status: int, body: bytes, headers: Mapping[str, str]) -> KubeError:
     """The error that an HTTP answer means.
 
-    `headers` are keyed in lower case. The body is a `metav1.Status` when the API server itself wrote it, and anything
-    at all when a proxy did.
+    `headers` are keyed in lower case. The body is a `metav1.Status` if the API server wrote it, and can be anything if
+    a proxy did.
     """
     try:
         decoded = _STATUS.decode(body)
@@ -134,7 +134,7 @@ def translate(status: int, body: bytes, headers: Mapping[str, str]) -> KubeError
 
 
 def from_status(found: Status, *, status: int | None = None, retry_after: float | None = None) -> KubeError:
-    """The error that a `metav1.Status` means, also one that came as the ERROR event of a watch."""
+    """The error that a `metav1.Status` means; the ERROR event of a watch carries one too."""
     code = status or found.code
     details = found.details
     if retry_after is None and details is not None:
@@ -152,7 +152,7 @@ def _class_of(code: int, found: Status) -> type[KubeError]:
     if code == 409 and found.reason == "AlreadyExists":
         return Exists
     if code == 409 and details.kind == "resourcequotas":
-        # Two creations raced for the quota's own counter: it says nothing about the object that was sent.
+        # Two creations raced for the counter of the quota; the object itself has no conflict.
         return Transient
     if found.reason in {"Expired", "Gone"}:
         return Gone
@@ -160,7 +160,7 @@ def _class_of(code: int, found: Status) -> type[KubeError]:
 
 
 def _seconds(value: str | None) -> float | None:
-    """Seconds of a Retry-After header; its other form, a date, is not used by the API server and is ignored."""
+    """Seconds of a Retry-After header; the date form is ignored, because the API server never sends it."""
     try:
         seconds = float(value) if value else None
     except ValueError:

@@ -1,7 +1,7 @@
-"""Kubernetes Events: what a user should know, posted off the caller's thread and never at the cost of the work.
+"""Records Kubernetes Events about objects, from a thread of its own.
 
-Bounded three ways: a queue, a bucket per object, and one for all. The same thing said again within ten minutes raises
-a counter instead of making another object.
+Three limits keep Events from slowing down the work: the queue, a token bucket per object, and one for all objects. A
+repetition within ten minutes raises the count of the Event instead of creating another.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class ObjectReference(msgspec.Struct, frozen=True, rename="camel", omit_defaults
 
 
 class NewEvent(msgspec.Struct, frozen=True):
-    """One thing to tell; `type` is Normal or Warning, `at` the epoch second it happened."""
+    """An event to record; `type` is Normal or Warning, `at` is in epoch seconds."""
 
     regarding: ObjectReference
     type: str
@@ -62,7 +62,7 @@ class NewEvent(msgspec.Struct, frozen=True):
 
 
 class Posted(msgspec.Struct, frozen=True):
-    """An Event object in the cluster that may be counted up."""
+    """An Event object in the cluster whose count can be raised; `at` is in seconds of a steady clock."""
 
     name: str
     count: int
@@ -70,9 +70,9 @@ class Posted(msgspec.Struct, frozen=True):
 
 
 class Correlator:
-    """Decides what is posted: pure but for the time that is passed in, in seconds of a steady clock.
+    """Decides which events are posted, and which repeat an earlier one. `now` is in seconds of a steady clock.
 
-    `admit` is called from many threads, the rest from the one that posts.
+    `admit` is called from many threads, the other methods only from the posting thread.
     """
 
     def __init__(self) -> None:
@@ -82,7 +82,7 @@ class Correlator:
         self._total = TokenBucket(_TOTAL_RATE, _TOTAL_BURST)
 
     def admit(self, event: NewEvent, now: float) -> bool:
-        """Whether the event is within the bounds, which it then uses up."""
+        """Whether the limits allow the event; takes a token of each limit."""
         regarding = event.regarding
         with self._lock:
             key = (regarding.uid, regarding.namespace, regarding.name)
@@ -93,19 +93,19 @@ class Correlator:
             return bucket.take(now) and self._total.take(now)
 
     def repeated(self, event: NewEvent, now: float) -> Posted | None:
-        """The Event object that says the same already, if it was written within ten minutes."""
+        """The Event object with the same content that was written within the last ten minutes, or None."""
         posted = self._posted.get(_identity(event))
         return posted if posted is not None and now - posted.at < _REPEAT_WINDOW_SECONDS else None
 
     def remember(self, event: NewEvent, posted: Posted) -> None:
-        """Note what was written for the event."""
+        """Remember which Event object was written for the event."""
         self._posted.put(_identity(event), posted)
 
 
 class EventRecorder:
     """Posts Events from a thread of its own; `emit` never blocks and never raises.
 
-    `on_emitted` and `on_dropped` are called once per event, for the metrics.
+    For each event, one of `on_emitted` and `on_dropped` is called once (metrics).
     """
 
     def __init__(
@@ -134,11 +134,11 @@ class EventRecorder:
         self._thread = threading.Thread(target=self._run, name="events", daemon=True)
 
     def start(self) -> None:
-        """Begin to post."""
+        """Start the posting thread."""
         self._thread.start()
 
     def emit(self, regarding: ObjectReference, type: str, reason: str, message: str) -> None:  # noqa: A002
-        """Tell something about an object; dropped, and counted as such, when there is too much to tell."""
+        """Queue an event about an object; it is dropped and counted when a limit is reached."""
         event = NewEvent(regarding, type, reason, _cut(message), self._wall_clock())
         if self._stopped.is_set() or not self._correlator.admit(event, self._clock()):
             self._on_dropped()
@@ -149,7 +149,7 @@ class EventRecorder:
             self._on_dropped()
 
     def stop(self, seconds: float) -> None:
-        """Take no more events, post what is queued for at most `seconds`, and drop the rest."""
+        """Accept no more events, post the queued ones for at most `seconds`, and drop the others."""
         self._stopped.set()
         try:
             self._queue.put_nowait(None)
@@ -169,7 +169,7 @@ class EventRecorder:
                 return
 
     def _post(self, event: NewEvent) -> bool:
-        """Write the event, trying once more after a passing failure; whether that worked."""
+        """Write the event, and repeat once after a transient failure; whether it was written."""
         for last in (False, True):
             try:
                 self._write(event)
@@ -198,12 +198,12 @@ class EventRecorder:
                     EVENTS, namespace, posted.name, msgspec.json.encode(patch), content_type=MERGE_PATCH, type=bytes
                 )
             except NotFound:
-                pass  # the API server forgets Events after an hour, and people delete them: make a new one
+                pass  # Events expire after an hour, and people delete them: create a new one
             else:
                 self._correlator.remember(event, Posted(posted.name, posted.count + 1, now))
                 return
         name = self._name(event)
-        with contextlib.suppress(Exists):  # our own, sent twice
+        with contextlib.suppress(Exists):  # our own: the POST was repeated
             self._client.create(EVENTS, namespace, self._body(event, name, namespace), bytes)
         self._correlator.remember(event, Posted(name, 1, now))
 
@@ -232,7 +232,7 @@ class EventRecorder:
 
 
 class _Recent(Generic[K, V]):
-    """A dictionary that forgets what was not used for longest."""
+    """A dictionary of bounded size that evicts the least recently used entry."""
 
     def __init__(self, size: int) -> None:
         self._size = size
@@ -256,11 +256,11 @@ def _identity(event: NewEvent) -> tuple[object, ...]:
 
 
 def _cut(message: str) -> str:
-    """The API server takes 1024 bytes."""
+    """The message within the 1024 bytes that the API server accepts."""
     raw = message.encode()
     return message if len(raw) <= _MAX_MESSAGE else raw[: _MAX_MESSAGE - 3].decode("utf-8", "ignore") + "..."
 
 
 def _whole_seconds(at: float) -> str:
-    """metav1.Time has no fractions."""
+    """The time as metav1.Time, which has no fractions."""
     return timestamp(at)[:19] + "Z"

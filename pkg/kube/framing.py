@@ -1,7 +1,7 @@
-"""HTTP/1.1 answers, taken apart without any I/O.
+"""Parses HTTP/1.1 responses, without I/O.
 
-The controller's CPU is mostly spent per request, and general clients parse headers as e-mail and copy bodies several
-times; what an API server sends needs far less. Being pure, every odd frame is a row in a table test.
+CPU per request is what limits the controller. General HTTP clients parse headers as e-mail and copy bodies several
+times; the responses of an API server need far less.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ _DIGITS = re.compile(r"[0-9]{1,15}")
 
 
 class FramingError(Exception):
-    """What came over the connection is not an HTTP/1.1 answer."""
+    """The bytes on the connection are not an HTTP/1.1 response."""
 
 
 class Head(msgspec.Struct, frozen=True):
-    """Status and headers of an answer; header names in lower case.
+    """Status and headers of a response; header names are in lower case.
 
-    `length` is the body's size in bytes, None if chunked or delimited by the end of the connection.
+    `length` is the size of the body in bytes; None if the body is chunked or ends with the connection.
     """
 
     status: int
@@ -35,7 +35,7 @@ class Head(msgspec.Struct, frozen=True):
 
 
 def parse_status_line(line: bytes) -> tuple[int, int]:
-    """Minor version (0 or 1) and status of an answer's first line, without its line end; FramingError if malformed."""
+    """Minor version (0 or 1) and status code of the first line, given without its line end; or FramingError."""
     matched = _STATUS_LINE.fullmatch(line)
     if matched is None:
         raise FramingError(f"not an HTTP/1.1 status line: {line[:80]!r}")
@@ -43,7 +43,7 @@ def parse_status_line(line: bytes) -> tuple[int, int]:
 
 
 def parse_head(raw: bytes) -> Head:
-    """Read status line and headers, `raw` being everything before the blank line; FramingError if it is malformed."""
+    """Status and headers of `raw`, the bytes before the blank line; FramingError if it is malformed."""
     lines = raw.split(b"\r\n")
     minor, status = parse_status_line(lines[0])
     headers: dict[str, str] = {}
@@ -66,15 +66,15 @@ def parse_head(raw: bytes) -> Head:
             raise FramingError(f"not a Content-Length: {headers['content-length']!r}")
         length = int(headers["content-length"])
     connection = headers.get("connection", "").lower()
-    # Without chunks or a length the body ends with the connection, which then cannot be used again.
+    # A body without chunks or length ends with the connection, so the connection cannot be reused.
     keep = connection == "keep-alive" if minor == 0 else connection != "close"
     return Head(status, headers, length, chunked, keep and (chunked or length is not None))
 
 
 class Dechunker:
-    """Turns the bytes of a chunked body, cut anywhere, into the body's own bytes.
+    """Decodes a chunked body from pieces of any size.
 
-    `done` is set once the last chunk and its trailers came; `rest` then holds what followed (normally nothing).
+    `done` is set after the last chunk and its trailers; `rest` then holds the bytes behind them (normally none).
     """
 
     __slots__ = ("_after_data", "_left", "_trailers", "done", "rest")
@@ -87,7 +87,7 @@ class Dechunker:
         self._trailers = False
 
     def feed(self, data: bytes) -> bytes:
-        """The payload that can be told by now; FramingError if the chunking is broken."""
+        """The payload bytes completed by `data`; FramingError if the chunks are malformed."""
         if self.rest:
             data = self.rest + data
         out: list[bytes] = []

@@ -1,6 +1,7 @@
-"""Takes JSON apart without recursion: what is nested deeper than a decoder goes must not hide what is beside it.
+"""Splits JSON of any nesting depth at its first level, without recursion.
 
-The API server takes objects of 10,000 levels; decoders end at about 1,000. It is slow, and used only after one gave up.
+The API server accepts objects of 10,000 levels, decoders about 1,000. One such object must not make the others of a
+list unreadable. This is slow, and is used only after a decoder has failed.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ _NAME = re.compile(rb'("(?:[^"\\]|\\.)*")\s*:\s*', re.S)
 
 
 def elements(raw: bytes) -> list[bytes]:
-    """The elements of a list (of an object: its members, `"name": value`), each as it stands in the text."""
+    """The raw elements of a list; for an object, its raw members (`"name": value`)."""
     found: list[bytes] = []
     depth = start = 0
     for token in _TOKEN.finditer(raw):
@@ -33,6 +34,6 @@ def elements(raw: bytes) -> list[bytes]:
 
 
 def members(raw: bytes) -> dict[str, bytes]:
-    """The members of an object by name, each value as it stands in the text."""
+    """The raw values of an object, by name."""
     named = [(name, part) for part in elements(raw) if (name := _NAME.match(part))]
     return {json.loads(name[1]): part[name.end() :] for name, part in named}

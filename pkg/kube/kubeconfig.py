@@ -15,7 +15,7 @@ _SECTIONS: Mapping[str, str] = {"cluster": "clusters", "context": "contexts", "u
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """One named cluster, context or user, and the file that it came from (which relative paths start at)."""
+    """A named cluster, context or user, and its file; relative paths start at the folder of that file."""
 
     kind: str
     name: str
@@ -34,7 +34,7 @@ class Entry(msgspec.Struct, frozen=True):
         return self.fields.get(field)
 
     def text(self, field: str) -> str:
-        """A field that must be text if it is there; empty if it is not."""
+        """A text field, empty if absent; ConfigError if it is not text."""
         value = self.fields.get(field)
         if value is None:
             return ""
@@ -55,7 +55,7 @@ class Merged(msgspec.Struct, frozen=True):
     entries: dict[tuple[str, str], Entry]
 
     def context(self) -> Entry:
-        """The current context; ConfigError if none is set."""
+        """The current context; ConfigError if none is set or it does not exist."""
         if not self.current:
             raise ConfigError(
                 f"{self._names()}: current-context is not set; run kubectl config use-context NAME, or set the field"
@@ -63,7 +63,7 @@ class Merged(msgspec.Struct, frozen=True):
         return self.entry("context", self.current, f"{self._names()}: current-context")
 
     def entry(self, kind: str, name: str, where: str) -> Entry:
-        """The cluster, context or user of that name; ConfigError naming who asked for it and what there is."""
+        """The entry of that name; ConfigError with `where`, the field that names it, and the names that exist."""
         found = self.entries.get((kind, name))
         if found is None:
             known = ", ".join(sorted(other for what, other in self.entries if what == kind)) or "none"
@@ -71,7 +71,7 @@ class Merged(msgspec.Struct, frozen=True):
         return found
 
     def as_dict(self) -> dict[str, Any]:
-        """The same as one kubeconfig document."""
+        """The merged entries as one kubeconfig document."""
         document: dict[str, Any] = {"current-context": self.current}
         for kind, section in _SECTIONS.items():
             document[section] = [
@@ -84,7 +84,7 @@ class Merged(msgspec.Struct, frozen=True):
 
 
 def merge(paths: Sequence[Path], origin: str) -> Merged:
-    """Read the files; missing ones are passed over as long as one is there. ConfigError otherwise."""
+    """Read and merge the files; missing ones are skipped. ConfigError if all are missing or one is invalid."""
     current = ""
     entries: dict[tuple[str, str], Entry] = {}
     present = [path for path in paths if path.exists()]

@@ -1,6 +1,6 @@
-"""A token bucket: the client-side limiter of API calls, and the spam filter of Events.
+"""A token bucket: the client-side rate limiter of API calls and Events.
 
-Time comes in as an argument, so that both are tested without waiting.
+Time is an argument, so tests need not wait.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import threading
 
 
 class TokenBucket:
-    """`burst` tokens at most, refilled at `rate` per second; safe to use from many threads."""
+    """Holds at most `burst` tokens, refilled at `rate` per second. Thread-safe."""
 
     def __init__(self, rate: float, burst: float) -> None:
         self._rate = rate
@@ -19,14 +19,14 @@ class TokenBucket:
         self._lock = threading.Lock()
 
     def reserve(self, now: float) -> float:
-        """Take a token, a future one if need be; the seconds to wait before it may be used."""
+        """Take a token, or reserve a future one; the seconds to wait until it is valid."""
         with self._lock:
             self._refill(now)
             self._tokens -= 1
             return max(0.0, -self._tokens / self._rate)
 
     def take(self, now: float) -> bool:
-        """Take a token if there is one now."""
+        """Take a token if one is available; whether it was."""
         with self._lock:
             self._refill(now)
             if self._tokens < 1:

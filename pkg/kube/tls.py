@@ -1,7 +1,7 @@
-"""TLS contexts that follow their files.
+"""TLS contexts that follow rotated certificate files.
 
-Certificates rotate under a running controller, so a new connection looks at what is there now and builds a new
-context only if it changed. Keys that came as data never touch a disk where the system can hold them in memory.
+Certificates rotate while the controller runs. A new connection reads the current files, and builds a new context only
+if they changed. Keys given as data stay in memory where the system allows it.
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ from pkg.kube.credentials import Credentials, read
 
 
 class TlsContexts:
-    """Makes the context for a new connection; safe to call from many threads.
+    """Returns the TLS context for a new connection. Thread-safe.
 
-    `ca` is a PEM bundle (None: the system's own), `verify` False accepts any server, which kubeconfig calls
-    insecure-skip-tls-verify. Calling it raises OSError (ssl.SSLError is one) when files are unreadable or no PEM.
+    `ca` is a PEM bundle or its file (None: that of the system). `verify=False` accepts any server certificate
+    (insecure-skip-tls-verify in a kubeconfig). A call raises OSError (such as ssl.SSLError) for unreadable or invalid
+    files.
     """
 
     def __init__(self, ca: bytes | Path | None, verify: bool, credentials: Credentials) -> None:
@@ -41,7 +42,7 @@ class TlsContexts:
             return self._context
 
     def _build(self, ca: bytes | None, pem: bytes | None) -> ssl.SSLContext:
-        # Not create_default_context: its X.509 strictness refuses the CAs that common cluster installers make.
+        # Not create_default_context: its strict X.509 checks refuse the CAs of common cluster installers.
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.set_alpn_protocols(["http/1.1"])
@@ -62,7 +63,7 @@ class TlsContexts:
 
 @contextmanager
 def _as_file(content: bytes) -> Iterator[str]:
-    """A path to read `content` from, for an API that takes nothing else; in memory where there is memfd."""
+    """A path to `content`, for an API that accepts only paths; in memory where memfd exists."""
     if hasattr(os, "memfd_create"):
         fd = os.memfd_create("client-certificate", os.MFD_CLOEXEC)
         try:

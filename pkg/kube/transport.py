@@ -1,6 +1,6 @@
-"""Calls over a pool of connections: limits, deadlines, repeats, shutting down, and the translation of errors.
+"""Sends requests over a pool of connections: rate limit, deadlines, retries, shutdown.
 
-Everything that can go wrong below is turned into `pkg.kube.errors` here, once.
+Every error of the lower layers becomes one of `pkg.kube.errors` here.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from pkg.kube.wire import Connection, header_lines
 
 _CONNECT_SECONDS = 5.0
 _IDLE_SECONDS = 55.0
-"""The API server and most proxies close idle connections after 60 s or later: be first."""
+"""Idle connections are closed after this time, before the API server or a proxy closes them (60 s or later)."""
 
 Observer = Callable[[str, str, int, float], None]
 """(verb, resource, HTTP status or 0 without an answer, seconds)."""
 
 
 class Request(msgspec.Struct, frozen=True):
-    """One call as it goes over the wire. `verb` and `resource` are what metrics know it by."""
+    """One HTTP request. `verb` and `resource` label it in metrics."""
 
     verb: str
     resource: str
@@ -44,11 +44,11 @@ class Request(msgspec.Struct, frozen=True):
 
 
 class Transport:
-    """Sends requests from any number of threads; each call has one deadline for everything it does.
+    """Sends requests from any number of threads; one deadline covers a whole call.
 
-    At most `pool_size` idle connections are kept. A call on a kept connection that the server closed meanwhile is
-    repeated once on a new one, if nothing of an answer came: every write of ours is safe to repeat, because names are
-    deterministic and updates carry the version they were computed from.
+    It keeps at most `pool_size` idle connections. If the server has closed an idle connection, the call is repeated
+    once on a new one, provided no byte of a response came. That is safe for our writes: names are deterministic, and
+    updates carry the resourceVersion that they were computed from.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class Transport:
         self._may_write: Callable[[], bool] = lambda: True
 
     def guard(self, may_write: Callable[[], bool]) -> None:
-        """Ask this at the last moment before every write, also before one that is repeated; Stopped if it says no."""
+        """Call this right before each write, repeated ones too; the write raises Stopped if it returns False."""
         self._may_write = may_write
 
     @property
@@ -84,11 +84,11 @@ class Transport:
         return self._config.server
 
     def add_observer(self, observer: Observer) -> None:
-        """Have every finished call reported; observers are called on the caller's thread and must not raise."""
+        """Report each finished call to `observer`, in the thread of the caller; it must not raise."""
         self._observers = (*self._observers, observer)
 
     def call(self, request: Request, timeout: float | None = None) -> bytes:
-        """The body of a successful answer; KubeError otherwise."""
+        """The body of a successful response; KubeError otherwise."""
         self._begin()
         started = time.monotonic()
         code = 0
@@ -109,9 +109,9 @@ class Transport:
         raise translate(code, body, head.headers)
 
     def stream(self, request: Request) -> tuple[Connection, Head]:
-        """A connection of its own on which the body of a successful answer is now arriving; KubeError otherwise.
+        """Open a stream: a connection of its own, and the head of a successful response; KubeError otherwise.
 
-        The caller ends it with `release`. Streams are not waited for when the client drains.
+        The caller reads the body and ends the stream with `release`. `drain` does not wait for streams.
         """
         self._begin()
         started = time.monotonic()
@@ -136,13 +136,13 @@ class Transport:
                 observer(request.verb, request.resource, code, elapsed)
 
     def release(self, connection: Connection) -> None:
-        """End a stream's connection."""
+        """End the connection of a stream."""
         connection.cut()
         with self._changed:
             self._streams.discard(connection)
 
     def drain(self, seconds: float) -> None:
-        """Start no new call; let those in flight finish for at most that long, then cut them. Watches end at once."""
+        """Start no new call; wait at most `seconds` for calls in flight, then cut them. Streams end at once."""
         deadline = time.monotonic() + seconds
         with self._changed:
             self._stopping.set()
@@ -155,7 +155,7 @@ class Transport:
         self.abort()
 
     def abort(self) -> None:
-        """Start no new call and cut those in flight, at once."""
+        """Start no new call, and cut the calls in flight at once."""
         with self._changed:
             self._stopping.set()
             self._aborted = True
@@ -220,12 +220,12 @@ class Transport:
     def _use(
         self, connection: Connection, data: bytes, deadline: float, is_write: bool, *, is_new: bool = False
     ) -> tuple[Head, bytes]:
-        """One exchange on a connection already counted as busy; afterwards it is idle or closed."""
+        """One exchange on a connection that is registered as busy; afterwards it is idle or closed."""
         try:
             if is_new:
                 connection.open(min(deadline, time.monotonic() + _CONNECT_SECONDS))
             if is_write and not self._may_write():
-                connection.reusable = not is_new  # nothing was sent
+                connection.reusable = not is_new  # nothing was sent on it
                 raise Stopped("this process may not write now")
             return connection.exchange(data, deadline)
         finally:
@@ -240,7 +240,7 @@ class Transport:
                 connection.close()
 
     def _take_idle(self) -> Connection | None:
-        """The connection used last, now busy, if the server still holds it open."""
+        """The most recently used idle connection that is still open, now registered as busy; None if there is none."""
         while True:
             with self._changed:
                 if not self._idle:
@@ -255,7 +255,7 @@ class Transport:
             connection.close()
 
     def _forget_idle(self) -> None:
-        """A server that dropped one kept connection has most likely been restarted and dropped them all."""
+        """Close all idle connections: a server that dropped one has most likely restarted and dropped all."""
         with self._changed:
             dropped = tuple(self._idle)
             self._idle.clear()

@@ -1,4 +1,4 @@
-"""A running watch: the server's lines as they come, endable from another thread."""
+"""An open watch: an iterator of JSON lines that another thread can close."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from pkg.kube.wire import Connection
 
 
 class Watch:
-    """Iterates raw JSON lines, without their line ends, of one watch.
+    """Iterates over the raw JSON lines of a watch, without line ends.
 
-    Iteration ends when the server ends the watch or `close` was called. It raises Transient if the connection broke
-    or said nothing for `read_timeout` seconds, and Stopped if the client is shutting down. One thread iterates;
-    `close` may come from any.
+    Iteration ends when the server ends the watch or `close` is called. It raises Transient if the connection broke or
+    sent nothing for `read_timeout` seconds, and Stopped if the client is shutting down. One thread iterates; any thread
+    may call `close`.
     """
 
     def __init__(self, transport: Transport, connection: Connection, head: Head, read_timeout: float) -> None:
@@ -52,7 +52,7 @@ class Watch:
         return self._lines.popleft()
 
     def close(self) -> None:
-        """End the iteration at once, lines that already came included."""
+        """End the iteration at once; lines already received are dropped."""
         self._closed.set()
         self._transport.release(self._connection)
 
@@ -83,7 +83,7 @@ class Watch:
         if not more:
             self._tail.append(first)
             return
-        # Collected and joined once, so that an object of a megabyte is not copied for each packet of it.
+        # Joined once at the line end: an object of a megabyte must not be copied for each of its packets.
         self._add(b"".join((*self._tail, first)))
         for line in more[:-1]:
             self._add(line)

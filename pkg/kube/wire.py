@@ -1,7 +1,7 @@
 """One keep-alive connection to the API server.
 
-Blocking sockets, one `sendall` and usually one `recv` per call: measured against the general HTTP clients this is the
-cheapest way for threads to talk to an API server. Every wait has a deadline, and another thread may `cut` it.
+Blocking sockets with one `sendall` and usually one `recv` per call: this measured cheaper than general HTTP clients.
+Every wait has a deadline, and another thread can `cut` it.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from pkg.kube.framing import MAX_HEAD, Dechunker, FramingError, Head, parse_head
 
 _READABLE = select.POLLIN | getattr(select, "POLLRDHUP", 0)
 _RECV = 16 * 1024
-"""A TLS record holds no more."""
+"""The size of a TLS record."""
 
 
 class Endpoint(msgspec.Struct, frozen=True):
-    """Where the API server listens and how to get there.
+    """The address of the API server and the way to it.
 
-    `tls` makes the context for a new connection (None: plain HTTP); it is asked each time, because certificates
-    rotate. `proxy` is (host, port, extra headers) of an HTTP proxy that CONNECT goes to.
+    `tls` returns the context for a new connection (None: plain HTTP); each connection calls it, because certificates
+    rotate. `proxy` is (host, port, extra headers) of an HTTP proxy that accepts CONNECT.
     """
 
     host: str
@@ -38,7 +38,7 @@ class Endpoint(msgspec.Struct, frozen=True):
 
 
 class Connection:
-    """A connection that is used by one thread at a time; only `cut` may come from another."""
+    """A connection for one thread at a time; only `cut` may be called from another."""
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
@@ -47,12 +47,12 @@ class Connection:
         self._buffer = b""
         self._is_cut = False
         self.answered = False
-        """Whether any byte of an answer to the current request came."""
+        """Whether any byte of the response to the current request came."""
         self.reusable = False
         self.idle_since = 0.0
 
     def open(self, deadline: float) -> None:
-        """Connect, through the proxy if there is one, and shake hands; OSError (TLS errors are some) if that fails."""
+        """Connect, through the proxy if there is one, and do the TLS handshake; OSError on failure, TLS included."""
         endpoint = self._endpoint
         target = (endpoint.host, endpoint.port) if endpoint.proxy is None else endpoint.proxy[:2]
         try:
@@ -63,7 +63,7 @@ class Connection:
                 self._tunnel(sock, endpoint.proxy[2], deadline)
             if endpoint.tls is not None:
                 sock.settimeout(_left(deadline))
-                # Wrapping moves the socket into a new object, which has to be known before the handshake blocks.
+                # Wrapping moves the socket into a new object; `cut` must know it before the handshake blocks.
                 secure = endpoint.tls().wrap_socket(
                     sock, server_hostname=endpoint.server_name, do_handshake_on_connect=False
                 )
@@ -72,19 +72,19 @@ class Connection:
         except BaseException as error:
             self.close()
             if isinstance(error, ValueError) and not isinstance(error, OSError):
-                # A host name that no name service or certificate could hold.
+                # A host name that is impossible in DNS or in a certificate.
                 raise OSError(f"cannot connect to {target[0]!r}: {error}") from error
             raise
 
     def exchange(self, request: bytes, deadline: float) -> tuple[Head, bytes]:
-        """Send a request and read the whole answer; OSError or FramingError if the connection failed on the way."""
+        """Send a request and read the whole response; OSError or FramingError if the connection failed."""
         head = self.start(request, deadline)
         body = self.body(head, deadline)
         self.reusable = head.keep_alive and not self._buffer and not self._is_cut
         return head, body
 
     def start(self, request: bytes, deadline: float) -> Head:
-        """Send a request and read the answer's head alone; the body is then read with `receive`."""
+        """Send a request and read the head of the response; read its body with `body` or `receive`."""
         self.answered = self.reusable = False
         sock = self._require()
         sock.settimeout(_left(deadline))
@@ -94,7 +94,7 @@ class Connection:
         except TimeoutError:
             raise
         except OSError as error:
-            # A server that refuses a large body answers before it has read it all: look for the answer first.
+            # A server that refuses a large body responds before it has read all of it, so a response may be there.
             failed = error
         try:
             head = self._read_head(deadline)
@@ -107,7 +107,7 @@ class Connection:
         return head
 
     def body(self, head: Head, deadline: float) -> bytes:
-        """The whole body that belongs to a head just read."""
+        """The whole body of the response whose head was just read."""
         if head.chunked:
             return self._read_chunks(deadline)
         if head.length is None:
@@ -115,7 +115,7 @@ class Connection:
         return self._read_length(head.length, deadline)
 
     def receive(self, deadline: float) -> bytes:
-        """The next bytes of the answer, empty at the end of the connection; TimeoutError at the deadline."""
+        """The next bytes of the response, empty at the end of the connection; TimeoutError at the deadline."""
         if self._buffer:
             taken, self._buffer = self._buffer, b""
             return taken
@@ -124,7 +124,7 @@ class Connection:
         return sock.recv(_RECV)
 
     def is_stale(self) -> bool:
-        """Whether the server has closed an idle connection (or said something unasked, which is as bad)."""
+        """Whether an idle connection is unusable: closed by the server, or with unexpected bytes to read."""
         sock = self._sock
         if sock is None or self._is_cut:
             return True
@@ -133,16 +133,16 @@ class Connection:
         return bool(poll.poll(0))
 
     def cut(self) -> None:
-        """End whatever the connection is doing, from any thread; the one that uses it gets an OSError at once."""
+        """Interrupt the connection from any thread; the thread that uses it gets an OSError at once."""
         with self._lock:
             self._is_cut = True
             if self._sock is not None:
-                # Not SSLSocket.shutdown, which would take the TLS state away under the thread that reads.
+                # Not SSLSocket.shutdown: it discards the TLS state that the reading thread still uses.
                 with contextlib.suppress(OSError):
                     socket.socket.shutdown(self._sock, socket.SHUT_RDWR)
 
     def close(self) -> None:
-        """Give the socket back; the connection cannot be used after this."""
+        """Close the socket; the connection cannot be used again."""
         with self._lock:
             sock, self._sock = self._sock, None
         if sock is not None:
@@ -211,7 +211,7 @@ class Connection:
         if len(self._buffer) >= length:
             body, self._buffer = self._buffer[:length], self._buffer[length:]
             return body
-        # Straight into place: a list of megabytes is not copied chunk by chunk.
+        # Received in place: a list of megabytes must not be copied piece by piece.
         body_buffer = bytearray(length)
         view = memoryview(body_buffer)
         filled = len(self._buffer)
@@ -245,7 +245,7 @@ class Connection:
 
 
 def header_lines(headers: Iterable[tuple[str, str]]) -> bytes:
-    """Header lines as they go over the wire, each ended; ValueError if a value would break out of its line."""
+    """Encoded header lines; ValueError if a name or value contains a line break."""
     lines = []
     for name, value in headers:
         if any(char in name + value for char in "\r\n\0"):
@@ -262,7 +262,7 @@ def _left(deadline: float) -> float:
 
 
 def _keep_alive(sock: socket.socket) -> None:
-    """Notice within about a minute that the other side is gone, also while nothing is said."""
+    """Detect a dead peer within about a minute, also on a silent connection."""
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for name, value in (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3)):
         if hasattr(socket, name):

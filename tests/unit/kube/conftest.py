@@ -1,4 +1,4 @@
-"""Certificates for tests that speak TLS, made once per run."""
+"""A certificate for tests that use TLS, made once per session."""
 
 from __future__ import annotations
 

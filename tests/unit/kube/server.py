@@ -1,4 +1,4 @@
-"""A server on the loopback interface whose every byte the test decides, to see what the client makes of it."""
+"""A server on the loopback interface; the test decides every byte that it sends."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Script = Callable[["Peer"], None]
 
 
 class Received(NamedTuple):
-    """One request as it came."""
+    """One request."""
 
     line: str
     headers: dict[str, str]
@@ -47,7 +47,7 @@ class Peer:
         self.sock.sendall(data)
 
     def reply(self, status: int, body: bytes = b"{}", *headers: str) -> None:
-        """A whole answer with a length."""
+        """Send a whole response with a Content-Length."""
         lines = [f"HTTP/1.1 {status} Said", f"Content-Length: {len(body)}", "Content-Type: application/json", *headers]
         self.send("\r\n".join(lines).encode() + b"\r\n\r\n" + body)
 
@@ -58,7 +58,7 @@ class Peer:
 
 
 class Server:
-    """Runs `script` for each connection on a thread of its own; requests that `Peer.receive` saw are the script's."""
+    """Runs `script` for each connection, in a thread of its own."""
 
     def __init__(self, script: Script, tls: ssl.SSLContext | None = None) -> None:
         self._script = script

@@ -1,4 +1,4 @@
-"""The client against a server that says and does what the test wants, byte by byte."""
+"""The client against a scripted server."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def talking_to(script: Script, **options: Any) -> Iterator[tuple[Client, Server]
 
 
 def answering(*answers: tuple[int, bytes], seen: list[Received] | None = None) -> Script:
-    """One answer after the other, over however many connections."""
+    """Sends these responses in order, over any number of connections."""
     left = list(answers)
 
     def script(peer: Peer) -> None:
@@ -123,7 +123,7 @@ def test_pages_carry_version_and_token() -> None:
     assert (last.items, last.continue_) == ([], "")
 
 
-def test_raw_items_are_told_apart_however_deep_one_is_nested() -> None:
+def test_raw_items_are_split_however_deep_one_is_nested() -> None:
     deep = b'{"metadata":{"name":"b"},"spec":' + b"[" * 5000 + b"]" * 5000 + b"}"
     body = b'{"metadata":{"resourceVersion":"9","continue":"next"},"items":[%b,%b]}' % (JOB, deep)
     with talking_to(answering((200, body))) as (client, _):
@@ -373,7 +373,7 @@ def test_the_limiter_spaces_calls_out() -> None:
 
 
 def in_thread(call: Callable[[], object]) -> tuple[threading.Thread, list[object]]:
-    """Run a call on a thread; its result or KubeError is appended to the list."""
+    """Run a call in a thread; its result or KubeError is appended to the list."""
     result: list[object] = []
 
     def run() -> None:
@@ -545,7 +545,7 @@ def test_a_write_asks_at_the_last_moment_and_is_not_sent_when_the_answer_is_no()
 
 
 def test_a_write_that_is_repeated_asks_again() -> None:
-    """What was allowed when the call began may be forbidden by the time its kept connection turns out to be dead."""
+    """A write may be allowed when the call begins, and no longer when the idle connection turns out to be dead."""
     answers = iter([True, False])
     seen: list[Received] = []
 

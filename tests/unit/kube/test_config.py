@@ -1,4 +1,4 @@
-"""Finding a cluster: which file wins, and what is said when something is wrong with it."""
+"""Configuration: which source wins, and the messages about faults in it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which kinds are served, asked as seldom as can be."""
+"""Which kinds are served, and how often the server is asked."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ LISTED = msgspec.json.encode(
 
 
 class Server:
-    """Answers `get_path` with what it was told, and counts."""
+    """Answers `get_path` with the given values, and counts the calls."""
 
     def __init__(self, *answers: bytes | KubeError) -> None:
         self.answers = list(answers)

@@ -1,4 +1,4 @@
-"""What each answer of an API server means to us."""
+"""The error class of each response."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Events: what is posted, counted up, held back and dropped."""
+"""Which events are posted, which raise a count, and which are dropped."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 from pkg.kube.client import Client
 from pkg.kube.errors import Exists, Forbidden, KubeError, NotFound, Transient
-from pkg.kube.event_recorder import Correlator, NewEvent, EventRecorder, ObjectReference, Posted
+from pkg.kube.event_recorder import Correlator, EventRecorder, NewEvent, ObjectReference, Posted
 
 WORKFLOW = ObjectReference("flow.workflow.sh/v1alpha1", "Workflow", "train", "team", "u1")
 
@@ -51,7 +51,7 @@ def test_the_same_thing_counts_as_a_repetition_for_ten_minutes() -> None:
 
 
 class Api:
-    """Takes Events; fails as it was told."""
+    """Accepts Events, or raises the next of `failures`."""
 
     def __init__(self, *failures: KubeError | None) -> None:
         self.failures = list(failures)
@@ -73,8 +73,8 @@ class Api:
             raise error
 
 
-def run(api: Api, tell: Callable[[EventRecorder], None]) -> tuple[int, int]:
-    """Emit and stop; how many were posted and dropped."""
+def run(api: Api, emit: Callable[[EventRecorder], None]) -> tuple[int, int]:
+    """Call `emit` and stop the recorder; the numbers of events posted and dropped."""
     counts = [0, 0]
 
     def count(which: int) -> None:
@@ -88,7 +88,7 @@ def run(api: Api, tell: Callable[[EventRecorder], None]) -> tuple[int, int]:
         on_dropped=lambda: count(1),
         wall_clock=lambda: 1_700_000_000.5,
     )
-    tell(recorder)
+    emit(recorder)
     recorder.start()
     recorder.stop(5)
     return counts[0], counts[1]
@@ -115,12 +115,12 @@ def test_an_event_is_an_object_about_another() -> None:
 def test_the_same_again_raises_the_count() -> None:
     api = Api()
 
-    def tell(recorder: EventRecorder) -> None:
+    def emit(recorder: EventRecorder) -> None:
         for _ in range(3):
             recorder.emit(WORKFLOW, "Normal", "Started", "a")
         recorder.emit(WORKFLOW, "Normal", "Started", "b")
 
-    assert run(api, tell) == (4, 0)
+    assert run(api, emit) == (4, 0)
     name = api.created[0]["metadata"]["name"]
     assert [body["message"] for body in api.created] == ["a", "b"]
     assert [(who, patch["count"]) for who, patch in api.patched] == [(name, 2), (name, 3)]
@@ -129,11 +129,11 @@ def test_the_same_again_raises_the_count() -> None:
 def test_a_counted_event_that_expired_is_made_anew() -> None:
     api = Api(None, NotFound("expired", status=404))
 
-    def tell(recorder: EventRecorder) -> None:
+    def emit(recorder: EventRecorder) -> None:
         recorder.emit(WORKFLOW, "Normal", "Started", "a")
         recorder.emit(WORKFLOW, "Normal", "Started", "a")
 
-    assert run(api, tell) == (2, 0)
+    assert run(api, emit) == (2, 0)
     assert len({body["metadata"]["name"] for body in api.created}) == 2
 
 

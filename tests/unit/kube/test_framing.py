@@ -1,4 +1,4 @@
-"""Answers as servers and proxies really frame them, and as broken ones do."""
+"""Responses as servers and proxies frame them, and malformed ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""JSON taken apart at its first level, whatever is below."""
+"""JSON split at its first level, whatever its depth."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The token bucket under a clock that the test moves."""
+"""The token bucket, with time as an argument."""
 
 from __future__ import annotations
 

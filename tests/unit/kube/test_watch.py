@@ -1,4 +1,4 @@
-"""Watches: lines put together from whatever the network made of them, ended by either side."""
+"""Watches: lines joined from packets of any size, and the ways a watch ends."""
 
 from __future__ import annotations
 
