@@ -242,7 +242,7 @@ def _decode(body: bytes, decoder: msgspec.json.Decoder[T], request: Request) -> 
     try:
         return decoder.decode(body)
     except (msgspec.DecodeError, RecursionError) as error:
-        raise Transient(f"{request}: the answer is not what was asked for: {error}", reason="Undecodable") from error
+        raise Transient(f"{request}: the response cannot be decoded: {error}", reason="Undecodable") from error
 
 
 def _bytes(body: bytes | Mapping[str, Any]) -> bytes:

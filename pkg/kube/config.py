@@ -102,7 +102,7 @@ def _find(kubeconfig: str | None, env: Mapping[str, str], *, needed: bool) -> Cl
         return _from_files([home], "~/.kube/config")
     tried.append(f"{home} (no such file)")
     if needed:
-        raise ConfigError("no cluster to talk to; tried " + ", ".join(tried) + ". Give --kubeconfig FILE")
+        raise ConfigError("no API server is configured; looked at " + ", ".join(tried) + ". Give --kubeconfig FILE")
     return None
 
 

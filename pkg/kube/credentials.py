@@ -190,7 +190,7 @@ def auth_provider(merged: Mapping[str, Any], name: str, where: str) -> Plugin:
             raise ConfigError(f"{where}: the auth-provider {name!r} failed: {error}") from error
         header = found.api_key.get("BearerToken")
         if not header:
-            raise ConfigError(f"{where}: the auth-provider {name!r} gave no token; use an exec plugin or a token")
+            raise ConfigError(f"{where}: the auth-provider {name!r} returned no token; use an exec plugin or a token")
         # The library renews the token itself when asked, but does not expose its expiry.
         return Issued(header=header, expires=time.time() + _REREAD_SECONDS + _EXPIRY_MARGIN_SECONDS)
 
@@ -213,12 +213,12 @@ def decode64(text: object, where: str) -> bytes:
 def _issued(status: Mapping[str, Any], where: str) -> Issued:
     token, cert, key = (status.get(name) for name in ("token", "clientCertificateData", "clientKeyData"))
     if not token and not (cert and key):
-        raise ConfigError(f"{where} gave neither status.token nor clientCertificateData with clientKeyData")
+        raise ConfigError(f"{where} returned neither status.token nor clientCertificateData with clientKeyData")
     expires = None
     if stamp := status.get("expirationTimestamp"):
         try:
             expires = datetime.fromisoformat(str(stamp)).timestamp()
         except ValueError as error:
-            raise ConfigError(f"{where} gave an expirationTimestamp that is no time: {stamp!r}") from error
+            raise ConfigError(f"{where} returned an expirationTimestamp that is not a time: {stamp!r}") from error
     pem = f"{str(cert).rstrip()}\n{key}".encode() if cert and key else None
     return Issued(f"Bearer {token}" if token else "", pem, expires)

@@ -139,7 +139,7 @@ def from_status(found: Status, *, status: int | None = None, retry_after: float 
     details = found.details
     if retry_after is None and details is not None:
         retry_after = details.retry_after_seconds
-    message = found.message[:_MAX_MESSAGE] or f"the API server answered {code} and gave no message"
+    message = found.message[:_MAX_MESSAGE] or f"the API server answered HTTP {code} without a message"
     return _class_of(code, found)(message, status=code or None, reason=found.reason, retry_after=retry_after)
 
 

@@ -34,7 +34,7 @@ _REPEAT_WINDOW_SECONDS = 600.0
 _REMEMBERED = 4096
 _MAX_MESSAGE = 1024
 _NOT_A_NAME = re.compile(r"[^a-z0-9.-]+")
-_log = structlog.get_logger("kube.events")
+_log = structlog.get_logger("kube.event_recorder")
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")

@@ -226,7 +226,7 @@ class Transport:
                 connection.open(min(deadline, time.monotonic() + _CONNECT_SECONDS))
             if is_write and not self._may_write():
                 connection.reusable = not is_new  # nothing was sent on it
-                raise Stopped("this process may not write now")
+                raise Stopped("not sent: this process may not write now", reason="Stopped")
             return connection.exchange(data, deadline)
         finally:
             keep = connection.reusable
@@ -294,7 +294,7 @@ class Transport:
         if isinstance(error, ConfigError):
             return Unauthorized(f"{where}: {error}", reason="Credentials")
         if isinstance(error, FramingError):
-            return Transient(f"{where}: the answer is not HTTP: {error}", reason="Malformed")
+            return Transient(f"{where}: the response is not HTTP: {error}", reason="Malformed")
         if isinstance(error, TimeoutError):
             return Transient(f"{where}: no answer within {timeout:g} s", reason="Timeout")
         if isinstance(error, ssl.SSLError):

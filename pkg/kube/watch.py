@@ -97,5 +97,5 @@ class Watch:
         if self._transport.is_stopping:
             return Stopped("the watch was cut: the client is shutting down", reason="Stopped")
         if isinstance(error, TimeoutError):
-            return Transient(f"the watch said nothing for {self._read_timeout:g} s", reason="Timeout")
+            return Transient(f"the watch received nothing for {self._read_timeout:g} s", reason="Timeout")
         return Transient(f"the watch broke: {error}", reason="Network")

@@ -249,7 +249,7 @@ def header_lines(headers: Iterable[tuple[str, str]]) -> bytes:
     lines = []
     for name, value in headers:
         if any(char in name + value for char in "\r\n\0"):
-            raise ValueError(f"header {name} holds a line break")
+            raise ValueError(f"header {name} contains a line break")
         lines.append(f"{name}: {value}\r\n")
     return "".join(lines).encode("latin-1")
 
@@ -257,7 +257,7 @@ def header_lines(headers: Iterable[tuple[str, str]]) -> bytes:
 def _left(deadline: float) -> float:
     left = deadline - time.monotonic()
     if left <= 0:
-        raise TimeoutError("the call's time is up")
+        raise TimeoutError("the deadline of the call has passed")
     return left
 
 

@@ -138,7 +138,7 @@ def test_a_refusal_becomes_our_error() -> None:
 
 
 def test_an_answer_of_another_shape_is_a_transient_error() -> None:
-    with talking_to(answering((200, b"<html>"))) as (client, _), pytest.raises(Transient, match="not what was asked"):
+    with talking_to(answering((200, b"<html>"))) as (client, _), pytest.raises(Transient, match="cannot be decoded"):
         client.get(JOBS, "ns", "a", Job)
 
 

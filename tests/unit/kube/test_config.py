@@ -124,7 +124,7 @@ WRONG: dict[str, tuple[str | None, str]] = {
         kubeconfig(user={"exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": "/no/such/thing"}}),
         "the credential plugin '/no/such/thing' failed",
     ),
-    "an auth-provider nobody knows": (kubeconfig(user={"auth-provider": {"name": "azure"}}), "gave no token"),
+    "an auth-provider nobody knows": (kubeconfig(user={"auth-provider": {"name": "azure"}}), "returned no token"),
 }
 
 

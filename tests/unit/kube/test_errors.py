@@ -71,7 +71,7 @@ def test_translate(code: int, status: dict[str, Any], expected: type[KubeError])
 
 
 BODIES: dict[str, tuple[bytes, str]] = {
-    "no body": (b"", "the API server answered 502 and gave no message"),
+    "no body": (b"", "the API server answered HTTP 502 without a message"),
     "a page of a proxy": (b"<html>Bad Gateway</html>\n", "<html>Bad Gateway</html>"),
     "JSON that is no Status": (b"[1]", "[1]"),
     "bytes that are no text": (b"\xff", "�"),

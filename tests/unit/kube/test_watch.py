@@ -116,7 +116,7 @@ def test_silence_longer_than_the_read_timeout_is_an_error() -> None:
 
     with talking_to(script) as (client, _), begin(client, read_timeout=0.03) as watch:
         assert next(watch) == b"1"
-        with pytest.raises(Transient, match=r"said nothing for 0.03 s") as caught:
+        with pytest.raises(Transient, match=r"received nothing for 0.03 s") as caught:
             next(watch)
         assert caught.value.reason == "Timeout"
 
