@@ -17,7 +17,7 @@ from typing import Final
 import msgspec
 import structlog
 
-from pkg.apis.meta import GVR, PartialObject
+from pkg.apis.meta import PartialObject
 from pkg.controllers.workflow.planner.progress import TaskKey
 from pkg.controllers.workflow.planner.snapshot import Told
 from pkg.controllers.workflow.pod_finder import PODS
