@@ -1,7 +1,4 @@
-"""`workflow-controller explain-kind`: how a kind is read, prepared and found, before anything is made of it.
-
-Everything comes from the table of kinds; no cluster is asked.
-"""
+"""`workflow-controller explain-kind`: prints what the controller knows about a kind, from rules.yaml alone."""
 
 from __future__ import annotations
 
@@ -77,7 +74,7 @@ def parse_kind(text: str) -> GVR:
 
 
 def sections(gvr: GVR) -> list[Section]:
-    """What there is to know of a kind: titles, each with names and texts."""
+    """What the controller knows about a kind: sections of (title, lines), a line is (name, text)."""
     row = rules_for(gvr)
     found: list[Section] = [("", list(_about(gvr, row)))]
     if row.refused:
@@ -208,7 +205,7 @@ def _pods(row: KindRow) -> Iterator[tuple[str, str]]:
 
 
 def show(gvr: GVR, console: Console) -> None:
-    """Print it: with titles in bold to a terminal, as plain lines elsewhere."""
+    """Print the sections: as tables with bold titles on a terminal, else as plain lines."""
     for title, lines in sections(gvr):
         if title:
             console.print(f"\n{title}:" if not console.is_terminal else f"\n[bold]{title}[/bold]", highlight=False)

@@ -1,8 +1,14 @@
-"""Everything the engine knows about kinds of jobs, as data: how each is read, found, named and prepared."""
+"""What the controller knows about kinds of jobs: the table `rules.yaml`, and pure functions that read it.
+
+They say which state a job is in, where labels, variables, queues and schedulers go in its object, how long its name may
+be, and how its pods are labelled. Nothing here knows a Workflow, an API client, a clock or a thread; it may import only
+`pkg.apis`.
+"""
 
 from pkg.workloads.evaluator import RULE_FAULT, JobState, Reading, read, with_rules
-from pkg.workloads.model import Completion, KindRow, RuleError, Rules, convert_rules
-from pkg.workloads.names import NameRule, limit
+from pkg.workloads.injection import inject, pod_templates
+from pkg.workloads.model import KindRow, RuleError, Rules, convert_rules
+from pkg.workloads.name_limits import NameRule, limit
 from pkg.workloads.placement import (
     KUEUE_QUEUE_LABEL,
     default_restart_policy,
@@ -11,15 +17,13 @@ from pkg.workloads.placement import (
     place_scheduler,
     strip_ttl,
 )
-from pkg.workloads.pods import has_role, lead_rank, pod_selector, reaches_pods, role_of, watch_selector
+from pkg.workloads.pod_labels import has_role, lead_rank, pod_selector, reaches_pods, role_of, watch_selector
 from pkg.workloads.predicates import needs_whole
 from pkg.workloads.registry import registry, rules_for
-from pkg.workloads.templates import inject, pod_templates
 
 __all__ = [
     "KUEUE_QUEUE_LABEL",
     "RULE_FAULT",
-    "Completion",
     "JobState",
     "KindRow",
     "NameRule",

@@ -1,7 +1,7 @@
-"""One evaluator for every kind: reads what a job's status says, by the rules of its row.
+"""The evaluator: reads the state of a job from its status, by the rules of its kind's row.
 
-The order is the contract: generation gate, failure, success, deletion, held, ready / running, and Pending when nothing
-matched. What a reading means for a task (retries, stickiness, a service that was ready once) is for the reconcilers.
+The order of the checks is fixed: observed generation, failed, succeeded, being deleted, held, ready, running, and
+Pending when nothing matched. The planner decides what a reading means for a task (retries, final states).
 """
 
 from __future__ import annotations
@@ -13,20 +13,21 @@ from typing import Any
 
 import msgspec
 
+from pkg.apis.flow.v1alpha1.types import Completion
 from pkg.apis.meta import Job, RunPolicy
 from pkg.workloads import paths
-from pkg.workloads.model import Completion, Gate, KindRow, Predicate, RuleError, RuleFault, Rules
+from pkg.workloads.model import Gate, KindRow, Predicate, RuleError, RuleFault, Rules
 from pkg.workloads.placement import KUEUE_QUEUE_LABEL
 from pkg.workloads.predicates import Evidence, Test, compile_getter, compile_predicate
 
 MAX_MESSAGE = 1024
 MAX_REASON = 128
 MAX_PREDICATES = 256
-"""In the rules of one template, those inside of `all` included."""
+"""Most predicates in the rules of one template, including those inside `all`."""
 MAX_EXPRESSIONS = 16
-"""Of these, CEL expressions."""
+"""Most CEL expressions in the rules of one template."""
 RULE_FAULT = "StatusRuleFault"
-"""Reason of a reading that is not final and that a rule of the template could not be evaluated for."""
+"""Reason of a reading that is not final, when a rule of the template could not be evaluated on the job."""
 
 
 class JobState(StrEnum):
@@ -40,12 +41,12 @@ class JobState(StrEnum):
 
 
 class Reading(msgspec.Struct, frozen=True):
-    """What one look at a job says.
+    """The state of a job, as its status says it now.
 
-    `ready` goes with Running only: whether that is enough is for the task's completion to say, see `under`. `deleting`
-    marks a job with a deletionTimestamp and no final state; it is neither ready nor held. `faulty` marks one that a
-    rule of the template could not be evaluated for; the message says which. Reason has at most 128 characters, message
-    1024.
+    `ready` is set only with state Running; `under` applies the task's completion to it. `deleting` is set for a job
+    that has a deletionTimestamp and no final state; such a job is neither ready nor held. `faulty` is set when a rule
+    of the template could not be evaluated on the job; the message names the rule. `reason` has at most 128 characters,
+    `message` at most 1024.
     """
 
     state: JobState
@@ -57,12 +58,12 @@ class Reading(msgspec.Struct, frozen=True):
 
     @property
     def is_final(self) -> bool:
-        """The job itself reports its end."""
+        """Whether the job reports that it has ended."""
         return self.state is JobState.SUCCEEDED or self.state is JobState.FAILED
 
-    def under(self, completion: str) -> JobState:
-        """The state as the given completion counts it: under Ready, a ready job has Succeeded."""
-        if self.ready and completion == Completion.READY and self.state is JobState.RUNNING:
+    def under(self, completion: Completion) -> JobState:
+        """The state under a completion: with Ready, a ready job counts as Succeeded."""
+        if self.ready and completion is Completion.READY and self.state is JobState.RUNNING:
             return JobState.SUCCEEDED
         return self.state
 
@@ -77,13 +78,13 @@ _BEHIND = Reading(JobState.PENDING, "StatusOutdated", "its controller has not ye
 
 
 def read(row: KindRow, job: Job) -> Reading:
-    """What the job's status says, by the rules of its kind. Never raises, whatever the status holds."""
+    """Read the job's state by the rules of its row. Never raises, whatever the status holds."""
     return reader(row)(job)
 
 
 @lru_cache(maxsize=4096)
 def reader(row: KindRow) -> Reader:
-    """The compiled form of a row's rules, kept per row object. Raises RuleError for rules that cannot be used."""
+    """Compile the rules of a row; cached per row object. Raises RuleError for rules that cannot be used."""
     rules = row.rules
     has_fresh = row.gate is Gate.CONDITIONS
     fail = _compile(row, rules, "fail")
@@ -115,7 +116,7 @@ def reader(row: KindRow) -> Reader:
         elif _first(running, job, faults) is not None:
             found = _RUNNING
         elif is_suspended is not None and is_suspended(job) and KUEUE_QUEUE_LABEL in job.metadata.labels:
-            # Its own controller may say so later, or say nothing of a job that it has not begun with.
+            # The job's controller reports this late, or never for a job that it has not started.
             found = Reading(JobState.HELD, "Suspended", f"queue {job.metadata.labels[KUEUE_QUEUE_LABEL]} holds it")
         elif (evidence := _first(pending, job, faults)) is not None:
             found = Reading(JobState.PENDING, *describe(job, evidence))
@@ -131,7 +132,9 @@ def reader(row: KindRow) -> Reader:
 
 
 def _first(tests: tuple[Test, ...], job: Job, faults: list[str]) -> Evidence:
-    """What the first test that holds has seen; one that cannot be evaluated does not hold, and is noted."""
+    """The evidence of the first test that holds, or None. A test that cannot be evaluated does not hold; its text is
+    added to `faults`.
+    """
     for test in tests:
         try:
             evidence = test(job)
@@ -145,11 +148,10 @@ def _first(tests: tuple[Test, ...], job: Job, faults: list[str]) -> Evidence:
 
 
 def with_rules(row: KindRow, rules: Rules, *, where: str = "spec.statusRules") -> KindRow:
-    """A row with the rules of a `WorkTemplate.spec.statusRules` laid over its own: each key that has predicates takes
-    the place of the row's. Checked, so RuleError comes from here.
+    """The row with the rules of a `WorkTemplate.spec.statusRules`: each key that has predicates replaces the row's key.
 
-    Keep the returned row as long as its template: its compiled form is kept by identity. Predicates that name functions
-    (`call`) are for rules.yaml alone and are refused.
+    Raises RuleError for rules that cannot be used. Predicates that name functions (`call`) are allowed in rules.yaml
+    only. Keep the returned row as long as its template: the compiled rules are cached by the row's identity.
     """
     own = {key: getattr(rules, key) for key in rules.__struct_fields__ if getattr(rules, key)}
     everything = [part for predicates in own.values() for predicate in predicates for part in _parts(predicate)]
@@ -207,7 +209,7 @@ SUSPENDED: dict[str, Callable[[Job], bool]] = {
     "spec.suspend": lambda job: job.spec.suspend is True,
     "spec.runPolicy.suspend": _is_run_suspended,
 }
-"""How `suspend` is read, by the field that a row names."""
+"""Readers of a suspend field, by the path in the row's column `suspend`."""
 
 _GATES: dict[Gate, Callable[[Job], bool] | None] = {
     Gate.STRICT: _is_behind_strict,
@@ -218,7 +220,7 @@ _GATES: dict[Gate, Callable[[Job], bool] | None] = {
 
 
 def _describer(row: KindRow) -> Describe:
-    """Where reason and message come from: the matched condition, else the row's fields, else the matched word."""
+    """A function that takes reason and message from the matched condition, else the row's fields, else the evidence."""
     try:
         reasons = [compile_getter(path) for path in row.reason]
         messages = [compile_getter(path) for path in row.message]

@@ -63,9 +63,9 @@ _KEPT: Final = re.compile(
 
 
 def compile_expression(text: str, *, where: str) -> Callable[[Job], Any]:
-    """A test that gives True when the expression holds, else None, and raises RuleFault when it cannot be evaluated.
+    """A test that returns True if the expression holds, else None, and raises RuleFault if it cannot be evaluated.
 
-    `where` names its place in messages. Raises RuleError for an expression that cannot be used.
+    `where` is its path, for messages. Raises RuleError for an expression that cannot be used.
     """
     _check(text, where)
     try:
@@ -172,7 +172,7 @@ def _view(job: Job, *, is_wide: bool, has_meta: bool, limit: int, where: str) ->
     shown: dict[str, Any] = {"apiVersion": job.api_version, "kind": job.kind, "status": job.status}
     if is_wide:
         if not isinstance(job, WholeJob):
-            raise RuleFault("")  # told again as soon as it has been read in full
+            raise RuleFault("")  # evaluated as soon as the object has been read in full
         shown["spec"] = job.document
     if is_wide or has_meta:
         # As JSON has it: the library knows no tuples.

@@ -1,7 +1,7 @@
-"""What a predicate cannot say: arithmetic over a rollout, sums over groups, words of a phase.
+"""Tests that need more than a predicate: arithmetic of a rollout, sums over groups, words of a phase.
 
-Rows of rules.yaml name these functions with `{call: name}`. Each takes a job and returns what it saw (a short text,
-or True) or None; none of them raises, whatever an operator has written.
+Rows of rules.yaml call these functions with `{call: name}`. Each takes a job and returns its evidence (a condition, a
+text or True), or None. None of them raises, whatever the status holds.
 """
 
 from __future__ import annotations
@@ -44,12 +44,12 @@ _PHASE_PATHS: tuple[tuple[str, ...], ...] = (
 
 
 def count(value: Any, default: int = 0) -> int:
-    """A whole number as operators write it; anything else reads as the default."""
+    """The value if it is a whole number, else the default."""
     return value if isinstance(value, int) and not isinstance(value, bool) else default
 
 
 def phase_of(status: dict[str, Any]) -> str:
-    """The first phase word under the well-known paths, as it was written; empty if the status has none."""
+    """The first text under the well-known phase paths, unchanged; empty if there is none."""
     for path in _PHASE_PATHS:
         node: Any = status
         for key in path:
@@ -72,7 +72,7 @@ def _phase_in(words: frozenset[str]) -> Callable[[Job], str | None]:
 
 
 def _done_without_phase(job: Job) -> Any:
-    """Complete, Completed or Succeeded is final only where no phase field could say otherwise."""
+    """A condition Complete, Completed or Succeeded that is True, in a status without a phase."""
     if phase_of(job.status):
         return None
     conditions = job.status.get("conditions")
@@ -89,13 +89,13 @@ def _done_without_phase(job: Job) -> Any:
 
 
 def _job_ready(job: Job) -> bool | None:
-    """Every pod that a batch Job has started is ready, and there is one."""
+    """Every active pod of a batch Job is ready, and there is at least one."""
     ready = count(job.status.get("ready"))
     return True if ready > 0 and ready >= count(job.status.get("active")) else None
 
 
 def _deployment_ready(job: Job) -> bool | None:
-    """Every replica is of the newest template and available."""
+    """Every replica is available and belongs to the newest template."""
     status = job.status
     wanted = count(job.spec.replicas, 1)
     updated = count(status.get("updatedReplicas"))
@@ -111,7 +111,7 @@ def _stateful_set_ready(job: Job) -> bool | None:
 
 
 def _daemon_set_ready(job: Job) -> bool | None:
-    """Every node that wants a pod has one of the newest template, available."""
+    """Every node that should run a pod has an available one of the newest template."""
     status = job.status
     wanted = count(status.get("desiredNumberScheduled"))
     is_rolled_out = count(status.get("updatedNumberScheduled")) == wanted
@@ -119,10 +119,10 @@ def _daemon_set_ready(job: Job) -> bool | None:
 
 
 def _groups_ready(field: str) -> Callable[[Job], bool | None]:
-    """Ready or succeeded children equal the wanted ones, group by group.
+    """A test that each group has as many ready or succeeded children as it has replicas.
 
-    A JobSet names its groups in its spec. A TrainJob does not (its runtime does, with one child each), so there the
-    groups are those that its status lists.
+    A JobSet names its groups in its spec. The groups of a TrainJob stand in its runtime and have one child each, so
+    they are taken from the status.
     """
 
     def test(job: Job) -> bool | None:

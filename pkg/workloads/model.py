@@ -1,6 +1,6 @@
-"""The shape of a row of rules.yaml, checked strictly, so that a slip in the data is an error that names its place.
+"""The types of rules.yaml: a row per kind, and the predicates in it. An unknown field is an error that names its place.
 
-A row says everything the engine knows about one kind. The columns are documented at the top of rules.yaml.
+The columns of a row are documented at the top of rules.yaml.
 """
 
 from __future__ import annotations
@@ -10,40 +10,35 @@ from typing import Any
 
 import msgspec
 
+from pkg.apis.flow.v1alpha1.types import Completion
+
 
 class RuleError(ValueError):
-    """A rule or a row that cannot be used; the text names where it stands and what would be right."""
+    """A rule or a row that cannot be used; the text says where it is and what would be right."""
 
 
 class RuleFault(Exception):
-    """A rule of a template that could not be evaluated on one object; the text may be empty: nothing worth telling.
+    """A rule of a template could not be evaluated on an object. It counts as not matching, and the text is reported.
 
-    It says nothing about the job: the rule counts as not matching, and the fault is told.
+    The text is empty if there is nothing to report, because the object will be read in full shortly.
     """
 
 
-class Completion(StrEnum):
-    """When a job counts as done."""
-
-    TERMINAL = "Terminal"
-    READY = "Ready"
-
-
 class Gate(StrEnum):
-    """How `status.observedGeneration` guards against a status that speaks of an older spec."""
+    """How `status.observedGeneration` is used to recognise a status that belongs to an older spec."""
 
     STRICT = "strict"  # absent counts as behind: service kinds
     BATCH = "batch"  # absent passes
-    CONDITIONS = "conditions"  # each condition carries its own; an outdated one proves nothing unless it is final
+    CONDITIONS = "conditions"  # each condition has its own; an outdated one counts only if it is final
     NONE = "none"  # the kind sets none, or not reliably
 
 
 class _Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel", omit_defaults=True):
-    """What every struct of this file shares: immutable, camelCase on the wire, no unknown field."""
+    """Base of the structs in this file: immutable, camelCase in YAML, unknown fields refused."""
 
 
 class Predicate(_Strict, frozen=True):
-    """One test of a job. Exactly one of cond, path, all, cel, call is set; a list of predicates means OR."""
+    """One test of a job. Exactly one of cond, path, all, cel and call is set. A list of predicates means OR."""
 
     cond: str | None = None
     is_: str | None = msgspec.field(default=None, name="is")
@@ -59,7 +54,7 @@ class Predicate(_Strict, frozen=True):
 
 
 class Rules(_Strict, frozen=True):
-    """What tells the states of a kind apart; each key is a list of predicates, any of which suffices."""
+    """The predicates of each state of a kind; one that holds is enough."""
 
     fail: tuple[Predicate, ...] = ()
     ok: tuple[Predicate, ...] = ()
@@ -70,14 +65,14 @@ class Rules(_Strict, frozen=True):
 
 
 class Place(_Strict, frozen=True):
-    """A map outside any pod template that has `labels` or `env` of its own; `create` makes it where it is missing."""
+    """A map outside the pod templates that takes `labels` or `env`; `create` adds the map where it is missing."""
 
     path: str
     create: bool = False
 
 
 class OwnRetry(_Strict, frozen=True):
-    """How the kind retries by itself, and what makes the workflow's retry the only one."""
+    """A field by which the kind retries by itself: its default, and the value that turns it off."""
 
     path: str
     default: str
@@ -85,7 +80,7 @@ class OwnRetry(_Strict, frozen=True):
 
 
 class NameColumn(_Strict, frozen=True):
-    """What the kind asks of a name; `suffix` names the function that measures what the kind itself appends."""
+    """The limits of a job's name; `suffix` names the function that counts the characters which the kind appends."""
 
     max: int = 63
     label: bool = False
@@ -94,7 +89,7 @@ class NameColumn(_Strict, frozen=True):
 
 
 class Pods(_Strict, frozen=True):
-    """How the kind labels its pods. A value of `selector` may be {name}, {uid} or {status.FIELD}."""
+    """The labels of the kind's pods. A value of `selector` may be {name}, {uid} or {status.FIELD}."""
 
     selector: dict[str, str] = {}
     role: str = ""
@@ -104,7 +99,7 @@ class Pods(_Strict, frozen=True):
 
 
 class KindRow(_Strict, frozen=True, eq=False):
-    """All that is known about one kind. Compared by identity: the evaluator keeps its compiled form by it."""
+    """One row of rules.yaml. Compared by identity, because the evaluator caches its compiled rules by row."""
 
     kind: str
     group: str = ""
@@ -131,18 +126,18 @@ class KindRow(_Strict, frozen=True, eq=False):
     match_labels: str = ""
     name: NameColumn = NameColumn()
     pods: Pods = Pods()
-    rules_from: str = ""  # where a template's own rules stand; not a column of rules.yaml
+    rules_from: str = ""  # path of the rules of a template; not a column of rules.yaml
 
 
-# msgspec works out a type's layout at its first use; two threads that do so at once can end the process (SIGSEGV,
-# msgspec 0.22). While a module is being imported there is only one.
+# msgspec builds the layout of a type at its first use; two threads that do so at once can crash the process (SIGSEGV,
+# msgspec 0.22). Only one thread imports a module, so it is built here.
 msgspec.convert({"kind": "any"}, KindRow)
 
 
 def convert_rules(raw: object, *, where: str) -> Rules:
-    """Read rules as a WorkTemplate's `statusRules` carries them: plain maps and lists, or a struct of such.
+    """Convert the `statusRules` of a WorkTemplate (maps and lists, or a struct of them) to Rules.
 
-    `where` is the path put in front of the message. Raises RuleError, also for predicates that cannot be compiled.
+    `where` is the path that messages begin with. Raises RuleError for a wrong type or an unknown field.
     """
     try:
         return msgspec.convert(msgspec.to_builtins(raw), Rules)

@@ -1,8 +1,8 @@
-"""Paths into JSON objects, the one notation of rules.yaml and of `statusRules`.
+"""Paths into JSON objects, as rules.yaml and `statusRules` write them.
 
-A path is written with dots from the root of the object: `status.state.phase`. `[*]` steps into every item of a list,
-`.*` into every value of a map, and a lone `.` is the root itself. A step that meets something of another shape selects
-nothing: what a foreign operator wrote is never a reason to fail here.
+A path is a list of names joined by dots, from the root of the object: `status.state.phase`. `[*]` selects every item of
+a list, `.*` every value of a map, and `.` alone the root. A step that does not fit the value selects nothing and is no
+error.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from enum import Enum
+from functools import lru_cache
 from typing import Any
 
 
@@ -27,11 +28,12 @@ _STEP = re.compile(r"(?P<key>[A-Za-z_][A-Za-z0-9_-]*)|(?P<value>\*)")
 
 
 class PathError(ValueError):
-    """A path that cannot be read; the text says which and what would be right."""
+    """A path that cannot be parsed; the text quotes it and says what would be right."""
 
 
+@lru_cache(maxsize=4096)
 def parse(text: str) -> Path:
-    """Turn a written path into steps; raises PathError."""
+    """Parse a path; cached. Raises PathError."""
     if text == ".":
         return ()
     steps: list[Step] = []
@@ -51,7 +53,7 @@ def parse(text: str) -> Path:
 
 
 def select(path: Path, root: Any) -> list[Any]:
-    """Every value the path leads to, in document order; empty if there is none. An explicit null is a value."""
+    """Every value at the path, in document order; empty if there is none. An explicit null is a value."""
     found = [root]
     for step in path:
         if step is Each.ITEM:
@@ -66,10 +68,10 @@ def select(path: Path, root: Any) -> list[Any]:
 
 
 def slots(path: Path, root: dict[str, Any], *, create: bool) -> Iterator[tuple[dict[str, Any], str]]:
-    """The maps that hold, or would hold, the field the path names: pairs (map, key) to assign or delete through.
+    """The places of the field that the path names, as pairs (map, key) to assign to or delete from.
 
-    With `create`, maps missing on the way are made, but never an item of a list or a value under a wildcard. The last
-    step must be a name.
+    With `create`, missing maps on the way are added, but no items of lists and no values under a wildcard. The last
+    step must be a name, else PathError.
     """
     *way, last = path
     if not isinstance(last, str):

@@ -1,28 +1,25 @@
-"""Puts scheduler, queue and plugins where a kind keeps them, and settles what the kind would do on its own.
+"""Sets scheduler, queue, plugins and restart policy in the fields that a kind has for them, and removes its TTL.
 
-Every function here changes the object it is given (`{apiVersion, kind, metadata, spec}`): hand it a fresh deep copy.
+Every function here changes the object that it is given (`{apiVersion, kind, metadata, spec}`): pass a deep copy.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from typing import Any
 
 from pkg.workloads import paths
+from pkg.workloads.injection import pod_templates
 from pkg.workloads.model import KindRow
-from pkg.workloads.templates import pod_templates
 
 KUEUE_QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
 VOLCANO = "volcano"
-# Of pods that no Volcano Job made: the queue of the PodGroup that Volcano makes for them.
+# For pods that belong to no Volcano Job: the queue of the PodGroup that Volcano creates for them.
 VOLCANO_QUEUE_ANNOTATION = "scheduling.volcano.sh/queue-name"
-
-_parse = lru_cache(maxsize=1024)(paths.parse)
 
 
 def place_scheduler(row: KindRow, body: dict[str, Any], scheduler: str) -> bool:
-    """Set the scheduler's name; False if the object has no place for one."""
+    """Set the scheduler's name. Returns False if the object has no field for it."""
     if row.scheduler_name:
         return _assign(row.scheduler_name, body, scheduler)
     placed = False
@@ -38,8 +35,8 @@ def place_scheduler(row: KindRow, body: dict[str, Any], scheduler: str) -> bool:
 def place_queue(row: KindRow, body: dict[str, Any], queue: str, *, scheduler: str = "") -> bool:
     """Set the queue: in the kind's own field (Volcano Job), else as Kueue's label on the object.
 
-    `scheduler` is the workflow's schedulerName; under volcano the queue goes as well to the pods, and to where a kind
-    hands it on to Volcano. False if metadata has no usable labels.
+    `scheduler` is the workflow's schedulerName. If it is volcano, the queue is also set on the pod templates and in the
+    fields that the kind passes on to Volcano. Returns False if metadata.labels is not a map.
     """
     if row.queue:
         return _assign(row.queue, body, queue)
@@ -51,25 +48,25 @@ def place_queue(row: KindRow, body: dict[str, Any], queue: str, *, scheduler: st
 
 
 def place_plugins(row: KindRow, body: dict[str, Any], plugins: Mapping[str, Sequence[str]]) -> bool:
-    """Add scheduler plugins to those of the object; False if the kind has no place for them."""
+    """Add scheduler plugins to those of the object. Returns False if the kind has no field for them."""
     if not row.plugins:
         return False
     return _assign((row.plugins,), body, {name: list(arguments) for name, arguments in plugins.items()})
 
 
 def default_restart_policy(row: KindRow, body: dict[str, Any]) -> None:
-    """Never, where it is unset and the default could never complete or would be refused."""
+    """Set restartPolicy Never where it is unset and the kind's default would never complete or be refused."""
     for path in row.restart_policy:
-        for holder, key in paths.slots(_parse(path), body, create=False):
+        for holder, key in paths.slots(paths.parse(path), body, create=False):
             if holder.get(key) in (None, ""):
                 holder[key] = "Never"
 
 
 def strip_ttl(row: KindRow, body: dict[str, Any]) -> tuple[str, ...]:
-    """Remove the fields by which the kind deletes finished jobs by itself; returns the paths of those it removed."""
+    """Remove the fields by which the kind deletes finished jobs by itself. Returns the paths that were removed."""
     removed = []
     for path in row.ttl:
-        for holder, key in paths.slots(_parse(path), body, create=False):
+        for holder, key in paths.slots(paths.parse(path), body, create=False):
             if key in holder:
                 del holder[key]
                 removed.append(path)
@@ -77,10 +74,10 @@ def strip_ttl(row: KindRow, body: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _assign(places: Sequence[str], body: dict[str, Any], value: str | Mapping[str, Any]) -> bool:
-    """Set every field named; a map is merged into the one that is there."""
+    """Set every field in `places`; a map is merged into the existing one. Returns whether any was set."""
     placed = False
     for path in places:
-        for holder, key in paths.slots(_parse(path), body, create=True):
+        for holder, key in paths.slots(paths.parse(path), body, create=True):
             known = holder.get(key)
             if isinstance(value, str):
                 holder[key] = value

@@ -1,8 +1,8 @@
-"""Predicates compiled once to closures, because they run on every event of every job.
+"""Compiles predicates to functions, because they run at every event of every job.
 
-A compiled test takes a job and returns the evidence it found, or None: the condition (a dict) when a condition
-matched, else the value that matched when it is a text, else True. The evidence is what reason and message come from.
-A rule of a template may also raise RuleFault, where it cannot be evaluated.
+A compiled test takes a job and returns evidence or None. Evidence is the condition (a dict) that matched, else the
+value that matched if it is a text, else True; reason and message are taken from it. A test raises RuleFault if it
+cannot be evaluated on the job.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _META_FIELDS = {field.encode_name: field.name for field in msgspec.structs.field
 
 
 def compile_predicate(predicate: Predicate, *, where: str, fresh_only: bool = False) -> Test:
-    """Compile one predicate; `where` names its place in messages. Raises RuleError.
+    """Compile one predicate. `where` is its path, for messages. Raises RuleError.
 
     With `fresh_only`, a condition whose own observedGeneration is behind the object's generation does not match.
     """
@@ -60,7 +60,7 @@ def compile_predicate(predicate: Predicate, *, where: str, fresh_only: bool = Fa
 
 
 def _check_companions(predicate: Predicate, form: str, where: str) -> None:
-    """Refuse a field that belongs to another form, and a path without exactly one comparison."""
+    """Refuse a field that belongs to another form, and a path that has not exactly one comparison."""
     comparisons = [
         name
         for name, is_set in (
@@ -170,7 +170,7 @@ def _compile_all(predicate: Predicate, where: str, fresh_only: bool) -> Test:
             try:
                 evidence = one(job)
             except RuleFault as error:
-                fault = fault or error  # a part that does not hold decides, whatever the others are
+                fault = fault or error  # a part that does not hold outweighs a fault
                 continue
             if evidence is None:
                 return None
@@ -191,10 +191,9 @@ def _compile_call(predicate: Predicate, where: str) -> Test:
 
 
 def compile_getter(text: str) -> Getter:
-    """Compile a path from the root of the object to a function that lists the values it selects in a job.
+    """Compile a path from the root of the object to a function that lists the values at it in a job. Raises PathError.
 
-    Raises PathError. What the cache does not keep of every job is read of one that was read in full, else the getter
-    raises RuleFault.
+    The function raises RuleFault if the path leads to a part of the spec and the job was not read in full.
     """
     path = paths.parse(text)
     root, rest = path[0] if path else None, path[1:]
@@ -218,7 +217,7 @@ def compile_getter(text: str) -> Getter:
 
 
 def needs_whole(rules: Rules) -> bool:
-    """Whether any of the rules reads more of an object than the cache keeps of every job."""
+    """Whether any of the rules needs jobs that were read in full."""
     return any(_reaches_beyond(one) for key in rules.__struct_fields__ for one in getattr(rules, key))
 
 
@@ -231,7 +230,7 @@ def _reaches_beyond(predicate: Predicate) -> bool:
 
 
 def _is_kept(path: paths.Path) -> bool:
-    """Whether what the path leads to is in every cached job; of a JobSet's groups only the outlines are."""
+    """Whether the value at the path is in every cached job. Of a JobSet's groups only name and replicas are."""
     return path[:1] != ("spec",) or path[1:2] in (("replicas",), ("suspend",))
 
 

@@ -12,7 +12,7 @@ import msgspec
 import yaml
 
 from pkg.apis.meta import GVR
-from pkg.workloads import names, paths, pods
+from pkg.workloads import name_limits, paths, pod_labels
 from pkg.workloads.evaluator import reader
 from pkg.workloads.model import KindRow, RuleError
 from pkg.workloads.predicates import needs_whole
@@ -24,21 +24,21 @@ _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 @dataclass(frozen=True, slots=True)
 class Registry:
-    """Every row, and the one for kinds that have none."""
+    """The rows by resource, and the generic row for kinds without one."""
 
     generic: KindRow
     kinds: tuple[KindRow, ...]
     by_resource: Mapping[tuple[str, str, str], KindRow]
 
     def row(self, gvr: GVR) -> KindRow:
-        """The row of this version, else the row of the resource whatever its version, else the generic row."""
+        """The row for exactly this version, else the row for every version of the resource, else the generic row."""
         group, resource = gvr.group, gvr.resource
         rows = self.by_resource
         return rows.get((group, resource, gvr.version)) or rows.get((group, resource, "")) or self.generic
 
 
 def load(text: str) -> Registry:
-    """Read and check a table; raises RuleError naming row and column."""
+    """Read and check a table. Raises RuleError that names row and column."""
     try:
         document = yaml.load(text, Loader=_Loader)
     except yaml.YAMLError as error:
@@ -78,11 +78,11 @@ def _row(raw: object, where: str) -> KindRow:
     for column in ("plugins", "suspend", "match_labels"):
         if getattr(row, column):
             _check_path(getattr(row, column), f"{where}: {column}", is_field=True)
-    if row.name.suffix and row.name.suffix not in names.SUFFIXES:
-        known = ", ".join(sorted(names.SUFFIXES))
+    if row.name.suffix and row.name.suffix not in name_limits.SUFFIXES:
+        known = ", ".join(sorted(name_limits.SUFFIXES))
         raise RuleError(f"rules.yaml: {where}: name.suffix {row.name.suffix!r} is no function; there are {known}")
     for label, pattern in row.pods.selector.items():
-        if "{" in pattern and pods.PLACEHOLDER.fullmatch(pattern) is None:
+        if "{" in pattern and pod_labels.PLACEHOLDER.fullmatch(pattern) is None:
             raise RuleError(
                 f"rules.yaml: {where}: pods.selector: {label}: {pattern!r} is neither a plain value nor one of"
                 " {name}, {uid}, {status.FIELD}"
@@ -104,10 +104,10 @@ def _check_path(text: str, where: str, *, is_field: bool) -> None:
 
 @lru_cache(maxsize=1)
 def registry() -> Registry:
-    """The table that comes with the package."""
+    """The table of the package, read once."""
     return load(resources.files("pkg.workloads").joinpath("rules.yaml").read_text("utf-8"))
 
 
 def rules_for(gvr: GVR) -> KindRow:
-    """The row for a resource; the generic row when its kind is not known."""
+    """The row for a resource; the generic row if it has none."""
     return registry().row(gvr)

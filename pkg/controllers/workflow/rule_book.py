@@ -1,4 +1,4 @@
-"""A cache of compiled status rules: one entry per template, compiled once per version of it."""
+"""A cache of compiled status rules, with one entry per template."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from pkg.controllers.workflow.planner.rules import TemplateRules, compile_rules
 
 
 class RuleBook:
-    """The compiled rules of every template that has some. Safe to use from many threads."""
+    """The compiled rules of templates, compiled once per generation of each. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._known: dict[str, tuple[tuple[str, int], TemplateRules]] = {}
 
     def of(self, template: WorkTemplate) -> TemplateRules | None:
-        """How jobs of the template are read; None if it has no rules of its own."""
+        """The compiled rules of the template; None if it has no statusRules."""
         if template.spec.status_rules is None:
             return None
         meta = template.metadata
@@ -32,13 +32,13 @@ class RuleBook:
         return made
 
     def by_flow(self, graph: Graph, templates: Mapping[str, WorkTemplate]) -> dict[str, TemplateRules]:
-        """The rules of each flow whose template has some; `templates` by name."""
+        """The rules of each flow whose template has statusRules. `templates` is keyed by name."""
         found = {name: rules for name, template in templates.items() if (rules := self.of(template)) is not None}
         if not found:
             return {}
         return {node.name: found[node.flow.template_name] for node in graph.nodes if node.flow.template_name in found}
 
     def forget(self, key: str) -> None:
-        """The template `namespace/name` is gone."""
+        """Drop the rules of the template `namespace/name`, which was deleted."""
         with self._lock:
             self._known.pop(key, None)

@@ -1,4 +1,4 @@
-"""explain-kind: every row can be told, plainly when piped, and a wrong name is answered with the right form."""
+"""explain-kind prints every row, plainly when piped, and answers a wrong name with the right form."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_a_name_that_is_no_resource_says_what_would_be_right(text: str) -> None:
 
 
 @pytest.mark.parametrize("row", registry().kinds, ids=lambda row: f"{row.resource}.{row.version or 'v1'}.{row.group}")
-def test_every_row_can_be_told(row: object) -> None:
+def test_every_row_can_be_printed(row: object) -> None:
     from pkg.workloads import KindRow
 
     assert isinstance(row, KindRow)
@@ -82,7 +82,7 @@ def test_a_kind_without_a_row_is_said_to_be_judged_by_the_generic_rules() -> Non
         pytest.param(
             "jobflows.v1alpha1.flow.volcano.sh",
             "found by: nothing: probes and podIP never have an address of its pods",
-            id="nobody can tell",
+            id="unknown",
         ),
     ],
 )

@@ -1,4 +1,4 @@
-"""Whatever an operator writes into a status, or a user into a spec: reading and preparing never raise."""
+"""Reading any status and preparing any spec never raise."""
 
 from __future__ import annotations
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from pkg.apis.flow.v1alpha1.types import StatusRules
+from pkg.apis.flow.v1alpha1.types import Completion, StatusRules
 from pkg.apis.meta import Job
-from pkg.workloads import Completion, JobState, Reading, RuleError, convert_rules, read, rules_for, with_rules
+from pkg.workloads import JobState, Reading, RuleError, convert_rules, read, rules_for, with_rules
 from tests.unit.workloads.builders import cond, conds, gvr, job
 
 BATCH = rules_for(gvr("jobs.v1.batch"))
@@ -64,15 +64,21 @@ def test_a_job_that_failed_while_being_deleted_has_failed() -> None:
     ("reading", "completion", "state"),
     [
         pytest.param(
-            Reading(JobState.RUNNING, ready=True), "Ready", JobState.SUCCEEDED, id="ready is done under Ready"
+            Reading(JobState.RUNNING, ready=True), Completion.READY, JobState.SUCCEEDED, id="ready is done under Ready"
         ),
-        pytest.param(Reading(JobState.RUNNING, ready=True), "Terminal", JobState.RUNNING, id="but not under Terminal"),
-        pytest.param(Reading(JobState.RUNNING), "Ready", JobState.RUNNING, id="running is not yet ready"),
-        pytest.param(Reading(JobState.SUCCEEDED), "Ready", JobState.SUCCEEDED, id="an end is an end under Ready too"),
-        pytest.param(Reading(JobState.FAILED), "Ready", JobState.FAILED, id="a failure is one under Ready too"),
+        pytest.param(
+            Reading(JobState.RUNNING, ready=True), Completion.TERMINAL, JobState.RUNNING, id="but not under Terminal"
+        ),
+        pytest.param(Reading(JobState.RUNNING), Completion.READY, JobState.RUNNING, id="running is not yet ready"),
+        pytest.param(
+            Reading(JobState.SUCCEEDED), Completion.READY, JobState.SUCCEEDED, id="an end is an end under Ready too"
+        ),
+        pytest.param(
+            Reading(JobState.FAILED), Completion.READY, JobState.FAILED, id="a failure is one under Ready too"
+        ),
     ],
 )
-def test_completion_decides_what_ready_counts_as(reading: Reading, completion: str, state: JobState) -> None:
+def test_completion_decides_what_ready_counts_as(reading: Reading, completion: Completion, state: JobState) -> None:
     assert reading.under(completion) is state
 
 

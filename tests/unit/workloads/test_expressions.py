@@ -1,4 +1,4 @@
-"""CEL in status rules: what holds, what cannot be evaluated, what is refused because it could cost too much."""
+"""CEL in status rules: results, faults of an evaluation, and expressions that are refused for their cost."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_metadata_is_shown_as_json_has_it() -> None:
     assert compile_expression(text, where="here")(whole({}, {})) is True
 
 
-def test_a_job_that_was_read_narrowly_gives_a_fault_that_is_not_told() -> None:
+def test_a_job_without_its_whole_spec_gives_a_fault_that_is_not_reported() -> None:
     rules = convert_rules({"ok": [{"cel": "object.spec.steps == 1"}]}, where="spec.statusRules")
     reading = read(with_rules(OTHER, rules), job({"phase": "Running"}))
     assert reading == Reading(JobState.RUNNING)
@@ -142,7 +142,7 @@ def test_refused(expression: str, fault: str) -> None:
         pytest.param("object.status.n", {"n": 3}, "gave INT, no boolean", id="no boolean"),
         pytest.param("1 / object.status.n == 1", {"n": 0}, "divide by zero", id="a division by zero"),
         pytest.param("object.status.n > 1", {"n": 2**70}, "out of range", id="a number too large"),
-        pytest.param("object.status.l.all(x, x > 0)", {"l": [1] * 10_001}, "Iteration budget", id="too many turns"),
+        pytest.param("object.status.l.all(x, x > 0)", {"l": [1] * 10_001}, "Iteration budget", id="iterations"),
         pytest.param("object.status.s == ''", {"s": "x" * MAX_BYTES}, "use path predicates", id="a large object"),
         pytest.param(
             "object.status.s.matches('a')", {"s": "x" * MAX_MATCHED_BYTES}, "use path predicates", id="a large text"
@@ -156,7 +156,7 @@ def test_an_evaluation_that_goes_wrong_is_a_fault(expression: str, status: dict[
     assert "\n" not in str(caught.value)
 
 
-def test_a_fault_is_told_and_decides_nothing() -> None:
+def test_a_fault_is_reported_and_decides_nothing() -> None:
     rules = convert_rules({"fail": [{"cel": "object.status.errors > 0"}]}, where="spec.statusRules")
     row = with_rules(OTHER, rules)
     running = read(row, job({"phase": "Running"}))
@@ -173,6 +173,6 @@ def test_in_all_a_part_that_does_not_hold_outweighs_a_fault() -> None:
     assert read(row, job({"phase": "End"})).faulty
 
 
-def test_what_an_expression_reaches_is_told_from_its_text_alone() -> None:
+def test_the_text_alone_says_what_an_expression_reads() -> None:
     assert not is_beyond("object.status.a == 1 // object.spec")
     assert is_beyond("object == object")

@@ -1,7 +1,7 @@
-"""How jobs of one template are read: its status rules over those of its kind.
+"""Compiles the status rules of a template together with those of its kind.
 
-A fault in the rules fails nothing. It is part of the result: jobs of the template are not made, and those that exist
-are not judged, until the rules are corrected.
+A fault in the rules fails no task. It is part of the result: until the rules are corrected, no job of the template is
+created and the existing ones keep their state.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ WHERE = "spec.statusRules"
 
 @dataclass(frozen=True, slots=True)
 class TemplateRules:
-    """How jobs of one template are read. `fault` says why its rules cannot be used; empty when they can."""
+    """The rules for jobs of one template. `fault` says why they cannot be used; empty if they can."""
 
     gvr: GVR
     row: KindRow
@@ -26,7 +26,7 @@ class TemplateRules:
 
 
 def compile_rules(template: WorkTemplate) -> TemplateRules:
-    """The rules of a template over those of its kind; a fault in them is part of the result."""
+    """Compile the rules of a template; each key that it does not have is taken from its kind. Never raises."""
     gvr = template.spec.gvr.gvr
     row = rules_for(gvr)
     try:

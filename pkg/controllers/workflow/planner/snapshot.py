@@ -131,7 +131,7 @@ class Snapshot:
                 return template.spec.completion
             gvr = gvr if gvr.resource else template.spec.gvr.gvr
         kind = self.kinds.get(gvr)
-        return Completion(kind.row.completion) if kind is not None else Completion.TERMINAL
+        return kind.row.completion if kind is not None else Completion.TERMINAL
 
     def is_service(self, template_name: str, recorded: str) -> bool:
         """Whether a flow's jobs are done once they are ready; recorded: its kind as status has it, empty if not."""

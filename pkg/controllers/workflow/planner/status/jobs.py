@@ -84,7 +84,7 @@ def _tie(snapshot: Snapshot, node: Node, task: Task, current: Seen | None) -> Ta
 def _is_dead(snapshot: Snapshot, service: Seen) -> bool:
     """Whether a service's job is over by its own report: whoever waits for its answer has nobody left to ask. A kind
     whose jobs serve for ever (a Deployment that cannot progress) may come back, and lives until it is gone."""
-    serves_for_ever = Completion(snapshot.row_of(service).completion) is Completion.READY
+    serves_for_ever = snapshot.row_of(service).completion is Completion.READY
     return look(snapshot, service).is_final and not serves_for_ever
 
 

@@ -1,4 +1,7 @@
-"""Which pods belong to a job and which of them leads: what probes and pod addresses need to know of a kind."""
+"""Labels of pods: the pods of a job, their roles, and the lead pod, for probes and pod addresses.
+
+Pods are looked up in `controllers/workflow/pod_finder.py`.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +15,9 @@ PLACEHOLDER = re.compile(r"\{(?P<what>name|uid|status\.[A-Za-z]+)\}")
 
 
 def pod_selector(row: KindRow, job: Job) -> dict[str, str] | None:
-    """Labels by which the kind's own operator marks this job's pods: the fallback where ours do not reach them.
+    """The labels that the kind's operator puts on the pods of this job, for kinds whose pods do not get our own.
 
-    None if the kind has none, or if what it is built from is not known yet.
+    None if the kind has no such labels, or if a field of the status that they need is not set yet.
     """
     if not row.pods.selector:
         return None
@@ -23,18 +26,18 @@ def pod_selector(row: KindRow, job: Job) -> dict[str, str] | None:
 
 
 def reaches_pods(row: KindRow) -> bool:
-    """Whether labels can be put where the kind's pods get them, so that our own mark them."""
+    """Whether labels in the object reach the pods of the kind."""
     return bool(row.pod_templates or row.any_template or row.labels)
 
 
 def watch_selector(row: KindRow) -> str:
-    """The label selector of the pods of all jobs of the kind, whichever they are; empty if the kind has none."""
+    """The label selector of the pods of all jobs of the kind; empty if the kind has none."""
     pods = row.pods.selector.items()
     return ",".join(label if PLACEHOLDER.fullmatch(value) else f"{label}={value}" for label, value in pods)
 
 
 def _fill(pattern: str, job: Job) -> str:
-    """The pattern with its placeholder replaced; empty while there is nothing to replace it by."""
+    """The pattern with its placeholder replaced; empty while the job has no value for it."""
     match = PLACEHOLDER.fullmatch(pattern)
     return pattern if match is None else _value(match["what"], job)
 
@@ -51,19 +54,19 @@ def _value(what: str, job: Job) -> str:
 
 
 def role_of(row: KindRow, labels: Mapping[str, str]) -> str:
-    """The pod's role as its kind calls it, in lower case; empty if the kind has no roles."""
+    """The pod's role by its label, in lower case; empty if the kind has no roles."""
     return labels.get(row.pods.role, "").lower() if row.pods.role else ""
 
 
 def has_role(row: KindRow, labels: Mapping[str, str], role: str) -> bool:
-    """Whether the pod plays the role that a user wrote (case does not count)."""
+    """Whether the pod has this role; case is ignored."""
     return role_of(row, labels) == role.lower()
 
 
 def lead_rank(row: KindRow, labels: Mapping[str, str]) -> tuple[int, tuple[int, ...]]:
-    """Sort key that puts the leading pod first: by role (master, launcher, head, driver ...), then by index.
+    """A sort key that puts the lead pod first: by role (master, launcher, head, driver ...), then by index.
 
-    A pod without a known role or index sorts behind those that have one.
+    A pod without a known role or index comes after those that have one.
     """
     pods = row.pods
     is_marked = bool(pods.lead_labels) and all(labels.get(key) == value for key, value in pods.lead_labels.items())

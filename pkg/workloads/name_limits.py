@@ -1,4 +1,7 @@
-"""How long a job's name may be: a kind that builds names of pods and services out of it leaves less than 63."""
+"""Limits of a job's name: a kind that builds names of pods and services from it allows less than 63 characters.
+
+The planner makes the names themselves, in `planner/render/job_names.py`.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +13,11 @@ import msgspec
 from pkg.workloads.functions import count
 from pkg.workloads.model import KindRow
 
-MIN_LENGTH = 16  # a cut name needs room for its hash; a kind that leaves less refuses the object with words of its own
+MIN_LENGTH = 16  # a shortened name needs room for its hash; a kind that allows less refuses the object itself
 
 
 class NameRule(msgspec.Struct, frozen=True):
-    """The longest name allowed, in characters, and whether it must be a label (no dots), or even a DNS-1035 label (a
-    letter first, too).
-    """
+    """The longest name allowed, in characters. `label`: without dots. `dns1035`: without dots, and a letter first."""
 
     max_length: int = 63
     dns1035: bool = False
@@ -24,7 +25,7 @@ class NameRule(msgspec.Struct, frozen=True):
 
 
 def limit(row: KindRow, body: dict[str, Any]) -> NameRule:
-    """What the kind asks of the name of this very object (`{metadata, spec}`): its suffixes depend on the spec."""
+    """The limits of the name of one object (`{metadata, spec}`); what the kind appends depends on the spec."""
     column = row.name
     length = column.max
     dns1035, label = column.dns1035, column.label
@@ -46,7 +47,7 @@ def _maps(value: Any) -> list[dict[str, Any]]:
 
 
 def _last(number: int) -> str:
-    """The highest index among so many."""
+    """The highest index of that many items, as text."""
     return str(max(number - 1, 0))
 
 
@@ -55,14 +56,14 @@ def _is_indexed(spec: dict[str, Any]) -> bool:
 
 
 def _indexed_job(spec: dict[str, Any]) -> int:
-    """Hostnames `<job>-<index>` of an Indexed Job."""
+    """An Indexed Job appends `-<index>` in host names."""
     if not _is_indexed(spec):
         return 0
     return 1 + len(_last(count(spec.get("completions"), 1)))
 
 
 def _volcano_tasks(spec: dict[str, Any]) -> int:
-    """Pods `<job>-<task>-<index>`; a task without a name is called default<n>."""
+    """Pods are `<job>-<task>-<index>`; a task without a name is called default<n>."""
     return max(
         (
             2 + len(str(task.get("name") or f"default{number}")) + len(_last(count(task.get("replicas"), 1)))
@@ -73,7 +74,7 @@ def _volcano_tasks(spec: dict[str, Any]) -> int:
 
 
 def _replica_specs(spec: dict[str, Any]) -> int:
-    """Services and pods `<job>-<type>-<index>`, the type in lower case."""
+    """Services and pods are `<job>-<type>-<index>`, the type in lower case."""
     return max(
         (
             2 + len(kind) + len(_last(count(_map(replica).get("replicas"), 1)))
@@ -86,7 +87,7 @@ def _replica_specs(spec: dict[str, Any]) -> int:
 
 
 def _replicated_jobs(spec: dict[str, Any]) -> int:
-    """Pods `<jobset>-<group>-<job>-<pod>-<5 random characters>`."""
+    """Pods are `<jobset>-<group>-<job>-<pod>-<5 random characters>`."""
     longest = 0
     for group in _maps(spec.get("replicatedJobs")):
         job = _map(_map(group.get("template")).get("spec"))
@@ -97,7 +98,7 @@ def _replicated_jobs(spec: dict[str, Any]) -> int:
 
 
 def _job_flow(spec: dict[str, Any]) -> int:
-    """Volcano Jobs `<jobflow>-<flow>`, whose pods add `-<task>-<index>`; their tasks are out of sight, so some room."""
+    """Volcano Jobs are `<jobflow>-<flow>`, their pods add `-<task>-<index>`, whose length is a guess."""
     room = len("-default0-0")
     return max((1 + len(str(flow.get("name", ""))) + room for flow in _maps(spec.get("flows"))), default=0)
 

@@ -1,27 +1,24 @@
-"""Finds the pod templates inside an object of any kind and puts labels and variables into them.
+"""Finds the pod templates in an object of any kind and adds labels and environment variables to them.
 
-Every function here changes the object it is given (`{apiVersion, kind, metadata, spec}`, plain maps and lists): hand it
-a fresh deep copy, never something out of a cache. Parts of a wrong shape are left for the API server to refuse.
+Every function here changes the object that it is given (`{apiVersion, kind, metadata, spec}`, maps and lists): pass a
+deep copy, never a cached object. A part of a wrong type is left as it is; the API server refuses it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from functools import lru_cache
 from typing import Any
 
 from pkg.workloads import paths
 from pkg.workloads.model import KindRow, Place
 
-_parse = lru_cache(maxsize=1024)(paths.parse)
-
 
 def pod_templates(row: KindRow, body: dict[str, Any]) -> list[dict[str, Any]]:
-    """The mutable maps with `metadata` and `spec` that pods are made from; the object itself for a Pod."""
+    """The pod templates in the object, as mutable maps with `metadata` and `spec`; for a Pod the object itself."""
     found = [
         template
         for path in row.pod_templates
-        for template in paths.select(_parse(path), body)
+        for template in paths.select(paths.parse(path), body)
         if isinstance(template, dict)
     ]
     if row.any_template:
@@ -30,7 +27,7 @@ def pod_templates(row: KindRow, body: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _search(node: Any) -> Iterator[dict[str, Any]]:
-    """Every value called `template` that looks like a pod template, outermost only."""
+    """Every value under a key `template` that is a pod template; not the ones inside such a value."""
     if isinstance(node, list):
         for item in node:
             yield from _search(item)
@@ -48,10 +45,10 @@ def _is_pod_template(value: Any) -> bool:
 
 
 def inject(row: KindRow, body: dict[str, Any], *, labels: Mapping[str, str], env: Mapping[str, str]) -> None:
-    """Put labels and environment variables into every pod the object will make.
+    """Add labels and environment variables to every pod that the object will create.
 
-    Labels go into each pod template, and where pods must match a selector of the object's, into that too. Variables go
-    into every container and init container, before the user's own, so that these can refer to them; a variable of the
+    Labels go into each pod template, and into the object's selector where its pods must match one. Variables go into
+    every container and init container, before the user's variables, so that these can refer to them. A variable of the
     same name is replaced.
     """
     for template in pod_templates(row, body):
@@ -69,19 +66,19 @@ def inject(row: KindRow, body: dict[str, Any], *, labels: Mapping[str, str], env
         for holder in _maps_at(place, body):
             _add_env(holder, env)
     if row.match_labels:
-        for holder, key in paths.slots(_parse(row.match_labels), body, create=True):
+        for holder, key in paths.slots(paths.parse(row.match_labels), body, create=True):
             _add(holder, key, labels)
 
 
 def _maps_at(place: Place, body: dict[str, Any]) -> list[Any]:
-    path = _parse(place.path)
+    path = paths.parse(place.path)
     if place.create:
         return [_child(holder, key) for holder, key in paths.slots(path, body, create=True)]
     return paths.select(path, body)
 
 
 def _child(holder: dict[str, Any], key: str) -> Any:
-    """The map under a key, made where it is missing or null."""
+    """The value under a key; an empty map is added where it is missing or null."""
     if holder.get(key) is None:
         holder[key] = {}
     return holder[key]
