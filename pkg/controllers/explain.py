@@ -22,13 +22,13 @@ _STATES = (
     ("held", "Suspended"),
     ("ready", "Running, ready"),
     ("running", "Running"),
-    ("pending", "Pending, told why"),
+    ("pending", "Pending, with its reason"),
 )
 _GATES = {
     Gate.STRICT: "must have reached metadata.generation; absent counts as behind",
     Gate.BATCH: "where it is set, it must have reached metadata.generation",
-    Gate.CONDITIONS: "of each condition by itself",
-    Gate.NONE: "not looked at",
+    Gate.CONDITIONS: "of each condition, by its own observedGeneration",
+    Gate.NONE: "not used",
 }
 _SUFFIXES = {
     "indexedJob": "an Indexed Job's index",
@@ -79,12 +79,12 @@ def sections(gvr: GVR) -> list[Section]:
     found: list[Section] = [("", list(_about(gvr, row)))]
     if row.refused:
         return found
-    found.append(("How its state is read, the first that holds", list(_states(row))))
-    found.append(("What is put into the object", list(_places(row))))
+    found.append(("How its state is read (the first rule that holds)", list(_states(row))))
+    found.append(("What is added to the object", list(_places(row))))
     found.append(("Its name", list(_names(row))))
     found.append(("Its pods", list(_pods(row))))
     if row.own_retry:
-        title = "It retries by itself within one attempt; to leave retries to the workflow"
+        title = "Its own retries within one attempt, and the value that turns them off"
         retries = [(retry.path, f"{retry.disabled} (default {retry.default})") for retry in row.own_retry]
         found.append((title, retries))
     return found
@@ -95,13 +95,13 @@ def _about(gvr: GVR, row: KindRow) -> Iterator[tuple[str, str]]:
     if row.resource:
         yield "kind", row.kind
     else:
-        yield "kind", "not known here: judged by the words and conditions that most operators use (the generic rules)"
+        yield "kind", "without a row here: read by the words and conditions that most operators use (the generic rules)"
     if row.refused:
         yield "refused", row.refused
         return
     if not row.resource:
-        yield "hint", "spec.statusRules of the WorkTemplate takes the place of these rules, key by key"
-        yield "refused", "only if it turns out to be cluster-scoped, or without a .spec"
+        yield "hint", "each key of spec.statusRules in the WorkTemplate replaces the rules of that key"
+        yield "refused", "if the cluster serves it cluster-scoped or without a .spec"
     done = "once it is ready" if row.completion == "Ready" else "when it reports its end"
     yield "done", f"{done} (completion: {row.completion}, unless the WorkTemplate says otherwise)"
     yield "observedGeneration", _GATES[row.gate]
@@ -147,7 +147,7 @@ def _places(row: KindRow) -> Iterator[tuple[str, str]]:
     for place in row.env:
         yield "env", _place(place, "env")
     if not (templates or row.labels or row.env):
-        yield "labels, env", "nothing: it makes no pods of templates that could take them"
+        yield "labels, env", "no place for them: it has no pod templates"
     if row.match_labels:
         yield "labels", row.match_labels
     for path in row.scheduler_name:
@@ -166,9 +166,9 @@ def _places(row: KindRow) -> Iterator[tuple[str, str]]:
     for path in row.restart_policy:
         yield "restartPolicy", f"{path}: Never where it is unset"
     for path in row.ttl:
-        yield "removed", f"{path}: cleaning up is jobRetainPolicy's"
+        yield "removed", f"{path}: jobRetainPolicy cleans up"
     if row.suspend:
-        yield "suspend", f"{row.suspend}: never touched"
+        yield "suspend", f"{row.suspend}: never changed by the controller"
 
 
 def _place(place: Place, field: str) -> str:
@@ -176,15 +176,15 @@ def _place(place: Place, field: str) -> str:
 
 
 def _names(row: KindRow) -> Iterator[tuple[str, str]]:
-    yield "longest", str(row.name.max)
+    yield "max length", str(row.name.max)
     if row.name.suffix:
-        yield "less", f"the room for {_SUFFIXES[row.name.suffix]}"
+        yield "minus", f"the length of {_SUFFIXES[row.name.suffix]}"
     if row.name.dns1035:
         yield "form", "a DNS-1035 label: a letter first, no dots"
     elif row.name.label:
         yield "form", "a label: no dots"
     elif row.name.suffix == "indexedJob":
-        yield "form", "of an Indexed Job a label: no dots"
+        yield "form", "a label if it is an Indexed Job: no dots"
 
 
 def _pods(row: KindRow) -> Iterator[tuple[str, str]]:
@@ -193,13 +193,13 @@ def _pods(row: KindRow) -> Iterator[tuple[str, str]]:
     elif row.pods.selector:
         yield "found by", ", ".join(f"{label}={value}" for label, value in row.pods.selector.items())
     else:
-        yield "found by", "nothing: probes and podIP never have an address of its pods"
+        yield "found by", "nothing: its pods are not found, so probes and podIP get no address"
         return
     if row.pods.role:
         yield "role", f"label {row.pods.role}"
-        yield "leads", ", ".join(row.pods.lead)
+        yield "lead pod", ", ".join(row.pods.lead)
     for label, value in row.pods.lead_labels.items():
-        yield "leads", f"label {label}={value}"
+        yield "lead pod", f"label {label}={value}"
     for label in row.pods.index:
         yield "index", f"label {label}"
 

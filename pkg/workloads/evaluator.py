@@ -74,7 +74,7 @@ Describe = Callable[[Job, Evidence], tuple[str, str]]
 _PENDING = Reading(JobState.PENDING)
 _RUNNING = Reading(JobState.RUNNING)
 _RUNNING_READY = Reading(JobState.RUNNING, ready=True)
-_BEHIND = Reading(JobState.PENDING, "StatusOutdated", "its controller has not yet taken in the newest spec")
+_BEHIND = Reading(JobState.PENDING, "StatusOutdated", "status.observedGeneration is behind metadata.generation")
 
 
 def read(row: KindRow, job: Job) -> Reading:
@@ -117,7 +117,7 @@ def reader(row: KindRow) -> Reader:
             found = _RUNNING
         elif is_suspended is not None and is_suspended(job) and KUEUE_QUEUE_LABEL in job.metadata.labels:
             # The job's controller reports this late, or never for a job that it has not started.
-            found = Reading(JobState.HELD, "Suspended", f"queue {job.metadata.labels[KUEUE_QUEUE_LABEL]} holds it")
+            found = Reading(JobState.HELD, "Suspended", f"queue {job.metadata.labels[KUEUE_QUEUE_LABEL]} holds the job")
         elif (evidence := _first(pending, job, faults)) is not None:
             found = Reading(JobState.PENDING, *describe(job, evidence))
         else:

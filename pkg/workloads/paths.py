@@ -44,8 +44,8 @@ def parse(text: str) -> Path:
         match = _STEP.fullmatch(name)
         if match is None:
             raise PathError(
-                f"{text!r}: {part!r} is no step of a path; write names joined by dots, with `[*]` for every item of a"
-                " list and `*` for every value of a map, as in status.jobs[*].active"
+                f"{text!r}: {part!r} is not a step of a path; write names joined by dots, with `[*]` for every item of"
+                " a list and `*` for every value of a map, as in status.jobs[*].active"
             )
         steps.append(Each.VALUE if match["value"] else match["key"])
         steps.extend([Each.ITEM] * ((len(part) - len(name)) // 3))
@@ -75,7 +75,7 @@ def slots(path: Path, root: dict[str, Any], *, create: bool) -> Iterator[tuple[d
     """
     *way, last = path
     if not isinstance(last, str):
-        raise PathError(f"{'.'.join(map(str, path))!r} ends in a wildcard, which names no field")
+        raise PathError(f"{'.'.join(map(str, path))!r} ends in a wildcard; end it with the name of a field")
     nodes: list[Any] = [root]
     for step in way:
         if step is Each.ITEM or step is Each.VALUE:

@@ -186,7 +186,7 @@ def _compile_all(predicate: Predicate, where: str, fresh_only: bool) -> Test:
 def _compile_call(predicate: Predicate, where: str) -> Test:
     function = FUNCTIONS.get(predicate.call or "")
     if function is None:
-        raise RuleError(f"{where}: no function is called {predicate.call!r}; there are {', '.join(sorted(FUNCTIONS))}")
+        raise RuleError(f"{where}: {predicate.call!r} is not a function; use one of {', '.join(sorted(FUNCTIONS))}")
     return function
 
 

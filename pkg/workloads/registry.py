@@ -42,7 +42,7 @@ def load(text: str) -> Registry:
     try:
         document = yaml.load(text, Loader=_Loader)
     except yaml.YAMLError as error:
-        raise RuleError(f"rules.yaml is no YAML: {error}") from error
+        raise RuleError(f"rules.yaml is not valid YAML: {error}") from error
     if not isinstance(document, dict) or not {"generic", "kinds"} <= document.keys() <= {"shared", "generic", "kinds"}:
         raise RuleError("rules.yaml has the keys shared, generic and kinds")
     generic = _row(document["generic"], "generic")
@@ -80,7 +80,7 @@ def _row(raw: object, where: str) -> KindRow:
             _check_path(getattr(row, column), f"{where}: {column}", is_field=True)
     if row.name.suffix and row.name.suffix not in name_limits.SUFFIXES:
         known = ", ".join(sorted(name_limits.SUFFIXES))
-        raise RuleError(f"rules.yaml: {where}: name.suffix {row.name.suffix!r} is no function; there are {known}")
+        raise RuleError(f"rules.yaml: {where}: name.suffix {row.name.suffix!r} is not a function; use one of {known}")
     for label, pattern in row.pods.selector.items():
         if "{" in pattern and pod_labels.PLACEHOLDER.fullmatch(pattern) is None:
             raise RuleError(
@@ -89,7 +89,9 @@ def _row(raw: object, where: str) -> KindRow:
             )
     reader(row)
     if needs_whole(row.rules):
-        raise RuleError(f"rules.yaml: {where}: rules: of spec only replicas and suspend are kept of every job")
+        raise RuleError(
+            f"rules.yaml: {where}: rules: a rule may read spec.replicas and spec.suspend, no other part of spec"
+        )
     return row
 
 
@@ -99,7 +101,7 @@ def _check_path(text: str, where: str, *, is_field: bool) -> None:
     except paths.PathError as error:
         raise RuleError(f"rules.yaml: {where}: {error}") from error
     if is_field and not (path and isinstance(path[-1], str)):
-        raise RuleError(f"rules.yaml: {where}: {text!r} ends in a wildcard, which names no field")
+        raise RuleError(f"rules.yaml: {where}: {text!r} ends in a wildcard; end it with the name of a field")
 
 
 @lru_cache(maxsize=1)

@@ -136,7 +136,7 @@ def test_own_rules_replace_those_of_the_kind() -> None:
         pytest.param({"ok": [{"all": []}]}, "at least one predicate", id="an empty all"),
         pytest.param({"ok": [{"call": "jobReady"}]}, "ok[0]: call is not available", id="a function"),
         pytest.param({"ok": [{"all": [{"call": "jobReady"}]}]}, "ok[0].all[0]: call", id="a function inside all"),
-        pytest.param({"ok": [{"path": ".status.a", "eq": 1}]}, "is no step of a path", id="a leading dot"),
+        pytest.param({"ok": [{"path": ".status.a", "eq": 1}]}, "is not a step of a path", id="a leading dot"),
         pytest.param({"ok": [{"path": "data.a", "eq": 1}]}, "starts with status, spec or metadata", id="another root"),
         pytest.param(
             {"ok": [{"path": "metadata.managedFields", "eq": 1}]}, "of metadata only", id="a metadata field not kept"
@@ -194,4 +194,4 @@ ACTIVE = {"conditions": [cond("Running")]}
 def test_what_kueue_suspends_is_held_until_it_runs(resource: str, found: Job, state: JobState) -> None:
     reading = read(rules_for(gvr(resource)), found)
     assert reading.state is state
-    assert (reading.message == "queue team-a holds it") is (state is JobState.HELD)
+    assert (reading.message == "queue team-a holds the job") is (state is JobState.HELD)
