@@ -1,6 +1,7 @@
-"""Draws the tables of legal moves into ARCHITECTURE.md, so that the diagrams cannot differ from the code.
+"""Generates the state diagrams in ARCHITECTURE.md from the tables of legal moves.
 
-`python -m hack.draw_phases` writes them between their markers; with --check it only tells whether they are current.
+`python -m hack.draw_phases` writes them between their markers; with --check it writes nothing and exits 1 if they are
+out of date.
 """
 
 from __future__ import annotations
@@ -20,11 +21,11 @@ State = TypeVar("State", bound=StrEnum)
 
 
 class NoMarkers(Exception):
-    """The document has no place for a diagram."""
+    """The document has no markers for a diagram."""
 
 
 def diagram(moves: Mapping[State, frozenset[State]], first: State) -> str:
-    """A mermaid state diagram; states in the order of their enum, final ones lead to the end."""
+    """A mermaid state diagram; states are in the order of their enum, final states lead to the end."""
     order = list(type(first))
     lines = ["```mermaid", "stateDiagram-v2", f"    [*] --> {first}"]
     for now in order:
@@ -54,7 +55,7 @@ def drawn(text: str) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """Write the diagrams, or with --check tell whether they are current."""
+    """Writes the diagrams, or with --check compares them."""
     if arguments not in ([], ["--check"]):
         print("usage: python -m hack.draw_phases [--check]", file=sys.stderr)
         return 2

@@ -1,14 +1,14 @@
-"""Writes the CustomResourceDefinitions under installer/crds from the types in pkg/apis, so that the two cannot drift.
+"""Generates the CustomResourceDefinitions under installer/crds from the types in pkg/apis.
 
     python -m hack.gen_crds           writes the files
     python -m hack.gen_crds --check   exits 1 if they differ from what would be written
 
 Every bound, enum, pattern and description comes from the types. Three things are decided here:
 
-- Defaults that are empty, false or a list are left out: the API server would write them into each of up to 5,000
-  flows, and leaving them out means the same.
-- Lists are atomic: else `metadata.managedFields` lists every item of every flow for each of its writers.
-- Nothing is nullable: the API server then drops a null, which is what YAML makes of `dependsOn:` with nothing behind.
+- Defaults that are empty, false or a list are left out. The API server would write them into each of up to 5,000 flows,
+  and their absence means the same.
+- Lists are atomic. Otherwise `metadata.managedFields` would name every item of every flow for each writer.
+- Nothing is nullable. The API server then drops a null, which is what YAML makes of `dependsOn:` without a value.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ TEMPLATE_COLUMNS: Final[list[Schema]] = [
 
 
 class NoSchema(TypeError):
-    """A type that has no place in a structural schema; the text names it."""
+    """A type that cannot be expressed in a structural schema; the message names it."""
 
 
 def schema_of(kind: inspect.Type) -> Schema:
@@ -81,7 +81,7 @@ def schema_of(kind: inspect.Type) -> Schema:
 
 
 def struct_schema(kind: inspect.StructType) -> Schema:
-    """An object with a property for each field, described by the first paragraph of its docstring."""
+    """The schema of an object with a property per field; its description is the first paragraph of the docstring."""
     properties: Schema = {}
     for field in kind.fields:
         schema = schema_of(field.type)
@@ -109,7 +109,7 @@ def _with(schema: Schema, **bounds: Any) -> Schema:
 
 
 def _default(value: Any) -> str | int | float | None:
-    """A default worth writing: a word or a number other than zero."""
+    """The default to write: a word, or a number other than zero; else None."""
     if isinstance(value, Enum):
         return str(value.value)
     if isinstance(value, bool) or not isinstance(value, str | int | float) or not value:
@@ -122,7 +122,7 @@ def _paragraph(text: str) -> str:
 
 
 def _without_defaults(schema: Any) -> Any:
-    """A status is written by the controller alone, which says what it means."""
+    """The schema without defaults, for status: only the controller writes it, and it writes every value."""
     if isinstance(schema, dict):
         return {key: _without_defaults(value) for key, value in schema.items() if key != "default"}
     return [_without_defaults(item) for item in schema] if isinstance(schema, list) else schema
@@ -190,14 +190,14 @@ def files() -> dict[str, str]:
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes equal parts out instead of pointing at them: anchors surprise the tools that read CRDs."""
+    """Writes equal parts out instead of using anchors, which some tools that read CRDs do not expect."""
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
 
 
 def main(arguments: list[str]) -> int:
-    """Write the files, or with --check tell which differ."""
+    """Writes the files, or with --check names those that differ."""
     if arguments not in ([], ["--check"]):
         print("usage: python -m hack.gen_crds [--check]", file=sys.stderr)
         return 2

@@ -1,6 +1,6 @@
-"""The Kubernetes metadata that every kind shares, cut down to the fields this program reads.
+"""The Kubernetes metadata that every kind shares, reduced to the fields that this program reads.
 
-Decoding is lenient (unknown fields are skipped), because the API server has validated what it serves.
+Unknown fields are ignored: the API server has validated what it serves.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import msgspec
 if TYPE_CHECKING:
     Status = dict[str, Any]
 else:
-    Status = Any  # decoded as it comes: see Job
+    Status = Any  # any JSON value decodes: see Job
 
 
 class GVR(msgspec.Struct, frozen=True, order=True):
@@ -57,7 +57,7 @@ class GVR(msgspec.Struct, frozen=True, order=True):
 
 
 class OwnerReference(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
-    """Who an object belongs to; at most one owner has `controller` set."""
+    """An owner of an object; at most one owner has `controller` set."""
 
     api_version: str = ""
     kind: str = ""
@@ -68,7 +68,7 @@ class OwnerReference(msgspec.Struct, frozen=True, rename="camel", omit_defaults=
 
 
 class ObjectMeta(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
-    """Standard object metadata; absent parts read as empty."""
+    """Standard object metadata; absent fields read as empty."""
 
     name: str = ""
     generate_name: str = ""
@@ -128,8 +128,8 @@ class RunPolicy(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True)
 class ObservedSpec(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     """The few fields of a job's spec that reading its state needs.
 
-    Loosely typed, because a custom resource may use these names for anything: an odd one must not make the object
-    unreadable.
+    A custom resource may use these names for values of any type, so any type decodes: an unexpected one must not make
+    the object unreadable.
     """
 
     replicas: Any = None
@@ -139,10 +139,10 @@ class ObservedSpec(msgspec.Struct, frozen=True, rename="camel", omit_defaults=Tr
 
 
 class Job(msgspec.Struct, frozen=True, rename="camel"):
-    """A job of any kind as the cache holds it: metadata, the narrow spec and the status as it came.
+    """A job of any kind as the cache holds it: metadata, the observed part of the spec, and the whole status.
 
-    A status that is no map (some custom resources write a word, or null) reads as empty: a job that could not be
-    decoded would never be seen to end, nor to go.
+    A status that is not an object (some custom resources write a string, or null) reads as empty. A job that could not
+    be decoded would never be seen to finish, or to be deleted.
     """
 
     metadata: ObjectMeta
@@ -157,9 +157,9 @@ class Job(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class WholeJob(Job, frozen=True, rename="camel"):
-    """A job whose whole spec is kept, for kinds whose status rules look at it; elsewhere it counts as any Job."""
+    """A job whose whole spec is kept, for kinds whose status rules read it; otherwise it is used like any Job."""
 
-    # The narrow form is taken from the whole one; a field of this name cannot come over the wire.
+    # Filled from `document`. No API object has a field of this name, so decoding never sets it.
     spec: ObservedSpec = msgspec.field(default=ObservedSpec(), name="~spec")
     document: dict[str, Any] = msgspec.field(default_factory=dict, name="spec")
 

@@ -1,4 +1,4 @@
-"""The standard conditions of a Workflow, and how one is set without touching what has not changed."""
+"""The conditions of a Workflow, and functions that set one without changing the others."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ def is_true(conditions: Iterable[Condition], type_: str) -> bool:
 
 
 def put(conditions: tuple[Condition, ...], condition: Condition) -> tuple[Condition, ...]:
-    """The conditions with one set; `lastTransitionTime` of the old one stays unless its status changes.
+    """The conditions with one set; `lastTransitionTime` changes only if the status of the condition changes.
 
-    Gives back the same tuple if nothing but times and generation would differ, so that a caller may compare by `is`.
+    Returns the same tuple if only times and generation would differ, so that a caller may compare with `is`.
     """
     condition = msgspec.structs.replace(condition, message=condition.message[:_MAX_MESSAGE])
     old = find(conditions, condition.type)
@@ -51,7 +51,7 @@ def put(conditions: tuple[Condition, ...], condition: Condition) -> tuple[Condit
 
 
 def without(conditions: tuple[Condition, ...], *types: str) -> tuple[Condition, ...]:
-    """The conditions but for those of the types named; the same tuple if there are none of these."""
+    """The conditions without those of the given types; the same tuple if there are none."""
     kept = tuple(condition for condition in conditions if condition.type not in types)
     return conditions if len(kept) == len(conditions) else kept
 

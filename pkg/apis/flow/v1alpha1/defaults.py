@@ -1,6 +1,6 @@
-"""What a field means when it is left out, where that depends on something else, and the hash of what was meant.
+"""Defaults that depend on other fields, and the hash of a spec that ignores how defaults are written.
 
-Plain defaults stand beside the fields in `types`; here are those a schema cannot say.
+Defaults that depend on nothing stand beside their fields in `types`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from pkg.apis.flow.v1alpha1.types import (
 
 NO_RETRY: Final = Retry()
 
-# What may change after the start (semantics of a running workflow): no part of the hash.
+# Fields that may change after the start. They are not part of the hash.
 MUTABLE: Final = ("suspend", "shutdown", "restart", "parallelism", "ttl_seconds_after_finished", "timeout")
 
 _SAME_PHASE: Final = {
@@ -36,19 +36,22 @@ _SAME_PHASE: Final = {
 
 
 def meant(phase: ProbedPhase) -> ProbedPhase:
-    """One word per meaning: Succeeded reads as Completed, Terminated and Aborted as Failed."""
+    """The phase that is meant: Succeeded means Completed, Terminated and Aborted mean Failed."""
     return _SAME_PHASE.get(phase, phase)
 
 
 def strategy(given: Strategy | None, phase: ProbedPhase | None = None) -> Strategy:
-    """How many replicas must meet a predicate: as given, else All, but Any for the phase Failed."""
+    """How many replicas must meet a predicate: as given, else Any for the phase Failed and All otherwise."""
     if given is not None:
         return given
     return Strategy.ANY if phase is not None and meant(phase) is ProbedPhase.FAILED else Strategy.ALL
 
 
 def remaining(policy: SuccessPolicy, *, succeeded: bool) -> Remaining:
-    """What happens to the rest once all is decided: as given, else Drain, but Continue for a met Critical."""
+    """What happens to unfinished flows once the outcome is decided.
+
+    As given, else Continue if the policy is Critical and succeeded, and Drain otherwise.
+    """
     if policy.remaining is not None:
         return policy.remaining
     return Remaining.CONTINUE if policy.type is PolicyType.CRITICAL and succeeded else Remaining.DRAIN
@@ -71,7 +74,7 @@ def _given(part: msgspec.Struct) -> dict[str, Any]:
         if value != default:
             given[name] = _plain(value)
     if isinstance(part, Flow) and part.template == part.name:
-        given.pop("template", None)  # its default, written out
+        given.pop("template", None)  # the default, written out
     return given
 
 

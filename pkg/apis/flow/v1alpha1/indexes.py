@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 
 def pack_indexes(indexes: Iterable[int]) -> str:
-    """Ranges of ascending indexes, empty for none."""
+    """The ranges of ascending indexes; the empty string for none."""
     parts: list[str] = []
     first = last = -2
     for index in indexes:
@@ -22,7 +22,7 @@ def pack_indexes(indexes: Iterable[int]) -> str:
 
 
 def unpack_indexes(text: str) -> list[int]:
-    """The indexes of ranges; raises ValueError for anything else."""
+    """The indexes that the ranges name. Raises ValueError for text that is not a list of ranges."""
     found: list[int] = []
     for part in filter(None, text.split(",")):
         first, _, last = part.partition("-")

@@ -1,4 +1,4 @@
-"""Labels that tie jobs and pods to their task, and how a workflow's name becomes a label value."""
+"""The labels and annotations of jobs and pods, and the label value for a workflow's name."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ WORKFLOW_UID: Final = "flow.workflow.sh/workflow-uid"
 FLOW: Final = "flow.workflow.sh/flow"
 INDEX: Final = "flow.workflow.sh/index"
 ATTEMPT: Final = "flow.workflow.sh/attempt"
-# On pods of flows whose address somebody waits for: the only pods that the controller watches.
+# On pods of flows that are probed or whose podIP is used. The controller watches only these pods.
 PROBED: Final = "flow.workflow.sh/probed"
-# An annotation, of Workflows that are jobs of another: how many they are inside of.
+# An annotation of a Workflow that is a job of another Workflow: how many Workflows are above it.
 DEPTH: Final = "flow.workflow.sh/depth"
 
 MAX_VALUE: Final = 63
 
 
 def workflow_value(name: str) -> str:
-    """A workflow's name as a label value: itself, or cut with 8 hex of its SHA-256 when longer than 63."""
+    """A workflow's name as a label value: the name, or above 63 characters a prefix and a short hash."""
     if len(name) <= MAX_VALUE:
         return name
     return f"{name[: MAX_VALUE - 9].rstrip('-.')}-{short_hash(name)}"
 
 
 def short_hash(text: str) -> str:
-    """8 hex digits of SHA-256."""
+    """The first 8 hex digits of the SHA-256 of the text."""
     return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 

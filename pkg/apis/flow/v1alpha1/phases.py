@@ -1,7 +1,7 @@
-"""The states of tasks, flows and workflows, and the one table of moves between them.
+"""The phases of tasks, flows and workflows, and the tables of legal moves between them.
 
-Everything that changes a state goes through `advance`, so an illegal move cannot be made by accident; the
-diagrams in ARCHITECTURE.md are drawn from the same tables.
+Code that changes a phase calls `advance`, which refuses an illegal move. The diagrams in ARCHITECTURE.md are generated
+from the same tables.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Final
 
 
 class Phase(StrEnum):
-    """State of a task, and of a flow (which has the same words, folded from its tasks)."""
+    """Phase of a task, and of a flow. The phase of a flow is folded from the phases of its tasks."""
 
     WAITING = "Waiting"
     PENDING = "Pending"
@@ -29,7 +29,7 @@ class Phase(StrEnum):
 
 
 class WorkflowPhase(StrEnum):
-    """State of a whole workflow."""
+    """Phase of a workflow."""
 
     PENDING = "Pending"
     RUNNING = "Running"
@@ -44,15 +44,15 @@ class WorkflowPhase(StrEnum):
 
 
 class IllegalMove(ValueError):
-    """A state was to change in a way the table does not know; it names both states."""
+    """A phase was to change in a way that the table does not allow; the message names both phases."""
 
 
 _P = Phase
 FINAL: Final = frozenset({_P.SUCCEEDED, _P.FAILED, _P.SKIPPED, _P.CANCELLED})
 UNFINISHED: Final = frozenset({_P.PENDING, _P.SUSPENDED, _P.RUNNING})
 
-# A watch shows the latest state, not every state: a job may be seen Succeeded without having been seen Running,
-# and a job found after a crash moves a Waiting task straight to what the job says.
+# A watch shows the latest state of a job, not every state. A job may be seen Succeeded that was never seen Running, and
+# after a crash a Waiting task moves at once to the phase that its job shows.
 _SEEN: Final = frozenset({_P.PENDING, _P.SUSPENDED, _P.RUNNING, _P.BACKOFF, _P.SUCCEEDED, _P.FAILED, _P.CANCELLED})
 TASK_MOVES: Final[dict[Phase, frozenset[Phase]]] = {
     _P.WAITING: _SEEN | {_P.SKIPPED},
@@ -78,9 +78,9 @@ WORKFLOW_MOVES: Final[dict[WorkflowPhase, frozenset[WorkflowPhase]]] = {
 
 
 def advance(now: Phase, then: Phase) -> Phase:
-    """The state after a move; staying is no move.
+    """The phase after a move from `now` to `then`; the same phase is always allowed.
 
-    Raises IllegalMove where the table does not allow it.
+    Raises IllegalMove if the table does not allow the move.
     """
     if now is not then and then not in TASK_MOVES[now]:
         raise IllegalMove(f"a task cannot go from {now} to {then}")
@@ -88,16 +88,16 @@ def advance(now: Phase, then: Phase) -> Phase:
 
 
 def advance_workflow(now: WorkflowPhase, then: WorkflowPhase) -> WorkflowPhase:
-    """As `advance`, for a workflow."""
+    """The same as `advance`, for a workflow."""
     if now is not then and then not in WORKFLOW_MOVES[now]:
         raise IllegalMove(f"a workflow cannot go from {now} to {then}")
     return then
 
 
 def fold(counts: dict[Phase, int]) -> Phase:
-    """The state of a flow from how many of its tasks are in each state.
+    """The phase of a flow, from the number of its tasks in each phase.
 
-    An empty flow is Skipped (`for: {replicas: 0}` is one Skipped task).
+    A flow without tasks is Skipped. (`for: {replicas: 0}` has one task, which is Skipped.)
     """
     present = {phase for phase, count in counts.items() if count}
     if any(not phase.is_final for phase in present):

@@ -1,4 +1,4 @@
-"""What may change in a workflow that has started, and what cannot be taken back; pure, for whoever is asked first."""
+"""Which changes of a spec are allowed, before and after the workflow has started."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ _MAY_CHANGE = "suspend, shutdown, restart, parallelism, ttlSecondsAfterFinished 
 
 
 def validate_update(old: WorkflowSpec, new: WorkflowSpec, *, started: bool) -> tuple[Fault, ...]:
-    """Every fault of a change from one spec to another; `started`: the controller has begun with the old one."""
+    """Every fault of a change from `old` to `new`; `started`: the workflow already runs, or has ended."""
     found = list(_shutdown(old, new))
     if new.restart is not None and new.shutdown is not None:
         before = old.restart.at if old.restart is not None else None
         if new.restart.at != before:
             message = "a workflow with shutdown cannot be restarted; make a new one"
             found.append(Fault("spec.restart.at", message, new.restart.at))
-    # Writing a default out is no change.
+    # The hash ignores defaults that are written out.
     if started and spec_hash(old) != spec_hash(new):
         found.extend(_fixed(old, new))
     return tuple(found)
@@ -37,17 +37,17 @@ def _shutdown(old: WorkflowSpec, new: WorkflowSpec) -> Iterator[Fault]:
 
 
 def _fixed(old: WorkflowSpec, new: WorkflowSpec) -> Iterator[Fault]:
-    told = f"cannot change after the start; only {_MAY_CHANGE} may, so make a new workflow"
+    message = f"cannot change after the start; only {_MAY_CHANGE} may, so make a new workflow"
     for name, field in _names(WorkflowSpec):
         if name not in MUTABLE and name != "flows" and getattr(old, name) != getattr(new, name):
-            yield Fault(f"spec.{field}", told)
+            yield Fault(f"spec.{field}", message)
     if len(old.flows) != len(new.flows):
-        yield Fault("spec.flows", f"{told}: there were {len(old.flows)} flows, now {len(new.flows)}")
+        yield Fault("spec.flows", f"{message}: there were {len(old.flows)} flows, now {len(new.flows)}")
         return
     for at, (before, after) in enumerate(zip(old.flows, new.flows, strict=True)):
         for name, field in _names(Flow):
             if getattr(before, name) != getattr(after, name):
-                yield Fault(f"spec.flows[{at}].{field}", told)
+                yield Fault(f"spec.flows[{at}].{field}", message)
 
 
 def _names(kind: type[msgspec.Struct]) -> tuple[tuple[str, str], ...]:

@@ -1,6 +1,6 @@
-"""A Workflow as a job of another: how deep that may go, and what its fields need; pure.
+"""Workflows that are jobs of other Workflows: a limit on how deep they nest, and the fields that they need.
 
-A template that makes workflows which use the same template would go on for ever, faster than anybody could delete them.
+Without a limit a template whose Workflow uses the same template would create Workflows for ever.
 """
 
 from __future__ import annotations
@@ -11,24 +11,25 @@ from pkg.apis.flow.v1alpha1 import labels
 from pkg.apis.flow.v1alpha1.types import API_VERSION, Workflow
 
 MAX_DEPTH: Final = 8
-"""Workflows below the outermost one; so few that the message of the outermost still ends with the cause."""
+"""How many levels of Workflows may be below the outermost one. The message of each level quotes the level below; with
+this limit the outermost message still contains the cause."""
 
 
 def is_workflow(body: dict[str, Any]) -> bool:
-    """Whether the object is a Workflow of ours."""
+    """Whether the object is a Workflow of this API group."""
     return (body["apiVersion"], body["kind"]) == (API_VERSION, "Workflow")
 
 
 def depth(workflow: Workflow) -> int:
-    """How many workflows a workflow is inside of; 0 where nobody, or something else than a number, says so."""
+    """How many Workflows are above this one; 0 if the annotation is missing or not a number."""
     text = workflow.metadata.annotations.get(labels.DEPTH, "")
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
 
 
 def nest(workflow: Workflow, body: dict[str, Any]) -> None:
-    """Makes a rendered Workflow one that is inside of `workflow`.
+    """Marks a rendered Workflow as nested in `workflow`, and makes the values of its parameters strings.
 
-    Values of parameters are strings in its schema, whatever variable they were: `"{{index}}"` is handed on as "3".
+    The schema wants strings there, but rendering turns `"{{index}}"` into the integer 3: it becomes "3" again.
     """
     body["metadata"]["annotations"][labels.DEPTH] = str(depth(workflow) + 1)
     spec = body["spec"]

@@ -1,4 +1,4 @@
-"""Names of jobs: made from workflow, flow, index and attempt alone: a repeated creation finds itself."""
+"""Names of jobs. They depend on workflow, flow, index and attempt alone: a repeated creation gets the same name."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ _HASH: Final = 9  # a dash and 8 hex digits
 def job_name(*, workflow: str, flow: str, index: int | None, attempt: int, rule: NameRule) -> str:
     """`<workflow>-<flow>[-<index>][-r<attempt>]`, made to fit what the kind allows.
 
-    `index` is None for a flow without `for`. A name that had to be cut or changed ends in 8 hex of a hash of what it
-    stands for, so that no two tasks share one.
+    `index` is None for a flow without `for`. A name that had to be cut or changed ends in 8 hex digits of a hash of
+    workflow, flow, index and attempt, so that no two tasks share a name.
     """
     return _name(_Task(workflow, flow, index, attempt), rule, "")
 
 
 def fallback_name(*, workflow: str, flow: str, index: int | None, attempt: int, rule: NameRule, uid: str) -> str:
-    """The second name of a task whose first one belongs to a stranger: with 8 hex of the workflow's uid."""
+    """The name to use if another object holds the first one; it ends in 8 hex digits of the workflow's uid."""
     return _name(_Task(workflow, flow, index, attempt), rule, f"-{uid.replace('-', '').lower()[:8]}")
 
 
@@ -49,6 +49,6 @@ def _name(task: _Task, rule: NameRule, ending: str) -> str:
         return f"{base}{suffix}{ending}"
     room = rule.max_length - len(suffix) - _HASH - len(ending)
     if room < 1:
-        # Nothing but the hash fits; the first letter is for DNS-1035.
+        # Only the hash fits. DNS-1035 wants a letter first.
         return f"w{short_hash(f'{task}{ending}')}"
     return f"{base[:room].rstrip('-.')}{suffix}-{short_hash(str(task))}{ending}"

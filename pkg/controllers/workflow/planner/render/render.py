@@ -1,6 +1,6 @@
-"""Makes the object of one attempt out of template, parameters, variables, patch and index; pure.
+"""Renders the object of one attempt from template, parameters, variables, patch and index.
 
-Either the whole object comes out or a RenderError that names field and value: never a half-rendered job.
+The result is the whole object, or a RenderError that names field and value.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from pkg.workloads import (
     strip_ttl,
 )
 
-# Who the object is and whom it belongs to is not the template's or the patch's to say.
+# The controller sets these fields. What template or patch say there is dropped.
 _IDENTITY: Final = ("name", "generateName", "namespace", "uid", "resourceVersion", "ownerReferences")
 _MAX_VALUE: Final = 200
 
 
 class RenderError(Exception):
-    """An object that cannot be made; `field` says where (`template.jobSpec...`, `patch[1].path`), `value` what is."""
+    """The object cannot be rendered: `field` is the place (`template.jobSpec...`, `patch[1].path`), `value` its text."""
 
     def __init__(self, field: str, value: str, message: str) -> None:
         super().__init__(f"{field}: {message}")
@@ -44,8 +44,8 @@ class RenderError(Exception):
 class Rendered(msgspec.Struct, frozen=True):
     """An object ready to be created.
 
-    `body` is fresh and belongs to the caller. `fallback` is the name to take if a stranger holds `name`.
-    `removed_ttl_fields` are paths of fields by which the kind would have deleted the job by itself.
+    `body` belongs to the caller, who may change it. `fallback` is the name to use if another object holds `name`.
+    `removed_ttl_fields` are the paths of fields that would have made the kind delete the finished job by itself.
     """
 
     body: dict[str, Any]
@@ -56,7 +56,7 @@ class Rendered(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class _Attempt:
-    """What is to be made: whose, from what, and which attempt of which index."""
+    """What is rendered: the attempt of one index of a flow, and the template."""
 
     workflow: Workflow
     flow: Flow
@@ -81,8 +81,8 @@ def render(
     """The object of one attempt.
 
     `index` is 0 for a flow without `for`; `renamed` is the name recorded for the task, or empty for its usual one;
-    `pod_ips` maps the flows asked for by `{{flows.NAME.podIP}}` to addresses; `kind` and `row` belong to the template's
-    resource; `probed` marks the pods as some whose address somebody waits for. Raises RenderError.
+    `pod_ips` maps the flows in `{{flows.NAME.podIP}}` to addresses; `kind` and `row` belong to the template's resource;
+    `probed` puts a label on the pods by which the controller watches them. Raises RenderError.
     """
     if row.refused:
         raise RenderError("template.gvr", str(template.spec.gvr.gvr), row.refused)
@@ -150,7 +150,7 @@ def _patched(this: _Attempt, values: dict[str, str]) -> dict[str, Any]:
 
 
 def _place(workflow: Workflow, body: dict[str, Any], row: KindRow) -> tuple[str, ...]:
-    """Put what the workflow says for all of its jobs where the kind has it; the TTL fields removed are returned."""
+    """Sets scheduler, plugins and queue in the fields that the kind has for them; returns the TTL fields removed."""
     spec = workflow.spec
     if spec.scheduler_name:
         place_scheduler(row, body, spec.scheduler_name)
@@ -163,7 +163,7 @@ def _place(workflow: Workflow, body: dict[str, Any], row: KindRow) -> tuple[str,
 
 
 def _inject(this: _Attempt, body: dict[str, Any], row: KindRow, *, probed: bool) -> None:
-    """The labels and environment variables that tell whose job and pods these are."""
+    """Adds the labels and environment variables that identify workflow, flow, index and attempt."""
     owner = this.workflow.metadata
     ours = labels.for_task(
         workflow=owner.name, uid=owner.uid, flow=this.flow.name, index=_own_index(this), attempt=this.attempt
@@ -180,7 +180,7 @@ def _inject(this: _Attempt, body: dict[str, Any], row: KindRow, *, probed: bool)
 
 
 def _identify(this: _Attempt, body: dict[str, Any], row: KindRow, renamed: str) -> tuple[str, str]:
-    """Set name, namespace and owner; returns the name, and the one to fall back on."""
+    """Sets name, namespace and owner; returns the name and the fallback name."""
     owner = this.workflow.metadata
     rule = limit(row, body)
     index, attempt, flow = _own_index(this), this.attempt, this.flow.name
