@@ -1,7 +1,7 @@
 """The API group flow.workflow.sh/v1alpha1: Workflow, WorkTemplate and their parts.
 
-These frozen structs are the one source: the CRD schemas under installer/crds are generated from them
-(constraints, enums, defaults and descriptions included), and the informers decode into them.
+These frozen structs are the source of everything: informers decode into them, and the CRD schemas under installer/crds
+are generated from them, with bounds, enums, defaults and descriptions.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ Port = Annotated[int, Meta(ge=1, le=65535)]
 
 
 class _Part(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
-    """Base of every part of the API: frozen, camelCase on the wire, defaults left out when written."""
+    """Base of every part of the API: frozen, camelCase in JSON, defaults left out when encoded."""
 
 
 class Strategy(StrEnum):
@@ -57,7 +57,7 @@ class OnSkipped(StrEnum):
 
 
 class ProbedPhase(StrEnum):
-    """What a task-status probe may ask for; Terminated and Aborted read as Failed, Succeeded as Completed."""
+    """A phase that a task-status probe may name; Terminated and Aborted mean Failed, Succeeded means Completed."""
 
     PENDING = "Pending"
     RUNNING = "Running"
@@ -76,7 +76,7 @@ class Scheme(StrEnum):
 
 
 class PodChoice(StrEnum):
-    """Which pods of a job must answer a probe."""
+    """Which pods of a job must pass a probe."""
 
     LEAD = "Lead"
     ALL = "All"
@@ -90,7 +90,7 @@ class PolicyType(StrEnum):
 
 
 class Remaining(StrEnum):
-    """What happens to the rest of a workflow once its outcome is decided."""
+    """What happens to unfinished flows once the outcome is decided."""
 
     CONTINUE = "Continue"
     DRAIN = "Drain"
@@ -109,7 +109,7 @@ class Shutdown(StrEnum):
 
 
 class RetryReason(StrEnum):
-    """Why an attempt failed, as far as a retry can be asked for it."""
+    """A reason for which an attempt failed and a retry may follow."""
 
     FAILED = "Failed"
     JOB_DELETED = "JobDeleted"
@@ -118,7 +118,7 @@ class RetryReason(StrEnum):
 
 
 class Completion(StrEnum):
-    """When a job counts as done: at its end, or once it is ready."""
+    """When a job is done: at its end, or once it is ready."""
 
     TERMINAL = "Terminal"
     READY = "Ready"
@@ -131,12 +131,13 @@ class Parameter(_Part, frozen=True):
         str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]*$", max_length=63, description="Used as {{params.NAME}}.")
     ]
     value: Annotated[
-        str, Meta(max_length=16_384, description="Put in as it is; variables inside are not replaced.")
+        str,
+        Meta(max_length=16_384, description="Replaces the variable as it is; variables in the value are not replaced."),
     ] = ""
 
 
 class HTTPHeader(_Part, frozen=True):
-    """A header to send with the request."""
+    """A header of the request."""
 
     name: Annotated[str, Meta(min_length=1, max_length=256)]
     value: Annotated[str, Meta(max_length=4_096)] = ""
@@ -145,7 +146,7 @@ class HTTPHeader(_Part, frozen=True):
 class HTTPGet(_Part, frozen=True):
     """Passes when the pod answers a GET with 200 to 399; redirects are not followed."""
 
-    task_name: Annotated[FlowName, Meta(description="The flow whose pods are asked.")]
+    task_name: Annotated[FlowName, Meta(description="The flow whose pods are probed.")]
     port: Port
     path: Annotated[str, Meta(max_length=2_048)] = "/"
     http_header: Annotated[HTTPHeader | None, Meta(description="A header to send.")] = None
@@ -155,32 +156,34 @@ class HTTPGet(_Part, frozen=True):
 class TCPSocket(_Part, frozen=True):
     """Passes when the pod accepts a connection."""
 
-    task_name: Annotated[FlowName, Meta(description="The flow whose pods are asked.")]
+    task_name: Annotated[FlowName, Meta(description="The flow whose pods are probed.")]
     port: Port
 
 
 class TaskStatus(_Part, frozen=True):
-    """Passes when the flow is, or was, in that phase."""
+    """Passes when the flow is, or was, in this phase."""
 
-    task_name: Annotated[FlowName, Meta(description="The flow whose tasks are looked at.")]
+    task_name: Annotated[FlowName, Meta(description="The flow whose phase is compared.")]
     phase: Annotated[ProbedPhase, Meta(description="Succeeded means Completed; Terminated and Aborted mean Failed.")]
 
 
 class Probe(_Part, frozen=True):
-    """Questions asked of other flows of the same workflow; all must be answered yes."""
+    """Probes of other flows of the same workflow; all must pass."""
 
     http_get_list: Annotated[tuple[HTTPGet, ...], Meta(max_length=64)] = ()
     tcp_socket_list: Annotated[tuple[TCPSocket, ...], Meta(max_length=64)] = ()
     task_status_list: Annotated[tuple[TaskStatus, ...], Meta(max_length=64)] = ()
-    period_seconds: Annotated[int, Meta(ge=1, le=3600, description="Between two tries of an HTTP or TCP probe.")] = 5
-    timeout_seconds: Annotated[int, Meta(ge=1, le=60, description="Of one try.")] = 2
-    success_threshold: Annotated[int, Meta(ge=1, le=100, description="Tries in a row that must pass.")] = 1
+    period_seconds: Annotated[
+        int, Meta(ge=1, le=3600, description="Seconds between two tries of an HTTP or TCP probe.")
+    ] = 5
+    timeout_seconds: Annotated[int, Meta(ge=1, le=60, description="Seconds that one try may take.")] = 2
+    success_threshold: Annotated[int, Meta(ge=1, le=100, description="How many tries in a row must pass.")] = 1
     fail_after: Annotated[
         Duration | None,
-        Meta(description="Give up this long after the asked task's attempt first ran; without it, never."),
+        Meta(description="The probe fails this long after the probed attempt first ran; if left out, never."),
     ] = None
-    role: Annotated[str, Meta(max_length=63, description="Pods of this role are asked instead of the lead pod.")] = ""
-    pods: Annotated[PodChoice, Meta(description="Which pods of a job must answer.")] = PodChoice.LEAD
+    role: Annotated[str, Meta(max_length=63, description="Probe the pods of this role instead of the lead pod.")] = ""
+    pods: Annotated[PodChoice, Meta(description="Which pods of a job must pass.")] = PodChoice.LEAD
 
     @property
     def is_empty(self) -> bool:
@@ -188,17 +191,17 @@ class Probe(_Part, frozen=True):
 
 
 class Group(_Part, frozen=True):
-    """Targets AND probe; one alternative among `orGroups`."""
+    """One alternative of `orGroups`: targets AND probe."""
 
     targets: Annotated[
         tuple[FlowName, ...],
-        Meta(max_length=MAX_FLOWS, description="Flows that must be done: Succeeded, or Failed with continueOnFail."),
+        Meta(max_length=MAX_FLOWS, description="Flows that must be Succeeded, or Failed with continueOnFail."),
     ] = ()
     strategy: Annotated[
         Strategy | None,
-        Meta(description="How many replicas of each flow must meet it; All, but Any for the phase Failed."),
+        Meta(description="How many replicas of each flow must meet it; default All, for the phase Failed Any."),
     ] = None
-    probe: Annotated[Probe | None, Meta(description="What must be true besides the targets.")] = None
+    probe: Annotated[Probe | None, Meta(description="Probes that must pass in addition to the targets.")] = None
 
 
 class DependsOn(_Part, frozen=True):
@@ -206,70 +209,81 @@ class DependsOn(_Part, frozen=True):
 
     targets: Annotated[
         tuple[FlowName, ...],
-        Meta(max_length=MAX_FLOWS, description="Flows that must be done: Succeeded, or Failed with continueOnFail."),
+        Meta(max_length=MAX_FLOWS, description="Flows that must be Succeeded, or Failed with continueOnFail."),
     ] = ()
     strategy: Annotated[
         Strategy | None,
-        Meta(description="How many replicas of each flow must meet it; All, but Any for the phase Failed."),
+        Meta(description="How many replicas of each flow must meet it; default All, for the phase Failed Any."),
     ] = None
-    on_skipped: Annotated[OnSkipped, Meta(description="Whether a skipped target makes this flow skipped too.")] = (
+    on_skipped: Annotated[OnSkipped, Meta(description="Whether a Skipped target makes this flow Skipped too.")] = (
         OnSkipped.SKIP
     )
-    probe: Annotated[Probe | None, Meta(description="What must be true besides the targets.")] = None
-    or_groups: Annotated[tuple[Group, ...], Meta(max_length=64, description="Alternatives to targets and probe.")] = ()
+    probe: Annotated[Probe | None, Meta(description="Probes that must pass in addition to the targets.")] = None
+    or_groups: Annotated[
+        tuple[Group, ...], Meta(max_length=64, description="Alternatives to targets and probe; one of them is enough.")
+    ] = ()
 
 
 class For(_Part, frozen=True):
     """How many replicas a flow has; each gets its index, from 0."""
 
-    replicas: Annotated[int, Meta(ge=0, le=MAX_TASKS, description="How many tasks; 0 makes one skipped task.")] = 1
+    replicas: Annotated[
+        int, Meta(ge=0, le=MAX_TASKS, description="How many tasks; 0 makes one task that is Skipped.")
+    ] = 1
     parallelism: (
-        Annotated[int, Meta(ge=1, le=MAX_TASKS, description="Unfinished jobs of this flow at once.")] | None
+        Annotated[int, Meta(ge=1, le=MAX_TASKS, description="How many jobs of this flow may be unfinished at once.")]
+        | None
     ) = None
     depends_on: Annotated[
-        DependsOn | None, Meta(description="Holds besides dependsOn; the flow's own name means the previous index.")
+        DependsOn | None,
+        Meta(description="Must be true in addition to dependsOn; the flow's own name means its previous index."),
     ] = None
 
 
 class Retry(_Part, frozen=True):
-    """New attempts after a failed one: delay n is min(interval * factor^(n-1), maxInterval)."""
+    """Attempts after a failed one; retry n starts after min(interval * factor^(n-1), maxInterval)."""
 
-    max_retries: Annotated[int, Meta(ge=0, le=1_000, description="Attempts after the first one.")] = 0
+    max_retries: Annotated[int, Meta(ge=0, le=1_000, description="How many attempts may follow the first one.")] = 0
     interval: Annotated[Duration, Meta(description="Delay before the first retry.")] = "10s"
-    factor: Annotated[float, Meta(ge=1, le=100, description="By what each further delay grows.")] = 2.0
+    factor: Annotated[float, Meta(ge=1, le=100, description="Each delay is this many times the one before.")] = 2.0
     max_interval: Annotated[Duration, Meta(description="No delay is longer.")] = "5m"
     reasons: Annotated[
-        tuple[RetryReason, ...], Meta(max_length=4, description="Which failures are retried; all four when left out.")
+        tuple[RetryReason, ...], Meta(max_length=4, description="Which failures are retried; all four if left out.")
     ] = tuple(RetryReason)
 
 
 class Flow(_Part, frozen=True):
-    """One step: the jobs made from a template, and what they wait for."""
+    """One step: which template its jobs are made from, and what they wait for."""
 
     name: Annotated[FlowName, Meta(description="Unique in the workflow.")]
-    template: Annotated[str, Meta(max_length=253, description="The WorkTemplate; the flow's name when left out.")] = ""
+    template: Annotated[
+        str, Meta(max_length=253, description="Name of the WorkTemplate; the flow's name if left out.")
+    ] = ""
     depends_on: Annotated[
-        DependsOn | None, Meta(description="What must be true before a task of this flow starts.")
+        DependsOn | None, Meta(description="What must be true before a task of this flow starts; nothing if left out.")
     ] = None
-    for_: Annotated[For | None, Meta(description="Run this many replicas in parallel, each with its index.")] = (
-        msgspec.field(default=None, name="for")
+    for_: Annotated[For | None, Meta(description="Run several replicas, each with its index.")] = msgspec.field(
+        default=None, name="for"
     )
-    retry: Annotated[Retry | None, Meta(description="Whether and when a failed task is tried again.")] = None
-    patch: Annotated[Any, Meta(description="A merge patch (object) or a JSON Patch (list) over {metadata, spec}.")] = (
-        None
-    )
+    retry: Annotated[Retry | None, Meta(description="Whether and when a failed task gets another attempt.")] = None
+    patch: Annotated[
+        Any, Meta(description="A merge patch (object) or JSON Patch (list) of the rendered {metadata, spec}.")
+    ] = None
     parameters: Annotated[
-        tuple[Parameter, ...], Meta(max_length=256, description="Values over those of the workflow and the template.")
+        tuple[Parameter, ...],
+        Meta(max_length=256, description="Values that override those of the workflow and the template."),
     ] = ()
     continue_on_fail: Annotated[
-        bool, Meta(description="Its failure counts as done for those that wait for it, and is tolerated.")
+        bool, Meta(description="A failure satisfies the flows that wait for it, and does not fail the workflow.")
     ] = False
-    finally_: Annotated[bool, Meta(description="Released when every flow without finally is final.")] = msgspec.field(
-        default=False, name="finally"
-    )
-    timeout: Annotated[Duration | None, Meta(description="Of one attempt, from its creation.")] = None
+    finally_: Annotated[
+        bool, Meta(description="Starts when every flow without finally is final, whatever the outcome.")
+    ] = msgspec.field(default=False, name="finally")
+    timeout: Annotated[
+        Duration | None, Meta(description="How long one attempt may take from the creation of its job.")
+    ] = None
     pending_timeout: Annotated[
-        Duration | None, Meta(description="Of one attempt, from its release until it first runs.")
+        Duration | None, Meta(description="How long one attempt may take from its release until it first runs.")
     ] = None
 
     @property
@@ -282,7 +296,7 @@ class Flow(_Part, frozen=True):
 
 
 class SuccessPolicy(_Part, frozen=True):
-    """When the workflow counts as succeeded, and what happens to the rest then."""
+    """When the workflow has succeeded, and what happens to unfinished flows then."""
 
     type: Annotated[
         PolicyType, Meta(description="Which flows must succeed: all, any leaf, or those listed in criticalFlows.")
@@ -291,58 +305,73 @@ class SuccessPolicy(_Part, frozen=True):
         tuple[FlowName, ...], Meta(max_length=MAX_FLOWS, description="For type Critical: the flows that must succeed.")
     ] = ()
     remaining: Annotated[
-        Remaining | None, Meta(description="Drain when left out; Continue after a satisfied Critical.")
+        Remaining | None,
+        Meta(description="What happens to unfinished flows; default Drain, after a satisfied Critical Continue."),
     ] = None
 
 
 class Restart(_Part, frozen=True):
-    """Runs flows of a workflow that has ended again."""
+    """Runs flows again after the workflow has ended."""
 
-    at: Annotated[str, Meta(min_length=1, max_length=128, description="A token; acts once for each new value.")]
+    at: Annotated[str, Meta(min_length=1, max_length=128, description="A token; each new value restarts once.")]
     flows: Annotated[
         tuple[FlowName, ...],
-        Meta(max_length=MAX_FLOWS, description="These and all that wait for them; else what did not succeed."),
+        Meta(
+            max_length=MAX_FLOWS,
+            description="Restart these and all flows that wait for them; if empty, what did not succeed.",
+        ),
     ] = ()
 
 
 class WorkflowSpec(_Part, frozen=True):
-    """What is to run, in which order, and when it counts as done."""
+    """What runs, in which order, and when the workflow has succeeded."""
 
     flows: Annotated[tuple[Flow, ...], Meta(min_length=1, max_length=MAX_FLOWS, description="The steps, in any order.")]
     parameters: Annotated[
-        tuple[Parameter, ...], Meta(max_length=256, description="Values over the defaults of the templates.")
+        tuple[Parameter, ...], Meta(max_length=256, description="Values that override the defaults of the templates.")
     ] = ()
-    success_policy: Annotated[SuccessPolicy, Meta(description="When the workflow counts as succeeded.")] = (
-        SuccessPolicy()
-    )
+    success_policy: Annotated[SuccessPolicy, Meta(description="When the workflow has succeeded.")] = SuccessPolicy()
     job_retain_policy: Annotated[
-        RetainPolicy, Meta(description="What becomes of the jobs once the workflow has ended.")
+        RetainPolicy, Meta(description="Whether the jobs are deleted once the workflow has ended.")
     ] = RetainPolicy.RETAIN
-    scheduler_name: Annotated[str, Meta(max_length=253, description="Scheduler of every pod.")] = ""
+    scheduler_name: Annotated[str, Meta(max_length=253, description="schedulerName of every pod.")] = ""
     plugins: Annotated[
-        dict[str, tuple[str, ...]], Meta(description="Scheduler plugins, for kinds that have them.")
+        dict[str, tuple[str, ...]], Meta(description="Scheduler plugins of every job, for kinds that have them.")
     ] = {}
     queue_name: Annotated[str, Meta(max_length=253, description="Kueue or Volcano queue of every job.")] = ""
     parallelism: (
-        Annotated[int, Meta(ge=1, le=MAX_TASKS, description="Unfinished jobs of this workflow at once.")] | None
+        Annotated[
+            int, Meta(ge=1, le=MAX_TASKS, description="How many jobs of this workflow may be unfinished at once.")
+        ]
+        | None
     ) = None
-    timeout: Annotated[Duration | None, Meta(description="Of the whole workflow; suspended time does not count.")] = (
-        None
-    )
-    suspend: Annotated[bool, Meta(description="Nothing new starts while true.")] = False
+    timeout: Annotated[
+        Duration | None, Meta(description="How long the workflow may take; suspended time does not count.")
+    ] = None
+    suspend: Annotated[bool, Meta(description="While true no job is created.")] = False
     shutdown: Annotated[
         Shutdown | None,
-        Meta(description="Stop lets running attempts end, Terminate deletes them; cannot be taken back."),
+        Meta(description="Ends the workflow: Stop lets running attempts end, Terminate deletes them. Irrevocable."),
     ] = None
     restart: Annotated[Restart | None, Meta(description="Run flows again once the workflow has ended.")] = None
     ttl_seconds_after_finished: (
-        Annotated[int, Meta(ge=0, le=2_147_483_647, description="The workflow is deleted this long after its end.")]
+        Annotated[
+            int,
+            Meta(
+                ge=0,
+                le=2_147_483_647,
+                description="Seconds from its end until the workflow is deleted; if left out, never.",
+            ),
+        ]
         | None
     ) = None
 
 
 class TaskCounts(msgspec.Struct, frozen=True, rename="camel"):
-    """How many tasks are in each state; they add up to total. Zeros are written, so that columns show them."""
+    """How many tasks are in each phase, and in total.
+
+    Zeros are written, so that the columns of kubectl show them.
+    """
 
     total: int = 0
     waiting: int = 0
@@ -357,7 +386,7 @@ class TaskCounts(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class ReplicaStatus(_Part, frozen=True):
-    """One replica of a `for` flow that did not succeed (or not yet), itemised."""
+    """One replica of a flow with `for` that has not succeeded."""
 
     index: int
     phase: Phase
@@ -366,11 +395,11 @@ class ReplicaStatus(_Part, frozen=True):
 
 
 class Kept(_Part, frozen=True):
-    """What the cluster cannot tell of tasks in Backoff, or whose newest attempt has no job any more.
+    """Memory of the controller about tasks in Backoff, or whose newest attempt has no job any more.
 
-    indexes: ranges as batch/v1 writes them; attempt: the newest one; due: the latest time at which any of these
-    may be tried again; ran: an attempt of these has run; began, held: the newest one, which is neither now, has run, or
-    was held by a queue; unmade: none of their attempts has had a job.
+    indexes: ranges as batch/v1 writes them; attempt: the newest one; due: the latest time at which one of the tasks
+    may be tried again; ran: some attempt has run; began, held: the newest attempt, which does not run or is not held
+    now, has run, or was held by a queue; unmade: no attempt ever had a job.
     """
 
     indexes: str
@@ -384,9 +413,9 @@ class Kept(_Part, frozen=True):
 
 
 class Latch(_Part, frozen=True):
-    """HTTP or TCP probes that have passed for a flow whose tasks are not all made yet.
+    """An HTTP or TCP probe that has passed for a flow of which some task has no job yet.
 
-    probe: path of the probe; indexes: replicas asked.
+    probe: path of the probe in the flow; indexes: the probed replicas.
     """
 
     probe: str
@@ -394,7 +423,7 @@ class Latch(_Part, frozen=True):
 
 
 class FlowStatus(_Part, frozen=True):
-    """State of one flow, folded from its tasks; the ranges of indexes are for flows with `for`."""
+    """State of one flow, folded from its tasks. Flows with `for` show the indexes in each phase as ranges (0-3,7)."""
 
     name: str
     phase: Phase
@@ -422,10 +451,10 @@ class FlowStatus(_Part, frozen=True):
 
 
 class WorkflowStatus(_Part, frozen=True):
-    """What the workflow has come to; `phase` is absent until the controller has looked at it.
+    """State of the workflow; `phase` is absent until the controller has seen it.
 
-    restarted_at: the token of the restart in force; restarted_flows: the flows that it named, as ranges of their
-    positions in the spec.
+    restarted_at: the token of the newest restart; restarted_flows: the flows that it named, as ranges of
+    their positions in the spec.
     """
 
     phase: WorkflowPhase | None = None
@@ -446,7 +475,7 @@ class WorkflowStatus(_Part, frozen=True):
 
 
 class Workflow(msgspec.Struct, frozen=True, rename="camel"):
-    """A DAG of flows, each of which makes jobs from a WorkTemplate."""
+    """A DAG of flows; each flow makes jobs from a WorkTemplate."""
 
     metadata: ObjectMeta
     spec: WorkflowSpec
@@ -456,14 +485,14 @@ class Workflow(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class TemplateMeta(_Part, frozen=True):
-    """Put on the object that is made."""
+    """Metadata of the created object."""
 
     labels: Annotated[dict[str, str], Meta(description="Labels of the object.")] = {}
     annotations: Annotated[dict[str, str], Meta(description="Annotations of the object.")] = {}
 
 
 class TemplateGVR(_Part, frozen=True):
-    """Any served, namespaced resource."""
+    """Any namespaced resource that the cluster serves."""
 
     version: Annotated[str, Meta(min_length=1, max_length=63)]
     resource: Annotated[str, Meta(min_length=1, max_length=253, description="The plural: jobs, pytorchjobs ...")]
@@ -475,7 +504,7 @@ class TemplateGVR(_Part, frozen=True):
 
 
 class StatusRules(_Part, frozen=True):
-    """Predicates that read a job's state; see docs on workload kinds."""
+    """Predicates that read the state of a job; docs/kinds.md explains them."""
 
     fail: tuple[dict[str, Any], ...] = ()
     ok: tuple[dict[str, Any], ...] = ()
@@ -486,29 +515,32 @@ class StatusRules(_Part, frozen=True):
 
 
 class WorkTemplateSpec(_Part, frozen=True):
-    """The resource to make, and its spec with variables."""
+    """Which resource to create, and its spec with variables."""
 
-    gvr: Annotated[TemplateGVR, Meta(description="The resource to make.")]
+    gvr: Annotated[TemplateGVR, Meta(description="The resource to create.")]
     metadata: Annotated[TemplateMeta, Meta(description="Labels and annotations of the object.")] = TemplateMeta()
     job_spec: Annotated[dict[str, Any], Meta(description="Becomes the object's .spec.")] = {}
-    parameters: Annotated[tuple[Parameter, ...], Meta(max_length=256, description="Defaults of its parameters.")] = ()
+    parameters: Annotated[
+        tuple[Parameter, ...], Meta(max_length=256, description="Parameters and their default values.")
+    ] = ()
     completion: Annotated[
-        Completion | None, Meta(description="When a job counts as done; by its kind when left out.")
+        Completion | None, Meta(description="When a job is done; if left out, as usual for its kind.")
     ] = None
     status_rules: Annotated[
-        StatusRules | None, Meta(description="How the state of a kind is read that is not known.")
+        StatusRules | None,
+        Meta(description="How the state of a job is read; for kinds that the controller does not know."),
     ] = None
 
 
 class UsedBy(_Part, frozen=True):
-    """The workflows of the namespace that name the template; at most 100 by name."""
+    """The workflows of the namespace that use the template; at most 100 are named."""
 
     count: int = 0
     names: Annotated[tuple[str, ...], Meta(max_length=100)] = ()
 
 
 class WorkTemplateStatus(_Part, frozen=True):
-    """Who uses the template."""
+    """Which workflows use the template."""
 
     used_by: UsedBy = UsedBy()
 
