@@ -21,8 +21,3 @@ def parse(text: str) -> float:
     if not _WHOLE.match(text):
         raise ValueError(f"{text!r} is not a duration; write it like 90s, 1h30m or 500ms")
     return sum(float(number) * _SECONDS[unit] for number, unit in _PART.findall(text))
-
-
-def seconds(text: str | None, default: float) -> float:
-    """Seconds of an optional duration."""
-    return default if text is None else parse(text)

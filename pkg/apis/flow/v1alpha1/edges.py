@@ -48,11 +48,6 @@ def mentions(flow: Flow, template: WorkTemplateSpec | None = None) -> Iterator[E
         yield from _pod_ips(msgspec.to_builtins(template.metadata), "template.metadata")
 
 
-def edges(flow: Flow, template: WorkTemplateSpec | None = None) -> frozenset[str]:
-    """Names of the other flows that this one waits for; its own name, meaning the previous index, is no edge."""
-    return frozenset(edge.flow for edge in mentions(flow, template)) - {flow.name}
-
-
 def pod_ip_edges(flow: Flow, template: WorkTemplateSpec | None = None) -> frozenset[str]:
     """Names of the flows whose pod address the flow's patch, or its template, asks for."""
     names = variables.references(flow.patch)
