@@ -32,7 +32,7 @@ _MAX_VALUE: Final = 200
 
 
 class RenderError(Exception):
-    """The object cannot be rendered. `field` is a path (`template.jobSpec.x`, `patch[1].path`), `value` what is there."""
+    """The object cannot be rendered. `field` is a path (`template.jobSpec.x`, `patch[1].path`), `value` its value."""
 
     def __init__(self, field: str, value: str, message: str) -> None:
         super().__init__(f"{field}: {message}")
