@@ -7,11 +7,12 @@ import time
 from collections.abc import Callable, Iterator
 from typing import cast
 
+import msgspec
 import pytest
 
 from pkg.apis.meta import GVR
-from pkg.controllers.workflow import kinds
-from pkg.controllers.workflow.kinds import ABSENT_AT_ONCE, Kinds
+from pkg.controllers.workflow.kind_state import KindTiming
+from pkg.controllers.workflow.kinds import Kinds
 from pkg.kube.discovery import Discovery, Resource
 from pkg.kube.errors import NotServed
 
@@ -46,21 +47,30 @@ class Served:
         self.refreshed.append(gvr)
 
 
+NEVER = 3600.0
+
+
 class Setup:
-    def __init__(self) -> None:
+    def __init__(self, timing: KindTiming) -> None:
         self.server = Served()
         self.changed: list[GVR] = []
         self.coming: list[GVR] = []
-        self.kinds = Kinds(cast(Discovery, self.server), self.changed.append, self.coming.append)
+        self.timing = timing
+        self.kinds = Kinds(cast(Discovery, self.server), self.changed.append, self.coming.append, timing)
         self.kinds.start()
 
 
 @pytest.fixture
-def setup(monkeypatch: pytest.MonkeyPatch) -> Iterator[Setup]:
-    monkeypatch.setattr(kinds, "SETTLING_SECONDS", 0.02)
-    made = Setup()
+def setup(request: pytest.FixtureRequest) -> Iterator[Setup]:
+    made = Setup(getattr(request, "param", KindTiming(settling=0.02)))
     yield made
     made.kinds.stop()
+
+
+def timed(**times: float) -> pytest.MarkDecorator:
+    """The setup of this test has these times."""
+    timing = msgspec.convert({"settling": 0.02, **times}, KindTiming)
+    return pytest.mark.parametrize("setup", [timing], indirect=True, ids=[""])
 
 
 def until(fact: Callable[[], bool]) -> None:
@@ -117,8 +127,8 @@ def test_what_cannot_be_a_job_is_refused(setup: Setup, namespaced: bool, has_spe
     assert reason in found.refused
 
 
-def test_a_crd_that_comes_is_asked_for_at_once(setup: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kinds, "RETRY_SECONDS", 3600.0)
+@timed(retry=NEVER)
+def test_a_crd_that_comes_is_asked_for_at_once(setup: Setup) -> None:
     setup.kinds.get(BOXES)
     until(lambda: setup.kinds.is_answered(BOXES))
     setup.server.add(BOXES, "Box")
@@ -127,10 +137,8 @@ def test_a_crd_that_comes_is_asked_for_at_once(setup: Setup, monkeypatch: pytest
     assert setup.server.refreshed == [BOXES]
 
 
-def test_a_kind_that_comes_is_used_once_it_has_settled_and_its_cache_is_made_ready_before(
-    setup: Setup, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(kinds, "SETTLING_SECONDS", 0.3)
+@timed(settling=0.3)
+def test_a_kind_that_comes_is_used_once_it_has_settled_and_its_cache_is_made_ready_before(setup: Setup) -> None:
     setup.kinds.get(BOXES)
     until(lambda: setup.kinds.is_answered(BOXES))
     setup.server.add(BOXES, "Box")
@@ -142,8 +150,8 @@ def test_a_kind_that_comes_is_used_once_it_has_settled_and_its_cache_is_made_rea
     assert setup.coming == [BOXES]
 
 
-def test_one_that_was_there_before_is_used_at_once(setup: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kinds, "SETTLING_SECONDS", 3600.0)
+@timed(settling=NEVER)
+def test_one_that_was_there_before_is_used_at_once(setup: Setup) -> None:
     setup.server.add(BOXES, "Box")
     setup.kinds.crd_changed("boxes.example.com", False)
     setup.kinds.get(BOXES)
@@ -151,8 +159,8 @@ def test_one_that_was_there_before_is_used_at_once(setup: Setup, monkeypatch: py
     assert setup.coming == []
 
 
-def test_one_that_goes_while_it_settles_begins_anew(setup: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kinds, "SETTLING_SECONDS", 3600.0)
+@timed(settling=NEVER)
+def test_one_that_goes_while_it_settles_begins_anew(setup: Setup) -> None:
     setup.kinds.get(BOXES)
     until(lambda: setup.kinds.is_answered(BOXES))
     setup.server.add(BOXES, "Box")
@@ -226,21 +234,14 @@ def test_a_surprise_does_not_end_the_asking(setup: Setup) -> None:
     until(lambda: setup.kinds.get(BOXES) is not None)
 
 
-def test_any_number_of_absent_kinds_costs_a_few_calls_a_second_and_each_has_its_turn(
-    setup: Setup, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(kinds, "RETRY_SECONDS", 0.05)
-    monkeypatch.setattr(kinds, "CERTAIN_SECONDS", 0.05)
-    many = [GVR("example.com", "v1", f"kind{number}s") for number in range(5 * ABSENT_AT_ONCE)]
+@timed(retry=0.05, certain=0.05)
+def test_of_any_number_of_absent_kinds_each_has_its_turn(setup: Setup) -> None:
+    many = [GVR("example.com", "v1", f"kind{number}s") for number in range(5 * setup.timing.absent_at_once)]
     for gvr in many:
         setup.kinds.get(gvr)
     until(lambda: all(setup.kinds.is_absent(gvr) for gvr in many))
-    time.sleep(0.1)  # the round that had begun is over
-    before, began = len(setup.server.asked), time.monotonic()
-    until(lambda: set(setup.server.asked[before:]) == set(many))
-    rounds = 2 + (time.monotonic() - began) / kinds.RETRY_SECONDS
-    assert len(setup.server.asked) - before <= rounds * ABSENT_AT_ONCE
-    assert rounds >= len(many) / ABSENT_AT_ONCE
+    asked = len(setup.server.asked)
+    until(lambda: set(setup.server.asked[asked:]) == set(many))
     setup.server.add(BOXES, "Box")
     setup.kinds.get(BOXES)
     until(lambda: setup.kinds.get(BOXES) is not None)

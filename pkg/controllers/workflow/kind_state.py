@@ -1,0 +1,184 @@
+"""What is known of one kind, and what each answer of the API server makes of it. Pure: the caller brings the clock.
+
+All times are seconds of one monotonic clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from enum import Enum
+from typing import TypeAlias, assert_never
+
+import msgspec
+
+from pkg.apis.meta import GVR
+from pkg.controllers.workflow.planner.snapshot import Kind
+
+
+class KindTiming(msgspec.Struct, frozen=True):
+    """How long what is waited for, in seconds."""
+
+    retry: float = 1.0
+    """Between two rounds of questions while a kind is not served."""
+    certain: float = 1.5
+    """Absence counts as certain once the server has said so for so long: one 404 may be a CRD that is set up."""
+    settling: float = 2.1
+    """The API server stalls creates for about 2 s after a CRD is established, so wait before using it. The tenth is for
+    the watch event that brings the CRD."""
+    absent_at_once: int = 20
+    """Of the kinds that are certainly absent, so many are asked for in one round, whichever waits longest first: what
+    people write into templates must not become a stream of calls."""
+
+
+class KindState(msgspec.Struct, frozen=True):
+    """One kind. `kind` is None when it is not served, may not be used yet, or was not answered yet."""
+
+    kind: Kind | None = None
+    is_answered: bool = False
+    is_stale: bool = False
+    """Its CRD changed: ask again, though it is known."""
+    absent_since: float | None = None
+    """When the server first said that it does not serve the kind; None once the kind is usable."""
+    absent_at: float = 0.0
+    """When the server last said so."""
+    crd_changed_at: float | None = None
+    """When the CRD of a kind that is not served changed last."""
+    usable_at: float | None = None
+    """When a kind that has just come may be used; None unless it has just come."""
+    undescribed_since: float | None = None
+    """Since when the kind is served and its schema is missing."""
+
+    def is_absent(self, timing: KindTiming) -> bool:
+        """Whether it is certain that the kind is not served."""
+        return self.absent_since is not None and self.absent_at - self.absent_since >= timing.certain
+
+    def is_schema_overdue(self, now: float, timing: KindTiming) -> bool:
+        """Whether the schema has been missing for so long that the kind is used without."""
+        return self.undescribed_since is not None and now - self.undescribed_since >= timing.certain
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """The server is being asked about the kind now."""
+
+
+class Absent(msgspec.Struct, frozen=True):
+    """The server answered that it does not serve the kind."""
+
+
+class Closing(msgspec.Struct, frozen=True):
+    """The server deletes objects of the kind and creates none: the CRD is being deleted."""
+
+
+class Served(msgspec.Struct, frozen=True):
+    """The server serves the kind; `is_creatable`: namespaced, and with the verb create."""
+
+    is_creatable: bool
+
+
+class Undescribed(msgspec.Struct, frozen=True):
+    """The server serves the kind, and its schema does not have it yet."""
+
+
+class Described(msgspec.Struct, frozen=True):
+    """All that is needed to use the kind, or to refuse it, is known."""
+
+    kind: Kind
+
+
+class CrdChanged(msgspec.Struct, frozen=True):
+    """The CRD of the kind came or changed, or is gone."""
+
+
+class CrdDeleted(msgspec.Struct, frozen=True):
+    """The CRD of the kind is being deleted, or its informer found the kind gone."""
+
+
+Input: TypeAlias = Asked | Absent | Closing | Served | Undescribed | Described | CrdChanged | CrdDeleted
+
+
+class Effect(Enum):
+    """What the caller does about a step."""
+
+    NONE = "none"
+    COMING = "coming"  # the kind will be usable in a moment: get its cache ready
+    SERVED = "served"  # the kind is usable, or became another
+    GONE = "gone"  # the kind was usable and is no more
+    ABSENT = "absent"  # the kind is not served, which is news, or is certain now
+
+
+class Step(msgspec.Struct, frozen=True):
+    """The next state, and what follows from the step."""
+
+    state: KindState
+    effect: Effect = Effect.NONE
+
+
+def advance(state: KindState, happened: Input, now: float, timing: KindTiming) -> Step:
+    """The step that `happened` at `now` makes."""
+    match happened:
+        case Asked():
+            return Step(_replace(state, is_stale=False))
+        case Absent():
+            since = now if state.absent_since is None else state.absent_since
+            new = _replace(state, kind=None, is_answered=True, absent_since=since, absent_at=now, usable_at=None)
+            is_news = not state.is_answered or new.is_absent(timing) != state.is_absent(timing)
+            return Step(new, Effect.ABSENT if is_news else Effect.NONE)
+        case Closing() | CrdDeleted():
+            was_usable = state.kind is not None or (isinstance(happened, Closing) and not state.is_answered)
+            new = _replace(state, kind=None, is_answered=True)
+            return Step(new, Effect.GONE if was_usable else Effect.NONE)
+        case Served(is_creatable):
+            return _served(state, is_creatable, now, timing)
+        case Undescribed():
+            since = now if state.undescribed_since is None else state.undescribed_since
+            return Step(_replace(state, undescribed_since=since))
+        case Described(kind):
+            new = _replace(state, kind=kind, is_answered=True, crd_changed_at=None, undescribed_since=None)
+            return Step(new, Effect.NONE if state.kind == kind else Effect.SERVED)
+        case CrdChanged():
+            changed_at = now if state.kind is None else state.crd_changed_at
+            return Step(_replace(state, is_stale=True, crd_changed_at=changed_at))
+        case _:
+            assert_never(happened)
+
+
+def _served(state: KindState, is_creatable: bool, now: float, timing: KindTiming) -> Step:
+    """A kind that was absent settles first; one that was there when first asked for is used at once."""
+    if state.absent_since is None:
+        return Step(state)
+    effect = Effect.NONE
+    if state.usable_at is None:
+        came_at = now if state.crd_changed_at is None else state.crd_changed_at
+        state = _replace(state, usable_at=came_at + timing.settling)
+        effect = Effect.COMING if is_creatable else Effect.NONE
+    if state.usable_at is not None and now >= state.usable_at:
+        state = _replace(state, absent_since=None, crd_changed_at=None, usable_at=None)
+    return Step(state, effect)
+
+
+def to_ask(states: Mapping[GVR, KindState], timing: KindTiming) -> list[GVR]:
+    """The kinds to ask for in this round: all that are open, but only a few of those that are certainly absent."""
+    prompt: list[GVR] = []
+    absent: list[GVR] = []
+    for gvr, state in states.items():
+        is_prompt = state.is_stale or state.usable_at is not None
+        if not is_prompt and state.is_absent(timing):
+            absent.append(gvr)
+        elif state.kind is None or state.is_stale:
+            prompt.append(gvr)
+    absent.sort(key=lambda gvr: states[gvr].absent_at)
+    return prompt + absent[: timing.absent_at_once]
+
+
+def pause(states: Mapping[GVR, KindState], tried: Collection[GVR], now: float, timing: KindTiming) -> float | None:
+    """Seconds until the next round, after a round that asked for `tried`; None: until something happens."""
+    if any(state.is_stale or (not state.is_answered and gvr not in tried) for gvr, state in states.items()):
+        return 0.0
+    if all(state.kind is not None for state in states.values()):
+        return None
+    settling = [state.usable_at - now for state in states.values() if state.usable_at is not None]
+    return min([timing.retry, *(seconds for seconds in settling if seconds > 0)])
+
+
+def _replace(state: KindState, **changes: object) -> KindState:
+    return msgspec.structs.replace(state, **changes)
