@@ -19,6 +19,7 @@ import structlog
 
 from pkg.controllers.controller import Controller
 from pkg.controllers.explain import explain_kind
+from pkg.controllers.lint import lint_files
 from pkg.controllers.options import Options, controller_options, parse
 from pkg.kube.config import ConfigError, load_config
 from pkg.telemetry.health import BindError
@@ -92,6 +93,7 @@ def command(context: click.Context, /, **flags: Any) -> None:
 
 
 command.add_command(explain_kind)
+command.add_command(lint_files)
 
 
 def main() -> None:

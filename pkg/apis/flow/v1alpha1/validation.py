@@ -48,7 +48,7 @@ class Fault(msgspec.Struct, frozen=True):
     value: str = ""
 
     def __str__(self) -> str:
-        return f"{self.path}: {self.message}"
+        return f"{self.path}: {self.message}" if self.path else self.message
 
 
 def summary(faults: Sequence[Fault], limit: int = MAX_MESSAGE) -> str:

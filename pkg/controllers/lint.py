@@ -1,0 +1,216 @@
+"""`workflow-controller lint`: judges Workflow and WorkTemplate manifests as the controller would, without a cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import click
+import msgspec
+import yaml
+
+from pkg.apis.flow.v1alpha1.types import API_VERSION, Flow, Workflow, WorkTemplate
+from pkg.apis.flow.v1alpha1.updates import validate_update
+from pkg.apis.flow.v1alpha1.validation import (
+    Fault,
+    foreign_variables,
+    validate_template,
+    validate_with_templates,
+    validate_workflow,
+)
+
+_KINDS: Final[dict[str, type[Workflow | WorkTemplate]]] = {"Workflow": Workflow, "WorkTemplate": WorkTemplate}
+Name = tuple[str, str]  # namespace and name
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A fault, or something allowed but probably not meant (`is_warning`); `where` names file, document and object."""
+
+    where: str
+    fault: Fault
+    is_warning: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.where}: {'warning: ' if self.is_warning else ''}{self.fault}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Document:
+    """One object of a file; `where` is `file: document 2 (Workflow nightly)`."""
+
+    where: str
+    raw: dict[str, Any]
+
+
+def lint(files: Mapping[str, str], running: Mapping[str, str] | None = None) -> list[Finding]:
+    """Every finding in the files, given as name and text.
+
+    Templates are looked up in the same files, by namespace and name. `running` has manifests of workflows that run
+    already; a Workflow of the same namespace and name in `files` must be one that they may be changed to.
+    """
+    found: list[Finding] = []
+    workflows, templates = _objects(files, found)
+    specs = {name: template.spec for name, (_, template) in templates.items()}
+    before, _ = _objects(running or {}, found)
+    for where, template in templates.values():
+        found += [Finding(where, fault) for fault in validate_template(template.spec)]
+        warnings = foreign_variables(template.spec.job_spec, "spec.jobSpec")
+        found += [Finding(where, fault, is_warning=True) for fault in warnings]
+    for name, (where, workflow) in workflows.items():
+        used = {flow.template_name for flow in workflow.spec.flows}
+        own = {template: specs[name[0], template] for template in used if (name[0], template) in specs}
+        found += [Finding(where, fault) for fault in validate_workflow(workflow.spec)]
+        found += [Finding(where, fault) for fault in validate_with_templates(workflow.spec, own)]
+        found += [Finding(where, fault, is_warning=True) for fault in _missing(workflow, own)]
+        if name in before:
+            changes = validate_update(before[name][1].spec, workflow.spec, started=True)
+            found += [Finding(where, fault) for fault in changes]
+    return found
+
+
+def _missing(workflow: Workflow, templates: Iterable[str]) -> Iterator[Fault]:
+    for at, flow in enumerate(workflow.spec.flows):
+        if flow.template_name not in templates:
+            message = f'WorkTemplate "{flow.template_name}" is not in these files, so this flow is checked without it'
+            yield Fault(f"spec.flows[{at}].template", message)
+
+
+def _objects(
+    files: Mapping[str, str], found: list[Finding]
+) -> tuple[dict[Name, tuple[str, Workflow]], dict[Name, tuple[str, WorkTemplate]]]:
+    """The objects of our kinds, with what is wrong with the form of any of them added to `found`."""
+    workflows: dict[Name, tuple[str, Workflow]] = {}
+    templates: dict[Name, tuple[str, WorkTemplate]] = {}
+    for file, text in files.items():
+        for document in _documents(file, text, found):
+            decoded, faults = _decode(document.raw)
+            found += [Finding(document.where, fault) for fault in faults]
+            if decoded is None:
+                continue
+            name = (decoded.metadata.namespace or "default", decoded.metadata.name)
+            known: Mapping[Name, Any] = workflows if isinstance(decoded, Workflow) else templates
+            if name in known:
+                fault = Fault("metadata.name", f"the same object is also in {known[name][0]}; keep one")
+                found.append(Finding(document.where, fault))
+            elif isinstance(decoded, Workflow):
+                workflows[name] = (document.where, decoded)
+            else:
+                templates[name] = (document.where, decoded)
+    return workflows, templates
+
+
+def _documents(file: str, text: str, found: list[Finding]) -> Iterator[_Document]:
+    """The documents of our kinds; others are passed over, and the items of a List count as documents."""
+    number = 0
+    try:
+        for number, raw in enumerate(yaml.load_all(text, _Loader), 1):
+            items = raw.get("items") if isinstance(raw, dict) and raw.get("kind") == "List" else [raw]
+            for item in items if isinstance(items, list) else []:
+                if isinstance(item, dict) and item.get("apiVersion") == API_VERSION and item.get("kind") in _KINDS:
+                    metadata = item.get("metadata")
+                    name = metadata.get("name") if isinstance(metadata, dict) else None
+                    yield _Document(f"{file}: document {number} ({item['kind']} {name or 'without a name'})", item)
+    except yaml.YAMLError as error:
+        found.append(Finding(f"{file}: document {number + 1}", Fault("", f"no YAML: {' '.join(str(error).split())}")))
+    except RecursionError:
+        found.append(Finding(f"{file}: document {number + 1}", Fault("", "nested too deeply to be read")))
+
+
+def _decode(raw: dict[str, Any]) -> tuple[Workflow | WorkTemplate | None, list[Fault]]:
+    """The object, or None; and where its fields differ from the schema, which the API server would refuse."""
+    kind = _KINDS[raw["kind"]]
+    try:
+        decoded = msgspec.json.decode(msgspec.json.encode(raw), type=kind)
+    except msgspec.ValidationError as error:
+        return None, _schema_faults(raw, error)
+    except (RecursionError, TypeError, UnicodeEncodeError) as error:
+        return None, [Fault("", f"cannot be written as JSON: {error}")]
+    unknown = list(_unknown(decoded.spec, raw["spec"], "spec"))
+    return decoded, [Fault(path, "there is no such field") for path in unknown]
+
+
+def _schema_faults(raw: dict[str, Any], first: msgspec.ValidationError) -> list[Fault]:
+    """The first fault of the whole, or the first one of each flow if flows have any."""
+    spec = raw.get("spec")
+    flows = spec.get("flows") if isinstance(spec, dict) and raw["kind"] == "Workflow" else None
+    found: list[Fault] = []
+    for at, flow in enumerate(flows if isinstance(flows, list) else []):
+        try:
+            msgspec.json.decode(msgspec.json.encode(flow), type=Flow)
+        except msgspec.ValidationError as error:
+            found.append(_schema_fault(error, f"spec.flows[{at}]"))
+    return found or [_schema_fault(first, "")]
+
+
+def _schema_fault(error: msgspec.ValidationError, path: str) -> Fault:
+    """`Expected int, got str - at $.retry.factor` as a fault with a path."""
+    message, _, place = str(error).rpartition(" - at `$")
+    if not message:
+        return Fault(path, str(error))
+    return Fault(f"{path}{place.removesuffix('`')}".lstrip("."), message)
+
+
+def _unknown(decoded: Any, raw: Any, path: str) -> Iterator[str]:
+    """Paths of fields that the manifest has and the type has not."""
+    if isinstance(decoded, msgspec.Struct) and isinstance(raw, dict):
+        names = {field.encode_name: field.name for field in msgspec.structs.fields(decoded)}
+        for key, value in raw.items():
+            if key not in names:
+                yield f"{path}.{key}"
+            else:
+                yield from _unknown(getattr(decoded, names[key]), value, f"{path}.{key}")
+    elif isinstance(decoded, tuple) and isinstance(raw, list):
+        for at, (one, other) in enumerate(zip(decoded, raw, strict=True)):
+            yield from _unknown(one, other, f"{path}[{at}]")
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads YAML as kubectl does: dates stay text, and a key that occurs twice is an error."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.tag != "tag:yaml.org,2002:merge":
+                if key.value in seen:
+                    raise yaml.constructor.ConstructorError(
+                        None, None, f"the key {key.value!r} occurs twice", key.start_mark
+                    )
+                seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
+@click.command("lint")
+@click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False), metavar="FILE...")
+@click.option(
+    "--running",
+    multiple=True,
+    type=click.Path(exists=True, dir_okay=False),
+    help="Manifests of workflows that run already: FILE must be a change that is allowed after the start.",
+)
+@click.pass_context
+def lint_files(context: click.Context, files: tuple[str, ...], running: tuple[str, ...]) -> None:
+    """Check manifests of Workflows and WorkTemplates, without a cluster.
+
+    Prints every fault with its file, document and path, and exits 1 if there is one. Warnings are printed too, but do
+    not count. Other kinds in the files are passed over.
+    """
+    found = lint(_texts(files), _texts(running))
+    for finding in found:
+        click.echo(str(finding))
+    context.exit(1 if any(not finding.is_warning for finding in found) else 0)
+
+
+def _texts(files: Iterable[str]) -> dict[str, str]:
+    try:
+        return {file: Path(file).read_text("utf-8") for file in files}
+    except UnicodeDecodeError as error:
+        raise click.BadParameter(f"a manifest must be UTF-8: {error}", param_hint="FILE") from error

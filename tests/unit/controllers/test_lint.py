@@ -1,0 +1,134 @@
+"""lint prints every fault with file, document and path, and exits 1 if there is one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from pkg.controllers.app import command
+from pkg.controllers.lint import lint
+
+STEP = """
+apiVersion: flow.workflow.sh/v1alpha1
+kind: WorkTemplate
+metadata: {name: step}
+spec:
+  gvr: {group: batch, version: v1, resource: jobs}
+  jobSpec: {x: "%s"}
+"""
+FLOW = """
+apiVersion: flow.workflow.sh/v1alpha1
+kind: Workflow
+metadata: {name: w}
+spec:
+  flows:
+  - {name: a, template: step%s}
+"""
+
+
+def workflow(more: str = "") -> str:
+    return FLOW % (f", {more}" if more else "")
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        pytest.param(f"{STEP % 'x'}---{workflow()}", [], id="a template and a workflow that fit"),
+        pytest.param("kind: Pod\n---\n- a list\n---\n", [], id="other kinds are passed over"),
+        pytest.param(
+            f"{STEP % '{{index.x}}'}---{workflow()}",
+            ["f: document 1 (WorkTemplate step): spec.jobSpec.x: {{index.x}} is no variable"],
+            id="a fault of a template by itself",
+        ),
+        pytest.param(
+            f"{STEP % '{{params.n}}'}---{workflow()}",
+            ['f: document 2 (Workflow w): spec.flows[0] (template step).jobSpec.x: no parameter is named "n"'],
+            id="a fault that only shows with the template",
+        ),
+        pytest.param(
+            f"{STEP % '{{user.x}}'}---{workflow()}",
+            ["f: document 1 (WorkTemplate step): warning: spec.jobSpec.x: {{user.x}} is none of our variables"],
+            id="a variable of somebody else is a warning",
+        ),
+        pytest.param(
+            workflow(),
+            ['f: document 1 (Workflow w): warning: spec.flows[0].template: WorkTemplate "step" is not in these files'],
+            id="a template that is elsewhere is a warning",
+        ),
+        pytest.param(
+            f"{STEP % 'x'}---{workflow('dependsOn: {targets: [b]}')}",
+            ['f: document 2 (Workflow w): spec.flows[0].dependsOn.targets[0]: no flow is named "b"'],
+            id="a fault of a workflow by itself",
+        ),
+        pytest.param(
+            f"{STEP % 'x'}---{workflow('dependOn: {targets: [a]}')}",
+            ["f: document 2 (Workflow w): spec.flows[0].dependOn: there is no such field"],
+            id="a field that does not exist",
+        ),
+        pytest.param(
+            f"{STEP % 'x'}---{workflow('retry: {factor: many}')}  - {{name: B}}\n",
+            [
+                "f: document 2 (Workflow w): spec.flows[0].retry.factor: Expected `float`, got `str`",
+                "f: document 2 (Workflow w): spec.flows[1].name: Expected `str` matching regex",
+            ],
+            id="what the schema refuses, once for each flow",
+        ),
+        pytest.param(
+            f"{STEP % 'x'}---{workflow()}---{workflow()}",
+            ["f: document 3 (Workflow w): metadata.name: the same object is also in f: document 2 (Workflow w)"],
+            id="an object that occurs twice",
+        ),
+        pytest.param(
+            "apiVersion: v1\nkind: List\nitems:\n- {apiVersion: flow.workflow.sh/v1alpha1, kind: Workflow}\n",
+            ["f: document 1 (Workflow without a name): Object missing required field `metadata`"],
+            id="an item of a List",
+        ),
+        pytest.param(
+            f"{STEP % 'x'}---\na: 1\na: 2\n",
+            ["f: document 2: no YAML: the key 'a' occurs twice"],
+            id="a key that occurs twice",
+        ),
+        pytest.param("a: [", ["f: document 1: no YAML: while parsing"], id="no YAML"),
+        pytest.param("[" * 5_000, ["f: document 1: nested too deeply"], id="YAML that is nested too deeply"),
+    ],
+)
+def test_findings(text: str, lines: list[str]) -> None:
+    found = [str(finding) for finding in lint({"f": text})]
+    assert len(found) == len(lines)
+    for one, beginning in zip(found, lines, strict=True):
+        assert one.startswith(beginning)
+
+
+def test_templates_may_be_in_another_file() -> None:
+    assert lint({"f": workflow(), "g": STEP % "x"}) == []
+
+
+def test_a_change_of_a_running_workflow_is_judged() -> None:
+    new = workflow("continueOnFail: true")
+    found = lint({"f": new, "g": STEP % "x"}, running={"old": workflow()})
+    assert [(finding.where, finding.fault.path) for finding in found] == [
+        ("f: document 1 (Workflow w)", "spec.flows[0].continueOnFail")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        pytest.param(f"{STEP % 'x'}---{workflow()}", 0, id="0 without faults"),
+        pytest.param(workflow(), 0, id="0 with warnings alone"),
+        pytest.param(workflow("dependsOn: {targets: [b]}"), 1, id="1 with a fault"),
+    ],
+)
+def test_exit_codes(tmp_path: Path, text: str, code: int) -> None:
+    file = tmp_path / "w.yaml"
+    file.write_text(text)
+    done = CliRunner().invoke(command, ["lint", str(file)], prog_name="workflow-controller")
+    assert done.exit_code == code
+
+
+def test_a_file_that_is_not_there_is_a_wrong_call() -> None:
+    done = CliRunner().invoke(command, ["lint", "nowhere.yaml"], prog_name="workflow-controller")
+    assert done.exit_code == 2
+    assert "nowhere.yaml" in done.output
