@@ -26,7 +26,7 @@ from pkg.controllers.workflow.planner.graph.compile import Compiled, compile_spe
 from pkg.controllers.workflow.planner.graph.model import Graph
 from pkg.controllers.workflow.planner.plan import plan
 from pkg.controllers.workflow.planner.progress import FlowState, Progress, Task, TaskKey, from_flows, tally_of
-from pkg.controllers.workflow.planner.snapshot import CreateFault, Kind, ProbeKey, Seen, Snapshot, Told
+from pkg.controllers.workflow.planner.snapshot import CreateFault, JobWarning, Kind, ProbeKey, Seen, Snapshot
 from pkg.controllers.workflow.rule_book import RuleBook
 from pkg.workloads import rules_for
 
@@ -163,7 +163,7 @@ class Bench:
         self.passed: frozenset[ProbeKey] = frozenset()
         self.pod_ips: dict[TaskKey, str] = {}
         self.faults: dict[TaskKey, CreateFault] = {}
-        self.warnings: dict[str, Told] = {}
+        self.warnings: dict[str, JobWarning] = {}
         self.rules = RuleBook()
         self.refuse: Callable[[CreateJob], CreateFault | None] = lambda _creation: None
         self.lingers = False
@@ -185,7 +185,7 @@ class Bench:
     def observe(self, **changes: Any) -> Snapshot:
         """What a pass would see now; changes that the ledger has told count as told."""
         self._compile()
-        view = self.ledger.view(UID)
+        view = self.ledger.take_changes(UID)
         fields: dict[str, Any] = {
             "now": self.now,
             "since": self.since,
@@ -210,7 +210,7 @@ class Bench:
         found = in_force(self._graph, compile_spec(self.workflow.spec, self.templates), is_changed=is_changed)
         if found != self._graph:
             self._graph, self.progress = found, None
-            self.ledger.mark(UID)
+            self.ledger.mark_dirty(UID)
 
     def step(self, *, is_urgent: bool = False) -> Plan:
         """One pass: plan, creations, a second look, status, deletions."""
@@ -229,7 +229,7 @@ class Bench:
         if final.patch is not None:
             if self.loses_writes:
                 self.log.append("conflict")
-                self.ledger.mark(UID)
+                self.ledger.mark_dirty(UID)
                 return done
             self._write(final.patch)
             self.progress = final.progress.acknowledged(self.now)
@@ -345,7 +345,7 @@ class Bench:
 
     def ledger_tells_all(self) -> None:
         """The next pass looks at every task."""
-        self.ledger.mark(UID)
+        self.ledger.mark_dirty(UID)
 
     def is_going(self, *tasks: str) -> Plan:
         """Somebody deletes the jobs, and they linger."""
@@ -363,7 +363,7 @@ class Bench:
 
     def seen(self, name: str) -> Seen:
         """The job of the newest attempt of a task."""
-        jobs = self.ledger.view(UID).jobs if self.progress is None else dict(self._by_task())
+        jobs = self.ledger.take_changes(UID).jobs if self.progress is None else dict(self._by_task())
         found = jobs.get(task(name))
         assert found, f"{name} has no job"
         return max(found, key=lambda seen: seen.attempt)

@@ -28,10 +28,10 @@ from pkg.controllers.workflow.executor import Executor
 from pkg.controllers.workflow.kinds import Kinds
 from pkg.controllers.workflow.ledger import Ledger
 from pkg.controllers.workflow.observer import Caches
-from pkg.controllers.workflow.pending import Warnings
+from pkg.controllers.workflow.pending import PendingJobWarnings
 from pkg.controllers.workflow.planner.actions import ProbeRequest
 from pkg.controllers.workflow.planner.progress import TaskKey
-from pkg.controllers.workflow.pod_finder import Changes, Pod, PodFinder
+from pkg.controllers.workflow.pod_finder import ChangedPods, Pod, PodFinder
 from pkg.controllers.workflow.prober import Prober
 from pkg.controllers.workflow.reconciler import Reconciler
 from pkg.controllers.workflow.rule_book import RuleBook
@@ -80,7 +80,7 @@ class Controller:
         self._ledger = Ledger()
         discovery = Discovery(self._client)
         self._kinds = Kinds(discovery, self._kind_changed, self._kind_coming)
-        self._rules = RuleBook()
+        self._rule_book = RuleBook()
         reflectors = self.metrics.reflectors()
         self._crds = crd_informer(self._client, self._kinds.crd_changed, reflectors)
         self._workflows = InformerSet(
@@ -105,7 +105,7 @@ class Controller:
             on_trouble=self._wake_users,
             metrics=reflectors,
         )
-        self._pods = PodFinder(
+        self._pod_finder = PodFinder(
             lambda selector, indexers, on_deltas: InformerSet(
                 self._client,
                 namespace,
@@ -133,20 +133,20 @@ class Controller:
         self._stopping = threading.Event()
         self._pool = ThreadPoolExecutor(CREATE_THREADS, thread_name_prefix="write")
         # Nobody waits for these answers, and they must not hold up what is waited for.
-        self._pending_jobs = Warnings(
+        self._pending_jobs = PendingJobWarnings(
             self._event_client,
-            self._told,
-            pods_of=lambda job: self._pods.selector(job.workflow_uid, job.task, job.attempt, job.gvr),
+            self._on_job_warning,
+            pods_of=lambda job: self._pod_finder.selector(job.workflow_uid, job.task, job.attempt, job.gvr),
         )
         self._reconciler = Reconciler(
             Caches(
                 workflows=self._workflows.ensure(WORKFLOWS),
                 templates=self._templates.ensure(WORKTEMPLATES),
                 jobs=self._jobs,
-                pods=self._pods,
+                pod_finder=self._pod_finder,
                 ledger=self._ledger,
                 kinds=self._kinds,
-                rules=self._rules,
+                rule_book=self._rule_book,
             ),
             Executor(self._client, self._pool, self.owns, self.metrics),
             self._prober,
@@ -212,7 +212,7 @@ class Controller:
         self._prober.stop()
         self._kinds.stop()
         self._pending_jobs.stop()
-        for informers in (self._crds, self._workflows, self._templates, self._jobs, self._pods):
+        for informers in (self._crds, self._workflows, self._templates, self._jobs, self._pod_finder):
             informers.stop()
         self._recorder.stop(0.1)
         self._leadership.stop(release=True, timeout=0.3)
@@ -291,28 +291,28 @@ class Controller:
             self._usage_queue.add_after(delta.key, reconciler.GATHER_SECONDS)
             new, old = delta.new, delta.old
             if new is not None:
-                rules = self._rules.of(new)
+                rules = self._rule_book.of(new)
                 if rules is not None and rules.needs_whole:
                     self._jobs.widen(rules.gvr, WholeJob)
                 self._kinds.get(new.spec.gvr.gvr)  # its informer starts before a workflow needs it
             else:
-                self._rules.forget(delta.key)
+                self._rule_book.forget(delta.key)
             is_read_anew = new is not None and (old is None or old.spec.status_rules != new.spec.status_rules)
             for workflow in store.by_index(reconciler.TEMPLATE_INDEX, delta.key):
                 if is_read_anew:
-                    self._ledger.mark(workflow.metadata.uid)
+                    self._ledger.mark_dirty(workflow.metadata.uid)
                 self.queue.add(workflow.metadata.key)
 
     def _jobs_changed(self, gvr: GVR, deltas: Sequence[Delta[Job]]) -> None:
         for key in self._ledger.apply(gvr, deltas):
             self.queue.add(key)
 
-    def _told(self, uid: str, task: TaskKey, key: str) -> None:
+    def _on_job_warning(self, uid: str, task: TaskKey, key: str) -> None:
         """There is an Event that says why a job is pending."""
-        self._ledger.touch(uid, task)
+        self._ledger.mark_task_dirty(uid, task)
         self.queue.add(key)
 
-    def _pods_changed(self, changes: Changes) -> None:
+    def _pods_changed(self, changes: ChangedPods) -> None:
         self._prober.pods_changed(changes)
         for uid in changes:
             key = self._reconciler.key_of(uid)
@@ -334,13 +334,15 @@ class Controller:
         self._wake_users(gvr)
 
     def _wake_users(self, gvr: GVR) -> None:
-        for key in self._reconciler.waiting_for(gvr):
+        for key in self._reconciler.users_of(gvr):
             self.queue.add(key)
 
     def _addresses(self, uid: str, request: ProbeRequest) -> tuple[str, ...]:
         namespace = (self._reconciler.key_of(uid) or "").partition("/")[0]
         asked, attempt = request.asked, request.attempt
-        return self._pods.addresses(namespace, uid, asked, attempt, request.gvr, role=request.role, pods=request.pods)
+        return self._pod_finder.addresses(
+            namespace, uid, asked, attempt, request.gvr, role=request.role, choice=request.pods
+        )
 
     def _count_phases(self) -> Counter[str]:
         return Counter(
@@ -353,7 +355,7 @@ class Controller:
     def _check_informers(self) -> str | None:
         dead = [
             gvr
-            for informers in (self._crds, self._workflows, self._templates, self._jobs, self._pods)
+            for informers in (self._crds, self._workflows, self._templates, self._jobs, self._pod_finder)
             for gvr in informers.dead()
         ]
         return f"informers have ended: {', '.join(map(str, dead))}" if dead else None

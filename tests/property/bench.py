@@ -25,7 +25,7 @@ from pkg.controllers.workflow.planner.graph.model import Graph
 from pkg.controllers.workflow.planner.plan import plan
 from pkg.controllers.workflow.planner.progress import TaskKey
 from pkg.controllers.workflow.planner.snapshot import Kind, ProbeKey, Seen, Snapshot
-from pkg.controllers.workflow.pod_finder import Changes, OnPods, Pod, PodFinder
+from pkg.controllers.workflow.pod_finder import ChangedPods, OnPods, Pod, PodFinder
 from pkg.controllers.workflow.prober import Prober
 from pkg.workloads import rules_for
 from tests.builders import UID as BUILT_UID
@@ -99,13 +99,13 @@ def probe_all(replicas: int) -> float:
         informers.append(Informers(selector, indexers, on_pods))
         return informers[-1]
 
-    def changed(changes: Changes) -> None:
+    def changed(changes: ChangedPods) -> None:
         prober.pods_changed(changes)
 
     finder = PodFinder(make, lambda *_: None, changed)
 
     def addresses(uid: str, asked: ProbeRequest) -> tuple[str, ...]:
-        return finder.addresses("team", uid, asked.asked, asked.attempt, asked.gvr, role="", pods=asked.pods)
+        return finder.addresses("team", uid, asked.asked, asked.attempt, asked.gvr, role="", choice=asked.pods)
 
     prober = _Passing(addresses, lambda _: None, lambda *_: None)
     prober.start()

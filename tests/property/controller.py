@@ -164,7 +164,7 @@ class Controller:
                 workflows=self.workflows,
                 templates=self.templates,
                 jobs=cast(Any, self.informers),
-                pods=cast(Any, self.pods),
+                pod_finder=cast(Any, self.pods),
                 ledger=self.ledger,
                 kinds=cast(Any, Kinds()),
             ),
@@ -195,10 +195,10 @@ class Controller:
         workflow = self.workflows.get(KEY)
         if not self.is_at_rest or not self.is_leader or workflow is None or workflow.metadata.is_deleting:
             return None
-        memory = self.reconciler._memories.get(workflow.metadata.uid)
+        memory = self.reconciler._memories.by_uid.get(workflow.metadata.uid)
         if memory is None or memory.progress is None or any(f.trouble is Trouble.RETRY for f in memory.faults.values()):
             return None
-        return plan(self.reconciler._observer.observe(workflow, memory, self.reconciler._since))
+        return plan(self.reconciler._observer.take_snapshot(workflow, memory, self.reconciler._since))
 
     # What the informers are told
 

@@ -1,7 +1,7 @@
-"""Carries actions out: creations in parallel, then the status, then deletions; nothing without the lease.
+"""Executes actions against the API server: creates jobs, writes status, deletes; never without the Lease.
 
-Every write asks first whether this process may act, so one that was stopped and continued writes nothing. Counting and
-telling come after the call has returned.
+Every write first checks that this process holds the Lease, so a process that was paused and continued writes nothing.
+Metrics and logs follow once the call has returned.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ from pkg.kube.errors import Conflict, Exists, KubeError, NotFound, Refused, Stop
 from pkg.telemetry.metrics import Metrics
 
 _log = structlog.get_logger("workflow.executor")
-# How long a stranger that holds the name and is being deleted is waited for, in seconds.
+# How long to wait for another object of the same name that is being deleted, in seconds.
 STRANGER_PATIENCE = 30.0
 MIN_RETRY = 0.5
-# So many deletions of one workflow wait in the pool at once: it has the creations of all others to carry out, too.
+# At most so many deletions of one workflow are in the pool at once: the pool also serves all other workflows.
 DELETE_BATCH = 32
 
 
 class NotLeader(Exception):
-    """This process may not write now."""
+    """This process does not hold the Lease, so it may not write."""
 
 
 @dataclass(frozen=True, slots=True)
 class Created:
-    """What became of one creation: the job (ours, made now or before), or the fault."""
+    """The result of one creation: the job (created now or earlier by us), or the fault."""
 
     action: CreateJob
     job: Job | None
@@ -63,10 +63,10 @@ class Executor:
         self._clock = wall_clock
 
     def create(self, key: str, uid: str, actions: Sequence[CreateJob], faults: dict[str, CreateFault]) -> list[Created]:
-        """Makes jobs, 1 at first, then 2, 4 ... at once, and no more after a batch that failed.
+        """Creates jobs, 1 at first, then 2, 4 ... in parallel; stops after a batch with a failure that passes.
 
-        faults: earlier ones by job name, for the growing delay. Raises NotLeader or Stopped, when nothing more may
-        be done.
+        faults: earlier ones by job name, for the growing delay. Raises NotLeader or Stopped when this process may
+        write no more.
         """
         done: list[Created] = []
         size = 1
@@ -101,7 +101,7 @@ class Executor:
         return Created(action, job, None)
 
     def _exists(self, uid: str, action: CreateJob, before: CreateFault | None) -> Created:
-        """The name is taken: by our own earlier creation, by somebody who is leaving, or by a stranger."""
+        """The name is taken: by our own earlier creation, by an object that is being deleted, or by a stranger."""
         try:
             holder = self._client.get(action.gvr, action.namespace, action.name, Job)
         except NotFound:
@@ -141,7 +141,7 @@ class Executor:
         )
 
     def patch_status(self, key: str, action: PatchStatus) -> Workflow:
-        """Writes status; raises NotLeader, or a KubeError (Conflict: plan again)."""
+        """Writes the status; raises NotLeader, or a KubeError (Conflict: the plan is out of date)."""
         self._check(key)
         body = msgspec.json.encode(action.operations)
         workflow = self._client.patch(
@@ -157,8 +157,9 @@ class Executor:
         return workflow
 
     def delete(self, key: str, actions: Iterable[DeleteJob]) -> list[KubeError]:
-        """Deletes jobs, in parallel, and no more after a batch that failed as a whole; returns what went wrong. Gone
-        already, or replaced by a namesake, is success.
+        """Deletes jobs in parallel; stops after a batch of which every call failed; returns the errors.
+
+        A job that is already gone, or replaced by another of its name, counts as deleted.
         """
         items = list(actions)
         if len(items) == 1:

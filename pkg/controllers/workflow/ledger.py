@@ -1,7 +1,7 @@
-"""Every job of ours, of whatever kind, by the workflow and the task it belongs to.
+"""Index of owned jobs by workflow UID and task.
 
-Fed by the informers of all kinds; a pass takes what it needs as frozen values, with the tasks whose jobs changed since
-the last pass, so that its cost follows what changed.
+The informers of all kinds write it; workers read it. A reconcile takes frozen values and the names of the tasks whose
+jobs changed since its last read, so its cost follows what changed, not the size of the workflow.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from pkg.apis.flow.v1alpha1 import labels
 from pkg.apis.flow.v1alpha1.types import GROUP
@@ -19,17 +20,30 @@ from pkg.controllers.workflow.planner.snapshot import Seen
 
 
 @dataclass(frozen=True, slots=True)
-class View:
-    """The jobs of one workflow now; dirty: tasks whose jobs changed since the last view, None for all."""
+class JobChanges:
+    """The jobs of one workflow.
+
+    jobs: those that exist, by task, ordered by attempt. gone: those that vanished since the last read, as they last
+    were. dirty: the tasks whose jobs changed since the last read, None for all tasks.
+    """
 
     jobs: Mapping[TaskKey, tuple[Seen, ...]]
     gone: Mapping[TaskKey, tuple[Seen, ...]]
     dirty: frozenset[TaskKey] | None
 
 
+class JobIdentity(NamedTuple):
+    """Which attempt a job is: the UID and key (`namespace/name`) of its workflow, its task, its attempt."""
+
+    uid: str
+    key: str
+    task: TaskKey
+    attempt: int
+
+
 @dataclass(slots=True)
-class _Book:
-    """The jobs of one workflow uid."""
+class _WorkflowJobs:
+    """The jobs of one workflow UID. frozen: the same as `jobs`, one tuple per task, for readers."""
 
     key: str
     jobs: dict[TaskKey, dict[tuple[GVR, str], Seen]] = field(default_factory=dict)
@@ -37,10 +51,43 @@ class _Book:
     gone: dict[TaskKey, tuple[Seen, ...]] = field(default_factory=dict)
     dirty: set[TaskKey] | None = None
 
-    def touch(self, task: TaskKey) -> None:
+    def add(self, task: TaskKey, seen: Seen, instead_of: Job | None) -> None:
+        """Files a job that exists; an older copy than the filed one changes nothing."""
+        at = (seen.gvr, seen.job.metadata.name)
+        held = self.jobs.get(task, {}).get(at)
+        # A store applies watch events and answers to our own writes; the two may arrive here in either order.
+        is_held = held is not None and held.job.metadata.uid == seen.job.metadata.uid
+        if held is not None and is_held and held.job is not instead_of and _age(held) > _age(seen):
+            return
+        self.jobs.setdefault(task, {})[at] = seen
+        self._refresh(task)
+
+    def remove(self, task: TaskKey, seen: Seen) -> None:
+        """Files a job that vanished, as it last was."""
+        at, uid = (seen.gvr, seen.job.metadata.name), seen.job.metadata.uid
+        held = self.jobs.get(task, {}).get(at)
+        if held is not None and held.job.metadata.uid == uid:
+            del self.jobs[task][at]
+        gone = {old.job.metadata.uid: old for old in self.gone.get(task, ())}
+        if uid not in gone or _age(gone[uid]) <= _age(seen):
+            gone.pop(uid, None)
+            gone[uid] = seen
+        self.gone[task] = tuple(gone.values())
+        self._refresh(task)
+
+    def take(self) -> JobChanges:
+        """The jobs and what changed; what is returned is no longer a change afterwards."""
+        gone = {task: seen for task, seen in self.gone.items() if task not in self.jobs or self._is_any_new(task)}
+        dirty = None if self.dirty is None else frozenset(self.dirty)
+        changes = JobChanges(dict(self.frozen), gone, dirty)
+        self.gone = {}
+        self.dirty = set()
+        return changes
+
+    def _refresh(self, task: TaskKey) -> None:
         found = self.jobs.get(task)
         if found:
-            # Caches of several versions of a resource show the same job: the newest copy counts, the fullest of these.
+            # Caches of several versions of a resource hold the same job: the newest copy counts, of these the fullest.
             newest = {seen.job.metadata.uid: seen for seen in sorted(found.values(), key=_age)}
             self.frozen[task] = tuple(sorted(newest.values(), key=lambda seen: seen.attempt))
         else:
@@ -49,94 +96,80 @@ class _Book:
         if self.dirty is not None:
             self.dirty.add(task)
 
+    def _is_any_new(self, task: TaskKey) -> bool:
+        """Whether a vanished job of the task was of another attempt than the jobs that exist."""
+        there = {seen.attempt for seen in self.frozen.get(task, ())}
+        return any(seen.attempt not in there for seen in self.gone[task])
+
 
 class Ledger:
-    """Thread-safe; the callbacks of the informers write, the workers read."""
+    """Thread-safe: event handlers of the informers write, workers read."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._books: dict[str, _Book] = {}
+        self._workflows: dict[str, _WorkflowJobs] = {}
         self._uids: dict[str, set[str]] = {}
 
     def apply(self, gvr: GVR, deltas: Iterable[Delta[Job]]) -> set[str]:
-        """Takes in changes of one kind; returns the keys (`namespace/name`) of the workflows they concern."""
+        """Files changes of one kind; returns the keys (`namespace/name`) of the workflows they concern."""
         keys: set[str] = set()
         with self._lock:
             for delta in deltas:
                 for job in (delta.old, delta.final):
-                    # One that only changed is still there; one whose labels changed is another task's from now on.
-                    if job is not None and (delta.new is None or not _is_same(job, delta.new)):
-                        self._note(gvr, job, keys)
+                    # A job that only changed still exists; one whose labels changed now belongs to another task.
+                    if job is not None and (delta.new is None or not _is_same_attempt(job, delta.new)):
+                        self._remove(gvr, job, keys)
                 if delta.new is not None:
-                    self._note(gvr, delta.new, keys, is_there=True, instead_of=delta.old)
+                    self._add(gvr, delta.new, delta.old, keys)
         return keys
 
-    def _note(
-        self, gvr: GVR, job: Job, keys: set[str], *, is_there: bool = False, instead_of: Job | None = None
-    ) -> None:
-        found = identify(job)
+    def _add(self, gvr: GVR, job: Job, instead_of: Job | None, keys: set[str]) -> None:
+        identity = identify(job)
+        if identity is not None:
+            keys.add(identity.key)
+            self._jobs_of(identity).add(identity.task, Seen(gvr, job, identity.attempt), instead_of)
+
+    def _remove(self, gvr: GVR, job: Job, keys: set[str]) -> None:
+        identity = identify(job)
+        if identity is not None:
+            keys.add(identity.key)
+            self._jobs_of(identity).remove(identity.task, Seen(gvr, job, identity.attempt))
+
+    def _jobs_of(self, identity: JobIdentity) -> _WorkflowJobs:
+        found = self._workflows.get(identity.uid)
         if found is None:
-            return
-        uid, key, task, attempt = found
-        keys.add(key)
-        book = self._books.get(uid)
-        if book is None:
-            book = self._books[uid] = _Book(key)
-            self._uids.setdefault(key, set()).add(uid)
-        seen = Seen(gvr, job, attempt)
-        at, meta = (gvr, job.metadata.name), job.metadata
-        held = book.jobs.get(task, {}).get(at)
-        is_held = held is not None and held.job.metadata.uid == meta.uid
-        if is_there:
-            # A cache is told by the watch and by the answers to our own writes; the two may come here in either order.
-            if held is not None and is_held and held.job is not instead_of and _age(held) > _age(seen):
-                return
-            book.jobs.setdefault(task, {})[at] = seen
-        else:
-            if is_held:
-                del book.jobs[task][at]
-            gone = {old.job.metadata.uid: old for old in book.gone.get(task, ())}
-            if meta.uid not in gone or _age(gone[meta.uid]) <= _age(seen):
-                gone.pop(meta.uid, None)
-                gone[meta.uid] = seen
-            book.gone[task] = tuple(gone.values())
-        book.touch(task)
+            found = self._workflows[identity.uid] = _WorkflowJobs(identity.key)
+            self._uids.setdefault(identity.key, set()).add(identity.uid)
+        return found
 
-    def view(self, uid: str) -> View:
-        """What is known of one workflow's jobs; what changed counts as told from now on."""
+    def take_changes(self, uid: str) -> JobChanges:
+        """The jobs of one workflow and what changed since the last call, which resets the changes."""
         with self._lock:
-            book = self._books.get(uid)
-            if book is None:
-                return View({}, {}, None)
-            gone = {task: seen for task, seen in book.gone.items() if task not in book.jobs or _any_new(book, task)}
-            dirty = None if book.dirty is None else frozenset(book.dirty)
-            view = View(dict(book.frozen), gone, dirty)
-            book.gone = {}
-            book.dirty = set()
-            return view
+            found = self._workflows.get(uid)
+            return JobChanges({}, {}, None) if found is None else found.take()
 
-    def touch(self, uid: str, task: TaskKey) -> None:
-        """The next view is to name this task, as if a job of it had changed."""
+    def mark_task_dirty(self, uid: str, task: TaskKey) -> None:
+        """The next `take_changes` names this task, as if one of its jobs had changed."""
         with self._lock:
-            book = self._books.get(uid)
-            if book is not None and book.dirty is not None:
-                book.dirty.add(task)
+            found = self._workflows.get(uid)
+            if found is not None and found.dirty is not None:
+                found.dirty.add(task)
 
-    def mark(self, uid: str) -> None:
-        """The next view is to name every task: what the last one told was not carried out."""
+    def mark_dirty(self, uid: str) -> None:
+        """The next `take_changes` names every task: what the last one returned was not acted on."""
         with self._lock:
-            book = self._books.get(uid)
-            if book is not None:
-                book.dirty = None
+            found = self._workflows.get(uid)
+            if found is not None:
+                found.dirty = None
 
-    def mark_all(self) -> None:
-        """As `mark`, for every workflow."""
+    def mark_all_dirty(self) -> None:
+        """`mark_dirty` for every workflow."""
         with self._lock:
-            for book in self._books.values():
-                book.dirty = None
+            for found in self._workflows.values():
+                found.dirty = None
 
     def uids(self, key: str) -> frozenset[str]:
-        """The uids of all workflows of that `namespace/name` that have, or had, jobs."""
+        """The UIDs of all workflows of that `namespace/name` that have, or had, jobs."""
         with self._lock:
             return frozenset(self._uids.get(key, ()))
 
@@ -146,50 +179,41 @@ class Ledger:
             return frozenset(self._uids)
 
     def jobs(self, uid: str) -> tuple[tuple[TaskKey, Seen], ...]:
-        """All jobs of one workflow."""
+        """All jobs of one workflow that exist."""
         with self._lock:
-            book = self._books.get(uid)
-            return () if book is None else tuple((task, seen) for task, jobs in book.frozen.items() for seen in jobs)
+            found = self._workflows.get(uid)
+            return () if found is None else tuple((task, seen) for task, jobs in found.frozen.items() for seen in jobs)
 
     def job(self, uid: str, task: TaskKey, attempt: int) -> Job | None:
         """The job of one attempt, None if there is none."""
         with self._lock:
-            book = self._books.get(uid)
-            found = book.frozen.get(task, ()) if book is not None else ()
-            return next((seen.job for seen in found if seen.attempt == attempt), None)
+            workflow = self._workflows.get(uid)
+            jobs = workflow.frozen.get(task, ()) if workflow is not None else ()
+            return next((seen.job for seen in jobs if seen.attempt == attempt), None)
 
     def forget(self, uid: str) -> None:
-        """Drops a workflow that is gone and has no jobs any more."""
+        """Drops a workflow that is gone; does nothing while it still has jobs."""
         with self._lock:
-            book = self._books.get(uid)
-            if book is not None and not book.jobs:
-                del self._books[uid]
-                uids = self._uids.get(book.key, set())
+            found = self._workflows.get(uid)
+            if found is not None and not found.jobs:
+                del self._workflows[uid]
+                uids = self._uids.get(found.key, set())
                 uids.discard(uid)
                 if not uids:
-                    self._uids.pop(book.key, None)
+                    self._uids.pop(found.key, None)
 
 
 def _age(seen: Seen) -> tuple[int, bool]:
     return version_of(seen.job.metadata.resource_version or "0"), isinstance(seen.job, WholeJob)
 
 
-def _is_same(one: Job, other: Job) -> bool:
+def _is_same_attempt(one: Job, other: Job) -> bool:
     """Whether both are states of one object that belongs to the same attempt of the same task."""
     return one.metadata.uid == other.metadata.uid and identify(one) == identify(other)
 
 
-def _any_new(book: _Book, task: TaskKey) -> bool:
-    """Whether a vanished job of the task was of another attempt than those that are there."""
-    there = {seen.attempt for seen in book.frozen.get(task, ())}
-    return any(seen.attempt not in there for seen in book.gone[task])
-
-
-def identify(job: Job) -> tuple[str, str, TaskKey, int] | None:
-    """(workflow uid, workflow key, task, attempt) of a job of ours, None for anything else.
-
-    A job belongs to a task by its controller reference and its labels, never by the look of its name.
-    """
+def identify(job: Job) -> JobIdentity | None:
+    """Which attempt a job is, by its controller owner and labels; None for a job that is not ours."""
     owner = job.metadata.controller
     if owner is None or owner.kind != "Workflow" or not owner.api_version.startswith(f"{GROUP}/"):
         return None
@@ -197,7 +221,7 @@ def identify(job: Job) -> tuple[str, str, TaskKey, int] | None:
     flow, index, attempt = tags.get(labels.FLOW), tags.get(labels.INDEX, "0"), tags.get(labels.ATTEMPT)
     if not flow or attempt is None or not (_is_number(index) and _is_number(attempt)):
         return None
-    return owner.uid, f"{job.metadata.namespace}/{owner.name}", TaskKey(flow, int(index)), int(attempt)
+    return JobIdentity(owner.uid, f"{job.metadata.namespace}/{owner.name}", TaskKey(flow, int(index)), int(attempt))
 
 
 def _is_number(text: str) -> bool:

@@ -1,4 +1,4 @@
-"""What a pass over a workflow remembers for the next. Losing it costs one full look, never correctness."""
+"""Per-workflow cache between reconciles; safe to lose: the next reconcile then reads everything once."""
 
 from __future__ import annotations
 
@@ -15,30 +15,102 @@ from pkg.controllers.workflow.planner.progress import Progress, TaskKey
 from pkg.controllers.workflow.planner.snapshot import CreateFault
 
 
-@dataclass(slots=True)
-class Memory:
-    """What is remembered of one workflow uid. Touched only by the worker of its shard."""
+@dataclass(frozen=True, slots=True)
+class CompiledSpec:
+    """The compiled spec of one generation, and what it was compiled from.
 
-    key: str
+    template_names: the templates it names; sources: UID and generation of those that exist.
+    """
+
     generation: int = -1
-    names: frozenset[str] = frozenset()
+    template_names: frozenset[str] = frozenset()
     sources: tuple[tuple[str, int], ...] = ()
     compiled: Compiled = ()
     spec_hash: str = ""
+
+
+@dataclass(slots=True)
+class Memory:
+    """The cache of one workflow UID. Only the worker of its shard writes it."""
+
+    key: str
+    spec: CompiledSpec = CompiledSpec()
+    #: None: the next reconcile rebuilds it from status and jobs.
     progress: Progress | None = None
     faults: dict[TaskKey, CreateFault] = field(default_factory=dict)
-    untold: tuple[Emit, ...] = ()
-    undone: tuple[DeleteJob, ...] = ()
+    #: Events of earlier reconciles whose writes failed; sent after the first that succeeds.
+    unsent_events: tuple[Emit, ...] = ()
+    #: Deletions over the limit of the last reconcile.
+    remaining_deletions: tuple[DeleteJob, ...] = ()
+    #: The leadership term in which the fields above were filled.
     term: int = 0
-    complete: frozenset[GVR] = frozenset()
+    #: Kinds whose cache was complete at the last reconcile.
+    synced: frozenset[GVR] = frozenset()
+    #: How long the last status write took, in seconds.
     write_seconds: float = 0.0
+
+    def store_spec(self, spec: CompiledSpec) -> bool:
+        """Keeps a compiled spec; returns whether the graph is another one, which drops the progress."""
+        is_other = spec.compiled != self.spec.compiled
+        self.spec = spec
+        if is_other:
+            self.progress = None
+        return is_other
+
+    def drop_progress(self) -> None:
+        """The next reconcile rebuilds the progress, and with it the deletions that are due."""
+        self.progress, self.remaining_deletions = None, ()
+
+
+class Memories:
+    """The memories of all workflows, by UID and by key. Any thread may read; the worker of a key's shard writes."""
+
+    def __init__(self) -> None:
+        self.by_uid: dict[str, Memory] = {}
+        self._uids: dict[str, set[str]] = {}
+
+    def of(self, uid: str, key: str, term: int) -> Memory:
+        """The memory of a workflow, made if there is none; of an earlier term no progress is kept."""
+        memory = self.by_uid.get(uid)
+        if memory is None:
+            memory = self.by_uid[uid] = Memory(key, term=term)
+            self._uids.setdefault(key, set()).add(uid)
+        if memory.term != term:
+            memory.drop_progress()
+            memory.term = term
+        return memory
+
+    def uids(self, key: str) -> tuple[str, ...]:
+        """The UIDs remembered under a `namespace/name`: more than one after a Workflow was made anew."""
+        return tuple(self._uids.get(key, ()))
+
+    def keys(self) -> tuple[str, ...]:
+        """`namespace/name` of every workflow that is remembered."""
+        return tuple(self._uids)
+
+    def key_of(self, uid: str) -> str | None:
+        """`namespace/name` of a workflow, None if it is not remembered."""
+        memory = self.by_uid.get(uid)
+        return memory.key if memory is not None else None
+
+    def forget(self, uid: str, key: str) -> None:
+        """Drops one workflow."""
+        self.by_uid.pop(uid, None)
+        uids = self._uids.get(key)
+        if uids is not None:
+            uids.discard(uid)
+            if not uids:
+                del self._uids[key]
+
+    def pending(self) -> Iterator[PendingJob]:
+        """Every job that is pending now, as the last reconcile of its workflow saw it."""
+        return pending_jobs(self.by_uid)
 
 
 def pending_jobs(memories: Mapping[str, Memory]) -> Iterator[PendingJob]:
-    """Every job that is pending now, as the last pass over its workflow saw it. memories: by
-    uid. For any thread."""
+    """Every job that is pending, by memories (UID -> memory) that other threads may change meanwhile."""
     for uid, memory in list(memories.items()):
-        progress, graph = memory.progress, memory.compiled
+        progress, graph = memory.progress, memory.spec.compiled
         if progress is None or not isinstance(graph, Graph) or not progress.counts.get(Phase.PENDING):
             continue
         for node, state in zip(graph.nodes, progress.flows, strict=False):

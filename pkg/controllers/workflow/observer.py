@@ -1,10 +1,10 @@
-"""Reads the caches into a snapshot: the one place where what is known of a workflow is gathered for a pass."""
+"""Builds the snapshot of one workflow from the caches; makes no API call."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from pkg.apis.flow.v1alpha1 import defaults
@@ -14,36 +14,36 @@ from pkg.controllers.engine.informer import InformerSet
 from pkg.controllers.engine.store import Store
 from pkg.controllers.workflow.kinds import Kinds
 from pkg.controllers.workflow.ledger import Ledger
-from pkg.controllers.workflow.memory import Memory
+from pkg.controllers.workflow.memory import CompiledSpec, Memory
 from pkg.controllers.workflow.planner.graph.compile import compile_spec, in_force
 from pkg.controllers.workflow.planner.graph.model import Graph, PodIPPredicate
 from pkg.controllers.workflow.planner.progress import TaskKey
-from pkg.controllers.workflow.planner.snapshot import Kind, Snapshot, Told
+from pkg.controllers.workflow.planner.snapshot import JobWarning, Kind, Snapshot
 from pkg.controllers.workflow.pod_finder import PodFinder
 from pkg.controllers.workflow.prober import Prober
 from pkg.controllers.workflow.rule_book import RuleBook
 
-# The status of thousands of flows keeps the API server busy for seconds: then that much longer between two writes.
+# A large status keeps the API server busy for seconds: this many times as long passes before the next write.
 WRITE_SHARE = 3.0
+# Seconds by which each key that waits in the queue lengthens the interval between two status writes.
+BACKLOG_SECONDS = 0.005
 
 
 @dataclass(frozen=True, slots=True)
 class Caches:
-    """Where a pass reads: informers and what is derived of them."""
+    """What a reconcile reads: informer caches and the indexes made of them."""
 
     workflows: Store[Workflow]
     templates: Store[WorkTemplate]
     jobs: InformerSet[Job]
-    pods: PodFinder
+    pod_finder: PodFinder
     ledger: Ledger
     kinds: Kinds
-    rules: RuleBook = field(default_factory=RuleBook)
+    rule_book: RuleBook = field(default_factory=RuleBook)
 
 
 class Observer:
-    """backlog(): keys that wait, for the width of the status window; warnings(uid): the last Warnings of jobs, by the
-    job's uid.
-    """
+    """backlog(): how many keys wait in the queue; warnings(uid): the last Warnings about pending jobs, by job UID."""
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class Observer:
         prober: Prober,
         *,
         backlog: Callable[[], int],
-        warnings: Callable[[str], Mapping[str, Told]],
+        warnings: Callable[[str], Mapping[str, JobWarning]],
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
         self._caches = caches
@@ -59,106 +59,93 @@ class Observer:
         self._backlog = backlog
         self._warnings = warnings
         self._clock = wall_clock
-        self._waiting: dict[GVR, set[str]] = {}
+        self._users: dict[GVR, set[str]] = {}
         self._lock = threading.Lock()
 
-    def waiting_for(self, gvr: GVR) -> tuple[str, ...]:
-        """The workflows that use a kind: to be looked at when it appears, vanishes, or its cache is complete."""
+    def users_of(self, gvr: GVR) -> tuple[str, ...]:
+        """The keys of the workflows that use a kind: requeued when it appears, vanishes, or its cache is complete."""
         with self._lock:
-            return tuple(self._waiting.get(gvr, ()))
+            return tuple(self._users.get(gvr, ()))
 
     def forget(self, key: str) -> None:
-        """A workflow is gone: it waits for nothing any more."""
+        """Drops a workflow that is gone from the users of every kind."""
         with self._lock:
-            for users in self._waiting.values():
+            for users in self._users.values():
                 users.discard(key)
 
-    def compile(self, workflow: Workflow, memory: Memory) -> None:
-        """The graph of this generation and these templates; what is known of the tasks stays if it is the same."""
+    def compile(self, workflow: Workflow, before: CompiledSpec) -> CompiledSpec:
+        """The spec compiled with the templates that exist now; `before` itself if neither of them has changed."""
         meta, spec = workflow.metadata, workflow.spec
-        if memory.generation != meta.generation:
-            memory.names = frozenset(flow.template_name for flow in spec.flows)
-        found = self._templates(workflow, memory)
+        names = before.template_names
+        if before.generation != meta.generation:
+            names = frozenset(flow.template_name for flow in spec.flows)
+        found = self._templates(workflow, names)
         sources = tuple(sorted((t.metadata.uid, t.metadata.generation) for t in found.values()))
-        if (memory.generation, memory.sources) == (meta.generation, sources):
-            return
-        memory.spec_hash = defaults.spec_hash(spec)
-        is_changed = workflow.status.spec_hash not in ("", memory.spec_hash)
-        compiled = in_force(memory.compiled, compile_spec(spec, found), is_changed=is_changed)
-        if compiled != memory.compiled:
-            memory.progress, memory.compiled = None, compiled
-            self._caches.ledger.mark(meta.uid)
-        memory.generation, memory.sources = meta.generation, sources
+        if (before.generation, before.sources) == (meta.generation, sources):
+            return before
+        spec_hash = defaults.spec_hash(spec)
+        is_changed = workflow.status.spec_hash not in ("", spec_hash)
+        compiled = in_force(before.compiled, compile_spec(spec, found), is_changed=is_changed)
+        if compiled == before.compiled:
+            compiled = before.compiled  # the object that the progress belongs to
         if isinstance(compiled, Graph):
-            memory.names = frozenset(node.flow.template_name for node in compiled.nodes)
+            names = frozenset(node.flow.template_name for node in compiled.nodes)
+        return CompiledSpec(meta.generation, names, sources, compiled, spec_hash)
 
-    def _templates(self, workflow: Workflow, memory: Memory) -> dict[str, WorkTemplate]:
-        """The templates of a workflow that exist, by name."""
-        found = {name: self._template(workflow, name) for name in memory.names}
-        return {name: template for name, template in found.items() if template is not None}
-
-    def _template(self, workflow: Workflow, name: str) -> WorkTemplate | None:
-        return self._caches.templates.get(f"{workflow.metadata.namespace}/{name}")
-
-    def observe(
-        self, workflow: Workflow, memory: Memory, since: float, *, may_create: bool = True, is_urgent: bool = False
-    ) -> Snapshot:
-        """Reads the caches, once; no network. since: when this process began to lead."""
-        caches, uid, key = self._caches, workflow.metadata.uid, workflow.metadata.key
-        graph = memory.compiled
-        templates = self._templates(workflow, memory)
-        gvrs = {template.spec.gvr.gvr for template in templates.values()}
-        gvrs |= {GVR.parse(text) for text in {flow.gvr for flow in workflow.status.flows} if text}
-        kinds: dict[GVR, Kind | None] = {}
+    def ensure_informers(self, workflow: Workflow, memory: Memory) -> None:
+        """Starts the informers of the kinds that a workflow uses, and registers it as their user."""
+        gvrs = _gvrs(workflow, self._templates(workflow, memory.spec.template_names))
         with self._lock:
             for gvr in gvrs:
-                self._waiting.setdefault(gvr, set()).add(key)
+                self._users.setdefault(gvr, set()).add(workflow.metadata.key)
         for gvr in gvrs:
-            kind = caches.kinds.get(gvr)
+            kind = self._caches.kinds.get(gvr)
             if kind is not None and not kind.refused:
-                caches.jobs.ensure(gvr)
-            if caches.kinds.is_answered(gvr):
-                kinds[gvr] = kind
-        synced = frozenset(
-            gvr
-            for gvr in gvrs
-            if caches.jobs.is_synced(gvr)
-            or caches.jobs.is_gone(gvr)
-            or caches.kinds.is_absent(gvr)
-            or ((known := kinds.get(gvr)) is not None and known.refused)
-        )
-        view = caches.ledger.view(uid)
-        # A cache that has become complete tells what is missing without an event of it: everything is looked at.
-        is_known = memory.progress is not None and memory.complete == synced
-        memory.complete = synced
+                self._caches.jobs.ensure(gvr)
+
+    def take_snapshot(
+        self, workflow: Workflow, memory: Memory, since: float, *, may_create: bool = True, is_urgent: bool = False
+    ) -> Snapshot:
+        """The snapshot of this moment. It takes the job changes from the ledger: the next one has only later ones.
+
+        since: when this process began to lead, in seconds since the epoch.
+        """
+        caches, uid, graph = self._caches, workflow.metadata.uid, memory.spec.compiled
+        templates = self._templates(workflow, memory.spec.template_names)
+        gvrs = _gvrs(workflow, templates)
+        kinds = {gvr: caches.kinds.get(gvr) for gvr in gvrs if caches.kinds.is_answered(gvr)}
+        synced = self._synced(gvrs, kinds)
+        changes = caches.ledger.take_changes(uid)
+        # A cache that became complete shows which jobs are missing without an event for them: every task is read.
+        is_known = memory.progress is not None and memory.synced == synced
         return Snapshot(
             now=self._clock(),
             since=since,
             workflow=workflow,
             graph=graph,
-            spec_hash=memory.spec_hash,
+            spec_hash=memory.spec.spec_hash,
             templates=templates,
-            jobs=view.jobs,
-            gone=view.gone,
-            dirty=view.dirty if is_known else None,
+            jobs=changes.jobs,
+            gone=changes.gone,
+            dirty=changes.dirty if is_known else None,
             progress=memory.progress,
             kinds=kinds,
             synced=synced,
             passed=self._prober.passed(uid),
             pod_ips=self.pod_ips(workflow, memory) if isinstance(graph, Graph) and graph.probing else {},
             faults=dict(memory.faults),
-            rules=caches.rules.by_flow(graph, templates) if isinstance(graph, Graph) else {},
+            rules=caches.rule_book.by_flow(graph, templates) if isinstance(graph, Graph) else {},
             warnings=self._warnings(uid),
             may_create=may_create,
             is_urgent=is_urgent,
-            load=0.005 * self._backlog() + WRITE_SHARE * memory.write_seconds,
+            load=BACKLOG_SECONDS * self._backlog() + WRITE_SHARE * memory.write_seconds,
             awaited=frozenset(gvrs - synced),
             unlisted={gvr: text for gvr in gvrs - synced if (text := caches.jobs.trouble(gvr))},
         )
 
     def pod_ips(self, workflow: Workflow, memory: Memory) -> dict[TaskKey, str]:
-        """Addresses of the lead pods that jobs of this workflow are rendered with."""
-        graph, progress = memory.compiled, memory.progress
+        """The addresses of lead pods that jobs of this workflow are rendered with, by the task that is asked for."""
+        graph, progress = memory.spec.compiled, memory.progress
         namespace, uid = workflow.metadata.namespace, workflow.metadata.uid
         if not isinstance(graph, Graph) or progress is None:
             return {}
@@ -175,7 +162,31 @@ class Observer:
                 key = TaskKey(graph.nodes[number].name, index)
                 if not task.had_job:
                     continue
-                address = self._caches.pods.lead_address(namespace, uid, key, task.attempt, state.gvr)
+                address = self._caches.pod_finder.lead_address(namespace, uid, key, task.attempt, state.gvr)
                 if address:
                     found[key] = address
         return found
+
+    def _synced(self, gvrs: Iterable[GVR], kinds: Mapping[GVR, Kind | None]) -> frozenset[GVR]:
+        """The kinds of which every job is known: the cache is complete, or there can be no jobs."""
+        jobs = self._caches.jobs
+        return frozenset(
+            gvr
+            for gvr in gvrs
+            if jobs.is_synced(gvr)
+            or jobs.is_gone(gvr)
+            or self._caches.kinds.is_absent(gvr)
+            or ((kind := kinds.get(gvr)) is not None and kind.refused)
+        )
+
+    def _templates(self, workflow: Workflow, names: Iterable[str]) -> dict[str, WorkTemplate]:
+        """The templates of these names that exist, by name."""
+        namespace = workflow.metadata.namespace
+        found = {name: self._caches.templates.get(f"{namespace}/{name}") for name in names}
+        return {name: template for name, template in found.items() if template is not None}
+
+
+def _gvrs(workflow: Workflow, templates: Mapping[str, WorkTemplate]) -> set[GVR]:
+    """The kinds of a workflow's jobs: those its templates name, and those recorded in its status."""
+    recorded = {flow.gvr for flow in workflow.status.flows}
+    return {template.spec.gvr.gvr for template in templates.values()} | {GVR.parse(text) for text in recorded if text}

@@ -1,8 +1,8 @@
-"""The pods that somebody waits for, and which of them lead: the addresses that probes may contact.
+"""Finds the pods of a task's job, and which of them leads: the addresses that probes may contact.
 
-Pods are watched only for workflows that ask for addresses: those labelled as probed (the label is put on the pod
-templates of flows whose address is asked for), and for kinds that make their pods of templates out of sight, those that
-carry the labels of the kind's own operator.
+Pods are watched only once a workflow asks for addresses. The pod templates of flows whose address is asked for get a
+label of ours, and pods with that label are watched. For kinds whose pod templates are out of reach, the pods with the
+labels of the kind's own operator are watched.
 """
 
 from __future__ import annotations
@@ -34,18 +34,18 @@ class PodStatus(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Pod(msgspec.Struct, frozen=True):
-    """A pod as far as probes need it."""
+    """The fields of a pod that probes need."""
 
     metadata: ObjectMeta
     status: PodStatus = PodStatus()
 
     @property
-    def is_askable(self) -> bool:
+    def has_address(self) -> bool:
         return self.status.phase == "Running" and bool(self.status.pod_ip) and not self.metadata.is_deleting
 
 
 def task_value(namespace: str, uid: str, task: TaskKey, attempt: int) -> str:
-    """The value under which the pods of one attempt are found; labels of a pod elsewhere make it nobody's."""
+    """The index value of one attempt's pods; with the namespace, so that pods elsewhere never count."""
     return f"{namespace}/{uid}/{task.flow}/{task.index}/{attempt}"
 
 
@@ -55,12 +55,12 @@ def by_task(pod: Pod) -> Iterable[str]:
     return (f"{pod.metadata.namespace}/{tags.get(labels.WORKFLOW_UID)}/{task}",)
 
 
-INDEXERS: Indexers[Pod] = {TASK_INDEX: by_task}
+POD_INDEXERS: Indexers[Pod] = {TASK_INDEX: by_task}
 
 
-def choose(row: KindRow, pods: Iterable[Pod], *, role: str, choice: PodChoice) -> tuple[str, ...]:
-    """Addresses to ask among a job's pods: of the lead pod (or the first of a role), or of all (of a role) that run."""
-    found = [pod for pod in pods if pod.is_askable]
+def choose_addresses(row: KindRow, pods: Iterable[Pod], *, role: str, choice: PodChoice) -> tuple[str, ...]:
+    """Addresses among a job's running pods: of the lead pod (or the first of a role), or of all (of a role)."""
+    found = [pod for pod in pods if pod.has_address]
     if role:
         found = [pod for pod in found if has_role(row, pod.metadata.labels, role)]
     found.sort(key=lambda pod: (lead_rank(row, pod.metadata.labels), pod.metadata.name))
@@ -69,7 +69,7 @@ def choose(row: KindRow, pods: Iterable[Pod], *, role: str, choice: PodChoice) -
 
 
 def task_of(pod: Pod) -> tuple[str, TaskKey] | None:
-    """Whose pod it is, by our labels: the uid of the workflow, and the task; None if they say nothing of the kind."""
+    """The workflow UID and task that a pod belongs to by our labels; None without such labels."""
     tags = pod.metadata.labels
     uid, index = tags.get(labels.WORKFLOW_UID), tags.get(labels.INDEX, "0")
     if not uid or not (index.isascii() and index.isdecimal()):
@@ -78,12 +78,13 @@ def task_of(pod: Pod) -> tuple[str, TaskKey] | None:
 
 
 OnPods: TypeAlias = Callable[[GVR, Sequence[Delta[Pod]]], None]
-Changes: TypeAlias = Mapping[str, Collection[TaskKey]]
+#: Tasks whose pods changed, by the UID of their workflow.
+ChangedPods: TypeAlias = Mapping[str, Collection[TaskKey]]
 MakeInformers: TypeAlias = Callable[[str, Indexers[Pod], OnPods], InformerSet[Pod]]
 
 
 class _Lead(NamedTuple):
-    """The address of the pod that leads an attempt's job of the kind."""
+    """The address of the pod that leads the job of one attempt."""
 
     attempt: int
     gvr: str
@@ -91,41 +92,41 @@ class _Lead(NamedTuple):
 
 
 class PodFinder:
-    """The pods of attempts, from watches that start when somebody asks.
+    """The pods of attempts, from watches that start with the first question.
 
-    make(label selector, indexers, on_deltas) gives informers; job_of(uid, task, attempt) the attempt's job; changed is
-    told of which tasks, by the uid of their workflow, pods came, went or changed, from the thread of a watch.
+    make(label selector, indexers, on_deltas) makes informers; job_of(uid, task, attempt) is the attempt's job;
+    on_changed(tasks by workflow UID) is called from the thread of a watch when pods of these tasks change.
     """
 
     def __init__(
         self,
         make: MakeInformers,
         job_of: Callable[[str, TaskKey, int], Job | None],
-        changed: Callable[[Changes], None],
+        on_changed: Callable[[ChangedPods], None],
     ) -> None:
         self._make = make
         self._job_of = job_of
-        self._changed = changed
+        self._on_changed = on_changed
         self._lock = threading.Lock()
-        self._labelled = make(SELECTOR, INDEXERS, self._labelled_changed)
-        self._by_kind: dict[str, InformerSet[Pod]] = {}  # by what selects the pods of all jobs of the kind
-        self._users: dict[str, set[tuple[str, TaskKey]]] = {}  # tasks of workflows that ask for the pods of a job
-        self._asked: dict[str, set[tuple[str, TaskKey]]] = {}  # by uid: the reverse
-        # Lead addresses by uid and task, until a pod of the task changes: every pass asks for all of a workflow.
+        self._labelled = make(SELECTOR, POD_INDEXERS, self._labelled_changed)
+        self._by_kind: dict[str, InformerSet[Pod]] = {}  # by the label selector of the kind's pods
+        self._users: dict[str, set[tuple[str, TaskKey]]] = {}  # index value of a job -> who asks for its pods
+        self._asked: dict[str, set[tuple[str, TaskKey]]] = {}  # workflow UID -> the reverse
+        # Lead addresses by UID and task, until a pod of the task changes: every reconcile asks for all of a workflow.
         self._leads: dict[str, dict[TaskKey, _Lead]] = {}
         self._changes = 0
 
     def addresses(
-        self, namespace: str, uid: str, task: TaskKey, attempt: int, gvr: str, *, role: str, pods: PodChoice
+        self, namespace: str, uid: str, task: TaskKey, attempt: int, gvr: str, *, role: str, choice: PodChoice
     ) -> tuple[str, ...]:
-        """Addresses to ask for one attempt; empty while there are none. Reads caches only."""
+        """Addresses of one attempt's pods; empty while there are none. Reads caches only."""
         row = _row(gvr)
         if _is_labelled(row):
             store = self._labelled.ensure(PODS)
             found = store.by_index(TASK_INDEX, task_value(namespace, uid, task, attempt))
         else:
             found = self._marked_by_kind(row, uid, task, attempt)
-        return choose(row, found, role=role, choice=pods)
+        return choose_addresses(row, found, role=role, choice=choice)
 
     def lead_address(self, namespace: str, uid: str, task: TaskKey, attempt: int, gvr: str) -> str:
         """The address of the pod that leads the attempt's job, empty if there is none yet."""
@@ -133,15 +134,15 @@ class PodFinder:
         if known is not None and (known.attempt, known.gvr) == (attempt, gvr):
             return known.address
         before = self._changes
-        found = next(iter(self.addresses(namespace, uid, task, attempt, gvr, role="", pods=PodChoice.LEAD)), "")
+        found = next(iter(self.addresses(namespace, uid, task, attempt, gvr, role="", choice=PodChoice.LEAD)), "")
         if found and _is_labelled(_row(gvr)):
             with self._lock:
-                if before == self._changes:  # else what was found may be old already
+                if before == self._changes:  # otherwise the address may be out of date
                     self._leads.setdefault(uid, {})[task] = _Lead(attempt, gvr, found)
         return found
 
     def selector(self, uid: str, task: TaskKey, attempt: int, gvr: str) -> str:
-        """The label selector of the pods of one attempt, as a LIST takes it; empty if they cannot be told."""
+        """The label selector of one attempt's pods, as a LIST takes it; empty if they cannot be selected."""
         job = self._job_of(uid, task, attempt)
         resource = GVR.parse(gvr) if gvr else GVR()
         if job is None or resource == PODS:
@@ -155,7 +156,7 @@ class PodFinder:
         return ",".join(f"{name}={value}" for name, value in found.items())
 
     def forget(self, uid: str) -> None:
-        """Nobody asks for the pods of this workflow any more."""
+        """Drops a workflow: its pods are no longer asked for."""
         with self._lock:
             self._leads.pop(uid, None)
             for value, task in self._asked.pop(uid, ()):
@@ -165,7 +166,7 @@ class PodFinder:
                     del self._users[value]
 
     def dead(self) -> tuple[GVR, ...]:
-        """Resources whose watch has ended though nobody stopped it."""
+        """Resources whose watch ended without having been stopped."""
         return tuple(gvr for informers in self._all() for gvr in informers.dead())
 
     def stop(self) -> None:
@@ -178,23 +179,23 @@ class PodFinder:
             return (self._labelled, *self._by_kind.values())
 
     def _marked_by_kind(self, row: KindRow, uid: str, task: TaskKey, attempt: int) -> tuple[Pod, ...]:
-        """The pods that the kind's operator has marked as those of the attempt's job."""
+        """The pods that the kind's operator has labelled as the attempt's job's."""
         job = self._job_of(uid, task, attempt)
         selector = pod_selector(row, job) if job is not None else None
         if job is None or selector is None:
             return ()
         value = _job_value(job.metadata.namespace, selector)
         with self._lock:
-            # Before the look: what comes after it is told.
+            # Registered before the read, so that no later change is missed.
             self._users.setdefault(value, set()).add((uid, task))
             self._asked.setdefault(uid, set()).add((value, task))
         pods = self._watch(row).ensure(PODS).by_index(JOB_INDEX, value)
-        # A namesake's pods may outlive it for a while; a job's own are not older than the job.
+        # Pods of an earlier job of the same name may still exist; a job's own pods are not older than the job.
         since = job.metadata.creation_timestamp
         return tuple(pod for pod in pods if not _is_before(pod.metadata.creation_timestamp, since))
 
     def _watch(self, row: KindRow) -> InformerSet[Pod]:
-        """The informer of all pods that bear the labels of the kind."""
+        """The informers of all pods with the labels of the kind."""
         text = watch_selector(row)
         with self._lock:
             found = self._by_kind.get(text)
@@ -212,20 +213,20 @@ class PodFinder:
             self._changes += 1
             for uid, task in found:
                 self._leads.get(uid, {}).pop(task, None)
-        self._tell(found)
+        self._notify(found)
 
     def _marked_changed(self, names: tuple[str, ...], deltas: Sequence[Delta[Pod]]) -> None:
         values = {_value_of(pod, names) for delta in deltas for pod in delta.objects}
         with self._lock:
             found = {of for value in values for of in self._users.get(value, ())}
-        self._tell(found)
+        self._notify(found)
 
-    def _tell(self, changed: Iterable[tuple[str, TaskKey]]) -> None:
+    def _notify(self, changed: Iterable[tuple[str, TaskKey]]) -> None:
         by_uid: dict[str, list[TaskKey]] = {}
         for uid, task in changed:
             by_uid.setdefault(uid, []).append(task)
         if by_uid:
-            self._changed(by_uid)
+            self._on_changed(by_uid)
 
 
 def _row(gvr: str) -> KindRow:
@@ -233,7 +234,7 @@ def _row(gvr: str) -> KindRow:
 
 
 def _is_labelled(row: KindRow) -> bool:
-    """Whether the pods of the kind bear our labels."""
+    """Whether the pods of the kind carry our labels."""
     return reaches_pods(row) or not row.pods.selector
 
 

@@ -1,7 +1,7 @@
 """HTTP and TCP probes, on one event loop in a thread of its own: workers never wait for an answer.
 
-The prober keeps trying what it was last told to try; when a probe passes, the workflow is woken at once. Only addresses
-of the task's own pods are contacted.
+The prober repeats the probes that the last plan asked for; when one passes, the workflow is requeued at once. Only
+addresses of the task's own pods are contacted.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from pkg.apis.flow.v1alpha1.types import HTTPGet, PodChoice, Scheme
 from pkg.controllers.workflow.planner.actions import ProbeRequest
 from pkg.controllers.workflow.planner.progress import TaskKey
 from pkg.controllers.workflow.planner.snapshot import ProbeKey
-from pkg.controllers.workflow.pod_finder import Changes
+from pkg.controllers.workflow.pod_finder import ChangedPods
 from pkg.kube.framing import parse_status_line
 
 _log = structlog.get_logger("workflow.probes")
 MAX_STATUS_LINE = 4096
-# At once in flight, so that a thousand dead ports do not use up the sockets: of all workflows, and of one. Those that
-# said nothing in time when they were asked last have slots of their own, and hold up nobody who answers.
+# Limits of probes in flight, of all workflows and of one, so that a thousand dead ports do not use up the sockets.
+# Addresses that timed out when they were last probed have slots of their own, and delay none that answers.
 PROMPT, PROMPT_SHARE = 256, 128
 SILENT, SILENT_SHARE = 128, 32
 
@@ -34,20 +34,20 @@ Addresses = Callable[[str, ProbeRequest], tuple[str, ...]]
 
 
 @dataclass(slots=True)
-class _Probed:
-    """The probes of one workflow uid. The event of an asked task is set, and goes, when its pods changed."""
+class _WorkflowProbes:
+    """The probes of one workflow UID. pods_changed: per probed task, set (and removed) when its pods change."""
 
     key: str
     tasks: dict[ProbeRequest, asyncio.Task[None]] = field(default_factory=dict)
     passed: dict[ProbeKey, ProbeRequest] = field(default_factory=dict)
-    moved: dict[TaskKey, asyncio.Event] = field(default_factory=dict)
+    pods_changed: dict[TaskKey, asyncio.Event] = field(default_factory=dict)
     prompt: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(PROMPT_SHARE))
     silent: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(SILENT_SHARE))
 
 
 class Prober:
-    """addresses(uid, request) gives the pods to ask; wake(key) is called when a probe passes; count(kind, result)
-    per try.
+    """addresses(uid, request): the pod addresses to probe; wake(key) is called when a probe passes; count(kind, result)
+    once per try.
     """
 
     def __init__(self, addresses: Addresses, wake: Callable[[str], None], count: Callable[[str, str], None]) -> None:
@@ -57,9 +57,9 @@ class Prober:
         self._loop = asyncio.new_event_loop()
         self._prompt = asyncio.Semaphore(PROMPT)
         self._silent = asyncio.Semaphore(SILENT)
-        self._workflows: dict[str, _Probed] = {}
-        self._passed: dict[str, frozenset[ProbeKey]] = {}  # made when asked for, of what is known then
-        self._lock = threading.Lock()  # of what has passed
+        self._workflows: dict[str, _WorkflowProbes] = {}
+        self._passed: dict[str, frozenset[ProbeKey]] = {}  # built on demand from `_workflows`
+        self._lock = threading.Lock()  # guards `_passed` and what it is built from
         self._wanted: dict[str, frozenset[ProbeRequest]] = {}
         self._thread = threading.Thread(target=self._run, name="prober", daemon=True)
 
@@ -81,7 +81,7 @@ class Prober:
         return found
 
     def want(self, uid: str, key: str, requests: Iterable[ProbeRequest]) -> None:
-        """From now on these are tried, and no others; what goes on unchanged is not started anew."""
+        """Replaces the probes of a workflow; those that stay the same go on without a restart."""
         wanted = frozenset(requests)
         if self._wanted.get(uid, frozenset()) == wanted:
             return
@@ -91,14 +91,14 @@ class Prober:
             self._wanted.pop(uid, None)
         self._call(self._replace, uid, key, wanted)
 
-    def pods_changed(self, changes: Changes) -> None:
-        """Pods of these tasks, by the uid of their workflow, came, went or got their address."""
+    def pods_changed(self, changes: ChangedPods) -> None:
+        """Pods of these tasks, by the UID of their workflow, were added, changed or deleted. For any thread."""
         found = {uid: tasks for uid, tasks in changes.items() if uid in self._wanted}
         if found:
-            self._call(self._stir, found)
+            self._call(self._signal_changed, found)
 
     def _call(self, act: Callable[..., None], *args: object) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop has ended: nobody is asked any more
+        with contextlib.suppress(RuntimeError):  # the loop has ended: no probe runs any more
             self._loop.call_soon_threadsafe(act, *args)
 
     def _run(self) -> None:
@@ -112,37 +112,37 @@ class Prober:
             self._loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
             self._loop.close()
 
-    def _stir(self, changes: Changes) -> None:
+    def _signal_changed(self, changes: ChangedPods) -> None:
         for uid, tasks in changes.items():
             if (probed := self._workflows.get(uid)) is None:
                 continue
             for task in tasks:
-                if (moved := probed.moved.pop(task, None)) is not None:
-                    moved.set()
+                if (changed := probed.pods_changed.pop(task, None)) is not None:
+                    changed.set()
 
     def _replace(self, uid: str, key: str, wanted: frozenset[ProbeRequest]) -> None:
         probed = self._workflows.get(uid)
         if probed is None:
-            probed = self._workflows[uid] = _Probed(key)
+            probed = self._workflows[uid] = _WorkflowProbes(key)
         for request in [request for request in probed.tasks if request not in wanted]:
             probed.tasks.pop(request).cancel()
         with self._lock:
-            # What passed for an earlier attempt says nothing about this one.
+            # A result for an earlier attempt does not count for this one.
             probed.passed = {at: request for at, request in probed.passed.items() if request in wanted}
             self._passed.pop(uid, None)
             if not wanted:
                 del self._workflows[uid]
         for request in wanted:
             if request not in probed.tasks and request.key not in probed.passed:
-                probed.tasks[request] = self._loop.create_task(self._try_on(uid, probed, request))
+                probed.tasks[request] = self._loop.create_task(self._probe_until_passed(uid, probed, request))
 
-    async def _try_on(self, uid: str, probed: _Probed, request: ProbeRequest) -> None:
-        """Tries until the probe passed often enough in a row: new addresses at once, others after a period."""
+    async def _probe_until_passed(self, uid: str, probed: _WorkflowProbes, request: ProbeRequest) -> None:
+        """Probes until `threshold` tries in a row passed: new addresses at once, others once per period."""
         in_a_row, is_silent = 0, False
         asked: tuple[str, ...] = ()
         while True:
             addresses = self._find(uid, request)
-            if addresses != asked:  # what other pods have answered says nothing about these
+            if addresses != asked:  # results of other pods do not count for these
                 in_a_row, asked, is_silent = 0, addresses, False
             if addresses:
                 answers = await asyncio.gather(*(self._ask(probed, request, one, is_silent) for one in addresses))
@@ -153,9 +153,9 @@ class Prober:
                     break
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(request.period):
-                    await self._changed(uid, probed, request, asked)
+                    await self._addresses_changed(uid, probed, request, asked)
         if probed.tasks.get(request) is not asyncio.current_task():
-            return  # nobody wants it any more
+            return  # replaced meanwhile
         probed.tasks.pop(request, None)
         with self._lock:
             probed.passed[request.key] = request
@@ -165,23 +165,25 @@ class Prober:
         )
         self._wake(probed.key)
 
-    async def _changed(self, uid: str, probed: _Probed, request: ProbeRequest, asked: tuple[str, ...]) -> None:
-        """Waits until there are other addresses to ask than these."""
+    async def _addresses_changed(
+        self, uid: str, probed: _WorkflowProbes, request: ProbeRequest, asked: tuple[str, ...]
+    ) -> None:
+        """Waits until the addresses to probe differ from these."""
         while True:
-            moved = probed.moved.setdefault(request.asked, asyncio.Event())
+            changed = probed.pods_changed.setdefault(request.asked, asyncio.Event())
             if self._find(uid, request) != asked:
                 return
-            await moved.wait()
+            await changed.wait()
 
     def _find(self, uid: str, request: ProbeRequest) -> tuple[str, ...]:
         try:
             return self._addresses(uid, request)
         except Exception:
-            _log.exception("pods to probe cannot be told, they are looked for again", flow=request.asked.flow)
+            _log.exception("finding the pods to probe failed unexpectedly, it is tried again", flow=request.asked.flow)
             return ()
 
-    async def _ask(self, probed: _Probed, request: ProbeRequest, address: str, is_silent: bool) -> bool | None:
-        """One try; None if nothing came in time. is_silent: whether that was so the last time."""
+    async def _ask(self, probed: _WorkflowProbes, request: ProbeRequest, address: str, is_silent: bool) -> bool | None:
+        """One try: whether it passed; None on a timeout. is_silent: whether the last try timed out."""
         what = request.what
         kind = "http" if isinstance(what, HTTPGet) else "tcp"
         answer: bool | None = False
@@ -227,13 +229,13 @@ async def _http(what: HTTPGet, address: str) -> bool:
         _, status = parse_status_line((await reader.readuntil(b"\n")).rstrip(b"\r\n"))
         return 200 <= status < 400
     finally:
-        # Not `close`, which waits for the other side to end TLS as politely.
+        # Not `close`, which waits for the other side to end TLS.
         writer.transport.abort()
 
 
 @functools.cache
 def _unverified() -> ssl.SSLContext:
-    """Without the system's certificates: to load them takes longer than to ask."""
+    """A context without the system's certificates: loading them takes longer than the probe."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE

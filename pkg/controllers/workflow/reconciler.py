@@ -1,10 +1,10 @@
-"""One pass over one workflow: observe, plan, perform, and say what it came to."""
+"""One reconcile: build the snapshot, plan, execute, return when to requeue."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import structlog
 
@@ -14,13 +14,13 @@ from pkg.apis.meta import GVR, Job
 from pkg.controllers.engine.result import Again, Done, Drop, Later, Result
 from pkg.controllers.engine.store import Delta
 from pkg.controllers.workflow.executor import Executor, NotLeader
-from pkg.controllers.workflow.memory import Memory, pending_jobs
+from pkg.controllers.workflow.memory import Memories, Memory
 from pkg.controllers.workflow.observer import Caches, Observer
 from pkg.controllers.workflow.pending import PendingJob
 from pkg.controllers.workflow.planner.actions import DeleteJob, Emit, Plan
 from pkg.controllers.workflow.planner.plan import plan
 from pkg.controllers.workflow.planner.progress import Progress
-from pkg.controllers.workflow.planner.snapshot import Told, Trouble
+from pkg.controllers.workflow.planner.snapshot import JobWarning, Snapshot, Trouble
 from pkg.controllers.workflow.prober import Prober
 from pkg.kube.errors import Conflict, KubeError, NotFound, Stopped
 from pkg.kube.event_recorder import EventRecorder, ObjectReference
@@ -28,13 +28,30 @@ from pkg.telemetry.metrics import Metrics
 
 _log = structlog.get_logger("workflow.reconciler")
 BEHIND_SECONDS = 0.02
-MAX_UNTOLD = 50
-# Deletions of one pass; the key then goes to the back of its shard, so that a wide workflow holds up no other.
+MAX_UNSENT_EVENTS = 50
+# Deletions of one reconcile; the key then goes to the back of its shard, so that a large workflow delays no other.
 MAX_DELETIONS = 128
 
 
+@dataclass(frozen=True, slots=True)
+class _Planned:
+    """What one reconcile planned and created.
+
+    first: the plan whose jobs were created; final: the plan made after that, with all deletions, the same as `first` if
+    it created nothing; snapshot: what `final` was made from; events: of both plans. is_complete: no creation is to be
+    retried; is_any_refused: a creation was refused for good, which the next plan has to act on.
+    """
+
+    first: Plan
+    final: Plan
+    snapshot: Snapshot
+    events: tuple[Emit, ...]
+    is_complete: bool = True
+    is_any_refused: bool = False
+
+
 class Reconciler:
-    """owns(key): whether this process may act on it; backlog(): keys that wait, for the width of the status window."""
+    """owns(key): whether this process may act on a workflow; backlog(): how many keys wait in the queue."""
 
     def __init__(
         self,
@@ -46,7 +63,7 @@ class Reconciler:
         *,
         owns: Callable[[str], bool],
         backlog: Callable[[], int],
-        warnings: Callable[[str], Mapping[str, Told]] = lambda uid: {},
+        warnings: Callable[[str], Mapping[str, JobWarning]] = lambda uid: {},
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
         self._caches = caches
@@ -60,43 +77,45 @@ class Reconciler:
         self._since = wall_clock()
         self._term = 0
         self._fences: dict[str, int] = {}
-        self._memories: dict[str, Memory] = {}
-        self._uids: dict[str, set[str]] = {}
+        self._memories = Memories()
 
     def begin_term(self, fences: dict[str, int]) -> None:
-        """This process leads now. fences: key -> resourceVersion that its cached copy must have reached first."""
+        """This process leads now. fences: key -> resourceVersion that the cached Workflow must have reached first."""
         self._fences = fences
         self._since = self._clock()
-        self._caches.ledger.mark_all()
+        self._caches.ledger.mark_all_dirty()
         self._term += 1
 
-    def waiting_for(self, gvr: GVR) -> tuple[str, ...]:
-        """The workflows that use a kind: to be looked at when it appears, vanishes, or its cache is complete."""
-        return self._observer.waiting_for(gvr)
+    def users_of(self, gvr: GVR) -> tuple[str, ...]:
+        """The keys of the workflows that use a kind: requeued when it appears, vanishes, or its cache is complete."""
+        return self._observer.users_of(gvr)
 
     def known(self) -> tuple[str, ...]:
-        """`namespace/name` of every workflow of which something is remembered. For any thread."""
-        return tuple(self._uids)
+        """`namespace/name` of every workflow that is remembered. For any thread."""
+        return self._memories.keys()
 
     def key_of(self, uid: str) -> str | None:
-        """`namespace/name` of a workflow that passes were made over."""
-        memory = self._memories.get(uid)
-        return memory.key if memory is not None else None
+        """`namespace/name` of a workflow that was reconciled. For any thread."""
+        return self._memories.key_of(uid)
+
+    def pending(self) -> Iterator[PendingJob]:
+        """Every job that is pending now, as the last reconcile of its workflow saw it. For any thread."""
+        return self._memories.pending()
 
     def reconcile(self, key: str) -> Result:
-        """One pass. Raises nothing that the worker would not treat as a bug."""
+        """One reconcile of a workflow by `namespace/name`. An exception is a bug; the worker logs it and retries."""
         if not self._owns(key):
-            self._stand_by(key)
+            self._release(key)
             return Done()
         began = time.perf_counter()
         try:
             result: Result = self._reconcile(key)
         except (NotLeader, Stopped):
-            self._forget_progress(key)
+            self._drop_progress(key)
             result = Done()
         except Exception:
-            # What the ledger told counts as told, though nothing was made of it.
-            self._forget_progress(key)
+            # The ledger has handed out its changes, and nothing was made of them.
+            self._drop_progress(key)
             raise
         self._metrics.workflow_reconcile.labels(type(result).__name__.lower()).inc()
         self._metrics.workflow_reconcile_duration.observe(time.perf_counter() - began)
@@ -104,28 +123,30 @@ class Reconciler:
 
     def _reconcile(self, key: str) -> Result:
         workflow = self._caches.workflows.get(key)
-        if self._is_behind(key, workflow):
+        if self._is_cache_behind(key, workflow):
             return Later(BEHIND_SECONDS, "the cache is older than this leader's term")
         if self._caches.workflows.is_unread(key):
-            return Done()  # it is there, whatever it says: nothing of it may be touched
-        known = self._caches.ledger.uids(key) | self._uids.get(key, set())
-        orphans = known - ({workflow.metadata.uid} if workflow is not None else set())
-        open_ends = [end for uid in orphans if (end := self._delete_all(key, uid)) is not None]
+            return Done()  # the object exists but cannot be decoded: its jobs stay
+        known = self._caches.ledger.uids(key) | set(self._memories.uids(key))
+        orphaned = known - ({workflow.metadata.uid} if workflow is not None else set())
+        unfinished = [left for uid in orphaned if (left := self._delete_all_jobs(key, uid)) is not None]
         if workflow is None:
             self._forget(key)
-            return open_ends[0] if open_ends else Drop()
+            return unfinished[0] if unfinished else Drop()
         meta = workflow.metadata
         if meta.is_deleting:
             self._prober.want(meta.uid, key, ())
-            end = self._delete_all(key, meta.uid)
-            return end or (open_ends[0] if open_ends else Done())
-        memory = self._memory(meta.uid, key)
-        self._observer.compile(workflow, memory)
-        result = self._pass(key, workflow, memory)
-        return next((end for end in open_ends if isinstance(end, Later)), result)
+            own = self._delete_all_jobs(key, meta.uid)
+            return own or (unfinished[0] if unfinished else Done())
+        memory = self._memories.of(meta.uid, key, self._term)
+        if memory.store_spec(self._observer.compile(workflow, memory.spec)):
+            self._caches.ledger.mark_dirty(meta.uid)
+        self._observer.ensure_informers(workflow, memory)
+        result = self._plan_and_execute(key, workflow, memory)
+        return next((other for other in unfinished if isinstance(other, Later)), result)
 
-    def _is_behind(self, key: str, workflow: Workflow | None) -> bool:
-        """Whether the cache has not caught up with what the cluster held when this process began to lead."""
+    def _is_cache_behind(self, key: str, workflow: Workflow | None) -> bool:
+        """Whether the cached Workflow is older than it was in the cluster when this process began to lead."""
         fence = self._fences.get(key, 0)
         if not fence:
             return False
@@ -135,43 +156,71 @@ class Reconciler:
         self._fences.pop(key, None)
         return False
 
-    def _pass(self, key: str, workflow: Workflow, memory: Memory) -> Result:
+    def _plan_and_execute(self, key: str, workflow: Workflow, memory: Memory) -> Result:
+        """Creations, then the status, then deletions, then Events."""
+        planned = self._plan_and_create(key, workflow, memory)
+        final = planned.final
+        self._prober.want(workflow.metadata.uid, key, final.probes)
+        failure = self._write_status_and_delete(key, workflow, memory, final)
+        if final.is_new_run:
+            # Only status counts from now on; the next reconcile matches every task with its job again.
+            memory.progress, memory.faults = None, {}
+        # Events are sent once the writes have succeeded, if need be by a later reconcile.
+        memory.unsent_events = (*memory.unsent_events, *planned.events)[-MAX_UNSENT_EVENTS:]
+        if failure:
+            self._caches.ledger.mark_dirty(workflow.metadata.uid)  # the next plan finds the deletions again
+            memory.remaining_deletions = ()
+            return Again(failure)
+        memory.remaining_deletions = final.deletions[MAX_DELETIONS:]
+        self._send_events(workflow, memory.unsent_events)
+        memory.unsent_events = ()
+        return self._requeue(workflow, memory, planned)
+
+    def _plan_and_create(self, key: str, workflow: Workflow, memory: Memory) -> _Planned:
+        """Plans, creates the jobs, and plans again with them, so that the status to be written includes them."""
         uid = workflow.metadata.uid
-        snapshot = self._observer.observe(workflow, memory, self._since)
+        snapshot = self._take_snapshot(workflow, memory)
         first = plan(snapshot)
         memory.progress = first.progress
-        final, is_complete, has_verdicts = first, True, False
+        planned = _Planned(first, first, snapshot, first.events)
         if first.creations:
-            is_complete, has_verdicts = self._create(key, uid, memory, first)
+            is_complete, is_any_refused = self._create(key, uid, memory, first)
             is_urgent = first.needs_status or bool(first.deletions)
-            snapshot = self._observer.observe(workflow, memory, self._since, may_create=False, is_urgent=is_urgent)
+            snapshot = self._take_snapshot(workflow, memory, may_create=False, is_urgent=is_urgent)
             final = plan(snapshot)
             memory.progress = final.progress
-            final = replace(final, deletions=tuple(dict.fromkeys((*first.deletions, *final.deletions))))
-        if memory.undone and not final.is_new_run:
-            final = replace(final, deletions=tuple(dict.fromkeys((*memory.undone, *final.deletions))))
-        self._prober.want(uid, key, final.probes)
-        failure = self._settle(key, workflow, memory, final)
-        if final.is_new_run:
-            # Of what was known only status counts from now on; the next pass ties every task to its job again.
-            memory.progress, memory.faults = None, {}
-        # What a pass had to tell is told once its writes went through, if need be by a later pass.
-        told = (*first.events, *(final.events if final is not first else ()))
-        memory.untold = (*memory.untold, *told)[-MAX_UNTOLD:]
-        if failure:
-            self._caches.ledger.mark(uid)  # which tells what is to be deleted, too
-            memory.undone = ()
-            return Again(failure)
-        memory.undone = final.deletions[MAX_DELETIONS:]
-        self._emit(workflow, memory.untold)
-        memory.untold = ()
-        has_left = (first.has_left or final.has_left) and is_complete
-        # Addresses are looked up for the attempts known before the pass; nothing else tells of those it found.
-        has_addresses = self._observer.pod_ips(workflow, memory) != snapshot.pod_ips
-        if has_verdicts or has_left or has_addresses or memory.undone or first.more or final.more:
-            return Later(0, "this reconcile left something to do at once")
+            events = (*first.events, *final.events)
+            final = _with_deletions(final, first.deletions)
+            planned = _Planned(first, final, snapshot, events, is_complete, is_any_refused)
+        if memory.remaining_deletions and not planned.final.is_new_run:
+            planned = replace(planned, final=_with_deletions(planned.final, memory.remaining_deletions))
+        return planned
+
+    def _take_snapshot(
+        self, workflow: Workflow, memory: Memory, *, may_create: bool = True, is_urgent: bool = False
+    ) -> Snapshot:
+        snapshot = self._observer.take_snapshot(
+            workflow, memory, self._since, may_create=may_create, is_urgent=is_urgent
+        )
+        memory.synced = snapshot.synced
+        return snapshot
+
+    def _requeue(self, workflow: Workflow, memory: Memory, planned: _Planned) -> Result:
+        """When to reconcile again: at once if there is more to do, else at the next time that matters, else never."""
+        first, final = planned.first, planned.final
+        if planned.is_any_refused:
+            return Later(0, "a creation was refused, which the next plan acts on")
+        if (first.has_left or final.has_left) and planned.is_complete:
+            return Later(0, "more jobs are to be created")
+        if memory.remaining_deletions:
+            return Later(0, "more jobs are to be deleted")
+        if first.more or final.more:
+            return Later(0, "the plan goes on from what was just written")
+        # The snapshot has addresses only of attempts known before it; no event follows for those that the plan found.
+        if self._observer.pod_ips(workflow, memory) != planned.snapshot.pod_ips:
+            return Later(0, "the address of a pod is known now")
         wakes = [wake for wake in (first.wakes, final.wakes) if wake is not None]
-        if not is_complete:
+        if not planned.is_complete:
             retries = [f.retry_at for f in memory.faults.values() if f.trouble is Trouble.RETRY]
             wakes.append(min(retries))
         if not wakes:
@@ -179,24 +228,24 @@ class Reconciler:
         return Later(max(0.001, min(wakes) - self._clock()), "a time that the plan waits for is due then")
 
     def _create(self, key: str, uid: str, memory: Memory, made: Plan) -> tuple[bool, bool]:
-        """Makes the jobs and takes them into the cache; whether none is to be tried later, and whether some were
-        refused or found their name taken, which the next pass has to judge.
+        """Creates the jobs and adds them to the cache; returns whether none is to be retried, and whether one was
+        refused for good.
         """
         faults = {fault.name: fault for fault in memory.faults.values()}
         results = self._executor.create(key, uid, made.creations, faults)
-        is_complete, has_verdicts = True, False
+        is_complete, is_any_refused = True, False
         for result in results:
             if result.fault is not None:
                 memory.faults[result.action.task] = result.fault
-                may_work_later = result.fault.trouble is Trouble.RETRY
-                is_complete, has_verdicts = is_complete and not may_work_later, has_verdicts or not may_work_later
+                is_retried = result.fault.trouble is Trouble.RETRY
+                is_complete, is_any_refused = is_complete and not is_retried, is_any_refused or not is_retried
             elif result.job is not None:
                 memory.faults.pop(result.action.task, None)
                 self._absorb(result.action.gvr, result.job)
-        return is_complete, has_verdicts
+        return is_complete, is_any_refused
 
     def _absorb(self, gvr: GVR, job: Job) -> None:
-        """Our own write, seen before the watch tells of it."""
+        """Adds a job that was just created to the cache and the ledger, ahead of its watch event."""
         store, ledger = self._caches.jobs.ensure(gvr), self._caches.ledger
         delta = store.absorb(job)
         if delta is None:
@@ -204,11 +253,11 @@ class Reconciler:
         ledger.apply(gvr, (delta,))
         held = store.get(delta.key)
         if held is None or held.metadata.uid != job.metadata.uid:
-            # The watch told of its end in between, and the ledger heard of that before it heard of the job.
+            # The watch deleted the job in between, and the ledger saw that before it saw the job.
             ledger.apply(gvr, (Delta(delta.key, job),))
 
-    def _settle(self, key: str, workflow: Workflow, memory: Memory, final: Plan) -> str:
-        """Status, then deletions; returns why the pass is to be made again, empty if it went through."""
+    def _write_status_and_delete(self, key: str, workflow: Workflow, memory: Memory, final: Plan) -> str:
+        """Writes the status, then deletes; returns why the reconcile is to be repeated, empty if all succeeded."""
         try:
             if final.patch is not None:
                 began = time.monotonic()
@@ -237,64 +286,50 @@ class Reconciler:
         return ""
 
     def _count_finished(self, before: Workflow, progress: Progress) -> None:
-        """Counts the tasks that the status just written shows final for the first time."""
+        """Counts the tasks that the status just written shows as final for the first time."""
         for phase in FINAL:
             grown = progress.counts.get(phase, 0) - getattr(before.status.tasks, phase.value.lower())
             if grown > 0:
                 self._metrics.workflow_tasks_finished.labels(phase.value).inc(grown)
 
-    def _emit(self, workflow: Workflow, events: Iterable[Emit]) -> None:
+    def _send_events(self, workflow: Workflow, events: Iterable[Emit]) -> None:
         meta = workflow.metadata
         about = ObjectReference(API_VERSION, "Workflow", meta.name, meta.namespace, meta.uid, meta.resource_version)
         for event in events:
             self._recorder.emit(about, "Warning" if event.is_warning else "Normal", event.reason, event.message)
 
-    def _memory(self, uid: str, key: str) -> Memory:
-        memory = self._memories.get(uid)
-        if memory is None:
-            memory = self._memories[uid] = Memory(key, term=self._term)
-            self._uids.setdefault(key, set()).add(uid)
-        if memory.term != self._term:
-            memory.progress, memory.undone, memory.term = None, (), self._term
-        return memory
-
     def _forget(self, key: str) -> None:
-        """Drops what is remembered of a workflow that is gone, jobs or no jobs."""
-        for uid in tuple(self._uids.get(key, ())):
+        """Drops what is remembered of a workflow that is gone, whether or not it had jobs."""
+        for uid in self._memories.uids(key):
             self._forget_uid(key, uid)
-        self._uids.pop(key, None)
         self._observer.forget(key)
 
     def _forget_uid(self, key: str, uid: str) -> None:
-        self._memories.pop(uid, None)
-        self._uids.get(key, set()).discard(uid)
+        self._memories.forget(uid, key)
         self._prober.want(uid, key, ())
-        self._caches.pods.forget(uid)
+        self._caches.pod_finder.forget(uid)
 
-    def _stand_by(self, key: str) -> None:
-        """Another process acts: this one asks no pods, and of what is gone it remembers nothing."""
-        for uid in self._uids.get(key, ()):
+    def _release(self, key: str) -> None:
+        """Another process leads: this one probes no pods, and forgets a workflow that is gone."""
+        for uid in self._memories.uids(key):
             self._prober.want(uid, key, ())
-            self._memories[uid].progress = None
+            self._memories.by_uid[uid].progress = None
         workflows, ledger = self._caches.workflows, self._caches.ledger
         if workflows.get(key) is None and not workflows.is_unread(key):
             for uid in ledger.uids(key):
                 ledger.forget(uid)
             self._forget(key)
 
-    def _forget_progress(self, key: str) -> None:
-        """A pass ended in the middle: the next one looks at everything."""
-        for uid in self._uids.get(key, ()):
-            self._caches.ledger.mark(uid)
-            self._memories[uid].progress, self._memories[uid].undone = None, ()
+    def _drop_progress(self, key: str) -> None:
+        """A reconcile was interrupted: the next one reads every job."""
+        for uid in self._memories.uids(key):
+            self._caches.ledger.mark_dirty(uid)
+            self._memories.by_uid[uid].drop_progress()
 
-    def pending(self) -> Iterator[PendingJob]:
-        """Every job that is pending now, as the last pass over its workflow saw it. For any thread."""
-        return pending_jobs(self._memories)
+    def _delete_all_jobs(self, key: str, uid: str) -> Later | Again | None:
+        """Deletes the jobs of a workflow that is gone or being deleted (garbage collection is only a second line).
 
-    def _delete_all(self, key: str, uid: str) -> Later | Again | None:
-        """Deletes the jobs of a workflow that is gone or going; garbage collection is only the net. What is to follow,
-        None if nothing is left to do.
+        Returns when to go on, None if nothing is left to delete.
         """
         jobs = self._caches.ledger.jobs(uid)
         actions = [
@@ -317,3 +352,8 @@ class Reconciler:
         if len(actions) > MAX_DELETIONS:
             return Later(0, "more jobs of a workflow that is gone are to be deleted")
         return None
+
+
+def _with_deletions(made: Plan, earlier: Iterable[DeleteJob]) -> Plan:
+    """A plan that also deletes what an earlier one wanted deleted, each job once, the earlier first."""
+    return replace(made, deletions=tuple(dict.fromkeys((*earlier, *made.deletions))))

@@ -1,6 +1,6 @@
-"""WorkTemplate.status.usedBy: how many Workflows name a template, and which.
+"""Keeps WorkTemplate.status.usedBy: how many Workflows name a template, and which.
 
-A queue and a worker of its own: telling people who uses what never delays a workflow.
+It has a queue and a worker of its own, so it never delays the reconcile of a workflow.
 """
 
 from __future__ import annotations
@@ -16,25 +16,25 @@ from pkg.kube.client import MERGE_PATCH, Client
 from pkg.kube.errors import KubeError, NotFound, Stopped
 
 TEMPLATE_INDEX = "template"
-# Changes are gathered this long, in seconds, before they are written.
+# Seconds from a change to the write, so that one write covers many changes.
 GATHER_SECONDS = 2.0
 MAX_NAMES = 100
 
 
 def templates_of(workflow: Workflow) -> set[str]:
-    """`namespace/name` of every template that a workflow names."""
+    """The keys (`namespace/name`) of the templates that a workflow names."""
     namespace = workflow.metadata.namespace
     return {f"{namespace}/{name}" for name in {flow.template_name for flow in workflow.spec.flows}}
 
 
 def used_by(workflows: tuple[Workflow, ...]) -> UsedBy:
-    """The status of a template that these workflows name: the number, and the first names in order."""
+    """usedBy of a template that these workflows name: their number, and the first MAX_NAMES names, sorted."""
     names = sorted(workflow.metadata.name for workflow in workflows if not workflow.metadata.is_deleting)
     return UsedBy(count=len(names), names=tuple(names[:MAX_NAMES]))
 
 
 class UsageReconciler:
-    """Keeps usedBy of every template true. owns(key): whether this process may write."""
+    """Keeps usedBy of every template up to date. owns(key): whether this process may write."""
 
     def __init__(
         self, client: Client, workflows: Store[Workflow], templates: Store[WorkTemplate], owns: Callable[[str], bool]
@@ -45,7 +45,7 @@ class UsageReconciler:
         self._owns = owns
 
     def reconcile(self, key: str) -> Result:
-        """One template, by `namespace/name`; writes only if something changed."""
+        """One reconcile of a template by `namespace/name`; it writes only if usedBy changed."""
         template = self._templates.get(key)
         if template is None:
             return Drop()
@@ -68,7 +68,7 @@ class UsageReconciler:
             return Done()
         except KubeError as error:
             return Again(f"usedBy could not be written: {error}")
-        # One that holds an edit, too, is the watch's to tell: else whoever waits for the edit would never hear of it.
+        # An answer that also holds somebody's edit is left to the watch, whose event handler requeues the users.
         if (written.metadata.uid, written.metadata.generation) == (meta.uid, meta.generation):
             self._templates.absorb(written)
         return Done()

@@ -61,7 +61,7 @@ class CreateFault:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class JobWarning:
     """The last Warning event about a job: reason and message, as the Event has them."""
 
     reason: str
@@ -107,7 +107,7 @@ class Snapshot:
     pod_ips: Mapping[TaskKey, str] = field(default_factory=dict)
     faults: Mapping[TaskKey, CreateFault] = field(default_factory=dict)
     rules: Mapping[str, TemplateRules] = field(default_factory=dict)
-    warnings: Mapping[str, Told] = field(default_factory=dict)
+    warnings: Mapping[str, JobWarning] = field(default_factory=dict)
     may_create: bool = True
     is_urgent: bool = False
     load: float = 0.0

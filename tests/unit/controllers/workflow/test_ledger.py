@@ -56,7 +56,7 @@ def test_a_view_has_what_is_there_by_task_and_attempt() -> None:
     ledger = Ledger()
     keys = ledger.apply(JOBS, [Delta("team/a", None, job("b", attempt="1")), Delta("team/a", None, job("a"))])
     assert keys == {"team/w"}
-    view = ledger.view(UID)
+    view = ledger.take_changes(UID)
     assert [seen.attempt for seen in view.jobs[TaskKey("a", 0)]] == [0, 1]
     assert view.gone == {}
 
@@ -64,32 +64,32 @@ def test_a_view_has_what_is_there_by_task_and_attempt() -> None:
 def test_the_first_view_names_all_tasks_and_then_only_those_that_changed() -> None:
     ledger = Ledger()
     ledger.apply(JOBS, [Delta("team/a", None, job("a"))])
-    assert ledger.view(UID).dirty is None
-    assert ledger.view(UID).dirty == frozenset()
+    assert ledger.take_changes(UID).dirty is None
+    assert ledger.take_changes(UID).dirty == frozenset()
     ledger.apply(JOBS, [Delta("team/a", None, job("b", index="1"))])
-    assert ledger.view(UID).dirty == frozenset({TaskKey("a", 1)})
-    ledger.mark(UID)
-    assert ledger.view(UID).dirty is None
+    assert ledger.take_changes(UID).dirty == frozenset({TaskKey("a", 1)})
+    ledger.mark_dirty(UID)
+    assert ledger.take_changes(UID).dirty is None
 
 
 def test_a_job_that_went_is_told_once_with_its_last_words() -> None:
     ledger, there = Ledger(), job("a")
     last = msgspec.structs.replace(there, status={"x": 1})
     ledger.apply(JOBS, [Delta("team/a", None, there)])
-    ledger.view(UID)
+    ledger.take_changes(UID)
     ledger.apply(JOBS, [Delta("team/a", there, None, last)])
-    view = ledger.view(UID)
+    view = ledger.take_changes(UID)
     assert view.jobs == {}
     assert [seen.job.status for seen in view.gone[TaskKey("a", 0)]] == [{"x": 1}]
-    assert ledger.view(UID).gone == {}
+    assert ledger.take_changes(UID).gone == {}
 
 
 def test_a_job_that_was_replaced_by_a_namesake_is_no_loss() -> None:
     ledger = Ledger()
     ledger.apply(JOBS, [Delta("team/a", None, job("a", uid="1"))])
-    ledger.view(UID)
+    ledger.take_changes(UID)
     ledger.apply(JOBS, [Delta("team/a", job("a", uid="1"), job("a", uid="2"))])
-    view = ledger.view(UID)
+    view = ledger.take_changes(UID)
     assert [seen.job.metadata.uid for seen in view.jobs[TaskKey("a", 0)]] == ["2"]
     assert view.gone == {}
 
@@ -152,14 +152,14 @@ def test_the_last_words_of_a_job_are_the_newest_that_were_heard() -> None:
     ledger.apply(JOBS, [Delta("team/a", first, None, ended)])
     ledger.apply(JOBS, [Delta("team/a", None, first)])
     ledger.apply(JOBS, [Delta("team/a", first)])
-    assert [seen.job for seen in ledger.view(UID).gone[TaskKey("a", 0)]] == [ended]
+    assert [seen.job for seen in ledger.take_changes(UID).gone[TaskKey("a", 0)]] == [ended]
 
 
 def test_a_job_whose_labels_are_changed_leaves_its_task() -> None:
     ledger, before, after = Ledger(), version(job("a"), 5), version(job("a", index="1"), 6)
     ledger.apply(JOBS, [Delta("team/a", None, before)])
-    ledger.view(UID)
+    ledger.take_changes(UID)
     ledger.apply(JOBS, [Delta("team/a", before, after)])
-    view = ledger.view(UID)
+    view = ledger.take_changes(UID)
     assert (set(view.jobs), set(view.gone)) == ({TaskKey("a", 1)}, {TaskKey("a", 0)})
     assert view.dirty == frozenset({TaskKey("a", 0), TaskKey("a", 1)})

@@ -10,23 +10,31 @@ from typing import Any, cast
 import msgspec
 
 from pkg.apis.meta import GVR, PartialObject
-from pkg.controllers.workflow.pending import MAX_PAUSE, PATIENCE, ROUND_JOBS, Event, PendingJob, Warnings, newest
+from pkg.controllers.workflow.pending import (
+    MAX_PAUSE,
+    PATIENCE,
+    ROUND_JOBS,
+    PendingJob,
+    PendingJobWarnings,
+    WarningEvent,
+    newest,
+)
 from pkg.controllers.workflow.planner.progress import TaskKey
-from pkg.controllers.workflow.planner.snapshot import Told
+from pkg.controllers.workflow.planner.snapshot import JobWarning
 from pkg.kube.client import Client, Page
 from pkg.kube.errors import Forbidden
 
 
-def event(at: str, message: str, reason: str = "FailedCreate") -> Event:
-    return msgspec.convert({"lastTimestamp": at, "reason": reason, "message": message}, Event)
+def event(at: str, message: str, reason: str = "FailedCreate") -> WarningEvent:
+    return msgspec.convert({"lastTimestamp": at, "reason": reason, "message": message}, WarningEvent)
 
 
 class Server:
     """Answers what it is told to, and writes down what it was asked for."""
 
     def __init__(self) -> None:
-        self.events: list[Event] | Exception = []
-        self.of_pods: dict[str, list[Event]] = {}
+        self.events: list[WarningEvent] | Exception = []
+        self.of_pods: dict[str, list[WarningEvent]] = {}
         self.asked: list[str] = []
 
     def list_page(self, gvr: GVR, namespace: str, type: type[Any], **query: Any) -> Page[Any]:
@@ -50,7 +58,7 @@ class Setup:
         self.server = Server()
         self.now = 1000.0
         self.woken: list[tuple[str, TaskKey, str]] = []
-        self.warnings = Warnings(
+        self.warnings = PendingJobWarnings(
             cast(Client, self.server),
             lambda *about: self.woken.append(about),
             pods_of=lambda job: pods,
@@ -81,7 +89,7 @@ def test_the_newest_event_is_told_once() -> None:
     setup.server.events = [event("2026-01-01T00:00:09Z", "new"), event("2026-01-01T00:00:01Z", "old")]
     setup.now += PATIENCE
     setup.look(pending())
-    assert setup.warnings.of("wf") == {"job-0": Told("FailedCreate", "new")}
+    assert setup.warnings.of("wf") == {"job-0": JobWarning("FailedCreate", "new")}
     setup.now += PATIENCE
     setup.look(pending())
     assert setup.woken == [("wf", TaskKey("a", 0), "ns/flow")]
@@ -118,7 +126,7 @@ def test_a_job_without_events_is_told_by_those_of_its_pending_pods() -> None:
     setup.now += PATIENCE
     setup.look(pending())
     assert setup.server.asked[1] == "pods job-name=w-a status.phase=Pending"
-    assert setup.warnings.of("wf") == {"job-0": Told("FailedScheduling", "pod p-u2: 0/3 nodes are available")}
+    assert setup.warnings.of("wf") == {"job-0": JobWarning("FailedScheduling", "pod p-u2: 0/3 nodes are available")}
     assert setup.woken == [("wf", TaskKey("a", 0), "ns/flow")]
 
 
@@ -128,7 +136,7 @@ def test_a_job_with_events_of_its_own_has_no_pods_asked_for() -> None:
     setup.server.of_pods = {"u1": [event("2026-01-01T00:00:05Z", "later")]}
     setup.now += PATIENCE
     assert setup.look(pending()) == 1
-    assert setup.warnings.of("wf") == {"job-0": Told("FailedCreate", "no quota")}
+    assert setup.warnings.of("wf") == {"job-0": JobWarning("FailedCreate", "no quota")}
 
 
 def test_a_job_that_runs_is_forgotten() -> None:
@@ -151,7 +159,7 @@ def test_without_permission_nothing_is_told() -> None:
 def test_newest_goes_by_the_latest_time_of_each_event() -> None:
     series = msgspec.convert(
         {"eventTime": "2026-01-01T00:00:01Z", "series": {"lastObservedTime": "2026-01-01T00:00:30Z"}, "reason": "A"},
-        Event,
+        WarningEvent,
     )
-    assert newest([event("2026-01-01T00:00:09Z", "b"), series]) == Told("A", "")
+    assert newest([event("2026-01-01T00:00:09Z", "b"), series]) == JobWarning("A", "")
     assert newest([]) is None

@@ -10,7 +10,7 @@ import pytest
 from pkg.apis.flow.v1alpha1.types import PodChoice
 from pkg.apis.meta import GVR, Job
 from pkg.controllers.engine.store import Added, Deleted, Indexers, Store
-from pkg.controllers.workflow.pod_finder import Changes, OnPods, Pod, PodFinder
+from pkg.controllers.workflow.pod_finder import ChangedPods, OnPods, Pod, PodFinder
 from tests.builders import UID, task
 
 PYTORCH = "pytorchjobs.v1.kubeflow.org"
@@ -59,7 +59,7 @@ class World:
 
     def __init__(self, *pods: Pod, job: Job | None = None) -> None:
         self.made: list[Informers] = []
-        self.woken: list[Changes] = []
+        self.woken: list[ChangedPods] = []
         self.job = job
         self.finder = PodFinder(self._make, lambda uid, *_task: self.job if uid == UID else None, self.woken.append)
         self.made[0].store.replace(pods, 1)
@@ -72,7 +72,7 @@ class World:
         return self.finder.lead_address(namespace, uid, task("a"), 0, gvr)
 
     def ask(self, gvr: str, role: str, choice: PodChoice) -> tuple[str, ...]:
-        return self.finder.addresses("team", UID, task("a"), 0, gvr, role=role, pods=choice)
+        return self.finder.addresses("team", UID, task("a"), 0, gvr, role=role, choice=choice)
 
 
 MASTER = pod("m", "127.0.0.1", replica_type="master", replica_index="0")

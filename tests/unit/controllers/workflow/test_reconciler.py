@@ -115,13 +115,13 @@ def test_when_a_workflow_goes_the_controller_deletes_its_jobs_itself() -> None:
 def test_nothing_is_remembered_of_a_workflow_that_is_gone(flow: Any) -> None:
     world, controller = started(a=flow)
     reconciler = controller.reconciler
-    assert len(reconciler._memories) == 1
+    assert len(reconciler._memories.by_uid) == 1
     controller.workflows.apply(Deleted(world.objects.pop((WORKFLOWS, NAME))))
     reconciler.reconcile(KEY)
     controller.deliver_all()
     reconciler.reconcile(KEY)
-    assert (reconciler._memories, reconciler._uids) == ({}, {})
-    assert reconciler.waiting_for(JOBS) == ()
+    assert (reconciler._memories.by_uid, reconciler.known()) == ({}, ())
+    assert reconciler.users_of(JOBS) == ()
 
 
 def test_jobs_of_a_workflow_that_is_gone_already_are_deleted_too() -> None:
@@ -305,7 +305,7 @@ def test_of_a_workflow_that_goes_while_another_leads_nothing_is_remembered() -> 
     for _ in range(2):
         controller.deliver_all()
         controller.reconcile()
-    assert (controller.reconciler.known(), controller.reconciler._memories) == ((), {})
+    assert (controller.reconciler.known(), controller.reconciler._memories.by_uid) == ((), {})
     assert controller.ledger.keys() == frozenset()
 
 
@@ -314,7 +314,7 @@ def test_of_an_earlier_workflow_of_the_same_name_nothing_is_remembered() -> None
     meta = msgspec.structs.replace(world.workflow.metadata, uid="another")
     world.update(WORKFLOWS, NAME, metadata=meta)
     settle(controller)
-    assert set(controller.reconciler._memories) == {"another"}
+    assert set(controller.reconciler._memories.by_uid) == {"another"}
 
 
 def test_a_new_term_looks_at_everything_again() -> None:
@@ -331,7 +331,7 @@ def test_a_new_term_looks_at_everything_again() -> None:
 
 def test_whoever_uses_a_kind_is_known_by_it() -> None:
     _, controller = started()
-    assert controller.reconciler.waiting_for(JOBS) == (KEY,)
+    assert controller.reconciler.users_of(JOBS) == (KEY,)
 
 
 def test_pending_jobs_are_told_to_who_looks_for_their_events() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pkg.controllers.workflow.planner.snapshot import Told
+from pkg.controllers.workflow.planner.snapshot import JobWarning
 from tests.builders import (
     COMPLETE,
     FAILED,
@@ -196,7 +196,7 @@ def test_the_template_says_when_a_job_counts_as_done() -> None:
 
 def test_a_job_that_stays_pending_shows_the_last_warning_about_it() -> None:
     bench = Bench(wf(a=""))
-    bench.warnings = {bench.seen("a").job.metadata.uid: Told("FailedCreate", "exceeded quota")}
+    bench.warnings = {bench.seen("a").job.metadata.uid: JobWarning("FailedCreate", "exceeded quota")}
     bench.say({"x": 1}, "a")
     bench.settle()
     assert (bench.flow("a").reason, bench.flow("a").message) == ("FailedCreate", "exceeded quota")

@@ -58,7 +58,7 @@ def seen_by(*copies: tuple[GVR, Job]) -> list[Seen]:
     ledger = Ledger()
     for gvr, one in copies:
         ledger.apply(gvr, [Delta("team/w-a", None, one)])
-    return list(ledger.view(UID).jobs[task("a")])
+    return list(ledger.take_changes(UID).jobs[task("a")])
 
 
 def test_a_job_in_two_caches_is_one_job_and_its_newest_copy_counts() -> None:
@@ -78,8 +78,8 @@ def test_a_version_that_is_served_no_more_takes_no_job_away_that_another_shows()
     for gvr in (OLD, NEW):
         ledger.apply(gvr, [Delta("team/w-a", None, one)])
     ledger.apply(OLD, [Delta("team/w-a", one, None, None, "kind gone")])
-    view = ledger.view(UID)
+    view = ledger.take_changes(UID)
     assert (view.jobs[task("a")], view.gone) == ((Seen(NEW, one, 0),), {})
     ledger.apply(NEW, [Delta("team/w-a", one, None, one)])
-    view = ledger.view(UID)
+    view = ledger.take_changes(UID)
     assert (view.jobs, view.gone[task("a")]) == ({}, (Seen(NEW, one, 0),))
