@@ -94,7 +94,7 @@ class Executor:
         except Refused as error:
             return Created(action, None, self._fault(action, before, Trouble.REFUSED, Reasons.REFUSED, error.message))
         except KubeError as error:
-            _log.warning("job not created, it is tried again", job=action.name, gvr=str(action.gvr), error=str(error))
+            _log.warning("job not created, will be retried", job=action.name, gvr=str(action.gvr), error=str(error))
             return Created(action, None, self._fault(action, before, Trouble.RETRY, Reasons.CREATE_FAILED, str(error)))
         self._metrics.workflow_jobs_created.labels(action.body["kind"]).inc()
         _log.info("job created", job=action.name, gvr=str(action.gvr), flow=action.task.flow, attempt=action.attempt)
@@ -105,7 +105,13 @@ class Executor:
         try:
             holder = self._client.get(action.gvr, action.namespace, action.name, Job)
         except NotFound:
-            fault = self._fault(action, before, Trouble.RETRY, Reasons.CREATE_FAILED, f"{action.name} was just deleted")
+            fault = self._fault(
+                action,
+                before,
+                Trouble.RETRY,
+                Reasons.CREATE_FAILED,
+                f"another {action.body['kind']} of the name {action.name} was just deleted",
+            )
             return Created(action, None, replace(fault, retry_at=self._clock()))
         except KubeError as error:
             if isinstance(error, Stopped):
@@ -115,10 +121,10 @@ class Executor:
         if found is not None and (found[0], found[2], found[3]) == (uid, action.task, action.attempt):
             return Created(action, holder, None)
         now = self._clock()
-        text = f"the name {action.name} belongs to another {action.body['kind']} (uid {holder.metadata.uid})"
+        text = f"another {action.body['kind']} has the name {action.name} (uid {holder.metadata.uid})"
         since = before.since if before is not None and before.name == action.name else now
         if holder.metadata.is_deleting and now - since < STRANGER_PATIENCE:
-            fault = self._fault(action, before, Trouble.RETRY, Reasons.NAME_CONFLICT, f"{text}, which is being deleted")
+            fault = self._fault(action, before, Trouble.RETRY, Reasons.NAME_CONFLICT, f"{text} and is being deleted")
             return Created(action, None, fault)
         return Created(action, None, self._fault(action, before, Trouble.NAME_TAKEN, Reasons.NAME_CONFLICT, text))
 
@@ -183,7 +189,7 @@ class Executor:
         except Stopped:
             raise
         except KubeError as error:
-            _log.warning("job not deleted, it is tried again", job=action.name, error=str(error))
+            _log.warning("job not deleted, will be retried", job=action.name, error=str(error))
             return error
         self._metrics.workflow_jobs_deleted.inc()
         _log.info("job deleted", job=action.name, gvr=str(action.gvr), why=action.why)
@@ -196,7 +202,7 @@ class Executor:
             self._client.delete(WORKFLOWS, action.namespace, action.name, uid=action.uid, propagation="Foreground")
         except (NotFound, Conflict):
             return
-        _log.info("workflow deleted, its ttl has passed")
+        _log.info("workflow deleted, its ttlSecondsAfterFinished is over")
 
     def _check(self, key: str) -> None:
         if not self._owns(key):

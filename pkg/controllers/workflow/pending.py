@@ -175,4 +175,4 @@ class PendingJobWarnings:
             try:
                 self.round(pending())
             except Exception:
-                _log.exception("reading events of pending jobs failed unexpectedly, it is tried again")
+                _log.exception("reading events of pending jobs failed unexpectedly, will be retried")

@@ -179,7 +179,7 @@ class Prober:
         try:
             return self._addresses(uid, request)
         except Exception:
-            _log.exception("finding the pods to probe failed unexpectedly, it is tried again", flow=request.asked.flow)
+            _log.exception("finding the pods to probe failed unexpectedly, will be retried", flow=request.asked.flow)
             return ()
 
     async def _ask(self, probed: _WorkflowProbes, request: ProbeRequest, address: str, is_silent: bool) -> bool | None:

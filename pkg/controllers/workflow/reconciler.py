@@ -272,7 +272,7 @@ class Reconciler:
         except Stopped:
             raise
         except KubeError as error:
-            _log.warning("status not written, it is tried again", error=str(error))
+            _log.warning("status not written, will be retried", error=str(error))
             return "status could not be written"
         if final.deletions and self._executor.delete(key, final.deletions[:MAX_DELETIONS]):
             return "jobs could not be deleted"

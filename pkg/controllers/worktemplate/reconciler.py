@@ -67,7 +67,7 @@ class UsageReconciler:
         except (NotFound, Stopped):
             return Done()
         except KubeError as error:
-            return Again(f"usedBy could not be written: {error}")
+            return Again(f"the status of the template could not be written: {error}")
         # An answer that also holds somebody's edit is left to the watch, whose event handler requeues the users.
         if (written.metadata.uid, written.metadata.generation) == (meta.uid, meta.generation):
             self._templates.absorb(written)
