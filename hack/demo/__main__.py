@@ -29,6 +29,7 @@ from hack.demo.views import view
 from pkg.apis.flow.v1alpha1.types import WORKFLOWS, Workflow
 from pkg.apis.meta import GVR
 from pkg.controllers.engine.informer import InformerSet
+from pkg.controllers.engine.reflector_options import EventHandlers
 from pkg.controllers.engine.store import Delta
 from pkg.kube.client import Client
 from pkg.kube.config import load_config
@@ -76,7 +77,7 @@ def watching(kubeconfig: Path) -> Iterator[Feed]:
         for delta in deltas:
             feed.put(delta)
 
-    informers = InformerSet(client, None, Workflow, on_deltas=put)
+    informers = InformerSet(client, None, Workflow, EventHandlers(put))
     informers.ensure(WORKFLOWS)
     try:
         yield feed

@@ -19,6 +19,7 @@ from pkg.apis.flow.v1alpha1.types import WORKFLOWS, WORKTEMPLATES, Workflow, Wor
 from pkg.apis.meta import GVR, Job, PartialObject, WholeJob
 from pkg.controllers.engine.elector import AlwaysLeader, Elector, Leadership
 from pkg.controllers.engine.informer import InformerSet
+from pkg.controllers.engine.reflector_options import EventHandlers
 from pkg.controllers.engine.shards import ShardedQueue
 from pkg.controllers.engine.store import Delta
 from pkg.controllers.engine.worker import Worker
@@ -87,22 +88,21 @@ class Controller:
             self._client,
             namespace,
             Workflow,
+            EventHandlers(self._workflows_changed),
             indexers={reconciler.TEMPLATE_INDEX: reconciler.templates_of},
-            on_deltas=self._workflows_changed,
             metrics=reflectors,
         )
         self._templates = InformerSet(
-            self._client, namespace, WorkTemplate, on_deltas=self._templates_changed, metrics=reflectors
+            self._client, namespace, WorkTemplate, EventHandlers(self._templates_changed), metrics=reflectors
         )
         self._jobs = InformerSet(
             self._client,
             namespace,
             Job,
+            EventHandlers(
+                self._jobs_changed, on_synced=self._wake_users, on_gone=self._kind_gone, on_trouble=self._wake_users
+            ),
             label_selector=labels.WORKFLOW_UID,
-            on_deltas=self._jobs_changed,
-            on_synced=self._wake_users,
-            on_gone=self._kind_gone,
-            on_trouble=self._wake_users,
             metrics=reflectors,
         )
         self._pod_finder = PodFinder(
@@ -110,9 +110,9 @@ class Controller:
                 self._client,
                 namespace,
                 Pod,
+                EventHandlers(on_deltas),
                 label_selector=selector,
                 indexers=indexers,
-                on_deltas=on_deltas,
                 metrics=reflectors,
             ),
             self._ledger.job,
@@ -293,7 +293,7 @@ class Controller:
             if new is not None:
                 rules = self._rule_book.of(new)
                 if rules is not None and rules.needs_whole:
-                    self._jobs.widen(rules.gvr, WholeJob)
+                    self._jobs.decode_as(rules.gvr, WholeJob)
                 self._kinds.get(new.spec.gvr.gvr)  # its informer starts before a workflow needs it
             else:
                 self._rule_book.forget(delta.key)
@@ -327,7 +327,7 @@ class Controller:
 
     def _kind_coming(self, gvr: GVR) -> None:
         self._jobs.ensure(gvr)
-        self._jobs.nudge(gvr)
+        self._jobs.retry_now(gvr)
 
     def _kind_gone(self, gvr: GVR) -> None:
         self._kinds.lose(gvr)

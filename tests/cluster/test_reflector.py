@@ -19,7 +19,8 @@ from pkg.apis.meta import GVR, ObjectMeta
 from pkg.controllers.engine.backoff import Backoff
 from pkg.controllers.engine.informer import InformerSet
 from pkg.controllers.engine.listwatch import NoReflectorMetrics
-from pkg.controllers.engine.reflector import READ_TIMEOUT, Reflector
+from pkg.controllers.engine.reflector import Reflector
+from pkg.controllers.engine.reflector_options import READ_TIMEOUT, EventHandlers, Source, Timing
 from pkg.controllers.engine.store import Delta, Store
 from pkg.kube.client import MERGE_PATCH, Client
 from pkg.kube.config import load_config
@@ -76,19 +77,15 @@ class Watched:
         self.relists = Relists()
         self.reflector = Reflector(
             client,
-            CONFIG_MAPS,
-            namespace,
+            Source(CONFIG_MAPS, namespace, SELECTOR, page_limit),
             ConfigMap,
             self.store,
-            label_selector=SELECTOR,
-            on_deltas=self.take,
+            EventHandlers(self.take),
+            timing=Timing(read_timeout=read_timeout, failing=failing),
             metrics=self.relists,
-            page_limit=page_limit,
-            read_timeout=read_timeout,
-            failing=failing,
         )
 
-    def take(self, deltas: Sequence[Delta[ConfigMap]]) -> None:
+    def take(self, _gvr: GVR, deltas: Sequence[Delta[ConfigMap]]) -> None:
         self.deltas.extend(deltas)
 
     def names(self) -> list[str]:
@@ -249,7 +246,7 @@ def test_a_version_that_is_too_old_costs_one_list(own_cluster: Cluster, client: 
         own_cluster.start_component("kube-apiserver")
         client.delete(CONFIG_MAPS, namespace, "second", uid=second.metadata.uid)
         new = make(client, namespace, "third")
-        watched.reflector.nudge()
+        watched.reflector.retry_now()
         until(lambda: watched.names() == ["first", "third"])
         assert watched.relists.reasons == ["gone"]
         assert watched.relists.lists == 2
@@ -335,13 +332,10 @@ def test_a_kind_comes_goes_and_comes_again(client: Client, namespace: str) -> No
         client,
         None,
         ConfigMap,
-        on_deltas=lambda gvr, found: deltas.extend(found),
-        on_gone=gone.append,
-        is_absent=is_absent,
+        EventHandlers(lambda gvr, found: deltas.extend(found), on_gone=gone.append, is_absent=is_absent),
     )
     store = informers.ensure(GADGETS)
     until(lambda: informers.is_gone(GADGETS))
-    assert informers.served(GADGETS) is False
     assert informers.wait_synced(CONFIG_MAPS, 5), "another kind is not held up"
 
     install_crd(client)

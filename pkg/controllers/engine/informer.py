@@ -9,26 +9,22 @@ blocks nobody.
 from __future__ import annotations
 
 import builtins
-import random
 import threading
 import time
-from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
 from pkg.apis.meta import GVR
-from pkg.controllers.engine.backoff import Backoff
 from pkg.controllers.engine.listwatch import ListWatch, ReflectorMetrics
-from pkg.controllers.engine.reflector import FAILING, Reflector
-from pkg.controllers.engine.store import Delta, Indexers, KubeObject, Store
+from pkg.controllers.engine.reflector import Reflector
+from pkg.controllers.engine.reflector_options import EventHandlers, Source, Timing
+from pkg.controllers.engine.store import Indexers, KubeObject, Store
 
 T = TypeVar("T", bound=KubeObject)
 
 
 class InformerSet(Generic[T]):
-    """Informers of many resources whose objects are read as the same type, under one selector and with one set of
-    indexes.
-
-    The callbacks are those of `Reflector` with the gvr in front; they run in the thread of the gvr's reflector.
+    """Informers of many resources whose objects are decoded as one type, under one selector and with one set of
+    indexes; `handlers` are called in the thread of the gvr's reflector.
     """
 
     def __init__(
@@ -36,36 +32,24 @@ class InformerSet(Generic[T]):
         client: ListWatch,
         namespace: str | None,
         type: type[T],
+        handlers: EventHandlers[T],
         *,
         label_selector: str = "",
         indexers: Indexers[T] | None = None,
-        on_deltas: Callable[[GVR, Sequence[Delta[T]]], None],
-        on_synced: Callable[[GVR], None] | None = None,
-        on_gone: Callable[[GVR], None] | None = None,
-        on_trouble: Callable[[GVR], None] | None = None,
-        is_absent: Callable[[GVR], bool] | None = None,
         metrics: ReflectorMetrics | None = None,
-        failing: Backoff = FAILING,
-        clock: Callable[[], float] = time.monotonic,
-        rng: random.Random | None = None,
+        timing: Timing | None = None,
     ) -> None:
         self._client = client
         self._namespace = namespace
         self._type = type
+        self._handlers = handlers
         self._selector = label_selector
         self._indexers = dict(indexers or {})
-        self._on_deltas = on_deltas
-        self._on_synced = on_synced
-        self._on_gone = on_gone
-        self._on_trouble = on_trouble
-        self._is_absent = is_absent
         self._metrics = metrics
-        self._failing = failing
-        self._clock = clock
-        self._rng = rng
+        self._timing = timing or Timing()
         self._lock = threading.Lock()
         self._reflectors: dict[GVR, Reflector[T]] = {}
-        self._types: dict[GVR, builtins.type[T]] = {}  # of those that are not read as `type`
+        self._types: dict[GVR, builtins.type[T]] = {}  # of those that are not decoded as `type`
         self._stopped = False
 
     def ensure(self, gvr: GVR) -> Store[T]:
@@ -86,8 +70,8 @@ class InformerSet(Generic[T]):
                 reflector.start()
             return reflector.store
 
-    def widen(self, gvr: GVR, type: type[T]) -> None:
-        """Read objects of `gvr` as `type`, a subclass that keeps more; a running informer lists again. Never waits."""
+    def decode_as(self, gvr: GVR, type: type[T]) -> None:
+        """Decode objects of `gvr` as `type`, a subclass that keeps more; a running informer relists. Never waits."""
         with self._lock:
             if self._types.get(gvr) is type:
                 return
@@ -113,11 +97,6 @@ class InformerSet(Generic[T]):
         found = self._reflectors.get(gvr)
         return found is not None and found.is_gone
 
-    def served(self, gvr: GVR) -> bool | None:
-        """Whether the server serves `gvr`, by its last answer to its informer; None if there was none."""
-        found = self._reflectors.get(gvr)
-        return found.served if found else None
-
     def trouble(self, gvr: GVR) -> str:
         """What the server answers to lists of `gvr` that keep failing; empty if they work."""
         found = self._reflectors.get(gvr)
@@ -129,11 +108,11 @@ class InformerSet(Generic[T]):
         found = self._reflectors.get(gvr)
         return found is not None and found.wait_synced(timeout)
 
-    def nudge(self, gvr: GVR) -> None:
+    def retry_now(self, gvr: GVR) -> None:
         """Let the informer of `gvr`, if it waits for the kind or the server, try again now."""
         found = self._reflectors.get(gvr)
         if found is not None:
-            found.nudge()
+            found.retry_now()
 
     def release(self, gvr: GVR) -> None:
         """Stop the informer of `gvr` and forget its store; returns at once."""
@@ -141,11 +120,6 @@ class InformerSet(Generic[T]):
             found = self._reflectors.pop(gvr, None)
         if found is not None:
             found.stop()
-
-    def gvrs(self) -> tuple[GVR, ...]:
-        """The resources that have an informer."""
-        with self._lock:
-            return tuple(self._reflectors)
 
     def dead(self) -> tuple[GVR, ...]:
         """Resources whose thread has ended though nobody stopped it: something for a health check."""
@@ -167,21 +141,12 @@ class InformerSet(Generic[T]):
         return all(reflector.join(max(end - time.monotonic(), 0.0)) for reflector in reflectors)
 
     def _make(self, gvr: GVR) -> Reflector[T]:
-        on_synced, on_gone, on_trouble = self._on_synced, self._on_gone, self._on_trouble
         return Reflector(
             self._client,
-            gvr,
-            self._namespace,
+            Source(gvr, self._namespace, self._selector),
             self._types.get(gvr, self._type),
-            Store(self._indexers, clock=self._clock),
-            label_selector=self._selector,
-            on_deltas=lambda deltas: self._on_deltas(gvr, deltas),
-            on_synced=None if on_synced is None else lambda: on_synced(gvr),
-            on_gone=None if on_gone is None else lambda: on_gone(gvr),
-            on_trouble=None if on_trouble is None else lambda: on_trouble(gvr),
-            is_absent=self._is_absent,
+            Store(self._indexers, clock=self._timing.clock),
+            self._handlers,
+            timing=self._timing,
             metrics=self._metrics,
-            failing=self._failing,
-            clock=self._clock,
-            rng=self._rng,
         )

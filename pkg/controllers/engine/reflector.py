@@ -8,116 +8,63 @@ from where we stand, costs a new one. A kind that is not served is asked for aga
 
 from __future__ import annotations
 
-import random
 import threading
-import time
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
-import msgspec
 import structlog
 
 from pkg.apis.meta import GVR
-from pkg.controllers.engine.backoff import Backoff
-from pkg.controllers.engine.events import Bookmark, EventDecoder, Failure, Unreadable
 from pkg.controllers.engine.listwatch import ListWatch, NoReflectorMetrics, ReflectorMetrics, WatchLike
+from pkg.controllers.engine.pager import Listing, read_list
+from pkg.controllers.engine.reflector_options import EventHandlers, Source, Timing
+from pkg.controllers.engine.relist import is_initializing, relist_reason
 from pkg.controllers.engine.store import Delta, KubeObject, Store, version_of
-from pkg.kube.errors import Gone, KubeError, NotFound, Refused, Stopped, Throttled
+from pkg.controllers.engine.watch_events import Bookmark, Failure, ObjectDecoder, Unreadable
+from pkg.kube.errors import KubeError, NotFound, Stopped
 
 T = TypeVar("T", bound=KubeObject)
 
-FAILING = Backoff(base=0.2, cap=30.0, jitter=0.5)
-"""Between tries while the API server fails or cannot be reached."""
-WAITING = Backoff(base=0.25, cap=3.0, jitter=0.3)
-"""Between tries while the kind is not served: a CRD that comes is picked up within 3 seconds."""
-READ_TIMEOUT = 80.0
-"""Seconds without a line after which a watch is opened anew. The API server sends a bookmark about every minute, but
-none as long as it has seen no event of the kind itself: such a watch costs one request in this time."""
 _WATCH_SECONDS = (300, 600)
 _GONE_TRIES = 2
 _GONE_SECONDS = 1.0
 _STUCK_TRIES = 3
 _SETTLED_SECONDS = 5.0
-# A list that fails now and then is nobody's business; one that fails this often in a row is told.
+# A list may fail now and then; one that fails this often in a row is reported.
 _TROUBLE_TRIES = 3
 
 _log = structlog.get_logger(__name__)
 
 
-def is_initializing(error: KubeError) -> bool:
-    """Whether the server is still setting up the storage of a kind, as it does for a moment after a CRD came."""
-    return isinstance(error, Throttled) and "(re)initializing" in error.message
-
-
-def relist_reason(error: KubeError) -> str | None:
-    """Why a watch that ended with `error` cannot be resumed and the list must be read anew; None if it can be."""
-    match error:
-        case Gone():
-            return "gone"
-        case NotFound():
-            return "absent"
-        case Refused():
-            return "refused"
-        case _ if "Too large resource version" in error.message:
-            return "refused"
-        case _:
-            return None
-
-
 class Reflector(Generic[T]):
-    """One thread that feeds `store` with the objects of `gvr` in `namespace` (None: all) that match the selector.
-
-    All callbacks run in the reflector's thread, after the store has changed. `on_deltas` hears of every change,
-    `on_synced` of every complete list, `on_gone` once the server has said repeatedly that it does not serve the kind
-    (and `is_absent(gvr)`, if given, agrees; it may raise KubeError for "cannot tell"): what was cached is then told
-    as deletions with reason "kind gone". `on_trouble` hears when lists keep failing; `trouble` says with what.
-    """
+    """One thread that feeds `store` with the objects of `source`, decoded as `type`, and calls `handlers`."""
 
     def __init__(
         self,
         client: ListWatch,
-        gvr: GVR,
-        namespace: str | None,
+        source: Source,
         type: type[T],
         store: Store[T],
+        handlers: EventHandlers[T],
         *,
-        label_selector: str = "",
-        on_deltas: Callable[[Sequence[Delta[T]]], None],
-        on_synced: Callable[[], None] | None = None,
-        on_gone: Callable[[], None] | None = None,
-        on_trouble: Callable[[], None] | None = None,
-        is_absent: Callable[[GVR], bool] | None = None,
+        timing: Timing | None = None,
         metrics: ReflectorMetrics | None = None,
-        page_limit: int = 500,
-        read_timeout: float = READ_TIMEOUT,
-        failing: Backoff = FAILING,
-        waiting: Backoff = WAITING,
-        clock: Callable[[], float] = time.monotonic,
-        rng: random.Random | None = None,
     ) -> None:
-        self.gvr = gvr
+        self.gvr = source.gvr
         self.store = store
         self._client = client
-        self._namespace = namespace
-        self._selector = label_selector
-        self._decoder = EventDecoder(type)
-        self._on_deltas = on_deltas
-        self._on_synced = on_synced
-        self._on_gone = on_gone
-        self._on_trouble = on_trouble
-        self._is_absent = is_absent
+        self._source = source
+        self._decoder = ObjectDecoder(type)
+        self._handlers = handlers
+        self._timing = timing or Timing()
+        self._clock = self._timing.clock
+        self._rng = self._timing.rng
         self._metrics: ReflectorMetrics = metrics or NoReflectorMetrics()
-        self._page_limit = page_limit
-        self._read_timeout = read_timeout
-        self._failing = failing
-        self._waiting = waiting
-        self._clock = clock
-        self._rng = rng or random.Random()
-        self._log = _log.bind(resource=str(gvr))
+        self._log = _log.bind(resource=str(self.gvr))
         self._lock = threading.Lock()
         self._watch: WatchLike | None = None
         self._stop = threading.Event()
-        self._nudged = threading.Event()
+        self._woken = threading.Event()
         self._synced = threading.Event()
         self._resume = ""  # the version to watch from; empty: list first
         self._rereads = False  # asked to list again, whatever the watch could resume from
@@ -128,8 +75,10 @@ class Reflector(Generic[T]):
         self._misses = 0  # tries in a row that found the kind not served
         self._failures = 0  # tries in a row that failed without progress
         self._stalls = 0  # watches in a row that the server ended with an ERROR event, without progress
-        self._progressed = True  # whether the watch has told anything since the last list
-        self._thread = threading.Thread(target=self._run, name=f"reflector-{gvr}", daemon=True)
+        self._is_open = False  # whether the present watch was opened
+        self._received = False  # whether the present watch has sent a line
+        self._progressed = True  # whether the watch has sent anything since the last list
+        self._thread = threading.Thread(target=self._run, name=f"reflector-{self.gvr}", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
@@ -141,7 +90,7 @@ class Reflector(Generic[T]):
             watch = self._watch
         if watch is not None:
             watch.close()
-        self._nudged.set()
+        self._woken.set()
 
     def join(self, timeout: float | None = None) -> bool:
         """Wait until the thread has ended; False if it still runs after `timeout` seconds."""
@@ -149,19 +98,19 @@ class Reflector(Generic[T]):
             self._thread.join(timeout)
         return not self._thread.is_alive()
 
-    def nudge(self) -> None:
-        """Try again now, if waiting to: whoever knows that a kind has come, or that the server is back, may say so."""
-        self._nudged.set()
+    def retry_now(self) -> None:
+        """End the wait for the next try, if there is one: the caller knows that the kind has come."""
+        self._woken.set()
 
     def reread(self, type: type[T]) -> None:
         """Decode into `type` from now on, and list again, so that what is cached is read that way too."""
-        self._decoder = EventDecoder(type)
+        self._decoder = ObjectDecoder(type)
         self._rereads = True
         with self._lock:
             watch = self._watch
         if watch is not None:
             watch.close()
-        self._nudged.set()
+        self._woken.set()
 
     def wait_synced(self, timeout: float | None = None) -> bool:
         """Wait until a first complete list has been taken in and announced."""
@@ -199,74 +148,53 @@ class Reflector(Generic[T]):
                 self._resume = ""
                 pause = self._failed()
             if pause > 0 and not self._stop.is_set():
-                self._nudged.wait(pause)
-                self._nudged.clear()
+                self._woken.wait(pause)
+                self._woken.clear()
 
     # Each of these returns the seconds to wait before going on.
 
     def _list(self) -> float:
         started = self._clock()
         try:
-            items, unread, resource_version = self._pages()
+            listing = read_list(self._client, self._source, self._decoder, self._stop.is_set)
         except Stopped:
             raise
         except NotFound:
             self._trouble = ""
             return self._absent()
         except KubeError as error:
-            self._absent_since = None
-            if is_initializing(error):
-                return self._wait()
-            self._log.warning("list failed, it is tried again", error=str(error))
-            pause = self._failed(error)
-            if self._failures >= _TROUBLE_TRIES:
-                is_news, self._trouble = not self._trouble, str(error)
-                self._tell(self._on_trouble if is_news else None)
-            return pause
+            return self._list_failed(error)
         if self._stop.is_set():
             return 0.0
         self._absent_since = None
-        if not resource_version.strip("0"):
+        if not listing.resource_version.strip("0"):
             return self._wait()  # the storage of the kind is being set up
-        deltas = self.store.replace(items, version_of(resource_version), unread=unread)
-        self._resume, self._served, self._gone, self._trouble = resource_version, True, False, ""
-        self._misses = 0
-        self._metrics.listed(self.gvr, len(items), self._clock() - started)
-        self._announce(deltas)
-        self._synced.set()
-        self._tell(self._on_synced)
+        self._take_list(listing, started)
         return 0.0
 
-    def _pages(self) -> tuple[list[T], set[str], str]:
-        items: list[T] = []
-        unread: set[str] = set()
-        limit, token = self._page_limit, ""
-        while True:
-            try:
-                page = self._client.list_page(
-                    self.gvr,
-                    self._namespace,
-                    msgspec.Raw,
-                    label_selector=self._selector,
-                    limit=limit,
-                    continue_=token,
-                )
-            except Gone:
-                if not token:
-                    raise
-                # Reading took longer than the server keeps history: all in one answer then.
-                items, unread, limit, token = [], set(), 0, ""
-                continue
-            for raw in page.items:
-                found = self._decoder.item(raw)
-                if isinstance(found, Unreadable):
-                    self._skip(found)
-                    unread.add(found.key)
-                else:
-                    items.append(found)
-            token = page.continue_
-            if not token or self._stop.is_set():
-                return items, unread, page.resource_version
+    def _list_failed(self, error: KubeError) -> float:
+        self._absent_since = None
+        if is_initializing(error):
+            return self._wait()
+        self._log.warning("list failed, it is tried again", error=str(error))
+        pause = self._failed(error)
+        if self._failures >= _TROUBLE_TRIES:
+            is_news, self._trouble = not self._trouble, str(error)
+            if is_news:
+                self._call(self._handlers.on_trouble)
+        return pause
+
+    def _take_list(self, listing: Listing[T], started: float) -> None:
+        for found in listing.unread:
+            self._skip(found)
+        unread = {found.key for found in listing.unread}
+        deltas = self.store.replace(listing.items, version_of(listing.resource_version), unread=unread)
+        self._resume, self._served, self._gone, self._trouble = listing.resource_version, True, False, ""
+        self._misses = 0
+        self._metrics.listed(self.gvr, len(listing.items), self._clock() - started)
+        self._announce(deltas)
+        self._synced.set()
+        self._call(self._handlers.on_synced)
 
     def _absent(self) -> float:
         now = self._clock()
@@ -280,64 +208,73 @@ class Reflector(Generic[T]):
         if is_settled and not self._gone and self._is_absence_confirmed():
             self._gone = True
             self._announce(self.store.clear("kind gone"))
-            self._tell(self._on_gone)
+            self._call(self._handlers.on_gone)
         return pause
 
     def _is_absence_confirmed(self) -> bool:
-        if self._is_absent is None:
-            return True
         try:
-            return self._is_absent(self.gvr)
+            return self._handlers.is_absent(self.gvr)
         except KubeError as error:
             self._log.warning("discovery cannot tell whether the kind is served", error=str(error))
             return False
 
     def _follow(self) -> float:
         started = self._clock()
-        is_open = is_fruitful = False
+        self._received = self._is_open = False
         try:
-            with self._client.watch(
-                self.gvr,
-                self._namespace,
-                label_selector=self._selector,
-                resource_version=self._resume,
-                timeout_seconds=self._rng.randint(*_WATCH_SECONDS),
-                read_timeout=self._read_timeout,
-            ) as watch:
-                with self._lock:
-                    self._watch = watch
-                    if self._stop.is_set() or self._rereads:
-                        return 0.0
-                is_open = True
-                self._metrics.watched(self.gvr)
-                for line in watch:
-                    if self._stop.is_set():
-                        break
-                    self._take(line)
-                    if not is_fruitful:
-                        is_fruitful = self._progressed = True
-                        self._failures = self._misses = self._stalls = 0
+            self._read_watch()
         except Stopped:
             raise
         except KubeError as error:
-            if self._stop.is_set() or self._rereads:
+            if self._must_leave():
                 return 0.0
-            if is_fruitful or self._clock() - started > _SETTLED_SECONDS:
-                self._failures = 0
-            if is_open and error.status is None and error.reason == "Timeout":
+            self._settle(started)
+            if self._is_open and error.status is None and error.reason == "Timeout":
                 # Normal for a kind in which nothing happens, and the only sign of a connection that is half open.
-                self._log.debug("watch said nothing, it is opened anew", seconds=self._read_timeout)
+                self._log.debug("watch said nothing, it is opened anew", seconds=self._timing.read_timeout)
                 return 0.0
             return self._broken(error)
         finally:
             with self._lock:
                 self._watch = None
-        if self._stop.is_set() or self._rereads:
-            return 0.0
-        if is_fruitful or self._clock() - started > _SETTLED_SECONDS:
-            self._failures = 0
+        if self._must_leave() or self._settle(started):
             return 0.0
         return self._failed()  # a server that ends every watch at once is not asked in a circle
+
+    def _read_watch(self) -> None:
+        """One watch, from its start to its end."""
+        with self._client.watch(
+            self.gvr,
+            self._source.namespace,
+            label_selector=self._source.label_selector,
+            resource_version=self._resume,
+            timeout_seconds=self._rng.randint(*_WATCH_SECONDS),
+            read_timeout=self._timing.read_timeout,
+        ) as watch:
+            with self._lock:
+                self._watch = watch
+                if self._must_leave():
+                    return
+            self._is_open = True
+            self._metrics.watched(self.gvr)
+            for line in watch:
+                if self._stop.is_set():
+                    return
+                self._take(line)
+                if not self._received:
+                    self._received = self._progressed = True
+                    self._failures = self._misses = self._stalls = 0
+
+    def _must_leave(self) -> bool:
+        """Whether the watch is to end although the server did not end it."""
+        return self._stop.is_set() or self._rereads
+
+    def _settle(self, started: float) -> bool:
+        """Whether the watch worked; then earlier failures count no more."""
+        worked = self._received or self._clock() - started > _SETTLED_SECONDS
+        if worked:
+            self._failures = 0
+        return worked
 
     def _take(self, line: bytes) -> None:
         event = self._decoder.line(line)
@@ -378,25 +315,23 @@ class Reflector(Generic[T]):
         return self._failed(error)
 
     def _failed(self, error: KubeError | None = None) -> float:
-        pause = self._failing.delay(self._failures, self._rng.random())
+        pause = self._timing.failing.delay(self._failures, self._rng.random())
         self._failures += 1
         asked = error.retry_after if error is not None else None
-        return max(pause, min(asked or 0.0, self._failing.cap))
+        return max(pause, min(asked or 0.0, self._timing.failing.cap))
 
     def _wait(self) -> float:
-        pause = self._waiting.delay(self._misses, self._rng.random())
+        pause = self._timing.waiting.delay(self._misses, self._rng.random())
         self._misses += 1
         return pause
 
     def _announce(self, deltas: Sequence[Delta[T]]) -> None:
         if deltas:
-            self._tell(lambda: self._on_deltas(deltas))
+            self._call(lambda gvr: self._handlers.on_deltas(gvr, deltas))
 
-    def _tell(self, callback: Callable[[], None] | None) -> None:
-        if callback is None:
-            return
+    def _call(self, handler: Callable[[GVR], None]) -> None:
         try:
-            callback()
+            handler(self.gvr)
         except Exception:
             self._log.exception("callback of the reflector failed unexpectedly, the reflector goes on")
 

@@ -50,7 +50,7 @@ class Deleted(msgspec.Struct, Generic[T], frozen=True):
     obj: T
 
 
-Event: TypeAlias = Added[T] | Modified[T] | Deleted[T]
+WatchEvent: TypeAlias = Added[T] | Modified[T] | Deleted[T]
 
 
 class Delta(msgspec.Struct, Generic[T], frozen=True):
@@ -159,7 +159,7 @@ class Store(Generic[T]):
 
     # Writing
 
-    def apply(self, event: Event[T]) -> Delta[T] | None:
+    def apply(self, event: WatchEvent[T]) -> Delta[T] | None:
         """Take in an event of the watch; None if it tells nothing new."""
         obj = event.obj
         version = version_of(obj.metadata.resource_version)

@@ -1,6 +1,6 @@
 """Which custom resource definitions come, change and go, by their metadata alone: whole ones would be megabytes.
 
-A CRD's deletion is seen here before its objects vanish, so that what becomes of them can be told for what it is.
+A CRD's deletion is seen here before its objects vanish, so that the controller knows why they vanish.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import msgspec
 from pkg.apis.meta import GVR, PartialObject
 from pkg.controllers.engine.informer import InformerSet
 from pkg.controllers.engine.listwatch import ReflectorMetrics
+from pkg.controllers.engine.reflector_options import EventHandlers
 from pkg.controllers.engine.store import Delta
 from pkg.kube.client import Client, Page
 from pkg.kube.watch import Watch
@@ -63,13 +64,13 @@ class MetadataOnly:
 def crd_informer(
     client: Client, on_change: Callable[[str, bool], None], metrics: ReflectorMetrics | None
 ) -> InformerSet[PartialObject]:
-    """An informer of CRDs, not started. on_change(name, is_going): `plural.group`, and whether it is being deleted.
+    """An informer of CRDs, not started. on_change(name, is_deleting): `plural.group`, and whether it is being deleted.
 
     Without permission to list them it stays empty: kinds are then found by asking again and again.
     """
 
-    def tell(_gvr: GVR, deltas: Sequence[Delta[PartialObject]]) -> None:
+    def on_deltas(_gvr: GVR, deltas: Sequence[Delta[PartialObject]]) -> None:
         for delta in deltas:
             on_change(delta.key, delta.new is not None and delta.new.metadata.is_deleting)
 
-    return InformerSet(MetadataOnly(client), None, PartialObject, on_deltas=tell, metrics=metrics)
+    return InformerSet(MetadataOnly(client), None, PartialObject, EventHandlers(on_deltas), metrics=metrics)

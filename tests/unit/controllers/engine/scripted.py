@@ -13,6 +13,7 @@ from typing import Self, TypeAlias, TypeVar
 import msgspec
 
 from pkg.apis.meta import GVR
+from pkg.kube.errors import NotFound
 from tests.unit.controllers.engine.objects import Thing
 
 A = TypeVar("A")
@@ -81,11 +82,16 @@ class ScriptedWatch:
 
 
 class ScriptedClient:
-    """Plays the answers in order and writes down the calls; `finished` is set when a watch finds none left."""
+    """Plays the answers in order and writes down the calls; `finished` is set when a watch finds none left.
 
-    def __init__(self, *answers: Answer) -> None:
+    After the script, lists are answered from `served`: NotFound for a kind that is not in it.
+    """
+
+    def __init__(self, *answers: Answer, served: dict[GVR, Page] | None = None) -> None:
         self._answers = deque(answers)
+        self.served = served
         self.calls: list[str] = []
+        self.listed: list[tuple[GVR, str | None, str]] = []  # gvr, namespace, label selector
         self.finished = threading.Event()
 
     def list_page(
@@ -99,9 +105,14 @@ class ScriptedClient:
         continue_: str = "",
     ) -> Page:
         self.calls.append(f"list {limit}" + (f" {continue_}" if continue_ else ""))
+        self.listed.append((gvr, namespace, label_selector))
         answer = self._next(Page)
-        assert answer is not None, "a list that the script does not know of"
-        return answer
+        if answer is not None:
+            return answer
+        assert self.served is not None, "a list that the script does not know of"
+        if gvr not in self.served:
+            raise NotFound("the server could not find the requested resource", status=404)
+        return self.served[gvr]
 
     def watch(
         self,

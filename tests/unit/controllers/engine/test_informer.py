@@ -1,7 +1,5 @@
 """A set of informers: started on first use, each waiting for itself."""
 
-# ruff: noqa: A002 - the parameter that says what to decode into is best called `type`.
-
 from __future__ import annotations
 
 import threading
@@ -12,57 +10,36 @@ import msgspec
 
 from pkg.apis.meta import GVR
 from pkg.controllers.engine.informer import InformerSet
+from pkg.controllers.engine.reflector_options import EventHandlers
 from pkg.controllers.engine.store import Delta
-from pkg.kube.errors import NotFound
 from tests.unit.controllers.engine.objects import Thing, thing
-from tests.unit.controllers.engine.scripted import Page, ScriptedWatch, page
+from tests.unit.controllers.engine.scripted import Page, ScriptedClient, page
 
 HERE, MISSING = GVR("test.io", "v1", "here"), GVR("test.io", "v1", "missing")
 
 
-class Server:
-    """Serves the kinds it knows, and their watches stay silent."""
-
-    def __init__(self) -> None:
-        self.served: dict[GVR, Page] = {HERE: page(thing("a", 1))}
-        self.lists: list[GVR] = []
-
-    def list_page(
-        self,
-        gvr: GVR,
-        namespace: str | None,
-        type: type[msgspec.Raw],
-        *,
-        label_selector: str = "",
-        **paging: object,
-    ) -> Page:
-        assert (namespace, label_selector) == ("ns", "mine=yes")
-        self.lists.append(gvr)
-        if gvr not in self.served:
-            raise NotFound("the server could not find the requested resource", status=404)
-        return self.served[gvr]
-
-    def watch(self, *request: object, **options: object) -> ScriptedWatch:
-        return ScriptedWatch(None)
-
-
 class Setup:
     def __init__(self) -> None:
-        self.server = Server()
-        self.told: list[tuple[GVR, str]] = []
+        self.served: dict[GVR, Page] = {HERE: page(thing("a", 1))}
+        self.client = ScriptedClient(served=self.served)
+        self.announced: list[tuple[GVR, str]] = []
         self.synced: list[GVR] = []
         self.set: InformerSet[Thing] = InformerSet(
-            self.server,
+            self.client,
             "ns",
             Thing,
+            EventHandlers(self.take, on_synced=self.synced.append),
             label_selector="mine=yes",
             indexers={"name": lambda obj: (obj.metadata.name,)},
-            on_deltas=self.take,
-            on_synced=self.synced.append,
         )
 
+    @property
+    def lists(self) -> list[GVR]:
+        assert all(asked[1:] == ("ns", "mine=yes") for asked in self.client.listed)
+        return [gvr for gvr, _, _ in self.client.listed]
+
     def take(self, gvr: GVR, deltas: Sequence[Delta[Thing]]) -> None:
-        self.told.extend((gvr, delta.key) for delta in deltas)
+        self.announced.extend((gvr, delta.key) for delta in deltas)
 
     def end(self) -> None:
         self.set.stop()
@@ -85,12 +62,10 @@ def test_an_informer_is_started_once_by_whoever_asks_first() -> None:
     assert setup.set.wait_synced(HERE, 5)
     assert setup.set.get(HERE) is store
     assert setup.set.is_synced(HERE)
-    assert setup.set.served(HERE) is True
     until(lambda: setup.synced == [HERE])
-    assert setup.server.lists == [HERE]
-    assert setup.told == [(HERE, "ns/a")]
+    assert setup.lists == [HERE]
+    assert setup.announced == [(HERE, "ns/a")]
     assert store.by_index("name", "a") == (thing("a", 1),)
-    assert setup.set.gvrs() == (HERE,)
     setup.end()
 
 
@@ -107,20 +82,19 @@ def test_many_who_ask_at_once_get_one_informer() -> None:
     assert setup.set.wait_synced(HERE, 5)
     assert len(stores) == 8
     assert len({id(store) for store in stores}) == 1
-    assert setup.server.lists == [HERE]
+    assert setup.lists == [HERE]
     setup.end()
 
 
 def test_a_kind_that_is_not_served_blocks_nobody_and_is_picked_up_when_it_comes() -> None:
     setup = Setup()
     setup.set.ensure(MISSING)
-    until(lambda: setup.set.served(MISSING) is False)
+    until(lambda: setup.lists.count(MISSING) > 0)
     assert setup.set.wait_synced(HERE, 5)
     assert not setup.set.is_synced(MISSING)
-    setup.server.served[MISSING] = page(thing("m", 2))
-    setup.set.nudge(MISSING)
+    setup.served[MISSING] = page(thing("m", 2))
+    setup.set.retry_now(MISSING)
     assert setup.set.wait_synced(MISSING, 5)
-    assert setup.set.served(MISSING) is True
     assert not setup.set.is_gone(MISSING)
     setup.end()
 
@@ -141,17 +115,16 @@ def test_nothing_is_started_once_stopped() -> None:
     assert setup.set.dead() == ()
     setup.end()
     assert setup.set.dead() == ()
-    lists = len(setup.server.lists)
+    lists = len(setup.lists)
     assert not setup.set.ensure(MISSING).synced
     assert not setup.set.wait_synced(MISSING, 0)
-    assert len(setup.server.lists) == lists
+    assert len(setup.lists) == lists
 
 
 def test_nothing_is_known_of_a_kind_nobody_asked_for() -> None:
     setup = Setup()
-    assert setup.set.served(HERE) is None
     assert not setup.set.is_gone(HERE)
-    setup.set.nudge(HERE)
+    setup.set.retry_now(HERE)
     setup.end()
 
 
@@ -161,30 +134,30 @@ class Wide(Thing, frozen=True):
     extra: str = ""
 
 
-def test_a_widened_informer_reads_again_what_it_has_though_no_version_changed() -> None:
+def test_an_informer_that_decodes_more_lists_again_though_no_version_changed() -> None:
     setup = Setup()
     raw = b'{"metadata":{"name":"a","namespace":"ns","uid":"u","resourceVersion":"1"},"extra":"more"}'
-    setup.server.served[HERE] = page(raw)
+    setup.served[HERE] = page(raw)
     store = setup.set.ensure(HERE)
     assert setup.set.wait_synced(HERE, 5)
     assert not isinstance(store.get("ns/a"), Wide)
-    setup.set.widen(HERE, Wide)
-    setup.set.widen(HERE, Wide)
+    setup.set.decode_as(HERE, Wide)
+    setup.set.decode_as(HERE, Wide)
     until(lambda: isinstance(store.get("ns/a"), Wide))
     assert setup.set.ensure(HERE) is store
     assert msgspec.to_builtins(store.get("ns/a"))["extra"] == "more"
-    assert setup.server.lists == [HERE, HERE]
-    assert setup.told == [(HERE, "ns/a"), (HERE, "ns/a")]
+    assert setup.lists == [HERE, HERE]
+    assert setup.announced == [(HERE, "ns/a"), (HERE, "ns/a")]
     assert store.absorb(thing("a", 1, uid="u")) is None, "the plainer reading of the same version is no news"
     assert isinstance(store.get("ns/a"), Wide)
     setup.end()
 
 
-def test_an_informer_that_is_widened_first_reads_widely_from_the_start() -> None:
+def test_an_informer_may_decode_more_from_the_start() -> None:
     setup = Setup()
-    setup.set.widen(HERE, Wide)
+    setup.set.decode_as(HERE, Wide)
     store = setup.set.ensure(HERE)
     assert setup.set.wait_synced(HERE, 5)
     assert isinstance(store.get("ns/a"), Wide)
-    assert setup.server.lists == [HERE]
+    assert setup.lists == [HERE]
     setup.end()

@@ -13,7 +13,8 @@ import pytest
 
 from pkg.apis.meta import GVR
 from pkg.controllers.engine.backoff import Backoff
-from pkg.controllers.engine.reflector import Reflector, is_initializing, relist_reason
+from pkg.controllers.engine.reflector import Reflector
+from pkg.controllers.engine.reflector_options import EventHandlers, Source, Timing
 from pkg.controllers.engine.store import Delta, Store
 from pkg.kube.errors import Forbidden, Gone, KubeError, NotFound, Refused, Stopped, Throttled, Transient
 from tests.unit.controllers.engine.objects import THINGS, Thing, thing
@@ -56,30 +57,28 @@ class Run:
         self.synced = 0
         self.gone = 0
         self.metrics = Counter()
+        handlers = {name: options.pop(name) for name in ("is_absent", "on_trouble") if name in options}
+        timing: dict[str, Any] = {"failing": FAST, "waiting": FAST, "rng": random.Random(1)}
+        timing |= {name: options.pop(name) for name in ("failing", "waiting", "clock") if name in options}
         self.reflector = Reflector(
             self.client,
-            THINGS,
-            None,
+            Source(THINGS, **{name: options.pop(name) for name in ("page_limit",) if name in options}),
             Thing,
             self.store,
-            on_deltas=options.pop("on_deltas", self.take),
-            on_synced=self.sync,
-            on_gone=self.go,
+            EventHandlers(options.pop("on_deltas", self.take), on_synced=self.sync, on_gone=self.go, **handlers),
+            timing=Timing(**timing),
             metrics=self.metrics,
-            failing=options.pop("failing", FAST),
-            waiting=options.pop("waiting", FAST),
-            rng=random.Random(1),
-            **options,
         )
+        assert not options
 
-    def take(self, deltas: Sequence[Delta[Thing]]) -> None:
+    def take(self, _gvr: GVR, deltas: Sequence[Delta[Thing]]) -> None:
         self.deltas.extend(deltas)
 
-    def sync(self) -> None:
+    def sync(self, _gvr: GVR) -> None:
         assert self.store.synced
         self.synced += 1
 
-    def go(self) -> None:
+    def go(self, _gvr: GVR) -> None:
         self.gone += 1
 
     def play(self) -> Run:
@@ -215,7 +214,7 @@ def test_a_list_that_keeps_failing_is_told_once_until_it_works() -> None:
     no = Forbidden("not allowed", status=403)
     told: list[str] = []
     runs: list[Run] = []
-    runs.append(Run(no, no, no, no, page(A), on_trouble=lambda: told.append(runs[0].reflector.trouble)))
+    runs.append(Run(no, no, no, no, page(A), on_trouble=lambda _gvr: told.append(runs[0].reflector.trouble)))
     runs[0].play()
     assert told == ["not allowed (HTTP 403)"]
     assert runs[0].reflector.trouble == ""
@@ -224,7 +223,7 @@ def test_a_list_that_keeps_failing_is_told_once_until_it_works() -> None:
 def test_a_list_that_fails_now_and_then_is_not_told() -> None:
     told: list[str] = []
     busy = Throttled("busy", status=429)
-    Run(busy, busy, page(A), on_trouble=lambda: told.append("trouble")).play()
+    Run(busy, busy, page(A), on_trouble=lambda _gvr: told.append("trouble")).play()
     assert told == []
 
 
@@ -271,7 +270,7 @@ class TestKindGone:
     """A list first (clock read twice), a watch that ends in 404 (twice), then lists that end in 404 (twice each)."""
 
     @staticmethod
-    def run(*missing: Answer, times: Sequence[float], is_absent: Callable[[GVR], bool] | None = None) -> Run:
+    def run(*missing: Answer, times: Sequence[float], is_absent: Callable[[GVR], bool] = lambda _gvr: True) -> Run:
         clock = steps(0, 0, 0, 0, *[at for time_ in times for at in (time_, time_)], times[-1])
         return Run(page(A, B), GONE, *missing, page(rv="50"), clock=clock, is_absent=is_absent).play()
 
@@ -337,7 +336,7 @@ def test_an_event_without_a_usable_version_is_skipped() -> None:
 def test_a_callback_that_fails_does_not_stop_the_reflector() -> None:
     calls: list[int] = []
 
-    def failing(deltas: Sequence[Delta[Thing]]) -> None:
+    def failing(_gvr: GVR, deltas: Sequence[Delta[Thing]]) -> None:
         calls.append(len(deltas))
         raise RuntimeError("no")
 
@@ -375,9 +374,9 @@ def until(fact: Callable[[], bool]) -> None:
         threading.Event().wait(0.001)
 
 
-def test_a_nudge_ends_the_wait_for_a_kind(waiting_for_a_kind: Run) -> None:
+def test_the_wait_for_a_kind_can_be_ended(waiting_for_a_kind: Run) -> None:
     until(lambda: waiting_for_a_kind.reflector.served is False)
-    waiting_for_a_kind.reflector.nudge()
+    waiting_for_a_kind.reflector.retry_now()
     assert waiting_for_a_kind.reflector.wait_synced(5)
     assert waiting_for_a_kind.told == ["+ns/a"]
 
@@ -402,26 +401,3 @@ def test_a_reflector_that_never_started_counts_as_ended() -> None:
     run = Run()
     run.reflector.stop()
     assert run.reflector.join(0)
-
-
-@pytest.mark.parametrize(
-    ("error", "reason"),
-    [
-        (Gone("x", status=410), "gone"),
-        (NotFound("x", status=404), "absent"),
-        (Refused("x", status=400), "refused"),
-        (Transient("Too large resource version: 5, current: 4", status=504), "refused"),
-        (Transient("x", status=500), None),
-        (Throttled("x", status=429), None),
-        (Forbidden("x", status=403), None),
-    ],
-    ids=str,
-)
-def test_which_errors_cost_a_list(error: KubeError, reason: str | None) -> None:
-    assert relist_reason(error) == reason
-
-
-def test_initializing_is_told_from_other_throttling() -> None:
-    assert is_initializing(INITIALIZING)
-    assert not is_initializing(Throttled("busy", status=429))
-    assert not is_initializing(Transient("storage is (re)initializing", status=500))

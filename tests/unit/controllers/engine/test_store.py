@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pkg.controllers.engine import store as store_module
-from pkg.controllers.engine.store import Added, Deleted, Delta, Event, Modified, Store, version_of
+from pkg.controllers.engine.store import Added, Deleted, Delta, Modified, Store, WatchEvent, version_of
 from tests.unit.controllers.engine.objects import Thing, thing
 
 Step = Callable[[Store[Thing]], Any]
@@ -95,7 +95,9 @@ OTHER = thing("a", 9, uid="second")
         ),
     ],
 )
-def test_events(before: list[Event[Thing]], event: Event[Thing], told: Delta[Thing] | None, held: Thing | None) -> None:
+def test_events(
+    before: list[WatchEvent[Thing]], event: WatchEvent[Thing], told: Delta[Thing] | None, held: Thing | None
+) -> None:
     store: Store[Thing] = Store()
     for earlier in before:
         store.apply(earlier)
@@ -266,7 +268,7 @@ class History:
     """Events of a server, numbered by one counter, and the state after each."""
 
     def __init__(self, moves: Sequence[tuple[str, str]]) -> None:
-        self.events: list[Event[Thing]] = []
+        self.events: list[WatchEvent[Thing]] = []
         self.states: list[dict[str, Thing]] = [{}]
         lives = 0
         for rv, (name, color) in enumerate(moves, start=1):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pkg.controllers.engine.events import Bookmark, EventDecoder, Failure, Unreadable
 from pkg.controllers.engine.store import Added, Deleted, Modified
+from pkg.controllers.engine.watch_events import Bookmark, Failure, ObjectDecoder, Unreadable
 from pkg.kube.errors import Gone, KubeError
 from tests.unit.controllers.engine.objects import Thing, thing
 from tests.unit.controllers.engine.scripted import bookmark, error_line, line
@@ -27,7 +27,7 @@ BAD = b'{"metadata":{"name":"a","namespace":"ns","resourceVersion":"7"},"status"
     ],
 )
 def test_lines(raw: bytes, read: object) -> None:
-    assert EventDecoder(Thing).line(raw) == read
+    assert ObjectDecoder(Thing).line(raw) == read
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def test_lines(raw: bytes, read: object) -> None:
     ],
 )
 def test_lines_that_cannot_be_read(raw: bytes, key: str, version: str, said: str) -> None:
-    read = EventDecoder(Thing).line(raw)
+    read = ObjectDecoder(Thing).line(raw)
     assert isinstance(read, Unreadable)
     assert (read.key, read.resource_version) == (key, version)
     assert said in read.error
@@ -54,7 +54,7 @@ DEEP = b'{"metadata":{"name":"a","namespace":"ns","resourceVersion":"7"},"spec":
 
 
 def test_what_is_nested_too_deeply_is_told_by_its_name() -> None:
-    decoder = EventDecoder(Thing)
+    decoder = ObjectDecoder(Thing)
     for read in (decoder.item(DEEP), decoder.line(b'{"type":"MODIFIED","object":' + DEEP + b"}")):
         assert isinstance(read, Unreadable)
         assert (read.key, read.resource_version) == ("ns/a", "7")
@@ -70,13 +70,13 @@ def test_what_is_nested_too_deeply_is_told_by_its_name() -> None:
     ],
 )
 def test_failures(raw: bytes, kind: type[KubeError]) -> None:
-    read = EventDecoder(Thing).line(raw)
+    read = ObjectDecoder(Thing).line(raw)
     assert isinstance(read, Failure)
     assert isinstance(read.error, kind)
 
 
 def test_items() -> None:
-    decoder = EventDecoder(Thing)
+    decoder = ObjectDecoder(Thing)
     assert decoder.item(b'{"metadata":{"name":"a","namespace":"ns","uid":"uid-a","resourceVersion":"3"}}') == thing(
         "a", 3
     )

@@ -1,7 +1,7 @@
-"""What the lines of a watch and the items of a list say, read without I/O.
+"""Decodes the lines of a watch and the items of a list, without I/O.
 
-The type of an event is read first, by looking at the line's first bytes, so that the object behind it is decoded once
-and straight into its type. Whatever cannot be read becomes a value too: one odd object must not end a watch.
+The type of an event is read first, from the line's first bytes, so that the object after it is decoded once and
+straight into its type. What cannot be decoded becomes a value too: one odd object must not end a watch.
 """
 
 # ruff: noqa: A002 - the parameter that says what to decode into is best called `type`.
@@ -13,7 +13,7 @@ from typing import Generic, TypeAlias, TypeVar
 import msgspec
 
 from pkg.apis.meta import PartialObject
-from pkg.controllers.engine.store import Added, Deleted, Event, KubeObject, Modified, version_of
+from pkg.controllers.engine.store import Added, Deleted, KubeObject, Modified, WatchEvent, version_of
 from pkg.kube.decoding import build_decoder
 from pkg.kube.errors import KubeError, Status, from_status
 from pkg.kube.json_depth import members
@@ -22,7 +22,7 @@ T = TypeVar("T", bound=KubeObject)
 
 
 class Bookmark(msgspec.Struct, frozen=True):
-    """Everything up to this resourceVersion has been told."""
+    """The watch has sent everything up to this resourceVersion."""
 
     resource_version: str
 
@@ -41,7 +41,7 @@ class Unreadable(msgspec.Struct, frozen=True):
     error: str
 
 
-Line: TypeAlias = Event[T] | Bookmark | Failure | Unreadable
+Line: TypeAlias = WatchEvent[T] | Bookmark | Failure | Unreadable
 
 
 class _Typed(msgspec.Struct, Generic[T], frozen=True):
@@ -59,7 +59,7 @@ _PARTIAL = msgspec.json.Decoder(PartialObject)
 _STATUS = msgspec.json.Decoder(Status)
 
 
-class EventDecoder(Generic[T]):
+class ObjectDecoder(Generic[T]):
     """Decodes the objects of one resource into `type`."""
 
     def __init__(self, type: type[T]) -> None:
@@ -78,7 +78,7 @@ class EventDecoder(Generic[T]):
                 if kind == b"DELETED":
                     return Deleted(self._typed.decode(line).object)
             except (msgspec.DecodeError, RecursionError):
-                pass  # read again below, slowly, to say what it was
+                pass  # decoded again below, slowly, to find out what it was
         try:
             event = _UNTYPED.decode(line)
         except msgspec.DecodeError as error:

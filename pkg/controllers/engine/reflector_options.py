@@ -1,0 +1,65 @@
+"""What a reflector is configured with: which objects, whom to call, and how long to wait."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from pkg.apis.meta import GVR
+from pkg.controllers.engine.backoff import Backoff
+from pkg.controllers.engine.store import Delta, KubeObject
+
+T = TypeVar("T", bound=KubeObject)
+
+FAILING = Backoff(base=0.2, cap=30.0, jitter=0.5)
+"""Between tries while the API server fails or cannot be reached."""
+WAITING = Backoff(base=0.25, cap=3.0, jitter=0.3)
+"""Between tries while the kind is not served: a CRD that comes is picked up within 3 seconds."""
+READ_TIMEOUT = 80.0
+"""Seconds without a line after which a watch is opened anew. The API server sends a bookmark about every minute, but
+none as long as it has seen no event of the kind itself: such a watch costs one request in this time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The objects of `gvr` in `namespace` (None: all) that match the selector, listed `page_limit` at a time."""
+
+    gvr: GVR
+    namespace: str | None = None
+    label_selector: str = ""
+    page_limit: int = 500
+
+
+def _ignore(_gvr: GVR) -> None:
+    """Nothing to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class EventHandlers(Generic[T]):
+    """Called in the reflector's thread, after the store has changed; one that raises is logged, and nothing else.
+
+    `on_deltas` gets every change, `on_synced` is called after every complete list. `on_gone` is called once the server
+    has said repeatedly that it does not serve the kind, and `is_absent(gvr)` agrees; that one may raise KubeError for
+    "cannot tell". What was cached is then announced as deleted, with reason "kind gone". `on_trouble` is called when
+    lists keep failing.
+    """
+
+    on_deltas: Callable[[GVR, Sequence[Delta[T]]], None]
+    on_synced: Callable[[GVR], None] = _ignore
+    on_gone: Callable[[GVR], None] = _ignore
+    on_trouble: Callable[[GVR], None] = _ignore
+    is_absent: Callable[[GVR], bool] = lambda _gvr: True
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """How long a reflector waits, in seconds of `clock`, which must be monotonic."""
+
+    read_timeout: float = READ_TIMEOUT
+    failing: Backoff = FAILING
+    waiting: Backoff = WAITING
+    clock: Callable[[], float] = time.monotonic
+    rng: random.Random = field(default_factory=random.Random)

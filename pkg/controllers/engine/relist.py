@@ -1,0 +1,25 @@
+"""What an error of a LIST or WATCH means for the reflector. Pure."""
+
+from __future__ import annotations
+
+from pkg.kube.errors import Gone, KubeError, NotFound, Refused, Throttled
+
+
+def is_initializing(error: KubeError) -> bool:
+    """Whether the server is still setting up the storage of a kind, as it does for a moment after a CRD came."""
+    return isinstance(error, Throttled) and "(re)initializing" in error.message
+
+
+def relist_reason(error: KubeError) -> str | None:
+    """Why a watch that ended with `error` cannot be resumed and the list must be read anew; None if it can be."""
+    match error:
+        case Gone():
+            return "gone"
+        case NotFound():
+            return "absent"
+        case Refused():
+            return "refused"
+        case _ if "Too large resource version" in error.message:
+            return "refused"
+        case _:
+            return None
