@@ -30,23 +30,12 @@ help: ## Show this list
 
 ## Environment
 
-# A python3 that is really there (a pyenv shim may not be), is new enough and can make environments.
 $(INSTALLED): setup.cfg pyproject.toml pkg/version.py
 	@if ! $(PY) -c 'import sys, pip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then
-	  ok='import sys; sys.exit(sys.version_info < (3, 11))'; old=; bare=; absent=; found=
-	  for python in $${PYTHON:-python3 python3.13 python3.12 python3.11 python3.14}; do
-	    if ! command -v "$$python" >/dev/null; then absent+=" $$python"; continue; fi
-	    if ! "$$python" -c "$$ok" >/dev/null 2>&1; then old+=" $$python"; continue; fi
-	    if ! "$$python" -c 'import ensurepip, venv' >/dev/null 2>&1; then bare+=" $$python"; continue; fi
-	    found=$$python; break
-	  done
-	  if [ -z "$$found" ]; then
-	    echo "make: no usable Python >= 3.11:$${old:+ too old or broken:$$old;}$${absent:+ not found:$$absent;}$${bare:+ without the venv module:$$bare (Debian, Ubuntu: apt-get install python3-venv);} install one, or name it: make PYTHON=/path/to/python3.12" >&2
-	    exit 1
-	  fi
-	  echo "making $(VENV) with $$("$$found" --version)"
+	  python=$$(hack/find-python.sh)
+	  echo "making $(VENV) with $$("$$python" --version)"
 	  rm -rf $(VENV)
-	  "$$found" -m venv $(VENV)
+	  "$$python" -m venv $(VENV)
 	fi
 	echo "installing work-flow and what it needs"
 	$(PIP) install --editable .
@@ -123,12 +112,12 @@ verify: generate ## Write anew what is generated, and fail if that, or anything 
 
 .PHONY: bench
 bench: $(DEVELOPING) ## Measure the controller on a real control plane
-	@if [ ! -e hack/bench/__main__.py ]; then echo "make: bench is not there yet" >&2; exit 1; fi
-	exec $(PY) -m hack.bench $(ARGS)
+	@exec $(PY) -m hack.bench $(ARGS)
 
+# Not in `make help` while it cannot work.
 .PHONY: images
-images: ## Build the container images
-	@echo "make: images is not there yet" >&2; exit 1
+images:
+	@echo "make: there is no Dockerfile yet, so no image can be built; 'make build' builds the wheel for one" >&2; exit 1
 
 ## Clusters
 
