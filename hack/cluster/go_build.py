@@ -1,6 +1,7 @@
-"""Builds go programs into a cached folder: one builder at a time, in an environment of its own, with signs of life.
+"""Builds Go programs into a cached folder: one builder at a time, in an environment of its own, with progress shown.
 
-Shared by the cluster's binaries and the operators that tests run.
+Shared by the cluster's binaries and the operators that tests run. Each binary is written under a temporary name and
+renamed, so an interrupted build leaves whole files only, and the next one continues.
 """
 
 from __future__ import annotations
@@ -11,14 +12,28 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
+from hack.cluster.components import Component, cache_key, go_version
 from hack.cluster.errors import ClusterError, build_failure
-from hack.cluster.progress import BuildProgress
+from hack.cluster.go_toolchain import find_go
+from hack.cluster.progress import BuildProgress, open_progress
 
 _PATIENCE_SECONDS = 3600
+
+
+def cache_root(environ: Mapping[str, str] = os.environ) -> Path:
+    """The folder all builds are cached under: `$XDG_CACHE_HOME/workflow-cluster`, by default in ~/.cache."""
+    base = environ.get("XDG_CACHE_HOME", "")
+    return (Path(base) if os.path.isabs(base) else Path.home() / ".cache") / "workflow-cluster"
+
+
+def missing(folder: Path, names: Iterable[str]) -> list[str]:
+    """Those of `names` that are no executable file in `folder`, sorted."""
+    return sorted(name for name in names if not os.access(folder / name, os.X_OK) or (folder / name).is_dir())
 
 
 class GoBuilder:
@@ -75,6 +90,66 @@ class GoBuilder:
             "GOTOOLCHAIN": "local",
             "GOWORK": "off",
         }
+
+
+@dataclass(frozen=True, slots=True)
+class GoPrograms:
+    """Programs that are built together from one pinned Go module.
+
+    what: how messages name them; source: the folder of go.mod and go.sum; needed_bytes: the disk space that a build
+    takes for a while; prefix: of the name of the cached folder; extra: makes further files in that folder before the
+    programs, whose presence says that everything is there.
+    """
+
+    what: str
+    source: Path
+    programs: tuple[Component, ...]
+    flags: tuple[str, ...]
+    needed_bytes: int
+    prefix: str = ""
+    extra: Callable[[GoBuilder, Path], None] | None = None
+
+    @property
+    def folder(self) -> Path:
+        """Where they are cached, under a key of everything that goes into them."""
+        go_mod, go_sum = ((self.source / name).read_bytes() for name in ("go.mod", "go.sum"))
+        return cache_root() / (self.prefix + cache_key(go_mod, go_sum, self.flags))
+
+    def ensure(self) -> Path:
+        """The folder that has all of them, built now if need be. Raises ClusterError."""
+        folder = self.folder
+        if not self._missing(folder):
+            return folder
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with open_progress(len(self.programs)) as progress, only_builder(folder, progress):
+                if todo := self._missing(folder):  # another process may have built them meanwhile
+                    self._build(folder, todo, progress)
+        except OSError as error:
+            raise build_failure(self.what, str(error), str(folder)) from error
+        return folder
+
+    def _missing(self, folder: Path) -> list[str]:
+        return missing(folder, (program.name for program in self.programs))
+
+    def _build(self, folder: Path, todo: list[str], progress: BuildProgress) -> None:
+        free = shutil.disk_usage(folder).free
+        if free < self.needed_bytes:
+            raise ClusterError(
+                f"not enough disk space to build {self.what} in {folder}: {free / 1e9:.1f} GB are free, about "
+                f"{self.needed_bytes / 1e9:.0f} GB are needed for a while; free some or set XDG_CACHE_HOME to a "
+                "larger disk"
+            )
+        go = find_go(go_version((self.source / "go.mod").read_text()), cache_root(), progress)
+        builder = GoBuilder(go, self.source, folder, progress)
+        for number, program in enumerate(self.programs, 1):
+            if program.name in todo:
+                progress.begin(number, program.name)
+                if self.extra is not None:
+                    self.extra(builder, folder)
+                builder.build(program.name, program.package, self.flags)
+        builder.clean()
+        progress.done(folder)
 
 
 @contextmanager

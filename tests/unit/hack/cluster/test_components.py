@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hack.cluster import binaries, components
+from hack.cluster import binaries, components, go_build
 from hack.cluster.errors import ClusterError
 
 GO_MOD = (components.GO_MODULE / "go.mod").read_text()
@@ -67,7 +67,7 @@ def test_the_cache_key_changes_with(go_mod: bytes, go_sum: bytes, flags: tuple[s
     ],
 )
 def test_where_builds_are_cached(environ: dict[str, str], expected: str) -> None:
-    assert str(binaries.cache_root(environ)) == expected
+    assert str(go_build.cache_root(environ)) == expected
 
 
 def test_a_folder_of_binaries_that_lacks_some_is_refused_with_their_names(
