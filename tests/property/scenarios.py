@@ -113,6 +113,30 @@ def tell(scenario: Scenario, *, calm: bool = False) -> Story:
             services.add(name)
         if is_widget:
             widgets.add(name)
+    spec = _spec(head, flows, ordinary, calm=calm)
+
+    def fate_of(flow: str, index: int, attempt: int) -> Fate:
+        found = fates[flow]
+        return found[(index * 5 + attempt) % len(found)]
+
+    def patience_of(flow: str, path: str, index: int) -> float | None:
+        seconds, kind = patience[flow]
+        if kind == 4 or (kind == 3 and "tcp" in path):
+            return None
+        return float(seconds + index)
+
+    return Story(
+        spec=msgspec.convert(spec, WorkflowSpec),
+        fate_of=fate_of,
+        services=frozenset(services),
+        widgets=frozenset(widgets),
+        patience=patience_of,
+        templates=_templates(),
+    )
+
+
+def _spec(head: Tape, flows: list[dict[str, Any]], ordinary: int, *, calm: bool) -> dict[str, Any]:
+    """The spec around the flows, of which the first `ordinary` ones are no `finally` flows."""
     spec: dict[str, Any] = {"flows": flows, "successPolicy": {}}
     policy = head.pick("All", "All", "Any", "Critical")
     spec["successPolicy"]["type"] = policy
@@ -133,25 +157,7 @@ def tell(scenario: Scenario, *, calm: bool = False) -> Story:
     spec["jobRetainPolicy"] = head.pick("retain", "retain", "delete", "delete-on-success")
     if head.one_in(4):
         spec["queueName"] = "team-a"
-
-    def fate_of(flow: str, index: int, attempt: int) -> Fate:
-        found = fates[flow]
-        return found[(index * 5 + attempt) % len(found)]
-
-    def patience_of(flow: str, path: str, index: int) -> float | None:
-        seconds, kind = patience[flow]
-        if kind == 4 or (kind == 3 and "tcp" in path):
-            return None
-        return float(seconds + index)
-
-    return Story(
-        spec=msgspec.convert(spec, WorkflowSpec),
-        fate_of=fate_of,
-        services=frozenset(services),
-        widgets=frozenset(widgets),
-        patience=patience_of,
-        templates=_templates(),
-    )
+    return spec
 
 
 def _calm(raw: dict[str, Any]) -> None:

@@ -94,7 +94,6 @@ class Simulation:
         self.trail.append(f"t={self.world.now - 1_800_000_000:.2f} {text}")
 
     def _act(self, choice: int) -> None:
-        world, controller, tape = self.world, self.controller, self.tape
         if self.calm and choice % 24 in (14, 16):
             self._settle()
             return
@@ -102,58 +101,80 @@ class Simulation:
             case 1 | 2 | 3:
                 self._pass("a pass over a stale cache")
             case 4 | 5:
-                behind = controller.behind()
-                if behind:
-                    gvr = behind[tape.below(len(behind))]
-                    controller.deliver(gvr, 1)
-                    self._note(f"one event of {gvr.resource}")
-            case 6 | 7:
-                world.advance(world.now + tape.pick(0.01, 0.1, 0.5, 2.0))
-                self._note("time passes")
-            case 8 | 9:
-                if world.next_due is not None:
-                    world.advance(world.next_due)
-                    self._note("a job moves on")
+                self._deliver_one()
+            case 6 | 7 | 8 | 9 as number:
+                self._wait(to_next=number >= 8)
             case 10:
                 self._crash("killed between passes")
-            case 11 | 12:
-                trap = Trap(1 + tape.below(6), "die", tape.one_in(2))
-                world.traps.append(trap)
-                self._note(f"armed {trap}")
-            case 13:
-                trap = Trap(1 + tape.below(6), tape.pick("transient", "throttled"), False)
-                trap.after = trap.kind == "transient" and tape.one_in(2)
-                world.traps.append(trap)
-                self._note(f"armed {trap}")
+            case 11 | 12 | 13 as number:
+                self._arm(is_death=number != 13)
             case 14:
-                there = world.jobs()
-                if there:
-                    life = there[tape.below(len(there))]
-                    world.delete_job(life, "somebody")
-                    self._note(f"somebody deletes {life.name}")
+                self._delete_a_job()
             case 15 if not self._is_ended():
-                world.set_spec(suspend=not world.workflow.spec.suspend)
-                self._note(f"suspend {world.workflow.spec.suspend}")
-            case 16 if tape.one_in(4) and not self._is_ended():
-                if world.workflow.spec.shutdown is None or tape.one_in(2):
-                    how = tape.pick(Shutdown.STOP, Shutdown.TERMINATE)
-                    if world.workflow.spec.shutdown is not Shutdown.TERMINATE:
-                        world.set_spec(shutdown=how)
-                        self._note(f"shutdown {how}")
-            case 17:
-                gvr = tape.pick(JOBS, WIDGETS, WORKFLOWS)
-                if gvr == WORKFLOWS or gvr in controller.informers.stores:
-                    controller.relist(gvr)
-                    self._note(f"relist of {gvr.resource}")
-            case 18:
-                gvr = tape.pick(JOBS, WIDGETS, WORKFLOWS)
-                if gvr == WORKFLOWS or gvr in controller.informers.stores:
-                    controller.redeliver(gvr, tape.below(6))
-                    self._note(f"an event of {gvr.resource} again")
+                self.world.set_spec(suspend=not self.world.workflow.spec.suspend)
+                self._note(f"suspend {self.world.workflow.spec.suspend}")
+            case 16 if self.tape.one_in(4) and not self._is_ended():
+                self._shut_down()
+            case 17 | 18 as number:
+                self._repeat(is_whole=number == 17)
             case 19:
                 self._depose()
             case _:
                 self._settle()
+
+    def _deliver_one(self) -> None:
+        behind = self.controller.behind()
+        if behind:
+            gvr = behind[self.tape.below(len(behind))]
+            self.controller.deliver(gvr, 1)
+            self._note(f"one event of {gvr.resource}")
+
+    def _wait(self, *, to_next: bool) -> None:
+        """Time passes: to the next move of a job, or some moments."""
+        if not to_next:
+            self.world.advance(self.world.now + self.tape.pick(0.01, 0.1, 0.5, 2.0))
+            self._note("time passes")
+        elif self.world.next_due is not None:
+            self.world.advance(self.world.next_due)
+            self._note("a job moves on")
+
+    def _arm(self, *, is_death: bool) -> None:
+        """One of the next calls kills the controller, or is answered with an error."""
+        tape = self.tape
+        if is_death:
+            trap = Trap(1 + tape.below(6), "die", tape.one_in(2))
+        else:
+            trap = Trap(1 + tape.below(6), tape.pick("transient", "throttled"), False)
+            trap.after = trap.kind == "transient" and tape.one_in(2)
+        self.world.traps.append(trap)
+        self._note(f"armed {trap}")
+
+    def _delete_a_job(self) -> None:
+        there = self.world.jobs()
+        if there:
+            life = there[self.tape.below(len(there))]
+            self.world.delete_job(life, "somebody")
+            self._note(f"somebody deletes {life.name}")
+
+    def _shut_down(self) -> None:
+        now = self.world.workflow.spec.shutdown
+        if now is None or self.tape.one_in(2):
+            how = self.tape.pick(Shutdown.STOP, Shutdown.TERMINATE)
+            if now is not Shutdown.TERMINATE:
+                self.world.set_spec(shutdown=how)
+                self._note(f"shutdown {how}")
+
+    def _repeat(self, *, is_whole: bool) -> None:
+        """A kind is listed anew, or one of its events comes a second time."""
+        gvr = self.tape.pick(JOBS, WIDGETS, WORKFLOWS)
+        if gvr != WORKFLOWS and gvr not in self.controller.informers.stores:
+            return
+        if is_whole:
+            self.controller.relist(gvr)
+            self._note(f"relist of {gvr.resource}")
+        else:
+            self.controller.redeliver(gvr, self.tape.below(6))
+            self._note(f"an event of {gvr.resource} again")
 
     def _settle(self) -> None:
         """All goes well for a moment: what is known is told, what is due is done, else time moves on."""
