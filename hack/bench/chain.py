@@ -8,7 +8,6 @@ import contextlib
 import statistics
 import threading
 import time
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -85,10 +84,9 @@ def workflow(length: int) -> str:
 
 def measure(cluster: Cluster, *, length: int) -> None:
     """Runs one chain and prints its figures; SystemExit if it does not end."""
-    folder = Path(cluster.kubeconfig).parent
     cluster.kubectl("apply", "-f", "-", input=TEMPLATE)
     client = Client(load_config(str(cluster.kubeconfig)), user_agent="bench")
-    with harness.controller(cluster, folder, "--namespace=default") as controller:
+    with harness.controller(cluster, "--namespace=default") as controller:
         observer = Observer(client)
         time.sleep(2.0)  # the cluster comes to rest
         since, cpu, began = time.time(), controller.cpu_seconds(), time.perf_counter()

@@ -4,15 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-import signal
-import subprocess
-import sys
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,40 +15,11 @@ import yaml
 
 from hack.cluster import Cluster, exit_on_sigterm
 from hack.cluster.api import Api, ApiStatusError
+from hack.controller_process import NO_SERVERS, ControllerProcess
 from pkg.apis.meta import seconds
 
 ROOT = Path(__file__).resolve().parents[2]
 AGENT = "workflow-controller/"
-_TICKS = os.sysconf("SC_CLK_TCK")
-
-
-@dataclass(frozen=True, slots=True)
-class Controller:
-    """The running controller and where its log goes."""
-
-    process: subprocess.Popen[bytes]
-    log: Path
-
-    @property
-    def pid(self) -> int:
-        return self.process.pid
-
-    def stop(self) -> float:
-        """Ends it; the seconds from SIGTERM on."""
-        began = time.perf_counter()
-        self.process.send_signal(signal.SIGTERM)
-        self.process.wait(10)
-        return time.perf_counter() - began
-
-    def cpu_seconds(self) -> float:
-        """CPU time used so far, user and system."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / _TICKS
-
-    def peak_mib(self) -> float:
-        """Peak resident memory in MiB."""
-        status = Path(f"/proc/{self.pid}/status").read_text()
-        return next(int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("VmHWM"))
 
 
 @contextlib.contextmanager
@@ -85,33 +51,20 @@ def install_crd(api: Api, document: dict[str, Any]) -> None:
 
 
 @contextlib.contextmanager
-def controller(cluster: Cluster, folder: Path, *flags: str) -> Iterator[Controller]:
-    """workflow-controller against the cluster, ended by SIGTERM."""
-    log = folder / "controller.log"
-    command = [
-        str(Path(sys.executable).with_name("workflow-controller")),
-        "--workers=8",
-        f"--kubeconfig={cluster.kubeconfig}",
-        "--metrics-bind-address=0",
-        "--health-bind-address=0",
-        "--leader-elect=false",
-        *flags,
-    ]
-    with log.open("wb") as out:
-        made = Controller(subprocess.Popen(command, stdout=out, stderr=out), log)
+def controller(cluster: Cluster, *flags: str) -> Iterator[ControllerProcess]:
+    """A controller that acts on the cluster, without an election; ended with the block. SystemExit if it fails to
+    start.
+    """
+    own = ("--workers=8", "--leader-elect=false", *NO_SERVERS)
+    made = ControllerProcess(cluster, cluster.folder / "controller.log", *own, *flags)
     try:
-        _wait_for_text(log, '"acting"', made.process)
+        try:
+            made.wait_acting()
+        except RuntimeError as error:
+            raise SystemExit(str(error)) from error
         yield made
     finally:
         made.stop()
-
-
-def _wait_for_text(log: Path, text: str, process: subprocess.Popen[bytes], timeout: float = 30.0) -> None:
-    end = time.monotonic() + timeout
-    while text not in log.read_text():
-        if process.poll() is not None or time.monotonic() > end:
-            raise SystemExit(f"the controller did not start:\n{log.read_text()[-2000:]}")
-        time.sleep(0.05)
 
 
 def api_calls(audit_log: Path, *, since: float = 0.0) -> Counter[tuple[str, str]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import statistics
 import time
-from pathlib import Path
 from typing import Any
 
 from hack.bench import harness, jobs
@@ -24,7 +23,7 @@ def measure(cluster: Cluster, *, kinds: int) -> None:
     api = cluster.api()
     with (
         jobs.bench(cluster, "late", (0.1, 0.2)) as here,
-        harness.controller(cluster, Path(cluster.kubeconfig).parent, f"--namespace={here.namespace}"),
+        harness.controller(cluster, f"--namespace={here.namespace}"),
     ):
         base = f"/apis/{load.FLOW_API}/namespaces/{here.namespace}/worktemplates"
         for number in range(kinds):

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 
 from hack.bench import harness, jobs
 from hack.bench.jobs import flow, workflow
 from hack.cluster import Cluster
-from hack.faults.controller import free_port, metric
+from hack.cluster.processes import free_port
 from hack.faults.judge import writes
+from hack.scrape import metric
 
 TASKS = 10
 
@@ -26,7 +26,6 @@ def measure(cluster: Cluster, *, workflows: int) -> None:
         jobs.bench(cluster, "many", (0.0, 0.01)) as here,
         harness.controller(
             cluster,
-            Path(cluster.kubeconfig).parent,
             f"--namespace={here.namespace}",
             f"--metrics-bind-address=127.0.0.1:{port}",
         ) as controller,

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
-from pathlib import Path
 
 from hack.bench import harness, jobs
 from hack.bench.jobs import Bench, Object, flow, workflow
 from hack.cluster import Cluster
-from hack.faults.controller import free_port, metric
+from hack.cluster.processes import free_port
+from hack.scrape import metric
 
 LIMIT_MIB = 1.2
 _LAYERS = 10
@@ -61,7 +61,6 @@ def measure(cluster: Cluster, *, tasks: int) -> None:
             jobs.bench(cluster, "size", (0.5, 1.0)) as here,
             harness.controller(
                 cluster,
-                Path(cluster.kubeconfig).parent,
                 f"--metrics-bind-address=127.0.0.1:{port}",
                 f"--namespace={here.namespace}",
             ) as controller,

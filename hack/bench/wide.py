@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 
 from hack.bench import harness, jobs
 from hack.bench.jobs import Bench, flow, workflow
@@ -18,7 +17,7 @@ def measure(cluster: Cluster, *, replicas: int) -> None:
     bare = jobs.bare_rate(cluster)
     with (
         jobs.bench(cluster, "wide", (0.2, 0.3)) as here,
-        harness.controller(cluster, Path(cluster.kubeconfig).parent, f"--namespace={here.namespace}") as controller,
+        harness.controller(cluster, f"--namespace={here.namespace}") as controller,
     ):
         _small(here, "warm", 1)
         alone = _small(here, "alone", 2)

@@ -6,7 +6,6 @@ import contextlib
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -224,7 +223,7 @@ class Cluster:
             self.stop_component(component)
         file = self.folder / "run" / f"{component}.yaml"
         file.write_text(control_plane.player_config(stages))
-        port = _free_port()
+        port = processes.free_port()
         self._remember(
             {component: control_plane.player_arguments(Path(self.state.binaries), file, self.kubeconfig, port)}
         )
@@ -313,9 +312,3 @@ def _remove_tree(folder: Path) -> None:
         return
     except OSError as error:
         raise ClusterError(f"{error.filename} cannot be removed ({error.strerror}): remove {folder} by hand") from error
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

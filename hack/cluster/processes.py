@@ -132,6 +132,13 @@ def wait_until(done: Callable[[], bool], timeout: float, interval: float = 0.02)
     return True
 
 
+def free_port(host: str = "127.0.0.1") -> int:
+    """A port of that address of this machine that is free now."""
+    with socket.socket() as probe:
+        probe.bind((host, 0))
+        return int(probe.getsockname()[1])
+
+
 def is_listening(port: int, host: str = "127.0.0.1") -> bool:
     """Whether something accepts TCP connections there."""
     with socket.socket() as probe:

@@ -20,8 +20,9 @@ import yaml
 from rich.console import Console
 
 from hack.cluster import Cluster, ClusterError, binaries, exit_on_sigterm
+from hack.controller_process import ControllerProcess
 from hack.demo.changes import changes
-from hack.demo.controller import Controller, DemoError, running
+from hack.demo.controller import DemoError, check, running
 from hack.demo.reporters import Reporter, reporter_for
 from hack.demo.screen import Happening, Result, table
 from hack.demo.verdict import Expected, NoExpectation, differences, expected
@@ -88,7 +89,7 @@ def watching(kubeconfig: Path) -> Iterator[Feed]:
 
 
 def follow(
-    workflows: dict[str, Workflow], feed: Feed, controller: Controller, reporter: Reporter, timeout: float
+    workflows: dict[str, Workflow], feed: Feed, controller: ControllerProcess, reporter: Reporter, timeout: float
 ) -> float:
     """Shows the workflows until all have ended, or `timeout` seconds have passed; returns how long it took.
 
@@ -103,7 +104,7 @@ def follow(
             has_ended = all(item.status.phase and item.status.phase.is_final for item in workflows.values())
             if has_ended or seconds > timeout:
                 return seconds
-            controller.check()
+            check(controller)
 
 
 def _drain(feed: Feed, workflows: dict[str, Workflow], began: float) -> Iterator[Happening]:
@@ -137,7 +138,7 @@ def run(folder: Path, console: Console, timeout: float) -> bool:
             crds = str(ROOT / "installer" / "crds")
             cluster.kubectl("apply", "-f", crds)
             cluster.kubectl("wait", "--for=condition=Established", "--timeout=60s", "-f", crds)
-        with running(cluster.kubeconfig, folder / "controller.log", workers=WORKERS) as controller:
+        with running(cluster, workers=WORKERS) as controller:
             with reporter.step(f"workflow-controller --workers={WORKERS}, and all {len(manifests)} examples"):
                 cluster.kubectl("apply", *(f"--filename={path}" for path in EXAMPLES))
             workflows = {workflow.metadata.key: workflow for workflow in manifests}
@@ -147,7 +148,7 @@ def run(folder: Path, console: Console, timeout: float) -> bool:
 
 
 def _close(
-    console: Console, workflows: list[Workflow], wanted: list[Expected], seconds: float, controller: Controller
+    console: Console, workflows: list[Workflow], wanted: list[Expected], seconds: float, controller: ControllerProcess
 ) -> bool:
     now = time.time()
     results = [

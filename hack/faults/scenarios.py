@@ -13,11 +13,13 @@ from random import Random
 
 from hack.cluster import Cluster
 from hack.cluster.api import ApiStatusError
+from hack.cluster.processes import free_port
 from hack.faults import load
-from hack.faults.controller import Controllers, Life, free_port, metric
+from hack.faults.controller import Controllers, Life
 from hack.faults.judge import Call, Verdict, judge, time_recovery, writes
 from hack.faults.proxy import Proxy
 from hack.faults.writer import Writer
+from hack.scrape import metric
 from pkg.apis.flow.v1alpha1.types import WORKFLOWS
 
 NO_ELECTION = "--leader-elect=false"
@@ -92,7 +94,7 @@ def scene(
     load.make_namespace(api, namespace)
     with (
         Writer(str(cluster.kubeconfig), namespace, seconds) as writer,
-        Controllers(kubeconfig or cluster.kubeconfig, namespace, folder / namespace, *flags) as controllers,
+        Controllers(cluster, namespace, folder / namespace, *flags, kubeconfig=kubeconfig) as controllers,
     ):
         load.submit(api, namespace, count)
         yield Scene(cluster, namespace, writer, controllers, count, time.time())
@@ -107,7 +109,7 @@ def kill_storm(cluster: Cluster, folder: Path, *, count: int, seconds: float, se
         life = here.controllers.start()
         while time.monotonic() < deadline and not here.is_over():
             if len(kills) % 3 == 2:  # on a busy machine no life might get far enough, and nothing be tested
-                here.wait(lambda life=life: here.controllers.is_acting(life), 20)  # type: ignore[misc]
+                here.wait(lambda life=life: life.process.is_acting, 20)  # type: ignore[misc]
             time.sleep(dice.uniform(1.0, 3.0))
             here.controllers.kill(life)
             kills.append(life)
@@ -182,7 +184,7 @@ def api_server_killed(cluster: Cluster, folder: Path, *, count: int, tries: int 
         verdict.what = f"{restarts} restarts, {gone:.0f} relists after an answer of 410; {_by_hand(here)}"
         if not gone:
             verdict.wrong.append(f"no answer of 410 in {restarts} restarts")
-        if life.process.poll() is not None:
+        if not life.process.is_alive:
             verdict.wrong.append("the controller ended")
         return verdict
 
@@ -208,7 +210,7 @@ def lying_proxy(
             verdict.what = f"{lies}; {_by_hand(here)}"
             if not proxy.lies["answers lost after a write"]:
                 verdict.wrong.append("no answer was lost after a write: the fault did not happen")
-            if life.process.poll() is not None:
+            if not life.process.is_alive:
                 verdict.wrong.append("the controller ended")
             return verdict
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import base64
 import json
 import os
-import socket
 import subprocess
 import time
 from pathlib import Path
@@ -21,6 +20,7 @@ import yaml
 
 from hack.cluster.api import Api, ApiStatusError
 from hack.cluster.errors import ClusterError, start_failure, tail
+from hack.cluster.processes import free_port
 from hack.kubeflow import binary
 
 NAMESPACE: Final = "kubeflow"
@@ -68,12 +68,12 @@ class TrainingOperator:
             self._process.wait(10)
 
     def _start(self, program: Path) -> None:
-        health = _free_port()
+        health = free_port()
         arguments = [
             str(program),
             "--metrics-bind-address=0",
             f"--health-probe-bind-address=127.0.0.1:{health}",
-            f"--webhook-server-port={_free_port()}",
+            f"--webhook-server-port={free_port()}",
             "--controller-threads=2",
         ]
         with self.log.open("ab") as out:
@@ -115,9 +115,3 @@ class TrainingOperator:
         except ApiStatusError as error:
             if error.code != 409:
                 raise ClusterError(f"{path}: {error}") from error
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

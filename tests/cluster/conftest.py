@@ -16,8 +16,9 @@ import yaml
 
 from hack.cluster import Cluster
 from hack.cluster.api import Api, ApiStatusError
+from hack.controller_process import NO_SERVERS
 from tests.cluster.support.audit import Audit
-from tests.cluster.support.controller import OFF, Controller
+from tests.cluster.support.controller import Controller
 from tests.cluster.support.world import World
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -143,9 +144,8 @@ def start_controller(request: pytest.FixtureRequest, cluster: Cluster, tmp_path:
         if namespace is None:
             namespace = request.getfixturevalue("world").namespace
         own = [f"--namespace={namespace}", f"--leader-elect-resource-namespace={namespace or 'default'}", "--workers=4"]
-        doors = OFF if not any("bind-address" in flag for flag in flags) else ()
         log = tmp_path / f"controller-{len(started)}.log"
-        made = Controller(cluster, kubeconfig or cluster.kubeconfig, log, *own, *doors, *flags)
+        made = Controller(cluster, log, *own, *NO_SERVERS, *flags, kubeconfig=kubeconfig)
         started.append(made)
         if acting:
             made.wait_acting()

@@ -9,11 +9,12 @@ import pytest
 
 from hack.cluster import Cluster
 from hack.cluster.containers import packages
+from hack.controller_process import NO_SERVERS
 from pkg.apis.flow.v1alpha1 import labels
 from pkg.apis.meta import seconds
 from tests.cluster.conftest import install_crds, make_world
 from tests.cluster.support import manifests as m
-from tests.cluster.support.controller import OFF, Controller
+from tests.cluster.support.controller import Controller
 from tests.cluster.support.examples import EXAMPLES, apply, verify
 from tests.cluster.support.history import Object
 from tests.cluster.support.world import World, attempt_of
@@ -42,9 +43,7 @@ def containers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 @pytest.fixture(scope="module")
 def controller(containers: Cluster) -> Iterator[Controller]:
     """One for the whole module; its log is printed if something failed."""
-    started = Controller(
-        containers, containers.kubeconfig, containers.folder / "controller.log", "--workers=8", "--log-level=info", *OFF
-    )
+    started = Controller(containers, containers.folder / "controller.log", "--workers=8", *NO_SERVERS)
     started.wait_acting()
     yield started
     started.close()

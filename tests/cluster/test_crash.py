@@ -76,7 +76,7 @@ def test_each_example_survives_its_controller(
         world.history.wait(
             lambda: moment(world, name, example.workflow.metadata.name), PATIENCE, f"the moment to kill {name}"
         )
-        controller.kill9()
+        controller.kill()
         start(world)
         verify(world, name, example)
         # A creation whose caller was killed may be logged as answered to nobody; `verify` has counted it by the watch.
@@ -100,7 +100,7 @@ def test_a_controller_that_is_killed_at_every_job_finishes_all_the_same(
     for number in range(1, 7):
         controller = start_controller(SAME, acting=False)
         wait_jobs(world, number)
-        controller.kill9()
+        controller.kill()
     start_controller(SAME, acting=False)
     assert world.wait_phase("w")["phase"] == "Succeeded"
     assert world.attempts("w") == {"a": 2, "b": 2, "c": 2}
@@ -117,7 +117,7 @@ def test_what_happens_while_no_controller_runs_is_caught_up_with(
     controller = start_controller(SAME)
     for job in ("w-a", "w-b"):
         world.wait_job(job)
-    controller.kill9()
+    controller.kill()
     world.history.wait(
         lambda: all((job.get("status") or {}).get("conditions") for job in world.jobs("w")),
         PATIENCE,
@@ -140,7 +140,7 @@ def test_a_gate_gives_up_also_when_the_controller_was_killed_meanwhile(
     gate = {**m.flow("gate", of="probe-branch-step"), "dependsOn": {"probe": probe}}
     world.create(m.workflow("w", m.flow("server", of="probe-branch-server"), gate))
     ready = seconds(world.wait_flow("w", "server", "Succeeded")["completionTime"])
-    controller.kill9()
+    controller.kill()
     assert world.flow("w", "gate")["phase"] == "Waiting"
     start_controller(SAME)
     assert world.wait_phase("w")["phase"] == "Failed"

@@ -65,7 +65,7 @@ def leader_and_challenger(world: World, rival: Rivals, lease: int = LEASE) -> tu
 def test_one_leads_and_the_other_takes_over_when_it_is_killed(world: World, audit: Audit, rival: Rivals) -> None:
     first, second = leader_and_challenger(world, rival)
     assert audit.work(world.namespace, user=account(world, "second")) == [], "it only watches"
-    first.kill9()
+    first.kill()
     killed = time.time()
     second.wait_acting()
     assert world.wait_phase("w")["phase"] == "Succeeded"
@@ -87,11 +87,11 @@ def test_a_leader_that_is_told_to_stop_hands_over_at_once(world: World, audit: A
 
 def test_a_leader_that_was_stopped_and_continued_writes_nothing(world: World, audit: Audit, rival: Rivals) -> None:
     first, second = leader_and_challenger(world, rival)
-    first.signal(signal.SIGSTOP)
+    first.send(signal.SIGSTOP)
     second.wait_acting()
     world.wait_job("w-d")
     continued = time.time()
-    first.signal(signal.SIGCONT)
+    first.send(signal.SIGCONT)
     first.wait_log("no longer leading")
     assert world.wait_phase("w")["phase"] == "Succeeded"
     late = [call for call in audit.work(world.namespace, user=account(world, "first")) if call.at >= continued]
@@ -111,10 +111,10 @@ def test_a_stopped_leader_that_nobody_replaced_goes_on(world: World, audit: Audi
     controller.wait_acting()
     long_chain(world)
     world.wait_job("w-b")
-    controller.signal(signal.SIGSTOP)
+    controller.send(signal.SIGSTOP)
     time.sleep(LEASE)
     continued = time.time()
-    controller.signal(signal.SIGCONT)
+    controller.send(signal.SIGCONT)
     assert world.wait_phase("w")["phase"] == "Succeeded"
     calls = [call for call in audit.calls(world.namespace) if call.at >= continued and call.is_write]
     assert calls[0].resource == "leases"

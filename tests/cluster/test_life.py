@@ -52,7 +52,7 @@ def test_a_job_deleted_while_no_controller_runs_is_noticed(world: World, start_c
     world.create(m.workflow("w", {**m.flow("a"), "retry": retry}, m.flow("b", continueOnFail=True)))
     world.wait_flow("w", "a", "Running")
     world.wait_flow("w", "b", "Running")
-    controller.kill9()
+    controller.kill()
     for job in ("w-a", "w-b"):
         world.delete(world.job_path(job))
     world.history.wait(lambda: not world.jobs("w"), PATIENCE, "both jobs gone")

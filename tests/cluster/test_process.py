@@ -10,10 +10,12 @@ import time
 import pytest
 
 from hack.cluster import Cluster
+from hack.cluster.processes import free_port
+from hack.controller_process import command
+from hack.scrape import total
 from tests.cluster.conftest import StartController
 from tests.cluster.support import manifests as m
 from tests.cluster.support.audit import Audit
-from tests.cluster.support.controller import command, free_port, metric
 from tests.cluster.support.world import PATIENCE, World, no_attempt_twice
 
 pytestmark = pytest.mark.cluster
@@ -59,12 +61,12 @@ def test_metrics_health_and_readiness_answer(world: World, start_controller: Sta
     assert controller.get(f"127.0.0.1:{health}/metrics")[0] == 404
     code, text = controller.get(f"127.0.0.1:{metrics}/metrics")
     assert code == 200
-    assert metric(text, "workflow_jobs_created_total", kind="Job") == 2
-    assert metric(text, "leader_election_master_status", name="workflow-controller") == 1
-    assert metric(text, "rest_client_requests_total", verb="create", resource="jobs", code="201") == 2
-    assert metric(text, "workflow_status_writes_total") >= 2
-    assert metric(text, "workqueue_adds_total") > 0
-    assert metric(text, "workqueue_depth") == 0
+    assert total(text, "workflow_jobs_created_total", kind="Job") == 2
+    assert total(text, "leader_election_master_status", name="workflow-controller") == 1
+    assert total(text, "rest_client_requests_total", verb="create", resource="jobs", code="201") == 2
+    assert total(text, "workflow_status_writes_total") >= 2
+    assert total(text, "workqueue_adds_total") > 0
+    assert total(text, "workqueue_depth") == 0
 
 
 def test_a_port_that_is_taken_exits_1_and_is_named(world: World, start_controller: StartController) -> None:
@@ -113,9 +115,9 @@ def test_a_second_sigterm_ends_it_at_once(cluster: Cluster, world: World, start_
     (server,) = cluster.pids("kube-apiserver")
     os.kill(server, signal.SIGSTOP)
     try:
-        controller.signal(signal.SIGTERM)
+        controller.send(signal.SIGTERM)
         controller.wait_log("stopping")
-        controller.signal(signal.SIGTERM)
+        controller.send(signal.SIGTERM)
         assert controller.process.wait(10) == 128 + signal.SIGTERM, "the first alone waits for the calls, and exits 0"
     finally:
         os.kill(server, signal.SIGCONT)

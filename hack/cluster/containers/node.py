@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -77,9 +76,8 @@ def enter(supervisor: int, command: list[str]) -> list[str]:
 
 def _with_free_port(plan: NodePlan) -> NodePlan:
     """`plan` with a port that is free on the bridge's address."""
-    with socket.socket() as probe:
-        probe.bind((plan.gateway, 0))
-        return NodePlan(plan.folder, plan.slot, plan.kubelet, plan.kubeconfig, int(probe.getsockname()[1]))
+    port = processes.free_port(plan.gateway)
+    return NodePlan(plan.folder, plan.slot, plan.kubelet, plan.kubeconfig, port)
 
 
 def _make_mount_points() -> list[str]:
