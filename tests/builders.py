@@ -225,7 +225,12 @@ class Bench:
             self.progress = final.progress
             final = replace(final, deletions=tuple(dict.fromkeys((*first.deletions, *final.deletions))))
         self.events += [*first.events, *(final.events if final is not first else ())]
-        done = replace(final, creations=first.creations, more=first.more or final.more, has_left=first.has_left)
+        done = replace(
+            final,
+            creations=first.creations,
+            requeue_now=first.requeue_now or final.requeue_now,
+            over_limit=first.over_limit,
+        )
         if final.patch is not None:
             if self.loses_writes:
                 self.log.append("conflict")
@@ -241,11 +246,11 @@ class Bench:
         """Passes until there is nothing more to do now, and status tells all."""
         for _ in range(300):
             made = self.step()
-            if made.more or made.has_left or made.creations or made.deletions:
+            if made.requeue_now or made.over_limit or made.creations or made.deletions:
                 continue
             if self.progress is not None and self.progress.is_dirty:
                 made = self.step(is_urgent=True)
-                if made.more or made.has_left or made.creations or made.deletions:
+                if made.requeue_now or made.over_limit or made.creations or made.deletions:
                     continue
             return made
         raise AssertionError("the workflow finds no rest")

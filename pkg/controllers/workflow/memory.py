@@ -117,6 +117,8 @@ def pending_jobs(memories: Mapping[str, Memory]) -> Iterator[PendingJob]:
             if not state.count(Phase.PENDING):
                 continue
             for index, task in enumerate(state.tasks):
-                if task.phase is Phase.PENDING and task.job_uid and task.created is not None:
+                if task.phase is Phase.PENDING and task.current.job_uid and task.current.created is not None:
                     key = TaskKey(node.name, index)
-                    yield PendingJob(uid, memory.key, key, task.job_uid, task.created, task.attempt, state.gvr)
+                    yield PendingJob(
+                        uid, memory.key, key, task.current.job_uid, task.current.created, task.attempt, state.gvr
+                    )

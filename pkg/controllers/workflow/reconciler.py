@@ -210,11 +210,11 @@ class Reconciler:
         first, final = planned.first, planned.final
         if planned.is_any_refused:
             return Later(0, "a creation was refused, which the next plan acts on")
-        if (first.has_left or final.has_left) and planned.is_complete:
+        if (first.over_limit or final.over_limit) and planned.is_complete:
             return Later(0, "more jobs are to be created")
         if memory.remaining_deletions:
             return Later(0, "more jobs are to be deleted")
-        if first.more or final.more:
+        if first.requeue_now or final.requeue_now:
             return Later(0, "the plan goes on from what was just written")
         # The snapshot has addresses only of attempts known before it; no event follows for those that the plan found.
         if self._observer.pod_ips(workflow, memory) != planned.snapshot.pod_ips:

@@ -41,7 +41,7 @@ def rendered(example: Example, flow: Flow, index: int = 0) -> dict[str, Any]:
         template,
         index=index,
         attempt=0,
-        renamed="",
+        is_renamed=False,
         pod_ips={other.name: "127.64.0.9" for other in example.workflow.spec.flows},
         kind=row.kind,
         row=row,

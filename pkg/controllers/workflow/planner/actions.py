@@ -1,4 +1,4 @@
-"""What a pass wants done, as values: a test compares them with ==, and only the executor carries them out."""
+"""What one pass wants done, as values. Tests compare them with ==; only the executor carries them out."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pkg.controllers.workflow.planner.snapshot import ProbeKey
 
 @dataclass(frozen=True, slots=True)
 class CreateJob:
-    """Make the job of one attempt. Name and labels are deterministic, so repeating it is harmless."""
+    """Create the job of one attempt. Name and labels are deterministic, so a repetition is harmless."""
 
     task: TaskKey
     attempt: int
@@ -25,7 +25,7 @@ class CreateJob:
 
 @dataclass(frozen=True, slots=True)
 class DeleteJob:
-    """Delete one job of ours, by uid, so that a namesake is never hit."""
+    """Delete one job of ours, by uid, so that another object of the same name is safe."""
 
     task: TaskKey
     gvr: GVR
@@ -37,7 +37,7 @@ class DeleteJob:
 
 @dataclass(frozen=True, slots=True)
 class PatchStatus:
-    """JSON Patch over the Workflow's status; it carries the resourceVersion it was computed from."""
+    """Apply a JSON Patch to the status of the Workflow. It carries the resourceVersion that it was computed from."""
 
     namespace: str
     name: str
@@ -46,7 +46,7 @@ class PatchStatus:
 
 @dataclass(frozen=True, slots=True)
 class DeleteWorkflow:
-    """Delete the Workflow itself (its ttl has passed)."""
+    """Delete the Workflow itself: its ttl is over."""
 
     namespace: str
     name: str
@@ -55,7 +55,7 @@ class DeleteWorkflow:
 
 @dataclass(frozen=True, slots=True)
 class Emit:
-    """An Event on the Workflow, for what a user needs to know."""
+    """Send an Event on the Workflow."""
 
     reason: str
     message: str
@@ -64,7 +64,7 @@ class Emit:
 
 @dataclass(frozen=True, slots=True)
 class ProbeRequest:
-    """An HTTP or TCP probe that is wanted now, of one attempt of one replica."""
+    """An HTTP or TCP probe that is needed now, of one attempt of one task."""
 
     key: ProbeKey
     asked: TaskKey
@@ -80,13 +80,9 @@ class ProbeRequest:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Everything one pass wants: creations, then status, then deletions, then Events.
+    """The result of one pass. It is carried out in this order: creations, status, deletions, Events."""
 
-    progress is what the next pass starts from; wakes: when to look again though nothing happens (seconds since the
-    epoch); more: there is more to judge at once, so the key goes to the back of its shard; has_left: creations were
-    left over for the next pass; needs_status: creations wait for the status to be acknowledged; is_new_run: a restart,
-    after which nothing counts but what status and jobs tell.
-    """
+    #: What the next pass starts from.
 
     progress: Progress
     creations: tuple[CreateJob, ...] = ()
@@ -95,8 +91,13 @@ class Plan:
     workflow_deletion: DeleteWorkflow | None = None
     events: tuple[Emit, ...] = ()
     probes: tuple[ProbeRequest, ...] = ()
+    #: When to reconcile again although nothing happens (seconds since the epoch).
     wakes: float | None = None
-    more: bool = False
-    has_left: bool = False
+    #: There is more to judge at once: the key goes to the back of its shard.
+    requeue_now: bool = False
+    #: More jobs are to be created than one pass may.
+    over_limit: bool = False
+    #: Creations wait until the API server has acknowledged the status.
     needs_status: bool = False
+    #: A restart. After its write only what status and jobs say counts.
     is_new_run: bool = False

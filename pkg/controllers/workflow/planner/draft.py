@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from pkg.apis.flow.v1alpha1.phases import FINAL, Phase, advance, fold
 from pkg.controllers.workflow.planner.graph.model import Graph
-from pkg.controllers.workflow.planner.progress import FlowState, Progress, Task, by_phase, count_in, phase_of
+from pkg.controllers.workflow.planner.progress import (
+    Decision,
+    FlowState,
+    Progress,
+    Task,
+    by_phase,
+    count_in,
+    phase_of,
+)
 
 
 @dataclass(slots=True)
 class _Open:
-    """One flow while a pass changes it."""
+    """The tasks of one flow that this pass has changed."""
 
     tasks: list[Task]
     tally: dict[int, int]
@@ -20,21 +28,29 @@ class _Open:
 
 @dataclass(slots=True)
 class Draft:
-    """The changes of one pass over a frozen progress; every change of a task goes through `put`, which keeps the
-    table of moves.
+    """A progress in the making. A task is changed by `put` alone, which refuses moves that the table of phases lacks.
+
+    Flows are identified by their number in the graph.
     """
 
     graph: Graph
     base: Progress
+    #: Number of tasks in each phase.
+    counts: dict[Phase, int] = field(init=False)
+    #: Flows with a task that is not final.
+    unsettled: set[int] = field(init=False)
+    #: Flows with a Failed task.
+    failed: set[int] = field(init=False)
+    #: Flows that may have a task whose job can be created.
+    startable: set[int] = field(init=False)
+    #: Flows in which a fact that predicates ask about has changed since the dependencies were last evaluated.
+    moved: set[int] = field(default_factory=set)
+    #: Tasks that have changed: number of the flow, index.
+    touched: set[tuple[int, int]] = field(default_factory=set)
+    #: Number of changes of tasks so far.
+    changes: int = 0
     _open: dict[int, _Open] = field(default_factory=dict)
     _edited: dict[int, FlowState] = field(default_factory=dict)
-    counts: dict[Phase, int] = field(default_factory=dict)
-    moved: set[int] = field(default_factory=set)
-    unsettled: set[int] = field(default_factory=set)
-    failed: set[int] = field(default_factory=set)
-    startable: set[int] = field(default_factory=set)
-    touched: set[tuple[int, int]] = field(default_factory=set)
-    changes: int = 0
 
     def __post_init__(self) -> None:
         self.counts = dict(self.base.counts)
@@ -43,27 +59,30 @@ class Draft:
         self.startable = set(self.base.startable)
 
     def task(self, flow: int, index: int) -> Task:
+        """One task as it is now."""
         opened = self._open.get(flow)
         return (opened.tasks if opened else self.base.flows[flow].tasks)[index]
 
     def tasks(self, flow: int) -> list[Task] | tuple[Task, ...]:
-        """The tasks of a flow as they are now; not to be changed by the caller."""
+        """The tasks of a flow as they are now. The caller must not change the list."""
         opened = self._open.get(flow)
         return opened.tasks if opened else self.base.flows[flow].tasks
 
     def tally(self, flow: int) -> Mapping[int, int]:
+        """`Task.facts` -> number of tasks of the flow with these facts."""
         opened = self._open.get(flow)
         return opened.tally if opened else self.base.flows[flow].tally
 
     def state(self, flow: int) -> FlowState:
-        """What is known of a flow besides its tasks (why, gvr, renamed, passed ...)."""
+        """What is known of a flow besides its tasks: wait_reason, gvr, renamed, passed and so on."""
         return self._edited.get(flow, self.base.flows[flow])
 
     def count(self, flow: int, *phases: Phase) -> int:
+        """How many tasks of the flow are in one of the phases."""
         return count_in(self.tally(flow), phases)
 
     def put(self, flow: int, index: int, task: Task) -> bool:
-        """Changes one task; True if it differs. Raises IllegalMove for a move that the table does not know."""
+        """Replaces one task; True if it differs. Raises IllegalMove for a move that the table of phases lacks."""
         old = self.task(flow, index)
         if old == task:
             return False
@@ -77,7 +96,7 @@ class Draft:
         self.touched.add((flow, index))
         if task.phase is Phase.BACKOFF or (task.phase is Phase.WAITING and task.released is not None):
             self.startable.add(flow)
-        before, after = old.standing, task.standing
+        before, after = old.facts, task.facts
         if before != after:
             self.moved.add(flow)
             opened.tally[before] -= 1
@@ -89,20 +108,22 @@ class Draft:
             self.counts[task.phase] += 1
             if task.phase is Phase.FAILED:
                 self.failed.add(flow)
-            if task.is_final and all(phase_of(standing) in FINAL for standing in opened.tally):
+            if task.is_final and all(phase_of(facts) in FINAL for facts in opened.tally):
                 self.unsettled.discard(flow)
         return True
 
     def edit(self, flow: int, **changes: object) -> None:
-        """Changes what is known of a flow besides its tasks."""
+        """Changes fields of `state(flow)`."""
         state = self.state(flow)
         if any(getattr(state, name) != value for name, value in changes.items()):
             self._edited[flow] = replace(state, **changes)  # type: ignore[arg-type]
 
     def is_final(self, flow: int) -> bool:
+        """Whether every task of the flow is final."""
         return flow not in self.unsettled
 
     def phase(self, flow: int) -> Phase:
+        """The phase of the flow, folded from its tasks."""
         return fold(by_phase(self.tally(flow)))
 
     @property
@@ -110,10 +131,32 @@ class Draft:
         """Flows of which anything differs from the base."""
         return frozenset(self._open) | frozenset(self._edited)
 
-    def freeze(self, flow: int, wakes: float) -> FlowState:
+    def freeze_flow(self, flow: int, wakes: float) -> FlowState:
         """A flow as it is now, with the time of its next timer."""
         opened = self._open.get(flow)
         state = self.state(flow)
         if opened is None:
             return state if state.wakes == wakes else replace(state, wakes=wakes)
         return replace(state, tasks=tuple(opened.tasks), tally=opened.tally, wakes=wakes)
+
+    def freeze(self, wakes: Mapping[int, float], decision: Decision | None, stale: Iterable[int]) -> Progress:
+        """The progress after this pass.
+
+        wakes: time of the next timer of each flow that changed or whose timer has come; stale: flows whose
+        dependencies the next pass must evaluate.
+        """
+        base, flows = self.base, list(self.base.flows)
+        for number, when in wakes.items():
+            flows[number] = self.freeze_flow(number, when)
+        return replace(
+            base,
+            flows=tuple(flows) if wakes else base.flows,
+            counts=self.counts,
+            unsettled=frozenset(self.unsettled),
+            failed=frozenset(self.failed),
+            startable=frozenset(self.startable),
+            stale=frozenset(stale),
+            decision=decision,
+            is_decision_acked=base.is_decision_acked and decision == base.decision,
+            is_dirty=base.is_dirty or bool(self.changed) or decision != base.decision,
+        )

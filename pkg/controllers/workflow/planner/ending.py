@@ -1,7 +1,7 @@
-"""What is planned for a workflow that is over, that begins anew, or that can never run.
+"""The plan for a workflow that has ended, that is restarted, or whose spec can never run.
 
-After the end nothing changes any more but by a restart: a change of the spec is answered once, jobs go by the retain
-policy, and the Workflow by its ttl.
+After the end only a restart changes anything. An edit of the spec is answered once with an Event, jobs are removed by
+jobRetainPolicy, and the Workflow by its ttl.
 """
 
 from __future__ import annotations
@@ -16,16 +16,17 @@ from pkg.apis.flow.v1alpha1.reasons import Reasons
 from pkg.apis.flow.v1alpha1.types import Completion
 from pkg.apis.meta import seconds, timestamp
 from pkg.controllers.workflow.planner.actions import DeleteJob, DeleteWorkflow, Emit, Plan
+from pkg.controllers.workflow.planner.context import Context
 from pkg.controllers.workflow.planner.control import deletions, outcome, restart
 from pkg.controllers.workflow.planner.control.timeouts import workflow_overdue_at
 from pkg.controllers.workflow.planner.draft import Draft
 from pkg.controllers.workflow.planner.graph.model import Graph
-from pkg.controllers.workflow.planner.progress import Decision, Progress
+from pkg.controllers.workflow.planner.progress import NO_PROGRESS, Decision, Progress
 from pkg.controllers.workflow.planner.reading import look
 from pkg.controllers.workflow.planner.snapshot import Snapshot
 from pkg.controllers.workflow.planner.status import workflow_status
 from pkg.controllers.workflow.planner.status.events import restart_refused
-from pkg.controllers.workflow.planner.status.jobs import remember_jobs
+from pkg.controllers.workflow.planner.status.jobs import attach_jobs
 from pkg.controllers.workflow.planner.status.status_patch import patch_status
 
 SPEC_CHANGED = (
@@ -35,22 +36,13 @@ SPEC_CHANGED = (
 
 
 def plan_invalid(snapshot: Snapshot, message: str) -> Plan:
-    """A spec that can never run: the workflow ends Failed, and says everything that is wrong.
+    """The plan for a spec that can never run: the workflow fails, with every fault in its message.
 
-    One that was changed into such a spec while it ran ends as under Stop: its jobs are let end first.
+    A workflow whose spec was changed into such a spec while it ran ends as under Stop: its jobs may end first.
     """
     recorded = snapshot.workflow.status
-    empty = Progress(
-        flows=(),
-        acked=(),
-        counts={},
-        unsettled=frozenset(),
-        failed=frozenset(),
-        stale=frozenset(),
-        startable=frozenset(),
-    )
     if recorded.phase is not None and recorded.phase.is_final:
-        return _after_end(snapshot, Plan(progress=empty, deletions=_retained_no_longer(snapshot, recorded.phase)))
+        return _after_end(snapshot, Plan(progress=NO_PROGRESS, deletions=_not_retained(snapshot, recorded.phase)))
     decided = conds.find(recorded.conditions, conds.DECIDED)
     is_changed = recorded.spec_hash not in ("", snapshot.spec_hash)
     decision = Decision(Reasons.INVALID, message[:1024])
@@ -58,7 +50,7 @@ def plan_invalid(snapshot: Snapshot, message: str) -> Plan:
         decision = Decision(decided.reason, decided.message)
     elif is_changed:
         decision = Decision(Reasons.SPEC_CHANGED, f"{SPEC_CHANGED}; and it can never run: {message}"[:1024])
-    is_waiting = is_changed and not _are_all_at_rest(snapshot)
+    is_waiting = is_changed and _has_unfinished_job(snapshot)
     phase = WorkflowPhase.TERMINATING if is_waiting else WorkflowPhase.FAILED
     if not is_waiting and decision.is_success:
         phase = WorkflowPhase.SUCCEEDED
@@ -80,20 +72,20 @@ def plan_invalid(snapshot: Snapshot, message: str) -> Plan:
     if decided is None:
         events = (Emit(decision.reason, decision.message, is_warning=True),)
     return Plan(
-        progress=empty,
+        progress=NO_PROGRESS,
         patch=patch_status(snapshot, new),
         deletions=() if is_changed else _all_jobs(snapshot, "invalid"),
         events=events,
-        more=not is_waiting,
+        requeue_now=not is_waiting,
     )
 
 
-def _are_all_at_rest(snapshot: Snapshot) -> bool:
-    """Whether no job is unfinished, of whatever flow; services are not waited for."""
-    return all(
-        seen.job.metadata.is_deleting
-        or look(snapshot, seen).is_final
-        or snapshot.completion("", seen.gvr) is Completion.READY
+def _has_unfinished_job(snapshot: Snapshot) -> bool:
+    """Whether any job, of whatever flow, is unfinished. Services do not count."""
+    return any(
+        not seen.job.metadata.is_deleting
+        and not look(snapshot, seen).is_final
+        and snapshot.completion("", seen.gvr) is not Completion.READY
         for jobs in snapshot.jobs.values()
         for seen in jobs
     )
@@ -101,21 +93,21 @@ def _are_all_at_rest(snapshot: Snapshot) -> bool:
 
 def _all_jobs(snapshot: Snapshot, why: str) -> tuple[DeleteJob, ...]:
     return tuple(
-        DeleteJob(key, seen.gvr, seen.job.metadata.namespace, seen.job.metadata.name, seen.job.metadata.uid, why)
+        deletions.delete_job(key, seen, why)
         for key, jobs in snapshot.jobs.items()
         for seen in jobs
         if not seen.job.metadata.is_deleting
     )
 
 
-def _retained_no_longer(snapshot: Snapshot, phase: WorkflowPhase) -> tuple[DeleteJob, ...]:
-    """All jobs of a workflow that has ended, if its policy is not to keep them."""
+def _not_retained(snapshot: Snapshot, phase: WorkflowPhase) -> tuple[DeleteJob, ...]:
+    """All jobs of a workflow that has ended, if jobRetainPolicy removes them."""
     policy = snapshot.workflow.spec.job_retain_policy
     return _all_jobs(snapshot, f"jobRetainPolicy {policy}") if deletions.is_removed_at_end(policy, phase) else ()
 
 
 def plan_restart(snapshot: Snapshot, graph: Graph, base: Progress) -> Plan:
-    """Tasks run again: the reset is recorded before anything is made."""
+    """The plan for a restart. The reset of its tasks is recorded before any job is created."""
     refused = restart.refusal(snapshot, graph)
     if refused:
         return plan_ended(snapshot, graph, base, restart_refused(refused))
@@ -133,7 +125,7 @@ def plan_restart(snapshot: Snapshot, graph: Graph, base: Progress) -> Plan:
         progress=replace(progress, rendered=rendered),
         patch=patch_status(snapshot, new),
         events=(Emit("Restarted", f"{again} {'task' if again == 1 else 'tasks'} run again"),),
-        more=True,
+        requeue_now=True,
         is_new_run=True,
     )
 
@@ -141,28 +133,30 @@ def plan_restart(snapshot: Snapshot, graph: Graph, base: Progress) -> Plan:
 def plan_ended(
     snapshot: Snapshot, graph: Graph, base: Progress, *events: Emit, restarted_at: str | None = None
 ) -> Plan:
-    """After the end: nothing changes any more; jobs go by the retain policy, and the Workflow by its ttl."""
-    draft = Draft(graph, base)
+    """The plan for a workflow that has ended. restarted_at: the token of a restart that had nothing to do."""
+    ctx = Context(snapshot, Draft(graph, base))
     recorded = snapshot.workflow.status
     phase = recorded.phase or WorkflowPhase.PENDING
     ended_at = seconds(recorded.completion_time) if recorded.completion_time else snapshot.now
     finished = conds.find(recorded.conditions, conds.FINISHED)
     is_same_spec = finished is None or finished.observed_generation == snapshot.workflow.metadata.generation
-    is_overdue = is_same_spec and workflow_overdue_at(snapshot) <= ended_at  # a timeout set after the end is none
+    # A timeout that was set after the end does not count.
+    is_overdue = is_same_spec and workflow_overdue_at(snapshot) <= ended_at
     how = outcome.mode(snapshot.workflow.spec, base.decision, is_overdue=is_overdue)
-    remember_jobs(snapshot, graph, draft)
-    to_delete = tuple(deletions.deletions(snapshot, graph, draft, how, phase, snapshot.jobs))
+    attach_jobs(ctx)
+    to_delete = tuple(deletions.deletions(ctx, how, phase, snapshot.jobs))
     return _after_end(snapshot, Plan(progress=base, deletions=to_delete), *events, restarted_at=restarted_at)
 
 
 def _after_end(snapshot: Snapshot, ended: Plan, *events: Emit, restarted_at: str | None = None) -> Plan:
-    """What is done about a workflow that is over: a change of its spec is answered once, with these Events; and its
-    ttl passes. restarted_at: the token of a restart that found nothing to do.
+    """Answers an edit of the spec once, with these Events, and deletes the Workflow when its ttl is over.
+
+    restarted_at: the token of a restart that had nothing to do.
     """
     recorded, meta = snapshot.workflow.status, snapshot.workflow.metadata
-    is_news = recorded.observed_generation != meta.generation
-    if is_news or restarted_at is not None:
-        if recorded.spec_hash not in ("", snapshot.spec_hash) and is_news:
+    is_edited = recorded.observed_generation != meta.generation
+    if is_edited or restarted_at is not None:
+        if recorded.spec_hash not in ("", snapshot.spec_hash) and is_edited:
             ignored = "the workflow has ended; the change of its spec has no effect"
             events = (*events, Emit("SpecChangeIgnored", ignored))
         new = msgspec.structs.replace(

@@ -1,7 +1,7 @@
-"""What is known of each task, frozen between passes, and the draft in which one pass changes it.
+"""What is known of every task, frozen between two passes.
 
-A pass touches few tasks of many, so flows that did not change keep their very objects, and counts are carried along
-instead of being taken again.
+A pass changes few tasks of many. Flows that did not change keep the same FlowState object, and counts are updated
+instead of counted again.
 """
 
 from __future__ import annotations
@@ -29,45 +29,67 @@ class TaskKey(msgspec.Struct, frozen=True, order=True):
 
 
 def counterpart(asked: Node, index: int) -> TaskKey:
-    """The replica whose pod address is meant by a task of that index: the same index, else index 0."""
+    """The task of flow `asked` whose pod address a task of this index uses: the one of the same index, else index 0."""
     return TaskKey(asked.name, index if index < asked.size else 0)
 
 
-class Task(msgspec.Struct, frozen=True):
-    """One task. Times are seconds since the epoch.
+class Attempt(msgspec.Struct, frozen=True):
+    """What is known of the newest attempt alone, so that a new attempt is `Attempt()`. Times: seconds since the epoch.
 
-    attempt: newest attempt known; job / job_uid: its job, empty when none was seen; created, ran_at: of this attempt;
-    released: when its dependencies were found True; makeable: since when nothing of the workflow's own (a slot,
-    suspend) holds this attempt up; held_at, held: since when, and how long in all, a queue has held this attempt;
-    began, was_held: this attempt has run, or was held, which status keeps though not since when; ran: any attempt has;
-    ready: a service that became ready.
+    While the task is in Backoff these are the clocks of the attempt to come, and the job is still the failed one's.
     """
 
+    #: Name of the job; empty while none was observed, and once it is gone.
+    job: str = ""
+    #: UID of that job.
+    job_uid: str = ""
+    #: When the job was created.
+    created: float | None = None
+    #: When the job was first seen running.
+    ran_at: float | None = None
+    #: The job has run. Status records this fact, but not since when.
+    began: bool = False
+    #: The job is a service that became ready.
+    ready: bool = False
+    #: Since when nothing inside the workflow (a slot, suspend) prevents the creation of the job.
+    makeable: float | None = None
+    #: Since when a queue holds the job; None while it is not held.
+    held_at: float | None = None
+    #: Seconds for which a queue held the job before `held_at`.
+    held: float = 0.0
+    #: A queue has held the job. Status records this fact, but not for how long.
+    was_held: bool = False
+
+
+class Task(msgspec.Struct, frozen=True):
+    """One task: its state, what its attempts so far add up to, and the newest one. Times: seconds since the epoch."""
+
     phase: Phase = Phase.WAITING
+    #: Number of the newest attempt, from 0.
     attempt: int = 0
+    #: Why the task failed, was skipped or cancelled, or why its job is pending.
     reason: str = ""
     message: str = ""
-    job: str = ""
-    job_uid: str = ""
+    #: Any attempt had a job.
     had_job: bool = False
+    #: Any attempt has run.
     ran: bool = False
-    began: bool = False
-    was_held: bool = False
+    #: The job of any attempt reported its own failure.
     reported: bool = False
-    ready: bool = False
-    created: float | None = None
-    ran_at: float | None = None
+    #: When the first job was created.
     started: float | None = None
+    #: When the task became final.
     finished: float | None = None
+    #: When the next attempt may begin; only in Backoff.
     due: float | None = None
+    #: When the dependencies were found True.
     released: float | None = None
-    makeable: float | None = None
-    held_at: float | None = None
-    held: float = 0.0
+    #: The newest attempt.
+    current: Attempt = Attempt()
 
     @property
-    def standing(self) -> int:
-        """Everything a status predicate may ask about, packed: state, had a job, has run, reported its own failure."""
+    def facts(self) -> int:
+        """All that a status predicate may ask about, packed: phase, had a job, has run, reported its own failure."""
         return _NUMBER[self.phase] | (self.had_job << 4) | (self.ran << 5) | (self.reported << 6)
 
     @property
@@ -79,48 +101,62 @@ class Task(msgspec.Struct, frozen=True):
         return self.phase in UNFINISHED
 
     @property
-    def is_settled(self) -> bool:
-        """The newest attempt has its verdict."""
+    def has_verdict(self) -> bool:
+        """The newest attempt is judged: the task is final, or waits for the next attempt."""
         return self.phase in FINAL or self.phase is Phase.BACKOFF
+
+    def with_current(self, **changes: object) -> Task:
+        """The task with these fields of its newest attempt changed."""
+        return msgspec.structs.replace(self, current=msgspec.structs.replace(self.current, **changes))
 
 
 _PHASES: Final = tuple(Phase)
 _NUMBER: Final = {phase: number for number, phase in enumerate(_PHASES)}
 
 
-def phase_of(standing: int) -> Phase:
-    """The state within a `Task.standing`."""
-    return _PHASES[standing & 15]
+def phase_of(facts: int) -> Phase:
+    """The phase within `Task.facts`."""
+    return _PHASES[facts & 15]
 
 
-class Standing(NamedTuple):
+class TaskFacts(NamedTuple):
+    """`Task.facts`, unpacked."""
+
     phase: Phase
     had_job: bool
     ran: bool
     reported: bool
 
 
-def unpack(standing: int) -> Standing:
-    """The reverse of `Task.standing`."""
-    return Standing(phase_of(standing), bool(standing & 16), bool(standing & 32), bool(standing & 64))
+def unpack_facts(facts: int) -> TaskFacts:
+    """The reverse of `Task.facts`."""
+    return TaskFacts(phase_of(facts), bool(facts & 16), bool(facts & 32), bool(facts & 64))
 
 
 @dataclass(frozen=True, slots=True)
 class FlowState:
-    """All tasks of one flow. tally: standing -> how many tasks; passed: latched probes (path, replica);
-    why / message: what its waiting tasks wait for; wakes: when time alone may next change one of its tasks."""
+    """All tasks of one flow, and what is known of the flow as a whole."""
 
+    #: By index.
     tasks: tuple[Task, ...]
+    #: `Task.facts` -> number of tasks with these facts.
     tally: Mapping[int, int]
-    why: str = ""
-    message: str = ""
+    #: Why the tasks that are Waiting, or due for a retry, have no job. Empty if nothing is known.
+    wait_reason: str = ""
+    wait_message: str = ""
+    #: The resource of its jobs, as `GVR.parse` reads it. Recorded with the first job.
     gvr: str = ""
+    #: Suffix of its job names, if the names of first choice belong to somebody else.
     renamed: str = ""
+    #: Attempts below this number belong to a run before the last restart.
     first_attempt: int = 0
+    #: HTTP and TCP probes that have passed: path of the probe in the spec, and index of the asked replica.
     passed: frozenset[tuple[str, int]] = frozenset()
+    #: When a retry becomes due or a timeout comes (seconds since the epoch, or NEVER).
     wakes: float = NEVER
 
     def count(self, *phases: Phase) -> int:
+        """How many tasks are in one of the phases."""
         return count_in(self.tally, phases)
 
     @property
@@ -129,12 +165,12 @@ class FlowState:
 
     @property
     def is_final(self) -> bool:
-        return all(phase_of(standing) in FINAL for standing, count in self.tally.items() if count)
+        return all(phase_of(facts) in FINAL for facts, count in self.tally.items() if count)
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The outcome of a workflow, certain though perhaps not all is at rest."""
+    """The outcome of a workflow. It is certain, although jobs may still run."""
 
     reason: str
     message: str
@@ -146,48 +182,56 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """All that a pass leaves for the next one.
-
-    flows: by number; acked: the flows as the last acknowledged status records them; counts: tasks per phase; unsettled:
-    flows with tasks that are not final; failed: flows with a Failed task; rendered: the FlowStatus last made of each
-    flow; stale: flows whose dependencies must be looked at; startable: flows that may have a task to be made;
-    written_at: when status was last written.
-    """
+    """All that one pass hands to the next. Flows are identified by their number in the graph."""
 
     flows: tuple[FlowState, ...]
+    #: The flows as the last status that the API server acknowledged records them.
     acked: tuple[FlowState, ...]
+    #: Number of tasks in each phase.
     counts: Mapping[Phase, int]
+    #: Flows with a task that is not final.
     unsettled: frozenset[int]
+    #: Flows with a Failed task.
     failed: frozenset[int]
+    #: Flows whose dependencies must be evaluated again.
     stale: frozenset[int]
+    #: Flows that may have a task whose job can be created.
     startable: frozenset[int]
     decision: Decision | None = None
     is_decision_acked: bool = False
+    #: The FlowStatus made last for each flow, with the FlowState that it was made from.
     rendered: tuple[tuple[FlowState, FlowStatus] | None, ...] = ()
+    #: When status was last written (seconds since the epoch).
     written_at: float = 0.0
+    #: Status does not yet record everything.
     is_dirty: bool = True
 
     def acknowledged(self, now: float) -> Progress:
-        """After the API server took the status made of this."""
+        """The progress after the API server acknowledged the status made from it."""
         return replace(
             self, acked=self.flows, is_decision_acked=self.decision is not None, written_at=now, is_dirty=False
         )
 
 
+NO_PROGRESS: Final = Progress(
+    flows=(), acked=(), counts={}, unsettled=frozenset(), failed=frozenset(), stale=frozenset(), startable=frozenset()
+)
+
+
 def empty_flow(node: Node) -> FlowState:
-    """A flow nobody has touched: all tasks Waiting, or the one Skipped task of `for: {replicas: 0}`."""
-    nobody = Task(phase=Phase.SKIPPED, reason=Reasons.NO_REPLICAS, message="for.replicas is 0")
-    task = nobody if node.is_empty else Task()
-    return FlowState(tasks=(task,) * node.size, tally={task.standing: node.size})
+    """A flow at the start: all tasks Waiting, or the one Skipped task of `for: {replicas: 0}`."""
+    skipped = Task(phase=Phase.SKIPPED, reason=Reasons.NO_REPLICAS, message="for.replicas is 0")
+    task = skipped if node.is_empty else Task()
+    return FlowState(tasks=(task,) * node.size, tally={task.facts: node.size})
 
 
 def from_flows(flows: Iterable[FlowState]) -> Progress:
-    """A progress made anew (at start, or from status), with every count taken and everything still to be looked at."""
+    """A new progress over these flows: everything is counted, and everything is to be evaluated."""
     states = tuple(flows)
     counts = dict.fromkeys(Phase, 0)
     for state in states:
-        for standing, count in state.tally.items():
-            counts[phase_of(standing)] += count
+        for facts, count in state.tally.items():
+            counts[phase_of(facts)] += count
     return Progress(
         flows=states,
         acked=states,
@@ -203,20 +247,22 @@ def from_flows(flows: Iterable[FlowState]) -> Progress:
 def count_in(tally: Mapping[int, int], phases: Iterable[Phase]) -> int:
     """How many tasks of a tally are in one of the phases."""
     wanted = {_NUMBER[phase] for phase in phases}
-    return sum(count for standing, count in tally.items() if standing & 15 in wanted)
+    return sum(count for facts, count in tally.items() if facts & 15 in wanted)
 
 
 def by_phase(tally: Mapping[int, int]) -> dict[Phase, int]:
+    """Number of tasks of a tally in each phase that occurs."""
     counts: dict[Phase, int] = {}
-    for standing, count in tally.items():
-        phase = phase_of(standing)
+    for facts, count in tally.items():
+        phase = phase_of(facts)
         counts[phase] = counts.get(phase, 0) + count
     return counts
 
 
 def tally_of(tasks: Iterable[Task]) -> dict[int, int]:
+    """`Task.facts` -> number of these tasks with the same facts."""
     tally: dict[int, int] = {}
     for task in tasks:
-        standing = task.standing
-        tally[standing] = tally.get(standing, 0) + 1
+        facts = task.facts
+        tally[facts] = tally.get(facts, 0) + 1
     return tally

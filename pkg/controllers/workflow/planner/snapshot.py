@@ -1,4 +1,4 @@
-"""What one workflow looks like at one moment: everything a pass may know, frozen, the clock included."""
+"""What one workflow looks like at one moment: all that a pass may know, frozen, the time included."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pkg.workloads import KindRow, rules_for
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A job of ours as the cache holds it (or, once gone, as it last was), with the attempt its label tells."""
+    """A job of ours as the cache has it (once gone: as it last was), with the attempt of its label."""
 
     gvr: GVR
     job: Job
@@ -27,7 +27,7 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A served kind, as discovery and the rules tell it; `refused` says why no job can be made of it."""
+    """A served kind. `refused` says why no job of it can be created."""
 
     kind: str
     row: KindRow
@@ -35,20 +35,20 @@ class Kind:
 
 
 class Trouble(Enum):
-    """What became of a creation that did not work."""
+    """How a creation failed."""
 
-    RETRY = "retry"  # passes: backoff
+    RETRY = "retry"  # it may work later
     REFUSED = "refused"  # the API server will never take it
     NAME_TAKEN = "name-taken"  # somebody else holds the name
 
 
-# Between two tries of one creation, in seconds.
+# Longest delay between two tries of one creation, in seconds.
 MAX_CREATE_DELAY = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class CreateFault:
-    """The last failed creation of a task's attempt; retry_at in seconds since the epoch."""
+    """The last failed creation of an attempt. since, retry_at: seconds since the epoch."""
 
     trouble: Trouble
     attempt: int
@@ -62,7 +62,7 @@ class CreateFault:
 
 @dataclass(frozen=True, slots=True)
 class JobWarning:
-    """The last Warning event about a job: reason and message, as the Event has them."""
+    """Reason and message of the last Warning event about a job."""
 
     reason: str
     message: str
@@ -70,7 +70,7 @@ class JobWarning:
 
 @dataclass(frozen=True, slots=True)
 class ProbeKey:
-    """One HTTP or TCP probe of one replica: who asks, where the spec says so, which replica is asked."""
+    """One HTTP or TCP probe of one replica: the flow that waits, the path of the probe in the spec, the asked index."""
 
     flow: str
     path: str
@@ -79,43 +79,53 @@ class ProbeKey:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """One workflow now.
+    """One workflow at one moment. Times: seconds since the epoch."""
 
-    now, since: seconds since the epoch; since: when this controller began to look (clocks that nobody recorded count
-    from there). jobs: of each task, by attempt; gone: jobs of ours that vanished, as they last were; dirty: tasks whose
-    jobs changed since the last pass, None for all of them. kinds: gvr -> kind, or None where it is not served, and no
-    entry where that is not known yet; templates: by name; rules: of flows whose template has status rules of its own.
-    synced: kinds whose cache is complete. passed: probes that pass now; pod_ips: lead pods' addresses. warnings: the
-    last Warning event of jobs that stay pending, by uid. may_create: False for the second look of a pass, after its
-    creations; is_urgent: status is to be written whatever its window says; load: seconds that the window of status
-    writes is widened by. unlisted: what the server answers where a kind's cache cannot be filled.
-    """
-
+    #: The time of the pass.
     now: float
+    #: When this controller began to lead. Times that nobody recorded count from here.
     since: float
     workflow: Workflow
+    #: The compiled spec, or its faults.
     graph: Graph | tuple[SpecFault, ...]
     spec_hash: str
+    #: WorkTemplates that exist, by name.
     templates: Mapping[str, WorkTemplate]
+    #: The jobs of each task, by attempt.
     jobs: Mapping[TaskKey, tuple[Seen, ...]]
+    #: What the last pass left; None for the first pass.
     progress: Progress | None
+    #: Tasks whose jobs changed since the last pass; None for all tasks.
     dirty: frozenset[TaskKey] | None = None
+    #: Jobs that disappeared since the last pass, as they last were.
     gone: Mapping[TaskKey, tuple[Seen, ...]] = field(default_factory=dict)
+    #: Kinds by resource; None for one that is not served, and no entry while that is not known.
     kinds: Mapping[GVR, Kind | None] = field(default_factory=dict)
+    #: Kinds whose cache is complete.
     synced: frozenset[GVR] = frozenset()
+    #: HTTP and TCP probes that pass now.
     passed: frozenset[ProbeKey] = frozenset()
+    #: Addresses of lead pods.
     pod_ips: Mapping[TaskKey, str] = field(default_factory=dict)
+    #: Creations that failed.
     faults: Mapping[TaskKey, CreateFault] = field(default_factory=dict)
+    #: Status rules of flows whose template has some, by the name of the flow.
     rules: Mapping[str, TemplateRules] = field(default_factory=dict)
+    #: The last Warning event about a pending job, by the uid of the job.
     warnings: Mapping[str, JobWarning] = field(default_factory=dict)
+    #: False in the second look of a pass, after its creations.
     may_create: bool = True
+    #: Status is to be written although its window is not over.
     is_urgent: bool = False
+    #: Seconds by which the load widens the window between two writes of status.
     load: float = 0.0
+    #: Kinds whose cache is not complete yet.
     awaited: frozenset[GVR] = frozenset()
+    #: What the API server answered where the cache of a kind cannot be filled.
     unlisted: Mapping[GVR, str] = field(default_factory=dict)
 
     def may_hide_jobs(self, template_name: str, recorded: str) -> bool:
-        """Whether a flow may have jobs that no cache shows yet (awaited: kinds whose cache is not complete)."""
+        """Whether a flow may have jobs that no cache shows yet. recorded: its kind in status, or empty."""
         if not self.awaited:
             return False
         template = self.templates.get(template_name)
@@ -124,7 +134,7 @@ class Snapshot:
         )
 
     def completion(self, template_name: str, gvr: GVR) -> Completion:
-        """When a job made from this template counts as done; a flow whose kind is not recorded has its template's."""
+        """When a job of this template counts as done. gvr: its recorded kind, or an empty one."""
         template = self.templates.get(template_name)
         if template is not None:
             if template.spec.completion is not None:
@@ -134,12 +144,12 @@ class Snapshot:
         return kind.row.completion if kind is not None else Completion.TERMINAL
 
     def is_service(self, template_name: str, recorded: str) -> bool:
-        """Whether a flow's jobs are done once they are ready; recorded: its kind as status has it, empty if not."""
+        """Whether the jobs of a flow are done once they are ready. recorded: its kind in status, or empty."""
         gvr = GVR.parse(recorded) if recorded else GVR()
         return self.completion(template_name, gvr) is Completion.READY
 
     def gvr_of(self, seen: Seen) -> GVR:
-        """The resource a job is read as: the version that its flow names, whichever of several showed it."""
+        """The resource as which a job is read: in the version that its flow names, not as it was listed."""
         if not isinstance(self.graph, Graph):
             return seen.gvr
         number = self.graph.by_name.get(seen.job.metadata.labels.get(labels.FLOW, ""))
@@ -154,14 +164,14 @@ class Snapshot:
         return named if is_same else seen.gvr
 
     def rules_of(self, seen: Seen) -> TemplateRules | None:
-        """The rules that the template of a job's flow has for its kind; None if it has none of its own."""
+        """The status rules that the template of a job has for its kind; None if it has none."""
         if not self.rules:
             return None
         found = self.rules.get(seen.job.metadata.labels.get(labels.FLOW, ""))
         return found if found is not None and found.gvr == self.gvr_of(seen) else None
 
     def row_of(self, seen: Seen) -> KindRow:
-        """The row of a job's kind, served or not."""
+        """The row of the rules table for the kind of a job."""
         gvr = self.gvr_of(seen)
         kind = self.kinds.get(gvr)
         return kind.row if kind is not None else rules_for(gvr)

@@ -1,4 +1,4 @@
-"""When the outcome of a workflow is certain, and what then becomes of the rest."""
+"""When the outcome of a workflow is certain, and what then happens to the tasks that are not final."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from pkg.apis.flow.v1alpha1 import defaults
 from pkg.apis.flow.v1alpha1.phases import Phase
 from pkg.apis.flow.v1alpha1.reasons import Reasons
 from pkg.apis.flow.v1alpha1.types import PolicyType, Remaining, Shutdown, WorkflowSpec
+from pkg.controllers.workflow.planner.context import Context
 from pkg.controllers.workflow.planner.draft import Draft
 from pkg.controllers.workflow.planner.graph.model import Graph, Node
 from pkg.controllers.workflow.planner.progress import Decision, Task
 
 
 class Mode(IntEnum):
-    """What happens to the rest; the higher one holds when several are asked for."""
+    """What happens to the remaining tasks. Of several modes that apply, the highest holds."""
 
     RUN = 0  # nothing decided
     CONTINUE = 1
@@ -25,7 +26,7 @@ class Mode(IntEnum):
     CANCEL = 3
 
     @property
-    def ends_rest(self) -> bool:
+    def ends_remaining(self) -> bool:
         return self >= Mode.DRAIN
 
 
@@ -33,7 +34,7 @@ _REMAINING = {Remaining.CONTINUE: Mode.CONTINUE, Remaining.DRAIN: Mode.DRAIN, Re
 
 
 def mode(spec: WorkflowSpec, decision: Decision | None, *, is_overdue: bool) -> Mode:
-    """What happens to the rest of a workflow; a later Stop, Terminate or timeout can only make it stricter."""
+    """What happens to the remaining tasks. A later Stop, Terminate or timeout can only make the mode stricter."""
     if decision is None:
         return Mode.RUN
     asked = _REMAINING[defaults.remaining(spec.success_policy, succeeded=decision.is_success)]
@@ -48,37 +49,36 @@ def mode(spec: WorkflowSpec, decision: Decision | None, *, is_overdue: bool) -> 
     return asked
 
 
-def decide(
-    spec: WorkflowSpec, graph: Graph, draft: Draft, *, is_overdue: bool, is_held_open: bool = False
-) -> Decision | None:
-    """The outcome, as soon as it is certain; None while it is not. is_held_open: the policy has to wait, because a
-    restart named flows that are not final.
+def decide(spec: WorkflowSpec, draft: Draft, *, is_overdue: bool, is_held_open: bool = False) -> Decision | None:
+    """The outcome as soon as it is certain, None before.
 
-    A success that is seen together with the timeout came first: while nobody looked, the clock went on without it.
+    is_held_open: the success policy has to wait, because a restart named flows that are not final. A success that is
+    seen in the same pass as the timeout counts, because it may have come first while no controller ran.
     """
     if spec.shutdown is Shutdown.TERMINATE:
         return Decision(Reasons.TERMINATED, "spec.shutdown is Terminate")
     if spec.shutdown is Shutdown.STOP:
         return Decision(Reasons.STOPPED, "spec.shutdown is Stop")
-    found = None if is_held_open else _by_policy(spec, graph, draft)
+    found = None if is_held_open else _by_policy(spec, draft)
     if is_overdue and (found is None or not found.is_success):
         return Decision(Reasons.DEADLINE_EXCEEDED, f"the workflow ran longer than its timeout of {spec.timeout}")
     return found
 
 
-def _by_policy(spec: WorkflowSpec, graph: Graph, draft: Draft) -> Decision | None:
+def _by_policy(spec: WorkflowSpec, draft: Draft) -> Decision | None:
     match spec.success_policy.type:
         case PolicyType.ALL:
-            return _all(graph, draft)
+            return _all(draft)
         case PolicyType.ANY:
-            return _any(graph, draft)
+            return _any(draft)
         case PolicyType.CRITICAL:
-            return _critical(graph, draft)
+            return _critical(draft)
 
 
-def _all(graph: Graph, draft: Draft) -> Decision | None:
-    if not _is_rescue_open(graph, draft):
-        lost = _first(graph, _untolerated(graph, draft))
+def _all(draft: Draft) -> Decision | None:
+    graph = draft.graph
+    if not _is_recovery_open(draft):
+        lost = _first(graph, _untolerated(draft))
         if lost is not None:
             return Decision(Reasons.TASK_FAILED, f"{lost.name} failed{_why(draft, lost)}")
         if draft.counts[Phase.CANCELLED]:  # in the run before this one, and not run again
@@ -89,22 +89,24 @@ def _all(graph: Graph, draft: Draft) -> Decision | None:
     return Decision(Reasons.ALL_SUCCEEDED, "every flow succeeded, was skipped, or failed and was tolerated")
 
 
-def _any(graph: Graph, draft: Draft) -> Decision | None:
+def _any(draft: Draft) -> Decision | None:
+    graph = draft.graph
     can_any = False
     for number in graph.leaves:
         phase = draft.phase(number)
         if phase is Phase.SUCCEEDED:
             return Decision(Reasons.ANY_SUCCEEDED, f"{graph.nodes[number].name} succeeded")
         can_any = can_any or _can_succeed(draft, number)
-    if can_any or _is_rescue_open(graph, draft):
+    if can_any or _is_recovery_open(draft):
         return None
     return Decision(Reasons.NO_LEAF_CAN_SUCCEED, "none of the last flows can succeed any more")
 
 
-def _critical(graph: Graph, draft: Draft) -> Decision | None:
+def _critical(draft: Draft) -> Decision | None:
+    graph = draft.graph
     if all(draft.phase(number) is Phase.SUCCEEDED for number in graph.critical):
         return Decision(Reasons.CRITICAL_SUCCEEDED, "every critical flow succeeded")
-    if _is_rescue_open(graph, draft):
+    if _is_recovery_open(draft):
         return None
     lost = _first(graph, (number for number in graph.critical if not _can_succeed(draft, number)))
     if lost is None:
@@ -121,27 +123,28 @@ def _can_succeed(draft: Draft, number: int) -> bool:
     return not draft.is_final(number) or draft.phase(number) is Phase.SUCCEEDED
 
 
-def _is_rescue_open(graph: Graph, draft: Draft) -> bool:
+def _is_recovery_open(draft: Draft) -> bool:
     """Whether a flow that waits for the failure of a failed flow is not final yet."""
-    return any(not draft.is_final(other) for number in draft.failed for other in graph.nodes[number].recoveries)
+    nodes = draft.graph.nodes
+    return any(not draft.is_final(other) for number in draft.failed for other in nodes[number].recoveries)
 
 
-def _untolerated(graph: Graph, draft: Draft) -> Iterator[int]:
-    """Flows with a Failed task which nothing makes good: neither continueOnFail nor a recovery branch that succeeded,
-    or that failed and was itself made good by one.
+def _untolerated(draft: Draft) -> Iterator[int]:
+    """Flows with a Failed task that is not tolerated.
 
-    Branches come before what they rescue, so that each flow is looked at once, however long the chain of branches.
+    A failure is tolerated by continueOnFail, by a recovery branch that succeeded, and by one that failed and was
+    tolerated in that way itself. Branches are visited before the flows that they recover, so each flow is visited once.
     """
-    failed = [graph.nodes[number] for number in draft.failed]
-    rescued: set[int] = set()
+    failed = [draft.graph.nodes[number] for number in draft.failed]
+    recovered: set[int] = set()
     for node in sorted((node for node in failed if node.recoveries), key=lambda node: node.rank, reverse=True):
         for other in node.recoveries:
             phase = draft.phase(other)
-            if phase is Phase.SUCCEEDED or (phase is Phase.FAILED and other in rescued):
-                rescued.add(node.number)
+            if phase is Phase.SUCCEEDED or (phase is Phase.FAILED and other in recovered):
+                recovered.add(node.number)
                 break
     for node in failed:
-        if node.number not in rescued and not node.flow.continue_on_fail:
+        if node.number not in recovered and not node.flow.continue_on_fail:
             yield node.number
 
 
@@ -159,50 +162,33 @@ def _why(draft: Draft, node: Node) -> str:
     return ""
 
 
-def settle_rest(
-    graph: Graph,
-    draft: Draft,
-    how: Mode,
-    now: float,
-    *,
-    with_finally: bool,
-    is_service: Callable[[Node], bool],
-    hidden: Collection[int] = (),
+def end_remaining(
+    ctx: Context, how: Mode, *, with_finally: bool, is_service: Callable[[Node], bool], hidden: Collection[int] = ()
 ) -> None:
-    """Ends what a decided workflow does not wait for. Jobs of Cancelled tasks are deleted by the control reconciler.
+    """Ends the tasks that a decided workflow does not wait for. The control step deletes the jobs of Cancelled tasks.
 
-    hidden: flows that may have jobs which no cache shows yet, so nothing is said of them.
+    hidden: flows that may have jobs which no cache shows yet. Their tasks do not end.
     """
-    for number in sorted(draft.unsettled):
-        node = graph.nodes[number]
+    for number in sorted(ctx.draft.unsettled):
+        node = ctx.graph.nodes[number]
         if (node.is_finally and not with_finally) or number in hidden:
             continue
-        unready = is_service(node)
-        for index, task in enumerate(tuple(draft.tasks(number))):
+        is_unready = is_service(node)
+        for index, task in enumerate(tuple(ctx.draft.tasks(number))):
             if not task.is_final:
-                draft.put(number, index, rest_of(task, how, now, is_service_unready=unready))
+                ctx.draft.put(number, index, ended(task, how, ctx.now, is_unready_service=is_unready))
 
 
-def rest_of(task: Task, how: Mode, now: float, *, is_service_unready: bool) -> Task:
-    """One unfinished task under Drain or Cancel."""
+def ended(task: Task, how: Mode, now: float, *, is_unready_service: bool) -> Task:
+    """One task that is not final, under Drain or Cancel."""
     replace = msgspec.structs.replace
     if task.phase is Phase.WAITING:
-        return replace(
-            task,
-            phase=Phase.SKIPPED,
-            reason=Reasons.WORKFLOW_DECIDED,
-            message="the outcome was decided before it started",
-            finished=now,
-        )
+        message = "the outcome was decided before it started"
+        return replace(task, phase=Phase.SKIPPED, reason=Reasons.WORKFLOW_DECIDED, message=message, finished=now)
     if task.phase is Phase.BACKOFF:
         return replace(task, phase=Phase.FAILED, due=None, finished=now)
-    if how is Mode.CANCEL or task.phase is Phase.SUSPENDED or is_service_unready:
-        return replace(
-            task,
-            phase=Phase.CANCELLED,
-            reason=Reasons.WORKFLOW_DECIDED,
-            message="deleted after the outcome was decided",
-            finished=now,
-            held_at=None,
-        )
+    if how is Mode.CANCEL or task.phase is Phase.SUSPENDED or is_unready_service:
+        message = "deleted after the outcome was decided"
+        cancelled = replace(task, phase=Phase.CANCELLED, reason=Reasons.WORKFLOW_DECIDED, message=message, finished=now)
+        return cancelled.with_current(held_at=None)
     return task

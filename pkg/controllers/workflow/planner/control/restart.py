@@ -1,4 +1,4 @@
-"""Running a finished workflow again: which tasks start anew, and above which attempt."""
+"""A restart of a finished workflow: which tasks run again, and from which attempt number on."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _AGAIN = frozenset({Phase.FAILED, Phase.CANCELLED, Phase.SKIPPED})
 
 
 def is_due(snapshot: Snapshot) -> bool:
-    """Whether the spec asks for a restart that has not been carried out; it waits for the end of the workflow."""
+    """Whether the spec asks for a restart that has not been carried out. It waits for the end of the workflow."""
     asked = snapshot.workflow.spec.restart
     return asked is not None and asked.at != snapshot.workflow.status.restarted_at
 
 
 def refusal(snapshot: Snapshot, graph: Graph) -> str:
-    """Why the restart that is asked for is not carried out; empty if it may be."""
+    """Why the requested restart is refused; empty if it is not."""
     asked = snapshot.workflow.spec.restart
     if snapshot.workflow.spec.shutdown is not None:
         return "a workflow that was shut down cannot be restarted"
@@ -32,8 +32,8 @@ def refusal(snapshot: Snapshot, graph: Graph) -> str:
 
 
 def are_services_known(snapshot: Snapshot, graph: Graph, progress: Progress) -> bool:
-    """Whether the caches would show the job of every service that became ready: a restart runs those without one
-    again."""
+    """Whether the caches show the job of every service that became ready. A restart runs services without a job again,
+    so it waits for this."""
     return not any(
         state.count(Phase.SUCCEEDED)
         and snapshot.may_hide_jobs(node.flow.template_name, state.gvr)
@@ -43,23 +43,23 @@ def are_services_known(snapshot: Snapshot, graph: Graph, progress: Progress) -> 
 
 
 def named(snapshot: Snapshot, graph: Graph) -> frozenset[int]:
-    """Flows that the restart in force named, and everything downstream: nothing is decided before these are final.
+    """Flows that the last restart named, and all that depend on them. Nothing is decided before these are final.
 
-    By status: the spec may ask for the next restart by now.
+    They are read from status, because the spec may already ask for the next restart.
     """
     numbers = unpack_indexes(snapshot.workflow.status.restarted_flows)
     return _downstream(graph, (number for number in numbers if number < len(graph.nodes)))
 
 
 def numbers_of(snapshot: Snapshot, graph: Graph) -> tuple[int, ...]:
-    """The flows that the restart asked for names, in ascending order."""
+    """Numbers of the flows that the requested restart names, in ascending order."""
     asked = snapshot.workflow.spec.restart
     names = set(asked.flows) if asked is not None else set()
     return tuple(sorted(graph.by_name[name] for name in names if name in graph.by_name))
 
 
 def reset(snapshot: Snapshot, graph: Graph, progress: Progress) -> Progress:
-    """The progress with the tasks of the restart Waiting again; the same flows if nothing is to be run again."""
+    """The progress with the tasks of the restart Waiting again; the same object if nothing is to run again."""
     asked = numbers_of(snapshot, graph)
     again = _downstream(graph, asked)
     has_failed = snapshot.workflow.status.phase is WorkflowPhase.FAILED
@@ -92,12 +92,18 @@ def _reset_flow(snapshot: Snapshot, node: Node, state: FlowState, wanted: list[i
     for index in wanted:
         tasks[index] = Task(attempt=first)
     return replace(
-        state, tasks=tuple(tasks), tally=tally_of(tasks), first_attempt=first, why="", message="", passed=frozenset()
+        state,
+        tasks=tuple(tasks),
+        tally=tally_of(tasks),
+        first_attempt=first,
+        wait_reason="",
+        wait_message="",
+        passed=frozenset(),
     )
 
 
 def _without_latches(graph: Graph, flows: list[FlowState], before: Iterable[FlowState]) -> list[FlowState]:
-    """A probe that passed for an earlier attempt of a restarted flow says nothing about the next one."""
+    """Forgets probes of restarted flows that passed: they say nothing about the next attempt."""
     moved = {number for number, (new, old) in enumerate(zip(flows, before, strict=True)) if new is not old}
     for node in graph.nodes:
         stale = {part.path for part in node.probes() if part.flow in moved}
@@ -108,7 +114,7 @@ def _without_latches(graph: Graph, flows: list[FlowState], before: Iterable[Flow
 
 
 def _is_lost_service(snapshot: Snapshot, node: Node, state: FlowState, task: Task, index: int) -> bool:
-    """A service that had become ready and whose job is gone: those that depend on it would find nothing."""
+    """Whether a service became ready and its job is gone, so that flows which depend on it would find nothing."""
     if task.phase is not Phase.SUCCEEDED:
         return False
     if not snapshot.is_service(node.flow.template_name, state.gvr):

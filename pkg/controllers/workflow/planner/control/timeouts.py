@@ -1,11 +1,13 @@
-"""The clocks: how long an attempt may take from its creation, and from its release until it first runs; and how long
-the whole workflow may take.
+"""Timeouts of attempts and of the whole workflow.
 
-While a queue holds the job neither of the attempt's runs, and while the workflow is suspended its own stands still.
-What was not recorded counts from the controller's start: a timeout may come late, never early.
+`timeout` limits an attempt from the creation of its job. `pendingTimeout` limits it from its release until the job
+first runs. Neither clock runs while a queue holds the job. The clock of the workflow stops while it is suspended.
+A time that nobody recorded counts from the start of this controller: a timeout may come late, never early.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 import msgspec
 
@@ -13,62 +15,65 @@ from pkg.apis.flow.v1alpha1 import durations
 from pkg.apis.flow.v1alpha1.phases import Phase
 from pkg.apis.flow.v1alpha1.reasons import Reasons
 from pkg.apis.meta import seconds
+from pkg.controllers.workflow.planner.context import Context
 from pkg.controllers.workflow.planner.control import retry
-from pkg.controllers.workflow.planner.control.retry import Verdicts
-from pkg.controllers.workflow.planner.draft import Draft
-from pkg.controllers.workflow.planner.graph.model import Graph, Node
+from pkg.controllers.workflow.planner.control.retry import FailurePolicy
+from pkg.controllers.workflow.planner.graph.model import Node
 from pkg.controllers.workflow.planner.progress import NEVER, Task
 from pkg.controllers.workflow.planner.snapshot import Snapshot
 
 
 def overdue_at(task: Task, node: Node, since: float, *, may_be_held: bool) -> tuple[float, str]:
-    """When the attempt's first timeout comes (seconds since the epoch, or NEVER), and its reason."""
+    """When the first timeout of the attempt comes (seconds since the epoch, or NEVER), and its reason."""
     if task.is_final or task.phase is Phase.SUSPENDED:
         return NEVER, ""
+    current = task.current
     found: list[tuple[float, str]] = []
-    if node.timeout is not None and task.is_unfinished and task.created is not None:
-        begin = max(task.created, since) if may_be_held else task.created
-        found.append((begin + task.held + node.timeout, Reasons.DEADLINE_EXCEEDED))
-    if node.pending_timeout is not None and task.makeable is not None and not task.began:
-        begin = max(task.makeable, since) if may_be_held else task.makeable
-        found.append((begin + task.held + node.pending_timeout, Reasons.PENDING_TIMEOUT))
+    if node.timeout is not None and task.is_unfinished and current.created is not None:
+        begin = max(current.created, since) if may_be_held else current.created
+        found.append((begin + current.held + node.timeout, Reasons.DEADLINE_EXCEEDED))
+    if node.pending_timeout is not None and current.makeable is not None and not current.began:
+        begin = max(current.makeable, since) if may_be_held else current.makeable
+        found.append((begin + current.held + node.pending_timeout, Reasons.PENDING_TIMEOUT))
     return min(found, default=(NEVER, ""))
 
 
-def expire(snapshot: Snapshot, graph: Graph, draft: Draft, verdicts: dict[bool, Verdicts]) -> None:
-    """Fails the attempts whose time is over; their jobs are deleted by the control reconciler."""
-    changed = draft.changed
-    for number in graph.timed:
-        node = graph.nodes[number]
-        if draft.is_final(number) or (number not in changed and draft.base.flows[number].wakes > snapshot.now):
+def expire(ctx: Context, policy: FailurePolicy) -> None:
+    """Fails the attempts that have exceeded a timeout. Their jobs are deleted by the control step."""
+    draft, changed = ctx.draft, ctx.draft.changed
+    for number in ctx.graph.timed:
+        node = ctx.graph.nodes[number]
+        if draft.is_final(number) or (number not in changed and draft.base.flows[number].wakes > ctx.now):
             continue
         for index, task in enumerate(tuple(draft.tasks(number))):
-            when, reason = overdue_at(task, node, snapshot.since, may_be_held=may_be_held(snapshot))
-            if when > snapshot.now:
-                continue
-            if task.phase is Phase.BACKOFF:  # the attempt that never began is the next one
-                task = msgspec.structs.replace(task, attempt=task.attempt + 1, job="", job_uid="")
-            limit = node.flow.timeout if reason == Reasons.DEADLINE_EXCEEDED else node.flow.pending_timeout
-            what = "did not end" if reason == Reasons.DEADLINE_EXCEEDED else "did not begin to run"
-            ended = retry.after_failure(
-                task,
-                node.retry,
-                first_attempt=draft.state(number).first_attempt,
-                reason=reason,
-                message=f"attempt {task.attempt} {what} within {limit}",
-                now=snapshot.now,
-                may_retry=verdicts[node.is_finally].may_retry,
-            )
-            draft.put(number, index, ended)
+            when, reason = overdue_at(task, node, ctx.snapshot.since, may_be_held=may_be_held(ctx.snapshot))
+            if when <= ctx.now:
+                draft.put(number, index, _expired(ctx, node, task, reason, policy))
+
+
+def _expired(ctx: Context, node: Node, task: Task, reason: str, policy: FailurePolicy) -> Task:
+    if task.phase is Phase.BACKOFF:  # the attempt that never began is the next one
+        task = msgspec.structs.replace(task, attempt=task.attempt + 1).with_current(job="", job_uid="")
+    limit = node.flow.timeout if reason == Reasons.DEADLINE_EXCEEDED else node.flow.pending_timeout
+    what = "did not end" if reason == Reasons.DEADLINE_EXCEEDED else "did not begin to run"
+    return retry.after_failure(
+        task,
+        node.retry,
+        first_attempt=ctx.draft.state(node.number).first_attempt,
+        reason=reason,
+        message=f"attempt {task.attempt} {what} within {limit}",
+        now=ctx.now,
+        may_retry=policy.may_retry_flow(node),
+    )
 
 
 def may_be_held(snapshot: Snapshot) -> bool:
-    """Whether a queue may have held jobs before this controller looked, for a time nobody recorded."""
+    """Whether a queue may have held jobs before this controller started, for a time that nobody recorded."""
     return bool(snapshot.workflow.spec.queue_name)
 
 
-def next_wake(snapshot: Snapshot, node: Node, tasks: list[Task] | tuple[Task, ...]) -> float:
-    """When time alone may next change a task of this flow: a retry that is due, or a timeout."""
+def next_wake(snapshot: Snapshot, node: Node, tasks: Iterable[Task]) -> float:
+    """When a retry of this flow becomes due or a timeout comes (seconds since the epoch, or NEVER)."""
     if not node.has_timers:
         return NEVER
     held = may_be_held(snapshot)
@@ -83,7 +88,7 @@ def next_wake(snapshot: Snapshot, node: Node, tasks: list[Task] | tuple[Task, ..
 
 
 def workflow_overdue_at(snapshot: Snapshot) -> float:
-    """When the workflow's timeout comes, with the clock standing still while it is suspended."""
+    """When the timeout of the workflow comes (seconds since the epoch, or NEVER)."""
     spec, recorded = snapshot.workflow.spec, snapshot.workflow.status
     if spec.timeout is None or spec.suspend or not recorded.start_time:
         return NEVER
@@ -91,7 +96,7 @@ def workflow_overdue_at(snapshot: Snapshot) -> float:
 
 
 def suspended_seconds(snapshot: Snapshot) -> float:
-    """How long the workflow has been suspended so far, in seconds."""
+    """For how many seconds the workflow has been suspended so far."""
     status = snapshot.workflow.status
     since = seconds(status.suspended_at) if status.suspended_at else None
     return status.suspended_seconds + (max(0.0, snapshot.now - since) if since is not None else 0.0)

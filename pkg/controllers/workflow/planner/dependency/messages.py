@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pkg.apis.flow.v1alpha1.types import HTTPGet, Strategy
-from pkg.controllers.workflow.planner.draft import Draft
+from pkg.controllers.workflow.planner.context import Context
 from pkg.controllers.workflow.planner.graph.model import (
     Ask,
     Graph,
@@ -29,7 +29,7 @@ _ASKED = {
 
 
 def waits_for(graph: Graph, blocker: Predicate) -> str:
-    """One line that says what a flow waits for."""
+    """One line that says which dependency a flow waits for."""
     match blocker:
         case StatusPredicate(flow, ask, strategy):
             node = graph.nodes[flow]
@@ -44,12 +44,14 @@ def waits_for(graph: Graph, blocker: Predicate) -> str:
             return f"waits for the pod address of {graph.nodes[flow].name}"
 
 
-def cannot_be_met(graph: Graph, draft: Draft, blocker: Predicate | None, failed: bool) -> str:
+def cannot_be_met(ctx: Context, blocker: Predicate | None, is_timeout: bool) -> str:
+    """One line that says why dependencies can never be met; is_timeout: because a probe timed out."""
+    graph, draft = ctx.graph, ctx.draft
     match blocker:
         case ProbePredicate(flow, _, _, what, _, fail_after):
             name = graph.nodes[flow].name
             kind = f"HTTP {what.path}" if isinstance(what, HTTPGet) else "TCP"
-            if not failed:
+            if not is_timeout:
                 return f"{name} ended {draft.phase(flow)} before it answered {kind} on port {what.port}"
             limit = "before it ended" if fail_after is None else f"within {fail_after:g}s of running"
             return f"{name} did not answer {kind} on port {what.port} {limit}"

@@ -1,6 +1,6 @@
 """Three-valued predicates over tasks: True, Unknown or Impossible.
 
-A predicate that is Impossible because a probe timed out makes the task fail; any other makes it skipped.
+A predicate that is Impossible because a probe timed out makes the task fail. Any other makes it skipped.
 """
 
 from __future__ import annotations
@@ -11,10 +11,9 @@ from functools import lru_cache
 
 from pkg.apis.flow.v1alpha1.phases import Phase
 from pkg.apis.flow.v1alpha1.types import Strategy
-from pkg.controllers.workflow.planner.draft import Draft
+from pkg.controllers.workflow.planner.context import Context
 from pkg.controllers.workflow.planner.graph.model import (
     Ask,
-    Graph,
     Node,
     PodIPPredicate,
     Predicate,
@@ -22,8 +21,8 @@ from pkg.controllers.workflow.planner.graph.model import (
     ProbePredicate,
     StatusPredicate,
 )
-from pkg.controllers.workflow.planner.progress import NEVER, Task, counterpart, unpack
-from pkg.controllers.workflow.planner.snapshot import ProbeKey, Snapshot
+from pkg.controllers.workflow.planner.progress import NEVER, Task, counterpart, unpack_facts
+from pkg.controllers.workflow.planner.snapshot import ProbeKey
 
 
 class Truth(IntEnum):
@@ -45,7 +44,7 @@ def both(values: Iterable[Truth]) -> Truth:
 
 
 def either(values: Iterable[Truth]) -> Truth:
-    """OR: True if any part is, Impossible only if all are; no part at all is True."""
+    """OR: True if any part is, Impossible only if all are. No part at all is True."""
     found = list(values)
     if not found or Truth.TRUE in found:
         return Truth.TRUE
@@ -55,9 +54,9 @@ def either(values: Iterable[Truth]) -> Truth:
 
 
 @lru_cache(maxsize=8192)
-def truth(ask: Ask, standing: int) -> Truth:
-    """The table of status predicates: what a question about a task in this standing comes to."""
-    phase, had_job, ran, reported = unpack(standing)
+def truth(ask: Ask, facts: int) -> Truth:
+    """The truth table of status predicates: the answer to a question about a task with these `Task.facts`."""
+    phase, had_job, ran, reported = unpack_facts(facts)
     is_true = {
         Ask.TARGET: phase is Phase.SUCCEEDED,
         Ask.TARGET_OR_FAILED: phase in (Phase.SUCCEEDED, Phase.FAILED),
@@ -80,31 +79,49 @@ def over_replicas(strategy: Strategy, values: Sequence[Truth]) -> Truth:
     return both(values) if strategy is Strategy.ALL else either(values)
 
 
-class Evaluator:
-    """Answers predicates over a draft; remembers which probe latches a release rests on."""
+def is_serving(task: Task) -> bool:
+    """Whether the task is a service that became ready and still has its job, so that its pods can be probed."""
+    return task.current.ready and bool(task.current.job)
 
-    def __init__(self, snapshot: Snapshot, graph: Graph, draft: Draft) -> None:
-        self._snapshot = snapshot
-        self._graph = graph
-        self._draft = draft
+
+def has_ended(ctx: Context, node: Node, task: Task) -> bool:
+    """Whether no pod of the task will answer a probe any more: it is final, and no service that serves or may serve.
+
+    While the cache of the kind is incomplete, a recorded success may belong to a service whose job is not cached yet.
+    """
+    if not task.is_final or is_serving(task):
+        return False
+    return task.phase is not Phase.SUCCEEDED or not ctx.may_hide_jobs(node)
+
+
+class Evaluator:
+    """Answers predicates over a draft.
+
+    `passed` collects the probes that passed in this pass: number of the waiting flow -> (path, index of the replica).
+    `wakes` is when the next probe gives up (seconds since the epoch, or NEVER).
+    """
+
+    def __init__(self, ctx: Context) -> None:
+        self._ctx = ctx
+        self.passed: dict[int, set[tuple[str, int]]] = {}
         self.wakes = NEVER
 
     def requires(self, node: Node) -> Callable[[int], tuple[Truth, Predicate | None]]:
-        """The value of a flow's dependencies at an index, with the first part that is not True.
+        """The value of a flow's dependencies at an index, with the first predicate that is not True.
 
-        What does not depend on the index is answered once.
+        Predicates that do not depend on the index are evaluated once for all indexes.
         """
-        known: dict[Predicate, Truth] = {}
+        shared: dict[Predicate, Truth] = {}
         has_index = False
         for predicate in node.predicates():
-            if isinstance(predicate, PreviousPredicate | PodIPPredicate) or _asks_previous(predicate):
+            if _depends_on_index(predicate):
                 has_index = True
-            elif predicate not in known:
-                known[predicate] = self._shared(node, predicate)
+            elif predicate not in shared:
+                shared[predicate] = self._shared(node, predicate)
 
         def at(index: int) -> tuple[Truth, Predicate | None]:
             def value(predicate: Predicate) -> Truth:
-                found = known.get(predicate)
+                found = shared.get(predicate)
                 return self._indexed(node, predicate, index) if found is None else found
 
             result = both(either(both(map(value, group)) for group in clause) for clause in node.requires)
@@ -122,62 +139,53 @@ class Evaluator:
         return lambda _index: once
 
     def _shared(self, node: Node, predicate: Predicate) -> Truth:
+        """The value of a predicate that is the same for every index of the flow."""
         if isinstance(predicate, StatusPredicate):
-            values = {truth(predicate.ask, standing) for standing in self._draft.tally(predicate.flow)}
-            return over_replicas(predicate.strategy, tuple(values))
+            found = {truth(predicate.ask, facts) for facts in self._ctx.draft.tally(predicate.flow)}
+            return over_replicas(predicate.strategy, tuple(found))
         if isinstance(predicate, ProbePredicate):
-            asked = self._graph.nodes[predicate.flow]
-            values_ = [self._probe(node, predicate, asked, index) for index in range(asked.size)]
-            return over_replicas(predicate.strategy, values_)
+            asked = self._ctx.graph.nodes[predicate.flow]
+            return over_replicas(
+                predicate.strategy, [self._probe(node, predicate, asked, index) for index in range(asked.size)]
+            )
         raise TypeError(f"{predicate} depends on the index")
 
     def _indexed(self, node: Node, predicate: Predicate, index: int) -> Truth:
+        """The value of a predicate at one index of the flow."""
+        draft = self._ctx.draft
         if isinstance(predicate, PreviousPredicate):
-            return Truth.TRUE if index == 0 else truth(predicate.ask, self._draft.task(node.number, index - 1).standing)
+            return Truth.TRUE if index == 0 else truth(predicate.ask, draft.task(node.number, index - 1).facts)
         if isinstance(predicate, ProbePredicate):
             return Truth.TRUE if index == 0 else self._probe(node, predicate, node, index - 1)
         if isinstance(predicate, PodIPPredicate):
-            asked = self._graph.nodes[predicate.flow]
+            asked = self._ctx.graph.nodes[predicate.flow]
             key = counterpart(asked, index)
-            if self._snapshot.pod_ips.get(key):
+            if self._ctx.snapshot.pod_ips.get(key):
                 return Truth.TRUE
-            task = self._draft.task(asked.number, key.index)
-            return Truth.IMPOSSIBLE if has_ended(self._snapshot, self._draft, asked, task) else Truth.UNKNOWN
+            task = draft.task(asked.number, key.index)
+            return Truth.IMPOSSIBLE if has_ended(self._ctx, asked, task) else Truth.UNKNOWN
         raise TypeError(f"{predicate} does not depend on the index")
 
     def _probe(self, node: Node, predicate: ProbePredicate, asked: Node, index: int) -> Truth:
-        state = self._draft.state(node.number)
-        if (predicate.path, index) in state.passed:
+        draft, snapshot = self._ctx.draft, self._ctx.snapshot
+        if (predicate.path, index) in draft.state(node.number).passed:
             return Truth.TRUE
-        if ProbeKey(node.name, predicate.path, index) in self._snapshot.passed:
-            self._draft.edit(node.number, passed=state.passed | {(predicate.path, index)})
+        if ProbeKey(node.name, predicate.path, index) in snapshot.passed:
+            self.passed.setdefault(node.number, set()).add((predicate.path, index))
             return Truth.TRUE
-        task = self._draft.task(asked.number, index)
-        if has_ended(self._snapshot, self._draft, asked, task):
+        task = draft.task(asked.number, index)
+        if has_ended(self._ctx, asked, task):
             return Truth.TIMED_OUT if task.phase is Phase.SUCCEEDED else Truth.IMPOSSIBLE
-        if predicate.fail_after is not None and task.ran_at is not None and task.phase is not Phase.BACKOFF:
-            gives_up = task.ran_at + predicate.fail_after
-            if gives_up <= self._snapshot.now:
+        ran_at = task.current.ran_at
+        if predicate.fail_after is not None and ran_at is not None and task.phase is not Phase.BACKOFF:
+            gives_up = ran_at + predicate.fail_after
+            if gives_up <= snapshot.now:
                 return Truth.TIMED_OUT
             self.wakes = min(self.wakes, gives_up)
         return Truth.UNKNOWN
 
 
-def _asks_previous(predicate: Predicate) -> bool:
-    return isinstance(predicate, ProbePredicate) and predicate.is_previous
-
-
-def is_serving(task: Task) -> bool:
-    """A service that became ready and whose job is still there: final, yet its pods may be asked."""
-    return task.ready and bool(task.job)
-
-
-def has_ended(snapshot: Snapshot, draft: Draft, node: Node, task: Task) -> bool:
-    """Whether nobody of this task can be asked any more: final, and no service that serves, or may turn out to.
-
-    Until the kind's cache is complete, a recorded success may be that of a service whose job is only not seen yet.
-    """
-    if not task.is_final or is_serving(task):
-        return False
-    may_serve = snapshot.may_hide_jobs(node.flow.template_name, draft.state(node.number).gvr)
-    return task.phase is not Phase.SUCCEEDED or not may_serve
+def _depends_on_index(predicate: Predicate) -> bool:
+    if isinstance(predicate, ProbePredicate):
+        return predicate.is_previous
+    return isinstance(predicate, PreviousPredicate | PodIPPredicate)

@@ -12,29 +12,24 @@ import msgspec
 
 from pkg.apis.flow.v1alpha1.phases import Phase
 from pkg.apis.flow.v1alpha1.reasons import Reasons
+from pkg.controllers.workflow.planner.context import Context
 from pkg.controllers.workflow.planner.dependency.messages import cannot_be_met, waits_for
 from pkg.controllers.workflow.planner.dependency.predicates import Evaluator, Truth
-from pkg.controllers.workflow.planner.draft import Draft
-from pkg.controllers.workflow.planner.graph.model import Graph, Node
-from pkg.controllers.workflow.planner.snapshot import Snapshot
+from pkg.controllers.workflow.planner.graph.model import Node
+from pkg.controllers.workflow.planner.progress import Task
 
 
 def reconcile(
-    snapshot: Snapshot,
-    graph: Graph,
-    draft: Draft,
-    stale: Iterable[int],
-    *,
-    may_release: Callable[[Node], bool],
-    hidden: Collection[int] = (),
+    ctx: Context, stale: Iterable[int], *, may_release: Callable[[Node], bool], hidden: Collection[int] = ()
 ) -> float:
-    """Releases, skips or fails Waiting tasks of the flows given and of all that depends on what changes by it.
+    """Releases, skips or fails Waiting tasks of the given flows, and of all flows that depend on what changes by it.
 
-    Flows for which may_release is False are passed by; hidden ones (that may have jobs which no cache shows yet, and
-    a job proves that the dependencies were met) are not ended. Returns when a probe next gives up (seconds since the
-    epoch, or NEVER).
+    Flows for which may_release is False are left out. Tasks of hidden flows do not end: these flows may have jobs that
+    no cache shows yet, and a job proves that the dependencies were met. Returns when the next probe gives up (seconds
+    since the epoch, or NEVER).
     """
-    evaluator = Evaluator(snapshot, graph, draft)
+    graph, draft = ctx.graph, ctx.draft
+    evaluator = Evaluator(ctx)
     heap = [(graph.nodes[number].rank, number) for number in set(stale)]
     heapq.heapify(heap)
     queued = {number for _, number in heap}
@@ -47,9 +42,9 @@ def reconcile(
         if not may_release(node):
             if node.is_finally:
                 message = "waits for every flow without finally to end"
-                draft.edit(number, why=Reasons.WAITING_FOR_DEPENDENCIES, message=message)
+                draft.edit(number, wait_reason=Reasons.WAITING_FOR_DEPENDENCIES, wait_message=message)
             continue
-        if _evaluate(snapshot, graph, evaluator, draft, node, is_hidden=number in hidden):
+        if _evaluate(ctx, evaluator, node, is_hidden=number in hidden):
             for other in node.dependents:
                 if other != number and other not in queued:
                     queued.add(other)
@@ -57,36 +52,48 @@ def reconcile(
     return evaluator.wakes
 
 
-def _evaluate(
-    snapshot: Snapshot, graph: Graph, evaluator: Evaluator, draft: Draft, node: Node, *, is_hidden: bool
-) -> bool:
-    """Looks at the Waiting tasks of one flow, in the order of their indexes; True if one became final."""
-    at = evaluator.requires(node)
-    has_finals, blocked = False, None
+def _evaluate(ctx: Context, evaluator: Evaluator, node: Node, *, is_hidden: bool) -> bool:
+    """Evaluates the Waiting tasks of one flow, in the order of their indexes; True if one became final."""
+    draft = ctx.draft
+    dependencies_at = evaluator.requires(node)
+    has_finals, blocker_shown = False, None
     for index, task in enumerate(tuple(draft.tasks(node.number))):
         if task.phase is not Phase.WAITING or (task.released is not None and not node.needs_pod_ip):
             continue
-        value, blocker = at(index)
+        value, blocker = dependencies_at(index)
         if value is Truth.TRUE:
             if task.released is None:
-                draft.put(node.number, index, msgspec.structs.replace(task, released=snapshot.now))
+                draft.put(node.number, index, msgspec.structs.replace(task, released=ctx.now))
         elif value is Truth.UNKNOWN:
-            blocked = blocked or blocker
-            if task.released is not None:  # an address that was there is gone: the only predicate that does not latch
-                draft.put(node.number, index, msgspec.structs.replace(task, released=None, makeable=None))
+            blocker_shown = blocker_shown or blocker
+            if task.released is not None:  # the pod has lost its address; only this predicate does not latch
+                withdrawn = msgspec.structs.replace(task, released=None)
+                draft.put(node.number, index, withdrawn.with_current(makeable=None))
         elif not is_hidden:
             has_finals = True
-            failed = value is Truth.TIMED_OUT
-            ended = msgspec.structs.replace(
-                task,
-                phase=Phase.FAILED if failed else Phase.SKIPPED,
-                reason=Reasons.PROBE_TIMEOUT if failed else Reasons.DEPENDENCIES_IMPOSSIBLE,
-                message=cannot_be_met(graph, draft, blocker, failed),
-                finished=snapshot.now,
-            )
-            draft.put(node.number, index, ended)
-    if blocked is not None:
-        draft.edit(node.number, why=Reasons.WAITING_FOR_DEPENDENCIES, message=waits_for(graph, blocked))
-    elif draft.state(node.number).why == Reasons.WAITING_FOR_DEPENDENCIES:
-        draft.edit(node.number, why="", message="")
+            is_timeout = value is Truth.TIMED_OUT
+            draft.put(node.number, index, _ended(task, cannot_be_met(ctx, blocker, is_timeout), ctx.now, is_timeout))
+    _latch(ctx, evaluator, node)
+    if blocker_shown is not None:
+        message = waits_for(ctx.graph, blocker_shown)
+        draft.edit(node.number, wait_reason=Reasons.WAITING_FOR_DEPENDENCIES, wait_message=message)
+    elif draft.state(node.number).wait_reason == Reasons.WAITING_FOR_DEPENDENCIES:
+        draft.edit(node.number, wait_reason="", wait_message="")
     return has_finals
+
+
+def _ended(task: Task, message: str, now: float, is_timeout: bool) -> Task:
+    """A task whose dependencies can never be met: Failed if a probe timed out, else Skipped."""
+    return msgspec.structs.replace(
+        task,
+        phase=Phase.FAILED if is_timeout else Phase.SKIPPED,
+        reason=Reasons.PROBE_TIMEOUT if is_timeout else Reasons.DEPENDENCIES_IMPOSSIBLE,
+        message=message,
+        finished=now,
+    )
+
+
+def _latch(ctx: Context, evaluator: Evaluator, node: Node) -> None:
+    """Records the probes of the flow that passed: they count as passed from now on."""
+    if passed := evaluator.passed.pop(node.number, None):
+        ctx.draft.edit(node.number, passed=ctx.draft.state(node.number).passed | passed)

@@ -6,6 +6,8 @@ The graph depends on the spec and on nothing else. It is compiled once per gener
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from graphlib import TopologicalSorter
 from typing import TypeAlias
 
 import msgspec
@@ -72,16 +74,45 @@ def in_force(before: Compiled, now: Compiled, *, is_changed: bool) -> Compiled:
 
 
 def compile_graph(spec: WorkflowSpec, pod_ip_edges: Mapping[str, frozenset[str]]) -> Graph:
-    """The DAG of a valid spec (validation has passed: names are known, there is no cycle).
+    """The DAG of a valid spec: validation has passed, so names are known and there is no cycle.
 
-    pod_ip_edges: flow name -> flows whose pod address its job needs.
+    pod_ip_edges: name of a flow -> names of the flows whose pod address its job is rendered with.
     """
     by_name = {flow.name: number for number, flow in enumerate(spec.flows)}
     tolerant = tuple(flow.continue_on_fail for flow in spec.flows)
     requires = [_requires(flow, by_name, tolerant, pod_ip_edges.get(flow.name, frozenset())) for flow in spec.flows]
+    found = _edges(spec, requires)
+    ranks = _ranks(found.dependents)
+    nodes = tuple(_node(spec, number, requires[number], found, ranks[number]) for number in range(len(spec.flows)))
+    return Graph(
+        nodes=nodes,
+        by_name=by_name,
+        total=sum(node.size for node in nodes),
+        critical=tuple(by_name[name] for name in dict.fromkeys(spec.success_policy.critical_flows)),
+        leaves=tuple(node.number for node in nodes if node.is_leaf),
+        finals=tuple(node.number for node in nodes if node.is_finally),
+        timed=tuple(node.number for node in nodes if node.has_timers),
+        probing=tuple(node.number for node in nodes if node.is_probing),
+    )
 
-    dependents: list[dict[int, None]] = [{} for _ in spec.flows]
-    recoveries: list[dict[int, None]] = [{} for _ in spec.flows]
+
+@dataclass(frozen=True, slots=True)
+class _Edges:
+    """The dependencies of all flows, seen from the flow that is named. Inner dicts are ordered sets."""
+
+    #: Flows to evaluate again when this one changes.
+    dependents: tuple[dict[int, None], ...]
+    #: Flows that wait for the phase Failed of this one.
+    recoveries: tuple[dict[int, None], ...]
+    #: Flows whose pods somebody probes or needs the address of.
+    probed: frozenset[int]
+    #: Flows that are no leaves, because another flow builds on them.
+    inner: frozenset[int]
+
+
+def _edges(spec: WorkflowSpec, requires: Sequence[tuple[Clause, ...]]) -> _Edges:
+    dependents: tuple[dict[int, None], ...] = tuple({} for _ in requires)
+    recoveries: tuple[dict[int, None], ...] = tuple({} for _ in requires)
     probed: set[int] = set()
     inner: set[int] = set()
     for number, clauses in enumerate(requires):
@@ -99,35 +130,25 @@ def compile_graph(spec: WorkflowSpec, pod_ip_edges: Mapping[str, frozenset[str]]
             # A `finally` flow follows every other flow, so naming a flow there leaves it a leaf.
             if _makes_inner(predicate) and not spec.flows[number].finally_:
                 inner.add(predicate.flow)
+    return _Edges(dependents, recoveries, frozenset(probed), frozenset(inner))
 
-    ranks = _ranks(dependents)
-    nodes = tuple(
-        Node(
-            number=number,
-            flow=flow,
-            size=max(1, flow.replicas),
-            requires=requires[number],
-            retry=_retry(flow.retry or Retry()),
-            timeout=None if flow.timeout is None else durations.parse(flow.timeout),
-            pending_timeout=None if flow.pending_timeout is None else durations.parse(flow.pending_timeout),
-            parallelism=None if flow.for_ is None else flow.for_.parallelism,
-            is_leaf=number not in inner and not flow.finally_,
-            is_probed=number in probed,
-            rank=ranks[number],
-            dependents=tuple(dependents[number]),
-            recoveries=tuple(other for other in recoveries[number] if not spec.flows[other].finally_),
-        )
-        for number, flow in enumerate(spec.flows)
-    )
-    return Graph(
-        nodes=nodes,
-        by_name=by_name,
-        total=sum(node.size for node in nodes),
-        critical=tuple(by_name[name] for name in dict.fromkeys(spec.success_policy.critical_flows)),
-        leaves=tuple(node.number for node in nodes if node.is_leaf),
-        finals=tuple(node.number for node in nodes if node.is_finally),
-        timed=tuple(node.number for node in nodes if node.has_timers),
-        probing=tuple(node.number for node in nodes if node.is_probing),
+
+def _node(spec: WorkflowSpec, number: int, requires: tuple[Clause, ...], found: _Edges, rank: int) -> Node:
+    flow = spec.flows[number]
+    return Node(
+        number=number,
+        flow=flow,
+        size=max(1, flow.replicas),
+        requires=requires,
+        retry=_retry(flow.retry or Retry()),
+        timeout=None if flow.timeout is None else durations.parse(flow.timeout),
+        pending_timeout=None if flow.pending_timeout is None else durations.parse(flow.pending_timeout),
+        parallelism=None if flow.for_ is None else flow.for_.parallelism,
+        is_leaf=number not in found.inner and not flow.finally_,
+        is_probed=number in found.probed,
+        rank=rank,
+        dependents=tuple(found.dependents[number]),
+        recoveries=tuple(other for other in found.recoveries[number] if not spec.flows[other].finally_),
     )
 
 
@@ -223,20 +244,13 @@ _PHASES = {
 
 
 def _ranks(dependents: Sequence[Mapping[int, None]]) -> list[int]:
-    """Topological positions, by Kahn's algorithm; a flow's edge to itself (the previous index) does not count."""
-    waiting = [0] * len(dependents)
+    """The topological position of each flow. A flow's edge to itself (the previous index) does not count."""
+    sorter: TopologicalSorter[int] = TopologicalSorter(dict.fromkeys(range(len(dependents)), ()))
     for number, others in enumerate(dependents):
         for other in others:
             if other != number:
-                waiting[other] += 1
-    order = [number for number, count in enumerate(waiting) if count == 0]
-    for number in order:
-        for other in dependents[number]:
-            if other != number:
-                waiting[other] -= 1
-                if waiting[other] == 0:
-                    order.append(other)
+                sorter.add(other, number)
     ranks = [0] * len(dependents)
-    for rank, number in enumerate(order):
+    for rank, number in enumerate(sorter.static_order()):
         ranks[number] = rank
     return ranks

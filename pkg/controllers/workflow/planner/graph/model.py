@@ -10,7 +10,7 @@ from pkg.apis.flow.v1alpha1.types import Flow, HTTPGet, Probe, Strategy, TCPSock
 
 
 class Ask(IntEnum):
-    """A question about one task, answered from its standing alone."""
+    """A question about one task, answered from `Task.facts` alone."""
 
     TARGET = 0
     TARGET_OR_FAILED = 1
@@ -89,21 +89,30 @@ class RetryRule:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One flow. requires: AND of clauses; dependents: flows to look at again when this one changes;
-    recoveries: flows that wait for the phase Failed of this one."""
+    """One flow of the graph."""
 
+    #: Position in the spec.
     number: int
     flow: Flow
+    #: Number of tasks; 1 for `for: {replicas: 0}`, whose one task is Skipped.
     size: int
+    #: The dependencies: an AND of clauses.
     requires: tuple[Clause, ...]
     retry: RetryRule
+    #: Timeouts of one attempt, in seconds.
     timeout: float | None
     pending_timeout: float | None
+    #: Unfinished jobs at once; None for no limit.
     parallelism: int | None
+    #: No other flow builds on this one.
     is_leaf: bool
+    #: Another flow probes its pods, or needs their address.
     is_probed: bool
+    #: Topological position.
     rank: int
+    #: Flows whose dependencies must be evaluated when this one changes.
     dependents: tuple[int, ...]
+    #: Flows that wait for the phase Failed of this one.
     recoveries: tuple[int, ...]
 
     @property
@@ -147,17 +156,21 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """All flows of a workflow, numbered as the spec lists them. finals: those with `finally`; timed: those with retries
-    or timeouts; probing: those that wait for HTTP or TCP answers or pod addresses.
-    """
+    """All flows of a workflow. Flows are identified by their position in the spec."""
 
     nodes: tuple[Node, ...]
     by_name: Mapping[str, int]
+    #: Number of tasks.
     total: int
+    #: The critical flows.
     critical: tuple[int, ...]
+    #: Flows on which no other flow builds.
     leaves: tuple[int, ...]
+    #: Flows with `finally`.
     finals: tuple[int, ...]
+    #: Flows with retries or timeouts.
     timed: tuple[int, ...]
+    #: Flows that wait for HTTP or TCP answers, or for pod addresses.
     probing: tuple[int, ...]
 
     def __getitem__(self, name: str) -> Node:

@@ -44,13 +44,12 @@ class RenderError(Exception):
 class Rendered(msgspec.Struct, frozen=True):
     """An object ready to be created.
 
-    `body` belongs to the caller, who may change it. `fallback` is the name to use if another object holds `name`.
+    `body` belongs to the caller, who may change it.
     `removed_ttl_fields` are the paths of fields that would have made the kind delete the finished job by itself.
     """
 
     body: dict[str, Any]
     name: str
-    fallback: str
     removed_ttl_fields: tuple[str, ...] = ()
 
 
@@ -72,7 +71,7 @@ def render(
     *,
     index: int,
     attempt: int,
-    renamed: str,
+    is_renamed: bool = False,
     pod_ips: Mapping[str, str],
     kind: str,
     row: KindRow,
@@ -80,7 +79,7 @@ def render(
 ) -> Rendered:
     """The object of one attempt.
 
-    `index` is 0 for a flow without `for`; `renamed` is the name recorded for the task, or empty for its usual one;
+    `index` is 0 for a flow without `for`; `is_renamed`: the object gets its fallback name;
     `pod_ips` maps the flows in `{{flows.NAME.podIP}}` to addresses; `kind` and `row` belong to the template's resource;
     `probed` puts a label on the pods by which the controller watches them. Raises RenderError.
     """
@@ -102,8 +101,8 @@ def render(
             depth.nest(workflow, body)
         removed = _place(workflow, body, row)
         _inject(this, body, row, probed=probed)
-        name, fallback = _identify(this, body, row, renamed)
-        return Rendered(body, name, fallback, removed)
+        name = _identify(this, body, row, is_renamed)
+        return Rendered(body, name, removed)
     except variables.VariableError as error:
         raise RenderError(error.path, error.text, error.message) from error
     except patching.PatchError as error:
@@ -179,13 +178,15 @@ def _inject(this: _Attempt, body: dict[str, Any], row: KindRow, *, probed: bool)
     inject(row, body, labels={**ours, labels.PROBED: "true"} if probed else ours, env=env)
 
 
-def _identify(this: _Attempt, body: dict[str, Any], row: KindRow, renamed: str) -> tuple[str, str]:
-    """Sets name, namespace and owner; returns the name and the fallback name."""
+def _identify(this: _Attempt, body: dict[str, Any], row: KindRow, is_renamed: bool) -> str:
+    """Sets name, namespace and owner; returns the name."""
     owner = this.workflow.metadata
     rule = limit(row, body)
     index, attempt, flow = _own_index(this), this.attempt, this.flow.name
-    name = renamed or job_name(workflow=owner.name, flow=flow, index=index, attempt=attempt, rule=rule)
-    fallback = fallback_name(workflow=owner.name, flow=flow, index=index, attempt=attempt, rule=rule, uid=owner.uid)
+    if is_renamed:
+        name = fallback_name(workflow=owner.name, flow=flow, index=index, attempt=attempt, rule=rule, uid=owner.uid)
+    else:
+        name = job_name(workflow=owner.name, flow=flow, index=index, attempt=attempt, rule=rule)
     metadata = body["metadata"]
     for key in _IDENTITY:
         metadata.pop(key, None)
@@ -201,7 +202,7 @@ def _identify(this: _Attempt, body: dict[str, Any], row: KindRow, renamed: str) 
             "blockOwnerDeletion": True,
         }
     ]
-    return name, fallback
+    return name
 
 
 def _own_index(this: _Attempt) -> int | None:

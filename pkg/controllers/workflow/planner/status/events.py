@@ -1,25 +1,22 @@
-"""The Events of a pass: what a user needs to know of it, and no more."""
+"""The Events of a pass on the Workflow."""
 
 from __future__ import annotations
 
 from pkg.apis.flow.v1alpha1.phases import Phase, WorkflowPhase
 from pkg.apis.flow.v1alpha1.reasons import Reasons
 from pkg.controllers.workflow.planner.actions import Emit
+from pkg.controllers.workflow.planner.context import Context
 from pkg.controllers.workflow.planner.control import restart
-from pkg.controllers.workflow.planner.draft import Draft
-from pkg.controllers.workflow.planner.graph.model import Graph
 from pkg.controllers.workflow.planner.progress import Decision
-from pkg.controllers.workflow.planner.snapshot import Snapshot
 
 _OBSTACLES = frozenset(
     {Reasons.TEMPLATE_NOT_FOUND, Reasons.KIND_NOT_SERVED, Reasons.KIND_UNREADABLE, Reasons.CREATE_FAILED}
 )
 
 
-def events_of(
-    snapshot: Snapshot, graph: Graph, draft: Draft, decision: Decision | None, phase: WorkflowPhase
-) -> list[Emit]:
-    """What a user needs to know of this pass: failures, retries, what keeps tasks from being made, the end."""
+def events_of(ctx: Context, decision: Decision | None, phase: WorkflowPhase) -> list[Emit]:
+    """Events about failures, retries, obstacles to creations, the decision and the end."""
+    snapshot, graph, draft = ctx.snapshot, ctx.graph, ctx.draft
     found: list[Emit] = []
     for number, index in sorted(draft.touched):
         node = graph.nodes[number]
@@ -35,8 +32,8 @@ def events_of(
             found.append(Emit("TaskRetry", f"{name}: {task.reason}: {task.message}; {wait}", is_warning=True))
     for number in sorted(draft.changed):
         state, before = draft.state(number), draft.base.flows[number]
-        if state.why in _OBSTACLES and state.why != before.why:
-            found.append(Emit(state.why, f"{graph.nodes[number].name}: {state.message}", is_warning=True))
+        if state.wait_reason in _OBSTACLES and state.wait_reason != before.wait_reason:
+            found.append(Emit(state.wait_reason, f"{graph.nodes[number].name}: {state.wait_message}", is_warning=True))
     if decision is not None and draft.base.decision is None:
         found.append(Emit("Decided", f"{decision.reason}: {decision.message}", is_warning=not decision.is_success))
     if phase.is_final and decision is not None:
@@ -47,5 +44,5 @@ def events_of(
 
 
 def restart_refused(why: str) -> Emit:
-    """Says that a restart which was asked for does not happen, and why."""
+    """The Event of a restart that is refused."""
     return Emit("RestartRefused", why, is_warning=True)

@@ -1,6 +1,6 @@
-"""One flow as its part of the status: what a user reads of it, and what a later controller needs to know.
+"""The FlowStatus of one flow: what a user reads of it, and what a later controller needs to recover it.
 
-Thousands of flows share the room that an object may take: then each is told in fewer words.
+The flows of a large workflow share the room that one object has, so each gets shorter texts there.
 """
 
 from __future__ import annotations
@@ -19,16 +19,14 @@ from pkg.controllers.workflow.planner.graph.model import Node
 from pkg.controllers.workflow.planner.progress import FlowState, Task
 
 MAX_ITEMS: Final = 100
-# From this many flows on, each one's message is cut short, so that the whole object stays well below etcd's limit.
+# With more flows than this, messages are cut short, so that the whole object stays well below etcd's limit.
 MANY_FLOWS: Final = 500
-# What all flows together may take of the object, in bytes; the rest is for the spec.
+# Bytes of the object for all flows together. The rest is for the spec.
 ROOM: Final = 860_000
 
 
 def flow_status(node: Node, state: FlowState, flows: int, indexed: int) -> FlowStatus:
-    """One flow. flows, indexed: how many flows the workflow has, and how many of these with `for`: they share the
-    room.
-    """
+    """The status of one flow. flows, indexed: how many flows the workflow has, and how many of them with `for`."""
     is_one_of_many = flows > MANY_FLOWS
     limit = 48 if is_one_of_many else 512
     phase = state.phase
@@ -42,8 +40,8 @@ def flow_status(node: Node, state: FlowState, flows: int, indexed: int) -> FlowS
         phase=phase,
         reason=reason,
         message=message[:limit],
-        start_time="" if started is None else _told_time(started, is_one_of_many),
-        completion_time=_told_time(finished, is_one_of_many) if phase.is_final and finished is not None else "",
+        start_time="" if started is None else _time(started, is_one_of_many),
+        completion_time=_time(finished, is_one_of_many) if phase.is_final and finished is not None else "",
         attempts=max(task.attempt + task.had_job for task in tasks),
         next_attempt_time="" if due is None else timestamp(due),
         gvr=state.gvr,
@@ -63,14 +61,15 @@ def flow_status(node: Node, state: FlowState, flows: int, indexed: int) -> FlowS
     )
 
 
-def _told_time(seconds: float, is_one_of_many: bool) -> str:
-    """A time that no clock is derived from: whole seconds where thousands of flows share the room."""
+def _time(seconds: float, is_one_of_many: bool) -> str:
+    """A time that no timeout is derived from: whole seconds in a large workflow."""
     return f"{timestamp(seconds)[:19]}Z" if is_one_of_many else timestamp(seconds)
 
 
 def without_repeats(flows: Iterable[FlowStatus]) -> Iterator[FlowStatus]:
-    """The flows, those that are final without a kind that a flow before them names: the set of kinds is what is
-    needed of them after a restart.
+    """The flows; a final one without its kind if an earlier flow has the same.
+
+    A controller that starts needs the set of kinds, not the kind of each flow.
     """
     known: set[str] = set()
     for flow in flows:
@@ -80,13 +79,13 @@ def without_repeats(flows: Iterable[FlowStatus]) -> Iterator[FlowStatus]:
 
 
 def _brief(status: FlowStatus, room: int) -> FlowStatus:
-    """A flow in at most so many bytes, as far as leaving out what nothing is derived from can do it: what is told
-    twice first, then the message, then the times."""
-    told_twice = [
+    """The status in at most so many bytes, as far as possible. Only what no recovery needs is left out: repetitions
+    first, then the message, then the times."""
+    unique = [
         msgspec.structs.replace(item, reason="") if item.reason == status.reason else item for item in status.kept
     ]
     changes: tuple[dict[str, Any], ...] = (
-        {"kept": tuple(told_twice)},
+        {"kept": tuple(unique)},
         {"message": ""},
         {"next_attempt_time": ""},
         {"start_time": ""},
@@ -106,11 +105,11 @@ def _why(node: Node, state: FlowState, phase: Phase) -> tuple[str, str]:
     """Reason and message of a flow: of its one task, of its first failed task, or what it waits for."""
     tasks = state.tasks
     if phase is Phase.WAITING:
-        return state.why, state.message
+        return state.wait_reason, state.wait_message
     if not node.is_indexed:
         task = tasks[0]
-        if phase is Phase.BACKOFF and task.makeable is not None and state.why:
-            return state.why, state.message
+        if phase is Phase.BACKOFF and task.current.makeable is not None and state.wait_reason:
+            return state.wait_reason, state.wait_message
         return task.reason, task.message
     for wanted in (Phase.FAILED, Phase.BACKOFF, Phase.CANCELLED, Phase.SKIPPED):
         for index, task in enumerate(tasks):
@@ -120,7 +119,7 @@ def _why(node: Node, state: FlowState, phase: Phase) -> tuple[str, str]:
         if task.reason and not task.phase.is_final:
             return task.reason, f"index {index}: {task.message}" if task.message else ""
     if state.count(Phase.WAITING):
-        return state.why, state.message
+        return state.wait_reason, state.wait_message
     return "", ""
 
 
@@ -145,7 +144,7 @@ def _latches(state: FlowState) -> tuple[Latch, ...]:
 
 
 def _kept(node: Node, tasks: tuple[Task, ...], first: int) -> tuple[Kept, ...]:
-    """What the phase alone does not tell of tasks: the attempt, the reason, the due time, and whether one has run, was
+    """What the phase of a task alone does not say: the attempt, the reason, the due time, and whether it has run, was
     held by a queue, or had a job at all."""
     groups: dict[tuple[Kept, bool], list[int]] = {}
     for index, task in enumerate(tasks):
@@ -155,32 +154,32 @@ def _kept(node: Node, tasks: tuple[Task, ...], first: int) -> tuple[Kept, ...]:
             or (item.ran and task.reason != Reasons.FAILED)
             or item.unmade != seems_unmade(task.reason, task.attempt, first)
         )
-        is_told_by_phase = task.phase in (Phase.RUNNING, Phase.SUCCEEDED, Phase.FAILED)
-        has_run = item.ran and not is_told_by_phase
+        is_shown_by_phase = task.phase in (Phase.RUNNING, Phase.SUCCEEDED, Phase.FAILED)
+        has_run = item.ran and not is_shown_by_phase
         if task.attempt or in_backoff or has_failed or has_run or item.held:
             groups.setdefault((item, in_backoff), []).append(index)
     kept = []
     for (item, in_backoff), indexes in groups.items():
         due = max((tasks[index].due or 0.0 for index in indexes), default=0.0) if in_backoff else 0.0
-        told = timestamp(due) if due else ""
-        kept.append(msgspec.structs.replace(item, indexes=pack_indexes(indexes), due=told))
+        due_time = timestamp(due) if due else ""
+        kept.append(msgspec.structs.replace(item, indexes=pack_indexes(indexes), due=due_time))
     return tuple(sorted(kept, key=lambda item: (item.attempt, item.reason, item.indexes)))
 
 
 def _kept_of(task: Task) -> Kept:
-    """What is kept of one task, without its index and due time."""
+    """What status keeps of one task, without its index and due time."""
     return Kept(
         indexes="",
         attempt=task.attempt,
-        reason=task.reason if task.is_settled else "",
-        # What makes a wait for the phase Running true, and stays true: it has run, or a job reported its own failure.
+        reason=task.reason if task.has_verdict else "",
+        # A wait for the phase Running is over once the task has run, or once a job reported its own failure.
         ran=task.ran or task.reported,
-        began=task.began and task.phase in (Phase.PENDING, Phase.SUSPENDED),
-        held=task.was_held and task.phase in (Phase.PENDING, Phase.RUNNING),
+        began=task.current.began and task.phase in (Phase.PENDING, Phase.SUSPENDED),
+        held=task.current.was_held and task.phase in (Phase.PENDING, Phase.RUNNING),
         unmade=task.phase in (Phase.FAILED, Phase.BACKOFF) and not task.had_job,
     )
 
 
 def seems_unmade(reason: str, attempt: int, first: int) -> bool:
-    """What reason and attempt alone tell of whether a failed task ever had a job."""
+    """Whether reason and attempt alone say that a failed task never had a job."""
     return reason in FAILED_BEFORE_CREATION and attempt <= first

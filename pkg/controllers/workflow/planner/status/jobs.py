@@ -1,12 +1,13 @@
-"""The status reconciler: what the jobs seen in the cluster make of each task.
+"""Folds the observed jobs into the states of their tasks.
 
-The jobs are the truth while they exist; what was concluded from a job that is gone is kept in the task. A verdict on an
-attempt is final: whatever its job says later is not judged again.
+Jobs are the truth while they exist. What was concluded from a job that is gone is kept in the task. The verdict on an
+attempt is final: what its job says later is not judged again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import msgspec
 
@@ -14,11 +15,11 @@ from pkg.apis.flow.v1alpha1.phases import Phase
 from pkg.apis.flow.v1alpha1.reasons import KEPT_UNTIL_CREATED, Reasons
 from pkg.apis.flow.v1alpha1.types import Completion
 from pkg.apis.meta import ObjectMeta
+from pkg.controllers.workflow.planner.context import Context
 from pkg.controllers.workflow.planner.control import retry
-from pkg.controllers.workflow.planner.control.retry import Verdicts
-from pkg.controllers.workflow.planner.draft import Draft
-from pkg.controllers.workflow.planner.graph.model import Graph, Node
-from pkg.controllers.workflow.planner.progress import Task, TaskKey
+from pkg.controllers.workflow.planner.control.retry import FailurePolicy
+from pkg.controllers.workflow.planner.graph.model import Node
+from pkg.controllers.workflow.planner.progress import Attempt, Task, TaskKey
 from pkg.controllers.workflow.planner.reading import look
 from pkg.controllers.workflow.planner.snapshot import Seen, Snapshot
 from pkg.workloads import JobState, Reading
@@ -32,243 +33,230 @@ _PHASES = {
 }
 
 
-def fold(
-    snapshot: Snapshot, graph: Graph, draft: Draft, keys: Iterable[TaskKey], verdicts: dict[bool, Verdicts]
-) -> None:
-    """Brings the given tasks up to what their jobs say. verdicts: for flows without and with `finally`."""
+@dataclass(frozen=True, slots=True)
+class _TaskJobs:
+    """What is needed to judge one task."""
+
+    snapshot: Snapshot
+    node: Node
+    #: Attempts below this number belong to a run before the last restart.
+    first_attempt: int
+    #: Its jobs in the cluster.
+    jobs: Sequence[Seen]
+    #: Its jobs that disappeared since the last pass, as they last were.
+    gone: Sequence[Seen]
+    policy: FailurePolicy
+
+    def failed(self, task: Task, reason: str, message: str) -> Task:
+        """The task after its newest attempt failed."""
+        return retry.after_failure(
+            task,
+            self.node.retry,
+            first_attempt=self.first_attempt,
+            reason=reason,
+            message=message,
+            now=self.snapshot.now,
+            may_retry=self.policy.may_retry_flow(self.node),
+        )
+
+
+def fold(ctx: Context, keys: Iterable[TaskKey], policy: FailurePolicy) -> None:
+    """Updates the given tasks from their jobs."""
+    snapshot, draft = ctx.snapshot, ctx.draft
     for key in keys:
-        number = graph.by_name.get(key.flow)
-        if number is None or key.index >= graph.nodes[number].size:
+        node = ctx.node_of(key)
+        if node is None:
             continue  # a job that carries our labels for a task that the spec does not have
-        node = graph.nodes[number]
+        number = node.number
         task = draft.task(number, key.index)
         first = draft.state(number).first_attempt
-        # After a restart earlier jobs prove nothing, but for tasks that were not restarted.
+        # After a restart jobs of earlier attempts prove nothing, except for tasks that were not restarted.
         least = task.attempt if task.is_final else first
         jobs = [seen for seen in snapshot.jobs.get(key, ()) if seen.attempt >= least]
         gone = [seen for seen in snapshot.gone.get(key, ()) if seen.attempt >= least]
-        after = fold_task(snapshot, node, task, first, jobs, gone, verdicts[node.is_finally])
+        after = fold_task(_TaskJobs(snapshot, node, first, jobs, gone, policy), task)
         draft.put(number, key.index, after)
-        if after.job and after.job_uid != task.job_uid and draft.state(number).why in KEPT_UNTIL_CREATED:
-            draft.edit(number, why="", message="")
+        is_new_job = after.current.job and after.current.job_uid != task.current.job_uid
+        if is_new_job and draft.state(number).wait_reason in KEPT_UNTIL_CREATED:
+            draft.edit(number, wait_reason="", wait_message="")
         if jobs and not draft.state(number).gvr:
             draft.edit(number, gvr=str(snapshot.gvr_of(jobs[-1])))
 
 
-def remember_jobs(snapshot: Snapshot, graph: Graph, draft: Draft) -> None:
-    """Ties the tasks of an ended workflow to their jobs, whatever these say: which of them are services that serve."""
-    for key, jobs in snapshot.jobs.items():
-        number = graph.by_name.get(key.flow)
-        if number is None or key.index >= graph.nodes[number].size:
-            continue
-        task = draft.task(number, key.index)
-        current = _of_attempt(jobs, task.attempt)
-        draft.put(number, key.index, _tie(snapshot, graph.nodes[number], task, current))
+def attach_jobs(ctx: Context) -> None:
+    """Records for each task of an ended workflow which job it has, and which of them are services that still serve."""
+    for key, jobs in ctx.snapshot.jobs.items():
+        node = ctx.node_of(key)
+        if node is not None:
+            task = ctx.draft.task(node.number, key.index)
+            ctx.draft.put(node.number, key.index, _attach(ctx.snapshot, node, task, _of_attempt(jobs, task.attempt)))
 
 
-def _tie(snapshot: Snapshot, node: Node, task: Task, current: Seen | None) -> Task:
-    """A settled task with its job; a service that had become ready is known again after a restart of the controller."""
-    if current is None or task.phase is not Phase.SUCCEEDED:
-        return _remember_job(task, current, snapshot.now)
-    if snapshot.completion(node.flow.template_name, current.gvr) is not Completion.READY:
-        return _remember_job(task, current, snapshot.now)
-    task = _remember_job(task, None if _is_dead(snapshot, current) else current, snapshot.now)
-    if task.ready:
-        return task
-    # When it first ran is not recorded: probes that give up (failAfter) count from when it was ready, and where status
-    # has one time for many replicas from when this controller began.
-    ran_at = task.finished if task.finished is not None and not node.is_indexed else snapshot.since
-    return msgspec.structs.replace(task, ready=True, ran_at=task.ran_at if task.ran_at is not None else ran_at)
-
-
-def _is_dead(snapshot: Snapshot, service: Seen) -> bool:
-    """Whether a service's job is over by its own report: whoever waits for its answer has nobody left to ask. A kind
-    whose jobs serve for ever (a Deployment that cannot progress) may come back, and lives until it is gone."""
-    serves_for_ever = snapshot.row_of(service).completion is Completion.READY
-    return look(snapshot, service).is_final and not serves_for_ever
-
-
-def fold_task(
-    snapshot: Snapshot,
-    node: Node,
-    task: Task,
-    first: int,
-    jobs: Sequence[Seen],
-    gone: Sequence[Seen],
-    verdicts: Verdicts,
-) -> Task:
-    """One task, from its jobs (present, and gone since the last look)."""
-    newest = max((seen.attempt for seen in (*jobs, *gone)), default=-1)
-    if not task.is_final and newest >= max(task.attempt, first):
-        is_news = newest > task.attempt or not (task.had_job or task.is_settled)
-        if is_news:
-            shown = next(seen for seen in (*jobs, *gone) if seen.attempt == newest)
+def fold_task(of: _TaskJobs, task: Task) -> Task:
+    """One task, updated from its jobs."""
+    snapshot = of.snapshot
+    newest = max((seen.attempt for seen in (*of.jobs, *of.gone)), default=-1)
+    if not task.is_final and newest >= max(task.attempt, of.first_attempt):
+        is_new = newest > task.attempt or not (task.had_job or task.has_verdict)
+        if is_new:
+            shown = next(seen for seen in (*of.jobs, *of.gone) if seen.attempt == newest)
             task = _begin(task, shown, snapshot.now)
-    current = _of_attempt(jobs, task.attempt)
-    if task.is_settled:
-        return _tie(snapshot, node, task, current)
+    current = _of_attempt(of.jobs, task.attempt)
+    if task.has_verdict:
+        return _attach(snapshot, of.node, task, current)
     if current is not None:
-        task = _judge(snapshot, node, task, first, current, verdicts)
-        return _tie(snapshot, node, task, current) if task.phase is Phase.SUCCEEDED else task
-    if not task.is_unfinished and not task.job:
-        return task  # never had a job in this attempt
-    last = _of_attempt(gone, task.attempt)
+        task = _judge(of, task, current)
+        return _attach(snapshot, of.node, task, current) if task.phase is Phase.SUCCEEDED else task
+    if not task.is_unfinished and not task.current.job:
+        return task  # this attempt never had a job
+    last = _of_attempt(of.gone, task.attempt)
     if last is not None:
         reading = look(snapshot, last)
         if reading.is_final:
-            return _remember_job(_apply(snapshot, node, task, first, last, reading, verdicts), None, snapshot.now)
-    if last is None and not _is_known_missing(snapshot, task, node):
+            return _with_job(_apply(of, task, last, reading), None, snapshot.now)
+    if last is None and not _is_known_missing(snapshot, of.node):
         return task
-    ended = retry.after_failure(
-        task,
-        node.retry,
-        first_attempt=first,
-        reason=Reasons.JOB_DELETED,
-        message=_deleted(snapshot, task, last),
-        now=snapshot.now,
-        may_retry=verdicts.may_retry,
-    )
-    return _remember_job(ended, None, snapshot.now)
+    failed = of.failed(task, Reasons.JOB_DELETED, _deleted(snapshot, task, last))
+    return _with_job(failed, None, snapshot.now)
 
 
 def _begin(task: Task, seen: Seen, now: float) -> Task:
-    """The task as its newest attempt starts: the job proves that the dependencies were met and older attempts
-    failed.
-    """
+    """The task at the start of its newest attempt. The job proves that the dependencies were met and that all older
+    attempts failed."""
     meta = seen.job.metadata
-    created = _created(meta, now)
+    created, makeable = _created(meta, now), task.current.makeable
     return msgspec.structs.replace(
         task,
         phase=Phase.PENDING,
         attempt=seen.attempt,
         reason="",
         message="",
-        job=meta.name,
-        job_uid=meta.uid,
         had_job=True,
-        ready=False,
-        created=created,
-        ran_at=None,
-        began=False,
-        was_held=False,
         started=task.started if task.started is not None else created,
         due=None,
-        makeable=task.makeable if task.makeable is not None else created,
-        held_at=None,
-        held=0.0,
+        current=Attempt(
+            job=meta.name,
+            job_uid=meta.uid,
+            created=created,
+            makeable=makeable if makeable is not None else created,
+        ),
     )
 
 
 def _of_attempt(jobs: Sequence[Seen], attempt: int) -> Seen | None:
-    """The attempt's job; of several, the one that is not being deleted."""
+    """The job of an attempt. Of several, the one that is not under deletion."""
     found = [seen for seen in jobs if seen.attempt == attempt]
     return min(found, key=lambda seen: seen.job.metadata.is_deleting, default=None)
 
 
-def _remember_job(task: Task, current: Seen | None, now: float) -> Task:
-    """The task with the name of its job, empty once it is gone; the times of a job first seen by this process with
-    it.
-    """
+def _with_job(task: Task, current: Seen | None, now: float) -> Task:
+    """The task with its job, or without once the job is gone; with the times of a job that this process sees first."""
     if current is None:
-        return msgspec.structs.replace(task, job="", job_uid="") if task.job else task
-    meta = current.job.metadata
-    if task.job_uid == meta.uid:
+        return task.with_current(job="", job_uid="") if task.current.job else task
+    meta, known = current.job.metadata, task.current
+    if known.job_uid == meta.uid:
         return task
     created = _created(meta, now)
-    return msgspec.structs.replace(
-        task,
+    task = task.with_current(
         job=meta.name,
         job_uid=meta.uid,
-        created=task.created if task.created is not None else created,
-        started=task.started if task.started is not None else created,
-        makeable=task.makeable if task.makeable is not None or task.is_settled else created,
+        created=known.created if known.created is not None else created,
+        makeable=known.makeable if known.makeable is not None or task.has_verdict else created,
     )
+    return task if task.started is not None else msgspec.structs.replace(task, started=created)
+
+
+def _attach(snapshot: Snapshot, node: Node, task: Task, current: Seen | None) -> Task:
+    """A judged task with its job. After a restart of the controller, recognises services that had become ready."""
+    if current is None or task.phase is not Phase.SUCCEEDED:
+        return _with_job(task, current, snapshot.now)
+    if snapshot.completion(node.flow.template_name, current.gvr) is not Completion.READY:
+        return _with_job(task, current, snapshot.now)
+    task = _with_job(task, None if _is_dead(snapshot, current) else current, snapshot.now)
+    if task.current.ready:
+        return task
+    # Status does not record when the job first ran. Probes with failAfter count from when the service became ready,
+    # and, where status has one time for many replicas, from the start of this controller.
+    ran_at = task.finished if task.finished is not None and not node.is_indexed else snapshot.since
+    known = task.current.ran_at
+    return task.with_current(ready=True, ran_at=known if known is not None else ran_at)
+
+
+def _is_dead(snapshot: Snapshot, service: Seen) -> bool:
+    """Whether the job of a service reports its own end, so that nobody is left to answer probes.
+
+    A kind whose jobs serve for ever (a Deployment that makes no progress) may recover, so it lives until it is gone.
+    """
+    serves_for_ever = snapshot.row_of(service).completion is Completion.READY
+    return look(snapshot, service).is_final and not serves_for_ever
 
 
 def _created(meta: ObjectMeta, now: float) -> float | None:
-    """When a job was created, for its clocks: the API server cuts the time to whole seconds, and a timeout may come
-    late, never early."""
+    """When a job was created, for its timeouts. The API server truncates the time to whole seconds, and a timeout may
+    come late, never early."""
     return None if meta.creation_timestamp is None else min(meta.creation_timestamp.timestamp() + 1.0, now)
 
 
-def _judge(snapshot: Snapshot, node: Node, task: Task, first: int, current: Seen, verdicts: Verdicts) -> Task:
-    task = _remember_job(task, current, snapshot.now)
-    reading = look(snapshot, current)
+def _judge(of: _TaskJobs, task: Task, current: Seen) -> Task:
+    """The task as its job in the cluster shows it."""
+    task = _with_job(task, current, of.snapshot.now)
+    reading = look(of.snapshot, current)
     if reading.is_final or not current.job.metadata.is_deleting:
-        return _apply(snapshot, node, task, first, current, reading, verdicts)
-    if not verdicts.at_once:
+        return _apply(of, task, current, reading)
+    if not of.policy.judges_deletion_at_once:
         return msgspec.structs.replace(task, phase=Phase.PENDING) if task.phase is Phase.WAITING else task
-    return retry.after_failure(
-        task,
-        node.retry,
-        first_attempt=first,
-        reason=Reasons.JOB_DELETED,
-        message=f"job {task.job} is being deleted",
-        now=snapshot.now,
-        may_retry=verdicts.may_retry,
-    )
+    return of.failed(task, Reasons.JOB_DELETED, f"job {task.current.job} is being deleted")
 
 
-def _apply(
-    snapshot: Snapshot, node: Node, task: Task, first: int, seen: Seen, reading: Reading, verdicts: Verdicts
-) -> Task:
-    """The task as its current job's reading has it."""
-    completion = snapshot.completion(node.flow.template_name, seen.gvr)
+def _apply(of: _TaskJobs, task: Task, seen: Seen, reading: Reading) -> Task:
+    """The task with the verdict, or the progress, that the reading of its job gives."""
+    snapshot, now, current = of.snapshot, of.snapshot.now, task.current
+    completion = snapshot.completion(of.node.flow.template_name, seen.gvr)
     state = reading.under(completion)
-    now = snapshot.now
     if state is JobState.FAILED:
-        told = (
-            f"{reading.reason}: {reading.message}"
-            if reading.reason and reading.message
-            else reading.reason or reading.message
-        )
-        return retry.after_failure(
-            task,
-            node.retry,
-            first_attempt=first,
-            reason=Reasons.FAILED,
-            message=told[:512] or f"job {task.job} failed",
-            now=now,
-            may_retry=verdicts.may_retry,
-        )
+        said = ": ".join(part for part in (reading.reason, reading.message) if part)
+        return of.failed(task, Reasons.FAILED, said[:512] or f"job {current.job} failed")
     if reading.faulty and task.ran and state is JobState.PENDING:
-        state = JobState.RUNNING  # what cannot be judged stays what it was
+        state = JobState.RUNNING  # a job that cannot be judged keeps its state
     phase = _PHASES[state]
     reason, message = _explanation(snapshot, task, phase, reading)
     is_held = phase is Phase.SUSPENDED
-    held = task.held + (now - task.held_at if task.held_at is not None and not is_held else 0.0)
-    held_at = (task.held_at if task.held_at is not None else now) if is_held else None
     has_run = state in (JobState.RUNNING, JobState.SUCCEEDED)
+    held = current.held + (now - current.held_at if current.held_at is not None and not is_held else 0.0)
+    held_since = current.held_at if current.held_at is not None else now
     return msgspec.structs.replace(
         task,
         phase=phase,
         ran=task.ran or has_run,
-        began=task.began or has_run,
-        was_held=task.was_held or is_held,
-        ran_at=task.ran_at if task.ran_at is not None or not has_run else now,
         finished=now if phase is Phase.SUCCEEDED else None,
-        ready=phase is Phase.SUCCEEDED and completion is Completion.READY,
-        held=held,
-        held_at=held_at,
         reason=reason[:128],
         message=message[:512],
+        current=msgspec.structs.replace(
+            current,
+            began=current.began or has_run,
+            was_held=current.was_held or is_held,
+            ran_at=current.ran_at if current.ran_at is not None or not has_run else now,
+            ready=phase is Phase.SUCCEEDED and completion is Completion.READY,
+            held=held,
+            held_at=held_since if is_held else None,
+        ),
     )
 
 
 def _explanation(snapshot: Snapshot, task: Task, phase: Phase, reading: Reading) -> tuple[str, str]:
-    """Why an unfinished job is where it is: what its kind says, else the last Warning event about it."""
+    """Why a job does not run: what it says itself, else the last Warning event about it."""
     if reading.faulty:
         return reading.reason, reading.message
     if phase not in (Phase.PENDING, Phase.SUSPENDED):
         return "", ""
-    told = snapshot.warnings.get(task.job_uid) if phase is Phase.PENDING else None
-    return (told.reason, told.message) if told is not None else (reading.reason, reading.message)
+    warning = snapshot.warnings.get(task.current.job_uid) if phase is Phase.PENDING else None
+    return (warning.reason, warning.message) if warning is not None else (reading.reason, reading.message)
 
 
-def _is_known_missing(snapshot: Snapshot, task: Task, node: Node) -> bool:
-    """Whether absence from the cache means absence from the cluster: the kind's cache is complete since start.
+def _is_known_missing(snapshot: Snapshot, node: Node) -> bool:
+    """Whether a job that is absent from the cache is absent from the cluster: the cache of its kind is complete.
 
-    A flow whose kind is not known any more (its status names none) is complete when every cache is.
+    If status records no kind for the flow, every cache has to be complete.
     """
     recorded = snapshot.progress.flows[node.number].gvr if snapshot.progress is not None else ""
     gvrs = [gvr for gvr in snapshot.kinds if not recorded or str(gvr) == recorded]
@@ -276,7 +264,7 @@ def _is_known_missing(snapshot: Snapshot, task: Task, node: Node) -> bool:
 
 
 def _deleted(snapshot: Snapshot, task: Task, last: Seen | None) -> str:
-    job = f"job {task.job}" if task.job else "its job"
+    job = f"job {task.current.job}" if task.current.job else "its job"
     if last is not None and snapshot.kinds.get(last.gvr, False) is None:
         return f"{job} went with its kind: {last.gvr} is no longer served"
     return f"{job} was deleted before it ended"

@@ -1,6 +1,6 @@
-"""From the recorded status back to the progress that it amounts to: what a controller starts from that knows nothing.
+"""Rebuilds Progress from status after a restart of the controller.
 
-Jobs are folded into it afterwards, as on any other day: the status tells of what no job shows.
+Jobs are folded into it afterwards, as in every pass. Status records what no job shows.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pkg.apis.flow.v1alpha1.types import FlowStatus
 from pkg.apis.meta import seconds
 from pkg.controllers.workflow.planner.graph.model import Graph, Node
 from pkg.controllers.workflow.planner.progress import (
+    Attempt,
     Decision,
     FlowState,
     Progress,
@@ -31,7 +32,7 @@ _RANGES: Final = tuple(Phase)
 
 
 def recover(snapshot: Snapshot, graph: Graph) -> Progress:
-    """The progress that the recorded status amounts to; jobs are folded into it afterwards, as on any other day."""
+    """The progress that the recorded status describes."""
     status = snapshot.workflow.status
     by_name = {flow.name: flow for flow in status.flows}
     flows = []
@@ -62,9 +63,9 @@ def _recover_flow(node: Node, recorded: FlowStatus, now: float) -> FlowState:
     else:
         phases = {0: recorded.phase}
     kept = {index: item for item in recorded.kept for index in unpack_indexes(item.indexes)}
-    told = {item.index: item for item in recorded.replicas}
+    shown = {item.index: item for item in recorded.replicas}
     for index, phase in phases.items():
-        item, replica = kept.get(index), told.get(index)
+        item, replica = kept.get(index), shown.get(index)
         single = not node.is_indexed
         reason = (
             item.reason if item and item.reason else replica.reason if replica else recorded.reason if single else ""
@@ -73,7 +74,7 @@ def _recover_flow(node: Node, recorded: FlowStatus, now: float) -> FlowState:
         is_over = phase.is_final or phase is Phase.BACKOFF
         is_unmade = item.unmade if item else seems_unmade(reason, attempt, recorded.first_attempt)
         was_held = phase is Phase.SUSPENDED or bool(item and item.held)
-        # How long it was held nobody recorded: its clocks start anew.
+        # Status does not record how long it was held, so its clocks start anew.
         begin = now if was_held else None
         tasks[index] = Task(
             phase=phase,
@@ -82,25 +83,27 @@ def _recover_flow(node: Node, recorded: FlowStatus, now: float) -> FlowState:
             message=(replica.message if replica else recorded.message if single else "") if is_over else "",
             had_job=phase not in (Phase.WAITING, Phase.SKIPPED) and not is_unmade,
             ran=phase in (Phase.RUNNING, Phase.SUCCEEDED) or bool(item and item.ran),
-            began=phase is Phase.RUNNING or bool(item and item.began),
-            was_held=was_held,
-            created=begin,
-            makeable=begin,
             reported=reason == Reasons.FAILED,
             started=_seconds(recorded.start_time),
             finished=_seconds(recorded.completion_time) if phase.is_final else None,
             due=_seconds(item.due) if item and phase is Phase.BACKOFF else None,
+            current=Attempt(
+                created=begin,
+                makeable=begin,
+                began=phase is Phase.RUNNING or bool(item and item.began),
+                was_held=was_held,
+            ),
         )
     return FlowState(
         tasks=tuple(tasks),
         tally=tally_of(tasks),
-        why=recorded.reason if recorded.phase is Phase.WAITING else "",
-        message=recorded.message if recorded.phase is Phase.WAITING else "",
+        wait_reason=recorded.reason if recorded.phase is Phase.WAITING else "",
+        wait_message=recorded.message if recorded.phase is Phase.WAITING else "",
         gvr=recorded.gvr,
         renamed=recorded.renamed,
         first_attempt=recorded.first_attempt,
         passed=frozenset((latch.probe, index) for latch in recorded.passed for index in unpack_indexes(latch.indexes)),
-        wakes=0.0,  # the timers of what is recovered are still to be looked at
+        wakes=0.0,  # evaluate the timers in the next pass
     )
 
 

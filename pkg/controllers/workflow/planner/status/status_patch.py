@@ -1,4 +1,4 @@
-"""The write that takes the recorded status to the one that is to be: a JSON Patch, guarded by the version it is for."""
+"""The status write: a JSON Patch from the recorded status to the new one, valid for one resourceVersion only."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pkg.controllers.workflow.planner.snapshot import Snapshot
 
 
 def patch_status(snapshot: Snapshot, new: WorkflowStatus) -> PatchStatus | None:
-    """The write, or None if the status says so already."""
+    """The write, or None if nothing changed."""
     operations = diff(snapshot.workflow.status, new)
     if not operations:
         return None

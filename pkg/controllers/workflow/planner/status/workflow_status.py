@@ -1,6 +1,6 @@
-"""What is known of a workflow as its status, which survives a crash where no job tells.
+"""The status of the whole workflow. It survives a crash, and records what no job shows.
 
-Flows that did not change keep the FlowStatus last made of them.
+Flows that did not change keep the FlowStatus that was last made of them.
 """
 
 from __future__ import annotations
@@ -12,11 +12,7 @@ import msgspec
 from pkg.apis.flow.v1alpha1 import conditions as conds
 from pkg.apis.flow.v1alpha1.indexes import pack_indexes
 from pkg.apis.flow.v1alpha1.phases import Phase, WorkflowPhase
-from pkg.apis.flow.v1alpha1.types import (
-    FlowStatus,
-    TaskCounts,
-    WorkflowStatus,
-)
+from pkg.apis.flow.v1alpha1.types import FlowStatus, TaskCounts, WorkflowStatus
 from pkg.apis.meta import Condition, timestamp
 from pkg.controllers.workflow.planner.control import restart
 from pkg.controllers.workflow.planner.control.timeouts import suspended_seconds
@@ -30,7 +26,7 @@ from pkg.workloads import RULE_FAULT
 def workflow_status(
     snapshot: Snapshot, graph: Graph, progress: Progress, phase: WorkflowPhase
 ) -> tuple[WorkflowStatus, tuple[tuple[FlowState, FlowStatus] | None, ...]]:
-    """The whole status, and the parts of it made per flow, to be kept for the next time."""
+    """The whole status, and its parts per flow, which the next call reuses."""
     old = snapshot.workflow.status
     indexed = sum(node.is_indexed for node in graph.nodes)
     rendered = []
@@ -66,15 +62,15 @@ def workflow_status(
 def restarted_status(
     snapshot: Snapshot, graph: Graph, progress: Progress, token: str
 ) -> tuple[WorkflowStatus, tuple[tuple[FlowState, FlowStatus] | None, ...]]:
-    """The status as a restart begins: the clocks start anew, what was decided is forgotten."""
-    forgotten = (conds.DECIDED, conds.FINISHED, conds.SUCCEEDED)
+    """The status at the start of a restart: the clocks start anew, and the decision is removed."""
+    removed = (conds.DECIDED, conds.FINISHED, conds.SUCCEEDED)
     old = snapshot.workflow.status
     fresh = msgspec.structs.replace(
         old,
         phase=WorkflowPhase.RUNNING,
         start_time=timestamp(snapshot.now),
         completion_time="",
-        conditions=conds.without(old.conditions, *forgotten),
+        conditions=conds.without(old.conditions, *removed),
         restarted_at=token,
         restarted_flows=pack_indexes(restart.numbers_of(snapshot, graph)),
         suspended_at="",
@@ -93,7 +89,7 @@ def _suspended_at(snapshot: Snapshot, phase: WorkflowPhase) -> str:
 def conditions(
     snapshot: Snapshot, old: tuple[Condition, ...], phase: WorkflowPhase, decision: Decision | None
 ) -> tuple[Condition, ...]:
-    """Decided, Finished, Succeeded (only at the end), Suspended (once it ever was)."""
+    """The conditions Decided, Finished, Succeeded (only at the end) and Suspended (once it ever was)."""
     found = old
     if decision is not None:
         found = _put(snapshot, found, conds.DECIDED, True, decision.reason, decision.message)
@@ -112,17 +108,17 @@ def conditions(
 def _with_rule_faults(
     snapshot: Snapshot, graph: Graph, progress: Progress, phase: WorkflowPhase, found: tuple[Condition, ...]
 ) -> tuple[Condition, ...]:
-    """The condition StatusRulesFaulty: the rules of a template cannot be used, or fail on a job; its tasks go on."""
+    """Adds the condition StatusRulesFaulty: rules of a template cannot be used, or fail on a job. Its tasks go on."""
     if not snapshot.rules and conds.find(found, conds.STATUS_RULES_FAULTY) is None:
         return found
     for node, state in zip(graph.nodes, progress.flows, strict=True):
         if phase.is_final or node.name not in snapshot.rules:
             continue
-        told = [task.message for task in state.tasks if task.reason == RULE_FAULT and not task.is_final]
-        if state.why == RULE_FAULT and state.count(Phase.WAITING, Phase.BACKOFF):
-            told.append(state.message)
-        if told:
-            return _put(snapshot, found, conds.STATUS_RULES_FAULTY, True, RULE_FAULT, f"{node.name}: {told[0]}")
+        faults = [task.message for task in state.tasks if task.reason == RULE_FAULT and not task.is_final]
+        if state.wait_reason == RULE_FAULT and state.count(Phase.WAITING, Phase.BACKOFF):
+            faults.append(state.wait_message)
+        if faults:
+            return _put(snapshot, found, conds.STATUS_RULES_FAULTY, True, RULE_FAULT, f"{node.name}: {faults[0]}")
     if conds.find(found, conds.STATUS_RULES_FAULTY) is None:
         return found
     return _put(snapshot, found, conds.STATUS_RULES_FAULTY, False, "RulesWork", "no rule of a template fails now")

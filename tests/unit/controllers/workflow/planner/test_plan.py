@@ -273,7 +273,7 @@ def test_at_most_64_creations_a_pass() -> None:
 
 
 def test_a_pass_that_did_not_make_all_says_there_is_more() -> None:
-    assert Bench(wf(a={"for": {"replicas": 65}}), settle=False).step().has_left
+    assert Bench(wf(a={"for": {"replicas": 65}}), settle=False).step().over_limit
 
 
 def test_parallelism_of_the_workflow() -> None:
@@ -711,5 +711,5 @@ def test_the_pass_that_ends_a_drained_workflow_is_followed_by_one_more() -> None
     bench.say(COMPLETE, "b")
     made = bench.step()
     assert bench.phase == "Failed"
-    assert made.more
+    assert made.requeue_now
     assert bench.step().wakes == bench.now + 60

@@ -9,9 +9,10 @@ import pytest
 
 from pkg.apis.flow.v1alpha1.phases import Phase, WorkflowPhase
 from pkg.apis.meta import GVR
+from pkg.controllers.workflow.planner.context import Context
 from pkg.controllers.workflow.planner.control import deletions
 from pkg.controllers.workflow.planner.control.outcome import Mode
-from pkg.controllers.workflow.planner.progress import Task
+from pkg.controllers.workflow.planner.progress import Attempt, Task
 from pkg.controllers.workflow.planner.snapshot import Kind, Seen
 from pkg.workloads import rules_for
 from tests.builders import COMPLETE, FAILED, READY, RUNNING, Bench, compiled, draft, snapshot, task, wf
@@ -32,7 +33,7 @@ def job(status: dict[str, Any], *, going: bool = False, attempt: int = 0) -> See
 
 LIVE = Task(phase=Phase.RUNNING, had_job=True, ran=True)
 CANCELLED = Task(phase=Phase.CANCELLED, had_job=True)
-SERVING = Task(phase=Phase.SUCCEEDED, had_job=True, ready=True, job="w-a")
+SERVING = Task(phase=Phase.SUCCEEDED, had_job=True, current=Attempt(job="w-a", ready=True))
 SECOND = Task(phase=Phase.RUNNING, had_job=True, attempt=1)
 LATE = Task(phase=Phase.BACKOFF, had_job=True, reason="DeadlineExceeded")
 NEVER_RAN = Task(phase=Phase.FAILED, had_job=True, reason="PendingTimeout")
@@ -79,10 +80,10 @@ CONDEMNED: dict[str, Row] = {
 
 @pytest.mark.parametrize(("policy", "state", "status", "how", "phase", "why"), CONDEMNED.values(), ids=CONDEMNED)
 def test_deletions(policy: str, state: Task, status: dict[str, Any], how: Mode, phase: WorkflowPhase, why: str) -> None:
-    workflow = wf({"jobRetainPolicy": policy}, a={"template": "service" if state.ready else "widget"})
+    workflow = wf({"jobRetainPolicy": policy}, a={"template": "service" if state.current.ready else "widget"})
     graph = compiled(workflow)
     seen = snapshot(workflow, graph, jobs={task("a"): (job(status),)})
-    found = deletions.deletions(seen, graph, draft(graph, a=state), how, phase, [task("a")])
+    found = deletions.deletions(Context(seen, draft(graph, a=state)), how, phase, [task("a")])
     assert [one.why for one in found] == ([why] if why else [])
     assert all(one.uid for one in found), "by uid, so that a namesake is never hit"
 
@@ -91,17 +92,17 @@ def test_a_job_that_is_going_is_not_deleted_again() -> None:
     workflow = wf({"jobRetainPolicy": "delete"}, a={"template": "widget"})
     graph = compiled(workflow)
     seen = snapshot(workflow, graph, jobs={task("a"): (job(RUNNING, going=True),)})
-    assert deletions.deletions(seen, graph, draft(graph, a=FAILURE), CANCEL, OVER, [task("a")]) == []
+    assert deletions.deletions(Context(seen, draft(graph, a=FAILURE)), CANCEL, OVER, [task("a")]) == []
 
 
 def test_the_job_of_a_flow_that_the_spec_no_longer_has_goes_when_all_is_cancelled() -> None:
     workflow = wf(b="")
     graph = compiled(workflow)
     seen = snapshot(workflow, graph, jobs={task("a"): (job(RUNNING),)})
-    assert deletions.deletions(seen, graph, draft(graph), DRAIN, TERMINATING, [task("a")]) == []
-    assert len(deletions.deletions(seen, graph, draft(graph), CANCEL, TERMINATING, [task("a")])) == 1
+    assert deletions.deletions(Context(seen, draft(graph)), DRAIN, TERMINATING, [task("a")]) == []
+    assert len(deletions.deletions(Context(seen, draft(graph)), CANCEL, TERMINATING, [task("a")])) == 1
     over = snapshot(workflow, graph, jobs={task("a"): (job(COMPLETE),)})
-    assert deletions.deletions(over, graph, draft(graph), CANCEL, TERMINATING, [task("a")]) == []
+    assert deletions.deletions(Context(over, draft(graph)), CANCEL, TERMINATING, [task("a")]) == []
 
 
 def test_a_service_of_a_flow_that_the_spec_no_longer_has_is_not_waited_for() -> None:
@@ -109,11 +110,10 @@ def test_a_service_of_a_flow_that_the_spec_no_longer_has_is_not_waited_for() -> 
     graph = compiled(workflow := wf(b=""))
     service = replace(job({}), gvr=deployments)
     kinds = {deployments: Kind(kind="Deployment", row=rules_for(deployments))}
-    assert deletions.is_at_rest(
-        snapshot(workflow, graph, jobs={task("a"): (service,)}, kinds=kinds), graph, draft(graph)
-    )
+    serving = snapshot(workflow, graph, jobs={task("a"): (service,)}, kinds=kinds)
+    assert not deletions.has_unfinished_job(Context(serving, draft(graph)))
     waited = snapshot(workflow, graph, jobs={task("a"): (job(RUNNING),)})
-    assert not deletions.is_at_rest(waited, graph, draft(graph))
+    assert deletions.has_unfinished_job(Context(waited, draft(graph)))
 
 
 AT_REST: dict[str, tuple[Task, dict[str, Any], bool, bool]] = {
@@ -126,8 +126,8 @@ AT_REST: dict[str, tuple[Task, dict[str, Any], bool, bool]] = {
 
 
 @pytest.mark.parametrize(("state", "status", "going", "rests"), AT_REST.values(), ids=AT_REST)
-def test_is_at_rest(state: Task, status: dict[str, Any], going: bool, rests: bool) -> None:
-    workflow = wf(a={"template": "service" if state.ready else "widget"})
+def test_whether_a_job_is_waited_for(state: Task, status: dict[str, Any], going: bool, rests: bool) -> None:
+    workflow = wf(a={"template": "service" if state.current.ready else "widget"})
     graph = compiled(workflow)
     seen = snapshot(workflow, graph, jobs={task("a"): (job(status, going=going),)})
-    assert deletions.is_at_rest(seen, graph, draft(graph, a=state)) is rests
+    assert deletions.has_unfinished_job(Context(seen, draft(graph, a=state))) is not rests

@@ -11,7 +11,7 @@ from pkg.apis.flow.v1alpha1.phases import Phase
 from pkg.apis.flow.v1alpha1.types import Workflow
 from pkg.controllers.workflow.planner.control import outcome
 from pkg.controllers.workflow.planner.control.outcome import Mode
-from pkg.controllers.workflow.planner.progress import Decision, Task
+from pkg.controllers.workflow.planner.progress import Attempt, Decision, Task
 from tests.builders import NOW, Bench, compiled, draft, http, on, status_of, wf
 
 ANY: dict[str, Any] = {"successPolicy": {"type": "Any"}}
@@ -159,7 +159,7 @@ DECISIONS: dict[str, Row] = {
 @pytest.mark.parametrize(("workflow", "phases", "reason"), DECISIONS.values(), ids=DECISIONS)
 def test_decide(workflow: Workflow, phases: dict[str, str], reason: str | None) -> None:
     graph = compiled(workflow)
-    decision = outcome.decide(workflow.spec, graph, draft(graph, **phases), is_overdue=False)
+    decision = outcome.decide(workflow.spec, draft(graph, **phases), is_overdue=False)
     assert (decision.reason if decision else None) == reason
 
 
@@ -167,7 +167,7 @@ def test_a_chain_of_1000_branches_that_all_failed_needs_no_deep_stack() -> None:
     workflow = wf(f0="", **{f"f{at}": rescued(f"f{at - 1}") for at in range(1, 1000)})
     graph = compiled(workflow)
     failed = draft(graph, **dict.fromkeys(graph.by_name, "Failed"))
-    decision = outcome.decide(workflow.spec, graph, failed, is_overdue=False)
+    decision = outcome.decide(workflow.spec, failed, is_overdue=False)
     assert decision is not None
     assert decision.reason == "TaskFailed"
 
@@ -182,12 +182,12 @@ def test_layers_of_branches_that_wait_for_every_failure_before_are_judged_at_onc
     workflow = wf(**flows)
     graph = compiled(workflow)
     lost = draft(graph, **dict.fromkeys(graph.by_name, "Failed"))
-    decision = outcome.decide(workflow.spec, graph, lost, is_overdue=False)
+    decision = outcome.decide(workflow.spec, lost, is_overdue=False)
     assert decision is not None
     assert decision.reason == "TaskFailed"
     last = dict.fromkeys(layers[-1], "Succeeded")
     won = draft(graph, **{**dict.fromkeys(graph.by_name, "Failed"), **last})
-    decision = outcome.decide(workflow.spec, graph, won, is_overdue=False)
+    decision = outcome.decide(workflow.spec, won, is_overdue=False)
     assert decision is not None
     assert decision.reason == "AllSucceeded"
 
@@ -205,7 +205,7 @@ def test_decided_from_outside(spec: dict[str, Any], is_overdue: bool, reason: st
     """Open branches don't matter then: they are part of the rest like any other."""
     workflow = wf(spec, a="", b=rescued("a"))
     graph = compiled(workflow)
-    decision = outcome.decide(workflow.spec, graph, draft(graph, a="Failed"), is_overdue=is_overdue)
+    decision = outcome.decide(workflow.spec, draft(graph, a="Failed"), is_overdue=is_overdue)
     assert decision is not None
     assert (decision.reason, decision.is_success) == (reason, False)
 
@@ -230,8 +230,8 @@ def test_the_timeout_decides_though_a_restart_holds_the_policy_open() -> None:
     workflow = wf(ANY, a="", b="")
     graph = compiled(workflow)
     found = draft(graph, a="Succeeded")
-    held = outcome.decide(workflow.spec, graph, found, is_overdue=False, is_held_open=True)
-    late = outcome.decide(workflow.spec, graph, found, is_overdue=True, is_held_open=True)
+    held = outcome.decide(workflow.spec, found, is_overdue=False, is_held_open=True)
+    late = outcome.decide(workflow.spec, found, is_overdue=True, is_held_open=True)
     assert held is None
     assert late is not None
     assert late.reason == "DeadlineExceeded"
@@ -293,7 +293,7 @@ def test_what_happens_to_the_rest(spec: dict[str, Any], decision: Decision | Non
 WAITING = Task(phase=Phase.WAITING)
 RELEASED = Task(phase=Phase.WAITING, released=NOW)
 BACKOFF = Task(phase=Phase.BACKOFF, reason="DeadlineExceeded", had_job=True, due=NOW)
-HELD = Task(phase=Phase.SUSPENDED, had_job=True, held_at=NOW)
+HELD = Task(phase=Phase.SUSPENDED, had_job=True, current=Attempt(held_at=NOW))
 PENDING = Task(phase=Phase.PENDING, had_job=True)
 GOING = Task(phase=Phase.RUNNING, had_job=True, ran=True)
 D, C = Mode.DRAIN, Mode.CANCEL
@@ -316,7 +316,7 @@ REST: dict[str, tuple[Task, Mode, bool, str]] = {
 
 @pytest.mark.parametrize(("task", "how", "unready", "phase"), REST.values(), ids=REST)
 def test_the_rest(task: Task, how: Mode, unready: bool, phase: str) -> None:
-    after = outcome.rest_of(task, how, NOW, is_service_unready=unready)
+    after = outcome.ended(task, how, NOW, is_unready_service=unready)
     assert after.phase == phase
     if task.phase is Phase.BACKOFF:
         assert after.reason == "DeadlineExceeded", "the last reason stays"

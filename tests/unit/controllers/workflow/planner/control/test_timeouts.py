@@ -8,14 +8,14 @@ import pytest
 
 from pkg.apis.flow.v1alpha1.phases import Phase
 from pkg.controllers.workflow.planner.control import timeouts
-from pkg.controllers.workflow.planner.progress import NEVER, Task
+from pkg.controllers.workflow.planner.progress import NEVER, Attempt, Task
 from tests.builders import NOW, Bench, compiled, on, status_of, task, template, wf
 
 RETRY: dict[str, Any] = {"maxRetries": 1, "interval": "1s"}
 
-UNFINISHED = Task(phase=Phase.RUNNING, had_job=True, ran=True, began=True, created=NOW, makeable=NOW)
-PENDING = Task(phase=Phase.PENDING, had_job=True, created=NOW + 5, makeable=NOW)
-RELEASED = Task(phase=Phase.WAITING, released=NOW, makeable=NOW)
+UNFINISHED = Task(phase=Phase.RUNNING, had_job=True, ran=True, current=Attempt(began=True, created=NOW, makeable=NOW))
+PENDING = Task(phase=Phase.PENDING, had_job=True, current=Attempt(created=NOW + 5, makeable=NOW))
+RELEASED = Task(phase=Phase.WAITING, released=NOW, current=Attempt(makeable=NOW))
 OVERDUE: dict[str, tuple[dict[str, Any], Task, bool, tuple[float, str]]] = {
     "no timeout": ({}, UNFINISHED, False, (NEVER, "")),
     "timeout counts from creation": ({"timeout": "1m"}, PENDING, False, (NOW + 65, "DeadlineExceeded")),
@@ -32,35 +32,40 @@ OVERDUE: dict[str, tuple[dict[str, Any], Task, bool, tuple[float, str]]] = {
     ),
     "a held job has none": (
         {"timeout": "1m", "pendingTimeout": "1m"},
-        Task(phase=Phase.SUSPENDED, had_job=True, created=NOW, makeable=NOW, held_at=NOW),
+        Task(phase=Phase.SUSPENDED, had_job=True, current=Attempt(created=NOW, makeable=NOW, held_at=NOW)),
         True,
         (NEVER, ""),
     ),
     "held time is added": (
         {"timeout": "1m"},
-        Task(phase=Phase.RUNNING, had_job=True, created=NOW, held=30.0),
+        Task(phase=Phase.RUNNING, had_job=True, current=Attempt(created=NOW, held=30.0)),
         False,
         (NOW + 90, "DeadlineExceeded"),
     ),
     "held time is added to pendingTimeout": (
         {"pendingTimeout": "1m"},
-        Task(phase=Phase.PENDING, had_job=True, created=NOW, makeable=NOW, held=30.0),
+        Task(phase=Phase.PENDING, had_job=True, current=Attempt(created=NOW, makeable=NOW, held=30.0)),
         False,
         (NOW + 90, "PendingTimeout"),
     ),
     "where a queue may have held it, it counts from the controller's start": (
         {"timeout": "1m"},
-        Task(phase=Phase.RUNNING, had_job=True, created=NOW - 500),
+        Task(phase=Phase.RUNNING, had_job=True, current=Attempt(created=NOW - 500)),
         True,
         (NOW + 60, "DeadlineExceeded"),
     ),
     "without a queue it counts from creation": (
         {"timeout": "1m"},
-        Task(phase=Phase.RUNNING, had_job=True, created=NOW - 50),
+        Task(phase=Phase.RUNNING, had_job=True, current=Attempt(created=NOW - 50)),
         False,
         (NOW + 10, "DeadlineExceeded"),
     ),
-    "a final task has none": ({"timeout": "1m"}, Task(phase=Phase.SUCCEEDED, created=NOW), False, (NEVER, "")),
+    "a final task has none": (
+        {"timeout": "1m"},
+        Task(phase=Phase.SUCCEEDED, current=Attempt(created=NOW)),
+        False,
+        (NEVER, ""),
+    ),
 }
 
 

@@ -9,8 +9,9 @@ import pytest
 from pkg.apis.flow.v1alpha1.phases import Phase
 from pkg.apis.flow.v1alpha1.types import Strategy
 from pkg.apis.meta import GVR
+from pkg.controllers.workflow.planner.context import Context
 from pkg.controllers.workflow.planner.dependency.predicates import Truth, both, either, over_replicas, truth
-from pkg.controllers.workflow.planner.dependency.probes import probes_wanted
+from pkg.controllers.workflow.planner.dependency.probes import needed_probes
 from pkg.controllers.workflow.planner.draft import Draft
 from pkg.controllers.workflow.planner.graph.model import Ask
 from pkg.controllers.workflow.planner.progress import Task
@@ -73,7 +74,7 @@ CASES = [
 
 @pytest.mark.parametrize(("ask", "asked", "value"), CASES)
 def test_the_truth_table(ask: Ask, asked: Task, value: str) -> None:
-    assert truth(ask, asked.standing) is {"T": T, "U": U, "I": N}[value]
+    assert truth(ask, asked.facts) is {"T": T, "U": U, "I": N}[value]
 
 
 def test_no_question_is_left_out_of_the_table() -> None:
@@ -399,10 +400,12 @@ def test_without_fail_after_nobody_gives_up() -> None:
 
 def test_probes_are_wanted_only_while_somebody_waits_and_the_job_may_be_asked() -> None:
     def wanted(bench: Bench) -> set[tuple[str, int]]:
-        progress, graph = bench.progress, bench.observe().graph
+        seen = bench.observe()
+        progress, graph = bench.progress, seen.graph
         assert progress is not None
         assert not isinstance(graph, tuple)
-        return {(one.asked.flow, one.asked.index) for one in probes_wanted(graph, Draft(graph, progress))}
+        needed = needed_probes(Context(seen, Draft(graph, progress)))
+        return {(one.asked.flow, one.asked.index) for one in needed}
 
     bench = Bench(wf(x="", a={**on("x"), "for": {"replicas": 2}}, b=on(probe=http("a"))))
     assert wanted(bench) == set(), "a has no job yet"

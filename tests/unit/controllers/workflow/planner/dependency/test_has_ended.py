@@ -6,11 +6,12 @@ import pytest
 
 from pkg.apis.flow.v1alpha1.phases import Phase
 from pkg.apis.meta import GVR
+from pkg.controllers.workflow.planner.context import Context
 from pkg.controllers.workflow.planner.dependency.predicates import has_ended
-from pkg.controllers.workflow.planner.progress import Task
+from pkg.controllers.workflow.planner.progress import Attempt, Task
 from tests.builders import WIDGETS, compiled, draft, http, on, snapshot, template, wf
 
-SEEN = Task(phase=Phase.SUCCEEDED, had_job=True, job="w-a", ready=True)
+SEEN = Task(phase=Phase.SUCCEEDED, had_job=True, current=Attempt(job="w-a", ready=True))
 
 
 @pytest.mark.parametrize(
@@ -29,4 +30,4 @@ def test_who_can_be_asked_no_more(task: str | Task, awaited: frozenset[GVR], exp
     graph = compiled(workflow, templates)
     found = draft(graph, a=task)
     look = snapshot(workflow, graph, templates=templates, awaited=awaited)
-    assert has_ended(look, found, graph.nodes[0], found.task(0, 0)) is expected
+    assert has_ended(Context(look, found), graph.nodes[0], found.task(0, 0)) is expected

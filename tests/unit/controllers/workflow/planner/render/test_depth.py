@@ -35,7 +35,7 @@ def nested(spec: dict[str, Any], annotations: dict[str, str] | None = None) -> d
         template,
         index=0,
         attempt=2,
-        renamed="",
+        is_renamed=False,
         pod_ips={},
         kind="Workflow",
         row=row,

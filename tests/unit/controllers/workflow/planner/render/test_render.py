@@ -42,7 +42,7 @@ def made(
     decoded = msgspec.convert({"metadata": owner, "spec": {"flows": [raw_flow], **(spec or {})}}, Workflow)
     work = msgspec.convert({"metadata": {"name": "t"}, "spec": template_spec}, WorkTemplate)
     before = copy.deepcopy(msgspec.to_builtins((decoded, work)))
-    defaults: dict[str, Any] = {"index": 0, "attempt": 0, "renamed": "", "pod_ips": {}}
+    defaults: dict[str, Any] = {"index": 0, "attempt": 0, "is_renamed": False, "pod_ips": {}}
     try:
         row = rules_for(work.spec.gvr.gvr)
         return render(decoded, decoded.spec.flows[0], work, kind=kind, row=row, **{**defaults, **arguments})
@@ -109,7 +109,6 @@ def test_the_whole_object() -> None:
             },
         },
         name="w-a-2-r1",
-        fallback="w-a-2-r1-6a3ef3c2",
     )
 
 
@@ -208,8 +207,8 @@ def test_a_volcano_job_has_them_in_its_spec_and_a_name_that_leaves_room() -> Non
     assert len(f"{rendered.name}-worker-10") <= 63
 
 
-def test_a_recorded_name_is_used_as_it_is() -> None:
-    assert made(renamed="w-a-6a3ef3c2").name == "w-a-6a3ef3c2"
+def test_a_renamed_task_gets_the_suffix_of_the_workflows_uid() -> None:
+    assert made(is_renamed=True).name == "w-a-6a3ef3c2"
 
 
 def test_probed_pods_are_marked_but_not_the_job() -> None:
@@ -283,4 +282,4 @@ def test_nesting_without_end_is_an_error_of_the_task() -> None:
     flow = Flow(name="a")
     owner = Workflow(metadata=ObjectMeta(name="w", uid=UID), spec=WorkflowSpec(flows=(flow,)))
     with pytest.raises(RenderError, match="too deeply"):
-        render(owner, flow, work, index=0, attempt=0, renamed="", pod_ips={}, kind="Job", row=rules_for(gvr.gvr))
+        render(owner, flow, work, index=0, attempt=0, is_renamed=False, pod_ips={}, kind="Job", row=rules_for(gvr.gvr))

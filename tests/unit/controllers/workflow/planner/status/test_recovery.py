@@ -7,18 +7,18 @@ from typing import Any
 import msgspec
 
 from pkg.apis.flow.v1alpha1.phases import Phase
-from pkg.controllers.workflow.planner.progress import Task
+from pkg.controllers.workflow.planner.progress import Attempt, Task
 from pkg.controllers.workflow.planner.status.recovery import recover
 from tests.builders import NOW, Bench, compiled, http, mixed, on, snapshot, wf
 
 
 def comparable(task: Task) -> Task:
     """Without what the jobs tell again (names, times of a living attempt) and what no decision rests on."""
-    blank: dict[str, Any] = {"job": "", "job_uid": "", "created": None, "ran_at": None, "started": None}
-    blank |= {"finished": None, "makeable": None, "held_at": None, "held": 0.0, "released": None, "message": ""}
-    is_over = task.is_settled
-    if is_over:
-        blank |= {"began": False, "was_held": False}  # clocks of a living attempt
+    is_over, current = task.has_verdict, task.current
+    kept = Attempt(ready=current.ready)
+    if not is_over:  # clocks of a living attempt
+        kept = Attempt(ready=current.ready, began=current.began, was_held=current.was_held)
+    blank: dict[str, Any] = {"started": None, "finished": None, "released": None, "message": "", "current": kept}
     blank |= {"ran": task.ran or task.reported}  # either makes a wait for the phase Running true
     return msgspec.structs.replace(task, **blank, reason=task.reason if is_over else "")
 

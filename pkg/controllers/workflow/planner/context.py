@@ -1,0 +1,47 @@
+"""What every step of a pass works on, as one value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pkg.controllers.workflow.planner.draft import Draft
+from pkg.controllers.workflow.planner.graph.model import Graph, Node
+from pkg.controllers.workflow.planner.progress import Task, TaskKey
+from pkg.controllers.workflow.planner.snapshot import Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The snapshot that a pass reads, and the draft that its steps change."""
+
+    snapshot: Snapshot
+    draft: Draft
+
+    @property
+    def graph(self) -> Graph:
+        return self.draft.graph
+
+    @property
+    def now(self) -> float:
+        """The time of the pass, in seconds since the epoch."""
+        return self.snapshot.now
+
+    def node_of(self, key: TaskKey) -> Node | None:
+        """The flow of a task; None if the spec does not have the flow or the index (any more)."""
+        number = self.graph.by_name.get(key.flow)
+        if number is None or key.index >= self.graph.nodes[number].size:
+            return None
+        return self.graph.nodes[number]
+
+    def task_of(self, key: TaskKey) -> Task | None:
+        """A task as it is now; None if the spec does not have it (any more)."""
+        node = self.node_of(key)
+        return None if node is None else self.draft.task(node.number, key.index)
+
+    def may_hide_jobs(self, node: Node) -> bool:
+        """Whether the flow may have jobs that no cache shows yet."""
+        return self.snapshot.may_hide_jobs(node.flow.template_name, self.draft.state(node.number).gvr)
+
+    def is_service(self, node: Node) -> bool:
+        """Whether the jobs of the flow are done once they are ready."""
+        return self.snapshot.is_service(node.flow.template_name, self.draft.state(node.number).gvr)

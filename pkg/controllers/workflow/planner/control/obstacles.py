@@ -1,0 +1,185 @@
+"""What prevents the creation of a job now.
+
+A creation waits for an acknowledged status where a crash would otherwise lose what it is based on: a verdict that no
+job shows, a fallback name, probes that passed, a decided outcome.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from pkg.apis.flow.v1alpha1.phases import Phase
+from pkg.apis.flow.v1alpha1.reasons import NOT_SHOWN_BY_JOB, Reasons
+from pkg.apis.meta import GVR
+from pkg.controllers.workflow.planner.context import Context
+from pkg.controllers.workflow.planner.dependency.predicates import has_ended
+from pkg.controllers.workflow.planner.graph.model import Node, PodIPPredicate
+from pkg.controllers.workflow.planner.progress import NEVER, Task, TaskKey, counterpart
+from pkg.controllers.workflow.planner.snapshot import MAX_CREATE_DELAY, CreateFault, Snapshot, Trouble
+from pkg.workloads import RULE_FAULT
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A task whose next job is to be created, and the number of that attempt."""
+
+    node: Node
+    index: int
+    task: Task
+    attempt: int
+
+    @property
+    def key(self) -> TaskKey:
+        return TaskKey(self.node.name, self.index)
+
+
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """The job cannot be created now. until: when to try again (seconds since the epoch), NEVER for "at an event"."""
+
+    reason: str
+    message: str
+    until: float = NEVER
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """The job cannot be created now, and nothing newer is known than the flow already shows."""
+
+
+@dataclass(frozen=True, slots=True)
+class NeedsStatus:
+    """Status must be written first."""
+
+
+@dataclass(frozen=True, slots=True)
+class NeedsFallbackName:
+    """The name belongs to somebody else. The suffix of the fallback name must be recorded in status first."""
+
+    suffix: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fails:
+    """The job can never be created, and no retry would help."""
+
+    reason: str
+    message: str
+
+
+Obstacle = Waits | Unknown | NeedsStatus | NeedsFallbackName | Fails
+
+
+def obstacle_to_start(ctx: Context, of: Candidate) -> Obstacle | None:
+    """The first obstacle to the creation of a job; None if it can be rendered and created now."""
+    return (
+        _template_obstacle(ctx, of)
+        or _fault_obstacle(ctx, of)
+        or (None if _is_recorded(ctx, of) else NeedsStatus())
+        or _address_obstacle(ctx, of)
+    )
+
+
+def asked_addresses(ctx: Context, node: Node, index: int) -> Iterator[tuple[Node, TaskKey]]:
+    """The flows, and their tasks, whose pod addresses the job is rendered with."""
+    for predicate in node.predicates():
+        if isinstance(predicate, PodIPPredicate):
+            asked = ctx.graph.nodes[predicate.flow]
+            yield asked, counterpart(asked, index)
+
+
+def _template_obstacle(ctx: Context, of: Candidate) -> Obstacle | None:
+    """The template is missing, or no job of its kind can be created."""
+    snapshot, name = ctx.snapshot, of.node.flow.template_name
+    template = snapshot.templates.get(name)
+    if template is None:
+        namespace = snapshot.workflow.metadata.namespace
+        return Waits(Reasons.TEMPLATE_NOT_FOUND, f"there is no WorkTemplate {name} in namespace {namespace}")
+    gvr = template.spec.gvr.gvr
+    if waits := _kind_obstacle(ctx, of, gvr):
+        return waits
+    rules = snapshot.rules.get(of.node.name)
+    if rules is not None and rules.fault:
+        return Waits(RULE_FAULT, rules.fault)
+    kind = snapshot.kinds[gvr]
+    return Fails(Reasons.REFUSED, kind.refused) if kind is not None and kind.refused else None
+
+
+def _kind_obstacle(ctx: Context, of: Candidate, gvr: GVR) -> Waits | Unknown | None:
+    """The kind is not served, or its cache is not complete. A new controller keeps the reason that status shows."""
+    snapshot = ctx.snapshot
+    shown = ctx.draft.state(of.node.number).wait_reason
+    is_known, kind = gvr in snapshot.kinds, snapshot.kinds.get(gvr)
+    if not is_known and shown == Reasons.KIND_NOT_SERVED:
+        return Unknown()
+    if not is_known or (kind is not None and gvr not in snapshot.synced):
+        if trouble := snapshot.unlisted.get(gvr):
+            text = f"no job is made of a kind that the controller cannot list; it is tried again: {trouble}"
+            return Waits(Reasons.KIND_UNREADABLE, text)
+        if shown == Reasons.KIND_UNREADABLE:
+            return Unknown()
+        return Waits(Reasons.KIND_SYNCING, f"the cache of {gvr} is not complete yet")
+    if kind is None:
+        text = f"the cluster does not serve {gvr}; the job is made at once when it does"
+        return Waits(Reasons.KIND_NOT_SERVED, text)
+    return None
+
+
+def _fault_obstacle(ctx: Context, of: Candidate) -> Obstacle | None:
+    """The last creation of this attempt failed."""
+    fault = ctx.snapshot.faults.get(of.key)
+    if fault is None or fault.attempt != of.attempt:
+        return None
+    match fault.trouble:
+        case Trouble.REFUSED:
+            return Fails(Reasons.REFUSED, fault.message)
+        case Trouble.RETRY:
+            # A time further away than the longest delay means that the clock was set back.
+            is_early = 0 < fault.retry_at - ctx.now <= MAX_CREATE_DELAY
+            return Waits(fault.reason, fault.message, fault.retry_at) if is_early else None
+        case Trouble.NAME_TAKEN:
+            return _name_obstacle(ctx, of, fault)
+
+
+def _name_obstacle(ctx: Context, of: Candidate, fault: CreateFault) -> Obstacle | None:
+    """The name is taken. Each flow has one fallback name per task; if that is taken too, the task fails."""
+    suffix = fallback_suffix(ctx.snapshot)
+    if not ctx.draft.state(of.node.number).renamed:
+        return NeedsFallbackName(suffix)
+    if suffix not in fault.name:
+        return None  # the fault is of the name of first choice
+    return Fails(Reasons.NAME_CONFLICT, fault.message)
+
+
+def fallback_suffix(snapshot: Snapshot) -> str:
+    """Eight hexadecimal digits of the workflow's uid."""
+    return snapshot.workflow.metadata.uid.replace("-", "").lower()[:8]
+
+
+def _is_recorded(ctx: Context, of: Candidate) -> bool:
+    """Whether the acknowledged status records everything that this creation is based on and that no job shows."""
+    base, number, task = ctx.draft.base, of.node.number, of.task
+    if base.decision is not None and not base.is_decision_acked:
+        return False
+    acked, state = base.acked[number], ctx.draft.state(number)
+    if state.renamed != acked.renamed or state.first_attempt != acked.first_attempt:
+        return False
+    if task.phase is Phase.WAITING:
+        return state.passed <= acked.passed
+    if task.reason in NOT_SHOWN_BY_JOB:
+        recorded = acked.tasks[of.index]
+        return recorded.phase is Phase.BACKOFF and recorded.attempt == task.attempt
+    return True
+
+
+def _address_obstacle(ctx: Context, of: Candidate) -> Waits | Fails | None:
+    """A pod address that the job is rendered with is not known. A retry needs the addresses of now."""
+    for asked, key in asked_addresses(ctx, of.node, of.index):
+        if ctx.snapshot.pod_ips.get(key):
+            continue
+        text = f"the pod address of {asked.name} is needed"
+        if has_ended(ctx, asked, ctx.draft.task(asked.number, key.index)):
+            return Fails(Reasons.RENDER_ERROR, f"{text}, and {asked.name} has ended")
+        return Waits(Reasons.WAITING_FOR_DEPENDENCIES, f"{text}, and its pod has none now")
+    return None
