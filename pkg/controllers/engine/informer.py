@@ -58,17 +58,28 @@ class InformerSet(Generic[T]):
         After `stop` nothing is started any more, and the store of an unknown gvr stays empty and unsynced.
         """
         known = self._reflectors.get(gvr)
-        if known is not None:
+        if known is not None and known.is_started:
             return known.store
         with self._lock:
-            known = self._reflectors.get(gvr)
-            if known is not None:
-                return known.store
-            reflector = self._make(gvr)
-            if not self._stopped:
-                self._reflectors[gvr] = reflector
+            reflector = self._prepare(gvr)
+            if not self._stopped and not reflector.is_started:
                 reflector.start()
             return reflector.store
+
+    def prepare(self, gvr: GVR) -> Store[T]:
+        """The store of `gvr`, which stays empty until `ensure` starts its informer."""
+        with self._lock:
+            return self._prepare(gvr).store
+
+    def _prepare(self, gvr: GVR) -> Reflector[T]:
+        """Call with the lock held."""
+        known = self._reflectors.get(gvr)
+        if known is not None:
+            return known
+        reflector = self._make(gvr)
+        if not self._stopped:
+            self._reflectors[gvr] = reflector
+        return reflector
 
     def decode_as(self, gvr: GVR, type: type[T]) -> None:
         """Decode objects of `gvr` as `type`, a subclass that keeps more; a running informer relists. Never waits."""
@@ -124,7 +135,9 @@ class InformerSet(Generic[T]):
     def dead(self) -> tuple[GVR, ...]:
         """Resources whose thread has ended though nobody stopped it: something for a health check."""
         with self._lock:
-            return () if self._stopped else tuple(gvr for gvr, found in self._reflectors.items() if not found.is_alive)
+            if self._stopped:
+                return ()
+            return tuple(gvr for gvr, found in self._reflectors.items() if found.is_started and not found.is_alive)
 
     def stop(self) -> None:
         """Stop every informer; returns at once."""

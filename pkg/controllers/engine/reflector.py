@@ -117,6 +117,10 @@ class Reflector(Generic[T]):
         return self._synced.wait(timeout)
 
     @property
+    def is_started(self) -> bool:
+        return self._thread.ident is not None
+
+    @property
     def is_alive(self) -> bool:
         return self._thread.is_alive()
 

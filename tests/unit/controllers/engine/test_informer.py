@@ -69,6 +69,18 @@ def test_an_informer_is_started_once_by_whoever_asks_first() -> None:
     setup.end()
 
 
+def test_a_prepared_informer_has_a_store_and_runs_once_it_is_asked_for() -> None:
+    setup = Setup()
+    store = setup.set.prepare(HERE)
+    assert setup.set.prepare(HERE) is store
+    assert (setup.lists, setup.set.dead()) == ([], ())
+    assert setup.set.ensure(HERE) is store
+    assert setup.set.wait_synced(HERE, 5)
+    assert store.get("ns/a") == thing("a", 1)
+    assert setup.lists == [HERE]
+    setup.end()
+
+
 def test_many_who_ask_at_once_get_one_informer() -> None:
     setup = Setup()
     stores: list[object] = []

@@ -1,0 +1,54 @@
+"""The API clients of one process: one per purpose, so that none waits for another's connections."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pkg.controllers.engine.elector import AlwaysLeader, Elector, Leadership
+from pkg.controllers.options import Options
+from pkg.kube.client import Client
+from pkg.kube.config import ClientConfig
+from pkg.telemetry.metrics import Metrics
+from pkg.version import VERSION
+
+WRITE_THREADS = 16
+_AGENT = f"workflow-controller/{VERSION}"
+
+
+@dataclass(frozen=True, slots=True)
+class Clients:
+    """`main` reads and writes what workflows need; `events` must neither wait for writes nor hold them up."""
+
+    main: Client
+    events: Client
+
+
+def make_clients(options: Options, config: ClientConfig, metrics: Metrics) -> Clients:
+    """The clients of the workers; the elector has its own."""
+    main = Client(
+        config,
+        user_agent=_AGENT,
+        pool_size=options.workers + WRITE_THREADS + 8,
+        qps=options.kube_api_qps,
+        burst=options.kube_api_burst,
+    )
+    main.add_observer(metrics.on_request)
+    return Clients(main, Client(config, user_agent=f"{_AGENT} (events)", pool_size=2, timeout=5.0))
+
+
+def make_leadership(
+    options: Options,
+    config: ClientConfig,
+    metrics: Metrics,
+    on_started: Callable[[], None],
+    on_stopped: Callable[[], None],
+) -> Leadership:
+    """The elector with a client of its own, or with `--leader-elect=false` what leads from start to stop."""
+    lease = options.lease
+    if not options.leader_elect:
+        return AlwaysLeader(on_started, on_stopped, on_leading=metrics.on_leading)
+    # A call must end early enough that the renewal can be tried once more before the deadline.
+    timeout = max(0.5, min(lease.renew_deadline / 2, lease.renew_deadline - lease.retry_period))
+    client = Client(config, user_agent=f"{_AGENT} (leader-election)", pool_size=1, timeout=timeout)
+    return Elector(client, lease, on_started, on_stopped, on_leading=metrics.on_leading)

@@ -1,0 +1,145 @@
+"""The event handlers: what each change in a cache adds to which work queue. Nothing is decided here.
+
+Handlers run in the thread of a watch, so they only look things up and add keys.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from pkg.apis.flow.v1alpha1.types import Workflow, WorkTemplate
+from pkg.apis.meta import GVR, Job, WholeJob
+from pkg.controllers.engine.informer import InformerSet
+from pkg.controllers.engine.shards import ShardedQueue
+from pkg.controllers.engine.store import Delta, Store
+from pkg.controllers.workflow.kinds import Kinds
+from pkg.controllers.workflow.ledger import Ledger
+from pkg.controllers.workflow.planner.progress import TaskKey
+from pkg.controllers.workflow.pod_finder import ChangedPods
+from pkg.controllers.workflow.prober import Prober
+from pkg.controllers.workflow.reconciler import Reconciler
+from pkg.controllers.workflow.rule_book import RuleBook
+from pkg.controllers.worktemplate.reconciler import GATHER_SECONDS, TEMPLATE_INDEX, templates_of
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the handlers look up or pass changes on to."""
+
+    workflows: Store[Workflow]
+    templates: Store[WorkTemplate]
+    jobs: InformerSet[Job]
+    kinds: Kinds
+    ledger: Ledger
+    rule_book: RuleBook
+    prober: Prober
+    reconciler: Reconciler
+
+
+class Handlers:
+    """queue: of workflows; usage_queue: of templates, for their usedBy.
+
+    `connect` must come before anything that calls a handler is started: informers call handlers, and the handlers use
+    what is built on the informers.
+    """
+
+    def __init__(self, queue: ShardedQueue, usage_queue: ShardedQueue) -> None:
+        self._queue = queue
+        self._usage_queue = usage_queue
+        self._parts: Parts
+
+    def connect(self, parts: Parts) -> None:
+        """Use these parts from now on."""
+        self._parts = parts
+
+    def workflows_changed(self, _gvr: GVR, deltas: Sequence[Delta[Workflow]]) -> None:
+        """A Workflow's change is its own key; the templates that it names, or no longer names, are counted anew."""
+        for delta in deltas:
+            self._queue.add(delta.key)
+            if delta.old is not None and delta.new is not None and _is_same_spec(delta.old, delta.new):
+                continue
+            before = templates_of(delta.old) if delta.old is not None else set()
+            after = templates_of(delta.new) if delta.new is not None else set()
+            for template in before ^ after:
+                self._usage_queue.add_after(template, GATHER_SECONDS)
+
+    def templates_changed(self, _gvr: GVR, deltas: Sequence[Delta[WorkTemplate]]) -> None:
+        """A template's change wakes the workflows that name it."""
+        parts = self._parts
+        for delta in deltas:
+            self._usage_queue.add_after(delta.key, GATHER_SECONDS)
+            new, old = delta.new, delta.old
+            if new is not None:
+                rules = parts.rule_book.of(new)
+                if rules is not None and rules.needs_whole:
+                    parts.jobs.decode_as(rules.gvr, WholeJob)
+                parts.kinds.get(new.spec.gvr.gvr)  # its informer starts before a workflow needs it
+            else:
+                parts.rule_book.forget(delta.key)
+            has_new_rules = new is not None and (old is None or old.spec.status_rules != new.spec.status_rules)
+            for workflow in parts.workflows.by_index(TEMPLATE_INDEX, delta.key):
+                if has_new_rules:
+                    parts.ledger.mark_dirty(workflow.metadata.uid)
+                self._queue.add(workflow.metadata.key)
+
+    def jobs_changed(self, gvr: GVR, deltas: Sequence[Delta[Job]]) -> None:
+        """A job's change wakes the workflows that it belongs to, before and after the change."""
+        self._add_all(self._parts.ledger.apply(gvr, deltas))
+
+    def pods_changed(self, changes: ChangedPods) -> None:
+        """A pod's change wakes the probes of its task, and the workflow."""
+        self._parts.prober.pods_changed(changes)
+        for uid in changes:
+            key = self._parts.reconciler.key_of(uid)
+            if key is not None:
+                self._queue.add(key)
+
+    def job_warned(self, uid: str, task: TaskKey, key: str) -> None:
+        """A Warning event says why a job is pending."""
+        self._parts.ledger.mark_task_dirty(uid, task)
+        self._queue.add(key)
+
+    def kind_changed(self, gvr: GVR) -> None:
+        """A kind is usable, became another, or is not served any more."""
+        kind = self._parts.kinds.get(gvr)
+        if kind is not None and not kind.refused:
+            self.kind_coming(gvr)
+        self.wake_users(gvr)
+
+    def kind_coming(self, gvr: GVR) -> None:
+        """A kind will be usable in a moment: its informer starts, and lists at once."""
+        self._parts.jobs.ensure(gvr)
+        self._parts.jobs.retry_now(gvr)
+
+    def kind_gone(self, gvr: GVR) -> None:
+        """The informer of a kind is certain that the kind is not served any more."""
+        self._parts.kinds.lose(gvr)
+        self.wake_users(gvr)
+
+    def wake_users(self, gvr: GVR) -> None:
+        """Wake the workflows that use a kind."""
+        self._add_all(self._parts.reconciler.users_of(gvr))
+
+    def wake_all(self, listed: Iterable[str]) -> int:
+        """This process leads: wake every workflow that is cached, `listed` in the cluster, or remembered, and every
+        template; returns how many workflows.
+        """
+        parts = self._parts
+        keys = {*parts.workflows.keys(), *listed, *parts.ledger.keys(), *parts.reconciler.known()}
+        self._add_all(keys)
+        for template in parts.templates.values():
+            self._usage_queue.add_after(template.metadata.key, GATHER_SECONDS)
+        return len(keys)
+
+    def wake_known(self) -> None:
+        """This process leads no more: wake every workflow that is remembered, so that it is let go of."""
+        self._add_all(self._parts.reconciler.known())
+
+    def _add_all(self, keys: Iterable[str]) -> None:
+        for key in keys:
+            self._queue.add(key)
+
+
+def _is_same_spec(old: Workflow, new: Workflow) -> bool:
+    return old.metadata.uid == new.metadata.uid and old.metadata.generation == new.metadata.generation
