@@ -80,7 +80,8 @@ class Controller:
         namespace, metrics = self._options.namespace or None, self._metrics.reflectors()
         self._ledger = Ledger()
         self._rule_book = RuleBook()
-        self._kinds = Kinds(Discovery(client), handlers.kind_changed, handlers.kind_coming)
+        discovery = Discovery(client)
+        self._kinds = Kinds(discovery, handlers.kind_changed, handlers.kind_coming)
         self._crds = crd_informer(client, self._kinds.crd_changed, metrics)
         self._workflows = InformerSet(
             client,
@@ -102,6 +103,7 @@ class Controller:
                 on_synced=handlers.wake_users,
                 on_gone=handlers.kind_gone,
                 on_trouble=handlers.wake_users,
+                is_absent=discovery.is_gone,
             ),
             label_selector=labels.WORKFLOW_UID,
             metrics=metrics,

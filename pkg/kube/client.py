@@ -211,6 +211,11 @@ class Client:
         """Shut down at once: calls in flight are cut, new calls raise Stopped."""
         self._transport.abort()
 
+    @property
+    def connection_lost_at(self) -> float:
+        """When a connection to the API server last failed or broke, in seconds of `time.monotonic`; -inf if never."""
+        return self._transport.connection_lost_at
+
     def guard(self, may_write: Callable[[], bool]) -> None:
         """Call `may_write` right before each write is sent; Stopped is raised if it returns False."""
         self._transport.guard(may_write)

@@ -2,6 +2,25 @@
 
 Callers decide by class, never by HTTP status: only this module knows how the API server spells each case. `translate`
 is pure, so its test is a table of all cases.
+
+| what came | error | what the caller does |
+|---|---|---|
+| no response, a broken one, 5xx, any other status | Transient | tries again with backoff; the call may have worked |
+| a response that no API server writes (no `Status` object) | Unrecognized, a Transient | the same; proves nothing |
+| 401 | Unauthorized, a Transient | the same; the client has renewed the credentials already |
+| a denial by an admission webhook | Denied, a Transient | tries again, slowly |
+| 404 with the name of the object | NotFound | the object, or its namespace, does not exist |
+| 404 of the API server, without a name | NotServed, a NotFound | asks `Discovery.is_gone` before it believes it |
+| 409 | Conflict or Exists | reads the object again |
+| 410 | Gone | lists again |
+| 429 | Throttled | waits |
+| 403 | Forbidden or NamespaceTerminating | reports it |
+| 400, 413, 415, 422 | Refused | reports it; the object is at fault |
+| the client is shutting down | Stopped | ends |
+
+A missing resource type is special. Within a group that it serves, the API server answers 404 with a `Status` that has
+the reason NotFound and no name. For any other path, so also after the last CRD of a group is deleted, it answers
+`404 page not found` in plain text, exactly like many proxies do. `may_mean_not_served` covers both; neither is a proof.
 """
 
 from __future__ import annotations
@@ -45,7 +64,7 @@ class NotFound(KubeError):
 
 
 class NotServed(NotFound):
-    """The API server does not serve the kind; it may later, once its CRD or API service exists."""
+    """The API server says that it does not serve the resource; it may later, once its CRD or API service exists."""
 
 
 class Gone(KubeError):
@@ -72,6 +91,10 @@ class Transient(KubeError):
     """A network, proxy or server fault; the call may have taken effect, and may succeed when repeated."""
 
 
+class Unrecognized(Transient):
+    """The response is no `Status` object: a proxy or load balancer wrote it, or the API server for an unknown path."""
+
+
 class Unauthorized(Transient):
     """The server refused the credentials, also after they were renewed."""
 
@@ -89,6 +112,7 @@ class _Cause(msgspec.Struct, frozen=True):
 
 
 class _Details(msgspec.Struct, frozen=True, rename="camel"):
+    name: str | None = ""
     kind: str | None = ""
     causes: tuple[_Cause, ...] | None = ()
     retry_after_seconds: float | None = None
@@ -97,6 +121,7 @@ class _Details(msgspec.Struct, frozen=True, rename="camel"):
 class Status(msgspec.Struct, frozen=True):
     """The parts of a `metav1.Status` that distinguish failures."""
 
+    kind: str = ""
     code: int = 0
     reason: str = ""
     message: str = ""
@@ -106,6 +131,9 @@ class Status(msgspec.Struct, frozen=True):
 _STATUS = msgspec.json.Decoder(Status)
 _WEBHOOK = "admission webhook"
 _MAX_MESSAGE = 2048
+_QUOTED = 200
+# Only the API server itself can say these; the other statuses mean the same whoever says them.
+_OWN_WORD = frozenset({400, 403, 404, 409, 410, 413, 415, 422})
 _BY_STATUS: Mapping[int, type[KubeError]] = {
     400: Refused,
     401: Unauthorized,
@@ -126,11 +154,23 @@ def translate(status: int, body: bytes, headers: Mapping[str, str]) -> KubeError
     `headers` are keyed in lower case. The body is a `metav1.Status` if the API server wrote it, and can be anything if
     a proxy did.
     """
+    retry_after = _seconds(headers.get("retry-after"))
     try:
         decoded = _STATUS.decode(body)
-    except msgspec.DecodeError:
-        decoded = Status(message=body[:_MAX_MESSAGE].decode("utf-8", "replace").strip())
-    return from_status(decoded, status=status, retry_after=_seconds(headers.get("retry-after")))
+    except (msgspec.DecodeError, RecursionError):
+        decoded = Status()
+    if decoded.kind == "Status":
+        return from_status(decoded, status=status, retry_after=retry_after)
+    text = body[:_MAX_MESSAGE].decode("utf-8", "replace").strip()
+    if status in _OWN_WORD:
+        message = f"the response is HTTP {status} without a Status of the API server: {text[:_QUOTED]!r}"
+        return Unrecognized(message, status=status, reason="Unrecognized", retry_after=retry_after)
+    return from_status(Status(message=text), status=status, retry_after=retry_after)
+
+
+def may_mean_not_served(error: KubeError) -> bool:
+    """Whether a 404 may be the API server's way to say that it does not serve the resource; `Discovery` can tell."""
+    return isinstance(error, NotServed) or (isinstance(error, Unrecognized) and error.status == 404)
 
 
 def from_status(found: Status, *, status: int | None = None, retry_after: float | None = None) -> KubeError:
@@ -154,6 +194,8 @@ def _class_of(code: int, found: Status) -> type[KubeError]:
     if code == 409 and details.kind == "resourcequotas":
         # Two creations raced for the counter of the quota; the object itself has no conflict.
         return Transient
+    if code == 404 and found.reason == "NotFound" and not details.name:
+        return NotServed
     if found.reason in {"Expired", "Gone"}:
         return Gone
     return _BY_STATUS.get(code, Transient)

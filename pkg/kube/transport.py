@@ -73,6 +73,8 @@ class Transport:
         self._stopping = threading.Event()
         self._aborted = False
         self._may_write: Callable[[], bool] = lambda: True
+        self.connection_lost_at = float("-inf")
+        """When a connection last failed or broke, in seconds of `time.monotonic`."""
 
     def guard(self, may_write: Callable[[], bool]) -> None:
         """Call this right before each write, repeated ones too; the write raises Stopped if it returns False."""
@@ -172,6 +174,11 @@ class Transport:
         """Whether `drain` or `abort` was called."""
         return self._stopping.is_set()
 
+    def note_lost(self) -> None:
+        """A connection failed, or broke, before its response was complete or while it was idle."""
+        if not self._stopping.is_set():
+            self.connection_lost_at = time.monotonic()
+
     def _begin(self) -> None:
         if self._bucket is not None and (wait := self._bucket.reserve(time.monotonic())) > 0:
             self._stopping.wait(wait)
@@ -209,6 +216,7 @@ class Transport:
             except OSError:
                 if kept.answered or self._aborted:
                     raise
+                self.note_lost()
                 self._forget_idle()
         fresh = Connection(self._endpoint)
         with self._changed:
@@ -248,8 +256,10 @@ class Transport:
                 connection = self._idle.pop()
                 self._busy.add(connection)
                 connection.reusable = False
-            if time.monotonic() - connection.idle_since < _IDLE_SECONDS and not connection.is_stale():
-                return connection
+            if time.monotonic() - connection.idle_since < _IDLE_SECONDS:
+                if not connection.is_stale():
+                    return connection
+                self.note_lost()
             with self._changed:
                 self._busy.discard(connection)
             connection.close()
@@ -293,6 +303,7 @@ class Transport:
         where = f"{request} at {self.server}"
         if isinstance(error, ConfigError):
             return Unauthorized(f"{where}: {error}", reason="Credentials")
+        self.note_lost()
         if isinstance(error, FramingError):
             return Transient(f"{where}: the response is not HTTP: {error}", reason="Malformed")
         if isinstance(error, TimeoutError):

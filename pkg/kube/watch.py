@@ -97,5 +97,7 @@ class Watch:
         if self._transport.is_stopping:
             return Stopped("the watch was cut: the client is shutting down", reason="Stopped")
         if isinstance(error, TimeoutError):
+            # Not counted as a lost connection: a watch of a kind without events is silent for that long.
             return Transient(f"the watch received nothing for {self._read_timeout:g} s", reason="Timeout")
+        self._transport.note_lost()
         return Transient(f"the watch broke: {error}", reason="Network")

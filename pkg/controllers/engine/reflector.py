@@ -21,7 +21,7 @@ from pkg.controllers.engine.reflector_options import EventHandlers, Source, Timi
 from pkg.controllers.engine.relist import is_initializing, relist_reason
 from pkg.controllers.engine.store import Delta, KubeObject, Store, version_of
 from pkg.controllers.engine.watch_events import Bookmark, Failure, ObjectDecoder, Unreadable
-from pkg.kube.errors import KubeError, NotFound, Stopped
+from pkg.kube.errors import KubeError, NotFound, Stopped, may_mean_not_served
 
 T = TypeVar("T", bound=KubeObject)
 
@@ -163,10 +163,10 @@ class Reflector(Generic[T]):
             listing = read_list(self._client, self._source, self._decoder, self._stop.is_set)
         except Stopped:
             raise
-        except NotFound:
-            self._trouble = ""
-            return self._absent()
         except KubeError as error:
+            if isinstance(error, NotFound) or may_mean_not_served(error):
+                self._trouble = ""
+                return self._absent()
             return self._list_failed(error)
         if self._stop.is_set():
             return 0.0

@@ -41,17 +41,17 @@ def _ignore(_gvr: GVR) -> None:
 class EventHandlers(Generic[T]):
     """Called in the reflector's thread, after the store has changed; one that raises is logged, and nothing else.
 
-    `on_deltas` gets every change, `on_synced` is called after every complete list. `on_gone` is called once the server
-    has said repeatedly that it does not serve the kind, and `is_absent(gvr)` agrees; that one may raise KubeError for
-    "cannot tell". What was cached is then announced as deleted, with reason "kind gone". `on_trouble` is called when
-    lists keep failing.
+    `on_deltas` gets every change, `on_synced` is called after every complete list. `on_gone` is called once lists
+    have been answered repeatedly with 404, and `is_absent(gvr)` says that this is no fault on the way to the server; it
+    may raise KubeError for "cannot tell", and without it no kind ever counts as gone. What was cached is then announced
+    as deleted, with reason "kind gone". `on_trouble` is called when lists keep failing.
     """
 
     on_deltas: Callable[[GVR, Sequence[Delta[T]]], None]
     on_synced: Callable[[GVR], None] = _ignore
     on_gone: Callable[[GVR], None] = _ignore
     on_trouble: Callable[[GVR], None] = _ignore
-    is_absent: Callable[[GVR], bool] = lambda _gvr: True
+    is_absent: Callable[[GVR], bool] = lambda _gvr: False
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pkg.kube.errors import Gone, KubeError, NotFound, Refused, Throttled
+from pkg.kube.errors import Gone, KubeError, NotFound, Refused, Throttled, may_mean_not_served
 
 
 def is_initializing(error: KubeError) -> bool:
@@ -16,6 +16,8 @@ def relist_reason(error: KubeError) -> str | None:
         case Gone():
             return "gone"
         case NotFound():
+            return "absent"
+        case _ if may_mean_not_served(error):
             return "absent"
         case Refused():
             return "refused"

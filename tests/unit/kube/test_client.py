@@ -353,7 +353,7 @@ def test_refused_credentials_are_read_again_once() -> None:
 
 def test_every_call_is_observed_with_its_code() -> None:
     seen: list[tuple[str, str, int]] = []
-    with talking_to(answering((200, JOB), (404, b"{}"))) as (client, server):
+    with talking_to(answering((200, JOB), (404, b'{"kind":"Status","reason":"NotFound"}'))) as (client, server):
         client.add_observer(lambda verb, resource, code, seconds: seen.append((verb, resource, code)))
         client.get(JOBS, "ns", "a", Job)
         with pytest.raises(NotFound):

@@ -16,12 +16,15 @@ from pkg.kube.errors import (
     KubeError,
     NamespaceTerminating,
     NotFound,
+    NotServed,
     Refused,
     Status,
     Throttled,
     Transient,
     Unauthorized,
+    Unrecognized,
     from_status,
+    may_mean_not_served,
     translate,
 )
 
@@ -36,7 +39,10 @@ ANSWERS: dict[str, tuple[int, dict[str, Any], type[KubeError]]] = {
     "403 is missing permission": (403, {"reason": "Forbidden", "message": "cannot create jobs"}, Forbidden),
     "403 of a quota": (403, {"reason": "Forbidden", "message": "exceeded quota: small"}, Forbidden),
     "403 in a namespace that goes away": (403, {"reason": "Forbidden", **TERMINATING}, NamespaceTerminating),
-    "404": (404, {"reason": "NotFound"}, NotFound),
+    "404 of an object": (404, {"reason": "NotFound", "details": {"name": "a", "kind": "jobs"}}, NotFound),
+    "404 of a resource that is not served": (404, {"reason": "NotFound", "details": {}}, NotServed),
+    "404 of a resource, without details": (404, {"reason": "NotFound"}, NotServed),
+    "404 for another reason": (404, {"reason": "Odd"}, NotFound),
     "405 may be a server that is starting": (405, {"reason": "MethodNotAllowed"}, Transient),
     "409 of a write on an old version": (409, {"reason": "Conflict"}, Conflict),
     "409 of a name that is taken": (409, {"reason": "AlreadyExists"}, Exists),
@@ -84,6 +90,51 @@ def test_an_answer_that_is_not_the_api_servers_own(body: bytes, message: str) ->
     assert (type(error), error.message) == (Transient, message)
 
 
+HTML = b"<html><body>no such page</body></html>"
+FOREIGN: dict[str, tuple[int, bytes, type[KubeError]]] = {
+    **{f"{code} in HTML": (code, HTML, Unrecognized) for code in (400, 403, 404, 409, 410, 413, 415, 422)},
+    "404 in plain text": (404, b"404 page not found\n", Unrecognized),
+    "404 without a body": (404, b"", Unrecognized),
+    "404 in JSON of another shape": (404, b'{"error": "no route"}', Unrecognized),
+    "404 of another kind": (404, b'{"kind": "Problem", "reason": "NotFound"}', Unrecognized),
+    "404 nested deeper than a decoder goes": (404, b'{"a":' + b"[" * 5000 + b"]" * 5000 + b"}", Unrecognized),
+    "401 of a gateway": (401, HTML, Unauthorized),
+    "429 of the API server's own filter": (429, b"Too many requests, please try again later.", Throttled),
+    "500 of a crash": (500, b"This request caused apiserver to panic.", Transient),
+    "502": (502, HTML, Transient),
+    "301": (301, HTML, Transient),
+}
+
+
+@pytest.mark.parametrize(("code", "body", "expected"), FOREIGN.values(), ids=FOREIGN.keys())
+def test_what_is_no_status_is_never_a_fact(code: int, body: bytes, expected: type[KubeError]) -> None:
+    error = translate(code, body, {"content-type": "text/html"})
+    assert type(error) is expected
+    assert error.status == code
+    assert isinstance(error, Transient | Throttled)
+
+
+def test_the_message_about_a_foreign_response_quotes_it_and_says_whose_it_is_not() -> None:
+    error = translate(422, HTML * 100, {})
+    assert "without a Status of the API server" in error.message
+    assert "no such page" in error.message
+    assert len(error.message) < 400
+
+
+MISSING: dict[str, tuple[KubeError, bool]] = {
+    "the API server's own word": (NotServed("x", status=404), True),
+    "a 404 that anything may have written": (Unrecognized("x", status=404), True),
+    "another foreign response": (Unrecognized("x", status=422), False),
+    "a missing object": (NotFound("x", status=404), False),
+    "no response": (Transient("x"), False),
+}
+
+
+@pytest.mark.parametrize(("error", "expected"), MISSING.values(), ids=MISSING.keys())
+def test_may_mean_not_served(error: KubeError, expected: bool) -> None:
+    assert may_mean_not_served(error) is expected
+
+
 RETRY_AFTER: dict[str, tuple[dict[str, str], dict[str, Any], float | None]] = {
     "a header": ({"retry-after": "3"}, {}, 3.0),
     "the details": ({}, {"details": {"retryAfterSeconds": 2}}, 2.0),
@@ -96,7 +147,7 @@ RETRY_AFTER: dict[str, tuple[dict[str, str], dict[str, Any], float | None]] = {
 
 @pytest.mark.parametrize(("headers", "status", "seconds"), RETRY_AFTER.values(), ids=RETRY_AFTER.keys())
 def test_retry_after(headers: dict[str, str], status: dict[str, Any], seconds: float | None) -> None:
-    assert translate(429, msgspec.json.encode(status), headers).retry_after == seconds
+    assert translate(429, msgspec.json.encode({"kind": "Status", **status}), headers).retry_after == seconds
 
 
 def test_an_error_reads_as_a_sentence_with_its_code() -> None:
