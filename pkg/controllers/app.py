@@ -79,7 +79,7 @@ def _on_signals(stop: Callable[[], None]) -> None:
 @controller_options
 @click.pass_context
 def command(context: click.Context, /, **flags: Any) -> None:
-    """Runs Workflows: makes each flow's jobs when their time has come, and keeps the workflows' status.
+    """Runs Workflows: creates each flow's jobs once its dependencies are met, and keeps the workflows' status.
 
     Without a command it runs the controller.
     """
@@ -88,7 +88,7 @@ def command(context: click.Context, /, **flags: Any) -> None:
     status = _run(parse(**flags))
     sys.stdout.flush()
     sys.stderr.flush()
-    # Daemon threads may still be in calls that were cut; nothing of theirs is worth waiting for.
+    # Daemon threads may still be in calls that were cut; there is no need to wait for them.
     os._exit(status)
 
 

@@ -126,7 +126,7 @@ class Controller:
         handlers, owns = self._handlers, self._term.owns
         workflows, templates = self._workflows.prepare(WORKFLOWS), self._templates.prepare(WORKTEMPLATES)
         self._prober = Prober(self._addresses, self._queue.add, self._count_probe)
-        # Nobody waits for these answers, and they must not hold up what is waited for.
+        # No reconcile waits for these answers, so they must not delay calls that a reconcile waits for.
         self._pending_jobs = PendingJobWarnings(
             self._clients.events,
             handlers.job_warned,
@@ -238,7 +238,7 @@ class Controller:
 
 
 class _TermHandlers:
-    """A term begins with a full look at everything, and ends with letting go of it."""
+    """A term begins with a reconcile of every workflow, and ends with forgetting what only a leader needs."""
 
     def __init__(self, reconciler: Reconciler, handlers: Handlers) -> None:
         self._reconciler = reconciler

@@ -54,7 +54,7 @@ class Handlers:
         self._parts = parts
 
     def workflows_changed(self, _gvr: GVR, deltas: Sequence[Delta[Workflow]]) -> None:
-        """A Workflow's change is its own key; the templates that it names, or no longer names, are counted anew."""
+        """A Workflow's change is its own key; the templates that it names, or no longer names, get a new usedBy."""
         for delta in deltas:
             self._queue.add(delta.key)
             if delta.old is not None and delta.new is not None and _is_same_spec(delta.old, delta.new):
@@ -133,7 +133,7 @@ class Handlers:
         return len(keys)
 
     def wake_known(self) -> None:
-        """This process leads no more: wake every workflow that is remembered, so that it is let go of."""
+        """This process leads no more: wake every workflow that is remembered, so that it is forgotten."""
         self._add_all(self._parts.reconciler.known())
 
     def _add_all(self, keys: Iterable[str]) -> None:

@@ -15,12 +15,12 @@ class Informers(Protocol):
     """The part of an InformerSet that a check needs."""
 
     def dead(self) -> tuple[GVR, ...]:
-        """Resources whose thread has ended though nobody stopped it."""
+        """Resources whose thread has ended without `stop`."""
 
 
 @dataclass(slots=True)
 class HealthChecks:
-    """`started` is set once the workers run, `stopping` once they are told to end."""
+    """`started` is set once the workers run, `stopping` once they are stopped."""
 
     informers: Sequence[Informers]
     workers: Sequence[Worker]

@@ -21,7 +21,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """Everything the command line says; durations in seconds, empty strings for what was not given."""
+    """The values of all flags; durations in seconds, empty strings for flags that were not given."""
 
     workers: int
     kubeconfig: str
@@ -164,7 +164,7 @@ def parse(
     leader_elect_resource_namespace: str,
     leader_elect_resource_name: str,
     leader_elect_identity: str,
-    **rest: Any,
+    **others: Any,
 ) -> Options:
     """The options as a value. Raises click.UsageError (exit 2) for flags that do not go together."""
     lease = LeaseOptions(
@@ -175,9 +175,9 @@ def parse(
         renew_deadline=leader_elect_renew_deadline,
         retry_period=leader_elect_retry_period,
     )
-    faults = lease.faults() if rest["leader_elect"] else []
-    if rest["kube_api_burst"] and not rest["kube_api_qps"]:
+    faults = lease.faults() if others["leader_elect"] else []
+    if others["kube_api_burst"] and not others["kube_api_qps"]:
         faults.append("--kube-api-burst needs --kube-api-qps; give both, or neither for no limit")
     if faults:
         raise click.UsageError("; ".join(faults))
-    return Options(lease=lease, **rest)
+    return Options(lease=lease, **others)

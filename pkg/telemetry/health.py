@@ -1,6 +1,6 @@
-"""The HTTP doors for machines: /metrics for Prometheus, /healthz and /readyz for the kubelet.
+"""The HTTP server of /metrics for Prometheus, and of /healthz and /readyz for the kubelet.
 
-Small and threaded, so that a scrape never waits for a worker and a hung check never hides the metrics.
+It has a thread per request, so that a scrape never waits for a worker and a check that hangs never hides the metrics.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ class Checks:
         self._checks: dict[str, Check] = dict(checks or {})
 
     def add(self, name: str, check: Check) -> None:
-        """Ask this one too from now on."""
+        """Add a check."""
         self._checks = {**self._checks, name: check}
 
     def run(self) -> dict[str, str | None]:
-        """What each check says; a check that raises has failed."""
-        return {name: _outcome(check) for name, check in self._checks.items()}
+        """The result of each check by name; a check that raises has failed."""
+        return {name: _result(check) for name, check in self._checks.items()}
 
 
-def _outcome(check: Check) -> str | None:
+def _result(check: Check) -> str | None:
     try:
         return check()
     except Exception as error:
@@ -76,12 +76,12 @@ class TelemetryServer:
         for_metrics = parse_address(metrics_address, "--metrics-bind-address")
         for_health = parse_address(health_address, "--health-bind-address")
         health = frozenset(self._checks)
-        doors = [(for_metrics, "--metrics-bind-address", _METRICS), (for_health, "--health-bind-address", health)]
-        # Port 0 asks for any free one, so that twice 0 is two doors.
+        listeners = [(for_metrics, "--metrics-bind-address", _METRICS), (for_health, "--health-bind-address", health)]
+        # Port 0 means any free port, so that twice 0 is two ports.
         if for_metrics is not None and for_metrics == for_health and for_metrics[1] != 0:
-            doors = [(for_metrics, "--metrics-bind-address", _METRICS | health)]
+            listeners = [(for_metrics, "--metrics-bind-address", _METRICS | health)]
         try:
-            for address, flag, paths in doors:
+            for address, flag, paths in listeners:
                 if address is not None:
                     self._servers.append(self._listen(*address, flag, paths))
         except BindError:
@@ -131,7 +131,7 @@ class _Server(ThreadingHTTPServer):
         self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A client that went away is not worth a traceback."""
+        """A client that went away needs no traceback."""
         _log.debug("telemetry request failed", client=str(client_address), exc_info=True)
 
 
@@ -167,4 +167,4 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        """Scrapes are not news."""
+        """Scrapes are not logged."""

@@ -20,7 +20,7 @@ LEVELS = ("debug", "info", "warning", "error")
 def configure(level: str, fmt: Format, stream: TextIO | None = None) -> None:
     """Set up logging for the process; ValueError if `level` is not one of LEVELS.
 
-    Times are ISO 8601 in UTC. `stream` is standard error unless a test says otherwise.
+    Times are ISO 8601 in UTC. `stream` is standard error but for tests.
     """
     if level.lower() not in LEVELS:
         raise ValueError(f"the log level is {level!r}; it must be one of {', '.join(LEVELS)}")
@@ -38,7 +38,7 @@ def configure(level: str, fmt: Format, stream: TextIO | None = None) -> None:
             *shared,
             structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
         ],
-        # A line below the level costs next to nothing: its method does not do anything.
+        # A line below the level costs almost nothing: its method does nothing.
         wrapper_class=structlog.make_filtering_bound_logger(number),
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
@@ -63,7 +63,7 @@ def _renderers(fmt: Format, output: TextIO) -> list[Processor]:
 
 
 def _in_order(_logger: object, _method: str, event: EventDict) -> EventDict:
-    """What people look for first comes first."""
+    """The fields that people look for first come first."""
     ordered: EventDict = {key: event.pop(key) for key in ("time", "level", "event", "logger") if key in event}
     ordered.update(event)
     return ordered

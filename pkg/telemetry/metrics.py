@@ -1,4 +1,4 @@
-"""Every metric of the controller, in one place and under the names that dashboards of controllers know.
+"""Every metric of the controller, in one place and under the names that dashboards for controllers use.
 
 A registry of its own, so that two controllers in one process (tests) do not share counts. Children of labelled
 metrics are looked up once and kept: the lookup costs more than the count.
@@ -24,7 +24,7 @@ _REQUEST_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 
 
 
 class QueueMetrics:
-    """What one workqueue tells about itself; all times in seconds."""
+    """The metrics of one workqueue; all times in seconds."""
 
     def __init__(self, metrics: Metrics, name: str) -> None:
         self._depth = metrics.workqueue_depth.labels(name)
@@ -53,12 +53,12 @@ class QueueMetrics:
         self._retries.inc()
 
     def follow(self, unfinished_seconds: Callable[[], float]) -> None:
-        """Ask this at every scrape how long the work in hand has been going on."""
+        """Call this at every scrape: the seconds that the running reconciles have taken so far."""
         self._unfinished.set_function(unfinished_seconds)
 
 
 class ReflectorMetrics:
-    """What reflectors tell about themselves, labelled with the resource that each follows."""
+    """The metrics of reflectors, labelled with the resource of each."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
@@ -71,7 +71,7 @@ class ReflectorMetrics:
         self._metrics.reflector_listed_objects.labels(gvr.resource).set(objects)
 
     def relisted(self, gvr: GVR, reason: str) -> None:
-        """A watch could not be resumed, so that everything is listed anew."""
+        """A watch could not be resumed, so that a new list is read."""
         self._metrics.reflector_relists.labels(gvr.resource, reason).inc()
 
     def watched(self, gvr: GVR) -> None:
@@ -163,7 +163,7 @@ class Metrics:
             self._requests[verb, resource, code] = counted
         counted.inc()
         if verb == "watch":
-            return  # how long a watch took to open says nothing about calls
+            return  # the time to open a watch is not that of a call
         timed = self._durations.get((verb, resource))
         if timed is None:
             timed = self._durations[verb, resource] = self.rest_client_request_duration.labels(verb, resource)
@@ -182,12 +182,12 @@ class Metrics:
         return ReflectorMetrics(self)
 
     def follow_workflows(self, count: Callable[[], Mapping[str, int]]) -> None:
-        """Ask this at every scrape how many workflows there are in each phase."""
+        """Call this at every scrape: the number of workflows in each phase."""
         self.registry.register(_WorkflowCollector(count))
 
 
 class _WorkflowCollector(Collector):
-    """Counts workflows when somebody asks, so that nobody has to keep a count."""
+    """Counts workflows at every scrape, so that no count has to be kept."""
 
     def __init__(self, count: Callable[[], Mapping[str, int]]) -> None:
         self._count = count

@@ -1,8 +1,8 @@
 """Leadership: at most one process acts, and it stops acting by its own clock before another may begin.
 
-The elector has a client and a thread of its own, so that no amount of work keeps the Lease from being renewed. Nobody
-trusts a flag that this thread sets: `is_leader` looks at the clock, so a process that was stopped and continued, or
-whose machine slept, knows at its next step that its time is over.
+The elector has a client and a thread of its own, so that no amount of work delays a renewal. `is_leader` looks at the
+clock and not at a flag that this thread sets, so a process that was stopped and continued, or whose machine slept,
+knows at once that its time is over.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _JITTER = 1.2
 _log = structlog.get_logger("engine.elector")
 _NEVER = float("-inf")
 _Lease = dict[str, Any]
-"""A whole Lease object: what it holds besides ours (labels, newer fields) is written back as it came."""
+"""A whole Lease object: fields that are not ours (labels, newer fields) are written back unchanged."""
 
 
 class LeaseApi(Protocol):
@@ -59,7 +59,7 @@ class LeaseApi(Protocol):
 
 
 class Leadership(Protocol):
-    """Who may act: the answer of an elector, or of the one process that needs none."""
+    """Whether this process may act: an Elector, or an AlwaysLeader."""
 
     def start(self) -> None:
         """Begin."""
@@ -118,15 +118,15 @@ class Elector:
         self._changed = threading.Condition()
         self._stopping = threading.Event()
         self._release = False
-        self._told: queue.SimpleQueue[bool | None] = queue.SimpleQueue()
+        self._announcements: queue.SimpleQueue[bool | None] = queue.SimpleQueue()
         self._reported = ""
         self._thread = threading.Thread(target=self._run, name="elector", daemon=True)
-        self._teller = threading.Thread(target=self._tell, name="elector-callbacks", daemon=True)
+        self._callback_thread = threading.Thread(target=self._run_callbacks, name="elector-callbacks", daemon=True)
 
     def start(self) -> None:
         """Begin to campaign."""
         self._on_leading(self._options.name, False)
-        self._teller.start()
+        self._callback_thread.start()
         self._thread.start()
 
     def stop(self, *, release: bool = True, timeout: float = 1.0) -> None:
@@ -138,8 +138,8 @@ class Elector:
         if self._thread.is_alive():
             self._thread.join(max(0.0, deadline - time.monotonic()))
         self._client.abort()
-        if self._teller.is_alive():
-            self._teller.join(max(0.05, deadline - time.monotonic()))
+        if self._callback_thread.is_alive():
+            self._callback_thread.join(max(0.05, deadline - time.monotonic()))
 
     def is_leader(self) -> bool:
         """Whether this process may act now: the last renewal began less than the renew deadline ago."""
@@ -173,21 +173,21 @@ class Elector:
             self._report("the Lease is held by another", holder=verdict.holder)
             return min(verdict.seconds, self._pause())
         if isinstance(verdict, Acquire) and self._leading:
-            self._lost("somebody else gave the Lease up")  # and may have led: what follows is a new term
-        # Whatever was to be done while the renewal was under way may have been dropped.
+            self._lost("the Lease was released by another process")  # which may have led: begin a new term
+        # The term may have run out during the renewal; work of that time may have been dropped.
         self._check_time()
         self._won(began)
         return self._options.retry_period
 
     def _check_time(self) -> None:
-        """Ends the term if it has run out: it does not go on, as whoever asked meanwhile was told that it is over."""
+        """Ends a term that has run out. A late renewal must not continue it: callers have seen `is_leader` say no."""
         if self._leading and not self.is_leader() and not self._stopping.is_set():
             self._lost("the Lease was not renewed in time")
 
     def _try(self, *, again: bool = True) -> Acquire | Renew | Wait | None:
-        """Look at the Lease and write it if it is ours to write; None if somebody else was faster."""
+        """Read the Lease and write it if this process may; None if another process was faster."""
         options = self._options
-        # While leading, the copy from the last write is the current one unless somebody meddled: no GET.
+        # While leading, the copy from the last write is the current one, unless another process wrote: no GET.
         lease = self._lease if self._leading and self._lease is not None else self._get()
         record = _record(lease)
         self._observed = observe(self._observed, record, self._clock())
@@ -203,9 +203,9 @@ class Elector:
                     self._lease = None
         except (Conflict, Exists, NotFound) as error:
             if isinstance(error, NotFound) and lease is None:
-                raise  # the namespace is missing, which no second look will change
+                raise  # the namespace is missing: trying again at once would fail again
             self._lease = None
-            # A holder looks again at once: a stale copy must not cost it a period.
+            # A leader tries again at once: a stale copy must not cost it a retry period.
             return self._try(again=False) if self._leading and again else None
         return verdict
 
@@ -235,7 +235,7 @@ class Elector:
         if self._stopping.is_set():
             return
         self._valid_until = began + self._options.renew_deadline
-        if self._stopping.is_set():  # `stop` may have come in between, and its word is the last
+        if self._stopping.is_set():  # `stop` may have been called in between; it wins
             self._valid_until = _NEVER
         self._reported = ""
         if not self._leading:
@@ -252,16 +252,16 @@ class Elector:
             self._leading = leading
             self._changed.notify_all()
         self._on_leading(self._options.name, leading)
-        self._told.put(leading)
+        self._announcements.put(leading)
 
     def _pause(self) -> float:
-        """Challengers come at random moments, so that they do not all knock at once."""
+        """Candidates try at random moments, so that they do not all write at once."""
         return self._options.retry_period * (1 + _JITTER * self._rng())
 
     def _report(self, text: str, **keys: str) -> None:
-        """Log what keeps us from leading once, not every second."""
-        if (said := f"{text} {keys}") != self._reported:
-            self._reported = said
+        """Log why this process does not lead once, not on every try."""
+        if (line := f"{text} {keys}") != self._reported:
+            self._reported = line
             _log.info(text, lease=self._options.name, **keys)
 
     def _run(self) -> None:
@@ -279,7 +279,7 @@ class Elector:
         if was_leading:
             self._valid_until = _NEVER
             self._set_leading(False)
-        self._told.put(None)
+        self._announcements.put(None)
         lease = self._lease
         if was_leading and self._release and lease is not None and (record := _record(lease)) is not None:
             try:
@@ -290,8 +290,8 @@ class Elector:
         with self._changed:
             self._changed.notify_all()
 
-    def _tell(self) -> None:
-        while (leading := self._told.get()) is not None:
+    def _run_callbacks(self) -> None:
+        while (leading := self._announcements.get()) is not None:
             try:
                 self._callbacks[leading]()
             except Exception:
@@ -345,5 +345,5 @@ def _record(lease: _Lease | None) -> LeaseRecord | None:
     try:
         return msgspec.convert(lease.get("spec") or {}, LeaseRecord)
     except msgspec.ValidationError:
-        # The API server's schema leaves no room for this; a Lease that says nothing readable is nobody's.
+        # The API server's schema prevents this. A Lease that cannot be decoded counts as not held.
         return LeaseRecord()

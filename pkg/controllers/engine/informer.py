@@ -1,7 +1,7 @@
-"""The informers that have been asked for: one reflector and one store per resource, started on first use.
+"""Informers by resource: one reflector and one store each, started on first use.
 
-Kinds are named by whoever writes templates, so any may turn out not to be served: its informer waits by itself and
-blocks nobody.
+Users name kinds in templates, so any kind may turn out not to be served: its informer waits in its own thread and
+blocks no other.
 """
 
 # ruff: noqa: A002 - the parameter that says what to decode into is best called `type`.
@@ -92,13 +92,13 @@ class InformerSet(Generic[T]):
             found.reread(type)
 
     def get(self, gvr: GVR) -> Store[T] | None:
-        """The store of `gvr`, None if nobody asked for it."""
+        """The store of `gvr`, None if it has no informer."""
         found = self._reflectors.get(gvr)
         return found.store if found else None
 
     def is_synced(self, gvr: GVR) -> bool:
-        """Whether the store of `gvr` has taken in a complete list since its informer was started, and all that came of
-        it was announced: what is missing then, is missing from the cluster.
+        """Whether the store of `gvr` has taken in a complete list since its informer was started, and the event
+        handlers have run for it: what the store lacks then, the cluster lacks.
         """
         found = self._reflectors.get(gvr)
         return found is not None and found.wait_synced(0)
@@ -133,7 +133,7 @@ class InformerSet(Generic[T]):
             found.stop()
 
     def dead(self) -> tuple[GVR, ...]:
-        """Resources whose thread has ended though nobody stopped it: something for a health check."""
+        """Resources whose thread has ended without `stop`: for a health check."""
         with self._lock:
             if self._stopped:
                 return ()

@@ -1,4 +1,4 @@
-"""What a look at the Lease means: PURE, so that every way two controllers can meet is a row in a table.
+"""What the Lease means for this process. Pure, so that every way two controllers can meet is a row in a test table.
 
 The clocks of two machines are never compared: a Lease counts as expired once this process has watched it unchanged
 for as long as the Lease itself says it lasts.
@@ -71,11 +71,11 @@ class Observed(msgspec.Struct, frozen=True):
 
 
 class Acquire(msgspec.Struct, frozen=True):
-    """Nobody holds the Lease any more: try to take it."""
+    """The Lease is not held: try to take it."""
 
 
 class Renew(msgspec.Struct, frozen=True):
-    """The Lease is this process's own: write that it lives."""
+    """This process holds the Lease: renew it."""
 
 
 class Wait(msgspec.Struct, frozen=True):
@@ -89,12 +89,12 @@ Verdict = Acquire | Renew | Wait
 
 
 def observe(observed: Observed | None, record: LeaseRecord | None, now: float) -> Observed:
-    """Note what the Lease says now; the time stands for as long as it says the same."""
+    """The record as it is now; the time of the first sight stays as long as the record is the same."""
     return observed if observed is not None and observed.record == record else Observed(record, now)
 
 
 def judge(observed: Observed, now: float, options: LeaseOptions) -> Verdict:
-    """What to do about a Lease, looked at just now."""
+    """What to do about a Lease that was just read."""
     record = observed.record
     if record is None or not record.holder_identity:
         return Acquire()

@@ -1,4 +1,4 @@
-"""What a reflector needs from its surroundings: the client's LIST and WATCH, and something that counts."""
+"""The interfaces that a reflector uses: the client's LIST and WATCH, and metrics."""
 
 # ruff: noqa: A002 - the parameter that says what to decode into is best called `type`.
 
@@ -67,7 +67,7 @@ class ListWatch(Protocol):
 
 
 class ReflectorMetrics(Protocol):
-    """What a reflector tells about itself; called in its own thread."""
+    """What a reflector counts; called in its own thread."""
 
     def listed(self, gvr: GVR, objects: int, seconds: float) -> None:
         """A complete list was taken in."""

@@ -1,7 +1,7 @@
-"""Keeps one store like the cluster: LIST once, then WATCH, and go on from where the watch broke off.
+"""Keeps one store equal to the cluster: LIST once, then WATCH, and resume where the watch broke off.
 
-A broken connection costs a reconnect, never a list; only an answer of 410, or a watch that the server cannot serve
-from where we stand, costs a new one. A kind that is not served is asked for again and again, quietly and cheaply.
+A broken connection costs a reconnect and no list. Only an answer of 410, or a watch that the server cannot resume,
+costs a new list. A kind that is not served is listed again and again, with growing pauses.
 """
 
 # ruff: noqa: A002 - the parameter that says what to decode into is best called `type`.
@@ -243,7 +243,7 @@ class Reflector(Generic[T]):
                 self._watch = None
         if self._must_leave() or self._settle(started):
             return 0.0
-        return self._failed()  # a server that ends every watch at once is not asked in a circle
+        return self._failed()  # a server that ends every watch at once is not asked in a tight loop
 
     def _read_watch(self) -> None:
         """One watch, from its start to its end."""

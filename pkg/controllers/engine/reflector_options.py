@@ -19,7 +19,7 @@ FAILING = Backoff(base=0.2, cap=30.0, jitter=0.5)
 WAITING = Backoff(base=0.25, cap=3.0, jitter=0.3)
 """Between tries while the kind is not served: a CRD that comes is picked up within 3 seconds."""
 READ_TIMEOUT = 80.0
-"""Seconds without a line after which a watch is opened anew. The API server sends a bookmark about every minute, but
+"""Seconds without a line after which a watch is opened again. The API server sends a bookmark about every minute, but
 none as long as it has seen no event of the kind itself: such a watch costs one request in this time."""
 
 

@@ -11,7 +11,7 @@ def is_initializing(error: KubeError) -> bool:
 
 
 def relist_reason(error: KubeError) -> str | None:
-    """Why a watch that ended with `error` cannot be resumed and the list must be read anew; None if it can be."""
+    """Why a watch that ended with `error` cannot be resumed, so that a new list is needed; None if it can be."""
     match error:
         case Gone():
             return "gone"

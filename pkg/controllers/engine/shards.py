@@ -1,7 +1,7 @@
 """One work queue per worker, the shard of a key fixed by its checksum.
 
 A key always lands in the same shard, so with one worker per shard it never runs twice at once, and a busy workflow
-holds up at most the keys of its own shard. crc32, not `hash`: the same key has the same shard in every process.
+delays at most the keys of its own shard. crc32, not `hash`: the same key has the same shard in every process.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the cluster looks like as far as its watch has told: one cache per resource, with indexes.
+"""The cache of one resource, with indexes.
 
 Three sources feed a store - lists, watch events and the responses of our own writes - and they arrive in any order.
 Versions decide: resourceVersions of one resource are compared as integers, so whatever is older than what is cached,
@@ -57,9 +57,9 @@ class Delta(msgspec.Struct, Generic[T], frozen=True):
     """What one event changed in the cache.
 
     `old` and `new` are what the key held before and holds after. For an object that was deleted, `final` is its last
-    state as the DELETED event carried it (None when a list told of the deletion): it may say more than `old`, and is
+    state as the DELETED event carried it (None when a list showed the deletion): it may be newer than `old`, and is
     there even if the object was never cached. With old and new None the event concerns an earlier object of the name,
-    and says nothing about what the key holds. `reason` is empty but for deletions that no event reported.
+    and not what the key holds now. `reason` is empty but for deletions that no event reported.
     """
 
     key: str
@@ -70,7 +70,7 @@ class Delta(msgspec.Struct, Generic[T], frozen=True):
 
     @property
     def objects(self) -> tuple[T, ...]:
-        """Every state the delta knows of, oldest first: whoever they belong to wants to hear of it."""
+        """Every state in the delta, oldest first: the owners of each are to be woken."""
         return tuple(obj for obj in (self.old, self.final, self.new) if obj is not None)
 
 
@@ -82,7 +82,7 @@ class _Entry(NamedTuple, Generic[T]):
 class _Tombstone(NamedTuple):
     version: int
     since: float
-    told: bool  # the final state was announced
+    is_announced: bool  # a delta with the final state was returned
 
 
 def version_of(text: str) -> int:
@@ -95,7 +95,7 @@ def version_of(text: str) -> int:
 class Store(Generic[T]):
     """Thread-safe cache by `namespace/name`, with named indexes.
 
-    Of one version, an object decoded into a subclass tells more, and takes the place of the plainer one.
+    Of one version, an object decoded into a subclass has more fields and replaces the other.
 
     An index is a pure function from an object to the values it is found under. Every method that changes the cache
     returns what changed, for the caller to announce; readers see the change by then. Objects are shared, never copied:
@@ -131,7 +131,7 @@ class Store(Generic[T]):
         return entry.obj if entry else None
 
     def is_unread(self, key: str) -> bool:
-        """Whether the last list had an object under this key that could not be decoded, and no event told more."""
+        """Whether the last list had an object under this key that could not be decoded, and no later event could."""
         return key in self._unread
 
     def by_index(self, name: str, value: str) -> tuple[T, ...]:
@@ -160,23 +160,23 @@ class Store(Generic[T]):
     # Writing
 
     def apply(self, event: WatchEvent[T]) -> Delta[T] | None:
-        """Take in an event of the watch; None if it tells nothing new."""
+        """Take in an event of the watch; None if it changes nothing."""
         obj = event.obj
         version = version_of(obj.metadata.resource_version)
         with self._lock:
             delta = self._remove(obj, version) if isinstance(event, Deleted) else self._put(obj, version)
-            # Last, because readers take no lock: whoever sees the version sees the object.
+            # Last, because readers take no lock: a reader that sees the version sees the object.
             self._synced_rv = max(self._synced_rv, version)
             return delta
 
     def absorb(self, obj: T) -> Delta[T] | None:
-        """Take in the response of a write of our own, which the watch is yet to tell of; None if it is old news."""
+        """Take in the response of a write of our own, before the watch brings it; None if it changes nothing."""
         version = version_of(obj.metadata.resource_version)
         with self._lock:
             return self._put(obj, version)
 
     def advance(self, version: int) -> None:
-        """A bookmark: the watch has told everything up to `version`."""
+        """A bookmark: the watch has sent everything up to `version`."""
         with self._lock:
             self._synced_rv = max(self._synced_rv, version)
 
@@ -185,8 +185,8 @@ class Store(Generic[T]):
 
         What the list lacks is deleted, unless it is cached with a version newer than the list's, or its key is in
         `unread`: the list had it, but it could not be decoded. A list older than
-        what was seen before it means that the server's history was set back (a restored backup): then versions tell
-        nothing, and the list is taken as it is.
+        what was seen before it means that the server's history was set back (a restored backup): then versions
+        cannot be compared, and the list is taken as it is.
         """
         fresh = {obj.metadata.key: (obj, version_of(obj.metadata.resource_version)) for obj in items}
         with self._lock:
@@ -227,11 +227,11 @@ class Store(Generic[T]):
         if held is None:
             self._swap(key, None, obj, version)
             return Delta(key, None, obj)
-        is_wider = obj.__class__ is not held.obj.__class__ and isinstance(obj, type(held.obj))
-        if version < held.version or (version == held.version and not is_wider):
+        has_more_fields = obj.__class__ is not held.obj.__class__ and isinstance(obj, type(held.obj))
+        if version < held.version or (version == held.version and not has_more_fields):
             return None
         if held.obj.metadata.uid != meta.uid:
-            self._remember(held.obj.metadata.uid, version, told=False)
+            self._remember(held.obj.metadata.uid, version, is_announced=False)
         self._swap(key, held.obj, obj, version)
         return Delta(key, held.obj, obj)
 
@@ -241,30 +241,30 @@ class Store(Generic[T]):
         self._unread.discard(key)
         stone = self._tombstones.get(meta.uid)
         if stone and version <= stone.version:
-            if stone.told:
+            if stone.is_announced:
                 return None
-            self._tombstones[meta.uid] = stone._replace(told=True)
+            self._tombstones[meta.uid] = stone._replace(is_announced=True)
             return Delta(key, None, None, obj)
         held = self._entries.get(key)
         if held is None or held.obj.metadata.uid != meta.uid:
-            self._remember(meta.uid, version, told=True)
+            self._remember(meta.uid, version, is_announced=True)
             return Delta(key, None, None, obj)
         if version < held.version:
             return None
-        self._remember(meta.uid, version, told=True)
+        self._remember(meta.uid, version, is_announced=True)
         self._drop(key, held.obj)
         return Delta(key, held.obj, None, obj)
 
     def _bury(self, key: str, entry: _Entry[T], version: int, reason: str) -> Delta[T]:
-        self._remember(entry.obj.metadata.uid, version, told=False)
+        self._remember(entry.obj.metadata.uid, version, is_announced=False)
         self._drop(key, entry.obj)
         return Delta(key, entry.obj, None, None, reason)
 
-    def _remember(self, uid: str, version: int, *, told: bool) -> None:
+    def _remember(self, uid: str, version: int, *, is_announced: bool) -> None:
         now = self._clock()
         stones = self._tombstones
         stones.pop(uid, None)
-        stones[uid] = _Tombstone(version, now, told)
+        stones[uid] = _Tombstone(version, now, is_announced)
         while True:
             oldest = next(iter(stones))
             if len(stones) <= TOMBSTONE_LIMIT and stones[oldest].since > now - TOMBSTONE_SECONDS:

@@ -1,6 +1,6 @@
-"""The thread that drains one shard: take a key, run the pass, settle it.
+"""The thread that drains one shard: take a key, reconcile it, requeue it as the result says.
 
-A pass that raises is a bug or a surprise, never the end of the thread: it is logged with its traceback and tried again.
+A reconcile that raises is logged with its traceback and tried again; it never ends the thread.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Worker:
         self._thread.start()
 
     def stop(self) -> None:
-        """Let the running pass finish and start no other. Returns at once; shuts the queue down."""
+        """Let the running reconcile finish and start no other. Returns at once; shuts the queue down."""
         self._stopping = True
         self._queue.shut_down()
 
@@ -58,7 +58,7 @@ class Worker:
         return self._thread.is_alive()
 
     def step(self, timeout: float | None = None) -> bool:
-        """Take one key, waiting at most `timeout` seconds, and see it through; False if there was none."""
+        """Take one key, waiting at most `timeout` seconds, and reconcile it; False if there was none."""
         key = self._queue.get(timeout)
         if key is None:
             return False

@@ -1,7 +1,7 @@
 """A work queue with client-go's semantics: a key is queued once, and never handed out twice at the same time.
 
 A key added while it is being processed runs once more afterwards, however often it was added. Delays sit in one
-heap beside the ready keys and are watched by whoever waits in `get`: no thread and no timer per delayed key.
+heap beside the ready keys and are watched by the thread that waits in `get`: no thread and no timer per delayed key.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ RETRY = Backoff(base=0.005, cap=30.0)
 
 
 class QueueMetrics(Protocol):
-    """What a queue tells about itself; called with the queue's lock held, so it must be quick and not call back."""
+    """What a queue counts; called with the queue's lock held, so it must be quick and not call back."""
 
     def added(self, depth: int) -> None:
         """A key became ready; `depth` keys are ready now."""
@@ -66,9 +66,9 @@ class WorkQueue:
         self._metrics: QueueMetrics = metrics or NoQueueMetrics()
         self._clock = clock
         self._ready: deque[str] = deque()
-        self._dirty: dict[str, float] = {}  # key -> since when it wants to run
+        self._dirty: dict[str, float] = {}  # key -> since when it waits to run
         self._processing: dict[str, float] = {}  # key -> since when it runs
-        self._heap: list[tuple[float, str]] = []  # may hold entries that `_due` has forgotten
+        self._heap: list[tuple[float, str]] = []  # may hold entries that are no longer in `_due`
         self._due: dict[str, float] = {}
         self._requeues: dict[str, int] = {}
         self._shutting_down = False
@@ -129,7 +129,7 @@ class WorkQueue:
                 self._idle.notify_all()
 
     def forget(self, key: str) -> None:
-        """Start the key's rate limit anew."""
+        """Reset the key's rate limit."""
         with self._lock:
             self._requeues.pop(key, None)
 
