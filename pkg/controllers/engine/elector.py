@@ -269,7 +269,7 @@ class Elector:
             try:
                 pause = self.step()
             except Exception:
-                _log.exception("elector step failed")
+                _log.exception("renewing the lease failed unexpectedly, it is tried again")
                 pause = self._options.retry_period
             self._stopping.wait(pause)
         self._finish()

@@ -219,7 +219,7 @@ class Reflector(Generic[T]):
         try:
             return self._handlers.is_absent(self.gvr)
         except KubeError as error:
-            self._log.warning("discovery cannot tell whether the kind is served", error=str(error))
+            self._log.warning("discovery failed, so it is not certain that the kind is gone", error=str(error))
             return False
 
     def _follow(self) -> float:
@@ -235,7 +235,7 @@ class Reflector(Generic[T]):
             self._settle(started)
             if self._is_open and error.status is None and error.reason == "Timeout":
                 # Normal for a kind in which nothing happens, and the only sign of a connection that is half open.
-                self._log.debug("watch said nothing, it is opened anew", seconds=self._timing.read_timeout)
+                self._log.debug("watch was silent, it is opened again", seconds=self._timing.read_timeout)
                 return 0.0
             return self._broken(error)
         finally:
@@ -337,7 +337,7 @@ class Reflector(Generic[T]):
         try:
             handler(self.gvr)
         except Exception:
-            self._log.exception("callback of the reflector failed unexpectedly, the reflector goes on")
+            self._log.exception("event handler failed unexpectedly, the reflector goes on")
 
     def _skip(self, found: Unreadable) -> None:
         self._log.warning("object cannot be decoded, it is skipped", object=found.key, error=found.error)

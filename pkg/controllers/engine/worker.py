@@ -20,8 +20,8 @@ _log = structlog.get_logger(__name__)
 class Worker:
     """Runs `reconcile(key)` for the keys of one queue, one at a time, in a thread of its own.
 
-    `subject` is the name under which the key is bound to the log context of a pass, beside the `pass` id
-    (queue name and a running number). `observe(result)`, if given, is called after every pass that was settled.
+    `subject` is the name under which the key is bound to the log context of a reconcile, beside the id `reconcile`
+    (queue name and a running number). `observe(result)`, if given, is called after every reconcile and requeue.
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class Worker:
         self._reconcile = reconcile
         self._subject = subject
         self._observe = observe
-        self._passes = count(1)
+        self._reconciles = count(1)
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name=f"worker-{queue.name}", daemon=True)
 
@@ -66,10 +66,10 @@ class Worker:
             self._queue.done(key)
             return False
         with structlog.contextvars.bound_contextvars(
-            **{self._subject: key, "pass": f"{self._queue.name}-{next(self._passes)}"}
+            **{self._subject: key, "reconcile": f"{self._queue.name}-{next(self._reconciles)}"}
         ):
             try:
-                result = self._pass(key)
+                result = self._run_reconciler(key)
                 settle(self._queue, key, result)
             finally:
                 self._queue.done(key)
@@ -77,16 +77,16 @@ class Worker:
                 self._observe(result)
         return True
 
-    def _pass(self, key: str) -> Result:
+    def _run_reconciler(self, key: str) -> Result:
         try:
             result = self._reconcile(key)
         except Exception as error:
-            _log.exception("pass failed unexpectedly, it is tried again", error=type(error).__name__)
+            _log.exception("reconcile failed unexpectedly, it is tried again", error=type(error).__name__)
             return Again(f"unexpected {type(error).__name__}: {error}")
         if isinstance(result, Again):
-            _log.info("pass is tried again", reason=result.reason)
+            _log.info("reconcile failed, it is tried again", reason=result.reason)
         elif isinstance(result, Later):
-            _log.debug("pass is followed by another", reason=result.reason, seconds=result.seconds)
+            _log.debug("key is requeued", reason=result.reason, seconds=result.seconds)
         return result
 
     def _run(self) -> None:
@@ -95,4 +95,4 @@ class Worker:
             try:
                 more = self.step()
             except Exception:
-                _log.exception("worker step failed unexpectedly, the worker goes on")
+                _log.exception("worker failed unexpectedly, it goes on")

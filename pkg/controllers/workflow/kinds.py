@@ -142,7 +142,7 @@ class Kinds:
         except Stopped:
             return
         except KubeError as error:
-            _log.warning("discovery failed, it is tried again", gvr=str(gvr), error=str(error))
+            _log.warning("discovery of a kind failed, it is tried again", gvr=str(gvr), error=str(error))
             return
         is_creatable = "create" in found.verbs
         if not is_creatable and "delete" in found.verbs:
@@ -178,7 +178,7 @@ class Kinds:
             case Effect.SERVED:
                 _log.info("kind served", gvr=str(gvr))
             case Effect.GONE:
-                _log.info("kind is going away", gvr=str(gvr))
+                _log.info("kind is no longer served", gvr=str(gvr))
         self._on_change(gvr)
 
     def _refusal(self, gvr: GVR, found: Resource) -> str | None:

@@ -55,7 +55,7 @@ def test_a_pass_logs_its_workflow_and_a_pass_id_of_its_own(logs: LogCapture) -> 
         queue.add(key)
         worker.step(0)
     log.info("outside")
-    assert [(entry.get("workflow"), entry.get("pass")) for entry in logs.entries] == [
+    assert [(entry.get("workflow"), entry.get("reconcile")) for entry in logs.entries] == [
         ("ns/a", "3-1"),
         ("ns/b", "3-2"),
         (None, None),
