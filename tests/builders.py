@@ -26,7 +26,7 @@ from pkg.controllers.workflow.planner.graph.compile import Compiled, compile_spe
 from pkg.controllers.workflow.planner.graph.model import Graph
 from pkg.controllers.workflow.planner.plan import plan
 from pkg.controllers.workflow.planner.progress import FlowState, Progress, Task, TaskKey, from_flows, tally_of
-from pkg.controllers.workflow.planner.snapshot import CreateFault, JobWarning, Kind, ProbeKey, Seen, Snapshot
+from pkg.controllers.workflow.planner.snapshot import CreateFault, JobWarning, Kind, ObservedJob, ProbeKey, Snapshot
 from pkg.controllers.workflow.rule_book import RuleBook
 from pkg.workloads import rules_for
 
@@ -298,8 +298,8 @@ class Bench:
     def say(self, status: dict[str, Any], *tasks: str) -> None:
         """The newest jobs of these tasks say so; nobody looks yet."""
         for name in tasks:
-            seen = self.seen(name)
-            self._put(seen.gvr, msgspec.structs.replace(seen.job, status=status))
+            observed = self.observed(name)
+            self._put(observed.gvr, msgspec.structs.replace(observed.job, status=status))
 
     def say_of(self, name: str, status: dict[str, Any]) -> None:
         """The job of that name says so; nobody looks yet."""
@@ -331,20 +331,20 @@ class Bench:
         self.say(READY, *tasks)
         return self.settle()
 
-    def remove(self, seen: Seen) -> None:
+    def remove(self, observed: ObservedJob) -> None:
         """A job is gone, whoever deleted it; nobody looks yet."""
-        self._remove(seen.gvr, seen.job)
+        self._remove(observed.gvr, observed.job)
 
     def vanishes(self, *tasks: str) -> Plan:
         """Somebody deleted the jobs, and they are gone."""
         for name in tasks:
-            self.remove(self.seen(name))
+            self.remove(self.observed(name))
         return self.settle()
 
     def vanish_unseen(self, *tasks: str) -> Plan:
         """The jobs went while no controller ran; another one starts."""
         for name in tasks:
-            self.remove(self.seen(name))
+            self.remove(self.observed(name))
         self.crash()
         return self.settle()
 
@@ -355,8 +355,8 @@ class Bench:
     def is_going(self, *tasks: str) -> Plan:
         """Somebody deletes the jobs, and they linger."""
         for name in tasks:
-            seen = self.seen(name)
-            self._put(seen.gvr, self._deleting(seen.job))
+            observed = self.observed(name)
+            self._put(observed.gvr, self._deleting(observed.job))
         return self.settle()
 
     def passes(self, flow: str, path: str = "dependsOn.probe.httpGetList[0]", index: int = 0) -> Plan:
@@ -366,17 +366,17 @@ class Bench:
 
     # What there is
 
-    def seen(self, name: str) -> Seen:
+    def observed(self, name: str) -> ObservedJob:
         """The job of the newest attempt of a task."""
         jobs = self.ledger.take_changes(UID).jobs if self.progress is None else dict(self._by_task())
         found = jobs.get(task(name))
         assert found, f"{name} has no job"
-        return max(found, key=lambda seen: seen.attempt)
+        return max(found, key=lambda observed: observed.attempt)
 
-    def _by_task(self) -> dict[TaskKey, tuple[Seen, ...]]:
-        found: dict[TaskKey, tuple[Seen, ...]] = {}
-        for key, seen in self.ledger.jobs(UID):
-            found[key] = (*found.get(key, ()), seen)
+    def _by_task(self) -> dict[TaskKey, tuple[ObservedJob, ...]]:
+        found: dict[TaskKey, tuple[ObservedJob, ...]] = {}
+        for key, observed in self.ledger.jobs(UID):
+            found[key] = (*found.get(key, ()), observed)
         return found
 
     @property

@@ -24,7 +24,7 @@ from pkg.controllers.workflow.planner.graph.compile import compile_spec
 from pkg.controllers.workflow.planner.graph.model import Graph
 from pkg.controllers.workflow.planner.plan import plan
 from pkg.controllers.workflow.planner.progress import TaskKey
-from pkg.controllers.workflow.planner.snapshot import Kind, ProbeKey, Seen, Snapshot
+from pkg.controllers.workflow.planner.snapshot import Kind, ObservedJob, ProbeKey, Snapshot
 from pkg.controllers.workflow.pod_finder import ChangedPods, OnPods, Pod, PodFinder
 from pkg.controllers.workflow.prober import Prober
 from pkg.workloads import rules_for
@@ -72,7 +72,7 @@ def _workflow(flows: list[dict[str, Any]]) -> Workflow:
     return msgspec.convert({"metadata": meta, "spec": {"flows": flows}}, Workflow)
 
 
-def _job(flow: str, status: dict[str, Any]) -> Seen:
+def _job(flow: str, status: dict[str, Any]) -> ObservedJob:
     meta = ObjectMeta(
         name=f"{NAME}-{flow}",
         namespace=NAMESPACE,
@@ -81,7 +81,7 @@ def _job(flow: str, status: dict[str, Any]) -> Seen:
         labels=labels.for_task(workflow=NAME, uid=UID, flow=flow, index=None, attempt=0),
         owner_references=(OwnerReference(API_VERSION, "Workflow", NAME, UID, controller=True),),
     )
-    return Seen(JOBS, Job(meta, "batch/v1", "Job", status=status), 0)
+    return ObservedJob(JOBS, Job(meta, "batch/v1", "Job", status=status), 0)
 
 
 class _Passing(Prober):

@@ -30,7 +30,7 @@ from pkg.controllers.workflow.planner.actions import Plan
 from pkg.controllers.workflow.planner.graph.model import Graph
 from pkg.controllers.workflow.planner.plan import plan as real_plan
 from pkg.controllers.workflow.planner.progress import Progress
-from pkg.controllers.workflow.planner.snapshot import Seen, Snapshot
+from pkg.controllers.workflow.planner.snapshot import ObservedJob, Snapshot
 from tests.property.controller import Controller
 from tests.property.reference import EARLY, LATE, At, Claim, JobSeen, Observation, Reference
 from tests.property.scenarios import Scenario, Story, Tape, tell
@@ -506,7 +506,7 @@ class Simulation:
                 )
 
 
-def _seen(seen: Seen) -> JobSeen:
+def _seen(seen: ObservedJob) -> JobSeen:
     says = str(seen.job.status.get("sim", "Pending"))
     return JobSeen(
         seen.attempt,

@@ -16,7 +16,7 @@ from pkg.apis.flow.v1alpha1.types import GROUP
 from pkg.apis.meta import GVR, Job, WholeJob
 from pkg.controllers.engine.store import Delta, version_of
 from pkg.controllers.workflow.planner.progress import TaskKey
-from pkg.controllers.workflow.planner.snapshot import Seen
+from pkg.controllers.workflow.planner.snapshot import ObservedJob
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +27,8 @@ class JobChanges:
     were. dirty: the tasks whose jobs changed since the last read, None for all tasks.
     """
 
-    jobs: Mapping[TaskKey, tuple[Seen, ...]]
-    gone: Mapping[TaskKey, tuple[Seen, ...]]
+    jobs: Mapping[TaskKey, tuple[ObservedJob, ...]]
+    gone: Mapping[TaskKey, tuple[ObservedJob, ...]]
     dirty: frozenset[TaskKey] | None
 
 
@@ -46,38 +46,40 @@ class _WorkflowJobs:
     """The jobs of one workflow UID. frozen: the same as `jobs`, one tuple per task, for readers."""
 
     key: str
-    jobs: dict[TaskKey, dict[tuple[GVR, str], Seen]] = field(default_factory=dict)
-    frozen: dict[TaskKey, tuple[Seen, ...]] = field(default_factory=dict)
-    gone: dict[TaskKey, tuple[Seen, ...]] = field(default_factory=dict)
+    jobs: dict[TaskKey, dict[tuple[GVR, str], ObservedJob]] = field(default_factory=dict)
+    frozen: dict[TaskKey, tuple[ObservedJob, ...]] = field(default_factory=dict)
+    gone: dict[TaskKey, tuple[ObservedJob, ...]] = field(default_factory=dict)
     dirty: set[TaskKey] | None = None
 
-    def add(self, task: TaskKey, seen: Seen, instead_of: Job | None) -> None:
+    def add(self, task: TaskKey, observed: ObservedJob, instead_of: Job | None) -> None:
         """Files a job that exists; an older copy than the filed one changes nothing."""
-        at = (seen.gvr, seen.job.metadata.name)
+        at = (observed.gvr, observed.job.metadata.name)
         held = self.jobs.get(task, {}).get(at)
         # A store applies watch events and answers to our own writes; the two may arrive here in either order.
-        is_held = held is not None and held.job.metadata.uid == seen.job.metadata.uid
-        if held is not None and is_held and held.job is not instead_of and _age(held) > _age(seen):
+        is_held = held is not None and held.job.metadata.uid == observed.job.metadata.uid
+        if held is not None and is_held and held.job is not instead_of and _age(held) > _age(observed):
             return
-        self.jobs.setdefault(task, {})[at] = seen
+        self.jobs.setdefault(task, {})[at] = observed
         self._refresh(task)
 
-    def remove(self, task: TaskKey, seen: Seen) -> None:
+    def remove(self, task: TaskKey, observed: ObservedJob) -> None:
         """Files a job that vanished, as it last was."""
-        at, uid = (seen.gvr, seen.job.metadata.name), seen.job.metadata.uid
+        at, uid = (observed.gvr, observed.job.metadata.name), observed.job.metadata.uid
         held = self.jobs.get(task, {}).get(at)
         if held is not None and held.job.metadata.uid == uid:
             del self.jobs[task][at]
         gone = {old.job.metadata.uid: old for old in self.gone.get(task, ())}
-        if uid not in gone or _age(gone[uid]) <= _age(seen):
+        if uid not in gone or _age(gone[uid]) <= _age(observed):
             gone.pop(uid, None)
-            gone[uid] = seen
+            gone[uid] = observed
         self.gone[task] = tuple(gone.values())
         self._refresh(task)
 
     def take(self) -> JobChanges:
         """The jobs and what changed; what is returned is no longer a change afterwards."""
-        gone = {task: seen for task, seen in self.gone.items() if task not in self.jobs or self._is_any_new(task)}
+        gone = {
+            task: observed for task, observed in self.gone.items() if task not in self.jobs or self._is_any_new(task)
+        }
         dirty = None if self.dirty is None else frozenset(self.dirty)
         changes = JobChanges(dict(self.frozen), gone, dirty)
         self.gone = {}
@@ -88,8 +90,8 @@ class _WorkflowJobs:
         found = self.jobs.get(task)
         if found:
             # Caches of several versions of a resource hold the same job: the newest copy counts, of these the fullest.
-            newest = {seen.job.metadata.uid: seen for seen in sorted(found.values(), key=_age)}
-            self.frozen[task] = tuple(sorted(newest.values(), key=lambda seen: seen.attempt))
+            newest = {observed.job.metadata.uid: observed for observed in sorted(found.values(), key=_age)}
+            self.frozen[task] = tuple(sorted(newest.values(), key=lambda observed: observed.attempt))
         else:
             self.jobs.pop(task, None)
             self.frozen.pop(task, None)
@@ -98,8 +100,8 @@ class _WorkflowJobs:
 
     def _is_any_new(self, task: TaskKey) -> bool:
         """Whether a vanished job of the task was of another attempt than the jobs that exist."""
-        there = {seen.attempt for seen in self.frozen.get(task, ())}
-        return any(seen.attempt not in there for seen in self.gone[task])
+        there = {observed.attempt for observed in self.frozen.get(task, ())}
+        return any(observed.attempt not in there for observed in self.gone[task])
 
 
 class Ledger:
@@ -127,13 +129,13 @@ class Ledger:
         identity = identify(job)
         if identity is not None:
             keys.add(identity.key)
-            self._jobs_of(identity).add(identity.task, Seen(gvr, job, identity.attempt), instead_of)
+            self._jobs_of(identity).add(identity.task, ObservedJob(gvr, job, identity.attempt), instead_of)
 
     def _remove(self, gvr: GVR, job: Job, keys: set[str]) -> None:
         identity = identify(job)
         if identity is not None:
             keys.add(identity.key)
-            self._jobs_of(identity).remove(identity.task, Seen(gvr, job, identity.attempt))
+            self._jobs_of(identity).remove(identity.task, ObservedJob(gvr, job, identity.attempt))
 
     def _jobs_of(self, identity: JobIdentity) -> _WorkflowJobs:
         found = self._workflows.get(identity.uid)
@@ -178,18 +180,19 @@ class Ledger:
         with self._lock:
             return frozenset(self._uids)
 
-    def jobs(self, uid: str) -> tuple[tuple[TaskKey, Seen], ...]:
+    def jobs(self, uid: str) -> tuple[tuple[TaskKey, ObservedJob], ...]:
         """All jobs of one workflow that exist."""
         with self._lock:
             found = self._workflows.get(uid)
-            return () if found is None else tuple((task, seen) for task, jobs in found.frozen.items() for seen in jobs)
+            frozen = {} if found is None else found.frozen
+            return tuple((task, observed) for task, jobs in frozen.items() for observed in jobs)
 
     def job(self, uid: str, task: TaskKey, attempt: int) -> Job | None:
         """The job of one attempt, None if there is none."""
         with self._lock:
             workflow = self._workflows.get(uid)
             jobs = workflow.frozen.get(task, ()) if workflow is not None else ()
-            return next((seen.job for seen in jobs if seen.attempt == attempt), None)
+            return next((observed.job for observed in jobs if observed.attempt == attempt), None)
 
     def forget(self, uid: str) -> None:
         """Drops a workflow that is gone; does nothing while it still has jobs."""
@@ -203,8 +206,8 @@ class Ledger:
                     self._uids.pop(found.key, None)
 
 
-def _age(seen: Seen) -> tuple[int, bool]:
-    return version_of(seen.job.metadata.resource_version or "0"), isinstance(seen.job, WholeJob)
+def _age(observed: ObservedJob) -> tuple[int, bool]:
+    return version_of(observed.job.metadata.resource_version or "0"), isinstance(observed.job, WholeJob)
 
 
 def _is_same_attempt(one: Job, other: Job) -> bool:

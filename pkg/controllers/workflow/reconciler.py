@@ -335,14 +335,14 @@ class Reconciler:
         actions = [
             DeleteJob(
                 task,
-                seen.gvr,
-                seen.job.metadata.namespace,
-                seen.job.metadata.name,
-                seen.job.metadata.uid,
+                observed.gvr,
+                observed.job.metadata.namespace,
+                observed.job.metadata.name,
+                observed.job.metadata.uid,
                 "workflow deleted",
             )
-            for task, seen in jobs
-            if not seen.job.metadata.is_deleting
+            for task, observed in jobs
+            if not observed.job.metadata.is_deleting
         ]
         if not jobs:
             self._caches.ledger.forget(uid)

@@ -83,20 +83,20 @@ def plan_invalid(snapshot: Snapshot, message: str) -> Plan:
 def _has_unfinished_job(snapshot: Snapshot) -> bool:
     """Whether any job, of whatever flow, is unfinished. Services do not count."""
     return any(
-        not seen.job.metadata.is_deleting
-        and not look(snapshot, seen).is_final
-        and snapshot.completion("", seen.gvr) is not Completion.READY
+        not observed.job.metadata.is_deleting
+        and not look(snapshot, observed).is_final
+        and snapshot.completion("", observed.gvr) is not Completion.READY
         for jobs in snapshot.jobs.values()
-        for seen in jobs
+        for observed in jobs
     )
 
 
 def _all_jobs(snapshot: Snapshot, why: str) -> tuple[DeleteJob, ...]:
     return tuple(
-        deletions.delete_job(key, seen, why)
+        deletions.delete_job(key, observed, why)
         for key, jobs in snapshot.jobs.items()
-        for seen in jobs
-        if not seen.job.metadata.is_deleting
+        for observed in jobs
+        if not observed.job.metadata.is_deleting
     )
 
 

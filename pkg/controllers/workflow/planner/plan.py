@@ -184,7 +184,9 @@ def _changed_tasks(ctx: Context) -> tuple[TaskKey, ...]:
 
 
 def _tasks_under_deletion(ctx: Context) -> list[TaskKey]:
-    return [key for key, jobs in ctx.snapshot.jobs.items() if any(seen.job.metadata.is_deleting for seen in jobs)]
+    return [
+        key for key, jobs in ctx.snapshot.jobs.items() if any(observed.job.metadata.is_deleting for observed in jobs)
+    ]
 
 
 def _tasks_with_deletions(

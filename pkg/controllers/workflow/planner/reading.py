@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from pkg.controllers.workflow.planner.snapshot import Seen, Snapshot
+from pkg.controllers.workflow.planner.snapshot import ObservedJob, Snapshot
 from pkg.workloads import RULE_FAULT, JobState, Reading, read
 
 
-def look(snapshot: Snapshot, seen: Seen) -> Reading:
+def look(snapshot: Snapshot, observed: ObservedJob) -> Reading:
     """What a job says of itself, by the rules of its template, else of its kind."""
-    rules = snapshot.rules_of(seen)
+    rules = snapshot.rules_of(observed)
     if rules is None:
-        return read(snapshot.row_of(seen), seen.job)
+        return read(snapshot.row_of(observed), observed.job)
     if rules.fault:
-        is_going = seen.job.metadata.is_deleting
+        is_going = observed.job.metadata.is_deleting
         return Reading(JobState.PENDING, RULE_FAULT, rules.fault[:512], deleting=is_going, faulty=True)
-    return read(rules.row, seen.job)
+    return read(rules.row, observed.job)

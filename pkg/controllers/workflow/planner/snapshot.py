@@ -17,8 +17,8 @@ from pkg.workloads import KindRow, rules_for
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """A job of ours as the cache has it (once gone: as it last was), with the attempt of its label."""
+class ObservedJob:
+    """A job of this workflow as the cache has it, or last had it, with the attempt that its label names."""
 
     gvr: GVR
     job: Job
@@ -92,13 +92,13 @@ class Snapshot:
     #: WorkTemplates that exist, by name.
     templates: Mapping[str, WorkTemplate]
     #: The jobs of each task, by attempt.
-    jobs: Mapping[TaskKey, tuple[Seen, ...]]
+    jobs: Mapping[TaskKey, tuple[ObservedJob, ...]]
     #: What the last pass left; None for the first pass.
     progress: Progress | None
     #: Tasks whose jobs changed since the last pass; None for all tasks.
     dirty: frozenset[TaskKey] | None = None
     #: Jobs that disappeared since the last pass, as they last were.
-    gone: Mapping[TaskKey, tuple[Seen, ...]] = field(default_factory=dict)
+    gone: Mapping[TaskKey, tuple[ObservedJob, ...]] = field(default_factory=dict)
     #: Kinds by resource; None for one that is not served, and no entry while that is not known.
     kinds: Mapping[GVR, Kind | None] = field(default_factory=dict)
     #: Kinds whose cache is complete.
@@ -148,30 +148,30 @@ class Snapshot:
         gvr = GVR.parse(recorded) if recorded else GVR()
         return self.completion(template_name, gvr) is Completion.READY
 
-    def gvr_of(self, seen: Seen) -> GVR:
+    def gvr_of(self, observed: ObservedJob) -> GVR:
         """The resource as which a job is read: in the version that its flow names, not as it was listed."""
         if not isinstance(self.graph, Graph):
-            return seen.gvr
-        number = self.graph.by_name.get(seen.job.metadata.labels.get(labels.FLOW, ""))
+            return observed.gvr
+        number = self.graph.by_name.get(observed.job.metadata.labels.get(labels.FLOW, ""))
         if number is None:
-            return seen.gvr
+            return observed.gvr
         template = self.templates.get(self.graph.nodes[number].flow.template_name)
         if template is not None:
             named = template.spec.gvr.gvr
         else:
             named = GVR.parse(self.progress.flows[number].gvr) if self.progress is not None else GVR()
-        is_same = (named.group, named.resource) == (seen.gvr.group, seen.gvr.resource)
-        return named if is_same else seen.gvr
+        is_same = (named.group, named.resource) == (observed.gvr.group, observed.gvr.resource)
+        return named if is_same else observed.gvr
 
-    def rules_of(self, seen: Seen) -> TemplateRules | None:
+    def rules_of(self, observed: ObservedJob) -> TemplateRules | None:
         """The status rules that the template of a job has for its kind; None if it has none."""
         if not self.rules:
             return None
-        found = self.rules.get(seen.job.metadata.labels.get(labels.FLOW, ""))
-        return found if found is not None and found.gvr == self.gvr_of(seen) else None
+        found = self.rules.get(observed.job.metadata.labels.get(labels.FLOW, ""))
+        return found if found is not None and found.gvr == self.gvr_of(observed) else None
 
-    def row_of(self, seen: Seen) -> KindRow:
+    def row_of(self, observed: ObservedJob) -> KindRow:
         """The row of the rules table for the kind of a job."""
-        gvr = self.gvr_of(seen)
+        gvr = self.gvr_of(observed)
         kind = self.kinds.get(gvr)
         return kind.row if kind is not None else rules_for(gvr)

@@ -57,7 +57,7 @@ def test_a_view_has_what_is_there_by_task_and_attempt() -> None:
     keys = ledger.apply(JOBS, [Delta("team/a", None, job("b", attempt="1")), Delta("team/a", None, job("a"))])
     assert keys == {"team/w"}
     view = ledger.take_changes(UID)
-    assert [seen.attempt for seen in view.jobs[TaskKey("a", 0)]] == [0, 1]
+    assert [observed.attempt for observed in view.jobs[TaskKey("a", 0)]] == [0, 1]
     assert view.gone == {}
 
 
@@ -80,7 +80,7 @@ def test_a_job_that_went_is_told_once_with_its_last_words() -> None:
     ledger.apply(JOBS, [Delta("team/a", there, None, last)])
     view = ledger.take_changes(UID)
     assert view.jobs == {}
-    assert [seen.job.status for seen in view.gone[TaskKey("a", 0)]] == [{"x": 1}]
+    assert [observed.job.status for observed in view.gone[TaskKey("a", 0)]] == [{"x": 1}]
     assert ledger.take_changes(UID).gone == {}
 
 
@@ -90,7 +90,7 @@ def test_a_job_that_was_replaced_by_a_namesake_is_no_loss() -> None:
     ledger.take_changes(UID)
     ledger.apply(JOBS, [Delta("team/a", job("a", uid="1"), job("a", uid="2"))])
     view = ledger.take_changes(UID)
-    assert [seen.job.metadata.uid for seen in view.jobs[TaskKey("a", 0)]] == ["2"]
+    assert [observed.job.metadata.uid for observed in view.jobs[TaskKey("a", 0)]] == ["2"]
     assert view.gone == {}
 
 
@@ -100,7 +100,7 @@ def test_workflows_of_the_same_name_are_told_apart_by_uid() -> None:
         JOBS, [Delta("team/a", None, job("a")), Delta("team/a", None, job("b", owner={**OWNER, "uid": "other"}))]
     )
     assert ledger.uids("team/w") == {UID, "other"}
-    assert [seen.job.metadata.name for _, seen in ledger.jobs(UID)] == ["a"]
+    assert [observed.job.metadata.name for _, observed in ledger.jobs(UID)] == ["a"]
 
 
 def test_a_workflow_is_forgotten_only_when_its_jobs_are_gone() -> None:
@@ -152,7 +152,7 @@ def test_the_last_words_of_a_job_are_the_newest_that_were_heard() -> None:
     ledger.apply(JOBS, [Delta("team/a", first, None, ended)])
     ledger.apply(JOBS, [Delta("team/a", None, first)])
     ledger.apply(JOBS, [Delta("team/a", first)])
-    assert [seen.job for seen in ledger.take_changes(UID).gone[TaskKey("a", 0)]] == [ended]
+    assert [observed.job for observed in ledger.take_changes(UID).gone[TaskKey("a", 0)]] == [ended]
 
 
 def test_a_job_whose_labels_are_changed_leaves_its_task() -> None:

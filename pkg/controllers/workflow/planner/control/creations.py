@@ -145,12 +145,12 @@ def _previous_job_until(ctx: Context, node: Node, index: int, task: Task) -> flo
     if task.reason not in NOT_SHOWN_BY_JOB:
         return 0.0
     until = 0.0
-    for seen in ctx.snapshot.jobs.get(TaskKey(node.name, index), ()):
-        deleted_at = seen.job.metadata.deletion_timestamp
-        if seen.attempt == task.attempt and deleted_at is not None:
+    for observed in ctx.snapshot.jobs.get(TaskKey(node.name, index), ()):
+        deleted_at = observed.job.metadata.deletion_timestamp
+        if observed.attempt == task.attempt and deleted_at is not None:
             is_foreign = task.reason == Reasons.JOB_DELETED
             until = max(until, NEVER if is_foreign else deleted_at.timestamp() + DELETION_PATIENCE)
-        elif seen.attempt <= task.attempt and not look(ctx.snapshot, seen).is_final:
+        elif observed.attempt <= task.attempt and not look(ctx.snapshot, observed).is_final:
             until = NEVER
     return until
 

@@ -12,7 +12,7 @@ from pkg.controllers.workflow.planner.context import Context
 from pkg.controllers.workflow.planner.control.outcome import Mode
 from pkg.controllers.workflow.planner.progress import Task, TaskKey
 from pkg.controllers.workflow.planner.reading import look
-from pkg.controllers.workflow.planner.snapshot import Seen, Snapshot
+from pkg.controllers.workflow.planner.snapshot import ObservedJob, Snapshot
 
 _CANCELLED = "the workflow was cancelled"
 
@@ -22,44 +22,46 @@ def deletions(ctx: Context, how: Mode, phase: WorkflowPhase, keys: Iterable[Task
     found = []
     for key in keys:
         task = ctx.task_of(key)
-        for seen in ctx.snapshot.jobs.get(key, ()):
-            if seen.job.metadata.is_deleting:
+        for observed in ctx.snapshot.jobs.get(key, ()):
+            if observed.job.metadata.is_deleting:
                 continue
-            why = _reason_to_delete(ctx.snapshot, task, seen, how, phase)
+            why = _reason_to_delete(ctx.snapshot, task, observed, how, phase)
             if why:
-                found.append(delete_job(key, seen, why))
+                found.append(delete_job(key, observed, why))
     return found
 
 
-def delete_job(key: TaskKey, seen: Seen, why: str) -> DeleteJob:
+def delete_job(key: TaskKey, observed: ObservedJob, why: str) -> DeleteJob:
     """The deletion of one job; why: for the log."""
-    meta = seen.job.metadata
-    return DeleteJob(key, seen.gvr, meta.namespace, meta.name, meta.uid, why)
+    meta = observed.job.metadata
+    return DeleteJob(key, observed.gvr, meta.namespace, meta.name, meta.uid, why)
 
 
-def _reason_to_delete(snapshot: Snapshot, task: Task | None, seen: Seen, how: Mode, phase: WorkflowPhase) -> str:
+def _reason_to_delete(
+    snapshot: Snapshot, task: Task | None, observed: ObservedJob, how: Mode, phase: WorkflowPhase
+) -> str:
     """Why a job is to be deleted, empty if it stays. task: None if the spec no longer has it."""
     policy = snapshot.workflow.spec.job_retain_policy
     if is_removed_at_end(policy, phase):
         return f"jobRetainPolicy {policy}"
     if task is None:
-        return _CANCELLED if how is Mode.CANCEL and not look(snapshot, seen).is_final else ""
-    if seen.attempt < task.attempt:
-        reading = look(snapshot, seen)
+        return _CANCELLED if how is Mode.CANCEL and not look(snapshot, observed).is_final else ""
+    if observed.attempt < task.attempt:
+        reading = look(snapshot, observed)
         return "" if reading.is_final or reading.faulty else "an older attempt"
     is_ready = task.current.ready
     if how is Mode.CANCEL and task.is_final and not is_ready and task.phase is not Phase.CANCELLED:
         # Its creation reached the API server although the task had been given up already.
-        reading = look(snapshot, seen)
+        reading = look(snapshot, observed)
         if not reading.is_final and not reading.faulty:
             return _CANCELLED
-    if seen.attempt != task.attempt or not task.has_verdict:
+    if observed.attempt != task.attempt or not task.has_verdict:
         return ""
     if is_ready:
         return _CANCELLED if how is Mode.CANCEL else ""
     if task.phase is Phase.CANCELLED:
         return "the workflow was decided"
-    if task.reason in (Reasons.DEADLINE_EXCEEDED, Reasons.PENDING_TIMEOUT) and not look(snapshot, seen).is_final:
+    if task.reason in (Reasons.DEADLINE_EXCEEDED, Reasons.PENDING_TIMEOUT) and not look(snapshot, observed).is_final:
         return task.reason
     return ""
 
@@ -73,20 +75,20 @@ def is_removed_at_end(policy: RetainPolicy, phase: WorkflowPhase) -> bool:
 
 def has_unfinished_job(ctx: Context) -> bool:
     """Whether the end has to wait for a job. A job under deletion and a service that became ready do not count."""
-    return any(_is_waited_for(ctx, key, seen) for key, jobs in ctx.snapshot.jobs.items() for seen in jobs)
+    return any(_is_waited_for(ctx, key, observed) for key, jobs in ctx.snapshot.jobs.items() for observed in jobs)
 
 
-def _is_waited_for(ctx: Context, key: TaskKey, seen: Seen) -> bool:
+def _is_waited_for(ctx: Context, key: TaskKey, observed: ObservedJob) -> bool:
     task = ctx.task_of(key)
     if task is None:  # the spec no longer has it, so whether it became ready is not known
         number = ctx.graph.by_name.get(key.flow)
         template = ctx.graph.nodes[number].flow.template_name if number is not None else ""
-        is_service = ctx.snapshot.completion(template, seen.gvr) is Completion.READY
+        is_service = ctx.snapshot.completion(template, observed.gvr) is Completion.READY
     else:
-        is_service = task.current.ready and seen.attempt == task.attempt
-    if seen.job.metadata.is_deleting or is_service:
+        is_service = task.current.ready and observed.attempt == task.attempt
+    if observed.job.metadata.is_deleting or is_service:
         return False
-    reading = look(ctx.snapshot, seen)
+    reading = look(ctx.snapshot, observed)
     # Rules that can no longer judge a job do not take back a verdict.
     has_verdict = reading.faulty and task is not None and task.has_verdict
     return not reading.is_final and not has_verdict

@@ -86,7 +86,7 @@ def reset(snapshot: Snapshot, graph: Graph, progress: Progress) -> Progress:
 def _reset_flow(snapshot: Snapshot, node: Node, state: FlowState, wanted: list[int]) -> FlowState:
     highest = max(task.attempt if task.had_job or task.attempt else -1 for task in state.tasks)
     for index in range(node.size):
-        highest = max([highest, *(seen.attempt for seen in snapshot.jobs.get(TaskKey(node.name, index), ()))])
+        highest = max([highest, *(observed.attempt for observed in snapshot.jobs.get(TaskKey(node.name, index), ()))])
     first = highest + 1
     tasks = list(state.tasks)
     for index in wanted:
@@ -120,7 +120,7 @@ def _is_lost_service(snapshot: Snapshot, node: Node, state: FlowState, task: Tas
     if not snapshot.is_service(node.flow.template_name, state.gvr):
         return False
     jobs = snapshot.jobs.get(TaskKey(node.name, index), ())
-    return not any(seen.attempt == task.attempt and not seen.job.metadata.is_deleting for seen in jobs)
+    return not any(observed.attempt == task.attempt and not observed.job.metadata.is_deleting for observed in jobs)
 
 
 def _downstream(graph: Graph, numbers: Iterable[int]) -> frozenset[int]:

@@ -21,7 +21,7 @@ from pkg.controllers.workflow.planner.control.retry import FailurePolicy
 from pkg.controllers.workflow.planner.graph.model import Node
 from pkg.controllers.workflow.planner.progress import Attempt, Task, TaskKey
 from pkg.controllers.workflow.planner.reading import look
-from pkg.controllers.workflow.planner.snapshot import Seen, Snapshot
+from pkg.controllers.workflow.planner.snapshot import ObservedJob, Snapshot
 from pkg.workloads import JobState, Reading
 
 _PHASES = {
@@ -42,9 +42,9 @@ class _TaskJobs:
     #: Attempts below this number belong to a run before the last restart.
     first_attempt: int
     #: Its jobs in the cluster.
-    jobs: Sequence[Seen]
+    jobs: Sequence[ObservedJob]
     #: Its jobs that disappeared since the last pass, as they last were.
-    gone: Sequence[Seen]
+    gone: Sequence[ObservedJob]
     policy: FailurePolicy
 
     def failed(self, task: Task, reason: str, message: str) -> Task:
@@ -72,8 +72,8 @@ def fold(ctx: Context, keys: Iterable[TaskKey], policy: FailurePolicy) -> None:
         first = draft.state(number).first_attempt
         # After a restart jobs of earlier attempts prove nothing, except for tasks that were not restarted.
         least = task.attempt if task.is_final else first
-        jobs = [seen for seen in snapshot.jobs.get(key, ()) if seen.attempt >= least]
-        gone = [seen for seen in snapshot.gone.get(key, ()) if seen.attempt >= least]
+        jobs = [observed for observed in snapshot.jobs.get(key, ()) if observed.attempt >= least]
+        gone = [observed for observed in snapshot.gone.get(key, ()) if observed.attempt >= least]
         after = fold_task(_TaskJobs(snapshot, node, first, jobs, gone, policy), task)
         draft.put(number, key.index, after)
         is_new_job = after.current.job and after.current.job_uid != task.current.job_uid
@@ -95,11 +95,11 @@ def attach_jobs(ctx: Context) -> None:
 def fold_task(of: _TaskJobs, task: Task) -> Task:
     """One task, updated from its jobs."""
     snapshot = of.snapshot
-    newest = max((seen.attempt for seen in (*of.jobs, *of.gone)), default=-1)
+    newest = max((observed.attempt for observed in (*of.jobs, *of.gone)), default=-1)
     if not task.is_final and newest >= max(task.attempt, of.first_attempt):
         is_new = newest > task.attempt or not (task.had_job or task.has_verdict)
         if is_new:
-            shown = next(seen for seen in (*of.jobs, *of.gone) if seen.attempt == newest)
+            shown = next(observed for observed in (*of.jobs, *of.gone) if observed.attempt == newest)
             task = _begin(task, shown, snapshot.now)
     current = _of_attempt(of.jobs, task.attempt)
     if task.has_verdict:
@@ -120,15 +120,15 @@ def fold_task(of: _TaskJobs, task: Task) -> Task:
     return _with_job(failed, None, snapshot.now)
 
 
-def _begin(task: Task, seen: Seen, now: float) -> Task:
+def _begin(task: Task, observed: ObservedJob, now: float) -> Task:
     """The task at the start of its newest attempt. The job proves that the dependencies were met and that all older
     attempts failed."""
-    meta = seen.job.metadata
+    meta = observed.job.metadata
     created, makeable = _created(meta, now), task.current.makeable
     return msgspec.structs.replace(
         task,
         phase=Phase.PENDING,
-        attempt=seen.attempt,
+        attempt=observed.attempt,
         reason="",
         message="",
         had_job=True,
@@ -143,13 +143,13 @@ def _begin(task: Task, seen: Seen, now: float) -> Task:
     )
 
 
-def _of_attempt(jobs: Sequence[Seen], attempt: int) -> Seen | None:
+def _of_attempt(jobs: Sequence[ObservedJob], attempt: int) -> ObservedJob | None:
     """The job of an attempt. Of several, the one that is not under deletion."""
-    found = [seen for seen in jobs if seen.attempt == attempt]
-    return min(found, key=lambda seen: seen.job.metadata.is_deleting, default=None)
+    found = [observed for observed in jobs if observed.attempt == attempt]
+    return min(found, key=lambda observed: observed.job.metadata.is_deleting, default=None)
 
 
-def _with_job(task: Task, current: Seen | None, now: float) -> Task:
+def _with_job(task: Task, current: ObservedJob | None, now: float) -> Task:
     """The task with its job, or without once the job is gone; with the times of a job that this process sees first."""
     if current is None:
         return task.with_current(job="", job_uid="") if task.current.job else task
@@ -166,7 +166,7 @@ def _with_job(task: Task, current: Seen | None, now: float) -> Task:
     return task if task.started is not None else msgspec.structs.replace(task, started=created)
 
 
-def _attach(snapshot: Snapshot, node: Node, task: Task, current: Seen | None) -> Task:
+def _attach(snapshot: Snapshot, node: Node, task: Task, current: ObservedJob | None) -> Task:
     """A judged task with its job. After a restart of the controller, recognises services that had become ready."""
     if current is None or task.phase is not Phase.SUCCEEDED:
         return _with_job(task, current, snapshot.now)
@@ -182,7 +182,7 @@ def _attach(snapshot: Snapshot, node: Node, task: Task, current: Seen | None) ->
     return task.with_current(ready=True, ran_at=known if known is not None else ran_at)
 
 
-def _is_dead(snapshot: Snapshot, service: Seen) -> bool:
+def _is_dead(snapshot: Snapshot, service: ObservedJob) -> bool:
     """Whether the job of a service reports its own end, so that nobody is left to answer probes.
 
     A kind whose jobs serve for ever (a Deployment that makes no progress) may recover, so it lives until it is gone.
@@ -197,7 +197,7 @@ def _created(meta: ObjectMeta, now: float) -> float | None:
     return None if meta.creation_timestamp is None else min(meta.creation_timestamp.timestamp() + 1.0, now)
 
 
-def _judge(of: _TaskJobs, task: Task, current: Seen) -> Task:
+def _judge(of: _TaskJobs, task: Task, current: ObservedJob) -> Task:
     """The task as its job in the cluster shows it."""
     task = _with_job(task, current, of.snapshot.now)
     reading = look(of.snapshot, current)
@@ -208,10 +208,10 @@ def _judge(of: _TaskJobs, task: Task, current: Seen) -> Task:
     return of.failed(task, Reasons.JOB_DELETED, f"job {task.current.job} is being deleted")
 
 
-def _apply(of: _TaskJobs, task: Task, seen: Seen, reading: Reading) -> Task:
+def _apply(of: _TaskJobs, task: Task, observed: ObservedJob, reading: Reading) -> Task:
     """The task with the verdict, or the progress, that the reading of its job gives."""
     snapshot, now, current = of.snapshot, of.snapshot.now, task.current
-    completion = snapshot.completion(of.node.flow.template_name, seen.gvr)
+    completion = snapshot.completion(of.node.flow.template_name, observed.gvr)
     state = reading.under(completion)
     if state is JobState.FAILED:
         said = ": ".join(part for part in (reading.reason, reading.message) if part)
@@ -263,7 +263,7 @@ def _is_known_missing(snapshot: Snapshot, node: Node) -> bool:
     return bool(gvrs) and all(gvr in snapshot.synced for gvr in gvrs)
 
 
-def _deleted(snapshot: Snapshot, task: Task, last: Seen | None) -> str:
+def _deleted(snapshot: Snapshot, task: Task, last: ObservedJob | None) -> str:
     job = f"job {task.current.job}" if task.current.job else "its job"
     if last is not None and snapshot.kinds.get(last.gvr, False) is None:
         return f"{job} went with its kind: {last.gvr} is no longer served"

@@ -67,7 +67,7 @@ def test_the_attempt_after_a_verdict_that_its_job_does_not_show_waits_for_status
     bench = quiet(Bench(wf(a={"retry": RETRY, **clock})))
     bench.loses_writes = True
     if reason == "JobDeleted":
-        seen = bench.seen("a")
+        seen = bench.observed("a")
         bench.remove(seen)
     else:
         bench.now += 61

@@ -13,7 +13,7 @@ from pkg.controllers.workflow.planner.context import Context
 from pkg.controllers.workflow.planner.control import deletions
 from pkg.controllers.workflow.planner.control.outcome import Mode
 from pkg.controllers.workflow.planner.progress import Attempt, Task
-from pkg.controllers.workflow.planner.snapshot import Kind, Seen
+from pkg.controllers.workflow.planner.snapshot import Kind, ObservedJob
 from pkg.workloads import rules_for
 from tests.builders import COMPLETE, FAILED, READY, RUNNING, Bench, compiled, draft, snapshot, task, wf
 
@@ -22,13 +22,13 @@ TERMINATING, OVER, DONE = WorkflowPhase.TERMINATING, WorkflowPhase.FAILED, Workf
 GOING = WorkflowPhase.RUNNING
 
 
-def job(status: dict[str, Any], *, going: bool = False, attempt: int = 0) -> Seen:
+def job(status: dict[str, Any], *, going: bool = False, attempt: int = 0) -> ObservedJob:
     """The job of flow `a`, which says so."""
     bench = Bench(wf(a={"template": "widget"}))
     bench.say(status, "a")
     if going:
         bench.is_going("a")
-    return replace(bench.seen("a"), attempt=attempt)
+    return replace(bench.observed("a"), attempt=attempt)
 
 
 LIVE = Task(phase=Phase.RUNNING, had_job=True, ran=True)

@@ -548,7 +548,7 @@ def test_a_job_with_a_deletion_timestamp_is_not_waited_for() -> None:
     bench.lingers = True
     bench.fails("a")
     assert bench.phase == "Failed"
-    assert bench.seen("b").job.metadata.is_deleting
+    assert bench.observed("b").job.metadata.is_deleting
 
 
 def test_a_service_that_became_ready_is_not_waited_for() -> None:

@@ -130,7 +130,7 @@ def test_a_kind_that_is_synced_elsewhere_says_nothing_about_another() -> None:
 def test_a_new_controller_misses_a_job_at_its_first_look_though_another_kind_is_not_synced() -> None:
     """Nothing would make it look again."""
     bench = Bench(wf(a="", b={"template": "widget"}))
-    bench.remove(bench.seen("a"))
+    bench.remove(bench.observed("a"))
     bench.crash()
     bench.synced = frozenset({JOBS})
     bench.step()
@@ -196,7 +196,7 @@ def test_the_template_says_when_a_job_counts_as_done() -> None:
 
 def test_a_job_that_stays_pending_shows_the_last_warning_about_it() -> None:
     bench = Bench(wf(a=""))
-    bench.warnings = {bench.seen("a").job.metadata.uid: JobWarning("FailedCreate", "exceeded quota")}
+    bench.warnings = {bench.observed("a").job.metadata.uid: JobWarning("FailedCreate", "exceeded quota")}
     bench.say({"x": 1}, "a")
     bench.settle()
     assert (bench.flow("a").reason, bench.flow("a").message) == ("FailedCreate", "exceeded quota")

@@ -11,7 +11,7 @@ from pkg.apis.meta import GVR, Job, WholeJob
 from pkg.controllers.engine.store import Delta
 from pkg.controllers.workflow.ledger import Ledger
 from pkg.controllers.workflow.planner.reading import look
-from pkg.controllers.workflow.planner.snapshot import Seen, Snapshot
+from pkg.controllers.workflow.planner.snapshot import ObservedJob, Snapshot
 from pkg.controllers.workflow.rule_book import RuleBook
 from pkg.workloads import JobState
 from tests.builders import UID, compiled, snapshot, task, template, wf
@@ -37,24 +37,24 @@ def of(gvr: GVR, **spec: Any) -> Snapshot:
 
 @pytest.mark.parametrize("shown", [OLD, NEW], ids=["shown by the cache of v1", "shown by the cache of v2beta1"])
 def test_a_job_is_read_as_the_version_that_its_flow_names(shown: GVR) -> None:
-    seen = Seen(shown, job(1, **EVICTED), 0)
-    assert look(of(NEW), seen).state is JobState.PENDING, "in v2beta1 an eviction can be taken back"
-    assert look(of(OLD), seen).state is JobState.FAILED
+    observed = ObservedJob(shown, job(1, **EVICTED), 0)
+    assert look(of(NEW), observed).state is JobState.PENDING, "in v2beta1 an eviction can be taken back"
+    assert look(of(OLD), observed).state is JobState.FAILED
 
 
 @pytest.mark.parametrize("shown", [OLD, NEW], ids=["shown by the cache of v1", "shown by the cache of v2beta1"])
 def test_the_rules_of_its_template_hold_whichever_cache_shows_it(shown: GVR) -> None:
     rules = {"ok": [{"path": "status.step", "eq": "done"}]}
-    assert look(of(NEW, statusRules=rules), Seen(shown, job(1, step="done"), 0)).state is JobState.SUCCEEDED
+    assert look(of(NEW, statusRules=rules), ObservedJob(shown, job(1, step="done"), 0)).state is JobState.SUCCEEDED
 
 
 def test_a_job_of_another_kind_is_read_as_what_it_is() -> None:
     """The template was changed to another kind since."""
     done: dict[str, Any] = {"conditions": [{"type": "Complete", "status": "True"}]}
-    assert look(of(NEW), Seen(GVR("batch", "v1", "jobs"), job(1, **done), 0)).state is JobState.SUCCEEDED
+    assert look(of(NEW), ObservedJob(GVR("batch", "v1", "jobs"), job(1, **done), 0)).state is JobState.SUCCEEDED
 
 
-def seen_by(*copies: tuple[GVR, Job]) -> list[Seen]:
+def seen_by(*copies: tuple[GVR, Job]) -> list[ObservedJob]:
     ledger = Ledger()
     for gvr, one in copies:
         ledger.apply(gvr, [Delta("team/w-a", None, one)])
@@ -63,13 +63,13 @@ def seen_by(*copies: tuple[GVR, Job]) -> list[Seen]:
 
 def test_a_job_in_two_caches_is_one_job_and_its_newest_copy_counts() -> None:
     old, new = job(1), job(2)
-    assert seen_by((OLD, old), (NEW, new)) == [Seen(NEW, new, 0)]
-    assert seen_by((NEW, new), (OLD, old)) == [Seen(NEW, new, 0)]
+    assert seen_by((OLD, old), (NEW, new)) == [ObservedJob(NEW, new, 0)]
+    assert seen_by((NEW, new), (OLD, old)) == [ObservedJob(NEW, new, 0)]
 
 
 def test_of_copies_of_one_age_the_fullest_counts() -> None:
     plain, whole = job(1), job(1, kind=WholeJob)
-    assert seen_by((NEW, whole), (OLD, plain)) == [Seen(NEW, whole, 0)]
+    assert seen_by((NEW, whole), (OLD, plain)) == [ObservedJob(NEW, whole, 0)]
 
 
 def test_a_version_that_is_served_no_more_takes_no_job_away_that_another_shows() -> None:
@@ -79,7 +79,7 @@ def test_a_version_that_is_served_no_more_takes_no_job_away_that_another_shows()
         ledger.apply(gvr, [Delta("team/w-a", None, one)])
     ledger.apply(OLD, [Delta("team/w-a", one, None, None, "kind gone")])
     view = ledger.take_changes(UID)
-    assert (view.jobs[task("a")], view.gone) == ((Seen(NEW, one, 0),), {})
+    assert (view.jobs[task("a")], view.gone) == ((ObservedJob(NEW, one, 0),), {})
     ledger.apply(NEW, [Delta("team/w-a", one, None, one)])
     view = ledger.take_changes(UID)
-    assert (view.jobs, view.gone[task("a")]) == ({}, (Seen(NEW, one, 0),))
+    assert (view.jobs, view.gone[task("a")]) == ({}, (ObservedJob(NEW, one, 0),))
