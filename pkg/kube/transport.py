@@ -56,6 +56,7 @@ class Transport:
     ) -> None:
         self._config = config
         self._endpoint = config.endpoint()
+        self._dialer = self._endpoint.dialer()
         self._base = config.base_path
         self._timeout = timeout
         self._pool_size = pool_size
@@ -117,7 +118,7 @@ class Transport:
         """
         self._begin()
         started = time.monotonic()
-        connection = Connection(self._endpoint)
+        connection = Connection(self._endpoint, self._dialer)
         with self._changed:
             self._streams.add(connection)
         code = 0
@@ -218,7 +219,7 @@ class Transport:
                     raise
                 self.note_lost()
                 self._forget_idle()
-        fresh = Connection(self._endpoint)
+        fresh = Connection(self._endpoint, self._dialer)
         with self._changed:
             if self._aborted:
                 raise ConnectionAbortedError("the client was stopped")
@@ -229,6 +230,7 @@ class Transport:
         self, connection: Connection, data: bytes, deadline: float, is_write: bool, *, is_new: bool = False
     ) -> tuple[Head, bytes]:
         """One exchange on a connection that is registered as busy; afterwards it is idle or closed."""
+        started = time.monotonic()
         try:
             if is_new:
                 connection.open(min(deadline, time.monotonic() + _CONNECT_SECONDS))
@@ -236,6 +238,9 @@ class Transport:
                 connection.reusable = not is_new  # nothing was sent on it
                 raise Stopped("not sent: this process may not write now", reason="Stopped")
             return connection.exchange(data, deadline)
+        except TimeoutError:
+            self._fell_silent(connection, started)
+            raise
         finally:
             keep = connection.reusable
             with self._changed:
@@ -264,11 +269,20 @@ class Transport:
                 self._busy.discard(connection)
             connection.close()
 
-    def _forget_idle(self) -> None:
-        """Close all idle connections: a server that dropped one has most likely restarted and dropped all."""
+    def _fell_silent(self, connection: Connection, since: float) -> None:
+        """Avoid the address of a connection that got no response, and drop what may be as dead as this connection.
+
+        An idle connection that has served a call meanwhile has shown that it is alive.
+        """
+        if connection.address is not None:
+            self._dialer.failed(connection.address)
+        self._forget_idle(lambda idle: idle.address == connection.address and idle.idle_since < since)
+
+    def _forget_idle(self, is_dead: Callable[[Connection], bool] = lambda _: True) -> None:
+        """Close idle connections, by default all: a server that dropped one has most likely restarted."""
         with self._changed:
-            dropped = tuple(self._idle)
-            self._idle.clear()
+            dropped = [connection for connection in self._idle if is_dead(connection)]
+            self._idle = deque(connection for connection in self._idle if connection not in dropped)
         for connection in dropped:
             connection.close()
 
@@ -290,6 +304,8 @@ class Transport:
             head = connection.start(self._encode(request), deadline)
             body = b"" if 200 <= head.status < 300 else connection.body(head, deadline)
         except (OSError, FramingError, ConfigError) as error:
+            if isinstance(error, TimeoutError):
+                self._fell_silent(connection, started)
             raise self._translated(request, error, self._timeout, self._stopping.is_set()) from error
         if head.status == 401:
             self._config.credentials.invalidate()

@@ -16,7 +16,9 @@ from ssl import SSLContext
 
 import msgspec
 
+from pkg.kube.dialing import Dialer, Race
 from pkg.kube.framing import MAX_HEAD, Dechunker, FramingError, Head, parse_head
+from pkg.kube.resolving import Address
 
 _READABLE = select.POLLIN | getattr(select, "POLLRDHUP", 0)
 _RECV = 16 * 1024
@@ -36,13 +38,20 @@ class Endpoint(msgspec.Struct, frozen=True):
     tls: Callable[[], SSLContext] | None
     proxy: tuple[str, int, bytes] | None = None
 
+    def dialer(self) -> Dialer:
+        """A new dialer of the server, or of the proxy in front of it."""
+        host, port = (self.host, self.port) if self.proxy is None else self.proxy[:2]
+        return Dialer(host, port)
+
 
 class Connection:
     """A connection for one thread at a time; only `cut` may be called from another."""
 
-    def __init__(self, endpoint: Endpoint) -> None:
+    def __init__(self, endpoint: Endpoint, dialer: Dialer | None = None) -> None:
         self._endpoint = endpoint
+        self._dialer = dialer or endpoint.dialer()
         self._sock: socket.socket | None = None
+        self._dialing: list[socket.socket] = []
         self._lock = threading.Lock()
         self._buffer = b""
         self._is_cut = False
@@ -50,31 +59,69 @@ class Connection:
         """Whether any byte of the response to the current request came."""
         self.reusable = False
         self.idle_since = 0.0
+        self.address: Address | None = None
+        """The address that it is connected to."""
 
     def open(self, deadline: float) -> None:
-        """Connect, through the proxy if there is one, and do the TLS handshake; OSError on failure, TLS included."""
-        endpoint = self._endpoint
-        target = (endpoint.host, endpoint.port) if endpoint.proxy is None else endpoint.proxy[:2]
+        """Connect, through the proxy if there is one, and do the TLS handshake; OSError on failure, TLS included.
+
+        Of several addresses the next one is tried when one fails or is silent for its share of the time.
+        """
         try:
-            sock = self._connect(target, deadline)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            _keep_alive(sock)
-            if endpoint.proxy is not None:
-                self._tunnel(sock, endpoint.proxy[2], deadline)
-            if endpoint.tls is not None:
-                sock.settimeout(_left(deadline))
-                # Wrapping moves the socket into a new object; `cut` must know it before the handshake blocks.
-                secure = endpoint.tls().wrap_socket(
-                    sock, server_hostname=endpoint.server_name, do_handshake_on_connect=False
-                )
-                self._adopt(secure)
-                secure.do_handshake()
+            self._open(deadline)
         except BaseException as error:
             self.close()
             if isinstance(error, ValueError) and not isinstance(error, OSError):
-                # A host name that is impossible in DNS or in a certificate.
-                raise OSError(f"cannot connect to {target[0]!r}: {error}") from error
+                # A host name that is impossible in a certificate.
+                raise OSError(f"cannot connect to {self._dialer.host!r}: {error}") from error
             raise
+
+    def _open(self, deadline: float) -> None:
+        context = self._endpoint.tls() if self._endpoint.tls is not None else None
+        left = self._dialer.addresses(deadline, lambda: self._is_cut)
+        while True:
+            sock, address, left = self._connect(left, deadline)
+            now = time.monotonic()
+            try:
+                self._set_up(sock, context, now + (deadline - now) / (len(left) + 1))
+            except BaseException as error:
+                self.close()
+                self._dialer.failed(address)
+                if self._is_cut or not left or not isinstance(error, OSError | FramingError):
+                    raise
+            else:
+                self._dialer.worked(address)
+                self.address = address
+                return
+
+    def _connect(self, addresses: list[Address], deadline: float) -> tuple[socket.socket, Address, list[Address]]:
+        """A connected socket, its address, and the addresses that may be tried if it turns out to be useless."""
+        race = Race(addresses, deadline, self._track)
+        try:
+            sock, address = race.run()
+        finally:
+            with self._lock:
+                self._dialing.clear()
+        for loser in (*race.failed, *race.slow):
+            self._dialer.failed(loser)
+        self._adopt(sock)
+        out = {address, *race.failed, *race.slow}
+        return sock, address, [other for other in addresses if other not in out] + race.slow
+
+    def _set_up(self, sock: socket.socket, context: SSLContext | None, deadline: float) -> None:
+        """Everything between the TCP connection and the first request."""
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        _keep_alive(sock)
+        if self._endpoint.proxy is not None:
+            self._tunnel(sock, self._endpoint.proxy[2], deadline)
+        if context is not None:
+            sock.settimeout(_left(deadline))
+            # Wrapping moves the socket into a new object; `cut` must know it before the handshake blocks.
+            secure = context.wrap_socket(
+                sock, server_hostname=self._endpoint.server_name, do_handshake_on_connect=False
+            )
+            self._adopt(secure)
+            secure.do_handshake()
 
     def exchange(self, request: bytes, deadline: float) -> tuple[Head, bytes]:
         """Send a request and read the whole response; OSError or FramingError if the connection failed."""
@@ -136,35 +183,25 @@ class Connection:
         """Interrupt the connection from any thread; the thread that uses it gets an OSError at once."""
         with self._lock:
             self._is_cut = True
-            if self._sock is not None:
+            for sock in (*self._dialing, *(() if self._sock is None else (self._sock,))):
                 # Not SSLSocket.shutdown: it discards the TLS state that the reading thread still uses.
                 with contextlib.suppress(OSError):
-                    socket.socket.shutdown(self._sock, socket.SHUT_RDWR)
+                    socket.socket.shutdown(sock, socket.SHUT_RDWR)
 
     def close(self) -> None:
         """Close the socket; the connection cannot be used again."""
         with self._lock:
             sock, self._sock = self._sock, None
+            self._buffer = b""
         if sock is not None:
             with contextlib.suppress(OSError):
                 sock.close()
 
-    def _connect(self, target: tuple[str, int], deadline: float) -> socket.socket:
-        failed: OSError | None = None
-        for family, kind, proto, _, address in socket.getaddrinfo(*target, type=socket.SOCK_STREAM):
-            sock = socket.socket(family, kind, proto)
-            try:
-                self._adopt(sock)
-                sock.settimeout(_left(deadline))
-                sock.connect(address)
-            except OSError as error:
-                self.close()
-                failed = error
-                if self._is_cut:
-                    break
-            else:
-                return sock
-        raise failed or OSError(f"no address for {target[0]}")
+    def _track(self, sock: socket.socket) -> None:
+        with self._lock:
+            if self._is_cut:
+                raise ConnectionAbortedError("the connection was cut")
+            self._dialing.append(sock)
 
     def _adopt(self, sock: socket.socket) -> None:
         with self._lock:
