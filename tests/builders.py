@@ -24,6 +24,7 @@ from pkg.controllers.workflow.planner.actions import CreateJob, DeleteJob, Emit,
 from pkg.controllers.workflow.planner.draft import Draft
 from pkg.controllers.workflow.planner.graph.compile import Compiled, compile_spec, in_force
 from pkg.controllers.workflow.planner.graph.model import Graph
+from pkg.controllers.workflow.planner.job_identity import WorkflowId
 from pkg.controllers.workflow.planner.plan import plan
 from pkg.controllers.workflow.planner.progress import FlowState, Progress, Task, TaskKey, from_flows, tally_of
 from pkg.controllers.workflow.planner.snapshot import CreateFault, JobWarning, Kind, ObservedJob, ProbeKey, Snapshot
@@ -37,6 +38,7 @@ KINDS: Final[Mapping[GVR, Kind | None]] = {
     WIDGETS: Kind(kind="Widget", row=rules_for(WIDGETS)),
 }
 UID: Final = "6a3ef3c2-0000-4000-8000-000000000001"
+WORKFLOW: Final = WorkflowId("team", "w", UID)
 NOW: Final = 1_800_000_000.0
 POD: Final = {"template": {"spec": {"restartPolicy": "Never", "containers": [{"name": "main", "image": "busybox"}]}}}
 
@@ -185,7 +187,7 @@ class Bench:
     def observe(self, **changes: Any) -> Snapshot:
         """What a pass would see now; changes that the ledger has told count as told."""
         self._compile()
-        view = self.ledger.take_changes(UID)
+        view = self.ledger.take_changes(WorkflowId.of(self.workflow))
         fields: dict[str, Any] = {
             "now": self.now,
             "since": self.since,
@@ -210,7 +212,7 @@ class Bench:
         found = in_force(self._graph, compile_spec(self.workflow.spec, self.templates), is_changed=is_changed)
         if found != self._graph:
             self._graph, self.progress = found, None
-            self.ledger.mark_dirty(UID)
+            self.ledger.mark_dirty(WorkflowId.of(self.workflow))
 
     def step(self, *, is_urgent: bool = False) -> Plan:
         """One pass: plan, creations, a second look, status, deletions."""
@@ -234,7 +236,7 @@ class Bench:
         if final.patch is not None:
             if self.loses_writes:
                 self.log.append("conflict")
-                self.ledger.mark_dirty(UID)
+                self.ledger.mark_dirty(WorkflowId.of(self.workflow))
                 return done
             self._write(final.patch)
             self.progress = final.progress.acknowledged(self.now)
@@ -350,7 +352,7 @@ class Bench:
 
     def ledger_tells_all(self) -> None:
         """The next pass looks at every task."""
-        self.ledger.mark_dirty(UID)
+        self.ledger.mark_dirty(WorkflowId.of(self.workflow))
 
     def is_going(self, *tasks: str) -> Plan:
         """Somebody deletes the jobs, and they linger."""
@@ -368,14 +370,15 @@ class Bench:
 
     def observed(self, name: str) -> ObservedJob:
         """The job of the newest attempt of a task."""
-        jobs = self.ledger.take_changes(UID).jobs if self.progress is None else dict(self._by_task())
+        taken = self.ledger.take_changes(WorkflowId.of(self.workflow)) if self.progress is None else None
+        jobs = taken.jobs if taken is not None else dict(self._by_task())
         found = jobs.get(task(name))
         assert found, f"{name} has no job"
         return max(found, key=lambda observed: observed.attempt)
 
     def _by_task(self) -> dict[TaskKey, tuple[ObservedJob, ...]]:
         found: dict[TaskKey, tuple[ObservedJob, ...]] = {}
-        for key, observed in self.ledger.jobs(UID):
+        for key, observed in self.ledger.jobs(WorkflowId.of(self.workflow)):
             found[key] = (*found.get(key, ()), observed)
         return found
 

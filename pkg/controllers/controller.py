@@ -29,6 +29,7 @@ from pkg.controllers.workflow.ledger import Ledger
 from pkg.controllers.workflow.observer import Caches
 from pkg.controllers.workflow.pending import PendingJobWarnings
 from pkg.controllers.workflow.planner.actions import ProbeRequest
+from pkg.controllers.workflow.planner.job_identity import WorkflowId
 from pkg.controllers.workflow.pod_finder import Pod, PodFinder
 from pkg.controllers.workflow.prober import Prober
 from pkg.controllers.workflow.reconciler import Reconciler
@@ -78,7 +79,7 @@ class Controller:
     def _build_caches(self) -> None:
         client, handlers = self._clients.main, self._handlers
         namespace, metrics = self._options.namespace or None, self._metrics.reflectors()
-        self._ledger = Ledger()
+        self._ledger = Ledger(self._metrics.workflow_foreign_jobs.inc)
         self._rule_book = RuleBook()
         discovery = Discovery(client)
         self._kinds = Kinds(discovery, handlers.kind_changed, handlers.kind_coming)
@@ -130,7 +131,7 @@ class Controller:
         self._pending_jobs = PendingJobWarnings(
             self._clients.events,
             handlers.job_warned,
-            pods_of=lambda job: self._pod_finder.selector(job.workflow_uid, job.task, job.attempt, job.gvr),
+            pods_of=lambda job: self._pod_finder.selector(job.workflow, job.task, job.attempt, job.gvr),
         )
         self._reconciler = Reconciler(
             Caches(
@@ -221,12 +222,9 @@ class Controller:
         self._pool.shutdown(wait=False, cancel_futures=True)
         self._telemetry.stop()
 
-    def _addresses(self, uid: str, request: ProbeRequest) -> tuple[str, ...]:
-        namespace = (self._reconciler.key_of(uid) or "").partition("/")[0]
+    def _addresses(self, workflow: WorkflowId, request: ProbeRequest) -> tuple[str, ...]:
         asked, attempt = request.asked, request.attempt
-        return self._pod_finder.addresses(
-            namespace, uid, asked, attempt, request.gvr, role=request.role, choice=request.pods
-        )
+        return self._pod_finder.addresses(workflow, asked, attempt, request.gvr, role=request.role, choice=request.pods)
 
     def _count_phases(self) -> Counter[str]:
         return Counter(

@@ -15,6 +15,7 @@ from pkg.controllers.engine.shards import ShardedQueue
 from pkg.controllers.engine.store import Delta, Store
 from pkg.controllers.workflow.kinds import Kinds
 from pkg.controllers.workflow.ledger import Ledger
+from pkg.controllers.workflow.planner.job_identity import WorkflowId
 from pkg.controllers.workflow.planner.progress import TaskKey
 from pkg.controllers.workflow.pod_finder import ChangedPods
 from pkg.controllers.workflow.prober import Prober
@@ -80,7 +81,7 @@ class Handlers:
             has_new_rules = new is not None and (old is None or old.spec.status_rules != new.spec.status_rules)
             for workflow in parts.workflows.by_index(TEMPLATE_INDEX, delta.key):
                 if has_new_rules:
-                    parts.ledger.mark_dirty(workflow.metadata.uid)
+                    parts.ledger.mark_dirty(WorkflowId.of(workflow))
                 self._queue.add(workflow.metadata.key)
 
     def jobs_changed(self, gvr: GVR, deltas: Sequence[Delta[Job]]) -> None:
@@ -90,15 +91,12 @@ class Handlers:
     def pods_changed(self, changes: ChangedPods) -> None:
         """A pod's change wakes the probes of its task, and the workflow."""
         self._parts.prober.pods_changed(changes)
-        for uid in changes:
-            key = self._parts.reconciler.key_of(uid)
-            if key is not None:
-                self._queue.add(key)
+        self._add_all(workflow.key for workflow in changes)
 
-    def job_warned(self, uid: str, task: TaskKey, key: str) -> None:
+    def job_warned(self, workflow: WorkflowId, task: TaskKey) -> None:
         """A Warning event says why a job is pending."""
-        self._parts.ledger.mark_task_dirty(uid, task)
-        self._queue.add(key)
+        self._parts.ledger.mark_task_dirty(workflow, task)
+        self._queue.add(workflow.key)
 
     def kind_changed(self, gvr: GVR) -> None:
         """A kind is usable, became another, or is not served any more."""

@@ -137,6 +137,9 @@ class Metrics:
         self.workflow_tasks_finished = counter("workflow_tasks_finished_total", "Tasks that became final", ("state",))
         self.workflow_jobs_created = counter("workflow_jobs_created_total", "Jobs created", ("kind",))
         self.workflow_jobs_deleted = counter("workflow_jobs_deleted_total", "Jobs deleted")
+        self.workflow_foreign_jobs = counter(
+            "workflow_foreign_jobs_total", "Objects with the controller's label that are none of its jobs; ignored"
+        )
         self.workflow_status_writes = counter("workflow_status_writes_total", "Status patches written")
         self.workflow_probe_tries = counter("workflow_probe_tries_total", "Probes tried", ("kind", "result"))
 

@@ -22,13 +22,14 @@ from pkg.controllers.engine.store import Indexers
 from pkg.controllers.workflow.planner.actions import ProbeRequest
 from pkg.controllers.workflow.planner.graph.compile import compile_spec
 from pkg.controllers.workflow.planner.graph.model import Graph
+from pkg.controllers.workflow.planner.job_identity import WorkflowId
 from pkg.controllers.workflow.planner.plan import plan
 from pkg.controllers.workflow.planner.progress import TaskKey
 from pkg.controllers.workflow.planner.snapshot import Kind, ObservedJob, ProbeKey, Snapshot
 from pkg.controllers.workflow.pod_finder import ChangedPods, OnPods, Pod, PodFinder
 from pkg.controllers.workflow.prober import Prober
 from pkg.workloads import rules_for
-from tests.builders import UID as BUILT_UID
+from tests.builders import WORKFLOW
 from tests.property.world import EPOCH, JOBS, NAME, NAMESPACE, UID
 from tests.unit.controllers.workflow.test_pod_finder import Informers, pod
 
@@ -104,8 +105,8 @@ def probe_all(replicas: int) -> float:
 
     finder = PodFinder(make, lambda *_: None, changed)
 
-    def addresses(uid: str, asked: ProbeRequest) -> tuple[str, ...]:
-        return finder.addresses("team", uid, asked.asked, asked.attempt, asked.gvr, role="", choice=asked.pods)
+    def addresses(workflow: WorkflowId, asked: ProbeRequest) -> tuple[str, ...]:
+        return finder.addresses(workflow, asked.asked, asked.attempt, asked.gvr, role="", choice=asked.pods)
 
     prober = _Passing(addresses, lambda _: None, lambda *_: None)
     prober.start()
@@ -115,13 +116,13 @@ def probe_all(replicas: int) -> float:
         for at in range(replicas)
     ]
     pods = [pod(f"p{at}", f"127.1.{at >> 8}.{at & 255}", index=str(at)) for at in range(replicas)]
-    prober.want(BUILT_UID, "team/w", wanted)
+    prober.want(WORKFLOW, wanted)
     time.sleep(1)
     began = time.process_time()
     for one in pods:
         informers[0].tell(one)
         time.sleep(0.005)
-    while len(prober.passed(BUILT_UID)) < replicas:
+    while len(prober.passed(WORKFLOW)) < replicas:
         time.sleep(0.01)
     prober.stop()
     return (time.process_time() - began) / replicas * 1e3

@@ -18,6 +18,7 @@ from pkg.controllers.workflow.executor import Executor
 from pkg.controllers.workflow.ledger import Ledger
 from pkg.controllers.workflow.observer import Caches
 from pkg.controllers.workflow.planner.actions import Plan, ProbeRequest
+from pkg.controllers.workflow.planner.job_identity import WorkflowId
 from pkg.controllers.workflow.planner.plan import plan
 from pkg.controllers.workflow.planner.snapshot import Kind, ProbeKey, Trouble
 from pkg.controllers.workflow.reconciler import Reconciler
@@ -66,7 +67,7 @@ class Pods:
     def lead_address(self, *_args: object) -> str:
         return ""
 
-    def forget(self, _uid: str) -> None:
+    def forget(self, _workflow: WorkflowId) -> None:
         pass
 
 
@@ -87,20 +88,20 @@ class Prober:
     def __init__(self, world: World, patience: Callable[[str, str, int], float | None]) -> None:
         self._world = world
         self._patience = patience
-        self._uid = ""
+        self._workflow: WorkflowId | None = None
         self._wanted: frozenset[ProbeRequest] = frozenset()
         self._passed: dict[ProbeKey, ProbeRequest] = {}
 
-    def want(self, uid: str, _key: str, requests: Iterable[ProbeRequest]) -> None:
+    def want(self, workflow: WorkflowId, requests: Iterable[ProbeRequest]) -> None:
         """Of one workflow at a time; that an earlier one wants nothing any more changes nothing."""
         wanted = frozenset(requests)
-        if uid != self._uid and not wanted:
+        if workflow != self._workflow and not wanted:
             return
-        self._passed = {key: one for key, one in self._passed.items() if uid == self._uid and one in wanted}
-        self._uid, self._wanted = uid, wanted
+        self._passed = {key: one for key, one in self._passed.items() if workflow == self._workflow and one in wanted}
+        self._workflow, self._wanted = workflow, wanted
 
-    def passed(self, uid: str) -> frozenset[ProbeKey]:
-        return frozenset(self._passed) if uid == self._uid else frozenset()
+    def passed(self, workflow: WorkflowId) -> frozenset[ProbeKey]:
+        return frozenset(self._passed) if workflow == self._workflow else frozenset()
 
     def next_due(self) -> float | None:
         """When the next probe passes; seconds since the epoch."""
@@ -195,7 +196,7 @@ class Controller:
         workflow = self.workflows.get(KEY)
         if not self.is_at_rest or not self.is_leader or workflow is None or workflow.metadata.is_deleting:
             return None
-        memory = self.reconciler._memories.by_uid.get(workflow.metadata.uid)
+        memory = self.reconciler._memories.by_workflow.get(WorkflowId.of(workflow))
         if memory is None or memory.progress is None or any(f.trouble is Trouble.RETRY for f in memory.faults.values()):
             return None
         return plan(self.reconciler._observer.take_snapshot(workflow, memory, self.reconciler._since))

@@ -237,8 +237,8 @@ class KnownPods(Pods):
         self.up: set[Attempt] = set()
 
     def lead_address(self, *args: Any) -> str:
-        _, uid, task, attempt, _ = args
-        return "127.64.0.1" if (uid, task.flow, task.index, attempt) in self.up else ""
+        workflow, task, attempt, _ = args
+        return "127.64.0.1" if (workflow.uid, task.flow, task.index, attempt) in self.up else ""
 
 
 class LivelyController(Controller):

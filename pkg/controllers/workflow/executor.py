@@ -17,8 +17,8 @@ import structlog
 from pkg.apis.flow.v1alpha1.reasons import Reasons
 from pkg.apis.flow.v1alpha1.types import WORKFLOWS, Workflow
 from pkg.apis.meta import Job
-from pkg.controllers.workflow.ledger import identify
 from pkg.controllers.workflow.planner.actions import CreateJob, DeleteJob, DeleteWorkflow, PatchStatus
+from pkg.controllers.workflow.planner.job_identity import JobIdentity, WorkflowId, claimed_identity
 from pkg.controllers.workflow.planner.snapshot import MAX_CREATE_DELAY, CreateFault, Trouble
 from pkg.kube.client import JSON_PATCH, Client
 from pkg.kube.errors import Conflict, Exists, KubeError, NotFound, Refused, Stopped
@@ -62,7 +62,9 @@ class Executor:
         self._metrics = metrics
         self._clock = wall_clock
 
-    def create(self, key: str, uid: str, actions: Sequence[CreateJob], faults: dict[str, CreateFault]) -> list[Created]:
+    def create(
+        self, workflow: WorkflowId, actions: Sequence[CreateJob], faults: dict[str, CreateFault]
+    ) -> list[Created]:
         """Creates jobs, 1 at first, then 2, 4 ... in parallel; stops after a batch with a failure that passes.
 
         faults: earlier ones by job name, for the growing delay. Raises NotLeader or Stopped when this process may
@@ -73,9 +75,9 @@ class Executor:
         while len(done) < len(actions):
             batch = actions[len(done) : len(done) + size]
             if len(batch) == 1:
-                results = [self._create(key, uid, batch[0], faults.get(batch[0].name))]
+                results = [self._create(workflow, batch[0], faults.get(batch[0].name))]
             else:
-                futures = [self._pool.submit(self._create, key, uid, item, faults.get(item.name)) for item in batch]
+                futures = [self._pool.submit(self._create, workflow, item, faults.get(item.name)) for item in batch]
                 results = [future.result() for future in futures]
             done.extend(results)
             if any(result.fault is not None and result.fault.trouble is Trouble.RETRY for result in results):
@@ -83,12 +85,12 @@ class Executor:
             size *= 2
         return done
 
-    def _create(self, key: str, uid: str, action: CreateJob, before: CreateFault | None) -> Created:
-        self._check(key)
+    def _create(self, workflow: WorkflowId, action: CreateJob, before: CreateFault | None) -> Created:
+        self._check(workflow.key)
         try:
             job = self._client.create(action.gvr, action.namespace, action.body, Job)
         except Exists:
-            return self._exists(uid, action, before)
+            return self._exists(workflow, action, before)
         except Stopped:
             raise
         except Refused as error:
@@ -100,7 +102,7 @@ class Executor:
         _log.info("job created", job=action.name, gvr=str(action.gvr), flow=action.task.flow, attempt=action.attempt)
         return Created(action, job, None)
 
-    def _exists(self, uid: str, action: CreateJob, before: CreateFault | None) -> Created:
+    def _exists(self, workflow: WorkflowId, action: CreateJob, before: CreateFault | None) -> Created:
         """The name is taken: by our own earlier creation, by an object that is being deleted, or by a stranger."""
         try:
             holder = self._client.get(action.gvr, action.namespace, action.name, Job)
@@ -117,8 +119,7 @@ class Executor:
             if isinstance(error, Stopped):
                 raise
             return Created(action, None, self._fault(action, before, Trouble.RETRY, Reasons.CREATE_FAILED, str(error)))
-        found = identify(holder)
-        if found is not None and (found[0], found[2], found[3]) == (uid, action.task, action.attempt):
+        if claimed_identity(holder) == JobIdentity(workflow, action.task, action.attempt):
             return Created(action, holder, None)
         now = self._clock()
         text = f"another {action.body['kind']} has the name {action.name} (uid {holder.metadata.uid})"

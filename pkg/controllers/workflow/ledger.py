@@ -1,4 +1,4 @@
-"""Index of owned jobs by workflow UID and task.
+"""Index of owned jobs by workflow (namespace, name and UID) and task.
 
 The informers of all kinds write it; workers read it. A reconcile takes frozen values and the names of the tasks whose
 jobs changed since its last read, so its cost follows what changed, not the size of the workflow.
@@ -7,14 +7,12 @@ jobs changed since its last read, so its cost follows what changed, not the size
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
-from pkg.apis.flow.v1alpha1 import labels
-from pkg.apis.flow.v1alpha1.types import GROUP
 from pkg.apis.meta import GVR, Job, WholeJob
 from pkg.controllers.engine.store import Delta, version_of
+from pkg.controllers.workflow.planner.job_identity import JobIdentity, WorkflowId, identify
 from pkg.controllers.workflow.planner.progress import TaskKey
 from pkg.controllers.workflow.planner.snapshot import ObservedJob
 
@@ -32,20 +30,10 @@ class JobChanges:
     dirty: frozenset[TaskKey] | None
 
 
-class JobIdentity(NamedTuple):
-    """Which attempt a job is: the UID and key (`namespace/name`) of its workflow, its task, its attempt."""
-
-    uid: str
-    key: str
-    task: TaskKey
-    attempt: int
-
-
 @dataclass(slots=True)
 class _WorkflowJobs:
-    """The jobs of one workflow UID. frozen: the same as `jobs`, one tuple per task, for readers."""
+    """The jobs of one workflow. frozen: the same as `jobs`, one tuple per task, for readers."""
 
-    key: str
     jobs: dict[TaskKey, dict[tuple[GVR, str], ObservedJob]] = field(default_factory=dict)
     frozen: dict[TaskKey, tuple[ObservedJob, ...]] = field(default_factory=dict)
     gone: dict[TaskKey, tuple[ObservedJob, ...]] = field(default_factory=dict)
@@ -105,62 +93,62 @@ class _WorkflowJobs:
 
 
 class Ledger:
-    """Thread-safe: event handlers of the informers write, workers read."""
+    """Thread-safe: event handlers of the informers write, workers read.
 
-    def __init__(self) -> None:
+    on_foreign() is called once for each object that has our label but is none of our jobs; it is not filed.
+    """
+
+    def __init__(self, on_foreign: Callable[[], None] = lambda: None) -> None:
         self._lock = threading.Lock()
-        self._workflows: dict[str, _WorkflowJobs] = {}
-        self._uids: dict[str, set[str]] = {}
+        self._on_foreign = on_foreign
+        self._workflows: dict[WorkflowId, _WorkflowJobs] = {}
+        self._by_key: dict[str, set[WorkflowId]] = {}
 
     def apply(self, gvr: GVR, deltas: Iterable[Delta[Job]]) -> set[str]:
         """Files changes of one kind; returns the keys (`namespace/name`) of the workflows they concern."""
         keys: set[str] = set()
         with self._lock:
             for delta in deltas:
+                new = identify(delta.new) if delta.new is not None else None
                 for job in (delta.old, delta.final):
+                    before = identify(job) if job is not None else None
                     # A job that only changed still exists; one whose labels changed now belongs to another task.
-                    if job is not None and (delta.new is None or not _is_same_attempt(job, delta.new)):
-                        self._remove(gvr, job, keys)
-                if delta.new is not None:
-                    self._add(gvr, delta.new, delta.old, keys)
+                    if job is None or before is None or (before == new and _is_same_object(job, delta.new)):
+                        continue
+                    keys.add(before.workflow.key)
+                    self._jobs_of(before).remove(before.task, ObservedJob(gvr, job, before.attempt))
+                if delta.new is not None and new is not None:
+                    keys.add(new.workflow.key)
+                    self._jobs_of(new).add(new.task, ObservedJob(gvr, delta.new, new.attempt), delta.old)
+                elif delta.new is not None and (delta.old is None or identify(delta.old) is not None):
+                    self._on_foreign()
         return keys
 
-    def _add(self, gvr: GVR, job: Job, instead_of: Job | None, keys: set[str]) -> None:
-        identity = identify(job)
-        if identity is not None:
-            keys.add(identity.key)
-            self._jobs_of(identity).add(identity.task, ObservedJob(gvr, job, identity.attempt), instead_of)
-
-    def _remove(self, gvr: GVR, job: Job, keys: set[str]) -> None:
-        identity = identify(job)
-        if identity is not None:
-            keys.add(identity.key)
-            self._jobs_of(identity).remove(identity.task, ObservedJob(gvr, job, identity.attempt))
-
     def _jobs_of(self, identity: JobIdentity) -> _WorkflowJobs:
-        found = self._workflows.get(identity.uid)
+        workflow = identity.workflow
+        found = self._workflows.get(workflow)
         if found is None:
-            found = self._workflows[identity.uid] = _WorkflowJobs(identity.key)
-            self._uids.setdefault(identity.key, set()).add(identity.uid)
+            found = self._workflows[workflow] = _WorkflowJobs()
+            self._by_key.setdefault(workflow.key, set()).add(workflow)
         return found
 
-    def take_changes(self, uid: str) -> JobChanges:
+    def take_changes(self, workflow: WorkflowId) -> JobChanges:
         """The jobs of one workflow and what changed since the last call, which resets the changes."""
         with self._lock:
-            found = self._workflows.get(uid)
+            found = self._workflows.get(workflow)
             return JobChanges({}, {}, None) if found is None else found.take()
 
-    def mark_task_dirty(self, uid: str, task: TaskKey) -> None:
+    def mark_task_dirty(self, workflow: WorkflowId, task: TaskKey) -> None:
         """The next `take_changes` names this task, as if one of its jobs had changed."""
         with self._lock:
-            found = self._workflows.get(uid)
+            found = self._workflows.get(workflow)
             if found is not None and found.dirty is not None:
                 found.dirty.add(task)
 
-    def mark_dirty(self, uid: str) -> None:
+    def mark_dirty(self, workflow: WorkflowId) -> None:
         """The next `take_changes` names every task: what the last one returned was not acted on."""
         with self._lock:
-            found = self._workflows.get(uid)
+            found = self._workflows.get(workflow)
             if found is not None:
                 found.dirty = None
 
@@ -170,62 +158,48 @@ class Ledger:
             for found in self._workflows.values():
                 found.dirty = None
 
-    def uids(self, key: str) -> frozenset[str]:
-        """The UIDs of all workflows of that `namespace/name` that have, or had, jobs."""
+    def workflows(self, key: str) -> frozenset[WorkflowId]:
+        """All workflows of that `namespace/name` that have, or had, jobs: several after a Workflow was recreated."""
         with self._lock:
-            return frozenset(self._uids.get(key, ()))
+            return frozenset(self._by_key.get(key, ()))
 
     def keys(self) -> frozenset[str]:
         """`namespace/name` of every workflow that has, or had, jobs."""
         with self._lock:
-            return frozenset(self._uids)
+            return frozenset(self._by_key)
 
-    def jobs(self, uid: str) -> tuple[tuple[TaskKey, ObservedJob], ...]:
+    def jobs(self, workflow: WorkflowId) -> tuple[tuple[TaskKey, ObservedJob], ...]:
         """All jobs of one workflow that exist."""
         with self._lock:
-            found = self._workflows.get(uid)
-            frozen = {} if found is None else found.frozen
-            return tuple((task, observed) for task, jobs in frozen.items() for observed in jobs)
+            found = self._workflows.get(workflow)
+            return (
+                ()
+                if found is None
+                else tuple((task, observed) for task, jobs in found.frozen.items() for observed in jobs)
+            )
 
-    def job(self, uid: str, task: TaskKey, attempt: int) -> Job | None:
+    def job(self, workflow: WorkflowId, task: TaskKey, attempt: int) -> Job | None:
         """The job of one attempt, None if there is none."""
         with self._lock:
-            workflow = self._workflows.get(uid)
-            jobs = workflow.frozen.get(task, ()) if workflow is not None else ()
+            found = self._workflows.get(workflow)
+            jobs = found.frozen.get(task, ()) if found is not None else ()
             return next((observed.job for observed in jobs if observed.attempt == attempt), None)
 
-    def forget(self, uid: str) -> None:
+    def forget(self, workflow: WorkflowId) -> None:
         """Drops a workflow that is gone; does nothing while it still has jobs."""
         with self._lock:
-            found = self._workflows.get(uid)
+            found = self._workflows.get(workflow)
             if found is not None and not found.jobs:
-                del self._workflows[uid]
-                uids = self._uids.get(found.key, set())
-                uids.discard(uid)
-                if not uids:
-                    self._uids.pop(found.key, None)
+                del self._workflows[workflow]
+                others = self._by_key.get(workflow.key, set())
+                others.discard(workflow)
+                if not others:
+                    self._by_key.pop(workflow.key, None)
 
 
 def _age(observed: ObservedJob) -> tuple[int, bool]:
     return version_of(observed.job.metadata.resource_version or "0"), isinstance(observed.job, WholeJob)
 
 
-def _is_same_attempt(one: Job, other: Job) -> bool:
-    """Whether both are states of one object that belongs to the same attempt of the same task."""
-    return one.metadata.uid == other.metadata.uid and identify(one) == identify(other)
-
-
-def identify(job: Job) -> JobIdentity | None:
-    """Which attempt a job is, by its controller owner and labels; None for a job that is not ours."""
-    owner = job.metadata.controller
-    if owner is None or owner.kind != "Workflow" or not owner.api_version.startswith(f"{GROUP}/"):
-        return None
-    tags = job.metadata.labels
-    flow, index, attempt = tags.get(labels.FLOW), tags.get(labels.INDEX, "0"), tags.get(labels.ATTEMPT)
-    if not flow or attempt is None or not (_is_number(index) and _is_number(attempt)):
-        return None
-    return JobIdentity(owner.uid, f"{job.metadata.namespace}/{owner.name}", TaskKey(flow, int(index)), int(attempt))
-
-
-def _is_number(text: str) -> bool:
-    return text.isascii() and text.isdigit() and len(text) < 10
+def _is_same_object(one: Job, other: Job | None) -> bool:
+    return other is not None and one.metadata.uid == other.metadata.uid

@@ -11,6 +11,7 @@ from pkg.controllers.workflow.pending import PendingJob
 from pkg.controllers.workflow.planner.actions import DeleteJob, Emit
 from pkg.controllers.workflow.planner.graph.compile import Compiled
 from pkg.controllers.workflow.planner.graph.model import Graph
+from pkg.controllers.workflow.planner.job_identity import WorkflowId
 from pkg.controllers.workflow.planner.progress import Progress, TaskKey
 from pkg.controllers.workflow.planner.snapshot import CreateFault
 
@@ -31,9 +32,8 @@ class CompiledSpec:
 
 @dataclass(slots=True)
 class Memory:
-    """The cache of one workflow UID. Only the worker of its shard writes it."""
+    """The cache of one workflow. Only the worker of its shard writes it."""
 
-    key: str
     spec: CompiledSpec = CompiledSpec()
     #: None: the next reconcile rebuilds it from status and jobs.
     progress: Progress | None = None
@@ -63,53 +63,48 @@ class Memory:
 
 
 class Memories:
-    """The memories of all workflows, by UID and by key. Any thread may read; the worker of a key's shard writes."""
+    """The memories of all workflows. Any thread may read; the worker of a workflow's shard writes."""
 
     def __init__(self) -> None:
-        self.by_uid: dict[str, Memory] = {}
-        self._uids: dict[str, set[str]] = {}
+        self.by_workflow: dict[WorkflowId, Memory] = {}
+        self._by_key: dict[str, set[WorkflowId]] = {}
 
-    def of(self, uid: str, key: str, term: int) -> Memory:
+    def of(self, workflow: WorkflowId, term: int) -> Memory:
         """The memory of a workflow, made if there is none; of an earlier term no progress is kept."""
-        memory = self.by_uid.get(uid)
+        memory = self.by_workflow.get(workflow)
         if memory is None:
-            memory = self.by_uid[uid] = Memory(key, term=term)
-            self._uids.setdefault(key, set()).add(uid)
+            memory = self.by_workflow[workflow] = Memory(term=term)
+            self._by_key.setdefault(workflow.key, set()).add(workflow)
         if memory.term != term:
             memory.drop_progress()
             memory.term = term
         return memory
 
-    def uids(self, key: str) -> tuple[str, ...]:
-        """The UIDs remembered under a `namespace/name`: more than one after a Workflow was made anew."""
-        return tuple(self._uids.get(key, ()))
+    def workflows(self, key: str) -> tuple[WorkflowId, ...]:
+        """The workflows remembered under a `namespace/name`: more than one after a Workflow was recreated."""
+        return tuple(self._by_key.get(key, ()))
 
     def keys(self) -> tuple[str, ...]:
         """`namespace/name` of every workflow that is remembered."""
-        return tuple(self._uids)
+        return tuple(self._by_key)
 
-    def key_of(self, uid: str) -> str | None:
-        """`namespace/name` of a workflow, None if it is not remembered."""
-        memory = self.by_uid.get(uid)
-        return memory.key if memory is not None else None
-
-    def forget(self, uid: str, key: str) -> None:
+    def forget(self, workflow: WorkflowId) -> None:
         """Drops one workflow."""
-        self.by_uid.pop(uid, None)
-        uids = self._uids.get(key)
-        if uids is not None:
-            uids.discard(uid)
-            if not uids:
-                del self._uids[key]
+        self.by_workflow.pop(workflow, None)
+        others = self._by_key.get(workflow.key)
+        if others is not None:
+            others.discard(workflow)
+            if not others:
+                del self._by_key[workflow.key]
 
     def pending(self) -> Iterator[PendingJob]:
         """Every job that is pending now, as the last reconcile of its workflow saw it."""
-        return pending_jobs(self.by_uid)
+        return pending_jobs(self.by_workflow)
 
 
-def pending_jobs(memories: Mapping[str, Memory]) -> Iterator[PendingJob]:
-    """Every job that is pending, by memories (UID -> memory) that other threads may change meanwhile."""
-    for uid, memory in list(memories.items()):
+def pending_jobs(memories: Mapping[WorkflowId, Memory]) -> Iterator[PendingJob]:
+    """Every job that is pending, by memories that other threads may change meanwhile."""
+    for workflow, memory in list(memories.items()):
         progress, graph = memory.progress, memory.spec.compiled
         if progress is None or not isinstance(graph, Graph) or not progress.counts.get(Phase.PENDING):
             continue
@@ -117,8 +112,7 @@ def pending_jobs(memories: Mapping[str, Memory]) -> Iterator[PendingJob]:
             if not state.count(Phase.PENDING):
                 continue
             for index, task in enumerate(state.tasks):
-                if task.phase is Phase.PENDING and task.current.job_uid and task.current.created is not None:
+                current = task.current
+                if task.phase is Phase.PENDING and current.job_uid and current.created is not None:
                     key = TaskKey(node.name, index)
-                    yield PendingJob(
-                        uid, memory.key, key, task.current.job_uid, task.current.created, task.attempt, state.gvr
-                    )
+                    yield PendingJob(workflow, key, current.job_uid, current.created, task.attempt, state.gvr)

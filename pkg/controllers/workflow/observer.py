@@ -17,6 +17,7 @@ from pkg.controllers.workflow.ledger import Ledger
 from pkg.controllers.workflow.memory import CompiledSpec, Memory
 from pkg.controllers.workflow.planner.graph.compile import compile_spec, in_force
 from pkg.controllers.workflow.planner.graph.model import Graph, PodIPPredicate
+from pkg.controllers.workflow.planner.job_identity import WorkflowId
 from pkg.controllers.workflow.planner.progress import TaskKey
 from pkg.controllers.workflow.planner.snapshot import JobWarning, Kind, Snapshot
 from pkg.controllers.workflow.pod_finder import PodFinder
@@ -43,7 +44,7 @@ class Caches:
 
 
 class Observer:
-    """backlog(): how many keys wait in the queue; warnings(uid): the last Warnings about pending jobs, by job UID."""
+    """backlog(): how many keys wait in the queue; warnings(workflow): the last Warnings about pending jobs, by UID."""
 
     def __init__(
         self,
@@ -51,7 +52,7 @@ class Observer:
         prober: Prober,
         *,
         backlog: Callable[[], int],
-        warnings: Callable[[str], Mapping[str, JobWarning]],
+        warnings: Callable[[WorkflowId], Mapping[str, JobWarning]],
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
         self._caches = caches
@@ -110,12 +111,12 @@ class Observer:
 
         since: when this process began to lead, in seconds since the epoch.
         """
-        caches, uid, graph = self._caches, workflow.metadata.uid, memory.spec.compiled
+        caches, this, graph = self._caches, WorkflowId.of(workflow), memory.spec.compiled
         templates = self._templates(workflow, memory.spec.template_names)
         gvrs = _gvrs(workflow, templates)
         kinds = {gvr: caches.kinds.get(gvr) for gvr in gvrs if caches.kinds.is_answered(gvr)}
         synced = self._synced(gvrs, kinds)
-        changes = caches.ledger.take_changes(uid)
+        changes = caches.ledger.take_changes(this)
         # A cache that became complete shows which jobs are missing without an event for them: every task is read.
         is_known = memory.progress is not None and memory.synced == synced
         return Snapshot(
@@ -131,11 +132,11 @@ class Observer:
             progress=memory.progress,
             kinds=kinds,
             synced=synced,
-            passed=self._prober.passed(uid),
+            passed=self._prober.passed(this),
             pod_ips=self.pod_ips(workflow, memory) if isinstance(graph, Graph) and graph.probing else {},
             faults=dict(memory.faults),
             rules=caches.rule_book.by_flow(graph, templates) if isinstance(graph, Graph) else {},
-            warnings=self._warnings(uid),
+            warnings=self._warnings(this),
             may_create=may_create,
             is_urgent=is_urgent,
             load=BACKLOG_SECONDS * self._backlog() + WRITE_SHARE * memory.write_seconds,
@@ -146,7 +147,7 @@ class Observer:
     def pod_ips(self, workflow: Workflow, memory: Memory) -> dict[TaskKey, str]:
         """The addresses of lead pods that jobs of this workflow are rendered with, by the task that is asked for."""
         graph, progress = memory.spec.compiled, memory.progress
-        namespace, uid = workflow.metadata.namespace, workflow.metadata.uid
+        this = WorkflowId.of(workflow)
         if not isinstance(graph, Graph) or progress is None:
             return {}
         asked = {
@@ -162,7 +163,7 @@ class Observer:
                 key = TaskKey(graph.nodes[number].name, index)
                 if not task.had_job:
                     continue
-                address = self._caches.pod_finder.lead_address(namespace, uid, key, task.attempt, state.gvr)
+                address = self._caches.pod_finder.lead_address(this, key, task.attempt, state.gvr)
                 if address:
                     found[key] = address
         return found

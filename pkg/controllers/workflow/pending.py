@@ -17,6 +17,7 @@ import msgspec
 import structlog
 
 from pkg.apis.meta import PartialObject
+from pkg.controllers.workflow.planner.job_identity import WorkflowId
 from pkg.controllers.workflow.planner.progress import TaskKey
 from pkg.controllers.workflow.planner.snapshot import JobWarning
 from pkg.controllers.workflow.pod_finder import PODS
@@ -37,10 +38,9 @@ _NONE: Final[Mapping[str, JobWarning]] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True)
 class PendingJob:
-    """A job that has not run yet. key: of its workflow; since: when it was created, in seconds since the epoch."""
+    """A job that has not run yet. since: when it was created, in seconds since the epoch."""
 
-    workflow_uid: str
-    key: str
+    workflow: WorkflowId
     task: TaskKey
     job_uid: str
     since: float
@@ -81,14 +81,14 @@ def newest(events: Iterable[WarningEvent]) -> JobWarning | None:
 
 
 class PendingJobWarnings:
-    """on_warning(uid, task, key) is called from this thread when a job of that workflow has a new warning.
+    """on_warning(workflow, task) is called from this thread when a job of that task has a new warning.
     pods_of(job): the label selector of a job's pods, empty if they cannot be selected.
     """
 
     def __init__(
         self,
         client: Client,
-        on_warning: Callable[[str, TaskKey, str], None],
+        on_warning: Callable[[WorkflowId, TaskKey], None],
         *,
         pods_of: Callable[[PendingJob], str] = lambda job: "",
         wall_clock: Callable[[], float] = time.time,
@@ -97,7 +97,7 @@ class PendingJobWarnings:
         self._on_warning = on_warning
         self._pods_of = pods_of
         self._clock = wall_clock
-        self._warnings: dict[str, Mapping[str, JobWarning]] = {}
+        self._warnings: dict[WorkflowId, Mapping[str, JobWarning]] = {}
         self._asks: dict[str, tuple[float, float]] = {}  # job uid: when to ask next, and the pause after that
         self._stopping = threading.Event()
 
@@ -108,21 +108,21 @@ class PendingJobWarnings:
     def stop(self) -> None:
         self._stopping.set()
 
-    def of(self, uid: str) -> Mapping[str, JobWarning]:
+    def of(self, workflow: WorkflowId) -> Mapping[str, JobWarning]:
         """The last warnings about the pending jobs of a workflow, by job UID."""
-        return self._warnings.get(uid, _NONE)
+        return self._warnings.get(workflow, _NONE)
 
     def round(self, pending: Iterable[PendingJob]) -> None:
         """Reads the events of the jobs that are due, at most ROUND_JOBS; forgets jobs that are no longer pending."""
         now = self._clock()
         late = {job.job_uid: job for job in pending if now - job.since >= PATIENCE}
         self._asks = {uid: self._asks.get(uid, (0.0, PATIENCE)) for uid in late}
-        for uid in list(self._warnings):
-            kept = {job: warning for job, warning in self._warnings[uid].items() if job in late}
+        for workflow in list(self._warnings):
+            kept = {job: warning for job, warning in self._warnings[workflow].items() if job in late}
             if kept:
-                self._warnings[uid] = kept
+                self._warnings[workflow] = kept
             else:
-                del self._warnings[uid]
+                del self._warnings[workflow]
         due = sorted((at, uid) for uid, (at, _) in self._asks.items() if at <= now)
         for _, uid in due[:ROUND_JOBS]:
             pause = self._asks[uid][1]
@@ -130,18 +130,18 @@ class PendingJobWarnings:
             self._ask(late[uid])
 
     def _ask(self, job: PendingJob) -> None:
-        namespace = job.key.partition("/")[0]
+        namespace = job.workflow.namespace
         try:
             found = newest(self._events(namespace, job.job_uid)) or self._of_pods(namespace, job)
         except Stopped:
             return
         except KubeError as error:
-            _log.info("events of a pending job cannot be read", key=job.key, error=str(error))
+            _log.info("events of a pending job cannot be read", key=job.workflow.key, error=str(error))
             return
-        known = self._warnings.get(job.workflow_uid, _NONE)
+        known = self._warnings.get(job.workflow, _NONE)
         if found is not None and known.get(job.job_uid) != found:
-            self._warnings[job.workflow_uid] = {**known, job.job_uid: found}
-            self._on_warning(job.workflow_uid, job.task, job.key)
+            self._warnings[job.workflow] = {**known, job.job_uid: found}
+            self._on_warning(job.workflow, job.task)
 
     def _of_pods(self, namespace: str, job: PendingJob) -> JobWarning | None:
         """The newest Warning about a pod of the job that is pending itself."""

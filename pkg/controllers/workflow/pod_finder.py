@@ -1,5 +1,6 @@
 """Finds the pods of a task's job, and which of them leads: the addresses that probes may contact.
 
+A pod counts only if it belongs to the job of the attempt: by namespace, labels, and owner where the kind shows it.
 Pods are watched only once a workflow asks for addresses. The pod templates of flows whose address is asked for get a
 label of ours, and pods with that label are watched. For kinds whose pod templates are out of reach, the pods with the
 labels of the kind's own operator are watched.
@@ -19,11 +20,22 @@ from pkg.apis.flow.v1alpha1.types import PodChoice
 from pkg.apis.meta import GVR, Job, ObjectMeta
 from pkg.controllers.engine.informer import InformerSet
 from pkg.controllers.engine.store import Delta, Indexers
+from pkg.controllers.workflow.planner.job_identity import MAX_DIGITS, WorkflowId
 from pkg.controllers.workflow.planner.progress import TaskKey
 from pkg.workloads import KindRow, has_role, lead_rank, pod_selector, reaches_pods, rules_for, watch_selector
 
 PODS = GVR(version="v1", resource="pods")
 SELECTOR = f"{labels.PROBED}=true"
+# Built-in kinds whose controller is the direct owner of their pods.
+_OWN_THEIR_PODS = frozenset(
+    {
+        ("batch", "jobs"),
+        ("apps", "statefulsets"),
+        ("apps", "daemonsets"),
+        ("apps", "replicasets"),
+        ("", "replicationcontrollers"),
+    }
+)
 TASK_INDEX = "task"
 JOB_INDEX = "job"
 
@@ -44,9 +56,27 @@ class Pod(msgspec.Struct, frozen=True):
         return self.status.phase == "Running" and bool(self.status.pod_ip) and not self.metadata.is_deleting
 
 
-def task_value(namespace: str, uid: str, task: TaskKey, attempt: int) -> str:
+def task_value(workflow: WorkflowId, task: TaskKey, attempt: int) -> str:
     """The index value of one attempt's pods; with the namespace, so that pods elsewhere never count."""
-    return f"{namespace}/{uid}/{task.flow}/{task.index}/{attempt}"
+    return f"{workflow.namespace}/{workflow.uid}/{task.flow}/{task.index}/{attempt}"
+
+
+def belongs_to(pod: Pod, job: Job, resource: GVR) -> bool:
+    """Whether a pod with the labels of an attempt is one of its job's pods.
+
+    Labels can be copied, owners too, but not the UID of an owner that exists. Kinds whose pods have another owner in
+    between (a ReplicaSet, a RayCluster) show no more than the labels.
+    """
+    if pod.metadata.namespace != job.metadata.namespace:
+        return False
+    if (resource.group, resource.resource) == (PODS.group, PODS.resource):
+        return pod.metadata.uid == job.metadata.uid
+    owner = pod.metadata.controller
+    if owner is not None and owner.uid == job.metadata.uid:
+        return True
+    if (resource.group, resource.resource) in _OWN_THEIR_PODS:
+        return False
+    return owner is None or (owner.api_version.rpartition("/")[0], owner.kind) != (resource.group, job.kind)
 
 
 def by_task(pod: Pod) -> Iterable[str]:
@@ -68,18 +98,18 @@ def choose_addresses(row: KindRow, pods: Iterable[Pod], *, role: str, choice: Po
     return tuple(pod.status.pod_ip for pod in chosen)
 
 
-def task_of(pod: Pod) -> tuple[str, TaskKey] | None:
-    """The workflow UID and task that a pod belongs to by our labels; None without such labels."""
+def claimed_task(pod: Pod) -> tuple[tuple[str, str], TaskKey] | None:
+    """The namespace and workflow UID, and the task, that our labels on a pod name; None without such labels."""
     tags = pod.metadata.labels
     uid, index = tags.get(labels.WORKFLOW_UID), tags.get(labels.INDEX, "0")
-    if not uid or not (index.isascii() and index.isdecimal()):
+    if not uid or not (index.isascii() and index.isdecimal() and len(index) <= MAX_DIGITS):
         return None
-    return uid, TaskKey(tags.get(labels.FLOW, ""), int(index))
+    return (pod.metadata.namespace, uid), TaskKey(tags.get(labels.FLOW, ""), int(index))
 
 
 OnPods: TypeAlias = Callable[[GVR, Sequence[Delta[Pod]]], None]
-#: Tasks whose pods changed, by the UID of their workflow.
-ChangedPods: TypeAlias = Mapping[str, Collection[TaskKey]]
+#: Tasks whose pods changed, by workflow.
+ChangedPods: TypeAlias = Mapping[WorkflowId, Collection[TaskKey]]
 MakeInformers: TypeAlias = Callable[[str, Indexers[Pod], OnPods], InformerSet[Pod]]
 
 
@@ -94,14 +124,15 @@ class _Lead(NamedTuple):
 class PodFinder:
     """The pods of attempts, from watches that start with the first question.
 
-    make(label selector, indexers, on_deltas) makes informers; job_of(uid, task, attempt) is the attempt's job;
-    on_changed(tasks by workflow UID) is called from the thread of a watch when pods of these tasks change.
+    make(label selector, indexers, on_deltas) makes informers; job_of(workflow, task, attempt) is the attempt's job;
+    on_changed(tasks by workflow) is called from the thread of a watch when pods of these tasks change. It names only
+    workflows that have asked.
     """
 
     def __init__(
         self,
         make: MakeInformers,
-        job_of: Callable[[str, TaskKey, int], Job | None],
+        job_of: Callable[[WorkflowId, TaskKey, int], Job | None],
         on_changed: Callable[[ChangedPods], None],
     ) -> None:
         self._make = make
@@ -110,40 +141,45 @@ class PodFinder:
         self._lock = threading.Lock()
         self._labelled = make(SELECTOR, POD_INDEXERS, self._labelled_changed)
         self._by_kind: dict[str, InformerSet[Pod]] = {}  # by the label selector of the kind's pods
-        self._users: dict[str, set[tuple[str, TaskKey]]] = {}  # index value of a job -> who asks for its pods
-        self._asked: dict[str, set[tuple[str, TaskKey]]] = {}  # workflow UID -> the reverse
-        # Lead addresses by UID and task, until a pod of the task changes: every reconcile asks for all of a workflow.
-        self._leads: dict[str, dict[TaskKey, _Lead]] = {}
+        self._users: dict[str, set[tuple[WorkflowId, TaskKey]]] = {}  # index value of a job -> who asks for its pods
+        self._asked: dict[WorkflowId, set[tuple[str, TaskKey]]] = {}  # the reverse
+        self._workflows: dict[tuple[str, str], WorkflowId] = {}  # namespace and UID -> the workflow that asks
+        # Lead addresses, until a pod of the task changes: every reconcile asks for all of a workflow.
+        self._leads: dict[WorkflowId, dict[TaskKey, _Lead]] = {}
         self._changes = 0
 
     def addresses(
-        self, namespace: str, uid: str, task: TaskKey, attempt: int, gvr: str, *, role: str, choice: PodChoice
+        self, workflow: WorkflowId, task: TaskKey, attempt: int, gvr: str, *, role: str, choice: PodChoice
     ) -> tuple[str, ...]:
         """Addresses of one attempt's pods; empty while there are none. Reads caches only."""
         row = _row(gvr)
         if _is_labelled(row):
-            store = self._labelled.ensure(PODS)
-            found = store.by_index(TASK_INDEX, task_value(namespace, uid, task, attempt))
+            # Registered before the read, so that no later change is missed.
+            self._workflows[workflow.namespace, workflow.uid] = workflow
+            pods = self._labelled.ensure(PODS).by_index(TASK_INDEX, task_value(workflow, task, attempt))
+            job = self._job_of(workflow, task, attempt) if pods else None
+            resource = GVR.parse(gvr) if gvr else GVR()
+            found = tuple(pod for pod in pods if job is not None and belongs_to(pod, job, resource))
         else:
-            found = self._marked_by_kind(row, uid, task, attempt)
+            found = self._marked_by_kind(row, workflow, task, attempt, GVR.parse(gvr))
         return choose_addresses(row, found, role=role, choice=choice)
 
-    def lead_address(self, namespace: str, uid: str, task: TaskKey, attempt: int, gvr: str) -> str:
+    def lead_address(self, workflow: WorkflowId, task: TaskKey, attempt: int, gvr: str) -> str:
         """The address of the pod that leads the attempt's job, empty if there is none yet."""
-        known = self._leads.get(uid, {}).get(task)
+        known = self._leads.get(workflow, {}).get(task)
         if known is not None and (known.attempt, known.gvr) == (attempt, gvr):
             return known.address
         before = self._changes
-        found = next(iter(self.addresses(namespace, uid, task, attempt, gvr, role="", choice=PodChoice.LEAD)), "")
+        found = next(iter(self.addresses(workflow, task, attempt, gvr, role="", choice=PodChoice.LEAD)), "")
         if found and _is_labelled(_row(gvr)):
             with self._lock:
                 if before == self._changes:  # otherwise the address may be out of date
-                    self._leads.setdefault(uid, {})[task] = _Lead(attempt, gvr, found)
+                    self._leads.setdefault(workflow, {})[task] = _Lead(attempt, gvr, found)
         return found
 
-    def selector(self, uid: str, task: TaskKey, attempt: int, gvr: str) -> str:
+    def selector(self, workflow: WorkflowId, task: TaskKey, attempt: int, gvr: str) -> str:
         """The label selector of one attempt's pods, as a LIST takes it; empty if they cannot be selected."""
-        job = self._job_of(uid, task, attempt)
+        job = self._job_of(workflow, task, attempt)
         resource = GVR.parse(gvr) if gvr else GVR()
         if job is None or resource == PODS:
             return ""
@@ -155,13 +191,14 @@ class PodFinder:
             found = pod_selector(row, job) or {}
         return ",".join(f"{name}={value}" for name, value in found.items())
 
-    def forget(self, uid: str) -> None:
+    def forget(self, workflow: WorkflowId) -> None:
         """Drops a workflow: its pods are no longer asked for."""
         with self._lock:
-            self._leads.pop(uid, None)
-            for value, task in self._asked.pop(uid, ()):
+            self._leads.pop(workflow, None)
+            self._workflows.pop((workflow.namespace, workflow.uid), None)
+            for value, task in self._asked.pop(workflow, ()):
                 users = self._users[value]
-                users.discard((uid, task))
+                users.discard((workflow, task))
                 if not users:
                     del self._users[value]
 
@@ -178,21 +215,27 @@ class PodFinder:
         with self._lock:
             return (self._labelled, *self._by_kind.values())
 
-    def _marked_by_kind(self, row: KindRow, uid: str, task: TaskKey, attempt: int) -> tuple[Pod, ...]:
+    def _marked_by_kind(
+        self, row: KindRow, workflow: WorkflowId, task: TaskKey, attempt: int, resource: GVR
+    ) -> tuple[Pod, ...]:
         """The pods that the kind's operator has labelled as the attempt's job's."""
-        job = self._job_of(uid, task, attempt)
+        job = self._job_of(workflow, task, attempt)
         selector = pod_selector(row, job) if job is not None else None
         if job is None or selector is None:
             return ()
         value = _job_value(job.metadata.namespace, selector)
         with self._lock:
             # Registered before the read, so that no later change is missed.
-            self._users.setdefault(value, set()).add((uid, task))
-            self._asked.setdefault(uid, set()).add((value, task))
+            self._users.setdefault(value, set()).add((workflow, task))
+            self._asked.setdefault(workflow, set()).add((value, task))
         pods = self._watch(row).ensure(PODS).by_index(JOB_INDEX, value)
         # Pods of an earlier job of the same name may still exist; a job's own pods are not older than the job.
         since = job.metadata.creation_timestamp
-        return tuple(pod for pod in pods if not _is_before(pod.metadata.creation_timestamp, since))
+        return tuple(
+            pod
+            for pod in pods
+            if not _is_before(pod.metadata.creation_timestamp, since) and belongs_to(pod, job, resource)
+        )
 
     def _watch(self, row: KindRow) -> InformerSet[Pod]:
         """The informers of all pods with the labels of the kind."""
@@ -208,11 +251,12 @@ class PodFinder:
             return found
 
     def _labelled_changed(self, _gvr: GVR, deltas: Sequence[Delta[Pod]]) -> None:
-        found = {of for delta in deltas for pod in delta.objects if (of := task_of(pod)) is not None}
+        claimed = {of for delta in deltas for pod in delta.objects if (of := claimed_task(pod)) is not None}
+        found = [(workflow, task) for at, task in claimed if (workflow := self._workflows.get(at)) is not None]
         with self._lock:
             self._changes += 1
-            for uid, task in found:
-                self._leads.get(uid, {}).pop(task, None)
+            for workflow, task in found:
+                self._leads.get(workflow, {}).pop(task, None)
         self._notify(found)
 
     def _marked_changed(self, names: tuple[str, ...], deltas: Sequence[Delta[Pod]]) -> None:
@@ -221,12 +265,12 @@ class PodFinder:
             found = {of for value in values for of in self._users.get(value, ())}
         self._notify(found)
 
-    def _notify(self, changed: Iterable[tuple[str, TaskKey]]) -> None:
-        by_uid: dict[str, list[TaskKey]] = {}
-        for uid, task in changed:
-            by_uid.setdefault(uid, []).append(task)
-        if by_uid:
-            self._on_changed(by_uid)
+    def _notify(self, changed: Iterable[tuple[WorkflowId, TaskKey]]) -> None:
+        by_workflow: dict[WorkflowId, list[TaskKey]] = {}
+        for workflow, task in changed:
+            by_workflow.setdefault(workflow, []).append(task)
+        if by_workflow:
+            self._on_changed(by_workflow)
 
 
 def _row(gvr: str) -> KindRow:

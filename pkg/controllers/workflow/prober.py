@@ -18,6 +18,7 @@ import structlog
 
 from pkg.apis.flow.v1alpha1.types import HTTPGet, PodChoice, Scheme
 from pkg.controllers.workflow.planner.actions import ProbeRequest
+from pkg.controllers.workflow.planner.job_identity import WorkflowId
 from pkg.controllers.workflow.planner.progress import TaskKey
 from pkg.controllers.workflow.planner.snapshot import ProbeKey
 from pkg.controllers.workflow.pod_finder import ChangedPods
@@ -30,14 +31,13 @@ MAX_STATUS_LINE = 4096
 PROMPT, PROMPT_SHARE = 256, 128
 SILENT, SILENT_SHARE = 128, 32
 
-Addresses = Callable[[str, ProbeRequest], tuple[str, ...]]
+Addresses = Callable[[WorkflowId, ProbeRequest], tuple[str, ...]]
 
 
 @dataclass(slots=True)
 class _WorkflowProbes:
-    """The probes of one workflow UID. pods_changed: per probed task, set (and removed) when its pods change."""
+    """The probes of one workflow. pods_changed: per probed task, set (and removed) when its pods change."""
 
-    key: str
     tasks: dict[ProbeRequest, asyncio.Task[None]] = field(default_factory=dict)
     passed: dict[ProbeKey, ProbeRequest] = field(default_factory=dict)
     pods_changed: dict[TaskKey, asyncio.Event] = field(default_factory=dict)
@@ -46,8 +46,8 @@ class _WorkflowProbes:
 
 
 class Prober:
-    """addresses(uid, request): the pod addresses to probe; wake(key) is called when a probe passes; count(kind, result)
-    once per try.
+    """addresses(workflow, request): the pod addresses to probe; wake(key) is called when a probe passes;
+    count(kind, result) once per try.
     """
 
     def __init__(self, addresses: Addresses, wake: Callable[[str], None], count: Callable[[str, str], None]) -> None:
@@ -57,10 +57,10 @@ class Prober:
         self._loop = asyncio.new_event_loop()
         self._prompt = asyncio.Semaphore(PROMPT)
         self._silent = asyncio.Semaphore(SILENT)
-        self._workflows: dict[str, _WorkflowProbes] = {}
-        self._passed: dict[str, frozenset[ProbeKey]] = {}  # built on demand from `_workflows`
+        self._workflows: dict[WorkflowId, _WorkflowProbes] = {}
+        self._passed: dict[WorkflowId, frozenset[ProbeKey]] = {}  # built on demand from `_workflows`
         self._lock = threading.Lock()  # guards `_passed` and what it is built from
-        self._wanted: dict[str, frozenset[ProbeRequest]] = {}
+        self._wanted: dict[WorkflowId, frozenset[ProbeRequest]] = {}
         self._thread = threading.Thread(target=self._run, name="prober", daemon=True)
 
     def start(self) -> None:
@@ -69,31 +69,31 @@ class Prober:
     def stop(self) -> None:
         self._call(self._loop.stop)
 
-    def passed(self, uid: str) -> frozenset[ProbeKey]:
+    def passed(self, workflow: WorkflowId) -> frozenset[ProbeKey]:
         """The probes of a workflow that pass."""
-        found = self._passed.get(uid)
+        found = self._passed.get(workflow)
         if found is None:
             with self._lock:
-                probed = self._workflows.get(uid)
+                probed = self._workflows.get(workflow)
                 if probed is None:
                     return frozenset()
-                found = self._passed[uid] = frozenset(probed.passed)
+                found = self._passed[workflow] = frozenset(probed.passed)
         return found
 
-    def want(self, uid: str, key: str, requests: Iterable[ProbeRequest]) -> None:
+    def want(self, workflow: WorkflowId, requests: Iterable[ProbeRequest]) -> None:
         """Replaces the probes of a workflow; those that stay the same go on without a restart."""
         wanted = frozenset(requests)
-        if self._wanted.get(uid, frozenset()) == wanted:
+        if self._wanted.get(workflow, frozenset()) == wanted:
             return
         if wanted:
-            self._wanted[uid] = wanted
+            self._wanted[workflow] = wanted
         else:
-            self._wanted.pop(uid, None)
-        self._call(self._replace, uid, key, wanted)
+            self._wanted.pop(workflow, None)
+        self._call(self._replace, workflow, wanted)
 
     def pods_changed(self, changes: ChangedPods) -> None:
-        """Pods of these tasks, by the UID of their workflow, were added, changed or deleted. For any thread."""
-        found = {uid: tasks for uid, tasks in changes.items() if uid in self._wanted}
+        """Pods of these tasks, by workflow, were added, changed or deleted. For any thread."""
+        found = {workflow: tasks for workflow, tasks in changes.items() if workflow in self._wanted}
         if found:
             self._call(self._signal_changed, found)
 
@@ -113,35 +113,35 @@ class Prober:
             self._loop.close()
 
     def _signal_changed(self, changes: ChangedPods) -> None:
-        for uid, tasks in changes.items():
-            if (probed := self._workflows.get(uid)) is None:
+        for workflow, tasks in changes.items():
+            if (probed := self._workflows.get(workflow)) is None:
                 continue
             for task in tasks:
                 if (changed := probed.pods_changed.pop(task, None)) is not None:
                     changed.set()
 
-    def _replace(self, uid: str, key: str, wanted: frozenset[ProbeRequest]) -> None:
-        probed = self._workflows.get(uid)
+    def _replace(self, workflow: WorkflowId, wanted: frozenset[ProbeRequest]) -> None:
+        probed = self._workflows.get(workflow)
         if probed is None:
-            probed = self._workflows[uid] = _WorkflowProbes(key)
+            probed = self._workflows[workflow] = _WorkflowProbes()
         for request in [request for request in probed.tasks if request not in wanted]:
             probed.tasks.pop(request).cancel()
         with self._lock:
             # A result for an earlier attempt does not count for this one.
             probed.passed = {at: request for at, request in probed.passed.items() if request in wanted}
-            self._passed.pop(uid, None)
+            self._passed.pop(workflow, None)
             if not wanted:
-                del self._workflows[uid]
+                del self._workflows[workflow]
         for request in wanted:
             if request not in probed.tasks and request.key not in probed.passed:
-                probed.tasks[request] = self._loop.create_task(self._probe_until_passed(uid, probed, request))
+                probed.tasks[request] = self._loop.create_task(self._probe_until_passed(workflow, probed, request))
 
-    async def _probe_until_passed(self, uid: str, probed: _WorkflowProbes, request: ProbeRequest) -> None:
+    async def _probe_until_passed(self, workflow: WorkflowId, probed: _WorkflowProbes, request: ProbeRequest) -> None:
         """Probes until `threshold` tries in a row passed: new addresses at once, others once per period."""
         in_a_row, is_silent = 0, False
         asked: tuple[str, ...] = ()
         while True:
-            addresses = self._find(uid, request)
+            addresses = self._find(workflow, request)
             if addresses != asked:  # results of other pods do not count for these
                 in_a_row, asked, is_silent = 0, addresses, False
             if addresses:
@@ -153,31 +153,35 @@ class Prober:
                     break
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(request.period):
-                    await self._addresses_changed(uid, probed, request, asked)
+                    await self._addresses_changed(workflow, probed, request, asked)
         if probed.tasks.get(request) is not asyncio.current_task():
             return  # replaced meanwhile
         probed.tasks.pop(request, None)
         with self._lock:
             probed.passed[request.key] = request
-            self._passed.pop(uid, None)
+            self._passed.pop(workflow, None)
         _log.info(
-            "probe passed", workflow=probed.key, flow=request.key.flow, asked=request.asked.flow, probe=request.key.path
+            "probe passed",
+            workflow=workflow.key,
+            flow=request.key.flow,
+            asked=request.asked.flow,
+            probe=request.key.path,
         )
-        self._wake(probed.key)
+        self._wake(workflow.key)
 
     async def _addresses_changed(
-        self, uid: str, probed: _WorkflowProbes, request: ProbeRequest, asked: tuple[str, ...]
+        self, workflow: WorkflowId, probed: _WorkflowProbes, request: ProbeRequest, asked: tuple[str, ...]
     ) -> None:
         """Waits until the addresses to probe differ from these."""
         while True:
             changed = probed.pods_changed.setdefault(request.asked, asyncio.Event())
-            if self._find(uid, request) != asked:
+            if self._find(workflow, request) != asked:
                 return
             await changed.wait()
 
-    def _find(self, uid: str, request: ProbeRequest) -> tuple[str, ...]:
+    def _find(self, workflow: WorkflowId, request: ProbeRequest) -> tuple[str, ...]:
         try:
-            return self._addresses(uid, request)
+            return self._addresses(workflow, request)
         except Exception:
             _log.exception("finding the pods to probe failed unexpectedly, will be retried", flow=request.asked.flow)
             return ()

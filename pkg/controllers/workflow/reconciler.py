@@ -18,6 +18,7 @@ from pkg.controllers.workflow.memory import Memories, Memory
 from pkg.controllers.workflow.observer import Caches, Observer
 from pkg.controllers.workflow.pending import PendingJob
 from pkg.controllers.workflow.planner.actions import DeleteJob, Emit, Plan
+from pkg.controllers.workflow.planner.job_identity import WorkflowId
 from pkg.controllers.workflow.planner.plan import plan
 from pkg.controllers.workflow.planner.progress import Progress
 from pkg.controllers.workflow.planner.snapshot import JobWarning, Snapshot, Trouble
@@ -63,7 +64,7 @@ class Reconciler:
         *,
         owns: Callable[[str], bool],
         backlog: Callable[[], int],
-        warnings: Callable[[str], Mapping[str, JobWarning]] = lambda uid: {},
+        warnings: Callable[[WorkflowId], Mapping[str, JobWarning]] = lambda workflow: {},
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
         self._caches = caches
@@ -94,10 +95,6 @@ class Reconciler:
         """`namespace/name` of every workflow that is remembered. For any thread."""
         return self._memories.keys()
 
-    def key_of(self, uid: str) -> str | None:
-        """`namespace/name` of a workflow that was reconciled. For any thread."""
-        return self._memories.key_of(uid)
-
     def pending(self) -> Iterator[PendingJob]:
         """Every job that is pending now, as the last reconcile of its workflow saw it. For any thread."""
         return self._memories.pending()
@@ -127,22 +124,22 @@ class Reconciler:
             return Later(BEHIND_SECONDS, "the cache is older than this leader's term")
         if self._caches.workflows.is_unread(key):
             return Done()  # the object exists but cannot be decoded: its jobs stay
-        known = self._caches.ledger.uids(key) | set(self._memories.uids(key))
-        orphaned = known - ({workflow.metadata.uid} if workflow is not None else set())
-        unfinished = [left for uid in orphaned if (left := self._delete_all_jobs(key, uid)) is not None]
+        known = {*self._caches.ledger.workflows(key), *self._memories.workflows(key)}
+        gone = known - ({WorkflowId.of(workflow)} if workflow is not None else set())
+        unfinished = [left for other in gone if (left := self._delete_all_jobs(other)) is not None]
         if workflow is None:
             self._forget(key)
             return unfinished[0] if unfinished else Drop()
-        meta = workflow.metadata
-        if meta.is_deleting:
-            self._prober.want(meta.uid, key, ())
-            own = self._delete_all_jobs(key, meta.uid)
+        this = WorkflowId.of(workflow)
+        if workflow.metadata.is_deleting:
+            self._prober.want(this, ())
+            own = self._delete_all_jobs(this)
             return own or (unfinished[0] if unfinished else Done())
-        memory = self._memories.of(meta.uid, key, self._term)
+        memory = self._memories.of(this, self._term)
         if memory.store_spec(self._observer.compile(workflow, memory.spec)):
-            self._caches.ledger.mark_dirty(meta.uid)
+            self._caches.ledger.mark_dirty(this)
         self._observer.ensure_informers(workflow, memory)
-        result = self._plan_and_execute(key, workflow, memory)
+        result = self._plan_and_execute(workflow, memory)
         return next((other for other in unfinished if isinstance(other, Later)), result)
 
     def _is_cache_behind(self, key: str, workflow: Workflow | None) -> bool:
@@ -156,19 +153,20 @@ class Reconciler:
         self._fences.pop(key, None)
         return False
 
-    def _plan_and_execute(self, key: str, workflow: Workflow, memory: Memory) -> Result:
+    def _plan_and_execute(self, workflow: Workflow, memory: Memory) -> Result:
         """Creations, then the status, then deletions, then Events."""
-        planned = self._plan_and_create(key, workflow, memory)
+        this = WorkflowId.of(workflow)
+        planned = self._plan_and_create(workflow, memory)
         final = planned.final
-        self._prober.want(workflow.metadata.uid, key, final.probes)
-        failure = self._write_status_and_delete(key, workflow, memory, final)
+        self._prober.want(this, final.probes)
+        failure = self._write_status_and_delete(workflow, memory, final)
         if final.is_new_run:
             # Only status counts from now on; the next reconcile matches every task with its job again.
             memory.progress, memory.faults = None, {}
         # Events are sent once the writes have succeeded, if need be by a later reconcile.
         memory.unsent_events = (*memory.unsent_events, *planned.events)[-MAX_UNSENT_EVENTS:]
         if failure:
-            self._caches.ledger.mark_dirty(workflow.metadata.uid)  # the next plan finds the deletions again
+            self._caches.ledger.mark_dirty(this)  # the next plan finds the deletions again
             memory.remaining_deletions = ()
             return Again(failure)
         memory.remaining_deletions = final.deletions[MAX_DELETIONS:]
@@ -176,15 +174,14 @@ class Reconciler:
         memory.unsent_events = ()
         return self._requeue(workflow, memory, planned)
 
-    def _plan_and_create(self, key: str, workflow: Workflow, memory: Memory) -> _Planned:
+    def _plan_and_create(self, workflow: Workflow, memory: Memory) -> _Planned:
         """Plans, creates the jobs, and plans again with them, so that the status to be written includes them."""
-        uid = workflow.metadata.uid
         snapshot = self._take_snapshot(workflow, memory)
         first = plan(snapshot)
         memory.progress = first.progress
         planned = _Planned(first, first, snapshot, first.events)
         if first.creations:
-            is_complete, is_any_refused = self._create(key, uid, memory, first)
+            is_complete, is_any_refused = self._create(WorkflowId.of(workflow), memory, first)
             is_urgent = first.needs_status or bool(first.deletions)
             snapshot = self._take_snapshot(workflow, memory, may_create=False, is_urgent=is_urgent)
             final = plan(snapshot)
@@ -227,12 +224,12 @@ class Reconciler:
             return Done()
         return Later(max(0.001, min(wakes) - self._clock()), "a time that the plan waits for is due then")
 
-    def _create(self, key: str, uid: str, memory: Memory, made: Plan) -> tuple[bool, bool]:
+    def _create(self, workflow: WorkflowId, memory: Memory, made: Plan) -> tuple[bool, bool]:
         """Creates the jobs and adds them to the cache; returns whether none is to be retried, and whether one was
         refused for good.
         """
         faults = {fault.name: fault for fault in memory.faults.values()}
-        results = self._executor.create(key, uid, made.creations, faults)
+        results = self._executor.create(workflow, made.creations, faults)
         is_complete, is_any_refused = True, False
         for result in results:
             if result.fault is not None:
@@ -256,8 +253,9 @@ class Reconciler:
             # The watch deleted the job in between, and the ledger saw that before it saw the job.
             ledger.apply(gvr, (Delta(delta.key, job),))
 
-    def _write_status_and_delete(self, key: str, workflow: Workflow, memory: Memory, final: Plan) -> str:
+    def _write_status_and_delete(self, workflow: Workflow, memory: Memory, final: Plan) -> str:
         """Writes the status, then deletes; returns why the reconcile is to be repeated, empty if all succeeded."""
+        key = workflow.metadata.key
         try:
             if final.patch is not None:
                 began = time.monotonic()
@@ -300,38 +298,38 @@ class Reconciler:
 
     def _forget(self, key: str) -> None:
         """Drops what is remembered of a workflow that is gone, whether or not it had jobs."""
-        for uid in self._memories.uids(key):
-            self._forget_uid(key, uid)
+        for workflow in self._memories.workflows(key):
+            self._forget_workflow(workflow)
         self._observer.forget(key)
 
-    def _forget_uid(self, key: str, uid: str) -> None:
-        self._memories.forget(uid, key)
-        self._prober.want(uid, key, ())
-        self._caches.pod_finder.forget(uid)
+    def _forget_workflow(self, workflow: WorkflowId) -> None:
+        self._memories.forget(workflow)
+        self._prober.want(workflow, ())
+        self._caches.pod_finder.forget(workflow)
 
     def _release(self, key: str) -> None:
         """Another process leads: this one probes no pods, and forgets a workflow that is gone."""
-        for uid in self._memories.uids(key):
-            self._prober.want(uid, key, ())
-            self._memories.by_uid[uid].progress = None
+        for workflow in self._memories.workflows(key):
+            self._prober.want(workflow, ())
+            self._memories.by_workflow[workflow].progress = None
         workflows, ledger = self._caches.workflows, self._caches.ledger
         if workflows.get(key) is None and not workflows.is_unread(key):
-            for uid in ledger.uids(key):
-                ledger.forget(uid)
+            for workflow in ledger.workflows(key):
+                ledger.forget(workflow)
             self._forget(key)
 
     def _drop_progress(self, key: str) -> None:
         """A reconcile was interrupted: the next one reads every job."""
-        for uid in self._memories.uids(key):
-            self._caches.ledger.mark_dirty(uid)
-            self._memories.by_uid[uid].drop_progress()
+        for workflow in self._memories.workflows(key):
+            self._caches.ledger.mark_dirty(workflow)
+            self._memories.by_workflow[workflow].drop_progress()
 
-    def _delete_all_jobs(self, key: str, uid: str) -> Later | Again | None:
+    def _delete_all_jobs(self, workflow: WorkflowId) -> Later | Again | None:
         """Deletes the jobs of a workflow that is gone or being deleted (garbage collection is only a second line).
 
         Returns when to go on, None if nothing is left to delete.
         """
-        jobs = self._caches.ledger.jobs(uid)
+        jobs = self._caches.ledger.jobs(workflow)
         actions = [
             DeleteJob(
                 task,
@@ -345,9 +343,9 @@ class Reconciler:
             if not observed.job.metadata.is_deleting
         ]
         if not jobs:
-            self._caches.ledger.forget(uid)
-            self._forget_uid(key, uid)
-        if actions and self._executor.delete(key, actions[:MAX_DELETIONS]):
+            self._caches.ledger.forget(workflow)
+            self._forget_workflow(workflow)
+        if actions and self._executor.delete(workflow.key, actions[:MAX_DELETIONS]):
             return Again("jobs of a workflow that is gone or going could not be deleted")
         if len(actions) > MAX_DELETIONS:
             return Later(0, "more jobs of a workflow that is gone are to be deleted")

@@ -29,7 +29,7 @@ from pkg.kube.errors import (
     Transient,
 )
 from pkg.telemetry.metrics import Metrics
-from tests.builders import JOBS, NOW, UID, Bench, task, wf
+from tests.builders import JOBS, NOW, UID, WORKFLOW, Bench, task, wf
 
 KEY = "team/w"
 
@@ -87,7 +87,7 @@ def create(api: Api, before: CreateFault | None = None, now: float = NOW) -> tup
     """The job of flow `a`, made after an earlier fault."""
     (one,) = creations(a="")
     faults = {before.name: before} if before is not None else {}
-    (result,) = executor(api, now=now).create(KEY, UID, [one], faults)
+    (result,) = executor(api, now=now).create(WORKFLOW, [one], faults)
     return result.job, result.fault
 
 
@@ -204,14 +204,14 @@ def test_a_holder_that_was_just_deleted_is_tried_again_at_once() -> None:
 def test_creations_start_slowly_and_stop_after_a_batch_that_failed() -> None:
     api = Api(lambda call: Throttled("slow down", status=429) if call == "create w-a-2" else None)
     many = creations(a={"for": {"replicas": 20}})
-    results = executor(api).create(KEY, UID, many, {})
+    results = executor(api).create(WORKFLOW, many, {})
     assert len(results) == 1 + 2
     assert sorted(api.calls) == ["create w-a-0", "create w-a-1", "create w-a-2"]
 
 
 def test_a_refused_job_does_not_hold_up_the_others() -> None:
     api = Api(lambda call: Refused("no", status=422) if call == "create w-a-0" else None)
-    results = executor(api).create(KEY, UID, creations(a={"for": {"replicas": 9}}), {})
+    results = executor(api).create(WORKFLOW, creations(a={"for": {"replicas": 9}}), {})
     assert [result.fault is None for result in results] == [False] + [True] * 8
 
 
@@ -219,7 +219,7 @@ def test_without_the_lease_nothing_is_written() -> None:
     api = Api()
     idle = executor(api, owns=lambda _key: False)
     with pytest.raises(NotLeader):
-        idle.create(KEY, UID, creations(a=""), {})
+        idle.create(WORKFLOW, creations(a=""), {})
     with pytest.raises(NotLeader):
         idle.patch_status(KEY, PatchStatus("team", "w", ()))
     with pytest.raises(NotLeader):
@@ -233,7 +233,7 @@ def test_a_lease_that_is_lost_in_the_middle_stops_the_rest() -> None:
     api = Api()
     losing = executor(api, owns=lambda _key: len(api.calls) < 1)
     with pytest.raises(NotLeader):
-        losing.create(KEY, UID, creations(a={"for": {"replicas": 9}}), {})
+        losing.create(WORKFLOW, creations(a={"for": {"replicas": 9}}), {})
     assert api.calls == ["create w-a-0"]
 
 

@@ -19,10 +19,13 @@ from pkg.controllers.workflow.pending import (
     WarningEvent,
     newest,
 )
+from pkg.controllers.workflow.planner.job_identity import WorkflowId
 from pkg.controllers.workflow.planner.progress import TaskKey
 from pkg.controllers.workflow.planner.snapshot import JobWarning
 from pkg.kube.client import Client, Page
 from pkg.kube.errors import Forbidden
+
+WORKFLOW = WorkflowId("ns", "flow", "wf")
 
 
 def event(at: str, message: str, reason: str = "FailedCreate") -> WarningEvent:
@@ -57,7 +60,7 @@ class Setup:
     def __init__(self, pods: str = "") -> None:
         self.server = Server()
         self.now = 1000.0
-        self.woken: list[tuple[str, TaskKey, str]] = []
+        self.woken: list[tuple[WorkflowId, TaskKey]] = []
         self.warnings = PendingJobWarnings(
             cast(Client, self.server),
             lambda *about: self.woken.append(about),
@@ -73,7 +76,7 @@ class Setup:
 
 
 def pending(number: int = 0, since: float = 1000.0) -> PendingJob:
-    return PendingJob("wf", "ns/flow", TaskKey("a", number), f"job-{number}", since)
+    return PendingJob(WORKFLOW, TaskKey("a", number), f"job-{number}", since)
 
 
 def test_a_job_is_given_time_before_anybody_asks() -> None:
@@ -89,10 +92,10 @@ def test_the_newest_event_is_told_once() -> None:
     setup.server.events = [event("2026-01-01T00:00:09Z", "new"), event("2026-01-01T00:00:01Z", "old")]
     setup.now += PATIENCE
     setup.look(pending())
-    assert setup.warnings.of("wf") == {"job-0": JobWarning("FailedCreate", "new")}
+    assert setup.warnings.of(WORKFLOW) == {"job-0": JobWarning("FailedCreate", "new")}
     setup.now += PATIENCE
     setup.look(pending())
-    assert setup.woken == [("wf", TaskKey("a", 0), "ns/flow")]
+    assert setup.woken == [(WORKFLOW, TaskKey("a", 0))]
 
 
 def test_the_same_job_is_asked_about_ever_more_seldom() -> None:
@@ -126,8 +129,8 @@ def test_a_job_without_events_is_told_by_those_of_its_pending_pods() -> None:
     setup.now += PATIENCE
     setup.look(pending())
     assert setup.server.asked[1] == "pods job-name=w-a status.phase=Pending"
-    assert setup.warnings.of("wf") == {"job-0": JobWarning("FailedScheduling", "pod p-u2: 0/3 nodes are available")}
-    assert setup.woken == [("wf", TaskKey("a", 0), "ns/flow")]
+    assert setup.warnings.of(WORKFLOW) == {"job-0": JobWarning("FailedScheduling", "pod p-u2: 0/3 nodes are available")}
+    assert setup.woken == [(WORKFLOW, TaskKey("a", 0))]
 
 
 def test_a_job_with_events_of_its_own_has_no_pods_asked_for() -> None:
@@ -136,7 +139,7 @@ def test_a_job_with_events_of_its_own_has_no_pods_asked_for() -> None:
     setup.server.of_pods = {"u1": [event("2026-01-01T00:00:05Z", "later")]}
     setup.now += PATIENCE
     assert setup.look(pending()) == 1
-    assert setup.warnings.of("wf") == {"job-0": JobWarning("FailedCreate", "no quota")}
+    assert setup.warnings.of(WORKFLOW) == {"job-0": JobWarning("FailedCreate", "no quota")}
 
 
 def test_a_job_that_runs_is_forgotten() -> None:
@@ -145,7 +148,7 @@ def test_a_job_that_runs_is_forgotten() -> None:
     setup.now += PATIENCE
     setup.look(pending())
     setup.look()
-    assert setup.warnings.of("wf") == {}
+    assert setup.warnings.of(WORKFLOW) == {}
 
 
 def test_without_permission_nothing_is_told() -> None:
@@ -153,7 +156,7 @@ def test_without_permission_nothing_is_told() -> None:
     setup.server.events = Forbidden("events is forbidden", status=403)
     setup.now += PATIENCE
     assert setup.look(pending()) == 1
-    assert setup.warnings.of("wf") == {}
+    assert setup.warnings.of(WORKFLOW) == {}
 
 
 def test_newest_goes_by_the_latest_time_of_each_event() -> None:

@@ -8,11 +8,13 @@ import msgspec
 import pytest
 
 from pkg.apis.flow.v1alpha1.types import PodChoice
-from pkg.apis.meta import GVR, Job
+from pkg.apis.meta import GVR, Job, OwnerReference
 from pkg.controllers.engine.store import Added, Deleted, Indexers, Store
-from pkg.controllers.workflow.pod_finder import ChangedPods, OnPods, Pod, PodFinder
-from tests.builders import UID, task
+from pkg.controllers.workflow.planner.job_identity import WorkflowId
+from pkg.controllers.workflow.pod_finder import ChangedPods, OnPods, Pod, PodFinder, belongs_to
+from tests.builders import UID, WORKFLOW, task
 
+OTHER = WorkflowId("team", "other", "u-other")
 PYTORCH = "pytorchjobs.v1.kubeflow.org"
 
 
@@ -25,6 +27,7 @@ def pod(name: str, address: str, *, phase: str = "Running", going: bool = False,
         f"training.kubeflow.org/{key.replace('_', '-')}": value for key, value in labels.items() if "replica" in key
     }
     meta: dict[str, Any] = {"name": name, "namespace": "team", "uid": name, "labels": tags, "resourceVersion": "1"}
+    meta["ownerReferences"] = [{"apiVersion": "batch/v1", "kind": "Job", "name": "w-a", "uid": "j", "controller": True}]
     if going:
         meta["deletionTimestamp"] = "2027-01-15T08:00:00Z"
     return msgspec.convert({"metadata": meta, "status": {"phase": phase, "podIP": address}}, Pod, strict=False)
@@ -33,6 +36,9 @@ def pod(name: str, address: str, *, phase: str = "Running", going: bool = False,
 def at_version(version: int, one: Pod) -> Pod:
     meta = msgspec.structs.replace(one.metadata, resource_version=str(version))
     return msgspec.structs.replace(one, metadata=meta)
+
+
+JOB = msgspec.convert({"metadata": {"name": "w-a", "namespace": "team", "uid": "j"}}, Job)
 
 
 class Informers:
@@ -57,22 +63,24 @@ class Informers:
 class World:
     """A finder over watches that the test feeds."""
 
-    def __init__(self, *pods: Pod, job: Job | None = None) -> None:
+    def __init__(self, *pods: Pod, job: Job | None = JOB) -> None:
         self.made: list[Informers] = []
         self.woken: list[ChangedPods] = []
         self.job = job
-        self.finder = PodFinder(self._make, lambda uid, *_task: self.job if uid == UID else None, self.woken.append)
+        self.finder = PodFinder(
+            self._make, lambda workflow, *_task: self.job if workflow == WORKFLOW else None, self.woken.append
+        )
         self.made[0].store.replace(pods, 1)
 
     def _make(self, selector: str, indexers: Indexers[Pod], on_pods: OnPods) -> Any:
         self.made.append(Informers(selector, indexers, on_pods))
         return self.made[-1]
 
-    def lead(self, gvr: str, *, namespace: str = "team", uid: str = UID) -> str:
-        return self.finder.lead_address(namespace, uid, task("a"), 0, gvr)
+    def lead(self, gvr: str, workflow: WorkflowId = WORKFLOW) -> str:
+        return self.finder.lead_address(workflow, task("a"), 0, gvr)
 
     def ask(self, gvr: str, role: str, choice: PodChoice) -> tuple[str, ...]:
-        return self.finder.addresses("team", UID, task("a"), 0, gvr, role=role, choice=choice)
+        return self.finder.addresses(WORKFLOW, task("a"), 0, gvr, role=role, choice=choice)
 
 
 MASTER = pod("m", "127.0.0.1", replica_type="master", replica_index="0")
@@ -110,7 +118,7 @@ def test_a_pod_is_not_asked(other: Pod) -> None:
 
 
 def test_a_pod_of_another_workflow_is_not_asked() -> None:
-    assert World(MASTER).lead(PYTORCH, uid="other") == ""
+    assert World(MASTER).lead(PYTORCH, OTHER) == ""
 
 
 def test_a_lead_without_an_address_is_followed_by_the_next() -> None:
@@ -119,7 +127,7 @@ def test_a_lead_without_an_address_is_followed_by_the_next() -> None:
 
 
 def test_a_pod_of_another_namespace_is_nobodys_whatever_its_labels_say() -> None:
-    assert World(MASTER).lead(PYTORCH, namespace="elsewhere") == ""
+    assert World(MASTER).lead(PYTORCH, WORKFLOW._replace(namespace="elsewhere")) == ""
 
 
 def test_the_lead_is_told_anew_after_each_change_of_its_pod() -> None:
@@ -136,7 +144,7 @@ def test_the_lead_is_told_anew_after_each_change_of_its_pod() -> None:
 
 def test_the_lead_of_one_attempt_is_not_that_of_the_next() -> None:
     world = World(pod("p", "127.0.0.1"), pod("q", "127.0.0.2", attempt="1"))
-    leads = [world.finder.lead_address("team", UID, task("a"), attempt, "jobs.v1.batch") for attempt in (0, 1, 2, 0)]
+    leads = [world.finder.lead_address(WORKFLOW, task("a"), attempt, "jobs.v1.batch") for attempt in (0, 1, 2, 0)]
     assert leads == ["127.0.0.1", "127.0.0.2", "", "127.0.0.1"]
 
 
@@ -158,9 +166,12 @@ def test_what_is_found_while_pods_change_is_not_kept() -> None:
 
 def test_a_change_of_pods_names_the_tasks_they_are_of() -> None:
     world = World()
+    world.made[0].tell(pod("o", ""))
+    assert world.woken == [], "nobody has asked yet"
+    world.lead("jobs.v1.batch")
     for number, one in enumerate((pod("p", ""), pod("q", "", index="7"), pod("r", "", index="x")), 2):
         world.made[0].tell(at_version(number, one))
-    assert world.woken == [{UID: [task("a")]}, {UID: [task("a/7")]}], "an index that is no number is nobody's"
+    assert world.woken == [{WORKFLOW: [task("a")]}, {WORKFLOW: [task("a/7")]}], "an index that is no number is nobody's"
 
 
 TRAIN = "trainjobs.v1alpha1.trainer.kubeflow.org"
@@ -221,6 +232,7 @@ def test_a_marked_pod_is_not_asked(other: Pod) -> None:
 def test_pods_of_a_kind_are_watched_once_somebody_asks_for_such_a_job_and_by_its_labels() -> None:
     world = World(MASTER)
     assert world.lead(PYTORCH) == "127.0.0.1"
+    world.job = None
     assert [made.selector for made in world.made] == ["flow.workflow.sh/probed=true"]
     world.lead(TRAIN)
     assert len(world.made) == 1, "there is no job yet"
@@ -232,11 +244,11 @@ def test_pods_of_a_kind_are_watched_once_somebody_asks_for_such_a_job_and_by_its
 
 def test_a_workflow_that_waits_for_marked_pods_is_woken_until_it_is_forgotten() -> None:
     world = training(*NODES)
-    assert world.woken == [{UID: [task("a")]}] * 2
+    assert world.woken == [{WORKFLOW: [task("a")]}] * 2
     world.made[1].tell(marked("w-b-node-0", "127.0.0.9", "node", jobset="w-b"))
-    world.finder.forget(UID)
+    world.finder.forget(WORKFLOW)
     world.made[1].tell(PREPARER)
-    assert world.woken == [{UID: [task("a")]}] * 2
+    assert world.woken == [{WORKFLOW: [task("a")]}] * 2
 
 
 OURS = {f"flow.workflow.sh/{key}": value for key, value in (("workflow-uid", UID), ("flow", "a"), ("attempt", "0"))}
@@ -261,5 +273,46 @@ SELECTORS: dict[str, tuple[str, dict[str, str], str]] = {
 @pytest.mark.parametrize(("gvr", "tags", "expected"), SELECTORS.values(), ids=SELECTORS)
 def test_the_pods_of_an_attempt_are_selected_by(gvr: str, tags: dict[str, str], expected: str) -> None:
     job = msgspec.structs.replace(TRAINED, metadata=msgspec.structs.replace(TRAINED.metadata, labels=tags))
-    assert World(job=job).finder.selector(UID, task("a"), 0, gvr) == expected
-    assert World(job=job).finder.selector("other", task("a"), 0, gvr) == ""
+    assert World(job=job).finder.selector(WORKFLOW, task("a"), 0, gvr) == expected
+    assert World(job=job).finder.selector(OTHER, task("a"), 0, gvr) == ""
+
+
+def owned(name: str = "p", **owner: Any) -> Pod:
+    """A pod of flow `a` with this controller owner, none by default."""
+    made = pod(name, "127.0.0.1")
+    owners = (OwnerReference(controller=True, **owner),) if owner else ()
+    return msgspec.structs.replace(made, metadata=msgspec.structs.replace(made.metadata, owner_references=owners))
+
+
+BATCH, TORCH, DEPLOYMENT = "jobs.v1.batch", PYTORCH, "deployments.v1.apps"
+OWNERS: dict[str, tuple[str, Pod, bool]] = {
+    "of the job itself": (BATCH, owned(api_version="batch/v1", kind="Job", uid="j"), True),
+    "of another Job": (BATCH, owned(api_version="batch/v1", kind="Job", uid="x"), False),
+    "of something else, though Jobs own their pods": (BATCH, owned(api_version="apps/v1", kind="X", uid="x"), False),
+    "of nobody, though Jobs own their pods": (BATCH, owned(), False),
+    "of another job of its kind": (TORCH, owned(api_version="kubeflow.org/v1", kind="PyTorchJob", uid="x"), False),
+    "of nobody, where the kind may leave it out": (TORCH, owned(), True),
+    "of a ReplicaSet in between": (DEPLOYMENT, owned(api_version="apps/v1", kind="ReplicaSet", uid="x"), True),
+    "that is the job": ("pods.v1", owned("j"), True),
+    "that is not the job": ("pods.v1", owned("p"), False),
+}
+
+
+@pytest.mark.parametrize(("gvr", "one", "expected"), OWNERS.values(), ids=OWNERS)
+def test_a_pod_is_one_of_the_jobs_by_its_owner(gvr: str, one: Pod, expected: bool) -> None:
+    job = msgspec.structs.replace(JOB, kind="PyTorchJob" if gvr == TORCH else "")
+    assert belongs_to(one, job, GVR.parse(gvr)) is expected
+
+
+def test_a_pod_in_another_namespace_is_none_of_the_jobs() -> None:
+    job = msgspec.structs.replace(JOB, metadata=msgspec.structs.replace(JOB.metadata, namespace="elsewhere"))
+    assert not belongs_to(owned(api_version="batch/v1", kind="Job", uid="j"), job, GVR.parse(BATCH))
+
+
+def test_pods_that_only_pretend_wake_no_workflow_and_are_not_asked() -> None:
+    world = World(pod("p", "127.0.0.1"))
+    assert world.lead(BATCH) == "127.0.0.1"
+    forged = pod("f", "127.0.0.9")
+    elsewhere = msgspec.structs.replace(forged, metadata=msgspec.structs.replace(forged.metadata, namespace="evil"))
+    world.made[0].tell(at_version(2, elsewhere))
+    assert (world.woken, world.lead(BATCH)) == ([], "127.0.0.1")

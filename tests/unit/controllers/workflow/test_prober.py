@@ -18,11 +18,13 @@ import pytest
 
 from pkg.apis.flow.v1alpha1.types import HTTPGet, HTTPHeader, PodChoice, Scheme, TCPSocket
 from pkg.controllers.workflow.planner.actions import ProbeRequest
+from pkg.controllers.workflow.planner.job_identity import WorkflowId
 from pkg.controllers.workflow.planner.snapshot import ProbeKey
 from pkg.controllers.workflow.prober import Prober, _unverified
-from tests.builders import UID, task
+from tests.builders import WORKFLOW, task
 
 KEY = "team/w"
+OTHER = WorkflowId("team", "other", "u-other")
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 
 
@@ -81,12 +83,12 @@ class Pods:
 
     def passes(self, request: ProbeRequest, within: float = 10.0) -> bool:
         """Whether the probe passes, sooner or later."""
-        self.prober.want(UID, KEY, [request])
-        return until(lambda: request.key in self.prober.passed(UID), within)
+        self.prober.want(WORKFLOW, [request])
+        return until(lambda: request.key in self.prober.passed(WORKFLOW), within)
 
     def fails(self, request: ProbeRequest, tries: int = 1) -> bool:
         """Whether so many tries are made and none passes."""
-        self.prober.want(UID, KEY, [request])
+        self.prober.want(WORKFLOW, [request])
         return until(lambda: len(self.tries) >= tries, 10.0) and {result for _, result in self.tries} == {"failed"}
 
 
@@ -94,7 +96,7 @@ class Pods:
 def pods() -> Iterator[Pods]:
     made = Pods()
 
-    def look(_uid: str, _request: ProbeRequest) -> tuple[str, ...]:
+    def look(_workflow: WorkflowId, _request: ProbeRequest) -> tuple[str, ...]:
         made.looks += 1
         return made.addresses
 
@@ -262,7 +264,7 @@ def test_the_first_try_comes_as_soon_as_an_address_is_known(pods: Pods) -> None:
         assert not pods.passes(request(http(server), period=3600.0), within=0.03)
         assert pods.tries == [], "nobody is contacted without an address"
         pods.addresses = ("127.0.0.1",)
-        pods.prober.pods_changed({UID: [task("a")]})
+        pods.prober.pods_changed({WORKFLOW: [task("a")]})
         assert until(lambda: pods.woken == [KEY], 10.0)
 
 
@@ -271,14 +273,14 @@ def test_what_passed_for_an_earlier_attempt_does_not_count(pods: Pods) -> None:
         first = request(http(server))
         assert pods.passes(first)
         pods.addresses = ()
-        pods.prober.want(UID, KEY, [replace(first, attempt=1)])
-        assert until(lambda: pods.prober.passed(UID) == frozenset(), 10.0)
+        pods.prober.want(WORKFLOW, [replace(first, attempt=1)])
+        assert until(lambda: pods.prober.passed(WORKFLOW) == frozenset(), 10.0)
 
 
 def test_what_is_no_longer_wanted_is_not_tried_any_more(pods: Pods) -> None:
     with serving(b"HTTP/1.1 500 No\r\n\r\n") as server:
         assert pods.fails(request(http(server)), tries=2)
-        pods.prober.want(UID, KEY, ())
+        pods.prober.want(WORKFLOW, ())
         time.sleep(0.03)
         tries = len(pods.tries)
         time.sleep(0.05)
@@ -295,10 +297,10 @@ def test_to_want_the_same_again_starts_nothing_anew(pods: Pods) -> None:
 
 def test_pods_that_change_otherwise_do_not_hurry_the_tries(pods: Pods) -> None:
     with serving(OK) as server:
-        pods.prober.want(UID, KEY, [request(http(server), period=0.5, threshold=3)])
+        pods.prober.want(WORKFLOW, [request(http(server), period=0.5, threshold=3)])
         began = time.monotonic()
         while time.monotonic() - began < 0.15:
-            pods.prober.pods_changed({UID: [task("a")]})
+            pods.prober.pods_changed({WORKFLOW: [task("a")]})
             time.sleep(0.001)
         assert len(pods.tries) <= 2
         assert until(lambda: pods.woken == [KEY], 10.0)
@@ -306,20 +308,20 @@ def test_pods_that_change_otherwise_do_not_hurry_the_tries(pods: Pods) -> None:
 
 def test_pods_of_another_replica_make_nobody_look_again(pods: Pods) -> None:
     pods.addresses = ()
-    pods.prober.want(UID, KEY, [request(TCPSocket("a", 9), period=3600.0)])
+    pods.prober.want(WORKFLOW, [request(TCPSocket("a", 9), period=3600.0)])
     assert until(lambda: pods.looks == 2, 10.0), "once to ask, and once more before it waits"
-    pods.prober.pods_changed({UID: [task("a/1"), task("b")], "other": [task("a")]})
-    pods.prober.pods_changed({UID: [task("a")]})
+    pods.prober.pods_changed({WORKFLOW: [task("a/1"), task("b")], OTHER: [task("a")]})
+    pods.prober.pods_changed({WORKFLOW: [task("a")]})
     assert until(lambda: pods.looks > 2, 10.0)
     assert pods.looks == 3
 
 
 def test_what_another_pod_answered_does_not_count(pods: Pods) -> None:
     with serving(OK) as first, serving(OK, address="127.0.0.2", port=first.port) as second:
-        pods.prober.want(UID, KEY, [request(http(first), period=0.2, threshold=2)])
+        pods.prober.want(WORKFLOW, [request(http(first), period=0.2, threshold=2)])
         assert until(lambda: len(pods.tries) == 1, 10.0)
         pods.addresses = ("127.0.0.2",)
-        pods.prober.pods_changed({UID: [task("a")]})
+        pods.prober.pods_changed({WORKFLOW: [task("a")]})
         assert until(lambda: pods.woken == [KEY], 10.0)
         assert (len(first.asked), len(second.asked)) == (1, 2)
 
@@ -328,7 +330,7 @@ def test_pods_that_cannot_be_told_for_a_moment_are_looked_for_again(pods: Pods) 
     with serving(OK) as server:
         answers = iter([RuntimeError("changed during iteration")])
 
-        def addresses(_uid: str, _request: ProbeRequest) -> tuple[str, ...]:
+        def addresses(_workflow: WorkflowId, _request: ProbeRequest) -> tuple[str, ...]:
             for error in answers:
                 raise error
             return ("127.0.0.1",)
@@ -352,8 +354,8 @@ def test_hundreds_of_silent_pods_hold_up_nobody_who_answers(pods: Pods) -> None:
             request(http(server), key=ProbeKey("b", "x", number), asked=task(f"silent/{number}"), timeout=60.0)
             for number in range(300)
         ]
-        pods.prober.want(UID, KEY, silent)
-        pods.prober.want("other", "team/other", [request(http(server))])
+        pods.prober.want(WORKFLOW, silent)
+        pods.prober.want(OTHER, [request(http(server))])
         assert until(lambda: pods.woken == ["team/other"], 10.0)
 
 
@@ -368,10 +370,10 @@ def test_who_said_nothing_the_last_time_holds_up_nobody_of_the_same_workflow(
             request(http(server), key=ProbeKey("b", "x", number), asked=task(f"silent/{number}"), timeout=0.1)
             for number in range(40)
         ]
-        pods.prober.want(UID, KEY, wanted)
+        pods.prober.want(WORKFLOW, wanted)
         assert until(lambda: len(pods.tries) >= 46, 20.0), "all have been asked once"
         began = time.monotonic()
-        pods.prober.want(UID, KEY, [*wanted, request(http(server))])
+        pods.prober.want(WORKFLOW, [*wanted, request(http(server))])
         assert until(lambda: pods.woken == [KEY], 20.0)
         assert time.monotonic() - began < 1.0, "in two slots 40 silent ones take two seconds"
 

@@ -13,8 +13,9 @@ from pkg.apis.flow.v1alpha1.types import WORKFLOWS, WORKTEMPLATES, Restart
 from pkg.apis.meta import Job
 from pkg.controllers.engine.result import Again, Done, Drop, Later, Result
 from pkg.controllers.engine.store import Deleted
+from pkg.controllers.workflow.planner.job_identity import WorkflowId
 from pkg.controllers.workflow.reconciler import BEHIND_SECONDS
-from tests.builders import TEMPLATES, wf
+from tests.builders import TEMPLATES, WORKFLOW, wf
 from tests.property.controller import Controller
 from tests.property.world import JOBS, KEY, NAME, UID, Fate, Trap, World
 
@@ -115,12 +116,12 @@ def test_when_a_workflow_goes_the_controller_deletes_its_jobs_itself() -> None:
 def test_nothing_is_remembered_of_a_workflow_that_is_gone(flow: Any) -> None:
     world, controller = started(a=flow)
     reconciler = controller.reconciler
-    assert len(reconciler._memories.by_uid) == 1
+    assert len(reconciler._memories.by_workflow) == 1
     controller.workflows.apply(Deleted(world.objects.pop((WORKFLOWS, NAME))))
     reconciler.reconcile(KEY)
     controller.deliver_all()
     reconciler.reconcile(KEY)
-    assert (reconciler._memories.by_uid, reconciler.known()) == ({}, ())
+    assert (reconciler._memories.by_workflow, reconciler.known()) == ({}, ())
     assert reconciler.users_of(JOBS) == ()
 
 
@@ -294,18 +295,18 @@ def test_what_the_watch_tells_of_a_job_while_its_creation_is_taken_in_is_not_los
 
 def test_of_a_workflow_that_goes_while_another_leads_nothing_is_remembered() -> None:
     world, controller = started()
-    asked: list[tuple[str, frozenset[Any]]] = []
-    controller.prober.want = lambda uid, _key, requests: asked.append((uid, frozenset(requests)))  # type: ignore[method-assign]
+    asked: list[tuple[WorkflowId, frozenset[Any]]] = []
+    controller.prober.want = lambda workflow, requests: asked.append((workflow, frozenset(requests)))  # type: ignore[method-assign]
     controller.is_leader = False
     controller.reconcile()
-    assert asked == [(UID, frozenset())]
+    assert asked == [(WORKFLOW, frozenset())]
     assert list(controller.reconciler.pending()) == []
     world.log[WORKFLOWS].append(Deleted(world.update(WORKFLOWS, NAME)))
     world.delete_job(world.jobs()[0], "garbage collection")
     for _ in range(2):
         controller.deliver_all()
         controller.reconcile()
-    assert (controller.reconciler.known(), controller.reconciler._memories.by_uid) == ((), {})
+    assert (controller.reconciler.known(), controller.reconciler._memories.by_workflow) == ((), {})
     assert controller.ledger.keys() == frozenset()
 
 
@@ -314,7 +315,7 @@ def test_of_an_earlier_workflow_of_the_same_name_nothing_is_remembered() -> None
     meta = msgspec.structs.replace(world.workflow.metadata, uid="another")
     world.update(WORKFLOWS, NAME, metadata=meta)
     settle(controller)
-    assert set(controller.reconciler._memories.by_uid) == {"another"}
+    assert [one.uid for one in controller.reconciler._memories.by_workflow] == ["another"]
 
 
 def test_a_new_term_looks_at_everything_again() -> None:
@@ -336,7 +337,7 @@ def test_whoever_uses_a_kind_is_known_by_it() -> None:
 
 def test_pending_jobs_are_told_to_who_looks_for_their_events() -> None:
     world, controller = started(a="", b="")
-    assert {(one.task.flow, one.key) for one in controller.reconciler.pending()} == {("a", KEY), ("b", KEY)}
+    assert {(one.task.flow, one.workflow.key) for one in controller.reconciler.pending()} == {("a", KEY), ("b", KEY)}
     world.advance(world.now + 2)
     settle(controller)
     assert list(controller.reconciler.pending()) == []

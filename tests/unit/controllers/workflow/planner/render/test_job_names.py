@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pkg.apis.flow.v1alpha1.labels import short_hash
-from pkg.controllers.workflow.planner.render.job_names import fallback_name, job_name
+from pkg.controllers.workflow.planner.render.job_names import fallback_name, is_name_of, job_name
 from pkg.workloads import NameRule
 
 PLAIN = NameRule(63, False)
@@ -87,3 +88,26 @@ def test_every_name_is_one_the_api_server_takes(
             assert re.fullmatch(r"[a-z]([-a-z0-9]*[a-z0-9])?", name)
         if rule.label:
             assert "." not in name
+
+
+WORDS = st.text("ab7-.", min_size=1, max_size=40).map(lambda text: f"a{text.strip('-.')}z")
+
+
+@given(
+    workflow=WORDS,
+    flow=WORDS,
+    index=st.none() | st.integers(0, 10_000),
+    attempt=st.integers(0, 99),
+    length=st.integers(16, 80),
+    dns1035=st.booleans(),
+    label=st.booleans(),
+)
+def test_every_name_that_is_given_is_known_again_whatever_the_limits_of_its_kind(
+    workflow: str, flow: str, index: int | None, attempt: int, length: int, dns1035: bool, label: bool
+) -> None:
+    rule = NameRule(length, dns1035, label)
+    task: dict[str, Any] = {"workflow": workflow, "flow": flow, "index": index, "attempt": attempt}
+    for name in (job_name(**task, rule=rule), fallback_name(**task, rule=rule, uid=UID)):
+        assert is_name_of(name, **task, uid=UID)
+        assert not is_name_of(f"{name}x", **task, uid=UID)
+        assert not is_name_of(name, **{**task, "attempt": attempt + 1}, uid=UID)

@@ -14,7 +14,7 @@ from pkg.controllers.workflow.planner.reading import look
 from pkg.controllers.workflow.planner.snapshot import ObservedJob, Snapshot
 from pkg.controllers.workflow.rule_book import RuleBook
 from pkg.workloads import JobState
-from tests.builders import UID, compiled, snapshot, task, template, wf
+from tests.builders import UID, WORKFLOW, compiled, snapshot, task, template, wf
 
 OLD, NEW = GVR("kubeflow.org", "v1", "mpijobs"), GVR("kubeflow.org", "v2beta1", "mpijobs")
 OWNER = {"apiVersion": "flow.workflow.sh/v1alpha1", "kind": "Workflow", "name": "w", "uid": UID, "controller": True}
@@ -58,7 +58,7 @@ def seen_by(*copies: tuple[GVR, Job]) -> list[ObservedJob]:
     ledger = Ledger()
     for gvr, one in copies:
         ledger.apply(gvr, [Delta("team/w-a", None, one)])
-    return list(ledger.take_changes(UID).jobs[task("a")])
+    return list(ledger.take_changes(WORKFLOW).jobs[task("a")])
 
 
 def test_a_job_in_two_caches_is_one_job_and_its_newest_copy_counts() -> None:
@@ -78,8 +78,8 @@ def test_a_version_that_is_served_no_more_takes_no_job_away_that_another_shows()
     for gvr in (OLD, NEW):
         ledger.apply(gvr, [Delta("team/w-a", None, one)])
     ledger.apply(OLD, [Delta("team/w-a", one, None, None, "kind gone")])
-    view = ledger.take_changes(UID)
+    view = ledger.take_changes(WORKFLOW)
     assert (view.jobs[task("a")], view.gone) == ((ObservedJob(NEW, one, 0),), {})
     ledger.apply(NEW, [Delta("team/w-a", one, None, one)])
-    view = ledger.take_changes(UID)
+    view = ledger.take_changes(WORKFLOW)
     assert (view.jobs, view.gone[task("a")]) == ({}, (ObservedJob(NEW, one, 0),))

@@ -1,0 +1,80 @@
+"""Which attempt of which task a job is; and whether an object only pretends to be one.
+
+A job is ours by four things together: its namespace, its controller owner (name and UID), its labels, and a name that
+this controller gives. Labels and owner references are free text: anybody who may create jobs can write them.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from pkg.apis.flow.v1alpha1 import labels
+from pkg.apis.flow.v1alpha1.types import GROUP, Workflow
+from pkg.apis.meta import Job
+from pkg.controllers.workflow.planner.progress import TaskKey
+from pkg.controllers.workflow.planner.render.job_names import is_name_of
+
+# Digits of an index or attempt in a label: more is no number of ours.
+MAX_DIGITS = 9
+
+
+class WorkflowId(NamedTuple):
+    """One Workflow object. The UID alone is not enough: an object in another namespace may claim it."""
+
+    namespace: str
+    name: str
+    uid: str
+
+    @property
+    def key(self) -> str:
+        """`namespace/name`, as the work queue has it."""
+        return f"{self.namespace}/{self.name}"
+
+    @classmethod
+    def of(cls, workflow: Workflow) -> WorkflowId:
+        meta = workflow.metadata
+        return cls(meta.namespace, meta.name, meta.uid)
+
+
+class JobIdentity(NamedTuple):
+    """One attempt of one task of one workflow."""
+
+    workflow: WorkflowId
+    task: TaskKey
+    attempt: int
+
+
+def identify(job: Job) -> JobIdentity | None:
+    """Which attempt a job is; None for an object that is none of our jobs, whatever it claims."""
+    found = claimed_identity(job)
+    if found is None:
+        return None
+    is_ours = is_name_of(
+        job.metadata.name,
+        workflow=found.workflow.name,
+        flow=found.task.flow,
+        index=found.task.index if labels.INDEX in job.metadata.labels else None,
+        attempt=found.attempt,
+        uid=found.workflow.uid,
+    )
+    return found if is_ours else None
+
+
+def claimed_identity(job: Job) -> JobIdentity | None:
+    """The identity that owner reference and labels claim, under any name; None if they claim none."""
+    meta = job.metadata
+    owner = meta.controller
+    if owner is None or not owner.uid or owner.kind != "Workflow" or not owner.api_version.startswith(f"{GROUP}/"):
+        return None
+    tags = meta.labels
+    name = labels.workflow_value(owner.name)
+    if (tags.get(labels.WORKFLOW_UID, owner.uid), tags.get(labels.WORKFLOW, name)) != (owner.uid, name):
+        return None  # labels and owner contradict each other
+    flow, index, attempt = tags.get(labels.FLOW), tags.get(labels.INDEX, "0"), tags.get(labels.ATTEMPT)
+    if not flow or attempt is None or not (_is_number(index) and _is_number(attempt)):
+        return None
+    return JobIdentity(WorkflowId(meta.namespace, owner.name, owner.uid), TaskKey(flow, int(index)), int(attempt))
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS and (text == "0" or text[0] != "0")
