@@ -165,8 +165,7 @@ class Reflector(Generic[T]):
             raise
         except KubeError as error:
             if isinstance(error, NotFound) or may_mean_not_served(error):
-                self._trouble = ""
-                return self._absent()
+                return self._absent(error)
             return self._list_failed(error)
         if self._stop.is_set():
             return 0.0
@@ -183,10 +182,13 @@ class Reflector(Generic[T]):
         self._log.warning("list failed, it is tried again", error=str(error))
         pause = self._failed(error)
         if self._failures >= _TROUBLE_TRIES:
-            is_news, self._trouble = not self._trouble, str(error)
-            if is_news:
-                self._call(self._handlers.on_trouble)
+            self._report(error)
         return pause
+
+    def _report(self, error: KubeError) -> None:
+        is_news, self._trouble = not self._trouble, str(error)
+        if is_news:
+            self._call(self._handlers.on_trouble)
 
     def _take_list(self, listing: Listing[T], started: float) -> None:
         for found in listing.unread:
@@ -200,7 +202,7 @@ class Reflector(Generic[T]):
         self._synced.set()
         self._call(self._handlers.on_synced)
 
-    def _absent(self) -> float:
+    def _absent(self, error: KubeError) -> float:
         now = self._clock()
         if self._served is not False:
             self._log.info("kind is not served, waiting for it")
@@ -209,10 +211,14 @@ class Reflector(Generic[T]):
             self._absent_since, self._misses = now, 0
         pause = self._wait()
         is_settled = self._misses >= _GONE_TRIES and now - self._absent_since > _GONE_SECONDS
-        if is_settled and not self._gone and self._is_absence_confirmed():
-            self._gone = True
+        if not is_settled or self._gone:
+            return pause
+        if self._is_absence_confirmed():
+            self._gone, self._trouble = True, ""
             self._announce(self.store.clear("kind gone"))
             self._call(self._handlers.on_gone)
+        else:
+            self._report(error)
         return pause
 
     def _is_absence_confirmed(self) -> bool:

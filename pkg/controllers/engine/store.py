@@ -112,6 +112,7 @@ class Store(Generic[T]):
         self._unread: set[str] = set()
         self._synced = False
         self._synced_rv = 0
+        self._is_cleared = False
 
     # Reading
 
@@ -173,7 +174,7 @@ class Store(Generic[T]):
         """Take in the response of a write of our own, before the watch brings it; None if it changes nothing."""
         version = version_of(obj.metadata.resource_version)
         with self._lock:
-            return self._put(obj, version)
+            return None if self._is_cleared else self._put(obj, version)
 
     def advance(self, version: int) -> None:
         """A bookmark: the watch has sent everything up to `version`."""
@@ -207,15 +208,21 @@ class Store(Generic[T]):
             self._unread = {key for key in unread if key not in self._entries}
             self._synced_rv = list_rv
             self._synced = True
+            self._is_cleared = False
             return deltas
 
     def clear(self, reason: str) -> list[Delta[T]]:
-        """Delete everything, as when the kind is no longer served; the deltas carry `reason`."""
+        """Delete everything, as when the kind is no longer served; the deltas carry `reason`.
+
+        Leaves no tombstones: an object that the next list still has comes back. Until then `absorb` changes nothing.
+        """
         with self._lock:
-            return [
-                self._bury(key, entry, max(entry.version, self._synced_rv), reason)
-                for key, entry in list(self._entries.items())
-            ]
+            entries = list(self._entries.items())
+            for key, entry in entries:
+                self._drop(key, entry.obj)
+            self._tombstones.clear()
+            self._is_cleared = True
+            return [Delta(key, entry.obj, None, None, reason) for key, entry in entries]
 
     def _put(self, obj: T, version: int) -> Delta[T] | None:
         meta = obj.metadata

@@ -21,13 +21,13 @@ class KindTiming(msgspec.Struct, frozen=True):
     retry: float = 1.0
     """Between two rounds of questions while a kind is not served."""
     certain: float = 1.5
-    """Absence counts as certain once the server has said so for so long: one 404 may be a CRD that is set up."""
+    """Absence is checked with `Discovery.is_gone` once discovery has shown it for so long."""
     settling: float = 2.1
     """The API server stalls creates for about 2 s after a CRD is established, so wait before using it. The tenth is for
     the watch event that brings the CRD."""
     absent_at_once: int = 20
-    """Of the kinds that are certainly absent, so many are asked for in one round, whichever waits longest first: what
-    people write into templates must not become a stream of calls."""
+    """Of the kinds that have been absent for that long, so many are asked for in one round, the least recently asked
+    first: what people write into templates must not become a stream of calls."""
 
 
 class KindState(msgspec.Struct, frozen=True):
@@ -38,9 +38,11 @@ class KindState(msgspec.Struct, frozen=True):
     is_stale: bool = False
     """Its CRD changed: ask again, though it is known."""
     absent_since: float | None = None
-    """When the server first said that it does not serve the kind; None once the kind is usable."""
+    """Since when discovery lacks the kind; None once the kind is usable."""
     absent_at: float = 0.0
-    """When the server last said so."""
+    """When discovery lacked it last."""
+    is_gone: bool = False
+    """Whether its absence is certain: what is missing from its cache is missing from the cluster."""
     crd_changed_at: float | None = None
     """When the CRD of a kind that is not served changed last."""
     usable_at: float | None = None
@@ -48,9 +50,14 @@ class KindState(msgspec.Struct, frozen=True):
     undescribed_since: float | None = None
     """Since when the kind is served and its schema is missing."""
 
-    def is_absent(self, timing: KindTiming) -> bool:
-        """Whether it is certain that the kind is not served."""
+    def is_long_absent(self, timing: KindTiming) -> bool:
+        """Whether discovery has lacked the kind for some time."""
         return self.absent_since is not None and self.absent_at - self.absent_since >= timing.certain
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the server is to be asked again."""
+        return self.kind is None or self.absent_since is not None
 
     def is_schema_overdue(self, now: float, timing: KindTiming) -> bool:
         """Whether the schema has been missing for so long that the kind is used without."""
@@ -62,7 +69,9 @@ class Asked(msgspec.Struct, frozen=True):
 
 
 class Absent(msgspec.Struct, frozen=True):
-    """The server answered that it does not serve the kind."""
+    """Discovery lacks the kind; `is_confirmed`: and this is no fault on the way to the server, nor a moment's."""
+
+    is_confirmed: bool = False
 
 
 class Closing(msgspec.Struct, frozen=True):
@@ -103,7 +112,7 @@ class Effect(Enum):
     COMING = "coming"  # the kind will be usable in a moment: get its cache ready
     SERVED = "served"  # the kind is usable, or became another
     GONE = "gone"  # the kind was usable and is no more
-    ABSENT = "absent"  # the kind is not served, which is news, or is certain now
+    ABSENT = "absent"  # the kind is not served, which is new, or is certain now
 
 
 class Step(msgspec.Struct, frozen=True):
@@ -118,11 +127,8 @@ def advance(state: KindState, happened: Input, now: float, timing: KindTiming) -
     match happened:
         case Asked():
             return Step(_replace(state, is_stale=False))
-        case Absent():
-            since = now if state.absent_since is None else state.absent_since
-            new = _replace(state, kind=None, is_answered=True, absent_since=since, absent_at=now, usable_at=None)
-            is_news = not state.is_answered or new.is_absent(timing) != state.is_absent(timing)
-            return Step(new, Effect.ABSENT if is_news else Effect.NONE)
+        case Absent(is_confirmed):
+            return _absent(state, is_confirmed, now)
         case Closing() | CrdDeleted():
             was_usable = state.kind is not None or (isinstance(happened, Closing) and not state.is_answered)
             new = _replace(state, kind=None, is_answered=True)
@@ -142,29 +148,41 @@ def advance(state: KindState, happened: Input, now: float, timing: KindTiming) -
             assert_never(happened)
 
 
+def _absent(state: KindState, is_confirmed: bool, now: float) -> Step:
+    """A usable kind stays so until its absence is confirmed."""
+    since = now if state.absent_since is None else state.absent_since
+    new = _replace(state, absent_since=since, absent_at=now, usable_at=None, is_gone=state.is_gone or is_confirmed)
+    if state.kind is not None:
+        return Step(_replace(new, kind=None), Effect.GONE) if is_confirmed else Step(new)
+    is_news = not state.is_answered or new.is_gone != state.is_gone
+    return Step(_replace(new, is_answered=True), Effect.ABSENT if is_news else Effect.NONE)
+
+
 def _served(state: KindState, is_creatable: bool, now: float, timing: KindTiming) -> Step:
     """A kind that was absent settles first; one that was there when first asked for is used at once."""
     if state.absent_since is None:
         return Step(state)
+    if state.kind is not None:
+        return Step(_replace(state, absent_since=None))  # its absence was never confirmed
     effect = Effect.NONE
     if state.usable_at is None:
         came_at = now if state.crd_changed_at is None else state.crd_changed_at
         state = _replace(state, usable_at=came_at + timing.settling)
         effect = Effect.COMING if is_creatable else Effect.NONE
     if state.usable_at is not None and now >= state.usable_at:
-        state = _replace(state, absent_since=None, crd_changed_at=None, usable_at=None)
+        state = _replace(state, absent_since=None, crd_changed_at=None, usable_at=None, is_gone=False)
     return Step(state, effect)
 
 
 def to_ask(states: Mapping[GVR, KindState], timing: KindTiming) -> list[GVR]:
-    """The kinds to ask for in this round: all that are open, but only a few of those that are certainly absent."""
+    """The kinds to ask for in this round: all that are open, but only a few of those that have been absent for long."""
     prompt: list[GVR] = []
     absent: list[GVR] = []
     for gvr, state in states.items():
         is_prompt = state.is_stale or state.usable_at is not None
-        if not is_prompt and state.is_absent(timing):
+        if not is_prompt and state.is_long_absent(timing):
             absent.append(gvr)
-        elif state.kind is None or state.is_stale:
+        elif state.is_open or state.is_stale:
             prompt.append(gvr)
     absent.sort(key=lambda gvr: states[gvr].absent_at)
     return prompt + absent[: timing.absent_at_once]
@@ -174,7 +192,7 @@ def pause(states: Mapping[GVR, KindState], tried: Collection[GVR], now: float, t
     """Seconds until the next round, after a round that asked for `tried`; None: until something happens."""
     if any(state.is_stale or (not state.is_answered and gvr not in tried) for gvr, state in states.items()):
         return 0.0
-    if all(state.kind is not None for state in states.values()):
+    if not any(state.is_open for state in states.values()):
         return None
     settling = [state.usable_at - now for state in states.values() if state.usable_at is not None]
     return min([timing.retry, *(seconds for seconds in settling if seconds > 0)])

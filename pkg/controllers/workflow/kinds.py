@@ -85,10 +85,8 @@ class Kinds:
         return self._states.get(gvr, _UNKNOWN).is_answered
 
     def is_absent(self, gvr: GVR) -> bool:
-        """Whether it is certain that the kind is not served: the server said so more than once, over more than a
-        second.
-        """
-        return self._states.get(gvr, _UNKNOWN).is_absent(self._timing)
+        """Whether it is certain that the kind is not served, by `Discovery.is_gone`."""
+        return self._states.get(gvr, _UNKNOWN).is_gone
 
     def lose(self, gvr: GVR) -> None:
         """The informer found the kind gone (its CRD was deleted). Calls nobody: the caller knows."""
@@ -137,7 +135,7 @@ class Kinds:
         try:
             found = self._discovery.resolve(gvr, absent_for=self._timing.retry / 2)
         except NotServed:
-            self._take(gvr, Absent())
+            self._take(gvr, Absent(self._is_gone(gvr)))
             return
         except Stopped:
             return
@@ -154,6 +152,17 @@ class Kinds:
         refused = self._refusal(gvr, found)
         if refused is not None:
             self._take(gvr, Described(Kind(kind=found.kind, row=rules_for(gvr), refused=refused)))
+
+    def _is_gone(self, gvr: GVR) -> bool:
+        """Whether the absence that discovery shows is certain; asked only where the answer makes a difference."""
+        state = self._states.get(gvr, _UNKNOWN)
+        if state.is_gone or not (state.kind is not None or state.is_long_absent(self._timing)):
+            return state.is_gone
+        try:
+            return self._discovery.is_gone(gvr)
+        except KubeError as error:
+            _log.warning("discovery failed, so it is not certain that the kind is gone", gvr=str(gvr), error=str(error))
+            return False
 
     def _take(self, gvr: GVR, happened: Input) -> KindState:
         with self._lock:

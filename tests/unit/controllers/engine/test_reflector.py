@@ -274,7 +274,7 @@ class TestKindGone:
         clock = steps(0, 0, 0, 0, *[at for time_ in times for at in (time_, time_)], times[-1])
         return Run(page(A, B), GONE, *missing, page(rv="50"), clock=clock, is_absent=is_absent).play()
 
-    def test_its_objects_are_told_as_deleted_once_it_is_certain(self) -> None:
+    def test_its_objects_are_announced_as_deleted_once_it_is_certain(self) -> None:
         run = self.run(GONE, GONE, GONE, times=[1.0, 1.5, 2.1])
         assert [(d.key, d.new, d.reason) for d in run.deltas[2:]] == [
             ("ns/a", None, "kind gone"),
@@ -310,7 +310,21 @@ class TestKindGone:
 
         assert self.run(GONE, GONE, times=[1.0, 3.0], is_absent=failing).gone == 0
 
-    def test_it_is_told_once(self) -> None:
+    def test_what_is_still_there_afterwards_is_seen_again(self) -> None:
+        clock = steps(0, 0, 0, 0, 1.0, 1.0, 3.0, 3.0)
+        run = Run(page(A, B), GONE, GONE, GONE, page(A, B, rv="10"), clock=clock, is_absent=lambda _gvr: True).play()
+        assert run.gone == 1
+        assert run.told == ["+ns/a", "+ns/b", "-ns/a", "-ns/b", "+ns/a", "+ns/b"]
+
+    def test_a_kind_that_only_seems_gone_is_reported_and_keeps_its_objects(self) -> None:
+        reported: list[GVR] = []
+        clock = steps(0, 0, 0, 0, 1.0, 1.0, 3.0, 3.0, 5.0, 5.0)
+        answers: list[Answer] = [page(A), GONE, GONE, GONE, GONE, page(A, rv="10")]
+        run = Run(*answers, clock=clock, is_absent=lambda _gvr: False, on_trouble=reported.append).play()
+        assert (run.gone, reported, run.told) == (0, [THINGS], ["+ns/a"])
+        assert run.reflector.trouble == ""
+
+    def test_it_is_announced_once(self) -> None:
         assert self.run(GONE, GONE, GONE, GONE, times=[1.0, 3.0, 5.0, 7.0], is_absent=lambda gvr: True).gone == 1
 
 

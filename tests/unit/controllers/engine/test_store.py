@@ -121,7 +121,10 @@ def test_events(
             False,
             id="a response does not resurrect what a list lacked",
         ),
-        pytest.param([lambda s: s.clear("kind gone")], A1, True, id="clearing an empty store forbids nothing"),
+        pytest.param([lambda s: s.clear("kind gone")], A1, False, id="a response does not come after the kind is gone"),
+        pytest.param(
+            [lambda s: s.clear("kind gone"), lambda s: s.replace([], 1)], A1, True, id="unless the kind is back"
+        ),
     ],
 )
 def test_own_writes(steps: list[Step], obj: Thing, is_news: bool) -> None:
@@ -211,6 +214,17 @@ def test_a_kind_that_goes_away_takes_its_objects_along() -> None:
     assert store.values() == ()
     assert store.by_index("color", "red") == ()
     assert store.absorb(red("a", 1)) is None
+
+
+def test_what_a_list_still_has_after_the_kind_was_gone_comes_back() -> None:
+    store: Store[Thing] = Store({"color": by_color})
+    store.replace([red("a", 1), red("b", 2)], 5)
+    store.clear("kind gone")
+    assert store.replace([red("a", 1), red("b", 2)], 5) == [
+        Delta("ns/a", None, red("a", 1)),
+        Delta("ns/b", None, red("b", 2)),
+    ]
+    assert len(store.by_index("color", "red")) == 2
 
 
 def test_bookmarks_move_the_version_forward_only() -> None:

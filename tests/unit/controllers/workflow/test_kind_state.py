@@ -33,10 +33,14 @@ NOW = 100.0
 NEW = KindState()
 USABLE = KindState(kind=BOX, is_answered=True)
 MISSING = KindState(is_answered=True, absent_since=NOW - 1, absent_at=NOW - 1)
-CERTAIN = KindState(is_answered=True, absent_since=NOW - 9, absent_at=NOW - 1)
+LONG_MISSING = KindState(is_answered=True, absent_since=NOW - 9, absent_at=NOW - 1)
+GONE = KindState(is_answered=True, absent_since=NOW - 9, absent_at=NOW - 1, is_gone=True)
+DOUBTED = KindState(kind=BOX, is_answered=True, absent_since=NOW - 1, absent_at=NOW - 1)
 CAME = KindState(is_answered=True, is_stale=True, absent_since=NOW - 9, absent_at=NOW - 1, crd_changed_at=NOW - 0.5)
 SETTLING = KindState(is_answered=True, absent_since=NOW - 9, absent_at=NOW - 2, usable_at=NOW + 1)
-SETTLED = KindState(is_answered=True, absent_since=NOW - 9, absent_at=NOW - 2, crd_changed_at=NOW - 2, usable_at=NOW)
+SETTLED = KindState(
+    is_answered=True, absent_since=NOW - 9, absent_at=NOW - 2, is_gone=True, crd_changed_at=NOW - 2, usable_at=NOW
+)
 UNDESCRIBED = KindState(undescribed_since=NOW - 1)
 
 STEPS: dict[str, tuple[KindState, Input, KindState, Effect]] = {
@@ -58,16 +62,34 @@ STEPS: dict[str, tuple[KindState, Input, KindState, Effect]] = {
         KindState(is_answered=True, absent_since=NOW - 1, absent_at=NOW),
         Effect.NONE,
     ),
-    "the no that makes it certain is news": (
-        KindState(is_answered=True, absent_since=NOW - 1.5, absent_at=NOW - 1),
-        Absent(),
-        KindState(is_answered=True, absent_since=NOW - 1.5, absent_at=NOW),
+    "the no that is confirmed is news": (
+        LONG_MISSING,
+        Absent(is_confirmed=True),
+        KindState(is_answered=True, absent_since=NOW - 9, absent_at=NOW, is_gone=True),
         Effect.ABSENT,
     ),
     "one more no after that is none": (
-        CERTAIN,
+        GONE,
         Absent(),
-        KindState(is_answered=True, absent_since=NOW - 9, absent_at=NOW),
+        KindState(is_answered=True, absent_since=NOW - 9, absent_at=NOW, is_gone=True),
+        Effect.NONE,
+    ),
+    "a usable kind stays so while its absence is not confirmed": (
+        USABLE,
+        Absent(),
+        KindState(kind=BOX, is_answered=True, absent_since=NOW, absent_at=NOW),
+        Effect.NONE,
+    ),
+    "and is gone once it is": (
+        DOUBTED,
+        Absent(is_confirmed=True),
+        KindState(is_answered=True, absent_since=NOW - 1, absent_at=NOW, is_gone=True),
+        Effect.GONE,
+    ),
+    "or goes on as before when the server has it again": (
+        DOUBTED,
+        Served(True),
+        KindState(kind=BOX, is_answered=True, absent_at=NOW - 1),
         Effect.NONE,
     ),
     "a kind that goes while it settles begins anew": (
@@ -163,6 +185,7 @@ def gvr(name: str) -> GVR:
         pytest.param({"usable": USABLE}, [], id="a usable one is not asked for again"),
         pytest.param({"usable": KindState(kind=BOX, is_stale=True)}, ["usable"], id="unless its CRD changed"),
         pytest.param({"missing": MISSING}, ["missing"], id="one that may be absent"),
+        pytest.param({"doubted": DOUBTED}, ["doubted"], id="a usable one that discovery lacks"),
         pytest.param({"settling": SETTLING}, ["settling"], id="one that settles, however long it was absent"),
         pytest.param(
             {
@@ -186,6 +209,7 @@ def test_to_ask(states: dict[str, KindState], asked: list[str]) -> None:
         pytest.param({"a": NEW}, "", 0, id="one came during the round"),
         pytest.param({"a": NEW}, "a", 1, id="one could not be answered"),
         pytest.param({"a": USABLE, "b": MISSING}, "b", 1, id="one is missing"),
+        pytest.param({"a": DOUBTED}, "a", 1, id="one is usable, but discovery lacks it"),
         pytest.param({"a": KindState(kind=BOX, is_answered=True, is_stale=True)}, "a", 0, id="a CRD changed meanwhile"),
         pytest.param({"a": KindState(usable_at=NOW + 0.5, is_answered=True)}, "a", 0.5, id="one settles soon"),
     ],

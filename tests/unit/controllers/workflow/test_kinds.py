@@ -29,6 +29,7 @@ class Served:
         self.specs: dict[GVR, bool | None] = {}
         self.asked: list[GVR] = []
         self.refreshed: list[GVR] = []
+        self.is_sure = True
 
     def add(self, gvr: GVR, kind: str, *, namespaced: bool = True, has_spec: bool | None = True) -> None:
         self.resources[gvr] = Resource(gvr.resource, kind, namespaced, VERBS)
@@ -42,6 +43,9 @@ class Served:
 
     def has_spec(self, gvr: GVR, kind: str) -> bool | None:
         return self.specs[gvr]
+
+    def is_gone(self, gvr: GVR) -> bool:
+        return self.is_sure
 
     def refresh(self, gvr: GVR) -> None:
         self.refreshed.append(gvr)
@@ -62,7 +66,7 @@ class Setup:
 
 @pytest.fixture
 def setup(request: pytest.FixtureRequest) -> Iterator[Setup]:
-    made = Setup(getattr(request, "param", KindTiming(settling=0.02)))
+    made = Setup(getattr(request, "param", KindTiming(retry=0.05, settling=0.02)))
     yield made
     made.kinds.stop()
 
@@ -210,6 +214,23 @@ def test_a_crd_that_is_being_deleted_is_not_served_though_the_server_still_lists
     assert setup.changed == [BOXES, BOXES]
     setup.kinds.crd_changed("boxes.example.com", False)
     until(lambda: setup.kinds.get(BOXES) is not None)
+
+
+def test_a_usable_kind_that_discovery_lacks_stays_usable_until_its_absence_is_confirmed(setup: Setup) -> None:
+    setup.server.add(BOXES, "Box")
+    setup.kinds.get(BOXES)
+    until(lambda: setup.kinds.get(BOXES) is not None)
+    del setup.server.resources[BOXES]
+    setup.server.is_sure = False
+    asked = len(setup.server.asked)
+    setup.kinds.crd_changed("boxes.example.com", False)
+    until(lambda: len(setup.server.asked) > asked + 1)
+    assert setup.kinds.get(BOXES) is not None
+    assert not setup.kinds.is_absent(BOXES)
+    setup.server.is_sure = True
+    until(lambda: setup.kinds.get(BOXES) is None)
+    assert setup.kinds.is_absent(BOXES)
+    assert setup.changed == [BOXES, BOXES]
 
 
 def test_a_crd_that_nobody_named_is_not_looked_at(setup: Setup) -> None:
