@@ -1,4 +1,4 @@
-"""The table of the contract names tests that exist, for every sentence, and names no file in vain."""
+"""Every sentence of the contract names tests that exist, and every listed file is used."""
 
 from __future__ import annotations
 
@@ -48,3 +48,9 @@ def test_every_file_in_the_list_is_there_and_used() -> None:
     used = {short for _, shown in ROWS for short, _ in shown}
     assert used == set(FILES)
     assert all((ROOT / path).is_file() for path in FILES.values())
+
+
+@pytest.mark.parametrize(("short", "path"), FILES.items())
+def test_a_short_name_ends_as_its_file_does(short: str, path: str) -> None:
+    """So a reader finds the file without the list, and a renamed file renames its short name."""
+    assert short.endswith(Path(path).stem.removeprefix("test_"))
