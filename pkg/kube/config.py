@@ -10,8 +10,7 @@ import os
 from base64 import b64encode
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 import msgspec
 
@@ -21,15 +20,17 @@ from pkg.kube.credentials import (
     Static,
     TokenFile,
     auth_provider,
+    bearer,
     decode64,
-    exec_plugin,
 )
+from pkg.kube.exec_plugin import exec_plugin
 from pkg.kube.kubeconfig import Entry, Merged, merge
 from pkg.kube.tls import TlsContexts
 from pkg.kube.wire import Endpoint, header_lines
 
 __all__ = ["ClientConfig", "ConfigError", "load_config"]
 
+_HEADER_CHARACTERS = "!#$&'*+-.^_`|~"
 _SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 
@@ -156,7 +157,7 @@ def _credentials(user: Entry, cluster: Entry, merged: Merged) -> Credentials:
     if file := user.text("tokenFile"):
         return TokenFile(user.resolve(file), static)
     if token := user.text("token"):
-        return Static(f"Bearer {token}", cert, key)
+        return Static(bearer(token, f"{user.where}.token"), cert, key)
     if user.text("username"):
         login = f"{user.text('username')}:{user.text('password')}"
         return Static("Basic " + b64encode(login.encode()).decode(), cert, key)
@@ -180,12 +181,32 @@ def _material(entry: Entry, field: str) -> bytes | Path | None:
 
 
 def _impersonation(user: Entry) -> tuple[tuple[str, str], ...]:
+    """The headers that make the API server act as another user; ConfigError if they cannot be built."""
     headers = [("Impersonate-User", name)] if (name := user.text("as")) else []
     if uid := user.text("as-uid"):
         headers.append(("Impersonate-Uid", uid))
-    groups: Any = user.get("as-groups") or []
-    headers += [("Impersonate-Group", str(group)) for group in groups]
+    headers += [("Impersonate-Group", group) for group in _texts(user.get("as-groups"), f"{user.where}.as-groups")]
+    extra = user.get("as-user-extra") or {}
+    if not isinstance(extra, dict):
+        raise ConfigError(f"{user.where}.as-user-extra must be a mapping of names to lists of text")
+    for key, values in extra.items():
+        # Names may hold any character; in a header they are lower case and percent-encoded.
+        name = f"Impersonate-Extra-{quote(str(key).lower(), safe=_HEADER_CHARACTERS)}"
+        headers += [(name, value) for value in _texts(values, f"{user.where}.as-user-extra[{key}]")]
+    if headers and not user.text("as"):
+        raise ConfigError(f"{user.where}.as is missing; without a user there is nobody to impersonate")
+    try:
+        header_lines(headers)
+    except ValueError as error:
+        raise ConfigError(f"{user.where}: the impersonation cannot be sent as HTTP headers: {error}") from error
     return tuple(headers)
+
+
+def _texts(value: object, where: str) -> list[str]:
+    found = value or []
+    if not isinstance(found, list) or not all(isinstance(item, str) for item in found):
+        raise ConfigError(f"{where} must be a list of text")
+    return found
 
 
 def _address(url: str, where: str) -> tuple[str, int, bool]:

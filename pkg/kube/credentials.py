@@ -1,7 +1,7 @@
 """Credentials for the API server: tokens and client certificates, renewed while the controller runs.
 
 Files are read again, because kubelets and people rotate them. Plugins run again before their credentials expire and
-after the server refused them. Every request asks for the current credentials; that is cheap.
+after the server refused them, in a thread of their own. Every request asks for the current credentials; that is cheap.
 """
 
 from __future__ import annotations
@@ -11,14 +11,23 @@ import binascii
 import threading
 import time
 from collections.abc import Callable, Mapping
-from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
 import msgspec
+import structlog
+
+PLUGIN_SECONDS = 60.0
+"""How long a plugin may take."""
 
 _REREAD_SECONDS = 30.0
+_RETRY_SECONDS = 1.0
 _EXPIRY_MARGIN_SECONDS = 60.0
+_PAUSE_SECONDS = 5.0
+_FAILED_SECONDS = 10.0
+# Runs that hang are left behind; no more than these, so that they cannot pile up.
+_MAX_RUNS = 3
+_log = structlog.get_logger("kube.credentials")
 
 
 class ConfigError(Exception):
@@ -35,7 +44,7 @@ class Credentials(Protocol):
         """The client certificate chain followed by its key, in PEM; None if there is none. OSError if unreadable."""
 
     def invalidate(self) -> None:
-        """The server refused the credentials: renew them before the next request."""
+        """The server refused the credentials: renew them. May wait a moment for that, but not for long."""
 
 
 class Static(msgspec.Struct, frozen=True):
@@ -65,29 +74,26 @@ class TokenFile:
         self._certificate = certificate or Static()
         self._clock = clock
         self._header = ""
-        self._read_at = float("-inf")
+        self._read_next = float("-inf")
 
     def authorization(self) -> str:
         now = self._clock()
-        if now - self._read_at >= _REREAD_SECONDS:
+        if now >= self._read_next:
+            self._read_next = now + _REREAD_SECONDS
             try:
-                token = self._path.read_text("utf-8").strip()
-            except (OSError, UnicodeDecodeError) as error:
+                self._header = bearer(self._path.read_text("utf-8"), f"the token file {self._path}")
+            except (OSError, UnicodeDecodeError, ConfigError) as error:
                 if not self._header:
                     raise ConfigError(f"cannot read the token file {self._path}: {error}") from error
-                token = ""
-            if token:
-                self._header = f"Bearer {token}"
-            elif not self._header:
-                raise ConfigError(f"the token file {self._path} is empty")
-            self._read_at = now
+                # It is being replaced, most likely: look again soon.
+                self._read_next = now + _RETRY_SECONDS
         return self._header
 
     def certificate(self) -> bytes | None:
         return self._certificate.certificate()
 
     def invalidate(self) -> None:
-        self._read_at = float("-inf")
+        self._read_next = float("-inf")
 
 
 class Issued(msgspec.Struct, frozen=True):
@@ -99,31 +105,48 @@ class Issued(msgspec.Struct, frozen=True):
 
 
 class Plugin:
-    """Credentials that a program or an identity provider issues; renewed shortly before they expire."""
+    """Credentials that a program or an identity provider issues.
 
-    def __init__(self, issue: Callable[[], Issued], clock: Callable[[], float] = time.time) -> None:
+    `issue` runs in a thread of its own, ahead of expiry and after the server refused what it issued. Nobody waits for
+    it but the first caller, for `timeout` seconds, and the one whose request was refused, for `patience` seconds. A
+    run that takes longer than `timeout` is abandoned.
+    """
+
+    def __init__(
+        self,
+        issue: Callable[[], Issued],
+        clock: Callable[[], float] = time.time,
+        *,
+        timeout: float = PLUGIN_SECONDS + 5.0,
+        patience: float = 1.0,
+    ) -> None:
         self._issue = issue
         self._clock = clock
-        self._lock = threading.Lock()
+        self._timeout = timeout
+        self._patience = patience
+        self._changed = threading.Condition()
         self._issued: Issued | None = None
-        self._refused = False
-        self._failed_at = float("-inf")
+        self._issued_at = float("-inf")
+        self._renew_at = float("inf")
+        self._is_refused = False
+        self._refused_at = float("-inf")
+        self._runs: list[_Run] = []
+        self._pause_until = float("-inf")
+        self._error: ConfigError | None = None
 
     def current(self) -> Issued:
-        """The current credentials. While one thread runs the plugin, the others use the previous ones."""
+        """The current credentials. ConfigError if there were none yet, and the first run fails or hangs."""
         issued = self._issued
-        if issued is not None and not self._is_due(issued):
+        if issued is not None and not self._is_due():
             return issued
-        if not self._lock.acquire(blocking=issued is None):
-            assert issued is not None
-            return issued
-        try:
-            issued = self._issued
-            if issued is None or self._is_due(issued):
-                issued = self._renew(issued)
-            return issued
-        finally:
-            self._lock.release()
+        with self._changed:
+            if self._is_due():
+                self._start()
+            if self._issued is None:
+                self._changed.wait_for(lambda: self._issued is not None or not self._runs, self._timeout)
+            if self._issued is None:
+                raise ConfigError(str(self._error or f"no credentials were issued within {self._timeout:g} s"))
+            return self._issued
 
     def authorization(self) -> str:
         return self.current().header
@@ -132,46 +155,72 @@ class Plugin:
         return self.current().pem
 
     def invalidate(self) -> None:
-        self._refused = True
+        now = time.monotonic()
+        with self._changed:
+            self._is_refused = True
+            if now < self._refused_at + _PAUSE_SECONDS:
+                return  # what it issues is refused again and again
+            self._refused_at = now
+            self._start()
+            self._changed.wait_for(lambda: not self._runs, self._patience)
 
-    def _is_due(self, issued: Issued) -> bool:
+    def _is_due(self) -> bool:
         now = self._clock()
-        if now - self._failed_at < _REREAD_SECONDS:
-            return False
-        return self._refused or (issued.expires is not None and now >= issued.expires - _EXPIRY_MARGIN_SECONDS)
+        return now >= self._pause_until and (self._issued is None or self._is_refused or now >= self._renew_at)
 
-    def _renew(self, old: Issued | None) -> Issued:
+    def _start(self) -> None:
+        """Start a run unless one is going on; the lock is held."""
+        now = time.monotonic()
+        if any(now - run.started_at < self._timeout for run in self._runs) or len(self._runs) >= _MAX_RUNS:
+            return
+        run = _Run(self._issue, self._clock(), self._done)
+        self._runs.append(run)
+        run.start()
+
+    def _done(self, run: _Run) -> None:
+        with self._changed:
+            self._runs.remove(run)
+            now = self._clock()
+            if run.issued is None:
+                self._error = run.error
+                self._pause_until = now + _FAILED_SECONDS
+                if self._issued is not None:
+                    _log.warning("no new credentials, the previous ones stay in use", error=str(run.error))
+            elif self._issued is None or run.began >= self._issued_at:
+                self._issued, self._issued_at, self._is_refused = run.issued, run.began, False
+                self._pause_until = now + _PAUSE_SECONDS
+                self._renew_at = _renewal(run.issued.expires, now)
+            self._changed.notify_all()
+
+
+class _Run(threading.Thread):
+    """One run of a plugin; `began` is in epoch seconds, `started_at` in seconds of `time.monotonic`."""
+
+    def __init__(self, issue: Callable[[], Issued], began: float, on_done: Callable[[_Run], None]) -> None:
+        super().__init__(name="credentials", daemon=True)
+        self.began = began
+        self.started_at = time.monotonic()
+        self.issued: Issued | None = None
+        self.error: ConfigError | None = None
+        self._issue = issue
+        self._on_done = on_done
+
+    def run(self) -> None:
         try:
-            self._issued = self._issue()
-        except ConfigError:
-            if old is None:
-                raise
-            # The previous credentials may still be valid; the server decides.
-            self._failed_at = self._clock()
-            return old
-        self._refused = False
-        return self._issued
+            self.issued = self._issue()
+        except ConfigError as error:
+            self.error = error
+        except Exception as error:
+            self.error = ConfigError(f"the credential plugin failed unexpectedly: {type(error).__name__}: {error}")
+            _log.exception("credential plugin failed unexpectedly")
+        self._on_done(self)
 
 
-def exec_plugin(spec: Mapping[str, Any], cwd: Path, cluster: Mapping[str, Any], where: str) -> Plugin:
-    """Credentials from the program in the `exec` section of a kubeconfig user."""
-
-    def issue() -> Issued:
-        from kubernetes.config.config_exception import ConfigException
-        from kubernetes.config.exec_provider import ExecProvider
-        from kubernetes.config.kube_config import ConfigNode
-
-        try:
-            node = ConfigNode("exec", dict(spec))  # type: ignore[no-untyped-call]
-            provider = ExecProvider(node, str(cwd), ConfigNode("cluster", dict(cluster)))  # type: ignore[no-untyped-call]
-            status = provider.run()  # type: ignore[no-untyped-call]
-        except (ConfigException, OSError) as error:
-            raise ConfigError(
-                f"{where}: the credential plugin {spec.get('command')!r} failed: {error}; run it by hand to see why"
-            ) from error
-        return _issued(status, f"{where}: the credential plugin {spec.get('command')!r}")
-
-    return Plugin(issue)
+def _renewal(expires: float | None, now: float) -> float:
+    """When to renew credentials issued now: a minute ahead of expiry, or half-way if they live for less than two."""
+    if expires is None:
+        return float("inf")
+    return expires - min(_EXPIRY_MARGIN_SECONDS, max(0.0, expires - now) / 2)
 
 
 def auth_provider(merged: Mapping[str, Any], name: str, where: str) -> Plugin:
@@ -210,15 +259,11 @@ def decode64(text: object, where: str) -> bytes:
         raise ConfigError(f"{where} is not valid base64: {error}") from error
 
 
-def _issued(status: Mapping[str, Any], where: str) -> Issued:
-    token, cert, key = (status.get(name) for name in ("token", "clientCertificateData", "clientKeyData"))
-    if not token and not (cert and key):
-        raise ConfigError(f"{where} returned neither status.token nor clientCertificateData with clientKeyData")
-    expires = None
-    if stamp := status.get("expirationTimestamp"):
-        try:
-            expires = datetime.fromisoformat(str(stamp)).timestamp()
-        except ValueError as error:
-            raise ConfigError(f"{where} returned an expirationTimestamp that is not a time: {stamp!r}") from error
-    pem = f"{str(cert).rstrip()}\n{key}".encode() if cert and key else None
-    return Issued(f"Bearer {token}" if token else "", pem, expires)
+def bearer(token: str, where: str) -> str:
+    """The Authorization header of a token; ConfigError if it is empty or cannot be part of a header."""
+    token = token.strip()
+    if not token:
+        raise ConfigError(f"{where} is empty")
+    if not token.isascii() or not token.isprintable():
+        raise ConfigError(f"{where} does not hold a token: it must be a single line of ASCII characters")
+    return f"Bearer {token}"

@@ -1,7 +1,8 @@
 """TLS contexts that follow rotated certificate files.
 
-Certificates rotate while the controller runs. A new connection reads the current files, and builds a new context only
-if they changed. Keys given as data stay in memory where the system allows it.
+Certificates rotate while the controller runs. A new connection reads the current files; an idle one is dropped within
+`CHECK_SECONDS` after they changed. While both files of a certificate are being replaced they do not fit together for a
+moment: the previous context stays in use until they do. Keys given as data stay in memory where the system allows it.
 """
 
 from __future__ import annotations
@@ -10,42 +11,96 @@ import os
 import ssl
 import tempfile
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pkg.kube.credentials import Credentials, read
+import structlog
+
+from pkg.kube.credentials import ConfigError, Credentials, read
+
+CHECK_SECONDS = 10.0
+_RETRY_SECONDS = 1.0
+_log = structlog.get_logger("kube.tls")
 
 
 class TlsContexts:
-    """Returns the TLS context for a new connection. Thread-safe.
+    """The current TLS context, and the number of the identity that it stands for. Thread-safe.
 
     `ca` is a PEM bundle or its file (None: that of the system). `verify=False` accepts any server certificate
-    (insecure-skip-tls-verify in a kubeconfig). A call raises OSError (such as ssl.SSLError) for unreadable or invalid
-    files.
+    (insecure-skip-tls-verify in a kubeconfig). Methods raise OSError (such as ssl.SSLError) for unreadable or invalid
+    files, but only as long as there never were valid ones.
     """
 
-    def __init__(self, ca: bytes | Path | None, verify: bool, credentials: Credentials) -> None:
+    def __init__(
+        self,
+        ca: bytes | Path | None,
+        verify: bool,
+        credentials: Credentials,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._ca = ca
         self._verify = verify
         self._credentials = credentials
+        self._clock = clock
         self._lock = threading.Lock()
         self._material: tuple[bytes | None, bytes | None] | None = None
-        self._context: ssl.SSLContext | None = None
+        self._current: tuple[ssl.SSLContext, int] | None = None
+        self._check_at = float("-inf")
+        self._fault = ""
 
     def __call__(self) -> ssl.SSLContext:
-        material = (read(self._ca) if self._ca is not None else None, self._credentials.certificate())
+        """The context of the current files."""
+        return self.current()[0]
+
+    def current(self) -> tuple[ssl.SSLContext, int]:
+        """The context of the current files, and its identity."""
         with self._lock:
-            if self._context is None or material != self._material:
-                self._context = self._build(*material)
+            return self._update()
+
+    def identity(self) -> int:
+        """A number that changes with the CA, the certificate or its key; read again every `CHECK_SECONDS`."""
+        current = self._current
+        if current is not None and self._clock() < self._check_at:
+            return current[1]
+        return self.current()[1]
+
+    def refresh(self) -> None:
+        """Read the files again at the next call of `identity`."""
+        self._check_at = float("-inf")
+
+    @property
+    def has_certificate(self) -> bool:
+        """Whether the current context presents a client certificate."""
+        return self._material is not None and self._material[1] is not None
+
+    def _update(self) -> tuple[ssl.SSLContext, int]:
+        try:
+            material = (read(self._ca) if self._ca is not None else None, self._credentials.certificate())
+            if self._current is None or material != self._material:
+                number = 1 if self._current is None else self._current[1] + 1
+                self._current = (self._build(*material), number)
                 self._material = material
-            return self._context
+        except (OSError, ConfigError) as error:
+            if self._current is None:
+                raise
+            self._check_at = self._clock() + _RETRY_SECONDS
+            if str(error) != self._fault:
+                self._fault = str(error)
+                _log.warning("new TLS certificates cannot be used, the previous ones stay in use", error=self._fault)
+        else:
+            self._check_at = self._clock() + CHECK_SECONDS
+            self._fault = ""
+        return self._current
 
     def _build(self, ca: bytes | None, pem: bytes | None) -> ssl.SSLContext:
         # Not create_default_context: its strict X.509 checks refuse the CAs of common cluster installers.
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.set_alpn_protocols(["http/1.1"])
+        # As Go does: every certificate of the bundle is trusted, also an intermediate without its root.
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
         if not self._verify:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
@@ -57,7 +112,8 @@ class TlsContexts:
             context.load_verify_locations(cadata=ca.decode("ascii", "ignore"))
         if pem is not None:
             with _as_file(pem) as path:
-                context.load_cert_chain(path)
+                # The empty password makes an encrypted key an error; otherwise OpenSSL asks for it in the terminal.
+                context.load_cert_chain(path, password="")
         return context
 
 

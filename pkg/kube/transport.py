@@ -118,25 +118,19 @@ class Transport:
         """
         self._begin()
         started = time.monotonic()
-        connection = Connection(self._endpoint, self._dialer)
-        with self._changed:
-            self._streams.add(connection)
         code = 0
         try:
-            head = self._open_stream(request, connection, started)
-        except BaseException as error:
-            code = getattr(error, "status", None) or 0
-            self.release(connection)
-            connection.close()
-            raise
-        else:
+            connection, head = self._open_stream(request, started + self._timeout)
             code = head.status
-            return connection, head
+        except KubeError as error:
+            code = error.status or 0
+            raise
         finally:
             self._end()
             elapsed = time.monotonic() - started
             for observer in self._observers:
                 observer(request.verb, request.resource, code, elapsed)
+        return connection, head
 
     def release(self, connection: Connection) -> None:
         """End the connection of a stream."""
@@ -196,22 +190,41 @@ class Transport:
 
     def _attempts(self, request: Request, deadline: float, limit: float) -> tuple[Head, bytes]:
         try:
-            data = self._encode(request)
+            sent = self._config.credentials.authorization()
             is_write = request.method != "GET"
-            head, body = self._exchange(data, deadline, is_write)
-            if head.status == 401:
-                self._config.credentials.invalidate()
-                if (fresh := self._encode(request)) != data:
-                    head, body = self._exchange(fresh, deadline, is_write)
+            connection, head, body = self._exchange(self._encode(request, sent), deadline, is_write)
+            if head.status == 401 and self._renew(sent, connection):
+                fresh = self._config.credentials.authorization()
+                connection = self._new_connection()
+                head, body = self._use(connection, self._encode(request, fresh), deadline, is_write)
         except (OSError, FramingError, ConfigError) as error:
             raise self._translated(request, error, limit, self._aborted) from error
         return head, body
 
-    def _exchange(self, data: bytes, deadline: float, is_write: bool) -> tuple[Head, bytes]:
+    def _renew(self, sent: str, connection: Connection) -> bool:
+        """Renew the credentials that the server refused; whether another try has a chance."""
+        credentials, tls = self._config.credentials, self._endpoint.tls
+        if credentials.authorization() == sent:  # else another thread has renewed them already
+            credentials.invalidate()
+        has_certificate = False
+        if tls is not None:
+            tls.refresh()
+            tls.identity()
+            has_certificate = tls.has_certificate
+        if has_certificate:
+            # The server judges the certificate of a connection anew for each request.
+            self._forget_idle()
+        is_fresh = credentials.authorization() != sent or self._identity() != connection.identity
+        return is_fresh or (has_certificate and connection.is_kept)
+
+    def _identity(self) -> int:
+        return 0 if self._endpoint.tls is None else self._endpoint.tls.identity()
+
+    def _exchange(self, data: bytes, deadline: float, is_write: bool) -> tuple[Connection, Head, bytes]:
         kept = self._take_idle()
         if kept is not None:
             try:
-                return self._use(kept, data, deadline, is_write)
+                return kept, *self._use(kept, data, deadline, is_write)
             except TimeoutError:
                 raise
             except OSError:
@@ -219,30 +232,34 @@ class Transport:
                     raise
                 self.note_lost()
                 self._forget_idle()
-        fresh = Connection(self._endpoint, self._dialer)
+        fresh = self._new_connection()
+        return fresh, *self._use(fresh, data, deadline, is_write)
+
+    def _new_connection(self) -> Connection:
+        """A connection, not yet open, that is registered as busy."""
+        connection = Connection(self._endpoint, self._dialer)
         with self._changed:
             if self._aborted:
                 raise ConnectionAbortedError("the client was stopped")
-            self._busy.add(fresh)
-        return self._use(fresh, data, deadline, is_write, is_new=True)
+            self._busy.add(connection)
+        return connection
 
-    def _use(
-        self, connection: Connection, data: bytes, deadline: float, is_write: bool, *, is_new: bool = False
-    ) -> tuple[Head, bytes]:
+    def _use(self, connection: Connection, data: bytes, deadline: float, is_write: bool) -> tuple[Head, bytes]:
         """One exchange on a connection that is registered as busy; afterwards it is idle or closed."""
         started = time.monotonic()
+        keep = False
         try:
-            if is_new:
-                connection.open(min(deadline, time.monotonic() + _CONNECT_SECONDS))
+            if not connection.is_kept:
+                connection.open(min(deadline, started + _CONNECT_SECONDS))
             if is_write and not self._may_write():
-                connection.reusable = not is_new  # nothing was sent on it
+                keep = connection.is_kept  # nothing was sent on it
                 raise Stopped("not sent: this process may not write now", reason="Stopped")
-            return connection.exchange(data, deadline)
+            head, body = connection.exchange(data, deadline)
+            keep = connection.reusable and head.status != 401
         except TimeoutError:
             self._fell_silent(connection, started)
             raise
         finally:
-            keep = connection.reusable
             with self._changed:
                 self._busy.discard(connection)
                 keep = keep and not self._stopping.is_set() and len(self._idle) < self._pool_size
@@ -251,17 +268,21 @@ class Transport:
                     self._idle.append(connection)
             if not keep:
                 connection.close()
+        return head, body
 
     def _take_idle(self) -> Connection | None:
         """The most recently used idle connection that is still open, now registered as busy; None if there is none."""
+        identity = self._identity()
         while True:
             with self._changed:
                 if not self._idle:
                     return None
                 connection = self._idle.pop()
                 self._busy.add(connection)
-                connection.reusable = False
-            if time.monotonic() - connection.idle_since < _IDLE_SECONDS:
+                connection.is_kept = True
+            if connection.identity != identity:
+                self._forget_idle(lambda idle: idle.identity != identity)
+            elif time.monotonic() - connection.idle_since < _IDLE_SECONDS:
                 if not connection.is_stale():
                     return connection
                 self.note_lost()
@@ -286,10 +307,10 @@ class Transport:
         for connection in dropped:
             connection.close()
 
-    def _encode(self, request: Request) -> bytes:
+    def _encode(self, request: Request, authorization: str) -> bytes:
         query = f"?{request.query}" if request.query else ""
         head = f"{request.method} {self._base}{request.path}{query} HTTP/1.1\r\nAccept: {request.accept}\r\n"
-        if authorization := self._config.credentials.authorization():
+        if authorization:
             head += f"Authorization: {authorization}\r\n"
         if request.body:
             head += f"Content-Type: {request.content_type}\r\nContent-Length: {len(request.body)}\r\n"
@@ -297,21 +318,40 @@ class Transport:
             head += "Content-Length: 0\r\n"
         return b"".join((head.encode("latin-1", "replace"), self._fixed, b"\r\n", request.body))
 
-    def _open_stream(self, request: Request, connection: Connection, started: float) -> Head:
-        deadline = started + self._timeout
+    def _open_stream(self, request: Request, deadline: float) -> tuple[Connection, Head]:
         try:
-            connection.open(min(deadline, started + _CONNECT_SECONDS))
-            head = connection.start(self._encode(request), deadline)
-            body = b"" if 200 <= head.status < 300 else connection.body(head, deadline)
+            sent = self._config.credentials.authorization()
+            connection, head, body = self._start_stream(request, sent, deadline)
+            if head.status == 401 and self._renew(sent, connection):
+                fresh = self._config.credentials.authorization()
+                connection, head, body = self._start_stream(request, fresh, deadline)
         except (OSError, FramingError, ConfigError) as error:
-            if isinstance(error, TimeoutError):
-                self._fell_silent(connection, started)
             raise self._translated(request, error, self._timeout, self._stopping.is_set()) from error
-        if head.status == 401:
-            self._config.credentials.invalidate()
         if not 200 <= head.status < 300:
             raise translate(head.status, body, head.headers)
-        return head
+        return connection, head
+
+    def _start_stream(self, request: Request, authorization: str, deadline: float) -> tuple[Connection, Head, bytes]:
+        """A new connection, the head of the response, and its body if it is an error; the connection is closed then."""
+        connection = Connection(self._endpoint, self._dialer)
+        started = time.monotonic()
+        with self._changed:
+            if self._stopping.is_set():
+                raise ConnectionAbortedError("the client was stopped")
+            self._streams.add(connection)
+        is_open = False
+        try:
+            connection.open(min(deadline, started + _CONNECT_SECONDS))
+            head = connection.start(self._encode(request, authorization), deadline)
+            is_open = 200 <= head.status < 300
+            return connection, head, b"" if is_open else connection.body(head, deadline)
+        except TimeoutError:
+            self._fell_silent(connection, started)
+            raise
+        finally:
+            if not is_open:
+                self.release(connection)
+                connection.close()
 
     def _translated(self, request: Request, error: Exception, timeout: float, was_cut: bool) -> KubeError:
         if was_cut:

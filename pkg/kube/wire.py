@@ -11,7 +11,7 @@ import select
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from ssl import SSLContext
 
 import msgspec
@@ -19,6 +19,7 @@ import msgspec
 from pkg.kube.dialing import Dialer, Race
 from pkg.kube.framing import MAX_HEAD, Dechunker, FramingError, Head, parse_head
 from pkg.kube.resolving import Address
+from pkg.kube.tls import TlsContexts
 
 _READABLE = select.POLLIN | getattr(select, "POLLRDHUP", 0)
 _RECV = 16 * 1024
@@ -28,14 +29,14 @@ _RECV = 16 * 1024
 class Endpoint(msgspec.Struct, frozen=True):
     """The address of the API server and the way to it.
 
-    `tls` returns the context for a new connection (None: plain HTTP); each connection calls it, because certificates
+    `tls` holds the context for a new connection (None: plain HTTP); each connection asks for it, because certificates
     rotate. `proxy` is (host, port, extra headers) of an HTTP proxy that accepts CONNECT.
     """
 
     host: str
     port: int
     server_name: str
-    tls: Callable[[], SSLContext] | None
+    tls: TlsContexts | None
     proxy: tuple[str, int, bytes] | None = None
 
     def dialer(self) -> Dialer:
@@ -61,6 +62,10 @@ class Connection:
         self.idle_since = 0.0
         self.address: Address | None = None
         """The address that it is connected to."""
+        self.identity = 0
+        """The identity of the TLS context that it was made with; 0 for plain HTTP."""
+        self.is_kept = False
+        """Whether it has served a call before the current one."""
 
     def open(self, deadline: float) -> None:
         """Connect, through the proxy if there is one, and do the TLS handshake; OSError on failure, TLS included.
@@ -77,7 +82,9 @@ class Connection:
             raise
 
     def _open(self, deadline: float) -> None:
-        context = self._endpoint.tls() if self._endpoint.tls is not None else None
+        context = None
+        if self._endpoint.tls is not None:
+            context, self.identity = self._endpoint.tls.current()
         left = self._dialer.addresses(deadline, lambda: self._is_cut)
         while True:
             sock, address, left = self._connect(left, deadline)

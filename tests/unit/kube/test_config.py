@@ -13,7 +13,6 @@ import pytest
 
 from pkg.kube import config as config_module
 from pkg.kube.config import ClientConfig, ConfigError, load_config
-from pkg.kube.credentials import Issued, Plugin, TokenFile
 
 
 def kubeconfig(server: str = "https://one:6443", *, name: str = "one", user: Any = None, **cluster: Any) -> str:
@@ -124,6 +123,48 @@ WRONG: dict[str, tuple[str | None, str]] = {
         kubeconfig(user={"exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": "/no/such/thing"}}),
         "the credential plugin '/no/such/thing' failed",
     ),
+    "a plugin without a command": (
+        kubeconfig(user={"exec": {"apiVersion": "client.authentication.k8s.io/v1"}}),
+        "users[one].user.exec.command is missing",
+    ),
+    "a plugin that needs a terminal": (
+        kubeconfig(user={"exec": {"apiVersion": "v1", "command": "x", "interactiveMode": "Always"}}),
+        "users[one].user.exec.interactiveMode is Always, but a controller has no terminal",
+    ),
+    "a plugin whose arguments are no list": (
+        kubeconfig(user={"exec": {"apiVersion": "v1", "command": "x", "args": "y"}}),
+        "users[one].user.exec.args must be a list",
+    ),
+    "a plugin whose variables are no mappings": (
+        kubeconfig(user={"exec": {"apiVersion": "v1", "command": "x", "env": ["A=b"]}}),
+        "users[one].user.exec.env must be a list of mappings",
+    ),
+    "a token of two lines": (kubeconfig(user={"token": "a\nb"}), "users[one].user.token does not hold a token"),
+    "groups that are no list": (
+        kubeconfig(user={"as": "jane", "as-groups": "a"}),
+        "users[one].user.as-groups must be a list of text",
+    ),
+    "extra attributes that are no mapping": (
+        kubeconfig(user={"as": "jane", "as-user-extra": ["a"]}),
+        "users[one].user.as-user-extra must be a mapping",
+    ),
+    "an extra attribute that is no list": (
+        kubeconfig(user={"as": "jane", "as-user-extra": {"a": "b"}}),
+        "users[one].user.as-user-extra[a] must be a list of text",
+    ),
+    "extra attributes of nobody": (
+        kubeconfig(user={"as-user-extra": {"a": ["b"]}}),
+        "users[one].user.as is missing",
+    ),
+    "impersonation that breaks out of its header": (
+        kubeconfig(user={"as": "jane\r\nImpersonate-Group: system:masters"}),
+        "the impersonation cannot be sent as HTTP headers",
+    ),
+    "impersonation that no header can carry": (
+        kubeconfig(user={"as": "王"}),
+        "the impersonation cannot be sent as HTTP headers",
+    ),
+    "a kubeconfig nested too deep": ("[" * 1500, "is not a kubeconfig"),
     "an auth-provider nobody knows": (kubeconfig(user={"auth-provider": {"name": "azure"}}), "returned no token"),
 }
 
@@ -175,50 +216,22 @@ def test_a_plugin_may_give_a_certificate(tmp_path: Path, env: dict[str, str]) ->
     assert load_config(str(file), env=env).credentials.certificate() == b"CERT\nKEY"
 
 
-def test_a_plugin_is_asked_again_before_expiry_and_may_fail_then() -> None:
-    now, failing, runs = [0.0], [False], [0]
-
-    def issue() -> Issued:
-        runs[0] += 1
-        if failing[0]:
-            raise ConfigError("no")
-        return Issued(f"Bearer {runs[0]}", None, now[0] + 600)
-
-    plugin = Plugin(issue, clock=lambda: now[0])
-    assert plugin.authorization() == "Bearer 1"
-    now[0] = 530
-    assert plugin.authorization() == "Bearer 1"
-    now[0] = 545
-    assert plugin.authorization() == "Bearer 2"
-    failing[0] = True
-    now[0] = 1100
-    assert [plugin.authorization(), plugin.authorization()] == ["Bearer 2"] * 2
-    assert runs[0] == 3, "a failing plugin is not run for every request"
-
-
-def test_a_token_file_is_read_again_and_survives_a_bad_moment(tmp_path: Path) -> None:
-    now = [0.0]
-    file = write(tmp_path / "token", "one")
-    source = TokenFile(file, clock=lambda: now[0])
-    assert source.authorization() == "Bearer one"
-    file.write_text("two")
-    assert source.authorization() == "Bearer one"
-    now[0] = 31
-    assert source.authorization() == "Bearer two"
-    file.unlink()
-    now[0] = 62
-    assert source.authorization() == "Bearer two"
-    file.write_text("three")
-    source.invalidate()
-    assert source.authorization() == "Bearer three"
-
-
 def test_impersonation_is_not_lost(tmp_path: Path, env: dict[str, str]) -> None:
-    file = write(tmp_path / "kubeconfig", kubeconfig(user={"token": "t", "as": "jane", "as-groups": ["a", "b"]}))
-    assert load_config(str(file), env=env).headers == (
+    user = {
+        "token": "t",
+        "as": "jane",
+        "as-uid": "7",
+        "as-groups": ["a", "b"],
+        "as-user-extra": {"Scopes": ["view", "edit"], "acme.com/project%": ["x"]},
+    }
+    assert load_config(str(write(tmp_path / "kubeconfig", kubeconfig(user=user))), env=env).headers == (
         ("Impersonate-User", "jane"),
+        ("Impersonate-Uid", "7"),
         ("Impersonate-Group", "a"),
         ("Impersonate-Group", "b"),
+        ("Impersonate-Extra-scopes", "view"),
+        ("Impersonate-Extra-scopes", "edit"),
+        ("Impersonate-Extra-acme.com%2Fproject%25", "x"),
     )
 
 

@@ -18,6 +18,7 @@ from pkg.kube.errors import Stopped, Transient
 from pkg.kube.resolving import Address, Resolver
 from tests.unit.kube.conftest import Certificate
 from tests.unit.kube.server import Peer, Server
+from tests.unit.kube.waiting import wait_for
 
 NAME = "api.example"
 
@@ -227,13 +228,6 @@ def background(client: Client) -> Callable[[], object]:
         return errors[0] if errors else None
 
     return result
-
-
-def wait_for(fact: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 5
-    while not fact() and time.monotonic() < deadline:
-        threading.Event().wait(0.001)
-    assert fact()
 
 
 class Names:
