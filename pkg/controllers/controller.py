@@ -148,7 +148,7 @@ class Controller:
             self._recorder,
             self._metrics,
             owns=owns,
-            backlog=lambda: len(self._queue),
+            backlog=self._queue.backlog,
             warnings=self._pending_jobs.of,
         )
         usage = UsageReconciler(self._clients.main, workflows, templates, owns)

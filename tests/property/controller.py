@@ -174,7 +174,7 @@ class Controller:
             cast(Any, Recorder()),
             METRICS,
             owns=lambda _key: self.is_leader,
-            backlog=lambda: 0,
+            backlog=lambda _key: 0,
             wall_clock=lambda: world.now,
         )
         self.lead()

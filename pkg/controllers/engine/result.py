@@ -30,11 +30,20 @@ class Again(msgspec.Struct, frozen=True):
     reason: str
 
 
+class Parked(msgspec.Struct, frozen=True):
+    """Calls that the reconcile made are not answered yet; run again once the queue's `unpark` is called for the key.
+
+    Whatever is added meanwhile waits. `reason` says for the log what is waited for.
+    """
+
+    reason: str
+
+
 class Drop(msgspec.Struct, frozen=True):
     """The object is gone: forget everything about the key, pending delays too."""
 
 
-Result: TypeAlias = Done | Later | Again | Drop
+Result: TypeAlias = Done | Later | Again | Parked | Drop
 
 
 class Requeue(Protocol):
@@ -45,6 +54,8 @@ class Requeue(Protocol):
     def add_after(self, key: str, seconds: float) -> None: ...
 
     def add_rate_limited(self, key: str) -> None: ...
+
+    def park(self, key: str) -> None: ...
 
     def forget(self, key: str) -> None: ...
 
@@ -64,6 +75,9 @@ def settle(queue: Requeue, key: str, result: Result) -> None:
                 queue.add(key)
         case Again():
             queue.add_rate_limited(key)
+        case Parked():
+            queue.forget(key)
+            queue.park(key)
         case Drop():
             queue.forget(key)
             queue.cancel(key)

@@ -52,6 +52,21 @@ class ShardedQueue:
         """Make `key` ready in its shard, in so many seconds."""
         self.queue_of(key).add_after(key, seconds)
 
+    def unpark(self, key: str) -> None:
+        """Make `key`, which is parked in its shard, ready."""
+        self.queue_of(key).unpark(key)
+
+    def backlog(self, key: str) -> int:
+        """How many ready keys count as load for `key`: those of its namespace, times the namespaces that share.
+
+        So a namespace with few keys is not slowed down by one with many; many namespaces with a key each are a load.
+        """
+        of_namespace = namespaces = 0
+        for queue in self.queues:
+            keys, groups = queue.share(key)
+            of_namespace, namespaces = of_namespace + keys, namespaces + groups
+        return min(of_namespace * namespaces, len(self))
+
     def shut_down(self) -> None:
         """Shut down every shard."""
         for queue in self.queues:

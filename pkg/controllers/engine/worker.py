@@ -11,7 +11,7 @@ from itertools import count
 
 import structlog
 
-from pkg.controllers.engine.result import Again, Later, Result, settle
+from pkg.controllers.engine.result import Again, Later, Parked, Result, settle
 from pkg.controllers.engine.workqueue import WorkQueue
 
 _log = structlog.get_logger(__name__)
@@ -85,6 +85,8 @@ class Worker:
             return Again(f"unexpected {type(error).__name__}: {error}")
         if isinstance(result, Again):
             _log.info("reconcile failed, it is tried again", reason=result.reason)
+        elif isinstance(result, Parked):
+            _log.debug("key is parked", reason=result.reason)
         elif isinstance(result, Later):
             _log.debug("key is requeued", reason=result.reason, seconds=result.seconds)
         return result

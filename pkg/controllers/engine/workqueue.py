@@ -2,6 +2,9 @@
 
 A key added while it is being processed runs once more afterwards, however often it was added. Delays sit in one
 heap beside the ready keys and are watched by the thread that waits in `get`: no thread and no timer per delayed key.
+
+Namespaces share the worker fairly: the next key is one of the namespace that has used the least time. A key may be
+parked while it waits for answers from the network: it holds no worker, and it does not run before it is unparked.
 """
 
 from __future__ import annotations
@@ -9,11 +12,11 @@ from __future__ import annotations
 import heapq
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
 from pkg.controllers.engine.backoff import Backoff
+from pkg.controllers.engine.fair_order import FairOrder
 
 RETRY = Backoff(base=0.005, cap=30.0)
 
@@ -50,8 +53,13 @@ class NoQueueMetrics:
         """Nothing to count."""
 
 
+def namespace_of(key: str) -> str:
+    """The namespace of `namespace/name`."""
+    return key.partition("/")[0]
+
+
 class WorkQueue:
-    """Thread-safe queue of string keys. Times are seconds of `clock`, which must be monotonic."""
+    """Thread-safe queue of keys, `namespace/name`. Times are seconds of `clock`, which must be monotonic."""
 
     def __init__(
         self,
@@ -65,9 +73,11 @@ class WorkQueue:
         self._retry = retry
         self._metrics: QueueMetrics = metrics or NoQueueMetrics()
         self._clock = clock
-        self._ready: deque[str] = deque()
+        self._ready: FairOrder[str] = FairOrder()
         self._dirty: dict[str, float] = {}  # key -> since when it waits to run
         self._processing: dict[str, float] = {}  # key -> since when it runs
+        self._parked: set[str] = set()
+        self._unparked: set[str] = set()  # while in processing, before they could be parked
         self._heap: list[tuple[float, str]] = []  # may hold entries that are no longer in `_due`
         self._due: dict[str, float] = {}
         self._requeues: dict[str, int] = {}
@@ -109,8 +119,9 @@ class WorkQueue:
             while True:
                 now = self._clock()
                 self._promote(now)
-                if self._ready:
-                    return self._hand_out(now)
+                key = self._ready.pop()
+                if key is not None:
+                    return self._hand_out(key, now)
                 if self._shutting_down:
                     return None
                 if deadline is not None and now >= deadline:
@@ -122,11 +133,40 @@ class WorkQueue:
         with self._lock:
             started = self._processing.pop(key, None)
             if started is not None:
-                self._metrics.done(self._clock() - started)
-            if key in self._dirty:
+                worked = self._clock() - started
+                self._ready.charge(namespace_of(key), worked)
+                self._metrics.done(worked)
+            self._unparked.discard(key)
+            if key in self._dirty and key not in self._parked:
                 self._push(key)
             elif not self._processing:
                 self._idle.notify_all()
+
+    def park(self, key: str) -> None:
+        """Let `key`, which is in processing, not run again before `unpark`, whatever is added. Call it before `done`.
+
+        If `unpark` was called since `key` was handed out, the key becomes ready at once instead.
+        """
+        with self._lock:
+            if key in self._unparked:
+                self._unparked.discard(key)  # it is ready again already
+            elif key in self._processing and not self._shutting_down:
+                self._parked.add(key)
+
+    def unpark(self, key: str) -> None:
+        """Make `key` ready: what it is parked for, or is about to be parked for, has come."""
+        with self._lock:
+            if self._shutting_down:
+                return
+            was_parked, is_processing = key in self._parked, key in self._processing
+            self._parked.discard(key)
+            self._due.pop(key, None)
+            if is_processing and not was_parked:
+                self._unparked.add(key)
+            if key not in self._dirty:
+                self._add(key)
+            elif was_parked and not is_processing:
+                self._push(key)
 
     def forget(self, key: str) -> None:
         """Reset the key's rate limit."""
@@ -166,6 +206,17 @@ class WorkQueue:
             self._promote(self._clock())
             return len(self._due)
 
+    @property
+    def parked(self) -> int:
+        """How many keys are parked."""
+        with self._lock:
+            return len(self._parked)
+
+    def share(self, key: str) -> tuple[int, int]:
+        """How many keys of the namespace of `key` are ready, and how many namespaces have ready keys."""
+        with self._lock:
+            return self._ready.count(namespace_of(key)), self._ready.groups
+
     def __len__(self) -> int:
         """How many keys are ready."""
         with self._lock:
@@ -188,11 +239,11 @@ class WorkQueue:
         if key in self._dirty:
             return
         self._dirty[key] = self._clock()
-        if key not in self._processing:
+        if key not in self._processing and key not in self._parked:
             self._push(key)
 
     def _push(self, key: str) -> None:
-        self._ready.append(key)
+        self._ready.push(namespace_of(key), key)
         self._metrics.added(len(self._ready))
         self._wanted.notify()
 
@@ -225,8 +276,7 @@ class WorkQueue:
             del self._due[key]
             self._add(key)
 
-    def _hand_out(self, now: float) -> str:
-        key = self._ready.popleft()
+    def _hand_out(self, key: str, now: float) -> str:
         waited = now - self._dirty.pop(key, now)
         self._processing[key] = now
         self._metrics.got(max(waited, 0.0), len(self._ready))
@@ -238,6 +288,9 @@ class WorkQueue:
 
     def _shut_down(self) -> None:
         self._shutting_down = True
+        for key in self._parked:
+            self._dirty.pop(key, None)
+        self._parked.clear()
         self._due.clear()
         self._heap.clear()
         self._wanted.notify_all()

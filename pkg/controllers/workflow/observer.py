@@ -44,14 +44,16 @@ class Caches:
 
 
 class Observer:
-    """backlog(): how many keys wait in the queue; warnings(workflow): the last Warnings about pending jobs, by UID."""
+    """backlog(key): how many ready keys count as load for it; warnings(workflow): the last Warnings about pending jobs,
+    by UID.
+    """
 
     def __init__(
         self,
         caches: Caches,
         prober: Prober,
         *,
-        backlog: Callable[[], int],
+        backlog: Callable[[str], int],
         warnings: Callable[[WorkflowId], Mapping[str, JobWarning]],
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
@@ -139,7 +141,7 @@ class Observer:
             warnings=self._warnings(this),
             may_create=may_create,
             is_urgent=is_urgent,
-            load=BACKLOG_SECONDS * self._backlog() + WRITE_SHARE * memory.write_seconds,
+            load=BACKLOG_SECONDS * self._backlog(workflow.metadata.key) + WRITE_SHARE * memory.write_seconds,
             awaited=frozenset(gvrs - synced),
             unlisted={gvr: text for gvr in gvrs - synced if (text := caches.jobs.trouble(gvr))},
         )

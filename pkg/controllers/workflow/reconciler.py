@@ -52,7 +52,7 @@ class _Planned:
 
 
 class Reconciler:
-    """owns(key): whether this process may act on a workflow; backlog(): how many keys wait in the queue."""
+    """owns(key): whether this process may act on a workflow; backlog(key): how many ready keys count as load."""
 
     def __init__(
         self,
@@ -63,7 +63,7 @@ class Reconciler:
         metrics: Metrics,
         *,
         owns: Callable[[str], bool],
-        backlog: Callable[[], int],
+        backlog: Callable[[str], int],
         warnings: Callable[[WorkflowId], Mapping[str, JobWarning]] = lambda workflow: {},
         wall_clock: Callable[[], float] = time.time,
     ) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pkg.controllers.engine.result import Again, Done, Drop, Later, Result, settle
+from pkg.controllers.engine.result import Again, Done, Drop, Later, Parked, Result, settle
 from pkg.controllers.engine.workqueue import WorkQueue
 
 
@@ -15,6 +15,7 @@ from pkg.controllers.engine.workqueue import WorkQueue
         pytest.param(Later(5, "a retry is due"), ["other"], 1, 0, id="later: delayed"),
         pytest.param(Later(0, "more to do"), ["other", "key"], 0, 0, id="later without a delay: behind what waits"),
         pytest.param(Again("conflict"), ["other"], 1, 2, id="again: delayed, and longer each time"),
+        pytest.param(Parked("creations"), ["other"], 0, 0, id="parked: not before it is unparked"),
         pytest.param(Drop(), ["other"], 0, 0, id="drop: nothing is remembered"),
     ],
 )

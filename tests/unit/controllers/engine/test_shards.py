@@ -36,6 +36,34 @@ def test_a_key_stays_in_its_shard_also_with_a_delay() -> None:
     assert shard.get(0) == "default/a"
 
 
+def test_a_key_is_unparked_in_its_shard() -> None:
+    queue = ShardedQueue(4)
+    queue.add("default/a")
+    shard = queue.queue_of("default/a")
+    assert shard.get(0) == "default/a"
+    shard.park("default/a")
+    shard.done("default/a")
+    queue.unpark("default/a")
+    assert shard.get(0) == "default/a"
+
+
+@pytest.mark.parametrize(
+    ("keys", "key", "backlog"),
+    [
+        pytest.param([], "a/1", 0, id="an empty queue"),
+        pytest.param([f"a/{n}" for n in range(100)], "a/1", 100, id="one namespace alone: all its keys"),
+        pytest.param([*(f"a/{n}" for n in range(100)), "b/1"], "b/1", 2, id="one key beside a namespace with many"),
+        pytest.param([*(f"a/{n}" for n in range(100)), "b/1"], "a/1", 101, id="many keys beside a namespace with one"),
+        pytest.param([f"n{n}/1" for n in range(100)], "n7/1", 100, id="many namespaces with a key each"),
+    ],
+)
+def test_the_backlog_of_a_key_is_its_namespaces(keys: list[str], key: str, backlog: int) -> None:
+    queue = ShardedQueue(1)
+    for each in keys:
+        queue.add(each)
+    assert queue.backlog(key) == backlog
+
+
 def test_shutting_down_reaches_every_shard() -> None:
     queue = ShardedQueue(3)
     queue.add("default/a")

@@ -157,6 +157,90 @@ def test_delays_that_were_given_up_take_no_room(queue: WorkQueue) -> None:
     assert len(queue._heap) < 100
 
 
+def test_a_namespace_that_has_used_much_time_waits(queue: WorkQueue, clock: Clock) -> None:
+    for key in ("big/a", "big/b", "big/c", "small/a", "small/b"):
+        queue.add(key)
+    order = []
+    while (got := queue.get(0)) is not None:
+        order.append(got)
+        clock.now += 2.0 if got.startswith("big") else 0.5
+        queue.done(got)
+    assert order == ["big/a", "small/a", "small/b", "big/b", "big/c"]
+
+
+def test_one_key_of_another_namespace_waits_for_no_more_than_one_of_many(queue: WorkQueue, clock: Clock) -> None:
+    for number in range(1000):
+        queue.add(f"big/{number}")
+    for _ in range(10):
+        key = queue.get(0)
+        assert key is not None
+        clock.now += 1.0
+        queue.done(key)
+    queue.add("small/a")
+    assert "small/a" in (queue.get(0), queue.get(0))
+
+
+def parked(queue: WorkQueue, key: str) -> None:
+    queue.add(key)
+    assert queue.get(0) == key
+    queue.park(key)
+    queue.done(key)
+
+
+def test_a_parked_key_does_not_run_whatever_is_added(queue: WorkQueue, clock: Clock) -> None:
+    parked(queue, "a")
+    queue.add("a")
+    queue.add_after("a", 1)
+    queue.add_rate_limited("a")
+    clock.now += 60
+    assert queue.get(0) is None
+    assert (queue.parked, len(queue)) == (1, 0)
+    queue.add("b")
+    assert drain(queue) == ["b"]
+
+
+@pytest.mark.parametrize("is_added", [True, False], ids=["added meanwhile", "not added"])
+def test_an_unparked_key_runs_once(queue: WorkQueue, is_added: bool) -> None:
+    parked(queue, "a")
+    if is_added:
+        queue.add("a")
+        queue.add("a")
+    queue.unpark("a")
+    queue.unpark("a")
+    assert (queue.parked, len(queue)) == (0, 1)
+    assert drain(queue) == ["a"]
+
+
+@pytest.mark.parametrize("is_added", [True, False], ids=["added meanwhile", "not added"])
+@pytest.mark.parametrize("is_early", [True, False], ids=["before it was parked", "before it was done"])
+def test_what_a_key_is_parked_for_may_come_first(queue: WorkQueue, is_early: bool, is_added: bool) -> None:
+    queue.add("a")
+    assert queue.get(0) == "a"
+    if is_added:
+        queue.add("a")
+    for act in (queue.unpark, queue.park) if is_early else (queue.park, queue.unpark):
+        act("a")
+    assert queue.get(0) is None, "it is in processing"
+    queue.done("a")
+    assert drain(queue) == ["a"]
+    parked(queue, "a")
+    assert queue.get(0) is None, "the next time it stays parked"
+
+
+def test_a_key_that_is_not_in_processing_is_not_parked(queue: WorkQueue) -> None:
+    queue.add("a")
+    queue.park("a")
+    assert drain(queue) == ["a"]
+
+
+def test_shutting_down_gives_parked_keys_up(queue: WorkQueue) -> None:
+    parked(queue, "a")
+    queue.add("a")
+    assert queue.shut_down_with_drain(0)
+    queue.unpark("a")
+    assert queue.get() is None
+
+
 def test_shutting_down_hands_out_what_is_ready_and_takes_no_more(queue: WorkQueue, clock: Clock) -> None:
     queue.add("a")
     queue.add_after("b", 1)
