@@ -418,7 +418,7 @@ class Simulation:
                     base,
                     stale=everything,
                     startable=everything,
-                    flows=tuple(replace(flow, wakes=0.0) for flow in base.flows),
+                    flows=tuple(replace(flow, timer_at=0.0) for flow in base.flows),
                 ),
             )
         )

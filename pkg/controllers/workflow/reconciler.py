@@ -216,13 +216,13 @@ class Reconciler:
         # The snapshot has addresses only of attempts known before it; no event follows for those that the plan found.
         if self._observer.pod_ips(workflow, memory) != planned.snapshot.pod_ips:
             return Later(0, "the address of a pod is known now")
-        wakes = [wake for wake in (first.wakes, final.wakes) if wake is not None]
+        times = [at for at in (first.requeue_at, final.requeue_at) if at is not None]
         if not planned.is_complete:
             retries = [f.retry_at for f in memory.faults.values() if f.trouble is Trouble.RETRY]
-            wakes.append(min(retries))
-        if not wakes:
+            times.append(min(retries))
+        if not times:
             return Done()
-        return Later(max(0.001, min(wakes) - self._clock()), "a time that the plan waits for is due then")
+        return Later(max(0.001, min(times) - self._clock()), "a time that the plan waits for is due then")
 
     def _create(self, workflow: WorkflowId, memory: Memory, made: Plan) -> tuple[bool, bool]:
         """Creates the jobs and adds them to the cache; returns whether none is to be retried, and whether one was

@@ -25,7 +25,7 @@ class CreateJob:
 
 @dataclass(frozen=True, slots=True)
 class DeleteJob:
-    """Delete one job of ours, by uid, so that another object of the same name is safe."""
+    """Delete one job of the workflow, by UID, so that another object of the same name is safe."""
 
     task: TaskKey
     gvr: GVR
@@ -83,7 +83,6 @@ class Plan:
     """The result of one pass. It is carried out in this order: creations, status, deletions, Events."""
 
     #: What the next pass starts from.
-
     progress: Progress
     creations: tuple[CreateJob, ...] = ()
     patch: PatchStatus | None = None
@@ -91,13 +90,13 @@ class Plan:
     workflow_deletion: DeleteWorkflow | None = None
     events: tuple[Emit, ...] = ()
     probes: tuple[ProbeRequest, ...] = ()
-    #: When to reconcile again although nothing happens (seconds since the epoch).
-    wakes: float | None = None
-    #: There is more to judge at once: the key goes to the back of its shard.
+    #: When to reconcile again if no event comes before (seconds since the epoch).
+    requeue_at: float | None = None
+    #: The next pass has more to do at once: the key goes to the back of its shard.
     requeue_now: bool = False
-    #: More jobs are to be created than one pass may.
+    #: More jobs are to be created than the limit of one pass.
     over_limit: bool = False
     #: Creations wait until the API server has acknowledged the status.
     needs_status: bool = False
-    #: A restart. After its write only what status and jobs say counts.
+    #: A restart. After its write the next pass rebuilds its progress from the status and the jobs.
     is_new_run: bool = False

@@ -28,7 +28,7 @@ class _Open:
 
 @dataclass(slots=True)
 class Draft:
-    """A progress in the making. A task is changed by `put` alone, which refuses moves that the table of phases lacks.
+    """A progress that is being changed. Only `put` changes a task, and it refuses moves that the table of phases lacks.
 
     Flows are identified by their number in the graph.
     """
@@ -38,7 +38,7 @@ class Draft:
     #: Number of tasks in each phase.
     counts: dict[Phase, int] = field(init=False)
     #: Flows with a task that is not final.
-    unsettled: set[int] = field(init=False)
+    not_final: set[int] = field(init=False)
     #: Flows with a Failed task.
     failed: set[int] = field(init=False)
     #: Flows that may have a task whose job can be created.
@@ -54,7 +54,7 @@ class Draft:
 
     def __post_init__(self) -> None:
         self.counts = dict(self.base.counts)
-        self.unsettled = set(self.base.unsettled)
+        self.not_final = set(self.base.not_final)
         self.failed = set(self.base.failed)
         self.startable = set(self.base.startable)
 
@@ -109,7 +109,7 @@ class Draft:
             if task.phase is Phase.FAILED:
                 self.failed.add(flow)
             if task.is_final and all(phase_of(facts) in FINAL for facts in opened.tally):
-                self.unsettled.discard(flow)
+                self.not_final.discard(flow)
         return True
 
     def edit(self, flow: int, **changes: object) -> None:
@@ -120,7 +120,7 @@ class Draft:
 
     def is_final(self, flow: int) -> bool:
         """Whether every task of the flow is final."""
-        return flow not in self.unsettled
+        return flow not in self.not_final
 
     def phase(self, flow: int) -> Phase:
         """The phase of the flow, folded from its tasks."""
@@ -128,31 +128,31 @@ class Draft:
 
     @property
     def changed(self) -> frozenset[int]:
-        """Flows of which anything differs from the base."""
+        """Flows that differ from the base."""
         return frozenset(self._open) | frozenset(self._edited)
 
-    def freeze_flow(self, flow: int, wakes: float) -> FlowState:
+    def freeze_flow(self, flow: int, timer_at: float) -> FlowState:
         """A flow as it is now, with the time of its next timer."""
         opened = self._open.get(flow)
         state = self.state(flow)
         if opened is None:
-            return state if state.wakes == wakes else replace(state, wakes=wakes)
-        return replace(state, tasks=tuple(opened.tasks), tally=opened.tally, wakes=wakes)
+            return state if state.timer_at == timer_at else replace(state, timer_at=timer_at)
+        return replace(state, tasks=tuple(opened.tasks), tally=opened.tally, timer_at=timer_at)
 
-    def freeze(self, wakes: Mapping[int, float], decision: Decision | None, stale: Iterable[int]) -> Progress:
+    def freeze(self, timers: Mapping[int, float], decision: Decision | None, stale: Iterable[int]) -> Progress:
         """The progress after this pass.
 
-        wakes: time of the next timer of each flow that changed or whose timer has come; stale: flows whose
+        timers: time of the next timer of each flow that changed or whose timer has come; stale: flows whose
         dependencies the next pass must evaluate.
         """
         base, flows = self.base, list(self.base.flows)
-        for number, when in wakes.items():
+        for number, when in timers.items():
             flows[number] = self.freeze_flow(number, when)
         return replace(
             base,
-            flows=tuple(flows) if wakes else base.flows,
+            flows=tuple(flows) if timers else base.flows,
             counts=self.counts,
-            unsettled=frozenset(self.unsettled),
+            not_final=frozenset(self.not_final),
             failed=frozenset(self.failed),
             startable=frozenset(self.startable),
             stale=frozenset(stale),

@@ -1,7 +1,7 @@
 """The plan for a workflow that has ended, that is restarted, or whose spec can never run.
 
-After the end only a restart changes anything. An edit of the spec is answered once with an Event, jobs are removed by
-jobRetainPolicy, and the Workflow by its ttl.
+After the end only a restart changes anything. An edit of the spec causes one Event. jobRetainPolicy removes jobs, and
+ttlSecondsAfterFinished removes the Workflow.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ SPEC_CHANGED = (
 def plan_invalid(snapshot: Snapshot, message: str) -> Plan:
     """The plan for a spec that can never run: the workflow fails, with every fault in its message.
 
-    A workflow whose spec was changed into such a spec while it ran ends as under Stop: its jobs may end first.
+    If the spec was changed into such a spec while the workflow ran, the workflow ends as under Stop: its jobs may end
+    first.
     """
     recorded = snapshot.workflow.status
     if recorded.phase is not None and recorded.phase.is_final:
@@ -81,7 +82,7 @@ def plan_invalid(snapshot: Snapshot, message: str) -> Plan:
 
 
 def _has_unfinished_job(snapshot: Snapshot) -> bool:
-    """Whether any job, of whatever flow, is unfinished. Services do not count."""
+    """Whether any job of any flow is unfinished. Services do not count."""
     return any(
         not observed.job.metadata.is_deleting
         and not look(snapshot, observed).is_final
@@ -149,7 +150,7 @@ def plan_ended(
 
 
 def _after_end(snapshot: Snapshot, ended: Plan, *events: Emit, restarted_at: str | None = None) -> Plan:
-    """Answers an edit of the spec once, with these Events, and deletes the Workflow when its ttl is over.
+    """Sends these Events once after an edit of the spec, and deletes the Workflow when its ttl is over.
 
     restarted_at: the token of a restart that had nothing to do.
     """
@@ -170,5 +171,5 @@ def _after_end(snapshot: Snapshot, ended: Plan, *events: Emit, restarted_at: str
         return ended
     due = seconds(recorded.completion_time) + ttl
     if due > snapshot.now:
-        return replace(ended, wakes=due)
+        return replace(ended, requeue_at=due)
     return replace(ended, workflow_deletion=DeleteWorkflow(meta.namespace, meta.name, meta.uid))

@@ -1,4 +1,4 @@
-"""Which attempt of which task a job is; and whether an object only pretends to be one.
+"""Which attempt of which task a job belongs to, and whether an object only pretends to be such a job.
 
 A job is ours by four things together: its namespace, its controller owner (name and UID), its labels, and a name that
 this controller gives. Labels and owner references are free text: anybody who may create jobs can write them.
@@ -14,7 +14,7 @@ from pkg.apis.meta import Job
 from pkg.controllers.workflow.planner.progress import TaskKey
 from pkg.controllers.workflow.planner.render.job_names import is_name_of
 
-# Digits of an index or attempt in a label: more is no number of ours.
+# Digits of an index or attempt in a label. The controller never writes a longer number.
 MAX_DIGITS = 9
 
 
@@ -45,7 +45,7 @@ class JobIdentity(NamedTuple):
 
 
 def identify(job: Job) -> JobIdentity | None:
-    """Which attempt a job is; None for an object that is none of our jobs, whatever it claims."""
+    """The attempt that a job belongs to; None for an object that is no job of a Workflow, whatever its labels claim."""
     found = claimed_identity(job)
     if found is None:
         return None

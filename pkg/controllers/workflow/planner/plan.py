@@ -1,4 +1,4 @@
-"""One pass over a workflow: a snapshot in, actions out. Composes the steps in a fixed order.
+"""One pass over a workflow: a snapshot in, a plan out. The steps run in a fixed order.
 
 1. status: fold the observed jobs into the states of their tasks.
 2. timeouts: fail the attempts that took too long.
@@ -62,23 +62,23 @@ def plan(snapshot: Snapshot) -> Plan:
 
 @dataclass(frozen=True, slots=True)
 class _Facts:
-    """What the workflow as a whole is subject to in this pass."""
+    """What this pass knows about the workflow as a whole."""
 
     #: When its timeout comes (seconds since the epoch, or NEVER).
     overdue_at: float
     is_overdue: bool
-    #: The spec was changed in a part that is fixed after the start.
+    #: A field of the spec was changed that may not change after the start.
     is_spec_changed: bool
 
 
 @dataclass(frozen=True, slots=True)
-class _Settled:
+class _Evaluated:
     """The result of step 3."""
 
     decision: Decision | None
     how: Mode
     #: When the next probe gives up (seconds since the epoch, or NEVER).
-    wakes: float
+    gives_up_at: float
 
 
 def _plan_running(ctx: Context) -> Plan:
@@ -91,16 +91,16 @@ def _plan_running(ctx: Context) -> Plan:
     changed_tasks = _changed_tasks(ctx)
     fold(ctx, changed_tasks, policy)
     timeouts.expire(ctx, policy)
-    settled = _settle(ctx, facts)
-    decision, how = settled.decision, settled.how
+    evaluated = _evaluate(ctx, facts)
+    decision, how = evaluated.decision, evaluated.how
 
-    # What the creations change from here on (tasks that can never have a job) is judged by the next pass.
+    # Creations may fail tasks that can never have a job. The next pass evaluates what depends on them.
     # A new decision is recorded before anything follows from it.
     starts = creations.start(ctx, how) if decision == base.decision else creations.Starts()
     phase = _phase(ctx, decision, how)
     to_delete = deletions(ctx, how, phase, _tasks_with_deletions(ctx, changed_tasks, phase, how))
 
-    progress = draft.freeze(_flow_wakes(ctx), decision, stale=_dependents(ctx, draft.moved))
+    progress = draft.freeze(_flow_timers(ctx), decision, stale=_dependents(ctx, draft.moved))
     is_urgent = (
         snapshot.is_urgent
         or starts.needs_status
@@ -118,38 +118,38 @@ def _plan_running(ctx: Context) -> Plan:
         deletions=tuple(to_delete),
         events=events[:MAX_EVENTS],
         probes=tuple(needed_probes(ctx)),
-        wakes=_soonest(
+        requeue_at=_soonest(
             NEVER if phase.is_final or facts.is_overdue else overdue_at,
-            settled.wakes,
-            starts.wakes,
+            evaluated.gives_up_at,
+            starts.requeue_at,
             write_due,
-            *(progress.flows[number].wakes for number in ctx.graph.timed),
+            *(progress.flows[number].timer_at for number in ctx.graph.timed),
         ),
-        # The pass after the end handles the ttl, and a restart that has waited for the end.
+        # The pass after the end handles ttlSecondsAfterFinished, and a restart that waited for the end.
         requeue_now=waits_for_status or phase.is_final or starts.requeue_now,
         over_limit=starts.over_limit,
         needs_status=starts.needs_status,
     )
 
 
-def _settle(ctx: Context, facts: _Facts) -> _Settled:
+def _evaluate(ctx: Context, facts: _Facts) -> _Evaluated:
     """Evaluates dependencies and the outcome until nothing changes any more."""
     snapshot, graph, draft = ctx.snapshot, ctx.graph, ctx.draft
     spec, decision = snapshot.workflow.spec, draft.base.decision
-    how, wakes = _mode(ctx, decision, facts), NEVER
+    how, gives_up_at = _mode(ctx, decision, facts), NEVER
     # A flow may have jobs that no cache shows yet: a creation may have survived the controller that sent it.
-    hidden = frozenset(number for number in draft.unsettled if ctx.may_hide_jobs(graph.nodes[number]))
-    stale = set(draft.base.stale) | (set(draft.unsettled) if snapshot.dirty is None else set())
-    stale |= {number for number in graph.probing if number in draft.unsettled}
+    hidden = frozenset(number for number in draft.not_final if ctx.may_hide_jobs(graph.nodes[number]))
+    stale = set(draft.base.stale) | (set(draft.not_final) if snapshot.dirty is None else set())
+    stale |= {number for number in graph.probing if number in draft.not_final}
     while True:
         before = draft.changes
         stale |= _dependents(ctx, draft.moved)
         draft.moved.clear()
-        is_finally_due = draft.unsettled <= set(graph.finals)
+        is_finally_due = draft.not_final <= set(graph.finals)
         if is_finally_due:
-            stale |= draft.unsettled
+            stale |= draft.not_final
         may_release = _releaser(how, is_finally_due)
-        wakes = min(wakes, release.reconcile(ctx, stale, may_release=may_release, hidden=hidden))
+        gives_up_at = min(gives_up_at, release.reconcile(ctx, stale, may_release=may_release, hidden=hidden))
         stale = set()
         if decision is None:
             decision = _decide(ctx, facts)
@@ -161,7 +161,7 @@ def _settle(ctx: Context, facts: _Facts) -> _Settled:
             with_finally = spec.shutdown is Shutdown.TERMINATE
             outcome.end_remaining(ctx, how, with_finally=with_finally, is_service=ctx.is_service, hidden=hidden)
         if draft.changes == before:
-            return _Settled(decision, how, wakes)
+            return _Evaluated(decision, how, gives_up_at)
 
 
 def _mode(ctx: Context, decision: Decision | None, facts: _Facts) -> Mode:
@@ -215,7 +215,7 @@ def _releaser(how: Mode, is_finally_due: bool) -> Callable[[Node], bool]:
 def _decide(ctx: Context, facts: _Facts) -> Decision | None:
     if facts.is_spec_changed:
         return Decision(Reasons.SPEC_CHANGED, SPEC_CHANGED)
-    is_held_open = bool(ctx.draft.unsettled & restart.named(ctx.snapshot, ctx.graph))
+    is_held_open = bool(ctx.draft.not_final & restart.named(ctx.snapshot, ctx.graph))
     spec = ctx.snapshot.workflow.spec
     return outcome.decide(spec, ctx.draft, is_overdue=facts.is_overdue, is_held_open=is_held_open)
 
@@ -223,7 +223,7 @@ def _decide(ctx: Context, facts: _Facts) -> Decision | None:
 def _phase(ctx: Context, decision: Decision | None, how: Mode) -> WorkflowPhase:
     draft = ctx.draft
     now = ctx.snapshot.workflow.status.phase or WorkflowPhase.PENDING
-    if decision is not None and not draft.unsettled and not has_unfinished_job(ctx):
+    if decision is not None and not draft.not_final and not has_unfinished_job(ctx):
         then = WorkflowPhase.SUCCEEDED if decision.is_success else WorkflowPhase.FAILED
     elif decision is not None and how.ends_remaining:
         then = WorkflowPhase.TERMINATING
@@ -238,15 +238,15 @@ def _phase(ctx: Context, decision: Decision | None, how: Mode) -> WorkflowPhase:
     return advance_workflow(now, then)
 
 
-def _flow_wakes(ctx: Context) -> dict[int, float]:
+def _flow_timers(ctx: Context) -> dict[int, float]:
     """The next timer of each flow that changed or whose timer has come.
 
-    A timer that came and changed nothing (a retry that waits for a slot) must not hide the next one.
+    A timer that came without an effect (a retry that waits for a slot) must not hide the next one.
     """
     base, nodes = ctx.draft.base.flows, ctx.graph.nodes
-    come = {number for number in ctx.graph.timed if base[number].wakes <= ctx.now}
+    come = {number for number in ctx.graph.timed if base[number].timer_at <= ctx.now}
     return {
-        number: timeouts.next_wake(ctx.snapshot, nodes[number], ctx.draft.tasks(number))
+        number: timeouts.next_timer(ctx.snapshot, nodes[number], ctx.draft.tasks(number))
         for number in ctx.draft.changed | come
     }
 
@@ -266,7 +266,7 @@ def _status_write(
         return None, progress, NEVER
     window = min(MAX_WINDOW, MIN_WINDOW + ctx.graph.total / 2000 + snapshot.load)
     due = progress.written_at + window
-    # A clock that was set back must not delay the write by as much.
+    # A clock that was set back must not delay the write.
     if progress.written_at <= snapshot.now < due and not is_urgent:
         return None, replace(progress, is_dirty=True), due
     new, rendered = workflow_status.workflow_status(snapshot, ctx.graph, progress, phase)

@@ -45,7 +45,7 @@ class Attempt(msgspec.Struct, frozen=True):
     job_uid: str = ""
     #: When the job was created.
     created: float | None = None
-    #: When the job was first seen running.
+    #: When the job was first observed running.
     ran_at: float | None = None
     #: The job has run. Status records this fact, but not since when.
     began: bool = False
@@ -89,7 +89,7 @@ class Task(msgspec.Struct, frozen=True):
 
     @property
     def facts(self) -> int:
-        """All that a status predicate may ask about, packed: phase, had a job, has run, reported its own failure."""
+        """All that a status predicate reads, as bits: phase, had a job, has run, reported its own failure."""
         return _NUMBER[self.phase] | (self.had_job << 4) | (self.ran << 5) | (self.reported << 6)
 
     @property
@@ -102,7 +102,7 @@ class Task(msgspec.Struct, frozen=True):
 
     @property
     def has_verdict(self) -> bool:
-        """The newest attempt is judged: the task is final, or waits for the next attempt."""
+        """Whether the newest attempt has ended for the task: the task is final, or waits for the next attempt."""
         return self.phase in FINAL or self.phase is Phase.BACKOFF
 
     def with_current(self, **changes: object) -> Task:
@@ -146,14 +146,14 @@ class FlowState:
     wait_message: str = ""
     #: The resource of its jobs, as `GVR.parse` reads it. Recorded with the first job.
     gvr: str = ""
-    #: Suffix of its job names, if the names of first choice belong to somebody else.
+    #: Suffix of its job names, if other objects have the regular names.
     renamed: str = ""
     #: Attempts below this number belong to a run before the last restart.
     first_attempt: int = 0
-    #: HTTP and TCP probes that have passed: path of the probe in the spec, and index of the asked replica.
+    #: HTTP and TCP probes that have passed: path of the probe in the spec, and index of the probed replica.
     passed: frozenset[tuple[str, int]] = frozenset()
     #: When a retry becomes due or a timeout comes (seconds since the epoch, or NEVER).
-    wakes: float = NEVER
+    timer_at: float = NEVER
 
     def count(self, *phases: Phase) -> int:
         """How many tasks are in one of the phases."""
@@ -190,7 +190,7 @@ class Progress:
     #: Number of tasks in each phase.
     counts: Mapping[Phase, int]
     #: Flows with a task that is not final.
-    unsettled: frozenset[int]
+    not_final: frozenset[int]
     #: Flows with a Failed task.
     failed: frozenset[int]
     #: Flows whose dependencies must be evaluated again.
@@ -214,7 +214,7 @@ class Progress:
 
 
 NO_PROGRESS: Final = Progress(
-    flows=(), acked=(), counts={}, unsettled=frozenset(), failed=frozenset(), stale=frozenset(), startable=frozenset()
+    flows=(), acked=(), counts={}, not_final=frozenset(), failed=frozenset(), stale=frozenset(), startable=frozenset()
 )
 
 
@@ -236,7 +236,7 @@ def from_flows(flows: Iterable[FlowState]) -> Progress:
         flows=states,
         acked=states,
         counts=counts,
-        unsettled=frozenset(number for number, state in enumerate(states) if not state.is_final),
+        not_final=frozenset(number for number, state in enumerate(states) if not state.is_final),
         failed=frozenset(number for number, state in enumerate(states) if state.count(Phase.FAILED)),
         stale=frozenset(range(len(states))),
         startable=frozenset(range(len(states))),

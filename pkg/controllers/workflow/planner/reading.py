@@ -1,4 +1,4 @@
-"""What one job says of itself: by the status rules of its template, else by the row of its kind."""
+"""Reads the state of one job from its status, by the status rules of its template, else by the row of its kind."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pkg.workloads import RULE_FAULT, JobState, Reading, read
 
 
 def look(snapshot: Snapshot, observed: ObservedJob) -> Reading:
-    """What a job says of itself, by the rules of its template, else of its kind."""
+    """The state of a job, by the rules of its template, else of its kind."""
     rules = snapshot.rules_of(observed)
     if rules is None:
         return read(snapshot.row_of(observed), observed.job)

@@ -1,4 +1,4 @@
-"""What one workflow looks like at one moment: all that a pass may know, frozen, the time included."""
+"""The snapshot: all that a pass may read about one workflow, frozen. The time is part of it."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Trouble(Enum):
 
     RETRY = "retry"  # it may work later
     REFUSED = "refused"  # the API server will never take it
-    NAME_TAKEN = "name-taken"  # somebody else holds the name
+    NAME_TAKEN = "name-taken"  # another object has the name
 
 
 # Longest delay between two tries of one creation, in seconds.
@@ -70,7 +70,7 @@ class JobWarning:
 
 @dataclass(frozen=True, slots=True)
 class ProbeKey:
-    """One HTTP or TCP probe of one replica: the flow that waits, the path of the probe in the spec, the asked index."""
+    """One HTTP or TCP probe of one replica: the waiting flow, the path of the probe in the spec, the probed index."""
 
     flow: str
     path: str
@@ -83,7 +83,7 @@ class Snapshot:
 
     #: The time of the pass.
     now: float
-    #: When this controller began to lead. Times that nobody recorded count from here.
+    #: When this controller began to lead. Times that are not recorded count from here.
     since: float
     workflow: Workflow
     #: The compiled spec, or its faults.
@@ -113,11 +113,11 @@ class Snapshot:
     rules: Mapping[str, TemplateRules] = field(default_factory=dict)
     #: The last Warning event about a pending job, by the uid of the job.
     warnings: Mapping[str, JobWarning] = field(default_factory=dict)
-    #: False in the second look of a pass, after its creations.
+    #: False in the second pass of a reconcile, which follows its creations.
     may_create: bool = True
     #: Status is to be written although its window is not over.
     is_urgent: bool = False
-    #: Seconds by which the load widens the window between two writes of status.
+    #: Seconds by which the load lengthens the window between two writes of status.
     load: float = 0.0
     #: Kinds whose cache is not complete yet.
     awaited: frozenset[GVR] = frozenset()

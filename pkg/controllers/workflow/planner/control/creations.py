@@ -44,12 +44,12 @@ class Starts:
     events: list[Emit] = field(default_factory=list)
     #: Status must be written before more jobs can be created.
     needs_status: bool = False
-    #: There is more to create than one pass may.
+    #: More jobs are to be created than the limit of one pass.
     over_limit: bool = False
-    #: Tasks became ready in the second look of a pass, which creates nothing.
+    #: Tasks became ready in the second pass of a reconcile, which creates nothing.
     requeue_now: bool = False
     #: When a failed creation may be tried again (seconds since the epoch, or NEVER).
-    wakes: float = NEVER
+    requeue_at: float = NEVER
 
 
 def start(ctx: Context, how: Mode) -> Starts:
@@ -77,7 +77,7 @@ def start(ctx: Context, how: Mode) -> Starts:
 
 
 def _may_start(task: Task) -> bool:
-    """Whether nothing but time, a slot or a temporary obstacle keeps the task from having a job."""
+    """Whether the task waits only for time, a slot or the end of a temporary obstacle."""
     return task.phase is Phase.BACKOFF or (task.phase is Phase.WAITING and task.released is not None)
 
 
@@ -87,7 +87,7 @@ def _suspend(ctx: Context, node: Node) -> None:
         _show(ctx, node, Reasons.WORKFLOW_SUSPENDED, "the workflow is suspended")
         _reset_pending_clock(ctx, node)
     else:
-        ctx.draft.startable.discard(node.number)  # it waits for more than that
+        ctx.draft.startable.discard(node.number)  # its tasks wait for dependencies as well
 
 
 def _start_flow(ctx: Context, node: Node, found: Starts, slots: float) -> int:
@@ -101,7 +101,7 @@ def _start_flow(ctx: Context, node: Node, found: Starts, slots: float) -> int:
         if not is_ready and not is_due(task, ctx.now):
             continue
         if (until := _previous_job_until(ctx, node, index, task)) > ctx.now:
-            found.wakes = min(found.wakes, until)
+            found.requeue_at = min(found.requeue_at, until)
             continue
         if created >= min(slots, free):
             limit = "workflow" if slots <= free else "flow"
@@ -138,9 +138,9 @@ def _next_attempt(ctx: Context, node: Node, task: Task) -> int:
 def _previous_job_until(ctx: Context, node: Node, index: int, task: Task) -> float:
     """How long the job of an attempt that was given up delays the next one (seconds since the epoch; 0 if it does not).
 
-    A task has one job at a time. NEVER while the old job is not even under deletion, or was deleted by somebody else:
-    its last event wakes the workflow. A job that timed out may have a finalizer whose operator is not running; after
-    some time the task goes on without it. A job of an earlier attempt that has ended delays nothing.
+    A task has one job at a time. NEVER while the old job is not under deletion yet, or was deleted by hand: its last
+    event requeues the workflow. A job that timed out may have a finalizer whose operator is not running. The task
+    does not wait for such a job for ever. A job of an earlier attempt that has ended delays nothing.
     """
     if task.reason not in NOT_SHOWN_BY_JOB:
         return 0.0
@@ -173,7 +173,7 @@ def _apply(ctx: Context, candidate: Candidate, obstacle: Obstacle, found: Starts
     match obstacle:
         case Waits(reason, message, until):
             _show(ctx, node, reason, message)
-            found.wakes = min(found.wakes, until)
+            found.requeue_at = min(found.requeue_at, until)
         case Unknown():
             pass
         case NeedsStatus():

@@ -1,4 +1,4 @@
-"""Which jobs are deleted now, and whether a job is left for which the end of the workflow waits."""
+"""Which jobs are deleted now, and whether the end of the workflow has to wait for a job."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Waits:
-    """The job cannot be created now. until: when to try again (seconds since the epoch), NEVER for "at an event"."""
+    """The job cannot be created now. until: when to try again (seconds since the epoch), NEVER: after an event."""
 
     reason: str
     message: str
@@ -45,7 +45,7 @@ class Waits:
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """The job cannot be created now, and nothing newer is known than the flow already shows."""
+    """The job cannot be created now. The reason that the flow shows already stays."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class NeedsStatus:
 
 @dataclass(frozen=True, slots=True)
 class NeedsFallbackName:
-    """The name belongs to somebody else. The suffix of the fallback name must be recorded in status first."""
+    """Another object has the name. The suffix of the fallback name must be recorded in status first."""
 
     suffix: str
 
@@ -148,7 +148,7 @@ def _name_obstacle(ctx: Context, of: Candidate, fault: CreateFault) -> Obstacle 
     if not ctx.draft.state(of.node.number).renamed:
         return NeedsFallbackName(suffix)
     if suffix not in fault.name:
-        return None  # the fault is of the name of first choice
+        return None  # the fault is about the regular name
     return Fails(Reasons.NAME_CONFLICT, fault.message)
 
 
@@ -174,7 +174,7 @@ def _is_recorded(ctx: Context, of: Candidate) -> bool:
 
 
 def _address_obstacle(ctx: Context, of: Candidate) -> Waits | Fails | None:
-    """A pod address that the job is rendered with is not known. A retry needs the addresses of now."""
+    """A pod address that the job is rendered with is not known. A retry needs the current addresses."""
     for asked, key in asked_addresses(ctx, of.node, of.index):
         if ctx.snapshot.pod_ips.get(key):
             continue

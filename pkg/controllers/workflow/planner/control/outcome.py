@@ -20,7 +20,7 @@ from pkg.controllers.workflow.planner.progress import Decision, Task
 class Mode(IntEnum):
     """What happens to the remaining tasks. Of several modes that apply, the highest holds."""
 
-    RUN = 0  # nothing decided
+    RUN = 0  # the outcome is not decided
     CONTINUE = 1
     DRAIN = 2
     CANCEL = 3
@@ -81,10 +81,10 @@ def _all(draft: Draft) -> Decision | None:
         lost = _first(graph, _untolerated(draft))
         if lost is not None:
             return Decision(Reasons.TASK_FAILED, f"{lost.name} failed{_why(draft, lost)}")
-        if draft.counts[Phase.CANCELLED]:  # in the run before this one, and not run again
+        if draft.counts[Phase.CANCELLED]:  # it failed before the restart, and was not restarted
             cancelled = next(node for node in graph.nodes if draft.count(node.number, Phase.CANCELLED))
             return Decision(Reasons.TASK_FAILED, f"{cancelled.name} was cancelled")
-    if draft.unsettled:
+    if draft.not_final:
         return None
     return Decision(Reasons.ALL_SUCCEEDED, "every flow succeeded, was skipped, or failed and was tolerated")
 
@@ -117,7 +117,7 @@ def _critical(draft: Draft) -> Decision | None:
 
 
 def _can_succeed(draft: Draft, number: int) -> bool:
-    """Whether a flow may still become wholly Succeeded (or is)."""
+    """Whether all tasks of a flow have Succeeded, or still may."""
     if draft.count(number, Phase.FAILED, Phase.CANCELLED):
         return False
     return not draft.is_final(number) or draft.phase(number) is Phase.SUCCEEDED
@@ -169,7 +169,7 @@ def end_remaining(
 
     hidden: flows that may have jobs which no cache shows yet. Their tasks do not end.
     """
-    for number in sorted(ctx.draft.unsettled):
+    for number in sorted(ctx.draft.not_final):
         node = ctx.graph.nodes[number]
         if (node.is_finally and not with_finally) or number in hidden:
             continue

@@ -43,7 +43,7 @@ def are_services_known(snapshot: Snapshot, graph: Graph, progress: Progress) -> 
 
 
 def named(snapshot: Snapshot, graph: Graph) -> frozenset[int]:
-    """Flows that the last restart named, and all that depend on them. Nothing is decided before these are final.
+    """Flows that the last restart named, and all that depend on them. The outcome waits for them.
 
     They are read from status, because the spec may already ask for the next restart.
     """

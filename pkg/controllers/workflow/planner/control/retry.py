@@ -36,7 +36,7 @@ def is_retriable(rule: RetryRule, *, reason: str, attempt: int, first_attempt: i
 def after_failure(
     task: Task, rule: RetryRule, *, first_attempt: int, reason: str, message: str, now: float, may_retry: bool
 ) -> Task:
-    """The task after its newest attempt failed. The delay counts from now, when the failure was seen."""
+    """The task after its newest attempt failed. The delay counts from now, when the failure is observed."""
     reported = task.reported or reason == Reasons.FAILED
     if may_retry and is_retriable(rule, reason=reason, attempt=task.attempt, first_attempt=first_attempt):
         return msgspec.structs.replace(

@@ -2,7 +2,7 @@
 
 `timeout` limits an attempt from the creation of its job. `pendingTimeout` limits it from its release until the job
 first runs. Neither clock runs while a queue holds the job. The clock of the workflow stops while it is suspended.
-A time that nobody recorded counts from the start of this controller: a timeout may come late, never early.
+A time that is not recorded counts from the start of this controller: a timeout may come late, never early.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def expire(ctx: Context, policy: FailurePolicy) -> None:
     draft, changed = ctx.draft, ctx.draft.changed
     for number in ctx.graph.timed:
         node = ctx.graph.nodes[number]
-        if draft.is_final(number) or (number not in changed and draft.base.flows[number].wakes > ctx.now):
+        if draft.is_final(number) or (number not in changed and draft.base.flows[number].timer_at > ctx.now):
             continue
         for index, task in enumerate(tuple(draft.tasks(number))):
             when, reason = overdue_at(task, node, ctx.snapshot.since, may_be_held=may_be_held(ctx.snapshot))
@@ -68,23 +68,23 @@ def _expired(ctx: Context, node: Node, task: Task, reason: str, policy: FailureP
 
 
 def may_be_held(snapshot: Snapshot) -> bool:
-    """Whether a queue may have held jobs before this controller started, for a time that nobody recorded."""
+    """Whether a queue may have held jobs before this controller started, for a time that is not recorded."""
     return bool(snapshot.workflow.spec.queue_name)
 
 
-def next_wake(snapshot: Snapshot, node: Node, tasks: Iterable[Task]) -> float:
+def next_timer(snapshot: Snapshot, node: Node, tasks: Iterable[Task]) -> float:
     """When a retry of this flow becomes due or a timeout comes (seconds since the epoch, or NEVER)."""
     if not node.has_timers:
         return NEVER
     held = may_be_held(snapshot)
-    wakes = NEVER
+    soonest = NEVER
     for task in tasks:
         if task.is_final:
             continue
         if task.phase is Phase.BACKOFF and task.due is not None and task.due > snapshot.now:
-            wakes = min(wakes, task.due)
-        wakes = min(wakes, overdue_at(task, node, snapshot.since, may_be_held=held)[0])
-    return wakes
+            soonest = min(soonest, task.due)
+        soonest = min(soonest, overdue_at(task, node, snapshot.since, may_be_held=held)[0])
+    return soonest
 
 
 def workflow_overdue_at(snapshot: Snapshot) -> float:

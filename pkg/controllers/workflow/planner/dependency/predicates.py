@@ -95,16 +95,16 @@ def has_ended(ctx: Context, node: Node, task: Task) -> bool:
 
 
 class Evaluator:
-    """Answers predicates over a draft.
+    """Evaluates predicates over a draft.
 
     `passed` collects the probes that passed in this pass: number of the waiting flow -> (path, index of the replica).
-    `wakes` is when the next probe gives up (seconds since the epoch, or NEVER).
+    `gives_up_at` is when the next probe gives up (seconds since the epoch, or NEVER).
     """
 
     def __init__(self, ctx: Context) -> None:
         self._ctx = ctx
         self.passed: dict[int, set[tuple[str, int]]] = {}
-        self.wakes = NEVER
+        self.gives_up_at = NEVER
 
     def requires(self, node: Node) -> Callable[[int], tuple[Truth, Predicate | None]]:
         """The value of a flow's dependencies at an index, with the first predicate that is not True.
@@ -181,7 +181,7 @@ class Evaluator:
             gives_up = ran_at + predicate.fail_after
             if gives_up <= snapshot.now:
                 return Truth.TIMED_OUT
-            self.wakes = min(self.wakes, gives_up)
+            self.gives_up_at = min(self.gives_up_at, gives_up)
         return Truth.UNKNOWN
 
 

@@ -14,7 +14,7 @@ from pkg.controllers.workflow.planner.snapshot import ProbeKey
 
 
 def needed_probes(ctx: Context) -> Iterator[ProbeRequest]:
-    """The probes whose answer a Waiting task needs, of replicas whose pods can be asked."""
+    """The probes whose result a Waiting task needs, of replicas whose pods can be probed."""
     graph, draft = ctx.graph, ctx.draft
     for number in graph.probing:
         node = graph.nodes[number]

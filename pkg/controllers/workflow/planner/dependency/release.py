@@ -1,6 +1,6 @@
 """Which tasks may start, and which are skipped or fail because their dependencies can never be met.
 
-Only flows that a change concerns are evaluated, in topological order, so one call carries a skip through the graph.
+Only flows that depend on a change are evaluated, in topological order. So one call carries a skip through the graph.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pkg.controllers.workflow.planner.progress import Task
 def reconcile(
     ctx: Context, stale: Iterable[int], *, may_release: Callable[[Node], bool], hidden: Collection[int] = ()
 ) -> float:
-    """Releases, skips or fails Waiting tasks of the given flows, and of all flows that depend on what changes by it.
+    """Releases, skips or fails Waiting tasks of the given flows, and of all flows that depend on a task that changes.
 
     Flows for which may_release is False are left out. Tasks of hidden flows do not end: these flows may have jobs that
     no cache shows yet, and a job proves that the dependencies were met. Returns when the next probe gives up (seconds
@@ -49,7 +49,7 @@ def reconcile(
                 if other != number and other not in queued:
                     queued.add(other)
                     heapq.heappush(heap, (graph.nodes[other].rank, other))
-    return evaluator.wakes
+    return evaluator.gives_up_at
 
 
 def _evaluate(ctx: Context, evaluator: Evaluator, node: Node, *, is_hidden: bool) -> bool:
@@ -66,7 +66,7 @@ def _evaluate(ctx: Context, evaluator: Evaluator, node: Node, *, is_hidden: bool
                 draft.put(node.number, index, msgspec.structs.replace(task, released=ctx.now))
         elif value is Truth.UNKNOWN:
             blocker_shown = blocker_shown or blocker
-            if task.released is not None:  # the pod has lost its address; only this predicate does not latch
+            if task.released is not None:  # the pod has lost its address; only this predicate is not latched
                 withdrawn = msgspec.structs.replace(task, released=None)
                 draft.put(node.number, index, withdrawn.with_current(makeable=None))
         elif not is_hidden:

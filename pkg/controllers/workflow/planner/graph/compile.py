@@ -1,4 +1,4 @@
-"""From a spec and its templates to the graph, or to every fault of them.
+"""Compiles a spec and its templates to the graph, or to the list of their faults.
 
 The graph depends on the spec and on nothing else. It is compiled once per generation.
 """
@@ -43,11 +43,11 @@ Compiled: TypeAlias = Graph | tuple[validation.Fault, ...]
 
 
 def compile_spec(spec: WorkflowSpec, templates: Mapping[str, WorkTemplate]) -> Compiled:
-    """The graph of a spec with the templates there are, by name, or the faults that keep it from ever running.
+    """The graph of a spec, or the faults for which it can never run. templates: those that exist, by name.
 
     Only what makes the whole workflow senseless counts here; what is wrong with one job fails its task when it is made.
     """
-    # A restart of flows that are not there is told by an Event; it must not end a workflow that runs.
+    # A restart that names unknown flows is refused with an Event. It must not end a running workflow.
     faults = validation.validate_workflow(msgspec.structs.replace(spec, restart=None))
     if faults:
         return faults
@@ -98,15 +98,15 @@ def compile_graph(spec: WorkflowSpec, pod_ip_edges: Mapping[str, frozenset[str]]
 
 @dataclass(frozen=True, slots=True)
 class _Edges:
-    """The dependencies of all flows, seen from the flow that is named. Inner dicts are ordered sets."""
+    """The dependencies of all flows, by the flow that is depended on. Inner dicts are ordered sets."""
 
     #: Flows to evaluate again when this one changes.
     dependents: tuple[dict[int, None], ...]
     #: Flows that wait for the phase Failed of this one.
     recoveries: tuple[dict[int, None], ...]
-    #: Flows whose pods somebody probes or needs the address of.
+    #: Flows whose pods are probed, or whose pod address is used.
     probed: frozenset[int]
-    #: Flows that are no leaves, because another flow builds on them.
+    #: Flows that are no leaves, because another flow depends on their success.
     inner: frozenset[int]
 
 
@@ -159,7 +159,7 @@ def _flat(clauses: Iterable[Clause]) -> Iterator[Predicate]:
 
 
 def _makes_inner(predicate: Predicate) -> bool:
-    """Whether the named flow is no leaf any more. Waiting for its failure, its skip or any end does not count."""
+    """Whether the named flow is no leaf. A flow that depends on its failure, its skip or any end does not count."""
     return not (isinstance(predicate, StatusPredicate) and predicate.ask in (Ask.FAILED, Ask.SKIPPED, Ask.FINISHED))
 
 

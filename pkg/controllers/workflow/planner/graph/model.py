@@ -104,7 +104,7 @@ class Node:
     pending_timeout: float | None
     #: Unfinished jobs at once; None for no limit.
     parallelism: int | None
-    #: No other flow builds on this one.
+    #: No other flow depends on the success of this one.
     is_leaf: bool
     #: Another flow probes its pods, or needs their address.
     is_probed: bool
@@ -112,7 +112,7 @@ class Node:
     rank: int
     #: Flows whose dependencies must be evaluated when this one changes.
     dependents: tuple[int, ...]
-    #: Flows that wait for the phase Failed of this one.
+    #: Flows that depend on the phase Failed of this one.
     recoveries: tuple[int, ...]
 
     @property
@@ -164,13 +164,13 @@ class Graph:
     total: int
     #: The critical flows.
     critical: tuple[int, ...]
-    #: Flows on which no other flow builds.
+    #: Flows on whose success no other flow depends.
     leaves: tuple[int, ...]
     #: Flows with `finally`.
     finals: tuple[int, ...]
     #: Flows with retries or timeouts.
     timed: tuple[int, ...]
-    #: Flows that wait for HTTP or TCP answers, or for pod addresses.
+    #: Flows that depend on HTTP or TCP probes, or on pod addresses.
     probing: tuple[int, ...]
 
     def __getitem__(self, name: str) -> Node:

@@ -1,4 +1,4 @@
 """Makes the object of one attempt from template, parameters, variables and patch, with its name, labels and owner.
 
-Pure: the same input gives the same object. When an object is made, and what is done with it, is decided elsewhere.
+Pure: the same input gives the same object. `control` decides when a job is created.
 """

@@ -29,7 +29,7 @@ def depth(workflow: Workflow) -> int:
 def nest(workflow: Workflow, body: dict[str, Any]) -> None:
     """Marks a rendered Workflow as nested in `workflow`, and makes the values of its parameters strings.
 
-    The schema wants strings there, but rendering turns `"{{index}}"` into the integer 3: it becomes "3" again.
+    The schema requires strings there, but rendering turns `"{{index}}"` into the integer 3: it becomes "3" again.
     """
     body["metadata"]["annotations"][labels.DEPTH] = str(depth(workflow) + 1)
     spec = body["spec"]

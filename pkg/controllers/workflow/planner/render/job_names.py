@@ -80,6 +80,6 @@ def _name(task: _Task, rule: NameRule, ending: str) -> str:
         return f"{base}{suffix}{ending}"
     room = rule.max_length - len(suffix) - _HASH - len(ending)
     if room < 1:
-        # Only the hash fits. DNS-1035 wants a letter first.
+        # Only the hash fits. DNS-1035 requires a letter first.
         return f"w{short_hash(f'{task}{ending}')}"
     return f"{base[:room].rstrip('-.')}{suffix}-{short_hash(str(task))}{ending}"

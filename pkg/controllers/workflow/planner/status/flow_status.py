@@ -1,6 +1,6 @@
 """The FlowStatus of one flow: what a user reads of it, and what a later controller needs to recover it.
 
-The flows of a large workflow share the room that one object has, so each gets shorter texts there.
+One object has a limited size, so the flows of a large workflow get shorter texts.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pkg.controllers.workflow.planner.progress import FlowState, Task
 MAX_ITEMS: Final = 100
 # With more flows than this, messages are cut short, so that the whole object stays well below etcd's limit.
 MANY_FLOWS: Final = 500
-# Bytes of the object for all flows together. The rest is for the spec.
+# Bytes of the object for all flows together. The others are for the spec.
 ROOM: Final = 860_000
 
 
@@ -62,7 +62,7 @@ def flow_status(node: Node, state: FlowState, flows: int, indexed: int) -> FlowS
 
 
 def _time(seconds: float, is_one_of_many: bool) -> str:
-    """A time that no timeout is derived from: whole seconds in a large workflow."""
+    """A time from which no timeout counts: whole seconds in a large workflow."""
     return f"{timestamp(seconds)[:19]}Z" if is_one_of_many else timestamp(seconds)
 
 
@@ -79,8 +79,10 @@ def without_repeats(flows: Iterable[FlowStatus]) -> Iterator[FlowStatus]:
 
 
 def _brief(status: FlowStatus, room: int) -> FlowStatus:
-    """The status in at most so many bytes, as far as possible. Only what no recovery needs is left out: repetitions
-    first, then the message, then the times."""
+    """The status in at most `room` bytes, if possible.
+
+    It leaves out only what recovery does not need: repetitions first, then the message, then the times.
+    """
     unique = [
         msgspec.structs.replace(item, reason="") if item.reason == status.reason else item for item in status.kept
     ]

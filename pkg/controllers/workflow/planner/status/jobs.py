@@ -1,7 +1,7 @@
 """Folds the observed jobs into the states of their tasks.
 
-Jobs are the truth while they exist. What was concluded from a job that is gone is kept in the task. The verdict on an
-attempt is final: what its job says later is not judged again.
+Jobs are the source of truth while they exist. The task keeps what is known of a job that is gone. The verdict on an
+attempt is final: later changes of its job are ignored.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _PHASES = {
 
 @dataclass(frozen=True, slots=True)
 class _TaskJobs:
-    """What is needed to judge one task."""
+    """What is needed to update one task."""
 
     snapshot: Snapshot
     node: Node
@@ -66,7 +66,7 @@ def fold(ctx: Context, keys: Iterable[TaskKey], policy: FailurePolicy) -> None:
     for key in keys:
         node = ctx.node_of(key)
         if node is None:
-            continue  # a job that carries our labels for a task that the spec does not have
+            continue  # the spec does not have the task that the job's labels name
         number = node.number
         task = draft.task(number, key.index)
         first = draft.state(number).first_attempt
@@ -150,7 +150,7 @@ def _of_attempt(jobs: Sequence[ObservedJob], attempt: int) -> ObservedJob | None
 
 
 def _with_job(task: Task, current: ObservedJob | None, now: float) -> Task:
-    """The task with its job, or without once the job is gone; with the times of a job that this process sees first."""
+    """The task with its job, or without it once the job is gone; with the times of a newly observed job."""
     if current is None:
         return task.with_current(job="", job_uid="") if task.current.job else task
     meta, known = current.job.metadata, task.current
@@ -183,7 +183,7 @@ def _attach(snapshot: Snapshot, node: Node, task: Task, current: ObservedJob | N
 
 
 def _is_dead(snapshot: Snapshot, service: ObservedJob) -> bool:
-    """Whether the job of a service reports its own end, so that nobody is left to answer probes.
+    """Whether the job of a service reports its own end, so that none of its pods answers probes any more.
 
     A kind whose jobs serve for ever (a Deployment that makes no progress) may recover, so it lives until it is gone.
     """

@@ -74,7 +74,7 @@ def _recover_flow(node: Node, recorded: FlowStatus, now: float) -> FlowState:
         is_over = phase.is_final or phase is Phase.BACKOFF
         is_unmade = item.unmade if item else seems_unmade(reason, attempt, recorded.first_attempt)
         was_held = phase is Phase.SUSPENDED or bool(item and item.held)
-        # Status does not record how long it was held, so its clocks start anew.
+        # Status does not record how long it was held, so its timeouts start again.
         begin = now if was_held else None
         tasks[index] = Task(
             phase=phase,
@@ -103,7 +103,7 @@ def _recover_flow(node: Node, recorded: FlowStatus, now: float) -> FlowState:
         renamed=recorded.renamed,
         first_attempt=recorded.first_attempt,
         passed=frozenset((latch.probe, index) for latch in recorded.passed for index in unpack_indexes(latch.indexes)),
-        wakes=0.0,  # evaluate the timers in the next pass
+        timer_at=0.0,  # evaluate the timers in the next pass
     )
 
 

@@ -62,7 +62,7 @@ def workflow_status(
 def restarted_status(
     snapshot: Snapshot, graph: Graph, progress: Progress, token: str
 ) -> tuple[WorkflowStatus, tuple[tuple[FlowState, FlowStatus] | None, ...]]:
-    """The status at the start of a restart: the clocks start anew, and the decision is removed."""
+    """The status at the start of a restart: timeouts start again, and the decision is removed."""
     removed = (conds.DECIDED, conds.FINISHED, conds.SUCCEEDED)
     old = snapshot.workflow.status
     fresh = msgspec.structs.replace(

@@ -206,10 +206,10 @@ def test_writes_are_coalesced_in_a_window() -> None:
     bench.say(RUNNING, "a/1")
     made = bench.step()
     assert made.patch is None
-    assert made.wakes is not None
-    assert 0 < made.wakes - bench.now < 1
+    assert made.requeue_at is not None
+    assert 0 < made.requeue_at - bench.now < 1
     bench.say(RUNNING, "a/2")
-    bench.now = made.wakes
+    bench.now = made.requeue_at
     assert bench.step().patch is not None
     assert bench.flow("a").running == "0-2"
 
@@ -242,9 +242,9 @@ def test_the_window_grows_with_size_and_load_up_to_5_s() -> None:
         bench.step()
         bench.say(RUNNING, "a/1")
         view = bench.observe(load=load)
-        wakes = plan(view).wakes
-        assert wakes is not None
-        return wakes - bench.now
+        due = plan(view).requeue_at
+        assert due is not None
+        return due - bench.now
 
     small, loaded, huge = window(2, 0.0), window(2, 1.0), window(2, 1000.0)
     assert small < loaded < huge
@@ -382,7 +382,7 @@ def test_a_failed_creation_waits_and_says_why() -> None:
     bench.step()
     bench.settle()
     assert (bench.phases()["a"], bench.flow("a").reason, bench.flow("a").message) == ("Waiting", "CreateFailed", "no")
-    assert bench.step().wakes == bench.now + 5
+    assert bench.step().requeue_at == bench.now + 5
     bench.refuse = lambda _made: None
     bench.wait(5)
     assert bench.names == ["w-a"]
@@ -563,7 +563,7 @@ def test_ttl_deletes_the_workflow_after_its_end() -> None:
     bench = Bench(wf({"ttlSecondsAfterFinished": 60}, a=""))
     bench.succeeds("a")
     made = bench.step()
-    assert (made.workflow_deletion, made.wakes) == (None, bench.now + 60)
+    assert (made.workflow_deletion, made.requeue_at) == (None, bench.now + 60)
     bench.now += 60
     deletion = bench.step().workflow_deletion
     assert deletion is not None
@@ -676,7 +676,7 @@ def test_a_spec_that_can_never_run_ends_failed_and_says_all_that_is_wrong() -> N
 
 def test_ttl_deletes_a_workflow_that_could_never_run_too() -> None:
     bench = Bench(wf({"ttlSecondsAfterFinished": 60}, a="nobody"))
-    assert bench.step().wakes == bench.now + 60
+    assert bench.step().requeue_at == bench.now + 60
     assert bench.wait(61).workflow_deletion is not None
 
 
@@ -712,4 +712,4 @@ def test_the_pass_that_ends_a_drained_workflow_is_followed_by_one_more() -> None
     made = bench.step()
     assert bench.phase == "Failed"
     assert made.requeue_now
-    assert bench.step().wakes == bench.now + 60
+    assert bench.step().requeue_at == bench.now + 60

@@ -77,7 +77,7 @@ def test_a_failed_attempt_is_followed_by_one_with_a_job_of_its_own() -> None:
 def test_the_pass_says_when_the_retry_is_due() -> None:
     bench = Bench(wf(a={"retry": ONCE}))
     bench.fails("a")
-    assert bench.step().wakes == NOW + 10
+    assert bench.step().requeue_at == NOW + 10
 
 
 def test_a_restart_of_the_controller_never_shortens_a_delay() -> None:

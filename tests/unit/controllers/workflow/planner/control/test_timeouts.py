@@ -102,7 +102,7 @@ def test_the_deletion_comes_after_the_status_that_records_it() -> None:
 
 def test_the_pass_says_when_a_timeout_comes() -> None:
     bench = Bench(wf(a={"timeout": "1m"}))
-    assert bench.step().wakes == NOW + 60
+    assert bench.step().requeue_at == NOW + 60
 
 
 def test_pending_timeout_counts_until_it_first_runs() -> None:
@@ -312,7 +312,7 @@ def test_the_workflow_clock_stands_still_while_suspended() -> None:
     bench = Bench(wf({"timeout": "1h"}, a=""))
     bench.wait(1800)
     bench.set_spec(suspend=True)
-    assert bench.step().wakes is None
+    assert bench.step().requeue_at is None
     bench.wait(10_000)
     bench.set_spec(suspend=False)
     assert bench.status.suspended_seconds == 10_000

@@ -376,7 +376,7 @@ def test_fail_after_counts_from_when_the_attempt_first_ran() -> None:
 
 def test_the_pass_says_when_a_probe_gives_up() -> None:
     bench = gate(http("a", failAfter="10s"))
-    assert bench.step().wakes == bench.now + 10
+    assert bench.step().requeue_at == bench.now + 10
 
 
 def test_while_the_asked_task_is_in_backoff_nobody_gives_up() -> None:
