@@ -51,6 +51,9 @@ class NoSchema(TypeError):
 def schema_of(kind: inspect.Type) -> Schema:
     """The structural schema of a type."""
     match kind:
+        case inspect.Metadata(type=inspect.RawType(), extra_json_schema=described, extra={"type": content}):
+            # A field that stays JSON text in the caches; its type stands beside it.
+            return {**schema_of(inspect.type_info(content)), **(described or {})}
         case inspect.Metadata(type=inner, extra_json_schema=extra):
             return {**schema_of(inner), **(extra or {})}
         case inspect.UnionType(types=types):

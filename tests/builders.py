@@ -30,6 +30,7 @@ from pkg.controllers.workflow.planner.progress import FlowState, Progress, Task,
 from pkg.controllers.workflow.planner.snapshot import CreateFault, JobWarning, Kind, ObservedJob, ProbeKey, Snapshot
 from pkg.controllers.workflow.rule_book import RuleBook
 from pkg.workloads import rules_for
+from tests.manifests import decoded, plain
 
 JOBS: Final = GVR("batch", "v1", "jobs")
 WIDGETS: Final = GVR("example.com", "v1", "widgets")
@@ -56,7 +57,7 @@ READY: Final[dict[str, Any]] = {"phase": "Running", "conditions": [{"type": "Rea
 def template(name: str, gvr: GVR = JOBS, **spec: Any) -> WorkTemplate:
     """A template of batch Jobs, unless another kind is given; fields of its spec as YAML writes them."""
     raw = {"gvr": {"group": gvr.group, "version": gvr.version, "resource": gvr.resource}, "jobSpec": POD, **spec}
-    return msgspec.convert({"metadata": {"name": name, "uid": f"t-{name}", "generation": 1}, "spec": raw}, WorkTemplate)
+    return decoded({"metadata": {"name": name, "uid": f"t-{name}", "generation": 1}, "spec": raw}, WorkTemplate)
 
 
 TEMPLATES: Final = {
@@ -76,7 +77,7 @@ def wf(spec: Mapping[str, Any] | None = None, /, **flows: str | dict[str, Any]) 
         for name, flow in flows.items()
     ]
     meta = {"name": "w", "namespace": "team", "uid": UID, "generation": 1, "resourceVersion": "1"}
-    return msgspec.convert({"metadata": meta, "spec": {"flows": raw, **(spec or {})}}, Workflow)
+    return decoded({"metadata": meta, "spec": {"flows": raw, **(spec or {})}}, Workflow)
 
 
 def on(targets: str = "", **fields: Any) -> dict[str, Any]:
@@ -287,11 +288,11 @@ class Bench:
 
     def edit_spec(self, **fields: Any) -> None:
         """As `set_spec`; nobody looks yet."""
-        raw = msgspec.to_builtins(self.workflow.spec)
+        raw = plain(self.workflow.spec)
         raw.update(fields)
         raw = {name: value for name, value in raw.items() if value is not None}
         meta = msgspec.structs.replace(self.workflow.metadata, generation=self.workflow.metadata.generation + 1)
-        spec = msgspec.convert(raw, type(self.workflow.spec))
+        spec = decoded(raw, type(self.workflow.spec))
         self.workflow = msgspec.structs.replace(self.workflow, metadata=meta, spec=spec)
         self._bump()
 
@@ -450,7 +451,7 @@ class Bench:
         self.faults.pop(creation.task, None)
         self.made.append(creation)
         self.log.append(f"create {creation.name}")
-        raw = msgspec.json.decode(msgspec.json.encode(creation.body))
+        raw = msgspec.json.decode(creation.body)
         raw.pop("spec", None)
         job = msgspec.convert(raw, Job)
         stamp = datetime.fromtimestamp(int(self.now), UTC)
@@ -500,7 +501,7 @@ class Bench:
             "value": self.workflow.metadata.resource_version,
         }
         document = jsonpatch.apply_patch(document, operations)
-        self.workflow = msgspec.convert(document, Workflow)
+        self.workflow = decoded(document, Workflow)
         self._bump()
         self.writes.append(patch)
         self.log.append("status")

@@ -47,7 +47,7 @@ Feed = queue.SimpleQueue[Delta[Workflow]]
 def examples(files: Sequence[Path] = EXAMPLES) -> list[Workflow]:
     """The Workflows of the example files, in the order of the files."""
     return [
-        msgspec.convert(document, Workflow)
+        msgspec.json.decode(msgspec.json.encode(document), type=Workflow)
         for path in files
         for document in yaml.safe_load_all(path.read_text("utf-8"))
         if document["kind"] == "Workflow"

@@ -161,7 +161,7 @@ def _unknown(decoded: Any, raw: Any, path: str) -> Iterator[str]:
             if key not in names:
                 yield f"{path}.{key}"
             else:
-                yield from _unknown(getattr(decoded, names[key]), value, f"{path}.{key}")
+                yield from _unknown(getattr(decoded, names[key].removeprefix("raw_")), value, f"{path}.{key}")
     elif isinstance(decoded, tuple) and isinstance(raw, list):
         for at, (one, other) in enumerate(zip(decoded, raw, strict=True)):
             yield from _unknown(one, other, f"{path}[{at}]")

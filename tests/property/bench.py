@@ -30,6 +30,7 @@ from pkg.controllers.workflow.pod_finder import ChangedPods, OnPods, Pod, PodFin
 from pkg.controllers.workflow.prober import Prober
 from pkg.workloads import rules_for
 from tests.builders import WORKFLOW
+from tests.manifests import decoded
 from tests.property.world import EPOCH, JOBS, NAME, NAMESPACE, UID
 from tests.unit.controllers.workflow.test_pod_finder import Informers, pod
 
@@ -70,7 +71,7 @@ def wide() -> Workflow:
 
 def _workflow(flows: list[dict[str, Any]]) -> Workflow:
     meta = {"name": NAME, "namespace": NAMESPACE, "uid": UID, "generation": 1, "resourceVersion": "1"}
-    return msgspec.convert({"metadata": meta, "spec": {"flows": flows}}, Workflow)
+    return decoded({"metadata": meta, "spec": {"flows": flows}}, Workflow)
 
 
 def _job(flow: str, status: dict[str, Any]) -> ObservedJob:
@@ -134,7 +135,7 @@ def main() -> None:
 
     pod = {"template": {"spec": {"restartPolicy": "Never", "containers": [{"name": "main", "image": "busybox"}]}}}
     raw = {"metadata": {"name": "job"}, "spec": {"gvr": msgspec.to_builtins(JOBS), "jobSpec": pod}}
-    templates = {"job": msgspec.convert(raw, WorkTemplate)}
+    templates = {"job": decoded(raw, WorkTemplate)}
     workflow = wide()
     graph = compile_spec(workflow.spec, templates)
     assert isinstance(graph, Graph)

@@ -15,7 +15,7 @@ from typing import Any, Final
 import msgspec
 from hypothesis import strategies as st
 
-from pkg.apis.flow.v1alpha1 import validation
+from pkg.apis.flow.v1alpha1 import raw, validation
 from pkg.apis.flow.v1alpha1.phases import WorkflowPhase
 from pkg.apis.flow.v1alpha1.types import (
     WORKFLOWS,
@@ -36,6 +36,7 @@ from pkg.controllers.workflow.planner.plan import plan
 from pkg.controllers.workflow.planner.progress import Progress
 from pkg.controllers.workflow.planner.snapshot import Snapshot
 from pkg.kube.errors import Denied, NotFound
+from tests.manifests import decoded
 from tests.property.controller import Controller, Pods
 from tests.property.reference import At, Claim, JobSeen, Observation, Reference
 from tests.property.scenarios import FLOW_BYTES, HEAD_BYTES, Scenario, Story, Tape, tell
@@ -99,7 +100,7 @@ def tell_life(scenario: Lifecycle) -> tuple[Story, Mapping[str, frozenset[str]]]
             if not story.spec.flows[choice // 4 % number].finally_:
                 peers[flow.name] = frozenset({asked})
                 patch = {"metadata": {"annotations": {"peer": f"{{{{flows.{asked}.podIP}}}}"}}}
-                flow = msgspec.structs.replace(flow, patch=patch)
+                flow = msgspec.structs.replace(flow, raw_patch=msgspec.Raw(msgspec.json.encode(patch)))
         flows.append(flow)
     story.spec = msgspec.structs.replace(story.spec, flows=tuple(flows))
     return story, peers
@@ -181,12 +182,13 @@ class LivelyWorld(World):
 
     # The API
 
-    def _create(self, gvr: GVR, namespace: str, body: Mapping[str, Any]) -> Job:
-        owner = body["metadata"]["ownerReferences"][0]["uid"]
+    def _create(self, gvr: GVR, namespace: str, body: bytes) -> Job:
+        metadata = msgspec.json.decode(body)["metadata"]
+        owner = metadata["ownerReferences"][0]["uid"]
         self.may_create(owner)
         if self.now < self.forbidden_until:
             raise Denied("exceeded quota: team", status=403)
-        tags = body["metadata"]["labels"]
+        tags = metadata["labels"]
         at = (tags[_FLOW], int(tags.get(_INDEX, "0")), int(tags[_ATTEMPT]))
         self.tried[at] = self.calls
         made = World._create(self, gvr, namespace, body)
@@ -418,7 +420,8 @@ class LifecycleSimulation(Simulation):
             case 1:
                 self.added += 1
                 fresh = msgspec.structs.replace(self.story.spec.flows[0], name=f"new{self.added}", template="job")
-                fresh = msgspec.structs.replace(fresh, depends_on=None, for_=None, patch=None, finally_=False)
+                absent = {"raw_depends_on": raw.ABSENT, "raw_patch": raw.ABSENT}
+                fresh = msgspec.structs.replace(fresh, for_=None, finally_=False, **absent)
                 changes = {"flows": (*flows, fresh)}
             case 2 if flows[-1].name not in self.story.services:  # whose job would never end, and nobody knows it
                 changes = {"flows": flows[:-1]}
@@ -449,7 +452,7 @@ class LifecycleSimulation(Simulation):
         raw = next(raw for raw in self.story.templates if raw["metadata"]["name"] == name)
         spec = {**raw["spec"], "metadata": {"annotations": {"edit": edit}}}
         metadata = {"name": name, "uid": f"template-{name}", "generation": self.world.version}
-        template = self.world.add(WORKTEMPLATES, msgspec.convert({"metadata": metadata, "spec": spec}, WorkTemplate))
+        template = self.world.add(WORKTEMPLATES, decoded({"metadata": metadata, "spec": spec}, WorkTemplate))
         self.controller.take_template(template, name)
         self._note(f"template {name} is edited")
 

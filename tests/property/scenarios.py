@@ -9,10 +9,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar
 
-import msgspec
 from hypothesis import strategies as st
 
 from pkg.apis.flow.v1alpha1.types import WorkflowSpec
+from tests.manifests import decoded
 from tests.property.world import Fate
 
 T = TypeVar("T")
@@ -126,7 +126,7 @@ def tell(scenario: Scenario, *, calm: bool = False) -> Story:
         return float(seconds + index)
 
     return Story(
-        spec=msgspec.convert(spec, WorkflowSpec),
+        spec=decoded(spec, WorkflowSpec),
         fate_of=fate_of,
         services=frozenset(services),
         widgets=frozenset(widgets),

@@ -31,6 +31,7 @@ from pkg.controllers.workflow.planner.graph.model import Graph
 from pkg.controllers.workflow.planner.plan import plan as real_plan
 from pkg.controllers.workflow.planner.progress import Progress
 from pkg.controllers.workflow.planner.snapshot import ObservedJob, Snapshot
+from tests.manifests import decoded
 from tests.property.controller import Controller
 from tests.property.reference import EARLY, LATE, At, Claim, JobSeen, Observation, Reference
 from tests.property.scenarios import Scenario, Story, Tape, tell
@@ -51,7 +52,7 @@ class Simulation:
         self.world = self._make_world()
         self.reference = self._make_reference()
         for raw in self.story.templates:
-            template = msgspec.convert(raw, WorkTemplate)
+            template = decoded(raw, WorkTemplate)
             self.world.add(WORKTEMPLATES, template)
         self.world.add(WORKFLOWS, Workflow(ObjectMeta(name=NAME, uid=UID, generation=1), self.story.spec))
         self.world.log.setdefault(JOBS, [])

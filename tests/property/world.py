@@ -242,11 +242,11 @@ class World:
             raise Died
         raise _ERRORS[sprung.kind]
 
-    def create(self, gvr: GVR, namespace: str, body: Mapping[str, Any], _type: type[Job]) -> Job:
+    def create(self, gvr: GVR, namespace: str, body: bytes, _type: type[Job]) -> Job:
         return self.call(lambda: self._create(gvr, namespace, body))
 
-    def _create(self, gvr: GVR, namespace: str, body: Mapping[str, Any]) -> Job:
-        raw = msgspec.json.decode(msgspec.json.encode(body))
+    def _create(self, gvr: GVR, namespace: str, body: bytes) -> Job:
+        raw = msgspec.json.decode(body)
         raw.pop("spec", None)
         job = msgspec.convert(raw, Job)
         assert namespace == job.metadata.namespace == NAMESPACE

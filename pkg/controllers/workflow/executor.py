@@ -98,7 +98,7 @@ class Executor:
         except KubeError as error:
             _log.warning("job not created, will be retried", job=action.name, gvr=str(action.gvr), error=str(error))
             return Created(action, None, self._fault(action, before, Trouble.RETRY, Reasons.CREATE_FAILED, str(error)))
-        self._metrics.workflow_jobs_created.labels(action.body["kind"]).inc()
+        self._metrics.workflow_jobs_created.labels(action.kind).inc()
         _log.info("job created", job=action.name, gvr=str(action.gvr), flow=action.task.flow, attempt=action.attempt)
         return Created(action, job, None)
 
@@ -112,7 +112,7 @@ class Executor:
                 before,
                 Trouble.RETRY,
                 Reasons.CREATE_FAILED,
-                f"another {action.body['kind']} of the name {action.name} was just deleted",
+                f"another {action.kind} of the name {action.name} was just deleted",
             )
             return Created(action, None, replace(fault, retry_at=self._clock()))
         except KubeError as error:
@@ -122,7 +122,7 @@ class Executor:
         if claimed_identity(holder) == JobIdentity(workflow, action.task, action.attempt):
             return Created(action, holder, None)
         now = self._clock()
-        text = f"another {action.body['kind']} has the name {action.name} (uid {holder.metadata.uid})"
+        text = f"another {action.kind} has the name {action.name} (uid {holder.metadata.uid})"
         since = before.since if before is not None and before.name == action.name else now
         if holder.metadata.is_deleting and now - since < STRANGER_PATIENCE:
             fault = self._fault(action, before, Trouble.RETRY, Reasons.NAME_CONFLICT, f"{text} and is being deleted")

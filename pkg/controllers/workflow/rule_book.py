@@ -19,7 +19,7 @@ class RuleBook:
 
     def of(self, template: WorkTemplate) -> TemplateRules | None:
         """The compiled rules of the template; None if it has no statusRules."""
-        if template.spec.status_rules is None:
+        if not template.spec.has_status_rules:
             return None
         meta = template.metadata
         version = (meta.uid, meta.generation)

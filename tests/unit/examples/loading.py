@@ -11,6 +11,7 @@ import msgspec
 import yaml
 
 from pkg.apis.flow.v1alpha1.types import Flow, Workflow, WorkTemplate
+from tests.manifests import decoded
 
 FOLDER = Path(__file__).parents[3] / "examples"
 FILES = ("01-sequential", "02-parallel-for", "03-retry", "04-probe-branch", "05-multi-in-out", "advanced")
@@ -39,23 +40,23 @@ class Example:
 def load(name: str) -> Example:
     text = (FOLDER / f"{name}.yaml").read_text("utf-8")
     documents = tuple(yaml.safe_load_all(text))
-    templates = [msgspec.convert(d, WorkTemplate) for d in documents if d["kind"] == "WorkTemplate"]
-    (workflow,) = [msgspec.convert(d, Workflow) for d in documents if d["kind"] == "Workflow"]
+    templates = [decoded(d, WorkTemplate) for d in documents if d["kind"] == "WorkTemplate"]
+    (workflow,) = [decoded(d, Workflow) for d in documents if d["kind"] == "Workflow"]
     return Example(text, documents, workflow, {template.metadata.name: template for template in templates})
 
 
-def unknown_fields(decoded: Any, raw: Any, path: str) -> list[str]:
+def unknown_fields(owner: Any, raw: Any, path: str) -> list[str]:
     """Fields that the file has and the API type has not: a lenient decoder would pass over a slip."""
-    if isinstance(decoded, msgspec.Struct) and isinstance(raw, dict):
-        names = {field.encode_name: field.name for field in msgspec.structs.fields(decoded)}
+    if isinstance(owner, msgspec.Struct) and isinstance(raw, dict):
+        names = {field.encode_name: field.name for field in msgspec.structs.fields(owner)}
         found = [f"{path}.{key}" for key in raw if key not in names]
         for key in raw.keys() & names.keys():
-            found.extend(unknown_fields(getattr(decoded, names[key]), raw[key], f"{path}.{key}"))
+            found.extend(unknown_fields(getattr(owner, names[key].removeprefix("raw_")), raw[key], f"{path}.{key}"))
         return found
-    if isinstance(decoded, tuple) and isinstance(raw, list):
+    if isinstance(owner, tuple) and isinstance(raw, list):
         return [
             slip
-            for at, (one, other) in enumerate(zip(decoded, raw, strict=True))
+            for at, (one, other) in enumerate(zip(owner, raw, strict=True))
             for slip in unknown_fields(one, other, f"{path}[{at}]")
         ]
     return []

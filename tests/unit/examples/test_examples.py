@@ -35,7 +35,7 @@ def _render(example: Example, flow: Flow, index: int, attempt: int) -> dict[str,
     workflow = msgspec.structs.replace(
         example.workflow, metadata=msgspec.structs.replace(example.workflow.metadata, uid="0000-1111")
     )
-    return render(
+    body = render(
         workflow,
         flow,
         template,
@@ -46,6 +46,8 @@ def _render(example: Example, flow: Flow, index: int, attempt: int) -> dict[str,
         kind=kind,
         row=rules_for(gvr),
     ).body
+    made: dict[str, Any] = msgspec.json.decode(body)
+    return made
 
 
 def test_no_example_is_left_out() -> None:
@@ -69,8 +71,8 @@ def test_it_has_no_field_that_the_api_does_not_know(name: str) -> None:
     example = EXAMPLES[name]
     for document in example.documents:
         is_workflow = document["kind"] == "Workflow"
-        decoded = example.workflow if is_workflow else example.templates[document["metadata"]["name"]]
-        assert unknown_fields(decoded.spec, document["spec"], "spec") == []
+        owner = example.workflow if is_workflow else example.templates[document["metadata"]["name"]]
+        assert unknown_fields(owner.spec, document["spec"], "spec") == []
         assert document["metadata"]["namespace"] == "default"
 
 

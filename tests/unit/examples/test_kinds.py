@@ -14,6 +14,7 @@ from pkg.apis.meta import GVR
 from pkg.controllers.workflow.planner.render.render import render
 from pkg.controllers.workflow.planner.rules import compile_rules
 from pkg.workloads import pod_templates, registry, rules_for
+from tests.manifests import decoded
 from tests.unit.examples.loading import FILES, FOLDER, Example, load, unknown_fields
 from tests.unit.workloads.test_schemas import CRDS, resolves, schema_of
 
@@ -35,7 +36,7 @@ def rendered(example: Example, flow: Flow, index: int = 0) -> dict[str, Any]:
     template = example.template_of(flow)
     row = rules_for(template.spec.gvr.gvr)
     owner = msgspec.structs.replace(example.workflow.metadata, uid="0000-1111")
-    return render(
+    body = render(
         msgspec.structs.replace(example.workflow, metadata=owner),
         flow,
         template,
@@ -46,6 +47,8 @@ def rendered(example: Example, flow: Flow, index: int = 0) -> dict[str, Any]:
         kind=row.kind,
         row=row,
     ).body
+    made: dict[str, Any] = msgspec.json.decode(body)
+    return made
 
 
 def test_every_example_is_in_one_of_the_lists() -> None:
@@ -70,10 +73,8 @@ def test_it_is_valid_and_has_no_unknown_field(name: str) -> None:
     for document in example.documents:
         if document["kind"] == "CustomResourceDefinition":
             continue
-        decoded = (
-            example.workflow if document["kind"] == "Workflow" else example.templates[document["metadata"]["name"]]
-        )
-        assert unknown_fields(decoded.spec, document["spec"], "spec") == []
+        owner = example.workflow if document["kind"] == "Workflow" else example.templates[document["metadata"]["name"]]
+        assert unknown_fields(owner.spec, document["spec"], "spec") == []
     for template in example.templates.values():
         assert validation.validate_template(template.spec) == ()
         if template.spec.status_rules is not None:
@@ -144,7 +145,7 @@ def missing(node: Any, schema: dict[str, Any], trail: str) -> list[str]:
 def test_the_nested_workflow_is_valid_itself() -> None:
     example = EXAMPLES["nested"]
     body = rendered(example, example.workflow.spec.flows[0])
-    inner = msgspec.convert({**body, "metadata": {"name": "inner"}}, Workflow)
+    inner = decoded({**body, "metadata": {"name": "inner"}}, Workflow)
     assert validation.validate_workflow(inner.spec) == ()
     assert inner.spec.parameters[0].value == "north"
 

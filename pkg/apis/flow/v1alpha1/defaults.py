@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
+from pkg.apis.flow.v1alpha1 import raw
 from pkg.apis.flow.v1alpha1.types import (
     Flow,
     PolicyType,
@@ -63,19 +64,35 @@ def spec_hash(spec: WorkflowSpec) -> str:
     Fields written out with their default value hash as if left out, so that a default that the API server fills in
     later, or a new optional field, changes nothing.
     """
-    fixed = {name: value for name, value in _given(spec).items() if name not in MUTABLE}
+    fixed = {name: value for name, value in meaning(spec).items() if name not in MUTABLE}
     return hashlib.sha256(msgspec.json.encode(fixed, order="deterministic")).hexdigest()[:16]
 
 
-def _given(part: msgspec.Struct) -> dict[str, Any]:
+def meaning(part: msgspec.Struct) -> dict[str, Any]:
+    """The fields of a part of the API that differ from their defaults, by their Python names, as JSON values."""
     given: dict[str, Any] = {}
     for name, default in _fields(type(part)):
         value = getattr(part, name)
-        if value != default:
+        if isinstance(value, msgspec.Raw):
+            given.update(_given_raw(part, name, value))
+        elif value != default:
             given[name] = _plain(value)
     if isinstance(part, Flow) and part.template == part.name:
         given.pop("template", None)  # the default, written out
     return given
+
+
+def _given_raw(part: msgspec.Struct, name: str, text: msgspec.Raw) -> dict[str, Any]:
+    """A raw field under the name of its property; its text where it cannot be decoded; nothing if it is empty."""
+    if raw.is_empty(text):
+        return {}
+    name = name.removeprefix("raw_")
+    try:
+        value = getattr(part, name)
+    except raw.RawError:
+        return {name: bytes(text).decode(errors="replace")}
+    # An empty patch is a patch, while empty parameters and plugins are the default.
+    return {name: _plain(value)} if value or name == "patch" else {}
 
 
 @cache
@@ -88,7 +105,7 @@ def _fields(kind: type[msgspec.Struct]) -> tuple[tuple[str, Any], ...]:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, msgspec.Struct):
-        return _given(value)
+        return meaning(value)
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, tuple | list):

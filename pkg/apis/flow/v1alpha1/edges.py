@@ -1,14 +1,13 @@
-"""Who waits for whom: the edges of a workflow's graph as its spec writes them, and the cycles among them.
+"""Which flow waits for which: the edges of a workflow's graph as its spec has them, and the cycles among them.
 
-Targets, groups, probes and pod addresses all make a flow wait; validation, the compiled graph and the drawing of a
-workflow take the edges from here.
+Targets, groups, probes and pod addresses make a flow wait. Validation and the compiled graph take the edges from here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -17,7 +16,7 @@ from pkg.apis.flow.v1alpha1.types import DependsOn, Flow, Probe, WorkTemplateSpe
 
 
 class Wait(StrEnum):
-    """By what a flow waits for another."""
+    """How a flow waits for another."""
 
     TARGET = "target"
     HTTP = "http"
@@ -32,29 +31,41 @@ class Edge(msgspec.Struct, frozen=True):
     flow: str
     path: str
     wait: Wait
-    own_index: bool = False  # inside for.dependsOn, where the flow's own name means the previous index
+    own_index: bool = False  # in for.dependsOn, where the flow's own name means the previous index
 
 
-def mentions(flow: Flow, template: WorkTemplateSpec | None = None) -> Iterator[Edge]:
-    """Every mention of a flow in another's dependsOn, for.dependsOn and patch, and in its template when given."""
-    if flow.depends_on is not None:
-        yield from _depends_on(flow.depends_on, "dependsOn", own_index=False)
-    if flow.for_ is not None and flow.for_.depends_on is not None:
-        yield from _depends_on(flow.for_.depends_on, "for.dependsOn", own_index=True)
-    if flow.patch is not None:
-        yield from _pod_ips(flow.patch, "patch")
-    if template is not None:
-        yield from _pod_ips(template.job_spec, "template.jobSpec")
-        yield from _pod_ips(msgspec.to_builtins(template.metadata), "template.metadata")
+class TemplateEdges:
+    """The pod addresses that a template needs. The template is scanned once, however many flows use it.
+
+    `edges` has one edge per flow whose address is needed, and `flows` are their names. Raises RawError.
+    """
+
+    def __init__(self, template: WorkTemplateSpec) -> None:
+        first: dict[str, Edge] = {}
+        for edge in (
+            *_pod_ips(template.raw_job_spec, lambda: template.job_spec, "template.jobSpec"),
+            *_pod_ips(template.raw_metadata, lambda: msgspec.to_builtins(template.metadata), "template.metadata"),
+        ):
+            first.setdefault(edge.flow, edge)
+        self.edges: Final = tuple(first.values())
+        self.flows: Final = frozenset(first)
 
 
-def pod_ip_edges(flow: Flow, template: WorkTemplateSpec | None = None) -> frozenset[str]:
-    """Names of the flows whose pod address the flow's patch, or its template, asks for."""
-    names = variables.references(flow.patch)
-    if template is not None:
-        names |= variables.references(template.job_spec)
-        names |= variables.references(msgspec.to_builtins(template.metadata))
-    return names
+def mentions(flow: Flow) -> Iterator[Edge]:
+    """Every mention of a flow in the dependsOn, for.dependsOn and patch of another. Raises RawError."""
+    on = flow.depends_on
+    if on is not None:
+        yield from _depends_on(on, "dependsOn", own_index=False)
+    on = flow.for_.depends_on if flow.for_ is not None else None
+    if on is not None:
+        yield from _depends_on(on, "for.dependsOn", own_index=True)
+    yield from _pod_ips(flow.raw_patch, lambda: flow.patch, "patch")
+
+
+def pod_ip_edges(flow: Flow, template: TemplateEdges | None = None) -> frozenset[str]:
+    """Names of the flows whose pod address the flow's patch, or its template, needs. Raises RawError."""
+    own = frozenset(edge.flow for edge in _pod_ips(flow.raw_patch, lambda: flow.patch, "patch"))
+    return own if template is None else own | template.flows
 
 
 def _depends_on(on: DependsOn, path: str, *, own_index: bool) -> Iterator[Edge]:
@@ -79,19 +90,22 @@ def _probe(probe: Probe | None, path: str, own_index: bool) -> Iterator[Edge]:
         yield Edge(status.task_name, f"{path}.taskStatusList[{at}].taskName", Wait.STATUS, own_index)
 
 
-def _pod_ips(tree: Any, path: str) -> Iterator[Edge]:
-    for found in variables.scan(tree, path, holding=b".podIP"):
+def _pod_ips(text: msgspec.Raw, decode: Callable[[], Any], path: str) -> Iterator[Edge]:
+    """The pod addresses in a raw field; `decode` is called only if there may be one."""
+    if not variables.may_hold(text, b".podIP"):
+        return
+    for found in variables.scan(decode(), path):
         if isinstance(found.token, variables.Known) and (flow := found.token.pod_ip_of) is not None:
             yield Edge(flow, found.path, Wait.POD_IP)
 
 
 def cycles(waits: Mapping[str, Iterable[str]]) -> tuple[tuple[str, ...], ...]:
-    """One cycle of each knot of flows that wait for each other, such as ("a", "b"): a waits for b, b for a.
+    """A cycle of each strongly connected component, such as ("a", "b"): a waits for b, and b for a.
 
-    Names that are no key are ignored. Linear in flows and edges, and iterative, so that a chain of thousands of
-    flows needs no deep stack.
+    Names that are no key are ignored. This is Tarjan's algorithm without recursion: linear in flows and edges, and a
+    chain of thousands of flows needs no stack.
     """
-    knots: list[tuple[str, ...]] = []
+    components: list[tuple[str, ...]] = []
     order: dict[str, int] = {}
     low: dict[str, int] = {}
     path: list[str] = []
@@ -122,21 +136,22 @@ def cycles(waits: Mapping[str, Iterable[str]]) -> tuple[tuple[str, ...], ...]:
                     parent = work[-1][0]
                     low[parent] = min(low[parent], low[name])
                 if low[name] == order[name]:
-                    at = path.index(name) if path[-1] != name else len(path) - 1
-                    knot = path[at:]
-                    del path[at:]
-                    on_path.difference_update(knot)
-                    if len(knot) > 1 or name in waits[name]:
-                        knots.append(_walk_round(knot, waits))
-    return tuple(knots)
+                    component = [path.pop()]
+                    while component[-1] != name:
+                        component.append(path.pop())
+                    component.reverse()
+                    on_path.difference_update(component)
+                    if len(component) > 1 or name in waits[name]:
+                        components.append(_walk_round(component, waits))
+    return tuple(components)
 
 
-def _walk_round(knot: list[str], waits: Mapping[str, Iterable[str]]) -> tuple[str, ...]:
-    """A cycle inside a knot, found by following one edge after the other until a flow comes again."""
-    inside = set(knot)
+def _walk_round(component: list[str], waits: Mapping[str, Iterable[str]]) -> tuple[str, ...]:
+    """A cycle in a component, found by following one edge after the other until a flow occurs again."""
+    inside = set(component)
     seen: dict[str, int] = {}
     walk: list[str] = []
-    name = knot[0]
+    name = component[0]
     while name not in seen:
         seen[name] = len(walk)
         walk.append(name)

@@ -1,7 +1,7 @@
-"""Patches of a flow over what its template makes: JSON Patch (a list) or a merge patch that merges lists by name.
+"""Patches of a flow: JSON Patch (a list of steps), or a merge patch (an object) that merges lists by a key.
 
-The object a patch sees is `{metadata: {labels, annotations}, spec}`. It lives with the API types because admission
-tries a patch out before anything is made.
+A patch is applied to the object `{metadata: {labels, annotations}, spec}` that the template gives. Validation applies
+patches too, which is why this is here and not beside the renderer.
 """
 
 from __future__ import annotations
@@ -12,25 +12,40 @@ from typing import Any, Final
 
 import jsonpatch
 import jsonpointer
-import msgspec
 
-from pkg.apis.flow.v1alpha1 import variables
-from pkg.apis.flow.v1alpha1.variables import Place, below, inside
+from pkg.apis.flow.v1alpha1 import raw, variables
+from pkg.apis.flow.v1alpha1.merging import MergeError, merge_object
+from pkg.apis.flow.v1alpha1.variables import Place, below, cut, inside
 
 OPS: Final = ("add", "remove", "replace", "move", "copy", "test")
-# Steps that copy what they copied double the object each time; no object of this size is accepted anyway.
+#: A step that copies what an earlier one copied doubles it, so steps together may copy no more than this.
 MAX_COPIED: Final = 2_000_000
 _BAD_ESCAPE: Final = re.compile(r"~(?![01])")
+# What the library raises for a step that cannot be applied. A few odd paths make it raise plain Python errors.
+_INAPPLICABLE: Final = (
+    jsonpatch.JsonPatchException,
+    jsonpointer.JsonPointerException,
+    AttributeError,
+    LookupError,
+    OverflowError,
+    TypeError,
+    ValueError,
+)
 
 
 class PatchError(ValueError):
-    """A patch that does not apply; `path` is relative to the patch, such as `[2].path`."""
+    """A patch that does not apply; `path` is relative to the patch, such as `[2].path`, and `value` what is there."""
 
     def __init__(self, path: str, value: Any, message: str) -> None:
         super().__init__(message)
         self.path = path
         self.value = value
         self.message = message
+
+    @property
+    def place(self) -> str:
+        """The path as it follows the word `patch`: `[2].path`, `.spec.containers`, or nothing."""
+        return self.path if self.path.startswith("[") or not self.path else f".{self.path}"
 
 
 def faults(patch: Any) -> list[PatchError]:
@@ -67,26 +82,36 @@ def _step_faults(place: str, step: dict[str, Any]) -> list[PatchError]:
 
 def _pointer_fault(pointer: str) -> str:
     if pointer and not pointer.startswith("/"):
-        return f'a JSON pointer begins with "/": write "/{pointer.replace(".", "/")}"'
+        return f'a JSON pointer begins with "/": write "/{cut(pointer).replace(".", "/")}"'
     if _BAD_ESCAPE.search(pointer):
         return 'in a JSON pointer "~" is written "~0" and "/" inside a key "~1"'
     first = pointer[1:].split("/", 1)[0]
     if pointer and "{{" not in first and first not in ("metadata", "spec"):
-        return f'a patch is written against {{metadata, spec}}: write "/spec{pointer}", or a path under "/metadata"'
+        return (
+            f'a patch is written against {{metadata, spec}}: write "/spec{cut(pointer)}", or a path under "/metadata"'
+        )
     return ""
 
 
 def apply(target: dict[str, Any], patch: Any) -> dict[str, Any]:
-    """The object `{metadata, spec}` with a patch applied; both arguments may be changed and must not be used again.
+    """The object `{metadata, spec}` after a patch; both arguments may be changed and must not be used again.
 
-    Raises PatchError where the patch does not apply, or leaves something else than `{metadata, spec}` of maps.
+    Raises PatchError where the patch does not apply, where the result is no `{metadata, spec}` of objects, and where it
+    is nested more than raw.MAX_DEPTH levels deep.
     """
     if patch is None:
         return target
     if isinstance(patch, list):
         patched = _apply_steps(target, patch)
+        if raw.is_too_deep(patched):
+            raise PatchError("", "", f"the patched object is {raw.TOO_DEEP}")
     elif isinstance(patch, dict):
-        patched = _merge_object(target, _aligned(patch))
+        try:
+            patched = merge_object(target, _aligned(patch))
+        except MergeError as error:
+            raise PatchError(error.path, error.value, error.message) from error
+        except RecursionError as error:
+            raise PatchError("", "", raw.TOO_DEEP) from error
     else:
         raise faults(patch)[0]
     return _checked(patched)
@@ -100,26 +125,36 @@ def _apply_steps(target: dict[str, Any], steps: list[Any]) -> Any:
     for at, step in enumerate(steps):
         try:
             if step["op"] == "copy":
-                copied += len(msgspec.json.encode(jsonpointer.resolve_pointer(target, step["from"])))
-                if copied > MAX_COPIED:
-                    raise PatchError(f"[{at}]", step["from"], f"the patch copies more than {MAX_COPIED:,} bytes")
+                copied += len(raw.encode(jsonpointer.resolve_pointer(target, step["from"])))
+                _check_copied(copied, at, step)
             target = jsonpatch.apply_patch(target, [step], in_place=True)
+        except PatchError:
+            raise
         except jsonpatch.JsonPatchTestFailed as error:
-            raise PatchError(f"[{at}]", step["path"], f"the test at {step['path']!r} does not hold") from error
-        except (jsonpatch.JsonPatchException, jsonpointer.JsonPointerException, KeyError, TypeError) as error:
-            message = f"cannot {step['op']} {step['path']!r}: {_briefly(error)}"
+            message = f"the test at {cut(step['path'])!r} does not hold"
+            raise PatchError(f"[{at}]", step["path"], message) from error
+        except RecursionError as error:
+            raise PatchError(f"[{at}]", step["path"], f"the patched object is {raw.TOO_DEEP}") from error
+        except _INAPPLICABLE as error:
+            message = f"cannot {step['op']} {cut(step['path'])!r}: {_briefly(error)}"
             raise PatchError(f"[{at}]", step["path"], message) from error
     return target
 
 
+def _check_copied(copied: int, at: int, step: dict[str, Any]) -> None:
+    if copied > MAX_COPIED:
+        message = f"the patch copies more than {MAX_COPIED:,} bytes in all; copy less"
+        raise PatchError(f"[{at}].from", step["from"], message)
+
+
 def _briefly(error: Exception) -> str:
-    """What the library says, without all of the object that it looked at: that may be long, and hold secrets."""
+    """What the library says without the object that it prints, which may be long and hold secrets."""
     what, found, _ = str(error).partition(" not found in ")
-    return f"{what} is not there" if found else what
+    return f"{cut(what)} is not there" if found else cut(what)
 
 
 def fill(patch: Any, values: Mapping[str, str], path: str) -> Any:
-    """A fresh copy of a patch with the values of its variables put in, typed by the place that each value goes to.
+    """A copy of a patch with its variables replaced; each value gets the type that the place where it goes allows.
 
     Raises variables.VariableError with a place below `path`.
     """
@@ -131,8 +166,8 @@ def fill(patch: Any, values: Mapping[str, str], path: str) -> Any:
 
 
 def _fill_step(step: dict[str, Any], values: Mapping[str, str], path: str) -> dict[str, Any]:
-    rest = {key: value for key, value in step.items() if key != "value"}
-    filled: dict[str, Any] = variables.substitute(rest, values, path, Place.TEXT)
+    others = {key: value for key, value in step.items() if key != "value"}
+    filled: dict[str, Any] = variables.substitute(others, values, path, Place.TEXT)
     if "value" in step:
         place = _place(filled.get("path"))
         filled["value"] = variables.substitute(step["value"], values, f"{path}.value", place)
@@ -140,6 +175,7 @@ def _fill_step(step: dict[str, Any], values: Mapping[str, str], path: str) -> di
 
 
 def _place(pointer: Any) -> Place:
+    """The place where a JSON pointer leads to."""
     place = Place.PLAIN
     for key in str(pointer).split("/")[1:]:
         is_item = place is Place.ENV_LIST and (key == "-" or key.isdigit())
@@ -152,7 +188,7 @@ def _checked(patched: Any) -> dict[str, Any]:
         raise PatchError("", patched, "the patch leaves no object {metadata, spec}")
     for key in patched:
         if key not in ("metadata", "spec"):
-            raise PatchError("", key, f"the patch adds {key!r} beside metadata and spec")
+            raise PatchError("", key, f"the patch adds {cut(key)!r} beside metadata and spec")
     for key in ("metadata", "spec"):
         if not isinstance(patched.get(key), dict):
             raise PatchError("", patched.get(key), f"the patch leaves no object under {key!r}")
@@ -166,13 +202,13 @@ def _checked(patched: Any) -> dict[str, Any]:
 
 
 def _aligned(patch: dict[str, Any]) -> dict[str, Any]:
-    """A merge patch over `{metadata, spec}`: `spec.jobSpec` is read as `spec`, other top-level keys as keys of it."""
+    """A merge patch of `{metadata, spec}`: `spec.jobSpec` is read as `spec`, other top-level keys as keys of it."""
     others = {key: value for key, value in patch.items() if key not in ("metadata", "spec")}
     spec = _object(patch, "spec")
-    spec = merge(spec, others, keep_null=True) if others else spec
+    spec = merge_object(spec, others, keep_null=True) if others else spec
     if "jobSpec" in spec:
         rest = {key: value for key, value in spec.items() if key != "jobSpec"}
-        spec = merge(rest, _object(spec, "jobSpec"), keep_null=True)
+        spec = merge_object(rest, _object(spec, "jobSpec"), keep_null=True)
     aligned = {"spec": spec}
     if "metadata" in patch:
         aligned["metadata"] = _object(patch, "metadata")
@@ -184,44 +220,3 @@ def _object(parent: dict[str, Any], key: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise PatchError(key, value, f"{key} in a merge patch must be an object")
     return value
-
-
-def merge(target: Any, patch: Any, *, keep_null: bool = False) -> Any:
-    """A merge patch applied: objects deeply, lists by the `name` of their items where every item of both has one.
-
-    Other lists are replaced, null deletes a key (with `keep_null` it stays, for merging two patches into one).
-    `target` may be changed; parts of `patch` become parts of the result.
-    """
-    if isinstance(patch, dict):
-        return _merge_object(target if isinstance(target, dict) else {}, patch, keep_null=keep_null)
-    if isinstance(patch, list) and isinstance(target, list) and _all_named(target) and _all_named(patch):
-        return _merge_named(target, patch, keep_null=keep_null)
-    return patch
-
-
-def _merge_object(target: dict[str, Any], patch: dict[str, Any], *, keep_null: bool = False) -> dict[str, Any]:
-    for key, value in patch.items():
-        if value is None and not keep_null:
-            target.pop(key, None)
-        elif type(value) is dict or type(value) is list:
-            target[key] = merge(target.get(key), value, keep_null=keep_null)
-        else:
-            target[key] = value
-    return target
-
-
-def _all_named(items: list[Any]) -> bool:
-    return bool(items) and all(isinstance(item, dict) and isinstance(item.get("name"), str) for item in items)
-
-
-def _merge_named(target: list[Any], patch: list[Any], *, keep_null: bool) -> list[Any]:
-    at = {item["name"]: number for number, item in enumerate(target)}
-    merged = list(target)
-    for item in patch:
-        number = at.get(item["name"])
-        if number is None:
-            at[item["name"]] = len(merged)
-            merged.append(item if keep_null else merge(None, item))
-        else:
-            merged[number] = merge(merged[number], item, keep_null=keep_null)
-    return merged

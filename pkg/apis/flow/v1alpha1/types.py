@@ -2,6 +2,9 @@
 
 These frozen structs are the source of everything: informers decode into them, and the CRD schemas under installer/crds
 are generated from them, with bounds, enums, defaults and descriptions.
+
+Fields named `raw_...` stay JSON text until they are used: a cached object takes memory in proportion to its bytes. The
+property without `raw_` decodes the field. It makes a new value at every call and raises `raw.RawError`.
 """
 
 from __future__ import annotations
@@ -10,9 +13,9 @@ from enum import StrEnum
 from typing import Annotated, Any, Final
 
 import msgspec
-from msgspec import Meta
+from msgspec import Meta, Raw
 
-from pkg.apis.flow.v1alpha1 import durations
+from pkg.apis.flow.v1alpha1 import durations, raw
 from pkg.apis.flow.v1alpha1.phases import Phase, WorkflowPhase
 from pkg.apis.meta import GVR, Condition, ObjectMeta
 
@@ -136,6 +139,10 @@ class Parameter(_Part, frozen=True):
     ] = ""
 
 
+Parameters = Annotated[tuple[Parameter, ...], Meta(max_length=256)]
+Plugins = dict[str, tuple[str, ...]]
+
+
 class HTTPHeader(_Part, frozen=True):
     """A header of the request."""
 
@@ -234,10 +241,17 @@ class For(_Part, frozen=True):
         Annotated[int, Meta(ge=1, le=MAX_TASKS, description="How many jobs of this flow may be unfinished at once.")]
         | None
     ) = None
-    depends_on: Annotated[
-        DependsOn | None,
-        Meta(description="Must be true in addition to dependsOn; the flow's own name means its previous index."),
-    ] = None
+    raw_depends_on: Annotated[
+        Raw,
+        Meta(
+            description="Must be true in addition to dependsOn; the flow's own name means its previous index.",
+            extra={"type": DependsOn},
+        ),
+    ] = msgspec.field(default=raw.ABSENT, name="dependsOn")
+
+    @property
+    def depends_on(self) -> DependsOn | None:
+        return _depends_on(self.raw_depends_on)
 
 
 class Retry(_Part, frozen=True):
@@ -259,20 +273,31 @@ class Flow(_Part, frozen=True):
     template: Annotated[
         str, Meta(max_length=253, description="Name of the WorkTemplate; the flow's name if left out.")
     ] = ""
-    depends_on: Annotated[
-        DependsOn | None, Meta(description="What must be true before a task of this flow starts; nothing if left out.")
-    ] = None
+    raw_depends_on: Annotated[
+        Raw,
+        Meta(
+            description="What must be true before a task of this flow starts; nothing if left out.",
+            extra={"type": DependsOn},
+        ),
+    ] = msgspec.field(default=raw.ABSENT, name="dependsOn")
     for_: Annotated[For | None, Meta(description="Run several replicas, each with its index.")] = msgspec.field(
         default=None, name="for"
     )
     retry: Annotated[Retry | None, Meta(description="Whether and when a failed task gets another attempt.")] = None
-    patch: Annotated[
-        Any, Meta(description="A merge patch (object) or JSON Patch (list) of the rendered {metadata, spec}.")
-    ] = None
-    parameters: Annotated[
-        tuple[Parameter, ...],
-        Meta(max_length=256, description="Values that override those of the workflow and the template."),
-    ] = ()
+    raw_patch: Annotated[
+        Raw,
+        Meta(
+            description="A merge patch (object) or JSON Patch (list) of the rendered {metadata, spec}.",
+            extra={"type": Any},
+        ),
+    ] = msgspec.field(default=raw.ABSENT, name="patch")
+    raw_parameters: Annotated[
+        Raw,
+        Meta(
+            description="Values that override those of the workflow and the template.",
+            extra={"type": Parameters},
+        ),
+    ] = msgspec.field(default=raw.ABSENT, name="parameters")
     continue_on_fail: Annotated[
         bool, Meta(description="A failure satisfies the flows that wait for it, and does not fail the workflow.")
     ] = False
@@ -285,6 +310,19 @@ class Flow(_Part, frozen=True):
     pending_timeout: Annotated[
         Duration | None, Meta(description="How long one attempt may take from its release until it first runs.")
     ] = None
+
+    @property
+    def depends_on(self) -> DependsOn | None:
+        return _depends_on(self.raw_depends_on)
+
+    @property
+    def patch(self) -> Any:
+        """A list (JSON Patch), a dict (merge patch), or None."""
+        return _any(self.raw_patch)
+
+    @property
+    def parameters(self) -> Parameters:
+        return _parameters(self.raw_parameters)
 
     @property
     def template_name(self) -> str:
@@ -327,17 +365,17 @@ class WorkflowSpec(_Part, frozen=True):
     """What runs, in which order, and when the workflow has succeeded."""
 
     flows: Annotated[tuple[Flow, ...], Meta(min_length=1, max_length=MAX_FLOWS, description="The steps, in any order.")]
-    parameters: Annotated[
-        tuple[Parameter, ...], Meta(max_length=256, description="Values that override the defaults of the templates.")
-    ] = ()
+    raw_parameters: Annotated[
+        Raw, Meta(description="Values that override the defaults of the templates.", extra={"type": Parameters})
+    ] = msgspec.field(default=raw.ABSENT, name="parameters")
     success_policy: Annotated[SuccessPolicy, Meta(description="When the workflow has succeeded.")] = SuccessPolicy()
     job_retain_policy: Annotated[
         RetainPolicy, Meta(description="Whether the jobs are deleted once the workflow has ended.")
     ] = RetainPolicy.RETAIN
     scheduler_name: Annotated[str, Meta(max_length=253, description="schedulerName of every pod.")] = ""
-    plugins: Annotated[
-        dict[str, tuple[str, ...]], Meta(description="Scheduler plugins of every job, for kinds that have them.")
-    ] = {}
+    raw_plugins: Annotated[
+        Raw, Meta(description="Scheduler plugins of every job, for kinds that have them.", extra={"type": Plugins})
+    ] = msgspec.field(default=raw.ABSENT, name="plugins")
     queue_name: Annotated[str, Meta(max_length=253, description="Kueue or Volcano queue of every job.")] = ""
     parallelism: (
         Annotated[
@@ -365,6 +403,23 @@ class WorkflowSpec(_Part, frozen=True):
         ]
         | None
     ) = None
+
+    def __post_init__(self) -> None:
+        # One buffer for all raw fields of the spec: a view of the message would keep the whole message in memory.
+        owners: list[tuple[msgspec.Struct, str]] = [(self, "raw_parameters"), (self, "raw_plugins")]
+        for flow in self.flows:
+            owners += [(flow, "raw_depends_on"), (flow, "raw_patch"), (flow, "raw_parameters")]
+            if flow.for_ is not None:
+                owners.append((flow.for_, "raw_depends_on"))
+        _gather(owners)
+
+    @property
+    def parameters(self) -> Parameters:
+        return _parameters(self.raw_parameters)
+
+    @property
+    def plugins(self) -> Plugins:
+        return _plugins(self.raw_plugins)
 
 
 class TaskCounts(msgspec.Struct, frozen=True, rename="camel"):
@@ -518,18 +573,48 @@ class WorkTemplateSpec(_Part, frozen=True):
     """Which resource to create, and its spec with variables."""
 
     gvr: Annotated[TemplateGVR, Meta(description="The resource to create.")]
-    metadata: Annotated[TemplateMeta, Meta(description="Labels and annotations of the object.")] = TemplateMeta()
-    job_spec: Annotated[dict[str, Any], Meta(description="Becomes the object's .spec.")] = {}
-    parameters: Annotated[
-        tuple[Parameter, ...], Meta(max_length=256, description="Parameters and their default values.")
-    ] = ()
+    raw_metadata: Annotated[
+        Raw, Meta(description="Labels and annotations of the object.", extra={"type": TemplateMeta})
+    ] = msgspec.field(default=raw.ABSENT, name="metadata")
+    raw_job_spec: Annotated[Raw, Meta(description="Becomes the object's .spec.", extra={"type": dict[str, Any]})] = (
+        msgspec.field(default=raw.ABSENT, name="jobSpec")
+    )
+    raw_parameters: Annotated[
+        Raw, Meta(description="Parameters and their default values.", extra={"type": Parameters})
+    ] = msgspec.field(default=raw.ABSENT, name="parameters")
     completion: Annotated[
         Completion | None, Meta(description="When a job is done; if left out, as usual for its kind.")
     ] = None
-    status_rules: Annotated[
-        StatusRules | None,
-        Meta(description="How the state of a job is read; for kinds that the controller does not know."),
-    ] = None
+    raw_status_rules: Annotated[
+        Raw,
+        Meta(
+            description="How the state of a job is read; for kinds that the controller does not know.",
+            extra={"type": StatusRules},
+        ),
+    ] = msgspec.field(default=raw.ABSENT, name="statusRules")
+
+    def __post_init__(self) -> None:
+        _gather([(self, "raw_metadata"), (self, "raw_job_spec"), (self, "raw_parameters"), (self, "raw_status_rules")])
+
+    @property
+    def metadata(self) -> TemplateMeta:
+        return _template_meta(self.raw_metadata)
+
+    @property
+    def job_spec(self) -> dict[str, Any]:
+        return _object(self.raw_job_spec)
+
+    @property
+    def parameters(self) -> Parameters:
+        return _parameters(self.raw_parameters)
+
+    @property
+    def has_status_rules(self) -> bool:
+        return not raw.is_empty(self.raw_status_rules)
+
+    @property
+    def status_rules(self) -> StatusRules | None:
+        return _status_rules(self.raw_status_rules)
 
 
 class UsedBy(_Part, frozen=True):
@@ -553,3 +638,20 @@ class WorkTemplate(msgspec.Struct, frozen=True, rename="camel"):
     status: WorkTemplateStatus = WorkTemplateStatus()
     api_version: str = API_VERSION
     kind: str = "WorkTemplate"
+
+
+def _gather(owners: list[tuple[msgspec.Struct, str]]) -> None:
+    """Lets the raw fields of a part that was just decoded share one buffer of their own."""
+    fields = raw.gathered([getattr(owner, name) for owner, name in owners])
+    for (owner, name), field in zip(owners, fields, strict=True):
+        msgspec.structs.force_setattr(owner, name, field)
+
+
+# Made here, when the module is imported, and not by the threads that use them.
+_any = raw.Decoder[Any](Any, b"null")
+_depends_on = raw.Decoder[DependsOn | None](DependsOn | None, b"null")  # type: ignore[arg-type]
+_object = raw.Decoder[dict[str, Any]](dict[str, Any], b"{}")
+_parameters = raw.Decoder[Parameters](Parameters, b"[]")
+_plugins = raw.Decoder[Plugins](Plugins, b"{}")
+_status_rules = raw.Decoder[StatusRules | None](StatusRules | None, b"null")  # type: ignore[arg-type]
+_template_meta = raw.Decoder[TemplateMeta](TemplateMeta, b"{}")

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import msgspec
 
-from pkg.apis.flow.v1alpha1.defaults import MUTABLE, spec_hash
+from pkg.apis.flow.v1alpha1.defaults import MUTABLE, meaning, spec_hash
+from pkg.apis.flow.v1alpha1.faults import Fault, Faults
 from pkg.apis.flow.v1alpha1.types import Flow, Shutdown, WorkflowSpec
-from pkg.apis.flow.v1alpha1.validation import Fault
 
 _MAY_CHANGE = "suspend, shutdown, restart, parallelism, ttlSecondsAfterFinished and timeout"
 
 
-def validate_update(old: WorkflowSpec, new: WorkflowSpec, *, started: bool) -> tuple[Fault, ...]:
+def validate_update(old: WorkflowSpec, new: WorkflowSpec, *, started: bool) -> Faults:
     """Every fault of a change from `old` to `new`; `started`: the workflow already runs, or has ended."""
     found = list(_shutdown(old, new))
     if new.restart is not None and new.shutdown is not None:
@@ -24,7 +25,7 @@ def validate_update(old: WorkflowSpec, new: WorkflowSpec, *, started: bool) -> t
     # The hash ignores defaults that are written out.
     if started and spec_hash(old) != spec_hash(new):
         found.extend(_fixed(old, new))
-    return tuple(found)
+    return Faults(found)
 
 
 def _shutdown(old: WorkflowSpec, new: WorkflowSpec) -> Iterator[Fault]:
@@ -38,17 +39,21 @@ def _shutdown(old: WorkflowSpec, new: WorkflowSpec) -> Iterator[Fault]:
 
 def _fixed(old: WorkflowSpec, new: WorkflowSpec) -> Iterator[Fault]:
     message = f"cannot change after the start; only {_MAY_CHANGE} may, so make a new workflow"
-    for name, field in _names(WorkflowSpec):
-        if name not in MUTABLE and name != "flows" and getattr(old, name) != getattr(new, name):
-            yield Fault(f"spec.{field}", message)
+    for field in _changed(WorkflowSpec, meaning(old), meaning(new), ("flows", *MUTABLE)):
+        yield Fault(f"spec.{field}", message)
     if len(old.flows) != len(new.flows):
         yield Fault("spec.flows", f"{message}: there were {len(old.flows)} flows, now {len(new.flows)}")
         return
     for at, (before, after) in enumerate(zip(old.flows, new.flows, strict=True)):
-        for name, field in _names(Flow):
-            if getattr(before, name) != getattr(after, name):
-                yield Fault(f"spec.flows[{at}].{field}", message)
+        for field in _changed(Flow, meaning(before), meaning(after), ()):
+            yield Fault(f"spec.flows[{at}].{field}", message)
 
 
-def _names(kind: type[msgspec.Struct]) -> tuple[tuple[str, str], ...]:
-    return tuple(zip(kind.__struct_fields__, kind.__struct_encode_fields__, strict=True))
+def _changed(
+    kind: type[msgspec.Struct], old: dict[str, Any], new: dict[str, Any], leaving_out: tuple[str, ...]
+) -> Iterator[str]:
+    """The fields, as manifests spell them, whose meaning differs."""
+    for name, spelled in zip(kind.__struct_fields__, kind.__struct_encode_fields__, strict=True):
+        name = name.removeprefix("raw_")
+        if name not in leaving_out and old.get(name) != new.get(name):
+            yield spelled

@@ -1,7 +1,7 @@
-"""Variables such as `{{workflow.name}}` in templates and patches: finding, judging and replacing them.
+"""Variables such as `{{workflow.name}}` in templates and patches: finding, classifying and replacing them.
 
-One scanner serves admission (what is unknown here?), the graph (whose pod address is waited for?) and rendering
-(put the values in), so the three cannot disagree about what a variable is.
+Validation (which names are unknown?), the graph (which pod addresses are needed?) and rendering use the same
+scanner, so they agree about what a variable is.
 """
 
 from __future__ import annotations
@@ -18,28 +18,29 @@ _FIRST_WORD: Final = re.compile(r"[A-Za-z0-9_-]*")
 _PARAM: Final = re.compile(r"params\.([A-Za-z_][A-Za-z0-9_.-]*)\Z")
 _POD_IP: Final = re.compile(r"flows\.([a-z0-9](?:[-a-z0-9]*[a-z0-9])?)\.podIP\Z")
 _INTEGER: Final = re.compile(r"-?(?:0|[1-9][0-9]*)\Z")
+# The escapes that the API server writes for <, >, & and the two line separators are of no interest.
+_ESCAPE: Final = re.compile(rb"\\u(?!003[cCeE]|0026|202[89])")
 # What a JSON integer may be on its way through the API server.
 _INT64: Final = range(-(2**63), 2**63)
 
-# More than the API server takes in one object, and little enough to be made by mistake or malice without harm.
+# The API server takes at most 1.5 MiB in one object. A tree may not grow by more than this.
 MAX_GROWTH: Final = 2_000_000
+# A longer key is cut in paths, and a longer name in messages: both may occur once per variable.
+_MAX_SHOWN: Final = 80
 
 OURS: Final = frozenset({"workflow", "flow", "index", "replicas", "attempt", "params", "flows"})
 PLAIN: Final = ("workflow.name", "workflow.namespace", "workflow.uid", "flow.name", "index", "replicas", "attempt")
 _PLAIN: Final = frozenset(PLAIN)
-# Under these keys Kubernetes wants strings, so that a value is never turned into a number or boolean.
+# Values under these keys must be strings, so they are never converted to numbers or booleans.
 TEXT_KEYS: Final = frozenset({"command", "args", "labels", "annotations", "nodeSelector", "matchLabels"})
 
 
-# Links to the key above, down from (None, path): cheaper to carry along than a path that is rarely asked for.
-_Trail = tuple[Any, ...]
+# (trail of the parent, key), down to (None, path). Cheaper than a path as text, which is rarely needed.
+Trail = tuple[Any, ...]
 
 
 class Known(msgspec.Struct, frozen=True):
-    """A variable of ours, written in a form that exists: `params.epochs`, `index`, `flows.a.podIP`.
-
-    Whether a parameter or flow of that name exists is for the caller to say.
-    """
+    """A variable that exists, or would if its parameter or flow does: `params.epochs`, `index`, `flows.a.podIP`."""
 
     name: str
 
@@ -55,13 +56,13 @@ class Known(msgspec.Struct, frozen=True):
 
 
 class UnknownUnderOurs(msgspec.Struct, frozen=True):
-    """Begins with a word of ours, but is none of our variables: an error."""
+    """A name whose first word is one of OURS, but which is no variable: an error."""
 
     name: str
 
 
 class Foreign(msgspec.Struct, frozen=True):
-    """Somebody else's braces; left as they are."""
+    """Braces that are not ours, such as those of Helm; left as they are."""
 
     name: str
 
@@ -76,7 +77,7 @@ Token = Known | UnknownUnderOurs | Foreign | Literal
 
 
 class VariableError(ValueError):
-    """A variable that has no value; `path` leads to the string, `text` is the variable as written."""
+    """A variable cannot be replaced; `path` leads to the string, `text` is the variable as written."""
 
     def __init__(self, path: str, text: str, message: str) -> None:
         super().__init__(message)
@@ -86,7 +87,7 @@ class VariableError(ValueError):
 
 
 def classify(inner: str) -> Known | UnknownUnderOurs | Foreign:
-    """Judge what stands between `{{` and `}}`; blanks around it do not count."""
+    """What the text between `{{` and `}}` is; blanks around it do not count."""
     name = inner.strip()
     if name in _PLAIN or _PARAM.match(name) or _POD_IP.match(name):
         return Known(name)
@@ -104,65 +105,60 @@ def tokens(text: str) -> Iterator[Token]:
 
 
 class Found(msgspec.Struct, frozen=True):
-    """A variable and the place of the string that has it, such as `spec.jobSpec.template.spec.args[0]`."""
+    """A variable and the string that has it."""
 
-    path: str
+    trail: Trail
     token: Token
 
+    @property
+    def path(self) -> str:
+        """The place of the string, such as `spec.jobSpec.template.spec.args[0]`."""
+        return show(self.trail)
 
-def scan(tree: Any, path: str = "", *, holding: bytes = b"{{") -> Iterator[Found]:
-    """Every variable in the keys and strings of a JSON tree, with its place; nesting costs no stack.
 
-    `holding` is ASCII text without which the tree is of no interest, such as b"podIP".
+def may_hold(text: msgspec.Raw, what: bytes = b"{{") -> bool:
+    """Whether raw JSON may have the ASCII text `what` in a key or string: False for most, and far cheaper than a scan.
+
+    True also for JSON with escapes that may stand for one of the characters.
     """
-    if not _holds(tree, holding):
-        return
-    stack: list[tuple[_Trail, Any]] = [((None, path), tree)]
+    as_bytes = bytes(text)
+    return what in as_bytes or _ESCAPE.search(as_bytes) is not None
+
+
+def scan(tree: Any, path: str = "") -> Iterator[Found]:
+    """Every variable in the keys and strings of a JSON tree. Needs no stack, however deeply the tree is nested."""
+    stack: list[tuple[Trail, Any]] = [((None, path), tree)]
     while stack:
         trail, node = stack.pop()
         if isinstance(node, str):
             if "{{" in node:
                 for token in tokens(node):
-                    yield Found(_show(trail), token)
+                    yield Found(trail, token)
         elif isinstance(node, dict):
             for key in node:
                 if "{{" in key:
                     for token in tokens(key):
-                        yield Found(_show(trail), token)
+                        yield Found(trail, token)
             stack.extend(((trail, key), value) for key, value in reversed(list(node.items())))
         elif isinstance(node, list | tuple):
             stack.extend(((trail, at), value) for at, value in reversed(list(enumerate(node))))
 
 
-def _holds(tree: Any, text: bytes) -> bool:
-    """Whether the text is anywhere in a tree: no for most trees, and far cheaper to find out than by a scan.
-
-    Structure cannot be mistaken for `{{`: in JSON two braces stand side by side inside of strings only.
-    """
-    try:
-        return text in msgspec.json.encode(tree)
-    except RecursionError:
-        return True
-
-
-def references(tree: Any) -> frozenset[str]:
-    """Names of the flows whose pod address the tree asks for by `{{flows.NAME.podIP}}`."""
-    return frozenset(
-        flow
-        for found in scan(tree, holding=b".podIP")
-        if isinstance(found.token, Known) and (flow := found.token.pod_ip_of) is not None
-    )
-
-
 def join(path: str, key: str) -> str:
-    """`path.key`, with brackets where the key has dots of its own."""
+    """`path.key`, or `path["key"]` where the key has dots or slashes."""
+    key = cut(key)
     if "." in key or "/" in key:
         return f'{path}["{key}"]'
     return f"{path}.{key}" if path else key
 
 
+def cut(text: str) -> str:
+    """A key or name as messages show it: not longer than 80 characters."""
+    return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}..."
+
+
 class Place(IntEnum):
-    """What the keys above a string say about it."""
+    """What the keys above a string say about it: whether a value there may become a number or boolean."""
 
     PLAIN = 0
     ENV_LIST = 1
@@ -190,12 +186,12 @@ _SCALARS: Final = frozenset({bool, int, float, type(None)})
 
 
 def substitute(tree: Any, values: Mapping[str, str], path: str = "", place: Place = Place.PLAIN) -> Any:
-    """A fresh deep copy of a JSON tree with the values of its variables put in.
+    """A deep copy of a JSON tree with its variables replaced by their values.
 
     `values` maps names (`index`, `params.epochs`, `flows.a.podIP`) to strings. A string that is one variable alone
-    becomes an integer or boolean where its value is one and the place allows it. Values are not scanned again.
-    Raises VariableError for a name under ours without a value, with the place below `path`, and when the values put
-    in add up to more than any object may hold.
+    becomes an integer or boolean if its value is one and the place allows it. Variables in values stay.
+    Raises VariableError, with a place below `path`, for a name under one of OURS that has no value, and when the values
+    add up to more than MAX_GROWTH characters. Raises RecursionError for a tree that is nested far beyond raw.MAX_DEPTH.
     """
     return _Filler(values).walk(tree, place, (None, path))
 
@@ -207,32 +203,37 @@ class _Filler:
         self.values = values
         self.left = MAX_GROWTH
 
-    def walk(self, node: Any, place: Place, trail: _Trail) -> Any:
+    def walk(self, node: Any, place: Place, trail: Trail) -> Any:
         kind = type(node)
         if kind is dict:
             return self.walk_object(node, place, trail)
         if kind is list or kind is tuple:
             under = inside(place)
-            return [self.walk(value, under, (trail, at)) for at, value in enumerate(node)]
+            filled = []
+            for at, value in enumerate(node):  # a comprehension would take one more stack frame per level
+                filled.append(self.walk(value, under, (trail, at)))
+            return filled
         if kind is str and "{{" in node:
             return self.fill(node, place, trail)
         return node
 
-    def walk_object(self, node: dict[str, Any], place: Place, trail: _Trail) -> dict[str, Any]:
+    def walk_object(self, node: dict[str, Any], place: Place, trail: Trail) -> dict[str, Any]:
         filled: dict[str, Any] = {}
         for key, value in node.items():
             if "{{" in key:
-                key = str(self.fill(key, Place.TEXT, trail))
-                if key in filled or key in node:
-                    raise VariableError(_show(trail), key, f"two keys become {key!r}")
-            # Most values are plain: they need no place and no trail, which is half of the time of a rendering.
+                written, key = key, str(self.fill(key, Place.TEXT, trail))
+                if key in filled or (key != written and key in node):
+                    raise VariableError(show(trail), key, f"two keys become {cut(key)!r}")
+            # Most values have no variable. Leaving them out here halves the time of a rendering.
             if type(value) in _SCALARS or (type(value) is str and "{{" not in value):
                 filled[key] = value
+            elif type(value) is dict:
+                filled[key] = self.walk_object(value, below(place, key), (trail, key))
             else:
                 filled[key] = self.walk(value, below(place, key), (trail, key))
         return filled
 
-    def fill(self, text: str, place: Place, trail: _Trail) -> Any:
+    def fill(self, text: str, place: Place, trail: Trail) -> Any:
         alone = TOKEN.fullmatch(text)
         if alone is not None and alone[2] is not None:
             value = self.value(alone[2], alone[0], trail)
@@ -244,33 +245,34 @@ class _Filler:
 
         return TOKEN.sub(put, text)
 
-    def value(self, inner: str, text: str, trail: _Trail) -> str:
+    def value(self, inner: str, text: str, trail: Trail) -> str:
         name = inner.strip()
         value = self.values.get(name)
         if value is not None:
             self.left -= len(value)
             if self.left < 0:
-                raise VariableError(_show(trail), text, f"the values put in exceed {MAX_GROWTH:,} characters")
+                raise VariableError(show(trail), text, f"the values put in exceed {MAX_GROWTH:,} characters")
             return value
         match classify(inner):
             case Foreign():
                 return text
             case Known() as known:
-                raise VariableError(_show(trail), text, _no_value(known))
+                raise VariableError(show(trail), text, _no_value(known))
             case UnknownUnderOurs():
-                raise VariableError(_show(trail), text, unknown_message(name))
+                raise VariableError(show(trail), text, unknown_message(name))
 
 
 def _no_value(known: Known) -> str:
     if known.parameter is not None:
-        return f"{{{{{known.name}}}}} names no parameter of the flow, the workflow or the template"
+        return f"{{{{{cut(known.name)}}}}} names no parameter of the flow, the workflow or the template"
     if known.pod_ip_of is not None:
-        return f"{{{{{known.name}}}}} has no pod address to stand for"
-    return f"{{{{{known.name}}}}} has no value here"
+        return f"{{{{{cut(known.name)}}}}} has no pod address to stand for"
+    return f"{{{{{cut(known.name)}}}}} has no value here"
 
 
 def unknown_message(name: str) -> str:
-    """What to tell about a name under ours that is none of our variables."""
+    """The message for a name under one of OURS that is no variable."""
+    name = cut(name)
     return (
         f"{{{{{name}}}}} is no variable; there are {', '.join(PLAIN)}, params.NAME and flows.NAME.podIP"
         f" (write {{{{{{{{{name}}}}}}}}} for the plain text)"
@@ -278,19 +280,20 @@ def unknown_message(name: str) -> str:
 
 
 def typed(value: str) -> str | int | bool:
-    """The integer or boolean that a string spells in canonical form (integers of 64 bits), else the string itself."""
+    """The integer (of 64 bits) or boolean whose canonical form the string is, else the string itself."""
     if value == "true":
         return True
     if value == "false":
         return False
-    # 20 characters hold every 64-bit integer; longer ones need no conversion to be refused.
+    # Every 64-bit integer has at most 20 characters.
     if len(value) <= 20 and _INTEGER.match(value):
         number = int(value)
         return number if number in _INT64 else value
     return value
 
 
-def _show(trail: _Trail) -> str:
+def show(trail: Trail) -> str:
+    """A trail as text: `spec.containers[0].args`."""
     keys: list[str | int] = []
     while trail[0] is not None:
         keys.append(trail[1])

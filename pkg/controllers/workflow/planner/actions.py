@@ -20,7 +20,8 @@ class CreateJob:
     gvr: GVR
     namespace: str
     name: str
-    body: dict[str, Any]
+    kind: str
+    body: bytes
 
 
 @dataclass(frozen=True, slots=True)

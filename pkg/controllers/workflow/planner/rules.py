@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pkg.apis.flow.v1alpha1.raw import RawError
 from pkg.apis.flow.v1alpha1.types import WorkTemplate
 from pkg.apis.meta import GVR
 from pkg.workloads import KindRow, RuleError, convert_rules, needs_whole, rules_for, with_rules
@@ -34,5 +35,5 @@ def compile_rules(template: WorkTemplate) -> TemplateRules:
         return TemplateRules(gvr, with_rules(row, rules, where=WHERE), needs_whole(rules))
     except RuleError as error:
         return TemplateRules(gvr, row, fault=f"WorkTemplate {template.metadata.name}: {error}")
-    except RecursionError:
-        return TemplateRules(gvr, row, fault=f"WorkTemplate {template.metadata.name}: {WHERE}: nested too deeply")
+    except (RawError, RecursionError) as error:
+        return TemplateRules(gvr, row, fault=f"WorkTemplate {template.metadata.name}: {WHERE}: {error}")

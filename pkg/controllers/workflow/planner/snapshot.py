@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from pkg.apis.flow.v1alpha1 import labels
+from pkg.apis.flow.v1alpha1.faults import Fault as SpecFault
 from pkg.apis.flow.v1alpha1.types import Completion, Workflow, WorkTemplate
-from pkg.apis.flow.v1alpha1.validation import Fault as SpecFault
 from pkg.apis.meta import GVR, Job
 from pkg.controllers.workflow.planner.graph.model import Graph
 from pkg.controllers.workflow.planner.progress import Progress, TaskKey

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
-
 from pkg.apis.flow.v1alpha1.types import Workflow, WorkTemplate
 from pkg.controllers.workflow.planner.graph.compile import compile_spec
 from pkg.controllers.workflow.planner.graph.model import Graph
 from pkg.controllers.workflow.planner.rules import compile_rules
 from pkg.controllers.workflow.rule_book import RuleBook
 from pkg.workloads import rules_for
+from tests.manifests import decoded
 
 
 def template(rules: Any = None, *, generation: int = 1, name: str = "step") -> WorkTemplate:
@@ -19,7 +18,7 @@ def template(rules: Any = None, *, generation: int = 1, name: str = "step") -> W
     if rules is not None:
         spec["statusRules"] = rules
     meta = {"name": name, "namespace": "ns", "uid": f"uid-{name}", "generation": generation}
-    return msgspec.convert({"metadata": meta, "spec": spec}, WorkTemplate)
+    return decoded({"metadata": meta, "spec": spec}, WorkTemplate)
 
 
 def test_a_template_without_rules_has_none() -> None:
@@ -52,7 +51,7 @@ def test_a_slip_is_a_fault_that_names_template_and_place() -> None:
 def test_flows_get_the_rules_of_their_template() -> None:
     own, plain = template({"ok": [{"cond": "Done"}]}), template(name="plain")
     flows = [{"name": "a", "template": "step"}, {"name": "b", "template": "plain"}, {"name": "step"}]
-    workflow = msgspec.convert({"metadata": {"name": "w"}, "spec": {"flows": flows}}, Workflow)
+    workflow = decoded({"metadata": {"name": "w"}, "spec": {"flows": flows}}, Workflow)
     graph = compile_spec(workflow.spec, {"step": own, "plain": plain})
     assert isinstance(graph, Graph)
     book = RuleBook()
@@ -63,6 +62,6 @@ def test_flows_get_the_rules_of_their_template() -> None:
 
 def test_rules_that_are_nested_too_deeply_are_a_fault() -> None:
     rule: dict[str, Any] = {"cond": "A"}
-    for _ in range(2000):
+    for _ in range(400):
         rule = {"all": [rule]}
-    assert compile_rules(template({"ok": [rule]})).fault.endswith("spec.statusRules: nested too deeply")
+    assert "spec.statusRules: nested too deeply" in compile_rules(template({"ok": [rule]})).fault

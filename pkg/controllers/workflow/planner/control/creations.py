@@ -225,6 +225,7 @@ def _rendered(ctx: Context, of: Candidate, found: Starts) -> CreateJob | Fails:
         gvr=gvr,
         namespace=workflow.metadata.namespace,
         name=rendered.name,
+        kind=kind.kind,
         body=rendered.body,
     )
 

@@ -13,6 +13,8 @@ from typing import TypeAlias
 import msgspec
 
 from pkg.apis.flow.v1alpha1 import defaults, durations, edges, validation
+from pkg.apis.flow.v1alpha1.faults import Fault
+from pkg.apis.flow.v1alpha1.raw import ABSENT, RawError
 from pkg.apis.flow.v1alpha1.types import (
     DependsOn,
     Flow,
@@ -39,7 +41,7 @@ from pkg.controllers.workflow.planner.graph.model import (
     StatusPredicate,
 )
 
-Compiled: TypeAlias = Graph | tuple[validation.Fault, ...]
+Compiled: TypeAlias = Graph | tuple[Fault, ...]
 
 
 def compile_spec(spec: WorkflowSpec, templates: Mapping[str, WorkTemplate]) -> Compiled:
@@ -48,21 +50,29 @@ def compile_spec(spec: WorkflowSpec, templates: Mapping[str, WorkTemplate]) -> C
     Only what makes the whole workflow senseless counts here; what is wrong with one job fails its task when it is made.
     """
     # A restart that names unknown flows is refused with an Event. It must not end a running workflow.
-    faults = validation.validate_workflow(msgspec.structs.replace(spec, restart=None))
+    faults = validation.validate_workflow(spec, with_restart=False)
     if faults:
         return faults
     known = {flow.name for flow in spec.flows}
+    asking = {name: found for name, template in templates.items() if (found := _template_edges(template)).edges}
     needs: dict[str, frozenset[str]] = {}
     for flow in spec.flows:
-        template = templates.get(flow.template_name)
-        names = edges.pod_ip_edges(flow, template.spec if template is not None else None) & known
+        names = edges.pod_ip_edges(flow, asking.get(flow.template_name)) & known
         if names:
-            needs[flow.name] = frozenset(names)
+            needs[flow.name] = names
     if needs:
-        faults = validation.cycle_faults(spec, {name: template.spec for name, template in templates.items()})
+        faults = validation.validate_cycles(spec, asking)
         if faults:
             return faults
     return compile_graph(spec, needs)
+
+
+def _template_edges(template: WorkTemplate) -> edges.TemplateEdges:
+    """The pod addresses that a template needs; none if it cannot be decoded, which fails each of its tasks."""
+    try:
+        return edges.TemplateEdges(template.spec)
+    except RawError:
+        return edges.TemplateEdges(msgspec.structs.replace(template.spec, raw_job_spec=ABSENT, raw_metadata=ABSENT))
 
 
 def in_force(before: Compiled, now: Compiled, *, is_changed: bool) -> Compiled:

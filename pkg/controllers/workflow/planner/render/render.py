@@ -5,13 +5,14 @@ The result is the whole object, or a RenderError that names field and value.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 
-from pkg.apis.flow.v1alpha1 import labels, patching, variables
+from pkg.apis.flow.v1alpha1 import labels, patching, raw, variables
+from pkg.apis.flow.v1alpha1.faults import shortened
 from pkg.apis.flow.v1alpha1.types import API_VERSION, Flow, Workflow, WorkTemplate
 from pkg.controllers.workflow.planner.render import depth
 from pkg.controllers.workflow.planner.render.job_names import fallback_name, job_name
@@ -28,7 +29,10 @@ from pkg.workloads import (
 
 # The controller sets these fields. What template or patch say there is dropped.
 _IDENTITY: Final = ("name", "generateName", "namespace", "uid", "resourceVersion", "ownerReferences")
-_MAX_VALUE: Final = 200
+#: The API server takes no larger request, whatever etcd allows.
+MAX_BODY: Final = 3 * 1024 * 1024
+
+T = TypeVar("T")
 
 
 class RenderError(Exception):
@@ -44,11 +48,10 @@ class RenderError(Exception):
 class Rendered(msgspec.Struct, frozen=True):
     """An object ready to be created.
 
-    `body` belongs to the caller, who may change it.
-    `removed_ttl_fields` are the paths of fields that would have made the kind delete the finished job by itself.
+    `body` is its JSON. `removed_ttl_fields` are paths of fields that would have made the kind delete the finished job.
     """
 
-    body: dict[str, Any]
+    body: bytes
     name: str
     removed_ttl_fields: tuple[str, ...] = ()
 
@@ -102,14 +105,32 @@ def render(
         removed = _place(workflow, body, row)
         _inject(this, body, row, probed=probed)
         name = _identify(this, body, row, is_renamed)
-        return Rendered(body, name, removed)
+        return Rendered(_encoded(body), name, removed)
     except variables.VariableError as error:
         raise RenderError(error.path, error.text, error.message) from error
     except patching.PatchError as error:
-        place = error.path if error.path.startswith("[") or not error.path else f".{error.path}"
-        raise RenderError(f"patch{place}", _short(error.value), error.message) from error
+        raise RenderError(f"patch{error.place}", shortened(error.value), error.message) from error
     except RecursionError as error:
-        raise RenderError("template.jobSpec", "", "template or patch are nested too deeply") from error
+        raise RenderError("template.jobSpec", "", f"template or patch is {raw.TOO_DEEP}") from error
+
+
+def _encoded(body: dict[str, Any]) -> bytes:
+    try:
+        text = raw.encode(body)
+    except raw.RawError as error:
+        raise RenderError("the job", "", str(error)) from error
+    if len(text) > MAX_BODY:
+        message = f"has {len(text):,} bytes; the API server takes at most {MAX_BODY:,}: make template or patch smaller"
+        raise RenderError("the job", "", message)
+    return text
+
+
+def _decoded(field: str, decode: Callable[[], T]) -> T:
+    """A raw field; `field` is its name in messages."""
+    try:
+        return decode()
+    except raw.RawError as error:
+        raise RenderError(field, "", str(error)) from error
 
 
 def _values(this: _Attempt, pod_ips: Mapping[str, str]) -> dict[str, str]:
@@ -124,9 +145,14 @@ def _values(this: _Attempt, pod_ips: Mapping[str, str]) -> dict[str, str]:
         "replicas": str(this.flow.replicas),
         "attempt": str(this.attempt),
     }
-    for parameters in (this.template.spec.parameters, this.workflow.spec.parameters, this.flow.parameters):
-        for parameter in parameters:
-            values[f"params.{parameter.name}"] = parameter.value
+    spec, owner_spec, flow = this.template.spec, this.workflow.spec, this.flow
+    if any(variables.may_hold(text, b"params.") for text in (spec.raw_job_spec, spec.raw_metadata, flow.raw_patch)):
+        for parameters in (
+            _decoded("template.parameters", lambda: spec.parameters),
+            _decoded("workflow.parameters", lambda: owner_spec.parameters),
+            _decoded("flow.parameters", lambda: flow.parameters),
+        ):
+            values.update((f"params.{parameter.name}", parameter.value) for parameter in parameters)
     for name, address in pod_ips.items():
         values[f"flows.{name}.podIP"] = address
     return values
@@ -134,18 +160,25 @@ def _values(this: _Attempt, pod_ips: Mapping[str, str]) -> dict[str, str]:
 
 def _patched(this: _Attempt, values: dict[str, str]) -> dict[str, Any]:
     """`{metadata, spec}` of the template with variables and patch."""
-    meta = this.template.spec.metadata
+    template, flow = this.template.spec, this.flow
+    meta = _decoded("template.metadata", lambda: template.metadata)
     text = variables.Place.TEXT
+    spec = _decoded("template.jobSpec", lambda: template.job_spec)
+    if variables.may_hold(template.raw_job_spec):
+        spec = variables.substitute(spec, values, "template.jobSpec")
     target = {
         "metadata": {
             "labels": variables.substitute(meta.labels, values, "template.metadata.labels", text),
             "annotations": variables.substitute(meta.annotations, values, "template.metadata.annotations", text),
         },
-        "spec": variables.substitute(this.template.spec.job_spec, values, "template.jobSpec"),
+        "spec": spec,
     }
-    if this.flow.patch is None:
+    patch = _decoded("patch", lambda: flow.patch)
+    if patch is None:
         return target
-    return patching.apply(target, patching.fill(this.flow.patch, values, "patch"))
+    if variables.may_hold(flow.raw_patch):
+        patch = patching.fill(patch, values, "patch")
+    return patching.apply(target, patch)
 
 
 def _place(workflow: Workflow, body: dict[str, Any], row: KindRow) -> tuple[str, ...]:
@@ -153,8 +186,8 @@ def _place(workflow: Workflow, body: dict[str, Any], row: KindRow) -> tuple[str,
     spec = workflow.spec
     if spec.scheduler_name:
         place_scheduler(row, body, spec.scheduler_name)
-    if spec.plugins:
-        place_plugins(row, body, spec.plugins)
+    if plugins := _decoded("spec.plugins", lambda: spec.plugins):
+        place_plugins(row, body, plugins)
     if spec.queue_name:
         place_queue(row, body, spec.queue_name, scheduler=spec.scheduler_name)
     default_restart_policy(row, body)
@@ -207,11 +240,3 @@ def _identify(this: _Attempt, body: dict[str, Any], row: KindRow, is_renamed: bo
 
 def _own_index(this: _Attempt) -> int | None:
     return this.index if this.flow.for_ is not None else None
-
-
-def _short(value: Any) -> str:
-    try:
-        text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
-    except RecursionError:
-        text = "(nested too deeply to be shown)"
-    return text if len(text) <= _MAX_VALUE else f"{text[: _MAX_VALUE - 3]}..."

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
 import pytest
 
 from pkg.apis.flow.v1alpha1 import defaults
 from pkg.apis.flow.v1alpha1.types import PolicyType, ProbedPhase, Remaining, Strategy, SuccessPolicy, WorkflowSpec
+from tests.manifests import decoded
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ def test_remaining(policy: SuccessPolicy, succeeded: bool, expected: Remaining) 
 
 
 def hash_of(**fields: Any) -> str:
-    return defaults.spec_hash(msgspec.convert({"flows": [{"name": "a", "retry": {}}], **fields}, WorkflowSpec))
+    return defaults.spec_hash(decoded({"flows": [{"name": "a", "retry": {}}], **fields}, WorkflowSpec))
 
 
 @pytest.mark.parametrize(

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-import msgspec
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pkg.apis.flow.v1alpha1.edges import Wait, cycles, mentions, pod_ip_edges
+from pkg.apis.flow.v1alpha1.edges import TemplateEdges, Wait, cycles, mentions, pod_ip_edges
 from pkg.apis.flow.v1alpha1.types import Flow, WorkTemplateSpec
+from tests.manifests import decoded
 
-EVERYWHERE = msgspec.convert(
+EVERYWHERE = decoded(
     {
         "name": "me",
         "dependsOn": {
@@ -22,7 +26,7 @@ EVERYWHERE = msgspec.convert(
     },
     Flow,
 )
-TEMPLATE = msgspec.convert(
+TEMPLATE = decoded(
     {
         "gvr": {"version": "v1", "resource": "pods"},
         "jobSpec": {"x": "{{flows.h.podIP}}"},
@@ -34,7 +38,7 @@ TEMPLATE = msgspec.convert(
 
 def test_pod_addresses_apart() -> None:
     assert pod_ip_edges(EVERYWHERE) == {"g"}
-    assert pod_ip_edges(EVERYWHERE, TEMPLATE) == {"g", "h", "i"}
+    assert pod_ip_edges(EVERYWHERE, TemplateEdges(TEMPLATE)) == {"g", "h", "i"}
 
 
 def test_mentions_say_where_and_by_what() -> None:
@@ -52,8 +56,45 @@ def test_mentions_say_where_and_by_what() -> None:
 
 
 def test_mentions_in_a_template_are_pod_addresses() -> None:
-    found = {(edge.flow, edge.path) for edge in mentions(EVERYWHERE, TEMPLATE) if edge.path.startswith("template.")}
+    found = {(edge.flow, edge.path) for edge in TemplateEdges(TEMPLATE).edges}
     assert found == {("h", "template.jobSpec.x"), ("i", "template.metadata.annotations.y")}
+
+
+class _Counted(dict[str, list[str]]):
+    """Edges that count how often they are followed."""
+
+    followed = 0
+
+    def __getitem__(self, name: str) -> Any:
+        def follow() -> Iterator[str]:
+            for other in self.get(name, []):
+                self.followed += 1
+                yield other
+
+        return follow()
+
+
+@pytest.mark.parametrize(
+    "waits",
+    [
+        pytest.param(
+            {
+                f"{layer}-{at}": [f"{layer - 1}-{other}" for other in range(3) if layer]
+                for layer in range(20)
+                for at in "012"
+            },
+            id="layers that wait for all of the layer before",
+        ),
+        pytest.param(
+            {str(at): [str(at ^ 1), str(at + 2)] for at in range(4_000)}, id="a chain of pairs that wait for each other"
+        ),
+        pytest.param({str(at): [str((at + 1) % 4_000)] for at in range(4_000)}, id="one long cycle"),
+    ],
+)
+def test_each_edge_is_followed_twice_at_most(waits: dict[str, list[str]]) -> None:
+    counted = _Counted(waits)
+    cycles(counted)
+    assert counted.followed <= 2 * sum(map(len, waits.values()))
 
 
 GRAPHS = st.integers(1, 9).flatmap(

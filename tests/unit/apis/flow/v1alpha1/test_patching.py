@@ -1,4 +1,4 @@
-"""Merge patches that merge lists by name, and JSON Patches."""
+"""Merge patches that merge lists by key, and JSON Patches."""
 
 from __future__ import annotations
 
@@ -131,8 +131,50 @@ def test_what_does_not_apply_is_said_without_the_object_and_its_secrets(pointer:
 def test_copies_of_copies_are_stopped_before_they_fill_the_memory() -> None:
     steps = [{"op": "add", "path": "/spec/a", "value": ["x" * 1_000]}]
     steps += [{"op": "copy", "from": "/spec/a", "path": "/spec/a/-"}] * 64
-    with pytest.raises(PatchError, match="copies more than"):
+    with pytest.raises(PatchError, match="copies more than") as caught:
         apply(copy.deepcopy(TARGET), steps)
+    assert caught.value.path == "[11].from"
+
+
+def nested(levels: int) -> Any:
+    tree: Any = 1
+    for _ in range(levels):
+        tree = {"a": tree}
+    return tree
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        pytest.param({"op": "add", "path": f"/spec/x{'/a' * 250}", "value": nested(250)}, id="added below"),
+        pytest.param({"op": "copy", "from": "/spec/x", "path": f"/spec/x{'/a' * 250}"}, id="copied below"),
+        pytest.param({"op": "move", "from": "/spec/y", "path": f"/spec/x{'/a' * 250}"}, id="moved below"),
+    ],
+)
+@pytest.mark.parametrize("times", [1, 4])
+def test_steps_that_nest_together_too_deeply_do_not_apply(step: dict[str, Any], times: int) -> None:
+    steps: list[dict[str, Any]] = [{"op": "add", "path": f"/spec/{key}", "value": nested(250)} for key in "xy"]
+    steps += [step, *({**step, "path": f"/spec/x{'/a' * 250 * number}"} for number in range(2, times + 1))]
+    with pytest.raises(PatchError):
+        apply(copy.deepcopy(TARGET), copy.deepcopy(steps))
+    assert apply(copy.deepcopy(TARGET), copy.deepcopy(steps[:2]))["spec"]["x"] == nested(250)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        pytest.param("/spec/containers/-/x", id="below the end of a list"),
+        pytest.param("/spec/containers/0/image/x/y", id="below a string"),
+        pytest.param(f"/spec/tolerations/{'9' * 5_000}", id="an index of 5,000 digits"),
+        pytest.param("/spec/backoffLimit/x", id="below a number"),
+        pytest.param("/spec/containers/x", id="an index that is no number"),
+    ],
+)
+@pytest.mark.parametrize("op", ["add", "remove", "replace", "test", "copy", "move"])
+def test_a_path_that_leads_nowhere_is_an_error_of_the_patch(op: str, path: str) -> None:
+    with pytest.raises(PatchError) as caught:
+        apply(copy.deepcopy(TARGET), [{"op": op, "path": path, "from": path, "value": 1}])
+    assert len(caught.value.message) < 300
 
 
 @pytest.mark.parametrize(

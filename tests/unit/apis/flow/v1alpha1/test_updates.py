@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
 import pytest
 
 from pkg.apis.flow.v1alpha1.types import WorkflowSpec
 from pkg.apis.flow.v1alpha1.updates import validate_update
+from tests.manifests import decoded
 
 A: dict[str, Any] = {"flows": [{"name": "a", "retry": {}}, {"name": "b"}]}
 
 
 def spec(**fields: Any) -> WorkflowSpec:
-    return msgspec.convert({**A, **fields}, WorkflowSpec)
+    return decoded({**A, **fields}, WorkflowSpec)
 
 
 @pytest.mark.parametrize(

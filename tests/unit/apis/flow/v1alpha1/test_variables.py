@@ -123,8 +123,3 @@ def test_what_cannot_be_filled_in_names_its_place(tree: Any, path: str, message:
 def test_values_cannot_blow_an_object_up() -> None:
     with pytest.raises(VariableError, match="exceed"):
         substitute(["{{params.big}}"] * 1_000, {"params.big": "x" * 16_384})
-
-
-def test_references_finds_pod_addresses_anywhere() -> None:
-    tree = {"a": ["{{flows.x.podIP}}:{{flows.y.podIP}}"], "{{flows.z.podIP}}": "{{{{flows.no.podIP}}}}"}
-    assert variables.references(tree) == {"x", "y", "z"}

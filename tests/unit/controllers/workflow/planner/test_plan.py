@@ -431,7 +431,7 @@ def test_a_template_edit_holds_for_jobs_made_after_it() -> None:
     bench = Bench(wf(a={"for": {"replicas": 2, "parallelism": 1}}))
     bench.templates["job"] = template("job", jobSpec={"completions": 7, "template": {"spec": {}}})
     bench.succeeds("a/0")
-    assert [made.body["spec"].get("completions") for made in bench.made] == [None, 7]
+    assert [msgspec.json.decode(made.body)["spec"].get("completions") for made in bench.made] == [None, 7]
     assert bench.phase == "Running"
 
 
@@ -439,7 +439,7 @@ def test_ttl_fields_of_the_kind_are_removed_with_an_event() -> None:
     job = {"ttlSecondsAfterFinished": 1, "template": {"spec": {}}}
     bench = Bench(wf(a={"for": {"replicas": 2}}), {"job": template("job", jobSpec=job)})
     assert bench.told == ["TTLRemoved"]
-    assert all("ttlSecondsAfterFinished" not in made.body["spec"] for made in bench.made)
+    assert all("ttlSecondsAfterFinished" not in msgspec.json.decode(made.body)["spec"] for made in bench.made)
 
 
 # Suspend

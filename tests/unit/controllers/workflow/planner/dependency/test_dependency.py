@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from pkg.apis.flow.v1alpha1.phases import Phase
@@ -525,7 +526,7 @@ def test_an_address_of_the_same_index_else_of_index_0() -> None:
     bench.say(RUNNING, "a/0", "a/1")
     bench.pod_ips = {task("a/0"): "127.0.0.1", task("a/1"): "127.0.0.2"}
     bench.settle()
-    made = {creation.name: creation.body["spec"]["x"] for creation in bench.made[2:]}
+    made = {creation.name: msgspec.json.decode(creation.body)["spec"]["x"] for creation in bench.made[2:]}
     assert made == {"w-b-0": "127.0.0.1", "w-b-1": "127.0.0.2", "w-b-2": "127.0.0.1"}
 
 

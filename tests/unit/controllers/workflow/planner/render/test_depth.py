@@ -12,6 +12,7 @@ from pkg.apis.meta import GVR
 from pkg.controllers.workflow.planner.render.depth import MAX_DEPTH, depth
 from pkg.controllers.workflow.planner.render.render import RenderError, render
 from pkg.workloads import rules_for
+from tests.manifests import decoded
 
 DEPTH = "flow.workflow.sh/depth"
 WORKFLOWS = {"group": "flow.workflow.sh", "version": "v1alpha1", "resource": "workflows"}
@@ -19,14 +20,14 @@ WORKFLOWS = {"group": "flow.workflow.sh", "version": "v1alpha1", "resource": "wo
 
 def outer(annotations: dict[str, str]) -> Workflow:
     owner = {"name": "w", "namespace": "team", "uid": "6a3ef3c2", "annotations": annotations}
-    return msgspec.convert({"metadata": owner, "spec": {"flows": [{"name": "a"}]}}, Workflow)
+    return decoded({"metadata": owner, "spec": {"flows": [{"name": "a"}]}}, Workflow)
 
 
 def nested(spec: dict[str, Any], annotations: dict[str, str] | None = None) -> dict[str, Any]:
     """The Workflow that a flow of `outer` makes."""
     parameters = [{"name": "epochs", "value": "3"}, {"name": "eager", "value": "true"}]
     template_spec = {"gvr": WORKFLOWS, "jobSpec": spec, "parameters": parameters}
-    template = msgspec.convert({"metadata": {"name": "t"}, "spec": template_spec}, WorkTemplate)
+    template = decoded({"metadata": {"name": "t"}, "spec": template_spec}, WorkTemplate)
     workflow = outer(annotations or {})
     row = rules_for(GVR(**WORKFLOWS))
     found = render(
@@ -40,7 +41,8 @@ def nested(spec: dict[str, Any], annotations: dict[str, str] | None = None) -> d
         kind="Workflow",
         row=row,
     )
-    return found.body
+    body: dict[str, Any] = msgspec.json.decode(found.body)
+    return body
 
 
 def test_values_of_parameters_stay_strings_and_other_fields_become_numbers() -> None:

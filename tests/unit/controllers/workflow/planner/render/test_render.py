@@ -13,6 +13,7 @@ from pkg.apis.flow.v1alpha1.types import Flow, TemplateGVR, Workflow, WorkflowSp
 from pkg.apis.meta import ObjectMeta
 from pkg.controllers.workflow.planner.render.render import Rendered, RenderError, render
 from pkg.workloads import rules_for
+from tests.manifests import decoded
 
 UID = "6a3ef3c2-97a3-4b0e-9d5c-000000000000"
 JOB: dict[str, Any] = {
@@ -39,19 +40,24 @@ def made(
     raw_flow = {"name": "a", **(flow or {})}
     template_spec = {"gvr": gvr, "jobSpec": JOB, "parameters": [{"name": "epochs", "value": "3"}], **(template or {})}
     owner = {"name": workflow, "namespace": "team", "uid": UID}
-    decoded = msgspec.convert({"metadata": owner, "spec": {"flows": [raw_flow], **(spec or {})}}, Workflow)
-    work = msgspec.convert({"metadata": {"name": "t"}, "spec": template_spec}, WorkTemplate)
-    before = copy.deepcopy(msgspec.to_builtins((decoded, work)))
+    parent = decoded({"metadata": owner, "spec": {"flows": [raw_flow], **(spec or {})}}, Workflow)
+    work = decoded({"metadata": {"name": "t"}, "spec": template_spec}, WorkTemplate)
+    before = msgspec.json.encode((parent, work))
     defaults: dict[str, Any] = {"index": 0, "attempt": 0, "is_renamed": False, "pod_ips": {}}
     try:
         row = rules_for(work.spec.gvr.gvr)
-        return render(decoded, decoded.spec.flows[0], work, kind=kind, row=row, **{**defaults, **arguments})
+        return render(parent, parent.spec.flows[0], work, kind=kind, row=row, **{**defaults, **arguments})
     finally:
-        assert msgspec.to_builtins((decoded, work)) == before, "what is in the caches must not change"
+        assert msgspec.json.encode((parent, work)) == before, "what is in the caches must not change"
+
+
+def body_of(rendered: Rendered) -> dict[str, Any]:
+    found: dict[str, Any] = msgspec.json.decode(rendered.body)
+    return found
 
 
 def container(rendered: Rendered) -> dict[str, Any]:
-    found: dict[str, Any] = rendered.body["spec"]["template"]["spec"]["containers"][0]
+    found: dict[str, Any] = body_of(rendered)["spec"]["template"]["spec"]["containers"][0]
     return found
 
 
@@ -64,8 +70,9 @@ def test_the_whole_object() -> None:
         "flow.workflow.sh/index": "2",
     }
     rendered = made({"for": {"replicas": 4}}, index=2, attempt=1)
-    assert rendered == Rendered(
-        body={
+    assert (rendered.name, rendered.removed_ttl_fields) == ("w-a-2-r1", ())
+    assert body_of(rendered) == (
+        {
             "apiVersion": "batch/v1",
             "kind": "Job",
             "metadata": {
@@ -107,8 +114,7 @@ def test_the_whole_object() -> None:
                     },
                 },
             },
-        },
-        name="w-a-2-r1",
+        }
     )
 
 
@@ -131,7 +137,7 @@ def test_parameters(flow: dict[str, Any], spec: dict[str, Any], epochs: str) -> 
 
 def test_without_for_there_is_no_index_label_but_index_0_of_1() -> None:
     rendered = made()
-    assert labels.INDEX not in rendered.body["metadata"]["labels"]
+    assert labels.INDEX not in body_of(rendered)["metadata"]["labels"]
     env = {item["name"]: item["value"] for item in container(rendered)["env"]}
     assert (env["WORKFLOW_INDEX"], env["WORKFLOW_REPLICAS"]) == ("0", "1")
 
@@ -142,7 +148,7 @@ def test_every_variable_has_its_value() -> None:
     rendered = made(
         {"for": {"replicas": 4}}, template={"jobSpec": {"x": wanted}}, index=2, attempt=1, pod_ips={"b": "10.1.2.3"}
     )
-    assert rendered.body["spec"]["x"] == f"w team {UID} a 2 4 1 10.1.2.3"
+    assert body_of(rendered)["spec"]["x"] == f"w team {UID} a 2 4 1 10.1.2.3"
 
 
 def test_variables_of_a_patch_are_filled_in_before_it_is_merged() -> None:
@@ -153,12 +159,12 @@ def test_variables_of_a_patch_are_filled_in_before_it_is_merged() -> None:
 
 def test_a_json_patch_sees_labels_and_annotations() -> None:
     patch = [{"op": "add", "path": "/metadata/annotations/a", "value": "{{index}}"}]
-    assert made({"patch": patch}).body["metadata"]["annotations"] == {"a": "0"}
+    assert body_of(made({"patch": patch}))["metadata"]["annotations"] == {"a": "0"}
 
 
 def test_template_metadata_reaches_the_object_with_variables() -> None:
     metadata = {"labels": {"team": "x", labels.FLOW: "forged"}, "annotations": {"run": "{{workflow.name}}-{{attempt}}"}}
-    body = made(template={"metadata": metadata}).body
+    body = body_of(made(template={"metadata": metadata}))
     assert body["metadata"]["annotations"] == {"run": "w-0"}
     assert (body["metadata"]["labels"]["team"], body["metadata"]["labels"][labels.FLOW]) == ("x", "a")
 
@@ -167,7 +173,7 @@ def test_neither_patch_nor_template_can_say_who_the_object_is() -> None:
     patch = {
         "metadata": {"name": "x", "namespace": "kube-system", "ownerReferences": [{"uid": "1"}], "finalizers": ["f/x"]}
     }
-    metadata = made({"patch": patch}).body["metadata"]
+    metadata = body_of(made({"patch": patch}))["metadata"]
     assert (metadata["name"], metadata["namespace"], metadata["finalizers"]) == ("w-a", "team", ["f/x"])
     assert [owner["uid"] for owner in metadata["ownerReferences"]] == [UID]
 
@@ -183,11 +189,11 @@ def test_a_variable_of_ours_in_env_wins_over_the_users() -> None:
 def test_ttl_fields_are_removed_and_told() -> None:
     rendered = made(template={"jobSpec": {**JOB, "ttlSecondsAfterFinished": 5}})
     assert rendered.removed_ttl_fields == ("spec.ttlSecondsAfterFinished",)
-    assert "ttlSecondsAfterFinished" not in rendered.body["spec"]
+    assert "ttlSecondsAfterFinished" not in body_of(rendered)["spec"]
 
 
 def test_scheduler_and_queue_go_where_a_batch_job_has_them() -> None:
-    body = made(spec={"schedulerName": "volcano", "queueName": "team-a", "plugins": {"svc": []}}).body
+    body = body_of(made(spec={"schedulerName": "volcano", "queueName": "team-a", "plugins": {"svc": []}}))
     assert body["spec"]["template"]["spec"]["schedulerName"] == "volcano"
     assert body["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] == "team-a"
     assert "plugins" not in body["spec"]
@@ -201,7 +207,7 @@ def test_a_volcano_job_has_them_in_its_spec_and_a_name_that_leaves_room() -> Non
         template={"gvr": gvr, "jobSpec": {"tasks": tasks}},
         workflow="w" * 60,
     )
-    spec = rendered.body["spec"]
+    spec = body_of(rendered)["spec"]
     assert (spec["schedulerName"], spec["queue"], spec["plugins"]) == ("volcano", "team-a", {"svc": [], "ssh": ["--x"]})
     assert spec["tasks"][0]["template"]["metadata"]["labels"][labels.FLOW] == "a"
     assert len(f"{rendered.name}-worker-10") <= 63
@@ -212,20 +218,19 @@ def test_a_renamed_task_gets_the_suffix_of_the_workflows_uid() -> None:
 
 
 def test_probed_pods_are_marked_but_not_the_job() -> None:
-    body = made(probed=True).body
+    body = body_of(made(probed=True))
     assert body["spec"]["template"]["metadata"]["labels"][labels.PROBED] == "true"
     assert labels.PROBED not in body["metadata"]["labels"]
 
 
 def test_a_long_workflow_name_is_cut_in_the_label() -> None:
-    value = made(workflow="w" * 200).body["metadata"]["labels"][labels.WORKFLOW]
+    value = body_of(made(workflow="w" * 200))["metadata"]["labels"][labels.WORKFLOW]
     assert len(value) <= 63
 
 
-def test_two_renderings_share_nothing() -> None:
+def test_two_renderings_of_an_attempt_are_equal() -> None:
     one, two = made(), made()
-    one.body["spec"]["template"]["spec"]["containers"][0]["args"].append("x")
-    assert container(two)["args"] == ["3", "0"]
+    assert one == two
 
 
 @pytest.mark.parametrize(
@@ -274,12 +279,68 @@ def test_a_kind_that_cannot_be_a_job_is_refused_with_the_reason() -> None:
 
 
 def test_nesting_without_end_is_an_error_of_the_task() -> None:
-    deep: dict[str, Any] = {}
-    for _ in range(2_000):
-        deep = {"a": [deep]}
+    deep = msgspec.Raw(b'{"a":[' * 2_000 + b"1" + b"]}" * 2_000)
     gvr = TemplateGVR(group="batch", version="v1", resource="jobs")
-    work = WorkTemplate(metadata=ObjectMeta(), spec=WorkTemplateSpec(gvr=gvr, job_spec=deep))
+    work = WorkTemplate(metadata=ObjectMeta(), spec=WorkTemplateSpec(gvr=gvr, raw_job_spec=deep))
     flow = Flow(name="a")
     owner = Workflow(metadata=ObjectMeta(name="w", uid=UID), spec=WorkflowSpec(flows=(flow,)))
     with pytest.raises(RenderError, match="too deeply"):
         render(owner, flow, work, index=0, attempt=0, is_renamed=False, pod_ips={}, kind="Job", row=rules_for(gvr.gvr))
+
+
+def nested(levels: int) -> dict[str, Any]:
+    tree: dict[str, Any] = {}
+    for _ in range(levels):
+        tree = {"a": tree}
+    return tree
+
+
+@pytest.mark.parametrize(
+    ("flow", "field", "message"),
+    [
+        pytest.param(
+            {"patch": [{"op": "add", "path": f"/spec/x{'/a' * 250 * at}", "value": nested(250)} for at in range(5)]},
+            "patch",
+            "nested too deeply",
+            id="steps that nest together too deeply",
+        ),
+        pytest.param({"patch": nested(400)}, "patch", "nested too deeply", id="a patch that is nested too deeply"),
+        pytest.param(
+            {
+                "patch": {"args": ["{{params.big}}"] * 120},
+                "parameters": [{"name": "big", "value": "\u0001" * 16_000}],
+            },
+            "the job",
+            "at most 3,145,728",
+            id="an object that is larger than the API server takes",
+        ),
+        pytest.param(
+            {
+                "patch": [{"op": "add", "path": "/spec/a", "value": "x" * 1_000}]
+                + [{"op": "copy", "from": "/spec", "path": f"/spec/{at}"} for at in range(30)]
+            },
+            "patch[11].from",
+            "copies more than",
+            id="copies of copies",
+        ),
+        pytest.param(
+            {"patch": {"template": {"spec": {"containers": [{"name": "main", "env": [{"name": "A"}]}] * 2}}}},
+            "patch.spec.template.spec.containers",
+            'two items with the name "main"',
+            id="a list with the same name twice",
+        ),
+    ],
+)
+def test_what_grows_or_nests_too_much_is_an_error_of_the_task(flow: dict[str, Any], field: str, message: str) -> None:
+    with pytest.raises(RenderError, match=message) as caught:
+        made(flow)
+    assert caught.value.field == field
+
+
+def test_mounts_of_one_volume_are_merged_by_their_path() -> None:
+    job = copy.deepcopy(JOB)
+    job["template"]["spec"]["containers"][0]["volumeMounts"] = [{"name": "scratch", "mountPath": "/scratch"}]
+    mounts = [{"name": "keys", "mountPath": "/a", "subPath": "a"}, {"name": "keys", "mountPath": "/b", "subPath": "b"}]
+    patch = {"template": {"spec": {"containers": [{"name": "main", "volumeMounts": mounts}]}}}
+    found = container(made({"patch": patch}, template={"jobSpec": job}))["volumeMounts"]
+    assert [mount["mountPath"] for mount in found] == ["/scratch", "/a", "/b"]

@@ -1,0 +1,257 @@
+"""Finds the faults that a Workflow or WorkTemplate shows by itself, beyond what the schema of the CRD refuses."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
+
+import msgspec
+
+from pkg.apis.flow.v1alpha1 import durations, patching, variables
+from pkg.apis.flow.v1alpha1.edges import Edge, Wait, cycles, mentions
+from pkg.apis.flow.v1alpha1.faults import Fault, fault
+from pkg.apis.flow.v1alpha1.raw import RawError
+from pkg.apis.flow.v1alpha1.types import (
+    MAX_TASKS,
+    DependsOn,
+    Flow,
+    HTTPGet,
+    Parameter,
+    PolicyType,
+    Probe,
+    WorkflowSpec,
+    WorkTemplateSpec,
+)
+
+# Go keeps a duration as nanoseconds in 64 bits: about 292 years.
+_MAX_SECONDS: Final = 2**63 / 1e9
+_HEADER_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+\Z")
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
+# A suggestion compares a name with the name of every flow, so it is made only for a few faults and in small workflows.
+_SUGGEST_AMONG: Final = 200
+_MAX_SUGGESTIONS: Final = 3
+_SHOWN_OF_CYCLE: Final = 12
+
+
+class FlowNames:
+    """The flows by name, and which of them are `finally`."""
+
+    def __init__(self, spec: WorkflowSpec) -> None:
+        self.first: dict[str, int] = {}
+        for at, flow in enumerate(spec.flows):
+            self.first.setdefault(flow.name, at)
+        self.finally_ = {flow.name for flow in spec.flows if flow.finally_}
+        self.suggestions = 0
+        """How many similar names were looked for."""
+
+    def unknown(self, name: str) -> str:
+        """The message for a name that no flow has, with a similar name if there is one and few were looked for."""
+        text = f'no flow is named "{variables.cut(name)}"'
+        near: list[str] = []
+        if self.suggestions < _MAX_SUGGESTIONS and len(self.first) <= _SUGGEST_AMONG:
+            self.suggestions += 1
+            near = difflib.get_close_matches(name[:64], self.first, n=1)
+        return f'{text}; did you mean "{near[0]}"?' if near else f"{text}; name one of spec.flows"
+
+
+class Waits:
+    """Which flow waits for which, by name, in the order of the spec."""
+
+    def __init__(self, names: FlowNames) -> None:
+        self._names = names
+        self._waits: dict[str, dict[str, None]] = {name: {} for name in names.first}
+
+    def add(self, flow: Flow, edges: Iterable[Edge]) -> None:
+        """Adds the edges of a flow. A flow that waits for itself is another fault, and is left out here."""
+        self._waits[flow.name].update((edge.flow, None) for edge in edges if edge.flow != flow.name)
+
+    def cycles(self) -> Iterator[Fault]:
+        """A fault for each set of flows that wait for each other."""
+        for cycle in cycles(self._waits):
+            shown = [*cycle, cycle[0]]
+            if len(shown) > _SHOWN_OF_CYCLE:
+                shown = [*shown[: _SHOWN_OF_CYCLE - 2], f"... {len(shown) - _SHOWN_OF_CYCLE + 1} more ...", shown[-1]]
+            text = " -> ".join(shown)
+            message = f"these flows wait for each other in a circle: {text}; remove one of the dependencies"
+            yield fault(f"spec.flows[{self._names.first[cycle[0]]}]", message, text)
+
+
+def workflow_faults(spec: WorkflowSpec, *, with_restart: bool) -> Iterator[Fault]:
+    """Every fault of a workflow by itself; `with_restart`: those of spec.restart too."""
+    names = FlowNames(spec)
+    yield from _workflow(spec, names)
+    if with_restart and spec.restart is not None:
+        for at, name in enumerate(spec.restart.flows):
+            if name not in names.first:
+                yield fault(f"spec.restart.flows[{at}]", names.unknown(name), name)
+    waits = Waits(names)
+    for at, flow in enumerate(spec.flows):
+        path = f"spec.flows[{at}]"
+        try:
+            edges = tuple(mentions(flow))
+        except RawError:
+            edges = ()  # a fault of the field that cannot be decoded
+        yield from _flow(flow, path)
+        for edge in edges:
+            yield from edge_faults(flow, edge, f"{path}.{edge.path}", names)
+        waits.add(flow, edges)
+    yield from waits.cycles()
+
+
+def _workflow(spec: WorkflowSpec, names: FlowNames) -> Iterator[Fault]:
+    yield from _parameters(spec, "spec")
+    try:
+        _ = spec.plugins
+    except RawError as error:
+        yield Fault("spec.plugins", str(error))
+    yield from _duration(spec.timeout, "spec.timeout")
+    for at, flow in enumerate(spec.flows):
+        first = names.first[flow.name]
+        if first != at:
+            message = f'the name "{flow.name}" is taken by spec.flows[{first}]; each flow needs its own'
+            yield fault(f"spec.flows[{at}].name", message, flow.name)
+    total = sum(max(flow.replicas, 1) for flow in spec.flows)
+    if total > MAX_TASKS:
+        message = f"{total:,} tasks in all; at most {MAX_TASKS:,} are allowed: lower for.replicas"
+        yield fault("spec.flows", message, total)
+    if spec.flows and all(flow.finally_ for flow in spec.flows):
+        yield fault("spec.flows", "every flow is finally; at least one must not be")
+    yield from _policy(spec, names)
+
+
+def _policy(spec: WorkflowSpec, names: FlowNames) -> Iterator[Fault]:
+    policy = spec.success_policy
+    if policy.type is PolicyType.CRITICAL and not policy.critical_flows:
+        yield fault("spec.successPolicy.criticalFlows", "successPolicy Critical needs at least one flow here", [])
+    for at, name in enumerate(policy.critical_flows):
+        path = f"spec.successPolicy.criticalFlows[{at}]"
+        if name not in names.first:
+            yield fault(path, names.unknown(name), name)
+        elif name in names.finally_:
+            yield fault(path, f'"{name}" is a finally flow, which cannot be critical', name)
+
+
+def _flow(flow: Flow, path: str) -> Iterator[Fault]:
+    """The faults of a flow but for the names of other flows."""
+    yield from _parameters(flow, path)
+    yield from _duration(flow.timeout, f"{path}.timeout")
+    yield from _duration(flow.pending_timeout, f"{path}.pendingTimeout")
+    if flow.retry is not None:
+        yield from _duration(flow.retry.interval, f"{path}.retry.interval")
+        yield from _duration(flow.retry.max_interval, f"{path}.retry.maxInterval")
+    for owner, place in ((flow, f"{path}.dependsOn"), (flow.for_, f"{path}.for.dependsOn")):
+        try:
+            on = owner.depends_on if owner is not None else None
+        except RawError as error:
+            yield Fault(place, str(error))
+        else:
+            yield from _depends_on(on, place)
+    try:
+        patch = flow.patch
+    except RawError as error:
+        yield Fault(f"{path}.patch", str(error))
+    else:
+        for wrong in patching.faults(patch):
+            yield fault(f"{path}.patch{wrong.place}", wrong.message, wrong.value)
+        if variables.may_hold(flow.raw_patch):
+            yield from _unknown_variables(patch, f"{path}.patch")
+
+
+def edge_faults(flow: Flow, edge: Edge, path: str, names: FlowNames) -> Iterator[Fault]:
+    """What is wrong with the mention of another flow."""
+    name = edge.flow
+    if name == flow.name:
+        if not edge.own_index:
+            message = "a flow cannot wait for itself; its previous index it can wait for in for.dependsOn"
+            yield fault(path, message, name)
+    elif name not in names.first:
+        yield fault(path, names.unknown(name), name)
+    elif name in names.finally_:
+        yield fault(path, f'"{name}" is a finally flow, and nothing can wait for one', name)
+    if flow.finally_ and edge.wait in (Wait.HTTP, Wait.TCP):
+        message = "a finally flow can depend on targets and taskStatusList only: what it would probe has ended"
+        yield fault(path, message, name)
+
+
+def _depends_on(on: DependsOn | None, path: str) -> Iterator[Fault]:
+    if on is None:
+        return
+    yield from _probe(on.probe, f"{path}.probe")
+    for at, group in enumerate(on.or_groups):
+        if not group.targets and (group.probe is None or group.probe.is_empty):
+            yield fault(f"{path}.orGroups[{at}]", "an empty group; give it targets or a probe, or remove it", {})
+        yield from _probe(group.probe, f"{path}.orGroups[{at}].probe")
+
+
+def _probe(probe: Probe | None, path: str) -> Iterator[Fault]:
+    if probe is None:
+        return
+    yield from _duration(probe.fail_after, f"{path}.failAfter")
+    for at, http in enumerate(probe.http_get_list):
+        yield from _http(http, f"{path}.httpGetList[{at}]")
+
+
+def _http(http: HTTPGet, path: str) -> Iterator[Fault]:
+    if _CONTROL.search(http.path) or " " in http.path:
+        yield fault(f"{path}.path", "blanks and control characters must be percent-encoded", http.path)
+    header = http.http_header
+    if header is not None and not _HEADER_NAME.match(header.name):
+        yield fault(f"{path}.httpHeader.name", "no name for a header; write letters, digits and dashes", header.name)
+    if header is not None and _CONTROL.search(header.value):
+        yield fault(f"{path}.httpHeader.value", "control characters cannot stand in a header", header.value)
+
+
+def _parameters(owner: WorkflowSpec | Flow | WorkTemplateSpec, path: str) -> Iterator[Fault]:
+    path = f"{path}.parameters"
+    try:
+        parameters: tuple[Parameter, ...] = owner.parameters
+    except RawError as error:
+        yield Fault(path, str(error))
+        return
+    first: dict[str, int] = {}
+    for at, parameter in enumerate(parameters):
+        if first.setdefault(parameter.name, at) != at:
+            message = f'parameter "{parameter.name}" is given twice, first in {path}[{first[parameter.name]}]; keep one'
+            yield fault(f"{path}[{at}].name", message, parameter.name)
+
+
+def _duration(text: str | None, path: str) -> Iterator[Fault]:
+    if text is None:
+        return
+    try:
+        length = durations.parse(text)
+    except ValueError as error:
+        yield fault(path, str(error), text)
+    else:
+        if length > _MAX_SECONDS:
+            yield fault(path, "longer than a duration can be (about 292 years)", text)
+
+
+def template_faults(spec: WorkTemplateSpec) -> Iterator[Fault]:
+    """Every fault of a template by itself."""
+    yield from _parameters(spec, "spec")
+    for key, value in (("version", spec.gvr.version), ("resource", spec.gvr.resource), ("group", spec.gvr.group)):
+        if "/" in value:
+            yield fault(f"spec.gvr.{key}", f'"/" does not belong into {key}: write group, version, resource', value)
+    if spec.gvr.resource != spec.gvr.resource.lower():
+        right = spec.gvr.resource.lower()
+        right = right if right.endswith("s") else f"{right}s"
+        message = f'write the plural as in its URL, all lower case, perhaps "{right}"'
+        yield fault("spec.gvr.resource", message, spec.gvr.resource)
+    for path, text in (("spec.jobSpec", spec.raw_job_spec), ("spec.metadata", spec.raw_metadata)):
+        try:
+            tree = spec.job_spec if text is spec.raw_job_spec else msgspec.to_builtins(spec.metadata)
+        except RawError as error:
+            yield Fault(path, str(error))
+        else:
+            if variables.may_hold(text):
+                yield from _unknown_variables(tree, path)
+
+
+def _unknown_variables(tree: Any, path: str) -> Iterator[Fault]:
+    for found in variables.scan(tree, path):
+        if isinstance(found.token, variables.UnknownUnderOurs):
+            name = found.token.name
+            yield fault(found.path, variables.unknown_message(name), f"{{{{{name}}}}}")
