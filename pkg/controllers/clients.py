@@ -18,7 +18,7 @@ _AGENT = f"workflow-controller/{VERSION}"
 
 @dataclass(frozen=True, slots=True)
 class Clients:
-    """`main` reads and writes what workflows need; `events` must neither wait for writes nor hold them up."""
+    """`main` reads and writes what workflows need; `events` neither waits for writes nor delays them."""
 
     main: Client
     events: Client
@@ -44,7 +44,7 @@ def make_leadership(
     on_started: Callable[[], None],
     on_stopped: Callable[[], None],
 ) -> Leadership:
-    """The elector with a client of its own, or with `--leader-elect=false` what leads from start to stop."""
+    """The elector with a client of its own; with `--leader-elect=false` this process leads from start to stop."""
     lease = options.lease
     if not options.leader_elect:
         return AlwaysLeader(on_started, on_stopped, on_leading=metrics.on_leading)

@@ -42,7 +42,7 @@ from pkg.telemetry.health import TelemetryServer
 from pkg.telemetry.metrics import Metrics
 
 _log = structlog.get_logger("controller")
-# In flight at the end: this long, then they are cut. With what follows it stays under two seconds.
+# Calls in flight at the end may take this long, then they are cut. The whole stop takes less than two seconds.
 DRAIN_SECONDS = 1.5
 
 
@@ -101,9 +101,9 @@ class Controller:
             Job,
             EventHandlers(
                 handlers.jobs_changed,
-                on_synced=handlers.wake_users,
+                on_synced=handlers.requeue_users,
                 on_gone=handlers.kind_gone,
-                on_trouble=handlers.wake_users,
+                on_trouble=handlers.requeue_users,
                 is_absent=discovery.is_gone,
             ),
             label_selector=labels.WORKFLOW_UID,
@@ -196,7 +196,7 @@ class Controller:
             if self._stopping.is_set():
                 return
         _log.info("caches complete", workflows=len(self._workflows.ensure(WORKFLOWS)))
-        # The startup garbage is gone for good; what follows is mostly long-lived.
+        # Objects of the startup are collected now; later ones mostly live long.
         gc.collect()
         gc.freeze()
         for worker in self._workers:
@@ -236,7 +236,7 @@ class Controller:
 
 
 class _TermHandlers:
-    """A term begins with a reconcile of every workflow, and ends with forgetting what only a leader needs."""
+    """At the start of a term every workflow is requeued; at its end this process forgets what only a leader needs."""
 
     def __init__(self, reconciler: Reconciler, handlers: Handlers) -> None:
         self._reconciler = reconciler
@@ -246,7 +246,7 @@ class _TermHandlers:
         self._reconciler.begin_term(fences)
 
     def acting(self, fences: dict[str, int]) -> None:
-        _log.info("acting", workflows=self._handlers.wake_all(fences))
+        _log.info("acting", workflows=self._handlers.requeue_all(fences))
 
     def end(self) -> None:
-        self._handlers.wake_known()
+        self._handlers.requeue_known()

@@ -55,7 +55,7 @@ class Handlers:
         self._parts = parts
 
     def workflows_changed(self, _gvr: GVR, deltas: Sequence[Delta[Workflow]]) -> None:
-        """A Workflow's change is its own key; the templates that it names, or no longer names, get a new usedBy."""
+        """A Workflow's change adds its own key; templates that it begins or stops to name get a new usedBy."""
         for delta in deltas:
             self._queue.add(delta.key)
             if delta.old is not None and delta.new is not None and _is_same_spec(delta.old, delta.new):
@@ -66,7 +66,7 @@ class Handlers:
                 self._usage_queue.add_after(template, GATHER_SECONDS)
 
     def templates_changed(self, _gvr: GVR, deltas: Sequence[Delta[WorkTemplate]]) -> None:
-        """A template's change wakes the workflows that name it."""
+        """A template's change requeues the workflows that name it."""
         parts = self._parts
         for delta in deltas:
             self._usage_queue.add_after(delta.key, GATHER_SECONDS)
@@ -85,11 +85,11 @@ class Handlers:
                 self._queue.add(workflow.metadata.key)
 
     def jobs_changed(self, gvr: GVR, deltas: Sequence[Delta[Job]]) -> None:
-        """A job's change wakes the workflows that it belongs to, before and after the change."""
+        """A job's change requeues the workflows that it belongs to, before and after the change."""
         self._add_all(self._parts.ledger.apply(gvr, deltas))
 
     def pods_changed(self, changes: ChangedPods) -> None:
-        """A pod's change wakes the probes of its task, and the workflow."""
+        """A pod's change restarts the probes of its task, and requeues the workflow."""
         self._parts.prober.pods_changed(changes)
         self._add_all(workflow.key for workflow in changes)
 
@@ -99,28 +99,28 @@ class Handlers:
         self._queue.add(workflow.key)
 
     def kind_changed(self, gvr: GVR) -> None:
-        """A kind is usable, became another, or is not served any more."""
+        """A kind is usable, has changed, or is not served any more."""
         kind = self._parts.kinds.get(gvr)
         if kind is not None and not kind.refused:
             self.kind_coming(gvr)
-        self.wake_users(gvr)
+        self.requeue_users(gvr)
 
     def kind_coming(self, gvr: GVR) -> None:
-        """A kind will be usable in a moment: its informer starts, and lists at once."""
+        """A kind will be usable in a moment: its informer starts and lists at once."""
         self._parts.jobs.ensure(gvr)
         self._parts.jobs.retry_now(gvr)
 
     def kind_gone(self, gvr: GVR) -> None:
         """The informer of a kind is certain that the kind is not served any more."""
         self._parts.kinds.lose(gvr)
-        self.wake_users(gvr)
+        self.requeue_users(gvr)
 
-    def wake_users(self, gvr: GVR) -> None:
-        """Wake the workflows that use a kind."""
+    def requeue_users(self, gvr: GVR) -> None:
+        """Requeue the workflows that use a kind."""
         self._add_all(self._parts.reconciler.users_of(gvr))
 
-    def wake_all(self, listed: Iterable[str]) -> int:
-        """This process leads: wake every workflow that is cached, `listed` in the cluster, or remembered, and every
+    def requeue_all(self, listed: Iterable[str]) -> int:
+        """This process leads: requeue every workflow that is cached, `listed` in the cluster, or remembered, and every
         template; returns how many workflows.
         """
         parts = self._parts
@@ -130,8 +130,8 @@ class Handlers:
             self._usage_queue.add_after(template.metadata.key, GATHER_SECONDS)
         return len(keys)
 
-    def wake_known(self) -> None:
-        """This process leads no more: wake every workflow that is remembered, so that it is forgotten."""
+    def requeue_known(self) -> None:
+        """This process no longer leads: requeue every workflow that is remembered, so that it is forgotten."""
         self._add_all(self._parts.reconciler.known())
 
     def _add_all(self, keys: Iterable[str]) -> None:

@@ -1,4 +1,4 @@
-"""What /healthz and /readyz ask: is every thread alive that the work needs, and are the caches complete?"""
+"""The checks of /healthz (are all threads alive?) and /readyz (are the caches complete?)."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ class HealthChecks:
     stopping: bool = field(default=False)
 
     def healthz(self) -> Checks:
-        """The checks of a process that need not be restarted."""
+        """The checks that fail if the process must be restarted."""
         return Checks({"informers": self._check_informers, "workers": self._check_workers})
 
     def readyz(self) -> Checks:
-        """The checks of a process whose caches are complete."""
+        """The checks that fail until the caches are complete."""
         return Checks({"caches": self._check_caches})
 
     def _check_informers(self) -> str | None:

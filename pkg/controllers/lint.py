@@ -1,4 +1,4 @@
-"""`workflow-controller lint`: judges Workflow and WorkTemplate manifests as the controller would, without a cluster."""
+"""`workflow-controller lint`: checks Workflow and WorkTemplate manifests as the controller does, without a cluster."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def lint(files: Mapping[str, str], running: Mapping[str, str] | None = None) -> 
     """Every finding in the files, given as name and text.
 
     Templates are looked up in the same files, by namespace and name. `running` has manifests of workflows that run
-    already; a Workflow of the same namespace and name in `files` must be one that they may be changed to.
+    already: changes to the Workflow of the same namespace and name in `files` must be allowed.
     """
     found: list[Finding] = []
     workflows, templates = _objects(files, found)
@@ -103,7 +103,7 @@ def _objects(
 
 
 def _documents(file: str, text: str, found: list[Finding]) -> Iterator[_Document]:
-    """The documents of our kinds; others are passed over, and the items of a List count as documents."""
+    """The documents of our kinds; others are skipped, and the items of a List count as documents."""
     number = 0
     try:
         for number, raw in enumerate(yaml.load_all(text, _Loader), 1):

@@ -38,7 +38,7 @@ class TermHandlers(Protocol):
 
 
 class Term:
-    """make_leadership(on_started, on_stopped) makes the elector, or what stands for it."""
+    """make_leadership(on_started, on_stopped) makes the elector, or its replacement without election."""
 
     def __init__(
         self,
@@ -54,11 +54,11 @@ class Term:
         self._stopping = threading.Event()
 
     def is_leader(self) -> bool:
-        """Whether this process leads, this very moment; for a last check before a write."""
+        """Whether this process leads now; for the last check before a write."""
         return self._leadership.is_leader()
 
     def owns(self, key: str) -> bool:
-        """Whether this process may act on a workflow now. Today the one Lease answers, for every key alike."""
+        """Whether this process may act on a workflow now. One Lease decides for every key."""
         return self._may_act.is_set() and self._leadership.is_leader()
 
     def start(self, handlers: TermHandlers) -> None:
@@ -67,12 +67,12 @@ class Term:
         self._leadership.start()
 
     def stop_acting(self) -> None:
-        """Own nothing any more; the Lease is kept until `stop`."""
+        """`owns` returns False from now on; the Lease is kept until `stop`."""
         self._stopping.set()
         self._may_act.clear()
 
     def stop(self, timeout: float) -> None:
-        """Give the Lease back; returns within about `timeout` seconds."""
+        """Release the Lease; returns within about `timeout` seconds."""
         self._leadership.stop(release=True, timeout=timeout)
 
     def _begin(self) -> None:

@@ -1,4 +1,4 @@
-"""Which custom resource definitions come, change and go, by their metadata alone: whole ones would be megabytes.
+"""Watches custom resource definitions, by their metadata alone: whole CRDs would be megabytes.
 
 A CRD's deletion is seen here before its objects vanish, so that the controller knows why they vanish.
 """
@@ -66,7 +66,7 @@ def crd_informer(
 ) -> InformerSet[PartialObject]:
     """An informer of CRDs, not started. on_change(name, is_deleting): `plural.group`, and whether it is being deleted.
 
-    Without permission to list them it stays empty: kinds are then found by asking again and again.
+    Without permission to list CRDs it stays empty. Kinds are then found by repeated discovery.
     """
 
     def on_deltas(_gvr: GVR, deltas: Sequence[Delta[PartialObject]]) -> None:

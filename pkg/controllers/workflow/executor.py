@@ -65,7 +65,7 @@ class Executor:
     def create(
         self, workflow: WorkflowId, actions: Sequence[CreateJob], faults: dict[str, CreateFault]
     ) -> list[Created]:
-        """Creates jobs, 1 at first, then 2, 4 ... in parallel; stops after a batch with a failure that passes.
+        """Creates jobs, 1 at first, then 2, 4 ... in parallel; stops after a batch with a temporary failure.
 
         faults: earlier ones by job name, for the growing delay. Raises NotLeader or Stopped when this process may
         write no more.
@@ -103,7 +103,7 @@ class Executor:
         return Created(action, job, None)
 
     def _exists(self, workflow: WorkflowId, action: CreateJob, before: CreateFault | None) -> Created:
-        """The name is taken: by our own earlier creation, by an object that is being deleted, or by a stranger."""
+        """The name is taken: by our own earlier creation, or by a foreign object that may be under deletion."""
         try:
             holder = self._client.get(action.gvr, action.namespace, action.name, Job)
         except NotFound:

@@ -1,4 +1,4 @@
-"""What is known of one kind, and what each answer of the API server makes of it. Pure: the caller brings the clock.
+"""The state of one kind, and how each answer of the API server changes it. Pure: the time is an argument.
 
 All times are seconds of one monotonic clock.
 """
@@ -16,15 +16,15 @@ from pkg.controllers.workflow.planner.snapshot import Kind
 
 
 class KindTiming(msgspec.Struct, frozen=True):
-    """How long what is waited for, in seconds."""
+    """How long to wait for what, in seconds."""
 
     retry: float = 1.0
-    """Between two rounds of questions while a kind is not served."""
+    """Between two rounds of discovery while a kind is not served."""
     certain: float = 1.5
     """Absence is checked with `Discovery.is_gone` once discovery has shown it for so long."""
     settling: float = 2.1
-    """The API server stalls creates for about 2 s after a CRD is established, so wait before using it. The tenth is for
-    the watch event that brings the CRD."""
+    """The API server stalls creates for about 2 s after a CRD is established, so wait before using it. The tenth of a
+    second is for the watch event of the CRD."""
     absent_at_once: int = 20
     """Of the kinds that have been absent for that long, so many are asked for in one round, the least recently asked
     first: what people write into templates must not become a stream of calls."""
@@ -110,8 +110,8 @@ class Effect(Enum):
 
     NONE = "none"
     COMING = "coming"  # the kind will be usable in a moment: get its cache ready
-    SERVED = "served"  # the kind is usable, or became another
-    GONE = "gone"  # the kind was usable and is no more
+    SERVED = "served"  # the kind is usable, or has changed
+    GONE = "gone"  # the kind was usable and is not any more
     ABSENT = "absent"  # the kind is not served, which is new, or is certain now
 
 

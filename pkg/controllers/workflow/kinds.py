@@ -1,7 +1,7 @@
-"""Which kinds are served, asked in the background: no worker waits for discovery.
+"""Finds out in the background which kinds are served, so no worker waits for discovery.
 
-A kind that is not served yet is asked for again and again, slowly, and its users are woken when it appears. A known
-kind is asked for again when its CRD changes; while a CRD is being deleted its kind counts as not served.
+Discovery is repeated, slowly, for a kind that is not served yet, and its users are requeued when it appears. It is
+repeated for a known kind when its CRD changes; while a CRD is being deleted its kind counts as not served.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _UNKNOWN = KindState()
 class Kinds:
     """What is known of each kind. Thread-safe.
 
-    on_change(gvr): the kind is usable, became another, or is not served any more; on_coming(gvr): the kind will be
+    on_change(gvr): the kind is usable, has changed, or is not served any more; on_coming(gvr): the kind will be
     usable in a moment, so its cache may be made ready. Both run in the thread that learned of it.
     """
 
@@ -59,7 +59,7 @@ class Kinds:
         self._timing = timing or KindTiming()
         self._lock = threading.Condition()
         self._states: dict[GVR, KindState] = {}
-        self._deleted_crds: set[str] = set()  # by `plural.group`; their deletion goes on
+        self._deleted_crds: set[str] = set()  # by `plural.group`; they still exist
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="kinds", daemon=True)
 
@@ -72,7 +72,7 @@ class Kinds:
             self._lock.notify_all()
 
     def get(self, gvr: GVR) -> Kind | None:
-        """The kind if it is known and served; asks in the background otherwise. Never waits."""
+        """The kind if it is known and served; starts discovery in the background otherwise. Never waits."""
         state = self._states.get(gvr)
         if state is None:
             with self._lock:
@@ -89,7 +89,7 @@ class Kinds:
         return self._states.get(gvr, _UNKNOWN).is_gone
 
     def lose(self, gvr: GVR) -> None:
-        """The informer found the kind gone (its CRD was deleted). Calls nobody: the caller knows."""
+        """The informer found the kind gone (its CRD was deleted). It calls no callback, because the caller knows."""
         self._discovery.refresh(gvr)
         with self._lock:
             self._step(gvr, CrdDeleted())
@@ -148,7 +148,7 @@ class Kinds:
             self._take(gvr, Closing())
             return
         if self._take(gvr, Served(found.namespaced and is_creatable)).absent_since is not None:
-            return  # the kind has just come, and settles
+            return  # the kind has just come, and is not usable yet
         refused = self._refusal(gvr, found)
         if refused is not None:
             self._take(gvr, Described(Kind(kind=found.kind, row=rules_for(gvr), refused=refused)))
@@ -191,7 +191,7 @@ class Kinds:
         self._on_change(gvr)
 
     def _refusal(self, gvr: GVR, found: Resource) -> str | None:
-        """Why no job can be made of the kind, empty if one can; None if that is to be asked again."""
+        """Why no job of the kind can be created, empty if one can; None if that is not known yet."""
         row = rules_for(gvr)
         if not found.namespaced:
             return f"{gvr} is cluster-scoped; a workflow makes namespaced objects only"
@@ -205,7 +205,7 @@ class Kinds:
         return "" if has_spec else f"{found.kind} has no .spec, so there is no place for the template's jobSpec"
 
     def _has_spec(self, gvr: GVR, kind: str) -> bool | None:
-        """Whether objects of a kind that has no row have a spec; None if that is to be asked again.
+        """Whether objects of a kind that has no row have a spec; None if that is not known yet.
 
         A kind that the server does not describe in its schema within a moment counts as having one.
         """

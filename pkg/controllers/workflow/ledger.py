@@ -40,7 +40,7 @@ class _WorkflowJobs:
     dirty: set[TaskKey] | None = None
 
     def add(self, task: TaskKey, observed: ObservedJob, instead_of: Job | None) -> None:
-        """Files a job that exists; an older copy than the filed one changes nothing."""
+        """Adds a job that exists; an older copy than the known one changes nothing."""
         at = (observed.gvr, observed.job.metadata.name)
         held = self.jobs.get(task, {}).get(at)
         # A store applies watch events and answers to our own writes; the two may arrive here in either order.
@@ -51,7 +51,7 @@ class _WorkflowJobs:
         self._refresh(task)
 
     def remove(self, task: TaskKey, observed: ObservedJob) -> None:
-        """Files a job that vanished, as it last was."""
+        """Adds a job that vanished, as it last was."""
         at, uid = (observed.gvr, observed.job.metadata.name), observed.job.metadata.uid
         held = self.jobs.get(task, {}).get(at)
         if held is not None and held.job.metadata.uid == uid:
@@ -64,7 +64,7 @@ class _WorkflowJobs:
         self._refresh(task)
 
     def take(self) -> JobChanges:
-        """The jobs and what changed; what is returned is no longer a change afterwards."""
+        """The jobs and what changed since the last call."""
         gone = {
             task: observed for task, observed in self.gone.items() if task not in self.jobs or self._is_any_new(task)
         }
@@ -95,7 +95,7 @@ class _WorkflowJobs:
 class Ledger:
     """Thread-safe: event handlers of the informers write, workers read.
 
-    on_foreign() is called once for each object that has our label but is none of our jobs; it is not filed.
+    on_foreign() is called once for each object that has our label but is no job of ours; the ledger ignores it.
     """
 
     def __init__(self, on_foreign: Callable[[], None] = lambda: None) -> None:
@@ -105,7 +105,7 @@ class Ledger:
         self._by_key: dict[str, set[WorkflowId]] = {}
 
     def apply(self, gvr: GVR, deltas: Iterable[Delta[Job]]) -> set[str]:
-        """Files changes of one kind; returns the keys (`namespace/name`) of the workflows they concern."""
+        """Takes in changes of one kind; returns the keys (`namespace/name`) of the workflows they concern."""
         keys: set[str] = set()
         with self._lock:
             for delta in deltas:

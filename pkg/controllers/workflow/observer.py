@@ -66,7 +66,7 @@ class Observer:
         self._lock = threading.Lock()
 
     def users_of(self, gvr: GVR) -> tuple[str, ...]:
-        """The keys of the workflows that use a kind: requeued when it appears, vanishes, or its cache is complete."""
+        """The keys of the workflows that use a kind."""
         with self._lock:
             return tuple(self._users.get(gvr, ()))
 

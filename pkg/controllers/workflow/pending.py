@@ -1,7 +1,7 @@
-"""Finds the last Warning event of jobs that stay pending: often only that event says what the job waits for.
+"""Finds the last Warning event of jobs that stay pending. Often only that event says what the job waits for.
 
 Events are not watched, because there are too many. A thread of its own lists those of a job that has been pending for
-a while, and if there are none, those of its pending pods. It asks seldom, and about a few jobs at a time.
+a while, and if there are none, those of its pending pods. It does so seldom, and for a few jobs at a time.
 """
 
 from __future__ import annotations

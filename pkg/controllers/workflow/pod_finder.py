@@ -1,4 +1,4 @@
-"""Finds the pods of a task's job, and which of them leads: the addresses that probes may contact.
+"""Finds the pods of a task's job, and the lead pod: the addresses that probes may contact.
 
 A pod counts only if it belongs to the job of the attempt: by namespace, labels, and owner where the kind shows it.
 Pods are watched only once a workflow asks for addresses. The pod templates of flows whose address is asked for get a
@@ -141,7 +141,7 @@ class PodFinder:
         self._lock = threading.Lock()
         self._labelled = make(SELECTOR, POD_INDEXERS, self._labelled_changed)
         self._by_kind: dict[str, InformerSet[Pod]] = {}  # by the label selector of the kind's pods
-        self._users: dict[str, set[tuple[WorkflowId, TaskKey]]] = {}  # index value of a job -> who asks for its pods
+        self._users: dict[str, set[tuple[WorkflowId, TaskKey]]] = {}  # by the index value of their job
         self._asked: dict[WorkflowId, set[tuple[str, TaskKey]]] = {}  # the reverse
         self._workflows: dict[tuple[str, str], WorkflowId] = {}  # namespace and UID -> the workflow that asks
         # Lead addresses, until a pod of the task changes: every reconcile asks for all of a workflow.

@@ -27,7 +27,7 @@ from pkg.kube.framing import parse_status_line
 _log = structlog.get_logger("workflow.probes")
 MAX_STATUS_LINE = 4096
 # Limits of probes in flight, of all workflows and of one, so that a thousand dead ports do not use up the sockets.
-# Addresses that timed out when they were last probed have slots of their own, and delay none that answers.
+# Addresses that timed out when they were last probed have their own slots, so they do not delay others.
 PROMPT, PROMPT_SHARE = 256, 128
 SILENT, SILENT_SHARE = 128, 32
 
@@ -46,13 +46,13 @@ class _WorkflowProbes:
 
 
 class Prober:
-    """addresses(workflow, request): the pod addresses to probe; wake(key) is called when a probe passes;
+    """addresses(workflow, request): the pod addresses to probe; requeue(key) is called when a probe passes;
     count(kind, result) once per try.
     """
 
-    def __init__(self, addresses: Addresses, wake: Callable[[str], None], count: Callable[[str, str], None]) -> None:
+    def __init__(self, addresses: Addresses, requeue: Callable[[str], None], count: Callable[[str, str], None]) -> None:
         self._addresses = addresses
-        self._wake = wake
+        self._requeue = requeue
         self._count = count
         self._loop = asyncio.new_event_loop()
         self._prompt = asyncio.Semaphore(PROMPT)
@@ -167,7 +167,7 @@ class Prober:
             asked=request.asked.flow,
             probe=request.key.path,
         )
-        self._wake(workflow.key)
+        self._requeue(workflow.key)
 
     async def _addresses_changed(
         self, workflow: WorkflowId, probed: _WorkflowProbes, request: ProbeRequest, asked: tuple[str, ...]

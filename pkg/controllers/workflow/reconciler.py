@@ -88,7 +88,7 @@ class Reconciler:
         self._term += 1
 
     def users_of(self, gvr: GVR) -> tuple[str, ...]:
-        """The keys of the workflows that use a kind: requeued when it appears, vanishes, or its cache is complete."""
+        """The keys of the workflows that use a kind. They are requeued when the kind or its cache changes."""
         return self._observer.users_of(gvr)
 
     def known(self) -> tuple[str, ...]:
@@ -111,7 +111,7 @@ class Reconciler:
             self._drop_progress(key)
             result = Done()
         except Exception:
-            # The ledger has handed out its changes, and nothing was made of them.
+            # The ledger has handed out its changes, and they were not used.
             self._drop_progress(key)
             raise
         self._metrics.workflow_reconcile.labels(type(result).__name__.lower()).inc()
@@ -154,7 +154,7 @@ class Reconciler:
         return False
 
     def _plan_and_execute(self, workflow: Workflow, memory: Memory) -> Result:
-        """Creations, then the status, then deletions, then Events."""
+        """Creates jobs, writes the status, deletes jobs, and sends Events, in this order."""
         this = WorkflowId.of(workflow)
         planned = self._plan_and_create(workflow, memory)
         final = planned.final
@@ -325,7 +325,7 @@ class Reconciler:
             self._memories.by_workflow[workflow].drop_progress()
 
     def _delete_all_jobs(self, workflow: WorkflowId) -> Later | Again | None:
-        """Deletes the jobs of a workflow that is gone or being deleted (garbage collection is only a second line).
+        """Deletes the jobs of a workflow that is gone or being deleted, without waiting for the garbage collector.
 
         Returns when to go on, None if nothing is left to delete.
         """

@@ -68,7 +68,7 @@ class UsageReconciler:
             return Done()
         except KubeError as error:
             return Again(f"the status of the template could not be written: {error}")
-        # An answer that also holds somebody's edit is left to the watch, whose event handler requeues the users.
+        # If the response contains an edit of the spec, the watch event brings it, and its handler requeues the users.
         if (written.metadata.uid, written.metadata.generation) == (meta.uid, meta.generation):
             self._templates.absorb(written)
         return Done()
