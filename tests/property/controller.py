@@ -176,6 +176,7 @@ class Controller:
             owns=lambda _key: self.is_leader,
             backlog=lambda _key: 0,
             wall_clock=lambda: world.now,
+            clock=lambda: world.now,
         )
         self.lead()
 
@@ -247,7 +248,8 @@ class Controller:
             self.workflows.replace([] if there is None else [there], self.world.version)
         else:
             ours = {life.name for life in self.world.jobs()}
-            jobs = [obj for (of, name), obj in self.world.objects.items() if of == gvr and name in ours]
+            jobs = [job for (of, _), job in self.world.strangers.items() if of == gvr]
+            jobs += [obj for (of, name), obj in self.world.objects.items() if of == gvr and name in ours]
             self._tell(gvr, self.informers.ensure(gvr).replace(jobs, self.world.version))
         self.is_queued = True
 

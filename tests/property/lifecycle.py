@@ -152,7 +152,7 @@ class LivelyWorld(World):
 
     def _drop_workflow(self) -> None:
         obj = self.objects.pop((WORKFLOWS, NAME))
-        meta = msgspec.structs.replace(obj.metadata, resource_version=self._next())
+        meta = msgspec.structs.replace(obj.metadata, resource_version=self.next_version())
         self.log[WORKFLOWS].append(Deleted(msgspec.structs.replace(obj, metadata=meta)))
         self.note("the workflow is gone")
 

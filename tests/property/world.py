@@ -86,6 +86,7 @@ class World:
     version: int = 100
     objects: dict[tuple[GVR, str], Any] = field(default_factory=dict)
     log: dict[GVR, list[Any]] = field(default_factory=dict)
+    strangers: dict[tuple[GVR, str], Job] = field(default_factory=dict)
     lives: list[Life] = field(default_factory=list)
     traps: list[Trap] = field(default_factory=list)
     on_status: Callable[[WorkflowStatus], None] = lambda _status: None
@@ -106,7 +107,7 @@ class World:
         meta = msgspec.structs.replace(
             obj.metadata,
             namespace=NAMESPACE,
-            resource_version=self._next(),
+            resource_version=self.next_version(),
             creation_timestamp=datetime.fromtimestamp(int(self.now), UTC),
         )
         obj = msgspec.structs.replace(obj, metadata=meta)
@@ -118,7 +119,7 @@ class World:
         old = self.objects[gvr, name]
         meta = msgspec.structs.replace(
             changes.pop("metadata", old.metadata),
-            resource_version=self._next(),
+            resource_version=self.next_version(),
             generation=old.metadata.generation + generation,
         )
         obj = msgspec.structs.replace(old, metadata=meta, **changes)
@@ -130,7 +131,7 @@ class World:
         spec: WorkflowSpec = msgspec.structs.replace(self.workflow.spec, **changes)
         self.update(WORKFLOWS, NAME, generation=True, spec=spec)
 
-    def _next(self) -> str:
+    def next_version(self) -> str:
         self.version += 1
         return str(self.version)
 
@@ -222,7 +223,7 @@ class World:
         life.gone = True
         self.note(f"job {life.name} is gone")
         obj = self.objects.pop((life.gvr, life.name))
-        meta = msgspec.structs.replace(obj.metadata, resource_version=self._next())
+        meta = msgspec.structs.replace(obj.metadata, resource_version=self.next_version())
         self.log[life.gvr].append(Deleted(msgspec.structs.replace(obj, metadata=meta)))
 
     # The API as the controller's client sees it

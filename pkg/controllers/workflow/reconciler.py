@@ -66,6 +66,7 @@ class Reconciler:
         backlog: Callable[[str], int],
         warnings: Callable[[WorkflowId], Mapping[str, JobWarning]] = lambda workflow: {},
         wall_clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._caches = caches
         self._executor = executor
@@ -75,6 +76,7 @@ class Reconciler:
         self._metrics = metrics
         self._owns = owns
         self._clock = wall_clock
+        self._monotonic = clock
         self._since = wall_clock()
         self._term = 0
         self._fences: dict[str, int] = {}
@@ -258,9 +260,9 @@ class Reconciler:
         key = workflow.metadata.key
         try:
             if final.patch is not None:
-                began = time.monotonic()
+                began = self._monotonic()
                 self._caches.workflows.absorb(self._executor.patch_status(key, final.patch))
-                memory.write_seconds = time.monotonic() - began
+                memory.write_seconds = self._monotonic() - began
                 memory.progress = final.progress.acknowledged(self._clock())
                 self._count_finished(workflow, memory.progress)
         except Conflict:
