@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 import tempfile
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -15,10 +15,11 @@ from rich.table import Table
 
 from hack.bench import harness
 from hack.cluster import Cluster
-from hack.faults import load, scenarios
+from hack.faults import load, scenarios, tenants
 from hack.faults.judge import Verdict
 
 Fault = Callable[[Cluster, Path], Verdict]
+TENANTS = "tenants"
 
 
 def faults(count: int, seconds: float) -> dict[str, Fault]:
@@ -60,30 +61,38 @@ def _seconds(value: float | None) -> str:
 @click.command()
 @click.option("--workflows", "count", default=200, show_default=True, help="Workflows per fault, of ten tasks each.")
 @click.option("--seconds", default=90.0, show_default=True, help="How long the kill storm and the proxy rage at most.")
-@click.argument("only", nargs=-1, type=click.Choice(list(faults(1, 1))))
-def main(count: int, seconds: float, only: tuple[str, ...]) -> None:
+@click.option("--kind", "kinds", multiple=True, type=click.Choice(tenants.ALL), help="`tenants`: a hostile kind alone.")
+@click.option("--manifests", default=20, show_default=True, help="`tenants`: manifests of each hostile kind.")
+@click.argument("only", nargs=-1, type=click.Choice([*faults(1, 1), TENANTS]))
+def main(count: int, seconds: float, kinds: tuple[str, ...], manifests: int, only: tuple[str, ...]) -> None:
     """Let faults loose (all, or those named) and print what was lost; exit 1 unless that is nothing."""
     console = Console(width=None if Console().is_terminal else 160)
-    verdicts = []
     # Kept after a failure, so that logs can be read.
     folder = Path(tempfile.mkdtemp(prefix="workflow-faults-"))
-    with harness.cluster_with_crds() as cluster:
-        harness.install_crd(cluster.api(), load.CRD)
-        for name, run in faults(count, seconds).items():
-            if only and name not in only:
-                continue
-            began = time.monotonic()
-            verdict = run(cluster, folder)
-            verdicts.append(verdict)
-            state = "clean" if verdict.is_clean else "NOT CLEAN"
-            console.print(f"{verdict.fault}: {state} after {time.monotonic() - began:.0f} s; {verdict.what}")
-            if not verdict.is_clean:
-                console.print(verdict.faults(), markup=False)
+    verdicts = []
+    chosen = {name: run for name, run in faults(count, seconds).items() if not only or name in only}
+    for verdict in itertools.chain(
+        _run(chosen, folder) if chosen else (),
+        tenants.tenants(folder, kinds, count=manifests) if not only or TENANTS in only else (),
+    ):
+        verdicts.append(verdict)
+        state = "clean" if verdict.is_clean else "NOT CLEAN"
+        console.print(f"{verdict.fault}: {state}; {verdict.what}")
+        if not verdict.is_clean:
+            console.print(verdict.faults(), markup=False)
     console.print(table(verdicts))
     if not all(verdict.is_clean for verdict in verdicts):
         console.print(f"the controllers' logs are in {folder}")
         raise SystemExit(1)
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def _run(chosen: dict[str, Fault], folder: Path) -> Iterator[Verdict]:
+    """The faults on one cluster."""
+    with harness.cluster_with_crds() as cluster:
+        harness.install_crd(cluster.api(), load.CRD)
+        for run in chosen.values():
+            yield run(cluster, folder)
 
 
 if __name__ == "__main__":

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import shutil
 import socket
 import ssl
-import subprocess
 import threading
 import time
 from collections import Counter
@@ -23,6 +21,8 @@ from typing import Self
 from urllib.parse import urlsplit
 
 import yaml
+
+from hack.faults.certificate import self_signed
 
 _HEAD_LIMIT = 64 * 1024
 _BODY_LIMIT = 64 * 1024 * 1024
@@ -53,10 +53,6 @@ _FAILED = (
     + f"Content-Length: {len(_FAILED_BODY)}\r\n\r\n".encode()
     + _FAILED_BODY
 )
-
-
-class ProxyError(Exception):
-    """The proxy cannot start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +98,7 @@ class Proxy:
     def __enter__(self) -> Self:
         self._folder.mkdir(parents=True, exist_ok=True)
         tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        tls.load_cert_chain(*_certificate(self._folder))
+        tls.load_cert_chain(*self_signed(self._folder))
         self._thread.start()
         port = asyncio.run_coroutine_threadsafe(self._listen(tls), self._loop).result(10)
         config = {
@@ -324,14 +320,3 @@ def _upstream(kubeconfig: Path) -> tuple[tuple[str, int], ssl.SSLContext]:
     tls = ssl.create_default_context(cafile=cluster["certificate-authority"])
     tls.load_cert_chain(user["client-certificate"], user["client-key"])
     return (url.hostname or "127.0.0.1", url.port or 443), tls
-
-
-def _certificate(folder: Path) -> tuple[Path, Path]:
-    """A new self-signed certificate for 127.0.0.1, and its key."""
-    if shutil.which("openssl") is None:
-        raise ProxyError("openssl is not installed, and makes the proxy's certificate: install it (Debian: openssl)")
-    cert, key = folder / "cert.pem", folder / "key.pem"
-    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-    command += ["-days", "2", "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
-    subprocess.run([*command, "-keyout", str(key), "-out", str(cert)], check=True, capture_output=True)
-    return cert, key

@@ -1,0 +1,264 @@
+"""Hostile tenants: what small chains in ten namespaces feel of one namespace that does its worst.
+
+The chains run three times, each time on a cluster and with a controller of its own: alone, beside every kind of hostile
+manifest, and beside a thousand workflows that do nothing but create jobs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from hack.bench import harness
+from hack.cluster import Cluster
+from hack.controller_process import ControllerProcess
+from hack.faults import load
+from hack.faults.controller import Controllers
+from hack.faults.hostile import KINDS, Manifest, crowd
+from hack.faults.hostility import Hostility
+from hack.faults.judge import AGENT, Verdict, writes
+from hack.faults.webhook import SlowWebhook
+from hack.faults.writer import Writer
+from pkg.apis.meta import PartialObject, seconds
+from pkg.kube.client import Client
+from pkg.kube.config import load_config
+from pkg.kube.errors import KubeError, Refused
+
+NAMESPACES = [f"tenant-{number}" for number in range(10)]
+HOSTILE = "hostile"
+ACTING = ("forged",)
+"""Kinds that are no manifest but something that is done while the chains run."""
+ALL = (*KINDS, *ACTING)
+_LEASE_NAMESPACE = "kube-system"
+_CHAIN = 5
+_CROWD = 1000
+_JOB_SECONDS = (0.5, 1.0)
+_SETTLE_SECONDS = 10.0
+_RETRY_PERIOD = 1.0
+MAX_LEASE_GAP = 2 * _RETRY_PERIOD + 1.0
+MAX_MORE_MIB = 150.0
+MAX_RATIO = 1.5
+MAX_RATIO_CREATIONS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Attack:
+    """What lies in the hostile namespace before the chains begin, and the kinds that act while they run."""
+
+    manifests: list[Manifest] = field(default_factory=list)
+    acting: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Run:
+    """What the chains felt. makespan: seconds, None if not all ended; lease_gap: the longest time between two renewals
+    in seconds; peak_mib: of the controller; refused: hostile manifests that the API server did not take.
+    """
+
+    makespan: float | None = None
+    lease_gap: float = 0.0
+    peak_mib: float = 0.0
+    jobs: int = 0
+    hostile_jobs: int = 0
+    forged: int = 0
+    refused: int = 0
+    not_ended: list[str] = field(default_factory=list)
+    twice: list[str] = field(default_factory=list)
+    wrong: list[str] = field(default_factory=list)
+
+
+def tenants(folder: Path, kinds: tuple[str, ...] = (), *, count: int = 20, chains: int = 100) -> Iterator[Verdict]:
+    """Two rows: every kind at once, `count` manifests of each, and creations alone. With `kinds`, a row for each of
+    these alone, to find out which one is felt.
+    """
+    alone = measure(folder / "alone", Attack(), chains)
+    if alone.makespan is None:
+        yield verdict_of("tenants: nobody is hostile", alone, alone, chains, MAX_RATIO)
+        return
+    attacks = {f"{count} x {kind}": (attack((kind,), count), MAX_RATIO) for kind in kinds} or {
+        f"{count} manifests of every hostile kind": (attack(ALL, count), MAX_RATIO),
+        f"{_CROWD} workflows of 50 tasks": (Attack(list(crowd(_CROWD))), MAX_RATIO_CREATIONS),
+    }
+    for number, (what, (hostile, max_ratio)) in enumerate(attacks.items()):
+        beside = measure(folder / str(number), hostile, chains, patience=max(60.0, 6 * alone.makespan))
+        yield verdict_of(f"tenants: {what}", beside, alone, chains, max_ratio)
+
+
+def attack(kinds: tuple[str, ...], count: int) -> Attack:
+    """`count` manifests of each of these kinds."""
+    return Attack([body for kind in kinds if kind in KINDS for body in KINDS[kind].make(count)], kinds)
+
+
+def measure(folder: Path, hostile: Attack, chains: int, *, patience: float = 120.0) -> Run:
+    """Runs the chains beside that on a cluster of its own."""
+    run = Run()
+    with harness.cluster_with_crds() as cluster, contextlib.ExitStack() as stack:
+        harness.install_crd(cluster.api(), load.CRD)
+        for namespace in (*NAMESPACES, HOSTILE):
+            load.make_namespace(cluster.api(), namespace)
+        writers = [stack.enter_context(_writer(cluster, namespace)) for namespace in NAMESPACES]
+        flags = ("--namespace=", f"--leader-elect-resource-namespace={_LEASE_NAMESPACE}")
+        controllers = stack.enter_context(Controllers(cluster, "default", folder, *flags))
+        controller = controllers.start().process
+        controller.wait_acting()
+        client = Client(load_config(str(cluster.kubeconfig)), user_agent="hostile", pool_size=16, timeout=60.0)
+        stack.callback(client.abort)
+        # Caches and connections are warm before anything is measured.
+        _run_chains(cluster, writers, ["warm"] * len(NAMESPACES), 60)
+        began = time.time()
+        stack.enter_context(SlowWebhook(cluster.api(), HOSTILE, folder))
+        if hostile.manifests:
+            run.refused = _submit(client, hostile.manifests)
+            time.sleep(_SETTLE_SECONDS)
+        with Hostility(client, HOSTILE, NAMESPACES, hostile.acting) as hostility:
+            names = [f"c{number:03d}" for number in range(chains)]
+            run.makespan = _run_chains(cluster, writers, names, patience)
+            run.forged = hostility.forged
+        _judge(run, cluster, writers, controller, names, began)
+    return run
+
+
+def _writer(cluster: Cluster, namespace: str) -> Writer:
+    return Writer(str(cluster.kubeconfig), namespace, _JOB_SECONDS, running=0.0, fate=lambda _: "Succeeded")
+
+
+def _chain(name: str) -> load.Object:
+    flows = [
+        {"name": f"t{own}", "template": "step", **({"dependsOn": {"targets": [f"t{own - 1}"]}} if own else {})}
+        for own in range(_CHAIN)
+    ]
+    return {"apiVersion": load.FLOW_API, "kind": "Workflow", "metadata": {"name": name}, "spec": {"flows": flows}}
+
+
+def _namespace_of(number: int) -> str:
+    return NAMESPACES[number % len(NAMESPACES)]
+
+
+def _run_chains(cluster: Cluster, writers: list[Writer], names: list[str], patience: float) -> float | None:
+    """Makes the chains, spread over the namespaces; the seconds until all have ended, None if that takes longer."""
+    api = cluster.api()
+    wanted = sum(writer.ended for writer in writers) + len(names)
+    began = time.monotonic()
+    for number, name in enumerate(names):
+        api.request("POST", f"/apis/{load.FLOW_API}/namespaces/{_namespace_of(number)}/workflows", _chain(name))
+    while sum(writer.ended for writer in writers) < wanted:
+        if time.monotonic() - began > patience:
+            return None
+        time.sleep(0.02)
+    return time.monotonic() - began
+
+
+def _submit(client: Client, manifests: list[Manifest]) -> int:
+    """Makes the hostile objects; how many of them the API server refused."""
+
+    def submit(manifest: Manifest) -> bool:
+        gvr, body = manifest
+        for _ in range(5):
+            try:
+                client.create(gvr, HOSTILE, body, PartialObject)
+            except Refused:
+                return False
+            except KubeError:
+                time.sleep(1.0)
+            else:
+                return True
+        return False
+
+    with ThreadPoolExecutor(4) as pool:
+        return sum(not taken for taken in pool.map(submit, manifests))
+
+
+# ---- judging ------------------------------------------------------------------------------------------------------
+
+
+def _judge(
+    run: Run, cluster: Cluster, writers: list[Writer], controller: ControllerProcess, names: list[str], began: float
+) -> None:
+    """Fills in everything but the makespan."""
+    ended = time.time()
+    if controller.is_alive:
+        run.peak_mib = controller.peak_mib()
+    else:
+        run.wrong.append(f"the controller ended with exit code {controller.exit_code}")
+    if "Traceback" in controller.log_text():
+        run.wrong.append(f"a traceback in {controller.log_file}")
+    time.sleep(1.0)  # the audit log is written a moment later
+    run.lease_gap = lease_gap(renewals(cluster.audit_log), began, ended)
+    run.hostile_jobs = sum(call.verb == "create" for call in writes(cluster.audit_log, HOSTILE))
+    for number, namespace in enumerate(NAMESPACES):
+        own = names[number :: len(NAMESPACES)]
+        _judge_namespace(run, cluster, namespace, own, writers[number])
+
+
+def _judge_namespace(run: Run, cluster: Cluster, namespace: str, names: list[str], writer: Writer) -> None:
+    """Every chain Succeeded, each task with one job, and none of them deleted."""
+    found = load.workflows(cluster.api(), namespace)
+    phases = {item["metadata"]["name"]: (item.get("status") or {}).get("phase") for item in found}
+    for name in names:
+        phase = phases.get(name)
+        if phase == "Failed":
+            run.wrong.append(f"{namespace}/{name} is Failed")
+        elif phase != "Succeeded":
+            run.not_ended.append(f"{namespace}/{name} is {phase}")
+    calls = [call for call in writes(cluster.audit_log, namespace) if call.resource == load.FAULT_JOBS.resource]
+    made = Counter(call.name for call in calls if call.verb == "create")
+    wanted = {f"{name}-t{own}" for name in (*names, "warm") for own in range(_CHAIN)}
+    run.jobs += sum(made.values())
+    run.twice += [f"{namespace}/{name}: {number} jobs" for name, number in made.items() if number > 1]
+    run.twice += [f"{namespace}: {attempt}: {len(uids)} jobs" for attempt, uids in writer.jobs.items() if len(uids) > 1]
+    run.wrong += [f"{namespace}/{name}: a job of no task" for name in sorted(made.keys() - wanted)]
+    run.wrong += [f"{namespace}/{call.name}: the job was deleted" for call in calls if call.verb == "delete"]
+
+
+def renewals(audit_log: Path) -> list[float]:
+    """When the controller's Lease was renewed, in seconds since the epoch."""
+    found = []
+    with audit_log.open("rb") as log:
+        for line in log:
+            if b'"leases"' not in line or AGENT.encode() not in line or not line.endswith(b"\n"):
+                continue
+            entry = json.loads(line)
+            is_write = entry["verb"] in ("create", "update", "patch")
+            if is_write and entry.get("responseStatus", {}).get("code", 0) < 300:
+                found.append(seconds(entry["stageTimestamp"]))
+    return sorted(found)
+
+
+def lease_gap(renewed: list[float], began: float, ended: float) -> float:
+    """The longest time between two renewals, of which at least a part lies between these moments; in seconds."""
+    before = max((at for at in renewed if at <= began), default=began)
+    after = min((at for at in renewed if at >= ended), default=ended)
+    marks = [before, *(at for at in renewed if began < at < ended), after]
+    return max(later - earlier for earlier, later in itertools.pairwise(marks))
+
+
+def verdict_of(fault: str, run: Run, alone: Run, chains: int, max_ratio: float) -> Verdict:
+    """The row of one run, compared with the run in which nobody was hostile."""
+    verdict = Verdict(fault, chains, jobs=run.jobs, not_ended=run.not_ended, twice=run.twice, wrong=run.wrong)
+    more = run.peak_mib - alone.peak_mib
+    parts = [
+        f"Lease unrenewed for {run.lease_gap:.1f} s at most",
+        f"peak memory {run.peak_mib:.0f} MiB ({more:+.0f})",
+        f"{run.hostile_jobs} hostile jobs, {run.forged} forged ones, {run.refused} manifests refused",
+    ]
+    if run.makespan is not None and alone.makespan is not None:
+        ratio = run.makespan / alone.makespan
+        parts.insert(0, f"{run.makespan:.1f} s, {ratio:.2f} x the {alone.makespan:.1f} s alone")
+        if ratio > max_ratio:
+            verdict.wrong.append(f"the chains took {ratio:.2f} x as long as alone; the bound is {max_ratio} x")
+    elif run.makespan is None:
+        parts.insert(0, "the chains did not all end")
+        verdict.wrong.append("the chains did not all end in the time that they had")
+    if run.lease_gap > MAX_LEASE_GAP:
+        verdict.wrong.append(f"the Lease was not renewed for {run.lease_gap:.1f} s; the bound is {MAX_LEASE_GAP:.0f} s")
+    if more > MAX_MORE_MIB:
+        verdict.wrong.append(f"peak memory grew by {more:.0f} MiB; the bound is {MAX_MORE_MIB:.0f} MiB")
+    verdict.what = "; ".join(parts)
+    return verdict
