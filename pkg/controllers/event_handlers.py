@@ -1,4 +1,4 @@
-"""The event handlers: what each change in a cache adds to which work queue. Nothing is decided here.
+"""The event handlers: what each change in a cache adds to which workqueue. Nothing is decided here.
 
 Handlers run in the thread of a watch, so they only look things up and add keys.
 """

@@ -16,7 +16,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
 Check = Callable[[], str | None]
-"""None if all is well, else what is wrong."""
+"""None if the check passes, else what is wrong."""
 
 _log = structlog.get_logger("health")
 _REQUEST_SECONDS = 5.0
@@ -126,7 +126,7 @@ class _Server(ThreadingHTTPServer):
     def server_bind(self) -> None:
         if self.address_family == socket.AF_INET6 and not self.server_address[0]:
             self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-        # Not HTTPServer's own, which asks the name service who we are and may wait for it.
+        # Not HTTPServer's own, which looks up the host name and may wait for the name service.
         socketserver.TCPServer.server_bind(self)
         self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
 

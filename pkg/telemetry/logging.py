@@ -1,7 +1,7 @@
 """Logs: structured, one line each, on standard error; everything that any library logs goes the same way.
 
-Text is constant and the keys vary, so that logs can be counted and searched. What is bound to the thread (the
-workflow, the pass) appears on every line it logs.
+Text is constant and the keys vary, so that logs can be counted and searched. Fields that are
+bound to the thread (the workflow, the reconcile) are on each of its lines.
 """
 
 from __future__ import annotations

@@ -159,7 +159,7 @@ class Metrics:
         return self
 
     def on_request(self, verb: str, resource: str, code: int, seconds: float) -> None:
-        """Count an API call: an observer for `pkg.kube.client.Client`."""
+        """Count an API call; an observer of `pkg.kube.client.Client`."""
         counted = self._requests.get((verb, resource, code))
         if counted is None:
             counted = self.rest_client_requests.labels(verb, resource, str(code) if code else "<error>")

@@ -1,6 +1,6 @@
-"""How long to wait before trying again, as a value: exponential, bounded and jittered.
+"""The delay before the next try: exponential, bounded and jittered.
 
-Pure: the random number is an argument, so a test states it and a caller takes it from its own generator.
+Pure: the random number is an argument.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ _MAX_EXPONENT = 64.0
 class Backoff(msgspec.Struct, frozen=True):
     """Delays of `base * factor^attempt` seconds, never above `cap`.
 
-    `jitter` is the share of a delay that may be taken away at random (0 none, 1 all of it): the cap stays a
-    promise, and callers that failed together come back apart.
+    `jitter` is the share of a delay that may be taken away at random (0 none, 1 all of it): the cap still
+    holds, and callers that failed together try again at different times.
 
     Raises ValueError for a base or cap that is not above zero, a factor below 1 or a jitter outside 0 to 1.
     """

@@ -1,8 +1,8 @@
 """Leadership: at most one process acts, and it stops acting by its own clock before another may begin.
 
-The elector has a client and a thread of its own, so that no amount of work delays a renewal. `is_leader` looks at the
-clock and not at a flag that this thread sets, so a process that was stopped and continued, or whose machine slept,
-knows at once that its time is over.
+The elector has a client and a thread of its own, so that no amount of work delays a renewal. `is_leader` reads the
+clock and not a flag that this thread sets. So a process that was stopped and continued, or whose machine slept, knows
+at once that its Lease has expired.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class LeaseApi(Protocol):
         """Write the Lease, if it has not changed."""
 
     def abort(self) -> None:
-        """Cut what is in flight."""
+        """Cut the calls in flight."""
 
 
 class Leadership(Protocol):
@@ -65,17 +65,17 @@ class Leadership(Protocol):
         """Begin."""
 
     def stop(self, *, release: bool = True, timeout: float = 1.0) -> None:
-        """End, within `timeout` seconds, giving the Lease back if `release`."""
+        """End, within `timeout` seconds, releasing the Lease if `release`."""
 
     def is_leader(self) -> bool:
-        """Whether this process may act, this very moment."""
+        """Whether this process may act now."""
 
     def wait_leader(self, timeout: float | None = None) -> bool:
         """Wait until this process leads, `timeout` seconds at most; whether it does."""
 
 
 def steady_clock() -> float:
-    """Seconds that also pass while the machine sleeps, where the system can tell; they never jump."""
+    """A monotonic clock in seconds that also counts while the machine sleeps, where the system has one."""
     return time.clock_gettime(_CLOCK) if _CLOCK is not None else time.monotonic()
 
 
@@ -130,7 +130,7 @@ class Elector:
         self._thread.start()
 
     def stop(self, *, release: bool = True, timeout: float = 1.0) -> None:
-        """Stop leading at once, then give the Lease back if `release`; returns within about `timeout` seconds."""
+        """Stop leading at once, then release the Lease if `release`; returns within about `timeout` seconds."""
         deadline = time.monotonic() + timeout
         self._release = release
         self._stopping.set()
@@ -205,7 +205,7 @@ class Elector:
             if isinstance(error, NotFound) and lease is None:
                 raise  # the namespace is missing: trying again at once would fail again
             self._lease = None
-            # A leader tries again at once: a stale copy must not cost it a retry period.
+            # A leader tries again at once, because a stale copy must not delay it by a retry period.
             return self._try(again=False) if self._leading and again else None
         return verdict
 
@@ -259,7 +259,7 @@ class Elector:
         return self._options.retry_period * (1 + _JITTER * self._rng())
 
     def _report(self, text: str, **keys: str) -> None:
-        """Log why this process does not lead once, not on every try."""
+        """Log once why this process does not lead, not on every try."""
         if (line := f"{text} {keys}") != self._reported:
             self._reported = line
             _log.info(text, lease=self._options.name, **keys)
@@ -323,7 +323,7 @@ class AlwaysLeader:
         self._on_started()
 
     def stop(self, *, release: bool = True, timeout: float = 1.0) -> None:
-        """Stop leading; there is nothing to give back."""
+        """Stop leading; there is no Lease to release."""
         if self._started.is_set() and not self._stopped:
             self._stopped = True
             self._on_leading(self._name, False)

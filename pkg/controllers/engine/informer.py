@@ -1,7 +1,7 @@
 """Informers by resource: one reflector and one store each, started on first use.
 
-Users name kinds in templates, so any kind may turn out not to be served: its informer waits in its own thread and
-blocks no other.
+Users name kinds in templates, so a kind may not be served. Its informer then waits in its own thread and blocks no
+other.
 """
 
 # ruff: noqa: A002 - the parameter that says what to decode into is best called `type`.
@@ -98,7 +98,8 @@ class InformerSet(Generic[T]):
 
     def is_synced(self, gvr: GVR) -> bool:
         """Whether the store of `gvr` has taken in a complete list since its informer was started, and the event
-        handlers have run for it: what the store lacks then, the cluster lacks.
+        handlers have run for it: an object that is not in the store is then not in
+        the cluster.
         """
         found = self._reflectors.get(gvr)
         return found is not None and found.wait_synced(0)
@@ -109,7 +110,7 @@ class InformerSet(Generic[T]):
         return found is not None and found.is_gone
 
     def trouble(self, gvr: GVR) -> str:
-        """What the server answers to lists of `gvr` that keep failing; empty if they work."""
+        """The error of lists of `gvr` that keep failing; empty if they work."""
         found = self._reflectors.get(gvr)
         return found.trouble if found else ""
 

@@ -1,4 +1,4 @@
-"""What the Lease means for this process. Pure, so that every way two controllers can meet is a row in a test table.
+"""What the Lease means for this process. Pure, so that a test table covers every case of two controllers.
 
 The clocks of two machines are never compared: a Lease counts as expired once this process has watched it unchanged
 for as long as the Lease itself says it lasts.
@@ -12,7 +12,7 @@ import msgspec
 
 
 class LeaseOptions(msgspec.Struct, frozen=True):
-    """Which Lease, as whom, and the three times in seconds.
+    """Which Lease, the identity of this process, and the three times in seconds.
 
     Others may take the Lease `lease_duration` after they last saw it change; the holder stops acting
     `renew_deadline` after it began its last successful renewal; it tries every `retry_period`.
@@ -89,7 +89,7 @@ Verdict = Acquire | Renew | Wait
 
 
 def observe(observed: Observed | None, record: LeaseRecord | None, now: float) -> Observed:
-    """The record as it is now; the time of the first sight stays as long as the record is the same."""
+    """The record as it is now; the time of the first observation stays as long as the record is the same."""
     return observed if observed is not None and observed.record == record else Observed(record, now)
 
 
@@ -128,7 +128,7 @@ def renewed(old: LeaseRecord, now: str, options: LeaseOptions) -> LeaseRecord:
 
 
 def released(old: LeaseRecord, now: str) -> LeaseRecord:
-    """The record that gives the Lease up, so that another takes it at once."""
+    """The record that releases the Lease, so that another process can take it at once."""
     return LeaseRecord(
         holder_identity="",
         lease_duration_seconds=1,

@@ -79,7 +79,7 @@ class ReflectorMetrics(Protocol):
         """A watch was opened."""
 
     def received(self, gvr: GVR, event: str) -> None:
-        """A line came: Added, Modified, Deleted, Bookmark, Failure or Unreadable."""
+        """A line was received: Added, Modified, Deleted, Bookmark, Failure or Unreadable."""
 
 
 class NoReflectorMetrics:

@@ -20,16 +20,16 @@ class Listing(msgspec.Struct, Generic[T], frozen=True):
     """A complete list: its objects, those that could not be decoded, and the version that it was read at."""
 
     items: list[T]
-    unread: list[Unreadable]
+    undecodable: list[Unreadable]
     resource_version: str
 
 
 def read_list(
     client: ListWatch, source: Source, decoder: ObjectDecoder[T], is_stopped: Callable[[], bool]
 ) -> Listing[T]:
-    """All objects of `source`; only a part of them if `is_stopped` says so meanwhile. Raises KubeError."""
+    """All objects of `source`; only a part of them if `is_stopped` returns True meanwhile. Raises KubeError."""
     items: list[T] = []
-    unread: list[Unreadable] = []
+    undecodable: list[Unreadable] = []
     limit, token = source.page_limit, ""
     while True:
         try:
@@ -44,15 +44,15 @@ def read_list(
         except Gone:
             if not token:
                 raise
-            # Reading took longer than the server keeps history: ask for all in one answer.
-            items, unread, limit, token = [], [], 0, ""
+            # The page token expired, because reading took too long: ask for all objects in one response.
+            items, undecodable, limit, token = [], [], 0, ""
             continue
         for raw in page.items:
             found = decoder.item(raw)
             if isinstance(found, Unreadable):
-                unread.append(found)
+                undecodable.append(found)
             else:
                 items.append(found)
         token = page.continue_
         if not token or is_stopped():
-            return Listing(items, unread, page.resource_version)
+            return Listing(items, undecodable, page.resource_version)

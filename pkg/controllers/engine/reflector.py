@@ -1,4 +1,4 @@
-"""Keeps one store equal to the cluster: LIST once, then WATCH, and resume where the watch broke off.
+"""Keeps one store up to date: LIST once, then WATCH, and resume where the watch broke off.
 
 A broken connection costs a reconnect and no list. Only an answer of 410, or a watch that the server cannot resume,
 costs a new list. A kind that is not served is listed again and again, with growing pauses.
@@ -30,7 +30,7 @@ _GONE_TRIES = 2
 _GONE_SECONDS = 1.0
 _STUCK_TRIES = 3
 _SETTLED_SECONDS = 5.0
-# A list may fail now and then; one that fails this often in a row is reported.
+# A list that fails this often in a row is reported.
 _TROUBLE_TRIES = 3
 
 _log = structlog.get_logger(__name__)
@@ -67,7 +67,7 @@ class Reflector(Generic[T]):
         self._woken = threading.Event()
         self._synced = threading.Event()
         self._resume = ""  # the version to watch from; empty: list first
-        self._rereads = False  # asked to list again, whatever the watch could resume from
+        self._rereads = False  # `reread` was called: list again even if the watch could resume
         self._served: bool | None = None
         self._gone = False
         self._trouble = ""
@@ -136,7 +136,7 @@ class Reflector(Generic[T]):
 
     @property
     def trouble(self) -> str:
-        """What the server answers to lists that keep failing; empty once one worked, or the kind is not served."""
+        """The error of lists that keep failing; empty once one worked, or while the kind is not served."""
         return self._trouble
 
     def _run(self) -> None:
@@ -191,10 +191,10 @@ class Reflector(Generic[T]):
             self._call(self._handlers.on_trouble)
 
     def _take_list(self, listing: Listing[T], started: float) -> None:
-        for found in listing.unread:
+        for found in listing.undecodable:
             self._skip(found)
-        unread = {found.key for found in listing.unread}
-        deltas = self.store.replace(listing.items, version_of(listing.resource_version), unread=unread)
+        undecodable = {found.key for found in listing.undecodable}
+        deltas = self.store.replace(listing.items, version_of(listing.resource_version), undecodable=undecodable)
         self._resume, self._served, self._gone, self._trouble = listing.resource_version, True, False, ""
         self._misses = 0
         self._metrics.listed(self.gvr, len(listing.items), self._clock() - started)
@@ -240,7 +240,7 @@ class Reflector(Generic[T]):
                 return 0.0
             self._settle(started)
             if self._is_open and error.status is None and error.reason == "Timeout":
-                # Normal for a kind in which nothing happens, and the only sign of a connection that is half open.
+                # Normal for a kind without changes, and the only sign of a half-open connection.
                 self._log.debug("watch was silent, it is opened again", seconds=self._timing.read_timeout)
                 return 0.0
             return self._broken(error)

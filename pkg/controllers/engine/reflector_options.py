@@ -1,4 +1,4 @@
-"""What a reflector is configured with: which objects, whom to call, and how long to wait."""
+"""The configuration of a reflector: which objects, which handlers to call, and how long to wait."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ from pkg.kube.errors import Gone, KubeError, NotFound, Refused, Throttled, may_m
 
 
 def is_initializing(error: KubeError) -> bool:
-    """Whether the server is still setting up the storage of a kind, as it does for a moment after a CRD came."""
+    """Whether the server is still setting up the storage of a kind, as it does for a moment after a CRD is created."""
     return isinstance(error, Throttled) and "(re)initializing" in error.message
 
 

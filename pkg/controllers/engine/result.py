@@ -1,6 +1,6 @@
 """The result of one reconcile of a key, and the one place that turns it into a requeue.
 
-A reconciler returns a value; nothing but `settle` touches the queue, so "why did this key run again?" has one answer.
+A reconciler returns a value; nothing but `requeue` touches the queue, so "why did this key run again?" has one answer.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ Result: TypeAlias = Done | Later | Again | Parked | Drop
 
 
 class Requeue(Protocol):
-    """The part of a work queue that settling needs."""
+    """The part of a workqueue that requeueing needs."""
 
     def add(self, key: str) -> None: ...
 
@@ -62,7 +62,7 @@ class Requeue(Protocol):
     def cancel(self, key: str) -> None: ...
 
 
-def settle(queue: Requeue, key: str, result: Result) -> None:
+def requeue(queue: Requeue, key: str, result: Result) -> None:
     """Requeue `key` as its result says; call it before `done(key)`, while the key is still being processed."""
     match result:
         case Done():

@@ -1,4 +1,4 @@
-"""One work queue per worker, the shard of a key fixed by its checksum.
+"""One workqueue per worker. A checksum of the key chooses its shard.
 
 A key always lands in the same shard, so with one worker per shard it never runs twice at once, and a busy workflow
 delays at most the keys of its own shard. crc32, not `hash`: the same key has the same shard in every process.
@@ -20,7 +20,7 @@ def shard_of(key: str, shards: int) -> int:
 
 
 class ShardedQueue:
-    """`shards` work queues behind one `add`; the workers take theirs from `queues`.
+    """`shards` workqueues behind one `add`; the workers take theirs from `queues`.
 
     `metrics` makes what a shard counts with, from the shard's number. Raises ValueError for fewer than one shard.
     """

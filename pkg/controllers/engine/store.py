@@ -1,8 +1,8 @@
 """The cache of one resource, with indexes.
 
 Three sources feed a store - lists, watch events and the responses of our own writes - and they arrive in any order.
-Versions decide: resourceVersions of one resource are compared as integers, so whatever is older than what is cached,
-or than the deletion of the same object, changes nothing.
+The newer version wins: resourceVersions of one resource are compared as integers. A copy that is older than the cached
+one, or than the deletion of the same object, changes nothing.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ Indexers: TypeAlias = Mapping[str, Callable[[T], Iterable[str]]]
 
 
 class Added(msgspec.Struct, Generic[T], frozen=True):
-    """A watch event: the object came to be, or began to match."""
+    """A watch event: the object was created, or began to match."""
 
     obj: T
 
@@ -70,7 +70,7 @@ class Delta(msgspec.Struct, Generic[T], frozen=True):
 
     @property
     def objects(self) -> tuple[T, ...]:
-        """Every state in the delta, oldest first: the owners of each are to be woken."""
+        """Every state in the delta, oldest first. The owners of each are to be requeued."""
         return tuple(obj for obj in (self.old, self.final, self.new) if obj is not None)
 
 
@@ -86,7 +86,7 @@ class _Tombstone(NamedTuple):
 
 
 def version_of(text: str) -> int:
-    """A resourceVersion as a number. Raises ValueError if it is none, as of an aggregated server of its own rules."""
+    """A resourceVersion as a number. Raises ValueError if it is none, as an aggregated API server may use."""
     if not (text.isascii() and text.isdecimal()):
         raise ValueError(f"metadata.resourceVersion: a whole number is needed to order events, not {text!r}")
     return int(text)
@@ -109,7 +109,7 @@ class Store(Generic[T]):
         self._entries: dict[str, _Entry[T]] = {}
         self._indexes: dict[str, dict[str, dict[str, T]]] = {name: {} for name in self._indexers}
         self._tombstones: OrderedDict[str, _Tombstone] = OrderedDict()  # by uid, oldest first
-        self._unread: set[str] = set()
+        self._undecodable: set[str] = set()
         self._synced = False
         self._synced_rv = 0
         self._is_cleared = False
@@ -131,9 +131,9 @@ class Store(Generic[T]):
         entry = self._entries.get(key)
         return entry.obj if entry else None
 
-    def is_unread(self, key: str) -> bool:
+    def is_undecodable(self, key: str) -> bool:
         """Whether the last list had an object under this key that could not be decoded, and no later event could."""
-        return key in self._unread
+        return key in self._undecodable
 
     def by_index(self, name: str, value: str) -> tuple[T, ...]:
         """The objects that index `name` finds under `value`, in the order they came. KeyError for an unknown index."""
@@ -171,7 +171,7 @@ class Store(Generic[T]):
             return delta
 
     def absorb(self, obj: T) -> Delta[T] | None:
-        """Take in the response of a write of our own, before the watch brings it; None if it changes nothing."""
+        """Take in the response to our own write, ahead of its watch event; None if it changes nothing."""
         version = version_of(obj.metadata.resource_version)
         with self._lock:
             return None if self._is_cleared else self._put(obj, version)
@@ -181,13 +181,12 @@ class Store(Generic[T]):
         with self._lock:
             self._synced_rv = max(self._synced_rv, version)
 
-    def replace(self, items: Iterable[T], list_rv: int, *, unread: Collection[str] = ()) -> list[Delta[T]]:
+    def replace(self, items: Iterable[T], list_rv: int, *, undecodable: Collection[str] = ()) -> list[Delta[T]]:
         """Take in a complete list that was read at version `list_rv`; returns deletions first.
 
         What the list lacks is deleted, unless it is cached with a version newer than the list's, or its key is in
-        `unread`: the list had it, but it could not be decoded. A list older than
-        what was seen before it means that the server's history was set back (a restored backup): then versions
-        cannot be compared, and the list is taken as it is.
+        `undecodable`: the list had it, but it could not be decoded. A list older than the cache means that the server's
+        history was set back (a restored backup). Versions cannot be compared then, and the list is taken as it is.
         """
         fresh = {obj.metadata.key: (obj, version_of(obj.metadata.resource_version)) for obj in items}
         with self._lock:
@@ -196,7 +195,7 @@ class Store(Generic[T]):
                 self._tombstones.clear()
             deltas: list[Delta[T]] = []
             for key, entry in list(self._entries.items()):
-                if key not in fresh and key not in unread and (entry.version <= list_rv or is_set_back):
+                if key not in fresh and key not in undecodable and (entry.version <= list_rv or is_set_back):
                     deltas.append(self._bury(key, entry, list_rv, reason="relist"))
             for key, (obj, version) in fresh.items():
                 held = self._entries.get(key)
@@ -205,7 +204,7 @@ class Store(Generic[T]):
                     deltas.append(Delta(key, held.obj, obj))
                 elif delta := self._put(obj, version):
                     deltas.append(delta)
-            self._unread = {key for key in unread if key not in self._entries}
+            self._undecodable = {key for key in undecodable if key not in self._entries}
             self._synced_rv = list_rv
             self._synced = True
             self._is_cleared = False
@@ -245,7 +244,7 @@ class Store(Generic[T]):
     def _remove(self, obj: T, version: int) -> Delta[T] | None:
         meta = obj.metadata
         key = meta.key
-        self._unread.discard(key)
+        self._undecodable.discard(key)
         stone = self._tombstones.get(meta.uid)
         if stone and version <= stone.version:
             if stone.is_announced:
@@ -280,7 +279,7 @@ class Store(Generic[T]):
 
     def _swap(self, key: str, old: T | None, new: T, version: int) -> None:
         self._entries[key] = _Entry(new, version)
-        self._unread.discard(key)
+        self._undecodable.discard(key)
         for name, values_of in self._indexers.items():
             index = self._indexes[name]
             values = set(values_of(new))

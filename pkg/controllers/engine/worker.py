@@ -1,4 +1,4 @@
-"""The thread that drains one shard: take a key, reconcile it, requeue it as the result says.
+"""The thread that works on one shard: take a key, reconcile it, requeue it as the result says.
 
 A reconcile that raises is logged with its traceback and tried again; it never ends the thread.
 """
@@ -11,7 +11,7 @@ from itertools import count
 
 import structlog
 
-from pkg.controllers.engine.result import Again, Later, Parked, Result, settle
+from pkg.controllers.engine.result import Again, Later, Parked, Result, requeue
 from pkg.controllers.engine.workqueue import WorkQueue
 
 _log = structlog.get_logger(__name__)
@@ -70,7 +70,7 @@ class Worker:
         ):
             try:
                 result = self._run_reconciler(key)
-                settle(self._queue, key, result)
+                requeue(self._queue, key, result)
             finally:
                 self._queue.done(key)
             if self._observe is not None:

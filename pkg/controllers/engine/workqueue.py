@@ -1,4 +1,4 @@
-"""A work queue with client-go's semantics: a key is queued once, and never handed out twice at the same time.
+"""A workqueue with client-go's semantics: a key is queued once, and never handed out twice at the same time.
 
 A key added while it is being processed runs once more afterwards, however often it was added. Delays sit in one
 heap beside the ready keys and are watched by the thread that waits in `get`: no thread and no timer per delayed key.

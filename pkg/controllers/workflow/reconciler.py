@@ -124,7 +124,7 @@ class Reconciler:
         workflow = self._caches.workflows.get(key)
         if self._is_cache_behind(key, workflow):
             return Later(BEHIND_SECONDS, "the cache is older than this leader's term")
-        if self._caches.workflows.is_unread(key):
+        if self._caches.workflows.is_undecodable(key):
             return Done()  # the object exists but cannot be decoded: its jobs stay
         known = {*self._caches.ledger.workflows(key), *self._memories.workflows(key)}
         gone = known - ({WorkflowId.of(workflow)} if workflow is not None else set())
@@ -315,7 +315,7 @@ class Reconciler:
             self._prober.want(workflow, ())
             self._memories.by_workflow[workflow].progress = None
         workflows, ledger = self._caches.workflows, self._caches.ledger
-        if workflows.get(key) is None and not workflows.is_unread(key):
+        if workflows.get(key) is None and not workflows.is_undecodable(key):
             for workflow in ledger.workflows(key):
                 ledger.forget(workflow)
             self._forget(key)

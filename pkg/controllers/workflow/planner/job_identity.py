@@ -27,7 +27,7 @@ class WorkflowId(NamedTuple):
 
     @property
     def key(self) -> str:
-        """`namespace/name`, as the work queue has it."""
+        """`namespace/name`, as the workqueue has it."""
         return f"{self.namespace}/{self.name}"
 
     @classmethod

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pkg.controllers.engine.result import Again, Done, Drop, Later, Parked, Result, settle
+from pkg.controllers.engine.result import Again, Done, Drop, Later, Parked, Result, requeue
 from pkg.controllers.engine.workqueue import WorkQueue
 
 
@@ -19,14 +19,14 @@ from pkg.controllers.engine.workqueue import WorkQueue
         pytest.param(Drop(), ["other"], 0, 0, id="drop: nothing is remembered"),
     ],
 )
-def test_settle(result: Result, ready: list[str], delayed: int, requeues: int) -> None:
+def test_requeue(result: Result, ready: list[str], delayed: int, requeues: int) -> None:
     queue = WorkQueue(clock=lambda: 0.0)
     queue.add_rate_limited("key")
     queue.add("key")
     queue.add("other")
     key = queue.get(0)
     assert key == "key"
-    settle(queue, key, result)
+    requeue(queue, key, result)
     queue.done(key)
     assert queue.delayed == delayed
     assert queue.num_requeues("key") == requeues
@@ -38,5 +38,5 @@ def test_drop_gives_up_a_pending_delay() -> None:
     queue.add("key")
     queue.get(0)
     queue.add_after("key", 5)
-    settle(queue, "key", Drop())
+    requeue(queue, "key", Drop())
     assert queue.delayed == 0

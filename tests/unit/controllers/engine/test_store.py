@@ -185,11 +185,11 @@ def test_only_a_list_makes_a_store_synced() -> None:
 def test_a_listed_object_that_cannot_be_read_is_not_taken_for_deleted() -> None:
     store: Store[Thing] = Store()
     store.absorb(A1)
-    assert store.replace([], 5, unread={"ns/a", "ns/b"}) == []
+    assert store.replace([], 5, undecodable={"ns/a", "ns/b"}) == []
     assert store.get("ns/a") == A1
-    assert (store.is_unread("ns/a"), store.is_unread("ns/b")) == (False, True)
+    assert (store.is_undecodable("ns/a"), store.is_undecodable("ns/b")) == (False, True)
     store.apply(Added(red("b", 6)))
-    assert not store.is_unread("ns/b")
+    assert not store.is_undecodable("ns/b")
 
 
 def test_a_list_from_a_restored_backup_is_taken_as_it_is() -> None:

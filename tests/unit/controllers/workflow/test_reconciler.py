@@ -138,7 +138,7 @@ def test_jobs_of_a_workflow_that_nobody_can_decode_stay() -> None:
     store = controller.workflows
     there = world.workflow
     store.replace([], world.version)
-    store.replace([], world.version, unread={KEY})
+    store.replace([], world.version, undecodable={KEY})
     assert controller.reconciler.reconcile(KEY) == Done()
     assert len(names(world)) == 2
     store.apply(Deleted(there))
