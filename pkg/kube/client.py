@@ -19,7 +19,7 @@ from pkg.kube.config import ClientConfig
 from pkg.kube.decoding import build_decoder
 from pkg.kube.errors import Refused, Transient
 from pkg.kube.json_depth import elements, members
-from pkg.kube.transport import Observer, Request, Transport
+from pkg.kube.transport import MAX_BODY, Observer, Request, Transport
 from pkg.kube.watch import Watch
 
 T = TypeVar("T")
@@ -32,6 +32,10 @@ _METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 _PATH = re.compile(r"(?:/[A-Za-z0-9_.:~-]+)+")
 _DECODERS: dict[object, msgspec.json.Decoder[Any]] = {}
 _LIST_DECODERS: dict[object, msgspec.json.Decoder[Any]] = {}
+_LIST_BODY = 32 * 1024 * 1024
+"""Bytes of a page of a list above which a smaller page is asked for."""
+_ALL = 500
+"""The first page where a list does not fit into one response."""
 _DOTS = re.compile(r"/\.\.?(?:/|$)")
 
 
@@ -67,6 +71,7 @@ class Client:
         self._transport = Transport(
             config, user_agent=user_agent, pool_size=pool_size, timeout=timeout, qps=qps, burst=burst
         )
+        self._page_limits: dict[GVR, int] = {}
         self.namespace = config.namespace
         self.server = config.server
 
@@ -93,17 +98,34 @@ class Client:
     ) -> Page[T]:
         """LIST one page of objects; pass the page's `continue_` to get the next, until it is empty.
 
-        `limit` 0 asks for everything at once. Gone means that the token has expired: start again.
+        `limit` 0 asks for everything at once. Gone means that the token has expired: start again. A page holds fewer
+        objects than `limit` if these are too large.
         """
-        query = _query(
-            labelSelector=label_selector,
-            fieldSelector=field_selector,
-            limit=str(limit) if limit else "",
-            resourceVersion=resource_version or "",
-            **{"continue": continue_},
-        )
         accept = _METADATA_LIST if metadata_only else "application/json"
-        request = Request("list", gvr.resource, "GET", _path(gvr, namespace), query, accept=accept)
+        path = _path(gvr, namespace)
+        size = min(limit, self._page_limits.get(gvr, limit))
+        while True:
+            query = _query(
+                labelSelector=label_selector,
+                fieldSelector=field_selector,
+                limit=str(size or ""),
+                resourceVersion=resource_version or "",
+                **{"continue": continue_},
+            )
+            bound = _LIST_BODY if size > 1 else MAX_BODY
+            request = Request("list", gvr.resource, "GET", path, query, accept=accept, max_body=bound)
+            try:
+                page = self._list(request, type)
+            except Transient as error:
+                if error.reason != "TooLarge" or size == 1:
+                    raise
+                size = self._page_limits[gvr] = max(1, (size or _ALL) // 4)
+                continue
+            if not page.continue_:
+                self._page_limits.pop(gvr, None)  # the objects of the next list may be smaller
+            return page
+
+    def _list(self, request: Request, type: type[T]) -> Page[T]:
         body = self._transport.call(request)
         decoder = _list_decoder(type)
         try:
@@ -246,12 +268,19 @@ def _list_decoder(type: type[T]) -> msgspec.json.Decoder[_List[T]]:
 def _decode(body: bytes, decoder: msgspec.json.Decoder[T], request: Request) -> T:
     try:
         return decoder.decode(body)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except RecursionError as error:
+        raise Transient(f"{request}: the response is nested too deep to be decoded", reason="TooDeep") from error
+    except msgspec.DecodeError as error:
         raise Transient(f"{request}: the response cannot be decoded: {error}", reason="Undecodable") from error
 
 
 def _bytes(body: bytes | Mapping[str, Any]) -> bytes:
-    return body if isinstance(body, bytes) else msgspec.json.encode(body)
+    try:
+        return body if isinstance(body, bytes) else msgspec.json.encode(body)
+    except RecursionError as error:
+        raise Refused("the object is nested too deep to be encoded as JSON", reason="TooDeep") from error
+    except UnicodeEncodeError as error:
+        raise Refused(f"the object holds text that is not Unicode: {error}", reason="NotUnicode") from error
 
 
 def _query(**fields: str) -> str:

@@ -21,6 +21,10 @@ class FramingError(Exception):
     """The bytes on the connection are not an HTTP/1.1 response."""
 
 
+class BodyTooLarge(Exception):
+    """The body of a response is larger than the caller accepts."""
+
+
 class Head(msgspec.Struct, frozen=True):
     """Status and headers of a response; header names are in lower case.
 

@@ -6,6 +6,7 @@ list unreadable. This is slow, and is used only after a decoder has failed.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 
@@ -34,6 +35,10 @@ def elements(raw: bytes) -> list[bytes]:
 
 
 def members(raw: bytes) -> dict[str, bytes]:
-    """The raw values of an object, by name."""
-    named = [(name, part) for part in elements(raw) if (name := _NAME.match(part))]
-    return {json.loads(name[1]): part[name.end() :] for name, part in named}
+    """The raw values of an object, by name; a member whose name is no JSON is left out."""
+    found: dict[str, bytes] = {}
+    for part in elements(raw):
+        if name := _NAME.match(part):
+            with contextlib.suppress(ValueError):
+                found[json.loads(name[1])] = part[name.end() :]
+    return found

@@ -15,7 +15,7 @@ import msgspec
 
 from pkg.kube.config import ClientConfig, ConfigError
 from pkg.kube.errors import KubeError, Stopped, Transient, Unauthorized, translate
-from pkg.kube.framing import FramingError, Head
+from pkg.kube.framing import BodyTooLarge, FramingError, Head
 from pkg.kube.limiter import TokenBucket
 from pkg.kube.wire import Connection, header_lines
 
@@ -23,12 +23,15 @@ _CONNECT_SECONDS = 5.0
 _IDLE_SECONDS = 55.0
 """Idle connections are closed after this time, before the API server or a proxy closes them (60 s or later)."""
 
+MAX_BODY = 256 * 1024 * 1024
+"""Bytes of a response that are accepted unless the request says otherwise."""
+
 Observer = Callable[[str, str, int, float], None]
 """(verb, resource, HTTP status or 0 without an answer, seconds)."""
 
 
 class Request(msgspec.Struct, frozen=True):
-    """One HTTP request. `verb` and `resource` label it in metrics."""
+    """One HTTP request. `verb` and `resource` label it in metrics; a response above `max_body` bytes is an error."""
 
     verb: str
     resource: str
@@ -38,6 +41,7 @@ class Request(msgspec.Struct, frozen=True):
     body: bytes = b""
     content_type: str = "application/json"
     accept: str = "application/json"
+    max_body: int = MAX_BODY
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
@@ -192,12 +196,12 @@ class Transport:
         try:
             sent = self._config.credentials.authorization()
             is_write = request.method != "GET"
-            connection, head, body = self._exchange(self._encode(request, sent), deadline, is_write)
+            connection, head, body = self._exchange(self._encode(request, sent), deadline, is_write, request.max_body)
             if head.status == 401 and self._renew(sent, connection):
                 fresh = self._config.credentials.authorization()
                 connection = self._new_connection()
-                head, body = self._use(connection, self._encode(request, fresh), deadline, is_write)
-        except (OSError, FramingError, ConfigError) as error:
+                head, body = self._use(connection, self._encode(request, fresh), deadline, is_write, request.max_body)
+        except (OSError, FramingError, BodyTooLarge, ConfigError) as error:
             raise self._translated(request, error, limit, self._aborted) from error
         return head, body
 
@@ -220,11 +224,11 @@ class Transport:
     def _identity(self) -> int:
         return 0 if self._endpoint.tls is None else self._endpoint.tls.identity()
 
-    def _exchange(self, data: bytes, deadline: float, is_write: bool) -> tuple[Connection, Head, bytes]:
+    def _exchange(self, data: bytes, deadline: float, is_write: bool, max_body: int) -> tuple[Connection, Head, bytes]:
         kept = self._take_idle()
         if kept is not None:
             try:
-                return kept, *self._use(kept, data, deadline, is_write)
+                return kept, *self._use(kept, data, deadline, is_write, max_body)
             except TimeoutError:
                 raise
             except OSError:
@@ -233,7 +237,7 @@ class Transport:
                 self.note_lost()
                 self._forget_idle()
         fresh = self._new_connection()
-        return fresh, *self._use(fresh, data, deadline, is_write)
+        return fresh, *self._use(fresh, data, deadline, is_write, max_body)
 
     def _new_connection(self) -> Connection:
         """A connection, not yet open, that is registered as busy."""
@@ -244,7 +248,9 @@ class Transport:
             self._busy.add(connection)
         return connection
 
-    def _use(self, connection: Connection, data: bytes, deadline: float, is_write: bool) -> tuple[Head, bytes]:
+    def _use(
+        self, connection: Connection, data: bytes, deadline: float, is_write: bool, max_body: int
+    ) -> tuple[Head, bytes]:
         """One exchange on a connection that is registered as busy; afterwards it is idle or closed."""
         started = time.monotonic()
         keep = False
@@ -254,7 +260,7 @@ class Transport:
             if is_write and not self._may_write():
                 keep = connection.is_kept  # nothing was sent on it
                 raise Stopped("not sent: this process may not write now", reason="Stopped")
-            head, body = connection.exchange(data, deadline)
+            head, body = connection.exchange(data, deadline, max_body)
             keep = connection.reusable and head.status != 401
         except TimeoutError:
             self._fell_silent(connection, started)
@@ -325,7 +331,7 @@ class Transport:
             if head.status == 401 and self._renew(sent, connection):
                 fresh = self._config.credentials.authorization()
                 connection, head, body = self._start_stream(request, fresh, deadline)
-        except (OSError, FramingError, ConfigError) as error:
+        except (OSError, FramingError, BodyTooLarge, ConfigError) as error:
             raise self._translated(request, error, self._timeout, self._stopping.is_set()) from error
         if not 200 <= head.status < 300:
             raise translate(head.status, body, head.headers)
@@ -344,7 +350,7 @@ class Transport:
             connection.open(min(deadline, started + _CONNECT_SECONDS))
             head = connection.start(self._encode(request, authorization), deadline)
             is_open = 200 <= head.status < 300
-            return connection, head, b"" if is_open else connection.body(head, deadline)
+            return connection, head, b"" if is_open else connection.body(head, deadline, MAX_BODY)
         except TimeoutError:
             self._fell_silent(connection, started)
             raise
@@ -359,6 +365,8 @@ class Transport:
         where = f"{request} at {self.server}"
         if isinstance(error, ConfigError):
             return Unauthorized(f"{where}: {error}", reason="Credentials")
+        if isinstance(error, BodyTooLarge):
+            return Transient(f"{where}: the response is too large", reason="TooLarge")
         self.note_lost()
         if isinstance(error, FramingError):
             return Transient(f"{where}: the response is not HTTP: {error}", reason="Malformed")

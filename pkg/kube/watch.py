@@ -13,6 +13,9 @@ from pkg.kube.framing import Dechunker, FramingError, Head
 from pkg.kube.transport import Transport
 from pkg.kube.wire import Connection
 
+_MAX_LINE = 64 * 1024 * 1024
+"""Bytes of one event; an object in etcd has 1.5 MiB at most, and several times that when it is escaped."""
+
 
 class Watch:
     """Iterates over the raw JSON lines of a watch, without line ends.
@@ -29,6 +32,7 @@ class Watch:
         self._chunks = Dechunker() if head.chunked else None
         self._lines: deque[bytes] = deque()
         self._tail: list[bytes] = []
+        self._tail_size = 0
         self._ended = False
         self._closed = threading.Event()
 
@@ -80,6 +84,9 @@ class Watch:
             data = self._chunks.feed(data)
             self._ended = self._chunks.done
         first, *more = data.split(b"\n")
+        self._tail_size += len(first)
+        if self._tail_size > _MAX_LINE:
+            raise FramingError(f"a line of more than {_MAX_LINE} bytes")
         if not more:
             self._tail.append(first)
             return
@@ -88,6 +95,7 @@ class Watch:
         for line in more[:-1]:
             self._add(line)
         self._tail = [more[-1]] if more[-1] else []
+        self._tail_size = len(more[-1])
 
     def _add(self, line: bytes) -> None:
         if line:

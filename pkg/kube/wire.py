@@ -17,7 +17,7 @@ from ssl import SSLContext
 import msgspec
 
 from pkg.kube.dialing import Dialer, Race
-from pkg.kube.framing import MAX_HEAD, Dechunker, FramingError, Head, parse_head
+from pkg.kube.framing import MAX_HEAD, BodyTooLarge, Dechunker, FramingError, Head, parse_head
 from pkg.kube.resolving import Address
 from pkg.kube.tls import TlsContexts
 
@@ -130,10 +130,13 @@ class Connection:
             self._adopt(secure)
             secure.do_handshake()
 
-    def exchange(self, request: bytes, deadline: float) -> tuple[Head, bytes]:
-        """Send a request and read the whole response; OSError or FramingError if the connection failed."""
+    def exchange(self, request: bytes, deadline: float, max_body: int) -> tuple[Head, bytes]:
+        """Send a request and read the whole response.
+
+        OSError or FramingError if the connection failed, BodyTooLarge if the body has more than `max_body` bytes.
+        """
         head = self.start(request, deadline)
-        body = self.body(head, deadline)
+        body = self.body(head, deadline, max_body)
         self.reusable = head.keep_alive and not self._buffer and not self._is_cut
         return head, body
 
@@ -160,12 +163,14 @@ class Connection:
             raise failed from error
         return head
 
-    def body(self, head: Head, deadline: float) -> bytes:
-        """The whole body of the response whose head was just read."""
+    def body(self, head: Head, deadline: float, max_size: int) -> bytes:
+        """The whole body of the response whose head was just read; BodyTooLarge above `max_size` bytes."""
         if head.chunked:
-            return self._read_chunks(deadline)
+            return self._read_chunks(deadline, max_size)
         if head.length is None:
-            return self._read_to_end(deadline)
+            return self._read_to_end(deadline, max_size)
+        if head.length > max_size:
+            raise BodyTooLarge
         return self._read_length(head.length, deadline)
 
     def receive(self, deadline: float) -> bytes:
@@ -270,21 +275,29 @@ class Connection:
             filled += count
         return bytes(body_buffer)
 
-    def _read_chunks(self, deadline: float) -> bytes:
+    def _read_chunks(self, deadline: float, max_size: int) -> bytes:
         chunks = Dechunker()
         parts: list[bytes] = []
+        size = 0
         while not chunks.done:
             if not self._buffer:
                 self._more(deadline)
             data, self._buffer = self._buffer, b""
             parts.append(chunks.feed(data))
+            size += len(parts[-1])
+            if size > max_size:
+                raise BodyTooLarge
         self._buffer = chunks.rest
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
-    def _read_to_end(self, deadline: float) -> bytes:
+    def _read_to_end(self, deadline: float, max_size: int) -> bytes:
         parts: list[bytes] = []
+        size = 0
         while data := self.receive(deadline):
             parts.append(data)
+            size += len(data)
+            if size > max_size:
+                raise BodyTooLarge
         return b"".join(parts)
 
 

@@ -1,7 +1,8 @@
-"""Reads a complete LIST, page by page."""
+"""Reads a complete LIST, page by page. Pages shrink when they take too long: 500 large objects may be 500 MB."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
@@ -11,9 +12,12 @@ from pkg.controllers.engine.listwatch import ListWatch
 from pkg.controllers.engine.reflector_options import Source
 from pkg.controllers.engine.store import KubeObject
 from pkg.controllers.engine.watch_events import ObjectDecoder, Unreadable
-from pkg.kube.errors import Gone
+from pkg.kube.errors import Gone, Transient
 
 T = TypeVar("T", bound=KubeObject)
+
+_QUICK_SECONDS = 2.0
+_MAX_TIMEOUTS = 2
 
 
 class Listing(msgspec.Struct, Generic[T], frozen=True):
@@ -24,29 +28,66 @@ class Listing(msgspec.Struct, Generic[T], frozen=True):
     resource_version: str
 
 
+class PageSize:
+    """How many objects to ask for at once, `most` at most. It outlives a list, so that a list that fails converges."""
+
+    def __init__(self, most: int) -> None:
+        self.limit = most
+        self._most = most
+
+    def timed_out(self) -> None:
+        """A page took too long: ask for a quarter from now on."""
+        self.limit = max(1, self.limit // 4)
+
+    def took(self, seconds: float) -> None:
+        """A page came: ask for twice as many if it was quick."""
+        if seconds < _QUICK_SECONDS:
+            self.limit = min(self._most, self.limit * 2)
+
+
 def read_list(
-    client: ListWatch, source: Source, decoder: ObjectDecoder[T], is_stopped: Callable[[], bool]
+    client: ListWatch,
+    source: Source,
+    decoder: ObjectDecoder[T],
+    page_size: PageSize,
+    is_stopped: Callable[[], bool],
+    clock: Callable[[], float] = time.monotonic,
 ) -> Listing[T]:
     """All objects of `source`; only a part of them if `is_stopped` returns True meanwhile. Raises KubeError."""
     items: list[T] = []
     undecodable: list[Unreadable] = []
-    limit, token = source.page_limit, ""
+    token = ""
+    timeouts = 0
+    is_paged = True
     while True:
+        started = clock()
         try:
             page = client.list_page(
                 source.gvr,
                 source.namespace,
                 msgspec.Raw,
                 label_selector=source.label_selector,
-                limit=limit,
+                limit=page_size.limit if is_paged else 0,
                 continue_=token,
             )
         except Gone:
             if not token:
                 raise
             # The page token expired, because reading took too long: ask for all objects in one response.
-            items, undecodable, limit, token = [], [], 0, ""
+            items, undecodable, token, is_paged = [], [], "", False
             continue
+        except Transient as error:
+            timeouts += 1
+            if error.reason != "Timeout" or is_stopped():
+                raise
+            if is_paged:
+                page_size.timed_out()
+            if timeouts > _MAX_TIMEOUTS:
+                raise
+            is_paged = True
+            continue
+        timeouts = 0
+        page_size.took(clock() - started)
         for raw in page.items:
             found = decoder.item(raw)
             if isinstance(found, Unreadable):

@@ -16,7 +16,7 @@ import structlog
 
 from pkg.apis.meta import GVR
 from pkg.controllers.engine.listwatch import ListWatch, NoReflectorMetrics, ReflectorMetrics, WatchLike
-from pkg.controllers.engine.pager import Listing, read_list
+from pkg.controllers.engine.pager import Listing, PageSize, read_list
 from pkg.controllers.engine.reflector_options import EventHandlers, Source, Timing
 from pkg.controllers.engine.relist import is_initializing, relist_reason
 from pkg.controllers.engine.store import Delta, KubeObject, Store, version_of
@@ -54,6 +54,7 @@ class Reflector(Generic[T]):
         self.store = store
         self._client = client
         self._source = source
+        self._page_size = PageSize(source.page_limit)
         self._decoder = ObjectDecoder(type)
         self._handlers = handlers
         self._timing = timing or Timing()
@@ -160,7 +161,7 @@ class Reflector(Generic[T]):
     def _list(self) -> float:
         started = self._clock()
         try:
-            listing = read_list(self._client, self._source, self._decoder, self._stop.is_set)
+            listing = read_list(self._client, self._source, self._decoder, self._page_size, self._stop.is_set)
         except Stopped:
             raise
         except KubeError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import ssl
@@ -11,15 +12,18 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 import pytest
 
 from pkg.apis.meta import GVR, Job, PartialObject
+from pkg.kube import client as client_module
 from pkg.kube.client import JSON_PATCH, Client
 from pkg.kube.config import ClientConfig
 from pkg.kube.credentials import Static
-from pkg.kube.errors import Exists, KubeError, NotFound, Refused, Stopped, Transient, Unauthorized
+from pkg.kube.errors import Exists, KubeError, NotFound, Refused, Stopped, Transient, Unauthorized, Unrecognized
+from pkg.kube.transport import Request
 from tests.unit.kube.conftest import Certificate
 from tests.unit.kube.server import Peer, Received, Script, Server
 
@@ -124,11 +128,110 @@ def test_pages_carry_version_and_token() -> None:
 
 
 def test_raw_items_are_split_however_deep_one_is_nested() -> None:
-    deep = b'{"metadata":{"name":"b"},"spec":' + b"[" * 5000 + b"]" * 5000 + b"}"
+    deep = b'{"metadata":{"name":"b"},"spec":{"a":' + b"[" * 5000 + b"]" * 5000 + b"}}"
     body = b'{"metadata":{"resourceVersion":"9","continue":"next"},"items":[%b,%b]}' % (JOB, deep)
     with talking_to(answering((200, body))) as (client, _):
         page = client.list_page(JOBS, "ns", msgspec.Raw)
     assert ([bytes(item) for item in page.items], page.resource_version, page.continue_) == ([JOB, deep], "9", "next")
+
+
+def large_pages(bytes_each: int, count: int, seen: list[int]) -> Script:
+    """A collection of `count` objects of that size, listed in pages; the limits asked for are noted in `seen`."""
+
+    def script(peer: Peer) -> None:
+        while (request := peer.receive()) is not None:
+            asked = dict(parse_qsl(urlsplit(request.line.split()[1]).query))
+            limit, start = int(asked.get("limit", 0)), int(asked.get("continue", 0))
+            seen.append(limit)
+            end = min(count, start + limit) if limit else count
+            item = b'{"metadata":{"name":"a"},"spec":"%b"}' % (b"x" * bytes_each)
+            more = str(end) if end < count else ""
+            head = b'{"metadata":{"resourceVersion":"9","continue":"%b"},"items":[' % more.encode()
+            peer.reply(200, head + b",".join([item] * (end - start)) + b"]}")
+
+    return script
+
+
+def read_all(client: Client, limit: int = 500) -> int:
+    count, token = 0, ""
+    while True:
+        page = client.list_page(JOBS, "ns", msgspec.Raw, limit=limit, continue_=token)
+        count, token = count + len(page.items), page.continue_
+        if not token:
+            return count
+
+
+def test_a_page_that_is_too_large_shrinks_until_it_fits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client_module, "_LIST_BODY", 4000)
+    seen: list[int] = []
+    with talking_to(large_pages(1000, 10, seen)) as (client, _):
+        assert read_all(client) == 10
+        assert seen == [500, 125, 31, 7, 1, *[1] * 9]
+        seen.clear()
+        assert read_all(client) == 10
+        assert seen[0] == 500, "the next list may be of smaller objects"
+
+
+def test_objects_of_which_each_is_larger_than_a_page_still_come_in_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client_module, "_LIST_BODY", 100)
+    with talking_to(large_pages(1000, 3, [])) as (client, _):
+        assert read_all(client, limit=2) == 3
+
+
+BODIES: dict[str, bytes] = {
+    "with a length": b"HTTP/1.1 200 OK\r\nContent-Length: 999999999999999\r\n\r\n",
+    "in chunks": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1000\r\n%b\r\n" % (b"x" * 4096),
+    "to the end of the connection": b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 4096,
+}
+
+
+@pytest.mark.parametrize("answer", BODIES.values(), ids=BODIES.keys())
+def test_a_body_without_bound_is_an_error(answer: bytes) -> None:
+    request = Request("get", "", "GET", "/version", max_body=4000)
+
+    def script(peer: Peer) -> None:
+        peer.receive()
+        peer.send(answer)
+        peer.receive()
+
+    with talking_to(script) as (client, _), pytest.raises(Transient, match="too large") as caught:
+        client._transport.call(request)
+    assert caught.value.reason == "TooLarge"
+    assert client.connection_lost_at == float("-inf")
+
+
+def nested(levels: int) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for _ in range(levels):
+        found = {"a": found}
+    return found
+
+
+DEEP_CALLS: dict[str, Call] = {
+    "create": lambda c: c.create(JOBS, "ns", nested(5000), Job),
+    "replace": lambda c: c.replace(JOBS, "ns", "a", nested(5000), Job),
+}
+
+
+@pytest.mark.parametrize("call", DEEP_CALLS.values(), ids=DEEP_CALLS.keys())
+def test_an_object_nested_too_deep_is_refused_before_it_is_sent(call: Call) -> None:
+    with talking_to(answering()) as (client, server), pytest.raises(Refused, match="nested too deep"):
+        call(client)
+    assert server.connections == 0
+
+
+DEEP_JSON = b'{"kind":"Status","metadata":{"name":"a"},"spec":{"a":' + b"[" * 5000 + b"]" * 5000 + b"}}"
+
+
+@pytest.mark.parametrize("type_", [Job, PartialObject, dict], ids=["a job", "metadata", "anything"])
+def test_an_answer_nested_too_deep_is_our_error(type_: type) -> None:
+    with talking_to(answering((200, DEEP_JSON))) as (client, _), pytest.raises(Transient, match="nested too deep"):
+        client.get(JOBS, "ns", "a", type_)
+
+
+def test_an_error_nested_too_deep_is_our_error() -> None:
+    with talking_to(answering((422, DEEP_JSON))) as (client, _), pytest.raises(Unrecognized):
+        client.create(JOBS, "ns", {}, Job)
 
 
 def test_a_refusal_becomes_our_error() -> None:
@@ -362,6 +465,45 @@ def test_every_call_is_observed_with_its_code() -> None:
         with pytest.raises(Transient):
             client.get(JOBS, "ns", "a", Job)
     assert seen == [("get", "jobs", 200), ("delete", "jobs", 404), ("get", "jobs", 0)]
+
+
+def answer_and_close(peer: Peer) -> None:
+    peer.receive()
+    peer.reply(200, JOB)
+
+
+LOSSES: dict[str, tuple[Script, bool]] = {
+    "answers and errors": (answering((200, JOB), (404, b"<html>"), (503, b""), (200, JOB)), False),
+    "a connection that the server says it closes": (lambda peer: peer.reply(200, JOB, "Connection: close"), False),
+    "an idle connection that is closed": (answer_and_close, True),
+    "a connection that is cut without an answer": (lambda peer: None, True),
+    "an answer that is cut": (lambda peer: peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"), True),
+    "chunks that are cut": (
+        lambda peer: peer.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{"),
+        True,
+    ),
+    "something else than HTTP": (lambda peer: peer.send(b"SSH-2.0\r\n\r\n"), True),
+}
+
+
+@pytest.mark.parametrize(("script", "is_lost"), LOSSES.values(), ids=LOSSES.keys())
+def test_whether_a_connection_counts_as_lost_after(script: Script, is_lost: bool) -> None:
+    with talking_to(script) as (client, _):
+        assert client.connection_lost_at == float("-inf")
+        began = time.monotonic()
+        for _ in range(4):
+            with contextlib.suppress(KubeError):
+                client.get(JOBS, "ns", "a", Job)
+        assert (client.connection_lost_at >= began) is is_lost
+
+
+def test_a_server_that_is_not_there_counts_as_lost() -> None:
+    with Server(lambda peer: None) as server:
+        url = server.url
+    client = Client(ClientConfig(url), user_agent="test/1")
+    with pytest.raises(Transient):
+        client.get(JOBS, "ns", "a", Job)
+    assert client.connection_lost_at > float("-inf")
 
 
 def test_the_limiter_spaces_calls_out() -> None:

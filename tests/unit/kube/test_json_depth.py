@@ -29,3 +29,4 @@ def test_members() -> None:
     found = members(json.dumps(document, indent=1).encode())
     assert {name: json.loads(value) for name, value in found.items()} == document
     assert members(f'{{"a": {DEEP}, "b":1}}'.encode()) == {"a": DEEP.encode(), "b": b"1"}
+    assert members(b'{"\\x": 1, "b": 2}') == {"b": b"2"}

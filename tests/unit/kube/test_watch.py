@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from collections.abc import Callable
 import pytest
 
 from pkg.apis.meta import GVR
+from pkg.kube import watch as watch_module
 from pkg.kube.client import Client
 from pkg.kube.errors import Gone, Stopped, Transient
 from pkg.kube.watch import Watch
@@ -77,6 +79,43 @@ def test_an_object_of_megabytes_is_one_line() -> None:
 
     with talking_to(script) as (client, _), begin(client) as watch:
         assert list(watch) == [line]
+
+
+def test_a_line_without_end_breaks_the_watch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watch_module, "_MAX_LINE", 5000)
+
+    def script(peer: Peer) -> None:
+        peer.receive()
+        peer.send(CHUNKED)
+        for _ in range(10):
+            peer.send(chunk(b"x" * 1000))
+        peer.receive()
+
+    with (
+        talking_to(script) as (client, _),
+        begin(client) as watch,
+        pytest.raises(Transient, match="more than 5000 bytes"),
+    ):
+        list(watch)
+
+
+LOSSES: dict[str, tuple[bytes, bool]] = {
+    "a watch that is cut": (CHUNKED + chunk(b"1\n"), True),
+    "a watch that the server ends": (CHUNKED + chunk(b"1\n") + b"0\r\n\r\n", False),
+}
+
+
+@pytest.mark.parametrize(("sent", "is_lost"), LOSSES.values(), ids=LOSSES.keys())
+def test_whether_the_connection_counts_as_lost_after(sent: bytes, is_lost: bool) -> None:
+    def script(peer: Peer) -> None:
+        peer.receive()
+        peer.send(sent)
+
+    with talking_to(script) as (client, _), begin(client) as watch:
+        began = time.monotonic()
+        with contextlib.suppress(Transient):
+            list(watch)
+        assert (client.connection_lost_at >= began) is is_lost
 
 
 def test_a_body_without_chunks_ends_with_the_connection() -> None:
