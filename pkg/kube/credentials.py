@@ -67,7 +67,7 @@ class Static(msgspec.Struct, frozen=True):
 
 
 class TokenFile:
-    """A bearer token in a file that the kubelet, or somebody else, rewrites before the token expires."""
+    """A bearer token in a file that the kubelet or another program rewrites before the token expires."""
 
     def __init__(self, path: Path, certificate: Static | None = None, clock: Callable[[], float] = time.monotonic):
         self._path = path

@@ -12,7 +12,7 @@ INDEX: Final = "flow.workflow.sh/index"
 ATTEMPT: Final = "flow.workflow.sh/attempt"
 # On pods of flows that are probed or whose podIP is used. The controller watches only these pods.
 PROBED: Final = "flow.workflow.sh/probed"
-# An annotation of a Workflow that is a job of another Workflow: how many Workflows are above it.
+# Annotation of a Workflow that is a job of another Workflow: how many Workflows are above it.
 DEPTH: Final = "flow.workflow.sh/depth"
 
 MAX_VALUE: Final = 63

@@ -49,7 +49,7 @@ class PatchError(ValueError):
 
 
 def faults(patch: Any) -> list[PatchError]:
-    """What is wrong with the form of a patch, whatever it is applied to."""
+    """What is wrong with the form of a patch, without applying it."""
     if patch is None or isinstance(patch, dict):
         return []
     if not isinstance(patch, list):

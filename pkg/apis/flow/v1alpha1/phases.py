@@ -44,14 +44,14 @@ class WorkflowPhase(StrEnum):
 
 
 class IllegalMove(ValueError):
-    """A phase was to change in a way that the table does not allow; the message names both phases."""
+    """A change of a phase that the table does not allow; the message names both phases."""
 
 
 _P = Phase
 FINAL: Final = frozenset({_P.SUCCEEDED, _P.FAILED, _P.SKIPPED, _P.CANCELLED})
 UNFINISHED: Final = frozenset({_P.PENDING, _P.SUSPENDED, _P.RUNNING})
 
-# A watch shows the latest state of a job, not every state. A job may be seen Succeeded that was never seen Running, and
+# A watch shows the latest state of a job, not every state: a job may turn Succeeded without being observed Running. And
 # after a crash a Waiting task moves at once to the phase that its job shows.
 _SEEN: Final = frozenset({_P.PENDING, _P.SUSPENDED, _P.RUNNING, _P.BACKOFF, _P.SUCCEEDED, _P.FAILED, _P.CANCELLED})
 TASK_MOVES: Final[dict[Phase, frozenset[Phase]]] = {

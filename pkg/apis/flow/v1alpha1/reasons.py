@@ -1,4 +1,4 @@
-"""The reasons that status and Events show for tasks, flows and workflows, and the sets of them that decisions need."""
+"""The reasons of tasks, flows and workflows in status and Events, and sets of reasons that the planner needs."""
 
 from __future__ import annotations
 
