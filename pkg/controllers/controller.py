@@ -17,6 +17,7 @@ from pkg.controllers.clients import WRITE_THREADS, make_clients, make_leadership
 from pkg.controllers.engine.informer import InformerSet
 from pkg.controllers.engine.reflector_options import EventHandlers
 from pkg.controllers.engine.shards import ShardedQueue
+from pkg.controllers.engine.store import Delta
 from pkg.controllers.engine.worker import Worker
 from pkg.controllers.event_handlers import Handlers, Parts
 from pkg.controllers.health_checks import HealthChecks
@@ -33,6 +34,7 @@ from pkg.controllers.workflow.planner.job_identity import WorkflowId
 from pkg.controllers.workflow.pod_finder import Pod, PodFinder
 from pkg.controllers.workflow.prober import Prober
 from pkg.controllers.workflow.reconciler import Reconciler
+from pkg.controllers.workflow.relevance import is_same_state
 from pkg.controllers.workflow.rule_book import RuleBook
 from pkg.controllers.worktemplate.reconciler import TEMPLATE_INDEX, UsageReconciler, templates_of
 from pkg.kube.config import ClientConfig
@@ -114,7 +116,9 @@ class Controller:
                 client,
                 namespace,
                 Pod,
-                EventHandlers(on_deltas),
+                EventHandlers(
+                    lambda gvr, deltas: on_deltas(gvr, [delta for delta in deltas if _is_pod_relevant(delta)])
+                ),
                 label_selector=selector,
                 indexers=indexers,
                 metrics=metrics,
@@ -233,6 +237,10 @@ class Controller:
 
     def _count_probe(self, kind: str, result: str) -> None:
         self._metrics.workflow_probe_tries.labels(kind, result).inc()
+
+
+def _is_pod_relevant(delta: Delta[Pod]) -> bool:
+    return delta.old is None or delta.new is None or not is_same_state(delta.old, delta.new)
 
 
 class _TermHandlers:

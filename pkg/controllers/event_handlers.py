@@ -20,6 +20,7 @@ from pkg.controllers.workflow.planner.progress import TaskKey
 from pkg.controllers.workflow.pod_finder import ChangedPods
 from pkg.controllers.workflow.prober import Prober
 from pkg.controllers.workflow.reconciler import Reconciler
+from pkg.controllers.workflow.relevance import is_template_relevant, is_workflow_relevant, reads_templates
 from pkg.controllers.workflow.rule_book import RuleBook
 from pkg.controllers.worktemplate.reconciler import GATHER_SECONDS, TEMPLATE_INDEX, templates_of
 
@@ -57,7 +58,8 @@ class Handlers:
     def workflows_changed(self, _gvr: GVR, deltas: Sequence[Delta[Workflow]]) -> None:
         """A Workflow's change adds its own key; templates that it begins or stops to name get a new usedBy."""
         for delta in deltas:
-            self._queue.add(delta.key)
+            if is_workflow_relevant(delta.old, delta.new):
+                self._queue.add(delta.key)
             if delta.old is not None and delta.new is not None and _is_same_spec(delta.old, delta.new):
                 continue
             before = templates_of(delta.old) if delta.old is not None else set()
@@ -66,10 +68,12 @@ class Handlers:
                 self._usage_queue.add_after(template, GATHER_SECONDS)
 
     def templates_changed(self, _gvr: GVR, deltas: Sequence[Delta[WorkTemplate]]) -> None:
-        """A template's change requeues the workflows that name it."""
+        """A template's change requeues the workflows that name it and may still need it."""
         parts = self._parts
         for delta in deltas:
             self._usage_queue.add_after(delta.key, GATHER_SECONDS)
+            if not is_template_relevant(delta.old, delta.new):
+                continue
             new, old = delta.new, delta.old
             if new is not None:
                 rules = parts.rule_book.of(new)
@@ -82,7 +86,8 @@ class Handlers:
             for workflow in parts.workflows.by_index(TEMPLATE_INDEX, delta.key):
                 if has_new_rules:
                     parts.ledger.mark_dirty(WorkflowId.of(workflow))
-                self._queue.add(workflow.metadata.key)
+                if reads_templates(workflow):
+                    self._queue.add(workflow.metadata.key)
 
     def jobs_changed(self, gvr: GVR, deltas: Sequence[Delta[Job]]) -> None:
         """A job's change requeues the workflows that it belongs to, before and after the change."""

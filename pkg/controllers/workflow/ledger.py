@@ -15,6 +15,7 @@ from pkg.controllers.engine.store import Delta, version_of
 from pkg.controllers.workflow.planner.job_identity import JobIdentity, WorkflowId, identify
 from pkg.controllers.workflow.planner.progress import TaskKey
 from pkg.controllers.workflow.planner.snapshot import ObservedJob
+from pkg.controllers.workflow.relevance import is_same_state
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,16 @@ class _WorkflowJobs:
             return
         self.jobs.setdefault(task, {})[at] = observed
         self._refresh(task)
+
+    def replace(self, task: TaskKey, observed: ObservedJob, held: Job) -> bool:
+        """Puts a newer copy in place of `held`, a job in the same state; False if another copy is there."""
+        at = (observed.gvr, observed.job.metadata.name)
+        known = self.jobs.get(task, {}).get(at)
+        if known is None or known.job is not held:
+            return False
+        self.jobs[task][at] = observed
+        self.frozen[task] = tuple(observed if other is known else other for other in self.frozen[task])
+        return True
 
     def remove(self, task: TaskKey, observed: ObservedJob) -> None:
         """Adds a job that vanished, as it last was."""
@@ -105,11 +116,16 @@ class Ledger:
         self._by_key: dict[str, set[WorkflowId]] = {}
 
     def apply(self, gvr: GVR, deltas: Iterable[Delta[Job]]) -> set[str]:
-        """Takes in changes of one kind; returns the keys (`namespace/name`) of the workflows they concern."""
+        """Takes in changes of one kind; returns the keys (`namespace/name`) of the workflows they concern.
+
+        A change that a plan cannot notice concerns none.
+        """
         keys: set[str] = set()
         with self._lock:
             for delta in deltas:
                 new = identify(delta.new) if delta.new is not None else None
+                if new is not None and self._replace_same(gvr, delta, new):
+                    continue
                 for job in (delta.old, delta.final):
                     before = identify(job) if job is not None else None
                     # A job that only changed still exists; one whose labels changed now belongs to another task.
@@ -123,6 +139,14 @@ class Ledger:
                 elif delta.new is not None and (delta.old is None or identify(delta.old) is not None):
                     self._on_foreign()
         return keys
+
+    def _replace_same(self, gvr: GVR, delta: Delta[Job], identity: JobIdentity) -> bool:
+        """Takes in the newer copy of a job whose state is the same; False if the state is another, or not known."""
+        old, new = delta.old, delta.new
+        if old is None or new is None or delta.final is not None or not is_same_state(old, new):
+            return False
+        found = self._workflows.get(identity.workflow)
+        return found is not None and found.replace(identity.task, ObservedJob(gvr, new, identity.attempt), old)
 
     def _jobs_of(self, identity: JobIdentity) -> _WorkflowJobs:
         workflow = identity.workflow

@@ -179,3 +179,22 @@ def test_a_job_whose_labels_no_longer_name_a_task_is_gone_from_it_and_counted() 
     assert ledger.apply(JOBS, [Delta("team/w-a", ours, job(attempt="7", name="w-a"))]) == {"team/w"}
     changes = ledger.take_changes(WORKFLOW)
     assert (changes.jobs, set(changes.gone), len(counted)) == ({}, {TaskKey("a", 0)}, 1)
+
+
+def test_a_change_that_no_plan_can_notice_concerns_no_workflow() -> None:
+    ledger, first = Ledger(), version(job(), 5)
+    ledger.apply(JOBS, [Delta("team/w-a", None, first)])
+    ledger.take_changes(WORKFLOW)
+    second = version(first, 6)
+    assert ledger.apply(JOBS, [Delta("team/w-a", first, second)]) == set()
+    changes = ledger.take_changes(WORKFLOW)
+    assert changes.dirty == frozenset()
+    assert [observed.job for observed in changes.jobs[TaskKey("a", 0)]] == [second], "the newest copy is kept"
+    third = version(second, 7, sim="Succeeded")
+    assert ledger.apply(JOBS, [Delta("team/w-a", second, third)]) == {"team/w"}
+    assert ledger.take_changes(WORKFLOW).dirty == frozenset({TaskKey("a", 0)})
+
+
+def test_a_copy_that_is_not_the_filed_one_is_news() -> None:
+    ledger, first = Ledger(), version(job(), 5)
+    assert ledger.apply(JOBS, [Delta("team/w-a", first, version(first, 6))]) == {"team/w"}

@@ -1,0 +1,56 @@
+"""Which changes of an object a plan can notice. Pure. All others wake no workflow."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import msgspec
+
+from pkg.apis.flow.v1alpha1.types import GROUP, Workflow, WorkTemplate
+from pkg.apis.meta import ObjectMeta
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+
+def is_workflow_relevant(old: Workflow | None, new: Workflow | None) -> bool:
+    """Whether a Workflow came, went, or changed in its spec, its status or the metadata that a plan reads."""
+    return old is None or new is None or _metadata_read(old) != _metadata_read(new) or old.status != new.status
+
+
+def is_template_relevant(old: WorkTemplate | None, new: WorkTemplate | None) -> bool:
+    """Whether a WorkTemplate came, went, or got another spec. Plans do not read its status (usedBy)."""
+    return old is None or new is None or _spec_version(old.metadata) != _spec_version(new.metadata)
+
+
+def reads_templates(workflow: Workflow) -> bool:
+    """Whether a plan of the workflow may need its templates: not once it is over, unless it is to be restarted."""
+    phase, restart = workflow.status.phase, workflow.spec.restart
+    is_over = phase is not None and phase.is_final
+    return not is_over or (restart is not None and restart.at != workflow.status.restarted_at)
+
+
+def is_same_state(old: T, new: T) -> bool:
+    """Whether two copies of one object differ in nothing that the cache keeps of it, but their resource version.
+
+    Both are structs with a field `metadata`, an ObjectMeta.
+    """
+    if type(old) is not type(new):
+        return False
+    for name in old.__struct_fields__:
+        one, other = getattr(old, name), getattr(new, name)
+        if name == "metadata":
+            other = msgspec.structs.replace(other, resource_version=one.resource_version)
+        if one != other:
+            return False
+    return True
+
+
+def _spec_version(meta: ObjectMeta) -> tuple[str, int]:
+    """The API server raises the generation at every change of a spec."""
+    return meta.uid, meta.generation
+
+
+def _metadata_read(workflow: Workflow) -> tuple[object, ...]:
+    meta = workflow.metadata
+    ours = {name: text for name, text in meta.annotations.items() if name.startswith(GROUP)}
+    return _spec_version(meta), meta.deletion_timestamp, meta.finalizers, ours

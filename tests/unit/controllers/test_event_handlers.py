@@ -1,0 +1,99 @@
+"""Which keys each change adds to which queue."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import msgspec
+import pytest
+
+from pkg.apis.flow.v1alpha1.phases import WorkflowPhase
+from pkg.apis.flow.v1alpha1.types import WORKFLOWS, WORKTEMPLATES, UsedBy, Workflow
+from pkg.apis.meta import GVR
+from pkg.controllers.engine.shards import ShardedQueue
+from pkg.controllers.engine.store import Delta, Store
+from pkg.controllers.event_handlers import Handlers, Parts
+from pkg.controllers.workflow.ledger import Ledger
+from pkg.controllers.workflow.rule_book import RuleBook
+from pkg.controllers.worktemplate.reconciler import TEMPLATE_INDEX, templates_of
+from tests.builders import template, wf
+
+
+class Kinds:
+    def get(self, gvr: GVR) -> None:
+        """Asked for in the background."""
+
+
+class Setup:
+    """Handlers on real stores, with two workflows that name the template `step`: one runs, one is over."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.queue = ShardedQueue(1, clock=lambda: self.now)
+        self.usage = ShardedQueue(1, clock=lambda: self.now)
+        self.handlers = Handlers(self.queue, self.usage)
+        self.workflows: Store[Workflow] = Store({TEMPLATE_INDEX: templates_of})
+        self.workflows.replace([workflow("runs", WorkflowPhase.RUNNING), workflow("over", WorkflowPhase.FAILED)], 1)
+        self.handlers.connect(
+            Parts(
+                workflows=self.workflows,
+                templates=Store(),
+                jobs=cast(Any, None),
+                kinds=cast(Any, Kinds()),
+                ledger=Ledger(),
+                rule_book=RuleBook(),
+                prober=cast(Any, None),
+                reconciler=cast(Any, None),
+            )
+        )
+
+    def queued(self, queue: ShardedQueue) -> list[str]:
+        self.now += 60
+        return sorted(iter(lambda: queue.queues[0].get(0) or "", ""))
+
+
+def workflow(name: str, phase: WorkflowPhase) -> Workflow:
+    made = wf(a={"template": "step"})
+    meta = msgspec.structs.replace(made.metadata, name=name, uid=f"uid-{name}", resource_version="1")
+    return msgspec.structs.replace(made, metadata=meta, status=msgspec.structs.replace(made.status, phase=phase))
+
+
+@pytest.fixture
+def setup() -> Setup:
+    return Setup()
+
+
+NAMESPACE = wf(a="").metadata.namespace
+STEP = template("step")
+STEP = msgspec.structs.replace(STEP, metadata=msgspec.structs.replace(STEP.metadata, namespace=NAMESPACE))
+STEP_KEY = STEP.metadata.key
+
+
+def test_a_template_whose_spec_changes_wakes_the_workflows_that_still_need_it(setup: Setup) -> None:
+    edited = msgspec.structs.replace(STEP, metadata=msgspec.structs.replace(STEP.metadata, generation=7))
+    setup.handlers.templates_changed(WORKTEMPLATES, [Delta(STEP_KEY, STEP, edited)])
+    assert setup.queued(setup.queue) == [f"{NAMESPACE}/runs"]
+    assert setup.queued(setup.usage) == [STEP_KEY]
+
+
+def test_a_template_whose_used_by_is_written_wakes_no_workflow(setup: Setup) -> None:
+    counted = msgspec.structs.replace(STEP, status=msgspec.structs.replace(STEP.status, used_by=UsedBy(2, ("over",))))
+    setup.handlers.templates_changed(WORKTEMPLATES, [Delta(STEP_KEY, STEP, counted)])
+    assert setup.queued(setup.queue) == []
+    assert setup.queued(setup.usage) == [STEP_KEY], "whoever else wrote it is corrected"
+
+
+def test_a_workflow_that_changes_in_nothing_of_interest_is_not_woken(setup: Setup) -> None:
+    old = workflow("runs", WorkflowPhase.RUNNING)
+    new = msgspec.structs.replace(
+        old, metadata=msgspec.structs.replace(old.metadata, resource_version="2", labels={"team": "a"})
+    )
+    setup.handlers.workflows_changed(WORKFLOWS, [Delta(old.metadata.key, old, new)])
+    assert (setup.queued(setup.queue), setup.queued(setup.usage)) == ([], [])
+
+
+def test_a_new_workflow_is_woken_and_its_templates_are_counted(setup: Setup) -> None:
+    new = workflow("new", WorkflowPhase.PENDING)
+    setup.handlers.workflows_changed(WORKFLOWS, [Delta(new.metadata.key, None, new)])
+    assert setup.queued(setup.queue) == [new.metadata.key]
+    assert setup.queued(setup.usage) == [STEP_KEY]
