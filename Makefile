@@ -75,7 +75,7 @@ test-long: $(DEVELOPING) ## Run the property tests with many more examples
 	@HYPOTHESIS_PROFILE=long $(PY) -m pytest tests/property $(ARGS)
 
 .PHONY: faults
-faults: $(DEVELOPING) ## Kill and deceive the controller over 200 workflows of 10 tasks per fault, and count what was lost
+faults: $(DEVELOPING) ## Inject faults into 200 workflows of 10 tasks per fault, and count what was lost
 	@exec $(PY) -m hack.faults $(ARGS)
 
 .PHONY: test-kubeflow
@@ -91,24 +91,24 @@ lint: $(DEVELOPING) ## Check style, types and layers
 	$(VENV)/bin/lint-imports
 
 .PHONY: format
-format: $(DEVELOPING) ## Let ruff put the code in shape
+format: $(DEVELOPING) ## Format the code with ruff
 	@$(PY) -m ruff check --fix .
 	$(PY) -m ruff format .
 
 .PHONY: generate
-generate: $(INSTALLED) ## Write anew what is generated: the CRDs and the diagrams
+generate: $(INSTALLED) ## Write the generated files: the CRDs and the diagrams
 	@$(PY) -m hack.gen_crds
 	$(PY) -m hack.draw_phases
 
 .PHONY: verify
-verify: generate ## Write anew what is generated, and fail if that, or anything else, is not committed
+verify: generate ## Write the generated files, and fail if these or other files are not committed
 	@changed=$$(git status --porcelain) || { echo "make: verify needs a git checkout" >&2; exit 1; }
 	if [ -n "$$changed" ]; then
 	  echo "make: the tree is dirty; commit these, or undo them:" >&2
 	  echo "$$changed" >&2
 	  exit 1
 	fi
-	echo "what is generated is up to date, and the tree is clean"
+	echo "the generated files are up to date, and the tree is clean"
 
 .PHONY: bench
 bench: $(DEVELOPING) ## Measure the controller on a real control plane
@@ -130,7 +130,7 @@ cluster-up: $(INSTALLED) ## Start a local cluster in .cluster/ (RUNTIME=kwok or 
 	@exec $(PY) -m hack.cluster up --runtime $(RUNTIME) --nodes $(NODES) $(ARGS)
 
 .PHONY: cluster-down
-cluster-down: $(INSTALLED) ## End the local cluster
+cluster-down: $(INSTALLED) ## Stop the local cluster
 	@exec $(PY) -m hack.cluster down
 
 .PHONY: run
@@ -154,7 +154,7 @@ deploy-example: $(INSTALLED) ## Apply one example (EXAMPLE=01-sequential)
 	"$$kubectl" apply -f "examples/$(EXAMPLE).yaml"
 
 .PHONY: deploy-advanced-example
-deploy-advanced-example: ## Apply the example that has everything
+deploy-advanced-example: ## Apply the example with all features
 	@$(MAKE) --no-print-directory deploy-example EXAMPLE=advanced
 
 .PHONY: undeploy-examples

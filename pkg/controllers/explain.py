@@ -46,7 +46,7 @@ _CALLS = {
     "jobReady": "every active pod is ready, and there is one",
     "deploymentReady": "every replica is of the newest template and available",
     "statefulSetReady": "every replica is ready and of the newest revision",
-    "daemonSetReady": "every node that wants a pod has one of the newest template, available",
+    "daemonSetReady": "every node that should run a pod has an available one of the newest template",
     "jobSetReady": "ready and succeeded jobs of each group are as many as its replicas",
     "trainJobReady": "every job in status.jobsStatus is ready or succeeded",
 }

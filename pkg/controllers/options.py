@@ -87,14 +87,14 @@ def controller_options(run: F) -> F:
             type=_Address(),
             default=":8080",
             show_default=True,
-            help="Where /metrics is served; 0 for nowhere.",
+            help="Where /metrics is served; 0 to serve it nowhere.",
         ),
         click.option(
             "--health-bind-address",
             type=_Address(),
             default=":8081",
             show_default=True,
-            help="Where /healthz and /readyz are served; 0 for nowhere.",
+            help="Where /healthz and /readyz are served; 0 to serve it nowhere.",
         ),
         click.option("--log-level", type=click.Choice(LEVELS), default="info", show_default=True),
         click.option("--log-format", type=click.Choice(("json", "console")), default="json", show_default=True),
@@ -136,7 +136,11 @@ def controller_options(run: F) -> F:
             help="The leader stops writing this long after its last renewal.",
         ),
         click.option(
-            "--leader-elect-retry-period", type=_Duration(), default="1s", show_default=True, help="Between two tries."
+            "--leader-elect-retry-period",
+            type=_Duration(),
+            default="1s",
+            show_default=True,
+            help="Time between two tries to take or renew the Lease.",
         ),
         click.option(
             "--leader-elect-resource-namespace",

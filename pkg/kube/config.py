@@ -194,7 +194,7 @@ def _impersonation(user: Entry) -> tuple[tuple[str, str], ...]:
         name = f"Impersonate-Extra-{quote(str(key).lower(), safe=_HEADER_CHARACTERS)}"
         headers += [(name, value) for value in _texts(values, f"{user.where}.as-user-extra[{key}]")]
     if headers and not user.text("as"):
-        raise ConfigError(f"{user.where}.as is missing; without a user there is nobody to impersonate")
+        raise ConfigError(f"{user.where}.as is missing; name the user to impersonate")
     try:
         header_lines(headers)
     except ValueError as error:

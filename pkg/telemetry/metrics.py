@@ -125,14 +125,14 @@ class Metrics:
             "reflector_listed_objects", "Objects in the latest complete LIST", ("resource",)
         )
         self.reflector_relists = counter(
-            "reflector_relists_total", "LISTs of what was known already, by reason", ("resource", "reason")
+            "reflector_relists_total", "LISTs because a watch could not be resumed, by reason", ("resource", "reason")
         )
         self.reflector_watches = counter("reflector_watches_total", "WATCHes opened", ("resource",))
         self.reflector_events = counter("reflector_events_total", "Watch events", ("resource", "type"))
 
-        self.workflow_reconcile = counter("workflow_reconcile_total", "Passes over a workflow", ("outcome",))
+        self.workflow_reconcile = counter("workflow_reconcile_total", "Reconciles of a workflow", ("outcome",))
         self.workflow_reconcile_duration = histogram(
-            "workflow_reconcile_duration_seconds", "Seconds of a pass over a workflow", buckets=_WORK_SECONDS
+            "workflow_reconcile_duration_seconds", "Seconds of a reconcile of a workflow", buckets=_WORK_SECONDS
         )
         self.workflow_tasks_finished = counter("workflow_tasks_finished_total", "Tasks that became final", ("state",))
         self.workflow_jobs_created = counter("workflow_jobs_created_total", "Jobs created", ("kind",))
@@ -196,10 +196,10 @@ class _WorkflowCollector(Collector):
         self._count = count
 
     def collect(self) -> Iterable[Metric]:
-        family = GaugeMetricFamily("workflow_workflows", "Workflows there are", labels=("phase",))
+        family = GaugeMetricFamily("workflow_workflows", "Workflows by phase", labels=("phase",))
         for phase, count in sorted(self._count().items()):
             family.add_metric((phase,), count)
         return (family,)
 
     def describe(self) -> Iterable[Metric]:
-        return (GaugeMetricFamily("workflow_workflows", "Workflows there are", labels=("phase",)),)
+        return (GaugeMetricFamily("workflow_workflows", "Workflows by phase", labels=("phase",)),)

@@ -56,7 +56,7 @@ def leader_and_challenger(world: World, rival: Rivals, lease: int = LEASE) -> tu
     first = rival("first", lease)
     first.wait_acting()
     second = rival("second", lease)
-    second.wait_log("the Lease is held by another", holder="first")
+    second.wait_log("the Lease is held by another process", holder="first")
     long_chain(world)
     world.wait_job("w-b")
     return first, second

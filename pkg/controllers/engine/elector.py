@@ -169,8 +169,8 @@ class Elector:
             return self._pause()
         if isinstance(verdict, Wait):
             if self._leading:
-                self._lost("another holds the Lease")
-            self._report("the Lease is held by another", holder=verdict.holder)
+                self._lost("another process holds the Lease")
+            self._report("the Lease is held by another process", holder=verdict.holder)
             return min(verdict.seconds, self._pause())
         if isinstance(verdict, Acquire) and self._leading:
             self._lost("the Lease was released by another process")  # which may have led: begin a new term

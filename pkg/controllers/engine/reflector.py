@@ -344,7 +344,7 @@ class Reflector(Generic[T]):
         try:
             handler(self.gvr)
         except Exception:
-            self._log.exception("event handler failed unexpectedly, the reflector goes on")
+            self._log.exception("event handler failed unexpectedly, the reflector continues")
 
     def _skip(self, found: Unreadable) -> None:
         self._log.warning("object cannot be decoded, it is skipped", object=found.key, error=found.error)

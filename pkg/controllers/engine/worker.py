@@ -97,4 +97,4 @@ class Worker:
             try:
                 more = self.step()
             except Exception:
-                _log.exception("worker failed unexpectedly, it goes on")
+                _log.exception("worker failed unexpectedly, it continues")

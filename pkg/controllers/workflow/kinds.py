@@ -120,7 +120,7 @@ class Kinds:
                 try:
                     self._ask(gvr)
                 except Exception:
-                    _log.exception("asking for a kind failed unexpectedly, it is tried again", gvr=str(gvr))
+                    _log.exception("discovery of a kind failed unexpectedly, it is tried again", gvr=str(gvr))
             with self._lock:
                 if self._stopping.is_set():
                     return
@@ -194,7 +194,7 @@ class Kinds:
         """Why no job of the kind can be created, empty if one can; None if that is not known yet."""
         row = rules_for(gvr)
         if not found.namespaced:
-            return f"{gvr} is cluster-scoped; a workflow makes namespaced objects only"
+            return f"{gvr} is cluster-scoped; a workflow creates namespaced objects only"
         if "create" not in found.verbs:
             return f"{gvr} cannot be created (its verbs are {', '.join(sorted(found.verbs))})"
         if row.resource or row.refused:

@@ -25,7 +25,7 @@ from pkg.kube.client import Client
 from pkg.kube.errors import KubeError, Stopped
 from pkg.kube.event_recorder import EVENTS
 
-_log = structlog.get_logger("workflow.warnings")
+_log = structlog.get_logger("workflow.pending")
 PATIENCE: Final = 15.0
 """Seconds that a job may be pending before its events are read."""
 ROUND_SECONDS: Final = 5.0

@@ -24,7 +24,7 @@ from pkg.controllers.workflow.planner.snapshot import ProbeKey
 from pkg.controllers.workflow.pod_finder import ChangedPods
 from pkg.kube.framing import parse_status_line
 
-_log = structlog.get_logger("workflow.probes")
+_log = structlog.get_logger("workflow.prober")
 MAX_STATUS_LINE = 4096
 # Limits of probes in flight, of all workflows and of one, so that a thousand dead ports do not use up the sockets.
 # Addresses that timed out when they were last probed have their own slots, so they do not delay others.

@@ -214,7 +214,7 @@ class Reconciler:
         if memory.remaining_deletions:
             return Later(0, "more jobs are to be deleted")
         if first.requeue_now or final.requeue_now:
-            return Later(0, "the plan goes on from what was just written")
+            return Later(0, "the plan continues after this write")
         # The snapshot has addresses only of attempts known before it; no event follows for those that the plan found.
         if self._observer.pod_ips(workflow, memory) != planned.snapshot.pod_ips:
             return Later(0, "the address of a pod is known now")
@@ -224,7 +224,7 @@ class Reconciler:
             times.append(min(retries))
         if not times:
             return Done()
-        return Later(max(0.001, min(times) - self._clock()), "a time that the plan waits for is due then")
+        return Later(max(0.001, min(times) - self._clock()), "a timer of the plan is due then")
 
     def _create(self, workflow: WorkflowId, memory: Memory, made: Plan) -> tuple[bool, bool]:
         """Creates the jobs and adds them to the cache; returns whether none is to be retried, and whether one was
@@ -348,7 +348,7 @@ class Reconciler:
             self._caches.ledger.forget(workflow)
             self._forget_workflow(workflow)
         if actions and self._executor.delete(workflow.key, actions[:MAX_DELETIONS]):
-            return Again("jobs of a workflow that is gone or going could not be deleted")
+            return Again("jobs of a workflow that is deleted could not be deleted")
         if len(actions) > MAX_DELETIONS:
             return Later(0, "more jobs of a workflow that is gone are to be deleted")
         return None

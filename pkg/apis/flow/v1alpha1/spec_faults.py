@@ -117,7 +117,7 @@ def _workflow(spec: WorkflowSpec, names: FlowNames) -> Iterator[Fault]:
         message = f"{total:,} tasks in all; at most {MAX_TASKS:,} are allowed: lower for.replicas"
         yield fault("spec.flows", message, total)
     if spec.flows and all(flow.finally_ for flow in spec.flows):
-        yield fault("spec.flows", "every flow is finally; at least one must not be")
+        yield fault("spec.flows", "every flow has finally: true; at least one must not")
     yield from _policy(spec, names)
 
 
@@ -164,14 +164,14 @@ def edge_faults(flow: Flow, edge: Edge, path: str, names: FlowNames) -> Iterator
     name = edge.flow
     if name == flow.name:
         if not edge.own_index:
-            message = "a flow cannot wait for itself; its previous index it can wait for in for.dependsOn"
+            message = "a flow cannot wait for itself; to wait for its previous index, use for.dependsOn"
             yield fault(path, message, name)
     elif name not in names.first:
         yield fault(path, names.unknown(name), name)
     elif name in names.finally_:
-        yield fault(path, f'"{name}" is a finally flow, and nothing can wait for one', name)
+        yield fault(path, f'"{name}" is a finally flow, and no flow can wait for it', name)
     if flow.finally_ and edge.wait in (Wait.HTTP, Wait.TCP):
-        message = "a finally flow can depend on targets and taskStatusList only: what it would probe has ended"
+        message = "a finally flow can depend on targets and taskStatusList only: a flow that it would probe has ended"
         yield fault(path, message, name)
 
 
@@ -234,7 +234,11 @@ def template_faults(spec: WorkTemplateSpec) -> Iterator[Fault]:
     yield from _parameters(spec, "spec")
     for key, value in (("version", spec.gvr.version), ("resource", spec.gvr.resource), ("group", spec.gvr.group)):
         if "/" in value:
-            yield fault(f"spec.gvr.{key}", f'"/" does not belong into {key}: write group, version, resource', value)
+            yield fault(
+                f"spec.gvr.{key}",
+                f'"/" is not allowed in {key}; write group, version and resource in their own fields',
+                value,
+            )
     if spec.gvr.resource != spec.gvr.resource.lower():
         right = spec.gvr.resource.lower()
         right = right if right.endswith("s") else f"{right}s"

@@ -20,7 +20,7 @@ def validate_update(old: WorkflowSpec, new: WorkflowSpec, *, started: bool) -> F
     if new.restart is not None and new.shutdown is not None:
         before = old.restart.at if old.restart is not None else None
         if new.restart.at != before:
-            message = "a workflow with shutdown cannot be restarted; make a new one"
+            message = "a workflow with shutdown cannot be restarted; create a new one"
             found.append(Fault("spec.restart.at", message, new.restart.at))
     # The hash ignores defaults that are written out.
     if started and spec_hash(old) != spec_hash(new):
@@ -32,13 +32,13 @@ def _shutdown(old: WorkflowSpec, new: WorkflowSpec) -> Iterator[Fault]:
     if old.shutdown is None or new.shutdown is old.shutdown:
         return
     if new.shutdown is None:
-        yield Fault("spec.shutdown", f"{old.shutdown} cannot be taken back")
+        yield Fault("spec.shutdown", f"{old.shutdown} cannot be undone")
     elif old.shutdown is Shutdown.TERMINATE:
-        yield Fault("spec.shutdown", "Terminate cannot be made a Stop", new.shutdown)
+        yield Fault("spec.shutdown", "Terminate cannot be changed to Stop", new.shutdown)
 
 
 def _fixed(old: WorkflowSpec, new: WorkflowSpec) -> Iterator[Fault]:
-    message = f"cannot change after the start; only {_MAY_CHANGE} may, so make a new workflow"
+    message = f"cannot change after the start; only {_MAY_CHANGE} may, so create a new workflow"
     for field in _changed(WorkflowSpec, meaning(old), meaning(new), ("flows", *MUTABLE)):
         yield Fault(f"spec.{field}", message)
     if len(old.flows) != len(new.flows):

@@ -105,7 +105,7 @@ def _start_flow(ctx: Context, node: Node, found: Starts, slots: float) -> int:
             continue
         if created >= min(slots, free):
             limit = "workflow" if slots <= free else "flow"
-            text = f"as many jobs as the parallelism of the {limit} allows are unfinished"
+            text = f"waits for a free slot: the parallelism of the {limit} is reached"
             _show(ctx, node, Reasons.PARALLELISM_REACHED, text)
             _reset_pending_clock(ctx, node, index)
             break

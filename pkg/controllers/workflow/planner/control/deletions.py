@@ -60,7 +60,7 @@ def _reason_to_delete(
     if is_ready:
         return _CANCELLED if how is Mode.CANCEL else ""
     if task.phase is Phase.CANCELLED:
-        return "the workflow was decided"
+        return "the outcome was decided"
     if task.reason in (Reasons.DEADLINE_EXCEEDED, Reasons.PENDING_TIMEOUT) and not look(snapshot, observed).is_final:
         return task.reason
     return ""

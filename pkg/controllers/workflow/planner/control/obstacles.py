@@ -115,13 +115,13 @@ def _kind_obstacle(ctx: Context, of: Candidate, gvr: GVR) -> Waits | Unknown | N
         return Unknown()
     if not is_known or (kind is not None and gvr not in snapshot.synced):
         if trouble := snapshot.unlisted.get(gvr):
-            text = f"no job is made of a kind that the controller cannot list; it is tried again: {trouble}"
+            text = f"the controller cannot list this kind, so it creates no job of it; it tries again: {trouble}"
             return Waits(Reasons.KIND_UNREADABLE, text)
         if shown == Reasons.KIND_UNREADABLE:
             return Unknown()
         return Waits(Reasons.KIND_SYNCING, f"the cache of {gvr} is not complete yet")
     if kind is None:
-        text = f"the cluster does not serve {gvr}; the job is made at once when it does"
+        text = f"the cluster does not serve {gvr}; the job is created as soon as it does"
         return Waits(Reasons.KIND_NOT_SERVED, text)
     return None
 

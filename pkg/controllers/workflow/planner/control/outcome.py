@@ -99,7 +99,7 @@ def _any(draft: Draft) -> Decision | None:
         can_any = can_any or _can_succeed(draft, number)
     if can_any or _is_recovery_open(draft):
         return None
-    return Decision(Reasons.NO_LEAF_CAN_SUCCEED, "none of the last flows can succeed any more")
+    return Decision(Reasons.NO_LEAF_CAN_SUCCEED, "no leaf (a flow that no other flow depends on) can succeed any more")
 
 
 def _critical(draft: Draft) -> Decision | None:

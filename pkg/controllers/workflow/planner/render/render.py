@@ -99,7 +99,7 @@ def render(
         }
         if depth.is_workflow(body):
             if depth.depth(workflow) >= depth.MAX_DEPTH:
-                text = f"workflows are {depth.MAX_DEPTH} deep inside of each other here; does the template use itself?"
+                text = f"workflows are nested {depth.MAX_DEPTH} levels deep here; does the template use itself?"
                 raise RenderError("template.gvr", str(template.spec.gvr.gvr), text)
             depth.nest(workflow, body)
         removed = _place(workflow, body, row)

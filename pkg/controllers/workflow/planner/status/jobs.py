@@ -266,5 +266,5 @@ def _is_known_missing(snapshot: Snapshot, node: Node) -> bool:
 def _deleted(snapshot: Snapshot, task: Task, last: ObservedJob | None) -> str:
     job = f"job {task.current.job}" if task.current.job else "its job"
     if last is not None and snapshot.kinds.get(last.gvr, False) is None:
-        return f"{job} went with its kind: {last.gvr} is no longer served"
+        return f"{job} was removed with its kind: {last.gvr} is no longer served"
     return f"{job} was deleted before it ended"

@@ -161,12 +161,12 @@ def test_good_workflows_have_no_faults(good: WorkflowSpec) -> None:
             spec({"name": "a", "for": {"replicas": 10_000}}, B), "spec.flows", "10,001 tasks", id="too many tasks"
         ),
         pytest.param(
-            spec({"name": "a", "finally": True}), "spec.flows", "every flow is finally", id="only finally flows"
+            spec({"name": "a", "finally": True}), "spec.flows", "every flow has finally: true", id="only finally flows"
         ),
         pytest.param(
             spec(after("a", "b"), {"name": "b", "finally": True}),
             "spec.flows[0].dependsOn.targets[0]",
-            "nothing can wait for one",
+            "no flow can wait for it",
             id="waiting for a finally flow",
         ),
         pytest.param(

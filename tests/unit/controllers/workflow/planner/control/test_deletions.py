@@ -44,7 +44,7 @@ Row = tuple[str, Task, dict[str, Any], Mode, WorkflowPhase, str]
 CONDEMNED: dict[str, Row] = {
     "a running job stays": ("retain", LIVE, RUNNING, RUN, GOING, ""),
     "a running job stays under Drain": ("retain", LIVE, RUNNING, DRAIN, TERMINATING, ""),
-    "that of a Cancelled task goes": ("retain", CANCELLED, RUNNING, CANCEL, TERMINATING, "the workflow was decided"),
+    "that of a Cancelled task goes": ("retain", CANCELLED, RUNNING, CANCEL, TERMINATING, "the outcome was decided"),
     "an unfinished one of an older attempt goes": ("retain", SECOND, RUNNING, RUN, GOING, "an older attempt"),
     "a finished one of an older attempt stays": ("retain", SECOND, FAILED, RUN, GOING, ""),
     "one that took too long goes at once": ("retain", LATE, RUNNING, RUN, GOING, "DeadlineExceeded"),

@@ -70,7 +70,7 @@ def test_a_nested_workflow_tells_how_deep_it_is() -> None:
 
 def test_workflows_inside_of_each_other_come_to_an_end() -> None:
     nested({}, {DEPTH: str(MAX_DEPTH - 1)})
-    with pytest.raises(RenderError, match="8 deep inside of each other"):
+    with pytest.raises(RenderError, match="nested 8 levels deep"):
         nested({}, {DEPTH: str(MAX_DEPTH)})
 
 

@@ -143,7 +143,7 @@ def test_a_kind_that_went_away_under_its_jobs_is_named() -> None:
     bench.kinds[WIDGETS] = None
     bench.vanishes("b")
     assert bench.flow("b").reason == "JobDeleted"
-    assert bench.flow("b").message == "job w-b went with its kind: widgets.v1.example.com is no longer served"
+    assert bench.flow("b").message == "job w-b was removed with its kind: widgets.v1.example.com is no longer served"
     assert bench.phases()["a"] == "Pending"
 
 
