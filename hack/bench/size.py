@@ -9,6 +9,7 @@ from hack.bench import harness, jobs
 from hack.bench.jobs import Bench, Object, flow, workflow
 from hack.cluster import Cluster
 from hack.cluster.processes import free_port
+from hack.faults.load import FAULT_JOBS
 from hack.scrape import metric
 
 LIMIT_MIB = 1.2
@@ -74,7 +75,7 @@ def measure(cluster: Cluster, *, tasks: int) -> None:
             used = controller.cpu_seconds() - cpu
             passes = metric(port, "workflow_reconcile_total")
             seconds = metric(port, "workflow_reconcile_duration_seconds_sum")
-            events = metric(port, "reflector_events_total", resource="faultjobs")
+            events = metric(port, "reflector_events_total", resource=FAULT_JOBS.group_resource)
             writes = metric(port, "workflow_status_writes_total")
             phase, peak = here.phase("big"), controller.peak_mib()
         mib = peak_bytes / 2**20

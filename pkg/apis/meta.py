@@ -34,6 +34,11 @@ class GVR(msgspec.Struct, frozen=True, order=True):
         return cls(group=group, version=version, resource=resource)
 
     @property
+    def group_resource(self) -> str:
+        """`resource.group`, or the resource alone for the core group: how metrics and the API server name a kind."""
+        return f"{self.resource}.{self.group}" if self.group else self.resource
+
+    @property
     def api_version(self) -> str:
         """`group/version` as objects carry it, or the version alone for the core group."""
         return f"{self.group}/{self.version}" if self.group else self.version

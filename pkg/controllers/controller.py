@@ -18,6 +18,7 @@ from pkg.controllers.engine.informer import InformerSet
 from pkg.controllers.engine.reflector_options import EventHandlers
 from pkg.controllers.engine.shards import ShardedQueue
 from pkg.controllers.engine.store import Delta
+from pkg.controllers.engine.watchdog import Watchdog
 from pkg.controllers.engine.worker import Worker
 from pkg.controllers.event_handlers import Handlers, Parts
 from pkg.controllers.health_checks import HealthChecks
@@ -46,6 +47,8 @@ from pkg.telemetry.metrics import Metrics
 _log = structlog.get_logger("controller")
 # Calls in flight at the end may take this long, then they are cut. The whole stop takes less than two seconds.
 DRAIN_SECONDS = 1.5
+# A reconcile takes 100 ms at most by design, but for slow answers of the API server: ten times as long is logged.
+WATCHDOG_SECONDS = 1.0
 
 
 class Controller:
@@ -173,10 +176,22 @@ class Controller:
 
     def _build_telemetry(self) -> None:
         for number, queue in enumerate(self._queue.queues):
-            self._metrics.queue(str(number)).follow(queue.unfinished_seconds)
+            self._metrics.queue(str(number)).follow(
+                queue.unfinished_seconds, queue.longest_running_seconds, queue.parked
+            )
         self._metrics.follow_workflows(self._count_phases)
         informers = (self._crds, self._workflows, self._templates, self._jobs, self._pod_finder)
-        self._health = HealthChecks(informers, self._workers)
+        workers = [worker.activity for worker in self._workers]
+        self._health = HealthChecks(
+            informers,
+            threads={"prober": [self._prober.thread], "events": [self._recorder.thread]},
+            activities={
+                "workers": workers,
+                "discovery": [self._kinds.activity],
+                "elector": self._term.activities,
+            },
+        )
+        self._watchdog = Watchdog(workers, WATCHDOG_SECONDS)
         self._telemetry = TelemetryServer(self._metrics.registry, self._health.healthz(), self._health.readyz())
 
     def start(self) -> None:
@@ -205,13 +220,15 @@ class Controller:
         gc.freeze()
         for worker in self._workers:
             worker.start()
-        self._health.started = True
+        self._health.has_started = True
+        self._watchdog.start()
         self._term.start(_TermHandlers(self._reconciler, self._handlers))
 
     def stop(self) -> None:
         """Calls in flight finish, none is started, the Lease is released last."""
         self._stopping.set()
-        self._health.stopping = True
+        self._health.is_stopping = True
+        self._watchdog.stop()
         self._term.stop_acting()
         for worker in self._workers:
             worker.stop()

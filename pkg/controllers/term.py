@@ -15,6 +15,7 @@ import structlog
 
 from pkg.apis.flow.v1alpha1.types import WORKFLOWS
 from pkg.apis.meta import PartialObject
+from pkg.controllers.engine.activity import Activity
 from pkg.controllers.engine.elector import Leadership
 from pkg.kube.client import Client
 from pkg.kube.errors import KubeError, Stopped
@@ -56,6 +57,11 @@ class Term:
     def is_leader(self) -> bool:
         """Whether this process leads now; for the last check before a write."""
         return self._leadership.is_leader()
+
+    @property
+    def activities(self) -> tuple[Activity, ...]:
+        """What the threads of the election do."""
+        return self._leadership.activities
 
     def owns(self, key: str) -> bool:
         """Whether this process may act on a workflow now. One Lease decides for every key."""

@@ -77,7 +77,7 @@ class Client:
 
     def get(self, gvr: GVR, namespace: str | None, name: str, type: type[T]) -> T:
         """GET one object."""
-        return self._send(Request("get", gvr.resource, "GET", _path(gvr, namespace, name)), type)
+        return self._send(Request("get", gvr.group_resource, "GET", _path(gvr, namespace, name)), type)
 
     def get_path(self, path: str, type: type[T]) -> T:
         """GET a document that is not an object, such as `/version` or `/apis/batch/v1`."""
@@ -113,7 +113,7 @@ class Client:
                 **{"continue": continue_},
             )
             bound = _LIST_BODY if size > 1 else MAX_BODY
-            request = Request("list", gvr.resource, "GET", path, query, accept=accept, max_body=bound)
+            request = Request("list", gvr.group_resource, "GET", path, query, accept=accept, max_body=bound)
             try:
                 page = self._list(request, type)
             except Transient as error:
@@ -164,13 +164,13 @@ class Client:
             timeoutSeconds=str(timeout_seconds),
         )
         accept = _METADATA if metadata_only else "application/json"
-        request = Request("watch", gvr.resource, "GET", _path(gvr, namespace), query, accept=accept)
+        request = Request("watch", gvr.group_resource, "GET", _path(gvr, namespace), query, accept=accept)
         connection, head = self._transport.stream(request)
         return Watch(self._transport, connection, head, read_timeout)
 
     def create(self, gvr: GVR, namespace: str | None, body: bytes | Mapping[str, Any], type: type[T]) -> T:
         """Create an object. Exists: the name is taken, perhaps by a repeated POST of this call; GET shows the owner."""
-        return self._send(Request("create", gvr.resource, "POST", _path(gvr, namespace), body=_bytes(body)), type)
+        return self._send(Request("create", gvr.group_resource, "POST", _path(gvr, namespace), body=_bytes(body)), type)
 
     def patch(
         self,
@@ -185,7 +185,9 @@ class Client:
     ) -> T:
         """PATCH an object with a JSON_PATCH or MERGE_PATCH body; a version to test is part of the body."""
         path = _path(gvr, namespace, name, subresource)
-        return self._send(Request("patch", gvr.resource, "PATCH", path, body=body, content_type=content_type), type)
+        return self._send(
+            Request("patch", gvr.group_resource, "PATCH", path, body=body, content_type=content_type), type
+        )
 
     def replace(
         self,
@@ -199,7 +201,7 @@ class Client:
     ) -> T:
         """PUT a whole object; Conflict unless its metadata.resourceVersion is the current one."""
         path = _path(gvr, namespace, name, subresource)
-        return self._send(Request("update", gvr.resource, "PUT", path, body=_bytes(body)), type)
+        return self._send(Request("update", gvr.group_resource, "PUT", path, body=_bytes(body)), type)
 
     def delete(
         self,
@@ -219,7 +221,7 @@ class Client:
             "propagationPolicy": propagation,
             "preconditions": {field: value for field, value in conditions.items() if value},
         }
-        request = Request("delete", gvr.resource, "DELETE", _path(gvr, namespace, name), body=_bytes(options))
+        request = Request("delete", gvr.group_resource, "DELETE", _path(gvr, namespace, name), body=_bytes(options))
         self._transport.call(request)
 
     def drain(self, seconds: float) -> None:

@@ -133,6 +133,11 @@ class EventRecorder:
         self._serial = 0
         self._thread = threading.Thread(target=self._run, name="events", daemon=True)
 
+    @property
+    def thread(self) -> threading.Thread:
+        """The thread that posts, for a health check."""
+        return self._thread
+
     def start(self) -> None:
         """Start the posting thread."""
         self._thread.start()

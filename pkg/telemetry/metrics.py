@@ -1,5 +1,7 @@
 """Every metric of the controller, in one place and under the names that dashboards for controllers use.
 
+The label `resource` carries the group: `jobs.batch`, and `pods` of the core group.
+
 A registry of its own, so that two controllers in one process (tests) do not share counts. Children of labelled
 metrics are looked up once and kept: the lookup costs more than the count.
 """
@@ -31,6 +33,8 @@ class QueueMetrics:
         self._adds = metrics.workqueue_adds.labels(name)
         self._retries = metrics.workqueue_retries.labels(name)
         self._unfinished = metrics.workqueue_unfinished_work.labels(name)
+        self._longest = metrics.workqueue_longest_running.labels(name)
+        self._parked = metrics.workqueue_parked.labels(name)
         self._waited = metrics.workqueue_queue_duration.labels(name)
         self._worked = metrics.workqueue_work_duration.labels(name)
 
@@ -52,9 +56,18 @@ class QueueMetrics:
         """A key will be handed out again because of a failure."""
         self._retries.inc()
 
-    def follow(self, unfinished_seconds: Callable[[], float]) -> None:
-        """Call this at every scrape: the seconds that the running reconciles have taken so far."""
+    def follow(
+        self,
+        unfinished_seconds: Callable[[], float],
+        longest_running_seconds: Callable[[], float],
+        parked: Callable[[], int],
+    ) -> None:
+        """Call these at every scrape: the seconds that all running reconciles, and the longest of them, have taken so
+        far, and how many keys are parked.
+        """
         self._unfinished.set_function(unfinished_seconds)
+        self._longest.set_function(longest_running_seconds)
+        self._parked.set_function(parked)
 
 
 class ReflectorMetrics:
@@ -66,24 +79,32 @@ class ReflectorMetrics:
 
     def listed(self, gvr: GVR, objects: int, seconds: float) -> None:
         """A complete list of so many objects was taken in."""
-        self._metrics.reflector_lists.labels(gvr.resource).inc()
-        self._metrics.reflector_list_duration.labels(gvr.resource).observe(seconds)
-        self._metrics.reflector_listed_objects.labels(gvr.resource).set(objects)
+        self._metrics.reflector_lists.labels(gvr.group_resource).inc()
+        self._metrics.reflector_list_duration.labels(gvr.group_resource).observe(seconds)
+        self._metrics.reflector_listed_objects.labels(gvr.group_resource).set(objects)
 
     def relisted(self, gvr: GVR, reason: str) -> None:
         """A watch could not be resumed, so that a new list is read."""
-        self._metrics.reflector_relists.labels(gvr.resource, reason).inc()
+        self._metrics.reflector_relists.labels(gvr.group_resource, reason).inc()
 
     def watched(self, gvr: GVR) -> None:
         """A watch was opened."""
-        self._metrics.reflector_watches.labels(gvr.resource).inc()
+        self._metrics.reflector_watches.labels(gvr.group_resource).inc()
 
     def received(self, gvr: GVR, event: str) -> None:
         """A line of a watch came."""
         counter = self._events.get((gvr, event))
         if counter is None:
-            counter = self._events[gvr, event] = self._metrics.reflector_events.labels(gvr.resource, event.upper())
+            counter = self._events[gvr, event] = self._metrics.reflector_events.labels(
+                gvr.group_resource, event.upper()
+            )
         counter.inc()
+
+    def forget(self, gvr: GVR) -> None:
+        """The resource is followed no more: drop its series."""
+        for key in [key for key in list(self._events) if key[0] == gvr]:
+            self._events.pop(key, None)
+        self._metrics.forget_resource(gvr)
 
 
 class Metrics:
@@ -99,6 +120,10 @@ class Metrics:
         self.workqueue_depth = gauge("workqueue_depth", "Keys that wait for a worker", by_queue)
         self.workqueue_adds = counter("workqueue_adds_total", "Keys queued", by_queue)
         self.workqueue_retries = counter("workqueue_retries_total", "Keys queued again after a failure", by_queue)
+        self.workqueue_longest_running = gauge(
+            "workqueue_longest_running_processor_seconds", "Seconds of the longest reconcile that runs now", by_queue
+        )
+        self.workqueue_parked = gauge("workqueue_parked_keys", "Keys that wait for answers to their calls", by_queue)
         self.workqueue_unfinished_work = gauge(
             "workqueue_unfinished_work_seconds", "Seconds of work begun and not finished", by_queue
         )
@@ -148,6 +173,16 @@ class Metrics:
         )
         self.events_emitted = counter("events_emitted_total", "Kubernetes Events posted")
         self.events_dropped = counter("events_dropped_total", "Kubernetes Events dropped by a bound or a failure")
+        self._by_resource = (
+            self.rest_client_requests,
+            self.rest_client_request_duration,
+            self.reflector_lists,
+            self.reflector_list_duration,
+            self.reflector_listed_objects,
+            self.reflector_relists,
+            self.reflector_watches,
+            self.reflector_events,
+        )
         self._requests: dict[tuple[str, str, int], Counter] = {}
         self._durations: dict[tuple[str, str], Histogram] = {}
 
@@ -171,6 +206,16 @@ class Metrics:
         if timed is None:
             timed = self._durations[verb, resource] = self.rest_client_request_duration.labels(verb, resource)
         timed.observe(seconds)
+
+    def forget_resource(self, gvr: GVR) -> None:
+        """Drop every series of a resource, so that kinds that are used no more take no room."""
+        resource = gvr.group_resource
+        for request in [request for request in list(self._requests) if request[1] == resource]:
+            self._requests.pop(request, None)
+        for call in [call for call in list(self._durations) if call[1] == resource]:
+            self._durations.pop(call, None)
+        for metric in self._by_resource:
+            metric.remove_by_labels({"resource": resource})
 
     def on_leading(self, name: str, leading: bool) -> None:
         """Note whether this process holds the Lease of that name: a callback for the elector."""

@@ -63,7 +63,7 @@ def test_metrics_health_and_readiness_answer(world: World, start_controller: Sta
     assert code == 200
     assert total(text, "workflow_jobs_created_total", kind="Job") == 2
     assert total(text, "leader_election_master_status", name="workflow-controller") == 1
-    assert total(text, "rest_client_requests_total", verb="create", resource="jobs", code="201") == 2
+    assert total(text, "rest_client_requests_total", verb="create", resource="jobs.batch", code="201") == 2
     assert total(text, "workflow_status_writes_total") >= 2
     assert total(text, "workqueue_adds_total") > 0
     assert total(text, "workqueue_depth") == 0

@@ -18,6 +18,7 @@ import msgspec
 import structlog
 
 from pkg.apis.meta import GVR, timestamp
+from pkg.controllers.engine.activity import Activity
 from pkg.controllers.engine.lease import (
     Acquire,
     LeaseOptions,
@@ -66,6 +67,10 @@ class Leadership(Protocol):
 
     def stop(self, *, release: bool = True, timeout: float = 1.0) -> None:
         """End, within `timeout` seconds, releasing the Lease if `release`."""
+
+    @property
+    def activities(self) -> tuple[Activity, ...]:
+        """What its threads do; empty if it has none."""
 
     def is_leader(self) -> bool:
         """Whether this process may act now."""
@@ -122,6 +127,12 @@ class Elector:
         self._reported = ""
         self._thread = threading.Thread(target=self._run, name="elector", daemon=True)
         self._callback_thread = threading.Thread(target=self._run_callbacks, name="elector-callbacks", daemon=True)
+        self._activity = Activity(self._thread)
+
+    @property
+    def activities(self) -> tuple[Activity, ...]:
+        """What the thread that keeps the Lease does, and that the one of the callbacks runs."""
+        return (self._activity, Activity(self._callback_thread))
 
     def start(self) -> None:
         """Begin to campaign."""
@@ -267,7 +278,8 @@ class Elector:
     def _run(self) -> None:
         while not self._stopping.is_set():
             try:
-                pause = self.step()
+                with self._activity.of(f"the lease {self._options.name}"):
+                    pause = self.step()
             except Exception:
                 _log.exception("renewing the lease failed unexpectedly, it is tried again")
                 pause = self._options.retry_period
@@ -328,6 +340,11 @@ class AlwaysLeader:
             self._stopped = True
             self._on_leading(self._name, False)
             self._on_stopped()
+
+    @property
+    def activities(self) -> tuple[Activity, ...]:
+        """It has no threads."""
+        return ()
 
     def is_leader(self) -> bool:
         """Whether it was started and not stopped."""

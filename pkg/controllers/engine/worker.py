@@ -11,6 +11,7 @@ from itertools import count
 
 import structlog
 
+from pkg.controllers.engine.activity import Activity
 from pkg.controllers.engine.result import Again, Later, Parked, Result, requeue
 from pkg.controllers.engine.workqueue import WorkQueue
 
@@ -22,6 +23,7 @@ class Worker:
 
     `subject` is the name under which the key is bound to the log context of a reconcile, beside the id `reconcile`
     (queue name and a running number). `observe(result)`, if given, is called after every reconcile and requeue.
+    `activity` is the key that it reconciles now.
     """
 
     def __init__(
@@ -39,6 +41,7 @@ class Worker:
         self._reconciles = count(1)
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name=f"worker-{queue.name}", daemon=True)
+        self.activity = Activity(self._thread)
 
     def start(self) -> None:
         self._thread.start()
@@ -69,7 +72,8 @@ class Worker:
             **{self._subject: key, "reconcile": f"{self._queue.name}-{next(self._reconciles)}"}
         ):
             try:
-                result = self._run_reconciler(key)
+                with self.activity.of(key):
+                    result = self._run_reconciler(key)
                 requeue(self._queue, key, result)
             finally:
                 self._queue.done(key)

@@ -206,7 +206,6 @@ class WorkQueue:
             self._promote(self._clock())
             return len(self._due)
 
-    @property
     def parked(self) -> int:
         """How many keys are parked."""
         with self._lock:

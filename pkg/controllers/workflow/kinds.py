@@ -13,6 +13,7 @@ from collections.abc import Callable
 import structlog
 
 from pkg.apis.meta import GVR
+from pkg.controllers.engine.activity import Activity
 from pkg.controllers.workflow.kind_state import (
     Absent,
     Asked,
@@ -61,7 +62,8 @@ class Kinds:
         self._states: dict[GVR, KindState] = {}
         self._deleted_crds: set[str] = set()  # by `plural.group`; they still exist
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="kinds", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="discovery", daemon=True)
+        self.activity = Activity(self._thread)
 
     def start(self) -> None:
         self._thread.start()
@@ -118,7 +120,8 @@ class Kinds:
                     self._step(gvr, Asked())
             for gvr in asked:
                 try:
-                    self._ask(gvr)
+                    with self.activity.of(str(gvr)):
+                        self._ask(gvr)
                 except Exception:
                     _log.exception("discovery of a kind failed unexpectedly, it is tried again", gvr=str(gvr))
             with self._lock:

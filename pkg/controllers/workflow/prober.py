@@ -63,6 +63,11 @@ class Prober:
         self._wanted: dict[WorkflowId, frozenset[ProbeRequest]] = {}
         self._thread = threading.Thread(target=self._run, name="prober", daemon=True)
 
+    @property
+    def thread(self) -> threading.Thread:
+        """The thread of the event loop, for a health check."""
+        return self._thread
+
     def start(self) -> None:
         self._thread.start()
 

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from pkg.apis.meta import Job, WholeJob
+from pkg.apis.meta import GVR, Job, WholeJob
 
 
 @pytest.mark.parametrize("read_as", [Job, WholeJob])
@@ -24,3 +24,14 @@ def test_a_status_is_kept_as_it_came(read_as: type[Job]) -> None:
     found = msgspec.json.decode(msgspec.json.encode({"metadata": {}, "status": status}), type=read_as)
     assert found.status == status
     assert msgspec.json.decode(b'{"metadata": {}}', type=read_as).status == {}
+
+
+@pytest.mark.parametrize(
+    ("gvr", "name"),
+    [
+        pytest.param(GVR("batch", "v1", "jobs"), "jobs.batch", id="with its group"),
+        pytest.param(GVR("", "v1", "pods"), "pods", id="the core group has no name"),
+    ],
+)
+def test_the_name_of_a_resource(gvr: GVR, name: str) -> None:
+    assert gvr.group_resource == name

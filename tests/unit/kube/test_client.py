@@ -464,7 +464,7 @@ def test_every_call_is_observed_with_its_code() -> None:
         server.close()
         with pytest.raises(Transient):
             client.get(JOBS, "ns", "a", Job)
-    assert seen == [("get", "jobs", 200), ("delete", "jobs", 404), ("get", "jobs", 0)]
+    assert seen == [("get", "jobs.batch", 200), ("delete", "jobs.batch", 404), ("get", "jobs.batch", 0)]
 
 
 def answer_and_close(peer: Peer) -> None:

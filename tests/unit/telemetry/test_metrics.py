@@ -34,13 +34,15 @@ def test_a_queue_tells_depth_waits_and_work() -> None:
     known.got(0.5, 1)
     known.done(0.25)
     known.retried()
-    queue.follow(lambda: 7.0)
+    queue.follow(lambda: 7.0, lambda: 5.0, lambda: 2)
     assert value(metrics, "workqueue_adds_total", name="shard-3") == 1
     assert value(metrics, "workqueue_depth", name="shard-3") == 1
     assert value(metrics, "workqueue_queue_duration_seconds_sum", name="shard-3") == 0.5
     assert value(metrics, "workqueue_work_duration_seconds_sum", name="shard-3") == 0.25
     assert value(metrics, "workqueue_retries_total", name="shard-3") == 1
     assert value(metrics, "workqueue_unfinished_work_seconds", name="shard-3") == 7
+    assert value(metrics, "workqueue_longest_running_processor_seconds", name="shard-3") == 5
+    assert value(metrics, "workqueue_parked_keys", name="shard-3") == 2
 
 
 def test_reflectors_tell_lists_relists_watches_and_events() -> None:
@@ -52,11 +54,31 @@ def test_reflectors_tell_lists_relists_watches_and_events() -> None:
     known.watched(jobs)
     known.received(jobs, "Added")
     known.received(jobs, "Added")
-    assert value(metrics, "reflector_lists_total", resource="jobs") == 1
-    assert value(metrics, "reflector_listed_objects", resource="jobs") == 12
-    assert value(metrics, "reflector_relists_total", resource="jobs", reason="gone") == 1
-    assert value(metrics, "reflector_watches_total", resource="jobs") == 1
-    assert value(metrics, "reflector_events_total", resource="jobs", type="ADDED") == 2
+    assert value(metrics, "reflector_lists_total", resource="jobs.batch") == 1
+    assert value(metrics, "reflector_listed_objects", resource="jobs.batch") == 12
+    assert value(metrics, "reflector_relists_total", resource="jobs.batch", reason="gone") == 1
+    assert value(metrics, "reflector_watches_total", resource="jobs.batch") == 1
+    assert value(metrics, "reflector_events_total", resource="jobs.batch", type="ADDED") == 2
+
+
+def test_a_resource_that_is_followed_no_more_leaves_no_series() -> None:
+    metrics = Metrics()
+    reflectors = metrics.reflectors()
+    jobs, pods = GVR("batch", "v1", "jobs"), GVR("", "v1", "pods")
+    for gvr in (jobs, pods):
+        reflectors.listed(gvr, 12, 0.1)
+        reflectors.relisted(gvr, "gone")
+        reflectors.watched(gvr)
+        reflectors.received(gvr, "Added")
+        metrics.on_request("create", gvr.group_resource, 201, 0.1)
+    reflectors.forget(jobs)
+    assert b'resource="jobs.batch"' not in generate_latest(metrics.registry)
+    assert value(metrics, "reflector_lists_total", resource="pods") == 1
+    assert value(metrics, "rest_client_requests_total", verb="create", resource="pods", code="201") == 1
+    reflectors.received(jobs, "Added")
+    metrics.on_request("create", "jobs.batch", 201, 0.1)
+    assert value(metrics, "reflector_events_total", resource="jobs.batch", type="ADDED") == 1
+    assert value(metrics, "rest_client_requests_total", verb="create", resource="jobs.batch", code="201") == 1
 
 
 def test_leadership_and_workflows() -> None:

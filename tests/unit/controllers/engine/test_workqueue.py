@@ -194,7 +194,7 @@ def test_a_parked_key_does_not_run_whatever_is_added(queue: WorkQueue, clock: Cl
     queue.add_rate_limited("a")
     clock.now += 60
     assert queue.get(0) is None
-    assert (queue.parked, len(queue)) == (1, 0)
+    assert (queue.parked(), len(queue)) == (1, 0)
     queue.add("b")
     assert drain(queue) == ["b"]
 
@@ -207,7 +207,7 @@ def test_an_unparked_key_runs_once(queue: WorkQueue, is_added: bool) -> None:
         queue.add("a")
     queue.unpark("a")
     queue.unpark("a")
-    assert (queue.parked, len(queue)) == (0, 1)
+    assert (queue.parked(), len(queue)) == (0, 1)
     assert drain(queue) == ["a"]
 
 
