@@ -21,13 +21,14 @@ from pkg.apis.meta import GVR, Condition, Job
 from pkg.controllers.engine.store import Added, Deleted, Modified, Store
 from pkg.controllers.workflow.ledger import Ledger
 from pkg.controllers.workflow.planner.actions import CreateJob, DeleteJob, Emit, PatchStatus, Plan
+from pkg.controllers.workflow.planner.budget import PASS_BUDGET
 from pkg.controllers.workflow.planner.draft import Draft
 from pkg.controllers.workflow.planner.graph.compile import Compiled, compile_spec, in_force
 from pkg.controllers.workflow.planner.graph.model import Graph
 from pkg.controllers.workflow.planner.job_identity import WorkflowId
 from pkg.controllers.workflow.planner.plan import plan
-from pkg.controllers.workflow.planner.progress import FlowState, Progress, Task, TaskKey, from_flows, tally_of
-from pkg.controllers.workflow.planner.snapshot import CreateFault, JobWarning, Kind, ObservedJob, ProbeKey, Snapshot
+from pkg.controllers.workflow.planner.progress import FlowState, ProbeKey, Progress, Task, TaskKey, from_flows, tally_of
+from pkg.controllers.workflow.planner.snapshot import CreateFault, JobWarning, Kind, ObservedJob, Snapshot
 from pkg.controllers.workflow.rule_book import RuleBook
 from pkg.workloads import rules_for
 from tests.manifests import decoded, plain
@@ -164,6 +165,7 @@ class Bench:
         self.ledger = Ledger()
         self.progress: Progress | None = None
         self.passed: frozenset[ProbeKey] = frozenset()
+        self.units = PASS_BUDGET
         self.pod_ips: dict[TaskKey, str] = {}
         self.faults: dict[TaskKey, CreateFault] = {}
         self.warnings: dict[str, JobWarning] = {}
@@ -179,6 +181,7 @@ class Bench:
         self._stores: dict[GVR, Store[Job]] = {}
         self._jobs: dict[tuple[GVR, str], Job] = {}
         self._serial = 0
+        self._last_synced: frozenset[GVR] = frozenset()
         self._graph: Compiled = ()
         if settle:
             self.settle()
@@ -195,7 +198,7 @@ class Bench:
             "templates": self.templates,
             "jobs": view.jobs,
             "gone": view.gone,
-            "dirty": view.dirty if self.progress is not None else None,
+            "dirty": view.dirty if self.progress is not None and self._last_synced == self.synced else None,
             "progress": self.progress,
             "kinds": self.kinds,
             "synced": self.synced,
@@ -206,6 +209,7 @@ class Bench:
             "warnings": self.warnings,
             "rules": self.rules.by_flow(self._graph, self.templates) if isinstance(self._graph, Graph) else {},
         }
+        self._last_synced = self.synced
         return snapshot(self.workflow, self._graph, **{**fields, **changes})
 
     def _compile(self) -> None:
@@ -217,14 +221,14 @@ class Bench:
 
     def step(self, *, is_urgent: bool = False) -> Plan:
         """One pass: plan, creations, a second look, status, deletions."""
-        first = plan(self.observe(is_urgent=is_urgent))
+        first = plan(self.observe(is_urgent=is_urgent), self.units)
         self.progress = first.progress
         final = first
         if first.creations:
             for creation in first.creations:
                 self._create(creation)
             urgent = is_urgent or first.needs_status or bool(first.deletions)
-            final = plan(self.observe(may_create=False, is_urgent=urgent))
+            final = plan(self.observe(may_create=False, is_urgent=urgent), self.units)
             self.progress = final.progress
             final = replace(final, deletions=tuple(dict.fromkeys((*first.deletions, *final.deletions))))
         self.events += [*first.events, *(final.events if final is not first else ())]

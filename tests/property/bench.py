@@ -24,8 +24,8 @@ from pkg.controllers.workflow.planner.graph.compile import compile_spec
 from pkg.controllers.workflow.planner.graph.model import Graph
 from pkg.controllers.workflow.planner.job_identity import WorkflowId
 from pkg.controllers.workflow.planner.plan import plan
-from pkg.controllers.workflow.planner.progress import TaskKey
-from pkg.controllers.workflow.planner.snapshot import Kind, ObservedJob, ProbeKey, Snapshot
+from pkg.controllers.workflow.planner.progress import ProbeKey, TaskKey
+from pkg.controllers.workflow.planner.snapshot import Kind, ObservedJob, Snapshot
 from pkg.controllers.workflow.pod_finder import ChangedPods, OnPods, Pod, PodFinder
 from pkg.controllers.workflow.prober import Prober
 from pkg.workloads import rules_for
@@ -35,6 +35,8 @@ from tests.property.world import EPOCH, JOBS, NAME, NAMESPACE, UID
 from tests.unit.controllers.workflow.test_pod_finder import Informers, pod
 
 TASKS = 5_000
+POD = {"template": {"spec": {"restartPolicy": "Never", "containers": [{"name": "main", "image": "busybox"}]}}}
+TEMPLATE: dict[str, Any] = {"metadata": {"name": "job"}, "spec": {"gvr": msgspec.to_builtins(JOBS), "jobSpec": POD}}
 
 
 def best_of(count: int, act: Callable[[], object]) -> float:
@@ -86,6 +88,56 @@ def _job(flow: str, status: dict[str, Any]) -> ObservedJob:
     return ObservedJob(JOBS, Job(meta, "batch/v1", "Job", status=status), 0)
 
 
+def replicas_that_run() -> tuple[Workflow, dict[TaskKey, tuple[ObservedJob, ...]]]:
+    """10,000 replicas in 10 flows, every one with its running job."""
+    workflow = _workflow([{"name": f"f{at}", "template": "job", "for": {"replicas": 1000}} for at in range(10)])
+    running = {"active": 1, "ready": 1}
+    jobs: dict[TaskKey, tuple[ObservedJob, ...]] = {}
+    for at in range(10):
+        jobs |= {TaskKey(f"f{at}", index): (_job(f"f{at}", running),) for index in range(1000)}
+    return workflow, jobs
+
+
+def flows_that_probe() -> tuple[Workflow, dict[TaskKey, tuple[ObservedJob, ...]]]:
+    """3,000 flows that each wait for the same answer of 1,000 replicas."""
+    asked = {"name": "a", "template": "job", "for": {"replicas": 1000}}
+    probe = {"httpGetList": [{"taskName": "a", "port": 80, "path": "/"}]}
+    waiting = [{"name": f"w{at}", "template": "job", "dependsOn": {"probe": probe}} for at in range(3000)]
+    jobs: dict[TaskKey, tuple[ObservedJob, ...]] = {}
+    jobs |= {TaskKey("a", index): (_job("a", {"active": 1, "ready": 1}),) for index in range(1000)}
+    return _workflow([asked, *waiting]), jobs
+
+
+def longest_passes() -> None:
+    """The longest pass of large workflows that a controller sees for the first time."""
+    for shape in (replicas_that_run, flows_that_probe):
+        workflow, jobs = shape()
+        templates = {"job": decoded(TEMPLATE, WorkTemplate)}
+        graph = compile_spec(workflow.spec, templates)
+        assert isinstance(graph, Graph)
+        seen = Snapshot(
+            now=EPOCH,
+            since=EPOCH,
+            workflow=workflow,
+            graph=graph,
+            spec_hash=defaults.spec_hash(workflow.spec),
+            templates=templates,
+            jobs=jobs,
+            progress=None,
+            kinds={JOBS: Kind("Job", rules_for(JOBS))},
+            synced=frozenset({JOBS}),
+            may_create=False,
+        )
+        times = []
+        for _ in range(20):
+            began = time.process_time()
+            made = plan(seen)
+            times.append((time.process_time() - began) * 1e3)
+            seen = replace(seen, progress=made.progress.acknowledged(EPOCH), dirty=frozenset())
+        about = (shape.__doc__ or "").rstrip(".")
+        print(f"longest of {len(times)} passes over {about}: {max(times):.1f} ms CPU; all of them {sum(times):.1f} ms")
+
+
 class _Passing(Prober):
     """Probes that pass once there is an address, without the network."""
 
@@ -133,9 +185,7 @@ def main() -> None:
     dense = layers()
     print(f"validation of 20 layers of 3 flows: {best_of(20, lambda: validation.validate_workflow(dense.spec)):.2f} ms")
 
-    pod = {"template": {"spec": {"restartPolicy": "Never", "containers": [{"name": "main", "image": "busybox"}]}}}
-    raw = {"metadata": {"name": "job"}, "spec": {"gvr": msgspec.to_builtins(JOBS), "jobSpec": pod}}
-    templates = {"job": decoded(raw, WorkTemplate)}
+    templates = {"job": decoded(TEMPLATE, WorkTemplate)}
     workflow = wide()
     graph = compile_spec(workflow.spec, templates)
     assert isinstance(graph, Graph)
@@ -169,6 +219,7 @@ def main() -> None:
     print(f"plan of one job that has ended (no status due): {best_of(20, lambda: plan(after)):.2f} ms")
     print(f"the same, looking at everything: {best_of(3, lambda: plan(replace(after, dirty=None))):.1f} ms")
     print(f"the same with its status: {best_of(5, lambda: plan(replace(after, is_urgent=True))):.1f} ms")
+    longest_passes()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     for replicas in (250, 1000, 4000):
         print(f"a replica of {replicas:,} that are probed, from its address on: {probe_all(replicas):.2f} ms CPU")

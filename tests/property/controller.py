@@ -20,7 +20,8 @@ from pkg.controllers.workflow.observer import Caches
 from pkg.controllers.workflow.planner.actions import Plan, ProbeRequest
 from pkg.controllers.workflow.planner.job_identity import WorkflowId
 from pkg.controllers.workflow.planner.plan import plan
-from pkg.controllers.workflow.planner.snapshot import Kind, ProbeKey, Trouble
+from pkg.controllers.workflow.planner.progress import ProbeKey
+from pkg.controllers.workflow.planner.snapshot import Kind, Trouble
 from pkg.controllers.workflow.reconciler import Reconciler
 from pkg.telemetry.metrics import Metrics
 from pkg.workloads import rules_for

@@ -309,7 +309,14 @@ class Simulation:
             spec=spec,
             jobs={(key.flow, key.index): tuple(map(_seen, jobs)) for key, jobs in snapshot.jobs.items()},
             gone={(key.flow, key.index): tuple(map(_seen, jobs)) for key, jobs in snapshot.gone.items()},
-            passed=frozenset((key.flow, key.path, key.index) for key in snapshot.passed),
+            # Probes that ask the same share one answer.
+            passed=frozenset(
+                (node.name, probe.path, key.index)
+                for node in graph.nodes
+                for probe in node.probes()
+                for key in snapshot.passed
+                if probe.asked_as == (key.flow, key.path)
+            ),
             is_overdue=is_overdue,
             hidden=self._hidden(snapshot),
             claims=claims,

@@ -160,7 +160,7 @@ class Ledger:
         """The jobs of one workflow and what changed since the last call, which resets the changes."""
         with self._lock:
             found = self._workflows.get(workflow)
-            return JobChanges({}, {}, None) if found is None else found.take()
+            return JobChanges({}, {}, frozenset()) if found is None else found.take()
 
     def mark_task_dirty(self, workflow: WorkflowId, task: TaskKey) -> None:
         """The next `take_changes` names this task, as if one of its jobs had changed."""

@@ -19,8 +19,7 @@ import structlog
 from pkg.apis.flow.v1alpha1.types import HTTPGet, PodChoice, Scheme
 from pkg.controllers.workflow.planner.actions import ProbeRequest
 from pkg.controllers.workflow.planner.job_identity import WorkflowId
-from pkg.controllers.workflow.planner.progress import TaskKey
-from pkg.controllers.workflow.planner.snapshot import ProbeKey
+from pkg.controllers.workflow.planner.progress import ProbeKey, TaskKey
 from pkg.controllers.workflow.pod_finder import ChangedPods
 from pkg.kube.framing import parse_status_line
 

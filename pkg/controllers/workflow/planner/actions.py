@@ -7,8 +7,7 @@ from typing import Any
 
 from pkg.apis.flow.v1alpha1.types import HTTPGet, PodChoice, TCPSocket
 from pkg.apis.meta import GVR
-from pkg.controllers.workflow.planner.progress import Progress, TaskKey
-from pkg.controllers.workflow.planner.snapshot import ProbeKey
+from pkg.controllers.workflow.planner.progress import ProbeKey, Progress, TaskKey
 
 
 @dataclass(frozen=True, slots=True)

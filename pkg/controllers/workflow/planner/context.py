@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from pkg.controllers.workflow.planner.budget import Budget
 from pkg.controllers.workflow.planner.draft import Draft
 from pkg.controllers.workflow.planner.graph.model import Graph, Node
 from pkg.controllers.workflow.planner.progress import Task, TaskKey
@@ -16,6 +17,7 @@ class Context:
 
     snapshot: Snapshot
     draft: Draft
+    budget: Budget = field(default_factory=Budget)
 
     @property
     def graph(self) -> Graph:

@@ -12,6 +12,7 @@ from pkg.controllers.workflow.planner.progress import (
     FlowState,
     Progress,
     Task,
+    TaskKey,
     by_phase,
     count_in,
     phase_of,
@@ -139,11 +140,17 @@ class Draft:
             return state if state.timer_at == timer_at else replace(state, timer_at=timer_at)
         return replace(state, tasks=tuple(opened.tasks), tally=opened.tally, timer_at=timer_at)
 
-    def freeze(self, timers: Mapping[int, float], decision: Decision | None, stale: Iterable[int]) -> Progress:
+    def freeze(
+        self,
+        timers: Mapping[int, float],
+        decision: Decision | None,
+        stale: Iterable[int],
+        unfolded: frozenset[TaskKey] = frozenset(),
+    ) -> Progress:
         """The progress after this pass.
 
         timers: time of the next timer of each flow that changed or whose timer has come; stale: flows whose
-        dependencies the next pass must evaluate.
+        dependencies the next pass must evaluate; unfolded: tasks whose jobs it must look at.
         """
         base, flows = self.base, list(self.base.flows)
         for number, when in timers.items():
@@ -156,6 +163,7 @@ class Draft:
             failed=frozenset(self.failed),
             startable=frozenset(self.startable),
             stale=frozenset(stale),
+            unfolded=unfolded,
             decision=decision,
             is_decision_acked=base.is_decision_acked and decision == base.decision,
             is_dirty=base.is_dirty or bool(self.changed) or decision != base.decision,

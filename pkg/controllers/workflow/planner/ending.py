@@ -144,8 +144,10 @@ def plan_ended(
     # A timeout that was set after the end does not count.
     is_overdue = is_same_spec and workflow_overdue_at(snapshot) <= ended_at
     how = outcome.mode(snapshot.workflow.spec, base.decision, is_overdue=is_overdue)
-    attach_jobs(ctx)
-    to_delete = tuple(deletions.deletions(ctx, how, phase, snapshot.jobs))
+    is_new = snapshot.dirty is None or recorded.observed_generation != snapshot.workflow.metadata.generation
+    keys = snapshot.jobs.keys() if is_new else snapshot.dirty or frozenset()
+    attach_jobs(ctx, keys)
+    to_delete = tuple(deletions.deletions(ctx, how, phase, keys))
     return _after_end(snapshot, Plan(progress=base, deletions=to_delete), *events, restarted_at=restarted_at)
 
 

@@ -18,6 +18,7 @@ from pkg.apis.flow.v1alpha1.phases import Phase, WorkflowPhase, advance_workflow
 from pkg.apis.flow.v1alpha1.reasons import Reasons
 from pkg.apis.flow.v1alpha1.types import Shutdown
 from pkg.controllers.workflow.planner.actions import PatchStatus, Plan
+from pkg.controllers.workflow.planner.budget import PASS_BUDGET, Budget
 from pkg.controllers.workflow.planner.context import Context
 from pkg.controllers.workflow.planner.control import creations, outcome, restart, timeouts
 from pkg.controllers.workflow.planner.control.deletions import deletions, has_unfinished_job
@@ -43,8 +44,8 @@ MAX_WINDOW = 5.0
 MAX_EVENTS = 20
 
 
-def plan(snapshot: Snapshot) -> Plan:
-    """Everything to do now for one workflow that is not under deletion."""
+def plan(snapshot: Snapshot, units: int = PASS_BUDGET) -> Plan:
+    """Everything to do now for one workflow that is not under deletion. units: the budget of the pass."""
     graph = snapshot.graph
     if not isinstance(graph, Graph):
         return plan_invalid(snapshot, validation.summary(graph))
@@ -57,7 +58,7 @@ def plan(snapshot: Snapshot) -> Plan:
             # From status alone: a reset whose write failed must not count.
             return plan_restart(snapshot, graph, recovery.recover(snapshot, graph))
         return plan_ended(snapshot, graph, progress)
-    return _plan_running(Context(snapshot, Draft(graph, progress)))
+    return _plan_running(Context(snapshot, Draft(graph, progress), Budget(units)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,8 @@ class _Evaluated:
     how: Mode
     #: When the next probe gives up (seconds since the epoch, or NEVER).
     gives_up_at: float
+    #: Flows whose dependencies exceed the budget of the pass.
+    left: frozenset[int]
 
 
 def _plan_running(ctx: Context) -> Plan:
@@ -89,7 +92,8 @@ def _plan_running(ctx: Context) -> Plan:
 
     policy = _failure_policy(ctx, _mode(ctx, base.decision, facts))
     changed_tasks = _changed_tasks(ctx)
-    fold(ctx, changed_tasks, policy)
+    if unfolded := fold(ctx, changed_tasks, policy):
+        return _plan_rest_later(ctx, unfolded)
     timeouts.expire(ctx, policy)
     evaluated = _evaluate(ctx, facts)
     decision, how = evaluated.decision, evaluated.how
@@ -100,7 +104,12 @@ def _plan_running(ctx: Context) -> Plan:
     phase = _phase(ctx, decision, how)
     to_delete = deletions(ctx, how, phase, _tasks_with_deletions(ctx, changed_tasks, phase, how))
 
-    progress = draft.freeze(_flow_timers(ctx), decision, stale=_dependents(ctx, draft.moved))
+    progress = replace(
+        draft.freeze(_flow_timers(ctx), decision, stale=_dependents(ctx, draft.moved) | evaluated.left),
+        answers=snapshot.passed,
+        addresses=snapshot.pod_ips,
+        gives_up_at=evaluated.gives_up_at,
+    )
     is_urgent = (
         snapshot.is_urgent
         or starts.needs_status
@@ -126,21 +135,34 @@ def _plan_running(ctx: Context) -> Plan:
             *(progress.flows[number].timer_at for number in ctx.graph.timed),
         ),
         # The pass after the end handles ttlSecondsAfterFinished, and a restart that waited for the end.
-        requeue_now=waits_for_status or phase.is_final or starts.requeue_now,
+        requeue_now=waits_for_status or phase.is_final or starts.requeue_now or bool(evaluated.left),
         over_limit=starts.over_limit,
         needs_status=starts.needs_status,
     )
+
+
+def _plan_rest_later(ctx: Context, unfolded: frozenset[TaskKey]) -> Plan:
+    """Nothing is decided, created or deleted before every changed job has been looked at."""
+    draft = ctx.draft
+    stale = draft.base.stale | draft.not_final
+    progress = draft.freeze(_flow_timers(ctx), draft.base.decision, stale, unfolded)
+    return Plan(progress=progress, probes=tuple(needed_probes(ctx)), requeue_now=True)
 
 
 def _evaluate(ctx: Context, facts: _Facts) -> _Evaluated:
     """Evaluates dependencies and the outcome until nothing changes any more."""
     snapshot, graph, draft = ctx.snapshot, ctx.graph, ctx.draft
     spec, decision = snapshot.workflow.spec, draft.base.decision
-    how, gives_up_at = _mode(ctx, decision, facts), NEVER
+    how = _mode(ctx, decision, facts)
+    known = draft.base.gives_up_at
+    gives_up_at = known if known > ctx.now else NEVER
     # A flow may have jobs that no cache shows yet: a creation may have survived the controller that sent it.
     hidden = frozenset(number for number in draft.not_final if ctx.may_hide_jobs(graph.nodes[number]))
     stale = set(draft.base.stale) | (set(draft.not_final) if snapshot.dirty is None else set())
-    stale |= {number for number in graph.probing if number in draft.not_final}
+    # Some changes of a probed task matter to probes alone, for example the end of a service's job.
+    stale |= _dependents(ctx, {number for number, _ in draft.touched if graph.nodes[number].is_probed})
+    if _has_new_answers(ctx):
+        stale |= {number for number in graph.probing if number in draft.not_final}
     while True:
         before = draft.changes
         stale |= _dependents(ctx, draft.moved)
@@ -149,8 +171,8 @@ def _evaluate(ctx: Context, facts: _Facts) -> _Evaluated:
         if is_finally_due:
             stale |= draft.not_final
         may_release = _releaser(how, is_finally_due)
-        gives_up_at = min(gives_up_at, release.reconcile(ctx, stale, may_release=may_release, hidden=hidden))
-        stale = set()
+        next_at, left = release.reconcile(ctx, stale, may_release=may_release, hidden=hidden)
+        gives_up_at, stale = min(gives_up_at, next_at), set(left)
         if decision is None:
             decision = _decide(ctx, facts)
             how = _mode(ctx, decision, facts)
@@ -160,8 +182,14 @@ def _evaluate(ctx: Context, facts: _Facts) -> _Evaluated:
         if how.ends_remaining:
             with_finally = spec.shutdown is Shutdown.TERMINATE
             outcome.end_remaining(ctx, how, with_finally=with_finally, is_service=ctx.is_service, hidden=hidden)
-        if draft.changes == before:
-            return _Evaluated(decision, how, gives_up_at)
+        if draft.changes == before or ctx.budget.is_spent:
+            return _Evaluated(decision, how, gives_up_at, left)
+
+
+def _has_new_answers(ctx: Context) -> bool:
+    """Whether a probe passes or fails, a pod address changed, or a probe gives up, other than in the last pass."""
+    base, snapshot = ctx.draft.base, ctx.snapshot
+    return base.answers != snapshot.passed or base.addresses != snapshot.pod_ips or base.gives_up_at <= ctx.now
 
 
 def _mode(ctx: Context, decision: Decision | None, facts: _Facts) -> Mode:
@@ -179,7 +207,7 @@ def _failure_policy(ctx: Context, how: Mode) -> FailurePolicy:
 def _changed_tasks(ctx: Context) -> tuple[TaskKey, ...]:
     """The tasks whose jobs changed since the last pass, or all of them."""
     if ctx.snapshot.dirty is not None:
-        return tuple(ctx.snapshot.dirty)
+        return (*ctx.snapshot.dirty, *(ctx.draft.base.unfolded - ctx.snapshot.dirty))
     return tuple(TaskKey(node.name, index) for node in ctx.graph.nodes for index in range(node.size))
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
 import msgspec
@@ -25,6 +25,15 @@ class TaskKey(msgspec.Struct, frozen=True, order=True):
     """A task by the name of its flow and its index (0 without `for`)."""
 
     flow: str
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeKey:
+    """One HTTP or TCP probe of one replica: flow and path of the question, and the probed index."""
+
+    flow: str
+    path: str
     index: int
 
 
@@ -150,8 +159,8 @@ class FlowState:
     renamed: str = ""
     #: Attempts below this number belong to a run before the last restart.
     first_attempt: int = 0
-    #: HTTP and TCP probes that have passed: path of the probe in the spec, and index of the probed replica.
-    passed: frozenset[tuple[str, int]] = frozenset()
+    #: HTTP and TCP probes that have passed: path of the probe in the spec -> indexes of the replicas that answered.
+    passed: Mapping[str, frozenset[int]] = field(default_factory=dict)
     #: When a retry becomes due or a timeout comes (seconds since the epoch, or NEVER).
     timer_at: float = NEVER
 
@@ -203,6 +212,14 @@ class Progress:
     rendered: tuple[tuple[FlowState, FlowStatus] | None, ...] = ()
     #: When status was last written (seconds since the epoch).
     written_at: float = 0.0
+    #: The HTTP and TCP probes that passed in the last pass.
+    answers: frozenset[ProbeKey] = frozenset()
+    #: The pod addresses that the last pass knew.
+    addresses: Mapping[TaskKey, str] = field(default_factory=dict)
+    #: When the next probe gives up (seconds since the epoch, or NEVER).
+    gives_up_at: float = NEVER
+    #: Tasks whose jobs the last passes did not look at, because that exceeded their budgets.
+    unfolded: frozenset[TaskKey] = frozenset()
     #: Status does not yet record everything.
     is_dirty: bool = True
 

@@ -11,7 +11,7 @@ from pkg.apis.flow.v1alpha1.faults import Fault as SpecFault
 from pkg.apis.flow.v1alpha1.types import Completion, Workflow, WorkTemplate
 from pkg.apis.meta import GVR, Job
 from pkg.controllers.workflow.planner.graph.model import Graph
-from pkg.controllers.workflow.planner.progress import Progress, TaskKey
+from pkg.controllers.workflow.planner.progress import ProbeKey, Progress, TaskKey
 from pkg.controllers.workflow.planner.rules import TemplateRules
 from pkg.workloads import KindRow, rules_for
 
@@ -66,15 +66,6 @@ class JobWarning:
 
     reason: str
     message: str
-
-
-@dataclass(frozen=True, slots=True)
-class ProbeKey:
-    """One HTTP or TCP probe of one replica: the waiting flow, the path of the probe in the spec, the probed index."""
-
-    flow: str
-    path: str
-    index: int
 
 
 @dataclass(frozen=True, slots=True)

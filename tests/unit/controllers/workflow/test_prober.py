@@ -19,7 +19,7 @@ import pytest
 from pkg.apis.flow.v1alpha1.types import HTTPGet, HTTPHeader, PodChoice, Scheme, TCPSocket
 from pkg.controllers.workflow.planner.actions import ProbeRequest
 from pkg.controllers.workflow.planner.job_identity import WorkflowId
-from pkg.controllers.workflow.planner.snapshot import ProbeKey
+from pkg.controllers.workflow.planner.progress import ProbeKey
 from pkg.controllers.workflow.prober import Prober, _unverified
 from tests.builders import WORKFLOW, task
 

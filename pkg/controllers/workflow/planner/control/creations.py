@@ -32,6 +32,8 @@ from pkg.controllers.workflow.planner.snapshot import Trouble
 
 # Creations of one pass. The key then goes to the back of its shard, so that a wide workflow delays no other.
 MAX_CREATIONS = 64
+# What the rendering of one job costs of the budget of a pass.
+RENDER_UNITS = 20
 # Seconds after its deletionTimestamp for which the job of an attempt that timed out delays the next attempt.
 DELETION_PATIENCE = 120.0
 
@@ -109,7 +111,7 @@ def _start_flow(ctx: Context, node: Node, found: Starts, slots: float) -> int:
             _show(ctx, node, Reasons.PARALLELISM_REACHED, text)
             _reset_pending_clock(ctx, node, index)
             break
-        if len(found.creations) >= MAX_CREATIONS:
+        if len(found.creations) >= MAX_CREATIONS or (found.creations and ctx.budget.is_spent):
             found.over_limit = True
             break
         if task.current.makeable is None and not is_hidden:
@@ -215,7 +217,9 @@ def _rendered(ctx: Context, of: Candidate, found: Starts) -> CreateJob | Fails:
             probed=node.is_probed,
         )
     except RenderError as error:
+        ctx.budget.spend(RENDER_UNITS)
         return Fails(Reasons.RENDER_ERROR, str(error))
+    ctx.budget.spend(RENDER_UNITS)
     if rendered.removed_ttl_fields and not state.gvr and of.index == 0:
         fields = ", ".join(rendered.removed_ttl_fields)
         found.events.append(Emit("TTLRemoved", f"{node.name}: {fields} removed; jobRetainPolicy cleans up instead"))

@@ -13,7 +13,7 @@ from pkg.apis.flow.v1alpha1.phases import Phase
 from pkg.apis.flow.v1alpha1.reasons import NOT_SHOWN_BY_JOB, Reasons
 from pkg.apis.meta import GVR
 from pkg.controllers.workflow.planner.context import Context
-from pkg.controllers.workflow.planner.dependency.predicates import has_ended
+from pkg.controllers.workflow.planner.dependency.probes import has_ended
 from pkg.controllers.workflow.planner.graph.model import Node, PodIPPredicate
 from pkg.controllers.workflow.planner.progress import NEVER, Task, TaskKey, counterpart
 from pkg.controllers.workflow.planner.snapshot import MAX_CREATE_DELAY, CreateFault, Snapshot, Trouble
@@ -166,7 +166,7 @@ def _is_recorded(ctx: Context, of: Candidate) -> bool:
     if state.renamed != acked.renamed or state.first_attempt != acked.first_attempt:
         return False
     if task.phase is Phase.WAITING:
-        return state.passed <= acked.passed
+        return all(indexes <= acked.passed.get(path, frozenset()) for path, indexes in state.passed.items())
     if task.reason in NOT_SHOWN_BY_JOB:
         recorded = acked.tasks[of.index]
         return recorded.phase is Phase.BACKOFF and recorded.attempt == task.attempt

@@ -98,7 +98,7 @@ def _reset_flow(snapshot: Snapshot, node: Node, state: FlowState, wanted: list[i
         first_attempt=first,
         wait_reason="",
         wait_message="",
-        passed=frozenset(),
+        passed={},
     )
 
 
@@ -109,7 +109,8 @@ def _without_latches(graph: Graph, flows: list[FlowState], before: Iterable[Flow
         stale = {part.path for part in node.probes() if part.flow in moved}
         state = flows[node.number]
         if stale and state.passed:
-            flows[node.number] = replace(state, passed=frozenset(at for at in state.passed if at[0] not in stale))
+            kept = {path: indexes for path, indexes in state.passed.items() if path not in stale}
+            flows[node.number] = replace(state, passed=kept)
     return flows
 
 

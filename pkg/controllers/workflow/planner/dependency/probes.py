@@ -1,36 +1,131 @@
-"""Which HTTP and TCP probes are needed now."""
+"""HTTP and TCP probes: what their answers mean for the flows that wait, and which of them are needed now.
+
+Answers are evaluated once per question and set of replicas, however many flows wait for them.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 from pkg.apis.flow.v1alpha1.phases import Phase
+from pkg.apis.flow.v1alpha1.types import Strategy
 from pkg.controllers.workflow.planner.actions import ProbeRequest
 from pkg.controllers.workflow.planner.context import Context
-from pkg.controllers.workflow.planner.dependency.predicates import is_serving
+from pkg.controllers.workflow.planner.dependency.truth import Truth, over_replicas
 from pkg.controllers.workflow.planner.graph.model import Node, ProbePredicate
-from pkg.controllers.workflow.planner.progress import Task, TaskKey
-from pkg.controllers.workflow.planner.snapshot import ProbeKey
+from pkg.controllers.workflow.planner.progress import NEVER, ProbeKey, Task, TaskKey
+
+_NONE: Final[frozenset[int]] = frozenset()
+
+
+def is_serving(task: Task) -> bool:
+    """Whether the task is a service that became ready and still has its job, so that its pods can be probed."""
+    return task.current.ready and bool(task.current.job)
+
+
+def has_ended(ctx: Context, node: Node, task: Task) -> bool:
+    """Whether no pod of the task will answer a probe any more: it is final, and no service that serves or may serve.
+
+    While the cache of the kind is incomplete, a recorded success may belong to a service whose job is not cached yet.
+    """
+    if not task.is_final or is_serving(task):
+        return False
+    return task.phase is not Phase.SUCCEEDED or not ctx.may_hide_jobs(node)
+
+
+class ProbeEvaluator:
+    """Answers probe predicates over a draft, for one call of the dependency step.
+
+    `gives_up_at` is when the next probe gives up (seconds since the epoch, or NEVER).
+    """
+
+    def __init__(self, ctx: Context) -> None:
+        self._ctx = ctx
+        self.gives_up_at = NEVER
+        # Replicas whose probe passes now, by `ProbePredicate.asked_as`.
+        self._passing: dict[tuple[str, str], set[int]] = {}
+        for key in ctx.snapshot.passed:
+            self._passing.setdefault((key.flow, key.path), set()).add(key.index)
+        # Shared among all flows that ask the same and had the same replicas answer before.
+        self._all_passed: dict[tuple[tuple[str, str], frozenset[int]], frozenset[int]] = {}
+        self._silent: dict[tuple[int, float | None], list[Truth]] = {}
+        self._values: dict[tuple[tuple[str, str], float | None, Strategy, frozenset[int]], Truth] = {}
+
+    def passed(self, node: Node, predicate: ProbePredicate) -> frozenset[int]:
+        """The replicas for which this probe of the flow has passed, now or before."""
+        before = self._ctx.draft.state(node.number).passed.get(predicate.path, _NONE)
+        found = self._all_passed.get((predicate.asked_as, before))
+        if found is None:
+            found = before | self._passing.get(predicate.asked_as, set())
+            self._all_passed[predicate.asked_as, before] = found
+        return found
+
+    def over_replicas(self, node: Node, predicate: ProbePredicate) -> Truth:
+        """The value of a probe over all replicas of the asked flow."""
+        passed = self.passed(node, predicate)
+        key = (predicate.asked_as, predicate.fail_after, predicate.strategy, passed)
+        value = self._values.get(key)
+        if value is None:
+            silent = self._silent_values(predicate)
+            self._ctx.budget.spend(1 + len(silent) // 8)
+            values = [Truth.TRUE if index in passed else unanswered for index, unanswered in enumerate(silent)]
+            value = self._values[key] = over_replicas(predicate.strategy, values)
+        return value
+
+    def at(self, node: Node, predicate: ProbePredicate, index: int) -> Truth:
+        """The value of a probe of the flow's own replica `index`, which may change during the call."""
+        if index in self.passed(node, predicate):
+            return Truth.TRUE
+        return self._without_answer(node, self._ctx.draft.task(node.number, index), predicate.fail_after)
+
+    def _silent_values(self, predicate: ProbePredicate) -> list[Truth]:
+        """What the probe comes to for each replica of the asked flow if that replica has not answered."""
+        key = (predicate.flow, predicate.fail_after)
+        found = self._silent.get(key)
+        if found is None:
+            asked = self._ctx.graph.nodes[predicate.flow]
+            tasks = self._ctx.draft.tasks(asked.number)
+            found = self._silent[key] = [self._without_answer(asked, task, predicate.fail_after) for task in tasks]
+            self._ctx.budget.spend(1 + len(tasks) // 2)
+        return found
+
+    def _without_answer(self, asked: Node, task: Task, fail_after: float | None) -> Truth:
+        if has_ended(self._ctx, asked, task):
+            return Truth.TIMED_OUT if task.phase is Phase.SUCCEEDED else Truth.IMPOSSIBLE
+        ran_at = task.current.ran_at
+        if fail_after is not None and ran_at is not None and task.phase is not Phase.BACKOFF:
+            gives_up = ran_at + fail_after
+            if gives_up <= self._ctx.now:
+                return Truth.TIMED_OUT
+            self.gives_up_at = min(self.gives_up_at, gives_up)
+        return Truth.UNKNOWN
 
 
 def needed_probes(ctx: Context) -> Iterator[ProbeRequest]:
-    """The probes whose result a Waiting task needs, of replicas whose pods can be probed."""
+    """The probes whose answer a Waiting task needs, of replicas whose pods can be asked. Each question once."""
     graph, draft = ctx.graph, ctx.draft
+    answered: dict[tuple[str, str], tuple[ProbePredicate, frozenset[int]]] = {}
     for number in graph.probing:
-        node = graph.nodes[number]
         if draft.is_final(number) or not draft.count(number, Phase.WAITING):
             continue
         passed = draft.state(number).passed
-        for predicate in node.probes():
-            for index, task in enumerate(draft.tasks(predicate.flow)):
-                if (predicate.path, index) not in passed and (task.is_unfinished or is_serving(task)):
-                    yield _request(ctx, node, predicate, index, task)
+        for predicate in graph.nodes[number].probes():
+            known = passed.get(predicate.path, _NONE)
+            before = answered.get(predicate.asked_as)
+            if before is None or before[1] != known:
+                # Only what every waiting flow has seen is not asked any more.
+                answered[predicate.asked_as] = (predicate, known if before is None else known & before[1])
+    for predicate, known in answered.values():
+        for index, task in enumerate(draft.tasks(predicate.flow)):
+            if index not in known and (task.is_unfinished or is_serving(task)):
+                yield _request(ctx, predicate, index, task)
 
 
-def _request(ctx: Context, node: Node, predicate: ProbePredicate, index: int, task: Task) -> ProbeRequest:
+def _request(ctx: Context, predicate: ProbePredicate, index: int, task: Task) -> ProbeRequest:
     asked = ctx.graph.nodes[predicate.flow]
     return ProbeRequest(
-        key=ProbeKey(node.name, predicate.path, index),
+        key=ProbeKey(*predicate.asked_as, index),
         asked=TaskKey(asked.name, index),
         attempt=task.attempt,
         what=predicate.what,

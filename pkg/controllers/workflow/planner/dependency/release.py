@@ -14,26 +14,27 @@ from pkg.apis.flow.v1alpha1.phases import Phase
 from pkg.apis.flow.v1alpha1.reasons import Reasons
 from pkg.controllers.workflow.planner.context import Context
 from pkg.controllers.workflow.planner.dependency.messages import cannot_be_met, waits_for
-from pkg.controllers.workflow.planner.dependency.predicates import Evaluator, Truth
+from pkg.controllers.workflow.planner.dependency.predicates import Evaluator
+from pkg.controllers.workflow.planner.dependency.truth import Truth
 from pkg.controllers.workflow.planner.graph.model import Node
 from pkg.controllers.workflow.planner.progress import Task
 
 
 def reconcile(
     ctx: Context, stale: Iterable[int], *, may_release: Callable[[Node], bool], hidden: Collection[int] = ()
-) -> float:
-    """Releases, skips or fails Waiting tasks of the given flows, and of all flows that depend on a task that changes.
+) -> tuple[float, frozenset[int]]:
+    """Releases, skips or fails Waiting tasks of the given flows, and of all flows that depend on what changes by it.
 
     Flows for which may_release is False are left out. Tasks of hidden flows do not end: these flows may have jobs that
     no cache shows yet, and a job proves that the dependencies were met. Returns when the next probe gives up (seconds
-    since the epoch, or NEVER).
+    since the epoch, or NEVER), and the flows that exceed the budget of the pass.
     """
     graph, draft = ctx.graph, ctx.draft
     evaluator = Evaluator(ctx)
     heap = [(graph.nodes[number].rank, number) for number in set(stale)]
     heapq.heapify(heap)
     queued = {number for _, number in heap}
-    while heap:
+    while heap and not ctx.budget.is_spent:
         _, number = heapq.heappop(heap)
         queued.discard(number)
         node = graph.nodes[number]
@@ -49,7 +50,7 @@ def reconcile(
                 if other != number and other not in queued:
                     queued.add(other)
                     heapq.heappush(heap, (graph.nodes[other].rank, other))
-    return evaluator.gives_up_at
+    return evaluator.gives_up_at, frozenset(queued)
 
 
 def _evaluate(ctx: Context, evaluator: Evaluator, node: Node, *, is_hidden: bool) -> bool:
@@ -95,5 +96,6 @@ def _ended(task: Task, message: str, now: float, is_timeout: bool) -> Task:
 
 def _latch(ctx: Context, evaluator: Evaluator, node: Node) -> None:
     """Records the probes of the flow that passed: they count as passed from now on."""
-    if passed := evaluator.passed.pop(node.number, None):
-        ctx.draft.edit(node.number, passed=ctx.draft.state(node.number).passed | passed)
+    if node.is_probing:
+        passed = {path: indexes for path, indexes in evaluator.passed_by(node).items() if indexes}
+        ctx.draft.edit(node.number, passed=passed)

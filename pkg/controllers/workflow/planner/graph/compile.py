@@ -6,7 +6,7 @@ The graph depends on the spec and on nothing else. It is compiled once per gener
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from graphlib import TopologicalSorter
 from typing import TypeAlias
 
@@ -91,6 +91,7 @@ def compile_graph(spec: WorkflowSpec, pod_ip_edges: Mapping[str, frozenset[str]]
     by_name = {flow.name: number for number, flow in enumerate(spec.flows)}
     tolerant = tuple(flow.continue_on_fail for flow in spec.flows)
     requires = [_requires(flow, by_name, tolerant, pod_ip_edges.get(flow.name, frozenset())) for flow in spec.flows]
+    requires = _with_shared_questions(requires)
     found = _edges(spec, requires)
     ranks = _ranks(found.dependents)
     nodes = tuple(_node(spec, number, requires[number], found, ranks[number]) for number in range(len(spec.flows)))
@@ -160,6 +161,19 @@ def _node(spec: WorkflowSpec, number: int, requires: tuple[Clause, ...], found: 
         dependents=tuple(found.dependents[number]),
         recoveries=tuple(other for other in found.recoveries[number] if not spec.flows[other].finally_),
     )
+
+
+def _with_shared_questions(requires: Sequence[tuple[Clause, ...]]) -> list[tuple[Clause, ...]]:
+    """The dependencies, with every probe naming the first probe that asks the same question."""
+    first: dict[tuple[object, ...], tuple[str, str]] = {}
+
+    def shared(predicate: Predicate) -> Predicate:
+        if not isinstance(predicate, ProbePredicate):
+            return predicate
+        asked_as = first.setdefault(predicate.question, predicate.asked_as)
+        return predicate if asked_as == predicate.asked_as else replace(predicate, asked_as=asked_as)
+
+    return [tuple(tuple(tuple(map(shared, group)) for group in clause) for clause in clauses) for clauses in requires]
 
 
 def _flat(clauses: Iterable[Clause]) -> Iterator[Predicate]:
@@ -235,7 +249,8 @@ def _group(
                 where = f"{path}.probe.{key}[{position}]"
                 asked = by_name[item.task_name]
                 is_own = item.task_name == own
-                found.append(ProbePredicate(asked, where, every, item, probe, fail_after, is_previous=is_own))
+                asked_as = (own, where)
+                found.append(ProbePredicate(asked, where, every, item, probe, fail_after, asked_as, is_own))
     return tuple(found)
 
 

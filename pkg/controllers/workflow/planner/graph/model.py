@@ -42,18 +42,26 @@ class PreviousPredicate:
 
 @dataclass(frozen=True, slots=True)
 class ProbePredicate:
-    """An HTTP or TCP probe of every (or any) replica of flow number `flow`; `path` is where the spec says so.
-
-    is_previous: of the replica one index lower of the same flow instead; True at index 0.
-    """
+    """An HTTP or TCP probe of every (or any) replica of flow number `flow`."""
 
     flow: int
+    #: Where the spec of the waiting flow has it.
     path: str
     strategy: Strategy
     what: HTTPGet | TCPSocket
     probe: Probe
     fail_after: float | None
+    #: The flow and the path at which the spec has this question first. Probes that ask the same share one answer.
+    asked_as: tuple[str, str]
+    #: It asks the replica one index lower of the same flow; True at index 0.
     is_previous: bool = False
+
+    @property
+    def question(self) -> tuple[object, ...]:
+        """All that decides what is asked, and how. Two probes with the same question get the same answer."""
+        asked = self.probe
+        how = (asked.period_seconds, asked.timeout_seconds, asked.success_threshold, asked.role, asked.pods)
+        return (self.flow, self.what, *how)
 
 
 @dataclass(frozen=True, slots=True)

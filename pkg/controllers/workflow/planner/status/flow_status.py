@@ -139,10 +139,7 @@ def _items(tasks: tuple[Task, ...], limit: int) -> tuple[ReplicaStatus, ...]:
 
 
 def _latches(state: FlowState) -> tuple[Latch, ...]:
-    by_path: dict[str, list[int]] = {}
-    for path, index in sorted(state.passed):
-        by_path.setdefault(path, []).append(index)
-    return tuple(Latch(path, pack_indexes(indexes)) for path, indexes in by_path.items())
+    return tuple(Latch(path, pack_indexes(sorted(indexes))) for path, indexes in sorted(state.passed.items()))
 
 
 def _kept(node: Node, tasks: tuple[Task, ...], first: int) -> tuple[Kept, ...]:

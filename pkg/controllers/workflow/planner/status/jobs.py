@@ -60,10 +60,18 @@ class _TaskJobs:
         )
 
 
-def fold(ctx: Context, keys: Iterable[TaskKey], policy: FailurePolicy) -> None:
-    """Updates the given tasks from their jobs."""
+def fold(ctx: Context, keys: Iterable[TaskKey], policy: FailurePolicy) -> frozenset[TaskKey]:
+    """Updates the given tasks from their jobs. Returns the tasks that exceed the budget of the pass.
+
+    Tasks of which a job disappeared come first, because the next snapshot no longer shows that job.
+    """
     snapshot, draft = ctx.snapshot, ctx.draft
-    for key in keys:
+    left: set[TaskKey] = set()
+    for key in sorted(keys, key=lambda key: key not in snapshot.gone):
+        if ctx.budget.is_spent and key not in snapshot.gone:
+            if key in snapshot.jobs or _expects_job(ctx, key):
+                left.add(key)
+            continue
         node = ctx.node_of(key)
         if node is None:
             continue  # the spec does not have the task that the job's labels name
@@ -81,12 +89,20 @@ def fold(ctx: Context, keys: Iterable[TaskKey], policy: FailurePolicy) -> None:
             draft.edit(number, wait_reason="", wait_message="")
         if jobs and not draft.state(number).gvr:
             draft.edit(number, gvr=str(snapshot.gvr_of(jobs[-1])))
+        ctx.budget.spend(len(jobs) + len(gone) + task.is_unfinished)
+    return frozenset(left)
 
 
-def attach_jobs(ctx: Context) -> None:
-    """Records for each task of an ended workflow which job it has, and which of them are services that still serve."""
-    for key, jobs in ctx.snapshot.jobs.items():
-        node = ctx.node_of(key)
+def _expects_job(ctx: Context, key: TaskKey) -> bool:
+    """Whether the task should have a job, so that its absence means something."""
+    task = ctx.task_of(key)
+    return task is not None and (task.is_unfinished or bool(task.current.job))
+
+
+def attach_jobs(ctx: Context, keys: Iterable[TaskKey]) -> None:
+    """Records for these tasks of an ended workflow which job they have, and which of them are services that serve."""
+    for key in keys:
+        node, jobs = ctx.node_of(key), ctx.snapshot.jobs.get(key, ())
         if node is not None:
             task = ctx.draft.task(node.number, key.index)
             ctx.draft.put(node.number, key.index, _attach(ctx.snapshot, node, task, _of_attempt(jobs, task.attempt)))

@@ -102,7 +102,7 @@ def _recover_flow(node: Node, recorded: FlowStatus, now: float) -> FlowState:
         gvr=recorded.gvr,
         renamed=recorded.renamed,
         first_attempt=recorded.first_attempt,
-        passed=frozenset((latch.probe, index) for latch in recorded.passed for index in unpack_indexes(latch.indexes)),
+        passed={latch.probe: frozenset(unpack_indexes(latch.indexes)) for latch in recorded.passed},
         timer_at=0.0,  # evaluate the timers in the next pass
     )
 

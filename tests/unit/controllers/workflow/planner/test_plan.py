@@ -11,7 +11,8 @@ import pytest
 from pkg.controllers.workflow.planner.actions import CreateJob
 from pkg.controllers.workflow.planner.control.creations import MAX_CREATIONS
 from pkg.controllers.workflow.planner.plan import MAX_WINDOW, plan
-from pkg.controllers.workflow.planner.snapshot import CreateFault, Kind, ProbeKey, Trouble
+from pkg.controllers.workflow.planner.progress import ProbeKey
+from pkg.controllers.workflow.planner.snapshot import CreateFault, Kind, Trouble
 from pkg.workloads import rules_for
 from tests.builders import COMPLETE, JOBS, RUNNING, TEMPLATES, WIDGETS, Bench, http, on, template, wf
 

@@ -11,8 +11,8 @@ from pkg.apis.flow.v1alpha1.phases import Phase
 from pkg.apis.flow.v1alpha1.types import Strategy
 from pkg.apis.meta import GVR
 from pkg.controllers.workflow.planner.context import Context
-from pkg.controllers.workflow.planner.dependency.predicates import Truth, both, either, over_replicas, truth
 from pkg.controllers.workflow.planner.dependency.probes import needed_probes
+from pkg.controllers.workflow.planner.dependency.truth import Truth, both, either, over_replicas, truth
 from pkg.controllers.workflow.planner.draft import Draft
 from pkg.controllers.workflow.planner.graph.model import Ask
 from pkg.controllers.workflow.planner.progress import Task

@@ -7,7 +7,7 @@ import pytest
 from pkg.apis.flow.v1alpha1.phases import Phase
 from pkg.apis.meta import GVR
 from pkg.controllers.workflow.planner.context import Context
-from pkg.controllers.workflow.planner.dependency.predicates import has_ended
+from pkg.controllers.workflow.planner.dependency.probes import has_ended
 from pkg.controllers.workflow.planner.progress import Attempt, Task
 from tests.builders import WIDGETS, compiled, draft, http, on, snapshot, template, wf
 

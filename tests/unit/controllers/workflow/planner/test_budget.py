@@ -1,0 +1,96 @@
+"""The budget of a pass: work that exceeds it is left for later passes, and nothing is decided from half of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pkg.controllers.workflow.planner.budget import PASS_BUDGET
+from pkg.controllers.workflow.planner.context import Context
+from pkg.controllers.workflow.planner.dependency import release
+from pkg.controllers.workflow.planner.dependency.probes import needed_probes
+from pkg.controllers.workflow.planner.draft import Draft
+from pkg.controllers.workflow.planner.graph.model import Graph
+from pkg.controllers.workflow.planner.plan import plan
+from pkg.controllers.workflow.planner.progress import from_flows
+from tests.builders import Bench, http, on, status_of, wf
+
+SHAPES: dict[str, dict[str, Any]] = {
+    "a chain": {"a": "", "b": "a", "c": "b"},
+    "a fan": {"a": "", "b": {**on("a"), "for": {"replicas": 12}}, "c": "b"},
+    "replicas in a row": {"a": {"for": {"replicas": 6, "dependsOn": {"targets": ["a"]}}}, "b": "a"},
+    "a branch that is skipped": {"a": "", "b": on(probe=status_of("a", "Failed")), "c": "b", "d": "a"},
+}
+
+
+def ends(units: int, shape: dict[str, Any]) -> tuple[dict[str, str], list[str], str]:
+    """Final phases, the names of all jobs, and the phase of the workflow, with every job succeeding in turn."""
+    bench = Bench(wf(**shape), settle=False)
+    bench.units = units
+    bench.settle()
+    for _ in range(60):
+        running = [f"{one.task.flow}/{one.task.index}" for one in bench.made]
+        bench.succeeds(*running)
+        if bench.status.phase is not None and bench.status.phase.is_final:
+            return bench.phases(), sorted(one.name for one in bench.made), str(bench.status.phase)
+    raise AssertionError("the workflow does not end")
+
+
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
+@pytest.mark.parametrize("units", [1, 3, 40])
+def test_a_small_budget_changes_only_when_things_happen(shape: dict[str, Any], units: int) -> None:
+    assert ends(units, shape) == ends(PASS_BUDGET, shape)
+
+
+def test_after_a_restart_nothing_is_decided_before_every_job_has_been_looked_at() -> None:
+    bench = Bench(wf(a={"for": {"replicas": 20}}, b="a"))
+    bench.runs(*(f"a/{index}" for index in range(20)))
+    bench.crash()
+    first = plan(bench.observe(), 5)
+    assert (first.creations, first.patch, first.deletions, first.requeue_now) == ((), None, (), True)
+    assert len(first.progress.unfolded) > 10, "the jobs that were not looked at"
+    bench.crash()
+    bench.units = 5
+    bench.settle()
+    assert (bench.tasks("a"), bench.phases()["b"]) == (["Running"] * 20, "Waiting")
+    assert bench.progress is not None
+    assert not bench.progress.unfolded
+
+
+def test_a_pass_creates_at_least_one_job() -> None:
+    bench = Bench(wf(a={"for": {"replicas": 5}}), settle=False)
+    bench.units = 1
+    made = [len(bench.step().creations) for _ in range(12)]
+    assert sum(made) == 5
+    assert max(made) == 1
+
+
+def test_the_answer_of_a_probe_is_evaluated_once_for_all_flows_that_wait_for_it() -> None:
+    """Flows x replicas does not multiply: 40 flows that ask 50 replicas cost little more than one flow."""
+
+    def units_of(flows: int) -> int:
+        waiting = {f"w{number}": on(probe=http("a")) for number in range(flows)}
+        bench = Bench(wf(a={"for": {"replicas": 50}}, **waiting))
+        bench.settle()
+        seen = bench.observe()
+        assert isinstance(seen.graph, Graph)
+        ctx = Context(seen, Draft(seen.graph, bench.progress or from_flows([])))
+        before = ctx.budget.left
+        release.reconcile(ctx, range(len(ctx.graph.nodes)), may_release=lambda _node: True)
+        return before - ctx.budget.left
+
+    assert units_of(40) < units_of(1) + 40 * 5
+
+
+def test_each_question_is_asked_once() -> None:
+    waiting = {f"w{number}": on(probe=http("a")) for number in range(10)}
+    bench = Bench(wf(a={"for": {"replicas": 4}}, **waiting))
+    bench.settle()
+    bench.runs(*(f"a/{index}" for index in range(4)))
+    seen = bench.observe()
+    assert isinstance(seen.graph, Graph)
+    needed = list(needed_probes(Context(seen, Draft(seen.graph, bench.progress or from_flows([])))))
+    assert sorted(request.key.index for request in needed) == [0, 1, 2, 3]
+    bench.passes("w0", index=0)
+    assert all(bench.flow(f"w{number}").passed for number in range(10))
