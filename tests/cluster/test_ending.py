@@ -110,7 +110,7 @@ def test_kubectl_waits_for_success_and_for_failure(
     assert (world.status("good")["phase"], world.status("bad")["phase"]) == ("Succeeded", "Failed")
 
 
-def test_kubectl_describe_tells_why_a_flow_waits_and_what_happened(
+def test_kubectl_describe_shows_why_a_flow_waits_and_what_happened(
     world: World, start_controller: StartController, kubectl: Kubectl
 ) -> None:
     start_controller()

@@ -277,7 +277,7 @@ def test_rules_that_cannot_be_used_or_evaluated_fail_nothing(
     assert world.wait_phase("sums")["phase"] == "Succeeded"
 
 
-def test_a_job_that_stays_pending_tells_its_last_warning(
+def test_a_job_that_stays_pending_shows_its_last_warning_event(
     cluster: Cluster, world: World, start_controller: StartController
 ) -> None:
     """A quota for pods stands in the way of a Job's pods: only an Event of the Job says so. Another has a pod that fits

@@ -76,7 +76,7 @@ def test_one_leads_and_the_other_takes_over_when_it_is_killed(world: World, audi
     assert len(no_attempt_twice(world)) == 8
 
 
-def test_a_leader_that_is_told_to_stop_hands_over_at_once(world: World, audit: Audit, rival: Rivals) -> None:
+def test_a_leader_that_gets_sigterm_releases_the_lease_at_once(world: World, audit: Audit, rival: Rivals) -> None:
     first, second = leader_and_challenger(world, rival, LONG)
     assert (first.terminate(), first.has_logged("lease released")) == (0, True)
     second.wait_acting(LONG / 2)

@@ -45,7 +45,7 @@ def touch(world: World, workflow: str, times: int) -> None:
         time.sleep(0.3)
 
 
-def test_a_missing_template_and_a_kind_that_is_not_served_are_told_by_one_event_each(
+def test_a_missing_template_and_a_kind_that_is_not_served_cause_one_event_each(
     world: World, start_controller: StartController
 ) -> None:
     controller = start_controller("--leader-elect=false")
@@ -68,7 +68,7 @@ def test_a_missing_template_and_a_kind_that_is_not_served_are_told_by_one_event_
     assert world.flow("w", "a")["reason"] == "KindNotServed"
 
 
-def test_a_quota_is_waited_for_and_told_once(world: World, start_controller: StartController) -> None:
+def test_a_quota_is_waited_for_and_reported_once(world: World, start_controller: StartController) -> None:
     quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "tight"}}
     made = world.create({**quota, "spec": {"hard": {"count/jobs.batch": "0"}}})
     path = world.path(made, "tight")
@@ -89,7 +89,7 @@ def test_a_quota_is_waited_for_and_told_once(world: World, start_controller: Sta
     assert len(no_attempt_twice(world)) == 2
 
 
-def test_a_kind_that_the_controller_may_not_list_is_told_and_made_once_it_may(
+def test_a_kind_that_the_controller_may_not_list_is_reported_and_its_job_created_once_it_may(
     cluster: Cluster, world: World, start_controller: StartController, installed_kubeconfig: Path
 ) -> None:
     group, roles = "secretive.test", "/apis/rbac.authorization.k8s.io/v1/clusterroles"
@@ -331,7 +331,7 @@ def test_a_workflow_in_a_terminating_namespace_goes_with_it(
     assert not [line for line in controller.log() if "Traceback" in line["event"] or line.get("exception")]
 
 
-def test_a_template_tells_who_uses_it(world: World, start_controller: StartController) -> None:
+def test_a_template_shows_who_uses_it(world: World, start_controller: StartController) -> None:
     start_controller()
     world.follow("apis/flow.workflow.sh/v1alpha1/worktemplates")
     world.create(m.workflow("early", m.flow("a"), m.flow("b"), suspend=True))

@@ -175,7 +175,7 @@ def test_a_store_follows_objects_through_their_life(client: Client, namespace: s
         assert watched.relists.reasons == []
 
 
-def test_an_absorbed_write_is_not_told_again_by_the_watch(client: Client, namespace: str) -> None:
+def test_the_watch_event_of_an_absorbed_write_changes_nothing(client: Client, namespace: str) -> None:
     with Watched(client, namespace) as watched:
         made = make(client, namespace, "mine", "1")
         absorbed = watched.store.absorb(made)

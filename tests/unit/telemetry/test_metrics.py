@@ -26,7 +26,7 @@ def test_requests_are_counted_by_code_and_timed() -> None:
     assert value(metrics, "rest_client_request_duration_seconds_count", verb="watch", resource="jobs") is None
 
 
-def test_a_queue_tells_depth_waits_and_work() -> None:
+def test_a_queue_shows_depth_waits_and_work() -> None:
     metrics = Metrics()
     queue = metrics.queue("shard-3")
     known: QueueProtocol = queue
@@ -45,7 +45,7 @@ def test_a_queue_tells_depth_waits_and_work() -> None:
     assert value(metrics, "workqueue_parked_keys", name="shard-3") == 2
 
 
-def test_reflectors_tell_lists_relists_watches_and_events() -> None:
+def test_reflectors_show_lists_relists_watches_and_events() -> None:
     metrics = Metrics()
     jobs = GVR("batch", "v1", "jobs")
     known: ReflectorProtocol = metrics.reflectors()

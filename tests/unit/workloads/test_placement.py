@@ -86,7 +86,7 @@ def test_under_the_volcano_scheduler_a_kind_hands_its_queue_on() -> None:
     assert body["metadata"]["labels"][KUEUE_QUEUE_LABEL] == "team-a"
 
 
-def test_under_the_volcano_scheduler_pods_tell_their_queue() -> None:
+def test_under_the_volcano_scheduler_pods_name_their_queue() -> None:
     body = _body({"template": {"metadata": {"annotations": {"a": "b"}}, "spec": {}}})
     assert place_queue(rules_for(gvr(JOB)), body, "team-a", scheduler="volcano")
     assert body["metadata"]["labels"] == {"a": "b", KUEUE_QUEUE_LABEL: "team-a"}

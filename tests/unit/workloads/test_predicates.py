@@ -80,7 +80,7 @@ def test_slots_make_maps_on_the_way_but_no_items() -> None:
     assert body == {"spec": {"tasks": [{"a": 1, "b": {"c": 1}}, "odd", {"b": {"c": 1}}]}}
 
 
-def test_slots_leave_everything_as_it_is_unless_told() -> None:
+def test_slots_change_nothing_without_create() -> None:
     body: dict[str, Any] = {"spec": {}}
     assert list(paths.slots(paths.parse("spec.template.spec.x"), body, create=False)) == []
     assert body == {"spec": {}}

@@ -283,7 +283,7 @@ def test_of_two_that_come_at_once_one_leads(leases: Leases, clock: Clock) -> Non
     assert (first.is_leader(), second.is_leader()) == (False, True)
 
 
-def test_the_thread_tells_in_order_and_gives_the_lease_back(leases: Leases) -> None:
+def test_the_thread_calls_back_in_order_and_releases_the_lease(leases: Leases) -> None:
     told: list[str] = []
     started = threading.Event()
     options = LeaseOptions("system", "wc", "a")

@@ -210,7 +210,7 @@ def test_a_list_that_fails_is_tried_again(error: KubeError) -> None:
     assert run.told == ["+ns/a"]
 
 
-def test_a_list_that_keeps_failing_is_told_once_until_it_works() -> None:
+def test_a_list_that_keeps_failing_is_reported_once_until_it_works() -> None:
     no = Forbidden("not allowed", status=403)
     told: list[str] = []
     runs: list[Run] = []
@@ -220,7 +220,7 @@ def test_a_list_that_keeps_failing_is_told_once_until_it_works() -> None:
     assert runs[0].reflector.trouble == ""
 
 
-def test_a_list_that_fails_now_and_then_is_not_told() -> None:
+def test_a_list_that_fails_now_and_then_is_not_reported() -> None:
     told: list[str] = []
     busy = Throttled("busy", status=429)
     Run(busy, busy, page(A), on_trouble=lambda _gvr: told.append("trouble")).play()

@@ -27,7 +27,7 @@ def test_which_errors_cost_a_list(error: KubeError, reason: str | None) -> None:
     assert relist_reason(error) == reason
 
 
-def test_initializing_is_told_from_other_throttling() -> None:
+def test_initializing_differs_from_other_throttling() -> None:
     assert is_initializing(INITIALIZING)
     assert not is_initializing(Throttled("busy", status=429))
     assert not is_initializing(Transient("storage is (re)initializing", status=500))

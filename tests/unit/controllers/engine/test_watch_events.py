@@ -53,7 +53,7 @@ def test_lines_that_cannot_be_read(raw: bytes, key: str, version: str, said: str
 DEEP = b'{"metadata":{"name":"a","namespace":"ns","resourceVersion":"7"},"spec":' + b'{"a":' * 5000 + b"1" + b"}" * 5001
 
 
-def test_what_is_nested_too_deeply_is_told_by_its_name() -> None:
+def test_what_is_nested_too_deeply_is_reported_by_its_name() -> None:
     decoder = ObjectDecoder(Thing)
     for read in (decoder.item(DEEP), decoder.line(b'{"type":"MODIFIED","object":' + DEEP + b"}")):
         assert isinstance(read, Unreadable)

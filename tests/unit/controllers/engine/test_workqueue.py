@@ -253,7 +253,7 @@ def test_shutting_down_hands_out_what_is_ready_and_takes_no_more(queue: WorkQueu
     assert queue.get() is None
 
 
-def test_metrics_tell_depth_waits_and_work(clock: Clock) -> None:
+def test_metrics_show_depth_waits_and_work(clock: Clock) -> None:
     recorder = Recorder()
     queue = WorkQueue(clock=clock, metrics=recorder)
     queue.add("a")

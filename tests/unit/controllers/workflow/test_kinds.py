@@ -106,7 +106,7 @@ def test_a_kind_that_can_only_be_read_is_refused(setup: Setup) -> None:
     assert kind.refused == "boxes.v1.example.com cannot be created (its verbs are get, list)"
 
 
-def test_a_kind_is_found_in_the_background_and_told(setup: Setup) -> None:
+def test_a_kind_is_found_in_the_background_and_announced(setup: Setup) -> None:
     setup.server.add(JOBS, "Job")
     assert setup.kinds.get(JOBS) is None
     until(lambda: setup.changed == [JOBS])
@@ -189,7 +189,7 @@ def test_what_can_be_no_job_needs_no_cache(setup: Setup) -> None:
     assert setup.coming == []
 
 
-def test_a_crd_that_changes_is_read_again_and_told_only_if_it_matters(setup: Setup) -> None:
+def test_a_crd_that_changes_is_read_again_and_announced_only_if_it_matters(setup: Setup) -> None:
     setup.server.add(BOXES, "Box")
     setup.kinds.get(BOXES)
     until(lambda: setup.kinds.get(BOXES) is not None)

@@ -47,7 +47,7 @@ def test_the_first_view_names_all_tasks_and_then_only_those_that_changed() -> No
     assert ledger.take_changes(WORKFLOW).dirty is None
 
 
-def test_a_job_that_went_is_told_once_with_its_last_words() -> None:
+def test_a_job_that_went_is_handed_out_once_with_its_last_status() -> None:
     ledger, there = Ledger(), job()
     last = msgspec.structs.replace(there, status={"x": 1})
     ledger.apply(JOBS, [Delta("team/w-a", None, there)])
@@ -69,7 +69,7 @@ def test_a_job_that_was_replaced_by_a_namesake_is_no_loss() -> None:
     assert view.gone == {}
 
 
-def test_workflows_of_the_same_name_are_told_apart_by_uid() -> None:
+def test_workflows_of_the_same_name_are_distinguished_by_uid() -> None:
     ledger = Ledger()
     ledger.apply(JOBS, [Delta("team/w-a", None, job()), Delta("team/w-a", None, job(uid="later", owner="other"))])
     assert ledger.workflows("team/w") == {WORKFLOW, OTHER}

@@ -87,7 +87,7 @@ def test_a_job_is_given_time_before_anybody_asks() -> None:
     assert setup.server.asked == ["involvedObject.uid=job-0,type=Warning"]
 
 
-def test_the_newest_event_is_told_once() -> None:
+def test_the_newest_event_is_reported_once() -> None:
     setup = Setup()
     setup.server.events = [event("2026-01-01T00:00:09Z", "new"), event("2026-01-01T00:00:01Z", "old")]
     setup.now += PATIENCE
@@ -119,7 +119,7 @@ def test_a_round_asks_for_a_few_and_comes_to_all() -> None:
     assert len(set(setup.server.asked)) == 25
 
 
-def test_a_job_without_events_is_told_by_those_of_its_pending_pods() -> None:
+def test_a_job_without_events_shows_those_of_its_pending_pods() -> None:
     setup = Setup(pods="job-name=w-a")
     setup.server.of_pods = {
         "u1": [event("2026-01-01T00:00:01Z", "no image", "Failed")],
@@ -151,7 +151,7 @@ def test_a_job_that_runs_is_forgotten() -> None:
     assert setup.warnings.of(WORKFLOW) == {}
 
 
-def test_without_permission_nothing_is_told() -> None:
+def test_without_permission_nothing_is_reported() -> None:
     setup = Setup()
     setup.server.events = Forbidden("events is forbidden", status=403)
     setup.now += PATIENCE

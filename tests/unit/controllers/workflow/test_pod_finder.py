@@ -130,7 +130,7 @@ def test_a_pod_of_another_namespace_is_nobodys_whatever_its_labels_say() -> None
     assert World(MASTER).lead(PYTORCH, WORKFLOW._replace(namespace="elsewhere")) == ""
 
 
-def test_the_lead_is_told_anew_after_each_change_of_its_pod() -> None:
+def test_the_lead_is_found_again_after_each_change_of_its_pod() -> None:
     world = World()
     pods = world.made[0]
     assert world.lead("jobs.v1.batch") == ""

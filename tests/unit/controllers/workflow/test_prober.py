@@ -326,7 +326,7 @@ def test_what_another_pod_answered_does_not_count(pods: Pods) -> None:
         assert (len(first.asked), len(second.asked)) == (1, 2)
 
 
-def test_pods_that_cannot_be_told_for_a_moment_are_looked_for_again(pods: Pods) -> None:
+def test_pods_that_cannot_be_found_for_a_moment_are_looked_for_again(pods: Pods) -> None:
     with serving(OK) as server:
         answers = iter([RuntimeError("changed during iteration")])
 

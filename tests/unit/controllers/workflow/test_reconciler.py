@@ -253,7 +253,7 @@ def test_a_lost_lease_ends_the_pass_without_a_word() -> None:
     assert world.workflow.status.phase == "Succeeded"
 
 
-def test_a_pass_that_fails_unexpectedly_loses_nothing_that_it_was_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_reconcile_that_fails_unexpectedly_loses_no_change(monkeypatch: pytest.MonkeyPatch) -> None:
     world, controller = started()
     world.advance(world.now + 10)
     controller.deliver_all()
@@ -267,7 +267,7 @@ def test_a_pass_that_fails_unexpectedly_loses_nothing_that_it_was_told(monkeypat
 
 
 @pytest.mark.parametrize("ends", [False, True], ids=["that ends", "that is deleted"])
-def test_what_the_watch_tells_of_a_job_while_its_creation_is_taken_in_is_not_lost(
+def test_a_watch_event_of_a_job_while_its_creation_is_absorbed_is_not_lost(
     monkeypatch: pytest.MonkeyPatch, *, ends: bool
 ) -> None:
     world = world_of(None, a="")
@@ -335,7 +335,7 @@ def test_whoever_uses_a_kind_is_known_by_it() -> None:
     assert controller.reconciler.users_of(JOBS) == (KEY,)
 
 
-def test_pending_jobs_are_told_to_who_looks_for_their_events() -> None:
+def test_pending_jobs_are_listed_for_their_events() -> None:
     world, controller = started(a="", b="")
     assert {(one.task.flow, one.workflow.key) for one in controller.reconciler.pending()} == {("a", KEY), ("b", KEY)}
     world.advance(world.now + 2)

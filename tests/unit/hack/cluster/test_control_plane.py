@@ -56,7 +56,7 @@ def test_the_persons_own_settings_do_not_reach_a_component() -> None:
     assert after == {"PATH": "/bin", "HOME": "/c/run", "KUBECONFIG": "/c/kubeconfig", MEMBER_OF: "/c"}
 
 
-def test_a_name_tells_folders_apart_and_is_a_label() -> None:
+def test_a_name_distinguishes_folders_and_is_a_label() -> None:
     names = {
         control_plane.cluster_name(Path(folder))
         for folder in ("/a/.cluster", "/b/.cluster", "/b/Very Long & Odd Name of It")

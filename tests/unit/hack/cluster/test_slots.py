@@ -54,7 +54,7 @@ def test_a_slot_with_a_port_that_another_program_uses_is_passed_over() -> None:
     assert slots.take_slot(Path("/one"), lambda port: port != taken) == slots.FIRST_SLOT + 1
 
 
-def test_with_no_slot_left_the_error_tells_why() -> None:
+def test_with_no_slot_left_the_error_says_why() -> None:
     with pytest.raises(ClusterError, match="187 blocks of ports between 22000 and 23869 187 have a port in use"):
         slots.take_slot(Path("/one"), lambda _: False)
 

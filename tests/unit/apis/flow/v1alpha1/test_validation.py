@@ -444,7 +444,7 @@ def test_a_good_template_has_no_faults() -> None:
     assert validate_template(template({"a": "{{params.any}} {{flows.x.podIP}} {{{{index.x}}}} {{other}}"})) == ()
 
 
-def test_foreign_variables_are_told_with_their_place() -> None:
+def test_foreign_variables_are_reported_with_their_place() -> None:
     assert [fault.path for fault in foreign_variables({"a": ["{{index}}", "{{x}}"]}, "spec.jobSpec")] == [
         "spec.jobSpec.a[1]"
     ]

@@ -311,7 +311,7 @@ def test_parallelism_may_change_while_it_runs() -> None:
 # What keeps a task from being made
 
 
-def test_a_missing_template_is_told_once_and_made_at_once_when_it_appears() -> None:
+def test_a_missing_template_is_reported_once_and_its_job_created_as_soon_as_it_appears() -> None:
     bench = Bench(wf(a=""), {})
     assert (bench.phases()["a"], bench.flow("a").reason) == ("Waiting", "TemplateNotFound")
     assert bench.flow("a").message == "there is no WorkTemplate job in namespace team"
@@ -323,7 +323,7 @@ def test_a_missing_template_is_told_once_and_made_at_once_when_it_appears() -> N
     assert bench.names == ["w-a"]
 
 
-def test_a_kind_that_is_not_served_is_told_once_and_made_when_it_is() -> None:
+def test_a_kind_that_is_not_served_is_reported_once_and_its_job_created_when_it_is() -> None:
     bench = Bench(wf(a={"template": "widget"}, b=""), settle=False)
     bench.kinds[WIDGETS] = None
     bench.settle()
@@ -337,7 +337,7 @@ def test_a_kind_that_is_not_served_is_told_once_and_made_when_it_is() -> None:
     assert bench.names == ["w-b", "w-a"]
 
 
-def test_a_controller_that_starts_anew_does_not_tell_again_of_a_kind_that_is_still_not_served() -> None:
+def test_a_restarted_controller_does_not_report_again_a_kind_that_is_still_not_served() -> None:
     bench = Bench(wf(a={"template": "widget"}), settle=False)
     bench.kinds[WIDGETS] = None
     bench.settle()
@@ -358,7 +358,7 @@ def test_nothing_is_made_before_the_cache_of_its_kind_is_complete() -> None:
     assert (bench.names, bench.flow("a").reason) == ([], "KindSyncing")
 
 
-def test_a_kind_that_cannot_be_listed_is_told_once_with_the_servers_words() -> None:
+def test_a_kind_that_cannot_be_listed_is_reported_once_with_the_servers_message() -> None:
     bench = Bench(wf(a=""), settle=False)
     bench.synced, bench.unlisted = frozenset(), {JOBS: "jobs is forbidden (Forbidden, HTTP 403)"}
     bench.settle()
@@ -389,7 +389,7 @@ def test_a_failed_creation_waits_and_says_why() -> None:
     assert bench.names == ["w-a"]
 
 
-def test_what_keeps_a_job_from_being_made_is_told_once_and_stays_told_until_it_is_made() -> None:
+def test_an_obstacle_to_a_creation_is_reported_once_and_shown_until_the_job_is_created() -> None:
     spec = {"parallelism": 1}
     bench = Bench(wf(spec, a={"for": {"replicas": 2}}), settle=False)
     for used in range(4):

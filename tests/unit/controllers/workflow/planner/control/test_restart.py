@@ -207,7 +207,7 @@ def test_a_ready_service_runs_again_if_its_job_is_gone(is_gone: bool) -> None:
     assert bench.phases() == {"s": "Pending" if is_gone else "Succeeded", "a": "Succeeded", "b": "Pending"}
 
 
-def test_it_waits_until_the_cache_tells_which_services_have_jobs() -> None:
+def test_it_waits_until_the_cache_shows_which_services_have_jobs() -> None:
     bench = Bench(wf(s={"template": "service"}, a=""))
     bench.is_ready("s")
     bench.fails("a")

@@ -264,7 +264,7 @@ def test_a_kind_that_retries_by_itself_stays_in_one_attempt() -> None:
     assert (bench.phases()["a"], bench.task("a").attempt) == ("Running", 0)
 
 
-def test_retries_are_told() -> None:
+def test_retries_are_reported() -> None:
     bench = Bench(wf(a={"retry": ONCE}))
     bench.fails("a")
     assert bench.told == ["TaskRetry"]

@@ -17,7 +17,7 @@ def test_a_valid_spec_is_a_graph() -> None:
     assert isinstance(compile_spec(wf(a="", b="a").spec, TEMPLATES), Graph)
 
 
-def test_all_faults_are_told_at_once() -> None:
+def test_all_faults_are_reported_at_once() -> None:
     found = compile_spec(wf(a="nobody", b="nobody").spec, TEMPLATES)
     assert isinstance(found, tuple)
     assert [fault.path for fault in found] == [

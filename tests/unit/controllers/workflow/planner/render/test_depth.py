@@ -63,7 +63,7 @@ def test_a_spec_of_another_shape_is_left_to_the_api_server(spec: dict[str, Any])
     assert nested(spec)["spec"] == spec
 
 
-def test_a_nested_workflow_tells_how_deep_it_is() -> None:
+def test_a_nested_workflow_records_how_deep_it_is() -> None:
     assert nested({})["metadata"]["annotations"][DEPTH] == "1"
     assert nested({}, {DEPTH: "1"})["metadata"]["annotations"][DEPTH] == "2"
 

@@ -186,7 +186,7 @@ def test_a_variable_of_ours_in_env_wins_over_the_users() -> None:
     assert {"name": "MINE"} in env
 
 
-def test_ttl_fields_are_removed_and_told() -> None:
+def test_ttl_fields_are_removed_and_reported() -> None:
     rendered = made(template={"jobSpec": {**JOB, "ttlSecondsAfterFinished": 5}})
     assert rendered.removed_ttl_fields == ("spec.ttlSecondsAfterFinished",)
     assert "ttlSecondsAfterFinished" not in body_of(rendered)["spec"]

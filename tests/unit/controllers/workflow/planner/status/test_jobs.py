@@ -83,7 +83,7 @@ def test_a_job_that_vanished_before_its_end_was_deleted() -> None:
     assert bench.flow("a").message == "job w-a was deleted before it ended"
 
 
-def test_a_final_object_that_a_ttl_took_away_is_judged_by_its_last_words() -> None:
+def test_a_final_object_that_a_ttl_took_away_is_judged_by_its_last_status() -> None:
     bench = Bench(wf(a="", b=""))
     bench.say(COMPLETE, "a")
     bench.say(FAILED, "b")
@@ -204,7 +204,7 @@ def test_a_job_that_stays_pending_shows_the_last_warning_about_it() -> None:
     assert (bench.flow("a").reason, bench.flow("a").message) == ("", "")
 
 
-def test_a_rule_that_cannot_be_evaluated_is_told_and_fails_nobody() -> None:
+def test_a_rule_that_cannot_be_evaluated_is_reported_and_fails_no_task() -> None:
     rules = {"fail": [{"cel": "object.status.step > 'x'"}], "ok": [{"path": "status.done", "eq": True}]}
     templates = {"job": template("job"), "odd": template("odd", WIDGETS, jobSpec={}, statusRules=rules)}
     bench = Bench(wf(a={"template": "odd"}), templates)

@@ -138,7 +138,7 @@ def test_attempts_are_counted() -> None:
     assert bench.flow("a").attempts == 2
 
 
-def test_the_generation_that_was_looked_at_is_told() -> None:
+def test_the_observed_generation_is_recorded() -> None:
     bench = Bench(wf(a=""))
     assert bench.status.observed_generation == 1
     bench.set_spec(parallelism=3)
@@ -172,7 +172,7 @@ def test_a_failed_workflow_says_succeeded_false() -> None:
     assert succeeded.last_transition_time == "2027-01-15T08:00:00Z"
 
 
-def test_suspended_is_told_and_taken_back() -> None:
+def test_suspended_is_set_and_reset() -> None:
     bench = Bench(wf(a=""))
     assert bench.condition("Suspended") is None
     bench.set_spec(suspend=True)
