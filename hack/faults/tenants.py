@@ -1,7 +1,6 @@
 """Hostile tenants: what small chains in ten namespaces feel of one namespace that does its worst.
 
-The chains run three times, each time on a cluster and with a controller of its own: alone, beside every kind of hostile
-manifest, and beside a thousand workflows that do nothing but create jobs.
+The chains run twice, with the same controller: alone, and then beside the attack. Each attack has a cluster of its own.
 """
 
 from __future__ import annotations
@@ -24,8 +23,10 @@ from hack.faults.controller import Controllers
 from hack.faults.hostile import KINDS, Manifest, crowd
 from hack.faults.hostility import Hostility
 from hack.faults.judge import AGENT, Verdict, writes
+from hack.faults.load import FAULT_JOBS
 from hack.faults.webhook import SlowWebhook
 from hack.faults.writer import Writer
+from pkg.apis.flow.v1alpha1.types import WORKFLOWS
 from pkg.apis.meta import PartialObject, seconds
 from pkg.kube.client import Client
 from pkg.kube.config import load_config
@@ -78,17 +79,12 @@ def tenants(folder: Path, kinds: tuple[str, ...] = (), *, count: int = 20, chain
     """Two rows: every kind at once, `count` manifests of each, and creations alone. With `kinds`, a row for each of
     these alone, to find out which one is felt.
     """
-    alone = measure(folder / "alone", Attack(), chains)
-    if alone.makespan is None:
-        yield verdict_of("tenants: nobody is hostile", alone, alone, chains, MAX_RATIO)
-        return
     attacks = {f"{count} x {kind}": (attack((kind,), count), MAX_RATIO) for kind in kinds} or {
         f"{count} manifests of every hostile kind": (attack(ALL, count), MAX_RATIO),
         f"{_CROWD} workflows of 50 tasks": (Attack(list(crowd(_CROWD))), MAX_RATIO_CREATIONS),
     }
     for number, (what, (hostile, max_ratio)) in enumerate(attacks.items()):
-        beside = measure(folder / str(number), hostile, chains, patience=max(60.0, 6 * alone.makespan))
-        yield verdict_of(f"tenants: {what}", beside, alone, chains, max_ratio)
+        yield verdict_of(f"tenants: {what}", *measure(folder / str(number), hostile, chains), chains, max_ratio)
 
 
 def attack(kinds: tuple[str, ...], count: int) -> Attack:
@@ -96,9 +92,8 @@ def attack(kinds: tuple[str, ...], count: int) -> Attack:
     return Attack([body for kind in kinds if kind in KINDS for body in KINDS[kind].make(count)], kinds)
 
 
-def measure(folder: Path, hostile: Attack, chains: int, *, patience: float = 120.0) -> Run:
-    """Runs the chains beside that on a cluster of its own."""
-    run = Run()
+def measure(folder: Path, hostile: Attack, chains: int) -> tuple[Run, Run]:
+    """Runs the chains alone, and then beside the attack, on a cluster of its own."""
     with harness.cluster_with_crds() as cluster, contextlib.ExitStack() as stack:
         harness.install_crd(cluster.api(), load.CRD)
         for namespace in (*NAMESPACES, HOSTILE):
@@ -108,21 +103,21 @@ def measure(folder: Path, hostile: Attack, chains: int, *, patience: float = 120
         controllers = stack.enter_context(Controllers(cluster, "default", folder, *flags))
         controller = controllers.start().process
         controller.wait_acting()
-        client = Client(load_config(str(cluster.kubeconfig)), user_agent="hostile", pool_size=16, timeout=60.0)
+        client = Client(load_config(str(cluster.kubeconfig)), user_agent="tenants", pool_size=16, timeout=60.0)
         stack.callback(client.abort)
+        bench = _Bench(cluster, client, writers, controller)
         # Caches and connections are warm before anything is measured.
-        _run_chains(cluster, writers, ["warm"] * len(NAMESPACES), 60)
-        began = time.time()
+        bench.run([f"warm{number}" for number in range(len(NAMESPACES))], 60)
+        alone = bench.run([f"a{number:03d}" for number in range(chains)], 120)
         stack.enter_context(SlowWebhook(cluster.api(), HOSTILE, folder))
-        if hostile.manifests:
-            run.refused = _submit(client, hostile.manifests)
-            time.sleep(_SETTLE_SECONDS)
+        began = time.time()
+        refused = _submit(client, hostile.manifests)
+        time.sleep(_SETTLE_SECONDS)
         with Hostility(client, HOSTILE, NAMESPACES, hostile.acting) as hostility:
             names = [f"c{number:03d}" for number in range(chains)]
-            run.makespan = _run_chains(cluster, writers, names, patience)
-            run.forged = hostility.forged
-        _judge(run, cluster, writers, controller, names, began)
-    return run
+            beside = bench.run(names, max(60.0, 6 * (alone.makespan or 0.0)), began)
+        beside.refused, beside.forged = refused, hostility.forged
+    return beside, alone
 
 
 def _writer(cluster: Cluster, namespace: str) -> Writer:
@@ -135,24 +130,6 @@ def _chain(name: str) -> load.Object:
         for own in range(_CHAIN)
     ]
     return {"apiVersion": load.FLOW_API, "kind": "Workflow", "metadata": {"name": name}, "spec": {"flows": flows}}
-
-
-def _namespace_of(number: int) -> str:
-    return NAMESPACES[number % len(NAMESPACES)]
-
-
-def _run_chains(cluster: Cluster, writers: list[Writer], names: list[str], patience: float) -> float | None:
-    """Makes the chains, spread over the namespaces; the seconds until all have ended, None if that takes longer."""
-    api = cluster.api()
-    wanted = sum(writer.ended for writer in writers) + len(names)
-    began = time.monotonic()
-    for number, name in enumerate(names):
-        api.request("POST", f"/apis/{load.FLOW_API}/namespaces/{_namespace_of(number)}/workflows", _chain(name))
-    while sum(writer.ended for writer in writers) < wanted:
-        if time.monotonic() - began > patience:
-            return None
-        time.sleep(0.02)
-    return time.monotonic() - began
 
 
 def _submit(client: Client, manifests: list[Manifest]) -> int:
@@ -175,46 +152,72 @@ def _submit(client: Client, manifests: list[Manifest]) -> int:
         return sum(not taken for taken in pool.map(submit, manifests))
 
 
+@dataclass(frozen=True, slots=True)
+class _Bench:
+    """Where chains run: the number of a chain decides its namespace."""
+
+    cluster: Cluster
+    client: Client
+    writers: list[Writer]
+    controller: ControllerProcess
+
+    def run(self, names: list[str], patience: float, began: float | None = None) -> Run:
+        """Runs chains of these names and judges them. began: since when the Lease is looked at."""
+        began = began or time.time()
+        run = Run(makespan=self._makespan(names, patience))
+        ended = time.time()
+        if self.controller.is_alive:
+            run.peak_mib = self.controller.peak_mib()
+        else:
+            run.wrong.append(f"the controller ended with exit code {self.controller.exit_code}")
+        if "Traceback" in self.controller.log_text():
+            run.wrong.append(f"a traceback in {self.controller.log_file}")
+        time.sleep(1.0)  # the audit log is written a moment later
+        run.lease_gap = lease_gap(renewals(self.cluster.audit_log), began, ended)
+        run.hostile_jobs = sum(call.verb == "create" for call in writes(self.cluster.audit_log, HOSTILE))
+        for number, namespace in enumerate(NAMESPACES):
+            self._judge(run, namespace, names[number :: len(NAMESPACES)], self.writers[number])
+        return run
+
+    def _makespan(self, names: list[str], patience: float) -> float | None:
+        """Makes the chains; the seconds until all have ended, None if that takes longer."""
+        wanted = self._ended() + len(names)
+        began = time.monotonic()
+        for number, name in enumerate(names):
+            self.client.create(WORKFLOWS, NAMESPACES[number % len(NAMESPACES)], _chain(name), PartialObject)
+        while self._ended() < wanted:
+            if time.monotonic() - began > patience:
+                return None
+            time.sleep(0.02)
+        return time.monotonic() - began
+
+    def _ended(self) -> int:
+        return sum(writer.ended for writer in self.writers)
+
+    def _judge(self, run: Run, namespace: str, names: list[str], writer: Writer) -> None:
+        """Every chain Succeeded, each task with one job, and none of them deleted."""
+        found = load.workflows(self.cluster.api(), namespace)
+        phases = {item["metadata"]["name"]: (item.get("status") or {}).get("phase") for item in found}
+        for name in names:
+            phase = phases.get(name)
+            if phase == "Failed":
+                run.wrong.append(f"{namespace}/{name} is Failed")
+            elif phase != "Succeeded":
+                run.not_ended.append(f"{namespace}/{name} is {phase}")
+        wanted = {f"{name}-t{own}" for name in names for own in range(_CHAIN)}
+        calls = [call for call in writes(self.cluster.audit_log, namespace) if call.resource == FAULT_JOBS.resource]
+        made = Counter(call.name for call in calls if call.verb == "create")
+        run.jobs += sum(made[name] for name in wanted)
+        run.twice += [f"{namespace}/{name}: {made[name]} jobs" for name in sorted(wanted) if made[name] > 1]
+        for attempt, uids in writer.jobs.items():
+            if attempt.workflow in names and len(uids) > 1:
+                run.twice.append(f"{namespace}: {attempt}: {len(uids)} jobs")
+        strange = {name for name in made if name.rpartition("-")[0] in names} - wanted
+        run.wrong += [f"{namespace}/{name}: a job of no task" for name in sorted(strange)]
+        run.wrong += [f"{namespace}/{call.name}: the job was deleted" for call in calls if call.verb == "delete"]
+
+
 # ---- judging ------------------------------------------------------------------------------------------------------
-
-
-def _judge(
-    run: Run, cluster: Cluster, writers: list[Writer], controller: ControllerProcess, names: list[str], began: float
-) -> None:
-    """Fills in everything but the makespan."""
-    ended = time.time()
-    if controller.is_alive:
-        run.peak_mib = controller.peak_mib()
-    else:
-        run.wrong.append(f"the controller ended with exit code {controller.exit_code}")
-    if "Traceback" in controller.log_text():
-        run.wrong.append(f"a traceback in {controller.log_file}")
-    time.sleep(1.0)  # the audit log is written a moment later
-    run.lease_gap = lease_gap(renewals(cluster.audit_log), began, ended)
-    run.hostile_jobs = sum(call.verb == "create" for call in writes(cluster.audit_log, HOSTILE))
-    for number, namespace in enumerate(NAMESPACES):
-        own = names[number :: len(NAMESPACES)]
-        _judge_namespace(run, cluster, namespace, own, writers[number])
-
-
-def _judge_namespace(run: Run, cluster: Cluster, namespace: str, names: list[str], writer: Writer) -> None:
-    """Every chain Succeeded, each task with one job, and none of them deleted."""
-    found = load.workflows(cluster.api(), namespace)
-    phases = {item["metadata"]["name"]: (item.get("status") or {}).get("phase") for item in found}
-    for name in names:
-        phase = phases.get(name)
-        if phase == "Failed":
-            run.wrong.append(f"{namespace}/{name} is Failed")
-        elif phase != "Succeeded":
-            run.not_ended.append(f"{namespace}/{name} is {phase}")
-    calls = [call for call in writes(cluster.audit_log, namespace) if call.resource == load.FAULT_JOBS.resource]
-    made = Counter(call.name for call in calls if call.verb == "create")
-    wanted = {f"{name}-t{own}" for name in (*names, "warm") for own in range(_CHAIN)}
-    run.jobs += sum(made.values())
-    run.twice += [f"{namespace}/{name}: {number} jobs" for name, number in made.items() if number > 1]
-    run.twice += [f"{namespace}: {attempt}: {len(uids)} jobs" for attempt, uids in writer.jobs.items() if len(uids) > 1]
-    run.wrong += [f"{namespace}/{name}: a job of no task" for name in sorted(made.keys() - wanted)]
-    run.wrong += [f"{namespace}/{call.name}: the job was deleted" for call in calls if call.verb == "delete"]
 
 
 def renewals(audit_log: Path) -> list[float]:

@@ -28,7 +28,7 @@ class SlowWebhook:
         self._namespace = namespace
         self._folder = folder
         self._closed = threading.Event()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(seconds, self._closed))
+        self._server = _Server(("127.0.0.1", 0), _handler(seconds, self._closed))
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, name="slow webhook", daemon=True)
 
@@ -73,6 +73,11 @@ class SlowWebhook:
                 }
             ],
         }
+
+
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Says nothing: callers who do not wait so long are expected."""
 
 
 def _handler(seconds: float, closed: threading.Event) -> type[BaseHTTPRequestHandler]:
