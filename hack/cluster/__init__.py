@@ -5,7 +5,7 @@
     with Cluster.start(Path(".cluster"), audit=True) as cluster:
         cluster.kubectl("get", "nodes")
 
-The command line is `python -m hack.cluster`; docs/cluster.md tells the rest.
+The command line is `python -m hack.cluster`; docs/cluster.md describes it.
 """
 
 from hack.cluster.cluster import Cluster

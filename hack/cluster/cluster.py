@@ -195,7 +195,7 @@ class Cluster:
             return
         command = self._command(name)
         if name == "kwok-controller":
-            # Each kwok holds its nodes' leases under a name made up anew; without this it would wait 200 s for them.
+            # Each kwok holds its nodes' leases under a new name. Without this deletion it would wait 200 s for them.
             with contextlib.suppress(OSError, ApiStatusError):
                 self.api().request("DELETE", "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases")
         if name in {"containerd", "kubelet"}:
@@ -305,7 +305,7 @@ def _refuse_if_up(folder: Path) -> None:
 
 
 def _remove_tree(folder: Path) -> None:
-    """Removes `folder`, which nobody uses any more. Raises ClusterError if something in it cannot be removed."""
+    """Removes `folder`, which is no longer used. Raises ClusterError if something in it cannot be removed."""
     try:
         shutil.rmtree(folder)
     except FileNotFoundError:

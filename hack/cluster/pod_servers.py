@@ -109,7 +109,7 @@ def _list(api: Api) -> tuple[str, list[Pod]]:
 def _watch(api: Api, version: str) -> Iterator[tuple[str, Pod]]:
     path = f"/api/v1/pods?watch=1&allowWatchBookmarks=true&resourceVersion={version}"
     for line in api.watch(path, _SILENCE_SECONDS):
-        # Most pods of a benchmark serve nothing: they are told by their bytes alone.
+        # Most pods of a benchmark serve nothing. Their bytes show that without decoding.
         if SERVE.encode() not in line and b'"ERROR"' not in line[:40]:
             continue
         event = msgspec.json.decode(line, type=_Event)

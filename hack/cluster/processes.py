@@ -1,7 +1,7 @@
 """Finds, starts and ends the processes of a cluster.
 
 Every process of a cluster carries the cluster's folder in one environment variable, which its children inherit:
-whatever was started, by whom, and however its parent died, is found again through /proc and can be ended.
+whatever was started, by whom, and however its parent died, is found again through /proc and can be stopped.
 """
 
 from __future__ import annotations

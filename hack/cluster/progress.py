@@ -19,7 +19,7 @@ _HEARTBEAT_SECONDS = 30.0
 
 
 class BuildProgress(Protocol):
-    """What a builder tells: which of the components it is at, and that it lives."""
+    """The progress that a builder reports: which component it builds, and that it is still running."""
 
     def begin(self, number: int, name: str) -> None: ...
 

@@ -25,7 +25,7 @@ def ports(slot: int) -> range:
 
 
 def registry() -> Path:
-    """This user's folder on this machine that tells which cluster has which slot."""
+    """This user's folder on this machine that records which cluster has which slot."""
     folder = Path(tempfile.gettempdir()) / f"workflow-cluster-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
     if folder.stat().st_uid != os.getuid():

@@ -26,7 +26,7 @@ def check(controller: ControllerProcess) -> None:
 
 @contextmanager
 def running(cluster: Cluster, *, workers: int) -> Iterator[ControllerProcess]:
-    """A controller on the cluster, ended with the block. It serves nothing: no port can be in somebody's way."""
+    """A controller on the cluster, stopped at the end of the block. It serves no port."""
     log = cluster.folder.parent / "controller.log"
     controller = ControllerProcess(cluster, log, f"--workers={workers}", *NO_SERVERS)
     try:

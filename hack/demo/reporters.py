@@ -74,7 +74,7 @@ class LiveReporter:
             yield
 
     def show(self, views: Sequence[WorkflowView], new: Sequence[Happening], seconds: float) -> None:
-        """Draws the screen anew."""
+        """Draws the screen again."""
         self._happenings.extend(new)
         if self._live is not None:
             width, height = self._console.size

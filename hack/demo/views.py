@@ -37,7 +37,7 @@ class WorkflowView:
 
 
 def view(workflow: Workflow, now: float) -> WorkflowView:
-    """The workflow as its status tells, at `now` (seconds since the epoch)."""
+    """The workflow as its status shows it at `now` (seconds since the epoch)."""
     status = workflow.status
     known = {flow.name: flow for flow in status.flows}
     return WorkflowView(

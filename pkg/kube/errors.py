@@ -169,7 +169,7 @@ def translate(status: int, body: bytes, headers: Mapping[str, str]) -> KubeError
 
 
 def may_mean_not_served(error: KubeError) -> bool:
-    """Whether a 404 may be the API server's way to say that it does not serve the resource; `Discovery` can tell."""
+    """Whether a 404 may mean that the API server does not serve the resource; `Discovery` finds out."""
     return isinstance(error, NotServed) or (isinstance(error, Unrecognized) and error.status == 404)
 
 

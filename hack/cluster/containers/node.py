@@ -65,7 +65,7 @@ def stop(folder: Path, slot: int) -> None:
     processes.wait_until(lambda: not _remove_cgroups(_containers(plan)), timeout=10)
     made = plan.folder / "made"
     for path in made.read_text().split() if made.exists() else []:
-        with contextlib.suppress(OSError):  # not empty: somebody else uses it by now
+        with contextlib.suppress(OSError):  # not empty: another program uses it
             os.rmdir(path)
 
 

@@ -1,4 +1,4 @@
-"""What containerd, the kubelet and the CNI plugins are told. Pure: values in, text out.
+"""The configuration of containerd, the kubelet and the CNI plugins. Pure: values in, text out.
 
 They run in a mount and a process namespace of their own (supervisor.py), where /run/containerd and the like are
 private: the usual paths can be used by several clusters at once, and nothing of them is left on the machine.
@@ -21,7 +21,7 @@ BUSYBOX_IMAGE = "docker.io/library/busybox:1.36"
 PAUSE_IMAGE = "localhost/pause:1"
 NODE_NAME = "node-1"
 PRIVATE = ("/run/containerd", "/run/netns", "/var/lib/kubelet", "/var/log/containers")
-"""Folders that containerd and the kubelet write to whatever they are told; here each is a tmpfs of its own."""
+"""Folders that containerd and the kubelet write to in any configuration; each is a tmpfs of its own here."""
 
 
 class Orders(msgspec.Struct, frozen=True):

@@ -41,7 +41,7 @@ class Activity:
 
     @property
     def has_ended(self) -> bool:
-        """Whether the thread was started and runs no more."""
+        """Whether the thread was started and has ended."""
         return self.thread.ident is not None and not self.thread.is_alive()
 
     def busy_seconds(self) -> float:

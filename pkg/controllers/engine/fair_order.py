@@ -1,4 +1,4 @@
-"""In which order ready items run, when many groups share one worker. Pure.
+"""The order in which ready items run when many groups share one worker. Pure.
 
 Start-time fair queuing: every group has a virtual time, which grows by the cost of what ran for it. The group with the
 lowest virtual time is next, so a group that has had much waits. A group that had nothing to run gets no credit for that
@@ -80,6 +80,6 @@ class FairOrder(Generic[T]):
         heapq.heappush(self._heap, (self._times[group], next(self._serial), group))
 
     def _sweep(self) -> None:
-        """Forget groups without items whose time is over: they would start at `now` in any case."""
+        """Forget groups without items whose virtual time is below `now`: they would start at `now` anyway."""
         self._times = {group: time for group, time in self._times.items() if group in self._items or time > self._now}
         self._sweep_at = max(_SWEEP_SIZE, 2 * len(self._times))

@@ -1,6 +1,6 @@
-"""Logs where a reconcile is that takes far longer than it may: the stack of its thread.
+"""Logs the stack of a thread whose reconcile takes far too long.
 
-The log line says which part of the code is slow, or for which call it waits, while it still happens.
+The log line shows which part of the code is slow, or which call it waits for, while this happens.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Which changes of an object a plan can notice. Pure. All others wake no workflow."""
+"""Which changes of an object a plan reads. Pure. Other changes requeue no workflow."""
 
 from __future__ import annotations
 
