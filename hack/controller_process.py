@@ -105,7 +105,14 @@ class ControllerProcess:
         fields = Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
         return (int(fields[11]) + int(fields[12])) / _TICKS
 
+    def memory_mib(self) -> float:
+        """Resident memory now, in MiB."""
+        return self._status_mib("VmRSS")
+
     def peak_mib(self) -> float:
         """Peak resident memory in MiB."""
+        return self._status_mib("VmHWM")
+
+    def _status_mib(self, field: str) -> float:
         status = Path(f"/proc/{self.process.pid}/status").read_text()
-        return next(int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("VmHWM"))
+        return next(int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith(field))

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import click
 
-from hack.bench import chain, late, many, size, startup, wide
+from hack.bench import chain, late, many, size, spare, startup, wide
 from hack.bench.jobs import cluster_with_jobs
 from hack.cluster import Cluster
 
@@ -75,6 +75,13 @@ def wide_command(replicas: int) -> None:
 def size_command(tasks: int) -> None:
     """One huge workflow in three shapes."""
     _run(lambda cluster: size.measure(cluster, tasks=tasks))
+
+
+@main.command("spare")
+@click.option("--tasks", default=50_000, show_default=True, help="Jobs that come and go.")
+def spare_command(tasks: int) -> None:
+    """Memory of a standby after many jobs have come and gone; minutes."""
+    _run(lambda cluster: spare.measure(cluster, tasks=tasks))
 
 
 if __name__ == "__main__":

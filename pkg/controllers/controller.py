@@ -22,6 +22,7 @@ from pkg.controllers.engine.watchdog import Watchdog
 from pkg.controllers.engine.worker import Worker
 from pkg.controllers.event_handlers import Handlers, Parts
 from pkg.controllers.health_checks import HealthChecks
+from pkg.controllers.housekeeping import Housekeeping
 from pkg.controllers.options import Options
 from pkg.controllers.term import Term
 from pkg.controllers.workflow.crds import CRDS, crd_informer
@@ -57,6 +58,7 @@ class Controller:
     def __init__(self, options: Options, config: ClientConfig) -> None:
         self._options = options
         self._metrics = Metrics().with_process()
+        self._reflector_metrics = self._metrics.reflectors()
         self._clients = make_clients(options, config, self._metrics)
         self._term = Term(
             self._clients.main,
@@ -83,7 +85,7 @@ class Controller:
 
     def _build_caches(self) -> None:
         client, handlers = self._clients.main, self._handlers
-        namespace, metrics = self._options.namespace or None, self._metrics.reflectors()
+        namespace, metrics = self._options.namespace or None, self._reflector_metrics
         self._ledger = Ledger(self._metrics.workflow_foreign_jobs.inc)
         self._rule_book = RuleBook()
         discovery = Discovery(client)
@@ -191,6 +193,16 @@ class Controller:
                 "elector": self._term.activities,
             },
         )
+        self._housekeeping = Housekeeping(
+            informers,
+            jobs=self._jobs,
+            templates=self._templates.prepare(WORKTEMPLATES),
+            kinds=self._kinds,
+            ledger=self._ledger,
+            is_leader=self._term.is_leader,
+            users_of=self._reconciler.users_of,
+            forget_series=self._reflector_metrics.forget,
+        )
         self._watchdog = Watchdog(workers, WATCHDOG_SECONDS)
         self._telemetry = TelemetryServer(self._metrics.registry, self._health.healthz(), self._health.readyz())
 
@@ -206,6 +218,9 @@ class Controller:
         self._crds.ensure(CRDS)
         self._pending_jobs.start(self._reconciler.pending)
         threading.Thread(target=self._begin, name="start", daemon=True).start()
+        threading.Thread(
+            target=self._housekeeping.run, args=(self._stopping,), name="housekeeping", daemon=True
+        ).start()
 
     def _begin(self) -> None:
         """Workers and campaign start once the caches are complete: an empty cache must not look like an empty

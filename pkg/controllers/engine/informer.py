@@ -127,11 +127,24 @@ class InformerSet(Generic[T]):
             found.retry_now()
 
     def release(self, gvr: GVR) -> None:
-        """Stop the informer of `gvr` and forget its store; returns at once."""
+        """Stop the informer of `gvr` and forget its store, and what its objects are decoded as; returns at once."""
         with self._lock:
             found = self._reflectors.pop(gvr, None)
+            self._types.pop(gvr, None)
         if found is not None:
             found.stop()
+
+    def gvrs(self) -> tuple[GVR, ...]:
+        """The resources that have an informer."""
+        with self._lock:
+            return tuple(self._reflectors)
+
+    def sweep(self) -> None:
+        """Forget what no store needs any more; call it now and then."""
+        with self._lock:
+            reflectors = tuple(self._reflectors.values())
+        for reflector in reflectors:
+            reflector.store.sweep()
 
     def dead(self) -> tuple[GVR, ...]:
         """Resources whose thread has ended without `stop`: for a health check."""

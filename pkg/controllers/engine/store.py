@@ -9,16 +9,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Generic, NamedTuple, Protocol, TypeAlias, TypeVar
 
 import msgspec
 
 from pkg.apis.meta import ObjectMeta
-
-TOMBSTONE_SECONDS = 600.0
-TOMBSTONE_LIMIT = 100_000
+from pkg.controllers.engine.tombstones import Tombstones
 
 
 class KubeObject(Protocol):
@@ -79,12 +76,6 @@ class _Entry(NamedTuple, Generic[T]):
     version: int
 
 
-class _Tombstone(NamedTuple):
-    version: int
-    since: float
-    is_announced: bool  # a delta with the final state was returned
-
-
 def version_of(text: str) -> int:
     """A resourceVersion as a number. Raises ValueError if it is none, as an aggregated API server may use."""
     if not (text.isascii() and text.isdecimal()):
@@ -108,7 +99,7 @@ class Store(Generic[T]):
         self._clock = clock
         self._entries: dict[str, _Entry[T]] = {}
         self._indexes: dict[str, dict[str, dict[str, T]]] = {name: {} for name in self._indexers}
-        self._tombstones: OrderedDict[str, _Tombstone] = OrderedDict()  # by uid, oldest first
+        self._tombstones = Tombstones(clock)
         self._undecodable: set[str] = set()
         self._synced = False
         self._synced_rv = 0
@@ -223,6 +214,11 @@ class Store(Generic[T]):
             self._is_cleared = True
             return [Delta(key, entry.obj, None, None, reason) for key, entry in entries]
 
+    def sweep(self) -> None:
+        """Forget deletions that are too old to matter; call it now and then."""
+        with self._lock:
+            self._tombstones.sweep()
+
     def _put(self, obj: T, version: int) -> Delta[T] | None:
         meta = obj.metadata
         stone = self._tombstones.get(meta.uid)
@@ -237,7 +233,7 @@ class Store(Generic[T]):
         if version < held.version or (version == held.version and not has_more_fields):
             return None
         if held.obj.metadata.uid != meta.uid:
-            self._remember(held.obj.metadata.uid, version, is_announced=False)
+            self._tombstones.put(held.obj.metadata.uid, version, is_announced=False)
         self._swap(key, held.obj, obj, version)
         return Delta(key, held.obj, obj)
 
@@ -249,33 +245,22 @@ class Store(Generic[T]):
         if stone and version <= stone.version:
             if stone.is_announced:
                 return None
-            self._tombstones[meta.uid] = stone._replace(is_announced=True)
+            self._tombstones.put(meta.uid, stone.version, is_announced=True)
             return Delta(key, None, None, obj)
         held = self._entries.get(key)
         if held is None or held.obj.metadata.uid != meta.uid:
-            self._remember(meta.uid, version, is_announced=True)
+            self._tombstones.put(meta.uid, version, is_announced=True)
             return Delta(key, None, None, obj)
         if version < held.version:
             return None
-        self._remember(meta.uid, version, is_announced=True)
+        self._tombstones.put(meta.uid, version, is_announced=True)
         self._drop(key, held.obj)
         return Delta(key, held.obj, None, obj)
 
     def _bury(self, key: str, entry: _Entry[T], version: int, reason: str) -> Delta[T]:
-        self._remember(entry.obj.metadata.uid, version, is_announced=False)
+        self._tombstones.put(entry.obj.metadata.uid, version, is_announced=False)
         self._drop(key, entry.obj)
         return Delta(key, entry.obj, None, None, reason)
-
-    def _remember(self, uid: str, version: int, *, is_announced: bool) -> None:
-        now = self._clock()
-        stones = self._tombstones
-        stones.pop(uid, None)
-        stones[uid] = _Tombstone(version, now, is_announced)
-        while True:
-            oldest = next(iter(stones))
-            if len(stones) <= TOMBSTONE_LIMIT and stones[oldest].since > now - TOMBSTONE_SECONDS:
-                return
-            del stones[oldest]
 
     def _swap(self, key: str, old: T | None, new: T, version: int) -> None:
         self._entries[key] = _Entry(new, version)

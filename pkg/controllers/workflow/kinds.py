@@ -90,6 +90,17 @@ class Kinds:
         """Whether it is certain that the kind is not served, by `Discovery.is_gone`."""
         return self._states.get(gvr, _UNKNOWN).is_gone
 
+    def gvrs(self) -> tuple[GVR, ...]:
+        """The kinds that were asked for."""
+        with self._lock:
+            return tuple(self._states)
+
+    def forget(self, gvr: GVR) -> None:
+        """Ask for the kind no more, until `get` is called for it again."""
+        with self._lock:
+            self._states.pop(gvr, None)
+        self._discovery.refresh(gvr)
+
     def lose(self, gvr: GVR) -> None:
         """The informer found the kind gone (its CRD was deleted). It calls no callback, because the caller knows."""
         self._discovery.refresh(gvr)

@@ -38,6 +38,8 @@ class _WorkflowJobs:
     jobs: dict[TaskKey, dict[tuple[GVR, str], ObservedJob]] = field(default_factory=dict)
     frozen: dict[TaskKey, tuple[ObservedJob, ...]] = field(default_factory=dict)
     gone: dict[TaskKey, tuple[ObservedJob, ...]] = field(default_factory=dict)
+    #: Those that `gone` had at the last call of `age_gone`.
+    aged: set[TaskKey] = field(default_factory=set)
     dirty: set[TaskKey] | None = None
 
     def add(self, task: TaskKey, observed: ObservedJob, instead_of: Job | None) -> None:
@@ -72,6 +74,7 @@ class _WorkflowJobs:
             gone.pop(uid, None)
             gone[uid] = observed
         self.gone[task] = tuple(gone.values())
+        self.aged.discard(task)
         self._refresh(task)
 
     def take(self) -> JobChanges:
@@ -82,8 +85,14 @@ class _WorkflowJobs:
         dirty = None if self.dirty is None else frozenset(self.dirty)
         changes = JobChanges(dict(self.frozen), gone, dirty)
         self.gone = {}
+        self.aged = set()
         self.dirty = set()
         return changes
+
+    def age_gone(self) -> None:
+        """Drops the vanished jobs that the last call found already."""
+        self.gone = {task: observed for task, observed in self.gone.items() if task not in self.aged}
+        self.aged = set(self.gone)
 
     def _refresh(self, task: TaskKey) -> None:
         found = self.jobs.get(task)
@@ -182,6 +191,19 @@ class Ledger:
             for found in self._workflows.values():
                 found.dirty = None
 
+    def age_gone(self) -> None:
+        """Drops the vanished jobs that were there at the last call, and the workflows of which nothing is left.
+
+        For a process that does not lead and calls no `take_changes`: it remembers how a job ended for a while, in case
+        that it leads soon.
+        """
+        with self._lock:
+            for workflow, found in list(self._workflows.items()):
+                if found.gone:
+                    found.age_gone()
+                if not found.jobs and not found.gone:
+                    self._drop(workflow)
+
     def workflows(self, key: str) -> frozenset[WorkflowId]:
         """All workflows of that `namespace/name` that have, or had, jobs: several after a Workflow was recreated."""
         with self._lock:
@@ -214,11 +236,14 @@ class Ledger:
         with self._lock:
             found = self._workflows.get(workflow)
             if found is not None and not found.jobs:
-                del self._workflows[workflow]
-                others = self._by_key.get(workflow.key, set())
-                others.discard(workflow)
-                if not others:
-                    self._by_key.pop(workflow.key, None)
+                self._drop(workflow)
+
+    def _drop(self, workflow: WorkflowId) -> None:
+        del self._workflows[workflow]
+        others = self._by_key.get(workflow.key, set())
+        others.discard(workflow)
+        if not others:
+            self._by_key.pop(workflow.key, None)
 
 
 def _age(observed: ObservedJob) -> tuple[int, bool]:

@@ -73,8 +73,10 @@ class Observer:
     def forget(self, key: str) -> None:
         """Drops a workflow that is gone from the users of every kind."""
         with self._lock:
-            for users in self._users.values():
+            for gvr, users in list(self._users.items()):
                 users.discard(key)
+                if not users:
+                    del self._users[gvr]
 
     def compile(self, workflow: Workflow, before: CompiledSpec) -> CompiledSpec:
         """The spec compiled with the templates that exist now; `before` itself if neither of them has changed."""

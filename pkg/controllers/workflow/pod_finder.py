@@ -202,6 +202,11 @@ class PodFinder:
                 if not users:
                     del self._users[value]
 
+    def sweep(self) -> None:
+        """Forget what no store needs any more."""
+        for informers in self._all():
+            informers.sweep()
+
     def dead(self) -> tuple[GVR, ...]:
         """Resources whose watch ended without having been stopped."""
         return tuple(gvr for informers in self._all() for gvr in informers.dead())

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pkg.controllers.engine import store as store_module
 from pkg.controllers.engine.store import Added, Deleted, Delta, Modified, Store, WatchEvent, version_of
+from pkg.controllers.engine.tombstones import GENERATION_SECONDS
 from tests.unit.controllers.engine.objects import Thing, thing
 
 Step = Callable[[Store[Thing]], Any]
@@ -258,21 +258,15 @@ def test_a_version_that_is_no_number_is_refused(text: str) -> None:
         version_of(text)
 
 
-def test_tombstones_are_forgotten_after_their_time_and_beyond_their_number(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_deletions_are_remembered_for_a_short_time() -> None:
     now = [0.0]
     store: Store[Thing] = Store(clock=lambda: now[0])
     store.apply(Deleted(thing("a", 5)))
-    now[0] = store_module.TOMBSTONE_SECONDS - 1
-    store.apply(Deleted(thing("b", 6)))
+    now[0] = GENERATION_SECONDS
     assert store.absorb(thing("a", 1)) is None
-    now[0] = store_module.TOMBSTONE_SECONDS + 1
-    store.apply(Deleted(thing("c", 7)))
+    now[0] = 2 * GENERATION_SECONDS
+    store.sweep()
     assert store.absorb(thing("a", 1)) is not None
-    assert store.absorb(thing("b", 1)) is None
-    monkeypatch.setattr(store_module, "TOMBSTONE_LIMIT", 1)
-    store.apply(Deleted(thing("d", 8)))
-    assert store.absorb(thing("d", 1)) is None
-    assert store.absorb(thing("b", 1)) is not None
 
 
 # The model: what a server says about objects that come, change and go, whoever hears of it in whatever order.

@@ -198,3 +198,32 @@ def test_a_change_that_no_plan_can_notice_concerns_no_workflow() -> None:
 def test_a_copy_that_is_not_the_filed_one_is_news() -> None:
     ledger, first = Ledger(), version(job(), 5)
     assert ledger.apply(JOBS, [Delta("team/w-a", first, version(first, 6))]) == {"team/w"}
+
+
+def test_a_process_that_does_not_lead_remembers_how_a_job_ended_for_a_while() -> None:
+    ledger, first = Ledger(), version(job(), 5)
+    ended = version(first, 7, sim="Succeeded")
+    ledger.apply(JOBS, [Delta("team/w-a", None, first)])
+    ledger.apply(JOBS, [Delta("team/w-a", first, None, ended)])
+    ledger.age_gone()
+    assert [observed.job for observed in ledger.take_changes(WORKFLOW).gone[TaskKey("a", 0)]] == [ended]
+
+
+def test_a_process_that_does_not_lead_keeps_nothing_of_jobs_that_are_gone_for_long() -> None:
+    ledger = Ledger()
+    for number in range(3):
+        there = job(uid=f"u{number}", attempt=str(number))
+        ledger.apply(JOBS, [Delta("team/w-a", None, there)])
+        ledger.apply(JOBS, [Delta("team/w-a", there, None, there)])
+    ledger.age_gone()
+    ledger.age_gone()
+    assert ledger.keys() == frozenset()
+    assert ledger.take_changes(WORKFLOW).gone == {}
+
+
+def test_jobs_that_exist_are_kept_however_long() -> None:
+    ledger = Ledger()
+    ledger.apply(JOBS, [Delta("team/w-a", None, job())])
+    ledger.age_gone()
+    ledger.age_gone()
+    assert [observed.job for _, observed in ledger.jobs(WORKFLOW)] == [job()]
