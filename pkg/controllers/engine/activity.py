@@ -39,11 +39,6 @@ class Activity:
         """What the thread works on now; None while it waits for work."""
         return self._task
 
-    @property
-    def has_ended(self) -> bool:
-        """Whether the thread was started and has ended."""
-        return self.thread.ident is not None and not self.thread.is_alive()
-
     def busy_seconds(self) -> float:
         """How long the thread has been at its present task; 0 while it waits for work."""
         task = self._task

@@ -67,17 +67,6 @@ class ShardedQueue:
             of_namespace, namespaces = of_namespace + keys, namespaces + groups
         return min(of_namespace * namespaces, len(self))
 
-    def shut_down(self) -> None:
-        """Shut down every shard."""
-        for queue in self.queues:
-            queue.shut_down()
-
-    def shut_down_with_drain(self, timeout: float) -> bool:
-        """Shut down every shard and wait until all are drained; False if that took longer than `timeout` seconds."""
-        self.shut_down()
-        end = time.monotonic() + timeout
-        return all(queue.shut_down_with_drain(max(end - time.monotonic(), 0.0)) for queue in self.queues)
-
     def __len__(self) -> int:
         """How many keys are ready in all shards."""
         return sum(len(queue) for queue in self.queues)

@@ -22,8 +22,7 @@ class Worker:
     """Runs `reconcile(key)` for the keys of one queue, one at a time, in a thread of its own.
 
     `subject` is the name under which the key is bound to the log context of a reconcile, beside the id `reconcile`
-    (queue name and a running number). `observe(result)`, if given, is called after every reconcile and requeue.
-    `activity` is the key that it reconciles now.
+    (queue name and a running number). `activity` is the key that it reconciles now.
     """
 
     def __init__(
@@ -32,12 +31,10 @@ class Worker:
         reconcile: Callable[[str], Result],
         *,
         subject: str = "workflow",
-        observe: Callable[[Result], None] | None = None,
     ) -> None:
         self._queue = queue
         self._reconcile = reconcile
         self._subject = subject
-        self._observe = observe
         self._reconciles = count(1)
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name=f"worker-{queue.name}", daemon=True)
@@ -77,8 +74,6 @@ class Worker:
                 requeue(self._queue, key, result)
             finally:
                 self._queue.done(key)
-            if self._observe is not None:
-                self._observe(result)
         return True
 
     def _run_reconciler(self, key: str) -> Result:

@@ -24,12 +24,3 @@ def test_a_task_is_known_while_it_runs_and_not_after_it_failed() -> None:
     with pytest.raises(ValueError, match="broken"):
         fail()
     assert (activity.task, activity.busy_seconds()) == (None, 0.0)
-
-
-def test_a_thread_has_ended_once_it_ran() -> None:
-    thread = threading.Thread(target=lambda: None)
-    activity = Activity(thread)
-    assert not activity.has_ended
-    thread.start()
-    thread.join(5)
-    assert activity.has_ended

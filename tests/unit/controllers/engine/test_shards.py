@@ -64,17 +64,6 @@ def test_the_backlog_of_a_key_is_its_namespaces(keys: list[str], key: str, backl
     assert queue.backlog(key) == backlog
 
 
-def test_shutting_down_reaches_every_shard() -> None:
-    queue = ShardedQueue(3)
-    queue.add("default/a")
-    assert not queue.shut_down_with_drain(0.01)
-    assert all(shard.is_shutting_down for shard in queue.queues)
-    shard = queue.queue_of("default/a")
-    assert shard.get(0) == "default/a"
-    shard.done("default/a")
-    assert queue.shut_down_with_drain(0.01)
-
-
 def test_metrics_are_made_for_each_shard() -> None:
     from pkg.controllers.engine.workqueue import NoQueueMetrics
 
