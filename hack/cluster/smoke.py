@@ -1,7 +1,7 @@
 """Shows in under a minute that the local cluster does what docs/cluster.md says: `python -m hack.cluster.smoke`.
 
-Starts a cluster of its own in a temporary folder, runs pods of every kind of ending, ends it, and looks for
-anything that was left. Prints a line per check; exit code 1 if one failed.
+Starts a cluster in a temporary folder, runs pods that end in every way, stops it, and looks for anything that was left.
+Prints a line per check; exit code 1 if one failed.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ def run(cluster: Cluster, smoke: Smoke) -> None:
     available = ("get", "deployment", "web", "-o=jsonpath={.status.availableReplicas}")
     smoke.check("a Deployment becomes available", lambda: cluster.kubectl(*available) == "2", 20)
     smoke.check(
-        "each of its pods answers HTTP 200 and, where told to, 404",
+        "each of its pods answers HTTP 200, and 404 on the path that its annotation names",
         lambda: (http("/"), http("/nothing")) == ([200] * 2, [404] * 2),
         10,
     )

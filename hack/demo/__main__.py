@@ -1,4 +1,4 @@
-"""Runs the demo: a cluster, the CRDs, a controller, the examples; watches, and cleans up however it ends."""
+"""Runs the demo: starts a cluster and a controller, applies the examples, shows them, and always removes everything."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def examples(files: Sequence[Path] = EXAMPLES) -> list[Workflow]:
 
 @contextmanager
 def exit_on_hangup() -> Iterator[None]:
-    """Within it a closed terminal raises SystemExit(129), so that nothing is left running there either."""
+    """Within the block a closed terminal raises SystemExit(129), so that the cluster is removed then, too."""
 
     def leave(_number: int, _frame: FrameType | None) -> None:
         raise SystemExit(129)
@@ -70,7 +70,7 @@ def exit_on_hangup() -> Iterator[None]:
 
 @contextmanager
 def watching(kubeconfig: Path) -> Iterator[Feed]:
-    """Every change of a Workflow in the cluster, as it is seen."""
+    """A queue of every change of a Workflow in the cluster."""
     feed: Feed = queue.SimpleQueue()
     client = Client(load_config(str(kubeconfig)), user_agent="workflow-demo", pool_size=2)
 
@@ -108,7 +108,7 @@ def follow(
 
 
 def _drain(feed: Feed, workflows: dict[str, Workflow], began: float) -> Iterator[Happening]:
-    """Takes in what came, waiting one frame for it."""
+    """Applies the changes that arrive within one frame; yields what happened."""
     until = time.monotonic() + _FRAME_SECONDS
     while True:
         try:
@@ -123,7 +123,7 @@ def _drain(feed: Feed, workflows: dict[str, Workflow], began: float) -> Iterator
 
 
 def run(folder: Path, console: Console, timeout: float) -> bool:
-    """The whole demo, with everything it writes under `folder`; True if all ended as announced.
+    """The whole demo, with everything it writes under `folder`; True if every workflow ended as its example states.
 
     Raises ClusterError or DemoError. Nothing is left running.
     """
@@ -178,7 +178,7 @@ def _close(
     help="Seconds in which the examples must have ended.",
 )
 def main(timeout: float) -> None:
-    """Run all examples on a cluster of their own; exit 0 only if all ended as they announce."""
+    """Run all examples on a cluster of their own; exit 0 only if every one ended as it states."""
     console = Console()
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console = Console(width=120)
@@ -190,7 +190,7 @@ def main(timeout: float) -> None:
         is_kept = not is_good
     except KeyboardInterrupt:
         is_kept = False
-        console.print("interrupted; the controller and the cluster are ended")
+        console.print("interrupted; the controller and the cluster have been stopped")
         sys.exit(130)
     except (ClusterError, DemoError, NoExpectation) as error:
         console.print(f"demo: {error}", markup=False, highlight=False, soft_wrap=True)
@@ -200,7 +200,7 @@ def main(timeout: float) -> None:
         raise
     finally:
         if is_kept:
-            console.print(f"logs: {folder}", highlight=False, soft_wrap=True)
+            console.print(f"the logs are in {folder}", highlight=False, soft_wrap=True)
         else:
             shutil.rmtree(folder, ignore_errors=True)
     sys.exit(0 if is_good else 1)

@@ -1,4 +1,4 @@
-"""What happened between two looks at a workflow, in words. PURE."""
+"""What changed between two states of a workflow, in words. PURE."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from pkg.apis.flow.v1alpha1.types import FlowStatus, Workflow
 from pkg.apis.meta import seconds
 
 NOTABLE = frozenset({Phase.BACKOFF, Phase.SKIPPED, Phase.FAILED, Phase.CANCELLED})
-"""What a watcher should not miss even where only a few lines fit."""
+"""States that are shown first where only a few lines fit."""
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """`what` is `workflow` or `workflow/flow`; `phase` is the state that it came to."""
+    """`what` is `workflow` or `workflow/flow`; `phase` is its new state."""
 
     what: str
     phase: Phase | WorkflowPhase
@@ -63,5 +63,5 @@ def _flow(what: str, old: FlowStatus | None, new: FlowStatus, now: float) -> lis
 
 def _due(flow: FlowStatus, now: float) -> str:
     if not flow.next_attempt_time:
-        return "failed, is tried again"
-    return f"failed, is tried again in {max(0.0, seconds(flow.next_attempt_time) - now):.1f} s"
+        return "failed; next attempt follows"
+    return f"failed; next attempt in {max(0.0, seconds(flow.next_attempt_time) - now):.1f} s"

@@ -1,4 +1,4 @@
-"""How the demo speaks: live on a terminal, in plain lines elsewhere."""
+"""The output of the demo: live on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from hack.demo.views import WorkflowView
 
 
 class Reporter(Protocol):
-    """Told of every step and of everything that happens."""
+    """Receives every step of the demo and every change of a workflow."""
 
     def step(self, what: str) -> AbstractContextManager[None]:
-        """Says that `what` begins, and at the end of the block how long it took."""
+        """Shows that `what` begins, and at the end of the block how long it took."""
 
     def live(self) -> AbstractContextManager[None]:
         """The block in which `show` is called."""
@@ -35,7 +35,7 @@ class PlainReporter:
 
     @contextmanager
     def step(self, what: str) -> Iterator[None]:
-        """Prints when it is done."""
+        """Prints a line at the end of the block."""
         started = time.monotonic()
         yield
         self._console.print(f"{what} ({time.monotonic() - started:.1f} s)", highlight=False)
@@ -82,7 +82,7 @@ class LiveReporter:
 
 
 def reporter_for(console: Console) -> Reporter:
-    """The reporter that suits where the console writes to."""
+    """The live reporter for a terminal, else the plain one."""
     if console.is_terminal and not console.is_dumb_terminal:
         return LiveReporter(console)
     return PlainReporter(console)

@@ -1,4 +1,4 @@
-"""Draws the demo: panels of flows that fit the terminal, the latest happenings, and the closing table. PURE."""
+"""Draws the demo: panels of flows that fit the terminal, the latest changes, and the table at the end. PURE."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ MARKS = {
 }
 """Mark and style of each state, of tasks and of workflows; the red dot is for single running tasks."""
 
-# Where room is short: what is going on first, what may still come next, what is over last.
+# Where few lines fit: flows that run first, then those that may still start, then those that have ended.
 _URGENCY = {phase: number for number, phase in enumerate((Phase.RUNNING, Phase.BACKOFF, Phase.PENDING))}
 
 
@@ -52,7 +52,7 @@ class Happening:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """The end of one workflow; differences: what is not as its example announces."""
+    """The end of one workflow; differences: what is not as its example states."""
 
     view: WorkflowView
     differences: tuple[str, ...]
@@ -80,7 +80,7 @@ def frame(
 
 
 def share(wanted: Sequence[int], room: int) -> list[int]:
-    """Heights of rows that fit into `room` lines together: the highest give way first, down to one line of content."""
+    """Heights of rows that fit into `room` lines together. The highest row is cut first, down to one line."""
     sizes = list(wanted)
     while sum(sizes) > room and max(sizes, default=0) > _BORDER + 1:
         sizes[sizes.index(max(sizes))] -= 1
@@ -88,7 +88,7 @@ def share(wanted: Sequence[int], room: int) -> list[int]:
 
 
 def line(happening: Happening) -> Text:
-    """One happening, in one line."""
+    """One change, in one line."""
     change = happening.change
     mark, style = MARKS[change.phase]
     text = Text(no_wrap=True, overflow="ellipsis")
@@ -101,7 +101,7 @@ def line(happening: Happening) -> Text:
 
 
 def table(results: Sequence[Result]) -> Table:
-    """The end of every workflow, and whether it was announced."""
+    """The end of every workflow, and whether it is as its example states."""
     made = Table(box=box.ROUNDED, border_style="dim", header_style="bold")
     made.add_column("Workflow", no_wrap=True)
     made.add_column("Phase", no_wrap=True)

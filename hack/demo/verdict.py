@@ -1,6 +1,6 @@
-"""Did a workflow end as its example announces? PURE.
+"""Compares the end of a workflow with the one that its example states. PURE.
 
-The example says so itself, in an annotation:
+An annotation of the example states it:
 `{"phase": "Succeeded", "flows": {name: phase}, "attempts": {name: number}}`.
 """
 
@@ -15,7 +15,7 @@ ANNOTATION = "examples.workflow.sh/expect"
 
 
 class Expected(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The end that an example announces."""
+    """The end that an example states."""
 
     phase: WorkflowPhase
     flows: dict[str, Phase] = {}
@@ -27,7 +27,7 @@ class NoExpectation(Exception):
 
 
 def expected(workflow: Workflow) -> Expected:
-    """What the workflow's annotation announces. Raises NoExpectation."""
+    """The end that the workflow's annotation states. Raises NoExpectation."""
     name, text = workflow.metadata.name, workflow.metadata.annotations.get(ANNOTATION)
     if text is None:
         raise NoExpectation(f"{name} has no annotation {ANNOTATION}")
@@ -38,7 +38,7 @@ def expected(workflow: Workflow) -> Expected:
 
 
 def differences(workflow: Workflow, want: Expected) -> list[str]:
-    """Everything that is not as announced, in words; empty if all is."""
+    """Every difference to the stated end, in words; empty if there is none."""
     status = workflow.status
     if status.phase is None or not status.phase.is_final:
         return [f"still {status.phase or 'not begun'}"]

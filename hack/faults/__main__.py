@@ -1,4 +1,4 @@
-"""`python -m hack.faults`: every fault on a cluster of its own, and the table of what it came to."""
+"""`python -m hack.faults` injects every fault on a cluster of its own and prints a table of the results."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TENANTS = "tenants"
 
 
 def faults(count: int, seconds: float) -> dict[str, Fault]:
-    """All faults by name, on so many workflows; `seconds`: how long those last that have no end of their own."""
+    """All faults by name, on `count` workflows. `seconds`: the length of those faults that have no end of their own."""
     return {
         "storm": partial(scenarios.kill_storm, count=count, seconds=seconds),
         "election": partial(scenarios.election_storm, count=count, kills=4),
@@ -34,7 +34,7 @@ def faults(count: int, seconds: float) -> dict[str, Fault]:
 
 
 def table(verdicts: list[Verdict]) -> Table:
-    """What a person reads at the end."""
+    """The table that is printed at the end."""
     made = Table(title=f"{load.TASKS} tasks in each workflow")
     made.add_column("fault", overflow="fold")
     for heading in ("workflows", "jobs", "lost", "attempts with two jobs", "not ended", "wrong"):
@@ -60,12 +60,12 @@ def _seconds(value: float | None) -> str:
 
 @click.command()
 @click.option("--workflows", "count", default=200, show_default=True, help="Workflows per fault, of ten tasks each.")
-@click.option("--seconds", default=90.0, show_default=True, help="How long the kill storm and the proxy rage at most.")
+@click.option("--seconds", default=90.0, show_default=True, help="Longest time of kill storm and lying proxy.")
 @click.option("--kind", "kinds", multiple=True, type=click.Choice(tenants.ALL), help="`tenants`: a hostile kind alone.")
 @click.option("--manifests", default=20, show_default=True, help="`tenants`: manifests of each hostile kind.")
 @click.argument("only", nargs=-1, type=click.Choice([*faults(1, 1), TENANTS]))
 def main(count: int, seconds: float, kinds: tuple[str, ...], manifests: int, only: tuple[str, ...]) -> None:
-    """Let faults loose (all, or those named) and print what was lost; exit 1 unless that is nothing."""
+    """Inject faults (all, or those named) and print what was lost; exit 1 if anything was lost or wrong."""
     console = Console(width=None if Console().is_terminal else 160)
     # Kept after a failure, so that logs can be read.
     folder = Path(tempfile.mkdtemp(prefix="workflow-faults-"))
