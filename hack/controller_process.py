@@ -1,6 +1,6 @@
 """workflow-controller as a process: how the demo, the benchmarks, the fault runs and the tests start and end it.
 
-It runs the code of this checkout, whatever version is installed in the environment.
+It runs the code of this checkout, not the version that is installed in the environment.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ def command(*flags: str) -> list[str]:
 class ControllerProcess:
     """One running controller. Its log goes to a file: no pipe can fill up, and the log outlives a killed process.
 
-    The process carries the mark of the cluster, so it ends with the cluster, whatever becomes of the caller. It has a
-    session of its own: Ctrl-C reaches the caller alone, which then ends the controller in order.
+    The process has the mark of the cluster, so the end of the cluster ends it, even if the caller was killed. It has a
+    session of its own: Ctrl-C reaches the caller alone, which then stops the controller in order.
     """
 
     def __init__(self, cluster: Cluster, log: Path, *flags: str, kubeconfig: Path | None = None) -> None:

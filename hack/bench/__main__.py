@@ -1,6 +1,6 @@
-"""`python -m hack.bench`: every benchmark at a modest size on one cluster; a command's name runs that one alone.
+"""`python -m hack.bench` runs every benchmark at a modest size on one cluster; `python -m hack.bench NAME` runs one.
 
-Figures of the controller stand beside those of the API server measured in the same run, so that machines compare.
+The API server's own rate is measured in the same run, so that figures of different machines can be compared.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def chain_command(length: int) -> None:
 @main.command("startup")
 @click.option("--workflows", default=500, show_default=True, help="Workflows that are there already.")
 def startup_command(workflows: int) -> None:
-    """Time from the start of a controller to its first act."""
+    """Seconds from the start of a controller until it acts, and from SIGTERM to its end."""
     _run(lambda cluster: startup.measure(cluster, workflows=workflows))
 
 
@@ -73,7 +73,7 @@ def wide_command(replicas: int) -> None:
 @main.command("size")
 @click.option("--tasks", default=5000, show_default=True, help="Tasks of the one workflow.")
 def size_command(tasks: int) -> None:
-    """One huge workflow in three shapes."""
+    """One workflow with very many tasks, in three shapes."""
     _run(lambda cluster: size.measure(cluster, tasks=tasks))
 
 

@@ -39,7 +39,9 @@ spec:
 
 
 class Observer:
-    """An independent watch of the jobs: when each was seen made, and seen Complete (seconds of a steady clock)."""
+    """Watches the jobs itself. made, complete: when the job of a flow was first seen, and seen Complete, in seconds
+    of a monotonic clock.
+    """
 
     def __init__(self, client: Client) -> None:
         self.made: dict[str, float] = {}
@@ -88,7 +90,7 @@ def measure(cluster: Cluster, *, length: int) -> None:
     client = Client(load_config(str(cluster.kubeconfig)), user_agent="bench")
     with harness.controller(cluster, "--namespace=default") as controller:
         observer = Observer(client)
-        time.sleep(2.0)  # the cluster comes to rest
+        time.sleep(2.0)  # until the cluster is idle
         since, cpu, began = time.time(), controller.cpu_seconds(), time.perf_counter()
         client.create(WORKFLOWS, "default", workflow(length).encode(), Workflow)
         while client.get(WORKFLOWS, "default", "chain", Workflow).status.phase not in ("Succeeded", "Failed"):

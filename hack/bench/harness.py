@@ -1,4 +1,4 @@
-"""What every benchmark needs: a cluster of its own, the controller as a process, and readings of both."""
+"""What every benchmark needs: a cluster of its own, the controller as a process, and the API calls that it made."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ AGENT = "workflow-controller/"
 
 @contextlib.contextmanager
 def cluster_with_crds(*, audit: bool = True) -> Iterator[Cluster]:
-    """A fresh control plane with our CRDs, gone at the end."""
+    """A new control plane with our CRDs, removed at the end of the block."""
     with (
         exit_on_sigterm(),
         tempfile.TemporaryDirectory(prefix="workflow-bench-") as folder,
@@ -36,7 +36,7 @@ def cluster_with_crds(*, audit: bool = True) -> Iterator[Cluster]:
 
 
 def install_crd(api: Api, document: dict[str, Any]) -> None:
-    """A custom resource, made and served; SystemExit if it is not after 20 s."""
+    """Creates a CRD and waits until the API server serves it. SystemExit after 20 s."""
     api.request("POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", document)
     spec = document["spec"]
     path = f"/apis/{spec['group']}/{spec['versions'][0]['name']}/{spec['names']['plural']}?limit=1"
@@ -68,8 +68,8 @@ def controller(cluster: Cluster, *flags: str) -> Iterator[ControllerProcess]:
 
 
 def api_calls(audit_log: Path, *, since: float = 0.0) -> Counter[tuple[str, str]]:
-    """Calls of the controller by (verb, resource[/subresource]), from the audit log; Leases, watches and Events
-    apart.
+    """Calls of the controller by (verb, resource[/subresource]), from the audit log, without Leases, watches and
+    Events.
     """
     found: Counter[tuple[str, str]] = Counter()
     for line in audit_log.read_text().splitlines():

@@ -1,6 +1,6 @@
 """The custom resource that benchmarks make, workflows of it, and bare creations to compare with.
 
-kwok plays some tens of jobs a second; the writer of the fault tests, which completes these, does hundreds.
+The writer of the fault runs completes these jobs: it does hundreds a second, kwok some tens.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def workflow(name: str, flows: list[Object]) -> Object:
 
 @dataclass(slots=True)
 class Bench:
-    """A namespace with the template and a writer that lets every job succeed after some seconds."""
+    """A namespace with the template, and a writer that completes every job after some seconds."""
 
     cluster: Cluster
     client: Client
@@ -53,7 +53,7 @@ class Bench:
     writer: Writer
 
     def submit(self, made: Object) -> float:
-        """Makes a workflow; returns when that was (seconds since the epoch)."""
+        """Creates a workflow; returns when that was (seconds since the epoch)."""
         self.client.create(WORKFLOWS, self.namespace, msgspec.json.encode(made), PartialObject)
         return time.time()
 
@@ -78,7 +78,7 @@ class Bench:
 
 @contextlib.contextmanager
 def bench(cluster: Cluster, name: str, seconds: tuple[float, float]) -> Iterator[Bench]:
-    """A namespace of its own, whose jobs last `seconds`."""
+    """A new namespace. Its jobs last `seconds` (from, to) and succeed."""
     namespace = f"{name}-{next(_numbers)}"
     load.make_namespace(cluster.api(), namespace)
     client = Client(load_config(str(cluster.kubeconfig)), user_agent="bench", pool_size=24, timeout=30.0)
@@ -88,8 +88,8 @@ def bench(cluster: Cluster, name: str, seconds: tuple[float, float]) -> Iterator
 
 
 def bare_rate(cluster: Cluster, seconds: float = 4.0, threads: int = 16) -> float:
-    """Creations a second of the same resource by a client that does nothing else, as many at once as the controller
-    makes.
+    """Creations per second of the same resource by a client that does nothing else, with as many threads as the
+    controller has.
     """
     namespace = f"bare-{next(_numbers)}"
     load.make_namespace(cluster.api(), namespace)

@@ -1,4 +1,4 @@
-"""Kinds that come after the workflow: how long from a CRD's Established to the job that waited for it."""
+"""Kinds whose CRD comes after the workflow: the time from its condition Established to the creation of the job."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hack.cluster.api import Api
 from hack.faults import load
 from hack.faults.judge import writes
 
-# By then the controller asks for the kind as seldom as it ever does.
+# By then the controller looks for the kind at its longest interval.
 _PATIENCE_SECONDS = 12.0
 
 
@@ -58,14 +58,14 @@ def _crd(number: int) -> dict[str, Any]:
 
 
 def _establish(api: Api, document: dict[str, Any]) -> float:
-    """Makes a CRD; returns when it was seen Established (seconds since the epoch)."""
+    """Creates a CRD; returns when it was seen Established (seconds since the epoch)."""
     path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
     api.request("POST", path, document)
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
         status = api.get(f"{path}/{document['metadata']['name']}").get("status") or {}
-        told = {found["type"]: found["status"] for found in status.get("conditions") or ()}
-        if told.get("Established") == "True":
+        conditions = {found["type"]: found["status"] for found in status.get("conditions") or ()}
+        if conditions.get("Established") == "True":
             return time.time()
         time.sleep(0.01)
     raise SystemExit(f"{document['metadata']['name']} is not established after 20 s")

@@ -34,7 +34,7 @@ def shapes(tasks: int) -> dict[str, list[Object]]:
 
 
 class _Sizes:
-    """Asks for the object now and then, for asking is dear, and keeps the largest size, in bytes."""
+    """Reads the object every few seconds, since reading it is expensive, and keeps the largest size in bytes."""
 
     def __init__(self, here: Bench, name: str) -> None:
         self.peak = 0

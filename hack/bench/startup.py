@@ -1,5 +1,6 @@
-"""How long a controller takes from its start to its first act, in an empty cluster and beside many workflows; and to
-end."""
+"""How long a controller takes until it acts, in an empty namespace and in one with many workflows, and how long it
+takes to end.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +12,8 @@ from hack.cluster import Cluster
 
 
 def measure(cluster: Cluster, *, workflows: int) -> None:
-    """Prints the seconds from exec to acting, without and with workflows that wait (suspended) in the namespace, and
-    from SIGTERM to the end."""
+    """Prints the seconds from exec until it acts, without workflows in the namespace and with suspended ones, and the
+    seconds from SIGTERM to the end."""
     with jobs.bench(cluster, "startup", (0.1, 0.2)) as here:
         empty, _ = _start(cluster, here.namespace)
         for number in range(workflows):
@@ -27,7 +28,7 @@ def measure(cluster: Cluster, *, workflows: int) -> None:
 
 
 def _start(cluster: Cluster, namespace: str) -> tuple[float, float]:
-    """Seconds to its first act, and from SIGTERM to its end."""
+    """Seconds until it acts, and from SIGTERM to its end."""
     began = time.perf_counter()
     with harness.controller(cluster, f"--namespace={namespace}") as controller:
         acting = time.perf_counter() - began

@@ -1,4 +1,4 @@
-"""One `for` of 500: how quickly it is made, what a task costs, and what a small workflow feels of it."""
+"""One `for` of 500: how quickly its jobs are created, what a task costs, and how a small workflow fares beside it."""
 
 from __future__ import annotations
 

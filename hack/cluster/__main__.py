@@ -21,7 +21,7 @@ R = TypeVar("R")
 
 
 def _said_plainly(command: Callable[P, R]) -> Callable[P, R]:
-    """Errors made for people become one line and exit code 1; SIGTERM cleans up as Ctrl-C does."""
+    """Prints a ClusterError as one line and exits 1. SIGTERM cleans up as Ctrl-C does."""
 
     @wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -62,7 +62,7 @@ def main() -> None:
 @click.option("--audit", is_flag=True, help="Write logs/audit.log: every API request.")
 @_said_plainly
 def up(folder: Path, runtime: str, nodes: int, audit: bool) -> None:
-    """Start a cluster; the binaries are built first if they never were."""
+    """Start a cluster. Its binaries are built first if they are not there."""
     started = time.monotonic()
     cluster = Cluster.start(folder, runtime=cast("Runtime", runtime), nodes=nodes, audit=audit)
     click.echo(f"the cluster is up after {time.monotonic() - started:.1f} s: {cluster.server}, logs in {cluster.logs}")
@@ -73,7 +73,7 @@ def up(folder: Path, runtime: str, nodes: int, audit: bool) -> None:
 @_dir
 @_said_plainly
 def down(folder: Path) -> None:
-    """End the cluster; its logs stay. Fine to call when none is up."""
+    """Stop the cluster and keep its logs. Does nothing if none is up."""
     click.echo("the cluster is down" if Cluster.end_in(folder) else f"no cluster was up in {folder.resolve()}")
 
 

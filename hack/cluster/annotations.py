@@ -1,6 +1,6 @@
-"""The annotations that say how a simulated pod behaves, and what each may hold.
+"""The annotations that control a simulated pod, and the values that each allows.
 
-One table, read by the stages (which refuse a pod with a wrong one) and by the pod servers.
+The stages, which refuse a pod with a wrong value, and the pod servers read the same table.
 docs/cluster.md, section "Pod behaviour", is the description for users.
 """
 
@@ -23,7 +23,7 @@ _PORT = r"[0-9]{1,5}"
 
 @dataclass(frozen=True, slots=True)
 class Annotation:
-    """One annotation: its name, the pattern (RE2 and Python alike) its value has, and that in words."""
+    """One annotation: its name, the pattern of its value (for RE2 and Python), and the pattern in words."""
 
     name: str
     pattern: str

@@ -1,4 +1,4 @@
-"""The cluster's binaries: those in the folder that WORKFLOW_CLUSTER_BINARIES names, else built once and cached."""
+"""Finds the cluster's binaries in the folder that WORKFLOW_CLUSTER_BINARIES names, else builds and caches them."""
 
 from __future__ import annotations
 

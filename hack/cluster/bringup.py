@@ -1,4 +1,4 @@
-"""Brings the control plane up with kwokctl, and waits for what a user of the cluster will need at once."""
+"""Starts the control plane with kwokctl and waits until pods can be created and scheduled."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def create_control_plane(folder: Path, state: State, *, audit: bool, stages: str
         log.unlink()
     (run / "config.yaml").write_text(control_plane.kwok_config(state.name, ports(state.slot), stages))
     (run / "audit-policy.yaml").write_text(control_plane.audit_policy())
-    # kwokctl puts its logs beside its other files; here they have a folder that outlives the cluster.
+    # kwokctl writes its logs beside its other files; the link puts them into the folder that stays after the cluster.
     home.mkdir(parents=True)
     (home / "logs").symlink_to(logs)
     binaries = Path(state.binaries)
@@ -78,7 +78,7 @@ def _run_kwokctl(command: list[str], folder: Path, binaries: Path, pids: Path) -
     environ = processes.member_environ(folder, os.environ) | {"KWOK_WORKDIR": str(folder / "run")}
     # It takes the first kubectl on PATH, and would download one if there were none.
     environ["PATH"] = f"{binaries}{os.pathsep}{environ.get('PATH', '')}"
-    # Not in the terminal's process group: Ctrl-C reaches this process alone, which then ends all of them.
+    # Not in the terminal's process group: Ctrl-C reaches this process alone, which then stops all of them.
     with (
         log.open("wb") as output,
         subprocess.Popen(
@@ -104,7 +104,7 @@ def _run_kwokctl(command: list[str], folder: Path, binaries: Path, pids: Path) -
 
 
 def _check_alive(pids: Path, logs: Path) -> None:
-    """Raises at once, with its own last words, if a component that all others need has ended already."""
+    """Raises ClusterError with the end of its log if a component that all others need has ended."""
     for component in ("etcd", "kube-apiserver"):
         file = pids / f"{component}.pid"
         if file.exists() and (pid := file.read_text().strip()) and not processes.is_alive(int(pid)):

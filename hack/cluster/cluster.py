@@ -1,4 +1,4 @@
-"""Starts, holds and ends one local cluster."""
+"""Starts, describes and stops one local cluster."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ POD_SERVERS = "pod-servers"
 
 @dataclass(slots=True)
 class Cluster:
-    """A running control plane. Made by `start` or `attach`; `stop` or the end of a `with` block ends it."""
+    """A running control plane. `start` or `attach` make one; `stop` or the end of a `with` block stops it."""
 
     folder: Path
     state: State
@@ -43,7 +43,7 @@ class Cluster:
 
     @property
     def kubeconfig(self) -> Path:
-        """Path of an administrator's kubeconfig; nothing else ever names this cluster."""
+        """Path of an administrator's kubeconfig; no other file names this cluster."""
         return self.folder / "kubeconfig"
 
     @property
@@ -53,7 +53,7 @@ class Cluster:
 
     @property
     def logs(self) -> Path:
-        """Folder of the components' logs; it outlives the cluster."""
+        """Folder of the components' logs; it stays after the cluster."""
         return self.folder / "logs"
 
     @property
@@ -88,7 +88,7 @@ class Cluster:
 
         `nodes` counts the simulated nodes; `stages` is YAML of further kwok Stages of pods and nodes (for custom
         resources see `play`); `extra_args` are `component=flag=value`, such as "kube-apiserver=v=4". Builds the
-        binaries if that was never done. Raises ClusterError; whatever it raises, nothing is left running.
+        binaries if that was never done. Raises ClusterError. After any exception nothing is left running.
         """
         folder = Path(dir).resolve()
         if not 1 <= nodes <= 256:
@@ -132,7 +132,7 @@ class Cluster:
 
     @classmethod
     def end_in(cls, dir: Path | str) -> bool:  # noqa: A002 - the word that the command line uses
-        """Ends whatever a cluster in the folder `dir` left, running or not; False if there was nothing."""
+        """Stops the cluster in the folder `dir`, or removes what is left of it; False if there was nothing."""
         folder = Path(dir).resolve()
         state = read_state(folder)
         if state is None and not processes.members(folder):
@@ -160,7 +160,7 @@ class Cluster:
     def kubectl(self, *args: str, input: str | None = None, check: bool = True) -> str:  # noqa: A002 - as subprocess has it
         """Standard output of kubectl against this cluster; `input` is its standard input.
 
-        Raises ClusterError with kubectl's own words if it fails, unless `check` is False.
+        Raises ClusterError with kubectl's error output if it fails, unless `check` is False.
         """
         result = subprocess.run(
             [str(Path(self.state.binaries) / "kubectl"), f"--kubeconfig={self.kubeconfig}", *args],
@@ -228,7 +228,7 @@ class Cluster:
             {component: control_plane.player_arguments(Path(self.state.binaries), file, self.kubeconfig, port)}
         )
         deadline = time.monotonic() + _PLAY_TIMEOUT
-        # A new kind is served a little before the API server describes it, and kwok ends if it is not described.
+        # The API server serves a new kind shortly before discovery lists it, and kwok ends if it is not listed.
         while True:
             self.start_component(component)
             processes.wait_until(lambda: processes.is_listening(port) or not self.pids(component), _PLAY_TIMEOUT)

@@ -20,7 +20,7 @@ class Component:
     package: str
 
 
-# The large ones first: what they compile is shared with all that follow.
+# The large ones first: the later ones reuse the packages that they compile.
 COMPONENTS = (
     Component("kube-apiserver", "k8s.io/kubernetes/cmd/kube-apiserver"),
     Component("kube-controller-manager", "k8s.io/kubernetes/cmd/kube-controller-manager"),

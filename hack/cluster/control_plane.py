@@ -1,4 +1,4 @@
-"""What is handed to kwokctl: arguments, configuration and objects. Pure: values in, values out."""
+"""Arguments, configuration and objects for kwokctl. Pure: values in, values out."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hack.cluster.stages import node_stages, pod_stages
 
 Document = dict[str, Any]
 
-# Plays stages of pods and nodes in this many threads: enough to keep up with what one API server can take.
+# Number of threads that run the stages of pods and nodes: enough for the rate of one API server.
 _PARALLELISM = 16
 
 
@@ -157,7 +157,7 @@ def create_arguments(
         f"--kubeconfig={kubeconfig}",
         f"--config={run / 'config.yaml'}",
         "--disable-qps-limits",
-        # What etcd wrote survives its own kill -9; only a crash of the machine could lose it.
+        # What etcd has written survives a kill -9 of etcd. Only a crash of the machine could lose it.
         "--extra-args=etcd=unsafe-no-fsync=true",
         # There is one of each, so one that was killed and started again need not wait for a lease to run out.
         "--extra-args=kube-controller-manager=leader-elect=false",
@@ -170,7 +170,7 @@ def create_arguments(
     if not simulate:
         arguments += [
             "--disable=kwok-controller",
-            # Its name resolves nowhere; kubectl logs and exec go by address.
+            # The node's name cannot be resolved; kubectl logs and exec use its address.
             "--extra-args=kube-apiserver=kubelet-preferred-address-types=InternalIP",
         ]
     return arguments + [f"--extra-args={argument}" for argument in extra_args]

@@ -1,7 +1,7 @@
-"""The one error that this package raises for a person to read, and how foreign output becomes one.
+"""The error that this package raises for a person to read, and how the output of other programs becomes one.
 
-Everything that can go wrong outside this code (network, disk, toolchain, ports, packages) is said in one
-line that names what happened and what to do; the command line prints it and exits 1.
+A fault outside this code (network, disk, toolchain, ports, packages) becomes one line that says what happened and
+what to do. The command line prints it and exits 1.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def _plain(line: str) -> str:
 
 
 def build_failure(component: str, output: str, folder: str) -> ClusterError:
-    """What the failed build of `component` in `folder` means, judged by the Go command's `output`."""
+    """The error for a failed build of `component` in `folder`, chosen by the Go command's `output`."""
     if _NO_SPACE.search(output):
         return ClusterError(
             f"no disk space left while building {component} in {folder}: free about 5 GB there, or set "
@@ -70,7 +70,7 @@ def build_failure(component: str, output: str, folder: str) -> ClusterError:
 
 
 def start_failure(what: str, output: str, logs: str) -> ClusterError:
-    """What it means that `what` did not start, judged by its `output`; `logs` is the folder to look into."""
+    """The error for a `what` that did not start, chosen by its `output`; `logs` is the folder with its logs."""
     if match := _PORT_IN_USE.search(output):
         return ClusterError(
             f"{what} could not start: port {match[1]} is in use by another process; run the command again, which "

@@ -51,7 +51,7 @@ class GoBuilder:
         target.rename(self._folder / name)
 
     def run(self, what: str, *arguments: str) -> str:
-        """Standard output of `go ARGUMENTS`; ClusterError, which speaks of `what`, if it fails."""
+        """Standard output of `go ARGUMENTS`; ClusterError, which names `what`, if it fails."""
         with subprocess.Popen(
             [str(self._go), *arguments],
             cwd=self._module,
@@ -154,7 +154,7 @@ class GoPrograms:
 
 @contextmanager
 def only_builder(folder: Path, progress: BuildProgress) -> Iterator[None]:
-    """Waits until this process is the only one that builds into `folder`. Raises ClusterError after an hour."""
+    """Locks `folder` for one building process; waits while another one builds. Raises ClusterError after an hour."""
     with (folder / ".lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

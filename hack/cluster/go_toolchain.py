@@ -66,7 +66,7 @@ def find_go(wanted: tuple[int, ...], cache: Path, progress: BuildProgress) -> Pa
 
 def _version_of(go: Path) -> tuple[int, ...] | None:
     try:
-        # GOTOOLCHAIN=local: the version of this very Go, not of one it would download.
+        # GOTOOLCHAIN=local: report the version of this Go, not of one that it would download.
         result = subprocess.run(
             [str(go), "version"],
             capture_output=True,

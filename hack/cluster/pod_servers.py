@@ -1,7 +1,7 @@
-"""Gives simulated pods the real servers that their annotation `sim.workflow.sh/serve` names.
+"""Runs real servers for simulated pods, as their annotation `sim.workflow.sh/serve` says.
 
-A process of its own beside the control plane: a thread watches the pods, an asyncio loop holds a listener on
-podIP:port for as long as a pod is Running. Probes of anything under test then meet a real socket.
+It is a process beside the control plane. A thread watches the pods, and an asyncio loop listens on podIP:port while a
+pod is Running, so that a probe connects to a real socket.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from hack.cluster.api import Api, ApiStatusError
 from hack.cluster.serve_spec import Listener, parse_serve
 
 _PAGE = 500
-# A watch with bookmarks speaks about once a minute; silence for longer means a dead connection.
+# A watch with bookmarks sends a line about once a minute; a longer silence means a dead connection.
 _SILENCE_SECONDS = 150.0
 _REQUEST_SECONDS = 30.0
 
@@ -71,25 +71,26 @@ Gone = str
 """The uid of a pod that is gone."""
 
 
-def follow_pods(api: Api, tell: Callable[[Pod | Gone], None]) -> None:
-    """Tells of every pod that has the annotation, and of each that goes. Never returns; survives the API server."""
+def follow_pods(api: Api, handle: Callable[[Pod | Gone], None]) -> None:
+    """Calls `handle` with every pod that has the annotation, and with the UID of each that is gone. Never returns;
+    goes on after a restart of the API server."""
     known: set[Gone] = set()
     while True:
         try:
             version, pods = _list(api)
             present = {pod.metadata.uid for pod in pods}
             for uid in known - present:
-                tell(uid)
+                handle(uid)
             known = present
             for pod in pods:
-                tell(pod)
+                handle(pod)
             for kind, pod in _watch(api, version):
                 if kind == "DELETED":
                     known.discard(pod.metadata.uid)
-                    tell(pod.metadata.uid)
+                    handle(pod.metadata.uid)
                 else:
                     known.add(pod.metadata.uid)
-                    tell(pod)
+                    handle(pod)
         except (OSError, ApiStatusError, msgspec.DecodeError) as error:
             _log(f"watch of pods ended, beginning again: {error}")
             time.sleep(0.2)
@@ -171,7 +172,7 @@ class PodServers:
                         while await reader.read(65536):
                             pass
             except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, ValueError):
-                pass  # a probe that hangs up half way is its own business
+                pass  # a client that closes its connection early is no fault
             finally:
                 open_now.discard(writer)
                 with contextlib.suppress(OSError):
@@ -200,7 +201,7 @@ def _log(text: str) -> None:
 
 
 def complain_by_event(api: Api, pod: Pod, message: str) -> None:
-    """Tells the pod's owner by a Warning event, and the log."""
+    """Sends a Warning event about the pod, and logs it."""
     _log(f"{pod.metadata.namespace}/{pod.metadata.name} {message}")
     meta = pod.metadata
     now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
@@ -231,10 +232,10 @@ async def serve(kubeconfig: Path) -> None:
     loop = asyncio.get_running_loop()
     news: asyncio.Queue[Pod | Gone] = asyncio.Queue()
 
-    def tell(item: Pod | Gone) -> None:
+    def handle(item: Pod | Gone) -> None:
         loop.call_soon_threadsafe(news.put_nowait, item)
 
-    threading.Thread(target=follow_pods, args=(api, tell), daemon=True, name="watch").start()
+    threading.Thread(target=follow_pods, args=(api, handle), daemon=True, name="watch").start()
     servers = PodServers(lambda pod, message: loop.run_in_executor(None, complain_by_event, api, pod, message))
     while True:
         await servers.apply(await news.get())

@@ -1,7 +1,7 @@
 """Finds, starts and ends the processes of a cluster.
 
-Every process of a cluster carries the cluster's folder in one environment variable, which its children inherit:
-whatever was started, by whom, and however its parent died, is found again through /proc and can be stopped.
+Every process of a cluster has the cluster's folder in an environment variable, which its children inherit. So each of
+them is found through /proc and can be stopped, even if its parent has died.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ MEMBER_OF = "WORKFLOW_CLUSTER_MEMBER_OF"
 
 
 def member_environ(folder: Path, base: Mapping[str, str]) -> dict[str, str]:
-    """`base` for a process of the cluster in `folder`: marked, and blind to the person's own kubeconfig and kwok."""
+    """`base` for a process of the cluster in `folder`: with its mark, without the user's own kubeconfig and kwok."""
     environ = {key: value for key, value in base.items() if not key.startswith("KWOK_")}
     environ |= {MEMBER_OF: str(folder), "HOME": str(folder / "run"), "KUBECONFIG": str(folder / "kubeconfig")}
     return environ
@@ -42,7 +42,7 @@ def members(folder: Path) -> list[int]:
         if entry.name.isdigit() and int(entry.name) != os.getpid():
             try:
                 environ = Path(entry.path, "environ").read_bytes()
-            except OSError:  # gone meanwhile, or another user's
+            except OSError:  # it has ended, or belongs to another user
                 continue
             if wanted in environ.split(b"\0"):
                 found.append(int(entry.name))
@@ -81,7 +81,7 @@ def end(pids: Sequence[int], sig: signal.Signals = signal.SIGKILL, timeout: floa
 
 
 def left_alive(pids: Sequence[int]) -> list[int]:
-    """Those of `pids` that live. Children of this process are reaped on the way."""
+    """Those of `pids` that live. Also reaps children of this process."""
     for pid in pids:
         try:
             os.waitpid(pid, os.WNOHANG)
@@ -97,7 +97,7 @@ def end_members(folder: Path) -> list[int]:
         pids = members(folder)
         if pids:
             end(pids)
-        # A process that was just forked shows its mark only once it runs its own program: so look twice.
+        # A process that was just forked shows the mark only once it runs its own program, so look twice.
         quiet = 0 if pids else quiet + 1
         if quiet == 2:
             return []
@@ -117,13 +117,13 @@ def spawn(argv: Sequence[str], folder: Path, log: Path, environ: Mapping[str, st
             stderr=output,
             start_new_session=True,
         )
-    # It is meant to outlive this object; `end` reaps it if this process is still its parent.
+    # The process goes on without this object; `end` reaps it if this process is still its parent.
     process.returncode = 0
     return process.pid
 
 
 def wait_until(done: Callable[[], bool], timeout: float, interval: float = 0.02) -> bool:
-    """Asks `done` every `interval` seconds until it says yes; False after `timeout` seconds."""
+    """Calls `done` every `interval` seconds until it returns True; False after `timeout` seconds."""
     deadline = time.monotonic() + timeout
     while not done():
         if time.monotonic() >= deadline:
@@ -148,7 +148,7 @@ def is_listening(port: int, host: str = "127.0.0.1") -> bool:
 
 @contextmanager
 def exit_on_sigterm() -> Iterator[None]:
-    """Within it SIGTERM raises SystemExit(143), so that `with` and `finally` clean up as they do for Ctrl-C."""
+    """Within the block SIGTERM raises SystemExit(143), so that `with` and `finally` clean up as after Ctrl-C."""
 
     def leave(_number: int, _frame: FrameType | None) -> None:
         raise SystemExit(143)
@@ -162,7 +162,7 @@ def exit_on_sigterm() -> Iterator[None]:
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Holds Ctrl-C and SIGTERM back until the block is done, so that cleaning up is never left half way."""
+    """Delays Ctrl-C and SIGTERM until the end of the block, so that cleaning up is always completed."""
     if threading.current_thread() is not threading.main_thread():
         yield  # signals are handled in the main thread only
         return

@@ -1,7 +1,7 @@
-"""Shows how far the one long step, the build of the binaries, has come.
+"""Shows the progress of the build of the binaries.
 
-A terminal gets one live line; anything else plain lines, with one every half minute while a component compiles,
-so that a CI log never looks dead.
+A terminal shows one live line. Any other output gets plain lines, one every half minute while a component compiles, so
+that a CI log shows that the build goes on.
 """
 
 from __future__ import annotations

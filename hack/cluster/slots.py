@@ -1,4 +1,4 @@
-"""Keeps the clusters of one machine apart: each holds a slot, which is its block of ports and of pod addresses."""
+"""Keeps the clusters of one machine apart: each has a slot, that is, a block of ports and of pod addresses."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def registry() -> Path:
 def is_free(port: int) -> bool:
     """Whether a server could listen on this port of 127.0.0.1."""
     with socket.socket() as probe:
-        # As servers do: what only remains of closed connections does not count.
+        # As servers do: closed connections in TIME_WAIT do not count.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))

@@ -42,7 +42,7 @@ def _ends(condition: str) -> str:
 
 _FINAL = '$pod.spec.restartPolicy == "Never" or ($pod.spec.restartPolicy == "OnFailure" and .reason == "Exit0")'
 _AGAIN = f"({_FINAL}) | not"
-# A pod with ready-after becomes ready before it ends, so that never two stages fit at once.
+# A pod with ready-after becomes ready before it ends, so that two stages never match at once.
 _IS_READY = '.status.conditions[]? | select(.type == "Ready") | .status'
 
 
@@ -81,7 +81,7 @@ def _after(milliseconds: int, jq: str) -> Document:
 
 
 def pod_stages() -> list[Document]:
-    """The stages of a pod; at any moment at most one of them fits."""
+    """The stages of a pod; at any moment at most one of them matches."""
     started = f"select(({_value(START_AFTER)} == null) or (.status.containerStatuses != null)) | 1"
     return [
         _stage(
@@ -151,7 +151,7 @@ conditions:
 
 
 def node_stages() -> list[Document]:
-    """The stages of a simulated node: it becomes Ready, again too after its leases were missed, and stays so."""
+    """The stages of a simulated node: it becomes Ready, also again after missed leases, and stays Ready."""
     ready = '.status.conditions[]? | select(.type == "Ready") | .status'
     return [
         _stage("Node", "node-ready", [_jq(ready, "NotIn", "True")], _becomes(_NODE_CONDITIONS + "phase: Running\n")),

@@ -1,4 +1,4 @@
-"""What a cluster's folder says about it: the files in it, and the record that `down` and `status` read.
+"""The files in a cluster's folder, and the record that `down` and `status` read.
 
 <folder>/kubeconfig   an administrator's
 <folder>/logs/        one log per component, audit.log

@@ -173,7 +173,7 @@ _TERMINATED = (
 _RESTARTS = f"{{{{ {_BEFORE}.restartCount }}}}"
 
 
-# Sidecars (init containers that restart) are told to stop once the pod's own containers have ended.
+# Sidecars (init containers that restart) are stopped once the pod's own containers have ended.
 _SIDECARS_STOPPED = """\
 {{ if .spec.initContainers }}
 initContainerStatuses:
@@ -219,7 +219,7 @@ RESTARTED = (
     )
 )
 
-# A container that is told to stop ends with 143, as a shell or a program without a handler for SIGTERM does.
+# A container that gets SIGTERM ends with 143, as a shell or a program without a handler for SIGTERM does.
 KILLED = (
     _NOW
     + '{{ $code := "143" }}\n'

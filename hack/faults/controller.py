@@ -1,4 +1,4 @@
-"""workflow-controller as processes that are started, killed and started again; each life is remembered."""
+"""Starts, kills and restarts workflow-controller, and records when each process lived."""
 
 from __future__ import annotations
 

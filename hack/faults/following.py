@@ -1,4 +1,4 @@
-"""Follows one collection across every fault, so that nothing that a watch can show is missed."""
+"""Follows one collection, whatever fault happens, and misses no object that a watch can show."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ _SECONDS = 30
 
 
 class Following:
-    """A thread that lists and watches until closed; `take(event, object)` is called in it, with ADDED, MODIFIED or
-    DELETED. What is missing after a new list is told as DELETED.
+    """A thread that lists and watches until it is closed. It calls `take(event, object)` with ADDED, MODIFIED or
+    DELETED. An object that is missing after a new list counts as DELETED.
     """
 
     def __init__(self, client: Client, gvr: GVR, namespace: str, take: Callable[[str, Object], None]) -> None:
@@ -37,7 +37,7 @@ class Following:
             raise SystemExit(f"{gvr} could not be listed within 20 s")
 
     def close(self) -> None:
-        """Take in nothing more; the thread ends with its watch."""
+        """Stops calling `take`; the thread ends with its watch."""
         self._closed.set()
 
     def _run(self) -> None:
@@ -54,9 +54,9 @@ class Following:
         items: list[Object] = [json.loads(bytes(item)) for item in page.items]
         there = {item["metadata"]["uid"] for item in items}
         for uid in [uid for uid in self._known if uid not in there]:
-            self._tell("DELETED", self._known[uid])
+            self._pass_on("DELETED", self._known[uid])
         for item in items:
-            self._tell("MODIFIED" if item["metadata"]["uid"] in self._known else "ADDED", item)
+            self._pass_on("MODIFIED" if item["metadata"]["uid"] in self._known else "ADDED", item)
         self._listed.set()
         return page.resource_version
 
@@ -71,12 +71,12 @@ class Following:
                 item = event["object"]
                 version = item["metadata"]["resourceVersion"]
                 if event["type"] != "BOOKMARK":
-                    self._tell(event["type"], item)
+                    self._pass_on(event["type"], item)
                 if self._closed.is_set():
                     break
         return version
 
-    def _tell(self, event: str, item: Object) -> None:
+    def _pass_on(self, event: str, item: Object) -> None:
         if self._closed.is_set():
             return
         uid = item["metadata"]["uid"]

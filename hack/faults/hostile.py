@@ -1,7 +1,6 @@
-"""Manifests that a hostile owner of one namespace may make: each kind costs as much as the API lets it.
+"""Manifests that a hostile owner of one namespace may create: each kind is as expensive as the API allows.
 
-Everything here passes, or tries to pass, the API server's own checks; what the controller makes of it is what
-`tenants.py` measures in other namespaces.
+They are meant to pass the API server's own checks. `tenants.py` measures what they do to other namespaces.
 """
 
 from __future__ import annotations
@@ -21,12 +20,12 @@ from pkg.apis.meta import GVR
 JOBS = GVR("batch", "v1", "jobs")
 Manifest = tuple[GVR, bytes]
 _BYTES = 1_300_000
-"""Of a manifest that is as large as etcd takes it with its managedFields."""
+"""Size of a manifest that etcd just accepts, with its managedFields."""
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One kind of hostile manifest. make: the objects, in order, of that many manifests."""
+    """One kind of hostile manifest. make(n): the objects of n such manifests, in order."""
 
     what: str
     make: Callable[[int], Iterator[Manifest]]
@@ -53,7 +52,7 @@ def _flow(name: str, template: str = "step", *, replicas: int | None = None, **f
     return {"name": name, "template": template, **size, **fields}
 
 
-# ---- what is looked at --------------------------------------------------------------------------------------------
+# ---- costly to evaluate ------------------------------------------------------------------------------------------
 
 
 def _sum_tree(leaves: int) -> str:
@@ -79,7 +78,7 @@ def _rules(count: int) -> Iterator[Manifest]:
         yield _workflow(name, _flow("a", name, replicas=5))
 
 
-# ---- what is validated and compiled -------------------------------------------------------------------------------
+# ---- costly to validate and compile -------------------------------------------------------------------------------
 
 
 def _nested(depth: int) -> Any:
@@ -90,7 +89,7 @@ def _nested(depth: int) -> Any:
 
 
 def _patches(count: int) -> Iterator[Manifest]:
-    """Patches whose steps nest together deeper than one may, beside a flow that has none; and a job that is deep."""
+    """Patches whose steps together nest too deep, beside a flow without a patch; and a job that nests deep itself."""
     for number in range(count):
         steps = [{"op": "add", "path": "/spec/x" + "/a" * (250 * step), "value": _nested(250)} for step in range(5)]
         yield _workflow(f"patches-{number}", _flow("deep", patch=steps), _flow("plain"))
@@ -101,7 +100,7 @@ def _patches(count: int) -> Iterator[Manifest]:
 
 
 def _huge(count: int) -> Iterator[Manifest]:
-    """As many flows as there may be, each with a patch, and a job as large as etcd takes it."""
+    """The largest number of flows, each with a patch; and a job of the largest size that etcd accepts."""
     note = {"metadata": {"annotations": {"note": "x" * 110}}}
     for number in range(count):
         flows = [_flow(f"stage-with-a-name-{own:04d}", patch=note, retry={"maxRetries": 3}) for own in range(5000)]
@@ -127,7 +126,7 @@ def _suggestions(count: int) -> Iterator[Manifest]:
 
 
 def _templates(count: int) -> Iterator[Manifest]:
-    """Workflows that use the same hundred templates: each write of who uses a template concerns all of them."""
+    """Workflows that use the same hundred templates: every write of a template's `usedBy` concerns all of them."""
     shared = [f"shared-{own}" for own in range(100)]
     for name in shared:
         yield _template(name, {})
@@ -135,11 +134,11 @@ def _templates(count: int) -> Iterator[Manifest]:
         yield _workflow(f"templates-{number}", *(_flow(name, name) for name in shared), suspend=True)
 
 
-# ---- what is made -------------------------------------------------------------------------------------------------
+# ---- costly to create -----------------------------------------------------------------------------------------------
 
 
 def _wide(count: int) -> Iterator[Manifest]:
-    """As many tasks as there may be, none of which waits for another."""
+    """The largest number of tasks, none of which waits for another."""
     for number in range(count):
         yield _workflow(f"wide-{number}", _flow("all", replicas=10_000))
 
@@ -151,14 +150,14 @@ def crowd(count: int) -> Iterator[Manifest]:
 
 
 def _hanging(count: int) -> Iterator[Manifest]:
-    """Jobs whose creation a webhook holds up."""
+    """Jobs whose creation a webhook delays."""
     yield _template("hanging", {}, metadata={"labels": {LABEL: "yes"}})
     for number in range(count):
         yield _workflow(f"hanging-{number}", _flow("all", "hanging", replicas=50))
 
 
 def _probes(count: int) -> Iterator[Manifest]:
-    """Many tasks that wait for an answer of every pod of many replicas, none of which ever answers."""
+    """Many tasks that wait for an answer from every pod of many replicas. No pod ever answers."""
     pod = {
         "metadata": {"annotations": {"sim.workflow.sh/run-for": "forever"}},
         "spec": {"restartPolicy": "Never", "containers": [{"name": "main", "image": "busybox:1.36"}]},
@@ -175,9 +174,9 @@ KINDS: dict[str, Kind] = {
     "patches": Kind("patches and jobs that nest too deep", _patches),
     "huge": Kind("workflows of 5,000 flows and jobs of 1.3 MB", _huge),
     "suggestions": Kind("1.3 MB of unknown targets that look like known ones", _suggestions),
-    "templates": Kind("a hundred templates that all workflows use, which come and go", _templates),
+    "templates": Kind("a hundred templates that all workflows use", _templates),
     "wide": Kind("a `for` of 10,000", _wide),
     "crowd": Kind("workflows of 50 tasks", crowd),
-    "hanging": Kind("jobs whose creation a webhook holds up for 10 s", _hanging),
+    "hanging": Kind("jobs whose creation a webhook delays by 10 s", _hanging),
     "probes": Kind("5,000 tasks that wait for all pods of many replicas", _probes),
 }

@@ -1,4 +1,4 @@
-"""What a hostile owner of a namespace does all the time, beside the manifests that just lie there: one thread each."""
+"""What a hostile owner of a namespace keeps doing while others work; one thread per kind."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Hostility:
             thread.join(30)
 
     def _forge(self) -> None:
-        """Makes jobs and pods that claim to belong to the workflows of others, and lets the jobs end."""
+        """Creates jobs and pods that claim to belong to the workflows of others, and sets the status of the jobs."""
         numbers = itertools.count()
         while not self._closed.is_set():
             for workflow in self._workflows():
@@ -99,7 +99,7 @@ class Hostility:
             self._closed.wait(_PAUSE)
 
     def _come_and_go(self) -> None:
-        """Makes and deletes workflows that use the templates which all others use."""
+        """Creates and deletes a workflow that uses the templates of all others."""
         made: list[Manifest] = [body for body in KINDS["templates"].make(1) if body[0] == WORKFLOWS]
         while not self._closed.wait(_PAUSE):
             for gvr, body in made:
@@ -117,9 +117,10 @@ _ENDED = ("Succeeded", "Failed")
 
 
 def forged(workflow: Object, number: int) -> Iterator[tuple[GVR, Object]]:
-    """Jobs and a pod that claim to be of a workflow in another namespace, by labels, owner, name and attempt.
+    """Jobs and a pod that claim, by labels, owner, name and attempt, to belong to a workflow of another namespace.
 
-    Half of the jobs have a finalizer, or the garbage collector would take them at once: their owner is not there.
+    Half of the jobs have a finalizer. The garbage collector deletes the others at once, since their owner does not
+    exist in their namespace.
     """
     meta = workflow["metadata"]
     flow = workflow["spec"]["flows"][number % len(workflow["spec"]["flows"])]["name"]

@@ -1,8 +1,8 @@
-"""What a run came to: workflows lost or not ended, attempts with two jobs, and how long the recovery took.
+"""Judges a run: workflows that were lost or did not end, attempts with two jobs, and the time that the recovery took.
 
-Two witnesses count jobs: the API server's audit log (every creation that was answered 201) and the watch of the
-writer (every uid ever seen); the first misses what a killed API server did not log any more, the second what came and
-went between two looks.
+Two sources count jobs: the API server's audit log (every creation that was answered 201) and the watch of the writer
+(every UID it ever saw). The first lacks what a killed API server did not log. The second lacks jobs that existed only
+between a cut watch and the next list.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ _WRITES = frozenset({"create", "patch", "update", "delete"})
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A write of a controller that the API server carried out; when it came (`at`) and was answered, in seconds since
-    the epoch."""
+    """A write of a controller that succeeded. `at`: when the API server received it, `answered`: when it answered, in
+    seconds since the epoch."""
 
     at: float
     answered: float
@@ -33,7 +33,7 @@ class Call:
 
 
 def writes(audit_log: Path, namespace: str) -> Iterator[Call]:
-    """What controllers wrote in a namespace, Leases and Events apart."""
+    """What controllers wrote in a namespace, without Leases and Events."""
     with audit_log.open("rb") as log:
         for line in log:
             if AGENT.encode() not in line or not line.endswith(b"\n"):
@@ -54,9 +54,9 @@ def writes(audit_log: Path, namespace: str) -> Iterator[Call]:
 
 @dataclass(slots=True)
 class Verdict:
-    """One row of the table. Times in seconds after the last fault; None: it never came.
+    """One row of the table. Times in seconds after the last fault; None if it never happened.
 
-    hits: kills that met a controller which had written since its start.
+    hits: kills of a controller that had written since its start.
     """
 
     fault: str
@@ -74,11 +74,11 @@ class Verdict:
 
     @property
     def is_clean(self) -> bool:
-        """Whether nothing was lost, made twice, left open, or ended as it should not."""
+        """Whether no workflow was lost, did not end, or ended wrongly, and no attempt had two jobs."""
         return not (self.lost or self.twice or self.not_ended or self.wrong)
 
     def faults(self) -> str:
-        """What went wrong, for a person to look into; empty if nothing did."""
+        """What went wrong, for a person to read; empty if nothing did."""
         found = {"lost": self.lost, "twice": self.twice, "not ended": self.not_ended, "wrong": self.wrong}
         return "\n".join(f"{word}: {'; '.join(items[:10])}" for word, items in found.items() if items)
 

@@ -1,6 +1,6 @@
-"""What the faults are let loose on: a tiny custom resource, its template, and workflows of ten tasks each.
+"""The load of the fault runs: a small custom resource, its template, and workflows of ten tasks each.
 
-Which task fails, and which job is deleted by hand, follows from names alone, so that every run asks for the same end.
+Names alone decide which task fails and which job is deleted by hand, so the right end is the same in every run.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ TEMPLATE: Object = {
 
 @dataclass(frozen=True, slots=True, order=True)
 class Attempt:
-    """Whose job it is: workflow, flow, index (0 without `for`) and the attempt's number."""
+    """Which attempt a job is: workflow, flow, index (0 without `for`) and the attempt's number."""
 
     workflow: str
     flow: str
@@ -67,7 +67,7 @@ def is_cursed(workflow: str) -> bool:
 
 
 def fails(attempt: Attempt) -> bool:
-    """Whether the job of an attempt is to fail: of a cursed flow always, of others now and then the first one."""
+    """Whether the job of an attempt fails: always in flow `audit` of a cursed workflow, else at some first attempts."""
     if attempt.flow == "audit" and is_cursed(attempt.workflow):
         return True
     return attempt.number == 0 and crc32(f"fail {attempt}".encode()) % 8 == 0
@@ -79,7 +79,7 @@ def is_deleted_by_hand(attempt: Attempt) -> bool:
 
 
 def fate(attempt: Attempt) -> str:
-    """What becomes of an attempt's job: the phase it ends in, or `delete` for one that is deleted by hand."""
+    """How the job of an attempt ends: its last phase, or `delete` if it is deleted by hand."""
     return "delete" if is_deleted_by_hand(attempt) else "Failed" if fails(attempt) else "Succeeded"
 
 
@@ -88,7 +88,7 @@ SIZES = {"prepare": None, "train": 4, "audit": None, "evaluate": None, "report":
 
 
 def workflow(name: str) -> Object:
-    """Ten tasks: fan-out, join, a chain within a `for`, retries everywhere; a cursed one cancels or drains its rest."""
+    """Ten tasks: fan-out, join, a chain within a `for`, retries everywhere. A cursed one cancels or drains."""
 
     def flow(own: str, *targets: str, **fields: Any) -> Object:
         made: Object = {"name": own, "template": "step", **fields}
@@ -138,7 +138,7 @@ def submit(api: Api, namespace: str, count: int) -> None:
 
 
 def write_aside(api: Api, namespace: str, name: str) -> None:
-    """A few writes that no controller hears of, so that its watches stand at an older version than the cluster."""
+    """Writes objects that no controller watches, so that its watches are at an older version than the cluster."""
     for number in range(5):
         path = f"/api/v1/namespaces/{namespace}/configmaps"
         api.request("POST", path, {"metadata": {"name": f"{name}-{number}"}, "data": {"aside": "yes"}})

@@ -27,7 +27,7 @@ from hack.faults.certificate import self_signed
 _HEAD_LIMIT = 64 * 1024
 _BODY_LIMIT = 64 * 1024 * 1024
 _LATE = 11.0
-"""Seconds that a late answer is held back: longer than the controller waits for one."""
+"""Seconds by which an answer is delayed: longer than the controller waits for one."""
 _WRITES = frozenset({"POST", "PATCH", "PUT", "DELETE"})
 _LIES = {
     "429": 0.06,
@@ -38,8 +38,8 @@ _LIES = {
     "late": 0.006,
     "slow": 0.10,
 }
-"""Probability of each lie about an ordinary request, while the proxy rages."""
-_SLAMMED = 0.05
+"""Probability of each lie about an ordinary request, while the proxy lies."""
+_REFUSED = 0.05
 """Probability that a new connection is closed at once."""
 _THROTTLED = (
     b"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 1\r\nContent-Type: text/plain\r\n"
@@ -73,13 +73,13 @@ class _Request:
 
 
 class _Cut(Exception):
-    """This connection is to be cut, both ways."""
+    """Cut this connection on both sides."""
 
 
 class Proxy:
-    """Listens on 127.0.0.1 while in its `with` block; honest until `rage`, and again after `calm`.
+    """Listens on 127.0.0.1 within its `with` block. It lies from `start_lying` to `stop_lying`.
 
-    kubeconfig: file for the controller; lies: how often each kind of lie was told.
+    kubeconfig: file for the controller; lies: how often each kind of lie happened.
     """
 
     def __init__(self, kubeconfig: Path, folder: Path, *, seed: int, mutes: bool = True) -> None:
@@ -87,7 +87,7 @@ class Proxy:
         self._folder = folder
         self._dice = Random(seed)
         self._mutes = mutes
-        self._raging = False
+        self._lying = False
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="lying proxy", daemon=True)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -128,13 +128,13 @@ class Proxy:
         self._thread.join(10)
         self._loop.close()
 
-    def rage(self) -> None:
-        """Begin to lie."""
-        self._raging = True
+    def start_lying(self) -> None:
+        """Lies from now on."""
+        self._lying = True
 
-    def calm(self) -> None:
-        """Be honest from now on; watches that fell silent stay so."""
-        self._raging = False
+    def stop_lying(self) -> None:
+        """Forwards everything from now on; watches that fell silent stay silent."""
+        self._lying = False
 
     async def _listen(self, tls: ssl.SSLContext) -> int:
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0, ssl=tls, limit=_HEAD_LIMIT)
@@ -155,7 +155,7 @@ class Proxy:
         self._tasks.add(task)
         upstream: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
         try:
-            if self._raging and self._dice.random() < _SLAMMED:
+            if self._lying and self._dice.random() < _REFUSED:
                 self.lies["connections refused"] += 1
                 return
             while (request := await _read_request(reader)) is not None:
@@ -168,7 +168,7 @@ class Proxy:
         except asyncio.CancelledError:
             pass  # the end of the proxy; asyncio would print it
         except (_Cut, OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, ValueError):
-            pass  # whatever broke on one side is passed on to the other as a cut
+            pass  # an error on one side cuts the other side too
         finally:
             self._tasks.discard(task)
             writer.transport.abort()
@@ -176,8 +176,8 @@ class Proxy:
                 upstream[1].transport.abort()
 
     def _lie(self) -> str:
-        """What to do with the next ordinary request; empty: nothing bad."""
-        if not self._raging:
+        """The lie about the next ordinary request; empty for none."""
+        if not self._lying:
             return ""
         roll = self._dice.random()
         for lie, share in _LIES.items():
@@ -224,7 +224,7 @@ class Proxy:
         upstream: tuple[asyncio.StreamReader, asyncio.StreamWriter],
         writer: asyncio.StreamWriter,
     ) -> None:
-        """Passes a stream on until it ends, or until its doom comes: some seconds after the proxy began to rage."""
+        """Forwards a stream until it ends, or until it is cut some seconds after the proxy began to lie."""
         upstream[1].write(request.raw)
         await upstream[1].drain()
         doom = None
@@ -232,7 +232,7 @@ class Proxy:
         try:
             while True:
                 done, _ = await asyncio.wait({coming}, timeout=0.2)
-                if not self._raging:
+                if not self._lying:
                     doom = None
                 elif doom is None:
                     doom = time.monotonic() + self._dice.uniform(0.5, 8.0)

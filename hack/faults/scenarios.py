@@ -43,7 +43,7 @@ class Scene:
         return self.writer.ended >= self.count
 
     def wait(self, fact: Callable[[], bool], seconds: float) -> bool:
-        """Whether the fact comes to hold within that time."""
+        """Waits until `fact()` is true; False if it is not within that time."""
         deadline = time.monotonic() + seconds
         while not fact():
             if time.monotonic() > deadline:
@@ -56,10 +56,10 @@ class Scene:
         return list(writes(self.cluster.audit_log, self.namespace))
 
     def close(self, verdict: Verdict, last_fault: float, patience: float) -> Verdict:
-        """Waits until all has ended and judges."""
+        """Waits until every workflow has ended, and judges the run."""
         is_over = self.wait(self.is_over, patience)
         ended = time.time() if is_over else None
-        time.sleep(1.0)  # whatever is made after the end would be seen too
+        time.sleep(1.0)  # a job that is wrongly created after the end is seen, too
         calls = self.calls()
         judge(verdict, load.workflows(self.cluster.api(), self.namespace), self.writer.jobs, calls, load.FAULT_JOBS)
         for log in self.controllers.logs:
@@ -72,7 +72,7 @@ class Scene:
         return verdict
 
     def _keep(self) -> None:
-        """Writes workflows and jobs beside the controllers' logs, for whoever looks into what went wrong."""
+        """Writes workflows and jobs to files beside the controllers' logs, to find out what went wrong."""
         for gvr in (WORKFLOWS, load.FAULT_JOBS):
             path = f"/apis/{gvr.group}/{gvr.version}/namespaces/{self.namespace}/{gvr.resource}"
             (self.controllers.folder / f"{gvr.resource}.json").write_bytes(self.cluster.api().request("GET", path))
@@ -108,7 +108,7 @@ def kill_storm(cluster: Cluster, folder: Path, *, count: int, seconds: float, se
         kills: list[Life] = []
         life = here.controllers.start()
         while time.monotonic() < deadline and not here.is_over():
-            if len(kills) % 3 == 2:  # on a busy machine no life might get far enough, and nothing be tested
+            if len(kills) % 3 == 2:  # on a busy machine no controller might get far enough to be tested
                 here.wait(lambda life=life: life.process.is_acting, 20)  # type: ignore[misc]
             time.sleep(dice.uniform(1.0, 3.0))
             here.controllers.kill(life)
@@ -146,12 +146,12 @@ def election_storm(cluster: Cluster, folder: Path, *, count: int, kills: int, se
         hit = f"{verdict.hits} of them after it had written"
         verdict.what = f"{len(killed)} kills of the leader, {hit}; {_by_hand(here)}"
         if not killed:
-            verdict.wrong.append("no leader was killed: all ended before")
+            verdict.wrong.append("no leader was killed: all workflows had ended before")
         return verdict
 
 
 def _leader(here: Scene) -> Life | None:
-    """The life that holds the Lease now."""
+    """The process that holds the Lease now."""
     path = f"/apis/coordination.k8s.io/v1/namespaces/{here.namespace}/leases"
     try:
         leases = json.loads(here.cluster.api().request("GET", path))["items"]
@@ -194,22 +194,22 @@ def lying_proxy(
 ) -> Verdict:
     """An HTTPS proxy between controller and API server that answers 429 and 500, cuts, delays and half-closes.
 
-    `mutes`: whether some watches fall silent for ever, which only the controller's own read timeout can find out.
+    `mutes`: whether some watches fall silent for ever; only the controller's read timeout notices that.
     """
     with Proxy(cluster.kubeconfig, folder / "proxy", seed=seed, mutes=mutes) as proxy:
         own = proxy.kubeconfig
         with scene(cluster, folder, "proxy", count, NO_ELECTION, seconds=(0.5, 3.0), kubeconfig=own) as here:
             life = here.controllers.start()
             here.wait(lambda: bool(here.writer.jobs), 30)
-            proxy.rage()
+            proxy.start_lying()
             here.wait(here.is_over, seconds)
-            proxy.calm()
+            proxy.stop_lying()
             last = time.time()
             verdict = here.close(Verdict("lying proxy", count), last, 240)
             lies = ", ".join(f"{number} {word}" for word, number in sorted(proxy.lies.items()))
             verdict.what = f"{lies}; {_by_hand(here)}"
             if not proxy.lies["answers lost after a write"]:
-                verdict.wrong.append("no answer was lost after a write: the fault did not happen")
+                verdict.wrong.append("no answer to a write was lost, so the fault did not happen")
             if not life.process.is_alive:
                 verdict.wrong.append("the controller ended")
             return verdict
@@ -237,9 +237,9 @@ def deletion_in_storm(cluster: Cluster, folder: Path, *, count: int, seed: int =
                 time.sleep(dice.uniform(1.0, 3.0))
         last = time.time()
         is_clean = here.wait(lambda: not here.writer.living, 60)
-        verdict = Verdict("workflows deleted in a storm", count, f"{kills} kills, {count} deletions", seconds=0)
+        verdict = Verdict("workflows deleted, controller killed", count, f"{kills} kills, {count} deletions", seconds=0)
         verdict.recovered = time.time() - last if is_clean else None
-        # One deleted in the foreground goes a moment after its last job: the garbage collector takes its finalizer off.
+        # A workflow deleted in the foreground vanishes last, when the garbage collector removes its finalizer.
         here.wait(lambda: not load.workflows(api, here.namespace), 60)
         left = load.workflows(api, here.namespace)
         verdict.not_ended = [f"{item['metadata']['name']} is still there" for item in left]

@@ -1,4 +1,4 @@
-"""Hostile tenants: what small chains in ten namespaces feel of one namespace that does its worst.
+"""Hostile tenants: how much one hostile namespace slows down small chains in ten other namespaces.
 
 The chains run twice, with the same controller: alone, and then beside the attack. Each attack has a cluster of its own.
 """
@@ -35,7 +35,7 @@ from pkg.kube.errors import Exists, KubeError, Refused
 NAMESPACES = [f"tenant-{number}" for number in range(10)]
 HOSTILE = "hostile"
 ACTING = ("forged",)
-"""Kinds that are no manifest but something that is done while the chains run."""
+"""Kinds that are no manifests: something is done while the chains run."""
 ALL = (*KINDS, *ACTING)
 _LEASE_NAMESPACE = "kube-system"
 _CHAIN = 5
@@ -51,7 +51,7 @@ MAX_RATIO_CREATIONS = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Attack:
-    """What lies in the hostile namespace before the chains begin, and the kinds that act while they run."""
+    """The manifests in the hostile namespace before the chains begin, and the kinds that act while they run."""
 
     manifests: list[Manifest] = field(default_factory=list)
     acting: tuple[str, ...] = ()
@@ -59,8 +59,8 @@ class Attack:
 
 @dataclass(slots=True)
 class Run:
-    """What the chains felt. makespan: seconds, None if not all ended; lease_gap: the longest time between two renewals
-    in seconds; peak_mib: of the controller; refused: hostile manifests that the API server did not take.
+    """One run of the chains. makespan: seconds, None if not all ended; lease_gap: the longest time between two
+    renewals in seconds; peak_mib: of the controller; refused: hostile manifests that the API server refused.
     """
 
     makespan: float | None = None
@@ -77,7 +77,7 @@ class Run:
 
 def tenants(folder: Path, kinds: tuple[str, ...] = (), *, count: int = 20, chains: int = 100) -> Iterator[Verdict]:
     """Two rows: every kind at once, `count` manifests of each, and creations alone. With `kinds`, a row for each of
-    these alone, to find out which one is felt.
+    these, to find out which one slows others down.
     """
     attacks = {f"{count} x {kind}": (attack((kind,), count), MAX_RATIO) for kind in kinds} or {
         f"{count} manifests of every hostile kind": (attack(ALL, count), MAX_RATIO),
@@ -133,14 +133,14 @@ def _chain(name: str) -> load.Object:
 
 
 def _submit(client: Client, manifests: list[Manifest]) -> int:
-    """Makes the hostile objects; how many of them the API server refused."""
+    """Creates the hostile objects; returns how many of them the API server refused."""
 
     def submit(manifest: Manifest) -> bool:
         gvr, body = manifest
         for _ in range(5):
             try:
                 client.create(gvr, HOSTILE, body, PartialObject)
-            except Exists:  # made before, and the answer was too deep to be read
+            except Exists:  # created by the try before, whose answer nests too deep to be decoded
                 return True
             except Refused:
                 return False
@@ -156,7 +156,7 @@ def _submit(client: Client, manifests: list[Manifest]) -> int:
 
 @dataclass(frozen=True, slots=True)
 class _Bench:
-    """Where chains run: the number of a chain decides its namespace."""
+    """Runs chains in all namespaces; the number of a chain decides its namespace."""
 
     cluster: Cluster
     client: Client
@@ -164,7 +164,7 @@ class _Bench:
     controller: ControllerProcess
 
     def run(self, names: list[str], patience: float, began: float | None = None) -> Run:
-        """Runs chains of these names and judges them. began: since when the Lease is looked at."""
+        """Runs chains of these names and judges them. began: the Lease is judged from then on."""
         began = began or time.time()
         run = Run(makespan=self._makespan(names, patience))
         ended = time.time()
@@ -182,7 +182,7 @@ class _Bench:
         return run
 
     def _makespan(self, names: list[str], patience: float) -> float | None:
-        """Makes the chains; the seconds until all have ended, None if that takes longer."""
+        """Creates the chains; returns the seconds until all have ended, None if that takes longer."""
         wanted = self._ended() + len(names)
         began = time.monotonic()
         for number, name in enumerate(names):
@@ -237,7 +237,7 @@ def renewals(audit_log: Path) -> list[float]:
 
 
 def lease_gap(renewed: list[float], began: float, ended: float) -> float:
-    """The longest time between two renewals, of which at least a part lies between these moments; in seconds."""
+    """The longest time between two renewals, in seconds, of all that overlap the time from `began` to `ended`."""
     before = max((at for at in renewed if at <= began), default=began)
     after = min((at for at in renewed if at >= ended), default=ended)
     marks = [before, *(at for at in renewed if began < at < ended), after]
@@ -245,7 +245,7 @@ def lease_gap(renewed: list[float], began: float, ended: float) -> float:
 
 
 def verdict_of(fault: str, run: Run, alone: Run, chains: int, max_ratio: float) -> Verdict:
-    """The row of one run, compared with the run in which nobody was hostile."""
+    """The row of one run, compared with the run alone."""
     verdict = Verdict(fault, chains, jobs=run.jobs, not_ended=run.not_ended, twice=run.twice, wrong=run.wrong)
     more = run.peak_mib - alone.peak_mib
     parts = [

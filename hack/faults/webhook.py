@@ -1,4 +1,4 @@
-"""An admission webhook that lets everything pass and takes its time: creations hang as long as it does."""
+"""An admission webhook that allows everything after some seconds: creations hang for that long."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _PATH = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"
 
 
 class SlowWebhook:
-    """Registered for objects with LABEL in one namespace, from entering the context to leaving it."""
+    """Is registered for objects with LABEL in one namespace, until the end of the `with` block."""
 
     def __init__(self, api: Api, namespace: str, folder: Path, *, seconds: float = 10.0) -> None:
         self._api = api
@@ -77,7 +77,7 @@ class SlowWebhook:
 
 class _Server(ThreadingHTTPServer):
     def handle_error(self, request: object, client_address: object) -> None:
-        """Says nothing: callers who do not wait so long are expected."""
+        """Logs nothing: callers that give up earlier are expected."""
 
 
 def _handler(seconds: float, closed: threading.Event) -> type[BaseHTTPRequestHandler]:
@@ -96,6 +96,6 @@ def _handler(seconds: float, closed: threading.Event) -> type[BaseHTTPRequestHan
             self.wfile.write(body)
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name in the base class
-            """Says nothing."""
+            """Logs nothing."""
 
     return Handler

@@ -1,7 +1,7 @@
-"""Plays the operator of the custom resource: lets jobs run, succeed, fail, and deletes some by hand.
+"""Acts as the operator of the custom resource: sets jobs Running, Succeeded or Failed, and deletes some by hand.
 
-kwok plays a kind one object at a time; this writes status from several threads. It also keeps the memory of all jobs
-ever seen, by the attempt that their labels name.
+kwok handles one object of a kind at a time; this writes from several threads. It also records all jobs it ever saw, by
+the attempt that their labels name.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from pkg.kube.errors import Conflict, KubeError, NotFound
 _THREADS = 4
 _AGAIN = 0.25
 _PATIENCE = 20.0
-"""Seconds that a job which is to be deleted waits for status to record it; then it succeeds instead."""
+"""Seconds for which the deletion of a job waits until status records the job. After that the job succeeds instead."""
 
 
 @dataclass(slots=True, order=True)
 class _Due:
-    """One thing to do with a job, at a moment of the steady clock; then, seconds later, another."""
+    """One step of a job, at a time of the monotonic clock; `then`: seconds until the next step, and that step."""
 
     at: float
     name: str
@@ -124,7 +124,7 @@ class Writer:
                 self._plan(meta["name"], meta["uid"], attempt)
 
     def _plan(self, name: str, uid: str, attempt: Attempt) -> None:
-        """What becomes of a job that was just made; the lock is held."""
+        """Plans the steps of a new job; the lock is held."""
         dice = Random(crc32(f"{attempt}".encode()))
         now = time.monotonic()
         length = dice.uniform(*self._seconds)
@@ -151,7 +151,7 @@ class Writer:
                 self._later(due, _AGAIN, due.what, due.then)
 
     def _next(self) -> _Due | None:
-        """The next thing that is due; None at the end."""
+        """The next step that is due; None at the end."""
         with self._changed:
             while not self._closed:
                 left = self._heap[0].at - time.monotonic() if self._heap else None
@@ -166,7 +166,7 @@ class Writer:
                 self._push(_Due(time.monotonic() + seconds, due.name, due.uid, due.attempt, what, due.since, then))
 
     def _write(self, due: _Due) -> None:
-        # The uid is tested by the API server: a later job of that name is another one.
+        # The API server compares the UID: a later job of that name is another one.
         body = f'{{"metadata":{{"uid":"{due.uid}"}},"status":{{"phase":"{due.what}"}}}}'.encode()
         try:
             self._client.patch(
@@ -200,7 +200,7 @@ class Writer:
                 self.deleted += 1
 
     def _is_recorded(self, attempt: Attempt) -> bool:
-        """Whether the workflow's status tells that this first attempt has, or had, its job."""
+        """Whether the workflow's status records the job of this first attempt."""
         with self._changed:
             flow = self._recorded.get(attempt.workflow, {}).get(attempt.flow)
         if flow is None:
@@ -211,7 +211,7 @@ class Writer:
 
 
 def attempt_of(job: Object) -> Attempt:
-    """Whose job it is, by its labels alone."""
+    """Which attempt a job is, by its labels alone."""
     found = {}
     with contextlib.suppress(KeyError):
         found = job["metadata"]["labels"]

@@ -44,5 +44,5 @@ def definitions(target: Path) -> list[Path]:
     """The operator's CRDs. Raises ClusterError if the folder has none."""
     found = sorted((target / "crds").glob("kubeflow.org_*.yaml"))
     if not found:
-        raise ClusterError(f"{target}/crds holds no CRDs: remove {target}, and it is built anew")
+        raise ClusterError(f"{target}/crds holds no CRDs: remove {target}; the next run builds it again")
     return found

@@ -1,8 +1,8 @@
 """Runs the training operator as a process against a local cluster.
 
-It will not start without its CRDs, the Secret for its webhook's certificate and its ValidatingWebhookConfiguration, and
-it waits until the certificate that it puts into the Secret lies in a folder, as a kubelet would mount it there. Its
-webhook is registered for nothing: the API server could not reach it by the name in its certificate.
+It needs its CRDs, the Secret for its webhook's certificate and its ValidatingWebhookConfiguration before it starts. It
+writes a certificate into the Secret and waits until the files appear in a folder, where a kubelet would mount them. Its
+webhook is registered for no resource: the API server could not reach it by the name in its certificate.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class TrainingOperator:
-    """The operator, from entering the context to leaving it. Raises ClusterError if it does not come up."""
+    """The operator runs within the `with` block. Raises ClusterError if it does not start."""
 
     def __init__(self, kubeconfig: Path, log: Path) -> None:
         self.log = log
@@ -93,12 +93,12 @@ class TrainingOperator:
             time.sleep(0.1)
 
     def _works(self) -> bool:
-        """Whether the controller of every kind has started its workers; that of the certificates does so first."""
+        """Whether the controller of every kind has started its workers; the certificate controller starts first."""
         started = [line for line in self.log.read_text(errors="replace").splitlines() if "Starting workers" in line]
         return all(any(f"{kind}-controller" in line for line in started) for kind in KINDS)
 
     def _mount(self) -> bool:
-        """Puts the certificate where the operator looks for it, once it has made one."""
+        """Writes the operator's certificate to the folder where it looks for it; False while it has made none."""
         data = self._api.get(f"/api/v1/namespaces/{NAMESPACE}/secrets/{SECRET}").get("data") or {}
         if not {"tls.crt", "tls.key"} <= data.keys():
             return False

@@ -1,4 +1,4 @@
-"""Starts and ends the one real node of a cluster: its bridge, its namespaces, and what must be tidied after them."""
+"""Starts and stops the one real node of a cluster: its bridge and its namespaces, and their removal."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SUPERVISOR = "node-supervisor"
 def start(folder: Path, slot: int, kubelet: Path, kubeconfig: Path, logs: Path) -> dict[str, list[str]]:
     """Starts the node of the cluster in `folder`; returns its components' command lines.
 
-    The node is Ready some seconds later. Raises ClusterError; `stop` tidies also after a failed start.
+    The node is Ready some seconds later. Raises ClusterError; `stop` also cleans up after a failed start.
     """
     plan = NodePlan(folder / "run" / "node", slot, kubelet, kubeconfig, 0)
     for name in ("", "cni", "sysctls"):
@@ -61,7 +61,7 @@ def stop(folder: Path, slot: int) -> None:
     processes.end_members(folder)
     _ip("link", "delete", plan.bridge, check=False)
     _forwarding("--delete", plan)
-    # A cgroup can be removed once its last process is gone, which the kernel sees to at its own pace.
+    # A cgroup can be removed once its last process is gone, which takes the kernel a moment.
     processes.wait_until(lambda: not _remove_cgroups(_containers(plan)), timeout=10)
     made = plan.folder / "made"
     for path in made.read_text().split() if made.exists() else []:
@@ -106,7 +106,7 @@ def _ip(*arguments: str, check: bool = True) -> None:
 
 
 def _forwarding(action: str, plan: NodePlan) -> None:
-    """Lets pods reach each other on a machine whose firewall (Docker's, for one) drops what it would forward."""
+    """Lets pods reach each other on a machine whose firewall drops forwarded packets, as Docker's does."""
     with contextlib.suppress(FileNotFoundError):
         rules = subprocess.run(["iptables", "-S", "FORWARD"], capture_output=True, text=True, check=False).stdout
         if "-P FORWARD DROP" in rules:
@@ -120,7 +120,7 @@ def _containers(plan: NodePlan) -> list[str]:
 
 
 def _remove_cgroups(containers: list[str]) -> bool:
-    """Removes the containers' cgroups and their parent, if that is empty then; whether one of ours is left."""
+    """Removes the containers' cgroups, and their parent if it is empty. True if a cgroup of this cluster is left."""
     root = Path("/sys/fs/cgroup")
     left = False
     for parent in (root / "k8s.io", *root.glob("*/k8s.io")):

@@ -1,4 +1,4 @@
-"""The Debian or Ubuntu packages that real containers need: are they here, and installing them."""
+"""The Debian or Ubuntu packages that real containers need: finds the missing ones and installs them."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ def missing(exists: Callable[[str], bool] = os.path.exists) -> list[str]:
 
 
 def install_command(names: Sequence[str]) -> str:
-    """The line a person can paste."""
+    """The command that installs these packages, for a person to paste."""
     return f"apt-get update && apt-get install --yes --no-install-recommends {' '.join(names)}"
 
 
 def why_not(uid: int, lacking: Sequence[str]) -> str:
-    """Why real containers can't run here, in one line; empty if they can."""
+    """The reason why real containers cannot run here, in one line; empty if they can."""
     if uid != 0:
         return "the containers runtime needs root (it mounts, makes networks and cgroups): use --runtime kwok"
     if lacking:

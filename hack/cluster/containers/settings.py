@@ -1,7 +1,7 @@
 """The configuration of containerd, the kubelet and the CNI plugins. Pure: values in, text out.
 
 They run in a mount and a process namespace of their own (supervisor.py), where /run/containerd and the like are
-private: the usual paths can be used by several clusters at once, and nothing of them is left on the machine.
+private. Several clusters use the usual paths at the same time, and nothing is left on the machine.
 """
 
 from __future__ import annotations
