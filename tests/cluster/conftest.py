@@ -43,7 +43,7 @@ def install_crds(api: Api) -> None:
 
 
 def wait_established(api: Api, name: str) -> None:
-    """Until the API server serves a custom resource; right after its creation it may not yet."""
+    """Waits until the API server serves a custom resource, which takes a moment after its creation."""
     deadline = time.monotonic() + 60
     spec = api.get(f"{CRDS}/{name}")["spec"]
     path = f"/apis/{spec['group']}/{spec['versions'][0]['name']}/{spec['names']['plural']}?limit=1"
@@ -59,7 +59,7 @@ def wait_established(api: Api, name: str) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def _interrupted_by_sigterm() -> Iterator[None]:
-    """SIGTERM as Ctrl-C: pytest stops, and ends the clusters on its way out. (SystemExit would only fail one test.)"""
+    """Treats SIGTERM as Ctrl-C: pytest stops and ends the clusters. (SystemExit would only fail one test.)"""
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     yield
     signal.signal(signal.SIGTERM, before)
@@ -75,13 +75,13 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 @pytest.fixture(scope="session")
 def kubeconfig(cluster: Cluster) -> Path:
-    """Of the administrator."""
+    """The administrator's kubeconfig."""
     return cluster.kubeconfig
 
 
 @pytest.fixture
 def api(cluster: Cluster) -> Api:
-    """Plain calls as the administrator."""
+    """Plain API calls as the administrator."""
     return cluster.api()
 
 
@@ -117,7 +117,7 @@ def new_world(api: Api, request: pytest.FixtureRequest) -> Iterator[Callable[[],
 
 @pytest.fixture
 def world(new_world: Callable[[], World]) -> World:
-    """The namespace of this test, and all that happens in it."""
+    """The namespace of this test, and the history of its objects."""
     return new_world()
 
 
@@ -135,7 +135,7 @@ def audit(cluster: Cluster) -> Audit:
 
 @pytest.fixture
 def start_controller(request: pytest.FixtureRequest, cluster: Cluster, tmp_path: Path) -> Iterator[StartController]:
-    """The factory; what it started is ended after the test, and the logs are printed (pytest shows them on failure)."""
+    """The factory. Its controllers are ended after the test, and their logs printed (pytest shows them on failure)."""
     started: list[Controller] = []
 
     def start(
@@ -161,7 +161,7 @@ def start_controller(request: pytest.FixtureRequest, cluster: Cluster, tmp_path:
 
 @pytest.fixture
 def user_kubeconfig(cluster: Cluster, world: World, tmp_path: Path) -> Callable[[str], Path]:
-    """A kubeconfig for a user of that name of his own (a service account), so that the audit log tells who called."""
+    """Makes a kubeconfig for a user of that name (a service account), so that the audit log shows who called."""
 
     def make(name: str) -> Path:
         api, home = world.api, f"/api/v1/namespaces/{world.namespace}/serviceaccounts"
@@ -177,7 +177,7 @@ def user_kubeconfig(cluster: Cluster, world: World, tmp_path: Path) -> Callable[
 
 @pytest.fixture
 def installed_kubeconfig(cluster: Cluster, tmp_path: Path) -> Path:
-    """As the controller's Deployment has it: the installer's service account with the installer's roles."""
+    """The kubeconfig of the controller's Deployment: the installer's service account with the installer's roles."""
     files = ("00-namespace.yaml", "10-service-account.yaml", "20-rbac.yaml")
     text = "---\n".join((ROOT / "installer" / "controller" / name).read_text() for name in files)
     cluster.kubectl("apply", "-f", "-", input=text)

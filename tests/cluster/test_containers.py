@@ -1,4 +1,4 @@
-"""The examples with real containers: real commands, exit codes and servers decide, and nothing is simulated."""
+"""The examples with real containers: real commands, exit codes and servers; nothing is simulated."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def pods(world: World, workflow: str, flow: str) -> list[Object]:
 
 
 def exit_code(pod: Object) -> int | None:
-    """Of its only container, once it has ended."""
+    """The exit code of the pod's only container, once it has ended."""
     (container,) = pod["status"].get("containerStatuses", [{}])
     code: int | None = container.get("state", {}).get("terminated", {}).get("exitCode")
     return code
@@ -78,7 +78,7 @@ def exit_code(pod: Object) -> int | None:
 
 @pytest.fixture(scope="module")
 def examples(real: World) -> World:
-    """The namespace once all six examples have ended as they announce."""
+    """The namespace once all six examples have ended as they state."""
     applied = {name: apply(real, name) for name in EXAMPLES}
     for name, example in applied.items():
         verify(real, name, example, SECONDS)
@@ -118,8 +118,8 @@ def test_a_real_server_opened_the_gates(examples: World, containers: Cluster) ->
     said = containers.kubectl("exec", "-n", examples.namespace, name, "--", "wget", "-q", "-O", "-", at)
     assert said.strip() == "hello"
     assert examples.flow("probe-branch", "late-gate")["reason"] == "ProbeTimeout"
-    (told,) = pods(examples, "advanced", "smoke-test")
-    assert exit_code(told) == 0, "a pod reached the address that it was rendered with"
+    (tester,) = pods(examples, "advanced", "smoke-test")
+    assert exit_code(tester) == 0, "a pod reached the address that it was rendered with"
 
 
 def test_a_gate_stays_shut_until_the_server_says_so(real: World) -> None:

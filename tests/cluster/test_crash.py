@@ -1,4 +1,4 @@
-"""kill -9 at bad moments, of the controller and of the API server: nothing is lost, nothing made twice."""
+"""kill -9 of the controller and of the API server at bad moments: nothing is lost, no attempt has two jobs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.unit.examples.loading import load
 
 pytestmark = pytest.mark.cluster
 
-# A holder that finds its own identity in the Lease goes on at once.
+# A controller that finds its own identity in the Lease leads at once.
 SAME = "--leader-elect-identity=the-one"
 
 Moment = Callable[[World, str, str], bool]
@@ -79,7 +79,7 @@ def test_each_example_survives_its_controller(
         controller.kill()
         start(world)
         verify(world, name, example)
-        # A creation whose caller was killed may be logged as answered to nobody; `verify` has counted it by the watch.
+        # A creation whose caller was killed may be logged without an answer; `verify` counts it by the watch.
         calls = audit.creations(world.namespace) + audit.creations(world.namespace, "deployments")
         made = [call.name for call in calls]
         assert len(made) == len(set(made)), made
@@ -132,7 +132,7 @@ def test_what_happens_while_no_controller_runs_is_caught_up_with(
 def test_a_gate_gives_up_also_when_the_controller_was_killed_meanwhile(
     world: World, start_controller: StartController
 ) -> None:
-    """When the service first ran is not recorded; what is known of its clock must be enough."""
+    """Status does not record when the service first ran; the gate has to give up all the same."""
     controller = start_controller(SAME)
     example = load("04-probe-branch")
     world.create_all(document for document in example.documents if document["kind"] == "WorkTemplate")

@@ -1,4 +1,4 @@
-"""The generated CRDs on a real API server: what they refuse and with which words, and that no status is pruned."""
+"""The generated CRDs on a real API server: what they refuse and with which message, and that no status is pruned."""
 
 from __future__ import annotations
 

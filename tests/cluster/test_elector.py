@@ -18,7 +18,7 @@ from pkg.kube.config import load_config
 
 pytestmark = pytest.mark.cluster
 
-# Longer than any test waits: who leads within it has not waited for its end.
+# Longer than any test: an elector that leads in that time did not wait until the Lease expired.
 LONG = 60.0
 
 
@@ -112,7 +112,7 @@ def test_of_five_at_once_never_two_lead(campaign: Campaign) -> None:
 
 
 def _the_leader_of(electors: list[Elector]) -> Elector:
-    """Whoever leads, within ten seconds."""
+    """The elector that leads, within ten seconds."""
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline:
         for elector in electors:

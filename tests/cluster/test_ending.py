@@ -1,4 +1,4 @@
-"""The end of a workflow and what may follow it, on the real API server and with the real kubectl."""
+"""The end of a workflow and what follows it, on the real API server and with the real kubectl."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_ttl_deletes_a_drained_workflow_and_its_jobs(world: World, start_control
     assert world.phases("w") == {"a": "Succeeded", "b": "Skipped", "bad": "Failed"}
     world.history.wait(lambda: is_going(world, "w"), PATIENCE, "the workflow to be deleted")
     assert time.monotonic() - ended > 1
-    # Its own end waits for the cluster's garbage collector, which learns of a new kind within half a minute only.
+    # Its own end waits for the cluster's garbage collector, which takes up to half a minute to notice a new kind.
     world.history.wait(lambda: not world.jobs(), PATIENCE, "its jobs to go")
 
 
@@ -120,12 +120,12 @@ def test_kubectl_describe_shows_why_a_flow_waits_and_what_happened(
     world.wait_flow("w", "a", "Running")
     world.wait_flow("w", "late", "Waiting", reason="TemplateNotFound")
 
-    def told() -> str:
+    def described() -> str:
         answer = kubectl("describe", "wkf", "w")
         assert answer.returncode == 0, answer.stderr
         return answer.stdout if "TemplateNotFound  " in answer.stdout.partition("\nEvents:")[2] else ""
 
-    text = world.history.wait(told, PATIENCE, "the Event to be described")
+    text = world.history.wait(described, PATIENCE, "the Event to be described")
     status, _, events = text.partition("\nEvents:")
     assert re.search(r"Reason: +WaitingForDependencies", status)
     assert "there is no WorkTemplate missing in namespace" in status
@@ -147,18 +147,18 @@ def test_a_forbidden_change_ends_it_as_stop_does_and_is_ignored_after_the_end(
     generation = world.patch(world.workflow_path("w"), {"spec": {"queueName": "other"}})["metadata"]["generation"]
     world.history.wait(lambda: world.status("w")["observedGeneration"] == generation, PATIENCE, "the change to be seen")
     assert world.status("w")["phase"] == "Failed"
-    told = world.history.wait(
+    name = world.history.wait(
         lambda: kubectl("get", "events", "--field-selector=reason=SpecChangeIgnored", "-o=name").stdout,
         PATIENCE,
         "an Event",
     )
-    assert len(told.split()) == 1
+    assert len(name.split()) == 1
 
 
 def test_stop_terminate_and_timeouts_end_what_runs_each_in_its_way(
     world: World, start_controller: StartController
 ) -> None:
-    """Side by side, so that their seconds are spent once."""
+    """They run at the same time, which saves time."""
     start_controller()
     world.create(m.template("step", run_for="3s"))
     world.create(m.template("endless", run_for="forever"))
@@ -188,7 +188,7 @@ def test_stop_terminate_and_timeouts_end_what_runs_each_in_its_way(
 
 
 def test_jobs_stay_or_go_at_the_end_by_the_retain_policy(world: World, start_controller: StartController) -> None:
-    """Whatever TTL the template gives its jobs: that is taken away, and told."""
+    """The TTL that the template gives its jobs is removed, and an Event says so."""
     start_controller()
     world.follow("api/v1/events")
     for template in (m.template("step", run_for="0.1s"), m.template("broken", run_for="0.1s", fail_until_attempt="9")):
@@ -208,18 +208,18 @@ def test_jobs_stay_or_go_at_the_end_by_the_retain_policy(world: World, start_con
     time.sleep(1.5)
     assert {job["metadata"]["name"] for job in world.jobs()} == stay
 
-    def told() -> list[Object]:
+    def events() -> list[Object]:
         return [event for event in world.history.now("events") if event["reason"] == "TTLRemoved"]
 
-    world.history.wait(lambda: len(told()) >= 2 * len(cases), PATIENCE, lambda: f"an Event about each: {told()}")
-    assert sorted(event["involvedObject"]["name"] for event in told()) == sorted(
+    world.history.wait(lambda: len(events()) >= 2 * len(cases), PATIENCE, lambda: f"an Event about each: {events()}")
+    assert sorted(event["involvedObject"]["name"] for event in events()) == sorted(
         [*cases, *(f"bad-{at}" for at in cases)]
     )
-    assert "a: spec.ttlSecondsAfterFinished removed" in told()[0]["message"]
+    assert "a: spec.ttlSecondsAfterFinished removed" in events()[0]["message"]
 
 
 def test_the_longest_names_fit_everywhere(world: World, start_controller: StartController) -> None:
-    """In names, labels and Events alike: cut, with the suffix kept and a hash."""
+    """Names, labels and Events are cut; the suffix stays, and a hash is added."""
     start_controller()
     world.follow("api/v1/events")
     name, flow = "n" + 62 * "9." + 128 * "x", 63 * "f"

@@ -1,4 +1,4 @@
-"""The six examples end as they announce, side by side, under one controller with the rights of the installer."""
+"""The six examples end as they state, at the same time, with one controller that has the installer's rights."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.cluster.support.world import World
 
 pytestmark = pytest.mark.cluster
 
-# What the examples need. It sees all namespaces, so also what other tests left of kinds that nobody installs.
+# The kinds that the examples need. The controller sees all namespaces, also what other tests left there.
 GROUPS = frozenset(
     {"", "apiextensions.k8s.io", "apps", "batch", "coordination.k8s.io", "events.k8s.io", "flow.workflow.sh"}
 )

@@ -1,4 +1,4 @@
-"""Workflows of other kinds than Job on a real API server, their operators played by kwok Stages."""
+"""Workflows of other kinds than Job on a real API server. kwok Stages act as the operators."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ FAMILIES = ("volcano", "kubeflow", "ray", "spark", "jobset", "any-crd", "nested"
 
 @pytest.fixture(scope="module")
 def zoo(cluster: Cluster) -> Cluster:
-    """The cluster with every kind's CRD, and their stages playing."""
+    """The cluster with every kind's CRD, and with kwok Stages for these kinds."""
     api = cluster.api()
     names = [kinds.install(api, d) for d in load("any-crd").documents if d["kind"] == "CustomResourceDefinition"]
     names += [kinds.install(api, kinds.definition(played.gvr, played.kind)) for played in kinds.KINDS]
@@ -71,7 +71,7 @@ def test_the_examples_of_all_families_end_as_they_announce(
 
 
 def zoo_specs() -> dict[str, tuple[GVR, Object]]:
-    """A template of each played kind: a spec that its real schema takes."""
+    """A template of each kind, with a spec that the kind's real schema accepts."""
     found: dict[str, tuple[GVR, Object]] = {}
     for name in ("volcano", "kubeflow", "ray", "spark", "jobset"):
         for key, made in load(name).templates.items():
@@ -145,7 +145,7 @@ def test_a_crd_that_comes_later_starts_the_workflow(
     world.create(template("parcel", gvr))
     world.create(workflow("late", flow("send", of="parcel")))
     world.wait_flow("late", "send", "Waiting", reason="KindNotServed")
-    time.sleep(3)  # it is asked for seldom by now
+    time.sleep(3)  # by now the controller looks for the kind at long intervals
     name = kinds.install(world.api, crd("later.example.com", "Parcel"))
     wait_established(world.api, name)
     world.wait_flow("late", "send", "Pending")
@@ -191,7 +191,7 @@ def test_what_cannot_be_a_job_is_refused_with_a_reason(
     }
     for key, (gvr, _) in refusals.items():
         world.create(template(key, gvr))
-    # continueOnFail: the first refusal decides nothing for the others.
+    # continueOnFail, so that the first refusal does not decide the workflow.
     world.create(workflow("refused", *(flow(key, of=key, continueOnFail=True) for key in refusals)))
     world.wait_phase("refused")
     for key, (_, text) in refusals.items():
@@ -210,7 +210,7 @@ def test_claims_and_services_are_done_when_they_are_there(
     world.create(workflow("things", flow("claim", of="claim"), flow("service", of="service")))
     world.wait_flow("things", "service", "Succeeded")
     world.wait_flow("things", "claim", "Pending")
-    # The phase of a claim is its controller's: one that a test writes is taken back within milliseconds.
+    # The phase of a claim belongs to its controller, which replaces one that a test writes within milliseconds.
     volumes = "/api/v1/persistentvolumes"
     volume = {
         "capacity": {"storage": "1Mi"},
@@ -226,7 +226,7 @@ def test_claims_and_services_are_done_when_they_are_there(
             "the volume",
         )
         path = object_path(world, GVR("", "v1", "persistentvolumeclaims"), "things-claim")
-        world.patch(path, {"metadata": {"annotations": {"look": "again"}}})  # it looks by itself every 15 s
+        world.patch(path, {"metadata": {"annotations": {"look": "again"}}})  # the controller looks every 15 s
         assert world.wait_phase("things")["phase"] == "Succeeded"
     finally:
         world.delete(f"{volumes}/{world.namespace}")
@@ -280,8 +280,8 @@ def test_rules_that_cannot_be_used_or_evaluated_fail_nothing(
 def test_a_job_that_stays_pending_shows_its_last_warning_event(
     cluster: Cluster, world: World, start_controller: StartController
 ) -> None:
-    """A quota for pods stands in the way of a Job's pods: only an Event of the Job says so. Another has a pod that fits
-    no node: only an Event of the pod does.
+    """A quota forbids one Job's pods, which only an Event of the Job says. The pod of another Job fits no node, which
+    only an Event of the pod says.
     """
     start_controller()
     alone = {
@@ -312,7 +312,7 @@ def test_a_job_that_stays_pending_shows_its_last_warning_event(
 def test_a_job_that_kueue_holds_is_suspended_and_its_clocks_stand_still(
     cluster: Cluster, world: World, start_controller: StartController
 ) -> None:
-    """Kueue's webhook is played by a jobSpec that is suspended from the start; nobody but the queue resumes it."""
+    """The jobSpec is suspended from the start, as by Kueue's webhook. Only the test, in Kueue's place, resumes it."""
     start_controller()
     pod = {"restartPolicy": "Never", "containers": [{"name": "main", "image": "busybox:1.36"}]}
     spec = {"suspend": True, "backoffLimit": 0, "template": {"spec": pod}}
@@ -332,7 +332,7 @@ def test_a_job_that_kueue_holds_is_suspended_and_its_clocks_stand_still(
 def test_pods_that_only_their_own_operator_marks_are_probed(
     zoo: Cluster, world: World, start_controller: StartController
 ) -> None:
-    """A TrainJob's pods come of a runtime that no label of ours reaches; they bear those of its JobSet."""
+    """The pods of a TrainJob come from a runtime. They have no label of ours, but those of its JobSet."""
     start_controller()
     gvr, spec = zoo_specs()["trainjob"]
     held = {"annotations": {"sim.workflow.sh/hold-attempt": "0"}}
@@ -369,9 +369,9 @@ def test_pods_that_only_their_own_operator_marks_are_probed(
     make("node", 0, 8080)
     world.wait_flow("marked", "ask", "Succeeded")
     pods = {item["metadata"]["name"]: item["status"].get("podIP") for item in _pods(world)}
-    told = world.wait_job("marked-note")["spec"]["template"]["spec"]["containers"][0]["args"]
-    assert told[0].startswith("127.")
-    assert told[0] != pods["other-node-0"]
+    args = world.wait_job("marked-note")["spec"]["template"]["spec"]["containers"][0]["args"]
+    assert args[0].startswith("127.")
+    assert args[0] != pods["other-node-0"]
     world.patch(
         object_path(world, gvr, "marked-train"), {"metadata": {"annotations": {"sim.workflow.sh/hold-attempt": None}}}
     )
@@ -430,7 +430,7 @@ def test_a_version_that_is_served_no_more_and_a_scope_that_changes_are_noticed(
 def test_an_object_that_nobody_can_decode_stands_in_nobodys_way(
     cluster: Cluster, world: World, start_controller: StartController
 ) -> None:
-    """The API server takes objects that are nested deeper than decoders go."""
+    """The API server accepts objects that nest deeper than the decoders allow."""
     deep = "[" * 3000 + "]" * 3000
     path = f"/apis/flow.workflow.sh/v1alpha1/namespaces/{world.namespace}/worktemplates"
     text = json.dumps({**template("deep", GVR("batch", "v1", "jobs"), {"a": "DEEP"}), "kind": "WorkTemplate"})

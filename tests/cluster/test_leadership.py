@@ -1,4 +1,4 @@
-"""Two controllers, one leader: who writes, who takes over and when, by the audit log and the users' names in it."""
+"""Two controllers, one leader: which one writes, and when the other takes over, by the users in the audit log."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.cluster.support.world import World, no_attempt_twice
 pytestmark = pytest.mark.cluster
 
 LEASE = 3
-# Longer than any test waits: who leads within it has not waited for its end.
+# Longer than any test: a controller that leads in that time did not wait until the Lease expired.
 LONG = 120
 
 
@@ -31,7 +31,7 @@ class Rivals(Protocol):
 
 @pytest.fixture
 def rival(start_controller: StartController, user_kubeconfig: Callable[[str], Path]) -> Rivals:
-    """It may lead or not."""
+    """Starts it; does not wait until it leads."""
 
     def start(name: str, lease: int = LEASE) -> Controller:
         times = (f"--leader-elect-lease-duration={lease}s", f"--leader-elect-renew-deadline={lease - 1}s")
@@ -52,7 +52,7 @@ def long_chain(world: World, name: str = "w") -> None:
 
 
 def leader_and_challenger(world: World, rival: Rivals, lease: int = LEASE) -> tuple[Controller, Controller]:
-    """Two controllers in the middle of a chain that the first one works on."""
+    """Two controllers in the middle of a chain; the first one leads."""
     first = rival("first", lease)
     first.wait_acting()
     second = rival("second", lease)
@@ -106,7 +106,7 @@ def test_a_leader_that_was_stopped_and_continued_writes_nothing(world: World, au
 
 
 def test_a_stopped_leader_that_nobody_replaced_goes_on(world: World, audit: Audit, rival: Rivals) -> None:
-    """The Lease ran out meanwhile, so it campaigns again, and does nothing before it has won."""
+    """Its Lease has expired, so it campaigns again, and writes nothing before it leads."""
     controller = rival("only")
     controller.wait_acting()
     long_chain(world)

@@ -1,4 +1,4 @@
-"""What happens to a workflow from outside: deleted jobs, missing things, suspension, deletion, impossible specs."""
+"""Changes from outside: deleted jobs, missing templates and kinds, suspension, deletion, impossible specs."""
 
 from __future__ import annotations
 

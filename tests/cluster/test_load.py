@@ -1,4 +1,4 @@
-"""What it costs, and who waits for whom: calls of a chain, silence in between, a large fan-out beside others."""
+"""Calls per task of a chain, no calls while nothing happens, and a large fan-out beside small workflows."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ GROUP = "load.test"
 
 @pytest.fixture(scope="module")
 def slips(cluster: Cluster) -> None:
-    """A kind that nobody acts on: its status is what a test writes."""
+    """A kind without an operator: the test writes its status."""
     api = cluster.api()
     with contextlib.suppress(ApiStatusError):
         api.request("POST", CRDS, m.crd(GROUP, "Slip"))
@@ -33,7 +33,7 @@ def slips(cluster: Cluster) -> None:
 
 @pytest.fixture
 def finishing(world: World, slips: None) -> Iterator[World]:
-    """A world in which every slip has succeeded as soon as it was made."""
+    """A world in which every slip succeeds as soon as it is created."""
     world.follow(f"apis/{GROUP}/v1/slips")
     stop = threading.Event()
 
@@ -43,7 +43,7 @@ def finishing(world: World, slips: None) -> Iterator[World]:
             names = {slip["metadata"]["name"] for slip in world.history.now("slips")} - done
             if not names:
                 continue
-            # This writer takes one at a time, and is not to be what holds the small ones up.
+            # This writer handles one job at a time, and must not delay the small workflows.
             name = max(names, key=lambda name: name.startswith("small"))
             done.add(name)
             with contextlib.suppress(ApiStatusError, OSError):
@@ -100,7 +100,7 @@ def test_nothing_is_written_when_nothing_changed(
 def test_a_fan_out_of_500_holds_up_no_other_workflow(
     finishing: World, audit: Audit, start_controller: StartController
 ) -> None:
-    """With one worker, so that they share a shard: the big one goes to the back of it after 64 creations."""
+    """One worker, so that they share a shard. The big workflow goes to the back of the shard after 64 creations."""
     world, count = finishing, 500
     start_controller("--workers=1")
     world.create(m.custom("slip", GROUP, "slips"))

@@ -1,5 +1,5 @@
-"""What keeps a job from being made, on the real API server: said once, tried again, made once nothing stands in the
-way; and what can never be made."""
+"""Obstacles to the creation of a job on the real API server. The controller reports each once, retries, and creates the
+job when the obstacle is gone. Other jobs can never be created."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def only_event(world: World, workflow: str, reason: str) -> Object:
 
 
 def touch(world: World, workflow: str, times: int) -> None:
-    """Changes of the object that change nothing, so that it is looked at again and again."""
+    """Changes an annotation, so that the workflow is reconciled again and again."""
     for number in range(times):
         world.patch(world.workflow_path(workflow), {"metadata": {"annotations": {"touched": str(number)}}})
         time.sleep(0.3)
@@ -59,12 +59,12 @@ def test_a_missing_template_and_a_kind_that_is_not_served_cause_one_event_each(
     controller.terminate()
     start_controller("--leader-elect=false")
     touch(world, "w", 6)
-    told = only_event(world, "w", "TemplateNotFound")
-    assert (told["type"], told["involvedObject"]["kind"], told["count"]) == ("Warning", "Workflow", 1)
-    assert "there is no WorkTemplate missing" in told["message"]
-    told = only_event(world, "w", "KindNotServed")
-    assert (told["type"], told["involvedObject"]["kind"], told["count"]) == ("Warning", "Workflow", 1)
-    assert "things.v1.never.test" in told["message"]
+    event = only_event(world, "w", "TemplateNotFound")
+    assert (event["type"], event["involvedObject"]["kind"], event["count"]) == ("Warning", "Workflow", 1)
+    assert "there is no WorkTemplate missing" in event["message"]
+    event = only_event(world, "w", "KindNotServed")
+    assert (event["type"], event["involvedObject"]["kind"], event["count"]) == ("Warning", "Workflow", 1)
+    assert "things.v1.never.test" in event["message"]
     assert world.flow("w", "a")["reason"] == "KindNotServed"
 
 
@@ -100,8 +100,8 @@ def test_a_kind_that_the_controller_may_not_list_is_reported_and_its_job_created
         world.create(m.workflow("w", m.flow("a", of="thing")))
         waiting = world.wait_flow("w", "a", "Waiting", reason="KindUnreadable")
         assert 'cannot list resource "things"' in waiting["message"]
-        told = only_event(world, "w", "KindUnreadable")
-        assert 'cannot list resource "things"' in told["message"]
+        event = only_event(world, "w", "KindUnreadable")
+        assert 'cannot list resource "things"' in event["message"]
         label = {"flow.workflow.sh/aggregate-to-controller": "true"}
         rule = {"apiGroups": [group], "resources": ["things"], "verbs": ["get", "list", "watch", "create", "delete"]}
         role = {"metadata": {"name": group, "labels": label}, "rules": [rule]}
@@ -113,7 +113,7 @@ def test_a_kind_that_the_controller_may_not_list_is_reported_and_its_job_created
 
 
 class _Refuser(BaseHTTPRequestHandler):
-    """An admission webhook that says no, with a code that an object of a wrong shape would get."""
+    """An admission webhook that refuses, with the status code of an object with a wrong schema."""
 
     def do_POST(self) -> None:
         review = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -167,7 +167,7 @@ def refusing_webhook(world: World, folder: Path) -> Iterator[None]:
 
 
 def job_is_refused(world: World) -> str:
-    """With which words the API server refuses a Job made by hand now; empty if it takes it."""
+    """The message with which the API server refuses a Job that a user creates now; empty if it accepts it."""
     spec = m.template("x")["spec"]["jobSpec"] | {"suspend": True}
     probe = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "by-hand"}, "spec": spec}
     try:
@@ -189,8 +189,8 @@ def test_a_webhook_that_refuses_is_asked_again_whatever_its_code(
         assert "admission webhook" in waiting["message"]
         assert "the budget of this month is spent" in waiting["message"]
     assert world.wait_phase("w")["phase"] == "Succeeded"
-    told = only_event(world, "w", "CreateFailed")
-    assert "the budget of this month is spent" in told["message"]
+    event = only_event(world, "w", "CreateFailed")
+    assert "the budget of this month is spent" in event["message"]
     assert len(no_attempt_twice(world)) == 2
 
 
@@ -205,7 +205,7 @@ def of_jobs(job_spec: Any, **spec: Any) -> Object:
     return {"gvr": m.JOBS, "jobSpec": job_spec, **spec}
 
 
-# Each a template and the fields of the one flow `a` made from it; and what the status must say where.
+# Each has a template, the fields of its one flow `a`, and where the status must say what.
 NEVER_MADE: dict[str, tuple[Object, Object, str, str]] = {
     "a variable that does not exist": (of_jobs({"x": "{{workflow.nothing}}"}), {}, "RenderError", "workflow.nothing"),
     "a parameter nobody gives": (of_jobs({"x": "{{params.epochs}}"}), {}, "RenderError", "params.epochs"),
@@ -263,7 +263,7 @@ NEVER_RUN: dict[str, tuple[Object, str]] = {
 def test_what_the_schema_lets_through_but_cannot_run_ends_failed_and_blocks_nobody(
     world: World, start_controller: StartController
 ) -> None:
-    """All of it at once before one worker, which must still have time for a workflow that can run."""
+    """All of them at once with one worker, which must still reconcile a workflow that can run."""
     controller = start_controller("--workers=1")
     world.create(m.template("step", run_for="0.1s"))
     for number, (spec, fields, _, _) in enumerate(NEVER_MADE.values()):
@@ -313,7 +313,7 @@ def test_a_stranger_that_is_leaving_is_waited_for_and_its_name_is_taken(
 def test_a_workflow_in_a_terminating_namespace_goes_with_it(
     new_world: Callable[[], World], start_controller: StartController
 ) -> None:
-    """Something else holds the namespace open; nothing new is made in it, and the controller works elsewhere."""
+    """A finalizer keeps the namespace. No job is created in it, and the controller works in other namespaces."""
     going, other = new_world(), new_world()
     controller = start_controller(namespace="")
     for world in (going, other):

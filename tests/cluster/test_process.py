@@ -1,4 +1,4 @@
-"""The process itself: flags, exit codes, signals, and its doors for machines."""
+"""The process: flags, exit codes, signals, metrics and health."""
 
 from __future__ import annotations
 
@@ -82,20 +82,20 @@ def test_a_port_that_is_taken_exits_1_and_is_named(world: World, start_controlle
 def test_sigterm_ends_it_in_time_and_nothing_is_written_after(
     world: World, audit: Audit, start_controller: StartController
 ) -> None:
-    """In the middle of a fan-out: calls in flight finish, the rest is left to the next."""
+    """In the middle of a fan-out: calls in flight finish, and the next controller does the others."""
     count = 300
     world.create(m.template("step", run_for="forever"))
     controller = start_controller("--leader-elect-identity=first")
     world.create(m.workflow("w", {**m.flow("many"), "for": {"replicas": count}}))
     world.history.wait(lambda: len(world.jobs("w")) >= 40, PATIENCE, "40 of the jobs")
-    told = time.time()
+    asked = time.time()
     code = controller.terminate()
     ended = time.time()
     assert code == 0
     assert controller.has_logged("lease released")
     calls = [call for call in audit.calls(world.namespace) if call.is_write]
     assert len(audit.creations(world.namespace)) < count, "it was in the middle"
-    assert [call for call in calls if call.is_work and call.at > told + 0.5] == [], "none is started after the signal"
+    assert [call for call in calls if call.is_work and call.at > asked + 0.5] == [], "none is started after the signal"
     assert calls[-1].resource == "leases", "the Lease is given back last"
     assert calls[-1].at < ended
     start_controller("--leader-elect-identity=second")
@@ -107,7 +107,7 @@ def test_sigterm_ends_it_in_time_and_nothing_is_written_after(
 
 
 def test_a_second_sigterm_ends_it_at_once(cluster: Cluster, world: World, start_controller: StartController) -> None:
-    """Though calls hang: the API server is held until it is gone."""
+    """Even while calls hang: the API server is stopped until the process has ended."""
     world.create(m.template("step", run_for="forever"))
     controller = start_controller()
     world.create(m.workflow("w", {**m.flow("many"), "for": {"replicas": 200}}))

@@ -1,4 +1,4 @@
-"""The reflector and the informers against a real API server: its versions, its pages, its restarts, its CRDs."""
+"""The reflector and the informers against a real API server: its versions, pages, restarts and CRDs."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Relists(NoReflectorMetrics):
 
 
 class Watched:
-    """A running reflector of the labelled ConfigMaps of one namespace, and what it told."""
+    """A running reflector of the labelled ConfigMaps of one namespace, and the changes that it reported."""
 
     def __init__(
         self,
@@ -181,9 +181,9 @@ def test_the_watch_event_of_an_absorbed_write_changes_nothing(client: Client, na
         absorbed = watched.store.absorb(made)
         marker = make(client, namespace, "marker")
         until(lambda: "marker" in watched.names())
-        told = [delta.key for delta in watched.deltas]
-        assert told.count(made.metadata.key) + (absorbed is not None) == 1
-        assert told.count(marker.metadata.key) == 1
+        keys = [delta.key for delta in watched.deltas]
+        assert keys.count(made.metadata.key) + (absorbed is not None) == 1
+        assert keys.count(marker.metadata.key) == 1
 
 
 def test_a_label_that_goes_and_comes_back_is_a_deletion_and_an_addition(client: Client, namespace: str) -> None:
@@ -237,7 +237,7 @@ def test_a_killed_api_server_loses_nothing(own_cluster: Cluster, client: Client,
 
 def test_a_version_that_is_too_old_costs_one_list(own_cluster: Cluster, client: Client, namespace: str) -> None:
     first, second = (make(client, namespace, name) for name in ("first", "second"))
-    # It tries again only when nudged, and by then the server remembers nothing of the version it stands at.
+    # It retries only when woken. By then the server no longer has the version from which the watch would resume.
     with Watched(client, namespace, failing=Backoff(base=300.0, cap=300.0)) as watched:
         until(lambda: watched.relists.watches == 1)
         for number in range(3):

@@ -1,4 +1,4 @@
-"""Jobs and pods that others make and that claim to be a workflow's: from another namespace, and from its own."""
+"""Jobs and pods of other users that claim to belong to a workflow, in another namespace and in its own."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def pod_template(**simulated: str) -> Object:
 def claim(workflow: Object, flow: str, attempt: int, name: str, *, owner: str = "", uid: str = "") -> Object:
     """Metadata that claims to be of an attempt; with `owner` or `uid` the owner reference names another one.
 
-    The finalizer keeps the garbage collector from taking it, since there is no such owner in its namespace.
+    The finalizer keeps the object, which the garbage collector deletes as its owner does not exist in its namespace.
     """
     meta = workflow["metadata"]
     reference = {
@@ -61,7 +61,7 @@ def job(metadata: Object, **simulated: str) -> Object:
 
 
 def release(world: World) -> None:
-    """Takes the finalizers off, so that the namespace can go."""
+    """Removes the finalizers, so that the namespace can be deleted."""
     for found in world.history.now("jobs"):
         if found["metadata"].get("finalizers"):
             world.patch(world.job_path(found["metadata"]["name"]), {"metadata": {"finalizers": None}})
@@ -92,7 +92,7 @@ def is_undisturbed(world: World, audit: Audit, *names: str) -> None:
 def test_jobs_of_another_namespace_change_nothing(
     world: World, elsewhere: World, audit: Audit, start_controller: StartController
 ) -> None:
-    """Also not for a controller that starts with them first in its lists."""
+    """Neither for a running controller nor for one that starts and lists them first."""
     controller = start_controller(namespace="")
     world.create_all([m.template("step", run_for="6s"), m.template("next", run_for="0.1s")])
     made = world.create(m.workflow("w", m.flow("a", retry=RETRY), m.flow("b", "a", of="next", retry=RETRY)))
@@ -108,7 +108,7 @@ def test_jobs_of_another_namespace_change_nothing(
     controller.kill()
     start_controller(namespace="")
     is_undisturbed(world, audit, "w-a", "w-b")
-    # As the garbage collector does, the controller takes jobs away whose workflow is not there; nothing else is done.
+    # As the garbage collector does, the controller deletes jobs whose workflow does not exist. It writes nothing else.
     assert {call.verb for call in audit.calls(elsewhere.namespace) if call.is_write} <= {"delete"}
     release(elsewhere)
 

@@ -1,4 +1,4 @@
-"""Nothing is lost and nothing made twice, whatever is killed or lies. `make faults` runs the same, larger."""
+"""No workflow is lost and no attempt has two jobs, whatever is killed or lies. `make faults` runs the same, larger."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.faults, pytest.mark.timeout(400)]
 
 
 def assert_clean(verdict: Verdict) -> None:
-    """The printed row, and nothing in it that should not be."""
+    """Prints the row, and asserts that it is clean."""
     print(f"{verdict.fault}: {verdict.workflows} workflows, {verdict.jobs} jobs; {verdict.what}")
     print(f"first write after {verdict.first_write} s, all ended after {verdict.recovered} s")
     assert verdict.is_clean, verdict.faults()
@@ -24,7 +24,7 @@ def assert_clean(verdict: Verdict) -> None:
 
 @pytest.fixture(scope="module")
 def quiet(battered_cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Future[Verdict]]:
-    """Faults that consist of waiting (for a Lease to run out, for a silent watch to be given up), side by side."""
+    """Faults that mostly wait, for a Lease to expire or a silent watch to time out. They run at the same time."""
     folder = tmp_path_factory.mktemp("quiet")
     with ThreadPoolExecutor(2) as pool:
         return {

@@ -1,4 +1,4 @@
-"""The judge sees what it is there to see: a verdict that can't be bad would prove nothing."""
+"""The judge finds each fault: a verdict that is always clean would prove nothing."""
 
 from __future__ import annotations
 

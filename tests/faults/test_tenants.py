@@ -1,4 +1,4 @@
-"""What the rows of hostile tenants are judged by: a verdict that cannot be bad would prove nothing."""
+"""The judge of hostile tenants finds each fault: a verdict that is always clean would prove nothing."""
 
 from __future__ import annotations
 

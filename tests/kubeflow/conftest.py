@@ -1,4 +1,4 @@
-"""Building the operator takes minutes: its tests run when they are asked for, by `-m kubeflow`."""
+"""Skips these tests unless `-m kubeflow` is given, since building the operator takes minutes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ HERE = Path(__file__).parent
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Skips what lies in this folder unless the marker was chosen."""
+    """Skips the tests of this folder unless the marker was given."""
     if "kubeflow" in config.option.markexpr:
         return
     for item in items:

@@ -1,4 +1,4 @@
-"""Training jobs of the real Kubeflow operator: it makes the pods, judges them, and writes the status that we read."""
+"""Training jobs of the real Kubeflow operator, which creates the pods and writes the status that we read."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """How many examples the property tests take: HYPOTHESIS_PROFILE=default (500) or long (10,000).
 
-The default run is the same every time, so that a red build is red again; the long run looks where nobody has looked.
+The default run takes the same examples every time, so that a failure can be repeated. The long run takes new ones.
 """
 
 from __future__ import annotations

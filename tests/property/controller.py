@@ -1,6 +1,6 @@
-"""One life of a controller in the simulated world: the real reconciler, executor, stores and ledger, fed by hand.
+"""One controller process in the simulated world: the real reconciler, executor, stores and ledger.
 
-Only what talks to the outside is replaced: informers (fed event by event), discovery, the prober and the recorder.
+Only the parts that do I/O are replaced: informers (fed event by event), discovery, the prober and the event recorder.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ class Inline(Pool):
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         future: Future[Any] = Future()
-        future.set_result(fn(*args, **kwargs))  # what it raises goes straight up, as if the process ended there
+        future.set_result(fn(*args, **kwargs))  # an exception propagates at once, as if the process ended there
         return future
 
 
 class Informers:
-    """As InformerSet, but whoever drives the simulation decides when a store is synced and what it is told."""
+    """As InformerSet, but the simulation decides when a store is synced and which events it gets."""
 
     def __init__(self) -> None:
         self.stores: dict[GVR, Store[Job]] = {}
@@ -63,7 +63,7 @@ class Informers:
 
 
 class Pods:
-    """Knows no pods, because probes are simulated as a whole."""
+    """A pod cache without pods, because the probes are simulated."""
 
     def lead_address(self, *_args: object) -> str:
         return ""
@@ -94,7 +94,7 @@ class Prober:
         self._passed: dict[ProbeKey, ProbeRequest] = {}
 
     def want(self, workflow: WorkflowId, requests: Iterable[ProbeRequest]) -> None:
-        """Of one workflow at a time; that an earlier one wants nothing any more changes nothing."""
+        """Takes the probes of one workflow at a time. An empty set for an earlier workflow changes nothing."""
         wanted = frozenset(requests)
         if workflow != self._workflow and not wanted:
             return
@@ -192,8 +192,8 @@ class Controller:
         self.is_queued = True
 
     def next_plan(self) -> Plan | None:
-        """What a pass would do if it were made again now, with nothing new to go by; None if the last one asked for
-        that itself, failed, or waits for another try.
+        """The plan of another pass now, with no new information; None if the last pass asked for a requeue, failed,
+        or waits for a retry.
         """
         workflow = self.workflows.get(KEY)
         if not self.is_at_rest or not self.is_leader or workflow is None or workflow.metadata.is_deleting:
@@ -203,7 +203,7 @@ class Controller:
             return None
         return plan(self.reconciler._observer.take_snapshot(workflow, memory, self.reconciler._since))
 
-    # What the informers are told
+    # Events for the informers
 
     def behind(self) -> list[GVR]:
         """The kinds whose caches lack events, and whose watches are not silent."""
@@ -233,7 +233,7 @@ class Controller:
             self.deliver(gvr)
 
     def redeliver(self, gvr: GVR, back: int) -> None:
-        """An event that was told before is told again, as after a watch that broke."""
+        """Delivers an earlier event again, as after a watch that broke."""
         at = self.cursors.get(gvr, 0) - 1 - back
         if self._is_synced(gvr) and at >= self._listed.get(gvr, 0):
             event = self.world.log[gvr][at]
@@ -241,7 +241,7 @@ class Controller:
                 self._apply(gvr, event)
 
     def relist(self, gvr: GVR) -> None:
-        """A complete list in place of the events: whoever came and went in between is never heard of."""
+        """A complete list in place of the events: objects that existed only in between are never seen."""
         log = self.world.log.setdefault(gvr, [])
         self.cursors[gvr] = self._listed[gvr] = len(log)
         if gvr == WORKFLOWS:
@@ -251,7 +251,7 @@ class Controller:
             ours = {life.name for life in self.world.jobs()}
             jobs = [job for (of, _), job in self.world.strangers.items() if of == gvr]
             jobs += [obj for (of, name), obj in self.world.objects.items() if of == gvr and name in ours]
-            self._tell(gvr, self.informers.ensure(gvr).replace(jobs, self.world.version))
+            self._file(gvr, self.informers.ensure(gvr).replace(jobs, self.world.version))
         self.is_queued = True
 
     def _apply(self, gvr: GVR, event: Any) -> None:
@@ -261,9 +261,9 @@ class Controller:
             return
         delta = self.informers.ensure(gvr).apply(event)
         if delta is not None:
-            self._tell(gvr, [delta])
+            self._file(gvr, [delta])
 
-    def _tell(self, gvr: GVR, deltas: Sequence[Delta[Job]]) -> None:
+    def _file(self, gvr: GVR, deltas: Sequence[Delta[Job]]) -> None:
         if self.ledger.apply(gvr, deltas):
             self.is_queued = True
 
@@ -275,12 +275,12 @@ class Controller:
         return self.is_queued or (self.wake_at is not None and self.wake_at <= self.world.now)
 
     def next_due(self) -> float | None:
-        """When time alone gives this process something to do."""
+        """When this process has something to do because time has passed."""
         times = [time for time in (self.wake_at, self.prober.next_due(), self.world.next_due) if time is not None]
         return min(times, default=None)
 
     def reconcile(self) -> None:
-        """One pass over the key, and what its result says about the next."""
+        """Reconciles the key, and requeues it as the result says."""
         self.is_queued = False
         self.passes += 1
         self.wake_at = None if self.wake_at is not None and self.wake_at <= self.world.now else self.wake_at

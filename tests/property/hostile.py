@@ -1,7 +1,7 @@
-"""Somebody who makes jobs that are not ours, and claims that they are: by labels, owner, name and attempt.
+"""Forged jobs in the simulated world: by labels, owner, name and attempt they claim to belong to the workflow.
 
-In another namespace they have any name, also that of a job of the workflow. In the workflow's own namespace they only
-pretend: they have our labels and our owner reference, but a name that the controller would not give.
+In another namespace they may have any name, also that of a job of the workflow. In the workflow's own namespace they
+have our labels and our owner reference, but a name that the controller would not give.
 """
 
 from __future__ import annotations
@@ -15,26 +15,26 @@ from pkg.apis.flow.v1alpha1 import labels
 from pkg.apis.flow.v1alpha1.types import API_VERSION
 from pkg.apis.meta import GVR, Job, ObjectMeta, OwnerReference
 from pkg.controllers.engine.store import Added, Deleted, Modified
-from tests.property.scenarios import Scenario, Tape, tell
+from tests.property.scenarios import Scenario, Tape, story_of
 from tests.property.simulation import Simulation
 from tests.property.world import JOBS, KEY, NAME, NAMESPACE, UID, WIDGETS
 
 ELSEWHERE: Final = "evil"
-"""Comes before the namespace of the workflow, so that a list names its jobs first."""
+"""Sorts before the namespace of the workflow, so that a list has its jobs first."""
 malice = st.binary(max_size=300)
 
 
 class HostileSimulation(Simulation):
-    """A simulation beside which forged jobs come, change and go.
+    """A simulation in which forged jobs are created, changed and deleted.
 
-    bytes: what is forged; inside: in the namespace of the workflow, and not in another one.
+    data: bytes that choose them; inside: in the namespace of the workflow, not in another one.
     """
 
     def __init__(self, scenario: Scenario, data: bytes, *, inside: bool, calm: bool = False) -> None:
         self.forge = Tape(data)
         self.inside = inside
         self.count = 0
-        super().__init__(tell(scenario, calm=calm), scenario.schedule, calm=calm)
+        super().__init__(story_of(scenario, calm=calm), scenario.schedule, calm=calm)
 
     def _act(self, choice: int) -> None:
         while not self.forge.is_over and not self.forge.one_in(3):

@@ -1,8 +1,8 @@
-"""The life of a workflow as its owner lives it: run again, stopped, held, changed, deleted, made anew.
+"""A workflow whose owner restarts, stops, suspends, changes, deletes and creates it again.
 
-It is the simulation of `simulation`, with more happening to the Workflow itself and to what surrounds it (pods with
-addresses, templates that come and go, an API server that refuses), and with the reference following restarts and
-changes of the spec. Scenarios have bytes of their own, so those of `scenarios` keep their meaning.
+This extends `simulation`: more happens to the Workflow itself and around it (pods with addresses, templates that are
+deleted and created, an API server that refuses), and the reference follows restarts and changes of the spec. Scenarios
+have their own bytes, so those of `scenarios` keep their meaning.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from pkg.kube.errors import Denied, NotFound
 from tests.manifests import decoded
 from tests.property.controller import Controller, Pods
 from tests.property.reference import At, Claim, JobSeen, Observation, Reference
-from tests.property.scenarios import FLOW_BYTES, HEAD_BYTES, Scenario, Story, Tape, tell
+from tests.property.scenarios import FLOW_BYTES, HEAD_BYTES, Scenario, Story, Tape, story_of
 from tests.property.simulation import Simulation, _seen
 from tests.property.world import JOBS, KEY, NAME, NAMESPACE, UID, WIDGETS, Fate, Life, World
 
@@ -61,12 +61,12 @@ class Lifecycle:
 
     def __repr__(self) -> str:
         parts = (self.head, self.peers, self.schedule, self.ends, *self.flows)
-        told = ", ".join(f'"{part.rstrip(bytes(1)).hex()}"' for part in parts)
-        return f"of_hex({told})"
+        shown = ", ".join(f'"{part.rstrip(bytes(1)).hex()}"' for part in parts)
+        return f"of_hex({shown})"
 
 
 def of_hex(head: str, peers: str, schedule: str, ends: str, *flows: str) -> Lifecycle:
-    """As `repr` writes a scenario, to be kept where it once went wrong."""
+    """A scenario in the form in which `repr` writes it, to keep one that once failed."""
     return Lifecycle(
         head=bytes.fromhex(head),
         flows=tuple(map(bytes.fromhex, flows)),
@@ -88,9 +88,9 @@ def lifecycles(draw: st.DrawFn, *, max_flows: int = 7, max_steps: int = 90) -> L
     )
 
 
-def tell_life(scenario: Lifecycle) -> tuple[Story, Mapping[str, frozenset[str]]]:
+def life_of(scenario: Lifecycle) -> tuple[Story, Mapping[str, frozenset[str]]]:
     """The story, and which flows' pod addresses each flow's job needs."""
-    story = tell(Scenario(scenario.head, scenario.flows, b""))
+    story = story_of(Scenario(scenario.head, scenario.flows, b""))
     tape, peers = Tape(scenario.peers), {}
     flows = []
     for number, flow in enumerate(story.spec.flows):
@@ -111,9 +111,9 @@ def tell_life(scenario: Lifecycle) -> tuple[Story, Mapping[str, frozenset[str]]]
 
 @dataclass(slots=True)
 class LivelyWorld(World):
-    """Also: workflows that go and come again, pods with addresses, refusals that come and go.
+    """Also has workflows that are deleted and created again, pods with addresses, and temporary refusals.
 
-    may_create(uid): called for every creation; pods: what was told of pods, (of which attempt, whether it is up).
+    may_create(uid): called for every creation; pods: the events of pods (which attempt, whether it runs).
     """
 
     may_create: Callable[[str], None] = lambda _uid: None
@@ -129,7 +129,7 @@ class LivelyWorld(World):
         return (WORKFLOWS, NAME) in self.objects
 
     def delete_workflow(self, *, foreground: bool) -> None:
-        """In the foreground it stays until its jobs are gone. Nobody collects garbage here."""
+        """In the foreground it stays until its jobs are gone. There is no garbage collector here."""
         self.note(f"the workflow is deleted in the {'foreground' if foreground else 'background'}")
         stamp = datetime.fromtimestamp(int(self.now), UTC)
         metadata = msgspec.structs.replace(self.workflow.metadata, deletion_timestamp=stamp)
@@ -141,7 +141,7 @@ class LivelyWorld(World):
             self._drop_workflow()
 
     def make_again(self, spec: WorkflowSpec) -> None:
-        """Another workflow of the same name. Whatever is left of the one before is history."""
+        """Creates another workflow of the same name, with a new UID."""
         serial = self.uid[:1]
         self.uid = f"{chr(ord(serial) + 1)}{UID[1:]}"
         for life in self.lives:
@@ -192,7 +192,7 @@ class LivelyWorld(World):
         at = (tags[_FLOW], int(tags.get(_INDEX, "0")), int(tags[_ATTEMPT]))
         self.tried[at] = self.calls
         made = World._create(self, gvr, namespace, body)
-        if owner != self.uid:  # of a workflow that is gone: the controller's cache was late
+        if owner != self.uid:  # of a workflow that is gone: the controller's cache was behind
             self.lives[-1].flow += "@late"
         return made
 
@@ -233,7 +233,7 @@ _FLOW, _INDEX, _ATTEMPT = (f"flow.workflow.sh/{name}" for name in ("flow", "inde
 
 
 class KnownPods(Pods):
-    """The addresses that the pods' cache tells; whoever drives the simulation says when it is told what."""
+    """The addresses in the cache of pods. The simulation decides when it gets which event."""
 
     def __init__(self) -> None:
         self.up: set[Attempt] = set()
@@ -244,7 +244,7 @@ class KnownPods(Pods):
 
 
 class LivelyController(Controller):
-    """Also: informers of all that templates name from the start on, and a cache of pods."""
+    """Also has informers of every kind that a template names, from the start, and a cache of pods."""
 
     world: LivelyWorld
     pods: KnownPods
@@ -289,7 +289,7 @@ class LifecycleSimulation(Simulation):
     controller: LivelyController
 
     def __init__(self, scenario: Lifecycle) -> None:
-        story, self.peers = tell_life(scenario)
+        story, self.peers = life_of(scenario)
         self.ends = Tape(scenario.ends)
         super().__init__(story, scenario.schedule)
         self.tokens = 0
@@ -358,7 +358,7 @@ class LifecycleSimulation(Simulation):
         return self.world.workflow.spec
 
     def _is_ended(self) -> bool:
-        """There is nothing to do to a workflow that is over, or gone."""
+        """Whether the workflow is over, or gone."""
         return not self.world.is_there or super()._is_ended()
 
     def _is_over(self) -> bool:
@@ -367,7 +367,7 @@ class LifecycleSimulation(Simulation):
     # What the owner does
 
     def _run_on(self) -> None:
-        """All goes well for a long while, until the workflow is over."""
+        """Nothing goes wrong until the workflow is over."""
         self._note("all goes well for a long while")
         for _ in range(300):
             if self._is_ended() or (self._spec().suspend and not self.controller.is_due()):
@@ -383,7 +383,7 @@ class LifecycleSimulation(Simulation):
         self._note(f"restart t{self.tokens} of {names or 'all that failed'}")
 
     def _unset(self, tape: Tape) -> None:
-        """The restart is taken back, or its flows changed though the token is the same."""
+        """Removes the restart, or changes its flows but not its token."""
         if not self.world.is_there or self._spec().restart is None:
             return
         restart = self._spec().restart
@@ -407,7 +407,7 @@ class LifecycleSimulation(Simulation):
         self._note(f"changed {change}")
 
     def _change_spec(self, tape: Tape) -> None:
-        """What must not change after the start, or back to what it was."""
+        """Changes what must not change after the start, or changes it back."""
         if not self.world.is_there:
             return
         spec = self._spec()
@@ -423,7 +423,7 @@ class LifecycleSimulation(Simulation):
                 absent = {"raw_depends_on": raw.ABSENT, "raw_patch": raw.ABSENT}
                 fresh = msgspec.structs.replace(fresh, for_=None, finally_=False, **absent)
                 changes = {"flows": (*flows, fresh)}
-            case 2 if flows[-1].name not in self.story.services:  # whose job would never end, and nobody knows it
+            case 2 if flows[-1].name not in self.story.services:  # its job would never end, and nothing would show that
                 changes = {"flows": flows[:-1]}
             case 3:
                 changes = {"flows": tuple(map(_wider, flows))}
@@ -621,7 +621,7 @@ class LifecycleSimulation(Simulation):
     # The end
 
     def _quiet(self) -> None:
-        """No more mishaps: the workflow ends, again after every restart, and nothing is left when it goes."""
+        """Nothing goes wrong any more: the workflow ends, also after restarts, and leaves nothing once deleted."""
         self._calm_down()
         self._until_rest()
         for _ in range(3):

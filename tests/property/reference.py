@@ -1,9 +1,9 @@
-"""What a workflow means, evaluated the slow and obvious way: an independent reading of the contract.
+"""A slow and simple evaluator of workflows, written from the contract.
 
-Nothing here is incremental, cached or shared with the code under test but the API types: every step walks over every
-task until nothing changes. It is told what one pass could see, and says what must have come of it. Verdicts that depend
-on clocks or on calls (a job deleted, a timeout, a creation refused) are claims of the code under test: the simulation
-checks each against the truth, and the reference takes it from there.
+It shares nothing with the code under test but the API types, and caches nothing: every step goes over every task
+until nothing changes. Its input is what one pass could see, its output is the right state of every task. Results that
+depend on clocks or calls (a deleted job, a timeout, a refused creation) are claims of the code under test. The
+simulation checks each claim against the world, and the reference then uses it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ TRUE, UNKNOWN, IMPOSSIBLE, TIMED_OUT = "True", "Unknown", "Impossible", "Impossi
 
 @dataclass(frozen=True, slots=True)
 class JobSeen:
-    """A job as the cache has it: its attempt, what it says (a task state), and whether it is being deleted."""
+    """A job as the cache has it: its attempt, its state (a task state), and whether it is being deleted."""
 
     attempt: int
     says: str
@@ -105,7 +105,7 @@ class Reference:
         self.acknowledge()
 
     def follow(self, spec: WorkflowSpec) -> None:
-        """The tasks are those of this spec; one that was there before is what it was."""
+        """Takes the tasks of this spec; tasks that were there before keep their state."""
         self.spec = spec
         known, self.tasks = self.tasks, {}
         for flow in spec.flows:
@@ -137,7 +137,7 @@ class Reference:
         return again
 
     def downstream(self, names: Iterable[str]) -> set[str]:
-        """These flows and whoever waits for them, however far."""
+        """These flows and all that depend on them, directly or not."""
         found = set(names)
 
         def more() -> bool:
@@ -160,17 +160,17 @@ class Reference:
     # What survives
 
     def acknowledge(self) -> None:
-        """The API server holds a status made of what is known now."""
+        """The API server has acknowledged a status of the present state."""
         self._saved = (_copies(self.tasks), self.decided, self.decided_by)
 
     def lose_memory(self, now: float) -> None:
-        """The controller died: what is left is the last status (and the jobs, which the next pass sees)."""
+        """The controller died: only the last status is left (and the jobs, which the next pass sees)."""
         assert self._saved is not None
         tasks, self.decided, self.decided_by = self._saved
         self.tasks = _copies(tasks)
         indexed = {flow.name for flow in self.spec.flows if flow.for_ is not None}
         for (name, _), task in self.tasks.items():
-            # The only moment of an attempt that status records, and of one replica alone; else its clock starts anew.
+            # The only time of an attempt that status records, and of a single replica only. Else its clock restarts.
             task.ran_at = now if task.ready_at is not None and name in indexed else task.ready_at
             if task.state == "Waiting":
                 task.released = False
@@ -197,7 +197,7 @@ class Reference:
                 self._claim(seen, flow, task, claim, self._rest(seen) != "Continue")
         if self._rest(seen) != "Continue":
             self._end_rest(seen)
-        # What has become of the others may release, or skip, the finally flows - and these may settle the outcome.
+        # The end of the others may release or skip the finally flows, and these may decide the outcome.
         self._repeat(lambda: self._judge_dependencies(seen, self._rest(seen) != "Continue"))
         if not self.decided:
             self._decide(seen)
@@ -239,7 +239,7 @@ class Reference:
         was_ending: bool,
     ) -> None:
         if task.is_final:
-            if flow.name not in seen.hidden:  # else it may only not be seen yet
+            if flow.name not in seen.hidden:  # else the cache may just not show it yet
                 task.service_is_up = task.service_is_up and any(job.attempt == task.attempt for job in jobs)
             return
         first = self.firsts.get(flow.name, 0)
@@ -283,7 +283,7 @@ class Reference:
 
     @staticmethod
     def _is_leaving(seen: Observation, at: At, claim: Claim) -> bool:
-        """The claim is that a job was deleted which is still there, with a deletionTimestamp."""
+        """Whether the claim is about a deleted job that still exists, with a deletionTimestamp."""
         of_attempt = [job for job in seen.jobs.get(at, ()) if job.attempt == claim.attempt]
         return claim.reason == "JobDeleted" and bool(of_attempt)
 
@@ -423,7 +423,7 @@ class Reference:
         return all(task.is_final for task in self._replicas(name))
 
     def _cannot_succeed(self, name: str) -> bool:
-        """Wholly: one replica Failed or Cancelled is enough; or all are over and none succeeded."""
+        """Whether not all replicas can succeed: one is Failed or Cancelled, or all are over and none succeeded."""
         states = [task.state for task in self._replicas(name)]
         return "Failed" in states or "Cancelled" in states or (self._is_over(name) and "Succeeded" not in states)
 
@@ -457,7 +457,7 @@ class Reference:
         return [flow.name for flow in self.spec.flows if not flow.finally_ and flow.name not in named]
 
     def _is_open(self) -> bool:
-        """A recovery branch of something that failed is not over: no failure is decided."""
+        """Whether a failure branch of a failed task has not ended: then no failure is decided."""
         return any(
             not self._is_over(other)
             for flow in self.spec.flows
@@ -484,7 +484,7 @@ class Reference:
                     bad.append(flow.name)
             has_lost = bool(bad)
             has_won = not bad and all(task.is_final for task in self.tasks.values())
-        # Seen at one and the same moment, the user's word goes first, then success: the contract leaves that open.
+        # At the same moment the user's shutdown counts first, then success. The contract leaves this open.
         is_held_open = any(not self._is_over(name) for name in self.downstream(seen.asked))
         if seen.is_changed:
             self.decided, self.decided_by = "Failed", "SpecChanged"

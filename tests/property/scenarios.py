@@ -1,6 +1,6 @@
-"""Workflows, fates and schedules out of bytes, so that Hypothesis can make many and shrink those that fail.
+"""Makes workflows, fates of jobs and schedules from bytes, so that Hypothesis can generate and shrink them.
 
-A zero is always the plain choice: a flow without conditions, a job that succeeds, a step in which all goes well.
+A zero is always the simple choice: a flow without conditions, a job that succeeds, a step in which nothing goes wrong.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ HEAD_BYTES: Final = 10
 
 
 class Tape:
-    """Choices read off bytes; after the end all are zero."""
+    """Reads choices from bytes; after the end all are zero."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
@@ -78,7 +78,7 @@ def scenarios(draw: st.DrawFn, *, max_flows: int = 40, max_steps: int = 200) -> 
 
 @dataclass(slots=True)
 class Story:
-    """A scenario, spelled out. patience: seconds from the start of a job to its probe's success, None for never."""
+    """What the bytes mean. patience: seconds from the start of a job to its probe's success, None for never."""
 
     spec: WorkflowSpec
     fate_of: Callable[[str, int, int], Fate]
@@ -88,11 +88,11 @@ class Story:
     templates: tuple[dict[str, Any], ...]
 
 
-def tell(scenario: Scenario, *, calm: bool = False) -> Story:
+def story_of(scenario: Scenario, *, calm: bool = False) -> Story:
     """The workflow (valid by construction) and everything that will happen to its jobs.
 
-    calm: nothing in it depends on time: no timeouts, no probes but of states, jobs that succeed or fail, and whatever
-    is decided, the rest goes on.
+    calm: nothing in it depends on time. There are no timeouts and no network probes, jobs succeed or fail, and
+    `remaining` is Continue.
     """
     head = Tape(scenario.head)
     finals = 0 if len(scenario.flows) < 2 else head.pick(0, 0, 0, 1, 2)
@@ -166,7 +166,7 @@ def _calm(raw: dict[str, Any]) -> None:
     for on in (raw.get("dependsOn"), raw.get("for", {}).get("dependsOn")):
         for part in (on, *on.get("orGroups", ())) if on else ():
             for kind in ("httpGetList", "tcpSocketList"):
-                # A probe becomes a question that time does not answer differently.
+                # Replaces a probe by one whose answer does not depend on time.
                 for asked in part.get("probe", {}).pop(kind, ()):
                     status = {"taskName": asked["taskName"], "phase": "Finished"}
                     part["probe"].setdefault("taskStatusList", []).append(status)

@@ -1,7 +1,7 @@
 """Runs a scenario: the real controller in the simulated world, with every pass judged by the reference evaluator.
 
 The schedule's bytes choose what happens next: a pass over a stale cache, one event, a crash at the n-th call, a job
-deleted by hand, a switch of suspend ... When they are used up the world gets quiet, and the workflow has to end.
+deleted by hand, a switch of suspend ... After the last byte nothing goes wrong any more, and the workflow has to end.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from pkg.controllers.workflow.planner.snapshot import ObservedJob, Snapshot
 from tests.manifests import decoded
 from tests.property.controller import Controller
 from tests.property.reference import EARLY, LATE, At, Claim, JobSeen, Observation, Reference
-from tests.property.scenarios import Scenario, Story, Tape, tell
+from tests.property.scenarios import Scenario, Story, Tape, story_of
 from tests.property.world import JOBS, NAME, UID, WIDGETS, Died, Life, Trap, World
 
 QUIET_STEPS: Final = 1500
@@ -67,7 +67,7 @@ class Simulation:
         self.controller = self._make_controller(0)
         self.statistics: Counter[str] = Counter()
 
-    # What the run is made of; whoever simulates more brings more of it.
+    # The parts of the run; subclasses replace them.
 
     def _make_world(self) -> World:
         return World(self.story.fate_of)
@@ -131,7 +131,7 @@ class Simulation:
             self._note(f"one event of {gvr.resource}")
 
     def _wait(self, *, to_next: bool) -> None:
-        """Time passes: to the next move of a job, or some moments."""
+        """Time passes: until the next change of a job, or a moment."""
         if not to_next:
             self.world.advance(self.world.now + self.tape.pick(0.01, 0.1, 0.5, 2.0))
             self._note("time passes")
@@ -166,7 +166,7 @@ class Simulation:
                 self._note(f"shutdown {how}")
 
     def _repeat(self, *, is_whole: bool) -> None:
-        """A kind is listed anew, or one of its events comes a second time."""
+        """A kind is listed again, or one of its events is delivered twice."""
         gvr = self.tape.pick(JOBS, WIDGETS, WORKFLOWS)
         if gvr != WORKFLOWS and gvr not in self.controller.informers.stores:
             return
@@ -178,7 +178,7 @@ class Simulation:
             self._note(f"an event of {gvr.resource} again")
 
     def _settle(self) -> None:
-        """All goes well for a moment: what is known is told, what is due is done, else time moves on."""
+        """Nothing goes wrong: all events are delivered, then what is due is done; if nothing is due, time passes."""
         self.controller.deliver_all()
         if self.controller.is_due():
             self._pass("a pass")
@@ -209,7 +209,7 @@ class Simulation:
         self.controller = self._make_controller(self.tape.below(4))
 
     def _depose(self) -> None:
-        """Another may have led in between: what is remembered counts no more, the caches stay."""
+        """Another may have led in between: memory is dropped, the caches stay."""
         self._note("deposed, and leader again")
         self.controller.is_leader = False
         self.controller.reconcile()
@@ -220,7 +220,7 @@ class Simulation:
         return self.phase is not None and self.phase.is_final
 
     def _quiet(self) -> None:
-        """No more mishaps: the workflow ends in a bounded number of steps, and then stays as it is."""
+        """Nothing goes wrong any more: the workflow ends in a bounded number of steps, and then stays as it is."""
         self.world.traps.clear()
         if self.world.workflow.spec.suspend:
             self.world.set_spec(suspend=False)
@@ -331,7 +331,7 @@ class Simulation:
         )
 
     def _judge_claim(self, snapshot: Snapshot, at: At, claim: Claim) -> None:
-        """What no job shows must be true in the world."""
+        """A claim that no job shows must be true in the world."""
         flow = next(flow for flow in snapshot.workflow.spec.flows if flow.name == at[0])
         lives = [life for life in self.world.lives if (life.flow, life.index, life.attempt) == (*at, claim.attempt)]
         what = f"{at} attempt {claim.attempt}: {claim.reason}"
@@ -413,7 +413,7 @@ class Simulation:
             assert unfinished + len(made.creations) <= spec.parallelism, "more jobs at once than parallelism allows"
 
     def _compare_without_memory_of_what_changed(self, snapshot: Snapshot, made: Plan) -> None:
-        """Looking at everything comes to the same as looking at what changed."""
+        """A pass over all tasks has the same result as a pass over the changed ones."""
         base = snapshot.progress
         if base is None:
             return
@@ -431,8 +431,8 @@ class Simulation:
             )
         )
         for before, one, other in zip(base.flows, full.progress.flows, made.progress.flows, strict=True):
-            for was, all_told, told in zip(before.tasks, one.tasks, other.tasks, strict=True):
-                assert all_told == told, f"a pass over what changed makes of {was}: {told}, over all: {all_told}"
+            for was, of_all, of_changed in zip(before.tasks, one.tasks, other.tasks, strict=True):
+                assert of_all == of_changed, f"a pass over what changed makes {of_changed} of {was}, over all {of_all}"
         assert full.progress.decision == made.progress.decision
         assert full.creations == made.creations
         assert set(made.deletions) <= set(full.deletions)
@@ -455,13 +455,13 @@ class Simulation:
             assert not (before is not None and before.is_final), "a status is written after the end"
         self.phase = status.phase
         now = {
-            (flow.name, index): told
+            (flow.name, index): recorded
             for flow in status.flows
-            for index, told in _tasks(flow, is_indexed=self._is_indexed(flow.name)).items()
+            for index, recorded in _tasks(flow, is_indexed=self._is_indexed(flow.name)).items()
         }
         counts = Counter(phase for phase, _ in now.values())
-        told = msgspec.structs.asdict(status.tasks)
-        assert {name: count for name, count in told.items() if count and name != "total"} == {
+        written = msgspec.structs.asdict(status.tasks)
+        assert {name: count for name, count in written.items() if count and name != "total"} == {
             phase.lower(): count for phase, count in counts.items()
         }
         assert status.tasks.total == len(now) == len(self.reference.tasks)
@@ -469,12 +469,12 @@ class Simulation:
         assert status.progress == f"{finals}/{len(now)}"
         for at, (phase, attempt) in now.items():
             expected = self.reference.tasks[at]
-            assert phase == expected.state, f"{at} is told as {phase}, it is {expected.state}"
+            assert phase == expected.state, f"{at} is recorded as {phase}, it is {expected.state}"
             if phase not in ("Skipped", "Cancelled"):
-                assert attempt == expected.attempt, f"{at} is told as attempt {attempt}, it is {expected.attempt}"
+                assert attempt == expected.attempt, f"{at} is recorded as attempt {attempt}, it is {expected.attempt}"
             was = self.finals.setdefault(at, phase) if phase in FINAL else self.finals.get(at)
-            assert was is None or was == phase, f"{at} was {was}, and is told as {phase}"
-            self._judge_told(at, phase, attempt)
+            assert was is None or was == phase, f"{at} was {was}, and is recorded as {phase}"
+            self._judge_recorded(at, phase, attempt)
         self.recorded = now
         if status.phase.is_final:
             assert status.phase == self.reference.phase
@@ -485,12 +485,12 @@ class Simulation:
         """Whether this status is the first of another run; judges that it is as it has to be."""
         return False
 
-    def _judge_told(self, at: At, phase: str, attempt: int) -> None:
-        """Status never claims what did not happen; what it records of a job, it records once."""
+    def _judge_recorded(self, at: At, phase: str, attempt: int) -> None:
+        """Status never records what did not happen, and records each job once."""
         lives = [life for life in self.world.lives if (life.flow, life.index) == at]
         if phase in ("Pending", "Running", "Suspended", "Succeeded"):
             of_attempt = [life for life in lives if life.attempt == attempt]
-            assert of_attempt, f"{at} is told as {phase} without a job of attempt {attempt}"
+            assert of_attempt, f"{at} is recorded as {phase} without a job of attempt {attempt}"
             if phase in ("Running", "Succeeded"):
                 assert any(life.ran is not None or life.ended in ("ok", "ready") for life in of_attempt)
         for life in lives:
@@ -524,14 +524,14 @@ def _seen(seen: ObservedJob) -> JobSeen:
 
 
 def _tasks(flow: FlowStatus, *, is_indexed: bool) -> dict[int, tuple[str, int]]:
-    """Index -> state and attempt, as a reader of the status would have it."""
+    """Index -> state and attempt, as a reader of the status sees them."""
     kept = {index: item.attempt for item in flow.kept for index in _indexes(item.indexes)}
     if not is_indexed:
         return {0: (str(flow.phase), kept.get(0, max(0, flow.attempts - 1)))}
     found = {}
     for phase in Phase:
         for index in _indexes(getattr(flow, phase.lower())):
-            assert index not in found, f"index {index} of {flow.name} is told twice"
+            assert index not in found, f"index {index} of {flow.name} is recorded twice"
             found[index] = (str(phase), kept.get(index, 0))
     return found
 
@@ -545,7 +545,7 @@ def _indexes(text: str) -> list[int]:
 
 
 class DeafSimulation(Simulation):
-    """Watches fall silent, for as long as the scenario likes: what happens meanwhile is known by answers alone."""
+    """Watches fall silent for some time. Meanwhile the controller knows only the answers to its own calls."""
 
     def _act(self, choice: int) -> None:
         match choice % 24:
@@ -570,7 +570,7 @@ def simulate(scenario: Scenario, *, calm: bool = False, deaf: bool = False) -> S
     watches that fall silent.
     """
     kind = DeafSimulation if deaf else Simulation
-    simulation = kind(tell(scenario, calm=calm), scenario.schedule, calm=calm)
+    simulation = kind(story_of(scenario, calm=calm), scenario.schedule, calm=calm)
     simulation.run()
     simulation.judge_history()
     return simulation

@@ -1,4 +1,4 @@
-"""What an owner may do to a workflow, at any moment and in any order: restart, stop, hold, change, delete, remake."""
+"""What an owner may do to a workflow at any moment: restart, stop, suspend, change, delete and create it again."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def test_whatever_its_owner_does_a_workflow_keeps_the_contract(scenario: Lifecyc
     live(scenario)
 
 
-# Scenarios that once broke an invariant, shrunk; each is told by what must hold.
+# Scenarios that once broke an invariant, shrunk. Each is named by what must be true.
 FOUND = {
     "a restart waits for the caches that show which services have jobs": of_hex(
         "", "", "70720a0001", "", "0000000000000003", "05"

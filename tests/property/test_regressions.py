@@ -1,6 +1,6 @@
-"""Scenarios that once broke an invariant, shrunk; each is told by what must hold.
+"""Scenarios that once broke an invariant, shrunk. Each is named by what must be true.
 
-They are bytes read by `scenarios.tell`: whoever changes what a byte means there has to find these again.
+`scenarios.story_of` reads their bytes. A change of what a byte means there makes these scenarios useless.
 """
 
 from __future__ import annotations

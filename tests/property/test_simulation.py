@@ -1,4 +1,4 @@
-"""The whole contract at once: random workflows in a world where everything that can go wrong does."""
+"""The whole contract at once: random workflows in a world where everything goes wrong that can."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_nothing_hangs_when_watches_fall_silent_and_answers_are_lost(scenario: S
 @settings(max_examples=max(1, EXAMPLES // 5))
 @given(scenarios(max_flows=15), st.binary(max_size=200))
 def test_where_time_cannot_matter_the_outcome_is_the_same_on_any_order(scenario: Scenario, other: bytes) -> None:
-    """Late events, crashes, lost leases and failing calls change when things happen, not what comes of them."""
+    """Late events, crashes, lost leases and failing calls change when tasks end, but not how."""
     one = simulate(scenario, calm=True)
     two = simulate(replace(scenario, schedule=other), calm=True)
     assert (one.phase, one.finals) == (two.phase, two.finals)

@@ -1,7 +1,7 @@
-"""A cluster in memory: objects with versions, a log for watches, jobs that live by their fate, and a virtual clock.
+"""A cluster in memory: objects with versions, a log for watches, jobs with a planned fate, and a virtual clock.
 
-Everything is deterministic and single-threaded. What the controller is told, and when, is up to the simulation: the
-world only keeps the truth, and the whole history of it, for the invariants to be judged by.
+Everything is deterministic and single-threaded. The simulation decides which events the controller gets, and when. The
+world has the true state and its whole history, by which the invariants are judged.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Fate:
 
 @dataclass(slots=True)
 class Life:
-    """One job object that there was, for the invariants."""
+    """The history of one job object, for the invariants."""
 
     gvr: GVR
     name: str
@@ -72,7 +72,7 @@ class Life:
 
 @dataclass(slots=True)
 class Trap:
-    """What becomes of the n-th call from now on: it kills the caller or fails, before or after it had its effect."""
+    """The n-th call from now on kills the caller or fails, before or after it had its effect."""
 
     countdown: int
     kind: str
@@ -96,7 +96,7 @@ class World:
     _serial: int = 0
     _refusals: set[tuple[str, int, int]] = field(default_factory=set)
 
-    # The truth
+    # The true state
 
     @property
     def workflow(self) -> Workflow:
@@ -146,7 +146,7 @@ class World:
         return self._due[0][0] if self._due else None
 
     def advance(self, until: float) -> None:
-        """Move the clock, letting everything happen that is due on the way."""
+        """Moves the clock, and does everything that is due until then."""
         while self._due and self._due[0][0] <= until:
             when, _, act = heapq.heappop(self._due)
             self.now = max(self.now, when)
@@ -203,7 +203,7 @@ class World:
             self.at(end, show("Succeeded", ok) if fate.ends == "ok" else show("Failed", bad))
 
     def delete_job(self, life: Life, by: str) -> None:
-        """Now, or after it has lingered with a deletionTimestamp."""
+        """Deletes a job now, or after it existed for a while with a deletionTimestamp."""
         if life.gone or life.deleted is not None:
             return
         life.deleted, life.deleted_by = self.now, by
@@ -261,7 +261,7 @@ class World:
             raise Denied("admission webhook says no", status=422)
         if fate.taken and name == f"{NAME}-{flow}" and (gvr, name) not in self.objects:
             self.add(gvr, Job(ObjectMeta(name=name, uid=f"stranger-{name}"), api_version="v1", kind="Job"))
-            self.log[gvr].pop()  # strangers carry no label of ours, so no watch of ours tells of them
+            self.log[gvr].pop()  # foreign objects have no label of ours, so our watches do not show them
         if (gvr, name) in self.objects:
             raise Exists(f"{name} already exists", status=409)
         uid = f"job-{len(self.lives)}"

@@ -1,4 +1,4 @@
-"""workflow-controller as a process of its own, as a user runs it: its flags, signals, exit code and log."""
+"""workflow-controller as a process, with waits that fail the test."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Controller(ControllerProcess):
         return self.exit_code
 
     def close(self) -> None:
-        """Make sure that it is gone, whatever state it is in."""
+        """Ends it in any state, also when it is stopped by SIGSTOP."""
         self.send(signal.SIGCONT)
         self.kill()
 

@@ -1,4 +1,4 @@
-"""The examples in a namespace of the tests' own, and whether they ended as they announce."""
+"""Applies the examples in a namespace of a test, and compares their end with the one that they state."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.unit.examples.loading import FILES, Example, load
 
 EXAMPLES = FILES
 
-# Jobs of all attempts together: the announcements do not tell how many replicas there are, and how often each fails.
+# Jobs of all attempts together. The annotations do not contain the number of replicas, nor how often each fails.
 JOBS = {
     "01-sequential": 4,
     "02-parallel-for": 9,
@@ -29,7 +29,7 @@ def apply(world: World, name: str) -> Example:
 
 
 def verify(world: World, name: str, example: Example, seconds: float = PATIENCE) -> None:
-    """Waits for its end, then asserts: states and attempts as announced, and one job for every attempt, ever."""
+    """Waits for its end, then asserts the stated phases and attempts, and one job for each attempt."""
     workflow = example.workflow.metadata.name
     status = world.wait_phase(workflow, seconds=seconds)
     assert outcome(world, workflow, example.expected) == example.expected
@@ -41,7 +41,7 @@ def verify(world: World, name: str, example: Example, seconds: float = PATIENCE)
 
 
 def outcome(world: World, workflow: str, expected: Object) -> Object:
-    """What happened, in the form of the annotation that says what should."""
+    """What happened, in the form of the annotation that states the end."""
     attempts: dict[str, Any] = world.attempts(workflow)
     return {
         "phase": world.status(workflow)["phase"],

@@ -1,6 +1,6 @@
-"""Everything that was ever seen in a namespace, by watches of its own: what a polling test would miss, this keeps.
+"""Records every state of the objects in a namespace by watches, so that a test misses nothing between two polls.
 
-It reads with the plain HTTPS calls of hack.cluster, so that the controller's own client is no judge of itself.
+It uses the plain HTTPS calls of hack.cluster, so that the tests do not depend on the controller's own client.
 """
 
 from __future__ import annotations
@@ -44,14 +44,14 @@ class History:
         self._closed = threading.Event()
 
     def follow(self, path: str) -> None:
-        """Begin with one collection; returns once its first list is in."""
+        """Begins to follow one collection; returns after its first list."""
         first = threading.Event()
         self._paths[path.rsplit("/", 1)[-1]] = path
         threading.Thread(target=self._run, args=(path, first), name=f"history {path}", daemon=True).start()
         assert first.wait(60), f"{path} could not be listed within 60 s"
 
     def close(self) -> None:
-        """Take in nothing more."""
+        """Records nothing more."""
         self._closed.set()
 
     def now(self, resource: str) -> list[Object]:
@@ -70,8 +70,8 @@ class History:
             return [found for found in self._sightings if found.resource == resource]
 
     def catch_up(self, resource: str) -> None:
-        """Returns once all that the API server has of that resource was seen: each collection has a watch of its own,
-        and one may lag behind another.
+        """Waits until everything that the API server has of that resource was seen. Collections have
+        watches of their own, and one may be behind another.
         """
         page = self._api.get(self._paths[resource])
         latest, listed = _version(page), {item["metadata"]["name"]: _version(item) for item in page["items"]}
@@ -85,7 +85,7 @@ class History:
         self.wait(is_level, _CATCH_UP_SECONDS, f"all {resource} to be seen")
 
     def wait(self, fact: Callable[[], Any], seconds: float, what: str | Callable[[], str]) -> Any:
-        """The first truthy answer of `fact`, asked anew after each event; fails the test with `what` if none comes."""
+        """The first truthy result of `fact`, called after each event; without one the test fails with `what`."""
         deadline = time.monotonic() + seconds
         with self._changed:
             while True:
@@ -110,7 +110,7 @@ class History:
             except _Gone:
                 version = ""
             except (OSError, ApiStatusError, ValueError):
-                # Then it goes on where it was: a list would miss what came and went.
+                # Then it resumes from its version: a list would miss objects that existed only in between.
                 self._closed.wait(_PAUSE)
 
     def _list(self, path: str) -> str:
@@ -154,7 +154,7 @@ class History:
             raise _Gone(str(error)) if error.code == 410 else error from None
 
     def _take(self, event: str, resource: str, item: Object) -> None:
-        """Note it; the lock is held."""
+        """Records an event; the lock is held."""
         if self._closed.is_set():
             return
         at = (resource, item["metadata"]["name"])
@@ -171,4 +171,4 @@ def _version(item: Object) -> int:
 
 
 class _Gone(Exception):
-    """The watch can't go on from where it was."""
+    """The watch cannot resume from its version."""

@@ -1,7 +1,8 @@
-"""The kinds of other people on the test cluster: their CRDs, and kwok Stages in the place of their operators.
+"""Kinds of other projects on the test cluster: their CRDs, and kwok Stages in the place of their operators.
 
 Annotations on an object say how it ends: `sim.workflow.sh/fail-until-attempt: "2"` fails attempts 0 and 1, and with
-`sim.workflow.sh/fail-index: "1"` only that index does. `sim.workflow.sh/hold-attempt: "0"` lets attempt 0 run for ever.
+`sim.workflow.sh/fail-index: "1"` only that index does. `sim.workflow.sh/hold-attempt: "0"` lets attempt 0
+run until it is deleted.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ _FAILS = (
 
 @dataclass(frozen=True, slots=True)
 class Played:
-    """One kind: the jq that finds its word in the status, and the statuses of its life, as YAML or templates of it."""
+    """One kind: the jq that finds its state in the status, and the statuses of its life, as YAML or templates."""
 
     gvr: GVR
     kind: str
@@ -177,7 +178,7 @@ def stages() -> str:
 
 
 def definition(gvr: GVR, kind: str) -> Object:
-    """The CRD of a kind: the real one where a copy is at hand, else one that takes any spec and status."""
+    """The CRD of a kind: the real one if a copy is there, else one that accepts any spec and status."""
     path = REAL / f"{gvr.group}_{gvr.resource}.yaml"
     if path.exists() and gvr.resource != "mpijobs":
         found: Object = _without_descriptions(yaml.load(path.read_text("utf-8"), Loader=_Loader))

@@ -1,4 +1,4 @@
-"""One namespace of the test cluster: making, changing and awaiting things in it."""
+"""One namespace of the test cluster: creates and changes objects in it, and waits for facts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pkg.apis.flow.v1alpha1 import labels
 from tests.cluster.support.history import History, Object
 
 FINAL = ("Succeeded", "Failed")
-# Seconds for what takes one or two on a quiet machine: a busy one is no reason to fail.
+# Seconds for what takes one or two on a quiet machine. A busy machine must not fail a test.
 PATIENCE = 90.0
 MADE = ("jobs", "deployments")
 FOLLOWED = ("apis/flow.workflow.sh/v1alpha1/workflows", "apis/batch/v1/jobs", "apis/apps/v1/deployments")
@@ -22,7 +22,7 @@ _PLURALS = {"NetworkPolicy": "networkpolicies"}
 
 @dataclass(frozen=True, slots=True, order=True)
 class Attempt:
-    """Whose job it is: a workflow's uid, the flow, the index (empty without `for`) and the attempt's number."""
+    """Which attempt a job is: its workflow's UID, flow, index (empty without `for`) and the attempt's number."""
 
     uid: str
     flow: str
@@ -31,7 +31,7 @@ class Attempt:
 
 
 def attempt_of(job: Object) -> Attempt:
-    """What the labels of a job say."""
+    """The attempt that the labels of a job name."""
     found = job["metadata"]["labels"]
     return Attempt(
         found[labels.WORKFLOW_UID], found[labels.FLOW], found.get(labels.INDEX, ""), int(found[labels.ATTEMPT])
@@ -140,11 +140,11 @@ class World:
         return found
 
     def attempts(self, workflow: str) -> dict[str, int]:
-        """How many attempts each flow of a workflow had, as its status tells; flows without one are left out."""
+        """How many attempts each flow of a workflow had, by its status; flows without one are left out."""
         return {flow["name"]: flow["attempts"] for flow in self.status(workflow)["flows"] if flow.get("attempts")}
 
     def phases(self, workflow: str) -> dict[str, str]:
-        """The phase of each flow, as the status tells."""
+        """The phase of each flow, by the status."""
         return {flow["name"]: flow["phase"] for flow in self.status(workflow)["flows"]}
 
     def remove(self) -> None:
