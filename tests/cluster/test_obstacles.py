@@ -303,7 +303,7 @@ def test_a_stranger_that_is_leaving_is_waited_for_and_its_name_is_taken(
     world.create(m.workflow("w", m.flow("a")))
     waiting = world.wait_flow("w", "a", "Waiting", reason="NameConflict")
     assert stranger["metadata"]["uid"] in waiting["message"]
-    assert "which is being deleted" in waiting["message"]
+    assert "and is being deleted" in waiting["message"]
     world.patch(world.job_path("w-a"), {"metadata": {"finalizers": None}})
     assert world.wait_phase("w")["phase"] == "Succeeded"
     assert "renamed" not in world.flow("w", "a")
