@@ -12,7 +12,7 @@ from pkg.kube.config import ClientConfig
 from pkg.telemetry.metrics import Metrics
 from pkg.version import VERSION
 
-WRITE_THREADS = 16
+WRITE_THREADS = 32
 _AGENT = f"workflow-controller/{VERSION}"
 
 

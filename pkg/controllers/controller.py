@@ -6,7 +6,6 @@ import functools
 import gc
 import threading
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 
 import structlog
 
@@ -38,6 +37,7 @@ from pkg.controllers.workflow.prober import Prober
 from pkg.controllers.workflow.reconciler import Reconciler
 from pkg.controllers.workflow.relevance import is_same_state
 from pkg.controllers.workflow.rule_book import RuleBook
+from pkg.controllers.workflow.write_pool import WritePool
 from pkg.controllers.worktemplate.reconciler import TEMPLATE_INDEX, UsageReconciler, templates_of
 from pkg.kube.config import ClientConfig
 from pkg.kube.discovery import Discovery
@@ -71,7 +71,7 @@ class Controller:
         self._usage_queue = ShardedQueue(1)
         self._handlers = Handlers(self._queue, self._usage_queue)
         self._stopping = threading.Event()
-        self._pool = ThreadPoolExecutor(WRITE_THREADS, thread_name_prefix="write")
+        self._pool = WritePool(WRITE_THREADS)
         self._recorder = EventRecorder(
             self._clients.events,
             "workflow-controller",
@@ -157,6 +157,7 @@ class Controller:
             self._recorder,
             self._metrics,
             owns=owns,
+            unpark=self._queue.unpark,
             backlog=self._queue.backlog,
             warnings=self._pending_jobs.of,
         )
@@ -255,7 +256,7 @@ class Controller:
             informers.stop()
         self._recorder.stop(0.1)
         self._term.stop(timeout=0.3)
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._pool.stop()
         self._telemetry.stop()
 
     def _addresses(self, workflow: WorkflowId, request: ProbeRequest) -> tuple[str, ...]:

@@ -6,7 +6,6 @@ Only the parts that do I/O are replaced: informers (fed event by event), discove
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Executor as Pool
 from concurrent.futures import Future
 from typing import Any, cast
 
@@ -34,13 +33,38 @@ _KINDS = {
 }
 
 
-class Inline(Pool):
+class Inline:
     """A pool of no threads: what is submitted is done at once."""
 
-    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+    def submit(self, _group: str, function: Callable[[], Any]) -> Future[Any]:
         future: Future[Any] = Future()
-        future.set_result(fn(*args, **kwargs))  # an exception propagates at once, as if the process ended there
+        future.set_result(function())  # an exception propagates at once, as if the process ended there
         return future
+
+    def is_full(self, _group: str) -> bool:
+        return False
+
+
+class Late(Inline):
+    """A pool whose calls are made, and answered, when the simulation says so."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[Future[Any], Callable[[], Any]]] = []
+
+    def submit(self, group: str, function: Callable[[], Any]) -> Future[Any]:
+        if not group.endswith("/create"):
+            return super().submit(group, function)
+        future: Future[Any] = Future()
+        self.calls.append((future, function))
+        return future
+
+    def is_full(self, _group: str) -> bool:
+        return True
+
+    def answer(self, number: int) -> None:
+        """Makes one of the calls that wait."""
+        future, function = self.calls.pop(number)
+        future.set_result(function())
 
 
 class Informers:
@@ -159,7 +183,11 @@ class Controller:
         self.cursors[WORKFLOWS] = self._listed[WORKFLOWS] = start
         self.templates.replace([event.obj for event in world.log[WORKTEMPLATES]], world.version)
         executor = Executor(
-            cast(Any, world), Inline(), lambda _key: self.is_leader, METRICS, wall_clock=lambda: world.now
+            cast(Any, world),
+            cast(Any, self.make_pool()),
+            lambda _key: self.is_leader,
+            METRICS,
+            wall_clock=lambda: world.now,
         )
         self.reconciler = Reconciler(
             Caches(
@@ -175,11 +203,19 @@ class Controller:
             cast(Any, Recorder()),
             METRICS,
             owns=lambda _key: self.is_leader,
+            unpark=self._wake,
             backlog=lambda _key: 0,
             wall_clock=lambda: world.now,
             clock=lambda: world.now,
         )
         self.lead()
+
+    def _wake(self, key: str) -> None:
+        assert key == KEY
+        self.is_queued = True
+
+    def make_pool(self) -> Inline:
+        return Inline()
 
     def _make_pods(self) -> Pods:
         return Pods()

@@ -6,10 +6,10 @@ Metrics and logs follow once the call has returned.
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Executor as Pool
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import msgspec
 import structlog
@@ -17,9 +17,11 @@ import structlog
 from pkg.apis.flow.v1alpha1.reasons import Reasons
 from pkg.apis.flow.v1alpha1.types import WORKFLOWS, Workflow
 from pkg.apis.meta import Job
+from pkg.controllers.workflow.creation_run import Created, CreationRun
 from pkg.controllers.workflow.planner.actions import CreateJob, DeleteJob, DeleteWorkflow, PatchStatus
 from pkg.controllers.workflow.planner.job_identity import JobIdentity, WorkflowId, claimed_identity
 from pkg.controllers.workflow.planner.snapshot import MAX_CREATE_DELAY, CreateFault, Trouble
+from pkg.controllers.workflow.write_pool import WritePool
 from pkg.kube.client import JSON_PATCH, Client
 from pkg.kube.errors import Conflict, Exists, KubeError, NotFound, Refused, Stopped
 from pkg.telemetry.metrics import Metrics
@@ -36,22 +38,13 @@ class NotLeader(Exception):
     """This process does not hold the Lease, so it may not write."""
 
 
-@dataclass(frozen=True, slots=True)
-class Created:
-    """The result of one creation: the job (created now or earlier by us), or the fault."""
-
-    action: CreateJob
-    job: Job | None
-    fault: CreateFault | None
-
-
 class Executor:
     """owns(key): whether this process may act on a workflow; wall_clock in seconds since the epoch."""
 
     def __init__(
         self,
         client: Client,
-        pool: Pool,
+        pool: WritePool,
         owns: Callable[[str], bool],
         metrics: Metrics,
         wall_clock: Callable[[], float] = time.time,
@@ -63,27 +56,28 @@ class Executor:
         self._clock = wall_clock
 
     def create(
-        self, workflow: WorkflowId, actions: Sequence[CreateJob], faults: dict[str, CreateFault]
-    ) -> list[Created]:
-        """Creates jobs, 1 at first, then 2, 4 ... in parallel; stops after a batch with a temporary failure.
+        self,
+        workflow: WorkflowId,
+        actions: Sequence[CreateJob],
+        faults: dict[str, CreateFault],
+        on_late: Callable[[], None],
+    ) -> CreationRun:
+        """Begins to create jobs, in threads of the pool.
 
-        faults: earlier ones by job name, for the growing delay. Raises NotLeader or Stopped when this process may
-        write no more.
+        faults: earlier ones by job name, for the growing delay. on_late: see CreationRun.
         """
-        done: list[Created] = []
-        size = 1
-        while len(done) < len(actions):
-            batch = actions[len(done) : len(done) + size]
-            if len(batch) == 1:
-                results = [self._create(workflow, batch[0], faults.get(batch[0].name))]
-            else:
-                futures = [self._pool.submit(self._create, workflow, item, faults.get(item.name)) for item in batch]
-                results = [future.result() for future in futures]
-            done.extend(results)
-            if any(result.fault is not None and result.fault.trouble is Trouble.RETRY for result in results):
-                break
-            size *= 2
-        return done
+        run = CreationRun(
+            actions,
+            lambda action: self._create(workflow, action, faults.get(action.name)),
+            functools.partial(self._pool.submit, f"{workflow.namespace}/create"),
+            on_late,
+        )
+        run.start()
+        return run
+
+    def is_busy(self, namespace: str) -> bool:
+        """Whether creations of this namespace have to wait for others of it, so that answers take their time."""
+        return self._pool.is_full(f"{namespace}/create")
 
     def _create(self, workflow: WorkflowId, action: CreateJob, before: CreateFault | None) -> Created:
         self._check(workflow.key)
@@ -169,17 +163,21 @@ class Executor:
         A job that is already gone, or replaced by another of its name, counts as deleted.
         """
         items = list(actions)
-        if len(items) == 1:
-            results = [self._delete(key, items[0])]
-        else:
-            results = []
-            for first in range(0, len(items), DELETE_BATCH):
-                batch = items[first : first + DELETE_BATCH]
-                futures = [self._pool.submit(self._delete, key, item) for item in batch]
-                results += [future.result() for future in futures]
-                if None not in results[first:]:
-                    break
-        return [error for error in results if error is not None]
+        errors: list[KubeError] = []
+        for first in range(0, len(items), DELETE_BATCH):
+            batch = items[first : first + DELETE_BATCH]
+            if len(batch) == 1:
+                answers = [self._delete(key, batch[0])]
+            else:
+                # Not the group of the creations: deletions never wait for creations that hang.
+                group = f"{batch[0].namespace}/delete"
+                futures = [self._pool.submit(group, functools.partial(self._delete, key, item)) for item in batch]
+                answers = [future.result() for future in futures]
+            failed = [error for error in answers if error is not None]
+            errors += failed
+            if len(failed) == len(batch):
+                break
+        return errors
 
     def _delete(self, key: str, action: DeleteJob) -> KubeError | None:
         self._check(key)

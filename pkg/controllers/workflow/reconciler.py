@@ -6,41 +6,40 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-import structlog
-
-from pkg.apis.flow.v1alpha1.phases import FINAL
-from pkg.apis.flow.v1alpha1.types import API_VERSION, Workflow
+from pkg.apis.flow.v1alpha1.types import Workflow
 from pkg.apis.meta import GVR, Job
-from pkg.controllers.engine.result import Again, Done, Drop, Later, Result
+from pkg.controllers.engine.result import Again, Done, Drop, Later, Parked, Result
 from pkg.controllers.engine.store import Delta
+from pkg.controllers.workflow.cleanup import MAX_DELETIONS, Cleanup
+from pkg.controllers.workflow.creation_run import CreationRun
 from pkg.controllers.workflow.executor import Executor, NotLeader
 from pkg.controllers.workflow.memory import Memories, Memory
 from pkg.controllers.workflow.observer import Caches, Observer
 from pkg.controllers.workflow.pending import PendingJob
 from pkg.controllers.workflow.planner.actions import DeleteJob, Emit, Plan
+from pkg.controllers.workflow.planner.graph.compile import Compiled
 from pkg.controllers.workflow.planner.job_identity import WorkflowId
 from pkg.controllers.workflow.planner.plan import plan
-from pkg.controllers.workflow.planner.progress import Progress
 from pkg.controllers.workflow.planner.snapshot import JobWarning, Snapshot, Trouble
 from pkg.controllers.workflow.prober import Prober
-from pkg.kube.errors import Conflict, KubeError, NotFound, Stopped
-from pkg.kube.event_recorder import EventRecorder, ObjectReference
+from pkg.controllers.workflow.writer import Writer
+from pkg.kube.errors import Stopped
+from pkg.kube.event_recorder import EventRecorder
 from pkg.telemetry.metrics import Metrics
 
-_log = structlog.get_logger("workflow.reconciler")
 BEHIND_SECONDS = 0.02
+# How long a worker waits for creations. Mostly they are answered by then, and the reconcile goes on without a requeue.
+PARK_SECONDS = 0.1
 MAX_UNSENT_EVENTS = 50
-# Deletions of one reconcile; the key then goes to the back of its shard, so that a large workflow delays no other.
-MAX_DELETIONS = 128
 
 
 @dataclass(frozen=True, slots=True)
 class _Planned:
     """What one reconcile planned and created.
 
-    first: the plan whose jobs were created; final: the plan made after that, with all deletions, the same as `first` if
-    it created nothing; snapshot: what `final` was made from; events: of both plans. is_complete: no creation is to be
-    retried; is_any_refused: a creation was refused for good, which the next plan has to act on.
+    first: the plan whose jobs were created; final: the plan made after that, with the deletions of both, or `first`
+    itself if it created nothing; snapshot: what `final` was made from; events: of both plans. is_complete: no creation
+    is to be retried; is_any_refused: a creation was refused for good, which the next plan has to act on.
     """
 
     first: Plan
@@ -51,8 +50,25 @@ class _Planned:
     is_any_refused: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class _Unanswered:
+    """A reconcile that goes on once its creations are answered. compiled, term: those that `first` was planned with."""
+
+    run: CreationRun
+    memory: Memory
+    first: Plan
+    compiled: Compiled
+    term: int
+
+    def is_of(self, memory: Memory, term: int) -> bool:
+        """Whether the reconcile can go on: same Workflow object, same spec, same leadership term."""
+        return memory is self.memory and memory.spec.compiled is self.compiled and term == self.term
+
+
 class Reconciler:
-    """owns(key): whether this process may act on a workflow; backlog(key): how many ready keys count as load."""
+    """owns(key): whether this process may act on a workflow; unpark(key): requeues a parked key, from any thread;
+    backlog(key): how many ready keys count as load.
+    """
 
     def __init__(
         self,
@@ -63,6 +79,7 @@ class Reconciler:
         metrics: Metrics,
         *,
         owns: Callable[[str], bool],
+        unpark: Callable[[str], None],
         backlog: Callable[[str], int],
         warnings: Callable[[WorkflowId], Mapping[str, JobWarning]] = lambda workflow: {},
         wall_clock: Callable[[], float] = time.time,
@@ -71,16 +88,18 @@ class Reconciler:
         self._caches = caches
         self._executor = executor
         self._observer = Observer(caches, prober, backlog=backlog, warnings=warnings, wall_clock=wall_clock)
+        self._writer = Writer(caches.workflows, executor, recorder, metrics, wall_clock, clock)
         self._prober = prober
-        self._recorder = recorder
         self._metrics = metrics
         self._owns = owns
+        self._unpark = unpark
         self._clock = wall_clock
-        self._monotonic = clock
         self._since = wall_clock()
         self._term = 0
         self._fences: dict[str, int] = {}
         self._memories = Memories()
+        self._cleanup = Cleanup(caches, self._memories, self._observer, prober, executor)
+        self._parked: dict[str, _Unanswered] = {}
 
     def begin_term(self, fences: dict[str, int]) -> None:
         """This process leads now. fences: key -> resourceVersion that the cached Workflow must have reached first."""
@@ -110,17 +129,23 @@ class Reconciler:
         try:
             result: Result = self._reconcile(key)
         except (NotLeader, Stopped):
-            self._drop_progress(key)
+            self._cleanup.drop_progress(key)
             result = Done()
         except Exception:
             # The ledger has handed out its changes, and they were not used.
-            self._drop_progress(key)
+            self._cleanup.drop_progress(key)
             raise
         self._metrics.workflow_reconcile.labels(type(result).__name__.lower()).inc()
         self._metrics.workflow_reconcile_duration.observe(time.perf_counter() - began)
         return result
 
     def _reconcile(self, key: str) -> Result:
+        parked = self._parked.get(key)
+        if parked is not None:
+            if not parked.run.is_done:
+                return Parked("creations have not been answered yet")
+            del self._parked[key]
+            self._take_answers(parked)
         workflow = self._caches.workflows.get(key)
         if self._is_cache_behind(key, workflow):
             return Later(BEHIND_SECONDS, "the cache is older than this leader's term")
@@ -128,20 +153,25 @@ class Reconciler:
             return Done()  # the object exists but cannot be decoded: its jobs stay
         known = {*self._caches.ledger.workflows(key), *self._memories.workflows(key)}
         gone = known - ({WorkflowId.of(workflow)} if workflow is not None else set())
-        unfinished = [left for other in gone if (left := self._delete_all_jobs(other)) is not None]
+        unfinished = [left for other in gone if (left := self._cleanup.delete_all_jobs(other)) is not None]
         if workflow is None:
-            self._forget(key)
+            self._cleanup.forget(key)
             return unfinished[0] if unfinished else Drop()
         this = WorkflowId.of(workflow)
         if workflow.metadata.is_deleting:
             self._prober.want(this, ())
-            own = self._delete_all_jobs(this)
+            own = self._cleanup.delete_all_jobs(this)
             return own or (unfinished[0] if unfinished else Done())
         memory = self._memories.of(this, self._term)
         if memory.store_spec(self._observer.compile(workflow, memory.spec)):
             self._caches.ledger.mark_dirty(this)
         self._observer.ensure_informers(workflow, memory)
-        result = self._plan_and_execute(workflow, memory)
+        if parked is not None and parked.is_of(memory, self._term):
+            result = self._go_on(workflow, parked)
+        else:
+            result = self._plan_and_execute(workflow, memory)
+        if isinstance(result, Parked):
+            return result
         return next((other for other in unfinished if isinstance(other, Later)), result)
 
     def _is_cache_behind(self, key: str, workflow: Workflow | None) -> bool:
@@ -155,13 +185,70 @@ class Reconciler:
         self._fences.pop(key, None)
         return False
 
+    def _release(self, key: str) -> None:
+        """Another process leads. Creations that are in flight check for themselves whether they may write."""
+        parked = self._parked.get(key)
+        if parked is not None and parked.run.is_done:
+            del self._parked[key]
+        self._cleanup.release(key)
+
     def _plan_and_execute(self, workflow: Workflow, memory: Memory) -> Result:
-        """Creates jobs, writes the status, deletes jobs, and sends Events, in this order."""
-        this = WorkflowId.of(workflow)
-        planned = self._plan_and_create(workflow, memory)
-        final = planned.final
+        """Plans, and creates the jobs; the other writes follow once the creations are answered."""
+        snapshot = self._take_snapshot(workflow, memory)
+        first = plan(snapshot)
+        memory.progress = first.progress
+        if not first.creations:
+            return self._finish(workflow, memory, _Planned(first, first, snapshot, first.events))
+        this, key = WorkflowId.of(workflow), workflow.metadata.key
+        patience = 0.0 if self._executor.is_busy(this.namespace) else PARK_SECONDS
+        faults = {fault.name: fault for fault in memory.faults.values()}
+        run = self._executor.create(this, first.creations, faults, on_late=lambda: self._unpark(key))
+        reconcile = _Unanswered(run, memory, first, memory.spec.compiled, self._term)
+        if run.wait(patience):
+            self._take_answers(reconcile)
+            return self._go_on(workflow, reconcile)
+        memory.progress = None  # unless this very reconcile goes on, the next one reads every job
+        self._parked[key] = reconcile
+        return Parked("creations take their time")
+
+    def _take_answers(self, unanswered: _Unanswered) -> None:
+        """Adds the created jobs to the cache, and keeps the faults; raises the error that ended the creations."""
+        memory, run = unanswered.memory, unanswered.run
+        for created in run.results():
+            if created.fault is not None:
+                memory.faults[created.action.task] = created.fault
+            elif created.job is not None:
+                memory.faults.pop(created.action.task, None)
+                self._absorb(created.action.gvr, created.job)
+        if run.error is not None:
+            raise run.error
+
+    def _go_on(self, workflow: Workflow, answered: _Unanswered) -> Result:
+        """Plans again with the created jobs, so that the status includes them, and makes the other writes."""
+        memory, first = answered.memory, answered.first
+        memory.progress = first.progress
+        is_urgent = first.needs_status or bool(first.deletions)
+        snapshot = self._take_snapshot(workflow, memory, may_create=False, is_urgent=is_urgent)
+        second = plan(snapshot)
+        memory.progress = second.progress
+        troubles = {result.fault.trouble for result in answered.run.results() if result.fault is not None}
+        planned = _Planned(
+            first,
+            _with_deletions(second, first.deletions),
+            snapshot,
+            (*first.events, *second.events),
+            is_complete=Trouble.RETRY not in troubles,
+            is_any_refused=bool(troubles - {Trouble.RETRY}),
+        )
+        return self._finish(workflow, memory, planned)
+
+    def _finish(self, workflow: Workflow, memory: Memory, planned: _Planned) -> Result:
+        """The writes after the creations: the status, then deletions, then Events."""
+        this, final = WorkflowId.of(workflow), planned.final
+        if memory.remaining_deletions and not final.is_new_run:
+            final = _with_deletions(final, memory.remaining_deletions)
         self._prober.want(this, final.probes)
-        failure = self._write_status_and_delete(workflow, memory, final)
+        failure = self._writer.write(workflow, memory, final)
         if final.is_new_run:
             # Only status counts from now on; the next reconcile matches every task with its job again.
             memory.progress, memory.faults = None, {}
@@ -172,28 +259,8 @@ class Reconciler:
             memory.remaining_deletions = ()
             return Again(failure)
         memory.remaining_deletions = final.deletions[MAX_DELETIONS:]
-        self._send_events(workflow, memory.unsent_events)
-        memory.unsent_events = ()
+        self._writer.send_events(workflow, memory)
         return self._requeue(workflow, memory, planned)
-
-    def _plan_and_create(self, workflow: Workflow, memory: Memory) -> _Planned:
-        """Plans, creates the jobs, and plans again with them, so that the status to be written includes them."""
-        snapshot = self._take_snapshot(workflow, memory)
-        first = plan(snapshot)
-        memory.progress = first.progress
-        planned = _Planned(first, first, snapshot, first.events)
-        if first.creations:
-            is_complete, is_any_refused = self._create(WorkflowId.of(workflow), memory, first)
-            is_urgent = first.needs_status or bool(first.deletions)
-            snapshot = self._take_snapshot(workflow, memory, may_create=False, is_urgent=is_urgent)
-            final = plan(snapshot)
-            memory.progress = final.progress
-            events = (*first.events, *final.events)
-            final = _with_deletions(final, first.deletions)
-            planned = _Planned(first, final, snapshot, events, is_complete, is_any_refused)
-        if memory.remaining_deletions and not planned.final.is_new_run:
-            planned = replace(planned, final=_with_deletions(planned.final, memory.remaining_deletions))
-        return planned
 
     def _take_snapshot(
         self, workflow: Workflow, memory: Memory, *, may_create: bool = True, is_urgent: bool = False
@@ -226,23 +293,6 @@ class Reconciler:
             return Done()
         return Later(max(0.001, min(times) - self._clock()), "a timer of the plan is due then")
 
-    def _create(self, workflow: WorkflowId, memory: Memory, made: Plan) -> tuple[bool, bool]:
-        """Creates the jobs and adds them to the cache; returns whether none is to be retried, and whether one was
-        refused for good.
-        """
-        faults = {fault.name: fault for fault in memory.faults.values()}
-        results = self._executor.create(workflow, made.creations, faults)
-        is_complete, is_any_refused = True, False
-        for result in results:
-            if result.fault is not None:
-                memory.faults[result.action.task] = result.fault
-                is_retried = result.fault.trouble is Trouble.RETRY
-                is_complete, is_any_refused = is_complete and not is_retried, is_any_refused or not is_retried
-            elif result.job is not None:
-                memory.faults.pop(result.action.task, None)
-                self._absorb(result.action.gvr, result.job)
-        return is_complete, is_any_refused
-
     def _absorb(self, gvr: GVR, job: Job) -> None:
         """Adds a job that was just created to the cache and the ledger, ahead of its watch event."""
         store, ledger = self._caches.jobs.ensure(gvr), self._caches.ledger
@@ -254,104 +304,6 @@ class Reconciler:
         if held is None or held.metadata.uid != job.metadata.uid:
             # The watch deleted the job in between, and the ledger saw that before it saw the job.
             ledger.apply(gvr, (Delta(delta.key, job),))
-
-    def _write_status_and_delete(self, workflow: Workflow, memory: Memory, final: Plan) -> str:
-        """Writes the status, then deletes; returns why the reconcile is to be repeated, empty if all succeeded."""
-        key = workflow.metadata.key
-        try:
-            if final.patch is not None:
-                began = self._monotonic()
-                self._caches.workflows.absorb(self._executor.patch_status(key, final.patch))
-                memory.write_seconds = self._monotonic() - began
-                memory.progress = final.progress.acknowledged(self._clock())
-                self._count_finished(workflow, memory.progress)
-        except Conflict:
-            return "status was computed from an older copy"
-        except NotFound:
-            return "the workflow is gone"
-        except Stopped:
-            raise
-        except KubeError as error:
-            _log.warning("status not written, will be retried", error=str(error))
-            return "status could not be written"
-        if final.deletions and self._executor.delete(key, final.deletions[:MAX_DELETIONS]):
-            return "jobs could not be deleted"
-        if final.workflow_deletion is not None:
-            try:
-                self._executor.delete_workflow(key, final.workflow_deletion)
-            except Stopped:
-                raise
-            except KubeError as error:
-                return f"the workflow could not be deleted: {error}"
-        return ""
-
-    def _count_finished(self, before: Workflow, progress: Progress) -> None:
-        """Counts the tasks that the status just written shows as final for the first time."""
-        for phase in FINAL:
-            grown = progress.counts.get(phase, 0) - getattr(before.status.tasks, phase.value.lower())
-            if grown > 0:
-                self._metrics.workflow_tasks_finished.labels(phase.value).inc(grown)
-
-    def _send_events(self, workflow: Workflow, events: Iterable[Emit]) -> None:
-        meta = workflow.metadata
-        about = ObjectReference(API_VERSION, "Workflow", meta.name, meta.namespace, meta.uid, meta.resource_version)
-        for event in events:
-            self._recorder.emit(about, "Warning" if event.is_warning else "Normal", event.reason, event.message)
-
-    def _forget(self, key: str) -> None:
-        """Drops what is remembered of a workflow that is gone, whether or not it had jobs."""
-        for workflow in self._memories.workflows(key):
-            self._forget_workflow(workflow)
-        self._observer.forget(key)
-
-    def _forget_workflow(self, workflow: WorkflowId) -> None:
-        self._memories.forget(workflow)
-        self._prober.want(workflow, ())
-        self._caches.pod_finder.forget(workflow)
-
-    def _release(self, key: str) -> None:
-        """Another process leads: this one probes no pods, and forgets a workflow that is gone."""
-        for workflow in self._memories.workflows(key):
-            self._prober.want(workflow, ())
-            self._memories.by_workflow[workflow].progress = None
-        workflows, ledger = self._caches.workflows, self._caches.ledger
-        if workflows.get(key) is None and not workflows.is_undecodable(key):
-            for workflow in ledger.workflows(key):
-                ledger.forget(workflow)
-            self._forget(key)
-
-    def _drop_progress(self, key: str) -> None:
-        """A reconcile was interrupted: the next one reads every job."""
-        for workflow in self._memories.workflows(key):
-            self._caches.ledger.mark_dirty(workflow)
-            self._memories.by_workflow[workflow].drop_progress()
-
-    def _delete_all_jobs(self, workflow: WorkflowId) -> Later | Again | None:
-        """Deletes the jobs of a workflow that is gone or being deleted, without waiting for the garbage collector.
-
-        Returns when to go on, None if nothing is left to delete.
-        """
-        jobs = self._caches.ledger.jobs(workflow)
-        actions = [
-            DeleteJob(
-                task,
-                observed.gvr,
-                observed.job.metadata.namespace,
-                observed.job.metadata.name,
-                observed.job.metadata.uid,
-                "workflow deleted",
-            )
-            for task, observed in jobs
-            if not observed.job.metadata.is_deleting
-        ]
-        if not jobs:
-            self._caches.ledger.forget(workflow)
-            self._forget_workflow(workflow)
-        if actions and self._executor.delete(workflow.key, actions[:MAX_DELETIONS]):
-            return Again("jobs of a workflow that is deleted could not be deleted")
-        if len(actions) > MAX_DELETIONS:
-            return Later(0, "more jobs of a workflow that is gone are to be deleted")
-        return None
 
 
 def _with_deletions(made: Plan, earlier: Iterable[DeleteJob]) -> Plan:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any, cast
 
@@ -12,9 +11,11 @@ import pytest
 
 from pkg.apis.flow.v1alpha1.types import WORKFLOWS, Workflow
 from pkg.apis.meta import GVR, Job
+from pkg.controllers.workflow.creation_run import Created
 from pkg.controllers.workflow.executor import DELETE_BATCH, Executor, NotLeader
 from pkg.controllers.workflow.planner.actions import CreateJob, DeleteJob, DeleteWorkflow, PatchStatus
 from pkg.controllers.workflow.planner.snapshot import MAX_CREATE_DELAY, CreateFault, Trouble
+from pkg.controllers.workflow.write_pool import WritePool
 from pkg.kube.errors import (
     Conflict,
     Denied,
@@ -77,7 +78,16 @@ class Api:
 
 
 def executor(api: Api, *, owns: Callable[[str], bool] = lambda _key: True, now: float = NOW) -> Executor:
-    return Executor(cast(Any, api), ThreadPoolExecutor(4), owns, Metrics(), wall_clock=lambda: now)
+    return Executor(cast(Any, api), WritePool(4, share=4), owns, Metrics(), wall_clock=lambda: now)
+
+
+def run(one: Executor, actions: list[CreateJob], faults: dict[str, CreateFault] | None = None) -> list[Created]:
+    """The answers to these creations; raises the error that ended them."""
+    made = one.create(WORKFLOW, actions, faults or {}, on_late=lambda: None)
+    assert made.wait(10.0)
+    if made.error is not None:
+        raise made.error
+    return made.results()
 
 
 def creations(**flows: Any) -> list[CreateJob]:
@@ -88,7 +98,7 @@ def create(api: Api, before: CreateFault | None = None, now: float = NOW) -> tup
     """The job of flow `a`, made after an earlier fault."""
     (one,) = creations(a="")
     faults = {before.name: before} if before is not None else {}
-    (result,) = executor(api, now=now).create(WORKFLOW, [one], faults)
+    (result,) = run(executor(api, now=now), [one], faults)
     return result.job, result.fault
 
 
@@ -205,14 +215,14 @@ def test_a_holder_that_was_just_deleted_is_tried_again_at_once() -> None:
 def test_creations_start_slowly_and_stop_after_a_batch_that_failed() -> None:
     api = Api(lambda call: Throttled("slow down", status=429) if call == "create w-a-2" else None)
     many = creations(a={"for": {"replicas": 20}})
-    results = executor(api).create(WORKFLOW, many, {})
+    results = run(executor(api), many)
     assert len(results) == 1 + 2
     assert sorted(api.calls) == ["create w-a-0", "create w-a-1", "create w-a-2"]
 
 
 def test_a_refused_job_does_not_hold_up_the_others() -> None:
     api = Api(lambda call: Refused("no", status=422) if call == "create w-a-0" else None)
-    results = executor(api).create(WORKFLOW, creations(a={"for": {"replicas": 9}}), {})
+    results = run(executor(api), creations(a={"for": {"replicas": 9}}))
     assert [result.fault is None for result in results] == [False] + [True] * 8
 
 
@@ -220,7 +230,7 @@ def test_without_the_lease_nothing_is_written() -> None:
     api = Api()
     idle = executor(api, owns=lambda _key: False)
     with pytest.raises(NotLeader):
-        idle.create(WORKFLOW, creations(a=""), {})
+        run(idle, creations(a=""))
     with pytest.raises(NotLeader):
         idle.patch_status(KEY, PatchStatus("team", "w", ()))
     with pytest.raises(NotLeader):
@@ -234,7 +244,7 @@ def test_a_lease_that_is_lost_in_the_middle_stops_the_rest() -> None:
     api = Api()
     losing = executor(api, owns=lambda _key: len(api.calls) < 1)
     with pytest.raises(NotLeader):
-        losing.create(WORKFLOW, creations(a={"for": {"replicas": 9}}), {})
+        run(losing, creations(a={"for": {"replicas": 9}}))
     assert api.calls == ["create w-a-0"]
 
 
@@ -283,7 +293,7 @@ def deletions(number: int) -> list[DeleteJob]:
 def test_many_deletions_leave_the_pool_to_others_in_between() -> None:
     api, waiting = Api(), []
     one = executor(api)
-    api.fails = lambda _call: waiting.append(one._pool._work_queue.qsize())  # type: ignore[attr-defined]
+    api.fails = lambda _call: waiting.append(sum(map(len, list(one._pool._waiting.values()))))
     assert one.delete(KEY, deletions(10 * DELETE_BATCH)) == []
     assert len(api.calls) == 10 * DELETE_BATCH
     assert max(waiting) < DELETE_BATCH

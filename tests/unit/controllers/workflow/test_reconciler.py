@@ -11,12 +11,12 @@ import pytest
 
 from pkg.apis.flow.v1alpha1.types import WORKFLOWS, WORKTEMPLATES, Restart
 from pkg.apis.meta import Job
-from pkg.controllers.engine.result import Again, Done, Drop, Later, Result
+from pkg.controllers.engine.result import Again, Done, Drop, Later, Parked, Result
 from pkg.controllers.engine.store import Deleted
 from pkg.controllers.workflow.planner.job_identity import WorkflowId
 from pkg.controllers.workflow.reconciler import BEHIND_SECONDS
 from tests.builders import TEMPLATES, WORKFLOW, wf
-from tests.property.controller import Controller
+from tests.property.controller import Controller, Late
 from tests.property.world import JOBS, KEY, NAME, UID, Fate, Trap, World
 
 
@@ -160,7 +160,8 @@ def test_deletions_that_fail_are_tried_again() -> None:
 def test_a_pass_deletes_some_jobs_and_the_key_goes_to_the_back_until_all_are_gone(
     monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
-    monkeypatch.setattr("pkg.controllers.workflow.reconciler.MAX_DELETIONS", 10)
+    for module in ("reconciler", "cleanup", "writer"):
+        monkeypatch.setattr(f"pkg.controllers.workflow.{module}.MAX_DELETIONS", 10)
     world, controller = started({"jobRetainPolicy": "delete"}, a={"for": {"replicas": 35}})
     if how == "by its policy":
         world.advance(world.now + 10)
@@ -390,3 +391,101 @@ def test_a_pod_address_that_was_there_before_this_process_led_is_found() -> None
     controller.pods.lead_address = lambda *_args: "127.64.0.1"  # type: ignore[method-assign]
     settle(controller)
     assert names(world) == ["w-a", "w-b"]
+
+
+# Creations that are answered late
+
+
+class Parking(Controller):
+    """A controller whose creations are answered when the test says so."""
+
+    def make_pool(self) -> Late:
+        self.pool = Late()
+        return self.pool
+
+
+def parked(spec: dict[str, Any] | None = None, /, **flows: Any) -> tuple[World, Parking, list[str]]:
+    """A world that holds back the answer to the first creation, and what is noted from then on."""
+    world = world_of(spec, **(flows or {"a": ""}))
+    controller = Parking(world, lambda _flow, _path, _index: None)
+    controller.deliver_all()
+    while not controller.pool.calls:
+        controller.deliver_all()
+        result = controller.reconciler.reconcile(KEY)
+    assert isinstance(result, Parked)
+    noted: list[str] = []
+    world.note = noted.append
+    controller.is_queued = False
+    return world, controller, noted
+
+
+def test_a_key_whose_creation_is_not_answered_is_parked_and_no_second_reconcile_runs() -> None:
+    world, controller, noted = parked(a="", b="")
+    before, progress = world.calls, world.workflow.status
+    world.set_spec(parallelism=5)
+    controller.deliver_all()
+    for _ in range(3):
+        assert isinstance(controller.reconciler.reconcile(KEY), Parked)
+    assert (world.calls, noted) == (before, [])
+    assert world.workflow.status is progress
+
+
+def test_after_the_answer_the_key_is_woken_and_the_reconcile_goes_on_with_the_status() -> None:
+    world, controller, noted = parked()
+    controller.pool.answer(0)
+    assert controller.is_queued
+    result = controller.reconciler.reconcile(KEY)
+    assert isinstance(result, Later)
+    world.advance(world.now + result.seconds)
+    controller.is_queued = True
+    settle(controller)
+    assert world.workflow.status.flows[0].phase == "Pending"
+    assert noted == ["job w-a made"]
+
+
+def test_the_next_batch_follows_the_answer_without_a_reconcile() -> None:
+    _, controller, noted = parked(a={"for": {"replicas": 5}})
+    controller.pool.answer(0)
+    assert (len(controller.pool.calls), controller.is_queued) == (2, False)
+    for _ in range(2):
+        controller.pool.answer(0)
+    for _ in range(2):
+        controller.pool.answer(0)
+    assert (len(noted), controller.pool.calls, controller.is_queued) == (5, [], True)
+
+
+def test_a_spec_that_changed_meanwhile_is_planned_anew_with_the_job_that_was_made() -> None:
+    world, controller, _ = parked()
+    world.set_spec(flows=(*world.workflow.spec.flows, *wf(b="").spec.flows))
+    controller.deliver_all()
+    controller.pool.answer(0)
+    settle(controller)
+    assert names(world) == ["w-a"]
+    assert world.workflow.status.reason == "SpecChanged"
+
+
+def test_a_workflow_that_went_meanwhile_leaves_no_job() -> None:
+    world, controller, noted = parked()
+    mark_deleted(world)
+    settle(controller)
+    assert noted == [], "nothing is deleted before the creation is answered"
+    controller.pool.answer(0)
+    settle(controller)
+    assert (names(world), world.lives[0].deleted_by) == ([], "controller")
+
+
+def test_a_lease_that_is_lost_meanwhile_makes_no_job_and_a_new_term_makes_it_once() -> None:
+    world, controller, noted = parked()
+    controller.is_leader = False
+    assert controller.reconciler.reconcile(KEY) == Done()
+    controller.pool.answer(0)
+    assert noted == []
+    controller.lead()
+    assert controller.reconciler.reconcile(KEY) == Done(), "the creation was refused by this process itself"
+    controller.is_queued = True
+    while not names(world):
+        settle(controller)
+        controller.pool.answer(0)
+    settle(controller)
+    assert names(world) == ["w-a"]
+    assert world.workflow.status.flows[0].phase == "Pending"

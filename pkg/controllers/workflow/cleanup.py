@@ -1,0 +1,75 @@
+"""Ends what is remembered, probed and running of workflows that are gone, or that another process acts on."""
+
+from __future__ import annotations
+
+from pkg.controllers.engine.result import Again, Later
+from pkg.controllers.workflow.executor import Executor
+from pkg.controllers.workflow.memory import Memories
+from pkg.controllers.workflow.observer import Caches, Observer
+from pkg.controllers.workflow.planner.control.deletions import delete_job
+from pkg.controllers.workflow.planner.job_identity import WorkflowId
+from pkg.controllers.workflow.prober import Prober
+
+# Deletions of one reconcile; the key then goes to the back of its shard, so that a large workflow delays no other.
+MAX_DELETIONS = 128
+
+
+class Cleanup:
+    """Works on the caches and memories of the reconciler, in its threads."""
+
+    def __init__(
+        self, caches: Caches, memories: Memories, observer: Observer, prober: Prober, executor: Executor
+    ) -> None:
+        self._caches = caches
+        self._memories = memories
+        self._observer = observer
+        self._prober = prober
+        self._executor = executor
+
+    def forget(self, key: str) -> None:
+        """Drops what is remembered of a workflow that is gone, whether or not it had jobs."""
+        for workflow in self._memories.workflows(key):
+            self._forget_workflow(workflow)
+        self._observer.forget(key)
+
+    def release(self, key: str) -> None:
+        """Another process leads: this one probes no pods, and forgets a workflow that is gone."""
+        for workflow in self._memories.workflows(key):
+            self._prober.want(workflow, ())
+            self._memories.by_workflow[workflow].progress = None
+        workflows, ledger = self._caches.workflows, self._caches.ledger
+        if workflows.get(key) is None and not workflows.is_undecodable(key):
+            for workflow in ledger.workflows(key):
+                ledger.forget(workflow)
+            self.forget(key)
+
+    def drop_progress(self, key: str) -> None:
+        """A reconcile was interrupted: the next one reads every job."""
+        for workflow in self._memories.workflows(key):
+            self._caches.ledger.mark_dirty(workflow)
+            self._memories.by_workflow[workflow].drop_progress()
+
+    def delete_all_jobs(self, workflow: WorkflowId) -> Later | Again | None:
+        """Deletes the jobs of a workflow that is gone or being deleted, without waiting for the garbage collector.
+
+        Returns when to go on, None if nothing is left to delete.
+        """
+        jobs = self._caches.ledger.jobs(workflow)
+        actions = [
+            delete_job(task, observed, "workflow deleted")
+            for task, observed in jobs
+            if not observed.job.metadata.is_deleting
+        ]
+        if not jobs:
+            self._caches.ledger.forget(workflow)
+            self._forget_workflow(workflow)
+        if actions and self._executor.delete(workflow.key, actions[:MAX_DELETIONS]):
+            return Again("jobs of a workflow that is gone or going could not be deleted")
+        if len(actions) > MAX_DELETIONS:
+            return Later(0, "more jobs of a workflow that is gone are to be deleted")
+        return None
+
+    def _forget_workflow(self, workflow: WorkflowId) -> None:
+        self._memories.forget(workflow)
+        self._prober.want(workflow, ())
+        self._caches.pod_finder.forget(workflow)

@@ -1,0 +1,108 @@
+"""The job creations of one reconcile while they are in flight, so that no worker has to wait for slow answers.
+
+They start slowly: 1 at first, then 2, 4 ... in parallel, and no more after a batch with a failure that passes. The
+thread that gets the last answer of a batch submits the next one.
+"""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from pkg.apis.meta import Job
+from pkg.controllers.workflow.planner.actions import CreateJob
+from pkg.controllers.workflow.planner.snapshot import CreateFault, Trouble
+
+
+@dataclass(frozen=True, slots=True)
+class Created:
+    """The result of one creation: the job (created now or earlier by us), or the fault."""
+
+    action: CreateJob
+    job: Job | None
+    fault: CreateFault | None
+
+
+class CreationRun:
+    """create(action) makes one call; submit(call) runs a call in another thread.
+
+    on_late() is called from that thread when the last answer comes after `wait` has given up.
+    """
+
+    def __init__(
+        self,
+        actions: Sequence[CreateJob],
+        create: Callable[[CreateJob], Created],
+        submit: Callable[[Callable[[], None]], object],
+        on_late: Callable[[], None],
+    ) -> None:
+        self._actions = actions
+        self._create = create
+        self._submit = submit
+        self._on_late = on_late
+        self._lock = threading.Lock()
+        self._finished = threading.Condition(self._lock)
+        self._answers: dict[int, Created | Exception] = {}
+        self._submitted = 0
+        self._is_done = False
+        self._is_late = False
+
+    def start(self) -> None:
+        """Submits the first creation."""
+        self._submit_batch(1)
+
+    def wait(self, seconds: float) -> bool:
+        """Waits for the last answer; False if it did not come in time: then `on_late` is called when it comes."""
+        with self._lock:
+            self._is_late = not self._finished.wait_for(lambda: self._is_done, seconds)
+            return not self._is_late
+
+    @property
+    def is_done(self) -> bool:
+        """Whether all answers are there and no other creation follows."""
+        with self._lock:
+            return self._is_done
+
+    def results(self) -> list[Created]:
+        """The answers of a run that is done, in the order of the actions; fewer than these if it stopped early."""
+        answers = (self._answers[number] for number in sorted(self._answers))
+        return [answer for answer in answers if isinstance(answer, Created)]
+
+    @property
+    def error(self) -> Exception | None:
+        """Why the run was broken off (NotLeader, Stopped), None if it was not."""
+        return next((answer for answer in self._answers.values() if isinstance(answer, Exception)), None)
+
+    def _submit_batch(self, size: int) -> None:
+        first = self._submitted
+        numbers = range(first, min(first + size, len(self._actions)))
+        self._submitted = numbers.stop
+        for number in numbers:
+            self._submit(functools.partial(self._run, number, numbers))
+
+    def _run(self, number: int, batch: range) -> None:
+        answer: Created | Exception
+        try:
+            answer = self._create(self._actions[number])
+        except Exception as error:
+            answer = error
+        with self._lock:
+            self._answers[number] = answer
+            if any(other not in self._answers for other in batch):
+                return
+            is_over = self._submitted >= len(self._actions) or any(_stops(self._answers[other]) for other in batch)
+            self._is_done = is_over
+            is_late = self._is_late
+            if is_over:
+                self._finished.notify_all()
+        if not is_over:
+            self._submit_batch(2 * len(batch))
+        elif is_late:
+            self._on_late()
+
+
+def _stops(answer: Created | Exception) -> bool:
+    """Whether nothing more is to be created after this answer."""
+    return isinstance(answer, Exception) or (answer.fault is not None and answer.fault.trouble is Trouble.RETRY)

@@ -1,0 +1,86 @@
+"""The writes of one reconcile after its creations: the status, then deletions, then Events."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import structlog
+
+from pkg.apis.flow.v1alpha1.phases import FINAL
+from pkg.apis.flow.v1alpha1.types import API_VERSION, Workflow
+from pkg.controllers.engine.store import Store
+from pkg.controllers.workflow.cleanup import MAX_DELETIONS
+from pkg.controllers.workflow.executor import Executor
+from pkg.controllers.workflow.memory import Memory
+from pkg.controllers.workflow.planner.actions import Plan
+from pkg.controllers.workflow.planner.progress import Progress
+from pkg.kube.errors import Conflict, KubeError, NotFound, Stopped
+from pkg.kube.event_recorder import EventRecorder, ObjectReference
+from pkg.telemetry.metrics import Metrics
+
+_log = structlog.get_logger("workflow.reconciler")
+
+
+class Writer:
+    """Writes what a plan says through the executor, and keeps cache and memory true to it."""
+
+    def __init__(
+        self,
+        workflows: Store[Workflow],
+        executor: Executor,
+        recorder: EventRecorder,
+        metrics: Metrics,
+        wall_clock: Callable[[], float],
+        clock: Callable[[], float],
+    ) -> None:
+        self._workflows = workflows
+        self._executor = executor
+        self._recorder = recorder
+        self._metrics = metrics
+        self._clock = wall_clock
+        self._monotonic = clock
+
+    def write(self, workflow: Workflow, memory: Memory, final: Plan) -> str:
+        """Writes the status, then deletes; returns why the reconcile is to be repeated, empty if all succeeded."""
+        key = workflow.metadata.key
+        try:
+            if final.patch is not None:
+                began = self._monotonic()
+                self._workflows.absorb(self._executor.patch_status(key, final.patch))
+                memory.write_seconds = self._monotonic() - began
+                memory.progress = final.progress.acknowledged(self._clock())
+                self._count_finished(workflow, memory.progress)
+        except Conflict:
+            return "status was computed from an older copy"
+        except NotFound:
+            return "the workflow is gone"
+        except Stopped:
+            raise
+        except KubeError as error:
+            _log.warning("status not written, will be retried", error=str(error))
+            return "status could not be written"
+        if final.deletions and self._executor.delete(key, final.deletions[:MAX_DELETIONS]):
+            return "jobs could not be deleted"
+        if final.workflow_deletion is not None:
+            try:
+                self._executor.delete_workflow(key, final.workflow_deletion)
+            except Stopped:
+                raise
+            except KubeError as error:
+                return f"the workflow could not be deleted: {error}"
+        return ""
+
+    def _count_finished(self, before: Workflow, progress: Progress) -> None:
+        """Counts the tasks that the status just written shows as final for the first time."""
+        for phase in FINAL:
+            grown = progress.counts.get(phase, 0) - getattr(before.status.tasks, phase.value.lower())
+            if grown > 0:
+                self._metrics.workflow_tasks_finished.labels(phase.value).inc(grown)
+
+    def send_events(self, workflow: Workflow, memory: Memory) -> None:
+        """Sends the Events that wait for a reconcile whose writes succeeded."""
+        meta = workflow.metadata
+        about = ObjectReference(API_VERSION, "Workflow", meta.name, meta.namespace, meta.uid, meta.resource_version)
+        for event in memory.unsent_events:
+            self._recorder.emit(about, "Warning" if event.is_warning else "Normal", event.reason, event.message)
+        memory.unsent_events = ()

@@ -1,0 +1,87 @@
+"""When a run of creations is over, what it has to show, and whom it wakes when it is late."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import pytest
+
+from pkg.apis.meta import GVR
+from pkg.controllers.workflow.creation_run import Created, CreationRun
+from pkg.controllers.workflow.planner.actions import CreateJob
+from pkg.controllers.workflow.planner.progress import TaskKey
+from pkg.controllers.workflow.planner.snapshot import CreateFault, Trouble
+
+JOBS = GVR("batch", "v1", "jobs")
+ACTIONS = [CreateJob(TaskKey("a", at), 0, JOBS, "team", f"w-a-{at}", "Job", b"{}") for at in range(9)]
+
+
+@dataclass
+class Run:
+    """A run whose calls are made one by one; `answers` decides what comes of a job."""
+
+    answers: Callable[[str], Trouble | Exception | None] = lambda _name: None
+    calls: list[Callable[[], None]] = field(default_factory=list)
+    woken: int = 0
+
+    def __post_init__(self) -> None:
+        self.run = CreationRun(ACTIONS, self._create, self.calls.append, self._wake)
+        self.run.start()
+
+    def _create(self, action: CreateJob) -> Created:
+        answer = self.answers(action.name)
+        if isinstance(answer, Exception):
+            raise answer
+        fault = None if answer is None else CreateFault(answer, 0, action.name, "", "", 0.0, 1, 0.0)
+        return Created(action, None, fault)
+
+    def _wake(self) -> None:
+        self.woken += 1
+
+    def answer_all(self) -> list[int]:
+        """Makes all calls, the last first; returns how many there were at once."""
+        sizes = []
+        while self.calls:
+            batch = [self.calls.pop() for _ in range(len(self.calls))]
+            sizes.append(len(batch))
+            for call in batch:
+                call()
+        return sizes
+
+
+def test_batches_double_and_the_answers_keep_the_order_of_the_actions() -> None:
+    run = Run()
+    assert run.answer_all() == [1, 2, 4, 2]
+    assert [created.action for created in run.run.results()] == ACTIONS
+
+
+STOPS: dict[str, tuple[Trouble | Exception, bool]] = {
+    "a failure that passes": (Trouble.RETRY, True),
+    "a refusal for good": (Trouble.REFUSED, False),
+    "a name that is taken": (Trouble.NAME_TAKEN, False),
+    "a Lease that was lost": (RuntimeError("not the leader"), True),
+}
+
+
+@pytest.mark.parametrize(("answer", "stops"), STOPS.values(), ids=STOPS)
+def test_what_ends_a_run_after_its_batch(answer: Trouble | Exception, stops: bool) -> None:
+    run = Run(lambda name: answer if name == "w-a-1" else None)
+    assert run.answer_all() == ([1, 2] if stops else [1, 2, 4, 2])
+    assert run.run.is_done
+    assert run.run.error is (answer if isinstance(answer, Exception) else None)
+
+
+def test_a_run_that_is_answered_in_time_wakes_nobody() -> None:
+    run = Run()
+    run.answer_all()
+    assert run.run.wait(0)
+    assert run.woken == 0
+
+
+def test_a_run_that_is_late_wakes_once_after_its_last_answer() -> None:
+    run = Run()
+    assert not run.run.wait(0)
+    assert (run.run.is_done, run.woken) == (False, 0)
+    run.answer_all()
+    assert (run.run.is_done, run.woken) == (True, 1)
