@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import click
 
-from hack.bench import chain, late, many, size, spare, startup, wide
+from hack.bench import chain, late, many, rules, size, spare, startup, wide
 from hack.bench.jobs import cluster_with_jobs
 from hack.cluster import Cluster
 
@@ -82,6 +82,13 @@ def size_command(tasks: int) -> None:
 def spare_command(tasks: int) -> None:
     """Memory of a standby after many jobs have come and gone; minutes."""
     _run(lambda cluster: spare.measure(cluster, tasks=tasks))
+
+
+@main.command("rules")
+def rules_command() -> None:
+    """The costliest status rules that are admitted; needs no cluster. Fails above 20 ms or 16 MiB for one job."""
+    if not rules.measure():
+        raise click.ClickException("a rule that is admitted is above the bound")
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ be, and how its pods are labelled. Nothing here knows a Workflow, an API client,
 `pkg.apis`.
 """
 
-from pkg.workloads.evaluator import RULE_FAULT, JobState, Reading, read, with_rules
+from pkg.workloads.evaluator import MAX_MESSAGE, RULE_FAULT, JobState, Reading, bounded, read, with_rules
 from pkg.workloads.injection import inject, pod_templates
 from pkg.workloads.model import KindRow, RuleError, Rules, convert_rules
 from pkg.workloads.name_limits import NameRule, limit
@@ -23,6 +23,7 @@ from pkg.workloads.registry import registry, rules_for
 
 __all__ = [
     "KUEUE_QUEUE_LABEL",
+    "MAX_MESSAGE",
     "RULE_FAULT",
     "JobState",
     "KindRow",
@@ -30,6 +31,7 @@ __all__ = [
     "Reading",
     "RuleError",
     "Rules",
+    "bounded",
     "convert_rules",
     "default_restart_policy",
     "has_role",

@@ -7,25 +7,30 @@ Pending when nothing matched. The planner decides what a reading means for a tas
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
-from typing import Any
 
 import msgspec
 
 from pkg.apis.flow.v1alpha1.types import Completion
 from pkg.apis.meta import Job, RunPolicy
 from pkg.workloads import paths
+from pkg.workloads.expressions import check_together, compile_expression
+from pkg.workloads.look import Look
 from pkg.workloads.model import Gate, KindRow, Predicate, RuleError, RuleFault, Rules
 from pkg.workloads.placement import KUEUE_QUEUE_LABEL
-from pkg.workloads.predicates import Evidence, Test, compile_getter, compile_predicate
+from pkg.workloads.predicates import Evidence, Getter, Test, compile_getter, compile_predicate
+from pkg.workloads.projection import Projection
 
 MAX_MESSAGE = 1024
+"""Bytes of a reading's message."""
 MAX_REASON = 128
+"""Bytes of a reading's reason."""
 MAX_PREDICATES = 256
-"""Most predicates in the rules of one template, including those inside `all`."""
-MAX_EXPRESSIONS = 16
-"""Most CEL expressions in the rules of one template."""
+"""Predicates in the rules of one template, including those inside `all`."""
+MAX_DEPTH = 8
+"""Levels of `all`."""
 RULE_FAULT = "StatusRuleFault"
 """Reason of a reading that is not final, when a rule of the template could not be evaluated on the job."""
 
@@ -45,7 +50,7 @@ class Reading(msgspec.Struct, frozen=True):
 
     `ready` is set only with state Running; `under` applies the task's completion to it. `deleting` is set for a job
     that has a deletionTimestamp and no final state; such a job is neither ready nor held. `faulty` is set when a rule
-    of the template could not be evaluated on the job; the message names the rule. `reason` has at most 128 characters,
+    of the template could not be evaluated on the job; the message names the rule. `reason` has at most 128 bytes,
     `message` at most 1024.
     """
 
@@ -68,8 +73,7 @@ class Reading(msgspec.Struct, frozen=True):
         return self.state
 
 
-Reader = Callable[[Job], Reading]
-Describe = Callable[[Job, Evidence], tuple[str, str]]
+Describe = Callable[[Look, Evidence], tuple[str, str]]
 
 _PENDING = Reading(JobState.PENDING)
 _RUNNING = Reading(JobState.RUNNING)
@@ -79,68 +83,98 @@ _BEHIND = Reading(JobState.PENDING, "StatusOutdated", "status.observedGeneration
 
 def read(row: KindRow, job: Job) -> Reading:
     """Read the job's state by the rules of its row. Never raises, whatever the status holds."""
-    return reader(row)(job)
+    return reader(row).read(job)
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """The compiled rules of a row."""
+
+    fail: tuple[Test, ...]
+    succeed: tuple[Test, ...]
+    held: tuple[Test, ...]
+    ready: tuple[Test, ...]
+    running: tuple[Test, ...]
+    pending: tuple[Test, ...]
+    describe: Describe
+    is_behind: Callable[[Job], bool] | None
+    is_suspended: Callable[[Job], bool] | None
+
+    def read(self, job: Job) -> Reading:
+        """Read the job's state, in the order of the module's docstring."""
+        if self.is_behind is not None and self.is_behind(job):
+            return _BEHIND
+        look = Look(job)
+        if (evidence := _first(self.fail, look)) is not None:
+            return Reading(JobState.FAILED, *self.describe(look, evidence))
+        if (evidence := _first(self.succeed, look)) is not None:
+            return Reading(JobState.SUCCEEDED, *self.describe(look, evidence))
+        if job.metadata.deletion_timestamp is not None:
+            has_run = _first((*self.ready, *self.running), look) is not None
+            state = JobState.RUNNING if has_run else JobState.PENDING
+            return Reading(state, "Deleting", "the job is being deleted", deleting=True)
+        found = self._unfinished(look)
+        if not look.faults:
+            return found
+        message = bounded("; ".join(look.faults), MAX_MESSAGE)
+        return msgspec.structs.replace(found, reason=RULE_FAULT, message=message, faulty=True)
+
+    def _unfinished(self, look: Look) -> Reading:
+        """Held, running or pending."""
+        if (evidence := _first(self.held, look)) is not None:
+            return Reading(JobState.HELD, *self.describe(look, evidence))
+        if _first(self.ready, look) is not None:
+            return _RUNNING_READY
+        if _first(self.running, look) is not None:
+            return _RUNNING
+        labels = look.job.metadata.labels
+        if self.is_suspended is not None and self.is_suspended(look.job) and KUEUE_QUEUE_LABEL in labels:
+            # The job's controller reports this late, or never for a job that it has not started.
+            return Reading(JobState.HELD, "Suspended", f"queue {labels[KUEUE_QUEUE_LABEL]} holds the job")
+        if (evidence := _first(self.pending, look)) is not None:
+            return Reading(JobState.PENDING, *self.describe(look, evidence))
+        return _PENDING
 
 
 @lru_cache(maxsize=4096)
 def reader(row: KindRow) -> Reader:
     """Compile the rules of a row; cached per row object. Raises RuleError for rules that cannot be used."""
-    rules = row.rules
+    where = row.rules_from or f"{row.kind}: rules"
+    parts = _all(row.rules, where)
+    expressions = [(place, compile_expression(part.cel, where=place)) for place, part in parts if part.cel is not None]
+    check_together(expressions, where)
+    projection = Projection(read for _, one in expressions for read in one.estimate.reads)
+    # Under this gate each condition has an observedGeneration of its own; an outdated one counts only if it is final.
     has_fresh = row.gate is Gate.CONDITIONS
-    fail = _compile(row, rules, "fail")
-    succeed = _compile(row, rules, "ok")
-    held = _compile(row, rules, "held", fresh_only=has_fresh)
-    ready = _compile(row, rules, "ready", fresh_only=has_fresh)
-    running = _compile(row, rules, "running", fresh_only=has_fresh)
-    pending = _compile(row, rules, "pending", fresh_only=has_fresh)
-    describe = _describer(row)
-    is_behind = _GATES[row.gate]
-    is_suspended = SUSPENDED.get(row.suspend)
 
-    def look(job: Job) -> Reading:
-        if is_behind is not None and is_behind(job):
-            return _BEHIND
-        faults: list[str] = []
-        if (evidence := _first(fail, job, faults)) is not None:
-            return Reading(JobState.FAILED, *describe(job, evidence))
-        if (evidence := _first(succeed, job, faults)) is not None:
-            return Reading(JobState.SUCCEEDED, *describe(job, evidence))
-        if job.metadata.deletion_timestamp is not None:
-            has_run = _first((*ready, *running), job, faults) is not None
-            state = JobState.RUNNING if has_run else JobState.PENDING
-            return Reading(state, "Deleting", "the job is being deleted", deleting=True)
-        if (evidence := _first(held, job, faults)) is not None:
-            found = Reading(JobState.HELD, *describe(job, evidence))
-        elif _first(ready, job, faults) is not None:
-            found = _RUNNING_READY
-        elif _first(running, job, faults) is not None:
-            found = _RUNNING
-        elif is_suspended is not None and is_suspended(job) and KUEUE_QUEUE_LABEL in job.metadata.labels:
-            # The job's controller reports this late, or never for a job that it has not started.
-            found = Reading(JobState.HELD, "Suspended", f"queue {job.metadata.labels[KUEUE_QUEUE_LABEL]} holds the job")
-        elif (evidence := _first(pending, job, faults)) is not None:
-            found = Reading(JobState.PENDING, *describe(job, evidence))
-        else:
-            found = _PENDING
-        if not faults:
-            return found
-        return msgspec.structs.replace(
-            found, reason=RULE_FAULT, message=_bounded("; ".join(faults), MAX_MESSAGE), faulty=True
+    def tests(key: str, *, fresh_only: bool = has_fresh) -> tuple[Test, ...]:
+        return tuple(
+            compile_predicate(one, where=f"{where}.{key}[{number}]", fresh_only=fresh_only, projection=projection)
+            for number, one in enumerate(getattr(row.rules, key))
         )
 
-    return look
+    return Reader(
+        fail=tests("fail", fresh_only=False),
+        succeed=tests("ok", fresh_only=False),
+        held=tests("held"),
+        ready=tests("ready"),
+        running=tests("running"),
+        pending=tests("pending"),
+        describe=_describer(row),
+        is_behind=_GATES[row.gate],
+        is_suspended=SUSPENDED.get(row.suspend),
+    )
 
 
-def _first(tests: tuple[Test, ...], job: Job, faults: list[str]) -> Evidence:
-    """The evidence of the first test that holds, or None. A test that cannot be evaluated does not hold; its text is
-    added to `faults`.
+def _first(tests: tuple[Test, ...], look: Look) -> Evidence:
+    """The evidence of the first test that holds, or None. A test that cannot be evaluated does not hold; the look notes
+    why.
     """
     for test in tests:
         try:
-            evidence = test(job)
+            evidence = test(look)
         except RuleFault as fault:
-            if text := str(fault):
-                faults.append(text)
+            look.note(str(fault))
             continue
         if evidence is not None:
             return evidence
@@ -154,40 +188,30 @@ def with_rules(row: KindRow, rules: Rules, *, where: str = "spec.statusRules") -
     only. Keep the returned row as long as its template: the compiled rules are cached by the row's identity.
     """
     own = {key: getattr(rules, key) for key in rules.__struct_fields__ if getattr(rules, key)}
-    everything = [part for predicates in own.values() for predicate in predicates for part in _parts(predicate)]
-    expressions = sum(part.cel is not None for part in everything)
-    if len(everything) > MAX_PREDICATES or expressions > MAX_EXPRESSIONS:
-        raise RuleError(
-            f"{where}: {len(everything)} predicates, {expressions} of them cel; there may be {MAX_PREDICATES}, and"
-            f" {MAX_EXPRESSIONS} of cel"
-        )
-    for key, predicates in own.items():
-        for number, predicate in enumerate(predicates):
-            _refuse_calls(predicate, f"{where}.{key}[{number}]")
+    for number, (place, part) in enumerate(_all(rules, where)):
+        if number >= MAX_PREDICATES:
+            raise RuleError(f"{where}: more than {MAX_PREDICATES} predicates, those inside of all included")
+        if part.call is not None:
+            raise RuleError(f"{place}: call is not available here; use cond, path, all or cel")
     made = msgspec.structs.replace(row, rules=msgspec.structs.replace(row.rules, **own), rules_from=where)
     reader(made)
     return made
 
 
-def _parts(predicate: Predicate) -> Iterator[Predicate]:
-    yield predicate
-    for part in predicate.all_ or ():
-        yield from _parts(part)
-
-
-def _refuse_calls(predicate: Predicate, where: str) -> None:
-    if predicate.call is not None:
-        raise RuleError(f"{where}: call is not available here; use cond, path, all or cel")
-    for number, part in enumerate(predicate.all_ or ()):
-        _refuse_calls(part, f"{where}.all[{number}]")
-
-
-def _compile(row: KindRow, rules: Rules, key: str, *, fresh_only: bool = False) -> tuple[Test, ...]:
-    where = row.rules_from or f"{row.kind}: rules"
-    return tuple(
-        compile_predicate(predicate, where=f"{where}.{key}[{number}]", fresh_only=fresh_only)
+def _all(rules: Rules, where: str) -> Iterator[tuple[str, Predicate]]:
+    """Every predicate with its path, those inside of `all` included. Raises RuleError if they are nested too deeply."""
+    left = [
+        (f"{where}.{key}[{number}]", predicate, MAX_DEPTH)
+        for key in rules.__struct_fields__
         for number, predicate in enumerate(getattr(rules, key))
-    )
+    ]
+    while left:
+        place, predicate, depth = left.pop()
+        if depth == 0:
+            raise RuleError(f"{place}: `all` is nested more than {MAX_DEPTH} levels deep")
+        yield place, predicate
+        parts = predicate.all_ or ()
+        left.extend((f"{place}.all[{number}]", part, depth - 1) for number, part in enumerate(parts))
 
 
 def _is_behind_strict(job: Job) -> bool:
@@ -227,26 +251,34 @@ def _describer(row: KindRow) -> Describe:
     except paths.PathError as error:
         raise RuleError(f"{row.kind}: reason or message: {error}") from error
 
-    def first(getters: list[Callable[[Job], list[Any]]], job: Job) -> str:
+    def first(getters: list[Getter], look: Look) -> str:
         for getter in getters:
-            for value in getter(job):
+            try:
+                values = getter(look)
+            except RuleFault:
+                continue
+            for value in values:
                 if isinstance(value, str) and value:
                     return value
         return ""
 
-    def describe(job: Job, evidence: Evidence) -> tuple[str, str]:
+    def describe(look: Look, evidence: Evidence) -> tuple[str, str]:
         if isinstance(evidence, dict):
             reason, message = evidence.get("reason"), evidence.get("message")
             kind = evidence.get("type")
             reason = reason if isinstance(reason, str) and reason else kind if isinstance(kind, str) else ""
             message = message if isinstance(message, str) else ""
         else:
-            reason = first(reasons, job) or (evidence if isinstance(evidence, str) else "")
-            message = first(messages, job)
-        return _bounded(reason, MAX_REASON), _bounded(message, MAX_MESSAGE)
+            reason = first(reasons, look) or (evidence if isinstance(evidence, str) else "")
+            message = first(messages, look)
+        return bounded(reason, MAX_REASON), bounded(message, MAX_MESSAGE)
 
     return describe
 
 
-def _bounded(text: str, limit: int) -> str:
-    return text if len(text) <= limit else text[: limit - 1] + "…"
+def bounded(text: str, limit: int) -> str:
+    """The text, cut to at most `limit` bytes in UTF-8; a text that was cut ends in an ellipsis."""
+    data = text[: limit + 1].encode("utf-8", "replace")
+    if len(data) <= limit:
+        return data.decode()
+    return data[: limit - len("…".encode())].decode("utf-8", "ignore") + "…"

@@ -26,17 +26,19 @@ def pod_templates(row: KindRow, body: dict[str, Any]) -> list[dict[str, Any]]:
     return found
 
 
-def _search(node: Any) -> Iterator[dict[str, Any]]:
+def _search(root: Any) -> Iterator[dict[str, Any]]:
     """Every value under a key `template` that is a pod template; not the ones inside such a value."""
-    if isinstance(node, list):
-        for item in node:
-            yield from _search(item)
-    elif isinstance(node, dict):
-        for key, value in node.items():
-            if key == "template" and _is_pod_template(value):
-                yield value
-            else:
-                yield from _search(value)
+    left = [root]  # a list, not recursion: a spec may be nested deeply
+    while left:
+        node = left.pop()
+        if isinstance(node, list):
+            left.extend(reversed(node))
+        elif isinstance(node, dict):
+            for key, value in reversed(node.items()):
+                if key == "template" and _is_pod_template(value):
+                    yield value
+                else:
+                    left.append(value)
 
 
 def _is_pod_template(value: Any) -> bool:

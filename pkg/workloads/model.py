@@ -12,6 +12,9 @@ import msgspec
 
 from pkg.apis.flow.v1alpha1.types import Completion
 
+MAX_RULES = 64 * 1024
+"""Bytes of JSON of the rules of one template."""
+
 
 class RuleError(ValueError):
     """A rule or a row that cannot be used; the text says where it is and what would be right."""
@@ -137,9 +140,15 @@ msgspec.convert({"kind": "any"}, KindRow)
 def convert_rules(raw: object, *, where: str) -> Rules:
     """Convert the `statusRules` of a WorkTemplate (maps and lists, or a struct of them) to Rules.
 
-    `where` is the path that messages begin with. Raises RuleError for a wrong type or an unknown field.
+    `where` is the path that messages begin with. Raises RuleError for a wrong type, an unknown field, or rules that are
+    too large.
     """
     try:
-        return msgspec.convert(msgspec.to_builtins(raw), Rules)
+        data = msgspec.json.encode(raw)
+        if len(data) > MAX_RULES:
+            raise RuleError(f"{where}: the rules have {len(data):,} bytes of JSON; at most {MAX_RULES:,} are allowed")
+        return msgspec.json.decode(data, type=Rules)
     except msgspec.ValidationError as error:
         raise RuleError(f"{where}: {error}") from error
+    except RecursionError as error:
+        raise RuleError(f"{where}: the rules are nested too deeply") from error

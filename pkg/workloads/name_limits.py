@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from pkg.workloads.functions import count
+from pkg.workloads.functions import count, text
 from pkg.workloads.model import KindRow
 
 MIN_LENGTH = 16  # a shortened name needs room for its hash; a kind that allows less refuses the object itself
@@ -66,7 +66,7 @@ def _volcano_tasks(spec: dict[str, Any]) -> int:
     """Pods are `<job>-<task>-<index>`; a task without a name is called default<n>."""
     return max(
         (
-            2 + len(str(task.get("name") or f"default{number}")) + len(_last(count(task.get("replicas"), 1)))
+            2 + len(text(task.get("name")) or f"default{number}") + len(_last(count(task.get("replicas"), 1)))
             for number, task in enumerate(_maps(spec.get("tasks")))
         ),
         default=0,
@@ -93,14 +93,14 @@ def _replicated_jobs(spec: dict[str, Any]) -> int:
         job = _map(_map(group.get("template")).get("spec"))
         pods = max(count(job.get("completions"), 1), count(job.get("parallelism"), 1))
         indexes = len(_last(count(group.get("replicas"), 1))) + len(_last(pods))
-        longest = max(longest, 3 + len(str(group.get("name", ""))) + indexes + len("-abcde"))
+        longest = max(longest, 3 + len(text(group.get("name"))) + indexes + len("-abcde"))
     return longest
 
 
 def _job_flow(spec: dict[str, Any]) -> int:
     """Volcano Jobs are `<jobflow>-<flow>`, their pods add `-<task>-<index>`, whose length is a guess."""
     room = len("-default0-0")
-    return max((1 + len(str(flow.get("name", ""))) + room for flow in _maps(spec.get("flows"))), default=0)
+    return max((1 + len(text(flow.get("name"))) + room for flow in _maps(spec.get("flows"))), default=0)
 
 
 SUFFIXES: dict[str, Callable[[dict[str, Any]], int]] = {

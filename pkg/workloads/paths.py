@@ -8,7 +8,7 @@ error.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from enum import Enum
 from functools import lru_cache
 from typing import Any
@@ -27,6 +27,10 @@ Path = tuple[Step, ...]
 _STEP = re.compile(r"(?P<key>[A-Za-z_][A-Za-z0-9_-]*)|(?P<value>\*)")
 
 
+MAX_LENGTH = 512
+"""Characters of a path."""
+
+
 class PathError(ValueError):
     """A path that cannot be parsed; the text quotes it and says what would be right."""
 
@@ -36,6 +40,8 @@ def parse(text: str) -> Path:
     """Parse a path; cached. Raises PathError."""
     if text == ".":
         return ()
+    if len(text) > MAX_LENGTH:
+        raise PathError(f"{text[:40]!r}... has {len(text):,} characters; a path has at most {MAX_LENGTH}")
     steps: list[Step] = []
     for part in text.split("."):
         name = part
@@ -52,10 +58,15 @@ def parse(text: str) -> Path:
     return tuple(steps)
 
 
-def select(path: Path, root: Any) -> list[Any]:
-    """Every value at the path, in document order; empty if there is none. An explicit null is a value."""
+def select(path: Path, root: Any, spend: Callable[[int], None] | None = None) -> list[Any]:
+    """Every value at the path, in document order; empty if there is none. An explicit null is a value.
+
+    `spend` is called with the number of values that a step visits, before it visits them.
+    """
     found = [root]
     for step in path:
+        if spend is not None:
+            spend(_visited(step, found))
         if step is Each.ITEM:
             found = [item for node in found if isinstance(node, list) for item in node]
         elif step is Each.VALUE:
@@ -65,6 +76,11 @@ def select(path: Path, root: Any) -> list[Any]:
         if not found:
             return found
     return found
+
+
+def _visited(step: Step, nodes: list[Any]) -> int:
+    shape = list if step is Each.ITEM else dict if step is Each.VALUE else None
+    return len(nodes) + (sum(len(node) for node in nodes if isinstance(node, shape)) if shape else 0)
 
 
 def slots(path: Path, root: dict[str, Any], *, create: bool) -> Iterator[tuple[dict[str, Any], str]]:

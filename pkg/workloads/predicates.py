@@ -1,8 +1,8 @@
 """Compiles predicates to functions, because they run at every event of every job.
 
-A compiled test takes a job and returns evidence or None. Evidence is the condition (a dict) that matched, else the
-value that matched if it is a text, else True; reason and message are taken from it. A test raises RuleFault if it
-cannot be evaluated on the job.
+A compiled test takes a look at a job and returns evidence or None. Evidence is the condition (a dict) that matched,
+else the value that matched if it is a text, else True; reason and message are taken from it. A test takes the steps
+that it needs from the look. It raises RuleFault if there are not enough, or if it cannot be evaluated on the job.
 """
 
 from __future__ import annotations
@@ -12,25 +12,33 @@ from typing import Any
 
 import msgspec
 
-from pkg.apis.meta import Job, ObjectMeta, ObservedSpec, WholeJob
+from pkg.apis.meta import ObjectMeta, ObservedSpec, WholeJob
 from pkg.workloads import paths
-from pkg.workloads.expressions import compile_expression, is_beyond
+from pkg.workloads.expressions import compile_expression, evaluate
 from pkg.workloads.functions import FUNCTIONS
+from pkg.workloads.look import Look
 from pkg.workloads.model import Predicate, RuleError, RuleFault, Rules
+from pkg.workloads.projection import Projection, measure
 
 Evidence = Any
-Test = Callable[[Job], Evidence]
-Getter = Callable[[Job], list[Any]]
+Test = Callable[[Look], Evidence]
+Getter = Callable[[Look], list[Any]]
+
+MAX_VALUE_DEPTH = 16
+"""Levels of maps and lists in the value of `eq`."""
 
 _FORMS = "one of cond, path, all, cel"
 _SPEC_FIELDS = {field.encode_name: field.name for field in msgspec.structs.fields(ObservedSpec)}
 _META_FIELDS = {field.encode_name: field.name for field in msgspec.structs.fields(ObjectMeta)}
 
 
-def compile_predicate(predicate: Predicate, *, where: str, fresh_only: bool = False) -> Test:
+def compile_predicate(
+    predicate: Predicate, *, where: str, fresh_only: bool = False, projection: Projection | None = None
+) -> Test:
     """Compile one predicate. `where` is its path, for messages. Raises RuleError.
 
     With `fresh_only`, a condition whose own observedGeneration is behind the object's generation does not match.
+    `projection` is what all CEL expressions of the rules read; without it, what this one reads.
     """
     forms = [
         name
@@ -52,9 +60,10 @@ def compile_predicate(predicate: Predicate, *, where: str, fresh_only: bool = Fa
         case "path":
             return _compile_path(predicate, where)
         case "cel":
-            return compile_expression(predicate.cel or "", where=where)
+            expression = compile_expression(predicate.cel or "", where=where)
+            return evaluate(expression, projection or Projection(expression.estimate.reads), where=where)
         case "all":
-            return _compile_all(predicate, where, fresh_only)
+            return _compile_all(predicate, where, fresh_only, projection)
         case _:
             return _compile_call(predicate, where)
 
@@ -89,21 +98,16 @@ def _check_companions(predicate: Predicate, form: str, where: str) -> None:
 
 
 def _compile_condition(predicate: Predicate, fresh_only: bool) -> Test:
-    wanted = predicate.cond
+    wanted = predicate.cond or ""
     status = predicate.is_ or "True"
-    reasons = predicate.reason_in
+    reasons = None if predicate.reason_in is None else frozenset(predicate.reason_in)
 
-    def test(job: Job) -> Evidence:
-        conditions = job.status.get("conditions")
-        if conditions.__class__ is not list:
-            return None
-        for item in conditions:
+    def test(look: Look) -> Evidence:
+        for item in look.conditions(wanted):
             if (
-                item.__class__ is dict
-                and item.get("type") == wanted
-                and item.get("status") == status
-                and (reasons is None or item.get("reason") in reasons)
-                and not (fresh_only and _is_outdated(item, job))
+                item.get("status") == status
+                and (reasons is None or ((reason := item.get("reason")).__class__ is str and reason in reasons))
+                and not (fresh_only and _is_outdated(item, look))
             ):
                 return item
         return None
@@ -111,21 +115,25 @@ def _compile_condition(predicate: Predicate, fresh_only: bool) -> Test:
     return test
 
 
-def _is_outdated(condition: dict[str, Any], job: Job) -> bool:
+def _is_outdated(condition: dict[str, Any], look: Look) -> bool:
     observed = condition.get("observedGeneration")
-    return isinstance(observed, int) and 0 < observed < job.metadata.generation
+    return isinstance(observed, int) and 0 < observed < look.job.metadata.generation
 
 
 def _compile_path(predicate: Predicate, where: str) -> Test:
-    accept = _comparison(predicate)
+    accept, steps = _comparison(predicate, where)
     wants_absence = predicate.exists is False
     try:
         values = compile_getter(predicate.path or "")
     except paths.PathError as error:
         raise RuleError(f"{where}: {error}") from error
 
-    def test(job: Job) -> Evidence:
-        found = values(job)
+    def test(look: Look) -> Evidence:
+        try:
+            found = values(look)
+            look.spend(steps * len(found))
+        except RuleFault as fault:
+            raise RuleFault(f"{where}: {fault}" if str(fault) else "") from fault
         if wants_absence:
             return None if any(value is not None for value in found) else True
         for value in found:
@@ -136,17 +144,33 @@ def _compile_path(predicate: Predicate, where: str) -> Test:
     return test
 
 
-def _comparison(predicate: Predicate) -> Callable[[Any], bool]:
+def _comparison(predicate: Predicate, where: str) -> tuple[Callable[[Any], bool], int]:
+    """The comparison of a path, and its steps for each value."""
     if predicate.in_ is not None:
-        choices = predicate.in_
-        return lambda value: any(_same(value, choice) for choice in choices)
+        return _one_of(predicate.in_), 3
     if predicate.eq is not msgspec.UNSET:
         wanted = predicate.eq
-        return lambda value: _same(value, wanted)
+        size = measure(wanted, depth=MAX_VALUE_DEPTH)
+        if size is None:
+            raise RuleError(f"{where}: the value of eq has more than {MAX_VALUE_DEPTH} levels")
+        return lambda value: _same(value, wanted), 3 + size.weight
     if predicate.gt is not None:
         bound = predicate.gt
-        return lambda value: isinstance(value, int | float) and not isinstance(value, bool) and value > bound
-    return lambda value: value is not None
+        return lambda value: isinstance(value, int | float) and not isinstance(value, bool) and value > bound, 3
+    return lambda value: value is not None, 1
+
+
+def _one_of(choices: tuple[Any, ...]) -> Callable[[Any], bool]:
+    """Whether a value is one of plain values, by sets."""
+    booleans = frozenset(choice for choice in choices if isinstance(choice, bool))
+    others = frozenset(choice for choice in choices if not isinstance(choice, bool))
+
+    def accept(value: Any) -> bool:
+        if isinstance(value, bool):
+            return value in booleans
+        return not isinstance(value, dict | list) and value in others
+
+    return accept
 
 
 def _same(value: Any, wanted: Any) -> bool:
@@ -154,21 +178,21 @@ def _same(value: Any, wanted: Any) -> bool:
     return bool(value == wanted) and isinstance(value, bool) == isinstance(wanted, bool)
 
 
-def _compile_all(predicate: Predicate, where: str, fresh_only: bool) -> Test:
+def _compile_all(predicate: Predicate, where: str, fresh_only: bool, projection: Projection | None) -> Test:
     parts = predicate.all_ or ()
     if not parts:
         raise RuleError(f"{where}.all: an empty list would always match; name at least one predicate")
     tests = [
-        compile_predicate(part, where=f"{where}.all[{number}]", fresh_only=fresh_only)
+        compile_predicate(part, where=f"{where}.all[{number}]", fresh_only=fresh_only, projection=projection)
         for number, part in enumerate(parts)
     ]
 
-    def test(job: Job) -> Evidence:
+    def test(look: Look) -> Evidence:
         best: Evidence = None
         fault: RuleFault | None = None
         for one in tests:
             try:
-                evidence = one(job)
+                evidence = one(look)
             except RuleFault as error:
                 fault = fault or error  # a part that does not hold outweighs a fault
                 continue
@@ -203,7 +227,7 @@ def compile_getter(text: str) -> Getter:
                 return _status_field(rest[0])
             if len(rest) == 2 and isinstance(rest[0], str) and isinstance(rest[1], str):
                 return _status_subfield(rest[0], rest[1])
-            return lambda job: paths.select(rest, job.status)
+            return lambda look: paths.select(rest, look.job.status, look.spend)
         case "spec" | "metadata":
             known = _SPEC_FIELDS if root == "spec" else _META_FIELDS
             attribute = known.get(rest[0]) if rest and isinstance(rest[0], str) else None
@@ -223,7 +247,7 @@ def needs_whole(rules: Rules) -> bool:
 
 def _reaches_beyond(predicate: Predicate) -> bool:
     if predicate.cel is not None:
-        return is_beyond(predicate.cel)
+        return compile_expression(predicate.cel, where="cel").needs_whole
     if predicate.path is not None:
         return not _is_kept(paths.parse(predicate.path))
     return any(_reaches_beyond(part) for part in predicate.all_ or ())
@@ -235,33 +259,33 @@ def _is_kept(path: paths.Path) -> bool:
 
 
 def _whole_spec(rest: paths.Path) -> Getter:
-    def values(job: Job) -> list[Any]:
-        if not isinstance(job, WholeJob):
+    def values(look: Look) -> list[Any]:
+        if not isinstance(look.job, WholeJob):
             raise RuleFault("")
-        return paths.select(rest, job.document)
+        return paths.select(rest, look.job.document, look.spend)
 
     return values
 
 
 def _status_field(key: str) -> Getter:
-    def values(job: Job) -> list[Any]:
-        status = job.status
+    def values(look: Look) -> list[Any]:
+        status = look.job.status
         return [status[key]] if key in status else []
 
     return values
 
 
 def _status_subfield(key: str, subkey: str) -> Getter:
-    def values(job: Job) -> list[Any]:
-        inner = job.status.get(key)
+    def values(look: Look) -> list[Any]:
+        inner = look.job.status.get(key)
         return [inner[subkey]] if isinstance(inner, dict) and subkey in inner else []
 
     return values
 
 
 def _attribute(root: str, attribute: str, rest: paths.Path) -> Getter:
-    def values(job: Job) -> list[Any]:
-        value = getattr(job.spec if root == "spec" else job.metadata, attribute)
-        return paths.select(rest, value)
+    def values(look: Look) -> list[Any]:
+        value = getattr(look.job.spec if root == "spec" else look.job.metadata, attribute)
+        return paths.select(rest, value, look.spend)
 
     return values

@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from pkg.apis.flow.v1alpha1.types import Completion, StatusRules
 from pkg.apis.meta import Job
-from pkg.workloads import JobState, Reading, RuleError, convert_rules, read, rules_for, with_rules
+from pkg.workloads import (
+    RULE_FAULT,
+    JobState,
+    KindRow,
+    Reading,
+    RuleError,
+    convert_rules,
+    read,
+    registry,
+    rules_for,
+    with_rules,
+)
 from tests.unit.workloads.builders import cond, conds, gvr, job
 
 BATCH = rules_for(gvr("jobs.v1.batch"))
@@ -41,8 +54,17 @@ def test_a_pending_job_says_what_stands_in_its_way() -> None:
 
 def test_long_texts_are_cut() -> None:
     reading = read(BATCH, job(conds(cond("Failed", reason="R" * 2000, message="m" * 5000))))
-    assert (len(reading.reason), len(reading.message)) == (128, 1024)
+    assert (len(reading.reason.encode()), len(reading.message.encode())) == (128, 1024)
     assert reading.message.endswith("m…")
+
+
+@pytest.mark.parametrize(
+    "text", ["é" * 5000, "漢" * 5000, "a" + "🙂" * 5000, "\ud800" * 5000], ids=["2", "3", "4", "half"]
+)
+def test_texts_are_cut_by_bytes_between_characters(text: str) -> None:
+    message = read(BATCH, job(conds(cond("Failed", message=text)))).message
+    assert 1024 - 6 <= len(message.encode()) <= 1024
+    assert message.removesuffix("…") == text[: len(message) - 1].replace("\ud800", "?")
 
 
 def test_a_running_job_being_deleted_is_neither_ready_nor_final() -> None:
@@ -141,12 +163,14 @@ def test_own_rules_replace_those_of_the_kind() -> None:
         pytest.param(
             {"ok": [{"path": "metadata.managedFields", "eq": 1}]}, "of metadata only", id="a metadata field not kept"
         ),
-        pytest.param({"ok": [{"cel": "object.status.a ==", "eq": 1}]}, "eq goes with path", id="cel compared"),
+        pytest.param({"ok": [{"cel": "object.status.a == 1", "eq": 1}]}, "eq goes with path", id="cel compared"),
         pytest.param({"ok": [{"cel": "object.status.a =="}]}, "ok[0]: cel: line 1, column", id="cel that is cut off"),
         pytest.param({"fail": [{"path": "status.n", "gt": "3"}]}, "int | float", id="a bound that is no number"),
         pytest.param({"fail": [{"cond": "A", "is": True}]}, "str", id="a condition status that is a boolean"),
-        pytest.param({"ok": [{"all": [{"cond": "A"}] * 256}]}, "there may be 256", id="too many predicates"),
-        pytest.param({"ok": [{"cel": "object.status.a"}] * 17}, "17 of them cel", id="too many expressions"),
+        pytest.param({"ok": [{"all": [{"cond": "A"}] * 256}]}, "more than 256 predicates", id="too many predicates"),
+        pytest.param(
+            {"ok": [{"cel": "object.status.a"}] * 17}, "17 predicates are cel; at most 16", id="too many expressions"
+        ),
     ],
 )
 def test_a_faulty_rule_is_named_with_its_place(raw: object, fault: str) -> None:
@@ -195,3 +219,80 @@ def test_what_kueue_suspends_is_held_until_it_runs(resource: str, found: Job, st
     reading = read(rules_for(gvr(resource)), found)
     assert reading.state is state
     assert (reading.message == "queue team-a holds the job") is (state is JobState.HELD)
+
+
+def nested(levels: int) -> Any:
+    value: Any = "end"
+    for level in range(levels):
+        value = [value] if level % 2 else {"name": value, "phase": value, "type": value}
+    return value
+
+
+def lists(levels: int) -> Any:
+    value: Any = "end"
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+def alls(levels: int) -> Any:
+    rule: Any = {"cond": "A"}
+    for _ in range(levels):
+        rule = {"all": [rule]}
+    return rule
+
+
+FIELDS = (
+    *("conditions", "phase", "state", "reason", "message", "jobStatus", "applicationState", "containerStatuses"),
+    *("replicatedJobsStatus", "jobsStatus", "currentRevision", "updateRevision", "ready", "observedGeneration"),
+)
+
+
+@pytest.mark.parametrize("row", [*registry().kinds, registry().generic], ids=lambda row: f"{row.kind} {row.group}")
+def test_a_status_that_is_nested_deeply_is_read_like_any_other(row: KindRow) -> None:
+    deep = nested(20_000)
+    for status in (dict.fromkeys(FIELDS, deep), {field: [deep, {"type": deep, "name": deep}] for field in FIELDS}):
+        assert read(row, job(status)).state in JobState
+
+
+def test_of_very_many_conditions_the_first_are_read_and_the_reading_says_so() -> None:
+    many = [cond("Other")] * 100_000
+    reading = read(BATCH, job(conds(*many, cond("Failed"))))
+    assert (reading.state, reading.reason, reading.faulty) == (JobState.PENDING, RULE_FAULT, True)
+    assert reading.message == "status.conditions has 100,001 entries; the first 5,000 are read"
+    assert read(BATCH, job(conds(cond("Failed", reason="R"), *many))) == Reading(JobState.FAILED, "R")
+
+
+def test_very_many_conditions_of_one_type_are_bounded_for_all_rules_together() -> None:
+    rules = convert_rules({"ok": [{"cond": "A", "reasonIn": ["B"]}] * 200}, where="spec.statusRules")
+    reading = read(with_rules(OTHER, rules), job(conds(*[cond("A")] * 4_000)))
+    assert reading.faulty
+    assert "more than 300,000 steps" in reading.message
+    assert len(reading.message.encode()) <= 1024
+
+
+def test_very_many_groups_are_bounded() -> None:
+    row = rules_for(gvr("jobsets.v1alpha2.jobset.x-k8s.io"))
+    assert read(row, job({"replicatedJobsStatus": [{"name": "a", "ready": 1}] * 200_000})).faulty
+
+
+def test_a_phase_of_a_megabyte_is_no_word() -> None:
+    assert read(OTHER, job({"phase": "succeeded" + "." * 10**6 + "x"})).state is JobState.SUCCEEDED
+    assert read(OTHER, job({"phase": "x" * 10**6})) == Reading(JobState.PENDING)
+
+
+@pytest.mark.parametrize(
+    ("raw", "fault"),
+    [
+        pytest.param({"ok": [{"path": "status.a", "in": ["a" * 70_000]}]}, "at most 65,536 are allowed", id="bytes"),
+        pytest.param({"ok": [{"path": "status.a", "eq": lists(5_000)}]}, "nested too deeply", id="a deep value"),
+        pytest.param({"ok": [{"path": "status.a", "eq": lists(100)}]}, "more than 16 levels", id="a nested value"),
+        pytest.param({"ok": [alls(9)]}, "8 levels", id="all"),
+        pytest.param({"ok": [{"cond": "A", "x" * 60_000: 1}]}, "unknown field", id="a long name"),
+        pytest.param({"ok": [{"cond": "A"}] * 3_000}, "more than 256 predicates", id="very many"),
+    ],
+)
+def test_rules_that_are_too_large_are_refused(raw: object, fault: str) -> None:
+    with pytest.raises(RuleError, match=r"^spec\.statusRules") as caught:
+        with_rules(OTHER, convert_rules(raw, where="spec.statusRules"))
+    assert fault in str(caught.value)

@@ -11,7 +11,16 @@ from dataclasses import dataclass
 from pkg.apis.flow.v1alpha1.raw import RawError
 from pkg.apis.flow.v1alpha1.types import WorkTemplate
 from pkg.apis.meta import GVR
-from pkg.workloads import KindRow, RuleError, convert_rules, needs_whole, rules_for, with_rules
+from pkg.workloads import (
+    MAX_MESSAGE,
+    KindRow,
+    RuleError,
+    bounded,
+    convert_rules,
+    needs_whole,
+    rules_for,
+    with_rules,
+)
 
 WHERE = "spec.statusRules"
 
@@ -34,6 +43,7 @@ def compile_rules(template: WorkTemplate) -> TemplateRules:
         rules = convert_rules(template.spec.status_rules, where=WHERE)
         return TemplateRules(gvr, with_rules(row, rules, where=WHERE), needs_whole(rules))
     except RuleError as error:
-        return TemplateRules(gvr, row, fault=f"WorkTemplate {template.metadata.name}: {error}")
+        text = str(error)
     except (RawError, RecursionError) as error:
-        return TemplateRules(gvr, row, fault=f"WorkTemplate {template.metadata.name}: {WHERE}: {error}")
+        text = f"{WHERE}: {error}"
+    return TemplateRules(gvr, row, fault=bounded(f"WorkTemplate {template.metadata.name}: {text}", MAX_MESSAGE))
