@@ -10,6 +10,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 Literal = bool | int | float | str | bytes | None
 
@@ -85,12 +86,18 @@ Node = Const | Name | Select | Call | MakeList | MakeMap | Loop
 _Fields = dict[int, list[int | bytes]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Tree:
-    """The root, and the offset of each node in the text (in characters) by the node's id."""
+    """The root of a tree; `source` is the library's table of places in the text, in its wire format."""
 
     root: Node
-    offsets: Mapping[int, int]
+    source: bytes
+
+    @cached_property
+    def offsets(self) -> Mapping[int, int]:
+        """The offset of each node in the text, in characters, by the node's id. Only messages need it."""
+        entries = map(_message, _all_bytes(_message(self.source), 4))
+        return {_int(entry, 1): _int(entry, 2) for entry in entries}
 
 
 def decode(serialized: bytes) -> Tree:
@@ -100,9 +107,7 @@ def decode(serialized: bytes) -> Tree:
     for entry in map(_message, _all_bytes(checked, 2)):
         reference = _message(_bytes(entry, 2))
         overloads[_int(entry, 1)] = tuple(_texts(reference, 3))
-    source = _message(_bytes(checked, 5))
-    offsets = {_int(entry, 1): _int(entry, 2) for entry in map(_message, _all_bytes(source, 4))}
-    return Tree(_node(_bytes(checked, 4), overloads), offsets)
+    return Tree(_node(_bytes(checked, 4), overloads), _bytes(checked, 5))
 
 
 def _node(data: bytes, overloads: Mapping[int, tuple[str, ...]]) -> Node:
@@ -167,23 +172,27 @@ def _message(data: bytes) -> _Fields:
 
 
 def _wire(data: bytes) -> Iterator[tuple[int, int | bytes]]:
-    at = 0
-    while at < len(data):
+    at, end = 0, len(data)
+    while at < end:
         tag, at = _varint(data, at)
-        if tag & 7 == 0:
+        form = tag & 7
+        if form == 0:
             value, at = _varint(data, at)
             yield tag >> 3, value
             continue
-        size = {1: 8, 5: 4}.get(tag & 7)
-        if size is None:
-            if tag & 7 != 2:
-                raise ValueError(f"wire type {tag & 7} at byte {at}")
+        if form == 2:
             size, at = _varint(data, at)
+        elif form in (1, 5):
+            size = 8 if form == 1 else 4
+        else:
+            raise ValueError(f"wire type {form} at byte {at}")
         yield tag >> 3, data[at : at + size]
         at += size
 
 
 def _varint(data: bytes, at: int) -> tuple[int, int]:
+    if at < len(data) and data[at] < 0x80:
+        return data[at], at + 1
     value = shift = 0
     while True:
         if at >= len(data):

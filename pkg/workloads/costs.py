@@ -148,12 +148,12 @@ _DEAR: Final = re.compile(r"\{\d|\\[pP]")
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What an expression may cost, what of the object it reads, the nodes of its tree, and its costliest part."""
+    """What an expression may cost, what of the object it reads, the nodes of its tree, and its costliest node's id."""
 
     steps: Growth
     reads: frozenset[Read]
     nodes: int
-    costliest: str
+    costliest: int
 
 
 def estimate(tree: Tree, text: str) -> Estimate:
@@ -161,7 +161,15 @@ def estimate(tree: Tree, text: str) -> Estimate:
     walk = _Walk(tree, text)
     steps, _ = walk.visit(tree.root)
     part = max(walk.parts, key=lambda part: part[0], default=(0.0, tree.root.id))
-    return Estimate(steps, frozenset(walk.reads), walk.nodes, walk.snippet(part[1]))
+    return Estimate(steps, frozenset(walk.reads), walk.nodes, part[1])
+
+
+def snippet(tree: Tree, text: str, number: int) -> str:
+    """The text around a node, by its id: of a call or a macro from its name on."""
+    at = tree.offsets.get(number, 0)
+    name = _MACRO.search(text[:at])
+    start = name.start() if name else max(0, at - 20)
+    return text[start : at + 30].strip()
 
 
 @dataclass(slots=True)
@@ -173,7 +181,7 @@ class _Walk:
     reads: set[Read] = field(default_factory=set)
     parts: list[tuple[float, int]] = field(default_factory=list)
     nodes: int = 0
-    macro: str = ""
+    macro: Loop | None = None
     variables: dict[str, Extent] = field(default_factory=dict)
 
     def visit(self, node: Node) -> tuple[Growth, Extent]:
@@ -181,7 +189,7 @@ class _Walk:
         self.nodes += 1
         if read := _read(node):
             if self.macro:
-                raise RuleError(f"inside of {self.macro} only its own variable can be read, not `object`")
+                raise RuleError(f"inside of {self.name_of(self.macro)} only its own variable can be read, not `object`")
             self.reads.add(read)
             self.nodes += len(read.path)
             return Growth(len(read.path) + 1), _SMALL if read.is_test else _OF_OBJECT
@@ -214,18 +222,19 @@ class _Walk:
 
     def _loop(self, node: Loop) -> tuple[Growth, Extent]:
         """A macro: what its body costs, for each item of the list, plus what it costs for each unit of their weight."""
-        name = self.name_of(node)
         if node.second_variable or not (isinstance(node.start, Const) and isinstance(node.start.value, bool | int)):
-            raise RuleError(f"{name} is not available, because it builds a list; use exists, all, exists_one")
+            raise RuleError(
+                f"{self.name_of(node)} is not available, because it builds a list; use exists, all, exists_one"
+            )
         if self.macro:
-            raise RuleError(f"{self.macro} holds another macro; for lists in lists use a path with [*]")
+            raise RuleError(f"{self.name_of(self.macro)} holds another macro; for lists in lists use a path with [*]")
         before, over = self.visit(node.over)
-        self.macro, self.variables = name, {node.variable: _OF_VARIABLE, _RESULT: _SMALL}
+        self.macro, self.variables = node, {node.variable: _OF_VARIABLE, _RESULT: _SMALL}
         body, extents = self._all((node.condition, node.step))
         if extents[1].weight != _ONE:
-            raise RuleError(f"{name} is not available, because its result grows with the list")
+            raise RuleError(f"{self.name_of(node)} is not available, because its result grows with the list")
         after, _ = self.visit(node.result)
-        self.macro, self.variables = "", {}
+        self.macro, self.variables = None, {}
         body = body.plus(Growth(3))
         turns = over.items.times(body.base).plus(over.weight.times(body.weight))
         self.parts.append((turns.usual, node.id))
@@ -290,8 +299,8 @@ class _Walk:
         """A pattern is compiled at every evaluation, and takes time for each of its characters at each byte."""
         if self.macro:
             raise RuleError(
-                f"matches is not available inside of {self.macro}, because it would compile its pattern for every item;"
-                " use ==, in, startsWith, endsWith, contains"
+                f"matches is not available inside of {self.name_of(self.macro)}, because it would compile its pattern"
+                " for every item; use ==, in, startsWith, endsWith, contains"
             )
         pattern = self._written_out(node)
         if len(pattern) > MAX_PATTERN or _DEAR.search(pattern):
@@ -305,13 +314,6 @@ class _Walk:
         """The macro that a loop was expanded from, as the text has it before its parenthesis."""
         found = _MACRO.search(self.text[: self.tree.offsets.get(node.id, 0)])
         return found[1] if found else "a macro"
-
-    def snippet(self, number: int) -> str:
-        """The text around a node: of a call or a macro from its name on."""
-        at = self.tree.offsets.get(number, 0)
-        name = _MACRO.search(self.text[:at])
-        start = name.start() if name else max(0, at - 20)
-        return self.text[start : at + 30].strip()
 
 
 _HINTS: Final = {f"timestamp_to_{part}_with_tz": "times are read in UTC: leave the time zone out" for part in _PARTS}

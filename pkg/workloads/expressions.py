@@ -15,7 +15,7 @@ from typing import Any, Final
 from cel_expr_python import cel
 
 from pkg.workloads.cel_tree import decode
-from pkg.workloads.costs import MAX_STEPS, SURE_ITEMS, SURE_TEXT, SURE_WEIGHT, Estimate, Growth, estimate
+from pkg.workloads.costs import MAX_STEPS, SURE_ITEMS, SURE_TEXT, SURE_WEIGHT, Estimate, Growth, estimate, snippet
 from pkg.workloads.look import ENV, SHOW_STEPS, Look
 from pkg.workloads.model import RuleError, RuleFault
 from pkg.workloads.projection import TEXT_UNIT, Projection, needs_whole
@@ -24,17 +24,17 @@ MAX_LENGTH: Final = 1024
 """Characters of one expression."""
 MAX_EXPRESSIONS: Final = 16
 """CEL expressions in the rules of one template."""
-MAX_NODES: Final = 2_000
-"""Nodes of the syntax trees of all of them, because a compiled node takes a hundred bytes."""
+MAX_NODES: Final = 1_000
+"""Nodes of the syntax trees of all of them."""
 # The library quotes keys of the object in its messages; they may be of any length.
 _MAX_QUOTED: Final = 400
 
 
 @dataclass(frozen=True, slots=True)
 class Expression:
-    """A compiled expression, and what it may cost."""
+    """An expression that may be used, and what it may cost."""
 
-    program: Any
+    text: str
     estimate: Estimate
 
     @property
@@ -42,31 +42,44 @@ class Expression:
         """Whether it reads more of an object than every cached job has."""
         return needs_whole(self.estimate.reads)
 
+    @property
+    def costliest(self) -> str:
+        """The text of its costliest part."""
+        return snippet(decode(_program(self.text).serialize()), self.text, self.estimate.costliest)
+
 
 def compile_expression(text: str, *, where: str) -> Expression:
-    """Compile an expression; `where` is its path, for messages. Raises RuleError if it cannot be used."""
+    """Check an expression and estimate its cost; `where` is its path, for messages. Raises RuleError."""
     try:
-        return _compiled(text)
+        return _checked(text)
     except RuleError as error:
         raise RuleError(f"{where}: cel: {error}") from error
 
 
 @lru_cache(maxsize=64)
-def _compiled(text: str) -> Expression:
-    """Kept for a moment, because the rules of a template are checked, then compiled."""
+def _checked(text: str) -> Expression:
+    """Cached for a moment, because the rules of a template are checked, then compiled."""
     if len(text) > MAX_LENGTH:
         raise RuleError(f"{len(text):,} characters; an expression has at most {MAX_LENGTH:,}")
-    try:
-        program = ENV.compile(text)
-    except RuntimeError as error:
-        raise RuleError(_reason(str(error))) from error
+    program = _program(text)
     result = program.return_type()
     if result not in (cel.Type.BOOL, cel.Type.DYN):
         raise RuleError(f"the expression gives {result.name()}; it has to give true or false")
     found = estimate(decode(program.serialize()), text)
     if not found.reads:
         raise RuleError("the expression does not look at `object`, so it would always say the same")
-    return Expression(program, found)
+    return Expression(text, found)
+
+
+@lru_cache(maxsize=512)
+def _program(text: str) -> Any:
+    """The library's form of an expression. It takes up to 150 KB for 1 KB of text, so only some are kept; compiling
+    one again takes less than a millisecond. Raises RuleError.
+    """
+    try:
+        return ENV.compile(text)
+    except RuntimeError as error:
+        raise RuleError(_reason(str(error))) from error
 
 
 def check_together(expressions: Iterable[tuple[str, Expression]], where: str) -> None:
@@ -87,7 +100,7 @@ def check_together(expressions: Iterable[tuple[str, Expression]], where: str) ->
             f"{place}: cel: the expressions of the template could take {int(steps):,} steps on an object of"
             f" {SURE_WEIGHT:,} values, with lists of {SURE_ITEMS} items and texts of {SURE_TEXT * TEXT_UNIT:,} bytes;"
             f" {MAX_STEPS:,} are allowed. The costliest expression is this one, with"
-            f" {int(costliest.estimate.steps.usual):,}; what grows is `{costliest.estimate.costliest}`"
+            f" {int(costliest.estimate.steps.usual):,}; what grows is `{costliest.costliest}`"
         )
 
 
@@ -96,21 +109,21 @@ def evaluate(expression: Expression, projection: Projection, *, where: str) -> C
 
     `projection` covers what all expressions of the template read.
     """
-    program, steps = expression.program, expression.estimate.steps
+    text, steps = expression.text, expression.estimate.steps
 
     def test(look: Look) -> Any:
         try:
             shown = look.shown(projection)
             look.spend(steps.at(shown.size))
-            value = program.eval(shown.activation)
+            value = _program(text).eval(shown.activation)
         except RuleFault as fault:
             raise RuleFault(f"{where}: {fault}" if str(fault) else "") from fault
         except (RuntimeError, ValueError, TypeError, OverflowError) as error:
             raise RuleFault(f"{where}: cel: {_reason(str(error))}") from error
         kind = value.type()
         if kind != cel.Type.BOOL:
-            text = _reason(str(value)) if kind == cel.Type.ERROR else f"the result is {kind.name()}, not true or false"
-            raise RuleFault(f"{where}: cel: {text}")
+            why = _reason(str(value)) if kind == cel.Type.ERROR else f"the result is {kind.name()}, not true or false"
+            raise RuleFault(f"{where}: cel: {why}")
         return True if value.value() is True else None
 
     return test

@@ -64,7 +64,8 @@ def test_the_cost_of_sums_grows_with_their_tree() -> None:
 
 
 def test_the_costliest_part_is_quoted() -> None:
-    assert of(f"size({ITEMS}) > 2 && {ITEMS}.exists(x, x == 1)").costliest.startswith("exists(x, x == 1)")
+    expression = compile_expression(f"size({ITEMS}) > 2 && {ITEMS}.exists(x, x == 1)", where="here")
+    assert expression.costliest.startswith("exists(x, x == 1)")
 
 
 def test_the_tree_of_an_expression_is_decoded() -> None:

@@ -244,5 +244,5 @@ def test_the_expressions_of_a_template_are_bounded_together() -> None:
 
 def test_the_size_of_all_trees_of_a_template_is_bounded() -> None:
     rule = {"cel": " || ".join(["object.a == 1"] * 60)}
-    with pytest.raises(RuleError, match=r"cel: the syntax trees have 2,\d+ nodes; at most 2,000"):
+    with pytest.raises(RuleError, match=r"cel: the syntax trees have 2,\d+ nodes; at most 1,000"):
         with_rules(OTHER, convert_rules({"ok": [rule] * 8}, where="spec.statusRules"))
