@@ -1,6 +1,6 @@
-"""Forgets what is no longer needed: kinds that nobody uses, and on a standby what only a leader would take.
+"""Drops data that is no longer needed: kinds without users, and on a standby what only a leader uses.
 
-A standby keeps its caches warm, so it sees every job come and go. Nothing that grows with that may wait for a leader.
+A standby keeps its caches warm, so it sees every job come and go. Data that grows with each job must not pile up there.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Swept(Protocol):
     """An InformerSet of any type."""
 
     def sweep(self) -> None:
-        """Forget what no store needs any more."""
+        """Drop what no store needs any more."""
 
 
 @dataclass(frozen=True, slots=True)

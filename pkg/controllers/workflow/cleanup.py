@@ -1,4 +1,4 @@
-"""Ends what is remembered, probed and running of workflows that are gone, or that another process acts on."""
+"""Cleans up after workflows that are gone, or that another process acts on: memory, probes, creations and jobs."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The job creations of one reconcile while they are in flight, so that no worker has to wait for slow answers.
 
-They start slowly: 1 at first, then 2, 4 ... in parallel, and no more after a batch with a failure that passes. The
+They start slowly: 1 at first, then 2, 4 ... in parallel. No batch follows one with a temporary failure. The
 thread that gets the last answer of a batch submits the next one.
 """
 

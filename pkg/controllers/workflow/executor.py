@@ -76,7 +76,7 @@ class Executor:
         return run
 
     def is_busy(self, namespace: str) -> bool:
-        """Whether creations of this namespace have to wait for others of it, so that answers take their time."""
+        """Whether creations of this namespace wait for others of it, so that their answers may be late."""
         return self._pool.is_full(f"{namespace}/create")
 
     def _create(self, workflow: WorkflowId, action: CreateJob, before: CreateFault | None) -> Created:

@@ -22,7 +22,7 @@ _log = structlog.get_logger("workflow.reconciler")
 
 
 class Writer:
-    """Writes what a plan says through the executor, and keeps cache and memory true to it."""
+    """Writes what a plan says through the executor, and updates cache and memory."""
 
     def __init__(
         self,
