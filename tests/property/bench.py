@@ -141,7 +141,7 @@ def longest_passes() -> None:
 class _Passing(Prober):
     """Probes that pass once there is an address, without the network."""
 
-    async def _ask(self, *_: object) -> bool:
+    async def _call_pod(self, *_: object) -> bool:
         return True
 
 

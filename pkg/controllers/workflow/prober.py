@@ -1,47 +1,66 @@
 """HTTP and TCP probes, on one event loop in a thread of its own: workers never wait for an answer.
 
 The prober repeats the probes that the last plan asked for; when one passes, the workflow is requeued at once. Only
-addresses of the task's own pods are contacted.
+addresses of the task's own pods are contacted. Requests that ask the same of the same pods share the answers.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
-import ssl
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 import structlog
 
-from pkg.apis.flow.v1alpha1.types import HTTPGet, PodChoice, Scheme
+from pkg.apis.flow.v1alpha1.types import HTTPGet, TCPSocket
 from pkg.controllers.workflow.planner.actions import ProbeRequest
 from pkg.controllers.workflow.planner.job_identity import WorkflowId
 from pkg.controllers.workflow.planner.progress import ProbeKey, TaskKey
 from pkg.controllers.workflow.pod_finder import ChangedPods
-from pkg.kube.framing import parse_status_line
+from pkg.controllers.workflow.probe_calls import answers, connects
+from pkg.controllers.workflow.probe_poll import Answer, Poll, Question
 
 _log = structlog.get_logger("workflow.prober")
-MAX_STATUS_LINE = 4096
-# Limits of probes in flight, of all workflows and of one, so that a thousand dead ports do not use up the sockets.
-# Addresses that timed out when they were last probed have their own slots, so they do not delay others.
-PROMPT, PROMPT_SHARE = 256, 128
+# Limits of tries in flight, of all workflows and of one, so that a thousand dead ports do not use up the sockets. A
+# namespace has at most half. Addresses that timed out when they were last tried have their own slots, so they do not
+# delay others.
+PROMPT, PROMPT_SHARE = 256, 64
 SILENT, SILENT_SHARE = 128, 32
 
 Addresses = Callable[[WorkflowId, ProbeRequest], tuple[str, ...]]
 
 
 @dataclass(slots=True)
-class _WorkflowProbes:
-    """The probes of one workflow. pods_changed: per probed task, set (and removed) when its pods change."""
+class _Poller:
+    """A poll and the task that repeats it. wake: set when its pods or its requests changed."""
 
-    tasks: dict[ProbeRequest, asyncio.Task[None]] = field(default_factory=dict)
+    poll: Poll = field(default_factory=Poll)
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
+    task: asyncio.Task[None] | None = None
+
+
+@dataclass(slots=True)
+class _Slots:
+    """Semaphores for tries in flight: `prompt` for addresses that answered the last time, or were not tried yet."""
+
+    prompt: asyncio.Semaphore
+    silent: asyncio.Semaphore
+
+
+@dataclass(slots=True)
+class _WorkflowProbes:
+    """The probes of one workflow. by_task: its pollers, by the task whose pods they ask."""
+
+    pollers: dict[Question, _Poller] = field(default_factory=dict)
+    by_task: dict[TaskKey, set[Question]] = field(default_factory=dict)
     passed: dict[ProbeKey, ProbeRequest] = field(default_factory=dict)
-    pods_changed: dict[TaskKey, asyncio.Event] = field(default_factory=dict)
-    prompt: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(PROMPT_SHARE))
-    silent: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(SILENT_SHARE))
+    slots: _Slots = field(default_factory=lambda: _slots(PROMPT_SHARE, SILENT_SHARE))
+
+
+def _slots(prompt: int, silent: int) -> _Slots:
+    return _Slots(asyncio.Semaphore(prompt), asyncio.Semaphore(silent))
 
 
 class Prober:
@@ -54,8 +73,8 @@ class Prober:
         self._requeue = requeue
         self._count = count
         self._loop = asyncio.new_event_loop()
-        self._prompt = asyncio.Semaphore(PROMPT)
-        self._silent = asyncio.Semaphore(SILENT)
+        self._slots = _slots(PROMPT, SILENT)
+        self._by_namespace: dict[str, _Slots] = {}
         self._workflows: dict[WorkflowId, _WorkflowProbes] = {}
         self._passed: dict[WorkflowId, frozenset[ProbeKey]] = {}  # built on demand from `_workflows`
         self._lock = threading.Lock()  # guards `_passed` and what it is built from
@@ -121,67 +140,100 @@ class Prober:
             if (probed := self._workflows.get(workflow)) is None:
                 continue
             for task in tasks:
-                if (changed := probed.pods_changed.pop(task, None)) is not None:
-                    changed.set()
+                for question in probed.by_task.get(task, ()):
+                    probed.pollers[question].wake.set()
 
     def _replace(self, workflow: WorkflowId, wanted: frozenset[ProbeRequest]) -> None:
         probed = self._workflows.get(workflow)
         if probed is None:
             probed = self._workflows[workflow] = _WorkflowProbes()
-        for request in [request for request in probed.tasks if request not in wanted]:
-            probed.tasks.pop(request).cancel()
+        for question, poller in list(probed.pollers.items()):
+            for request in [request for request in poller.poll.requests if request not in wanted]:
+                del poller.poll.requests[request]
+            self._drop_idle(probed, question)
         with self._lock:
             # A result for an earlier attempt does not count for this one.
             probed.passed = {at: request for at, request in probed.passed.items() if request in wanted}
             self._passed.pop(workflow, None)
-            if not wanted:
-                del self._workflows[workflow]
+        now = self._loop.time()
         for request in wanted:
-            if request not in probed.tasks and request.key not in probed.passed:
-                probed.tasks[request] = self._loop.create_task(self._probe_until_passed(workflow, probed, request))
+            if request.key not in probed.passed:
+                self._add(workflow, probed, request, now)
+        if not wanted:
+            self._forget(workflow)
 
-    async def _probe_until_passed(self, workflow: WorkflowId, probed: _WorkflowProbes, request: ProbeRequest) -> None:
-        """Probes until `threshold` tries in a row passed: new addresses at once, others once per period."""
-        in_a_row, is_silent = 0, False
-        asked: tuple[str, ...] = ()
-        while True:
-            addresses = self._find(workflow, request)
-            if addresses != asked:  # results of other pods do not count for these
-                in_a_row, asked, is_silent = 0, addresses, False
-            if addresses:
-                answers = await asyncio.gather(*(self._ask(probed, request, one, is_silent) for one in addresses))
-                is_silent = None in answers
-                is_passed = any(answers) if request.pods is PodChoice.ANY else all(answers)
-                in_a_row = in_a_row + 1 if is_passed else 0
-                if in_a_row >= request.threshold:
-                    break
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(request.period):
-                    await self._addresses_changed(workflow, probed, request, asked)
-        if probed.tasks.get(request) is not asyncio.current_task():
-            return  # replaced meanwhile
-        probed.tasks.pop(request, None)
+    def _add(self, workflow: WorkflowId, probed: _WorkflowProbes, request: ProbeRequest, now: float) -> None:
+        question = Question.of(request)
+        poller = probed.pollers.get(question)
+        if poller is None:
+            poller = probed.pollers[question] = _Poller()
+            probed.by_task.setdefault(question.asked, set()).add(question)
+            poller.task = self._loop.create_task(self._repeat(workflow, probed, question, poller))
+        if request in poller.poll.requests:
+            return
+        if poller.poll.add(request, now):
+            self._pass(workflow, probed, poller, [request])
+            self._drop_idle(probed, question)
+        else:
+            poller.wake.set()  # its period may be shorter
+
+    def _forget(self, workflow: WorkflowId) -> None:
         with self._lock:
-            probed.passed[request.key] = request
+            del self._workflows[workflow]
             self._passed.pop(workflow, None)
-        _log.info(
-            "probe passed",
-            workflow=workflow.key,
-            flow=request.key.flow,
-            asked=request.asked.flow,
-            probe=request.key.path,
-        )
-        self._requeue(workflow.key)
+        if not any(other.namespace == workflow.namespace for other in self._workflows):
+            self._by_namespace.pop(workflow.namespace, None)
 
-    async def _addresses_changed(
-        self, workflow: WorkflowId, probed: _WorkflowProbes, request: ProbeRequest, asked: tuple[str, ...]
+    def _drop_idle(self, probed: _WorkflowProbes, question: Question) -> None:
+        """Ends the poller of a question that nobody asks any more."""
+        poller = probed.pollers[question]
+        if poller.poll.requests:
+            return
+        del probed.pollers[question]
+        probed.by_task[question.asked].discard(question)
+        if not probed.by_task[question.asked]:
+            del probed.by_task[question.asked]
+        if poller.task is not None and poller.task is not asyncio.current_task(self._loop):
+            poller.task.cancel()
+
+    async def _repeat(self, workflow: WorkflowId, probed: _WorkflowProbes, question: Question, poller: _Poller) -> None:
+        """Polls until no request is left: new addresses at once, others once per period."""
+        poll = poller.poll
+        while poll.requests:
+            poll.look_at(self._find(workflow, next(iter(poll.requests))))
+            now = self._loop.time()
+            due = poll.due_at(now)
+            if poll.addresses and due <= now:
+                timeout, addresses = poll.timeout, poll.addresses
+                tries = (self._try(workflow, probed, question, one, timeout, poll.is_silent) for one in addresses)
+                answers = await asyncio.gather(*tries)
+                self._pass(workflow, probed, poller, poll.take(answers, self._loop.time(), timeout))
+                continue
+            poller.wake.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(due - now if poll.addresses else poll.period):
+                    await poller.wake.wait()
+        self._drop_idle_of(probed, question, poller)
+
+    def _drop_idle_of(self, probed: _WorkflowProbes, question: Question, poller: _Poller) -> None:
+        if probed.pollers.get(question) is poller:
+            self._drop_idle(probed, question)
+
+    def _pass(
+        self, workflow: WorkflowId, probed: _WorkflowProbes, poller: _Poller, requests: Iterable[ProbeRequest]
     ) -> None:
-        """Waits until the addresses to probe differ from these."""
-        while True:
-            changed = probed.pods_changed.setdefault(request.asked, asyncio.Event())
-            if self._find(workflow, request) != asked:
-                return
-            await changed.wait()
+        """Records requests that pass; they are not asked any more."""
+        is_any = False
+        for request in requests:
+            is_any = True
+            del poller.poll.requests[request]
+            with self._lock:
+                probed.passed[request.key] = request
+                self._passed.pop(workflow, None)
+            key = request.key
+            _log.info("probe passed", workflow=workflow.key, flow=key.flow, asked=request.asked.flow, probe=key.path)
+        if is_any:
+            self._requeue(workflow.key)
 
     def _find(self, workflow: WorkflowId, request: ProbeRequest) -> tuple[str, ...]:
         try:
@@ -190,61 +242,33 @@ class Prober:
             _log.exception("finding the pods to probe failed unexpectedly, will be retried", flow=request.asked.flow)
             return ()
 
-    async def _ask(self, probed: _WorkflowProbes, request: ProbeRequest, address: str, is_silent: bool) -> bool | None:
-        """One try: whether it passed; None on a timeout. is_silent: whether the last try timed out."""
-        what = request.what
-        kind = "http" if isinstance(what, HTTPGet) else "tcp"
-        answer: bool | None = False
-        share, slots = (probed.silent, self._silent) if is_silent else (probed.prompt, self._prompt)
-        async with share, slots:
-            try:
-                async with asyncio.timeout(request.timeout):
-                    answer = await (_http(what, address) if isinstance(what, HTTPGet) else _tcp(what.port, address))
-            except Exception as error:
-                _log.debug("probe failed", address=address, port=what.port, error=str(error) or type(error).__name__)
-                answer = None if isinstance(error, TimeoutError) else False
-        self._count(kind, "passed" if answer else "failed")
-        return answer
+    async def _try(
+        self,
+        workflow: WorkflowId,
+        probed: _WorkflowProbes,
+        question: Question,
+        address: str,
+        timeout: float,
+        is_silent: bool,
+    ) -> Answer:
+        """One try at one address. is_silent: whether the last try timed out."""
+        of_namespace = self._by_namespace.get(workflow.namespace)
+        if of_namespace is None:
+            of_namespace = self._by_namespace[workflow.namespace] = _slots(PROMPT // 2, SILENT // 2)
+        async with contextlib.AsyncExitStack() as held:
+            for slots in (probed.slots, of_namespace, self._slots):
+                await held.enter_async_context(slots.silent if is_silent else slots.prompt)
+            began = self._loop.time()
+            answer = await self._call_pod(question.what, address, timeout)
+            is_timeout = answer is None
+            self._count("http" if isinstance(question.what, HTTPGet) else "tcp", "passed" if answer else "failed")
+            return Answer(bool(answer), self._loop.time() - began, is_timeout)
 
-
-async def _tcp(port: int, address: str) -> bool:
-    _, writer = await asyncio.open_connection(address, port)
-    writer.close()
-    return True
-
-
-async def _http(what: HTTPGet, address: str) -> bool:
-    """One GET; True for a status of 200-399. Redirects are not followed, certificates not verified."""
-    context = _unverified() if what.scheme is Scheme.HTTPS else None
-    reader, writer = await asyncio.open_connection(address, what.port, ssl=context, limit=MAX_STATUS_LINE)
-    try:
-        host = f"[{address}]" if ":" in address else address
-        path = what.path if what.path.startswith("/") else f"/{what.path}"
-        headers = {
-            "Host": f"{host}:{what.port}",
-            "User-Agent": "work-flow-probe",
-            "Accept": "*/*",
-            "Connection": "close",
-        }
-        if what.http_header is not None:
-            headers = {name: value for name, value in headers.items() if name.lower() != what.http_header.name.lower()}
-            headers[what.http_header.name] = what.http_header.value
-        lines = [f"GET {path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
-        if any("\r" in line or "\n" in line for line in lines) or " " in path:
-            raise ValueError("path and headers must be single lines, and the path without blanks")
-        writer.write(("\r\n".join(lines) + "\r\n\r\n").encode())
-        await writer.drain()
-        _, status = parse_status_line((await reader.readuntil(b"\n")).rstrip(b"\r\n"))
-        return 200 <= status < 400
-    finally:
-        # Not `close`, which waits for the other side to end TLS.
-        writer.transport.abort()
-
-
-@functools.cache
-def _unverified() -> ssl.SSLContext:
-    """A context without the system's certificates: loading them takes longer than the probe."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    return context
+    async def _call_pod(self, what: HTTPGet | TCPSocket, address: str, timeout: float) -> bool | None:
+        """Whether the pod answers as it should; None if it does not answer in time."""
+        try:
+            async with asyncio.timeout(timeout):
+                return await (answers(what, address) if isinstance(what, HTTPGet) else connects(what.port, address))
+        except Exception as error:
+            _log.debug("probe failed", address=address, port=what.port, error=str(error) or type(error).__name__)
+            return None if isinstance(error, TimeoutError) else False

@@ -20,7 +20,8 @@ from pkg.apis.flow.v1alpha1.types import HTTPGet, HTTPHeader, PodChoice, Scheme,
 from pkg.controllers.workflow.planner.actions import ProbeRequest
 from pkg.controllers.workflow.planner.job_identity import WorkflowId
 from pkg.controllers.workflow.planner.progress import ProbeKey
-from pkg.controllers.workflow.prober import Prober, _unverified
+from pkg.controllers.workflow.probe_calls import unverified
+from pkg.controllers.workflow.prober import Prober
 from tests.builders import WORKFLOW, task
 
 KEY = "team/w"
@@ -277,6 +278,27 @@ def test_what_passed_for_an_earlier_attempt_does_not_count(pods: Pods) -> None:
         assert until(lambda: pods.prober.passed(WORKFLOW) == frozenset(), 10.0)
 
 
+def test_many_flows_that_ask_the_same_of_the_same_pod_share_one_call(pods: Pods) -> None:
+    with serving(b"HTTP/1.1 500 No\r\n\r\n", OK) as server:
+        wanted = [
+            request(http(server), key=ProbeKey(f"flow-{number}", "x", 0), period=0.2 + number / 1000)
+            for number in range(200)
+        ]
+        pods.prober.want(WORKFLOW, wanted)
+        assert until(lambda: len(pods.prober.passed(WORKFLOW)) == 200, 10.0)
+        assert len(server.asked) <= 5
+
+
+def test_the_prober_forgets_what_nobody_wants(pods: Pods) -> None:
+    pods.prober.want(WORKFLOW, [request(TCPSocket("a", 9))])
+    pods.prober.want(OTHER, [request(TCPSocket("a", 9))])
+    assert until(lambda: len(pods.tries) > 4, 10.0)
+    for workflow in (WORKFLOW, OTHER):
+        pods.prober.want(workflow, ())
+    assert until(lambda: (pods.prober._workflows, pods.prober._by_namespace) == ({}, {}), 10.0)
+    assert (pods.prober._wanted, pods.prober._passed) == ({}, {})
+
+
 def test_what_is_no_longer_wanted_is_not_tried_any_more(pods: Pods) -> None:
     with serving(b"HTTP/1.1 500 No\r\n\r\n") as server:
         assert pods.fails(request(http(server)), tries=2)
@@ -309,11 +331,11 @@ def test_pods_that_change_otherwise_do_not_hurry_the_tries(pods: Pods) -> None:
 def test_pods_of_another_replica_make_nobody_look_again(pods: Pods) -> None:
     pods.addresses = ()
     pods.prober.want(WORKFLOW, [request(TCPSocket("a", 9), period=3600.0)])
-    assert until(lambda: pods.looks == 2, 10.0), "once to ask, and once more before it waits"
+    assert until(lambda: pods.looks == 1, 10.0)
     pods.prober.pods_changed({WORKFLOW: [task("a/1"), task("b")], OTHER: [task("a")]})
     pods.prober.pods_changed({WORKFLOW: [task("a")]})
-    assert until(lambda: pods.looks > 2, 10.0)
-    assert pods.looks == 3
+    assert until(lambda: pods.looks > 1, 10.0)
+    assert pods.looks == 2
 
 
 def test_what_another_pod_answered_does_not_count(pods: Pods) -> None:
@@ -379,5 +401,5 @@ def test_who_said_nothing_the_last_time_holds_up_nobody_of_the_same_workflow(
 
 
 def test_the_certificates_of_the_system_are_not_loaded_for_each_try() -> None:
-    assert _unverified() is _unverified()
-    assert _unverified().cert_store_stats()["x509"] == 0
+    assert unverified() is unverified()
+    assert unverified().cert_store_stats()["x509"] == 0
