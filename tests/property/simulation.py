@@ -269,12 +269,12 @@ class Simulation:
     def plan(self, snapshot: Snapshot) -> Plan:
         made = real_plan(snapshot)
         graph = snapshot.graph
-        assert isinstance(graph, Graph)
         recorded = snapshot.workflow.status.phase
         if recorded is not None and recorded.is_final:
             assert not made.creations
             self._judge_after_the_end(snapshot, made)
             return made
+        assert isinstance(graph, Graph)
         seen = self._observe(snapshot, graph, made.progress)
         self.reference.step(seen)
         self._compare(graph, made.progress, seen)

@@ -84,10 +84,14 @@ class _WorkflowJobs:
         }
         dirty = None if self.dirty is None else frozenset(self.dirty)
         changes = JobChanges(dict(self.frozen), gone, dirty)
+        self.reset()
+        return changes
+
+    def reset(self) -> None:
+        """From now on only later changes count."""
         self.gone = {}
         self.aged = set()
         self.dirty = set()
-        return changes
 
     def age_gone(self) -> None:
         """Drops the vanished jobs that the last call found already."""
@@ -171,6 +175,21 @@ class Ledger:
             found = self._workflows.get(workflow)
             return JobChanges({}, {}, frozenset()) if found is None else found.take()
 
+    def dirty(self, workflow: WorkflowId) -> frozenset[TaskKey] | None:
+        """As `take_changes(workflow).dirty`, without resetting the changes."""
+        with self._lock:
+            found = self._workflows.get(workflow)
+            if found is None:
+                return frozenset()
+            return None if found.dirty is None else frozenset(found.dirty)
+
+    def reset_changes(self, workflow: WorkflowId) -> None:
+        """As `take_changes`, where only later changes matter."""
+        with self._lock:
+            found = self._workflows.get(workflow)
+            if found is not None:
+                found.reset()
+
     def mark_task_dirty(self, workflow: WorkflowId, task: TaskKey) -> None:
         """The next `take_changes` names this task, as if one of its jobs had changed."""
         with self._lock:
@@ -223,6 +242,13 @@ class Ledger:
                 if found is None
                 else tuple((task, observed) for task, jobs in found.frozen.items() for observed in jobs)
             )
+
+    def jobs_of(self, workflow: WorkflowId, tasks: Iterable[TaskKey]) -> tuple[ObservedJob, ...]:
+        """The jobs of some tasks of one workflow that exist."""
+        with self._lock:
+            found = self._workflows.get(workflow)
+            frozen = {} if found is None else found.frozen
+            return tuple(observed for task in tasks for observed in frozen.get(task, ()))
 
     def job(self, workflow: WorkflowId, task: TaskKey, attempt: int) -> Job | None:
         """The job of one attempt, None if there is none."""

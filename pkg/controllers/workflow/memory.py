@@ -30,6 +30,18 @@ class CompiledSpec:
     spec_hash: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """A workflow that has ended, as long as it has this generation.
+
+    kept: UIDs of unfinished jobs that a plan has left in place; is_complete: all other jobs were known, and finished.
+    """
+
+    generation: int
+    kept: frozenset[str] = frozenset()
+    is_complete: bool = False
+
+
 @dataclass(slots=True)
 class Memory:
     """The cache of one workflow. Only the worker of its shard writes it."""
@@ -48,6 +60,8 @@ class Memory:
     synced: frozenset[GVR] = frozenset()
     #: How long the last status write took, in seconds.
     write_seconds: float = 0.0
+    #: None unless the workflow has ended and was looked at since.
+    rest: Rest | None = None
 
     def store_spec(self, spec: CompiledSpec) -> bool:
         """Keeps a compiled spec; returns whether the graph is another one, which drops the progress."""
@@ -77,6 +91,7 @@ class Memories:
             self._by_key.setdefault(workflow.key, set()).add(workflow)
         if memory.term != term:
             memory.drop_progress()
+            memory.rest = None
             memory.term = term
         return memory
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from pkg.apis.flow.v1alpha1 import defaults
+from pkg.apis.flow.v1alpha1.phases import WorkflowPhase
 from pkg.apis.flow.v1alpha1.types import Workflow, WorkTemplate
 from pkg.apis.meta import GVR, Job
 from pkg.controllers.engine.informer import InformerSet
@@ -15,11 +16,12 @@ from pkg.controllers.engine.store import Store
 from pkg.controllers.workflow.kinds import Kinds
 from pkg.controllers.workflow.ledger import Ledger
 from pkg.controllers.workflow.memory import CompiledSpec, Memory
+from pkg.controllers.workflow.planner.control.deletions import is_removed_at_end
 from pkg.controllers.workflow.planner.graph.compile import compile_spec, in_force
 from pkg.controllers.workflow.planner.graph.model import Graph, PodIPPredicate
 from pkg.controllers.workflow.planner.job_identity import WorkflowId
 from pkg.controllers.workflow.planner.progress import TaskKey
-from pkg.controllers.workflow.planner.snapshot import JobWarning, Kind, Snapshot
+from pkg.controllers.workflow.planner.snapshot import JobWarning, Kind, ObservedJob, Snapshot
 from pkg.controllers.workflow.pod_finder import PodFinder
 from pkg.controllers.workflow.prober import Prober
 from pkg.controllers.workflow.rule_book import RuleBook
@@ -97,9 +99,9 @@ class Observer:
             names = frozenset(node.flow.template_name for node in compiled.nodes)
         return CompiledSpec(meta.generation, names, sources, compiled, spec_hash)
 
-    def ensure_informers(self, workflow: Workflow, memory: Memory) -> None:
-        """Starts the informers of the kinds that a workflow uses, and registers it as their user."""
-        gvrs = _gvrs(workflow, self._templates(workflow, memory.spec.template_names))
+    def ensure_informers(self, workflow: Workflow, template_names: Iterable[str]) -> set[GVR]:
+        """Starts the informers of the kinds that a workflow uses, and registers it as their user; returns the kinds."""
+        gvrs = _gvrs(workflow, self._templates(workflow, template_names))
         with self._lock:
             for gvr in gvrs:
                 self._users.setdefault(gvr, set()).add(workflow.metadata.key)
@@ -107,6 +109,34 @@ class Observer:
             kind = self._caches.kinds.get(gvr)
             if kind is not None and not kind.refused:
                 self._caches.jobs.ensure(gvr)
+        return gvrs
+
+    def are_jobs_known(self, workflow: Workflow) -> bool:
+        """Whether the caches show every job of a workflow. Starts the informers that this takes."""
+        gvrs = self.ensure_informers(workflow, {flow.template_name for flow in workflow.spec.flows})
+        kinds = {gvr: self._caches.kinds.get(gvr) for gvr in gvrs}
+        return self._synced(gvrs, kinds) == gvrs
+
+    def take_snapshot_after_end(self, workflow: Workflow, since: float) -> Snapshot:
+        """What a plan needs of a workflow that has ended and whose jobs have, too. It resets the job changes."""
+        this, meta = WorkflowId.of(workflow), workflow.metadata
+        is_edited = workflow.status.observed_generation != meta.generation
+        policy, phase = workflow.spec.job_retain_policy, workflow.status.phase or WorkflowPhase.PENDING
+        jobs: Mapping[TaskKey, tuple[ObservedJob, ...]] = {}
+        if is_removed_at_end(policy, phase):
+            jobs = self._caches.ledger.take_changes(this).jobs
+        else:
+            self._caches.ledger.reset_changes(this)
+        return Snapshot(
+            now=self._clock(),
+            since=since,
+            workflow=workflow,
+            graph=None,
+            spec_hash=defaults.spec_hash(workflow.spec) if is_edited else workflow.status.spec_hash,
+            templates={},
+            jobs=jobs,
+            progress=None,
+        )
 
     def take_snapshot(
         self, workflow: Workflow, memory: Memory, since: float, *, may_create: bool = True, is_urgent: bool = False

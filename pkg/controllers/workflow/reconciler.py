@@ -10,6 +10,7 @@ from pkg.apis.flow.v1alpha1.types import Workflow
 from pkg.apis.meta import GVR, Job
 from pkg.controllers.engine.result import Again, Done, Drop, Later, Parked, Result
 from pkg.controllers.engine.store import Delta
+from pkg.controllers.workflow.after_end import AfterEnd
 from pkg.controllers.workflow.cleanup import MAX_DELETIONS, Cleanup
 from pkg.controllers.workflow.creation_run import CreationRun
 from pkg.controllers.workflow.executor import Executor, NotLeader
@@ -22,6 +23,7 @@ from pkg.controllers.workflow.planner.job_identity import WorkflowId
 from pkg.controllers.workflow.planner.plan import plan
 from pkg.controllers.workflow.planner.snapshot import JobWarning, Snapshot, Trouble
 from pkg.controllers.workflow.prober import Prober
+from pkg.controllers.workflow.relevance import reads_templates
 from pkg.controllers.workflow.writer import Writer
 from pkg.kube.errors import Stopped
 from pkg.kube.event_recorder import EventRecorder
@@ -98,6 +100,7 @@ class Reconciler:
         self._term = 0
         self._fences: dict[str, int] = {}
         self._memories = Memories()
+        self._after_end = AfterEnd(caches, self._observer)
         self._cleanup = Cleanup(caches, self._memories, self._observer, prober, executor)
         self._parked: dict[str, _Unanswered] = {}
 
@@ -163,16 +166,24 @@ class Reconciler:
             own = self._cleanup.delete_all_jobs(this)
             return own or (unfinished[0] if unfinished else Done())
         memory = self._memories.of(this, self._term)
-        if memory.store_spec(self._observer.compile(workflow, memory.spec)):
-            self._caches.ledger.mark_dirty(this)
-        self._observer.ensure_informers(workflow, memory)
-        if parked is not None and parked.is_of(memory, self._term):
-            result = self._go_on(workflow, parked)
+        if self._after_end.needs_graph(workflow, memory):
+            result = self._reconcile_with_graph(workflow, memory, parked)
         else:
-            result = self._plan_and_execute(workflow, memory)
+            snapshot = self._observer.take_snapshot_after_end(workflow, self._since)
+            made = plan(snapshot)
+            result = self._finish(workflow, memory, _Planned(made, made, snapshot, made.events))
+            memory.progress = None
         if isinstance(result, Parked):
             return result
         return next((other for other in unfinished if isinstance(other, Later)), result)
+
+    def _reconcile_with_graph(self, workflow: Workflow, memory: Memory, parked: _Unanswered | None) -> Result:
+        if memory.store_spec(self._observer.compile(workflow, memory.spec)):
+            self._caches.ledger.mark_dirty(WorkflowId.of(workflow))
+        self._observer.ensure_informers(workflow, memory.spec.template_names)
+        if parked is not None and parked.is_of(memory, self._term):
+            return self._go_on(workflow, parked)
+        return self._plan_and_execute(workflow, memory)
 
     def _is_cache_behind(self, key: str, workflow: Workflow | None) -> bool:
         """Whether the cached Workflow is older than it was in the cluster when this process began to lead."""
@@ -260,6 +271,8 @@ class Reconciler:
             return Again(failure)
         memory.remaining_deletions = final.deletions[MAX_DELETIONS:]
         self._writer.send_events(workflow, memory)
+        if planned.snapshot.graph is not None and not reads_templates(workflow) and not final.deletions:
+            self._after_end.keep(workflow, memory)
         return self._requeue(workflow, memory, planned)
 
     def _take_snapshot(

@@ -43,7 +43,7 @@ def plan_invalid(snapshot: Snapshot, message: str) -> Plan:
     """
     recorded = snapshot.workflow.status
     if recorded.phase is not None and recorded.phase.is_final:
-        return _after_end(snapshot, Plan(progress=NO_PROGRESS, deletions=_not_retained(snapshot, recorded.phase)))
+        return plan_without_graph(snapshot)
     decided = conds.find(recorded.conditions, conds.DECIDED)
     is_changed = recorded.spec_hash not in ("", snapshot.spec_hash)
     decision = Decision(Reasons.INVALID, message[:1024])
@@ -79,6 +79,12 @@ def plan_invalid(snapshot: Snapshot, message: str) -> Plan:
         events=events,
         requeue_now=not is_waiting,
     )
+
+
+def plan_without_graph(snapshot: Snapshot) -> Plan:
+    """The plan for a workflow that has ended, and whose jobs have ended or may go on."""
+    phase = snapshot.workflow.status.phase or WorkflowPhase.PENDING
+    return _after_end(snapshot, Plan(progress=NO_PROGRESS, deletions=_not_retained(snapshot, phase)))
 
 
 def _has_unfinished_job(snapshot: Snapshot) -> bool:

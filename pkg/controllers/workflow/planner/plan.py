@@ -28,7 +28,13 @@ from pkg.controllers.workflow.planner.control.timeouts import workflow_overdue_a
 from pkg.controllers.workflow.planner.dependency import release
 from pkg.controllers.workflow.planner.dependency.probes import needed_probes
 from pkg.controllers.workflow.planner.draft import Draft
-from pkg.controllers.workflow.planner.ending import SPEC_CHANGED, plan_ended, plan_invalid, plan_restart
+from pkg.controllers.workflow.planner.ending import (
+    SPEC_CHANGED,
+    plan_ended,
+    plan_invalid,
+    plan_restart,
+    plan_without_graph,
+)
 from pkg.controllers.workflow.planner.graph.model import Graph, Node
 from pkg.controllers.workflow.planner.progress import NEVER, Decision, Progress, TaskKey
 from pkg.controllers.workflow.planner.snapshot import Snapshot
@@ -47,6 +53,8 @@ MAX_EVENTS = 20
 def plan(snapshot: Snapshot, units: int = PASS_BUDGET) -> Plan:
     """Everything to do now for one workflow that is not under deletion. units: the budget of the pass."""
     graph = snapshot.graph
+    if graph is None:
+        return plan_without_graph(snapshot)
     if not isinstance(graph, Graph):
         return plan_invalid(snapshot, validation.summary(graph))
     progress = snapshot.progress

@@ -77,8 +77,8 @@ class Snapshot:
     #: When this controller began to lead. Times that are not recorded count from here.
     since: float
     workflow: Workflow
-    #: The compiled spec, or its faults.
-    graph: Graph | tuple[SpecFault, ...]
+    #: The compiled spec, or its faults; None for a workflow that has ended and needs no graph.
+    graph: Graph | tuple[SpecFault, ...] | None
     spec_hash: str
     #: WorkTemplates that exist, by name.
     templates: Mapping[str, WorkTemplate]

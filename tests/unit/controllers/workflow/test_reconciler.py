@@ -9,15 +9,16 @@ from typing import Any
 import msgspec
 import pytest
 
-from pkg.apis.flow.v1alpha1.types import WORKFLOWS, WORKTEMPLATES, Restart
+from pkg.apis.flow.v1alpha1.types import WORKFLOWS, WORKTEMPLATES, Restart, RetainPolicy, Shutdown, WorkflowSpec
 from pkg.apis.meta import Job
 from pkg.controllers.engine.result import Again, Done, Drop, Later, Parked, Result
 from pkg.controllers.engine.store import Deleted
+from pkg.controllers.workflow.planner.graph.compile import compile_spec
 from pkg.controllers.workflow.planner.job_identity import WorkflowId
 from pkg.controllers.workflow.reconciler import BEHIND_SECONDS
 from tests.builders import TEMPLATES, WORKFLOW, wf
 from tests.property.controller import Controller, Late
-from tests.property.world import JOBS, KEY, NAME, UID, Fate, Trap, World
+from tests.property.world import JOBS, KEY, NAME, UID, WIDGETS, Fate, Trap, World
 
 
 @pytest.fixture(autouse=True)
@@ -489,3 +490,90 @@ def test_a_lease_that_is_lost_meanwhile_makes_no_job_and_a_new_term_makes_it_onc
     settle(controller)
     assert names(world) == ["w-a"]
     assert world.workflow.status.flows[0].phase == "Pending"
+
+
+# After the end
+
+
+@pytest.fixture
+def compiled(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the flows of each spec that is compiled."""
+    names: list[str] = []
+
+    def counted(spec: WorkflowSpec, templates: Any) -> Any:
+        names.append("".join(flow.name for flow in spec.flows))
+        return compile_spec(spec, templates)
+
+    monkeypatch.setattr("pkg.controllers.workflow.observer.compile_spec", counted)
+    return names
+
+
+def ended(spec: dict[str, Any] | None = None, /, fate: Fate | None = None, **flows: Any) -> tuple[World, Controller]:
+    """A workflow that has ended, and a controller that has just begun."""
+    world = world_of(spec, **(flows or {"a": ""}))
+    if fate is not None:
+        world.fate_of = lambda _flow, _index, _attempt: fate
+    controller = controller_of(world)
+    settle(controller)
+    for _ in range(20):
+        world.advance(controller.next_due() or world.now)
+        settle(controller)
+    assert world.workflow.status.phase in ("Succeeded", "Failed")
+    return world, controller_of(world)
+
+
+def test_a_workflow_that_has_ended_is_not_compiled_by_a_new_leader(compiled: list[str]) -> None:
+    world, controller = ended(a="", b="a")
+    before = world.calls
+    compiled.clear()
+    settle(controller)
+    assert controller.reconciler.reconcile(KEY) == Done()
+    assert (compiled, world.calls) == ([], before)
+    assert next(iter(controller.reconciler._memories.by_workflow.values())).spec.compiled == ()
+
+
+def test_a_reconcile_after_the_end_reads_no_job_while_none_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+    _, controller = ended(a={"for": {"replicas": 9}})
+    settle(controller)
+    monkeypatch.setattr(controller.ledger, "jobs", lambda *_: pytest.fail("all jobs are read"))
+    monkeypatch.setattr(controller.ledger, "take_changes", lambda *_: pytest.fail("all jobs are copied"))
+    for _ in range(3):
+        assert controller.reconciler.reconcile(KEY) == Done()
+
+
+def test_a_restart_after_the_end_is_carried_out(compiled: list[str]) -> None:
+    world, controller = ended(fate=Fate(ends="fail"))
+    settle(controller)
+    compiled.clear()
+    world.set_spec(restart=Restart("1"))
+    settle(controller)
+    assert compiled == ["a"]
+    assert names(world) == ["w-a", "w-a-r1"]
+
+
+def test_jobs_that_the_policy_removes_go_without_the_graph(compiled: list[str]) -> None:
+    """The last leader recorded the end and deleted nothing."""
+    world, controller = ended(a={"for": {"replicas": 5}})
+    world.set_spec(job_retain_policy=RetainPolicy.DELETE)
+    compiled.clear()
+    settle(controller)
+    assert (names(world), compiled) == ([], [])
+
+
+def test_a_service_that_goes_on_after_the_end_is_judged_once(compiled: list[str]) -> None:
+    world = world_of(s={"template": "service"}, a="s")
+    world.fate_of = lambda flow, _index, _attempt: Fate(ends="ready" if flow == "s" else "ok")
+    controller = Controller(world, lambda _flow, _path, _index: None)
+    settle(controller)
+    for _ in range(20):
+        world.advance(controller.next_due() or world.now)
+        settle(controller)
+    assert world.workflow.status.phase == "Succeeded"
+    compiled.clear()
+    for step in range(3):
+        world.update(WIDGETS, "w-s", status={"phase": "Running", "step": step})
+        settle(controller)
+    assert (compiled, names(world)) == ([], ["w-s", "w-a"])
+    world.set_spec(shutdown=Shutdown.TERMINATE)
+    settle(controller)
+    assert (compiled, names(world)) == (["sa"], ["w-a"])

@@ -14,7 +14,7 @@ from pkg.controllers.workflow.planner.context import Context
 from pkg.controllers.workflow.planner.dependency.probes import needed_probes
 from pkg.controllers.workflow.planner.dependency.truth import Truth, both, either, over_replicas, truth
 from pkg.controllers.workflow.planner.draft import Draft
-from pkg.controllers.workflow.planner.graph.model import Ask
+from pkg.controllers.workflow.planner.graph.model import Ask, Graph
 from pkg.controllers.workflow.planner.progress import Task
 from pkg.controllers.workflow.planner.snapshot import Kind
 from pkg.workloads import rules_for
@@ -404,7 +404,7 @@ def test_probes_are_wanted_only_while_somebody_waits_and_the_job_may_be_asked() 
         seen = bench.observe()
         progress, graph = bench.progress, seen.graph
         assert progress is not None
-        assert not isinstance(graph, tuple)
+        assert isinstance(graph, Graph)
         needed = needed_probes(Context(seen, Draft(graph, progress)))
         return {(one.asked.flow, one.asked.index) for one in needed}
 
