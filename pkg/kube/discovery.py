@@ -221,7 +221,10 @@ class Discovery:
         now = self._clock()
         read_at, served = self._groups
         if now - read_at >= max_age:
-            listed = self._client.get_path("/apis", _GroupList)
+            try:
+                listed = self._client.get_path("/apis", _GroupList)
+            except NotFound as error:
+                raise Transient(f"GET /apis: {error}; every API server has it", reason="Unrecognized") from error
             _require_kind(listed.kind, "APIGroupList", "/apis")
             served = frozenset(version.group_version for group in listed.groups or () for version in group.versions)
             self._groups = (now, served)

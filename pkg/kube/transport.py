@@ -5,6 +5,7 @@ Every error of the lower layers becomes one of `pkg.kube.errors` here.
 
 from __future__ import annotations
 
+import errno
 import ssl
 import threading
 import time
@@ -229,10 +230,8 @@ class Transport:
         if kept is not None:
             try:
                 return kept, *self._use(kept, data, deadline, is_write, max_body)
-            except TimeoutError:
-                raise
-            except OSError:
-                if kept.answered or self._aborted:
+            except OSError as error:
+                if kept.answered or self._aborted or _is_deadline(error):
                     raise
                 self.note_lost()
                 self._forget_idle()
@@ -241,7 +240,7 @@ class Transport:
 
     def _new_connection(self) -> Connection:
         """A connection, not yet open, that is registered as busy."""
-        connection = Connection(self._endpoint, self._dialer)
+        connection = Connection(self._endpoint, self._dialer, self._timeout / 2)
         with self._changed:
             if self._aborted:
                 raise ConnectionAbortedError("the client was stopped")
@@ -339,7 +338,7 @@ class Transport:
 
     def _start_stream(self, request: Request, authorization: str, deadline: float) -> tuple[Connection, Head, bytes]:
         """A new connection, the head of the response, and its body if it is an error; the connection is closed then."""
-        connection = Connection(self._endpoint, self._dialer)
+        connection = Connection(self._endpoint, self._dialer, self._timeout / 2)
         started = time.monotonic()
         with self._changed:
             if self._stopping.is_set():
@@ -370,8 +369,13 @@ class Transport:
         self.note_lost()
         if isinstance(error, FramingError):
             return Transient(f"{where}: the response is not HTTP: {error}", reason="Malformed")
-        if isinstance(error, TimeoutError):
+        if _is_deadline(error):
             return Transient(f"{where}: no answer within {timeout:g} s", reason="Timeout")
         if isinstance(error, ssl.SSLError):
             return Transient(f"{where}: TLS failed: {error}", reason="TLS")
         return Transient(f"{where}: {getattr(error, 'strerror', None) or error}", reason="Network")
+
+
+def _is_deadline(error: Exception) -> bool:
+    """Whether the time of the call is up. The kernel's own time-out is another: the peer acknowledges nothing."""
+    return isinstance(error, TimeoutError) and error.errno != errno.ETIMEDOUT

@@ -48,8 +48,10 @@ class Endpoint(msgspec.Struct, frozen=True):
 class Connection:
     """A connection for one thread at a time; only `cut` may be called from another."""
 
-    def __init__(self, endpoint: Endpoint, dialer: Dialer | None = None) -> None:
+    def __init__(self, endpoint: Endpoint, dialer: Dialer | None = None, patience: float = 0.0) -> None:
+        """`patience`: seconds for the other side's kernel to acknowledge what was sent; 0: as the system has it."""
         self._endpoint = endpoint
+        self._patience = patience
         self._dialer = dialer or endpoint.dialer()
         self._sock: socket.socket | None = None
         self._dialing: list[socket.socket] = []
@@ -118,7 +120,7 @@ class Connection:
     def _set_up(self, sock: socket.socket, context: SSLContext | None, deadline: float) -> None:
         """Everything between the TCP connection and the first request."""
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        _keep_alive(sock)
+        _keep_alive(sock, self._patience)
         if self._endpoint.proxy is not None:
             self._tunnel(sock, self._endpoint.proxy[2], deadline)
         if context is not None:
@@ -318,8 +320,10 @@ def _left(deadline: float) -> float:
     return left
 
 
-def _keep_alive(sock: socket.socket) -> None:
-    """Detect a dead peer within about a minute, also on a silent connection."""
+def _keep_alive(sock: socket.socket, patience: float) -> None:
+    """Detect a dead peer: at once when it does not acknowledge a request, else within about a minute."""
+    if patience and hasattr(socket, "TCP_USER_TIMEOUT"):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(patience * 1000))
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for name, value in (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3)):
         if hasattr(socket, name):

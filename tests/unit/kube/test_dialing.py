@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import socket
 import threading
 import time
@@ -16,6 +17,7 @@ from pkg.kube.config import ClientConfig
 from pkg.kube.dialing import Dialer, Race, order
 from pkg.kube.errors import Stopped, Transient
 from pkg.kube.resolving import Address, Resolver
+from pkg.kube.wire import Connection
 from tests.unit.kube.conftest import Certificate
 from tests.unit.kube.server import Peer, Server
 from tests.unit.kube.waiting import wait_for
@@ -309,3 +311,22 @@ def test_what_worked_and_failed_decides_the_order_of_the_next(names: Names) -> N
     assert dialer.addresses(soon(5)) == [B, A]
     dialer.failed(B)
     assert dialer.addresses(soon(5)) == [A, B]
+
+
+def test_a_peer_that_takes_nothing_in_is_found_out_before_the_deadline() -> None:
+    """As a host that is down, or a proxy that hangs: nothing that is sent is acknowledged as taken."""
+    is_over = threading.Event()
+
+    def take_nothing(peer: Peer) -> None:
+        is_over.wait(20)
+
+    with Server(take_nothing) as server:
+        connection = Connection(ClientConfig(server.url).endpoint({}), patience=0.2)
+        connection.open(soon(5))
+        began = time.monotonic()
+        with pytest.raises(TimeoutError) as caught:
+            connection.exchange(b"x" * 50_000_000, began + 20, 1000)
+        connection.close()
+        is_over.set()
+        assert caught.value.errno == errno.ETIMEDOUT
+        assert time.monotonic() - began < 15

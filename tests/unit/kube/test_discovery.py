@@ -90,6 +90,7 @@ def test_what_is_not_served_is_asked_for_again_only_after_a_moment(
 UNCLEAR: dict[str, tuple[GVR, tuple[bytes | KubeError, ...]]] = {
     "an aggregated API that is down": (THINGS, (Transient("service unavailable", status=503),)),
     "a proxy that knows no page": (THINGS, (PLAIN, PLAIN)),
+    "a proxy that knows no page, in the API server's words": (THINGS, (OWN, OWN)),
     "a page that is no list of groups": (THINGS, (PLAIN, b'{"ok": true}')),
     "a page that is no list of resources": (THINGS, (b'{"ok": true}',)),
     "a version that is listed and not found": (THINGS, (OWN, WITH_THINGS)),
