@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -80,6 +81,16 @@ def newest(events: Iterable[WarningEvent]) -> JobWarning | None:
     return None if found is None else JobWarning(found.reason or "Warning", found.message or "")
 
 
+def in_turns(jobs: Iterable[PendingJob]) -> list[PendingJob]:
+    """The jobs with one of each namespace in turn, so that a namespace with many delays no other."""
+    of_namespace: Counter[str] = Counter()
+    ranked: list[tuple[int, PendingJob]] = []
+    for job in jobs:
+        ranked.append((of_namespace[job.workflow.namespace], job))
+        of_namespace[job.workflow.namespace] += 1
+    return [job for _, job in sorted(ranked, key=lambda pair: pair[0])]
+
+
 class PendingJobWarnings:
     """on_warning(workflow, task) is called from this thread when a job of that task has a new warning.
     pods_of(job): the label selector of a job's pods, empty if they cannot be selected.
@@ -116,7 +127,7 @@ class PendingJobWarnings:
         """Reads the events of the jobs that are due, at most ROUND_JOBS; forgets jobs that are no longer pending."""
         now = self._clock()
         late = {job.job_uid: job for job in pending if now - job.since >= PATIENCE}
-        self._asks = {uid: self._asks.get(uid, (0.0, PATIENCE)) for uid in late}
+        self._asks = {uid: self._asks.get(uid, (job.since + PATIENCE, PATIENCE)) for uid, job in late.items()}
         for workflow in list(self._warnings):
             kept = {job: warning for job, warning in self._warnings[workflow].items() if job in late}
             if kept:
@@ -124,10 +135,10 @@ class PendingJobWarnings:
             else:
                 del self._warnings[workflow]
         due = sorted((at, uid) for uid, (at, _) in self._asks.items() if at <= now)
-        for _, uid in due[:ROUND_JOBS]:
-            pause = self._asks[uid][1]
-            self._asks[uid] = (now + pause, min(MAX_PAUSE, pause * 2))
-            self._ask(late[uid])
+        for job in in_turns(late[uid] for _, uid in due)[:ROUND_JOBS]:
+            pause = self._asks[job.job_uid][1]
+            self._asks[job.job_uid] = (now + pause, min(MAX_PAUSE, pause * 2))
+            self._ask(job)
 
     def _ask(self, job: PendingJob) -> None:
         namespace = job.workflow.namespace

@@ -134,6 +134,11 @@ class Reconciler:
         except (NotLeader, Stopped):
             self._cleanup.drop_progress(key)
             result = Done()
+        except RecursionError:
+            # A repetition would fail in the same way, so the workflow is left alone until something changes.
+            self._cleanup.drop_progress(key)
+            self._writer.report_too_deep(self._caches.workflows.get(key))
+            result = Done()
         except Exception:
             # The ledger has handed out its changes, and they were not used.
             self._cleanup.drop_progress(key)

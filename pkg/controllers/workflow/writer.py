@@ -18,6 +18,10 @@ from pkg.kube.errors import Conflict, KubeError, NotFound, Stopped
 from pkg.kube.event_recorder import EventRecorder, ObjectReference
 from pkg.telemetry.metrics import Metrics
 
+TOO_DEEP = (
+    "the workflow cannot be reconciled: a value in its spec, in its templates or in the status of its jobs is nested "
+    "too deeply; it is tried again when one of them changes"
+)
 _log = structlog.get_logger("workflow.reconciler")
 
 
@@ -79,8 +83,18 @@ class Writer:
 
     def send_events(self, workflow: Workflow, memory: Memory) -> None:
         """Sends the Events that wait for a reconcile whose writes succeeded."""
-        meta = workflow.metadata
-        about = ObjectReference(API_VERSION, "Workflow", meta.name, meta.namespace, meta.uid, meta.resource_version)
+        about = _reference(workflow)
         for event in memory.unsent_events:
             self._recorder.emit(about, "Warning" if event.is_warning else "Normal", event.reason, event.message)
         memory.unsent_events = ()
+
+    def report_too_deep(self, workflow: Workflow | None) -> None:
+        """Says that a workflow cannot be reconciled, because of values that are nested too deeply."""
+        _log.error("workflow not reconciled, values in it or in its jobs are nested too deeply")
+        if workflow is not None:
+            self._recorder.emit(_reference(workflow), "Warning", "NestedTooDeeply", TOO_DEEP)
+
+
+def _reference(workflow: Workflow) -> ObjectReference:
+    meta = workflow.metadata
+    return ObjectReference(API_VERSION, "Workflow", meta.name, meta.namespace, meta.uid, meta.resource_version)

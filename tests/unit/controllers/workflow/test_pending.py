@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from typing import Any, cast
 
 import msgspec
@@ -17,6 +18,7 @@ from pkg.controllers.workflow.pending import (
     PendingJob,
     PendingJobWarnings,
     WarningEvent,
+    in_turns,
     newest,
 )
 from pkg.controllers.workflow.planner.job_identity import WorkflowId
@@ -166,3 +168,9 @@ def test_newest_goes_by_the_latest_time_of_each_event() -> None:
     )
     assert newest([event("2026-01-01T00:00:09Z", "b"), series]) == JobWarning("A", "")
     assert newest([]) is None
+
+
+def test_a_namespace_with_many_pending_jobs_delays_no_other() -> None:
+    many = [pending(number) for number in range(5)]
+    other = replace(pending(9), workflow=WorkflowId("other", "flow", "wf"))
+    assert in_turns([*many, other]) == [many[0], other, *many[1:]]

@@ -268,6 +268,26 @@ def test_a_reconcile_that_fails_unexpectedly_loses_no_change(monkeypatch: pytest
     assert world.workflow.status.phase == "Succeeded"
 
 
+def test_a_workflow_that_is_nested_too_deeply_is_left_alone_until_it_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+    world, controller = started()
+    world.advance(world.now + 10)
+    controller.deliver_all()
+
+    def dive(snapshot: Any) -> Any:
+        return dive(snapshot)
+
+    told: list[str] = []
+    recorder: Any = controller.reconciler._writer._recorder
+    with monkeypatch.context() as broken:
+        broken.setattr("pkg.controllers.workflow.reconciler.plan", dive)
+        broken.setattr(recorder, "emit", lambda _about, _type, reason, _message: told.append(reason))
+        assert controller.reconciler.reconcile(KEY) == Done()
+    assert told == ["NestedTooDeeply"]
+    controller.is_queued = True
+    settle(controller)
+    assert world.workflow.status.phase == "Succeeded"
+
+
 @pytest.mark.parametrize("ends", [False, True], ids=["that ends", "that is deleted"])
 def test_a_watch_event_of_a_job_while_its_creation_is_absorbed_is_not_lost(
     monkeypatch: pytest.MonkeyPatch, *, ends: bool
