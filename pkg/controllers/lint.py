@@ -11,11 +11,14 @@ import click
 import msgspec
 import yaml
 
+from pkg.apis.flow.v1alpha1.raw import RawError
 from pkg.apis.flow.v1alpha1.types import API_VERSION, Flow, Workflow, WorkTemplate
 from pkg.apis.flow.v1alpha1.updates import validate_update
 from pkg.apis.flow.v1alpha1.validation import (
     Fault,
+    Faults,
     foreign_variables,
+    validate_cost,
     validate_template,
     validate_with_templates,
     validate_workflow,
@@ -56,19 +59,30 @@ def lint(files: Mapping[str, str], running: Mapping[str, str] | None = None) -> 
     specs = {name: template.spec for name, (_, template) in templates.items()}
     before, _ = _objects(running or {}, found)
     for where, template in templates.values():
-        found += [Finding(where, fault) for fault in validate_template(template.spec)]
-        warnings = foreign_variables(template.spec.job_spec, "spec.jobSpec")
-        found += [Finding(where, fault, is_warning=True) for fault in warnings]
+        faults = validate_template(template.spec)
+        found += _findings(where, faults)
+        if not faults:
+            warnings = foreign_variables(template.spec.job_spec, "spec.jobSpec")
+            found += _findings(where, warnings, is_warning=True)
     for name, (where, workflow) in workflows.items():
         used = {flow.template_name for flow in workflow.spec.flows}
         own = {template: specs[name[0], template] for template in used if (name[0], template) in specs}
-        found += [Finding(where, fault) for fault in validate_workflow(workflow.spec)]
-        found += [Finding(where, fault) for fault in validate_with_templates(workflow.spec, own)]
-        found += [Finding(where, fault, is_warning=True) for fault in _missing(workflow, own)]
+        faults = validate_workflow(workflow.spec)
+        found += _findings(where, faults)
+        found += _findings(where, validate_with_templates(workflow.spec, own))
         if name in before:
-            changes = validate_update(before[name][1].spec, workflow.spec, started=True)
-            found += [Finding(where, fault) for fault in changes]
+            found += _findings(where, validate_update(before[name][1].spec, workflow.spec, started=True))
+        elif not faults:
+            found += _findings(where, validate_cost(workflow.spec, own, workflow.metadata))
+        found += _findings(where, Faults(_missing(workflow, own)), is_warning=True)
     return found
+
+
+def _findings(where: str, faults: Faults, *, is_warning: bool = False) -> Iterator[Finding]:
+    for fault in faults:
+        yield Finding(where, fault, is_warning)
+    if faults.others:
+        yield Finding(where, Fault("", f"{faults.others} more like these are not shown"), is_warning)
 
 
 def _missing(workflow: Workflow, templates: Iterable[str]) -> Iterator[Fault]:
@@ -160,8 +174,12 @@ def _unknown(decoded: Any, raw: Any, path: str) -> Iterator[str]:
         for key, value in raw.items():
             if key not in names:
                 yield f"{path}.{key}"
-            else:
-                yield from _unknown(getattr(decoded, names[key].removeprefix("raw_")), value, f"{path}.{key}")
+                continue
+            try:
+                part = getattr(decoded, names[key].removeprefix("raw_"))
+            except RawError:
+                continue  # found when the object is validated
+            yield from _unknown(part, value, f"{path}.{key}")
     elif isinstance(decoded, tuple) and isinstance(raw, list):
         for at, (one, other) in enumerate(zip(decoded, raw, strict=True)):
             yield from _unknown(one, other, f"{path}[{at}]")

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from pkg.apis.flow.v1alpha1 import defaults
+from pkg.apis.flow.v1alpha1.cost import has_started
 from pkg.apis.flow.v1alpha1.phases import WorkflowPhase
 from pkg.apis.flow.v1alpha1.types import Workflow, WorkTemplate
 from pkg.apis.meta import GVR, Job
@@ -92,7 +93,11 @@ class Observer:
             return before
         spec_hash = defaults.spec_hash(spec)
         is_changed = workflow.status.spec_hash not in ("", spec_hash)
-        compiled = in_force(before.compiled, compile_spec(spec, found), is_changed=is_changed)
+        compiled = in_force(
+            before.compiled,
+            compile_spec(spec, found, metadata=meta, is_started=has_started(workflow.status)),
+            is_changed=is_changed,
+        )
         if compiled == before.compiled:
             compiled = before.compiled  # the object that the progress belongs to
         if isinstance(compiled, Graph):

@@ -28,6 +28,9 @@ spec:
 """
 
 
+SET = "{op: add, path: /metadata/labels/x, value: y}"
+
+
 def workflow(more: str = "") -> str:
     return FLOW % (f", {more}" if more else "")
 
@@ -74,6 +77,16 @@ def workflow(more: str = "") -> str:
                 "f: document 2 (Workflow w): spec.flows[1].name: Expected `str` matching regex",
             ],
             id="what the schema refuses, once for each flow",
+        ),
+        pytest.param(
+            f"{STEP % 'x'}---{workflow('dependsOn: {targets: 1}')}",
+            ["f: document 2 (Workflow w): spec.flows[0].dependsOn: Expected `array`, got `int`"],
+            id="what the schema refuses in dependsOn",
+        ),
+        pytest.param(
+            f"{STEP % 'x'}---{workflow('for: {replicas: 9000}, patch: [' + ', '.join([SET] * 200) + ']')}",
+            ["f: document 2 (Workflow w): spec.flows: 1,800,000 patch steps"],
+            id="a workflow that costs too much",
         ),
         pytest.param(
             f"{STEP % 'x'}---{workflow()}---{workflow()}",

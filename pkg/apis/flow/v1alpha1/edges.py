@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-from pkg.apis.flow.v1alpha1 import variables
+from pkg.apis.flow.v1alpha1 import raw, variables
 from pkg.apis.flow.v1alpha1.types import DependsOn, Flow, Probe, WorkTemplateSpec
 
 
@@ -37,7 +37,8 @@ class Edge(msgspec.Struct, frozen=True):
 class TemplateEdges:
     """The pod addresses that a template needs. The template is scanned once, however many flows use it.
 
-    `edges` has one edge per flow whose address is needed, and `flows` are their names. Raises RawError.
+    `edges` has one edge per flow whose address is needed, and `flows` are their names; `kind` is the resource that the
+    template creates. Raises RawError.
     """
 
     def __init__(self, template: WorkTemplateSpec) -> None:
@@ -47,8 +48,17 @@ class TemplateEdges:
             *_pod_ips(template.raw_metadata, lambda: msgspec.to_builtins(template.metadata), "template.metadata"),
         ):
             first.setdefault(edge.flow, edge)
+        self.kind: Final = str(template.gvr.gvr)
         self.edges: Final = tuple(first.values())
         self.flows: Final = frozenset(first)
+
+
+def read_edges(template: WorkTemplateSpec) -> TemplateEdges:
+    """The pod addresses that a template needs; none if it cannot be decoded, which fails each of its tasks."""
+    try:
+        return TemplateEdges(template)
+    except raw.RawError:
+        return TemplateEdges(msgspec.structs.replace(template, raw_job_spec=raw.ABSENT, raw_metadata=raw.ABSENT))
 
 
 def mentions(flow: Flow) -> Iterator[Edge]:

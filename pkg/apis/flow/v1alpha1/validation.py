@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pkg.apis.flow.v1alpha1 import variables
-from pkg.apis.flow.v1alpha1.edges import TemplateEdges
+from pkg.apis.flow.v1alpha1 import cost, variables
+from pkg.apis.flow.v1alpha1.edges import TemplateEdges, read_edges
 from pkg.apis.flow.v1alpha1.faults import MAX_FAULTS, Fault, Faults, fault, summary
 from pkg.apis.flow.v1alpha1.spec_faults import template_faults, workflow_faults
 from pkg.apis.flow.v1alpha1.template_use import cycle_faults, use_faults
 from pkg.apis.flow.v1alpha1.types import WorkflowSpec, WorkTemplateSpec
+from pkg.apis.meta import ObjectMeta
 
 __all__ = [
     "MAX_FAULTS",
@@ -23,6 +24,7 @@ __all__ = [
     "Faults",
     "foreign_variables",
     "summary",
+    "validate_cost",
     "validate_cycles",
     "validate_template",
     "validate_with_templates",
@@ -52,6 +54,17 @@ def validate_with_templates(spec: WorkflowSpec, templates: Mapping[str, WorkTemp
 def validate_cycles(spec: WorkflowSpec, templates: Mapping[str, TemplateEdges]) -> Faults:
     """Cycles of flows that wait for each other, those through pod addresses in templates included. Raises RawError."""
     return Faults(cycle_faults(spec, templates))
+
+
+def validate_cost(
+    spec: WorkflowSpec, templates: Mapping[str, WorkTemplateSpec], metadata: ObjectMeta | None = None
+) -> Faults:
+    """The bounds that a workflow without other faults is above, which keep it from starting.
+
+    `templates` by name, some of which may be missing; `metadata` as far as it is known. Raises RawError.
+    """
+    read = {name: read_edges(template) for name, template in templates.items()}
+    return cost.faults(cost.estimate(spec, read, metadata))
 
 
 def foreign_variables(tree: Any, path: str = "") -> Faults:

@@ -520,9 +520,9 @@ def compiled(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the flows of each spec that is compiled."""
     names: list[str] = []
 
-    def counted(spec: WorkflowSpec, templates: Any) -> Any:
+    def counted(spec: WorkflowSpec, templates: Any, **options: Any) -> Any:
         names.append("".join(flow.name for flow in spec.flows))
-        return compile_spec(spec, templates)
+        return compile_spec(spec, templates, **options)
 
     monkeypatch.setattr("pkg.controllers.workflow.observer.compile_spec", counted)
     return names

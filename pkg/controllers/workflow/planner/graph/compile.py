@@ -8,13 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from graphlib import TopologicalSorter
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
-import msgspec
-
-from pkg.apis.flow.v1alpha1 import defaults, durations, edges, validation
+from pkg.apis.flow.v1alpha1 import cost, defaults, durations, edges, validation
 from pkg.apis.flow.v1alpha1.faults import Fault
-from pkg.apis.flow.v1alpha1.raw import ABSENT, RawError
 from pkg.apis.flow.v1alpha1.types import (
     DependsOn,
     Flow,
@@ -28,6 +25,7 @@ from pkg.apis.flow.v1alpha1.types import (
     WorkflowSpec,
     WorkTemplate,
 )
+from pkg.apis.meta import ObjectMeta
 from pkg.controllers.workflow.planner.graph.model import (
     Ask,
     Clause,
@@ -41,20 +39,36 @@ from pkg.controllers.workflow.planner.graph.model import (
     StatusPredicate,
 )
 
+# A workflow that has started keeps running with more edges than a new one may have, but not with any number of them.
+_MAX_EDGES_LATER: Final = 4 * cost.MAX_EDGES
+
 Compiled: TypeAlias = Graph | tuple[Fault, ...]
 
 
-def compile_spec(spec: WorkflowSpec, templates: Mapping[str, WorkTemplate]) -> Compiled:
+def compile_spec(
+    spec: WorkflowSpec,
+    templates: Mapping[str, WorkTemplate],
+    *,
+    metadata: ObjectMeta | None = None,
+    is_started: bool = False,
+) -> Compiled:
     """The graph of a spec, or the faults for which it can never run. templates: those that exist, by name.
 
+    is_started: the workflow was found valid before, so its cost is no fault any more; metadata: a part of the cost.
     Only what makes the whole workflow senseless counts here; what is wrong with one job fails its task when it is made.
     """
     # A restart that names unknown flows is refused with an Event. It must not end a running workflow.
     faults = validation.validate_workflow(spec, with_restart=False)
     if faults:
         return faults
+    read = {name: edges.read_edges(template.spec) for name, template in templates.items()}
+    found = cost.estimate(spec, read, metadata)
+    if not is_started and (faults := cost.faults(found)):
+        return faults
+    if found.edges > _MAX_EDGES_LATER:
+        read = {}  # a template that was edited later; the tasks that need its addresses fail when they are rendered
     known = {flow.name for flow in spec.flows}
-    asking = {name: found for name, template in templates.items() if (found := _template_edges(template)).edges}
+    asking = {name: template for name, template in read.items() if template.edges}
     needs: dict[str, frozenset[str]] = {}
     for flow in spec.flows:
         names = edges.pod_ip_edges(flow, asking.get(flow.template_name)) & known
@@ -65,14 +79,6 @@ def compile_spec(spec: WorkflowSpec, templates: Mapping[str, WorkTemplate]) -> C
         if faults:
             return faults
     return compile_graph(spec, needs)
-
-
-def _template_edges(template: WorkTemplate) -> edges.TemplateEdges:
-    """The pod addresses that a template needs; none if it cannot be decoded, which fails each of its tasks."""
-    try:
-        return edges.TemplateEdges(template.spec)
-    except RawError:
-        return edges.TemplateEdges(msgspec.structs.replace(template.spec, raw_job_spec=ABSENT, raw_metadata=ABSENT))
 
 
 def in_force(before: Compiled, now: Compiled, *, is_changed: bool) -> Compiled:

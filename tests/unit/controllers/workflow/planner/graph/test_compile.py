@@ -6,6 +6,7 @@ import msgspec
 
 from pkg.apis.flow.v1alpha1.types import Workflow
 from pkg.apis.flow.v1alpha1.validation import Fault
+from pkg.apis.meta import ObjectMeta
 from pkg.controllers.workflow.planner.graph.compile import compile_spec, in_force
 from pkg.controllers.workflow.planner.graph.model import Graph
 from tests.builders import TEMPLATES, compiled, template, wf
@@ -31,6 +32,36 @@ def test_a_cycle_through_a_template_is_one() -> None:
     found = compile_spec(wf(a="", b="a").spec, {"job": ASKS})
     assert isinstance(found, tuple)
     assert "circle" in found[0].message
+
+
+BIG = wf(
+    **{f"f{at}": {"patch": [{"op": "remove", "path": "/spec/x"}] * 600, "for": {"replicas": 2_000}} for at in range(2)}
+)
+
+
+def test_what_costs_too_much_is_a_fault_with_figure_and_bound() -> None:
+    found = compile_spec(BIG.spec, TEMPLATES)
+    assert isinstance(found, tuple)
+    assert [fault.message.split(";")[0] for fault in found] == ["2,400,000 patch steps (tasks times steps)"]
+
+
+def test_annotations_count_for_the_size_of_the_object() -> None:
+    flows = {f"flow-{at:04}": {"patch": {"x": "y" * 100}} for at in range(5_000)}
+    long = ObjectMeta(annotations={"last-applied": "x" * 250_000})
+    assert isinstance(compile_spec(wf(**flows).spec, TEMPLATES), Graph)
+    assert isinstance(compile_spec(wf(**flows).spec, TEMPLATES, metadata=long), tuple)
+
+
+def test_a_workflow_that_has_started_goes_on_whatever_it_costs() -> None:
+    assert isinstance(compile_spec(BIG.spec, TEMPLATES, is_started=True), Graph)
+
+
+def test_a_template_that_asks_for_very_many_addresses_is_not_asked_for_them() -> None:
+    flows = wf(**{f"f{at}": "" for at in range(1_000)})
+    asks = template("job", jobSpec={"x": [f"{{{{flows.f{at}.podIP}}}}" for at in range(500)]})
+    graph = compile_spec(flows.spec, {"job": asks}, is_started=True)
+    assert isinstance(graph, Graph)
+    assert not any(node.needs_pod_ip for node in graph.nodes)
 
 
 def test_a_missing_template_is_no_fault() -> None:

@@ -1,0 +1,219 @@
+"""What a Workflow may cost, estimated from its spec before anything runs, and the bounds on it.
+
+The bounds protect other workflows from one that is too large, and this one from a status that etcd refuses to store.
+A workflow above a bound is Invalid. One that has started already is not judged again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
+from typing import Any, Final
+
+import msgspec
+
+from pkg.apis.flow.v1alpha1 import edges
+from pkg.apis.flow.v1alpha1.faults import Fault, Faults
+from pkg.apis.flow.v1alpha1.phases import Phase
+from pkg.apis.flow.v1alpha1.types import (
+    Flow,
+    FlowStatus,
+    Kept,
+    RetryReason,
+    SuccessPolicy,
+    WorkflowSpec,
+    WorkflowStatus,
+)
+from pkg.apis.meta import ObjectMeta
+
+#: What etcd takes in one request, less what surrounds the object there.
+MAX_OBJECT: Final = 1_536 * 1024 - 4_096
+#: Mentions of flows in dependsOn, for.dependsOn and pod addresses. The compiled graph has a predicate for each.
+MAX_EDGES: Final = 100_000
+#: Replicas that are probed over the network, each counted once per probe.
+MAX_PROBED: Final = 20_000
+#: What the replicas of a flow ask of their previous index, over all replicas.
+MAX_PREVIOUS: Final = 1_000_000
+#: Steps of JSON Patches, over all tasks.
+MAX_PATCH_STEPS: Final = 1_000_000
+#: Bytes of patches, over all tasks.
+MAX_PATCH_BYTES: Final = 1_024 * 1024 * 1024
+
+# metadata without labels and annotations: managedFields of a few writers, uid, times. managedFields does not grow with
+# the number of flows, because lists are atomic.
+_METADATA: Final = 4_096
+# Status without its flows: conditions, counts, times, reason, and a message that is cut short.
+_STATUS: Final = 3_072
+_RANGES: Final = (
+    "waiting",
+    "pending",
+    "suspended",
+    "running",
+    "backoff",
+    "succeeded",
+    "failed",
+    "skipped",
+    "cancelled",
+)
+_LONGEST_KIND: Final = "mpijobs.v2beta1.kubeflow.org"
+_TIME: Final = "2026-01-01T00:00:00.000000Z"
+
+
+class Cost(msgspec.Struct, frozen=True):
+    """What a workflow costs at most.
+
+    spec, metadata, status: bytes of JSON, status with the least that a restart of the controller needs; edges, probed,
+    previous, patch_steps, patch_bytes: see the bounds above.
+    """
+
+    spec: int = 0
+    metadata: int = 0
+    status: int = 0
+    edges: int = 0
+    probed: int = 0
+    previous: int = 0
+    patch_steps: int = 0
+    patch_bytes: int = 0
+
+    @property
+    def object(self) -> int:
+        """Bytes of the whole Workflow."""
+        return self.spec + self.metadata + self.status
+
+
+def has_started(status: WorkflowStatus) -> bool:
+    """Whether the workflow was found valid once: its status lists its flows."""
+    return bool(status.flows)
+
+
+def estimate(
+    spec: WorkflowSpec,
+    templates: Mapping[str, edges.TemplateEdges] | None = None,
+    metadata: ObjectMeta | None = None,
+) -> Cost:
+    """What a workflow costs. `templates`: what the templates need, by name; some may be missing. Raises RawError."""
+    sizes = {flow.name: max(1, flow.replicas) for flow in spec.flows}
+    cost = Cost(spec=_spec_bytes(spec), metadata=_metadata_bytes(metadata), status=_STATUS + _restart_bytes(spec))
+    total = {name: getattr(cost, name) for name in cost.__struct_fields__}
+    for flow in spec.flows:
+        template = (templates or {}).get(flow.template_name)
+        for name, value in _flow_cost(flow, template, sizes):
+            total[name] += value
+    return Cost(**total)
+
+
+def faults(cost: Cost) -> Faults:
+    """A fault for each bound that a cost is above, with the figure, the bound, and what to change."""
+    return Faults(_faults(cost))
+
+
+def _faults(cost: Cost) -> Iterator[Fault]:
+    if cost.object > MAX_OBJECT:
+        yield Fault(
+            "spec",
+            f"spec ({cost.spec:,} bytes), metadata ({cost.metadata:,}) and the shortest possible status"
+            f" ({cost.status:,}) have {cost.object:,} bytes together, and etcd takes {MAX_OBJECT:,}: shorten names and"
+            " patches, move what flows share into templates, or split the workflow",
+            str(cost.object),
+        )
+    bounds = (
+        (cost.edges, MAX_EDGES, "dependencies between flows", "let flows wait for a flow that joins others"),
+        (cost.probed, MAX_PROBED, "probes (each counted once per probed replica)", "probe fewer replicas"),
+        (cost.previous, MAX_PREVIOUS, "questions of replicas about their previous index", "shorten for.dependsOn"),
+        (cost.patch_steps, MAX_PATCH_STEPS, "patch steps (tasks times steps)", "move steps into the template"),
+        (cost.patch_bytes, MAX_PATCH_BYTES, "bytes of patches (tasks times bytes)", "move patches into the template"),
+    )
+    for figure, bound, what, instead in bounds:
+        if figure > bound:
+            yield Fault("spec.flows", f"{figure:,} {what}; at most {bound:,} are allowed: {instead}", str(figure))
+
+
+def _flow_cost(flow: Flow, template: edges.TemplateEdges | None, sizes: Mapping[str, int]) -> Iterator[tuple[str, int]]:
+    size = sizes[flow.name]
+    yield "edges", len(template.edges) if template is not None else 0
+    probes, path_bytes = 0, 0
+    for edge in edges.mentions(flow):
+        yield "edges", 1
+        if edge.own_index and edge.flow == flow.name:
+            yield "previous", size
+        if edge.wait in (edges.Wait.HTTP, edges.Wait.TCP):
+            probes += sizes.get(edge.flow, 1)
+            path_bytes += len(edge.path) + 32
+    yield "probed", probes
+    patch = flow.patch
+    if patch is not None:
+        yield "patch_bytes", size * len(bytes(flow.raw_patch))
+        yield "patch_steps", size * len(patch) if isinstance(patch, list) else 0
+    # Latches of probes that have passed name the replicas of the probed flow.
+    kind = len(template.kind if template is not None else _LONGEST_KIND)
+    yield "status", _flow_status_bytes(flow, size) + kind + path_bytes + 6 * probes
+
+
+def _flow_status_bytes(flow: Flow, size: int) -> int:
+    """Bytes of the least that status keeps of a flow, without its kind, whose tasks are as unlike as they can be."""
+    retries = flow.retry.max_retries if flow.retry is not None else 0
+    groups = min(size, len(RetryReason) * (retries + 1))
+    bare, kept = _status_parts(retries)
+    found = bare + len(flow.name) + groups * kept
+    if flow.for_ is not None:
+        # Each index stands in one range of the flow, and in one of what is kept.
+        found += 2 * size * (len(str(size)) + 1) + sum(len(name) + 6 for name in _RANGES)
+    return found
+
+
+@lru_cache(maxsize=1_024)
+def _status_parts(retries: int) -> tuple[int, int]:
+    """Bytes of the status of a flow without its name and kind, and of one group of tasks that it keeps."""
+    reason = max((reason.value for reason in RetryReason), key=len)
+    empty = Kept(indexes="0")
+    status = FlowStatus(name="", phase=Phase.SUCCEEDED, reason=reason, gvr="-", kept=(empty,))
+    # In Backoff: with a due time. Without retries: of a job that a queue held.
+    kept = (
+        Kept(indexes="0", attempt=retries, ran=True, due=_TIME) if retries else Kept(indexes="0", ran=True, held=True)
+    )
+    bare = len(msgspec.json.encode(status)) - len(msgspec.json.encode(empty))
+    return bare, len(msgspec.json.encode(kept)) + 1
+
+
+def _spec_bytes(spec: WorkflowSpec) -> int:
+    """Bytes of the spec as the API server stores it, with the defaults that it fills in."""
+    parts: list[msgspec.Struct] = [spec]
+    if spec.success_policy != SuccessPolicy():
+        parts.append(spec.success_policy)
+    for flow in spec.flows:
+        parts.append(flow)
+        if flow.retry is not None:
+            parts.append(flow.retry)
+        if flow.for_ is not None:
+            parts.append(flow.for_)
+    return len(msgspec.json.encode(spec)) + sum(_default_bytes(part) for part in parts)
+
+
+def _default_bytes(part: msgspec.Struct) -> int:
+    """Bytes of the fields whose defaults the schema has, as far as they have these values."""
+    return sum(size for name, default, size in _stored_defaults(type(part)) if getattr(part, name) == default)
+
+
+@lru_cache(maxsize=64)
+def _stored_defaults(kind: type[msgspec.Struct]) -> tuple[tuple[str, Any, int], ...]:
+    """The fields of a part that have a default in the schema of the CRD: a word, or a number other than zero."""
+    return tuple(
+        (field.name, field.default, len(field.encode_name) + len(msgspec.json.encode(field.default)) + 4)
+        for field in msgspec.structs.fields(kind)
+        if isinstance(field.default, str | int | float) and not isinstance(field.default, bool) and field.default
+    )
+
+
+def _metadata_bytes(metadata: ObjectMeta | None) -> int:
+    if metadata is None:
+        return _METADATA
+    return _METADATA + _map_bytes(metadata.labels.items()) + _map_bytes(metadata.annotations.items())
+
+
+def _map_bytes(items: Iterable[tuple[str, str]]) -> int:
+    return sum(len(msgspec.json.encode(key)) + len(msgspec.json.encode(value)) + 2 for key, value in items)
+
+
+def _restart_bytes(spec: WorkflowSpec) -> int:
+    """Bytes of the positions of the flows that a restart names."""
+    return 6 * len(spec.restart.flows) if spec.restart is not None else 0

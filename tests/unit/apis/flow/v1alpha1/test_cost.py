@@ -1,0 +1,160 @@
+"""What a workflow may cost: each figure, each bound."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import msgspec
+import pytest
+
+from pkg.apis.flow.v1alpha1 import cost
+from pkg.apis.flow.v1alpha1.cost import Cost
+from pkg.apis.flow.v1alpha1.edges import TemplateEdges
+from pkg.apis.flow.v1alpha1.phases import Phase
+from pkg.apis.flow.v1alpha1.types import FlowStatus, WorkflowSpec, WorkflowStatus, WorkTemplateSpec
+from pkg.apis.meta import ObjectMeta
+from tests.manifests import decoded
+
+
+def spec(*flows: dict[str, Any], **more: Any) -> WorkflowSpec:
+    return decoded({"flows": flows, **more}, WorkflowSpec)
+
+
+STEP = {"op": "add", "path": "/spec/x", "value": 1}
+GET = {"taskName": "a", "port": 80}
+A: dict[str, Any] = {"name": "a", "for": {"replicas": 10}}
+
+
+@pytest.mark.parametrize(
+    ("flows", "figures"),
+    [
+        pytest.param(
+            [{"name": "b", "dependsOn": {"targets": ["a"], "orGroups": [{"targets": ["a", "a"]}]}}],
+            {"edges": 3},
+            id="each mention is an edge",
+        ),
+        pytest.param(
+            [{"name": "b", "dependsOn": {"probe": {"taskStatusList": [{"taskName": "a", "phase": "Failed"}]}}}],
+            {"edges": 1, "probed": 0},
+            id="a task status is an edge and no probe",
+        ),
+        pytest.param(
+            [{"name": "b", "dependsOn": {"probe": {"httpGetList": [GET, GET], "tcpSocketList": [GET]}}}],
+            {"edges": 3, "probed": 30},
+            id="a probe counts once per replica that is probed",
+        ),
+        pytest.param(
+            [{"name": "b", "for": {"replicas": 7, "dependsOn": {"targets": ["b", "a"]}}}],
+            {"edges": 2, "previous": 7},
+            id="the flow's own name counts once per replica that asks",
+        ),
+        pytest.param(
+            [{"name": "b", "for": {"replicas": 5}, "patch": [STEP, STEP]}],
+            {"patch_steps": 10, "patch_bytes": 5 * len(msgspec.json.encode([STEP, STEP]))},
+            id="a JSON Patch counts once per task",
+        ),
+        pytest.param(
+            [{"name": "b", "for": {"replicas": 0}, "patch": {"x": 1}}],
+            {"patch_steps": 0, "patch_bytes": 7},
+            id="no replicas are one task, and a merge patch has no steps",
+        ),
+        pytest.param([{"name": "b", "template": "asks"}], {"edges": 2}, id="addresses that a template needs are edges"),
+    ],
+)
+def test_figures(flows: list[dict[str, Any]], figures: dict[str, int]) -> None:
+    asks = {"gvr": {"version": "v1", "resource": "pods"}, "jobSpec": {"x": "{{flows.a.podIP}} {{flows.c.podIP}}"}}
+    templates = {"asks": TemplateEdges(decoded(asks, WorkTemplateSpec))}
+    found = cost.estimate(spec(A, *flows), templates)
+    assert {name: getattr(found, name) for name in figures} == figures
+
+
+def test_the_spec_counts_as_the_api_server_stores_it_with_its_defaults() -> None:
+    written = spec({"name": "a", "retry": {"maxRetries": 1}, "for": {}})
+    stored = {
+        "flows": [
+            {
+                "name": "a",
+                "retry": {"maxRetries": 1, "interval": "10s", "factor": 2, "maxInterval": "5m"},
+                "for": {"replicas": 1},
+            }
+        ],
+        "jobRetainPolicy": "retain",
+    }
+    exact = len(msgspec.json.encode(stored))
+    assert exact <= cost.estimate(written).spec <= exact + 20
+
+
+def test_labels_and_annotations_count() -> None:
+    bare = cost.estimate(spec(A), metadata=ObjectMeta(name="w"))
+    more = cost.estimate(spec(A), metadata=ObjectMeta(name="w", annotations={"last-applied": '"x"' * 100}))
+    assert more.metadata - bare.metadata == len('"last-applied":""') + 500 + 1
+
+
+@pytest.mark.parametrize(
+    ("less", "more"),
+    [
+        pytest.param({}, {"retry": {"maxRetries": 1}}, id="retries"),
+        pytest.param(
+            {"retry": {"maxRetries": 1}}, {"retry": {"maxRetries": 100}, "for": {"replicas": 9}}, id="replicas"
+        ),
+        pytest.param({}, {"dependsOn": {"probe": {"tcpSocketList": [GET]}}}, id="latches of probes"),
+    ],
+)
+def test_what_status_must_keep_grows_with(less: dict[str, Any], more: dict[str, Any]) -> None:
+    small, large = (cost.estimate(spec(A, {"name": "b", **fields})) for fields in (less, more))
+    assert small.status < large.status
+
+
+@pytest.mark.parametrize(
+    ("above", "path", "says"),
+    [
+        pytest.param(Cost(spec=cost.MAX_OBJECT + 1), "spec", "etcd takes 1,568,768", id="bytes"),
+        pytest.param(Cost(edges=cost.MAX_EDGES + 1), "spec.flows", "100,001 dependencies .* 100,000", id="edges"),
+        pytest.param(Cost(probed=cost.MAX_PROBED + 1), "spec.flows", "20,001 probes .* 20,000", id="probes"),
+        pytest.param(Cost(previous=cost.MAX_PREVIOUS + 1), "spec.flows", "1,000,001 .* 1,000,000", id="previous"),
+        pytest.param(Cost(patch_steps=cost.MAX_PATCH_STEPS + 1), "spec.flows", "1,000,001 patch steps", id="steps"),
+        pytest.param(Cost(patch_bytes=cost.MAX_PATCH_BYTES + 1), "spec.flows", "bytes of patches", id="patch bytes"),
+    ],
+)
+def test_above_a_bound_the_fault_has_figure_and_bound(above: Cost, path: str, says: str) -> None:
+    (fault,) = cost.faults(above)
+    assert fault.path == path
+    assert re.search(says, fault.message)
+
+
+def test_at_the_bounds_there_is_no_fault() -> None:
+    at_most = Cost(
+        spec=cost.MAX_OBJECT - 2,
+        metadata=1,
+        status=1,
+        edges=cost.MAX_EDGES,
+        probed=cost.MAX_PROBED,
+        previous=cost.MAX_PREVIOUS,
+        patch_steps=cost.MAX_PATCH_STEPS,
+        patch_bytes=cost.MAX_PATCH_BYTES,
+    )
+    assert cost.faults(at_most) == ()
+
+
+@pytest.mark.parametrize(
+    "large",
+    [
+        pytest.param([{"name": "a", "for": {"replicas": 10_000}, "retry": {"maxRetries": 3}}], id="10,000 replicas"),
+        pytest.param(
+            [{"name": f"f{at}", "dependsOn": {"targets": [f"f{at - 1}"]} if at else {}} for at in range(5_000)],
+            id="a chain of 5,000 flows",
+        ),
+        pytest.param(
+            [{"name": f"f{at}", "retry": {"maxRetries": 3}, "patch": {"x": at}} for at in range(3_000)],
+            id="3,000 flows with retries and patches",
+        ),
+    ],
+)
+def test_large_workflows_are_allowed(large: list[dict[str, Any]]) -> None:
+    assert cost.faults(cost.estimate(spec(*large))) == ()
+
+
+def test_a_workflow_has_started_once_its_status_lists_its_flows() -> None:
+    assert not cost.has_started(WorkflowStatus(reason="Invalid"))
+    assert cost.has_started(WorkflowStatus(flows=(FlowStatus("a", Phase.WAITING),)))
