@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 
 import pytest
 
@@ -55,9 +56,21 @@ def claim(workflow: Object, flow: str, attempt: int, name: str, *, owner: str = 
     return {"name": name, "labels": tags, "ownerReferences": [reference], "finalizers": ["test.workflow.sh/held"]}
 
 
-def job(metadata: Object, **simulated: str) -> Object:
-    spec = {"backoffLimit": 0, "template": pod_template(**simulated)}
-    return {"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": spec}
+def forge(world: World, metadata: Object, ends: str = "") -> None:
+    """Creates a Job that no controller of the cluster acts on; with `ends` (Complete, Failed) its status says so."""
+    spec = {"backoffLimit": 0, "managedBy": "test.workflow.sh/forger", "template": pod_template()}
+    world.create({"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": spec})
+    if ends:
+        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        before = {"Complete": "SuccessCriteriaMet", "Failed": "FailureTarget"}[ends]
+        conditions = [
+            {"type": kind, "status": "True", "lastTransitionTime": now, "reason": "Forged", "message": "forged"}
+            for kind in (before, ends)
+        ]
+        status: Object = {"startTime": now, "conditions": conditions}
+        if ends == "Complete":
+            status |= {"completionTime": now, "succeeded": 1}
+        world.patch(f"{world.job_path(metadata['name'])}/status", {"status": status})
 
 
 def release(world: World) -> None:
@@ -67,15 +80,14 @@ def release(world: World) -> None:
             world.patch(world.job_path(found["metadata"]["name"]), {"metadata": {"finalizers": None}})
 
 
-def claims(workflow: Object, flow: str, name: Callable[[int], str]) -> Iterator[Object]:
-    """Jobs that fail and jobs that succeed at once, with attempts and owners true and false."""
-    numbers = itertools.count()
-    for attempt, code in itertools.product((0, 1, 99), ("0", "1")):
-        yield job(claim(workflow, flow, attempt, name(next(numbers))), run_for="0.1s", exit_code=code)
-    yield job(claim(workflow, flow, 99, name(next(numbers)), owner="another"), run_for="0.1s", exit_code="1")
-    yield job(claim(workflow, flow, 99, name(next(numbers)), uid="another"), run_for="0.1s", exit_code="1")
-    without = claim(workflow, flow, 99, name(next(numbers)))
-    yield job({**without, "ownerReferences": []}, run_for="0.1s", exit_code="1")
+def forge_claims(world: World, workflow: Object, flow: str, name: Callable[[int], str]) -> None:
+    """Jobs that run, have failed and have succeeded, with attempts and owners true and false."""
+    names = map(name, itertools.count())
+    for attempt, ends in itertools.product((0, 1, 99), ("", "Complete", "Failed")):
+        forge(world, claim(workflow, flow, attempt, next(names)), ends)
+    forge(world, claim(workflow, flow, 99, next(names), owner="another"), "Failed")
+    forge(world, claim(workflow, flow, 99, next(names), uid="another"), "Failed")
+    forge(world, {**claim(workflow, flow, 99, next(names)), "ownerReferences": []}, "Failed")
 
 
 def is_undisturbed(world: World, audit: Audit, *names: str) -> None:
@@ -97,14 +109,9 @@ def test_jobs_of_another_namespace_change_nothing(
     world.create_all([m.template("step", run_for="6s"), m.template("next", run_for="0.1s")])
     made = world.create(m.workflow("w", m.flow("a", retry=RETRY), m.flow("b", "a", of="next", retry=RETRY)))
     world.wait_flow("w", "a", "Running")
-    ours = ("w-a", "w-a-r1", "w-b")
-    elsewhere.create_all(claims(made, "a", lambda number: ours[number] if number < len(ours) else f"x{number}"))
-    elsewhere.create_all(claims(made, "b", lambda number: f"y{number}"))
-    elsewhere.history.wait(
-        lambda: sum(bool(found["status"].get("failed")) for found in elsewhere.history.now("jobs")) >= 3,
-        PATIENCE,
-        "forged jobs that have failed",
-    )
+    ours = ("w-a", "w-b", "w-a-r1")
+    forge_claims(elsewhere, made, "a", lambda number: ours[number] if number < len(ours) else f"x{number}")
+    forge_claims(elsewhere, made, "b", lambda number: f"y{number}")
     controller.kill()
     start_controller(namespace="")
     is_undisturbed(world, audit, "w-a", "w-b")
@@ -120,8 +127,8 @@ def test_jobs_of_the_own_namespace_under_other_names_change_nothing(
     world.create_all([m.template("step", run_for="6s"), m.template("next", run_for="0.1s")])
     made = world.create(m.workflow("w", m.flow("a", retry=RETRY), m.flow("b", "a", of="next", retry=RETRY)))
     world.wait_flow("w", "a", "Running")
-    world.create_all(claims(made, "a", lambda number: f"w-a-x{number}"))
-    world.create_all(claims(made, "b", lambda number: f"pretender-{number}"))
+    forge_claims(world, made, "a", lambda number: f"w-a-x{number}")
+    forge_claims(world, made, "b", lambda number: f"pretender-{number}")
     controller.kill()
     start_controller()
     is_undisturbed(world, audit, "w-a", "w-b")
