@@ -108,6 +108,9 @@ class Handlers:
         kind = self._parts.kinds.get(gvr)
         if kind is not None and not kind.refused:
             self.kind_coming(gvr)
+        for key in self._parts.reconciler.users_of(gvr):
+            for workflow in self._parts.ledger.workflows(key):
+                self._parts.ledger.mark_dirty(workflow)  # how its jobs are read may have changed
         self.requeue_users(gvr)
 
     def kind_coming(self, gvr: GVR) -> None:

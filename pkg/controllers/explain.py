@@ -12,7 +12,7 @@ from rich.table import Table
 from pkg.apis.meta import GVR
 from pkg.workloads import KUEUE_QUEUE_LABEL, KindRow, reaches_pods, rules_for
 from pkg.workloads.evaluator import SUSPENDED
-from pkg.workloads.functions import BAD_WORDS, GOOD_WORDS, RUNNING_WORDS
+from pkg.workloads.functions import BAD_WORDS, GOOD_WORDS, HELD_WORDS, RUNNING_WORDS
 from pkg.workloads.model import Gate, Place, Predicate
 from pkg.workloads.placement import VOLCANO_QUEUE_ANNOTATION
 
@@ -42,6 +42,7 @@ _CALLS = {
     "goodPhase": f"the phase is one of {', '.join(sorted(GOOD_WORDS))}",
     "badPhase": f"the phase is one of {', '.join(sorted(BAD_WORDS))}",
     "runningPhase": f"the phase is one of {', '.join(sorted(RUNNING_WORDS))}",
+    "heldPhase": f"the phase is one of {', '.join(sorted(HELD_WORDS))}",
     "doneWithoutPhase": "condition Complete, Completed or Succeeded is True, and there is no phase",
     "jobReady": "every active pod is ready, and there is one",
     "deploymentReady": "every replica is of the newest template and available",
@@ -112,7 +113,8 @@ def _states(row: KindRow) -> Iterator[tuple[str, str]]:
         for predicate in getattr(row.rules, key):
             yield state, describe(predicate)
         if key == "running" and row.suspend in SUSPENDED:
-            yield "Suspended", f"{row.suspend} is true, with the label {KUEUE_QUEUE_LABEL}"
+            label = "" if row.held_unlabelled else f", with the label {KUEUE_QUEUE_LABEL}"
+            yield "Suspended", f"{row.suspend} is true{label}"
     yield "Pending", "otherwise"
 
 

@@ -53,12 +53,15 @@ _CRDS = GVR("apiextensions.k8s.io", "v1", "customresourcedefinitions")
 
 
 class Resource(msgspec.Struct, frozen=True):
-    """A served resource: its name, the kind of its objects, whether it is namespaced, and its verbs."""
+    """A served resource: its name, the kind of its objects, whether it is namespaced, its verbs, and whether it has the
+    subresource `status`.
+    """
 
     name: str
     kind: str = ""
     namespaced: bool = False
     verbs: tuple[str, ...] = ()
+    has_status: bool = False
 
 
 class _ResourceList(msgspec.Struct, frozen=True):
@@ -215,7 +218,13 @@ class Discovery:
                 raise Transient(message, reason="Unrecognized") from error
             return {}
         _require_kind(listed.kind, "APIResourceList", gvr.root)
-        return {resource.name: resource for resource in listed.resources or () if "/" not in resource.name}
+        resources = listed.resources or ()
+        names = {resource.name for resource in resources}
+        return {
+            resource.name: msgspec.structs.replace(resource, has_status=f"{resource.name}/status" in names)
+            for resource in resources
+            if "/" not in resource.name
+        }
 
     def _is_group_listed(self, gvr: GVR, max_age: float) -> bool:
         now = self._clock()

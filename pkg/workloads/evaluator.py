@@ -81,9 +81,12 @@ _RUNNING_READY = Reading(JobState.RUNNING, ready=True)
 _BEHIND = Reading(JobState.PENDING, "StatusOutdated", "status.observedGeneration is behind metadata.generation")
 
 
-def read(row: KindRow, job: Job) -> Reading:
-    """Read the job's state by the rules of its row. Never raises, whatever the status holds."""
-    return reader(row).read(job)
+def read(row: KindRow, job: Job, *, has_status: bool = True) -> Reading:
+    """Read the job's state by the rules of its row. Never raises, whatever the status holds.
+
+    has_status: whether the kind has the status subresource; without it there is no observedGeneration gate.
+    """
+    return reader(row).read(Look(job, has_status=has_status))
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,19 +100,18 @@ class Reader:
     running: tuple[Test, ...]
     pending: tuple[Test, ...]
     describe: Describe
-    is_behind: Callable[[Job], bool] | None
-    is_suspended: Callable[[Job], bool] | None
+    is_behind: Callable[[Look], bool] | None
+    held_by: Callable[[Job], str]
 
-    def read(self, job: Job) -> Reading:
+    def read(self, look: Look) -> Reading:
         """Read the job's state, in the order of the module's docstring."""
-        if self.is_behind is not None and self.is_behind(job):
+        if self.is_behind is not None and self.is_behind(look):
             return _BEHIND
-        look = Look(job)
         if (evidence := _first(self.fail, look)) is not None:
             return Reading(JobState.FAILED, *self.describe(look, evidence))
         if (evidence := _first(self.succeed, look)) is not None:
             return Reading(JobState.SUCCEEDED, *self.describe(look, evidence))
-        if job.metadata.deletion_timestamp is not None:
+        if look.job.metadata.deletion_timestamp is not None:
             has_run = _first((*self.ready, *self.running), look) is not None
             state = JobState.RUNNING if has_run else JobState.PENDING
             return Reading(state, "Deleting", "the job is being deleted", deleting=True)
@@ -127,10 +129,9 @@ class Reader:
             return _RUNNING_READY
         if _first(self.running, look) is not None:
             return _RUNNING
-        labels = look.job.metadata.labels
-        if self.is_suspended is not None and self.is_suspended(look.job) and KUEUE_QUEUE_LABEL in labels:
+        if message := self.held_by(look.job):
             # The job's controller reports this late, or never for a job that it has not started.
-            return Reading(JobState.HELD, "Suspended", f"queue {labels[KUEUE_QUEUE_LABEL]} holds the job")
+            return Reading(JobState.HELD, "Suspended", message)
         if (evidence := _first(self.pending, look)) is not None:
             return Reading(JobState.PENDING, *self.describe(look, evidence))
         return _PENDING
@@ -162,7 +163,7 @@ def reader(row: KindRow) -> Reader:
         pending=tests("pending"),
         describe=_describer(row),
         is_behind=_GATES[row.gate],
-        is_suspended=SUSPENDED.get(row.suspend),
+        held_by=_held_by(row),
     )
 
 
@@ -214,14 +215,14 @@ def _all(rules: Rules, where: str) -> Iterator[tuple[str, Predicate]]:
         left.extend((f"{place}.all[{number}]", part, depth - 1) for number, part in enumerate(parts))
 
 
-def _is_behind_strict(job: Job) -> bool:
-    observed = job.status.get("observedGeneration")
-    return not isinstance(observed, int) or observed < job.metadata.generation
+def _is_behind_strict(look: Look) -> bool:
+    observed = look.job.status.get("observedGeneration")
+    return look.has_status and (not isinstance(observed, int) or observed < look.job.metadata.generation)
 
 
-def _is_behind_batch(job: Job) -> bool:
-    observed = job.status.get("observedGeneration")
-    return isinstance(observed, int) and observed < job.metadata.generation
+def _is_behind_batch(look: Look) -> bool:
+    observed = look.job.status.get("observedGeneration")
+    return look.has_status and isinstance(observed, int) and observed < look.job.metadata.generation
 
 
 def _is_run_suspended(job: Job) -> bool:
@@ -235,7 +236,23 @@ SUSPENDED: dict[str, Callable[[Job], bool]] = {
 }
 """Readers of a suspend field, by the path in the row's column `suspend`."""
 
-_GATES: dict[Gate, Callable[[Job], bool] | None] = {
+
+def _held_by(row: KindRow) -> Callable[[Job], str]:
+    """What holds a job by its spec, as a message; empty if nothing does."""
+    is_suspended = SUSPENDED.get(row.suspend)
+
+    def held_by(job: Job) -> str:
+        if is_suspended is None or not is_suspended(job):
+            return ""
+        queue = job.metadata.labels.get(KUEUE_QUEUE_LABEL)
+        if queue is not None:
+            return bounded(f"queue {queue} holds the job", MAX_MESSAGE)
+        return f"{row.suspend} is true" if row.held_unlabelled else ""
+
+    return held_by
+
+
+_GATES: dict[Gate, Callable[[Look], bool] | None] = {
     Gate.STRICT: _is_behind_strict,
     Gate.BATCH: _is_behind_batch,
     Gate.CONDITIONS: None,

@@ -33,6 +33,8 @@ RUNNING_WORDS = frozenset(
     ("running", "active", "executing", "inprogress", "processing", "progressing", "started", "completing")
 )
 
+HELD_WORDS = frozenset(("suspended", "suspending"))
+
 # No word of the lists above is as long.
 _MAX_WORD = 64
 
@@ -153,6 +155,7 @@ FUNCTIONS: dict[str, Callable[[Look], Any]] = {
     "goodPhase": _phase_in(GOOD_WORDS),
     "badPhase": _phase_in(BAD_WORDS),
     "runningPhase": _phase_in(RUNNING_WORDS),
+    "heldPhase": _phase_in(HELD_WORDS),
     "doneWithoutPhase": _done_without_phase,
     "jobReady": _job_ready,
     "deploymentReady": _deployment_ready,

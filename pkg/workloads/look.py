@@ -34,10 +34,14 @@ class Shown(NamedTuple):
 class Look:
     """State of one look at one job. Used by one thread, then dropped."""
 
-    __slots__ = ("_conditions", "_left", "_shown", "faults", "job")
+    __slots__ = ("_conditions", "_left", "_shown", "faults", "has_status", "job")
 
-    def __init__(self, job: Job, steps: int = MAX_STEPS) -> None:
+    def __init__(self, job: Job, steps: int = MAX_STEPS, *, has_status: bool = True) -> None:
         self.job = job
+        self.has_status = has_status
+        """Whether the kind has the status subresource. Else every write of the status raises metadata.generation, and
+        an observedGeneration says nothing.
+        """
         self.faults: list[str] = []
         """What is reported with a reading that is not final."""
         self._left = steps

@@ -117,7 +117,7 @@ def _compile_condition(predicate: Predicate, fresh_only: bool) -> Test:
 
 def _is_outdated(condition: dict[str, Any], look: Look) -> bool:
     observed = condition.get("observedGeneration")
-    return isinstance(observed, int) and 0 < observed < look.job.metadata.generation
+    return look.has_status and isinstance(observed, int) and 0 < observed < look.job.metadata.generation
 
 
 def _compile_path(predicate: Predicate, where: str) -> Test:

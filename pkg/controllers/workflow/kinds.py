@@ -165,7 +165,7 @@ class Kinds:
             return  # the kind has just come, and is not usable yet
         refused = self._refusal(gvr, found)
         if refused is not None:
-            self._take(gvr, Described(Kind(kind=found.kind, row=rules_for(gvr), refused=refused)))
+            self._take(gvr, Described(Kind(found.kind, rules_for(gvr), refused, has_status=found.has_status)))
 
     def _is_gone(self, gvr: GVR) -> bool:
         """Whether the absence that discovery shows is certain; asked only where the answer makes a difference."""

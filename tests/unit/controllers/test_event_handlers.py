@@ -7,16 +7,17 @@ from typing import Any, cast
 import msgspec
 import pytest
 
+from pkg.apis.flow.v1alpha1 import labels
 from pkg.apis.flow.v1alpha1.phases import WorkflowPhase
-from pkg.apis.flow.v1alpha1.types import WORKFLOWS, WORKTEMPLATES, UsedBy, Workflow
-from pkg.apis.meta import GVR
+from pkg.apis.flow.v1alpha1.types import API_VERSION, WORKFLOWS, WORKTEMPLATES, UsedBy, Workflow
+from pkg.apis.meta import GVR, Job
 from pkg.controllers.engine.shards import ShardedQueue
 from pkg.controllers.engine.store import Delta, Store
 from pkg.controllers.event_handlers import Handlers, Parts
 from pkg.controllers.workflow.ledger import Ledger
 from pkg.controllers.workflow.rule_book import RuleBook
 from pkg.controllers.worktemplate.reconciler import TEMPLATE_INDEX, templates_of
-from tests.builders import template, wf
+from tests.builders import JOBS, UID, WORKFLOW, template, wf
 
 
 class Kinds:
@@ -34,18 +35,23 @@ class Setup:
         self.handlers = Handlers(self.queue, self.usage)
         self.workflows: Store[Workflow] = Store({TEMPLATE_INDEX: templates_of})
         self.workflows.replace([workflow("runs", WorkflowPhase.RUNNING), workflow("over", WorkflowPhase.FAILED)], 1)
+        self.ledger = Ledger()
         self.handlers.connect(
             Parts(
                 workflows=self.workflows,
                 templates=Store(),
                 jobs=cast(Any, None),
                 kinds=cast(Any, Kinds()),
-                ledger=Ledger(),
+                ledger=self.ledger,
                 rule_book=RuleBook(),
                 prober=cast(Any, None),
-                reconciler=cast(Any, None),
+                reconciler=cast(Any, self),
             )
         )
+
+    def users_of(self, gvr: GVR) -> tuple[str, ...]:
+        """The workflows that use a kind, as the reconciler knows them."""
+        return ("team/w",)
 
     def queued(self, queue: ShardedQueue) -> list[str]:
         self.now += 60
@@ -97,3 +103,15 @@ def test_a_new_workflow_is_woken_and_its_templates_are_counted(setup: Setup) -> 
     setup.handlers.workflows_changed(WORKFLOWS, [Delta(new.metadata.key, None, new)])
     assert setup.queued(setup.queue) == [new.metadata.key]
     assert setup.queued(setup.usage) == [STEP_KEY]
+
+
+def test_a_kind_that_changes_has_its_users_read_all_their_jobs(setup: Setup) -> None:
+    owner = {"apiVersion": API_VERSION, "kind": "Workflow", "name": "w", "uid": UID, "controller": True}
+    tags = {labels.FLOW: "a", labels.ATTEMPT: "0"}
+    meta = {"name": "w-a", "namespace": "team", "uid": "u", "labels": tags, "ownerReferences": [owner]}
+    setup.ledger.apply(JOBS, [Delta("team/w-a", None, msgspec.convert({"metadata": meta}, Job))])
+    setup.ledger.take_changes(WORKFLOW)
+    assert setup.ledger.take_changes(WORKFLOW).dirty == frozenset()
+    setup.handlers.kind_changed(JOBS)
+    assert setup.ledger.take_changes(WORKFLOW).dirty is None
+    assert setup.queued(setup.queue) == ["team/w"]

@@ -60,9 +60,15 @@ class Server:
 def test_a_group_version_is_asked_for_once() -> None:
     server = Server(LISTED)
     discovery = server.discovery()
-    assert discovery.resolve(JOBS) == Resource("jobs", "Job", True, ("create", "list"))
+    assert discovery.resolve(JOBS) == Resource("jobs", "Job", True, ("create", "list"), has_status=True)
     assert discovery.resolve(JOBS).kind == "Job"
     assert server.asked == ["/apis/batch/v1"]
+
+
+def test_a_resource_without_the_status_subresource_says_so() -> None:
+    plain = msgspec.json.decode(LISTED)
+    plain["resources"] = [one for one in plain["resources"] if "/" not in one["name"]]
+    assert not Server(msgspec.json.encode(plain)).discovery().resolve(JOBS).has_status
 
 
 ABSENT: dict[str, tuple[GVR, tuple[bytes | KubeError, ...]]] = {

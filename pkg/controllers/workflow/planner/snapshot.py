@@ -27,11 +27,12 @@ class ObservedJob:
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A served kind. `refused` says why no job of it can be created."""
+    """A served kind. `refused` says why no job of it can be created; has_status: it has the subresource `status`."""
 
     kind: str
     row: KindRow
     refused: str = ""
+    has_status: bool = True
 
 
 class Trouble(Enum):
@@ -160,6 +161,11 @@ class Snapshot:
             return None
         found = self.rules.get(observed.job.metadata.labels.get(labels.FLOW, ""))
         return found if found is not None and found.gvr == self.gvr_of(observed) else None
+
+    def has_status(self, observed: ObservedJob) -> bool:
+        """Whether the kind of a job has the subresource `status`; assumed while the kind is not known."""
+        kind = self.kinds.get(self.gvr_of(observed))
+        return kind is None or kind.has_status
 
     def row_of(self, observed: ObservedJob) -> KindRow:
         """The row of the rules table for the kind of a job."""

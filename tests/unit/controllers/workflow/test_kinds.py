@@ -106,6 +106,17 @@ def test_a_kind_that_can_only_be_read_is_refused(setup: Setup) -> None:
     assert kind.refused == "boxes.v1.example.com cannot be created (its verbs are get, list)"
 
 
+@pytest.mark.parametrize("has_status", [True, False], ids=["with it", "without it"])
+def test_a_kind_knows_whether_it_has_the_status_subresource(setup: Setup, has_status: bool) -> None:
+    setup.server.resources[BOXES] = Resource("boxes", "Box", True, VERBS, has_status=has_status)
+    setup.server.specs[BOXES] = True
+    setup.kinds.get(BOXES)
+    until(lambda: setup.changed == [BOXES])
+    found = setup.kinds.get(BOXES)
+    assert found is not None
+    assert found.has_status is has_status
+
+
 def test_a_kind_is_found_in_the_background_and_announced(setup: Setup) -> None:
     setup.server.add(JOBS, "Job")
     assert setup.kinds.get(JOBS) is None

@@ -7,6 +7,8 @@ from typing import Any
 import msgspec
 
 from pkg.apis.flow.v1alpha1 import conditions
+from pkg.controllers.workflow.planner.snapshot import Kind
+from pkg.workloads import rules_for
 from tests.builders import WIDGETS, Bench, template, wf
 
 GOOD = {"ok": [{"path": "status.step", "eq": "baked"}], "running": [{"path": "status.step", "eq": "baking"}]}
@@ -95,3 +97,15 @@ def test_a_timeout_still_stops_a_job_that_rules_cannot_judge() -> None:
     bench.wait(11)
     assert (bench.phases(), bench.flow("a").reason) == ({"a": "Failed"}, "DeadlineExceeded")
     assert [deletion.name for deletion in bench.deleted] == ["w-a"]
+
+
+def test_rules_of_a_kind_without_the_status_subresource_have_no_observed_generation_gate() -> None:
+    bench = bench_of(GOOD, a={})
+    bench.say({"step": "baked", "observedGeneration": -1}, "a")
+    bench.settle()
+    assert bench.phases() == {"a": "Pending"}
+    assert bench.flow("a").reason == "StatusOutdated"
+    bench.kinds[WIDGETS] = Kind("Widget", rules_for(WIDGETS), has_status=False)
+    bench.ledger_tells_all()
+    bench.settle()
+    assert bench.phases() == {"a": "Succeeded"}
