@@ -36,7 +36,7 @@ _KINDS = {
 class Inline:
     """A pool of no threads: what is submitted is done at once."""
 
-    def submit(self, _group: str, function: Callable[[], Any]) -> Future[Any]:
+    def submit(self, _group: str, _owner: str, function: Callable[[], Any]) -> Future[Any]:
         future: Future[Any] = Future()
         future.set_result(function())  # an exception propagates at once, as if the process ended there
         return future
@@ -51,9 +51,9 @@ class Late(Inline):
     def __init__(self) -> None:
         self.calls: list[tuple[Future[Any], Callable[[], Any]]] = []
 
-    def submit(self, group: str, function: Callable[[], Any]) -> Future[Any]:
+    def submit(self, group: str, owner: str, function: Callable[[], Any]) -> Future[Any]:
         if not group.endswith("/create"):
-            return super().submit(group, function)
+            return super().submit(group, owner, function)
         future: Future[Any] = Future()
         self.calls.append((future, function))
         return future

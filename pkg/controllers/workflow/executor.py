@@ -69,7 +69,7 @@ class Executor:
         run = CreationRun(
             actions,
             lambda action: self._create(workflow, action, faults.get(action.name)),
-            functools.partial(self._pool.submit, f"{workflow.namespace}/create"),
+            functools.partial(self._pool.submit, f"{workflow.namespace}/create", workflow.key),
             on_late,
         )
         run.start()
@@ -171,7 +171,7 @@ class Executor:
             else:
                 # Not the group of the creations: deletions never wait for creations that hang.
                 group = f"{batch[0].namespace}/delete"
-                futures = [self._pool.submit(group, functools.partial(self._delete, key, item)) for item in batch]
+                futures = [self._pool.submit(group, key, functools.partial(self._delete, key, item)) for item in batch]
                 answers = [future.result() for future in futures]
             failed = [error for error in answers if error is not None]
             errors += failed

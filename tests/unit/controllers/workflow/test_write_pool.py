@@ -32,17 +32,17 @@ def pool() -> Iterator[WritePool]:
 
 
 def test_what_a_call_returns_or_raises_is_in_its_future(pool: WritePool) -> None:
-    assert pool.submit("a", lambda: 1).result(10) == 1
+    assert pool.submit("a", "w", lambda: 1).result(10) == 1
     with pytest.raises(ZeroDivisionError):
-        pool.submit("a", lambda: 1 // 0).result(10)
+        pool.submit("a", "w", lambda: 1 // 0).result(10)
 
 
 def test_calls_that_hang_leave_three_quarters_of_the_threads_to_others(pool: WritePool) -> None:
     hanging = [Hanging() for _ in range(5)]
-    futures = [pool.submit("slow", call) for call in hanging]
+    futures = [pool.submit("slow", "w", call) for call in hanging]
     assert all(call.began.wait(10) for call in hanging[:2])
     assert pool.is_full("slow")
-    others: list[Future[int]] = [pool.submit(f"other-{number % 3}", lambda: 7) for number in range(30)]
+    others: list[Future[int]] = [pool.submit(f"other-{number % 3}", "w", lambda: 7) for number in range(30)]
     assert [other.result(10) for other in others] == [7] * 30
     assert not any(call.began.is_set() for call in hanging[2:])
     for call in hanging:
@@ -54,9 +54,9 @@ def test_calls_that_hang_leave_three_quarters_of_the_threads_to_others(pool: Wri
 def test_groups_take_turns() -> None:
     one = WritePool(1)
     first, order = Hanging(), []
-    one.submit("a", first)
+    one.submit("a", "w", first)
     assert first.began.wait(10)
-    calls = [one.submit(group, lambda group=group: order.append(group)) for group in "aaaabb"]  # type: ignore[misc]
+    calls = [one.submit(group, "w", lambda group=group: order.append(group)) for group in "aaaabb"]  # type: ignore[misc]
     first.may_end.set()
     for call in calls:
         call.result(10)
@@ -64,21 +64,34 @@ def test_groups_take_turns() -> None:
     one.stop()
 
 
+def test_owners_within_a_group_take_turns() -> None:
+    one = WritePool(1)
+    first, order = Hanging(), []
+    one.submit("a", "w", first)
+    assert first.began.wait(10)
+    calls = [one.submit("a", owner, lambda owner=owner: order.append(owner)) for owner in "wwwxxy"]  # type: ignore[misc]
+    first.may_end.set()
+    for call in calls:
+        call.result(10)
+    assert "".join(order) == "wxywxw"
+    one.stop()
+
+
 def test_calls_of_several_groups_run_at_the_same_time(pool: WritePool) -> None:
     together = threading.Barrier(8, timeout=10)
-    calls = [pool.submit(group, together.wait) for group in "aabbccdd"]
+    calls = [pool.submit(group, "w", together.wait) for group in "aabbccdd"]
     assert sorted(call.result(10) for call in calls) == list(range(8))
 
 
 def test_what_waits_when_the_pool_stops_is_cancelled() -> None:
     one = WritePool(1)
     hanging = Hanging()
-    running = one.submit("a", hanging)
+    running = one.submit("a", "w", hanging)
     assert hanging.began.wait(10)
-    waiting = one.submit("a", lambda: 1)
+    waiting = one.submit("a", "w", lambda: 1)
     one.stop()
     hanging.may_end.set()
     assert running.result(10) == "done"
-    for call in (waiting, one.submit("b", lambda: 1)):
+    for call in (waiting, one.submit("b", "w", lambda: 1)):
         with pytest.raises(CancelledError):
             call.result(10)
