@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import gc
 import threading
 from collections import Counter
 
@@ -13,6 +12,7 @@ from pkg.apis.flow.v1alpha1 import labels
 from pkg.apis.flow.v1alpha1.types import WORKFLOWS, WORKTEMPLATES, Workflow, WorkTemplate
 from pkg.apis.meta import Job
 from pkg.controllers.clients import WRITE_THREADS, make_clients, make_leadership
+from pkg.controllers.engine.garbage import GarbagePolicy
 from pkg.controllers.engine.informer import InformerSet
 from pkg.controllers.engine.reflector_options import EventHandlers
 from pkg.controllers.engine.shards import ShardedQueue
@@ -231,9 +231,7 @@ class Controller:
             if self._stopping.is_set():
                 return
         _log.info("caches complete", workflows=len(self._workflows.ensure(WORKFLOWS)))
-        # Objects of the startup are collected now; later ones mostly live long.
-        gc.collect()
-        gc.freeze()
+        GarbagePolicy().install()
         for worker in self._workers:
             worker.start()
         self._health.has_started = True
