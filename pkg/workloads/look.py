@@ -44,20 +44,15 @@ class Look:
         """
         self.faults: list[str] = []
         """What is reported with a reading that is not final."""
-        self._left = steps
+        self._left: float = steps
         self._conditions: dict[str, list[dict[str, Any]]] | None = None
         self._shown: Shown | RuleFault | None = None
 
     def spend(self, steps: float) -> None:
         """Take steps from the budget. Raises RuleFault if fewer are left."""
-        self._left -= int(steps)
+        self._left -= steps
         if self._left < 0:
             raise RuleFault(f"the rules would take more than {MAX_STEPS:,} steps on this object; read less of it")
-
-    @property
-    def left(self) -> int:
-        """Steps that are left, at least 0."""
-        return max(0, self._left)
 
     def note(self, fault: str) -> None:
         """Report a fault once."""
@@ -66,9 +61,10 @@ class Look:
 
     def conditions(self, kind: str) -> list[dict[str, Any]]:
         """The entries of status.conditions of this type, in their order."""
-        if self._conditions is None:
-            self._conditions = self._read_conditions()
-        found = self._conditions.get(kind)
+        index = self._conditions
+        if index is None:
+            index = self._conditions = self._read_conditions()
+        found = index.get(kind)
         if found is None:
             return _NONE
         self.spend(len(found))
