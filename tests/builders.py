@@ -313,6 +313,13 @@ class Bench:
         ((gvr, job),) = [(gvr, job) for (gvr, known), job in self._jobs.items() if known == name]
         self._put(gvr, msgspec.structs.replace(job, status=status))
 
+    def label(self, name: str, **labels: str) -> None:
+        """The newest job of a task has these labels too."""
+        observed = self.observed(name)
+        meta = observed.job.metadata
+        meta = msgspec.structs.replace(meta, labels={**meta.labels, **labels})
+        self._put(observed.gvr, msgspec.structs.replace(observed.job, metadata=meta))
+
     def lose_status(self) -> None:
         """The status is as if nobody had ever written one."""
         self.workflow = msgspec.structs.replace(self.workflow, status=WorkflowStatus())

@@ -62,6 +62,8 @@ class Attempt(msgspec.Struct, frozen=True):
     ready: bool = False
     #: Since when nothing inside the workflow (a slot, suspend) prevents the creation of the job.
     makeable: float | None = None
+    #: The job is labelled for a queue, wherever the label came from: the queue may hold it.
+    may_be_held: bool = False
     #: Since when a queue holds the job; None while it is not held.
     held_at: float | None = None
     #: Seconds for which a queue held the job before `held_at`.

@@ -23,17 +23,20 @@ from pkg.controllers.workflow.planner.progress import NEVER, Task
 from pkg.controllers.workflow.planner.snapshot import Snapshot
 
 
-def overdue_at(task: Task, node: Node, since: float, *, may_be_held: bool) -> tuple[float, str]:
-    """When the first timeout of the attempt comes (seconds since the epoch, or NEVER), and its reason."""
+def overdue_at(task: Task, node: Node, since: float) -> tuple[float, str]:
+    """When the first timeout of the attempt comes (seconds since the epoch, or NEVER), and its reason.
+
+    since: when this controller began to lead. For how long a queue held the job before is not recorded.
+    """
     if task.is_final or task.phase is Phase.SUSPENDED:
         return NEVER, ""
     current = task.current
     found: list[tuple[float, str]] = []
     if node.timeout is not None and task.is_unfinished and current.created is not None:
-        begin = max(current.created, since) if may_be_held else current.created
+        begin = max(current.created, since) if current.may_be_held else current.created
         found.append((begin + current.held + node.timeout, Reasons.DEADLINE_EXCEEDED))
     if node.pending_timeout is not None and current.makeable is not None and not current.began:
-        begin = max(current.makeable, since) if may_be_held else current.makeable
+        begin = max(current.makeable, since) if current.may_be_held else current.makeable
         found.append((begin + current.held + node.pending_timeout, Reasons.PENDING_TIMEOUT))
     return min(found, default=(NEVER, ""))
 
@@ -46,7 +49,7 @@ def expire(ctx: Context, policy: FailurePolicy) -> None:
         if draft.is_final(number) or (number not in changed and draft.base.flows[number].timer_at > ctx.now):
             continue
         for index, task in enumerate(tuple(draft.tasks(number))):
-            when, reason = overdue_at(task, node, ctx.snapshot.since, may_be_held=may_be_held(ctx.snapshot))
+            when, reason = overdue_at(task, node, ctx.snapshot.since)
             if when <= ctx.now:
                 draft.put(number, index, _expired(ctx, node, task, reason, policy))
 
@@ -67,23 +70,17 @@ def _expired(ctx: Context, node: Node, task: Task, reason: str, policy: FailureP
     )
 
 
-def may_be_held(snapshot: Snapshot) -> bool:
-    """Whether a queue may have held jobs before this controller started, for a time that is not recorded."""
-    return bool(snapshot.workflow.spec.queue_name)
-
-
 def next_timer(snapshot: Snapshot, node: Node, tasks: Iterable[Task]) -> float:
     """When a retry of this flow becomes due or a timeout comes (seconds since the epoch, or NEVER)."""
     if not node.has_timers:
         return NEVER
-    held = may_be_held(snapshot)
     soonest = NEVER
     for task in tasks:
         if task.is_final:
             continue
         if task.phase is Phase.BACKOFF and task.due is not None and task.due > snapshot.now:
             soonest = min(soonest, task.due)
-        soonest = min(soonest, overdue_at(task, node, snapshot.since, may_be_held=held)[0])
+        soonest = min(soonest, overdue_at(task, node, snapshot.since)[0])
     return soonest
 
 

@@ -22,7 +22,7 @@ from pkg.controllers.workflow.planner.graph.model import Node
 from pkg.controllers.workflow.planner.progress import Attempt, Task, TaskKey
 from pkg.controllers.workflow.planner.reading import look
 from pkg.controllers.workflow.planner.snapshot import ObservedJob, Snapshot
-from pkg.workloads import JobState, Reading
+from pkg.workloads import KUEUE_QUEUE_LABEL, JobState, Reading
 
 _PHASES = {
     JobState.PENDING: Phase.PENDING,
@@ -116,7 +116,7 @@ def fold_task(of: _TaskJobs, task: Task) -> Task:
         is_new = newest > task.attempt or not (task.had_job or task.has_verdict)
         if is_new:
             shown = next(observed for observed in (*of.jobs, *of.gone) if observed.attempt == newest)
-            task = _begin(task, shown, snapshot.now)
+            task = _begin(snapshot, task, shown)
     current = _of_attempt(of.jobs, task.attempt)
     if task.has_verdict:
         return _attach(snapshot, of.node, task, current)
@@ -129,18 +129,18 @@ def fold_task(of: _TaskJobs, task: Task) -> Task:
     if last is not None:
         reading = look(snapshot, last)
         if reading.is_final:
-            return _with_job(_apply(of, task, last, reading), None, snapshot.now)
+            return _with_job(snapshot, _apply(of, task, last, reading), None)
     if last is None and not _is_known_missing(snapshot, of.node):
         return task
     failed = of.failed(task, Reasons.JOB_DELETED, _deleted(snapshot, task, last))
-    return _with_job(failed, None, snapshot.now)
+    return _with_job(snapshot, failed, None)
 
 
-def _begin(task: Task, observed: ObservedJob, now: float) -> Task:
+def _begin(snapshot: Snapshot, task: Task, observed: ObservedJob) -> Task:
     """The task at the start of its newest attempt. The job proves that the dependencies were met and that all older
     attempts failed."""
     meta = observed.job.metadata
-    created, makeable = _created(meta, now), task.current.makeable
+    created, makeable = _created(meta, snapshot.now), task.current.makeable
     return msgspec.structs.replace(
         task,
         phase=Phase.PENDING,
@@ -155,6 +155,7 @@ def _begin(task: Task, observed: ObservedJob, now: float) -> Task:
             job_uid=meta.uid,
             created=created,
             makeable=makeable if makeable is not None else created,
+            may_be_held=_may_be_held(snapshot, observed),
         ),
     )
 
@@ -165,30 +166,36 @@ def _of_attempt(jobs: Sequence[ObservedJob], attempt: int) -> ObservedJob | None
     return min(found, key=lambda observed: observed.job.metadata.is_deleting, default=None)
 
 
-def _with_job(task: Task, current: ObservedJob | None, now: float) -> Task:
+def _with_job(snapshot: Snapshot, task: Task, current: ObservedJob | None) -> Task:
     """The task with its job, or without it once the job is gone; with the times of a newly observed job."""
     if current is None:
         return task.with_current(job="", job_uid="") if task.current.job else task
     meta, known = current.job.metadata, task.current
     if known.job_uid == meta.uid:
         return task
-    created = _created(meta, now)
+    created = _created(meta, snapshot.now)
     task = task.with_current(
         job=meta.name,
         job_uid=meta.uid,
         created=known.created if known.created is not None else created,
         makeable=known.makeable if known.makeable is not None or task.has_verdict else created,
+        may_be_held=_may_be_held(snapshot, current),
     )
     return task if task.started is not None else msgspec.structs.replace(task, started=created)
+
+
+def _may_be_held(snapshot: Snapshot, observed: ObservedJob) -> bool:
+    """Whether the job is labelled for a queue, by the workflow, its template or a patch."""
+    return bool(snapshot.workflow.spec.queue_name or observed.job.metadata.labels.get(KUEUE_QUEUE_LABEL))
 
 
 def _attach(snapshot: Snapshot, node: Node, task: Task, current: ObservedJob | None) -> Task:
     """A judged task with its job. After a restart of the controller, recognises services that had become ready."""
     if current is None or task.phase is not Phase.SUCCEEDED:
-        return _with_job(task, current, snapshot.now)
+        return _with_job(snapshot, task, current)
     if snapshot.completion(node.flow.template_name, current.gvr) is not Completion.READY:
-        return _with_job(task, current, snapshot.now)
-    task = _with_job(task, None if _is_dead(snapshot, current) else current, snapshot.now)
+        return _with_job(snapshot, task, current)
+    task = _with_job(snapshot, task, None if _is_dead(snapshot, current) else current)
     if task.current.ready:
         return task
     # Status does not record when the job first ran. Probes with failAfter count from when the service became ready,
@@ -215,7 +222,7 @@ def _created(meta: ObjectMeta, now: float) -> float | None:
 
 def _judge(of: _TaskJobs, task: Task, current: ObservedJob) -> Task:
     """The task as its job in the cluster shows it."""
-    task = _with_job(task, current, of.snapshot.now)
+    task = _with_job(of.snapshot, task, current)
     reading = look(of.snapshot, current)
     if reading.is_final or not current.job.metadata.is_deleting:
         return _apply(of, task, current, reading)

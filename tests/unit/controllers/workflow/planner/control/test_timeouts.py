@@ -71,7 +71,7 @@ OVERDUE: dict[str, tuple[dict[str, Any], Task, bool, tuple[float, str]]] = {
 
 @pytest.mark.parametrize(("flow", "task", "held", "expected"), OVERDUE.values(), ids=OVERDUE)
 def test_overdue_at(flow: dict[str, Any], task: Task, held: bool, expected: tuple[float, str]) -> None:
-    assert timeouts.overdue_at(task, compiled(wf(a=flow))["a"], NOW, may_be_held=held) == expected
+    assert timeouts.overdue_at(task.with_current(may_be_held=held), compiled(wf(a=flow))["a"], NOW) == expected
 
 
 # Of an attempt
@@ -342,3 +342,15 @@ def test_a_timeout_that_is_changed_counts_at_once() -> None:
     bench.wait(100)
     bench.set_spec(timeout="1m")
     assert (bench.phase, bench.status.reason) == ("Failed", "DeadlineExceeded")
+
+
+def test_a_queue_may_hold_a_job_that_is_labelled_for_it_by_its_template() -> None:
+    """For how long it was held is not recorded, so the timeout counts from the start of the controller."""
+    bench = Bench(wf(a={"timeout": "1m"}))
+    bench.label("a", **{"kueue.x-k8s.io/queue-name": "team-a"})
+    bench.runs("a")
+    bench.wait(50)
+    bench.restarted().wait(59)
+    assert bench.phases()["a"] == "Running"
+    bench.wait(2)
+    assert bench.flow("a").reason == "DeadlineExceeded"
