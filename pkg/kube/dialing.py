@@ -34,10 +34,17 @@ class Dialer:
         self._resolver = resolver or Resolver()
         self._worked: Address | None = None
         self._failed_at: dict[Address, float] = {}
+        self._found: tuple[Address, ...] = ()
 
     def addresses(self, deadline: float, is_cut: Callable[[], bool] = lambda: False) -> list[Address]:
         """All addresses, the most promising first. OSError if there are none, or none in time."""
-        return order(self._resolver.resolve(self.host, self.port, deadline, is_cut), self._worked, self._avoided())
+        found = self._resolver.resolve(self.host, self.port, deadline, is_cut)
+        self._found = tuple(found)
+        return order(found, self._worked, self._avoided())
+
+    def has_others(self, address: Address) -> bool:
+        """Whether the name had other addresses than this one when it was resolved last."""
+        return any(other != address for other in self._found)
 
     def worked(self, address: Address) -> None:
         """A connection to the address was made."""

@@ -9,7 +9,6 @@ import errno
 import ssl
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
 
 import msgspec
@@ -18,12 +17,10 @@ from pkg.kube.config import ClientConfig, ConfigError
 from pkg.kube.errors import KubeError, Stopped, Transient, Unauthorized, translate
 from pkg.kube.framing import BodyTooLarge, FramingError, Head
 from pkg.kube.limiter import TokenBucket
+from pkg.kube.pool import Pool
 from pkg.kube.wire import Connection, header_lines
 
 _CONNECT_SECONDS = 5.0
-_IDLE_SECONDS = 55.0
-"""Idle connections are closed after this time, before the API server or a proxy closes them (60 s or later)."""
-
 MAX_BODY = 256 * 1024 * 1024
 """Bytes of a response that are accepted unless the request says otherwise."""
 
@@ -51,9 +48,9 @@ class Request(msgspec.Struct, frozen=True):
 class Transport:
     """Sends requests from any number of threads; one deadline covers a whole call.
 
-    It keeps at most `pool_size` idle connections. If the server has closed an idle connection, the call is repeated
-    once on a new one, provided no byte of a response came. That is safe for our writes: names are deterministic, and
-    updates carry the resourceVersion that they were computed from.
+    It keeps at most `pool_size` idle connections. If the server has closed an idle connection, or is silent on it while
+    it has another address, the call is repeated once on a new one, provided no byte of a response came. That is safe
+    for our writes: names are deterministic, and updates carry the resourceVersion that they were computed from.
     """
 
     def __init__(
@@ -61,10 +58,9 @@ class Transport:
     ) -> None:
         self._config = config
         self._endpoint = config.endpoint()
-        self._dialer = self._endpoint.dialer()
+        self._pool = Pool(self._endpoint, size=pool_size, patience=timeout / 2)
         self._base = config.base_path
         self._timeout = timeout
-        self._pool_size = pool_size
         default_port = 443 if self._endpoint.tls else 80
         host = f"[{self._endpoint.host}]" if ":" in self._endpoint.host else self._endpoint.host
         authority = host if self._endpoint.port == default_port else f"{host}:{self._endpoint.port}"
@@ -72,15 +68,9 @@ class Transport:
         self._bucket = TokenBucket(qps, burst or max(1, round(qps))) if qps > 0 else None
         self._observers: tuple[Observer, ...] = ()
         self._changed = threading.Condition()
-        self._idle: deque[Connection] = deque()
-        self._busy: set[Connection] = set()
-        self._streams: set[Connection] = set()
         self._in_flight = 0
         self._stopping = threading.Event()
-        self._aborted = False
         self._may_write: Callable[[], bool] = lambda: True
-        self.connection_lost_at = float("-inf")
-        """When a connection last failed or broke, in seconds of `time.monotonic`."""
 
     def guard(self, may_write: Callable[[], bool]) -> None:
         """Call this right before each write, repeated ones too; the write raises Stopped if it returns False."""
@@ -139,18 +129,14 @@ class Transport:
 
     def release(self, connection: Connection) -> None:
         """End the connection of a stream."""
-        connection.cut()
-        with self._changed:
-            self._streams.discard(connection)
+        self._pool.end_stream(connection)
 
     def drain(self, seconds: float) -> None:
         """Start no new call; wait at most `seconds` for calls in flight, then cut them. Streams end at once."""
         deadline = time.monotonic() + seconds
         with self._changed:
             self._stopping.set()
-            streams = tuple(self._streams)
-        for stream in streams:
-            stream.cut()
+        self._pool.stop()
         with self._changed:
             while self._in_flight and (left := deadline - time.monotonic()) > 0:
                 self._changed.wait(left)
@@ -160,24 +146,21 @@ class Transport:
         """Start no new call, and cut the calls in flight at once."""
         with self._changed:
             self._stopping.set()
-            self._aborted = True
-            to_cut = (*self._busy, *self._streams)
-            to_close = tuple(self._idle)
-            self._idle.clear()
-        for connection in to_cut:
-            connection.cut()
-        for connection in to_close:
-            connection.close()
+        self._pool.abort()
 
     @property
     def is_stopping(self) -> bool:
         """Whether `drain` or `abort` was called."""
         return self._stopping.is_set()
 
+    @property
+    def connection_lost_at(self) -> float:
+        """When a connection last failed or broke, in seconds of `time.monotonic`; -inf if never."""
+        return self._pool.connection_lost_at
+
     def note_lost(self) -> None:
-        """A connection failed, or broke, before its response was complete or while it was idle."""
-        if not self._stopping.is_set():
-            self.connection_lost_at = time.monotonic()
+        """The connection of a stream broke."""
+        self._pool.note_lost()
 
     def _begin(self) -> None:
         if self._bucket is not None and (wait := self._bucket.reserve(time.monotonic())) > 0:
@@ -200,10 +183,10 @@ class Transport:
             connection, head, body = self._exchange(self._encode(request, sent), deadline, is_write, request.max_body)
             if head.status == 401 and self._renew(sent, connection):
                 fresh = self._config.credentials.authorization()
-                connection = self._new_connection()
+                connection = self._pool.new()
                 head, body = self._use(connection, self._encode(request, fresh), deadline, is_write, request.max_body)
         except (OSError, FramingError, BodyTooLarge, ConfigError) as error:
-            raise self._translated(request, error, limit, self._aborted) from error
+            raise self._translated(request, error, limit, self._pool.is_aborted) from error
         return head, body
 
     def _renew(self, sent: str, connection: Connection) -> bool:
@@ -218,39 +201,40 @@ class Transport:
             has_certificate = tls.has_certificate
         if has_certificate:
             # The server judges the certificate of a connection anew for each request.
-            self._forget_idle()
-        is_fresh = credentials.authorization() != sent or self._identity() != connection.identity
+            self._pool.forget()
+        is_fresh = credentials.authorization() != sent or self._pool.identity() != connection.identity
         return is_fresh or (has_certificate and connection.is_kept)
 
-    def _identity(self) -> int:
-        return 0 if self._endpoint.tls is None else self._endpoint.tls.identity()
-
     def _exchange(self, data: bytes, deadline: float, is_write: bool, max_body: int) -> tuple[Connection, Head, bytes]:
-        kept = self._take_idle()
+        kept = self._pool.take()
         if kept is not None:
+            now = time.monotonic()
+            begin_by = now + (deadline - now) / 2 if self._pool.has_others(kept) else deadline
             try:
-                return kept, *self._use(kept, data, deadline, is_write, max_body)
+                return kept, *self._use(kept, data, deadline, is_write, max_body, begin_by)
             except OSError as error:
-                if kept.answered or self._aborted or _is_deadline(error):
+                is_over = _is_deadline(error) and begin_by == deadline
+                if kept.answered or self._pool.is_aborted or is_over:
                     raise
-                self.note_lost()
-                self._forget_idle()
-        fresh = self._new_connection()
+                self._pool.note_lost()
+                if not isinstance(error, TimeoutError):
+                    self._pool.forget()
+        fresh = self._pool.new()
         return fresh, *self._use(fresh, data, deadline, is_write, max_body)
 
-    def _new_connection(self) -> Connection:
-        """A connection, not yet open, that is registered as busy."""
-        connection = Connection(self._endpoint, self._dialer, self._timeout / 2)
-        with self._changed:
-            if self._aborted:
-                raise ConnectionAbortedError("the client was stopped")
-            self._busy.add(connection)
-        return connection
-
     def _use(
-        self, connection: Connection, data: bytes, deadline: float, is_write: bool, max_body: int
+        self,
+        connection: Connection,
+        data: bytes,
+        deadline: float,
+        is_write: bool,
+        max_body: int,
+        begin_by: float | None = None,
     ) -> tuple[Head, bytes]:
-        """One exchange on a connection that is registered as busy; afterwards it is idle or closed."""
+        """One exchange on a connection that is registered as busy; afterwards it is idle or closed.
+
+        The response must begin until `begin_by` and be complete at the deadline.
+        """
         started = time.monotonic()
         keep = False
         try:
@@ -259,58 +243,15 @@ class Transport:
             if is_write and not self._may_write():
                 keep = connection.is_kept  # nothing was sent on it
                 raise Stopped("not sent: this process may not write now", reason="Stopped")
-            head, body = connection.exchange(data, deadline, max_body)
+            head = connection.start(data, begin_by or deadline)
+            body = connection.finish(head, deadline, max_body)
             keep = connection.reusable and head.status != 401
         except TimeoutError:
-            self._fell_silent(connection, started)
+            self._pool.fell_silent(connection, started)
             raise
         finally:
-            with self._changed:
-                self._busy.discard(connection)
-                keep = keep and not self._stopping.is_set() and len(self._idle) < self._pool_size
-                if keep:
-                    connection.idle_since = time.monotonic()
-                    self._idle.append(connection)
-            if not keep:
-                connection.close()
+            self._pool.give_back(connection, keep=keep)
         return head, body
-
-    def _take_idle(self) -> Connection | None:
-        """The most recently used idle connection that is still open, now registered as busy; None if there is none."""
-        identity = self._identity()
-        while True:
-            with self._changed:
-                if not self._idle:
-                    return None
-                connection = self._idle.pop()
-                self._busy.add(connection)
-                connection.is_kept = True
-            if connection.identity != identity:
-                self._forget_idle(lambda idle: idle.identity != identity)
-            elif time.monotonic() - connection.idle_since < _IDLE_SECONDS:
-                if not connection.is_stale():
-                    return connection
-                self.note_lost()
-            with self._changed:
-                self._busy.discard(connection)
-            connection.close()
-
-    def _fell_silent(self, connection: Connection, since: float) -> None:
-        """Avoid the address of a connection that got no response, and drop what may be as dead as this connection.
-
-        An idle connection that has served a call meanwhile has shown that it is alive.
-        """
-        if connection.address is not None:
-            self._dialer.failed(connection.address)
-        self._forget_idle(lambda idle: idle.address == connection.address and idle.idle_since < since)
-
-    def _forget_idle(self, is_dead: Callable[[Connection], bool] = lambda _: True) -> None:
-        """Close idle connections, by default all: a server that dropped one has most likely restarted."""
-        with self._changed:
-            dropped = [connection for connection in self._idle if is_dead(connection)]
-            self._idle = deque(connection for connection in self._idle if connection not in dropped)
-        for connection in dropped:
-            connection.close()
 
     def _encode(self, request: Request, authorization: str) -> bytes:
         query = f"?{request.query}" if request.query else ""
@@ -338,12 +279,8 @@ class Transport:
 
     def _start_stream(self, request: Request, authorization: str, deadline: float) -> tuple[Connection, Head, bytes]:
         """A new connection, the head of the response, and its body if it is an error; the connection is closed then."""
-        connection = Connection(self._endpoint, self._dialer, self._timeout / 2)
         started = time.monotonic()
-        with self._changed:
-            if self._stopping.is_set():
-                raise ConnectionAbortedError("the client was stopped")
-            self._streams.add(connection)
+        connection = self._pool.new_stream()
         is_open = False
         try:
             connection.open(min(deadline, started + _CONNECT_SECONDS))
@@ -351,7 +288,7 @@ class Transport:
             is_open = 200 <= head.status < 300
             return connection, head, b"" if is_open else connection.body(head, deadline, MAX_BODY)
         except TimeoutError:
-            self._fell_silent(connection, started)
+            self._pool.fell_silent(connection, started)
             raise
         finally:
             if not is_open:
@@ -366,7 +303,7 @@ class Transport:
             return Unauthorized(f"{where}: {error}", reason="Credentials")
         if isinstance(error, BodyTooLarge):
             return Transient(f"{where}: the response is too large", reason="TooLarge")
-        self.note_lost()
+        self._pool.note_lost()
         if isinstance(error, FramingError):
             return Transient(f"{where}: the response is not HTTP: {error}", reason="Malformed")
         if _is_deadline(error):

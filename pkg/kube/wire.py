@@ -62,6 +62,8 @@ class Connection:
         """Whether any byte of the response to the current request came."""
         self.reusable = False
         self.idle_since = 0.0
+        self.received_at = 0.0
+        """When it last received anything, in seconds of `time.monotonic`."""
         self.address: Address | None = None
         """The address that it is connected to."""
         self.identity = 0
@@ -132,18 +134,8 @@ class Connection:
             self._adopt(secure)
             secure.do_handshake()
 
-    def exchange(self, request: bytes, deadline: float, max_body: int) -> tuple[Head, bytes]:
-        """Send a request and read the whole response.
-
-        OSError or FramingError if the connection failed, BodyTooLarge if the body has more than `max_body` bytes.
-        """
-        head = self.start(request, deadline)
-        body = self.body(head, deadline, max_body)
-        self.reusable = head.keep_alive and not self._buffer and not self._is_cut
-        return head, body
-
     def start(self, request: bytes, deadline: float) -> Head:
-        """Send a request and read the head of the response; read its body with `body` or `receive`."""
+        """Send a request and read the head of the response; read its body with `finish`, `body` or `receive`."""
         self.answered = self.reusable = False
         sock = self._require()
         sock.settimeout(_left(deadline))
@@ -165,6 +157,15 @@ class Connection:
             raise failed from error
         return head
 
+    def finish(self, head: Head, deadline: float, max_body: int) -> bytes:
+        """The body of the response whose head `start` returned; the connection may be used again if it is `reusable`.
+
+        OSError or FramingError if the connection failed, BodyTooLarge if the body has more than `max_body` bytes.
+        """
+        body = self.body(head, deadline, max_body)
+        self.reusable = head.keep_alive and not self._buffer and not self._is_cut
+        return body
+
     def body(self, head: Head, deadline: float, max_size: int) -> bytes:
         """The whole body of the response whose head was just read; BodyTooLarge above `max_size` bytes."""
         if head.chunked:
@@ -182,7 +183,9 @@ class Connection:
             return taken
         sock = self._require()
         sock.settimeout(_left(deadline))
-        return sock.recv(_RECV)
+        data = sock.recv(_RECV)
+        self.received_at = time.monotonic()
+        return data
 
     def is_stale(self) -> bool:
         """Whether an idle connection is unusable: closed by the server, or with unexpected bytes to read."""
@@ -246,6 +249,7 @@ class Connection:
         if not data:
             raise ConnectionResetError("the server closed the connection before its answer was complete")
         self.answered = True
+        self.received_at = time.monotonic()
         self._buffer = self._buffer + data if self._buffer else data
 
     def _read_head(self, deadline: float) -> Head:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from pkg.apis.meta import GVR
 from pkg.kube.client import Client
 from pkg.kube.config import ClientConfig
 from pkg.kube.dialing import Dialer, Race, order
@@ -155,29 +156,66 @@ def test_an_address_that_does_not_speak_tls_is_passed_over(
         call("https", ca=certificate.cert)
 
 
-def test_an_address_that_fell_silent_is_avoided_and_its_idle_connections_are_dropped(
-    resolve_to: Callable[..., None],
-) -> None:
-    is_mute = threading.Event()
+class Mutable:
+    """A server that falls silent when the test says so, with the connections that it has."""
 
-    def until_mute(peer: Peer) -> None:
-        while peer.receive() is not None:
-            if is_mute.is_set():
+    def __init__(self) -> None:
+        self.is_mute = threading.Event()
+        self.server = Server(self._script)
+
+    def _script(self, peer: Peer) -> None:
+        while (request := peer.receive()) is not None:
+            if self.is_mute.is_set():
+                say_nothing(peer)
+                return
+            if "watch=1" in request.line:
+                peer.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n1\n\r\n")
                 say_nothing(peer)
                 return
             peer.reply(200)
 
-    with Server(until_mute) as first, Server(answer) as second:
-        resolve_to(ipv4("127.0.0.1", first.port), ipv4("127.0.0.1", second.port))
-        client = Client(ClientConfig(f"http://{NAME}:1"), user_agent="x", timeout=0.2)
+
+def test_a_call_on_an_address_that_fell_silent_goes_on_to_the_next_in_half_its_time(
+    resolve_to: Callable[..., None],
+) -> None:
+    first = Mutable()
+    with first.server, Server(answer) as second:
+        resolve_to(ipv4("127.0.0.1", first.server.port), ipv4("127.0.0.1", second.port))
+        client = Client(ClientConfig(f"http://{NAME}:1"), user_agent="x", timeout=0.4)
         in_parallel(lambda: client.get_path("/version", dict), 3)
-        is_mute.set()
-        with pytest.raises(Transient, match="no answer within"):
-            client.get_path("/version", dict)
-        before = first.connections
+        first.is_mute.set()
+        before = first.server.connections
         for _ in range(5):
             client.get_path("/version", dict)
-        assert (first.connections, second.connections) == (before, 1)
+        assert (first.server.connections, second.connections) == (before, 1), "its idle connections are dropped"
+        assert client.connection_lost_at > float("-inf")
+        client.abort()
+
+
+def test_a_server_with_one_address_has_the_whole_time() -> None:
+    first = Mutable()
+    with first.server:
+        client = Client(ClientConfig(first.server.url), user_agent="x", timeout=0.1)
+        client.get_path("/version", dict)
+        first.is_mute.set()
+        with pytest.raises(Transient, match=r"no answer within 0\.1 s"):
+            client.get_path("/version", dict)
+        assert first.server.connections == 1
+        client.abort()
+
+
+def test_watches_on_an_address_that_fell_silent_are_cut(resolve_to: Callable[..., None]) -> None:
+    first = Mutable()
+    with first.server, Server(answer) as second:
+        resolve_to(ipv4("127.0.0.1", first.server.port), ipv4("127.0.0.1", second.port))
+        client = Client(ClientConfig(f"http://{NAME}:1"), user_agent="x", timeout=0.4)
+        watch = client.watch(GVR("", "v1", "pods"), None, resource_version="1", timeout_seconds=300, read_timeout=60.0)
+        assert next(watch) == b"1"
+        client.get_path("/version", dict)
+        first.is_mute.set()
+        client.get_path("/version", dict)
+        with pytest.raises(Transient, match="the watch broke"):
+            next(watch)
         client.abort()
 
 
@@ -207,7 +245,7 @@ def test_a_connection_attempt_can_be_cut(resolve_to: Callable[..., None]) -> Non
         resolve_to(dead)
         client = Client(ClientConfig(f"http://{NAME}:1"), user_agent="x", timeout=60.0)
         result = background(client)
-        wait_for(lambda: any(connection._dialing for connection in client._transport._busy))
+        wait_for(lambda: any(connection._dialing for connection in client._transport._pool._busy))
         client.abort()
         assert isinstance(result(), Stopped)
 
@@ -325,7 +363,7 @@ def test_a_peer_that_takes_nothing_in_is_found_out_before_the_deadline() -> None
         connection.open(soon(5))
         began = time.monotonic()
         with pytest.raises(TimeoutError) as caught:
-            connection.exchange(b"x" * 50_000_000, began + 20, 1000)
+            connection.start(b"x" * 50_000_000, began + 20)
         connection.close()
         is_over.set()
         assert caught.value.errno == errno.ETIMEDOUT

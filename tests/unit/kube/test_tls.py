@@ -237,7 +237,7 @@ def test_while_files_are_being_replaced_the_previous_ones_stay_in_use(
         assert name_of(client) == "old"
         broken(pki)[moment](files)
         now[0] = CHECK_SECONDS
-        client._transport._forget_idle()
+        client._transport._pool.forget()
         assert name_of(client) == "old", "a new connection uses the previous certificates"
         files.rotate(pki.new)
         files.ca.write_bytes(pki.root.cert.read_bytes())
