@@ -10,7 +10,9 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from hack.cluster import Cluster
 from hack.cluster.processes import member_environ
@@ -33,8 +35,15 @@ class ControllerProcess:
     session of its own: Ctrl-C reaches the caller alone, which then stops the controller in order.
     """
 
-    def __init__(self, cluster: Cluster, log: Path, *flags: str, kubeconfig: Path | None = None) -> None:
-        """Starts it and does not wait. `kubeconfig`: the cluster's own if None."""
+    def __init__(
+        self,
+        cluster: Cluster,
+        log: Path,
+        *flags: str,
+        kubeconfig: Path | None = None,
+        env: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        """Starts it and does not wait. `kubeconfig`: the cluster's own if None; `env`: more variables for it."""
         self.log_file = log
         self.flags = flags
         with log.open("wb") as out:
@@ -43,7 +52,7 @@ class ControllerProcess:
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=out,
-                env=member_environ(cluster.folder, os.environ),
+                env=member_environ(cluster.folder, {**os.environ, **env}),
                 cwd=log.parent,
                 start_new_session=True,
             )

@@ -15,7 +15,7 @@ from rich.table import Table
 
 from hack.bench import harness
 from hack.cluster import Cluster
-from hack.faults import load, scenarios, tenants
+from hack.faults import connections, load, scenarios, tenants
 from hack.faults.judge import Verdict
 
 Fault = Callable[[Cluster, Path], Verdict]
@@ -30,6 +30,9 @@ def faults(count: int, seconds: float) -> dict[str, Fault]:
         "server": partial(scenarios.api_server_killed, count=count),
         "proxy": partial(scenarios.lying_proxy, count=count, seconds=seconds),
         "deletion": partial(scenarios.deletion_in_storm, count=count),
+        "certificates": partial(connections.rotating_certificates, count=count, seconds=seconds),
+        "plugin": partial(connections.slow_plugin, count=count, seconds=seconds),
+        "addresses": partial(connections.silent_address, count=count, seconds=seconds),
     }
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from hack.cluster import Cluster
 from hack.controller_process import NO_SERVERS, ControllerProcess
@@ -27,10 +29,17 @@ class Controllers:
     """
 
     def __init__(
-        self, cluster: Cluster, namespace: str, folder: Path, *flags: str, kubeconfig: Path | None = None
+        self,
+        cluster: Cluster,
+        namespace: str,
+        folder: Path,
+        *flags: str,
+        kubeconfig: Path | None = None,
+        env: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self._cluster = cluster
         self._kubeconfig = kubeconfig
+        self._env = env
         self._flags = (
             f"--namespace={namespace}",
             f"--leader-elect-resource-namespace={namespace}",
@@ -60,7 +69,7 @@ class Controllers:
         identity = f"life-{len(self.lives):03d}"
         own = (*self._flags, f"--leader-elect-identity={identity}", *flags)
         log = self.folder / f"{identity}.log"
-        process = ControllerProcess(self._cluster, log, *own, kubeconfig=self._kubeconfig)
+        process = ControllerProcess(self._cluster, log, *own, kubeconfig=self._kubeconfig, env=self._env)
         self.lives.append(Life(process, identity, time.time()))
         return self.lives[-1]
 

@@ -6,10 +6,11 @@ import contextlib
 import itertools
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
+from types import MappingProxyType
 
 from hack.cluster import Cluster
 from hack.cluster.api import ApiStatusError
@@ -25,6 +26,7 @@ from pkg.apis.flow.v1alpha1.types import WORKFLOWS
 NO_ELECTION = "--leader-elect=false"
 _numbers = itertools.count(1)
 _LOOK = 0.1
+_MISROUTED_SECONDS = 6.0
 
 
 @dataclass(slots=True)
@@ -87,6 +89,7 @@ def scene(
     *flags: str,
     seconds: tuple[float, float] = (0.2, 1.0),
     kubeconfig: Path | None = None,
+    env: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[Scene]:
     """A namespace with `count` workflows, jobs that last `seconds`, and no controller yet."""
     namespace = f"{name}-{next(_numbers)}"
@@ -94,7 +97,7 @@ def scene(
     load.make_namespace(api, namespace)
     with (
         Writer(str(cluster.kubeconfig), namespace, seconds) as writer,
-        Controllers(cluster, namespace, folder / namespace, *flags, kubeconfig=kubeconfig) as controllers,
+        Controllers(cluster, namespace, folder / namespace, *flags, kubeconfig=kubeconfig, env=env) as controllers,
     ):
         load.submit(api, namespace, count)
         yield Scene(cluster, namespace, writer, controllers, count, time.time())
@@ -118,7 +121,7 @@ def kill_storm(cluster: Cluster, folder: Path, *, count: int, seconds: float, se
         verdict = here.close(Verdict("controller killed -9 every 1-3 s", count), last, 240)
         times = [call.at for call in here.calls()]
         verdict.hits = sum(any(life.began <= at <= life.ended for at in times) for life in kills)
-        verdict.what = f"{len(kills)} kills, {verdict.hits} of them on a controller that had written; {_by_hand(here)}"
+        verdict.what = f"{len(kills)} kills, {verdict.hits} of them on a controller that had written; {by_hand(here)}"
         return verdict
 
 
@@ -144,7 +147,7 @@ def election_storm(cluster: Cluster, folder: Path, *, count: int, kills: int, se
         times = [call.at for call in here.calls()]
         verdict.hits = sum(any(life.began <= at <= life.ended for at in times) for life in killed)
         hit = f"{verdict.hits} of them after it had written"
-        verdict.what = f"{len(killed)} kills of the leader, {hit}; {_by_hand(here)}"
+        verdict.what = f"{len(killed)} kills of the leader, {hit}; {by_hand(here)}"
         if not killed:
             verdict.wrong.append("no leader was killed: all workflows had ended before")
         return verdict
@@ -181,7 +184,7 @@ def api_server_killed(cluster: Cluster, folder: Path, *, count: int, tries: int 
             here.wait(lambda: bool(relists()), 3.0)
         gone = relists()
         verdict = here.close(Verdict("API server killed -9", count), last, 180)
-        verdict.what = f"{restarts} restarts, {gone:.0f} relists after an answer of 410; {_by_hand(here)}"
+        verdict.what = f"{restarts} restarts, {gone:.0f} relists after an answer of 410; {by_hand(here)}"
         if not gone:
             verdict.wrong.append(f"no answer of 410 in {restarts} restarts")
         if not life.process.is_alive:
@@ -192,22 +195,26 @@ def api_server_killed(cluster: Cluster, folder: Path, *, count: int, tries: int 
 def lying_proxy(
     cluster: Cluster, folder: Path, *, count: int, seconds: float, mutes: bool = True, seed: int = 3
 ) -> Verdict:
-    """An HTTPS proxy between controller and API server that answers 429 and 500, cuts, delays and half-closes.
+    """An HTTPS proxy between controller and API server that lies: foreign answers, cuts, delays, half-closed streams.
 
-    `mutes`: whether some watches fall silent for ever; only the controller's read timeout notices that.
+    First it loses its routes for some seconds and answers 404 to everything. `mutes`: whether some watches fall silent
+    for ever; only the controller's read timeout notices that.
     """
     with Proxy(cluster.kubeconfig, folder / "proxy", seed=seed, mutes=mutes) as proxy:
         own = proxy.kubeconfig
         with scene(cluster, folder, "proxy", count, NO_ELECTION, seconds=(0.5, 3.0), kubeconfig=own) as here:
             life = here.controllers.start()
             here.wait(lambda: bool(here.writer.jobs), 30)
+            proxy.misroute()
+            time.sleep(_MISROUTED_SECONDS)
+            proxy.stop_lying()
             proxy.start_lying()
             here.wait(here.is_over, seconds)
             proxy.stop_lying()
             last = time.time()
             verdict = here.close(Verdict("lying proxy", count), last, 240)
             lies = ", ".join(f"{number} {word}" for word, number in sorted(proxy.lies.items()))
-            verdict.what = f"{lies}; {_by_hand(here)}"
+            verdict.what = f"{lies}; {by_hand(here)}"
             if not proxy.lies["answers lost after a write"]:
                 verdict.wrong.append("no answer to a write was lost, so the fault did not happen")
             if not life.process.is_alive:
@@ -250,5 +257,6 @@ def deletion_in_storm(cluster: Cluster, folder: Path, *, count: int, seed: int =
         return verdict
 
 
-def _by_hand(here: Scene) -> str:
+def by_hand(here: Scene) -> str:
+    """How many jobs the writer deleted, for a verdict."""
     return f"{here.writer.deleted} jobs deleted by hand"

@@ -222,14 +222,16 @@ class _Bench:
 # ---- judging ------------------------------------------------------------------------------------------------------
 
 
-def renewals(audit_log: Path) -> list[float]:
-    """When the controller's Lease was renewed, in seconds since the epoch."""
+def renewals(audit_log: Path, namespace: str = "") -> list[float]:
+    """When a Lease of controllers was renewed, in seconds since the epoch; those of one namespace alone, if given."""
     found = []
     with audit_log.open("rb") as log:
         for line in log:
             if b'"leases"' not in line or AGENT.encode() not in line or not line.endswith(b"\n"):
                 continue
             entry = json.loads(line)
+            if namespace and entry.get("objectRef", {}).get("namespace") != namespace:
+                continue
             is_write = entry["verb"] in ("create", "update", "patch")
             if is_write and entry.get("responseStatus", {}).get("code", 0) < 300:
                 found.append(seconds(entry["stageTimestamp"]))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from hack.cluster import Cluster
-from hack.faults import scenarios
+from hack.faults import connections, scenarios
 from hack.faults.judge import Verdict
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(400)]
@@ -27,9 +27,13 @@ def quiet(battered_cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -
     """Faults that mostly wait, for a Lease to expire or a silent watch to time out. They run at the same time."""
     folder = tmp_path_factory.mktemp("quiet")
     with ThreadPoolExecutor(2) as pool:
+        connection = {"count": 30, "seconds": 45}
         return {
             "election": pool.submit(scenarios.election_storm, battered_cluster, folder, count=30, kills=2),
             "proxy": pool.submit(scenarios.lying_proxy, battered_cluster, folder, count=30, seconds=30),
+            "certificates": pool.submit(connections.rotating_certificates, battered_cluster, folder, **connection),
+            "plugin": pool.submit(connections.slow_plugin, battered_cluster, folder, **connection),
+            "addresses": pool.submit(connections.silent_address, battered_cluster, folder, **connection),
         }
 
 
@@ -49,6 +53,11 @@ def test_a_proxy_that_answers_errors_cuts_delays_and_falls_silent_loses_nothing(
     quiet: dict[str, Future[Verdict]],
 ) -> None:
     assert_clean(quiet["proxy"].result())
+
+
+@pytest.mark.parametrize("fault", ["certificates", "plugin", "addresses"])
+def test_the_lease_is_kept_and_nothing_lost_under_faults_of(fault: str, quiet: dict[str, Future[Verdict]]) -> None:
+    assert_clean(quiet[fault].result())
 
 
 def test_workflows_deleted_while_the_controller_is_killed_leave_no_job(
