@@ -185,7 +185,7 @@ class Prober:
             self._by_namespace.pop(workflow.namespace, None)
 
     def _drop_idle(self, probed: _WorkflowProbes, question: Question) -> None:
-        """Ends the poller of a question that nobody asks any more."""
+        """Ends the poller of a question without requests."""
         poller = probed.pollers[question]
         if poller.poll.requests:
             return

@@ -72,7 +72,7 @@ def test_what_ends_a_run_after_its_batch(answer: Trouble | Exception, stops: boo
     assert run.run.error is (answer if isinstance(answer, Exception) else None)
 
 
-def test_a_run_that_is_answered_in_time_wakes_nobody() -> None:
+def test_a_run_that_is_answered_in_time_calls_no_on_late() -> None:
     run = Run()
     run.answer_all()
     assert run.run.wait(0)

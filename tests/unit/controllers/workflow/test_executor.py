@@ -220,7 +220,7 @@ def test_creations_start_slowly_and_stop_after_a_batch_that_failed() -> None:
     assert sorted(api.calls) == ["create w-a-0", "create w-a-1", "create w-a-2"]
 
 
-def test_a_refused_job_does_not_hold_up_the_others() -> None:
+def test_a_refused_job_does_not_delay_the_others() -> None:
     api = Api(lambda call: Refused("no", status=422) if call == "create w-a-0" else None)
     results = run(executor(api), creations(a={"for": {"replicas": 9}}))
     assert [result.fault is None for result in results] == [False] + [True] * 8

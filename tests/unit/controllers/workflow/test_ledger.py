@@ -119,7 +119,7 @@ def test_after_a_restored_backup_an_older_state_is_the_truth() -> None:
     assert ledger.job(WORKFLOW, TaskKey("a", 0), 0) == version(held, 50)
 
 
-def test_the_last_words_of_a_job_are_the_newest_that_were_heard() -> None:
+def test_the_last_state_of_a_vanished_job_is_the_newest_that_was_seen() -> None:
     ledger, first = Ledger(), version(job(), 5)
     ended = version(first, 7, sim="Succeeded")
     ledger.apply(JOBS, [Delta("team/w-a", first, None, ended)])

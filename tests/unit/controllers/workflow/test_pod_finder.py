@@ -126,7 +126,7 @@ def test_a_lead_without_an_address_is_followed_by_the_next() -> None:
     assert World(waiting, SECOND).lead(PYTORCH) == "127.0.0.3"
 
 
-def test_a_pod_of_another_namespace_is_nobodys_whatever_its_labels_say() -> None:
+def test_a_pod_in_another_namespace_never_counts_whatever_its_labels_say() -> None:
     assert World(MASTER).lead(PYTORCH, WORKFLOW._replace(namespace="elsewhere")) == ""
 
 

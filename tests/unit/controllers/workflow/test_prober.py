@@ -328,7 +328,7 @@ def test_pods_that_change_otherwise_do_not_hurry_the_tries(pods: Pods) -> None:
         assert until(lambda: pods.woken == [KEY], 10.0)
 
 
-def test_pods_of_another_replica_make_nobody_look_again(pods: Pods) -> None:
+def test_a_change_of_another_replicas_pods_restarts_no_probe(pods: Pods) -> None:
     pods.addresses = ()
     pods.prober.want(WORKFLOW, [request(TCPSocket("a", 9), period=3600.0)])
     assert until(lambda: pods.looks == 1, 10.0)
@@ -369,7 +369,7 @@ def test_a_try_that_fails_in_an_unknown_way_is_made_again(pods: Pods, monkeypatc
         assert until(lambda: pods.woken == [KEY], 10.0)
 
 
-def test_hundreds_of_silent_pods_hold_up_nobody_who_answers(pods: Pods) -> None:
+def test_hundreds_of_silent_pods_delay_no_pod_that_answers(pods: Pods) -> None:
     with serving(OK) as server, socket.create_server(("127.0.0.9", server.port), backlog=2000):
         pods.prober._addresses = lambda _uid, one: ("127.0.0.9",) if one.asked.flow == "silent" else ("127.0.0.1",)
         silent = [
@@ -381,9 +381,7 @@ def test_hundreds_of_silent_pods_hold_up_nobody_who_answers(pods: Pods) -> None:
         assert until(lambda: pods.woken == ["team/other"], 10.0)
 
 
-def test_who_said_nothing_the_last_time_holds_up_nobody_of_the_same_workflow(
-    pods: Pods, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_pod_that_timed_out_delays_no_pod_of_the_same_workflow(pods: Pods, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pkg.controllers.workflow.prober.PROMPT_SHARE", 2)
     monkeypatch.setattr("pkg.controllers.workflow.prober.SILENT_SHARE", 1)
     with serving(b"HTTP/1.1 500 No\r\n\r\n", OK) as server, socket.create_server(("127.0.0.9", server.port)):

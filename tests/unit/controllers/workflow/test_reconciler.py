@@ -133,7 +133,7 @@ def test_jobs_of_a_workflow_that_is_gone_already_are_deleted_too() -> None:
     assert names(world) == []
 
 
-def test_jobs_of_a_workflow_that_nobody_can_decode_stay() -> None:
+def test_jobs_of_a_workflow_that_cannot_be_decoded_stay() -> None:
     """It was edited into something unreadable, and this controller has never seen it otherwise."""
     world, controller = started(a="", b="")
     store = controller.workflows
@@ -352,7 +352,7 @@ def test_a_new_term_looks_at_everything_again() -> None:
     assert names(world) == ["w-a", "w-b"]
 
 
-def test_whoever_uses_a_kind_is_known_by_it() -> None:
+def test_the_users_of_a_kind_are_listed() -> None:
     _, controller = started()
     assert controller.reconciler.users_of(JOBS) == (KEY,)
 
