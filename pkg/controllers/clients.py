@@ -12,7 +12,8 @@ from pkg.kube.config import ClientConfig
 from pkg.telemetry.metrics import Metrics
 from pkg.version import VERSION
 
-WRITE_THREADS = 32
+# A namespace has at most a quarter of them, and 16 calls at once are what one busy namespace needs.
+WRITE_THREADS = 64
 _AGENT = f"workflow-controller/{VERSION}"
 
 
