@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import tempfile
 import time
 from collections import Counter
@@ -15,6 +14,7 @@ import yaml
 
 from hack.cluster import Cluster, exit_on_sigterm
 from hack.cluster.api import Api, ApiStatusError
+from hack.cluster.audit_log import entries
 from hack.controller_process import NO_SERVERS, ControllerProcess
 from pkg.apis.meta import seconds
 
@@ -72,8 +72,7 @@ def api_calls(audit_log: Path, *, since: float = 0.0) -> Counter[tuple[str, str]
     Events.
     """
     found: Counter[tuple[str, str]] = Counter()
-    for line in audit_log.read_text().splitlines():
-        entry = json.loads(line)
+    for entry in entries(audit_log, containing=AGENT):
         reference = entry.get("objectRef", {})
         resource = "/".join(filter(None, (reference.get("resource", "-"), reference.get("subresource"))))
         agent = entry.get("userAgent", "")

@@ -7,12 +7,12 @@ between a cut watch and the next list.
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from hack.cluster.audit_log import entries
 from hack.faults.load import TASKS, Attempt, Object, attempts_of, is_cursed, names
 from pkg.apis.meta import GVR, seconds
 
@@ -34,22 +34,18 @@ class Call:
 
 def writes(audit_log: Path, namespace: str) -> Iterator[Call]:
     """What controllers wrote in a namespace, without Leases and Events."""
-    with audit_log.open("rb") as log:
-        for line in log:
-            if AGENT.encode() not in line or not line.endswith(b"\n"):
-                continue
-            entry = json.loads(line)
-            about = entry.get("objectRef", {})
-            if (
-                entry["userAgent"].startswith(AGENT)
-                and about.get("namespace") == namespace
-                and entry["verb"] in _WRITES
-                and about.get("resource") not in ("leases", "events")
-                and entry.get("responseStatus", {}).get("code", 0) < 300
-            ):
-                at = seconds(entry["requestReceivedTimestamp"])
-                answered = seconds(entry["stageTimestamp"])
-                yield Call(at, answered, entry["verb"], about["resource"], about.get("name", ""))
+    for entry in entries(audit_log, containing=AGENT):
+        about = entry.get("objectRef", {})
+        if (
+            entry["userAgent"].startswith(AGENT)
+            and about.get("namespace") == namespace
+            and entry["verb"] in _WRITES
+            and about.get("resource") not in ("leases", "events")
+            and entry.get("responseStatus", {}).get("code", 0) < 300
+        ):
+            at = seconds(entry["requestReceivedTimestamp"])
+            answered = seconds(entry["stageTimestamp"])
+            yield Call(at, answered, entry["verb"], about["resource"], about.get("name", ""))
 
 
 @dataclass(slots=True)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import json
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from pathlib import Path
 
 from hack.bench import harness
 from hack.cluster import Cluster
+from hack.cluster.audit_log import entries
 from hack.controller_process import ControllerProcess
 from hack.faults import load
 from hack.faults.controller import Controllers
@@ -225,16 +225,12 @@ class _Bench:
 def renewals(audit_log: Path, namespace: str = "") -> list[float]:
     """When a Lease of controllers was renewed, in seconds since the epoch; those of one namespace alone, if given."""
     found = []
-    with audit_log.open("rb") as log:
-        for line in log:
-            if b'"leases"' not in line or AGENT.encode() not in line or not line.endswith(b"\n"):
-                continue
-            entry = json.loads(line)
-            if namespace and entry.get("objectRef", {}).get("namespace") != namespace:
-                continue
-            is_write = entry["verb"] in ("create", "update", "patch")
-            if is_write and entry.get("responseStatus", {}).get("code", 0) < 300:
-                found.append(seconds(entry["stageTimestamp"]))
+    for entry in entries(audit_log, containing='"leases"'):
+        about = entry.get("objectRef", {})
+        is_ours = entry.get("userAgent", "").startswith(AGENT) and namespace in ("", about.get("namespace"))
+        is_write = about.get("resource") == "leases" and entry["verb"] in ("create", "update", "patch")
+        if is_ours and is_write and entry.get("responseStatus", {}).get("code", 0) < 300:
+            found.append(seconds(entry["stageTimestamp"]))
     return sorted(found)
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from hack.cluster.audit_log import entries
 from pkg.apis.meta import seconds
 
 WRITES = frozenset({"create", "update", "patch", "delete", "deletecollection"})
@@ -68,22 +68,17 @@ class Audit:
         ]
 
     def _read(self) -> Iterator[Call]:
-        with self._file.open("rb") as log:
-            log.seek(self._offset)
-            for line in log:
-                if not line.endswith(b"\n"):
-                    return
-                found = json.loads(line)
-                about = found.get("objectRef", {})
-                yield Call(
-                    at=seconds(found["requestReceivedTimestamp"]),
-                    user=found["user"].get("username", ""),
-                    agent=found.get("userAgent", ""),
-                    verb=found["verb"],
-                    group=about.get("apiGroup", ""),
-                    resource=about.get("resource", ""),
-                    subresource=about.get("subresource", ""),
-                    namespace=about.get("namespace", ""),
-                    name=about.get("name", ""),
-                    code=found.get("responseStatus", {}).get("code", 0),
-                )
+        for found in entries(self._file, offset=self._offset):
+            about = found.get("objectRef", {})
+            yield Call(
+                at=seconds(found["requestReceivedTimestamp"]),
+                user=found["user"].get("username", ""),
+                agent=found.get("userAgent", ""),
+                verb=found["verb"],
+                group=about.get("apiGroup", ""),
+                resource=about.get("resource", ""),
+                subresource=about.get("subresource", ""),
+                namespace=about.get("namespace", ""),
+                name=about.get("name", ""),
+                code=found.get("responseStatus", {}).get("code", 0),
+            )
