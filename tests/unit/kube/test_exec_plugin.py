@@ -11,6 +11,7 @@ import pytest
 
 from pkg.kube.credentials import ConfigError, Issued
 from pkg.kube.exec_plugin import exec_plugin, read_credential, run_bounded
+from tests.unit.kube.waiting import wait_for
 
 V1 = "client.authentication.k8s.io/v1"
 WHERE = "kubeconfig: users[one].user.exec"
@@ -123,13 +124,13 @@ def test_a_plugin_that_fails_is_named_with_the_end_of_what_it_said(tmp_path: Pat
 
 
 RUNAWAYS: dict[str, tuple[str, str]] = {
-    "never ends": ("import time; time.sleep(60)", "did not end within 0.5 s"),
+    "never ends": ("import time; time.sleep(600)", "did not end within 0.5 s"),
     "ignores that it is asked to end": (
-        "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(60)",
+        "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(600)",
         "did not end within 0.5 s",
     ),
     "closes its output and never ends": (
-        "import os, time; os.close(1); os.close(2); time.sleep(60)",
+        "import os, time; os.close(1); os.close(2); time.sleep(600)",
         "did not end within 0.5 s",
     ),
     "prints without end": ("while True: print('x' * 10000)", "printed more than 1048576 bytes"),
@@ -148,6 +149,22 @@ def test_a_program_is_killed_that(tmp_path: Path, script: str, message: str) -> 
         run_bounded(python(script), tmp_path, {}, seconds)
     pid = (tmp_path / "pid").read_text() if (tmp_path / "pid").exists() else ""
     assert not pid or not Path(f"/proc/{pid}").exists()
+
+
+def test_the_children_of_a_program_that_is_killed_go_too(tmp_path: Path) -> None:
+    script = "import os, time\nchild = os.fork()\nif child: open('child', 'w').write(str(child))\ntime.sleep(600)"
+    with pytest.raises(TimeoutError):
+        run_bounded(python(script), tmp_path, {}, 2.0)
+    child = int((tmp_path / "child").read_text())
+    wait_for(lambda: has_ended(child))
+
+
+def has_ended(pid: int) -> bool:
+    """Whether a process is gone, or a zombie that nobody has waited for yet."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
+    except FileNotFoundError:
+        return True
 
 
 def test_a_child_that_keeps_the_output_open_is_not_waited_for(tmp_path: Path) -> None:
