@@ -65,7 +65,7 @@ def _seconds(value: float | None) -> str:
 @click.option("--workflows", "count", default=200, show_default=True, help="Workflows per fault, of ten tasks each.")
 @click.option("--seconds", default=90.0, show_default=True, help="Longest time of kill storm and lying proxy.")
 @click.option("--kind", "kinds", multiple=True, type=click.Choice(tenants.ALL), help="`tenants`: a hostile kind alone.")
-@click.option("--manifests", default=20, show_default=True, help="`tenants`: manifests of each hostile kind.")
+@click.option("--manifests", default=10, show_default=True, help="`tenants`: manifests of each hostile kind.")
 @click.argument("only", nargs=-1, type=click.Choice([*faults(1, 1), TENANTS]))
 def main(count: int, seconds: float, kinds: tuple[str, ...], manifests: int, only: tuple[str, ...]) -> None:
     """Inject faults (all, or those named) and print what was lost; exit 1 if anything was lost or wrong."""

@@ -38,7 +38,7 @@ ACTING = ("forged",)
 """Kinds that are no manifests: something is done while the chains run."""
 ALL = (*KINDS, *ACTING)
 _LEASE_NAMESPACE = "kube-system"
-_CHAIN = 5
+CHAIN = 5
 _CROWD = 1000
 _JOB_SECONDS = (0.5, 1.0)
 _SETTLE_SECONDS = 10.0
@@ -75,7 +75,7 @@ class Run:
     wrong: list[str] = field(default_factory=list)
 
 
-def tenants(folder: Path, kinds: tuple[str, ...] = (), *, count: int = 20, chains: int = 100) -> Iterator[Verdict]:
+def tenants(folder: Path, kinds: tuple[str, ...] = (), *, count: int = 10, chains: int = 100) -> Iterator[Verdict]:
     """Two rows: every kind at once, `count` manifests of each, and creations alone. With `kinds`, a row for each of
     these, to find out which one slows others down.
     """
@@ -127,7 +127,7 @@ def _writer(cluster: Cluster, namespace: str) -> Writer:
 def _chain(name: str) -> load.Object:
     flows = [
         {"name": f"t{own}", "template": "step", **({"dependsOn": {"targets": [f"t{own - 1}"]}} if own else {})}
-        for own in range(_CHAIN)
+        for own in range(CHAIN)
     ]
     return {"apiVersion": load.FLOW_API, "kind": "Workflow", "metadata": {"name": name}, "spec": {"flows": flows}}
 
@@ -206,7 +206,7 @@ class _Bench:
                 run.wrong.append(f"{namespace}/{name} is Failed")
             elif phase != "Succeeded":
                 run.not_ended.append(f"{namespace}/{name} is {phase}")
-        wanted = {f"{name}-t{own}" for name in names for own in range(_CHAIN)}
+        wanted = {f"{name}-t{own}" for name in names for own in range(CHAIN)}
         calls = [call for call in writes(self.cluster.audit_log, namespace) if call.resource == FAULT_JOBS.resource]
         made = Counter(call.name for call in calls if call.verb == "create")
         run.jobs += sum(made[name] for name in wanted)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from hack.cluster import Cluster
-from hack.faults import connections, scenarios
+from hack.faults import connections, scenarios, tenants
 from hack.faults.judge import Verdict
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(400)]
@@ -68,3 +68,13 @@ def test_workflows_deleted_while_the_controller_is_killed_leave_no_job(
 
 def test_an_api_server_that_is_killed_is_listed_anew(battered_cluster: Cluster, tmp_path: Path) -> None:
     assert_clean(scenarios.api_server_killed(battered_cluster, tmp_path, count=30))
+
+
+def test_beside_every_kind_of_hostile_manifest_each_chain_succeeds_with_one_job_per_task(tmp_path: Path) -> None:
+    """The bounds for time, Lease and memory are those of `make faults`: on a busy machine they would prove nothing."""
+    beside, alone = tenants.measure(tmp_path, tenants.attack(tenants.ALL, 2), chains=20)
+    for run in (alone, beside):
+        assert run.makespan is not None
+        assert [*run.not_ended, *run.twice, *run.wrong] == []
+        assert run.jobs == 20 * tenants.CHAIN
+    assert beside.forged > 0
