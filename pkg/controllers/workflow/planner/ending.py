@@ -127,10 +127,10 @@ def plan_restart(snapshot: Snapshot, graph: Graph, base: Progress) -> Plan:
         idle = Emit("RestartIdle", "nothing to run again: no task failed, and no flow is named")
         return plan_ended(snapshot, graph, base, idle, restarted_at=token)
     again = sum(not task.is_final for state in progress.flows for task in state.tasks)
-    new, rendered = workflow_status.restarted_status(snapshot, graph, progress, token)
+    made = workflow_status.restarted_status(snapshot, graph, progress, token)
     return Plan(
-        progress=replace(progress, rendered=rendered),
-        patch=patch_status(snapshot, new),
+        progress=replace(progress, rendered=made.flows),
+        patch=patch_status(snapshot, made.status),
         events=(Emit("Restarted", f"{again} {'task' if again == 1 else 'tasks'} run again"),),
         requeue_now=True,
         is_new_run=True,

@@ -39,7 +39,7 @@ from pkg.controllers.workflow.planner.graph.model import Graph, Node
 from pkg.controllers.workflow.planner.progress import NEVER, Decision, Progress, TaskKey
 from pkg.controllers.workflow.planner.snapshot import Snapshot
 from pkg.controllers.workflow.planner.status import recovery, workflow_status
-from pkg.controllers.workflow.planner.status.events import events_of
+from pkg.controllers.workflow.planner.status.events import events_of, shortened
 from pkg.controllers.workflow.planner.status.jobs import fold
 from pkg.controllers.workflow.planner.status.status_patch import patch_status
 
@@ -126,7 +126,7 @@ def _plan_running(ctx: Context) -> Plan:
         or (decision is not None and not progress.is_decision_acked)
     )
     patch, progress, write_due = _status_write(ctx, progress, phase, is_urgent=is_urgent)
-    events = (*events_of(ctx, decision, phase), *starts.events)
+    events = (*events_of(ctx, decision, phase), *starts.events, *shortened(base.left_out, progress.left_out))
     waits_for_status = starts.needs_status or decision != base.decision or bool(draft.moved)
     return Plan(
         progress=progress,
@@ -305,9 +305,9 @@ def _status_write(
     # A clock that was set back must not delay the write.
     if progress.written_at <= snapshot.now < due and not is_urgent:
         return None, replace(progress, is_dirty=True), due
-    new, rendered = workflow_status.workflow_status(snapshot, ctx.graph, progress, phase)
-    progress = replace(progress, rendered=rendered)
-    patch = patch_status(snapshot, new)
+    made = workflow_status.workflow_status(snapshot, ctx.graph, progress, phase)
+    progress = replace(progress, rendered=made.flows, left_out=made.left_out)
+    patch = patch_status(snapshot, made.status)
     if patch is None:  # status already says so
         progress = progress.acknowledged(progress.written_at)
     return patch, progress, NEVER

@@ -222,6 +222,8 @@ class Progress:
     gives_up_at: float = NEVER
     #: Tasks whose jobs the last passes did not look at, because that exceeded their budgets.
     unfolded: frozenset[TaskKey] = frozenset()
+    #: What the last status left out because the object has no room for it; empty for nothing.
+    left_out: str = ""
     #: Status does not yet record everything.
     is_dirty: bool = True
 

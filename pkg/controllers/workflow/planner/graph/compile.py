@@ -78,7 +78,7 @@ def compile_spec(
         faults = validation.validate_cycles(spec, asking)
         if faults:
             return faults
-    return compile_graph(spec, needs)
+    return compile_graph(spec, needs, status_room=cost.MAX_OBJECT - found.spec - found.metadata)
 
 
 def in_force(before: Compiled, now: Compiled, *, is_changed: bool) -> Compiled:
@@ -89,7 +89,9 @@ def in_force(before: Compiled, now: Compiled, *, is_changed: bool) -> Compiled:
     return before if is_changed and isinstance(before, Graph) and not isinstance(now, Graph) else now
 
 
-def compile_graph(spec: WorkflowSpec, pod_ip_edges: Mapping[str, frozenset[str]]) -> Graph:
+def compile_graph(
+    spec: WorkflowSpec, pod_ip_edges: Mapping[str, frozenset[str]], *, status_room: int = cost.MAX_OBJECT
+) -> Graph:
     """The DAG of a valid spec: validation has passed, so names are known and there is no cycle.
 
     pod_ip_edges: name of a flow -> names of the flows whose pod address its job is rendered with.
@@ -110,6 +112,7 @@ def compile_graph(spec: WorkflowSpec, pod_ip_edges: Mapping[str, frozenset[str]]
         finals=tuple(node.number for node in nodes if node.is_finally),
         timed=tuple(node.number for node in nodes if node.has_timers),
         probing=tuple(node.number for node in nodes if node.is_probing),
+        status_room=status_room,
     )
 
 

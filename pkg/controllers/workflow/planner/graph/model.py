@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 
 from pkg.apis.flow.v1alpha1.types import Flow, HTTPGet, Probe, Strategy, TCPSocket
@@ -180,6 +180,8 @@ class Graph:
     timed: tuple[int, ...]
     #: Flows that depend on HTTP or TCP probes, or on pod addresses.
     probing: tuple[int, ...]
+    #: Bytes of JSON that spec and metadata leave for the status. An edit that changes only this keeps the progress.
+    status_room: int = field(compare=False)
 
     def __getitem__(self, name: str) -> Node:
         return self.nodes[self.by_name[name]]

@@ -46,3 +46,11 @@ def events_of(ctx: Context, decision: Decision | None, phase: WorkflowPhase) -> 
 def restart_refused(why: str) -> Emit:
     """The Event of a restart that is refused."""
     return Emit("RestartRefused", why, is_warning=True)
+
+
+def shortened(before: str, now: str) -> tuple[Emit, ...]:
+    """The Event of a status that for the first time leaves something out. before, now: what was and is left out."""
+    if not now or before:
+        return ()
+    message = f"spec and status together reach what etcd stores (1.5 MiB): status leaves out {now}"
+    return (Emit("StatusShortened", message, is_warning=True),)

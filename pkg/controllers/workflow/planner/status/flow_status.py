@@ -25,8 +25,11 @@ MANY_FLOWS: Final = 500
 ROOM: Final = 860_000
 
 
-def flow_status(node: Node, state: FlowState, flows: int, indexed: int) -> FlowStatus:
-    """The status of one flow. flows, indexed: how many flows the workflow has, and how many of them with `for`."""
+def flow_status(node: Node, state: FlowState, flows: int, indexed: int, room: int = ROOM) -> FlowStatus:
+    """The status of one flow. flows, indexed: how many flows the workflow has, and how many of them with `for`.
+
+    room: bytes for all flows together.
+    """
     is_one_of_many = flows > MANY_FLOWS
     limit = 48 if is_one_of_many else 512
     phase = state.phase
@@ -51,7 +54,7 @@ def flow_status(node: Node, state: FlowState, flows: int, indexed: int) -> FlowS
         kept=_kept(node, tasks, state.first_attempt),
     )
     if not node.is_indexed:
-        return status if flows <= MANY_FLOWS else _brief(status, ROOM // flows)
+        return status if flows <= MANY_FLOWS else _brief(status, min(ROOM, room) // flows)
     by_phase: dict[str, list[int]] = {}
     for index, task in enumerate(tasks):
         by_phase.setdefault(task.phase.value.lower(), []).append(index)

@@ -5,7 +5,7 @@ Flows that did not change keep the FlowStatus that was last made of them.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import msgspec
 
@@ -19,20 +19,34 @@ from pkg.controllers.workflow.planner.control.timeouts import suspended_seconds
 from pkg.controllers.workflow.planner.graph.model import Graph
 from pkg.controllers.workflow.planner.progress import Decision, FlowState, Progress
 from pkg.controllers.workflow.planner.snapshot import Snapshot
+from pkg.controllers.workflow.planner.status.fitting import ALWAYS_FITS, fit
 from pkg.controllers.workflow.planner.status.flow_status import MANY_FLOWS, flow_status, without_repeats
 from pkg.workloads import RULE_FAULT
 
+# Bytes of a status besides its flows.
+_FRAME = 8_192
 
-def workflow_status(
-    snapshot: Snapshot, graph: Graph, progress: Progress, phase: WorkflowPhase
-) -> tuple[WorkflowStatus, tuple[tuple[FlowState, FlowStatus] | None, ...]]:
-    """The whole status, and its parts per flow, which the next call reuses."""
+
+@dataclass(frozen=True, slots=True)
+class RenderedStatus:
+    """A status, and what was made on the way."""
+
+    status: WorkflowStatus
+    #: Its parts per flow, which the next call reuses.
+    flows: tuple[tuple[FlowState, FlowStatus] | None, ...]
+    #: What was left out because the object has no room for it; empty for nothing.
+    left_out: str
+
+
+def workflow_status(snapshot: Snapshot, graph: Graph, progress: Progress, phase: WorkflowPhase) -> RenderedStatus:
+    """The whole status, as far as the object has room for it."""
     old = snapshot.workflow.status
     indexed = sum(node.is_indexed for node in graph.nodes)
+    room = graph.status_room - _FRAME
     rendered = []
     for node, state, made in zip(graph.nodes, progress.flows, progress.rendered, strict=True):
         is_same = made is not None and made[0] is state
-        rendered.append(made if is_same else (state, flow_status(node, state, len(graph.nodes), indexed)))
+        rendered.append(made if is_same else (state, flow_status(node, state, len(graph.nodes), indexed, room)))
     flows = (item[1] for item in rendered if item is not None)
     counts = {name.value.lower(): count for name, count in progress.counts.items()}
     finals = sum(count for name, count in progress.counts.items() if name.is_final)
@@ -56,12 +70,13 @@ def workflow_status(
         suspended_seconds=suspended_seconds(snapshot) if not snapshot.workflow.spec.suspend else old.suspended_seconds,
         spec_hash=old.spec_hash or snapshot.spec_hash,
     )
-    return status, tuple(rendered)
+    left_out = ""
+    if len(graph.nodes) > MANY_FLOWS or graph.status_room < ALWAYS_FITS:
+        status, left_out = fit(status, graph.status_room)
+    return RenderedStatus(status, tuple(rendered), left_out)
 
 
-def restarted_status(
-    snapshot: Snapshot, graph: Graph, progress: Progress, token: str
-) -> tuple[WorkflowStatus, tuple[tuple[FlowState, FlowStatus] | None, ...]]:
+def restarted_status(snapshot: Snapshot, graph: Graph, progress: Progress, token: str) -> RenderedStatus:
     """The status at the start of a restart: timeouts start again, and the decision is removed."""
     removed = (conds.DECIDED, conds.FINISHED, conds.SUCCEEDED)
     old = snapshot.workflow.status

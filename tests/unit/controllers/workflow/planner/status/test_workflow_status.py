@@ -212,9 +212,9 @@ def worst(workflow: Workflow) -> bytes:
         two = msgspec.structs.replace(one, phase=Phase.FAILED, reason="Failed", finished=NOW, due=None)
         tasks = tuple((one, two)[index % 2] for index in range(node.size))
         states.append(FlowState(tasks=tasks, tally=tally_of(tasks), gvr="pytorchjobs.v1.kubeflow.org"))
-    status, _ = workflow_status.workflow_status(
+    status = workflow_status.workflow_status(
         snapshot(workflow, graph), graph, from_flows(states), WorkflowPhase.RUNNING
-    )
+    ).status
     return msgspec.json.encode(msgspec.structs.replace(workflow, status=status))
 
 
