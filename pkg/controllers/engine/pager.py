@@ -88,12 +88,9 @@ def read_list(
             continue
         timeouts = 0
         page_size.took(clock() - started)
-        for raw in page.items:
-            found = decoder.item(raw)
-            if isinstance(found, Unreadable):
-                undecodable.append(found)
-            else:
-                items.append(found)
+        decoded = [decoder.item(raw) for raw in page.items]
+        undecodable += [found for found in decoded if isinstance(found, Unreadable)]
+        items += [found for found in decoded if not isinstance(found, Unreadable)]
         token = page.continue_
         if not token or is_stopped():
             return Listing(items, undecodable, page.resource_version)

@@ -90,6 +90,8 @@ class _Evaluated:
     gives_up_at: float
     #: Flows whose dependencies exceed the budget of the pass.
     left: frozenset[int]
+    #: Tasks whose jobs are under deletion, and which exceed the budget of the pass.
+    unfolded: frozenset[TaskKey]
 
 
 def _plan_running(ctx: Context) -> Plan:
@@ -101,7 +103,7 @@ def _plan_running(ctx: Context) -> Plan:
     policy = _failure_policy(ctx, _mode(ctx, base.decision, facts))
     changed_tasks = _changed_tasks(ctx)
     if unfolded := fold(ctx, changed_tasks, policy):
-        return _plan_rest_later(ctx, unfolded)
+        return _plan_folding_alone(ctx, unfolded)
     timeouts.expire(ctx, policy)
     evaluated = _evaluate(ctx, facts)
     decision, how = evaluated.decision, evaluated.how
@@ -112,22 +114,13 @@ def _plan_running(ctx: Context) -> Plan:
     phase = _phase(ctx, decision, how)
     to_delete = deletions(ctx, how, phase, _tasks_with_deletions(ctx, changed_tasks, phase, how))
 
-    progress = replace(
-        draft.freeze(_flow_timers(ctx), decision, stale=_dependents(ctx, draft.moved) | evaluated.left),
-        answers=snapshot.passed,
-        addresses=snapshot.pod_ips,
-        gives_up_at=evaluated.gives_up_at,
-    )
-    is_urgent = (
-        snapshot.is_urgent
-        or starts.needs_status
-        or bool(to_delete)
-        or phase.is_final
-        or (decision is not None and not progress.is_decision_acked)
-    )
-    patch, progress, write_due = _status_write(ctx, progress, phase, is_urgent=is_urgent)
+    progress = _progress(ctx, evaluated)
+    is_urgent = snapshot.is_urgent or starts.needs_status or bool(to_delete) or phase.is_final
+    is_decision_new = decision is not None and not progress.is_decision_acked
+    patch, progress, write_due = _status_write(ctx, progress, phase, is_urgent=is_urgent or is_decision_new)
     events = (*events_of(ctx, decision, phase), *starts.events, *shortened(base.left_out, progress.left_out))
     waits_for_status = starts.needs_status or decision != base.decision or bool(draft.moved)
+    is_over_budget = bool(evaluated.left or evaluated.unfolded)
     return Plan(
         progress=progress,
         creations=tuple(starts.creations),
@@ -143,18 +136,29 @@ def _plan_running(ctx: Context) -> Plan:
             *(progress.flows[number].timer_at for number in ctx.graph.timed),
         ),
         # The pass after the end handles ttlSecondsAfterFinished, and a restart that waited for the end.
-        requeue_now=waits_for_status or phase.is_final or starts.requeue_now or bool(evaluated.left),
+        requeue_now=waits_for_status or phase.is_final or starts.requeue_now or is_over_budget,
         over_limit=starts.over_limit,
         needs_status=starts.needs_status,
     )
 
 
-def _plan_rest_later(ctx: Context, unfolded: frozenset[TaskKey]) -> Plan:
+def _plan_folding_alone(ctx: Context, unfolded: frozenset[TaskKey]) -> Plan:
     """Nothing is decided, created or deleted before every changed job has been looked at."""
     draft = ctx.draft
     stale = draft.base.stale | draft.not_final
     progress = draft.freeze(_flow_timers(ctx), draft.base.decision, stale, unfolded)
     return Plan(progress=progress, probes=tuple(needed_probes(ctx)), requeue_now=True)
+
+
+def _progress(ctx: Context, evaluated: _Evaluated) -> Progress:
+    """The progress after this pass."""
+    stale = _dependents(ctx, ctx.draft.moved) | evaluated.left
+    return replace(
+        ctx.draft.freeze(_flow_timers(ctx), evaluated.decision, stale, evaluated.unfolded),
+        answers=ctx.snapshot.passed,
+        addresses=ctx.snapshot.pod_ips,
+        gives_up_at=evaluated.gives_up_at,
+    )
 
 
 def _evaluate(ctx: Context, facts: _Facts) -> _Evaluated:
@@ -171,6 +175,7 @@ def _evaluate(ctx: Context, facts: _Facts) -> _Evaluated:
     stale |= _dependents(ctx, {number for number, _ in draft.touched if graph.nodes[number].is_probed})
     if _has_new_answers(ctx):
         stale |= {number for number in graph.probing if number in draft.not_final}
+    unfolded: frozenset[TaskKey] = frozenset()
     while True:
         before = draft.changes
         stale |= _dependents(ctx, draft.moved)
@@ -186,12 +191,12 @@ def _evaluate(ctx: Context, facts: _Facts) -> _Evaluated:
             how = _mode(ctx, decision, facts)
             if decision is not None:
                 # From now on a job under deletion counts as deleted.
-                fold(ctx, _tasks_under_deletion(ctx), _failure_policy(ctx, how))
+                unfolded = fold(ctx, _tasks_under_deletion(ctx), _failure_policy(ctx, how))
         if how.ends_remaining:
             with_finally = spec.shutdown is Shutdown.TERMINATE
             outcome.end_remaining(ctx, how, with_finally=with_finally, is_service=ctx.is_service, hidden=hidden)
         if draft.changes == before or ctx.budget.is_spent:
-            return _Evaluated(decision, how, gives_up_at, left)
+            return _Evaluated(decision, how, gives_up_at, left, unfolded)
 
 
 def _has_new_answers(ctx: Context) -> bool:

@@ -12,7 +12,7 @@ from pkg.apis.flow.v1alpha1 import conditions as conds
 from pkg.apis.flow.v1alpha1.indexes import unpack_indexes
 from pkg.apis.flow.v1alpha1.phases import Phase
 from pkg.apis.flow.v1alpha1.reasons import Reasons
-from pkg.apis.flow.v1alpha1.types import FlowStatus
+from pkg.apis.flow.v1alpha1.types import FlowStatus, Kept, ReplicaStatus
 from pkg.apis.meta import seconds
 from pkg.controllers.workflow.planner.graph.model import Graph, Node
 from pkg.controllers.workflow.planner.progress import (
@@ -51,59 +51,69 @@ def recover(snapshot: Snapshot, graph: Graph) -> Progress:
 
 
 def _recover_flow(node: Node, recorded: FlowStatus, now: float) -> FlowState:
-    fresh = empty_flow(node)
-    tasks = list(fresh.tasks)
-    if node.is_indexed:
-        phases = {
-            index: phase
-            for phase in _RANGES
-            for index in unpack_indexes(getattr(recorded, phase.value.lower()))
-            if index < node.size
-        }
-    else:
-        phases = {0: recorded.phase}
+    tasks = list(empty_flow(node).tasks)
     kept = {index: item for item in recorded.kept for index in unpack_indexes(item.indexes)}
     shown = {item.index: item for item in recorded.replicas}
-    for index, phase in phases.items():
-        item, replica = kept.get(index), shown.get(index)
-        single = not node.is_indexed
-        reason = (
-            item.reason if item and item.reason else replica.reason if replica else recorded.reason if single else ""
-        )
-        attempt = item.attempt if item else max(0, recorded.attempts - 1) if single else 0
-        is_over = phase.is_final or phase is Phase.BACKOFF
-        is_unmade = item.unmade if item else seems_unmade(reason, attempt, recorded.first_attempt)
-        was_held = phase is Phase.SUSPENDED or bool(item and item.held)
-        # Status does not record how long it was held, so its timeouts start again.
-        begin = now if was_held else None
-        tasks[index] = Task(
-            phase=phase,
-            attempt=attempt,
-            reason=reason if is_over else "",
-            message=(replica.message if replica else recorded.message if single else "") if is_over else "",
-            had_job=phase not in (Phase.WAITING, Phase.SKIPPED) and not is_unmade,
-            ran=phase in (Phase.RUNNING, Phase.SUCCEEDED) or bool(item and item.ran),
-            reported=reason == Reasons.FAILED,
-            started=_seconds(recorded.start_time),
-            finished=_seconds(recorded.completion_time) if phase.is_final else None,
-            due=_seconds(item.due) if item and phase is Phase.BACKOFF else None,
-            current=Attempt(
-                created=begin,
-                makeable=begin,
-                began=phase is Phase.RUNNING or bool(item and item.began),
-                was_held=was_held,
-            ),
-        )
+    for index, phase in _phases(node, recorded).items():
+        if node.is_indexed:
+            tasks[index] = _recover_task(phase, kept.get(index), shown.get(index), recorded, now)
+        else:
+            single = ReplicaStatus(0, recorded.phase, recorded.reason, recorded.message)
+            tasks[index] = _recover_task(phase, kept.get(index), single, recorded, now, recorded.attempts - 1)
+    is_waiting = recorded.phase is Phase.WAITING
     return FlowState(
         tasks=tuple(tasks),
         tally=tally_of(tasks),
-        wait_reason=recorded.reason if recorded.phase is Phase.WAITING else "",
-        wait_message=recorded.message if recorded.phase is Phase.WAITING else "",
+        wait_reason=recorded.reason if is_waiting else "",
+        wait_message=recorded.message if is_waiting else "",
         gvr=recorded.gvr,
         renamed=recorded.renamed,
         first_attempt=recorded.first_attempt,
         passed={latch.probe: frozenset(unpack_indexes(latch.indexes)) for latch in recorded.passed},
         timer_at=0.0,  # evaluate the timers in the next pass
+    )
+
+
+def _phases(node: Node, recorded: FlowStatus) -> dict[int, Phase]:
+    """The phase of each task that status shows, by index."""
+    if not node.is_indexed:
+        return {0: recorded.phase}
+    return {
+        index: phase
+        for phase in _RANGES
+        for index in unpack_indexes(getattr(recorded, phase.value.lower()))
+        if index < node.size
+    }
+
+
+def _recover_task(
+    phase: Phase, kept: Kept | None, shown: ReplicaStatus | None, flow: FlowStatus, now: float, newest: int = 0
+) -> Task:
+    """One task, from what status keeps and shows of it. newest: its newest attempt, where status does not keep it."""
+    reason = (kept.reason if kept is not None else "") or (shown.reason if shown is not None else "")
+    attempt = kept.attempt if kept is not None else max(0, newest)
+    has_verdict = phase.is_final or phase is Phase.BACKOFF
+    is_unmade = kept.unmade if kept is not None else seems_unmade(reason, attempt, flow.first_attempt)
+    was_held = phase is Phase.SUSPENDED or bool(kept and kept.held)
+    # Status does not record how long it was held, so its timeouts start again.
+    begin = now if was_held else None
+    return Task(
+        phase=phase,
+        attempt=attempt,
+        reason=reason if has_verdict else "",
+        message=shown.message if shown is not None and has_verdict else "",
+        had_job=phase not in (Phase.WAITING, Phase.SKIPPED) and not is_unmade,
+        ran=phase in (Phase.RUNNING, Phase.SUCCEEDED) or bool(kept and kept.ran),
+        reported=reason == Reasons.FAILED,
+        started=_seconds(flow.start_time),
+        finished=_seconds(flow.completion_time) if phase.is_final else None,
+        due=_seconds(kept.due) if kept is not None and phase is Phase.BACKOFF else None,
+        current=Attempt(
+            created=begin,
+            makeable=begin,
+            began=phase is Phase.RUNNING or bool(kept and kept.began),
+            was_held=was_held,
+        ),
     )
 
 
