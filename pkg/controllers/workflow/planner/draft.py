@@ -14,6 +14,7 @@ from pkg.controllers.workflow.planner.progress import (
     Task,
     TaskKey,
     by_phase,
+    compact_tally,
     count_in,
     phase_of,
 )
@@ -138,7 +139,7 @@ class Draft:
         state = self.state(flow)
         if opened is None:
             return state if state.timer_at == timer_at else replace(state, timer_at=timer_at)
-        return replace(state, tasks=tuple(opened.tasks), tally=opened.tally, timer_at=timer_at)
+        return replace(state, tasks=tuple(opened.tasks), tally=compact_tally(opened.tally), timer_at=timer_at)
 
     def freeze(
         self,

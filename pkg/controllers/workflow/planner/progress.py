@@ -6,6 +6,7 @@ instead of counted again.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -241,9 +242,18 @@ NO_PROGRESS: Final = Progress(
 
 def empty_flow(node: Node) -> FlowState:
     """A flow at the start: all tasks Waiting, or the one Skipped task of `for: {replicas: 0}`."""
-    skipped = Task(phase=Phase.SKIPPED, reason=Reasons.NO_REPLICAS, message="for.replicas is 0")
-    task = skipped if node.is_empty else Task()
-    return FlowState(tasks=(task,) * node.size, tally={task.facts: node.size})
+    if node.is_empty:
+        return _SKIPPED
+    return _WAITING if node.size == 1 else _all_same(Task(), node.size)
+
+
+def _all_same(task: Task, size: int) -> FlowState:
+    return FlowState(tasks=(task,) * size, tally={task.facts: size})
+
+
+# Flows of one task begin with the same value in memory: there are tens of thousands of them.
+_WAITING: Final = _all_same(Task(), 1)
+_SKIPPED: Final = _all_same(Task(phase=Phase.SKIPPED, reason=Reasons.NO_REPLICAS, message="for.replicas is 0"), 1)
 
 
 def from_flows(flows: Iterable[FlowState]) -> Progress:
@@ -278,6 +288,19 @@ def by_phase(tally: Mapping[int, int]) -> dict[Phase, int]:
         phase = phase_of(facts)
         counts[phase] = counts.get(phase, 0) + count
     return counts
+
+
+def compact_tally(tally: Mapping[int, int]) -> Mapping[int, int]:
+    """The same tally; those of tasks that all have the same facts share one value in memory."""
+    if len(tally) != 1:
+        return tally
+    ((facts, count),) = tally.items()
+    return _uniform_tally(facts, count)
+
+
+@functools.lru_cache(maxsize=1024)
+def _uniform_tally(facts: int, count: int) -> Mapping[int, int]:
+    return {facts: count}
 
 
 def tally_of(tasks: Iterable[Task]) -> dict[int, int]:

@@ -5,6 +5,7 @@ The graph depends on the spec and on nothing else. It is compiled once per gener
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from graphlib import TopologicalSorter
@@ -196,7 +197,9 @@ def _makes_inner(predicate: Predicate) -> bool:
     return not (isinstance(predicate, StatusPredicate) and predicate.ask in (Ask.FAILED, Ask.SKIPPED, Ask.FINISHED))
 
 
+@functools.lru_cache(maxsize=256)
 def _retry(retry: Retry) -> RetryRule:
+    # Most flows have the same rule, and share one value in memory.
     return RetryRule(
         max_retries=retry.max_retries,
         interval=durations.parse(retry.interval),

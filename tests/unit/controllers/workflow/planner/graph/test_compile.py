@@ -141,3 +141,9 @@ def test_a_forbidden_change_into_nonsense_leaves_the_graph_in_force() -> None:
     assert in_force(graph, faults, is_changed=False) is faults, "a template made it so"
     assert in_force(graph, other, is_changed=True) is other
     assert in_force((), faults, is_changed=True) is faults
+
+
+def test_flows_with_the_same_retry_share_its_rule() -> None:
+    a, b, c = compiled(wf(a={}, b={}, c={"retry": {"maxRetries": 1}})).nodes
+    assert a.retry is b.retry
+    assert (a.retry.max_retries, c.retry.max_retries) == (0, 1)
