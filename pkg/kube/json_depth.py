@@ -1,4 +1,4 @@
-"""Splits JSON of any nesting depth at its first level, without recursion.
+"""Splits JSON of any nesting depth at its first level, and cuts off levels that are too deep, without recursion.
 
 The API server accepts objects of 10,000 levels, decoders about 1,000. One such object must not make the others of a
 list unreadable. This is slow, and is used only after a decoder has failed.
@@ -32,6 +32,23 @@ def elements(raw: bytes) -> list[bytes]:
                 found.append(raw[start : token.start()].strip())
                 start = token.end()
     return found
+
+
+def pruned(raw: bytes, levels: int) -> bytes:
+    """The same JSON with an empty list for every object and list that is inside `levels` others or more."""
+    kept: list[bytes] = []
+    depth = start = 0
+    for token in _TOKEN.finditer(raw):
+        match token[0]:
+            case b"{" | b"[":
+                if depth == levels:
+                    kept += (raw[start : token.start()], b"[]")
+                depth += 1
+            case b"}" | b"]":
+                depth -= 1
+                if depth == levels:
+                    start = token.end()
+    return b"".join((*kept, raw[start:]))
 
 
 def members(raw: bytes) -> dict[str, bytes]:

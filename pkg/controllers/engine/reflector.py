@@ -55,7 +55,7 @@ class Reflector(Generic[T]):
         self._client = client
         self._source = source
         self._page_size = PageSize(source.page_limit)
-        self._decoder = ObjectDecoder(type)
+        self._decoder = ObjectDecoder(type, self._report_part)
         self._handlers = handlers
         self._timing = timing or Timing()
         self._clock = self._timing.clock
@@ -105,7 +105,7 @@ class Reflector(Generic[T]):
 
     def reread(self, type: type[T]) -> None:
         """Decode into `type` from now on, and list again, so that what is cached is read that way too."""
-        self._decoder = ObjectDecoder(type)
+        self._decoder = ObjectDecoder(type, self._report_part)
         self._rereads = True
         with self._lock:
             watch = self._watch
@@ -345,6 +345,9 @@ class Reflector(Generic[T]):
             handler(self.gvr)
         except Exception:
             self._log.exception("event handler failed unexpectedly, the reflector continues")
+
+    def _report_part(self, key: str) -> None:
+        self._log.warning("object cannot be decoded whole, it is nested too deeply", object=key)
 
     def _skip(self, found: Unreadable) -> None:
         self._log.warning("object cannot be decoded, it is skipped", object=found.key, error=found.error)

@@ -8,6 +8,8 @@ straight into its type. What cannot be decoded becomes a value too: one odd obje
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from typing import Generic, TypeAlias, TypeVar
 
 import msgspec
@@ -16,7 +18,7 @@ from pkg.apis.meta import PartialObject
 from pkg.controllers.engine.store import Added, Deleted, KubeObject, Modified, WatchEvent, version_of
 from pkg.kube.decoding import build_decoder
 from pkg.kube.errors import KubeError, Status, from_status
-from pkg.kube.json_depth import members
+from pkg.kube.json_depth import members, pruned
 
 T = TypeVar("T", bound=KubeObject)
 
@@ -53,6 +55,9 @@ class _Untyped(msgspec.Struct, frozen=True):
     object: msgspec.Raw = msgspec.Raw(b"{}")
 
 
+# What is below these levels is read as empty: decoders can read less than 1,000. Whoever uses such an object refuses
+# fewer levels (raw.MAX_DEPTH), so nothing is built from a part of it.
+_LEVELS = 400
 _START = b'{"type":"'
 _UNTYPED = msgspec.json.Decoder(_Untyped)
 _PARTIAL = msgspec.json.Decoder(PartialObject)
@@ -60,9 +65,15 @@ _STATUS = msgspec.json.Decoder(Status)
 
 
 class ObjectDecoder(Generic[T]):
-    """Decodes the objects of one resource into `type`."""
+    """Decodes the objects of one resource into `type`.
 
-    def __init__(self, type: type[T]) -> None:
+    If the type has `is_read_in_part`, an object with too many levels is read without them, and `on_part` is called with
+    its key. An object of another type is Unreadable.
+    """
+
+    def __init__(self, type: type[T], on_part: Callable[[str], None] = lambda key: None) -> None:
+        self._is_read_in_part = getattr(type, "is_read_in_part", False)
+        self._on_part = on_part
         self._item: msgspec.json.Decoder[T] = build_decoder(type)
         self._typed: msgspec.json.Decoder[_Typed[T]] = build_decoder(_Typed[type])  # type: ignore[valid-type]
 
@@ -84,16 +95,33 @@ class ObjectDecoder(Generic[T]):
         except msgspec.DecodeError as error:
             return Unreadable("", "", f"not a watch event: {error}")
         except RecursionError as error:
-            return _unreadable(members(line).get("object", b"{}"), error)
+            found = members(line)
+            raw = found.get("object", b"{}")
+            if not self._is_read_in_part:
+                return _unreadable(raw, error)
+            event = _Untyped(json.loads(found.get("type", b'""')), msgspec.Raw(raw))
         return self._slowly(event)
 
     def item(self, raw: bytes | msgspec.Raw) -> T | Unreadable:
         """One item of a list."""
         try:
-            obj = self._item.decode(raw)
-            version_of(obj.metadata.resource_version)
+            return self._decode(raw)
+        except RecursionError as error:
+            if not self._is_read_in_part:
+                return _unreadable(raw, error)
+            raw = pruned(bytes(raw), _LEVELS)
+        except (msgspec.DecodeError, ValueError) as error:
+            return _unreadable(raw, error)
+        try:
+            obj = self._decode(raw)
         except (msgspec.DecodeError, ValueError, RecursionError) as error:
             return _unreadable(raw, error)
+        self._on_part(obj.metadata.key)
+        return obj
+
+    def _decode(self, raw: bytes | msgspec.Raw) -> T:
+        obj = self._item.decode(raw)
+        version_of(obj.metadata.resource_version)
         return obj
 
     def _slowly(self, event: _Untyped) -> Line[T]:

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from pkg.kube.json_depth import elements, members
+from pkg.kube.json_depth import elements, members, pruned
 
 DEEP = "[" * 5000 + "]" * 5000
 
@@ -30,3 +30,16 @@ def test_members() -> None:
     assert {name: json.loads(value) for name, value in found.items()} == document
     assert members(f'{{"a": {DEEP}, "b":1}}'.encode()) == {"a": DEEP.encode(), "b": b"1"}
     assert members(b'{"\\x": 1, "b": 2}') == {"b": b"2"}
+
+
+@pytest.mark.parametrize(
+    ("text", "levels", "kept"),
+    [
+        pytest.param('{"a": [1, {"b": 2}], "c": "}"}', 3, '{"a": [1, {"b": 2}], "c": "}"}', id="as deep as allowed"),
+        pytest.param('{"a": [1, {"b": 2}], "c": "}"}', 2, '{"a": [1, []], "c": "}"}', id="an object too deep"),
+        pytest.param('{"a": [1, {"b": 2}], "c": [{}, 3]}', 1, '{"a": [], "c": []}', id="lists too deep"),
+        pytest.param(f'{{"a": {DEEP}, "b": 1}}', 2, '{"a": [[]], "b": 1}', id="deeper than any decoder goes"),
+    ],
+)
+def test_pruned(text: str, levels: int, kept: str) -> None:
+    assert pruned(text.encode(), levels) == kept.encode()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any, ClassVar
+
+import msgspec
 import pytest
 
 from pkg.controllers.engine.store import Added, Deleted, Modified
@@ -59,6 +62,30 @@ def test_what_is_nested_too_deeply_is_reported_by_its_name() -> None:
         assert isinstance(read, Unreadable)
         assert (read.key, read.resource_version) == ("ns/a", "7")
         assert "recursion" in read.error
+
+
+class Owned(Thing, frozen=True):
+    is_read_in_part: ClassVar[bool] = True
+    spec: dict[str, Any] = msgspec.field(default_factory=dict)
+
+
+@pytest.mark.parametrize("event", ["ADDED", "MODIFIED", "DELETED"])
+def test_an_object_of_our_own_that_is_nested_too_deeply_is_read_as_far_as_possible(event: str) -> None:
+    seen: list[str] = []
+    decoder = ObjectDecoder(Owned, seen.append)
+    read = decoder.line(b'{"type":"%b","object":%b}' % (event.encode(), DEEP))
+    assert isinstance(read, Added | Modified | Deleted)
+    assert read.obj.metadata.key == "ns/a"
+    assert 300 < levels(read.obj.spec) < 500
+    assert decoder.item(DEEP) == read.obj
+    assert seen == ["ns/a", "ns/a"]
+
+
+def levels(tree: Any) -> int:
+    found = 0
+    while isinstance(tree, dict) and tree:
+        tree, found = tree["a"], found + 1
+    return found
 
 
 @pytest.mark.parametrize(
