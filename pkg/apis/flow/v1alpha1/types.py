@@ -227,7 +227,8 @@ class DependsOn(_Part, frozen=True):
     )
     probe: Annotated[Probe | None, Meta(description="Probes that must pass in addition to the targets.")] = None
     or_groups: Annotated[
-        tuple[Group, ...], Meta(max_length=64, description="Alternatives to targets and probe; one of them is enough.")
+        tuple[Annotated[Group, Meta(extra_json_schema={"minProperties": 1})], ...],
+        Meta(max_length=64, description="Alternatives to targets and probe; one of them is enough."),
     ] = ()
 
 
@@ -361,10 +362,26 @@ class Restart(_Part, frozen=True):
     ] = ()
 
 
+# A rule of the CRD, in CEL; `for` is written `__for__` there.
+_AT_MOST_10000_TASKS: Final = {
+    "rule": "self.map(flow, has(flow.__for__) && flow.__for__.replicas > 1 ? flow.__for__.replicas : 1).sum()"
+    f" <= {MAX_TASKS}",
+    "message": f"at most {MAX_TASKS:,} tasks are allowed in all: lower for.replicas",
+}
+
+
 class WorkflowSpec(_Part, frozen=True):
     """What runs, in which order, and when the workflow has succeeded."""
 
-    flows: Annotated[tuple[Flow, ...], Meta(min_length=1, max_length=MAX_FLOWS, description="The steps, in any order.")]
+    flows: Annotated[
+        tuple[Flow, ...],
+        Meta(
+            min_length=1,
+            max_length=MAX_FLOWS,
+            description="The steps, in any order.",
+            extra_json_schema={"x-kubernetes-validations": [_AT_MOST_10000_TASKS]},
+        ),
+    ]
     raw_parameters: Annotated[
         Raw, Meta(description="Values that override the defaults of the templates.", extra={"type": Parameters})
     ] = msgspec.field(default=raw.ABSENT, name="parameters")
