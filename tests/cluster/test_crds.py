@@ -113,11 +113,6 @@ def flow(**fields: Any) -> dict[str, Any]:
             "at most 10,000 tasks are allowed in all: lower for.replicas",
             id="more tasks than allowed in all",
         ),
-        pytest.param(
-            flow(dependsOn={"orGroups": [{}]}),
-            "spec.flows[0].dependsOn.orGroups[0] in body should have",
-            id="an empty group",
-        ),
     ],
 )
 def test_wrong_manifests_are_refused_with_field_and_value(client: Client, bad: dict[str, Any], words: str) -> None:

@@ -227,7 +227,7 @@ class DependsOn(_Part, frozen=True):
     )
     probe: Annotated[Probe | None, Meta(description="Probes that must pass in addition to the targets.")] = None
     or_groups: Annotated[
-        tuple[Annotated[Group, Meta(extra_json_schema={"minProperties": 1})], ...],
+        tuple[Group, ...],
         Meta(max_length=64, description="Alternatives to targets and probe; one of them is enough."),
     ] = ()
 
