@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import click
 
-from hack.bench import chain, late, many, rules, size, spare, startup, wide
+from hack.bench import chain, late, manifests, many, rules, size, spare, startup, wide
 from hack.bench.jobs import cluster_with_jobs
 from hack.cluster import Cluster
 
@@ -82,6 +82,13 @@ def size_command(tasks: int) -> None:
 def spare_command(tasks: int) -> None:
     """Memory of a standby after many jobs have come and gone; minutes."""
     _run(lambda cluster: spare.measure(cluster, tasks=tasks))
+
+
+@main.command("manifests")
+def manifests_command() -> None:
+    """The largest manifests; needs no cluster. Fails above 2 s to judge one, or 4 MiB to keep one."""
+    if not manifests.measure():
+        raise click.ClickException("a manifest costs more than the bound")
 
 
 @main.command("rules")
