@@ -166,14 +166,15 @@ class Plugin:
 
     def _is_due(self) -> bool:
         now = self._clock()
-        return now >= self._pause_until and (self._issued is None or self._is_refused or now >= self._renew_at)
+        is_paused = 0 < self._pause_until - now <= _FAILED_SECONDS  # a clock that was set back lengthens no pause
+        return not is_paused and (self._issued is None or self._is_refused or now >= self._renew_at)
 
     def _start(self) -> None:
         """Start a run unless one is going on; the lock is held."""
         now = time.monotonic()
         if any(now - run.started_at < self._timeout for run in self._runs) or len(self._runs) >= _MAX_RUNS:
             return
-        run = _Run(self._issue, self._clock(), self._done)
+        run = _Run(self._issue, self._done)
         self._runs.append(run)
         run.start()
 
@@ -186,19 +187,18 @@ class Plugin:
                 self._pause_until = now + _FAILED_SECONDS
                 if self._issued is not None:
                     _log.warning("no new credentials, the previous ones stay in use", error=str(run.error))
-            elif self._issued is None or run.began >= self._issued_at:
-                self._issued, self._issued_at, self._is_refused = run.issued, run.began, False
+            elif self._issued is None or run.started_at >= self._issued_at:
+                self._issued, self._issued_at, self._is_refused = run.issued, run.started_at, False
                 self._pause_until = now + _PAUSE_SECONDS
                 self._renew_at = _renewal(run.issued.expires, now)
             self._changed.notify_all()
 
 
 class _Run(threading.Thread):
-    """One run of a plugin; `began` is in epoch seconds, `started_at` in seconds of `time.monotonic`."""
+    """One run of a plugin; `started_at` is in seconds of `time.monotonic`, which no change of the clock disturbs."""
 
-    def __init__(self, issue: Callable[[], Issued], began: float, on_done: Callable[[_Run], None]) -> None:
+    def __init__(self, issue: Callable[[], Issued], on_done: Callable[[_Run], None]) -> None:
         super().__init__(name="credentials", daemon=True)
-        self.began = began
         self.started_at = time.monotonic()
         self.issued: Issued | None = None
         self.error: ConfigError | None = None

@@ -211,3 +211,31 @@ def test_a_first_run_that_fails_is_an_error_with_its_message() -> None:
         with pytest.raises(ConfigError, match="by hand"):
             issuer.plugin.authorization()
     assert issuer.runs == 1
+
+
+def test_a_clock_that_is_set_back_keeps_no_refused_credentials() -> None:
+    now = [10_000.0]
+    runs = iter(range(1, 10))
+    plugin = Plugin(lambda: Issued(header=f"Bearer {next(runs)}"), lambda: now[0])
+    assert plugin.authorization() == "Bearer 1"
+    now[0] -= 3600
+    plugin.invalidate()
+    wait_for(lambda: plugin.authorization() == "Bearer 2")
+
+
+def test_a_clock_that_is_set_back_lengthens_no_pause_after_a_failed_run() -> None:
+    now = [10_000.0]
+    results: list[Issued | ConfigError] = [ConfigError("no network yet"), Issued(header="Bearer 1")]
+    outcomes = iter(results)
+
+    def issue() -> Issued:
+        outcome = next(outcomes)
+        if isinstance(outcome, ConfigError):
+            raise outcome
+        return outcome
+
+    plugin = Plugin(issue, lambda: now[0])
+    with pytest.raises(ConfigError, match="no network yet"):
+        plugin.authorization()
+    now[0] -= 3600
+    assert plugin.authorization() == "Bearer 1"
