@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -43,3 +45,19 @@ def test_members() -> None:
 )
 def test_pruned(text: str, levels: int, kept: str) -> None:
     assert pruned(text.encode(), levels) == kept.encode()
+
+
+def test_a_long_string_costs_no_memory_beyond_its_own() -> None:
+    """In a process of its own, because only the kernel sees what the regular expression engine takes."""
+    script = """
+import resource
+from pkg.kube.json_depth import members, pruned
+peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+for text in (b"x" * 1_400_000, b'\\\\"' * 700_000):
+    raw = b'{"' + text + b'":1,"a":"' + text + b'","b":' + b"[" * 5000 + b"]" * 5000 + b"}"
+    before = peak()
+    pruned(raw, 100)
+    members(raw)
+    assert peak() - before < 40, peak() - before
+"""
+    subprocess.run([sys.executable, "-c", script], check=True)
