@@ -5,8 +5,9 @@ Unknown fields are ignored: the API server has validated what it serves.
 
 from __future__ import annotations
 
+import itertools
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -14,6 +15,12 @@ if TYPE_CHECKING:
     Status = dict[str, Any]
 else:
     Status = Any  # any JSON value decodes: see Job
+
+
+#: So many labels, annotations, finalizers or owners of one object are kept.
+MAX_ENTRIES: Final = 1_000
+_OURS: Final = "flow.workflow.sh/"
+_BUILT_IN: Final = frozenset({"orphan", "foregroundDeletion"})  # finalizers that say how an object is deleted
 
 
 class GVR(msgspec.Struct, frozen=True, order=True):
@@ -73,7 +80,11 @@ class OwnerReference(msgspec.Struct, frozen=True, rename="camel", omit_defaults=
 
 
 class ObjectMeta(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
-    """Standard object metadata; absent fields read as empty."""
+    """Standard object metadata; absent fields read as empty.
+
+    The API server does not limit how many labels, annotations, finalizers and owners there are. MAX_ENTRIES of each are
+    kept, and those that this program looks for. `left_out` is the number of dropped bytes.
+    """
 
     name: str = ""
     generate_name: str = ""
@@ -87,6 +98,17 @@ class ObjectMeta(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True
     annotations: dict[str, str] = {}
     owner_references: tuple[OwnerReference, ...] = ()
     finalizers: tuple[str, ...] = ()
+    # No API object has a field of this name, so decoding never sets it.
+    left_out: int = msgspec.field(default=0, name="~leftOut")
+
+    def __post_init__(self) -> None:
+        for name in ("labels", "annotations", "finalizers", "owner_references"):
+            entries = getattr(self, name)
+            if len(entries) > MAX_ENTRIES:
+                kept = _first_entries(entries)
+                dropped = len(msgspec.json.encode(entries)) - len(msgspec.json.encode(kept))
+                msgspec.structs.force_setattr(self, name, kept)
+                msgspec.structs.force_setattr(self, "left_out", self.left_out + dropped)
 
     @property
     def key(self) -> str:
@@ -101,6 +123,15 @@ class ObjectMeta(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True
     @property
     def is_deleting(self) -> bool:
         return self.deletion_timestamp is not None
+
+
+def _first_entries(entries: dict[str, str] | tuple[Any, ...]) -> dict[str, str] | tuple[Any, ...]:
+    """The first MAX_ENTRIES, and after them those that must not be lost."""
+    if isinstance(entries, dict):
+        ours = (key for key in entries if key.startswith(_OURS))
+        return {key: entries[key] for key in (*itertools.islice(entries, MAX_ENTRIES), *ours)}
+    needed = (entry for entry in entries[MAX_ENTRIES:] if entry in _BUILT_IN or getattr(entry, "controller", False))
+    return (*entries[:MAX_ENTRIES], *needed)
 
 
 class Condition(msgspec.Struct, frozen=True, rename="camel"):

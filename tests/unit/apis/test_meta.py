@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from pkg.apis.meta import GVR, Job, WholeJob
+from pkg.apis.meta import GVR, Job, ObjectMeta, WholeJob
 
 
 @pytest.mark.parametrize("read_as", [Job, WholeJob])
@@ -35,3 +35,25 @@ def test_a_status_is_kept_as_it_came(read_as: type[Job]) -> None:
 )
 def test_the_name_of_a_resource(gvr: GVR, name: str) -> None:
     assert gvr.group_resource == name
+
+
+def test_a_thousand_labels_and_so_on_are_kept_and_those_that_are_looked_for() -> None:
+    many = {f"a{number}": "" for number in range(5_000)}
+    raw = {
+        "labels": {**many, "flow.workflow.sh/flow": "a"},
+        "annotations": {**many, "flow.workflow.sh/depth": "1"},
+        "finalizers": [*(f"x/{number}" for number in range(5_000)), "orphan"],
+        "ownerReferences": [*({"uid": str(number)} for number in range(5_000)), {"uid": "u", "controller": True}],
+    }
+    meta = msgspec.json.decode(msgspec.json.encode(raw), type=ObjectMeta)
+    assert {len(meta.labels), len(meta.annotations), len(meta.finalizers), len(meta.owner_references)} == {1_001}
+    assert (meta.labels["flow.workflow.sh/flow"], meta.annotations["flow.workflow.sh/depth"]) == ("a", "1")
+    assert meta.finalizers[-1] == "orphan"
+    assert meta.controller is not None
+    assert len(msgspec.json.encode(raw)) - 5_000 < meta.left_out + len(msgspec.json.encode(meta))
+
+
+def test_usual_metadata_is_kept_whole() -> None:
+    meta = ObjectMeta(name="a", labels={"x": "y"}, finalizers=("f/x",))
+    assert (meta.labels, meta.finalizers, meta.left_out) == ({"x": "y"}, ("f/x",), 0)
+    assert msgspec.json.decode(msgspec.json.encode(meta)) == {"name": "a", "labels": {"x": "y"}, "finalizers": ["f/x"]}

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
-from pkg.apis.flow.v1alpha1 import edges
+from pkg.apis.flow.v1alpha1 import edges, raw
 from pkg.apis.flow.v1alpha1.faults import Fault, Faults
 from pkg.apis.flow.v1alpha1.phases import Phase
 from pkg.apis.flow.v1alpha1.types import (
@@ -140,10 +140,11 @@ def _flow_cost(flow: Flow, template: edges.TemplateEdges | None, sizes: Mapping[
             probes += sizes.get(edge.flow, 1)
             path_bytes += len(edge.path) + 32
     yield "probed", probes
-    patch = flow.patch
-    if patch is not None:
-        yield "patch_bytes", size * len(bytes(flow.raw_patch))
-        yield "patch_steps", size * len(patch) if isinstance(patch, list) else 0
+    text = bytes(flow.raw_patch)
+    if not raw.is_empty(flow.raw_patch):
+        yield "patch_bytes", size * len(text)
+    if text.startswith(b"["):
+        yield "patch_steps", size * len(flow.patch)
     # Latches of probes that have passed name the replicas of the probed flow.
     kind = len(template.kind if template is not None else _LONGEST_KIND)
     yield "status", _flow_status_bytes(flow, size) + kind + path_bytes + 6 * probes
@@ -207,7 +208,9 @@ def _stored_defaults(kind: type[msgspec.Struct]) -> tuple[tuple[str, Any, int], 
 def _metadata_bytes(metadata: ObjectMeta | None) -> int:
     if metadata is None:
         return _METADATA
-    return _METADATA + _map_bytes(metadata.labels.items()) + _map_bytes(metadata.annotations.items())
+    return (
+        _METADATA + metadata.left_out + _map_bytes(metadata.labels.items()) + _map_bytes(metadata.annotations.items())
+    )
 
 
 def _map_bytes(items: Iterable[tuple[str, str]]) -> int:

@@ -91,8 +91,9 @@ def _given_raw(part: msgspec.Struct, name: str, text: msgspec.Raw) -> dict[str, 
         value = getattr(part, name)
     except raw.RawError:
         return {name: bytes(text).decode(errors="replace")}
-    # An empty patch is a patch, while empty parameters and plugins are the default.
-    return {name: _plain(value)} if value or name == "patch" else {}
+    if name == "patch":  # JSON already; an empty patch is a patch
+        return {name: value}
+    return {name: _plain(value)} if value else {}
 
 
 @cache

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from pkg.apis.flow.v1alpha1.types import MAX_TASKS
+
 
 def pack_indexes(indexes: Iterable[int]) -> str:
     """The ranges of ascending indexes; the empty string for none."""
@@ -22,11 +24,14 @@ def pack_indexes(indexes: Iterable[int]) -> str:
 
 
 def unpack_indexes(text: str) -> list[int]:
-    """The indexes that the ranges name. Raises ValueError for text that is not a list of ranges."""
+    """The indexes that the ranges name. Raises ValueError for text that is not a list of ranges of tasks."""
     found: list[int] = []
     for part in filter(None, text.split(",")):
         first, _, last = part.partition("-")
-        found.extend(range(int(first), int(last or first) + 1))
+        named = range(int(first), int(last or first) + 1)
+        if len(named) + len(found) > MAX_TASKS:
+            raise ValueError(f"more than {MAX_TASKS:,} indexes in {text[:40]!r}")
+        found.extend(named)
     return found
 
 
