@@ -99,10 +99,10 @@ def replicas_that_run() -> tuple[Workflow, dict[TaskKey, tuple[ObservedJob, ...]
 
 
 def flows_that_probe() -> tuple[Workflow, dict[TaskKey, tuple[ObservedJob, ...]]]:
-    """3,000 flows that each wait for the same answer of 1,000 replicas."""
+    """20 flows that each wait for the same answer of 1,000 replicas."""
     asked = {"name": "a", "template": "job", "for": {"replicas": 1000}}
     probe = {"httpGetList": [{"taskName": "a", "port": 80, "path": "/"}]}
-    waiting = [{"name": f"w{at}", "template": "job", "dependsOn": {"probe": probe}} for at in range(3000)]
+    waiting = [{"name": f"w{at}", "template": "job", "dependsOn": {"probe": probe}} for at in range(20)]
     jobs: dict[TaskKey, tuple[ObservedJob, ...]] = {}
     jobs |= {TaskKey("a", index): (_job("a", {"active": 1, "ready": 1}),) for index in range(1000)}
     return _workflow([asked, *waiting]), jobs
