@@ -82,7 +82,7 @@ class Handlers:
                 parts.kinds.get(new.spec.gvr.gvr)  # its informer starts before a workflow needs it
             else:
                 parts.rule_book.forget(delta.key)
-            has_new_rules = new is not None and (old is None or old.spec.status_rules != new.spec.status_rules)
+            has_new_rules = new is not None and (old is None or old.spec.raw_status_rules != new.spec.raw_status_rules)
             for workflow in parts.workflows.by_index(TEMPLATE_INDEX, delta.key):
                 if has_new_rules:
                     parts.ledger.mark_dirty(WorkflowId.of(workflow))

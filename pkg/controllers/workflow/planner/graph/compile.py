@@ -213,10 +213,10 @@ def _requires(
     flow: Flow, by_name: Mapping[str, int], tolerant: Sequence[bool], pod_ips: frozenset[str]
 ) -> tuple[Clause, ...]:
     clauses = []
-    if flow.depends_on is not None:
-        clauses.append(_clause(flow.depends_on, "dependsOn", flow.name, by_name, tolerant))
-    if flow.for_ is not None and flow.for_.depends_on is not None:
-        clauses.append(_clause(flow.for_.depends_on, "for.dependsOn", flow.name, by_name, tolerant))
+    for owner, path in ((flow, "dependsOn"), (flow.for_, "for.dependsOn")):
+        depends = owner.depends_on if owner is not None else None
+        if depends is not None:
+            clauses.append(_clause(depends, path, flow.name, by_name, tolerant))
     if pod_ips:
         clauses.append((tuple(PodIPPredicate(by_name[name]) for name in sorted(pod_ips)),))
     return tuple(clause for clause in clauses if any(clause))
