@@ -34,6 +34,9 @@ from pkg.controllers.workflow.planner.snapshot import Trouble
 MAX_CREATIONS = 64
 # What the rendering of one job costs of the budget of a pass.
 RENDER_UNITS = 20
+# A large body costs more, and how far a patch got that does not apply is not known.
+BYTES_PER_UNIT = 400
+FAILED_RENDER_UNITS = 500
 # Seconds after its deletionTimestamp for which the job of an attempt that timed out delays the next attempt.
 DELETION_PATIENCE = 120.0
 
@@ -44,6 +47,8 @@ class Starts:
 
     creations: list[CreateJob] = field(default_factory=list)
     events: list[Emit] = field(default_factory=list)
+    #: How many jobs were rendered, whether they can be created or not.
+    rendered: int = 0
     #: Status must be written before more jobs can be created.
     needs_status: bool = False
     #: More jobs are to be created than the limit of one pass.
@@ -111,7 +116,7 @@ def _start_flow(ctx: Context, node: Node, found: Starts, slots: float) -> int:
             _show(ctx, node, Reasons.PARALLELISM_REACHED, text)
             _reset_pending_clock(ctx, node, index)
             break
-        if len(found.creations) >= MAX_CREATIONS or (found.creations and ctx.budget.is_spent):
+        if len(found.creations) >= MAX_CREATIONS or (found.rendered and ctx.budget.is_spent):
             found.over_limit = True
             break
         if task.current.makeable is None and not is_hidden:
@@ -203,6 +208,7 @@ def _rendered(ctx: Context, of: Candidate, found: Starts) -> CreateJob | Fails:
     kind = snapshot.kinds[gvr]
     assert kind is not None, "a kind that is not served is an obstacle"
     state = ctx.draft.state(node.number)
+    found.rendered += 1
     try:
         rendered = render(
             workflow,
@@ -217,9 +223,9 @@ def _rendered(ctx: Context, of: Candidate, found: Starts) -> CreateJob | Fails:
             probed=node.is_probed,
         )
     except RenderError as error:
-        ctx.budget.spend(RENDER_UNITS)
+        ctx.budget.spend(FAILED_RENDER_UNITS)
         return Fails(Reasons.RENDER_ERROR, str(error))
-    ctx.budget.spend(RENDER_UNITS)
+    ctx.budget.spend(RENDER_UNITS + len(rendered.body) // BYTES_PER_UNIT)
     if rendered.removed_ttl_fields and not state.gvr and of.index == 0:
         fields = ", ".join(rendered.removed_ttl_fields)
         found.events.append(Emit("TTLRemoved", f"{node.name}: {fields} removed; jobRetainPolicy cleans up instead"))

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from pkg.apis.flow.v1alpha1.phases import Phase
 from pkg.controllers.workflow.planner.budget import PASS_BUDGET
 from pkg.controllers.workflow.planner.context import Context
 from pkg.controllers.workflow.planner.dependency import release
@@ -94,3 +95,16 @@ def test_each_question_is_asked_once() -> None:
     assert sorted(request.key.index for request in needed) == [0, 1, 2, 3]
     bench.passes("w0", index=0)
     assert all(bench.flow(f"w{number}").passed for number in range(10))
+
+
+def test_a_pass_renders_few_jobs_that_are_large_or_whose_patch_does_not_apply() -> None:
+    broken = {"patch": [{"op": "remove", "path": "/spec/nothing"}], "for": {"replicas": 200}}
+    bench = Bench(wf(a=broken), settle=False)
+    first = bench.step()
+    failed = sum(task.phase is Phase.FAILED for task in first.progress.flows[0].tasks)
+    assert 0 < failed < 20
+    assert first.over_limit
+    bench.settle()
+    assert set(bench.tasks("a")) == {"Failed", "Skipped"}, "the first failures decide, and the others are skipped"
+    large = {"patch": {"metadata": {"annotations": {"x": "y" * 200_000}}}, "for": {"replicas": 60}}
+    assert 0 < len(Bench(wf(b=large), settle=False).step().creations) < 20
