@@ -122,7 +122,7 @@ images:
 ## Clusters
 
 .PHONY: demo
-demo: $(INSTALLED) ## Run all examples on a cluster of their own, live in the terminal
+demo: $(INSTALLED) ## Run the six main examples on a cluster of their own, live in the terminal
 	@exec $(PY) -m hack.demo $(ARGS)
 
 .PHONY: cluster-up

@@ -143,7 +143,10 @@ def _plan_running(ctx: Context) -> Plan:
 
 
 def _plan_folding_alone(ctx: Context, unfolded: frozenset[TaskKey]) -> Plan:
-    """Nothing is decided, created or deleted before every changed job has been looked at."""
+    """The plan of a pass whose budget did not suffice to look at every changed job.
+
+    Nothing is decided, created or deleted before all of them have been looked at.
+    """
     draft = ctx.draft
     stale = draft.base.stale | draft.not_final
     progress = draft.freeze(_flow_timers(ctx), draft.base.decision, stale, unfolded)
