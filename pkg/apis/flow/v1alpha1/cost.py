@@ -44,6 +44,9 @@ MAX_PATCH_BYTES: Final = 1_024 * 1024 * 1024
 _METADATA: Final = 4_096
 # Status without its flows: conditions, counts, times, reason, and a message that is cut short.
 _STATUS: Final = 3_072
+# How unlike tasks of the same attempt can be in what status keeps: in Backoff or failed, for one of four reasons, each
+# with and without having run; or running, with and without having run before or having been held.
+_GROUPS: Final = 20
 _RANGES: Final = (
     "waiting",
     "pending",
@@ -144,16 +147,23 @@ def _flow_cost(flow: Flow, template: edges.TemplateEdges | None, sizes: Mapping[
     if not raw.is_empty(flow.raw_patch):
         yield "patch_bytes", size * len(text)
     if text.startswith(b"["):
-        yield "patch_steps", size * len(flow.patch)
+        yield "patch_steps", size * _steps(flow)
     # Latches of probes that have passed name the replicas of the probed flow.
     kind = len(template.kind if template is not None else _LONGEST_KIND)
     yield "status", _flow_status_bytes(flow, size) + kind + path_bytes + 6 * probes
 
 
+def _steps(flow: Flow) -> int:
+    try:
+        return len(flow.patch)
+    except raw.RawError:
+        return 0  # the patch cannot be decoded, so none of its steps is ever applied
+
+
 def _flow_status_bytes(flow: Flow, size: int) -> int:
     """Bytes of the least that status keeps of a flow, without its kind, whose tasks are as unlike as they can be."""
     retries = flow.retry.max_retries if flow.retry is not None else 0
-    groups = min(size, len(RetryReason) * (retries + 1))
+    groups = min(size, _GROUPS * (retries + 1))
     bare, kept = _status_parts(retries)
     found = bare + len(flow.name) + groups * kept
     if flow.for_ is not None:

@@ -62,19 +62,27 @@ def read_edges(template: WorkTemplateSpec) -> TemplateEdges:
 
 
 def mentions(flow: Flow) -> Iterator[Edge]:
-    """Every mention of a flow in the dependsOn, for.dependsOn and patch of another. Raises RawError."""
+    """Every mention of a flow in the dependsOn, for.dependsOn and patch of another. Raises RawError for dependsOn."""
     on = flow.depends_on
     if on is not None:
         yield from _depends_on(on, "dependsOn", own_index=False)
     on = flow.for_.depends_on if flow.for_ is not None else None
     if on is not None:
         yield from _depends_on(on, "for.dependsOn", own_index=True)
-    yield from _pod_ips(flow.raw_patch, lambda: flow.patch, "patch")
+    yield from _patch_edges(flow)
+
+
+def _patch_edges(flow: Flow) -> tuple[Edge, ...]:
+    """The pod addresses that a patch needs; none if it cannot be decoded, which fails the flow's tasks."""
+    try:
+        return tuple(_pod_ips(flow.raw_patch, lambda: flow.patch, "patch"))
+    except raw.RawError:
+        return ()
 
 
 def pod_ip_edges(flow: Flow, template: TemplateEdges | None = None) -> frozenset[str]:
-    """Names of the flows whose pod address the flow's patch, or its template, needs. Raises RawError."""
-    own = frozenset(edge.flow for edge in _pod_ips(flow.raw_patch, lambda: flow.patch, "patch"))
+    """Names of the flows whose pod address the flow's patch, or its template, needs."""
+    own = frozenset(edge.flow for edge in _patch_edges(flow))
     return own if template is None else own | template.flows
 
 

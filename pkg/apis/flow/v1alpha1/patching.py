@@ -18,8 +18,12 @@ from pkg.apis.flow.v1alpha1.merging import MergeError, merge_object
 from pkg.apis.flow.v1alpha1.variables import Place, below, cut, inside
 
 OPS: Final = ("add", "remove", "replace", "move", "copy", "test")
-#: A step that copies what an earlier one copied doubles it, so steps together may copy no more than this.
+#: Steps of one patch.
+MAX_STEPS: Final = 2_000
+#: Bytes that the steps of one patch may copy: a step that copies what an earlier one copied doubles it.
 MAX_COPIED: Final = 2_000_000
+#: Items of lists that the steps of one patch may move: a step that inserts or removes one moves all items behind it.
+MAX_SHIFTED: Final = 20_000_000
 _BAD_ESCAPE: Final = re.compile(r"~(?![01])")
 # What the library raises for a step that cannot be applied. A few odd paths make it raise plain Python errors.
 _INAPPLICABLE: Final = (
@@ -55,6 +59,9 @@ def faults(patch: Any) -> list[PatchError]:
     if not isinstance(patch, list):
         return [PatchError("", patch, "a patch is an object (merge patch) or a list (JSON Patch)")]
     found: list[PatchError] = []
+    if len(patch) > MAX_STEPS:
+        message = f"{len(patch):,} steps; at most {MAX_STEPS:,} are allowed: use a merge patch, or change the template"
+        found.append(PatchError("", "", message))
     for at, step in enumerate(patch):
         if isinstance(step, dict):
             found.extend(_step_faults(f"[{at}]", step))
@@ -121,12 +128,10 @@ def _apply_steps(target: dict[str, Any], steps: list[Any]) -> Any:
     malformed = faults(steps)
     if malformed:
         raise malformed[0]
-    copied = 0
+    work = _Work()
     for at, step in enumerate(steps):
         try:
-            if step["op"] == "copy":
-                copied += len(raw.encode(jsonpointer.resolve_pointer(target, step["from"])))
-                _check_copied(copied, at, step)
+            work.add(target, step, at)
             target = jsonpatch.apply_patch(target, [step], in_place=True)
         except PatchError:
             raise
@@ -141,10 +146,39 @@ def _apply_steps(target: dict[str, Any], steps: list[Any]) -> Any:
     return target
 
 
-def _check_copied(copied: int, at: int, step: dict[str, Any]) -> None:
-    if copied > MAX_COPIED:
-        message = f"the patch copies more than {MAX_COPIED:,} bytes in all; copy less"
-        raise PatchError(f"[{at}].from", step["from"], message)
+class _Work:
+    """Counts what the steps of one patch make the library do, and ends a patch that asks for too much."""
+
+    def __init__(self) -> None:
+        self.copied = 0
+        self.shifted = 0
+
+    def add(self, target: Any, step: dict[str, Any], at: int) -> None:
+        """Counts one step before it is applied to `target`."""
+        op = step["op"]
+        if op == "copy":
+            self.copied += len(raw.encode(jsonpointer.resolve_pointer(target, step["from"])))
+            if self.copied > MAX_COPIED:
+                message = f"the patch copies more than {MAX_COPIED:,} bytes in all; copy less"
+                raise PatchError(f"[{at}].from", step["from"], message)
+        for key in _SHIFTING.get(op, ()):
+            self.shifted += _items_behind(target, step[key])
+        if self.shifted > MAX_SHIFTED:
+            message = f"the patch moves more than {MAX_SHIFTED:,} items of lists in all; replace the whole list"
+            raise PatchError(f"[{at}].path", step["path"], message)
+
+
+# The pointers of a step to places where an item may be inserted or removed.
+_SHIFTING: Final = {"add": ("path",), "copy": ("path",), "remove": ("path",), "move": ("from", "path")}
+
+
+def _items_behind(target: Any, pointer: str) -> int:
+    """How many items of a list are behind the one that the pointer leads to; 0 outside of lists."""
+    parent, _, last = pointer.rpartition("/")
+    if not (last.isascii() and last.isdigit() and len(last) < 10):
+        return 0
+    found = jsonpointer.resolve_pointer(target, parent, None)
+    return max(0, len(found) - int(last)) if isinstance(found, list) else 0
 
 
 def _briefly(error: Exception) -> str:

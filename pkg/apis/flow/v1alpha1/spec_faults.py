@@ -78,8 +78,8 @@ class Waits:
             yield fault(f"spec.flows[{self._names.first[cycle[0]]}]", message, text)
 
 
-def workflow_faults(spec: WorkflowSpec, *, with_restart: bool) -> Iterator[Fault]:
-    """Every fault of a workflow by itself; `with_restart`: those of spec.restart too."""
+def workflow_faults(spec: WorkflowSpec, *, with_restart: bool, with_patches: bool) -> Iterator[Fault]:
+    """Every fault of a workflow by itself; those of spec.restart and of patches only if asked for."""
     names = FlowNames(spec)
     yield from _workflow(spec, names)
     if with_restart and spec.restart is not None:
@@ -94,6 +94,8 @@ def workflow_faults(spec: WorkflowSpec, *, with_restart: bool) -> Iterator[Fault
         except RawError:
             edges = ()  # a fault of the field that cannot be decoded
         yield from _flow(flow, path)
+        if with_patches:
+            yield from _patch(flow, f"{path}.patch")
         for edge in edges:
             yield from edge_faults(flow, edge, f"{path}.{edge.path}", names)
         waits.add(flow, edges)
@@ -148,15 +150,18 @@ def _flow(flow: Flow, path: str) -> Iterator[Fault]:
             yield Fault(place, str(error))
         else:
             yield from _depends_on(on, place)
+
+
+def _patch(flow: Flow, path: str) -> Iterator[Fault]:
     try:
         patch = flow.patch
     except RawError as error:
-        yield Fault(f"{path}.patch", str(error))
-    else:
-        for wrong in patching.faults(patch):
-            yield fault(f"{path}.patch{wrong.place}", wrong.message, wrong.value)
-        if variables.may_hold(flow.raw_patch):
-            yield from _unknown_variables(patch, f"{path}.patch")
+        yield Fault(path, str(error))
+        return
+    for wrong in patching.faults(patch):
+        yield fault(f"{path}{wrong.place}", wrong.message, wrong.value)
+    if variables.may_hold(flow.raw_patch):
+        yield from _unknown_variables(patch, path)
 
 
 def edge_faults(flow: Flow, edge: Edge, path: str, names: FlowNames) -> Iterator[Fault]:

@@ -32,9 +32,12 @@ __all__ = [
 ]
 
 
-def validate_workflow(spec: WorkflowSpec, *, with_restart: bool = True) -> Faults:
-    """The faults that the spec shows by itself, without its templates. `with_restart`: those of spec.restart too."""
-    return Faults(workflow_faults(spec, with_restart=with_restart))
+def validate_workflow(spec: WorkflowSpec, *, with_restart: bool = True, with_patches: bool = True) -> Faults:
+    """The faults that the spec shows by itself, without its templates.
+
+    Those of spec.restart, and those of patches, which else fail the tasks that render them, can be left out.
+    """
+    return Faults(workflow_faults(spec, with_restart=with_restart, with_patches=with_patches))
 
 
 def validate_template(spec: WorkTemplateSpec) -> Faults:

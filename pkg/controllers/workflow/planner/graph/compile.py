@@ -59,7 +59,7 @@ def compile_spec(
     Only what makes the whole workflow senseless counts here; what is wrong with one job fails its task when it is made.
     """
     # A restart that names unknown flows is refused with an Event. It must not end a running workflow.
-    faults = validation.validate_workflow(spec, with_restart=False)
+    faults = validation.validate_workflow(spec, with_restart=False, with_patches=not is_started)
     if faults:
         return faults
     read = {name: edges.read_edges(template.spec) for name, template in templates.items()}

@@ -136,6 +136,36 @@ def test_copies_of_copies_are_stopped_before_they_fill_the_memory() -> None:
     assert caught.value.path == "[11].from"
 
 
+def test_more_steps_than_allowed_are_a_fault() -> None:
+    step = {"op": "add", "path": "/spec/x", "value": 1}
+    assert patching.faults([step] * patching.MAX_STEPS) == []
+    (fault,) = patching.faults([step] * (patching.MAX_STEPS + 1))
+    assert fault.message.startswith("2,001 steps; at most 2,000 are allowed")
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        pytest.param({"op": "remove", "path": "/spec/many/0"}, id="removed from the front"),
+        pytest.param({"op": "add", "path": "/spec/many/0", "value": 1}, id="added to the front"),
+        pytest.param({"op": "move", "from": "/spec/many/0", "path": "/spec/many/1"}, id="moved at the front"),
+        pytest.param({"op": "copy", "from": "/spec/one", "path": "/spec/many/0"}, id="copied to the front"),
+    ],
+)
+def test_steps_that_move_very_many_items_of_a_list_do_not_apply(step: dict[str, Any]) -> None:
+    target: dict[str, Any] = {"metadata": {}, "spec": {"many": [0] * 100_000, "one": 1}}
+    with pytest.raises(PatchError, match="moves more than 20,000,000 items") as caught:
+        apply(target, [step] * 1_000)
+    last = int(caught.value.path.removeprefix("[").removesuffix("].path"))
+    assert (last + 1) * 100_000 == pytest.approx(patching.MAX_SHIFTED / (2 if step["op"] == "move" else 1), rel=0.01)
+
+
+def test_steps_at_the_end_of_a_list_move_nothing() -> None:
+    target: dict[str, Any] = {"metadata": {}, "spec": {"many": [0] * 100_000}}
+    steps = [{"op": "add", "path": "/spec/many/-", "value": 1}, {"op": "replace", "path": "/spec/many/0", "value": 1}]
+    assert len(apply(target, steps * 1_000)["spec"]["many"]) == 101_000
+
+
 def nested(levels: int) -> Any:
     tree: Any = 1
     for _ in range(levels):

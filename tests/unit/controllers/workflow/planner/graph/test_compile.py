@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from pkg.apis.flow.v1alpha1.types import Workflow
+from pkg.apis.flow.v1alpha1.types import Workflow, WorkflowSpec
 from pkg.apis.flow.v1alpha1.validation import Fault
 from pkg.apis.meta import ObjectMeta
 from pkg.controllers.workflow.planner.graph.compile import compile_spec, in_force
@@ -54,6 +54,16 @@ def test_annotations_count_for_the_size_of_the_object() -> None:
 
 def test_a_workflow_that_has_started_goes_on_whatever_it_costs() -> None:
     assert isinstance(compile_spec(BIG.spec, TEMPLATES, is_started=True), Graph)
+
+
+def test_a_patch_beyond_a_limit_fails_a_new_workflow_and_only_its_tasks_later() -> None:
+    deep = msgspec.json.decode(
+        b'{"flows":[{"name":"a","template":"job","patch":%b}]}' % (b"[" * 500 + b"]" * 500), type=WorkflowSpec
+    )
+    long = wf(a={"patch": [{"op": "remove", "path": "/spec/x"}] * 2_001}).spec
+    for spec in (deep, long):
+        assert isinstance(compile_spec(spec, TEMPLATES), tuple)
+        assert isinstance(compile_spec(spec, TEMPLATES, is_started=True), Graph)
 
 
 def test_a_template_that_asks_for_very_many_addresses_is_not_asked_for_them() -> None:
