@@ -37,11 +37,14 @@ def kubectl(kubeconfig: Path, namespace: str, tmp_path: Path) -> Kubectl:
     return Kubectl(kubeconfig, namespace, tmp_path / "kubectl")
 
 
-def is_going(world: World, workflow: str) -> bool:
-    """Whether a workflow is being deleted, in the foreground."""
-    found = world.history.get("workflows", workflow)
-    meta = found["metadata"] if found is not None else {}
-    return "deletionTimestamp" in meta and "foregroundDeletion" in meta["finalizers"]
+def seen_going(world: World, workflow: str) -> Object | None:
+    """A workflow as it was first seen under deletion, in the foreground; it may be gone by now."""
+    for sighting in world.history.sightings("workflows"):
+        meta = sighting.object["metadata"]
+        is_foreground = "foregroundDeletion" in meta.get("finalizers", ())
+        if meta["name"] == workflow and "deletionTimestamp" in meta and is_foreground:
+            return sighting.object
+    return None
 
 
 def at(time_: str) -> float:
@@ -57,9 +60,7 @@ def test_ttl_deletes_a_drained_workflow_and_its_jobs(world: World, start_control
     world.create(m.workflow("w", *flows, ttlSecondsAfterFinished=2))
     assert world.wait_phase("w")["phase"] == "Failed"
     assert world.phases("w") == {"a": "Succeeded", "b": "Skipped", "bad": "Failed"}
-    world.history.wait(lambda: is_going(world, "w"), PATIENCE, "the workflow to be deleted")
-    going = world.history.get("workflows", "w")
-    assert going is not None
+    going = world.history.wait(lambda: seen_going(world, "w"), PATIENCE, "the workflow to be deleted")
     # The API server truncates deletionTimestamp to whole seconds.
     assert at(going["metadata"]["deletionTimestamp"]) > at(going["status"]["completionTime"]) + 1
     # Its own end waits for the cluster's garbage collector, which takes up to half a minute to notice a new kind.

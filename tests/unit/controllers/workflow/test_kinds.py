@@ -152,6 +152,14 @@ def test_a_crd_that_comes_is_asked_for_at_once(setup: Setup) -> None:
     assert setup.server.refreshed == [BOXES]
 
 
+def test_a_usable_kind_whose_crd_changes_is_asked_for_twice_because_discovery_may_lag(setup: Setup) -> None:
+    setup.server.add(BOXES, "Box")
+    setup.kinds.get(BOXES)
+    until(lambda: setup.kinds.get(BOXES) is not None)
+    setup.kinds.crd_changed("boxes.example.com", False)
+    until(lambda: setup.server.refreshed == [BOXES, BOXES])
+
+
 @timed(settling=0.3)
 def test_a_kind_that_comes_is_used_once_it_has_settled_and_its_cache_is_made_ready_before(setup: Setup) -> None:
     setup.kinds.get(BOXES)
