@@ -108,6 +108,27 @@ def flows_that_probe() -> tuple[Workflow, dict[TaskKey, tuple[ObservedJob, ...]]
     return _workflow([asked, *waiting]), jobs
 
 
+def first_sight(
+    workflow: Workflow,
+    graph: Graph,
+    templates: dict[str, WorkTemplate],
+    jobs: dict[TaskKey, tuple[ObservedJob, ...]],
+) -> Snapshot:
+    """A workflow as a controller sees it first, with every kind known and synced."""
+    return Snapshot(
+        now=EPOCH,
+        since=EPOCH,
+        workflow=workflow,
+        graph=graph,
+        spec_hash=defaults.spec_hash(workflow.spec),
+        templates=templates,
+        jobs=jobs,
+        progress=None,
+        kinds={JOBS: Kind("Job", rules_for(JOBS))},
+        synced=frozenset({JOBS}),
+    )
+
+
 def longest_passes() -> None:
     """The longest pass of large workflows that a controller sees for the first time."""
     for shape in (replicas_that_run, flows_that_probe):
@@ -115,19 +136,7 @@ def longest_passes() -> None:
         templates = {"job": decoded(TEMPLATE, WorkTemplate)}
         graph = compile_spec(workflow.spec, templates)
         assert isinstance(graph, Graph)
-        seen = Snapshot(
-            now=EPOCH,
-            since=EPOCH,
-            workflow=workflow,
-            graph=graph,
-            spec_hash=defaults.spec_hash(workflow.spec),
-            templates=templates,
-            jobs=jobs,
-            progress=None,
-            kinds={JOBS: Kind("Job", rules_for(JOBS))},
-            synced=frozenset({JOBS}),
-            may_create=False,
-        )
+        seen = replace(first_sight(workflow, graph, templates, jobs), may_create=False)
         times = []
         for _ in range(20):
             began = time.process_time()
@@ -192,19 +201,10 @@ def main() -> None:
     print(
         f"validation and graph of {TASKS:,} flows: {best_of(3, lambda: compile_spec(workflow.spec, templates)):.1f} ms"
     )
-    jobs = {TaskKey(f"f{at}", 0): (_job(f"f{at}", {"active": 1, "ready": 1}),) for at in range(0, TASKS, 5)}
-    seen = Snapshot(
-        now=EPOCH,
-        since=EPOCH,
-        workflow=workflow,
-        graph=graph,
-        spec_hash=defaults.spec_hash(workflow.spec),
-        templates=templates,
-        jobs=jobs,
-        progress=None,
-        kinds={JOBS: Kind("Job", rules_for(JOBS))},
-        synced=frozenset({JOBS}),
-    )
+    running = {"active": 1, "ready": 1}
+    jobs: dict[TaskKey, tuple[ObservedJob, ...]] = {}
+    jobs |= {TaskKey(f"f{at}", 0): (_job(f"f{at}", running),) for at in range(0, TASKS, 5)}
+    seen = first_sight(workflow, graph, templates, jobs)
     print(f"plan from nothing, status and all: {best_of(3, lambda: plan(seen)):.1f} ms")
     progress = plan(seen).progress.acknowledged(EPOCH)
     while progress.stale or progress.unfolded:  # what the budget of the first pass left
