@@ -83,6 +83,10 @@ test-kubeflow: $(DEVELOPING) ## Run Kubeflow's real training operator against th
 	@$(PY) -m hack.cluster binaries >/dev/null
 	$(PY) -m pytest tests/kubeflow -m kubeflow $(ARGS)
 
+.PHONY: check-metrics
+check-metrics: $(DEVELOPING) ## Check metrics, and the rules of docs/metrics.md, with promtool (built once, some minutes)
+	@exec $(PY) -m hack.promtool
+
 .PHONY: lint
 lint: $(DEVELOPING) ## Check style, types and layers
 	@$(PY) -m ruff check .

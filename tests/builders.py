@@ -151,6 +151,7 @@ class Bench:
     `made`, `deleted`, `writes`, `events`: what was done, in order; `log`: "create NAME", "status" and "delete NAME" in
     the order of their calls. `refuse` decides about creations: the fault of one, or None to make it. `lingers`: jobs
     that are deleted stay, with a deletionTimestamp. `loses_writes`: status writes conflict.
+    `on_written` is called after each status write, as `Report.written` is.
     """
 
     def __init__(
@@ -171,6 +172,7 @@ class Bench:
         self.warnings: dict[str, JobWarning] = {}
         self.rules = RuleBook()
         self.refuse: Callable[[CreateJob], CreateFault | None] = lambda _creation: None
+        self.on_written: Callable[[Workflow, Workflow, Compiled, Progress, float], None] = lambda *_: None
         self.lingers = False
         self.loses_writes = False
         self.made: list[CreateJob] = []
@@ -239,11 +241,13 @@ class Bench:
             over_limit=first.over_limit,
         )
         if final.patch is not None:
+            before = self.workflow
             if self.loses_writes:
                 self.log.append("conflict")
                 self.ledger.mark_dirty(WorkflowId.of(self.workflow))
                 return done
             self._write(final.patch)
+            self.on_written(before, self.workflow, self._graph, final.progress, self.now)
             self.progress = final.progress.acknowledged(self.now)
         for deletion in final.deletions:
             self._delete(deletion)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections import Counter
 
 import structlog
 
@@ -24,6 +23,7 @@ from pkg.controllers.health_checks import HealthChecks
 from pkg.controllers.housekeeping import Housekeeping
 from pkg.controllers.options import Options
 from pkg.controllers.term import Term
+from pkg.controllers.workflow.census import census
 from pkg.controllers.workflow.crds import CRDS, crd_informer
 from pkg.controllers.workflow.executor import Executor
 from pkg.controllers.workflow.kinds import Kinds
@@ -182,7 +182,8 @@ class Controller:
             self._metrics.queue(str(number)).follow(
                 queue.unfinished_seconds, queue.longest_running_seconds, queue.parked
             )
-        self._metrics.follow_workflows(self._count_phases)
+        self._metrics.follow_workflows(lambda: census(self._workflows.ensure(WORKFLOWS).values()))
+        self._metrics.follow_renewals(self._options.lease.name, self._term.renewal_age)
         informers = (self._crds, self._workflows, self._templates, self._jobs, self._pod_finder)
         workers = [worker.activity for worker in self._workers]
         self._health = HealthChecks(
@@ -260,11 +261,6 @@ class Controller:
     def _addresses(self, workflow: WorkflowId, request: ProbeRequest) -> tuple[str, ...]:
         asked, attempt = request.asked, request.attempt
         return self._pod_finder.addresses(workflow, asked, attempt, request.gvr, role=request.role, choice=request.pods)
-
-    def _count_phases(self) -> Counter[str]:
-        return Counter(
-            str(workflow.status.phase or "Pending") for workflow in self._workflows.ensure(WORKFLOWS).values()
-        )
 
     def _count_probe(self, kind: str, result: str) -> None:
         self._metrics.workflow_probe_tries.labels(kind, result).inc()

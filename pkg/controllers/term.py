@@ -63,6 +63,10 @@ class Term:
         """What the threads of the election do."""
         return self._leadership.activities
 
+    def renewal_age(self) -> float | None:
+        """Seconds since the Lease was last renewed; None without one, or while this process does not lead."""
+        return self._leadership.renewal_age()
+
     def owns(self, key: str) -> bool:
         """Whether this process may act on a workflow now. One Lease decides for every key."""
         return self._may_act.is_set() and self._leadership.is_leader()

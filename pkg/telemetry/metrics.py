@@ -2,16 +2,21 @@
 
 The label `resource` carries the group: `jobs.batch`, and `pods` of the core group.
 
-A registry of its own, so that two controllers in one process (tests) do not share counts. Children of labelled
-metrics are looked up once and kept: the lookup costs more than the count.
+No label grows with the number of workflows: none holds the name of a workflow, a flow, a job or a namespace.
+docs/metrics.md explains each metric, with rules that use them.
+
+A process that has never led exports nothing of what only a leader does, and only the leader exports the numbers of
+workflows: a sum over all replicas is right. A registry of its own, so that two controllers in one process (tests) do
+not share counts. Children of labelled metrics are looked up once and kept: the lookup costs more than the count.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.platform_collector import PlatformCollector
@@ -19,10 +24,15 @@ from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
 from pkg.apis.meta import GVR
+from pkg.telemetry.census import Census
 
+# A series `_created` for each counter and histogram would double what a scrape reads, and nobody uses it.
+disable_created_metrics()  # type: ignore[no-untyped-call]  # the library has no types here
 _QUEUE_SECONDS = (0.0001, 0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 _WORK_SECONDS = (0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _REQUEST_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+# One second to a week.
+_WORKFLOW_SECONDS = (1, 5, 15, 60, 300, 900, 3600, 4 * 3600, 12 * 3600, 86400, 3 * 86400, 7 * 86400)
 
 
 class QueueMetrics:
@@ -83,6 +93,10 @@ class ReflectorMetrics:
         self._metrics.reflector_list_duration.labels(gvr.group_resource).observe(seconds)
         self._metrics.reflector_listed_objects.labels(gvr.group_resource).set(objects)
 
+    def failed(self, gvr: GVR, verb: str) -> None:
+        """A LIST failed, or a WATCH broke off; `verb` is list or watch."""
+        self._metrics.reflector_errors.labels(gvr.group_resource, verb).inc()
+
     def relisted(self, gvr: GVR, reason: str) -> None:
         """A watch could not be resumed, so that a new list is read."""
         self._metrics.reflector_relists.labels(gvr.group_resource, reason).inc()
@@ -115,6 +129,10 @@ class Metrics:
         counter = functools.partial(Counter, registry=registry)
         gauge = functools.partial(Gauge, registry=registry)
         histogram = functools.partial(Histogram, registry=registry)
+        self._is_leading = self._has_led = True  # until an elector says otherwise
+        self._campaigns = False
+        self._work = work = CollectorRegistry()
+        registry.register(_OfLeader(work, lambda: self._has_led))
 
         by_queue = ("name",)
         self.workqueue_depth = gauge("workqueue_depth", "Keys that wait for a worker", by_queue)
@@ -152,21 +170,40 @@ class Metrics:
         self.reflector_relists = counter(
             "reflector_relists_total", "LISTs because a watch could not be resumed, by reason", ("resource", "reason")
         )
+        self.reflector_errors = counter(
+            "reflector_errors_total", "LISTs that failed and WATCHes that broke off", ("resource", "verb")
+        )
         self.reflector_watches = counter("reflector_watches_total", "WATCHes opened", ("resource",))
         self.reflector_events = counter("reflector_events_total", "Watch events", ("resource", "type"))
 
-        self.workflow_reconcile = counter("workflow_reconcile_total", "Reconciles of a workflow", ("outcome",))
-        self.workflow_reconcile_duration = histogram(
+        work_counter = functools.partial(Counter, registry=work)
+        work_histogram = functools.partial(Histogram, registry=work)
+        self.workflow_reconcile = work_counter("workflow_reconcile_total", "Reconciles of a workflow", ("outcome",))
+        self.workflow_reconcile_duration = work_histogram(
             "workflow_reconcile_duration_seconds", "Seconds of a reconcile of a workflow", buckets=_WORK_SECONDS
         )
-        self.workflow_tasks_finished = counter("workflow_tasks_finished_total", "Tasks that became final", ("state",))
-        self.workflow_jobs_created = counter("workflow_jobs_created_total", "Jobs created", ("kind",))
-        self.workflow_jobs_deleted = counter("workflow_jobs_deleted_total", "Jobs deleted")
+        self.workflow_workflows_finished = work_counter(
+            "workflow_workflows_finished_total", "Workflows that ended, by final phase and reason", ("phase", "reason")
+        )
+        self.workflow_duration = work_histogram(
+            "workflow_duration_seconds",
+            "Seconds from startTime to completionTime of a workflow",
+            ("phase",),
+            buckets=_WORKFLOW_SECONDS,
+        )
+        self.workflow_tasks_finished = work_counter(
+            "workflow_tasks_finished_total", "Tasks that became final, by phase", ("phase",)
+        )
+        self.workflow_task_retries = work_counter(
+            "workflow_task_retries_total", "Attempts that failed and are tried again, by reason", ("reason",)
+        )
+        self.workflow_jobs_created = work_counter("workflow_jobs_created_total", "Jobs created", ("kind",))
+        self.workflow_jobs_deleted = work_counter("workflow_jobs_deleted_total", "Jobs deleted")
         self.workflow_foreign_jobs = counter(
             "workflow_foreign_jobs_total", "Objects with the controller's label that are none of its jobs; ignored"
         )
-        self.workflow_status_writes = counter("workflow_status_writes_total", "Status patches written")
-        self.workflow_probe_tries = counter("workflow_probe_tries_total", "Probes tried", ("kind", "result"))
+        self.workflow_status_writes = work_counter("workflow_status_writes_total", "Status patches written")
+        self.workflow_probe_tries = work_counter("workflow_probe_tries_total", "Probes tried", ("kind", "result"))
 
         self.leader_election_master_status = gauge(
             "leader_election_master_status", "1 while this process holds the Lease", ("name",)
@@ -180,6 +217,7 @@ class Metrics:
             self.reflector_list_duration,
             self.reflector_listed_objects,
             self.reflector_relists,
+            self.reflector_errors,
             self.reflector_watches,
             self.reflector_events,
         )
@@ -219,6 +257,11 @@ class Metrics:
 
     def on_leading(self, name: str, leading: bool) -> None:
         """Note whether this process holds the Lease of that name: a callback for the elector."""
+        if leading:
+            self._has_led = True
+        elif not self._campaigns:
+            self._has_led = False
+        self._is_leading, self._campaigns = leading, True
         self.leader_election_master_status.labels(name).set(1 if leading else 0)
 
     def queue(self, name: str) -> QueueMetrics:
@@ -229,22 +272,88 @@ class Metrics:
         """The metrics of all reflectors."""
         return ReflectorMetrics(self)
 
-    def follow_workflows(self, count: Callable[[], Mapping[str, int]]) -> None:
-        """Call this at every scrape: the number of workflows in each phase."""
-        self.registry.register(_WorkflowCollector(count))
+    def follow_renewals(self, name: str, seconds_since: Callable[[], float | None]) -> None:
+        """Call this at every scrape: seconds since the Lease of that name was last renewed by this process, or None."""
+        self.registry.register(_RenewalCollector(name, seconds_since))
+
+    def follow_workflows(self, count: Callable[[], Census]) -> None:
+        """Call this at every scrape, while this process leads: the numbers of workflows and tasks."""
+        self.registry.register(_CensusCollector(count, lambda: self._is_leading, time.time))
 
 
-class _WorkflowCollector(Collector):
-    """Counts workflows at every scrape, so that no count has to be kept."""
+class _OfLeader(Collector):
+    """The metrics of another registry, from the moment that this process leads."""
 
-    def __init__(self, count: Callable[[], Mapping[str, int]]) -> None:
-        self._count = count
+    def __init__(self, registry: CollectorRegistry, has_led: Callable[[], bool]) -> None:
+        self._registry = registry
+        self._has_led = has_led
 
     def collect(self) -> Iterable[Metric]:
-        family = GaugeMetricFamily("workflow_workflows", "Workflows by phase", labels=("phase",))
-        for phase, count in sorted(self._count().items()):
-            family.add_metric((phase,), count)
+        return self._registry.collect() if self._has_led() else ()
+
+    def describe(self) -> Iterable[Metric]:
+        return ()
+
+
+class _RenewalCollector(Collector):
+    """How old the last renewal of the Lease is; absent on a process that does not hold it."""
+
+    def __init__(self, name: str, seconds_since: Callable[[], float | None]) -> None:
+        self._name = name
+        self._seconds_since = seconds_since
+
+    def collect(self) -> Iterable[Metric]:
+        family = _renewal_family()
+        seconds = self._seconds_since()
+        if seconds is None:
+            return ()
+        family.add_metric((self._name,), seconds)
         return (family,)
 
     def describe(self) -> Iterable[Metric]:
-        return (GaugeMetricFamily("workflow_workflows", "Workflows by phase", labels=("phase",)),)
+        return (_renewal_family(),)
+
+
+def _renewal_family() -> GaugeMetricFamily:
+    return GaugeMetricFamily(
+        "leader_election_renewal_age_seconds", "Seconds since this process last renewed the Lease", labels=("name",)
+    )
+
+
+class _CensusCollector(Collector):
+    """Counts workflows and tasks at every scrape, so that no count has to be kept."""
+
+    def __init__(self, count: Callable[[], Census], is_leading: Callable[[], bool], clock: Callable[[], float]) -> None:
+        self._count = count
+        self._is_leading = is_leading
+        self._clock = clock
+
+    def collect(self) -> Iterable[Metric]:
+        if not self._is_leading():
+            return ()
+        census = self._count()
+        workflows, tasks, waiting, blocked, oldest = families = _census_families()
+        for phase, count in sorted(census.workflows.items()):
+            workflows.add_metric((phase,), count)
+        for phase, count in sorted(census.tasks.items()):
+            tasks.add_metric((phase,), count)
+        for reason, count in sorted(census.waiting.items()):
+            waiting.add_metric((reason,), count)
+        for reason, count in sorted(census.blocked.items()):
+            blocked.add_metric((reason,), count)
+        since = census.blocked_since
+        oldest.add_metric((), max(0.0, self._clock() - since) if since is not None else 0.0)
+        return families
+
+    def describe(self) -> Iterable[Metric]:
+        return _census_families()
+
+
+def _census_families() -> tuple[GaugeMetricFamily, ...]:
+    return (
+        GaugeMetricFamily("workflow_workflows", "Workflows by phase", labels=("phase",)),
+        GaugeMetricFamily("workflow_tasks", "Tasks of workflows that have not ended, by phase", labels=("phase",)),
+        GaugeMetricFamily("workflow_tasks_waiting", "Tasks that wait, by the reason of their flow", labels=("reason",)),
+        GaugeMetricFamily("workflow_workflows_blocked", "Workflows that wait for a person", labels=("reason",)),
+        GaugeMetricFamily("workflow_blocked_oldest_seconds", "Seconds for which the oldest of them has waited"),
+    )

@@ -75,6 +75,9 @@ class Leadership(Protocol):
     def is_leader(self) -> bool:
         """Whether this process may act now."""
 
+    def renewal_age(self) -> float | None:
+        """Seconds since the last renewal began; None while this process does not lead."""
+
     def wait_leader(self, timeout: float | None = None) -> bool:
         """Wait until this process leads, `timeout` seconds at most; whether it does."""
 
@@ -155,6 +158,13 @@ class Elector:
     def is_leader(self) -> bool:
         """Whether this process may act now: the last renewal began less than the renew deadline ago."""
         return self._clock() < self._valid_until
+
+    def renewal_age(self) -> float | None:
+        """Seconds since the last renewal began; None while this process does not lead."""
+        valid_until = self._valid_until
+        if valid_until == _NEVER or not self._leading:
+            return None
+        return max(0.0, self._clock() - (valid_until - self._options.renew_deadline))
 
     def wait_leader(self, timeout: float | None = None) -> bool:
         """Wait until this process leads, `timeout` seconds at most; whether it does."""
@@ -345,6 +355,10 @@ class AlwaysLeader:
     def activities(self) -> tuple[Activity, ...]:
         """It has no threads."""
         return ()
+
+    def renewal_age(self) -> float | None:
+        """None: there is no Lease."""
+        return None
 
     def is_leader(self) -> bool:
         """Whether it was started and not stopped."""

@@ -72,6 +72,9 @@ class ReflectorMetrics(Protocol):
     def listed(self, gvr: GVR, objects: int, seconds: float) -> None:
         """A complete list was taken in."""
 
+    def failed(self, gvr: GVR, verb: str) -> None:
+        """A LIST failed, or a WATCH broke off; `verb` is list or watch."""
+
     def relisted(self, gvr: GVR, reason: str) -> None:
         """A watch could not be resumed; `reason` is gone, absent, refused or stuck."""
 
@@ -86,6 +89,9 @@ class NoReflectorMetrics:
     """Counts nothing."""
 
     def listed(self, gvr: GVR, objects: int, seconds: float) -> None:
+        """Nothing to count."""
+
+    def failed(self, gvr: GVR, verb: str) -> None:
         """Nothing to count."""
 
     def relisted(self, gvr: GVR, reason: str) -> None:

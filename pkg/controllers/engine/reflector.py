@@ -74,6 +74,7 @@ class Reflector(Generic[T]):
         self._trouble = ""
         self._absent_since: float | None = None
         self._misses = 0  # tries in a row that found the kind not served
+        self._logged = ""  # the failure that was logged last, until the kind can be read again
         self._failures = 0  # tries in a row that failed without progress
         self._stalls = 0  # watches in a row that the server ended with an ERROR event, without progress
         self._is_open = False  # whether the present watch was opened
@@ -180,7 +181,8 @@ class Reflector(Generic[T]):
         self._absent_since = None
         if is_initializing(error):
             return self._wait()
-        self._log.warning("list failed, it is tried again", error=str(error))
+        self._metrics.failed(self.gvr, "list")
+        self._log_once("list failed, it is tried again", error)
         pause = self._failed(error)
         if self._failures >= _TROUBLE_TRIES:
             self._report(error)
@@ -197,7 +199,7 @@ class Reflector(Generic[T]):
         undecodable = {found.key for found in listing.undecodable}
         deltas = self.store.replace(listing.items, version_of(listing.resource_version), undecodable=undecodable)
         self._resume, self._served, self._gone, self._trouble = listing.resource_version, True, False, ""
-        self._misses = 0
+        self._misses, self._logged = 0, ""
         self._metrics.listed(self.gvr, len(listing.items), self._clock() - started)
         self._announce(deltas)
         self._synced.set()
@@ -275,6 +277,7 @@ class Reflector(Generic[T]):
                 if not self._received:
                     self._received = self._progressed = True
                     self._failures = self._misses = self._stalls = 0
+                    self._logged = ""
 
     def _must_leave(self) -> bool:
         """Whether the watch is to end although the server did not end it."""
@@ -322,8 +325,14 @@ class Reflector(Generic[T]):
             return 0.0 if was_fruitful else self._failed(error)
         if is_initializing(error):
             return self._wait()
-        self._log.info("watch broke off, it is resumed", error=str(error))
+        self._metrics.failed(self.gvr, "watch")
+        self._log_once("watch broke off, it is resumed", error)
         return self._failed(error)
+
+    def _log_once(self, text: str, error: KubeError) -> None:
+        """WARNING for a new failure, DEBUG for each repetition of it."""
+        is_new, self._logged = self._logged != str(error), str(error)
+        (self._log.warning if is_new else self._log.debug)(text, error=str(error))
 
     def _failed(self, error: KubeError | None = None) -> float:
         pause = self._timing.failing.delay(self._failures, self._rng.random())

@@ -83,7 +83,8 @@ class Worker:
             _log.exception("reconcile failed unexpectedly, it is tried again", error=type(error).__name__)
             return Again(f"unexpected {type(error).__name__}: {error}")
         if isinstance(result, Again):
-            _log.info("reconcile failed, it is tried again", reason=result.reason)
+            # What failed has been logged where it failed; a conflict is no failure.
+            _log.debug("key is requeued after a failure", reason=result.reason)
         elif isinstance(result, Parked):
             _log.debug("key is parked", reason=result.reason)
         elif isinstance(result, Later):

@@ -90,10 +90,13 @@ class Executor:
         except Refused as error:
             return Created(action, None, self._fault(action, before, Trouble.REFUSED, Reasons.REFUSED, error.message))
         except KubeError as error:
-            _log.warning("job not created, will be retried", job=action.name, gvr=str(action.gvr), error=str(error))
-            return Created(action, None, self._fault(action, before, Trouble.RETRY, Reasons.CREATE_FAILED, str(error)))
+            fault = self._fault(action, before, Trouble.RETRY, Reasons.CREATE_FAILED, str(error))
+            is_new = before is None or (before.name, before.message) != (fault.name, fault.message)
+            say = _log.warning if is_new else _log.debug
+            say("job not created, will be retried", job=action.name, gvr=str(action.gvr), error=str(error))
+            return Created(action, None, fault)
         self._metrics.workflow_jobs_created.labels(action.kind).inc()
-        _log.info("job created", job=action.name, gvr=str(action.gvr), flow=action.task.flow, attempt=action.attempt)
+        _log.debug("job created", job=action.name, gvr=str(action.gvr), flow=action.task.flow, attempt=action.attempt)
         return Created(action, job, None)
 
     def _exists(self, workflow: WorkflowId, action: CreateJob, before: CreateFault | None) -> Created:
@@ -191,7 +194,7 @@ class Executor:
             _log.warning("job not deleted, will be retried", job=action.name, error=str(error))
             return error
         self._metrics.workflow_jobs_deleted.inc()
-        _log.info("job deleted", job=action.name, gvr=str(action.gvr), why=action.why)
+        _log.debug("job deleted", job=action.name, gvr=str(action.gvr), why=action.why)
         return None
 
     def delete_workflow(self, key: str, action: DeleteWorkflow) -> None:

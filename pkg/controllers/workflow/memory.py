@@ -60,6 +60,8 @@ class Memory:
     synced: frozenset[GVR] = frozenset()
     #: How long the last status write took, in seconds.
     write_seconds: float = 0.0
+    #: The error of the last status write, empty if it succeeded.
+    write_error: str = ""
     #: None unless the workflow has ended and was looked at since.
     rest: Rest | None = None
 

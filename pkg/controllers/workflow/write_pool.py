@@ -7,6 +7,7 @@ still serve the other groups.
 
 from __future__ import annotations
 
+import contextvars
 import threading
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable
@@ -17,14 +18,17 @@ T = TypeVar("T")
 
 
 class _Call(NamedTuple):
+    """context: that of the caller, so that the log lines of the call name the same workflow."""
+
     function: Callable[[], Any]
     future: Future[Any]
+    context: contextvars.Context
 
     def run(self) -> None:
         if not self.future.set_running_or_notify_cancel():
             return
         try:
-            result = self.function()
+            result = self.context.run(self.function)
         except BaseException as error:
             self.future.set_exception(error)
         else:
@@ -84,7 +88,7 @@ class WritePool:
                 self._waiting[group] = _Waiting()
                 if self._running[group] < self._share:
                     self._turns.append(group)
-            self._waiting[group].add(owner, _Call(function, future))
+            self._waiting[group].add(owner, _Call(function, future, contextvars.copy_context()))
             if self._idle:
                 self._idle -= 1  # here, so that the next call finds another thread
                 self._wanted.notify()

@@ -6,14 +6,13 @@ from collections.abc import Callable
 
 import structlog
 
-from pkg.apis.flow.v1alpha1.phases import FINAL
 from pkg.apis.flow.v1alpha1.types import API_VERSION, Workflow
 from pkg.controllers.engine.store import Store
 from pkg.controllers.workflow.cleanup import MAX_DELETIONS
 from pkg.controllers.workflow.executor import Executor
 from pkg.controllers.workflow.memory import Memory
 from pkg.controllers.workflow.planner.actions import Plan
-from pkg.controllers.workflow.planner.progress import Progress
+from pkg.controllers.workflow.report import Report
 from pkg.kube.errors import Conflict, KubeError, NotFound, Stopped
 from pkg.kube.event_recorder import EventRecorder, ObjectReference
 from pkg.telemetry.metrics import Metrics
@@ -40,7 +39,7 @@ class Writer:
         self._workflows = workflows
         self._executor = executor
         self._recorder = recorder
-        self._metrics = metrics
+        self._report = Report(metrics)
         self._clock = wall_clock
         self._monotonic = clock
 
@@ -50,10 +49,13 @@ class Writer:
         try:
             if final.patch is not None:
                 began = self._monotonic()
-                self._workflows.absorb(self._executor.patch_status(key, final.patch))
+                written = self._executor.patch_status(key, final.patch)
+                self._workflows.absorb(written)
                 memory.write_seconds = self._monotonic() - began
-                memory.progress = final.progress.acknowledged(self._clock())
-                self._count_finished(workflow, memory.progress)
+                now = self._clock()
+                memory.progress = final.progress.acknowledged(now)
+                memory.write_error = ""
+                self._report.written(workflow, written, memory.spec.compiled, final.progress, now)
         except Conflict:
             return "status was computed from an older copy"
         except NotFound:
@@ -61,7 +63,8 @@ class Writer:
         except Stopped:
             raise
         except KubeError as error:
-            _log.warning("status not written, will be retried", error=str(error))
+            is_new, memory.write_error = memory.write_error != str(error), str(error)
+            (_log.warning if is_new else _log.debug)("status not written, will be retried", error=str(error))
             return "status could not be written"
         if final.deletions and self._executor.delete(key, final.deletions[:MAX_DELETIONS]):
             return "jobs could not be deleted"
@@ -71,15 +74,9 @@ class Writer:
             except Stopped:
                 raise
             except KubeError as error:
-                return f"the workflow could not be deleted: {error}"
+                _log.warning("workflow not deleted, will be retried", error=str(error))
+                return "the workflow could not be deleted"
         return ""
-
-    def _count_finished(self, before: Workflow, progress: Progress) -> None:
-        """Counts the tasks that the status just written shows as final for the first time."""
-        for phase in FINAL:
-            grown = progress.counts.get(phase, 0) - getattr(before.status.tasks, phase.value.lower())
-            if grown > 0:
-                self._metrics.workflow_tasks_finished.labels(phase.value).inc(grown)
 
     def send_events(self, workflow: Workflow, memory: Memory) -> None:
         """Sends the Events that wait for a reconcile whose writes succeeded."""

@@ -7,6 +7,7 @@ from prometheus_client import generate_latest
 from pkg.apis.meta import GVR
 from pkg.controllers.engine.listwatch import ReflectorMetrics as ReflectorProtocol
 from pkg.controllers.engine.workqueue import QueueMetrics as QueueProtocol
+from pkg.telemetry.census import Census
 from pkg.telemetry.metrics import Metrics
 
 
@@ -51,12 +52,14 @@ def test_reflectors_show_lists_relists_watches_and_events() -> None:
     known: ReflectorProtocol = metrics.reflectors()
     known.listed(jobs, 12, 0.1)
     known.relisted(jobs, "gone")
+    known.failed(jobs, "watch")
     known.watched(jobs)
     known.received(jobs, "Added")
     known.received(jobs, "Added")
     assert value(metrics, "reflector_lists_total", resource="jobs.batch") == 1
     assert value(metrics, "reflector_listed_objects", resource="jobs.batch") == 12
     assert value(metrics, "reflector_relists_total", resource="jobs.batch", reason="gone") == 1
+    assert value(metrics, "reflector_errors_total", resource="jobs.batch", verb="watch") == 1
     assert value(metrics, "reflector_watches_total", resource="jobs.batch") == 1
     assert value(metrics, "reflector_events_total", resource="jobs.batch", type="ADDED") == 2
 
@@ -68,6 +71,7 @@ def test_a_resource_that_is_followed_no_more_leaves_no_series() -> None:
     for gvr in (jobs, pods):
         reflectors.listed(gvr, 12, 0.1)
         reflectors.relisted(gvr, "gone")
+        reflectors.failed(gvr, "list")
         reflectors.watched(gvr)
         reflectors.received(gvr, "Added")
         metrics.on_request("create", gvr.group_resource, 201, 0.1)
@@ -84,11 +88,39 @@ def test_a_resource_that_is_followed_no_more_leaves_no_series() -> None:
 def test_leadership_and_workflows() -> None:
     metrics = Metrics()
     metrics.on_leading("wc", True)
-    metrics.follow_workflows(lambda: {"Running": 3, "Failed": 0})
+    metrics.follow_workflows(lambda: Census({"Running": 3, "Failed": 0}, {"Waiting": 2}, {"Quota": 2}, {"Quota": 1}, 5))
+    metrics.follow_renewals("wc", lambda: 1.5)
     assert value(metrics, "leader_election_master_status", name="wc") == 1
+    assert value(metrics, "leader_election_renewal_age_seconds", name="wc") == 1.5
     assert value(metrics, "workflow_workflows", phase="Running") == 3
+    assert value(metrics, "workflow_tasks", phase="Waiting") == 2
+    assert value(metrics, "workflow_tasks_waiting", reason="Quota") == 2
+    assert value(metrics, "workflow_workflows_blocked", reason="Quota") == 1
+    assert (value(metrics, "workflow_blocked_oldest_seconds") or 0) > 1e9
+    metrics.workflow_status_writes.inc()
     metrics.on_leading("wc", False)
     assert value(metrics, "leader_election_master_status", name="wc") == 0
+    assert value(metrics, "workflow_workflows", phase="Running") is None, "the next leader counts them"
+    assert value(metrics, "workflow_status_writes_total") == 1, "what it did stays counted"
+
+
+def test_a_spare_exports_nothing_of_what_only_a_leader_does() -> None:
+    metrics = Metrics()
+    metrics.on_leading("wc", False)
+    metrics.follow_workflows(lambda: Census({"Running": 3}))
+    metrics.follow_renewals("wc", lambda: None)
+    text = generate_latest(metrics.registry).decode()
+    named = {line.split()[2] for line in text.splitlines() if line.startswith("# TYPE workflow_")}
+    assert named == {"workflow_foreign_jobs_total"}, "it reads jobs as the leader does"
+    assert "renewal_age" not in text
+    metrics.on_leading("wc", True)
+    assert "workflow_status_writes_total" in generate_latest(metrics.registry).decode()
+
+
+def test_no_series_says_when_another_was_created() -> None:
+    metrics = Metrics()
+    metrics.on_request("create", "jobs", 201, 0.002)
+    assert "requests_created" not in generate_latest(metrics.registry).decode()
 
 
 def test_two_sets_do_not_share_counts() -> None:

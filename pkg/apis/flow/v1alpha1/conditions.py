@@ -13,8 +13,9 @@ DECIDED: Final = "Decided"
 FINISHED: Final = "Finished"
 SUCCEEDED: Final = "Succeeded"
 SUSPENDED: Final = "Suspended"
+BLOCKED: Final = "Blocked"
 STATUS_RULES_FAULTY: Final = "StatusRulesFaulty"
-ORDER: Final = (DECIDED, FINISHED, SUCCEEDED, SUSPENDED, STATUS_RULES_FAULTY)
+ORDER: Final = (DECIDED, FINISHED, SUCCEEDED, SUSPENDED, BLOCKED, STATUS_RULES_FAULTY)
 
 TRUE: Final = "True"
 FALSE: Final = "False"

@@ -35,5 +35,14 @@ def unpack_indexes(text: str) -> list[int]:
     return found
 
 
+def count_indexes(text: str) -> int:
+    """How many indexes the ranges name, without listing them; ValueError as `unpack_indexes` raises it."""
+    total = 0
+    for part in filter(None, text.split(",")):
+        first, _, last = part.partition("-")
+        total += int(last or first) - int(first) + 1
+    return total
+
+
 def _part(first: int, last: int) -> str:
     return str(first) if first == last else f"{first}-{last}"

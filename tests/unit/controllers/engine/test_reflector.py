@@ -31,11 +31,15 @@ class Counter:
     def __init__(self) -> None:
         self.relists: list[str] = []
         self.lists: list[int] = []
+        self.failures: list[str] = []
         self.watches = 0
         self.events: list[str] = []
 
     def listed(self, gvr: GVR, objects: int, seconds: float) -> None:
         self.lists.append(objects)
+
+    def failed(self, gvr: GVR, verb: str) -> None:
+        self.failures.append(verb)
 
     def relisted(self, gvr: GVR, reason: str) -> None:
         self.relists.append(reason)

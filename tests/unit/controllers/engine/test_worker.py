@@ -83,7 +83,7 @@ def test_again_is_logged_with_its_reason(logs: LogCapture) -> None:
     queue.add("ns/a")
     worker.step(0)
     (entry,) = logs.entries
-    assert (entry["log_level"], entry["reason"]) == ("info", "conflict")
+    assert (entry["log_level"], entry["reason"]) == ("debug", "conflict")
 
 
 def test_stopping_lets_the_running_pass_finish_and_starts_no_other() -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from concurrent.futures import CancelledError, Future
 
 import pytest
+import structlog
 
 from pkg.controllers.workflow.write_pool import WritePool
 
@@ -35,6 +36,13 @@ def test_what_a_call_returns_or_raises_is_in_its_future(pool: WritePool) -> None
     assert pool.submit("a", "w", lambda: 1).result(10) == 1
     with pytest.raises(ZeroDivisionError):
         pool.submit("a", "w", lambda: 1 // 0).result(10)
+
+
+def test_a_call_logs_in_the_context_of_its_caller(pool: WritePool) -> None:
+    with structlog.contextvars.bound_contextvars(workflow="team/w"):
+        future = pool.submit("a", "w", structlog.contextvars.get_contextvars)
+    assert future.result(10) == {"workflow": "team/w"}
+    assert pool.submit("a", "w", structlog.contextvars.get_contextvars).result(10) == {}
 
 
 def test_calls_that_hang_leave_three_quarters_of_the_threads_to_others(pool: WritePool) -> None:
