@@ -303,7 +303,16 @@ class World:
         self.on_status(status)
         return self.workflow
 
-    def delete(self, gvr: GVR, namespace: str, name: str, *, uid: str | None, propagation: str = "Background") -> None:
+    def delete(
+        self,
+        gvr: GVR,
+        namespace: str,
+        name: str,
+        *,
+        uid: str | None,
+        propagation: str = "Background",
+        resource_version: str | None = None,
+    ) -> None:
         assert namespace == NAMESPACE
         assert gvr != WORKFLOWS, f"no scenario has a ttl, yet the workflow is deleted ({propagation})"
 
@@ -313,6 +322,8 @@ class World:
                 raise NotFound(f"{name} not found", status=404)
             if found.uid != uid:
                 raise Conflict("the uid in the precondition is another", status=409)
+            if resource_version not in (None, self.objects[gvr, name].metadata.resource_version):
+                raise Conflict("the resourceVersion in the precondition is another", status=409)
             self.delete_job(found, "controller")
 
         self.call(act)

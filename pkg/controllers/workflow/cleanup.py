@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from pkg.controllers.engine.result import Again, Later
 from pkg.controllers.workflow.executor import Executor
 from pkg.controllers.workflow.memory import Memories
@@ -52,11 +54,15 @@ class Cleanup:
     def delete_all_jobs(self, workflow: WorkflowId) -> Later | Again | None:
         """Deletes the jobs of a workflow that is gone or being deleted, without waiting for the garbage collector.
 
+        A job that was orphaned stays, although the cache may still show the owner reference that the garbage collector
+        has removed: each job is deleted only in the version that the cache has.
         Returns when to go on, None if nothing is left to delete.
         """
         jobs = self._caches.ledger.jobs(workflow)
         actions = [
-            delete_job(task, observed, "workflow deleted")
+            replace(
+                delete_job(task, observed, "workflow deleted"), resource_version=observed.job.metadata.resource_version
+            )
             for task, observed in jobs
             if not observed.job.metadata.is_deleting
         ]

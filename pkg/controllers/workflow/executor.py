@@ -163,7 +163,8 @@ class Executor:
     def delete(self, key: str, actions: Iterable[DeleteJob]) -> list[KubeError]:
         """Deletes jobs in parallel; stops after a batch of which every call failed; returns the errors.
 
-        A job that is already gone, or replaced by another of its name, counts as deleted.
+        A job that is already gone, or replaced by another of its name, counts as deleted. A job that is to be deleted in
+        one version alone, and has another now, is an error: the cache is behind.
         """
         items = list(actions)
         errors: list[KubeError] = []
@@ -185,9 +186,17 @@ class Executor:
     def _delete(self, key: str, action: DeleteJob) -> KubeError | None:
         self._check(key)
         try:
-            self._client.delete(action.gvr, action.namespace, action.name, uid=action.uid)
-        except (NotFound, Conflict):
+            self._client.delete(
+                action.gvr,
+                action.namespace,
+                action.name,
+                uid=action.uid,
+                resource_version=action.resource_version or None,
+            )
+        except NotFound:
             return None
+        except Conflict as error:
+            return error if action.resource_version else None
         except Stopped:
             raise
         except KubeError as error:

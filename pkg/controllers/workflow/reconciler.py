@@ -30,6 +30,8 @@ from pkg.kube.event_recorder import EventRecorder
 from pkg.telemetry.metrics import Metrics
 
 BEHIND_SECONDS = 0.02
+# The finalizer of an object whose dependents the garbage collector is to leave behind, without owner reference.
+ORPHAN = "orphan"
 # How long a worker waits for creations. Mostly they are answered by then, and the reconcile goes on without a requeue.
 PARK_SECONDS = 0.1
 MAX_UNSENT_EVENTS = 50
@@ -168,6 +170,8 @@ class Reconciler:
         this = WorkflowId.of(workflow)
         if workflow.metadata.is_deleting:
             self._prober.want(this, ())
+            if is_orphaning(workflow):
+                return unfinished[0] if unfinished else Done()
             own = self._cleanup.delete_all_jobs(this)
             return own or (unfinished[0] if unfinished else Done())
         memory = self._memories.of(this, self._term)
@@ -322,6 +326,11 @@ class Reconciler:
         if held is None or held.metadata.uid != job.metadata.uid:
             # The watch deleted the job in between, and the ledger saw that before it saw the job.
             ledger.apply(gvr, (Delta(delta.key, job),))
+
+
+def is_orphaning(workflow: Workflow) -> bool:
+    """Whether a workflow under deletion leaves its jobs behind: `kubectl delete --cascade=orphan`."""
+    return ORPHAN in workflow.metadata.finalizers
 
 
 def _with_deletions(made: Plan, earlier: Iterable[DeleteJob]) -> Plan:

@@ -25,7 +25,10 @@ class CreateJob:
 
 @dataclass(frozen=True, slots=True)
 class DeleteJob:
-    """Delete one job of the workflow, by UID, so that another object of the same name is safe."""
+    """Delete one job of the workflow, by UID, so that another object of the same name is safe.
+
+    resource_version: delete it only as the cache has it; empty: in any version.
+    """
 
     task: TaskKey
     gvr: GVR
@@ -33,6 +36,7 @@ class DeleteJob:
     name: str
     uid: str
     why: str
+    resource_version: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ import pytest
 from pkg.apis.flow.v1alpha1.types import WORKFLOWS, WORKTEMPLATES, Restart, RetainPolicy, Shutdown, WorkflowSpec
 from pkg.apis.meta import Job
 from pkg.controllers.engine.result import Again, Done, Drop, Later, Parked, Result
-from pkg.controllers.engine.store import Deleted
+from pkg.controllers.engine.store import Deleted, Modified
 from pkg.controllers.workflow.planner.graph.compile import compile_spec
 from pkg.controllers.workflow.planner.job_identity import WorkflowId
 from pkg.controllers.workflow.reconciler import BEHIND_SECONDS
@@ -63,11 +63,20 @@ def names(world: World) -> list[str]:
     return [life.name for life in world.jobs()]
 
 
-def mark_deleted(world: World) -> None:
+def mark_deleted(world: World, *finalizers: str) -> None:
     meta = msgspec.structs.replace(
-        world.workflow.metadata, deletion_timestamp=datetime.fromtimestamp(int(world.now), UTC)
+        world.workflow.metadata,
+        deletion_timestamp=datetime.fromtimestamp(int(world.now), UTC),
+        finalizers=finalizers,
     )
     world.update(WORKFLOWS, NAME, metadata=meta)
+
+
+def orphan_jobs(world: World) -> None:
+    """What the garbage collector does with the dependents of an object that has the finalizer `orphan`."""
+    for life in world.jobs():
+        meta = world.objects[life.gvr, life.name].metadata
+        world.update(life.gvr, life.name, metadata=msgspec.structs.replace(meta, owner_references=()))
 
 
 def seconds_of(result: Result) -> float:
@@ -130,6 +139,49 @@ def test_jobs_of_a_workflow_that_is_gone_already_are_deleted_too() -> None:
     world, controller = started(a="", b="")
     controller.workflows.apply(Deleted(world.objects.pop((WORKFLOWS, NAME))))
     assert controller.reconciler.reconcile(KEY) == Drop()
+    assert names(world) == []
+
+
+@pytest.mark.parametrize("finalizers", [("orphan",), ("x/y", "orphan")], ids=["alone", "among others"])
+def test_jobs_of_a_workflow_that_is_deleted_with_the_finalizer_orphan_stay(finalizers: tuple[str, ...]) -> None:
+    world, controller = started(a="", b="")
+    mark_deleted(world, *finalizers)
+    settle(controller)
+    assert names(world) == ["w-a", "w-b"]
+    orphan_jobs(world)
+    settle(controller)
+    controller.workflows.apply(Deleted(world.objects.pop((WORKFLOWS, NAME))))
+    assert controller.reconciler.reconcile(KEY) == Drop()
+    assert names(world) == ["w-a", "w-b"]
+    assert controller.reconciler._memories.by_workflow == {}
+
+
+@pytest.mark.parametrize("is_gone", [True, False], ids=["the workflow is gone", "another finalizer keeps the workflow"])
+def test_orphaned_jobs_stay_although_the_cache_still_shows_their_owner(is_gone: bool) -> None:
+    """The watches of jobs are behind, and the state with the finalizer `orphan` was never seen."""
+    world, controller = started(a="", b="")
+    orphan_jobs(world)
+    mark_deleted(world, "x/y")
+    gone = world.workflow
+    controller.workflows.apply(Deleted(gone) if is_gone else Modified(gone))
+    assert isinstance(controller.reconciler.reconcile(KEY), Again)
+    assert names(world) == ["w-a", "w-b"]
+    controller.deliver_all()
+    assert not isinstance(controller.reconciler.reconcile(KEY), Again)
+    assert names(world) == ["w-a", "w-b"]
+
+
+@pytest.mark.parametrize("finalizers", [(), ("foregroundDeletion",)], ids=["background", "foreground"])
+def test_jobs_of_a_workflow_that_is_not_orphaning_are_deleted_in_the_version_that_is_cached(
+    finalizers: tuple[str, ...],
+) -> None:
+    world, controller = started(a="", b="")
+    world.advance(world.now + 2.0)  # the jobs have begun to run, and the cache does not show it yet
+    mark_deleted(world, *finalizers)
+    controller.workflows.apply(Modified(world.workflow))
+    assert isinstance(controller.reconciler.reconcile(KEY), Again)
+    assert names(world) == ["w-a", "w-b"]
+    settle(controller)
     assert names(world) == []
 
 
