@@ -201,9 +201,20 @@ class LivelyWorld(World):
             raise NotFound(f"{NAME} not found", status=404)
         return World._patch(self, operations)
 
-    def delete(self, gvr: GVR, namespace: str, name: str, *, uid: str | None, propagation: str = "Background") -> None:
+    def delete(
+        self,
+        gvr: GVR,
+        namespace: str,
+        name: str,
+        *,
+        uid: str | None,
+        propagation: str = "Background",
+        resource_version: str | None = None,
+    ) -> None:
         if gvr != WORKFLOWS:
-            World.delete(self, gvr, namespace, name, uid=uid, propagation=propagation)
+            World.delete(
+                self, gvr, namespace, name, uid=uid, propagation=propagation, resource_version=resource_version
+            )
             return
 
         def act() -> None:

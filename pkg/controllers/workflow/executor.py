@@ -163,8 +163,8 @@ class Executor:
     def delete(self, key: str, actions: Iterable[DeleteJob]) -> list[KubeError]:
         """Deletes jobs in parallel; stops after a batch of which every call failed; returns the errors.
 
-        A job that is already gone, or replaced by another of its name, counts as deleted. A job that is to be deleted in
-        one version alone, and has another now, is an error: the cache is behind.
+        A job that is already gone, or replaced by another of its name, counts as deleted. A job that is to be deleted
+        in one version alone, and has another now, is an error: the cache is behind.
         """
         items = list(actions)
         errors: list[KubeError] = []
