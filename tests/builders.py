@@ -14,8 +14,9 @@ from typing import Any, Final
 import jsonpatch
 import msgspec
 
-from pkg.apis.flow.v1alpha1 import conditions, defaults
+from pkg.apis.flow.v1alpha1 import conditions
 from pkg.apis.flow.v1alpha1.phases import Phase
+from pkg.apis.flow.v1alpha1.spec_hash import spec_hash
 from pkg.apis.flow.v1alpha1.types import FlowStatus, Workflow, WorkflowStatus, WorkTemplate
 from pkg.apis.meta import GVR, Condition, Job
 from pkg.controllers.engine.store import Added, Deleted, Modified, Store
@@ -23,6 +24,7 @@ from pkg.controllers.workflow.ledger import Ledger
 from pkg.controllers.workflow.planner.actions import CreateJob, DeleteJob, Emit, PatchStatus, Plan
 from pkg.controllers.workflow.planner.budget import PASS_BUDGET
 from pkg.controllers.workflow.planner.draft import Draft
+from pkg.controllers.workflow.planner.edits import is_edited
 from pkg.controllers.workflow.planner.graph.compile import Compiled, compile_spec, in_force
 from pkg.controllers.workflow.planner.graph.model import Graph
 from pkg.controllers.workflow.planner.job_identity import WorkflowId
@@ -135,7 +137,7 @@ def snapshot(workflow: Workflow, graph: Compiled | None = None, **changes: Any) 
         "since": NOW,
         "workflow": workflow,
         "graph": compiled(workflow) if graph is None else graph,
-        "spec_hash": defaults.spec_hash(workflow.spec),
+        "spec_hash": spec_hash(workflow.spec),
         "templates": TEMPLATES,
         "jobs": {},
         "progress": None,
@@ -215,7 +217,7 @@ class Bench:
         return snapshot(self.workflow, self._graph, **{**fields, **changes})
 
     def _compile(self) -> None:
-        is_changed = self.status.spec_hash not in ("", defaults.spec_hash(self.workflow.spec))
+        is_changed = is_edited(self.workflow, spec_hash(self.workflow.spec))
         found = in_force(self._graph, compile_spec(self.workflow.spec, self.templates), is_changed=is_changed)
         if found != self._graph:
             self._graph, self.progress = found, None

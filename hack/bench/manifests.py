@@ -15,7 +15,8 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from pkg.apis.flow.v1alpha1 import defaults, validation
+from pkg.apis.flow.v1alpha1 import validation
+from pkg.apis.flow.v1alpha1.spec_hash import spec_hash
 from pkg.apis.flow.v1alpha1.types import Workflow, WorkTemplate
 from pkg.controllers.workflow.planner.graph.compile import compile_spec
 
@@ -151,5 +152,5 @@ def _judge(found: Workflow | WorkTemplate) -> None:
     if isinstance(found, WorkTemplate):
         validation.validate_template(found.spec)
         return
-    defaults.spec_hash(found.spec)
+    spec_hash(found.spec)
     compile_spec(found.spec, {}, metadata=found.metadata)

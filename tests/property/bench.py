@@ -15,7 +15,8 @@ from typing import Any
 import msgspec
 import structlog
 
-from pkg.apis.flow.v1alpha1 import defaults, labels, validation
+from pkg.apis.flow.v1alpha1 import labels, validation
+from pkg.apis.flow.v1alpha1.spec_hash import spec_hash
 from pkg.apis.flow.v1alpha1.types import API_VERSION, PodChoice, TCPSocket, Workflow, WorkTemplate
 from pkg.apis.meta import Job, ObjectMeta, OwnerReference
 from pkg.controllers.engine.store import Indexers
@@ -120,7 +121,7 @@ def first_sight(
         since=EPOCH,
         workflow=workflow,
         graph=graph,
-        spec_hash=defaults.spec_hash(workflow.spec),
+        spec_hash=spec_hash(workflow.spec),
         templates=templates,
         jobs=jobs,
         progress=None,

@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from pkg.apis.flow.v1alpha1 import defaults
 from pkg.apis.flow.v1alpha1.cost import has_started
 from pkg.apis.flow.v1alpha1.phases import WorkflowPhase
+from pkg.apis.flow.v1alpha1.spec_hash import spec_hash as spec_hash_of
 from pkg.apis.flow.v1alpha1.types import Workflow, WorkTemplate
 from pkg.apis.meta import GVR, Job
 from pkg.controllers.engine.informer import InformerSet
@@ -18,6 +18,7 @@ from pkg.controllers.workflow.kinds import Kinds
 from pkg.controllers.workflow.ledger import Ledger
 from pkg.controllers.workflow.memory import CompiledSpec, Memory
 from pkg.controllers.workflow.planner.control.deletions import is_removed_at_end
+from pkg.controllers.workflow.planner.edits import is_edited
 from pkg.controllers.workflow.planner.graph.compile import compile_spec, in_force
 from pkg.controllers.workflow.planner.graph.model import Graph, PodIPPredicate
 from pkg.controllers.workflow.planner.job_identity import WorkflowId
@@ -91,8 +92,8 @@ class Observer:
         sources = tuple(sorted((t.metadata.uid, t.metadata.generation) for t in found.values()))
         if (before.generation, before.sources) == (meta.generation, sources):
             return before
-        spec_hash = defaults.spec_hash(spec)
-        is_changed = workflow.status.spec_hash not in ("", spec_hash)
+        spec_hash = spec_hash_of(spec)
+        is_changed = is_edited(workflow, spec_hash)
         compiled = in_force(
             before.compiled,
             compile_spec(spec, found, metadata=meta, is_started=has_started(workflow.status)),
@@ -137,7 +138,7 @@ class Observer:
             since=since,
             workflow=workflow,
             graph=None,
-            spec_hash=defaults.spec_hash(workflow.spec) if is_edited else workflow.status.spec_hash,
+            spec_hash=spec_hash_of(workflow.spec) if is_edited else workflow.status.spec_hash,
             templates={},
             jobs=jobs,
             progress=None,

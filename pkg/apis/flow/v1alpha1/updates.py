@@ -1,30 +1,39 @@
-"""Which changes of a spec are allowed, before and after the workflow has started."""
+"""Which changes of a spec are allowed before a workflow starts, while it runs and after it has ended."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Final
 
 import msgspec
 
-from pkg.apis.flow.v1alpha1.defaults import MUTABLE, meaning, spec_hash
 from pkg.apis.flow.v1alpha1.faults import Fault, Faults
+from pkg.apis.flow.v1alpha1.meaning import Meaning, meaning
+from pkg.apis.flow.v1alpha1.spec_hash import FREE, fixed
 from pkg.apis.flow.v1alpha1.types import Flow, Shutdown, WorkflowSpec
 
-_MAY_CHANGE = "suspend, shutdown, restart, parallelism, ttlSecondsAfterFinished and timeout"
+#: The fields that may change while a workflow runs, for messages.
+MAY_CHANGE: Final = "suspend, shutdown, restart, parallelism, ttlSecondsAfterFinished and timeout"
+_MAX_NAMES: Final = 3
 
 
-def validate_update(old: WorkflowSpec, new: WorkflowSpec, *, started: bool) -> Faults:
-    """Every fault of a change from `old` to `new`; `started`: the workflow already runs, or has ended."""
-    found = list(_shutdown(old, new))
+def validate_update(old: WorkflowSpec, new: WorkflowSpec, *, started: bool, ended: bool = False) -> Faults:
+    """Every fault of a change from `old` to `new`.
+
+    started: the workflow runs, or has ended; ended: it has ended, so that its spec may change for the next restart.
+    """
+    found = [] if ended else list(_shutdown(old, new))
     if new.restart is not None and new.shutdown is not None:
         before = old.restart.at if old.restart is not None else None
         if new.restart.at != before:
-            message = "a workflow with shutdown cannot be restarted; create a new one"
+            message = "a workflow with shutdown cannot be restarted; after its end remove spec.shutdown as well"
             found.append(Fault("spec.restart.at", message, new.restart.at))
-    # The hash ignores defaults that are written out.
-    if started and spec_hash(old) != spec_hash(new):
-        found.extend(_fixed(old, new))
+    if started and not ended:
+        message = (
+            f"cannot change while the workflow runs; only {MAY_CHANGE} may. Take it back, or stop the workflow with"
+            " spec.shutdown and restart it with the new spec"
+        )
+        found.extend(Fault(path, f"{message} ({detail})" if detail else message) for path, detail in changes(old, new))
     return Faults(found)
 
 
@@ -32,26 +41,42 @@ def _shutdown(old: WorkflowSpec, new: WorkflowSpec) -> Iterator[Fault]:
     if old.shutdown is None or new.shutdown is old.shutdown:
         return
     if new.shutdown is None:
-        yield Fault("spec.shutdown", f"{old.shutdown} cannot be undone")
+        yield Fault("spec.shutdown", f"{old.shutdown} cannot be undone before the workflow has ended")
     elif old.shutdown is Shutdown.TERMINATE:
         yield Fault("spec.shutdown", "Terminate cannot be changed to Stop", new.shutdown)
 
 
-def _fixed(old: WorkflowSpec, new: WorkflowSpec) -> Iterator[Fault]:
-    message = f"cannot change after the start; only {_MAY_CHANGE} may, so create a new workflow"
-    for field in _changed(WorkflowSpec, meaning(old), meaning(new), ("flows", *MUTABLE)):
-        yield Fault(f"spec.{field}", message)
-    if len(old.flows) != len(new.flows):
-        yield Fault("spec.flows", f"{message}: there were {len(old.flows)} flows, now {len(new.flows)}")
-        return
-    for at, (before, after) in enumerate(zip(old.flows, new.flows, strict=True)):
-        for field in _changed(Flow, meaning(before), meaning(after), ()):
-            yield Fault(f"spec.flows[{at}].{field}", message)
+def changes(old: WorkflowSpec, new: WorkflowSpec) -> Iterator[tuple[str, str]]:
+    """The fields that must not change while a workflow runs and whose meaning differs.
+
+    Each has its path in `new` and, where the path alone does not say it, what changed there.
+    """
+    for field in _changed(WorkflowSpec, fixed(old), fixed(new), ("flows", *FREE)):
+        yield f"spec.{field}", ""
+    before = {flow.name: flow for flow in old.flows}
+    names, now = list(before), [flow.name for flow in new.flows]
+    if names != now:
+        yield "spec.flows", _flows(names, now)
+    for at, flow in enumerate(new.flows):
+        if flow.name in before and before[flow.name] != flow:
+            for field in _changed(Flow, meaning(before[flow.name]), meaning(flow), ()):
+                yield f"spec.flows[{at}].{field}", f'flow "{flow.name}"'
 
 
-def _changed(
-    kind: type[msgspec.Struct], old: dict[str, Any], new: dict[str, Any], leaving_out: tuple[str, ...]
-) -> Iterator[str]:
+def _flows(old: list[str], new: list[str]) -> str:
+    """How the names of the flows differ."""
+    gone, added = sorted(set(old) - set(new)), sorted(set(new) - set(old))
+    parts = [f"removed {_some(gone)}"] if gone else []
+    parts += [f"added {_some(added)}"] if added else []
+    return ", ".join(parts) or "another order"
+
+
+def _some(names: list[str]) -> str:
+    shown = ", ".join(f'"{name}"' for name in names[:_MAX_NAMES])
+    return f"{shown} and {len(names) - _MAX_NAMES} more" if len(names) > _MAX_NAMES else shown
+
+
+def _changed(kind: type[msgspec.Struct], old: Meaning, new: Meaning, leaving_out: tuple[str, ...]) -> Iterator[str]:
     """The fields, as manifests spell them, whose meaning differs."""
     for name, spelled in zip(kind.__struct_fields__, kind.__struct_encode_fields__, strict=True):
         name = name.removeprefix("raw_")

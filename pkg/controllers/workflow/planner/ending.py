@@ -20,6 +20,7 @@ from pkg.controllers.workflow.planner.context import Context
 from pkg.controllers.workflow.planner.control import deletions, outcome, restart
 from pkg.controllers.workflow.planner.control.timeouts import workflow_overdue_at
 from pkg.controllers.workflow.planner.draft import Draft
+from pkg.controllers.workflow.planner.edits import is_edited
 from pkg.controllers.workflow.planner.graph.model import Graph
 from pkg.controllers.workflow.planner.progress import NO_PROGRESS, Decision, Progress
 from pkg.controllers.workflow.planner.reading import look
@@ -45,7 +46,7 @@ def plan_invalid(snapshot: Snapshot, message: str) -> Plan:
     if recorded.phase is not None and recorded.phase.is_final:
         return plan_without_graph(snapshot)
     decided = conds.find(recorded.conditions, conds.DECIDED)
-    is_changed = recorded.spec_hash not in ("", snapshot.spec_hash)
+    is_changed = is_edited(snapshot.workflow, snapshot.spec_hash)
     decision = Decision(Reasons.INVALID, message[:1024])
     if decided is not None:
         decision = Decision(decided.reason, decided.message)
@@ -67,7 +68,7 @@ def plan_invalid(snapshot: Snapshot, message: str) -> Plan:
         progress=recorded.progress or "0/0",
         conditions=workflow_status.conditions(snapshot, recorded.conditions, phase, decision),
         suspended_at="",
-        spec_hash=recorded.spec_hash or snapshot.spec_hash,
+        spec_hash=recorded.spec_hash if is_changed else snapshot.spec_hash,
     )
     events: tuple[Emit, ...] = ()
     if decided is None:
@@ -163,9 +164,9 @@ def _after_end(snapshot: Snapshot, ended: Plan, *events: Emit, restarted_at: str
     restarted_at: the token of a restart that had nothing to do.
     """
     recorded, meta = snapshot.workflow.status, snapshot.workflow.metadata
-    is_edited = recorded.observed_generation != meta.generation
-    if is_edited or restarted_at is not None:
-        if recorded.spec_hash not in ("", snapshot.spec_hash) and is_edited:
+    is_new = recorded.observed_generation != meta.generation
+    if is_new or restarted_at is not None:
+        if is_new and is_edited(snapshot.workflow, snapshot.spec_hash):
             ignored = "the workflow has ended; the change of its spec has no effect"
             events = (*events, Emit("SpecChangeIgnored", ignored))
         new = msgspec.structs.replace(

@@ -28,6 +28,7 @@ from pkg.controllers.workflow.planner.control.timeouts import workflow_overdue_a
 from pkg.controllers.workflow.planner.dependency import release
 from pkg.controllers.workflow.planner.dependency.probes import needed_probes
 from pkg.controllers.workflow.planner.draft import Draft
+from pkg.controllers.workflow.planner.edits import is_edited
 from pkg.controllers.workflow.planner.ending import (
     SPEC_CHANGED,
     plan_ended,
@@ -96,9 +97,9 @@ class _Evaluated:
 
 def _plan_running(ctx: Context) -> Plan:
     snapshot, draft = ctx.snapshot, ctx.draft
-    base, recorded = draft.base, snapshot.workflow.status
+    base = draft.base
     overdue_at = workflow_overdue_at(snapshot)
-    facts = _Facts(overdue_at, overdue_at <= ctx.now, recorded.spec_hash not in ("", snapshot.spec_hash))
+    facts = _Facts(overdue_at, overdue_at <= ctx.now, is_edited(snapshot.workflow, snapshot.spec_hash))
 
     policy = _failure_policy(ctx, _mode(ctx, base.decision, facts))
     changed_tasks = _changed_tasks(ctx)

@@ -16,6 +16,7 @@ from pkg.apis.flow.v1alpha1.types import FlowStatus, TaskCounts, WorkflowStatus
 from pkg.apis.meta import Condition, timestamp
 from pkg.controllers.workflow.planner.control import restart
 from pkg.controllers.workflow.planner.control.timeouts import suspended_seconds
+from pkg.controllers.workflow.planner.edits import is_edited
 from pkg.controllers.workflow.planner.graph.model import Graph
 from pkg.controllers.workflow.planner.progress import Decision, FlowState, Progress
 from pkg.controllers.workflow.planner.snapshot import Snapshot
@@ -68,7 +69,7 @@ def workflow_status(snapshot: Snapshot, graph: Graph, progress: Progress, phase:
         restarted_flows=old.restarted_flows,
         suspended_at=_suspended_at(snapshot, phase),
         suspended_seconds=suspended_seconds(snapshot) if not snapshot.workflow.spec.suspend else old.suspended_seconds,
-        spec_hash=old.spec_hash or snapshot.spec_hash,
+        spec_hash=old.spec_hash if is_edited(snapshot.workflow, snapshot.spec_hash) else snapshot.spec_hash,
     )
     left_out = ""
     if len(graph.nodes) > MANY_FLOWS or graph.status_room < ALWAYS_FITS:

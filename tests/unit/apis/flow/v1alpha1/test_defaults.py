@@ -1,14 +1,11 @@
-"""What left-out fields mean, and what the hash of a spec sees."""
+"""What left-out fields mean."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import pytest
 
 from pkg.apis.flow.v1alpha1 import defaults
-from pkg.apis.flow.v1alpha1.types import PolicyType, ProbedPhase, Remaining, Strategy, SuccessPolicy, WorkflowSpec
-from tests.manifests import decoded
+from pkg.apis.flow.v1alpha1.types import PolicyType, ProbedPhase, Remaining, Strategy, SuccessPolicy
 
 
 @pytest.mark.parametrize(
@@ -38,50 +35,3 @@ def test_strategy(given: Strategy | None, phase: ProbedPhase | None, expected: S
 )
 def test_remaining(policy: SuccessPolicy, succeeded: bool, expected: Remaining) -> None:
     assert defaults.remaining(policy, succeeded=succeeded) is expected
-
-
-def hash_of(**fields: Any) -> str:
-    return defaults.spec_hash(decoded({"flows": [{"name": "a", "retry": {}}], **fields}, WorkflowSpec))
-
-
-@pytest.mark.parametrize(
-    "fields",
-    [
-        pytest.param({}, id="nothing"),
-        pytest.param(
-            {"jobRetainPolicy": "retain", "successPolicy": {"type": "All"}, "plugins": {}}, id="defaults written out"
-        ),
-        pytest.param(
-            {"flows": [{"name": "a", "retry": {"interval": "10s", "factor": 2, "maxInterval": "5m"}}]}, id="nested ones"
-        ),
-        pytest.param(
-            {"suspend": True, "shutdown": "Stop", "restart": {"at": "1"}, "timeout": "1h"}, id="what may change"
-        ),
-        pytest.param({"parallelism": 3, "ttlSecondsAfterFinished": 0}, id="more of what may change"),
-        pytest.param(
-            {"flows": [{"name": "a", "template": "a", "retry": {}}]}, id="the flow's own name as its template"
-        ),
-    ],
-)
-def test_these_do_not_change_the_hash(fields: dict[str, Any]) -> None:
-    assert hash_of(**fields) == hash_of()
-
-
-@pytest.mark.parametrize(
-    "fields",
-    [
-        pytest.param({"flows": [{"name": "b", "retry": {}}]}, id="another flow"),
-        pytest.param({"flows": [{"name": "a", "retry": {}, "for": {}}]}, id="an index where there was none"),
-        pytest.param({"flows": [{"name": "a", "retry": {}, "patch": {"spec": {"x": 1}}}]}, id="a patch"),
-        pytest.param({"jobRetainPolicy": "delete"}, id="a policy"),
-        pytest.param({"parameters": [{"name": "x", "value": "1"}]}, id="a parameter"),
-    ],
-)
-def test_these_change_the_hash(fields: dict[str, Any]) -> None:
-    assert hash_of(**fields) != hash_of()
-
-
-def test_the_hash_does_not_see_the_order_of_keys() -> None:
-    one = {"flows": [{"name": "a", "patch": {"x": 1, "y": 2}}]}
-    two = {"flows": [{"patch": {"y": 2, "x": 1}, "name": "a"}]}
-    assert hash_of(**one) == hash_of(**two)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pkg.apis.flow.v1alpha1.types import WorkflowSpec
-from pkg.apis.flow.v1alpha1.updates import validate_update
+from pkg.apis.flow.v1alpha1.updates import changes, validate_update
 from tests.manifests import decoded
 
 A: dict[str, Any] = {"flows": [{"name": "a", "retry": {}}, {"name": "b"}]}
@@ -30,7 +30,7 @@ def spec(**fields: Any) -> WorkflowSpec:
         pytest.param({}, {"flows": [{"name": "a", "retry": {"interval": "10s"}}, {"name": "b"}]}, [], id="a default"),
         pytest.param(
             {},
-            {"flows": [{"name": "a", "retry": {"maxRetries": 1}}, {"name": "b", "patch": {}}], "queueName": "q"},
+            {"flows": [{"name": "a", "retry": {"maxRetries": 1}}, {"name": "b", "patch": {"x": 1}}], "queueName": "q"},
             ["spec.queueName", "spec.flows[0].retry", "spec.flows[1].patch"],
             id="what may not, each with its path",
         ),
@@ -52,6 +52,39 @@ def spec(**fields: Any) -> WorkflowSpec:
 )
 def test_changes_after_the_start(old: dict[str, Any], new: dict[str, Any], paths: list[str]) -> None:
     assert [fault.path for fault in validate_update(spec(**old), spec(**new), started=True)] == paths
+
+
+@pytest.mark.parametrize(
+    ("flows", "found"),
+    [
+        pytest.param([{"name": "a"}], [("spec.flows", 'removed "b"')], id="a flow less"),
+        pytest.param([{"name": "a"}, {"name": "c"}], [("spec.flows", 'removed "b", added "c"')], id="renamed"),
+        pytest.param([{"name": "b"}, {"name": "a"}], [("spec.flows", "another order")], id="another order"),
+        pytest.param(
+            [{"name": "c"}, {"name": "b", "for": {}}, {"name": "a"}],
+            [("spec.flows", 'added "c"'), ("spec.flows[1].for", 'flow "b"')],
+            id="a flow more and a change of one that was there",
+        ),
+        pytest.param(
+            [{"name": name} for name in ("a", "b", "p", "q", "r", "s")],
+            [("spec.flows", 'added "p", "q", "r" and 1 more')],
+            id="many names are counted",
+        ),
+    ],
+)
+def test_changes_name_the_flow(flows: list[dict[str, Any]], found: list[tuple[str, str]]) -> None:
+    assert list(changes(spec(), spec(flows=flows))) == found
+
+
+def test_after_the_end_the_spec_is_free_for_the_next_restart() -> None:
+    new = spec(flows=[{"name": "c"}], restart={"at": "1"})
+    assert validate_update(spec(shutdown="Stop"), new, started=True, ended=True) == ()
+
+
+def test_after_the_end_a_restart_still_needs_shutdown_to_be_removed() -> None:
+    new = spec(shutdown="Stop", restart={"at": "1"})
+    faults = validate_update(spec(shutdown="Stop"), new, started=True, ended=True)
+    assert [fault.path for fault in faults] == ["spec.restart.at"]
 
 
 def test_before_the_start_everything_may_change() -> None:
