@@ -33,8 +33,15 @@ AGE: Final[Schema] = {"name": "Age", "type": "date", "jsonPath": ".metadata.crea
 WORKFLOW_COLUMNS: Final[list[Schema]] = [
     {"name": "Phase", "type": "string", "jsonPath": ".status.phase"},
     {"name": "Progress", "type": "string", "jsonPath": ".status.progress", "description": "Final tasks over all."},
-    {"name": "Failed", "type": "integer", "jsonPath": ".status.tasks.failed", "description": "Tasks that failed."},
+    {"name": "Reason", "type": "string", "jsonPath": ".status.reason", "description": "What holds it up, or its end."},
     AGE,
+    {
+        "name": "Message",
+        "type": "string",
+        "jsonPath": ".status.message",
+        "priority": 1,
+        "description": "What happened where, and what to do.",
+    },
 ]
 TEMPLATE_COLUMNS: Final[list[Schema]] = [
     {"name": "Resource", "type": "string", "jsonPath": ".spec.gvr.resource"},

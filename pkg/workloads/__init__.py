@@ -5,7 +5,16 @@ be, and how its pods are labelled. Nothing here knows a Workflow, an API client,
 `pkg.apis`.
 """
 
-from pkg.workloads.evaluator import MAX_MESSAGE, RULE_FAULT, JobState, Reading, bounded, read, with_rules
+from pkg.workloads.evaluator import (
+    MAX_MESSAGE,
+    RULE_FAULT,
+    UNKNOWN_STATUS,
+    JobState,
+    Reading,
+    bounded,
+    read,
+    with_rules,
+)
 from pkg.workloads.injection import inject, pod_templates
 from pkg.workloads.model import KindRow, RuleError, Rules, convert_rules
 from pkg.workloads.name_limits import NameRule, limit
@@ -25,6 +34,7 @@ __all__ = [
     "KUEUE_QUEUE_LABEL",
     "MAX_MESSAGE",
     "RULE_FAULT",
+    "UNKNOWN_STATUS",
     "JobState",
     "KindRow",
     "NameRule",

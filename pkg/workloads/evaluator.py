@@ -13,6 +13,7 @@ from functools import lru_cache
 
 import msgspec
 
+from pkg.apis.flow.v1alpha1.reasons import Reasons
 from pkg.apis.flow.v1alpha1.types import Completion
 from pkg.apis.meta import Job, RunPolicy
 from pkg.workloads import paths
@@ -22,6 +23,7 @@ from pkg.workloads.model import Gate, KindRow, Predicate, RuleError, RuleFault, 
 from pkg.workloads.placement import KUEUE_QUEUE_LABEL
 from pkg.workloads.predicates import Evidence, Getter, Test, compile_getter, compile_predicate
 from pkg.workloads.projection import Projection
+from pkg.workloads.unknown import Unknown, unknown_words
 
 MAX_MESSAGE = 1024
 """Bytes of a reading's message."""
@@ -31,8 +33,10 @@ MAX_PREDICATES = 256
 """Predicates in the rules of one template, including those inside `all`."""
 MAX_DEPTH = 8
 """Levels of `all`."""
-RULE_FAULT = "StatusRuleFault"
+RULE_FAULT = Reasons.STATUS_RULE_FAULT
 """Reason of a reading that is not final, when a rule of the template could not be evaluated on the job."""
+UNKNOWN_STATUS = Reasons.UNKNOWN_STATUS
+"""Reason of a Pending reading, when the job has a status that no rule knows. The message quotes it."""
 
 
 class JobState(StrEnum):
@@ -102,6 +106,7 @@ class Reader:
     describe: Describe
     is_behind: Callable[[Look], bool] | None
     held_by: Callable[[Job], str]
+    unknown: Unknown
 
     def read(self, look: Look) -> Reading:
         """Read the job's state, in the order of the module's docstring."""
@@ -134,6 +139,8 @@ class Reader:
             return Reading(JobState.HELD, "Suspended", message)
         if (evidence := _first(self.pending, look)) is not None:
             return Reading(JobState.PENDING, *self.describe(look, evidence))
+        if words := self.unknown(look):
+            return Reading(JobState.PENDING, UNKNOWN_STATUS, bounded(words, MAX_MESSAGE))
         return _PENDING
 
 
@@ -164,6 +171,7 @@ def reader(row: KindRow) -> Reader:
         describe=_describer(row),
         is_behind=_GATES[row.gate],
         held_by=_held_by(row),
+        unknown=unknown_words(row),
     )
 
 

@@ -199,7 +199,9 @@ def test_managed_fields_list_no_items(client: Client) -> None:
     assert len(json.dumps(made["metadata"]["managedFields"])) < 1_000
 
 
-def test_kubectl_shows_phase_and_progress_by_the_short_name(client: Client, kubeconfig: Path, tmp_path: Path) -> None:
+def test_kubectl_shows_phase_progress_and_reason_by_the_short_name(
+    client: Client, kubeconfig: Path, tmp_path: Path
+) -> None:
     client.create(WORKFLOWS, "default", flow(), Workflow)
     body = msgspec.json.encode({"status": STATUS})
     client.patch(WORKFLOWS, "default", NAME, body, content_type=MERGE_PATCH, type=Workflow, subresource="status")
@@ -207,4 +209,7 @@ def test_kubectl_shows_phase_and_progress_by_the_short_name(client: Client, kube
     for resource in ("wkf", "workflow", "workflows"):
         command = [str(kubectl), "--kubeconfig", str(kubeconfig), "--cache-dir", str(tmp_path), "get", resource, NAME]
         shown = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True).stdout.split()
-        assert shown[:9] == ["NAME", "PHASE", "PROGRESS", "FAILED", "AGE", NAME, "Running", "7/12", "0"]
+        assert shown[:9] == ["NAME", "PHASE", "PROGRESS", "REASON", "AGE", NAME, "Running", "7/12", STATUS.reason]
+    wide = subprocess.run([*command, "-o", "wide"], capture_output=True, text=True, timeout=20, check=True).stdout
+    assert wide.splitlines()[0].split() == ["NAME", "PHASE", "PROGRESS", "REASON", "AGE", "MESSAGE"]
+    assert wide.rstrip().endswith(STATUS.message)

@@ -160,9 +160,11 @@ def test_columns_of_workflows() -> None:
     assert [(column["name"], column["jsonPath"]) for column in version["additionalPrinterColumns"]] == [
         ("Phase", ".status.phase"),
         ("Progress", ".status.progress"),
-        ("Failed", ".status.tasks.failed"),
+        ("Reason", ".status.reason"),
         ("Age", ".metadata.creationTimestamp"),
+        ("Message", ".status.message"),
     ]
+    assert [column.get("priority", 0) for column in version["additionalPrinterColumns"]] == [0, 0, 0, 0, 1]
 
 
 def test_gen_crds_says_which_file_differs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:

@@ -278,7 +278,7 @@ def test_very_many_groups_are_bounded() -> None:
 
 def test_a_phase_of_a_megabyte_is_no_word() -> None:
     assert read(OTHER, job({"phase": "succeeded" + "." * 10**6 + "x"})).state is JobState.SUCCEEDED
-    assert read(OTHER, job({"phase": "x" * 10**6})) == Reading(JobState.PENDING)
+    assert len(read(OTHER, job({"phase": "x" * 10**6})).message) < 200
 
 
 @pytest.mark.parametrize(

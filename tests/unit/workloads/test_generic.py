@@ -26,7 +26,7 @@ def test_an_unknown_kind_gets_the_generic_row() -> None:
         pytest.param({}, P, False, id="an empty status is Pending"),
         pytest.param({"phase": "Running"}, R, False, id="a running word is Running"),
         pytest.param({"phase": "in-progress"}, R, False, id="only the letters of a word count"),
-        pytest.param({"phase": "Waiting"}, P, False, id="an unknown word is Pending"),
+        pytest.param({"phase": "Waiting"}, P, False, id="a word that means not yet is Pending"),
         pytest.param({"state": {"phase": "Completed"}}, S, False, id="status.state.phase is looked at"),
         pytest.param({"state": "DONE"}, S, False, id="status.state in upper case"),
         pytest.param({"jobStatus": {"state": "FINISHED"}}, S, False, id="status.jobStatus.state is looked at"),

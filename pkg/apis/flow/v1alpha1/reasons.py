@@ -30,6 +30,9 @@ class Reasons:
     PARALLELISM_REACHED: Final = "ParallelismReached"
     WORKFLOW_SUSPENDED: Final = "WorkflowSuspended"
     CREATE_FAILED: Final = "CreateFailed"
+    # Why the state of a job is not known.
+    UNKNOWN_STATUS: Final = "UnknownStatus"
+    STATUS_RULE_FAULT: Final = "StatusRuleFault"
     # How a workflow ended, or will end.
     ALL_SUCCEEDED: Final = "AllSucceeded"
     ANY_SUCCEEDED: Final = "AnySucceeded"

@@ -268,7 +268,7 @@ def _apply(of: _TaskJobs, task: Task, observed: ObservedJob, reading: Reading) -
 
 def _explanation(snapshot: Snapshot, task: Task, phase: Phase, reading: Reading) -> tuple[str, str]:
     """Why a job does not run: what it says itself, else the last Warning event about it."""
-    if reading.faulty:
+    if reading.faulty or reading.reason == Reasons.UNKNOWN_STATUS:
         return reading.reason, reading.message
     if phase not in (Phase.PENDING, Phase.SUSPENDED):
         return "", ""

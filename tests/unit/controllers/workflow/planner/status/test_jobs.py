@@ -204,6 +204,18 @@ def test_a_job_that_stays_pending_shows_the_last_warning_about_it() -> None:
     assert (bench.flow("a").reason, bench.flow("a").message) == ("", "")
 
 
+def test_a_status_that_no_rule_knows_is_quoted_whatever_an_event_says() -> None:
+    bench = Bench(wf(a={"template": "widget"}))
+    bench.warnings = {bench.observed("a").job.metadata.uid: JobWarning("SlowOven", "it takes its time")}
+    bench.say({"phase": "Baking"}, "a")
+    bench.settle()
+    assert (bench.phases()["a"], bench.flow("a").reason) == ("Pending", "UnknownStatus")
+    assert 'its phase is "Baking", which no rule knows' in bench.flow("a").message
+    bench.say({"phase": "Done"}, "a")
+    bench.settle()
+    assert (bench.phases()["a"], bench.flow("a").reason) == ("Succeeded", "")
+
+
 def test_a_rule_that_cannot_be_evaluated_is_reported_and_fails_no_task() -> None:
     rules = {"fail": [{"cel": "object.status.step > 'x'"}], "ok": [{"path": "status.done", "eq": True}]}
     templates = {"job": template("job"), "odd": template("odd", WIDGETS, jobSpec={}, statusRules=rules)}
