@@ -21,8 +21,17 @@ ARGS    ?=
 INSTALLED  := $(VENV)/.installed
 DEVELOPING := $(VENV)/.developing
 
-# kubectl from PATH, else the one that was built with the local cluster.
-FIND_KUBECTL = kubectl=$$(command -v kubectl) || kubectl=$$($(PY) -m hack.cluster binaries)/kubectl
+# The cluster of `run`, `install-crds`, `deploy-example` and the like: that of KUBECONFIG if it is set, else the local one
+# if there is one, else kubectl's own default. The other targets do not read KUBECONFIG.
+LOCAL := $(CURDIR)/.cluster/kubeconfig
+ifeq ($(strip $(KUBECONFIG)),)
+USED := $(wildcard $(LOCAL))
+else
+USED := $(KUBECONFIG)
+endif
+
+# kubectl from PATH, else the one that was built with the local cluster. Prints which cluster is used.
+FIND_KUBECTL = export KUBECONFIG="$(USED)"; kubectl=$$(hack/find-kubectl.sh $(PY))
 
 .PHONY: help
 help: ## Show this list
@@ -130,19 +139,19 @@ demo: $(INSTALLED) ## Run the six main examples on a cluster of their own, live 
 	@exec $(PY) -m hack.demo $(ARGS)
 
 .PHONY: cluster-up
-cluster-up: $(INSTALLED) ## Start a local cluster in .cluster/ (RUNTIME=kwok or containers, NODES=4)
-	@exec $(PY) -m hack.cluster up --runtime $(RUNTIME) --nodes $(NODES) $(ARGS)
+cluster-up: $(INSTALLED) ## Start a local cluster in .cluster/, with the CRDs (RUNTIME=kwok or containers, NODES=4)
+	@exec $(PY) -m hack.cluster up --runtime $(RUNTIME) --nodes $(NODES) --crds installer/crds $(ARGS)
 
 .PHONY: cluster-down
 cluster-down: $(INSTALLED) ## Stop the local cluster
 	@exec $(PY) -m hack.cluster down
 
 .PHONY: run
-run: $(INSTALLED) ## Run the controller against the current kubeconfig (WORKERS=8, ARGS=flags)
-	@exec $(VENV)/bin/workflow-controller --workers=$(WORKERS) --log-format=console $(ARGS)
+run: $(INSTALLED) ## Run the controller here, for the cluster of KUBECONFIG or the local one (WORKERS=8, ARGS=flags)
+	@KUBECONFIG="$(USED)" exec $(VENV)/bin/workflow-controller --workers=$(WORKERS) --log-format=console $(ARGS)
 
 .PHONY: install-crds
-install-crds: $(INSTALLED) ## Install the CRDs in the cluster of the current kubeconfig
+install-crds: $(INSTALLED) ## Install the CRDs in the cluster of KUBECONFIG or the local one
 	@$(FIND_KUBECTL)
 	"$$kubectl" apply -f installer/crds/
 	"$$kubectl" wait --for=condition=Established --timeout=60s -f installer/crds/ >/dev/null
@@ -154,7 +163,11 @@ uninstall-crds: $(INSTALLED) ## Remove the CRDs, and every Workflow and WorkTemp
 
 .PHONY: deploy-example
 deploy-example: $(INSTALLED) ## Apply one example (EXAMPLE=01-sequential)
-	@$(FIND_KUBECTL)
+	@if [ ! -f "examples/$(EXAMPLE).yaml" ]; then
+	  echo "make: there is no example '$(EXAMPLE)'; EXAMPLE is one of $$(cd examples && ls *.yaml | sed 's/\.yaml$$//' | xargs)" >&2
+	  exit 1
+	fi
+	$(FIND_KUBECTL)
 	"$$kubectl" apply -f "examples/$(EXAMPLE).yaml"
 
 .PHONY: deploy-advanced-example

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import shutil
 import time
 from collections.abc import Callable
 from functools import wraps
@@ -60,13 +62,29 @@ def main() -> None:
 )
 @click.option("--nodes", type=click.IntRange(1, 256), default=4, show_default=True, help="Number of simulated nodes.")
 @click.option("--audit", is_flag=True, help="Write logs/audit.log: every API request.")
+@click.option("--crds", type=click.Path(path_type=Path, exists=True), help="Folder of CRDs to install.")
 @_said_plainly
-def up(folder: Path, runtime: str, nodes: int, audit: bool) -> None:
-    """Start a cluster. Its binaries are built first if they are not there."""
+def up(folder: Path, runtime: str, nodes: int, audit: bool, crds: Path | None) -> None:
+    """Start a cluster. Its binaries are built first if they are not there.
+
+    Does nothing if the cluster is up already. With --crds its CRDs are applied in either case.
+    """
     started = time.monotonic()
-    cluster = Cluster.start(folder, runtime=cast("Runtime", runtime), nodes=nodes, audit=audit)
-    click.echo(f"the cluster is up after {time.monotonic() - started:.1f} s: {cluster.server}, logs in {cluster.logs}")
-    click.echo(f"export KUBECONFIG={cluster.kubeconfig}")
+    kind = cast("Runtime", runtime)
+    if cluster := Cluster.already_up(folder, runtime=kind, nodes=nodes):
+        click.echo(f"the cluster is already up: {cluster.server}, logs in {cluster.logs}")
+    else:
+        cluster = Cluster.start(folder, runtime=kind, nodes=nodes, audit=audit)
+        seconds = time.monotonic() - started
+        click.echo(f"the cluster is up after {seconds:.1f} s: {cluster.server}, logs in {cluster.logs}")
+    if crds:
+        cluster.kubectl("apply", "-f", str(crds))
+        cluster.kubectl("wait", "--for=condition=Established", "--timeout=60s", "-f", str(crds))
+        click.echo(f"the CRDs of {crds} are installed")
+    click.echo("to use it in a terminal:")
+    click.echo(f"  export KUBECONFIG={shlex.quote(str(cluster.kubeconfig))}")
+    if shutil.which("kubectl") is None:
+        click.echo(f"  export PATH=$PATH:{shlex.quote(str(cluster.folder / 'bin'))}    # kubectl is there")
 
 
 @main.command()

@@ -110,6 +110,7 @@ class Cluster:
             cluster = cls(folder, State(name=name, runtime=runtime, slot=slot, binaries=str(programs)))
             try:
                 (folder / "run").mkdir()
+                _link_kubectl(folder, programs)
                 write_state(folder, cluster.state)
                 cluster._create(nodes=nodes, audit=audit, stages=stages or "", extra_args=extra_args)
             except BaseException as error:
@@ -117,6 +118,33 @@ class Cluster:
                 if isinstance(error, OSError | ApiStatusError | subprocess.SubprocessError):
                     raise start_failure("the cluster", str(error), str(cluster.logs)) from error
                 raise
+        return cluster
+
+    @classmethod
+    def already_up(cls, dir: Path | str, *, runtime: Runtime, nodes: int) -> Cluster | None:  # noqa: A002 - likewise
+        """The cluster that runs in the folder `dir`, whole and as asked for; None if none does.
+
+        Raises ClusterError if it runs in part, or has another runtime or another number of simulated nodes.
+        """
+        folder = Path(dir).resolve()
+        state = read_state(folder)
+        # Without a server it is just being started or ended by another command, which `start` reports.
+        if state is None or not state.server or not processes.members(folder):
+            return None
+        cluster = cls(folder, state)
+        again = f"`python -m hack.cluster down --dir {folder}`, and start it again"
+        if lost := [name for name in cluster.components if not cluster.pids(name)]:
+            raise ClusterError(f"the cluster in {folder} runs without {', '.join(lost)}: end it with {again}")
+        if not cluster.api().is_ready():
+            raise ClusterError(f"the API server of the cluster in {folder} does not answer: end it with {again}")
+        if runtime != cluster.runtime:
+            raise ClusterError(
+                f"a cluster with the runtime {cluster.runtime} is up in {folder}: use it, or end it with {again}"
+            )
+        if runtime == "kwok" and (found := len(cluster.api().get("/api/v1/nodes")["items"])) != nodes:
+            raise ClusterError(
+                f"a cluster with {found} nodes, not {nodes}, is up in {folder}: use it, or end it with {again}"
+            )
         return cluster
 
     @classmethod
@@ -286,6 +314,7 @@ class Cluster:
             _remove_tree(self.folder / "run")
             for name in ("kubeconfig", "kubeconfig.lock", "state.json"):
                 (self.folder / name).unlink(missing_ok=True)
+            _remove_tree(self.folder / "bin")
 
 
 def _refuse_if_up(folder: Path) -> None:
@@ -302,6 +331,13 @@ def _refuse_if_up(folder: Path) -> None:
     else:
         _remove_tree(folder / "run")
         (folder / "kubeconfig").unlink(missing_ok=True)
+
+
+def _link_kubectl(folder: Path, binaries: Path) -> None:
+    """Makes `bin/kubectl` in the cluster's folder, for a person who has none on PATH."""
+    _remove_tree(folder / "bin")
+    (folder / "bin").mkdir()
+    (folder / "bin" / "kubectl").symlink_to(binaries / "kubectl")
 
 
 def _remove_tree(folder: Path) -> None:

@@ -77,5 +77,8 @@ def start_failure(what: str, output: str, logs: str) -> ClusterError:
             "chooses other ports"
         )
     if _NO_SPACE.search(output):
-        return ClusterError(f"{what} could not start: no disk space left for {logs}; free some and run it again")
+        return ClusterError(
+            f"{what} could not start: no disk space left for {logs}; free some, or choose a folder on another disk "
+            "(--dir of hack.cluster, TMPDIR for make demo), and run it again"
+        )
     return ClusterError(f"{what} could not start: {last_lines(output) or 'it said nothing'} (logs: {logs})")

@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import fcntl
 import os
+import queue
 import shutil
 import signal
 import subprocess
+import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
+from hack.cluster.build_work import LIST_FORMAT, packages_to_compile
 from hack.cluster.components import Component, cache_key, go_version
 from hack.cluster.errors import ClusterError, build_failure
 from hack.cluster.go_toolchain import find_go
@@ -44,37 +48,70 @@ class GoBuilder:
         self._scratch = folder / ".build"
         (self._scratch / "tmp").mkdir(parents=True, exist_ok=True)
 
+    def plan(self, programs: Sequence[Component], flags: tuple[str, ...]) -> None:
+        """Reports what has to be compiled for `programs`. Downloads Go modules. Raises ClusterError."""
+        packages = [program.package for program in programs]
+        names = ", ".join(program.name for program in programs)
+        listing = self.run(names, "list", *flags, "-deps", "-f", LIST_FORMAT, *packages)
+        self._progress.plan(packages_to_compile(listing), len(programs))
+
     def build(self, name: str, package: str, flags: tuple[str, ...]) -> None:
         """Makes the program `package` as `folder/name`, which appears whole or not at all. Raises ClusterError."""
         target = self._scratch / name
-        self.run(name, "build", *flags, "-o", str(target), package)
+        self.run(name, "build", "-v", *flags, "-o", str(target), package)
         target.rename(self._folder / name)
+        self._progress.linked()
 
     def run(self, what: str, *arguments: str) -> str:
         """Standard output of `go ARGUMENTS`; ClusterError, which names `what`, if it fails."""
-        with subprocess.Popen(
-            [str(self._go), *arguments],
-            cwd=self._module,
-            env=self._environ(),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        ) as process:
+        with (
+            (self._scratch / "stdout").open("w+") as out,
+            subprocess.Popen(
+                [str(self._go), *arguments],
+                cwd=self._module,
+                env=self._environ(),
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.PIPE,
+                text=True,
+                errors="replace",
+                start_new_session=True,
+            ) as process,
+        ):
             try:
-                while True:
-                    try:
-                        out, err = process.communicate(timeout=1)
-                        break
-                    except subprocess.TimeoutExpired:
-                        self._progress.tick()
+                said = self._follow(process)
             except BaseException:
                 os.killpg(process.pid, signal.SIGKILL)
                 raise
+            process.wait()
+            out.seek(0)
+            text = out.read()
         if process.returncode != 0:
-            raise build_failure(what, err or out, str(self._folder))
-        return out
+            raise build_failure(what, said or text, str(self._folder))
+        return text
+
+    def _follow(self, process: subprocess.Popen[str]) -> str:
+        """Reports each line of standard error as it comes; at the end returns those that are more than a name."""
+        lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+
+        def read(stream: IO[str]) -> None:
+            for line in stream:
+                lines.put(line)
+            lines.put(None)
+
+        threading.Thread(target=read, args=(process.stderr,), daemon=True, name="go").start()
+        said: list[str] = []
+        while True:
+            try:
+                line = lines.get(timeout=1)
+            except queue.Empty:
+                self._progress.tick()
+                continue
+            if line is None:
+                return "".join(said)
+            if " " in line:  # the names of packages that -v prints would hide an error among them
+                said.append(line)
+            self._progress.line(line.rstrip("\n"))
 
     def clean(self) -> None:
         """Removes the scratch space: Go's own cache in it grows to about 3 GB."""
@@ -142,6 +179,7 @@ class GoPrograms:
             )
         go = find_go(go_version((self.source / "go.mod").read_text()), cache_root(), progress)
         builder = GoBuilder(go, self.source, folder, progress)
+        builder.plan([program for program in self.programs if program.name in todo], self.flags)
         for number, program in enumerate(self.programs, 1):
             if program.name in todo:
                 progress.begin(number, program.name)

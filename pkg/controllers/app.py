@@ -47,7 +47,12 @@ def _run(options: Options) -> int:
         click.echo(f"workflow-controller: {error}", err=True)
         return 1
     _log.info(
-        "started", version=VERSION, workers=options.workers, server=config.server, identity=options.lease.identity
+        "started",
+        version=VERSION,
+        workers=options.workers,
+        server=config.server,
+        identity=options.lease.identity,
+        **controller.served_at(),
     )
     stop.wait()
     _log.info("stopping")

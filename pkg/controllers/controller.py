@@ -224,6 +224,11 @@ class Controller:
             target=self._housekeeping.run, args=(self._stopping,), name="housekeeping", daemon=True
         ).start()
 
+    def served_at(self) -> dict[str, str]:
+        """The URLs of metrics and health, as fields of a log line; without those that are served nowhere."""
+        paths = {"metrics": "/metrics", "health": "/readyz"}
+        return {name: url for name, path in paths.items() if (url := self._telemetry.url(path))}
+
     def _begin(self) -> None:
         """Workers and campaign start once the caches are complete: an empty cache must not look like an empty
         cluster.

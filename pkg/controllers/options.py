@@ -12,11 +12,12 @@ import click
 
 from pkg.apis.flow.v1alpha1 import durations
 from pkg.controllers.engine.lease import LeaseOptions
-from pkg.telemetry.health import BindError, parse_address
+from pkg.telemetry.health import AUTO, DEFAULT_ADDRESS, BindError, parse_address
 from pkg.telemetry.logging import LEVELS
 from pkg.version import VERSION
 
 F = TypeVar("F", bound=Callable[..., Any])
+_DEFAULT = "{}:{}".format(*DEFAULT_ADDRESS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,16 +86,16 @@ def controller_options(run: F) -> F:
         click.option(
             "--metrics-bind-address",
             type=_Address(),
-            default=":8080",
+            default=AUTO,
             show_default=True,
-            help="Where /metrics is served; 0 to serve it nowhere.",
+            help=f"Where /metrics is served; auto: {_DEFAULT}, or a free port if it is taken; 0: nowhere.",
         ),
         click.option(
             "--health-bind-address",
             type=_Address(),
-            default=":8081",
+            default=AUTO,
             show_default=True,
-            help="Where /healthz and /readyz are served; 0 to serve it nowhere.",
+            help="Where /healthz and /readyz are served; auto: with /metrics; 0: nowhere.",
         ),
         click.option("--log-level", type=click.Choice(LEVELS), default="info", show_default=True),
         click.option("--log-format", type=click.Choice(("json", "console")), default="json", show_default=True),

@@ -5,6 +5,7 @@ It has a thread per request, so that a scrape never waits for a worker and a che
 
 from __future__ import annotations
 
+import errno
 import socket
 import socketserver
 import threading
@@ -21,6 +22,11 @@ Check = Callable[[], str | None]
 _log = structlog.get_logger("health")
 _REQUEST_SECONDS = 5.0
 _METRICS = frozenset({"/metrics"})
+
+AUTO = "auto"
+"""The address for `DEFAULT_ADDRESS`, or for a free port of the same host if that one is taken."""
+DEFAULT_ADDRESS = ("127.0.0.1", 10280)
+"""On loopback, so that nobody else reaches it and no simulated pod, which has an address of its own, wants it."""
 
 
 class BindError(Exception):
@@ -50,12 +56,14 @@ def _result(check: Check) -> str | None:
 
 
 def parse_address(address: str, flag: str) -> tuple[str, int] | None:
-    """Host and port of `host:port`, `[v6]:port` or `:port` (all interfaces); None for `0`, which means off."""
+    """Host and port of `host:port`, `[v6]:port`, `:port` (all interfaces) or `auto`; None for `0`, which means off."""
     if address.strip() in {"", "0"}:
         return None
+    if address.strip() == AUTO:
+        return DEFAULT_ADDRESS
     host, colon, port = address.strip().rpartition(":")
     if not colon or not port.isascii() or not port.isdigit() or int(port) > 65535:
-        raise BindError(f"{flag} is {address!r}; it must be HOST:PORT, :PORT (all interfaces) or 0 (off)")
+        raise BindError(f"{flag} is {address!r}; it must be HOST:PORT, :PORT (all interfaces), auto or 0 (off)")
     if host.startswith("[") and host.endswith("]"):
         host = host[1:-1]
     elif ":" in host:
@@ -72,18 +80,25 @@ class TelemetryServer:
         self._servers: list[_Server] = []
 
     def start(self, metrics_address: str, health_address: str) -> None:
-        """Listen; BindError if an address is malformed or cannot be had. `0` turns one off."""
+        """Listen; BindError if an address is malformed or cannot be had. `0` turns one off.
+
+        `auto` takes a free port if its own is taken: nobody asked for that port, and a second controller on the same
+        machine, such as a spare, should start. A port that was asked for is an error, because somebody relies on it.
+        """
         for_metrics = parse_address(metrics_address, "--metrics-bind-address")
         for_health = parse_address(health_address, "--health-bind-address")
         health = frozenset(self._checks)
-        listeners = [(for_metrics, "--metrics-bind-address", _METRICS), (for_health, "--health-bind-address", health)]
+        listeners = [
+            (for_metrics, "--metrics-bind-address", _METRICS, metrics_address.strip() == AUTO),
+            (for_health, "--health-bind-address", health, health_address.strip() == AUTO),
+        ]
         # Port 0 means any free port, so that twice 0 is two ports.
         if for_metrics is not None and for_metrics == for_health and for_metrics[1] != 0:
-            listeners = [(for_metrics, "--metrics-bind-address", _METRICS | health)]
+            listeners = [(*listeners[0][:2], _METRICS | health, listeners[0][3] and listeners[1][3])]
         try:
-            for address, flag, paths in listeners:
+            for address, flag, paths, may_move in listeners:
                 if address is not None:
-                    self._servers.append(self._listen(*address, flag, paths))
+                    self._servers.append(self._listen_near(*address, flag, paths, may_move=may_move))
         except BindError:
             self.stop()
             raise
@@ -93,6 +108,13 @@ class TelemetryServer:
         """Where it listens, metrics first."""
         return [(str(server.server_address[0]), server.server_port) for server in self._servers]
 
+    def url(self, path: str) -> str | None:
+        """The URL of `/metrics`, `/healthz` or `/readyz`; None if it is served nowhere."""
+        for server, (host, port) in zip(self._servers, self.addresses, strict=True):
+            if path in server.paths:
+                return f"http://{f'[{host}]' if ':' in host else host}:{port}{path}"
+        return None
+
     def stop(self) -> None:
         """Stop listening."""
         for server in self._servers:
@@ -100,13 +122,30 @@ class TelemetryServer:
             server.server_close()
         self._servers.clear()
 
+    def _listen_near(self, host: str, port: int, flag: str, paths: frozenset[str], *, may_move: bool) -> _Server:
+        """Listens on `port`, or if it is in use and `may_move` is set, on a free port of the same host."""
+        try:
+            return self._listen(host, port, flag, paths)
+        except BindError as error:
+            if not may_move or getattr(error.__cause__, "errno", None) != errno.EADDRINUSE:
+                raise
+        server = self._listen(host, 0, flag, paths)
+        _log.warning(
+            "the default port is in use by another process; listening on a free port",
+            default=f"{host}:{port}",
+            address=f"{host}:{server.server_port}",
+            hint=f"name an address with {flag}, or 0 for none",
+        )
+        return server
+
     def _listen(self, host: str, port: int, flag: str, paths: frozenset[str]) -> _Server:
         try:
             server = _Server(host, port, self._registry, {p: self._checks.get(p) for p in paths})
         except (OSError, OverflowError) as error:
             reason = getattr(error, "strerror", None) or str(error)
             raise BindError(
-                f"cannot listen on {host or '*'}:{port} ({reason}); give another address with {flag}, or 0 for none"
+                f"cannot listen on {host or '*'}:{port} ({reason}); give another address with {flag}, auto for a free "
+                "port of this machine alone, or 0 for none"
             ) from error
         threading.Thread(target=server.serve_forever, args=(0.05,), name="telemetry", daemon=True).start()
         return server

@@ -8,7 +8,8 @@ from http.client import HTTPConnection
 
 import pytest
 
-from pkg.telemetry.health import BindError, Checks, TelemetryServer, parse_address
+from pkg.telemetry import health
+from pkg.telemetry.health import AUTO, BindError, Checks, TelemetryServer, parse_address
 from pkg.telemetry.metrics import Metrics
 
 
@@ -93,9 +94,45 @@ def test_both_off_listens_nowhere(server: TelemetryServer) -> None:
 def test_a_port_in_use_names_the_flag_and_leaves_nothing_open(server: TelemetryServer) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(BindError, match=f"cannot listen on 127.0.0.1:{port} .* with --health-bind-address, or 0"):
+        with pytest.raises(BindError, match=f"cannot listen on 127.0.0.1:{port} .* with --health-bind-address, auto"):
             server.start("127.0.0.1:0", f"127.0.0.1:{port}")
     assert server.addresses == []
+
+
+def test_auto_serves_both_on_one_port_of_loopback(server: TelemetryServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "DEFAULT_ADDRESS", ("127.45.67.90", 10280))
+    server.start(AUTO, AUTO)
+    assert server.addresses == [("127.45.67.90", 10280)]
+    assert ask(server.addresses[0], "/metrics")[0] == ask(server.addresses[0], "/readyz")[0] == 200
+    assert server.url("/readyz") == "http://127.45.67.90:10280/readyz"
+
+
+def test_auto_takes_a_free_port_of_the_same_host_if_its_own_is_taken(
+    server: TelemetryServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        monkeypatch.setattr(health, "DEFAULT_ADDRESS", ("127.0.0.1", port))
+        server.start(AUTO, AUTO)
+    [(host, moved)] = server.addresses
+    assert (host, moved) != ("127.0.0.1", port)
+    assert host == "127.0.0.1"
+    assert ask((host, moved), "/metrics")[0] == 200
+
+
+def test_a_port_that_was_asked_for_does_not_move_to_serve_auto_as_well(
+    server: TelemetryServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        monkeypatch.setattr(health, "DEFAULT_ADDRESS", ("127.0.0.1", port))
+        with pytest.raises(BindError, match="--metrics-bind-address"):
+            server.start(f"127.0.0.1:{port}", AUTO)
+
+
+def test_what_is_served_nowhere_has_no_url(server: TelemetryServer) -> None:
+    server.start("0", "127.0.0.1:0")
+    assert server.url("/metrics") is None
 
 
 ADDRESSES: dict[str, tuple[str, tuple[str, int] | None]] = {
@@ -103,6 +140,7 @@ ADDRESSES: dict[str, tuple[str, tuple[str, int] | None]] = {
     "nothing": ("", None),
     "all interfaces": (":8080", ("", 8080)),
     "one interface": ("127.0.0.1:8080", ("127.0.0.1", 8080)),
+    "auto": (AUTO, ("127.0.0.1", 10280)),
     "a name": ("localhost:1", ("localhost", 1)),
     "IPv6": ("[::1]:8080", ("::1", 8080)),
 }

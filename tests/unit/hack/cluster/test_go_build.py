@@ -13,7 +13,12 @@ from hack.cluster.go_build import GoBuilder, GoPrograms, cache_root
 GO = """#!/bin/sh
 case "$1" in
 version) echo "go version go1.99.0 linux/amd64";;
+list) for last; do :; done
+  echo "go: downloading example.org v1.0.0" >&2
+  [ "$last" = example.org/offline ] && { echo "go: example.org: dial tcp: no route to host" >&2; exit 1; }
+  printf '%s\t%s\tgo.mod\n' "$last" "$PWD";;
 build) for last; do :; done
+  echo "$last" >&2
   [ "$last" != example.org/broken ] || { echo "broken.go:1: undefined: x" >&2; exit 1; }
   while [ "$1" != -o ]; do shift; done
   echo "$last" > "$2"; chmod +x "$2"; echo "$last" >> "$LOG";;
@@ -77,3 +82,20 @@ def test_a_disk_that_is_too_small_is_found_before_the_build(log: Path) -> None:
     with pytest.raises(ClusterError, match="not enough disk space to build the programs"):
         programs(log, ONE, needed_bytes=10**18).ensure()
     assert log.read_text() == ""
+
+
+def test_without_a_network_the_error_says_so_before_anything_is_built(log: Path) -> None:
+    with pytest.raises(ClusterError, match=r"no network while building offline: .*GOPROXY"):
+        programs(log, Component("offline", "example.org/offline")).ensure()
+    assert log.read_text() == ""
+
+
+def test_the_progress_goes_to_standard_error_and_says_how_much_is_done(
+    log: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    programs(log, ONE, TWO).ensure()
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "building: one (1 of 2), 0 % of all done" in err
+    assert "building: two (2 of 2), 49 % of all done" in err
+    assert "built 2 of 2 components" in err
