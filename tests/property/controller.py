@@ -41,7 +41,7 @@ class Inline:
         future.set_result(function())  # an exception propagates at once, as if the process ended there
         return future
 
-    def is_full(self, _group: str) -> bool:
+    def is_delayed(self, _group: str) -> bool:
         return False
 
 
@@ -58,7 +58,7 @@ class Late(Inline):
         self.calls.append((future, function))
         return future
 
-    def is_full(self, _group: str) -> bool:
+    def is_delayed(self, _group: str) -> bool:
         return True
 
     def answer(self, number: int) -> None:

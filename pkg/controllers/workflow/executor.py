@@ -76,8 +76,8 @@ class Executor:
         return run
 
     def is_busy(self, namespace: str) -> bool:
-        """Whether creations of this namespace wait for others of it, so that their answers may be late."""
-        return self._pool.is_full(f"{namespace}/create")
+        """Whether the answers to creations in this namespace are likely to be late."""
+        return self._pool.is_delayed(f"{namespace}/create")
 
     def _create(self, workflow: WorkflowId, action: CreateJob, before: CreateFault | None) -> Created:
         self._check(workflow.key)

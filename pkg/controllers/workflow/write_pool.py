@@ -1,18 +1,21 @@
 """Threads for calls to the API server, shared fairly among groups of calls, such as the creations of one namespace.
 
-Groups take turns, and so do the owners of calls within a group, such as its workflows. One group never has more than
-its share of the threads: where each of its calls hangs (an admission webhook that does not answer), the other threads
-still serve the other groups.
+`write_turns.py` decides whose turn it is. Where the calls of some groups hang (an admission webhook that does not
+answer), the other threads still serve the other groups.
 """
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
+import functools
 import threading
-from collections import Counter, OrderedDict, deque
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, NamedTuple, TypeVar
+
+from pkg.controllers.workflow.write_turns import Turn, Turns
 
 T = TypeVar("T")
 
@@ -24,54 +27,32 @@ class _Call(NamedTuple):
     future: Future[Any]
     context: contextvars.Context
 
-    def run(self) -> None:
+    def run(self) -> Callable[[], None]:
+        """Makes the call; what is returned puts the answer into the future."""
         if not self.future.set_running_or_notify_cancel():
-            return
+            return lambda: None
         try:
             result = self.context.run(self.function)
         except BaseException as error:
-            self.future.set_exception(error)
-        else:
-            self.future.set_result(result)
-
-
-class _Waiting:
-    """The calls of one group that wait, by owner, in the order of their turns."""
-
-    def __init__(self) -> None:
-        self._by_owner: OrderedDict[str, deque[_Call]] = OrderedDict()
-
-    @property
-    def is_empty(self) -> bool:
-        return not self._by_owner
-
-    def add(self, owner: str, call: _Call) -> None:
-        self._by_owner.setdefault(owner, deque()).append(call)
-
-    def take(self) -> _Call:
-        owner, calls = self._by_owner.popitem(last=False)
-        call = calls.popleft()
-        if calls:
-            self._by_owner[owner] = calls  # behind the others
-        return call
-
-    def calls(self) -> list[_Call]:
-        return [call for calls in self._by_owner.values() for call in calls]
+            return functools.partial(self.future.set_exception, error)
+        return functools.partial(self.future.set_result, result)
 
 
 class WritePool:
-    """threads: how many calls run at once; share: how many of them for one group, by default a quarter."""
+    """threads: how many calls run at once; share: how many of them for one group, by default a quarter.
 
-    def __init__(self, threads: int, share: int | None = None) -> None:
-        self._limit = threads
-        self._share = share if share is not None else max(1, threads // 4)
+    There are up to twice as many threads while calls hang.
+    """
+
+    def __init__(self, threads: int, share: int | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+        self._limit = 2 * threads
+        self._clock = clock
         self._lock = threading.Lock()
-        self._wanted = threading.Condition(self._lock)
-        self._waiting: dict[str, _Waiting] = {}
-        self._running: Counter[str] = Counter()
-        self._turns: deque[str] = deque()  # groups that have a waiting call and are below their share, each once
+        self._turns: Turns[_Call] = Turns(threads, share if share is not None else max(1, threads // 4), spare=threads)
         self._threads = 0
-        self._idle = 0
+        # One per thread that waits for a call; set to wake that thread. Watchers also wake by time.
+        self._idle: list[threading.Event] = []
+        self._watchers: set[threading.Event] = set()
         self._is_stopped = False
 
     def submit(self, group: str, owner: str, function: Callable[[], T]) -> Future[T]:
@@ -84,63 +65,77 @@ class WritePool:
             if self._is_stopped:
                 future.cancel()
                 return future
-            if group not in self._waiting:
-                self._waiting[group] = _Waiting()
-                if self._running[group] < self._share:
-                    self._turns.append(group)
-            self._waiting[group].add(owner, _Call(function, future, contextvars.copy_context()))
-            if self._idle:
-                self._idle -= 1  # here, so that the next call finds another thread
-                self._wanted.notify()
-            elif self._threads < self._limit:
-                self._threads += 1
-                threading.Thread(target=self._run, name=f"write-{self._threads}", daemon=True).start()
+            now = self._clock()
+            self._turns.add(group, owner, _Call(function, future, contextvars.copy_context()), now)
+            self._wake_if_needed(now)
         return future
 
     def stop(self) -> None:
         """Starts no other call; returns at once, and running calls go on."""
         with self._lock:
             self._is_stopped = True
-            left = [call for waiting in self._waiting.values() for call in waiting.calls()]
-            self._waiting.clear()
-            self._turns.clear()
-            self._wanted.notify_all()
+            left = self._turns.clear()
+            for idle in self._idle:
+                idle.set()
         for call in left:
             call.future.cancel()
 
-    def is_full(self, group: str) -> bool:
-        """Whether a group has its whole share of the threads, so that its next call waits."""
+    @property
+    def waiting(self) -> int:
+        """How many calls wait for a thread."""
         with self._lock:
-            return self._running[group] >= self._share
+            return len(self._turns)
+
+    def is_delayed(self, group: str) -> bool:
+        """Whether the answer to the next call of a group is likely to be late."""
+        with self._lock:
+            return self._turns.is_delayed(group, self._clock())
+
+    def _wake_if_needed(self, now: float) -> None:
+        """Lets another thread look for a call, or for the time when one may run. Call with the lock held."""
+        if not self._turns.may_take(now) and (self._watchers or self._turns.next_change(now) is None):
+            return
+        if self._idle:
+            woken = self._idle.pop()
+            self._watchers.discard(woken)
+            woken.set()
+        elif self._threads < self._limit:
+            self._threads += 1
+            threading.Thread(target=self._run, name=f"write-{self._threads}", daemon=True).start()
 
     def _run(self) -> None:
-        while (taken := self._take()) is not None:
-            group, call = taken
-            call.run()
-            self._finish(group)
+        turn: Turn[_Call] | None = None
+        answer: Callable[[], None] | None = None
+        while True:
+            with self._lock:
+                now = self._clock()
+                if turn is not None:
+                    self._turns.finish(turn.group, turn.number, now)
+                turn = self._turns.take(now)
+                if turn is not None:
+                    self._wake_if_needed(now)  # one answer can make room for several calls
+                elif not self._is_stopped:
+                    woken, seconds = self._enter_idle(now)
+            if answer is not None:
+                answer()
+                answer = None
+            if turn is not None:
+                answer = turn.call.run()
+            elif self._is_stopped:
+                return
+            elif not woken.wait(seconds):
+                self._leave_idle(woken)
 
-    def _take(self) -> tuple[str, _Call] | None:
-        with self._lock:
-            while not self._turns:
-                if self._is_stopped:
-                    return None
-                self._idle += 1
-                self._wanted.wait()
-            group = self._turns.popleft()
-            waiting = self._waiting[group]
-            call = waiting.take()
-            self._running[group] += 1
-            if waiting.is_empty:
-                del self._waiting[group]
-            elif self._running[group] < self._share:
-                self._turns.append(group)
-            return group, call
+    def _enter_idle(self, now: float) -> tuple[threading.Event, float | None]:
+        """What wakes this thread, and after how many seconds it wakes by itself. Call with the lock held."""
+        woken = threading.Event()
+        self._idle.append(woken)
+        seconds = self._turns.next_change(now)
+        if seconds is not None:
+            self._watchers.add(woken)
+        return woken, seconds
 
-    def _finish(self, group: str) -> None:
-        with self._lock:
-            was_full = self._running[group] >= self._share
-            self._running[group] -= 1
-            if not self._running[group]:
-                del self._running[group]
-            if was_full and group in self._waiting:
-                self._turns.append(group)
+    def _leave_idle(self, woken: threading.Event) -> None:
+        with self._lock, contextlib.suppress(ValueError):
+            self._watchers.discard(woken)
+            self._idle.remove(woken)

@@ -9,6 +9,7 @@ from concurrent.futures import CancelledError, Future
 import pytest
 import structlog
 
+from pkg.controllers.workflow import write_turns
 from pkg.controllers.workflow.write_pool import WritePool
 
 
@@ -49,14 +50,46 @@ def test_calls_that_hang_leave_three_quarters_of_the_threads_to_others(pool: Wri
     hanging = [Hanging() for _ in range(5)]
     futures = [pool.submit("slow", "w", call) for call in hanging]
     assert all(call.began.wait(10) for call in hanging[:2])
-    assert pool.is_full("slow")
+    assert pool.is_delayed("slow")
     others: list[Future[int]] = [pool.submit(f"other-{number % 3}", "w", lambda: 7) for number in range(30)]
     assert [other.result(10) for other in others] == [7] * 30
     assert not any(call.began.is_set() for call in hanging[2:])
     for call in hanging:
         call.may_end.set()
     assert [future.result(10) for future in futures] == ["done"] * 5
-    assert not pool.is_full("other-0")
+    assert not pool.is_delayed("other-0")
+
+
+def test_many_groups_that_hang_do_not_delay_a_quick_one() -> None:
+    now = [0.0]
+    pool = WritePool(8, clock=lambda: now[0])
+    assert pool.submit("healthy", "w", lambda: 1).result(10) == 1
+    hanging = [Hanging() for _ in range(100)]
+    for number, call in enumerate(hanging):
+        pool.submit(f"hanging-{number % 20}", "w", call)
+    now[0] = 3.0
+    for _ in range(4):
+        healthy = [pool.submit("healthy", "w", lambda: 7) for _ in range(10)]
+        assert [call.result(10) for call in healthy] == [7] * 10
+        began = [call for call in hanging if call.began.is_set()]
+        now[0] += 10.0
+        for call in began:
+            call.may_end.set()  # late, and the next one of its group hangs again
+    assert sum(call.began.is_set() for call in hanging) >= 8
+    pool.stop()
+    for call in hanging:
+        call.may_end.set()
+
+
+def test_a_call_that_waits_for_hanging_ones_runs_once_they_count_as_hanging(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(write_turns, "SLOW_SECONDS", 0.05)
+    pool = WritePool(1)
+    hanging = Hanging()
+    pool.submit("a", "w", hanging)
+    assert hanging.began.wait(10)
+    assert pool.submit("b", "w", lambda: 7).result(10) == 7
+    hanging.may_end.set()
+    pool.stop()
 
 
 def test_groups_take_turns() -> None:
@@ -68,7 +101,7 @@ def test_groups_take_turns() -> None:
     first.may_end.set()
     for call in calls:
         call.result(10)
-    assert "".join(order) == "babaaa"
+    assert "".join(order) == "ababaa"
     one.stop()
 
 
@@ -86,9 +119,24 @@ def test_owners_within_a_group_take_turns() -> None:
 
 
 def test_calls_of_several_groups_run_at_the_same_time(pool: WritePool) -> None:
-    together = threading.Barrier(8, timeout=10)
-    calls = [pool.submit(group, "w", together.wait) for group in "aabbccdd"]
-    assert sorted(call.result(10) for call in calls) == list(range(8))
+    together = threading.Barrier(5, timeout=10)
+    calls = [pool.submit(group, "w", together.wait) for group in "aabcd"]
+    assert sorted(call.result(10) for call in calls) == list(range(5))
+
+
+def test_an_answer_that_makes_room_for_several_calls_starts_all_of_them() -> None:
+    pool = WritePool(8, share=8)
+    new = [Hanging() for _ in range(3)]
+    for call in new:
+        pool.submit("a", "w", call)
+    assert all(call.began.wait(10) for call in new)
+    together = threading.Barrier(2, timeout=10)
+    waiting = [pool.submit("a", "w", together.wait) for _ in range(2)]
+    new[0].may_end.set()  # the group is quick from now on
+    assert sorted(call.result(10) for call in waiting) == [0, 1]
+    for call in new:
+        call.may_end.set()
+    pool.stop()
 
 
 def test_what_waits_when_the_pool_stops_is_cancelled() -> None:

@@ -1,0 +1,254 @@
+"""Which call runs next, and how many at once, when many groups share a few threads. Pure: the time is an argument.
+
+Groups take turns, and so do the owners of calls within a group. No group has more than its share, nor more than is
+still free, so that some threads stay free however many groups are busy.
+
+A call that hangs (an admission webhook that does not answer) delays the other calls of its group only. It gives its
+place to another call after SLOW_SECONDS, as long as there are spare threads. Its group counts as slow from then on, and
+all slow groups together have at most as many calls as half of the threads. Groups that have not proved to be quick yet
+leave a quarter of the threads to those that have.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from enum import IntEnum
+from typing import Final, Generic, NamedTuple, TypeVar
+
+T = TypeVar("T")
+
+SLOW_SECONDS: Final = 2.0
+"""A call that takes longer counts as hanging."""
+SLOW_FOR_SECONDS: Final = 60.0
+"""A group counts as slow for so long after its last hanging call."""
+_REMEMBERED: Final = 4_096
+
+
+class Tier(IntEnum):
+    """How the calls of a group were answered so far."""
+
+    SLOW = 0
+    NEW = 1
+    QUICK = 2
+
+
+class Turn(NamedTuple, Generic[T]):
+    """A call that runs now; `number` says which one to `finish`."""
+
+    group: str
+    number: int
+    call: T
+
+
+class _Group(Generic[T]):
+    """The calls of one group: how many run, how many of these hang, and those that wait, by owner."""
+
+    def __init__(self) -> None:
+        self.tier = Tier.NEW
+        self.running = 0
+        self.hanging = 0
+        self.slow_until: float | None = None  # None until its first call is answered
+        self.since = 0  # orders the groups that wait
+        self._waiting: OrderedDict[str, deque[T]] = OrderedDict()
+
+    @property
+    def has_waiting(self) -> bool:
+        return bool(self._waiting)
+
+    def add(self, owner: str, call: T) -> None:
+        self._waiting.setdefault(owner, deque()).append(call)
+
+    def take(self) -> T:
+        owner, calls = self._waiting.popitem(last=False)
+        call = calls.popleft()
+        if calls:
+            self._waiting[owner] = calls  # behind the others
+        return call
+
+    def clear(self) -> list[T]:
+        left = [call for calls in self._waiting.values() for call in calls]
+        self._waiting.clear()
+        return left
+
+    def tier_at(self, now: float) -> Tier:
+        if self.hanging:
+            return Tier.SLOW
+        if self.slow_until is None:
+            return Tier.NEW
+        return Tier.SLOW if self.slow_until > now else Tier.QUICK
+
+
+class Turns(Generic[T]):
+    """threads: how many calls run at once, besides `spare` more that hang; share: how many calls of one group run.
+
+    Times are seconds of one clock. add, take and finish take a time that does not grow with the number of groups.
+    """
+
+    def __init__(self, threads: int, share: int, spare: int = 0) -> None:
+        self._threads = threads
+        self._limits = {Tier.SLOW: max(1, threads // 2), Tier.NEW: max(1, threads * 3 // 4), Tier.QUICK: threads}
+        self._share = share
+        self._spare = spare
+        self._groups: dict[str, _Group[T]] = {}
+        self._waiting: dict[Tier, OrderedDict[str, _Group[T]]] = {tier: OrderedDict() for tier in Tier}
+        self._used = dict.fromkeys(Tier, 0)
+        self._young: OrderedDict[int, tuple[float, str]] = OrderedDict()  # running calls that do not hang: since when
+        self._hanging = 0
+        self._number = 0
+        self._size = 0
+        self._forget_at = _REMEMBERED
+
+    def __len__(self) -> int:
+        """How many calls wait."""
+        return self._size
+
+    def add(self, group: str, owner: str, call: T, now: float) -> None:
+        """A call that waits for its turn."""
+        found = self._groups.get(group)
+        if found is None:
+            self._forget(now)
+            found = self._groups[group] = _Group()
+        if not found.has_waiting:
+            self._enter(group, found)
+        found.add(owner, call)
+        self._size += 1
+
+    def take(self, now: float) -> Turn[T] | None:
+        """The next call, which counts as running from now on; None if none may run now."""
+        name = self._next(now)
+        if name is None:
+            return None
+        group = self._groups[name]
+        del self._waiting[group.tier][name]
+        call = group.take()
+        self._size -= 1
+        self._number += 1
+        number = self._number
+        self._young[number] = (now, name)
+        group.running += 1
+        self._used[group.tier] += 1
+        if group.has_waiting:
+            self._enter(name, group)
+        return Turn(name, number, call)
+
+    def may_take(self, now: float) -> bool:
+        """Whether `take` would return a call."""
+        return self._next(now) is not None
+
+    def next_change(self, now: float) -> float | None:
+        """Seconds until another call may run although none was answered; None if that cannot be."""
+        self._age(now)
+        if not self._size or not self._young or self._hanging >= self._spare:
+            return None
+        began, _ = next(iter(self._young.values()))
+        return began + SLOW_SECONDS - now + 0.001
+
+    def finish(self, group: str, number: int, now: float) -> None:
+        """A call was answered."""
+        self._age(now)
+        found = self._groups[group]
+        if self._young.pop(number, None) is None:
+            self._hanging -= 1
+            found.hanging -= 1
+            found.slow_until = now + SLOW_FOR_SECONDS
+        elif found.slow_until is None:
+            found.slow_until = float("-inf")
+        found.running -= 1
+        self._used[found.tier] -= 1
+        self._set_tier(group, found, now)
+
+    def clear(self) -> list[T]:
+        """Forgets the calls that wait, and returns them."""
+        left = [call for groups in self._waiting.values() for group in groups.values() for call in group.clear()]
+        for groups in self._waiting.values():
+            groups.clear()
+        self._size = 0
+        return left
+
+    def is_delayed(self, group: str, now: float) -> bool:
+        """Whether the answer to the next call of a group is likely to be late: it has to wait, or the group is slow."""
+        self._age(now)
+        found = self._groups.get(group, _Group())
+        tier = found.tier_at(now)
+        return tier is Tier.SLOW or not self._is_admitted(found, self._room(tier))
+
+    def tier(self, group: str, now: float) -> Tier:
+        """How the calls of a group were answered so far. A call that hangs counts before it is answered."""
+        self._age(now)
+        return self._groups.get(group, _Group()).tier_at(now)
+
+    def _age(self, now: float) -> None:
+        """Counts the calls that hang by now."""
+        while self._young:
+            number, (began, name) = next(iter(self._young.items()))
+            if now - began <= SLOW_SECONDS:
+                return
+            del self._young[number]
+            self._hanging += 1
+            group = self._groups[name]
+            group.hanging += 1
+            self._set_tier(name, group, now)
+
+    def _room(self, tier: Tier) -> int:
+        """How many more calls of a tier may run."""
+        used = self._used
+        in_place = used[Tier.SLOW] - min(self._hanging, self._spare)
+        free = self._threads - in_place - used[Tier.NEW] - used[Tier.QUICK]
+        match tier:
+            case Tier.SLOW:
+                return min(self._limits[tier] - used[tier], free)
+            case Tier.NEW:
+                return min(self._limits[tier] - in_place - used[tier], free)
+            case Tier.QUICK:
+                return free
+
+    def _is_admitted(self, group: _Group[T], room: int) -> bool:
+        return group.running < min(self._share, room)
+
+    def _next(self, now: float) -> str | None:
+        """The group whose turn it is: of those that may run a call, the one that has waited longest for its turn."""
+        if not self._size:
+            return None
+        self._age(now)
+        found = [turn for tier in Tier if (turn := self._first(tier, now)) is not None]
+        return min(found)[1] if found else None
+
+    def _first(self, tier: Tier, now: float) -> tuple[int, str] | None:
+        """The first group of a tier that may run a call. It passes no more groups than have calls that run."""
+        room = self._room(tier)
+        if room <= 0:
+            return None
+        for name, group in self._waiting[tier].items():
+            if group.tier_at(now) is not tier:
+                self._set_tier(name, group, now)  # it has been quick for long enough
+                return self._first(tier, now)
+            if self._is_admitted(group, room):
+                return group.since, name
+        return None
+
+    def _set_tier(self, name: str, group: _Group[T], now: float) -> None:
+        old, new = group.tier, group.tier_at(now)
+        if new is old:
+            return
+        group.tier = new
+        self._used[old] -= group.running
+        self._used[new] += group.running
+        if self._waiting[old].pop(name, None) is not None:
+            self._waiting[new][name] = group
+
+    def _enter(self, name: str, group: _Group[T]) -> None:
+        """The group waits for its next turn, behind all others."""
+        self._number += 1
+        group.since = self._number
+        self._waiting[group.tier][name] = group
+
+    def _forget(self, now: float) -> None:
+        """Forgets groups that have no calls and are not slow, once there are many."""
+        if len(self._groups) <= self._forget_at:
+            return
+        self._groups = {
+            name: group
+            for name, group in self._groups.items()
+            if group.running or group.has_waiting or group.tier_at(now) is Tier.SLOW
+        }
+        self._forget_at = max(_REMEMBERED, 2 * len(self._groups))
