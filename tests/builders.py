@@ -29,7 +29,16 @@ from pkg.controllers.workflow.planner.graph.compile import Compiled, compile_spe
 from pkg.controllers.workflow.planner.graph.model import Graph
 from pkg.controllers.workflow.planner.job_identity import WorkflowId
 from pkg.controllers.workflow.planner.plan import plan
-from pkg.controllers.workflow.planner.progress import FlowState, ProbeKey, Progress, Task, TaskKey, from_flows, tally_of
+from pkg.controllers.workflow.planner.progress import (
+    FlowState,
+    ProbeAnswer,
+    ProbeKey,
+    Progress,
+    Task,
+    TaskKey,
+    from_flows,
+    tally_of,
+)
 from pkg.controllers.workflow.planner.snapshot import CreateFault, JobWarning, Kind, ObservedJob, Snapshot
 from pkg.controllers.workflow.rule_book import RuleBook
 from pkg.workloads import rules_for
@@ -168,6 +177,7 @@ class Bench:
         self.ledger = Ledger()
         self.progress: Progress | None = None
         self.passed: frozenset[ProbeKey] = frozenset()
+        self.answers: dict[ProbeKey, ProbeAnswer] = {}
         self.units = PASS_BUDGET
         self.pod_ips: dict[TaskKey, str] = {}
         self.faults: dict[TaskKey, CreateFault] = {}
@@ -208,6 +218,7 @@ class Bench:
             "synced": self.synced,
             "unlisted": dict(self.unlisted),
             "passed": self.passed,
+            "answers": dict(self.answers),
             "pod_ips": self.pod_ips,
             "faults": dict(self.faults),
             "warnings": self.warnings,
@@ -277,7 +288,7 @@ class Bench:
         """The controller is gone and another one starts: what is not in the cluster is forgotten."""
         self.progress = None
         self.faults = {}
-        self.passed = frozenset()
+        self.passed, self.answers = frozenset(), {}
         self._graph = ()
         self.since = self.now
         self.ledger = Ledger()

@@ -135,7 +135,7 @@ class Controller:
     def _build_reconcilers(self) -> None:
         handlers, owns = self._handlers, self._term.owns
         workflows, templates = self._workflows.prepare(WORKFLOWS), self._templates.prepare(WORKTEMPLATES)
-        self._prober = Prober(self._addresses, self._queue.add, self._count_probe)
+        self._prober = Prober(self._addresses, self._queue.add, self._count_probe, pod_name=self._pod_finder.pod_name)
         # No reconcile waits for these answers, so they must not delay calls that a reconcile waits for.
         self._pending_jobs = PendingJobWarnings(
             self._clients.events,

@@ -77,15 +77,15 @@ def test_a_quota_is_waited_for_and_reported_once(world: World, start_controller:
     start_controller()
     world.create(m.template("step", run_for="0.1s"))
     world.create(m.workflow("w", m.flow("a"), m.flow("b", "a")))
-    waiting = world.wait_flow("w", "a", "Waiting", reason="CreateFailed")
+    waiting = world.wait_flow("w", "a", "Waiting", reason="QuotaExceeded")
     assert "exceeded quota: tight" in waiting["message"]
     touch(world, "w", 5)
-    assert world.flow("w", "a")["reason"] == "CreateFailed"
+    assert world.flow("w", "a")["reason"] == "QuotaExceeded"
     world.patch(path, {"spec": {"hard": {"count/jobs.batch": "9"}}})
     raised = time.monotonic()
     assert world.wait_phase("w")["phase"] == "Succeeded"
     assert time.monotonic() - raised < 60
-    assert only_event(world, "w", "CreateFailed")["count"] == 1
+    assert only_event(world, "w", "QuotaExceeded")["count"] == 1
     assert len(no_attempt_twice(world)) == 2
 
 
@@ -185,11 +185,11 @@ def test_a_webhook_that_refuses_is_asked_again_whatever_its_code(
     with refusing_webhook(world, tmp_path):
         world.history.wait(lambda: "422" in job_is_refused(world), PATIENCE, "the webhook to act")
         world.create(m.workflow("w", m.flow("a"), m.flow("b", "a")))
-        waiting = world.wait_flow("w", "a", "Waiting", reason="CreateFailed")
+        waiting = world.wait_flow("w", "a", "Waiting", reason="AdmissionDenied")
         assert "admission webhook" in waiting["message"]
         assert "the budget of this month is spent" in waiting["message"]
     assert world.wait_phase("w")["phase"] == "Succeeded"
-    event = only_event(world, "w", "CreateFailed")
+    event = only_event(world, "w", "AdmissionDenied")
     assert "the budget of this month is spent" in event["message"]
     assert len(no_attempt_twice(world)) == 2
 

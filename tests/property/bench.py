@@ -151,8 +151,8 @@ def longest_passes() -> None:
 class _Passing(Prober):
     """Probes that pass once there is an address, without the network."""
 
-    async def _call_pod(self, *_: object) -> bool:
-        return True
+    async def _call_pod(self, *_: object) -> None:
+        return None
 
 
 def probe_all(replicas: int) -> float:

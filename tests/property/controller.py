@@ -19,7 +19,7 @@ from pkg.controllers.workflow.observer import Caches
 from pkg.controllers.workflow.planner.actions import Plan, ProbeRequest
 from pkg.controllers.workflow.planner.job_identity import WorkflowId
 from pkg.controllers.workflow.planner.plan import plan
-from pkg.controllers.workflow.planner.progress import ProbeKey
+from pkg.controllers.workflow.planner.progress import ProbeAnswer, ProbeKey
 from pkg.controllers.workflow.planner.snapshot import Kind, Trouble
 from pkg.controllers.workflow.reconciler import Reconciler
 from pkg.telemetry.metrics import Metrics
@@ -124,6 +124,9 @@ class Prober:
             return
         self._passed = {key: one for key, one in self._passed.items() if workflow == self._workflow and one in wanted}
         self._workflow, self._wanted = workflow, wanted
+
+    def answers(self, workflow: WorkflowId) -> dict[ProbeKey, ProbeAnswer]:
+        return {}
 
     def passed(self, workflow: WorkflowId) -> frozenset[ProbeKey]:
         return frozenset(self._passed) if workflow == self._workflow else frozenset()

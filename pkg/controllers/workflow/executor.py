@@ -17,6 +17,7 @@ import structlog
 from pkg.apis.flow.v1alpha1.reasons import Reasons
 from pkg.apis.flow.v1alpha1.types import WORKFLOWS, Workflow
 from pkg.apis.meta import Job
+from pkg.controllers.workflow.create_faults import explain, steady
 from pkg.controllers.workflow.creation_run import Created, CreationRun
 from pkg.controllers.workflow.planner.actions import CreateJob, DeleteJob, DeleteWorkflow, PatchStatus
 from pkg.controllers.workflow.planner.job_identity import JobIdentity, WorkflowId, claimed_identity
@@ -90,7 +91,7 @@ class Executor:
         except Refused as error:
             return Created(action, None, self._fault(action, before, Trouble.REFUSED, Reasons.REFUSED, error.message))
         except KubeError as error:
-            fault = self._fault(action, before, Trouble.RETRY, Reasons.CREATE_FAILED, str(error))
+            fault = self._fault(action, before, Trouble.RETRY, *explain(error))
             is_new = before is None or (before.name, before.message) != (fault.name, fault.message)
             say = _log.warning if is_new else _log.debug
             say("job not created, will be retried", job=action.name, gvr=str(action.gvr), error=str(error))
@@ -115,7 +116,7 @@ class Executor:
         except KubeError as error:
             if isinstance(error, Stopped):
                 raise
-            return Created(action, None, self._fault(action, before, Trouble.RETRY, Reasons.CREATE_FAILED, str(error)))
+            return Created(action, None, self._fault(action, before, Trouble.RETRY, *explain(error)))
         if claimed_identity(holder) == JobIdentity(workflow, action.task, action.attempt):
             return Created(action, holder, None)
         now = self._clock()
@@ -133,12 +134,14 @@ class Executor:
         if before is not None and (before.name, before.attempt) != (action.name, action.attempt):
             before = None
         tries = before.tries + 1 if before is not None else 1
+        message, said_at = steady(before, reason, message[:512], now)
         return CreateFault(
             trouble=trouble,
             attempt=action.attempt,
             name=action.name,
             reason=reason,
-            message=message[:512],
+            message=message,
+            said_at=said_at,
             since=before.since if before is not None else now,
             tries=tries,
             retry_at=now + min(MAX_CREATE_DELAY, MIN_RETRY * 2 ** min(tries - 1, 10)),

@@ -173,6 +173,7 @@ class Observer:
             kinds=kinds,
             synced=synced,
             passed=self._prober.passed(this),
+            answers=self._prober.answers(this),
             pod_ips=self.pod_ips(workflow, memory) if isinstance(graph, Graph) and graph.probing else {},
             faults=dict(memory.faults),
             rules=caches.rule_book.by_flow(graph, templates) if isinstance(graph, Graph) else {},

@@ -36,6 +36,8 @@ _OWN_THEIR_PODS = frozenset(
         ("", "replicationcontrollers"),
     }
 )
+# Names of pods that are kept for messages.
+MAX_NAMES = 20_000
 TASK_INDEX = "task"
 JOB_INDEX = "job"
 
@@ -88,14 +90,13 @@ def by_task(pod: Pod) -> Iterable[str]:
 POD_INDEXERS: Indexers[Pod] = {TASK_INDEX: by_task}
 
 
-def choose_addresses(row: KindRow, pods: Iterable[Pod], *, role: str, choice: PodChoice) -> tuple[str, ...]:
-    """Addresses among a job's running pods: of the lead pod (or the first of a role), or of all (of a role)."""
+def choose_pods(row: KindRow, pods: Iterable[Pod], *, role: str, choice: PodChoice) -> list[Pod]:
+    """Those of a job's pods that are asked: the running lead pod (or the first of a role), or all (of a role)."""
     found = [pod for pod in pods if pod.has_address]
     if role:
         found = [pod for pod in found if has_role(row, pod.metadata.labels, role)]
     found.sort(key=lambda pod: (lead_rank(row, pod.metadata.labels), pod.metadata.name))
-    chosen = found[:1] if choice is PodChoice.LEAD else found
-    return tuple(pod.status.pod_ip for pod in chosen)
+    return found[:1] if choice is PodChoice.LEAD else found
 
 
 def claimed_task(pod: Pod) -> tuple[tuple[str, str], TaskKey] | None:
@@ -146,6 +147,7 @@ class PodFinder:
         self._workflows: dict[tuple[str, str], WorkflowId] = {}  # namespace and UID -> the workflow that asks
         # Lead addresses, until a pod of the task changes: every reconcile asks for all of a workflow.
         self._leads: dict[WorkflowId, dict[TaskKey, _Lead]] = {}
+        self._names: dict[tuple[str, str], str] = {}  # namespace and address -> name of the pod
         self._changes = 0
 
     def addresses(
@@ -162,7 +164,16 @@ class PodFinder:
             found = tuple(pod for pod in pods if job is not None and belongs_to(pod, job, resource))
         else:
             found = self._marked_by_kind(row, workflow, task, attempt, GVR.parse(gvr))
-        return choose_addresses(row, found, role=role, choice=choice)
+        chosen = choose_pods(row, found, role=role, choice=choice)
+        for pod in chosen:
+            if len(self._names) >= MAX_NAMES:
+                self._names.clear()
+            self._names[workflow.namespace, pod.status.pod_ip] = pod.metadata.name
+        return tuple(pod.status.pod_ip for pod in chosen)
+
+    def pod_name(self, workflow: WorkflowId, address: str) -> str:
+        """The pod that had the address when it was last asked for, for messages; empty if that is not known."""
+        return self._names.get((workflow.namespace, address), "")
 
     def lead_address(self, workflow: WorkflowId, task: TaskKey, attempt: int, gvr: str) -> str:
         """The address of the pod that leads the attempt's job, empty if there is none yet."""

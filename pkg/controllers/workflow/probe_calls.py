@@ -1,4 +1,4 @@
-"""The two calls that a probe makes: open a TCP connection, or send one HTTP GET."""
+"""The two calls that a probe makes: open a TCP connection, or send one HTTP GET; and why one of them failed."""
 
 from __future__ import annotations
 
@@ -10,17 +10,21 @@ from pkg.apis.flow.v1alpha1.types import HTTPGet, Scheme
 from pkg.kube.framing import parse_status_line
 
 MAX_STATUS_LINE = 4096
+_MAX_WHY = 100
 
 
-async def connects(port: int, address: str) -> bool:
-    """True once a connection is open; raises an exception if none can be opened."""
+class Unready(Exception):
+    """The pod answered, and the answer does not pass; the text says what it answered."""
+
+
+async def connect(port: int, address: str) -> None:
+    """Returns once a connection is open; raises an exception if none can be opened."""
     _, writer = await asyncio.open_connection(address, port)
     writer.close()
-    return True
 
 
-async def answers(what: HTTPGet, address: str) -> bool:
-    """One GET; True for a status of 200-399. Redirects are not followed, certificates not verified."""
+async def get(what: HTTPGet, address: str) -> None:
+    """One GET; raises Unready if the status is not 200-399. Redirects are not followed, certificates not verified."""
     context = unverified() if what.scheme is Scheme.HTTPS else None
     reader, writer = await asyncio.open_connection(address, what.port, ssl=context, limit=MAX_STATUS_LINE)
     try:
@@ -41,10 +45,28 @@ async def answers(what: HTTPGet, address: str) -> bool:
         writer.write(("\r\n".join(lines) + "\r\n\r\n").encode())
         await writer.drain()
         _, status = parse_status_line((await reader.readuntil(b"\n")).rstrip(b"\r\n"))
-        return 200 <= status < 400
+        if not 200 <= status < 400:
+            raise Unready(f"HTTP {status}")
     finally:
         # Not `close`, which waits for the other side to end TLS.
         writer.transport.abort()
+
+
+def why(error: Exception, timeout: float) -> str:
+    """What a user reads about a call that failed: one line, the same for the same cause. timeout: in seconds."""
+    match error:
+        case TimeoutError():
+            return f"no answer within {timeout:g}s"
+        case ConnectionRefusedError():
+            return "connection refused"
+        case asyncio.IncompleteReadError() | ConnectionResetError() | BrokenPipeError():
+            return "the connection was closed without an answer"
+        case ssl.SSLError():
+            return f"TLS: {error.reason or 'the handshake failed'}"
+        case OSError(strerror=str(text)) if text:
+            return text[:_MAX_WHY]
+        case _:
+            return (" ".join(str(error).split()) or type(error).__name__)[:_MAX_WHY]
 
 
 @functools.cache

@@ -34,11 +34,21 @@ class Question:
 
 
 class Answer(NamedTuple):
-    """One try at one address. seconds: how long it took; is_timeout: nothing came for that long."""
+    """One try at one address. seconds: how long it took; is_timeout: nothing came for that long; why: it failed."""
 
     is_passed: bool
     seconds: float
     is_timeout: bool = False
+    why: str = ""
+
+
+class Failing(NamedTuple):
+    """Polls in a row that did not pass: the last answer, of which address, how many, and since when."""
+
+    why: str
+    address: str
+    polls: int
+    since: float
 
 
 @dataclass(slots=True)
@@ -59,6 +69,7 @@ class Poll:
     polled_at: float | None = None
     #: How long the last poll waited for an answer.
     patience: float = 0.0
+    failing: Failing | None = None
 
     def add(self, request: ProbeRequest, now: float) -> bool:
         """Adds a request; the last answers count for it while they are fresh. Returns whether it passes with them."""
@@ -72,7 +83,7 @@ class Poll:
     def look_at(self, addresses: tuple[str, ...]) -> None:
         """These are the addresses now. Answers of others do not count for them."""
         if addresses != self.addresses:
-            self.addresses, self.answers, self.polled_at = addresses, (), None
+            self.addresses, self.answers, self.polled_at, self.failing = addresses, (), None, None
             for request in self.requests:
                 self.requests[request] = _Count()
 
@@ -97,6 +108,12 @@ class Poll:
     def take(self, answers: Sequence[Answer], now: float, patience: float) -> list[ProbeRequest]:
         """Counts the answers for every request whose period is over; returns the requests that pass."""
         self.answers, self.polled_at, self.patience = tuple(answers), now, patience
+        bad = next((at for at, answer in enumerate(answers) if not answer.is_passed), None)
+        if bad is None:
+            self.failing = None
+        else:
+            polls, since = (self.failing.polls, self.failing.since) if self.failing is not None else (0, now)
+            self.failing = Failing(answers[bad].why, self.addresses[bad], polls + 1, since)
         return [request for request in list(self.requests) if self._count(request, now)]
 
     def _count(self, request: ProbeRequest, at: float) -> bool:

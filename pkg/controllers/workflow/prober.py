@@ -9,17 +9,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Final
 
 import structlog
 
 from pkg.apis.flow.v1alpha1.types import HTTPGet, TCPSocket
 from pkg.controllers.workflow.planner.actions import ProbeRequest
 from pkg.controllers.workflow.planner.job_identity import WorkflowId
-from pkg.controllers.workflow.planner.progress import ProbeKey, TaskKey
+from pkg.controllers.workflow.planner.progress import ProbeAnswer, ProbeKey, TaskKey
 from pkg.controllers.workflow.pod_finder import ChangedPods
-from pkg.controllers.workflow.probe_calls import answers, connects
+from pkg.controllers.workflow.probe_calls import connect, get, why
 from pkg.controllers.workflow.probe_poll import Answer, Poll, Question
 
 _log = structlog.get_logger("workflow.prober")
@@ -28,7 +31,12 @@ _log = structlog.get_logger("workflow.prober")
 # delay others.
 PROMPT, PROMPT_SHARE = 256, 64
 SILENT, SILENT_SHARE = 128, 32
+# A probe that fails is reported after so many tries, and after ten times as many again and again: not at every try.
+REPORTED_AFTER = (3, 10, 100, 1_000, 10_000, 100_000)
+# Seconds between two reports of one probe whose answers differ.
+REPORT_SECONDS = 60.0
 
+_NO_ANSWERS: Final[Mapping[ProbeKey, ProbeAnswer]] = MappingProxyType({})
 Addresses = Callable[[WorkflowId, ProbeRequest], tuple[str, ...]]
 
 
@@ -39,6 +47,9 @@ class _Poller:
     poll: Poll = field(default_factory=Poll)
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     task: asyncio.Task[None] | None = None
+    #: The answer that was reported last, and when.
+    reported: ProbeAnswer | None = None
+    reported_at: float = 0.0
 
 
 @dataclass(slots=True)
@@ -56,6 +67,7 @@ class _WorkflowProbes:
     pollers: dict[Question, _Poller] = field(default_factory=dict)
     by_task: dict[TaskKey, set[Question]] = field(default_factory=dict)
     passed: dict[ProbeKey, ProbeRequest] = field(default_factory=dict)
+    answers: dict[ProbeKey, ProbeAnswer] = field(default_factory=dict)
     slots: _Slots = field(default_factory=lambda: _slots(PROMPT_SHARE, SILENT_SHARE))
 
 
@@ -64,20 +76,31 @@ def _slots(prompt: int, silent: int) -> _Slots:
 
 
 class Prober:
-    """addresses(workflow, request): the pod addresses to probe; requeue(key) is called when a probe passes;
-    count(kind, result) once per try.
+    """addresses(workflow, request): the pod addresses to probe; pod_name(workflow, address): the pod that has it, or
+    empty; requeue(key) is called when a probe passes or is reported to fail; count(kind, result) once per try;
+    wall_clock in seconds since the epoch.
     """
 
-    def __init__(self, addresses: Addresses, requeue: Callable[[str], None], count: Callable[[str, str], None]) -> None:
+    def __init__(
+        self,
+        addresses: Addresses,
+        requeue: Callable[[str], None],
+        count: Callable[[str, str], None],
+        pod_name: Callable[[WorkflowId, str], str] = lambda workflow, address: "",
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
         self._addresses = addresses
         self._requeue = requeue
         self._count = count
+        self._pod_name = pod_name
+        self._clock = wall_clock
+        self._answers: dict[WorkflowId, Mapping[ProbeKey, ProbeAnswer]] = {}  # as `_passed`
         self._loop = asyncio.new_event_loop()
         self._slots = _slots(PROMPT, SILENT)
         self._by_namespace: dict[str, _Slots] = {}
         self._workflows: dict[WorkflowId, _WorkflowProbes] = {}
         self._passed: dict[WorkflowId, frozenset[ProbeKey]] = {}  # built on demand from `_workflows`
-        self._lock = threading.Lock()  # guards `_passed` and what it is built from
+        self._lock = threading.Lock()  # guards `_passed` and `_answers`, and what they are built from
         self._wanted: dict[WorkflowId, frozenset[ProbeRequest]] = {}
         self._thread = threading.Thread(target=self._run, name="prober", daemon=True)
 
@@ -101,6 +124,17 @@ class Prober:
                 if probed is None:
                     return frozenset()
                 found = self._passed[workflow] = frozenset(probed.passed)
+        return found
+
+    def answers(self, workflow: WorkflowId) -> Mapping[ProbeKey, ProbeAnswer]:
+        """The last reported answers of probes of a workflow that fail. For any thread."""
+        found = self._answers.get(workflow)
+        if found is None:
+            with self._lock:
+                probed = self._workflows.get(workflow)
+                if probed is None:
+                    return _NO_ANSWERS
+                found = self._answers[workflow] = dict(probed.answers)
         return found
 
     def want(self, workflow: WorkflowId, requests: Iterable[ProbeRequest]) -> None:
@@ -151,7 +185,10 @@ class Prober:
             for request in [request for request in poller.poll.requests if request not in wanted]:
                 del poller.poll.requests[request]
             self._drop_idle(probed, question)
+        asked = {request.key for request in wanted}
         with self._lock:
+            probed.answers = {key: answer for key, answer in probed.answers.items() if key in asked}
+            self._answers.pop(workflow, None)
             # A result for an earlier attempt does not count for this one.
             probed.passed = {at: request for at, request in probed.passed.items() if request in wanted}
             self._passed.pop(workflow, None)
@@ -181,6 +218,7 @@ class Prober:
         with self._lock:
             del self._workflows[workflow]
             self._passed.pop(workflow, None)
+            self._answers.pop(workflow, None)
         if not any(other.namespace == workflow.namespace for other in self._workflows):
             self._by_namespace.pop(workflow.namespace, None)
 
@@ -208,7 +246,10 @@ class Prober:
                 tries = (self._try(workflow, probed, question, one, timeout, poll.is_silent) for one in addresses)
                 answers = await asyncio.gather(*tries)
                 self._pass(workflow, probed, poller, poll.take(answers, self._loop.time(), timeout))
+                self._report(workflow, probed, poller)
                 continue
+            if not poll.addresses:
+                self._report(workflow, probed, poller)
             poller.wake.clear()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(due - now if poll.addresses else poll.period):
@@ -235,6 +276,33 @@ class Prober:
         if is_any:
             self._requeue(workflow.key)
 
+    def _report(self, workflow: WorkflowId, probed: _WorkflowProbes, poller: _Poller) -> None:
+        """Hands out how a poll fails, if that is news: seldom, because each report may become a write of status."""
+        failing, reported, now = poller.poll.failing, poller.reported, self._loop.time()
+        if failing is None:
+            news = None
+        else:
+            step = max((tries for tries in REPORTED_AFTER if tries <= failing.polls), default=0)
+            if not step:
+                return
+            pod = self._pod_name(workflow, failing.address)
+            news = ProbeAnswer(failing.why, pod, failing.address, step, self._clock() - (now - failing.since))
+            if reported is not None and reported.tries == step:
+                is_same = (reported.why, reported.address) == (news.why, news.address)
+                if is_same or now - poller.reported_at < REPORT_SECONDS:
+                    return
+        if news is None and reported is None:
+            return
+        poller.reported, poller.reported_at = news, now
+        with self._lock:
+            for request in poller.poll.requests:
+                probed.answers.pop(request.key, None)
+                if news is not None:
+                    probed.answers[request.key] = news
+            self._answers.pop(workflow, None)
+        if poller.poll.requests:
+            self._requeue(workflow.key)
+
     def _find(self, workflow: WorkflowId, request: ProbeRequest) -> tuple[str, ...]:
         try:
             return self._addresses(workflow, request)
@@ -259,16 +327,19 @@ class Prober:
             for slots in (probed.slots, of_namespace, self._slots):
                 await held.enter_async_context(slots.silent if is_silent else slots.prompt)
             began = self._loop.time()
-            answer = await self._call_pod(question.what, address, timeout)
-            is_timeout = answer is None
-            self._count("http" if isinstance(question.what, HTTPGet) else "tcp", "passed" if answer else "failed")
-            return Answer(bool(answer), self._loop.time() - began, is_timeout)
+            error = await self._call_pod(question.what, address, timeout)
+            self._count("http" if isinstance(question.what, HTTPGet) else "tcp", "failed" if error else "passed")
+            seconds = self._loop.time() - began
+            if error is None:
+                return Answer(True, seconds)
+            return Answer(False, seconds, isinstance(error, TimeoutError), why(error, timeout))
 
-    async def _call_pod(self, what: HTTPGet | TCPSocket, address: str, timeout: float) -> bool | None:
-        """Whether the pod answers as it should; None if it does not answer in time."""
+    async def _call_pod(self, what: HTTPGet | TCPSocket, address: str, timeout: float) -> Exception | None:
+        """Why the pod does not answer as it should; None if it does."""
         try:
             async with asyncio.timeout(timeout):
-                return await (answers(what, address) if isinstance(what, HTTPGet) else connects(what.port, address))
+                await (get(what, address) if isinstance(what, HTTPGet) else connect(what.port, address))
         except Exception as error:
             _log.debug("probe failed", address=address, port=what.port, error=str(error) or type(error).__name__)
-            return None if isinstance(error, TimeoutError) else False
+            return error
+        return None

@@ -23,6 +23,8 @@ class Reasons:
     WORKFLOW_DECIDED: Final = "WorkflowDecided"
     # Why a task waits.
     WAITING_FOR_DEPENDENCIES: Final = "WaitingForDependencies"
+    WAITING_FOR_PROBE: Final = "WaitingForProbe"
+    PROBE_UNANSWERED: Final = "ProbeUnanswered"
     TEMPLATE_NOT_FOUND: Final = "TemplateNotFound"
     KIND_NOT_SERVED: Final = "KindNotServed"
     KIND_SYNCING: Final = "KindSyncing"
@@ -30,6 +32,10 @@ class Reasons:
     PARALLELISM_REACHED: Final = "ParallelismReached"
     WORKFLOW_SUSPENDED: Final = "WorkflowSuspended"
     CREATE_FAILED: Final = "CreateFailed"
+    QUOTA_EXCEEDED: Final = "QuotaExceeded"
+    FORBIDDEN: Final = "Forbidden"
+    ADMISSION_DENIED: Final = "AdmissionDenied"
+    NAMESPACE_TERMINATING: Final = "NamespaceTerminating"
     # Why the state of a job is not known.
     UNKNOWN_STATUS: Final = "UnknownStatus"
     STATUS_RULE_FAULT: Final = "StatusRuleFault"
@@ -54,6 +60,34 @@ FAILED_BEFORE_CREATION: Final = frozenset(
 #: Verdicts that the job itself does not show. Status must record them before anything follows from them.
 NOT_SHOWN_BY_JOB: Final = frozenset({Reasons.JOB_DELETED, Reasons.DEADLINE_EXCEEDED, Reasons.PENDING_TIMEOUT})
 #: Why a creation failed that will be tried again. The flow keeps showing the reason until a job is created.
-KEPT_UNTIL_CREATED: Final = frozenset({Reasons.CREATE_FAILED, Reasons.NAME_CONFLICT})
+KEPT_UNTIL_CREATED: Final = frozenset(
+    {
+        Reasons.CREATE_FAILED,
+        Reasons.QUOTA_EXCEEDED,
+        Reasons.FORBIDDEN,
+        Reasons.ADMISSION_DENIED,
+        Reasons.NAMESPACE_TERMINATING,
+        Reasons.NAME_CONFLICT,
+    }
+)
+#: Why a flow waits whose dependencies are not True.
+DEPENDENCY_WAITS: Final = frozenset(
+    {Reasons.WAITING_FOR_DEPENDENCIES, Reasons.WAITING_FOR_PROBE, Reasons.PROBE_UNANSWERED}
+)
+#: A person has to do something, else the task waits for ever.
+BLOCKING: Final = frozenset(
+    {
+        Reasons.TEMPLATE_NOT_FOUND,
+        Reasons.KIND_NOT_SERVED,
+        Reasons.KIND_UNREADABLE,
+        Reasons.QUOTA_EXCEEDED,
+        Reasons.FORBIDDEN,
+        Reasons.ADMISSION_DENIED,
+        Reasons.CREATE_FAILED,
+        Reasons.UNKNOWN_STATUS,
+        Reasons.STATUS_RULE_FAULT,
+        Reasons.PROBE_UNANSWERED,
+    }
+)
 #: Reasons of a workflow whose outcome is success.
 SUCCESSES: Final = frozenset({Reasons.ALL_SUCCEEDED, Reasons.ANY_SUCCEEDED, Reasons.CRITICAL_SUCCEEDED})

@@ -160,6 +160,7 @@ def _progress(ctx: Context, evaluated: _Evaluated) -> Progress:
     return replace(
         ctx.draft.freeze(_flow_timers(ctx), evaluated.decision, stale, evaluated.unfolded),
         answers=ctx.snapshot.passed,
+        probe_answers=ctx.snapshot.answers,
         addresses=ctx.snapshot.pod_ips,
         gives_up_at=evaluated.gives_up_at,
     )
@@ -206,6 +207,8 @@ def _evaluate(ctx: Context, facts: _Facts) -> _Evaluated:
 def _has_new_answers(ctx: Context) -> bool:
     """Whether a probe passes or fails, a pod address changed, or a probe gives up, other than in the last pass."""
     base, snapshot = ctx.draft.base, ctx.snapshot
+    if base.probe_answers != snapshot.answers:
+        return True  # how a gate fails is part of what its flow shows
     return base.answers != snapshot.passed or base.addresses != snapshot.pod_ips or base.gives_up_at <= ctx.now
 
 

@@ -38,6 +38,20 @@ class ProbeKey:
     index: int
 
 
+@dataclass(frozen=True, slots=True)
+class ProbeAnswer:
+    """How an HTTP or TCP probe fails: the last answer, of which pod, after how many tries, and since when.
+
+    tries: at least so many; since: seconds since the epoch.
+    """
+
+    why: str
+    pod: str
+    address: str
+    tries: int
+    since: float
+
+
 def counterpart(asked: Node, index: int) -> TaskKey:
     """The task of flow `asked` whose pod address a task of this index uses: the one of the same index, else index 0."""
     return TaskKey(asked.name, index if index < asked.size else 0)
@@ -217,6 +231,8 @@ class Progress:
     written_at: float = 0.0
     #: The HTTP and TCP probes that passed in the last pass.
     answers: frozenset[ProbeKey] = frozenset()
+    #: How probes failed, as the last pass knew it.
+    probe_answers: Mapping[ProbeKey, ProbeAnswer] = field(default_factory=dict)
     #: The pod addresses that the last pass knew.
     addresses: Mapping[TaskKey, str] = field(default_factory=dict)
     #: When the next probe gives up (seconds since the epoch, or NEVER).

@@ -11,7 +11,7 @@ from pkg.apis.flow.v1alpha1.faults import Fault as SpecFault
 from pkg.apis.flow.v1alpha1.types import Completion, Workflow, WorkTemplate
 from pkg.apis.meta import GVR, Job
 from pkg.controllers.workflow.planner.graph.model import Graph
-from pkg.controllers.workflow.planner.progress import ProbeKey, Progress, TaskKey
+from pkg.controllers.workflow.planner.progress import ProbeAnswer, ProbeKey, Progress, TaskKey
 from pkg.controllers.workflow.planner.rules import TemplateRules
 from pkg.workloads import KindRow, rules_for
 
@@ -43,13 +43,17 @@ class Trouble(Enum):
     NAME_TAKEN = "name-taken"  # another object has the name
 
 
+# After so many tries, about half a minute, a creation that fails for a passing fault waits for a person.
+LASTING_TRIES = 6
 # Longest delay between two tries of one creation, in seconds.
 MAX_CREATE_DELAY = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class CreateFault:
-    """The last failed creation of an attempt. since, retry_at: seconds since the epoch."""
+    """The last failed creation of an attempt. since, retry_at, said_at: seconds since the epoch; said_at: of `message`,
+    which stays while only its numbers change.
+    """
 
     trouble: Trouble
     attempt: int
@@ -59,6 +63,12 @@ class CreateFault:
     since: float
     tries: int
     retry_at: float
+    said_at: float = 0.0
+
+    @property
+    def is_lasting(self) -> bool:
+        """Whether it has failed so often that somebody has to look at it."""
+        return self.tries >= LASTING_TRIES
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +107,8 @@ class Snapshot:
     synced: frozenset[GVR] = frozenset()
     #: HTTP and TCP probes that pass now.
     passed: frozenset[ProbeKey] = frozenset()
+    #: How probes fail that do not pass.
+    answers: Mapping[ProbeKey, ProbeAnswer] = field(default_factory=dict)
     #: Addresses of lead pods.
     pod_ips: Mapping[TaskKey, str] = field(default_factory=dict)
     #: Creations that failed.

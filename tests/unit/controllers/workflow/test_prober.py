@@ -21,7 +21,7 @@ from pkg.controllers.workflow.planner.actions import ProbeRequest
 from pkg.controllers.workflow.planner.job_identity import WorkflowId
 from pkg.controllers.workflow.planner.progress import ProbeKey
 from pkg.controllers.workflow.probe_calls import unverified
-from pkg.controllers.workflow.prober import Prober
+from pkg.controllers.workflow.prober import REPORTED_AFTER, Prober
 from tests.builders import WORKFLOW, task
 
 KEY = "team/w"
@@ -105,6 +105,7 @@ def pods() -> Iterator[Pods]:
         look,
         made.woken.append,
         lambda kind, result: made.tries.append((kind, result)),
+        pod_name=lambda _workflow, address: f"pod-{address[-1]}",
     )
     made.prober.start()
     yield made
@@ -236,6 +237,70 @@ def test_a_server_that_does_not_answer_is_given_up_after_the_timeout(pods: Pods)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         what = HTTPGet(task_name="a", port=silent.getsockname()[1])
         assert pods.fails(request(what, timeout=0.05), tries=2)
+
+
+# How a probe fails, for the user
+
+
+def failing(pods: Pods, one: ProbeRequest) -> Any:
+    """The answer that is reported for a probe that fails, once there is one."""
+    pods.prober.want(WORKFLOW, [one])
+    assert until(lambda: one.key in pods.prober.answers(WORKFLOW), 10.0)
+    return pods.prober.answers(WORKFLOW)[one.key]
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        pytest.param(b"HTTP/1.1 503 No\r\n\r\n", "HTTP 503", id="a status"),
+        pytest.param(b"", "the connection was closed without an answer", id="a connection that is closed"),
+        pytest.param(b"SSH-2.0-x\r\n", "not an HTTP/1.1 status line: b'SSH-2.0-x'", id="another protocol"),
+    ],
+)
+def test_the_last_answer_is_reported_in_words(pods: Pods, answer: bytes, why: str) -> None:
+    with serving(answer) as server:
+        reported = failing(pods, request(http(server)))
+        assert (reported.why, reported.pod, reported.address) == (why, "pod-1", "127.0.0.1")
+        assert reported.tries in REPORTED_AFTER
+
+
+def test_a_port_on_which_nobody_listens_is_reported_as_refused(pods: Pods) -> None:
+    with serving(OK) as server:
+        port = server.port
+    assert failing(pods, request(TCPSocket(task_name="a", port=port))).why == "connection refused"
+
+
+def test_a_server_that_is_silent_is_reported_with_the_time_that_it_had(pods: Pods) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        what = HTTPGet(task_name="a", port=silent.getsockname()[1])
+        assert failing(pods, request(what, timeout=0.05)).why == "no answer within 0.05s"
+
+
+def test_a_probe_that_fails_in_the_same_way_is_reported_after_3_tries_and_10_and_100(pods: Pods) -> None:
+    with serving(b"HTTP/1.1 503 No\r\n\r\n") as server:
+        failing(pods, request(http(server)))
+        assert until(lambda: len(pods.tries) >= 60, 10.0)
+        assert len(pods.woken) == 2, "once for 3 tries, once for 10"
+
+
+def test_answers_that_alternate_do_not_requeue_the_workflow_at_every_try(pods: Pods) -> None:
+    bad = [b"HTTP/1.1 503 No\r\n\r\n", b"HTTP/1.1 500 No\r\n\r\n"] * 40
+    with serving(*bad) as server:
+        failing(pods, request(http(server)))
+        assert until(lambda: len(pods.tries) >= 60, 10.0)
+        assert len(pods.woken) == 2
+
+
+def test_the_report_is_taken_back_when_the_pods_are_others_or_nobody_asks(pods: Pods) -> None:
+    with serving(b"HTTP/1.1 503 No\r\n\r\n") as server:
+        one = request(http(server))
+        failing(pods, one)
+        pods.addresses = ()
+        assert until(lambda: not pods.prober.answers(WORKFLOW), 10.0)
+        pods.addresses = ("127.0.0.1",)
+        failing(pods, one)
+        pods.prober.want(WORKFLOW, [])
+        assert until(lambda: not pods.prober.answers(WORKFLOW), 10.0)
 
 
 CHOICES: dict[str, tuple[PodChoice, bool, bool]] = {
@@ -394,7 +459,7 @@ def test_a_pod_that_timed_out_delays_no_pod_of_the_same_workflow(pods: Pods, mon
         assert until(lambda: len(pods.tries) >= 46, 20.0), "all have been asked once"
         began = time.monotonic()
         pods.prober.want(WORKFLOW, [*wanted, request(http(server))])
-        assert until(lambda: pods.woken == [KEY], 20.0)
+        assert until(lambda: bool(pods.prober.passed(WORKFLOW)), 20.0)
         assert time.monotonic() - began < 1.0, "in two slots 40 silent ones take two seconds"
 
 

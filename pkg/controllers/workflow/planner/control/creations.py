@@ -20,6 +20,7 @@ from pkg.controllers.workflow.planner.control.obstacles import (
     Unknown,
     Waits,
     asked_addresses,
+    failed_creation,
     obstacle_to_start,
 )
 from pkg.controllers.workflow.planner.control.outcome import Mode
@@ -91,7 +92,7 @@ def _may_start(task: Task) -> bool:
 def _suspend(ctx: Context, node: Node) -> None:
     """Shows on a flow that could start that the workflow is suspended."""
     if any(_may_start(task) for task in ctx.draft.tasks(node.number)):
-        _show(ctx, node, Reasons.WORKFLOW_SUSPENDED, "the workflow is suspended")
+        _show(ctx, node, Reasons.WORKFLOW_SUSPENDED, "the workflow is suspended; set spec.suspend to false to go on")
         _reset_pending_clock(ctx, node)
     else:
         ctx.draft.startable.discard(node.number)  # its tasks wait for dependencies as well
@@ -111,8 +112,7 @@ def _start_flow(ctx: Context, node: Node, found: Starts, slots: float) -> int:
             found.requeue_at = min(found.requeue_at, until)
             continue
         if created >= min(slots, free):
-            limit = "workflow" if slots <= free else "flow"
-            text = f"waits for a free slot: the parallelism of the {limit} is reached"
+            text = _full(ctx, node, slots <= free)
             _show(ctx, node, Reasons.PARALLELISM_REACHED, text)
             _reset_pending_clock(ctx, node, index)
             break
@@ -134,6 +134,19 @@ def _start_flow(ctx: Context, node: Node, found: Starts, slots: float) -> int:
             found.creations.append(creation)
             created += 1
     return created
+
+
+def _full(ctx: Context, node: Node, is_workflow: bool) -> str:
+    """What a task reads that waits for a slot: how many are in use, and which field says so."""
+    spec = ctx.snapshot.workflow.spec
+    if is_workflow:
+        limit, field = spec.parallelism or 0, "spec.parallelism"
+        used = sum(ctx.draft.counts[phase] for phase in UNFINISHED)
+    else:
+        limit, field = node.parallelism or 0, "for.parallelism of the flow"
+        used = ctx.draft.count(node.number, *UNFINISHED)
+    # Those that are created in this pass are not counted yet.
+    return f"waits for a free slot: {max(used, limit)} of {limit} are in use ({field})"
 
 
 def _next_attempt(ctx: Context, node: Node, task: Task) -> int:
@@ -245,7 +258,7 @@ def _show_failed_creation(ctx: Context, of: Candidate) -> bool:
     fault = ctx.snapshot.faults.get(of.key)
     if fault is None or fault.trouble is not Trouble.RETRY or fault.attempt != of.attempt:
         return False
-    _show(ctx, of.node, fault.reason, fault.message)
+    _show(ctx, of.node, fault.reason, failed_creation(fault))
     return True
 
 

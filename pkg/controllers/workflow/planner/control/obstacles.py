@@ -16,7 +16,7 @@ from pkg.controllers.workflow.planner.context import Context
 from pkg.controllers.workflow.planner.dependency.probes import has_ended
 from pkg.controllers.workflow.planner.graph.model import Node, PodIPPredicate
 from pkg.controllers.workflow.planner.progress import NEVER, Task, TaskKey, counterpart
-from pkg.controllers.workflow.planner.snapshot import MAX_CREATE_DELAY, CreateFault, Snapshot, Trouble
+from pkg.controllers.workflow.planner.snapshot import LASTING_TRIES, MAX_CREATE_DELAY, CreateFault, Snapshot, Trouble
 from pkg.workloads import RULE_FAULT
 
 
@@ -95,7 +95,8 @@ def _template_obstacle(ctx: Context, of: Candidate) -> Obstacle | None:
     template = snapshot.templates.get(name)
     if template is None:
         namespace = snapshot.workflow.metadata.namespace
-        return Waits(Reasons.TEMPLATE_NOT_FOUND, f"there is no WorkTemplate {name} in namespace {namespace}")
+        text = f"there is no WorkTemplate {name} in namespace {namespace}; create it, and the job is made at once"
+        return Waits(Reasons.TEMPLATE_NOT_FOUND, text)
     gvr = template.spec.gvr.gvr
     if waits := _kind_obstacle(ctx, of, gvr):
         return waits
@@ -115,13 +116,14 @@ def _kind_obstacle(ctx: Context, of: Candidate, gvr: GVR) -> Waits | Unknown | N
         return Unknown()
     if not is_known or (kind is not None and gvr not in snapshot.synced):
         if trouble := snapshot.unlisted.get(gvr):
-            text = f"the controller cannot list this kind, so it creates no job of it; it tries again: {trouble}"
+            text = f"the controller cannot list {gvr}, so it creates no job of it; allow it list and watch: {trouble}"
             return Waits(Reasons.KIND_UNREADABLE, text)
         if shown == Reasons.KIND_UNREADABLE:
             return Unknown()
-        return Waits(Reasons.KIND_SYNCING, f"the cache of {gvr} is not complete yet")
+        return Waits(Reasons.KIND_SYNCING, f"the controller is still reading the jobs of {gvr}; this takes seconds")
     if kind is None:
-        text = f"the cluster does not serve {gvr}; the job is created as soon as it does"
+        text = f"the cluster does not serve {gvr}; install its CRD, and the job is made at once, or correct spec.gvr"
+        text = f"{text} of WorkTemplate {of.node.flow.template_name}"
         return Waits(Reasons.KIND_NOT_SERVED, text)
     return None
 
@@ -137,9 +139,16 @@ def _fault_obstacle(ctx: Context, of: Candidate) -> Obstacle | None:
         case Trouble.RETRY:
             # A time further away than the longest delay means that the clock was set back.
             is_early = 0 < fault.retry_at - ctx.now <= MAX_CREATE_DELAY
-            return Waits(fault.reason, fault.message, fault.retry_at) if is_early else None
+            return Waits(fault.reason, failed_creation(fault), fault.retry_at) if is_early else None
         case Trouble.NAME_TAKEN:
             return _name_obstacle(ctx, of, fault)
+
+
+def failed_creation(fault: CreateFault) -> str:
+    """What a user reads about a creation that failed. It changes once when the fault lasts, not with every try."""
+    if fault.reason == Reasons.CREATE_FAILED and fault.is_lasting:
+        return f"{fault.message}; it has failed at least {LASTING_TRIES} times"
+    return fault.message
 
 
 def _name_obstacle(ctx: Context, of: Candidate, fault: CreateFault) -> Obstacle | None:
@@ -178,8 +187,8 @@ def _address_obstacle(ctx: Context, of: Candidate) -> Waits | Fails | None:
     for asked, key in asked_addresses(ctx, of.node, of.index):
         if ctx.snapshot.pod_ips.get(key):
             continue
-        text = f"the pod address of {asked.name} is needed"
+        text = f"waits for the pod address of {asked.name}"
         if has_ended(ctx, asked, ctx.draft.task(asked.number, key.index)):
-            return Fails(Reasons.RENDER_ERROR, f"{text}, and {asked.name} has ended")
-        return Waits(Reasons.WAITING_FOR_DEPENDENCIES, f"{text}, and its pod has none now")
+            return Fails(Reasons.RENDER_ERROR, f"the pod address of {asked.name} is needed, and {asked.name} has ended")
+        return Waits(Reasons.WAITING_FOR_DEPENDENCIES, f"{text}, which has none now")
     return None

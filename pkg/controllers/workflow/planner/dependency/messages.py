@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from pkg.apis.flow.v1alpha1.phases import Phase
+from pkg.apis.flow.v1alpha1.reasons import Reasons
 from pkg.apis.flow.v1alpha1.types import HTTPGet, Strategy
+from pkg.apis.meta import timestamp
 from pkg.controllers.workflow.planner.context import Context
+from pkg.controllers.workflow.planner.dependency.probes import Silence
 from pkg.controllers.workflow.planner.graph.model import (
     Ask,
-    Graph,
+    Node,
     PodIPPredicate,
     Predicate,
     PreviousPredicate,
     ProbePredicate,
     StatusPredicate,
 )
+from pkg.controllers.workflow.planner.progress import ProbeKey, counterpart
 
 _ASKED = {
     Ask.TARGET: "to succeed",
@@ -28,20 +33,55 @@ _ASKED = {
 }
 
 
-def waits_for(graph: Graph, blocker: Predicate) -> str:
-    """One line that says which dependency a flow waits for."""
+def waits_for(
+    ctx: Context, node: Node, blocker: Predicate, index: int, silence: Silence | None = None
+) -> tuple[str, str]:
+    """Reason and one line that say which dependency an index of a flow waits for, and the state of what it waits for.
+
+    silence: the replica that has not answered, if the dependency is a probe.
+    """
+    graph, draft = ctx.graph, ctx.draft
     match blocker:
         case StatusPredicate(flow, ask, strategy):
-            node = graph.nodes[flow]
-            some = "any replica of " if node.size > 1 and strategy is Strategy.ANY else ""
-            return f"waits for {some}{node.name} {_ASKED[ask]}"
+            asked = graph.nodes[flow]
+            some = "any replica of " if asked.size > 1 and strategy is Strategy.ANY else ""
+            text = f"waits for {some}{asked.name} {_ASKED[ask]}{_now(ctx, draft.phase(flow))}"
         case PreviousPredicate(ask):
-            return f"waits for the previous index {_ASKED[ask]}"
-        case ProbePredicate(flow, _, _, what):
-            kind = f"{what.scheme} {what.path}" if isinstance(what, HTTPGet) else "TCP"
-            return f"waits for {graph.nodes[flow].name} to answer {kind} on port {what.port}"
+            phase = draft.task(node.number, index - 1).phase
+            text = f"index {index} waits for the previous index {_ASKED[ask]}{_now(ctx, phase)}"
+        case ProbePredicate():
+            return _waits_for_probe(ctx, blocker, silence)
         case PodIPPredicate(flow):
-            return f"waits for the pod address of {graph.nodes[flow].name}"
+            asked = graph.nodes[flow]
+            phase = draft.task(flow, counterpart(asked, index).index).phase
+            text = f"waits for the pod address of {asked.name}{_now(ctx, phase)}"
+    return Reasons.WAITING_FOR_DEPENDENCIES, text
+
+
+def _waits_for_probe(ctx: Context, probe: ProbePredicate, silence: Silence | None) -> tuple[str, str]:
+    """What a gate waits for: the state of the pod's task while it does not run, and then how the probe fails."""
+    asked = ctx.graph.nodes[probe.flow]
+    what = f"{probe.what.scheme} {probe.what.path}" if isinstance(probe.what, HTTPGet) else "TCP"
+    index = silence.index if silence is not None else 0
+    name = f"{asked.name}, index {index}," if asked.is_indexed and silence is not None else asked.name
+    text = f"waits for {name} to answer {what} on port {probe.what.port}"
+    if silence is None or not silence.is_running:
+        return Reasons.WAITING_FOR_PROBE, text + _now(ctx, ctx.draft.task(probe.flow, index).phase)
+    answer = ctx.snapshot.answers.get(ProbeKey(*probe.asked_as, index))
+    if answer is not None:
+        pod = f"pod {answer.pod} ({answer.address})" if answer.pod else answer.address
+        since = f"{timestamp(answer.since)[:19]}Z"
+        text = f"{text}; {answer.why} from {pod}, at least {answer.tries} times since {since}"
+    elif silence.is_long:
+        text = f"{text}; none of its pods that may be asked runs and has an address"
+    if not silence.is_long:
+        return Reasons.WAITING_FOR_PROBE, text
+    return Reasons.PROBE_UNANSWERED, f"{text}; correct the probe or the pod, or set failAfter to give up"
+
+
+def _now(ctx: Context, phase: Phase) -> str:
+    """The state of what is waited for. In a large workflow it is left out: thousands may wait for the same flow."""
+    return "" if ctx.graph.is_large else f" (now {phase})"
 
 
 def cannot_be_met(ctx: Context, blocker: Predicate | None, is_timeout: bool) -> str:
@@ -54,7 +94,7 @@ def cannot_be_met(ctx: Context, blocker: Predicate | None, is_timeout: bool) -> 
             if not is_timeout:
                 return f"{name} ended {draft.phase(flow)} before it answered {kind} on port {what.port}"
             limit = "before it ended" if fail_after is None else f"within {fail_after:g}s of running"
-            return f"{name} did not answer {kind} on port {what.port} {limit}"
+            return f"{name} did not answer {kind} on port {what.port} {limit}{_last_answer(ctx, blocker)}"
         case StatusPredicate(flow, ask):
             return f"{graph.nodes[flow].name} is {draft.phase(flow)} and was {_ASKED[ask]}"
         case PreviousPredicate(ask):
@@ -63,3 +103,12 @@ def cannot_be_met(ctx: Context, blocker: Predicate | None, is_timeout: bool) -> 
             return f"{graph.nodes[flow].name} ended before its pod had an address"
         case None:
             return "its dependencies cannot be met any more"
+
+
+def _last_answer(ctx: Context, probe: ProbePredicate) -> str:
+    """How the probe failed the last time that somebody was told."""
+    for index in range(ctx.graph.nodes[probe.flow].size):
+        answer = ctx.snapshot.answers.get(ProbeKey(*probe.asked_as, index))
+        if answer is not None:
+            return f"; last: {answer.why} from {f'pod {answer.pod}' if answer.pod else answer.address}"
+    return ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from pkg.controllers.workflow.planner.context import Context
-from pkg.controllers.workflow.planner.dependency.probes import ProbeEvaluator, has_ended
+from pkg.controllers.workflow.planner.dependency.probes import ProbeEvaluator, Silence, has_ended
 from pkg.controllers.workflow.planner.dependency.truth import Truth, both, either, over_replicas, truth
 from pkg.controllers.workflow.planner.graph.model import (
     Node,
@@ -35,6 +35,10 @@ class Evaluator:
     def passed_by(self, node: Node) -> dict[str, frozenset[int]]:
         """The probes of the flow that have passed by now: path -> indexes of the replicas that answered."""
         return {part.path: self._probes.passed(node, part) for part in node.probes()}
+
+    def silence(self, node: Node, predicate: ProbePredicate, index: int) -> Silence | None:
+        """The replica that has not answered a probe which an index of the flow waits for."""
+        return self._probes.silence(node, predicate, index if predicate.is_previous else None)
 
     def requires(self, node: Node) -> Callable[[int], tuple[Truth, Predicate | None]]:
         """The value of a flow's dependencies at an index, with the first predicate that is not True.

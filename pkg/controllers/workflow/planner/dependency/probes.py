@@ -6,9 +6,11 @@ Answers are evaluated once per question and set of replicas, however many flows 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Final
 
 from pkg.apis.flow.v1alpha1.phases import Phase
+from pkg.apis.flow.v1alpha1.reasons import Reasons
 from pkg.apis.flow.v1alpha1.types import Strategy
 from pkg.controllers.workflow.planner.actions import ProbeRequest
 from pkg.controllers.workflow.planner.context import Context
@@ -34,6 +36,24 @@ def has_ended(ctx: Context, node: Node, task: Task) -> bool:
     return task.phase is not Phase.SUCCEEDED or not ctx.may_hide_jobs(node)
 
 
+def _answers_since(task: Task) -> float | None:
+    """Since when the pods of a task can answer (seconds since the epoch); None if they cannot now."""
+    return task.current.ran_at if task.phase is Phase.RUNNING or is_serving(task) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """A replica that has not answered a probe. is_running: its pods can answer; is_long: for many periods already."""
+
+    index: int
+    is_running: bool
+    is_long: bool
+
+
+# A probe that has not passed for so many of its periods, since the asked attempt first ran, waits for a person.
+PERIODS: Final = 10
+
+
 class ProbeEvaluator:
     """Answers probe predicates over a draft, for one call of the dependency step.
 
@@ -49,6 +69,8 @@ class ProbeEvaluator:
             self._passing.setdefault((key.flow, key.path), set()).add(key.index)
         # Shared among all flows that ask the same and had the same replicas answer before.
         self._all_passed: dict[tuple[tuple[str, str], frozenset[int]], frozenset[int]] = {}
+        # The first replica that has not answered, and since when it runs.
+        self._unanswered: dict[tuple[tuple[str, str], frozenset[int]], tuple[int, float | None]] = {}
         self._silent: dict[tuple[int, float | None], list[Truth]] = {}
         self._values: dict[tuple[tuple[str, str], float | None, Strategy, frozenset[int]], Truth] = {}
 
@@ -78,6 +100,36 @@ class ProbeEvaluator:
         if index in self.passed(node, predicate):
             return Truth.TRUE
         return self._without_answer(node, self._ctx.draft.task(node.number, index), predicate.fail_after)
+
+    def silence(self, node: Node, predicate: ProbePredicate, own_index: int | None = None) -> Silence | None:
+        """The first replica that has not answered a probe of the flow, a running one first; None if there is none.
+
+        own_index: the index that waits, if it asks the previous index of its own flow.
+        """
+        if own_index is not None:
+            index, task = own_index - 1, self._ctx.draft.task(predicate.flow, own_index - 1)
+            ran_at = _answers_since(task)
+        else:
+            passed = self.passed(node, predicate)
+            found = self._unanswered.get((predicate.asked_as, passed))
+            if found is None:
+                tasks = self._ctx.draft.tasks(predicate.flow)
+                self._ctx.budget.spend(1 + len(tasks) // 8)
+                left = [(at, _answers_since(task)) for at, task in enumerate(tasks) if at not in passed]
+                found = next((one for one in left if one[1] is not None), left[0] if left else (-1, None))
+                self._unanswered[predicate.asked_as, passed] = found
+            index, ran_at = found
+        if index < 0:
+            return None
+        return Silence(index, ran_at is not None, ran_at is not None and self._is_long(node, predicate, ran_at))
+
+    def _is_long(self, node: Node, predicate: ProbePredicate, ran_at: float) -> bool:
+        if self._ctx.draft.state(node.number).wait_reason == Reasons.PROBE_UNANSWERED:
+            return True  # it was before this controller started, which is from when `ran_at` may count
+        due = ran_at + PERIODS * predicate.probe.period_seconds
+        if due > self._ctx.now:
+            self.gives_up_at = min(self.gives_up_at, due)
+        return due <= self._ctx.now
 
     def _silent_values(self, predicate: ProbePredicate) -> list[Truth]:
         """What the probe comes to for each replica of the asked flow if that replica has not answered."""

@@ -11,12 +11,12 @@ from collections.abc import Callable, Collection, Iterable
 import msgspec
 
 from pkg.apis.flow.v1alpha1.phases import Phase
-from pkg.apis.flow.v1alpha1.reasons import Reasons
+from pkg.apis.flow.v1alpha1.reasons import DEPENDENCY_WAITS, Reasons
 from pkg.controllers.workflow.planner.context import Context
 from pkg.controllers.workflow.planner.dependency.messages import cannot_be_met, waits_for
 from pkg.controllers.workflow.planner.dependency.predicates import Evaluator
 from pkg.controllers.workflow.planner.dependency.truth import Truth
-from pkg.controllers.workflow.planner.graph.model import Node
+from pkg.controllers.workflow.planner.graph.model import Node, Predicate, ProbePredicate
 from pkg.controllers.workflow.planner.progress import Task
 
 
@@ -57,7 +57,8 @@ def _evaluate(ctx: Context, evaluator: Evaluator, node: Node, *, is_hidden: bool
     """Evaluates the Waiting tasks of one flow, in the order of their indexes; True if one became final."""
     draft = ctx.draft
     dependencies_at = evaluator.requires(node)
-    has_finals, blocker_shown = False, None
+    has_finals = False
+    shown: tuple[Predicate, int] | None = None
     for index, task in enumerate(tuple(draft.tasks(node.number))):
         if task.phase is not Phase.WAITING or (task.released is not None and not node.needs_pod_ip):
             continue
@@ -66,7 +67,8 @@ def _evaluate(ctx: Context, evaluator: Evaluator, node: Node, *, is_hidden: bool
             if task.released is None:
                 draft.put(node.number, index, msgspec.structs.replace(task, released=ctx.now))
         elif value is Truth.UNKNOWN:
-            blocker_shown = blocker_shown or blocker
+            if shown is None and blocker is not None:
+                shown = (blocker, index)
             if task.released is not None:  # the pod has lost its address; only this predicate is not latched
                 withdrawn = msgspec.structs.replace(task, released=None)
                 draft.put(node.number, index, withdrawn.with_current(makeable=None))
@@ -75,10 +77,12 @@ def _evaluate(ctx: Context, evaluator: Evaluator, node: Node, *, is_hidden: bool
             is_timeout = value is Truth.TIMED_OUT
             draft.put(node.number, index, _ended(task, cannot_be_met(ctx, blocker, is_timeout), ctx.now, is_timeout))
     _latch(ctx, evaluator, node)
-    if blocker_shown is not None:
-        message = waits_for(ctx.graph, blocker_shown)
-        draft.edit(node.number, wait_reason=Reasons.WAITING_FOR_DEPENDENCIES, wait_message=message)
-    elif draft.state(node.number).wait_reason == Reasons.WAITING_FOR_DEPENDENCIES:
+    if shown is not None:
+        blocker, index = shown
+        silence = evaluator.silence(node, blocker, index) if isinstance(blocker, ProbePredicate) else None
+        reason, message = waits_for(ctx, node, blocker, index, silence)
+        draft.edit(node.number, wait_reason=reason, wait_message=message)
+    elif draft.state(node.number).wait_reason in DEPENDENCY_WAITS:
         draft.edit(node.number, wait_reason="", wait_message="")
     return has_finals
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
+from typing import Final
 
 from pkg.apis.flow.v1alpha1.types import Flow, HTTPGet, Probe, Strategy, TCPSocket
 
@@ -22,6 +23,10 @@ class Ask(IntEnum):
     FAILED = 7
     SKIPPED = 8
     FINISHED = 9
+
+
+# With more flows than this, messages are short, so that one change of a flow does not become thousands.
+MANY_FLOWS: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +187,11 @@ class Graph:
     probing: tuple[int, ...]
     #: Bytes of JSON that spec and metadata leave for the status. An edit that changes only this keeps the progress.
     status_room: int = field(compare=False)
+
+    @property
+    def is_large(self) -> bool:
+        """Whether messages have to be short."""
+        return len(self.nodes) > MANY_FLOWS
 
     def __getitem__(self, name: str) -> Node:
         return self.nodes[self.by_name[name]]

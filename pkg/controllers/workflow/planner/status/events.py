@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from pkg.apis.flow.v1alpha1.phases import Phase, WorkflowPhase
-from pkg.apis.flow.v1alpha1.reasons import Reasons
+from pkg.apis.flow.v1alpha1.reasons import BLOCKING, Reasons
 from pkg.controllers.workflow.planner.actions import Emit
 from pkg.controllers.workflow.planner.context import Context
 from pkg.controllers.workflow.planner.control import restart
 from pkg.controllers.workflow.planner.progress import Decision
 
-_OBSTACLES = frozenset(
-    {Reasons.TEMPLATE_NOT_FOUND, Reasons.KIND_NOT_SERVED, Reasons.KIND_UNREADABLE, Reasons.CREATE_FAILED}
-)
+# Each has an Event of its own.
+_OBSTACLES = (BLOCKING | {Reasons.NAMESPACE_TERMINATING}) - {Reasons.UNKNOWN_STATUS}
 
 
 def events_of(ctx: Context, decision: Decision | None, phase: WorkflowPhase) -> list[Emit]:

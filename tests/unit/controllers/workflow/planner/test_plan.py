@@ -314,7 +314,7 @@ def test_parallelism_may_change_while_it_runs() -> None:
 def test_a_missing_template_is_reported_once_and_its_job_created_as_soon_as_it_appears() -> None:
     bench = Bench(wf(a=""), {})
     assert (bench.phases()["a"], bench.flow("a").reason) == ("Waiting", "TemplateNotFound")
-    assert bench.flow("a").message == "there is no WorkTemplate job in namespace team"
+    assert bench.flow("a").message.startswith("there is no WorkTemplate job in namespace team; create it")
     for _ in range(3):
         bench.wait(100)
     assert bench.told == ["TemplateNotFound"]

@@ -533,7 +533,7 @@ def test_an_address_of_the_same_index_else_of_index_0() -> None:
 def test_without_an_address_it_waits_and_says_so() -> None:
     bench = Bench(wf(a="", b={"patch": {"x": "{{flows.a.podIP}}"}}))
     bench.runs("a")
-    assert bench.flow("b").message == "waits for the pod address of a"
+    assert bench.flow("b").message == "waits for the pod address of a (now Running)"
 
 
 def test_an_address_of_a_task_that_ended_is_impossible() -> None:
@@ -561,7 +561,7 @@ def test_a_retry_needs_the_address_of_now() -> None:
     bench.fails("b")
     bench.wait(1)
     assert bench.names == ["w-a", "w-b"]
-    assert bench.flow("b").message == "the pod address of a is needed, and its pod has none now"
+    assert bench.flow("b").message == "waits for the pod address of a, which has none now"
     bench.pod_ips = {task("a"): "127.0.0.9"}
     bench.wait(1)
     assert bench.names == ["w-a", "w-b", "w-b-r1"]

@@ -1,0 +1,258 @@
+"""Every wait that can last says what it waits for, in which state that is, and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from pkg.apis.flow.v1alpha1.types import FlowStatus
+from pkg.controllers.workflow.planner.actions import CreateJob
+from pkg.controllers.workflow.planner.progress import ProbeAnswer, ProbeKey
+from pkg.controllers.workflow.planner.snapshot import CreateFault, Trouble
+from tests.builders import NOW, WIDGETS, Bench, http, on, status_of, tcp, wf
+
+HTTP = "dependsOn.probe.httpGetList[0]"
+Setup = Callable[[], Bench]
+
+
+def bench_of(
+    spec: dict[str, Any] | None = None, /, then: Callable[[Bench], object] = lambda _: None, **flows: Any
+) -> Setup:
+    """A bench of these flows on which something happened."""
+
+    def make() -> Bench:
+        bench = Bench(wf(spec or {}, **flows))
+        then(bench)
+        return bench
+
+    return make
+
+
+def refused(reason: str, message: str, tries: int = 1) -> Callable[[CreateJob], CreateFault]:
+    """A creation that fails for now."""
+    return lambda made: CreateFault(
+        Trouble.RETRY, made.attempt, made.name, reason, message, NOW, tries, NOW + 5.0, said_at=NOW
+    )
+
+
+def refusing(reason: str, message: str, tries: int = 1) -> Setup:
+    def make() -> Bench:
+        bench = Bench(wf(a=""), settle=False)
+        bench.refuse = refused(reason, message, tries)
+        bench.settle()
+        return bench
+
+    return make
+
+
+def without_kind() -> Bench:
+    bench = Bench(wf(a={"template": "widget"}), settle=False)
+    bench.kinds[WIDGETS] = None
+    bench.settle()
+    return bench
+
+
+def unreadable() -> Bench:
+    bench = Bench(wf(a={"template": "widget"}), settle=False)
+    bench.synced -= {WIDGETS}
+    bench.unlisted = {WIDGETS: "widgets is forbidden"}
+    bench.settle()
+    return bench
+
+
+WAITS: dict[str, tuple[Setup, str, str, str]] = {
+    "for a target that has not started": (
+        bench_of(b="", a="b", c="a"),
+        "c",
+        "WaitingForDependencies",
+        "waits for a to succeed (now Waiting)",
+    ),
+    "for a target that runs": (
+        bench_of(b="", a="b", then=lambda bench: bench.runs("b")),
+        "a",
+        "WaitingForDependencies",
+        "waits for b to succeed (now Running)",
+    ),
+    "for a target between two attempts": (
+        bench_of(b={"retry": {"maxRetries": 1}}, a="b", then=lambda bench: bench.fails("b")),
+        "a",
+        "WaitingForDependencies",
+        "waits for b to succeed (now Backoff)",
+    ),
+    "for a failure": (
+        bench_of(b="", a=on(probe=status_of("b", "Failed"))),
+        "a",
+        "WaitingForDependencies",
+        "waits for b to fail (now Pending)",
+    ),
+    "for the previous index": (
+        bench_of(a={"for": {"replicas": 3, "dependsOn": {"targets": ["a"]}}}, then=lambda bench: bench.runs("a/0")),
+        "a",
+        "WaitingForDependencies",
+        "index 1 waits for the previous index to succeed (now Running)",
+    ),
+    "for a slot of the workflow": (
+        bench_of({"parallelism": 2}, a="", b="", c=""),
+        "c",
+        "ParallelismReached",
+        "waits for a free slot: 2 of 2 are in use (spec.parallelism)",
+    ),
+    "for a slot of a workflow that has more jobs than it may have now": (
+        bench_of({"parallelism": 3}, a="", b="", c="", d="", then=lambda bench: bench.set_spec(parallelism=1)),
+        "d",
+        "ParallelismReached",
+        "waits for a free slot: 3 of 1 are in use (spec.parallelism)",
+    ),
+    "for the end of a suspension": (
+        bench_of({"suspend": True}, a=""),
+        "a",
+        "WorkflowSuspended",
+        "the workflow is suspended; set spec.suspend to false to go on",
+    ),
+    "for a template": (
+        bench_of(a={"template": "none"}),
+        "a",
+        "TemplateNotFound",
+        "there is no WorkTemplate none in namespace team; create it, and the job is made at once",
+    ),
+    "for a kind": (
+        without_kind,
+        "a",
+        "KindNotServed",
+        "the cluster does not serve widgets.v1.example.com; install its CRD, and the job is made at once, "
+        "or correct spec.gvr of WorkTemplate widget",
+    ),
+    "for the permission to list a kind": (
+        unreadable,
+        "a",
+        "KindUnreadable",
+        "the controller cannot list widgets.v1.example.com, so it creates no job of it; allow it list and watch: "
+        "widgets is forbidden",
+    ),
+    "for a quota": (refusing("QuotaExceeded", "exceeded quota: tight"), "a", "QuotaExceeded", "exceeded quota: tight"),
+    "for the API server, at first": (refusing("CreateFailed", "it is busy"), "a", "CreateFailed", "it is busy"),
+    "for the API server, after half a minute": (
+        refusing("CreateFailed", "it is busy", tries=6),
+        "a",
+        "CreateFailed",
+        "it is busy; it has failed at least 6 times",
+    ),
+    "for a gate whose pod is pending": (
+        bench_of(b="", a=on(probe=http("b"))),
+        "a",
+        "WaitingForProbe",
+        "waits for b to answer HTTP /ok on port 8080 (now Pending)",
+    ),
+    "for a gate whose pod has not been asked yet": (
+        bench_of(b="", a=on(probe=tcp("b")), then=lambda bench: bench.runs("b")),
+        "a",
+        "WaitingForProbe",
+        "waits for b to answer TCP on port 8080",
+    ),
+    "for one replica of a gate": (
+        bench_of(b={"for": {"replicas": 2}}, a=on(probe=http("b")), then=lambda bench: bench.runs("b/1")),
+        "a",
+        "WaitingForProbe",
+        "waits for b, index 1, to answer HTTP /ok on port 8080",
+    ),
+}
+
+
+@pytest.mark.parametrize(("make", "flow", "reason", "message"), WAITS.values(), ids=WAITS)
+def test_a_flow_waits(make: Setup, flow: str, reason: str, message: str) -> None:
+    found = make().flow(flow)
+    assert (found.reason, found.message) == (reason, message)
+
+
+def gated(**probe: Any) -> Bench:
+    """A flow `a` that waits for an answer of `b`, which runs."""
+    bench = Bench(wf(b="", a=on(probe=http("b", **probe))))
+    bench.runs("b")
+    return bench
+
+
+def says(bench: Bench, why: str, tries: int = 3) -> FlowStatus:
+    """The gate of `a` as it is shown after this answer."""
+    bench.answers = {ProbeKey("a", HTTP, 0): ProbeAnswer(why, "w-b-x7k2p", "10.0.0.3", tries, NOW)}
+    bench.settle()
+    return bench.flow("a")
+
+
+def test_a_gate_shows_the_last_answer_with_pod_count_and_time() -> None:
+    assert says(gated(), "HTTP 503").message == (
+        "waits for b to answer HTTP /ok on port 8080; HTTP 503 from pod w-b-x7k2p (10.0.0.3), at least 3 times since "
+        "2027-01-15T08:00:00Z"
+    )
+
+
+def test_the_same_answer_is_not_written_again() -> None:
+    bench = gated()
+    says(bench, "HTTP 503")
+    writes = len(bench.writes)
+    says(bench, "HTTP 503")
+    assert len(bench.writes) == writes
+    says(bench, "HTTP 503", tries=10)
+    assert len(bench.writes) == writes + 1
+
+
+@pytest.mark.parametrize("answer", ["HTTP 404", ""], ids=["that answers otherwise", "that nobody could ask"])
+def test_a_gate_that_has_not_passed_for_ten_periods_waits_for_a_person(answer: str) -> None:
+    bench = gated(periodSeconds=7)
+    if answer:
+        says(bench, answer)
+    bench.wait(69.0)
+    assert bench.flow("a").reason == "WaitingForProbe"
+    made = bench.wait(1.0)
+    found = bench.flow("a")
+    assert found.reason == "ProbeUnanswered"
+    assert found.message.startswith("waits for b to answer HTTP /ok on port 8080; ")
+    assert (answer or "none of its pods that may be asked runs and has an address") in found.message
+    assert found.message.endswith("; correct the probe or the pod, or set failAfter to give up")
+    assert made.requeue_at is None
+    assert [event.reason for event in bench.events].count("ProbeUnanswered") == 1
+
+
+def test_the_ten_periods_are_waited_for_by_a_timer() -> None:
+    bench = gated(periodSeconds=7)
+    assert bench.step().requeue_at == bench.now + 70.0
+
+
+def test_a_gate_that_waits_for_a_person_does_so_after_a_restart_of_the_controller() -> None:
+    bench = gated()
+    bench.wait(60.0)
+    bench.crash()
+    bench.settle()
+    assert bench.flow("a").reason == "ProbeUnanswered"
+    bench.passes("a")
+    assert bench.flow("a").reason == ""
+
+
+def test_a_gate_whose_job_is_tried_again_waits_for_its_pod() -> None:
+    bench = Bench(wf(b={"retry": {"maxRetries": 1}}, a=on(probe=http("b"))))
+    bench.runs("b")
+    bench.wait(60.0)
+    bench.fails("b")
+    assert (bench.flow("a").reason, bench.flow("a").message) == (
+        "WaitingForProbe",
+        "waits for b to answer HTTP /ok on port 8080 (now Backoff)",
+    )
+
+
+def test_a_gate_that_gave_up_says_how_it_failed() -> None:
+    bench = gated(failAfter="20s")
+    says(bench, "connection refused")
+    bench.wait(20.0)
+    assert (bench.flow("a").reason, bench.flow("a").message) == (
+        "ProbeTimeout",
+        "b did not answer HTTP /ok on port 8080 within 20s of running; last: connection refused from pod w-b-x7k2p",
+    )
+
+
+def test_a_large_workflow_names_no_states_because_thousands_may_wait_for_one_flow() -> None:
+    bench = Bench(wf(b="", **{f"a{number}": "b" for number in range(500)}))
+    assert bench.flow("a1").message == "waits for b to succeed"
+    writes = sum(len(write.operations) for write in bench.writes)
+    bench.runs("b")
+    assert sum(len(write.operations) for write in bench.writes) - writes < 10
