@@ -35,7 +35,7 @@ FIND_KUBECTL = export KUBECONFIG="$(USED)"; kubectl=$$(hack/find-kubectl.sh $(PY
 
 .PHONY: help
 help: ## Show this list
-	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  %-24s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z.][a-z-]*:.*## / { printf "  %-24s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 ## Environment
 
@@ -68,7 +68,7 @@ build: $(DEVELOPING) ## Build the wheel into dist/
 	ls dist/*.whl
 
 .PHONY: test
-test: $(DEVELOPING) ## Run all tests: unit, and on a real control plane (as root with CI set: on real containers too)
+test: $(DEVELOPING) ## Run all tests: unit, and on a real control plane (root with CI set: real containers too)
 	@if [ "$$(id -u)" = 0 ] && [ -n "$${CI:-}" ]; then
 	  $(PY) -m hack.cluster install-packages || echo "make: tests on real containers are skipped" >&2
 	fi
@@ -93,7 +93,7 @@ test-kubeflow: $(DEVELOPING) ## Run Kubeflow's real training operator against th
 	$(PY) -m pytest tests/kubeflow -m kubeflow $(ARGS)
 
 .PHONY: check-metrics
-check-metrics: $(DEVELOPING) ## Check metrics, and the rules of docs/metrics.md, with promtool (built once, some minutes)
+check-metrics: $(DEVELOPING) ## Check metrics, and the rules of docs/metrics.md, with promtool (built once)
 	@exec $(PY) -m hack.promtool
 
 .PHONY: lint
@@ -147,8 +147,14 @@ cluster-down: $(INSTALLED) ## Stop the local cluster
 	@exec $(PY) -m hack.cluster down
 
 .PHONY: run
-run: $(INSTALLED) ## Run the controller here, for the cluster of KUBECONFIG or the local one (WORKERS=8, ARGS=flags)
-	@KUBECONFIG="$(USED)" exec $(VENV)/bin/workflow-controller --workers=$(WORKERS) --log-format=console $(ARGS)
+run: $(INSTALLED) ## Run the controller here, on the cluster of KUBECONFIG or the local one (ARGS=flags)
+	@used="$(USED)"
+	if [ -z "$$used" ] && [ ! -f ~/.kube/config ] && [[ "$(ARGS)" != *--kubeconfig* && "$(ARGS)" != *--master* ]]; then
+	  echo "make: no cluster yet: run 'make cluster-up' in another terminal; waiting for it (Ctrl-C ends this)" >&2
+	  until $(PY) -m hack.cluster status >/dev/null 2>&1; do sleep 1; done
+	  used=$(LOCAL)
+	fi
+	KUBECONFIG="$$used" exec $(VENV)/bin/workflow-controller --workers=$(WORKERS) --log-format=console $(ARGS)
 
 .PHONY: install-crds
 install-crds: $(INSTALLED) ## Install the CRDs in the cluster of KUBECONFIG or the local one

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import time
@@ -67,6 +68,20 @@ def test_metrics_health_and_readiness_answer(world: World, start_controller: Sta
     assert total(text, "workflow_status_writes_total") >= 2
     assert total(text, "workqueue_adds_total") > 0
     assert total(text, "workqueue_depth") == 0
+
+
+def test_a_second_controller_without_addresses_starts_on_another_port_and_says_which(
+    world: World, start_controller: StartController
+) -> None:
+    auto = ("--metrics-bind-address=auto", "--health-bind-address=auto")
+    first = start_controller(*auto)
+    second = start_controller(*auto, acting=False)
+    second.wait_log("started")
+    served = [re.search(r'"metrics": "http://(127\.0\.0\.1:\d+)/metrics"', each.log_text()) for each in (first, second)]
+    addresses = [found[1] for found in served if found is not None]
+    assert len(set(addresses)) == 2
+    assert [first.get(f"{address}/metrics")[0] for address in addresses] == [200, 200]
+    assert [first.get(f"{address}/healthz")[0] for address in addresses] == [200, 200]
 
 
 def test_a_port_that_is_taken_exits_1_and_is_named(world: World, start_controller: StartController) -> None:
