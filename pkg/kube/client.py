@@ -14,11 +14,11 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from pkg.apis.meta import GVR, ListMeta
+from pkg.apis.meta import GVR, ListMeta, ObjectMeta
 from pkg.kube.config import ClientConfig
 from pkg.kube.decoding import build_decoder
-from pkg.kube.errors import Refused, Transient
-from pkg.kube.json_depth import elements, members
+from pkg.kube.errors import Refused, Transient, Unrecognized
+from pkg.kube.json_depth import READABLE_LEVELS, elements, members, pruned
 from pkg.kube.transport import MAX_BODY, Observer, Request, Transport
 from pkg.kube.watch import Watch
 
@@ -49,7 +49,22 @@ class Page(msgspec.Struct, Generic[T], frozen=True):
 
 class _List(msgspec.Struct, Generic[T], frozen=True):
     metadata: ListMeta = ListMeta()
-    items: list[T] | None = None
+    items: list[T] | msgspec.UnsetType | None = msgspec.UNSET
+
+
+class _Meta(msgspec.Struct, frozen=True):
+    name: str = ""
+
+
+class _Named(msgspec.Struct, frozen=True):
+    """What every object has, and the two fields of the `Status` that answers a deletion."""
+
+    kind: str = ""
+    metadata: _Meta = _Meta()
+    status: msgspec.Raw = msgspec.Raw(b"")
+
+
+_NAMED = msgspec.json.Decoder(_Named)
 
 
 class Client:
@@ -77,11 +92,12 @@ class Client:
 
     def get(self, gvr: GVR, namespace: str | None, name: str, type: type[T]) -> T:
         """GET one object."""
-        return self._send(Request("get", gvr.group_resource, "GET", _path(gvr, namespace, name)), type)
+        return self._send(Request("get", gvr.group_resource, "GET", _path(gvr, namespace, name)), type, name)
 
     def get_path(self, path: str, type: type[T]) -> T:
         """GET a document that is not an object, such as `/version` or `/apis/batch/v1`."""
-        return self._send(Request("get", "", "GET", _checked(path)), type)
+        request = Request("get", "", "GET", _checked(path))
+        return _decode_as(self._transport.call(request), type, request)
 
     def list_page(
         self,
@@ -128,17 +144,10 @@ class Client:
     def _list(self, request: Request, type: type[T]) -> Page[T]:
         body = self._transport.call(request)
         decoder = _list_decoder(type)
-        try:
-            found = _decode(body, decoder, request)
-        except Transient as error:
-            if type is not msgspec.Raw or not isinstance(error.__cause__, RecursionError):
-                raise
-            # One item is nested too deep. The caller of raw items decodes them one by one and skips that item alone.
-            parts = members(body)
-            items = [msgspec.Raw(item) for item in elements(parts.pop("items", b"[]"))]
-            rest = b"{%s}" % b",".join(b"%s:%s" % (msgspec.json.encode(name), part) for name, part in parts.items())
-            found = _decode(rest, decoder, request)
-            found = msgspec.structs.replace(found, items=items)
+        found = _decode(body, decoder, request) if type is not msgspec.Raw else _decode_raw(body, decoder, request)
+        if isinstance(found.items, msgspec.UnsetType) or not found.metadata.resource_version:
+            # Taken for an empty list, it would remove every object from the cache.
+            raise _unrecognized(request, "no list, for it lacks items or a resourceVersion,")
         return Page(found.items or [], found.metadata.resource_version, found.metadata.continue_)
 
     def watch(
@@ -170,7 +179,8 @@ class Client:
 
     def create(self, gvr: GVR, namespace: str | None, body: bytes | Mapping[str, Any], type: type[T]) -> T:
         """Create an object. Exists: the name is taken, perhaps by a repeated POST of this call; GET shows the owner."""
-        return self._send(Request("create", gvr.group_resource, "POST", _path(gvr, namespace), body=_bytes(body)), type)
+        request = Request("create", gvr.group_resource, "POST", _path(gvr, namespace), body=_bytes(body))
+        return self._send(request, type)
 
     def patch(
         self,
@@ -185,9 +195,8 @@ class Client:
     ) -> T:
         """PATCH an object with a JSON_PATCH or MERGE_PATCH body; a version to test is part of the body."""
         path = _path(gvr, namespace, name, subresource)
-        return self._send(
-            Request("patch", gvr.group_resource, "PATCH", path, body=body, content_type=content_type), type
-        )
+        request = Request("patch", gvr.group_resource, "PATCH", path, body=body, content_type=content_type)
+        return self._send(request, type, name)
 
     def replace(
         self,
@@ -201,7 +210,7 @@ class Client:
     ) -> T:
         """PUT a whole object; Conflict unless its metadata.resourceVersion is the current one."""
         path = _path(gvr, namespace, name, subresource)
-        return self._send(Request("update", gvr.group_resource, "PUT", path, body=_bytes(body)), type)
+        return self._send(Request("update", gvr.group_resource, "PUT", path, body=_bytes(body)), type, name)
 
     def delete(
         self,
@@ -222,7 +231,9 @@ class Client:
             "preconditions": {field: value for field, value in conditions.items() if value},
         }
         request = Request("delete", gvr.group_resource, "DELETE", _path(gvr, namespace, name), body=_bytes(options))
-        self._transport.call(request)
+        found = _decode(self._transport.call(request), _NAMED, request)
+        if found.metadata.name != name and (found.kind, bytes(found.status)) != ("Status", b'"Success"'):
+            raise _unrecognized(request, f"neither a Status nor the object {name!r}")
 
     def drain(self, seconds: float) -> None:
         """Shut down: calls in flight may finish for at most `seconds` and are then cut; new calls raise Stopped.
@@ -248,9 +259,16 @@ class Client:
         """Call `observer(verb, resource, code, seconds)` after every call; code 0 means no answer."""
         self._transport.add_observer(observer)
 
-    def _send(self, request: Request, type: type[T]) -> T:
+    def _send(self, request: Request, type: type[T], name: str = "") -> T:
+        """The object that answers a request; `name` is how it has to be called, where that is known."""
         body = self._transport.call(request)
-        return _decode(body, _decoder(type), request) if type is not bytes else cast("T", body)
+        found = _decode_as(body, type, request)
+        named = getattr(found, "metadata", None)
+        if not isinstance(named, ObjectMeta):
+            named = _decode(body, _NAMED, request).metadata
+        if not named.name or (name and named.name != name):
+            raise _unrecognized(request, f"not the object {name!r}" if name else "no object with a name")
+        return found
 
 
 def _decoder(type: type[T]) -> msgspec.json.Decoder[T]:
@@ -267,13 +285,40 @@ def _list_decoder(type: type[T]) -> msgspec.json.Decoder[_List[T]]:
     return decoder
 
 
+def _decode_as(body: bytes, type: type[T], request: Request) -> T:
+    return _decode(body, _decoder(type), request) if type is not bytes else cast("T", body)
+
+
 def _decode(body: bytes, decoder: msgspec.json.Decoder[T], request: Request) -> T:
+    """The decoded body. Of an object that is nested too deep, what is too deep is read as empty."""
     try:
-        return decoder.decode(body)
+        try:
+            return decoder.decode(body)
+        except RecursionError:
+            return decoder.decode(pruned(body, READABLE_LEVELS))
     except RecursionError as error:
         raise Transient(f"{request}: the response is nested too deep to be decoded", reason="TooDeep") from error
     except msgspec.DecodeError as error:
         raise Transient(f"{request}: the response cannot be decoded: {error}", reason="Undecodable") from error
+
+
+def _decode_raw(body: bytes, decoder: msgspec.json.Decoder[_List[T]], request: Request) -> _List[T]:
+    """The list, with whole raw items, however deep they are nested: the caller reads each by itself."""
+    try:
+        return decoder.decode(body)
+    except msgspec.DecodeError:
+        return _decode(body, decoder, request)
+    except RecursionError:
+        parts = members(body)
+        items = [msgspec.Raw(item) for item in elements(parts.pop("items", b"[]"))]
+        rest = b"{%s}" % b",".join(b"%s:%s" % (msgspec.json.encode(name), part) for name, part in parts.items())
+        found = _decode(rest, decoder, request)
+        return msgspec.structs.replace(found, items=items)
+
+
+def _unrecognized(request: Request, what: str) -> Unrecognized:
+    """The error for a 2xx that the API server cannot have written. It does not prove that the call was done, or not."""
+    return Unrecognized(f"{request}: the response is {what} of the API server", reason="Unrecognized")
 
 
 def _bytes(body: bytes | Mapping[str, Any]) -> bytes:

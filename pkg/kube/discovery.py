@@ -113,6 +113,7 @@ class _Components(msgspec.Struct, frozen=True):
 
 
 class _OpenAPI(msgspec.Struct, frozen=True):
+    openapi: str = ""
     components: _Components = _Components()
 
 
@@ -170,6 +171,8 @@ class Discovery:
             if isinstance(error, NotFound) or may_mean_not_served(error):
                 return None
             raise
+        if not found.openapi:
+            raise Transient(f"/openapi/v3{gvr.root}: the response is no OpenAPI document", reason="Unrecognized")
         wanted = {"group": gvr.group, "version": gvr.version, "kind": kind}
         for schema in found.components.schemas.values():
             if wanted in schema.kinds:

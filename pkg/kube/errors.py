@@ -8,14 +8,14 @@ is pure, so its test is a table of all cases.
 | no response, a broken one, 5xx, any other status | Transient | tries again with backoff; the call may have worked |
 | a response that no API server writes (no `Status` object) | Unrecognized, a Transient | the same; proves nothing |
 | 401 | Unauthorized, a Transient | the same; the client has renewed the credentials already |
-| a denial by an admission webhook | Denied, a Transient | tries again, slowly |
+| a denial by an admission webhook or policy, whatever the code | Denied, a Transient | tries again, slowly |
 | 404 with the name of the object | NotFound | the object, or its namespace, does not exist |
 | 404 of the API server, without a name | NotServed, a NotFound | asks `Discovery.is_gone` before it believes it |
 | 409 | Conflict or Exists | reads the object again |
 | 410 | Gone | lists again |
 | 429 | Throttled | waits |
 | 403 | Forbidden or NamespaceTerminating | reports it |
-| 400, 413, 415, 422 | Refused | reports it; the object is at fault |
+| 400, 413, 415, 422; 500 because it is too large for etcd | Refused | reports it; the object is at fault |
 | the client is shutting down | Stopped | ends |
 
 A missing resource type is special. Within a group that it serves, the API server answers 404 with a `Status` that has
@@ -25,6 +25,7 @@ the reason NotFound and no name. For any other path, so also after the last CRD 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 import msgspec
@@ -100,7 +101,7 @@ class Unauthorized(Transient):
 
 
 class Denied(Transient):
-    """An admission webhook denied the request, whatever the HTTP status; it may admit it later."""
+    """An admission webhook or policy denied the request, whatever the HTTP status; it may admit it later."""
 
 
 class Stopped(KubeError):
@@ -109,6 +110,8 @@ class Stopped(KubeError):
 
 class _Cause(msgspec.Struct, frozen=True):
     reason: str | None = ""
+    message: str | None = ""
+    field: str | None = ""
 
 
 class _Details(msgspec.Struct, frozen=True, rename="camel"):
@@ -129,7 +132,15 @@ class Status(msgspec.Struct, frozen=True):
 
 
 _STATUS = msgspec.json.Decoder(Status)
-_WEBHOOK = "admission webhook"
+# The API server puts these words before what a webhook or a policy says. Other messages may quote them further on.
+_WEBHOOK = re.compile(r'admission webhook "[^"]*" denied the request(?:: | without explanation)')
+_POLICY = re.compile(
+    r"(?:\w*AdmissionPolicy|policy) (?:'[^']*'|\"[^\"]*\")(?: with binding '[^']*')? denied request: ", re.ASCII
+)
+# etcd, or the connection to it, takes no object of that size.
+_TOO_LARGE = re.compile(
+    r"etcdserver: request is too large|rpc error: code = \w+ desc = trying to send message larger than max"
+)
 _MAX_MESSAGE = 2048
 _QUOTED = 200
 # Only the API server itself can say these; the other statuses mean the same whoever says them.
@@ -184,9 +195,11 @@ def from_status(found: Status, *, status: int | None = None, retry_after: float 
 
 
 def _class_of(code: int, found: Status) -> type[KubeError]:
-    if _WEBHOOK in found.message:
-        return Denied
     details = found.details or _Details()
+    if _WEBHOOK.match(found.message) or any(_is_policy(cause, found.message) for cause in details.causes or ()):
+        return Denied
+    if code == 500 and _TOO_LARGE.match(found.message):
+        return Refused
     if code == 403 and any(cause.reason == "NamespaceTerminating" for cause in details.causes or ()):
         return NamespaceTerminating
     if code == 409 and found.reason == "AlreadyExists":
@@ -199,6 +212,15 @@ def _class_of(code: int, found: Status) -> type[KubeError]:
     if found.reason in {"Expired", "Gone"}:
         return Gone
     return _BY_STATUS.get(code, Transient)
+
+
+def _is_policy(cause: _Cause, message: str) -> bool:
+    """Whether a cause is the denial of an admission policy, which is the message, too, behind the object's name.
+
+    The causes of an invalid object have a reason and a field.
+    """
+    denial = cause.message or ""
+    return not cause.reason and not cause.field and _POLICY.match(denial) is not None and message.endswith(denial)
 
 
 def _seconds(value: str | None) -> float | None:

@@ -9,11 +9,17 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+from typing import Final
 
 # Possessive: otherwise the engine remembers a place for each character of a string, 160 MiB for a string of 1.4 MB.
 _STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
 _TOKEN = re.compile(_STRING + rb"|[{}\[\],]", re.S)
 _NAME = re.compile(rb"(" + _STRING + rb")\s*:\s*", re.S)
+
+
+READABLE_LEVELS: Final = 400
+"""What is below these levels is read as empty: decoders can read less than 1,000. Whoever uses such an object refuses
+fewer levels (raw.MAX_DEPTH), so nothing is built from a part of it."""
 
 
 def elements(raw: bytes) -> list[bytes]:

@@ -181,7 +181,7 @@ class Transport:
             sent = self._config.credentials.authorization()
             is_write = request.method != "GET"
             connection, head, body = self._exchange(self._encode(request, sent), deadline, is_write, request.max_body)
-            if head.status == 401 and self._renew(sent, connection):
+            if _is_unauthorized(head, body) and self._renew(sent, connection):
                 fresh = self._config.credentials.authorization()
                 connection = self._pool.new()
                 head, body = self._use(connection, self._encode(request, fresh), deadline, is_write, request.max_body)
@@ -268,7 +268,7 @@ class Transport:
         try:
             sent = self._config.credentials.authorization()
             connection, head, body = self._start_stream(request, sent, deadline)
-            if head.status == 401 and self._renew(sent, connection):
+            if _is_unauthorized(head, body) and self._renew(sent, connection):
                 fresh = self._config.credentials.authorization()
                 connection, head, body = self._start_stream(request, fresh, deadline)
         except (OSError, FramingError, BodyTooLarge, ConfigError) as error:
@@ -311,6 +311,11 @@ class Transport:
         if isinstance(error, ssl.SSLError):
             return Transient(f"{where}: TLS failed: {error}", reason="TLS")
         return Transient(f"{where}: {getattr(error, 'strerror', None) or error}", reason="Network")
+
+
+def _is_unauthorized(head: Head, body: bytes) -> bool:
+    """Whether the credentials were refused: an admission webhook or policy may deny with 401, too."""
+    return head.status == 401 and isinstance(translate(401, body, head.headers), Unauthorized)
 
 
 def _is_deadline(error: Exception) -> bool:

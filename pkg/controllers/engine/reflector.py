@@ -303,6 +303,9 @@ class Reflector(Generic[T]):
             case Unreadable():
                 self._skip(event)
                 self._resume = event.resource_version or self._resume
+                if event.is_deleted and event.key:
+                    delta = self.store.bury(event.key, event.uid, version_of(event.resource_version))
+                    self._announce((delta,) if delta is not None else ())
             case _:
                 try:
                     delta = self.store.apply(event)

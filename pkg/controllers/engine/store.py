@@ -161,6 +161,16 @@ class Store(Generic[T]):
             self._synced_rv = max(self._synced_rv, version)
             return delta
 
+    def bury(self, key: str, uid: str, version: int) -> Delta[T] | None:
+        """Take in the deletion of an object of which only this could be read; None if it changes nothing."""
+        with self._lock:
+            self._undecodable.discard(key)
+            held = self._entries.get(key)
+            self._synced_rv = max(self._synced_rv, version)
+            if held is None or held.obj.metadata.uid != uid or version < held.version:
+                return None
+            return self._bury(key, held, version, reason="unreadable")
+
     def absorb(self, obj: T) -> Delta[T] | None:
         """Take in the response to our own write, ahead of its watch event; None if it changes nothing."""
         version = version_of(obj.metadata.resource_version)

@@ -18,7 +18,7 @@ from pkg.apis.meta import PartialObject
 from pkg.controllers.engine.store import Added, Deleted, KubeObject, Modified, WatchEvent, version_of
 from pkg.kube.decoding import build_decoder
 from pkg.kube.errors import KubeError, Status, from_status
-from pkg.kube.json_depth import members, pruned
+from pkg.kube.json_depth import READABLE_LEVELS, members, pruned
 
 T = TypeVar("T", bound=KubeObject)
 
@@ -36,11 +36,16 @@ class Failure(msgspec.Struct, frozen=True):
 
 
 class Unreadable(msgspec.Struct, frozen=True):
-    """Something that could not be decoded; key and version are empty where not even they could be read."""
+    """Something that could not be decoded; key, version and uid are empty where not even they could be read.
+
+    is_deleted: it is the DELETED event of an object.
+    """
 
     key: str
     resource_version: str
     error: str
+    uid: str = ""
+    is_deleted: bool = False
 
 
 Line: TypeAlias = WatchEvent[T] | Bookmark | Failure | Unreadable
@@ -55,9 +60,6 @@ class _Untyped(msgspec.Struct, frozen=True):
     object: msgspec.Raw = msgspec.Raw(b"{}")
 
 
-# What is below these levels is read as empty: decoders can read less than 1,000. Whoever uses such an object refuses
-# fewer levels (raw.MAX_DEPTH), so nothing is built from a part of it.
-_LEVELS = 400
 _START = b'{"type":"'
 _UNTYPED = msgspec.json.Decoder(_Untyped)
 _PARTIAL = msgspec.json.Decoder(PartialObject)
@@ -67,12 +69,11 @@ _STATUS = msgspec.json.Decoder(Status)
 class ObjectDecoder(Generic[T]):
     """Decodes the objects of one resource into `type`.
 
-    If the type has `is_read_in_part`, an object with too many levels is read without them, and `on_part` is called with
-    its key. An object of another type is Unreadable.
+    An object with too many levels is read without them, so that its user learns what is wrong with it, and so that it
+    is seen to end and to be deleted. `on_part` is called with its key.
     """
 
     def __init__(self, type: type[T], on_part: Callable[[str], None] = lambda key: None) -> None:
-        self._is_read_in_part = getattr(type, "is_read_in_part", False)
         self._on_part = on_part
         self._item: msgspec.json.Decoder[T] = build_decoder(type)
         self._typed: msgspec.json.Decoder[_Typed[T]] = build_decoder(_Typed[type])  # type: ignore[valid-type]
@@ -94,22 +95,17 @@ class ObjectDecoder(Generic[T]):
             event = _UNTYPED.decode(line)
         except msgspec.DecodeError as error:
             return Unreadable("", "", f"not a watch event: {error}")
-        except RecursionError as error:
+        except RecursionError:
             found = members(line)
-            raw = found.get("object", b"{}")
-            if not self._is_read_in_part:
-                return _unreadable(raw, error)
-            event = _Untyped(json.loads(found.get("type", b'""')), msgspec.Raw(raw))
+            event = _Untyped(json.loads(found.get("type", b'""')), msgspec.Raw(found.get("object", b"{}")))
         return self._slowly(event)
 
     def item(self, raw: bytes | msgspec.Raw) -> T | Unreadable:
         """One item of a list."""
         try:
             return self._decode(raw)
-        except RecursionError as error:
-            if not self._is_read_in_part:
-                return _unreadable(raw, error)
-            raw = pruned(bytes(raw), _LEVELS)
+        except RecursionError:
+            raw = pruned(bytes(raw), READABLE_LEVELS)
         except (msgspec.DecodeError, ValueError) as error:
             return _unreadable(raw, error)
         try:
@@ -130,18 +126,18 @@ class ObjectDecoder(Generic[T]):
                 try:
                     meta = _PARTIAL.decode(event.object).metadata
                     version_of(meta.resource_version)
-                except (msgspec.DecodeError, ValueError) as error:
+                except (msgspec.DecodeError, ValueError, RecursionError) as error:
                     return _unreadable(event.object, error)
                 return Bookmark(meta.resource_version)
             case "ERROR":
                 try:
                     return Failure(from_status(_STATUS.decode(event.object)))
-                except msgspec.DecodeError as error:
+                except (msgspec.DecodeError, RecursionError) as error:
                     return Failure(KubeError(f"the watch ended with an error that cannot be read: {error}"))
             case "ADDED" | "MODIFIED" | "DELETED":
                 found = self.item(event.object)
                 if isinstance(found, Unreadable):
-                    return found
+                    return msgspec.structs.replace(found, is_deleted=event.type == "DELETED")
                 if event.type == "DELETED":
                     return Deleted(found)
                 return Added(found) if event.type == "ADDED" else Modified(found)
@@ -150,12 +146,9 @@ class ObjectDecoder(Generic[T]):
 
 
 def _unreadable(raw: bytes | msgspec.Raw, error: Exception) -> Unreadable:
-    if isinstance(error, RecursionError):
-        # What is nested too deeply cannot even be skipped.
-        raw = b'{"metadata":%s}' % members(bytes(raw)).get("metadata", b"{}")
     try:
         meta = _PARTIAL.decode(raw).metadata
         version_of(meta.resource_version)
     except (msgspec.DecodeError, ValueError, RecursionError):
         return Unreadable("", "", str(error))
-    return Unreadable(meta.key, meta.resource_version, str(error))
+    return Unreadable(meta.key, meta.resource_version, str(error), meta.uid)

@@ -22,7 +22,7 @@ from pkg.kube import client as client_module
 from pkg.kube.client import JSON_PATCH, Client
 from pkg.kube.config import ClientConfig
 from pkg.kube.credentials import Static
-from pkg.kube.errors import Exists, KubeError, NotFound, Refused, Stopped, Transient, Unauthorized, Unrecognized
+from pkg.kube.errors import Denied, Exists, KubeError, NotFound, Refused, Stopped, Transient, Unauthorized, Unrecognized
 from pkg.kube.transport import Request
 from tests.unit.kube.conftest import Certificate
 from tests.unit.kube.server import Peer, Received, Script, Server
@@ -105,7 +105,8 @@ CALLS: dict[str, tuple[Call, str, dict[str, str], Any]] = {
 @pytest.mark.parametrize(("call", "line", "headers", "body"), CALLS.values(), ids=CALLS.keys())
 def test_a_call_sends(call: Call, line: str, headers: dict[str, str], body: Any) -> None:
     seen: list[Received] = []
-    with talking_to(answering((200, JOB), seen=seen)) as (client, _):
+    answer = b'{"metadata":{"resourceVersion":"9"},"items":[]}' if "limit" in line else JOB
+    with talking_to(answering((200, answer), seen=seen)) as (client, _):
         call(client)
     assert seen[0].line == line
     assert headers.items() <= seen[0].headers.items()
@@ -223,10 +224,69 @@ def test_an_object_nested_too_deep_is_refused_before_it_is_sent(call: Call) -> N
 DEEP_JSON = b'{"kind":"Status","metadata":{"name":"a"},"spec":{"a":' + b"[" * 5000 + b"]" * 5000 + b"}}"
 
 
-@pytest.mark.parametrize("type_", [Job, PartialObject, dict], ids=["a job", "metadata", "anything"])
-def test_an_answer_nested_too_deep_is_our_error(type_: type) -> None:
-    with talking_to(answering((200, DEEP_JSON))) as (client, _), pytest.raises(Transient, match="nested too deep"):
-        client.get(JOBS, "ns", "a", type_)
+@pytest.mark.parametrize("type_", [Job, PartialObject], ids=["a job", "metadata"])
+def test_of_an_answer_nested_too_deep_the_upper_levels_are_read(type_: type[Job]) -> None:
+    with talking_to(answering((201, DEEP_JSON), (200, DEEP_JSON))) as (client, _):
+        assert client.create(JOBS, "ns", {}, type_).metadata.name == "a"
+        assert client.get(JOBS, "ns", "a", type_).metadata.name == "a"
+
+
+LIES: dict[str, bytes] = {
+    "an empty object": b"{}",
+    "a Status": b'{"kind":"Status","status":"Success","metadata":{}}',
+    "a page of a proxy": b"<html>welcome</html>",
+    "nothing": b"",
+    "a list": b"[]",
+    "null": b"null",
+}
+LIST_LIES: dict[str, bytes] = {
+    **LIES,
+    "items without a version": b'{"kind":"JobList","metadata":{},"items":[]}',
+    "a version without items": b'{"kind":"JobList","metadata":{"resourceVersion":"9"}}',
+    "an object": JOB,
+}
+
+
+@pytest.mark.parametrize("body", LIST_LIES.values(), ids=LIST_LIES.keys())
+@pytest.mark.parametrize("type_", [Job, msgspec.Raw], ids=["of jobs", "of raw items"])
+def test_a_200_that_is_no_list_is_never_an_empty_page(body: bytes, type_: type) -> None:
+    with talking_to(answering((200, body))) as (client, _), pytest.raises(Transient):
+        client.list_page(JOBS, "ns", type_)
+
+
+OBJECT_CALLS: dict[str, Call] = {
+    "get": lambda c: c.get(JOBS, "ns", "a", Job),
+    "get of bytes": lambda c: c.get(JOBS, "ns", "a", bytes),
+    "get of any JSON": lambda c: c.get(JOBS, "ns", "a", dict),
+    "create": lambda c: c.create(JOBS, "ns", JOB, Job),
+    "create, bytes": lambda c: c.create(JOBS, "ns", JOB, bytes),
+    "patch": lambda c: c.patch(JOBS, "ns", "a", b"[]", content_type=JSON_PATCH, type=Job),
+    "replace": lambda c: c.replace(JOBS, "ns", "a", JOB, dict),
+}
+
+
+@pytest.mark.parametrize("body", LIES.values(), ids=LIES.keys())
+@pytest.mark.parametrize("call", OBJECT_CALLS.values(), ids=OBJECT_CALLS.keys())
+def test_a_200_without_the_object_is_a_transient_error(call: Call, body: bytes) -> None:
+    with talking_to(answering((200, body))) as (client, _), pytest.raises(Transient):
+        call(client)
+
+
+def test_an_object_of_another_name_is_not_the_one_asked_for() -> None:
+    with talking_to(answering((200, JOB))) as (client, _), pytest.raises(Unrecognized, match="not the object 'b'"):
+        client.get(JOBS, "ns", "b", Job)
+
+
+@pytest.mark.parametrize("body", [lie for name, lie in LIES.items() if name != "a Status"])
+def test_a_200_that_the_api_server_cannot_have_written_is_no_deletion(body: bytes) -> None:
+    with talking_to(answering((200, body))) as (client, _), pytest.raises(Transient):
+        client.delete(JOBS, "ns", "a", uid="u1")
+
+
+@pytest.mark.parametrize("body", [LIES["a Status"], JOB], ids=["a Status", "the object, which has a finalizer"])
+def test_a_deletion_is_answered_with(body: bytes) -> None:
+    with talking_to(answering((200, body))) as (client, _):
+        client.delete(JOBS, "ns", "a", uid="u1")
 
 
 def test_an_error_nested_too_deep_is_our_error() -> None:
@@ -431,19 +491,33 @@ def test_a_large_body_that_is_refused_early_is_still_refused() -> None:
         client.create(JOBS, "ns", b"x" * 20_000_000, Job)
 
 
+class Rotating:
+    """Credentials that are new once the old ones were refused."""
+
+    token = "old"
+
+    def authorization(self) -> str:
+        return f"Bearer {self.token}"
+
+    def certificate(self) -> bytes | None:
+        return None
+
+    def invalidate(self) -> None:
+        self.token = "new"
+
+
+def test_a_webhook_that_denies_with_401_costs_no_renewal_of_the_credentials() -> None:
+    denial = b'{"kind":"Status","reason":"Unauthorized","message":"admission webhook \\"a\\" denied the request: no"}'
+    credentials = Rotating()
+    with Server(answering((401, denial))) as server:
+        client = Client(ClientConfig(server.url, credentials=credentials), user_agent="test/1")
+        with pytest.raises(Denied):
+            client.create(JOBS, "ns", JOB, Job)
+        client.abort()
+    assert credentials.token == "old"
+
+
 def test_refused_credentials_are_read_again_once() -> None:
-    class Rotating:
-        token = "old"
-
-        def authorization(self) -> str:
-            return f"Bearer {self.token}"
-
-        def certificate(self) -> bytes | None:
-            return None
-
-        def invalidate(self) -> None:
-            self.token = "new"
-
     seen: list[Received] = []
     with Server(answering((401, b"{}"), (200, JOB), (401, b"{}"), seen=seen)) as server:
         client = Client(ClientConfig(server.url, credentials=Rotating()), user_agent="test/1")

@@ -200,3 +200,30 @@ def test_no_kind_is_gone_shortly_after_a_connection_was_lost() -> None:
 )
 def test_built_in(group: str, expected: bool) -> None:
     assert is_built_in(GVR(group, "v1", "things")) is expected
+
+
+def schema_of(kind: str, **schema: object) -> bytes:
+    """An OpenAPI document that describes one kind of example.org/v1."""
+    schema["x-kubernetes-group-version-kind"] = [{"group": "example.org", "version": "v1", "kind": kind}]
+    return msgspec.json.encode({"openapi": "3.0.0", "components": {"schemas": {"org.example.v1": schema}}})
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        pytest.param(schema_of("Thing", properties={"spec": {}}), True, id="a kind with a spec"),
+        pytest.param(schema_of("Thing", properties={"data": {}}), False, id="a kind without"),
+        pytest.param(
+            schema_of("Thing", **{"x-kubernetes-preserve-unknown-fields": True}), True, id="a kind that takes any field"
+        ),
+        pytest.param(schema_of("Other"), None, id="a document without the kind"),
+        pytest.param(PLAIN, None, id="no document yet"),
+    ],
+)
+def test_whether_a_kind_has_a_spec(answer: bytes | KubeError, expected: bool | None) -> None:
+    assert Server(answer).discovery().has_spec(THINGS, "Thing") is expected
+
+
+def test_a_200_that_is_no_openapi_document_says_nothing_about_a_kind() -> None:
+    with pytest.raises(Transient, match="no OpenAPI document"):
+        Server(b"{}").discovery().has_spec(THINGS, "Thing")

@@ -29,6 +29,21 @@ from pkg.kube.errors import (
 )
 
 WEBHOOK = 'admission webhook "policy.example.com" denied the request: no'
+POLICY = "ValidatingAdmissionPolicy 'want-team' with binding 'want-team' denied request: jobs carry a label team"
+QUOTED = f'Job.batch "a" is invalid: spec.x: Invalid value: "{WEBHOOK}": must be a number'
+
+
+def invalid(cause: str) -> dict[str, Any]:
+    """The answer to an invalid object, one of whose fields holds the text."""
+    causes = [{"reason": "FieldValueInvalid", "message": cause, "field": "spec.x"}]
+    return {"reason": "Invalid", "message": f'Job.batch "a" is invalid: spec.x: {cause}', "details": {"causes": causes}}
+
+
+def denial(reason: str, policy: str = POLICY, before: str = 'jobs.batch "a" is forbidden: ') -> dict[str, Any]:
+    """The answer to an object that an admission policy denies."""
+    return {"reason": reason, "message": before + policy, "details": {"name": "a", "causes": [{"message": policy}]}}
+
+
 TERMINATING = {
     "details": {"causes": [{"reason": "NamespaceTerminating", "message": "namespace x is being terminated"}]}
 }
@@ -63,6 +78,50 @@ ANSWERS: dict[str, tuple[int, dict[str, Any], type[KubeError]]] = {
     "a webhook that denies with 403": (403, {"reason": "Forbidden", "message": WEBHOOK}, Denied),
     "a webhook that denies with 400": (400, {"reason": "BadRequest", "message": WEBHOOK}, Denied),
     "a webhook that denies with 409": (409, {"reason": "AlreadyExists", "message": WEBHOOK}, Denied),
+    "a webhook that denies with 422": (422, {"reason": "Invalid", "message": WEBHOOK}, Denied),
+    "a webhook that denies with 401": (401, {"reason": "Unauthorized", "message": WEBHOOK}, Denied),
+    "a webhook that does not say why": (
+        400,
+        {"message": 'admission webhook "policy.example.com" denied the request without explanation'},
+        Denied,
+    ),
+    "a webhook that denies in the words of an invalid object": (
+        422,
+        {**invalid("no"), "message": f"{WEBHOOK}: {QUOTED}"},
+        Denied,
+    ),
+    "an invalid value that quotes a webhook": (422, invalid(f'Invalid value: "{WEBHOOK}"'), Refused),
+    "an invalid value that quotes a policy": (422, invalid(POLICY), Refused),
+    "an invalid object without causes whose message quotes a webhook": (422, {"message": QUOTED}, Refused),
+    "an unknown field that quotes a policy": (
+        400,
+        {"reason": "BadRequest", "message": f'strict decoding error: unknown field "{POLICY}"'},
+        Refused,
+    ),
+    "403 that quotes a webhook": (403, {"reason": "Forbidden", "message": f"cannot create {WEBHOOK}"}, Forbidden),
+    "a policy that denies with 422": (422, denial("Invalid"), Denied),
+    "a policy that denies with 403": (403, denial("Forbidden"), Denied),
+    "a policy that denies with 413": (413, denial("RequestEntityTooLarge"), Denied),
+    "a policy that denies with 400": (400, denial("BadRequest"), Denied),
+    "a policy that denies with 401": (401, denial("Unauthorized"), Denied),
+    "a policy that cannot be evaluated": (
+        422,
+        denial("Invalid", "ValidatingAdmissionPolicy 'a' denied request: failed to configure policy: no"),
+        Denied,
+    ),
+    "a mutating policy": (403, denial("Forbidden", "policy 'a' with binding 'b' denied request: no", ""), Denied),
+    "a mutating policy without a binding": (403, denial("Forbidden", 'policy "a" denied request: no', ""), Denied),
+    "an object too large for etcd": (500, {"message": "etcdserver: request is too large"}, Refused),
+    "an object too large for the connection to etcd": (
+        500,
+        {"message": "rpc error: code = ResourceExhausted desc = trying to send message larger than max (3 vs. 2)"},
+        Refused,
+    ),
+    "500 of a webhook that quotes etcd": (
+        500,
+        {"message": 'failed calling webhook "a": etcdserver: request is too large'},
+        Transient,
+    ),
     "a webhook that cannot be reached": (500, {"message": 'failed calling webhook "a": connection refused'}, Transient),
 }
 

@@ -10,7 +10,7 @@ property without `raw_` decodes the field. It makes a new value at every call an
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Any, ClassVar, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 from msgspec import Meta, Raw
@@ -549,9 +549,6 @@ class WorkflowStatus(_Part, frozen=True):
 class Workflow(msgspec.Struct, frozen=True, rename="camel"):
     """A DAG of flows; each flow makes jobs from a WorkTemplate."""
 
-    #: An object that is nested too deeply is read as far as possible, so that its user is told what is wrong with it.
-    is_read_in_part: ClassVar[bool] = True
-
     metadata: ObjectMeta
     spec: WorkflowSpec
     status: WorkflowStatus = WorkflowStatus()
@@ -652,9 +649,6 @@ class WorkTemplateStatus(_Part, frozen=True):
 
 class WorkTemplate(msgspec.Struct, frozen=True, rename="camel"):
     """How to make one job, of any kind."""
-
-    #: As of a Workflow.
-    is_read_in_part: ClassVar[bool] = True
 
     metadata: ObjectMeta
     spec: WorkTemplateSpec

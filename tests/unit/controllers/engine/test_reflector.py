@@ -237,6 +237,26 @@ def test_the_server_says_how_long_to_wait() -> None:
     assert time.monotonic() - started >= 0.03
 
 
+def test_the_deletion_of_an_object_that_cannot_be_decoded_is_seen() -> None:
+    broken = {"metadata": {"name": "a", "namespace": "ns", "uid": A.metadata.uid, "resourceVersion": "12"}, "status": 5}
+    run = Run(page(A, B), Lines((line("MODIFIED", {**broken}), line("DELETED", broken)))).play()
+    assert run.told == ["+ns/a", "+ns/b", "-ns/a"]
+    assert run.store.keys() == ("ns/b",)
+
+
+@pytest.mark.parametrize(
+    "meta",
+    [
+        pytest.param({"uid": "another", "resourceVersion": "12"}, id="of another object of the name"),
+        pytest.param({"uid": "", "resourceVersion": "1"}, id="without a uid"),
+    ],
+)
+def test_a_deletion_that_cannot_be_decoded_changes_nothing(meta: dict[str, str]) -> None:
+    broken = {"metadata": {"name": "a", "namespace": "ns", **meta}, "status": 5}
+    run = Run(page(A), Lines((line("DELETED", broken),))).play()
+    assert run.told == ["+ns/a"]
+
+
 def test_an_expired_page_starts_the_list_again_in_one_answer() -> None:
     run = Run(page(A, more="t1"), Gone("expired", status=410), page(B, C)).play()
     assert run.client.calls == ["list 500", "list 500 t1", "list 0", "watch 10"]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 import msgspec
 import pytest
 
+from pkg.apis.meta import PartialObject
 from pkg.controllers.engine.store import Added, Deleted, Modified
 from pkg.controllers.engine.watch_events import Bookmark, Failure, ObjectDecoder, Unreadable
 from pkg.kube.errors import Gone, KubeError
@@ -56,29 +57,39 @@ def test_lines_that_cannot_be_read(raw: bytes, key: str, version: str, said: str
 DEEP = b'{"metadata":{"name":"a","namespace":"ns","resourceVersion":"7"},"spec":' + b'{"a":' * 5000 + b"1" + b"}" * 5001
 
 
-def test_what_is_nested_too_deeply_is_reported_by_its_name() -> None:
-    decoder = ObjectDecoder(Thing)
-    for read in (decoder.item(DEEP), decoder.line(b'{"type":"MODIFIED","object":' + DEEP + b"}")):
-        assert isinstance(read, Unreadable)
-        assert (read.key, read.resource_version) == ("ns/a", "7")
-        assert "recursion" in read.error
+DEEP_METADATA = b'{"metadata":{"managedFields":%b,"name":"a","namespace":"ns","resourceVersion":"7"},"spec":{}}' % (
+    b'{"a":' * 5000 + b"1" + b"}" * 5000
+)
 
 
-class Owned(Thing, frozen=True):
-    is_read_in_part: ClassVar[bool] = True
+class Whole(Thing, frozen=True):
     spec: dict[str, Any] = msgspec.field(default_factory=dict)
 
 
 @pytest.mark.parametrize("event", ["ADDED", "MODIFIED", "DELETED"])
-def test_an_object_of_our_own_that_is_nested_too_deeply_is_read_as_far_as_possible(event: str) -> None:
+@pytest.mark.parametrize("type_", [Whole, Thing, PartialObject])
+@pytest.mark.parametrize("raw", [DEEP, DEEP_METADATA], ids=["deep spec", "deep metadata"])
+def test_an_object_that_is_nested_too_deeply_is_read_as_far_as_possible(event: str, type_: type, raw: bytes) -> None:
     seen: list[str] = []
-    decoder = ObjectDecoder(Owned, seen.append)
-    read = decoder.line(b'{"type":"%b","object":%b}' % (event.encode(), DEEP))
+    decoder: ObjectDecoder[Any] = ObjectDecoder(type_, seen.append)
+    read = decoder.line(b'{"type":"%b","object":%b}' % (event.encode(), raw))
+    assert type(read).__name__ == event.capitalize()
     assert isinstance(read, Added | Modified | Deleted)
     assert read.obj.metadata.key == "ns/a"
-    assert 300 < levels(read.obj.spec) < 500
-    assert decoder.item(DEEP) == read.obj
+    assert decoder.item(raw) == read.obj
     assert seen == ["ns/a", "ns/a"]
+
+
+def test_the_levels_that_are_read_are_more_than_a_user_may_nest() -> None:
+    read = ObjectDecoder(Whole).item(DEEP)
+    assert isinstance(read, Whole)
+    assert 300 < levels(read.spec) < 500
+
+
+@pytest.mark.parametrize("kind", ["BOOKMARK", "ERROR"])
+def test_an_event_of_the_server_that_is_nested_too_deeply_ends_nothing(kind: str) -> None:
+    read = ObjectDecoder(Thing).line(b'{"type":"%b","object":%b}' % (kind.encode(), DEEP))
+    assert isinstance(read, Unreadable | Failure)
 
 
 def levels(tree: Any) -> int:
