@@ -36,6 +36,7 @@ from pkg.controllers.workflow.pod_finder import Pod, PodFinder
 from pkg.controllers.workflow.prober import Prober
 from pkg.controllers.workflow.reconciler import Reconciler
 from pkg.controllers.workflow.relevance import is_same_state
+from pkg.controllers.workflow.room import Room
 from pkg.controllers.workflow.rule_book import RuleBook
 from pkg.controllers.workflow.write_pool import WritePool
 from pkg.controllers.worktemplate.reconciler import TEMPLATE_INDEX, UsageReconciler, templates_of
@@ -142,6 +143,7 @@ class Controller:
             handlers.job_warned,
             pods_of=lambda job: self._pod_finder.selector(job.workflow, job.task, job.attempt, job.gvr),
         )
+        room = Room(self._queue.add)
         self._reconciler = Reconciler(
             Caches(
                 workflows=workflows,
@@ -152,12 +154,13 @@ class Controller:
                 kinds=self._kinds,
                 rule_book=self._rule_book,
             ),
-            Executor(self._clients.main, self._pool, owns, self._metrics),
+            Executor(self._clients.main, self._pool, owns, self._metrics, room),
             self._prober,
             self._recorder,
             self._metrics,
             owns=owns,
             unpark=self._queue.unpark,
+            room=room,
             backlog=self._queue.backlog,
             warnings=self._pending_jobs.of,
         )

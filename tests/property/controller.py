@@ -22,6 +22,7 @@ from pkg.controllers.workflow.planner.plan import plan
 from pkg.controllers.workflow.planner.progress import ProbeAnswer, ProbeKey
 from pkg.controllers.workflow.planner.snapshot import Kind, Trouble
 from pkg.controllers.workflow.reconciler import Reconciler
+from pkg.controllers.workflow.room import Room
 from pkg.telemetry.metrics import Metrics
 from pkg.workloads import rules_for
 from tests.property.world import JOBS, KEY, NAME, WIDGETS, World
@@ -185,11 +186,13 @@ class Controller:
         self.workflows.replace(there, int(first.obj.metadata.resource_version))
         self.cursors[WORKFLOWS] = self._listed[WORKFLOWS] = start
         self.templates.replace([event.obj for event in world.log[WORKTEMPLATES]], world.version)
+        self.room = self.make_room()
         executor = Executor(
             cast(Any, world),
             cast(Any, self.make_pool()),
             lambda _key: self.is_leader,
             METRICS,
+            self.room,
             wall_clock=lambda: world.now,
         )
         self.reconciler = Reconciler(
@@ -207,6 +210,7 @@ class Controller:
             METRICS,
             owns=lambda _key: self.is_leader,
             unpark=self._wake,
+            room=self.room,
             backlog=lambda _key: 0,
             wall_clock=lambda: world.now,
             clock=lambda: world.now,
@@ -214,11 +218,13 @@ class Controller:
         self.lead()
 
     def _wake(self, key: str) -> None:
-        assert key == KEY
-        self.is_queued = True
+        self.is_queued = self.is_queued or key == KEY
 
     def make_pool(self) -> Inline:
         return Inline()
+
+    def make_room(self) -> Room:
+        return Room(self._wake)
 
     def _make_pods(self) -> Pods:
         return Pods()

@@ -28,7 +28,7 @@ class Created:
 class CreationRun:
     """create(action) makes one call; submit(call) runs a call in another thread.
 
-    on_late() is called from that thread when the last answer comes after `wait` has given up.
+    on_done() is called from that thread after the last answer; then on_late(), if `wait` had given up by then.
     """
 
     def __init__(
@@ -36,11 +36,14 @@ class CreationRun:
         actions: Sequence[CreateJob],
         create: Callable[[CreateJob], Created],
         submit: Callable[[Callable[[], None]], object],
+        *,
+        on_done: Callable[[], None] = lambda: None,
         on_late: Callable[[], None],
     ) -> None:
         self._actions = actions
         self._create = create
         self._submit = submit
+        self._on_done = on_done
         self._on_late = on_late
         self._lock = threading.Lock()
         self._finished = threading.Condition(self._lock)
@@ -99,7 +102,9 @@ class CreationRun:
                 self._finished.notify_all()
         if not is_over:
             self._submit_batch(2 * len(batch))
-        elif is_late:
+            return
+        self._on_done()
+        if is_late:
             self._on_late()
 
 

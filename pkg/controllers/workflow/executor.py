@@ -22,6 +22,7 @@ from pkg.controllers.workflow.creation_run import Created, CreationRun
 from pkg.controllers.workflow.planner.actions import CreateJob, DeleteJob, DeleteWorkflow, PatchStatus
 from pkg.controllers.workflow.planner.job_identity import JobIdentity, WorkflowId, claimed_identity
 from pkg.controllers.workflow.planner.snapshot import MAX_CREATE_DELAY, CreateFault, Trouble
+from pkg.controllers.workflow.room import Room
 from pkg.controllers.workflow.write_pool import WritePool
 from pkg.kube.client import JSON_PATCH, Client
 from pkg.kube.errors import Conflict, Exists, KubeError, NotFound, Refused, Stopped
@@ -40,7 +41,9 @@ class NotLeader(Exception):
 
 
 class Executor:
-    """owns(key): whether this process may act on a workflow; wall_clock in seconds since the epoch."""
+    """owns(key): whether this process may act on a workflow; room counts the creations in flight; wall_clock in seconds
+    since the epoch.
+    """
 
     def __init__(
         self,
@@ -48,10 +51,12 @@ class Executor:
         pool: WritePool,
         owns: Callable[[str], bool],
         metrics: Metrics,
+        room: Room,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
         self._client = client
         self._pool = pool
+        self._room = room
         self._owns = owns
         self._metrics = metrics
         self._clock = wall_clock
@@ -67,11 +72,14 @@ class Executor:
 
         faults: earlier ones by job name, for the growing delay. on_late: see CreationRun.
         """
+        room = (workflow.namespace, len(actions), sum(len(action.body) for action in actions))
+        self._room.take(*room)
         run = CreationRun(
             actions,
             lambda action: self._create(workflow, action, faults.get(action.name)),
             functools.partial(self._pool.submit, f"{workflow.namespace}/create", workflow.key),
-            on_late,
+            on_done=lambda: self._room.give_back(*room),
+            on_late=on_late,
         )
         run.start()
         return run

@@ -145,11 +145,18 @@ class Observer:
         )
 
     def take_snapshot(
-        self, workflow: Workflow, memory: Memory, since: float, *, may_create: bool = True, is_urgent: bool = False
+        self,
+        workflow: Workflow,
+        memory: Memory,
+        since: float,
+        *,
+        may_create: bool = True,
+        room: int | None = None,
+        is_urgent: bool = False,
     ) -> Snapshot:
         """The snapshot of this moment. It takes the job changes from the ledger: the next one has only later ones.
 
-        since: when this process began to lead, in seconds since the epoch.
+        since: when this process began to lead, in seconds since the epoch; room: see Snapshot.
         """
         caches, this, graph = self._caches, WorkflowId.of(workflow), memory.spec.compiled
         templates = self._templates(workflow, memory.spec.template_names)
@@ -179,6 +186,7 @@ class Observer:
             rules=caches.rule_book.by_flow(graph, templates) if isinstance(graph, Graph) else {},
             warnings=self._warnings(this),
             may_create=may_create,
+            room=room,
             is_urgent=is_urgent,
             load=BACKLOG_SECONDS * self._backlog(workflow.metadata.key) + WRITE_SHARE * memory.write_seconds,
             awaited=frozenset(gvrs - synced),

@@ -24,6 +24,7 @@ from pkg.controllers.workflow.planner.plan import plan
 from pkg.controllers.workflow.planner.snapshot import JobWarning, Snapshot, Trouble
 from pkg.controllers.workflow.prober import Prober
 from pkg.controllers.workflow.relevance import reads_templates
+from pkg.controllers.workflow.room import Room
 from pkg.controllers.workflow.writer import Writer
 from pkg.kube.errors import Stopped
 from pkg.kube.event_recorder import EventRecorder
@@ -71,7 +72,7 @@ class _Unanswered:
 
 class Reconciler:
     """owns(key): whether this process may act on a workflow; unpark(key): requeues a parked key, from any thread;
-    backlog(key): how many ready keys count as load.
+    room: whose turn it is to create jobs; backlog(key): how many ready keys count as load.
     """
 
     def __init__(
@@ -84,6 +85,7 @@ class Reconciler:
         *,
         owns: Callable[[str], bool],
         unpark: Callable[[str], None],
+        room: Room,
         backlog: Callable[[str], int],
         warnings: Callable[[WorkflowId], Mapping[str, JobWarning]] = lambda workflow: {},
         wall_clock: Callable[[], float] = time.time,
@@ -97,6 +99,7 @@ class Reconciler:
         self._metrics = metrics
         self._owns = owns
         self._unpark = unpark
+        self._room = room
         self._clock = wall_clock
         self._since = wall_clock()
         self._term = 0
@@ -128,11 +131,13 @@ class Reconciler:
     def reconcile(self, key: str) -> Result:
         """One reconcile of a workflow by `namespace/name`. An exception is a bug; the worker logs it and retries."""
         if not self._owns(key):
-            self._release(key)
+            with self._room.reconciling(key):
+                self._release(key)
             return Done()
         began = time.perf_counter()
         try:
-            result: Result = self._reconcile(key)
+            with self._room.reconciling(key):
+                result: Result = self._reconcile(key)
         except (NotLeader, Stopped):
             self._cleanup.drop_progress(key)
             result = Done()
@@ -174,6 +179,9 @@ class Reconciler:
                 return unfinished[0] if unfinished else Done()
             own = self._cleanup.delete_all_jobs(this)
             return own or (unfinished[0] if unfinished else Done())
+        is_new = workflow.status.phase is None and parked is None
+        if is_new and self._room.turn(key) == 0 and self._room.wait(key):
+            return Done()  # nothing is kept of a workflow that cannot begin yet
         memory = self._memories.of(this, self._term)
         if self._after_end.needs_graph(workflow, memory):
             result = self._reconcile_with_graph(workflow, memory, parked)
@@ -214,12 +222,12 @@ class Reconciler:
 
     def _plan_and_execute(self, workflow: Workflow, memory: Memory) -> Result:
         """Plans, and creates the jobs; the other writes follow once the creations are answered."""
-        snapshot = self._take_snapshot(workflow, memory)
+        this, key = WorkflowId.of(workflow), workflow.metadata.key
+        snapshot = self._take_snapshot(workflow, memory, room=self._room.turn(key))
         first = plan(snapshot)
         memory.progress = first.progress
         if not first.creations:
             return self._finish(workflow, memory, _Planned(first, first, snapshot, first.events))
-        this, key = WorkflowId.of(workflow), workflow.metadata.key
         patience = 0.0 if self._executor.is_busy(this.namespace) else PARK_SECONDS
         faults = {fault.name: fault for fault in memory.faults.values()}
         run = self._executor.create(this, first.creations, faults, on_late=lambda: self._unpark(key))
@@ -285,10 +293,16 @@ class Reconciler:
         return self._requeue(workflow, memory, planned)
 
     def _take_snapshot(
-        self, workflow: Workflow, memory: Memory, *, may_create: bool = True, is_urgent: bool = False
+        self,
+        workflow: Workflow,
+        memory: Memory,
+        *,
+        may_create: bool = True,
+        room: int | None = None,
+        is_urgent: bool = False,
     ) -> Snapshot:
         snapshot = self._observer.take_snapshot(
-            workflow, memory, self._since, may_create=may_create, is_urgent=is_urgent
+            workflow, memory, self._since, may_create=may_create, room=room, is_urgent=is_urgent
         )
         memory.synced = snapshot.synced
         return snapshot
@@ -298,7 +312,8 @@ class Reconciler:
         first, final = planned.first, planned.final
         if planned.is_any_refused:
             return Later(0, "a creation was refused, which the next plan acts on")
-        if (first.over_limit or final.over_limit) and planned.is_complete:
+        is_unfinished = (first.over_limit or final.over_limit) and planned.is_complete
+        if is_unfinished and not self._room.wait(workflow.metadata.key):
             return Later(0, "more jobs are to be created")
         if memory.remaining_deletions:
             return Later(0, "more jobs are to be deleted")

@@ -98,7 +98,7 @@ class Plan:
     requeue_at: float | None = None
     #: The next pass has more to do at once: the key goes to the back of its shard.
     requeue_now: bool = False
-    #: More jobs are to be created than the limit of one pass.
+    #: More jobs are to be created than the limit of one pass, or than there is room for.
     over_limit: bool = False
     #: Creations wait until the API server has acknowledged the status.
     needs_status: bool = False

@@ -119,6 +119,8 @@ class Snapshot:
     warnings: Mapping[str, JobWarning] = field(default_factory=dict)
     #: False in the second pass of a reconcile, which follows its creations.
     may_create: bool = True
+    #: How many jobs the namespace has room for now; None for as many as one pass may create.
+    room: int | None = None
     #: Status is to be written although its window is not over.
     is_urgent: bool = False
     #: Seconds by which the load lengthens the window between two writes of status.

@@ -24,9 +24,10 @@ class Run:
     answers: Callable[[str], Trouble | Exception | None] = lambda _name: None
     calls: list[Callable[[], None]] = field(default_factory=list)
     woken: int = 0
+    done: int = 0
 
     def __post_init__(self) -> None:
-        self.run = CreationRun(ACTIONS, self._create, self.calls.append, self._wake)
+        self.run = CreationRun(ACTIONS, self._create, self.calls.append, on_done=self._done, on_late=self._wake)
         self.run.start()
 
     def _create(self, action: CreateJob) -> Created:
@@ -38,6 +39,9 @@ class Run:
 
     def _wake(self) -> None:
         self.woken += 1
+
+    def _done(self) -> None:
+        self.done += 1
 
     def answer_all(self) -> list[int]:
         """Makes all calls, the last first; returns how many there were at once."""
@@ -69,6 +73,7 @@ def test_what_ends_a_run_after_its_batch(answer: Trouble | Exception, stops: boo
     run = Run(lambda name: answer if name == "w-a-1" else None)
     assert run.answer_all() == ([1, 2] if stops else [1, 2, 4, 2])
     assert run.run.is_done
+    assert run.done == 1
     assert run.run.error is (answer if isinstance(answer, Exception) else None)
 
 

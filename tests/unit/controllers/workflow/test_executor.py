@@ -15,6 +15,7 @@ from pkg.controllers.workflow.creation_run import Created
 from pkg.controllers.workflow.executor import DELETE_BATCH, Executor, NotLeader
 from pkg.controllers.workflow.planner.actions import CreateJob, DeleteJob, DeleteWorkflow, PatchStatus
 from pkg.controllers.workflow.planner.snapshot import MAX_CREATE_DELAY, CreateFault, Trouble
+from pkg.controllers.workflow.room import Room
 from pkg.controllers.workflow.write_pool import WritePool
 from pkg.kube.errors import (
     Conflict,
@@ -78,7 +79,9 @@ class Api:
 
 
 def executor(api: Api, *, owns: Callable[[str], bool] = lambda _key: True, now: float = NOW) -> Executor:
-    return Executor(cast(Any, api), WritePool(4, share=4), owns, Metrics(), wall_clock=lambda: now)
+    return Executor(
+        cast(Any, api), WritePool(4, share=4), owns, Metrics(), Room(lambda _key: None), wall_clock=lambda: now
+    )
 
 
 def run(one: Executor, actions: list[CreateJob], faults: dict[str, CreateFault] | None = None) -> list[Created]:

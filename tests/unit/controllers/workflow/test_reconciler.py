@@ -16,6 +16,7 @@ from pkg.controllers.engine.store import Deleted, Modified
 from pkg.controllers.workflow.planner.graph.compile import compile_spec
 from pkg.controllers.workflow.planner.job_identity import WorkflowId
 from pkg.controllers.workflow.reconciler import BEHIND_SECONDS
+from pkg.controllers.workflow.room import MAX_CREATIONS
 from tests.builders import TEMPLATES, WORKFLOW, wf
 from tests.property.controller import Controller, Late
 from tests.property.world import JOBS, KEY, NAME, UID, WIDGETS, Fate, Trap, World
@@ -525,6 +526,47 @@ def test_the_next_batch_follows_the_answer_without_a_reconcile() -> None:
     for _ in range(2):
         controller.pool.answer(0)
     assert (len(noted), controller.pool.calls, controller.is_queued) == (5, [], True)
+
+
+def test_a_workflow_that_is_new_is_not_begun_before_its_namespace_has_room() -> None:
+    world = world_of(a="")
+    controller = controller_of(world)
+    controller.deliver_all()
+    controller.room.take("team", MAX_CREATIONS, 0)
+    assert controller.reconciler.reconcile(KEY) == Done()
+    assert (world.calls, controller.reconciler.known()) == (0, ())
+    controller.is_queued = False
+    controller.room.give_back("team", MAX_CREATIONS, 0)
+    assert controller.is_queued
+    settle(controller)
+    assert names(world) == ["w-a"]
+
+
+def test_a_workflow_without_room_reads_its_jobs_and_creates_more_once_it_is_called() -> None:
+    world, controller = started(a="", b="a")
+    controller.room.take("team", MAX_CREATIONS, 0)
+    world.advance(world.now + 10)
+    settle(controller)
+    assert [(flow.name, flow.phase) for flow in world.workflow.status.flows] == [("a", "Succeeded"), ("b", "Waiting")]
+    assert names(world) == ["w-a"]
+    controller.room.give_back("team", MAX_CREATIONS, 0)
+    settle(controller)
+    assert names(world) == ["w-a", "w-b"]
+
+
+def test_a_workflow_that_is_deleted_while_it_waits_for_room_does_not_stop_the_line() -> None:
+    world = world_of(a="")
+    controller = controller_of(world)
+    controller.deliver_all()
+    controller.room.take("team", MAX_CREATIONS, 0)
+    controller.reconciler.reconcile(KEY)
+    controller.room.wait("team/other")
+    mark_deleted(world)
+    controller.deliver_all()
+    controller.reconciler.reconcile(KEY)
+    controller.room.give_back("team", MAX_CREATIONS, 0)
+    controller.reconciler.reconcile(KEY)
+    assert controller.room.waiting("team") == 0
 
 
 def test_a_spec_that_changed_meanwhile_is_planned_anew_with_the_job_that_was_made() -> None:

@@ -52,7 +52,7 @@ class Starts:
     rendered: int = 0
     #: Status must be written before more jobs can be created.
     needs_status: bool = False
-    #: More jobs are to be created than the limit of one pass.
+    #: More jobs are to be created than the limit of one pass, or than there is room for.
     over_limit: bool = False
     #: Tasks became ready in the second pass of a reconcile, which creates nothing.
     requeue_now: bool = False
@@ -103,6 +103,8 @@ def _start_flow(ctx: Context, node: Node, found: Starts, slots: float) -> int:
     draft = ctx.draft
     free = NEVER if node.parallelism is None else node.parallelism - draft.count(node.number, *UNFINISHED)
     created = 0
+    room = ctx.snapshot.room
+    limit = MAX_CREATIONS if room is None else min(room, MAX_CREATIONS)
     is_hidden = ctx.may_hide_jobs(node)
     for index, task in enumerate(tuple(draft.tasks(node.number))):
         is_ready = task.phase is Phase.WAITING and task.released is not None
@@ -116,7 +118,7 @@ def _start_flow(ctx: Context, node: Node, found: Starts, slots: float) -> int:
             _show(ctx, node, Reasons.PARALLELISM_REACHED, text)
             _reset_pending_clock(ctx, node, index)
             break
-        if len(found.creations) >= MAX_CREATIONS or (found.rendered and ctx.budget.is_spent):
+        if len(found.creations) >= limit or (found.rendered and ctx.budget.is_spent):
             found.over_limit = True
             break
         if task.current.makeable is None and not is_hidden:

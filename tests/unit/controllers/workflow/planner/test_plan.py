@@ -277,6 +277,26 @@ def test_a_pass_that_did_not_make_all_says_there_is_more() -> None:
     assert Bench(wf(a={"for": {"replicas": 65}}), settle=False).step().over_limit
 
 
+@pytest.mark.parametrize(
+    ("room", "made"),
+    [
+        pytest.param(None, 9, id="as many as one pass may"),
+        pytest.param(5, 5, id="as many as there is room for"),
+        pytest.param(0, 0, id="none"),
+    ],
+)
+def test_a_pass_creates_no_more_than_the_namespace_has_room_for(room: int | None, made: int) -> None:
+    found = plan(Bench(wf(a={"for": {"replicas": 9}}), settle=False).observe(room=room))
+    assert (len(found.creations), found.over_limit, found.requeue_now) == (made, made < 9, False)
+
+
+def test_a_pass_without_room_still_reads_jobs_and_writes_status() -> None:
+    bench = Bench(wf(a="", b="a"))
+    bench.say(COMPLETE, "a")
+    found = plan(bench.observe(room=0, is_urgent=True))
+    assert (found.patch is not None, found.creations, found.over_limit) == (True, (), True)
+
+
 def test_parallelism_of_the_workflow() -> None:
     bench = Bench(wf({"parallelism": 2}, a="", b="", c=""))
     assert bench.names == ["w-a", "w-b"]
