@@ -6,6 +6,7 @@ Unknown fields are ignored: the API server has validated what it serves.
 from __future__ import annotations
 
 import itertools
+import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -68,6 +69,16 @@ class GVR(msgspec.Struct, frozen=True, order=True):
         return "/".join(parts)
 
 
+_NO_ENTRIES: Final[dict[str, str]] = {}
+_set = msgspec.structs.force_setattr
+
+
+def _share(obj: msgspec.Struct, *names: str) -> None:
+    """Lets equal texts of many objects share one value in memory; for fields that many objects have in common."""
+    for name in names:
+        _set(obj, name, sys.intern(getattr(obj, name)))
+
+
 class OwnerReference(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     """An owner of an object; at most one owner has `controller` set."""
 
@@ -77,6 +88,9 @@ class OwnerReference(msgspec.Struct, frozen=True, rename="camel", omit_defaults=
     uid: str = ""
     controller: bool = False
     block_owner_deletion: bool = False
+
+    def __post_init__(self) -> None:
+        _share(self, "api_version", "kind", "name", "uid")
 
 
 class ObjectMeta(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
@@ -107,8 +121,13 @@ class ObjectMeta(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True
             if len(entries) > MAX_ENTRIES:
                 kept = _first_entries(entries)
                 dropped = len(msgspec.json.encode(entries)) - len(msgspec.json.encode(kept))
-                msgspec.structs.force_setattr(self, name, kept)
-                msgspec.structs.force_setattr(self, "left_out", self.left_out + dropped)
+                _set(self, name, kept)
+                _set(self, "left_out", self.left_out + dropped)
+        _share(self, "namespace")
+        if self.labels:
+            _set(self, "labels", {key: sys.intern(value) for key, value in self.labels.items()})
+        if not self.annotations:
+            _set(self, "annotations", _NO_ENTRIES)
 
     @property
     def key(self) -> str:
@@ -174,6 +193,9 @@ class ObservedSpec(msgspec.Struct, frozen=True, rename="camel", omit_defaults=Tr
     run_policy: RunPolicy | list[Any] | Scalar = None
 
 
+_NO_SPEC: Final = ObservedSpec()
+
+
 class Job(msgspec.Struct, frozen=True, rename="camel"):
     """A job of any kind as the cache holds it: metadata, the observed part of the spec, and the whole status.
 
@@ -189,7 +211,10 @@ class Job(msgspec.Struct, frozen=True, rename="camel"):
 
     def __post_init__(self) -> None:
         if type(self.status) is not dict:
-            msgspec.structs.force_setattr(self, "status", {})
+            _set(self, "status", {})
+        _share(self, "api_version", "kind")
+        if self.spec == _NO_SPEC:
+            _set(self, "spec", _NO_SPEC)
 
 
 class WholeJob(Job, frozen=True, rename="camel"):
@@ -201,7 +226,7 @@ class WholeJob(Job, frozen=True, rename="camel"):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        msgspec.structs.force_setattr(self, "spec", msgspec.convert(self.document, ObservedSpec))
+        _set(self, "spec", msgspec.convert(self.document, ObservedSpec))
 
 
 class PartialObject(msgspec.Struct, frozen=True, rename="camel"):

@@ -38,6 +38,7 @@ from pkg.controllers.workflow.reconciler import Reconciler
 from pkg.controllers.workflow.relevance import is_same_state
 from pkg.controllers.workflow.room import Room
 from pkg.controllers.workflow.rule_book import RuleBook
+from pkg.controllers.workflow.sharing import with_shared_parts
 from pkg.controllers.workflow.write_pool import WritePool
 from pkg.controllers.worktemplate.reconciler import TEMPLATE_INDEX, UsageReconciler, templates_of
 from pkg.kube.config import ClientConfig
@@ -98,6 +99,7 @@ class Controller:
             Workflow,
             EventHandlers(handlers.workflows_changed),
             indexers={TEMPLATE_INDEX: templates_of},
+            share=with_shared_parts,
             metrics=metrics,
         )
         self._templates = InformerSet(

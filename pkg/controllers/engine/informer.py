@@ -11,6 +11,7 @@ from __future__ import annotations
 import builtins
 import threading
 import time
+from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from pkg.apis.meta import GVR
@@ -24,7 +25,7 @@ T = TypeVar("T", bound=KubeObject)
 
 class InformerSet(Generic[T]):
     """Informers of many resources whose objects are decoded as one type, under one selector and with one set of
-    indexes; `handlers` are called in the thread of the gvr's reflector.
+    indexes; `handlers` are called in the thread of the gvr's reflector; `share` is as in Store.
     """
 
     def __init__(
@@ -36,6 +37,7 @@ class InformerSet(Generic[T]):
         *,
         label_selector: str = "",
         indexers: Indexers[T] | None = None,
+        share: Callable[[T, T], T] = lambda _old, new: new,
         metrics: ReflectorMetrics | None = None,
         timing: Timing | None = None,
     ) -> None:
@@ -45,6 +47,7 @@ class InformerSet(Generic[T]):
         self._handlers = handlers
         self._selector = label_selector
         self._indexers = dict(indexers or {})
+        self._share = share
         self._metrics = metrics
         self._timing = timing or Timing()
         self._lock = threading.Lock()
@@ -172,7 +175,7 @@ class InformerSet(Generic[T]):
             self._client,
             Source(gvr, self._namespace, self._selector),
             self._types.get(gvr, self._type),
-            Store(self._indexers, clock=self._timing.clock),
+            Store(self._indexers, share=self._share, clock=self._timing.clock),
             self._handlers,
             timing=self._timing,
             metrics=self._metrics,

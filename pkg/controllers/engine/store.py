@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
-from typing import Generic, NamedTuple, Protocol, TypeAlias, TypeVar
+from typing import Generic, Protocol, TypeAlias, TypeVar
 
 import msgspec
 
@@ -71,11 +71,6 @@ class Delta(msgspec.Struct, Generic[T], frozen=True):
         return tuple(obj for obj in (self.old, self.final, self.new) if obj is not None)
 
 
-class _Entry(NamedTuple, Generic[T]):
-    obj: T
-    version: int
-
-
 def version_of(text: str) -> int:
     """A resourceVersion as a number. Raises ValueError if it is none, as an aggregated API server may use."""
     if not (text.isascii() and text.isdecimal()):
@@ -93,11 +88,19 @@ class Store(Generic[T]):
     treat them as frozen. Methods that take objects raise ValueError for a resourceVersion that is not a number.
     """
 
-    def __init__(self, indexers: Indexers[T] | None = None, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        indexers: Indexers[T] | None = None,
+        *,
+        share: Callable[[T, T], T] = lambda _old, new: new,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """share(old, new): an object equal to `new`, which may have parts of `old` so that it takes less memory."""
         self._lock = threading.Lock()
+        self._share = share
         self._indexers = dict(indexers or {})
         self._clock = clock
-        self._entries: dict[str, _Entry[T]] = {}
+        self._objects: dict[str, T] = {}
         self._indexes: dict[str, dict[str, dict[str, T]]] = {name: {} for name in self._indexers}
         self._tombstones = Tombstones(clock)
         self._undecodable: set[str] = set()
@@ -119,8 +122,7 @@ class Store(Generic[T]):
 
     def get(self, key: str) -> T | None:
         """The object cached under `namespace/name`."""
-        entry = self._entries.get(key)
-        return entry.obj if entry else None
+        return self._objects.get(key)
 
     def is_undecodable(self, key: str) -> bool:
         """Whether the last list had an object under this key that could not be decoded, and no later event could."""
@@ -139,21 +141,21 @@ class Store(Generic[T]):
     def keys(self) -> tuple[str, ...]:
         """Every key, as of now."""
         with self._lock:
-            return tuple(self._entries)
+            return tuple(self._objects)
 
     def values(self) -> tuple[T, ...]:
         """Every object, as of now."""
         with self._lock:
-            return tuple(entry.obj for entry in self._entries.values())
+            return tuple(self._objects.values())
 
     def __len__(self) -> int:
-        return len(self._entries)
+        return len(self._objects)
 
     # Writing
 
     def apply(self, event: WatchEvent[T]) -> Delta[T] | None:
         """Take in an event of the watch; None if it changes nothing."""
-        obj = event.obj
+        obj = event.obj if isinstance(event, Deleted) else self._shared(event.obj)
         version = version_of(obj.metadata.resource_version)
         with self._lock:
             delta = self._remove(obj, version) if isinstance(event, Deleted) else self._put(obj, version)
@@ -173,6 +175,7 @@ class Store(Generic[T]):
 
     def absorb(self, obj: T) -> Delta[T] | None:
         """Take in the response to our own write, ahead of its watch event; None if it changes nothing."""
+        obj = self._shared(obj)
         version = version_of(obj.metadata.resource_version)
         with self._lock:
             return None if self._is_cleared else self._put(obj, version)
@@ -195,17 +198,17 @@ class Store(Generic[T]):
             if is_set_back:
                 self._tombstones.clear()
             deltas: list[Delta[T]] = []
-            for key, entry in list(self._entries.items()):
-                if key not in fresh and key not in undecodable and (entry.version <= list_rv or is_set_back):
-                    deltas.append(self._bury(key, entry, list_rv, reason="relist"))
+            for key, there in list(self._objects.items()):
+                if key not in fresh and key not in undecodable and (_version(there) <= list_rv or is_set_back):
+                    deltas.append(self._bury(key, there, list_rv, reason="relist"))
             for key, (obj, version) in fresh.items():
-                held = self._entries.get(key)
-                if is_set_back and held and held.obj != obj:
-                    self._swap(key, held.obj, obj, version)
-                    deltas.append(Delta(key, held.obj, obj))
+                held = self._objects.get(key)
+                if is_set_back and held is not None and held != obj:
+                    self._swap(key, held, obj)
+                    deltas.append(Delta(key, held, obj))
                 elif delta := self._put(obj, version):
                     deltas.append(delta)
-            self._undecodable = {key for key in undecodable if key not in self._entries}
+            self._undecodable = {key for key in undecodable if key not in self._objects}
             self._synced_rv = list_rv
             self._synced = True
             self._is_cleared = False
@@ -217,17 +220,22 @@ class Store(Generic[T]):
         Leaves no tombstones: an object that the next list still has comes back. Until then `absorb` changes nothing.
         """
         with self._lock:
-            entries = list(self._entries.items())
-            for key, entry in entries:
-                self._drop(key, entry.obj)
+            objects = list(self._objects.items())
+            for key, obj in objects:
+                self._drop(key, obj)
             self._tombstones.clear()
             self._is_cleared = True
-            return [Delta(key, entry.obj, None, None, reason) for key, entry in entries]
+            return [Delta(key, obj, None, None, reason) for key, obj in objects]
 
     def sweep(self) -> None:
         """Forget deletions that are too old to matter; call it now and then."""
         with self._lock:
             self._tombstones.sweep()
+
+    def _shared(self, obj: T) -> T:
+        """Takes no lock, because a comparison of large objects takes its time."""
+        held = self._objects.get(obj.metadata.key)
+        return obj if held is None else self._share(held, obj)
 
     def _put(self, obj: T, version: int) -> Delta[T] | None:
         meta = obj.metadata
@@ -235,17 +243,18 @@ class Store(Generic[T]):
         if stone and version <= stone.version:
             return None
         key = meta.key
-        held = self._entries.get(key)
+        held = self._objects.get(key)
         if held is None:
-            self._swap(key, None, obj, version)
+            self._swap(key, None, obj)
             return Delta(key, None, obj)
-        has_more_fields = obj.__class__ is not held.obj.__class__ and isinstance(obj, type(held.obj))
-        if version < held.version or (version == held.version and not has_more_fields):
+        has_more_fields = obj.__class__ is not held.__class__ and isinstance(obj, type(held))
+        before = _version(held)
+        if version < before or (version == before and not has_more_fields):
             return None
-        if held.obj.metadata.uid != meta.uid:
-            self._tombstones.put(held.obj.metadata.uid, version, is_announced=False)
-        self._swap(key, held.obj, obj, version)
-        return Delta(key, held.obj, obj)
+        if held.metadata.uid != meta.uid:
+            self._tombstones.put(held.metadata.uid, version, is_announced=False)
+        self._swap(key, held, obj)
+        return Delta(key, held, obj)
 
     def _remove(self, obj: T, version: int) -> Delta[T] | None:
         meta = obj.metadata
@@ -257,23 +266,23 @@ class Store(Generic[T]):
                 return None
             self._tombstones.put(meta.uid, stone.version, is_announced=True)
             return Delta(key, None, None, obj)
-        held = self._entries.get(key)
-        if held is None or held.obj.metadata.uid != meta.uid:
+        held = self._objects.get(key)
+        if held is None or held.metadata.uid != meta.uid:
             self._tombstones.put(meta.uid, version, is_announced=True)
             return Delta(key, None, None, obj)
-        if version < held.version:
+        if version < _version(held):
             return None
         self._tombstones.put(meta.uid, version, is_announced=True)
-        self._drop(key, held.obj)
-        return Delta(key, held.obj, None, obj)
+        self._drop(key, held)
+        return Delta(key, held, None, obj)
 
-    def _bury(self, key: str, entry: _Entry[T], version: int, reason: str) -> Delta[T]:
-        self._tombstones.put(entry.obj.metadata.uid, version, is_announced=False)
-        self._drop(key, entry.obj)
-        return Delta(key, entry.obj, None, None, reason)
+    def _bury(self, key: str, held: T, version: int, reason: str) -> Delta[T]:
+        self._tombstones.put(held.metadata.uid, version, is_announced=False)
+        self._drop(key, held)
+        return Delta(key, held, None, None, reason)
 
-    def _swap(self, key: str, old: T | None, new: T, version: int) -> None:
-        self._entries[key] = _Entry(new, version)
+    def _swap(self, key: str, old: T | None, new: T) -> None:
+        self._objects[key] = new
         self._undecodable.discard(key)
         for name, values_of in self._indexers.items():
             index = self._indexes[name]
@@ -285,10 +294,14 @@ class Store(Generic[T]):
                     _unindex(index, value, key)
 
     def _drop(self, key: str, old: T) -> None:
-        del self._entries[key]
+        del self._objects[key]
         for name, values_of in self._indexers.items():
             for value in set(values_of(old)):
                 _unindex(self._indexes[name], value, key)
+
+
+def _version(obj: KubeObject) -> int:
+    return version_of(obj.metadata.resource_version)
 
 
 def _unindex(index: dict[str, dict[str, T]], value: str, key: str) -> None:

@@ -33,10 +33,15 @@ class JobChanges:
 
 @dataclass(slots=True)
 class _WorkflowJobs:
-    """The jobs of one workflow. frozen: the same as `jobs`, one tuple per task, for readers."""
+    """The jobs of one workflow.
 
-    jobs: dict[TaskKey, dict[tuple[GVR, str], ObservedJob]] = field(default_factory=dict)
-    frozen: dict[TaskKey, tuple[ObservedJob, ...]] = field(default_factory=dict)
+    copies: every cached copy, for the caches of several versions of a resource hold the same job; jobs: for readers, of
+    each job the newest copy, by attempt. There are tens of thousands of tasks, nearly all with one copy of one job:
+    both then have the same tuple.
+    """
+
+    copies: dict[TaskKey, tuple[ObservedJob, ...]] = field(default_factory=dict)
+    jobs: dict[TaskKey, tuple[ObservedJob, ...]] = field(default_factory=dict)
     gone: dict[TaskKey, tuple[ObservedJob, ...]] = field(default_factory=dict)
     #: Those that `gone` had at the last call of `age_gone`.
     aged: set[TaskKey] = field(default_factory=set)
@@ -44,31 +49,29 @@ class _WorkflowJobs:
 
     def add(self, task: TaskKey, observed: ObservedJob, instead_of: Job | None) -> None:
         """Adds a job that exists; an older copy than the known one changes nothing."""
-        at = (observed.gvr, observed.job.metadata.name)
-        held = self.jobs.get(task, {}).get(at)
+        held = self._copy(task, observed)
         # A store applies watch events and answers to our own writes; the two may arrive here in either order.
         is_held = held is not None and held.job.metadata.uid == observed.job.metadata.uid
         if held is not None and is_held and held.job is not instead_of and _age(held) > _age(observed):
             return
-        self.jobs.setdefault(task, {})[at] = observed
+        self._put(task, held, observed)
         self._refresh(task)
 
     def replace(self, task: TaskKey, observed: ObservedJob, held: Job) -> bool:
         """Puts a newer copy in place of `held`, a job in the same state; False if another copy is there."""
-        at = (observed.gvr, observed.job.metadata.name)
-        known = self.jobs.get(task, {}).get(at)
+        known = self._copy(task, observed)
         if known is None or known.job is not held:
             return False
-        self.jobs[task][at] = observed
-        self.frozen[task] = tuple(observed if other is known else other for other in self.frozen[task])
+        self._put(task, known, observed)
+        copies = self.copies[task]
+        self.jobs[task] = copies if len(copies) == 1 else _exchanged(self.jobs[task], known, observed)
         return True
 
     def remove(self, task: TaskKey, observed: ObservedJob) -> None:
         """Adds a job that vanished, as it last was."""
-        at, uid = (observed.gvr, observed.job.metadata.name), observed.job.metadata.uid
-        held = self.jobs.get(task, {}).get(at)
+        uid, held = observed.job.metadata.uid, self._copy(task, observed)
         if held is not None and held.job.metadata.uid == uid:
-            del self.jobs[task][at]
+            self.copies[task] = tuple(other for other in self.copies[task] if other is not held)
         gone = {old.job.metadata.uid: old for old in self.gone.get(task, ())}
         if uid not in gone or _age(gone[uid]) <= _age(observed):
             gone.pop(uid, None)
@@ -80,10 +83,10 @@ class _WorkflowJobs:
     def take(self) -> JobChanges:
         """The jobs and what changed since the last call."""
         gone = {
-            task: observed for task, observed in self.gone.items() if task not in self.jobs or self._is_any_new(task)
+            task: observed for task, observed in self.gone.items() if task not in self.copies or self._is_any_new(task)
         }
         dirty = None if self.dirty is None else frozenset(self.dirty)
-        changes = JobChanges(dict(self.frozen), gone, dirty)
+        changes = JobChanges(dict(self.jobs), gone, dirty)
         self.reset()
         return changes
 
@@ -99,20 +102,33 @@ class _WorkflowJobs:
         self.aged = set(self.gone)
 
     def _refresh(self, task: TaskKey) -> None:
-        found = self.jobs.get(task)
-        if found:
-            # Caches of several versions of a resource hold the same job: the newest copy counts, of these the fullest.
-            newest = {observed.job.metadata.uid: observed for observed in sorted(found.values(), key=_age)}
-            self.frozen[task] = tuple(sorted(newest.values(), key=lambda observed: observed.attempt))
-        else:
+        found = self.copies.get(task)
+        if not found:
+            self.copies.pop(task, None)
             self.jobs.pop(task, None)
-            self.frozen.pop(task, None)
+        elif len(found) == 1:
+            self.jobs[task] = found
+        else:
+            # The newest copy counts, of these the fullest.
+            newest = {observed.job.metadata.uid: observed for observed in sorted(found, key=_age)}
+            self.jobs[task] = tuple(sorted(newest.values(), key=lambda observed: observed.attempt))
         if self.dirty is not None:
             self.dirty.add(task)
 
+    def _copy(self, task: TaskKey, of: ObservedJob) -> ObservedJob | None:
+        """The copy of the same resource and name."""
+        name = of.job.metadata.name
+        found = self.copies.get(task, ())
+        return next((one for one in found if one.job.metadata.name == name and one.gvr == of.gvr), None)
+
+    def _put(self, task: TaskKey, held: ObservedJob | None, observed: ObservedJob) -> None:
+        """Puts a copy in place of `held`, or adds it."""
+        found = self.copies.get(task, ())
+        self.copies[task] = (*found, observed) if held is None else _exchanged(found, held, observed)
+
     def _is_any_new(self, task: TaskKey) -> bool:
         """Whether a vanished job of the task was of another attempt than the jobs that exist."""
-        there = {observed.attempt for observed in self.frozen.get(task, ())}
+        there = {observed.attempt for observed in self.jobs.get(task, ())}
         return any(observed.attempt not in there for observed in self.gone[task])
 
 
@@ -220,7 +236,7 @@ class Ledger:
             for workflow, found in list(self._workflows.items()):
                 if found.gone:
                     found.age_gone()
-                if not found.jobs and not found.gone:
+                if not found.copies and not found.gone:
                     self._drop(workflow)
 
     def workflows(self, key: str) -> frozenset[WorkflowId]:
@@ -240,28 +256,28 @@ class Ledger:
             return (
                 ()
                 if found is None
-                else tuple((task, observed) for task, jobs in found.frozen.items() for observed in jobs)
+                else tuple((task, observed) for task, jobs in found.jobs.items() for observed in jobs)
             )
 
     def jobs_of(self, workflow: WorkflowId, tasks: Iterable[TaskKey]) -> tuple[ObservedJob, ...]:
         """The jobs of some tasks of one workflow that exist."""
         with self._lock:
             found = self._workflows.get(workflow)
-            frozen = {} if found is None else found.frozen
-            return tuple(observed for task in tasks for observed in frozen.get(task, ()))
+            jobs = {} if found is None else found.jobs
+            return tuple(observed for task in tasks for observed in jobs.get(task, ()))
 
     def job(self, workflow: WorkflowId, task: TaskKey, attempt: int) -> Job | None:
         """The job of one attempt, None if there is none."""
         with self._lock:
             found = self._workflows.get(workflow)
-            jobs = found.frozen.get(task, ()) if found is not None else ()
+            jobs = found.jobs.get(task, ()) if found is not None else ()
             return next((observed.job for observed in jobs if observed.attempt == attempt), None)
 
     def forget(self, workflow: WorkflowId) -> None:
         """Drops a workflow that is gone; does nothing while it still has jobs."""
         with self._lock:
             found = self._workflows.get(workflow)
-            if found is not None and not found.jobs:
+            if found is not None and not found.copies:
                 self._drop(workflow)
 
     def _drop(self, workflow: WorkflowId) -> None:
@@ -274,6 +290,10 @@ class Ledger:
 
 def _age(observed: ObservedJob) -> tuple[int, bool]:
     return version_of(observed.job.metadata.resource_version or "0"), isinstance(observed.job, WholeJob)
+
+
+def _exchanged(jobs: tuple[ObservedJob, ...], old: ObservedJob, new: ObservedJob) -> tuple[ObservedJob, ...]:
+    return tuple(new if one is old else one for one in jobs)
 
 
 def _is_same_object(one: Job, other: Job | None) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import structlog
 
@@ -12,7 +13,9 @@ from pkg.controllers.workflow.cleanup import MAX_DELETIONS
 from pkg.controllers.workflow.executor import Executor
 from pkg.controllers.workflow.memory import Memory
 from pkg.controllers.workflow.planner.actions import Plan
+from pkg.controllers.workflow.planner.progress import Progress
 from pkg.controllers.workflow.report import Report
+from pkg.controllers.workflow.sharing import with_recorded_flows
 from pkg.kube.errors import Conflict, KubeError, NotFound, Stopped
 from pkg.kube.event_recorder import EventRecorder, ObjectReference
 from pkg.telemetry.metrics import Metrics
@@ -53,7 +56,7 @@ class Writer:
                 self._workflows.absorb(written)
                 memory.write_seconds = self._monotonic() - began
                 now = self._clock()
-                memory.progress = final.progress.acknowledged(now)
+                memory.progress = self._shared(key, final.progress.acknowledged(now))
                 memory.write_error = ""
                 self._report.written(workflow, written, memory.spec.compiled, final.progress, now)
         except Conflict:
@@ -77,6 +80,12 @@ class Writer:
                 _log.warning("workflow not deleted, will be retried", error=str(error))
                 return "the workflow could not be deleted"
         return ""
+
+    def _shared(self, key: str, progress: Progress) -> Progress:
+        cached = self._workflows.get(key)
+        if cached is None:
+            return progress
+        return replace(progress, rendered=with_recorded_flows(progress.rendered, cached.status.flows))
 
     def send_events(self, workflow: Workflow, memory: Memory) -> None:
         """Sends the Events that wait for a reconcile whose writes succeeded."""

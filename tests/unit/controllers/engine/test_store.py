@@ -373,3 +373,17 @@ def test_readers_and_writers_do_not_disturb_each_other() -> None:
     for reader in readers:
         reader.join(5)
     assert failures == []
+
+
+def test_a_new_copy_is_stored_as_share_makes_it_of_the_old_and_the_new_one() -> None:
+    asked: list[tuple[str, str]] = []
+
+    def share(old: Thing, new: Thing) -> Thing:
+        asked.append((old.metadata.resource_version, new.metadata.resource_version))
+        return new
+
+    store: Store[Thing] = Store(share=share)
+    store.apply(Added(thing("a", 1)))
+    store.apply(Modified(thing("a", 2)))
+    store.absorb(thing("a", 3))
+    assert asked == [("1", "2"), ("2", "3")]

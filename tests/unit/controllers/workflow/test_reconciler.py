@@ -542,6 +542,16 @@ def test_a_workflow_that_is_new_is_not_begun_before_its_namespace_has_room() -> 
     assert names(world) == ["w-a"]
 
 
+def test_status_is_in_memory_once_after_it_was_written() -> None:
+    _, controller = started(a="", b="")
+    (memory,) = controller.reconciler._memories.by_workflow.values()
+    cached = controller.workflows.get(KEY)
+    assert memory.progress is not None
+    assert cached is not None
+    rendered = [made[1] for made in memory.progress.rendered if made is not None]
+    assert [one is other for one, other in zip(rendered, cached.status.flows, strict=True)] == [True, True]
+
+
 def test_a_workflow_without_room_reads_its_jobs_and_creates_more_once_it_is_called() -> None:
     world, controller = started(a="", b="a")
     controller.room.take("team", MAX_CREATIONS, 0)
