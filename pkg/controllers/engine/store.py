@@ -167,9 +167,9 @@ class Store(Generic[T]):
         """Take in the deletion of an object of which only this could be read; None if it changes nothing."""
         with self._lock:
             self._undecodable.discard(key)
-            held = self._entries.get(key)
+            held = self._objects.get(key)
             self._synced_rv = max(self._synced_rv, version)
-            if held is None or held.obj.metadata.uid != uid or version < held.version:
+            if held is None or held.metadata.uid != uid or version < _version(held):
                 return None
             return self._bury(key, held, version, reason="unreadable")
 
