@@ -151,16 +151,28 @@ class _Work:
 
     def __init__(self) -> None:
         self.copied = 0
+        self.moved = 0
         self.shifted = 0
 
     def add(self, target: Any, step: dict[str, Any], at: int) -> None:
-        """Counts one step before it is applied to `target`."""
+        """Counts one step before it is applied to `target`, and ends a patch whose result would be nested too deep."""
         op = step["op"]
         if op == "copy":
             self.copied += len(raw.encode(jsonpointer.resolve_pointer(target, step["from"])))
             if self.copied > MAX_COPIED:
                 message = f"the patch copies more than {MAX_COPIED:,} bytes in all; copy less"
                 raise PatchError(f"[{at}].from", step["from"], message)
+        levels = step["path"].count("/")
+        placed = step.get("value") if op in ("add", "replace") else None
+        if op == "copy" or (op == "move" and levels > step["from"].count("/")):
+            placed = jsonpointer.resolve_pointer(target, step["from"])
+        if op == "move" and placed is not None:
+            self.moved += len(raw.encode(placed))
+            if self.moved > MAX_COPIED:
+                message = f"the patch moves more than {MAX_COPIED:,} bytes to deeper places in all; move less"
+                raise PatchError(f"[{at}].from", step["from"], message)
+        if isinstance(placed, dict | list) and raw.is_too_deep(placed, max(0, raw.MAX_DEPTH - levels)):
+            raise PatchError(f"[{at}]", step["path"], f"the patched object is {raw.TOO_DEEP}")
         for key in _SHIFTING.get(op, ()):
             self.shifted += _items_behind(target, step[key])
         if self.shifted > MAX_SHIFTED:

@@ -185,9 +185,29 @@ def nested(levels: int) -> Any:
 def test_steps_that_nest_together_too_deeply_do_not_apply(step: dict[str, Any], times: int) -> None:
     steps: list[dict[str, Any]] = [{"op": "add", "path": f"/spec/{key}", "value": nested(250)} for key in "xy"]
     steps += [step, *({**step, "path": f"/spec/x{'/a' * 250 * number}"} for number in range(2, times + 1))]
-    with pytest.raises(PatchError):
-        apply(copy.deepcopy(TARGET), copy.deepcopy(steps))
+    after: list[dict[str, Any]] = [{"op": "remove", "path": "/spec/x"}, {"op": "test", "path": "/spec/no", "value": 1}]
+    with pytest.raises(PatchError, match="nested too deeply") as caught:
+        apply(copy.deepcopy(TARGET), copy.deepcopy(steps + after))
+    assert caught.value.path == "[2]"  # the first step that nests too deeply, not the end of the patch
     assert apply(copy.deepcopy(TARGET), copy.deepcopy(steps[:2]))["spec"]["x"] == nested(250)
+
+
+def test_steps_may_nest_as_deep_as_an_object_may_be() -> None:
+    deepest = [{"op": "add", "path": "/spec/x", "value": nested(298)}]
+    assert apply(copy.deepcopy(TARGET), copy.deepcopy(deepest))["spec"]["x"] == nested(298)
+    with pytest.raises(PatchError, match="nested too deeply"):
+        apply(copy.deepcopy(TARGET), [{"op": "add", "path": "/spec/x", "value": nested(299)}])
+
+
+def test_a_patch_moves_a_bounded_number_of_bytes_to_deeper_places() -> None:
+    target: dict[str, Any] = {"metadata": {}, "spec": {"x": ["y" * 100_000], "a": {"b": {}}}}
+    steps = [
+        {"op": "move", "from": "/spec/x", "path": "/spec/a/x"},
+        {"op": "move", "from": "/spec/a/x", "path": "/spec/x"},
+    ]
+    with pytest.raises(PatchError, match="moves more than 2,000,000 bytes") as caught:
+        apply(target, copy.deepcopy(steps * 100))
+    assert caught.value.path == "[38].from"
 
 
 @pytest.mark.parametrize(
