@@ -38,6 +38,8 @@ MAX_PREVIOUS: Final = 1_000_000
 MAX_PATCH_STEPS: Final = 1_000_000
 #: Bytes of patches, over all tasks.
 MAX_PATCH_BYTES: Final = 1_024 * 1024 * 1024
+#: Bytes of templates, over all tasks: so much is rendered and stored in the cluster.
+MAX_TEMPLATE_BYTES: Final = 1_024 * 1024 * 1024
 
 # metadata without labels and annotations: managedFields of a few writers, uid, times. managedFields does not grow with
 # the number of flows, because lists are atomic.
@@ -66,7 +68,7 @@ class Cost(msgspec.Struct, frozen=True):
     """What a workflow costs at most.
 
     spec, metadata, status: bytes of JSON, status with the least that a restart of the controller needs; edges, probed,
-    previous, patch_steps, patch_bytes: see the bounds above.
+    previous, patch_steps, patch_bytes, template_bytes: see the bounds above.
     """
 
     spec: int = 0
@@ -77,6 +79,7 @@ class Cost(msgspec.Struct, frozen=True):
     previous: int = 0
     patch_steps: int = 0
     patch_bytes: int = 0
+    template_bytes: int = 0
 
     @property
     def object(self) -> int:
@@ -125,6 +128,7 @@ def _faults(cost: Cost) -> Iterator[Fault]:
         (cost.previous, MAX_PREVIOUS, "questions of replicas about their previous index", "shorten for.dependsOn"),
         (cost.patch_steps, MAX_PATCH_STEPS, "patch steps (tasks times steps)", "move steps into the template"),
         (cost.patch_bytes, MAX_PATCH_BYTES, "bytes of patches (tasks times bytes)", "move patches into the template"),
+        (cost.template_bytes, MAX_TEMPLATE_BYTES, "bytes of templates (tasks times bytes)", "shorten the templates"),
     )
     for figure, bound, what, instead in bounds:
         if figure > bound:
@@ -134,6 +138,7 @@ def _faults(cost: Cost) -> Iterator[Fault]:
 def _flow_cost(flow: Flow, template: edges.TemplateEdges | None, sizes: Mapping[str, int]) -> Iterator[tuple[str, int]]:
     size = sizes[flow.name]
     yield "edges", len(template.edges) if template is not None else 0
+    yield "template_bytes", size * template.size if template is not None else 0
     probes, path_bytes = 0, 0
     for edge in edges.mentions(flow):
         yield "edges", 1

@@ -38,7 +38,7 @@ class TemplateEdges:
     """The pod addresses that a template needs. The template is scanned once, however many flows use it.
 
     `edges` has one edge per flow whose address is needed, and `flows` are their names; `kind` is the resource that the
-    template creates. Raises RawError.
+    template creates, `size` the bytes of one job of it. Raises RawError.
     """
 
     def __init__(self, template: WorkTemplateSpec) -> None:
@@ -49,6 +49,7 @@ class TemplateEdges:
         ):
             first.setdefault(edge.flow, edge)
         self.kind: Final = str(template.gvr.gvr)
+        self.size: Final = len(bytes(template.raw_job_spec)) + len(bytes(template.raw_metadata))
         self.edges: Final = tuple(first.values())
         self.flows: Final = frozenset(first)
 

@@ -22,6 +22,7 @@ def spec(*flows: dict[str, Any], **more: Any) -> WorkflowSpec:
 
 
 STEP = {"op": "add", "path": "/spec/x", "value": 1}
+ASKS = {"gvr": {"version": "v1", "resource": "pods"}, "jobSpec": {"x": "{{flows.a.podIP}} {{flows.c.podIP}}"}}
 GET = {"taskName": "a", "port": 80}
 A: dict[str, Any] = {"name": "a", "for": {"replicas": 10}}
 
@@ -59,12 +60,16 @@ A: dict[str, Any] = {"name": "a", "for": {"replicas": 10}}
             {"patch_steps": 0, "patch_bytes": 7},
             id="no replicas are one task, and a merge patch has no steps",
         ),
+        pytest.param(
+            [{"name": "b", "template": "asks", "for": {"replicas": 7}}, {"name": "c", "template": "missing"}],
+            {"template_bytes": 7 * len(msgspec.json.encode(ASKS["jobSpec"]))},
+            id="a template counts once per task",
+        ),
         pytest.param([{"name": "b", "template": "asks"}], {"edges": 2}, id="addresses that a template needs are edges"),
     ],
 )
 def test_figures(flows: list[dict[str, Any]], figures: dict[str, int]) -> None:
-    asks = {"gvr": {"version": "v1", "resource": "pods"}, "jobSpec": {"x": "{{flows.a.podIP}} {{flows.c.podIP}}"}}
-    templates = {"asks": TemplateEdges(decoded(asks, WorkTemplateSpec))}
+    templates = {"asks": TemplateEdges(decoded(ASKS, WorkTemplateSpec))}
     found = cost.estimate(spec(A, *flows), templates)
     assert {name: getattr(found, name) for name in figures} == figures
 
@@ -115,6 +120,12 @@ def test_what_status_must_keep_grows_with(less: dict[str, Any], more: dict[str, 
         pytest.param(Cost(previous=cost.MAX_PREVIOUS + 1), "spec.flows", "1,000,001 .* 1,000,000", id="previous"),
         pytest.param(Cost(patch_steps=cost.MAX_PATCH_STEPS + 1), "spec.flows", "1,000,001 patch steps", id="steps"),
         pytest.param(Cost(patch_bytes=cost.MAX_PATCH_BYTES + 1), "spec.flows", "bytes of patches", id="patch bytes"),
+        pytest.param(
+            Cost(template_bytes=cost.MAX_TEMPLATE_BYTES + 1),
+            "spec.flows",
+            "1,073,741,825 bytes of templates .* 1,073,741,824",
+            id="template bytes",
+        ),
     ],
 )
 def test_above_a_bound_the_fault_has_figure_and_bound(above: Cost, path: str, says: str) -> None:
@@ -133,6 +144,7 @@ def test_at_the_bounds_there_is_no_fault() -> None:
         previous=cost.MAX_PREVIOUS,
         patch_steps=cost.MAX_PATCH_STEPS,
         patch_bytes=cost.MAX_PATCH_BYTES,
+        template_bytes=cost.MAX_TEMPLATE_BYTES,
     )
     assert cost.faults(at_most) == ()
 

@@ -300,7 +300,7 @@ def nested(levels: int) -> dict[str, Any]:
     [
         pytest.param(
             {"patch": [{"op": "add", "path": f"/spec/x{'/a' * 250 * at}", "value": nested(250)} for at in range(5)]},
-            "patch",
+            "patch[1]",
             "nested too deeply",
             id="steps that nest together too deeply",
         ),
