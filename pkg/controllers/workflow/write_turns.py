@@ -5,8 +5,8 @@ still free, so that some threads stay free however many groups are busy.
 
 A call that hangs (an admission webhook that does not answer) delays the other calls of its group only. It gives its
 place to another call after SLOW_SECONDS, as long as there are spare threads. Its group counts as slow from then on, and
-all slow groups together have at most as many calls as half of the threads. Groups that have not proved to be quick yet
-leave a quarter of the threads to those that have.
+all slow groups together have at most as many calls as half of the threads. Slow groups, and groups that have not proved
+to be quick yet, leave a quarter of the threads to those that have.
 """
 
 from __future__ import annotations
@@ -194,13 +194,8 @@ class Turns(Generic[T]):
         used = self._used
         in_place = used[Tier.SLOW] - min(self._hanging, self._spare)
         free = self._threads - in_place - used[Tier.NEW] - used[Tier.QUICK]
-        match tier:
-            case Tier.SLOW:
-                return min(self._limits[tier] - used[tier], free)
-            case Tier.NEW:
-                return min(self._limits[tier] - in_place - used[tier], free)
-            case Tier.QUICK:
-                return free
+        room = free if tier is Tier.QUICK else min(free, self._limits[Tier.NEW] - in_place - used[Tier.NEW])
+        return room if tier is not Tier.SLOW else min(room, self._limits[Tier.SLOW] - used[Tier.SLOW])
 
     def _is_admitted(self, group: _Group[T], room: int) -> bool:
         return group.running < min(self._share, room)

@@ -108,6 +108,17 @@ def test_quick_groups_run_beside_many_new_ones_that_hang() -> None:
     assert [turn.group for turn in take_all(turns, 1.0)] == ["quick", "quick"]
 
 
+def test_quick_groups_run_beside_many_new_and_slow_ones() -> None:
+    turns = new()
+    answered(turns, "quick", began=0.0, ended=0.1)
+    for group in names(30, "slow"):
+        answered(turns, group, began=0.0, ended=10.0)
+    take_all(with_waiting(turns, names(30, "new"), 5, now=10.0), 10.0)
+    take_all(with_waiting(turns, names(30, "slow"), 5, now=10.0), 10.0)
+    with_waiting(turns, ["quick"], 2, now=10.0)
+    assert [turn.group for turn in take_all(turns, 10.0)] == ["quick", "quick"]
+
+
 def test_quick_groups_that_begin_to_hang_leave_room() -> None:
     turns = new()
     for group in [*names(5), "healthy"]:
