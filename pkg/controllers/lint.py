@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_type_hints
 
 import click
 import msgspec
 import yaml
 
-from pkg.apis.flow.v1alpha1.raw import RawError
-from pkg.apis.flow.v1alpha1.types import API_VERSION, Flow, Workflow, WorkTemplate
+from pkg.apis.flow.v1alpha1.schema_faults import schema_faults
+from pkg.apis.flow.v1alpha1.types import API_VERSION, GROUP, Workflow, WorkTemplate
 from pkg.apis.flow.v1alpha1.updates import validate_update
 from pkg.apis.flow.v1alpha1.validation import (
     Fault,
@@ -23,6 +23,7 @@ from pkg.apis.flow.v1alpha1.validation import (
     validate_with_templates,
     validate_workflow,
 )
+from pkg.controllers.workflow.planner.rules import compile_rules
 
 _KINDS: Final[dict[str, type[Workflow | WorkTemplate]]] = {"Workflow": Workflow, "WorkTemplate": WorkTemplate}
 Name = tuple[str, str]  # namespace and name
@@ -55,11 +56,11 @@ def lint(files: Mapping[str, str], running: Mapping[str, str] | None = None) -> 
     already: changes to the Workflow of the same namespace and name in `files` must be allowed.
     """
     found: list[Finding] = []
-    workflows, templates = _objects(files, found)
+    workflows, templates, unread = _objects(files, found)
     specs = {name: template.spec for name, (_, template) in templates.items()}
-    before, _ = _objects(running or {}, found)
+    before, _, _ = _objects(running or {}, found)
     for where, template in templates.values():
-        faults = validate_template(template.spec)
+        faults = validate_template(template.spec) + Faults(_rule_faults(template))
         found += _findings(where, faults)
         if not faults:
             warnings = foreign_variables(template.spec.job_spec, "spec.jobSpec")
@@ -74,7 +75,8 @@ def lint(files: Mapping[str, str], running: Mapping[str, str] | None = None) -> 
             found += _findings(where, validate_update(before[name][1].spec, workflow.spec, started=True))
         elif not faults:
             found += _findings(where, validate_cost(workflow.spec, own, workflow.metadata))
-        found += _findings(where, Faults(_missing(workflow, own)), is_warning=True)
+        elsewhere = used - own.keys() - {template for namespace, template in unread if namespace == name[0]}
+        found += _findings(where, Faults(_missing(workflow, elsewhere)), is_warning=True)
     return found
 
 
@@ -85,24 +87,34 @@ def _findings(where: str, faults: Faults, *, is_warning: bool = False) -> Iterat
         yield Finding(where, Fault("", f"{faults.others} more like these are not shown"), is_warning)
 
 
-def _missing(workflow: Workflow, templates: Iterable[str]) -> Iterator[Fault]:
+def _rule_faults(template: WorkTemplate) -> Iterator[Fault]:
+    if template.spec.has_status_rules and (text := compile_rules(template).fault):
+        path, _, message = text.removeprefix(f"WorkTemplate {template.metadata.name}: ").partition(": ")
+        yield Fault(path, message)
+
+
+def _missing(workflow: Workflow, elsewhere: Set[str]) -> Iterator[Fault]:
     for at, flow in enumerate(workflow.spec.flows):
-        if flow.template_name not in templates:
+        if flow.template_name in elsewhere:
             message = f'WorkTemplate "{flow.template_name}" is not in these files, so this flow is checked without it'
             yield Fault(f"spec.flows[{at}].template", message)
 
 
 def _objects(
     files: Mapping[str, str], found: list[Finding]
-) -> tuple[dict[Name, tuple[str, Workflow]], dict[Name, tuple[str, WorkTemplate]]]:
-    """The objects of our kinds, with what is wrong with the form of any of them added to `found`."""
+) -> tuple[dict[Name, tuple[str, Workflow]], dict[Name, tuple[str, WorkTemplate]], set[Name]]:
+    """The Workflows, the WorkTemplates, and the names of objects whose form is wrong. Faults go to `found`."""
+    unread: set[Name] = set()
     workflows: dict[Name, tuple[str, Workflow]] = {}
     templates: dict[Name, tuple[str, WorkTemplate]] = {}
     for file, text in files.items():
         for document in _documents(file, text, found):
             decoded, faults = _decode(document.raw)
-            found += [Finding(document.where, fault) for fault in faults]
+            found += _findings(document.where, faults)
             if decoded is None:
+                metadata = document.raw.get("metadata")
+                if isinstance(metadata, dict):
+                    unread.add((str(metadata.get("namespace") or "default"), str(metadata.get("name"))))
                 continue
             name = (decoded.metadata.namespace or "default", decoded.metadata.name)
             known: Mapping[Name, Any] = workflows if isinstance(decoded, Workflow) else templates
@@ -113,7 +125,7 @@ def _objects(
                 workflows[name] = (document.where, decoded)
             else:
                 templates[name] = (document.where, decoded)
-    return workflows, templates
+    return workflows, templates, unread
 
 
 def _documents(file: str, text: str, found: list[Finding]) -> Iterator[_Document]:
@@ -123,66 +135,48 @@ def _documents(file: str, text: str, found: list[Finding]) -> Iterator[_Document
         for number, raw in enumerate(yaml.load_all(text, _Loader), 1):
             items = raw.get("items") if isinstance(raw, dict) and raw.get("kind") == "List" else [raw]
             for item in items if isinstance(items, list) else []:
-                if isinstance(item, dict) and item.get("apiVersion") == API_VERSION and item.get("kind") in _KINDS:
-                    metadata = item.get("metadata")
-                    name = metadata.get("name") if isinstance(metadata, dict) else None
-                    yield _Document(f"{file}: document {number} ({item['kind']} {name or 'without a name'})", item)
+                if not isinstance(item, dict) or not str(item.get("apiVersion")).startswith(f"{GROUP}/"):
+                    continue
+                metadata = item.get("metadata")
+                name = metadata.get("name") if isinstance(metadata, dict) else None
+                where = f"{file}: document {number} ({item.get('kind', 'no kind')} {name or 'without a name'})"
+                if item["apiVersion"] != API_VERSION:
+                    found.append(
+                        Finding(where, Fault("apiVersion", f"must be {API_VERSION}, not {item['apiVersion']}"))
+                    )
+                elif item.get("kind") not in _KINDS:
+                    found.append(
+                        Finding(where, Fault("kind", f"must be {' or '.join(_KINDS)}, not {item.get('kind')}"))
+                    )
+                else:
+                    yield _Document(where, item)
     except yaml.YAMLError as error:
         found.append(Finding(f"{file}: document {number + 1}", Fault("", f"no YAML: {' '.join(str(error).split())}")))
     except RecursionError:
         found.append(Finding(f"{file}: document {number + 1}", Fault("", "nested too deeply to be read")))
 
 
-def _decode(raw: dict[str, Any]) -> tuple[Workflow | WorkTemplate | None, list[Fault]]:
-    """The object, or None; and where its fields differ from the schema, which the API server would refuse."""
+def _decode(raw: dict[str, Any]) -> tuple[Workflow | WorkTemplate | None, Faults]:
+    """The object, or None with what its fields have that the API server would refuse."""
     kind = _KINDS[raw["kind"]]
     try:
-        decoded = msgspec.json.decode(msgspec.json.encode(raw), type=kind)
+        if faults := Faults(_form_faults(raw, kind)):
+            return None, faults
+        return msgspec.json.decode(msgspec.json.encode(raw), type=kind), Faults()
     except msgspec.ValidationError as error:
-        return None, _schema_faults(raw, error)
+        return None, Faults([Fault("", str(error))])
     except (RecursionError, TypeError, UnicodeEncodeError) as error:
-        return None, [Fault("", f"cannot be written as JSON: {error}")]
-    unknown = list(_unknown(decoded.spec, raw["spec"], "spec"))
-    return decoded, [Fault(path, "there is no such field") for path in unknown]
+        return None, Faults([Fault("", f"cannot be written as JSON: {error}")])
 
 
-def _schema_faults(raw: dict[str, Any], first: msgspec.ValidationError) -> list[Fault]:
-    """The first fault of the whole, or the first one of each flow if flows have any."""
-    spec = raw.get("spec")
-    flows = spec.get("flows") if isinstance(spec, dict) and raw["kind"] == "Workflow" else None
-    found: list[Fault] = []
-    for at, flow in enumerate(flows if isinstance(flows, list) else []):
-        try:
-            msgspec.json.decode(msgspec.json.encode(flow), type=Flow)
-        except msgspec.ValidationError as error:
-            found.append(_schema_fault(error, f"spec.flows[{at}]"))
-    return found or [_schema_fault(first, "")]
-
-
-def _schema_fault(error: msgspec.ValidationError, path: str) -> Fault:
-    """`Expected int, got str - at $.retry.factor` as a fault with a path."""
-    message, _, place = str(error).rpartition(" - at `$")
-    if not message:
-        return Fault(path, str(error))
-    return Fault(f"{path}{place.removesuffix('`')}".lstrip("."), message)
-
-
-def _unknown(decoded: Any, raw: Any, path: str) -> Iterator[str]:
-    """Paths of fields that the manifest has and the type has not."""
-    if isinstance(decoded, msgspec.Struct) and isinstance(raw, dict):
-        names = {field.encode_name: field.name for field in msgspec.structs.fields(decoded)}
-        for key, value in raw.items():
-            if key not in names:
-                yield f"{path}.{key}"
-                continue
-            try:
-                part = getattr(decoded, names[key].removeprefix("raw_"))
-            except RawError:
-                continue  # found when the object is validated
-            yield from _unknown(part, value, f"{path}.{key}")
-    elif isinstance(decoded, tuple) and isinstance(raw, list):
-        for at, (one, other) in enumerate(zip(decoded, raw, strict=True)):
-            yield from _unknown(one, other, f"{path}[{at}]")
+def _form_faults(raw: dict[str, Any], kind: type[Workflow | WorkTemplate]) -> Iterator[Fault]:
+    metadata = raw.get("metadata")
+    if not isinstance(metadata, dict) or not (metadata.get("name") or metadata.get("generateName")):
+        yield Fault("metadata.name", "must be given; with `kubectl create`, metadata.generateName will do")
+    if "spec" not in raw:
+        yield Fault("spec", "must be given")
+    else:
+        yield from schema_faults(raw["spec"], get_type_hints(kind, include_extras=True)["spec"], "spec")
 
 
 class _Loader(yaml.SafeLoader):

@@ -67,20 +67,20 @@ def workflow(more: str = "") -> str:
         ),
         pytest.param(
             f"{STEP % 'x'}---{workflow('dependOn: {targets: [a]}')}",
-            ["f: document 2 (Workflow w): spec.flows[0].dependOn: there is no such field"],
+            ["f: document 2 (Workflow w): spec.flows[0].dependOn: there is no such field; did you mean dependsOn?"],
             id="a field that does not exist",
         ),
         pytest.param(
             f"{STEP % 'x'}---{workflow('retry: {factor: many}')}  - {{name: B}}\n",
             [
-                "f: document 2 (Workflow w): spec.flows[0].retry.factor: Expected `float`, got `str`",
-                "f: document 2 (Workflow w): spec.flows[1].name: Expected `str` matching regex",
+                'f: document 2 (Workflow w): spec.flows[0].retry.factor: must be a number, without quotes, not "many"',
+                "f: document 2 (Workflow w): spec.flows[1].name: must be lower case letters, digits and",
             ],
-            id="what the schema refuses, once for each flow",
+            id="all that the schema refuses",
         ),
         pytest.param(
             f"{STEP % 'x'}---{workflow('dependsOn: {targets: 1}')}",
-            ["f: document 2 (Workflow w): spec.flows[0].dependsOn: Expected `array`, got `int`"],
+            ["f: document 2 (Workflow w): spec.flows[0].dependsOn.targets: must be a list, not 1"],
             id="what the schema refuses in dependsOn",
         ),
         pytest.param(
@@ -94,8 +94,31 @@ def workflow(more: str = "") -> str:
             id="an object that occurs twice",
         ),
         pytest.param(
+            workflow().replace("v1alpha1", "v1"),
+            ["f: document 1 (Workflow w): apiVersion: must be flow.workflow.sh/v1alpha1, not flow.workflow.sh/v1"],
+            id="a version that does not exist",
+        ),
+        pytest.param(
+            workflow().replace("kind: Workflow", "kind: WorkFlow"),
+            ["f: document 1 (WorkFlow w): kind: must be Workflow or WorkTemplate, not WorkFlow"],
+            id="a kind that does not exist",
+        ),
+        pytest.param(
+            f"{STEP.replace('jobSpec', 'spec') % 'x'}---{workflow()}",
+            ["f: document 1 (WorkTemplate step): spec.spec: there is no such field; did you mean jobSpec?"],
+            id="a template with a fault is not one that is missing",
+        ),
+        pytest.param(
+            f"{STEP % 'x'}  statusRules: {{ok: [{{path: .status.x, eq: 1}}]}}\n",
+            ["f: document 1 (WorkTemplate step): spec.statusRules.ok[0]: '.status.x': '' is not a step of a path"],
+            id="a status rule that cannot be used",
+        ),
+        pytest.param(
             "apiVersion: v1\nkind: List\nitems:\n- {apiVersion: flow.workflow.sh/v1alpha1, kind: Workflow}\n",
-            ["f: document 1 (Workflow without a name): Object missing required field `metadata`"],
+            [
+                "f: document 1 (Workflow without a name): metadata.name: must be given",
+                "f: document 1 (Workflow without a name): spec: must be given",
+            ],
             id="an item of a List",
         ),
         pytest.param(
