@@ -31,6 +31,7 @@ from pkg.controllers.workflow.planner.job_identity import WorkflowId
 from pkg.controllers.workflow.planner.plan import plan
 from pkg.controllers.workflow.planner.progress import (
     FlowState,
+    JobEnding,
     ProbeAnswer,
     ProbeKey,
     Progress,
@@ -178,6 +179,9 @@ class Bench:
         self.progress: Progress | None = None
         self.passed: frozenset[ProbeKey] = frozenset()
         self.answers: dict[ProbeKey, ProbeAnswer] = {}
+        #: How the pods of failed jobs ended, by the name of the task; None: nobody has looked yet.
+        self.words: dict[str, str | None] = {}
+        self.endings: dict[TaskKey, JobEnding] = {}
         self.units = PASS_BUDGET
         self.pod_ips: dict[TaskKey, str] = {}
         self.faults: dict[TaskKey, CreateFault] = {}
@@ -218,6 +222,7 @@ class Bench:
             "synced": self.synced,
             "unlisted": dict(self.unlisted),
             "passed": self.passed,
+            "endings": dict(self.endings),
             "answers": dict(self.answers),
             "pod_ips": self.pod_ips,
             "faults": dict(self.faults),
@@ -253,6 +258,7 @@ class Bench:
             requeue_now=first.requeue_now or final.requeue_now,
             over_limit=first.over_limit,
         )
+        self._look_up(final)
         if final.patch is not None:
             before = self.workflow
             if self.loses_writes:
@@ -266,12 +272,23 @@ class Bench:
             self._delete(deletion)
         return done
 
+    def _look_up(self, made: Plan) -> None:
+        """Answers what the plan wants to know of failed jobs."""
+        for asked in made.lookups:
+            known = self.endings.get(asked.task)
+            if known is None or known.attempt < asked.attempt or known.words is None:
+                name = f"{asked.task.flow}/{asked.task.index}"
+                self.endings[asked.task] = JobEnding(asked.attempt, self.words.get(name, ""))
+                self.ledger.mark_task_dirty(WorkflowId.of(self.workflow), asked.task)
+
     def settle(self) -> Plan:
         """Passes until there is nothing more to do now, and status tells all."""
         for _ in range(300):
             made = self.step()
             if made.requeue_now or made.over_limit or made.creations or made.deletions:
                 continue
+            if any(self.endings[asked.task].words is not None for asked in made.lookups):
+                continue  # the answers requeue the workflow
             if self.progress is not None and self.progress.is_dirty:
                 made = self.step(is_urgent=True)
                 if made.requeue_now or made.over_limit or made.creations or made.deletions:
@@ -288,7 +305,7 @@ class Bench:
         """The controller is gone and another one starts: what is not in the cluster is forgotten."""
         self.progress = None
         self.faults = {}
-        self.passed, self.answers = frozenset(), {}
+        self.passed, self.answers, self.endings = frozenset(), {}, {}
         self._graph = ()
         self.since = self.now
         self.ledger = Ledger()

@@ -26,6 +26,7 @@ from pkg.controllers.term import Term
 from pkg.controllers.workflow.census import census
 from pkg.controllers.workflow.crds import CRDS, crd_informer
 from pkg.controllers.workflow.executor import Executor
+from pkg.controllers.workflow.failures import FailureFinder
 from pkg.controllers.workflow.kinds import Kinds
 from pkg.controllers.workflow.ledger import Ledger
 from pkg.controllers.workflow.observer import Caches
@@ -146,6 +147,9 @@ class Controller:
             pods_of=lambda job: self._pod_finder.selector(job.workflow, job.task, job.attempt, job.gvr),
         )
         room = Room(self._queue.add)
+        self._failures = FailureFinder(
+            self._clients.events, self._ledger.job, self._pod_finder.selector, handlers.job_warned
+        )
         self._reconciler = Reconciler(
             Caches(
                 workflows=workflows,
@@ -165,6 +169,7 @@ class Controller:
             room=room,
             backlog=self._queue.backlog,
             warnings=self._pending_jobs.of,
+            failures=self._failures,
         )
         usage = UsageReconciler(self._clients.main, workflows, templates, owns)
         self._workers = [Worker(queue, self._reconciler.reconcile) for queue in self._queue.queues]
@@ -193,7 +198,11 @@ class Controller:
         workers = [worker.activity for worker in self._workers]
         self._health = HealthChecks(
             informers,
-            threads={"prober": [self._prober.thread], "events": [self._recorder.thread]},
+            threads={
+                "prober": [self._prober.thread],
+                "events": [self._recorder.thread],
+                "failures": self._failures.threads,
+            },
             activities={
                 "workers": workers,
                 "discovery": [self._kinds.activity],
@@ -224,6 +233,7 @@ class Controller:
         self._templates.ensure(WORKTEMPLATES)
         self._crds.ensure(CRDS)
         self._pending_jobs.start(self._reconciler.pending)
+        self._failures.start()
         threading.Thread(target=self._begin, name="start", daemon=True).start()
         threading.Thread(
             target=self._housekeeping.run, args=(self._stopping,), name="housekeeping", daemon=True
@@ -261,6 +271,7 @@ class Controller:
         self._prober.stop()
         self._kinds.stop()
         self._pending_jobs.stop()
+        self._failures.stop()
         for informers in (self._crds, self._workflows, self._templates, self._jobs, self._pod_finder):
             informers.stop()
         self._recorder.stop(0.1)

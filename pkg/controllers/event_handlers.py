@@ -99,7 +99,7 @@ class Handlers:
         self._add_all(workflow.key for workflow in changes)
 
     def job_warned(self, workflow: WorkflowId, task: TaskKey) -> None:
-        """A Warning event says why a job is pending."""
+        """A Warning event says why a job is pending, or the pods of a failed job were looked up."""
         self._parts.ledger.mark_task_dirty(workflow, task)
         self._queue.add(workflow.key)
 

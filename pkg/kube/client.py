@@ -111,11 +111,12 @@ class Client:
         continue_: str = "",
         resource_version: str | None = None,
         metadata_only: bool = False,
+        max_bytes: int = 0,
     ) -> Page[T]:
         """LIST one page of objects; pass the page's `continue_` to get the next, until it is empty.
 
         `limit` 0 asks for everything at once. Gone means that the token has expired: start again. A page holds fewer
-        objects than `limit` if these are too large.
+        objects than `limit` if it would exceed `max_bytes` (0: 32 MiB).
         """
         accept = _METADATA_LIST if metadata_only else "application/json"
         path = _path(gvr, namespace)
@@ -128,7 +129,7 @@ class Client:
                 resourceVersion=resource_version or "",
                 **{"continue": continue_},
             )
-            bound = _LIST_BODY if size > 1 else MAX_BODY
+            bound = (max_bytes or _LIST_BODY) if size > 1 else MAX_BODY
             request = Request("list", gvr.group_resource, "GET", path, query, accept=accept, max_body=bound)
             try:
                 page = self._list(request, type)

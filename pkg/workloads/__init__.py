@@ -26,7 +26,15 @@ from pkg.workloads.placement import (
     place_scheduler,
     strip_ttl,
 )
-from pkg.workloads.pod_labels import has_role, lead_rank, pod_selector, reaches_pods, role_of, watch_selector
+from pkg.workloads.pod_labels import (
+    has_role,
+    lead_rank,
+    names_its_pods,
+    pod_selector,
+    reaches_pods,
+    role_of,
+    watch_selector,
+)
 from pkg.workloads.predicates import needs_whole
 from pkg.workloads.registry import registry, rules_for
 
@@ -48,6 +56,7 @@ __all__ = [
     "inject",
     "lead_rank",
     "limit",
+    "names_its_pods",
     "needs_whole",
     "place_plugins",
     "place_queue",

@@ -134,9 +134,9 @@ def failure_words(pods: Iterable[EndedPod], *, more: bool = False) -> str:
     found = sorted((failure for pod in pods if (failure := _pod_failure(pod)) is not None), key=lambda one: one[0])
     if not found:
         return ""
-    others = len(found) - 1
-    count = f"at least {max(1, others)} more" if more else f"{others} more"
-    tail = f"; and {count} {'pod' if count == '1 more' else 'pods'}" if others or more else ""
+    others = max(len(found) - 1, int(more))
+    least = "at least " if more else ""
+    tail = f"; and {least}{others} more {'pod' if others == 1 else 'pods'}" if others else ""
     return f"{_line(found[0][1], MAX_WORDS - len(tail))}{tail}"
 
 

@@ -30,6 +30,11 @@ def reaches_pods(row: KindRow) -> bool:
     return bool(row.pod_templates or row.any_template or row.labels)
 
 
+def names_its_pods(row: KindRow) -> bool:
+    """Whether the kind is known to run pods, and which they are."""
+    return bool(row.pod_templates or row.labels or row.pods.selector)
+
+
 def watch_selector(row: KindRow) -> str:
     """The label selector of the pods of all jobs of the kind; empty if the kind has none."""
     pods = row.pods.selector.items()

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from pkg.controllers.engine.result import Again, Later
 from pkg.controllers.workflow.executor import Executor
+from pkg.controllers.workflow.failures import Failures
 from pkg.controllers.workflow.memory import Memories
 from pkg.controllers.workflow.observer import Caches, Observer
 from pkg.controllers.workflow.planner.control.deletions import delete_job
@@ -20,12 +21,19 @@ class Cleanup:
     """Works on the caches and memories of the reconciler, in its threads."""
 
     def __init__(
-        self, caches: Caches, memories: Memories, observer: Observer, prober: Prober, executor: Executor
+        self,
+        caches: Caches,
+        memories: Memories,
+        observer: Observer,
+        prober: Prober,
+        failures: Failures,
+        executor: Executor,
     ) -> None:
         self._caches = caches
         self._memories = memories
         self._observer = observer
         self._prober = prober
+        self._failures = failures
         self._executor = executor
 
     def forget(self, key: str) -> None:
@@ -38,6 +46,7 @@ class Cleanup:
         """Another process leads: this one probes no pods, and forgets a workflow that is gone."""
         for workflow in self._memories.workflows(key):
             self._prober.want(workflow, ())
+            self._failures.forget(workflow)
             self._memories.by_workflow[workflow].progress = None
         workflows, ledger = self._caches.workflows, self._caches.ledger
         if workflows.get(key) is None and not workflows.is_undecodable(key):
@@ -78,4 +87,5 @@ class Cleanup:
     def _forget_workflow(self, workflow: WorkflowId) -> None:
         self._memories.forget(workflow)
         self._prober.want(workflow, ())
+        self._failures.forget(workflow)
         self._caches.pod_finder.forget(workflow)

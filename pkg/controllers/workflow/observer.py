@@ -22,7 +22,7 @@ from pkg.controllers.workflow.planner.edits import is_edited
 from pkg.controllers.workflow.planner.graph.compile import compile_spec, in_force
 from pkg.controllers.workflow.planner.graph.model import Graph, PodIPPredicate
 from pkg.controllers.workflow.planner.job_identity import WorkflowId
-from pkg.controllers.workflow.planner.progress import TaskKey
+from pkg.controllers.workflow.planner.progress import JobEnding, TaskKey
 from pkg.controllers.workflow.planner.snapshot import JobWarning, Kind, ObservedJob, Snapshot
 from pkg.controllers.workflow.pod_finder import PodFinder
 from pkg.controllers.workflow.prober import Prober
@@ -49,7 +49,7 @@ class Caches:
 
 class Observer:
     """backlog(key): how many ready keys count as load for it; warnings(workflow): the last Warnings about pending jobs,
-    by UID.
+    by UID; endings(workflow): how the pods of its failed jobs ended.
     """
 
     def __init__(
@@ -59,12 +59,14 @@ class Observer:
         *,
         backlog: Callable[[str], int],
         warnings: Callable[[WorkflowId], Mapping[str, JobWarning]],
+        endings: Callable[[WorkflowId], Mapping[TaskKey, JobEnding]] = lambda workflow: {},
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
         self._caches = caches
         self._prober = prober
         self._backlog = backlog
         self._warnings = warnings
+        self._endings = endings
         self._clock = wall_clock
         self._users: dict[GVR, set[str]] = {}
         self._lock = threading.Lock()
@@ -142,6 +144,7 @@ class Observer:
             templates={},
             jobs=jobs,
             progress=None,
+            endings=self._endings(this),
         )
 
     def take_snapshot(
@@ -185,6 +188,7 @@ class Observer:
             faults=dict(memory.faults),
             rules=caches.rule_book.by_flow(graph, templates) if isinstance(graph, Graph) else {},
             warnings=self._warnings(this),
+            endings=self._endings(this),
             may_create=may_create,
             room=room,
             is_urgent=is_urgent,

@@ -23,6 +23,7 @@ from pkg.controllers.engine.store import Delta, Indexers
 from pkg.controllers.workflow.planner.job_identity import MAX_DIGITS, WorkflowId
 from pkg.controllers.workflow.planner.progress import TaskKey
 from pkg.workloads import KindRow, has_role, lead_rank, pod_selector, reaches_pods, rules_for, watch_selector
+from pkg.workloads.pod_failure import EndedPod
 
 PODS = GVR(version="v1", resource="pods")
 SELECTOR = f"{labels.PROBED}=true"
@@ -63,7 +64,7 @@ def task_value(workflow: WorkflowId, task: TaskKey, attempt: int) -> str:
     return f"{workflow.namespace}/{workflow.uid}/{task.flow}/{task.index}/{attempt}"
 
 
-def belongs_to(pod: Pod, job: Job, resource: GVR) -> bool:
+def belongs_to(pod: Pod | EndedPod, job: Job, resource: GVR) -> bool:
     """Whether a pod with the labels of an attempt is one of its job's pods.
 
     Labels can be copied, owners too, but not the UID of an owner that exists. Kinds whose pods have another owner in

@@ -14,6 +14,7 @@ from pkg.controllers.workflow.after_end import AfterEnd
 from pkg.controllers.workflow.cleanup import MAX_DELETIONS, Cleanup
 from pkg.controllers.workflow.creation_run import CreationRun
 from pkg.controllers.workflow.executor import Executor, NotLeader
+from pkg.controllers.workflow.failures import Failures
 from pkg.controllers.workflow.memory import Memories, Memory
 from pkg.controllers.workflow.observer import Caches, Observer
 from pkg.controllers.workflow.pending import PendingJob
@@ -88,12 +89,21 @@ class Reconciler:
         room: Room,
         backlog: Callable[[str], int],
         warnings: Callable[[WorkflowId], Mapping[str, JobWarning]] = lambda workflow: {},
+        failures: Failures | None = None,
         wall_clock: Callable[[], float] = time.time,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._caches = caches
         self._executor = executor
-        self._observer = Observer(caches, prober, backlog=backlog, warnings=warnings, wall_clock=wall_clock)
+        self._failures = failures or Failures()
+        self._observer = Observer(
+            caches,
+            prober,
+            backlog=backlog,
+            warnings=warnings,
+            endings=self._failures.endings,
+            wall_clock=wall_clock,
+        )
         self._writer = Writer(caches.workflows, executor, recorder, metrics, wall_clock, clock)
         self._prober = prober
         self._metrics = metrics
@@ -106,7 +116,7 @@ class Reconciler:
         self._fences: dict[str, int] = {}
         self._memories = Memories()
         self._after_end = AfterEnd(caches, self._observer)
-        self._cleanup = Cleanup(caches, self._memories, self._observer, prober, executor)
+        self._cleanup = Cleanup(caches, self._memories, self._observer, prober, self._failures, executor)
         self._parked: dict[str, _Unanswered] = {}
 
     def begin_term(self, fences: dict[str, int]) -> None:
@@ -276,10 +286,12 @@ class Reconciler:
         if memory.remaining_deletions and not final.is_new_run:
             final = _with_deletions(final, memory.remaining_deletions)
         self._prober.want(this, final.probes)
+        self._failures.want(this, final.lookups)
         failure = self._writer.write(workflow, memory, final)
         if final.is_new_run:
             # Only status counts from now on; the next reconcile matches every task with its job again.
             memory.progress, memory.faults = None, {}
+            self._failures.forget(this)
         # Events are sent once the writes have succeeded, if need be by a later reconcile.
         memory.unsent_events = (*memory.unsent_events, *planned.events)[-MAX_UNSENT_EVENTS:]
         if failure:
@@ -288,6 +300,8 @@ class Reconciler:
             return Again(failure)
         memory.remaining_deletions = final.deletions[MAX_DELETIONS:]
         self._writer.send_events(workflow, memory)
+        if planned.snapshot.graph is None and final.patch is None:
+            self._failures.forget_answered(this)
         if planned.snapshot.graph is not None and not reads_templates(workflow) and not final.deletions:
             self._after_end.keep(workflow, memory)
         return self._requeue(workflow, memory, planned)

@@ -83,6 +83,15 @@ class ProbeRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class FailedJob:
+    """A failed job whose pods are to be looked up, by its task and attempt. gvr: its kind, as `GVR.parse` reads it."""
+
+    task: TaskKey
+    attempt: int
+    gvr: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """The result of one pass. It is carried out in this order: creations, status, deletions, Events."""
 
@@ -94,6 +103,8 @@ class Plan:
     workflow_deletion: DeleteWorkflow | None = None
     events: tuple[Emit, ...] = ()
     probes: tuple[ProbeRequest, ...] = ()
+    #: Failed jobs whose pods are to be looked up.
+    lookups: tuple[FailedJob, ...] = ()
     #: When to reconcile again if no event comes before (seconds since the epoch).
     requeue_at: float | None = None
     #: The next pass has more to do at once: the key goes to the back of its shard.

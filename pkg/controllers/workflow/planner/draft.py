@@ -49,6 +49,8 @@ class Draft:
     moved: set[int] = field(default_factory=set)
     #: Tasks that have changed: number of the flow, index.
     touched: set[tuple[int, int]] = field(default_factory=set)
+    #: Failed tasks whose pods are still to be looked up: number of the flow, index.
+    unexplained: set[tuple[int, int]] = field(init=False)
     #: Number of changes of tasks so far.
     changes: int = 0
     _open: dict[int, _Open] = field(default_factory=dict)
@@ -59,6 +61,7 @@ class Draft:
         self.not_final = set(self.base.not_final)
         self.failed = set(self.base.failed)
         self.startable = set(self.base.startable)
+        self.unexplained = set(self.base.unexplained)
 
     def task(self, flow: int, index: int) -> Task:
         """One task as it is now."""
@@ -98,6 +101,7 @@ class Draft:
         self.touched.add((flow, index))
         if task.phase is Phase.BACKOFF or (task.phase is Phase.WAITING and task.released is not None):
             self.startable.add(flow)
+        (self.unexplained.add if task.is_unexplained else self.unexplained.discard)((flow, index))
         before, after = old.facts, task.facts
         if before != after:
             self.moved.add(flow)
@@ -165,6 +169,7 @@ class Draft:
             startable=frozenset(self.startable),
             stale=frozenset(stale),
             unfolded=unfolded,
+            unexplained=frozenset(self.unexplained),
             decision=decision,
             is_decision_acked=base.is_decision_acked and decision == base.decision,
             is_dirty=base.is_dirty or bool(self.changed) or decision != base.decision,

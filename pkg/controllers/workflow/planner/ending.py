@@ -22,10 +22,10 @@ from pkg.controllers.workflow.planner.control.timeouts import workflow_overdue_a
 from pkg.controllers.workflow.planner.draft import Draft
 from pkg.controllers.workflow.planner.edits import is_edited
 from pkg.controllers.workflow.planner.graph.model import Graph
-from pkg.controllers.workflow.planner.progress import NO_PROGRESS, Decision, Progress
+from pkg.controllers.workflow.planner.progress import NO_PROGRESS, Decision, Progress, TaskKey
 from pkg.controllers.workflow.planner.reading import look
 from pkg.controllers.workflow.planner.snapshot import Snapshot
-from pkg.controllers.workflow.planner.status import workflow_status
+from pkg.controllers.workflow.planner.status import failures, workflow_status
 from pkg.controllers.workflow.planner.status.events import restart_refused
 from pkg.controllers.workflow.planner.status.jobs import attach_jobs
 from pkg.controllers.workflow.planner.status.status_patch import patch_status
@@ -111,7 +111,16 @@ def _all_jobs(snapshot: Snapshot, why: str) -> tuple[DeleteJob, ...]:
 def _not_retained(snapshot: Snapshot, phase: WorkflowPhase) -> tuple[DeleteJob, ...]:
     """All jobs of a workflow that has ended, if jobRetainPolicy removes them."""
     policy = snapshot.workflow.spec.job_retain_policy
-    return _all_jobs(snapshot, f"jobRetainPolicy {policy}") if deletions.is_removed_at_end(policy, phase) else ()
+    if not deletions.is_removed_at_end(policy, phase):
+        return ()
+    looked_up = _looked_up(snapshot)
+    found = _all_jobs(snapshot, f"jobRetainPolicy {policy}")
+    return tuple(deletion for deletion in found if deletion.task not in looked_up)
+
+
+def _looked_up(snapshot: Snapshot) -> frozenset[TaskKey]:
+    """The failed tasks whose pods are being looked up: their jobs, and with them their pods, stay until then."""
+    return frozenset(key for key, ending in snapshot.endings.items() if ending.words is None)
 
 
 def plan_restart(snapshot: Snapshot, graph: Graph, base: Progress) -> Plan:
@@ -152,9 +161,11 @@ def plan_ended(
     is_overdue = is_same_spec and workflow_overdue_at(snapshot) <= ended_at
     how = outcome.mode(snapshot.workflow.spec, base.decision, is_overdue=is_overdue)
     is_new = snapshot.dirty is None or recorded.observed_generation != snapshot.workflow.metadata.generation
+    # A job may have stayed until its pods were looked up.
+    is_new = is_new or deletions.is_removed_at_end(snapshot.workflow.spec.job_retain_policy, phase)
     keys = snapshot.jobs.keys() if is_new else snapshot.dirty or frozenset()
     attach_jobs(ctx, keys)
-    to_delete = tuple(deletions.deletions(ctx, how, phase, keys))
+    to_delete = tuple(deletions.deletions(ctx, how, phase, keys, _looked_up(snapshot)))
     return _after_end(snapshot, Plan(progress=base, deletions=to_delete), *events, restarted_at=restarted_at)
 
 
@@ -165,12 +176,15 @@ def _after_end(snapshot: Snapshot, ended: Plan, *events: Emit, restarted_at: str
     """
     recorded, meta = snapshot.workflow.status, snapshot.workflow.metadata
     is_new = recorded.observed_generation != meta.generation
+    told = failures.status_with_words(recorded, snapshot.endings)
+    if told is not recorded:
+        ended = replace(ended, patch=patch_status(snapshot, told))
     if is_new or restarted_at is not None:
         if is_new and is_edited(snapshot.workflow, snapshot.spec_hash):
             ignored = "the workflow has ended; the change of its spec has no effect"
             events = (*events, Emit("SpecChangeIgnored", ignored))
         new = msgspec.structs.replace(
-            recorded,
+            told,
             observed_generation=meta.generation,
             restarted_at=recorded.restarted_at if restarted_at is None else restarted_at,
         )

@@ -39,7 +39,7 @@ from pkg.controllers.workflow.planner.ending import (
 from pkg.controllers.workflow.planner.graph.model import Graph, Node
 from pkg.controllers.workflow.planner.progress import NEVER, Decision, Progress, TaskKey
 from pkg.controllers.workflow.planner.snapshot import Snapshot
-from pkg.controllers.workflow.planner.status import recovery, workflow_status
+from pkg.controllers.workflow.planner.status import failures, recovery, workflow_status
 from pkg.controllers.workflow.planner.status.events import events_of, shortened
 from pkg.controllers.workflow.planner.status.jobs import fold
 from pkg.controllers.workflow.planner.status.status_patch import patch_status
@@ -113,7 +113,9 @@ def _plan_running(ctx: Context) -> Plan:
     # A new decision is recorded before anything follows from it.
     starts = creations.start(ctx, how) if decision == base.decision else creations.Starts()
     phase = _phase(ctx, decision, how)
-    to_delete = deletions(ctx, how, phase, _tasks_with_deletions(ctx, changed_tasks, phase, how))
+    lookups = failures.needed_lookups(ctx)
+    looked_up = {job.task for job in lookups}
+    to_delete = deletions(ctx, how, phase, _tasks_with_deletions(ctx, changed_tasks, phase, how), looked_up)
 
     progress = _progress(ctx, evaluated)
     is_urgent = snapshot.is_urgent or starts.needs_status or bool(to_delete) or phase.is_final
@@ -129,6 +131,7 @@ def _plan_running(ctx: Context) -> Plan:
         deletions=tuple(to_delete),
         events=events[:MAX_EVENTS],
         probes=tuple(needed_probes(ctx)),
+        lookups=lookups,
         requeue_at=_soonest(
             NEVER if phase.is_final or facts.is_overdue else overdue_at,
             evaluated.gives_up_at,
@@ -169,7 +172,7 @@ def _progress(ctx: Context, evaluated: _Evaluated) -> Progress:
 def _evaluate(ctx: Context, facts: _Facts) -> _Evaluated:
     """Evaluates dependencies and the outcome until nothing changes any more."""
     snapshot, graph, draft = ctx.snapshot, ctx.graph, ctx.draft
-    spec, decision = snapshot.workflow.spec, draft.base.decision
+    spec, decision = snapshot.workflow.spec, failures.reworded(ctx)
     how = _mode(ctx, decision, facts)
     known = draft.base.gives_up_at
     gives_up_at = known if known > ctx.now else NEVER

@@ -52,6 +52,14 @@ class ProbeAnswer:
     since: float
 
 
+@dataclass(frozen=True, slots=True)
+class JobEnding:
+    """How the pods of a failed job ended. words: None while they are looked up, empty if there is nothing to say."""
+
+    attempt: int
+    words: str | None = None
+
+
 def counterpart(asked: Node, index: int) -> TaskKey:
     """The task of flow `asked` whose pod address a task of this index uses: the one of the same index, else index 0."""
     return TaskKey(asked.name, index if index < asked.size else 0)
@@ -85,6 +93,8 @@ class Attempt(msgspec.Struct, frozen=True):
     held: float = 0.0
     #: A queue has held the job. Status records this fact, but not for how long.
     was_held: bool = False
+    #: How the pods of the failed job ended was looked up.
+    explained: bool = False
 
 
 class Task(msgspec.Struct, frozen=True):
@@ -130,6 +140,13 @@ class Task(msgspec.Struct, frozen=True):
     def has_verdict(self) -> bool:
         """Whether the newest attempt has ended for the task: the task is final, or waits for the next attempt."""
         return self.phase in FINAL or self.phase is Phase.BACKOFF
+
+    @property
+    def is_unexplained(self) -> bool:
+        """Whether how the pods of the failed newest attempt ended is still to be looked up."""
+        return (
+            self.has_verdict and self.reason == Reasons.FAILED and bool(self.current.job) and not self.current.explained
+        )
 
     def with_current(self, **changes: object) -> Task:
         """The task with these fields of its newest attempt changed."""
@@ -239,6 +256,8 @@ class Progress:
     gives_up_at: float = NEVER
     #: Tasks whose jobs the last passes did not look at, because that exceeded their budgets.
     unfolded: frozenset[TaskKey] = frozenset()
+    #: Failed tasks whose pods are still to be looked up: number of the flow, index.
+    unexplained: frozenset[tuple[int, int]] = frozenset()
     #: What the last status left out because the object has no room for it; empty for nothing.
     left_out: str = ""
     #: Status does not yet record everything.

@@ -11,7 +11,7 @@ from pkg.apis.flow.v1alpha1.faults import Fault as SpecFault
 from pkg.apis.flow.v1alpha1.types import Completion, Workflow, WorkTemplate
 from pkg.apis.meta import GVR, Job
 from pkg.controllers.workflow.planner.graph.model import Graph
-from pkg.controllers.workflow.planner.progress import ProbeAnswer, ProbeKey, Progress, TaskKey
+from pkg.controllers.workflow.planner.progress import JobEnding, ProbeAnswer, ProbeKey, Progress, TaskKey
 from pkg.controllers.workflow.planner.rules import TemplateRules
 from pkg.workloads import KindRow, rules_for
 
@@ -117,6 +117,8 @@ class Snapshot:
     rules: Mapping[str, TemplateRules] = field(default_factory=dict)
     #: The last Warning event about a pending job, by the uid of the job.
     warnings: Mapping[str, JobWarning] = field(default_factory=dict)
+    #: How the pods of failed jobs ended, as far as that was looked up.
+    endings: Mapping[TaskKey, JobEnding] = field(default_factory=dict)
     #: False in the second pass of a reconcile, which follows its creations.
     may_create: bool = True
     #: How many jobs the namespace has room for now; None for as many as one pass may create.

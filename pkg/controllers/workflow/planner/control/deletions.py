@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from pkg.apis.flow.v1alpha1.phases import Phase, WorkflowPhase
 from pkg.apis.flow.v1alpha1.reasons import Reasons
@@ -17,13 +17,20 @@ from pkg.controllers.workflow.planner.snapshot import ObservedJob, Snapshot
 _CANCELLED = "the workflow was cancelled"
 
 
-def deletions(ctx: Context, how: Mode, phase: WorkflowPhase, keys: Iterable[TaskKey]) -> list[DeleteJob]:
-    """The jobs of the given tasks that are to be deleted."""
+def deletions(
+    ctx: Context, how: Mode, phase: WorkflowPhase, keys: Iterable[TaskKey], looked_up: Collection[TaskKey] = ()
+) -> list[DeleteJob]:
+    """The jobs of the given tasks that are to be deleted.
+
+    looked_up: tasks whose newest job failed and whose pods are being looked up. jobRetainPolicy waits for that.
+    """
     found = []
     for key in keys:
         task = ctx.task_of(key)
         for observed in ctx.snapshot.jobs.get(key, ()):
             if observed.job.metadata.is_deleting:
+                continue
+            if key in looked_up and task is not None and observed.attempt == task.attempt:
                 continue
             why = _reason_to_delete(ctx.snapshot, task, observed, how, phase)
             if why:

@@ -22,6 +22,7 @@ from pkg.controllers.workflow.planner.graph.model import Node
 from pkg.controllers.workflow.planner.progress import Attempt, Task, TaskKey
 from pkg.controllers.workflow.planner.reading import look
 from pkg.controllers.workflow.planner.snapshot import ObservedJob, Snapshot
+from pkg.controllers.workflow.planner.status.failures import explained, failure_message
 from pkg.workloads import KUEUE_QUEUE_LABEL, JobState, Reading
 
 _PHASES = {
@@ -39,6 +40,7 @@ class _TaskJobs:
 
     snapshot: Snapshot
     node: Node
+    key: TaskKey
     #: Attempts below this number belong to a run before the last restart.
     first_attempt: int
     #: Its jobs in the cluster.
@@ -82,7 +84,7 @@ def fold(ctx: Context, keys: Iterable[TaskKey], policy: FailurePolicy) -> frozen
         least = task.attempt if task.is_final else first
         jobs = [observed for observed in snapshot.jobs.get(key, ()) if observed.attempt >= least]
         gone = [observed for observed in snapshot.gone.get(key, ()) if observed.attempt >= least]
-        after = fold_task(_TaskJobs(snapshot, node, first, jobs, gone, policy), task)
+        after = fold_task(_TaskJobs(snapshot, node, key, first, jobs, gone, policy), task)
         draft.put(number, key.index, after)
         is_new_job = after.current.job and after.current.job_uid != task.current.job_uid
         if is_new_job and draft.state(number).wait_reason in KEPT_UNTIL_CREATED:
@@ -119,7 +121,7 @@ def fold_task(of: _TaskJobs, task: Task) -> Task:
             task = _begin(snapshot, task, shown)
     current = _of_attempt(of.jobs, task.attempt)
     if task.has_verdict:
-        return _attach(snapshot, of.node, task, current)
+        return _attach(snapshot, of.node, explained(task, snapshot.endings.get(of.key)), current)
     if current is not None:
         task = _judge(of, task, current)
         return _attach(snapshot, of.node, task, current) if task.phase is Phase.SUCCEEDED else task
@@ -238,7 +240,7 @@ def _apply(of: _TaskJobs, task: Task, observed: ObservedJob, reading: Reading) -
     state = reading.under(completion)
     if state is JobState.FAILED:
         said = ": ".join(part for part in (reading.reason, reading.message) if part)
-        return of.failed(task, Reasons.FAILED, said[:512] or f"job {current.job} failed")
+        return of.failed(task, Reasons.FAILED, failure_message(current.job, said))
     if reading.faulty and task.ran and state is JobState.PENDING:
         state = JobState.RUNNING  # a job that cannot be judged keeps its state
     phase = _PHASES[state]

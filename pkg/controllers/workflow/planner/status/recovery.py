@@ -26,6 +26,7 @@ from pkg.controllers.workflow.planner.progress import (
     tally_of,
 )
 from pkg.controllers.workflow.planner.snapshot import Snapshot
+from pkg.controllers.workflow.planner.status.failures import is_explained
 from pkg.controllers.workflow.planner.status.flow_status import seems_unmade
 
 _RANGES: Final = tuple(Phase)
@@ -113,6 +114,7 @@ def _recover_task(
             makeable=begin,
             began=phase is Phase.RUNNING or bool(kept and kept.began),
             was_held=was_held,
+            explained=is_explained(shown.message) if shown is not None else False,
         ),
     )
 

@@ -72,7 +72,7 @@ def test_a_failed_verdict_is_not_taken_back_either() -> None:
 def test_the_message_of_a_failure_is_what_the_job_says() -> None:
     bench = Bench(wf(a=""))
     bench.fails("a")
-    assert (bench.flow("a").reason, bench.flow("a").message) == ("Failed", "BackoffLimitExceeded: it broke")
+    assert (bench.flow("a").reason, bench.flow("a").message) == ("Failed", "job w-a: BackoffLimitExceeded: it broke")
 
 
 def test_a_job_that_vanished_before_its_end_was_deleted() -> None:

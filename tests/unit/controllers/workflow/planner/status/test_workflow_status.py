@@ -64,7 +64,7 @@ def test_replicas_that_did_not_succeed_are_itemised_failed_first() -> None:
     bench.wait(1)
     bench.fails("a/2")
     assert [(item.index, str(item.phase)) for item in bench.flow("a").replicas[:1]] == [(2, "Failed")]
-    assert bench.flow("a").replicas[0].message == "BackoffLimitExceeded: it broke"
+    assert bench.flow("a").replicas[0].message == "job w-a-2-r1: BackoffLimitExceeded: it broke"
 
 
 def test_skipped_replicas_are_itemised_with_their_reason_and_a_restart_keeps_it() -> None:

@@ -1,0 +1,245 @@
+"""Looks up how the pods of failed jobs ended, so that a message can say which container ended how.
+
+Workers never wait for it. Two threads of their own list the pods of a job, once per failed attempt: those that failed,
+and if none did, any. How many are listed, how often, and how large a list may be is bounded.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+
+import msgspec
+import structlog
+
+from pkg.apis.meta import GVR, Job
+from pkg.controllers.workflow.planner.actions import FailedJob
+from pkg.controllers.workflow.planner.job_identity import WorkflowId
+from pkg.controllers.workflow.planner.progress import JobEnding, TaskKey
+from pkg.controllers.workflow.pod_finder import PODS, belongs_to
+from pkg.kube.client import Client, Page
+from pkg.kube.errors import Forbidden, KubeError, Stopped
+from pkg.kube.limiter import TokenBucket
+from pkg.workloads import names_its_pods, rules_for
+from pkg.workloads.pod_failure import EndedPod, PodStatus, failure_words
+
+_log = structlog.get_logger("workflow.failures")
+THREADS: Final = 2
+PODS_LISTED: Final = 20
+"""Pods of one job that are listed."""
+MAX_BYTES: Final = 4 * 1024 * 1024
+"""Bytes of one list. Pods that do not fit are listed in smaller pages."""
+RATE: Final = 20.0
+BURST: Final = 50.0
+"""Lookups per second, and how many at once."""
+TRIES: Final = 3
+RETRY_SECONDS: Final = 1.0
+_NONE: Final[Mapping[TaskKey, JobEnding]] = MappingProxyType({})
+GONE: Final = "its pods are gone, so how they ended is not known"
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    workflow: WorkflowId
+    job: FailedJob
+    tries: int = 0
+
+
+class Failures:
+    """What a reconcile asks for. This base class looks up nothing."""
+
+    def want(self, workflow: WorkflowId, jobs: Iterable[FailedJob]) -> None:
+        """Looks up these failed jobs as well, each once; never blocks."""
+
+    def endings(self, workflow: WorkflowId) -> Mapping[TaskKey, JobEnding]:
+        """What was asked of a workflow: the words, empty if there is nothing to say, or None while they are sought."""
+        return _NONE
+
+    def forget(self, workflow: WorkflowId) -> None:
+        """Drops a workflow: nobody needs its words any more."""
+
+    def forget_answered(self, workflow: WorkflowId) -> None:
+        """Drops a workflow whose words are all written, unless some are still sought."""
+        if not any(ending.words is None for ending in self.endings(workflow).values()):
+            self.forget(workflow)
+
+
+class FailureFinder(Failures):
+    """job_of(workflow, task, attempt): the job of an attempt, None if there is none; selector(workflow, task, attempt,
+    gvr): the label selector of its pods, empty if they cannot be selected; on_found(workflow, task) is called from a
+    thread of this class when there is an answer.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        job_of: Callable[[WorkflowId, TaskKey, int], Job | None],
+        selector: Callable[[WorkflowId, TaskKey, int, str], str],
+        on_found: Callable[[WorkflowId, TaskKey], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._client = client
+        self._job_of = job_of
+        self._selector = selector
+        self._on_found = on_found
+        self._clock = clock
+        self._limit = TokenBucket(RATE, BURST)
+        self._changed = threading.Condition()
+        self._is_stopping = False
+        # What was asked, by workflow and task; and of it what no thread has taken yet, a queue per namespace in turn.
+        self._endings: dict[WorkflowId, dict[TaskKey, JobEnding]] = {}
+        self._shown: dict[WorkflowId, Mapping[TaskKey, JobEnding]] = {}
+        self._queues: OrderedDict[str, deque[_Asked]] = OrderedDict()
+        self._threads = [
+            threading.Thread(target=self._run, name=f"failures-{number}", daemon=True) for number in range(THREADS)
+        ]
+
+    def start(self) -> None:
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        with self._changed:
+            self._is_stopping = True
+            self._changed.notify_all()
+
+    @property
+    def threads(self) -> tuple[threading.Thread, ...]:
+        """For a health check."""
+        return tuple(self._threads)
+
+    def want(self, workflow: WorkflowId, jobs: Iterable[FailedJob]) -> None:
+        asked = [job for job in jobs if not self._is_asked(workflow, job)]
+        if not asked:
+            return
+        with self._changed:
+            endings = self._endings.setdefault(workflow, {})
+            for job in asked:
+                endings[job.task] = JobEnding(job.attempt)
+                self._put(_Asked(workflow, job))
+            self._shown[workflow] = dict(endings)
+            self._changed.notify_all()
+
+    def endings(self, workflow: WorkflowId) -> Mapping[TaskKey, JobEnding]:
+        return self._shown.get(workflow, _NONE)
+
+    def forget(self, workflow: WorkflowId) -> None:
+        if workflow not in self._endings:
+            return
+        with self._changed:
+            self._endings.pop(workflow, None)
+            self._shown.pop(workflow, None)
+
+    def _is_asked(self, workflow: WorkflowId, job: FailedJob) -> bool:
+        known = self._shown.get(workflow, _NONE).get(job.task)
+        return known is not None and known.attempt >= job.attempt
+
+    def _put(self, asked: _Asked) -> None:
+        """Call with the lock held."""
+        self._queues.setdefault(asked.workflow.namespace, deque()).append(asked)
+
+    def _take(self) -> _Asked | None:
+        """The next job to look up, one of each namespace in turn; None at the end."""
+        with self._changed:
+            while not self._is_stopping:
+                if self._queues:
+                    namespace, queue = self._queues.popitem(last=False)
+                    asked = queue.popleft()
+                    if queue:
+                        self._queues[namespace] = queue
+                    if self._is_wanted(asked):
+                        return asked
+                    continue
+                self._changed.wait()
+        return None
+
+    def _is_wanted(self, asked: _Asked) -> bool:
+        known = self._endings.get(asked.workflow, {}).get(asked.job.task)
+        return known is not None and known.attempt == asked.job.attempt and known.words is None
+
+    def _run(self) -> None:
+        while (asked := self._take()) is not None:
+            pause = self._limit.reserve(self._clock())
+            if pause and self._wait(pause):
+                return
+            try:
+                words = self.look_up(asked.workflow, asked.job)
+            except Stopped:
+                return
+            except KubeError as error:
+                if not isinstance(error, Forbidden) and asked.tries + 1 < TRIES:
+                    if self._wait(RETRY_SECONDS):
+                        return
+                    with self._changed:
+                        self._put(_Asked(asked.workflow, asked.job, asked.tries + 1))
+                    continue
+                _log.warning(
+                    "pods of a failed job not listed", workflow=asked.workflow.key, job=str(asked.job), error=str(error)
+                )
+                words = ""
+            except Exception:
+                _log.exception("looking up a failed job failed unexpectedly", workflow=asked.workflow.key)
+                words = ""
+            self._answer(asked, words)
+
+    def _wait(self, seconds: float) -> bool:
+        """Waits; True if the threads are to end."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._is_stopping, seconds)
+            return self._is_stopping
+
+    def _answer(self, asked: _Asked, words: str) -> None:
+        with self._changed:
+            if not self._is_wanted(asked):
+                return
+            endings = self._endings[asked.workflow]
+            endings[asked.job.task] = JobEnding(asked.job.attempt, words)
+            self._shown[asked.workflow] = dict(endings)
+        self._on_found(asked.workflow, asked.job.task)
+
+    def look_up(self, workflow: WorkflowId, asked: FailedJob) -> str:
+        """How the pods of a failed job ended; empty if there is nothing to say. Raises KubeError."""
+        job = self._job_of(workflow, asked.task, asked.attempt)
+        gvr = GVR.parse(asked.gvr) if asked.gvr else GVR()
+        if job is None:
+            return ""
+        if (gvr.group, gvr.resource) == (PODS.group, PODS.resource):
+            return _words_of_pod(job)
+        selector = self._selector(workflow, asked.task, asked.attempt, asked.gvr)
+        if not selector:
+            return ""
+        words = ""
+        for field_selector in ("status.phase=Failed", ""):
+            page = self._list(workflow.namespace, selector, field_selector)
+            own = [pod for pod in page.items if belongs_to(pod, job, gvr)]
+            words = failure_words(own, more=bool(page.continue_))
+            if words:
+                return words
+            if not field_selector and not own and names_its_pods(rules_for(gvr)):
+                return GONE
+        return words
+
+    def _list(self, namespace: str, selector: str, field_selector: str) -> Page[EndedPod]:
+        return self._client.list_page(
+            PODS,
+            namespace,
+            EndedPod,
+            label_selector=selector,
+            field_selector=field_selector,
+            limit=PODS_LISTED,
+            max_bytes=MAX_BYTES,
+        )
+
+
+def _words_of_pod(pod: Job) -> str:
+    """The words of a job that is a pod itself: the cache has its status."""
+    try:
+        status = msgspec.convert(pod.status, PodStatus)
+    except msgspec.ValidationError:
+        return ""
+    return failure_words([EndedPod(pod.metadata, status=status)])

@@ -1,0 +1,142 @@
+"""How the pods of a failed job ended comes after the verdict, and changes messages and nothing else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pkg.apis.flow.v1alpha1 import conditions
+from pkg.controllers.workflow.planner.actions import FailedJob
+from pkg.controllers.workflow.planner.progress import JobEnding
+from pkg.controllers.workflow.planner.status.failures import (
+    MAX_LOOKUPS,
+    failure_message,
+    is_explained,
+    status_with_words,
+    with_words,
+)
+from tests.builders import Bench, task, wf
+
+POD = "pod w-a-x7k2p, container main: exit code 3"
+SAID = "BackoffLimitExceeded: it broke"
+RETRY = {"maxRetries": 1, "interval": "10s"}
+
+
+@pytest.mark.parametrize(
+    ("message", "words", "result"),
+    [
+        pytest.param(f"job w-a: {SAID}", POD, f"job w-a, {POD}; {SAID}", id="the pod comes before what the job says"),
+        pytest.param("job w-a failed", POD, f"job w-a, {POD}", id="a job that says nothing"),
+        pytest.param(f"job w-a: {SAID}", "", f"job w-a: {SAID}", id="nothing is known"),
+        pytest.param(f"job w-a, {POD}; {SAID}", "pod other: Evicted", f"job w-a, {POD}; {SAID}", id="once is enough"),
+        pytest.param("attempt 0 did not end", POD, "attempt 0 did not end", id="another failure"),
+        pytest.param(f"job w-a: {'x' * 600}", POD, f"job w-a, {POD}; {'x' * 600}"[:512], id="it is bounded"),
+    ],
+)
+def test_the_message_of_a_failure(message: str, words: str, result: str) -> None:
+    assert with_words(message, words) == result
+    assert is_explained(with_words(failure_message("w-a", SAID), POD))
+    assert not is_explained(failure_message("w-a", SAID))
+
+
+def failed(*, then: str | None = POD, spec: dict[str, Any] | None = None, **flow: Any) -> Bench:
+    """A workflow whose only task failed; then: what the lookup finds, None while it takes its time."""
+    bench = Bench(wf(spec or {}, a=flow))
+    bench.words = {"a/0": then}
+    bench.fails("a")
+    return bench
+
+
+def test_flow_decision_and_workflow_say_how_the_container_ended() -> None:
+    status = failed().workflow.status
+    words = f"job w-a, {POD}; {SAID}"
+    assert (status.phase, status.reason, status.message) == ("Failed", "TaskFailed", f"a failed: Failed, {words}")
+    assert status.flows[0].message == words
+    for kind in (conditions.DECIDED, conditions.FINISHED, conditions.SUCCEEDED):
+        found = conditions.find(status.conditions, kind)
+        assert found is not None
+        assert found.message == f"a failed: Failed, {words}"
+
+
+def test_the_end_does_not_wait_for_the_words_and_does_not_lose_them() -> None:
+    bench = failed(then=None)
+    assert bench.workflow.status.phase == "Failed"
+    assert bench.flow("a").message == f"job w-a: {SAID}"
+    ended = bench.workflow.status.completion_time
+    writes = len(bench.writes)
+    bench.wait(5.0)
+    bench.endings = {task("a"): JobEnding(0, POD)}
+    bench.settle()
+    assert bench.flow("a").message == f"job w-a, {POD}; {SAID}"
+    assert POD in bench.workflow.status.message
+    assert bench.workflow.status.completion_time == ended
+    assert len(bench.writes) == writes + 1
+    assert bench.settle().patch is None
+
+
+def test_each_attempt_is_looked_up_once() -> None:
+    bench = Bench(wf(a={"retry": RETRY}))
+    bench.words = {"a/0": POD}
+    bench.fails("a")
+    assert (bench.phases()["a"], bench.flow("a").message) == ("Backoff", f"job w-a, {POD}; {SAID}")
+    assert bench.step().lookups == ()
+    bench.wait(10.0)
+    assert bench.flow("a").message == ""
+    bench.fails("a")
+    assert bench.flow("a").message == f"job w-a-r1, {POD}; {SAID}"
+
+
+@pytest.mark.parametrize(("found", "asks"), [(POD, False), (None, True)], ids=["known", "missing"])
+def test_after_a_crash_only_what_is_missing_is_looked_up(found: str | None, asks: bool) -> None:
+    bench = Bench(wf(a={"continueOnFail": True}, b="", c={"dependsOn": {"targets": ["b"]}}))
+    bench.words = {"a/0": found}
+    bench.fails("a")
+    bench.crash()
+    bench.words = {"a/0": None}
+    made = bench.step()
+    assert made.lookups == ((FailedJob(task("a"), 0, "jobs.v1.batch"),) if asks else ())
+
+
+def test_a_job_that_is_gone_is_not_looked_up() -> None:
+    bench = Bench(wf(a="", b=""))
+    bench.vanishes("a")
+    assert (bench.flow("a").reason, bench.step().lookups) == ("JobDeleted", ())
+
+
+def test_a_job_stays_for_its_lookup_although_the_policy_removes_it() -> None:
+    bench = failed(then=None, spec={"jobRetainPolicy": "delete"})
+    assert (bench.workflow.status.phase, bench.deleted) == ("Failed", [])
+    bench.endings = {task("a"): JobEnding(0, "")}
+    bench.settle()
+    assert [deletion.name for deletion in bench.deleted] == ["w-a"]
+
+
+def test_indexes_are_named_and_each_says_how_it_ended() -> None:
+    bench = Bench(wf(a={"for": {"replicas": 3}}))
+    bench.words = {f"a/{index}": f"pod p{index}, container main: exit code {index}" for index in range(3)}
+    bench.fails("a/1", "a/2")
+    found = bench.flow("a")
+    assert found.message == f"index 1: job w-a-1, pod p1, container main: exit code 1; {SAID}"
+    assert [item.message for item in found.replicas] == [
+        f"job w-a-{index}, pod p{index}, container main: exit code {index}; {SAID}" for index in (1, 2)
+    ]
+
+
+def test_words_that_come_after_the_end_reach_the_index_that_they_are_about() -> None:
+    bench = Bench(wf(a={"for": {"replicas": 3}}))
+    bench.words = dict.fromkeys(("a/0", "a/1"), None)
+    bench.fails("a/0", "a/1")
+    bench.succeeds("a/2")
+    status = status_with_words(bench.workflow.status, {task("a/1"): JobEnding(0, POD), task("a/0"): JobEnding(0, "")})
+    assert status.flows[0].message == f"index 0: job w-a-0: {SAID}"
+    assert [item.message for item in status.flows[0].replicas] == [f"job w-a-0: {SAID}", f"job w-a-1, {POD}; {SAID}"]
+    assert status_with_words(status, {task("a/1"): JobEnding(0, POD)}) is status
+
+
+def test_of_a_flow_with_many_failed_tasks_only_those_that_status_shows_are_looked_up() -> None:
+    bench = Bench(wf(a={"for": {"replicas": 150}}))
+    bench.words = {f"a/{index}": None for index in range(150)}
+    bench.fails(*(f"a/{index}" for index in range(150)))
+    assert len(bench.endings) == MAX_LOOKUPS
+    assert {key.index for key in bench.endings} == set(range(MAX_LOOKUPS))
