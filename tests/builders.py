@@ -161,9 +161,9 @@ class Bench:
     """One workflow, its jobs and a clock, all moved by hand.
 
     `made`, `deleted`, `writes`, `events`: what was done, in order; `log`: "create NAME", "status" and "delete NAME" in
-    the order of their calls. `refuse` decides about creations: the fault of one, or None to make it. `lingers`: jobs
-    that are deleted stay, with a deletionTimestamp. `loses_writes`: status writes conflict.
-    `on_written` is called after each status write, as `Report.written` is.
+    the order of their calls. `refuse` decides about creations: the fault of one, or None to make it. `warn`: what the
+    API server warns of when it makes one. `lingers`: jobs that are deleted stay, with a deletionTimestamp.
+    `loses_writes`: status writes conflict. `on_written` is called after each status write, as `Report.written` is.
     """
 
     def __init__(
@@ -185,9 +185,11 @@ class Bench:
         self.units = PASS_BUDGET
         self.pod_ips: dict[TaskKey, str] = {}
         self.faults: dict[TaskKey, CreateFault] = {}
+        self.server_warnings: dict[TaskKey, tuple[str, ...]] = {}
         self.warnings: dict[str, JobWarning] = {}
         self.rules = RuleBook()
         self.refuse: Callable[[CreateJob], CreateFault | None] = lambda _creation: None
+        self.warn: Callable[[CreateJob], tuple[str, ...]] = lambda _creation: ()
         self.on_written: Callable[[Workflow, Workflow, Compiled, Progress, float], None] = lambda *_: None
         self.lingers = False
         self.loses_writes = False
@@ -226,10 +228,11 @@ class Bench:
             "answers": dict(self.answers),
             "pod_ips": self.pod_ips,
             "faults": dict(self.faults),
+            "server_warnings": self.server_warnings,
             "warnings": self.warnings,
             "rules": self.rules.by_flow(self._graph, self.templates) if isinstance(self._graph, Graph) else {},
         }
-        self._last_synced = self.synced
+        self._last_synced, self.server_warnings = self.synced, {}
         return snapshot(self.workflow, self._graph, **{**fields, **changes})
 
     def _compile(self) -> None:
@@ -495,6 +498,8 @@ class Bench:
         assert (creation.gvr, creation.name) not in self._jobs, f"{creation.name} is made twice"
         self.faults.pop(creation.task, None)
         self.made.append(creation)
+        if warnings := self.warn(creation):
+            self.server_warnings[creation.task] = warnings
         self.log.append(f"create {creation.name}")
         raw = msgspec.json.decode(creation.body)
         raw.pop("spec", None)

@@ -20,6 +20,7 @@ from pkg.kube.decoding import build_decoder
 from pkg.kube.errors import Refused, Transient, Unrecognized
 from pkg.kube.json_depth import READABLE_LEVELS, elements, members, pruned
 from pkg.kube.transport import MAX_BODY, Observer, Request, Transport
+from pkg.kube.warning_headers import parse_warnings
 from pkg.kube.watch import Watch
 
 T = TypeVar("T")
@@ -178,9 +179,30 @@ class Client:
         connection, head = self._transport.stream(request)
         return Watch(self._transport, connection, head, read_timeout)
 
-    def create(self, gvr: GVR, namespace: str | None, body: bytes | Mapping[str, Any], type: type[T]) -> T:
-        """Create an object. Exists: the name is taken, perhaps by a repeated POST of this call; GET shows the owner."""
-        request = Request("create", gvr.group_resource, "POST", _path(gvr, namespace), body=_bytes(body))
+    def create(
+        self,
+        gvr: GVR,
+        namespace: str | None,
+        body: bytes | Mapping[str, Any],
+        type: type[T],
+        *,
+        field_validation: str = "",
+        on_warnings: Callable[[tuple[str, ...]], None] | None = None,
+    ) -> T:
+        """Create an object. Exists: the name is taken, perhaps by a repeated POST of this call; GET shows the owner.
+
+        `field_validation` (Strict, Warn, Ignore) says what a field means that the API server does not know.
+        `on_warnings` is called before this returns or raises, if the API server warns of something.
+        """
+        request = Request(
+            "create",
+            gvr.group_resource,
+            "POST",
+            _path(gvr, namespace),
+            _query(fieldValidation=field_validation),
+            body=_bytes(body),
+            on_warning=None if on_warnings is None else lambda value: on_warnings(parse_warnings(value)),
+        )
         return self._send(request, type)
 
     def patch(

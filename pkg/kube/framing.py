@@ -26,7 +26,8 @@ class BodyTooLarge(Exception):
 
 
 class Head(msgspec.Struct, frozen=True):
-    """Status and headers of a response; header names are in lower case.
+    """Status and headers of a response; header names are in lower case. Of several headers of one name the last counts;
+    `warning` has all of them, joined by commas.
 
     `length` is the size of the body in bytes; None if the body is chunked or ends with the connection.
     """
@@ -58,7 +59,7 @@ def parse_head(raw: bytes) -> Head:
         key, text = name.decode("latin-1").lower(), value.strip().decode("latin-1")
         if key == "content-length" and headers.get(key, text) != text:
             raise FramingError("two different Content-Length headers")
-        headers[key] = text
+        headers[key] = f"{headers[key]}, {text}" if key == "warning" and key in headers else text
     chunked = headers.get("transfer-encoding", "").lower() == "chunked"
     if not chunked and "transfer-encoding" in headers:
         raise FramingError(f"unknown Transfer-Encoding {headers['transfer-encoding']!r}")

@@ -29,7 +29,10 @@ Observer = Callable[[str, str, int, float], None]
 
 
 class Request(msgspec.Struct, frozen=True):
-    """One HTTP request. `verb` and `resource` label it in metrics; a response above `max_body` bytes is an error."""
+    """One HTTP request. `verb` and `resource` label it in metrics; a response above `max_body` bytes is an error.
+
+    `on_warning` is called with the value of the `Warning` header of the response, if there is one, also of an error.
+    """
 
     verb: str
     resource: str
@@ -40,6 +43,7 @@ class Request(msgspec.Struct, frozen=True):
     content_type: str = "application/json"
     accept: str = "application/json"
     max_body: int = MAX_BODY
+    on_warning: Callable[[str], None] | None = None
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
@@ -102,6 +106,8 @@ class Transport:
             elapsed = time.monotonic() - started
             for observer in self._observers:
                 observer(request.verb, request.resource, code, elapsed)
+        if request.on_warning is not None and (warning := head.headers.get("warning")):
+            request.on_warning(warning)
         if 200 <= code < 300:
             return body
         raise translate(code, body, head.headers)

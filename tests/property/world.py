@@ -92,6 +92,7 @@ class World:
     on_status: Callable[[WorkflowStatus], None] = lambda _status: None
     note: Callable[[str], None] = lambda _text: None
     calls: int = 0
+    warnings: tuple[str, ...] = ()
     _due: list[tuple[float, int, Callable[[], None]]] = field(default_factory=list)
     _serial: int = 0
     _refusals: set[tuple[str, int, int]] = field(default_factory=set)
@@ -243,7 +244,19 @@ class World:
             raise Died
         raise _ERRORS[sprung.kind]
 
-    def create(self, gvr: GVR, namespace: str, body: bytes, _type: type[Job]) -> Job:
+    def create(
+        self,
+        gvr: GVR,
+        namespace: str,
+        body: bytes,
+        _type: type[Job],
+        *,
+        field_validation: str,
+        on_warnings: Callable[[tuple[str, ...]], None],
+    ) -> Job:
+        assert field_validation == "Warn"
+        if self.warnings:
+            on_warnings(self.warnings)
         return self.call(lambda: self._create(gvr, namespace, body))
 
     def _create(self, gvr: GVR, namespace: str, body: bytes) -> Job:

@@ -18,11 +18,15 @@ from pkg.controllers.workflow.planner.snapshot import CreateFault, Trouble
 
 @dataclass(frozen=True, slots=True)
 class Created:
-    """The result of one creation: the job (created now or earlier by us), or the fault."""
+    """The result of one creation: the job (created now or earlier by us), or the fault.
+
+    warnings: what the API server said about a job that it created.
+    """
 
     action: CreateJob
     job: Job | None
     fault: CreateFault | None
+    warnings: tuple[str, ...] = ()
 
 
 class CreationRun:

@@ -32,6 +32,8 @@ _log = structlog.get_logger("workflow.executor")
 # How long to wait for another object of the same name that is being deleted, in seconds.
 STRANGER_PATIENCE = 30.0
 MIN_RETRY = 0.5
+# Characters of the message about a creation that failed.
+MAX_FAULT = 512
 # At most so many deletions of one workflow are in the pool at once: the pool also serves all other workflows.
 DELETE_BATCH = 32
 
@@ -90,14 +92,25 @@ class Executor:
 
     def _create(self, workflow: WorkflowId, action: CreateJob, before: CreateFault | None) -> Created:
         self._check(workflow.key)
+        warnings: list[str] = []
         try:
-            job = self._client.create(action.gvr, action.namespace, action.body, Job)
+            job = self._client.create(
+                action.gvr,
+                action.namespace,
+                action.body,
+                Job,
+                field_validation=action.field_validation,
+                on_warnings=warnings.extend,
+            )
         except Exists:
             return self._exists(workflow, action, before)
         except Stopped:
             raise
         except Refused as error:
-            return Created(action, None, self._fault(action, before, Trouble.REFUSED, Reasons.REFUSED, error.message))
+            # A misspelt field is often why a required one is missing.
+            also = f"; the API server also warns: {', '.join(warnings)}" if warnings else ""
+            said = f"{error.message[: MAX_FAULT - min(len(also), MAX_FAULT // 2)]}{also}"
+            return Created(action, None, self._fault(action, before, Trouble.REFUSED, Reasons.REFUSED, said))
         except KubeError as error:
             fault = self._fault(action, before, Trouble.RETRY, *explain(error))
             is_new = before is None or (before.name, before.message) != (fault.name, fault.message)
@@ -106,7 +119,7 @@ class Executor:
             return Created(action, None, fault)
         self._metrics.workflow_jobs_created.labels(action.kind).inc()
         _log.debug("job created", job=action.name, gvr=str(action.gvr), flow=action.task.flow, attempt=action.attempt)
-        return Created(action, job, None)
+        return Created(action, job, None, tuple(warnings))
 
     def _exists(self, workflow: WorkflowId, action: CreateJob, before: CreateFault | None) -> Created:
         """The name is taken: by our own earlier creation, or by a foreign object that may be under deletion."""
@@ -142,7 +155,7 @@ class Executor:
         if before is not None and (before.name, before.attempt) != (action.name, action.attempt):
             before = None
         tries = before.tries + 1 if before is not None else 1
-        message, said_at = steady(before, reason, message[:512], now)
+        message, said_at = steady(before, reason, message[:MAX_FAULT], now)
         return CreateFault(
             trouble=trouble,
             attempt=action.attempt,

@@ -50,6 +50,8 @@ class Memory:
     #: None: the next reconcile rebuilds it from status and jobs.
     progress: Progress | None = None
     faults: dict[TaskKey, CreateFault] = field(default_factory=dict)
+    #: What the API server said about jobs that were created since the last plan.
+    server_warnings: dict[TaskKey, tuple[str, ...]] = field(default_factory=dict)
     #: Events of earlier reconciles whose writes failed; sent after the first that succeeds.
     unsent_events: tuple[Emit, ...] = ()
     #: Deletions over the limit of the last reconcile.
@@ -72,6 +74,11 @@ class Memory:
         if is_other:
             self.progress = None
         return is_other
+
+    def take_server_warnings(self) -> dict[TaskKey, tuple[str, ...]]:
+        """What the API server said about jobs, for the next plan alone."""
+        taken, self.server_warnings = self.server_warnings, {}
+        return taken
 
     def drop_progress(self) -> None:
         """The next reconcile rebuilds the progress, and with it the deletions that are due."""

@@ -186,6 +186,7 @@ class Observer:
             answers=self._prober.answers(this),
             pod_ips=self.pod_ips(workflow, memory) if isinstance(graph, Graph) and graph.probing else {},
             faults=dict(memory.faults),
+            server_warnings=memory.take_server_warnings(),
             rules=caches.rule_book.by_flow(graph, templates) if isinstance(graph, Graph) else {},
             warnings=self._warnings(this),
             endings=self._endings(this),

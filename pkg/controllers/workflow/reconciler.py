@@ -257,6 +257,8 @@ class Reconciler:
                 memory.faults[created.action.task] = created.fault
             elif created.job is not None:
                 memory.faults.pop(created.action.task, None)
+                if created.warnings:
+                    memory.server_warnings[created.action.task] = created.warnings
                 self._absorb(created.action.gvr, created.job)
         if run.error is not None:
             raise run.error

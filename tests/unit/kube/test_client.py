@@ -68,6 +68,12 @@ CALLS: dict[str, tuple[Call, str, dict[str, str], Any]] = {
         {"content-type": "application/json"},
         {"kind": "Job"},
     ),
+    "create says what an unknown field means": (
+        lambda c: c.create(JOBS, "ns", {"kind": "Job"}, Job, field_validation="Strict"),
+        "POST /apis/batch/v1/namespaces/ns/jobs?fieldValidation=Strict HTTP/1.1",
+        {"content-type": "application/json"},
+        {"kind": "Job"},
+    ),
     "patch goes to the subresource with its content type": (
         lambda c: c.patch(JOBS, "ns", "a", b"[]", content_type=JSON_PATCH, type=Job, subresource="status"),
         "PATCH /apis/batch/v1/namespaces/ns/jobs/a/status HTTP/1.1",
@@ -292,6 +298,30 @@ def test_a_deletion_is_answered_with(body: bytes) -> None:
 def test_an_error_nested_too_deep_is_our_error() -> None:
     with talking_to(answering((422, DEEP_JSON))) as (client, _), pytest.raises(Unrecognized):
         client.create(JOBS, "ns", {}, Job)
+
+
+INVALID = msgspec.json.encode({"kind": "Status", "code": 422, "reason": "Invalid", "message": "no containers"})
+
+
+@pytest.mark.parametrize(("status", "body"), [(201, JOB), (422, INVALID)], ids=["made", "refused"])
+def test_what_the_api_server_warns_of_is_handed_on(status: int, body: bytes) -> None:
+    def script(peer: Peer) -> None:
+        while peer.receive() is not None:
+            peer.reply(status, body, 'Warning: 299 - "one"', 'Warning: 299 - "two"')
+
+    seen: list[str] = []
+    with talking_to(script) as (client, _), contextlib.suppress(Refused):
+        client.create(JOBS, "ns", {}, Job, on_warnings=seen.extend)
+        client.create(JOBS, "ns", {}, Job)  # whoever does not ask for warnings gets none
+    assert seen == ["one", "two"]
+
+
+def test_without_warnings_nobody_is_called() -> None:
+    def fail(_texts: tuple[str, ...]) -> None:
+        raise AssertionError("called")
+
+    with talking_to(answering((201, JOB))) as (client, _):
+        client.create(JOBS, "ns", {}, Job, on_warnings=fail)
 
 
 def test_a_refusal_becomes_our_error() -> None:

@@ -34,6 +34,12 @@ def test_a_head(raw: bytes, expected: tuple[int, int | None, bool, bool]) -> Non
     assert (head.status, head.length, head.chunked, head.keep_alive) == expected
 
 
+def test_several_warnings_are_all_kept_and_of_other_headers_the_last_counts() -> None:
+    raw = b'HTTP/1.1 201 Created\r\nWarning: 299 - "a"\r\nX: 1\r\nwarning: 299 - "b"\r\nX: 2\r\nContent-Length: 0'
+    headers = parse_head(raw).headers
+    assert (headers["warning"], headers["x"]) == ('299 - "a", 299 - "b"', "2")
+
+
 BROKEN_HEADS = {
     "not HTTP": b"SSH-2.0-OpenSSH",
     "HTTP/2": b"HTTP/2 200",

@@ -36,6 +36,8 @@ class Reasons:
     FORBIDDEN: Final = "Forbidden"
     ADMISSION_DENIED: Final = "AdmissionDenied"
     NAMESPACE_TERMINATING: Final = "NamespaceTerminating"
+    # What the API server said about jobs that it created: fields that it does not know, deprecated versions.
+    SERVER_WARNING: Final = "ServerWarning"
     # Why the state of a job is not known.
     UNKNOWN_STATUS: Final = "UnknownStatus"
     STATUS_RULE_FAULT: Final = "StatusRuleFault"

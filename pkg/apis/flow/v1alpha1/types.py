@@ -127,6 +127,14 @@ class Completion(StrEnum):
     READY = "Ready"
 
 
+class FieldValidation(StrEnum):
+    """What the API server does with fields of a job that it does not know: refuse it, warn, or drop them in silence."""
+
+    STRICT = "Strict"
+    WARN = "Warn"
+    IGNORE = "Ignore"
+
+
 class Parameter(_Part, frozen=True):
     """A value for `{{params.NAME}}`."""
 
@@ -599,6 +607,16 @@ class WorkTemplateSpec(_Part, frozen=True):
     raw_parameters: Annotated[
         Raw, Meta(description="Parameters and their default values.", extra={"type": Parameters})
     ] = msgspec.field(default=raw.ABSENT, name="parameters")
+    field_validation: Annotated[
+        FieldValidation,
+        Meta(
+            description=(
+                "What a field of the job means that the API server does not know, such as a misspelt one. Warn makes"
+                " the job without it, and an Event and the flow's message name it. Strict fails the task, reason"
+                " Refused. Ignore drops it in silence. Example: Strict."
+            )
+        ),
+    ] = FieldValidation.WARN
     completion: Annotated[
         Completion | None, Meta(description="When a job is done; if left out, as usual for its kind.")
     ] = None

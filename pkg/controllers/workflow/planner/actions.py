@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from pkg.apis.flow.v1alpha1.types import HTTPGet, PodChoice, TCPSocket
+from pkg.apis.flow.v1alpha1.types import FieldValidation, HTTPGet, PodChoice, TCPSocket
 from pkg.apis.meta import GVR
 from pkg.controllers.workflow.planner.progress import ProbeKey, Progress, TaskKey
 
@@ -21,6 +21,7 @@ class CreateJob:
     name: str
     kind: str
     body: bytes
+    field_validation: str = FieldValidation.WARN.value
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from pkg.apis.flow.v1alpha1 import validation
 from pkg.apis.flow.v1alpha1.phases import Phase, WorkflowPhase, advance_workflow
 from pkg.apis.flow.v1alpha1.reasons import Reasons
 from pkg.apis.flow.v1alpha1.types import Shutdown
-from pkg.controllers.workflow.planner.actions import PatchStatus, Plan
+from pkg.controllers.workflow.planner.actions import Emit, PatchStatus, Plan
 from pkg.controllers.workflow.planner.budget import PASS_BUDGET, Budget
 from pkg.controllers.workflow.planner.context import Context
 from pkg.controllers.workflow.planner.control import creations, outcome, restart, timeouts
@@ -39,7 +39,7 @@ from pkg.controllers.workflow.planner.ending import (
 from pkg.controllers.workflow.planner.graph.model import Graph, Node
 from pkg.controllers.workflow.planner.progress import NEVER, Decision, Progress, TaskKey
 from pkg.controllers.workflow.planner.snapshot import Snapshot
-from pkg.controllers.workflow.planner.status import failures, recovery, workflow_status
+from pkg.controllers.workflow.planner.status import failures, recovery, server_warnings, workflow_status
 from pkg.controllers.workflow.planner.status.events import events_of, shortened
 from pkg.controllers.workflow.planner.status.jobs import fold
 from pkg.controllers.workflow.planner.status.status_patch import patch_status
@@ -101,10 +101,11 @@ def _plan_running(ctx: Context) -> Plan:
     overdue_at = workflow_overdue_at(snapshot)
     facts = _Facts(overdue_at, overdue_at <= ctx.now, is_edited(snapshot.workflow, snapshot.spec_hash))
 
+    warned = server_warnings.record(ctx)
     policy = _failure_policy(ctx, _mode(ctx, base.decision, facts))
     changed_tasks = _changed_tasks(ctx)
     if unfolded := fold(ctx, changed_tasks, policy):
-        return _plan_folding_alone(ctx, unfolded)
+        return _plan_folding_alone(ctx, unfolded, warned)
     timeouts.expire(ctx, policy)
     evaluated = _evaluate(ctx, facts)
     decision, how = evaluated.decision, evaluated.how
@@ -121,7 +122,7 @@ def _plan_running(ctx: Context) -> Plan:
     is_urgent = snapshot.is_urgent or starts.needs_status or bool(to_delete) or phase.is_final
     is_decision_new = decision is not None and not progress.is_decision_acked
     patch, progress, write_due = _status_write(ctx, progress, phase, is_urgent=is_urgent or is_decision_new)
-    events = (*events_of(ctx, decision, phase), *starts.events, *shortened(base.left_out, progress.left_out))
+    events = (*events_of(ctx, decision, phase), *warned, *starts.events, *shortened(base.left_out, progress.left_out))
     waits_for_status = starts.needs_status or decision != base.decision or bool(draft.moved)
     is_over_budget = bool(evaluated.left or evaluated.unfolded)
     return Plan(
@@ -146,7 +147,7 @@ def _plan_running(ctx: Context) -> Plan:
     )
 
 
-def _plan_folding_alone(ctx: Context, unfolded: frozenset[TaskKey]) -> Plan:
+def _plan_folding_alone(ctx: Context, unfolded: frozenset[TaskKey], events: list[Emit]) -> Plan:
     """The plan of a pass whose budget did not suffice to look at every changed job.
 
     Nothing is decided, created or deleted before all of them have been looked at.
@@ -154,7 +155,7 @@ def _plan_folding_alone(ctx: Context, unfolded: frozenset[TaskKey]) -> Plan:
     draft = ctx.draft
     stale = draft.base.stale | draft.not_final
     progress = draft.freeze(_flow_timers(ctx), draft.base.decision, stale, unfolded)
-    return Plan(progress=progress, probes=tuple(needed_probes(ctx)), requeue_now=True)
+    return Plan(progress=progress, events=tuple(events), probes=tuple(needed_probes(ctx)), requeue_now=True)
 
 
 def _progress(ctx: Context, evaluated: _Evaluated) -> Progress:

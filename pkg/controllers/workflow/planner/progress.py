@@ -187,6 +187,8 @@ class FlowState:
     #: Why the tasks that are Waiting, or due for a retry, have no job. Empty if nothing is known.
     wait_reason: str = ""
     wait_message: str = ""
+    #: What the API server warned of when it created jobs of the flow; empty if of nothing.
+    server_warning: str = ""
     #: The resource of its jobs, as `GVR.parse` reads it. Recorded with the first job.
     gvr: str = ""
     #: Suffix of its job names, if other objects have the regular names.

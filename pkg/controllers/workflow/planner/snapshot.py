@@ -119,6 +119,8 @@ class Snapshot:
     warnings: Mapping[str, JobWarning] = field(default_factory=dict)
     #: How the pods of failed jobs ended, as far as that was looked up.
     endings: Mapping[TaskKey, JobEnding] = field(default_factory=dict)
+    #: What the API server said about jobs that were created since the last pass.
+    server_warnings: Mapping[TaskKey, tuple[str, ...]] = field(default_factory=dict)
     #: False in the second pass of a reconcile, which follows its creations.
     may_create: bool = True
     #: How many jobs the namespace has room for now; None for as many as one pass may create.

@@ -31,7 +31,7 @@ from pkg.kube.errors import (
     Transient,
 )
 from pkg.telemetry.metrics import Metrics
-from tests.builders import JOBS, NOW, UID, WORKFLOW, Bench, task, wf
+from tests.builders import JOBS, NOW, UID, WORKFLOW, Bench, task, template, wf
 
 KEY = "team/w"
 
@@ -44,6 +44,7 @@ class Api:
         self.calls: list[str] = []
         self.objects: dict[str, Job] = {}
         self.arguments: list[dict[str, Any]] = []
+        self.warnings: tuple[str, ...] = ()
 
     def _call(self, text: str) -> None:
         self.calls.append(text)
@@ -51,9 +52,21 @@ class Api:
         if error is not None:
             raise error
 
-    def create(self, _gvr: GVR, _namespace: str, body: bytes, _type: type[Job]) -> Job:
+    def create(
+        self,
+        _gvr: GVR,
+        _namespace: str,
+        body: bytes,
+        _type: type[Job],
+        *,
+        field_validation: str,
+        on_warnings: Callable[[tuple[str, ...]], None],
+    ) -> Job:
         raw = msgspec.json.decode(body)
         name = raw["metadata"]["name"]
+        self.arguments.append({"field_validation": field_validation})
+        if self.warnings:
+            on_warnings(self.warnings)
         self._call(f"create {name}")
         if name in self.objects:
             raise Exists(f"{name} already exists", status=409)
@@ -227,6 +240,32 @@ def test_a_refused_job_does_not_delay_the_others() -> None:
     api = Api(lambda call: Refused("no", status=422) if call == "create w-a-0" else None)
     results = run(executor(api), creations(a={"for": {"replicas": 9}}))
     assert [result.fault is None for result in results] == [False] + [True] * 8
+
+
+@pytest.mark.parametrize("mode", ["Warn", "Strict", "Ignore"])
+def test_a_job_is_created_with_the_field_validation_of_its_template(mode: str) -> None:
+    templates = {"job": template("job", jobSpec={}, fieldValidation=mode)}
+    api = Api()
+    (one,) = Bench(wf(a={"template": "job"}), templates, settle=False).step().creations
+    run(executor(api), [one])
+    assert api.arguments == [{"field_validation": mode}]
+
+
+def test_what_the_api_server_warns_of_comes_with_the_job() -> None:
+    api = Api()
+    api.warnings = ('unknown field "spec.x"',)
+    (result,) = run(executor(api), creations(a=""))
+    assert (result.warnings, result.fault) == (api.warnings, None)
+
+
+def test_a_refusal_also_says_what_the_api_server_warned_of() -> None:
+    api = failing(Refused("spec.template.spec.containers: Required value" + "!" * 600, status=422))
+    api.warnings = ('unknown field "spec.template.spec.conatiners"',)
+    _, fault = create(api)
+    assert fault is not None
+    assert fault.message.startswith("spec.template.spec.containers: Required value")
+    assert fault.message.endswith('; the API server also warns: unknown field "spec.template.spec.conatiners"')
+    assert len(fault.message) == 512
 
 
 def test_without_the_lease_nothing_is_written() -> None:

@@ -276,6 +276,17 @@ def unanswered(**flows: Any) -> tuple[World, Controller]:
     return world, controller
 
 
+def test_what_the_api_server_warns_of_is_in_the_status() -> None:
+    world = world_of(a="")
+    world.warnings = ("batch/v1 is old",)
+    controller = controller_of(world)
+    settle(controller)
+    world.advance(world.now + 0.5)  # the window between two writes of status
+    settle(controller)
+    (flow,) = world.workflow.status.flows
+    assert (flow.phase, flow.reason, flow.message) == ("Pending", "ServerWarning", "batch/v1 is old")
+
+
 def test_a_creation_whose_answer_was_lost_is_found_to_be_ours() -> None:
     world, controller = unanswered(a="")
     world.advance(world.now + 1)

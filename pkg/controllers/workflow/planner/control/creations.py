@@ -252,6 +252,7 @@ def _rendered(ctx: Context, of: Candidate, found: Starts) -> CreateJob | Fails:
         name=rendered.name,
         kind=kind.kind,
         body=rendered.body,
+        field_validation=template.spec.field_validation.value,
     )
 
 

@@ -98,6 +98,7 @@ def _reset_flow(snapshot: Snapshot, node: Node, state: FlowState, wanted: list[i
         first_attempt=first,
         wait_reason="",
         wait_message="",
+        server_warning="",
         passed={},
     )
 

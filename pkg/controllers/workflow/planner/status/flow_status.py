@@ -107,7 +107,15 @@ def _brief(status: FlowStatus, room: int) -> FlowStatus:
 
 
 def _why(node: Node, state: FlowState, phase: Phase) -> tuple[str, str]:
-    """Reason and message of a flow: of its one task, of its first failed task, or what it waits for."""
+    """Reason and message of a flow; what the API server warned of where there is nothing more important to say."""
+    reason, message = _why_of_tasks(node, state, phase)
+    if state.server_warning and not reason and not message:
+        return Reasons.SERVER_WARNING, state.server_warning
+    return reason, message
+
+
+def _why_of_tasks(node: Node, state: FlowState, phase: Phase) -> tuple[str, str]:
+    """Reason and message of its one task, of its first failed task, or what it waits for."""
     tasks = state.tasks
     if phase is Phase.WAITING:
         return state.wait_reason, state.wait_message

@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
+import msgspec
+
 from pkg.apis.flow.v1alpha1 import conditions as conds
 from pkg.apis.flow.v1alpha1.indexes import unpack_indexes
 from pkg.apis.flow.v1alpha1.phases import Phase
@@ -52,6 +54,9 @@ def recover(snapshot: Snapshot, graph: Graph) -> Progress:
 
 
 def _recover_flow(node: Node, recorded: FlowStatus, now: float) -> FlowState:
+    warned = recorded.message if recorded.reason == Reasons.SERVER_WARNING else ""
+    if warned:  # which is about the flow, and no reason of its tasks
+        recorded = msgspec.structs.replace(recorded, reason="", message="")
     tasks = list(empty_flow(node).tasks)
     kept = {index: item for item in recorded.kept for index in unpack_indexes(item.indexes)}
     shown = {item.index: item for item in recorded.replicas}
@@ -61,12 +66,13 @@ def _recover_flow(node: Node, recorded: FlowStatus, now: float) -> FlowState:
         else:
             single = ReplicaStatus(0, recorded.phase, recorded.reason, recorded.message)
             tasks[index] = _recover_task(phase, kept.get(index), single, recorded, now, recorded.attempts - 1)
-    is_waiting = recorded.phase is Phase.WAITING
+    is_waiting = recorded.phase is Phase.WAITING and not warned
     return FlowState(
         tasks=tuple(tasks),
         tally=tally_of(tasks),
         wait_reason=recorded.reason if is_waiting else "",
         wait_message=recorded.message if is_waiting else "",
+        server_warning=warned,
         gvr=recorded.gvr,
         renamed=recorded.renamed,
         first_attempt=recorded.first_attempt,
