@@ -30,6 +30,10 @@ else
 USED := $(KUBECONFIG)
 endif
 
+# What to do is easily missed below pip's own words.
+PIP_FAILED = echo "make: pip could not install the packages; check the network, or name a mirror in PIP_INDEX_URL, and run the \
+same command again" >&2; exit 1
+
 # kubectl from PATH, else the one that was built with the local cluster. Prints which cluster is used.
 FIND_KUBECTL = export KUBECONFIG="$(USED)"; kubectl=$$(hack/find-kubectl.sh $(PY))
 
@@ -47,12 +51,12 @@ $(INSTALLED): setup.cfg pyproject.toml pkg/version.py
 	  "$$python" -m venv $(VENV)
 	fi
 	echo "installing work-flow and what it needs"
-	$(PIP) install --editable .
+	$(PIP) install --editable . || { $(PIP_FAILED); }
 	touch $@
 
 $(DEVELOPING): $(INSTALLED)
 	@echo "installing what tests and linters need"
-	$(PIP) install --editable '.[test,dev]'
+	$(PIP) install --editable '.[test,dev]' || { $(PIP_FAILED); }
 	touch $@
 
 .PHONY: .venv
@@ -160,7 +164,9 @@ run: $(INSTALLED) ## Run the controller here, on the cluster of KUBECONFIG or th
 install-crds: $(INSTALLED) ## Install the CRDs in the cluster of KUBECONFIG or the local one
 	@$(FIND_KUBECTL)
 	"$$kubectl" apply -f installer/crds/
-	"$$kubectl" wait --for=condition=Established --timeout=60s -f installer/crds/ >/dev/null
+	# It fails on a CRD that has no conditions yet, which is so for a moment.
+	established() { "$$kubectl" wait --for=condition=Established --timeout=60s -f installer/crds/ >/dev/null; }
+	established 2>/dev/null || { sleep 1; established; }
 
 .PHONY: uninstall-crds
 uninstall-crds: $(INSTALLED) ## Remove the CRDs, and every Workflow and WorkTemplate with them

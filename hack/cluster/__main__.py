@@ -32,6 +32,9 @@ def _said_plainly(command: Callable[P, R]) -> Callable[P, R]:
                 return command(*args, **kwargs)
             except ClusterError as error:
                 raise click.ClickException(str(error)) from error
+            except KeyboardInterrupt:
+                click.echo("interrupted; run the same command again, a build of binaries continues", err=True)
+                raise SystemExit(130) from None
 
     return run
 
@@ -78,8 +81,7 @@ def up(folder: Path, runtime: str, nodes: int, audit: bool, crds: Path | None) -
         seconds = time.monotonic() - started
         click.echo(f"the cluster is up after {seconds:.1f} s: {cluster.server}, logs in {cluster.logs}")
     if crds:
-        cluster.kubectl("apply", "-f", str(crds))
-        cluster.kubectl("wait", "--for=condition=Established", "--timeout=60s", "-f", str(crds))
+        cluster.install_crds(crds)
         click.echo(f"the CRDs of {crds} are installed")
     click.echo("to use it in a terminal:")
     click.echo(f"  export KUBECONFIG={shlex.quote(str(cluster.kubeconfig))}")

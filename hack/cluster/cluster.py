@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import signal
@@ -202,6 +203,25 @@ class Cluster:
         if check and result.returncode != 0:
             raise ClusterError(f"kubectl {' '.join(args)}: {(result.stderr or result.stdout).strip()}")
         return result.stdout
+
+    def install_crds(self, crds: Path) -> None:
+        """Applies the CRDs in the folder `crds` and waits until they are Established, 60 s at most.
+
+        Raises ClusterError.
+
+        `kubectl wait` fails on a CRD that has no conditions yet, which is so for a moment after its creation.
+        """
+        self.kubectl("apply", f"--filename={crds}")
+
+        def established() -> bool:
+            items = json.loads(self.kubectl("get", f"--filename={crds}", "--output=json"))
+            conditions = [item.get("status", {}).get("conditions") or [] for item in items.get("items", [items])]
+            return all(any(c["type"] == "Established" and c["status"] == "True" for c in each) for each in conditions)
+
+        if not processes.wait_until(established, bringup.READY_TIMEOUT, 0.1):
+            raise ClusterError(
+                f"the CRDs of {crds} are not Established after {bringup.READY_TIMEOUT:.0f} s: see {self.logs}"
+            )
 
     def api(self) -> Api:
         """Plain HTTPS calls as the administrator."""

@@ -135,9 +135,7 @@ def run(folder: Path, console: Console, timeout: float) -> bool:
         cluster = Cluster.start(folder / "cluster")
     with cluster:
         with reporter.step("the CRDs"):
-            crds = str(ROOT / "installer" / "crds")
-            cluster.kubectl("apply", "-f", crds)
-            cluster.kubectl("wait", "--for=condition=Established", "--timeout=60s", "-f", crds)
+            cluster.install_crds(ROOT / "installer" / "crds")
         with running(cluster, workers=WORKERS) as controller:
             with reporter.step(f"workflow-controller --workers={WORKERS}, and all {len(manifests)} examples"):
                 cluster.kubectl("apply", *(f"--filename={path}" for path in EXAMPLES))
@@ -199,7 +197,7 @@ def main(timeout: float) -> None:
         is_kept = False
         raise
     finally:
-        if is_kept:
+        if is_kept and any(folder.iterdir()):
             console.print(f"the logs are in {folder}", highlight=False, soft_wrap=True)
         else:
             shutil.rmtree(folder, ignore_errors=True)
