@@ -6,7 +6,7 @@ Patch and back, as the API server would, and tells the ledger what became of the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -24,8 +24,8 @@ from pkg.controllers.workflow.ledger import Ledger
 from pkg.controllers.workflow.planner.actions import CreateJob, DeleteJob, Emit, PatchStatus, Plan
 from pkg.controllers.workflow.planner.budget import PASS_BUDGET
 from pkg.controllers.workflow.planner.draft import Draft
-from pkg.controllers.workflow.planner.edits import is_edited
-from pkg.controllers.workflow.planner.graph.compile import Compiled, compile_spec, in_force
+from pkg.controllers.workflow.planner.graph.compile import Compiled, compile_spec
+from pkg.controllers.workflow.planner.graph.in_force import NO_SPEC, compile_in_force
 from pkg.controllers.workflow.planner.graph.model import Graph
 from pkg.controllers.workflow.planner.job_identity import WorkflowId
 from pkg.controllers.workflow.planner.plan import plan
@@ -202,7 +202,7 @@ class Bench:
         self._jobs: dict[tuple[GVR, str], Job] = {}
         self._serial = 0
         self._last_synced: frozenset[GVR] = frozenset()
-        self._graph: Compiled = ()
+        self._spec = NO_SPEC
         if settle:
             self.settle()
 
@@ -233,14 +233,24 @@ class Bench:
             "rules": self.rules.by_flow(self._graph, self.templates) if isinstance(self._graph, Graph) else {},
         }
         self._last_synced, self.server_warnings = self.synced, {}
-        return snapshot(self.workflow, self._graph, **{**fields, **changes})
+        fields["spec_hash"], fields["edit"] = self._spec.spec_hash, self._spec.edit
+        workflow = msgspec.structs.replace(self.workflow, spec=self._spec.spec)
+        return snapshot(workflow, self._graph, **{**fields, **changes})
 
     def _compile(self) -> None:
-        is_changed = is_edited(self.workflow, spec_hash(self.workflow.spec))
-        found = in_force(self._graph, compile_spec(self.workflow.spec, self.templates), is_changed=is_changed)
-        if found != self._graph:
-            self._graph, self.progress = found, None
+        before = self._spec.compiled
+        # The templates of a test may change without a new generation.
+        self._spec = compile_in_force(self.workflow, self._find, replace(self._spec, sources=(("", -1),)))
+        if self._spec.compiled != before:
+            self.progress = None
             self.ledger.mark_dirty(WorkflowId.of(self.workflow))
+
+    def _find(self, names: Iterable[str]) -> dict[str, WorkTemplate]:
+        return {name: self.templates[name] for name in names if name in self.templates}
+
+    @property
+    def _graph(self) -> Compiled:
+        return self._spec.compiled
 
     def step(self, *, is_urgent: bool = False) -> Plan:
         """One pass: plan, creations, a second look, status, deletions."""
@@ -309,7 +319,7 @@ class Bench:
         self.progress = None
         self.faults = {}
         self.passed, self.answers, self.endings = frozenset(), {}, {}
-        self._graph = ()
+        self._spec = NO_SPEC
         self.since = self.now
         self.ledger = Ledger()
         self._stores = {}
@@ -356,6 +366,12 @@ class Bench:
         meta = observed.job.metadata
         meta = msgspec.structs.replace(meta, labels={**meta.labels, **labels})
         self._put(observed.gvr, msgspec.structs.replace(observed.job, metadata=meta))
+
+    def set_status(self, **fields: Any) -> None:
+        """The status has these fields, as another controller left them; nobody looks yet."""
+        status = msgspec.structs.replace(self.workflow.status, **fields)
+        self.workflow = msgspec.structs.replace(self.workflow, status=status)
+        self._bump()
 
     def lose_status(self) -> None:
         """The status is as if nobody had ever written one."""

@@ -141,29 +141,6 @@ def test_kubectl_describe_shows_why_a_flow_waits_and_what_happened(
     assert "late: there is no WorkTemplate missing in namespace" in events
 
 
-def test_a_forbidden_change_ends_it_as_stop_does_and_is_ignored_after_the_end(
-    world: World, start_controller: StartController, kubectl: Kubectl
-) -> None:
-    start_controller()
-    world.create(m.template("step", run_for="1s"))
-    flows = [*m.chain("a", "b"), {**m.flow("bye"), "finally": True}]
-    world.create(m.workflow("w", *flows))
-    world.wait_flow("w", "a", "Running")
-    world.patch(world.workflow_path("w"), {"spec": {"flows": [*flows, m.flow("more", "nobody")]}})
-    status = world.wait_phase("w")
-    assert (status["phase"], status["reason"]) == ("Failed", "SpecChanged")
-    assert world.phases("w") == {"a": "Succeeded", "b": "Skipped", "bye": "Succeeded"}
-    generation = world.patch(world.workflow_path("w"), {"spec": {"queueName": "other"}})["metadata"]["generation"]
-    world.history.wait(lambda: world.status("w")["observedGeneration"] == generation, PATIENCE, "the change to be seen")
-    assert world.status("w")["phase"] == "Failed"
-    name = world.history.wait(
-        lambda: kubectl("get", "events", "--field-selector=reason=SpecChangeIgnored", "-o=name").stdout,
-        PATIENCE,
-        "an Event",
-    )
-    assert len(name.split()) == 1
-
-
 def test_stop_terminate_and_timeouts_end_what_runs_each_in_its_way(
     world: World, start_controller: StartController
 ) -> None:

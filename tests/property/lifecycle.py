@@ -17,12 +17,15 @@ from hypothesis import strategies as st
 
 from pkg.apis.flow.v1alpha1 import raw, validation
 from pkg.apis.flow.v1alpha1.phases import WorkflowPhase
+from pkg.apis.flow.v1alpha1.spec_hash import FREE, spec_hash
 from pkg.apis.flow.v1alpha1.types import (
     WORKFLOWS,
     WORKTEMPLATES,
+    For,
     Restart,
     RetainPolicy,
     Retry,
+    Shutdown,
     Workflow,
     WorkflowSpec,
     WorkflowStatus,
@@ -309,6 +312,7 @@ class LifecycleSimulation(Simulation):
         self.in_force: tuple[str, ...] = ()  # the flows that the last restart named
         self.born: dict[At, int] = {}
         self.added = 0
+        self.known = {spec_hash(story.spec): story.spec}  # every spec that there was, by its hash
         self.spec = story.spec  # as it was at the start
 
     def _make_world(self) -> LivelyWorld:
@@ -362,6 +366,8 @@ class LifecycleSimulation(Simulation):
                 self._make_again()
             case 14:
                 self._unset(tape)
+            case 15:
+                self._edit(tape)
             case _:
                 self._settle()
 
@@ -434,7 +440,7 @@ class LifecycleSimulation(Simulation):
                 absent = {"raw_depends_on": raw.ABSENT, "raw_patch": raw.ABSENT}
                 fresh = msgspec.structs.replace(fresh, for_=None, finally_=False, **absent)
                 changes = {"flows": (*flows, fresh)}
-            case 2 if flows[-1].name not in self.story.services:  # its job would never end, and nothing would show that
+            case 2:
                 changes = {"flows": flows[:-1]}
             case 3:
                 changes = {"flows": tuple(map(_wider, flows))}
@@ -443,10 +449,63 @@ class LifecycleSimulation(Simulation):
                 changes = {"job_retain_policy": other}
             case _:
                 changes = {"flows": self.spec.flows, "job_retain_policy": self.spec.job_retain_policy}
-        new = msgspec.structs.replace(spec, **changes)
+        self._set(changes)
+
+    def _set(self, changes: dict[str, Any]) -> None:
+        """Edits the spec, if it is valid then."""
+        new = msgspec.structs.replace(self._spec(), **changes)
         if new.flows and validation.validate_workflow(msgspec.structs.replace(new, restart=None)) == ():
             self.world.set_spec(**changes)
+            self.known[spec_hash(new)] = new
+            self.statistics["edited"] += 1
             self._note("the spec changes: " + ", ".join(f"{flow.name}x{flow.replicas}" for flow in new.flows))
+
+    def _edit(self, tape: Tape) -> None:
+        """Edits one flow, makes the spec one that can never run, or takes an edit back; perhaps with a restart."""
+        if not self.world.is_there:
+            return
+        flows = self._spec().flows
+        at = tape.below(len(flows))
+        flow = flows[at]
+        match tape.below(8):
+            case 0 | 1:
+                self._take_back()
+            case 2 if flow.name not in self.peers:
+                patch = msgspec.Raw(msgspec.json.encode({"metadata": {"annotations": {"edit": str(tape.below(3))}}}))
+                flow = msgspec.structs.replace(flow, raw_patch=patch)
+            case 3:
+                flow = msgspec.structs.replace(flow, raw_depends_on=raw.ABSENT)
+            case 4:
+                flow = msgspec.structs.replace(flow, for_=None if flow.for_ is not None else For(replicas=2))
+            case 5 if flow.for_ is not None:
+                flow = msgspec.structs.replace(flow, for_=msgspec.structs.replace(flow.for_, replicas=tape.below(3)))
+            case 6:
+                self.added += 1
+                flow = msgspec.structs.replace(flow, name=f"new{self.added}")
+            case 7 if self.phase is not None:  # else it would be Invalid from the start
+                nobody = msgspec.Raw(b'{"targets":["nobody"]}')
+                edited = msgspec.structs.replace(flow, raw_depends_on=nobody)
+                self.world.set_spec(flows=(*flows[:at], edited, *flows[at + 1 :]))
+                self.statistics["edited into nonsense"] += 1
+                self._note(f"{flow.name} waits for nobody")
+                return
+        if tape.one_in(2):
+            self._ask_restart(())
+        if flow is not flows[at]:
+            self._set({"flows": (*flows[:at], flow, *flows[at + 1 :])})
+
+    def _take_back(self) -> None:
+        """The spec means again what it meant when the workflow started, or was last restarted."""
+        start = self._start(self.world.workflow.status.spec_hash, self._spec())
+        if spec_hash(start) != spec_hash(self._spec()):
+            self.world.set_spec(**{name: getattr(start, name) for name in start.__struct_fields__ if name not in FREE})
+            self.statistics["taken back"] += 1
+            self._note("the edit is taken back")
+
+    def _start(self, recorded: str, spec: WorkflowSpec) -> WorkflowSpec:
+        """The spec in force where status records this hash, and `spec` is in the cluster."""
+        start = self.known.get(recorded, spec)
+        return msgspec.structs.replace(start, **{name: getattr(spec, name) for name in FREE})
 
     def _change_template(self, tape: Tape) -> None:
         name = tape.pick("job", "widget")
@@ -488,13 +547,17 @@ class LifecycleSimulation(Simulation):
         if snapshot.workflow.metadata.uid != self.world.uid or not self.world.is_there:
             self._note("a pass over a workflow that is gone")
             return plan(snapshot)
-        if snapshot.workflow.status.phase is None and snapshot.workflow.spec.flows != self.reference.spec.flows:
-            self.reference = Reference(snapshot.workflow.spec, self.story.services, self.peers)
+        spec = snapshot.workflow.spec if snapshot.edit is None else snapshot.edit.spec
+        if snapshot.workflow.status.phase is None and spec.flows != self.reference.spec.flows:
+            self.reference = Reference(spec, self.story.services, self.peers)
         if snapshot.progress is None:
             self.reference.lose_memory(snapshot.since)
-        recorded = snapshot.workflow.status.phase
-        if recorded is None or not recorded.is_final:
-            self.reference.follow(snapshot.workflow.spec)
+        recorded = snapshot.workflow.status
+        if snapshot.graph is not None:
+            is_edited = recorded.spec_hash not in ("", spec_hash(spec))
+            assert (snapshot.edit is not None) == is_edited, "an edit is not noticed, or there is none"
+        if recorded.phase is None or not recorded.phase.is_final:
+            self.reference.follow(self._start(recorded.spec_hash, spec))
         return super().plan(snapshot)
 
     def _observe(self, snapshot: Snapshot, graph: Graph, progress: Progress) -> Observation:
@@ -503,7 +566,9 @@ class LifecycleSimulation(Simulation):
         return replace(
             seen,
             pod_ips=frozenset((key.flow, key.index) for key in snapshot.pod_ips),
-            is_changed=recorded.spec_hash not in ("", snapshot.spec_hash),
+            spec=self._start(recorded.spec_hash, snapshot.workflow.spec),
+            is_held=snapshot.is_held,
+            is_deferred=snapshot.edit is not None and not snapshot.edit.is_start_known,
             asked=self.in_force,
         )
 
@@ -533,6 +598,8 @@ class LifecycleSimulation(Simulation):
         is_news = status.observed_generation != snapshot.workflow.metadata.generation
         assert is_asked or is_news or made.patch is None, "a status is written after the end, and nobody asked for it"
         assert not (made.is_new_run and made.workflow_deletion), "a workflow is restarted and deleted at once"
+        if snapshot.edit is not None:
+            spec = snapshot.edit.spec
         if made.patch is not None:
             jobs = {(key.flow, key.index): tuple(map(_seen, jobs)) for key, jobs in snapshot.jobs.items()}
             self.asked = (spec, jobs, self._hidden(snapshot), snapshot.since)
@@ -557,13 +624,22 @@ class LifecycleSimulation(Simulation):
         assert not hidden & {name for name, _ in unknown}, (
             f"a restart while the jobs of {sorted(hidden)} are not known: a living service may be taken for gone"
         )
+        old = set(self.reference.tasks)
         again = self.reference.restart(spec, str(self.phase), jobs)
-        if not again:
-            assert status.phase is before.phase, "a restart of nothing"
+        if status.phase is before.phase:
+            assert not again, f"{again} should run again"
+            assert old == set(self.reference.tasks), "tasks that are gone are still in status"
             self.statistics["idle"] += 1
             self.reference.lose_memory(since)
+            self.reference.follow(spec)
             return True
-        self.in_force = spec.restart.flows
+        if spec_hash(spec) != before.spec_hash:
+            self.statistics["adopted"] += 1
+        assert status.spec_hash == spec_hash(spec), "the spec is adopted in another write"
+        fresh = self.reference.fresh
+        self.in_force = (*spec.restart.flows, *sorted({name for name, _ in fresh if before.phase == "Succeeded"}))
+        self.reference.run_on()
+        self._forget_lives_of(fresh | old - set(self.reference.tasks))
         assert status.phase is WorkflowPhase.RUNNING
         assert not status.completion_time
         assert not any(one.type in ("Decided", "Finished", "Succeeded") for one in status.conditions)
@@ -574,18 +650,34 @@ class LifecycleSimulation(Simulation):
             self.born[at] = self.world.calls
             first = self.reference.firsts[at[0]] = firsts[at[0]]
             self.reference.tasks[at].attempt = first
-            older = [life.attempt for life in self.world.lives if life.flow == at[0]]
+            older = [
+                life.attempt
+                for life in self.world.lives
+                if life.flow == at[0] and (at not in fresh or (life.index == at[1] and not life.gone))
+            ]
             assert first > max(older, default=-1), f"{at} begins at attempt {first} though {max(older)} was made"
         for at in [at for at, _ in self.released_at if at in again]:
             self.released_at = {key: when for key, when in self.released_at.items() if key[0] != at}
         return True
+
+    def _forget_lives_of(self, tasks: set[At]) -> None:
+        """Jobs that are gone, of tasks that were dropped or are new: a later job of the same name is another one."""
+        for life in self.world.lives:
+            if life.gone and (life.flow, life.index) in tasks:
+                life.flow = f"{life.flow}@dropped"
+        for at in tasks:
+            self.recorded.pop(at, None)
+            self.finals.pop(at, None)
 
     def on_status(self, status: WorkflowStatus) -> None:
         assert not self.world.workflow.metadata.is_deleting, "a status of a workflow that is being deleted"
         before = self.world.log[WORKFLOWS][-2].obj.status
         if self._is_over() and status.phase is self.phase:
             seen = msgspec.structs.replace(
-                before, restarted_at=status.restarted_at, observed_generation=status.observed_generation
+                before,
+                restarted_at=status.restarted_at,
+                observed_generation=status.observed_generation,
+                spec_hash=status.spec_hash,
             )
             assert msgspec.to_builtins(status) == msgspec.to_builtins(seen), "after the end nothing else changes"
             self._takes_up_again(status)
@@ -612,7 +704,7 @@ class LifecycleSimulation(Simulation):
         if "@" in life.flow or known is None or known.metadata.is_deleting:
             return
         phase = known.status.phase
-        spec = known.spec
+        spec = self._start(known.status.spec_hash, known.spec)
         assert self.phase is phase or self._is_over(), f"{what} with a status that the API server does not hold"
         if phase is not None and phase.is_final:
             policy = spec.job_retain_policy
@@ -620,7 +712,7 @@ class LifecycleSimulation(Simulation):
                 return
         task = self.reference.tasks.get((life.flow, life.index))
         if task is None:
-            assert self._is_over() or self.reference.decided, f"{what}, of a task that the spec has not any more"
+            assert life.ended not in ("ok", "fail"), f"{what}, of a task that the spec has not any more, but it ended"
             return
         if life.attempt < task.attempt:
             return
@@ -657,6 +749,11 @@ class LifecycleSimulation(Simulation):
         self.world.forbidden_until = 0.0
         if self.world.is_there and self._spec().suspend:
             self.world.set_spec(suspend=False)
+        if self.world.is_there and not self._is_over() and self.world.workflow.status.spec_hash:
+            if self.tape.one_in(2) or self.ends.one_in(2):
+                self._take_back()
+            elif spec_hash(self._spec()) != self.world.workflow.status.spec_hash:
+                self.world.set_spec(shutdown=self.ends.pick(Shutdown.STOP, Shutdown.TERMINATE))
         for name in ("job", "widget"):
             if (WORKTEMPLATES, name) not in self.world.objects:
                 self._restore(name, edit="last")
@@ -680,14 +777,14 @@ class LifecycleSimulation(Simulation):
         assert self._is_over(), f"nothing more will happen, and the workflow is {self.phase}: {self._open_tasks()}"
         spec, status = self._spec(), self.world.workflow.status
         assert spec.ttl_seconds_after_finished is None, "the ttl has passed, and the workflow is there"
-        names = {flow.name for flow in spec.flows}
-        if spec.restart is not None and spec.shutdown is None and names.issuperset(spec.restart.flows):
+        is_valid = validation.validate_workflow(spec) == ()
+        if spec.restart is not None and spec.shutdown is None and is_valid:
             assert status.restarted_at == spec.restart.at, "the restart is not carried out"
         self._judge_the_end()
 
     def _judge_the_end(self) -> None:
         assert self.reference.phase == self.phase, f"the reference says {self.reference.phase}, status {self.phase}"
-        spec = self._spec()
+        spec = self._start(self.world.workflow.status.spec_hash, self._spec())
         for life in self.world.jobs():
             if life.deleted is not None:
                 continue

@@ -47,8 +47,9 @@ class Claim:
 class Observation:
     """Everything one pass could see. jobs: there now; gone: vanished since the last look, as they last were;
     is_overdue: the workflow's own timeout has passed; hidden: flows whose jobs the caches may not all show yet;
-    pod_ips: tasks whose lead pod has an address; is_changed: the spec is not that of the start; asked: the flows that
-    the restart in force names."""
+    pod_ips: tasks whose lead pod has an address; is_held: the spec was edited, and `spec` is that of the start;
+    is_deferred: the controller does not know that one, so that it judges no failure; asked: the flows for which the
+    outcome waits since the last restart."""
 
     now: float
     spec: WorkflowSpec
@@ -59,7 +60,8 @@ class Observation:
     hidden: frozenset[str]
     claims: Mapping[At, Claim]
     pod_ips: frozenset[At] = frozenset()
-    is_changed: bool = False
+    is_held: bool = False
+    is_deferred: bool = False
     asked: tuple[str, ...] = ()
 
 
@@ -96,8 +98,10 @@ class Reference:
     tasks: dict[At, RefTask] = field(default_factory=dict)
     firsts: dict[str, int] = field(default_factory=dict)
     decided: str = ""  # "", "Succeeded" or "Failed"
-    decided_by: str = ""  # "policy", "Stop", "Terminate", "timeout" or "SpecChanged"
+    decided_by: str = ""  # "policy", "Stop", "Terminate" or "timeout"
     phase: str = "Pending"
+    #: The tasks that the last restart brought.
+    fresh: set[At] = field(default_factory=set)
     _saved: tuple[dict[At, RefTask], str, str] | None = None
 
     def __post_init__(self) -> None:
@@ -115,26 +119,42 @@ class Reference:
 
     def restart(self, spec: WorkflowSpec, phase: str, jobs: Mapping[At, tuple[JobSeen, ...]]) -> set[At]:
         """The tasks that a restart asked for now runs again, Waiting from now on; none if there are none to run."""
+        self._drop_other_tasks(spec)
+        known = set(self.tasks)
         self.follow(spec)
+        self.fresh = set(self.tasks) - known
         named = self.downstream(spec.restart.flows if spec.restart is not None else ())
         has_failed = phase == "Failed"
+        is_any = has_failed or bool(named) or any(not task.is_final for task in self.tasks.values())
         again = set()
         for flow, at, task in self._all():
             is_gone = not any(job.attempt == task.attempt and not job.is_deleting for job in jobs.get(at, ()))
             is_wanted = (
                 flow.name in named
                 or (has_failed and spec.restart is not None and not spec.restart.flows and task.state in _FAILINGS)
-                or ((has_failed or bool(named)) and flow.finally_)
-                or ((has_failed or bool(named)) and task.is_service and task.state == "Succeeded" and is_gone)
+                or not task.is_final
+                or (is_any and flow.finally_)
+                or (is_any and task.is_service and task.state == "Succeeded" and is_gone)
             )
             if flow.replicas and is_wanted:
                 again.add(at)
         for at in again:
             self.tasks[at] = RefTask(is_service=self.tasks[at].is_service)
-        if again:
-            self.decided = self.decided_by = ""
-            self.phase = "Running"
         return again
+
+    def run_on(self) -> None:
+        """The restart begins."""
+        self.decided = self.decided_by = ""
+        self.phase = "Running"
+
+    def _drop_other_tasks(self, spec: WorkflowSpec) -> None:
+        """A flow that got or lost `for` has other tasks, and so has one that had no replicas."""
+        before = {flow.name: flow for flow in self.spec.flows}
+        for flow in spec.flows:
+            old = before.get(flow.name)
+            if old is not None and ((old.for_ is None) != (flow.for_ is None) or not (old.replicas and flow.replicas)):
+                for at in [at for at in self.tasks if at[0] == flow.name]:
+                    del self.tasks[at]
 
     def downstream(self, names: Iterable[str]) -> set[str]:
         """These flows and all that depend on them, directly or not."""
@@ -187,8 +207,9 @@ class Reference:
             claim = seen.claims.get(at)
             if claim is not None and claim.reason in EARLY and (was_decided or not self._is_leaving(seen, at, claim)):
                 self._claim(seen, flow, task, claim, was_ending)
-        self._repeat(lambda: self._judge_dependencies(seen, self._rest(seen) != "Continue"))
-        if not self.decided:
+        if not seen.is_held:
+            self._repeat(lambda: self._judge_dependencies(seen, self._rest(seen) != "Continue"))
+        if not self.decided and (not seen.is_held or self.spec.shutdown is not None):
             self._decide(seen)
         for flow, at, task in self._all():
             claim = seen.claims.get(at)
@@ -197,6 +218,10 @@ class Reference:
                 self._claim(seen, flow, task, claim, self._rest(seen) != "Continue")
         if self._rest(seen) != "Continue":
             self._end_rest(seen)
+        if seen.is_held:
+            assert not any(claim.reason != "JobDeleted" for claim in seen.claims.values()), "a held attempt timed out"
+            self._set_phase(seen)
+            return
         # The end of the others may release or skip the finally flows, and these may decide the outcome.
         self._repeat(lambda: self._judge_dependencies(seen, self._rest(seen) != "Continue"))
         if not self.decided:
@@ -264,22 +289,24 @@ class Reference:
         if says in ("Running", "Succeeded"):
             task.ran = True
             task.ran_at = seen.now if task.ran_at is None else task.ran_at
+        if says == "Failed" and seen.is_deferred and not was_ending:
+            return
         if says == "Failed":
             task.reported = True
-            self._fail(seen, flow, task, "Failed", may_retry=self._may_retry(flow, was_ending))
+            self._fail(seen, flow, task, "Failed", may_retry=self._may_retry(seen, flow, was_ending))
             return
         task.state = says
         task.ready_at = seen.now if says == "Succeeded" and task.is_service else None
         task.service_is_up = says == "Succeeded" and task.is_service
 
-    def _may_retry(self, flow: Flow, was_ending: bool) -> bool:
-        if flow.finally_:
+    def _may_retry(self, seen: Observation, flow: Flow, was_ending: bool) -> bool:
+        if flow.finally_ and not seen.is_held:
             return self.spec.shutdown != "Terminate"
         return not was_ending
 
     def _claim(self, seen: Observation, flow: Flow, task: RefTask, claim: Claim, was_ending: bool) -> None:
         task.attempt = claim.attempt
-        self._fail(seen, flow, task, claim.reason, may_retry=self._may_retry(flow, was_ending))
+        self._fail(seen, flow, task, claim.reason, may_retry=self._may_retry(seen, flow, was_ending))
 
     @staticmethod
     def _is_leaving(seen: Observation, at: At, claim: Claim) -> bool:
@@ -486,9 +513,7 @@ class Reference:
             has_won = not bad and all(task.is_final for task in self.tasks.values())
         # At the same moment the user's shutdown counts first, then success. The contract leaves this open.
         is_held_open = any(not self._is_over(name) for name in self.downstream(seen.asked))
-        if seen.is_changed:
-            self.decided, self.decided_by = "Failed", "SpecChanged"
-        elif self.spec.shutdown is not None:
+        if self.spec.shutdown is not None:
             self.decided, self.decided_by = "Failed", str(self.spec.shutdown)
         elif has_won and not is_held_open:
             self.decided, self.decided_by = "Succeeded", "policy"
@@ -503,10 +528,13 @@ class Reference:
         """Continue, Drain or Cancel."""
         if not self.decided:
             return "Continue"
-        if self.spec.shutdown == "Terminate" or seen.is_overdue or self.decided_by in ("Terminate", "timeout"):
+        is_timed_out = not seen.is_held and (seen.is_overdue or self.decided_by == "timeout")
+        if self.spec.shutdown == "Terminate" or is_timed_out or self.decided_by == "Terminate":
             return "Cancel"
-        if self.decided_by in ("Stop", "SpecChanged"):
+        if self.decided_by == "Stop":
             return "Drain"
+        if seen.is_held:
+            return "Drain" if self.spec.shutdown == "Stop" else "Continue"
         policy = self.spec.success_policy
         default = "Continue" if policy.type == "Critical" and self.decided == "Succeeded" else "Drain"
         how = str(policy.remaining or default)
@@ -515,7 +543,9 @@ class Reference:
     def _end_rest(self, seen: Observation) -> None:
         how = self._rest(seen)
         for flow, _, task in self._all():
-            if (flow.finally_ and self.spec.shutdown != "Terminate") or flow.name in seen.hidden:
+            if flow.name in seen.hidden:
+                continue
+            if flow.finally_ and self.spec.shutdown != "Terminate" and not seen.is_held:
                 continue
             if task.state == "Waiting":
                 task.state = "Skipped"

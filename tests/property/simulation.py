@@ -299,7 +299,7 @@ class Simulation:
         workflow = snapshot.workflow
         spec, status = workflow.spec, workflow.status
         is_overdue = False
-        if spec.timeout is not None and status.start_time and not spec.suspend:
+        if spec.timeout is not None and status.start_time and not spec.suspend and not snapshot.is_held:
             paused = status.suspended_seconds
             if status.suspended_at:
                 paused += max(0.0, snapshot.now - seconds(status.suspended_at))
@@ -380,6 +380,8 @@ class Simulation:
 
     def _judge_creations(self, snapshot: Snapshot, made: Plan) -> None:
         spec = snapshot.workflow.spec
+        assert not (snapshot.is_held and made.creations), "a held workflow makes a job"
+        assert not snapshot.is_held or spec.shutdown or self.reference.decided or not made.deletions, "or deletes one"
         by_name = {flow.name: flow for flow in spec.flows}
         made_of: Counter[str] = Counter()
         for creation in made.creations:
@@ -498,7 +500,7 @@ class Simulation:
                 life.recorded = self.world.version
 
     def _is_indexed(self, name: str) -> bool:
-        return next(flow for flow in self.world.workflow.spec.flows if flow.name == name).for_ is not None
+        return next(flow for flow in self.reference.spec.flows if flow.name == name).for_ is not None
 
     def judge_history(self) -> None:
         """No attempt ever had two jobs at once, nor one after another once status recorded the first."""

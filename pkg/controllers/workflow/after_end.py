@@ -10,8 +10,9 @@ from collections.abc import Iterable
 
 from pkg.apis.flow.v1alpha1 import labels
 from pkg.apis.flow.v1alpha1.types import Workflow
-from pkg.controllers.workflow.memory import CompiledSpec, Memory, Rest
+from pkg.controllers.workflow.memory import Memory, Rest
 from pkg.controllers.workflow.observer import Caches, Observer
+from pkg.controllers.workflow.planner.graph.in_force import NO_SPEC
 from pkg.controllers.workflow.planner.job_identity import WorkflowId
 from pkg.controllers.workflow.planner.snapshot import ObservedJob
 from pkg.controllers.workflow.relevance import reads_templates
@@ -49,7 +50,7 @@ class AfterEnd:
             return True
         is_complete = (rest is not None and rest.is_complete) or self._observer.are_jobs_known(workflow)
         memory.rest = Rest(generation, kept, is_complete)
-        memory.spec, memory.progress, memory.faults = CompiledSpec(), None, {}
+        memory.spec, memory.progress, memory.faults = NO_SPEC, None, {}
         return False
 
     def keep(self, workflow: Workflow, memory: Memory) -> None:

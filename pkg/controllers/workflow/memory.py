@@ -9,25 +9,11 @@ from pkg.apis.flow.v1alpha1.phases import Phase
 from pkg.apis.meta import GVR
 from pkg.controllers.workflow.pending import PendingJob
 from pkg.controllers.workflow.planner.actions import DeleteJob, Emit
-from pkg.controllers.workflow.planner.graph.compile import Compiled
+from pkg.controllers.workflow.planner.graph.in_force import NO_SPEC, CompiledSpec
 from pkg.controllers.workflow.planner.graph.model import Graph
 from pkg.controllers.workflow.planner.job_identity import WorkflowId
 from pkg.controllers.workflow.planner.progress import Progress, TaskKey
 from pkg.controllers.workflow.planner.snapshot import CreateFault
-
-
-@dataclass(frozen=True, slots=True)
-class CompiledSpec:
-    """The compiled spec of one generation, and what it was compiled from.
-
-    template_names: the templates it names; sources: UID and generation of those that exist.
-    """
-
-    generation: int = -1
-    template_names: frozenset[str] = frozenset()
-    sources: tuple[tuple[str, int], ...] = ()
-    compiled: Compiled = ()
-    spec_hash: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +32,7 @@ class Rest:
 class Memory:
     """The cache of one workflow. Only the worker of its shard writes it."""
 
-    spec: CompiledSpec = CompiledSpec()
+    spec: CompiledSpec = NO_SPEC
     #: None: the next reconcile rebuilds it from status and jobs.
     progress: Progress | None = None
     faults: dict[TaskKey, CreateFault] = field(default_factory=dict)

@@ -7,7 +7,8 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from pkg.apis.flow.v1alpha1.cost import has_started
+import msgspec
+
 from pkg.apis.flow.v1alpha1.phases import WorkflowPhase
 from pkg.apis.flow.v1alpha1.spec_hash import spec_hash as spec_hash_of
 from pkg.apis.flow.v1alpha1.types import Workflow, WorkTemplate
@@ -16,10 +17,9 @@ from pkg.controllers.engine.informer import InformerSet
 from pkg.controllers.engine.store import Store
 from pkg.controllers.workflow.kinds import Kinds
 from pkg.controllers.workflow.ledger import Ledger
-from pkg.controllers.workflow.memory import CompiledSpec, Memory
+from pkg.controllers.workflow.memory import Memory
 from pkg.controllers.workflow.planner.control.deletions import is_removed_at_end
-from pkg.controllers.workflow.planner.edits import is_edited
-from pkg.controllers.workflow.planner.graph.compile import compile_spec, in_force
+from pkg.controllers.workflow.planner.graph.in_force import CompiledSpec, compile_in_force
 from pkg.controllers.workflow.planner.graph.model import Graph, PodIPPredicate
 from pkg.controllers.workflow.planner.job_identity import WorkflowId
 from pkg.controllers.workflow.planner.progress import JobEnding, TaskKey
@@ -85,27 +85,8 @@ class Observer:
                     del self._users[gvr]
 
     def compile(self, workflow: Workflow, before: CompiledSpec) -> CompiledSpec:
-        """The spec compiled with the templates that exist now; `before` itself if neither of them has changed."""
-        meta, spec = workflow.metadata, workflow.spec
-        names = before.template_names
-        if before.generation != meta.generation:
-            names = frozenset(flow.template_name for flow in spec.flows)
-        found = self._templates(workflow, names)
-        sources = tuple(sorted((t.metadata.uid, t.metadata.generation) for t in found.values()))
-        if (before.generation, before.sources) == (meta.generation, sources):
-            return before
-        spec_hash = spec_hash_of(spec)
-        is_changed = is_edited(workflow, spec_hash)
-        compiled = in_force(
-            before.compiled,
-            compile_spec(spec, found, metadata=meta, is_started=has_started(workflow.status)),
-            is_changed=is_changed,
-        )
-        if compiled == before.compiled:
-            compiled = before.compiled  # the object that the progress belongs to
-        if isinstance(compiled, Graph):
-            names = frozenset(node.flow.template_name for node in compiled.nodes)
-        return CompiledSpec(meta.generation, names, sources, compiled, spec_hash)
+        """The spec in force, compiled with the templates that exist now; `before` itself if nothing has changed."""
+        return compile_in_force(workflow, lambda names: self._templates(workflow, names), before)
 
     def ensure_informers(self, workflow: Workflow, template_names: Iterable[str]) -> set[GVR]:
         """Starts the informers of the kinds that a workflow uses, and registers it as their user; returns the kinds."""
@@ -169,6 +150,8 @@ class Observer:
         changes = caches.ledger.take_changes(this)
         # A cache that became complete shows which jobs are missing without an event for them: every task is read.
         is_known = memory.progress is not None and memory.synced == synced
+        if memory.spec.edit is not None and memory.spec.spec is not None:
+            workflow = msgspec.structs.replace(workflow, spec=memory.spec.spec)
         return Snapshot(
             now=self._clock(),
             since=since,
@@ -196,6 +179,7 @@ class Observer:
             load=BACKLOG_SECONDS * self._backlog(workflow.metadata.key) + WRITE_SHARE * memory.write_seconds,
             awaited=frozenset(gvrs - synced),
             unlisted={gvr: text for gvr in gvrs - synced if (text := caches.jobs.trouble(gvr))},
+            edit=memory.spec.edit,
         )
 
     def pod_ips(self, workflow: Workflow, memory: Memory) -> dict[TaskKey, str]:

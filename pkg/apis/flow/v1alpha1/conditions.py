@@ -13,15 +13,16 @@ DECIDED: Final = "Decided"
 FINISHED: Final = "Finished"
 SUCCEEDED: Final = "Succeeded"
 SUSPENDED: Final = "Suspended"
+SPEC_CHANGED: Final = "SpecChanged"
 BLOCKED: Final = "Blocked"
 STATUS_RULES_FAULTY: Final = "StatusRulesFaulty"
-ORDER: Final = (DECIDED, FINISHED, SUCCEEDED, SUSPENDED, BLOCKED, STATUS_RULES_FAULTY)
+ORDER: Final = (DECIDED, FINISHED, SUCCEEDED, SUSPENDED, SPEC_CHANGED, BLOCKED, STATUS_RULES_FAULTY)
 
 TRUE: Final = "True"
 FALSE: Final = "False"
 UNKNOWN: Final = "Unknown"
 
-_MAX_MESSAGE: Final = 1_024
+MAX_MESSAGE: Final = 1_024
 
 
 def find(conditions: Iterable[Condition], type_: str) -> Condition | None:
@@ -40,7 +41,7 @@ def put(conditions: tuple[Condition, ...], condition: Condition) -> tuple[Condit
 
     Returns the same tuple if only times and generation would differ, so that a caller may compare with `is`.
     """
-    condition = msgspec.structs.replace(condition, message=condition.message[:_MAX_MESSAGE])
+    condition = msgspec.structs.replace(condition, message=condition.message[:MAX_MESSAGE])
     old = find(conditions, condition.type)
     if old is None:
         return _sorted((*conditions, condition))

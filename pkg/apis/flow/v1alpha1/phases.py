@@ -71,7 +71,8 @@ WORKFLOW_MOVES: Final[dict[WorkflowPhase, frozenset[WorkflowPhase]]] = {
     _W.PENDING: frozenset({_W.RUNNING, _W.SUSPENDED, _W.TERMINATING, _W.SUCCEEDED, _W.FAILED}),
     _W.RUNNING: frozenset({_W.SUSPENDED, _W.TERMINATING, _W.SUCCEEDED, _W.FAILED}),
     _W.SUSPENDED: frozenset({_W.RUNNING, _W.TERMINATING, _W.SUCCEEDED, _W.FAILED}),
-    _W.TERMINATING: frozenset({_W.SUCCEEDED, _W.FAILED}),
+    # Running: a decided workflow with remaining: Continue was held for an edit, which was taken back.
+    _W.TERMINATING: frozenset({_W.RUNNING, _W.SUCCEEDED, _W.FAILED}),
     _W.SUCCEEDED: frozenset(),
     _W.FAILED: frozenset(),
 }

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from pkg.apis.flow.v1alpha1 import conditions as conds
 from pkg.apis.flow.v1alpha1.spec_hash import is_comparable, is_hash_of
-from pkg.apis.flow.v1alpha1.types import Workflow
+from pkg.apis.flow.v1alpha1.types import Workflow, WorkflowStatus
 
 
-def is_edited(workflow: Workflow, spec_hash: str, *, is_held: bool = False) -> bool:
-    """Whether the spec means something else than the one that status records.
+def is_held_in(status: WorkflowStatus) -> bool:
+    """Whether status says that the workflow is held for an edit."""
+    return conds.is_true(status.conditions, conds.SPEC_CHANGED)
 
-    spec_hash: of the spec as it is now; is_held: the workflow is already held for an edit. A hash of another algorithm
-    is not judged where status has seen this generation: the same spec hashes differently there.
+
+def is_edited(workflow: Workflow, spec_hash: str) -> bool:
+    """Whether the spec means something else than the one that status records. spec_hash: of the spec as it is now.
+
+    A hash of another algorithm is not judged where status has seen this generation and does not hold the workflow: the
+    same spec hashes differently there.
     """
     recorded = workflow.status.spec_hash
     if recorded in ("", spec_hash):
@@ -18,4 +24,4 @@ def is_edited(workflow: Workflow, spec_hash: str, *, is_held: bool = False) -> b
     if is_comparable(recorded):
         return True
     is_seen = workflow.status.observed_generation == workflow.metadata.generation
-    return (is_held or not is_seen) and not is_hash_of(recorded, workflow.spec)
+    return (is_held_in(workflow.status) or not is_seen) and not is_hash_of(recorded, workflow.spec)

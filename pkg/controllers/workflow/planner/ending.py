@@ -1,11 +1,12 @@
 """The plan for a workflow that has ended, that is restarted, or whose spec can never run.
 
-After the end only a restart changes anything. An edit of the spec causes one Event. jobRetainPolicy removes jobs, and
-ttlSecondsAfterFinished removes the Workflow.
+After the end only a restart changes anything, and it adopts an edited spec. The edit itself causes one Event.
+jobRetainPolicy removes jobs, and ttlSecondsAfterFinished removes the Workflow.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import msgspec
@@ -13,7 +14,6 @@ import msgspec
 from pkg.apis.flow.v1alpha1 import conditions as conds
 from pkg.apis.flow.v1alpha1.phases import WorkflowPhase, advance_workflow
 from pkg.apis.flow.v1alpha1.reasons import Reasons
-from pkg.apis.flow.v1alpha1.types import Completion
 from pkg.apis.meta import seconds, timestamp
 from pkg.controllers.workflow.planner.actions import DeleteJob, DeleteWorkflow, Emit, Plan
 from pkg.controllers.workflow.planner.context import Context
@@ -23,39 +23,29 @@ from pkg.controllers.workflow.planner.draft import Draft
 from pkg.controllers.workflow.planner.edits import is_edited
 from pkg.controllers.workflow.planner.graph.model import Graph
 from pkg.controllers.workflow.planner.progress import NO_PROGRESS, Decision, Progress, TaskKey
-from pkg.controllers.workflow.planner.reading import look
 from pkg.controllers.workflow.planner.snapshot import Snapshot
-from pkg.controllers.workflow.planner.status import failures, workflow_status
+from pkg.controllers.workflow.planner.status import failures, recovery, workflow_status
 from pkg.controllers.workflow.planner.status.events import restart_refused
 from pkg.controllers.workflow.planner.status.jobs import attach_jobs
 from pkg.controllers.workflow.planner.status.status_patch import patch_status
 
-SPEC_CHANGED = (
-    "the spec changed after the start; only suspend, shutdown, restart, parallelism, timeout and "
-    "ttlSecondsAfterFinished may"
+EDITED_AFTER_END = (
+    "the spec was edited after the end: the edit takes effect at the next restart (set spec.restart.at to a new value)"
 )
+_NOTHING: Mapping[str, str] = {}
 
 
 def plan_invalid(snapshot: Snapshot, message: str) -> Plan:
     """The plan for a spec that can never run: the workflow fails, with every fault in its message.
 
-    If the spec was changed into such a spec while the workflow ran, the workflow ends as under Stop: its jobs may end
-    first.
+    A workflow that runs comes here only by the edit of a template. An edit of its spec holds it.
     """
     recorded = snapshot.workflow.status
-    if recorded.phase is not None and recorded.phase.is_final:
-        return plan_without_graph(snapshot)
     decided = conds.find(recorded.conditions, conds.DECIDED)
-    is_changed = is_edited(snapshot.workflow, snapshot.spec_hash)
     decision = Decision(Reasons.INVALID, message[:1024])
     if decided is not None:
         decision = Decision(decided.reason, decided.message)
-    elif is_changed:
-        decision = Decision(Reasons.SPEC_CHANGED, f"{SPEC_CHANGED}; and it can never run: {message}"[:1024])
-    is_waiting = is_changed and _has_unfinished_job(snapshot)
-    phase = WorkflowPhase.TERMINATING if is_waiting else WorkflowPhase.FAILED
-    if not is_waiting and decision.is_success:
-        phase = WorkflowPhase.SUCCEEDED
+    phase = WorkflowPhase.SUCCEEDED if decision.is_success else WorkflowPhase.FAILED
     now = timestamp(snapshot.now)
     new = msgspec.structs.replace(
         recorded,
@@ -63,12 +53,12 @@ def plan_invalid(snapshot: Snapshot, message: str) -> Plan:
         reason=decision.reason,
         message=decision.message,
         start_time=recorded.start_time or now,
-        completion_time="" if is_waiting else now,
+        completion_time=now,
         observed_generation=snapshot.workflow.metadata.generation,
         progress=recorded.progress or "0/0",
         conditions=workflow_status.conditions(snapshot, recorded.conditions, phase, decision),
         suspended_at="",
-        spec_hash=recorded.spec_hash if is_changed else snapshot.spec_hash,
+        spec_hash=snapshot.spec_hash,
     )
     events: tuple[Emit, ...] = ()
     if decided is None:
@@ -76,27 +66,16 @@ def plan_invalid(snapshot: Snapshot, message: str) -> Plan:
     return Plan(
         progress=NO_PROGRESS,
         patch=patch_status(snapshot, new),
-        deletions=() if is_changed else _all_jobs(snapshot, "invalid"),
+        deletions=_all_jobs(snapshot, "invalid"),
         events=events,
-        requeue_now=not is_waiting,
+        requeue_now=True,
     )
 
 
-def plan_without_graph(snapshot: Snapshot) -> Plan:
+def plan_without_graph(snapshot: Snapshot, *events: Emit) -> Plan:
     """The plan for a workflow that has ended, and whose jobs have ended or may go on."""
     phase = snapshot.workflow.status.phase or WorkflowPhase.PENDING
-    return _after_end(snapshot, Plan(progress=NO_PROGRESS, deletions=_not_retained(snapshot, phase)))
-
-
-def _has_unfinished_job(snapshot: Snapshot) -> bool:
-    """Whether any job of any flow is unfinished. Services do not count."""
-    return any(
-        not observed.job.metadata.is_deleting
-        and not look(snapshot, observed).is_final
-        and snapshot.completion("", observed.gvr) is not Completion.READY
-        for jobs in snapshot.jobs.values()
-        for observed in jobs
-    )
+    return _after_end(snapshot, Plan(progress=NO_PROGRESS, deletions=_not_retained(snapshot, phase)), *events)
 
 
 def _all_jobs(snapshot: Snapshot, why: str) -> tuple[DeleteJob, ...]:
@@ -123,34 +102,46 @@ def _looked_up(snapshot: Snapshot) -> frozenset[TaskKey]:
     return frozenset(key for key, ending in snapshot.endings.items() if ending.words is None)
 
 
-def plan_restart(snapshot: Snapshot, graph: Graph, base: Progress) -> Plan:
-    """The plan for a restart. The reset of its tasks is recorded before any job is created."""
-    refused = restart.refusal(snapshot, graph)
-    if refused:
-        return plan_ended(snapshot, graph, base, restart_refused(refused))
-    if not restart.are_services_known(snapshot, graph, base):
-        return replace(plan_ended(snapshot, graph, base), workflow_deletion=None)
-    progress = restart.reset(snapshot, graph, base)
-    asked = snapshot.workflow.spec.restart
+def plan_restart(snapshot: Snapshot) -> Plan:
+    """The plan for a restart, which adopts an edited spec. The reset is recorded before any job is created."""
+    new = restart.adopting(snapshot)
+    refused = restart.refusal(new)
+    if refused or not isinstance(new.graph, Graph):
+        return _plan_unchanged(snapshot, restart_refused(refused))
+    # From status alone: a reset whose write failed must not count.
+    graph, base = new.graph, recovery.recover(new, new.graph)
+    if not restart.are_jobs_known(new, graph, base):
+        return replace(_plan_unchanged(snapshot), workflow_deletion=None)
+    asked = new.workflow.spec.restart
     token = asked.at if asked is not None else ""
+    progress = restart.reset(new, graph, base)
     if progress is base:
-        idle = Emit("RestartIdle", "nothing to run again: no task failed, and no flow is named")
-        return plan_ended(snapshot, graph, base, idle, restarted_at=token)
+        nothing = "nothing to run again: no task failed, no flow is named, and the spec has no new flow or index"
+        adopted = {"restarted_at": token, "spec_hash": new.spec_hash}
+        return _plan_unchanged(snapshot, Emit("RestartIdle", nothing), adopted=adopted)
     again = sum(not task.is_final for state in progress.flows for task in state.tasks)
-    made = workflow_status.restarted_status(snapshot, graph, progress, token)
+    made = workflow_status.restarted_status(new, graph, progress, token, restart.numbers_of(new, graph, base))
+    by = ", by the edited spec" if snapshot.edit is not None else ""
     return Plan(
         progress=replace(progress, rendered=made.flows),
-        patch=patch_status(snapshot, made.status),
-        events=(Emit("Restarted", f"{again} {'task' if again == 1 else 'tasks'} run again"),),
+        patch=patch_status(new, made.status),
+        events=(Emit("Restarted", f"{again} {'task runs' if again == 1 else 'tasks run'} again{by}"),),
         requeue_now=True,
         is_new_run=True,
     )
 
 
+def _plan_unchanged(snapshot: Snapshot, *events: Emit, adopted: Mapping[str, str] = _NOTHING) -> Plan:
+    """The plan for a workflow that stays as it has ended, by the spec in force then. adopted: as in `_after_end`."""
+    if not isinstance(snapshot.graph, Graph):
+        return plan_without_graph(snapshot, *events)
+    return plan_ended(snapshot, snapshot.graph, recovery.recover(snapshot, snapshot.graph), *events, adopted=adopted)
+
+
 def plan_ended(
-    snapshot: Snapshot, graph: Graph, base: Progress, *events: Emit, restarted_at: str | None = None
+    snapshot: Snapshot, graph: Graph, base: Progress, *events: Emit, adopted: Mapping[str, str] = _NOTHING
 ) -> Plan:
-    """The plan for a workflow that has ended. restarted_at: the token of a restart that had nothing to do."""
+    """The plan for a workflow that has ended. adopted: as in `_after_end`."""
     ctx = Context(snapshot, Draft(graph, base))
     recorded = snapshot.workflow.status
     phase = recorded.phase or WorkflowPhase.PENDING
@@ -166,28 +157,25 @@ def plan_ended(
     keys = snapshot.jobs.keys() if is_new else snapshot.dirty or frozenset()
     attach_jobs(ctx, keys)
     to_delete = tuple(deletions.deletions(ctx, how, phase, keys, _looked_up(snapshot)))
-    return _after_end(snapshot, Plan(progress=base, deletions=to_delete), *events, restarted_at=restarted_at)
+    return _after_end(snapshot, Plan(progress=base, deletions=to_delete), *events, adopted=adopted)
 
 
-def _after_end(snapshot: Snapshot, ended: Plan, *events: Emit, restarted_at: str | None = None) -> Plan:
+def _after_end(snapshot: Snapshot, ended: Plan, *events: Emit, adopted: Mapping[str, str] = _NOTHING) -> Plan:
     """Sends these Events once after an edit of the spec, and deletes the Workflow when its ttl is over.
 
-    restarted_at: the token of a restart that had nothing to do.
+    adopted: the fields of the status that a restart changes which had nothing to do.
     """
     recorded, meta = snapshot.workflow.status, snapshot.workflow.metadata
     is_new = recorded.observed_generation != meta.generation
     told = failures.status_with_words(recorded, snapshot.endings)
     if told is not recorded:
         ended = replace(ended, patch=patch_status(snapshot, told))
-    if is_new or restarted_at is not None:
-        if is_new and is_edited(snapshot.workflow, snapshot.spec_hash):
-            ignored = "the workflow has ended; the change of its spec has no effect"
-            events = (*events, Emit("SpecChangeIgnored", ignored))
-        new = msgspec.structs.replace(
-            told,
-            observed_generation=meta.generation,
-            restarted_at=recorded.restarted_at if restarted_at is None else restarted_at,
-        )
+    if is_new or adopted:
+        is_other = is_edited(snapshot.workflow, snapshot.spec_hash) if snapshot.graph is None else bool(snapshot.edit)
+        if is_new and is_other and not events:
+            events = (Emit(Reasons.SPEC_CHANGED, EDITED_AFTER_END),)
+        kept = {"spec_hash": recorded.spec_hash if is_other else snapshot.spec_hash}
+        new = msgspec.structs.replace(told, observed_generation=meta.generation, **{**kept, **adopted})
         ended = replace(ended, patch=patch_status(snapshot, new), events=events)
     ttl = snapshot.workflow.spec.ttl_seconds_after_finished
     if ttl is None or not recorded.completion_time:

@@ -15,9 +15,8 @@ from dataclasses import dataclass, replace
 
 from pkg.apis.flow.v1alpha1 import validation
 from pkg.apis.flow.v1alpha1.phases import Phase, WorkflowPhase, advance_workflow
-from pkg.apis.flow.v1alpha1.reasons import Reasons
 from pkg.apis.flow.v1alpha1.types import Shutdown
-from pkg.controllers.workflow.planner.actions import Emit, PatchStatus, Plan
+from pkg.controllers.workflow.planner.actions import DeleteJob, Emit, PatchStatus, Plan
 from pkg.controllers.workflow.planner.budget import PASS_BUDGET, Budget
 from pkg.controllers.workflow.planner.context import Context
 from pkg.controllers.workflow.planner.control import creations, outcome, restart, timeouts
@@ -28,14 +27,8 @@ from pkg.controllers.workflow.planner.control.timeouts import workflow_overdue_a
 from pkg.controllers.workflow.planner.dependency import release
 from pkg.controllers.workflow.planner.dependency.probes import needed_probes
 from pkg.controllers.workflow.planner.draft import Draft
-from pkg.controllers.workflow.planner.edits import is_edited
-from pkg.controllers.workflow.planner.ending import (
-    SPEC_CHANGED,
-    plan_ended,
-    plan_invalid,
-    plan_restart,
-    plan_without_graph,
-)
+from pkg.controllers.workflow.planner.edits import is_held_in
+from pkg.controllers.workflow.planner.ending import plan_ended, plan_invalid, plan_restart, plan_without_graph
 from pkg.controllers.workflow.planner.graph.model import Graph, Node
 from pkg.controllers.workflow.planner.progress import NEVER, Decision, Progress, TaskKey
 from pkg.controllers.workflow.planner.snapshot import Snapshot
@@ -56,16 +49,16 @@ def plan(snapshot: Snapshot, units: int = PASS_BUDGET) -> Plan:
     graph = snapshot.graph
     if graph is None:
         return plan_without_graph(snapshot)
+    is_ended = (snapshot.workflow.status.phase or WorkflowPhase.PENDING).is_final
+    if is_ended and restart.is_due(snapshot):
+        return plan_restart(snapshot)
     if not isinstance(graph, Graph):
-        return plan_invalid(snapshot, validation.summary(graph))
+        return plan_without_graph(snapshot) if is_ended else plan_invalid(snapshot, validation.summary(graph))
     progress = snapshot.progress
     if progress is None:
         progress = recovery.recover(snapshot, graph)
         snapshot = replace(snapshot, progress=progress)
-    if (snapshot.workflow.status.phase or WorkflowPhase.PENDING).is_final:
-        if restart.is_due(snapshot):
-            # From status alone: a reset whose write failed must not count.
-            return plan_restart(snapshot, graph, recovery.recover(snapshot, graph))
+    if is_ended:
         return plan_ended(snapshot, graph, progress)
     return _plan_running(Context(snapshot, Draft(graph, progress), Budget(units)))
 
@@ -77,8 +70,6 @@ class _Facts:
     #: When its timeout comes (seconds since the epoch, or NEVER).
     overdue_at: float
     is_overdue: bool
-    #: A field of the spec was changed that may not change after the start.
-    is_spec_changed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,46 +90,59 @@ def _plan_running(ctx: Context) -> Plan:
     snapshot, draft = ctx.snapshot, ctx.draft
     base = draft.base
     overdue_at = workflow_overdue_at(snapshot)
-    facts = _Facts(overdue_at, overdue_at <= ctx.now, is_edited(snapshot.workflow, snapshot.spec_hash))
+    facts = _Facts(overdue_at, overdue_at <= ctx.now)
 
     warned = server_warnings.record(ctx)
     policy = _failure_policy(ctx, _mode(ctx, base.decision, facts))
     changed_tasks = _changed_tasks(ctx)
     if unfolded := fold(ctx, changed_tasks, policy):
         return _plan_folding_alone(ctx, unfolded, warned)
-    timeouts.expire(ctx, policy)
-    evaluated = _evaluate(ctx, facts)
+    if snapshot.is_held:
+        evaluated = _end_if_shut_down(ctx, facts)
+    else:
+        timeouts.expire(ctx, policy)
+        evaluated = _evaluate(ctx, facts)
     decision, how = evaluated.decision, evaluated.how
 
     # Creations may fail tasks that can never have a job. The next pass evaluates what depends on them.
     # A new decision is recorded before anything follows from it.
-    starts = creations.start(ctx, how) if decision == base.decision else creations.Starts()
+    starts = creations.Starts()
+    if snapshot.is_held:
+        creations.hold(ctx)
+    elif decision == base.decision:
+        starts = creations.start(ctx, how)
     phase = _phase(ctx, decision, how)
     lookups = failures.needed_lookups(ctx)
-    looked_up = {job.task for job in lookups}
-    to_delete = deletions(ctx, how, phase, _tasks_with_deletions(ctx, changed_tasks, phase, how), looked_up)
+    to_delete: list[DeleteJob] = []
+    if not snapshot.is_held or how.ends_remaining or phase.is_final:
+        looked_up = {job.task for job in lookups}
+        to_delete = deletions(ctx, how, phase, _tasks_with_deletions(ctx, changed_tasks, phase, how), looked_up)
 
     progress = _progress(ctx, evaluated)
     is_urgent = snapshot.is_urgent or starts.needs_status or bool(to_delete) or phase.is_final
     is_decision_new = decision is not None and not progress.is_decision_acked
+    is_decision_new = is_decision_new or snapshot.is_held != is_held_in(snapshot.workflow.status)
     patch, progress, write_due = _status_write(ctx, progress, phase, is_urgent=is_urgent or is_decision_new)
     events = (*events_of(ctx, decision, phase), *warned, *starts.events, *shortened(base.left_out, progress.left_out))
-    waits_for_status = starts.needs_status or decision != base.decision or bool(draft.moved)
-    is_over_budget = bool(evaluated.left or evaluated.unfolded)
+    waits_for_status = starts.needs_status or decision != base.decision
+    is_over_budget = bool(evaluated.unfolded)
+    if not snapshot.is_held:
+        waits_for_status = waits_for_status or bool(draft.moved)
+        is_over_budget = is_over_budget or bool(evaluated.left)
     return Plan(
         progress=progress,
         creations=tuple(starts.creations),
         patch=patch,
         deletions=tuple(to_delete),
         events=events[:MAX_EVENTS],
-        probes=tuple(needed_probes(ctx)),
+        probes=() if snapshot.is_held else tuple(needed_probes(ctx)),
         lookups=lookups,
         requeue_at=_soonest(
             NEVER if phase.is_final or facts.is_overdue else overdue_at,
-            evaluated.gives_up_at,
             starts.requeue_at,
             write_due,
-            *(progress.flows[number].timer_at for number in ctx.graph.timed),
+            *(() if snapshot.is_held else (progress.flows[number].timer_at for number in ctx.graph.timed)),
+            *(() if snapshot.is_held else (evaluated.gives_up_at,)),
         ),
         # The pass after the end handles ttlSecondsAfterFinished, and a restart that waited for the end.
         requeue_now=waits_for_status or phase.is_final or starts.requeue_now or is_over_budget,
@@ -208,6 +212,24 @@ def _evaluate(ctx: Context, facts: _Facts) -> _Evaluated:
             return _Evaluated(decision, how, gives_up_at, left, unfolded)
 
 
+def _end_if_shut_down(ctx: Context, facts: _Facts) -> _Evaluated:
+    """What step 3 is while the workflow is held: only shutdown decides it and ends tasks, of `finally` flows as well.
+
+    What is to be evaluated stays so until the workflow goes on.
+    """
+    draft, decision = ctx.draft, ctx.draft.base.decision
+    hidden = frozenset(number for number in draft.not_final if ctx.may_hide_jobs(ctx.graph.nodes[number]))
+    unfolded: frozenset[TaskKey] = frozenset()
+    if decision is None:
+        decision = outcome.by_shutdown(ctx.snapshot.workflow.spec)
+        if decision is not None:
+            unfolded = fold(ctx, _tasks_under_deletion(ctx), _failure_policy(ctx, _mode(ctx, decision, facts)))
+    how = _mode(ctx, decision, facts)
+    if how.ends_remaining:
+        outcome.end_remaining(ctx, how, with_finally=True, is_service=ctx.is_service, hidden=hidden)
+    return _Evaluated(decision, how, draft.base.gives_up_at, draft.base.stale, unfolded)
+
+
 def _has_new_answers(ctx: Context) -> bool:
     """Whether a probe passes or fails, a pod address changed, or a probe gives up, other than in the last pass."""
     base, snapshot = ctx.draft.base, ctx.snapshot
@@ -217,10 +239,21 @@ def _has_new_answers(ctx: Context) -> bool:
 
 
 def _mode(ctx: Context, decision: Decision | None, facts: _Facts) -> Mode:
-    return outcome.mode(ctx.snapshot.workflow.spec, decision, is_overdue=facts.is_overdue)
+    spec = ctx.snapshot.workflow.spec
+    if ctx.snapshot.is_held:
+        return outcome.held_mode(spec, decision)
+    return outcome.mode(spec, decision, is_overdue=facts.is_overdue)
 
 
 def _failure_policy(ctx: Context, how: Mode) -> FailurePolicy:
+    edit = ctx.snapshot.edit
+    if edit is not None:
+        return FailurePolicy(
+            may_retry=not how.ends_remaining,
+            may_retry_finally=not how.ends_remaining,
+            judges_deletion_at_once=how is not Mode.RUN,
+            is_deferred=not edit.is_start_known and not how.ends_remaining,
+        )
     return FailurePolicy(
         may_retry=not how.ends_remaining,
         may_retry_finally=ctx.snapshot.workflow.spec.shutdown is not Shutdown.TERMINATE,
@@ -244,9 +277,13 @@ def _tasks_under_deletion(ctx: Context) -> list[TaskKey]:
 def _tasks_with_deletions(
     ctx: Context, changed: Iterable[TaskKey], phase: WorkflowPhase, how: Mode
 ) -> Iterable[TaskKey]:
-    """The tasks whose jobs may have to be deleted: those that this pass looked at, or all of them at the end."""
+    """The tasks whose jobs may have to be deleted: those that this pass looked at, or all that have jobs.
+
+    Those that the spec does not have any more since a restart are among the latter.
+    """
     touched = {TaskKey(ctx.graph.nodes[number].name, index) for number, index in ctx.draft.touched}
-    at_end = ctx.snapshot.jobs.keys() if phase.is_final or how is Mode.CANCEL else ()
+    is_any_due = phase.is_final or how is Mode.CANCEL or ctx.snapshot.dirty is None
+    at_end = ctx.snapshot.jobs.keys() if is_any_due else ()
     return dict.fromkeys((*changed, *touched, *at_end))
 
 
@@ -265,25 +302,26 @@ def _releaser(how: Mode, is_finally_due: bool) -> Callable[[Node], bool]:
 
 
 def _decide(ctx: Context, facts: _Facts) -> Decision | None:
-    if facts.is_spec_changed:
-        return Decision(Reasons.SPEC_CHANGED, SPEC_CHANGED)
     is_held_open = bool(ctx.draft.not_final & restart.named(ctx.snapshot, ctx.graph))
     spec = ctx.snapshot.workflow.spec
     return outcome.decide(spec, ctx.draft, is_overdue=facts.is_overdue, is_held_open=is_held_open)
 
 
 def _phase(ctx: Context, decision: Decision | None, how: Mode) -> WorkflowPhase:
+    """The phase of the workflow. One that was held after its decision may be Terminating, and then run on."""
     draft = ctx.draft
     now = ctx.snapshot.workflow.status.phase or WorkflowPhase.PENDING
     if decision is not None and not draft.not_final and not has_unfinished_job(ctx):
         then = WorkflowPhase.SUCCEEDED if decision.is_success else WorkflowPhase.FAILED
-    elif decision is not None and how.ends_remaining:
+    elif decision is not None and (how.ends_remaining or ctx.snapshot.is_held):
         then = WorkflowPhase.TERMINATING
-    elif ctx.snapshot.workflow.spec.suspend and decision is None and now is not WorkflowPhase.TERMINATING:
+    elif ctx.snapshot.is_held or (
+        ctx.snapshot.workflow.spec.suspend and decision is None and now is not WorkflowPhase.TERMINATING
+    ):
         then = WorkflowPhase.SUSPENDED
     elif draft.counts[Phase.WAITING] == ctx.graph.total and now in (WorkflowPhase.PENDING, WorkflowPhase.SUSPENDED):
         then = WorkflowPhase.PENDING if now is WorkflowPhase.PENDING else WorkflowPhase.RUNNING
-    elif now is WorkflowPhase.TERMINATING:
+    elif now is WorkflowPhase.TERMINATING and not is_held_in(ctx.snapshot.workflow.status):
         then = now
     else:
         then = WorkflowPhase.RUNNING

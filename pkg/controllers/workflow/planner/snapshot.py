@@ -10,6 +10,7 @@ from pkg.apis.flow.v1alpha1 import labels
 from pkg.apis.flow.v1alpha1.faults import Fault as SpecFault
 from pkg.apis.flow.v1alpha1.types import Completion, Workflow, WorkTemplate
 from pkg.apis.meta import GVR, Job
+from pkg.controllers.workflow.planner.graph.in_force import Edit
 from pkg.controllers.workflow.planner.graph.model import Graph
 from pkg.controllers.workflow.planner.progress import JobEnding, ProbeAnswer, ProbeKey, Progress, TaskKey
 from pkg.controllers.workflow.planner.rules import TemplateRules
@@ -87,9 +88,11 @@ class Snapshot:
     now: float
     #: When this controller began to lead. Times that are not recorded count from here.
     since: float
+    #: Its spec is the one in force, which differs from the one in the cluster after an edit.
     workflow: Workflow
-    #: The compiled spec, or its faults; None for a workflow that has ended and needs no graph.
+    #: The compiled spec in force, or its faults; None for a workflow that has ended and needs no graph.
     graph: Graph | tuple[SpecFault, ...] | None
+    #: Hash of the spec in the cluster.
     spec_hash: str
     #: WorkTemplates that exist, by name.
     templates: Mapping[str, WorkTemplate]
@@ -133,6 +136,14 @@ class Snapshot:
     awaited: frozenset[GVR] = frozenset()
     #: What the API server answered where the cache of a kind cannot be filled.
     unlisted: Mapping[GVR, str] = field(default_factory=dict)
+    #: An edit of the spec that is not in force.
+    edit: Edit | None = None
+
+    @property
+    def is_held(self) -> bool:
+        """Whether the workflow waits because its spec was edited while it runs."""
+        phase = self.workflow.status.phase
+        return self.edit is not None and not (phase is not None and phase.is_final)
 
     def may_hide_jobs(self, template_name: str, recorded: str) -> bool:
         """Whether a flow may have jobs that no cache shows yet. recorded: its kind in status, or empty."""

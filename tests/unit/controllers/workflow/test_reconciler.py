@@ -639,7 +639,7 @@ def compiled(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         names.append("".join(flow.name for flow in spec.flows))
         return compile_spec(spec, templates, **options)
 
-    monkeypatch.setattr("pkg.controllers.workflow.observer.compile_spec", counted)
+    monkeypatch.setattr("pkg.controllers.workflow.planner.graph.in_force.compile_spec", counted)
     return names
 
 

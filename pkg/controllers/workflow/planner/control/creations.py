@@ -40,6 +40,7 @@ BYTES_PER_UNIT = 400
 FAILED_RENDER_UNITS = 500
 # Seconds after its deletionTimestamp for which the job of an attempt that timed out delays the next attempt.
 DELETION_PATIENCE = 120.0
+_SUSPENDED = "the workflow is suspended; set spec.suspend to false to go on"
 
 
 @dataclass(slots=True)
@@ -74,7 +75,7 @@ def start(ctx: Context, how: Mode) -> Starts:
         if how.ends_remaining and not (node.is_finally and spec.shutdown is not Shutdown.TERMINATE):
             continue
         if spec.suspend and not (node.is_finally and spec.shutdown is Shutdown.STOP):
-            _suspend(ctx, node)
+            _suspend(ctx, node, Reasons.WORKFLOW_SUSPENDED, _SUSPENDED)
             continue
         slots -= _start_flow(ctx, node, found, slots)
         if found.over_limit:
@@ -89,10 +90,17 @@ def _may_start(task: Task) -> bool:
     return task.phase is Phase.BACKOFF or (task.phase is Phase.WAITING and task.released is not None)
 
 
-def _suspend(ctx: Context, node: Node) -> None:
-    """Shows on a flow that could start that the workflow is suspended."""
+def hold(ctx: Context) -> None:
+    """Shows on the flows that could start that the workflow is held for an edit of its spec."""
+    for number in sorted(ctx.draft.startable):
+        text = "the spec was edited; the condition SpecChanged says what to do"
+        _suspend(ctx, ctx.graph.nodes[number], Reasons.SPEC_CHANGED, text)
+
+
+def _suspend(ctx: Context, node: Node, reason: str, message: str) -> None:
+    """Shows on a flow that could start why it does not."""
     if any(_may_start(task) for task in ctx.draft.tasks(node.number)):
-        _show(ctx, node, Reasons.WORKFLOW_SUSPENDED, "the workflow is suspended; set spec.suspend to false to go on")
+        _show(ctx, node, reason, message)
         _reset_pending_clock(ctx, node)
     else:
         ctx.draft.startable.discard(node.number)  # its tasks wait for dependencies as well

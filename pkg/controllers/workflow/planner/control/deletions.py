@@ -52,7 +52,7 @@ def _reason_to_delete(
     if is_removed_at_end(policy, phase):
         return f"jobRetainPolicy {policy}"
     if task is None:
-        return _CANCELLED if how is Mode.CANCEL and not look(snapshot, observed).is_final else ""
+        return "" if look(snapshot, observed).is_final else "a restart adopted a spec without its task"
     if observed.attempt < task.attempt:
         reading = look(snapshot, observed)
         return "" if reading.is_final or reading.faulty else "an older attempt"

@@ -49,20 +49,39 @@ def mode(spec: WorkflowSpec, decision: Decision | None, *, is_overdue: bool) -> 
     return asked
 
 
+def held_mode(spec: WorkflowSpec, decision: Decision | None) -> Mode:
+    """The same as `mode` while the workflow is held for an edit: only shutdown ends the remaining tasks."""
+    if decision is None:
+        return Mode.RUN
+    asked = Mode.CONTINUE
+    if spec.shutdown is Shutdown.STOP or decision.reason == Reasons.STOPPED:
+        asked = Mode.DRAIN
+    if spec.shutdown is Shutdown.TERMINATE or decision.reason == Reasons.TERMINATED:
+        asked = Mode.CANCEL
+    return asked
+
+
 def decide(spec: WorkflowSpec, draft: Draft, *, is_overdue: bool, is_held_open: bool = False) -> Decision | None:
     """The outcome as soon as it is certain, None before.
 
     is_held_open: the success policy has to wait, because a restart named flows that are not final. A success that is
     seen in the same pass as the timeout counts, because it may have come first while no controller ran.
     """
-    if spec.shutdown is Shutdown.TERMINATE:
-        return Decision(Reasons.TERMINATED, "spec.shutdown is Terminate")
-    if spec.shutdown is Shutdown.STOP:
-        return Decision(Reasons.STOPPED, "spec.shutdown is Stop")
+    if (asked := by_shutdown(spec)) is not None:
+        return asked
     found = None if is_held_open else _by_policy(spec, draft)
     if is_overdue and (found is None or not found.is_success):
         return Decision(Reasons.DEADLINE_EXCEEDED, f"the workflow ran longer than its timeout of {spec.timeout}")
     return found
+
+
+def by_shutdown(spec: WorkflowSpec) -> Decision | None:
+    """The outcome that spec.shutdown sets, None without it."""
+    if spec.shutdown is Shutdown.TERMINATE:
+        return Decision(Reasons.TERMINATED, "spec.shutdown is Terminate")
+    if spec.shutdown is Shutdown.STOP:
+        return Decision(Reasons.STOPPED, "spec.shutdown is Stop")
+    return None
 
 
 def _by_policy(spec: WorkflowSpec, draft: Draft) -> Decision | None:

@@ -1,12 +1,18 @@
-"""A restart of a finished workflow: which tasks run again, and from which attempt number on."""
+"""A restart of a finished workflow: which tasks run again, and from which attempt number on.
+
+It adopts the spec as it is then: flows and indexes that are new run, and those that are gone are dropped."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
 
+import msgspec
+
+from pkg.apis.flow.v1alpha1 import validation
 from pkg.apis.flow.v1alpha1.indexes import unpack_indexes
 from pkg.apis.flow.v1alpha1.phases import Phase, WorkflowPhase
+from pkg.controllers.workflow.planner.graph.in_force import spec_of_status
 from pkg.controllers.workflow.planner.graph.model import Graph, Node
 from pkg.controllers.workflow.planner.progress import FlowState, Progress, Task, TaskKey, from_flows, tally_of
 from pkg.controllers.workflow.planner.snapshot import Snapshot
@@ -20,26 +26,44 @@ def is_due(snapshot: Snapshot) -> bool:
     return asked is not None and asked.at != snapshot.workflow.status.restarted_at
 
 
-def refusal(snapshot: Snapshot, graph: Graph) -> str:
-    """Why the requested restart is refused; empty if it is not."""
-    asked = snapshot.workflow.spec.restart
+def adopting(snapshot: Snapshot) -> Snapshot:
+    """The snapshot as the restart sees it: an edited spec is in force."""
+    edit = snapshot.edit
+    if edit is None:
+        return snapshot
+    workflow = msgspec.structs.replace(snapshot.workflow, spec=edit.spec)
+    return replace(snapshot, workflow=workflow, graph=edit.compiled, edit=None, progress=None, dirty=None)
+
+
+def refusal(snapshot: Snapshot) -> str:
+    """Why the requested restart is refused; empty if it is not. snapshot: as of `adopting`."""
+    asked, graph = snapshot.workflow.spec.restart, snapshot.graph
+    if graph is not None and not isinstance(graph, Graph):
+        return f"the spec can never run: {validation.summary(graph)}"[:1000]
     if snapshot.workflow.spec.shutdown is not None:
-        return "a workflow that was shut down cannot be restarted"
+        return "a workflow with spec.shutdown cannot be restarted: remove it, and set spec.restart.at"
     for at, name in enumerate(asked.flows if asked is not None else ()):
-        if name not in graph.by_name:
+        if graph is not None and name not in graph.by_name:
             return f'spec.restart.flows[{at}]: no flow is named "{name}"'
     return ""
 
 
-def are_services_known(snapshot: Snapshot, graph: Graph, progress: Progress) -> bool:
-    """Whether the caches show the job of every service that became ready. A restart runs services without a job again,
-    so it waits for this."""
-    return not any(
-        state.count(Phase.SUCCEEDED)
-        and snapshot.may_hide_jobs(node.flow.template_name, state.gvr)
-        and snapshot.is_service(node.flow.template_name, state.gvr)
-        for node, state in zip(graph.nodes, progress.flows, strict=True)
-    )
+def are_jobs_known(snapshot: Snapshot, graph: Graph, progress: Progress) -> bool:
+    """Whether the caches show all jobs that a restart has to know, so that it waits for this.
+
+    It runs services again whose job is gone, and new flows and indexes begin above all attempts found under their name.
+    """
+    for node, state in zip(graph.nodes, progress.flows, strict=True):
+        name = node.flow.template_name
+        if not snapshot.may_hide_jobs(name, state.gvr):
+            continue
+        if state.count(Phase.SUCCEEDED) and snapshot.is_service(name, state.gvr):
+            return False
+        template = snapshot.templates.get(name)
+        is_unlisted = template is not None and template.spec.gvr.gvr in snapshot.unlisted
+        if not state.is_final and not is_unlisted:
+            return False
+    return True
 
 
 def named(snapshot: Snapshot, graph: Graph) -> frozenset[int]:
@@ -51,43 +75,84 @@ def named(snapshot: Snapshot, graph: Graph) -> frozenset[int]:
     return _downstream(graph, (number for number in numbers if number < len(graph.nodes)))
 
 
-def numbers_of(snapshot: Snapshot, graph: Graph) -> tuple[int, ...]:
-    """Numbers of the flows that the requested restart names, in ascending order."""
+def numbers_of(snapshot: Snapshot, graph: Graph, progress: Progress) -> tuple[int, ...]:
+    """Numbers of the flows for which the outcome waits, in ascending order.
+
+    These are the flows that the requested restart names, and after a success those that are new or have new indexes:
+    without them the outcome would be certain at once.
+    """
+    found = set(_asked(snapshot, graph))
+    if snapshot.workflow.status.phase is WorkflowPhase.SUCCEEDED:
+        found |= progress.not_final
+    return tuple(sorted(found))
+
+
+def _asked(snapshot: Snapshot, graph: Graph) -> tuple[int, ...]:
     asked = snapshot.workflow.spec.restart
     names = set(asked.flows) if asked is not None else set()
     return tuple(sorted(graph.by_name[name] for name in names if name in graph.by_name))
 
 
 def reset(snapshot: Snapshot, graph: Graph, progress: Progress) -> Progress:
-    """The progress with the tasks of the restart Waiting again; the same object if nothing is to run again."""
-    asked = numbers_of(snapshot, graph)
+    """The progress with the tasks of the restart Waiting again; the same object if nothing is to run again.
+
+    progress: recovered from the status, so that a task that is not final is one of a new flow or index.
+    """
+    asked = _asked(snapshot, graph)
     again = _downstream(graph, asked)
     has_failed = snapshot.workflow.status.phase is WorkflowPhase.FAILED
+    is_any = has_failed or bool(again) or bool(progress.not_final)
+    attempts = _attempts(snapshot)
     flows = []
     for node, state in zip(graph.nodes, progress.flows, strict=True):
-        whole = node.number in again or (node.is_finally and (has_failed or bool(again)))
+        whole = node.number in again or (node.is_finally and is_any)
         wanted = [
             index
             for index, task in enumerate(state.tasks)
             if not node.is_empty
             and (
                 whole
+                or not task.is_final
                 or (not asked and has_failed and task.phase in _AGAIN)
-                or ((has_failed or again) and _is_lost_service(snapshot, node, state, task, index))
+                or (is_any and _is_lost_service(snapshot, node, state, task, index))
             )
         ]
-        flows.append(_reset_flow(snapshot, node, state, wanted) if wanted else state)
-    if all(new is old for new, old in zip(flows, progress.flows, strict=True)):
+        flows.append(_reset_flow(node, state, wanted, attempts) if wanted else state)
+    is_same = all(new is old for new, old in zip(flows, progress.flows, strict=True))
+    if is_same and not _has_lost_tasks(snapshot, graph):
         return progress
     fresh = from_flows(_without_latches(graph, flows, progress.flows))
     return replace(fresh, acked=progress.acked)
 
 
-def _reset_flow(snapshot: Snapshot, node: Node, state: FlowState, wanted: list[int]) -> FlowState:
-    highest = max(task.attempt if task.had_job or task.attempt else -1 for task in state.tasks)
-    for index in range(node.size):
-        highest = max([highest, *(observed.attempt for observed in snapshot.jobs.get(TaskKey(node.name, index), ()))])
-    first = highest + 1
+def _attempts(snapshot: Snapshot) -> dict[str, dict[int, int]]:
+    """The highest attempt found of each task, by flow and index. Flows that the spec has lost are among them."""
+    found: dict[str, dict[int, int]] = {}
+    for key, jobs in snapshot.jobs.items():
+        if jobs:
+            found.setdefault(key.flow, {})[key.index] = max(observed.attempt for observed in jobs)
+    return found
+
+
+def _has_lost_tasks(snapshot: Snapshot, graph: Graph) -> bool:
+    """Whether status lists a flow or an index that the spec does not have any more."""
+    for flow in spec_of_status(snapshot.workflow).flows:
+        number = graph.by_name.get(flow.name)
+        if number is None:
+            return True
+        node = graph.nodes[number]
+        if node.is_indexed != (flow.for_ is not None) or node.flow.replicas < flow.replicas:
+            return True
+    return False
+
+
+def _reset_flow(node: Node, state: FlowState, wanted: list[int], attempts: dict[str, dict[int, int]]) -> FlowState:
+    found = attempts.get(node.name, {})
+    first = state.first_attempt
+    are_all_new = all(not state.tasks[index].is_final for index in wanted)
+    if not are_all_new or any(found.get(index, -1) >= first for index in wanted):
+        known = (task.attempt for task in state.tasks if task.had_job or task.attempt)
+        first = 1 + max(*known, *found.values(), first - 1, -1)
     tasks = list(state.tasks)
     for index in wanted:
         tasks[index] = Task(attempt=first)

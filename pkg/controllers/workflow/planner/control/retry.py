@@ -22,6 +22,9 @@ class FailurePolicy:
     may_retry_finally: bool
     #: A job under deletion is a failed attempt at once (after the decision), and not only when it is gone.
     judges_deletion_at_once: bool
+    #: Whether another attempt follows is not known: the workflow is held, and this controller does not know the spec
+    #: that it started with. A task whose attempt failed keeps its phase until it goes on.
+    is_deferred: bool = False
 
     def may_retry_flow(self, node: Node) -> bool:
         """Whether a failed task of this flow may be tried again."""

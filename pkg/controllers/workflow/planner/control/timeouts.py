@@ -1,7 +1,8 @@
 """Timeouts of attempts and of the whole workflow.
 
 `timeout` limits an attempt from the creation of its job. `pendingTimeout` limits it from its release until the job
-first runs. Neither clock runs while a queue holds the job. The clock of the workflow stops while it is suspended.
+first runs. Neither clock runs while a queue holds the job. The clock of the workflow stops while it is
+suspended, or held for an edit.
 A time that is not recorded counts from the start of this controller: a timeout may come late, never early.
 """
 
@@ -87,13 +88,18 @@ def next_timer(snapshot: Snapshot, node: Node, tasks: Iterable[Task]) -> float:
 def workflow_overdue_at(snapshot: Snapshot) -> float:
     """When the timeout of the workflow comes (seconds since the epoch, or NEVER)."""
     spec, recorded = snapshot.workflow.spec, snapshot.workflow.status
-    if spec.timeout is None or spec.suspend or not recorded.start_time:
+    if spec.timeout is None or is_paused(snapshot) or not recorded.start_time:
         return NEVER
     return seconds(recorded.start_time) + suspended_seconds(snapshot) + durations.parse(spec.timeout)
 
 
+def is_paused(snapshot: Snapshot) -> bool:
+    """Whether the clock of the workflow stands still: it is suspended, or held for an edit of its spec."""
+    return snapshot.workflow.spec.suspend or snapshot.is_held
+
+
 def suspended_seconds(snapshot: Snapshot) -> float:
-    """For how many seconds the workflow has been suspended so far."""
+    """For how many seconds the clock of the workflow has stood still so far."""
     status = snapshot.workflow.status
     since = seconds(status.suspended_at) if status.suspended_at else None
     return status.suspended_seconds + (max(0.0, snapshot.now - since) if since is not None else 0.0)

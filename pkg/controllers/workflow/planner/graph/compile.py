@@ -82,14 +82,6 @@ def compile_spec(
     return compile_graph(spec, needs, status_room=cost.MAX_OBJECT - found.spec - found.metadata)
 
 
-def in_force(before: Compiled, now: Compiled, *, is_changed: bool) -> Compiled:
-    """The graph to go by after the spec (`is_changed`: against the rules) or a template was edited.
-
-    A workflow that was edited into one that can never run ends, and its jobs end by the graph that they began with.
-    """
-    return before if is_changed and isinstance(before, Graph) and not isinstance(now, Graph) else now
-
-
 def compile_graph(
     spec: WorkflowSpec, pod_ip_edges: Mapping[str, frozenset[str]], *, status_room: int = cost.MAX_OBJECT
 ) -> Graph:

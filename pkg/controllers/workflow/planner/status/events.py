@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pkg.apis.flow.v1alpha1 import conditions as conds
 from pkg.apis.flow.v1alpha1.phases import Phase, WorkflowPhase
 from pkg.apis.flow.v1alpha1.reasons import BLOCKING, Reasons
 from pkg.controllers.workflow.planner.actions import Emit
 from pkg.controllers.workflow.planner.context import Context
 from pkg.controllers.workflow.planner.control import restart
+from pkg.controllers.workflow.planner.edits import is_held_in
 from pkg.controllers.workflow.planner.progress import Decision
+from pkg.controllers.workflow.planner.snapshot import Snapshot
 
 # Each has an Event of its own.
 _OBSTACLES = (BLOCKING | {Reasons.NAMESPACE_TERMINATING}) - {Reasons.UNKNOWN_STATUS}
@@ -33,13 +36,25 @@ def events_of(ctx: Context, decision: Decision | None, phase: WorkflowPhase) -> 
         state, before = draft.state(number), draft.base.flows[number]
         if state.wait_reason in _OBSTACLES and state.wait_reason != before.wait_reason:
             found.append(Emit(state.wait_reason, f"{graph.nodes[number].name}: {state.wait_message}", is_warning=True))
+    found += _edit(snapshot, phase)
     if decision is not None and draft.base.decision is None:
         found.append(Emit("Decided", f"{decision.reason}: {decision.message}", is_warning=not decision.is_success))
     if phase.is_final and decision is not None:
         found.append(Emit(f"Workflow{phase}", decision.message, is_warning=phase is WorkflowPhase.FAILED))
-        if restart.is_due(snapshot) and (refused := restart.refusal(snapshot, graph)):
+        if restart.is_due(snapshot) and (refused := restart.refusal(restart.adopting(snapshot))):
             found.append(restart_refused(refused))
     return found
+
+
+def _edit(snapshot: Snapshot, phase: WorkflowPhase) -> list[Emit]:
+    """The Events of an edit that holds the workflow, and of its end."""
+    recorded, edit = snapshot.workflow.status, snapshot.edit
+    if edit is None:
+        is_over = is_held_in(recorded) and not phase.is_final
+        return [Emit("SpecTakenBack", "the edit was taken back; the workflow goes on")] if is_over else []
+    held = conds.find(recorded.conditions, conds.SPEC_CHANGED)
+    is_known = held is not None and is_held_in(recorded) and held.message == edit.message[: conds.MAX_MESSAGE]
+    return [] if is_known or phase.is_final else [Emit(Reasons.SPEC_CHANGED, edit.message, is_warning=True)]
 
 
 def restart_refused(why: str) -> Emit:

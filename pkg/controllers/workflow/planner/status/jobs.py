@@ -51,6 +51,11 @@ class _TaskJobs:
 
     def failed(self, task: Task, reason: str, message: str) -> Task:
         """The task after its newest attempt failed."""
+        if self.policy.is_deferred:
+            if reason == Reasons.JOB_DELETED and task.reason == Reasons.FAILED:
+                return task  # its job had failed before it was deleted
+            said = f"{message}; what follows is decided when the edit of the spec is taken back"
+            return msgspec.structs.replace(task, reason=reason, message=said[:512])
         return retry.after_failure(
             task,
             self.node.retry,
@@ -131,11 +136,12 @@ def fold_task(of: _TaskJobs, task: Task) -> Task:
     if last is not None:
         reading = look(snapshot, last)
         if reading.is_final:
-            return _with_job(snapshot, _apply(of, task, last, reading), None)
+            task = _apply(of, task, last, reading)
+            return task if task.is_unfinished else _with_job(snapshot, task, None)
     if last is None and not _is_known_missing(snapshot, of.node):
         return task
     failed = of.failed(task, Reasons.JOB_DELETED, _deleted(snapshot, task, last))
-    return _with_job(snapshot, failed, None)
+    return failed if of.policy.is_deferred else _with_job(snapshot, failed, None)
 
 
 def _begin(snapshot: Snapshot, task: Task, observed: ObservedJob) -> Task:

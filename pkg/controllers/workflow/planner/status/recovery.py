@@ -16,6 +16,7 @@ from pkg.apis.flow.v1alpha1.phases import Phase
 from pkg.apis.flow.v1alpha1.reasons import Reasons
 from pkg.apis.flow.v1alpha1.types import FlowStatus, Kept, ReplicaStatus
 from pkg.apis.meta import seconds
+from pkg.controllers.workflow.planner.graph.in_force import is_indexed
 from pkg.controllers.workflow.planner.graph.model import Graph, Node
 from pkg.controllers.workflow.planner.progress import (
     Attempt,
@@ -43,6 +44,11 @@ def recover(snapshot: Snapshot, graph: Graph) -> Progress:
         recorded = by_name.get(node.name)
         if recorded is None or node.is_empty:
             flows.append(empty_flow(node))
+        elif is_indexed(recorded) != node.is_indexed or recorded.reason == Reasons.NO_REPLICAS:
+            # A restart adopts a spec in which the flow has other tasks.
+            fresh = empty_flow(node)
+            renamed, first = recorded.renamed, recorded.first_attempt
+            flows.append(replace(fresh, gvr=recorded.gvr, renamed=renamed, first_attempt=first))
         else:
             flows.append(_recover_flow(node, recorded, snapshot.now))
     progress = from_flows(flows)
@@ -111,7 +117,7 @@ def _recover_task(
         message=shown.message if shown is not None and has_verdict else "",
         had_job=phase not in (Phase.WAITING, Phase.SKIPPED) and not is_unmade,
         ran=phase in (Phase.RUNNING, Phase.SUCCEEDED) or bool(kept and kept.ran),
-        reported=reason == Reasons.FAILED,
+        reported=has_verdict and reason == Reasons.FAILED,
         started=_seconds(flow.start_time),
         finished=_seconds(flow.completion_time) if phase.is_final else None,
         due=_seconds(kept.due) if kept is not None and phase is Phase.BACKOFF else None,

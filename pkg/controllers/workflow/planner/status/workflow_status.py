@@ -5,6 +5,7 @@ Flows that did not change keep the FlowStatus that was last made of them.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import msgspec
@@ -12,11 +13,10 @@ import msgspec
 from pkg.apis.flow.v1alpha1 import conditions as conds
 from pkg.apis.flow.v1alpha1.indexes import pack_indexes
 from pkg.apis.flow.v1alpha1.phases import Phase, WorkflowPhase
+from pkg.apis.flow.v1alpha1.reasons import Reasons
 from pkg.apis.flow.v1alpha1.types import FlowStatus, TaskCounts, WorkflowStatus
 from pkg.apis.meta import Condition, timestamp
-from pkg.controllers.workflow.planner.control import restart
-from pkg.controllers.workflow.planner.control.timeouts import suspended_seconds
-from pkg.controllers.workflow.planner.edits import is_edited
+from pkg.controllers.workflow.planner.control.timeouts import is_paused, suspended_seconds
 from pkg.controllers.workflow.planner.graph.model import Graph
 from pkg.controllers.workflow.planner.progress import Decision, FlowState, Progress
 from pkg.controllers.workflow.planner.snapshot import Snapshot
@@ -26,6 +26,7 @@ from pkg.workloads import RULE_FAULT
 
 # Bytes of a status besides its flows.
 _FRAME = 8_192
+_TAKEN_BACK = "the spec means again what it meant at the start"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +53,11 @@ def workflow_status(snapshot: Snapshot, graph: Graph, progress: Progress, phase:
     counts = {name.value.lower(): count for name, count in progress.counts.items()}
     finals = sum(count for name, count in progress.counts.items() if name.is_final)
     decision = progress.decision
+    reason, message = _why(snapshot, phase, decision)
     status = WorkflowStatus(
         phase=phase,
-        reason=decision.reason if decision else "",
-        message=decision.message[:1024] if decision else "",
+        reason=reason,
+        message=message[:1024],
         start_time=old.start_time or timestamp(snapshot.now),
         completion_time=(old.completion_time or timestamp(snapshot.now)) if phase.is_final else "",
         observed_generation=snapshot.workflow.metadata.generation,
@@ -68,8 +70,8 @@ def workflow_status(snapshot: Snapshot, graph: Graph, progress: Progress, phase:
         restarted_at=old.restarted_at,
         restarted_flows=old.restarted_flows,
         suspended_at=_suspended_at(snapshot, phase),
-        suspended_seconds=suspended_seconds(snapshot) if not snapshot.workflow.spec.suspend else old.suspended_seconds,
-        spec_hash=old.spec_hash if is_edited(snapshot.workflow, snapshot.spec_hash) else snapshot.spec_hash,
+        suspended_seconds=old.suspended_seconds if is_paused(snapshot) else suspended_seconds(snapshot),
+        spec_hash=old.spec_hash if snapshot.edit is not None else snapshot.spec_hash,
     )
     left_out = ""
     if len(graph.nodes) > MANY_FLOWS or graph.status_room < ALWAYS_FITS:
@@ -77,8 +79,21 @@ def workflow_status(snapshot: Snapshot, graph: Graph, progress: Progress, phase:
     return RenderedStatus(status, tuple(rendered), left_out)
 
 
-def restarted_status(snapshot: Snapshot, graph: Graph, progress: Progress, token: str) -> RenderedStatus:
-    """The status at the start of a restart: timeouts start again, and the decision is removed."""
+def _why(snapshot: Snapshot, phase: WorkflowPhase, decision: Decision | None) -> tuple[str, str]:
+    """Reason and message of the workflow: of the edit that it is held for, else of its outcome."""
+    edit = snapshot.edit
+    if edit is not None and not phase.is_final and snapshot.workflow.spec.shutdown is None:
+        return Reasons.SPEC_CHANGED, edit.message
+    return (decision.reason, decision.message) if decision is not None else ("", "")
+
+
+def restarted_status(
+    snapshot: Snapshot, graph: Graph, progress: Progress, token: str, numbers: Iterable[int]
+) -> RenderedStatus:
+    """The status at the start of a restart: timeouts start again, and the decision is removed.
+
+    numbers: of the flows for which the outcome waits.
+    """
     removed = (conds.DECIDED, conds.FINISHED, conds.SUCCEEDED)
     old = snapshot.workflow.status
     fresh = msgspec.structs.replace(
@@ -88,7 +103,7 @@ def restarted_status(snapshot: Snapshot, graph: Graph, progress: Progress, token
         completion_time="",
         conditions=conds.without(old.conditions, *removed),
         restarted_at=token,
-        restarted_flows=pack_indexes(restart.numbers_of(snapshot, graph)),
+        restarted_flows=pack_indexes(numbers),
         suspended_at="",
         suspended_seconds=0.0,
     )
@@ -97,7 +112,7 @@ def restarted_status(snapshot: Snapshot, graph: Graph, progress: Progress, token
 
 
 def _suspended_at(snapshot: Snapshot, phase: WorkflowPhase) -> str:
-    if not snapshot.workflow.spec.suspend or phase.is_final:
+    if not is_paused(snapshot) or phase.is_final:
         return ""
     return snapshot.workflow.status.suspended_at or timestamp(snapshot.now)
 
@@ -105,7 +120,7 @@ def _suspended_at(snapshot: Snapshot, phase: WorkflowPhase) -> str:
 def conditions(
     snapshot: Snapshot, old: tuple[Condition, ...], phase: WorkflowPhase, decision: Decision | None
 ) -> tuple[Condition, ...]:
-    """The conditions Decided, Finished, Succeeded (only at the end) and Suspended (once it ever was)."""
+    """The conditions Decided, Finished, Succeeded (only at the end), Suspended and SpecChanged (once it ever was)."""
     found = old
     if decision is not None:
         found = _put(snapshot, found, conds.DECIDED, True, decision.reason, decision.message)
@@ -113,11 +128,18 @@ def conditions(
         found = _put(snapshot, found, conds.FINISHED, True, decision.reason, decision.message)
         found = _put(snapshot, found, conds.SUCCEEDED, decision.is_success, decision.reason, decision.message)
     is_suspended = snapshot.workflow.spec.suspend and not phase.is_final
-    if is_suspended or conds.find(found, conds.SUSPENDED) is not None:
-        reason = "SpecSuspend" if is_suspended else "Resumed"
-        found = _put(
-            snapshot, found, conds.SUSPENDED, is_suspended, reason, f"spec.suspend is {str(is_suspended).lower()}"
-        )
+    edit = snapshot.edit if not phase.is_final else None
+    if is_suspended or edit is not None or conds.find(found, conds.SUSPENDED) is not None:
+        reason = "SpecSuspend" if is_suspended else "Resumed" if edit is None else Reasons.SPEC_CHANGED
+        message = f"spec.suspend is {str(is_suspended).lower()}"
+        if edit is not None and not is_suspended:
+            message = "the spec was edited; the condition SpecChanged says what to do"
+        found = _put(snapshot, found, conds.SUSPENDED, is_suspended or edit is not None, reason, message)
+    if edit is not None:
+        found = _put(snapshot, found, conds.SPEC_CHANGED, True, Reasons.SPEC_CHANGED, edit.message)
+    elif conds.is_true(found, conds.SPEC_CHANGED):
+        reason, message = ("Ended", "the workflow has ended") if phase.is_final else ("TakenBack", _TAKEN_BACK)
+        found = _put(snapshot, found, conds.SPEC_CHANGED, False, reason, message)
     return found
 
 

@@ -75,5 +75,6 @@ def test_a_workflow_that_is_over_stays_as_it_is() -> None:
                 advance_workflow(now, then)
 
 
-def test_what_terminates_only_ends() -> None:
-    assert WORKFLOW_MOVES[WorkflowPhase.TERMINATING] == {WorkflowPhase.SUCCEEDED, WorkflowPhase.FAILED}
+def test_what_terminates_ends_or_runs_on_after_an_edit_was_taken_back() -> None:
+    ends = {WorkflowPhase.SUCCEEDED, WorkflowPhase.FAILED}
+    assert WORKFLOW_MOVES[WorkflowPhase.TERMINATING] == {*ends, WorkflowPhase.RUNNING}

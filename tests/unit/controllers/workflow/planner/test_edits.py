@@ -5,8 +5,10 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from pkg.apis.flow.v1alpha1 import conditions as conds
 from pkg.apis.flow.v1alpha1.first_spec_hash import first_spec_hash
 from pkg.apis.flow.v1alpha1.spec_hash import spec_hash
+from pkg.apis.meta import Condition
 from pkg.controllers.workflow.planner.edits import is_edited
 from tests.builders import wf
 
@@ -30,6 +32,7 @@ SAME, OTHER = wf(a="").spec, wf(b="").spec
 def test_is_edited(recorded: str, is_seen: bool, is_held: bool, expected: bool) -> None:
     workflow = wf(a="")
     seen = workflow.metadata.generation if is_seen else workflow.metadata.generation - 1
-    status = msgspec.structs.replace(workflow.status, spec_hash=recorded, observed_generation=seen)
+    held = (Condition(conds.SPEC_CHANGED, conds.TRUE),) if is_held else ()
+    status = msgspec.structs.replace(workflow.status, spec_hash=recorded, observed_generation=seen, conditions=held)
     workflow = msgspec.structs.replace(workflow, status=status)
-    assert is_edited(workflow, spec_hash(workflow.spec), is_held=is_held) is expected
+    assert is_edited(workflow, spec_hash(workflow.spec)) is expected

@@ -95,12 +95,12 @@ def test_a_job_that_is_going_is_not_deleted_again() -> None:
     assert deletions.deletions(Context(seen, draft(graph, a=FAILURE)), CANCEL, OVER, [task("a")]) == []
 
 
-def test_the_job_of_a_flow_that_the_spec_no_longer_has_goes_when_all_is_cancelled() -> None:
+def test_the_living_job_of_a_flow_that_the_spec_no_longer_has_goes() -> None:
     workflow = wf(b="")
     graph = compiled(workflow)
     seen = snapshot(workflow, graph, jobs={task("a"): (job(RUNNING),)})
-    assert deletions.deletions(Context(seen, draft(graph)), DRAIN, TERMINATING, [task("a")]) == []
-    assert len(deletions.deletions(Context(seen, draft(graph)), CANCEL, TERMINATING, [task("a")])) == 1
+    for how in (DRAIN, CANCEL):
+        assert len(deletions.deletions(Context(seen, draft(graph)), how, TERMINATING, [task("a")])) == 1
     over = snapshot(workflow, graph, jobs={task("a"): (job(COMPLETE),)})
     assert deletions.deletions(Context(over, draft(graph)), CANCEL, TERMINATING, [task("a")]) == []
 

@@ -7,7 +7,7 @@ import msgspec
 from pkg.apis.flow.v1alpha1.types import Workflow, WorkflowSpec
 from pkg.apis.flow.v1alpha1.validation import Fault
 from pkg.apis.meta import ObjectMeta
-from pkg.controllers.workflow.planner.graph.compile import compile_spec, in_force
+from pkg.controllers.workflow.planner.graph.compile import compile_spec
 from pkg.controllers.workflow.planner.graph.model import Graph
 from tests.builders import TEMPLATES, compiled, template, wf
 
@@ -142,15 +142,6 @@ def test_a_manifest_of_the_go_original_runs_unchanged() -> None:
     workflow = msgspec.json.decode(msgspec.json.encode(manifest), type=Workflow)
     graph = compiled(workflow, {name: template(name) for name in ("prepare", "train", "serve", "mourn")})
     assert [node.size for node in graph.nodes] == [1, 4, 1, 1]
-
-
-def test_a_forbidden_change_into_nonsense_leaves_the_graph_in_force() -> None:
-    graph, faults = compile_spec(wf(a="").spec, TEMPLATES), compile_spec(wf(a="nobody").spec, TEMPLATES)
-    other = compile_spec(wf(b="").spec, TEMPLATES)
-    assert in_force(graph, faults, is_changed=True) is graph
-    assert in_force(graph, faults, is_changed=False) is faults, "a template made it so"
-    assert in_force(graph, other, is_changed=True) is other
-    assert in_force((), faults, is_changed=True) is faults
 
 
 def test_flows_with_the_same_retry_share_its_rule() -> None:
