@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import shutil
 import time
@@ -83,6 +84,9 @@ def up(folder: Path, runtime: str, nodes: int, audit: bool, crds: Path | None) -
     if crds:
         cluster.install_crds(crds)
         click.echo(f"the CRDs of {crds} are installed")
+    current = os.environ.get("KUBECONFIG", "")
+    if current and Path(current).resolve() != cluster.kubeconfig:
+        click.echo(f"KUBECONFIG is {current} here, so make and kubectl use that cluster until you change it")
     click.echo("to use it in a terminal:")
     click.echo(f"  export KUBECONFIG={shlex.quote(str(cluster.kubeconfig))}")
     if shutil.which("kubectl") is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +24,9 @@ from pkg.apis.flow.v1alpha1.validation import (
     validate_with_templates,
     validate_workflow,
 )
+from pkg.apis.meta import GVR
 from pkg.controllers.workflow.planner.rules import compile_rules
+from pkg.workloads import registry
 
 _KINDS: Final[dict[str, type[Workflow | WorkTemplate]]] = {"Workflow": Workflow, "WorkTemplate": WorkTemplate}
 Name = tuple[str, str]  # namespace and name
@@ -65,6 +68,7 @@ def lint(files: Mapping[str, str], running: Mapping[str, str] | None = None) -> 
         if not faults:
             warnings = foreign_variables(template.spec.job_spec, "spec.jobSpec")
             found += _findings(where, warnings, is_warning=True)
+            found += _findings(where, Faults(_kind_warnings(template.spec.gvr.gvr)), is_warning=True)
     for name, (where, workflow) in workflows.items():
         used = {flow.template_name for flow in workflow.spec.flows}
         own = {template: specs[name[0], template] for template in used if (name[0], template) in specs}
@@ -93,6 +97,17 @@ def _rule_faults(template: WorkTemplate) -> Iterator[Fault]:
         yield Fault(path, message)
 
 
+def _kind_warnings(gvr: GVR) -> Iterator[Fault]:
+    """A kind may be any that the cluster serves, but one that is nearly a known one is probably a slip."""
+    known = {f"{resource}.{group}".rstrip("."): (group, resource) for group, resource, _ in registry().by_resource}
+    asked = f"{gvr.resource}.{gvr.group}".rstrip(".")
+    if gvr.group == "core":
+        yield Fault("spec.gvr.group", 'no API group is named "core"; the group of Pods and Services is empty: ""')
+    elif asked not in known and (near := difflib.get_close_matches(asked[:253].lower(), known, n=1, cutoff=0.8)):
+        group, resource = known[near[0]]
+        yield Fault("spec.gvr", f'{asked} is not known here; did you mean resource "{resource}" of group "{group}"?')
+
+
 def _missing(workflow: Workflow, elsewhere: Set[str]) -> Iterator[Fault]:
     for at, flow in enumerate(workflow.spec.flows):
         if flow.template_name in elsewhere:
@@ -116,7 +131,8 @@ def _objects(
                 if isinstance(metadata, dict):
                     unread.add((str(metadata.get("namespace") or "default"), str(metadata.get("name"))))
                 continue
-            name = (decoded.metadata.namespace or "default", decoded.metadata.name)
+            # Every object that is created with generateName is another one.
+            name = (decoded.metadata.namespace or "default", decoded.metadata.name or document.where)
             known: Mapping[Name, Any] = workflows if isinstance(decoded, Workflow) else templates
             if name in known:
                 fault = Fault("metadata.name", f"the same object is also in {known[name][0]}; keep one")

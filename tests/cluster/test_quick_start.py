@@ -81,6 +81,7 @@ def test_the_quick_start_in_another_order(terminal: Terminal) -> None:
     first = terminal.cluster(*up)
     assert first.returncode == 0, first.stderr
     assert f"export KUBECONFIG={terminal.kubeconfig}" in first.stdout
+    assert f"KUBECONFIG is {terminal.kubeconfig}" not in first.stdout
     again = terminal.cluster(*up)
     assert (again.returncode, "already up" in again.stdout) == (0, True)
     other = terminal.cluster(*up, "--nodes=3")

@@ -94,6 +94,35 @@ def workflow(more: str = "") -> str:
             id="an object that occurs twice",
         ),
         pytest.param(
+            STEP.replace("resource: jobs", "resource: job") % "x",
+            [
+                "f: document 1 (WorkTemplate step): warning: spec.gvr: job.batch is not known here; "
+                'did you mean resource "jobs" of group "batch"?'
+            ],
+            id="the singular of a resource",
+        ),
+        pytest.param(
+            STEP.replace("group: batch, version: v1, resource: jobs", "version: v1, resource: deployments") % "x",
+            [
+                "f: document 1 (WorkTemplate step): warning: spec.gvr: deployments is not known here; "
+                'did you mean resource "deployments" of group "apps"?'
+            ],
+            id="a resource without its group",
+        ),
+        pytest.param(
+            STEP.replace("group: batch, version: v1, resource: jobs", "group: core, version: v1, resource: pods") % "x",
+            ["f: document 1 (WorkTemplate step): warning: spec.gvr.group: no API group is named"],
+            id="the core group by name",
+        ),
+        pytest.param(
+            STEP.replace("group: batch", "group: batch.example.com") % "x", [], id="a kind of somebody else is no slip"
+        ),
+        pytest.param(
+            f"{STEP % 'x'}---{workflow()}---{workflow()}".replace("{name: w}", "{generateName: w-}"),
+            [],
+            id="two objects with generateName",
+        ),
+        pytest.param(
             workflow().replace("v1alpha1", "v1"),
             ["f: document 1 (Workflow w): apiVersion: must be flow.workflow.sh/v1alpha1, not flow.workflow.sh/v1"],
             id="a version that does not exist",
