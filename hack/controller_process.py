@@ -17,15 +17,15 @@ from types import MappingProxyType
 from hack.cluster import Cluster
 from hack.cluster.processes import member_environ
 
-LAUNCHER = Path(__file__).resolve().parents[1] / "cmd" / "workflow-controller" / "main.py"
+ROOT = Path(__file__).resolve().parents[1]
 NO_SERVERS = ("--metrics-bind-address=0", "--health-bind-address=0")
 """Flags of a controller that serves neither metrics nor health, so that it needs no port."""
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
-def command(*flags: str) -> list[str]:
-    """The command line of a controller with these flags."""
-    return [sys.executable, str(LAUNCHER), *flags]
+def command(*flags: str, root: Path = ROOT) -> list[str]:
+    """The command line of a controller with these flags, of the checkout at `root`."""
+    return [sys.executable, str(root / "cmd" / "workflow-controller" / "main.py"), *flags]
 
 
 class ControllerProcess:
@@ -42,13 +42,16 @@ class ControllerProcess:
         *flags: str,
         kubeconfig: Path | None = None,
         env: Mapping[str, str] = MappingProxyType({}),
+        root: Path = ROOT,
     ) -> None:
-        """Starts it and does not wait. `kubeconfig`: the cluster's own if None; `env`: more variables for it."""
+        """Starts it and does not wait. `kubeconfig`: the cluster's own if None; `env`: more variables for it; `root`:
+        the checkout that it runs.
+        """
         self.log_file = log
         self.flags = flags
         with log.open("wb") as out:
             self.process = subprocess.Popen(
-                command(f"--kubeconfig={kubeconfig or cluster.kubeconfig}", *flags),
+                command(f"--kubeconfig={kubeconfig or cluster.kubeconfig}", *flags, root=root),
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=out,

@@ -15,7 +15,7 @@ from rich.table import Table
 
 from hack.bench import harness
 from hack.cluster import Cluster
-from hack.faults import connections, load, scenarios, tenants
+from hack.faults import connections, load, scenarios, tenants, upgrade
 from hack.faults.judge import Verdict
 
 Fault = Callable[[Cluster, Path], Verdict]
@@ -33,6 +33,7 @@ def faults(count: int, seconds: float) -> dict[str, Fault]:
         "certificates": partial(connections.rotating_certificates, count=count, seconds=seconds),
         "plugin": partial(connections.slow_plugin, count=count, seconds=seconds),
         "addresses": partial(connections.silent_address, count=count, seconds=seconds),
+        "upgrade": partial(upgrade.rolling_upgrade, count=count),
     }
 
 

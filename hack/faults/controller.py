@@ -9,7 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from hack.cluster import Cluster
-from hack.controller_process import NO_SERVERS, ControllerProcess
+from hack.controller_process import NO_SERVERS, ROOT, ControllerProcess
 
 
 @dataclass(slots=True)
@@ -64,14 +64,19 @@ class Controllers:
         """The log of each life, oldest first."""
         return [life.process.log_file for life in self.lives]
 
-    def start(self, *flags: str) -> Life:
-        """Starts one more; does not wait."""
+    def start(self, *flags: str, root: Path = ROOT) -> Life:
+        """Starts one more, of the checkout at `root`; does not wait."""
         identity = f"life-{len(self.lives):03d}"
         own = (*self._flags, f"--leader-elect-identity={identity}", *flags)
         log = self.folder / f"{identity}.log"
-        process = ControllerProcess(self._cluster, log, *own, kubeconfig=self._kubeconfig, env=self._env)
+        process = ControllerProcess(self._cluster, log, *own, kubeconfig=self._kubeconfig, env=self._env, root=root)
         self.lives.append(Life(process, identity, time.time()))
         return self.lives[-1]
+
+    def stop(self, life: Life) -> None:
+        """SIGTERM, and wait until it is gone."""
+        life.process.stop()
+        life.ended = time.time()
 
     def kill(self, life: Life) -> None:
         """kill -9, and wait until it is gone. SystemExit if it had ended by itself: nothing may make it do that."""

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from hack.bench import harness
 from hack.cluster import Cluster
-from hack.faults import connections, scenarios, tenants
+from hack.faults import connections, load, scenarios, tenants, upgrade
 from hack.faults.judge import Verdict
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(400)]
@@ -68,6 +69,14 @@ def test_workflows_deleted_while_the_controller_is_killed_leave_no_job(
 
 def test_an_api_server_that_is_killed_is_listed_anew(battered_cluster: Cluster, tmp_path: Path) -> None:
     assert_clean(scenarios.api_server_killed(battered_cluster, tmp_path, count=30))
+
+
+@pytest.mark.skipif(not upgrade.has_history(), reason="a shallow clone has no older versions to upgrade from")
+def test_an_upgrade_from_older_versions_under_load_restarts_and_doubles_nothing(tmp_path: Path) -> None:
+    """On a cluster of its own, because it replaces the CRDs."""
+    with harness.cluster_with_crds() as cluster:
+        harness.install_crd(cluster.api(), load.CRD)
+        assert_clean(upgrade.rolling_upgrade(cluster, tmp_path, count=30))
 
 
 def test_beside_every_kind_of_hostile_manifest_each_chain_succeeds_with_one_job_per_task(tmp_path: Path) -> None:
