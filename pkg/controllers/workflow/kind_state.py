@@ -24,7 +24,7 @@ class KindTiming(msgspec.Struct, frozen=True):
     """Absence is checked with `Discovery.is_gone` once discovery has shown it for so long."""
     settling: float = 2.1
     """The API server stalls creates for about 2 s after a CRD is established, so wait before using it. The tenth of a
-    second is for the watch event of the CRD."""
+    second is for the watch event of the CRD. For as long, discovery may answer from before a change of a CRD."""
     absent_at_once: int = 20
     """Of the kinds that have been absent for that long, so many are asked for in one round, the least recently asked
     first: what people write into templates must not become a stream of calls."""
@@ -47,6 +47,8 @@ class KindState(msgspec.Struct, frozen=True):
     """When the CRD of a kind that is not served changed last."""
     usable_at: float | None = None
     """When a kind that has just come may be used; None unless it has just come."""
+    ask_again_at: float | None = None
+    """When a usable kind whose CRD changed is asked for once more."""
     undescribed_since: float | None = None
     """Since when the kind is served and its schema is missing."""
 
@@ -58,6 +60,10 @@ class KindState(msgspec.Struct, frozen=True):
     def is_open(self) -> bool:
         """Whether the server is to be asked again."""
         return self.kind is None or self.absent_since is not None
+
+    def is_due(self, now: float) -> bool:
+        """Whether it is time to ask for the kind once more."""
+        return self.kind is not None and self.ask_again_at is not None and now >= self.ask_again_at
 
     def is_schema_overdue(self, now: float, timing: KindTiming) -> bool:
         """Whether the schema has been missing for so long that the kind is used without."""
@@ -126,7 +132,7 @@ def advance(state: KindState, happened: Input, now: float, timing: KindTiming) -
     """The step that `happened` at `now` makes."""
     match happened:
         case Asked():
-            return Step(_replace(state, is_stale=False))
+            return Step(_replace(state, is_stale=False, ask_again_at=None if state.is_due(now) else state.ask_again_at))
         case Absent(is_confirmed):
             return _absent(state, is_confirmed, now)
         case Closing() | CrdDeleted():
@@ -142,8 +148,9 @@ def advance(state: KindState, happened: Input, now: float, timing: KindTiming) -
             new = _replace(state, kind=kind, is_answered=True, crd_changed_at=None, undescribed_since=None)
             return Step(new, Effect.NONE if state.kind == kind else Effect.SERVED)
         case CrdChanged():
-            changed_at = now if state.kind is None else state.crd_changed_at
-            return Step(_replace(state, is_stale=True, crd_changed_at=changed_at))
+            if state.kind is None:
+                return Step(_replace(state, is_stale=True, crd_changed_at=now))
+            return Step(_replace(state, is_stale=True, ask_again_at=now + timing.settling))
         case _:
             assert_never(happened)
 
@@ -174,15 +181,15 @@ def _served(state: KindState, is_creatable: bool, now: float, timing: KindTiming
     return Step(state, effect)
 
 
-def to_ask(states: Mapping[GVR, KindState], timing: KindTiming) -> list[GVR]:
+def to_ask(states: Mapping[GVR, KindState], now: float, timing: KindTiming) -> list[GVR]:
     """The kinds to ask for in this round: all that are open, but only a few of those that have been absent for long."""
     prompt: list[GVR] = []
     absent: list[GVR] = []
     for gvr, state in states.items():
-        is_prompt = state.is_stale or state.usable_at is not None
+        is_prompt = state.is_stale or state.usable_at is not None or state.is_due(now)
         if not is_prompt and state.is_long_absent(timing):
             absent.append(gvr)
-        elif state.is_open or state.is_stale:
+        elif state.is_open or is_prompt:
             prompt.append(gvr)
     absent.sort(key=lambda gvr: states[gvr].absent_at)
     return prompt + absent[: timing.absent_at_once]
@@ -192,10 +199,13 @@ def pause(states: Mapping[GVR, KindState], tried: Collection[GVR], now: float, t
     """Seconds until the next round, after a round that asked for `tried`; None: until something happens."""
     if any(state.is_stale or (not state.is_answered and gvr not in tried) for gvr, state in states.items()):
         return 0.0
-    if not any(state.is_open for state in states.values()):
-        return None
-    settling = [state.usable_at - now for state in states.values() if state.usable_at is not None]
-    return min([timing.retry, *(seconds for seconds in settling if seconds > 0)])
+    times = [timing.retry] if any(state.is_open for state in states.values()) else []
+    for state in states.values():
+        if state.usable_at is not None and state.usable_at > now:
+            times.append(state.usable_at - now)
+        if state.kind is not None and state.ask_again_at is not None:
+            times.append(max(0.0, state.ask_again_at - now))
+    return min(times, default=None)
 
 
 def _replace(state: KindState, **changes: object) -> KindState:

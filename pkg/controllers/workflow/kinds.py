@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 import structlog
 
@@ -120,34 +120,19 @@ class Kinds:
             self._lock.notify_all()
         for gvr, effect in effects:
             self._carry_out(gvr, effect)
-        usable = [gvr for gvr in touched if (state := self._states.get(gvr)) is not None and state.kind is not None]
-        if usable and not is_deleting:
-            # Discovery may answer from before the change for a moment.
-            again = threading.Timer(self._timing.settling, self._ask_again, (usable,))
-            again.daemon = True
-            again.start()
-
-    def _ask_again(self, gvrs: Iterable[GVR]) -> None:
-        """Asks once more for those kinds that are usable."""
-        with self._lock:
-            usable = [gvr for gvr in gvrs if (state := self._states.get(gvr)) is not None and state.kind is not None]
-        for gvr in usable:
-            self._discovery.refresh(gvr)
-        with self._lock:
-            for gvr in usable:
-                if gvr in self._states:
-                    self._step(gvr, CrdChanged())
-            self._lock.notify_all()
 
     def _run(self) -> None:
         while True:
             with self._lock:
                 if self._stopping.is_set():
                     return
-                asked = to_ask(self._states, self._timing)
+                asked = to_ask(self._states, time.monotonic(), self._timing)
+                known = {gvr for gvr in asked if self._states[gvr].kind is not None}
                 for gvr in asked:
                     self._step(gvr, Asked())
             for gvr in asked:
+                if gvr in known:
+                    self._discovery.refresh(gvr)
                 try:
                     with self.activity.of(str(gvr)):
                         self._ask(gvr)

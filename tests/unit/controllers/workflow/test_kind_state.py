@@ -154,7 +154,7 @@ STEPS: dict[str, tuple[KindState, Input, KindState, Effect]] = {
     "a changed CRD of a usable kind makes it stale": (
         USABLE,
         CrdChanged(),
-        KindState(kind=BOX, is_answered=True, is_stale=True),
+        KindState(kind=BOX, is_answered=True, is_stale=True, ask_again_at=NOW + 2),
         Effect.NONE,
     ),
     "a changed CRD of an absent kind may be its coming": (
@@ -173,6 +173,11 @@ def test_advance(state: KindState, happened: Input, new: KindState, effect: Effe
     assert step.effect is effect
 
 
+def again(at: float) -> KindState:
+    """A usable kind that is to be asked for once more."""
+    return KindState(kind=BOX, is_answered=True, ask_again_at=at)
+
+
 def gvr(name: str) -> GVR:
     return GVR("example.com", "v1", name)
 
@@ -184,6 +189,8 @@ def gvr(name: str) -> GVR:
         pytest.param({"new": NEW}, ["new"], id="a new one"),
         pytest.param({"usable": USABLE}, [], id="a usable one is not asked for again"),
         pytest.param({"usable": KindState(kind=BOX, is_stale=True)}, ["usable"], id="unless its CRD changed"),
+        pytest.param({"usable": again(NOW)}, ["usable"], id="or it is to be asked for once more now"),
+        pytest.param({"usable": again(NOW + 1)}, [], id="but not before that time"),
         pytest.param({"missing": MISSING}, ["missing"], id="one that may be absent"),
         pytest.param({"doubted": DOUBTED}, ["doubted"], id="a usable one that discovery lacks"),
         pytest.param({"settling": SETTLING}, ["settling"], id="one that settles, however long it was absent"),
@@ -198,7 +205,7 @@ def gvr(name: str) -> GVR:
     ],
 )
 def test_to_ask(states: dict[str, KindState], asked: list[str]) -> None:
-    assert to_ask({gvr(name): state for name, state in states.items()}, TIMING) == [gvr(name) for name in asked]
+    assert to_ask({gvr(name): state for name, state in states.items()}, NOW, TIMING) == [gvr(name) for name in asked]
 
 
 @pytest.mark.parametrize(
@@ -211,11 +218,22 @@ def test_to_ask(states: dict[str, KindState], asked: list[str]) -> None:
         pytest.param({"a": USABLE, "b": MISSING}, "b", 1, id="one is missing"),
         pytest.param({"a": DOUBTED}, "a", 1, id="one is usable, but discovery lacks it"),
         pytest.param({"a": KindState(kind=BOX, is_answered=True, is_stale=True)}, "a", 0, id="a CRD changed meanwhile"),
+        pytest.param({"a": again(NOW + 2), "b": again(NOW + 3)}, "a", 2, id="one is to be asked for once more later"),
+        pytest.param({"a": again(NOW - 1)}, "b", 0, id="one is to be asked for once more now"),
         pytest.param({"a": KindState(usable_at=NOW + 0.5, is_answered=True)}, "a", 0.5, id="one settles soon"),
     ],
 )
 def test_pause(states: dict[str, KindState], tried: str, seconds: float | None) -> None:
     assert pause({gvr(name): state for name, state in states.items()}, {gvr(t) for t in tried}, NOW, TIMING) == seconds
+
+
+def test_a_usable_kind_is_asked_for_twice_after_its_crd_changed() -> None:
+    """At once, and once more when discovery no longer answers from before the change."""
+    changed = advance(USABLE, CrdChanged(), NOW, TIMING).state
+    assert changed == KindState(kind=BOX, is_answered=True, is_stale=True, ask_again_at=NOW + TIMING.settling)
+    asked = advance(changed, Asked(), NOW, TIMING).state
+    assert asked == again(NOW + TIMING.settling)
+    assert advance(asked, Asked(), NOW + TIMING.settling, TIMING).state == USABLE
 
 
 def test_a_schema_is_waited_for_but_not_for_long() -> None:

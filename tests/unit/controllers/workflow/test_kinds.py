@@ -224,6 +224,23 @@ def test_a_crd_that_changes_is_read_again_and_announced_only_if_it_matters(setup
     assert found.kind == "Crate"
 
 
+def test_a_crd_that_changes_is_read_once_more_because_discovery_may_lag(
+    setup: Setup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    setup.server.add(BOXES, "Box")
+    setup.kinds.get(BOXES)
+    until(lambda: setup.kinds.get(BOXES) is not None)
+    answers = [setup.server.resources[BOXES]]  # from before the change
+
+    def resolve(gvr: GVR, *, absent_for: float) -> Resource:
+        return answers.pop() if answers else Resource("boxes", "Crate", True, VERBS)
+
+    monkeypatch.setattr(setup.server, "resolve", resolve)
+    setup.kinds.crd_changed("boxes.example.com", False)
+    until(lambda: (found := setup.kinds.get(BOXES)) is not None and found.kind == "Crate")
+    assert answers == []
+
+
 def test_a_crd_that_is_being_deleted_is_not_served_though_the_server_still_lists_it(setup: Setup) -> None:
     setup.server.add(BOXES, "Box")
     setup.kinds.get(BOXES)
