@@ -71,10 +71,14 @@ class Server:
         threading.Thread(target=self._accept, daemon=True).start()
 
     def close(self) -> None:
+        """Ends all connections. Each thread closes its own socket.
+
+        A socket that was closed under its thread would give its number to the next one that is opened, and the thread
+        could read from that one, or write to it.
+        """
         for sock in (self._listener, *self._open):
             with contextlib.suppress(OSError):
-                sock.shutdown(socket.SHUT_RDWR)
-            sock.close()
+                socket.socket.shutdown(sock, socket.SHUT_RDWR)  # not that of SSLSocket, which drops the TLS state
 
     def __enter__(self) -> Server:
         return self
@@ -83,20 +87,23 @@ class Server:
         self.close()
 
     def _accept(self) -> None:
-        while True:
-            try:
-                sock, _ = self._listener.accept()
-            except OSError:
-                return
-            number = self.connections
-            self.connections += 1
-            threading.Thread(target=self._serve, args=(sock, number), daemon=True).start()
+        with self._listener:
+            while True:
+                try:
+                    sock, _ = self._listener.accept()
+                except OSError:
+                    return
+                number = self.connections
+                self.connections += 1
+                threading.Thread(target=self._serve, args=(sock, number), daemon=True).start()
 
     def _serve(self, sock: socket.socket, number: int) -> None:
         with contextlib.suppress(OSError):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if self._tls is not None:
-                sock = self._tls.wrap_socket(sock, server_side=True)
+                sock = self._tls.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
             self._open.append(sock)
             with sock:
+                if isinstance(sock, ssl.SSLSocket):
+                    sock.do_handshake()
                 self._script(Peer(sock, number))
