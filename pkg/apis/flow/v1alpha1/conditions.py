@@ -15,8 +15,9 @@ SUCCEEDED: Final = "Succeeded"
 SUSPENDED: Final = "Suspended"
 SPEC_CHANGED: Final = "SpecChanged"
 BLOCKED: Final = "Blocked"
+#: Written by earlier controllers; Blocked has taken its place.
 STATUS_RULES_FAULTY: Final = "StatusRulesFaulty"
-ORDER: Final = (DECIDED, FINISHED, SUCCEEDED, SUSPENDED, SPEC_CHANGED, BLOCKED, STATUS_RULES_FAULTY)
+ORDER: Final = (DECIDED, FINISHED, SUCCEEDED, SUSPENDED, SPEC_CHANGED, BLOCKED)
 
 TRUE: Final = "True"
 FALSE: Final = "False"
@@ -39,14 +40,15 @@ def is_true(conditions: Iterable[Condition], type_: str) -> bool:
 def put(conditions: tuple[Condition, ...], condition: Condition) -> tuple[Condition, ...]:
     """The conditions with one set; `lastTransitionTime` changes only if the status of the condition changes.
 
-    Returns the same tuple if only times and generation would differ, so that a caller may compare with `is`.
+    Returns the same tuple if only its time would differ, so that a caller may compare with `is`.
     """
     condition = msgspec.structs.replace(condition, message=condition.message[:MAX_MESSAGE])
     old = find(conditions, condition.type)
     if old is None:
         return _sorted((*conditions, condition))
     if old.status == condition.status:
-        if (old.reason, old.message) == (condition.reason, condition.message):
+        seen = (old.reason, old.message, old.observed_generation)
+        if seen == (condition.reason, condition.message, condition.observed_generation):
             return conditions
         condition = msgspec.structs.replace(condition, last_transition_time=old.last_transition_time)
     return tuple(condition if was.type == condition.type else was for was in conditions)

@@ -41,6 +41,12 @@ class Reasons:
     # Why the state of a job is not known.
     UNKNOWN_STATUS: Final = "UnknownStatus"
     STATUS_RULE_FAULT: Final = "StatusRuleFault"
+    # A queue, or its own field, holds a job that gives no reason.
+    SUSPENDED: Final = "Suspended"
+    # Of a workflow that runs.
+    TASK_RETRY: Final = "TaskRetry"
+    NOTHING_BLOCKS: Final = "NothingBlocks"
+    NOT_FINISHED: Final = "NotFinished"
     # How a workflow ended, or will end.
     ALL_SUCCEEDED: Final = "AllSucceeded"
     ANY_SUCCEEDED: Final = "AnySucceeded"

@@ -33,6 +33,7 @@ from pkg.controllers.workflow.planner.graph.model import Graph, Node
 from pkg.controllers.workflow.planner.progress import NEVER, Decision, Progress, TaskKey
 from pkg.controllers.workflow.planner.snapshot import Snapshot
 from pkg.controllers.workflow.planner.status import failures, recovery, server_warnings, workflow_status
+from pkg.controllers.workflow.planner.status.concern import blocked_event
 from pkg.controllers.workflow.planner.status.events import events_of, shortened
 from pkg.controllers.workflow.planner.status.jobs import fold
 from pkg.controllers.workflow.planner.status.status_patch import patch_status
@@ -122,8 +123,8 @@ def _plan_running(ctx: Context) -> Plan:
     is_urgent = snapshot.is_urgent or starts.needs_status or bool(to_delete) or phase.is_final
     is_decision_new = decision is not None and not progress.is_decision_acked
     is_decision_new = is_decision_new or snapshot.is_held != is_held_in(snapshot.workflow.status)
-    patch, progress, write_due = _status_write(ctx, progress, phase, is_urgent=is_urgent or is_decision_new)
-    events = (*events_of(ctx, decision, phase), *warned, *starts.events, *shortened(base.left_out, progress.left_out))
+    patch, progress, write_due, said = _status_write(ctx, progress, phase, is_urgent=is_urgent or is_decision_new)
+    events = (*events_of(ctx, decision, phase), *warned, *starts.events, *said)
     waits_for_status = starts.needs_status or decision != base.decision
     is_over_budget = bool(evaluated.unfolded)
     if not snapshot.is_held:
@@ -343,8 +344,10 @@ def _flow_timers(ctx: Context) -> dict[int, float]:
 
 def _status_write(
     ctx: Context, progress: Progress, phase: WorkflowPhase, *, is_urgent: bool
-) -> tuple[PatchStatus | None, Progress, float]:
-    """The status write if one is due, the progress with the statuses made for it, and when the next write is due."""
+) -> tuple[PatchStatus | None, Progress, float, tuple[Emit, ...]]:
+    """The status write if one is due, the progress with the statuses made for it, when the next write is due, and the
+    Events of what it says.
+    """
     snapshot = ctx.snapshot
     recorded = snapshot.workflow.status
     is_dirty = (
@@ -353,18 +356,24 @@ def _status_write(
         or recorded.observed_generation != snapshot.workflow.metadata.generation
     )
     if not is_dirty:
-        return None, progress, NEVER
+        return None, progress, NEVER, ()
     window = min(MAX_WINDOW, MIN_WINDOW + ctx.graph.total / 2000 + snapshot.load)
     due = progress.written_at + window
     # A clock that was set back must not delay the write.
     if progress.written_at <= snapshot.now < due and not is_urgent:
-        return None, replace(progress, is_dirty=True), due
+        return None, replace(progress, is_dirty=True), due, ()
     made = workflow_status.workflow_status(snapshot, ctx.graph, progress, phase)
-    progress = replace(progress, rendered=made.flows, left_out=made.left_out)
+    progress = replace(
+        progress,
+        rendered=made.flows,
+        left_out=made.left_out,
+        blocked=made.blocked.cause if made.blocked is not None else None,
+    )
     patch = patch_status(snapshot, made.status)
     if patch is None:  # status already says so
         progress = progress.acknowledged(progress.written_at)
-    return patch, progress, NEVER
+    said = (*shortened(ctx.draft.base.left_out, made.left_out), *blocked_event(ctx.draft.base.blocked, made.blocked))
+    return patch, progress, NEVER, said
 
 
 def _soonest(*times: float) -> float | None:

@@ -260,6 +260,8 @@ class Progress:
     unfolded: frozenset[TaskKey] = frozenset()
     #: Failed tasks whose pods are still to be looked up: number of the flow, index.
     unexplained: frozenset[tuple[int, int]] = frozenset()
+    #: What the last status names as waiting for a person, and where; None for nothing.
+    blocked: tuple[str, str] | None = None
     #: What the last status left out because the object has no room for it; empty for nothing.
     left_out: str = ""
     #: Status does not yet record everything.

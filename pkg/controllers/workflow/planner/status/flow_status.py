@@ -12,7 +12,7 @@ import msgspec
 
 from pkg.apis.flow.v1alpha1.indexes import pack_indexes
 from pkg.apis.flow.v1alpha1.phases import Phase
-from pkg.apis.flow.v1alpha1.reasons import FAILED_BEFORE_CREATION, Reasons
+from pkg.apis.flow.v1alpha1.reasons import BLOCKING, FAILED_BEFORE_CREATION, Reasons
 from pkg.apis.flow.v1alpha1.types import FlowStatus, Kept, Latch, ReplicaStatus
 from pkg.apis.meta import timestamp
 from pkg.controllers.workflow.planner.graph.model import Node
@@ -33,7 +33,7 @@ def flow_status(node: Node, state: FlowState, flows: int, indexed: int, room: in
     is_one_of_many = flows > MANY_FLOWS
     limit = 48 if is_one_of_many else 512
     phase = state.phase
-    reason, message = _why(node, state, phase)
+    reason, message = why(node, state, phase)
     tasks = state.tasks
     started = min((task.started for task in tasks if task.started is not None), default=None)
     finished = max((task.finished for task in tasks if task.finished is not None), default=None)
@@ -106,7 +106,7 @@ def _brief(status: FlowStatus, room: int) -> FlowStatus:
     return status
 
 
-def _why(node: Node, state: FlowState, phase: Phase) -> tuple[str, str]:
+def why(node: Node, state: FlowState, phase: Phase) -> tuple[str, str]:
     """Reason and message of a flow; what the API server warned of where there is nothing more important to say."""
     reason, message = _why_of_tasks(node, state, phase)
     if state.server_warning and not reason and not message:
@@ -115,7 +115,7 @@ def _why(node: Node, state: FlowState, phase: Phase) -> tuple[str, str]:
 
 
 def _why_of_tasks(node: Node, state: FlowState, phase: Phase) -> tuple[str, str]:
-    """Reason and message of its one task, of its first failed task, or what it waits for."""
+    """Reason and message of its one task, what waits for a person, its first failed task, or what it waits for."""
     tasks = state.tasks
     if phase is Phase.WAITING:
         return state.wait_reason, state.wait_message
@@ -124,6 +124,8 @@ def _why_of_tasks(node: Node, state: FlowState, phase: Phase) -> tuple[str, str]
         if phase is Phase.BACKOFF and task.current.makeable is not None and state.wait_reason:
             return state.wait_reason, state.wait_message
         return task.reason, task.message
+    if (blocking := _blocking(state)) is not None:
+        return blocking
     for wanted in (Phase.FAILED, Phase.BACKOFF, Phase.CANCELLED, Phase.SKIPPED):
         for index, task in enumerate(tasks):
             if task.phase is wanted:
@@ -134,6 +136,18 @@ def _why_of_tasks(node: Node, state: FlowState, phase: Phase) -> tuple[str, str]
     if state.count(Phase.WAITING):
         return state.wait_reason, state.wait_message
     return "", ""
+
+
+def _blocking(state: FlowState) -> tuple[str, str] | None:
+    """What of a flow with `for` waits for a person; None if nothing does."""
+    if state.is_final:
+        return None
+    if state.wait_reason in BLOCKING and state.count(Phase.WAITING, Phase.BACKOFF):
+        return state.wait_reason, state.wait_message
+    for index, task in enumerate(state.tasks):
+        if task.reason in BLOCKING and not task.is_final:
+            return task.reason, f"index {index}: {task.message}"
+    return None
 
 
 def _items(tasks: tuple[Task, ...], limit: int) -> tuple[ReplicaStatus, ...]:

@@ -250,7 +250,7 @@ def _apply(of: _TaskJobs, task: Task, observed: ObservedJob, reading: Reading) -
     if reading.faulty and task.ran and state is JobState.PENDING:
         state = JobState.RUNNING  # a job that cannot be judged keeps its state
     phase = _PHASES[state]
-    reason, message = _explanation(snapshot, task, phase, reading)
+    reason, message = _explanation(snapshot, task, observed, phase, reading)
     is_held = phase is Phase.SUSPENDED
     has_run = state in (JobState.RUNNING, JobState.SUCCEEDED)
     held = current.held + (now - current.held_at if current.held_at is not None and not is_held else 0.0)
@@ -274,14 +274,28 @@ def _apply(of: _TaskJobs, task: Task, observed: ObservedJob, reading: Reading) -
     )
 
 
-def _explanation(snapshot: Snapshot, task: Task, phase: Phase, reading: Reading) -> tuple[str, str]:
-    """Why a job does not run: what it says itself, else the last Warning event about it."""
+def _explanation(
+    snapshot: Snapshot, task: Task, observed: ObservedJob, phase: Phase, reading: Reading
+) -> tuple[str, str]:
+    """Why a job does not run: what it says itself, which queue holds it, else the last Warning event about it."""
+    job = f"job {task.current.job}"
     if reading.faulty or reading.reason == Reasons.UNKNOWN_STATUS:
-        return reading.reason, reading.message
-    if phase not in (Phase.PENDING, Phase.SUSPENDED):
+        return reading.reason, f"{job}: {reading.message}"
+    if phase is Phase.SUSPENDED:
+        return reading.reason or Reasons.SUSPENDED, _held(snapshot, observed, job, reading.message)
+    if phase is not Phase.PENDING:
         return "", ""
-    warning = snapshot.warnings.get(task.current.job_uid) if phase is Phase.PENDING else None
-    return (warning.reason, warning.message) if warning is not None else (reading.reason, reading.message)
+    warning = snapshot.warnings.get(task.current.job_uid)
+    reason, said = (reading.reason, reading.message) if warning is None else (warning.reason, warning.message)
+    return reason, f"{job}: {said}" if said else ""
+
+
+def _held(snapshot: Snapshot, observed: ObservedJob, job: str, said: str) -> str:
+    """Which queue holds a job, and what its controller says of it."""
+    queue = observed.job.metadata.labels.get(KUEUE_QUEUE_LABEL) or snapshot.workflow.spec.queue_name
+    if not queue:
+        return f"{job}: {said}" if said else f"{job} is suspended, and goes on when its controller resumes it"
+    return said if queue in said else f"queue {queue} holds {job}" + (f": {said}" if said else "")
 
 
 def _is_known_missing(snapshot: Snapshot, node: Node) -> bool:

@@ -29,6 +29,7 @@ from pkg.controllers.workflow.planner.progress import (
     tally_of,
 )
 from pkg.controllers.workflow.planner.snapshot import Snapshot
+from pkg.controllers.workflow.planner.status.concern import recorded_cause
 from pkg.controllers.workflow.planner.status.failures import is_explained
 from pkg.controllers.workflow.planner.status.flow_status import seems_unmade
 
@@ -51,7 +52,7 @@ def recover(snapshot: Snapshot, graph: Graph) -> Progress:
             flows.append(replace(fresh, gvr=recorded.gvr, renamed=renamed, first_attempt=first))
         else:
             flows.append(_recover_flow(node, recorded, snapshot.now))
-    progress = from_flows(flows)
+    progress = replace(from_flows(flows), blocked=recorded_cause(status))
     decided = conds.find(status.conditions, conds.DECIDED)
     if decided is not None and decided.status == conds.TRUE:
         decision = Decision(decided.reason, decided.message)

@@ -12,7 +12,7 @@ import msgspec
 
 from pkg.apis.flow.v1alpha1 import conditions as conds
 from pkg.apis.flow.v1alpha1.indexes import pack_indexes
-from pkg.apis.flow.v1alpha1.phases import Phase, WorkflowPhase
+from pkg.apis.flow.v1alpha1.phases import WorkflowPhase
 from pkg.apis.flow.v1alpha1.reasons import Reasons
 from pkg.apis.flow.v1alpha1.types import FlowStatus, TaskCounts, WorkflowStatus
 from pkg.apis.meta import Condition, timestamp
@@ -20,9 +20,10 @@ from pkg.controllers.workflow.planner.control.timeouts import is_paused, suspend
 from pkg.controllers.workflow.planner.graph.model import Graph
 from pkg.controllers.workflow.planner.progress import Decision, FlowState, Progress
 from pkg.controllers.workflow.planner.snapshot import Snapshot
+from pkg.controllers.workflow.planner.status import concern
+from pkg.controllers.workflow.planner.status.concern import Concern
 from pkg.controllers.workflow.planner.status.fitting import ALWAYS_FITS, fit
 from pkg.controllers.workflow.planner.status.flow_status import MANY_FLOWS, flow_status, without_repeats
-from pkg.workloads import RULE_FAULT
 
 # Bytes of a status besides its flows.
 _FRAME = 8_192
@@ -38,6 +39,8 @@ class RenderedStatus:
     flows: tuple[tuple[FlowState, FlowStatus] | None, ...]
     #: What was left out because the object has no room for it; empty for nothing.
     left_out: str
+    #: What waits for a person, if anything does.
+    blocked: Concern | None = None
 
 
 def workflow_status(snapshot: Snapshot, graph: Graph, progress: Progress, phase: WorkflowPhase) -> RenderedStatus:
@@ -52,8 +55,10 @@ def workflow_status(snapshot: Snapshot, graph: Graph, progress: Progress, phase:
     flows = (item[1] for item in rendered if item is not None)
     counts = {name.value.lower(): count for name, count in progress.counts.items()}
     finals = sum(count for name, count in progress.counts.items() if name.is_final)
-    decision = progress.decision
-    reason, message = _why(snapshot, phase, decision)
+    statuses = [item[1] for item in rendered if item is not None]
+    blocked = None if phase.is_final else concern.blocked_by(snapshot, graph, progress, statuses)
+    reason, message = concern.headline(snapshot, graph, progress, statuses, blocked)
+    found = conditions(snapshot, old.conditions, phase, progress.decision)
     status = WorkflowStatus(
         phase=phase,
         reason=reason,
@@ -63,9 +68,7 @@ def workflow_status(snapshot: Snapshot, graph: Graph, progress: Progress, phase:
         observed_generation=snapshot.workflow.metadata.generation,
         progress=f"{finals}/{graph.total}",
         tasks=TaskCounts(total=graph.total, **counts),
-        conditions=_with_rule_faults(
-            snapshot, graph, progress, phase, conditions(snapshot, old.conditions, phase, decision)
-        ),
+        conditions=_with_blocked(snapshot, found, blocked),
         flows=tuple(without_repeats(flows) if len(graph.nodes) > MANY_FLOWS else flows),
         restarted_at=old.restarted_at,
         restarted_flows=old.restarted_flows,
@@ -76,15 +79,7 @@ def workflow_status(snapshot: Snapshot, graph: Graph, progress: Progress, phase:
     left_out = ""
     if len(graph.nodes) > MANY_FLOWS or graph.status_room < ALWAYS_FITS:
         status, left_out = fit(status, graph.status_room)
-    return RenderedStatus(status, tuple(rendered), left_out)
-
-
-def _why(snapshot: Snapshot, phase: WorkflowPhase, decision: Decision | None) -> tuple[str, str]:
-    """Reason and message of the workflow: of the edit that it is held for, else of its outcome."""
-    edit = snapshot.edit
-    if edit is not None and not phase.is_final and snapshot.workflow.spec.shutdown is None:
-        return Reasons.SPEC_CHANGED, edit.message
-    return (decision.reason, decision.message) if decision is not None else ("", "")
+    return RenderedStatus(status, tuple(rendered), left_out, blocked)
 
 
 def restarted_status(
@@ -120,8 +115,13 @@ def _suspended_at(snapshot: Snapshot, phase: WorkflowPhase) -> str:
 def conditions(
     snapshot: Snapshot, old: tuple[Condition, ...], phase: WorkflowPhase, decision: Decision | None
 ) -> tuple[Condition, ...]:
-    """The conditions Decided, Finished, Succeeded (only at the end), Suspended and SpecChanged (once it ever was)."""
-    found = old
+    """The conditions, but for Blocked.
+
+    Decided is there once it is True, Succeeded at the end, Suspended and SpecChanged once they ever were True.
+    """
+    found = conds.without(old, conds.STATUS_RULES_FAULTY)  # what an earlier controller wrote
+    if not phase.is_final:
+        found = _put(snapshot, found, conds.FINISHED, False, Reasons.NOT_FINISHED, "the workflow has not ended")
     if decision is not None:
         found = _put(snapshot, found, conds.DECIDED, True, decision.reason, decision.message)
     if phase.is_final and decision is not None:
@@ -143,23 +143,13 @@ def conditions(
     return found
 
 
-def _with_rule_faults(
-    snapshot: Snapshot, graph: Graph, progress: Progress, phase: WorkflowPhase, found: tuple[Condition, ...]
-) -> tuple[Condition, ...]:
-    """Adds the condition StatusRulesFaulty: rules of a template cannot be used, or fail on a job. Its tasks go on."""
-    if not snapshot.rules and conds.find(found, conds.STATUS_RULES_FAULTY) is None:
+def _with_blocked(snapshot: Snapshot, found: tuple[Condition, ...], blocked: Concern | None) -> tuple[Condition, ...]:
+    """Adds the condition Blocked, once anything ever waited for a person."""
+    if blocked is not None:
+        return _put(snapshot, found, conds.BLOCKED, True, blocked.reason, blocked.message)
+    if conds.find(found, conds.BLOCKED) is None:
         return found
-    for node, state in zip(graph.nodes, progress.flows, strict=True):
-        if phase.is_final or node.name not in snapshot.rules:
-            continue
-        faults = [task.message for task in state.tasks if task.reason == RULE_FAULT and not task.is_final]
-        if state.wait_reason == RULE_FAULT and state.count(Phase.WAITING, Phase.BACKOFF):
-            faults.append(state.wait_message)
-        if faults:
-            return _put(snapshot, found, conds.STATUS_RULES_FAULTY, True, RULE_FAULT, f"{node.name}: {faults[0]}")
-    if conds.find(found, conds.STATUS_RULES_FAULTY) is None:
-        return found
-    return _put(snapshot, found, conds.STATUS_RULES_FAULTY, False, "RulesWork", "no rule of a template fails now")
+    return _put(snapshot, found, conds.BLOCKED, False, *concern.UNBLOCKED)
 
 
 def _put(

@@ -231,7 +231,7 @@ def test_what_is_free_may_change_while_it_is_held(edit: Edit) -> None:
         bench.wait(10)
         assert held(bench) == IS_HELD
     edit(bench, {"timeout": None, "parallelism": None, "queueName": None})
-    assert (bench.phase, bench.status.reason) == ("Suspended", "")
+    assert (bench.phase, bench.status.reason) == ("Suspended", "WorkflowSuspended")
     edit(bench, {"suspend": None})
     assert bench.phase == "Running"
 

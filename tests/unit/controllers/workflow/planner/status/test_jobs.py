@@ -199,7 +199,7 @@ def test_a_job_that_stays_pending_shows_the_last_warning_about_it() -> None:
     bench.warnings = {bench.observed("a").job.metadata.uid: JobWarning("FailedCreate", "exceeded quota")}
     bench.say({"x": 1}, "a")
     bench.settle()
-    assert (bench.flow("a").reason, bench.flow("a").message) == ("FailedCreate", "exceeded quota")
+    assert (bench.flow("a").reason, bench.flow("a").message) == ("FailedCreate", "job w-a: exceeded quota")
     bench.runs("a")
     assert (bench.flow("a").reason, bench.flow("a").message) == ("", "")
 

@@ -27,8 +27,8 @@ def bench_of(rules: Any, **flows: Any) -> Bench:
 
 
 def faulty(bench: Bench) -> str | None:
-    """The status of the condition that tells of broken rules, None without it."""
-    found = conditions.find(bench.workflow.status.conditions, conditions.STATUS_RULES_FAULTY)
+    """The status of the condition Blocked, None without it."""
+    found = conditions.find(bench.workflow.status.conditions, conditions.BLOCKED)
     return found.status if found is not None else None
 
 

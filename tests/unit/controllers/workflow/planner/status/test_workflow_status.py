@@ -151,9 +151,9 @@ def test_the_observed_generation_is_recorded() -> None:
 def test_succeeded_is_there_only_at_the_end() -> None:
     bench = Bench(wf({"successPolicy": {"type": "Any"}}, a="", b=""))
     bench.runs("b")
-    assert not bench.status.conditions
+    assert {one.type: one.status for one in bench.status.conditions} == {"Finished": "False"}
     bench.succeeds("a")
-    assert {one.type: one.status for one in bench.status.conditions} == {"Decided": "True"}
+    assert {one.type: one.status for one in bench.status.conditions} == {"Decided": "True", "Finished": "False"}
     bench.succeeds("b")
     assert {one.type: one.status for one in bench.status.conditions} == {
         "Decided": "True",
