@@ -55,7 +55,7 @@ def controller(cluster: Cluster, *flags: str) -> Iterator[ControllerProcess]:
     """A controller that acts on the cluster, without an election; ended with the block. SystemExit if it fails to
     start.
     """
-    own = ("--workers=8", "--leader-elect=false", *NO_SERVERS)
+    own = ("--workers=8", "--leader-elect=false", "--exclusive=false", *NO_SERVERS)
     made = ControllerProcess(cluster, cluster.folder / "controller.log", *own, *flags)
     try:
         try:

@@ -23,7 +23,7 @@ from hack.faults.writer import Writer
 from hack.scrape import metric
 from pkg.apis.flow.v1alpha1.types import WORKFLOWS
 
-NO_ELECTION = "--leader-elect=false"
+NO_ELECTION = ("--leader-elect=false", "--exclusive=false")
 _numbers = itertools.count(1)
 _LOOK = 0.1
 _MISROUTED_SECONDS = 6.0
@@ -106,7 +106,7 @@ def scene(
 def kill_storm(cluster: Cluster, folder: Path, *, count: int, seconds: float, seed: int = 1) -> Verdict:
     """The controller killed -9 every 1-3 s and started again at once, for `seconds` or until all is done."""
     dice = Random(seed)
-    with scene(cluster, folder, "storm", count, NO_ELECTION) as here:
+    with scene(cluster, folder, "storm", count, *NO_ELECTION) as here:
         deadline = time.monotonic() + seconds
         kills: list[Life] = []
         life = here.controllers.start()
@@ -167,7 +167,7 @@ def _leader(here: Scene) -> Life | None:
 def api_server_killed(cluster: Cluster, folder: Path, *, count: int, tries: int = 8) -> Verdict:
     """The API server killed -9 and started again, at least twice, until a watch was answered 410 (Gone)."""
     port = free_port()
-    flags = (NO_ELECTION, f"--metrics-bind-address=127.0.0.1:{port}")
+    flags = (*NO_ELECTION, f"--metrics-bind-address=127.0.0.1:{port}")
 
     def relists() -> float:
         return metric(port, "reflector_relists_total", reason="gone")
@@ -202,7 +202,7 @@ def lying_proxy(
     """
     with Proxy(cluster.kubeconfig, folder / "proxy", seed=seed, mutes=mutes) as proxy:
         own = proxy.kubeconfig
-        with scene(cluster, folder, "proxy", count, NO_ELECTION, seconds=(0.5, 3.0), kubeconfig=own) as here:
+        with scene(cluster, folder, "proxy", count, *NO_ELECTION, seconds=(0.5, 3.0), kubeconfig=own) as here:
             life = here.controllers.start()
             here.wait(lambda: bool(here.writer.jobs), 30)
             proxy.misroute()
@@ -229,7 +229,7 @@ def deletion_in_storm(cluster: Cluster, folder: Path, *, count: int, seed: int =
     dice = Random(seed)
     api = cluster.api()
     began = time.time()
-    with scene(cluster, folder, "deletion", count, NO_ELECTION, seconds=(3.0, 6.0)) as here:
+    with scene(cluster, folder, "deletion", count, *NO_ELECTION, seconds=(3.0, 6.0)) as here:
         life = here.controllers.start()
         here.wait(lambda: len(here.writer.jobs) >= 2 * count, 60)
         kills = 0

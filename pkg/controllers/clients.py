@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from pkg.controllers.engine.elector import AlwaysLeader, Elector, Leadership
+import msgspec
+
+from pkg.controllers.engine.claim import Claim
+from pkg.controllers.engine.elector import Elector, Leadership, steady_clock
+from pkg.controllers.engine.unelected import SUFFIX, AlwaysLeader, Unelected
 from pkg.controllers.options import Options
 from pkg.kube.client import Client
 from pkg.kube.config import ClientConfig
@@ -45,11 +49,15 @@ def make_leadership(
     on_started: Callable[[], None],
     on_stopped: Callable[[], None],
 ) -> Leadership:
-    """The elector with a client of its own; with `--leader-elect=false` this process leads from start to stop."""
+    """The elector with a client of its own. With `--leader-elect=false` this process leads from start to stop."""
     lease = options.lease
-    if not options.leader_elect:
+    if not options.leader_elect and not options.exclusive:
         return AlwaysLeader(on_started, on_stopped, on_leading=metrics.on_leading)
+    if not options.leader_elect:
+        lease = msgspec.structs.replace(lease, name=lease.name + SUFFIX)
     # A call must end early enough that the renewal can be tried once more before the deadline.
     timeout = max(0.5, min(lease.renew_deadline / 2, lease.renew_deadline - lease.retry_period))
     client = Client(config, user_agent=f"{_AGENT} (leader-election)", pool_size=1, timeout=timeout)
-    return Elector(client, lease, on_started, on_stopped, on_leading=metrics.on_leading)
+    claim = Claim(client, lease, options.namespace, steady_clock) if options.exclusive else None
+    make = Elector if options.leader_elect else Unelected
+    return make(client, lease, on_started, on_stopped, on_leading=metrics.on_leading, claim=claim)

@@ -35,6 +35,7 @@ class Options:
     kube_api_qps: float
     kube_api_burst: int
     leader_elect: bool
+    exclusive: bool
     lease: LeaseOptions
 
 
@@ -154,6 +155,15 @@ def controller_options(run: F) -> F:
         click.option(
             "--leader-elect-identity", default="", help="Who holds the Lease.  [default: host name plus random]"
         ),
+        click.option(
+            "--exclusive",
+            type=click.BOOL,
+            is_flag=False,
+            flag_value=True,
+            default=True,
+            show_default=True,
+            help="Stay out while a controller with another Lease acts on the same workflows.",
+        ),
         click.version_option(VERSION, prog_name="workflow-controller"),
     ]
     for option in reversed(options):
@@ -180,7 +190,7 @@ def parse(
         renew_deadline=leader_elect_renew_deadline,
         retry_period=leader_elect_retry_period,
     )
-    faults = lease.faults() if others["leader_elect"] else []
+    faults = lease.faults() if others["leader_elect"] or others["exclusive"] else []
     if others["kube_api_burst"] and not others["kube_api_qps"]:
         faults.append("--kube-api-burst needs --kube-api-qps; give both, or neither for no limit")
     if faults:

@@ -91,9 +91,11 @@ class Client:
         self.namespace = config.namespace
         self.server = config.server
 
-    def get(self, gvr: GVR, namespace: str | None, name: str, type: type[T]) -> T:
+    def get(self, gvr: GVR, namespace: str | None, name: str, type: type[T], *, metadata_only: bool = False) -> T:
         """GET one object."""
-        return self._send(Request("get", gvr.group_resource, "GET", _path(gvr, namespace, name)), type, name)
+        accept = _METADATA if metadata_only else "application/json"
+        request = Request("get", gvr.group_resource, "GET", _path(gvr, namespace, name), accept=accept)
+        return self._send(request, type, name)
 
     def get_path(self, path: str, type: type[T]) -> T:
         """GET a document that is not an object, such as `/version` or `/apis/batch/v1`."""
@@ -215,10 +217,14 @@ class Client:
         content_type: str,
         type: type[T],
         subresource: str | None = None,
+        metadata_only: bool = False,
     ) -> T:
         """PATCH an object with a JSON_PATCH or MERGE_PATCH body; a version to test is part of the body."""
         path = _path(gvr, namespace, name, subresource)
-        request = Request("patch", gvr.group_resource, "PATCH", path, body=body, content_type=content_type)
+        accept = _METADATA if metadata_only else "application/json"
+        request = Request(
+            "patch", gvr.group_resource, "PATCH", path, body=body, content_type=content_type, accept=accept
+        )
         return self._send(request, type, name)
 
     def replace(

@@ -11,7 +11,8 @@ from typing import Protocol
 
 import pytest
 
-from pkg.controllers.engine.elector import LEASES, Elector
+from pkg.controllers.engine.claim import LEASES
+from pkg.controllers.engine.elector import Elector
 from pkg.controllers.engine.lease import LeaseOptions
 from pkg.kube.client import Client
 from pkg.kube.config import load_config

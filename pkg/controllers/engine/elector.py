@@ -19,6 +19,7 @@ import structlog
 
 from pkg.apis.meta import GVR, timestamp
 from pkg.controllers.engine.activity import Activity
+from pkg.controllers.engine.claim import LEASES, Claim, Rival
 from pkg.controllers.engine.lease import (
     Acquire,
     LeaseOptions,
@@ -33,8 +34,6 @@ from pkg.controllers.engine.lease import (
     renewed,
 )
 from pkg.kube.errors import Conflict, Exists, KubeError, NotFound, Stopped
-
-LEASES = GVR("coordination.k8s.io", "v1", "leases")
 
 _JITTER = 1.2
 _log = structlog.get_logger("engine.elector")
@@ -60,7 +59,7 @@ class LeaseApi(Protocol):
 
 
 class Leadership(Protocol):
-    """Whether this process may act: an Elector, or an AlwaysLeader."""
+    """Whether this process may act: an Elector, an Unelected, or an AlwaysLeader."""
 
     def start(self) -> None:
         """Begin."""
@@ -95,7 +94,8 @@ class Elector:
 
     `on_started` and `on_stopped` are called in turn on a thread of their own, so that a slow one delays no renewal;
     a lost Lease does not end the process. `on_leading(name, bool)` is for the metrics. The client belongs to the
-    elector; its timeout per call should be well under the renew deadline. ValueError if the options cannot work.
+    elector; its timeout per call should be well under the renew deadline. `claim`: with it this process stays out while
+    a controller with another Lease acts. ValueError if the options cannot work.
     """
 
     def __init__(
@@ -106,6 +106,7 @@ class Elector:
         on_stopped: Callable[[], None],
         *,
         on_leading: Callable[[str, bool], None] = lambda name, leading: None,
+        claim: Claim | None = None,
         clock: Callable[[], float] = steady_clock,
         wall_clock: Callable[[], float] = time.time,
         rng: Callable[[], float] = random.random,
@@ -116,6 +117,9 @@ class Elector:
         self._options = options
         self._callbacks = (on_stopped, on_started)
         self._on_leading = on_leading
+        self._claim = claim
+        self._claimed = ""
+        self._rival: Rival | None = None
         self._clock = clock
         self._wall_clock = wall_clock
         self._rng = rng
@@ -188,6 +192,11 @@ class Elector:
             if self._leading:
                 return min(self._options.retry_period, max(0.0, self._valid_until - self._clock()))
             return self._pause()
+        if isinstance(verdict, Rival):
+            if self._leading:
+                self._lost("another controller, with another Lease, acts on these workflows")
+            self._report_rival(verdict)
+            return self._pause()
         if isinstance(verdict, Wait):
             if self._leading:
                 self._lost("another process holds the Lease")
@@ -205,7 +214,7 @@ class Elector:
         if self._leading and not self.is_leader() and not self._stopping.is_set():
             self._lost("the Lease was not renewed in time")
 
-    def _try(self, *, again: bool = True) -> Acquire | Renew | Wait | None:
+    def _try(self, *, again: bool = True) -> Acquire | Renew | Wait | Rival | None:
         """Read the Lease and write it if this process may; None if another process was faster."""
         options = self._options
         # While leading, the copy from the last write is the current one, unless another process wrote: no GET.
@@ -214,6 +223,10 @@ class Elector:
         self._observed = observe(self._observed, record, self._clock())
         verdict = judge(self._observed, self._clock(), options)
         now = timestamp(self._wall_clock())
+        if not isinstance(verdict, Wait) and (rival := self._find_rival()) is not None:
+            if isinstance(verdict, Renew):
+                self._give_up(lease)
+            return rival
         try:
             match verdict:
                 case Acquire():
@@ -222,6 +235,10 @@ class Elector:
                     self._write(lease, renewed(record or LeaseRecord(), now, options))
                 case Wait():
                     self._lease = None
+                    return verdict
+            if (rival := self._take_claim()) is not None:
+                self._give_up(self._lease)
+                return rival
         except (Conflict, Exists, NotFound) as error:
             if isinstance(error, NotFound) and lease is None:
                 raise  # the namespace is missing: trying again at once would fail again
@@ -229,6 +246,39 @@ class Elector:
             # A leader tries again at once, because a stale copy must not delay it by a retry period.
             return self._try(again=False) if self._leading and again else None
         return verdict
+
+    def _find_rival(self) -> Rival | None:
+        """Another controller that acts: looked for before this process begins to lead, and found since in between."""
+        if self._leading:
+            return self._rival
+        self._rival = None
+        return self._claim.rival() if self._claim is not None else None
+
+    def _take_claim(self) -> Rival | None:
+        """Claims the workflows for the Lease that was just written, unless it has done so."""
+        uid = str(self._lease["metadata"].get("uid", "")) if self._lease is not None else ""
+        if self._claim is None or (self._leading and uid == self._claimed):
+            return None
+        rival = self._claim.take(uid)
+        self._claimed = uid
+        return rival
+
+    def _give_up(self, lease: _Lease | None) -> None:
+        """Releases the Lease, which this process holds."""
+        record = _record(lease)
+        if lease is not None and record is not None:
+            self._write(lease, released(record, timestamp(self._wall_clock())))
+        self._lease = None
+
+    def _keep_claim(self) -> None:
+        """Claims again what somebody may have removed, and looks for a controller that has claimed it instead."""
+        if self._claim is None or not self.is_leader():
+            return
+        try:
+            rival = self._claim.take(self._claimed)
+            self._rival = rival if rival is not None and rival.is_certain else None
+        except KubeError as error:
+            _log.debug("the claim of this controller was not looked at", error=str(error))
 
     def _get(self) -> _Lease | None:
         try:
@@ -285,6 +335,13 @@ class Elector:
             self._reported = line
             _log.info(text, lease=self._options.name, **keys)
 
+    def _report_rival(self, rival: Rival) -> None:
+        text, fields = rival.report()
+        if (line := f"{text} {fields}") != self._reported:
+            self._reported = line
+            say = _log.warning if rival.is_certain else _log.info
+            say(text, lease=f"{self._options.namespace}/{self._options.name}", **fields)
+
     def _run(self) -> None:
         while not self._stopping.is_set():
             try:
@@ -313,61 +370,19 @@ class Elector:
             self._changed.notify_all()
 
     def _run_callbacks(self) -> None:
-        while (leading := self._announcements.get()) is not None:
+        """Calls back, and in between looks after the claim, which must delay no renewal."""
+        while True:
+            try:
+                leading = self._announcements.get(timeout=self._options.lease_duration)
+            except queue.Empty:
+                self._keep_claim()
+                continue
+            if leading is None:
+                return
             try:
                 self._callbacks[leading]()
             except Exception:
                 _log.exception("leadership callback failed", leading=leading)
-
-
-class AlwaysLeader:
-    """The answer for `--leader-elect=false`: this process leads from start to stop."""
-
-    def __init__(
-        self,
-        on_started: Callable[[], None],
-        on_stopped: Callable[[], None],
-        *,
-        on_leading: Callable[[str, bool], None] = lambda name, leading: None,
-        name: str = "none",
-    ) -> None:
-        self._on_started = on_started
-        self._on_stopped = on_stopped
-        self._on_leading = on_leading
-        self._name = name
-        self._started = threading.Event()
-        self._stopped = False
-
-    def start(self) -> None:
-        """Lead."""
-        self._on_leading(self._name, True)
-        self._started.set()
-        self._on_started()
-
-    def stop(self, *, release: bool = True, timeout: float = 1.0) -> None:
-        """Stop leading; there is no Lease to release."""
-        if self._started.is_set() and not self._stopped:
-            self._stopped = True
-            self._on_leading(self._name, False)
-            self._on_stopped()
-
-    @property
-    def activities(self) -> tuple[Activity, ...]:
-        """It has no threads."""
-        return ()
-
-    def renewal_age(self) -> float | None:
-        """None: there is no Lease."""
-        return None
-
-    def is_leader(self) -> bool:
-        """Whether it was started and not stopped."""
-        return self._started.is_set() and not self._stopped
-
-    def wait_leader(self, timeout: float | None = None) -> bool:
-        """Wait until `start` was called, `timeout` seconds at most."""
-        self._started.wait(timeout)
-        return self.is_leader()
 
 
 def _record(lease: _Lease | None) -> LeaseRecord | None:

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from pkg.apis.meta import GVR
-from pkg.controllers.engine.elector import AlwaysLeader, Elector, LeaseApi, steady_clock
+from pkg.controllers.engine.elector import Elector, LeaseApi, steady_clock
 from pkg.controllers.engine.lease import LeaseOptions
+from pkg.controllers.engine.unelected import AlwaysLeader
 from pkg.kube.errors import Conflict, Exists, NotFound, Transient
 
 
