@@ -12,13 +12,23 @@ import click
 import msgspec
 import yaml
 
+from pkg.apis.flow.v1alpha1.edges import read_edges
 from pkg.apis.flow.v1alpha1.schema_faults import schema_faults
-from pkg.apis.flow.v1alpha1.types import API_VERSION, GROUP, Workflow, WorkTemplate
+from pkg.apis.flow.v1alpha1.types import (
+    API_VERSION,
+    GROUP,
+    Parameters,
+    Workflow,
+    WorkflowSpec,
+    WorkTemplate,
+    WorkTemplateSpec,
+)
 from pkg.apis.flow.v1alpha1.updates import validate_update
 from pkg.apis.flow.v1alpha1.validation import (
     Fault,
     Faults,
     foreign_variables,
+    unused,
     validate_cost,
     validate_template,
     validate_with_templates,
@@ -66,8 +76,7 @@ def lint(files: Mapping[str, str], running: Mapping[str, str] | None = None) -> 
         faults = validate_template(template.spec) + Faults(_rule_faults(template))
         found += _findings(where, faults)
         if not faults:
-            warnings = foreign_variables(template.spec.job_spec, "spec.jobSpec")
-            found += _findings(where, warnings, is_warning=True)
+            found += _findings(where, _template_warnings(template.spec), is_warning=True)
             found += _findings(where, Faults(_kind_warnings(template.spec.gvr.gvr)), is_warning=True)
     for name, (where, workflow) in workflows.items():
         used = {flow.template_name for flow in workflow.spec.flows}
@@ -81,7 +90,31 @@ def lint(files: Mapping[str, str], running: Mapping[str, str] | None = None) -> 
             found += _findings(where, validate_cost(workflow.spec, own, workflow.metadata))
         elsewhere = used - own.keys() - {template for namespace, template in unread if namespace == name[0]}
         found += _findings(where, Faults(_missing(workflow, elsewhere)), is_warning=True)
+        if not faults:
+            found += _findings(where, _workflow_warnings(workflow.spec, own), is_warning=True)
     return found
+
+
+def _template_warnings(spec: WorkTemplateSpec) -> Faults:
+    """Braces that stay as they are."""
+    return (
+        foreign_variables(spec.job_spec, "spec.jobSpec")
+        + foreign_variables(msgspec.to_builtins(spec.metadata), "spec.metadata")
+        + foreign_variables(_values(spec.parameters), "spec.parameters")
+    )
+
+
+def _workflow_warnings(spec: WorkflowSpec, templates: Mapping[str, WorkTemplateSpec]) -> Faults:
+    """Parameters that nothing uses, and braces that stay as they are."""
+    found = foreign_variables(_values(spec.parameters), "spec.parameters")
+    for at, flow in enumerate(spec.flows):
+        found += foreign_variables(_values(flow.parameters), f"spec.flows[{at}].parameters")
+        found += foreign_variables(flow.patch, f"spec.flows[{at}].patch")
+    return unused(spec, {name: read_edges(template) for name, template in templates.items()}) + found
+
+
+def _values(parameters: Parameters) -> list[dict[str, str]]:
+    return [{"value": parameter.value} for parameter in parameters]
 
 
 def _findings(where: str, faults: Faults, *, is_warning: bool = False) -> Iterator[Finding]:

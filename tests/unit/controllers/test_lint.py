@@ -56,6 +56,27 @@ def workflow(more: str = "") -> str:
             id="a variable of somebody else is a warning",
         ),
         pytest.param(
+            f"{STEP % '{{param.x}}'}---{workflow()}",
+            [
+                "f: document 1 (WorkTemplate step): warning: spec.jobSpec.x: {{param.x}} is none of our variables and"
+                ' stays as it is; did you mean "params.x"?'
+            ],
+            id="a first word one letter off ours",
+        ),
+        pytest.param(
+            f"{STEP % '{{params.n}}'}---{workflow('parameters: [{name: n, value: x}, {name: m, value: x}]')}",
+            [
+                "f: document 2 (Workflow w): warning: spec.flows[0].parameters[1].name:"
+                ' parameter "m" is given, and nothing in its template or patch uses it; did you mean "n"?'
+            ],
+            id="a parameter that nothing uses",
+        ),
+        pytest.param(
+            (STEP % "x") + "---" + workflow("patch: {spec: {y: '{{indx}}'}}"),
+            ["f: document 2 (Workflow w): warning: spec.flows[0].patch.spec.y: {{indx}} is none of our variables"],
+            id="braces in a patch",
+        ),
+        pytest.param(
             workflow(),
             ['f: document 1 (Workflow w): warning: spec.flows[0].template: WorkTemplate "step" is not in these files'],
             id="a template that is elsewhere is a warning",

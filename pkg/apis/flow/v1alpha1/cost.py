@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
-from pkg.apis.flow.v1alpha1 import edges, raw
+from pkg.apis.flow.v1alpha1 import edges, raw, value_use
 from pkg.apis.flow.v1alpha1.faults import Fault, Faults
 from pkg.apis.flow.v1alpha1.phases import Phase
 from pkg.apis.flow.v1alpha1.types import (
@@ -101,8 +101,10 @@ def estimate(
     sizes = {flow.name: max(1, flow.replicas) for flow in spec.flows}
     cost = Cost(spec=_spec_bytes(spec), metadata=_metadata_bytes(metadata), status=_STATUS + _restart_bytes(spec))
     total = {name: getattr(cost, name) for name in cost.__struct_fields__}
+    use = value_use.ValueUse(spec, templates or {})
     for flow in spec.flows:
         template = (templates or {}).get(flow.template_name)
+        total["edges"] += len(use.edges(flow))
         for name, value in _flow_cost(flow, template, sizes):
             total[name] += value
     return Cost(**total)
@@ -137,7 +139,6 @@ def _faults(cost: Cost) -> Iterator[Fault]:
 
 def _flow_cost(flow: Flow, template: edges.TemplateEdges | None, sizes: Mapping[str, int]) -> Iterator[tuple[str, int]]:
     size = sizes[flow.name]
-    yield "edges", len(template.edges) if template is not None else 0
     yield "template_bytes", size * template.size if template is not None else 0
     probes, path_bytes = 0, 0
     for edge in edges.mentions(flow):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import StrEnum
+from functools import cached_property
 from typing import Any, Final
 
 import msgspec
@@ -38,7 +39,7 @@ class TemplateEdges:
     """The pod addresses that a template needs. The template is scanned once, however many flows use it.
 
     `edges` has one edge per flow whose address is needed, and `flows` are their names; `kind` is the resource that the
-    template creates, `size` the bytes of one job of it. Raises RawError.
+    template creates, `size` the bytes of one job of it, `spec` the template. Raises RawError.
     """
 
     def __init__(self, template: WorkTemplateSpec) -> None:
@@ -48,10 +49,23 @@ class TemplateEdges:
             *_pod_ips(template.raw_metadata, lambda: msgspec.to_builtins(template.metadata), "template.metadata"),
         ):
             first.setdefault(edge.flow, edge)
+        self.spec: Final = template
         self.kind: Final = str(template.gvr.gvr)
         self.size: Final = len(bytes(template.raw_job_spec)) + len(bytes(template.raw_metadata))
         self.edges: Final = tuple(first.values())
         self.flows: Final = frozenset(first)
+
+    @cached_property
+    def parameters(self) -> Mapping[str, str]:
+        """The names of the parameters that the template uses, each with the path of a string that does."""
+        found: dict[str, str] = {}
+        for path, text, decode in (
+            ("jobSpec", self.spec.raw_job_spec, lambda: self.spec.job_spec),
+            ("metadata", self.spec.raw_metadata, lambda: msgspec.to_builtins(self.spec.metadata)),
+        ):
+            for name, place in parameters_in(text, decode, path):
+                found.setdefault(name, place)
+        return found
 
 
 def read_edges(template: WorkTemplateSpec) -> TemplateEdges:
@@ -60,6 +74,15 @@ def read_edges(template: WorkTemplateSpec) -> TemplateEdges:
         return TemplateEdges(template)
     except raw.RawError:
         return TemplateEdges(msgspec.structs.replace(template, raw_job_spec=raw.ABSENT, raw_metadata=raw.ABSENT))
+
+
+def parameters_in(text: msgspec.Raw, decode: Callable[[], Any], path: str) -> Iterator[tuple[str, str]]:
+    """The names of parameters in a raw field, each with the path of the string that has it. Raises RawError."""
+    if not variables.may_hold(text, b"params."):
+        return
+    for found in variables.scan(decode(), path):
+        if isinstance(found.token, variables.Known) and (name := found.token.parameter) is not None:
+            yield name, found.path
 
 
 def mentions(flow: Flow) -> Iterator[Edge]:
@@ -81,10 +104,9 @@ def _patch_edges(flow: Flow) -> tuple[Edge, ...]:
         return ()
 
 
-def pod_ip_edges(flow: Flow, template: TemplateEdges | None = None) -> frozenset[str]:
-    """Names of the flows whose pod address the flow's patch, or its template, needs."""
-    own = frozenset(edge.flow for edge in _patch_edges(flow))
-    return own if template is None else own | template.flows
+def pod_ip_edges(flow: Flow, more: Iterable[Edge] = ()) -> frozenset[str]:
+    """Names of the flows whose pod address the flow's patch needs; `more`: what its template and parameters need."""
+    return frozenset(edge.flow for edge in (*_patch_edges(flow), *more))
 
 
 def _depends_on(on: DependsOn, path: str, *, own_index: bool) -> Iterator[Edge]:

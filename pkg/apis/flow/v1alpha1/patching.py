@@ -7,15 +7,16 @@ patches too, which is why this is here and not beside the renderer.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from typing import Any, Final
 
 import jsonpatch
 import jsonpointer
 
-from pkg.apis.flow.v1alpha1 import raw, variables
+from pkg.apis.flow.v1alpha1 import raw
 from pkg.apis.flow.v1alpha1.merging import MergeError, merge_object
-from pkg.apis.flow.v1alpha1.variables import Place, below, cut, inside
+from pkg.apis.flow.v1alpha1.schema import NO_SCHEMA, Schema
+from pkg.apis.flow.v1alpha1.substitution import TEXT, Places, Values, substitute
+from pkg.apis.flow.v1alpha1.variables import cut
 
 OPS: Final = ("add", "remove", "replace", "move", "copy", "test")
 #: Steps of one patch.
@@ -199,34 +200,26 @@ def _briefly(error: Exception) -> str:
     return f"{cut(what)} is not there" if found else cut(what)
 
 
-def fill(patch: Any, values: Mapping[str, str], path: str) -> Any:
-    """A copy of a patch with its variables replaced; each value gets the type that the place where it goes allows.
+def fill(patch: Any, values: Values, path: str, schema: Schema | None = NO_SCHEMA) -> Any:
+    """A copy of a patch with its variables replaced; each value gets the type of the place where it goes.
 
-    Raises variables.VariableError with a place below `path`.
+    Raises variables.VariableError with a place below `path`, and substitution.SchemaNeeded if `schema` is None.
     """
     if not isinstance(patch, list):
-        return variables.substitute(patch, values, path)
+        return substitute(patch, values, path, Places(schema, is_merge_patch=True))
     return [
-        _fill_step(step, values, f"{path}[{at}]") if isinstance(step, dict) else step for at, step in enumerate(patch)
+        _fill_step(step, values, f"{path}[{at}]", schema) if isinstance(step, dict) else step
+        for at, step in enumerate(patch)
     ]
 
 
-def _fill_step(step: dict[str, Any], values: Mapping[str, str], path: str) -> dict[str, Any]:
+def _fill_step(step: dict[str, Any], values: Values, path: str, schema: Schema | None) -> dict[str, Any]:
     others = {key: value for key, value in step.items() if key != "value"}
-    filled: dict[str, Any] = variables.substitute(others, values, path, Place.TEXT)
+    filled: dict[str, Any] = substitute(others, values, path, TEXT)
     if "value" in step:
-        place = _place(filled.get("path"))
-        filled["value"] = variables.substitute(step["value"], values, f"{path}.value", place)
+        keys = tuple(key.replace("~1", "/").replace("~0", "~") for key in str(filled.get("path")).split("/")[1:])
+        filled["value"] = substitute(step["value"], values, f"{path}.value", Places(schema, keys))
     return filled
-
-
-def _place(pointer: Any) -> Place:
-    """The place where a JSON pointer leads to."""
-    place = Place.PLAIN
-    for key in str(pointer).split("/")[1:]:
-        is_item = place is Place.ENV_LIST and (key == "-" or key.isdigit())
-        place = inside(place) if is_item else below(place, key)
-    return place
 
 
 def _checked(patched: Any) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import msgspec
 from pkg.apis.flow.v1alpha1 import durations, patching, variables
 from pkg.apis.flow.v1alpha1.edges import Edge, Wait, cycles, mentions
 from pkg.apis.flow.v1alpha1.faults import Fault, fault
+from pkg.apis.flow.v1alpha1.parameters import FLOW, TEMPLATE, WORKFLOW, Scopes, given, missing_message
 from pkg.apis.flow.v1alpha1.raw import RawError
 from pkg.apis.flow.v1alpha1.types import (
     MAX_TASKS,
@@ -79,9 +80,11 @@ class Waits:
 
 
 def workflow_faults(spec: WorkflowSpec, *, with_restart: bool, with_patches: bool) -> Iterator[Fault]:
-    """Every fault of a workflow by itself; those of spec.restart and of patches only if asked for."""
+    """Every fault of a workflow by itself; those of spec.restart, and of patches and values, only if asked for."""
     names = FlowNames(spec)
     yield from _workflow(spec, names)
+    if with_patches:
+        yield from _values(spec, "spec", names, WORKFLOW)
     if with_restart and spec.restart is not None:
         for at, name in enumerate(spec.restart.flows):
             if name not in names.first:
@@ -96,6 +99,7 @@ def workflow_faults(spec: WorkflowSpec, *, with_restart: bool, with_patches: boo
         yield from _flow(flow, path)
         if with_patches:
             yield from _patch(flow, f"{path}.patch")
+            yield from _values(flow, path, names, FLOW)
         for edge in edges:
             yield from edge_faults(flow, edge, f"{path}.{edge.path}", names)
         waits.add(flow, edges)
@@ -222,6 +226,30 @@ def _parameters(owner: WorkflowSpec | Flow | WorkTemplateSpec, path: str) -> Ite
             yield fault(f"{path}[{at}].name", message, parameter.name)
 
 
+def _values(
+    owner: WorkflowSpec | Flow | WorkTemplateSpec, path: str, names: FlowNames | None, scope: int
+) -> Iterator[Fault]:
+    """The faults of variables in values of parameters. `names`: the flows of the workflow, if it is one."""
+    if not variables.may_hold(owner.raw_parameters):
+        return
+    try:
+        listed = given(scope, owner.parameters)
+    except RawError:
+        return  # a fault of the list
+    for one in listed:
+        for token in variables.tokens(one.value):
+            where = f"{path}.parameters[{one.position}].value"
+            if isinstance(token, variables.UnknownUnderOurs):
+                yield fault(where, variables.unknown_message(token.name), f"{{{{{token.name}}}}}")
+            if not isinstance(token, variables.Known):
+                continue
+            if token.parameter == one.name or (token.parameter is not None and scope == TEMPLATE):
+                message = missing_message(token.parameter, Scopes(), one)
+                yield fault(where, message, f"{{{{params.{token.parameter}}}}}")
+            elif names is not None and token.pod_ip_of is not None and token.pod_ip_of not in names.first:
+                yield fault(where, names.unknown(token.pod_ip_of), token.pod_ip_of)
+
+
 def _duration(text: str | None, path: str) -> Iterator[Fault]:
     if text is None:
         return
@@ -237,6 +265,7 @@ def _duration(text: str | None, path: str) -> Iterator[Fault]:
 def template_faults(spec: WorkTemplateSpec) -> Iterator[Fault]:
     """Every fault of a template by itself."""
     yield from _parameters(spec, "spec")
+    yield from _values(spec, "spec", None, TEMPLATE)
     for key, value in (("version", spec.gvr.version), ("resource", spec.gvr.resource), ("group", spec.gvr.group)):
         if "/" in value:
             yield fault(

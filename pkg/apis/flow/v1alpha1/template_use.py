@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final
 
 import msgspec
 
 from pkg.apis.flow.v1alpha1 import patching, variables
-from pkg.apis.flow.v1alpha1.edges import TemplateEdges, mentions
+from pkg.apis.flow.v1alpha1.edges import Edge, TemplateEdges, mentions, parameters_in
 from pkg.apis.flow.v1alpha1.faults import Fault, fault
+from pkg.apis.flow.v1alpha1.parameters import FLOW, WORKFLOW, Given, Scopes, counted, missing_message
 from pkg.apis.flow.v1alpha1.raw import RawError
 from pkg.apis.flow.v1alpha1.spec_faults import FlowNames, Waits, edge_faults
 from pkg.apis.flow.v1alpha1.types import Flow, WorkflowSpec, WorkTemplateSpec
+from pkg.apis.flow.v1alpha1.value_use import ValueUse
 
 # A variable in a key of an object: a pointer of a patch may or may not lead there.
 _VARIABLE_KEY: Final = re.compile(rb'\{\{[^"{}]*\}\}[^"]*":')
@@ -27,29 +29,62 @@ def cycle_faults(spec: WorkflowSpec, templates: Mapping[str, TemplateEdges]) -> 
     """Cycles of flows that wait for each other, those through pod addresses in templates included. Raises RawError."""
     names = FlowNames(spec)
     waits = Waits(names)
+    use = ValueUse(spec, templates)
     for flow in spec.flows:
-        template = templates.get(flow.template_name)
-        edges = (*mentions(flow), *(template.edges if template is not None else ()))
-        waits.add(flow, (edge for edge in edges if edge.flow in names.first))
+        waits.add(flow, (edge for edge in (*mentions(flow), *use.edges(flow)) if edge.flow in names.first))
     return waits.cycles()
+
+
+def value_faults(spec: WorkflowSpec, templates: Mapping[str, TemplateEdges]) -> Iterator[Fault]:
+    """Parameters without a value that patches, and values of the workflow or of a flow, use. Raises RawError.
+
+    Flows without their template are passed over, because the template may have a default.
+    """
+    use = ValueUse(spec, templates)
+    seen: set[tuple[str, str]] = set()
+    for at, flow in enumerate(spec.flows):
+        template = templates.get(flow.template_name)
+        if template is None:
+            continue
+        path = f"spec.flows[{at}]"
+        for missing in _without_value(flow, template, spec, use, path):
+            if (missing.path, missing.value) not in seen:
+                seen.add((missing.path, missing.value))
+                yield missing
+
+
+def _without_value(
+    flow: Flow, template: TemplateEdges, spec: WorkflowSpec, use: ValueUse, path: str
+) -> Iterator[Fault]:
+    """What a patch and values of the Workflow use and nobody gives. What a value shows by itself is left out."""
+    used = [(name, found.by) for found in use.of(flow) if (name := found.token.parameter) is not None]
+    in_patch = variables.may_hold(flow.raw_patch, b"params.")
+    if not used and not in_patch:
+        return
+    scopes = Scopes(template.spec.parameters, spec.parameters, flow.parameters)
+    if in_patch:
+        for name, where in parameters_in(flow.raw_patch, lambda: flow.patch, f"{path}.patch"):
+            if scopes.find(name) is None:
+                yield _missing(name, where, scopes)
+    lists = {WORKFLOW: "spec.parameters", FLOW: f"{path}.parameters"}
+    for name, by in used:
+        if by.scope in lists and name != by.name and scopes.find(name, by.scope) is None:
+            yield _missing(name, f"{lists[by.scope]}[{by.position}].value", scopes, by)
+
+
+def _missing(name: str, where: str, scopes: Scopes, by: Given | None = None) -> Fault:
+    return fault(where, missing_message(name, scopes, by), f"{{{{params.{variables.cut(name)}}}}}")
 
 
 class _Use:
     """What all flows that use a template share: it is read once, however many flows there are."""
 
-    def __init__(self, spec: WorkTemplateSpec, given: frozenset[str]) -> None:
-        """`given`: names of the parameters of the workflow."""
+    def __init__(self, spec: WorkTemplateSpec, edges: TemplateEdges, outer: Scopes) -> None:
+        """`outer`: the parameters of template and workflow."""
         self.spec = spec
-        self.edges = TemplateEdges(spec)
-        self.given = given | {parameter.name for parameter in spec.parameters}
+        self.edges = edges
         #: Parameters that each flow must give, with the place that uses each.
-        self.required: dict[str, str] = {}
-        for path, text in (("jobSpec", spec.raw_job_spec), ("metadata", spec.raw_metadata)):
-            if variables.may_hold(text, b"params."):
-                tree = spec.job_spec if text is spec.raw_job_spec else msgspec.to_builtins(spec.metadata)
-                for name, place in _parameters_of(tree, path):
-                    if name not in self.given:
-                        self.required.setdefault(name, place)
+        self.required = {name: place for name, place in edges.parameters.items() if outer.find(name) is None}
         self.size = len(bytes(spec.raw_job_spec))
         self.has_variables = variables.may_hold(spec.raw_job_spec)
         self.has_variable_keys = _VARIABLE_KEY.search(bytes(spec.raw_job_spec)) is not None
@@ -61,31 +96,41 @@ def use_faults(spec: WorkflowSpec, templates: Mapping[str, WorkTemplateSpec]) ->
     alone, together = Waits(names), Waits(names)
     uses: dict[str, _Use | None] = {}
     compared, tried = 0, 0
+    read = dict(_readable(templates))
+    values = ValueUse(spec, read)
+    seen: set[tuple[str, str]] = set()
     try:
-        given = frozenset(parameter.name for parameter in spec.parameters)
+        given = spec.parameters
     except RawError:
-        given = frozenset()  # a fault of the workflow by itself
+        given = ()  # a fault of the workflow by itself
     for at, flow in enumerate(spec.flows):
         path, name = f"spec.flows[{at}]", flow.template_name
+        place = f"{path} (template {name})"
         try:
             if name not in uses:
-                uses[name] = _Use(templates[name], given) if name in templates else None
+                template = read.get(name)
+                outer = Scopes(template.spec.parameters if template is not None else (), given)
+                uses[name] = _Use(templates[name], template, outer) if template is not None else None
             use, edges = uses[name], tuple(mentions(flow))
+            missing = [] if use is None else list(_missing_parameters(flow, use, spec, values, path, place))
         except RawError:
             continue  # a fault of the template or the workflow by itself
         alone.add(flow, edges)
         together.add(flow, edges)
         if use is None:
             continue
-        together.add(flow, use.edges.edges)
-        place = f"{path} (template {name})"
-        compared += len(use.edges.edges) + len(use.required)
+        reached = values.edges(flow)
+        together.add(flow, reached)
+        compared += len(reached) + len(use.required)
         if compared > _MAX_COMPARED:
             yield fault("spec.flows", f"the templates have too many variables to check {path} and the flows after it")
             return
-        yield from _missing_parameters(flow, use, path, place)
-        for edge in use.edges.edges:
-            yield from edge_faults(flow, edge, f"{place}.{edge.path.removeprefix('template.')}", names)
+        for found in missing:
+            if (found.path, found.value) not in seen:
+                seen.add((found.path, found.value))
+                yield found
+        for edge in reached:
+            yield from edge_faults(flow, edge, _place_of(edge, path, place), names)
         tried += use.size + len(bytes(flow.raw_patch))
         if tried <= _MAX_TRIED:
             yield from _try_patch(flow, use, path)
@@ -93,25 +138,66 @@ def use_faults(spec: WorkflowSpec, templates: Mapping[str, WorkTemplateSpec]) ->
         yield from together.cycles()
 
 
-def _parameters_of(tree: Any, path: str) -> Iterator[tuple[str, str]]:
-    """The names of parameters in a tree, each with the path of the string that has it."""
-    for found in variables.scan(tree, path):
-        if isinstance(found.token, variables.Known) and (name := found.token.parameter) is not None:
-            yield name, found.path
+def _readable(templates: Mapping[str, WorkTemplateSpec]) -> Iterator[tuple[str, TemplateEdges]]:
+    """The templates without those that cannot be decoded, which is a fault of the template by itself."""
+    for name, spec in templates.items():
+        try:
+            yield name, TemplateEdges(spec)
+        except RawError:
+            continue
 
 
-def _missing_parameters(flow: Flow, use: _Use, path: str, place: str) -> Iterator[Fault]:
-    if not use.required and not variables.may_hold(flow.raw_patch, b"params."):
-        return
-    own = {parameter.name for parameter in flow.parameters}
-    missing = [(name, f"{place}.{where}") for name, where in use.required.items() if name not in own]
-    if variables.may_hold(flow.raw_patch, b"params."):
-        used = _parameters_of(flow.patch, f"{path}.patch")
-        missing += [(name, where) for name, where in used if name not in own and name not in use.given]
-    for name, where in missing:
-        shown = variables.cut(name)
-        message = f'no parameter is named "{shown}"; give it in the flow, in spec.parameters or in the template'
-        yield fault(where, message, f"{{{{params.{shown}}}}}")
+def _place_of(edge: Edge, path: str, place: str) -> str:
+    """The path of an edge that comes from the template or from the value of a parameter."""
+    if edge.path.startswith("template."):
+        return f"{place}.{edge.path.removeprefix('template.')}"
+    if edge.path.startswith("workflow."):
+        return f"spec.{edge.path.removeprefix('workflow.')}"
+    return f"{path}.{edge.path}"
+
+
+def _missing_parameters(
+    flow: Flow, use: _Use, spec: WorkflowSpec, values: ValueUse, path: str, place: str
+) -> Iterator[Fault]:
+    own = {parameter.name for parameter in flow.parameters} if use.required else set()
+    missing = [(name, where) for name, where in use.required.items() if name not in own]
+    if missing:
+        scopes = Scopes(use.spec.parameters, spec.parameters, flow.parameters)
+        for name, where in missing:
+            yield _missing(name, f"{place}.{where}", scopes)
+    yield from _without_value(flow, use.edges, spec, values, path)
+
+
+def unused_parameters(spec: WorkflowSpec, templates: Mapping[str, TemplateEdges]) -> Iterator[Fault]:
+    """Parameters of the workflow and of flows that nothing puts in: probably a slip in a name. Raises RawError.
+
+    Nothing is said of flows without their template, nor of the workflow's parameters if a template is missing.
+    """
+    used: set[str] = set()
+    is_complete = True
+    for at, flow in enumerate(spec.flows):
+        template = templates.get(flow.template_name)
+        if template is None:
+            is_complete = False
+            continue
+        scopes = Scopes(template.spec.parameters, spec.parameters, flow.parameters)
+        names = {*template.parameters}
+        names.update(name for name, _ in parameters_in(flow.raw_patch, lambda flow=flow: flow.patch, "patch"))  # type: ignore[misc]
+        counted_here = counted(names, scopes)
+        used.update(name for scope, name in counted_here if scope == WORKFLOW)
+        for position, one in enumerate(flow.parameters):
+            if (FLOW, one.name) not in counted_here:
+                yield _unused(one.name, f"spec.flows[{at}].parameters[{position}].name", names, "its template or patch")
+    for position, one in enumerate(spec.parameters if is_complete else ()):
+        if one.name not in used:
+            candidates = {name for template in templates.values() for name in template.parameters}
+            yield _unused(one.name, f"spec.parameters[{position}].name", candidates, "any flow or template")
+
+
+def _unused(name: str, path: str, used: Iterable[str], where: str) -> Fault:
+    near = variables.nearest(name, sorted(used))
+    hint = f'; did you mean "{variables.cut(near)}"?' if near else ""
+    return fault(path, f'parameter "{name}" is given, and nothing in {where} uses it{hint}', name)
 
 
 def _try_patch(flow: Flow, use: _Use, path: str) -> Iterator[Fault]:

@@ -14,7 +14,7 @@ from pkg.apis.flow.v1alpha1 import cost, variables
 from pkg.apis.flow.v1alpha1.edges import TemplateEdges, read_edges
 from pkg.apis.flow.v1alpha1.faults import MAX_FAULTS, Fault, Faults, fault, summary
 from pkg.apis.flow.v1alpha1.spec_faults import template_faults, workflow_faults
-from pkg.apis.flow.v1alpha1.template_use import cycle_faults, use_faults
+from pkg.apis.flow.v1alpha1.template_use import cycle_faults, unused_parameters, use_faults, value_faults
 from pkg.apis.flow.v1alpha1.types import WorkflowSpec, WorkTemplateSpec
 from pkg.apis.meta import ObjectMeta
 
@@ -24,9 +24,11 @@ __all__ = [
     "Faults",
     "foreign_variables",
     "summary",
+    "unused",
     "validate_cost",
     "validate_cycles",
     "validate_template",
+    "validate_values",
     "validate_with_templates",
     "validate_workflow",
 ]
@@ -35,7 +37,8 @@ __all__ = [
 def validate_workflow(spec: WorkflowSpec, *, with_restart: bool = True, with_patches: bool = True) -> Faults:
     """The faults that the spec shows by itself, without its templates.
 
-    Those of spec.restart, and those of patches, which else fail the tasks that render them, can be left out.
+    Those of spec.restart, and those of patches and of values of parameters, which else fail the tasks that render them,
+    can be left out.
     """
     return Faults(workflow_faults(spec, with_restart=with_restart, with_patches=with_patches))
 
@@ -52,6 +55,16 @@ def validate_with_templates(spec: WorkflowSpec, templates: Mapping[str, WorkTemp
     that do not apply. They come in addition to those of `validate_workflow`.
     """
     return Faults(use_faults(spec, templates))
+
+
+def validate_values(spec: WorkflowSpec, templates: Mapping[str, TemplateEdges]) -> Faults:
+    """Parameters that patches and values of the Workflow use, and that have no value. Raises RawError."""
+    return Faults(value_faults(spec, templates))
+
+
+def unused(spec: WorkflowSpec, templates: Mapping[str, TemplateEdges]) -> Faults:
+    """Parameters that are given and that nothing uses: worth a warning. Raises RawError."""
+    return Faults(unused_parameters(spec, templates))
 
 
 def validate_cycles(spec: WorkflowSpec, templates: Mapping[str, TemplateEdges]) -> Faults:
@@ -73,11 +86,7 @@ def validate_cost(
 def foreign_variables(tree: Any, path: str = "") -> Faults:
     """`{{x}}` that are no variables of ours and stay as they are: worth a warning."""
     return Faults(
-        fault(
-            found.path,
-            f"{{{{{variables.cut(found.token.name)}}}}} is none of our variables and stays as it is",
-            found.token.name,
-        )
+        fault(found.path, variables.foreign_message(found.token.name), found.token.name)
         for found in variables.scan(tree, path)
         if isinstance(found.token, variables.Foreign)
     )

@@ -26,6 +26,7 @@ from pkg.apis.flow.v1alpha1.types import (
     WorkflowSpec,
     WorkTemplate,
 )
+from pkg.apis.flow.v1alpha1.value_use import ValueUse
 from pkg.apis.meta import ObjectMeta
 from pkg.controllers.workflow.planner.graph.model import (
     Ask,
@@ -64,19 +65,19 @@ def compile_spec(
         return faults
     read = {name: edges.read_edges(template.spec) for name, template in templates.items()}
     found = cost.estimate(spec, read, metadata)
-    if not is_started and (faults := cost.faults(found)):
+    if not is_started and (faults := cost.faults(found) or validation.validate_values(spec, read)):
         return faults
     if found.edges > _MAX_EDGES_LATER:
         read = {}  # a template that was edited later; the tasks that need its addresses fail when they are rendered
     known = {flow.name for flow in spec.flows}
-    asking = {name: template for name, template in read.items() if template.edges}
+    use = ValueUse(spec, read)
     needs: dict[str, frozenset[str]] = {}
     for flow in spec.flows:
-        names = edges.pod_ip_edges(flow, asking.get(flow.template_name)) & known
+        names = edges.pod_ip_edges(flow, use.edges(flow)) & known
         if names:
             needs[flow.name] = names
     if needs:
-        faults = validation.validate_cycles(spec, asking)
+        faults = validation.validate_cycles(spec, read)
         if faults:
             return faults
     return compile_graph(spec, needs, status_room=cost.MAX_OBJECT - found.spec - found.metadata)

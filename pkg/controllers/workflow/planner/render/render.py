@@ -13,6 +13,9 @@ import msgspec
 
 from pkg.apis.flow.v1alpha1 import labels, patching, raw, variables
 from pkg.apis.flow.v1alpha1.faults import shortened
+from pkg.apis.flow.v1alpha1.parameters import Resolved, Scopes
+from pkg.apis.flow.v1alpha1.schema import NO_SCHEMA, Schema
+from pkg.apis.flow.v1alpha1.substitution import TEXT, Places, substitute
 from pkg.apis.flow.v1alpha1.types import API_VERSION, Flow, Workflow, WorkTemplate
 from pkg.controllers.workflow.planner.render import depth
 from pkg.controllers.workflow.planner.render.job_names import fallback_name, job_name
@@ -31,6 +34,9 @@ from pkg.workloads import (
 _IDENTITY: Final = ("name", "generateName", "namespace", "uid", "resourceVersion", "ownerReferences")
 #: The API server takes no larger request, whatever etcd allows.
 MAX_BODY: Final = 3 * 1024 * 1024
+
+# Where the parameters of each scope are, in messages.
+_PARAMETERS: Final = ("template.parameters", "workflow.parameters", "flow.parameters")
 
 T = TypeVar("T")
 
@@ -78,19 +84,21 @@ def render(
     pod_ips: Mapping[str, str],
     kind: str,
     row: KindRow,
+    schema: Schema | None = NO_SCHEMA,
     probed: bool = False,
 ) -> Rendered:
     """The object of one attempt.
 
     `index` is 0 for a flow without `for`; `is_renamed`: the object gets its fallback name;
-    `pod_ips` maps the flows in `{{flows.NAME.podIP}}` to addresses; `kind` and `row` belong to the template's resource;
-    `probed` puts a label on the pods by which the controller watches them. Raises RenderError.
+    `pod_ips` maps the flows in `{{flows.NAME.podIP}}` to addresses; `kind`, `row` and `schema` belong to the template's
+    resource; `schema` is None if it is not known yet; `probed` puts a label on the pods by which the controller watches
+    them. Raises RenderError, and SchemaNeeded if the schema is needed and not known yet.
     """
     if row.refused:
         raise RenderError("template.gvr", str(template.spec.gvr.gvr), row.refused)
     this = _Attempt(workflow, flow, template, index, attempt)
     try:
-        target = _patched(this, _values(this, pod_ips))
+        target = _patched(this, _values(this, pod_ips), schema)
         body = {
             "apiVersion": template.spec.gvr.gvr.api_version,
             "kind": kind,
@@ -133,10 +141,10 @@ def _decoded(field: str, decode: Callable[[], T]) -> T:
         raise RenderError(field, "", str(error)) from error
 
 
-def _values(this: _Attempt, pod_ips: Mapping[str, str]) -> dict[str, str]:
+def _values(this: _Attempt, pod_ips: Mapping[str, str]) -> Resolved:
     """The value of every variable; parameters of the flow over those of the workflow over the template's defaults."""
     owner = this.workflow.metadata
-    values = {
+    plain = {
         "workflow.name": owner.name,
         "workflow.namespace": owner.namespace,
         "workflow.uid": owner.uid,
@@ -145,31 +153,31 @@ def _values(this: _Attempt, pod_ips: Mapping[str, str]) -> dict[str, str]:
         "replicas": str(this.flow.replicas),
         "attempt": str(this.attempt),
     }
-    spec, owner_spec, flow = this.template.spec, this.workflow.spec, this.flow
-    if any(variables.may_hold(text, b"params.") for text in (spec.raw_job_spec, spec.raw_metadata, flow.raw_patch)):
-        for parameters in (
-            _decoded("template.parameters", lambda: spec.parameters),
-            _decoded("workflow.parameters", lambda: owner_spec.parameters),
-            _decoded("flow.parameters", lambda: flow.parameters),
-        ):
-            values.update((f"params.{parameter.name}", parameter.value) for parameter in parameters)
     for name, address in pod_ips.items():
-        values[f"flows.{name}.podIP"] = address
-    return values
+        plain[f"flows.{name}.podIP"] = address
+    spec, owner_spec, flow = this.template.spec, this.workflow.spec, this.flow
+
+    def scopes() -> Scopes:
+        return Scopes(
+            _decoded(_PARAMETERS[0], lambda: spec.parameters),
+            _decoded(_PARAMETERS[1], lambda: owner_spec.parameters),
+            _decoded(_PARAMETERS[2], lambda: flow.parameters),
+        )
+
+    return Resolved(plain, scopes, _PARAMETERS)
 
 
-def _patched(this: _Attempt, values: dict[str, str]) -> dict[str, Any]:
+def _patched(this: _Attempt, values: Resolved, schema: Schema | None) -> dict[str, Any]:
     """`{metadata, spec}` of the template with variables and patch."""
     template, flow = this.template.spec, this.flow
     meta = _decoded("template.metadata", lambda: template.metadata)
-    text = variables.Place.TEXT
     spec = _decoded("template.jobSpec", lambda: template.job_spec)
     if variables.may_hold(template.raw_job_spec):
-        spec = variables.substitute(spec, values, "template.jobSpec")
+        spec = substitute(spec, values, "template.jobSpec", Places(schema, ("spec",)))
     target = {
         "metadata": {
-            "labels": variables.substitute(meta.labels, values, "template.metadata.labels", text),
-            "annotations": variables.substitute(meta.annotations, values, "template.metadata.annotations", text),
+            "labels": substitute(meta.labels, values, "template.metadata.labels", TEXT),
+            "annotations": substitute(meta.annotations, values, "template.metadata.annotations", TEXT),
         },
         "spec": spec,
     }
@@ -177,7 +185,7 @@ def _patched(this: _Attempt, values: dict[str, str]) -> dict[str, Any]:
     if patch is None:
         return target
     if variables.may_hold(flow.raw_patch):
-        patch = patching.fill(patch, values, "patch")
+        patch = patching.fill(patch, values, "patch", schema)
     return patching.apply(target, patch)
 
 

@@ -38,7 +38,7 @@ TEMPLATE = decoded(
 
 def test_pod_addresses_apart() -> None:
     assert pod_ip_edges(EVERYWHERE) == {"g"}
-    assert pod_ip_edges(EVERYWHERE, TemplateEdges(TEMPLATE)) == {"g", "h", "i"}
+    assert pod_ip_edges(EVERYWHERE, TemplateEdges(TEMPLATE).edges) == {"g", "h", "i"}
 
 
 def test_mentions_say_where_and_by_what() -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from pkg.apis.flow.v1alpha1 import patching
 from pkg.apis.flow.v1alpha1.patching import PatchError, apply, fill
+from pkg.apis.flow.v1alpha1.substitution import Plain
 
 TARGET: dict[str, Any] = {
     "metadata": {"labels": {"a": "1"}, "annotations": {}},
@@ -239,12 +240,12 @@ def test_a_path_that_leads_nowhere_is_an_error_of_the_patch(op: str, path: str) 
 )
 def test_values_of_a_json_patch_are_typed_by_where_they_go(path: str, value: Any, expected: Any) -> None:
     step = {"op": "add", "path": path, "value": value}
-    assert fill([step], {"index": "7"}, "patch") == [{**step, "value": expected}]
+    assert fill([step], Plain({"index": "7"}), "patch") == [{**step, "value": expected}]
 
 
 def test_pointers_of_a_json_patch_are_filled_in_as_text() -> None:
     step = {"op": "remove", "path": "/spec/tasks/{{index}}"}
-    assert fill([step], {"index": "7"}, "patch") == [{"op": "remove", "path": "/spec/tasks/7"}]
+    assert fill([step], Plain({"index": "7"}), "patch") == [{"op": "remove", "path": "/spec/tasks/7"}]
 
 
 def test_faults_gathers_all() -> None:

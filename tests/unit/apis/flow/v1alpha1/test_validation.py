@@ -9,11 +9,13 @@ from typing import Any
 import msgspec
 import pytest
 
+from pkg.apis.flow.v1alpha1.edges import TemplateEdges
 from pkg.apis.flow.v1alpha1.types import WorkflowSpec, WorkTemplateSpec
 from pkg.apis.flow.v1alpha1.validation import (
     Fault,
     foreign_variables,
     summary,
+    unused,
     validate_template,
     validate_with_templates,
     validate_workflow,
@@ -410,6 +412,46 @@ PARAM = {"template": {"spec": {"args": ["{{params.epochs}}"]}}}
             id="nor one over keys that depend on a variable",
         ),
         pytest.param(spec({"name": "a", "template": "gone"}), template(), [], id="a missing template is passed over"),
+        pytest.param(
+            spec({"name": "a", "parameters": [{"name": "p", "value": "{{params.q}}"}]}, parameters=[]),
+            template({"x": "{{params.p}}"}),
+            ["spec.flows[0].parameters[0].value"],
+            id="a value that uses what no outer scope gives",
+        ),
+        pytest.param(
+            spec(A, after("b", "a", template="a"), parameters=[{"name": "p", "value": "{{params.q}}"}]),
+            template({"x": "{{params.p}}"}),
+            ["spec.parameters[0].value"],
+            id="the same in the workflow, once for all flows",
+        ),
+        pytest.param(
+            spec({"name": "a", "parameters": [{"name": "p", "value": "{{params.q}}"}]}),
+            template({"x": "{{index}}"}),
+            [],
+            id="a value that nothing uses",
+        ),
+        pytest.param(
+            spec(A),
+            template({"x": "{{params.p}}"}, parameters=[{"name": "p", "value": "{{flows.b.podIP}}"}]),
+            ["spec.flows[0] (template a).parameters[0].value"],
+            id="an address in a default of a flow that is not there",
+        ),
+        pytest.param(
+            spec(A, after("b", "a", template="c"), parameters=[{"name": "p", "value": "{{flows.b.podIP}}"}]),
+            template({"x": "{{params.p}}"}),
+            ["spec.flows[0]"],
+            id="a cycle through the value of a parameter",
+        ),
+        pytest.param(
+            spec(
+                {"name": "a", "parameters": [{"name": "p", "value": "none"}]},
+                after("b", "a", template="c"),
+                parameters=[{"name": "p", "value": "{{flows.b.podIP}}"}],
+            ),
+            template({"x": "{{params.p}}"}),
+            [],
+            id="a value that another one replaces makes no cycle",
+        ),
     ],
 )
 def test_with_templates(workflow: WorkflowSpec, used: WorkTemplateSpec, paths: list[str]) -> None:
@@ -426,6 +468,14 @@ def test_with_templates(workflow: WorkflowSpec, used: WorkTemplateSpec, paths: l
             id="an unknown variable in metadata",
         ),
         pytest.param(template(parameters=[{"name": "p"}, {"name": "p"}]), "spec.parameters[1].name", id="twice"),
+        pytest.param(
+            template(parameters=[{"name": "p", "value": "{{params.q}}"}, {"name": "q"}]),
+            "spec.parameters[0].value",
+            id="a default that uses another parameter",
+        ),
+        pytest.param(
+            template(parameters=[{"name": "p", "value": "{{flow.nme}}"}]), "spec.parameters[0].value", id="no variable"
+        ),
         pytest.param(
             template(gvr={"version": "v1", "resource": "Job"}), "spec.gvr.resource", id="a kind for a resource"
         ),
@@ -458,3 +508,40 @@ def test_a_summary_fits_and_counts_what_it_leaves_out() -> None:
     assert text.endswith(f"(and {100 - shown} more)")
     assert summary(faults[:1]) == f"spec.flows[0]: {'x' * 50}"
     assert len(summary([Fault("spec", "y" * 5_000)], 1_024)) <= 1_024
+
+
+@pytest.mark.parametrize(
+    ("where", "message"),
+    [
+        pytest.param({"value": "{{params.p}}"}, "which is itself", id="itself"),
+        pytest.param({"value": "{{flows.nope.podIP}}"}, "no flow is named", id="the address of no flow"),
+        pytest.param({"value": "{{workflow.nmae}}"}, 'did you mean "workflow.name"?', id="no variable"),
+        pytest.param({"value": "{{index | upper}}"}, "no conversion is named", id="no conversion"),
+    ],
+)
+def test_a_value_that_can_never_be_made_is_a_fault_of_the_workflow(where: dict[str, str], message: str) -> None:
+    parameters = [{"name": "p", **where}]
+    for bad, path in (
+        (spec(A, parameters=parameters), "spec.parameters[0].value"),
+        (spec({"name": "a", "parameters": parameters}), "spec.flows[0].parameters[0].value"),
+    ):
+        (found,) = validate_workflow(bad)
+        assert found.path == path
+        assert message in found.message
+        assert validate_workflow(bad, with_patches=False) == (), "a workflow that runs already is not judged by it"
+
+
+def test_parameters_that_nothing_uses_are_named_with_the_nearest_one() -> None:
+    workflow = spec(
+        {"name": "a", "parameters": [{"name": "epoch", "value": "1"}, {"name": "epochs", "value": "{{params.base}}"}]},
+        {"name": "b", "template": "a", "patch": {"spec": {"y": "{{params.inpatch}}"}}},
+        parameters=[{"name": name, "value": "1"} for name in ("base", "inpatch", "idle", "epochs")],
+    )
+    edges = {"a": TemplateEdges(template({"x": "{{params.epochs}}"}))}
+    found = unused(workflow, edges)
+    assert [(fault.path, fault.value) for fault in found] == [
+        ("spec.flows[0].parameters[0].name", "epoch"),
+        ("spec.parameters[2].name", "idle"),
+    ]
+    assert 'did you mean "epochs"?' in found[0].message
+    assert unused(workflow, {}) == (), "without templates nothing is known"

@@ -7,22 +7,25 @@ from typing import Any
 import pytest
 
 from pkg.apis.flow.v1alpha1 import variables
-from pkg.apis.flow.v1alpha1.variables import Foreign, Known, Literal, UnknownUnderOurs, VariableError, substitute
+from pkg.apis.flow.v1alpha1.substitution import Plain, substitute
+from pkg.apis.flow.v1alpha1.variables import Foreign, Known, Literal, UnknownUnderOurs, VariableError
 
-VALUES = {
-    "workflow.name": "nightly",
-    "index": "3",
-    "replicas": "4",
-    "params.epochs": "10",
-    "params.flag": "true",
-    "params.a.b": "dotted",
-    "params.zeros": "007",
-    "params.minus": "-5",
-    "params.big": "9223372036854775808",
-    "params.nested": "{{index}}",
-    "params.empty": "",
-    "flows.prep.podIP": "10.0.0.7",
-}
+VALUES = Plain(
+    {
+        "workflow.name": "nightly",
+        "index": "3",
+        "replicas": "4",
+        "params.epochs": "10",
+        "params.flag": "true",
+        "params.a.b": "dotted",
+        "params.zeros": "007",
+        "params.minus": "-5",
+        "params.big": "9223372036854775808",
+        "params.nested": "{{index}}",
+        "params.empty": "",
+        "flows.prep.podIP": "10.0.0.7",
+    }
+)
 
 
 @pytest.mark.parametrize(
@@ -41,6 +44,10 @@ VALUES = {
         pytest.param("{{workflows.name}}", [Foreign("workflows.name")], id="a longer first word is foreign"),
         pytest.param("{{ .Values.x }}", [Foreign(".Values.x")], id="somebody else's template is foreign"),
         pytest.param("{{}}", [Foreign("")], id="nothing inside is foreign"),
+        pytest.param("{{ index | int }}", [Known("index", "int")], id="a conversion"),
+        pytest.param("{{params.x|json}}", [Known("params.x", "json")], id="a conversion without blanks"),
+        pytest.param("{{index | upper}}", [UnknownUnderOurs("index | upper")], id="no such conversion"),
+        pytest.param("{{ .x | int }}", [Foreign(".x | int")], id="somebody else's pipe is foreign"),
         pytest.param("{{{{index}}}}", [Literal("index")], id="four braces are a literal"),
         pytest.param("{{{index}}}", [Known("index")], id="three braces hold a variable in one pair"),
         pytest.param("{{index}", [], id="an open pair is text"),
@@ -122,4 +129,44 @@ def test_what_cannot_be_filled_in_names_its_place(tree: Any, path: str, message:
 
 def test_values_cannot_blow_an_object_up() -> None:
     with pytest.raises(VariableError, match="exceed"):
-        substitute(["{{params.big}}"] * 1_000, {"params.big": "x" * 16_384})
+        substitute(["{{params.big}}"] * 1_000, Plain({"params.big": "x" * 16_384}))
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        pytest.param("flow.nme", "flow.name", id="a letter is missing"),
+        pytest.param("workflow.nmae", "workflow.name", id="two letters are swapped"),
+        pytest.param("workflow.uuid", "workflow.uid", id="a letter too many"),
+        pytest.param("workflow.Name", "workflow.name", id="a capital"),
+        pytest.param("flows.a.podIp", "flows.a.podIP", id="the case of podIP"),
+        pytest.param("flows.a.podsIP | string", "flows.a.podIP", id="with a conversion"),
+    ],
+)
+def test_an_unknown_name_under_ours_names_the_nearest_one(name: str, meant: str) -> None:
+    assert f'did you mean "{meant}"?' in variables.unknown_message(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        pytest.param("param.x", "params.x", id="param"),
+        pytest.param("Params.x", "params.x", id="a capital"),
+        pytest.param("worfklow.name", "workflow.name", id="swapped letters"),
+        pytest.param("indx", "index", id="a letter is missing"),
+        pytest.param("user.name", "", id="another word"),
+        pytest.param(".Values.x", "", id="somebody else's template"),
+        pytest.param("", "", id="nothing"),
+    ],
+)
+def test_a_foreign_first_word_one_letter_off_ours_is_noticed(name: str, meant: str) -> None:
+    message = variables.foreign_message(name)
+    assert "stays as it is" in message
+    assert ("did you mean" in message) is bool(meant)
+    assert f'"{meant}"' in message or not meant
+
+
+def test_the_nearest_name_is_one_letter_off_at_most() -> None:
+    assert variables.nearest("epoch", ["rate", "epochs"]) == "epochs"
+    assert variables.nearest("epo", ["epochs"]) == ""
+    assert variables.nearest("ab", ["cd"]) == ""

@@ -238,7 +238,7 @@ def test_two_renderings_of_an_attempt_are_equal() -> None:
     [
         pytest.param({}, {"jobSpec": {"a": ["{{workflow.x}}"]}}, "template.jobSpec.a[0]", "no variable", id="unknown"),
         pytest.param(
-            {}, {"jobSpec": {"a": "{{params.x}}"}}, "template.jobSpec.a", "names no parameter", id="parameter"
+            {}, {"jobSpec": {"a": "{{params.x}}"}}, "template.jobSpec.a", "no parameter is named", id="parameter"
         ),
         pytest.param(
             {},
