@@ -479,7 +479,7 @@ class LifecycleSimulation(Simulation):
                 flow = msgspec.structs.replace(flow, for_=None if flow.for_ is not None else For(replicas=2))
             case 5 if flow.for_ is not None:
                 flow = msgspec.structs.replace(flow, for_=msgspec.structs.replace(flow.for_, replicas=tape.below(3)))
-            case 6:
+            case 6 if flow.name not in self.peers:
                 self.added += 1
                 flow = msgspec.structs.replace(flow, name=f"new{self.added}")
             case 7 if self.phase is not None:  # else it would be Invalid from the start
@@ -664,7 +664,7 @@ class LifecycleSimulation(Simulation):
         """Jobs that are gone, of tasks that were dropped or are new: a later job of the same name is another one."""
         for life in self.world.lives:
             if life.gone and (life.flow, life.index) in tasks:
-                life.flow = f"{life.flow}@dropped"
+                life.flow = f"{life.flow}@dropped{self.world.version}"
         for at in tasks:
             self.recorded.pop(at, None)
             self.finals.pop(at, None)

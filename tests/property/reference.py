@@ -211,6 +211,9 @@ class Reference:
             self._repeat(lambda: self._judge_dependencies(seen, self._rest(seen) != "Continue"))
         if not self.decided and (not seen.is_held or self.spec.shutdown is not None):
             self._decide(seen)
+        if seen.is_held and self._rest(seen) != "Continue":  # failures that were not judged before
+            for flow, at, task in self._all():
+                self._observe(seen, flow, task, seen.jobs.get(at, ()), seen.gone.get(at, ()), was_decided, True)
         for flow, at, task in self._all():
             claim = seen.claims.get(at)
             if claim is not None and not was_decided and self._is_leaving(seen, at, claim):

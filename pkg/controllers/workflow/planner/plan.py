@@ -166,8 +166,11 @@ def _plan_folding_alone(ctx: Context, unfolded: frozenset[TaskKey], events: list
 def _progress(ctx: Context, evaluated: _Evaluated) -> Progress:
     """The progress after this pass."""
     stale = _dependents(ctx, ctx.draft.moved) | evaluated.left
+    progress = ctx.draft.freeze(_flow_timers(ctx), evaluated.decision, stale, evaluated.unfolded)
+    if ctx.snapshot.is_held:
+        return progress  # the answers that nobody has used yet are new once the workflow goes on
     return replace(
-        ctx.draft.freeze(_flow_timers(ctx), evaluated.decision, stale, evaluated.unfolded),
+        progress,
         answers=ctx.snapshot.passed,
         probe_answers=ctx.snapshot.answers,
         addresses=ctx.snapshot.pod_ips,
@@ -227,8 +230,13 @@ def _end_if_shut_down(ctx: Context, facts: _Facts) -> _Evaluated:
             unfolded = fold(ctx, _tasks_under_deletion(ctx), _failure_policy(ctx, _mode(ctx, decision, facts)))
     how = _mode(ctx, decision, facts)
     if how.ends_remaining:
+        # Failures may have been left unjudged before; now no attempt follows them.
+        unfolded |= fold(ctx, _unfinished_tasks(ctx), _failure_policy(ctx, how))
         outcome.end_remaining(ctx, how, with_finally=True, is_service=ctx.is_service, hidden=hidden)
-    return _Evaluated(decision, how, draft.base.gives_up_at, draft.base.stale, unfolded)
+    # Jobs that were read for another reason than a change may show what predicates ask about, too.
+    stale = draft.base.stale | (frozenset(draft.not_final) if ctx.snapshot.dirty is None else frozenset())
+    stale |= _dependents(ctx, {number for number, _ in draft.touched if ctx.graph.nodes[number].is_probed})
+    return _Evaluated(decision, how, draft.base.gives_up_at, stale, unfolded)
 
 
 def _has_new_answers(ctx: Context) -> bool:
@@ -267,6 +275,16 @@ def _changed_tasks(ctx: Context) -> tuple[TaskKey, ...]:
     if ctx.snapshot.dirty is not None:
         return (*ctx.snapshot.dirty, *(ctx.draft.base.unfolded - ctx.snapshot.dirty))
     return tuple(TaskKey(node.name, index) for node in ctx.graph.nodes for index in range(node.size))
+
+
+def _unfinished_tasks(ctx: Context) -> list[TaskKey]:
+    nodes = (ctx.graph.nodes[number] for number in sorted(ctx.draft.not_final))
+    return [
+        TaskKey(node.name, index)
+        for node in nodes
+        for index, task in enumerate(ctx.draft.tasks(node.number))
+        if task.is_unfinished
+    ]
 
 
 def _tasks_under_deletion(ctx: Context) -> list[TaskKey]:
