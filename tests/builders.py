@@ -14,10 +14,10 @@ from typing import Any, Final
 import jsonpatch
 import msgspec
 
-from pkg.apis.flow.v1alpha1 import conditions
+from pkg.apis.flow.v1alpha1 import conditions, records
 from pkg.apis.flow.v1alpha1.phases import Phase
 from pkg.apis.flow.v1alpha1.spec_hash import spec_hash
-from pkg.apis.flow.v1alpha1.types import FlowStatus, Workflow, WorkflowStatus, WorkTemplate
+from pkg.apis.flow.v1alpha1.types import FlowRecord, FlowStatus, Record, Workflow, WorkflowStatus, WorkTemplate
 from pkg.apis.meta import GVR, Condition, Job
 from pkg.controllers.engine.store import Added, Deleted, Modified, Store
 from pkg.controllers.workflow.ledger import Ledger
@@ -462,6 +462,15 @@ class Bench:
         return self.workflow.status
 
     @property
+    def record(self) -> Record:
+        """What status records for the next controller."""
+        return records.record_of(self.status)
+
+    def memory(self, name: str) -> FlowRecord:
+        """What status records of a flow."""
+        return records.by_flow(self.status)[name].record
+
+    @property
     def phase(self) -> str:
         return str(self.status.phase)
 
@@ -591,3 +600,24 @@ def mixed() -> Bench:
     bench.is_held("a/4")
     bench.fails("b")
     return bench
+
+
+def as_older(status: WorkflowStatus) -> WorkflowStatus:
+    """The status as a controller before `status.record` wrote it."""
+    record, memories = records.record_of(status), records.by_flow(status)
+    replace = msgspec.structs.replace
+    flows = []
+    for flow in status.flows:
+        gvr, kept = memories[flow.name]
+        is_of = {"renamed": kept.renamed, "first_attempt": kept.first_attempt, "kept": kept.kept, "passed": kept.passed}
+        flows.append(replace(flow, gvr=gvr, **is_of))
+    return replace(
+        status,
+        flows=tuple(flows),
+        record=None,
+        restarted_at=record.restarted_at,
+        restarted_flows=record.restarted_flows,
+        suspended_at=record.suspended_at,
+        suspended_seconds=float(record.suspended_seconds) if record.suspended_seconds else 0,
+        spec_hash=record.spec_hash,
+    )

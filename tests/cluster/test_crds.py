@@ -19,9 +19,12 @@ from hack.cluster.binaries import ensure
 from pkg.apis.flow.v1alpha1.phases import Phase, WorkflowPhase
 from pkg.apis.flow.v1alpha1.types import (
     WORKFLOWS,
+    FlowRecord,
     FlowStatus,
     Kept,
+    KindRecord,
     Latch,
+    Record,
     ReplicaStatus,
     TaskCounts,
     Workflow,
@@ -167,6 +170,25 @@ STATUS = WorkflowStatus(
             skipped="11",
             cancelled="12",
             replicas=(ReplicaStatus(4, Phase.BACKOFF, "R", "m"),),
+        ),
+    ),
+    record=Record(
+        spec_hash="abc",
+        restarted_at="token",
+        restarted_flows="0",
+        suspended_at="t",
+        suspended_seconds=2,
+        kinds=(KindRecord("jobs.v1.batch", "0"),),
+        flows=(FlowRecord("0", "x", 3, (Kept("4", 1, "R", "t", True, True, True, True),), (Latch("p", "0-3"),)),),
+    ),
+)
+# As an older controller wrote it.
+OLDER = msgspec.structs.replace(
+    STATUS,
+    record=None,
+    flows=(
+        msgspec.structs.replace(
+            STATUS.flows[0],
             gvr="jobs.v1.batch",
             passed=(Latch("p", "0-3"),),
             renamed="x",
@@ -182,15 +204,24 @@ STATUS = WorkflowStatus(
 )
 
 
-def test_nothing_of_a_status_is_pruned(client: Client) -> None:
+@pytest.mark.parametrize(
+    "status", [pytest.param(STATUS, id="of today"), pytest.param(OLDER, id="of an older controller")]
+)
+def test_nothing_of_a_status_is_pruned(client: Client, status: WorkflowStatus) -> None:
     client.create(WORKFLOWS, "default", flow(), Workflow)
-    body = msgspec.json.encode({"status": STATUS})
+    body = msgspec.json.encode({"status": status})
     client.patch(WORKFLOWS, "default", NAME, body, content_type=MERGE_PATCH, type=Workflow, subresource="status")
     served = client.get(WORKFLOWS, "default", NAME, dict[str, Any])
-    assert served["status"] == json.loads(msgspec.json.encode(STATUS))
-    for part in (*msgspec.structs.fields(STATUS), *msgspec.structs.fields(STATUS.flows[0])):
-        holder = served["status"] if hasattr(STATUS, part.name) else served["status"]["flows"][0]
-        assert part.encode_name in holder, "set every field above, else this test does not see it"
+    assert served["status"] == json.loads(msgspec.json.encode(status))
+
+
+def test_every_field_of_a_status_is_set_above() -> None:
+    record = STATUS.record
+    assert record is not None
+    for part in (STATUS, STATUS.flows[0], record, *record.kinds, *record.flows, *record.flows[0].kept):
+        for field in msgspec.structs.fields(part):
+            is_set = getattr(part, field.name) or getattr(OLDER, field.name, getattr(OLDER.flows[0], field.name, None))
+            assert is_set, f"{type(part).__name__}.{field.name}"
 
 
 def test_managed_fields_list_no_items(client: Client) -> None:

@@ -85,12 +85,12 @@ def test_a_restart_that_is_asked_for_while_it_runs_waits_for_the_end_and_acts_on
     world.wait_job("w-a-r1")
     world.wait_flow("w", "b", "Failed")
     status = world.wait_phase("w")
-    assert (status["phase"], status["restartedAt"]) == ("Failed", "once")
+    assert (status["phase"], status["record"]["restartedAt"]) == ("Failed", "once")
     time.sleep(1)
     assert world.status("w")["phase"] == "Failed", "the same token acts once"
     world.patch(world.workflow_path("w"), {"spec": {"restart": {"at": "again", "flows": ["b"]}}})
     world.wait_job("w-b-r1")
-    assert world.wait_phase("w", ["Succeeded"])["restartedAt"] == "again"
+    assert world.wait_phase("w", ["Succeeded"])["record"]["restartedAt"] == "again"
     assert world.attempts("w") == {"a": 2, "b": 2}
     assert len(no_attempt_twice(world)) == 4
 

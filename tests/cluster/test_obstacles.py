@@ -306,7 +306,7 @@ def test_a_stranger_that_is_leaving_is_waited_for_and_its_name_is_taken(
     assert "and is being deleted" in waiting["message"]
     world.patch(world.job_path("w-a"), {"metadata": {"finalizers": None}})
     assert world.wait_phase("w")["phase"] == "Succeeded"
-    assert "renamed" not in world.flow("w", "a")
+    assert "flows" not in world.status("w")["record"], "it is not renamed"
     assert world.wait_job("w-a")["metadata"]["uid"] != stranger["metadata"]["uid"]
 
 

@@ -15,7 +15,7 @@ from typing import Any, Final
 import msgspec
 from hypothesis import strategies as st
 
-from pkg.apis.flow.v1alpha1 import raw, validation
+from pkg.apis.flow.v1alpha1 import raw, records, validation
 from pkg.apis.flow.v1alpha1.phases import WorkflowPhase
 from pkg.apis.flow.v1alpha1.spec_hash import FREE, spec_hash
 from pkg.apis.flow.v1alpha1.types import (
@@ -496,7 +496,7 @@ class LifecycleSimulation(Simulation):
 
     def _take_back(self) -> None:
         """The spec means again what it meant when the workflow started, or was last restarted."""
-        start = self._start(self.world.workflow.status.spec_hash, self._spec())
+        start = self._start(records.record_of(self.world.workflow.status).spec_hash, self._spec())
         if spec_hash(start) != spec_hash(self._spec()):
             self.world.set_spec(**{name: getattr(start, name) for name in start.__struct_fields__ if name not in FREE})
             self.statistics["taken back"] += 1
@@ -554,10 +554,10 @@ class LifecycleSimulation(Simulation):
             self.reference.lose_memory(snapshot.since)
         recorded = snapshot.workflow.status
         if snapshot.graph is not None:
-            is_edited = recorded.spec_hash not in ("", spec_hash(spec))
+            is_edited = records.record_of(recorded).spec_hash not in ("", spec_hash(spec))
             assert (snapshot.edit is not None) == is_edited, "an edit is not noticed, or there is none"
         if recorded.phase is None or not recorded.phase.is_final:
-            self.reference.follow(self._start(recorded.spec_hash, spec))
+            self.reference.follow(self._start(records.record_of(recorded).spec_hash, spec))
         return super().plan(snapshot)
 
     def _observe(self, snapshot: Snapshot, graph: Graph, progress: Progress) -> Observation:
@@ -566,14 +566,14 @@ class LifecycleSimulation(Simulation):
         return replace(
             seen,
             pod_ips=frozenset((key.flow, key.index) for key in snapshot.pod_ips),
-            spec=self._start(recorded.spec_hash, snapshot.workflow.spec),
+            spec=self._start(records.record_of(recorded).spec_hash, snapshot.workflow.spec),
             is_held=snapshot.is_held,
             is_deferred=snapshot.edit is not None and not snapshot.edit.is_start_known,
             asked=self.in_force,
         )
 
     def _hidden(self, snapshot: Snapshot) -> frozenset[str]:
-        recorded = {flow.name for flow in snapshot.workflow.status.flows if flow.gvr}
+        recorded = {name for name, memory in records.by_flow(snapshot.workflow.status).items() if memory.gvr}
         return frozenset(
             flow.name
             for flow in snapshot.workflow.spec.flows
@@ -594,7 +594,9 @@ class LifecycleSimulation(Simulation):
     def _judge_after_the_end(self, snapshot: Snapshot, made: Plan) -> None:
         spec, status = snapshot.workflow.spec, snapshot.workflow.status
         restart = spec.restart
-        is_asked = restart is not None and restart.at != status.restarted_at and spec.shutdown is None
+        is_asked = (
+            restart is not None and restart.at != records.record_of(status).restarted_at and spec.shutdown is None
+        )
         is_news = status.observed_generation != snapshot.workflow.metadata.generation
         assert is_asked or is_news or made.patch is None, "a status is written after the end, and nobody asked for it"
         assert not (made.is_new_run and made.workflow_deletion), "a workflow is restarted and deleted at once"
@@ -606,9 +608,9 @@ class LifecycleSimulation(Simulation):
 
     def _takes_up_again(self, status: WorkflowStatus) -> bool:
         before = self.world.log[WORKFLOWS][-2].obj.status  # the last is this very write
-        if status.restarted_at == before.restarted_at:
+        token = records.record_of(status).restarted_at
+        if token == records.record_of(before).restarted_at:
             return False
-        token = status.restarted_at
         assert self._is_over(), "a restart before the end"
         assert self.asked is not None
         spec, jobs, hidden, since = self.asked
@@ -635,7 +637,7 @@ class LifecycleSimulation(Simulation):
             return True
         if spec_hash(spec) != before.spec_hash:
             self.statistics["adopted"] += 1
-        assert status.spec_hash == spec_hash(spec), "the spec is adopted in another write"
+        assert records.record_of(status).spec_hash == spec_hash(spec), "the spec is adopted in another write"
         fresh = self.reference.fresh
         self.in_force = (*spec.restart.flows, *sorted({name for name, _ in fresh if before.phase == "Succeeded"}))
         self.reference.run_on()
@@ -644,7 +646,7 @@ class LifecycleSimulation(Simulation):
         assert not status.completion_time
         assert not any(one.type in ("Decided", "Finished", "Succeeded") for one in status.conditions)
         assert abs(seconds(status.start_time) - self.world.now) < 1e-3, "the clocks do not start anew"
-        firsts = {flow.name: flow.first_attempt for flow in status.flows}
+        firsts = {name: memory.record.first_attempt for name, memory in records.by_flow(status).items()}
         for at in again:
             self.finals.pop(at, None)
             self.born[at] = self.world.calls
@@ -673,11 +675,10 @@ class LifecycleSimulation(Simulation):
         assert not self.world.workflow.metadata.is_deleting, "a status of a workflow that is being deleted"
         before = self.world.log[WORKFLOWS][-2].obj.status
         if self._is_over() and status.phase is self.phase:
+            record = records.record_of(status)
             seen = msgspec.structs.replace(
-                before,
-                restarted_at=status.restarted_at,
+                records.moved(before, restarted_at=record.restarted_at, spec_hash=record.spec_hash),
                 observed_generation=status.observed_generation,
-                spec_hash=status.spec_hash,
             )
             assert msgspec.to_builtins(status) == msgspec.to_builtins(seen), "after the end nothing else changes"
             self._takes_up_again(status)
@@ -704,7 +705,7 @@ class LifecycleSimulation(Simulation):
         if "@" in life.flow or known is None or known.metadata.is_deleting:
             return
         phase = known.status.phase
-        spec = self._start(known.status.spec_hash, known.spec)
+        spec = self._start(records.record_of(known.status).spec_hash, known.spec)
         assert self.phase is phase or self._is_over(), f"{what} with a status that the API server does not hold"
         if phase is not None and phase.is_final:
             policy = spec.job_retain_policy
@@ -749,10 +750,10 @@ class LifecycleSimulation(Simulation):
         self.world.forbidden_until = 0.0
         if self.world.is_there and self._spec().suspend:
             self.world.set_spec(suspend=False)
-        if self.world.is_there and not self._is_over() and self.world.workflow.status.spec_hash:
+        if self.world.is_there and not self._is_over() and records.record_of(self.world.workflow.status).spec_hash:
             if self.tape.one_in(2) or self.ends.one_in(2):
                 self._take_back()
-            elif spec_hash(self._spec()) != self.world.workflow.status.spec_hash:
+            elif spec_hash(self._spec()) != records.record_of(self.world.workflow.status).spec_hash:
                 self.world.set_spec(shutdown=self.ends.pick(Shutdown.STOP, Shutdown.TERMINATE))
         for name in ("job", "widget"):
             if (WORKTEMPLATES, name) not in self.world.objects:
@@ -779,12 +780,12 @@ class LifecycleSimulation(Simulation):
         assert spec.ttl_seconds_after_finished is None, "the ttl has passed, and the workflow is there"
         is_valid = validation.validate_workflow(spec) == ()
         if spec.restart is not None and spec.shutdown is None and is_valid:
-            assert status.restarted_at == spec.restart.at, "the restart is not carried out"
+            assert records.record_of(status).restarted_at == spec.restart.at, "the restart is not carried out"
         self._judge_the_end()
 
     def _judge_the_end(self) -> None:
         assert self.reference.phase == self.phase, f"the reference says {self.reference.phase}, status {self.phase}"
-        spec = self._start(self.world.workflow.status.spec_hash, self._spec())
+        spec = self._start(records.record_of(self.world.workflow.status).spec_hash, self._spec())
         for life in self.world.jobs():
             if life.deleted is not None:
                 continue

@@ -14,11 +14,12 @@ from unittest import mock
 
 import msgspec
 
-from pkg.apis.flow.v1alpha1 import durations, validation
+from pkg.apis.flow.v1alpha1 import durations, records, validation
 from pkg.apis.flow.v1alpha1.phases import FINAL, WORKFLOW_MOVES, Phase, WorkflowPhase
 from pkg.apis.flow.v1alpha1.types import (
     WORKFLOWS,
     WORKTEMPLATES,
+    FlowRecord,
     FlowStatus,
     Shutdown,
     Workflow,
@@ -300,9 +301,10 @@ class Simulation:
         spec, status = workflow.spec, workflow.status
         is_overdue = False
         if spec.timeout is not None and status.start_time and not spec.suspend and not snapshot.is_held:
-            paused = status.suspended_seconds
-            if status.suspended_at:
-                paused += max(0.0, snapshot.now - seconds(status.suspended_at))
+            record = records.record_of(status)
+            paused: float = record.suspended_seconds
+            if record.suspended_at:
+                paused += max(0.0, snapshot.now - seconds(record.suspended_at))
             is_overdue = seconds(status.start_time) + paused + durations.parse(spec.timeout) <= snapshot.now
         return Observation(
             now=snapshot.now,
@@ -456,10 +458,13 @@ class Simulation:
             )
             assert not (before is not None and before.is_final), "a status is written after the end"
         self.phase = status.phase
+        memories = records.by_flow(status)
         now = {
             (flow.name, index): recorded
             for flow in status.flows
-            for index, recorded in _tasks(flow, is_indexed=self._is_indexed(flow.name)).items()
+            for index, recorded in _tasks(
+                flow, memories[flow.name].record, is_indexed=self._is_indexed(flow.name)
+            ).items()
         }
         counts = Counter(phase for phase, _ in now.values())
         written = msgspec.structs.asdict(status.tasks)
@@ -525,9 +530,9 @@ def _seen(seen: ObservedJob) -> JobSeen:
     )
 
 
-def _tasks(flow: FlowStatus, *, is_indexed: bool) -> dict[int, tuple[str, int]]:
+def _tasks(flow: FlowStatus, record: FlowRecord, *, is_indexed: bool) -> dict[int, tuple[str, int]]:
     """Index -> state and attempt, as a reader of the status sees them."""
-    kept = {index: item.attempt for item in flow.kept for index in _indexes(item.indexes)}
+    kept = {index: item.attempt for item in record.kept for index in _indexes(item.indexes)}
     if not is_indexed:
         return {0: (str(flow.phase), kept.get(0, max(0, flow.attempts - 1)))}
     found = {}

@@ -361,8 +361,12 @@ def apply_operation(raw: dict[str, Any], operation: dict[str, Any]) -> None:
     match operation["op"], place:
         case "remove", dict():
             del place[last]
+        case "remove", list():
+            del place[int(last)]
         case "replace", list():
             place[int(last)] = operation["value"]
+        case "add", list():
+            place.insert(int(last), operation["value"])
         case "add", dict():
             place[last] = operation["value"]
         case _:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from pkg.apis.flow.v1alpha1 import records
 from pkg.apis.flow.v1alpha1.phases import WorkflowPhase
 from pkg.apis.flow.v1alpha1.spec_hash import spec_hash as spec_hash_of
 from pkg.apis.flow.v1alpha1.types import Workflow, WorkTemplate
@@ -121,7 +122,7 @@ class Observer:
             since=since,
             workflow=workflow,
             graph=None,
-            spec_hash=spec_hash_of(workflow.spec) if is_edited else workflow.status.spec_hash,
+            spec_hash=spec_hash_of(workflow.spec) if is_edited else records.record_of(workflow.status).spec_hash,
             templates={},
             jobs=jobs,
             progress=None,
@@ -227,5 +228,5 @@ class Observer:
 
 def _gvrs(workflow: Workflow, templates: Mapping[str, WorkTemplate]) -> set[GVR]:
     """The kinds of a workflow's jobs: those its templates name, and those recorded in its status."""
-    recorded = {flow.gvr for flow in workflow.status.flows}
-    return {template.spec.gvr.gvr for template in templates.values()} | {GVR.parse(text) for text in recorded if text}
+    recorded = records.kinds_of(workflow.status)
+    return {template.spec.gvr.gvr for template in templates.values()} | {GVR.parse(text) for text in recorded}

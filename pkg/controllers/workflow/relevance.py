@@ -6,6 +6,7 @@ from typing import TypeVar
 
 import msgspec
 
+from pkg.apis.flow.v1alpha1 import records
 from pkg.apis.flow.v1alpha1.types import GROUP, Workflow, WorkTemplate
 from pkg.apis.meta import ObjectMeta
 
@@ -26,7 +27,7 @@ def reads_templates(workflow: Workflow) -> bool:
     """Whether a plan of the workflow may need its templates: not once it is over, unless it is to be restarted."""
     phase, restart = workflow.status.phase, workflow.spec.restart
     is_over = phase is not None and phase.is_final
-    return not is_over or (restart is not None and restart.at != workflow.status.restarted_at)
+    return not is_over or (restart is not None and restart.at != records.record_of(workflow.status).restarted_at)
 
 
 def is_same_state(old: T, new: T) -> bool:

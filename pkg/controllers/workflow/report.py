@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import structlog
 
 from pkg.apis.flow.v1alpha1 import conditions as conds
+from pkg.apis.flow.v1alpha1 import records
 from pkg.apis.flow.v1alpha1.phases import FINAL, Phase
 from pkg.apis.flow.v1alpha1.reasons import Reasons
 from pkg.apis.flow.v1alpha1.types import Workflow, WorkflowStatus
@@ -58,7 +59,7 @@ class Report:
         if not old.start_time and new.start_time:
             _log.info("workflow started", tasks=new.tasks.total)
         elif _is_final(old) and not _is_final(new):
-            _log.info("workflow restarted", tasks=new.tasks.total, token=new.restarted_at)
+            _log.info("workflow restarted", tasks=new.tasks.total, token=records.record_of(new).restarted_at)
 
     def _report_end(self, old: WorkflowStatus, new: WorkflowStatus) -> None:
         if not _is_final(new) or _is_final(old):

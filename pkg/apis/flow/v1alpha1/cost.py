@@ -17,8 +17,11 @@ from pkg.apis.flow.v1alpha1.faults import Fault, Faults
 from pkg.apis.flow.v1alpha1.phases import Phase
 from pkg.apis.flow.v1alpha1.types import (
     Flow,
+    FlowRecord,
     FlowStatus,
     Kept,
+    KindRecord,
+    Record,
     RetryReason,
     SuccessPolicy,
     WorkflowSpec,
@@ -61,6 +64,7 @@ _RANGES: Final = (
     "cancelled",
 )
 _LONGEST_KIND: Final = "mpijobs.v2beta1.kubeflow.org"
+_POSITION: Final = "4999"
 _TIME: Final = "2026-01-01T00:00:00.000000Z"
 
 
@@ -99,7 +103,8 @@ def estimate(
 ) -> Cost:
     """What a workflow costs. `templates`: what the templates need, by name; some may be missing. Raises RawError."""
     sizes = {flow.name: max(1, flow.replicas) for flow in spec.flows}
-    cost = Cost(spec=_spec_bytes(spec), metadata=_metadata_bytes(metadata), status=_STATUS + _restart_bytes(spec))
+    status = _STATUS + _restart_bytes(spec) + _kinds_bytes(spec, templates or {})
+    cost = Cost(spec=_spec_bytes(spec), metadata=_metadata_bytes(metadata), status=status)
     total = {name: getattr(cost, name) for name in cost.__struct_fields__}
     use = value_use.ValueUse(spec, templates or {})
     for flow in spec.flows:
@@ -155,8 +160,7 @@ def _flow_cost(flow: Flow, template: edges.TemplateEdges | None, sizes: Mapping[
     if text.startswith(b"["):
         yield "patch_steps", size * _steps(flow)
     # Latches of probes that have passed name the replicas of the probed flow.
-    kind = len(template.kind if template is not None else _LONGEST_KIND)
-    yield "status", _flow_status_bytes(flow, size) + kind + path_bytes + 6 * probes
+    yield "status", _flow_status_bytes(flow, size) + path_bytes + 6 * probes
 
 
 def _steps(flow: Flow) -> int:
@@ -167,7 +171,7 @@ def _steps(flow: Flow) -> int:
 
 
 def _flow_status_bytes(flow: Flow, size: int) -> int:
-    """Bytes of the least that status keeps of a flow, without its kind, whose tasks are as unlike as they can be."""
+    """Bytes of the least that status keeps of a flow whose tasks are as unlike as they can be."""
     retries = flow.retry.max_retries if flow.retry is not None else 0
     groups = min(size, _GROUPS * (retries + 1))
     bare, kept = _status_parts(retries)
@@ -180,16 +184,25 @@ def _flow_status_bytes(flow: Flow, size: int) -> int:
 
 @lru_cache(maxsize=1_024)
 def _status_parts(retries: int) -> tuple[int, int]:
-    """Bytes of the status of a flow without its name and kind, and of one group of tasks that it keeps."""
+    """Bytes of what status keeps of a flow, without its name, and of one group of its tasks."""
     reason = max((reason.value for reason in RetryReason), key=len)
     empty = Kept(indexes="0")
-    status = FlowStatus(name="", phase=Phase.SUCCEEDED, reason=reason, gvr="-", kept=(empty,))
+    status = FlowStatus(name="", phase=Phase.SUCCEEDED, reason=reason)
+    record = FlowRecord(flows=_POSITION, kept=(empty,))
     # In Backoff: with a due time. Without retries: of a job that a queue held.
     kept = (
         Kept(indexes="0", attempt=retries, ran=True, due=_TIME) if retries else Kept(indexes="0", ran=True, held=True)
     )
-    bare = len(msgspec.json.encode(status)) - len(msgspec.json.encode(empty))
-    return bare, len(msgspec.json.encode(kept)) + 1
+    bare = sum(len(msgspec.json.encode(part)) + 1 for part in (status, record)) - len(msgspec.json.encode(empty))
+    # No flow stands beside another one of the same kind.
+    return bare + len(_POSITION) + 1, len(msgspec.json.encode(kept)) + 1
+
+
+def _kinds_bytes(spec: WorkflowSpec, templates: Mapping[str, edges.TemplateEdges]) -> int:
+    """Bytes of the record without what it keeps of flows: each kind once."""
+    names = {flow.template_name for flow in spec.flows}
+    kinds = {templates[name].kind if name in templates else _LONGEST_KIND for name in names}
+    return len(msgspec.json.encode(Record(kinds=tuple(KindRecord(kind, flows="0") for kind in kinds))))
 
 
 def _spec_bytes(spec: WorkflowSpec) -> int:

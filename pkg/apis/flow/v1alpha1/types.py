@@ -474,6 +474,11 @@ class ReplicaStatus(_Part, frozen=True):
     message: Message = ""
 
 
+_POSITIONS: Final = "Positions in status.flows, as ranges: 0-3,7."
+# Fields of an earlier layout. They are read as long as there is no `record`, and never written.
+_MOVED: Final = Meta(description="Deprecated: now under status.record. Removed by the next write.")
+
+
 class Kept(_Part, frozen=True):
     """Memory of the controller about tasks in Backoff, or whose newest attempt has no job any more.
 
@@ -502,6 +507,43 @@ class Latch(_Part, frozen=True):
     indexes: str
 
 
+class KindRecord(_Part, frozen=True):
+    """A kind of jobs, and the flows whose first job is of this kind."""
+
+    gvr: Annotated[str, Meta(description="The resource: jobs.v1.batch, or pods.v1 of the core group.")]
+    flows: Annotated[str, Meta(description=_POSITIONS)] = ""
+
+
+class FlowRecord(_Part, frozen=True):
+    """What the controller remembers of some flows, the same of each."""
+
+    flows: Annotated[str, Meta(description=_POSITIONS)]
+    renamed: Annotated[
+        str, Meta(description="Suffix of the job names, because other objects have the regular names.")
+    ] = ""
+    first_attempt: Annotated[
+        int, Meta(description="Attempts below this number belong to a run before the last restart.")
+    ] = 0
+    kept: Annotated[tuple[Kept, ...], Meta(description="Attempts of tasks, as far as no job shows them.")] = ()
+    passed: Annotated[tuple[Latch, ...], Meta(description="HTTP and TCP probes that have passed.")] = ()
+
+
+class Record(_Part, frozen=True):
+    """The controller's own memory, because the cluster does not show it. Not for scripts."""
+
+    spec_hash: Annotated[str, Meta(description="Hash of the spec that is in force.")] = ""
+    restarted_at: Annotated[str, Meta(description="The token of the newest restart.")] = ""
+    restarted_flows: Annotated[str, Meta(description=f"The flows that this restart named. {_POSITIONS}")] = ""
+    suspended_at: Annotated[str, Meta(description="Since when the workflow is suspended.")] = ""
+    suspended_seconds: Annotated[
+        int, Meta(description="Seconds for which it was suspended before, rounded up each time.")
+    ] = 0
+    kinds: Annotated[tuple[KindRecord, ...], Meta(description="The kinds of the jobs.")] = ()
+    flows: Annotated[
+        tuple[FlowRecord, ...], Meta(description="What is to be remembered of flows; nothing of most.")
+    ] = ()
+
+
 class FlowStatus(_Part, frozen=True):
     """State of one flow, folded from its tasks. Flows with `for` show the indexes in each phase as ranges (0-3,7)."""
 
@@ -523,18 +565,17 @@ class FlowStatus(_Part, frozen=True):
     skipped: str = ""
     cancelled: str = ""
     replicas: tuple[ReplicaStatus, ...] = ()
-    gvr: str = ""
-    passed: tuple[Latch, ...] = ()
-    renamed: str = ""
-    first_attempt: int = 0
-    kept: tuple[Kept, ...] = ()
+    gvr: Annotated[str, _MOVED] = ""
+    passed: Annotated[tuple[Latch, ...], _MOVED] = ()
+    renamed: Annotated[str, _MOVED] = ""
+    first_attempt: Annotated[int, _MOVED] = 0
+    kept: Annotated[tuple[Kept, ...], _MOVED] = ()
 
 
 class WorkflowStatus(_Part, frozen=True):
     """State of the workflow; `phase` is absent until the controller has seen it.
 
-    restarted_at: the token of the newest restart; restarted_flows: the flows that it named, as ranges of
-    their positions in the spec.
+    `records.record_of` reads the record, also of a status that has none because an older controller wrote it.
     """
 
     phase: WorkflowPhase | None = None
@@ -547,11 +588,13 @@ class WorkflowStatus(_Part, frozen=True):
     tasks: TaskCounts = TaskCounts()
     conditions: tuple[Condition, ...] = ()
     flows: tuple[FlowStatus, ...] = ()
-    restarted_at: str = ""
-    restarted_flows: str = ""
-    suspended_at: str = ""
-    suspended_seconds: float = 0.0
-    spec_hash: str = ""
+    record: Record | None = None
+    restarted_at: Annotated[str, _MOVED] = ""
+    restarted_flows: Annotated[str, _MOVED] = ""
+    suspended_at: Annotated[str, _MOVED] = ""
+    # A number, with or without a fraction.
+    suspended_seconds: Annotated[Any, _MOVED] = 0
+    spec_hash: Annotated[str, _MOVED] = ""
 
 
 class Workflow(msgspec.Struct, frozen=True, rename="camel"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pkg.apis.flow.v1alpha1 import conditions as conds
+from pkg.apis.flow.v1alpha1 import records
 from pkg.apis.flow.v1alpha1.spec_hash import is_comparable, is_hash_of
 from pkg.apis.flow.v1alpha1.types import Workflow, WorkflowStatus
 
@@ -18,7 +19,7 @@ def is_edited(workflow: Workflow, spec_hash: str) -> bool:
     A hash of another algorithm is not judged where status has seen this generation and does not hold the workflow: the
     same spec hashes differently there.
     """
-    recorded = workflow.status.spec_hash
+    recorded = records.record_of(workflow.status).spec_hash
     if recorded in ("", spec_hash):
         return False
     if is_comparable(recorded):

@@ -12,6 +12,7 @@ from dataclasses import replace
 import msgspec
 
 from pkg.apis.flow.v1alpha1 import conditions as conds
+from pkg.apis.flow.v1alpha1 import records
 from pkg.apis.flow.v1alpha1.phases import WorkflowPhase, advance_workflow
 from pkg.apis.flow.v1alpha1.reasons import Reasons
 from pkg.apis.meta import seconds, timestamp
@@ -48,7 +49,7 @@ def plan_invalid(snapshot: Snapshot, message: str) -> Plan:
     phase = WorkflowPhase.SUCCEEDED if decision.is_success else WorkflowPhase.FAILED
     now = timestamp(snapshot.now)
     new = msgspec.structs.replace(
-        recorded,
+        records.moved(recorded, suspended_at="", spec_hash=snapshot.spec_hash),
         phase=advance_workflow(recorded.phase or WorkflowPhase.PENDING, phase),
         reason=decision.reason,
         message=decision.message,
@@ -57,8 +58,6 @@ def plan_invalid(snapshot: Snapshot, message: str) -> Plan:
         observed_generation=snapshot.workflow.metadata.generation,
         progress=recorded.progress or "0/0",
         conditions=workflow_status.conditions(snapshot, recorded.conditions, phase, decision),
-        suspended_at="",
-        spec_hash=snapshot.spec_hash,
     )
     events: tuple[Emit, ...] = ()
     if decided is None:
@@ -163,19 +162,19 @@ def plan_ended(
 def _after_end(snapshot: Snapshot, ended: Plan, *events: Emit, adopted: Mapping[str, str] = _NOTHING) -> Plan:
     """Sends these Events once after an edit of the spec, and deletes the Workflow when its ttl is over.
 
-    adopted: the fields of the status that a restart changes which had nothing to do.
+    adopted: the fields of the record that a restart changes which had nothing to do.
     """
     recorded, meta = snapshot.workflow.status, snapshot.workflow.metadata
     is_new = recorded.observed_generation != meta.generation
     told = failures.status_with_words(recorded, snapshot.endings)
     if told is not recorded:
-        ended = replace(ended, patch=patch_status(snapshot, told))
+        ended = replace(ended, patch=patch_status(snapshot, records.moved(told)))
     if is_new or adopted:
         is_other = is_edited(snapshot.workflow, snapshot.spec_hash) if snapshot.graph is None else bool(snapshot.edit)
         if is_new and is_other and not events:
             events = (Emit(Reasons.SPEC_CHANGED, EDITED_AFTER_END),)
-        kept = {"spec_hash": recorded.spec_hash if is_other else snapshot.spec_hash}
-        new = msgspec.structs.replace(told, observed_generation=meta.generation, **{**kept, **adopted})
+        kept = {"spec_hash": records.record_of(recorded).spec_hash if is_other else snapshot.spec_hash}
+        new = msgspec.structs.replace(records.moved(told, **{**kept, **adopted}), observed_generation=meta.generation)
         ended = replace(ended, patch=patch_status(snapshot, new), events=events)
     ttl = snapshot.workflow.spec.ttl_seconds_after_finished
     if ttl is None or not recorded.completion_time:

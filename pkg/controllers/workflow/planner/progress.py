@@ -16,6 +16,7 @@ import msgspec
 
 from pkg.apis.flow.v1alpha1.phases import FINAL, UNFINISHED, Phase, fold
 from pkg.apis.flow.v1alpha1.reasons import SUCCESSES, Reasons
+from pkg.apis.flow.v1alpha1.records import FlowMemory
 from pkg.apis.flow.v1alpha1.types import FlowStatus
 from pkg.controllers.workflow.planner.graph.model import Node
 
@@ -213,6 +214,14 @@ class FlowState:
         return all(phase_of(facts) in FINAL for facts, count in self.tally.items() if count)
 
 
+class Rendered(NamedTuple):
+    """What status says of a flow, and the FlowState that it was made from."""
+
+    state: FlowState
+    status: FlowStatus
+    memory: FlowMemory
+
+
 @dataclass(frozen=True, slots=True)
 class Decision:
     """The outcome of a workflow. It is certain, although jobs may still run."""
@@ -244,8 +253,8 @@ class Progress:
     startable: frozenset[int]
     decision: Decision | None = None
     is_decision_acked: bool = False
-    #: The FlowStatus made last for each flow, with the FlowState that it was made from.
-    rendered: tuple[tuple[FlowState, FlowStatus] | None, ...] = ()
+    #: What status was made last to say of each flow.
+    rendered: tuple[Rendered | None, ...] = ()
     #: When status was last written (seconds since the epoch).
     written_at: float = 0.0
     #: The HTTP and TCP probes that passed in the last pass.

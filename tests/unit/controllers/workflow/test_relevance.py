@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from pkg.apis.flow.v1alpha1.phases import WorkflowPhase
-from pkg.apis.flow.v1alpha1.types import Restart, UsedBy, Workflow, WorkTemplate
+from pkg.apis.flow.v1alpha1.types import Record, Restart, UsedBy, Workflow, WorkTemplate
 from pkg.apis.meta import Job, ObjectMeta, WholeJob
 from pkg.controllers.workflow.relevance import (
     is_same_state,
@@ -31,7 +31,7 @@ def changed(obj: Any, *, meta: dict[str, Any] | None = None, **fields: Any) -> A
 
 
 def in_phase(phase: WorkflowPhase | None, *, restart: str = "", restarted: str = "") -> Workflow:
-    status = msgspec.structs.replace(FLOW.status, phase=phase, restarted_at=restarted)
+    status = msgspec.structs.replace(FLOW.status, phase=phase, record=Record(restarted_at=restarted))
     spec = msgspec.structs.replace(FLOW.spec, restart=Restart(at=restart) if restart else None)
     return msgspec.structs.replace(FLOW, status=status, spec=spec)
 

@@ -9,8 +9,7 @@ from dataclasses import replace
 
 import msgspec
 
-from pkg.apis.flow.v1alpha1 import validation
-from pkg.apis.flow.v1alpha1.indexes import unpack_indexes
+from pkg.apis.flow.v1alpha1 import records, validation
 from pkg.apis.flow.v1alpha1.phases import Phase, WorkflowPhase
 from pkg.controllers.workflow.planner.graph.in_force import spec_of_status
 from pkg.controllers.workflow.planner.graph.model import Graph, Node
@@ -23,7 +22,7 @@ _AGAIN = frozenset({Phase.FAILED, Phase.CANCELLED, Phase.SKIPPED})
 def is_due(snapshot: Snapshot) -> bool:
     """Whether the spec asks for a restart that has not been carried out. It waits for the end of the workflow."""
     asked = snapshot.workflow.spec.restart
-    return asked is not None and asked.at != snapshot.workflow.status.restarted_at
+    return asked is not None and asked.at != records.record_of(snapshot.workflow.status).restarted_at
 
 
 def adopting(snapshot: Snapshot) -> Snapshot:
@@ -71,8 +70,8 @@ def named(snapshot: Snapshot, graph: Graph) -> frozenset[int]:
 
     They are read from status, because the spec may already ask for the next restart.
     """
-    numbers = unpack_indexes(snapshot.workflow.status.restarted_flows)
-    return _downstream(graph, (number for number in numbers if number < len(graph.nodes)))
+    names = records.restarted(snapshot.workflow.status)
+    return _downstream(graph, (graph.by_name[name] for name in names if name in graph.by_name))
 
 
 def numbers_of(snapshot: Snapshot, graph: Graph, progress: Progress) -> tuple[int, ...]:

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from pkg.apis.flow.v1alpha1 import durations
+from pkg.apis.flow.v1alpha1 import durations, records
 from pkg.apis.flow.v1alpha1.phases import Phase
 from pkg.apis.flow.v1alpha1.reasons import Reasons
 from pkg.apis.meta import seconds
@@ -100,6 +100,6 @@ def is_paused(snapshot: Snapshot) -> bool:
 
 def suspended_seconds(snapshot: Snapshot) -> float:
     """For how many seconds the clock of the workflow has stood still so far."""
-    status = snapshot.workflow.status
-    since = seconds(status.suspended_at) if status.suspended_at else None
-    return status.suspended_seconds + (max(0.0, snapshot.now - since) if since is not None else 0.0)
+    record = records.record_of(snapshot.workflow.status)
+    since = seconds(record.suspended_at) if record.suspended_at else None
+    return record.suspended_seconds + (max(0.0, snapshot.now - since) if since is not None else 0.0)

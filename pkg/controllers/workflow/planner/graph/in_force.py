@@ -14,7 +14,7 @@ from typing import Final
 import msgspec
 
 from pkg.apis.flow.v1alpha1 import conditions as conds
-from pkg.apis.flow.v1alpha1 import cost, raw, updates, validation
+from pkg.apis.flow.v1alpha1 import cost, raw, records, updates, validation
 from pkg.apis.flow.v1alpha1.indexes import unpack_indexes
 from pkg.apis.flow.v1alpha1.phases import Phase
 from pkg.apis.flow.v1alpha1.reasons import Reasons
@@ -91,7 +91,7 @@ def compile_in_force(workflow: Workflow, find: FindTemplates, before: CompiledSp
         return before
     is_started = cost.has_started(status) and not edited
     compiled = compile_spec(spec, templates, metadata=meta, is_started=is_started)
-    recorded = frozenset({status.spec_hash})
+    recorded = frozenset({records.record_of(status).spec_hash})
     if not edited:
         if compiled == before.compiled:
             compiled = before.compiled  # the object that the progress belongs to

@@ -1,19 +1,19 @@
-"""The FlowStatus of one flow: what a user reads of it, and what a later controller needs to recover it.
+"""The FlowStatus of one flow: what a user reads of it. A later controller recovers phases, attempts and times from it.
 
 One object has a limited size, so the flows of a large workflow get shorter texts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 import msgspec
 
 from pkg.apis.flow.v1alpha1.indexes import pack_indexes
 from pkg.apis.flow.v1alpha1.phases import Phase
-from pkg.apis.flow.v1alpha1.reasons import BLOCKING, FAILED_BEFORE_CREATION, Reasons
-from pkg.apis.flow.v1alpha1.types import FlowStatus, Kept, Latch, ReplicaStatus
+from pkg.apis.flow.v1alpha1.reasons import BLOCKING, Reasons
+from pkg.apis.flow.v1alpha1.records import NOTHING
+from pkg.apis.flow.v1alpha1.types import FlowRecord, FlowStatus, ReplicaStatus
 from pkg.apis.meta import timestamp
 from pkg.controllers.workflow.planner.graph.model import Node
 from pkg.controllers.workflow.planner.progress import FlowState, Task
@@ -25,10 +25,12 @@ MANY_FLOWS: Final = 500
 ROOM: Final = 860_000
 
 
-def flow_status(node: Node, state: FlowState, flows: int, indexed: int, room: int = ROOM) -> FlowStatus:
-    """The status of one flow. flows, indexed: how many flows the workflow has, and how many of them with `for`.
+def flow_status(
+    node: Node, state: FlowState, record: FlowRecord, flows: int, indexed: int, room: int = ROOM
+) -> FlowStatus:
+    """The status of one flow. record: what is recorded of it elsewhere in the status.
 
-    room: bytes for all flows together.
+    flows, indexed: how many flows the workflow has, and how many of them with `for`; room: bytes for all flows.
     """
     is_one_of_many = flows > MANY_FLOWS
     limit = 48 if is_one_of_many else 512
@@ -47,14 +49,9 @@ def flow_status(node: Node, state: FlowState, flows: int, indexed: int, room: in
         completion_time=_time(finished, is_one_of_many) if phase.is_final and finished is not None else "",
         attempts=max(task.attempt + task.had_job for task in tasks),
         next_attempt_time="" if due is None else timestamp(due),
-        gvr=state.gvr,
-        passed=_latches(state) if state.count(Phase.WAITING) else (),
-        renamed=state.renamed,
-        first_attempt=state.first_attempt,
-        kept=_kept(node, tasks, state.first_attempt),
     )
     if not node.is_indexed:
-        return status if flows <= MANY_FLOWS else _brief(status, min(ROOM, room) // flows)
+        return status if flows <= MANY_FLOWS else _brief(status, record, min(ROOM, room) // flows)
     by_phase: dict[str, list[int]] = {}
     for index, task in enumerate(tasks):
         by_phase.setdefault(task.phase.value.lower(), []).append(index)
@@ -69,33 +66,19 @@ def _time(seconds: float, is_one_of_many: bool) -> str:
     return f"{timestamp(seconds)[:19]}Z" if is_one_of_many else timestamp(seconds)
 
 
-def without_repeats(flows: Iterable[FlowStatus]) -> Iterator[FlowStatus]:
-    """The flows; a final one without its kind if an earlier flow has the same.
+def _brief(status: FlowStatus, record: FlowRecord, room: int) -> FlowStatus:
+    """The status in at most `room` bytes together with its record, if possible.
 
-    A controller that starts needs the set of kinds, not the kind of each flow.
+    It leaves out only what recovery does not need: the message first, then the times.
     """
-    known: set[str] = set()
-    for flow in flows:
-        is_repeat = flow.gvr in known and flow.phase.is_final
-        known.add(flow.gvr)
-        yield msgspec.structs.replace(flow, gvr="") if is_repeat and flow.gvr else flow
-
-
-def _brief(status: FlowStatus, room: int) -> FlowStatus:
-    """The status in at most `room` bytes, if possible.
-
-    It leaves out only what recovery does not need: repetitions first, then the message, then the times.
-    """
-    unique = [
-        msgspec.structs.replace(item, reason="") if item.reason == status.reason else item for item in status.kept
-    ]
+    if record != NOTHING.record:
+        room -= len(msgspec.json.encode(record))
     changes: tuple[dict[str, Any], ...] = (
-        {"kept": tuple(unique)},
         {"message": ""},
         {"next_attempt_time": ""},
         {"start_time": ""},
         {"completion_time": ""},
-        {"attempts": 0} if status.kept else {},
+        {"attempts": 0} if record.kept else {},
     )
     for change in changes:
         if (excess := len(msgspec.json.encode(status)) - room) <= 0:
@@ -161,49 +144,3 @@ def _items(tasks: tuple[Task, ...], limit: int) -> tuple[ReplicaStatus, ...]:
                     return tuple(found)
                 found.append(ReplicaStatus(index, phase, task.reason, task.message[:256]))
     return tuple(found)
-
-
-def _latches(state: FlowState) -> tuple[Latch, ...]:
-    return tuple(Latch(path, pack_indexes(sorted(indexes))) for path, indexes in sorted(state.passed.items()))
-
-
-def _kept(node: Node, tasks: tuple[Task, ...], first: int) -> tuple[Kept, ...]:
-    """What the phase of a task alone does not say: the attempt, the reason, the due time, and whether it has run, was
-    held by a queue, or had a job at all."""
-    groups: dict[tuple[Kept, bool], list[int]] = {}
-    for index, task in enumerate(tasks):
-        item, in_backoff = _kept_of(task), task.phase is Phase.BACKOFF
-        has_failed = task.phase is Phase.FAILED and (
-            node.is_indexed
-            or (item.ran and task.reason != Reasons.FAILED)
-            or item.unmade != seems_unmade(task.reason, task.attempt, first)
-        )
-        is_shown_by_phase = task.phase in (Phase.RUNNING, Phase.SUCCEEDED, Phase.FAILED)
-        has_run = item.ran and not is_shown_by_phase
-        if task.attempt or in_backoff or has_failed or has_run or item.held:
-            groups.setdefault((item, in_backoff), []).append(index)
-    kept = []
-    for (item, in_backoff), indexes in groups.items():
-        due = max((tasks[index].due or 0.0 for index in indexes), default=0.0) if in_backoff else 0.0
-        due_time = timestamp(due) if due else ""
-        kept.append(msgspec.structs.replace(item, indexes=pack_indexes(indexes), due=due_time))
-    return tuple(sorted(kept, key=lambda item: (item.attempt, item.reason, item.indexes)))
-
-
-def _kept_of(task: Task) -> Kept:
-    """What status keeps of one task, without its index and due time."""
-    return Kept(
-        indexes="",
-        attempt=task.attempt,
-        reason=task.reason if task.has_verdict else "",
-        # A wait for the phase Running is over once the task has run, or once a job reported its own failure.
-        ran=task.ran or task.reported,
-        began=task.current.began and task.phase in (Phase.PENDING, Phase.SUSPENDED),
-        held=task.current.was_held and task.phase in (Phase.PENDING, Phase.RUNNING),
-        unmade=task.phase in (Phase.FAILED, Phase.BACKOFF) and not task.had_job,
-    )
-
-
-def seems_unmade(reason: str, attempt: int, first: int) -> bool:
-    """Whether reason and attempt alone say that a failed task never had a job."""
-    return reason in FAILED_BEFORE_CREATION and attempt <= first

@@ -11,10 +11,12 @@ from typing import Final
 import msgspec
 
 from pkg.apis.flow.v1alpha1 import conditions as conds
+from pkg.apis.flow.v1alpha1 import records
 from pkg.apis.flow.v1alpha1.indexes import unpack_indexes
 from pkg.apis.flow.v1alpha1.phases import Phase
 from pkg.apis.flow.v1alpha1.reasons import Reasons
-from pkg.apis.flow.v1alpha1.types import FlowStatus, Kept, ReplicaStatus
+from pkg.apis.flow.v1alpha1.records import FlowMemory
+from pkg.apis.flow.v1alpha1.types import FlowRecord, FlowStatus, Kept, ReplicaStatus
 from pkg.apis.meta import seconds
 from pkg.controllers.workflow.planner.graph.in_force import is_indexed
 from pkg.controllers.workflow.planner.graph.model import Graph, Node
@@ -31,7 +33,7 @@ from pkg.controllers.workflow.planner.progress import (
 from pkg.controllers.workflow.planner.snapshot import Snapshot
 from pkg.controllers.workflow.planner.status.concern import recorded_cause
 from pkg.controllers.workflow.planner.status.failures import is_explained
-from pkg.controllers.workflow.planner.status.flow_status import seems_unmade
+from pkg.controllers.workflow.planner.status.flow_record import seems_unmade
 
 _RANGES: Final = tuple(Phase)
 
@@ -40,6 +42,7 @@ def recover(snapshot: Snapshot, graph: Graph) -> Progress:
     """The progress that the recorded status describes."""
     status = snapshot.workflow.status
     by_name = {flow.name: flow for flow in status.flows}
+    memories = records.by_flow(status)
     flows = []
     for node in graph.nodes:
         recorded = by_name.get(node.name)
@@ -48,10 +51,10 @@ def recover(snapshot: Snapshot, graph: Graph) -> Progress:
         elif is_indexed(recorded) != node.is_indexed or recorded.reason == Reasons.NO_REPLICAS:
             # A restart adopts a spec in which the flow has other tasks.
             fresh = empty_flow(node)
-            renamed, first = recorded.renamed, recorded.first_attempt
-            flows.append(replace(fresh, gvr=recorded.gvr, renamed=renamed, first_attempt=first))
+            gvr, record = memories[node.name]
+            flows.append(replace(fresh, gvr=gvr, renamed=record.renamed, first_attempt=record.first_attempt))
         else:
-            flows.append(_recover_flow(node, recorded, snapshot.now))
+            flows.append(_recover_flow(node, recorded, memories[node.name], snapshot.now))
     progress = replace(from_flows(flows), blocked=recorded_cause(status))
     decided = conds.find(status.conditions, conds.DECIDED)
     if decided is not None and decided.status == conds.TRUE:
@@ -60,19 +63,21 @@ def recover(snapshot: Snapshot, graph: Graph) -> Progress:
     return progress
 
 
-def _recover_flow(node: Node, recorded: FlowStatus, now: float) -> FlowState:
+def _recover_flow(node: Node, recorded: FlowStatus, memory: FlowMemory, now: float) -> FlowState:
     warned = recorded.message if recorded.reason == Reasons.SERVER_WARNING else ""
     if warned:  # which is about the flow, and no reason of its tasks
         recorded = msgspec.structs.replace(recorded, reason="", message="")
+    record = memory.record
     tasks = list(empty_flow(node).tasks)
-    kept = {index: item for item in recorded.kept for index in unpack_indexes(item.indexes)}
+    kept = {index: item for item in record.kept for index in unpack_indexes(item.indexes)}
     shown = {item.index: item for item in recorded.replicas}
     for index, phase in _phases(node, recorded).items():
         if node.is_indexed:
-            tasks[index] = _recover_task(phase, kept.get(index), shown.get(index), recorded, now)
+            tasks[index] = _recover_task(phase, kept.get(index), shown.get(index), recorded, record, now)
         else:
             single = ReplicaStatus(0, recorded.phase, recorded.reason, recorded.message)
-            tasks[index] = _recover_task(phase, kept.get(index), single, recorded, now, recorded.attempts - 1)
+            newest = recorded.attempts - 1
+            tasks[index] = _recover_task(phase, kept.get(index), single, recorded, record, now, newest)
     is_waiting = recorded.phase is Phase.WAITING and not warned
     return FlowState(
         tasks=tuple(tasks),
@@ -80,10 +85,10 @@ def _recover_flow(node: Node, recorded: FlowStatus, now: float) -> FlowState:
         wait_reason=recorded.reason if is_waiting else "",
         wait_message=recorded.message if is_waiting else "",
         server_warning=warned,
-        gvr=recorded.gvr,
-        renamed=recorded.renamed,
-        first_attempt=recorded.first_attempt,
-        passed={latch.probe: frozenset(unpack_indexes(latch.indexes)) for latch in recorded.passed},
+        gvr=memory.gvr,
+        renamed=record.renamed,
+        first_attempt=record.first_attempt,
+        passed={latch.probe: frozenset(unpack_indexes(latch.indexes)) for latch in record.passed},
         timer_at=0.0,  # evaluate the timers in the next pass
     )
 
@@ -101,13 +106,19 @@ def _phases(node: Node, recorded: FlowStatus) -> dict[int, Phase]:
 
 
 def _recover_task(
-    phase: Phase, kept: Kept | None, shown: ReplicaStatus | None, flow: FlowStatus, now: float, newest: int = 0
+    phase: Phase,
+    kept: Kept | None,
+    shown: ReplicaStatus | None,
+    flow: FlowStatus,
+    record: FlowRecord,
+    now: float,
+    newest: int = 0,
 ) -> Task:
     """One task, from what status keeps and shows of it. newest: its newest attempt, where status does not keep it."""
     reason = (kept.reason if kept is not None else "") or (shown.reason if shown is not None else "")
     attempt = kept.attempt if kept is not None else max(0, newest)
     has_verdict = phase.is_final or phase is Phase.BACKOFF
-    is_unmade = kept.unmade if kept is not None else seems_unmade(reason, attempt, flow.first_attempt)
+    is_unmade = kept.unmade if kept is not None else seems_unmade(reason, attempt, record.first_attempt)
     was_held = phase is Phase.SUSPENDED or bool(kept and kept.held)
     # Status does not record how long it was held, so its timeouts start again.
     begin = now if was_held else None

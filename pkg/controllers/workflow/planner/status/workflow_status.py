@@ -5,25 +5,27 @@ Flows that did not change keep the FlowStatus that was last made of them.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import msgspec
 
 from pkg.apis.flow.v1alpha1 import conditions as conds
-from pkg.apis.flow.v1alpha1.indexes import pack_indexes
+from pkg.apis.flow.v1alpha1 import records
 from pkg.apis.flow.v1alpha1.phases import WorkflowPhase
 from pkg.apis.flow.v1alpha1.reasons import Reasons
-from pkg.apis.flow.v1alpha1.types import FlowStatus, TaskCounts, WorkflowStatus
+from pkg.apis.flow.v1alpha1.types import Record, TaskCounts, WorkflowStatus
 from pkg.apis.meta import Condition, timestamp
 from pkg.controllers.workflow.planner.control.timeouts import is_paused, suspended_seconds
 from pkg.controllers.workflow.planner.graph.model import Graph
-from pkg.controllers.workflow.planner.progress import Decision, FlowState, Progress
+from pkg.controllers.workflow.planner.progress import Decision, Progress, Rendered
 from pkg.controllers.workflow.planner.snapshot import Snapshot
 from pkg.controllers.workflow.planner.status import concern
 from pkg.controllers.workflow.planner.status.concern import Concern
 from pkg.controllers.workflow.planner.status.fitting import ALWAYS_FITS, fit
-from pkg.controllers.workflow.planner.status.flow_status import MANY_FLOWS, flow_status, without_repeats
+from pkg.controllers.workflow.planner.status.flow_record import flow_memory, without_repeats
+from pkg.controllers.workflow.planner.status.flow_status import MANY_FLOWS, flow_status
 
 # Bytes of a status besides its flows.
 _FRAME = 8_192
@@ -36,26 +38,29 @@ class RenderedStatus:
 
     status: WorkflowStatus
     #: Its parts per flow, which the next call reuses.
-    flows: tuple[tuple[FlowState, FlowStatus] | None, ...]
+    flows: tuple[Rendered, ...]
     #: What was left out because the object has no room for it; empty for nothing.
     left_out: str
     #: What waits for a person, if anything does.
     blocked: Concern | None = None
 
 
-def workflow_status(snapshot: Snapshot, graph: Graph, progress: Progress, phase: WorkflowPhase) -> RenderedStatus:
-    """The whole status, as far as the object has room for it."""
+def workflow_status(
+    snapshot: Snapshot,
+    graph: Graph,
+    progress: Progress,
+    phase: WorkflowPhase,
+    restarted: Iterable[str] | None = None,
+) -> RenderedStatus:
+    """The whole status, as far as the object has room for it.
+
+    restarted: names of the flows that a restart names now; None if there is no new restart.
+    """
     old = snapshot.workflow.status
-    indexed = sum(node.is_indexed for node in graph.nodes)
-    room = graph.status_room - _FRAME
-    rendered = []
-    for node, state, made in zip(graph.nodes, progress.flows, progress.rendered, strict=True):
-        is_same = made is not None and made[0] is state
-        rendered.append(made if is_same else (state, flow_status(node, state, len(graph.nodes), indexed, room)))
-    flows = (item[1] for item in rendered if item is not None)
+    rendered = _rendered(graph, progress)
     counts = {name.value.lower(): count for name, count in progress.counts.items()}
     finals = sum(count for name, count in progress.counts.items() if name.is_final)
-    statuses = [item[1] for item in rendered if item is not None]
+    statuses = [item.status for item in rendered]
     blocked = None if phase.is_final else concern.blocked_by(snapshot, graph, progress, statuses)
     reason, message = concern.headline(snapshot, graph, progress, statuses, blocked)
     found = conditions(snapshot, old.conditions, phase, progress.decision)
@@ -69,17 +74,44 @@ def workflow_status(snapshot: Snapshot, graph: Graph, progress: Progress, phase:
         progress=f"{finals}/{graph.total}",
         tasks=TaskCounts(total=graph.total, **counts),
         conditions=_with_blocked(snapshot, found, blocked),
-        flows=tuple(without_repeats(flows) if len(graph.nodes) > MANY_FLOWS else flows),
-        restarted_at=old.restarted_at,
-        restarted_flows=old.restarted_flows,
-        suspended_at=_suspended_at(snapshot, phase),
-        suspended_seconds=old.suspended_seconds if is_paused(snapshot) else suspended_seconds(snapshot),
-        spec_hash=old.spec_hash if snapshot.edit is not None else snapshot.spec_hash,
+        flows=tuple(item.status for item in rendered),
+        record=_record(snapshot, rendered, phase, records.restarted(old) if restarted is None else restarted),
     )
     left_out = ""
     if len(graph.nodes) > MANY_FLOWS or graph.status_room < ALWAYS_FITS:
         status, left_out = fit(status, graph.status_room)
-    return RenderedStatus(status, tuple(rendered), left_out, blocked)
+    return RenderedStatus(status, rendered, left_out, blocked)
+
+
+def _rendered(graph: Graph, progress: Progress) -> tuple[Rendered, ...]:
+    indexed = sum(node.is_indexed for node in graph.nodes)
+    room = graph.status_room - _FRAME
+    rendered = []
+    for node, state, made in zip(graph.nodes, progress.flows, progress.rendered, strict=True):
+        if made is None or made.state is not state:
+            memory = flow_memory(node, state)
+            status = flow_status(node, state, memory.record, len(graph.nodes), indexed, room)
+            if len(graph.nodes) > MANY_FLOWS and not node.is_indexed:
+                memory = without_repeats(memory, status)
+            made = Rendered(state, status, memory)
+        rendered.append(made)
+    return tuple(rendered)
+
+
+def _record(snapshot: Snapshot, rendered: Iterable[Rendered], phase: WorkflowPhase, restarted: Iterable[str]) -> Record:
+    """The record. restarted: names of the flows that the last restart named."""
+    old = records.record_of(snapshot.workflow.status)
+    kinds, flows = records.grouped(item.memory for item in rendered)
+    return Record(
+        spec_hash=old.spec_hash if snapshot.edit is not None else snapshot.spec_hash,
+        restarted_at=old.restarted_at,
+        restarted_flows=records.positions_of(restarted, (item.status.name for item in rendered)),
+        suspended_at=_suspended_at(snapshot, phase),
+        # Rounded up: a timeout may come late, never early.
+        suspended_seconds=old.suspended_seconds if is_paused(snapshot) else math.ceil(suspended_seconds(snapshot)),
+        kinds=kinds,
+        flows=flows,
+    )
 
 
 def restarted_status(
@@ -97,19 +129,17 @@ def restarted_status(
         start_time=timestamp(snapshot.now),
         completion_time="",
         conditions=conds.without(old.conditions, *removed),
-        restarted_at=token,
-        restarted_flows=pack_indexes(numbers),
-        suspended_at="",
-        suspended_seconds=0.0,
     )
-    workflow = msgspec.structs.replace(snapshot.workflow, status=fresh)
-    return workflow_status(replace(snapshot, workflow=workflow), graph, progress, WorkflowPhase.RUNNING)
+    fresh = records.moved(fresh, restarted_at=token, suspended_at="", suspended_seconds=0)
+    names = tuple(graph.nodes[number].name for number in numbers)
+    begun = replace(snapshot, workflow=msgspec.structs.replace(snapshot.workflow, status=fresh))
+    return workflow_status(begun, graph, progress, WorkflowPhase.RUNNING, names)
 
 
 def _suspended_at(snapshot: Snapshot, phase: WorkflowPhase) -> str:
     if not is_paused(snapshot) or phase.is_final:
         return ""
-    return snapshot.workflow.status.suspended_at or timestamp(snapshot.now)
+    return records.record_of(snapshot.workflow.status).suspended_at or timestamp(snapshot.now)
 
 
 def conditions(

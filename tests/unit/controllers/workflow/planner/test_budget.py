@@ -94,7 +94,7 @@ def test_each_question_is_asked_once() -> None:
     needed = list(needed_probes(Context(seen, Draft(seen.graph, bench.progress or from_flows([])))))
     assert sorted(request.key.index for request in needed) == [0, 1, 2, 3]
     bench.passes("w0", index=0)
-    assert all(bench.flow(f"w{number}").passed for number in range(10))
+    assert all(bench.memory(f"w{number}").passed for number in range(10))
 
 
 def test_a_pass_renders_few_jobs_that_are_large_or_whose_patch_does_not_apply() -> None:

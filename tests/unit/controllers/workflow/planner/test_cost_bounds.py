@@ -19,6 +19,7 @@ from pkg.controllers.workflow.planner.graph.compile import compile_spec
 from pkg.controllers.workflow.planner.graph.model import Graph, Node, ProbePredicate
 from pkg.controllers.workflow.planner.progress import Attempt, FlowState, Task, tally_of
 from pkg.controllers.workflow.planner.render.render import render
+from pkg.controllers.workflow.planner.status.flow_record import flow_memory
 from pkg.controllers.workflow.planner.status.flow_status import flow_status
 from pkg.workloads import rules_for
 from tests.builders import NOW, template
@@ -112,8 +113,9 @@ def _least_status(node: Node, flows: int, chance: random.Random) -> int:
             )
         )
     state = FlowState(tuple(tasks), tally_of(tasks), gvr="jobs.v1.batch")
-    found = flow_status(node, state, flows, indexed=flows)
+    memory = flow_memory(node, state)
+    found = flow_status(node, state, memory.record, flows, indexed=flows)
     least = msgspec.structs.replace(
         found, message="", start_time="", completion_time="", next_attempt_time="", attempts=0, replicas=()
     )
-    return len(msgspec.json.encode(least)) + 1
+    return len(msgspec.json.encode(least)) + 1 + len(msgspec.json.encode(memory.record)) + 5

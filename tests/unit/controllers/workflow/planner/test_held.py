@@ -240,11 +240,11 @@ def test_what_is_free_may_change_while_it_is_held(edit: Edit) -> None:
 def test_an_edit_with_a_restart_holds_as_well_and_the_restart_waits_for_the_end(edit: Edit) -> None:
     bench = running()
     edit(bench, {"queueName": "q", "restart": {"at": "1"}})
-    assert (held(bench), bench.status.restarted_at) == (IS_HELD, "")
+    assert (held(bench), bench.record.restarted_at) == (IS_HELD, "")
     edit(bench, {"shutdown": "Terminate"})
     assert (bench.phase, bench.told[-1]) == ("Failed", "RestartRefused")
     edit(bench, {"shutdown": None})
-    assert (bench.phase, bench.status.restarted_at) == ("Running", "1")
+    assert (bench.phase, bench.record.restarted_at) == ("Running", "1")
 
 
 def test_an_edit_and_its_way_back_while_no_controller_runs_change_nothing() -> None:
@@ -320,7 +320,7 @@ def test_a_started_workflow_with_a_hash_of_the_first_algorithm_runs_on_and_gets_
     first = first_spec_hash(bench.workflow.spec)
     bench.set_status(spec_hash=first)
     bench.restarted()
-    assert (held(bench), bench.status.spec_hash[:2]) == (("Running", "", ""), "2:")
+    assert (held(bench), bench.record.spec_hash[:2]) == (("Running", "", ""), "2:")
 
 
 def test_one_that_is_edited_is_held_until_it_is_taken_back() -> None:
@@ -330,7 +330,7 @@ def test_one_that_is_edited_is_held_until_it_is_taken_back() -> None:
     bench.restarted()
     assert held(bench) == IS_HELD
     while_down(bench, {"queueName": None})
-    assert (held(bench), bench.status.spec_hash[:2]) == (("Running", "", "False"), "2:")
+    assert (held(bench), bench.record.spec_hash[:2]) == (("Running", "", "False"), "2:")
 
 
 def test_a_template_that_is_edited_meanwhile_is_used_once_it_goes_on() -> None:

@@ -136,7 +136,7 @@ def test_a_fallback_name_is_recorded_before_it_is_made() -> None:
     bench.refuse = lambda made: fault(made, Trouble.NAME_TAKEN, "NameConflict") if made.name == "w-a" else None
     bench.settle()
     assert bench.log[-3:] == ["status", "create w-a-6a3ef3c2", "status"]
-    assert bench.flow("a").renamed == "6a3ef3c2"
+    assert bench.memory("a").renamed == "6a3ef3c2"
 
 
 def test_while_the_fallback_name_cannot_be_recorded_nothing_is_made() -> None:

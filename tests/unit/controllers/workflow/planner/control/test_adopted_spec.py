@@ -96,7 +96,7 @@ def test_the_commonest_repair(edit: Edit, steps: int) -> None:
         edit(bench, restart={"at": "1"})
     assert bench.phases() == {"ok": "Succeeded", "bad": "Pending", "after": "Waiting"}
     assert b'"repaired":"yes"' in bench.made[-1].body
-    assert bench.status.spec_hash == spec_hash(bench.workflow.spec)
+    assert bench.record.spec_hash == spec_hash(bench.workflow.spec)
     bench.succeeds("bad")
     bench.succeeds("after")
     assert (bench.phase, bench.names) == ("Succeeded", ["w-ok", "w-bad", "w-bad-r1", "w-after"])
@@ -109,7 +109,7 @@ def test_the_hash_is_recorded_in_the_same_write_as_the_reset() -> None:
     assert made.patch is not None
     paths = {operation["path"] for operation in made.patch.operations}
     assert any("estartedAt" in path or path == "/status/record" for path in paths)
-    assert (bench.status.restarted_at, bench.status.spec_hash) == ("1", spec_hash(bench.workflow.spec))
+    assert (bench.record.restarted_at, bench.record.spec_hash) == ("1", spec_hash(bench.workflow.spec))
     bench.restarted()
     assert bench.phase == "Running", "the next controller does not take the adopted spec for an edit"
 
@@ -249,9 +249,9 @@ def test_one_that_can_never_run_is_refused_and_the_verdict_stays(edit: Edit) -> 
     edit(bench, flows=flows(bench, bad=on("nobody")), restart={"at": "1"})
     assert (bench.phase, bench.status.reason, bench.told[-1]) == ("Failed", "TaskFailed", "RestartRefused")
     assert 'no flow is named "nobody"' in bench.events[-1].message
-    assert bench.status.restarted_at == ""
+    assert bench.record.restarted_at == ""
     edit(bench, flows=flows(bench, bad=on("ok")))
-    assert (bench.phase, bench.status.restarted_at) == ("Running", "1"), "the same token acts once it is corrected"
+    assert (bench.phase, bench.record.restarted_at) == ("Running", "1"), "the same token acts once it is corrected"
 
 
 @BY
@@ -265,8 +265,8 @@ def test_a_workflow_that_was_never_valid_runs_once_it_is_corrected(edit: Edit) -
 def test_where_nothing_runs_again_the_edit_is_adopted_all_the_same() -> None:
     bench = succeeded()
     bench.set_spec(flows=flows(bench, ok={"timeout": "1h"}), restart={"at": "1"})
-    assert (bench.phase, bench.told[-1], bench.status.restarted_at) == ("Succeeded", "RestartIdle", "1")
-    assert bench.status.spec_hash == spec_hash(bench.workflow.spec)
+    assert (bench.phase, bench.told[-1], bench.record.restarted_at) == ("Succeeded", "RestartIdle", "1")
+    assert bench.record.spec_hash == spec_hash(bench.workflow.spec)
 
 
 def test_a_restart_waits_for_the_caches_that_show_the_attempts_of_a_new_flow() -> None:

@@ -46,7 +46,7 @@ def test_cancelled_tasks_are_among_them() -> None:
 def test_a_token_acts_once() -> None:
     bench = failed()
     bench.set_spec(restart={"at": "1"})
-    assert bench.status.restarted_at == "1"
+    assert bench.record.restarted_at == "1"
     bench.fails("b")
     assert bench.phase == "Failed"
     bench.restarted().wait(1000)
@@ -59,11 +59,11 @@ def test_a_token_acts_once() -> None:
 def test_it_waits_until_the_workflow_is_final() -> None:
     bench = Bench(wf(a="", b=""))
     bench.set_spec(restart={"at": "1"})
-    assert (bench.status.restarted_at, bench.phase) == ("", "Running")
+    assert (bench.record.restarted_at, bench.phase) == ("", "Running")
     bench.fails("a")
     assert bench.phase == "Terminating"
     bench.succeeds("b")
-    assert bench.status.restarted_at == "1"
+    assert bench.record.restarted_at == "1"
     assert bench.phases() == {"a": "Pending", "b": "Succeeded"}
 
 
@@ -90,7 +90,7 @@ def test_attempt_numbers_go_on_and_budgets_start_anew() -> None:
     bench.fails("a")
     assert bench.phase == "Failed"
     bench.set_spec(restart={"at": "1"})
-    assert bench.flow("a").first_attempt == 2
+    assert bench.memory("a").first_attempt == 2
     bench.fails("a")
     assert bench.phases()["a"] == "Backoff"
     bench.wait(1)
@@ -159,7 +159,7 @@ def test_the_flows_it_named_are_kept_whatever_becomes_of_the_spec(then: Any) -> 
     bench.succeeds("a")
     assert (bench.phase, bench.phases()["c"]) == ("Succeeded", "Skipped")
     bench.set_spec(restart={"at": "1", "flows": ["a"]})
-    assert bench.status.restarted_flows == "0"
+    assert bench.record.restarted_flows == "0"
     bench.set_spec(restart=then)
     bench.restarted()
     bench.succeeds("a")
@@ -171,10 +171,10 @@ def test_the_flows_it_named_are_kept_whatever_becomes_of_the_spec(then: Any) -> 
 def test_a_restart_without_flows_forgets_those_of_the_one_before() -> None:
     bench = failed()
     bench.set_spec(restart={"at": "1", "flows": ["a", "b"]})
-    assert bench.status.restarted_flows == "0-1"
+    assert bench.record.restarted_flows == "0-1"
     bench.fails("a")
     bench.set_spec(restart={"at": "2"})
-    assert (bench.status.restarted_at, bench.status.restarted_flows) == ("2", "")
+    assert (bench.record.restarted_at, bench.record.restarted_flows) == ("2", "")
 
 
 def test_a_named_flow_that_succeeded_leaves_other_failures_as_they_are() -> None:
@@ -218,7 +218,7 @@ def test_it_waits_until_the_cache_shows_which_services_have_jobs() -> None:
     waiting = plan(bench.observe(jobs={}, synced=frozenset(), awaited=frozenset(bench.kinds)))
     assert not waiting.is_new_run
     bench.settle()
-    assert (bench.status.restarted_at, bench.phases()) == ("1", {"s": "Succeeded", "a": "Pending"})
+    assert (bench.record.restarted_at, bench.phases()) == ("1", {"s": "Succeeded", "a": "Pending"})
 
 
 def test_probes_that_passed_for_an_earlier_attempt_are_asked_again() -> None:
@@ -280,10 +280,10 @@ def test_of_a_flow_that_is_not_there_it_is_refused() -> None:
     bench.events.clear()
     bench.set_spec(restart={"at": "1", "flows": ["b", "nobody"]})
     bench.wait(1000)
-    assert (bench.phase, bench.told, bench.status.restarted_at) == ("Failed", ["RestartRefused"], "")
+    assert (bench.phase, bench.told, bench.record.restarted_at) == ("Failed", ["RestartRefused"], "")
     assert bench.events[0].message == 'spec.restart.flows[1]: no flow is named "nobody"'
     bench.set_spec(restart={"at": "1", "flows": ["b"]})
-    assert (bench.phases()["b"], bench.status.restarted_at) == ("Pending", "1")
+    assert (bench.phases()["b"], bench.record.restarted_at) == ("Pending", "1")
 
 
 def test_with_nothing_to_run_again_the_token_is_used_up() -> None:
@@ -291,7 +291,7 @@ def test_with_nothing_to_run_again_the_token_is_used_up() -> None:
     bench.succeeds("a")
     before = bench.status
     bench.set_spec(restart={"at": "1"})
-    assert (bench.phase, bench.status.restarted_at) == ("Succeeded", "1")
+    assert (bench.phase, bench.record.restarted_at) == ("Succeeded", "1")
     assert bench.status.completion_time == before.completion_time
 
 

@@ -277,5 +277,5 @@ def test_the_due_time_in_status_is_the_one_that_is_kept() -> None:
     bench.now += 0.123456
     bench.fails("a")
     assert seconds(bench.flow("a").next_attempt_time) == pytest.approx(bench.task("a").due, abs=1e-6)
-    (kept,) = bench.flow("a").kept
+    (kept,) = bench.memory("a").kept
     assert (kept.attempt, kept.reason, kept.due) == (0, "Failed", bench.flow("a").next_attempt_time)

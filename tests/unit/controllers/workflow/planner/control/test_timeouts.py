@@ -315,7 +315,7 @@ def test_the_workflow_clock_stands_still_while_suspended() -> None:
     assert bench.step().requeue_at is None
     bench.wait(10_000)
     bench.set_spec(suspend=False)
-    assert bench.status.suspended_seconds == 10_000
+    assert bench.record.suspended_seconds == 10_000
     bench.wait(1799)
     assert bench.phase == "Running"
     bench.wait(1)
@@ -330,7 +330,7 @@ def test_suspended_time_adds_up_and_survives_a_crash() -> None:
         bench.wait(500)
         bench.restarted().wait(500)
         bench.set_spec(suspend=False)
-    assert bench.status.suspended_seconds == 2000
+    assert bench.record.suspended_seconds == 2000
     bench.restarted().wait(3600 - 200 - 1)
     assert bench.phase == "Running"
     bench.wait(1)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from pkg.apis.flow.v1alpha1.types import KindRecord
 from pkg.controllers.workflow.planner.snapshot import JobWarning
 from tests.builders import (
     COMPLETE,
@@ -254,6 +255,6 @@ def test_phase_running_is_impossible_for_a_job_that_never_ran() -> None:
 
 def test_the_kind_of_a_flow_is_recorded_with_its_first_job() -> None:
     bench = Bench(wf(a="", b={**on("a"), "template": "widget"}))
-    assert (bench.flow("a").gvr, bench.flow("b").gvr) == (str(JOBS), "")
+    assert list(bench.record.kinds) == [KindRecord(str(JOBS), "0")]
     bench.succeeds("a")
-    assert bench.flow("b").gvr == str(WIDGETS)
+    assert list(bench.record.kinds) == [KindRecord(str(JOBS), "0"), KindRecord(str(WIDGETS), "1")]

@@ -43,7 +43,7 @@ def test_backoff_is_kept_with_attempt_reason_and_the_latest_due_time_of_each_gro
     bench.now += 1
     bench.fails("a/1")
     bench.vanishes("a/3")
-    kept = [(item.indexes, item.attempt, item.reason, item.due[17:19]) for item in bench.flow("a").kept]
+    kept = [(item.indexes, item.attempt, item.reason, item.due[17:19]) for item in bench.memory("a").kept]
     assert kept == [("0-1", 0, "Failed", "11"), ("3", 0, "JobDeleted", "11")]
     bench.crash()
     bench.settle()
@@ -54,14 +54,14 @@ def test_probes_that_passed_are_kept_while_the_task_is_not_made() -> None:
     bench = Bench(wf({"parallelism": 1}, a={"for": {"replicas": 2}}, b=on(probe=http("a"), orGroups=[])))
     bench.runs("a/0")
     bench.passes("b")
-    (latch,) = bench.flow("b").passed
+    (latch,) = bench.memory("b").passed
     assert (latch.probe, latch.indexes) == ("dependsOn.probe.httpGetList[0]", "0")
     bench.succeeds("a/0")
     bench.runs("a/1")
     bench.passes("b", index=1)
     bench.succeeds("a/1")
     assert "w-b" in bench.names
-    assert bench.flow("b").passed == ()
+    assert bench.memory("b").passed == ()
 
 
 def test_a_flow_that_status_does_not_know_starts_from_nothing() -> None:

@@ -112,9 +112,9 @@ def test_times_have_microseconds_where_clocks_are_derived_from_them() -> None:
     bench.now += 0.000001
     bench.fails("a")
     assert bench.status.start_time == "2027-01-15T08:00:00.123456Z"
-    assert bench.flow("a").kept[0].due == "2027-01-15T08:00:10.123457Z"
+    assert bench.memory("a").kept[0].due == "2027-01-15T08:00:10.123457Z"
     bench.set_spec(suspend=True)
-    assert bench.status.suspended_at == "2027-01-15T08:00:00.123457Z"
+    assert bench.record.suspended_at == "2027-01-15T08:00:00.123457Z"
 
 
 def test_times_of_flows_and_of_the_workflow() -> None:

@@ -1,0 +1,85 @@
+"""What `status.record` says of one flow: what a later controller sees neither in its jobs nor in the rest of status."""
+
+from __future__ import annotations
+
+import msgspec
+
+from pkg.apis.flow.v1alpha1.indexes import pack_indexes
+from pkg.apis.flow.v1alpha1.phases import Phase
+from pkg.apis.flow.v1alpha1.reasons import FAILED_BEFORE_CREATION, Reasons
+from pkg.apis.flow.v1alpha1.records import NOTHING, FlowMemory
+from pkg.apis.flow.v1alpha1.types import FlowRecord, FlowStatus, Kept, Latch
+from pkg.apis.meta import timestamp
+from pkg.controllers.workflow.planner.graph.model import Node
+from pkg.controllers.workflow.planner.progress import FlowState, Task
+
+
+def flow_memory(node: Node, state: FlowState) -> FlowMemory:
+    """What is to be recorded of one flow."""
+    record = FlowRecord(
+        flows="",
+        renamed=state.renamed,
+        first_attempt=state.first_attempt,
+        kept=_kept(node, state.tasks, state.first_attempt),
+        passed=_latches(state),
+    )
+    return FlowMemory(state.gvr, NOTHING.record if record == NOTHING.record else record)
+
+
+def without_repeats(memory: FlowMemory, status: FlowStatus) -> FlowMemory:
+    """The same, without reasons that the status of the flow has, too: they take room in a workflow of many flows."""
+    kept = memory.record.kept
+    if not any(item.reason and item.reason == status.reason for item in kept):
+        return memory
+    replace = msgspec.structs.replace
+    unique = tuple(replace(item, reason="") if item.reason == status.reason else item for item in kept)
+    return memory._replace(record=replace(memory.record, kept=unique))
+
+
+def _latches(state: FlowState) -> tuple[Latch, ...]:
+    """The probes that have passed, while they matter: until every task has a job."""
+    if not state.count(Phase.WAITING):
+        return ()
+    return tuple(Latch(path, pack_indexes(sorted(indexes))) for path, indexes in sorted(state.passed.items()))
+
+
+def _kept(node: Node, tasks: tuple[Task, ...], first: int) -> tuple[Kept, ...]:
+    """What the phase of a task alone does not say: the attempt, the reason, the due time, and whether it has run, was
+    held by a queue, or had a job at all."""
+    groups: dict[tuple[Kept, bool], list[int]] = {}
+    for index, task in enumerate(tasks):
+        item, in_backoff = _kept_of(task), task.phase is Phase.BACKOFF
+        has_failed = task.phase is Phase.FAILED and (
+            node.is_indexed
+            or (item.ran and task.reason != Reasons.FAILED)
+            or item.unmade != seems_unmade(task.reason, task.attempt, first)
+        )
+        is_shown_by_phase = task.phase in (Phase.RUNNING, Phase.SUCCEEDED, Phase.FAILED)
+        has_run = item.ran and not is_shown_by_phase
+        if task.attempt or in_backoff or has_failed or has_run or item.held:
+            groups.setdefault((item, in_backoff), []).append(index)
+    kept = []
+    for (item, in_backoff), indexes in groups.items():
+        due = max((tasks[index].due or 0.0 for index in indexes), default=0.0) if in_backoff else 0.0
+        due_time = timestamp(due) if due else ""
+        kept.append(msgspec.structs.replace(item, indexes=pack_indexes(indexes), due=due_time))
+    return tuple(sorted(kept, key=lambda item: (item.attempt, item.reason, item.indexes)))
+
+
+def _kept_of(task: Task) -> Kept:
+    """What status keeps of one task, without its index and due time."""
+    return Kept(
+        indexes="",
+        attempt=task.attempt,
+        reason=task.reason if task.has_verdict else "",
+        # A wait for the phase Running is over once the task has run, or once a job reported its own failure.
+        ran=task.ran or task.reported,
+        began=task.current.began and task.phase in (Phase.PENDING, Phase.SUSPENDED),
+        held=task.current.was_held and task.phase in (Phase.PENDING, Phase.RUNNING),
+        unmade=task.phase in (Phase.FAILED, Phase.BACKOFF) and not task.had_job,
+    )
+
+
+def seems_unmade(reason: str, attempt: int, first: int) -> bool:
+    """Whether reason and attempt alone say that a failed task never had a job."""
+    return reason in FAILED_BEFORE_CREATION and attempt <= first
