@@ -73,6 +73,7 @@ def test_every_line_names_its_workflow_and_no_fact_is_logged_twice(
         "workflow ended",
     ]
     assert about("blocked", "warning") == ["job not created, will be retried"], "the repetitions are on debug"
+    assert about("blocked", "info") == ["workflow started", "workflow blocked"]
     requeues = [line for line in found if line["event"] == "key is requeued"]
     assert requeues
     assert all(line["reason"] for line in requeues)

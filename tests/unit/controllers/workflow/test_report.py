@@ -10,7 +10,7 @@ import structlog
 
 from pkg.controllers.workflow.report import Report
 from pkg.telemetry.metrics import Metrics
-from tests.builders import Bench, wf
+from tests.builders import Bench, template, wf
 
 Lines = list[MutableMapping[str, Any]]
 
@@ -126,3 +126,12 @@ def test_a_flow_that_waits_says_why_on_debug(lines: Lines) -> None:
     w = Watched(Bench(wf(a={"template": "missing"}), settle=False), lines)
     [line] = w.take("debug")
     assert line.startswith("flow waits flow=a reason=TemplateNotFound")
+
+
+def test_what_blocks_a_workflow_is_a_line_for_each_cause(lines: Lines) -> None:
+    w = Watched(Bench(wf(a={"template": "missing"}, b={"template": "gone"}), settle=False), lines)
+    w.bench.wait(60)
+    assert w.take() == ["workflow started tasks=2", "workflow blocked reason=TemplateNotFound"]
+    w.bench.templates |= {name: template(name) for name in ("missing", "gone")}
+    w.bench.settle()
+    assert w.take() == ["workflow no longer blocked"]
