@@ -66,7 +66,7 @@ def test_a_failed_flow_names_job_pod_container_and_exit_code(
     (pod,) = {seen.object["metadata"]["name"] for seen in world.history.sightings("pods")}
     assert message.startswith(f"job w-a, pod {pod}, container main: exit code 137 (SIGKILL)")
     status = world.status("w")
-    assert status["message"] == f"a failed: Failed, {message}"
+    assert status["message"] == f"flow a failed: Failed, {message}"
     for kind in ("Decided", "Finished", "Succeeded"):
         assert condition(world, "w", kind)["message"] == status["message"]
     if policy == "delete":

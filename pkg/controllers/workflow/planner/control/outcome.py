@@ -99,10 +99,10 @@ def _all(draft: Draft) -> Decision | None:
     if not _is_recovery_open(draft):
         lost = _first(graph, _untolerated(draft))
         if lost is not None:
-            return Decision(Reasons.TASK_FAILED, f"{lost.name} failed{_why(draft, lost)}")
+            return Decision(Reasons.TASK_FAILED, f"flow {lost.name} failed{_why(draft, lost)}")
         if draft.counts[Phase.CANCELLED]:  # it failed before the restart, and was not restarted
             cancelled = next(node for node in graph.nodes if draft.count(node.number, Phase.CANCELLED))
-            return Decision(Reasons.TASK_FAILED, f"{cancelled.name} was cancelled")
+            return Decision(Reasons.TASK_FAILED, f"flow {cancelled.name} was cancelled")
     if draft.not_final:
         return None
     return Decision(Reasons.ALL_SUCCEEDED, "every flow succeeded, was skipped, or failed and was tolerated")
@@ -114,7 +114,7 @@ def _any(draft: Draft) -> Decision | None:
     for number in graph.leaves:
         phase = draft.phase(number)
         if phase is Phase.SUCCEEDED:
-            return Decision(Reasons.ANY_SUCCEEDED, f"{graph.nodes[number].name} succeeded")
+            return Decision(Reasons.ANY_SUCCEEDED, f"flow {graph.nodes[number].name} succeeded")
         can_any = can_any or _can_succeed(draft, number)
     if can_any or _is_recovery_open(draft):
         return None

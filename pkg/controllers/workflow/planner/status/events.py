@@ -25,17 +25,17 @@ def events_of(ctx: Context, decision: Decision | None, phase: WorkflowPhase) -> 
         was, task = draft.base.flows[number].tasks[index], draft.task(number, index)
         if was.phase is task.phase and was.attempt == task.attempt:
             continue
-        name = f"{node.name}[{index}]" if node.is_indexed else node.name
+        name = f"flow {node.name}, index {index}," if node.is_indexed else f"flow {node.name}"
         if task.phase is Phase.FAILED:
             found.append(Emit("TaskFailed", f"{name} failed: {task.reason}: {task.message}", is_warning=True))
         elif task.phase is Phase.BACKOFF and task.due is not None:
             retry = task.attempt - draft.state(number).first_attempt + 1
             wait = f"retry {retry} of {node.retry.max_retries} in {task.due - snapshot.now:.1f}s"
-            found.append(Emit("TaskRetry", f"{name}: {task.reason}: {task.message}; {wait}", is_warning=True))
+            found.append(Emit("TaskRetry", f"{name.rstrip(',')}: {task.reason}: {task.message}; {wait}", is_warning=True))
     for number in sorted(draft.changed):
         state, before = draft.state(number), draft.base.flows[number]
         if state.wait_reason in _OBSTACLES and state.wait_reason != before.wait_reason:
-            found.append(Emit(state.wait_reason, f"{graph.nodes[number].name}: {state.wait_message}", is_warning=True))
+            found.append(Emit(state.wait_reason, f"flow {graph.nodes[number].name}: {state.wait_message}", is_warning=True))
     found += _edit(snapshot, phase)
     if decision is not None and draft.base.decision is None:
         found.append(Emit("Decided", f"{decision.reason}: {decision.message}", is_warning=not decision.is_success))

@@ -444,7 +444,7 @@ def test_the_untolerated_failure_behind_a_skip_fails_the_workflow() -> None:
     bench.fails("a")
     assert bench.phases() == {"a": "Failed", "b": "Skipped", "c": "Skipped", "d": "Skipped"}
     assert bench.phase == "Failed"
-    assert bench.status.message == "a failed: Failed, job w-a: BackoffLimitExceeded: it broke"
+    assert bench.status.message == "flow a failed: Failed, job w-a: BackoffLimitExceeded: it broke"
 
 
 # Finally

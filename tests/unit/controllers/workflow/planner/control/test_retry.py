@@ -268,7 +268,7 @@ def test_retries_are_reported() -> None:
     bench = Bench(wf(a={"retry": ONCE}))
     bench.fails("a")
     assert bench.told == ["TaskRetry"]
-    assert bench.events[0].message.startswith("a: Failed: job w-a: BackoffLimitExceeded: it broke; ")
+    assert bench.events[0].message.startswith("flow a: Failed: job w-a: BackoffLimitExceeded: it broke; ")
     assert bench.events[0].message.endswith(" in 10.0s")
 
 

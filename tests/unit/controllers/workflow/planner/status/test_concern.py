@@ -234,7 +234,7 @@ HEADLINES: dict[str, tuple[Setup, str, str]] = {
     "the decision, whatever still waits": (
         bench_of(a="", b={"template": "none", "finally": True}, then=lambda bench: bench.fails("a")),
         "TaskFailed",
-        "a failed: Failed, job w-a: BackoffLimitExceeded: it broke",
+        "flow a failed: Failed, job w-a: BackoffLimitExceeded: it broke",
     ),
 }
 

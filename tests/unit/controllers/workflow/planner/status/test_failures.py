@@ -51,12 +51,12 @@ def failed(*, then: str | None = POD, spec: dict[str, Any] | None = None, **flow
 def test_flow_decision_and_workflow_say_how_the_container_ended() -> None:
     status = failed().workflow.status
     words = f"job w-a, {POD}; {SAID}"
-    assert (status.phase, status.reason, status.message) == ("Failed", "TaskFailed", f"a failed: Failed, {words}")
+    assert (status.phase, status.reason, status.message) == ("Failed", "TaskFailed", f"flow a failed: Failed, {words}")
     assert status.flows[0].message == words
     for kind in (conditions.DECIDED, conditions.FINISHED, conditions.SUCCEEDED):
         found = conditions.find(status.conditions, kind)
         assert found is not None
-        assert found.message == f"a failed: Failed, {words}"
+        assert found.message == f"flow a failed: Failed, {words}"
 
 
 def test_the_end_does_not_wait_for_the_words_and_does_not_lose_them() -> None:
