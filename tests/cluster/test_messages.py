@@ -77,7 +77,7 @@ def test_each_replica_and_each_attempt_says_how_it_ended(world: World, start_con
     start_controller()
     world.create(m.template("bad", run_for="0.1s", exit_code="3"))
     retry = {"maxRetries": 1, "interval": "1s"}
-    flow = m.flow("a", of="bad", retry=retry, **{"for": {"replicas": 3}})
+    flow = {**m.flow("a", of="bad", retry=retry), "for": {"replicas": 3}}
     world.create(m.workflow("w", flow))
     assert world.wait_phase("w")["phase"] == "Failed"
     wait_message(world, "w", "a", r"^index 0: job w-a-0-r1, pod \S+, container main: exit code 3")
@@ -87,7 +87,7 @@ def test_each_replica_and_each_attempt_says_how_it_ended(world: World, start_con
         found = [re.match(rf"job w-a-{item['index']}-r1, pod w-a-\d", item.get("message", "")) for item in items]
         return len(found) == 3 and all(found)
 
-    world.history.wait(told, PATIENCE, lambda: world.flow("w", "a"))
+    world.history.wait(told, PATIENCE, lambda: str(world.flow("w", "a")))
 
 
 def test_after_a_kill_only_what_is_missing_is_looked_up(world: World, start_controller: StartController) -> None:

@@ -6,7 +6,7 @@ from typing import Final
 
 
 class Reasons:
-    """Reasons as status and Events spell them; docs/api.md explains each to users."""
+    """Reasons as status and Events spell them; docs/troubleshooting.md explains each to users."""
 
     # Why an attempt, and with it perhaps the task, failed.
     FAILED: Final = "Failed"

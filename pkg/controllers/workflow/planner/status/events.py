@@ -31,11 +31,15 @@ def events_of(ctx: Context, decision: Decision | None, phase: WorkflowPhase) -> 
         elif task.phase is Phase.BACKOFF and task.due is not None:
             retry = task.attempt - draft.state(number).first_attempt + 1
             wait = f"retry {retry} of {node.retry.max_retries} in {task.due - snapshot.now:.1f}s"
-            found.append(Emit("TaskRetry", f"{name.rstrip(',')}: {task.reason}: {task.message}; {wait}", is_warning=True))
+            found.append(
+                Emit("TaskRetry", f"{name.rstrip(',')}: {task.reason}: {task.message}; {wait}", is_warning=True)
+            )
     for number in sorted(draft.changed):
         state, before = draft.state(number), draft.base.flows[number]
         if state.wait_reason in _OBSTACLES and state.wait_reason != before.wait_reason:
-            found.append(Emit(state.wait_reason, f"flow {graph.nodes[number].name}: {state.wait_message}", is_warning=True))
+            found.append(
+                Emit(state.wait_reason, f"flow {graph.nodes[number].name}: {state.wait_message}", is_warning=True)
+            )
     found += _edit(snapshot, phase)
     if decision is not None and draft.base.decision is None:
         found.append(Emit("Decided", f"{decision.reason}: {decision.message}", is_warning=not decision.is_success))
