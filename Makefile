@@ -194,3 +194,6 @@ undeploy-examples: $(INSTALLED) ## Remove all examples
 .PHONY: clean
 clean: ## Remove what was built here; the environment and the cached binaries stay
 	@rm -rf build dist *.egg-info .coverage htmlcov .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+
+.DEFAULT:
+	@echo "make: there is no target '$@'; 'make help' lists the targets" >&2; exit 2
