@@ -97,9 +97,9 @@ class Client:
         request = Request("get", gvr.group_resource, "GET", _path(gvr, namespace, name), accept=accept)
         return self._send(request, type, name)
 
-    def get_path(self, path: str, type: type[T]) -> T:
-        """GET a document that is not an object, such as `/version` or `/apis/batch/v1`."""
-        request = Request("get", "", "GET", _checked(path))
+    def get_path(self, path: str, type: type[T], *, max_body: int = MAX_BODY) -> T:
+        """GET a document that is not an object, such as `/version` or `/apis/batch/v1`, of at most `max_body` bytes."""
+        request = Request("get", "", "GET", _checked(path), max_body=max_body)
         return _decode_as(self._transport.call(request), type, request)
 
     def list_page(

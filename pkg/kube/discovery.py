@@ -21,6 +21,8 @@ from pkg.kube.errors import Forbidden, KubeError, NotFound, NotServed, Transient
 
 QUIET_SECONDS = 30.0
 """No kind counts as gone within this time after a connection to the API server was lost."""
+MAX_DOCUMENT = 64 * 1024 * 1024
+"""Bytes of an OpenAPI document. That of the largest built-in group has about 1 MiB."""
 
 _BUILT_IN_GROUPS = frozenset(
     {
@@ -100,23 +102,6 @@ class _CRD(msgspec.Struct, frozen=True):
         return is_served and not self.metadata.is_deleting
 
 
-class _Schema(msgspec.Struct, frozen=True):
-    """The parts of an OpenAPI schema that name its kinds and its fields."""
-
-    kinds: tuple[dict[str, str], ...] = msgspec.field(default=(), name="x-kubernetes-group-version-kind")
-    properties: dict[str, msgspec.Raw] = {}
-    is_open: bool = msgspec.field(default=False, name="x-kubernetes-preserve-unknown-fields")
-
-
-class _Components(msgspec.Struct, frozen=True):
-    schemas: dict[str, _Schema] = {}
-
-
-class _OpenAPI(msgspec.Struct, frozen=True):
-    openapi: str = ""
-    components: _Components = _Components()
-
-
 class _Failure(msgspec.Struct, frozen=True):
     at: float
     error: KubeError
@@ -160,24 +145,17 @@ class Discovery:
             raise self._absent(gvr)
         return found
 
-    def has_spec(self, gvr: GVR, kind: str) -> bool | None:
-        """Whether the server's OpenAPI gives objects of the kind a `.spec`; None if it does not describe the kind.
+    def openapi(self, gvr: GVR) -> bytes | None:
+        """The OpenAPI v3 document of the group and version; None if the server has none. Raises KubeError.
 
-        Asks the server at each call. Raises KubeError.
+        Asks the server at each call.
         """
         try:
-            found = self._client.get_path(f"/openapi/v3{gvr.root}", _OpenAPI)
+            return self._client.get_path(f"/openapi/v3{gvr.root}", bytes, max_body=MAX_DOCUMENT)
         except KubeError as error:
             if isinstance(error, NotFound) or may_mean_not_served(error):
                 return None
             raise
-        if not found.openapi:
-            raise Transient(f"/openapi/v3{gvr.root}: the response is no OpenAPI document", reason="Unrecognized")
-        wanted = {"group": gvr.group, "version": gvr.version, "kind": kind}
-        for schema in found.components.schemas.values():
-            if wanted in schema.kinds:
-                return "spec" in schema.properties or schema.is_open
-        return None
 
     def is_gone(self, gvr: GVR) -> bool:
         """Whether a resource that was served is certainly not served any more. KubeError if the server cannot say.

@@ -104,11 +104,15 @@ class CrdChanged(msgspec.Struct, frozen=True):
     """The CRD of the kind came or changed, or is gone."""
 
 
+class SchemaChanged(msgspec.Struct, frozen=True):
+    """The schema of the kind has come, or is another one now."""
+
+
 class CrdDeleted(msgspec.Struct, frozen=True):
     """The CRD of the kind is being deleted, or its informer found the kind gone."""
 
 
-Input: TypeAlias = Asked | Absent | Closing | Served | Undescribed | Described | CrdChanged | CrdDeleted
+Input: TypeAlias = Asked | Absent | Closing | Served | Undescribed | Described | SchemaChanged | CrdChanged | CrdDeleted
 
 
 class Effect(Enum):
@@ -116,7 +120,8 @@ class Effect(Enum):
 
     NONE = "none"
     COMING = "coming"  # the kind will be usable in a moment: get its cache ready
-    SERVED = "served"  # the kind is usable, or has changed
+    SERVED = "served"  # the kind is usable
+    CHANGED = "changed"  # a usable kind has changed
     GONE = "gone"  # the kind was usable and is not any more
     ABSENT = "absent"  # the kind is not served, which is new, or is certain now
 
@@ -146,7 +151,11 @@ def advance(state: KindState, happened: Input, now: float, timing: KindTiming) -
             return Step(_replace(state, undescribed_since=since))
         case Described(kind):
             new = _replace(state, kind=kind, is_answered=True, crd_changed_at=None, undescribed_since=None)
-            return Step(new, Effect.NONE if state.kind == kind else Effect.SERVED)
+            if state.kind is None:
+                return Step(new, Effect.SERVED)
+            return Step(new, Effect.NONE if state.kind == kind else Effect.CHANGED)
+        case SchemaChanged():
+            return Step(_replace(state, is_stale=True))
         case CrdChanged():
             if state.kind is None:
                 return Step(_replace(state, is_stale=True, crd_changed_at=now))

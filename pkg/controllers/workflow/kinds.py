@@ -1,7 +1,8 @@
 """Finds out in the background which kinds are served, so no worker waits for discovery.
 
 Discovery is repeated, slowly, for a kind that is not served yet, and its users are requeued when it appears. It is
-repeated for a known kind when its CRD changes; while a CRD is being deleted its kind counts as not served.
+repeated for a known kind when its CRD changes; while a CRD is being deleted its kind counts as not served. `Schemas`
+adds the types of the fields of each kind.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Callable
 
 import structlog
 
+from pkg.apis.flow.v1alpha1.schema import NO_SCHEMA
 from pkg.apis.meta import GVR
 from pkg.controllers.engine.activity import Activity
 from pkg.controllers.workflow.kind_state import (
@@ -25,6 +27,7 @@ from pkg.controllers.workflow.kind_state import (
     Input,
     KindState,
     KindTiming,
+    SchemaChanged,
     Served,
     Undescribed,
     advance,
@@ -32,6 +35,7 @@ from pkg.controllers.workflow.kind_state import (
     to_ask,
 )
 from pkg.controllers.workflow.planner.snapshot import Kind
+from pkg.controllers.workflow.schemas import Schemas, SchemaTiming
 from pkg.kube.discovery import Discovery, Resource
 from pkg.kube.errors import KubeError, NotServed, Stopped
 from pkg.workloads import rules_for
@@ -53,8 +57,10 @@ class Kinds:
         on_change: Callable[[GVR], None],
         on_coming: Callable[[GVR], object],
         timing: KindTiming | None = None,
+        schema_timing: SchemaTiming | None = None,
     ) -> None:
         self._discovery = discovery
+        self._schemas = Schemas(discovery, self._schema_changed, schema_timing)
         self._on_change = on_change
         self._on_coming = on_coming
         self._timing = timing or KindTiming()
@@ -66,9 +72,11 @@ class Kinds:
         self.activity = Activity(self._thread)
 
     def start(self) -> None:
+        self._schemas.start()
         self._thread.start()
 
     def stop(self) -> None:
+        self._schemas.stop()
         with self._lock:
             self._stopping.set()
             self._lock.notify_all()
@@ -99,6 +107,7 @@ class Kinds:
         """Ask for the kind no more, until `get` is called for it again."""
         with self._lock:
             self._states.pop(gvr, None)
+        self._schemas.forget(gvr)
         self._discovery.refresh(gvr)
 
     def lose(self, gvr: GVR) -> None:
@@ -113,6 +122,8 @@ class Kinds:
         touched = [gvr for gvr in tuple(self._states) if gvr.group and f"{gvr.resource}.{gvr.group}" == name]
         for gvr in touched:
             self._discovery.refresh(gvr)
+            if not is_deleting:
+                self._schemas.refresh(gvr)
         happened = CrdDeleted() if is_deleting else CrdChanged()
         with self._lock:
             (self._deleted_crds.add if is_deleting else self._deleted_crds.discard)(name)
@@ -120,6 +131,12 @@ class Kinds:
             self._lock.notify_all()
         for gvr, effect in effects:
             self._carry_out(gvr, effect)
+
+    def _schema_changed(self, gvr: GVR) -> None:
+        with self._lock:
+            if gvr in self._states:
+                self._step(gvr, SchemaChanged())
+                self._lock.notify_all()
 
     def _run(self) -> None:
         while True:
@@ -168,7 +185,9 @@ class Kinds:
             return  # the kind has just come, and is not usable yet
         refused = self._refusal(gvr, found)
         if refused is not None:
-            self._take(gvr, Described(Kind(found.kind, rules_for(gvr), refused, has_status=found.has_status)))
+            schema = self._schemas.get(gvr, found.kind).schema if not refused else NO_SCHEMA
+            kind = Kind(found.kind, rules_for(gvr), refused, has_status=found.has_status, schema=schema)
+            self._take(gvr, Described(kind))
 
     def _is_gone(self, gvr: GVR) -> bool:
         """Whether the absence that discovery shows is certain; asked only where the answer makes a difference."""
@@ -201,6 +220,8 @@ class Kinds:
             case Effect.COMING:
                 self._on_coming(gvr)
                 return
+            case Effect.CHANGED | Effect.ABSENT:
+                pass
             case Effect.SERVED:
                 _log.info("kind served", gvr=str(gvr))
             case Effect.GONE:
@@ -226,14 +247,8 @@ class Kinds:
 
         A kind that the server does not describe in its schema within a moment counts as having one.
         """
-        try:
-            found = self._discovery.has_spec(gvr, kind)
-        except Stopped:
-            return None
-        except KubeError as error:
-            _log.warning("the schema of a kind cannot be read", gvr=str(gvr), error=str(error))
-            found = None
-        if found is not None:
-            return found
+        known = self._schemas.get(gvr, kind)
+        if known.has_spec is not None:
+            return known.has_spec
         state = self._take(gvr, Undescribed())
-        return True if state.is_schema_overdue(time.monotonic(), self._timing) else None
+        return True if known.schema is not None or state.is_schema_overdue(time.monotonic(), self._timing) else None

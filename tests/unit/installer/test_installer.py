@@ -35,10 +35,15 @@ def rules(*roles: dict[str, Any]) -> set[tuple[str, str, str]]:
         (group, resource, verb)
         for role in roles
         for rule in role["rules"]
-        for group in rule["apiGroups"]
+        for group in rule.get("apiGroups", ())
         for resource in rule["resources"]
         for verb in rule["verbs"]
     }
+
+
+def test_the_controller_may_read_the_schemas_of_kinds() -> None:
+    urls = [url for rule in one("ClusterRole")["rules"] for url in rule.get("nonResourceURLs", ())]
+    assert urls == ["/openapi/v3", "/openapi/v3/*"]
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(INSTALLER)))

@@ -8,6 +8,7 @@ from enum import Enum
 
 from pkg.apis.flow.v1alpha1 import labels
 from pkg.apis.flow.v1alpha1.faults import Fault as SpecFault
+from pkg.apis.flow.v1alpha1.schema import NO_SCHEMA, Schema
 from pkg.apis.flow.v1alpha1.types import Completion, Workflow, WorkTemplate
 from pkg.apis.meta import GVR, Job
 from pkg.controllers.workflow.planner.graph.in_force import Edit
@@ -28,12 +29,15 @@ class ObservedJob:
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A served kind. `refused` says why no job of it can be created; has_status: it has the subresource `status`."""
+    """A served kind. `refused` says why no job of it can be created; has_status: it has the subresource `status`;
+    schema: the types of the places in its objects, None while they are not known.
+    """
 
     kind: str
     row: KindRow
     refused: str = ""
     has_status: bool = True
+    schema: Schema | None = NO_SCHEMA
 
 
 class Trouble(Enum):

@@ -10,9 +10,11 @@ from typing import cast
 import msgspec
 import pytest
 
+from pkg.apis.flow.v1alpha1.schema import Type
 from pkg.apis.meta import GVR
 from pkg.controllers.workflow.kind_state import KindTiming
 from pkg.controllers.workflow.kinds import Kinds
+from pkg.controllers.workflow.schemas import SchemaTiming
 from pkg.kube.discovery import Discovery, Resource
 from pkg.kube.errors import NotServed
 
@@ -27,6 +29,7 @@ class Served:
     def __init__(self) -> None:
         self.resources: dict[GVR, Resource] = {}
         self.specs: dict[GVR, bool | None] = {}
+        self.fields: dict[str, object] = {"type": "object", "properties": {"size": {"type": "string"}}}
         self.asked: list[GVR] = []
         self.refreshed: list[GVR] = []
         self.is_sure = True
@@ -41,8 +44,13 @@ class Served:
             raise NotServed(f"no {gvr}", status=404)
         return self.resources[gvr]
 
-    def has_spec(self, gvr: GVR, kind: str) -> bool | None:
-        return self.specs[gvr]
+    def openapi(self, gvr: GVR) -> bytes | None:
+        if self.specs.get(gvr) is None:
+            return None
+        named = {"group": gvr.group, "version": gvr.version, "kind": self.resources[gvr].kind}
+        fields = {"spec": self.fields} if self.specs[gvr] else {"data": {}}
+        schema = {"type": "object", "properties": fields, "x-kubernetes-group-version-kind": [named]}
+        return msgspec.json.encode({"openapi": "3.0.0", "components": {"schemas": {"it": schema}}})
 
     def is_gone(self, gvr: GVR) -> bool:
         return self.is_sure
@@ -60,7 +68,8 @@ class Setup:
         self.changed: list[GVR] = []
         self.coming: list[GVR] = []
         self.timing = timing
-        self.kinds = Kinds(cast(Discovery, self.server), self.changed.append, self.coming.append, timing)
+        schemas = SchemaTiming(retry=0.02, after_change=(0.0, 0.05))
+        self.kinds = Kinds(cast(Discovery, self.server), self.changed.append, self.coming.append, timing, schemas)
         self.kinds.start()
 
 
@@ -120,7 +129,7 @@ def test_a_kind_knows_whether_it_has_the_status_subresource(setup: Setup, has_st
 def test_a_kind_is_found_in_the_background_and_announced(setup: Setup) -> None:
     setup.server.add(JOBS, "Job")
     assert setup.kinds.get(JOBS) is None
-    until(lambda: setup.changed == [JOBS])
+    until(lambda: setup.changed[:1] == [JOBS])
     found = setup.kinds.get(JOBS)
     assert found is not None
     assert (found.kind, found.refused) == ("Job", "")
@@ -231,6 +240,7 @@ def test_a_crd_that_changes_is_read_once_more_because_discovery_may_lag(
     setup.kinds.get(BOXES)
     until(lambda: setup.kinds.get(BOXES) is not None)
     answers = [setup.server.resources[BOXES]]  # from before the change
+    setup.server.add(BOXES, "Crate")
 
     def resolve(gvr: GVR, *, absent_for: float) -> Resource:
         return answers.pop() if answers else Resource("boxes", "Crate", True, VERBS)
@@ -302,3 +312,19 @@ def test_of_any_number_of_absent_kinds_each_has_its_turn(setup: Setup) -> None:
     setup.server.add(BOXES, "Box")
     setup.kinds.get(BOXES)
     until(lambda: setup.kinds.get(BOXES) is not None)
+
+
+def type_of(setup: Setup, *keys: str) -> Type | None:
+    """The type of a place in a Box; None while the schema is not known."""
+    kind = setup.kinds.get(BOXES)
+    return kind.schema.type_at(keys) if kind is not None and kind.schema is not None else None
+
+
+def test_a_kind_gets_its_schema_and_a_new_one_when_its_crd_changes(setup: Setup) -> None:
+    setup.server.add(BOXES, "Box")
+    until(lambda: type_of(setup, "spec", "size") is Type.STRING)
+    setup.server.fields = {"type": "object", "properties": {"size": {"type": "integer"}}}
+    setup.changed.clear()
+    setup.kinds.crd_changed("boxes.example.com", False)
+    until(lambda: type_of(setup, "spec", "size") is Type.INTEGER)
+    assert BOXES in setup.changed, "its users are requeued"

@@ -8,6 +8,7 @@ import msgspec
 
 from pkg.apis.flow.v1alpha1.phases import UNFINISHED, Phase
 from pkg.apis.flow.v1alpha1.reasons import KEPT_UNTIL_CREATED, NOT_SHOWN_BY_JOB, Reasons
+from pkg.apis.flow.v1alpha1.substitution import SchemaNeeded
 from pkg.apis.flow.v1alpha1.types import Shutdown
 from pkg.controllers.workflow.planner.actions import CreateJob, Emit
 from pkg.controllers.workflow.planner.context import Context
@@ -223,7 +224,7 @@ def _apply(ctx: Context, candidate: Candidate, obstacle: Obstacle, found: Starts
             ctx.draft.put(node.number, candidate.index, failed)
 
 
-def _rendered(ctx: Context, of: Candidate, found: Starts) -> CreateJob | Fails:
+def _rendered(ctx: Context, of: Candidate, found: Starts) -> CreateJob | Fails | Waits:
     """The job as it is to be created, or why it cannot be rendered."""
     snapshot, node = ctx.snapshot, of.node
     workflow, template = snapshot.workflow, snapshot.templates[node.flow.template_name]
@@ -243,8 +244,12 @@ def _rendered(ctx: Context, of: Candidate, found: Starts) -> CreateJob | Fails:
             pod_ips={key.flow: snapshot.pod_ips[key] for _, key in asked_addresses(ctx, node, of.index)},
             kind=kind.kind,
             row=kind.row,
+            schema=kind.schema,
             probed=node.is_probed,
         )
+    except SchemaNeeded:
+        ctx.budget.spend(FAILED_RENDER_UNITS)
+        return Waits(Reasons.KIND_SYNCING, f"the types of the fields of {gvr} are being read")
     except RenderError as error:
         ctx.budget.spend(FAILED_RENDER_UNITS)
         return Fails(Reasons.RENDER_ERROR, str(error))

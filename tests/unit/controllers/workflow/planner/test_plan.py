@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from functools import partial
 from typing import Any
 
@@ -369,6 +370,21 @@ def test_a_restarted_controller_does_not_report_again_a_kind_that_is_still_not_s
     bench.kinds[WIDGETS] = None
     bench.settle()
     assert bench.told == ["KindNotServed"]
+
+
+def test_a_job_that_needs_the_types_of_its_kind_waits_for_them() -> None:
+    typed = template("typed", jobSpec={"backoffLimit": "{{index}}"})
+    bench = Bench(wf(a={"template": "typed"}, b=""), templates={**TEMPLATES, "typed": typed}, settle=False)
+    kind = bench.kinds[JOBS]
+    assert kind is not None
+    bench.kinds[JOBS] = dataclasses.replace(kind, schema=None)
+    bench.settle()
+    assert bench.flow("a").reason == "KindSyncing"
+    assert bench.flow("a").message == "the types of the fields of jobs.v1.batch are being read"
+    assert bench.names == ["w-b"]
+    bench.kinds[JOBS] = kind
+    bench.settle()
+    assert "w-a" in bench.names
 
 
 def test_nothing_is_made_before_the_cache_of_its_kind_is_complete() -> None:

@@ -9,6 +9,8 @@ import msgspec
 import pytest
 
 from pkg.apis.flow.v1alpha1 import labels
+from pkg.apis.flow.v1alpha1.schema import Node, Schema, Type
+from pkg.apis.flow.v1alpha1.substitution import SchemaNeeded
 from pkg.apis.flow.v1alpha1.types import Flow, TemplateGVR, Workflow, WorkflowSpec, WorkTemplate, WorkTemplateSpec
 from pkg.apis.meta import ObjectMeta
 from pkg.controllers.workflow.planner.render.render import Rendered, RenderError, render
@@ -344,3 +346,25 @@ def test_mounts_of_one_volume_are_merged_by_their_path() -> None:
     patch = {"template": {"spec": {"containers": [{"name": "main", "volumeMounts": mounts}]}}}
     found = container(made({"patch": patch}, template={"jobSpec": job}))["volumeMounts"]
     assert [mount["mountPath"] for mount in found] == ["/scratch", "/a", "/b"]
+
+
+TYPED = Schema(Node(Type.OBJECT, {"spec": Node(Type.OBJECT, {"a": Node(Type.STRING), "b": Node(Type.INTEGER)})}))
+
+
+def test_the_schema_of_the_kind_gives_template_and_patch_their_types() -> None:
+    template = {"jobSpec": {"a": "{{index}}", "b": "{{index}}", "c": "{{index}}"}}
+    flow = {"patch": {"spec": {"jobSpec": {"a": "{{attempt}}"}}}}
+    found = body_of(made(flow, template=template, index=2, attempt=1, schema=TYPED))
+    assert found["spec"] == {"a": "1", "b": 2, "c": 2}
+    steps = {"patch": [{"op": "add", "path": "/spec/a", "value": "{{attempt}}"}]}
+    assert body_of(made(steps, template=template, index=2, attempt=1, schema=TYPED))["spec"]["a"] == "1"
+    bare = {"patch": {"a": "{{attempt}}"}}
+    assert body_of(made(bare, template=template, index=2, attempt=1, schema=TYPED))["spec"]["a"] == "1"
+
+
+def test_a_job_that_needs_no_type_is_made_before_the_schema_is_known() -> None:
+    labels = {"metadata": {"labels": {"l": "{{index}}"}}, "jobSpec": {"a": "x{{index}}", "b": "{{index | int}}"}}
+    found = body_of(made(template=labels, schema=None))
+    assert found["spec"] == {"a": "x0", "b": 0}
+    with pytest.raises(SchemaNeeded):
+        made(template={"jobSpec": {"a": "{{index}}"}}, schema=None)
