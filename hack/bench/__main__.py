@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import click
 
-from hack.bench import chain, late, manifests, many, rules, size, spare, startup, wide
+from hack.bench import chain, fair, late, manifests, many, rules, size, spare, startup, wide
 from hack.bench.jobs import cluster_with_jobs
 from hack.cluster import Cluster
 
@@ -75,6 +75,17 @@ def wide_command(replicas: int) -> None:
 def size_command(tasks: int) -> None:
     """One workflow with very many tasks, in three shapes."""
     _run(lambda cluster: size.measure(cluster, tasks=tasks))
+
+
+@main.command("fair")
+@click.option("--workflows", default=1000, show_default=True, help="Workflows of 50 tasks in the other namespace.")
+@click.option("--seconds", default=100.0, show_default=True, help="For how long chains are run beside them.")
+def fair_command(workflows: int, seconds: float) -> None:
+    """Small workflows beside a crowd in another namespace. Fails if one is delayed by more than 2 s."""
+    found = []
+    _run(lambda cluster: found.append(fair.measure(cluster, workflows=workflows, seconds=seconds)))
+    if not all(found):
+        raise click.ClickException(f"a small workflow was delayed by more than {fair.MAX_DELAY:.0f} s")
 
 
 @main.command("spare")

@@ -25,6 +25,7 @@ from pkg.kube.client import Client
 from pkg.kube.config import load_config
 
 Object = dict[str, Any]
+CHAIN = 5
 _numbers = count(1)
 
 
@@ -69,6 +70,18 @@ class Bench:
     def raw(self, name: str) -> bytes:
         """A workflow as the API server serves it, managedFields and all."""
         return self.client.get(WORKFLOWS, self.namespace, name, bytes)
+
+    def run_chain(self, name: str) -> float:
+        """Seconds that a chain of CHAIN tasks takes from its creation to its end; SystemExit after a minute."""
+        names = [f"t{number}" for number in range(CHAIN)]
+        flows = [flow(own, *((names[number - 1],) if number else ())) for number, own in enumerate(names)]
+        began = self.submit(workflow(name, flows))
+        deadline = time.monotonic() + 60
+        while self.phase(name) not in ("Succeeded", "Failed"):
+            if time.monotonic() > deadline:
+                raise SystemExit(f"the chain {name} did not end within 60 s")
+            time.sleep(0.02)
+        return time.time() - began
 
     def phase(self, name: str) -> str:
         """Its phase as it is now."""

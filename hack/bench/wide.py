@@ -5,11 +5,9 @@ from __future__ import annotations
 import time
 
 from hack.bench import harness, jobs
-from hack.bench.jobs import Bench, flow, workflow
+from hack.bench.jobs import CHAIN, flow, workflow
 from hack.cluster import Cluster
 from hack.faults.judge import writes
-
-_CHAIN = 5
 
 
 def measure(cluster: Cluster, *, replicas: int) -> None:
@@ -19,10 +17,10 @@ def measure(cluster: Cluster, *, replicas: int) -> None:
         jobs.bench(cluster, "wide", (0.2, 0.3)) as here,
         harness.controller(cluster, f"--namespace={here.namespace}") as controller,
     ):
-        _small(here, "warm", 1)
-        alone = _small(here, "alone", 2)
+        here.run_chain("warm")
+        alone = here.run_chain("alone")
         cpu, since = controller.cpu_seconds(), here.submit(workflow("wide", [flow("all", replicas=replicas)]))
-        beside = _small(here, "beside", 3)
+        beside = here.run_chain("beside")
         here.wait_ended(4, 120)
         time.sleep(0.5)
         used = controller.cpu_seconds() - cpu
@@ -33,19 +31,6 @@ def measure(cluster: Cluster, *, replicas: int) -> None:
     print(
         f"wide: a for of {replicas}: all created {took:.2f} s after the workflow, {replicas / took:.0f}/s "
         f"({replicas / took / bare:.2f} of bare creations, {bare:.0f}/s); {len(own) / replicas:.2f} writes and "
-        f"{1000 * used / (replicas + _CHAIN):.2f} ms CPU per task; a chain of {_CHAIN} took {beside:.2f} s beside it, "
+        f"{1000 * used / (replicas + CHAIN):.2f} ms CPU per task; a chain of {CHAIN} took {beside:.2f} s beside it, "
         f"{alone:.2f} s alone (ratio {beside / alone:.2f})"
     )
-
-
-def _small(here: Bench, name: str, ended: int) -> float:
-    """Seconds that a chain of five takes from its creation to its end."""
-    names = [f"t{number}" for number in range(_CHAIN)]
-    flows = [flow(own, *((names[number - 1],) if number else ())) for number, own in enumerate(names)]
-    began = here.submit(workflow(name, flows))
-    deadline = time.monotonic() + 60
-    while here.phase(name) not in ("Succeeded", "Failed"):
-        if time.monotonic() > deadline:
-            raise SystemExit(f"{name} did not end within 60 s ({ended})")
-        time.sleep(0.02)
-    return time.time() - began
