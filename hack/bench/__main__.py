@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import click
 
-from hack.bench import chain, fair, late, manifests, many, rules, size, spare, startup, wide
+from hack.bench import chain, fair, late, manifests, many, passes, rules, size, spare, startup, wide
 from hack.bench.jobs import cluster_with_jobs
 from hack.cluster import Cluster
 
@@ -100,6 +100,13 @@ def manifests_command() -> None:
     """The largest manifests; needs no cluster. Fails above 2 s to judge one, or 4 MiB to keep one."""
     if not manifests.measure():
         raise click.ClickException("a manifest costs more than the bound")
+
+
+@main.command("passes")
+def passes_command() -> None:
+    """The longest passes over the largest workflows; needs no cluster. Fails above 100 ms of CPU for one pass."""
+    if not passes.measure():
+        raise click.ClickException(f"a pass takes more than {passes.MAX_MS:.0f} ms of CPU")
 
 
 @main.command("rules")

@@ -45,8 +45,8 @@ def measure(cluster: Cluster, *, workflows: int, seconds: float) -> bool:
     usual = statistics.median(alone)
     delays = sorted(each - usual for each in beside)
     print(
-        f"fair: {len(beside)} chains of {CHAIN}, one after the other, beside {workflows} workflows of {TASKS} tasks (in "
-        f"{took:.0f} s {made} jobs made, {ended} workflows ended): {usual:.2f} s alone, delayed by "
+        f"fair: {len(beside)} chains of {CHAIN}, one after the other, beside {workflows} workflows of {TASKS} tasks "
+        f"(in {took:.0f} s {made} jobs made, {ended} workflows ended): {usual:.2f} s alone, delayed by "
         f"{statistics.median(delays):.2f} s (median), {delays[-1]:.2f} s at most; "
         f"controller: {used / took:.2f} CPUs, peak memory {peak:.0f} MiB"
     )

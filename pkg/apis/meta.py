@@ -246,7 +246,8 @@ class ListMeta(msgspec.Struct, frozen=True, rename="camel"):
 
 def timestamp(seconds: float) -> str:
     """RFC 3339 in UTC with microseconds, from seconds since the epoch."""
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    # Twice as fast as strftime, which matters for thousands of flows.
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
 
 
 def seconds(text: str) -> float:

@@ -303,6 +303,8 @@ def _describer(row: KindRow) -> Describe:
 
 def bounded(text: str, limit: int) -> str:
     """The text, cut to at most `limit` bytes in UTF-8; a text that was cut ends in an ellipsis."""
+    if len(text) <= limit and text.isascii():
+        return text
     data = text[: limit + 1].encode("utf-8", "replace")
     if len(data) <= limit:
         return data.decode()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from pkg.apis.flow.v1alpha1.phases import FINAL, Phase, advance, fold
+from pkg.apis.flow.v1alpha1.phases import FINAL, Phase, advance
 from pkg.controllers.workflow.planner.graph.model import Graph
 from pkg.controllers.workflow.planner.progress import (
     Decision,
@@ -13,9 +13,9 @@ from pkg.controllers.workflow.planner.progress import (
     Progress,
     Task,
     TaskKey,
-    by_phase,
     compact_tally,
     count_in,
+    folded,
     phase_of,
 )
 
@@ -130,7 +130,7 @@ class Draft:
 
     def phase(self, flow: int) -> Phase:
         """The phase of the flow, folded from its tasks."""
-        return fold(by_phase(self.tally(flow)))
+        return folded(self.tally(flow))
 
     @property
     def changed(self) -> frozenset[int]:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from pkg.apis.flow.v1alpha1 import validation
 from pkg.apis.flow.v1alpha1.phases import Phase, WorkflowPhase, advance_workflow
 from pkg.apis.flow.v1alpha1.types import Shutdown
-from pkg.controllers.workflow.planner.actions import DeleteJob, Emit, PatchStatus, Plan
+from pkg.controllers.workflow.planner.actions import DeleteJob, Emit, Plan
 from pkg.controllers.workflow.planner.budget import PASS_BUDGET, Budget
 from pkg.controllers.workflow.planner.context import Context
 from pkg.controllers.workflow.planner.control import creations, outcome, restart, timeouts
@@ -33,14 +33,10 @@ from pkg.controllers.workflow.planner.graph.model import Graph, Node
 from pkg.controllers.workflow.planner.progress import NEVER, Decision, Progress, TaskKey
 from pkg.controllers.workflow.planner.snapshot import Snapshot
 from pkg.controllers.workflow.planner.status import failures, recovery, server_warnings, workflow_status
-from pkg.controllers.workflow.planner.status.concern import blocked_event
-from pkg.controllers.workflow.planner.status.events import events_of, shortened
+from pkg.controllers.workflow.planner.status.events import events_of
 from pkg.controllers.workflow.planner.status.jobs import fold
-from pkg.controllers.workflow.planner.status.status_patch import patch_status
+from pkg.controllers.workflow.planner.status.status_write import status_write
 
-# Seconds between two writes of status. The window grows with the size of the workflow and the load.
-MIN_WINDOW = 0.3
-MAX_WINDOW = 5.0
 # Events of one pass.
 MAX_EVENTS = 20
 
@@ -123,10 +119,10 @@ def _plan_running(ctx: Context) -> Plan:
     is_urgent = snapshot.is_urgent or starts.needs_status or bool(to_delete) or phase.is_final
     is_decision_new = decision is not None and not progress.is_decision_acked
     is_decision_new = is_decision_new or snapshot.is_held != is_held_in(snapshot.workflow.status)
-    patch, progress, write_due, said = _status_write(ctx, progress, phase, is_urgent=is_urgent or is_decision_new)
+    patch, progress, write_due, said = status_write(ctx, progress, phase, is_urgent=is_urgent or is_decision_new)
     events = (*events_of(ctx, decision, phase), *warned, *starts.events, *said)
     waits_for_status = starts.needs_status or decision != base.decision
-    is_over_budget = bool(evaluated.unfolded)
+    is_over_budget = bool(evaluated.unfolded) or _is_end_left(ctx, decision)
     if not snapshot.is_held:
         waits_for_status = waits_for_status or bool(draft.moved)
         is_over_budget = is_over_budget or bool(evaluated.left)
@@ -160,6 +156,8 @@ def _plan_folding_alone(ctx: Context, unfolded: frozenset[TaskKey], events: list
     draft = ctx.draft
     stale = draft.base.stale | draft.not_final
     progress = draft.freeze(_flow_timers(ctx), draft.base.decision, stale, unfolded)
+    # The last of these passes has enough to do: it need not render what is known now.
+    progress = replace(progress, rendered=workflow_status.render_flows(ctx.graph, progress))
     return Plan(progress=progress, events=tuple(events), probes=tuple(needed_probes(ctx)), requeue_now=True)
 
 
@@ -326,11 +324,18 @@ def _decide(ctx: Context, facts: _Facts) -> Decision | None:
     return outcome.decide(spec, ctx.draft, is_overdue=facts.is_overdue, is_held_open=is_held_open)
 
 
+def _is_end_left(ctx: Context, decision: Decision | None) -> bool:
+    """Whether every task is final, but the budget does not suffice to look for a job that the end has to wait for."""
+    is_due = decision is not None and not ctx.draft.not_final
+    return is_due and not ctx.budget.suffices(len(ctx.snapshot.jobs))
+
+
 def _phase(ctx: Context, decision: Decision | None, how: Mode) -> WorkflowPhase:
     """The phase of the workflow. One that was held after its decision may be Terminating, and then run on."""
     draft = ctx.draft
     now = ctx.snapshot.workflow.status.phase or WorkflowPhase.PENDING
-    if decision is not None and not draft.not_final and not has_unfinished_job(ctx):
+    is_over = decision is not None and not draft.not_final and not _is_end_left(ctx, decision)
+    if decision is not None and is_over and not has_unfinished_job(ctx):
         then = WorkflowPhase.SUCCEEDED if decision.is_success else WorkflowPhase.FAILED
     elif decision is not None and (how.ends_remaining or ctx.snapshot.is_held):
         then = WorkflowPhase.TERMINATING
@@ -358,40 +363,6 @@ def _flow_timers(ctx: Context) -> dict[int, float]:
         number: timeouts.next_timer(ctx.snapshot, nodes[number], ctx.draft.tasks(number))
         for number in ctx.draft.changed | come
     }
-
-
-def _status_write(
-    ctx: Context, progress: Progress, phase: WorkflowPhase, *, is_urgent: bool
-) -> tuple[PatchStatus | None, Progress, float, tuple[Emit, ...]]:
-    """The status write if one is due, the progress with the statuses made for it, when the next write is due, and the
-    Events of what it says.
-    """
-    snapshot = ctx.snapshot
-    recorded = snapshot.workflow.status
-    is_dirty = (
-        progress.is_dirty
-        or phase is not recorded.phase
-        or recorded.observed_generation != snapshot.workflow.metadata.generation
-    )
-    if not is_dirty:
-        return None, progress, NEVER, ()
-    window = min(MAX_WINDOW, MIN_WINDOW + ctx.graph.total / 2000 + snapshot.load)
-    due = progress.written_at + window
-    # A clock that was set back must not delay the write.
-    if progress.written_at <= snapshot.now < due and not is_urgent:
-        return None, replace(progress, is_dirty=True), due, ()
-    made = workflow_status.workflow_status(snapshot, ctx.graph, progress, phase)
-    progress = replace(
-        progress,
-        rendered=made.flows,
-        left_out=made.left_out,
-        blocked=made.blocked.cause if made.blocked is not None else None,
-    )
-    patch = patch_status(snapshot, made.status)
-    if patch is None:  # status already says so
-        progress = progress.acknowledged(progress.written_at)
-    said = (*shortened(ctx.draft.base.left_out, made.left_out), *blocked_event(ctx.draft.base.blocked, made.blocked))
-    return patch, progress, NEVER, said
 
 
 def _soonest(*times: float) -> float | None:

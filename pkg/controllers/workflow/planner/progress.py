@@ -207,7 +207,7 @@ class FlowState:
 
     @property
     def phase(self) -> Phase:
-        return fold(by_phase(self.tally))
+        return folded(self.tally)
 
     @property
     def is_final(self) -> bool:
@@ -325,8 +325,21 @@ def from_flows(flows: Iterable[FlowState]) -> Progress:
 
 def count_in(tally: Mapping[int, int], phases: Iterable[Phase]) -> int:
     """How many tasks of a tally are in one of the phases."""
-    wanted = {_NUMBER[phase] for phase in phases}
-    return sum(count for facts, count in tally.items() if facts & 15 in wanted)
+    wanted = 0
+    for phase in phases:
+        wanted |= 1 << _NUMBER[phase]
+    found = 0
+    for facts, count in tally.items():
+        if wanted >> (facts & 15) & 1:
+            found += count
+    return found
+
+
+def folded(tally: Mapping[int, int]) -> Phase:
+    """The phase of a flow with this tally."""
+    if len(tally) == 1:
+        return phase_of(next(iter(tally)))  # all tasks are in this phase, and so is the flow
+    return fold(by_phase(tally))
 
 
 def by_phase(tally: Mapping[int, int]) -> dict[Phase, int]:

@@ -10,8 +10,9 @@ def look(snapshot: Snapshot, observed: ObservedJob) -> Reading:
     """The state of a job, by the rules of its template, else of its kind."""
     rules = snapshot.rules_of(observed)
     if rules is None:
-        return read(snapshot.row_of(observed), observed.job, has_status=snapshot.has_status(observed))
+        row, has_status = snapshot.reading_of(observed)
+        return read(row, observed.job, has_status=has_status)
     if rules.fault:
         is_going = observed.job.metadata.is_deleting
         return Reading(JobState.PENDING, RULE_FAULT, rules.fault[:512], deleting=is_going, faulty=True)
-    return read(rules.row, observed.job, has_status=snapshot.has_status(observed))
+    return read(rules.row, observed.job, has_status=snapshot.reading_of(observed)[1])

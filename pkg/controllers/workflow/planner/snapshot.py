@@ -195,13 +195,12 @@ class Snapshot:
         found = self.rules.get(observed.job.metadata.labels.get(labels.FLOW, ""))
         return found if found is not None and found.gvr == self.gvr_of(observed) else None
 
-    def has_status(self, observed: ObservedJob) -> bool:
-        """Whether the kind of a job has the subresource `status`; assumed while the kind is not known."""
-        kind = self.kinds.get(self.gvr_of(observed))
-        return kind is None or kind.has_status
-
     def row_of(self, observed: ObservedJob) -> KindRow:
         """The row of the rules table for the kind of a job."""
+        return self.reading_of(observed)[0]
+
+    def reading_of(self, observed: ObservedJob) -> tuple[KindRow, bool]:
+        """The row for the kind of a job, and whether the kind has the subresource `status`; assumed while not known."""
         gvr = self.gvr_of(observed)
         kind = self.kinds.get(gvr)
-        return kind.row if kind is not None else rules_for(gvr)
+        return (rules_for(gvr), True) if kind is None else (kind.row, kind.has_status)

@@ -34,6 +34,10 @@ _PHASES = {
 }
 
 
+# What it costs to read one job and to update its task, of the budget of a pass.
+JOB_UNITS = 3
+
+
 @dataclass(frozen=True, slots=True)
 class _TaskJobs:
     """What is needed to update one task."""
@@ -84,6 +88,8 @@ def fold(ctx: Context, keys: Iterable[TaskKey], policy: FailurePolicy) -> frozen
             continue  # the spec does not have the task that the job's labels name
         number = node.number
         task = draft.task(number, key.index)
+        if not (task.is_unfinished or task.current.job) and not (key in snapshot.jobs or key in snapshot.gone):
+            continue  # it has no job, and needs none
         first = draft.state(number).first_attempt
         # After a restart jobs of earlier attempts prove nothing, except for tasks that were not restarted.
         least = task.attempt if task.is_final else first
@@ -96,7 +102,7 @@ def fold(ctx: Context, keys: Iterable[TaskKey], policy: FailurePolicy) -> frozen
             draft.edit(number, wait_reason="", wait_message="")
         if jobs and not draft.state(number).gvr:
             draft.edit(number, gvr=str(snapshot.gvr_of(jobs[-1])))
-        ctx.budget.spend(len(jobs) + len(gone) + task.is_unfinished)
+        ctx.budget.spend(JOB_UNITS * (len(jobs) + len(gone)) + task.is_unfinished)
     return frozenset(left)
 
 

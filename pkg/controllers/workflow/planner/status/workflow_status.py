@@ -57,7 +57,7 @@ def workflow_status(
     restarted: names of the flows that a restart names now; None if there is no new restart.
     """
     old = snapshot.workflow.status
-    rendered = _rendered(graph, progress)
+    rendered = tuple(item for item in render_flows(graph, progress) if item is not None)
     counts = {name.value.lower(): count for name, count in progress.counts.items()}
     finals = sum(count for name, count in progress.counts.items() if name.is_final)
     statuses = [item.status for item in rendered]
@@ -83,21 +83,6 @@ def workflow_status(
     return RenderedStatus(status, rendered, left_out, blocked)
 
 
-def _rendered(graph: Graph, progress: Progress) -> tuple[Rendered, ...]:
-    indexed = sum(node.is_indexed for node in graph.nodes)
-    room = graph.status_room - _FRAME
-    rendered = []
-    for node, state, made in zip(graph.nodes, progress.flows, progress.rendered, strict=True):
-        if made is None or made.state is not state:
-            memory = flow_memory(node, state)
-            status = flow_status(node, state, memory.record, len(graph.nodes), indexed, room)
-            if len(graph.nodes) > MANY_FLOWS and not node.is_indexed:
-                memory = without_repeats(memory, status)
-            made = Rendered(state, status, memory)
-        rendered.append(made)
-    return tuple(rendered)
-
-
 def _record(snapshot: Snapshot, rendered: Iterable[Rendered], phase: WorkflowPhase, restarted: Iterable[str]) -> Record:
     """The record. restarted: names of the flows that the last restart named."""
     old = records.record_of(snapshot.workflow.status)
@@ -112,6 +97,30 @@ def _record(snapshot: Snapshot, rendered: Iterable[Rendered], phase: WorkflowPha
         kinds=kinds,
         flows=flows,
     )
+
+
+def render_flows(graph: Graph, progress: Progress, most: int | None = None) -> tuple[Rendered | None, ...]:
+    """`Progress.rendered` after these flows. `most`: how many flows that changed are rendered, None for all of them."""
+    indexed = sum(node.is_indexed for node in graph.nodes)
+    room = graph.status_room - _FRAME
+    left = len(graph.nodes) if most is None else most
+    rendered = []
+    for node, state, made in zip(graph.nodes, progress.flows, progress.rendered, strict=True):
+        if left and (made is None or made.state is not state):
+            left -= 1
+            memory = flow_memory(node, state)
+            status = flow_status(node, state, memory.record, len(graph.nodes), indexed, room)
+            if len(graph.nodes) > MANY_FLOWS and not node.is_indexed:
+                memory = without_repeats(memory, status)
+            made = Rendered(state, status, memory)
+        rendered.append(made)
+    return tuple(rendered)
+
+
+def is_rendered(progress: Progress) -> bool:
+    """Whether every flow has been rendered as it is now."""
+    pairs = zip(progress.flows, progress.rendered, strict=True)
+    return all(made is not None and made.state is state for state, made in pairs)
 
 
 def restarted_status(

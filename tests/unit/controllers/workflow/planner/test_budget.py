@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,7 +16,9 @@ from pkg.controllers.workflow.planner.draft import Draft
 from pkg.controllers.workflow.planner.graph.model import Graph
 from pkg.controllers.workflow.planner.plan import plan
 from pkg.controllers.workflow.planner.progress import from_flows
-from tests.builders import Bench, http, on, status_of, wf
+from pkg.controllers.workflow.planner.status.jobs import JOB_UNITS
+from pkg.controllers.workflow.planner.status.workflow_status import is_rendered
+from tests.builders import COMPLETE, Bench, http, on, status_of, wf
 
 SHAPES: dict[str, dict[str, Any]] = {
     "a chain": {"a": "", "b": "a", "c": "b"},
@@ -108,3 +111,43 @@ def test_a_pass_renders_few_jobs_that_are_large_or_whose_patch_does_not_apply() 
     assert set(bench.tasks("a")) == {"Failed", "Skipped"}, "the first failures decide, and the others are skipped"
     large = {"patch": {"metadata": {"annotations": {"x": "y" * 200_000}}}, "for": {"replicas": 60}}
     assert 0 < len(Bench(wf(b=large), settle=False).step().creations) < 20
+
+
+def test_the_status_of_many_flows_is_rendered_in_several_passes_and_written_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("pkg.controllers.workflow.planner.status.status_write.MAX_RENDERED", 3)
+    bench = Bench(wf(**{f"f{number}": "" for number in range(8)}), settle=False)
+    seen = bench.observe(room=0)
+    whole = plan(replace(seen, is_urgent=True))
+    passes = [plan(seen)]
+    while passes[-1].patch is None:
+        assert passes[-1].requeue_at == seen.now
+        passes.append(plan(replace(seen, progress=passes[-1].progress, dirty=frozenset())))
+    assert len(passes) == 3
+    assert passes[-1].patch == whole.patch
+
+
+def test_the_passes_that_only_read_jobs_render_what_they_have_read() -> None:
+    bench = Bench(wf(a="", b="", c=""))
+    bench.runs("a", "b", "c")
+    bench.crash()
+    first = plan(bench.observe(), JOB_UNITS)
+    assert first.patch is None
+    assert first.progress.unfolded
+    assert is_rendered(first.progress)
+
+
+def test_whether_the_end_waits_for_a_job_is_asked_by_a_pass_that_has_budget_for_it() -> None:
+    bench = Bench(wf(a={"for": {"replicas": 10}}))
+    for index in range(10):
+        bench.say(COMPLETE, f"a/{index}")
+    first = plan(bench.observe(), 10 * (JOB_UNITS + 1) + 1)
+    assert first.requeue_now
+    assert first.progress.decision is not None
+    assert first.patch is not None
+    assert not any(one.get("value") == "Succeeded" and one["path"] == "/status/phase" for one in first.patch.operations)
+    bench.crash()
+    bench.units = 10 * (JOB_UNITS + 1) + 1
+    bench.settle()
+    assert bench.status.phase == "Succeeded"

@@ -4,9 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from pkg.apis.flow.v1alpha1.phases import Phase
+from pkg.apis.flow.v1alpha1.phases import Phase, fold
 from pkg.controllers.workflow.planner.draft import Draft
-from pkg.controllers.workflow.planner.progress import NEVER, Task, compact_tally, empty_flow, from_flows, tally_of
+from pkg.controllers.workflow.planner.progress import (
+    NEVER,
+    Task,
+    compact_tally,
+    count_in,
+    empty_flow,
+    folded,
+    from_flows,
+    tally_of,
+)
 from tests.builders import compiled, wf
 
 
@@ -24,6 +33,18 @@ def test_a_wide_flow_begins_with_as_many_waiting_tasks(size: int) -> None:
     state = empty_flow(node)
     assert state.tasks == (Task(),) * size
     assert state.count(Phase.WAITING) == size
+
+
+@pytest.mark.parametrize("phase", Phase)
+def test_a_flow_whose_tasks_are_all_in_one_phase_is_in_that_phase(phase: Phase) -> None:
+    tally = tally_of([Task(phase=phase)] * 3)
+    assert folded(tally) == fold({phase: 3}) == phase
+
+
+def test_a_flow_with_tasks_in_several_phases_is_in_the_first_that_counts() -> None:
+    tally = tally_of([Task(phase=Phase.SUCCEEDED), Task(phase=Phase.PENDING), Task(phase=Phase.WAITING)])
+    assert folded(tally) is Phase.PENDING
+    assert count_in(tally, (Phase.PENDING, Phase.WAITING)) == 2
 
 
 def test_flows_whose_tasks_have_the_same_facts_share_their_tally() -> None:

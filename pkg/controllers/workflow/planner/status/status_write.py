@@ -1,0 +1,58 @@
+"""Whether status is written now, and what. Writes are coalesced in a window; a large status is rendered in parts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from pkg.apis.flow.v1alpha1.phases import WorkflowPhase
+from pkg.controllers.workflow.planner.actions import Emit, PatchStatus
+from pkg.controllers.workflow.planner.context import Context
+from pkg.controllers.workflow.planner.progress import NEVER, Progress
+from pkg.controllers.workflow.planner.status import workflow_status
+from pkg.controllers.workflow.planner.status.concern import blocked_event
+from pkg.controllers.workflow.planner.status.events import shortened
+from pkg.controllers.workflow.planner.status.status_patch import patch_status
+
+# Seconds between two writes of status. The window grows with the size of the workflow and the load.
+MIN_WINDOW = 0.3
+MAX_WINDOW = 5.0
+# Flows of which one pass renders the status, unless it is urgent.
+MAX_RENDERED = 2_000
+
+
+def status_write(
+    ctx: Context, progress: Progress, phase: WorkflowPhase, *, is_urgent: bool
+) -> tuple[PatchStatus | None, Progress, float, tuple[Emit, ...]]:
+    """The status write if one is due, the progress with the statuses made for it, when the next write is due, and the
+    Events of what it says.
+    """
+    snapshot = ctx.snapshot
+    recorded = snapshot.workflow.status
+    is_dirty = (
+        progress.is_dirty
+        or phase is not recorded.phase
+        or recorded.observed_generation != snapshot.workflow.metadata.generation
+    )
+    if not is_dirty:
+        return None, progress, NEVER, ()
+    window = min(MAX_WINDOW, MIN_WINDOW + ctx.graph.total / 2000 + snapshot.load)
+    due = progress.written_at + window
+    # A clock that was set back must not delay the write.
+    if progress.written_at <= snapshot.now < due and not is_urgent:
+        return None, replace(progress, is_dirty=True), due, ()
+    if not is_urgent and len(ctx.graph.nodes) > MAX_RENDERED:
+        progress = replace(progress, rendered=workflow_status.render_flows(ctx.graph, progress, MAX_RENDERED))
+        if not workflow_status.is_rendered(progress):
+            return None, replace(progress, is_dirty=True), snapshot.now, ()
+    made = workflow_status.workflow_status(snapshot, ctx.graph, progress, phase)
+    progress = replace(
+        progress,
+        rendered=made.flows,
+        left_out=made.left_out,
+        blocked=made.blocked.cause if made.blocked is not None else None,
+    )
+    patch = patch_status(snapshot, made.status)
+    if patch is None:  # status already says so
+        progress = progress.acknowledged(progress.written_at)
+    said = (*shortened(ctx.draft.base.left_out, made.left_out), *blocked_event(ctx.draft.base.blocked, made.blocked))
+    return patch, progress, NEVER, said
