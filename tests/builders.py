@@ -608,7 +608,7 @@ def as_older(status: WorkflowStatus) -> WorkflowStatus:
     replace = msgspec.structs.replace
     flows = []
     for flow in status.flows:
-        gvr, kept = memories[flow.name]
+        gvr, kept, _ = memories[flow.name]
         is_of = {"renamed": kept.renamed, "first_attempt": kept.first_attempt, "kept": kept.kept, "passed": kept.passed}
         flows.append(replace(flow, gvr=gvr, **is_of))
     return replace(

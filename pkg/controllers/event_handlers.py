@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from pkg.apis.flow.v1alpha1 import labels
 from pkg.apis.flow.v1alpha1.types import Workflow, WorkTemplate
 from pkg.apis.meta import GVR, Job, WholeJob
 from pkg.controllers.engine.informer import InformerSet
@@ -15,6 +16,7 @@ from pkg.controllers.engine.shards import ShardedQueue
 from pkg.controllers.engine.store import Delta, Store
 from pkg.controllers.workflow.kinds import Kinds
 from pkg.controllers.workflow.ledger import Ledger
+from pkg.controllers.workflow.planner.carried import needs_whole
 from pkg.controllers.workflow.planner.job_identity import WorkflowId
 from pkg.controllers.workflow.planner.progress import TaskKey
 from pkg.controllers.workflow.pod_finder import ChangedPods
@@ -82,7 +84,7 @@ class Handlers:
                 parts.kinds.get(new.spec.gvr.gvr)  # its informer starts before a workflow needs it
             else:
                 parts.rule_book.forget(delta.key)
-            has_new_rules = new is not None and (old is None or old.spec.raw_status_rules != new.spec.raw_status_rules)
+            has_new_rules = old is None or new is None or _rules_of(old) != _rules_of(new)
             for workflow in parts.workflows.by_index(TEMPLATE_INDEX, delta.key):
                 if has_new_rules:
                     parts.ledger.mark_dirty(WorkflowId.of(workflow))
@@ -91,6 +93,8 @@ class Handlers:
 
     def jobs_changed(self, gvr: GVR, deltas: Sequence[Delta[Job]]) -> None:
         """A job's change requeues the workflows that it belongs to, before and after the change."""
+        if any(_needs_whole(delta.new) for delta in deltas):
+            self._parts.jobs.decode_as(gvr, WholeJob)
         self._add_all(self._parts.ledger.apply(gvr, deltas))
 
     def pods_changed(self, changes: ChangedPods) -> None:
@@ -149,3 +153,15 @@ class Handlers:
 
 def _is_same_spec(old: Workflow, new: Workflow) -> bool:
     return old.metadata.uid == new.metadata.uid and old.metadata.generation == new.metadata.generation
+
+
+def _rules_of(template: WorkTemplate) -> tuple[object, ...]:
+    """What a template says about how the jobs that exist are read."""
+    spec = template.spec
+    return spec.gvr, spec.completion, bytes(spec.raw_status_rules)
+
+
+def _needs_whole(job: Job | None) -> bool:
+    """Whether a job carries rules that read its spec, of which only a part is cached."""
+    text = job.metadata.annotations.get(labels.RULES) if job is not None and type(job) is not WholeJob else None
+    return text is not None and needs_whole(text)

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pkg.apis.flow.v1alpha1 import labels
+from pkg.apis.flow.v1alpha1 import labels, records
 from pkg.apis.flow.v1alpha1.types import Workflow
 from pkg.controllers.workflow.memory import Memory, Rest
 from pkg.controllers.workflow.observer import Caches, Observer
+from pkg.controllers.workflow.planner.carried import carried_hash, read_carried
 from pkg.controllers.workflow.planner.graph.in_force import NO_SPEC
 from pkg.controllers.workflow.planner.job_identity import WorkflowId
-from pkg.controllers.workflow.planner.snapshot import ObservedJob
+from pkg.controllers.workflow.planner.rules import TemplateRules
+from pkg.controllers.workflow.planner.snapshot import ObservedJob, is_of_kind
 from pkg.controllers.workflow.relevance import reads_templates
 from pkg.workloads import read, rules_for
 
@@ -64,16 +66,18 @@ class AfterEnd:
         if not present:
             return set()
         names = {flow.name: flow.template_name for flow in workflow.spec.flows}
-        return {
-            observed.job.metadata.uid
-            for observed in present
-            if not self._is_finished(workflow.metadata.namespace, observed, names)
-        }
+        return {observed.job.metadata.uid for observed in present if not self._is_finished(workflow, observed, names)}
 
-    def _is_finished(self, namespace: str, observed: ObservedJob, template_names: dict[str, str]) -> bool:
-        name = template_names.get(observed.job.metadata.labels.get(labels.FLOW, ""), "")
-        template = self._caches.templates.get(f"{namespace}/{name}")
-        rules = self._caches.rule_book.of(template) if template is not None else None
+    def _is_finished(self, workflow: Workflow, observed: ObservedJob, template_names: dict[str, str]) -> bool:
+        meta = observed.job.metadata
+        flow = meta.labels.get(labels.FLOW, "")
+        template = self._caches.templates.get(f"{meta.namespace}/{template_names.get(flow, '')}")
+        rules: TemplateRules | None = None
+        if template is not None and is_of_kind(template, observed.gvr):
+            rules = self._caches.rule_book.of(template)
+        elif (text := meta.annotations.get(labels.RULES)) is not None:
+            recorded = records.by_flow(workflow.status).get(flow, records.NOTHING).rules
+            rules = read_carried(text, observed.gvr).rules if carried_hash(text) in recorded else None
         if rules is not None and rules.gvr == observed.gvr:
             return not rules.fault and read(rules.row, observed.job).is_final
         kind = self._caches.kinds.get(observed.gvr)

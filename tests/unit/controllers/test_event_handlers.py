@@ -9,15 +9,16 @@ import pytest
 
 from pkg.apis.flow.v1alpha1 import labels
 from pkg.apis.flow.v1alpha1.phases import WorkflowPhase
-from pkg.apis.flow.v1alpha1.types import API_VERSION, WORKFLOWS, WORKTEMPLATES, UsedBy, Workflow
-from pkg.apis.meta import GVR, Job
+from pkg.apis.flow.v1alpha1.types import API_VERSION, WORKFLOWS, WORKTEMPLATES, Completion, UsedBy, Workflow
+from pkg.apis.meta import GVR, Job, WholeJob
 from pkg.controllers.engine.shards import ShardedQueue
 from pkg.controllers.engine.store import Delta, Store
 from pkg.controllers.event_handlers import Handlers, Parts
 from pkg.controllers.workflow.ledger import Ledger
+from pkg.controllers.workflow.planner.job_identity import WorkflowId
 from pkg.controllers.workflow.rule_book import RuleBook
 from pkg.controllers.worktemplate.reconciler import TEMPLATE_INDEX, templates_of
-from tests.builders import JOBS, UID, WORKFLOW, template, wf
+from tests.builders import JOBS, UID, WIDGETS, WORKFLOW, template, wf
 
 
 class Kinds:
@@ -30,6 +31,7 @@ class Setup:
 
     def __init__(self) -> None:
         self.now = 0.0
+        self.decoded: list[tuple[GVR, type[Job]]] = []
         self.queue = ShardedQueue(1, clock=lambda: self.now)
         self.usage = ShardedQueue(1, clock=lambda: self.now)
         self.handlers = Handlers(self.queue, self.usage)
@@ -40,7 +42,7 @@ class Setup:
             Parts(
                 workflows=self.workflows,
                 templates=Store(),
-                jobs=cast(Any, None),
+                jobs=cast(Any, self),
                 kinds=cast(Any, Kinds()),
                 ledger=self.ledger,
                 rule_book=RuleBook(),
@@ -52,6 +54,10 @@ class Setup:
     def users_of(self, gvr: GVR) -> tuple[str, ...]:
         """The workflows that use a kind, as the reconciler knows them."""
         return ("team/w",)
+
+    def decode_as(self, gvr: GVR, kind: type[Job]) -> None:
+        """The informers keep more of the jobs of a kind from now on."""
+        self.decoded.append((gvr, kind))
 
     def queued(self, queue: ShardedQueue) -> list[str]:
         self.now += 60
@@ -103,6 +109,37 @@ def test_a_new_workflow_is_woken_and_its_templates_are_counted(setup: Setup) -> 
     setup.handlers.workflows_changed(WORKFLOWS, [Delta(new.metadata.key, None, new)])
     assert setup.queued(setup.queue) == [new.metadata.key]
     assert setup.queued(setup.usage) == [STEP_KEY]
+
+
+@pytest.mark.parametrize("change", ["deleted", "another completion", "another kind"])
+def test_a_template_that_no_longer_says_how_its_jobs_are_read_has_them_read_again(setup: Setup, change: str) -> None:
+    this = WorkflowId.of(workflow("runs", WorkflowPhase.RUNNING))
+    job = {"metadata": {"name": "runs-a", "namespace": NAMESPACE, "uid": "u"} | owned_by("runs", "uid-runs")}
+    setup.ledger.apply(JOBS, [Delta("x", None, msgspec.convert(job, Job))])
+    setup.ledger.take_changes(this)
+    spec = STEP.spec
+    if change == "another completion":
+        spec = msgspec.structs.replace(spec, completion=Completion.READY)
+    elif change == "another kind":
+        spec = msgspec.structs.replace(spec, gvr=template("x", WIDGETS).spec.gvr)
+    meta = msgspec.structs.replace(STEP.metadata, generation=7)
+    new = None if change == "deleted" else msgspec.structs.replace(STEP, metadata=meta, spec=spec)
+    setup.handlers.templates_changed(WORKTEMPLATES, [Delta(STEP_KEY, STEP, new)])
+    assert setup.ledger.take_changes(this).dirty is None
+
+
+@pytest.mark.parametrize(("text", "is_whole"), [("", False), ("{}", False), ('{"statusRules":{},"whole":true}', True)])
+def test_jobs_whose_rules_read_their_spec_are_cached_with_it(setup: Setup, text: str, is_whole: bool) -> None:
+    """Their template may be gone since before this process started."""
+    meta = {"name": "w-a", "namespace": "team", "uid": "u", "annotations": {labels.RULES: text}}
+    job = msgspec.convert({"metadata": meta | owned_by("w", UID)}, Job)
+    setup.handlers.jobs_changed(JOBS, [Delta("team/w-a", None, job)])
+    assert setup.decoded == ([(JOBS, WholeJob)] if is_whole else [])
+
+
+def owned_by(name: str, uid: str) -> dict[str, Any]:
+    owner = {"apiVersion": API_VERSION, "kind": "Workflow", "name": name, "uid": uid, "controller": True}
+    return {"labels": {labels.FLOW: "a", labels.ATTEMPT: "0"}, "ownerReferences": [owner]}
 
 
 def test_a_kind_that_changes_has_its_users_read_all_their_jobs(setup: Setup) -> None:

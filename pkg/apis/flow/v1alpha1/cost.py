@@ -14,6 +14,7 @@ import msgspec
 
 from pkg.apis.flow.v1alpha1 import edges, raw, value_use
 from pkg.apis.flow.v1alpha1.faults import Fault, Faults
+from pkg.apis.flow.v1alpha1.labels import MAX_RULES_OF_FLOW
 from pkg.apis.flow.v1alpha1.phases import Phase
 from pkg.apis.flow.v1alpha1.types import (
     Flow,
@@ -23,6 +24,7 @@ from pkg.apis.flow.v1alpha1.types import (
     KindRecord,
     Record,
     RetryReason,
+    RulesRecord,
     SuccessPolicy,
     WorkflowSpec,
     WorkflowStatus,
@@ -160,7 +162,8 @@ def _flow_cost(flow: Flow, template: edges.TemplateEdges | None, sizes: Mapping[
     if text.startswith(b"["):
         yield "patch_steps", size * _steps(flow)
     # Latches of probes that have passed name the replicas of the probed flow.
-    yield "status", _flow_status_bytes(flow, size) + path_bytes + 6 * probes
+    carried = MAX_RULES_OF_FLOW * (len(_POSITION) + 1) if template is not None and template.carries else 0
+    yield "status", _flow_status_bytes(flow, size) + path_bytes + 6 * probes + carried
 
 
 def _steps(flow: Flow) -> int:
@@ -199,10 +202,16 @@ def _status_parts(retries: int) -> tuple[int, int]:
 
 
 def _kinds_bytes(spec: WorkflowSpec, templates: Mapping[str, edges.TemplateEdges]) -> int:
-    """Bytes of the record without what it keeps of flows: each kind once."""
+    """Bytes of the record without what it keeps of flows: each kind once, and the hashes of rules."""
     names = {flow.template_name for flow in spec.flows}
     kinds = {templates[name].kind if name in templates else _LONGEST_KIND for name in names}
-    return len(msgspec.json.encode(Record(kinds=tuple(KindRecord(kind, flows="0") for kind in kinds))))
+    # A template that is edited while its jobs exist gives later jobs other rules.
+    rules = MAX_RULES_OF_FLOW * sum(name in templates and templates[name].carries for name in names)
+    record = Record(
+        kinds=tuple(KindRecord(kind, flows="0") for kind in kinds),
+        rules=(RulesRecord("0" * 32, flows="0"),) * rules,
+    )
+    return len(msgspec.json.encode(record))
 
 
 def _spec_bytes(spec: WorkflowSpec) -> int:

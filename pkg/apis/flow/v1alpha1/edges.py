@@ -13,6 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from pkg.apis.flow.v1alpha1 import raw, variables
+from pkg.apis.flow.v1alpha1.labels import MAX_RULES
 from pkg.apis.flow.v1alpha1.types import DependsOn, Flow, Probe, WorkTemplateSpec
 
 
@@ -39,7 +40,8 @@ class TemplateEdges:
     """The pod addresses that a template needs. The template is scanned once, however many flows use it.
 
     `edges` has one edge per flow whose address is needed, and `flows` are their names; `kind` is the resource that the
-    template creates, `size` the bytes of one job of it, `spec` the template. Raises RawError.
+    template creates, `size` the bytes of one job of it, `spec` the template; `carries` says whether its jobs carry
+    rules or a completion. Raises RawError.
     """
 
     def __init__(self, template: WorkTemplateSpec) -> None:
@@ -51,7 +53,9 @@ class TemplateEdges:
             first.setdefault(edge.flow, edge)
         self.spec: Final = template
         self.kind: Final = str(template.gvr.gvr)
-        self.size: Final = len(bytes(template.raw_job_spec)) + len(bytes(template.raw_metadata))
+        carried = min(len(bytes(template.raw_status_rules)), MAX_RULES) if template.has_status_rules else 0
+        self.carries: Final = bool(carried) or template.completion is not None
+        self.size: Final = len(bytes(template.raw_job_spec)) + len(bytes(template.raw_metadata)) + carried
         self.edges: Final = tuple(first.values())
         self.flows: Final = frozenset(first)
 

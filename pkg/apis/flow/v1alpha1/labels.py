@@ -15,7 +15,14 @@ PROBED: Final = "flow.workflow.sh/probed"
 # Annotation of a Workflow that is a job of another Workflow: how many Workflows are above it.
 DEPTH: Final = "flow.workflow.sh/depth"
 
+# Annotation of a job: the status rules and the completion of its template, so that they outlive it.
+RULES: Final = "flow.workflow.sh/rules"
+
 MAX_VALUE: Final = 63
+#: So many different ones of these are recorded with one flow: its jobs may be of several versions of the template.
+MAX_RULES_OF_FLOW: Final = 4
+#: Bytes of the annotation RULES. A template with more is not carried by its jobs.
+MAX_RULES: Final = 16 * 1024
 
 
 def workflow_value(name: str) -> str:

@@ -15,17 +15,18 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from pkg.apis.flow.v1alpha1.indexes import pack_indexes, unpack_indexes
-from pkg.apis.flow.v1alpha1.types import FlowRecord, FlowStatus, KindRecord, Record, WorkflowStatus
+from pkg.apis.flow.v1alpha1.types import FlowRecord, FlowStatus, KindRecord, Record, RulesRecord, WorkflowStatus
 
 _replace = msgspec.structs.replace
 
 
 class FlowMemory(NamedTuple):
-    """What is recorded of one flow: the resource of its first job, as `GVR.parse` reads it, and a FlowRecord without
-    positions."""
+    """What is recorded of one flow: the resource of its first job, as `GVR.parse` reads it, a FlowRecord without
+    positions, and the hashes of the rules that its jobs may carry."""
 
     gvr: str = ""
     record: FlowRecord = FlowRecord(flows="")
+    rules: tuple[str, ...] = ()
 
 
 NOTHING: Final = FlowMemory()
@@ -35,7 +36,7 @@ def record_of(status: WorkflowStatus) -> Record:
     """The record of a status, made from what an older controller wrote if there is none."""
     if status.record is not None:
         return status.record
-    kinds, flows = grouped(map(_older, status.flows))
+    kinds, flows, _ = grouped(map(_older, status.flows))
     return Record(
         spec_hash=status.spec_hash,
         restarted_at=status.restarted_at,
@@ -78,21 +79,34 @@ def by_flow(status: WorkflowStatus) -> dict[str, FlowMemory]:
         for record in (_replace(item, flows=""),)
         for name in names_at(names, item.flows)
     }
-    return {name: FlowMemory(gvrs.get(name, ""), details.get(name, NOTHING.record)) for name in names}
+    rules: dict[str, list[str]] = {}
+    for entry in status.record.rules:
+        for name in names_at(names, entry.flows):
+            rules.setdefault(name, []).append(entry.hash)
+    return {
+        name: FlowMemory(gvrs.get(name, ""), details.get(name, NOTHING.record), tuple(rules.get(name, ())))
+        for name in names
+    }
 
 
-def grouped(memories: Iterable[FlowMemory]) -> tuple[tuple[KindRecord, ...], tuple[FlowRecord, ...]]:
-    """The fields `kinds` and `flows` of a record. memories: of each flow, in the order of `status.flows`."""
+def grouped(
+    memories: Iterable[FlowMemory],
+) -> tuple[tuple[KindRecord, ...], tuple[FlowRecord, ...], tuple[RulesRecord, ...]]:
+    """The fields `kinds`, `flows` and `rules` of a record. memories: of each flow, in the order of `status.flows`."""
     kinds: dict[str, list[int]] = {}
+    rules: dict[str, list[int]] = {}
     flows: dict[FlowRecord, list[int]] = {}
     for position, memory in enumerate(memories):
         if memory.gvr:
             kinds.setdefault(memory.gvr, []).append(position)
+        for found in memory.rules:
+            rules.setdefault(found, []).append(position)
         if memory.record != NOTHING.record:
             flows.setdefault(memory.record, []).append(position)
     return (
         tuple(KindRecord(gvr, pack_indexes(positions)) for gvr, positions in kinds.items()),
         tuple(_replace(record, flows=pack_indexes(positions)) for record, positions in flows.items()),
+        tuple(RulesRecord(found, pack_indexes(positions)) for found, positions in rules.items()),
     )
 
 

@@ -514,6 +514,15 @@ class KindRecord(_Part, frozen=True):
     flows: Annotated[str, Meta(description=_POSITIONS)] = ""
 
 
+class RulesRecord(_Part, frozen=True):
+    """Status rules and completion that jobs carry, and the flows whose jobs may carry them."""
+
+    hash: Annotated[
+        str, Meta(description="SHA-256 of the jobs' annotation flow.workflow.sh/rules, the first 32 hex digits.")
+    ]
+    flows: Annotated[str, Meta(description=_POSITIONS)] = ""
+
+
 class FlowRecord(_Part, frozen=True):
     """What the controller remembers of some flows, the same of each."""
 
@@ -539,6 +548,10 @@ class Record(_Part, frozen=True):
         int, Meta(description="Seconds for which it was suspended before, rounded up each time.")
     ] = 0
     kinds: Annotated[tuple[KindRecord, ...], Meta(description="The kinds of the jobs.")] = ()
+    rules: Annotated[
+        tuple[RulesRecord, ...],
+        Meta(description="The rules that jobs carry, for the time when their template is gone. Others do not count."),
+    ] = ()
     flows: Annotated[
         tuple[FlowRecord, ...], Meta(description="What is to be remembered of flows; nothing of most.")
     ] = ()

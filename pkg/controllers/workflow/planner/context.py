@@ -46,4 +46,4 @@ class Context:
 
     def is_service(self, node: Node) -> bool:
         """Whether the jobs of the flow are done once they are ready."""
-        return self.snapshot.is_service(node.flow.template_name, self.draft.state(node.number).gvr)
+        return self.snapshot.is_service(node, self.draft.state(node.number).gvr)

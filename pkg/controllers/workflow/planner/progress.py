@@ -192,6 +192,8 @@ class FlowState:
     server_warning: str = ""
     #: The resource of its jobs, as `GVR.parse` reads it. Recorded with the first job.
     gvr: str = ""
+    #: Hashes of the rules that its jobs carry.
+    rules: tuple[str, ...] = ()
     #: Suffix of its job names, if other objects have the regular names.
     renamed: str = ""
     #: Attempts below this number belong to a run before the last restart.

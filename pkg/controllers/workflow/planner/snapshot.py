@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -11,8 +11,9 @@ from pkg.apis.flow.v1alpha1.faults import Fault as SpecFault
 from pkg.apis.flow.v1alpha1.schema import NO_SCHEMA, Schema
 from pkg.apis.flow.v1alpha1.types import Completion, Workflow, WorkTemplate
 from pkg.apis.meta import GVR, Job
+from pkg.controllers.workflow.planner.carried import Carried, carried_hash, read_carried
 from pkg.controllers.workflow.planner.graph.in_force import Edit
-from pkg.controllers.workflow.planner.graph.model import Graph
+from pkg.controllers.workflow.planner.graph.model import Graph, Node
 from pkg.controllers.workflow.planner.progress import JobEnding, ProbeAnswer, ProbeKey, Progress, TaskKey
 from pkg.controllers.workflow.planner.rules import TemplateRules
 from pkg.workloads import KindRow, rules_for
@@ -158,20 +159,39 @@ class Snapshot:
             bool(recorded) and GVR.parse(recorded) in self.awaited
         )
 
-    def completion(self, template_name: str, gvr: GVR) -> Completion:
-        """When a job of this template counts as done. gvr: its recorded kind, or an empty one."""
+    def completion(self, template_name: str, gvr: GVR, jobs: Iterable[ObservedJob] = ()) -> Completion:
+        """When a job of this template counts as done: by the template while it exists and names the kind of the job,
+        else by what the first of these jobs carries, else as usual for the kind. gvr: its kind, or an empty one.
+        """
         template = self.templates.get(template_name)
-        if template is not None:
-            if template.spec.completion is not None:
-                return template.spec.completion
+        found: Completion | None = None
+        if template is not None and (not gvr.resource or is_of_kind(template, gvr)):
+            found = template.spec.completion
             gvr = gvr if gvr.resource else template.spec.gvr.gvr
+        else:
+            carried = next((carried for job in jobs if (carried := self.carried(job)) is not None), None)
+            found = carried.completion if carried is not None else None
+        if found is not None:
+            return found
         kind = self.kinds.get(gvr)
         return kind.row.completion if kind is not None else Completion.TERMINAL
 
-    def is_service(self, template_name: str, recorded: str) -> bool:
+    def is_service(self, node: Node, recorded: str) -> bool:
         """Whether the jobs of a flow are done once they are ready. recorded: its kind in status, or empty."""
         gvr = GVR.parse(recorded) if recorded else GVR()
-        return self.completion(template_name, gvr) is Completion.READY
+        keys = (TaskKey(node.name, index) for index in range(node.size))
+        jobs = (observed for key in keys for observed in self.jobs.get(key, ()))
+        return self.completion(node.flow.template_name, gvr, jobs) is Completion.READY
+
+    def carried(self, observed: ObservedJob) -> Carried | None:
+        """The rules and the completion that a job carries; None if it carries none that are recorded in status."""
+        text = observed.job.metadata.annotations.get(labels.RULES)
+        if text is None or self.progress is None or not isinstance(self.graph, Graph):
+            return None
+        number = self.graph.by_name.get(observed.job.metadata.labels.get(labels.FLOW, ""))
+        if number is None or carried_hash(text) not in self.progress.flows[number].rules:
+            return None
+        return read_carried(text, self.gvr_of(observed))
 
     def gvr_of(self, observed: ObservedJob) -> GVR:
         """The resource as which a job is read: in the version that its flow names, not as it was listed."""
@@ -189,11 +209,24 @@ class Snapshot:
         return named if is_same else observed.gvr
 
     def rules_of(self, observed: ObservedJob) -> TemplateRules | None:
-        """The status rules that the template of a job has for its kind; None if it has none."""
-        if not self.rules:
+        """The status rules by which a job is read: of its template while that exists and names the kind of the job,
+        else those that the job carries. None if there are none.
+        """
+        meta = observed.job.metadata
+        if not self.rules and labels.RULES not in meta.annotations:
             return None
-        found = self.rules.get(observed.job.metadata.labels.get(labels.FLOW, ""))
-        return found if found is not None and found.gvr == self.gvr_of(observed) else None
+        name = meta.labels.get(labels.FLOW, "")
+        found = self.rules.get(name)
+        if found is not None and found.gvr == self.gvr_of(observed):
+            return found
+        number = self.graph.by_name.get(name) if isinstance(self.graph, Graph) else None
+        if number is None or not isinstance(self.graph, Graph):
+            return None
+        template = self.templates.get(self.graph.nodes[number].flow.template_name)
+        if template is not None and is_of_kind(template, observed.gvr):
+            return None
+        carried = self.carried(observed)
+        return carried.rules if carried is not None else None
 
     def row_of(self, observed: ObservedJob) -> KindRow:
         """The row of the rules table for the kind of a job."""
@@ -204,3 +237,9 @@ class Snapshot:
         gvr = self.gvr_of(observed)
         kind = self.kinds.get(gvr)
         return (rules_for(gvr), True) if kind is None else (kind.row, kind.has_status)
+
+
+def is_of_kind(template: WorkTemplate, gvr: GVR) -> bool:
+    """Whether a template names that kind, in whatever version."""
+    named = template.spec.gvr.gvr
+    return (named.group, named.resource) == (gvr.group, gvr.resource)

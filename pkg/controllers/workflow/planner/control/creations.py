@@ -11,6 +11,7 @@ from pkg.apis.flow.v1alpha1.reasons import KEPT_UNTIL_CREATED, NOT_SHOWN_BY_JOB,
 from pkg.apis.flow.v1alpha1.substitution import SchemaNeeded
 from pkg.apis.flow.v1alpha1.types import Shutdown
 from pkg.controllers.workflow.planner.actions import CreateJob, Emit
+from pkg.controllers.workflow.planner.carried import carried_hash, carried_text, with_hash
 from pkg.controllers.workflow.planner.context import Context
 from pkg.controllers.workflow.planner.control.obstacles import (
     Candidate,
@@ -233,6 +234,8 @@ def _rendered(ctx: Context, of: Candidate, found: Starts) -> CreateJob | Fails |
     assert kind is not None, "a kind that is not served is an obstacle"
     state = ctx.draft.state(node.number)
     found.rendered += 1
+    rules = snapshot.rules.get(node.name)
+    carries = carried_text(template.spec, needs_whole=rules is not None and rules.needs_whole)
     try:
         rendered = render(
             workflow,
@@ -246,6 +249,7 @@ def _rendered(ctx: Context, of: Candidate, found: Starts) -> CreateJob | Fails |
             row=kind.row,
             schema=kind.schema,
             probed=node.is_probed,
+            carries=carries,
         )
     except SchemaNeeded:
         ctx.budget.spend(FAILED_RENDER_UNITS)
@@ -254,6 +258,8 @@ def _rendered(ctx: Context, of: Candidate, found: Starts) -> CreateJob | Fails |
         ctx.budget.spend(FAILED_RENDER_UNITS)
         return Fails(Reasons.RENDER_ERROR, str(error))
     ctx.budget.spend(RENDER_UNITS + len(rendered.body) // BYTES_PER_UNIT)
+    if carries:
+        ctx.draft.edit(node.number, rules=with_hash(state.rules, carried_hash(carries)))
     if rendered.removed_ttl_fields and not state.gvr and of.index == 0:
         fields = ", ".join(rendered.removed_ttl_fields)
         found.events.append(Emit("TTLRemoved", f"{node.name}: {fields} removed; jobRetainPolicy cleans up instead"))

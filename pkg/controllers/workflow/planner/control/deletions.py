@@ -90,7 +90,7 @@ def _is_waited_for(ctx: Context, key: TaskKey, observed: ObservedJob) -> bool:
     if task is None:  # the spec no longer has it, so whether it became ready is not known
         number = ctx.graph.by_name.get(key.flow)
         template = ctx.graph.nodes[number].flow.template_name if number is not None else ""
-        is_service = ctx.snapshot.completion(template, observed.gvr) is Completion.READY
+        is_service = ctx.snapshot.completion(template, observed.gvr, (observed,)) is Completion.READY
     else:
         is_service = task.current.ready and observed.attempt == task.attempt
     if observed.job.metadata.is_deleting or is_service:

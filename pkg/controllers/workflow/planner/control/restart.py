@@ -56,7 +56,7 @@ def are_jobs_known(snapshot: Snapshot, graph: Graph, progress: Progress) -> bool
         name = node.flow.template_name
         if not snapshot.may_hide_jobs(name, state.gvr):
             continue
-        if state.count(Phase.SUCCEEDED) and snapshot.is_service(name, state.gvr):
+        if state.count(Phase.SUCCEEDED) and snapshot.is_service(node, state.gvr):
             return False
         template = snapshot.templates.get(name)
         is_unlisted = template is not None and template.spec.gvr.gvr in snapshot.unlisted
@@ -183,7 +183,7 @@ def _is_lost_service(snapshot: Snapshot, node: Node, state: FlowState, task: Tas
     """Whether a service became ready and its job is gone, so that flows which depend on it would find nothing."""
     if task.phase is not Phase.SUCCEEDED:
         return False
-    if not snapshot.is_service(node.flow.template_name, state.gvr):
+    if not snapshot.is_service(node, state.gvr):
         return False
     jobs = snapshot.jobs.get(TaskKey(node.name, index), ())
     return not any(observed.attempt == task.attempt and not observed.job.metadata.is_deleting for observed in jobs)

@@ -86,13 +86,15 @@ def render(
     row: KindRow,
     schema: Schema | None = NO_SCHEMA,
     probed: bool = False,
+    carries: str = "",
 ) -> Rendered:
     """The object of one attempt.
 
     `index` is 0 for a flow without `for`; `is_renamed`: the object gets its fallback name;
     `pod_ips` maps the flows in `{{flows.NAME.podIP}}` to addresses; `kind`, `row` and `schema` belong to the template's
     resource; `schema` is None if it is not known yet; `probed` puts a label on the pods by which the controller watches
-    them. Raises RenderError, and SchemaNeeded if the schema is needed and not known yet.
+    them; `carries` is the annotation with the rules of the template, if there are any. Raises RenderError, and
+    SchemaNeeded if the schema is needed and not known yet.
     """
     if row.refused:
         raise RenderError("template.gvr", str(template.spec.gvr.gvr), row.refused)
@@ -112,6 +114,9 @@ def render(
             depth.nest(workflow, body)
         removed = _place(workflow, body, row)
         _inject(this, body, row, probed=probed)
+        body["metadata"]["annotations"].pop(labels.RULES, None)
+        if carries:
+            body["metadata"]["annotations"][labels.RULES] = carries
         name = _identify(this, body, row, is_renamed)
         return Rendered(_encoded(body), name, removed)
     except variables.VariableError as error:

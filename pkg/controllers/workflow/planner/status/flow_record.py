@@ -23,7 +23,7 @@ def flow_memory(node: Node, state: FlowState) -> FlowMemory:
         kept=_kept(node, state.tasks, state.first_attempt),
         passed=_latches(state),
     )
-    return FlowMemory(state.gvr, NOTHING.record if record == NOTHING.record else record)
+    return FlowMemory(state.gvr, NOTHING.record if record == NOTHING.record else record, state.rules)
 
 
 def without_repeats(memory: FlowMemory, status: FlowStatus) -> FlowMemory:

@@ -11,10 +11,12 @@ from dataclasses import dataclass
 
 import msgspec
 
+from pkg.apis.flow.v1alpha1 import labels
 from pkg.apis.flow.v1alpha1.phases import Phase
 from pkg.apis.flow.v1alpha1.reasons import KEPT_UNTIL_CREATED, Reasons
 from pkg.apis.flow.v1alpha1.types import Completion
 from pkg.apis.meta import ObjectMeta
+from pkg.controllers.workflow.planner.carried import carried_hash, carried_text, with_hash
 from pkg.controllers.workflow.planner.context import Context
 from pkg.controllers.workflow.planner.control import retry
 from pkg.controllers.workflow.planner.control.retry import FailurePolicy
@@ -102,8 +104,23 @@ def fold(ctx: Context, keys: Iterable[TaskKey], policy: FailurePolicy) -> frozen
             draft.edit(number, wait_reason="", wait_message="")
         if jobs and not draft.state(number).gvr:
             draft.edit(number, gvr=str(snapshot.gvr_of(jobs[-1])))
+        if any(labels.RULES in observed.job.metadata.annotations for observed in jobs):
+            _record_rules(ctx, node, jobs)
         ctx.budget.spend(JOB_UNITS * (len(jobs) + len(gone)) + task.is_unfinished)
     return frozenset(left)
+
+
+def _record_rules(ctx: Context, node: Node, jobs: Iterable[ObservedJob]) -> None:
+    """Records the rules that jobs carry, if they are those of the template now. Mostly they are recorded already: only
+    a controller that was killed right after a creation left them out."""
+    snapshot, state = ctx.snapshot, ctx.draft.state(node.number)
+    template = snapshot.templates.get(node.flow.template_name)
+    if template is None:
+        return
+    rules = snapshot.rules.get(node.name)
+    text = carried_text(template.spec, needs_whole=rules is not None and rules.needs_whole)
+    if text and any(observed.job.metadata.annotations.get(labels.RULES) == text for observed in jobs):
+        ctx.draft.edit(node.number, rules=with_hash(state.rules, carried_hash(text)))
 
 
 def _expects_job(ctx: Context, key: TaskKey) -> bool:
@@ -207,7 +224,7 @@ def _attach(snapshot: Snapshot, node: Node, task: Task, current: ObservedJob | N
     """A judged task with its job. After a restart of the controller, recognises services that had become ready."""
     if current is None or task.phase is not Phase.SUCCEEDED:
         return _with_job(snapshot, task, current)
-    if snapshot.completion(node.flow.template_name, current.gvr) is not Completion.READY:
+    if snapshot.completion(node.flow.template_name, current.gvr, (current,)) is not Completion.READY:
         return _with_job(snapshot, task, current)
     task = _with_job(snapshot, task, None if _is_dead(snapshot, current) else current)
     if task.current.ready:
@@ -248,7 +265,7 @@ def _judge(of: _TaskJobs, task: Task, current: ObservedJob) -> Task:
 def _apply(of: _TaskJobs, task: Task, observed: ObservedJob, reading: Reading) -> Task:
     """The task with the verdict, or the progress, that the reading of its job gives."""
     snapshot, now, current = of.snapshot, of.snapshot.now, task.current
-    completion = snapshot.completion(of.node.flow.template_name, observed.gvr)
+    completion = snapshot.completion(of.node.flow.template_name, observed.gvr, (observed,))
     state = reading.under(completion)
     if state is JobState.FAILED:
         said = ": ".join(part for part in (reading.reason, reading.message) if part)

@@ -51,8 +51,10 @@ def recover(snapshot: Snapshot, graph: Graph) -> Progress:
         elif is_indexed(recorded) != node.is_indexed or recorded.reason == Reasons.NO_REPLICAS:
             # A restart adopts a spec in which the flow has other tasks.
             fresh = empty_flow(node)
-            gvr, record = memories[node.name]
-            flows.append(replace(fresh, gvr=gvr, renamed=record.renamed, first_attempt=record.first_attempt))
+            gvr, record, rules = memories[node.name]
+            flows.append(
+                replace(fresh, gvr=gvr, rules=rules, renamed=record.renamed, first_attempt=record.first_attempt)
+            )
         else:
             flows.append(_recover_flow(node, recorded, memories[node.name], snapshot.now))
     progress = replace(from_flows(flows), blocked=recorded_cause(status))
@@ -86,6 +88,7 @@ def _recover_flow(node: Node, recorded: FlowStatus, memory: FlowMemory, now: flo
         wait_message=recorded.message if is_waiting else "",
         server_warning=warned,
         gvr=memory.gvr,
+        rules=memory.rules,
         renamed=record.renamed,
         first_attempt=record.first_attempt,
         passed={latch.probe: frozenset(unpack_indexes(latch.indexes)) for latch in record.passed},

@@ -12,7 +12,7 @@ from pkg.controllers.workflow.planner.actions import PatchStatus
 from pkg.controllers.workflow.planner.snapshot import Snapshot
 
 # Lists of which a write names the changed items only.
-_LISTS: Final = frozenset({"flows", "kinds"})
+_LISTS: Final = frozenset({"flows", "kinds", "rules"})
 
 
 def patch_status(snapshot: Snapshot, new: WorkflowStatus) -> PatchStatus | None:

@@ -86,7 +86,7 @@ def workflow_status(
 def _record(snapshot: Snapshot, rendered: Iterable[Rendered], phase: WorkflowPhase, restarted: Iterable[str]) -> Record:
     """The record. restarted: names of the flows that the last restart named."""
     old = records.record_of(snapshot.workflow.status)
-    kinds, flows = records.grouped(item.memory for item in rendered)
+    kinds, flows, rules = records.grouped(item.memory for item in rendered)
     return Record(
         spec_hash=old.spec_hash if snapshot.edit is not None else snapshot.spec_hash,
         restarted_at=old.restarted_at,
@@ -95,6 +95,7 @@ def _record(snapshot: Snapshot, rendered: Iterable[Rendered], phase: WorkflowPha
         # Rounded up: a timeout may come late, never early.
         suspended_seconds=old.suspended_seconds if is_paused(snapshot) else math.ceil(suspended_seconds(snapshot)),
         kinds=kinds,
+        rules=rules,
         flows=flows,
     )
 

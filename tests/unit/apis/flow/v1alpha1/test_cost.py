@@ -12,7 +12,14 @@ from pkg.apis.flow.v1alpha1 import cost
 from pkg.apis.flow.v1alpha1.cost import Cost
 from pkg.apis.flow.v1alpha1.edges import TemplateEdges
 from pkg.apis.flow.v1alpha1.phases import Phase
-from pkg.apis.flow.v1alpha1.types import FlowStatus, WorkflowSpec, WorkflowStatus, WorkTemplateSpec
+from pkg.apis.flow.v1alpha1.types import (
+    FlowStatus,
+    Record,
+    RulesRecord,
+    WorkflowSpec,
+    WorkflowStatus,
+    WorkTemplateSpec,
+)
 from pkg.apis.meta import ObjectMeta
 from tests.manifests import decoded
 
@@ -170,3 +177,18 @@ def test_large_workflows_are_allowed(large: list[dict[str, Any]]) -> None:
 def test_a_workflow_has_started_once_its_status_lists_its_flows() -> None:
     assert not cost.has_started(WorkflowStatus(reason="Invalid"))
     assert cost.has_started(WorkflowStatus(flows=(FlowStatus("a", Phase.WAITING),)))
+
+
+@pytest.mark.parametrize("says", [{"completion": "Ready"}, {"statusRules": {"ok": [{"cond": "Done"}]}}])
+def test_what_jobs_carry_of_their_template_counts(says: dict[str, Any]) -> None:
+    """The hashes of four versions of it, each with the position of every flow, and its bytes in each job."""
+    gvr = {"gvr": {"version": "v1", "resource": "pods"}, "jobSpec": {}}
+    plain, carries = (
+        cost.estimate(spec(*({"name": f"f{at}", "template": "t"} for at in range(100))), {"t": edges})
+        for edges in (TemplateEdges(decoded(one, WorkTemplateSpec)) for one in (gvr, gvr | says))
+    )
+    record = Record(rules=(RulesRecord("0" * 32, ",".join(f"{1000 + at}" for at in range(100))),) * 4)
+    bytes_of_record = len(msgspec.json.encode(record)) - len(msgspec.json.encode(Record()))
+    assert carries.status - plain.status >= bytes_of_record - 50
+    rules = len(msgspec.json.encode(says["statusRules"])) if "statusRules" in says else 0
+    assert carries.template_bytes - plain.template_bytes == 100 * rules

@@ -10,7 +10,16 @@ import pytest
 from pkg.apis.flow.v1alpha1 import records
 from pkg.apis.flow.v1alpha1.phases import Phase, WorkflowPhase
 from pkg.apis.flow.v1alpha1.records import NOTHING, FlowMemory
-from pkg.apis.flow.v1alpha1.types import FlowRecord, FlowStatus, Kept, KindRecord, Latch, Record, WorkflowStatus
+from pkg.apis.flow.v1alpha1.types import (
+    FlowRecord,
+    FlowStatus,
+    Kept,
+    KindRecord,
+    Latch,
+    Record,
+    RulesRecord,
+    WorkflowStatus,
+)
 
 JOBS, RAYS = "jobs.v1.batch", "rayjobs.v1.ray.io"
 FAILED = FlowRecord("", kept=(Kept("0", attempt=1, reason="Failed"),))
@@ -19,9 +28,11 @@ RENAMED = FlowRecord("", renamed="6a3ef3c2")
 
 def status(*memories: FlowMemory, **fields: Any) -> WorkflowStatus:
     """Flows f0, f1 ... of which this is recorded."""
-    kinds, flows = records.grouped(memories)
+    kinds, flows, rules = records.grouped(memories)
     names = tuple(FlowStatus(f"f{at}", Phase.RUNNING) for at in range(len(memories)))
-    return WorkflowStatus(phase=WorkflowPhase.RUNNING, flows=names, record=Record(kinds=kinds, flows=flows, **fields))
+    return WorkflowStatus(
+        phase=WorkflowPhase.RUNNING, flows=names, record=Record(kinds=kinds, flows=flows, rules=rules, **fields)
+    )
 
 
 @pytest.mark.parametrize(
@@ -45,7 +56,13 @@ def status(*memories: FlowMemory, **fields: Any) -> WorkflowStatus:
     ],
 )
 def test_grouped(memories: list[FlowMemory], kinds: tuple[KindRecord, ...], flows: tuple[FlowRecord, ...]) -> None:
-    assert records.grouped(memories) == (kinds, flows)
+    assert records.grouped(memories) == (kinds, flows, ())
+    assert list(records.by_flow(status(*memories)).values()) == memories
+
+
+def test_rules_stand_once_for_all_flows_whose_jobs_carry_them() -> None:
+    memories = [FlowMemory(JOBS, rules=("a",)), FlowMemory(JOBS), FlowMemory(RAYS, rules=("a", "b"))]
+    assert records.grouped(memories)[2] == (RulesRecord("a", "0,2"), RulesRecord("b", "2"))
     assert list(records.by_flow(status(*memories)).values()) == memories
 
 
