@@ -8,7 +8,6 @@ straight into its type. What cannot be decoded becomes a value too: one odd obje
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import Generic, TypeAlias, TypeVar
 
@@ -18,7 +17,7 @@ from pkg.apis.meta import PartialObject
 from pkg.controllers.engine.store import Added, Deleted, KubeObject, Modified, WatchEvent, version_of
 from pkg.kube.decoding import build_decoder
 from pkg.kube.errors import KubeError, Status, from_status
-from pkg.kube.json_depth import READABLE_LEVELS, members, pruned
+from pkg.kube.json_depth import READABLE_LEVELS, pruned
 
 T = TypeVar("T", bound=KubeObject)
 
@@ -91,14 +90,19 @@ class ObjectDecoder(Generic[T]):
                     return Deleted(self._typed.decode(line).object)
             except (msgspec.DecodeError, RecursionError):
                 pass  # decoded again below, slowly, to find out what it was
+        is_whole = True
         try:
-            event = _UNTYPED.decode(line)
-        except msgspec.DecodeError as error:
+            try:
+                event = _UNTYPED.decode(line)
+            except RecursionError:
+                is_whole = False
+                event = _UNTYPED.decode(pruned(line, READABLE_LEVELS + 1))
+        except (msgspec.DecodeError, RecursionError) as error:
             return Unreadable("", "", f"not a watch event: {error}")
-        except RecursionError:
-            found = members(line)
-            event = _Untyped(json.loads(found.get("type", b'""')), msgspec.Raw(found.get("object", b"{}")))
-        return self._slowly(event)
+        found = self._slowly(event)
+        if not is_whole and isinstance(found, Added | Modified | Deleted):
+            self._on_part(found.obj.metadata.key)
+        return found
 
     def item(self, raw: bytes | msgspec.Raw) -> T | Unreadable:
         """One item of a list."""
