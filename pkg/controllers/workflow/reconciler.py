@@ -150,7 +150,8 @@ class Reconciler:
                 result: Result = self._reconcile(key)
         except (NotLeader, Stopped):
             self._cleanup.drop_progress(key)
-            result = Done()
+            # Where the Lease is back already, the requeue of the new term may have come before this.
+            result = Later(BEHIND_SECONDS, "the Lease was lost for a moment") if self._owns(key) else Done()
         except RecursionError:
             # A repetition would fail in the same way, so the workflow is left alone until something changes.
             self._cleanup.drop_progress(key)
