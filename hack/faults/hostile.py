@@ -156,6 +156,14 @@ def _hanging(count: int) -> Iterator[Manifest]:
         yield _workflow(f"hanging-{number}", _flow("all", "hanging", replicas=50))
 
 
+def hanging_everywhere(count: int) -> Iterator[Manifest]:
+    """Workflows of which every write hangs, and that of their jobs: creations, statuses, deletions."""
+    yield _template("hanging", {}, metadata={"labels": {LABEL: "yes"}})
+    for number in range(count):
+        gvr, body = _workflow(f"hanging-{number}", _flow("all", "hanging", replicas=20), jobRetainPolicy="delete")
+        yield gvr, body.replace(b'"metadata": {', b'"metadata": {"labels": {"%s": "yes"}, ' % LABEL.encode(), 1)
+
+
 def _probes(count: int) -> Iterator[Manifest]:
     """Many tasks that wait for an answer from every pod of many replicas. No pod ever answers."""
     pod = {

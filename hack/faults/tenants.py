@@ -20,7 +20,7 @@ from hack.cluster.audit_log import entries
 from hack.controller_process import ControllerProcess
 from hack.faults import load
 from hack.faults.controller import Controllers
-from hack.faults.hostile import KINDS, Manifest, crowd
+from hack.faults.hostile import KINDS, Manifest, crowd, hanging_everywhere
 from hack.faults.hostility import Hostility
 from hack.faults.judge import AGENT, Verdict, writes
 from hack.faults.load import FAULT_JOBS
@@ -40,6 +40,8 @@ ALL = (*KINDS, *ACTING)
 _LEASE_NAMESPACE = "kube-system"
 CHAIN = 5
 _CROWD = 1000
+_HANGING = [f"hanging-{number}" for number in range(20)]
+"""More namespaces in which every write hangs than a controller has threads for."""
 _JOB_SECONDS = (1.0, 2.0)
 _SETTLE_SECONDS = 10.0
 _RETRY_PERIOD = 1.0
@@ -51,10 +53,15 @@ MAX_RATIO_CREATIONS = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Attack:
-    """The manifests in the hostile namespace before the chains begin, and the kinds that act while they run."""
+    """The manifests in the hostile namespaces before the chains begin, and the kinds that act while they run.
+
+    hanging: the operations on labelled objects in the hostile namespaces that hang.
+    """
 
     manifests: list[Manifest] = field(default_factory=list)
     acting: tuple[str, ...] = ()
+    namespaces: tuple[str, ...] = (HOSTILE,)
+    hanging: tuple[str, ...] = ("CREATE",)
 
 
 @dataclass(slots=True)
@@ -76,12 +83,16 @@ class Run:
 
 
 def tenants(folder: Path, kinds: tuple[str, ...] = (), *, count: int = 10, chains: int = 100) -> Iterator[Verdict]:
-    """Two rows: every kind at once, `count` manifests of each, and creations alone. With `kinds`, a row for each of
-    these, to find out which one slows others down.
+    """Three rows: every kind at once, `count` manifests of each; creations alone; and namespaces in which every write
+    hangs. With `kinds`, a row for each of these, to find out which one slows others down.
     """
     attacks = {f"{count} x {kind}": (attack((kind,), count), MAX_RATIO) for kind in kinds} or {
         f"{count} manifests of every hostile kind": (attack(ALL, count), MAX_RATIO),
         f"{_CROWD} workflows of 50 tasks": (Attack(list(crowd(_CROWD))), MAX_RATIO_CREATIONS),
+        f"{len(_HANGING)} namespaces in which every write hangs": (
+            Attack(list(hanging_everywhere(5)), namespaces=tuple(_HANGING), hanging=("CREATE", "UPDATE", "DELETE")),
+            MAX_RATIO,
+        ),
     }
     for number, (what, (hostile, max_ratio)) in enumerate(attacks.items()):
         yield verdict_of(f"tenants: {what}", *measure(folder / str(number), hostile, chains), chains, max_ratio)
@@ -96,7 +107,7 @@ def measure(folder: Path, hostile: Attack, chains: int) -> tuple[Run, Run]:
     """Runs the chains alone, and then beside the attack, on a cluster of its own."""
     with harness.cluster_with_crds() as cluster, contextlib.ExitStack() as stack:
         harness.install_crd(cluster.api(), load.CRD)
-        for namespace in (*NAMESPACES, HOSTILE):
+        for namespace in (*NAMESPACES, *hostile.namespaces):
             load.make_namespace(cluster.api(), namespace)
         writers = [stack.enter_context(_writer(cluster, namespace)) for namespace in NAMESPACES]
         flags = ("--namespace=", f"--leader-elect-resource-namespace={_LEASE_NAMESPACE}")
@@ -109,14 +120,16 @@ def measure(folder: Path, hostile: Attack, chains: int) -> tuple[Run, Run]:
         # Caches and connections are warm before anything is measured.
         bench.run([f"warm{number}" for number in range(len(NAMESPACES))], 60)
         alone = bench.run([f"a{number:03d}" for number in range(chains)], 120)
-        stack.enter_context(SlowWebhook(cluster.api(), HOSTILE, folder))
+        stack.enter_context(SlowWebhook(cluster.api(), hostile.namespaces, folder, operations=hostile.hanging))
         began = time.time()
-        refused = _submit(client, hostile.manifests)
+        refused = _submit(client, hostile)
         time.sleep(_SETTLE_SECONDS)
-        with Hostility(client, HOSTILE, NAMESPACES, hostile.acting) as hostility:
+        with Hostility(client, hostile.namespaces[0], NAMESPACES, hostile.acting) as hostility:
             names = [f"c{number:03d}" for number in range(chains)]
             beside = bench.run(names, max(60.0, 6 * (alone.makespan or 0.0)), began)
         beside.refused, beside.forged = refused, hostility.forged
+        made = [writes(cluster.audit_log, namespace) for namespace in hostile.namespaces]
+        beside.hostile_jobs = sum(call.verb == "create" for calls in made for call in calls)
     return beside, alone
 
 
@@ -132,15 +145,15 @@ def _chain(name: str) -> load.Object:
     return {"apiVersion": load.FLOW_API, "kind": "Workflow", "metadata": {"name": name}, "spec": {"flows": flows}}
 
 
-def _submit(client: Client, manifests: list[Manifest]) -> int:
+def _submit(client: Client, hostile: Attack) -> int:
     """Creates the hostile objects; returns how many of them the API server refused."""
 
-    def submit(manifest: Manifest) -> bool:
-        gvr, body = manifest
+    def submit(place: tuple[str, Manifest]) -> bool:
+        namespace, (gvr, body) = place
         for _ in range(5):
             try:
-                client.create(gvr, HOSTILE, body, PartialObject)
-            except Exists:  # created by the try before, whose answer nests too deep to be decoded
+                client.create(gvr, namespace, body, PartialObject)
+            except Exists:  # created by the try before, whose answer was lost
                 return True
             except Refused:
                 return False
@@ -150,8 +163,9 @@ def _submit(client: Client, manifests: list[Manifest]) -> int:
                 return True
         return False
 
-    with ThreadPoolExecutor(4) as pool:
-        return sum(not taken for taken in pool.map(submit, manifests))
+    places = [(namespace, manifest) for manifest in hostile.manifests for namespace in hostile.namespaces]
+    with ThreadPoolExecutor(4 if len(hostile.namespaces) == 1 else 32) as pool:
+        return sum(not taken for taken in pool.map(submit, places))
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +190,6 @@ class _Bench:
             run.wrong.append(f"a traceback in {self.controller.log_file}")
         time.sleep(1.0)  # the audit log is written a moment later
         run.lease_gap = lease_gap(renewals(self.cluster.audit_log), began, ended)
-        run.hostile_jobs = sum(call.verb == "create" for call in writes(self.cluster.audit_log, HOSTILE))
         for number, namespace in enumerate(NAMESPACES):
             self._judge(run, namespace, names[number :: len(NAMESPACES)], self.writers[number])
         return run

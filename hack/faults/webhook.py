@@ -1,4 +1,4 @@
-"""An admission webhook that allows everything after some seconds: creations hang for that long."""
+"""An admission webhook that allows everything after some seconds: creations, or all writes, hang for that long."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import base64
 import json
 import ssl
 import threading
+from collections.abc import Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import TracebackType
@@ -15,17 +16,27 @@ from hack.cluster.api import Api
 from hack.faults.certificate import self_signed
 
 LABEL = "hostile.workflow.sh/hangs"
-"""Creations of objects with this label hang."""
+"""Writes of objects with this label hang."""
 _NAME = "slow.hostile.workflow.sh"
 _PATH = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"
 
 
 class SlowWebhook:
-    """Is registered for objects with LABEL in one namespace, until the end of the `with` block."""
+    """Is registered for objects with LABEL in some namespaces, until the end of the `with` block."""
 
-    def __init__(self, api: Api, namespace: str, folder: Path, *, seconds: float = 10.0) -> None:
+    def __init__(
+        self,
+        api: Api,
+        namespaces: Sequence[str],
+        folder: Path,
+        *,
+        seconds: float = 10.0,
+        operations: Sequence[str] = ("CREATE",),
+    ) -> None:
+        """operations: CREATE, UPDATE, DELETE; those of subresources, such as status, are among them."""
         self._api = api
-        self._namespace = namespace
+        self._namespaces = list(namespaces)
+        self._operations = list(operations)
         self._folder = folder
         self._closed = threading.Event()
         self._server = _Server(("127.0.0.1", 0), _handler(seconds, self._closed))
@@ -51,7 +62,13 @@ class SlowWebhook:
         self._server.server_close()
 
     def _configuration(self, certificate: bytes) -> dict[str, Any]:
-        rule = {"apiGroups": ["*"], "apiVersions": ["*"], "resources": ["*"], "operations": ["CREATE"]}
+        rule = {
+            "apiGroups": ["*"],
+            "apiVersions": ["*"],
+            "resources": ["*/*"],
+            "operations": self._operations,
+        }
+        chosen = {"key": "kubernetes.io/metadata.name", "operator": "In", "values": self._namespaces}
         return {
             "apiVersion": "admissionregistration.k8s.io/v1",
             "kind": "ValidatingWebhookConfiguration",
@@ -64,7 +81,7 @@ class SlowWebhook:
                         "caBundle": base64.b64encode(certificate).decode(),
                     },
                     "rules": [rule],
-                    "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": self._namespace}},
+                    "namespaceSelector": {"matchExpressions": [chosen]},
                     "objectSelector": {"matchLabels": {LABEL: "yes"}},
                     "sideEffects": "None",
                     "admissionReviewVersions": ["v1"],

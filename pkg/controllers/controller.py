@@ -17,7 +17,7 @@ from pkg.controllers.engine.reflector_options import EventHandlers
 from pkg.controllers.engine.shards import ShardedQueue
 from pkg.controllers.engine.store import Delta
 from pkg.controllers.engine.watchdog import Watchdog
-from pkg.controllers.engine.worker import Worker
+from pkg.controllers.engine.worker import Relief, Worker
 from pkg.controllers.event_handlers import Handlers, Parts
 from pkg.controllers.health_checks import HealthChecks
 from pkg.controllers.housekeeping import Housekeeping
@@ -220,6 +220,7 @@ class Controller:
             forget_series=self._reflector_metrics.forget,
         )
         self._watchdog = Watchdog(workers, WATCHDOG_SECONDS)
+        self._relief = Relief(self._workers)
         self._telemetry = TelemetryServer(self._metrics.registry, self._health.healthz(), self._health.readyz())
 
     def start(self) -> None:
@@ -257,6 +258,7 @@ class Controller:
             worker.start()
         self._health.has_started = True
         self._watchdog.start()
+        self._relief.start()
         self._term.start(_TermHandlers(self._reconciler, self._handlers))
 
     def stop(self) -> None:
@@ -264,6 +266,7 @@ class Controller:
         self._stopping.set()
         self._health.is_stopping = True
         self._watchdog.stop()
+        self._relief.stop()
         self._term.stop_acting()
         for worker in self._workers:
             worker.stop()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
+from collections.abc import Callable, Collection
 from itertools import count
 from typing import Generic, TypeVar
 
@@ -40,12 +41,24 @@ class FairOrder(Generic[T]):
         items.append(item)
         self._size += 1
 
-    def pop(self) -> T | None:
-        """The next item; None if there is none."""
+    def pop(self, is_held: Callable[[str], bool] = lambda group: False) -> T | None:
+        """The next item of a group that is not held; None if there is none."""
+        held: list[tuple[float, int, str]] = []
+        try:
+            return self._pop(is_held, held)
+        finally:
+            for entry in held:
+                heapq.heappush(self._heap, entry)
+
+    def _pop(self, is_held: Callable[[str], bool], held: list[tuple[float, int, str]]) -> T | None:
         while self._heap:
-            entered_at, _, group = heapq.heappop(self._heap)
+            entry = heapq.heappop(self._heap)
+            entered_at, _, group = entry
             if self._times[group] > entered_at:
                 self._enter(group)  # it was charged meanwhile
+                continue
+            if is_held(group):
+                held.append(entry)
                 continue
             items = self._items[group]
             item = items.popleft()
@@ -72,6 +85,10 @@ class FairOrder(Generic[T]):
     def groups(self) -> int:
         """How many groups have ready items."""
         return len(self._items)
+
+    def names(self) -> Collection[str]:
+        """The groups with ready items."""
+        return self._items.keys()
 
     def __len__(self) -> int:
         return self._size

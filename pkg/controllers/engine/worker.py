@@ -1,12 +1,15 @@
 """The thread that works on one shard: take a key, reconcile it, requeue it as the result says.
 
-A reconcile that raises is logged with its traceback and tried again; it never ends the thread.
+A reconcile that raises is logged with its traceback and tried again; it never ends the thread. While a reconcile waits
+for a call that hangs, more threads work on the shard, so that it delays no other namespace.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from itertools import count
 
 import structlog
@@ -16,13 +19,17 @@ from pkg.controllers.engine.result import Again, Later, Parked, Result, requeue
 from pkg.controllers.engine.workqueue import WorkQueue
 
 _log = structlog.get_logger(__name__)
+MAX_THREADS = 16
+"""Threads of one shard; all but one end when there is nothing to do for them."""
+_IDLE_SECONDS = 5.0
 
 
 class Worker:
     """Runs `reconcile(key)` for the keys of one queue, one at a time, in a thread of its own.
 
-    `subject` is the name under which the key is bound to the log context of a reconcile, beside the id `reconcile`
-    (queue name and a running number). `activity` is the key that it reconciles now.
+    `relieve` starts another thread if this one is stuck. `subject` is the name under which the key is bound to the log
+    context of a reconcile, beside the id `reconcile` (queue name and a running number). `activity` is the key that its
+    own thread reconciles now.
     """
 
     def __init__(
@@ -37,6 +44,8 @@ class Worker:
         self._subject = subject
         self._reconciles = count(1)
         self._stopping = False
+        self._lock = threading.Lock()
+        self._helpers: set[threading.Thread] = set()
         self._thread = threading.Thread(target=self._run, name=f"worker-{queue.name}", daemon=True)
         self.activity = Activity(self._thread)
 
@@ -49,9 +58,24 @@ class Worker:
         self._queue.shut_down()
 
     def join(self, timeout: float | None = None) -> bool:
-        """Wait until the thread has ended; False if it still runs after `timeout` seconds."""
-        self._thread.join(timeout)
-        return not self._thread.is_alive()
+        """Wait until all threads have ended; False if one still runs after `timeout` seconds."""
+        ends_at = None if timeout is None else time.monotonic() + timeout
+        with self._lock:
+            threads = [self._thread, *self._helpers]
+        for thread in threads:
+            thread.join(None if ends_at is None else max(0.0, ends_at - time.monotonic()))
+        return not any(thread.is_alive() for thread in threads)
+
+    def relieve(self) -> bool:
+        """Starts another thread if the others are stuck, or must stay free, and a key could run; whether it did."""
+        with self._lock:
+            threads = 1 + len(self._helpers)
+            if self._stopping or threads >= MAX_THREADS or not self._queue.needs_thread(threads):
+                return False
+            helper = threading.Thread(target=self._help, name=f"worker-{self._queue.name}-{threads}", daemon=True)
+            self._helpers.add(helper)
+            helper.start()
+            return True
 
     @property
     def is_alive(self) -> bool:
@@ -59,6 +83,9 @@ class Worker:
 
     def step(self, timeout: float | None = None) -> bool:
         """Take one key, waiting at most `timeout` seconds, and reconcile it; False if there was none."""
+        return self._step(timeout, self.activity.of)
+
+    def _step(self, timeout: float | None, activity: Callable[[str], AbstractContextManager[None]]) -> bool:
         key = self._queue.get(timeout)
         if key is None:
             return False
@@ -69,7 +96,7 @@ class Worker:
             **{self._subject: key, "reconcile": f"{self._queue.name}-{next(self._reconciles)}"}
         ):
             try:
-                with self.activity.of(key):
+                with activity(key):
                     result = self._run_reconciler(key)
                 requeue(self._queue, key, result)
             finally:
@@ -98,3 +125,39 @@ class Worker:
                 more = self.step()
             except Exception:
                 _log.exception("worker failed unexpectedly, it continues")
+
+    def _help(self) -> None:
+        """Works on the shard as long as there is something to do."""
+        try:
+            while not self._stopping and self._step(_IDLE_SECONDS, lambda key: nullcontext()):
+                pass
+        except Exception:
+            _log.exception("worker failed unexpectedly, another one takes its place")
+        finally:
+            with self._lock:
+                self._helpers.discard(threading.current_thread())
+
+
+class Relief:
+    """Looks at workers every `interval` seconds, and relieves those that need it."""
+
+    def __init__(self, workers: Sequence[Worker], interval: float = 0.25) -> None:
+        self._workers = tuple(workers)
+        self._interval = interval
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="relief", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread; returns at once."""
+        self._stopping.set()
+
+    def _run(self) -> None:
+        while not self._stopping.wait(self._interval):
+            for worker in self._workers:
+                try:
+                    worker.relieve()
+                except Exception:
+                    _log.exception("a worker could not be relieved, it is tried again")

@@ -3,8 +3,12 @@
 A key added while it is being processed runs once more afterwards, however often it was added. Delays sit in one
 heap beside the ready keys and are watched by the thread that waits in `get`: no thread and no timer per delayed key.
 
-Namespaces share the worker fairly: the next key is one of the namespace that has used the least time. A key may be
-parked while it waits for answers from the network: it holds no worker, and it does not run before it is unparked.
+Namespaces share the worker fairly: the next key is one of the namespace that has used the least time. A namespace with
+a key that has been in processing for longer than `STUCK_SECONDS` (a call that hangs) gets no other one meanwhile. All
+namespaces that had one lately have at most `MAX_SLOW` keys in processing together, and leave a thread to the others.
+
+A key may be parked while it waits for answers from the network: it holds no worker, and it does not run before it is
+unparked.
 """
 
 from __future__ import annotations
@@ -19,6 +23,11 @@ from pkg.controllers.engine.backoff import Backoff
 from pkg.controllers.engine.fair_order import FairOrder
 
 RETRY = Backoff(base=0.005, cap=30.0)
+STUCK_SECONDS = 1.0
+SLOW_SECONDS = 2.0
+"""A namespace whose key was in processing for so long counts as slow, for SLOW_FOR_SECONDS at most."""
+SLOW_FOR_SECONDS = 60.0
+MAX_SLOW = 8
 
 
 class QueueMetrics(Protocol):
@@ -76,6 +85,8 @@ class WorkQueue:
         self._ready: FairOrder[str] = FairOrder()
         self._dirty: dict[str, float] = {}  # key -> since when it waits to run
         self._processing: dict[str, float] = {}  # key -> since when it runs
+        self._slow_until: dict[str, float] = {}  # by namespace
+        self._waiters = 0  # threads that wait in `get`
         self._parked: set[str] = set()
         self._unparked: set[str] = set()  # while in processing, before they could be parked
         self._heap: list[tuple[float, str]] = []  # may hold entries that are no longer in `_due`
@@ -119,23 +130,29 @@ class WorkQueue:
             while True:
                 now = self._clock()
                 self._promote(now)
-                key = self._ready.pop()
+                key = self._ready.pop(self._holder(now, self._waiters))
                 if key is not None:
                     return self._hand_out(key, now)
                 if self._shutting_down:
                     return None
                 if deadline is not None and now >= deadline:
                     return None
-                self._wanted.wait(self._patience(now, deadline))
+                self._waiters += 1
+                try:
+                    self._wanted.wait(self._patience(now, deadline))
+                finally:
+                    self._waiters -= 1
 
     def done(self, key: str) -> None:
         """`key` is no longer processed; it becomes ready again if it was added meanwhile."""
         with self._lock:
             started = self._processing.pop(key, None)
             if started is not None:
-                worked = self._clock() - started
+                now = self._clock()
+                worked = now - started
                 self._ready.charge(namespace_of(key), worked)
                 self._metrics.done(worked)
+                self._judge(namespace_of(key), worked, now)
             self._unparked.discard(key)
             if key in self._dirty and key not in self._parked:
                 self._push(key)
@@ -233,6 +250,41 @@ class WorkQueue:
         with self._lock:
             now = self._clock()
             return max((now - started for started in self._processing.values()), default=0.0)
+
+    def needs_thread(self, threads: int) -> bool:
+        """Whether a key could run if there were more than so many threads."""
+        with self._lock:
+            now = self._clock()
+            self._promote(now)
+            if not self._ready or self._waiters > 1:
+                return False
+            stuck = sum(now - started > STUCK_SECONDS for started in self._processing.values())
+            is_held = self._holder(now, waiters=1)
+            has_work = any(not is_held(group) for group in self._ready.names())
+            return has_work and stuck + self._waiters >= threads
+
+    def _judge(self, namespace: str, worked: float, now: float) -> None:
+        """Notes whether a namespace is slow. Each quick key halves the time for which it counts as slow."""
+        until = self._slow_until.get(namespace, now)
+        if worked > SLOW_SECONDS:
+            self._slow_until = {name: until for name, until in self._slow_until.items() if until > now}
+            self._slow_until[namespace] = now + SLOW_FOR_SECONDS
+        elif until - now > 1.0:
+            self._slow_until[namespace] = now + (until - now) / 2
+        else:
+            self._slow_until.pop(namespace, None)
+        if worked > STUCK_SECONDS or until > now:
+            self._wanted.notify_all()  # the namespace, or another slow one, may go on
+
+    def _holder(self, now: float, waiters: int) -> Callable[[str], bool]:
+        """Whether a namespace gets no key now, if so many other threads wait for one."""
+        if not self._processing and not self._slow_until:
+            return lambda namespace: False
+        stuck = {namespace_of(key) for key, since in self._processing.items() if now - since > STUCK_SECONDS}
+        slow = {name for name, until in self._slow_until.items() if until > now} | stuck
+        if not waiters or sum(namespace_of(key) in slow for key in self._processing) >= MAX_SLOW:
+            return slow.__contains__
+        return stuck.__contains__
 
     def _add(self, key: str) -> None:
         if key in self._dirty:

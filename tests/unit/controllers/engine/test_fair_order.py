@@ -98,3 +98,13 @@ def test_groups_with_items_get_the_same_share(items: list[tuple[str, float]]) ->
         busy = [used[other] for other in "abc" if order.count(other)]
         assert not busy or max(busy) - min(busy) <= 1.0
     assert len(order) == 0
+
+
+def test_items_of_held_groups_are_passed_by_and_keep_their_turn() -> None:
+    order: FairOrder[str] = FairOrder()
+    for item in ("a0", "b0", "a1", "c0"):
+        order.push(item[0], item)
+    assert order.pop(lambda group: group in "ab") == "c0"
+    assert order.pop(lambda group: group in "ab") is None
+    assert sorted(order.names()) == ["a", "b"]
+    assert popped(order, {}) == "aba"

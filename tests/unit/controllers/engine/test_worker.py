@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from typing import cast
 
 import pytest
 import structlog
 from structlog.testing import LogCapture
 
+from pkg.controllers.engine import workqueue
 from pkg.controllers.engine.result import Again, Done, Later, Result
-from pkg.controllers.engine.worker import Worker
+from pkg.controllers.engine.worker import Relief, Worker
 from pkg.controllers.engine.workqueue import WorkQueue
 
 
@@ -150,3 +152,60 @@ def test_a_result_that_is_none_does_not_end_the_worker(logs: LogCapture) -> None
     assert worker.join(5)
     assert ran == ["a", "b"]
     assert [entry["log_level"] for entry in logs.entries] == ["error", "error"]
+
+
+class Stuck:
+    """A reconcile that hangs for the keys of one namespace."""
+
+    def __init__(self) -> None:
+        self.may_end = threading.Event()
+        self.ran: list[str] = []
+        self.began = threading.Event()
+
+    def __call__(self, key: str) -> Result:
+        if key.startswith("hangs/"):
+            self.began.set()
+            assert self.may_end.wait(10)
+        self.ran.append(key)
+        return Done()
+
+
+def test_another_thread_serves_the_shard_while_one_is_stuck(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workqueue, "STUCK_SECONDS", 0.05)
+    queue, reconcile = WorkQueue("0"), Stuck()
+    worker = Worker(queue, reconcile)
+    relief = Relief([worker], interval=0.01)
+    worker.start()
+    relief.start()
+    for key in ("hangs/1", "hangs/2", "other/1", "other/2"):
+        queue.add(key)
+    until(lambda: len(reconcile.ran) == 2)
+    assert reconcile.ran == ["other/1", "other/2"]
+    reconcile.may_end.set()
+    until(lambda: len(reconcile.ran) == 4)
+    relief.stop()
+    worker.stop()
+    assert worker.join(10)
+
+
+def test_no_thread_is_added_while_one_is_free_or_nothing_waits() -> None:
+    clock = [0.0]
+    queue = WorkQueue("0", clock=lambda: clock[0])
+    worker = Worker(queue, lambda key: Done())
+    queue.add("a/1")
+    assert not worker.relieve(), "its own thread is free"
+    assert queue.get(0) == "a/1"
+    clock[0] = 10.0
+    assert not worker.relieve(), "nothing waits"
+    queue.add("a/2")
+    assert not worker.relieve(), "what waits is of the same namespace"
+    queue.add("b/1")
+    assert worker.relieve()
+    worker.stop()
+
+
+def until(fact: Callable[[], bool]) -> None:
+    end = time.monotonic() + 10
+    while not fact():
+        assert time.monotonic() < end
+        threading.Event().wait(0.002)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
+import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from pkg.controllers.engine.backoff import Backoff
-from pkg.controllers.engine.workqueue import WorkQueue
+from pkg.controllers.engine.workqueue import MAX_SLOW, SLOW_FOR_SECONDS, SLOW_SECONDS, STUCK_SECONDS, WorkQueue
 
 
 class Clock:
@@ -163,7 +165,7 @@ def test_a_namespace_that_has_used_much_time_waits(queue: WorkQueue, clock: Cloc
     order = []
     while (got := queue.get(0)) is not None:
         order.append(got)
-        clock.now += 2.0 if got.startswith("big") else 0.5
+        clock.now += 0.8 if got.startswith("big") else 0.2
         queue.done(got)
     assert order == ["big/a", "small/a", "small/b", "big/b", "big/c"]
 
@@ -373,3 +375,104 @@ def test_no_key_runs_twice_at_once_and_none_is_lost() -> None:
         worker.join(5)
     assert overlaps == []
     assert seen == wanted, "a pass ran after the last time that each key was added"
+
+
+def test_a_namespace_with_a_key_that_is_stuck_gets_no_other_one(queue: WorkQueue, clock: Clock) -> None:
+    for key in ("a/1", "a/2", "b/1"):
+        queue.add(key)
+    assert queue.get(0) == "a/1"
+    clock.now += STUCK_SECONDS + 0.1
+    assert queue.needs_thread(1)
+    assert not queue.needs_thread(2), "the other thread is free"
+    assert drain(queue) == ["b/1"]
+    assert not queue.needs_thread(1), "no key could run"
+    queue.done("a/1")
+    clock.now += SLOW_FOR_SECONDS
+    assert drain(queue) == ["a/2"]
+
+
+@contextlib.contextmanager
+def waiting(queue: WorkQueue) -> Iterator[None]:
+    """One thread waits in `get` for as long."""
+    queue._waiters += 1
+    yield
+    queue._waiters -= 1
+
+
+def make_slow(queue: WorkQueue, clock: Clock, names: list[str]) -> None:
+    for name in names:
+        queue.add(f"{name}/w")
+        with waiting(queue):
+            assert queue.get(0) == f"{name}/w"
+    clock.now += SLOW_SECONDS + 0.1
+    for name in names:
+        queue.done(f"{name}/w")
+
+
+def test_a_namespace_that_was_slow_leaves_a_thread_to_the_others(queue: WorkQueue, clock: Clock) -> None:
+    make_slow(queue, clock, ["slow"])
+    queue.add("slow/w")
+    assert queue.get(0) is None
+    with waiting(queue):
+        assert queue.needs_thread(1), "the only thread stays free, so another one is needed"
+    queue.add("quick/w")
+    assert queue.get(0) == "quick/w"
+    with waiting(queue):
+        assert queue.get(0) == "slow/w"
+    queue.done("slow/w")
+    queue.add("slow/w")
+    clock.now += SLOW_FOR_SECONDS
+    assert queue.get(0) == "slow/w", "it counts as slow for some time only"
+
+
+def test_quick_keys_make_a_slow_namespace_quick_again(queue: WorkQueue, clock: Clock) -> None:
+    make_slow(queue, clock, ["slow"])
+    for _ in range(6):
+        queue.add("slow/w")
+        assert queue.get(0) is None
+        with waiting(queue):
+            assert queue.get(0) == "slow/w"
+        queue.done("slow/w")
+    queue.add("slow/w")
+    with waiting(queue):
+        assert queue.get(0) == "slow/w"
+    queue.done("slow/w")
+    queue.add("slow/w")
+    assert queue.get(0) == "slow/w"
+
+
+def test_slow_namespaces_together_have_a_few_keys_in_processing(queue: WorkQueue, clock: Clock) -> None:
+    names = [f"slow-{number}" for number in range(MAX_SLOW + 3)]
+    make_slow(queue, clock, names)
+    for name in names:
+        queue.add(f"{name}/w")
+    with waiting(queue):
+        taken = [queue.get(0) for _ in range(MAX_SLOW)]
+        assert queue.get(0) is None
+        queue.add("quick/w")
+        assert queue.get(0) == "quick/w"
+        queue.done(str(taken[0]))
+        assert queue.get(0) is not None
+        assert queue.get(0) is None
+
+
+def test_a_thread_that_waits_learns_that_a_stuck_key_is_done() -> None:
+    queue = WorkQueue()
+    queue.add("a/1")
+    queue.add("a/2")
+    assert queue.get(0) == "a/1"
+    queue._processing["a/1"] -= SLOW_SECONDS + 1  # as if it had been so for long
+    got: list[str | None] = []
+    threads = [threading.Thread(target=lambda: got.append(queue.get(10))) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    end = time.monotonic() + 10
+    while queue._waiters < 2:
+        assert time.monotonic() < end
+    queue.done("a/1")
+    while not got:
+        assert time.monotonic() < end
+    queue.shut_down()
+    for thread in threads:
+        thread.join(10)
+    assert got == ["a/2", None]
