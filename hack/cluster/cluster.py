@@ -338,9 +338,12 @@ class Cluster:
 
 
 def _refuse_if_up(folder: Path) -> None:
-    """Raises if a cluster runs in `folder`; clears what a cluster that died with its machine left there."""
+    """Raises if a cluster runs in `folder`; clears what is left of one that died, or whose files are gone."""
     state = read_state(folder)
-    if processes.members(folder):
+    if state is None and processes.members(folder):
+        # Whoever starts a cluster holds the lock and writes the state first: somebody removed the folder.
+        Cluster(folder, State(name="", runtime="kwok", slot=0, binaries=""))._end()
+    elif processes.members(folder):
         server = f" ({state.server})" if state and state.server else ""
         raise ClusterError(
             f"a cluster is already up in {folder}{server}: use it with `export KUBECONFIG={folder / 'kubeconfig'}`, "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -101,6 +102,15 @@ def test_the_quick_start_in_another_order(terminal: Terminal) -> None:
         assert done.returncode == 0, done.stderr
     removed = terminal.run("make", "undeploy-examples")
     assert removed.returncode == 0, removed.stderr
+
+
+def test_a_cluster_whose_folder_was_removed_does_not_stand_in_the_way(terminal: Terminal) -> None:
+    """A checkout is removed and cloned again while its cluster is up."""
+    assert terminal.cluster("up").returncode == 0
+    shutil.rmtree(terminal.folder)
+    again = terminal.cluster("up")
+    assert (again.returncode, "the cluster is up after" in again.stdout) == (0, True), again.stderr
+    assert terminal.run("make", "install-crds").returncode == 0
 
 
 def test_an_example_that_does_not_exist_names_those_that_do(terminal: Terminal) -> None:
