@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,7 +35,7 @@ from pkg.apis.flow.v1alpha1.validation import (
 )
 from pkg.apis.meta import GVR
 from pkg.controllers.workflow.planner.rules import compile_rules
-from pkg.workloads import registry
+from pkg.workloads import near_kind
 
 _KINDS: Final[dict[str, type[Workflow | WorkTemplate]]] = {"Workflow": Workflow, "WorkTemplate": WorkTemplate}
 Name = tuple[str, str]  # namespace and name
@@ -131,14 +130,8 @@ def _rule_faults(template: WorkTemplate) -> Iterator[Fault]:
 
 
 def _kind_warnings(gvr: GVR) -> Iterator[Fault]:
-    """A kind may be any that the cluster serves, but one that is nearly a known one is probably a slip."""
-    known = {f"{resource}.{group}".rstrip("."): (group, resource) for group, resource, _ in registry().by_resource}
-    asked = f"{gvr.resource}.{gvr.group}".rstrip(".")
-    if gvr.group == "core":
-        yield Fault("spec.gvr.group", 'no API group is named "core"; the group of Pods and Services is empty: ""')
-    elif asked not in known and (near := difflib.get_close_matches(asked[:253].lower(), known, n=1, cutoff=0.8)):
-        group, resource = known[near[0]]
-        yield Fault("spec.gvr", f'{asked} is not known here; did you mean resource "{resource}" of group "{group}"?')
+    if meant := near_kind(gvr):
+        yield Fault("spec.gvr", f"{gvr} is not known here; did you mean {meant}?")
 
 
 def _missing(workflow: Workflow, elsewhere: Set[str]) -> Iterator[Fault]:

@@ -18,6 +18,7 @@ from pkg.workloads.evaluator import (
 from pkg.workloads.injection import inject, pod_templates
 from pkg.workloads.model import KindRow, RuleError, Rules, convert_rules
 from pkg.workloads.name_limits import NameRule, limit
+from pkg.workloads.near_kinds import near_kind
 from pkg.workloads.placement import (
     KUEUE_QUEUE_LABEL,
     default_restart_policy,
@@ -57,6 +58,7 @@ __all__ = [
     "lead_rank",
     "limit",
     "names_its_pods",
+    "near_kind",
     "needs_whole",
     "place_plugins",
     "place_queue",

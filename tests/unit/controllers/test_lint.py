@@ -117,7 +117,7 @@ def workflow(more: str = "") -> str:
         pytest.param(
             STEP.replace("resource: jobs", "resource: job") % "x",
             [
-                "f: document 1 (WorkTemplate step): warning: spec.gvr: job.batch is not known here; "
+                "f: document 1 (WorkTemplate step): warning: spec.gvr: job.v1.batch is not known here; "
                 'did you mean resource "jobs" of group "batch"?'
             ],
             id="the singular of a resource",
@@ -125,14 +125,17 @@ def workflow(more: str = "") -> str:
         pytest.param(
             STEP.replace("group: batch, version: v1, resource: jobs", "version: v1, resource: deployments") % "x",
             [
-                "f: document 1 (WorkTemplate step): warning: spec.gvr: deployments is not known here; "
+                "f: document 1 (WorkTemplate step): warning: spec.gvr: deployments.v1 is not known here; "
                 'did you mean resource "deployments" of group "apps"?'
             ],
             id="a resource without its group",
         ),
         pytest.param(
             STEP.replace("group: batch, version: v1, resource: jobs", "group: core, version: v1, resource: pods") % "x",
-            ["f: document 1 (WorkTemplate step): warning: spec.gvr.group: no API group is named"],
+            [
+                "f: document 1 (WorkTemplate step): warning: spec.gvr: pods.v1.core is not known here; "
+                'did you mean group "", which is that of Pods and Services?'
+            ],
             id="the core group by name",
         ),
         pytest.param(

@@ -17,7 +17,7 @@ from pkg.controllers.workflow.planner.dependency.probes import has_ended
 from pkg.controllers.workflow.planner.graph.model import Node, PodIPPredicate
 from pkg.controllers.workflow.planner.progress import NEVER, Task, TaskKey, counterpart
 from pkg.controllers.workflow.planner.snapshot import LASTING_TRIES, MAX_CREATE_DELAY, CreateFault, Snapshot, Trouble
-from pkg.workloads import RULE_FAULT
+from pkg.workloads import RULE_FAULT, near_kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +124,7 @@ def _kind_obstacle(ctx: Context, of: Candidate, gvr: GVR) -> Waits | Unknown | N
     if kind is None:
         text = f"the cluster does not serve {gvr}; install its CRD, and the job is made at once, or correct spec.gvr"
         text = f"{text} of WorkTemplate {of.node.flow.template_name}"
-        return Waits(Reasons.KIND_NOT_SERVED, text)
+        return Waits(Reasons.KIND_NOT_SERVED, f"{text}: did you mean {meant}?" if (meant := near_kind(gvr)) else text)
     return None
 
 

@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from pkg.apis.flow.v1alpha1.types import FlowStatus
+from pkg.apis.meta import GVR
 from pkg.controllers.workflow.planner.actions import CreateJob
 from pkg.controllers.workflow.planner.progress import ProbeAnswer, ProbeKey
 from pkg.controllers.workflow.planner.snapshot import CreateFault, Trouble
-from tests.builders import NOW, WIDGETS, Bench, http, on, status_of, tcp, wf
+from tests.builders import NOW, WIDGETS, Bench, http, on, status_of, tcp, template, wf
 
 HTTP = "dependsOn.probe.httpGetList[0]"
 Setup = Callable[[], Bench]
@@ -50,6 +51,14 @@ def refusing(reason: str, message: str, tries: int = 1) -> Setup:
 def without_kind() -> Bench:
     bench = Bench(wf(a={"template": "widget"}), settle=False)
     bench.kinds[WIDGETS] = None
+    bench.settle()
+    return bench
+
+
+def with_a_slip_in_the_kind() -> Bench:
+    job = GVR("batch", "v1", "job")
+    bench = Bench(wf(a={"template": "slip"}), {"slip": template("slip", job, jobSpec={})}, settle=False)
+    bench.kinds[job] = None
     bench.settle()
     return bench
 
@@ -123,6 +132,13 @@ WAITS: dict[str, tuple[Setup, str, str, str]] = {
         "KindNotServed",
         "the cluster does not serve widgets.v1.example.com; install its CRD, and the job is made at once, "
         "or correct spec.gvr of WorkTemplate widget",
+    ),
+    "for a kind that is nearly one": (
+        with_a_slip_in_the_kind,
+        "a",
+        "KindNotServed",
+        "the cluster does not serve job.v1.batch; install its CRD, and the job is made at once, "
+        'or correct spec.gvr of WorkTemplate slip: did you mean resource "jobs" of group "batch"?',
     ),
     "for the permission to list a kind": (
         unreadable,
