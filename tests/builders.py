@@ -18,7 +18,7 @@ from pkg.apis.flow.v1alpha1 import conditions, records
 from pkg.apis.flow.v1alpha1.phases import Phase
 from pkg.apis.flow.v1alpha1.spec_hash import spec_hash
 from pkg.apis.flow.v1alpha1.types import FlowRecord, FlowStatus, Record, Workflow, WorkflowStatus, WorkTemplate
-from pkg.apis.meta import GVR, Condition, Job
+from pkg.apis.meta import GVR, Condition, Job, ObjectMeta
 from pkg.controllers.engine.store import Added, Deleted, Modified, Store
 from pkg.controllers.workflow.ledger import Ledger
 from pkg.controllers.workflow.planner.actions import CreateJob, DeleteJob, Emit, PatchStatus, Plan
@@ -367,6 +367,11 @@ class Bench:
         meta = msgspec.structs.replace(meta, labels={**meta.labels, **labels})
         self._put(observed.gvr, msgspec.structs.replace(observed.job, metadata=meta))
 
+    def change_metadata(self, name: str, change: Callable[[ObjectMeta], ObjectMeta]) -> None:
+        """Somebody changes the metadata of the newest job of a task; nobody looks yet."""
+        observed = self.observed(name)
+        self._put(observed.gvr, msgspec.structs.replace(observed.job, metadata=change(observed.job.metadata)))
+
     def set_status(self, **fields: Any) -> None:
         """The status has these fields, as another controller left them; nobody looks yet."""
         status = msgspec.structs.replace(self.workflow.status, **fields)
@@ -402,6 +407,15 @@ class Bench:
         """A job is gone, whoever deleted it; nobody looks yet."""
         self._remove(observed.gvr, observed.job)
 
+    def hide(self, observed: ObservedJob) -> None:
+        """The cache of the next controller does not show a job yet, or the job went while none ran."""
+        del self._jobs[observed.gvr, observed.job.metadata.name]
+        self.crash()
+
+    def show(self, observed: ObservedJob) -> None:
+        """The cache shows a hidden job; nobody looks yet."""
+        self._put(observed.gvr, observed.job)
+
     def vanishes(self, *tasks: str) -> Plan:
         """Somebody deleted the jobs, and they are gone."""
         for name in tasks:
@@ -419,11 +433,15 @@ class Bench:
         """The next pass looks at every task."""
         self.ledger.mark_dirty(WorkflowId.of(self.workflow))
 
-    def is_going(self, *tasks: str) -> Plan:
-        """Somebody deletes the jobs, and they linger."""
+    def say_deleting(self, *tasks: str) -> None:
+        """Somebody deletes the jobs, and something holds them back; nobody looks yet."""
         for name in tasks:
             observed = self.observed(name)
             self._put(observed.gvr, self._deleting(observed.job))
+
+    def is_going(self, *tasks: str) -> Plan:
+        """Somebody deletes the jobs, and they linger."""
+        self.say_deleting(*tasks)
         return self.settle()
 
     def passes(self, flow: str, path: str = "dependsOn.probe.httpGetList[0]", index: int = 0) -> Plan:
@@ -608,7 +626,7 @@ def as_older(status: WorkflowStatus) -> WorkflowStatus:
     replace = msgspec.structs.replace
     flows = []
     for flow in status.flows:
-        gvr, kept, _ = memories[flow.name]
+        gvr, kept = memories[flow.name].gvr, memories[flow.name].record
         is_of = {"renamed": kept.renamed, "first_attempt": kept.first_attempt, "kept": kept.kept, "passed": kept.passed}
         flows.append(replace(flow, gvr=gvr, **is_of))
     return replace(

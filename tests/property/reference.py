@@ -278,13 +278,17 @@ class Reference:
             task.ran_at = task.due = None
         if task.state == "Backoff":
             return
-        current = sorted((job for job in jobs if job.attempt == task.attempt), key=lambda job: job.is_deleting)
-        ended = [job for job in gone if job.attempt == task.attempt and job.says in ("Succeeded", "Failed")]
+        current = [job for job in jobs if job.attempt == task.attempt]
+        # A job under deletion counts as deleted, whatever it says: these jobs do not say when they ended.
+        alive = [job for job in current if not job.is_deleting]
+        ended = [
+            job
+            for job in gone
+            if job.attempt == task.attempt and job.says in ("Succeeded", "Failed") and not job.is_deleting
+        ]
         if current:
-            job = current[0]
-            is_end = job.says == "Failed" or (job.says == "Succeeded" and not task.is_service)
-            if is_end or not job.is_deleting:
-                self._take(seen, flow, task, job.says, was_ending)
+            if alive:
+                self._take(seen, flow, task, alive[0].says, was_ending)
         elif ended and task.state in UNFINISHED:
             self._take(seen, flow, task, ended[0].says, was_ending)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from pkg.apis.meta import GVR, Job, WholeJob
 from pkg.controllers.engine.store import Delta, version_of
-from pkg.controllers.workflow.planner.job_identity import JobIdentity, WorkflowId, identify
+from pkg.controllers.workflow.planner.job_identity import JobIdentity, WorkflowId, identify, what_changed
 from pkg.controllers.workflow.planner.progress import TaskKey
 from pkg.controllers.workflow.planner.snapshot import ObservedJob
 from pkg.controllers.workflow.relevance import is_same_state
@@ -161,7 +161,9 @@ class Ledger:
                     if job is None or before is None or (before == new and _is_same_object(job, delta.new)):
                         continue
                     keys.add(before.workflow.key)
-                    self._jobs_of(before).remove(before.task, ObservedJob(gvr, job, before.attempt))
+                    is_there = delta.new is not None and _is_same_object(job, delta.new)
+                    taken_off = what_changed(job, delta.new) if is_there and delta.new is not None else ""
+                    self._jobs_of(before).remove(before.task, ObservedJob(gvr, job, before.attempt, taken_off))
                 if delta.new is not None and new is not None:
                     keys.add(new.workflow.key)
                     self._jobs_of(new).add(new.task, ObservedJob(gvr, delta.new, new.attempt), delta.old)

@@ -125,4 +125,4 @@ def pending_jobs(memories: Mapping[WorkflowId, Memory]) -> Iterator[PendingJob]:
                 current = task.current
                 if task.phase is Phase.PENDING and current.job_uid and current.created is not None:
                     key = TaskKey(node.name, index)
-                    yield PendingJob(workflow, key, current.job_uid, current.created, task.attempt, state.gvr)
+                    yield PendingJob(workflow, key, current.job_uid, current.created, task.attempt, state.gvr_of(index))

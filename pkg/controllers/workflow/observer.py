@@ -202,7 +202,7 @@ class Observer:
                 key = TaskKey(graph.nodes[number].name, index)
                 if not task.had_job:
                     continue
-                address = self._caches.pod_finder.lead_address(this, key, task.attempt, state.gvr)
+                address = self._caches.pod_finder.lead_address(this, key, task.attempt, state.gvr_of(index))
                 if address:
                     found[key] = address
         return found

@@ -21,12 +21,16 @@ _replace = msgspec.structs.replace
 
 
 class FlowMemory(NamedTuple):
-    """What is recorded of one flow: the resource of its first job, as `GVR.parse` reads it, a FlowRecord without
-    positions, and the hashes of the rules that its jobs may carry."""
+    """What is recorded of one flow.
+
+    gvr, later: the resource of its first job, and those of later jobs, as `GVR.parse` reads them; record: without
+    positions; rules: the hashes of the rules that its jobs may carry.
+    """
 
     gvr: str = ""
     record: FlowRecord = FlowRecord(flows="")
     rules: tuple[str, ...] = ()
+    later: tuple[str, ...] = ()
 
 
 NOTHING: Final = FlowMemory()
@@ -73,6 +77,10 @@ def by_flow(status: WorkflowStatus) -> dict[str, FlowMemory]:
         return {flow.name: _older(flow) for flow in status.flows}
     names = [flow.name for flow in status.flows]
     gvrs = {name: kind.gvr for kind in status.record.kinds for name in names_at(names, kind.flows)}
+    later: dict[str, list[str]] = {}
+    for kind in status.record.kinds:
+        for name in names_at(names, kind.later):
+            later.setdefault(name, []).append(kind.gvr)
     details = {
         name: record
         for item in status.record.flows
@@ -84,7 +92,12 @@ def by_flow(status: WorkflowStatus) -> dict[str, FlowMemory]:
         for name in names_at(names, entry.flows):
             rules.setdefault(name, []).append(entry.hash)
     return {
-        name: FlowMemory(gvrs.get(name, ""), details.get(name, NOTHING.record), tuple(rules.get(name, ())))
+        name: FlowMemory(
+            gvrs.get(name, ""),
+            details.get(name, NOTHING.record),
+            tuple(rules.get(name, ())),
+            tuple(later.get(name, ())),
+        )
         for name in names
     }
 
@@ -93,18 +106,20 @@ def grouped(
     memories: Iterable[FlowMemory],
 ) -> tuple[tuple[KindRecord, ...], tuple[FlowRecord, ...], tuple[RulesRecord, ...]]:
     """The fields `kinds`, `flows` and `rules` of a record. memories: of each flow, in the order of `status.flows`."""
-    kinds: dict[str, list[int]] = {}
+    kinds: dict[str, tuple[list[int], list[int]]] = {}
     rules: dict[str, list[int]] = {}
     flows: dict[FlowRecord, list[int]] = {}
     for position, memory in enumerate(memories):
         if memory.gvr:
-            kinds.setdefault(memory.gvr, []).append(position)
+            kinds.setdefault(memory.gvr, ([], []))[0].append(position)
+        for gvr in memory.later:
+            kinds.setdefault(gvr, ([], []))[1].append(position)
         for found in memory.rules:
             rules.setdefault(found, []).append(position)
         if memory.record != NOTHING.record:
             flows.setdefault(memory.record, []).append(position)
     return (
-        tuple(KindRecord(gvr, pack_indexes(positions)) for gvr, positions in kinds.items()),
+        tuple(KindRecord(gvr, pack_indexes(first), pack_indexes(later)) for gvr, (first, later) in kinds.items()),
         tuple(_replace(record, flows=pack_indexes(positions)) for record, positions in flows.items()),
         tuple(RulesRecord(found, pack_indexes(positions)) for found, positions in rules.items()),
     )

@@ -484,7 +484,8 @@ class Kept(_Part, frozen=True):
 
     indexes: ranges as batch/v1 writes them; attempt: the newest one; due: the latest time at which one of the tasks
     may be tried again; ran: some attempt has run; began, held: the newest attempt, which does not run or is not held
-    now, has run, or was held by a queue; unmade: no attempt ever had a job.
+    now, has run, or was held by a queue; unmade: no attempt ever had a job; gvr: the kind of the newest attempt's job,
+    where it is not that of the flow's first job.
     """
 
     indexes: str
@@ -495,6 +496,7 @@ class Kept(_Part, frozen=True):
     began: bool = False
     held: bool = False
     unmade: bool = False
+    gvr: str = ""
 
 
 class Latch(_Part, frozen=True):
@@ -508,10 +510,13 @@ class Latch(_Part, frozen=True):
 
 
 class KindRecord(_Part, frozen=True):
-    """A kind of jobs, and the flows whose first job is of this kind."""
+    """A kind of jobs, the flows whose first job is of this kind, and those of which only a later one is."""
 
     gvr: Annotated[str, Meta(description="The resource: jobs.v1.batch, or pods.v1 of the core group.")]
     flows: Annotated[str, Meta(description=_POSITIONS)] = ""
+    later: Annotated[
+        str, Meta(description=f"Flows whose template got this kind after their first job. {_POSITIONS}")
+    ] = ""
 
 
 class RulesRecord(_Part, frozen=True):

@@ -76,5 +76,22 @@ def claimed_identity(job: Job) -> JobIdentity | None:
     return JobIdentity(WorkflowId(meta.namespace, owner.name, owner.uid), TaskKey(flow, int(index)), int(attempt))
 
 
+def what_changed(old: Job, new: Job) -> str:
+    """Which of the labels and owner references that make `old` a job of a task `new` has no more, in words."""
+    for label in (labels.WORKFLOW_UID, labels.WORKFLOW, labels.FLOW, labels.INDEX, labels.ATTEMPT):
+        before, after = old.metadata.labels.get(label), new.metadata.labels.get(label)
+        if before == after:
+            continue
+        if after is None:
+            return f"its label {label} was removed"
+        return f"its label {label} was {'added' if before is None else f'changed from {before!r}'} to {after[:63]!r}"
+    was, now = old.metadata.controller, new.metadata.controller
+    if was is not None and now is None:
+        has_owner = any(owner.uid == was.uid for owner in new.metadata.owner_references)
+        how = "has no controller: true any more" if has_owner else "was removed"
+        return f"its owner reference to the Workflow {how}"
+    return "its controller owner was changed" if was != now else "its metadata was changed"
+
+
 def _is_number(text: str) -> bool:
     return text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS and (text == "0" or text[0] != "0")

@@ -76,6 +76,10 @@ class Attempt(msgspec.Struct, frozen=True):
     job: str = ""
     #: UID of that job.
     job_uid: str = ""
+    #: Its kind, as `GVR.parse` reads it; empty while that is not known.
+    gvr: str = ""
+    #: The job was seen under deletion before it had reported an end: whatever it says now, it was deleted.
+    doomed: bool = False
     #: When the job was created.
     created: float | None = None
     #: When the job was first observed running.
@@ -192,6 +196,8 @@ class FlowState:
     server_warning: str = ""
     #: The resource of its jobs, as `GVR.parse` reads it. Recorded with the first job.
     gvr: str = ""
+    #: Those of later jobs, after the template got another kind. Recorded before the first of them is created.
+    later_gvrs: tuple[str, ...] = ()
     #: Hashes of the rules that its jobs carry.
     rules: tuple[str, ...] = ()
     #: Suffix of its job names, if other objects have the regular names.
@@ -202,6 +208,15 @@ class FlowState:
     passed: Mapping[str, frozenset[int]] = field(default_factory=dict)
     #: When a retry becomes due or a timeout comes (seconds since the epoch, or NEVER).
     timer_at: float = NEVER
+
+    @property
+    def gvrs(self) -> tuple[str, ...]:
+        """The kinds of all its jobs."""
+        return (self.gvr, *self.later_gvrs) if self.gvr else ()
+
+    def gvr_of(self, index: int) -> str:
+        """The kind of the newest job of a task; empty if it has had none."""
+        return self.tasks[index].current.gvr or self.gvr
 
     def count(self, *phases: Phase) -> int:
         """How many tasks are in one of the phases."""

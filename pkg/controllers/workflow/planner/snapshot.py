@@ -21,11 +21,15 @@ from pkg.workloads import KindRow, rules_for
 
 @dataclass(frozen=True, slots=True)
 class ObservedJob:
-    """A job of this workflow as the cache has it, or last had it, with the attempt that its label names."""
+    """A job of this workflow as the cache has it, or last had it, with the attempt that its label names.
+
+    taken_off: how its metadata was changed so that it is a job of the task no more; else empty.
+    """
 
     gvr: GVR
     job: Job
     attempt: int
+    taken_off: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,13 +154,13 @@ class Snapshot:
         phase = self.workflow.status.phase
         return self.edit is not None and not (phase is not None and phase.is_final)
 
-    def may_hide_jobs(self, template_name: str, recorded: str) -> bool:
-        """Whether a flow may have jobs that no cache shows yet. recorded: its kind in status, or empty."""
+    def may_hide_jobs(self, template_name: str, recorded: Iterable[str]) -> bool:
+        """Whether a flow may have jobs that no cache shows yet. recorded: the kinds of its jobs in status."""
         if not self.awaited:
             return False
         template = self.templates.get(template_name)
         return (template is not None and template.spec.gvr.gvr in self.awaited) or (
-            bool(recorded) and GVR.parse(recorded) in self.awaited
+            any(GVR.parse(gvr) in self.awaited for gvr in recorded)
         )
 
     def completion(self, template_name: str, gvr: GVR, jobs: Iterable[ObservedJob] = ()) -> Completion:

@@ -17,6 +17,7 @@ from pkg.controllers.workflow.planner.control.obstacles import (
     Candidate,
     Fails,
     NeedsFallbackName,
+    NeedsKind,
     NeedsStatus,
     Obstacle,
     Unknown,
@@ -212,6 +213,10 @@ def _apply(ctx: Context, candidate: Candidate, obstacle: Obstacle, found: Starts
             found.needs_status = True
         case NeedsFallbackName(suffix):
             ctx.draft.edit(node.number, renamed=suffix)
+            found.needs_status = True
+        case NeedsKind(gvr):
+            state = ctx.draft.state(node.number)
+            ctx.draft.edit(node.number, later_gvrs=(*state.later_gvrs, gvr))
             found.needs_status = True
         case Fails(reason, message):
             failed = msgspec.structs.replace(

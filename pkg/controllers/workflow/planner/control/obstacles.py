@@ -61,6 +61,14 @@ class NeedsFallbackName:
 
 
 @dataclass(frozen=True, slots=True)
+class NeedsKind:
+    """The template got another kind since the flow's first job. That must be recorded in status first: a controller
+    that is started later looks for the jobs of the recorded kinds only."""
+
+    gvr: str
+
+
+@dataclass(frozen=True, slots=True)
 class Fails:
     """The job can never be created, and no retry would help."""
 
@@ -68,7 +76,7 @@ class Fails:
     message: str
 
 
-Obstacle = Waits | Unknown | NeedsStatus | NeedsFallbackName | Fails
+Obstacle = Waits | Unknown | NeedsStatus | NeedsFallbackName | NeedsKind | Fails
 
 
 def obstacle_to_start(ctx: Context, of: Candidate) -> Obstacle | None:
@@ -76,6 +84,7 @@ def obstacle_to_start(ctx: Context, of: Candidate) -> Obstacle | None:
     return (
         _template_obstacle(ctx, of)
         or _fault_obstacle(ctx, of)
+        or _new_kind(ctx, of)
         or (None if _is_recorded(ctx, of) else NeedsStatus())
         or _address_obstacle(ctx, of)
     )
@@ -128,6 +137,12 @@ def _kind_obstacle(ctx: Context, of: Candidate, gvr: GVR) -> Waits | Unknown | N
     return None
 
 
+def _new_kind(ctx: Context, of: Candidate) -> NeedsKind | None:
+    state, template = ctx.draft.state(of.node.number), ctx.snapshot.templates[of.node.flow.template_name]
+    gvr = str(template.spec.gvr.gvr)
+    return NeedsKind(gvr) if state.gvr and gvr not in state.gvrs else None
+
+
 def _fault_obstacle(ctx: Context, of: Candidate) -> Obstacle | None:
     """The last creation of this attempt failed."""
     fault = ctx.snapshot.faults.get(of.key)
@@ -173,6 +188,8 @@ def _is_recorded(ctx: Context, of: Candidate) -> bool:
         return False
     acked, state = base.acked[number], ctx.draft.state(number)
     if state.renamed != acked.renamed or state.first_attempt != acked.first_attempt:
+        return False
+    if state.later_gvrs != acked.later_gvrs:
         return False
     if task.phase is Phase.WAITING:
         return all(indexes <= acked.passed.get(path, frozenset()) for path, indexes in state.passed.items())

@@ -54,7 +54,7 @@ def are_jobs_known(snapshot: Snapshot, graph: Graph, progress: Progress) -> bool
     """
     for node, state in zip(graph.nodes, progress.flows, strict=True):
         name = node.flow.template_name
-        if not snapshot.may_hide_jobs(name, state.gvr):
+        if not snapshot.may_hide_jobs(name, state.gvrs):
             continue
         if state.count(Phase.SUCCEEDED) and snapshot.is_service(node, state.gvr):
             return False

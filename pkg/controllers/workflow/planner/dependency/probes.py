@@ -186,5 +186,5 @@ def _request(ctx: Context, predicate: ProbePredicate, index: int, task: Task) ->
         threshold=predicate.probe.success_threshold,
         role=predicate.probe.role,
         pods=predicate.probe.pods,
-        gvr=ctx.draft.state(asked.number).gvr,
+        gvr=task.current.gvr or ctx.draft.state(asked.number).gvr,
     )

@@ -83,7 +83,9 @@ def needed_lookups(ctx: Context) -> tuple[FailedJob, ...]:
             if len(found) == MAX_LOOKUPS:
                 return tuple(found)
             node = graph.nodes[number]
-            found.append(FailedJob(TaskKey(node.name, index), task.attempt, draft.state(number).gvr))
+            found.append(
+                FailedJob(TaskKey(node.name, index), task.attempt, task.current.gvr or draft.state(number).gvr)
+            )
     return tuple(found)
 
 

@@ -20,10 +20,11 @@ def flow_memory(node: Node, state: FlowState) -> FlowMemory:
         flows="",
         renamed=state.renamed,
         first_attempt=state.first_attempt,
-        kept=_kept(node, state.tasks, state.first_attempt),
+        kept=_kept(node, state),
         passed=_latches(state),
     )
-    return FlowMemory(state.gvr, NOTHING.record if record == NOTHING.record else record, state.rules)
+    kept = NOTHING.record if record == NOTHING.record else record
+    return FlowMemory(state.gvr, kept, state.rules, state.later_gvrs)
 
 
 def without_repeats(memory: FlowMemory, status: FlowStatus) -> FlowMemory:
@@ -43,12 +44,13 @@ def _latches(state: FlowState) -> tuple[Latch, ...]:
     return tuple(Latch(path, pack_indexes(sorted(indexes))) for path, indexes in sorted(state.passed.items()))
 
 
-def _kept(node: Node, tasks: tuple[Task, ...], first: int) -> tuple[Kept, ...]:
+def _kept(node: Node, state: FlowState) -> tuple[Kept, ...]:
     """What the phase of a task alone does not say: the attempt, the reason, the due time, and whether it has run, was
     held by a queue, or had a job at all."""
+    tasks, first = state.tasks, state.first_attempt
     groups: dict[tuple[Kept, bool], list[int]] = {}
     for index, task in enumerate(tasks):
-        item, in_backoff = _kept_of(task), task.phase is Phase.BACKOFF
+        item, in_backoff = _kept_of(task, state.gvr), task.phase is Phase.BACKOFF
         has_failed = task.phase is Phase.FAILED and (
             node.is_indexed
             or (item.ran and task.reason != Reasons.FAILED)
@@ -56,7 +58,7 @@ def _kept(node: Node, tasks: tuple[Task, ...], first: int) -> tuple[Kept, ...]:
         )
         is_shown_by_phase = task.phase in (Phase.RUNNING, Phase.SUCCEEDED, Phase.FAILED)
         has_run = item.ran and not is_shown_by_phase
-        if task.attempt or in_backoff or has_failed or has_run or item.held:
+        if task.attempt or in_backoff or has_failed or has_run or item.held or item.gvr:
             groups.setdefault((item, in_backoff), []).append(index)
     kept = []
     for (item, in_backoff), indexes in groups.items():
@@ -66,8 +68,8 @@ def _kept(node: Node, tasks: tuple[Task, ...], first: int) -> tuple[Kept, ...]:
     return tuple(sorted(kept, key=lambda item: (item.attempt, item.reason, item.indexes)))
 
 
-def _kept_of(task: Task) -> Kept:
-    """What status keeps of one task, without its index and due time."""
+def _kept_of(task: Task, gvr: str) -> Kept:
+    """What status keeps of one task, without its index and due time. gvr: the kind of the flow's first job."""
     return Kept(
         indexes="",
         attempt=task.attempt,
@@ -77,6 +79,8 @@ def _kept_of(task: Task) -> Kept:
         began=task.current.began and task.phase in (Phase.PENDING, Phase.SUSPENDED),
         held=task.current.was_held and task.phase in (Phase.PENDING, Phase.RUNNING),
         unmade=task.phase in (Phase.FAILED, Phase.BACKOFF) and not task.had_job,
+        # After the verdict nobody asks whether the job is missing.
+        gvr=task.current.gvr if task.current.gvr != gvr and not task.has_verdict else "",
     )
 
 

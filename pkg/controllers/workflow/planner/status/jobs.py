@@ -6,6 +6,7 @@ attempt is final: later changes of its job are ignored.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -20,10 +21,12 @@ from pkg.controllers.workflow.planner.carried import carried_hash, carried_text,
 from pkg.controllers.workflow.planner.context import Context
 from pkg.controllers.workflow.planner.control import retry
 from pkg.controllers.workflow.planner.control.retry import FailurePolicy
+from pkg.controllers.workflow.planner.draft import Draft
 from pkg.controllers.workflow.planner.graph.model import Node
 from pkg.controllers.workflow.planner.progress import Attempt, Task, TaskKey
 from pkg.controllers.workflow.planner.reading import look
 from pkg.controllers.workflow.planner.snapshot import ObservedJob, Snapshot
+from pkg.controllers.workflow.planner.status.deletion import counts_as_deleted
 from pkg.controllers.workflow.planner.status.failures import explained, failure_message
 from pkg.workloads import KUEUE_QUEUE_LABEL, JobState, Reading
 
@@ -102,8 +105,8 @@ def fold(ctx: Context, keys: Iterable[TaskKey], policy: FailurePolicy) -> frozen
         is_new_job = after.current.job and after.current.job_uid != task.current.job_uid
         if is_new_job and draft.state(number).wait_reason in KEPT_UNTIL_CREATED:
             draft.edit(number, wait_reason="", wait_message="")
-        if jobs and not draft.state(number).gvr:
-            draft.edit(number, gvr=str(snapshot.gvr_of(jobs[-1])))
+        if after.current.gvr != task.current.gvr:
+            _record_kind(draft, number, after.current.gvr)
         if any(labels.RULES in observed.job.metadata.annotations for observed in jobs):
             _record_rules(ctx, node, jobs)
         ctx.budget.spend(JOB_UNITS * (len(jobs) + len(gone)) + task.is_unfinished)
@@ -121,6 +124,15 @@ def _record_rules(ctx: Context, node: Node, jobs: Iterable[ObservedJob]) -> None
     text = carried_text(template.spec, needs_whole=rules is not None and rules.needs_whole)
     if text and any(observed.job.metadata.annotations.get(labels.RULES) == text for observed in jobs):
         ctx.draft.edit(node.number, rules=with_hash(state.rules, carried_hash(text)))
+
+
+def _record_kind(draft: Draft, number: int, gvr: str) -> None:
+    """Records a kind of the jobs of a flow. Its template may get another kind after the first job."""
+    state = draft.state(number)
+    if not state.gvr:
+        draft.edit(number, gvr=gvr)
+    elif gvr and gvr != state.gvr and gvr not in state.later_gvrs:
+        draft.edit(number, later_gvrs=(*state.later_gvrs, gvr))
 
 
 def _expects_job(ctx: Context, key: TaskKey) -> bool:
@@ -158,10 +170,10 @@ def fold_task(of: _TaskJobs, task: Task) -> Task:
     last = _of_attempt(of.gone, task.attempt)
     if last is not None:
         reading = look(snapshot, last)
-        if reading.is_final:
+        if reading.is_final and not counts_as_deleted(task, last.job, is_final=True):
             task = _apply(of, task, last, reading)
             return task if task.is_unfinished else _with_job(snapshot, task, None)
-    if last is None and not _is_known_missing(snapshot, of.node):
+    if last is None and not _is_known_missing(snapshot, task):
         return task
     failed = of.failed(task, Reasons.JOB_DELETED, _deleted(snapshot, task, last))
     return failed if of.policy.is_deferred else _with_job(snapshot, failed, None)
@@ -184,6 +196,7 @@ def _begin(snapshot: Snapshot, task: Task, observed: ObservedJob) -> Task:
         current=Attempt(
             job=meta.name,
             job_uid=meta.uid,
+            gvr=_kind_of(snapshot, observed),
             created=created,
             makeable=makeable if makeable is not None else created,
             may_be_held=_may_be_held(snapshot, observed),
@@ -208,11 +221,17 @@ def _with_job(snapshot: Snapshot, task: Task, current: ObservedJob | None) -> Ta
     task = task.with_current(
         job=meta.name,
         job_uid=meta.uid,
+        gvr=_kind_of(snapshot, current),
         created=known.created if known.created is not None else created,
         makeable=known.makeable if known.makeable is not None or task.has_verdict else created,
         may_be_held=_may_be_held(snapshot, current),
     )
     return task if task.started is not None else msgspec.structs.replace(task, started=created)
+
+
+def _kind_of(snapshot: Snapshot, observed: ObservedJob) -> str:
+    """The kind of a job. Jobs of one kind share the text."""
+    return sys.intern(str(snapshot.gvr_of(observed)))
 
 
 def _may_be_held(snapshot: Snapshot, observed: ObservedJob) -> bool:
@@ -255,8 +274,9 @@ def _judge(of: _TaskJobs, task: Task, current: ObservedJob) -> Task:
     """The task as its job in the cluster shows it."""
     task = _with_job(of.snapshot, task, current)
     reading = look(of.snapshot, current)
-    if reading.is_final or not current.job.metadata.is_deleting:
+    if not counts_as_deleted(task, current.job, is_final=reading.is_final):
         return _apply(of, task, current, reading)
+    task = task.with_current(doomed=True)
     if not of.policy.judges_deletion_at_once:
         return msgspec.structs.replace(task, phase=Phase.PENDING) if task.phase is Phase.WAITING else task
     return of.failed(task, Reasons.JOB_DELETED, f"job {task.current.job} is being deleted")
@@ -321,18 +341,20 @@ def _held(snapshot: Snapshot, observed: ObservedJob, job: str, said: str) -> str
     return said if queue in said else f"queue {queue} holds {job}" + (f": {said}" if said else "")
 
 
-def _is_known_missing(snapshot: Snapshot, node: Node) -> bool:
+def _is_known_missing(snapshot: Snapshot, task: Task) -> bool:
     """Whether a job that is absent from the cache is absent from the cluster: the cache of its kind is complete.
 
-    If status records no kind for the flow, every cache has to be complete.
+    The flow may have jobs of several kinds. If the kind of this one is not known, every cache has to be complete.
     """
-    recorded = snapshot.progress.flows[node.number].gvr if snapshot.progress is not None else ""
+    recorded = task.current.gvr
     gvrs = [gvr for gvr in snapshot.kinds if not recorded or str(gvr) == recorded]
     return bool(gvrs) and all(gvr in snapshot.synced for gvr in gvrs)
 
 
 def _deleted(snapshot: Snapshot, task: Task, last: ObservedJob | None) -> str:
     job = f"job {task.current.job}" if task.current.job else "its job"
+    if last is not None and last.taken_off:
+        return f"{job} was taken off the task before it ended: {last.taken_off}. It was not deleted"
     if last is not None and snapshot.kinds.get(last.gvr, False) is None:
         return f"{job} was removed with its kind: {last.gvr} is no longer served"
     return f"{job} was deleted before it ended"

@@ -13,7 +13,7 @@ import msgspec
 from pkg.apis.flow.v1alpha1 import conditions as conds
 from pkg.apis.flow.v1alpha1 import records
 from pkg.apis.flow.v1alpha1.indexes import unpack_indexes
-from pkg.apis.flow.v1alpha1.phases import Phase
+from pkg.apis.flow.v1alpha1.phases import UNFINISHED, Phase
 from pkg.apis.flow.v1alpha1.reasons import Reasons
 from pkg.apis.flow.v1alpha1.records import FlowMemory
 from pkg.apis.flow.v1alpha1.types import FlowRecord, FlowStatus, Kept, ReplicaStatus
@@ -51,12 +51,15 @@ def recover(snapshot: Snapshot, graph: Graph) -> Progress:
         elif is_indexed(recorded) != node.is_indexed or recorded.reason == Reasons.NO_REPLICAS:
             # A restart adopts a spec in which the flow has other tasks.
             fresh = empty_flow(node)
-            gvr, record, rules = memories[node.name]
+            gvr, record, rules, later = memories[node.name]
+            attempts = record.first_attempt
             flows.append(
-                replace(fresh, gvr=gvr, rules=rules, renamed=record.renamed, first_attempt=record.first_attempt)
+                replace(fresh, gvr=gvr, later_gvrs=later, rules=rules, renamed=record.renamed, first_attempt=attempts)
             )
         else:
-            flows.append(_recover_flow(node, recorded, memories[node.name], snapshot.now))
+            # An older controller did not record the kind of each attempt.
+            gvr = memories[node.name].gvr if status.record is not None else ""
+            flows.append(_recover_flow(node, recorded, memories[node.name], snapshot.now, gvr))
     progress = replace(from_flows(flows), blocked=recorded_cause(status))
     decided = conds.find(status.conditions, conds.DECIDED)
     if decided is not None and decided.status == conds.TRUE:
@@ -65,7 +68,8 @@ def recover(snapshot: Snapshot, graph: Graph) -> Progress:
     return progress
 
 
-def _recover_flow(node: Node, recorded: FlowStatus, memory: FlowMemory, now: float) -> FlowState:
+def _recover_flow(node: Node, recorded: FlowStatus, memory: FlowMemory, now: float, gvr: str) -> FlowState:
+    """One flow. gvr: the kind of the jobs of which nothing else is recorded; empty if it is not known."""
     warned = recorded.message if recorded.reason == Reasons.SERVER_WARNING else ""
     if warned:  # which is about the flow, and no reason of its tasks
         recorded = msgspec.structs.replace(recorded, reason="", message="")
@@ -75,11 +79,11 @@ def _recover_flow(node: Node, recorded: FlowStatus, memory: FlowMemory, now: flo
     shown = {item.index: item for item in recorded.replicas}
     for index, phase in _phases(node, recorded).items():
         if node.is_indexed:
-            tasks[index] = _recover_task(phase, kept.get(index), shown.get(index), recorded, record, now)
+            tasks[index] = _recover_task(phase, kept.get(index), shown.get(index), recorded, record, now, gvr)
         else:
             single = ReplicaStatus(0, recorded.phase, recorded.reason, recorded.message)
             newest = recorded.attempts - 1
-            tasks[index] = _recover_task(phase, kept.get(index), single, recorded, record, now, newest)
+            tasks[index] = _recover_task(phase, kept.get(index), single, recorded, record, now, gvr, newest)
     is_waiting = recorded.phase is Phase.WAITING and not warned
     return FlowState(
         tasks=tuple(tasks),
@@ -88,6 +92,7 @@ def _recover_flow(node: Node, recorded: FlowStatus, memory: FlowMemory, now: flo
         wait_message=recorded.message if is_waiting else "",
         server_warning=warned,
         gvr=memory.gvr,
+        later_gvrs=memory.later,
         rules=memory.rules,
         renamed=record.renamed,
         first_attempt=record.first_attempt,
@@ -115,6 +120,7 @@ def _recover_task(
     flow: FlowStatus,
     record: FlowRecord,
     now: float,
+    gvr: str,
     newest: int = 0,
 ) -> Task:
     """One task, from what status keeps and shows of it. newest: its newest attempt, where status does not keep it."""
@@ -137,6 +143,7 @@ def _recover_task(
         finished=_seconds(flow.completion_time) if phase.is_final else None,
         due=_seconds(kept.due) if kept is not None and phase is Phase.BACKOFF else None,
         current=Attempt(
+            gvr=(kept.gvr if kept is not None else "") or gvr if phase in UNFINISHED else "",
             created=begin,
             makeable=begin,
             began=phase is Phase.RUNNING or bool(kept and kept.began),

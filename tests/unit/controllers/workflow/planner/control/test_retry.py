@@ -163,10 +163,23 @@ def test_a_deleted_job_is_a_failed_attempt_once_it_is_gone() -> None:
     assert bench.names == ["w-a", "w-a-r1"]
 
 
-def test_a_job_that_ends_well_while_it_is_deleted_has_succeeded() -> None:
-    bench = Bench(wf(a=""))
+def test_a_job_that_ends_well_after_its_deletion_began_was_deleted() -> None:
+    bench = Bench(wf(a={"retry": ONCE}, b="a"))
+    bench.runs("a")
     bench.is_going("a")
     bench.succeeds("a")
+    assert (bench.phases()["a"], bench.names) == ("Running", ["w-a"]), "the next attempt waits until it is gone"
+    bench.vanishes("a")
+    assert (bench.phases()["a"], bench.flow("a").reason) == ("Backoff", "JobDeleted")
+    bench.wait(10)
+    assert bench.names == ["w-a", "w-a-r1"]
+
+
+def test_a_job_that_had_ended_before_its_deletion_began_counts_as_it_ended() -> None:
+    bench = Bench(wf(a=""))
+    bench.succeeds("a")
+    bench.is_going("a")
+    bench.vanishes("a")
     assert bench.phases()["a"] == "Succeeded"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import jsonpatch
@@ -129,7 +130,12 @@ def test_it_is_recovered_as_one_of_today(situation: Callable[[], Bench]) -> None
     bench = situation()
     graph, older = compiled(bench.workflow), msgspec.structs.replace(bench.workflow, status=as_older(bench.status))
     assert older_fields(older.status), "the situation has something to move"
-    assert recover(snapshot(older), graph) == recover(snapshot(bench.workflow), graph)
+    for was, now in zip(
+        recover(snapshot(older), graph).flows, recover(snapshot(bench.workflow), graph).flows, strict=True
+    ):
+        # An older controller did not record the kind of each attempt.
+        tasks = tuple(task.with_current(gvr="") for task in now.tasks)
+        assert was == replace(now, tasks=tasks)
 
 
 def test_nothing_is_made_deleted_said_or_held_and_one_write_moves_it(situation: Callable[[], Bench]) -> None:
