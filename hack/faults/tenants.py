@@ -67,12 +67,13 @@ class Attack:
 @dataclass(slots=True)
 class Run:
     """One run of the chains. makespan: seconds, None if not all ended; lease_gap: the longest time between two
-    renewals in seconds; peak_mib: of the controller; refused: hostile manifests that the API server refused.
+    renewals in seconds; peak_mib, cpu: of the controller, the seconds of CPU while the chains ran; refused: hostile manifests that the API server refused.
     """
 
     makespan: float | None = None
     lease_gap: float = 0.0
     peak_mib: float = 0.0
+    cpu: float = 0.0
     jobs: int = 0
     hostile_jobs: int = 0
     forged: int = 0
@@ -180,10 +181,11 @@ class _Bench:
     def run(self, names: list[str], patience: float, began: float | None = None) -> Run:
         """Runs chains of these names and judges them. began: the Lease is judged from then on."""
         began = began or time.time()
+        cpu = self.controller.cpu_seconds()
         run = Run(makespan=self._makespan(names, patience))
         ended = time.time()
         if self.controller.is_alive:
-            run.peak_mib = self.controller.peak_mib()
+            run.peak_mib, run.cpu = self.controller.peak_mib(), self.controller.cpu_seconds() - cpu
         else:
             run.wrong.append(f"the controller ended with exit code {self.controller.exit_code}")
         if "Traceback" in self.controller.log_text():
@@ -262,6 +264,7 @@ def verdict_of(fault: str, run: Run, alone: Run, chains: int, max_ratio: float) 
     parts = [
         f"Lease unrenewed for {run.lease_gap:.1f} s at most",
         f"peak memory {run.peak_mib:.0f} MiB ({more:+.0f})",
+        f"CPU of the controller {run.cpu:.1f} s ({run.cpu - alone.cpu:+.1f})",
         f"{run.hostile_jobs} hostile jobs, {run.forged} forged ones, {run.refused} manifests refused",
     ]
     if run.makespan is not None and alone.makespan is not None:
