@@ -67,7 +67,8 @@ class Attack:
 @dataclass(slots=True)
 class Run:
     """One run of the chains. makespan: seconds, None if not all ended; lease_gap: the longest time between two
-    renewals in seconds; peak_mib, cpu: of the controller, the seconds of CPU while the chains ran; refused: hostile manifests that the API server refused.
+    renewals in seconds; peak_mib, cpu: of the controller, cpu in seconds while the chains ran; refused: manifests that
+    the API server refused.
     """
 
     makespan: float | None = None
