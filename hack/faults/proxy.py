@@ -40,6 +40,8 @@ _LIES = {
     "404 as Status": 0.03,
     "400 in HTML": 0.03,
     "422 in HTML": 0.03,
+    "200 with an empty object": 0.03,
+    "200 in HTML": 0.03,
     "slow": 0.10,
 }
 """Probability of each lie about an ordinary request, while the proxy lies."""
@@ -50,8 +52,11 @@ _ANSWERS = {
     "404 as Status": answers.NOT_SERVED,
     "400 in HTML": answers.BAD_REQUEST,
     "422 in HTML": answers.UNPROCESSABLE,
+    "200 with an empty object": answers.EMPTY_OBJECT,
+    "200 in HTML": answers.WELCOME,
 }
 _ABSENT = ("404 in HTML", "404 as Status")
+_NO_WATCH = (*_ABSENT, "200 with an empty object", "200 in HTML")
 _REFUSED = 0.05
 """Probability that a new connection is closed at once."""
 _REFUSED_WATCHES = 0.2
@@ -263,7 +268,7 @@ class Proxy:
             return True
         is_refused = self._lying and request.is_watch and self._dice.random() < _REFUSED_WATCHES
         if self._misrouted or is_refused:
-            lie = self._dice.choice(_ABSENT)
+            lie = self._dice.choice(_ABSENT if self._misrouted else _NO_WATCH)
             self.lies[f"answers {lie}"] += 1
             writer.write(_ANSWERS[lie])
             return True
