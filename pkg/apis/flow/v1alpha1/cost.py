@@ -191,10 +191,13 @@ def _status_parts(retries: int) -> tuple[int, int]:
     reason = max((reason.value for reason in RetryReason), key=len)
     empty = Kept(indexes="0")
     status = FlowStatus(name="", phase=Phase.SUCCEEDED, reason=reason)
-    record = FlowRecord(flows=_POSITION, kept=(empty,))
-    # In Backoff: with a due time. Without retries: of a job that a queue held.
+    # Other objects have the names of its jobs.
+    record = FlowRecord(flows=_POSITION, renamed="0" * 8, kept=(empty,))
+    # In Backoff: with a due time. Without retries: why it failed, as its job is gone.
     kept = (
-        Kept(indexes="0", attempt=retries, ran=True, due=_TIME) if retries else Kept(indexes="0", ran=True, held=True)
+        Kept(indexes="0", attempt=retries, ran=True, due=_TIME)
+        if retries
+        else Kept(indexes="0", ran=True, reason=reason)
     )
     bare = sum(len(msgspec.json.encode(part)) + 1 for part in (status, record)) - len(msgspec.json.encode(empty))
     # No flow stands beside another one of the same kind.

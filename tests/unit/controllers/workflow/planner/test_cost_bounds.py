@@ -112,10 +112,24 @@ def _least_status(node: Node, flows: int, chance: random.Random) -> int:
                 due=NOW if phase is Phase.BACKOFF else None,
             )
         )
-    state = FlowState(tuple(tasks), tally_of(tasks), gvr="jobs.v1.batch")
+    return _least_bytes(node, FlowState(tuple(tasks), tally_of(tasks), gvr="jobs.v1.batch"), flows)
+
+
+def _least_bytes(node: Node, state: FlowState, flows: int) -> int:
     memory = flow_memory(node, state)
     found = flow_status(node, state, memory.record, flows, indexed=flows)
     least = msgspec.structs.replace(
         found, message="", start_time="", completion_time="", next_attempt_time="", attempts=0, replicas=()
     )
     return len(msgspec.json.encode(least)) + 1 + len(msgspec.json.encode(memory.record)) + 5
+
+
+def test_the_estimate_has_room_for_jobs_that_were_renamed_in_every_flow() -> None:
+    flows = [{"name": f"f{at}", "template": "job"} for at in range(1_000)]
+    workflow = decoded({"metadata": {"name": "w", "namespace": "ns"}, "spec": {"flows": flows}}, Workflow)
+    graph = compile_spec(workflow.spec, TEMPLATES)
+    assert isinstance(graph, Graph)
+    task = Task(phase=Phase.FAILED, reason=RetryReason.DEADLINE_EXCEEDED, had_job=True, ran=True)
+    state = FlowState((task,), tally_of((task,)), gvr="jobs.v1.batch", renamed="6a3ef3c2")
+    least = sum(_least_bytes(node, state, len(graph.nodes)) for node in graph.nodes)
+    assert least <= cost.estimate(workflow.spec, EDGES).status

@@ -46,7 +46,7 @@ def test_what_costs_too_much_is_a_fault_with_figure_and_bound() -> None:
 
 
 def test_annotations_count_for_the_size_of_the_object() -> None:
-    flows = {f"flow-{at:04}": {"patch": {"x": "y" * 100}} for at in range(5_000)}
+    flows = {f"flow-{at:04}": {"patch": {"x": "y" * 80}} for at in range(5_000)}
     long = ObjectMeta(annotations={"last-applied": "x" * 250_000})
     assert isinstance(compile_spec(wf(**flows).spec, TEMPLATES), Graph)
     assert isinstance(compile_spec(wf(**flows).spec, TEMPLATES, metadata=long), tuple)
