@@ -34,6 +34,7 @@ from pkg.apis.flow.v1alpha1.validation import (
     validate_workflow,
 )
 from pkg.apis.meta import GVR
+from pkg.controllers.workflow.planner.render.render import IDENTITY
 from pkg.controllers.workflow.planner.rules import compile_rules
 from pkg.workloads import near_kind
 
@@ -109,7 +110,20 @@ def _workflow_warnings(spec: WorkflowSpec, templates: Mapping[str, WorkTemplateS
     for at, flow in enumerate(spec.flows):
         found += foreign_variables(_values(flow.parameters), f"spec.flows[{at}].parameters")
         found += foreign_variables(flow.patch, f"spec.flows[{at}].patch")
+        found += Faults(_without_effect(flow.patch, f"spec.flows[{at}].patch"))
     return unused(spec, {name: read_edges(template) for name, template in templates.items()}) + found
+
+
+def _without_effect(patch: Any, path: str) -> Iterator[Fault]:
+    """Where a patch changes what only the controller sets."""
+    message = "the controller sets this itself, so it has no effect"
+    if isinstance(patch, dict) and isinstance(patch.get("metadata"), dict):
+        yield from (Fault(f"{path}.metadata.{key}", message) for key in IDENTITY if key in patch["metadata"])
+    for at, step in enumerate(patch if isinstance(patch, list) else []):
+        if isinstance(step, dict) and str(step.get("path", "")).split("/")[1:3] in [
+            ["metadata", key] for key in IDENTITY
+        ]:
+            yield Fault(f"{path}[{at}].path", message)
 
 
 def _values(parameters: Parameters) -> list[dict[str, str]]:

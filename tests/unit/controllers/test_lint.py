@@ -115,6 +115,19 @@ def workflow(more: str = "") -> str:
             id="an object that occurs twice",
         ),
         pytest.param(
+            f"{STEP % 'x'}---{workflow('patch: {metadata: {name: mine, labels: {a: b}}}')}",
+            [
+                "f: document 2 (Workflow w): warning: spec.flows[0].patch.metadata.name: the controller sets this "
+                "itself, so it has no effect"
+            ],
+            id="a patch of the job's name",
+        ),
+        pytest.param(
+            f"{STEP % 'x'}---{workflow('patch: [{op: add, path: /metadata/namespace, value: other}]')}",
+            ["f: document 2 (Workflow w): warning: spec.flows[0].patch[0].path: the controller sets this itself"],
+            id="a JSON Patch of the job's namespace",
+        ),
+        pytest.param(
             STEP.replace("resource: jobs", "resource: job") % "x",
             [
                 "f: document 1 (WorkTemplate step): warning: spec.gvr: job.v1.batch is not known here; "

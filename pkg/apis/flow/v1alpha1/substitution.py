@@ -195,5 +195,5 @@ def no_value(known: Known) -> str:
     if known.parameter is not None:
         return "names no parameter of the flow, the workflow or the template"
     if known.pod_ip_of is not None:
-        return "has no pod address to stand for"
+        return "has no pod address to stand for; name a flow of this workflow whose jobs have pods"
     return "has no value here"

@@ -31,7 +31,8 @@ from pkg.workloads import (
 )
 
 # The controller sets these fields. What template or patch say there is dropped.
-_IDENTITY: Final = ("name", "generateName", "namespace", "uid", "resourceVersion", "ownerReferences")
+#: Fields of metadata that the controller sets. What a patch says of them has no effect.
+IDENTITY: Final = ("name", "generateName", "namespace", "uid", "resourceVersion", "ownerReferences")
 #: The API server takes no larger request, whatever etcd allows.
 MAX_BODY: Final = 3 * 1024 * 1024
 
@@ -234,7 +235,7 @@ def _identify(this: _Attempt, body: dict[str, Any], row: KindRow, is_renamed: bo
     else:
         name = job_name(workflow=owner.name, flow=flow, index=index, attempt=attempt, rule=rule)
     metadata = body["metadata"]
-    for key in _IDENTITY:
+    for key in IDENTITY:
         metadata.pop(key, None)
     metadata["name"] = name
     metadata["namespace"] = owner.namespace
