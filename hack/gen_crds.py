@@ -3,11 +3,15 @@
     python -m hack.gen_crds           writes the files
     python -m hack.gen_crds --check   exits 1 if they differ from what would be written
 
-Every bound, enum, pattern and description comes from the types. Three things are decided here:
+Every bound, enum, pattern and description comes from the types. Default and example of a field are added to its
+description. Four things are decided here:
 
-- Defaults that are empty, false or a list are left out. The API server would write them into each of up to 5,000 flows,
-  and their absence means the same.
-- Lists are atomic. Otherwise `metadata.managedFields` would name every item of every flow for each writer.
+- Defaults that are empty, false or a list are left out, and all defaults inside of lists. The API server would write
+  them into each of up to 5,000 flows, and `kubectl apply` of an unchanged manifest would find that the list differs.
+  Their absence means the same.
+- Lists are atomic, but for conditions and parameters. As a map, `flows` would make `metadata.managedFields` name every
+  field of every flow for each writer.
+- There are no floats. A number with a fraction is a string.
 - Nothing is nullable. The API server then drops a null, which is what YAML makes of `dependsOn:` without a value.
 """
 
@@ -75,10 +79,9 @@ def schema_of(kind: inspect.Type) -> Schema:
             return {"type": "boolean"}
         case inspect.IntType():
             return _with({"type": "integer"}, minimum=kind.ge, maximum=kind.le)
-        case inspect.FloatType():
-            return _with({"type": "number"}, minimum=kind.ge, maximum=kind.le)
         case inspect.VarTupleType() | inspect.ListType():
-            items: Schema = {"type": "array", "items": schema_of(kind.item_type), "x-kubernetes-list-type": "atomic"}
+            item = _without_defaults(schema_of(kind.item_type))
+            items: Schema = {"type": "array", "items": item, "x-kubernetes-list-type": "atomic"}
             return _with(items, minItems=kind.min_length, maxItems=kind.max_length)
         case inspect.DictType(value_type=inspect.AnyType()):
             return {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
@@ -98,6 +101,9 @@ def struct_schema(kind: inspect.StructType) -> Schema:
         default = _default(field.default)
         if default is not None:
             schema["default"] = default
+        examples = schema.pop("examples", [])
+        if "description" in schema and examples:
+            schema["description"] = _described(schema["description"], field, examples[0])
         properties[field.encode_name] = schema
     schema = {"type": "object", "properties": properties}
     required = [field.encode_name for field in kind.fields if field.required]
@@ -107,11 +113,53 @@ def struct_schema(kind: inspect.StructType) -> Schema:
     return {"description": _paragraph(described), **schema} if described else schema
 
 
+def _described(text: str, field: inspect.Field, example: Any) -> str:
+    """The description of a field with its default, unless the text has it, and an example."""
+    if field.required:
+        text += " Required."
+    elif "Default:" not in text:
+        default = field.default
+        if isinstance(default, Enum):
+            default = default.value
+        if isinstance(default, float) and default.is_integer():
+            default = int(default)
+        is_plain = isinstance(default, bool | int | float | str) and default != ""
+        text += f" Default: {_word(default) if is_plain else 'none'}."
+    return f"{text} Example: {_word(example)}."
+
+
+def _word(value: Any) -> str:
+    """A value as a manifest has it."""
+    is_word = isinstance(value, str) and isinstance(yaml.safe_load(value), str)
+    return str(value) if is_word else msgspec.json.encode(value).decode()
+
+
 def _optional(types: tuple[inspect.Type, ...]) -> Schema:
     others = [kind for kind in types if not isinstance(kind, inspect.NoneType)]
+    if any(isinstance(_bare(kind), inspect.FloatType) for kind in others):
+        return _int_or_string(others)
     if len(others) != 1:
         raise NoSchema(f"a union of {others!r}; a structural schema allows one type or null")
     return schema_of(others[0])
+
+
+def _bare(kind: inspect.Type) -> inspect.Type:
+    return kind.type if isinstance(kind, inspect.Metadata) else kind
+
+
+def _int_or_string(types: list[inspect.Type]) -> Schema:
+    """A number that manifests write as an integer, or as a string with a fraction.
+
+    Decoders also take a float, which objects have that were made before.
+    """
+    bounds: Schema = {}
+    for kind in types:
+        match _bare(kind):
+            case inspect.IntType(ge=least, le=most):
+                bounds |= _with({}, minimum=least, maximum=most)
+            case inspect.StrType(pattern=pattern):
+                bounds |= _with({}, pattern=pattern)
+    return {"anyOf": [{"type": "integer"}, {"type": "string"}], "x-kubernetes-int-or-string": True, **bounds}
 
 
 def _with(schema: Schema, **bounds: Any) -> Schema:

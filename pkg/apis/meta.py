@@ -8,9 +8,10 @@ from __future__ import annotations
 import itertools
 import sys
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import msgspec
+from msgspec import Meta
 
 if TYPE_CHECKING:
     Status = dict[str, Any]
@@ -158,12 +159,15 @@ def _first_entries(entries: dict[str, str] | tuple[Any, ...]) -> dict[str, str] 
 class Condition(msgspec.Struct, frozen=True, rename="camel"):
     """A standard `metav1.Condition`."""
 
-    type: str
-    status: str = "Unknown"
-    reason: str = ""
-    message: str = ""
-    last_transition_time: str = ""
-    observed_generation: int = 0
+    type: Annotated[
+        str,
+        Meta(description="Which condition it is: Decided, Finished, Succeeded, Suspended or Blocked of a Workflow."),
+    ]
+    status: Annotated[str, Meta(description="True, False or Unknown.")] = "Unknown"
+    reason: Annotated[str, Meta(description="Why, in one word.")] = ""
+    message: Annotated[str, Meta(description="Why, for people.")] = ""
+    last_transition_time: Annotated[str, Meta(description="When status changed last (RFC 3339).")] = ""
+    observed_generation: Annotated[int, Meta(description="The metadata.generation that it is about.")] = 0
 
 
 Scalar = str | int | float | bool | None

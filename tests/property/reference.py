@@ -328,7 +328,7 @@ class Reference:
         if may_retry and reason in rule.reasons and tries < rule.max_retries:
             wait = durations.parse(rule.interval)
             for _ in range(tries):
-                wait *= rule.factor
+                wait *= float(rule.factor)
             task.state, task.due = "Backoff", seen.now + min(wait, durations.parse(rule.max_interval))
         else:
             task.state, task.due = "Failed", None

@@ -94,7 +94,8 @@ def workflow(more: str = "") -> str:
         pytest.param(
             f"{STEP % 'x'}---{workflow('retry: {factor: many}')}  - {{name: B}}\n",
             [
-                'f: document 2 (Workflow w): spec.flows[0].retry.factor: must be a number, without quotes, not "many"',
+                "f: document 2 (Workflow w): spec.flows[0].retry.factor: must be a whole number, or a fraction in"
+                ' quotes such as "1.5", not "many"',
                 "f: document 2 (Workflow w): spec.flows[1].name: must be lower case letters, digits and",
             ],
             id="all that the schema refuses",

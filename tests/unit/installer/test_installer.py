@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import msgspec
 import pytest
 import yaml
 
@@ -157,7 +158,69 @@ def test_a_crd_has_its_short_name_a_status_and_lists_that_managed_fields_do_not_
     assert crd["spec"]["names"]["shortNames"] == [short]
     assert crd["spec"]["names"]["singular"] not in crd["spec"]["names"]["categories"]
     assert version["subresources"] == {"status": {}}
-    assert all(found["x-kubernetes-list-type"] == "atomic" for found in lists_in(version["schema"]))
+    assert all(found["x-kubernetes-list-type"] in ("atomic", "map") for found in lists_in(version["schema"]))
+    schema = version["schema"]["openAPIV3Schema"]["properties"]
+    maps = {name: found for name, found in named_lists(version) if found["x-kubernetes-list-type"] == "map"}
+    assert {name: found["x-kubernetes-list-map-keys"] for name, found in maps.items()} == (
+        {"parameters": ["name"], "conditions": ["type"]} if plural == "workflows" else {"parameters": ["name"]}
+    )
+    assert plural != "workflows" or schema["spec"]["properties"]["flows"]["x-kubernetes-list-type"] == "atomic"
+
+
+def named_lists(schema: Any) -> Iterator[tuple[str, dict[str, Any]]]:
+    for name, value in schema.items() if isinstance(schema, dict) else ():
+        if isinstance(value, dict) and value.get("type") == "array":
+            yield name, value
+        yield from named_lists(value)
+    for value in schema if isinstance(schema, list) else ():
+        yield from named_lists(value)
+
+
+def fields_in(schema: dict[str, Any], path: str = "", *, in_list: bool = False) -> Iterator[tuple[str, Any, bool]]:
+    """Every field: its path, its schema, and whether it is inside of a list."""
+    for name, field in schema.get("properties", {}).items():
+        yield f"{path}.{name}", field, in_list
+        yield from fields_in(field, f"{path}.{name}", in_list=in_list)
+    if isinstance(schema.get("items"), dict):
+        yield from fields_in(schema["items"], f"{path}[]", in_list=True)
+
+
+def schema_of(plural: str) -> dict[str, Any]:
+    (version,) = one("CustomResourceDefinition", f"{plural}.flow.workflow.sh")["spec"]["versions"]
+    found: dict[str, Any] = version["schema"]["openAPIV3Schema"]
+    return found
+
+
+@pytest.mark.parametrize("plural", ["workflows", "worktemplates"])
+def test_every_field_is_described_and_those_of_the_spec_with_default_and_example(plural: str) -> None:
+    fields = list(fields_in(schema_of(plural)))
+    ours = [(path, field) for path, field, _ in fields if path not in (".apiVersion", ".kind", ".metadata")]
+    assert [path for path, field in ours if not field.get("description")] == []
+    spec = [(path, field["description"]) for path, field in ours if path.startswith(".spec.")]
+    assert len(spec) > 10
+    assert [path for path, text in spec if " Example: " not in text] == []
+    assert [path for path, text in spec if "Default: " not in text and "Required." not in text] == []
+    times = [(path, field) for path, field in ours if "pattern" in field and "ms" in field["pattern"]]
+    assert [path for path, field in times if "units: h, m, s, ms" not in field["description"]] == []
+
+
+@pytest.mark.parametrize("plural", ["workflows", "worktemplates"])
+def test_the_api_has_no_floats_and_fills_in_no_default_inside_of_a_list(plural: str) -> None:
+    fields = list(fields_in(schema_of(plural)))
+    assert [path for path, field, _ in fields if field.get("type") == "number"] == []
+    assert [path for path, field, in_list in fields if in_list and "default" in field] == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        pytest.param(float, "FloatType", id="a float"),
+        pytest.param(int | str, "union", id="a union"),
+    ],
+)
+def test_a_type_without_a_schema_is_refused(kind: Any, text: str) -> None:
+    with pytest.raises(gen_crds.NoSchema, match=text):
+        gen_crds.schema_of(msgspec.inspect.type_info(kind))
 
 
 def test_columns_of_workflows() -> None:

@@ -48,7 +48,9 @@ MAX_TEMPLATE_BYTES: Final = 1_024 * 1024 * 1024
 
 # metadata without labels and annotations: managedFields of a few writers, uid, times. managedFields does not grow with
 # the number of flows, because lists are atomic.
-_METADATA: Final = 4_096
+_METADATA: Final = 5_120
+# managedFields of one parameter of the workflow without its name, for two writers.
+_PARAMETER_FIELDS: Final = 128
 # Status without its flows: conditions, counts, times, reason, and a message that is cut short.
 _STATUS: Final = 3_072
 # How unlike tasks of the same attempt can be in what status keeps: in Backoff or failed, for one of four reasons, each
@@ -106,7 +108,7 @@ def estimate(
     """What a workflow costs. `templates`: what the templates need, by name; some may be missing. Raises RawError."""
     sizes = {flow.name: max(1, flow.replicas) for flow in spec.flows}
     status = _STATUS + _restart_bytes(spec) + _kinds_bytes(spec, templates or {})
-    cost = Cost(spec=_spec_bytes(spec), metadata=_metadata_bytes(metadata), status=status)
+    cost = Cost(spec=_spec_bytes(spec), metadata=_metadata_bytes(metadata) + _parameter_bytes(spec), status=status)
     total = {name: getattr(cost, name) for name in cost.__struct_fields__}
     use = value_use.ValueUse(spec, templates or {})
     for flow in spec.flows:
@@ -218,7 +220,7 @@ def _kinds_bytes(spec: WorkflowSpec, templates: Mapping[str, edges.TemplateEdges
 
 
 def _spec_bytes(spec: WorkflowSpec) -> int:
-    """Bytes of the spec as the API server stores it, with the defaults that it fills in."""
+    """Bytes of the spec as the API server stores it, with defaults: it fills some in, and a manifest may have them."""
     parts: list[msgspec.Struct] = [spec]
     if spec.success_policy != SuccessPolicy():
         parts.append(spec.success_policy)
@@ -232,18 +234,26 @@ def _spec_bytes(spec: WorkflowSpec) -> int:
 
 
 def _default_bytes(part: msgspec.Struct) -> int:
-    """Bytes of the fields whose defaults the schema has, as far as they have these values."""
+    """Bytes of the fields that have a default, as far as they have these values."""
     return sum(size for name, default, size in _stored_defaults(type(part)) if getattr(part, name) == default)
 
 
 @lru_cache(maxsize=64)
 def _stored_defaults(kind: type[msgspec.Struct]) -> tuple[tuple[str, Any, int], ...]:
-    """The fields of a part that have a default in the schema of the CRD: a word, or a number other than zero."""
+    """The fields of a part whose default is a word, or a number other than zero."""
     return tuple(
         (field.name, field.default, len(field.encode_name) + len(msgspec.json.encode(field.default)) + 4)
         for field in msgspec.structs.fields(kind)
         if isinstance(field.default, str | int | float) and not isinstance(field.default, bool) and field.default
     )
+
+
+def _parameter_bytes(spec: WorkflowSpec) -> int:
+    """Bytes by which the parameters make managedFields longer: they are a map by name."""
+    try:
+        return sum(_PARAMETER_FIELDS + 2 * len(parameter.name) for parameter in spec.parameters)
+    except raw.RawError:
+        return 0  # a fault of the field
 
 
 def _metadata_bytes(metadata: ObjectMeta | None) -> int:

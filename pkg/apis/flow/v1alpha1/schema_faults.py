@@ -76,7 +76,9 @@ def _check(value: Any, expected: inspect.Type, path: str) -> Iterator[Fault]:
         case inspect.Metadata(type=inner):
             yield from _check(value, inner, path)
         case inspect.UnionType(types=types):
-            if value is not None or not any(isinstance(one, inspect.NoneType) for one in types):
+            if _has_fraction(types):
+                yield from _whole_or_text(value, types, path)
+            elif value is not None or not any(isinstance(one, inspect.NoneType) for one in types):
                 yield from _check(value, next(one for one in types if not isinstance(one, inspect.NoneType)), path)
         case inspect.StructType(fields=fields):
             yield from _object(value, fields, path)
@@ -156,6 +158,27 @@ def _number(value: Any, expected: inspect.IntType | inspect.FloatType, path: str
         yield Fault(path, f"must be at least {expected.ge:,}{_given(value)}")
     elif expected.le is not None and value > expected.le:
         yield Fault(path, f"must be at most {expected.le:,}{_given(value)}")
+
+
+def _bare(kind: inspect.Type) -> inspect.Type:
+    return kind.type if isinstance(kind, inspect.Metadata) else kind
+
+
+def _has_fraction(types: tuple[inspect.Type, ...]) -> bool:
+    return any(isinstance(_bare(one), inspect.FloatType) for one in types)
+
+
+def _whole_or_text(value: Any, types: tuple[inspect.Type, ...], path: str) -> Iterator[Fault]:
+    """A number that is written whole, or in quotes if it has a fraction: the API has no floats."""
+    bare = [_bare(one) for one in types]
+    if isinstance(value, str):
+        text = next(one for one in bare if isinstance(one, inspect.StrType))
+        if re.search(text.pattern or "", value) is None:
+            yield Fault(path, f'must be a whole number, or a fraction in quotes such as "1.5"{_given(value)}')
+    elif isinstance(value, float) and value % 1 != 0:
+        yield Fault(path, f'must be a whole number, or a fraction in quotes: write "{value:g}"')
+    else:
+        yield from _number(value, next(one for one in bare if isinstance(one, inspect.IntType)), path)
 
 
 def _one_of(value: Any, cls: type[enum.Enum], path: str) -> Iterator[Fault]:

@@ -139,66 +139,141 @@ class Parameter(_Part, frozen=True):
     """A value for `{{params.NAME}}`."""
 
     name: Annotated[
-        str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]*$", max_length=63, description="Used as {{params.NAME}}.")
+        str,
+        Meta(
+            pattern="^[A-Za-z_][A-Za-z0-9_.-]*$",
+            max_length=63,
+            description='Used as {{params.NAME}}. Letters, digits, "_", "-" and "."; unique in its list.',
+            examples=["epochs"],
+        ),
     ]
     value: Annotated[
         str,
-        Meta(max_length=16_384, description="Replaces the variable as it is; variables in the value are not replaced."),
+        Meta(
+            max_length=16_384,
+            description=(
+                "Text that replaces the variable. It may hold variables, in which {{params.X}} means X of a scope "
+                "further out: flow, workflow, template. In a template it is the default."
+            ),
+            examples=["10"],
+        ),
     ] = ""
 
 
-Parameters = Annotated[tuple[Parameter, ...], Meta(max_length=256)]
+def _keyed_by(field: str) -> Meta:
+    """A list whose items a field identifies: server-side apply merges them, and the API server refuses doubled ones."""
+    return Meta(extra_json_schema={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": [field]})
+
+
+Parameters = Annotated[tuple[Parameter, ...], Meta(max_length=256), _keyed_by("name")]
 Plugins = dict[str, tuple[str, ...]]
 
 
 class HTTPHeader(_Part, frozen=True):
     """A header of the request."""
 
-    name: Annotated[str, Meta(min_length=1, max_length=256)]
-    value: Annotated[str, Meta(max_length=4_096)] = ""
+    name: Annotated[
+        str, Meta(min_length=1, max_length=256, description="Name of the header.", examples=["Authorization"])
+    ]
+    value: Annotated[str, Meta(max_length=4_096, description="Value of the header.", examples=["Bearer abc"])] = ""
 
 
 class HTTPGet(_Part, frozen=True):
     """Passes when the pod answers a GET with 200 to 399; redirects are not followed."""
 
-    task_name: Annotated[FlowName, Meta(description="The flow whose pods are probed.")]
-    port: Port
-    path: Annotated[str, Meta(max_length=2_048)] = "/"
-    http_header: Annotated[HTTPHeader | None, Meta(description="A header to send.")] = None
-    scheme: Annotated[Scheme, Meta(description="HTTPS certificates are not verified.")] = Scheme.HTTP
+    task_name: Annotated[FlowName, Meta(description="The flow whose pods are asked.", examples=["server"])]
+    port: Annotated[Port, Meta(description="Port of the pod, 1 to 65535.", examples=[8080])]
+    path: Annotated[
+        str,
+        Meta(max_length=2_048, description="Path of the URL; blanks must be percent-encoded.", examples=["/healthz"]),
+    ] = "/"
+    http_header: Annotated[
+        HTTPHeader | None, Meta(description="A header to send.", examples=[{"name": "Accept", "value": "text/plain"}])
+    ] = None
+    scheme: Annotated[Scheme, Meta(description="HTTP or HTTPS; certificates are not verified.", examples=["HTTPS"])] = (
+        Scheme.HTTP
+    )
 
 
 class TCPSocket(_Part, frozen=True):
     """Passes when the pod accepts a connection."""
 
-    task_name: Annotated[FlowName, Meta(description="The flow whose pods are probed.")]
-    port: Port
+    task_name: Annotated[FlowName, Meta(description="The flow whose pods are asked.", examples=["db"])]
+    port: Annotated[Port, Meta(description="Port of the pod, 1 to 65535.", examples=[5432])]
 
 
 class TaskStatus(_Part, frozen=True):
     """Passes when the flow is, or was, in this phase."""
 
-    task_name: Annotated[FlowName, Meta(description="The flow whose phase is compared.")]
-    phase: Annotated[ProbedPhase, Meta(description="Succeeded means Completed; Terminated and Aborted mean Failed.")]
+    task_name: Annotated[FlowName, Meta(description="The flow whose phase is compared.", examples=["train"])]
+    phase: Annotated[
+        ProbedPhase,
+        Meta(
+            description=(
+                "The phase that its tasks must be in, or must have been in. Succeeded means Completed; Terminated and "
+                "Aborted mean Failed."
+            ),
+            examples=["Failed"],
+        ),
+    ]
 
 
 class Probe(_Part, frozen=True):
     """Probes of other flows of the same workflow; all must pass."""
 
-    http_get_list: Annotated[tuple[HTTPGet, ...], Meta(max_length=64)] = ()
-    tcp_socket_list: Annotated[tuple[TCPSocket, ...], Meta(max_length=64)] = ()
-    task_status_list: Annotated[tuple[TaskStatus, ...], Meta(max_length=64)] = ()
+    http_get_list: Annotated[
+        tuple[HTTPGet, ...],
+        Meta(
+            max_length=64,
+            description="HTTP probes: pods that must answer a GET with 200 to 399.",
+            examples=[[{"taskName": "server", "port": 8080, "path": "/healthz"}]],
+        ),
+    ] = ()
+    tcp_socket_list: Annotated[
+        tuple[TCPSocket, ...],
+        Meta(
+            max_length=64,
+            description="TCP probes: pods that must accept a connection.",
+            examples=[[{"taskName": "db", "port": 5432}]],
+        ),
+    ] = ()
+    task_status_list: Annotated[
+        tuple[TaskStatus, ...],
+        Meta(
+            max_length=64,
+            description="Phases that other flows must be in.",
+            examples=[[{"taskName": "train", "phase": "Failed"}]],
+        ),
+    ] = ()
     period_seconds: Annotated[
-        int, Meta(ge=1, le=3600, description="Seconds between two tries of an HTTP or TCP probe.")
+        int, Meta(ge=1, le=3600, description="Seconds between two tries of an HTTP or TCP probe.", examples=[10])
     ] = 5
-    timeout_seconds: Annotated[int, Meta(ge=1, le=60, description="Seconds that one try may take.")] = 2
-    success_threshold: Annotated[int, Meta(ge=1, le=100, description="How many tries in a row must pass.")] = 1
+    timeout_seconds: Annotated[int, Meta(ge=1, le=60, description="Seconds that one try may take.", examples=[5])] = 2
+    success_threshold: Annotated[
+        int, Meta(ge=1, le=100, description="How many tries in a row must pass.", examples=[3])
+    ] = 1
     fail_after: Annotated[
         Duration | None,
-        Meta(description="The probe fails this long after the probed attempt first ran; if left out, never."),
+        Meta(
+            description=(
+                "Duration, from when the probed attempt first ran, after which the probe fails (units: h, m, s, ms). "
+                "Default: never."
+            ),
+            examples=["10m"],
+        ),
     ] = None
-    role: Annotated[str, Meta(max_length=63, description="Probe the pods of this role instead of the lead pod.")] = ""
-    pods: Annotated[PodChoice, Meta(description="Which pods of a job must pass.")] = PodChoice.LEAD
+    role: Annotated[
+        str,
+        Meta(
+            max_length=63,
+            description=(
+                "Ask the pods of this role of the job. Default: the lead pod (master, launcher, head, driver or index "
+                "0)."
+            ),
+            examples=["worker"],
+        ),
+    ] = ""
+    pods: Annotated[PodChoice, Meta(description="Which pods of a job must pass.", examples=["All"])] = PodChoice.LEAD
 
     @property
     def is_empty(self) -> bool:
@@ -210,13 +285,26 @@ class Group(_Part, frozen=True):
 
     targets: Annotated[
         tuple[FlowName, ...],
-        Meta(max_length=MAX_FLOWS, description="Flows that must be Succeeded, or Failed with continueOnFail."),
+        Meta(
+            max_length=MAX_FLOWS,
+            description="Flows that must be Succeeded, or Failed with continueOnFail.",
+            examples=[["mirror"]],
+        ),
     ] = ()
     strategy: Annotated[
         Strategy | None,
-        Meta(description="How many replicas of each flow must meet it; default All, for the phase Failed Any."),
+        Meta(
+            description="How many replicas of each flow must meet it. Default: All, for the phase Failed Any.",
+            examples=["Any"],
+        ),
     ] = None
-    probe: Annotated[Probe | None, Meta(description="Probes that must pass in addition to the targets.")] = None
+    probe: Annotated[
+        Probe | None,
+        Meta(
+            description="Probes that must pass in addition to the targets.",
+            examples=[{"taskStatusList": [{"taskName": "train", "phase": "Failed"}]}],
+        ),
+    ] = None
 
 
 class DependsOn(_Part, frozen=True):
@@ -224,19 +312,42 @@ class DependsOn(_Part, frozen=True):
 
     targets: Annotated[
         tuple[FlowName, ...],
-        Meta(max_length=MAX_FLOWS, description="Flows that must be Succeeded, or Failed with continueOnFail."),
+        Meta(
+            max_length=MAX_FLOWS,
+            description="Flows that must be Succeeded, or Failed with continueOnFail.",
+            examples=[["prepare", "fetch"]],
+        ),
     ] = ()
     strategy: Annotated[
         Strategy | None,
-        Meta(description="How many replicas of each flow must meet it; default All, for the phase Failed Any."),
+        Meta(
+            description="How many replicas of each flow must meet it. Default: All, for the phase Failed Any.",
+            examples=["Any"],
+        ),
     ] = None
-    on_skipped: Annotated[OnSkipped, Meta(description="Whether a Skipped target makes this flow Skipped too.")] = (
-        OnSkipped.SKIP
-    )
-    probe: Annotated[Probe | None, Meta(description="Probes that must pass in addition to the targets.")] = None
+    on_skipped: Annotated[
+        OnSkipped,
+        Meta(
+            description=(
+                "Skip: a Skipped target makes this flow Skipped too. Ignore: a Skipped target counts as Succeeded."
+            ),
+            examples=["Ignore"],
+        ),
+    ] = OnSkipped.SKIP
+    probe: Annotated[
+        Probe | None,
+        Meta(
+            description="Probes that must pass in addition to the targets.",
+            examples=[{"tcpSocketList": [{"taskName": "db", "port": 5432}]}],
+        ),
+    ] = None
     or_groups: Annotated[
         tuple[Group, ...],
-        Meta(max_length=64, description="Alternatives to targets and probe; one of them is enough."),
+        Meta(
+            max_length=64,
+            description="Alternatives to targets and probe; one of them is enough.",
+            examples=[[{"targets": ["mirror"]}]],
+        ),
     ] = ()
 
 
@@ -244,17 +355,32 @@ class For(_Part, frozen=True):
     """How many replicas a flow has; each gets its index, from 0."""
 
     replicas: Annotated[
-        int, Meta(ge=0, le=MAX_TASKS, description="How many tasks; 0 makes one task that is Skipped.")
+        int,
+        Meta(
+            ge=0,
+            le=MAX_TASKS,
+            description="How many tasks; each gets its index, from 0. 0 makes one task that is Skipped.",
+            examples=[4],
+        ),
     ] = 1
     parallelism: (
-        Annotated[int, Meta(ge=1, le=MAX_TASKS, description="How many jobs of this flow may be unfinished at once.")]
+        Annotated[
+            int,
+            Meta(
+                ge=1,
+                le=MAX_TASKS,
+                description="How many jobs of this flow may be unfinished at once. Default: all.",
+                examples=[2],
+            ),
+        ]
         | None
     ) = None
     raw_depends_on: Annotated[
         Raw,
         Meta(
-            description="Must be true in addition to dependsOn; the flow's own name means its previous index.",
             extra={"type": DependsOn},
+            description="Must be true in addition to dependsOn; the flow's own name means its previous index.",
+            examples=[{"targets": ["train"]}],
         ),
     ] = msgspec.field(default=raw.ABSENT, name="dependsOn")
 
@@ -266,58 +392,126 @@ class For(_Part, frozen=True):
 class Retry(_Part, frozen=True):
     """Attempts after a failed one; retry n starts after min(interval * factor^(n-1), maxInterval)."""
 
-    max_retries: Annotated[int, Meta(ge=0, le=1_000, description="How many attempts may follow the first one.")] = 0
-    interval: Annotated[Duration, Meta(description="Delay before the first retry.")] = "10s"
-    factor: Annotated[float, Meta(ge=1, le=100, description="Each delay is this many times the one before.")] = 2.0
-    max_interval: Annotated[Duration, Meta(description="No delay is longer.")] = "5m"
+    max_retries: Annotated[
+        int, Meta(ge=0, le=1_000, description="How many attempts may follow the first one.", examples=[3])
+    ] = 0
+    interval: Annotated[
+        Duration, Meta(description="Duration before the first retry (units: h, m, s, ms).", examples=["30s"])
+    ] = "10s"
+    factor: Annotated[
+        Annotated[int, Meta(ge=1, le=100)]
+        | Annotated[float, Meta(ge=1, le=100)]
+        | Annotated[str, Meta(pattern=r"^([1-9][0-9]?(\.[0-9]{1,3})?|100)$")],
+        Meta(
+            description=(
+                "Each delay is this many times the one before: a whole number of 1 to 100, or a string with a "
+                "fraction of up to three digits."
+            ),
+            examples=["1.5"],
+        ),
+    ] = 2.0
+    max_interval: Annotated[
+        Duration, Meta(description="Duration that no delay exceeds (units: h, m, s, ms).", examples=["10m"])
+    ] = "5m"
     reasons: Annotated[
-        tuple[RetryReason, ...], Meta(max_length=4, description="Which failures are retried; all four if left out.")
+        tuple[RetryReason, ...],
+        Meta(
+            max_length=4,
+            description="Which failures are retried. Default: all four.",
+            examples=[["Failed", "JobDeleted"]],
+        ),
     ] = tuple(RetryReason)
+
+    def __post_init__(self) -> None:
+        # "1.5" and 1.5, which older manifests have, mean the same.
+        msgspec.structs.force_setattr(self, "factor", float(self.factor))
 
 
 class Flow(_Part, frozen=True):
     """One step: which template its jobs are made from, and what they wait for."""
 
-    name: Annotated[FlowName, Meta(description="Unique in the workflow.")]
+    name: Annotated[
+        FlowName,
+        Meta(
+            description='Name of the flow: lower case letters, digits and "-". Unique in the workflow.',
+            examples=["train"],
+        ),
+    ]
     template: Annotated[
-        str, Meta(max_length=253, description="Name of the WorkTemplate; the flow's name if left out.")
+        str,
+        Meta(
+            max_length=253,
+            description="Name of the WorkTemplate that its jobs are made from. Default: the flow's name.",
+            examples=["step"],
+        ),
     ] = ""
     raw_depends_on: Annotated[
         Raw,
         Meta(
-            description="What must be true before a task of this flow starts; nothing if left out.",
             extra={"type": DependsOn},
+            description="What must be true before a task of this flow starts. Default: nothing.",
+            examples=[{"targets": ["prepare"]}],
         ),
     ] = msgspec.field(default=raw.ABSENT, name="dependsOn")
-    for_: Annotated[For | None, Meta(description="Run several replicas, each with its index.")] = msgspec.field(
-        default=None, name="for"
-    )
-    retry: Annotated[Retry | None, Meta(description="Whether and when a failed task gets another attempt.")] = None
+    for_: Annotated[
+        For | None,
+        Meta(
+            description="Run several replicas, each with its index. Default: one task.",
+            examples=[{"replicas": 4, "parallelism": 2}],
+        ),
+    ] = msgspec.field(default=None, name="for")
+    retry: Annotated[
+        Retry | None,
+        Meta(
+            description="Whether and when a failed task gets another attempt. Default: it gets none.",
+            examples=[{"maxRetries": 3, "interval": "10s"}],
+        ),
+    ] = None
     raw_patch: Annotated[
         Raw,
         Meta(
-            description="A merge patch (object) or JSON Patch (list) of the rendered {metadata, spec}.",
             extra={"type": Any},
+            description="A merge patch (object) or JSON Patch (list) of the rendered {metadata, spec}. Default: none.",
+            examples=[{"spec": {"backoffLimit": 0}}],
         ),
     ] = msgspec.field(default=raw.ABSENT, name="patch")
     raw_parameters: Annotated[
         Raw,
         Meta(
-            description="Values that override those of the workflow and the template.",
             extra={"type": Parameters},
+            description="Values that override those of the workflow and the template. Default: none.",
+            examples=[[{"name": "epochs", "value": "10"}]],
         ),
     ] = msgspec.field(default=raw.ABSENT, name="parameters")
     continue_on_fail: Annotated[
-        bool, Meta(description="A failure satisfies the flows that wait for it, and does not fail the workflow.")
+        bool,
+        Meta(
+            description="A failure satisfies the flows that wait for it, and does not fail the workflow.",
+            examples=[True],
+        ),
     ] = False
     finally_: Annotated[
-        bool, Meta(description="Starts when every flow without finally is final, whatever the outcome.")
+        bool,
+        Meta(description="Starts when every flow without finally is final, whatever the outcome.", examples=[True]),
     ] = msgspec.field(default=False, name="finally")
     timeout: Annotated[
-        Duration | None, Meta(description="How long one attempt may take from the creation of its job.")
+        Duration | None,
+        Meta(
+            description=(
+                "Duration that one attempt may take from the creation of its job (units: h, m, s, ms). Default: none."
+            ),
+            examples=["1h"],
+        ),
     ] = None
     pending_timeout: Annotated[
-        Duration | None, Meta(description="How long one attempt may take from its release until it first runs.")
+        Duration | None,
+        Meta(
+            description=(
+                "Duration that one attempt may take from its release until it first runs (units: h, m, s, ms). "
+                "Default: none."
+            ),
+            examples=["10m"],
+        ),
     ] = None
 
     @property
@@ -346,33 +540,60 @@ class SuccessPolicy(_Part, frozen=True):
     """When the workflow has succeeded, and what happens to unfinished flows then."""
 
     type: Annotated[
-        PolicyType, Meta(description="Which flows must succeed: all, any leaf, or those listed in criticalFlows.")
+        PolicyType,
+        Meta(
+            description=(
+                "Which flows must succeed: All of them, Any leaf, or the Critical ones listed in criticalFlows."
+            ),
+            examples=["Critical"],
+        ),
     ] = PolicyType.ALL
     critical_flows: Annotated[
-        tuple[FlowName, ...], Meta(max_length=MAX_FLOWS, description="For type Critical: the flows that must succeed.")
+        tuple[FlowName, ...],
+        Meta(
+            max_length=MAX_FLOWS,
+            description="For type Critical: the flows that must succeed. Default: none.",
+            examples=[["publish"]],
+        ),
     ] = ()
     remaining: Annotated[
         Remaining | None,
-        Meta(description="What happens to unfinished flows; default Drain, after a satisfied Critical Continue."),
+        Meta(
+            description=(
+                "What happens to unfinished flows once the outcome is decided. Continue: they go on. Drain: running "
+                "jobs end. Cancel: jobs are deleted. Default: Drain, after a satisfied Critical Continue."
+            ),
+            examples=["Cancel"],
+        ),
     ] = None
 
 
 class Restart(_Part, frozen=True):
     """Runs flows again after the workflow has ended."""
 
-    at: Annotated[str, Meta(min_length=1, max_length=128, description="A token; each new value restarts once.")]
+    at: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            max_length=128,
+            description="A token; each new value restarts once, when the workflow is final.",
+            examples=["2026-01-31"],
+        ),
+    ]
     flows: Annotated[
         tuple[FlowName, ...],
         Meta(
             max_length=MAX_FLOWS,
-            description="Restart these and all flows that wait for them; if empty, what did not succeed.",
+            description="Restart these and all flows that wait for them. Default: what did not succeed.",
+            examples=[["train"]],
         ),
     ] = ()
 
 
 # A rule of the CRD, in CEL; `for` is written `__for__` there.
 _AT_MOST_10000_TASKS: Final = {
-    "rule": "self.map(flow, has(flow.__for__) && flow.__for__.replicas > 1 ? flow.__for__.replicas : 1).sum()"
+    "rule": "self.map(flow, has(flow.__for__) && has(flow.__for__.replicas) && flow.__for__.replicas > 1"
+    " ? flow.__for__.replicas : 1).sum()"
     f" <= {MAX_TASKS}",
     "message": f"at most {MAX_TASKS:,} tasks are allowed in all: lower for.replicas",
 }
@@ -386,44 +607,101 @@ class WorkflowSpec(_Part, frozen=True):
         Meta(
             min_length=1,
             max_length=MAX_FLOWS,
-            description="The steps, in any order.",
             extra_json_schema={"x-kubernetes-validations": [_AT_MOST_10000_TASKS]},
+            description="The steps, in any order; at most 5,000, and 10,000 tasks in all.",
+            examples=[[{"name": "train", "template": "step"}]],
         ),
     ]
     raw_parameters: Annotated[
-        Raw, Meta(description="Values that override the defaults of the templates.", extra={"type": Parameters})
+        Raw,
+        Meta(
+            extra={"type": Parameters},
+            description="Values that override the defaults of the templates. Default: none.",
+            examples=[[{"name": "epochs", "value": "10"}]],
+        ),
     ] = msgspec.field(default=raw.ABSENT, name="parameters")
-    success_policy: Annotated[SuccessPolicy, Meta(description="When the workflow has succeeded.")] = SuccessPolicy()
+    success_policy: Annotated[
+        SuccessPolicy,
+        Meta(description="When the workflow has succeeded. Default: when every flow has.", examples=[{"type": "Any"}]),
+    ] = SuccessPolicy()
     job_retain_policy: Annotated[
-        RetainPolicy, Meta(description="Whether the jobs are deleted once the workflow has ended.")
+        RetainPolicy,
+        Meta(
+            description=(
+                "Whether the jobs are deleted once the workflow has ended: retain, delete, or delete-on-success."
+            ),
+            examples=["delete"],
+        ),
     ] = RetainPolicy.RETAIN
-    scheduler_name: Annotated[str, Meta(max_length=253, description="schedulerName of every pod.")] = ""
+    scheduler_name: Annotated[
+        str,
+        Meta(
+            max_length=253,
+            description="Name of the scheduler of every pod. Default: the cluster's.",
+            examples=["volcano"],
+        ),
+    ] = ""
     raw_plugins: Annotated[
-        Raw, Meta(description="Scheduler plugins of every job, for kinds that have them.", extra={"type": Plugins})
+        Raw,
+        Meta(
+            extra={"type": Plugins},
+            description="Scheduler plugins of every job with their arguments, for kinds that have them. Default: none.",
+            examples=[{"svc": [], "ssh": []}],
+        ),
     ] = msgspec.field(default=raw.ABSENT, name="plugins")
-    queue_name: Annotated[str, Meta(max_length=253, description="Kueue or Volcano queue of every job.")] = ""
+    queue_name: Annotated[
+        str,
+        Meta(max_length=253, description="Kueue or Volcano queue of every job. Default: none.", examples=["team-a"]),
+    ] = ""
     parallelism: (
         Annotated[
-            int, Meta(ge=1, le=MAX_TASKS, description="How many jobs of this workflow may be unfinished at once.")
+            int,
+            Meta(
+                ge=1,
+                le=MAX_TASKS,
+                description="How many jobs of this workflow may be unfinished at once. Default: no limit.",
+                examples=[50],
+            ),
         ]
         | None
     ) = None
     timeout: Annotated[
-        Duration | None, Meta(description="How long the workflow may take; suspended time does not count.")
+        Duration | None,
+        Meta(
+            description=(
+                "Duration that the workflow may take (units: h, m, s, ms); suspended time does not count. Default: "
+                "none."
+            ),
+            examples=["24h"],
+        ),
     ] = None
-    suspend: Annotated[bool, Meta(description="While true no job is created.")] = False
+    suspend: Annotated[bool, Meta(description="While true no job is created; running jobs go on.", examples=[True])] = (
+        False
+    )
     shutdown: Annotated[
         Shutdown | None,
-        Meta(description="Ends the workflow: Stop lets running attempts end, Terminate deletes them. Irrevocable."),
+        Meta(
+            description=(
+                "Ends the workflow: Stop lets running attempts end, Terminate deletes them. It cannot be taken back "
+                "before the end. Default: none."
+            ),
+            examples=["Stop"],
+        ),
     ] = None
-    restart: Annotated[Restart | None, Meta(description="Run flows again once the workflow has ended.")] = None
+    restart: Annotated[
+        Restart | None,
+        Meta(
+            description="Run flows again once the workflow has ended. Default: none.", examples=[{"at": "2026-01-31"}]
+        ),
+    ] = None
     ttl_seconds_after_finished: (
         Annotated[
             int,
             Meta(
                 ge=0,
                 le=2_147_483_647,
-                description="Seconds from its end until the workflow is deleted; if left out, never.",
+                description="Seconds from its end until the workflow is deleted. Default: never.",
+                examples=[86400],
             ),
         ]
         | None
@@ -453,25 +731,27 @@ class TaskCounts(msgspec.Struct, frozen=True, rename="camel"):
     Zeros are written, so that the columns of kubectl show them.
     """
 
-    total: int = 0
-    waiting: int = 0
-    pending: int = 0
-    suspended: int = 0
-    running: int = 0
-    backoff: int = 0
-    succeeded: int = 0
-    failed: int = 0
-    skipped: int = 0
-    cancelled: int = 0
+    total: Annotated[int, Meta(description="All tasks.")] = 0
+    waiting: Annotated[int, Meta(description="Tasks that wait for dependencies, or whose job cannot be made yet.")] = 0
+    pending: Annotated[int, Meta(description="Tasks whose job exists and does not run.")] = 0
+    suspended: Annotated[int, Meta(description="Tasks whose job a queue holds.")] = 0
+    running: Annotated[int, Meta(description="Tasks whose job runs.")] = 0
+    backoff: Annotated[int, Meta(description="Tasks that failed and will be tried again.")] = 0
+    succeeded: Annotated[int, Meta(description="Tasks that succeeded.")] = 0
+    failed: Annotated[int, Meta(description="Tasks that failed for good.")] = 0
+    skipped: Annotated[int, Meta(description="Tasks that never started, because a dependency cannot be met.")] = 0
+    cancelled: Annotated[
+        int, Meta(description="Tasks that were ended or never started because the outcome was decided.")
+    ] = 0
 
 
 class ReplicaStatus(_Part, frozen=True):
     """One replica of a flow with `for` that has not succeeded."""
 
-    index: int
-    phase: Phase
-    reason: Reason = ""
-    message: Message = ""
+    index: Annotated[int, Meta(description="Index of the replica, from 0.")]
+    phase: Annotated[Phase, Meta(description="Phase of its task.")]
+    reason: Annotated[Reason, Meta(description="Why it is in this phase, in one word.")] = ""
+    message: Annotated[Message, Meta(description="The same for people: what happened, where, and what to do.")] = ""
 
 
 _POSITIONS: Final = "Positions in status.flows, as ranges: 0-3,7."
@@ -488,15 +768,17 @@ class Kept(_Part, frozen=True):
     where it is not that of the flow's first job.
     """
 
-    indexes: str
-    attempt: int = 0
-    reason: Reason = ""
-    due: str = ""
-    ran: bool = False
-    began: bool = False
-    held: bool = False
-    unmade: bool = False
-    gvr: str = ""
+    indexes: Annotated[str, Meta(description="Indexes of the tasks, as ranges: 0-3,7.")]
+    attempt: Annotated[int, Meta(description="Their newest attempt, counted from 0.")] = 0
+    reason: Annotated[Reason, Meta(description="Why that attempt ended.")] = ""
+    due: Annotated[str, Meta(description="The latest time at which one of them may be tried again.")] = ""
+    ran: Annotated[bool, Meta(description="Some attempt has run.")] = False
+    began: Annotated[bool, Meta(description="The newest attempt has run.")] = False
+    held: Annotated[bool, Meta(description="A queue held the newest attempt.")] = False
+    unmade: Annotated[bool, Meta(description="No attempt ever had a job.")] = False
+    gvr: Annotated[
+        str, Meta(description="Kind of the newest attempt's job, where it is not that of the flow's first job.")
+    ] = ""
 
 
 class Latch(_Part, frozen=True):
@@ -505,8 +787,8 @@ class Latch(_Part, frozen=True):
     probe: path of the probe in the flow; indexes: the probed replicas.
     """
 
-    probe: str
-    indexes: str
+    probe: Annotated[str, Meta(description="Path of the probe in its flow.")]
+    indexes: Annotated[str, Meta(description="Indexes of the probed replicas, as ranges: 0-3,7.")]
 
 
 class KindRecord(_Part, frozen=True):
@@ -565,24 +847,43 @@ class Record(_Part, frozen=True):
 class FlowStatus(_Part, frozen=True):
     """State of one flow, folded from its tasks. Flows with `for` show the indexes in each phase as ranges (0-3,7)."""
 
-    name: str
-    phase: Phase
-    reason: Reason = ""
-    message: Message = ""
-    start_time: str = ""
-    completion_time: str = ""
-    attempts: int = 0
-    next_attempt_time: str = ""
-    waiting: str = ""
-    pending: str = ""
-    suspended: str = ""
-    running: str = ""
-    backoff: str = ""
-    succeeded: str = ""
-    failed: str = ""
-    skipped: str = ""
-    cancelled: str = ""
-    replicas: tuple[ReplicaStatus, ...] = ()
+    name: Annotated[str, Meta(description="Name of the flow.")]
+    phase: Annotated[Phase, Meta(description="Phase of the flow, from those of its tasks.")]
+    reason: Annotated[Reason, Meta(description="Why it waits, was skipped or failed, in one word.")] = ""
+    message: Annotated[Message, Meta(description="The same for people: what happened, where, and what to do.")] = ""
+    start_time: Annotated[str, Meta(description="When its first job was made (RFC 3339).")] = ""
+    completion_time: Annotated[str, Meta(description="When its last task became final (RFC 3339).")] = ""
+    attempts: Annotated[int, Meta(description="How many attempts its tasks have had in all.")] = 0
+    next_attempt_time: Annotated[str, Meta(description="When the next attempt is due (RFC 3339).")] = ""
+    waiting: Annotated[
+        str, Meta(description="For a flow with for: indexes of its waiting tasks, as ranges: 0-3,7.")
+    ] = ""
+    pending: Annotated[
+        str, Meta(description="For a flow with for: indexes of its pending tasks, as ranges: 0-3,7.")
+    ] = ""
+    suspended: Annotated[
+        str, Meta(description="For a flow with for: indexes of its suspended tasks, as ranges: 0-3,7.")
+    ] = ""
+    running: Annotated[
+        str, Meta(description="For a flow with for: indexes of its running tasks, as ranges: 0-3,7.")
+    ] = ""
+    backoff: Annotated[
+        str, Meta(description="For a flow with for: indexes of its backoff tasks, as ranges: 0-3,7.")
+    ] = ""
+    succeeded: Annotated[
+        str, Meta(description="For a flow with for: indexes of its succeeded tasks, as ranges: 0-3,7.")
+    ] = ""
+    failed: Annotated[str, Meta(description="For a flow with for: indexes of its failed tasks, as ranges: 0-3,7.")] = ""
+    skipped: Annotated[
+        str, Meta(description="For a flow with for: indexes of its skipped tasks, as ranges: 0-3,7.")
+    ] = ""
+    cancelled: Annotated[
+        str, Meta(description="For a flow with for: indexes of its cancelled tasks, as ranges: 0-3,7.")
+    ] = ""
+    replicas: Annotated[
+        tuple[ReplicaStatus, ...],
+        Meta(description="For a flow with for: at most 100 replicas that did not succeed, failed ones first."),
+    ] = ()
     gvr: Annotated[str, _MOVED] = ""
     passed: Annotated[tuple[Latch, ...], _MOVED] = ()
     renamed: Annotated[str, _MOVED] = ""
@@ -596,17 +897,24 @@ class WorkflowStatus(_Part, frozen=True):
     `records.record_of` reads the record, also of a status that has none because an older controller wrote it.
     """
 
-    phase: WorkflowPhase | None = None
-    reason: Reason = ""
-    message: Message = ""
-    start_time: str = ""
-    completion_time: str = ""
-    observed_generation: int = 0
-    progress: str = ""
-    tasks: TaskCounts = TaskCounts()
-    conditions: tuple[Condition, ...] = ()
-    flows: tuple[FlowStatus, ...] = ()
-    record: Record | None = None
+    phase: Annotated[
+        WorkflowPhase | None,
+        Meta(description="Pending, Running, Suspended, Terminating, Succeeded or Failed; the last two are final."),
+    ] = None
+    reason: Annotated[Reason, Meta(description="What holds it up, or why it ended, in one word.")] = ""
+    message: Annotated[Message, Meta(description="The same for people: what happened, where, and what to do.")] = ""
+    start_time: Annotated[str, Meta(description="When it started, or was restarted (RFC 3339).")] = ""
+    completion_time: Annotated[str, Meta(description="When it ended (RFC 3339).")] = ""
+    observed_generation: Annotated[int, Meta(description="The metadata.generation that this status is about.")] = 0
+    progress: Annotated[str, Meta(description="Final tasks over all tasks: 7/12.")] = ""
+    tasks: Annotated[TaskCounts, Meta(description="How many tasks are in each phase.")] = TaskCounts()
+    conditions: Annotated[
+        tuple[Condition, ...],
+        Meta(description="Standard conditions: Decided, Finished, Succeeded, Suspended, Blocked."),
+        _keyed_by("type"),
+    ] = ()
+    flows: Annotated[tuple[FlowStatus, ...], Meta(description="State of each flow, in the order of the spec.")] = ()
+    record: Annotated[Record | None, Meta(description="The controller's own memory; not for scripts.")] = None
     restarted_at: Annotated[str, _MOVED] = ""
     restarted_flows: Annotated[str, _MOVED] = ""
     suspended_at: Annotated[str, _MOVED] = ""
@@ -628,16 +936,24 @@ class Workflow(msgspec.Struct, frozen=True, rename="camel"):
 class TemplateMeta(_Part, frozen=True):
     """Metadata of the created object."""
 
-    labels: Annotated[dict[str, str], Meta(description="Labels of the object.")] = {}
-    annotations: Annotated[dict[str, str], Meta(description="Annotations of the object.")] = {}
+    labels: Annotated[
+        dict[str, str], Meta(description="Labels of the object. Default: none.", examples=[{"team": "a"}])
+    ] = {}
+    annotations: Annotated[
+        dict[str, str], Meta(description="Annotations of the object. Default: none.", examples=[{"note": "nightly"}])
+    ] = {}
 
 
 class TemplateGVR(_Part, frozen=True):
     """Any namespaced resource that the cluster serves."""
 
-    version: Annotated[str, Meta(min_length=1, max_length=63)]
-    resource: Annotated[str, Meta(min_length=1, max_length=253, description="The plural: jobs, pytorchjobs ...")]
-    group: Annotated[str, Meta(max_length=253, description="Empty for the core group.")] = ""
+    version: Annotated[str, Meta(min_length=1, max_length=63, description="Version of the API.", examples=["v1"])]
+    resource: Annotated[
+        str, Meta(min_length=1, max_length=253, description="The plural, as in its URL.", examples=["pytorchjobs"])
+    ]
+    group: Annotated[
+        str, Meta(max_length=253, description="Group of the API. Default: the core group.", examples=["kubeflow.org"])
+    ] = ""
 
     @property
     def gvr(self) -> GVR:
@@ -647,45 +963,110 @@ class TemplateGVR(_Part, frozen=True):
 class StatusRules(_Part, frozen=True):
     """Predicates that read the state of a job; docs/kinds.md explains them."""
 
-    fail: tuple[dict[str, Any], ...] = ()
-    ok: tuple[dict[str, Any], ...] = ()
-    held: tuple[dict[str, Any], ...] = ()
-    ready: tuple[dict[str, Any], ...] = ()
-    running: tuple[dict[str, Any], ...] = ()
-    pending: tuple[dict[str, Any], ...] = ()
+    fail: Annotated[
+        tuple[dict[str, Any], ...],
+        Meta(
+            description="The job has failed if one of these holds. Default: none.",
+            examples=[[{"path": "status.step", "eq": "Torn"}]],
+        ),
+    ] = ()
+    ok: Annotated[
+        tuple[dict[str, Any], ...],
+        Meta(
+            description="The job has succeeded if one of these holds. Default: none.",
+            examples=[[{"path": "status.step", "eq": "Filed"}]],
+        ),
+    ] = ()
+    held: Annotated[
+        tuple[dict[str, Any], ...],
+        Meta(
+            description="A queue holds the job if one of these holds; no timeout runs then. Default: none.",
+            examples=[[{"path": "spec.suspend", "eq": True}]],
+        ),
+    ] = ()
+    ready: Annotated[
+        tuple[dict[str, Any], ...],
+        Meta(description="The job is ready if one of these holds. Default: none.", examples=[[{"cond": "Ready"}]]),
+    ] = ()
+    running: Annotated[
+        tuple[dict[str, Any], ...],
+        Meta(
+            description="The job runs if one of these holds. Default: none.",
+            examples=[[{"path": "status.step", "in": ["Folding", "Printing"]}]],
+        ),
+    ] = ()
+    pending: Annotated[
+        tuple[dict[str, Any], ...],
+        Meta(
+            description="The job does not run yet if one of these holds. Default: none.",
+            examples=[[{"cond": "Queued"}]],
+        ),
+    ] = ()
 
 
 class WorkTemplateSpec(_Part, frozen=True):
     """Which resource to create, and its spec with variables."""
 
-    gvr: Annotated[TemplateGVR, Meta(description="The resource to create.")]
+    gvr: Annotated[
+        TemplateGVR,
+        Meta(
+            description="The resource to create: any namespaced one that the cluster serves.",
+            examples=[{"group": "batch", "version": "v1", "resource": "jobs"}],
+        ),
+    ]
     raw_metadata: Annotated[
-        Raw, Meta(description="Labels and annotations of the object.", extra={"type": TemplateMeta})
+        Raw,
+        Meta(
+            extra={"type": TemplateMeta},
+            description="Labels and annotations of the object. Default: none.",
+            examples=[{"labels": {"team": "a"}}],
+        ),
     ] = msgspec.field(default=raw.ABSENT, name="metadata")
-    raw_job_spec: Annotated[Raw, Meta(description="Becomes the object's .spec.", extra={"type": dict[str, Any]})] = (
-        msgspec.field(default=raw.ABSENT, name="jobSpec")
-    )
+    raw_job_spec: Annotated[
+        Raw,
+        Meta(
+            extra={"type": dict[str, Any]},
+            description="Becomes the object's .spec. Strings and keys may hold variables. Default: empty.",
+            examples=[{"backoffLimit": 0}],
+        ),
+    ] = msgspec.field(default=raw.ABSENT, name="jobSpec")
     raw_parameters: Annotated[
-        Raw, Meta(description="Parameters and their default values.", extra={"type": Parameters})
+        Raw,
+        Meta(
+            extra={"type": Parameters},
+            description="Parameters and their default values. Default: none.",
+            examples=[[{"name": "epochs", "value": "3"}]],
+        ),
     ] = msgspec.field(default=raw.ABSENT, name="parameters")
     field_validation: Annotated[
         FieldValidation,
         Meta(
             description=(
-                "What a field of the job means that the API server does not know, such as a misspelt one. Warn makes"
-                " the job without it, and an Event and the flow's message name it. Strict fails the task, reason"
-                " Refused. Ignore drops it in silence. Example: Strict."
-            )
+                "What a field of the job means that the API server does not know, such as a misspelt one. Warn makes "
+                "the job without it, and an Event and the flow's message name it. Strict fails the task, reason "
+                "Refused. Ignore drops it in silence."
+            ),
+            examples=["Strict"],
         ),
     ] = FieldValidation.WARN
     completion: Annotated[
-        Completion | None, Meta(description="When a job is done; if left out, as usual for its kind.")
+        Completion | None,
+        Meta(
+            description=(
+                "When a job is done: Terminal, at its end, or Ready, once it is ready. Default: as usual for its kind."
+            ),
+            examples=["Ready"],
+        ),
     ] = None
     raw_status_rules: Annotated[
         Raw,
         Meta(
-            description="How the state of a job is read; for kinds that the controller does not know.",
             extra={"type": StatusRules},
+            description=(
+                "How the state of a job is read, for kinds that the controller does not know; docs/kinds.md explains "
+                "it. Default: by its kind."
+            ),
+            examples=[{"ok": [{"path": "status.step", "eq": "Filed"}]}],
         ),
     ] = msgspec.field(default=raw.ABSENT, name="statusRules")
 
@@ -716,14 +1097,14 @@ class WorkTemplateSpec(_Part, frozen=True):
 class UsedBy(_Part, frozen=True):
     """The workflows of the namespace that use the template; at most 100 are named."""
 
-    count: int = 0
-    names: Annotated[tuple[str, ...], Meta(max_length=100)] = ()
+    count: Annotated[int, Meta(description="How many workflows of the namespace use the template.")] = 0
+    names: Annotated[tuple[str, ...], Meta(max_length=100, description="Their names, at most 100.")] = ()
 
 
 class WorkTemplateStatus(_Part, frozen=True):
     """Which workflows use the template."""
 
-    used_by: UsedBy = UsedBy()
+    used_by: Annotated[UsedBy, Meta(description="The workflows that use the template.")] = UsedBy()
 
 
 class WorkTemplate(msgspec.Struct, frozen=True, rename="camel"):

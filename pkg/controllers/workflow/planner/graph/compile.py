@@ -196,7 +196,7 @@ def _retry(retry: Retry) -> RetryRule:
     return RetryRule(
         max_retries=retry.max_retries,
         interval=durations.parse(retry.interval),
-        factor=retry.factor,
+        factor=float(retry.factor),
         max_interval=durations.parse(retry.max_interval),
         reasons=frozenset(retry.reasons),
     )

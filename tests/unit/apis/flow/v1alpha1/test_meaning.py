@@ -70,6 +70,8 @@ def status(strategy: str | None = None, *phases: str, **fields: Any) -> dict[str
         pytest.param(flow(retry={"interval": "10000ms"}), flow(), id="10000ms and the default 10s"),
         pytest.param(flow(retry={"maxInterval": "300s"}), flow(), id="300s and the default 5m"),
         pytest.param(flow(retry={"factor": 3.0}), flow(retry={"factor": 3}), id="3.0 and 3"),
+        pytest.param(flow(retry={"factor": "3"}), flow(retry={"factor": 3}), id="a factor in quotes"),
+        pytest.param(flow(retry={"factor": "1.5"}), flow(retry={"factor": 1.5}), id="1.5 as older manifests have it"),
         pytest.param(
             flow(retry={"reasons": ["JobDeleted", "Failed"]}),
             flow(retry={"reasons": ["Failed", "JobDeleted"]}),

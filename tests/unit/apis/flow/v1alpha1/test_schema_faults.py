@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from pkg.apis.flow.v1alpha1.schema_faults import schema_faults
-from pkg.apis.flow.v1alpha1.types import WorkflowSpec, WorkTemplateSpec
+from pkg.apis.flow.v1alpha1.types import Retry, WorkflowSpec, WorkTemplateSpec
 
 GVR = "gvr: {group: batch, version: v1, resource: jobs}"
 
@@ -145,3 +145,22 @@ def test_every_field_of_the_api_is_known(kind: Any) -> None:
     for field in msgspec.structs.fields(kind):
         found = {fault.path for fault in schema_faults({field.encode_name: object()}, kind, "spec")}
         assert f"spec.{field.encode_name}" in found
+
+
+@pytest.mark.parametrize(
+    ("factor", "message"),
+    [
+        pytest.param(2, "", id="a whole number"),
+        pytest.param(2.0, "", id="a whole number with a point"),
+        pytest.param("1.5", "", id="a fraction in quotes"),
+        pytest.param(1.5, 'must be a whole number, or a fraction in quotes: write "1.5"', id="a fraction"),
+        pytest.param("0.5", 'such as "1.5", not "0.5"', id="below 1"),
+        pytest.param(0, "must be at least 1, not 0", id="zero"),
+        pytest.param(101, "must be at most 100, not 101", id="above 100"),
+        pytest.param(True, "must be a whole number, without quotes, not true", id="a switch"),
+    ],
+)
+def test_a_number_that_may_have_a_fraction(factor: Any, message: str) -> None:
+    found = [fault.message for fault in schema_faults({"factor": factor}, Retry, "retry")]
+    assert len(found) == bool(message)
+    assert all(message in text for text in found)
