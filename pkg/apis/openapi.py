@@ -14,6 +14,9 @@ from pkg.apis.flow.v1alpha1.schema import NO_SCHEMA, Node, Schema, Type
 
 #: Fields and parts of one kind. A RayJob, with its pod templates, has about 12,000, and takes about 1 MB.
 MAX_ENTRIES: Final = 100_000
+# A part that is only the name of another part. A chain of them ends, or it is no schema.
+_MAX_CHAIN: Final = 8
+_ANYTHING: Final = Node()
 _REF: Final = "#/components/schemas/"
 
 
@@ -110,7 +113,16 @@ class _Reader:
                 self._parts[name] = Node() if raw is None else self._reduced(_source.decode(raw))
         except _TooLarge:
             return Described(has_spec, NO_SCHEMA, is_too_large=True)
-        return Described(has_spec, Schema(node, self._parts), self._entries)
+        parts = {name: self._resolved(part) for name, part in self._parts.items()}
+        return Described(has_spec, Schema(self._resolved(node), parts), self._entries)
+
+    def _resolved(self, part: Node | str) -> Node:
+        """The node of a part that may only be the name of another one."""
+        for _ in range(_MAX_CHAIN):
+            if isinstance(part, Node):
+                return part
+            part = self._parts.get(part, _ANYTHING)
+        return _ANYTHING
 
     def _reduced(self, source: _Source) -> Node | str:
         if source.ref:

@@ -7,6 +7,7 @@ in several places, or inside itself, has a name, and is looked up when a place b
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
@@ -42,38 +43,42 @@ class Node(msgspec.Struct, frozen=True):
     others: Node | str | None = None
 
 
-# A part that is only the name of another part. A chain of them ends, or it is no schema.
-_MAX_CHAIN: Final = 8
+# So many places of a kind are remembered with their type. Templates ask for the same ones for each job.
+_MAX_SEEN: Final = 1_000
 
 
-class Schema(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Schema:
     """The places of one kind. `root` is the whole object, `parts` are the named parts. Without arguments: no schema."""
 
-    root: Node | str = Node()
-    parts: Mapping[str, Node | str] = {}
+    root: Node = Node()  # noqa: RUF009 - frozen
+    parts: Mapping[str, Node] = field(default_factory=dict)
+    _seen: dict[tuple[Key, ...], Type] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def type_at(self, keys: Iterable[Key]) -> Type:
         """The type at the end of a path of keys; digits and `-` are positions in lists, as in a JSON pointer."""
-        node = self._find(self.root)
-        for key in keys:
-            if node is None:
+        path = tuple(keys)
+        found = self._seen.get(path)
+        if found is None:
+            found = self._type_at(path)
+            if len(self._seen) < _MAX_SEEN:
+                self._seen[path] = found
+        return found
+
+    def _type_at(self, path: tuple[Key, ...]) -> Type:
+        node = self.root
+        for key in path:
+            below: Node | str | None
+            if node.type is Type.ARRAY:
+                is_position = isinstance(key, int) or key == "-" or key.isdigit()
+                below = node.others if is_position else None
+            else:
+                below = node.fields.get(key, node.others) if isinstance(key, str) else None
+            found = self.parts.get(below) if isinstance(below, str) else below
+            if found is None:
                 return Type.ANY
-            node = self._find(_below(node, key))
-        return Type.ANY if node is None else node.type
-
-    def _find(self, node: Node | str | None) -> Node | None:
-        for _ in range(_MAX_CHAIN):
-            if not isinstance(node, str):
-                return node
-            node = self.parts.get(node)
-        return None
-
-
-def _below(node: Node, key: Key) -> Node | str | None:
-    if node.type is Type.ARRAY:
-        is_position = isinstance(key, int) or key == "-" or key.isdigit()
-        return node.others if is_position else None
-    return node.fields.get(key, node.others) if isinstance(key, str) else None
+            node = found
+        return node.type
 
 
 #: No schema is served for the kind.

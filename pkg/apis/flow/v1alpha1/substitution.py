@@ -64,11 +64,13 @@ class Places(msgspec.Struct, frozen=True):
 
     def type_at(self, trail: Trail) -> Type:
         """The type of a place; ANY if no schema tells and people write no text there. Raises SchemaNeeded."""
-        keys: list[Key] = [*self.above, *keys_of(trail)]
-        if self.is_merge_patch:
-            keys = _aligned(keys)
         if self.schema is None:
             raise SchemaNeeded
+        keys = keys_of(trail)
+        if self.is_merge_patch:
+            keys = _aligned(keys)
+        elif self.above:
+            keys[:0] = self.above
         found = self.schema.type_at(keys)
         return Type.STRING if found is Type.ANY and conversion.is_text(keys) else found
 
@@ -80,7 +82,8 @@ def _aligned(keys: list[Key]) -> list[Key]:
 
 
 #: Every place takes a string.
-TEXT: Final = Places(Schema(root="text", parts={"text": Node(Type.STRING, others="text")}))
+_STRINGS: Final = Node(Type.STRING, others="text")
+TEXT: Final = Places(Schema(_STRINGS, {"text": _STRINGS}))
 ANYWHERE: Final = Places()
 
 
@@ -101,12 +104,14 @@ def fill_text(text: str, values: Values, path: str) -> str:
 
 
 class _Filler:
-    __slots__ = ("left", "places", "values")
+    __slots__ = ("found", "left", "places", "values")
 
     def __init__(self, values: Values, places: Places) -> None:
         self.values = values
         self.places = places
         self.left = MAX_GROWTH
+        #: Variables that occurred before, by what is written between the braces: the conversion and the value.
+        self.found: dict[str, tuple[str, str]] = {}
 
     def walk(self, node: Any, trail: Trail) -> Any:
         kind = type(node)
@@ -139,16 +144,18 @@ class _Filler:
 
     def fill(self, text: str, trail: Trail) -> Any:
         alone = TOKEN.fullmatch(text)
-        if alone is None or alone[2] is None:
+        inner = alone[2] if alone is not None else None
+        if inner is None:
             return self.text(text, trail)
-        known = self.known(alone[2], text, trail)
-        if known is None:
+        found = self.find(inner, text, trail)
+        if found is None:
             return text
-        value = self.value(known, text, trail)
+        word, value = found
         try:
-            if known.conversion:
-                return conversion.by_word(value, known.conversion)
-            return conversion.by_type(value, self.places.type_at(trail))
+            if word:
+                return conversion.by_word(value, word)
+            wanted = self.places.type_at(trail)
+            return value if wanted is Type.STRING else conversion.by_type(value, wanted)
         except ConversionError as error:
             raise VariableError(show(trail), text, f"{cut(text)} {error}") from error
 
@@ -157,37 +164,37 @@ class _Filler:
             literal, inner = match.groups()
             if literal is not None:
                 return f"{{{{{literal}}}}}"
-            known = self.known(inner, match[0], trail)
-            if known is None:
+            found = self.find(inner, match[0], trail)
+            if found is None:
                 return match[0]
-            value = self.value(known, match[0], trail)
+            word, value = found
             try:
-                if known.conversion:
-                    conversion.by_word(value, known.conversion)
+                if word:
+                    conversion.by_word(value, word)
             except ConversionError as error:
                 raise VariableError(show(trail), match[0], f"{cut(match[0])} {error}") from error
             return value
 
         return TOKEN.sub(put, text)
 
-    def known(self, inner: str, text: str, trail: Trail) -> Known | None:
-        """The variable; None for braces that are not ours."""
-        match classify(inner):
-            case Known() as known:
-                return known
-            case Foreign():
-                return None
-            case UnknownUnderOurs(name):
-                raise VariableError(show(trail), text, unknown_message(name))
-
-    def value(self, known: Known, text: str, trail: Trail) -> str:
-        value = self.values.get(known.name)
-        if value is None:
-            raise VariableError(show(trail), text, f"{{{{{cut(known.name)}}}}} {self.values.hint(known)}")
-        self.left -= len(value)
+    def find(self, inner: str, text: str, trail: Trail) -> tuple[str, str] | None:
+        """The conversion and the value of a variable; None for braces that are not ours."""
+        found = self.found.get(inner)
+        if found is None:
+            match classify(inner):
+                case Foreign():
+                    return None
+                case UnknownUnderOurs(name):
+                    raise VariableError(show(trail), text, unknown_message(name))
+                case Known() as known:
+                    value = self.values.get(known.name)
+                    if value is None:
+                        raise VariableError(show(trail), text, f"{{{{{cut(known.name)}}}}} {self.values.hint(known)}")
+                    found = self.found[inner] = (known.conversion, value)
+        self.left -= len(found[1])
         if self.left < 0:
             raise VariableError(show(trail), text, f"the values put in exceed {MAX_GROWTH:,} characters")
-        return value
+        return found
 
 
 def no_value(known: Known) -> str:

@@ -210,9 +210,10 @@ def _is_near(one: str, other: str) -> bool:
 def keys_of(trail: Trail) -> list[str | int]:
     """The keys of a trail, without the path that it begins with."""
     keys: list[str | int] = []
-    while trail[0] is not None:
-        keys.append(trail[1])
-        trail = trail[0]
+    above, key = trail
+    while above is not None:
+        keys.append(key)
+        above, key = above
     keys.reverse()
     return keys
 
