@@ -26,6 +26,7 @@ from pkg.apis.flow.v1alpha1.types import (
     Latch,
     Record,
     ReplicaStatus,
+    RulesRecord,
     TaskCounts,
     Workflow,
     WorkflowStatus,
@@ -183,6 +184,7 @@ STATUS = WorkflowStatus(
         suspended_at="t",
         suspended_seconds=2,
         kinds=(KindRecord("jobs.v1.batch", "0"),),
+        rules=(RulesRecord("0" * 32, "0"),),
         flows=(FlowRecord("0", "x", 3, (Kept("4", 1, "R", "t", True, True, True, True),), (Latch("p", "0-3"),)),),
     ),
 )

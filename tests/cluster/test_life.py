@@ -126,7 +126,7 @@ def test_a_workflow_that_starts_suspended_makes_nothing(world: World, start_cont
     assert world.wait_phase("w")["phase"] == "Succeeded"
 
 
-@pytest.mark.parametrize("propagation", ["Background", "Foreground", "Orphan"])
+@pytest.mark.parametrize("propagation", ["Background", "Foreground"])
 def test_a_deleted_workflow_takes_its_jobs_with_it(
     world: World, audit: Audit, start_controller: StartController, propagation: str
 ) -> None:
