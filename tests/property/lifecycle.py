@@ -644,7 +644,8 @@ class LifecycleSimulation(Simulation):
         self._forget_lives_of(fresh | old - set(self.reference.tasks))
         assert status.phase is WorkflowPhase.RUNNING
         assert not status.completion_time
-        assert not any(one.type in ("Decided", "Finished", "Succeeded") for one in status.conditions)
+        shown = {one.type: one.status for one in status.conditions if one.type in ("Decided", "Finished", "Succeeded")}
+        assert shown == {"Finished": "False"}
         assert abs(seconds(status.start_time) - self.world.now) < 1e-3, "the clocks do not start anew"
         firsts = {name: memory.record.first_attempt for name, memory in records.by_flow(status).items()}
         for at in again:
