@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -146,6 +147,42 @@ def test_a_gate_stays_shut_until_the_server_says_so(real: World) -> None:
     (gated,) = pods(real, "slow", "http")
     ran = server["status"]["containerStatuses"][0]["state"]["running"]["startedAt"]
     assert seconds(gated["metadata"]["creationTimestamp"]) - seconds(ran) >= 2
+
+
+def test_a_failed_flow_says_how_its_real_container_ended(real: World) -> None:
+    """A kill, an exit code with last words, and an init container, as a real kubelet reports them."""
+    scripts = {
+        "killed": "kill -9 $$",
+        "said": "echo one > /dev/termination-log; echo 'no rows in table x' >> /dev/termination-log; exit 3",
+    }
+    for name, script in scripts.items():
+        real.create(shell_template(name, {"containers": [container("main", script)]}))
+    early = {"initContainers": [container("setup", "exit 7")], "containers": [container("main", "true")]}
+    real.create(shell_template("early", early))
+    policy = {"type": "All", "remaining": "Continue"}
+    flows = [m.flow(name) for name in (*scripts, "early")]
+    real.create(m.workflow("words", *flows, successPolicy=policy))
+    assert real.wait_phase("words", seconds=SECONDS)["phase"] == "Failed"
+    wanted = {
+        "killed": "container main: exit code 137 (SIGKILL)",
+        "said": 'container main: exit code 3: "no rows in table x"',
+        "early": "init container setup: exit code 7",
+    }
+    for name, words in wanted.items():
+        (pod,) = {pod["metadata"]["name"] for pod in pods(real, "words", name)}
+        start = f"job words-{name}, pod {pod}, {words}"
+        real.wait_message("words", name, f"^{re.escape(start)}", SECONDS)
+
+
+def container(name: str, script: str) -> Object:
+    return {"name": name, "image": "busybox:1.36", "command": ["sh", "-c", script]}
+
+
+def shell_template(name: str, pod: Object) -> Object:
+    """A batch Job of one pod without retries."""
+    made = m.template(name)
+    made["spec"]["jobSpec"]["template"] = {"spec": {"restartPolicy": "Never", **pod}}
+    return made
 
 
 def server_template(name: str, script: str) -> Object:

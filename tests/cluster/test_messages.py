@@ -34,18 +34,6 @@ def wait_condition(world: World, workflow: str, kind: str, status: str) -> Objec
     return condition(world, workflow, kind)
 
 
-def wait_message(world: World, workflow: str, flow: str, pattern: str) -> str:
-    """The message of a flow once it matches."""
-
-    def message() -> str:
-        return str(world.flow(workflow, flow).get("message", ""))
-
-    world.history.wait(
-        lambda: re.search(pattern, message()), PATIENCE, lambda: f"{pattern}; {flow}: {world.flow(workflow, flow)}"
-    )
-    return message()
-
-
 def events(world: World, workflow: str, reason: str) -> list[Object]:
     path = f"/api/v1/namespaces/{world.namespace}/events?fieldSelector=involvedObject.name={workflow},reason={reason}"
     found: list[Object] = world.api.get(path)["items"]
@@ -62,7 +50,7 @@ def test_a_failed_flow_names_job_pod_container_and_exit_code(
     world.create(m.template("bad", run_for="0.1s", exit_code="137"))
     world.create(m.workflow("w", m.flow("a", of="bad"), m.flow("b", "a"), jobRetainPolicy=policy))
     assert world.wait_phase("w")["phase"] == "Failed"
-    message = wait_message(world, "w", "a", "exit code")
+    message = world.wait_message("w", "a", "exit code")
     (pod,) = {seen.object["metadata"]["name"] for seen in world.history.sightings("pods")}
     assert message.startswith(f"job w-a, pod {pod}, container main: exit code 137 (SIGKILL)")
     status = world.status("w")
@@ -80,7 +68,7 @@ def test_each_replica_and_each_attempt_says_how_it_ended(world: World, start_con
     flow = {**m.flow("a", of="bad", retry=retry), "for": {"replicas": 3}}
     world.create(m.workflow("w", flow))
     assert world.wait_phase("w")["phase"] == "Failed"
-    wait_message(world, "w", "a", r"^index 0: job w-a-0-r1, pod \S+, container main: exit code 3")
+    world.wait_message("w", "a", r"^index 0: job w-a-0-r1, pod \S+, container main: exit code 3")
 
     def told() -> bool:
         items = world.flow("w", "a").get("replicas", ())
@@ -96,7 +84,7 @@ def test_after_a_kill_only_what_is_missing_is_looked_up(world: World, start_cont
     world.create(m.template("step", run_for="forever"))
     policy = {"type": "All", "remaining": "Continue"}
     world.create(m.workflow("w", m.flow("a", of="bad"), m.flow("b"), successPolicy=policy))
-    message = wait_message(world, "w", "a", "exit code 3")
+    message = world.wait_message("w", "a", "exit code 3")
     controller.kill()
     before = world.history.get("workflows", "w")
     assert before is not None
@@ -157,7 +145,7 @@ def test_a_gate_that_does_not_open_says_what_the_pod_answers(world: World, start
         r"waits for server to answer HTTP /ready on port 8080; HTTP 503 from pod w-server-\S+ \(127\.\S+\), "
         r"at least \d+ times since \S+Z; correct the probe or the pod, or set failAfter to give up"
     )
-    assert re.fullmatch(pattern, wait_message(world, "w", "gate", "HTTP 503"))
+    assert re.fullmatch(pattern, world.wait_message("w", "gate", "HTTP 503"))
     assert wait_condition(world, "w", "Blocked", "True")["reason"] == "ProbeUnanswered"
     assert found["phase"] == "Waiting"
     seen = [seen.object["metadata"]["resourceVersion"] for seen in world.history.sightings("workflows")]
@@ -175,8 +163,8 @@ def test_a_missing_template_a_slot_and_a_target_are_named_with_their_states(
     flows = [m.flow("a"), m.flow("b"), m.flow("c", "a"), m.flow("late", of="later")]
     world.create(m.workflow("w", *flows, parallelism=1))
     world.wait_flow("w", "a", "Running")
-    assert wait_message(world, "w", "b", "slot") == "waits for a free slot: 1 of 1 are in use (spec.parallelism)"
-    assert wait_message(world, "w", "c", "now Running") == "waits for a to succeed (now Running)"
+    assert world.wait_message("w", "b", "slot") == "waits for a free slot: 1 of 1 are in use (spec.parallelism)"
+    assert world.wait_message("w", "c", "now Running") == "waits for a to succeed (now Running)"
     world.patch(world.workflow_path("w"), {"spec": {"parallelism": 3}})
     blocked = wait_condition(world, "w", "Blocked", "True")
     text = f"there is no WorkTemplate later in namespace {world.namespace}; create it, and the job is made at once"

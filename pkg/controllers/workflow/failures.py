@@ -37,6 +37,8 @@ MAX_BYTES: Final = 4 * 1024 * 1024
 RATE: Final = 20.0
 BURST: Final = 50.0
 """Lookups per second, and how many at once."""
+MAX_TASKS: Final = 500
+"""Failed tasks of one workflow that are looked up. Of more than that nothing is said."""
 TRIES: Final = 3
 RETRY_SECONDS: Final = 1.0
 _NONE: Final[Mapping[TaskKey, JobEnding]] = MappingProxyType({})
@@ -120,6 +122,9 @@ class FailureFinder(Failures):
         with self._changed:
             endings = self._endings.setdefault(workflow, {})
             for job in asked:
+                if job.task not in endings and len(endings) >= MAX_TASKS:
+                    endings[job.task] = JobEnding(job.attempt, "")
+                    continue
                 endings[job.task] = JobEnding(job.attempt)
                 self._put(_Asked(workflow, job))
             self._shown[workflow] = dict(endings)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -122,6 +123,19 @@ class World:
             there, seconds, lambda: f"flow {flow} {phases} {fields or ''}; the status of {name}: {self.status(name)}"
         )
         return self.flow(name, flow)
+
+    def wait_message(self, name: str, flow: str, pattern: str, seconds: float = PATIENCE) -> str:
+        """The message of a flow once it matches."""
+
+        def message() -> str:
+            return str(self.flow(name, flow).get("message", ""))
+
+        self.history.wait(
+            lambda: re.search(pattern, message()),
+            seconds,
+            lambda: f"{pattern} in the message of {flow}; the status of {name}: {self.status(name)}",
+        )
+        return message()
 
     def wait_job(self, name: str, seconds: float = PATIENCE) -> Object:
         """A job once it exists."""

@@ -169,6 +169,13 @@ def test_each_attempt_is_asked_for_once_however_often_it_is_wanted(run: Run) -> 
     assert world.finder.endings(WORKFLOW)[task("a")].attempt == 1
 
 
+def test_of_very_many_failed_tasks_the_last_are_not_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pkg.controllers.workflow.failures.MAX_TASKS", 2)
+    world = World(Api([]))
+    world.finder.want(WORKFLOW, [FailedJob(task(f"a/{index}"), 0, BATCH) for index in range(3)])
+    assert [ending.words for ending in world.finder.endings(WORKFLOW).values()] == [None, None, ""]
+
+
 @pytest.mark.parametrize(
     "error", [Forbidden('User "x" cannot list resource "pods"'), Transient("no")], ids=["forbidden", "no answer at all"]
 )

@@ -56,16 +56,21 @@ def expire(ctx: Context, policy: FailurePolicy) -> None:
 
 
 def _expired(ctx: Context, node: Node, task: Task, reason: str, policy: FailurePolicy) -> Task:
+    state = ctx.draft.state(node.number)
+    # What it waited for says why: the last words about its job, or why it had none.
+    waited = task.message if task.is_unfinished else state.wait_message
     if task.phase is Phase.BACKOFF:  # the attempt that never began is the next one
         task = msgspec.structs.replace(task, attempt=task.attempt + 1).with_current(job="", job_uid="")
     limit = node.flow.timeout if reason == Reasons.DEADLINE_EXCEEDED else node.flow.pending_timeout
     what = "did not end" if reason == Reasons.DEADLINE_EXCEEDED else "did not begin to run"
+    name = f"job {task.current.job}" if task.current.job else f"attempt {task.attempt}"
+    last = f"; last: {waited}" if waited and reason == Reasons.PENDING_TIMEOUT else ""
     return retry.after_failure(
         task,
         node.retry,
-        first_attempt=ctx.draft.state(node.number).first_attempt,
+        first_attempt=state.first_attempt,
         reason=reason,
-        message=f"attempt {task.attempt} {what} within {limit}",
+        message=f"{name} {what} within {limit}{last}"[:512],
         now=ctx.now,
         may_retry=policy.may_retry_flow(node),
     )

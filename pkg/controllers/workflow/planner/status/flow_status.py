@@ -33,8 +33,8 @@ def flow_status(
     flows, indexed: how many flows the workflow has, and how many of them with `for`; room: bytes for all flows.
     """
     is_one_of_many = flows > MANY_FLOWS
-    limit = 48 if is_one_of_many else 512
     phase = state.phase
+    limit = 512 if not is_one_of_many else 160 if phase is Phase.FAILED else 48
     reason, message = why(node, state, phase)
     tasks = state.tasks
     started = min((task.started for task in tasks if task.started is not None), default=None)

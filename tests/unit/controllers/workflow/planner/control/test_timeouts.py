@@ -84,7 +84,7 @@ def test_timeout_ends_one_attempt_and_its_job_is_deleted_at_once() -> None:
     bench.wait(0.2)
     assert [(one.name, one.why) for one in bench.deleted] == [("w-a", "DeadlineExceeded")]
     assert (bench.phases()["a"], bench.flow("a").reason) == ("Backoff", "DeadlineExceeded")
-    assert bench.flow("a").message == "attempt 0 did not end within 1m"
+    assert bench.flow("a").message == "job w-a did not end within 1m"
     bench.wait(1)
     bench.runs("a")
     bench.wait(59)
@@ -149,6 +149,8 @@ def test_pending_timeout_fails_a_task_that_cannot_be_made() -> None:
     assert bench.flow("a").reason == "TemplateNotFound"
     bench.wait(61)
     assert (bench.phases()["a"], bench.flow("a").reason) == ("Backoff", "PendingTimeout")
+    words = "attempt 0 did not begin to run within 1m; last: there is no WorkTemplate nobody"
+    assert bench.flow("a").message.startswith(words)
     bench.wait(1)
     bench.wait(61)
     assert bench.phases() == {"a": "Failed", "b": "Skipped"}
