@@ -150,9 +150,9 @@ def test_a_gate_stays_shut_until_the_server_says_so(real: World) -> None:
 
 
 def test_a_failed_flow_says_how_its_real_container_ended(real: World) -> None:
-    """A kill, an exit code with last words, and an init container, as a real kubelet reports them."""
+    """The exit code of a kill, an exit code with last words, and an init container, as a real kubelet reports them."""
     scripts = {
-        "killed": "kill -9 $$",
+        "killed": "exit 137",
         "said": "echo one > /dev/termination-log; echo 'no rows in table x' >> /dev/termination-log; exit 3",
     }
     for name, script in scripts.items():
@@ -160,7 +160,7 @@ def test_a_failed_flow_says_how_its_real_container_ended(real: World) -> None:
     early = {"initContainers": [container("setup", "exit 7")], "containers": [container("main", "true")]}
     real.create(shell_template("early", early))
     policy = {"type": "All", "remaining": "Continue"}
-    flows = [m.flow(name) for name in (*scripts, "early")]
+    flows = [m.flow(name, of=name) for name in (*scripts, "early")]
     real.create(m.workflow("words", *flows, successPolicy=policy))
     assert real.wait_phase("words", seconds=SECONDS)["phase"] == "Failed"
     wanted = {
