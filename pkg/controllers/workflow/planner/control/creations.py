@@ -117,6 +117,7 @@ def _start_flow(ctx: Context, node: Node, found: Starts, slots: float) -> int:
     room = ctx.snapshot.room
     limit = MAX_CREATIONS if room is None else min(room, MAX_CREATIONS)
     is_hidden = ctx.may_hide_jobs(node)
+    ready = makeable = Task()
     for index, task in enumerate(tuple(draft.tasks(node.number))):
         is_ready = task.phase is Phase.WAITING and task.released is not None
         if not is_ready and not is_due(task, ctx.now):
@@ -133,7 +134,9 @@ def _start_flow(ctx: Context, node: Node, found: Starts, slots: float) -> int:
             found.over_limit = True
             break
         if task.current.makeable is None and not is_hidden:
-            task = task.with_current(makeable=ctx.now)
+            if task is not ready:  # thousands of tasks that are one value in memory stay so
+                ready, makeable = task, task.with_current(makeable=ctx.now)
+            task = makeable
             draft.put(node.number, index, task)
         candidate = Candidate(node, index, task, _next_attempt(ctx, node, task))
         if not ctx.snapshot.may_create:

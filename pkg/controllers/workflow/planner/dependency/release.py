@@ -59,13 +59,16 @@ def _evaluate(ctx: Context, evaluator: Evaluator, node: Node, *, is_hidden: bool
     dependencies_at = evaluator.requires(node)
     has_finals = False
     shown: tuple[Predicate, int] | None = None
+    waiting = ready = Task()
     for index, task in enumerate(tuple(draft.tasks(node.number))):
         if task.phase is not Phase.WAITING or (task.released is not None and not node.needs_pod_ip):
             continue
         value, blocker = dependencies_at(index)
         if value is Truth.TRUE:
             if task.released is None:
-                draft.put(node.number, index, msgspec.structs.replace(task, released=ctx.now))
+                if task is not waiting:  # thousands of tasks that are one value in memory stay so
+                    waiting, ready = task, msgspec.structs.replace(task, released=ctx.now)
+                draft.put(node.number, index, ready)
         elif value is Truth.UNKNOWN:
             if shown is None and blocker is not None:
                 shown = (blocker, index)

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from pkg.apis.flow.v1alpha1.phases import Phase
 from pkg.controllers.workflow.planner.actions import CreateJob
 from pkg.controllers.workflow.planner.control.creations import MAX_CREATIONS
 from pkg.controllers.workflow.planner.plan import plan
@@ -290,6 +291,17 @@ def test_a_pass_that_did_not_make_all_says_there_is_more() -> None:
 def test_a_pass_creates_no_more_than_the_namespace_has_room_for(room: int | None, made: int) -> None:
     found = plan(Bench(wf(a={"for": {"replicas": 9}}), settle=False).observe(room=room))
     assert (len(found.creations), found.over_limit, found.requeue_now) == (made, made < 9, False)
+
+
+def test_tasks_that_wait_for_their_creation_are_one_value_in_memory() -> None:
+    """A workflow may have 10,000 of them."""
+    bench = Bench(wf(a="", b={**on("a"), "for": {"replicas": 150}}))
+    bench.say(COMPLETE, "a")
+    progress = bench.step().progress
+    waiting = [task for task in progress.flows[1].tasks if task.phase is Phase.WAITING]
+    assert len(waiting) == 150 - MAX_CREATIONS
+    assert {id(task) for task in waiting} == {id(waiting[0])}
+    assert waiting[0].current.makeable == bench.now
 
 
 def test_a_pass_without_room_still_reads_jobs_and_writes_status() -> None:
