@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
@@ -34,7 +35,7 @@ def diff(old: WorkflowStatus, new: WorkflowStatus) -> tuple[dict[str, Any], ...]
 
 def _changes(path: str, old: msgspec.Struct, new: msgspec.Struct) -> Iterator[dict[str, Any]]:
     """The operations from one struct to another of the same type."""
-    for field in msgspec.structs.fields(type(old)):
+    for field in _fields(type(old)):
         before, after = getattr(old, field.name), getattr(new, field.name)
         if before == after:
             continue
@@ -47,6 +48,12 @@ def _changes(path: str, old: msgspec.Struct, new: msgspec.Struct) -> Iterator[di
             yield {"op": "remove", "path": place}
         else:
             yield {"op": "add", "path": place, "value": after}
+
+
+@functools.cache
+def _fields(struct: type[msgspec.Struct]) -> tuple[msgspec.structs.FieldInfo, ...]:
+    """Cached: msgspec evaluates every annotation of the type at each call, which takes longer than a small pass."""
+    return msgspec.structs.fields(struct)
 
 
 def _list_changes(
