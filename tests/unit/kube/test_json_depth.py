@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pkg.kube.json_depth import elements, members, pruned
 
@@ -45,6 +48,29 @@ def test_members() -> None:
 )
 def test_pruned(text: str, levels: int, kept: str) -> None:
     assert pruned(text.encode(), levels) == kept.encode()
+
+
+TEXT = st.text(alphabet='ab"\\\\[]{},:ü', max_size=6)
+TREES = st.recursive(
+    st.one_of(st.none(), st.integers(), TEXT),
+    lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(TEXT, inner, max_size=4)),
+    max_leaves=40,
+)
+
+
+def cut(tree: Any, levels: int) -> Any:
+    """What `pruned` leaves of a tree."""
+    if isinstance(tree, list):
+        return [cut(inner, levels - 1) for inner in tree] if levels else []
+    if isinstance(tree, dict):
+        return {name: cut(inner, levels - 1) for name, inner in tree.items()} if levels else []
+    return tree
+
+
+@given(TREES, st.integers(0, 5), st.booleans())
+def test_pruned_leaves_any_json_as_it_is_but_for_the_levels_below(tree: Any, levels: int, is_ascii: bool) -> None:
+    text = json.dumps(tree, ensure_ascii=is_ascii).encode()
+    assert json.loads(pruned(text, levels)) == cut(tree, levels)
 
 
 def test_a_long_string_costs_no_memory_beyond_its_own() -> None:
