@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
+import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
 from hack.cluster import Cluster
+from hack.faults import answers
+from hack.faults.messages import Request
+from hack.faults.proxy import Proxy
 from pkg.apis.meta import GVR
 from tests.cluster.conftest import StartController, wait_established
 from tests.cluster.support import kinds
@@ -309,6 +315,56 @@ def test_values_hold_variables_and_a_missing_one_is_invalid(world: World, start_
     found = world.flow("unset", "a")
     assert found["reason"] == "RenderError"
     assert "template.jobSpec.template.spec.containers[0].args[0]: {{params.nobody}} has no value" in found["message"]
+
+
+class WithoutSchemas(Proxy):
+    """A way to the API server on which its schemas do not come: it gives this answer, or none at all."""
+
+    answer = b""
+    asked = 0
+
+    async def _relay(self, request: Request, upstream: Any, writer: Any, address: str) -> None:
+        if not request.target.startswith("/openapi"):
+            await super()._relay(request, upstream, writer, address)
+            return
+        self.asked += 1
+        if not self.answer:
+            await asyncio.sleep(3600)
+        writer.write(self.answer)
+        await writer.drain()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(b"", id="silence"),
+        pytest.param(answers.FAILED, id="500"),
+        pytest.param(answers.NOT_SERVED, id="404"),
+        pytest.param(answers.NO_PAGE, id="404 of somebody else"),
+        pytest.param(answers.FAILED.replace(b"500 Internal Server Error", b"403 Forbidden"), id="403"),
+    ],
+)
+def test_a_kind_whose_schema_does_not_come_is_used_without_it_after_some_seconds(
+    cluster: Cluster, world: World, start_controller: StartController, tmp_path: Path, answer: bytes
+) -> None:
+    with WithoutSchemas(cluster.kubeconfig, tmp_path / "proxy", seed=1) as proxy:
+        proxy.answer = answer
+        controller = start_controller("--leader-elect=false", kubeconfig=proxy.kubeconfig)
+        typed = job_template("typed", {"containers": [container(args=["{{index}}"])]}, backoffLimit="{{index}}")
+        plain = job_template("plain", {"containers": [container(command=["sh", "-c", "echo {{index}}"])]})
+        world.create_all((typed, plain))
+        began = time.monotonic()
+        world.create(workflow("without", flow("typed", of="typed"), flow("plain", of="plain")))
+        world.wait_job("without-plain", 4)
+        assert world.history.get("jobs", "without-typed") is None, "it waits for the type of backoffLimit"
+        message = "the types of the fields of jobs.v1.batch are being read"
+        world.wait_flow("without", "typed", "Waiting", reason="KindSyncing", message=message)
+        job = world.wait_job("without-typed", 15)["spec"]
+        assert time.monotonic() - began < 12
+        assert job["backoffLimit"] == 0
+        assert job["template"]["spec"]["containers"][0]["args"] == ["0"]
+        assert proxy.asked > 0
+        controller.wait_log("the schema of a kind did not come, so the kind is used without it")
 
 
 @pytest.mark.skipif(not REAL_SPARK.exists(), reason="no copy of the CRD of Spark")
