@@ -116,6 +116,8 @@ def estimate(
         total["edges"] += len(use.edges(flow))
         for name, value in _flow_cost(flow, template, sizes):
             total[name] += value
+    if use.is_over:
+        total["edges"] += MAX_EDGES + 1  # more than were counted
     return Cost(**total)
 
 

@@ -83,8 +83,18 @@ class Use(msgspec.Struct, frozen=True):
     by: Given
 
 
-def reached(names: Iterable[str], scopes: Scopes) -> Iterator[Use]:
-    """The variables in the values of the named parameters, and in the values that these use in turn."""
+def variables_in(value: str) -> tuple[Known, ...]:
+    """The variables in a value, each name once."""
+    return tuple({token.name: token for token in variables.tokens(value) if isinstance(token, Known)}.values())
+
+
+def reached(
+    names: Iterable[str], scopes: Scopes, read: Callable[[str], tuple[Known, ...]] = variables_in
+) -> Iterator[Use]:
+    """The variables in the values of the named parameters, and in the values that these use in turn.
+
+    `read` gives the variables in a value, for callers that remember them.
+    """
     seen: set[tuple[int, str]] = set()
     left: list[tuple[str, int]] = [(name, ALL) for name in names]
     while left:
@@ -95,11 +105,10 @@ def reached(names: Iterable[str], scopes: Scopes) -> Iterator[Use]:
         seen.add((found.scope, found.name))
         if not found.has_variables:
             continue
-        for token in variables.tokens(found.value):
-            if isinstance(token, Known):
-                yield Use(token, found)
-                if token.parameter is not None and token.parameter != found.name:
-                    left.append((token.parameter, found.scope))
+        for token in read(found.value):
+            yield Use(token, found)
+            if token.parameter is not None and token.parameter != found.name:
+                left.append((token.parameter, found.scope))
 
 
 def counted(names: Iterable[str], scopes: Scopes) -> set[tuple[int, str]]:
@@ -114,8 +123,10 @@ def counted(names: Iterable[str], scopes: Scopes) -> set[tuple[int, str]]:
     return found
 
 
-def missing_message(name: str, scopes: Scopes, by: Given | None = None) -> str:
-    """The message for `params.NAME` that has no value; `by`: in the value of this parameter."""
+def missing_message(name: str, scopes: Scopes, by: Given | None = None, *, suggest: bool = True) -> str:
+    """The message for `params.NAME` that has no value; `by`: in the value of this parameter; `suggest`: with a similar
+    name.
+    """
     shown = cut(name)
     below = ALL if by is None else by.scope
     if by is not None and by.name == name:
@@ -127,7 +138,8 @@ def missing_message(name: str, scopes: Scopes, by: Given | None = None) -> str:
         text = f'no parameter is named "{shown}" in {where}, and a value of {_OWNERS[by.scope]} can use only these'
     else:
         text = f'no parameter is named "{shown}"; give it in the flow, in spec.parameters or in the template'
-    near = "" if by is not None and by.name == name else variables.nearest(name, scopes.names(below))
+    is_itself = by is not None and by.name == name
+    near = "" if is_itself or not suggest else variables.nearest(name, scopes.names(below))
     return f'{text}; did you mean "{cut(near)}"?' if near else text
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -14,13 +14,15 @@ from pkg.apis.flow.v1alpha1.faults import Fault, fault
 from pkg.apis.flow.v1alpha1.parameters import FLOW, WORKFLOW, Given, Scopes, counted, missing_message
 from pkg.apis.flow.v1alpha1.raw import RawError
 from pkg.apis.flow.v1alpha1.spec_faults import FlowNames, Waits, edge_faults
-from pkg.apis.flow.v1alpha1.types import Flow, WorkflowSpec, WorkTemplateSpec
+from pkg.apis.flow.v1alpha1.types import Flow, Parameters, WorkflowSpec, WorkTemplateSpec
 from pkg.apis.flow.v1alpha1.value_use import ValueUse
 
 # A variable in a key of an object: a pointer of a patch may or may not lead there.
 _VARIABLE_KEY: Final = re.compile(rb'\{\{[^"{}]*\}\}[^"]*":')
 # So many variables of templates are compared with flows, each once per flow that uses the template.
 _MAX_COMPARED: Final = 500_000
+# With so many missing parameters a similar name is looked for.
+_MAX_SUGGESTIONS: Final = 20
 # So many bytes of templates and patches are read to try JSON Patches out. Flows after that are not tried.
 _MAX_TRIED: Final = 20_000_000
 
@@ -46,43 +48,58 @@ def value_faults(spec: WorkflowSpec, templates: Mapping[str, TemplateEdges]) -> 
         template = templates.get(flow.template_name)
         if template is None:
             continue
-        path = f"spec.flows[{at}]"
-        for missing in _without_value(flow, template, spec, use, path):
-            if (missing.path, missing.value) not in seen:
-                seen.add((missing.path, missing.value))
-                yield missing
+        try:
+            found = list(_without_value(flow, use, f"spec.flows[{at}]"))
+        except RawError:
+            continue  # a fault of the flow or of the template, which fails its tasks
+        for missing in found:
+            if missing.key not in seen:
+                seen.add(missing.key)
+                yield missing.fault(suggest=len(seen) <= _MAX_SUGGESTIONS)
 
 
-def _without_value(
-    flow: Flow, template: TemplateEdges, spec: WorkflowSpec, use: ValueUse, path: str
-) -> Iterator[Fault]:
+class _Missing(NamedTuple):
+    """A parameter without a value: its name, where it is used, the parameters there are, in whose value it stands."""
+
+    name: str
+    where: str
+    scopes: Scopes
+    by: Given | None = None
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return self.name, self.where
+
+    def fault(self, *, suggest: bool) -> Fault:
+        message = missing_message(self.name, self.scopes, self.by, suggest=suggest)
+        return fault(self.where, message, f"{{{{params.{variables.cut(self.name)}}}}}")
+
+
+def _without_value(flow: Flow, use: ValueUse, path: str) -> Iterator[_Missing]:
     """What a patch and values of the Workflow use and nobody gives. What a value shows by itself is left out."""
     used = [(name, found.by) for found in use.of(flow) if (name := found.token.parameter) is not None]
     in_patch = variables.may_hold(flow.raw_patch, b"params.")
     if not used and not in_patch:
         return
-    scopes = Scopes(template.spec.parameters, spec.parameters, flow.parameters)
+    scopes = use.scopes(flow)
     if in_patch:
         for name, where in parameters_in(flow.raw_patch, lambda: flow.patch, f"{path}.patch"):
             if scopes.find(name) is None:
-                yield _missing(name, where, scopes)
+                yield _Missing(name, where, scopes)
     lists = {WORKFLOW: "spec.parameters", FLOW: f"{path}.parameters"}
     for name, by in used:
         if by.scope in lists and name != by.name and scopes.find(name, by.scope) is None:
-            yield _missing(name, f"{lists[by.scope]}[{by.position}].value", scopes, by)
-
-
-def _missing(name: str, where: str, scopes: Scopes, by: Given | None = None) -> Fault:
-    return fault(where, missing_message(name, scopes, by), f"{{{{params.{variables.cut(name)}}}}}")
+            yield _Missing(name, f"{lists[by.scope]}[{by.position}].value", scopes, by)
 
 
 class _Use:
     """What all flows that use a template share: it is read once, however many flows there are."""
 
-    def __init__(self, spec: WorkTemplateSpec, edges: TemplateEdges, outer: Scopes) -> None:
-        """`outer`: the parameters of template and workflow."""
+    def __init__(self, spec: WorkTemplateSpec, edges: TemplateEdges, given: Parameters) -> None:
+        """`given`: the parameters of the workflow."""
         self.spec = spec
         self.edges = edges
+        outer = Scopes(spec.parameters, given)
         #: Parameters that each flow must give, with the place that uses each.
         self.required = {name: place for name, place in edges.parameters.items() if outer.find(name) is None}
         self.size = len(bytes(spec.raw_job_spec))
@@ -109,10 +126,9 @@ def use_faults(spec: WorkflowSpec, templates: Mapping[str, WorkTemplateSpec]) ->
         try:
             if name not in uses:
                 template = read.get(name)
-                outer = Scopes(template.spec.parameters if template is not None else (), given)
-                uses[name] = _Use(templates[name], template, outer) if template is not None else None
+                uses[name] = _Use(templates[name], template, given) if template is not None else None
             use, edges = uses[name], tuple(mentions(flow))
-            missing = [] if use is None else list(_missing_parameters(flow, use, spec, values, path, place))
+            missing = [] if use is None else list(_missing_parameters(flow, use, values, path, place))
         except RawError:
             continue  # a fault of the template or the workflow by itself
         alone.add(flow, edges)
@@ -126,9 +142,9 @@ def use_faults(spec: WorkflowSpec, templates: Mapping[str, WorkTemplateSpec]) ->
             yield fault("spec.flows", f"the templates have too many variables to check {path} and the flows after it")
             return
         for found in missing:
-            if (found.path, found.value) not in seen:
-                seen.add((found.path, found.value))
-                yield found
+            if found.key not in seen:
+                seen.add(found.key)
+                yield found.fault(suggest=len(seen) <= _MAX_SUGGESTIONS)
         for edge in reached:
             yield from edge_faults(flow, edge, _place_of(edge, path, place), names)
         tried += use.size + len(bytes(flow.raw_patch))
@@ -156,16 +172,13 @@ def _place_of(edge: Edge, path: str, place: str) -> str:
     return f"{path}.{edge.path}"
 
 
-def _missing_parameters(
-    flow: Flow, use: _Use, spec: WorkflowSpec, values: ValueUse, path: str, place: str
-) -> Iterator[Fault]:
+def _missing_parameters(flow: Flow, use: _Use, values: ValueUse, path: str, place: str) -> Iterator[_Missing]:
     own = {parameter.name for parameter in flow.parameters} if use.required else set()
-    missing = [(name, where) for name, where in use.required.items() if name not in own]
-    if missing:
-        scopes = Scopes(use.spec.parameters, spec.parameters, flow.parameters)
-        for name, where in missing:
-            yield _missing(name, f"{place}.{where}", scopes)
-    yield from _without_value(flow, use.edges, spec, values, path)
+    missing = [name for name in use.required if name not in own]
+    scopes = values.scopes(flow) if missing else Scopes()
+    for name in missing:
+        yield _Missing(name, f"{place}.{use.required[name]}", scopes)
+    yield from _without_value(flow, values, path)
 
 
 def unused_parameters(spec: WorkflowSpec, templates: Mapping[str, TemplateEdges]) -> Iterator[Fault]:
@@ -174,13 +187,14 @@ def unused_parameters(spec: WorkflowSpec, templates: Mapping[str, TemplateEdges]
     Nothing is said of flows without their template, nor of the workflow's parameters if a template is missing.
     """
     used: set[str] = set()
+    values = ValueUse(spec, templates)
     is_complete = True
     for at, flow in enumerate(spec.flows):
         template = templates.get(flow.template_name)
         if template is None:
             is_complete = False
             continue
-        scopes = Scopes(template.spec.parameters, spec.parameters, flow.parameters)
+        scopes = values.scopes(flow)
         names = {*template.parameters}
         names.update(name for name, _ in parameters_in(flow.raw_patch, lambda flow=flow: flow.patch, "patch"))  # type: ignore[misc]
         counted_here = counted(names, scopes)

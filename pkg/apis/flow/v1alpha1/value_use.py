@@ -10,13 +10,14 @@ from typing import Final
 
 from pkg.apis.flow.v1alpha1 import edges, raw, variables
 from pkg.apis.flow.v1alpha1.edges import Edge, TemplateEdges, Wait
-from pkg.apis.flow.v1alpha1.parameters import FLOW, TEMPLATE, WORKFLOW, Given, Scopes, Use, reached
+from pkg.apis.flow.v1alpha1.parameters import FLOW, TEMPLATE, WORKFLOW, Given, Scopes, Use, reached, variables_in
 from pkg.apis.flow.v1alpha1.types import Flow, Parameters, WorkflowSpec, WorkTemplateSpec
+from pkg.apis.flow.v1alpha1.variables import Known
 
 #: Where a parameter is, as seen from its flow.
 _LISTS: Final = {TEMPLATE: "template.parameters", WORKFLOW: "workflow.parameters", FLOW: "parameters"}
 #: So many variables in values are looked at, each once per flow. Flows after that count as using no values.
-_MAX_LOOKED_AT: Final = 1_000_000
+_MAX_LOOKED_AT: Final = 500_000
 
 
 class ValueUse:
@@ -29,6 +30,12 @@ class ValueUse:
         self._outer: dict[str, _Outer] = {}
         self._shared: dict[str, tuple[Use, ...]] = {}
         self._left = _MAX_LOOKED_AT
+        self._read: dict[str, tuple[Known, ...]] = {}
+
+    @property
+    def is_over(self) -> bool:
+        """Whether there were so many variables that not all were looked at."""
+        return self._left < 0
 
     def edges(self, flow: Flow) -> tuple[Edge, ...]:
         """The flows whose pod address the flow's template and its parameters need, once each per parameter."""
@@ -41,24 +48,39 @@ class ValueUse:
         }
         return (*own, *found.values()) if found else own
 
+    def scopes(self, flow: Flow) -> Scopes:
+        """The parameters that count for the flow."""
+        scopes = self._outer_of(flow).scopes
+        return scopes if raw.is_empty(flow.raw_parameters) else scopes.with_flow(_or_none(flow))
+
     def of(self, flow: Flow) -> tuple[Use, ...]:
         """The variables in all values that count for the flow."""
         name = flow.template_name
-        if name not in self._outer:
-            self._outer[name] = _Outer(self._templates.get(name), self._workflow, has_values=self._has_values)
-        outer = self._outer[name]
+        outer = self._outer_of(flow)
         has_own = variables.may_hold(flow.raw_parameters)
         if not outer.has_values and not has_own:
             return ()
         if raw.is_empty(flow.raw_parameters) and not variables.may_hold(flow.raw_patch, b"params."):
             if name not in self._shared:
-                self._shared[name] = tuple(self._counted(reached(outer.live, outer.scopes)))
+                self._shared[name] = tuple(self._counted(reached(outer.live, outer.scopes, self._variables_in)))
             return self._shared[name]
         own = _or_none(flow)
         scopes = outer.scopes.with_flow(own)
-        names = {*_patch_parameters(flow), *outer.live}
-        names.update(one.name for one in own if "{{" in one.value and one.name in outer.used)
-        return tuple(self._counted(reached(names, scopes)))
+        names = dict.fromkeys((*_patch_parameters(flow), *outer.live))
+        names.update((one.name, None) for one in own if "{{" in one.value and one.name in outer.used)
+        return tuple(self._counted(reached(names, scopes, self._variables_in)))
+
+    def _variables_in(self, value: str) -> tuple[Known, ...]:
+        found = self._read.get(value)
+        if found is None:
+            found = self._read[value] = variables_in(value)
+        return found
+
+    def _outer_of(self, flow: Flow) -> _Outer:
+        name = flow.template_name
+        if name not in self._outer:
+            self._outer[name] = _Outer(self._templates.get(name), self._workflow, has_values=self._has_values)
+        return self._outer[name]
 
     def _counted(self, uses: Iterable[Use]) -> Iterator[Use]:
         for use in uses:
@@ -83,7 +105,7 @@ class _Outer:
         self._used: frozenset[str] | None = None
         candidates = {one.name for one in (*defaults, *workflow) if "{{" in one.value}
         counting = (self.scopes.find(name) for name in candidates & self.used) if candidates else ()
-        self.live: Final = frozenset(one.name for one in counting if one is not None and one.has_variables)
+        self.live: Final = sorted(one.name for one in counting if one is not None and one.has_variables)
 
     @property
     def used(self) -> frozenset[str]:

@@ -192,3 +192,19 @@ def test_what_jobs_carry_of_their_template_counts(says: dict[str, Any]) -> None:
     assert carries.status - plain.status >= bytes_of_record - 50
     rules = len(msgspec.json.encode(says["statusRules"])) if "statusRules" in says else 0
     assert carries.template_bytes - plain.template_bytes == 100 * rules
+
+
+def test_pod_addresses_in_values_of_parameters_count_for_each_flow_that_uses_them() -> None:
+    asks = {
+        "asks": TemplateEdges(
+            decoded({"gvr": {"version": "v1", "resource": "jobs"}, "jobSpec": {"x": "{{params.p}}"}}, WorkTemplateSpec)
+        )
+    }
+    flows = [{"name": f"f{at}", "template": "asks"} for at in range(1_000)]
+    value = "".join(f"{{{{flows.f{at}.podIP}}}}" for at in range(100))
+    parameters = [{"name": "p", "value": value}, {"name": "unused", "value": value}]
+    found = cost.estimate(decoded({"flows": flows, "parameters": parameters}, WorkflowSpec), asks)
+    assert found.edges == 100_000
+    parameters[0]["value"] = value + "".join(f"{{{{flows.f{at}.podIP}}}}" for at in range(100, 700))
+    found = cost.estimate(decoded({"flows": flows, "parameters": parameters}, WorkflowSpec), asks)
+    assert found.edges > cost.MAX_EDGES, "also where not all are counted"
