@@ -183,9 +183,11 @@ STATUS = WorkflowStatus(
         restarted_flows="0",
         suspended_at="t",
         suspended_seconds=2,
-        kinds=(KindRecord("jobs.v1.batch", "0"),),
-        rules=(RulesRecord("0" * 32, "0"),),
-        flows=(FlowRecord("0", "x", 3, (Kept("4", 1, "R", "t", True, True, True, True),), (Latch("p", "0-3"),)),),
+        kinds=(KindRecord("jobs.v1.batch", "0", "0"),),
+        rules=(RulesRecord("h", "0"),),
+        flows=(
+            FlowRecord("0", "x", 3, (Kept("4", 1, "R", "t", True, True, True, True, "pods.v1"),), (Latch("p", "0-3"),)),
+        ),
     ),
 )
 # As an older controller wrote it.

@@ -28,6 +28,7 @@ TAKEN_OFF: dict[str, Object] = {
     f"its label {labels.INDEX} was added to '3'": {"labels": {labels.INDEX: "3"}},
     f"its label {labels.ATTEMPT} was removed": {"labels": {labels.ATTEMPT: None}},
     f"its label {labels.WORKFLOW_UID} was changed": {"labels": {labels.WORKFLOW_UID: "u"}},
+    f"its label {labels.WORKFLOW_UID} was removed": {"labels": {labels.WORKFLOW_UID: None}},
     "its owner reference to the Workflow was removed": {"ownerReferences": None},
 }
 
@@ -46,6 +47,10 @@ def test_a_job_that_is_taken_off_its_task_is_not_waited_for_and_the_message_says
         world.patch(world.job_path(f"w{number}-a"), {"metadata": change})
     for number, (says, _) in cases.items():
         flow = world.wait_flow(f"w{number}", "a", "Backoff", reason="JobDeleted")
+        if "uid was removed" in says:  # the watch shows this as a deletion, so the job is looked up
+            text = f"job w{number}-a was taken off"
+            world.history.wait(lambda: text in world.flow(f"w{number}", "a")["message"], 30, text)  # noqa: B023
+            flow = world.flow(f"w{number}", "a")
         assert f"job w{number}-a was taken off the task before it ended: {says}" in flow["message"]
         assert world.wait_job(f"w{number}-a")["metadata"].get("deletionTimestamp") is None
 
@@ -106,6 +111,16 @@ def say(world: World, path: str, phase: str, **more: Any) -> None:
 
 
 KINDS = {"a Pod": ("pod", PODS), "a custom resource": ("gadget", GADGETS)}
+
+
+def test_a_job_that_is_deleted_is_said_to_be_deleted(world: World, start_controller: StartController) -> None:
+    start_controller()
+    world.create(m.template("step", run_for="60s"))
+    world.create(m.workflow("w", m.flow("a", retry={"maxRetries": 1, "interval": "5m"})))
+    world.wait_flow("w", "a", "Running")
+    world.delete(world.job_path("w-a"))
+    flow = world.wait_flow("w", "a", "Backoff", reason="JobDeleted")
+    assert flow["message"] == "job w-a was deleted before it ended"
 
 
 @pytest.mark.parametrize(("of", "gvr"), KINDS.values(), ids=KINDS)

@@ -1,5 +1,7 @@
 """Looks up how the pods of failed jobs ended, so that a message can say which container ended how.
 
+A job that disappeared is looked up as well: was it deleted, or taken off its task?
+
 Workers never wait for it. Two threads of their own list the pods of a job, once per failed attempt: those that failed,
 and if none did, any. How many are listed, how often, and how large a list may be is bounded.
 """
@@ -19,11 +21,12 @@ import structlog
 
 from pkg.apis.meta import GVR, Job
 from pkg.controllers.workflow.planner.actions import FailedJob
-from pkg.controllers.workflow.planner.job_identity import WorkflowId
+from pkg.controllers.workflow.planner.job_identity import WorkflowId, what_changed
 from pkg.controllers.workflow.planner.progress import JobEnding, TaskKey
+from pkg.controllers.workflow.planner.status.failures import taken_off
 from pkg.controllers.workflow.pod_finder import PODS, belongs_to
 from pkg.kube.client import Client, Page
-from pkg.kube.errors import Forbidden, KubeError, Stopped
+from pkg.kube.errors import Forbidden, KubeError, NotFound, Stopped
 from pkg.kube.limiter import TokenBucket
 from pkg.workloads import names_its_pods, rules_for
 from pkg.workloads.pod_failure import EndedPod, PodStatus, failure_words
@@ -209,6 +212,8 @@ class FailureFinder(Failures):
 
     def look_up(self, workflow: WorkflowId, asked: FailedJob) -> str:
         """How the pods of a failed job ended; empty if there is nothing to say. Raises KubeError."""
+        if asked.lost is not None:
+            return self._look_for(workflow, asked.lost, GVR.parse(asked.gvr))
         job = self._job_of(workflow, asked.task, asked.attempt)
         gvr = GVR.parse(asked.gvr) if asked.gvr else GVR()
         if job is None:
@@ -228,6 +233,17 @@ class FailureFinder(Failures):
             if not field_selector and not own and names_its_pods(rules_for(gvr)):
                 return GONE
         return words
+
+    def _look_for(self, workflow: WorkflowId, lost: Job, gvr: GVR) -> str:
+        """Whether a job that disappeared was taken off its task. Its watch ends in the same way when it is deleted and
+        when it loses the label by which jobs are watched."""
+        try:
+            found = self._client.get(gvr, workflow.namespace, lost.metadata.name, Job)
+        except NotFound:
+            return ""
+        if found.metadata.uid != lost.metadata.uid or found.metadata.is_deleting:
+            return ""
+        return taken_off(lost.metadata.name, what_changed(lost, found))
 
     def _list(self, namespace: str, selector: str, field_selector: str) -> Page[EndedPod]:
         return self._client.list_page(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pkg.apis.flow.v1alpha1.types import FieldValidation, HTTPGet, PodChoice, TCPSocket
-from pkg.apis.meta import GVR
+from pkg.apis.meta import GVR, Job
 from pkg.controllers.workflow.planner.progress import ProbeKey, Progress, TaskKey
 
 
@@ -85,11 +85,15 @@ class ProbeRequest:
 
 @dataclass(frozen=True, slots=True)
 class FailedJob:
-    """A failed job whose pods are to be looked up, by its task and attempt. gvr: its kind, as `GVR.parse` reads it."""
+    """A failed job whose pods are to be looked up, by its task and attempt.
+
+    gvr: its kind, as `GVR.parse` reads it; lost: the job itself is looked up, which disappeared without a deletion.
+    """
 
     task: TaskKey
     attempt: int
     gvr: str = ""
+    lost: Job | None = None
 
 
 @dataclass(frozen=True, slots=True)

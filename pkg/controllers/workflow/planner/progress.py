@@ -18,6 +18,7 @@ from pkg.apis.flow.v1alpha1.phases import FINAL, UNFINISHED, Phase, fold
 from pkg.apis.flow.v1alpha1.reasons import SUCCESSES, Reasons
 from pkg.apis.flow.v1alpha1.records import FlowMemory
 from pkg.apis.flow.v1alpha1.types import FlowStatus
+from pkg.apis.meta import Job
 from pkg.controllers.workflow.planner.graph.model import Node
 
 NEVER: Final = math.inf
@@ -80,6 +81,8 @@ class Attempt(msgspec.Struct, frozen=True):
     gvr: str = ""
     #: The job was seen under deletion before it had reported an end: whatever it says now, it was deleted.
     doomed: bool = False
+    #: The job as it last was, if it disappeared and no deletion was seen: is it still in the cluster?
+    lost: Job | None = None
     #: When the job was created.
     created: float | None = None
     #: When the job was first observed running.
@@ -148,10 +151,11 @@ class Task(msgspec.Struct, frozen=True):
 
     @property
     def is_unexplained(self) -> bool:
-        """Whether how the pods of the failed newest attempt ended is still to be looked up."""
-        return (
-            self.has_verdict and self.reason == Reasons.FAILED and bool(self.current.job) and not self.current.explained
-        )
+        """Whether how the failed newest attempt ended is still to be looked up."""
+        if not self.has_verdict or self.current.explained:
+            return False
+        has_failed = self.reason == Reasons.FAILED and bool(self.current.job)
+        return has_failed or (self.reason == Reasons.JOB_DELETED and self.current.lost is not None)
 
     def with_current(self, **changes: object) -> Task:
         """The task with these fields of its newest attempt changed."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -16,7 +17,7 @@ from pkg.controllers.workflow.planner.actions import FailedJob
 from pkg.controllers.workflow.planner.job_identity import WorkflowId
 from pkg.controllers.workflow.planner.progress import JobEnding, TaskKey
 from pkg.kube.client import Page
-from pkg.kube.errors import Forbidden, KubeError, Transient
+from pkg.kube.errors import Forbidden, KubeError, NotFound, Transient
 from pkg.workloads.pod_failure import EndedPod
 from tests.builders import UID, WORKFLOW, task
 
@@ -42,6 +43,7 @@ class Api:
     def __init__(self, *answers: list[EndedPod] | KubeError, more: bool = False) -> None:
         self.answers = list(answers)
         self.more = more
+        self.found: Job | None = None
         self.asked: list[dict[str, Any]] = []
 
     def list_page(self, gvr: GVR, namespace: str, kind: type[EndedPod], **how: Any) -> Page[EndedPod]:
@@ -50,6 +52,12 @@ class Api:
         if isinstance(answer, KubeError):
             raise answer
         return Page(answer, "1", "more" if self.more else "")
+
+    def get(self, gvr: GVR, namespace: str, name: str, _kind: type[Job]) -> Job:
+        self.asked.append({"gvr": str(gvr), "namespace": namespace, "name": name})
+        if self.found is None:
+            raise NotFound(f"{name} is not there", status=404)
+        return self.found
 
 
 def a_job(status: dict[str, Any] | None = None) -> Job:
@@ -87,6 +95,36 @@ class World:
 )
 def test_what_is_made_of_the_pods(gvr: str, pods: list[EndedPod], words: str) -> None:
     assert World(Api(pods)).finder.look_up(WORKFLOW, FailedJob(task("a"), 0, gvr)) == words
+
+
+def changed(**fields: Any) -> Job:
+    """The job of `a_job` with other metadata."""
+    job = a_job()
+    return msgspec.structs.replace(job, metadata=msgspec.structs.replace(job.metadata, **fields))
+
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("found", "words"),
+    [
+        pytest.param(None, "", id="it was deleted"),
+        pytest.param(changed(uid="j-2"), "", id="another object has its name"),
+        pytest.param(changed(labels={}, deletion_timestamp=NOW), "", id="it is being deleted"),
+        pytest.param(
+            changed(labels={}),
+            f"job w-a was taken off the task before it ended: its label {labels.WORKFLOW_UID} was removed."
+            " It was not deleted",
+            id="it has lost the label by which jobs are watched",
+        ),
+    ],
+)
+def test_a_job_that_disappeared_is_read_once(found: Job | None, words: str) -> None:
+    api = Api([])
+    api.found = found
+    assert World(api).finder.look_up(WORKFLOW, FailedJob(task("a"), 0, WIDGET, a_job())) == words
+    assert api.asked == [{"gvr": WIDGET, "namespace": "team", "name": "w-a"}]
 
 
 def test_failed_pods_are_listed_by_label_in_one_bounded_list() -> None:

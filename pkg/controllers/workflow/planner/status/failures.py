@@ -24,7 +24,8 @@ from pkg.controllers.workflow.planner.progress import Decision, JobEnding, Task,
 MAX_MESSAGE: Final = 512
 #: Of so many failed tasks of one workflow the pods are looked up; status itemises about as many.
 MAX_LOOKUPS: Final = 100
-_EXPLAINED: Final = re.compile(r"job \S+, (?:pod |its pods )")
+_EXPLAINED: Final = re.compile(r"job \S+(?:, (?:pod |its pods )| was taken off )")
+_LOOKED_UP: Final = frozenset({Reasons.FAILED, Reasons.JOB_DELETED})
 
 _replace = msgspec.structs.replace
 
@@ -38,9 +39,16 @@ def with_words(message: str, words: str) -> str:
     """The message of `failure_message` with how the pods ended; unchanged if it says so already."""
     if not words or not message.startswith("job ") or is_explained(message):
         return message
+    if is_explained(words):  # about the job itself
+        return words[:MAX_MESSAGE]
     head, _, said = message.partition(": ")
     head = head.removesuffix(" failed")
     return f"{head}, {words}; {said}"[:MAX_MESSAGE] if said else f"{head}, {words}"[:MAX_MESSAGE]
+
+
+def taken_off(job: str, what: str) -> str:
+    """What a user reads of a job that a person took off its task. what: what was changed."""
+    return f"job {job} was taken off the task before it ended: {what}. It was not deleted"
 
 
 def is_explained(message: str) -> bool:
@@ -52,7 +60,7 @@ def explained(task: Task, ending: JobEnding | None) -> Task:
     """A failed task with how its pods ended, once that is known."""
     if ending is None or ending.words is None or ending.attempt != task.attempt or not task.is_unexplained:
         return task
-    return _replace(task, message=with_words(task.message, ending.words)).with_current(explained=True)
+    return _replace(task, message=with_words(task.message, ending.words)).with_current(explained=True, lost=None)
 
 
 def reworded(ctx: Context) -> Decision | None:
@@ -83,9 +91,8 @@ def needed_lookups(ctx: Context) -> tuple[FailedJob, ...]:
             if len(found) == MAX_LOOKUPS:
                 return tuple(found)
             node = graph.nodes[number]
-            found.append(
-                FailedJob(TaskKey(node.name, index), task.attempt, task.current.gvr or draft.state(number).gvr)
-            )
+            gvr = task.current.gvr or draft.state(number).gvr
+            found.append(FailedJob(TaskKey(node.name, index), task.attempt, gvr, task.current.lost))
     return tuple(found)
 
 
@@ -135,12 +142,12 @@ def status_with_words(status: WorkflowStatus, endings: Mapping[TaskKey, JobEndin
 def _flow_with_words(flow: FlowStatus, index: int, words: str) -> tuple[FlowStatus, str, str]:
     """A flow with the words about one of its tasks, and the message of that task before and after."""
     if not flow.failed:  # no `for`
-        after = with_words(flow.message, words) if flow.reason == Reasons.FAILED else flow.message
+        after = with_words(flow.message, words) if flow.reason in _LOOKED_UP else flow.message
         return (flow if after == flow.message else _replace(flow, message=after)), flow.message, after
     prefix, before, after = f"index {index}: ", "", ""
     replicas: list[ReplicaStatus] = []
     for item in flow.replicas:
-        if item.index == index and item.phase is Phase.FAILED and item.reason == Reasons.FAILED:
+        if item.index == index and item.phase is Phase.FAILED and item.reason in _LOOKED_UP:
             before, after = item.message, with_words(item.message, words)[:256]
             item = _replace(item, message=after)
         replicas.append(item)

@@ -16,7 +16,7 @@ from pkg.apis.flow.v1alpha1 import labels
 from pkg.apis.flow.v1alpha1.phases import Phase
 from pkg.apis.flow.v1alpha1.reasons import KEPT_UNTIL_CREATED, Reasons
 from pkg.apis.flow.v1alpha1.types import Completion
-from pkg.apis.meta import ObjectMeta
+from pkg.apis.meta import Job, ObjectMeta
 from pkg.controllers.workflow.planner.carried import carried_hash, carried_text, with_hash
 from pkg.controllers.workflow.planner.context import Context
 from pkg.controllers.workflow.planner.control import retry
@@ -27,7 +27,7 @@ from pkg.controllers.workflow.planner.progress import Attempt, Task, TaskKey
 from pkg.controllers.workflow.planner.reading import look
 from pkg.controllers.workflow.planner.snapshot import ObservedJob, Snapshot
 from pkg.controllers.workflow.planner.status.deletion import counts_as_deleted
-from pkg.controllers.workflow.planner.status.failures import explained, failure_message
+from pkg.controllers.workflow.planner.status.failures import explained, failure_message, taken_off
 from pkg.workloads import KUEUE_QUEUE_LABEL, JobState, Reading
 
 _PHASES = {
@@ -93,7 +93,7 @@ def fold(ctx: Context, keys: Iterable[TaskKey], policy: FailurePolicy) -> frozen
             continue  # the spec does not have the task that the job's labels name
         number = node.number
         task = draft.task(number, key.index)
-        if not (task.is_unfinished or task.current.job) and not (key in snapshot.jobs or key in snapshot.gone):
+        if not _expects(task) and not (key in snapshot.jobs or key in snapshot.gone):
             continue  # it has no job, and needs none
         first = draft.state(number).first_attempt
         # After a restart jobs of earlier attempts prove nothing, except for tasks that were not restarted.
@@ -138,7 +138,12 @@ def _record_kind(draft: Draft, number: int, gvr: str) -> None:
 def _expects_job(ctx: Context, key: TaskKey) -> bool:
     """Whether the task should have a job, so that its absence means something."""
     task = ctx.task_of(key)
-    return task is not None and (task.is_unfinished or bool(task.current.job))
+    return task is not None and _expects(task)
+
+
+def _expects(task: Task) -> bool:
+    """Whether the task has, should have, or has lost a job."""
+    return task.is_unfinished or bool(task.current.job) or task.current.lost is not None
 
 
 def attach_jobs(ctx: Context, keys: Iterable[TaskKey]) -> None:
@@ -176,7 +181,11 @@ def fold_task(of: _TaskJobs, task: Task) -> Task:
     if last is None and not _is_known_missing(snapshot, task):
         return task
     failed = of.failed(task, Reasons.JOB_DELETED, _deleted(snapshot, task, last))
-    return failed if of.policy.is_deferred else _with_job(snapshot, failed, None)
+    if of.policy.is_deferred:
+        return failed
+    is_lost = last is not None and not last.taken_off and not last.job.metadata.is_deleting
+    lost = Job(last.job.metadata) if is_lost and last is not None and snapshot.kinds.get(last.gvr) is not None else None
+    return _with_job(snapshot, failed, None).with_current(lost=lost)
 
 
 def _begin(snapshot: Snapshot, task: Task, observed: ObservedJob) -> Task:
@@ -354,7 +363,9 @@ def _is_known_missing(snapshot: Snapshot, task: Task) -> bool:
 def _deleted(snapshot: Snapshot, task: Task, last: ObservedJob | None) -> str:
     job = f"job {task.current.job}" if task.current.job else "its job"
     if last is not None and last.taken_off:
-        return f"{job} was taken off the task before it ended: {last.taken_off}. It was not deleted"
+        return taken_off(last.job.metadata.name, last.taken_off)
     if last is not None and snapshot.kinds.get(last.gvr, False) is None:
         return f"{job} was removed with its kind: {last.gvr} is no longer served"
+    if last is None:
+        return f"{job} is gone: it was deleted before it ended, or taken off the task, while no controller looked"
     return f"{job} was deleted before it ended"

@@ -82,6 +82,18 @@ def test_a_deletion_that_was_seen_first_counts_whatever_the_clocks_say() -> None
     assert counts_as_deleted(doomed, job(DELETED, completionTime=BEFORE), is_final=True)
 
 
+def test_a_deletion_that_a_pass_has_seen_counts_although_the_end_has_an_earlier_time() -> None:
+    bench = Bench(wf(a={"retry": {"maxRetries": 1, "interval": "1m"}}))
+    bench.runs("a")
+    bench.now = seconds("2027-01-15T08:00:30Z")
+    bench.is_going("a")
+    bench.say({**COMPLETE, "completionTime": "2027-01-15T08:00:20Z"}, "a")
+    bench.settle()
+    assert bench.phases()["a"] == "Running", "it is judged once it is gone"
+    bench.vanishes("a")
+    assert bench.flow("a").reason == "JobDeleted"
+
+
 ENDS = {"well": COMPLETE, "badly": FAILED}
 
 

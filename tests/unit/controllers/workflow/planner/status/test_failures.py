@@ -7,16 +7,19 @@ from typing import Any
 import pytest
 
 from pkg.apis.flow.v1alpha1 import conditions
+from pkg.apis.meta import Job
 from pkg.controllers.workflow.planner.actions import FailedJob
+from pkg.controllers.workflow.planner.job_identity import WorkflowId
 from pkg.controllers.workflow.planner.progress import JobEnding
 from pkg.controllers.workflow.planner.status.failures import (
     MAX_LOOKUPS,
     failure_message,
     is_explained,
     status_with_words,
+    taken_off,
     with_words,
 )
-from tests.builders import Bench, task, wf
+from tests.builders import JOBS, Bench, task, wf
 
 POD = "pod w-a-x7k2p, container main: exit code 3"
 SAID = "BackoffLimitExceeded: it broke"
@@ -98,8 +101,44 @@ def test_after_a_crash_only_what_is_missing_is_looked_up(found: str | None, asks
     assert made.lookups == ((FailedJob(task("a"), 0, "jobs.v1.batch"),) if asks else ())
 
 
-def test_a_job_that_is_gone_is_not_looked_up() -> None:
+def test_a_job_that_disappeared_is_looked_up_once_and_said_to_be_taken_off_if_it_is_there() -> None:
+    """Its watch ends in the same way when it is deleted and when it loses the label by which jobs are watched."""
+    there = taken_off("w-a", "its label x was removed")
+    for words, message in (("", "job w-a was deleted before it ended"), (there, there)):
+        bench = Bench(wf(a="", b=""))
+        bench.words = {"a/0": None}
+        lost = bench.observed("a").job
+        bench.vanishes("a")
+        (asked,) = bench.step().lookups
+        assert asked == FailedJob(task("a"), 0, str(JOBS), Job(asked.lost.metadata if asked.lost else lost.metadata))
+        assert (bench.flow("a").reason, bench.flow("a").message) == (
+            "JobDeleted",
+            "job w-a was deleted before it ended",
+        )
+        bench.endings = {task("a"): JobEnding(0, words)}
+        bench.ledger.mark_task_dirty(WorkflowId.of(bench.workflow), task("a"))
+        bench.settle()
+        assert bench.flow("a").message == message
+        assert bench.step().lookups == ()
+        bench.succeeds("b")
+        assert bench.phase == "Failed"
+        assert bench.status.message == f"flow a failed: JobDeleted, {message}"
+
+
+def test_the_answer_may_come_after_the_end() -> None:
+    there = taken_off("w-a", "its label x was removed")
+    bench = Bench(wf(a=""))
+    bench.words = {"a/0": None}
+    bench.vanishes("a")
+    assert bench.phase == "Failed"
+    bench.endings = {task("a"): JobEnding(0, there)}
+    bench.settle()
+    assert (bench.flow("a").message, bench.status.message) == (there, f"flow a failed: JobDeleted, {there}")
+
+
+def test_a_job_whose_deletion_was_seen_is_not_looked_up() -> None:
     bench = Bench(wf(a="", b=""))
+    bench.is_going("a")
     bench.vanishes("a")
     assert (bench.flow("a").reason, bench.step().lookups) == ("JobDeleted", ())
 
