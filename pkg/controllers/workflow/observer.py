@@ -20,6 +20,7 @@ from pkg.controllers.workflow.kinds import Kinds
 from pkg.controllers.workflow.ledger import Ledger
 from pkg.controllers.workflow.memory import Memory
 from pkg.controllers.workflow.planner.control.deletions import is_removed_at_end
+from pkg.controllers.workflow.planner.edits import policy_in_force
 from pkg.controllers.workflow.planner.graph.in_force import CompiledSpec, compile_in_force
 from pkg.controllers.workflow.planner.graph.model import Graph, PodIPPredicate
 from pkg.controllers.workflow.planner.job_identity import WorkflowId
@@ -111,7 +112,7 @@ class Observer:
         """What a plan needs of a workflow that has ended and whose jobs have, too. It resets the job changes."""
         this, meta = WorkflowId.of(workflow), workflow.metadata
         is_edited = workflow.status.observed_generation != meta.generation
-        policy, phase = workflow.spec.job_retain_policy, workflow.status.phase or WorkflowPhase.PENDING
+        policy, phase = policy_in_force(workflow), workflow.status.phase or WorkflowPhase.PENDING
         jobs: Mapping[TaskKey, tuple[ObservedJob, ...]] = {}
         if is_removed_at_end(policy, phase):
             jobs = self._caches.ledger.take_changes(this).jobs

@@ -102,6 +102,12 @@ def by_flow(status: WorkflowStatus) -> dict[str, FlowMemory]:
     }
 
 
+def with_left(kinds: tuple[KindRecord, ...], before: WorkflowStatus) -> tuple[KindRecord, ...]:
+    """The kinds, and those that only flows had which are gone: their jobs may be there."""
+    left = kinds_of(before) - {kind.gvr for kind in kinds}
+    return (*kinds, *map(KindRecord, sorted(left))) if left else kinds
+
+
 def grouped(
     memories: Iterable[FlowMemory],
 ) -> tuple[tuple[KindRecord, ...], tuple[FlowRecord, ...], tuple[RulesRecord, ...]]:

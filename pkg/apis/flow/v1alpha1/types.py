@@ -792,7 +792,10 @@ class Latch(_Part, frozen=True):
 
 
 class KindRecord(_Part, frozen=True):
-    """A kind of jobs, the flows whose first job is of this kind, and those of which only a later one is."""
+    """A kind of jobs, the flows whose first job is of this kind, and those of which only a later one is.
+
+    Neither has any if such flows left with a restart.
+    """
 
     gvr: Annotated[str, Meta(description="The resource: jobs.v1.batch, or pods.v1 of the core group.")]
     flows: Annotated[str, Meta(description=_POSITIONS)] = ""
@@ -828,6 +831,9 @@ class Record(_Part, frozen=True):
     """The controller's own memory, because the cluster does not show it. Not for scripts."""
 
     spec_hash: Annotated[str, Meta(description="Hash of the spec that is in force.")] = ""
+    job_retain_policy: Annotated[
+        RetainPolicy, Meta(description="jobRetainPolicy of that spec, which an edit may have changed meanwhile.")
+    ] = RetainPolicy.RETAIN
     restarted_at: Annotated[str, Meta(description="The token of the newest restart.")] = ""
     restarted_flows: Annotated[str, Meta(description=f"The flows that this restart named. {_POSITIONS}")] = ""
     suspended_at: Annotated[str, Meta(description="Since when the workflow is suspended.")] = ""

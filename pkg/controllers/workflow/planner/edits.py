@@ -5,7 +5,13 @@ from __future__ import annotations
 from pkg.apis.flow.v1alpha1 import conditions as conds
 from pkg.apis.flow.v1alpha1 import records
 from pkg.apis.flow.v1alpha1.spec_hash import is_comparable, is_hash_of
-from pkg.apis.flow.v1alpha1.types import Workflow, WorkflowStatus
+from pkg.apis.flow.v1alpha1.types import RetainPolicy, Workflow, WorkflowStatus
+
+
+def policy_in_force(workflow: Workflow) -> RetainPolicy:
+    """The jobRetainPolicy of the spec in force, for a workflow that has ended. A later edit does not count."""
+    record = records.record_of(workflow.status)
+    return record.job_retain_policy if is_comparable(record.spec_hash) else workflow.spec.job_retain_policy
 
 
 def is_held_in(status: WorkflowStatus) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import msgspec
 
@@ -21,7 +22,7 @@ from pkg.controllers.workflow.planner.context import Context
 from pkg.controllers.workflow.planner.control import deletions, outcome, restart
 from pkg.controllers.workflow.planner.control.timeouts import workflow_overdue_at
 from pkg.controllers.workflow.planner.draft import Draft
-from pkg.controllers.workflow.planner.edits import is_edited
+from pkg.controllers.workflow.planner.edits import is_edited, policy_in_force
 from pkg.controllers.workflow.planner.graph.model import Graph
 from pkg.controllers.workflow.planner.progress import NO_PROGRESS, Decision, Progress, TaskKey
 from pkg.controllers.workflow.planner.snapshot import Snapshot
@@ -33,7 +34,7 @@ from pkg.controllers.workflow.planner.status.status_patch import patch_status
 EDITED_AFTER_END = (
     "the spec was edited after the end: the edit takes effect at the next restart (set spec.restart.at to a new value)"
 )
-_NOTHING: Mapping[str, str] = {}
+_NOTHING: Mapping[str, Any] = {}
 
 
 def plan_invalid(snapshot: Snapshot, message: str) -> Plan:
@@ -49,7 +50,7 @@ def plan_invalid(snapshot: Snapshot, message: str) -> Plan:
     phase = WorkflowPhase.SUCCEEDED if decision.is_success else WorkflowPhase.FAILED
     now = timestamp(snapshot.now)
     new = msgspec.structs.replace(
-        records.moved(recorded, suspended_at="", spec_hash=snapshot.spec_hash),
+        records.moved(recorded, suspended_at="", **_adopted(snapshot)),
         phase=advance_workflow(recorded.phase or WorkflowPhase.PENDING, phase),
         reason=decision.reason,
         message=decision.message,
@@ -71,6 +72,11 @@ def plan_invalid(snapshot: Snapshot, message: str) -> Plan:
     )
 
 
+def _adopted(snapshot: Snapshot) -> dict[str, Any]:
+    """What the record says of the spec in force."""
+    return {"spec_hash": snapshot.spec_hash, "job_retain_policy": snapshot.workflow.spec.job_retain_policy}
+
+
 def plan_without_graph(snapshot: Snapshot, *events: Emit) -> Plan:
     """The plan for a workflow that has ended, and whose jobs have ended or may go on."""
     phase = snapshot.workflow.status.phase or WorkflowPhase.PENDING
@@ -88,7 +94,7 @@ def _all_jobs(snapshot: Snapshot, why: str) -> tuple[DeleteJob, ...]:
 
 def _not_retained(snapshot: Snapshot, phase: WorkflowPhase) -> tuple[DeleteJob, ...]:
     """All jobs of a workflow that has ended, if jobRetainPolicy removes them."""
-    policy = snapshot.workflow.spec.job_retain_policy
+    policy = policy_in_force(snapshot.workflow)
     if not deletions.is_removed_at_end(policy, phase):
         return ()
     looked_up = _looked_up(snapshot)
@@ -116,7 +122,7 @@ def plan_restart(snapshot: Snapshot) -> Plan:
     progress = restart.reset(new, graph, base)
     if progress is base:
         nothing = "nothing to run again: no task failed, no flow is named, and the spec has no new flow or index"
-        adopted = {"restarted_at": token, "spec_hash": new.spec_hash}
+        adopted = {"restarted_at": token, **_adopted(new)}
         return _plan_unchanged(snapshot, Emit("RestartIdle", nothing), adopted=adopted)
     again = sum(not task.is_final for state in progress.flows for task in state.tasks)
     made = workflow_status.restarted_status(new, graph, progress, token, restart.numbers_of(new, graph, base))
@@ -130,7 +136,7 @@ def plan_restart(snapshot: Snapshot) -> Plan:
     )
 
 
-def _plan_unchanged(snapshot: Snapshot, *events: Emit, adopted: Mapping[str, str] = _NOTHING) -> Plan:
+def _plan_unchanged(snapshot: Snapshot, *events: Emit, adopted: Mapping[str, Any] = _NOTHING) -> Plan:
     """The plan for a workflow that stays as it has ended, by the spec in force then. adopted: as in `_after_end`."""
     if not isinstance(snapshot.graph, Graph):
         return plan_without_graph(snapshot, *events)
@@ -138,7 +144,7 @@ def _plan_unchanged(snapshot: Snapshot, *events: Emit, adopted: Mapping[str, str
 
 
 def plan_ended(
-    snapshot: Snapshot, graph: Graph, base: Progress, *events: Emit, adopted: Mapping[str, str] = _NOTHING
+    snapshot: Snapshot, graph: Graph, base: Progress, *events: Emit, adopted: Mapping[str, Any] = _NOTHING
 ) -> Plan:
     """The plan for a workflow that has ended. adopted: as in `_after_end`."""
     ctx = Context(snapshot, Draft(graph, base))
@@ -159,7 +165,7 @@ def plan_ended(
     return _after_end(snapshot, Plan(progress=base, deletions=to_delete), *events, adopted=adopted)
 
 
-def _after_end(snapshot: Snapshot, ended: Plan, *events: Emit, adopted: Mapping[str, str] = _NOTHING) -> Plan:
+def _after_end(snapshot: Snapshot, ended: Plan, *events: Emit, adopted: Mapping[str, Any] = _NOTHING) -> Plan:
     """Sends these Events once after an edit of the spec, and deletes the Workflow when its ttl is over.
 
     adopted: the fields of the record that a restart changes which had nothing to do.
@@ -173,7 +179,7 @@ def _after_end(snapshot: Snapshot, ended: Plan, *events: Emit, adopted: Mapping[
         is_other = is_edited(snapshot.workflow, snapshot.spec_hash) if snapshot.graph is None else bool(snapshot.edit)
         if is_new and is_other and not events:
             events = (Emit(Reasons.SPEC_CHANGED, EDITED_AFTER_END),)
-        kept = {"spec_hash": records.record_of(recorded).spec_hash if is_other else snapshot.spec_hash}
+        kept = {} if is_other else _adopted(snapshot)
         new = msgspec.structs.replace(records.moved(told, **{**kept, **adopted}), observed_generation=meta.generation)
         ended = replace(ended, patch=patch_status(snapshot, new), events=events)
     ttl = snapshot.workflow.spec.ttl_seconds_after_finished

@@ -9,6 +9,8 @@ from typing import Any
 import msgspec
 import pytest
 
+from pkg.apis.flow.v1alpha1 import records
+from pkg.apis.flow.v1alpha1.spec_hash import spec_hash
 from pkg.apis.flow.v1alpha1.types import WORKFLOWS, WORKTEMPLATES, Restart, RetainPolicy, Shutdown, WorkflowSpec
 from pkg.apis.meta import Job
 from pkg.controllers.engine.result import Again, Done, Drop, Later, Parked, Result
@@ -691,9 +693,19 @@ def test_jobs_that_the_policy_removes_go_without_the_graph(compiled: list[str]) 
     """The last leader recorded the end and deleted nothing."""
     world, controller = ended(a={"for": {"replicas": 5}})
     world.set_spec(job_retain_policy=RetainPolicy.DELETE)
+    in_force = {"job_retain_policy": RetainPolicy.DELETE, "spec_hash": spec_hash(world.workflow.spec)}
+    world.update(WORKFLOWS, NAME, status=records.moved(world.workflow.status, **in_force))
     compiled.clear()
     settle(controller)
     assert (names(world), compiled) == ([], [])
+
+
+def test_a_policy_that_is_edited_after_the_end_removes_no_job(compiled: list[str]) -> None:
+    world, controller = ended(a="")
+    world.set_spec(job_retain_policy=RetainPolicy.DELETE)
+    compiled.clear()
+    settle(controller)
+    assert (names(world), compiled) == (["w-a"], [])
 
 
 def test_a_service_that_goes_on_after_the_end_is_judged_once(compiled: list[str]) -> None:

@@ -20,7 +20,7 @@ from pkg.apis.flow.v1alpha1.phases import Phase
 from pkg.apis.flow.v1alpha1.reasons import Reasons
 from pkg.apis.flow.v1alpha1.spec_hash import FREE, spec_hash
 from pkg.apis.flow.v1alpha1.types import Flow, FlowStatus, For, Workflow, WorkflowSpec, WorkTemplate
-from pkg.controllers.workflow.planner.edits import is_edited, is_held_in
+from pkg.controllers.workflow.planner.edits import is_edited, is_held_in, policy_in_force
 from pkg.controllers.workflow.planner.graph.compile import Compiled, compile_graph, compile_spec
 from pkg.controllers.workflow.planner.graph.model import Graph
 
@@ -142,7 +142,7 @@ def _room(workflow: Workflow) -> int:
 
 
 def spec_of_status(workflow: Workflow) -> WorkflowSpec:
-    """A spec with the flows that status lists. Everything but the flows is that of the spec in the cluster.
+    """A spec with the flows that status lists, and with its jobRetainPolicy. The rest is the spec in the cluster.
 
     A flow that the spec still has keeps the name of its template, by which its jobs are read.
     """
@@ -150,7 +150,7 @@ def spec_of_status(workflow: Workflow) -> WorkflowSpec:
     flows = tuple(
         Flow(name=flow.name, template=templates.get(flow.name, ""), for_=_loop(flow)) for flow in workflow.status.flows
     )
-    return msgspec.structs.replace(workflow.spec, flows=flows)
+    return msgspec.structs.replace(workflow.spec, flows=flows, job_retain_policy=policy_in_force(workflow))
 
 
 def _loop(flow: FlowStatus) -> For | None:

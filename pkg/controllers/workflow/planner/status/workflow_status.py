@@ -94,9 +94,10 @@ def _record(snapshot: Snapshot, rendered: Iterable[Rendered], phase: WorkflowPha
         suspended_at=_suspended_at(snapshot, phase),
         # Rounded up: a timeout may come late, never early.
         suspended_seconds=old.suspended_seconds if is_paused(snapshot) else math.ceil(suspended_seconds(snapshot)),
-        kinds=kinds,
+        kinds=records.with_left(kinds, snapshot.workflow.status),
         rules=rules,
         flows=flows,
+        job_retain_policy=snapshot.workflow.spec.job_retain_policy,
     )
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from pkg.apis.flow.v1alpha1 import records
 from pkg.apis.flow.v1alpha1.spec_hash import spec_hash
 from tests.builders import Bench, on, wf
 from tests.manifests import plain
@@ -75,7 +76,7 @@ def test_an_edit_changes_nothing_by_itself_and_one_event_says_so(edit: Edit) -> 
     bench = failed()
     bench.events.clear()
     before = bench.status
-    edit(bench, flows=flows(bench, bad=None, new={}))
+    edit(bench, flows=flows(bench, bad=None, new={}), jobRetainPolicy="delete")
     bench.wait(1000)
     bench.restarted()
     after = msgspec.structs.replace(bench.status, observed_generation=before.observed_generation)
@@ -188,6 +189,23 @@ def test_a_flow_that_is_gone_leaves_status_and_its_jobs_follow_the_policy(edit: 
     bench.succeeds("after")
     assert bench.phase == "Succeeded"
     assert bench.living == ({"w-ok", "w-bad", "w-after"} if policy == "retain" else set())
+
+
+@BY
+def test_the_policy_of_the_spec_in_force_acts_where_an_edit_changed_it_before_the_end(edit: Edit) -> None:
+    bench = Bench(wf({"jobRetainPolicy": "delete"}, ok=""))
+    edit(bench, jobRetainPolicy="retain")
+    edit(bench, shutdown="Stop")
+    bench.succeeds("ok")
+    assert (bench.phase, bench.living) == ("Failed", set())
+
+
+@BY
+def test_the_kind_of_a_flow_that_is_gone_stays_recorded_so_that_its_jobs_are_found(edit: Edit) -> None:
+    bench = succeeded(other={"template": "widget"})
+    edit(bench, flows=flows(bench, other=None), restart={"at": "1"})
+    record = records.record_of(bench.status)
+    assert [(kind.gvr, kind.flows) for kind in record.kinds] == [("jobs.v1.batch", "0"), ("widgets.v1.example.com", "")]
 
 
 @BY
