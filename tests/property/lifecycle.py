@@ -630,6 +630,7 @@ class LifecycleSimulation(Simulation):
         again = self.reference.restart(spec, str(self.phase), jobs)
         if status.phase is before.phase:
             assert not again, f"{again} should run again"
+            assert records.record_of(status).job_retain_policy == spec.job_retain_policy
             assert old == set(self.reference.tasks), "tasks that are gone are still in status"
             self.statistics["idle"] += 1
             self.reference.lose_memory(since)
@@ -678,7 +679,12 @@ class LifecycleSimulation(Simulation):
         if self._is_over() and status.phase is self.phase:
             record = records.record_of(status)
             seen = msgspec.structs.replace(
-                records.moved(before, restarted_at=record.restarted_at, spec_hash=record.spec_hash),
+                records.moved(
+                    before,
+                    restarted_at=record.restarted_at,
+                    spec_hash=record.spec_hash,
+                    job_retain_policy=record.job_retain_policy,
+                ),
                 observed_generation=status.observed_generation,
             )
             assert msgspec.to_builtins(status) == msgspec.to_builtins(seen), "after the end nothing else changes"
