@@ -91,6 +91,18 @@ def lifecycles(draw: st.DrawFn, *, max_flows: int = 7, max_steps: int = 90) -> L
     )
 
 
+# Steps that edit the spec, take an edit back, restart, or run on to the end.
+_EDITING: Final = tuple(base + step for base in (112, 128, 208) for step in (15, 15, 15, 7, 2, 3, 0, 1))
+
+
+@st.composite
+def edited_lifecycles(draw: st.DrawFn, *, max_flows: int = 6, max_steps: int = 40) -> Lifecycle:
+    """Scenarios in which the spec is edited often."""
+    edit = st.tuples(st.sampled_from(_EDITING), st.binary(max_size=3)).map(lambda step: bytes(step[:1]) + step[1])
+    steps = draw(st.lists(st.one_of(edit, st.binary(max_size=2), st.binary(max_size=4)), max_size=max_steps))
+    return replace(draw(lifecycles(max_flows=max_flows, max_steps=0)), schedule=b"".join(steps))
+
+
 def life_of(scenario: Lifecycle) -> tuple[Story, Mapping[str, frozenset[str]]]:
     """The story, and which flows' pod addresses each flow's job needs."""
     story = story_of(Scenario(scenario.head, scenario.flows, b""))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings
 
-from tests.property.lifecycle import Lifecycle, lifecycles, live, of_hex
+from tests.property.lifecycle import Lifecycle, edited_lifecycles, lifecycles, live, of_hex
 
 EXAMPLES = settings.default.max_examples if settings.default else 500
 
@@ -15,6 +15,12 @@ pytestmark = pytest.mark.timeout(3 * EXAMPLES)
 @settings(max_examples=EXAMPLES)
 @given(lifecycles())
 def test_whatever_its_owner_does_a_workflow_keeps_the_contract(scenario: Lifecycle) -> None:
+    live(scenario)
+
+
+@settings(max_examples=EXAMPLES)
+@given(edited_lifecycles())
+def test_whatever_is_edited_and_taken_back_or_adopted_nothing_is_doubled_or_lost(scenario: Lifecycle) -> None:
     live(scenario)
 
 
