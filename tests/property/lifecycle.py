@@ -96,10 +96,13 @@ _EDITING: Final = tuple(base + step for base in (112, 128, 208) for step in (15,
 
 
 @st.composite
-def edited_lifecycles(draw: st.DrawFn, *, max_flows: int = 6, max_steps: int = 40) -> Lifecycle:
-    """Scenarios in which the spec is edited often."""
-    edit = st.tuples(st.sampled_from(_EDITING), st.binary(max_size=3)).map(lambda step: bytes(step[:1]) + step[1])
-    steps = draw(st.lists(st.one_of(edit, st.binary(max_size=2), st.binary(max_size=4)), max_size=max_steps))
+def edited_lifecycles(draw: st.DrawFn, *, max_flows: int = 6, max_steps: int = 60) -> Lifecycle:
+    """Scenarios in which the spec is edited often, at any time."""
+    edit = st.tuples(st.sampled_from(_EDITING), st.binary(min_size=3, max_size=3))
+    other = st.binary(min_size=1, max_size=1)
+    count = draw(st.integers(0, max_steps))
+    step = st.one_of(other, other, edit.map(lambda step: bytes(step[:1]) + step[1]))
+    steps = draw(st.lists(step, min_size=count, max_size=count))
     return replace(draw(lifecycles(max_flows=max_flows, max_steps=0)), schedule=b"".join(steps))
 
 
