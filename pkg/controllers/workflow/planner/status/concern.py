@@ -101,6 +101,9 @@ def _concern(graph: Graph, progress: Progress, number: int) -> Concern:
 
 
 def _is_lasting(snapshot: Snapshot, flow: str) -> bool:
+    """Whether creations of a flow have failed for long; a controller that starts takes the word of the status."""
+    if recorded_cause(snapshot.workflow.status) == (Reasons.CREATE_FAILED, f"flow {flow}"):
+        return True
     return any(key.flow == flow and fault.is_lasting for key, fault in snapshot.faults.items())
 
 

@@ -153,6 +153,21 @@ def test_another_cause_keeps_the_time_of_the_condition() -> None:
     assert found.last_transition_time == "2027-01-15T08:00:00Z"
 
 
+def test_a_fault_that_lasts_blocks_also_after_a_restart_of_the_controller() -> None:
+    bench = refusing("CreateFailed", 6)()
+    bench.refuse = lambda made: CreateFault(
+        Trouble.RETRY, made.attempt, made.name, "CreateFailed", "the server's words", NOW, 1, NOW + 5.0
+    )
+    found = bench.restarted().condition("Blocked")
+    assert found is not None
+    assert (found.status, found.reason) == ("True", "CreateFailed")
+    bench.refuse = lambda _: None
+    bench.wait(10.0)
+    found = bench.condition("Blocked")
+    assert found is not None
+    assert found.status == "False"
+
+
 def test_at_the_end_nothing_waits_for_a_person() -> None:
     bench = Bench(wf(a={"template": "none"}))
     bench.set_spec(shutdown="Terminate")
