@@ -127,7 +127,7 @@ def _without_effect(patch: Any, path: str) -> Iterator[Fault]:
 
 
 def _values(parameters: Parameters) -> list[dict[str, str]]:
-    return [{"value": parameter.value} for parameter in parameters]
+    return [{"value": parameter.value or ""} for parameter in parameters]
 
 
 def _findings(where: str, faults: Faults, *, is_warning: bool = False) -> Iterator[Finding]:

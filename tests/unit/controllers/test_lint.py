@@ -129,6 +129,14 @@ def workflow(more: str = "") -> str:
             id="a JSON Patch of the job's namespace",
         ),
         pytest.param(
+            f"{STEP % '{{params.n}}'}  parameters: [{{name: n}}]\n---{workflow()}",
+            [
+                'f: document 2 (Workflow w): spec.flows[0] (template step).jobSpec.x: parameter "n" of the template '
+                "has no default; give it a value in the flow or in spec.parameters"
+            ],
+            id="a parameter that the template requires",
+        ),
+        pytest.param(
             STEP.replace("resource: jobs", "resource: job") % "x",
             [
                 "f: document 1 (WorkTemplate step): warning: spec.gvr: job.v1.batch is not known here; "

@@ -43,6 +43,8 @@ class Scopes:
 
     def __init__(self, template: Parameters = (), workflow: Parameters = (), flow: Parameters = ()) -> None:
         self._by_name = tuple(_index(scope, given) for scope, given in enumerate((template, workflow, flow)))
+        #: Names that the template has without a default, so that a flow or the workflow must give a value.
+        self.required: frozenset[str] = frozenset(one.name for one in template if one.value is None)
 
     def find(self, name: str, below: int = ALL) -> Given | None:
         """The parameter that counts; `below`: only scopes further out than this one."""
@@ -61,19 +63,22 @@ class Scopes:
         """The same template and workflow with the parameters of a flow."""
         other = Scopes()
         other._by_name = (*self._by_name[:FLOW], _index(FLOW, flow))
+        other.required = self.required
         return other
 
 
 def _index(scope: int, parameters: Parameters) -> Mapping[str, Given]:
     found: dict[str, Given] = {}
-    for position, one in enumerate(parameters):
-        found[one.name] = Given(scope, position, one.name, one.value)
+    for one in given(scope, parameters):
+        found[one.name] = one
     return found
 
 
 def given(scope: int, parameters: Parameters) -> Sequence[Given]:
-    """The parameters of one scope."""
-    return tuple(Given(scope, position, one.name, one.value) for position, one in enumerate(parameters))
+    """The parameters of one scope that have a value. One without a value only says that the name exists."""
+    return tuple(
+        Given(scope, position, one.name, one.value) for position, one in enumerate(parameters) if one.value is not None
+    )
 
 
 class Use(msgspec.Struct, frozen=True):
@@ -136,6 +141,8 @@ def missing_message(name: str, scopes: Scopes, by: Given | None = None, *, sugge
     elif by is not None:
         where = "the template" if by.scope == WORKFLOW else "the workflow and the template"
         text = f'no parameter is named "{shown}" in {where}, and a value of {_OWNERS[by.scope]} can use only these'
+    elif name in scopes.required:
+        return f'parameter "{shown}" of the template has no default; give it a value in the flow or in spec.parameters'
     else:
         text = f'no parameter is named "{shown}"; give it in the flow, in spec.parameters or in the template'
     is_itself = by is not None and by.name == name

@@ -173,7 +173,7 @@ def _place_of(edge: Edge, path: str, place: str) -> str:
 
 
 def _missing_parameters(flow: Flow, use: _Use, values: ValueUse, path: str, place: str) -> Iterator[_Missing]:
-    own = {parameter.name for parameter in flow.parameters} if use.required else set()
+    own = {one.name for one in flow.parameters if one.value is not None} if use.required else set()
     missing = [name for name in use.required if name not in own]
     scopes = values.scopes(flow) if missing else Scopes()
     for name in missing:

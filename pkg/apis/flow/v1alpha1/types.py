@@ -147,17 +147,21 @@ class Parameter(_Part, frozen=True):
             examples=["epochs"],
         ),
     ]
-    value: Annotated[
-        str,
-        Meta(
-            max_length=16_384,
-            description=(
-                "Text that replaces the variable. It may hold variables, in which {{params.X}} means X of a scope "
-                "further out: flow, workflow, template. In a template it is the default."
+    value: (
+        Annotated[
+            str,
+            Meta(
+                max_length=16_384,
+                description=(
+                    "Text that replaces the variable. It may hold variables, in which {{params.X}} means X of a scope "
+                    "further out: flow, workflow, template. In a template it is the default; without it the flow or "
+                    "the workflow must give a value."
+                ),
+                examples=["10"],
             ),
-            examples=["10"],
-        ),
-    ] = ""
+        ]
+        | None
+    ) = None
 
 
 def _keyed_by(field: str) -> Meta:

@@ -67,7 +67,7 @@ class ValueUse:
         own = _or_none(flow)
         scopes = outer.scopes.with_flow(own)
         names = dict.fromkeys((*_patch_parameters(flow), *outer.live))
-        names.update((one.name, None) for one in own if "{{" in one.value and one.name in outer.used)
+        names.update((one.name, None) for one in own if "{{" in (one.value or "") and one.name in outer.used)
         return tuple(self._counted(reached(names, scopes, self._variables_in)))
 
     def _variables_in(self, value: str) -> tuple[Known, ...]:
@@ -100,10 +100,10 @@ class _Outer:
     def __init__(self, template: TemplateEdges | None, workflow: Parameters, *, has_values: bool) -> None:
         defaults = _or_none(template.spec) if template is not None else ()
         self.scopes: Final = Scopes(defaults, workflow)
-        self.has_values: Final = has_values or any("{{" in one.value for one in defaults)
+        self.has_values: Final = has_values or any("{{" in (one.value or "") for one in defaults)
         self._template = template
         self._used: frozenset[str] | None = None
-        candidates = {one.name for one in (*defaults, *workflow) if "{{" in one.value}
+        candidates = {one.name for one in (*defaults, *workflow) if "{{" in (one.value or "")}
         counting = (self.scopes.find(name) for name in candidates & self.used) if candidates else ()
         self.live: Final = sorted(one.name for one in counting if one is not None and one.has_variables)
 

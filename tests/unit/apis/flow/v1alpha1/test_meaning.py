@@ -93,7 +93,7 @@ def status(strategy: str | None = None, *phases: str, **fields: Any) -> dict[str
         ),
         pytest.param(
             flow(parameters=[{"name": "x", "value": "1"}, {"name": "y", "value": ""}]),
-            flow(parameters=[{"name": "y"}, {"name": "x", "value": "1"}]),
+            flow(parameters=[{"name": "y", "value": ""}, {"name": "x", "value": "1"}]),
             id="parameters in another order",
         ),
         pytest.param(

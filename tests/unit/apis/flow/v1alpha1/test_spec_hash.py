@@ -120,6 +120,14 @@ RICH: dict[str, Any] = {
         pytest.param({"flows": [{"name": "a", "retry": {}}]}, "1ae50ba6e6e84e45", id="an empty retry"),
         pytest.param(RICH, "92613293e0cee631", id="many fields"),
         pytest.param(
+            {"flows": [{"name": "a", "parameters": [{"name": "x", "value": ""}]}]},
+            "9ca559b2859b9edf",
+            id="an empty value, which was the default of that time",
+        ),
+        pytest.param(
+            {"flows": [{"name": "a", "parameters": [{"name": "x"}]}]}, "9ca559b2859b9edf", id="a name without a value"
+        ),
+        pytest.param(
             {
                 "flows": [
                     {

@@ -366,15 +366,36 @@ def test_a_chain_of_5000_flows_needs_no_deep_stack() -> None:
 PARAM = {"template": {"spec": {"args": ["{{params.epochs}}"]}}}
 
 
+EPOCHS = {"name": "epochs", "value": "3"}
+
+
 @pytest.mark.parametrize(
     ("workflow", "used", "paths"),
     [
         pytest.param(
             spec(A), template(PARAM), ["spec.flows[0] (template a).jobSpec.template.spec.args[0]"], id="missing"
         ),
-        pytest.param(spec(A), template(PARAM, parameters=[{"name": "epochs"}]), [], id="the template's default"),
-        pytest.param(spec(A, parameters=[{"name": "epochs"}]), template(PARAM), [], id="the workflow's"),
-        pytest.param(spec({"name": "a", "parameters": [{"name": "epochs"}]}), template(PARAM), [], id="the flow's"),
+        pytest.param(spec(A), template(PARAM, parameters=[EPOCHS]), [], id="the template's default"),
+        pytest.param(spec(A, parameters=[EPOCHS]), template(PARAM), [], id="the workflow's"),
+        pytest.param(spec({"name": "a", "parameters": [EPOCHS]}), template(PARAM), [], id="the flow's"),
+        pytest.param(
+            spec(A),
+            template(PARAM, parameters=[{"name": "epochs"}]),
+            ["spec.flows[0] (template a).jobSpec.template.spec.args[0]"],
+            id="required by the template",
+        ),
+        pytest.param(
+            spec({"name": "a", "parameters": [EPOCHS]}),
+            template(PARAM, parameters=[{"name": "epochs"}]),
+            [],
+            id="required by the template, and given by the flow",
+        ),
+        pytest.param(
+            spec({"name": "a", "parameters": [{"name": "epochs"}]}, parameters=[EPOCHS]),
+            template(PARAM),
+            [],
+            id="the flow names it without a value, so that the workflow's counts",
+        ),
         pytest.param(
             spec({"name": "a", "patch": {"x": "{{params.epochs}}"}}),
             template(),
