@@ -226,11 +226,11 @@ NEVER_MADE: dict[str, tuple[Object, Object, str, str]] = {
     "a template of the wrong shape": (of_jobs({"template": ["x"]}), {}, "Refused", "template"),
     "containers that are a word": (of_jobs({"template": {"spec": {"containers": "x"}}}), {}, "Refused", "containers"),
     "nothing in it": (of_jobs({}), {}, "Refused", "spec.template.spec.containers"),
-    "a number where a word belongs": (
-        of_jobs({"template": {"spec": {**POD, "schedulerName": "{{index}}"}}}),
+    "a word where a number belongs": (
+        of_jobs({"activeDeadlineSeconds": "{{flow.name}}", "template": {"spec": POD}}),
         {},
-        "Refused",
-        "schedulerName",
+        "RenderError",
+        "activeDeadlineSeconds",
     ),
     "a label with blanks": (
         of_jobs({"template": {"spec": POD}}, metadata={"labels": {"team": "a b"}}),
@@ -251,10 +251,6 @@ NEVER_RUN: dict[str, tuple[Object, str]] = {
     "an empty group": ({"dependsOn": {"orGroups": [{}]}}, "spec.flows[0].dependsOn.orGroups[0]"),
     "itself as a target": ({"dependsOn": {"targets": ["a"]}}, "spec.flows[0].dependsOn.targets[0]"),
     "finally alone": ({"finally": True}, "spec.flows"),
-    "a parameter given twice": (
-        {"parameters": [{"name": "x", "value": "1"}, {"name": "x", "value": "2"}]},
-        "spec.flows[0].parameters[1].name",
-    ),
     "a timeout of a thousand years": ({"timeout": "8766000h"}, "spec.flows[0].timeout"),
     "a patch of any depth": ({"patch": {"x": DEEP, "y": "{{workflow.nothing}}"}}, "spec.flows[0].patch.y"),
 }
