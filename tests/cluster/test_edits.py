@@ -195,12 +195,19 @@ def test_after_the_end_an_edit_leaves_the_verdict_and_one_event(
     templates(world)
     start_controller()
     world.create(m.workflow("w", m.flow("bad", parameters=[{"name": "exit", "value": "3"}])))
-    before = world.wait_phase("w")
+    before = wait_explained(world, "w")
     found = world.patch(world.workflow_path("w"), {"spec": {"queueName": "other"}})
     generation = found["metadata"]["generation"]
     world.history.wait(lambda: world.status("w")["observedGeneration"] == generation, PATIENCE, "the edit to be seen")
     assert world.status("w") == before | {"observedGeneration": generation}
     assert len(events(world, "w", "SpecChanged")) == 1
+
+
+def wait_explained(world: World, name: str) -> Object:
+    """The status once it is final and says how the container ended, which is looked up after the end."""
+    world.wait_phase(name)
+    world.history.wait(lambda: "exit code" in world.status(name)["message"], PATIENCE, "the exit code in the message")
+    return world.status(name)
 
 
 def events(world: World, workflow: str, reason: str) -> list[Object]:
@@ -214,7 +221,7 @@ def test_a_restart_of_a_spec_that_can_never_run_is_refused(world: World, start_c
     templates(world)
     start_controller()
     world.create(m.workflow("w", m.flow("bad", parameters=[{"name": "exit", "value": "3"}])))
-    before = world.wait_phase("w")
+    before = wait_explained(world, "w")
     edit(world, "w", flows=[m.flow("bad", "nobody")], restart={"at": "1"})
     (event,) = events(world, "w", "RestartRefused")
     assert 'no flow is named "nobody"' in event["message"]
