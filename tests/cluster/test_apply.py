@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from typing import Any
 
 import pytest
 
 from hack.cluster import Cluster
+from hack.cluster.api import ApiStatusError
 from hack.cluster.errors import ClusterError
 from tests.cluster.conftest import StartController
+from tests.cluster.support import kinds
 from tests.cluster.support.history import Object
 from tests.cluster.support.manifests import API, flow, template, workflow
 from tests.cluster.support.world import World
@@ -144,6 +147,35 @@ def test_above_256_kib_only_server_side_apply_works(cluster: Cluster, world: Wor
     assert applied.version == before
     fields = json.dumps(world.api.get(world.workflow_path("m"))["metadata"]["managedFields"])
     assert len(fields) < 2_000, "flows are one atomic list"
+
+
+def is_taken(world: World, document: Object) -> bool:
+    """Whether the API server takes an object; a changed schema counts a moment later."""
+    try:
+        world.create(document)
+    except ApiStatusError:
+        return False
+    return True
+
+
+def test_a_fraction_without_quotes_from_before_is_read_and_keeps_no_status_from_being_written(
+    cluster: Cluster, world: World, start_controller: StartController
+) -> None:
+    path = f"{kinds.CRDS}/workflows.flow.workflow.sh"
+    now = world.api.get(path)["spec"]["versions"]
+    before = copy.deepcopy(now)
+    flows = before[0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]["flows"]["items"]
+    flows["properties"]["retry"]["properties"]["factor"] = {"type": "number"}
+    old = workflow("old", flow("a", retry={"maxRetries": 1, "factor": 1.5}), flow("b", "a"))
+    world.create(template("step"))
+    world.patch(path, {"spec": {"versions": before}})
+    try:
+        world.history.wait(lambda: is_taken(world, old), 30, "the old schema")
+    finally:
+        world.patch(path, {"spec": {"versions": now}})
+    assert world.api.get(world.workflow_path("old"))["spec"]["flows"][0]["retry"]["factor"] == 1.5
+    start_controller()
+    assert world.wait_phase("old")["phase"] == "Succeeded"
 
 
 def test_two_writers_of_different_parameters_do_not_disturb_each_other(cluster: Cluster, world: World) -> None:
