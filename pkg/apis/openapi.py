@@ -12,7 +12,7 @@ import msgspec
 
 from pkg.apis.flow.v1alpha1.schema import NO_SCHEMA, Node, Schema, Type
 
-#: Fields and parts of one kind. A RayJob, with its pod templates, has about 12,000, and takes about 1 MB.
+#: Fields and parts of one kind; equal parts count once. A Job or a RayJob has about 700, and takes less than 100 KiB.
 MAX_ENTRIES: Final = 100_000
 # A part that is only the name of another part. A chain of them ends, or it is no schema.
 _MAX_CHAIN: Final = 8
