@@ -304,7 +304,7 @@ def test_a_job_that_stays_pending_shows_its_last_warning_event(
     found = world.wait_flow("pending", "stuck", "Pending", reason="FailedCreate")
     assert "exceeded quota" in found["message"]
     found = world.wait_flow("homeless", "homeless", "Pending", reason="FailedScheduling")
-    assert found["message"].startswith("pod homeless-homeless-")
+    assert found["message"].startswith("job homeless-homeless: pod homeless-homeless-")
     assert "nodes are available" in found["message"]
     failed = world.wait_flow("pending", "stuck", "Failed")
     assert failed["reason"] == "PendingTimeout"
