@@ -8,8 +8,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import threading
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -38,8 +36,8 @@ def _run(options: Options) -> int:
         return 1
     if options.lease.namespace == "default" and config.namespace:
         options = replace(options, lease=msgspec.structs.replace(options.lease, namespace=config.namespace))
-    stop = threading.Event()
-    _on_signals(stop.set)
+    stop = StopRequest()
+    stop.install()
     controller = Controller(options, config)
     try:
         controller.start()
@@ -61,19 +59,31 @@ def _run(options: Options) -> int:
     return 0
 
 
-def _on_signals(stop: Callable[[], None]) -> None:
-    """The first SIGTERM or SIGINT stops in order, the second at once."""
-    seen = False
+class StopRequest:
+    """The first SIGTERM or SIGINT asks the process to stop in order, the second ends it at once.
 
-    def handle(number: int, _frame: Any) -> None:
-        nonlocal seen
-        if seen:
+    A pipe, because a signal handler may take no lock: the thread that it interrupts may hold it, for example within
+    `threading.Event.wait`, and the process would hang.
+    """
+
+    def __init__(self) -> None:
+        self._reader, self._writer = os.pipe()
+        self._is_asked = False
+
+    def install(self) -> None:
+        """From now on the two signals are handled so."""
+        signal.signal(signal.SIGTERM, self._handle)
+        signal.signal(signal.SIGINT, self._handle)
+
+    def wait(self) -> None:
+        """Returns once the first signal has come."""
+        os.read(self._reader, 1)
+
+    def _handle(self, number: int, _frame: object) -> None:
+        if self._is_asked:
             os._exit(128 + number)
-        seen = True
-        stop()
-
-    signal.signal(signal.SIGTERM, handle)
-    signal.signal(signal.SIGINT, handle)
+        self._is_asked = True
+        os.write(self._writer, b"x")
 
 
 @click.group(
