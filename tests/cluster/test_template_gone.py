@@ -18,7 +18,7 @@ from tests.cluster.support.world import World
 pytestmark = pytest.mark.cluster
 GROUP = "gone.example.com"
 TICKETS = GVR(GROUP, "v1", "tickets")
-TORCH = GVR("kubeflow.org", "v1", "pytorchjobs")
+SERVERS = GVR(GROUP, "v1", "servers")
 RULES = {
     "ok": [{"path": "status.step", "eq": "Filed"}],
     "fail": [{"path": "status.step", "eq": "Torn"}],
@@ -29,10 +29,10 @@ CONTINUE = {"type": "All", "remaining": "Continue"}
 
 @pytest.fixture
 def tickets(cluster: Cluster, world: World) -> World:
-    """A world with the kinds Ticket and PyTorchJob, followed."""
-    for definition in (crd(GROUP, "Ticket"), kinds.definition(TORCH, "PyTorchJob")):
+    """A world with the kinds Ticket and Server, which nothing else plays, followed."""
+    for definition in (crd(GROUP, "Ticket"), crd(GROUP, "Server")):
         wait_established(cluster.api(), kinds.install(cluster.api(), definition))
-    for gvr in (TICKETS, TORCH):
+    for gvr in (TICKETS, SERVERS):
         world.follow(f"apis/{gvr.api_version}/{gvr.resource}")
     return world
 
@@ -45,7 +45,7 @@ def template(name: str, gvr: GVR, spec: Object, **more: Any) -> Object:
 
 def wait_made(world: World, *names: str) -> None:
     def there() -> bool:
-        found = [*world.history.now("tickets"), *world.history.now("pytorchjobs")]
+        found = [*world.history.now("tickets"), *world.history.now("servers")]
         return set(names) <= {job["metadata"]["name"] for job in found}
 
     world.history.wait(there, 60, f"jobs {names}")
@@ -64,27 +64,25 @@ def test_jobs_whose_templates_are_deleted_end_as_the_rules_said(
     tickets: World, start_controller: StartController, restart: str
 ) -> None:
     world, controller = tickets, start_controller()
-    pod = {"spec": {"containers": [{"name": "pytorch", "image": "busybox:1.36"}]}}
-    torch = {"pytorchReplicaSpecs": {"Master": {"replicas": 1, "restartPolicy": "Never", "template": pod}}}
     world.create_all(
         [
             template("c14-ticket", TICKETS, {"title": "x"}, statusRules=RULES),
             template("c14-cel", TICKETS, {"title": "x"}, statusRules={"ok": [{"cel": "object.spec.title == 'y'"}]}),
-            template("c14-torch", TORCH, torch, completion="Ready"),
+            template("c14-server", SERVERS, {"title": "x"}, completion="Ready"),
         ]
     )
     flows = [
         flow("rules", of="c14-ticket"),
         flow("torn", of="c14-ticket", continueOnFail=True),
         flow("cel", of="c14-cel"),
-        flow("ready", of="c14-torch"),
+        flow("ready", of="c14-server"),
     ]
     world.create(workflow("c14", *flows, successPolicy=CONTINUE))
     wait_made(world, "c14-rules", "c14-torn", "c14-cel", "c14-ready")
     for name in ("rules", "torn", "cel", "ready"):
         world.wait_flow("c14", name, "Pending")
     assert len(world.status("c14")["record"]["rules"]) == 3
-    for name in ("c14-ticket", "c14-cel", "c14-torch"):
+    for name in ("c14-ticket", "c14-cel", "c14-server"):
         remove_template(world, name)
     if restart == "another controller":
         controller.kill()
@@ -94,9 +92,9 @@ def test_jobs_whose_templates_are_deleted_end_as_the_rules_said(
     say(world, "c14-rules", {"step": "Filed"})
     say(world, "c14-torn", {"step": "Torn"})
     world.patch(TICKETS.path(world.namespace, "c14-cel"), {"spec": {"title": "y"}})
-    running = {"type": "Running", "status": "True", "reason": "r", "message": "m"}
+    ready = {"type": "Ready", "status": "True", "reason": "r", "message": "m"}
     now = {"lastTransitionTime": "2026-01-01T00:00:00Z", "lastUpdateTime": "2026-01-01T00:00:00Z"}
-    say(world, "c14-ready", {"conditions": [{**running, **now}]}, TORCH)
+    say(world, "c14-ready", {"conditions": [{**ready, **now}]}, SERVERS)
     assert world.wait_phase("c14")["phase"] == "Succeeded"
     ended = {"rules": "Succeeded", "torn": "Failed", "cel": "Succeeded", "ready": "Succeeded"}
     assert world.phases("c14") == ended
