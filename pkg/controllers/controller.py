@@ -24,7 +24,7 @@ from pkg.controllers.housekeeping import Housekeeping
 from pkg.controllers.options import Options
 from pkg.controllers.term import Term
 from pkg.controllers.workflow.census import census
-from pkg.controllers.workflow.crds import CRDS, crd_informer
+from pkg.controllers.workflow.crds import crd_informer
 from pkg.controllers.workflow.executor import Executor
 from pkg.controllers.workflow.failures import FailureFinder
 from pkg.controllers.workflow.kinds import Kinds
@@ -43,7 +43,7 @@ from pkg.controllers.workflow.sharing import with_shared_parts
 from pkg.controllers.workflow.write_pool import WritePool
 from pkg.controllers.worktemplate.reconciler import TEMPLATE_INDEX, UsageReconciler, templates_of
 from pkg.kube.config import ClientConfig
-from pkg.kube.discovery import Discovery
+from pkg.kube.discovery import CRDS, Discovery
 from pkg.kube.event_recorder import EventRecorder
 from pkg.telemetry.health import TelemetryServer
 from pkg.telemetry.metrics import Metrics

@@ -51,7 +51,7 @@ _BUILT_IN_GROUPS = frozenset(
         "storagemigration.k8s.io",
     }
 )
-_CRDS = GVR("apiextensions.k8s.io", "v1", "customresourcedefinitions")
+CRDS = GVR("apiextensions.k8s.io", "v1", "customresourcedefinitions")
 
 
 class Resource(msgspec.Struct, frozen=True):
@@ -224,7 +224,7 @@ class Discovery:
         """Whether a CRD defines and serves the resource; False also without the permission to list CRDs."""
         selector = f"metadata.name={gvr.resource}.{gvr.group}"
         try:
-            found = self._client.list_page(_CRDS, None, _CRD, field_selector=selector)
+            found = self._client.list_page(CRDS, None, _CRD, field_selector=selector)
         except Forbidden:
             return False
         return any(crd.serves(gvr.version) for crd in found.items)

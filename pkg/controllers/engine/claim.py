@@ -17,10 +17,10 @@ import structlog
 
 from pkg.apis.meta import GVR, PartialObject
 from pkg.controllers.engine.lease import LeaseOptions, LeaseRecord, Observed, observe
+from pkg.kube.discovery import CRDS
 from pkg.kube.errors import Conflict, Forbidden, KubeError, NotFound
 
 LEASES: Final = GVR("coordination.k8s.io", "v1", "leases")
-CRDS: Final = GVR("apiextensions.k8s.io", "v1", "customresourcedefinitions")
 CRD: Final = "workflows.flow.workflow.sh"
 #: The claim of a controller that acts on all namespaces; followed by a namespace, of one that acts on that alone.
 ALL: Final = "flow.workflow.sh/controller"

@@ -17,8 +17,6 @@ from pkg.controllers.engine.store import Delta
 from pkg.kube.client import Client, Page
 from pkg.kube.watch import Watch
 
-CRDS = GVR("apiextensions.k8s.io", "v1", "customresourcedefinitions")
-
 
 class MetadataOnly:
     """The two calls of a reflector, asking the API server for metadata alone."""

@@ -12,10 +12,11 @@ import pytest
 from structlog.testing import capture_logs
 
 from pkg.apis.meta import GVR, ObjectMeta, PartialObject
-from pkg.controllers.engine.claim import ALL, CRD, CRDS, Claim, LeaseName, overlapping
+from pkg.controllers.engine.claim import ALL, CRD, Claim, LeaseName, overlapping
 from pkg.controllers.engine.elector import Elector
 from pkg.controllers.engine.lease import LeaseOptions
 from pkg.controllers.engine.unelected import Unelected
+from pkg.kube.discovery import CRDS
 from pkg.kube.errors import Conflict, Exists, Forbidden, KubeError, NotFound
 
 SECONDS = 6.0
