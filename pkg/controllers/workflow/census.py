@@ -30,7 +30,7 @@ def census(workflows: Iterable[Workflow]) -> Census:
         if phase.is_final:
             continue
         for task_phase in Phase:
-            if count := getattr(status.tasks, task_phase.value.lower()):
+            if count := status.tasks.of(task_phase):
                 tasks[task_phase.value] += count
         if status.tasks.waiting:
             for flow in status.flows:

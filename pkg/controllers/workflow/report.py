@@ -48,7 +48,7 @@ class Report:
                 if was is not state:
                     self._report_flow(node, was, state, now)
         for phase in FINAL:
-            grown = getattr(new.tasks, phase.value.lower()) - getattr(old.tasks, phase.value.lower())
+            grown = new.tasks.of(phase) - old.tasks.of(phase)
             if grown > 0:
                 self._metrics.workflow_tasks_finished.labels(phase.value).inc(grown)
         _report_condition(old, new, conds.SUSPENDED, "workflow suspended", "workflow resumed")
@@ -122,7 +122,7 @@ def _is_final(status: WorkflowStatus) -> bool:
 
 
 def _ends(status: WorkflowStatus) -> dict[str, int]:
-    return {phase.value.lower(): getattr(status.tasks, phase.value.lower()) for phase in _ORDER}
+    return {phase.field: status.tasks.of(phase) for phase in _ORDER}
 
 
 def _seconds_between(start: str, end: str) -> float | None:

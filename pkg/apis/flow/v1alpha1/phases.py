@@ -27,6 +27,11 @@ class Phase(StrEnum):
     def is_final(self) -> bool:
         return self in FINAL
 
+    @property
+    def field(self) -> str:
+        """The field of TaskCounts, and of FlowStatus, that is about this phase."""
+        return self.value.lower()
+
 
 class WorkflowPhase(StrEnum):
     """Phase of a workflow."""

@@ -748,6 +748,11 @@ class TaskCounts(msgspec.Struct, frozen=True, rename="camel"):
         int, Meta(description="Tasks that were ended or never started because the outcome was decided.")
     ] = 0
 
+    def of(self, phase: Phase) -> int:
+        """How many tasks are in a phase."""
+        count: int = getattr(self, phase.field)
+        return count
+
 
 class ReplicaStatus(_Part, frozen=True):
     """One replica of a flow with `for` that has not succeeded."""
@@ -854,6 +859,10 @@ class Record(_Part, frozen=True):
     ] = ()
 
 
+def _indexes_of(phase: str) -> Meta:
+    return Meta(description=f"For a flow with for: indexes of its {phase} tasks, as ranges: 0-3,7.")
+
+
 class FlowStatus(_Part, frozen=True):
     """State of one flow, folded from its tasks. Flows with `for` show the indexes in each phase as ranges (0-3,7)."""
 
@@ -865,31 +874,15 @@ class FlowStatus(_Part, frozen=True):
     completion_time: Annotated[str, Meta(description="When its last task became final (RFC 3339).")] = ""
     attempts: Annotated[int, Meta(description="How many attempts its tasks have had in all.")] = 0
     next_attempt_time: Annotated[str, Meta(description="When the next attempt is due (RFC 3339).")] = ""
-    waiting: Annotated[
-        str, Meta(description="For a flow with for: indexes of its waiting tasks, as ranges: 0-3,7.")
-    ] = ""
-    pending: Annotated[
-        str, Meta(description="For a flow with for: indexes of its pending tasks, as ranges: 0-3,7.")
-    ] = ""
-    suspended: Annotated[
-        str, Meta(description="For a flow with for: indexes of its suspended tasks, as ranges: 0-3,7.")
-    ] = ""
-    running: Annotated[
-        str, Meta(description="For a flow with for: indexes of its running tasks, as ranges: 0-3,7.")
-    ] = ""
-    backoff: Annotated[
-        str, Meta(description="For a flow with for: indexes of its backoff tasks, as ranges: 0-3,7.")
-    ] = ""
-    succeeded: Annotated[
-        str, Meta(description="For a flow with for: indexes of its succeeded tasks, as ranges: 0-3,7.")
-    ] = ""
-    failed: Annotated[str, Meta(description="For a flow with for: indexes of its failed tasks, as ranges: 0-3,7.")] = ""
-    skipped: Annotated[
-        str, Meta(description="For a flow with for: indexes of its skipped tasks, as ranges: 0-3,7.")
-    ] = ""
-    cancelled: Annotated[
-        str, Meta(description="For a flow with for: indexes of its cancelled tasks, as ranges: 0-3,7.")
-    ] = ""
+    waiting: Annotated[str, _indexes_of("waiting")] = ""
+    pending: Annotated[str, _indexes_of("pending")] = ""
+    suspended: Annotated[str, _indexes_of("suspended")] = ""
+    running: Annotated[str, _indexes_of("running")] = ""
+    backoff: Annotated[str, _indexes_of("backoff")] = ""
+    succeeded: Annotated[str, _indexes_of("succeeded")] = ""
+    failed: Annotated[str, _indexes_of("failed")] = ""
+    skipped: Annotated[str, _indexes_of("skipped")] = ""
+    cancelled: Annotated[str, _indexes_of("cancelled")] = ""
     replicas: Annotated[
         tuple[ReplicaStatus, ...],
         Meta(description="For a flow with for: at most 100 replicas that did not succeed, failed ones first."),
@@ -899,6 +892,11 @@ class FlowStatus(_Part, frozen=True):
     renamed: Annotated[str, _MOVED] = ""
     first_attempt: Annotated[int, _MOVED] = 0
     kept: Annotated[tuple[Kept, ...], _MOVED] = ()
+
+    def indexes_in(self, phase: Phase) -> str:
+        """Indexes of its tasks in a phase, as ranges; empty for a flow without `for`."""
+        indexes: str = getattr(self, phase.field)
+        return indexes
 
 
 class WorkflowStatus(_Part, frozen=True):

@@ -159,13 +159,13 @@ def _loop(flow: FlowStatus) -> For | None:
         return None
     if flow.reason == Reasons.NO_REPLICAS:
         return For(replicas=0)
-    ranges = (getattr(flow, phase.value.lower()) for phase in Phase)
+    ranges = (flow.indexes_in(phase) for phase in Phase)
     return For(replicas=1 + max(index for text in ranges if text for index in unpack_indexes(text)))
 
 
 def is_indexed(flow: FlowStatus) -> bool:
     """Whether status shows a flow by its indexes, which says that it has `for`."""
-    return any(getattr(flow, phase.value.lower()) for phase in Phase)
+    return any(flow.indexes_in(phase) for phase in Phase)
 
 
 def _message(workflow: Workflow, start: WorkflowSpec | None, compiled: Compiled) -> str:

@@ -54,7 +54,7 @@ def flow_status(
         return status if flows <= MANY_FLOWS else _brief(status, record, min(ROOM, room) // flows)
     by_phase: dict[str, list[int]] = {}
     for index, task in enumerate(tasks):
-        by_phase.setdefault(task.phase.value.lower(), []).append(index)
+        by_phase.setdefault(task.phase.field, []).append(index)
     items = _items(tasks, max(1, min(MAX_ITEMS, 1000 // max(1, indexed))))
     return msgspec.structs.replace(
         status, replicas=items, **{name: pack_indexes(indexes) for name, indexes in by_phase.items()}

@@ -106,10 +106,7 @@ def _phases(node: Node, recorded: FlowStatus) -> dict[int, Phase]:
     if not node.is_indexed:
         return {0: recorded.phase}
     return {
-        index: phase
-        for phase in _RANGES
-        for index in unpack_indexes(getattr(recorded, phase.value.lower()))
-        if index < node.size
+        index: phase for phase in _RANGES for index in unpack_indexes(recorded.indexes_in(phase)) if index < node.size
     }
 
 

@@ -58,7 +58,7 @@ def workflow_status(
     """
     old = snapshot.workflow.status
     rendered = tuple(item for item in render_flows(graph, progress) if item is not None)
-    counts = {name.value.lower(): count for name, count in progress.counts.items()}
+    counts = {name.field: count for name, count in progress.counts.items()}
     finals = sum(count for name, count in progress.counts.items() if name.is_final)
     statuses = [item.status for item in rendered]
     blocked = None if phase.is_final else concern.blocked_by(snapshot, graph, progress, statuses)
