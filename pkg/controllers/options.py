@@ -67,6 +67,13 @@ def identity() -> str:
     return f"{socket.gethostname()}_{secrets.token_hex(4)}"
 
 
+def _switch(name: str, text: str) -> Callable[[F], F]:
+    """A flag that is on unless `NAME=false` is given."""
+    return click.option(
+        name, type=click.BOOL, is_flag=False, flag_value=True, default=True, show_default=True, help=text
+    )
+
+
 def controller_options(run: F) -> F:
     """All flags, as decorators of the command."""
     options = [
@@ -114,15 +121,7 @@ def controller_options(run: F) -> F:
             show_default=True,
             help="API calls at once above the limit.  [0: as qps]",
         ),
-        click.option(
-            "--leader-elect",
-            type=click.BOOL,
-            is_flag=False,
-            flag_value=True,
-            default=True,
-            show_default=True,
-            help="Act only while holding the Lease.",
-        ),
+        _switch("--leader-elect", "Act only while holding the Lease."),
         click.option(
             "--leader-elect-lease-duration",
             type=_Duration(),
@@ -155,15 +154,7 @@ def controller_options(run: F) -> F:
         click.option(
             "--leader-elect-identity", default="", help="Who holds the Lease.  [default: host name plus random]"
         ),
-        click.option(
-            "--exclusive",
-            type=click.BOOL,
-            is_flag=False,
-            flag_value=True,
-            default=True,
-            show_default=True,
-            help="Stay out while a controller with another Lease acts on the same workflows.",
-        ),
+        _switch("--exclusive", "Stay out while a controller with another Lease acts on the same workflows."),
         click.version_option(VERSION, prog_name="workflow-controller"),
     ]
     for option in reversed(options):
