@@ -2,57 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from pkg.apis.flow.v1alpha1.types import FlowStatus
 from pkg.apis.meta import GVR
-from pkg.controllers.workflow.planner.actions import CreateJob
 from pkg.controllers.workflow.planner.progress import ProbeAnswer, ProbeKey
-from pkg.controllers.workflow.planner.snapshot import CreateFault, Trouble
 from tests.builders import NOW, WIDGETS, Bench, http, on, status_of, tcp, template, wf
+from tests.unit.controllers.workflow.planner.setups import Setup, bench_of, refusing, without_kind
 
 HTTP = "dependsOn.probe.httpGetList[0]"
-Setup = Callable[[], Bench]
-
-
-def bench_of(
-    spec: dict[str, Any] | None = None, /, then: Callable[[Bench], object] = lambda _: None, **flows: Any
-) -> Setup:
-    """A bench of these flows on which something happened."""
-
-    def make() -> Bench:
-        bench = Bench(wf(spec or {}, **flows))
-        then(bench)
-        return bench
-
-    return make
-
-
-def refused(reason: str, message: str, tries: int = 1) -> Callable[[CreateJob], CreateFault]:
-    """A creation that fails for now."""
-    return lambda made: CreateFault(
-        Trouble.RETRY, made.attempt, made.name, reason, message, NOW, tries, NOW + 5.0, said_at=NOW
-    )
-
-
-def refusing(reason: str, message: str, tries: int = 1) -> Setup:
-    def make() -> Bench:
-        bench = Bench(wf(a=""), settle=False)
-        bench.refuse = refused(reason, message, tries)
-        bench.settle()
-        return bench
-
-    return make
-
-
-def without_kind() -> Bench:
-    bench = Bench(wf(a={"template": "widget"}), settle=False)
-    bench.kinds[WIDGETS] = None
-    bench.settle()
-    return bench
 
 
 def with_a_slip_in_the_kind() -> Bench:

@@ -9,43 +9,12 @@ import pytest
 
 from pkg.controllers.workflow.planner.actions import Plan
 from pkg.controllers.workflow.planner.snapshot import CreateFault, JobWarning, Trouble
-from tests.builders import HELD, NOW, WIDGETS, Bench, http, on, wf
+from tests.builders import HELD, NOW, Bench, http, on, wf
+from tests.unit.controllers.workflow.planner.setups import Setup, bench_of, refusing, without_kind
 
-Setup = Callable[[], Bench]
+SERVER = "the server's words"
 ODD = {"phase": "Baking"}
 ODD_WORDS = 'its phase is "Baking", which no rule knows; say in spec.statusRules of the WorkTemplate what it means'
-
-
-def bench_of(
-    spec: dict[str, Any] | None = None, /, then: Callable[[Bench], object] = lambda _: None, **flows: Any
-) -> Setup:
-    def make() -> Bench:
-        bench = Bench(wf(spec or {}, **flows))
-        then(bench)
-        return bench
-
-    return make
-
-
-def refusing(reason: str, tries: int = 1) -> Setup:
-    """Creations fail for this reason."""
-
-    def make() -> Bench:
-        bench = Bench(wf(a=""), settle=False)
-        bench.refuse = lambda made: CreateFault(
-            Trouble.RETRY, made.attempt, made.name, reason, "the server's words", NOW, tries, NOW + 5.0
-        )
-        bench.settle()
-        return bench
-
-    return make
-
-
-def unserved() -> Bench:
-    bench = Bench(wf(a={"template": "widget"}), settle=False)
-    bench.kinds[WIDGETS] = None
-    bench.settle()
-    return bench
 
 
 def said(bench: Bench, status: dict[str, Any], *tasks: str) -> Plan:
@@ -63,11 +32,15 @@ def odd(*tasks: str) -> Callable[[Bench], object]:
 
 BLOCKED: dict[str, tuple[Setup, str, str]] = {
     "a template is missing": (bench_of(a={"template": "none"}), "TemplateNotFound", "flow a: there is no WorkTemplate"),
-    "a kind is not served": (unserved, "KindNotServed", "flow a: the cluster does not serve widgets"),
-    "a quota is full": (refusing("QuotaExceeded"), "QuotaExceeded", "flow a: the server's words"),
-    "a permission is missing": (refusing("Forbidden"), "Forbidden", "flow a: the server's words"),
-    "a policy denies": (refusing("AdmissionDenied"), "AdmissionDenied", "flow a: the server's words"),
-    "the API server has failed for long": (refusing("CreateFailed", 6), "CreateFailed", "flow a: the server's words"),
+    "a kind is not served": (without_kind, "KindNotServed", "flow a: the cluster does not serve widgets"),
+    "a quota is full": (refusing("QuotaExceeded", SERVER), "QuotaExceeded", "flow a: the server's words"),
+    "a permission is missing": (refusing("Forbidden", SERVER), "Forbidden", "flow a: the server's words"),
+    "a policy denies": (refusing("AdmissionDenied", SERVER), "AdmissionDenied", "flow a: the server's words"),
+    "the API server has failed for long": (
+        refusing("CreateFailed", SERVER, 6),
+        "CreateFailed",
+        "flow a: the server's words",
+    ),
     "a status that no rule knows": (
         bench_of(a={"template": "widget"}, then=odd("a")),
         "UnknownStatus",
@@ -116,7 +89,7 @@ NOT_BLOCKED: dict[str, Setup] = {
     "a job that a queue holds": bench_of({"queueName": "q"}, a="", then=lambda bench: said(bench, HELD, "a")),
     "a retry": bench_of(a={"retry": {"maxRetries": 1}}, then=lambda bench: bench.fails("a")),
     "a suspended workflow": bench_of({"suspend": True}, a={"template": "none"}),
-    "the API server failed once": refusing("CreateFailed"),
+    "the API server failed once": refusing("CreateFailed", SERVER),
     "a gate whose pod has just begun to run": bench_of(b="", a=on(probe=http("b")), then=lambda bench: bench.runs("b")),
     "a missing template that nobody needs yet": bench_of(b="", a={"template": "none", **on("b")}),
 }
@@ -154,7 +127,7 @@ def test_another_cause_keeps_the_time_of_the_condition() -> None:
 
 
 def test_a_fault_that_lasts_blocks_also_after_a_restart_of_the_controller() -> None:
-    bench = refusing("CreateFailed", 6)()
+    bench = refusing("CreateFailed", SERVER, 6)()
     bench.refuse = lambda made: CreateFault(
         Trouble.RETRY, made.attempt, made.name, "CreateFailed", "the server's words", NOW, 1, NOW + 5.0
     )
