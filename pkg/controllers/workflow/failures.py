@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -25,6 +24,7 @@ from pkg.controllers.workflow.planner.job_identity import WorkflowId, what_chang
 from pkg.controllers.workflow.planner.progress import JobEnding, TaskKey
 from pkg.controllers.workflow.planner.status.failures import taken_off
 from pkg.controllers.workflow.pod_finder import PODS, belongs_to
+from pkg.controllers.workflow.rotation import Rotation
 from pkg.kube.client import Client, Page
 from pkg.kube.errors import Forbidden, KubeError, NotFound, Stopped
 from pkg.kube.limiter import TokenBucket
@@ -99,7 +99,7 @@ class FailureFinder(Failures):
         # What was asked, by workflow and task; and of it what no thread has taken yet, a queue per namespace in turn.
         self._endings: dict[WorkflowId, dict[TaskKey, JobEnding]] = {}
         self._shown: dict[WorkflowId, Mapping[TaskKey, JobEnding]] = {}
-        self._queues: OrderedDict[str, deque[_Asked]] = OrderedDict()
+        self._queue: Rotation[_Asked] = Rotation()
         self._threads = [
             threading.Thread(target=self._run, name=f"failures-{number}", daemon=True) for number in range(THREADS)
         ]
@@ -149,21 +149,16 @@ class FailureFinder(Failures):
 
     def _put(self, asked: _Asked) -> None:
         """Call with the lock held."""
-        self._queues.setdefault(asked.workflow.namespace, deque()).append(asked)
+        self._queue.add(asked.workflow.namespace, asked)
 
     def _take(self) -> _Asked | None:
         """The next job to look up, one of each namespace in turn; None at the end."""
         with self._changed:
             while not self._is_stopping:
-                if self._queues:
-                    namespace, queue = self._queues.popitem(last=False)
-                    asked = queue.popleft()
-                    if queue:
-                        self._queues[namespace] = queue
-                    if self._is_wanted(asked):
-                        return asked
-                    continue
-                self._changed.wait()
+                if not self._queue:
+                    self._changed.wait()
+                elif self._is_wanted(asked := self._queue.take()):
+                    return asked
         return None
 
     def _is_wanted(self, asked: _Asked) -> bool:

@@ -11,9 +11,11 @@ to be quick yet, leave a quarter of the threads to those that have.
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from enum import IntEnum
 from typing import Final, Generic, NamedTuple, TypeVar
+
+from pkg.controllers.workflow.rotation import Rotation
 
 T = TypeVar("T")
 
@@ -49,26 +51,7 @@ class _Group(Generic[T]):
         self.hanging = 0
         self.slow_until: float | None = None  # None until its first call is answered
         self.since = 0  # orders the groups that wait
-        self._waiting: OrderedDict[str, deque[T]] = OrderedDict()
-
-    @property
-    def has_waiting(self) -> bool:
-        return bool(self._waiting)
-
-    def add(self, owner: str, call: T) -> None:
-        self._waiting.setdefault(owner, deque()).append(call)
-
-    def take(self) -> T:
-        owner, calls = self._waiting.popitem(last=False)
-        call = calls.popleft()
-        if calls:
-            self._waiting[owner] = calls  # behind the others
-        return call
-
-    def clear(self) -> list[T]:
-        left = [call for calls in self._waiting.values() for call in calls]
-        self._waiting.clear()
-        return left
+        self.waiting: Rotation[T] = Rotation()
 
     def tier_at(self, now: float) -> Tier:
         if self.hanging:
@@ -108,9 +91,9 @@ class Turns(Generic[T]):
         if found is None:
             self._forget(now)
             found = self._groups[group] = _Group()
-        if not found.has_waiting:
+        if not found.waiting:
             self._enter(group, found)
-        found.add(owner, call)
+        found.waiting.add(owner, call)
         self._size += 1
 
     def take(self, now: float) -> Turn[T] | None:
@@ -120,14 +103,14 @@ class Turns(Generic[T]):
             return None
         group = self._groups[name]
         del self._waiting[group.tier][name]
-        call = group.take()
+        call = group.waiting.take()
         self._size -= 1
         self._number += 1
         number = self._number
         self._young[number] = (now, name)
         group.running += 1
         self._used[group.tier] += 1
-        if group.has_waiting:
+        if group.waiting:
             self._enter(name, group)
         return Turn(name, number, call)
 
@@ -159,7 +142,9 @@ class Turns(Generic[T]):
 
     def clear(self) -> list[T]:
         """Forgets the calls that wait, and returns them."""
-        left = [call for groups in self._waiting.values() for group in groups.values() for call in group.clear()]
+        left = [
+            call for groups in self._waiting.values() for group in groups.values() for call in group.waiting.clear()
+        ]
         for groups in self._waiting.values():
             groups.clear()
         self._size = 0
@@ -244,6 +229,6 @@ class Turns(Generic[T]):
         self._groups = {
             name: group
             for name, group in self._groups.items()
-            if group.running or group.has_waiting or group.tier_at(now) is Tier.SLOW
+            if group.running or group.waiting or group.tier_at(now) is Tier.SLOW
         }
         self._forget_at = max(_REMEMBERED, 2 * len(self._groups))
