@@ -19,8 +19,13 @@ def total(text: str, wanted: str, /, **labels: str) -> float:
 def metric(port: int, wanted: str, /, **labels: str) -> float:
     """`total` of what 127.0.0.1:port serves now; 0 if nobody answers."""
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
-            text = answer.read().decode()
+        text = metrics(port)
     except OSError:
         return 0.0
     return total(text, wanted, **labels)
+
+
+def metrics(port: int) -> str:
+    """All that 127.0.0.1:port serves now. OSError if nobody answers."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+        return str(answer.read().decode())

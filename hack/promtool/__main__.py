@@ -9,7 +9,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 from pathlib import Path
 
 import yaml
@@ -19,7 +18,7 @@ from hack.cluster import Cluster
 from hack.cluster.processes import free_port
 from hack.controller_process import ControllerProcess
 from hack.promtool import binary
-from hack.scrape import metric
+from hack.scrape import metric, metrics
 
 RULES = ROOT / "docs" / "metrics.md"
 PATIENCE_SECONDS = 60
@@ -105,15 +104,10 @@ def _scrapes(cluster: Cluster) -> dict[str, str]:
             if time.monotonic() > deadline:
                 raise SystemExit(f"no workflow ended within {PATIENCE_SECONDS} s\n{started[0].tail()}")
             time.sleep(0.2)
-        return {name: _get(port) for name, port in ports.items()}
+        return {name: metrics(port) for name, port in ports.items()}
     finally:
         for made in started:
             made.stop()
-
-
-def _get(port: int) -> str:
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
-        return str(answer.read().decode())
 
 
 if __name__ == "__main__":
