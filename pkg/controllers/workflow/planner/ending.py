@@ -44,7 +44,7 @@ def plan_invalid(snapshot: Snapshot, message: str) -> Plan:
     """
     recorded = snapshot.workflow.status
     decided = conds.find(recorded.conditions, conds.DECIDED)
-    decision = Decision(Reasons.INVALID, message[:1024])
+    decision = Decision(Reasons.INVALID, message[: conds.MAX_MESSAGE])
     if decided is not None:
         decision = Decision(decided.reason, decided.message)
     phase = WorkflowPhase.SUCCEEDED if decision.is_success else WorkflowPhase.FAILED

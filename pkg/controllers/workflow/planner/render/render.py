@@ -30,8 +30,7 @@ from pkg.workloads import (
     strip_ttl,
 )
 
-# The controller sets these fields. What template or patch say there is dropped.
-#: Fields of metadata that the controller sets. What a patch says of them has no effect.
+#: Fields of metadata that the controller sets. What template or patch say of them has no effect.
 IDENTITY: Final = ("name", "generateName", "namespace", "uid", "resourceVersion", "ownerReferences")
 #: The API server takes no larger request, whatever etcd allows.
 MAX_BODY: Final = 3 * 1024 * 1024

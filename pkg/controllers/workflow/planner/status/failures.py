@@ -13,6 +13,7 @@ from typing import Final
 
 import msgspec
 
+from pkg.apis.flow.v1alpha1 import conditions as conds
 from pkg.apis.flow.v1alpha1.phases import Phase
 from pkg.apis.flow.v1alpha1.reasons import Reasons
 from pkg.apis.flow.v1alpha1.types import FlowStatus, ReplicaStatus, WorkflowStatus
@@ -131,10 +132,10 @@ def status_with_words(status: WorkflowStatus, endings: Mapping[TaskKey, JobEndin
         return status
     for before, after in texts.items():
         conditions = tuple(
-            _replace(condition, message=condition.message.replace(before, after, 1)[:1024])
+            _replace(condition, message=condition.message.replace(before, after, 1)[: conds.MAX_MESSAGE])
             for condition in status.conditions
         )
-        message = status.message.replace(before, after, 1)[:1024]
+        message = status.message.replace(before, after, 1)[: conds.MAX_MESSAGE]
         status = _replace(status, message=message, conditions=conditions)
     return _replace(status, flows=tuple(flows))
 

@@ -60,21 +60,21 @@ def workflow_status(
     rendered = tuple(item for item in render_flows(graph, progress) if item is not None)
     counts = {name.field: count for name, count in progress.counts.items()}
     finals = sum(count for name, count in progress.counts.items() if name.is_final)
-    statuses = [item.status for item in rendered]
+    statuses = tuple(item.status for item in rendered)
     blocked = None if phase.is_final else concern.blocked_by(snapshot, graph, progress, statuses)
     reason, message = concern.headline(snapshot, graph, progress, statuses, blocked)
     found = conditions(snapshot, old.conditions, phase, progress.decision)
     status = WorkflowStatus(
         phase=phase,
         reason=reason,
-        message=message[:1024],
+        message=message[: conds.MAX_MESSAGE],
         start_time=old.start_time or timestamp(snapshot.now),
         completion_time=(old.completion_time or timestamp(snapshot.now)) if phase.is_final else "",
         observed_generation=snapshot.workflow.metadata.generation,
         progress=f"{finals}/{graph.total}",
         tasks=TaskCounts(total=graph.total, **counts),
         conditions=_with_blocked(snapshot, found, blocked),
-        flows=tuple(item.status for item in rendered),
+        flows=statuses,
         record=_record(snapshot, rendered, phase, records.restarted(old) if restarted is None else restarted),
     )
     left_out = ""
