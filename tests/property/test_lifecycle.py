@@ -42,6 +42,9 @@ FOUND = {
     "the flows that a restart named run again though the next is asked for": of_hex(
         "0002", "", "0000000000b40000007e", "", "", ""
     ),
+    "what a held workflow says of a job that vanished stays, whoever looks again": of_hex(
+        "00000000000000000000", "", "b20000000000007f007f015601de7f003a0000000001", "", "00000000000000030000a6000000000000000000000000000000"
+    ),
 }
 
 

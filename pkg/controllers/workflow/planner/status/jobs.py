@@ -61,8 +61,8 @@ class _TaskJobs:
     def failed(self, task: Task, reason: str, message: str) -> Task:
         """The task after its newest attempt failed."""
         if self.policy.is_deferred:
-            if reason == Reasons.JOB_DELETED and task.reason == Reasons.FAILED:
-                return task  # its job had failed before it was deleted
+            if reason == Reasons.JOB_DELETED and task.reason in (Reasons.FAILED, Reasons.JOB_DELETED):
+                return task  # its job had failed before it was deleted, or a later look says less about its deletion
             said = f"{message}; what follows is decided when the edit of the spec is taken back"
             return msgspec.structs.replace(task, reason=reason, message=said[:512])
         return retry.after_failure(

@@ -192,6 +192,18 @@ def test_a_failure_that_cannot_be_judged_yet_is_shown() -> None:
     assert "when the edit of the spec is taken back" in flow.message
 
 
+def test_what_is_said_of_a_job_that_vanished_stays_when_every_task_is_looked_at_again() -> None:
+    bench = Bench(wf(a={"retry": {"maxRetries": 1}}))
+    bench.runs("a")
+    while_down(bench, {"queueName": "q"})
+    bench.vanishes("a")
+    (flow,) = bench.status.flows
+    assert flow.message.startswith("job w-a was deleted before it ended;")
+    bench.ledger_tells_all()
+    bench.settle()
+    assert bench.status.flows == (flow,)
+
+
 @pytest.mark.parametrize("edit", BY)
 def test_a_job_that_vanishes_counts_as_deleted_when_the_edit_is_taken_back(edit: Edit) -> None:
     bench = Bench(wf(a={"retry": {"maxRetries": 1, "interval": "0s"}}))
