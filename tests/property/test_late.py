@@ -60,9 +60,9 @@ class LateSimulation(Simulation):
     def _act(self, choice: int) -> None:
         if choice % 3 == 0:
             self._answer(self.tape.below(8))
-        if choice % 5 == 0:
+        if choice % 2:
             self._note("the room of the namespace changes")
-            self.controller.fill_room(is_full=bool(self.tape.below(2)))
+            self.controller.fill_room(is_full=bool(self.tape.below(4)))
         super()._act(choice)
 
     def _settle(self) -> None:
