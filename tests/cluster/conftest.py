@@ -19,6 +19,7 @@ from hack.cluster.api import Api, ApiStatusError
 from hack.controller_process import NO_SERVERS
 from tests.cluster.support.audit import Audit
 from tests.cluster.support.controller import Controller
+from tests.cluster.support.installer import rights
 from tests.cluster.support.world import World
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -178,12 +179,8 @@ def user_kubeconfig(cluster: Cluster, world: World, tmp_path: Path) -> Callable[
 @pytest.fixture
 def installed_kubeconfig(cluster: Cluster, tmp_path: Path) -> Path:
     """The kubeconfig of the controller's Deployment: the installer's service account with the installer's roles."""
-    files = ("00-namespace.yaml", "10-service-account.yaml", "20-rbac.yaml")
-    text = "---\n".join((ROOT / "installer" / "controller" / name).read_text() for name in files)
-    cluster.kubectl("apply", "-f", "-", input=text)
-    (found,) = yaml.safe_load_all((ROOT / "installer" / "controller" / files[1]).read_text())
-    meta = found["metadata"]
-    return token_kubeconfig(cluster, meta["namespace"], meta["name"], tmp_path / "kubeconfig")
+    cluster.kubectl("apply", "-f", "-", input=yaml.safe_dump_all(rights()))
+    return token_kubeconfig(cluster, "workflow-system", "workflow-controller", tmp_path / "kubeconfig")
 
 
 def token_kubeconfig(cluster: Cluster, namespace: str, account: str, file: Path) -> Path:

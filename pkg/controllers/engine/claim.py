@@ -221,5 +221,5 @@ class Claim:
                 "a second controller with another Lease would not be noticed, because a permission is missing",
                 permission=line,
                 error=str(error),
-                advice="installer/controller/20-rbac.yaml has it",
+                advice="installer/controller/20-controller-role.yaml has it",
             )

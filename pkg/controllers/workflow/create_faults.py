@@ -17,7 +17,7 @@ _NUMBER: Final = re.compile(r"\d+")
 
 _ADVICE: Final = {
     Reasons.QUOTA_EXCEEDED: "it is created once the quota has room: raise it, or delete what is not needed",
-    Reasons.FORBIDDEN: "allow it to the controller's ServiceAccount (installer/controller/20-rbac.yaml says how)",
+    Reasons.FORBIDDEN: "allow it to the controller's ServiceAccount (installer/controller/21-job-kinds.yaml says how)",
     Reasons.ADMISSION_DENIED: "correct the template, or the policy that denies it",
     Reasons.NAMESPACE_TERMINATING: "nothing can be created in this namespace any more",
     Reasons.CREATE_FAILED: "it is tried again, at most a minute apart",

@@ -22,29 +22,36 @@ FILES = sorted(INSTALLER.rglob("*.yaml"))
 
 
 @cache
-def documents() -> tuple[tuple[Path, dict[str, Any]], ...]:
-    return tuple((path, document) for path in FILES for document in yaml.safe_load_all(path.read_text("utf-8")))
+def documents(*folders: str) -> tuple[tuple[Path, dict[str, Any]], ...]:
+    """Every object with its file; only those below these folders of the installer, if any are named."""
+    return tuple(
+        (path, document)
+        for path in FILES
+        if not folders or path.relative_to(INSTALLER).parts[0] in folders
+        for document in yaml.safe_load_all(path.read_text("utf-8"))
+    )
 
 
 def one(kind: str, name: str = "workflow-controller") -> dict[str, Any]:
-    (found,) = (d for _, d in documents() if d["kind"] == kind and d.get("metadata", {}).get("name") == name)
+    (found,) = (d for _, d in documents("controller") if (d["kind"], d["metadata"]["name"]) == (kind, name))
     return found
 
 
 def rules(*roles: dict[str, Any]) -> set[tuple[str, str, str]]:
+    """Group, resource and verb of each rule; `resource/NAME`, in brackets, where a rule is for objects of that name."""
     return {
-        (group, resource, verb)
+        (group, f"{resource}[{name}]" if name else resource, verb)
         for role in roles
-        for rule in role["rules"]
+        for rule in role.get("rules", ())
         for group in rule.get("apiGroups", ())
         for resource in rule["resources"]
+        for name in rule.get("resourceNames", ("",))
         for verb in rule["verbs"]
     }
 
 
-def test_the_controller_may_read_the_schemas_of_kinds() -> None:
-    urls = [url for rule in one("ClusterRole")["rules"] for url in rule.get("nonResourceURLs", ())]
-    assert urls == ["/openapi/v3", "/openapi/v3/*"]
+def grants(group: str, resource: str, *verbs: str) -> set[tuple[str, str, str]]:
+    return {(group, resource, verb) for verb in verbs}
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(INSTALLER)))
@@ -56,13 +63,14 @@ def test_every_file_holds_objects(path: Path) -> None:
         assert document["kind"]
 
 
-def test_the_kustomization_takes_every_file_but_the_monitoring() -> None:
-    taken = {INSTALLER / name for name in yaml.safe_load((INSTALLER / "kustomization.yaml").read_text())["resources"]}
-    assert taken == {
-        path
-        for path in FILES
-        if path.name != "kustomization.yaml" and "monitoring" not in path.relative_to(INSTALLER).parts
-    }
+def test_the_kustomization_takes_every_file_of_the_controller() -> None:
+    taken = [INSTALLER / name for name in yaml.safe_load((INSTALLER / "kustomization.yaml").read_text())["resources"]]
+    assert taken == [path for path in FILES if path.parent.name == "controller"]
+
+
+def test_kubectl_finds_nothing_but_objects_in_the_applied_folder() -> None:
+    assert {path.suffix for path in (INSTALLER / "controller").iterdir()} == {".yaml"}
+    assert "Kustomization" not in {document["kind"] for _, document in documents("controller")}
 
 
 def test_the_crds_are_what_the_types_say() -> None:
@@ -70,75 +78,190 @@ def test_the_crds_are_what_the_types_say() -> None:
 
 
 def test_the_files_of_the_controller_are_applied_in_an_order_that_works() -> None:
-    kinds = [d["kind"] for path, d in documents() if path.parent.name == "controller"]
-    assert kinds.index("Namespace") == 0
-    assert kinds.index("ServiceAccount") < kinds.index("Deployment")
+    kinds = [document["kind"] for _, document in documents("controller")]
+    assert kinds[:3] == ["Namespace", "CustomResourceDefinition", "CustomResourceDefinition"]
+    assert kinds.index("ServiceAccount") < kinds.index("Deployment") < kinds.index("ValidatingWebhookConfiguration")
+
+
+def container_of(name: str) -> dict[str, Any]:
+    (container,) = one("Deployment", name)["spec"]["template"]["spec"]["containers"]
+    found: dict[str, Any] = container
+    return found
 
 
 def test_the_deployment_gives_flags_the_controller_knows() -> None:
-    (container,) = one("Deployment")["spec"]["template"]["spec"]["containers"]
     command = click.command()(controller_options(lambda **_: None))
     known = {name for parameter in command.params for name in parameter.opts}
-    assert {argument.split("=")[0] for argument in container["args"]} <= known
+    assert {argument.split("=")[0] for argument in container_of("workflow-controller")["args"]} <= known
 
 
-def test_the_deployment_runs_this_version_with_as_few_rights_as_it_needs() -> None:
-    deployment = one("Deployment")
-    pod = deployment["spec"]["template"]["spec"]
-    (container,) = pod["containers"]
-    assert container["image"] == f"workflow-controller:{VERSION}"
-    assert deployment["spec"]["replicas"] == 2
-    assert pod["securityContext"]["runAsNonRoot"] is True
-    assert container["securityContext"] == {
+PROGRAMS = ("workflow-controller", "workflow-webhook")
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_a_deployment_runs_this_version_twice_as_its_own_account(name: str) -> None:
+    spec = one("Deployment", name)["spec"]
+    pod = spec["template"]["spec"]
+    assert container_of(name)["image"] == f"workflow-controller:{VERSION}"
+    assert container_of(name)["command"] == [name]
+    assert (spec["replicas"], pod["serviceAccountName"], pod["priorityClassName"]) == (2, name, "workflow-system")
+    assert one("ServiceAccount", name)["automountServiceAccountToken"] is False
+    assert one("PodDisruptionBudget", name)["spec"]["selector"] == spec["selector"]
+    ports = {port["name"] for port in container_of(name)["ports"]}
+    assert {container_of(name)[probe]["httpGet"]["port"] for probe in ("livenessProbe", "readinessProbe")} <= ports
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_a_pod_keeps_to_the_restricted_standard_and_more(name: str) -> None:
+    pod = one("Deployment", name)["spec"]["template"]["spec"]
+    assert pod["securityContext"] == {
+        "runAsNonRoot": True,
+        "runAsUser": 65532,
+        "runAsGroup": 65532,
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+    assert container_of(name)["securityContext"] == {
         "allowPrivilegeEscalation": False,
         "readOnlyRootFilesystem": True,
         "capabilities": {"drop": ["ALL"]},
     }
-    ports = {port["name"] for port in container["ports"]}
-    assert {container[probe]["httpGet"]["port"] for probe in ("livenessProbe", "readinessProbe")} <= ports
+    assert {"requests", "limits"} == set(container_of(name)["resources"])
+    assert all("ephemeral-storage" in bound for bound in container_of(name)["resources"].values())
+    levels = one("Namespace", "workflow-system")["metadata"]["labels"]
+    assert {levels[f"pod-security.kubernetes.io/{mode}"] for mode in ("enforce", "audit", "warn")} == {"restricted"}
 
 
-NEEDED = {
-    *(("flow.workflow.sh", "workflows", verb) for verb in ("get", "list", "watch", "patch", "delete")),
-    ("flow.workflow.sh", "workflows/status", "patch"),
-    ("flow.workflow.sh", "workflows/finalizers", "update"),
-    *(("flow.workflow.sh", "worktemplates", verb) for verb in ("get", "list", "watch")),
-    ("flow.workflow.sh", "worktemplates/status", "patch"),
-    *(("", "pods", verb) for verb in ("get", "list", "watch")),
-    ("", "events", "create"),
-    ("", "events", "patch"),
-}
+FLOW, CRDS = "flow.workflow.sh", "customresourcedefinitions"
+CONTROLLER = (
+    grants(FLOW, "workflows", "get", "list", "watch", "delete")
+    | grants(FLOW, "workflows/status", "patch")
+    | grants(FLOW, "workflows/finalizers", "update")
+    | grants(FLOW, "worktemplates", "get", "list", "watch")
+    | grants(FLOW, "worktemplates/status", "patch")
+    | grants("authorization.k8s.io", "subjectaccessreviews", "create")
+    | grants("", "pods", "get", "list", "watch")
+    | grants("", "events", "create", "patch", "list")
+    | grants("events.k8s.io", "events", "create", "patch")
+    | grants("apiextensions.k8s.io", CRDS, "list", "watch")
+    | grants("apiextensions.k8s.io", f"{CRDS}[workflows.flow.workflow.sh]", "get", "patch")
+    | grants("coordination.k8s.io", "leases", "get")
+)
+WEBHOOK = (
+    grants(FLOW, "worktemplates", "get", "list", "watch")
+    | grants(FLOW, "workflows", "get")
+    | grants("authorization.k8s.io", "subjectaccessreviews", "create")
+    | grants("apiextensions.k8s.io", CRDS, "list", "watch")
+    | grants("admissionregistration.k8s.io", "validatingwebhookconfigurations[workflow-webhook]", "get", "patch")
+    | grants("admissionregistration.k8s.io", "mutatingwebhookconfigurations[workflow-webhook]", "get", "patch")
+)
 
 
-def test_the_controller_may_do_what_it_does() -> None:
-    assert rules(one("ClusterRole")) >= NEEDED
-    leases = one("Role", "workflow-controller-leader-election")
-    assert {(group, resource) for group, resource, _ in rules(leases)} == {("coordination.k8s.io", "leases")}
-    assert {verb for _, _, verb in rules(leases)} >= {"get", "create", "update", "patch"}
+@pytest.mark.parametrize(("name", "needed"), list(zip(PROGRAMS, (CONTROLLER, WEBHOOK), strict=True)), ids=PROGRAMS)
+def test_a_program_may_do_what_it_does_and_no_more(name: str, needed: set[tuple[str, str, str]]) -> None:
+    role = one("ClusterRole", name)
+    assert rules(role) == needed
+    urls = [url for rule in role["rules"] for url in rule.get("nonResourceURLs", ())]
+    assert urls == ["/openapi/v3", "/openapi/v3/*"]
+
+
+def test_in_its_namespace_a_program_reaches_its_own_objects_by_their_names() -> None:
+    lease = grants("coordination.k8s.io", "leases[workflow-controller]", "get", "list", "watch", "update", "patch")
+    lease |= grants("coordination.k8s.io", "leases", "create")
+    assert rules(one("Role", "workflow-controller-leader-election")) == lease
+    secret = one("Secret", "workflow-webhook-tls")
+    assert rules(one("Role", "workflow-webhook")) == grants("", "secrets[workflow-webhook-tls]", "get", "update")
+    assert "data" not in secret
+    assert "stringData" not in secret
 
 
 def test_the_controller_may_make_every_kind_it_knows() -> None:
-    role = one("ClusterRole", "workflow-controller-known-kinds")
-    selector = one("ClusterRole", "workflow-controller-jobs")["aggregationRule"]["clusterRoleSelectors"][0][
-        "matchLabels"
+    jobs = one("ClusterRole", "workflow-controller-jobs")
+    assert "rules" not in jobs, "an apply would empty what was collected"
+    selector = jobs["aggregationRule"]["clusterRoleSelectors"][0]["matchLabels"]
+    families = [
+        d
+        for _, d in documents("controller")
+        if d["kind"] == "ClusterRole" and selector.items() <= d["metadata"]["labels"].items()
     ]
-    assert selector.items() <= role["metadata"]["labels"].items()
     wanted = {
         (row.group, row.resource, verb)
         for row in registry().kinds
         if not row.refused
         for verb in ("get", "list", "watch", "create", "delete")
     }
-    assert rules(role) == wanted
+    assert rules(*families) == wanted
+
+
+def test_no_role_has_a_wildcard_and_none_reads_secrets_but_the_webhooks_own() -> None:
+    roles = [d for _, d in documents() if d["kind"] in ("Role", "ClusterRole")]
+    for role in roles:
+        for rule in role.get("rules", ()):
+            words = [word for key in ("apiGroups", "resources", "verbs") for word in rule.get(key, ())]
+            assert "*" not in words, role["metadata"]["name"]
+    named = {resource for role in roles for group, resource, _ in rules(role) if resource.startswith("secrets")}
+    assert named == {"secrets[workflow-webhook-tls]"}
+
+
+@pytest.mark.parametrize(
+    ("name", "verbs"),
+    [
+        pytest.param("view", {"get", "list", "watch"}, id="who may view reads"),
+        pytest.param(
+            "edit",
+            {"get", "list", "watch", "create", "update", "patch", "delete", "deletecollection"},
+            id="who may edit runs workflows",
+        ),
+        pytest.param(
+            "admin",
+            {"get", "list", "watch", "create", "update", "patch", "delete", "deletecollection"},
+            id="an admin does too",
+        ),
+    ],
+)
+def test_the_roles_of_people_are_added_to_those_of_the_cluster(name: str, verbs: set[str]) -> None:
+    role = one("ClusterRole", f"workflow-{name}")
+    added = [label for label in role["metadata"]["labels"] if label.startswith("rbac.authorization.k8s.io/")]
+    assert added == [f"rbac.authorization.k8s.io/aggregate-to-{name}"]
+    for resource in ("workflows", "worktemplates"):
+        assert {verb for _, found, verb in rules(role) if found == resource} == verbs
+        assert {verb for _, found, verb in rules(role) if found == f"{resource}/status"} == {"get", "list", "watch"}
 
 
 def test_bindings_name_roles_and_accounts_that_exist() -> None:
-    present = {(d["kind"], d["metadata"]["name"]) for _, d in documents() if "metadata" in d}
+    present = {(d["kind"], d["metadata"]["name"]) for _, d in documents("controller")}
     for _, binding in documents():
         if binding["kind"] in ("RoleBinding", "ClusterRoleBinding"):
             assert (binding["roleRef"]["kind"], binding["roleRef"]["name"]) in present
             for subject in binding["subjects"]:
                 assert (subject["kind"], subject["name"]) in present
+
+
+HOOKS = {
+    "validate.flow.workflow.sh": ("/validate", "Fail", ["CREATE", "UPDATE"], ["workflows", "worktemplates"]),
+    "validate-deletion.flow.workflow.sh": ("/validate", "Ignore", ["DELETE"], ["worktemplates"]),
+    "mutate.flow.workflow.sh": ("/mutate", "Fail", ["CREATE", "UPDATE"], ["workflows", "worktemplates"]),
+}
+
+
+def test_the_webhook_is_asked_about_our_own_kinds_and_nothing_else() -> None:
+    kinds = ("ValidatingWebhookConfiguration", "MutatingWebhookConfiguration")
+    hooks = [hook for kind in kinds for hook in one(kind, "workflow-webhook")["webhooks"]]
+    assert {hook["name"] for hook in hooks} == set(HOOKS)
+    service = one("Service", "workflow-webhook")
+    for hook in hooks:
+        path, policy, operations, resources = HOOKS[hook["name"]]
+        (rule,) = hook["rules"]
+        assert hook["clientConfig"] == {
+            "service": {"name": "workflow-webhook", "namespace": "workflow-system", "path": path, "port": 443}
+        }
+        assert (hook["failurePolicy"], hook["sideEffects"]) == (policy, "None")
+        assert (hook["matchPolicy"], hook["timeoutSeconds"]) == ("Equivalent", 10)
+        assert (rule["apiGroups"], rule["operations"], rule["resources"]) == ([FLOW], operations, resources)
+    (port,) = service["spec"]["ports"]
+    (listening,) = (p for p in container_of("workflow-webhook")["ports"] if p["name"] == port["targetPort"])
+    assert (port["port"], listening["containerPort"]) == (443, 9443)
+    labels = one("Deployment", "workflow-webhook")["spec"]["template"]["metadata"]["labels"]
+    assert service["spec"]["selector"].items() <= labels.items()
 
 
 def lists_in(schema: Any) -> Iterator[dict[str, Any]]:
@@ -241,6 +364,6 @@ def test_gen_crds_says_which_file_differs(tmp_path: Path, monkeypatch: pytest.Mo
     assert "flow.workflow.sh_workflows.yaml" in capsys.readouterr().err
     assert gen_crds.main([]) == 0
     assert gen_crds.main(["--check"]) == 0
-    (tmp_path / "flow.workflow.sh_worktemplates.yaml").write_text("{}")
+    (tmp_path / "crds" / "flow.workflow.sh_worktemplates.yaml").write_text("{}")
     assert gen_crds.main(["--check"]) == 1
     assert gen_crds.main(["--wrong"]) == 2
