@@ -11,6 +11,7 @@ import msgspec
 
 from pkg.apis.flow.v1alpha1 import records, validation
 from pkg.apis.flow.v1alpha1.phases import Phase, WorkflowPhase
+from pkg.controllers.workflow.planner.attempts import is_left_behind
 from pkg.controllers.workflow.planner.graph.in_force import spec_of_status
 from pkg.controllers.workflow.planner.graph.model import Graph, Node
 from pkg.controllers.workflow.planner.progress import FlowState, Progress, Task, TaskKey, from_flows, tally_of
@@ -124,12 +125,11 @@ def reset(snapshot: Snapshot, graph: Graph, progress: Progress) -> Progress:
     return replace(fresh, acked=progress.acked)
 
 
-def _attempts(snapshot: Snapshot) -> dict[str, dict[int, int]]:
-    """The highest attempt found of each task, by flow and index. Flows that the spec has lost are among them."""
-    found: dict[str, dict[int, int]] = {}
+def _attempts(snapshot: Snapshot) -> dict[str, list[tuple[int, int]]]:
+    """Index and attempt of each job that is there, by flow. Flows that the spec has lost are among them."""
+    found: dict[str, list[tuple[int, int]]] = {}
     for key, jobs in snapshot.jobs.items():
-        if jobs:
-            found.setdefault(key.flow, {})[key.index] = max(observed.attempt for observed in jobs)
+        found.setdefault(key.flow, []).extend((key.index, observed.attempt) for observed in jobs)
     return found
 
 
@@ -145,13 +145,18 @@ def _has_lost_tasks(snapshot: Snapshot, graph: Graph) -> bool:
     return False
 
 
-def _reset_flow(node: Node, state: FlowState, wanted: list[int], attempts: dict[str, dict[int, int]]) -> FlowState:
-    found = attempts.get(node.name, {})
+def _reset_flow(
+    node: Node, state: FlowState, wanted: list[int], attempts: dict[str, list[tuple[int, int]]]
+) -> FlowState:
     first = state.first_attempt
+    had = [task.attempt for task in state.tasks if task.had_job or task.attempt]
+    is_new = not had and all(not task.is_final for task in state.tasks)
+    known = None if is_new else max(*had, first, 0)
+    found = [(index, attempt) for index, attempt in attempts.get(node.name, ()) if is_left_behind(attempt, known)]
+    again = set(wanted)
     are_all_new = all(not state.tasks[index].is_final for index in wanted)
-    if not are_all_new or any(found.get(index, -1) >= first for index in wanted):
-        known = (task.attempt for task in state.tasks if task.had_job or task.attempt)
-        first = 1 + max(*known, *found.values(), first - 1, -1)
+    if not are_all_new or any(index in again and attempt >= first for index, attempt in found):
+        first = 1 + max(*had, *(attempt for _, attempt in found), first - 1, -1)
     tasks = list(state.tasks)
     for index in wanted:
         tasks[index] = Task(attempt=first)

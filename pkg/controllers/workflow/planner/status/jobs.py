@@ -17,6 +17,7 @@ from pkg.apis.flow.v1alpha1.phases import Phase
 from pkg.apis.flow.v1alpha1.reasons import KEPT_UNTIL_CREATED, Reasons
 from pkg.apis.flow.v1alpha1.types import Completion
 from pkg.apis.meta import Job, ObjectMeta
+from pkg.controllers.workflow.planner.attempts import highest_possible
 from pkg.controllers.workflow.planner.carried import carried_hash, carried_text, with_hash
 from pkg.controllers.workflow.planner.context import Context
 from pkg.controllers.workflow.planner.control import retry
@@ -98,8 +99,9 @@ def fold(ctx: Context, keys: Iterable[TaskKey], policy: FailurePolicy) -> frozen
         first = draft.state(number).first_attempt
         # After a restart jobs of earlier attempts prove nothing, except for tasks that were not restarted.
         least = task.attempt if task.is_final else first
-        jobs = [observed for observed in snapshot.jobs.get(key, ()) if observed.attempt >= least]
-        gone = [observed for observed in snapshot.gone.get(key, ()) if observed.attempt >= least]
+        most = highest_possible(ctx, node, task)
+        jobs = [observed for observed in snapshot.jobs.get(key, ()) if least <= observed.attempt <= most]
+        gone = [observed for observed in snapshot.gone.get(key, ()) if least <= observed.attempt <= most]
         after = fold_task(_TaskJobs(snapshot, node, key, first, jobs, gone, policy), task)
         draft.put(number, key.index, after)
         is_new_job = after.current.job and after.current.job_uid != task.current.job_uid
