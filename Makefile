@@ -160,6 +160,14 @@ run: $(INSTALLED) ## Run the controller here, on the cluster of KUBECONFIG or th
 	fi
 	KUBECONFIG="$$used" exec $(VENV)/bin/workflow-controller --workers=$(WORKERS) --log-format=console $(ARGS)
 
+.PHONY: run-webhook
+run-webhook: $(INSTALLED) ## Run the admission webhook here, for the local cluster (ARGS=flags)
+	@if [ ! -f "$(LOCAL)" ]; then
+	  echo "make: no local cluster yet: run 'make cluster-up' first" >&2
+	  exit 1
+	fi
+	KUBECONFIG="$(LOCAL)" exec $(PY) -m hack.webhook_process $(ARGS)
+
 .PHONY: install-crds
 install-crds: $(INSTALLED) ## Install the CRDs in the cluster of KUBECONFIG or the local one
 	@$(FIND_KUBECTL)

@@ -23,9 +23,9 @@ NO_SERVERS = ("--metrics-bind-address=0", "--health-bind-address=0")
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
-def command(*flags: str, root: Path = ROOT) -> list[str]:
-    """The command line of a controller with these flags, of the checkout at `root`."""
-    return [sys.executable, str(root / "cmd" / "workflow-controller" / "main.py"), *flags]
+def command(*flags: str, root: Path = ROOT, program: str = "workflow-controller") -> list[str]:
+    """The command line of a controller, or of another program of ours, with these flags, of the checkout at `root`."""
+    return [sys.executable, str(root / "cmd" / program / "main.py"), *flags]
 
 
 class ControllerProcess:
@@ -34,6 +34,8 @@ class ControllerProcess:
     The process has the mark of the cluster, so the end of the cluster ends it, even if the caller was killed. It has a
     session of its own: Ctrl-C reaches the caller alone, which then stops the controller in order.
     """
+
+    program = "workflow-controller"
 
     def __init__(
         self,
@@ -51,7 +53,7 @@ class ControllerProcess:
         self.flags = flags
         with log.open("wb") as out:
             self.process = subprocess.Popen(
-                command(f"--kubeconfig={kubeconfig or cluster.kubeconfig}", *flags, root=root),
+                command(f"--kubeconfig={kubeconfig or cluster.kubeconfig}", *flags, root=root, program=self.program),
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=out,

@@ -6,7 +6,6 @@ Exit codes: 0 after a requested end, 1 when it cannot start (no cluster, a port 
 from __future__ import annotations
 
 import os
-import signal
 import sys
 from dataclasses import replace
 from typing import Any
@@ -16,6 +15,7 @@ import msgspec
 import structlog
 
 from pkg.controllers.controller import Controller
+from pkg.controllers.engine.stop_request import StopRequest
 from pkg.controllers.explain import explain_kind
 from pkg.controllers.lint import lint_files
 from pkg.controllers.options import Options, controller_options, parse
@@ -57,33 +57,6 @@ def _run(options: Options) -> int:
     controller.stop()
     _log.info("stopped")
     return 0
-
-
-class StopRequest:
-    """The first SIGTERM or SIGINT asks the process to stop in order, the second ends it at once.
-
-    A pipe, because a signal handler may take no lock: the thread that it interrupts may hold it, for example within
-    `threading.Event.wait`, and the process would hang.
-    """
-
-    def __init__(self) -> None:
-        self._reader, self._writer = os.pipe()
-        self._is_asked = False
-
-    def install(self) -> None:
-        """From now on the two signals are handled so."""
-        signal.signal(signal.SIGTERM, self._handle)
-        signal.signal(signal.SIGINT, self._handle)
-
-    def wait(self) -> None:
-        """Returns once the first signal has come."""
-        os.read(self._reader, 1)
-
-    def _handle(self, number: int, _frame: object) -> None:
-        if self._is_asked:
-            os._exit(128 + number)
-        self._is_asked = True
-        os.write(self._writer, b"x")
 
 
 @click.group(

@@ -10,14 +10,11 @@ from typing import Any, TypeVar
 
 import click
 
-from pkg.apis.flow.v1alpha1 import durations
 from pkg.controllers.engine.lease import LeaseOptions
-from pkg.telemetry.health import AUTO, DEFAULT_ADDRESS, BindError, parse_address
-from pkg.telemetry.logging import LEVELS
+from pkg.telemetry.flags import Duration, kubeconfig_option, telemetry_options
 from pkg.version import VERSION
 
 F = TypeVar("F", bound=Callable[..., Any])
-_DEFAULT = "{}:{}".format(*DEFAULT_ADDRESS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,29 +34,6 @@ class Options:
     leader_elect: bool
     exclusive: bool
     lease: LeaseOptions
-
-
-class _Duration(click.ParamType[Any]):
-    name = "duration"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        if isinstance(value, float):
-            return value
-        try:
-            return durations.parse(value)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
-
-
-class _Address(click.ParamType[Any]):
-    name = "host:port"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        try:
-            parse_address(value, param.opts[0] if param is not None else "the address")
-        except BindError as error:
-            self.fail(str(error), param, ctx)
-        return str(value)
 
 
 def identity() -> str:
@@ -84,29 +58,10 @@ def controller_options(run: F) -> F:
             show_default=True,
             help="Worker threads, one per shard of the queue.",
         ),
-        click.option(
-            "--kubeconfig",
-            default="",
-            help="Kubeconfig file; else $KUBECONFIG, the pod's service account, ~/.kube/config.",
-        ),
+        kubeconfig_option(),
         click.option("--master", default="", help="Address of the API server, instead of the kubeconfig's."),
         click.option("--namespace", default="", help="Work on this namespace only.  [default: all]"),
-        click.option(
-            "--metrics-bind-address",
-            type=_Address(),
-            default=AUTO,
-            show_default=True,
-            help=f"Where /metrics is served; auto: {_DEFAULT}, or a free port if it is taken; 0: nowhere.",
-        ),
-        click.option(
-            "--health-bind-address",
-            type=_Address(),
-            default=AUTO,
-            show_default=True,
-            help="Where /healthz and /readyz are served; auto: with /metrics; 0: nowhere.",
-        ),
-        click.option("--log-level", type=click.Choice(LEVELS), default="info", show_default=True),
-        click.option("--log-format", type=click.Choice(("json", "console")), default="json", show_default=True),
+        *telemetry_options(),
         click.option(
             "--kube-api-qps",
             type=click.FloatRange(0),
@@ -124,21 +79,21 @@ def controller_options(run: F) -> F:
         _switch("--leader-elect", "Act only while holding the Lease."),
         click.option(
             "--leader-elect-lease-duration",
-            type=_Duration(),
+            type=Duration(),
             default="6s",
             show_default=True,
             help="Others may take the Lease this long after its last renewal.",
         ),
         click.option(
             "--leader-elect-renew-deadline",
-            type=_Duration(),
+            type=Duration(),
             default="4s",
             show_default=True,
             help="The leader stops writing this long after its last renewal.",
         ),
         click.option(
             "--leader-elect-retry-period",
-            type=_Duration(),
+            type=Duration(),
             default="1s",
             show_default=True,
             help="Time between two tries to take or renew the Lease.",

@@ -24,13 +24,13 @@ from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
 from pkg.apis.meta import GVR
+from pkg.telemetry.api_metrics import ApiMetrics
 from pkg.telemetry.census import Census
 
 # A series `_created` for each counter and histogram would double what a scrape reads, and nobody uses it.
 disable_created_metrics()  # type: ignore[no-untyped-call]  # the library has no types here
 _QUEUE_SECONDS = (0.0001, 0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 _WORK_SECONDS = (0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
-_REQUEST_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 # One second to a week.
 _WORKFLOW_SECONDS = (1, 5, 15, 60, 300, 900, 3600, 4 * 3600, 12 * 3600, 86400, 3 * 86400, 7 * 86400)
 
@@ -152,13 +152,8 @@ class Metrics:
             "workqueue_work_duration_seconds", "Seconds a worker spent on a key", by_queue, buckets=_WORK_SECONDS
         )
 
-        by_request = ("verb", "resource")
-        self.rest_client_requests = counter(
-            "rest_client_requests_total", "API calls by HTTP status; <error> when none came", (*by_request, "code")
-        )
-        self.rest_client_request_duration = histogram(
-            "rest_client_request_duration_seconds", "Seconds of an API call", by_request, buckets=_REQUEST_SECONDS
-        )
+        self.api = ApiMetrics(registry)
+        self.on_request = self.api.on_request
 
         self.reflector_lists = counter("reflector_lists_total", "Complete LISTs", ("resource",))
         self.reflector_list_duration = histogram(
@@ -211,8 +206,6 @@ class Metrics:
         self.events_emitted = counter("events_emitted_total", "Kubernetes Events posted")
         self.events_dropped = counter("events_dropped_total", "Kubernetes Events dropped by a bound or a failure")
         self._by_resource = (
-            self.rest_client_requests,
-            self.rest_client_request_duration,
             self.reflector_lists,
             self.reflector_list_duration,
             self.reflector_listed_objects,
@@ -221,8 +214,6 @@ class Metrics:
             self.reflector_watches,
             self.reflector_events,
         )
-        self._requests: dict[tuple[str, str, int], Counter] = {}
-        self._durations: dict[tuple[str, str], Histogram] = {}
 
     def with_process(self) -> Metrics:
         """Add the metrics of the process itself: CPU, memory, descriptors, garbage collection."""
@@ -231,27 +222,10 @@ class Metrics:
         GCCollector(registry=self.registry)
         return self
 
-    def on_request(self, verb: str, resource: str, code: int, seconds: float) -> None:
-        """Count an API call; an observer of `pkg.kube.client.Client`."""
-        counted = self._requests.get((verb, resource, code))
-        if counted is None:
-            counted = self.rest_client_requests.labels(verb, resource, str(code) if code else "<error>")
-            self._requests[verb, resource, code] = counted
-        counted.inc()
-        if verb == "watch":
-            return  # the time to open a watch is not that of a call
-        timed = self._durations.get((verb, resource))
-        if timed is None:
-            timed = self._durations[verb, resource] = self.rest_client_request_duration.labels(verb, resource)
-        timed.observe(seconds)
-
     def forget_resource(self, gvr: GVR) -> None:
         """Drop every series of a resource, so that kinds that are used no more take no room."""
         resource = gvr.group_resource
-        for request in [request for request in list(self._requests) if request[1] == resource]:
-            self._requests.pop(request, None)
-        for call in [call for call in list(self._durations) if call[1] == resource]:
-            self._durations.pop(call, None)
+        self.api.forget_resource(gvr)
         for metric in self._by_resource:
             metric.remove_by_labels({"resource": resource})
 

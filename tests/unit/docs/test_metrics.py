@@ -11,18 +11,19 @@ from prometheus_client.metrics import MetricWrapperBase
 from hack.promtool.__main__ import rules
 from pkg.telemetry.census import Census
 from pkg.telemetry.metrics import Metrics
+from pkg.telemetry.webhook_metrics import WebhookMetrics
 
 TEXT = (Path(__file__).resolve().parents[3] / "docs" / "metrics.md").read_text("utf-8")
 LISTED = re.findall(r"^\| `(\w+)` \| (\w+) \|([^|]*)\| \S.* \|$", TEXT, re.MULTILINE)
 
 
 def exported() -> dict[str, tuple[str, frozenset[str]]]:
-    """Type and labels of every metric of the controller."""
+    """Type and labels of every metric of the controller and of the webhook."""
     metrics = Metrics()
     metrics.follow_workflows(lambda: Census({"Running": 1}, {"Running": 1}, {"Quota": 1}, {"Quota": 1}, 0))
     metrics.follow_renewals("wc", lambda: 1.0)
     found: dict[str, tuple[str, frozenset[str]]] = {}
-    for value in vars(metrics).values():
+    for value in (value for holder in (metrics, metrics.api, WebhookMetrics()) for value in vars(holder).values()):
         if isinstance(value, MetricWrapperBase):
             [family] = value.describe()
             name = f"{family.name}_total" if family.type == "counter" else family.name
@@ -41,6 +42,6 @@ def test_the_rules_use_metrics_that_exist() -> None:
     [block] = rules(TEXT)
     names = set(exported()) | {f"{name}_bucket" for name, (kind, _) in exported().items() if kind == "histogram"}
     expressions = [rule["expr"] for group in yaml.safe_load(block)["groups"] for rule in group["rules"]]
-    used = {name for text in expressions for name in re.findall(r"\b(?:work|rest|leader|reflector)\w+_\w+", text)}
+    used = {name for text in expressions for name in re.findall(r"\b(?:web|work|rest|leader|reflector)\w+_\w+", text)}
     assert used
     assert used <= names

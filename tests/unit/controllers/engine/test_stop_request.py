@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from pkg.controllers.app import StopRequest
+from pkg.controllers.engine.stop_request import StopRequest
 
 
 @pytest.fixture

@@ -1,0 +1,68 @@
+"""The command workflow-webhook: flags, signals, exit codes.
+
+Exit codes: 0 after a requested end, 1 when it cannot start (no cluster, a port that is taken), 2 for wrong flags.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+import click
+import structlog
+
+from pkg.controllers.engine.stop_request import StopRequest
+from pkg.kube.config import ConfigError, load_config
+from pkg.telemetry.health import BindError
+from pkg.telemetry.logging import configure
+from pkg.telemetry.webhook_metrics import WebhookMetrics
+from pkg.version import VERSION
+from pkg.webhooks.options import Options, parse, webhook_options
+from pkg.webhooks.review import Answer, Request
+from pkg.webhooks.webhook import Webhook
+
+_log = structlog.get_logger("webhook")
+
+
+def _run(options: Options) -> int:
+    configure(options.log_level, options.log_format)  # type: ignore[arg-type]
+    try:
+        config = load_config(options.kubeconfig or None, None)
+    except ConfigError as error:
+        click.echo(f"workflow-webhook: {error}", err=True)
+        return 1
+    stop = StopRequest()
+    stop.install()
+    webhook = Webhook(options, config, {"/validate": _allow, "/mutate": _allow}, WebhookMetrics().with_process())
+    try:
+        webhook.start()
+    except BindError as error:
+        click.echo(f"workflow-webhook: {error}", err=True)
+        return 1
+    _log.info("started", version=VERSION, server=config.server, **webhook.served_at())
+    stop.wait()
+    _log.info("stopping")
+    webhook.stop()
+    _log.info("stopped")
+    return 0
+
+
+def _allow(_request: Request) -> Answer:
+    return Answer(allowed=True)
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@webhook_options
+def command(**flags: Any) -> None:
+    """Judges Workflows and WorkTemplates before the API server stores them, and writes out their defaults."""
+    status = _run(parse(**flags))
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Daemon threads may still be in calls; there is no need to wait for them.
+    os._exit(status)
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    command(prog_name="workflow-webhook")

@@ -1,0 +1,156 @@
+"""Keeps the webhook's own certificate: in a Secret that all replicas share, and in the CA bundles that trust it.
+
+Every replica looks at the Secret and at the configurations again and again, and does the next step of the plan. Each
+write names the version that it was computed from, so of two replicas one succeeds and the other looks again.
+
+A pass reads the configurations before the Secret. So a replica that knows an old Secret also knows an old version of
+the configurations, and cannot take away a CA that another replica has added.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import random
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import structlog
+
+from pkg.apis.meta import GVR
+from pkg.kube.client import Client
+from pkg.kube.errors import Conflict, KubeError, NotFound
+from pkg.webhooks.certificates import stored as secrets
+from pkg.webhooks.certificates.injection import Injector
+from pkg.webhooks.certificates.issue import Issued, issue
+from pkg.webhooks.certificates.plan import Issue, Policy, Write, plan
+
+_SECRETS: Final = GVR("", "v1", "secrets")
+_POLL_SECONDS: Final = 20.0
+_AGAIN_SECONDS: Final = 0.1
+_RETRY_SECONDS: Final = 1.0
+_MISSING: Final = "the Secret does not exist; `kubectl apply -f installer/controller/` makes an empty one"
+_log = structlog.get_logger("certificates")
+
+Use = Callable[[bytes, bytes], None]
+"""Takes a certificate and its key (PEM) into use."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The Secret."""
+
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+
+class Keeper:
+    """A thread that keeps the certificate. `names`: what it has to be valid for; `clock`: seconds since the epoch."""
+
+    def __init__(
+        self,
+        client: Client,
+        place: Place,
+        names: frozenset[str],
+        policy: Policy,
+        injector: Injector,
+        use: Use,
+        clock: Callable[[], float],
+    ) -> None:
+        self._client = client
+        self._place = place
+        self._names = names
+        self._policy = policy
+        self._injector = injector
+        self._use = use
+        self._clock = clock
+        self._poll = min(_POLL_SECONDS, policy.grace / 3)
+        self._used: Issued | None = None
+        self._problem: str | None = f"the Secret {place} has not been read yet"
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="certificates", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End, without waiting for a call that runs."""
+        self._stopping.set()
+
+    def lacks(self) -> str | None:
+        """None if there is a certificate in use, else why not: a health check."""
+        return None if self._used is not None else self._problem
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                seconds = _AGAIN_SECONDS if self.step() else self._poll
+            except KubeError as error:
+                self._fail(_MISSING if isinstance(error, NotFound) else str(error))
+                seconds = self._poll if self._used is not None else _RETRY_SECONDS
+            except Exception as error:
+                _log.exception("certificates cannot be kept")
+                self._problem = f"{type(error).__name__}: {error}"
+                seconds = self._poll
+            # The replicas of a Deployment start together, and should not go on together.
+            self._stopping.wait(seconds * random.uniform(0.5, 1.5))
+
+    def step(self) -> bool:
+        """One pass. True if something was written, or was changed by another, so that there may be more to do.
+
+        Raises KubeError.
+        """
+        registrations = self._injector.read()
+        try:
+            secret = self._client.get(_SECRETS, self._place.namespace, self._place.name, dict)
+        except NotFound:
+            text = (
+                f"the Secret {self._place} does not exist; `kubectl apply -f installer/controller/` makes an empty one"
+            )
+            self._fail(text)
+            return False
+        stored = secrets.decode(_data(secret))
+        if stored.serving is not None and stored.serving[0] != self._used:
+            self._use(stored.serving[0].certificate, stored.serving[0].key)
+            self._used = stored.serving[0]
+        self._problem = None
+        todo = plan(stored.state(registrations.bundles), self._names, self._clock(), self._policy)
+        try:
+            if not isinstance(todo, tuple):
+                self._write(secret, stored, todo)
+                return True
+            for step in todo:
+                found = registrations.found[step.configuration]
+                if found is not None:
+                    self._injector.inject(step.configuration, found, stored.bundle(step.authorities))
+            return not todo and self._injector.point_here(registrations)
+        except Conflict:
+            return True
+
+    def _write(self, secret: dict[str, Any], stored: secrets.Stored, todo: Write) -> None:
+        now = self._clock()
+        made = issue(todo.names, now, self._policy.lifetime) if isinstance(todo, Issue) else None
+        changed = secrets.changed(stored, todo, made, now)
+        encoded = {key: base64.b64encode(value).decode() for key, value in secrets.encode(changed).items()}
+        others = {key: value for key, value in (secret.get("data") or {}).items() if key not in secrets.KEYS}
+        body = {**secret, "data": {**others, **encoded}}
+        self._client.replace(_SECRETS, self._place.namespace, self._place.name, body, dict)
+        _log.info("certificates changed", step=type(todo).__name__, secret=str(self._place))
+
+    def _fail(self, problem: str) -> None:
+        if self._problem != problem:
+            _log.warning("certificates cannot be kept", secret=str(self._place), error=problem)
+        self._problem = problem
+
+
+def _data(secret: Mapping[str, Any]) -> dict[str, bytes]:
+    try:
+        return {key: base64.b64decode(value or "") for key, value in (secret.get("data") or {}).items()}
+    except (binascii.Error, AttributeError, TypeError):
+        return {}

@@ -1,0 +1,149 @@
+"""The server: one thread with an event loop, a listening socket, and a certificate that can be replaced at any time."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+import time
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+import structlog
+from uvicorn.server import ServerState
+
+from pkg.telemetry.health import BindError
+from pkg.webhooks.server.application import Application
+from pkg.webhooks.server.limits import Limits
+from pkg.webhooks.server.protocol import LimitedProtocol, OnCut, protocol_config
+from pkg.webhooks.server.tls import load, new_context
+
+T = TypeVar("T")
+
+_BACKLOG = 1024
+_SHUTDOWN_SECONDS = 5.0
+_ALIVE_SECONDS = 2.0
+_TICK = 0.02
+_log = structlog.get_logger("webhook")
+
+
+class WebhookServer:
+    """Serves `app` over TLS, from the moment that `use` was given a first certificate."""
+
+    def __init__(self, app: Application, limits: Limits, on_cut: OnCut) -> None:
+        self._app = app
+        self._limits = limits
+        self._context = new_context()
+        self._state = ServerState()
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="webhook", daemon=True)
+        self._socket: socket.socket | None = None
+        self._server: asyncio.Server | None = None
+        config = protocol_config(app, limits)
+        config.load()
+        self._make_protocol = lambda: LimitedProtocol(config, self._state, self._loop, limits, on_cut)
+
+    def start(self, host: str, port: int) -> int:
+        """Reserves the address, and returns the port (a free one for 0). Raises BindError.
+
+        `host` empty: all interfaces. Until there is a certificate, connections wait.
+        """
+        self._socket = bound = _bind(host, port)
+        self._thread.start()
+        return int(bound.getsockname()[1])
+
+    def use(self, certificate: bytes, key: bytes) -> None:
+        """New connections use this certificate and key (PEM).
+
+        Raises `tls.BadCertificate`; the previous one then stays.
+        """
+        self._run(self._use(certificate, key))
+
+    @property
+    def is_serving(self) -> bool:
+        return self._server is not None and self._server.is_serving()
+
+    @property
+    def connections(self) -> int:
+        """How many are open."""
+        return len(self._state.connections)
+
+    def hangs(self) -> str | None:
+        """None while the event loop works, else what is wrong: a health check."""
+        turned = threading.Event()
+        self._loop.call_soon_threadsafe(turned.set)
+        if turned.wait(_ALIVE_SECONDS):
+            return None
+        return f"the event loop has not turned for {_ALIVE_SECONDS:.0f} s"
+
+    def drain(self) -> None:
+        """Go on serving, and ask each client to connect anew after its next answer."""
+        self._loop.call_soon_threadsafe(setattr, self._app, "is_draining", True)
+
+    def stop(self, seconds: float) -> None:
+        """Takes no more connections, answers what has begun for at most `seconds`, and ends."""
+        left = self._run(self._stop(seconds))
+        if left:
+            _log.warning("connections were cut off", connections=left)
+        self._app.close()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(_SHUTDOWN_SECONDS)
+        if not self._thread.is_alive():
+            self._loop.close()
+
+    async def _use(self, certificate: bytes, key: bytes) -> None:
+        # A method of the event loop's thread: no handshake runs meanwhile.
+        load(self._context, certificate, key)
+        if self._server is None and self._socket is not None:
+            self._server = await self._loop.create_server(
+                self._make_protocol,
+                sock=self._socket,
+                backlog=_BACKLOG,
+                ssl=self._context,
+                ssl_handshake_timeout=self._limits.handshake_seconds,
+                ssl_shutdown_timeout=_SHUTDOWN_SECONDS,
+            )
+
+    async def _stop(self, seconds: float) -> int:
+        self._app.is_draining = True
+        if self._server is not None:
+            self._server.close()
+        elif self._socket is not None:
+            self._socket.close()
+        for connection in list(self._state.connections):
+            connection.shutdown()
+        deadline = time.monotonic() + seconds
+        while (self._state.connections or self._state.tasks) and time.monotonic() < deadline:
+            await asyncio.sleep(_TICK)
+        left = list(self._state.connections)
+        for connection in left:
+            connection.transport.abort()
+        return len(left)
+
+    def _run(self, work: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    is_dual = not host and socket.has_dualstack_ipv6()
+    family = socket.AF_INET6 if is_dual or ":" in host else socket.AF_INET
+    made = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0 if is_dual else 1)
+        made.bind((host, port))
+        # At once: until a socket listens, another process could take the same port.
+        made.listen(_BACKLOG)
+    except (OSError, OverflowError) as error:
+        made.close()
+        reason = getattr(error, "strerror", None) or str(error)
+        raise BindError(
+            f"cannot listen on {host or '*'}:{port} ({reason}); give another port with --port, or another address of "
+            "this machine with --bind-address"
+        ) from error
+    return made
+
+
+Serve = Callable[[bytes, bytes], None]
+"""Takes a certificate and its key (PEM) into use; raises `tls.BadCertificate`."""

@@ -1,0 +1,116 @@
+"""The composition root of the webhook: builds what the process runs, starts it and stops it in order."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping
+
+import structlog
+
+from pkg.kube.client import Client
+from pkg.kube.config import ClientConfig
+from pkg.telemetry.health import Checks, TelemetryServer
+from pkg.telemetry.webhook_metrics import WebhookMetrics
+from pkg.version import VERSION
+from pkg.webhooks.certificates.files import Files
+from pkg.webhooks.certificates.injection import Injector
+from pkg.webhooks.certificates.issue import Unreadable, expiry
+from pkg.webhooks.certificates.keeper import Keeper, Place
+from pkg.webhooks.certificates.plan import Policy
+from pkg.webhooks.options import Options
+from pkg.webhooks.server.application import Application, Handler
+from pkg.webhooks.server.limits import Limits
+from pkg.webhooks.server.server import WebhookServer
+
+_FINISH_SECONDS = 15.0
+_AGENT = f"workflow-webhook/{VERSION}"
+_log = structlog.get_logger("webhook")
+
+
+class Webhook:
+    """One process. Serves from the moment that it has a certificate."""
+
+    def __init__(
+        self,
+        options: Options,
+        config: ClientConfig,
+        handlers: Mapping[str, Handler],
+        metrics: WebhookMetrics,
+        limits: Limits = Limits(),  # noqa: B008 - a frozen value
+    ) -> None:
+        self._options = options
+        self._metrics = metrics
+        self._app = Application(handlers, limits, metrics)
+        self._server = WebhookServer(self._app, limits, metrics.cut)
+        metrics.follow_server(lambda: self._app.running, lambda: self._server.connections)
+        self._source = self._make_source(options, config)
+        self._expiry = 0.0
+        self._stopping = threading.Event()
+        self.healthz = Checks({"event loop": self._server.hangs})
+        self.readyz = Checks(
+            {"certificate": self._lacks_certificate, "shutdown": lambda: "it runs" if self._stopping.is_set() else None}
+        )
+        self._telemetry = TelemetryServer(metrics.registry, self.healthz, self.readyz)
+        self.port = options.port
+
+    def start(self) -> None:
+        """Raises BindError for an address that cannot be had."""
+        self._telemetry.start(self._options.metrics_bind_address, self._options.health_bind_address)
+        try:
+            self.port = self._server.start(self._options.bind_address, self._options.port)
+        except Exception:
+            self._telemetry.stop()
+            raise
+        self._source.start()
+
+    def served_at(self) -> dict[str, str]:
+        """The addresses, for the log."""
+        urls = {name: self._telemetry.url(path) for name, path in (("metrics", "/metrics"), ("health", "/readyz"))}
+        return {"port": str(self.port), **{name: url for name, url in urls.items() if url}}
+
+    def stop(self) -> None:
+        """Becomes unready, serves on until nobody comes any more, answers what has begun, and ends."""
+        self._stopping.set()
+        self._server.drain()
+        time.sleep(self._options.shutdown_delay)
+        self._source.stop()
+        self._server.stop(_FINISH_SECONDS)
+        self._telemetry.stop()
+
+    def _make_source(self, options: Options, config: ClientConfig) -> Keeper | Files:
+        if options.files is not None:
+            return Files(*options.files, self._use)
+        client = Client(config, user_agent=f"{_AGENT} (certificates)", pool_size=1)
+        client.add_observer(self._metrics.api.on_request)
+        return Keeper(
+            client,
+            Place(options.namespace, options.secret_name),
+            options.names,
+            Policy.of(options.certificate_lifetime),
+            Injector(
+                client,
+                options.webhook_configuration_name,
+                is_writing=options.inject_ca,
+                local_url=options.local_url,
+            ),
+            self._use,
+            time.time,
+        )
+
+    def _use(self, certificate: bytes, key: bytes) -> None:
+        self._server.use(certificate, key)
+        try:
+            self._expiry = expiry(certificate)
+        except Unreadable as error:  # OpenSSL takes some forms that the library does not
+            _log.warning("the expiry of the certificate is not known", error=str(error))
+            return
+        self._metrics.certificate_expiry.set(self._expiry)
+        _log.info("serving", port=self.port, certificate_expires=time.strftime("%FT%TZ", time.gmtime(self._expiry)))
+
+    def _lacks_certificate(self) -> str | None:
+        if (lacks := self._source.lacks()) is not None:
+            return lacks
+        if self._expiry and self._expiry <= time.time():
+            return "the certificate has expired; the log says why it was not replaced"
+        return None
