@@ -14,8 +14,10 @@ RUNTIME ?= kwok
 NODES   ?= 4
 WORKERS ?= 8
 EXAMPLE ?= 01-sequential
-TESTS   ?= tests
+TESTS   ?=
 ARGS    ?=
+# Processes of the test runs. Each one that runs cluster tests starts a control plane of its own, of about 1 GB.
+TEST_PROCESSES ?= 2
 
 # The program itself, and what tests and linters need on top. setup.cfg pins every version.
 INSTALLED  := $(VENV)/.installed
@@ -72,23 +74,29 @@ build: $(DEVELOPING) ## Build the wheel into dist/
 	ls dist/*.whl
 
 .PHONY: test
-test: $(DEVELOPING) ## Run all tests: unit, and on a real control plane (root with CI set: real containers too)
+test: $(DEVELOPING) ## Run all tests, those on real control planes too (about 20 minutes; TESTS=path for some)
 	@if [ "$$(id -u)" = 0 ] && [ -n "$${CI:-}" ]; then
 	  $(PY) -m hack.cluster install-packages || echo "make: tests on real containers are skipped" >&2
 	fi
 	$(PY) -m hack.cluster binaries >/dev/null
-	$(PY) -m pytest $(TESTS) $(ARGS)
+	if [ -n "$(TESTS)" ]; then
+	  exec $(PY) -m pytest $(TESTS) $(ARGS)
+	fi
+	# First what needs no cluster, in chunks. Then one test at a time to whichever process is free, the tests that share a
+	# fixture of their module (mark xdist_group) to one process, the largest group first.
+	$(PY) -m pytest tests/unit tests/property -n $(TEST_PROCESSES) $(ARGS)
+	$(PY) -m pytest tests/faults tests/cluster tests/kubeflow -n $(TEST_PROCESSES) --dist loadgroup $(ARGS)
 
 .PHONY: test-unit
-test-unit: $(DEVELOPING) ## Run the unit tests alone
-	@$(PY) -m pytest tests/unit $(ARGS)
+test-unit: $(DEVELOPING) ## Run the unit tests alone (a minute or two)
+	@$(PY) -m pytest tests/unit -n $(TEST_PROCESSES) $(ARGS)
 
 .PHONY: test-long
-test-long: $(DEVELOPING) ## Run the property tests with many more examples
+test-long: $(DEVELOPING) ## Run the property tests with many more examples (an hour)
 	@HYPOTHESIS_PROFILE=long $(PY) -m pytest tests/property $(ARGS)
 
 .PHONY: faults
-faults: $(DEVELOPING) ## Inject faults into 200 workflows of 10 tasks per fault, and count what was lost
+faults: $(DEVELOPING) ## Inject faults into 200 workflows per fault, and count what was lost (before a release)
 	@exec $(PY) -m hack.faults $(ARGS)
 
 .PHONY: test-kubeflow
@@ -128,7 +136,7 @@ verify: generate ## Write the generated files, and fail if these or other files 
 	echo "the generated files are up to date, and the tree is clean"
 
 .PHONY: bench
-bench: $(DEVELOPING) ## Measure the controller on a real control plane
+bench: $(DEVELOPING) ## Measure the controller on a real control plane (before and after a change)
 	@exec $(PY) -m hack.bench $(ARGS)
 
 # Not in `make help` while it cannot work.
