@@ -8,7 +8,9 @@ from dataclasses import dataclass
 import msgspec
 
 from pkg.controllers.engine.claim import Claim
-from pkg.controllers.engine.elector import Elector, Leadership, steady_clock
+from pkg.controllers.engine.elector import Elector
+from pkg.controllers.engine.leadership import Leadership, steady_clock
+from pkg.controllers.engine.lease_watch import LeaseWatch
 from pkg.controllers.engine.unelected import SUFFIX, AlwaysLeader, Unelected
 from pkg.controllers.options import Options
 from pkg.kube.client import Client
@@ -59,5 +61,7 @@ def make_leadership(
     timeout = max(0.5, min(lease.renew_deadline / 2, lease.renew_deadline - lease.retry_period))
     client = Client(config, user_agent=f"{_AGENT} (leader-election)", pool_size=1, timeout=timeout)
     claim = Claim(client, lease, options.namespace, steady_clock) if options.exclusive else None
-    make = Elector if options.leader_elect else Unelected
-    return make(client, lease, on_started, on_stopped, on_leading=metrics.on_leading, claim=claim)
+    if not options.leader_elect:
+        return Unelected(client, lease, on_started, on_stopped, on_leading=metrics.on_leading, claim=claim)
+    changes = LeaseWatch(client, lease)
+    return Elector(client, lease, on_started, on_stopped, on_leading=metrics.on_leading, claim=claim, changes=changes)

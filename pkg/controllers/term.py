@@ -16,7 +16,7 @@ import structlog
 from pkg.apis.flow.v1alpha1.types import WORKFLOWS
 from pkg.apis.meta import PartialObject
 from pkg.controllers.engine.activity import Activity
-from pkg.controllers.engine.elector import Leadership
+from pkg.controllers.engine.leadership import Leadership
 from pkg.kube.client import Client
 from pkg.kube.errors import KubeError, Stopped
 

@@ -160,6 +160,7 @@ class Client:
         namespace: str | None,
         *,
         label_selector: str = "",
+        field_selector: str = "",
         resource_version: str,
         timeout_seconds: int,
         read_timeout: float,
@@ -167,12 +168,14 @@ class Client:
     ) -> Watch:
         """WATCH the changes after `resource_version`, with bookmarks, for at most `timeout_seconds`.
 
+        Without a `resource_version` it begins with an ADDED event for each object as it is now.
         A connection that sends nothing for `read_timeout` seconds counts as dead.
         """
         query = _query(
             watch="1",
             allowWatchBookmarks="true",
             labelSelector=label_selector,
+            fieldSelector=field_selector,
             resourceVersion=resource_version,
             timeoutSeconds=str(timeout_seconds),
         )

@@ -12,14 +12,14 @@ import random
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, Protocol
 
 import msgspec
 import structlog
 
-from pkg.apis.meta import GVR, timestamp
+from pkg.apis.meta import timestamp
 from pkg.controllers.engine.activity import Activity
 from pkg.controllers.engine.claim import LEASES, Claim, Rival
+from pkg.controllers.engine.leadership import Lease, LeaseApi, LeaseChanges, steady_clock
 from pkg.controllers.engine.lease import (
     Acquire,
     LeaseOptions,
@@ -38,55 +38,6 @@ from pkg.kube.errors import Conflict, Exists, KubeError, NotFound, Stopped
 _JITTER = 1.2
 _log = structlog.get_logger("engine.elector")
 _NEVER = float("-inf")
-_Lease = dict[str, Any]
-"""A whole Lease object: fields that are not ours (labels, newer fields) are written back unchanged."""
-
-
-class LeaseApi(Protocol):
-    """The part of `pkg.kube.client.Client` that an elector uses."""
-
-    def get(self, gvr: GVR, namespace: str | None, name: str, type: type[_Lease]) -> _Lease:  # noqa: A002
-        """Read the Lease."""
-
-    def create(self, gvr: GVR, namespace: str | None, body: _Lease, type: type[_Lease]) -> _Lease:  # noqa: A002
-        """Make the Lease."""
-
-    def replace(self, gvr: GVR, namespace: str | None, name: str, body: _Lease, type: type[_Lease]) -> _Lease:  # noqa: A002
-        """Write the Lease, if it has not changed."""
-
-    def abort(self) -> None:
-        """Cut the calls in flight."""
-
-
-class Leadership(Protocol):
-    """Whether this process may act: an Elector, an Unelected, or an AlwaysLeader."""
-
-    def start(self) -> None:
-        """Begin."""
-
-    def stop(self, *, release: bool = True, timeout: float = 1.0) -> None:
-        """End, within `timeout` seconds, releasing the Lease if `release`."""
-
-    @property
-    def activities(self) -> tuple[Activity, ...]:
-        """What its threads do; empty if it has none."""
-
-    def is_leader(self) -> bool:
-        """Whether this process may act now."""
-
-    def renewal_age(self) -> float | None:
-        """Seconds since the last renewal began; None while this process does not lead."""
-
-    def wait_leader(self, timeout: float | None = None) -> bool:
-        """Wait until this process leads, `timeout` seconds at most; whether it does."""
-
-
-def steady_clock() -> float:
-    """A monotonic clock in seconds that also counts while the machine sleeps, where the system has one."""
-    return time.clock_gettime(_CLOCK) if _CLOCK is not None else time.monotonic()
-
-
-_CLOCK: int | None = getattr(time, "CLOCK_BOOTTIME", None)
 
 
 class Elector:
@@ -95,7 +46,8 @@ class Elector:
     `on_started` and `on_stopped` are called in turn on a thread of their own, so that a slow one delays no renewal;
     a lost Lease does not end the process. `on_leading(name, bool)` is for the metrics. The client belongs to the
     elector; its timeout per call should be well under the renew deadline. `claim`: with it this process stays out while
-    a controller with another Lease acts. ValueError if the options cannot work.
+    a controller with another Lease acts. `changes`: with it a standby sees each change of the Lease at once, without
+    reading it. ValueError if the options cannot work.
     """
 
     def __init__(
@@ -107,6 +59,7 @@ class Elector:
         *,
         on_leading: Callable[[str, bool], None] = lambda name, leading: None,
         claim: Claim | None = None,
+        changes: LeaseChanges | None = None,
         clock: Callable[[], float] = steady_clock,
         wall_clock: Callable[[], float] = time.time,
         rng: Callable[[], float] = random.random,
@@ -118,13 +71,16 @@ class Elector:
         self._callbacks = (on_stopped, on_started)
         self._on_leading = on_leading
         self._claim = claim
+        self._changes = changes
         self._claimed = ""
         self._rival: Rival | None = None
         self._clock = clock
         self._wall_clock = wall_clock
         self._rng = rng
         self._observed: Observed | None = None
-        self._lease: _Lease | None = None
+        self._lease: Lease | None = None
+        self._seen: Lease | None = None
+        self._wake = threading.Event()
         self._leading = False
         self._valid_until = _NEVER
         self._changed = threading.Condition()
@@ -146,13 +102,18 @@ class Elector:
         self._on_leading(self._options.name, False)
         self._callback_thread.start()
         self._thread.start()
+        if self._changes is not None:
+            self._changes.start(self.see)
 
     def stop(self, *, release: bool = True, timeout: float = 1.0) -> None:
         """Stop leading at once, then release the Lease if `release`; returns within about `timeout` seconds."""
         deadline = time.monotonic() + timeout
         self._release = release
         self._stopping.set()
+        self._wake.set()
         self._valid_until = _NEVER
+        if self._changes is not None:
+            self._changes.stop()
         if self._thread.is_alive():
             self._thread.join(max(0.0, deadline - time.monotonic()))
         self._client.abort()
@@ -176,6 +137,13 @@ class Elector:
             self._changed.wait_for(lambda: self._leading or self._stopping.is_set(), timeout)
         return self.is_leader()
 
+    def see(self, lease: Lease | None) -> None:
+        """The Lease has changed to this; None: it is not known any more how it is. For the thread of a watch."""
+        self._seen = lease
+        record = _record(lease)
+        if not self._leading or record is None or record.holder_identity != self._options.identity:
+            self._wake.set()
+
     def step(self) -> float:
         """One try to get or keep the Lease; the seconds until the next. For the elector's thread, and for tests."""
         began = self._clock()
@@ -185,7 +153,7 @@ class Elector:
         except Stopped:
             return self._options.retry_period
         except KubeError as error:
-            self._lease = None
+            self._lease = self._seen = None
             self._report("the Lease cannot be reached", error=str(error))
             verdict = None
         if verdict is None:
@@ -217,8 +185,9 @@ class Elector:
     def _try(self, *, again: bool = True) -> Acquire | Renew | Wait | Rival | None:
         """Read the Lease and write it if this process may; None if another process was faster."""
         options = self._options
-        # While leading, the copy from the last write is the current one, unless another process wrote: no GET.
-        lease = self._lease if self._leading and self._lease is not None else self._get()
+        # While leading, the copy from the last write is the current one, unless another process wrote: no GET. Nor is
+        # there one for a standby that watches the Lease. A write of an old copy is refused.
+        lease = (self._lease if self._leading else self._seen) or self._get()
         record = _record(lease)
         self._observed = observe(self._observed, record, self._clock())
         verdict = judge(self._observed, self._clock(), options)
@@ -242,7 +211,7 @@ class Elector:
         except (Conflict, Exists, NotFound) as error:
             if isinstance(error, NotFound) and lease is None:
                 raise  # the namespace is missing: trying again at once would fail again
-            self._lease = None
+            self._lease = self._seen = None
             # A leader tries again at once, because a stale copy must not delay it by a retry period.
             return self._try(again=False) if self._leading and again else None
         return verdict
@@ -263,7 +232,7 @@ class Elector:
         self._claimed = uid
         return rival
 
-    def _give_up(self, lease: _Lease | None) -> None:
+    def _give_up(self, lease: Lease | None) -> None:
         """Releases the Lease, which this process holds."""
         record = _record(lease)
         if lease is not None and record is not None:
@@ -280,17 +249,17 @@ class Elector:
         except KubeError as error:
             _log.debug("the claim of this controller was not looked at", error=str(error))
 
-    def _get(self) -> _Lease | None:
+    def _get(self) -> Lease | None:
         try:
             return self._client.get(LEASES, self._options.namespace, self._options.name, dict)
         except NotFound:
             return None
 
-    def _write(self, lease: _Lease | None, record: LeaseRecord) -> None:
+    def _write(self, lease: Lease | None, record: LeaseRecord) -> None:
         options = self._options
         spec = msgspec.to_builtins(record)
         if lease is None:
-            body: _Lease = {
+            body: Lease = {
                 "apiVersion": LEASES.api_version,
                 "kind": "Lease",
                 "metadata": {"name": options.name, "namespace": options.namespace},
@@ -350,7 +319,8 @@ class Elector:
             except Exception:
                 _log.exception("renewing the lease failed unexpectedly, it is tried again")
                 pause = self._options.retry_period
-            self._stopping.wait(pause)
+            self._wake.wait(pause)
+            self._wake.clear()
         self._finish()
 
     def _finish(self) -> None:
@@ -385,7 +355,7 @@ class Elector:
                 _log.exception("leadership callback failed", leading=leading)
 
 
-def _record(lease: _Lease | None) -> LeaseRecord | None:
+def _record(lease: Lease | None) -> LeaseRecord | None:
     if lease is None:
         return None
     try:

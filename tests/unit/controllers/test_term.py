@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 
 from pkg.apis.meta import ObjectMeta, PartialObject
-from pkg.controllers.engine.elector import Leadership
+from pkg.controllers.engine.leadership import Leadership
 from pkg.controllers.term import Term
 from pkg.kube.client import Page
 from pkg.kube.errors import KubeError, Stopped, Transient

@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from pkg.apis.meta import GVR
-from pkg.controllers.engine.elector import Elector, LeaseApi, steady_clock
+from pkg.controllers.engine.elector import Elector
+from pkg.controllers.engine.leadership import Lease, LeaseApi, steady_clock
 from pkg.controllers.engine.lease import LeaseOptions
 from pkg.controllers.engine.unelected import AlwaysLeader
 from pkg.kube.errors import Conflict, Exists, NotFound, Transient
@@ -282,6 +284,111 @@ def test_of_two_that_come_at_once_one_leads(leases: Leases, clock: Clock) -> Non
     first = elector(Interrupted(), clock, "a")
     first.step()
     assert (first.is_leader(), second.is_leader()) == (False, True)
+
+
+def test_a_standby_that_watches_the_lease_does_not_read_it(leases: Leases, clock: Clock) -> None:
+    first, second = elector(leases, clock, "a"), elector(leases, clock, "b")
+    for _ in range(10):
+        first.step()
+        second.see(leases.lease)
+        leases.calls.clear()
+        second.step()
+        clock.now += 1
+    assert leases.calls == []
+    assert (first.is_leader(), second.is_leader()) == (True, False)
+
+
+@pytest.mark.parametrize("seen_after", [0.0, 0.9], ids=["it saw at once", "it saw late"])
+def test_a_lease_expires_its_duration_after_the_standby_saw_it_change(
+    leases: Leases, clock: Clock, seen_after: float
+) -> None:
+    first, second = elector(leases, clock, "a"), elector(leases, clock, "b")
+    first.step()
+    clock.now += seen_after
+    second.see(leases.lease)
+    left = second.step()
+    clock.now += 5.9
+    second.step()
+    assert not second.is_leader()
+    assert left <= 1, "it looks again meanwhile"
+    clock.now += 0.1
+    second.step()
+    assert second.is_leader()
+    assert not first.is_leader()
+
+
+def test_a_released_lease_is_taken_as_soon_as_it_is_seen(leases: Leases, clock: Clock) -> None:
+    first, second = elector(leases, clock, "a"), elector(leases, clock, "b")
+    first.step()
+    second.see(leases.lease)
+    second.step()
+    leases.edit(holderIdentity="")
+    second.see(leases.lease)
+    second.step()
+    assert second.is_leader()
+
+
+@pytest.mark.parametrize(
+    "skew",
+    [
+        pytest.param("1970-01-01T00:00:00.000000Z", id="far behind"),
+        pytest.param("2199-01-01T00:00:00Z", id="far ahead"),
+    ],
+)
+def test_the_clock_of_the_holder_does_not_matter(leases: Leases, clock: Clock, skew: str) -> None:
+    first, second = elector(leases, clock, "a"), elector(leases, clock, "b")
+    first.step()
+    leases.edit(renewTime=skew, acquireTime=skew)
+    second.step()
+    clock.now += 5.9
+    second.step()
+    assert not second.is_leader(), "it is not taken before its time"
+    clock.now += 0.1
+    second.step()
+    assert second.is_leader(), "nor is it waited for any longer"
+
+
+def test_what_a_watch_says_too_late_takes_nothing_from_a_leader(leases: Leases, clock: Clock) -> None:
+    """A watch that fell silent shows a Lease as expired that is renewed all the time."""
+    first, second = elector(leases, clock, "a"), elector(leases, clock, "b")
+    first.step()
+    second.see(leases.lease)
+    for _ in range(20):
+        clock.now += 1
+        first.step()
+        second.step()
+        assert (first.is_leader(), second.is_leader()) == (True, False)
+    assert "get" in leases.calls, "it was refused, and read the Lease"
+
+
+def test_a_watch_wakes_a_standby_and_a_leader_only_if_another_has_the_lease(leases: Leases) -> None:
+    class Changes:
+        def start(self, on_change: Callable[[Lease | None], None]) -> None:
+            self.on_change = on_change
+
+        def stop(self) -> None:
+            pass
+
+    def start(identity: str) -> tuple[Elector, Changes]:
+        changes, nothing = Changes(), lambda: None
+        options = LeaseOptions("system", "wc", identity, lease_duration=3600, renew_deadline=2000, retry_period=1000)
+        made = Elector(leases, options, nothing, nothing, changes=changes)
+        made.start()
+        return made, changes
+
+    first, of_first = start("a")
+    assert first.wait_leader(5)
+    second, of_second = start("b")
+    try:
+        of_first.on_change(leases.lease)
+        of_second.on_change(leases.lease)
+        first.stop()
+        assert not second.is_leader()
+        of_second.on_change(leases.lease)
+        assert second.wait_leader(5)
+    finally:
+        second.stop()
+    assert leases.calls.count("replace") == 3, "a released it, b took it and released it: no renewal was due"
 
 
 def test_the_thread_calls_back_in_order_and_releases_the_lease(leases: Leases) -> None:
