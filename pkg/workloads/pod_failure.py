@@ -37,6 +37,7 @@ _SIGNALS: Final = {
     25: "SIGXFSZ",
     31: "SIGSYS",
 }
+_STOPPING: Final = frozenset({9, 15})
 # Reasons of a container that say no more than its exit code.
 _PLAIN: Final = frozenset({"", "Error", "Completed"})
 # Reasons for which a container waits before it has a problem.
@@ -116,11 +117,13 @@ class EndedPod(_Part, frozen=True):
 @dataclass(frozen=True, slots=True)
 class _Ending:
     """How a container ended. rank: a container that belongs to the work comes before a sidecar, and an end before a
-    restart; at: RFC 3339, or a late time where it is not known."""
+    restart; at: RFC 3339 with whole seconds, or a late time where it is not known; was_stopped: by a signal with which
+    a kubelet ends the other containers of a pod, so that of two that ended in one second it is the other's fault."""
 
     rank: int
     at: str
     words: str
+    was_stopped: bool
 
 
 _LATE: Final = "9999"
@@ -145,7 +148,7 @@ def _pod_failure(pod: EndedPod) -> tuple[tuple[int, str, str], str] | None:
     status, name = pod.status, pod.metadata.name
     if status.phase == "Succeeded":
         return None
-    ending = min(_endings(pod), key=lambda one: (one.rank, one.at), default=None)
+    ending = min(_endings(pod), key=lambda one: (one.rank, one.at, one.was_stopped), default=None)
     said = _said_of_pod(status)
     if ending is None and not said:
         said = _unready(status) or ("it failed, and no container says why" if status.phase == "Failed" else "")
@@ -172,8 +175,10 @@ def _said_of_pod(status: PodStatus) -> str:
 def _endings(pod: EndedPod) -> Iterator[_Ending]:
     """The containers of a pod that failed."""
     sidecars = {one.name for one in pod.spec.init_containers or () if one.restart_policy == "Always"}
+    # The containers start once every init container that is no sidecar has succeeded. The spec is not always known.
+    began = any(one.state.terminated or one.last_state.terminated for one in pod.status.container_statuses or ())
     for status in pod.status.init_container_statuses or ():
-        is_sidecar = status.name in sidecars
+        is_sidecar = began or status.name in sidecars
         yield from _ending(status, "sidecar" if is_sidecar else "init container", 2 if is_sidecar else 0)
     for status in pod.status.container_statuses or ():
         yield from _ending(status, "container", 0)
@@ -183,14 +188,25 @@ def _ending(status: ContainerStatus, kind: str, rank: int) -> Iterator[_Ending]:
     ended, before = status.state.terminated, status.last_state.terminated
     if ended is not None:
         if ended.is_failure:
-            yield _Ending(rank, ended.finished_at or _LATE, f"{kind} {status.name}: {_how(ended, status)}")
+            yield _ending_of(ended, status, kind, rank)
     elif before is not None and before.is_failure:
-        yield _Ending(rank + 1, before.finished_at or _LATE, f"{kind} {status.name}: {_how(before, status)}")
+        yield _ending_of(before, status, kind, rank + 1)
+
+
+def _ending_of(ended: Terminated, status: ContainerStatus, kind: str, rank: int) -> _Ending:
+    words = f"{kind} {status.name}: {_how(ended, status)}"
+    was_stopped = _signal(ended) in _STOPPING and ended.reason != "OOMKilled"
+    return _Ending(rank, ended.finished_at or _LATE, words, was_stopped)
+
+
+def _signal(ended: Terminated) -> int:
+    """The number of the signal that ended a container, 0 if none did."""
+    return ended.signal or (ended.exit_code - 128 if 128 < ended.exit_code < 160 else 0)
 
 
 def _how(ended: Terminated, status: ContainerStatus) -> str:
     """Exit code, signal, reason, restarts and the last words of a container."""
-    number = ended.signal or (ended.exit_code - 128 if 128 < ended.exit_code < 160 else 0)
+    number = _signal(ended)
     signal = _SIGNALS.get(number, f"signal {number}" if ended.signal else "")
     parts = [f"exit code {ended.exit_code}" + (f" ({signal})" if signal else "")]
     if ended.reason not in _PLAIN:

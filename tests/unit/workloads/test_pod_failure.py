@@ -93,6 +93,26 @@ def pod(
             id="a sidecar is named if nothing else failed",
         ),
         pytest.param(
+            [pod(box("main", ended(4)), initContainerStatuses=[box("proxy", ended(143))])],
+            "pod p, container main: exit code 4",
+            id="a sidecar of a pod whose spec is not known: the containers ran, so it is no init container",
+        ),
+        pytest.param(
+            [pod(box("main", ended(0)), initContainerStatuses=[box("proxy", ended(1))])],
+            "pod p, sidecar proxy: exit code 1",
+            id="such a sidecar if nothing else failed",
+        ),
+        pytest.param(
+            [pod(box("other", ended(143)), box("killed", ended(137)), box("main", ended(1)))],
+            "pod p, container main: exit code 1",
+            id="a container that was stopped comes after one that failed in the same second",
+        ),
+        pytest.param(
+            [pod(box("other", ended(1)), box("main", ended(137, reason="OOMKilled")))],
+            "pod p, container other: exit code 1",
+            id="killed for its memory is not stopped",
+        ),
+        pytest.param(
             [pod(box("a", ended(0)), box("b", ended(1, "10:00:09")), box("c", ended(2, "10:00:01")))],
             "pod p, container c: exit code 2",
             id="of several containers the first that failed",

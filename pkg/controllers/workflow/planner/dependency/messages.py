@@ -96,9 +96,9 @@ def cannot_be_met(ctx: Context, blocker: Predicate | None, is_timeout: bool) -> 
             limit = "before it ended" if fail_after is None else f"within {fail_after:g}s of running"
             return f"{name} did not answer {kind} on port {what.port} {limit}{_last_answer(ctx, blocker)}"
         case StatusPredicate(flow, ask):
-            return f"{graph.nodes[flow].name} is {draft.phase(flow)} and was {_ASKED[ask]}"
+            return f"it waited for {graph.nodes[flow].name} {_ASKED[ask]}, which is {draft.phase(flow)}"
         case PreviousPredicate(ask):
-            return f"the previous index ended and was {_ASKED[ask]}"
+            return f"it waited for the previous index {_ASKED[ask]}, which ended otherwise"
         case PodIPPredicate(flow):
             return f"{graph.nodes[flow].name} ended before its pod had an address"
         case None:

@@ -226,7 +226,7 @@ def test_an_impossible_dependency_skips_with_a_reason() -> None:
     bench.fails("a")
     assert bench.phases() == {"a": "Failed", "b": "Skipped", "c": "Skipped"}
     assert bench.flow("b").reason == "DependenciesImpossible"
-    assert bench.flow("b").message == "a is Failed and was to succeed"
+    assert bench.flow("b").message == "it waited for a to succeed, which is Failed"
 
 
 @pytest.mark.parametrize(

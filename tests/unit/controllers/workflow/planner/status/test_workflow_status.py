@@ -75,7 +75,10 @@ def test_skipped_replicas_are_itemised_with_their_reason_and_a_restart_keeps_it(
         (0, "Skipped", "DependenciesImpossible"),
         (1, "Skipped", "DependenciesImpossible"),
     ]
-    assert (told.reason, told.message) == ("DependenciesImpossible", "index 0: a is Failed and was to succeed")
+    assert (told.reason, told.message) == (
+        "DependenciesImpossible",
+        "index 0: it waited for a to succeed, which is Failed",
+    )
     bench.restarted()
     bench.succeeds("c")
     assert bench.flow("b") == told
