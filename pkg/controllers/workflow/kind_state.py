@@ -25,6 +25,8 @@ class KindTiming(msgspec.Struct, frozen=True):
     settling: float = 2.1
     """The API server stalls creates for about 2 s after a CRD is established, so wait before using it. The tenth of a
     second is for the watch event of the CRD. For as long, discovery may answer from before a change of a CRD."""
+    lasting: float = 10.0
+    """A discovery that fails is reported once it has failed for so long: it does for a moment as a CRD is installed."""
     absent_at_once: int = 20
     """Of the kinds that have been absent for that long, so many are asked for in one round, the least recently asked
     first: what people write into templates must not become a stream of calls."""

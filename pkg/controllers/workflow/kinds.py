@@ -7,6 +7,7 @@ adds the types of the fields of each kind.
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -67,6 +68,7 @@ class Kinds:
         self._lock = threading.Condition()
         self._states: dict[GVR, KindState] = {}
         self._deleted_crds: set[str] = set()  # by `plural.group`; they still exist
+        self._failing: dict[GVR, float] = {}  # since when discovery fails; infinite once that is reported
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="discovery", daemon=True)
         self.activity = Activity(self._thread)
@@ -107,6 +109,7 @@ class Kinds:
         """Ask for the kind no more, until `get` is called for it again."""
         with self._lock:
             self._states.pop(gvr, None)
+        self._failing.pop(gvr, None)
         self._schemas.forget(gvr)
         self._discovery.refresh(gvr)
 
@@ -169,13 +172,15 @@ class Kinds:
         try:
             found = self._discovery.resolve(gvr, absent_for=self._timing.retry / 2)
         except NotServed:
+            self._failing.pop(gvr, None)
             self._take(gvr, Absent(self._is_gone(gvr)))
             return
         except Stopped:
             return
         except KubeError as error:
-            _log.warning("discovery of a kind failed, it is tried again", gvr=str(gvr), error=str(error))
+            self._report(gvr, error)
             return
+        self._failing.pop(gvr, None)
         is_creatable = "create" in found.verbs
         if not is_creatable and "delete" in found.verbs:
             self._discovery.refresh(gvr)
@@ -188,6 +193,15 @@ class Kinds:
             schema = self._schemas.get(gvr, found.kind).schema if not refused else NO_SCHEMA
             kind = Kind(found.kind, rules_for(gvr), refused, has_status=found.has_status, schema=schema)
             self._take(gvr, Described(kind))
+
+    def _report(self, gvr: GVR, error: KubeError) -> None:
+        """One warning for a discovery that keeps failing, however often it is tried."""
+        now = time.monotonic()
+        is_lasting = now - self._failing.setdefault(gvr, now) >= self._timing.lasting
+        if is_lasting:
+            self._failing[gvr] = math.inf
+        say = _log.warning if is_lasting else _log.debug
+        say("discovery of a kind failed, it is tried again", gvr=str(gvr), error=str(error))
 
     def _is_gone(self, gvr: GVR) -> bool:
         """Whether the absence that discovery shows is certain; asked only where the answer makes a difference."""

@@ -9,6 +9,7 @@ from typing import cast
 
 import msgspec
 import pytest
+from structlog.testing import capture_logs
 
 from pkg.apis.flow.v1alpha1.schema import Type
 from pkg.apis.meta import GVR
@@ -16,7 +17,7 @@ from pkg.controllers.workflow.kind_state import KindTiming
 from pkg.controllers.workflow.kinds import Kinds
 from pkg.controllers.workflow.schemas import SchemaTiming
 from pkg.kube.discovery import Discovery, Resource
-from pkg.kube.errors import NotServed
+from pkg.kube.errors import KubeError, NotServed, Unrecognized
 
 BOXES = GVR("example.com", "v1", "boxes")
 JOBS = GVR("batch", "v1", "jobs")
@@ -328,3 +329,27 @@ def test_a_kind_gets_its_schema_and_a_new_one_when_its_crd_changes(setup: Setup)
     setup.kinds.crd_changed("boxes.example.com", False)
     until(lambda: type_of(setup, "spec", "size") is Type.INTEGER)
     assert BOXES in setup.changed, "its users are requeued"
+
+
+@timed(retry=0.02, lasting=0.1)
+def test_a_discovery_that_fails_is_reported_once_and_only_if_it_lasts(setup: Setup) -> None:
+    answer: list[KubeError | Resource] = [Unrecognized("not yet", status=404)]
+
+    def resolve(gvr: GVR, *, absent_for: float) -> Resource:
+        setup.server.asked.append(gvr)
+        if isinstance(answer[0], KubeError):
+            raise answer[0]
+        return answer[0]
+
+    setup.server.resolve = resolve  # type: ignore[assignment, method-assign]
+    setup.server.specs[BOXES] = True
+    with capture_logs() as logs:
+        setup.kinds.get(BOXES)
+        until(lambda: any(line["log_level"] == "warning" for line in logs))
+        tried = len(setup.server.asked)
+        until(lambda: len(setup.server.asked) > tried + 2)
+    levels = [line["log_level"] for line in logs if line["event"].startswith("discovery of a kind failed")]
+    assert levels[0] == "debug", "it may fail for a moment"
+    assert levels.count("warning") == 1
+    answer[0] = Resource(BOXES.resource, "Box", True, VERBS)
+    until(lambda: setup.kinds.get(BOXES) is not None)
