@@ -38,7 +38,7 @@ class Memory:
     faults: dict[TaskKey, CreateFault] = field(default_factory=dict)
     #: What the API server said about jobs that were created since the last plan.
     server_warnings: dict[TaskKey, tuple[str, ...]] = field(default_factory=dict)
-    #: Events of earlier reconciles whose writes failed; sent after the first that succeeds.
+    #: Events of earlier reconciles: their writes failed, or the pods of a failed job are still looked up.
     unsent_events: tuple[Emit, ...] = ()
     #: Deletions over the limit of the last reconcile.
     remaining_deletions: tuple[DeleteJob, ...] = ()

@@ -302,7 +302,7 @@ class Reconciler:
             memory.remaining_deletions = ()
             return Again(failure)
         memory.remaining_deletions = final.deletions[MAX_DELETIONS:]
-        self._writer.send_events(workflow, memory)
+        self._writer.send_events(workflow, memory, self._failures.endings(this))
         if planned.snapshot.graph is None and final.patch is None:
             self._failures.forget_answered(this)
         if planned.snapshot.graph is not None and not reads_templates(workflow) and not final.deletions:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import structlog
@@ -13,7 +13,8 @@ from pkg.controllers.workflow.cleanup import MAX_DELETIONS
 from pkg.controllers.workflow.executor import Executor
 from pkg.controllers.workflow.memory import Memory
 from pkg.controllers.workflow.planner.actions import Plan
-from pkg.controllers.workflow.planner.progress import Progress
+from pkg.controllers.workflow.planner.progress import JobEnding, Progress, TaskKey
+from pkg.controllers.workflow.planner.status.failures import ready_events
 from pkg.controllers.workflow.report import Report
 from pkg.controllers.workflow.sharing import with_recorded_flows
 from pkg.kube.errors import Conflict, KubeError, NotFound, Stopped
@@ -87,12 +88,15 @@ class Writer:
             return progress
         return replace(progress, rendered=with_recorded_flows(progress.rendered, cached.status.flows))
 
-    def send_events(self, workflow: Workflow, memory: Memory) -> None:
-        """Sends the Events that wait for a reconcile whose writes succeeded."""
+    def send_events(self, workflow: Workflow, memory: Memory, endings: Mapping[TaskKey, JobEnding]) -> None:
+        """Sends the Events that wait for a reconcile whose writes succeeded, and for the pods of failed jobs.
+
+        endings: how the pods of failed jobs ended, as far as it is known. The next reconcile sends what waits for them.
+        """
         about = _reference(workflow)
-        for event in memory.unsent_events:
+        ready, memory.unsent_events = ready_events(memory.unsent_events, endings)
+        for event in ready:
             self._recorder.emit(about, "Warning" if event.is_warning else "Normal", event.reason, event.message)
-        memory.unsent_events = ()
 
     def report_too_deep(self, workflow: Workflow | None) -> None:
         """Says that a workflow cannot be reconciled, because of values that are nested too deeply."""

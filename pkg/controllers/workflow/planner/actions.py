@@ -59,12 +59,22 @@ class DeleteWorkflow:
 
 
 @dataclass(frozen=True, slots=True)
+class FailedAttempt:
+    """An attempt that failed. message: what its task says of that; how its pods ended may be added later."""
+
+    task: TaskKey
+    attempt: int
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class Emit:
-    """Send an Event on the Workflow."""
+    """Send an Event on the Workflow. failed: the attempt that it is about; its pods are looked up first."""
 
     reason: str
     message: str
     is_warning: bool = False
+    failed: FailedAttempt | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pkg.apis.flow.v1alpha1 import conditions as conds
 from pkg.apis.flow.v1alpha1.phases import Phase, WorkflowPhase
 from pkg.apis.flow.v1alpha1.reasons import BLOCKING, Reasons
-from pkg.controllers.workflow.planner.actions import Emit
+from pkg.controllers.workflow.planner.actions import Emit, FailedAttempt
 from pkg.controllers.workflow.planner.context import Context
 from pkg.controllers.workflow.planner.control import restart
 from pkg.controllers.workflow.planner.edits import is_held_in
-from pkg.controllers.workflow.planner.progress import Decision
+from pkg.controllers.workflow.planner.progress import Decision, TaskKey
 from pkg.controllers.workflow.planner.snapshot import Snapshot
 
 # Each has an Event of its own.
@@ -26,14 +26,15 @@ def events_of(ctx: Context, decision: Decision | None, phase: WorkflowPhase) -> 
         if was.phase is task.phase and was.attempt == task.attempt:
             continue
         name = f"flow {node.name}, index {index}," if node.is_indexed else f"flow {node.name}"
+        failed = FailedAttempt(TaskKey(node.name, index), task.attempt, task.message)
         if task.phase is Phase.FAILED:
-            found.append(Emit("TaskFailed", f"{name} failed: {task.reason}: {task.message}", is_warning=True))
+            text = f"{name} failed: {task.reason}: {task.message}"
+            found.append(Emit("TaskFailed", text, is_warning=True, failed=failed))
         elif task.phase is Phase.BACKOFF and task.due is not None:
             retry = task.attempt - draft.state(number).first_attempt + 1
             wait = f"retry {retry} of {node.retry.max_retries} in {task.due - snapshot.now:.1f}s"
-            found.append(
-                Emit("TaskRetry", f"{name.rstrip(',')}: {task.reason}: {task.message}; {wait}", is_warning=True)
-            )
+            text = f"{name.rstrip(',')}: {task.reason}: {task.message}; {wait}"
+            found.append(Emit("TaskRetry", text, is_warning=True, failed=failed))
     for number in sorted(draft.changed):
         state, before = draft.state(number), draft.base.flows[number]
         if state.wait_reason in _OBSTACLES and state.wait_reason != before.wait_reason:

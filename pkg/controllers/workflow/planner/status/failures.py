@@ -7,7 +7,7 @@ after the end of the workflow. They change messages and nothing else.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -17,7 +17,7 @@ from pkg.apis.flow.v1alpha1 import conditions as conds
 from pkg.apis.flow.v1alpha1.phases import Phase
 from pkg.apis.flow.v1alpha1.reasons import Reasons
 from pkg.apis.flow.v1alpha1.types import FlowStatus, ReplicaStatus, WorkflowStatus
-from pkg.controllers.workflow.planner.actions import FailedJob
+from pkg.controllers.workflow.planner.actions import Emit, FailedJob
 from pkg.controllers.workflow.planner.context import Context
 from pkg.controllers.workflow.planner.graph.model import Graph
 from pkg.controllers.workflow.planner.progress import Decision, JobEnding, Task, TaskKey
@@ -44,6 +44,8 @@ def with_words(message: str, words: str) -> str:
         return words[:MAX_MESSAGE]
     head, _, said = message.partition(": ")
     head = head.removesuffix(" failed")
+    if said in words or said == "Error":  # a job that is a pod says what its container says
+        said = ""
     return f"{head}, {words}; {said}"[:MAX_MESSAGE] if said else f"{head}, {words}"[:MAX_MESSAGE]
 
 
@@ -113,6 +115,28 @@ def _shown(tasks: list[Task] | tuple[Task, ...], limit: int) -> Iterator[int]:
             if task.phase is phase:
                 left -= 1
                 yield index
+
+
+def ready_events(
+    events: Sequence[Emit], endings: Mapping[TaskKey, JobEnding]
+) -> tuple[tuple[Emit, ...], tuple[Emit, ...]]:
+    """The Events that can be sent now, with how pods ended; and those from the first on whose pods are still sought."""
+    ready: list[Emit] = []
+    texts: dict[str, str] = {}
+    for event in events:
+        about = event.failed
+        ending = endings.get(about.task) if about is not None else None
+        if about is not None and ending is not None and ending.attempt == about.attempt:
+            if ending.words is None:
+                break
+            texts[about.message] = with_words(about.message, ending.words)
+        # The decision and the end of the workflow quote the failure.
+        for before, after in texts.items():
+            if before in event.message:
+                event = replace(event, message=event.message.replace(before, after, 1))
+                break
+        ready.append(event)
+    return tuple(ready), tuple(events[len(ready) :])
 
 
 def status_with_words(status: WorkflowStatus, endings: Mapping[TaskKey, JobEnding]) -> WorkflowStatus:

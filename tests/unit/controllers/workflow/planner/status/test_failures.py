@@ -8,13 +8,14 @@ import pytest
 
 from pkg.apis.flow.v1alpha1 import conditions
 from pkg.apis.meta import Job
-from pkg.controllers.workflow.planner.actions import FailedJob
+from pkg.controllers.workflow.planner.actions import Emit, FailedAttempt, FailedJob
 from pkg.controllers.workflow.planner.job_identity import WorkflowId
-from pkg.controllers.workflow.planner.progress import JobEnding
+from pkg.controllers.workflow.planner.progress import JobEnding, TaskKey
 from pkg.controllers.workflow.planner.status.failures import (
     MAX_LOOKUPS,
     failure_message,
     is_explained,
+    ready_events,
     status_with_words,
     taken_off,
     with_words,
@@ -30,6 +31,13 @@ RETRY = {"maxRetries": 1, "interval": "10s"}
     ("message", "words", "result"),
     [
         pytest.param(f"job w-a: {SAID}", POD, f"job w-a, {POD}; {SAID}", id="the pod comes before what the job says"),
+        pytest.param(
+            "job w-a: Evicted: The node was low.",
+            "pod w-a: Evicted: The node was low.",
+            "job w-a, pod w-a: Evicted: The node was low.",
+            id="a job that is a pod says it once",
+        ),
+        pytest.param("job w-a: Error", POD, f"job w-a, {POD}", id="Error says less than an exit code"),
         pytest.param("job w-a failed", POD, f"job w-a, {POD}", id="a job that says nothing"),
         pytest.param(f"job w-a: {SAID}", "", f"job w-a: {SAID}", id="nothing is known"),
         pytest.param(f"job w-a, {POD}; {SAID}", "pod other: Evicted", f"job w-a, {POD}; {SAID}", id="once is enough"),
@@ -179,3 +187,38 @@ def test_of_a_flow_with_many_failed_tasks_only_those_that_status_shows_are_looke
     bench.fails(*(f"a/{index}" for index in range(150)))
     assert len(bench.endings) == MAX_LOOKUPS
     assert {key.index for key in bench.endings} == set(range(MAX_LOOKUPS))
+
+
+def about(name: str, attempt: int = 0) -> Emit:
+    """The Event of a failed attempt of flow `name`."""
+    message = failure_message(f"w-{name}", SAID)
+    text = f"flow {name} failed: Failed: {message}"
+    return Emit("TaskFailed", text, is_warning=True, failed=FailedAttempt(TaskKey(name, 0), attempt, message))
+
+
+@pytest.mark.parametrize(
+    ("endings", "ready", "kept"),
+    [
+        pytest.param({}, 3, 0, id="nothing is looked up"),
+        pytest.param({"a": JobEnding(0)}, 0, 3, id="it waits for the pods, and what follows waits with it"),
+        pytest.param({"a": JobEnding(0, ""), "b": JobEnding(0)}, 1, 2, id="what comes before goes"),
+        pytest.param({"a": JobEnding(1)}, 3, 0, id="the pods of a later attempt are another matter"),
+        pytest.param({"a": JobEnding(0, ""), "b": JobEnding(0, "")}, 3, 0, id="nothing was found"),
+    ],
+)
+def test_an_event_of_a_failure_waits_for_how_the_pods_ended(
+    endings: dict[str, JobEnding], ready: int, kept: int
+) -> None:
+    events = (about("a"), about("b"), Emit("Decided", f"TaskFailed: flow a failed: Failed, job w-a: {SAID}"))
+    found = ready_events(events, {TaskKey(name, 0): ending for name, ending in endings.items()})
+    assert found == (events[:ready], events[len(events) - kept :])
+
+
+def test_the_events_of_a_failure_say_how_the_pods_ended() -> None:
+    decided = Emit("Decided", f"TaskFailed: flow a failed: Failed, job w-a: {SAID}")
+    ready, kept = ready_events((about("a"), decided), {TaskKey("a", 0): JobEnding(0, POD)})
+    assert [event.message for event in ready] == [
+        f"flow a failed: Failed: job w-a, {POD}; {SAID}",
+        f"TaskFailed: flow a failed: Failed, job w-a, {POD}; {SAID}",
+    ]
+    assert not kept
