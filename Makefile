@@ -18,6 +18,11 @@ TESTS   ?=
 ARGS    ?=
 # Processes of the test runs. Each one that runs cluster tests starts a control plane of its own, of about 1 GB.
 TEST_PROCESSES ?= 2
+# Of `images` and `release`: where images go, the base of the image, its processors, whether to push.
+REGISTRY ?=
+BASE     ?=
+ARCH     ?=
+PUSH     ?= 0
 
 # The program itself, and what tests and linters need on top. setup.cfg pins every version.
 INSTALLED  := $(VENV)/.installed
@@ -139,10 +144,9 @@ verify: generate ## Write the generated files, and fail if these or other files 
 bench: $(DEVELOPING) ## Measure the controller on a real control plane (before and after a change)
 	@exec $(PY) -m hack.bench $(ARGS)
 
-# Not in `make help` while it cannot work.
 .PHONY: images
-images:
-	@echo "make: there is no Dockerfile yet, so no image can be built; 'make build' builds the wheel for one" >&2; exit 1
+images: $(DEVELOPING) ## Build the image with docker, podman or buildah (REGISTRY=, BASE=, ARCH=; PUSH=1 pushes)
+	@exec $(PY) -m hack.image build --registry="$(REGISTRY)" --base="$(BASE)" --arch="$(ARCH)" $(if $(filter-out 0,$(PUSH)),--push)
 
 ## Clusters
 

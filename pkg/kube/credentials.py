@@ -227,9 +227,16 @@ def auth_provider(merged: Mapping[str, Any], name: str, where: str) -> Plugin:
     """Credentials from the legacy `auth-provider` section (oidc, gcp) of `merged`, a whole kubeconfig document."""
 
     def issue() -> Issued:
-        from kubernetes.client.configuration import Configuration
-        from kubernetes.config.config_exception import ConfigException
-        from kubernetes.config.kube_config import KubeConfigLoader
+        try:
+            from kubernetes.client.configuration import Configuration
+            from kubernetes.config.config_exception import ConfigException
+            from kubernetes.config.kube_config import KubeConfigLoader
+        except ModuleNotFoundError as error:
+            # The container image has no such library: it is large, and pods have service accounts.
+            raise ConfigError(
+                f"{where}: the auth-provider {name!r} needs the Python package kubernetes, which is not installed "
+                "here; use an exec plugin or a token"
+            ) from error
 
         found = Configuration()
         try:

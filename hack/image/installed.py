@@ -1,0 +1,28 @@
+"""What is installed in this environment: the versions that were tested are the versions that go into the image."""
+
+from __future__ import annotations
+
+from importlib import metadata
+
+from packaging.requirements import Requirement
+
+from hack.image.contents import canonical, closure
+
+PROJECT = "work-flow"
+
+
+def requirements() -> dict[str, list[str]]:
+    """Canonical name of each installed distribution -> names of what it requires here, without extras."""
+    found: dict[str, list[str]] = {}
+    for distribution in metadata.distributions():
+        wanted = [Requirement(text) for text in distribution.requires or []]
+        found[canonical(distribution.metadata["Name"])] = [
+            each.name for each in wanted if each.marker is None or each.marker.evaluate({"extra": ""})
+        ]
+    return found
+
+
+def in_image() -> dict[str, str]:
+    """Canonical name -> version of each distribution of the image but the project's own; sorted by name."""
+    names = closure(PROJECT, requirements())
+    return {name: metadata.version(name) for name in names if name != PROJECT}

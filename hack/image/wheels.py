@@ -1,0 +1,62 @@
+"""Collects the wheels of one image: the project's own, and of the rest the versions that this environment has."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+
+from hack.image.assemble import pip_target
+from hack.image.errors import ImageError, run
+
+ROOT = Path(__file__).resolve().parents[2]
+MACHINES: Mapping[str, str] = {"amd64": "x86_64", "arm64": "aarch64"}
+"""Name of a processor in images -> in wheels."""
+
+
+def build_project(target: Path) -> Path:
+    """Builds the wheel of this checkout into the folder `target`; returns its path. Raises ImageError."""
+    target.mkdir(parents=True, exist_ok=True)
+    for old in target.glob("work_flow-*.whl"):
+        old.unlink()
+    scratch = target / "scratch"
+    # A copy, so that setuptools leaves nothing in the checkout.
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir()
+    for name in ("setup.cfg", "pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, scratch)
+    shutil.copytree(ROOT / "pkg", scratch / "pkg", ignore=shutil.ignore_patterns("__pycache__"))
+    run(
+        [sys.executable, "-m", "build", "--wheel", "--outdir", str(target), str(scratch)],
+        what="building the wheel of this checkout",
+    )
+    shutil.rmtree(scratch)
+    (wheel,) = target.glob("work_flow-*.whl")
+    return wheel
+
+
+def collect(arch: str, project: Path, versions: Mapping[str, str], target: Path, python: str) -> None:
+    """Fills the folder `target` with wheels for `arch` and Python `python`; those that are there are kept.
+
+    `versions` maps each distribution to its version. Raises ImageError.
+    """
+    target.mkdir(parents=True, exist_ok=True)
+    wanted = [f"{name}=={version}" for name, version in versions.items()]
+    for old in target.glob("work_flow-*.whl"):
+        old.unlink()
+    # What an earlier build left may be of other versions.
+    stamp = target / "wheels.txt"
+    listing = "\n".join([python, *wanted, f"pip=={metadata.version('pip')}"])
+    if not stamp.exists() or stamp.read_text() != listing:
+        for old in target.glob("*.whl"):
+            old.unlink()
+        download = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", f"--dest={target}"]
+        what = f"downloading the wheels for {arch}"
+        run([*download, *pip_target(MACHINES[arch], python), *wanted], what=what)
+        run([*download, "--only-binary=:all:", f"pip=={metadata.version('pip')}"], what="downloading pip")
+        if sources := [path.name for path in target.iterdir() if path.suffix != ".whl"]:
+            raise ImageError(f"there is no wheel for {arch} of {', '.join(sources)}")
+        stamp.write_text(listing)
+    shutil.copy(project, target)
