@@ -22,8 +22,8 @@ from rich.table import Table
 
 from pkg.apis.flow.v1alpha1.types import WorkTemplate
 from pkg.apis.meta import WholeJob
-from pkg.controllers.workflow.planner.rules import TemplateRules, compile_rules
 from pkg.workloads import Reading, read
+from pkg.workloads.template_rules import TemplateRules, compile_rules
 
 MAX_MS = 20.0
 MAX_MIB = 16.0

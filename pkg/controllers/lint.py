@@ -12,6 +12,7 @@ import msgspec
 import yaml
 
 from pkg.apis.flow.v1alpha1.edges import read_edges
+from pkg.apis.flow.v1alpha1.filling import IDENTITY
 from pkg.apis.flow.v1alpha1.schema_faults import schema_faults
 from pkg.apis.flow.v1alpha1.types import (
     API_VERSION,
@@ -34,9 +35,8 @@ from pkg.apis.flow.v1alpha1.validation import (
     validate_workflow,
 )
 from pkg.apis.meta import GVR
-from pkg.controllers.workflow.planner.render.render import IDENTITY
-from pkg.controllers.workflow.planner.rules import compile_rules
 from pkg.workloads import near_kind
+from pkg.workloads.template_rules import compile_rules
 
 _KINDS: Final[dict[str, type[Workflow | WorkTemplate]]] = {"Workflow": Workflow, "WorkTemplate": WorkTemplate}
 Name = tuple[str, str]  # namespace and name

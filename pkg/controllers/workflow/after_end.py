@@ -15,10 +15,10 @@ from pkg.controllers.workflow.observer import Caches, Observer
 from pkg.controllers.workflow.planner.carried import carried_hash, read_carried
 from pkg.controllers.workflow.planner.graph.in_force import NO_SPEC
 from pkg.controllers.workflow.planner.job_identity import WorkflowId
-from pkg.controllers.workflow.planner.rules import TemplateRules
 from pkg.controllers.workflow.planner.snapshot import ObservedJob, is_of_kind
 from pkg.controllers.workflow.relevance import reads_templates
 from pkg.workloads import read, rules_for
+from pkg.workloads.template_rules import TemplateRules
 
 
 class AfterEnd:

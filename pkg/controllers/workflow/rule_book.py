@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from pkg.apis.flow.v1alpha1.types import WorkTemplate
 from pkg.controllers.workflow.planner.graph.model import Graph
-from pkg.controllers.workflow.planner.rules import TemplateRules, compile_rules
+from pkg.workloads.template_rules import TemplateRules, compile_rules
 
 
 class RuleBook:

@@ -12,8 +12,8 @@ from pkg.apis.flow.v1alpha1.phases import Phase, WorkflowPhase
 from pkg.apis.flow.v1alpha1.types import Flow, Workflow
 from pkg.apis.meta import GVR
 from pkg.controllers.workflow.planner.render.render import render
-from pkg.controllers.workflow.planner.rules import compile_rules
 from pkg.workloads import pod_templates, registry, rules_for
+from pkg.workloads.template_rules import compile_rules
 from tests.manifests import decoded
 from tests.unit.examples.loading import FILES, FOLDER, Example, load, unknown_fields
 from tests.unit.workloads.test_schemas import CRDS, resolves, schema_of

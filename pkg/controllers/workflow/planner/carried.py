@@ -16,7 +16,7 @@ import msgspec
 from pkg.apis.flow.v1alpha1 import labels, raw
 from pkg.apis.flow.v1alpha1.types import Completion, TemplateGVR, WorkTemplate, WorkTemplateSpec
 from pkg.apis.meta import GVR, ObjectMeta
-from pkg.controllers.workflow.planner.rules import TemplateRules, compile_rules
+from pkg.workloads.template_rules import TemplateRules, compile_rules
 
 _WHOLE: Final = '"whole":true}'
 

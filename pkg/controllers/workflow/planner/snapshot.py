@@ -15,8 +15,8 @@ from pkg.controllers.workflow.planner.carried import Carried, carried_hash, read
 from pkg.controllers.workflow.planner.graph.in_force import Edit
 from pkg.controllers.workflow.planner.graph.model import Graph, Node
 from pkg.controllers.workflow.planner.progress import JobEnding, ProbeAnswer, ProbeKey, Progress, TaskKey
-from pkg.controllers.workflow.planner.rules import TemplateRules
 from pkg.workloads import KindRow, rules_for
+from pkg.workloads.template_rules import TemplateRules
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,9 @@ from typing import Any
 from pkg.apis.flow.v1alpha1.types import Workflow, WorkTemplate
 from pkg.controllers.workflow.planner.graph.compile import compile_spec
 from pkg.controllers.workflow.planner.graph.model import Graph
-from pkg.controllers.workflow.planner.rules import compile_rules
 from pkg.controllers.workflow.rule_book import RuleBook
 from pkg.workloads import rules_for
+from pkg.workloads.template_rules import compile_rules
 from tests.manifests import decoded
 
 

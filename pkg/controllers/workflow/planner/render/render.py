@@ -5,17 +5,16 @@ The result is the whole object, or a RenderError that names field and value.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import msgspec
 
 from pkg.apis.flow.v1alpha1 import labels, patching, raw, variables
 from pkg.apis.flow.v1alpha1.faults import shortened
-from pkg.apis.flow.v1alpha1.parameters import Resolved, Scopes
+from pkg.apis.flow.v1alpha1.filling import IDENTITY, FieldError, decoded, fill_template, plain_values
 from pkg.apis.flow.v1alpha1.schema import NO_SCHEMA, Schema
-from pkg.apis.flow.v1alpha1.substitution import TEXT, Places, substitute
 from pkg.apis.flow.v1alpha1.types import API_VERSION, Flow, Workflow, WorkTemplate
 from pkg.controllers.workflow.planner.render import depth
 from pkg.controllers.workflow.planner.render.job_names import fallback_name, job_name
@@ -30,15 +29,8 @@ from pkg.workloads import (
     strip_ttl,
 )
 
-#: Fields of metadata that the controller sets. What template or patch say of them has no effect.
-IDENTITY: Final = ("name", "generateName", "namespace", "uid", "resourceVersion", "ownerReferences")
 #: The API server takes no larger request, whatever etcd allows.
 MAX_BODY: Final = 3 * 1024 * 1024
-
-# Where the parameters of each scope are, in messages.
-_PARAMETERS: Final = ("template.parameters", "workflow.parameters", "flow.parameters")
-
-T = TypeVar("T")
 
 
 class RenderError(Exception):
@@ -100,7 +92,7 @@ def render(
         raise RenderError("template.gvr", str(template.spec.gvr.gvr), row.refused)
     this = _Attempt(workflow, flow, template, index, attempt)
     try:
-        target = _patched(this, _values(this, pod_ips), schema)
+        target = fill_template(workflow, flow, template.spec, _plain(this, pod_ips), schema)
         body = {
             "apiVersion": template.spec.gvr.gvr.api_version,
             "kind": kind,
@@ -119,6 +111,8 @@ def render(
             body["metadata"]["annotations"][labels.RULES] = carries
         name = _identify(this, body, row, is_renamed)
         return Rendered(_encoded(body), name, removed)
+    except FieldError as error:
+        raise RenderError(error.field, "", error.message) from error
     except variables.VariableError as error:
         raise RenderError(error.path, error.text, error.message) from error
     except patching.PatchError as error:
@@ -138,60 +132,9 @@ def _encoded(body: dict[str, Any]) -> bytes:
     return text
 
 
-def _decoded(field: str, decode: Callable[[], T]) -> T:
-    """A raw field; `field` is its name in messages."""
-    try:
-        return decode()
-    except raw.RawError as error:
-        raise RenderError(field, "", str(error)) from error
-
-
-def _values(this: _Attempt, pod_ips: Mapping[str, str]) -> Resolved:
-    """The value of every variable; parameters of the flow over those of the workflow over the template's defaults."""
-    owner = this.workflow.metadata
-    plain = {
-        "workflow.name": owner.name,
-        "workflow.namespace": owner.namespace,
-        "workflow.uid": owner.uid,
-        "flow.name": this.flow.name,
-        "index": str(this.index),
-        "replicas": str(this.flow.replicas),
-        "attempt": str(this.attempt),
-    }
-    for name, address in pod_ips.items():
-        plain[f"flows.{name}.podIP"] = address
-    spec, owner_spec, flow = this.template.spec, this.workflow.spec, this.flow
-
-    def scopes() -> Scopes:
-        return Scopes(
-            _decoded(_PARAMETERS[0], lambda: spec.parameters),
-            _decoded(_PARAMETERS[1], lambda: owner_spec.parameters),
-            _decoded(_PARAMETERS[2], lambda: flow.parameters),
-        )
-
-    return Resolved(plain, scopes, _PARAMETERS)
-
-
-def _patched(this: _Attempt, values: Resolved, schema: Schema | None) -> dict[str, Any]:
-    """`{metadata, spec}` of the template with variables and patch."""
-    template, flow = this.template.spec, this.flow
-    meta = _decoded("template.metadata", lambda: template.metadata)
-    spec = _decoded("template.jobSpec", lambda: template.job_spec)
-    if variables.may_hold(template.raw_job_spec):
-        spec = substitute(spec, values, "template.jobSpec", Places(schema, ("spec",)))
-    target = {
-        "metadata": {
-            "labels": substitute(meta.labels, values, "template.metadata.labels", TEXT),
-            "annotations": substitute(meta.annotations, values, "template.metadata.annotations", TEXT),
-        },
-        "spec": spec,
-    }
-    patch = _decoded("patch", lambda: flow.patch)
-    if patch is None:
-        return target
-    if variables.may_hold(flow.raw_patch):
-        patch = patching.fill(patch, values, "patch", schema)
-    return patching.apply(target, patch)
+def _plain(this: _Attempt, pod_ips: Mapping[str, str]) -> dict[str, str]:
+    """The values of the variables that are no parameters."""
+    return plain_values(this.workflow, this.flow, index=this.index, attempt=this.attempt, pod_ips=pod_ips)
 
 
 def _place(workflow: Workflow, body: dict[str, Any], row: KindRow) -> tuple[str, ...]:
@@ -199,7 +142,7 @@ def _place(workflow: Workflow, body: dict[str, Any], row: KindRow) -> tuple[str,
     spec = workflow.spec
     if spec.scheduler_name:
         place_scheduler(row, body, spec.scheduler_name)
-    if plugins := _decoded("spec.plugins", lambda: spec.plugins):
+    if plugins := decoded("spec.plugins", lambda: spec.plugins):
         place_plugins(row, body, plugins)
     if spec.queue_name:
         place_queue(row, body, spec.queue_name, scheduler=spec.scheduler_name)

@@ -1,0 +1,96 @@
+"""Makes `{metadata, spec}` of a job: the template with the values of its variables, and with the patch of the flow.
+
+The renderer makes jobs with it. Validation tries out with it whether a job of a flow can be rendered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final, TypeVar
+
+from pkg.apis.flow.v1alpha1 import patching, raw, variables
+from pkg.apis.flow.v1alpha1.parameters import Resolved, Scopes
+from pkg.apis.flow.v1alpha1.schema import Schema
+from pkg.apis.flow.v1alpha1.substitution import TEXT, Places, substitute
+from pkg.apis.flow.v1alpha1.types import Flow, Workflow, WorkTemplateSpec
+
+#: Fields of metadata that the controller sets. What template or patch say of them has no effect.
+IDENTITY: Final = ("name", "generateName", "namespace", "uid", "resourceVersion", "ownerReferences")
+
+# Where the parameters of each scope are, in messages.
+_PARAMETERS: Final = ("template.parameters", "workflow.parameters", "flow.parameters")
+
+T = TypeVar("T")
+
+
+class FieldError(ValueError):
+    """A field that stays text until it is used cannot be decoded. `field` names it: `template.jobSpec`, `patch`."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(message)
+        self.field = field
+        self.message = message
+
+
+def decoded(field: str, decode: Callable[[], T]) -> T:
+    """A raw field; `field` is its name in messages. Raises FieldError."""
+    try:
+        return decode()
+    except raw.RawError as error:
+        raise FieldError(field, str(error)) from error
+
+
+def plain_values(
+    workflow: Workflow, flow: Flow, *, index: int, attempt: int, pod_ips: Mapping[str, str]
+) -> dict[str, str]:
+    """The values of the variables that are no parameters. `pod_ips`: addresses by the names of flows."""
+    owner = workflow.metadata
+    plain = {
+        "workflow.name": owner.name,
+        "workflow.namespace": owner.namespace,
+        "workflow.uid": owner.uid,
+        "flow.name": flow.name,
+        "index": str(index),
+        "replicas": str(flow.replicas),
+        "attempt": str(attempt),
+    }
+    for name, address in pod_ips.items():
+        plain[f"flows.{name}.podIP"] = address
+    return plain
+
+
+def fill_template(
+    workflow: Workflow, flow: Flow, template: WorkTemplateSpec, plain: Mapping[str, str], schema: Schema | None
+) -> dict[str, Any]:
+    """`{metadata: {labels, annotations}, spec}` of the template with variables and patch.
+
+    plain: see `plain_values`; parameters of the flow count over those of the workflow over the template's defaults.
+    schema: that of the kind, None if it is not known yet. Raises FieldError, VariableError, PatchError, SchemaNeeded,
+    and RecursionError for a tree that is nested far beyond raw.MAX_DEPTH.
+    """
+
+    def scopes() -> Scopes:
+        return Scopes(
+            decoded(_PARAMETERS[0], lambda: template.parameters),
+            decoded(_PARAMETERS[1], lambda: workflow.spec.parameters),
+            decoded(_PARAMETERS[2], lambda: flow.parameters),
+        )
+
+    values = Resolved(plain, scopes, _PARAMETERS)
+    meta = decoded("template.metadata", lambda: template.metadata)
+    spec = decoded("template.jobSpec", lambda: template.job_spec)
+    if variables.may_hold(template.raw_job_spec):
+        spec = substitute(spec, values, "template.jobSpec", Places(schema, ("spec",)))
+    target = {
+        "metadata": {
+            "labels": substitute(meta.labels, values, "template.metadata.labels", TEXT),
+            "annotations": substitute(meta.annotations, values, "template.metadata.annotations", TEXT),
+        },
+        "spec": spec,
+    }
+    patch = decoded("patch", lambda: flow.patch)
+    if patch is None:
+        return target
+    if variables.may_hold(flow.raw_patch):
+        patch = patching.fill(patch, values, "patch", schema)
+    return patching.apply(target, patch)
