@@ -136,7 +136,9 @@ class _Reader:
             others = self._reduced(source.items)
         elif isinstance(source.values, _Source):
             others = self._reduced(source.values)
-        return self._shared(kind, fields, others)
+        # An object that lists no fields is one that takes any.
+        is_closed = kind is Type.OBJECT and bool(fields) and not source.is_open and source.values in (None, False)
+        return self._shared(kind, fields, others, is_closed)
 
     def _named(self, ref: str) -> str:
         name = sys.intern(ref.removeprefix(_REF))
@@ -146,13 +148,13 @@ class _Reader:
             self._count(1)
         return name
 
-    def _shared(self, kind: Type, fields: dict[str, Node | str], others: Node | str | None) -> Node:
+    def _shared(self, kind: Type, fields: dict[str, Node | str], others: Node | str | None, is_closed: bool) -> Node:
         """The one node of this content. Parts of it are shared already, so their identity stands for their content."""
-        key = (kind, *((name, _identity(node)) for name, node in fields.items()), _identity(others))
+        key = (kind, is_closed, *((name, _identity(node)) for name, node in fields.items()), _identity(others))
         node = self._nodes.get(key)
         if node is None:
             self._count(1 + len(fields))
-            node = self._nodes[key] = Node(kind, fields, others)
+            node = self._nodes[key] = Node(kind, fields, others, is_closed)
         return node
 
     def _count(self, entries: int) -> None:

@@ -2,43 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Set
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, get_type_hints
+from typing import Any, Final
 
 import click
-import msgspec
 import yaml
 
 from pkg.apis.flow.v1alpha1.edges import read_edges
-from pkg.apis.flow.v1alpha1.filling import IDENTITY
-from pkg.apis.flow.v1alpha1.schema_faults import schema_faults
-from pkg.apis.flow.v1alpha1.types import (
-    API_VERSION,
-    GROUP,
-    Parameters,
-    Workflow,
-    WorkflowSpec,
-    WorkTemplate,
-    WorkTemplateSpec,
-)
-from pkg.apis.flow.v1alpha1.updates import validate_update
-from pkg.apis.flow.v1alpha1.validation import (
-    Fault,
-    Faults,
-    foreign_variables,
-    unused,
-    validate_cost,
-    validate_template,
-    validate_with_templates,
-    validate_workflow,
-)
-from pkg.apis.meta import GVR
-from pkg.workloads import near_kind
-from pkg.workloads.template_rules import compile_rules
+from pkg.apis.flow.v1alpha1.faults import Fault, Faults
+from pkg.apis.flow.v1alpha1.types import API_VERSION, GROUP, Workflow, WorkTemplate
+from pkg.webhooks.admit.objects import KINDS, read_strictly
+from pkg.webhooks.admit.templates import template_faults, template_warnings
+from pkg.webhooks.admit.workflows import Around, Before, Judgement
 
-_KINDS: Final[dict[str, type[Workflow | WorkTemplate]]] = {"Workflow": Workflow, "WorkTemplate": WorkTemplate}
+_ELSEWHERE: Final = 'WorkTemplate "{}" is not in these files, so this flow is checked without it'
 Name = tuple[str, str]  # namespace and name
 
 
@@ -70,64 +49,26 @@ def lint(files: Mapping[str, str], running: Mapping[str, str] | None = None) -> 
     """
     found: list[Finding] = []
     workflows, templates, unread = _objects(files, found)
-    specs = {name: template.spec for name, (_, template) in templates.items()}
+    specs = {name: read_edges(template.spec) for name, (_, template) in templates.items()}
     before, _, _ = _objects(running or {}, found)
+    faulty: set[Name] = set()
     for where, template in templates.values():
-        faults = validate_template(template.spec) + Faults(_rule_faults(template))
-        found += _findings(where, faults)
-        if not faults:
-            found += _findings(where, _template_warnings(template.spec), is_warning=True)
-            found += _findings(where, Faults(_kind_warnings(template.spec.gvr.gvr)), is_warning=True)
+        faults = template_faults(template.spec)
+        if faults:
+            faulty.add((template.metadata.namespace or "default", template.metadata.name))
+        found += _findings(where, faults or template_warnings(template.spec), is_warning=not faults)
     for name, (where, workflow) in workflows.items():
         used = {flow.template_name for flow in workflow.spec.flows}
         own = {template: specs[name[0], template] for template in used if (name[0], template) in specs}
-        faults = validate_workflow(workflow.spec)
-        found += _findings(where, faults)
-        found += _findings(where, validate_with_templates(workflow.spec, own))
-        if name in before:
-            found += _findings(where, validate_update(before[name][1].spec, workflow.spec, started=True))
-        elif not faults:
-            found += _findings(where, validate_cost(workflow.spec, own, workflow.metadata))
         elsewhere = used - own.keys() - {template for namespace, template in unread if namespace == name[0]}
-        found += _findings(where, Faults(_missing(workflow, elsewhere)), is_warning=True)
-        if not faults:
-            found += _findings(where, _workflow_warnings(workflow.spec, own), is_warning=True)
+        own_faulty = {template for namespace, template in faulty if namespace == name[0]}
+        around = Around(own, elsewhere, _ELSEWHERE, faulty=own_faulty)
+        old = Before(before[name][1].spec) if name in before else None
+        judged = Judgement(workflow.spec, workflow.metadata, around, old)
+        faults = judged.faults()
+        found += _findings(where, faults)
+        found += _findings(where, judged.missing() if faults else judged.warnings(), is_warning=True)
     return found
-
-
-def _template_warnings(spec: WorkTemplateSpec) -> Faults:
-    """Braces that stay as they are."""
-    return (
-        foreign_variables(spec.job_spec, "spec.jobSpec")
-        + foreign_variables(msgspec.to_builtins(spec.metadata), "spec.metadata")
-        + foreign_variables(_values(spec.parameters), "spec.parameters")
-    )
-
-
-def _workflow_warnings(spec: WorkflowSpec, templates: Mapping[str, WorkTemplateSpec]) -> Faults:
-    """Parameters that nothing uses, and braces that stay as they are."""
-    found = foreign_variables(_values(spec.parameters), "spec.parameters")
-    for at, flow in enumerate(spec.flows):
-        found += foreign_variables(_values(flow.parameters), f"spec.flows[{at}].parameters")
-        found += foreign_variables(flow.patch, f"spec.flows[{at}].patch")
-        found += Faults(_without_effect(flow.patch, f"spec.flows[{at}].patch"))
-    return unused(spec, {name: read_edges(template) for name, template in templates.items()}) + found
-
-
-def _without_effect(patch: Any, path: str) -> Iterator[Fault]:
-    """Where a patch changes what only the controller sets."""
-    message = "the controller sets this itself, so it has no effect"
-    if isinstance(patch, dict) and isinstance(patch.get("metadata"), dict):
-        yield from (Fault(f"{path}.metadata.{key}", message) for key in IDENTITY if key in patch["metadata"])
-    for at, step in enumerate(patch if isinstance(patch, list) else []):
-        if isinstance(step, dict) and str(step.get("path", "")).split("/")[1:3] in [
-            ["metadata", key] for key in IDENTITY
-        ]:
-            yield Fault(f"{path}[{at}].path", message)
-
-
-def _values(parameters: Parameters) -> list[dict[str, str]]:
-    return [{"value": parameter.value or ""} for parameter in parameters]
 
 
 def _findings(where: str, faults: Faults, *, is_warning: bool = False) -> Iterator[Finding]:
@@ -135,24 +76,6 @@ def _findings(where: str, faults: Faults, *, is_warning: bool = False) -> Iterat
         yield Finding(where, fault, is_warning)
     if faults.others:
         yield Finding(where, Fault("", f"{faults.others} more like these are not shown"), is_warning)
-
-
-def _rule_faults(template: WorkTemplate) -> Iterator[Fault]:
-    if template.spec.has_status_rules and (text := compile_rules(template).fault):
-        path, _, message = text.removeprefix(f"WorkTemplate {template.metadata.name}: ").partition(": ")
-        yield Fault(path, message)
-
-
-def _kind_warnings(gvr: GVR) -> Iterator[Fault]:
-    if meant := near_kind(gvr):
-        yield Fault("spec.gvr", f"{gvr} is not known here; did you mean {meant}?")
-
-
-def _missing(workflow: Workflow, elsewhere: Set[str]) -> Iterator[Fault]:
-    for at, flow in enumerate(workflow.spec.flows):
-        if flow.template_name in elsewhere:
-            message = f'WorkTemplate "{flow.template_name}" is not in these files, so this flow is checked without it'
-            yield Fault(f"spec.flows[{at}].template", message)
 
 
 def _objects(
@@ -164,9 +87,9 @@ def _objects(
     templates: dict[Name, tuple[str, WorkTemplate]] = {}
     for file, text in files.items():
         for document in _documents(file, text, found):
-            decoded, faults = _decode(document.raw)
-            found += _findings(document.where, faults)
-            if decoded is None:
+            decoded = read_strictly(document.raw, KINDS[document.raw["kind"]])
+            if isinstance(decoded, Faults):
+                found += _findings(document.where, decoded)
                 metadata = document.raw.get("metadata")
                 if isinstance(metadata, dict):
                     unread.add((str(metadata.get("namespace") or "default"), str(metadata.get("name"))))
@@ -200,39 +123,14 @@ def _documents(file: str, text: str, found: list[Finding]) -> Iterator[_Document
                     found.append(
                         Finding(where, Fault("apiVersion", f"must be {API_VERSION}, not {item['apiVersion']}"))
                     )
-                elif item.get("kind") not in _KINDS:
-                    found.append(
-                        Finding(where, Fault("kind", f"must be {' or '.join(_KINDS)}, not {item.get('kind')}"))
-                    )
+                elif item.get("kind") not in KINDS:
+                    found.append(Finding(where, Fault("kind", f"must be {' or '.join(KINDS)}, not {item.get('kind')}")))
                 else:
                     yield _Document(where, item)
     except yaml.YAMLError as error:
         found.append(Finding(f"{file}: document {number + 1}", Fault("", f"no YAML: {' '.join(str(error).split())}")))
     except RecursionError:
         found.append(Finding(f"{file}: document {number + 1}", Fault("", "nested too deeply to be read")))
-
-
-def _decode(raw: dict[str, Any]) -> tuple[Workflow | WorkTemplate | None, Faults]:
-    """The object, or None with what its fields have that the API server would refuse."""
-    kind = _KINDS[raw["kind"]]
-    try:
-        if faults := Faults(_form_faults(raw, kind)):
-            return None, faults
-        return msgspec.json.decode(msgspec.json.encode(raw), type=kind), Faults()
-    except msgspec.ValidationError as error:
-        return None, Faults([Fault("", str(error))])
-    except (RecursionError, TypeError, UnicodeEncodeError) as error:
-        return None, Faults([Fault("", f"cannot be written as JSON: {error}")])
-
-
-def _form_faults(raw: dict[str, Any], kind: type[Workflow | WorkTemplate]) -> Iterator[Fault]:
-    metadata = raw.get("metadata")
-    if not isinstance(metadata, dict) or not (metadata.get("name") or metadata.get("generateName")):
-        yield Fault("metadata.name", "must be given; with `kubectl create`, metadata.generateName will do")
-    if "spec" not in raw:
-        yield Fault("spec", "must be given")
-    else:
-        yield from schema_faults(raw["spec"], get_type_hints(kind, include_extras=True)["spec"], "spec")
 
 
 class _Loader(yaml.SafeLoader):

@@ -16,9 +16,10 @@ from pkg.workloads.evaluator import (
     with_rules,
 )
 from pkg.workloads.injection import inject, pod_templates
-from pkg.workloads.model import KindRow, RuleError, Rules, convert_rules
+from pkg.workloads.model import KindRow, OwnRetry, RuleError, Rules, convert_rules
 from pkg.workloads.name_limits import NameRule, limit
 from pkg.workloads.near_kinds import near_kind
+from pkg.workloads.own_retry import own_retries
 from pkg.workloads.placement import (
     KUEUE_QUEUE_LABEL,
     default_restart_policy,
@@ -47,6 +48,7 @@ __all__ = [
     "JobState",
     "KindRow",
     "NameRule",
+    "OwnRetry",
     "Reading",
     "RuleError",
     "Rules",
@@ -60,6 +62,7 @@ __all__ = [
     "names_its_pods",
     "near_kind",
     "needs_whole",
+    "own_retries",
     "place_plugins",
     "place_queue",
     "place_scheduler",

@@ -81,7 +81,7 @@ def test_it_is_valid(name: str) -> None:
     example = EXAMPLES[name]
     specs = {key: template.spec for key, template in example.templates.items()}
     assert validation.validate_workflow(example.workflow.spec) == ()
-    assert validation.validate_with_templates(example.workflow.spec, specs) == ()
+    assert validation.validate_with_templates(validation.read(example.workflow.spec, specs)) == ()
     for spec in specs.values():
         assert validation.validate_template(spec) == ()
         assert validation.foreign_variables(spec.job_spec) == ()

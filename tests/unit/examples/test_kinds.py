@@ -69,7 +69,7 @@ def test_it_is_valid_and_has_no_unknown_field(name: str) -> None:
     example = EXAMPLES[name]
     specs = {key: template.spec for key, template in example.templates.items()}
     assert validation.validate_workflow(example.workflow.spec) == ()
-    assert validation.validate_with_templates(example.workflow.spec, specs) == ()
+    assert validation.validate_with_templates(validation.read(example.workflow.spec, specs)) == ()
     for document in example.documents:
         if document["kind"] == "CustomResourceDefinition":
             continue

@@ -12,10 +12,11 @@ from typing import Any, Final
 
 import msgspec
 
-from pkg.apis.flow.v1alpha1 import edges, raw, value_use
+from pkg.apis.flow.v1alpha1 import edges, raw
 from pkg.apis.flow.v1alpha1.faults import Fault, Faults
 from pkg.apis.flow.v1alpha1.labels import MAX_RULES_OF_FLOW
 from pkg.apis.flow.v1alpha1.phases import Phase
+from pkg.apis.flow.v1alpha1.reading import Reading
 from pkg.apis.flow.v1alpha1.types import (
     Flow,
     FlowRecord,
@@ -106,17 +107,22 @@ def estimate(
     metadata: ObjectMeta | None = None,
 ) -> Cost:
     """What a workflow costs. `templates`: what the templates need, by name; some may be missing. Raises RawError."""
+    return estimate_reading(Reading(spec, templates), metadata)
+
+
+def estimate_reading(reading: Reading, metadata: ObjectMeta | None = None) -> Cost:
+    """The same of a workflow that is being read. Raises RawError."""
+    spec, templates = reading.spec, reading.templates
     sizes = {flow.name: max(1, flow.replicas) for flow in spec.flows}
-    status = _STATUS + _restart_bytes(spec) + _kinds_bytes(spec, templates or {})
+    status = _STATUS + _restart_bytes(spec) + _kinds_bytes(spec, templates)
     cost = Cost(spec=_spec_bytes(spec), metadata=_metadata_bytes(metadata) + _parameter_bytes(spec), status=status)
     total = {name: getattr(cost, name) for name in cost.__struct_fields__}
-    use = value_use.ValueUse(spec, templates or {})
     for flow in spec.flows:
-        template = (templates or {}).get(flow.template_name)
-        total["edges"] += len(use.edges(flow))
-        for name, value in _flow_cost(flow, template, sizes):
+        template = templates.get(flow.template_name)
+        total["edges"] += len(reading.use.edges(flow))
+        for name, value in _flow_cost(flow, reading.mentions(flow), template, sizes):
             total[name] += value
-    if use.is_over:
+    if reading.use.is_over:
         total["edges"] += MAX_EDGES + 1  # more than were counted
     return Cost(**total)
 
@@ -148,17 +154,21 @@ def _faults(cost: Cost) -> Iterator[Fault]:
             yield Fault("spec.flows", f"{figure:,} {what}; at most {bound:,} are allowed: {instead}", str(figure))
 
 
-def _flow_cost(flow: Flow, template: edges.TemplateEdges | None, sizes: Mapping[str, int]) -> Iterator[tuple[str, int]]:
+def _flow_cost(
+    flow: Flow, mentions: Iterable[edges.Edge], template: edges.TemplateEdges | None, sizes: Mapping[str, int]
+) -> Iterator[tuple[str, int]]:
     size = sizes[flow.name]
     yield "template_bytes", size * template.size if template is not None else 0
     probes, path_bytes = 0, 0
-    for edge in edges.mentions(flow):
-        yield "edges", 1
+    count = 0
+    for edge in mentions:
+        count += 1
         if edge.own_index and edge.flow == flow.name:
             yield "previous", size
         if edge.wait in (edges.Wait.HTTP, edges.Wait.TCP):
             probes += sizes.get(edge.flow, 1)
             path_bytes += len(edge.path) + 32
+    yield "edges", count
     yield "probed", probes
     text = bytes(flow.raw_patch)
     if not raw.is_empty(flow.raw_patch):

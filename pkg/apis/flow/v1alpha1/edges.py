@@ -41,7 +41,7 @@ class TemplateEdges:
 
     `edges` has one edge per flow whose address is needed, and `flows` are their names; `kind` is the resource that the
     template creates, `size` the bytes of one job of it, `spec` the template; `carries` says whether its jobs carry
-    rules or a completion. Raises RawError.
+    rules or a completion; `is_readable`: it can be decoded. Raises RawError.
     """
 
     def __init__(self, template: WorkTemplateSpec) -> None:
@@ -52,6 +52,7 @@ class TemplateEdges:
         ):
             first.setdefault(edge.flow, edge)
         self.spec: Final = template
+        self.is_readable = True
         self.kind: Final = str(template.gvr.gvr)
         carried = min(len(bytes(template.raw_status_rules)), MAX_RULES) if template.has_status_rules else 0
         self.carries: Final = bool(carried) or template.completion is not None
@@ -77,7 +78,9 @@ def read_edges(template: WorkTemplateSpec) -> TemplateEdges:
     try:
         return TemplateEdges(template)
     except raw.RawError:
-        return TemplateEdges(msgspec.structs.replace(template, raw_job_spec=raw.ABSENT, raw_metadata=raw.ABSENT))
+        found = TemplateEdges(msgspec.structs.replace(template, raw_job_spec=raw.ABSENT, raw_metadata=raw.ABSENT))
+        found.is_readable = False
+        return found
 
 
 def parameters_in(text: msgspec.Raw, decode: Callable[[], Any], path: str) -> Iterator[tuple[str, str]]:

@@ -12,7 +12,8 @@ from pkg.apis.flow.v1alpha1 import patching, raw, variables
 from pkg.apis.flow.v1alpha1.parameters import Resolved, Scopes
 from pkg.apis.flow.v1alpha1.schema import Schema
 from pkg.apis.flow.v1alpha1.substitution import TEXT, Places, substitute
-from pkg.apis.flow.v1alpha1.types import Flow, Workflow, WorkTemplateSpec
+from pkg.apis.flow.v1alpha1.types import Flow, WorkflowSpec, WorkTemplateSpec
+from pkg.apis.meta import ObjectMeta
 
 #: Fields of metadata that the controller sets. What template or patch say of them has no effect.
 IDENTITY: Final = ("name", "generateName", "namespace", "uid", "resourceVersion", "ownerReferences")
@@ -41,10 +42,12 @@ def decoded(field: str, decode: Callable[[], T]) -> T:
 
 
 def plain_values(
-    workflow: Workflow, flow: Flow, *, index: int, attempt: int, pod_ips: Mapping[str, str]
+    owner: ObjectMeta, flow: Flow, *, index: int, attempt: int, pod_ips: Mapping[str, str]
 ) -> dict[str, str]:
-    """The values of the variables that are no parameters. `pod_ips`: addresses by the names of flows."""
-    owner = workflow.metadata
+    """The values of the variables that are no parameters.
+
+    owner: metadata of the workflow; pod_ips: addresses by the names of flows.
+    """
     plain = {
         "workflow.name": owner.name,
         "workflow.namespace": owner.namespace,
@@ -60,7 +63,7 @@ def plain_values(
 
 
 def fill_template(
-    workflow: Workflow, flow: Flow, template: WorkTemplateSpec, plain: Mapping[str, str], schema: Schema | None
+    workflow: WorkflowSpec, flow: Flow, template: WorkTemplateSpec, plain: Mapping[str, str], schema: Schema | None
 ) -> dict[str, Any]:
     """`{metadata: {labels, annotations}, spec}` of the template with variables and patch.
 
@@ -72,7 +75,7 @@ def fill_template(
     def scopes() -> Scopes:
         return Scopes(
             decoded(_PARAMETERS[0], lambda: template.parameters),
-            decoded(_PARAMETERS[1], lambda: workflow.spec.parameters),
+            decoded(_PARAMETERS[1], lambda: workflow.parameters),
             decoded(_PARAMETERS[2], lambda: flow.parameters),
         )
 

@@ -35,12 +35,13 @@ class Node(msgspec.Struct, frozen=True):
     """One part of a schema.
 
     `fields`: the fields of an object; `others`: the items of a list, or the values of a map. Both have nodes or names
-    of parts. What is in neither may have any type.
+    of parts. What is in neither may have any type; `is_closed`: it does not exist, and the API server drops it.
     """
 
     type: Type = Type.ANY
     fields: Mapping[str, Node | str] = {}
     others: Node | str | None = None
+    is_closed: bool = False
 
 
 # So many places of a kind are remembered with their type. Templates ask for the same ones for each job.
@@ -68,17 +69,21 @@ class Schema:
     def _type_at(self, path: tuple[Key, ...]) -> Type:
         node = self.root
         for key in path:
-            below: Node | str | None
-            if node.type is Type.ARRAY:
-                is_position = isinstance(key, int) or key == "-" or key.isdigit()
-                below = node.others if is_position else None
-            else:
-                below = node.fields.get(key, node.others) if isinstance(key, str) else None
-            found = self.parts.get(below) if isinstance(below, str) else below
+            found = self.below(node, key)
             if found is None:
                 return Type.ANY
             node = found
         return node.type
+
+    def below(self, node: Node, key: Key) -> Node | None:
+        """The node of one key below a node; None if the schema has none."""
+        below: Node | str | None
+        if node.type is Type.ARRAY:
+            is_position = isinstance(key, int) or key == "-" or key.isdigit()
+            below = node.others if is_position else None
+        else:
+            below = node.fields.get(key, node.others) if isinstance(key, str) else None
+        return self.parts.get(below) if isinstance(below, str) else below
 
 
 #: No schema is served for the kind.

@@ -10,10 +10,11 @@ from typing import Any, Final
 import msgspec
 
 from pkg.apis.flow.v1alpha1 import durations, patching, variables
-from pkg.apis.flow.v1alpha1.edges import Edge, Wait, cycles, mentions
+from pkg.apis.flow.v1alpha1.edges import Edge, Wait, cycles
 from pkg.apis.flow.v1alpha1.faults import Fault, fault
 from pkg.apis.flow.v1alpha1.parameters import FLOW, TEMPLATE, WORKFLOW, Scopes, given, missing_message
 from pkg.apis.flow.v1alpha1.raw import RawError
+from pkg.apis.flow.v1alpha1.reading import Reading
 from pkg.apis.flow.v1alpha1.types import (
     MAX_TASKS,
     DependsOn,
@@ -68,6 +69,11 @@ class Waits:
         """Adds the edges of a flow. A flow that waits for itself is another fault, and is left out here."""
         self._waits[flow.name].update((edge.flow, None) for edge in edges if edge.flow != flow.name)
 
+    @property
+    def edges(self) -> int:
+        """How many pairs of flows there are of which one waits for the other."""
+        return sum(map(len, self._waits.values()))
+
     def cycles(self) -> Iterator[Fault]:
         """A fault for each set of flows that wait for each other."""
         for cycle in cycles(self._waits):
@@ -79,24 +85,25 @@ class Waits:
             yield fault(f"spec.flows[{self._names.first[cycle[0]]}]", message, text)
 
 
-def workflow_faults(spec: WorkflowSpec, *, with_restart: bool, with_patches: bool) -> Iterator[Fault]:
+def workflow_faults(reading: Reading, *, with_restart: bool, with_patches: bool) -> Iterator[Fault]:
     """Every fault of a workflow by itself; those of spec.restart, and of patches and values, only if asked for."""
+    spec = reading.spec
     names = FlowNames(spec)
     yield from _workflow(spec, names)
     if with_patches:
         yield from _values(spec, "spec", names, WORKFLOW)
-    if with_restart and spec.restart is not None:
-        for at, name in enumerate(spec.restart.flows):
-            if name not in names.first:
-                yield fault(f"spec.restart.flows[{at}]", names.unknown(name), name)
+    if with_restart:
+        yield from restart_faults(spec, names)
     waits = Waits(names)
     for at, flow in enumerate(spec.flows):
         path = f"spec.flows[{at}]"
         try:
-            edges = tuple(mentions(flow))
+            edges = reading.mentions(flow)
         except RawError:
             edges = ()  # a fault of the field that cannot be decoded
-        yield from _flow(flow, path)
+            yield from _flow(flow, path, is_read=False)
+        else:
+            yield from _flow(flow, path, is_read=True)
         if with_patches:
             yield from _patch(flow, f"{path}.patch")
             yield from _values(flow, path, names, FLOW)
@@ -106,13 +113,28 @@ def workflow_faults(spec: WorkflowSpec, *, with_restart: bool, with_patches: boo
     yield from waits.cycles()
 
 
+def restart_faults(spec: WorkflowSpec, names: FlowNames | None = None) -> Iterator[Fault]:
+    """Names of flows that a restart names and that do not exist."""
+    if spec.restart is None or not spec.restart.flows:
+        return
+    names = names or FlowNames(spec)
+    for at, name in enumerate(spec.restart.flows):
+        if name not in names.first:
+            yield fault(f"spec.restart.flows[{at}]", names.unknown(name), name)
+
+
+def timeout_faults(spec: WorkflowSpec) -> Iterator[Fault]:
+    """A timeout of the workflow that is no duration."""
+    yield from _duration(spec.timeout, "spec.timeout")
+
+
 def _workflow(spec: WorkflowSpec, names: FlowNames) -> Iterator[Fault]:
     yield from _parameters(spec, "spec")
     try:
         _ = spec.plugins
     except RawError as error:
         yield Fault("spec.plugins", str(error))
-    yield from _duration(spec.timeout, "spec.timeout")
+    yield from timeout_faults(spec)
     for at, flow in enumerate(spec.flows):
         first = names.first[flow.name]
         if first != at:
@@ -139,8 +161,8 @@ def _policy(spec: WorkflowSpec, names: FlowNames) -> Iterator[Fault]:
             yield fault(path, f'"{name}" is a finally flow, which cannot be critical', name)
 
 
-def _flow(flow: Flow, path: str) -> Iterator[Fault]:
-    """The faults of a flow but for the names of other flows."""
+def _flow(flow: Flow, path: str, *, is_read: bool) -> Iterator[Fault]:
+    """The faults of a flow but for the names of other flows. is_read: its dependencies can be decoded."""
     yield from _parameters(flow, path)
     yield from _duration(flow.timeout, f"{path}.timeout")
     yield from _duration(flow.pending_timeout, f"{path}.pendingTimeout")
@@ -148,12 +170,19 @@ def _flow(flow: Flow, path: str) -> Iterator[Fault]:
         yield from _duration(flow.retry.interval, f"{path}.retry.interval")
         yield from _duration(flow.retry.max_interval, f"{path}.retry.maxInterval")
     for owner, place in ((flow, f"{path}.dependsOn"), (flow.for_, f"{path}.for.dependsOn")):
+        if owner is None or (is_read and not _has_more_than_targets(owner.raw_depends_on)):
+            continue
         try:
-            on = owner.depends_on if owner is not None else None
+            on = owner.depends_on
         except RawError as error:
             yield Fault(place, str(error))
         else:
             yield from _depends_on(on, place)
+
+
+def _has_more_than_targets(on: msgspec.Raw) -> bool:
+    """Whether there may be probes or groups. Most dependencies have none, and need not be decoded again."""
+    return variables.may_hold(on, b'"probe"') or variables.may_hold(on, b'"orGroups"')
 
 
 def _patch(flow: Flow, path: str) -> Iterator[Fault]:

@@ -2,54 +2,46 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, NamedTuple
 
-import msgspec
-
-from pkg.apis.flow.v1alpha1 import patching, variables
-from pkg.apis.flow.v1alpha1.edges import Edge, TemplateEdges, mentions, parameters_in
+from pkg.apis.flow.v1alpha1 import variables
+from pkg.apis.flow.v1alpha1.edges import Edge, TemplateEdges, parameters_in
 from pkg.apis.flow.v1alpha1.faults import Fault, fault
 from pkg.apis.flow.v1alpha1.parameters import FLOW, WORKFLOW, Given, Scopes, counted, missing_message
 from pkg.apis.flow.v1alpha1.raw import RawError
+from pkg.apis.flow.v1alpha1.reading import Reading
 from pkg.apis.flow.v1alpha1.spec_faults import FlowNames, Waits, edge_faults
-from pkg.apis.flow.v1alpha1.types import Flow, Parameters, WorkflowSpec, WorkTemplateSpec
+from pkg.apis.flow.v1alpha1.types import Flow, Parameters, WorkflowSpec
 from pkg.apis.flow.v1alpha1.value_use import ValueUse
 
-# A variable in a key of an object: a pointer of a patch may or may not lead there.
-_VARIABLE_KEY: Final = re.compile(rb'\{\{[^"{}]*\}\}[^"]*":')
 # So many variables of templates are compared with flows, each once per flow that uses the template.
 _MAX_COMPARED: Final = 500_000
 # With so many missing parameters a similar name is looked for.
 _MAX_SUGGESTIONS: Final = 20
-# So many bytes of templates and patches are read to try JSON Patches out. Flows after that are not tried.
-_MAX_TRIED: Final = 20_000_000
 
 
-def cycle_faults(spec: WorkflowSpec, templates: Mapping[str, TemplateEdges]) -> Iterator[Fault]:
+def cycle_faults(reading: Reading) -> Iterator[Fault]:
     """Cycles of flows that wait for each other, those through pod addresses in templates included. Raises RawError."""
-    names = FlowNames(spec)
+    names = FlowNames(reading.spec)
     waits = Waits(names)
-    use = ValueUse(spec, templates)
-    for flow in spec.flows:
-        waits.add(flow, (edge for edge in (*mentions(flow), *use.edges(flow)) if edge.flow in names.first))
+    for flow in reading.spec.flows:
+        edges = (*reading.mentions(flow), *reading.use.edges(flow))
+        waits.add(flow, (edge for edge in edges if edge.flow in names.first))
     return waits.cycles()
 
 
-def value_faults(spec: WorkflowSpec, templates: Mapping[str, TemplateEdges]) -> Iterator[Fault]:
+def value_faults(reading: Reading) -> Iterator[Fault]:
     """Parameters without a value that patches, and values of the workflow or of a flow, use. Raises RawError.
 
     Flows without their template are passed over, because the template may have a default.
     """
-    use = ValueUse(spec, templates)
     seen: set[tuple[str, str]] = set()
-    for at, flow in enumerate(spec.flows):
-        template = templates.get(flow.template_name)
-        if template is None:
+    for at, flow in enumerate(reading.spec.flows):
+        if flow.template_name not in reading.templates:
             continue
         try:
-            found = list(_without_value(flow, use, f"spec.flows[{at}]"))
+            found = list(_without_value(flow, reading.use, f"spec.flows[{at}]"))
         except RawError:
             continue  # a fault of the flow or of the template, which fails its tasks
         for missing in found:
@@ -92,52 +84,55 @@ def _without_value(flow: Flow, use: ValueUse, path: str) -> Iterator[_Missing]:
             yield _Missing(name, f"{lists[by.scope]}[{by.position}].value", scopes, by)
 
 
-class _Use:
-    """What all flows that use a template share: it is read once, however many flows there are."""
+class _Required:
+    """Parameters that each flow must give which uses a template, with the place that uses each."""
 
-    def __init__(self, spec: WorkTemplateSpec, edges: TemplateEdges, given: Parameters) -> None:
-        """`given`: the parameters of the workflow."""
-        self.spec = spec
-        self.edges = edges
-        outer = Scopes(spec.parameters, given)
-        #: Parameters that each flow must give, with the place that uses each.
-        self.required = {name: place for name, place in edges.parameters.items() if outer.find(name) is None}
-        self.size = len(bytes(spec.raw_job_spec))
-        self.has_variables = variables.may_hold(spec.raw_job_spec)
-        self.has_variable_keys = _VARIABLE_KEY.search(bytes(spec.raw_job_spec)) is not None
+    def __init__(self, reading: Reading) -> None:
+        self._reading = reading
+        self._by_template: dict[str, Mapping[str, str]] = {}
+
+    def of(self, template: TemplateEdges, name: str) -> Mapping[str, str]:
+        found = self._by_template.get(name)
+        if found is None:
+            outer = Scopes(template.spec.parameters, _given(self._reading.spec))
+            found = {one: place for one, place in template.parameters.items() if outer.find(one) is None}
+            self._by_template[name] = found
+        return found
 
 
-def use_faults(spec: WorkflowSpec, templates: Mapping[str, WorkTemplateSpec]) -> Iterator[Fault]:
-    """Every fault that only shows with the templates, which are given by name. Missing templates are passed over."""
-    names = FlowNames(spec)
-    alone, together = Waits(names), Waits(names)
-    uses: dict[str, _Use | None] = {}
-    compared, tried = 0, 0
-    read = dict(_readable(templates))
-    values = ValueUse(spec, read)
-    seen: set[tuple[str, str]] = set()
+def _given(spec: WorkflowSpec) -> Parameters:
     try:
-        given = spec.parameters
+        return spec.parameters
     except RawError:
-        given = ()  # a fault of the workflow by itself
-    for at, flow in enumerate(spec.flows):
+        return ()  # a fault of the workflow by itself
+
+
+def use_faults(reading: Reading) -> Iterator[Fault]:
+    """Every fault that only shows with the templates. Missing templates are passed over."""
+    names = FlowNames(reading.spec)
+    alone, together = Waits(names), Waits(names)
+    required = _Required(reading)
+    compared = 0
+    seen: set[tuple[str, str]] = set()
+    for at, flow in enumerate(reading.spec.flows):
         path, name = f"spec.flows[{at}]", flow.template_name
         place = f"{path} (template {name})"
+        template = reading.templates.get(name)
         try:
-            if name not in uses:
-                template = read.get(name)
-                uses[name] = _Use(templates[name], template, given) if template is not None else None
-            use, edges = uses[name], tuple(mentions(flow))
-            missing = [] if use is None else list(_missing_parameters(flow, use, values, path, place))
+            mentions = reading.mentions(flow)
+            if template is not None and not template.is_readable:
+                continue  # a fault of the template by itself
+            needed = required.of(template, name) if template is not None else {}
+            missing = [] if template is None else list(_missing_parameters(flow, needed, reading.use, path, place))
         except RawError:
             continue  # a fault of the template or the workflow by itself
-        alone.add(flow, edges)
-        together.add(flow, edges)
-        if use is None:
+        alone.add(flow, mentions)
+        together.add(flow, mentions)
+        if template is None:
             continue
-        reached = values.edges(flow)
+        reached = reading.use.edges(flow)
         together.add(flow, reached)
-        compared += len(reached) + len(use.required)
+        compared += len(reached) + len(needed)
         if compared > _MAX_COMPARED:
             yield fault("spec.flows", f"the templates have too many variables to check {path} and the flows after it")
             return
@@ -147,20 +142,8 @@ def use_faults(spec: WorkflowSpec, templates: Mapping[str, WorkTemplateSpec]) ->
                 yield found.fault(suggest=len(seen) <= _MAX_SUGGESTIONS)
         for edge in reached:
             yield from edge_faults(flow, edge, _place_of(edge, path, place), names)
-        tried += use.size + len(bytes(flow.raw_patch))
-        if tried <= _MAX_TRIED:
-            yield from _try_patch(flow, use, path)
-    if not any(alone.cycles()):
+    if together.edges > alone.edges and not any(alone.cycles()):
         yield from together.cycles()
-
-
-def _readable(templates: Mapping[str, WorkTemplateSpec]) -> Iterator[tuple[str, TemplateEdges]]:
-    """The templates without those that cannot be decoded, which is a fault of the template by itself."""
-    for name, spec in templates.items():
-        try:
-            yield name, TemplateEdges(spec)
-        except RawError:
-            continue
 
 
 def _place_of(edge: Edge, path: str, place: str) -> str:
@@ -172,34 +155,41 @@ def _place_of(edge: Edge, path: str, place: str) -> str:
     return f"{path}.{edge.path}"
 
 
-def _missing_parameters(flow: Flow, use: _Use, values: ValueUse, path: str, place: str) -> Iterator[_Missing]:
-    own = {one.name for one in flow.parameters if one.value is not None} if use.required else set()
-    missing = [name for name in use.required if name not in own]
+def _missing_parameters(
+    flow: Flow, required: Mapping[str, str], values: ValueUse, path: str, place: str
+) -> Iterator[_Missing]:
+    own = {one.name for one in flow.parameters if one.value is not None} if required else set()
+    missing = [name for name in required if name not in own]
     scopes = values.scopes(flow) if missing else Scopes()
     for name in missing:
-        yield _Missing(name, f"{place}.{use.required[name]}", scopes)
+        yield _Missing(name, f"{place}.{required[name]}", scopes)
     yield from _without_value(flow, values, path)
 
 
-def unused_parameters(spec: WorkflowSpec, templates: Mapping[str, TemplateEdges]) -> Iterator[Fault]:
+def unused_parameters(reading: Reading) -> Iterator[Fault]:
     """Parameters of the workflow and of flows that nothing puts in: probably a slip in a name. Raises RawError.
 
     Nothing is said of flows without their template, nor of the workflow's parameters if a template is missing.
     """
     used: set[str] = set()
-    values = ValueUse(spec, templates)
+    spec, templates = reading.spec, reading.templates
     is_complete = True
+    has_outer = bool(spec.parameters)
     for at, flow in enumerate(spec.flows):
         template = templates.get(flow.template_name)
         if template is None:
             is_complete = False
             continue
-        scopes = values.scopes(flow)
+        own = flow.parameters
+        if not own and not has_outer:
+            continue
         names = {*template.parameters}
         names.update(name for name, _ in parameters_in(flow.raw_patch, lambda flow=flow: flow.patch, "patch"))  # type: ignore[misc]
-        counted_here = counted(names, scopes)
+        if not has_outer and all(one.name in names for one in own):
+            continue  # each is used in the template or patch itself
+        counted_here = counted(names, reading.use.scopes(flow))
         used.update(name for scope, name in counted_here if scope == WORKFLOW)
-        for position, one in enumerate(flow.parameters):
+        for position, one in enumerate(own):
             if (FLOW, one.name) not in counted_here:
                 yield _unused(one.name, f"spec.flows[{at}].parameters[{position}].name", names, "its template or patch")
     for position, one in enumerate(spec.parameters if is_complete else ()):
@@ -212,22 +202,3 @@ def _unused(name: str, path: str, used: Iterable[str], where: str) -> Fault:
     near = variables.nearest(name, sorted(used))
     hint = f'; did you mean "{variables.cut(near)}"?' if near else ""
     return fault(path, f'parameter "{name}" is given, and nothing in {where} uses it{hint}', name)
-
-
-def _try_patch(flow: Flow, use: _Use, path: str) -> Iterator[Fault]:
-    """Applies a patch, unless its result depends on variables or on a test."""
-    patch = flow.patch
-    if patch is None or patching.faults(patch):
-        return
-    if isinstance(patch, list):
-        depends = any(step["op"] == "test" or "{{" in step["path"] or "{{" in step.get("from", "") for step in patch)
-        if depends or use.has_variable_keys:
-            return
-    elif variables.may_hold(flow.raw_patch) or use.has_variables:
-        return
-    metadata = msgspec.to_builtins(use.spec.metadata)
-    metadata = {"labels": metadata.get("labels", {}), "annotations": metadata.get("annotations", {})}
-    try:
-        patching.apply({"metadata": metadata, "spec": use.spec.job_spec}, patch)
-    except patching.PatchError as error:
-        yield fault(f"{path}.patch{error.place}", error.message, error.value)

@@ -9,7 +9,7 @@ import msgspec
 
 from pkg.apis.flow.v1alpha1.faults import Fault, Faults
 from pkg.apis.flow.v1alpha1.meaning import Meaning, meaning
-from pkg.apis.flow.v1alpha1.spec_hash import FREE, fixed
+from pkg.apis.flow.v1alpha1.spec_hash import FREE, fixed, is_comparable, is_hash_of
 from pkg.apis.flow.v1alpha1.types import Flow, Shutdown, WorkflowSpec
 
 #: The fields that may change while a workflow runs, for messages.
@@ -17,10 +17,13 @@ MAY_CHANGE: Final = "suspend, shutdown, restart, parallelism, ttlSecondsAfterFin
 _MAX_NAMES: Final = 3
 
 
-def validate_update(old: WorkflowSpec, new: WorkflowSpec, *, started: bool, ended: bool = False) -> Faults:
+def validate_update(
+    old: WorkflowSpec, new: WorkflowSpec, *, started: bool, ended: bool = False, recorded: str = ""
+) -> Faults:
     """Every fault of a change from `old` to `new`.
 
-    started: the workflow runs, or has ended; ended: it has ended, so that its spec may change for the next restart.
+    started: the workflow runs, or has ended; ended: it has ended, so that its spec may change for the next restart;
+    recorded: the hash of the spec that is in force. An edit that was made without the webhook may be taken back to it.
     """
     found = [] if ended else list(_shutdown(old, new))
     if new.restart is not None and new.shutdown is not None:
@@ -33,7 +36,9 @@ def validate_update(old: WorkflowSpec, new: WorkflowSpec, *, started: bool, ende
             f"cannot change while the workflow runs; only {MAY_CHANGE} may. Take it back, or stop the workflow with"
             " spec.shutdown and restart it with the new spec"
         )
-        found.extend(Fault(path, f"{message} ({detail})" if detail else message) for path, detail in changes(old, new))
+        changed = list(changes(old, new))
+        if changed and not (is_comparable(recorded) and is_hash_of(recorded, new)):
+            found.extend(Fault(path, f"{message} ({detail})" if detail else message) for path, detail in changed)
     return Faults(found)
 
 
@@ -51,7 +56,8 @@ def changes(old: WorkflowSpec, new: WorkflowSpec) -> Iterator[tuple[str, str]]:
 
     Each has its path in `new` and, where the path alone does not say it, what changed there.
     """
-    for field in _changed(WorkflowSpec, fixed(old), fixed(new), ("flows", *FREE)):
+    bare_old, bare_new = (fixed(msgspec.structs.replace(spec, flows=())) for spec in (old, new))
+    for field in _changed(WorkflowSpec, bare_old, bare_new, ("flows", *FREE)):
         yield f"spec.{field}", ""
     before = {flow.name: flow for flow in old.flows}
     names, now = list(before), [flow.name for flow in new.flows]

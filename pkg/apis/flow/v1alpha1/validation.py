@@ -7,14 +7,17 @@ manifest.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from typing import Any
 
 from pkg.apis.flow.v1alpha1 import cost, variables
-from pkg.apis.flow.v1alpha1.edges import TemplateEdges, read_edges
+from pkg.apis.flow.v1alpha1.edges import read_edges
 from pkg.apis.flow.v1alpha1.faults import MAX_FAULTS, Fault, Faults, fault, summary
+from pkg.apis.flow.v1alpha1.reading import Reading
+from pkg.apis.flow.v1alpha1.schema import Schema
 from pkg.apis.flow.v1alpha1.spec_faults import template_faults, workflow_faults
 from pkg.apis.flow.v1alpha1.template_use import cycle_faults, unused_parameters, use_faults, value_faults
+from pkg.apis.flow.v1alpha1.trial import render_faults
 from pkg.apis.flow.v1alpha1.types import WorkflowSpec, WorkTemplateSpec
 from pkg.apis.meta import ObjectMeta
 
@@ -23,6 +26,7 @@ __all__ = [
     "Fault",
     "Faults",
     "foreign_variables",
+    "read",
     "summary",
     "unused",
     "validate_cost",
@@ -34,13 +38,19 @@ __all__ = [
 ]
 
 
-def validate_workflow(spec: WorkflowSpec, *, with_restart: bool = True, with_patches: bool = True) -> Faults:
+def read(spec: WorkflowSpec, templates: Mapping[str, WorkTemplateSpec] | None = None) -> Reading:
+    """A Workflow and its templates, which are given by name and may be missing, as several judgements share them."""
+    return Reading(spec, {name: read_edges(template) for name, template in (templates or {}).items()})
+
+
+def validate_workflow(spec: WorkflowSpec | Reading, *, with_restart: bool = True, with_patches: bool = True) -> Faults:
     """The faults that the spec shows by itself, without its templates.
 
     Those of spec.restart, and those of patches and of values of parameters, which else fail the tasks that render them,
     can be left out.
     """
-    return Faults(workflow_faults(spec, with_restart=with_restart, with_patches=with_patches))
+    reading = spec if isinstance(spec, Reading) else Reading(spec)
+    return Faults(workflow_faults(reading, with_restart=with_restart, with_patches=with_patches))
 
 
 def validate_template(spec: WorkTemplateSpec) -> Faults:
@@ -48,39 +58,42 @@ def validate_template(spec: WorkTemplateSpec) -> Faults:
     return Faults(template_faults(spec))
 
 
-def validate_with_templates(spec: WorkflowSpec, templates: Mapping[str, WorkTemplateSpec]) -> Faults:
-    """The faults that only show with the templates, which are given by name. Missing templates are passed over.
-
-    These are parameters that are given nowhere, addresses of flows that do not exist, cycles through these, and patches
-    that do not apply. They come in addition to those of `validate_workflow`.
-    """
-    return Faults(use_faults(spec, templates))
-
-
-def validate_values(spec: WorkflowSpec, templates: Mapping[str, TemplateEdges]) -> Faults:
-    """Parameters that patches and values of the Workflow use, and that have no value. Raises RawError."""
-    return Faults(value_faults(spec, templates))
-
-
-def unused(spec: WorkflowSpec, templates: Mapping[str, TemplateEdges]) -> Faults:
-    """Parameters that are given and that nothing uses: worth a warning. Raises RawError."""
-    return Faults(unused_parameters(spec, templates))
-
-
-def validate_cycles(spec: WorkflowSpec, templates: Mapping[str, TemplateEdges]) -> Faults:
-    """Cycles of flows that wait for each other, those through pod addresses in templates included. Raises RawError."""
-    return Faults(cycle_faults(spec, templates))
-
-
-def validate_cost(
-    spec: WorkflowSpec, templates: Mapping[str, WorkTemplateSpec], metadata: ObjectMeta | None = None
+def validate_with_templates(
+    reading: Reading,
+    metadata: ObjectMeta | None = None,
+    schemas: Mapping[str, Schema] | None = None,
+    faulty: Set[str] = frozenset(),
 ) -> Faults:
+    """The faults that only show with the templates, in addition to those of `validate_workflow`.
+
+    These are parameters that are given nowhere, addresses of flows that do not exist, cycles through these, and jobs
+    that cannot be rendered. metadata: of the workflow, as far as it is known; schemas: of kinds, by template;
+    faulty: templates whose own faults are reported elsewhere.
+    """
+    return Faults(use_faults(reading)) or Faults(render_faults(reading, metadata, schemas, faulty))
+
+
+def validate_values(reading: Reading) -> Faults:
+    """Parameters that patches and values of the Workflow use, and that have no value. Raises RawError."""
+    return Faults(value_faults(reading))
+
+
+def unused(reading: Reading) -> Faults:
+    """Parameters that are given and that nothing uses: worth a warning. Raises RawError."""
+    return Faults(unused_parameters(reading))
+
+
+def validate_cycles(reading: Reading) -> Faults:
+    """Cycles of flows that wait for each other, those through pod addresses in templates included. Raises RawError."""
+    return Faults(cycle_faults(reading))
+
+
+def validate_cost(reading: Reading, metadata: ObjectMeta | None = None) -> Faults:
     """The bounds that a workflow without other faults is above, which keep it from starting.
 
-    `templates` by name, some of which may be missing; `metadata` as far as it is known. Raises RawError.
+    `metadata` as far as it is known. Raises RawError.
     """
-    read = {name: read_edges(template) for name, template in templates.items()}
-    return cost.faults(cost.estimate(spec, read, metadata))
+    return cost.faults(cost.estimate_reading(reading, metadata))
 
 
 def foreign_variables(tree: Any, path: str = "") -> Faults:

@@ -30,6 +30,9 @@ class ValueUse:
         self._outer: dict[str, _Outer] = {}
         self._shared: dict[str, tuple[Use, ...]] = {}
         self._left = _MAX_LOOKED_AT
+        # By identity: the spec keeps its flows alive.
+        self._scopes: dict[int, Scopes] = {}
+        self._used: dict[int, tuple[Use, ...]] = {}
         self._read: dict[str, tuple[Known, ...]] = {}
 
     @property
@@ -50,11 +53,22 @@ class ValueUse:
 
     def scopes(self, flow: Flow) -> Scopes:
         """The parameters that count for the flow."""
-        scopes = self._outer_of(flow).scopes
-        return scopes if raw.is_empty(flow.raw_parameters) else scopes.with_flow(_or_none(flow))
+        outer = self._outer_of(flow).scopes
+        if raw.is_empty(flow.raw_parameters):
+            return outer
+        scopes = self._scopes.get(id(flow))
+        if scopes is None:
+            scopes = self._scopes[id(flow)] = outer.with_flow(_or_none(flow))
+        return scopes
 
     def of(self, flow: Flow) -> tuple[Use, ...]:
         """The variables in all values that count for the flow."""
+        found = self._used.get(id(flow))
+        if found is None:
+            found = self._used[id(flow)] = self._of(flow)
+        return found
+
+    def _of(self, flow: Flow) -> tuple[Use, ...]:
         name = flow.template_name
         outer = self._outer_of(flow)
         has_own = variables.may_hold(flow.raw_parameters)
@@ -65,7 +79,7 @@ class ValueUse:
                 self._shared[name] = tuple(self._counted(reached(outer.live, outer.scopes, self._variables_in)))
             return self._shared[name]
         own = _or_none(flow)
-        scopes = outer.scopes.with_flow(own)
+        scopes = self.scopes(flow)
         names = dict.fromkeys((*_patch_parameters(flow), *outer.live))
         names.update((one.name, None) for one in own if "{{" in (one.value or "") and one.name in outer.used)
         return tuple(self._counted(reached(names, scopes, self._variables_in)))

@@ -26,7 +26,6 @@ from pkg.apis.flow.v1alpha1.types import (
     WorkflowSpec,
     WorkTemplate,
 )
-from pkg.apis.flow.v1alpha1.value_use import ValueUse
 from pkg.apis.meta import ObjectMeta
 from pkg.controllers.workflow.planner.graph.model import (
     Ask,
@@ -60,24 +59,24 @@ def compile_spec(
     Only what makes the whole workflow senseless counts here; what is wrong with one job fails its task when it is made.
     """
     # A restart that names unknown flows is refused with an Event. It must not end a running workflow.
-    faults = validation.validate_workflow(spec, with_restart=False, with_patches=not is_started)
+    reading = validation.read(spec, {name: template.spec for name, template in templates.items()})
+    faults = validation.validate_workflow(reading, with_restart=False, with_patches=not is_started)
     if faults:
         return faults
-    read = {name: edges.read_edges(template.spec) for name, template in templates.items()}
-    found = cost.estimate(spec, read, metadata)
-    if not is_started and (faults := cost.faults(found) or validation.validate_values(spec, read)):
+    found = cost.estimate_reading(reading, metadata)
+    if not is_started and (faults := cost.faults(found) or validation.validate_values(reading)):
         return faults
     if found.edges > _MAX_EDGES_LATER:
-        read = {}  # a template that was edited later; the tasks that need its addresses fail when they are rendered
+        # A template that was edited later. The tasks that need its addresses fail when they are rendered.
+        reading = validation.read(spec)
     known = {flow.name for flow in spec.flows}
-    use = ValueUse(spec, read)
     needs: dict[str, frozenset[str]] = {}
     for flow in spec.flows:
-        names = edges.pod_ip_edges(flow, use.edges(flow)) & known
+        names = edges.pod_ip_edges(flow, reading.use.edges(flow)) & known
         if names:
             needs[flow.name] = names
     if needs:
-        faults = validation.validate_cycles(spec, read)
+        faults = validation.validate_cycles(reading)
         if faults:
             return faults
     return compile_graph(spec, needs, status_room=cost.MAX_OBJECT - found.spec - found.metadata)

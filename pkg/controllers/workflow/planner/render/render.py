@@ -92,7 +92,8 @@ def render(
         raise RenderError("template.gvr", str(template.spec.gvr.gvr), row.refused)
     this = _Attempt(workflow, flow, template, index, attempt)
     try:
-        target = fill_template(workflow, flow, template.spec, _plain(this, pod_ips), schema)
+        plain = plain_values(workflow.metadata, flow, index=index, attempt=attempt, pod_ips=pod_ips)
+        target = fill_template(workflow.spec, flow, template.spec, plain, schema)
         body = {
             "apiVersion": template.spec.gvr.gvr.api_version,
             "kind": kind,
@@ -130,11 +131,6 @@ def _encoded(body: dict[str, Any]) -> bytes:
         message = f"has {len(text):,} bytes; the API server takes at most {MAX_BODY:,}: make template or patch smaller"
         raise RenderError("the job", "", message)
     return text
-
-
-def _plain(this: _Attempt, pod_ips: Mapping[str, str]) -> dict[str, str]:
-    """The values of the variables that are no parameters."""
-    return plain_values(this.workflow, this.flow, index=this.index, attempt=this.attempt, pod_ips=pod_ips)
 
 
 def _place(workflow: Workflow, body: dict[str, Any], row: KindRow) -> tuple[str, ...]:

@@ -9,11 +9,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from pkg.apis.flow.v1alpha1.edges import TemplateEdges
 from pkg.apis.flow.v1alpha1.types import WorkflowSpec, WorkTemplateSpec
 from pkg.apis.flow.v1alpha1.validation import (
     Fault,
     foreign_variables,
+    read,
     summary,
     unused,
     validate_template,
@@ -423,8 +423,8 @@ EPOCHS = {"name": "epochs", "value": "3"}
         pytest.param(
             spec({"name": "a", "patch": [{"op": "remove", "path": "/spec/{{index}}"}]}),
             template(),
-            [],
-            id="a JSON Patch whose way depends on a variable is not tried",
+            ["spec.flows[0].patch[0]"],
+            id="a JSON Patch whose way depends on a variable is tried at index 0",
         ),
         pytest.param(
             spec({"name": "a", "patch": [{"op": "remove", "path": "/spec/x0"}]}),
@@ -476,7 +476,7 @@ EPOCHS = {"name": "epochs", "value": "3"}
     ],
 )
 def test_with_templates(workflow: WorkflowSpec, used: WorkTemplateSpec, paths: list[str]) -> None:
-    assert [fault.path for fault in validate_with_templates(workflow, {"a": used})] == paths
+    assert [fault.path for fault in validate_with_templates(read(workflow, {"a": used}))] == paths
 
 
 @pytest.mark.parametrize(
@@ -558,11 +558,10 @@ def test_parameters_that_nothing_uses_are_named_with_the_nearest_one() -> None:
         {"name": "b", "template": "a", "patch": {"spec": {"y": "{{params.inpatch}}"}}},
         parameters=[{"name": name, "value": "1"} for name in ("base", "inpatch", "idle", "epochs")],
     )
-    edges = {"a": TemplateEdges(template({"x": "{{params.epochs}}"}))}
-    found = unused(workflow, edges)
+    found = unused(read(workflow, {"a": template({"x": "{{params.epochs}}"})}))
     assert [(fault.path, fault.value) for fault in found] == [
         ("spec.flows[0].parameters[0].name", "epoch"),
         ("spec.parameters[2].name", "idle"),
     ]
     assert 'did you mean "epochs"?' in found[0].message
-    assert unused(workflow, {}) == (), "without templates nothing is known"
+    assert unused(read(workflow)) == (), "without templates nothing is known"

@@ -1,0 +1,43 @@
+"""A Workflow and its templates, read once for everything that judges them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Final
+
+from pkg.apis.flow.v1alpha1 import edges, raw
+from pkg.apis.flow.v1alpha1.edges import Edge, TemplateEdges
+from pkg.apis.flow.v1alpha1.types import Flow, WorkflowSpec
+from pkg.apis.flow.v1alpha1.value_use import ValueUse
+
+
+class Reading:
+    """What several judgements of one spec share. For one thread.
+
+    `templates`: what the templates need, by name; some may be missing.
+    """
+
+    def __init__(self, spec: WorkflowSpec, templates: Mapping[str, TemplateEdges] | None = None) -> None:
+        self.spec: Final = spec
+        self.templates: Final = templates or {}
+        # By identity: the spec keeps its flows alive.
+        self._mentions: dict[int, tuple[Edge, ...] | raw.RawError] = {}
+
+    @cached_property
+    def use(self) -> ValueUse:
+        """What the values of parameters use."""
+        return ValueUse(self.spec, self.templates)
+
+    def mentions(self, flow: Flow) -> tuple[Edge, ...]:
+        """Every mention of a flow in dependsOn, for.dependsOn and patch of `flow`. Raises RawError for dependsOn."""
+        found = self._mentions.get(id(flow))
+        if found is None:
+            try:
+                found = tuple(edges.mentions(flow))
+            except raw.RawError as error:
+                found = error
+            self._mentions[id(flow)] = found
+        if isinstance(found, raw.RawError):
+            raise found
+        return found

@@ -1,0 +1,98 @@
+"""Tries out whether a job of each flow can be rendered, so that what would fail every task is found before it starts.
+
+A trial renders the first attempt at index 0. What fails there is a fault: that task would fail, and is not retried.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Set
+from typing import Final
+
+from pkg.apis.flow.v1alpha1 import patching, raw, variables
+from pkg.apis.flow.v1alpha1.edges import TemplateEdges
+from pkg.apis.flow.v1alpha1.faults import Fault, fault
+from pkg.apis.flow.v1alpha1.filling import FieldError, fill_template, plain_values
+from pkg.apis.flow.v1alpha1.reading import Reading
+from pkg.apis.flow.v1alpha1.schema import NO_SCHEMA, Schema
+from pkg.apis.flow.v1alpha1.types import Flow
+from pkg.apis.meta import ObjectMeta
+
+#: So many bytes of templates and patches are rendered. Flows after that are not tried.
+MAX_TRIED: Final = 2_000_000
+# Where text becomes something else: a string that is one variable alone, a conversion, and a variable in a key.
+_MAY_FAIL: Final = re.compile(rb'"\{\{[^"{}]*\}\}"|\{\{[^"{}]*\||\{\{[^"{}]*\}\}[^"]*":|\\u')
+# What nobody knows before the workflow runs.
+_UID: Final = "00000000-0000-0000-0000-000000000000"
+_ADDRESS: Final = "10.0.0.1"
+
+
+def render_faults(
+    reading: Reading,
+    metadata: ObjectMeta | None = None,
+    schemas: Mapping[str, Schema] | None = None,
+    faulty: Set[str] = frozenset(),
+) -> Iterator[Fault]:
+    """A fault for each flow whose job cannot be rendered. Flows whose template is missing are passed over.
+
+    metadata: of the workflow, as far as it is known; schemas: of the kinds of templates, by the name of the template;
+    a kind without one takes everything; faulty: templates whose own faults are reported elsewhere. Call it if
+    `use_faults` finds nothing, because it finds the same again.
+    """
+    owner = metadata or ObjectMeta()
+    owner = ObjectMeta(name=owner.name or "workflow", namespace=owner.namespace or "default", uid=owner.uid or _UID)
+    may_fail: dict[str, bool] = {}
+    passed: set[tuple[str, bytes, bytes]] = set()
+    left = MAX_TRIED
+    for at, flow in enumerate(reading.spec.flows):
+        name = flow.template_name
+        template = reading.templates.get(name)
+        if template is None or not template.is_readable or name in faulty or flow.replicas == 0:
+            continue
+        if name not in may_fail:
+            may_fail[name] = _MAY_FAIL.search(bytes(template.spec.raw_job_spec)) is not None
+        if raw.is_empty(flow.raw_patch) and not may_fail[name]:
+            continue
+        key = (name, bytes(flow.raw_patch), bytes(flow.raw_parameters))
+        if key in passed:
+            continue
+        left -= template.size + len(key[1]) + len(key[2])
+        if left < 0:
+            return
+        found = _tried(reading, flow, template, owner, (schemas or {}).get(name, NO_SCHEMA), f"spec.flows[{at}]")
+        if found is not None:
+            yield found
+        else:
+            passed.add(key)
+
+
+def _tried(
+    reading: Reading, flow: Flow, template: TemplateEdges, owner: ObjectMeta, schema: Schema, path: str
+) -> Fault | None:
+    try:
+        if patching.faults(flow.patch):
+            return None  # faults of the flow by itself
+        names = {edge.flow for edge in (*reading.mentions(flow), *reading.use.edges(flow))}
+        plain = plain_values(owner, flow, index=0, attempt=0, pod_ips=dict.fromkeys(names, _ADDRESS))
+        fill_template(reading.spec, flow, template.spec, plain, schema)
+    except (raw.RawError, FieldError):
+        return None  # a fault of the flow or of the template by itself
+    except variables.VariableError as error:
+        return fault(_place(error.path, path, flow), error.message, error.text)
+    except patching.PatchError as error:
+        return fault(f"{path}.patch{error.place}", error.message, error.value)
+    except RecursionError:
+        return fault(path, f"template or patch is {raw.TOO_DEEP}")
+    return None
+
+
+def _place(place: str, path: str, flow: Flow) -> str:
+    """A place of the renderer, such as `template.jobSpec.x` or `flow.parameters[0].value`, as a path of the spec."""
+    for head, whole in (
+        ("template.", f"{path} (template {flow.template_name})."),
+        ("workflow.", "spec."),
+        ("flow.", f"{path}."),
+    ):
+        if place.startswith(head):
+            return whole + place.removeprefix(head)
+    return f"{path}.{place}"
