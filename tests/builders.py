@@ -40,7 +40,7 @@ from pkg.controllers.workflow.planner.progress import (
     from_flows,
     tally_of,
 )
-from pkg.controllers.workflow.planner.snapshot import CreateFault, JobWarning, Kind, ObservedJob, Snapshot
+from pkg.controllers.workflow.planner.snapshot import Barred, CreateFault, JobWarning, Kind, ObservedJob, Snapshot
 from pkg.controllers.workflow.rule_book import RuleBook
 from pkg.workloads import rules_for
 from tests.manifests import decoded, plain
@@ -174,6 +174,7 @@ class Bench:
         self.kinds: dict[GVR, Kind | None] = dict(KINDS)
         self.synced = frozenset(KINDS)
         self.unlisted: dict[GVR, str] = {}
+        self.barred: dict[str, Barred] = {}
         self.now = self.since = NOW
         self.ledger = Ledger()
         self.progress: Progress | None = None
@@ -223,6 +224,7 @@ class Bench:
             "kinds": self.kinds,
             "synced": self.synced,
             "unlisted": dict(self.unlisted),
+            "barred": dict(self.barred),
             "passed": self.passed,
             "endings": dict(self.endings),
             "answers": dict(self.answers),

@@ -131,6 +131,12 @@ class ObjectMeta(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True
             _set(self, "labels", {key: sys.intern(value) for key, value in self.labels.items()})
         if not self.annotations:
             _set(self, "annotations", _NO_ENTRIES)
+        elif any(key.startswith(_OURS) for key in self.annotations):
+            # Who created an object, and the rules of a template: the same long texts on many objects.
+            shared = {
+                key: sys.intern(text) if key.startswith(_OURS) else text for key, text in self.annotations.items()
+            }
+            _set(self, "annotations", shared)
 
     @property
     def key(self) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from pkg.controllers.engine.access_reviews import THREADS
 from pkg.controllers.engine.claim import Claim
 from pkg.controllers.engine.elector import Elector
 from pkg.controllers.engine.leadership import Leadership, steady_clock
@@ -25,10 +26,12 @@ _AGENT = f"workflow-controller/{VERSION}"
 
 @dataclass(frozen=True, slots=True)
 class Clients:
-    """`main` reads and writes what workflows need; `events` neither waits for writes nor delays them."""
+    """`main` reads and writes what workflows need; `events` neither waits for writes nor delays them; `access` asks
+    for rights."""
 
     main: Client
     events: Client
+    access: Client
 
 
 def make_clients(options: Options, config: ClientConfig, metrics: Metrics) -> Clients:
@@ -41,7 +44,9 @@ def make_clients(options: Options, config: ClientConfig, metrics: Metrics) -> Cl
         burst=options.kube_api_burst,
     )
     main.add_observer(metrics.on_request)
-    return Clients(main, Client(config, user_agent=f"{_AGENT} (events)", pool_size=2, timeout=5.0))
+    access = Client(config, user_agent=f"{_AGENT} (access)", pool_size=THREADS, timeout=5.0)
+    access.add_observer(metrics.on_request)
+    return Clients(main, Client(config, user_agent=f"{_AGENT} (events)", pool_size=2, timeout=5.0), access)
 
 
 def make_leadership(

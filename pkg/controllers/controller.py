@@ -8,9 +8,12 @@ import threading
 import structlog
 
 from pkg.apis.flow.v1alpha1 import labels
+from pkg.apis.flow.v1alpha1.reasons import Reasons
 from pkg.apis.flow.v1alpha1.types import WORKFLOWS, WORKTEMPLATES, Workflow, WorkTemplate
 from pkg.apis.meta import Job
 from pkg.controllers.clients import WRITE_THREADS, make_clients, make_leadership
+from pkg.controllers.engine.access_cache import AccessCache, AccessTiming, Authorize
+from pkg.controllers.engine.access_reviews import AccessReviews
 from pkg.controllers.engine.garbage import GarbagePolicy
 from pkg.controllers.engine.informer import InformerSet
 from pkg.controllers.engine.reflector_options import EventHandlers
@@ -37,11 +40,14 @@ from pkg.controllers.workflow.pod_finder import Pod, PodFinder
 from pkg.controllers.workflow.prober import Prober
 from pkg.controllers.workflow.reconciler import Reconciler
 from pkg.controllers.workflow.relevance import is_same_state
+from pkg.controllers.workflow.rights import Rights
 from pkg.controllers.workflow.room import Room
 from pkg.controllers.workflow.rule_book import RuleBook
 from pkg.controllers.workflow.sharing import with_shared_parts
 from pkg.controllers.workflow.write_pool import WritePool
+from pkg.controllers.workflow.writer import reference
 from pkg.controllers.worktemplate.reconciler import TEMPLATE_INDEX, UsageReconciler, templates_of
+from pkg.kube.access import is_allowed
 from pkg.kube.config import ClientConfig
 from pkg.kube.discovery import CRDS, Discovery
 from pkg.kube.event_recorder import EventRecorder
@@ -49,6 +55,10 @@ from pkg.telemetry.health import TelemetryServer
 from pkg.telemetry.metrics import Metrics
 
 _log = structlog.get_logger("controller")
+_NOT_ENFORCED = (
+    "rights are not enforced: whoever may create Workflows in a namespace gets every job there that this controller may"
+    " create; install the webhook and set --authorize=enforce (docs/security.md)"
+)
 # Calls in flight at the end may take this long, then they are cut. The whole stop takes less than two seconds.
 DRAIN_SECONDS = 1.5
 # A reconcile takes 100 ms at most by design, but for slow answers of the API server: ten times as long is logged.
@@ -68,13 +78,14 @@ class Controller:
             options.namespace or None,
             functools.partial(make_leadership, options, config, self._metrics),
         )
-        for client in (self._clients.main, self._clients.events):
+        for client in (self._clients.main, self._clients.events, self._clients.access):
             client.guard(self._term.is_leader)
         self._queue = ShardedQueue(options.workers, metrics=lambda number: self._metrics.queue(str(number)))
         self._usage_queue = ShardedQueue(1)
         self._handlers = Handlers(self._queue, self._usage_queue)
         self._stopping = threading.Event()
         self._pool = WritePool(WRITE_THREADS)
+        self._access: AccessReviews | None = None
         self._recorder = EventRecorder(
             self._clients.events,
             "workflow-controller",
@@ -147,6 +158,7 @@ class Controller:
             pods_of=lambda job: self._pod_finder.selector(job.workflow, job.task, job.attempt, job.gvr),
         )
         room = Room(self._queue.add)
+        self._rights = self._build_rights()
         self._failures = FailureFinder(
             self._clients.events, self._ledger.job, self._pod_finder.selector, handlers.job_warned
         )
@@ -170,6 +182,7 @@ class Controller:
             backlog=self._queue.backlog,
             warnings=self._pending_jobs.of,
             failures=self._failures,
+            rights=self._rights,
         )
         usage = UsageReconciler(self._clients.main, workflows, templates, owns)
         self._workers = [Worker(queue, self._reconciler.reconcile) for queue in self._queue.queues]
@@ -187,6 +200,25 @@ class Controller:
             )
         )
 
+    def _build_rights(self) -> Rights | None:
+        """Who may create what; None if nobody is to be asked."""
+        options, client, recorder = self._options, self._clients.access, self._recorder
+        if options.authorize is not Authorize.ENFORCE:
+            _log.warning(_NOT_ENFORCED, authorize=options.authorize.value)
+        if options.authorize is Authorize.OFF:
+            return None
+        timing = AccessTiming(allowed=options.authorize_allowed_seconds, denied=options.authorize_denied_seconds)
+        self._access = AccessReviews(
+            lambda question: is_allowed(client, question),
+            cache=AccessCache(timing),
+            on_asked=lambda result: self._metrics.workflow_access_reviews.labels(result).inc(),
+        )
+
+        def say(workflow: Workflow, message: str) -> None:
+            recorder.emit(reference(workflow), "Warning", Reasons.NOT_ALLOWED, message)
+
+        return Rights(options.authorize, self._access, self._queue.add, say)
+
     def _build_telemetry(self) -> None:
         for number, queue in enumerate(self._queue.queues):
             self._metrics.queue(str(number)).follow(
@@ -202,6 +234,7 @@ class Controller:
                 "prober": [self._prober.thread],
                 "events": [self._recorder.thread],
                 "failures": self._failures.threads,
+                "access": self._access.threads if self._access is not None else [],
             },
             activities={
                 "workers": workers,
@@ -235,6 +268,8 @@ class Controller:
         self._crds.ensure(CRDS)
         self._pending_jobs.start(self._reconciler.pending)
         self._failures.start()
+        if self._access is not None and self._rights is not None:
+            self._access.start(self._rights.answered)
         threading.Thread(target=self._begin, name="start", daemon=True).start()
         threading.Thread(
             target=self._housekeeping.run, args=(self._stopping,), name="housekeeping", daemon=True
@@ -275,6 +310,8 @@ class Controller:
         self._kinds.stop()
         self._pending_jobs.stop()
         self._failures.stop()
+        if self._access is not None:
+            self._access.stop()
         for informers in (self._crds, self._workflows, self._templates, self._jobs, self._pod_finder):
             informers.stop()
         self._recorder.stop(0.1)

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import click
 
+from pkg.controllers.engine.access_cache import Authorize
 from pkg.controllers.engine.lease import LeaseOptions
 from pkg.telemetry.flags import Duration, kubeconfig_option, telemetry_options
 from pkg.version import VERSION
@@ -33,6 +34,9 @@ class Options:
     kube_api_burst: int
     leader_elect: bool
     exclusive: bool
+    authorize: Authorize
+    authorize_allowed_seconds: float
+    authorize_denied_seconds: float
     lease: LeaseOptions
 
 
@@ -110,6 +114,16 @@ def controller_options(run: F) -> F:
             "--leader-elect-identity", default="", help="Who holds the Lease.  [default: host name plus random]"
         ),
         _switch("--exclusive", "Stay out while a controller with another Lease acts on the same workflows."),
+        click.option(
+            "--authorize",
+            type=click.Choice(tuple(Authorize), case_sensitive=False),
+            default=Authorize.OFF,
+            show_default=True,
+            help="What it means that people behind a job may not create it: enforce: no job; warn: an Event; off.",
+        ),
+        # For tests, which do not wait for minutes.
+        click.option("--authorize-allowed-seconds", type=click.FloatRange(0.01, 285.0), default=285.0, hidden=True),
+        click.option("--authorize-denied-seconds", type=click.FloatRange(0.01, 285.0), default=30.0, hidden=True),
         click.version_option(VERSION, prog_name="workflow-controller"),
     ]
     for option in reversed(options):

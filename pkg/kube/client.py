@@ -210,6 +210,11 @@ class Client:
         )
         return self._send(request, type)
 
+    def review(self, gvr: GVR, body: Mapping[str, Any], type: type[T]) -> T:
+        """POST a question that is answered and not stored, such as a SubjectAccessReview; the answer has no name."""
+        request = Request("create", gvr.group_resource, "POST", _path(gvr, None), body=_bytes(body))
+        return _decode_as(self._transport.call(request), type, request)
+
     def patch(
         self,
         gvr: GVR,

@@ -198,6 +198,9 @@ class Metrics:
             "workflow_foreign_jobs_total", "Objects with the controller's label that are none of its jobs; ignored"
         )
         self.workflow_status_writes = work_counter("workflow_status_writes_total", "Status patches written")
+        self.workflow_access_reviews = work_counter(
+            "workflow_access_reviews_total", "Questions whether a person may create a kind, by answer", ("result",)
+        )
         self.workflow_probe_tries = work_counter("workflow_probe_tries_total", "Probes tried", ("kind", "result"))
 
         self.leader_election_master_status = gauge(

@@ -19,12 +19,12 @@ import msgspec
 import structlog
 
 from pkg.apis.meta import GVR, Job
+from pkg.controllers.engine.rotation import Rotation
 from pkg.controllers.workflow.planner.actions import FailedJob
 from pkg.controllers.workflow.planner.job_identity import WorkflowId, what_changed
 from pkg.controllers.workflow.planner.progress import JobEnding, TaskKey
 from pkg.controllers.workflow.planner.status.failures import taken_off
 from pkg.controllers.workflow.pod_finder import PODS, belongs_to
-from pkg.controllers.workflow.rotation import Rotation
 from pkg.kube.client import Client, Page
 from pkg.kube.errors import Forbidden, KubeError, NotFound, Stopped
 from pkg.kube.limiter import TokenBucket

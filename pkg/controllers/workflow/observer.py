@@ -28,6 +28,7 @@ from pkg.controllers.workflow.planner.progress import JobEnding, TaskKey
 from pkg.controllers.workflow.planner.snapshot import JobWarning, Kind, ObservedJob, Snapshot
 from pkg.controllers.workflow.pod_finder import PodFinder
 from pkg.controllers.workflow.prober import Prober
+from pkg.controllers.workflow.rights import Rights
 from pkg.controllers.workflow.rule_book import RuleBook
 
 # A large status keeps the API server busy for seconds: this many times as long passes before the next write.
@@ -51,7 +52,7 @@ class Caches:
 
 class Observer:
     """backlog(key): how many ready keys count as load for it; warnings(workflow): the last Warnings about pending jobs,
-    by UID; endings(workflow): how the pods of its failed jobs ended.
+    by UID; endings(workflow): how the pods of its failed jobs ended; rights: who may create what, None if nobody asks.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class Observer:
         backlog: Callable[[str], int],
         warnings: Callable[[WorkflowId], Mapping[str, JobWarning]],
         endings: Callable[[WorkflowId], Mapping[TaskKey, JobEnding]] = lambda workflow: {},
+        rights: Rights | None = None,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
         self._caches = caches
@@ -69,6 +71,7 @@ class Observer:
         self._backlog = backlog
         self._warnings = warnings
         self._endings = endings
+        self._rights = rights
         self._clock = wall_clock
         self._users: dict[GVR, set[str]] = {}
         self._lock = threading.Lock()
@@ -79,7 +82,9 @@ class Observer:
             return tuple(self._users.get(gvr, ()))
 
     def forget(self, key: str) -> None:
-        """Drops a workflow that is gone from the users of every kind."""
+        """Drops a workflow that is gone from the users of every kind, and from those that wait for rights."""
+        if self._rights is not None:
+            self._rights.forget(key)
         with self._lock:
             for gvr, users in list(self._users.items()):
                 users.discard(key)
@@ -111,6 +116,8 @@ class Observer:
     def take_snapshot_after_end(self, workflow: Workflow, since: float) -> Snapshot:
         """What a plan needs of a workflow that has ended and whose jobs have, too. It resets the job changes."""
         this, meta = WorkflowId.of(workflow), workflow.metadata
+        if self._rights is not None:
+            self._rights.forget(meta.key)
         is_edited = workflow.status.observed_generation != meta.generation
         policy, phase = policy_in_force(workflow), workflow.status.phase or WorkflowPhase.PENDING
         jobs: Mapping[TaskKey, tuple[ObservedJob, ...]] = {}
@@ -181,6 +188,8 @@ class Observer:
             load=BACKLOG_SECONDS * self._backlog(workflow.metadata.key) + WRITE_SHARE * memory.write_seconds,
             awaited=frozenset(gvrs - synced),
             unlisted={gvr: text for gvr in gvrs - synced if (text := caches.jobs.trouble(gvr))},
+            # The people of the very object that the jobs are rendered from.
+            barred=self._rights.barred(workflow, templates) if self._rights is not None else {},
             edit=memory.spec.edit,
         )
 

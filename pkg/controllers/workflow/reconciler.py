@@ -25,6 +25,7 @@ from pkg.controllers.workflow.planner.plan import plan
 from pkg.controllers.workflow.planner.snapshot import JobWarning, Snapshot, Trouble
 from pkg.controllers.workflow.prober import Prober
 from pkg.controllers.workflow.relevance import reads_templates
+from pkg.controllers.workflow.rights import Rights
 from pkg.controllers.workflow.room import Room
 from pkg.controllers.workflow.writer import Writer
 from pkg.kube.errors import Stopped
@@ -73,7 +74,8 @@ class _Unanswered:
 
 class Reconciler:
     """owns(key): whether this process may act on a workflow; unpark(key): requeues a parked key, from any thread;
-    room: whose turn it is to create jobs; backlog(key): how many ready keys count as load.
+    room: whose turn it is to create jobs; backlog(key): how many ready keys count as load; rights: who may create
+    what, None if nobody asks.
     """
 
     def __init__(
@@ -90,6 +92,7 @@ class Reconciler:
         backlog: Callable[[str], int],
         warnings: Callable[[WorkflowId], Mapping[str, JobWarning]] = lambda workflow: {},
         failures: Failures | None = None,
+        rights: Rights | None = None,
         wall_clock: Callable[[], float] = time.time,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -102,6 +105,7 @@ class Reconciler:
             backlog=backlog,
             warnings=warnings,
             endings=self._failures.endings,
+            rights=rights,
             wall_clock=wall_clock,
         )
         self._writer = Writer(caches.workflows, executor, recorder, metrics, wall_clock, clock)

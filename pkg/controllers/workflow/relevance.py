@@ -6,7 +6,7 @@ from typing import TypeVar
 
 import msgspec
 
-from pkg.apis.flow.v1alpha1 import records
+from pkg.apis.flow.v1alpha1 import people, records
 from pkg.apis.flow.v1alpha1.types import GROUP, Workflow, WorkTemplate
 from pkg.apis.meta import ObjectMeta
 
@@ -19,8 +19,11 @@ def is_workflow_relevant(old: Workflow | None, new: Workflow | None) -> bool:
 
 
 def is_template_relevant(old: WorkTemplate | None, new: WorkTemplate | None) -> bool:
-    """Whether a WorkTemplate came, went, or got another spec. Plans do not read its status (usedBy)."""
-    return old is None or new is None or _spec_version(old.metadata) != _spec_version(new.metadata)
+    """Whether a WorkTemplate came, went, or got another spec or other people behind it.
+
+    Plans do not read its status (usedBy).
+    """
+    return old is None or new is None or _template_metadata(old) != _template_metadata(new)
 
 
 def reads_templates(workflow: Workflow) -> bool:
@@ -49,6 +52,11 @@ def is_same_state(old: T, new: T) -> bool:
 def _spec_version(meta: ObjectMeta) -> tuple[str, int]:
     """The API server raises the generation at every change of a spec."""
     return meta.uid, meta.generation
+
+
+def _template_metadata(template: WorkTemplate) -> tuple[object, ...]:
+    notes = template.metadata.annotations
+    return _spec_version(template.metadata), notes.get(people.EDITED_BY), notes.get(people.MADE_FOR)
 
 
 def _metadata_read(workflow: Workflow) -> tuple[object, ...]:

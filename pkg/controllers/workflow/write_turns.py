@@ -15,7 +15,7 @@ from collections import OrderedDict
 from enum import IntEnum
 from typing import Final, Generic, NamedTuple, TypeVar
 
-from pkg.controllers.workflow.rotation import Rotation
+from pkg.controllers.engine.rotation import Rotation
 
 T = TypeVar("T")
 

@@ -93,7 +93,7 @@ class Writer:
 
         endings: how the pods of failed jobs ended, as far as it is known. The next reconcile sends what waits for them.
         """
-        about = _reference(workflow)
+        about = reference(workflow)
         ready, memory.unsent_events = ready_events(memory.unsent_events, endings)
         for event in ready:
             self._recorder.emit(about, "Warning" if event.is_warning else "Normal", event.reason, event.message)
@@ -102,9 +102,10 @@ class Writer:
         """Says that a workflow cannot be reconciled, because of values that are nested too deeply."""
         _log.error("workflow not reconciled, values in it or in its jobs are nested too deeply")
         if workflow is not None:
-            self._recorder.emit(_reference(workflow), "Warning", "NestedTooDeeply", TOO_DEEP)
+            self._recorder.emit(reference(workflow), "Warning", "NestedTooDeeply", TOO_DEEP)
 
 
-def _reference(workflow: Workflow) -> ObjectReference:
+def reference(workflow: Workflow) -> ObjectReference:
+    """What an Event about a Workflow names."""
     meta = workflow.metadata
     return ObjectReference(API_VERSION, "Workflow", meta.name, meta.namespace, meta.uid, meta.resource_version)

@@ -36,6 +36,9 @@ class Reasons:
     FORBIDDEN: Final = "Forbidden"
     ADMISSION_DENIED: Final = "AdmissionDenied"
     NAMESPACE_TERMINATING: Final = "NamespaceTerminating"
+    # Somebody behind the workflow or the template may not create the kind; or the API server does not say it.
+    NOT_ALLOWED: Final = "NotAllowed"
+    RIGHTS_UNKNOWN: Final = "RightsUnknown"
     # What the API server said about jobs that it created: fields that it does not know, deprecated versions.
     SERVER_WARNING: Final = "ServerWarning"
     # Why the state of a job is not known.
@@ -92,6 +95,7 @@ BLOCKING: Final = frozenset(
         Reasons.FORBIDDEN,
         Reasons.ADMISSION_DENIED,
         Reasons.CREATE_FAILED,
+        Reasons.NOT_ALLOWED,
         Reasons.UNKNOWN_STATUS,
         Reasons.STATUS_RULE_FAULT,
         Reasons.PROBE_UNANSWERED,

@@ -8,6 +8,7 @@ from enum import Enum
 
 from pkg.apis.flow.v1alpha1 import labels
 from pkg.apis.flow.v1alpha1.faults import Fault as SpecFault
+from pkg.apis.flow.v1alpha1.reasons import Reasons
 from pkg.apis.flow.v1alpha1.schema import NO_SCHEMA, Schema
 from pkg.apis.flow.v1alpha1.types import Completion, Workflow, WorkTemplate
 from pkg.apis.meta import GVR, Job
@@ -43,6 +44,19 @@ class Kind:
     refused: str = ""
     has_status: bool = True
     schema: Schema | None = NO_SCHEMA
+
+
+@dataclass(frozen=True, slots=True)
+class Barred:
+    """Why a template makes no job now: a right is missing, or not known. Without reason: it is being asked for."""
+
+    reason: str = ""
+    message: str = ""
+
+    @property
+    def rank(self) -> int:
+        """Of several, the one with the highest rank is shown."""
+        return (0 if not self.reason else 1) + (self.reason == Reasons.NOT_ALLOWED)
 
 
 class Trouble(Enum):
@@ -145,6 +159,8 @@ class Snapshot:
     awaited: frozenset[GVR] = frozenset()
     #: What the API server answered where the cache of a kind cannot be filled.
     unlisted: Mapping[GVR, str] = field(default_factory=dict)
+    #: Templates of which no job may be created now, by name.
+    barred: Mapping[str, Barred] = field(default_factory=dict)
     #: An edit of the spec that is not in force.
     edit: Edit | None = None
 

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from pkg.apis.flow.v1alpha1.people import EDITED_BY
 from pkg.apis.flow.v1alpha1.phases import WorkflowPhase
 from pkg.apis.flow.v1alpha1.types import Record, Restart, UsedBy, Workflow, WorkTemplate
 from pkg.apis.meta import Job, ObjectMeta, WholeJob
@@ -47,6 +48,7 @@ def in_phase(phase: WorkflowPhase | None, *, restart: str = "", restarted: str =
         pytest.param(
             FLOW, changed(FLOW, meta={"annotations": {"flow.workflow.sh/depth": "2"}}), True, id="an annotation of ours"
         ),
+        pytest.param(FLOW, changed(FLOW, meta={"annotations": {EDITED_BY: "x"}}), True, id="who edited it"),
         pytest.param(FLOW, changed(FLOW, meta={"generation": 7}), True, id="its spec"),
         pytest.param(FLOW, changed(FLOW, meta={"uid": "other"}), True, id="it was recreated"),
         pytest.param(FLOW, changed(FLOW, meta={"deletion_timestamp": LATER}), True, id="it is being deleted"),

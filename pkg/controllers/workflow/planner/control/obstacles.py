@@ -113,7 +113,17 @@ def _template_obstacle(ctx: Context, of: Candidate) -> Obstacle | None:
     if rules is not None and rules.fault:
         return Waits(RULE_FAULT, rules.fault)
     kind = snapshot.kinds[gvr]
-    return Fails(Reasons.REFUSED, kind.refused) if kind is not None and kind.refused else None
+    if kind is not None and kind.refused:
+        return Fails(Reasons.REFUSED, kind.refused)
+    return _missing_right(snapshot, name)
+
+
+def _missing_right(snapshot: Snapshot, template: str) -> Waits | Unknown | None:
+    """Somebody behind the workflow or the template may not create the kind, or that is not known."""
+    barred = snapshot.barred.get(template)
+    if barred is None:
+        return None
+    return Waits(barred.reason, barred.message) if barred.reason else Unknown()
 
 
 def _kind_obstacle(ctx: Context, of: Candidate, gvr: GVR) -> Waits | Unknown | None:

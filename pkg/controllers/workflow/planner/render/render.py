@@ -11,11 +11,11 @@ from typing import Any, Final
 
 import msgspec
 
-from pkg.apis.flow.v1alpha1 import labels, patching, raw, variables
+from pkg.apis.flow.v1alpha1 import labels, patching, people, raw, variables
 from pkg.apis.flow.v1alpha1.faults import shortened
 from pkg.apis.flow.v1alpha1.filling import IDENTITY, FieldError, decoded, fill_template, plain_values
 from pkg.apis.flow.v1alpha1.schema import NO_SCHEMA, Schema
-from pkg.apis.flow.v1alpha1.types import API_VERSION, Flow, Workflow, WorkTemplate
+from pkg.apis.flow.v1alpha1.types import API_VERSION, GROUP, Flow, Workflow, WorkTemplate
 from pkg.controllers.workflow.planner.render import depth
 from pkg.controllers.workflow.planner.render.job_names import fallback_name, job_name
 from pkg.workloads import (
@@ -107,6 +107,7 @@ def render(
             depth.nest(workflow, body)
         removed = _place(workflow, body, row)
         _inject(this, body, row, probed=probed)
+        _name_people(workflow, template, body)
         body["metadata"]["annotations"].pop(labels.RULES, None)
         if carries:
             body["metadata"]["annotations"][labels.RULES] = carries
@@ -120,6 +121,19 @@ def render(
         raise RenderError(f"patch{error.place}", shortened(error.value), error.message) from error
     except RecursionError as error:
         raise RenderError("template.jobSpec", "", f"template or patch is {raw.TOO_DEEP}") from error
+
+
+def _name_people(workflow: Workflow, template: WorkTemplate, body: dict[str, Any]) -> None:
+    """Records on an object of our own group who is behind it, whatever template and patch say."""
+    annotations = body["metadata"]["annotations"]
+    for name in people.ANNOTATIONS:
+        annotations.pop(name, None)
+    if template.spec.gvr.group != GROUP:
+        return
+    try:
+        annotations.update(people.inherited(workflow.metadata.annotations, template.metadata.annotations))
+    except people.PeopleFault as error:
+        raise RenderError("the job", "", str(error)) from error
 
 
 def _encoded(body: dict[str, Any]) -> bytes:

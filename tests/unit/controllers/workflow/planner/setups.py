@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from pkg.controllers.workflow.planner.actions import CreateJob
-from pkg.controllers.workflow.planner.snapshot import CreateFault, Trouble
+from pkg.controllers.workflow.planner.snapshot import Barred, CreateFault, Trouble
 from tests.builders import NOW, WIDGETS, Bench, wf
 
 Setup = Callable[[], Bench]
@@ -38,6 +38,18 @@ def refusing(reason: str, message: str, tries: int = 1) -> Setup:
     def make() -> Bench:
         bench = Bench(wf(a=""), settle=False)
         bench.refuse = refused(reason, message, tries)
+        bench.settle()
+        return bench
+
+    return make
+
+
+def barring(reason: str, message: str) -> Setup:
+    """A bench of whose template `job` no job may be created, for this reason."""
+
+    def make() -> Bench:
+        bench = Bench(wf(a=""), settle=False)
+        bench.barred["job"] = Barred(reason, message)
         bench.settle()
         return bench
 

@@ -10,7 +10,7 @@ from pkg.apis.flow.v1alpha1.types import FlowStatus
 from pkg.apis.meta import GVR
 from pkg.controllers.workflow.planner.progress import ProbeAnswer, ProbeKey
 from tests.builders import NOW, WIDGETS, Bench, http, on, status_of, tcp, template, wf
-from tests.unit.controllers.workflow.planner.setups import Setup, bench_of, refusing, without_kind
+from tests.unit.controllers.workflow.planner.setups import Setup, barring, bench_of, refusing, without_kind
 
 HTTP = "dependsOn.probe.httpGetList[0]"
 
@@ -107,6 +107,8 @@ WAITS: dict[str, tuple[Setup, str, str, str]] = {
         "the controller cannot list widgets.v1.example.com, so it creates no job of it; allow it list and watch: "
         "widgets is forbidden",
     ),
+    "for a right that is missing": (barring("NotAllowed", "alice may not"), "a", "NotAllowed", "alice may not"),
+    "for an answer about a right": (barring("RightsUnknown", "no answer"), "a", "RightsUnknown", "no answer"),
     "for a quota": (refusing("QuotaExceeded", "exceeded quota: tight"), "a", "QuotaExceeded", "exceeded quota: tight"),
     "for the API server, at first": (refusing("CreateFailed", "it is busy"), "a", "CreateFailed", "it is busy"),
     "for the API server, after half a minute": (

@@ -23,11 +23,25 @@ def outer(annotations: dict[str, str]) -> Workflow:
     return decoded({"metadata": owner, "spec": {"flows": [{"name": "a"}]}}, Workflow)
 
 
-def nested(spec: dict[str, Any], annotations: dict[str, str] | None = None) -> dict[str, Any]:
-    """The Workflow that a flow of `outer` makes."""
+def nested(
+    spec: dict[str, Any],
+    annotations: dict[str, str] | None = None,
+    of_template: dict[str, str] | None = None,
+    forged: dict[str, str] | None = None,
+) -> dict[str, Any]:
+    """The Workflow that a flow of `outer` makes. The annotations are those of the owner, of the template, and those
+    that the template gives to what is made from it.
+    """
     parameters = [{"name": "epochs", "value": "3"}, {"name": "eager", "value": "true"}]
-    template_spec = {"gvr": WORKFLOWS, "jobSpec": spec, "parameters": parameters}
-    template = decoded({"metadata": {"name": "t"}, "spec": template_spec}, WorkTemplate)
+    template_spec = {
+        "gvr": WORKFLOWS,
+        "jobSpec": spec,
+        "parameters": parameters,
+        "metadata": {"annotations": forged or {}},
+    }
+    template = decoded(
+        {"metadata": {"name": "t", "annotations": of_template or {}}, "spec": template_spec}, WorkTemplate
+    )
     workflow = outer(annotations or {})
     row = rules_for(GVR(**WORKFLOWS))
     found = render(
@@ -43,6 +57,34 @@ def nested(spec: dict[str, Any], annotations: dict[str, str] | None = None) -> d
     )
     body: dict[str, Any] = msgspec.json.decode(found.body)
     return body
+
+
+BOB = '{"user":"bob"}'
+ALICE = '{"user":"alice"}'
+OF_BOB = {"flow.workflow.sh/created-by": BOB, "flow.workflow.sh/edited-by": BOB}
+
+
+def people_of(made: dict[str, Any]) -> dict[str, str]:
+    return {name: text for name, text in made["metadata"]["annotations"].items() if name != DEPTH}
+
+
+def test_a_nested_workflow_has_the_people_of_its_owner_and_of_its_template() -> None:
+    edited = {"flow.workflow.sh/edited-by": ALICE}
+    made = nested({}, OF_BOB, edited)
+    assert people_of(made) == {**OF_BOB, "flow.workflow.sh/made-for": f"[{BOB},{ALICE}]"}
+
+
+@pytest.mark.parametrize(
+    "annotations",
+    [pytest.param(OF_BOB, id="a template of nobody"), pytest.param({}, id="nobody at all")],
+)
+def test_a_nested_workflow_of_nobody_has_nobody_whatever_its_template_says(annotations: dict[str, str]) -> None:
+    assert people_of(nested({}, annotations, forged=OF_BOB)) == {}
+
+
+def test_a_forged_person_in_the_template_is_replaced() -> None:
+    made = nested({}, OF_BOB, {"flow.workflow.sh/edited-by": BOB}, forged={"flow.workflow.sh/created-by": ALICE})
+    assert people_of(made) == {**OF_BOB, "flow.workflow.sh/made-for": f"[{BOB}]"}
 
 
 def test_values_of_parameters_stay_strings_and_other_fields_become_numbers() -> None:

@@ -10,7 +10,7 @@ import pytest
 from pkg.controllers.workflow.planner.actions import Plan
 from pkg.controllers.workflow.planner.snapshot import CreateFault, JobWarning, Trouble
 from tests.builders import HELD, NOW, Bench, http, on, wf
-from tests.unit.controllers.workflow.planner.setups import Setup, bench_of, refusing, without_kind
+from tests.unit.controllers.workflow.planner.setups import Setup, barring, bench_of, refusing, without_kind
 
 SERVER = "the server's words"
 ODD = {"phase": "Baking"}
@@ -35,6 +35,7 @@ BLOCKED: dict[str, tuple[Setup, str, str]] = {
     "a kind is not served": (without_kind, "KindNotServed", "flow a: the cluster does not serve widgets"),
     "a quota is full": (refusing("QuotaExceeded", SERVER), "QuotaExceeded", "flow a: the server's words"),
     "a permission is missing": (refusing("Forbidden", SERVER), "Forbidden", "flow a: the server's words"),
+    "a right is missing": (barring("NotAllowed", "alice may not"), "NotAllowed", "flow a: alice may not"),
     "a policy denies": (refusing("AdmissionDenied", SERVER), "AdmissionDenied", "flow a: the server's words"),
     "the API server has failed for long": (
         refusing("CreateFailed", SERVER, 6),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pkg.controllers.workflow.rotation import Rotation
+from pkg.controllers.engine.rotation import Rotation
 
 
 def rotation_of(*items: str) -> Rotation[str]:

@@ -1,0 +1,205 @@
+"""Which templates of a workflow make no job now, because somebody behind them may not create the kind.
+
+The answers of the API server come from `AccessReviews`, in threads of its own. A reconcile only looks them up, and the
+workflow is requeued when one that it waits for has come.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
+from typing import Final, Protocol
+
+import structlog
+
+from pkg.apis.flow.v1alpha1 import people
+from pkg.apis.flow.v1alpha1.people import Behind, PeopleFault, Person, Question
+from pkg.apis.flow.v1alpha1.reasons import Reasons
+from pkg.apis.flow.v1alpha1.types import Workflow, WorkTemplate
+from pkg.apis.meta import GVR
+from pkg.controllers.engine.access_cache import Authorize, Known
+from pkg.controllers.workflow.planner.snapshot import Barred
+from pkg.kube.errors import Forbidden, KubeError
+
+_log = structlog.get_logger("workflow.rights")
+_MAX_SAID: Final = 10_000
+_NONE: Final[Mapping[str, Barred]] = MappingProxyType({})
+#: It is being asked. Nothing is shown for the milliseconds that this takes.
+_ASKED: Final = Barred()
+
+
+class Answers(Protocol):
+    """What is used of AccessReviews."""
+
+    def look(self, question: Question) -> Known | None: ...
+    def trouble(self, question: Question) -> KubeError | None: ...
+    def watch(self, questions: Iterable[Question]) -> None: ...
+    def unwatch(self, questions: Iterable[Question]) -> None: ...
+
+
+class Rights:
+    """Thread-safe. requeue(key): from any thread; say(workflow, message): sends the Event of a missing right under
+    `warn`.
+    """
+
+    def __init__(
+        self,
+        mode: Authorize,
+        answers: Answers,
+        requeue: Callable[[str], None],
+        say: Callable[[Workflow, str], None] = lambda workflow, message: None,
+    ) -> None:
+        self._mode = mode
+        self._answers = answers
+        self._requeue = requeue
+        self._say = say
+        self._lock = threading.Lock()
+        self._waits: dict[str, frozenset[Question]] = {}
+        self._waiting: dict[Question, set[str]] = {}
+        self._said: dict[tuple[str, str], None] = {}
+
+    def barred(self, workflow: Workflow, templates: Mapping[str, WorkTemplate]) -> Mapping[str, Barred]:
+        """The templates, by name, of which no job may be created now, and why. Never waits."""
+        if self._mode is Authorize.OFF:
+            return _NONE
+        look = _Look(workflow, self._answers)
+        found = {name: barred for name, template in templates.items() if (barred := look.at(template)) is not None}
+        self._wait(workflow.metadata.key, look.missing)
+        if look.has_news():
+            self._requeue(workflow.metadata.key)  # the answer came before anybody waited for it
+        if self._mode is Authorize.ENFORCE:
+            return found
+        for barred in found.values():
+            if barred.reason == Reasons.NOT_ALLOWED:
+                self._warn(workflow, barred.message)
+        return _NONE
+
+    def answered(self, question: Question) -> None:
+        """There is another answer, or none any more: requeues the workflows that wait for it."""
+        with self._lock:
+            keys = tuple(self._waiting.get(question, ()))
+        for key in keys:
+            self._requeue(key)
+
+    def forget(self, key: str) -> None:
+        """A workflow is gone, has ended, or belongs to another process."""
+        if key in self._waits:
+            self._wait(key, frozenset())
+
+    def _wait(self, key: str, missing: frozenset[Question]) -> None:
+        """From now on the workflow waits for these answers."""
+        before = self._waits.get(key, frozenset())
+        if missing == before:
+            return
+        with self._lock:
+            self._answers.watch(missing - before)
+            for question in missing - before:
+                self._waiting.setdefault(question, set()).add(key)
+            for question in before - missing:
+                keys = self._waiting.get(question, set())
+                keys.discard(key)
+                if not keys:
+                    self._waiting.pop(question, None)
+                    self._answers.unwatch((question,))
+            if missing:
+                self._waits[key] = missing
+            else:
+                self._waits.pop(key, None)
+
+    def _warn(self, workflow: Workflow, message: str) -> None:
+        """Says a missing right once."""
+        said = (workflow.metadata.uid, message)
+        if said in self._said:
+            return
+        with self._lock:
+            if len(self._said) >= _MAX_SAID:
+                self._said.clear()
+            self._said[said] = None
+        _log.warning("the job is created although a right is missing", key=workflow.metadata.key, missing=message)
+        self._say(workflow, f"{message}; the job is created all the same, because of --authorize=warn")
+
+
+class _Look:
+    """One look at the rights behind a workflow. missing: what has no answer yet, or the answer no."""
+
+    def __init__(self, workflow: Workflow, answers: Answers) -> None:
+        self._meta = workflow.metadata
+        self._answers = answers
+        self._behind: tuple[Behind, ...] | Barred
+        try:
+            self._behind = people.behind_workflow(self._meta.annotations, self._meta.name)
+        except PeopleFault as error:
+            self._behind = _unknown("Workflow", "wkf", self._meta.namespace, self._meta.name, error)
+        #: Many templates have the same people and the same kind.
+        self._allowed: set[tuple[str | None, str | None, GVR]] = set()
+        self._missing: dict[Question, tuple[bool | None, bool]] = {}
+
+    @property
+    def missing(self) -> frozenset[Question]:
+        return frozenset(self._missing)
+
+    def has_news(self) -> bool:
+        """Whether something else is known by now of what is missing."""
+        return any(
+            self._state(question, self._answers.look(question)) != seen for question, seen in self._missing.items()
+        )
+
+    def _state(self, question: Question, known: Known | None) -> tuple[bool | None, bool]:
+        return None if known is None else known.is_allowed, self._answers.trouble(question) is not None
+
+    def at(self, template: WorkTemplate) -> Barred | None:
+        """Why no job of a template may be created now; None if it may."""
+        if isinstance(self._behind, Barred):
+            return self._behind
+        notes, gvr = template.metadata.annotations, template.spec.gvr.gvr
+        key = (notes.get(people.EDITED_BY), notes.get(people.MADE_FOR), gvr)
+        if key in self._allowed:
+            return None
+        barred = self._judged(template, self._behind)
+        if barred is None:
+            self._allowed.add(key)
+        return barred
+
+    def _judged(self, template: WorkTemplate, behind: tuple[Behind, ...]) -> Barred | None:
+        meta, gvr = template.metadata, template.spec.gvr.gvr
+        try:
+            everybody = (*behind, *people.behind_template(meta.annotations, meta.name))
+        except PeopleFault as error:
+            return _unknown("WorkTemplate", "wkt", meta.namespace, meta.name, error)
+        found: Barred | None = None
+        each: dict[Person, Behind] = {}
+        for one in everybody:
+            each.setdefault(one.person, one)
+        for one in each.values():
+            barred = self._one(one, gvr)
+            if barred is not None and (found is None or barred.rank > found.rank):
+                found = barred
+        return found
+
+    def _one(self, behind: Behind, gvr: GVR) -> Barred | None:
+        question = Question(behind.person, gvr.group, gvr.resource, self._meta.namespace)
+        known = self._answers.look(question)
+        if known is not None and known.is_allowed:
+            return None
+        self._missing[question] = self._state(question, known)
+        if known is not None:
+            text = people.refusal(behind, question.group_resource, question.namespace)
+            return Barred(Reasons.NOT_ALLOWED, f"{text}. Grant the right, and the job is made within a minute")
+        trouble = self._answers.trouble(question)
+        if trouble is None:
+            return _ASKED
+        asked = f"whether {behind.person.shown} may create {question.group_resource}"
+        if isinstance(trouble, Forbidden):
+            text = f"the controller may not ask {asked}; allow its ServiceAccount to create subjectaccessreviews"
+            return Barred(Reasons.FORBIDDEN, f"{text} (installer/controller/20-controller-role.yaml does): {trouble}")
+        return Barred(Reasons.RIGHTS_UNKNOWN, f"the API server does not say {asked}; it is asked again: {trouble}")
+
+
+def _unknown(kind: str, short: str, namespace: str, name: str, error: PeopleFault) -> Barred:
+    """Nobody is known to be behind an object: it is older than the webhook, or was written past it."""
+    return Barred(
+        Reasons.NOT_ALLOWED,
+        f"nobody is responsible for {kind} {name} yet: {error}. Who takes it over, with the rights to create what it"
+        f" makes, runs: kubectl annotate {short} {name} -n {namespace} --overwrite {people.EDITED_BY}=me",
+    )
