@@ -56,7 +56,8 @@ def _spec_version(meta: ObjectMeta) -> tuple[str, int]:
 
 def _template_metadata(template: WorkTemplate) -> tuple[object, ...]:
     notes = template.metadata.annotations
-    return _spec_version(template.metadata), notes.get(people.EDITED_BY), notes.get(people.MADE_FOR)
+    meta = template.metadata
+    return _spec_version(meta), meta.is_deleting, notes.get(people.EDITED_BY), notes.get(people.MADE_FOR)
 
 
 def _metadata_read(workflow: Workflow) -> tuple[object, ...]:

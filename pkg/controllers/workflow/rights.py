@@ -153,6 +153,8 @@ class _Look:
         if isinstance(self._behind, Barred):
             return self._behind
         notes, gvr = template.metadata.annotations, template.spec.gvr.gvr
+        if template.metadata.is_deleting:
+            return _being_deleted(template)
         key = (notes.get(people.EDITED_BY), notes.get(people.MADE_FOR), gvr)
         if key in self._allowed:
             return None
@@ -194,6 +196,17 @@ class _Look:
             text = f"the controller may not ask {asked}; allow its ServiceAccount to create subjectaccessreviews"
             return Barred(Reasons.FORBIDDEN, f"{text} (installer/controller/20-controller-role.yaml does): {trouble}")
         return Barred(Reasons.RIGHTS_UNKNOWN, f"the API server does not say {asked}; it is asked again: {trouble}")
+
+
+def _being_deleted(template: WorkTemplate) -> Barred:
+    """The API server asks no webhook about what is being deleted, so its annotations may be anybody's."""
+    meta = template.metadata
+    return Barred(
+        Reasons.NOT_ALLOWED,
+        f"WorkTemplate {meta.name} is being deleted, so nobody is responsible for it any more; once it is gone, create it"
+        f" again: kubectl get wkt {meta.name} -n {meta.namespace} -o jsonpath='{{.metadata.finalizers}}' shows what it"
+        " waits for",
+    )
 
 
 def _unknown(kind: str, short: str, namespace: str, name: str, error: PeopleFault) -> Barred:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import TypeVar
 
 import msgspec
@@ -141,6 +142,15 @@ def test_an_object_without_people_waits_and_says_what_to_do(
     workflow: Workflow, of_template: WorkTemplate, expected: str
 ) -> None:
     assert Bench(Server("alice")).barred(workflow, of_template) == {"job": Barred("NotAllowed", expected)}
+
+
+def test_a_template_that_is_being_deleted_has_nobody_for_no_webhook_sees_its_edits() -> None:
+    meta = msgspec.structs.replace(made_by().metadata, deletion_timestamp=datetime(2026, 1, 1, tzinfo=UTC))
+    found = Bench(Server("alice")).barred(by(), msgspec.structs.replace(made_by(), metadata=meta))
+    assert found["job"].reason == "NotAllowed"
+    assert found["job"].message.startswith(
+        "WorkTemplate job is being deleted, so nobody is responsible for it any more"
+    )
 
 
 @pytest.mark.parametrize(
