@@ -203,9 +203,9 @@ def _being_deleted(template: WorkTemplate) -> Barred:
     meta = template.metadata
     return Barred(
         Reasons.NOT_ALLOWED,
-        f"WorkTemplate {meta.name} is being deleted, so nobody is responsible for it any more; once it is gone, create it"
-        f" again: kubectl get wkt {meta.name} -n {meta.namespace} -o jsonpath='{{.metadata.finalizers}}' shows what it"
-        " waits for",
+        f"WorkTemplate {meta.name} is being deleted, so nobody is responsible for it any more; once it is gone, create"
+        f" it again: kubectl get wkt {meta.name} -n {meta.namespace} -o jsonpath='{{.metadata.finalizers}}' shows what"
+        " it waits for",
     )
 
 
