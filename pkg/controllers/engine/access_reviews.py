@@ -18,7 +18,7 @@ import structlog
 
 from pkg.apis.flow.v1alpha1.people import Question
 from pkg.controllers.engine.access_cache import AccessCache, Known
-from pkg.controllers.engine.elector import steady_clock
+from pkg.controllers.engine.leadership import steady_clock
 from pkg.controllers.engine.rotation import Rotation
 from pkg.kube.errors import KubeError, Stopped
 
