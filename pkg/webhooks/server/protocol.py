@@ -24,8 +24,15 @@ class LimitedProtocol(HttpToolsProtocol):
     """One connection."""
 
     def __init__(
-        self, config: Config, state: ServerState, loop: asyncio.AbstractEventLoop, limits: Limits, on_cut: OnCut
+        self,
+        config: Config,
+        state: ServerState,
+        loop: asyncio.AbstractEventLoop,
+        limits: Limits,
+        on_cut: OnCut,
+        handshakes: set[LimitedProtocol],
     ) -> None:
+        """Made when a connection is accepted, and in `handshakes` until TLS is set up, or has failed."""
         super().__init__(config, state, {}, loop)
         self._limits = limits
         self._on_cut = on_cut
@@ -33,8 +40,14 @@ class LimitedProtocol(HttpToolsProtocol):
         self._is_receiving = False
         self._in_header = False
         self._header_bytes = 0
+        self._handshakes = handshakes
+        handshakes.add(self)
+        # A handshake that fails is reported to nobody.
+        self._end_of_handshake = loop.call_later(limits.handshake_seconds, handshakes.discard, self)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in the base class
+        self._end_of_handshake.cancel()
+        self._handshakes.discard(self)
         super().connection_made(transport)
         if len(self.connections) > self._limits.connections:
             self._cut("TooManyConnections")

@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable
 
 
-def wait_for(fact: Callable[[], bool]) -> None:
-    """Wait until the fact holds; fail after five seconds."""
-    deadline = time.monotonic() + 5
+def wait_for(fact: Callable[[], bool], seconds: float = 5.0) -> None:
+    """Wait until the fact holds; fail after so many seconds."""
+    deadline = time.monotonic() + seconds
     while not fact():
-        assert time.monotonic() < deadline, "it did not come to hold within five seconds"
+        assert time.monotonic() < deadline, f"it did not come to hold within {seconds:.0f} s"
         threading.Event().wait(0.001)

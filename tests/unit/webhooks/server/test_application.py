@@ -11,6 +11,7 @@ import pytest
 
 from pkg.webhooks.review import Answer, Request
 from pkg.webhooks.server.limits import MIB, Limits
+from tests.unit.kube.waiting import wait_for
 from tests.unit.webhooks.server.serving import Serving, allow, review, serving
 
 
@@ -163,8 +164,7 @@ def test_requests_above_the_bound_are_answered_503_with_a_time_to_wait() -> None
         running = [pool.submit(server.post, review()) for _ in range(3)]
         for _ in range(limits.threads):
             entered.acquire()
-        while server.app.running < limits.requests:
-            pass  # the third waits for a thread
+        wait_for(lambda: server.app.running == limits.requests)  # the third waits for a thread
         status, headers, _ = server.post(review())
         leave.set()
         assert (status, headers["retry-after"]) == (503, "1")
