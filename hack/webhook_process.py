@@ -15,6 +15,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
+import yaml
+
 from hack.cluster import Cluster
 from hack.cluster.api import Api, ApiStatusError
 from hack.cluster.processes import free_port
@@ -23,11 +25,15 @@ from hack.controller_process import NO_SERVERS, ROOT, ControllerProcess, command
 NAME = "workflow-webhook"
 NAMESPACE = "workflow-system"
 SECRET = "workflow-webhook-tls"
-CONFIGURATIONS = (
-    ("ValidatingWebhookConfiguration", "validatingwebhookconfigurations", "validate"),
-    ("MutatingWebhookConfiguration", "mutatingwebhookconfigurations", "mutate"),
-)
+CONFIGURATIONS = ("validatingwebhookconfigurations", "mutatingwebhookconfigurations")
 REGISTRATION = "/apis/admissionregistration.k8s.io/v1"
+SECRETS = f"/api/v1/namespaces/{NAMESPACE}/secrets"
+_COLLECTIONS = {
+    "Namespace": "/api/v1/namespaces",
+    "Secret": SECRETS,
+    "ValidatingWebhookConfiguration": f"{REGISTRATION}/{CONFIGURATIONS[0]}",
+    "MutatingWebhookConfiguration": f"{REGISTRATION}/{CONFIGURATIONS[1]}",
+}
 
 
 class WebhookProcess(ControllerProcess):
@@ -67,7 +73,7 @@ class WebhookProcess(ControllerProcess):
         path = "/apis/flow.workflow.sh/v1alpha1/namespaces/default/worktemplates?dryRun=All"
         while True:
             try:
-                urls = [url for _, plural, _ in CONFIGURATIONS for url in _urls(api, plural)]
+                urls = [url for plural in CONFIGURATIONS for url in _urls(api, plural)]
                 if urls and all(url.startswith(f"https://127.0.0.1:{self.port}/") for url in urls):
                     api.request("POST", path, probe)
                     return
@@ -91,38 +97,14 @@ def _urls(api: Api, plural: str) -> list[str]:
 
 def register(api: Api) -> None:
     """Makes what the webhook needs in a cluster and does not have yet: namespace, empty Secret, configurations."""
-    _create(api, "/api/v1/namespaces", {"metadata": {"name": NAMESPACE}})
-    _create(api, f"/api/v1/namespaces/{NAMESPACE}/secrets", {"metadata": {"name": SECRET}, "type": "Opaque"})
-    for kind, plural, verb in CONFIGURATIONS:
-        webhook = {
-            "name": f"{verb}.flow.workflow.sh",
-            "clientConfig": {"service": {"namespace": NAMESPACE, "name": NAME, "path": f"/{verb}"}},
-            "rules": [
-                {
-                    "apiGroups": ["flow.workflow.sh"],
-                    "apiVersions": ["v1alpha1"],
-                    "resources": ["workflows", "worktemplates"],
-                    "operations": ["CREATE", "UPDATE"],
-                }
-            ],
-            "failurePolicy": "Fail",
-            "matchPolicy": "Equivalent",
-            "sideEffects": "None",
-            "timeoutSeconds": 10,
-            "admissionReviewVersions": ["v1"],
-        }
-        body = {
-            "apiVersion": "admissionregistration.k8s.io/v1",
-            "kind": kind,
-            "metadata": {"name": NAME},
-            "webhooks": [webhook],
-        }
-        _create(api, f"{REGISTRATION}/{plural}", body)
+    for name in ("00-namespace", "30-webhook-secret", "50-webhook-configurations"):
+        for document in yaml.safe_load_all((ROOT / "installer" / "controller" / f"{name}.yaml").read_text("utf-8")):
+            _create(api, _COLLECTIONS[document["kind"]], document)
 
 
 def unregister(api: Api) -> None:
     """Removes the configurations, so that the API server calls no webhook; the Secret stays."""
-    for _, plural, _ in CONFIGURATIONS:
+    for plural in CONFIGURATIONS:
         try:
             api.request("DELETE", f"{REGISTRATION}/{plural}/{NAME}")
         except ApiStatusError as error:
