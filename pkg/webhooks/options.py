@@ -83,6 +83,8 @@ class _Url(click.ParamType[Any]):
     name = "url"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if not value:
+            return ""  # not given
         try:
             parts = urlsplit(value)
             is_right = parts.scheme == "https" and parts.path in ("", "/") and not parts.query and parts.port != 0

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pkg.webhooks.handlers import EmptyCatalogue, Handlers, Nobody
 from tests.unit.webhooks.server.serving import Serving, review, serving
 
 EXAMPLES = settings.default.max_examples if settings.default else 500
@@ -68,7 +69,8 @@ Client = tuple[Serving, http.client.HTTPSConnection]
 @pytest.fixture(scope="module")
 def client() -> Iterator[Client]:
     """A server, and a connection to it that is kept."""
-    with serving() as server:
+    handlers = Handlers(EmptyCatalogue(), Nobody())
+    with serving({"/validate": handlers.validate, "/mutate": handlers.mutate}) as server:
         made = server.client()
         yield server, made
         made.close()

@@ -80,7 +80,7 @@ def load(server: Serving, *authorities: bytes) -> Iterator[Load]:
 
 
 def test_a_certificate_that_changes_under_load_fails_no_request() -> None:
-    certificates = [new_certificate() for _ in range(20)]
+    certificates = [new_certificate() for _ in range(8)]
     with serving() as server, load(server, server.certificate.authority, *(c.authority for c in certificates)) as made:
         for certificate in certificates:
             server.server.use(certificate.certificate, certificate.key)
