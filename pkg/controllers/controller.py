@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import threading
+from collections.abc import Mapping
+from typing import Any
 
 import structlog
 
@@ -33,7 +35,7 @@ from pkg.controllers.workflow.failures import FailureFinder
 from pkg.controllers.workflow.kinds import Kinds
 from pkg.controllers.workflow.ledger import Ledger
 from pkg.controllers.workflow.observer import Caches
-from pkg.controllers.workflow.pending import PendingJobWarnings
+from pkg.controllers.workflow.pending import PendingJob, PendingJobWarnings
 from pkg.controllers.workflow.planner.actions import ProbeRequest
 from pkg.controllers.workflow.planner.job_identity import WorkflowId
 from pkg.controllers.workflow.pod_finder import Pod, PodFinder
@@ -156,6 +158,7 @@ class Controller:
             self._clients.events,
             handlers.job_warned,
             pods_of=lambda job: self._pod_finder.selector(job.workflow, job.task, job.attempt, job.gvr),
+            status_of=self._status_of,
         )
         room = Room(self._queue.add)
         self._rights = self._build_rights()
@@ -218,6 +221,10 @@ class Controller:
             recorder.emit(reference(workflow), "Warning", Reasons.NOT_ALLOWED, message)
 
         return Rights(options.authorize, self._access, self._queue.add, say)
+
+    def _status_of(self, job: PendingJob) -> Mapping[str, Any] | None:
+        found = self._ledger.job(job.workflow, job.task, job.attempt)
+        return found.status if found is not None else None
 
     def _build_telemetry(self) -> None:
         for number, queue in enumerate(self._queue.queues):

@@ -13,6 +13,8 @@ import msgspec
 
 from pkg.apis.meta import ObjectMeta
 
+NOT_SCHEDULED: Final = "NotScheduled"
+"""The reason of a pod that no scheduler has looked at."""
 MAX_WORDS: Final = 400
 """Characters of the line."""
 _MAX_LINE: Final = 160  # of a container's last words
@@ -104,6 +106,7 @@ class InitContainer(_Part, frozen=True):
 
 class PodSpec(_Part, frozen=True):
     init_containers: tuple[InitContainer, ...] | None = None
+    scheduler_name: str = ""
 
 
 class EndedPod(_Part, frozen=True):
@@ -215,6 +218,25 @@ def _how(ended: Terminated, status: ContainerStatus) -> str:
         parts.append(f"after {status.restart_count} {'restart' if status.restart_count == 1 else 'restarts'}")
     last = _last_line(ended.message)
     return ", ".join(parts) + (f': "{last}"' if last else "")
+
+
+def waits_because(pod: EndedPod) -> tuple[str, str] | None:
+    """Reason and words of a pod that does not run yet: an image, a configuration, or the scheduler; None if it says
+    nothing."""
+    status = pod.status
+    if said := _unready(status):
+        every = (*(status.init_container_statuses or ()), *(status.container_statuses or ()))
+        waiting = (one.state.waiting for one in every if one.state.waiting is not None)
+        reason = next((one.reason for one in waiting if one.reason not in _EARLY), "Unschedulable")
+        return _line(reason, 64), said
+    is_new = not status.conditions and not status.container_statuses
+    return unscheduled(pod.spec.scheduler_name) if is_new else None
+
+
+def unscheduled(scheduler: str) -> tuple[str, str]:
+    """Reason and words of a pod that no scheduler has looked at. scheduler: its name, empty if it is not known."""
+    name = f"the scheduler {scheduler}" if scheduler else "the scheduler that its schedulerName names"
+    return NOT_SCHEDULED, f"no scheduler has looked at it; does {name} run in the cluster?"
 
 
 def _unready(status: PodStatus) -> str:

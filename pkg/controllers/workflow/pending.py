@@ -1,23 +1,25 @@
-"""Finds the last Warning event of jobs that stay pending. Often only that event says what the job waits for.
+"""Finds out why jobs stay pending: by the last Warning event, which often is all that says what a job waits for.
 
 Events are not watched, because there are too many. A thread of its own lists those of a job that has been pending for
-a while, and if there are none, those of its pending pods. It does so seldom, and for a few jobs at a time.
+a while, and if there are none, its pending pods and their events. It does so seldom, and for a few jobs at a time. A
+job without a status, of which nothing else is known, is reported as such: mostly its operator does not run.
 """
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 import structlog
 
-from pkg.apis.meta import PartialObject
+from pkg.apis.flow.v1alpha1.reasons import Reasons
 from pkg.controllers.workflow.planner.job_identity import WorkflowId
 from pkg.controllers.workflow.planner.progress import TaskKey
 from pkg.controllers.workflow.planner.snapshot import JobWarning
@@ -25,6 +27,7 @@ from pkg.controllers.workflow.pod_finder import PODS
 from pkg.kube.client import Client
 from pkg.kube.errors import KubeError, Stopped
 from pkg.kube.event_recorder import EVENTS
+from pkg.workloads.pod_failure import EndedPod, unscheduled, waits_because
 
 _log = structlog.get_logger("workflow.pending")
 PATIENCE: Final = 15.0
@@ -34,6 +37,9 @@ ROUND_JOBS: Final = 10
 JOB_PODS: Final = 3
 """The events of at most so many pending pods of a job are read: all mostly wait for the same thing."""
 MAX_PAUSE: Final = 300.0
+MAX_BYTES: Final = 1024 * 1024
+"""Bytes of one list of pods. Pods that do not fit are listed in smaller pages."""
+_BARE: Final = re.compile(r"Error: \w+")
 _NONE: Final[Mapping[str, JobWarning]] = MappingProxyType({})
 
 
@@ -76,8 +82,11 @@ class WarningEvent(msgspec.Struct, frozen=True, rename="camel"):
 
 
 def newest(events: Iterable[WarningEvent]) -> JobWarning | None:
-    """The event that happened last, None if there is none."""
-    found = max(events, key=lambda event: event.at, default=None)
+    """The event that happened last, None if there is none.
+
+    A kubelet follows the event that says what is wrong by one that says no more than `Error: ImagePullBackOff`.
+    """
+    found = max(events, key=lambda event: (_BARE.fullmatch(event.message or "") is None, event.at), default=None)
     return None if found is None else JobWarning(found.reason or "Warning", found.message or "")
 
 
@@ -93,7 +102,8 @@ def in_turns(jobs: Iterable[PendingJob]) -> list[PendingJob]:
 
 class PendingJobWarnings:
     """on_warning(workflow, task) is called from this thread when a job of that task has a new warning.
-    pods_of(job): the label selector of a job's pods, empty if they cannot be selected.
+    pods_of(job): the label selector of a job's pods, empty if they cannot be selected; status_of(job): the status
+    of a job as the cache shows it, None if it is not there.
     """
 
     def __init__(
@@ -102,11 +112,13 @@ class PendingJobWarnings:
         on_warning: Callable[[WorkflowId, TaskKey], None],
         *,
         pods_of: Callable[[PendingJob], str] = lambda job: "",
+        status_of: Callable[[PendingJob], Mapping[str, Any] | None] = lambda job: None,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
         self._client = client
         self._on_warning = on_warning
         self._pods_of = pods_of
+        self._status_of = status_of
         self._clock = wall_clock
         self._warnings: dict[WorkflowId, Mapping[str, JobWarning]] = {}
         self._asks: dict[str, tuple[float, float]] = {}  # job uid: when to ask next, and the pause after that
@@ -143,38 +155,55 @@ class PendingJobWarnings:
     def _ask(self, job: PendingJob) -> None:
         namespace = job.workflow.namespace
         try:
-            found = newest(self._events(namespace, job.job_uid)) or self._of_pods(namespace, job)
+            found = newest(self._events(namespace, job.job_uid)) or self._of_pods(namespace, job) or self._silent(job)
         except Stopped:
             return
         except KubeError as error:
             _log.info("events of a pending job cannot be read", key=job.workflow.key, error=str(error))
             return
         known = self._warnings.get(job.workflow, _NONE)
-        if found is not None and known.get(job.job_uid) != found:
-            self._warnings[job.workflow] = {**known, job.job_uid: found}
-            self._on_warning(job.workflow, job.task)
+        if known.get(job.job_uid) == found:
+            return
+        others = {uid: warning for uid, warning in known.items() if uid != job.job_uid}
+        self._warnings[job.workflow] = others if found is None else {**others, job.job_uid: found}
+        self._on_warning(job.workflow, job.task)
 
     def _of_pods(self, namespace: str, job: PendingJob) -> JobWarning | None:
-        """The newest Warning about a pod of the job that is pending itself."""
+        """The newest Warning about a pod of the job that is pending itself, else what such a pod says of itself."""
         selector = self._pods_of(job)
         if not selector:
             return None
         pods = self._client.list_page(
             PODS,
             namespace,
-            PartialObject,
+            EndedPod,
             label_selector=selector,
             field_selector="status.phase=Pending",
             limit=JOB_PODS,
-            metadata_only=True,
+            max_bytes=MAX_BYTES,
         )
         found: list[tuple[str, JobWarning]] = []
         for pod in pods.items[:JOB_PODS]:
             name = pod.metadata.name
-            for event in self._events(namespace, pod.metadata.uid):
-                warning = JobWarning(event.reason or "Warning", f"pod {name}: {event.message or ''}")
-                found.append((event.at, warning))
+            events = self._events(namespace, pod.metadata.uid)
+            if (warning := newest(events)) is not None:
+                latest = max(event.at for event in events)
+                found.append((latest, JobWarning(warning.reason, f"pod {name}: {warning.message}")))
+            elif said := waits_because(pod):
+                found.append(("", JobWarning(said[0], f"pod {name}: {said[1]}")))
         return max(found, key=lambda pair: pair[0], default=("", None))[1]
+
+    def _silent(self, job: PendingJob) -> JobWarning | None:
+        """What there is to say of a job about which nobody says anything."""
+        status = self._status_of(job)
+        if status is None:
+            return None
+        if job.gvr == str(PODS):
+            return None if status.get("conditions") else JobWarning(*unscheduled(""))
+        if status:
+            return None
+        kind = job.gvr or "its kind"
+        return JobWarning(Reasons.NO_STATUS, f"it has no status yet; does the operator of {kind} run in the cluster?")
 
     def _events(self, namespace: str, uid: str) -> Sequence[WarningEvent]:
         """The Warning events about one object."""

@@ -44,6 +44,8 @@ class Reasons:
     # Why the state of a job is not known.
     UNKNOWN_STATUS: Final = "UnknownStatus"
     STATUS_RULE_FAULT: Final = "StatusRuleFault"
+    # A job has no status some time after its creation, and nothing else says why: its operator does not run.
+    NO_STATUS: Final = "NoStatus"
     # A queue, or its own field, holds a job that gives no reason.
     SUSPENDED: Final = "Suspended"
     # Of a workflow that runs.

@@ -9,8 +9,9 @@ from dataclasses import replace
 from typing import Any, cast
 
 import msgspec
+import pytest
 
-from pkg.apis.meta import GVR, PartialObject
+from pkg.apis.meta import GVR
 from pkg.controllers.workflow.pending import (
     MAX_PAUSE,
     PATIENCE,
@@ -26,6 +27,7 @@ from pkg.controllers.workflow.planner.progress import TaskKey
 from pkg.controllers.workflow.planner.snapshot import JobWarning
 from pkg.kube.client import Client, Page
 from pkg.kube.errors import Forbidden
+from pkg.workloads.pod_failure import EndedPod
 
 WORKFLOW = WorkflowId("ns", "flow", "wf")
 
@@ -40,15 +42,15 @@ class Server:
     def __init__(self) -> None:
         self.events: list[WarningEvent] | Exception = []
         self.of_pods: dict[str, list[WarningEvent]] = {}
+        self.pods: dict[str, dict[str, Any]] = {}  # spec and status
         self.asked: list[str] = []
 
     def list_page(self, gvr: GVR, namespace: str, type: type[Any], **query: Any) -> Page[Any]:
         assert namespace == "ns"
         if gvr.resource == "pods":
-            assert query["metadata_only"] is True
             self.asked.append(f"pods {query['label_selector']} {query['field_selector']}")
-            metas = [{"metadata": {"name": f"p-{uid}", "uid": uid}} for uid in self.of_pods]
-            return Page(msgspec.convert(metas, list[PartialObject]), "1", "")
+            pods = [{"metadata": {"name": f"p-{uid}", "uid": uid}, **self.pods.get(uid, {})} for uid in self.of_pods]
+            return Page(msgspec.convert(pods, list[EndedPod]), "1", "")
         self.asked.append(query["field_selector"])
         about = query["field_selector"].removeprefix("involvedObject.uid=").removesuffix(",type=Warning")
         if about in self.of_pods:
@@ -59,7 +61,7 @@ class Server:
 
 
 class Setup:
-    def __init__(self, pods: str = "") -> None:
+    def __init__(self, pods: str = "", status: dict[str, Any] | None = None) -> None:
         self.server = Server()
         self.now = 1000.0
         self.woken: list[tuple[WorkflowId, TaskKey]] = []
@@ -67,6 +69,7 @@ class Setup:
             cast(Client, self.server),
             lambda *about: self.woken.append(about),
             pods_of=lambda job: pods,
+            status_of=lambda job: status,
             wall_clock=lambda: self.now,
         )
 
@@ -133,6 +136,91 @@ def test_a_job_without_events_shows_those_of_its_pending_pods() -> None:
     assert setup.server.asked[1] == "pods job-name=w-a status.phase=Pending"
     assert setup.warnings.of(WORKFLOW) == {"job-0": JobWarning("FailedScheduling", "pod p-u2: 0/3 nodes are available")}
     assert setup.woken == [(WORKFLOW, TaskKey("a", 0))]
+
+
+@pytest.mark.parametrize(
+    ("pod", "warning"),
+    [
+        pytest.param(
+            {
+                "status": {
+                    "containerStatuses": [
+                        {"name": "main", "state": {"waiting": {"reason": "ImagePullBackOff", "message": "no nope:1"}}}
+                    ]
+                }
+            },
+            JobWarning("ImagePullBackOff", "pod p-u1: container main does not start: ImagePullBackOff: no nope:1"),
+            id="an image",
+        ),
+        pytest.param(
+            {
+                "status": {
+                    "conditions": [
+                        {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/3 nodes"}
+                    ]
+                }
+            },
+            JobWarning("Unschedulable", "pod p-u1: it has no node: Unschedulable: 0/3 nodes"),
+            id="no node",
+        ),
+        pytest.param(
+            {"spec": {"schedulerName": "volcano"}},
+            JobWarning(
+                "NotScheduled",
+                "pod p-u1: no scheduler has looked at it; does the scheduler volcano run in the cluster?",
+            ),
+            id="no scheduler",
+        ),
+        pytest.param(
+            {"status": {"conditions": [{"type": "PodScheduled", "status": "True"}]}}, None, id="it has just begun"
+        ),
+    ],
+)
+def test_a_pod_without_events_says_itself_why_it_is_pending(pod: dict[str, Any], warning: JobWarning | None) -> None:
+    setup = Setup(pods="job-name=w-a", status={"active": 1})
+    setup.server.of_pods, setup.server.pods = {"u1": []}, {"u1": pod}
+    setup.now += PATIENCE
+    setup.look(pending())
+    assert setup.warnings.of(WORKFLOW).get("job-0") == warning
+
+
+@pytest.mark.parametrize(
+    ("gvr", "status", "reason"),
+    [
+        pytest.param("rayjobs.v1.ray.io", {}, "NoStatus", id="a job without a status"),
+        pytest.param("rayjobs.v1.ray.io", {"jobStatus": "WAITING"}, "", id="one that says something"),
+        pytest.param("rayjobs.v1.ray.io", None, "", id="one that is gone"),
+        pytest.param("pods.v1", {"phase": "Pending"}, "NotScheduled", id="a pod that no scheduler has looked at"),
+        pytest.param("pods.v1", {"phase": "Pending", "conditions": [{}]}, "", id="a pod that has been looked at"),
+    ],
+)
+def test_a_job_of_which_nobody_says_anything(gvr: str, status: dict[str, Any] | None, reason: str) -> None:
+    setup = Setup(status=status)
+    setup.now += PATIENCE
+    setup.look(replace(pending(), gvr=gvr))
+    found = setup.warnings.of(WORKFLOW).get("job-0")
+    assert (found.reason if found is not None else "") == reason
+    assert found is None or gvr in found.message or reason == "NotScheduled"
+
+
+def test_what_is_no_longer_true_is_dropped() -> None:
+    status: dict[str, Any] = {}
+    setup = Setup(status=status)
+    setup.now += PATIENCE
+    setup.look(pending())
+    assert setup.warnings.of(WORKFLOW)["job-0"].reason == "NoStatus"
+    status["phase"] = "Queued"
+    setup.now += PATIENCE
+    setup.look(pending())
+    assert setup.warnings.of(WORKFLOW) == {}
+    assert len(setup.woken) == 2
+
+
+def test_an_event_that_only_names_a_state_comes_after_one_that_says_what_is_wrong() -> None:
+    said = event("2026-01-01T00:00:01Z", 'Failed to pull image "nope:1": not found', "Failed")
+    assert newest([said, event("2026-01-01T00:00:09Z", "Error: ImagePullBackOff", "Failed")]) == JobWarning(
+        "Failed", 'Failed to pull image "nope:1": not found'
+    )
 
 
 def test_a_job_with_events_of_its_own_has_no_pods_asked_for() -> None:

@@ -340,6 +340,8 @@ def _explanation(
     if phase is not Phase.PENDING:
         return "", ""
     warning = snapshot.warnings.get(task.current.job_uid)
+    if warning is not None and warning.reason == Reasons.NO_STATUS and observed.job.status:
+        warning = None  # it has one since
     reason, said = (reading.reason, reading.message) if warning is None else (warning.reason, warning.message)
     return reason, f"{job}: {said}" if said else ""
 

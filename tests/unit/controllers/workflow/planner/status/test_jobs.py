@@ -217,6 +217,17 @@ def test_a_status_that_no_rule_knows_is_quoted_whatever_an_event_says() -> None:
     assert (bench.phases()["a"], bench.flow("a").reason) == ("Succeeded", "")
 
 
+def test_a_job_that_has_a_status_by_now_is_not_reported_as_one_without() -> None:
+    bench = Bench(wf(a={}))
+    bench.warnings = {bench.observed("a").job.metadata.uid: JobWarning("NoStatus", "it has no status yet")}
+    bench.restarted()
+    bench.settle()
+    assert (bench.flow("a").reason, bench.flow("a").message) == ("NoStatus", "job w-a: it has no status yet")
+    bench.say({"active": 1}, "a")
+    bench.settle()
+    assert (bench.phases()["a"], bench.flow("a").reason) == ("Pending", "")
+
+
 def test_a_rule_that_cannot_be_evaluated_is_reported_and_fails_no_task() -> None:
     rules = {"fail": [{"cel": "object.status.step > 'x'"}], "ok": [{"path": "status.done", "eq": True}]}
     templates = {"job": template("job"), "odd": template("odd", WIDGETS, jobSpec={}, statusRules=rules)}
