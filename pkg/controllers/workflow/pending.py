@@ -199,7 +199,8 @@ class PendingJobWarnings:
         if status is None:
             return None
         if job.gvr == str(PODS):
-            return None if status.get("conditions") else JobWarning(*unscheduled(""))
+            is_known = status.get("conditions") or status.get("containerStatuses")
+            return None if is_known else JobWarning(*unscheduled(""))
         if status:
             return None
         kind = job.gvr or "its kind"

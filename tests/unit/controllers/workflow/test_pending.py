@@ -192,6 +192,7 @@ def test_a_pod_without_events_says_itself_why_it_is_pending(pod: dict[str, Any],
         pytest.param("rayjobs.v1.ray.io", None, "", id="one that is gone"),
         pytest.param("pods.v1", {"phase": "Pending"}, "NotScheduled", id="a pod that no scheduler has looked at"),
         pytest.param("pods.v1", {"phase": "Pending", "conditions": [{}]}, "", id="a pod that has been looked at"),
+        pytest.param("pods.v1", {"containerStatuses": [{}]}, "", id="a pod that a kubelet has taken"),
     ],
 )
 def test_a_job_of_which_nobody_says_anything(gvr: str, status: dict[str, Any] | None, reason: str) -> None:
