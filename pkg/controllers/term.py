@@ -99,13 +99,16 @@ class Term:
 
     def _fences(self) -> dict[str, int] | None:
         """resourceVersion of every Workflow, by key; None if the term ended before they could be listed."""
+        said = ""
         while self._leadership.is_leader() and not self._stopping.is_set():
             try:
                 return self._list_versions()
             except Stopped:
                 return None
             except KubeError as error:
-                _log.warning("workflows cannot be listed, it is tried again", error=str(error))
+                if str(error) != said:
+                    _log.warning("workflows cannot be listed, it is tried again", error=str(error))
+                said = str(error)
                 time.sleep(_RETRY_SECONDS)
         return None
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, cast
 
 import pytest
+from structlog.testing import capture_logs
 
 from pkg.apis.meta import ObjectMeta, PartialObject
 from pkg.controllers.engine.leadership import Leadership
@@ -82,6 +83,14 @@ def test_a_list_that_fails_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> No
     setup = Setup(Transient("no answer"), page(5))
     setup.win()
     assert setup.happened[-1] == "acts"
+
+
+def test_lists_that_fail_in_the_same_way_are_reported_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pkg.controllers.term._RETRY_SECONDS", 0.0)
+    setup = Setup(*[Transient("no answer")] * 5, Transient("another"), page(5))
+    with capture_logs() as logs:
+        setup.win()
+    assert [line["error"] for line in logs if line["log_level"] == "warning"] == ["no answer", "another"]
 
 
 @pytest.mark.parametrize("answer", [Stopped("bye"), page()], ids=["the client was stopped", "the Lease was lost"])

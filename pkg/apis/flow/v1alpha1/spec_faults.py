@@ -48,13 +48,16 @@ class FlowNames:
         self.suggestions = 0
         """How many similar names were looked for."""
 
-    def unknown(self, name: str) -> str:
-        """The message for a name that no flow has, with a similar name if there is one and few were looked for."""
+    def unknown(self, name: str, asker: str = "") -> str:
+        """The message for a name that no flow has, with a similar name if there is one and few were looked for.
+
+        asker: the flow that gives the name, which does not mean itself.
+        """
         text = f'no flow is named "{variables.cut(name)}"'
         near: list[str] = []
         if self.suggestions < _MAX_SUGGESTIONS and len(self.first) <= _SUGGEST_AMONG:
             self.suggestions += 1
-            near = difflib.get_close_matches(name[:64], self.first, n=1)
+            near = difflib.get_close_matches(name[:64], self.first.keys() - {asker}, n=1)
         return f'{text}; did you mean "{near[0]}"?' if near else f"{text}; name one of spec.flows"
 
 
@@ -205,7 +208,7 @@ def edge_faults(flow: Flow, edge: Edge, path: str, names: FlowNames) -> Iterator
             message = "a flow cannot wait for itself; to wait for its previous index, use for.dependsOn"
             yield fault(path, message, name)
     elif name not in names.first:
-        yield fault(path, names.unknown(name), name)
+        yield fault(path, names.unknown(name, flow.name), name)
     elif name in names.finally_:
         yield fault(path, f'"{name}" is a finally flow, and no flow can wait for it', name)
     if flow.finally_ and edge.wait in (Wait.HTTP, Wait.TCP):

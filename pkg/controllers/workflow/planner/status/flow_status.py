@@ -17,6 +17,7 @@ from pkg.apis.flow.v1alpha1.types import FlowRecord, FlowStatus, ReplicaStatus
 from pkg.apis.meta import timestamp
 from pkg.controllers.workflow.planner.graph.model import Node
 from pkg.controllers.workflow.planner.progress import FlowState, Task
+from pkg.controllers.workflow.planner.status.server_warnings import MAX_MESSAGE, WARNED
 
 MAX_ITEMS: Final = 100
 # With more flows than this, messages are cut short, so that the whole object stays well below etcd's limit.
@@ -90,10 +91,18 @@ def _brief(status: FlowStatus, record: FlowRecord, room: int) -> FlowStatus:
 
 
 def why(node: Node, state: FlowState, phase: Phase) -> tuple[str, str]:
-    """Reason and message of a flow; what the API server warned of where there is nothing more important to say."""
+    """Reason and message of a flow, and what the API server warned of.
+
+    The warning stands alone if there is nothing else to say. It stands behind what a job waits for, because a field
+    that was dropped may be why.
+    """
     reason, message = _why_of_tasks(node, state, phase)
-    if state.server_warning and not reason and not message:
+    if not state.server_warning:
+        return reason, message
+    if not reason and not message:
         return Reasons.SERVER_WARNING, state.server_warning
+    if phase is Phase.PENDING:
+        return reason, f"{message}{WARNED}{state.server_warning}"[:MAX_MESSAGE]
     return reason, message
 
 

@@ -347,10 +347,10 @@ def _explanation(
 
 
 def _held(snapshot: Snapshot, observed: ObservedJob, job: str, said: str) -> str:
-    """Which queue holds a job, and what its controller says of it."""
+    """Which queue holds a job, what its controller says of it, and who lets it go on."""
     queue = observed.job.metadata.labels.get(KUEUE_QUEUE_LABEL) or snapshot.workflow.spec.queue_name
     if not queue:
-        return f"{job}: {said}" if said else f"{job} is suspended, and goes on when its controller resumes it"
+        return f"{f'{job}: {said}' if said else f'{job} is suspended'}; it goes on once its suspend field is taken back"
     return said if queue in said else f"queue {queue} holds {job}" + (f": {said}" if said else "")
 
 

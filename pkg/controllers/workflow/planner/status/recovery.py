@@ -34,6 +34,7 @@ from pkg.controllers.workflow.planner.snapshot import Snapshot
 from pkg.controllers.workflow.planner.status.concern import recorded_cause
 from pkg.controllers.workflow.planner.status.failures import is_explained
 from pkg.controllers.workflow.planner.status.flow_record import seems_unmade
+from pkg.controllers.workflow.planner.status.server_warnings import WARNED
 
 _RANGES: Final = tuple(Phase)
 
@@ -73,6 +74,9 @@ def _recover_flow(node: Node, recorded: FlowStatus, memory: FlowMemory, now: flo
     warned = recorded.message if recorded.reason == Reasons.SERVER_WARNING else ""
     if warned:  # which is about the flow, and no reason of its tasks
         recorded = msgspec.structs.replace(recorded, reason="", message="")
+    elif recorded.phase is Phase.PENDING:
+        message, _, warned = recorded.message.partition(WARNED)
+        recorded = msgspec.structs.replace(recorded, message=message)
     record = memory.record
     tasks = list(empty_flow(node).tasks)
     kept = {index: item for item in record.kept for index in unpack_indexes(item.indexes)}

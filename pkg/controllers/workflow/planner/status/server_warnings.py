@@ -16,6 +16,8 @@ from pkg.controllers.workflow.planner.graph.model import Node
 
 #: Characters of the message about one flow.
 MAX_MESSAGE: Final = 512
+WARNED: Final = "; the API server warned: "
+"""Stands between what a job waits for and the warning in the message of its flow."""
 _ADVICE: Final = " (the API server drops such fields: correct the template {0} or the patch of the flow)"
 # How the API server begins its warnings about fields.
 _ABOUT_FIELDS: Final = ("unknown field ", "duplicate field ")
@@ -33,7 +35,7 @@ def record(ctx: Context) -> list[Emit]:
         is_reported = _is_reported(ctx, node, message)
         ctx.draft.edit(number, server_warning=message)
         if not is_reported:
-            events.append(Emit(Reasons.SERVER_WARNING, f"{node.name}: {message}", is_warning=True))
+            events.append(Emit(Reasons.SERVER_WARNING, f"flow {node.name}: {message}", is_warning=True))
     return events
 
 

@@ -98,6 +98,18 @@ def test_good_workflows_have_no_faults(good: WorkflowSpec) -> None:
             id="an unknown target, and the one that was meant",
         ),
         pytest.param(
+            spec({"name": "train-b"}, after("train-c", "train-a")),
+            "spec.flows[1].dependsOn.targets[0]",
+            'no flow is named "train-a"; did you mean "train-b"?',
+            id="an unknown target, and one that is not the flow itself",
+        ),
+        pytest.param(
+            spec({"name": "other"}, after("train", "trian")),
+            "spec.flows[1].dependsOn.targets[0]",
+            'no flow is named "trian"; name one of spec.flows',
+            id="an unknown target that is near to the flow itself alone",
+        ),
+        pytest.param(
             spec(probing("a", httpGetList=[{"taskName": "x", "port": 80}])),
             "spec.flows[0].dependsOn.probe.httpGetList[0].taskName",
             'no flow is named "x"',

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from pkg.controllers.workflow.planner.actions import CreateJob
+from pkg.controllers.workflow.planner.snapshot import JobWarning
 from pkg.controllers.workflow.planner.status.server_warnings import MAX_MESSAGE
 from tests.builders import Bench, template, wf
 
@@ -47,12 +48,12 @@ MESSAGES: dict[str, tuple[tuple[str, ...], str]] = {
 @pytest.mark.parametrize(("texts", "message"), MESSAGES.values(), ids=MESSAGES.keys())
 def test_a_warning_becomes_an_event_and_stays_in_the_message(texts: tuple[str, ...], message: str) -> None:
     bench = bench_of(*texts)
-    assert warned(bench) == [f"a: {message}"]
+    assert warned(bench) == [f"flow a: {message}"]
     bench.runs("a")
     bench.succeeds("a")
     assert bench.phase == "Succeeded"
     assert shown(bench) == ("ServerWarning", message)
-    assert warned(bench) == [f"a: {message}"]
+    assert warned(bench) == [f"flow a: {message}"]
 
 
 def test_one_event_for_all_jobs_of_a_template() -> None:
@@ -61,7 +62,7 @@ def test_one_event_for_all_jobs_of_a_template() -> None:
     bench.fails("a/7")
     bench.wait(1)
     assert len(bench.made) == 203
-    assert [message[:2] for message in warned(bench)] == ["a:", "c:"], "b has the template of a"
+    assert [message[:7] for message in warned(bench)] == ["flow a:", "flow c:"], "b has the template of a"
     assert [shown(bench, name)[0] for name in "bc"] == ["ServerWarning"] * 2
 
 
@@ -72,7 +73,7 @@ def test_what_a_patch_adds_has_an_event_of_its_own() -> None:
     bench = Bench(wf(a={"template": "job"}, b={"template": "job"}), TEMPLATES, settle=False)
     bench.warn = warn
     bench.settle()
-    assert warned(bench) == [f"a: {TYPO}{ADVICE}", f"b: {TYPO}, {OTHER}{ADVICE}"]
+    assert warned(bench) == [f"flow a: {TYPO}{ADVICE}", f"flow b: {TYPO}, {OTHER}{ADVICE}"]
 
 
 def test_what_is_more_important_comes_before_it() -> None:
@@ -100,6 +101,18 @@ def test_another_controller_knows_it_and_sends_no_second_event(end: str) -> None
     assert len(bench.made) == 3, "index 1 is made by the other controller"
     assert len(warned(bench)) == 1
     assert [shown(bench, name) for name in "ab"] == [("ServerWarning", TYPO + ADVICE)] * 2
+
+
+@pytest.mark.parametrize("is_crashed", [False, True], ids=["", "for another controller too"])
+def test_it_stands_behind_what_the_job_waits_for(is_crashed: bool) -> None:
+    bench = bench_of(TYPO)
+    bench.warnings = {bench.observed("a").job.metadata.uid: JobWarning("NoStatus", "it has no status yet")}
+    for _ in range(1 + is_crashed):
+        bench.restarted()
+        bench.settle()
+    assert shown(bench) == ("NoStatus", f"job w-a: it has no status yet; the API server warned: {TYPO}{ADVICE}")
+    bench.runs("a")
+    assert shown(bench) == ("ServerWarning", TYPO + ADVICE)
 
 
 def test_a_restart_begins_without_the_warnings_of_the_run_before() -> None:
