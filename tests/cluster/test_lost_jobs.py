@@ -119,8 +119,7 @@ def test_a_job_that_is_deleted_is_said_to_be_deleted(world: World, start_control
     world.create(m.workflow("w", m.flow("a", retry={"maxRetries": 1, "interval": "5m"})))
     world.wait_flow("w", "a", "Running")
     world.delete(world.job_path("w-a"))
-    flow = world.wait_flow("w", "a", "Backoff", reason="JobDeleted")
-    assert flow["message"] == "job w-a was deleted before it ended"
+    world.wait_flow("w", "a", "Backoff", reason="JobDeleted", message="job w-a was deleted before it ended")
 
 
 @pytest.mark.parametrize(("of", "gvr"), KINDS.values(), ids=KINDS)

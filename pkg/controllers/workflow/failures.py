@@ -23,7 +23,7 @@ from pkg.controllers.engine.rotation import Rotation
 from pkg.controllers.workflow.planner.actions import FailedJob
 from pkg.controllers.workflow.planner.job_identity import WorkflowId, what_changed
 from pkg.controllers.workflow.planner.progress import JobEnding, TaskKey
-from pkg.controllers.workflow.planner.status.failures import taken_off
+from pkg.controllers.workflow.planner.status.failures import taken_off, was_deleted
 from pkg.controllers.workflow.pod_finder import PODS, belongs_to
 from pkg.kube.client import Client, Page
 from pkg.kube.errors import Forbidden, KubeError, NotFound, Stopped
@@ -230,15 +230,15 @@ class FailureFinder(Failures):
         return words
 
     def _look_for(self, workflow: WorkflowId, lost: Job, gvr: GVR) -> str:
-        """Whether a job that disappeared was taken off its task. Its watch ends in the same way when it is deleted and
-        when it loses the label by which jobs are watched."""
+        """Whether a job that disappeared was deleted or taken off its task."""
+        name = lost.metadata.name
         try:
-            found = self._client.get(gvr, workflow.namespace, lost.metadata.name, Job)
+            found = self._client.get(gvr, workflow.namespace, name, Job)
         except NotFound:
-            return ""
+            return was_deleted(name)
         if found.metadata.uid != lost.metadata.uid or found.metadata.is_deleting:
-            return ""
-        return taken_off(lost.metadata.name, what_changed(lost, found))
+            return was_deleted(name)
+        return taken_off(name, what_changed(lost, found))
 
     def _list(self, namespace: str, selector: str, field_selector: str) -> Page[EndedPod]:
         return self._client.list_page(

@@ -109,9 +109,11 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 @pytest.mark.parametrize(
     ("found", "words"),
     [
-        pytest.param(None, "", id="it was deleted"),
-        pytest.param(changed(uid="j-2"), "", id="another object has its name"),
-        pytest.param(changed(labels={}, deletion_timestamp=NOW), "", id="it is being deleted"),
+        pytest.param(None, "job w-a was deleted before it ended", id="it was deleted"),
+        pytest.param(changed(uid="j-2"), "job w-a was deleted before it ended", id="another object has its name"),
+        pytest.param(
+            changed(labels={}, deletion_timestamp=NOW), "job w-a was deleted before it ended", id="it is being deleted"
+        ),
         pytest.param(
             changed(labels={}),
             f"job w-a was taken off the task before it ended: its label {labels.WORKFLOW_UID} was removed."

@@ -25,7 +25,7 @@ from pkg.controllers.workflow.planner.progress import Decision, JobEnding, Task,
 MAX_MESSAGE: Final = 512
 #: Of so many failed tasks of one workflow the pods are looked up; status itemises about as many.
 MAX_LOOKUPS: Final = 100
-_EXPLAINED: Final = re.compile(r"job \S+(?:, (?:pod |its pods )| was taken off )")
+_EXPLAINED: Final = re.compile(r"job \S+(?:, (?:pod |its pods )| was taken off | was deleted before )")
 _LOOKED_UP: Final = frozenset({Reasons.FAILED, Reasons.JOB_DELETED})
 
 _replace = msgspec.structs.replace
@@ -52,6 +52,17 @@ def with_words(message: str, words: str) -> str:
 def taken_off(job: str, what: str) -> str:
     """What a user reads of a job that a person took off its task. what: what was changed."""
     return f"job {job} was taken off the task before it ended: {what}. It was not deleted"
+
+
+def was_deleted(job: str) -> str:
+    """What a user reads of a job that somebody deleted."""
+    return f"job {job} was deleted before it ended"
+
+
+def is_gone(job: str) -> str:
+    """What a user reads of a job that disappeared, before it is looked up. Its watch ends in the same way when it is
+    deleted and when it loses the label by which jobs are watched."""
+    return f"job {job} is gone: it was deleted before it ended, or taken off the task"
 
 
 def is_explained(message: str) -> bool:

@@ -28,7 +28,7 @@ from pkg.controllers.workflow.planner.progress import Attempt, Task, TaskKey
 from pkg.controllers.workflow.planner.reading import look
 from pkg.controllers.workflow.planner.snapshot import ObservedJob, Snapshot
 from pkg.controllers.workflow.planner.status.deletion import counts_as_deleted
-from pkg.controllers.workflow.planner.status.failures import explained, failure_message, taken_off
+from pkg.controllers.workflow.planner.status.failures import explained, failure_message, is_gone, taken_off, was_deleted
 from pkg.workloads import KUEUE_QUEUE_LABEL, JobState, Reading
 
 _PHASES = {
@@ -185,8 +185,7 @@ def fold_task(of: _TaskJobs, task: Task) -> Task:
     failed = of.failed(task, Reasons.JOB_DELETED, _deleted(snapshot, task, last))
     if of.policy.is_deferred:
         return failed
-    is_lost = last is not None and not last.taken_off and not last.job.metadata.is_deleting
-    lost = Job(last.job.metadata) if is_lost and last is not None and snapshot.kinds.get(last.gvr) is not None else None
+    lost = Job(last.job.metadata) if last is not None and _is_lost(snapshot, last) else None
     return _with_job(snapshot, failed, None).with_current(lost=lost)
 
 
@@ -364,6 +363,12 @@ def _is_known_missing(snapshot: Snapshot, task: Task) -> bool:
     return bool(gvrs) and all(gvr in snapshot.synced for gvr in gvrs)
 
 
+def _is_lost(snapshot: Snapshot, last: ObservedJob) -> bool:
+    """Whether a job that is gone may be in the cluster still: no deletion was seen, and its kind is served."""
+    is_explained = last.taken_off or last.job.metadata.is_deleting
+    return not is_explained and snapshot.kinds.get(last.gvr) is not None
+
+
 def _deleted(snapshot: Snapshot, task: Task, last: ObservedJob | None) -> str:
     job = f"job {task.current.job}" if task.current.job else "its job"
     if last is not None and last.taken_off:
@@ -372,4 +377,5 @@ def _deleted(snapshot: Snapshot, task: Task, last: ObservedJob | None) -> str:
         return f"{job} was removed with its kind: {last.gvr} is no longer served"
     if last is None:
         return f"{job} is gone: it was deleted before it ended, or taken off the task, while no controller looked"
-    return f"{job} was deleted before it ended"
+    name = task.current.job or last.job.metadata.name
+    return is_gone(name) if _is_lost(snapshot, last) else was_deleted(name)

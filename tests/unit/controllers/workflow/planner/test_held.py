@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from pkg.apis.flow.v1alpha1.first_spec_hash import first_spec_hash
+from pkg.controllers.workflow.planner.status.failures import is_gone
 from tests.builders import Bench, http, on, template, wf
 from tests.manifests import plain
 
@@ -198,7 +199,7 @@ def test_what_is_said_of_a_job_that_vanished_stays_when_every_task_is_looked_at_
     while_down(bench, {"queueName": "q"})
     bench.vanishes("a")
     (flow,) = bench.status.flows
-    assert flow.message.startswith("job w-a was deleted before it ended;")
+    assert flow.message.startswith(f"{is_gone('w-a')};")
     bench.ledger_tells_all()
     bench.settle()
     assert bench.status.flows == (flow,)

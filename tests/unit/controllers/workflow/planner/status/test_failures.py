@@ -15,9 +15,11 @@ from pkg.controllers.workflow.planner.status.failures import (
     MAX_LOOKUPS,
     failure_message,
     is_explained,
+    is_gone,
     ready_events,
     status_with_words,
     taken_off,
+    was_deleted,
     with_words,
 )
 from tests.builders import JOBS, Bench, task, wf
@@ -112,25 +114,22 @@ def test_after_a_crash_only_what_is_missing_is_looked_up(found: str | None, asks
 def test_a_job_that_disappeared_is_looked_up_once_and_said_to_be_taken_off_if_it_is_there() -> None:
     """Its watch ends in the same way when it is deleted and when it loses the label by which jobs are watched."""
     there = taken_off("w-a", "its label x was removed")
-    for words, message in (("", "job w-a was deleted before it ended"), (there, there)):
+    for words in (was_deleted("w-a"), there):
         bench = Bench(wf(a="", b=""))
         bench.words = {"a/0": None}
         lost = bench.observed("a").job
         bench.vanishes("a")
         (asked,) = bench.step().lookups
         assert asked == FailedJob(task("a"), 0, str(JOBS), Job(asked.lost.metadata if asked.lost else lost.metadata))
-        assert (bench.flow("a").reason, bench.flow("a").message) == (
-            "JobDeleted",
-            "job w-a was deleted before it ended",
-        )
+        assert (bench.flow("a").reason, bench.flow("a").message) == ("JobDeleted", is_gone("w-a"))
         bench.endings = {task("a"): JobEnding(0, words)}
         bench.ledger.mark_task_dirty(WorkflowId.of(bench.workflow), task("a"))
         bench.settle()
-        assert bench.flow("a").message == message
+        assert bench.flow("a").message == words
         assert bench.step().lookups == ()
         bench.succeeds("b")
         assert bench.phase == "Failed"
-        assert bench.status.message == f"flow a failed: JobDeleted, {message}"
+        assert bench.status.message == f"flow a failed: JobDeleted, {words}"
 
 
 def test_the_answer_may_come_after_the_end() -> None:
