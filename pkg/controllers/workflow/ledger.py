@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from pkg.apis.meta import GVR, Job, WholeJob
 from pkg.controllers.engine.store import Delta, version_of
+from pkg.controllers.workflow.planner.attempts import of_attempt
 from pkg.controllers.workflow.planner.job_identity import JobIdentity, WorkflowId, identify, what_changed
 from pkg.controllers.workflow.planner.progress import TaskKey
 from pkg.controllers.workflow.planner.snapshot import ObservedJob
@@ -273,7 +274,8 @@ class Ledger:
         with self._lock:
             found = self._workflows.get(workflow)
             jobs = found.jobs.get(task, ()) if found is not None else ()
-            return next((observed.job for observed in jobs if observed.attempt == attempt), None)
+            observed = of_attempt(jobs, attempt)
+            return observed.job if observed is not None else None
 
     def forget(self, workflow: WorkflowId) -> None:
         """Drops a workflow that is gone; does nothing while it still has jobs."""

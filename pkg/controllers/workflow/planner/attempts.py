@@ -1,16 +1,21 @@
-"""Which attempt numbers the controller can have given. A job with another one only pretends to be an attempt.
+"""Which jobs can be attempts of their tasks. Other ones only pretend to be, though owner, labels and name agree.
 
 Whoever may create jobs in the namespace can write any number into a job's name and label. Without a bound one such job
-would raise the attempt of its task to 999999999, so that no later attempt has a number that a label may have.
+would raise the attempt of its task to 999999999, so that no later attempt has a number that a label may have. And an
+attempt can have several names: with or without an index, or with the fallback ending. The controller gives one of them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
+from pkg.apis.flow.v1alpha1 import labels
+from pkg.apis.meta import ObjectMeta
 from pkg.controllers.workflow.planner.context import Context
 from pkg.controllers.workflow.planner.graph.model import Node
 from pkg.controllers.workflow.planner.progress import Task
+from pkg.controllers.workflow.planner.snapshot import ObservedJob
 
 # As the CRD says.
 MAX_RETRIES: Final = 1_000
@@ -18,7 +23,28 @@ MAX_RETRIES: Final = 1_000
 MAX_LEFT_BEHIND: Final = 99_999
 
 
-def highest_possible(ctx: Context, node: Node, task: Task) -> int:
+def is_possible(ctx: Context, node: Node, task: Task, observed: ObservedJob) -> bool:
+    """Whether the controller can have created this job for the task, as far as the spec in force says."""
+    has_index = labels.INDEX in observed.job.metadata.labels
+    return has_index == node.is_indexed and observed.attempt <= _highest_possible(ctx, node, task)
+
+
+def of_attempt(jobs: Iterable[ObservedJob], attempt: int, known_uid: str = "") -> ObservedJob | None:
+    """The job of an attempt; known_uid: of the job that was taken for it before.
+
+    Of several, the one that is not under deletion, then the known one, then the one that was created first: whoever
+    wants to pass for an attempt under another of its names comes later.
+    """
+    found = [observed for observed in jobs if observed.attempt == attempt]
+    return min(found, key=lambda observed: _precedence(observed.job.metadata, known_uid)) if found else None
+
+
+def _precedence(meta: ObjectMeta, known_uid: str) -> tuple[bool, bool, float, int, str]:
+    created = meta.creation_timestamp.timestamp() if meta.creation_timestamp is not None else 0.0
+    return meta.is_deleting, meta.uid != known_uid, created, len(meta.name), meta.name
+
+
+def _highest_possible(ctx: Context, node: Node, task: Task) -> int:
     """The highest attempt that a job of this task can have: the known one, or the last retry of this run.
 
     The first attempt after a restart is recorded before a job is created, so what status knows is enough.

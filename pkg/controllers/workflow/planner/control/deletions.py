@@ -8,7 +8,7 @@ from pkg.apis.flow.v1alpha1.phases import Phase, WorkflowPhase
 from pkg.apis.flow.v1alpha1.reasons import Reasons
 from pkg.apis.flow.v1alpha1.types import Completion, RetainPolicy
 from pkg.controllers.workflow.planner.actions import DeleteJob
-from pkg.controllers.workflow.planner.attempts import highest_possible
+from pkg.controllers.workflow.planner.attempts import is_possible
 from pkg.controllers.workflow.planner.context import Context
 from pkg.controllers.workflow.planner.control.outcome import Mode
 from pkg.controllers.workflow.planner.progress import Task, TaskKey
@@ -86,13 +86,19 @@ def has_unfinished_job(ctx: Context) -> bool:
     return any(_is_waited_for(ctx, key, observed) for key, jobs in ctx.snapshot.jobs.items() for observed in jobs)
 
 
+def _is_double(task: Task, observed: ObservedJob) -> bool:
+    """Whether another job is known as that of the attempt."""
+    known = task.current.job_uid
+    return observed.attempt == task.attempt and known not in ("", observed.job.metadata.uid)
+
+
 def _is_waited_for(ctx: Context, key: TaskKey, observed: ObservedJob) -> bool:
     node, task = ctx.node_of(key), ctx.task_of(key)
     if node is None or task is None:  # the spec no longer has it, so whether it became ready is not known
         number = ctx.graph.by_name.get(key.flow)
         template = ctx.graph.nodes[number].flow.template_name if number is not None else ""
         is_service = ctx.snapshot.completion(template, observed.gvr, (observed,)) is Completion.READY
-    elif observed.attempt > highest_possible(ctx, node, task):
+    elif not is_possible(ctx, node, task, observed) or _is_double(task, observed):
         return False  # it only pretends to be an attempt
     else:
         is_service = task.current.ready and observed.attempt == task.attempt

@@ -17,7 +17,7 @@ from pkg.apis.flow.v1alpha1.phases import Phase
 from pkg.apis.flow.v1alpha1.reasons import KEPT_UNTIL_CREATED, Reasons
 from pkg.apis.flow.v1alpha1.types import Completion
 from pkg.apis.meta import Job, ObjectMeta
-from pkg.controllers.workflow.planner.attempts import highest_possible
+from pkg.controllers.workflow.planner.attempts import is_possible, of_attempt
 from pkg.controllers.workflow.planner.carried import carried_hash, carried_text, with_hash
 from pkg.controllers.workflow.planner.context import Context
 from pkg.controllers.workflow.planner.control import retry
@@ -99,9 +99,14 @@ def fold(ctx: Context, keys: Iterable[TaskKey], policy: FailurePolicy) -> frozen
         first = draft.state(number).first_attempt
         # After a restart jobs of earlier attempts prove nothing, except for tasks that were not restarted.
         least = task.attempt if task.is_final else first
-        most = highest_possible(ctx, node, task)
-        jobs = [observed for observed in snapshot.jobs.get(key, ()) if least <= observed.attempt <= most]
-        gone = [observed for observed in snapshot.gone.get(key, ()) if least <= observed.attempt <= most]
+        jobs, gone = (
+            [
+                observed
+                for observed in found.get(key, ())
+                if observed.attempt >= least and is_possible(ctx, node, task, observed)
+            ]
+            for found in (snapshot.jobs, snapshot.gone)
+        )
         after = fold_task(_TaskJobs(snapshot, node, key, first, jobs, gone, policy), task)
         draft.put(number, key.index, after)
         is_new_job = after.current.job and after.current.job_uid != task.current.job_uid
@@ -154,7 +159,7 @@ def attach_jobs(ctx: Context, keys: Iterable[TaskKey]) -> None:
         node, jobs = ctx.node_of(key), ctx.snapshot.jobs.get(key, ())
         if node is not None:
             task = ctx.draft.task(node.number, key.index)
-            ctx.draft.put(node.number, key.index, _attach(ctx.snapshot, node, task, _of_attempt(jobs, task.attempt)))
+            ctx.draft.put(node.number, key.index, _attach(ctx.snapshot, node, task, _job_of(jobs, task)))
 
 
 def fold_task(of: _TaskJobs, task: Task) -> Task:
@@ -164,9 +169,10 @@ def fold_task(of: _TaskJobs, task: Task) -> Task:
     if not task.is_final and newest >= max(task.attempt, of.first_attempt):
         is_new = newest > task.attempt or not (task.had_job or task.has_verdict)
         if is_new:
-            shown = next(observed for observed in (*of.jobs, *of.gone) if observed.attempt == newest)
+            shown = of_attempt(of.jobs, newest) or of_attempt(of.gone, newest)
+            assert shown is not None
             task = _begin(snapshot, task, shown)
-    current = _of_attempt(of.jobs, task.attempt)
+    current = _job_of(of.jobs, task)
     if task.has_verdict:
         return _attach(snapshot, of.node, explained(task, snapshot.endings.get(of.key)), current)
     if current is not None:
@@ -174,7 +180,7 @@ def fold_task(of: _TaskJobs, task: Task) -> Task:
         return _attach(snapshot, of.node, task, current) if task.phase is Phase.SUCCEEDED else task
     if not task.is_unfinished and not task.current.job:
         return task  # this attempt never had a job
-    last = _of_attempt(of.gone, task.attempt)
+    last = _job_of(of.gone, task)
     if last is not None:
         reading = look(snapshot, last)
         if reading.is_final and not counts_as_deleted(task, last.job, is_final=True):
@@ -214,10 +220,9 @@ def _begin(snapshot: Snapshot, task: Task, observed: ObservedJob) -> Task:
     )
 
 
-def _of_attempt(jobs: Sequence[ObservedJob], attempt: int) -> ObservedJob | None:
-    """The job of an attempt. Of several, the one that is not under deletion."""
-    found = [observed for observed in jobs if observed.attempt == attempt]
-    return min(found, key=lambda observed: observed.job.metadata.is_deleting, default=None)
+def _job_of(jobs: Iterable[ObservedJob], task: Task) -> ObservedJob | None:
+    """The job of the task's newest attempt."""
+    return of_attempt(jobs, task.attempt, task.current.job_uid)
 
 
 def _with_job(snapshot: Snapshot, task: Task, current: ObservedJob | None) -> Task:

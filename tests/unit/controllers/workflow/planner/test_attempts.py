@@ -1,7 +1,9 @@
-"""Attempt numbers that the controller cannot have given: whoever wrote them into the name and label of a job."""
+"""Jobs that cannot be attempts of their task, though owner, labels and name agree: somebody else created them."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -9,7 +11,7 @@ import pytest
 
 from pkg.apis.flow.v1alpha1 import labels
 from pkg.controllers.workflow.planner.job_identity import identify
-from tests.builders import COMPLETE, FAILED, JOBS, RUNNING, Bench, wf
+from tests.builders import COMPLETE, FAILED, JOBS, RUNNING, UID, Bench, wf
 
 NINE_DIGITS = 999_999_999
 
@@ -81,3 +83,39 @@ def test_a_flow_that_comes_back_does_not_begin_above_an_attempt_that_cannot_be()
     bench.fails("b")
     bench.set_spec(flows=[{"name": "a", "template": "job"}, flow_b], restart={"at": "with a"})
     assert "w-a-r1" in bench.names
+
+
+OTHER_NAMES: dict[str, tuple[dict[str, Any], str, dict[str, str]]] = {
+    "with an index that the flow does not have": ({}, "w-a-0", {labels.INDEX: "0"}),
+    "with the fallback name, which was not taken": ({}, f"w-a-{UID[:8]}", {}),
+    "without the index that the flow has": ({"for": {"replicas": 1}}, "w-a", {labels.INDEX: ""}),
+}
+
+
+@pytest.mark.parametrize("is_first", [True, False], ids=["listed first", "listed last"])
+@pytest.mark.parametrize("status", [RUNNING, COMPLETE, FAILED], ids=["running", "complete", "failed"])
+@pytest.mark.parametrize(("flow", "name", "tags"), OTHER_NAMES.values(), ids=OTHER_NAMES)
+def test_a_second_job_of_an_attempt_under_another_of_its_names_changes_nothing(
+    flow: dict[str, Any], name: str, tags: dict[str, str], status: dict[str, Any], is_first: bool
+) -> None:
+    bench = Bench(wf(a=flow))
+    bench.runs("a")
+    real = bench.observed("a").job
+    bench.now += 10
+    both = {tag: value for tag, value in {**real.metadata.labels, **tags}.items() if value}
+    created = datetime.fromtimestamp(bench.now, UTC)
+    meta = msgspec.structs.replace(real.metadata, name=name, uid="forged", labels=both, creation_timestamp=created)
+    forged = msgspec.structs.replace(real, metadata=meta, status=status)
+    assert identify(forged) is not None
+    bench.forge(JOBS, forged)
+    if is_first:  # the older resource version comes first
+        bench.say_of(real.metadata.name, RUNNING)
+    bench.settle()
+    forgets: tuple[Callable[[], Any], ...] = (bench.settle, bench.crash, bench.lose_status)
+    for forget in forgets:
+        forget()
+        bench.settle()
+        assert (bench.phase, bench.phases(), bench.flow("a").attempts) == ("Running", {"a": "Running"}, 1)
+    bench.say_of(real.metadata.name, COMPLETE)
+    bench.settle()
+    assert (bench.phase, bench.living) == ("Succeeded", {real.metadata.name, name})
