@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from rich.console import Console
@@ -56,6 +56,14 @@ def balanced(leaf: str, leaves: int, operator: str) -> str:
     return f"({balanced(leaf, half, operator)} {operator} {balanced(leaf, leaves - half, operator)})"
 
 
+def _text_of(part: str) -> Status:
+    """A status with one text of n units, in which `part` is repeated."""
+    return lambda n: {"l": part * (16 * n // len(part))}
+
+
+_ONE_TEXT: Final = _text_of("ab")
+
+
 def _cel(*expressions: str) -> dict[str, Any]:
     return {"running": [{"cel": one} for one in expressions]}
 
@@ -68,7 +76,14 @@ _NUMBERS: Status = lambda n: {"l": [1] * n}  # noqa: E731
 _TEXTS: Status = lambda n: {"l": ["2026-01-01T00:00:00.123456Z"] * n}  # noqa: E731
 _MAPS: Status = lambda n: {"l": [{"a": {"b": 1}} for _ in range(n)]}  # noqa: E731
 _KEYS: Status = lambda n: {"l": {f"k{i}": i for i in range(n)}}  # noqa: E731
-_ONE_TEXT: Status = lambda n: {"l": "ab" * (8 * n)}  # noqa: E731
+_PARSED = (
+    ("duration", "duration('1s')", "1.5s"),
+    ("duration", "duration('1s')", "1s"),
+    ("timestamp", "timestamp('2020-01-01T00:00:00Z')", "0"),
+    ("int", "1", "0"),
+    ("double", "1.0", " "),
+)
+"""Conversions of a text: the function, what its result is compared with, and the text that is repeated."""
 _TWO: Status = lambda n: {"l": [{"a": 1} for _ in range(n)], "m": [{"a": 1} for _ in range(n)]}  # noqa: E731
 _CONDITIONS: Status = lambda n: {"conditions": [{"type": "A", "status": "False"}] * n}  # noqa: E731
 
@@ -128,12 +143,14 @@ def cases() -> Iterator[tuple[str, dict[str, Any], Status]]:
             yield f"sum of {leaves} x{count}: lists", _cel(*[f"{tree} == []"] * count), _NUMBERS
             yield f"exists in a sum of {leaves} x{count}", _cel(*[f"{tree}.exists(x, x == 2)"] * count), _NUMBERS
             yield f"in a sum of {leaves} x{count}", _cel(*[f"7 in {tree}"] * count), _NUMBERS
-        for text in ("b", "ab" * 40 + "c", "ab" * 300 + "c"):
+        for text in ("b", "aab", "ab" * 40 + "c", "ab" * 300 + "c", "a" * 26 + "b"):
             yield (
                 f"contains x{count}: {len(text)} characters",
                 _cel(*[f"{items}.contains('{text}')"] * count),
-                _ONE_TEXT,
+                _text_of("a" if text.startswith("aa") else "ab"),
             )
+        for kind, one, text in _PARSED:
+            yield f"{kind} x{count}: {text}", _cel(*[f"{kind}({items}) == {one}"] * count), _text_of(text)
         for pattern in (
             "^a",
             "a" + "." * 20 + "x",

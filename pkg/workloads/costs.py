@@ -126,12 +126,15 @@ _STEPS: Final[dict[str, int]] = {
     "timestamp_to_string": 12,
 }
 """Functions of fixed cost, by overload, with a result of fixed size."""
-_TEXT_STEPS: Final[dict[str, int]] = {
-    **dict.fromkeys(("size_string", "string_size", "size_bytes", "bytes_size"), 1),
-    **dict.fromkeys(("string_to_int64", "string_to_uint64", "string_to_double", "string_to_bool"), 4),
-    **dict.fromkeys(("string_to_timestamp", "string_to_duration"), 8),
+_TEXT_STEPS: Final[dict[str, tuple[int, int]]] = {
+    **dict.fromkeys(("size_string", "string_size", "size_bytes", "bytes_size"), (1, 1)),
+    **dict.fromkeys(("string_to_int64", "string_to_uint64", "string_to_double", "string_to_bool"), (4, 2)),
+    "string_to_timestamp": (8, 3),
+    "string_to_duration": (8, 16),  # "1.5s1.5s1.5s"
 }
-"""The same plus one step for each unit of text."""
+"""The same, and the steps for each unit of text."""
+_SEARCH_STEPS: Final = 8
+"""Steps of `contains` for each unit of text: a short text that nearly matches at every byte."""
 _RESULT: Final = "@result"
 """The variable in which the library's macros keep their result."""
 _TYPES: Final = frozenset(
@@ -255,7 +258,8 @@ class _Walk:
         if overload in _STEPS:
             return Growth(_STEPS[overload]), _SMALL
         if overload in _TEXT_STEPS:
-            return of[0].text.plus(Growth(_TEXT_STEPS[overload])), _SMALL
+            base, by_unit = _TEXT_STEPS[overload]
+            return of[0].text.times(by_unit).plus(Growth(base)), _SMALL
         if overload in _COPIES:
             return of[0].text.times(2), Extent(of[0].text, of[0].text)
         if overload in _ORDERS:
@@ -283,7 +287,7 @@ class _Walk:
                 both = of[0].weight.plus(of[1].weight)
                 return both, Extent(both, _widest(of).text, of[0].items.plus(of[1].items), _widest(of).inner)
             case "contains_string":
-                return of[0].text.times(1 + len(self._written_out(node)) / 25), _SMALL
+                return of[0].text.times(_SEARCH_STEPS + len(self._written_out(node)) / 25), _SMALL
             case "matches" | "matches_string":
                 return self._matching(node, of[0]), _SMALL
         raise RuleError(_HINTS.get(overload, f"{node.function} is not available ({overload})"))
