@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import http.client
 import socket
 import ssl
 import threading
@@ -16,6 +17,7 @@ import pytest
 
 from hack.cluster import Cluster
 from hack.cluster.api import Api, ApiStatusError
+from hack.cluster.processes import free_port
 from hack.webhook_process import (
     CONFIGURATIONS,
     NAME,
@@ -143,7 +145,13 @@ def test_a_bundle_that_somebody_empties_comes_back(api: Api, start_webhook: Star
     wait_until("the CA in every configuration", lambda: bundles(api) == {secret(api)["ca.crt"]})
 
 
-def test_without_its_secret_it_does_not_serve_and_says_what_to_do(api: Api, start_webhook: StartWebhook) -> None:
-    webhook = start_webhook("--secret-name=missing")
+def test_without_its_secret_it_is_not_ready_and_says_what_to_do(api: Api, start_webhook: StartWebhook) -> None:
+    port = free_port()
+    webhook = start_webhook("--secret-name=missing", f"--health-bind-address=127.0.0.1:{port}")
     wait_until("a log line", lambda: "installer/controller" in webhook.log_text())
+    client = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    client.request("GET", "/readyz")
+    answer = client.getresponse()
+    assert answer.status == 503
+    assert "the Secret does not exist" in answer.read().decode()
     assert not webhook.is_acting
