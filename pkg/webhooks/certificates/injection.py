@@ -90,12 +90,16 @@ class Injector:
         """Both configurations as they are now."""
         return Registrations({resource: self._read(resource) for resource in _RESOURCES})
 
-    def inject(self, resource: str, found: Configuration, bundle: bytes) -> None:
-        """Lets each webhook of a configuration trust this bundle. Raises KubeError; Conflict if it has changed."""
+    def inject(self, resource: str, found: Configuration, bundle: bytes) -> bool:
+        """Lets each webhook of a configuration trust this bundle. False: somebody else does that.
+
+        Raises KubeError; Conflict if the configuration has changed.
+        """
         if not self._may_write(resource, found):
-            return
+            return False
         self._patch(resource, found, lambda _webhook: {"caBundle": base64.b64encode(bundle).decode()})
         _log.info("CA bundle injected", resource=resource, name=self._name)
+        return True
 
     def point_here(self, registrations: Registrations) -> bool:
         """With a local URL: replace the Services by it. True if something was written; raises KubeError."""

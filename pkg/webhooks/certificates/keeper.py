@@ -125,11 +125,13 @@ class Keeper:
             if not isinstance(todo, tuple):
                 self._write(secret, stored, todo)
                 return True
+            written = False
             for step in todo:
                 found = registrations.found[step.configuration]
                 if found is not None:
-                    self._injector.inject(step.configuration, found, stored.bundle(step.authorities))
-            return not todo and self._injector.point_here(registrations)
+                    bundle = stored.bundle(step.authorities)
+                    written = self._injector.inject(step.configuration, found, bundle) or written
+            return written or (not todo and self._injector.point_here(registrations))
         except Conflict:
             return True
 
