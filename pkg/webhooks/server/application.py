@@ -146,24 +146,22 @@ class _Body:
     async def read(self, announced: int) -> bool | None:
         """True when it is complete, None if the client went away. Raises _HttpError.
 
-        What is too large is read on for a while and dropped: a client that is still sending does not see an answer.
+        What is refused is read on for a while and dropped: a client that is still sending does not see an answer.
         """
         limit, size = self._app._limits.body_bytes, 0
-        is_too_large = announced > limit
+        refusal = _too_large(limit) if announced > limit else None
         while True:
             message = await self._receive()
             if message["type"] != "http.request":
                 return None
             size += len(message["body"])
-            is_too_large = is_too_large or size > limit
-            if is_too_large:
+            refusal = refusal or self._keep(message["body"])
+            if refusal is not None:
                 self.release()
                 if size > 2 * limit or announced > 2 * limit or not message["more_body"]:
-                    raise _HttpError(413, f"the body must have at most {limit} bytes")
-            else:
-                self._keep(message["body"])
-                if not message["more_body"]:
-                    return True
+                    raise refusal
+            elif not message["more_body"]:
+                return True
 
     def take(self) -> bytes:
         """The whole of it."""
@@ -177,12 +175,17 @@ class _Body:
         self._size = 0
         self._parts.clear()
 
-    def _keep(self, part: bytes) -> None:
-        if self._app._buffered + len(part) > self._app._limits.buffered_bytes:
-            raise _overload("the bodies of all requests exceed the memory for them")
+    def _keep(self, part: bytes) -> _HttpError | None:
+        """Takes a part, or says why not."""
+        limits = self._app._limits
+        if self._size + len(part) > limits.body_bytes:
+            return _too_large(limits.body_bytes)
+        if self._app._buffered + len(part) > limits.buffered_bytes:
+            return _overload("the bodies of all requests exceed the memory for them")
         self._app._buffered += len(part)
         self._size += len(part)
         self._parts.append(part)
+        return None
 
 
 def _judge(path: str, handler: Handler, body: bytes) -> tuple[Answer, bytes]:
@@ -210,6 +213,10 @@ def _uid(body: bytes) -> str:
         return _envelope.decode(body).request.uid[:256]
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return ""
+
+
+def _too_large(limit: int) -> _HttpError:
+    return _HttpError(413, f"the body must have at most {limit} bytes")
 
 
 def _overload(reason: str) -> _HttpError:

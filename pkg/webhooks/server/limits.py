@@ -22,9 +22,9 @@ class Limits:
 
     body_bytes: int = 4 * MIB
     header_bytes: int = 64 * 1024
-    buffered_bytes: int = 128 * MIB
+    buffered_bytes: int = 64 * MIB
     requests: int = 64
-    threads: int = 16
+    threads: int = 12
     connections: int = 1_000
     handshake_seconds: float = 10.0
     request_seconds: float = 10.0
