@@ -40,8 +40,9 @@ from pkg.controllers.workflow.planner.progress import (
     from_flows,
     tally_of,
 )
-from pkg.controllers.workflow.planner.snapshot import Barred, CreateFault, JobWarning, Kind, ObservedJob, Snapshot
+from pkg.controllers.workflow.planner.snapshot import Barred, CreateFault, JobWarning, ObservedJob, Snapshot
 from pkg.controllers.workflow.rule_book import RuleBook
+from pkg.kinds.kind import Kind
 from pkg.workloads import rules_for
 from tests.manifests import decoded, plain
 

@@ -27,7 +27,8 @@ from pkg.controllers.workflow.planner.graph.compile import compile_spec
 from pkg.controllers.workflow.planner.graph.model import Graph
 from pkg.controllers.workflow.planner.plan import plan
 from pkg.controllers.workflow.planner.progress import TaskKey
-from pkg.controllers.workflow.planner.snapshot import Kind, ObservedJob, Snapshot
+from pkg.controllers.workflow.planner.snapshot import ObservedJob, Snapshot
+from pkg.kinds.kind import Kind
 from pkg.workloads import rules_for
 
 MAX_MS: Final = 100.0

@@ -32,7 +32,6 @@ from pkg.controllers.workflow.census import census
 from pkg.controllers.workflow.crds import crd_informer
 from pkg.controllers.workflow.executor import Executor
 from pkg.controllers.workflow.failures import FailureFinder
-from pkg.controllers.workflow.kinds import Kinds
 from pkg.controllers.workflow.ledger import Ledger
 from pkg.controllers.workflow.observer import Caches
 from pkg.controllers.workflow.pending import PendingJob, PendingJobWarnings
@@ -49,6 +48,7 @@ from pkg.controllers.workflow.sharing import with_shared_parts
 from pkg.controllers.workflow.write_pool import WritePool
 from pkg.controllers.workflow.writer import reference
 from pkg.controllers.worktemplate.reconciler import TEMPLATE_INDEX, UsageReconciler, templates_of
+from pkg.kinds.kinds import Kinds
 from pkg.kube.access import is_allowed
 from pkg.kube.config import ClientConfig
 from pkg.kube.discovery import CRDS, Discovery

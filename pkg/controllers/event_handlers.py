@@ -14,7 +14,6 @@ from pkg.apis.meta import GVR, Job, WholeJob
 from pkg.controllers.engine.informer import InformerSet
 from pkg.controllers.engine.shards import ShardedQueue
 from pkg.controllers.engine.store import Delta, Store
-from pkg.controllers.workflow.kinds import Kinds
 from pkg.controllers.workflow.ledger import Ledger
 from pkg.controllers.workflow.planner.carried import needs_whole
 from pkg.controllers.workflow.planner.job_identity import WorkflowId
@@ -25,6 +24,7 @@ from pkg.controllers.workflow.reconciler import Reconciler
 from pkg.controllers.workflow.relevance import is_template_relevant, is_workflow_relevant, reads_templates
 from pkg.controllers.workflow.rule_book import RuleBook
 from pkg.controllers.worktemplate.reconciler import GATHER_SECONDS, TEMPLATE_INDEX, templates_of
+from pkg.kinds.kinds import Kinds
 
 
 @dataclass(frozen=True, slots=True)

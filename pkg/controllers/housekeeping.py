@@ -16,8 +16,8 @@ from pkg.apis.flow.v1alpha1.types import WorkTemplate
 from pkg.apis.meta import GVR, Job
 from pkg.controllers.engine.informer import InformerSet
 from pkg.controllers.engine.store import Store
-from pkg.controllers.workflow.kinds import Kinds
 from pkg.controllers.workflow.ledger import Ledger
+from pkg.kinds.kinds import Kinds
 
 INTERVAL_SECONDS = 30.0
 _log = structlog.get_logger("controller")

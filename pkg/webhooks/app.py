@@ -19,7 +19,6 @@ from pkg.telemetry.logging import configure
 from pkg.telemetry.webhook_metrics import WebhookMetrics
 from pkg.version import VERSION
 from pkg.webhooks.options import Options, parse, webhook_options
-from pkg.webhooks.review import Answer, Request
 from pkg.webhooks.webhook import Webhook
 
 _log = structlog.get_logger("webhook")
@@ -34,7 +33,7 @@ def _run(options: Options) -> int:
         return 1
     stop = StopRequest()
     stop.install()
-    webhook = Webhook(options, config, {"/validate": _allow, "/mutate": _allow}, WebhookMetrics().with_process())
+    webhook = Webhook(options, config, WebhookMetrics().with_process())
     try:
         webhook.start()
     except BindError as error:
@@ -46,10 +45,6 @@ def _run(options: Options) -> int:
     webhook.stop()
     _log.info("stopped")
     return 0
-
-
-def _allow(_request: Request) -> Answer:
-    return Answer(allowed=True)
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})

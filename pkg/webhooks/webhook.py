@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
 
 import structlog
 
@@ -13,13 +12,15 @@ from pkg.kube.config import ClientConfig
 from pkg.telemetry.health import Checks, TelemetryServer
 from pkg.telemetry.webhook_metrics import WebhookMetrics
 from pkg.version import VERSION
+from pkg.webhooks.catalogue import CachedCatalogue
 from pkg.webhooks.certificates.files import Files
 from pkg.webhooks.certificates.injection import Injector
 from pkg.webhooks.certificates.issue import Unreadable, expiry
 from pkg.webhooks.certificates.keeper import Keeper, Place
 from pkg.webhooks.certificates.plan import Policy
+from pkg.webhooks.handlers import Handlers, Nobody
 from pkg.webhooks.options import Options
-from pkg.webhooks.server.application import Application, Handler
+from pkg.webhooks.server.application import Application
 from pkg.webhooks.server.limits import Limits
 from pkg.webhooks.server.server import WebhookServer
 
@@ -35,13 +36,16 @@ class Webhook:
         self,
         options: Options,
         config: ClientConfig,
-        handlers: Mapping[str, Handler],
         metrics: WebhookMetrics,
         limits: Limits = Limits(),  # noqa: B008 - a frozen value
     ) -> None:
         self._options = options
         self._metrics = metrics
-        self._app = Application(handlers, limits, metrics)
+        client = Client(config, user_agent=f"{_AGENT} (caches)", pool_size=8)
+        client.add_observer(metrics.api.on_request)
+        self._catalogue = CachedCatalogue(client)
+        handlers = Handlers(self._catalogue, Nobody())
+        self._app = Application({"/validate": handlers.validate, "/mutate": handlers.mutate}, limits, metrics)
         self._server = WebhookServer(self._app, limits, metrics.cut)
         metrics.follow_server(lambda: self._app.running, lambda: self._server.connections)
         self._source = self._make_source(options, config)
@@ -49,7 +53,11 @@ class Webhook:
         self._stopping = threading.Event()
         self.healthz = Checks({"event loop": self._server.hangs})
         self.readyz = Checks(
-            {"certificate": self._lacks_certificate, "shutdown": lambda: "it runs" if self._stopping.is_set() else None}
+            {
+                "certificate": self._lacks_certificate,
+                "templates": self._catalogue.lacks,
+                "shutdown": lambda: "it runs" if self._stopping.is_set() else None,
+            }
         )
         self._telemetry = TelemetryServer(metrics.registry, self.healthz, self.readyz)
         self.port = options.port
@@ -62,6 +70,7 @@ class Webhook:
         except Exception:
             self._telemetry.stop()
             raise
+        self._catalogue.start()
         self._source.start()
 
     def served_at(self) -> dict[str, str]:
@@ -74,6 +83,7 @@ class Webhook:
         self._stopping.set()
         self._server.drain()
         time.sleep(self._options.shutdown_delay)
+        self._catalogue.stop()
         self._source.stop()
         self._server.stop(_FINISH_SECONDS)
         self._telemetry.stop()

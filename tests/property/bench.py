@@ -26,9 +26,10 @@ from pkg.controllers.workflow.planner.graph.model import Graph
 from pkg.controllers.workflow.planner.job_identity import WorkflowId
 from pkg.controllers.workflow.planner.plan import plan
 from pkg.controllers.workflow.planner.progress import ProbeKey, TaskKey
-from pkg.controllers.workflow.planner.snapshot import Kind, ObservedJob, Snapshot
+from pkg.controllers.workflow.planner.snapshot import ObservedJob, Snapshot
 from pkg.controllers.workflow.pod_finder import ChangedPods, OnPods, Pod, PodFinder
 from pkg.controllers.workflow.prober import Prober
+from pkg.kinds.kind import Kind
 from pkg.workloads import rules_for
 from tests.builders import WORKFLOW
 from tests.manifests import decoded

@@ -20,9 +20,10 @@ from pkg.controllers.workflow.planner.actions import Plan, ProbeRequest
 from pkg.controllers.workflow.planner.job_identity import WorkflowId
 from pkg.controllers.workflow.planner.plan import plan
 from pkg.controllers.workflow.planner.progress import ProbeAnswer, ProbeKey
-from pkg.controllers.workflow.planner.snapshot import Kind, Trouble
+from pkg.controllers.workflow.planner.snapshot import Trouble
 from pkg.controllers.workflow.reconciler import Reconciler
 from pkg.controllers.workflow.room import Room
+from pkg.kinds.kind import Kind
 from pkg.telemetry.metrics import Metrics
 from pkg.workloads import rules_for
 from tests.property.world import JOBS, KEY, NAME, WIDGETS, World

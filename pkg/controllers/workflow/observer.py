@@ -16,7 +16,6 @@ from pkg.apis.flow.v1alpha1.types import Workflow, WorkTemplate
 from pkg.apis.meta import GVR, Job
 from pkg.controllers.engine.informer import InformerSet
 from pkg.controllers.engine.store import Store
-from pkg.controllers.workflow.kinds import Kinds
 from pkg.controllers.workflow.ledger import Ledger
 from pkg.controllers.workflow.memory import Memory
 from pkg.controllers.workflow.planner.control.deletions import is_removed_at_end
@@ -25,11 +24,13 @@ from pkg.controllers.workflow.planner.graph.in_force import CompiledSpec, compil
 from pkg.controllers.workflow.planner.graph.model import Graph, PodIPPredicate
 from pkg.controllers.workflow.planner.job_identity import WorkflowId
 from pkg.controllers.workflow.planner.progress import JobEnding, TaskKey
-from pkg.controllers.workflow.planner.snapshot import JobWarning, Kind, ObservedJob, Snapshot
+from pkg.controllers.workflow.planner.snapshot import JobWarning, ObservedJob, Snapshot
 from pkg.controllers.workflow.pod_finder import PodFinder
 from pkg.controllers.workflow.prober import Prober
 from pkg.controllers.workflow.rights import Rights
 from pkg.controllers.workflow.rule_book import RuleBook
+from pkg.kinds.kind import Kind
+from pkg.kinds.kinds import Kinds
 
 # A large status keeps the API server busy for seconds: this many times as long passes before the next write.
 WRITE_SHARE = 3.0

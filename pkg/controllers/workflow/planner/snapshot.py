@@ -9,13 +9,13 @@ from enum import Enum
 from pkg.apis.flow.v1alpha1 import labels
 from pkg.apis.flow.v1alpha1.faults import Fault as SpecFault
 from pkg.apis.flow.v1alpha1.reasons import Reasons
-from pkg.apis.flow.v1alpha1.schema import NO_SCHEMA, Schema
 from pkg.apis.flow.v1alpha1.types import Completion, Workflow, WorkTemplate
 from pkg.apis.meta import GVR, Job
 from pkg.controllers.workflow.planner.carried import Carried, carried_hash, read_carried
 from pkg.controllers.workflow.planner.graph.in_force import Edit
 from pkg.controllers.workflow.planner.graph.model import Graph, Node
 from pkg.controllers.workflow.planner.progress import JobEnding, ProbeAnswer, ProbeKey, Progress, TaskKey
+from pkg.kinds.kind import Kind
 from pkg.workloads import KindRow, rules_for
 from pkg.workloads.template_rules import TemplateRules
 
@@ -31,19 +31,6 @@ class ObservedJob:
     job: Job
     attempt: int
     taken_off: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """A served kind. `refused` says why no job of it can be created; has_status: it has the subresource `status`;
-    schema: the types of the places in its objects, None while they are not known.
-    """
-
-    kind: str
-    row: KindRow
-    refused: str = ""
-    has_status: bool = True
-    schema: Schema | None = NO_SCHEMA
 
 
 @dataclass(frozen=True, slots=True)

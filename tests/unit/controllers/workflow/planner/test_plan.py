@@ -14,8 +14,9 @@ from pkg.controllers.workflow.planner.actions import CreateJob
 from pkg.controllers.workflow.planner.control.creations import MAX_CREATIONS
 from pkg.controllers.workflow.planner.plan import plan
 from pkg.controllers.workflow.planner.progress import ProbeKey
-from pkg.controllers.workflow.planner.snapshot import CreateFault, Kind, Trouble
+from pkg.controllers.workflow.planner.snapshot import CreateFault, Trouble
 from pkg.controllers.workflow.planner.status.status_write import MAX_WINDOW
+from pkg.kinds.kind import Kind
 from pkg.workloads import rules_for
 from tests.builders import COMPLETE, JOBS, RUNNING, TEMPLATES, WIDGETS, Bench, http, on, template, wf
 

@@ -13,7 +13,8 @@ from pkg.controllers.workflow.planner.context import Context
 from pkg.controllers.workflow.planner.control import deletions
 from pkg.controllers.workflow.planner.control.outcome import Mode
 from pkg.controllers.workflow.planner.progress import Attempt, Task
-from pkg.controllers.workflow.planner.snapshot import Kind, ObservedJob
+from pkg.controllers.workflow.planner.snapshot import ObservedJob
+from pkg.kinds.kind import Kind
 from pkg.workloads import rules_for
 from tests.builders import COMPLETE, FAILED, READY, RUNNING, Bench, compiled, draft, snapshot, task, wf
 

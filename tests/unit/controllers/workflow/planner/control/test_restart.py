@@ -8,7 +8,7 @@ import pytest
 
 from pkg.apis.meta import GVR
 from pkg.controllers.workflow.planner.plan import plan
-from pkg.controllers.workflow.planner.snapshot import Kind
+from pkg.kinds.kind import Kind
 from pkg.workloads import rules_for
 from tests.builders import Bench, http, on, snapshot, template, wf
 

@@ -16,7 +16,7 @@ from pkg.controllers.workflow.planner.dependency.truth import Truth, both, eithe
 from pkg.controllers.workflow.planner.draft import Draft
 from pkg.controllers.workflow.planner.graph.model import Ask, Graph
 from pkg.controllers.workflow.planner.progress import Task
-from pkg.controllers.workflow.planner.snapshot import Kind
+from pkg.kinds.kind import Kind
 from pkg.workloads import rules_for
 from tests.builders import (
     COMPLETE,

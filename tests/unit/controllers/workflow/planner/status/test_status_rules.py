@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from pkg.apis.flow.v1alpha1 import conditions
-from pkg.controllers.workflow.planner.snapshot import Kind
+from pkg.kinds.kind import Kind
 from pkg.workloads import rules_for
 from tests.builders import WIDGETS, Bench, template, wf
 

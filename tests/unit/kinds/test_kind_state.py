@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from pkg.apis.meta import GVR
-from pkg.controllers.workflow.kind_state import (
+from pkg.kinds.kind import Kind
+from pkg.kinds.kind_state import (
     Absent,
     Asked,
     Closing,
@@ -23,7 +24,6 @@ from pkg.controllers.workflow.kind_state import (
     pause,
     to_ask,
 )
-from pkg.controllers.workflow.planner.snapshot import Kind
 from pkg.workloads import rules_for
 
 TIMING = KindTiming(retry=1, certain=1.5, settling=2, absent_at_once=2)

@@ -13,9 +13,9 @@ from structlog.testing import capture_logs
 
 from pkg.apis.flow.v1alpha1.schema import Type
 from pkg.apis.meta import GVR
-from pkg.controllers.workflow.kind_state import KindTiming
-from pkg.controllers.workflow.kinds import Kinds
-from pkg.controllers.workflow.schemas import SchemaTiming
+from pkg.kinds.kind_state import KindTiming
+from pkg.kinds.kinds import Kinds
+from pkg.kinds.schemas import SchemaTiming
 from pkg.kube.discovery import Discovery, Resource
 from pkg.kube.errors import KubeError, NotServed, Unrecognized
 

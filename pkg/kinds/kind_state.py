@@ -12,7 +12,7 @@ from typing import TypeAlias, assert_never
 import msgspec
 
 from pkg.apis.meta import GVR
-from pkg.controllers.workflow.planner.snapshot import Kind
+from pkg.kinds.kind import Kind
 
 
 class KindTiming(msgspec.Struct, frozen=True):

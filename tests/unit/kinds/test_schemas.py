@@ -11,10 +11,10 @@ import pytest
 
 from pkg.apis.flow.v1alpha1.schema import NO_SCHEMA, Type
 from pkg.apis.meta import GVR
-from pkg.controllers.workflow.schemas import Known, Schemas, SchemaTiming
+from pkg.kinds.schemas import Known, Schemas, SchemaTiming
 from pkg.kube.discovery import Discovery
 from pkg.kube.errors import Forbidden, KubeError, Transient
-from tests.unit.controllers.workflow.test_kinds import until
+from tests.unit.kinds.test_kinds import until
 
 BOXES = GVR("example.com", "v1", "boxes")
 TRAYS = GVR("example.com", "v1", "trays")

@@ -17,7 +17,8 @@ import structlog
 from pkg.apis.flow.v1alpha1.schema import NO_SCHEMA
 from pkg.apis.meta import GVR
 from pkg.controllers.engine.activity import Activity
-from pkg.controllers.workflow.kind_state import (
+from pkg.kinds.kind import Kind
+from pkg.kinds.kind_state import (
     Absent,
     Asked,
     Closing,
@@ -35,8 +36,7 @@ from pkg.controllers.workflow.kind_state import (
     pause,
     to_ask,
 )
-from pkg.controllers.workflow.planner.snapshot import Kind
-from pkg.controllers.workflow.schemas import Schemas, SchemaTiming
+from pkg.kinds.schemas import Schemas, SchemaTiming
 from pkg.kube.discovery import Discovery, Resource
 from pkg.kube.errors import KubeError, NotServed, Stopped
 from pkg.workloads import rules_for
