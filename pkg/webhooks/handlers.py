@@ -90,8 +90,10 @@ class Handlers:
             return ALLOWED
         if request.operation is Operation.DELETE:
             return self._delete(request)
-        if request.object is None or objects.is_settled(request.object, request.old_object):
+        if request.object is None:
             return ALLOWED
+        if objects.is_settled(request.object, request.old_object):
+            return self._people.judge(request)  # annotations may have changed
         faults, warnings = self._template(request) if request.kind == "WorkTemplate" else self._workflow(request)
         told = words.warnings(warnings)
         if faults:

@@ -22,6 +22,7 @@ from pkg.controllers.workflow.planner.plan import plan
 from pkg.controllers.workflow.planner.progress import ProbeAnswer, ProbeKey
 from pkg.controllers.workflow.planner.snapshot import Trouble
 from pkg.controllers.workflow.reconciler import Reconciler
+from pkg.controllers.workflow.rights import Rights
 from pkg.controllers.workflow.room import Room
 from pkg.kinds.kind import Kind
 from pkg.telemetry.metrics import Metrics
@@ -213,6 +214,7 @@ class Controller:
             unpark=self._wake,
             room=self.room,
             backlog=lambda _key: 0,
+            rights=self.make_rights(),
             wall_clock=lambda: world.now,
             clock=lambda: world.now,
         )
@@ -226,6 +228,9 @@ class Controller:
 
     def make_room(self) -> Room:
         return Room(self._wake)
+
+    def make_rights(self) -> Rights | None:
+        return None
 
     def _make_pods(self) -> Pods:
         return Pods()

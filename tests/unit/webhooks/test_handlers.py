@@ -339,3 +339,11 @@ def test_people_are_asked_last_and_recorded_always() -> None:
     assert [step["path"] for step in patch] == ["/spec/successPolicy", "/metadata/annotations"]
     deleting = workflow(A, meta={"deletionTimestamp": "2026-01-01T00:00:00Z"})
     assert [step["path"] for step in handlers.mutate(request(deleting, deleting)).patch] == ["/metadata/annotations"]
+
+
+def test_people_are_asked_about_an_update_that_changes_annotations_alone() -> None:
+    """Who is behind the object stands in annotations."""
+    labelled = workflow(A, meta={"labels": {"team": "a"}})
+    assert Handlers(Known(template()), Strict()).validate(request(labelled, workflow(A))) == Answer(
+        False, "no", 403, ("careful",)
+    )
