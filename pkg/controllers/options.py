@@ -122,8 +122,8 @@ def controller_options(run: F) -> F:
             help="What it means that people behind a job may not create it: enforce: no job; warn: an Event; off.",
         ),
         # For tests, which do not wait for minutes.
-        click.option("--authorize-allowed-seconds", type=click.FloatRange(0.01, 285.0), default=285.0, hidden=True),
-        click.option("--authorize-denied-seconds", type=click.FloatRange(0.01, 285.0), default=30.0, hidden=True),
+        click.option("--authorize-allowed-seconds", type=click.FloatRange(0.01, 280.0), default=280.0, hidden=True),
+        click.option("--authorize-denied-seconds", type=click.FloatRange(0.01, 280.0), default=30.0, hidden=True),
         click.version_option(VERSION, prog_name="workflow-controller"),
     ]
     for option in reversed(options):

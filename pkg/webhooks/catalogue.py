@@ -86,6 +86,10 @@ class CachedCatalogue:
             return FoundTemplates(found, names - found.keys())
         return FoundTemplates(found)
 
+    def template(self, namespace: str, name: str) -> WorkTemplate | None:
+        """The template as it is cached."""
+        return self._store.get(f"{namespace}/{name}")
+
     def schema(self, gvr: GVR, /) -> Schema | None:
         """The schema of a kind; None while it is not known. The first call makes it be read in the background."""
         with self._lock:

@@ -12,12 +12,14 @@ from urllib.parse import urlsplit
 
 import click
 
+from pkg.controllers.engine.access_cache import Authorize
 from pkg.telemetry.flags import Duration, kubeconfig_option, telemetry_options
 from pkg.version import VERSION
 
 F = TypeVar("F", bound=Callable[..., Any])
 _HOST: Final = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
 _MIN_LIFETIME: Final = 10.0
+_CONTROLLER: Final = "system:serviceaccount:{}:workflow-controller"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,8 @@ class Options:
     inject_ca: bool
     local_url: str
     shutdown_delay: float
-    authorize: str
+    authorize: Authorize
+    controller_user: str
     kubeconfig: str
     metrics_bind_address: str
     health_bind_address: str
@@ -160,10 +163,15 @@ def webhook_options(run: F) -> F:
         ),
         click.option(
             "--authorize",
-            type=click.Choice(("on", "warn", "off")),
-            default="on",
+            type=click.Choice(tuple(Authorize), case_sensitive=False),
+            default=Authorize.ENFORCE,
             show_default=True,
-            help="Refuse kinds that the user may not create; warn: only warn.",
+            help="What it means that people may not create the kinds of a manifest: enforce: refused; warn; off.",
+        ),
+        click.option(
+            "--controller-user",
+            default="",
+            help="User name of the controller's account.  [default: workflow-controller in --namespace]",
         ),
         kubeconfig_option(),
         *telemetry_options(),
@@ -176,6 +184,7 @@ def webhook_options(run: F) -> F:
 
 def parse(**flags: Any) -> Options:
     """The options as a value. Raises click.UsageError (exit 2) for flags that do not go together."""
+    flags["controller_user"] = flags["controller_user"] or _CONTROLLER.format(flags["namespace"])
     options = Options(**flags)
     faults = []
     if bool(options.tls_cert_file) != bool(options.tls_private_key_file):

@@ -7,24 +7,32 @@ import time
 
 import structlog
 
+from pkg.controllers.engine.access_cache import AccessCache, AccessTiming
+from pkg.controllers.engine.access_reviews import THREADS, AccessReviews
+from pkg.kube.access import is_allowed
 from pkg.kube.client import Client
 from pkg.kube.config import ClientConfig
 from pkg.telemetry.health import Checks, TelemetryServer
 from pkg.telemetry.webhook_metrics import WebhookMetrics
 from pkg.version import VERSION
+from pkg.webhooks.authorizer import Authorizer, LiveOwners
 from pkg.webhooks.catalogue import CachedCatalogue
 from pkg.webhooks.certificates.files import Files
 from pkg.webhooks.certificates.injection import Injector
 from pkg.webhooks.certificates.issue import Unreadable, expiry
 from pkg.webhooks.certificates.keeper import Keeper, Place
 from pkg.webhooks.certificates.plan import Policy
-from pkg.webhooks.handlers import Handlers, Nobody
+from pkg.webhooks.handlers import Handlers
 from pkg.webhooks.options import Options
 from pkg.webhooks.server.application import Application
 from pkg.webhooks.server.limits import Limits
 from pkg.webhooks.server.server import WebhookServer
 
 _FINISH_SECONDS = 15.0
+# The API server waits ten seconds for the webhook.
+_ASK_SECONDS = 4.0
+# Early words may be a little old: the controller asks again. A right that was just granted should be seen at once.
+_EARLY = AccessTiming(allowed=30.0, denied=2.0)
 _AGENT = f"workflow-webhook/{VERSION}"
 _log = structlog.get_logger("webhook")
 
@@ -44,7 +52,17 @@ class Webhook:
         client = Client(config, user_agent=f"{_AGENT} (caches)", pool_size=8)
         client.add_observer(metrics.api.on_request)
         self._catalogue = CachedCatalogue(client)
-        handlers = Handlers(self._catalogue, Nobody())
+        asking = Client(config, user_agent=f"{_AGENT} (access)", pool_size=THREADS + 4, timeout=_ASK_SECONDS)
+        asking.add_observer(metrics.api.on_request)
+        self._access = AccessReviews(lambda question: is_allowed(asking, question), cache=AccessCache(_EARLY))
+        people = Authorizer(
+            options.authorize,
+            self._access,
+            controller=options.controller_user,
+            owners=LiveOwners(asking),
+            find=self._catalogue.template,
+        )
+        handlers = Handlers(self._catalogue, people)
         self._app = Application({"/validate": handlers.validate, "/mutate": handlers.mutate}, limits, metrics)
         self._server = WebhookServer(self._app, limits, metrics.cut)
         metrics.follow_server(lambda: self._app.running, lambda: self._server.connections)
@@ -71,6 +89,7 @@ class Webhook:
             self._telemetry.stop()
             raise
         self._catalogue.start()
+        self._access.start()
         self._source.start()
 
     def served_at(self) -> dict[str, str]:
@@ -84,6 +103,7 @@ class Webhook:
         self._server.drain()
         time.sleep(self._options.shutdown_delay)
         self._catalogue.stop()
+        self._access.stop()
         self._source.stop()
         self._server.stop(_FINISH_SECONDS)
         self._telemetry.stop()

@@ -24,8 +24,9 @@ class Authorize(StrEnum):
 class AccessTiming:
     """In seconds. Answers count from the moment of the question."""
 
-    allowed: float = 285.0
-    """A creation may be in flight for 15 s more: together the five minutes that the documents promise."""
+    allowed: float = 280.0
+    """A look at a workflow counts for 5 s, and a creation may be in flight for 15 s: together the five minutes that
+    the documents promise."""
     renew: float = 0.8
     """An answer that is used is asked for again after this share of its time, so that nobody waits for it."""
     denied: float = 30.0

@@ -19,11 +19,14 @@ from pkg.apis.flow.v1alpha1.reasons import Reasons
 from pkg.apis.flow.v1alpha1.types import Workflow, WorkTemplate
 from pkg.apis.meta import GVR
 from pkg.controllers.engine.access_cache import Authorize, Known
+from pkg.controllers.engine.leadership import steady_clock
 from pkg.controllers.workflow.planner.snapshot import Barred
 from pkg.kube.errors import Forbidden, KubeError
 
 _log = structlog.get_logger("workflow.rights")
 _MAX_SAID: Final = 10_000
+#: A look that found nothing missing counts for so many seconds while people and templates stay the same.
+_LOOK_SECONDS: Final = 5.0
 _NONE: Final[Mapping[str, Barred]] = MappingProxyType({})
 #: It is being asked. Nothing is shown for the milliseconds that this takes.
 _ASKED: Final = Barred()
@@ -49,25 +52,32 @@ class Rights:
         answers: Answers,
         requeue: Callable[[str], None],
         say: Callable[[Workflow, str], None] = lambda workflow, message: None,
+        clock: Callable[[], float] = steady_clock,
     ) -> None:
         self._mode = mode
         self._answers = answers
         self._requeue = requeue
         self._say = say
+        self._clock = clock
         self._lock = threading.Lock()
         self._waits: dict[str, frozenset[Question]] = {}
         self._waiting: dict[Question, set[str]] = {}
+        self._seen: dict[str, tuple[tuple[str | None, ...], dict[str, WorkTemplate], float]] = {}
         self._said: dict[tuple[str, str], None] = {}
 
     def barred(self, workflow: Workflow, templates: Mapping[str, WorkTemplate]) -> Mapping[str, Barred]:
         """The templates, by name, of which no job may be created now, and why. Never waits."""
         if self._mode is Authorize.OFF:
             return _NONE
+        if self._is_as_before(workflow, templates):
+            return _NONE
         look = _Look(workflow, self._answers)
         found = {name: barred for name, template in templates.items() if (barred := look.at(template)) is not None}
         self._wait(workflow.metadata.key, look.missing)
         if look.has_news():
             self._requeue(workflow.metadata.key)  # the answer came before anybody waited for it
+        if not found:
+            self._seen[workflow.metadata.key] = (_people_of(workflow), dict(templates), self._clock() + _LOOK_SECONDS)
         if self._mode is Authorize.ENFORCE:
             return found
         for barred in found.values():
@@ -84,8 +94,14 @@ class Rights:
 
     def forget(self, key: str) -> None:
         """A workflow is gone, has ended, or belongs to another process."""
+        self._seen.pop(key, None)
         if key in self._waits:
             self._wait(key, frozenset())
+
+    def _is_as_before(self, workflow: Workflow, templates: Mapping[str, WorkTemplate]) -> bool:
+        """Whether the last look was at the same people and templates, a moment ago, and found nothing."""
+        seen = self._seen.get(workflow.metadata.key)
+        return seen is not None and (seen[0], seen[1]) == (_people_of(workflow), templates) and self._clock() < seen[2]
 
     def _wait(self, key: str, missing: frozenset[Question]) -> None:
         """From now on the workflow waits for these answers."""
@@ -118,6 +134,11 @@ class Rights:
             self._said[said] = None
         _log.warning("the job is created although a right is missing", key=workflow.metadata.key, missing=message)
         self._say(workflow, f"{message}; the job is created all the same, because of --authorize=warn")
+
+
+def _people_of(workflow: Workflow) -> tuple[str | None, ...]:
+    meta = workflow.metadata
+    return (meta.uid, *(meta.annotations.get(name) for name in people.ANNOTATIONS))
 
 
 class _Look:

@@ -102,7 +102,7 @@ def test_a_right_that_is_used_is_renewed_before_it_is_too_old_and_nobody_is_requ
     bench = make()
     bench.reviews.look(question())
     bench.settle()
-    bench.later(0.8 * 285.0)
+    bench.later(0.8 * 280.0)
     known = bench.reviews.look(question())
     assert known is not None
     bench.server.asked.get(timeout=PATIENCE)
@@ -117,7 +117,7 @@ def test_a_right_that_was_taken_away_is_news(make: Callable[..., Bench]) -> None
     bench.reviews.look(question())
     bench.settle()
     bench.server.answer = False
-    bench.later(285.0)
+    bench.later(280.0)
     assert bench.reviews.look(question()) is None
     bench.settle()
     known = bench.reviews.look(question())
@@ -193,11 +193,11 @@ def test_a_known_right_counts_on_while_the_api_server_is_away(make: Callable[...
     bench.reviews.look(question())
     bench.settle()
     bench.server.answer = Transient("no route")
-    bench.later(240.0)
+    bench.later(230.0)
     assert bench.reviews.look(question()) is not None
     bench.settle()
     assert bench.reviews.look(question()) is not None
-    bench.later(45.0)
+    bench.later(50.0)
     assert bench.reviews.look(question()) is None
 
 

@@ -52,7 +52,14 @@ class Bench:
         self.server = server
         self.requeued: list[str] = []
         self.said: list[str] = []
-        self.rights = Rights(mode, server, self.requeued.append, lambda _workflow, message: self.said.append(message))
+        self.now = 1000.0
+        self.rights = Rights(
+            mode,
+            server,
+            self.requeued.append,
+            lambda _workflow, message: self.said.append(message),
+            clock=lambda: self.now,
+        )
 
     def barred(self, workflow: Workflow, *templates: WorkTemplate) -> dict[str, Barred]:
         return dict(self.rights.barred(workflow, {one.metadata.name: one for one in templates}))
@@ -214,6 +221,18 @@ def test_templates_of_the_same_people_and_kind_cost_one_look() -> None:
     bench = Bench(Server("alice"))
     bench.barred(by(), *(made_by(name=f"t{number}") for number in range(100)))
     assert len(bench.server.asked) == 1
+
+
+def test_a_look_counts_for_a_moment_while_nothing_changes() -> None:
+    bench, many = Bench(Server("alice")), [made_by(name=f"t{number}") for number in range(3)]
+    bench.barred(by(), *many)
+    bench.server.allowed.clear()
+    bench.server.denied.add("alice")
+    assert bench.barred(by(), *many) == {}
+    assert len(bench.barred(by(), *many, made_by(name="new"))) == 4, "another template"
+    assert len(bench.barred(by(ALICE, BOB), *many)) == 3, "another editor"
+    bench.now += 5.0
+    assert len(bench.barred(by(), *many)) == 3
 
 
 def test_each_kind_is_a_question() -> None:
