@@ -41,7 +41,7 @@ from pkg.controllers.workflow.pod_finder import Pod, PodFinder
 from pkg.controllers.workflow.prober import Prober
 from pkg.controllers.workflow.reconciler import Reconciler
 from pkg.controllers.workflow.relevance import is_same_state
-from pkg.controllers.workflow.rights import Rights
+from pkg.controllers.workflow.rights import LOOK_SECONDS, Rights
 from pkg.controllers.workflow.room import Room
 from pkg.controllers.workflow.rule_book import RuleBook
 from pkg.controllers.workflow.sharing import with_shared_parts
@@ -220,7 +220,8 @@ class Controller:
         def say(workflow: Workflow, message: str) -> None:
             recorder.emit(reference(workflow), "Warning", Reasons.NOT_ALLOWED, message)
 
-        return Rights(options.authorize, self._access, self._queue.add, say)
+        look_seconds = min(LOOK_SECONDS, timing.allowed / 50)  # tests have answers that count for a moment
+        return Rights(options.authorize, self._access, self._queue.add, say, look_seconds=look_seconds)
 
     def _status_of(self, job: PendingJob) -> Mapping[str, Any] | None:
         found = self._ledger.job(job.workflow, job.task, job.attempt)

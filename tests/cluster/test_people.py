@@ -17,7 +17,7 @@ from hack.cluster.api import Api, ApiStatusError
 from pkg.apis.flow.v1alpha1.people import ANNOTATIONS, CREATED_BY, EDITED_BY, MADE_FOR
 from tests.cluster.conftest import StartController
 from tests.cluster.support.manifests import flow, template, workflow
-from tests.cluster.support.town import ENFORCE, Town, nested, serve, signed
+from tests.cluster.support.town import ALONE, ENFORCE, Town, nested, serve, signed
 from tests.cluster.support.world import World
 
 pytestmark = pytest.mark.cluster
@@ -238,7 +238,7 @@ def test_the_record_says_who_created_and_who_edited(town: Town) -> None:
 def test_a_right_that_is_taken_away_stops_new_jobs_and_one_that_is_granted_starts_them(
     town: Town, enforcing: None
 ) -> None:
-    town.apply("bob", template("step", run_for="4s"))
+    town.apply("bob", template("step", run_for="25s"))
     town.apply("bob", workflow("w", flow("a"), flow("b", "a")))
     town.world.wait_job("w-a")
     town.unbind("jobs", "bob")
@@ -252,7 +252,7 @@ def test_a_right_that_is_taken_away_stops_new_jobs_and_one_that_is_granted_start
 def test_warn_makes_the_job_and_says_what_would_be_refused(
     town: Town, start_controller: StartController, installed_kubeconfig: Path
 ) -> None:
-    controller = start_controller("--authorize=warn", kubeconfig=installed_kubeconfig)
+    controller = start_controller(*ALONE, "--authorize=warn", kubeconfig=installed_kubeconfig)
     town.apply("bob", template("step", run_for="0.1s"))
     town.apply("alice", workflow("w", flow("a")))
     assert town.world.wait_phase("w")["phase"] == "Succeeded"

@@ -26,7 +26,7 @@ from pkg.kube.errors import Forbidden, KubeError
 _log = structlog.get_logger("workflow.rights")
 _MAX_SAID: Final = 10_000
 #: A look that found nothing missing counts for so many seconds while people and templates stay the same.
-_LOOK_SECONDS: Final = 5.0
+LOOK_SECONDS: Final = 5.0
 _NONE: Final[Mapping[str, Barred]] = MappingProxyType({})
 #: It is being asked. Nothing is shown for the milliseconds that this takes.
 _ASKED: Final = Barred()
@@ -53,12 +53,14 @@ class Rights:
         requeue: Callable[[str], None],
         say: Callable[[Workflow, str], None] = lambda workflow, message: None,
         clock: Callable[[], float] = steady_clock,
+        look_seconds: float = LOOK_SECONDS,
     ) -> None:
         self._mode = mode
         self._answers = answers
         self._requeue = requeue
         self._say = say
         self._clock = clock
+        self._look_seconds = look_seconds
         self._lock = threading.Lock()
         self._waits: dict[str, frozenset[Question]] = {}
         self._waiting: dict[Question, set[str]] = {}
@@ -77,7 +79,11 @@ class Rights:
         if look.has_news():
             self._requeue(workflow.metadata.key)  # the answer came before anybody waited for it
         if not found:
-            self._seen[workflow.metadata.key] = (_people_of(workflow), dict(templates), self._clock() + _LOOK_SECONDS)
+            self._seen[workflow.metadata.key] = (
+                _people_of(workflow),
+                dict(templates),
+                self._clock() + self._look_seconds,
+            )
         if self._mode is Authorize.ENFORCE:
             return found
         for barred in found.values():

@@ -23,7 +23,9 @@ OURS = {
 }
 JOBS = {"apiGroups": ["batch", ""], "resources": ["jobs", "pods"], "verbs": ["create"]}
 NESTED = {"group": "flow.workflow.sh", "version": "v1alpha1", "resource": "workflows"}
-ENFORCE = ("--authorize=enforce", "--authorize-allowed-seconds=2", "--authorize-denied-seconds=0.5")
+#: Without election: the account has rights on the Lease of its own namespace alone, and a killed holder keeps it.
+ALONE = ("--leader-elect=false", "--exclusive=false")
+ENFORCE = (*ALONE, "--authorize=enforce", "--authorize-allowed-seconds=2", "--authorize-denied-seconds=0.5")
 
 
 class Town:
