@@ -110,7 +110,7 @@ test-kubeflow: $(DEVELOPING) ## Run Kubeflow's real training operator against th
 	$(PY) -m pytest tests/kubeflow -m kubeflow $(ARGS)
 
 .PHONY: check-metrics
-check-metrics: $(DEVELOPING) ## Check metrics, and the rules of docs/metrics.md, with promtool (built once)
+check-metrics: $(DEVELOPING) ## Check metrics with promtool (built once)
 	@exec $(PY) -m hack.promtool
 
 .PHONY: lint
@@ -120,24 +120,30 @@ lint: $(DEVELOPING) ## Check style, types and layers
 	$(PY) -m mypy
 	$(VENV)/bin/lint-imports
 
+.PHONY: lint-manifests
+lint-manifests: $(DEVELOPING) ## Check installer/ with helm, kubeconform, kube-score and promtool (built once)
+	@exec $(PY) -m hack.manifests
+
 .PHONY: format
 format: $(DEVELOPING) ## Format the code with ruff
 	@$(PY) -m ruff check --fix .
 	$(PY) -m ruff format .
 
 .PHONY: generate
-generate: $(INSTALLED) ## Write the generated files: the CRDs and the diagrams
+generate: $(INSTALLED) ## Write the generated files: CRDs, Helm chart, dashboard and diagrams
 	@$(PY) -m hack.gen_crds
+	$(PY) -m hack.manifests.generate
 	$(PY) -m hack.draw_phases
 
 .PHONY: verify
-verify: generate ## Write the generated files, and fail if these or other files are not committed
+verify: generate ## Write the generated files; fail if any file is not committed, or helm makes something else
 	@changed=$$(git status --porcelain) || { echo "make: verify needs a git checkout" >&2; exit 1; }
 	if [ -n "$$changed" ]; then
 	  echo "make: the tree is dirty; commit these, or undo them:" >&2
 	  echo "$$changed" >&2
 	  exit 1
 	fi
+	$(PY) -m hack.manifests chart
 	echo "the generated files are up to date, and the tree is clean"
 
 .PHONY: bench
@@ -192,6 +198,16 @@ install-crds: $(INSTALLED) ## Install the CRDs in the cluster of KUBECONFIG or t
 uninstall-crds: $(INSTALLED) ## Remove the CRDs, and every Workflow and WorkTemplate with them
 	@$(FIND_KUBECTL)
 	"$$kubectl" delete --ignore-not-found -f installer/crds/
+
+.PHONY: install
+install: $(INSTALLED) ## Install everything of installer/controller in the cluster of KUBECONFIG or the local one
+	@$(FIND_KUBECTL)
+	"$$kubectl" apply -f installer/controller/
+
+.PHONY: uninstall
+uninstall: $(INSTALLED) ## Remove every Workflow with its jobs, then everything that was installed
+	@$(FIND_KUBECTL)
+	hack/uninstall.sh "$$kubectl"
 
 .PHONY: deploy-example
 deploy-example: $(INSTALLED) ## Apply one example (EXAMPLE=01-sequential)

@@ -13,12 +13,14 @@ import pytest
 import yaml
 
 from hack import gen_crds
+from hack.manifests import chart, checks, generate, sources
+from hack.manifests.sources import INSTALLER
 from pkg.controllers.options import controller_options
 from pkg.version import VERSION
+from pkg.webhooks.options import webhook_options
 from pkg.workloads import registry
 
-INSTALLER = Path(__file__).resolve().parents[3] / "installer"
-FILES = sorted(INSTALLER.rglob("*.yaml"))
+FILES = sources.files()
 
 
 @cache
@@ -68,6 +70,37 @@ def test_the_kustomization_takes_every_file_of_the_controller() -> None:
     assert taken == [path for path in FILES if path.parent.name == "controller"]
 
 
+def test_the_chart_and_the_dashboard_are_what_their_sources_say() -> None:
+    assert generate.main(["--check"]) == 0
+
+
+def test_every_family_of_kinds_can_be_switched_off_in_the_chart() -> None:
+    values = yaml.safe_load((sources.CHART / "values.yaml").read_text())
+    assert list(values["jobKinds"]) == chart.families()
+    assert "batch" in chart.families()
+    for name in chart.families():
+        text = (sources.CHART / "templates" / "controller" / f"21-job-kinds-{name}.yaml").read_text()
+        assert f"{{{{- if .Values.jobKinds.{name} }}}}" in text
+
+
+def test_what_a_manifest_has_of_braces_is_no_expression_of_helm() -> None:
+    text = (sources.CHART / "templates" / "monitoring" / "alerts.yaml").read_text()
+    assert '{{ "{{" }} $labels.reason }}' in text
+
+
+def test_every_exception_of_kube_score_has_a_reason() -> None:
+    assert checks.exceptions()
+    for flag, reason in checks.exceptions().items():
+        assert flag.startswith("--ignore-")
+        assert len(reason.split()) > 5, flag
+
+
+@pytest.mark.parametrize("folder", ["monitoring", "network"])
+def test_a_kustomization_beside_takes_every_manifest_of_its_folder(folder: str) -> None:
+    taken = yaml.safe_load((INSTALLER / folder / "kustomization.yaml").read_text())["resources"]
+    assert taken == [f"manifests/{path.name}" for path in FILES if path.parent == INSTALLER / folder / "manifests"]
+
+
 def test_kubectl_finds_nothing_but_objects_in_the_applied_folder() -> None:
     assert {path.suffix for path in (INSTALLER / "controller").iterdir()} == {".yaml"}
     assert "Kustomization" not in {document["kind"] for _, document in documents("controller")}
@@ -89,13 +122,16 @@ def container_of(name: str) -> dict[str, Any]:
     return found
 
 
-def test_the_deployment_gives_flags_the_controller_knows() -> None:
-    command = click.command()(controller_options(lambda **_: None))
-    known = {name for parameter in command.params for name in parameter.opts}
-    assert {argument.split("=")[0] for argument in container_of("workflow-controller")["args"]} <= known
-
-
 PROGRAMS = ("workflow-controller", "workflow-webhook")
+
+
+@pytest.mark.parametrize(
+    ("name", "options"), list(zip(PROGRAMS, (controller_options, webhook_options), strict=True)), ids=PROGRAMS
+)
+def test_a_deployment_gives_flags_that_its_program_takes(name: str, options: Any) -> None:
+    command = click.command()(options(lambda **_: None))
+    arguments = [argument.replace("$(POD_NAMESPACE)", "workflow-system") for argument in container_of(name)["args"]]
+    assert command.make_context(name, arguments, resilient_parsing=False)
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
