@@ -15,5 +15,7 @@ if "$kubectl" get crd workflows.flow.workflow.sh >/dev/null 2>&1; then
 fi
 # Services, monitors and policies of installer/monitoring and installer/network go with the namespace.
 "$kubectl" delete --ignore-not-found -f installer/controller/ -f installer/rbac/
+# Kubernetes writes this role once more when a family of kinds goes; it may come back after its deletion.
+"$kubectl" delete --ignore-not-found clusterrole workflow-controller-jobs
 # Its name before each family of kinds had a role of its own.
 "$kubectl" delete --ignore-not-found clusterrole workflow-controller-known-kinds

@@ -79,7 +79,7 @@ def test_every_family_of_kinds_can_be_switched_off_in_the_chart() -> None:
     assert list(values["jobKinds"]) == chart.families()
     assert "batch" in chart.families()
     for name in chart.families():
-        text = (sources.CHART / "templates" / "controller" / f"21-job-kinds-{name}.yaml").read_text()
+        text = (sources.CHART / "templates" / "controller" / f"22-job-kinds-{name}.yaml").read_text()
         assert f"{{{{- if .Values.jobKinds.{name} }}}}" in text
 
 
