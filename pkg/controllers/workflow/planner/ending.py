@@ -80,7 +80,12 @@ def _adopted(snapshot: Snapshot) -> dict[str, Any]:
 def plan_without_graph(snapshot: Snapshot, *events: Emit) -> Plan:
     """The plan for a workflow that has ended, and whose jobs have ended or may go on."""
     phase = snapshot.workflow.status.phase or WorkflowPhase.PENDING
-    return _after_end(snapshot, Plan(progress=NO_PROGRESS, deletions=_not_retained(snapshot, phase)), *events)
+    ended = Plan(
+        progress=NO_PROGRESS,
+        deletions=_not_retained(snapshot, phase),
+        lookups=failures.lookups_after_end(snapshot.workflow.status, snapshot.since, snapshot.endings),
+    )
+    return _after_end(snapshot, ended, *events)
 
 
 def _all_jobs(snapshot: Snapshot, why: str) -> tuple[DeleteJob, ...]:

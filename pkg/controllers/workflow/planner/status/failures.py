@@ -14,9 +14,11 @@ from typing import Final
 import msgspec
 
 from pkg.apis.flow.v1alpha1 import conditions as conds
+from pkg.apis.flow.v1alpha1 import records
 from pkg.apis.flow.v1alpha1.phases import Phase
 from pkg.apis.flow.v1alpha1.reasons import Reasons
 from pkg.apis.flow.v1alpha1.types import FlowStatus, ReplicaStatus, WorkflowStatus
+from pkg.apis.meta import seconds
 from pkg.controllers.workflow.planner.actions import Emit, FailedJob
 from pkg.controllers.workflow.planner.context import Context
 from pkg.controllers.workflow.planner.graph.model import Graph
@@ -25,6 +27,8 @@ from pkg.controllers.workflow.planner.progress import Decision, JobEnding, Task,
 MAX_MESSAGE: Final = 512
 #: Of so many failed tasks of one workflow the pods are looked up; status itemises about as many.
 MAX_LOOKUPS: Final = 100
+#: Seconds between the end of a workflow and the start of a controller that looks up pods of jobs that had failed.
+RECENT: Final = 120.0
 _EXPLAINED: Final = re.compile(r"job \S+(?:, (?:pod |its pods )| was taken off | was deleted before )")
 _LOOKED_UP: Final = frozenset({Reasons.FAILED, Reasons.JOB_DELETED})
 
@@ -108,6 +112,28 @@ def needed_lookups(ctx: Context) -> tuple[FailedJob, ...]:
             gvr = task.current.gvr or draft.state(number).gvr
             found.append(FailedJob(TaskKey(node.name, index), task.attempt, gvr, task.current.lost))
     return tuple(found)
+
+
+def lookups_after_end(
+    status: WorkflowStatus, since: float, endings: Mapping[TaskKey, JobEnding]
+) -> tuple[FailedJob, ...]:
+    """The failed jobs of a workflow that has ended, whose pods the controller before this one did not come to look up.
+
+    It may have been killed right after the end, so only an end shortly before this controller began to act counts.
+    since: when that was, in seconds since the epoch; endings: what was asked of the workflow. Of flows with `for`
+    nothing is asked: status does not tell which attempt of an index was its last.
+    """
+    if endings or not status.completion_time or not 0 <= since - seconds(status.completion_time) <= RECENT:
+        return ()
+    memories = records.by_flow(status)
+    found: list[FailedJob] = []
+    for flow in status.flows:
+        is_asked = flow.phase is Phase.FAILED and flow.reason == Reasons.FAILED and not flow.failed and flow.attempts
+        if is_asked and flow.message.startswith("job ") and not is_explained(flow.message):
+            memory = memories.get(flow.name, records.NOTHING)
+            gvr = memory.later[-1] if memory.later else memory.gvr
+            found.append(FailedJob(TaskKey(flow.name, 0), flow.attempts - 1, gvr))
+    return tuple(found[:MAX_LOOKUPS])
 
 
 def _shown_per_flow(graph: Graph) -> int:

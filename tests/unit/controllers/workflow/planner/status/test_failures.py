@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from pkg.apis.flow.v1alpha1 import conditions
-from pkg.apis.meta import Job
+from pkg.apis.meta import Job, seconds
 from pkg.controllers.workflow.planner.actions import Emit, FailedAttempt, FailedJob
 from pkg.controllers.workflow.planner.job_identity import WorkflowId
 from pkg.controllers.workflow.planner.progress import JobEnding, TaskKey
@@ -16,6 +17,7 @@ from pkg.controllers.workflow.planner.status.failures import (
     failure_message,
     is_explained,
     is_gone,
+    lookups_after_end,
     ready_events,
     status_with_words,
     taken_off,
@@ -221,3 +223,26 @@ def test_the_events_of_a_failure_say_how_the_pods_ended() -> None:
         f"TaskFailed: flow a failed: Failed, job w-a, {POD}; {SAID}",
     ]
     assert not kept
+
+
+@pytest.mark.parametrize(
+    ("change", "since", "asks"),
+    [
+        pytest.param({}, 1.0, True, id="the controller before was killed right after the end"),
+        pytest.param({}, -1.0, False, id="this controller has seen the end"),
+        pytest.param({}, 600.0, False, id="that was long ago"),
+        pytest.param({"message": f"job w-a, {POD}; {SAID}"}, 1.0, False, id="the message has it"),
+        pytest.param({"reason": "Refused"}, 1.0, False, id="another failure"),
+    ],
+)
+def test_pods_that_a_killed_controller_did_not_look_up_are_looked_up_by_the_next(
+    change: dict[str, Any], since: float, asks: bool
+) -> None:
+    bench = failed(then=None, spec={"successPolicy": {"type": "All"}})
+    status = bench.workflow.status
+    flow = msgspec.structs.replace(status.flows[0], **change)
+    status = msgspec.structs.replace(status, flows=(flow,))
+    began = seconds(status.completion_time) + since
+    asked = (FailedJob(task("a"), 0, "jobs.v1.batch"),)
+    assert lookups_after_end(status, began, {}) == (asked if asks else ())
+    assert lookups_after_end(status, began, {task("a"): JobEnding(0)}) == (), "it is asked for once"
