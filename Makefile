@@ -87,10 +87,11 @@ test: $(DEVELOPING) ## Run all tests, those on real control planes too (about 20
 	if [ -n "$(TESTS)" ]; then
 	  exec $(PY) -m pytest $(TESTS) $(ARGS)
 	fi
-	# First what needs no cluster, in chunks. Then one test at a time to whichever process is free, the tests that share a
-	# fixture of their module (mark xdist_group) to one process, the largest group first.
+	# First what needs no cluster. Then file by file, to whichever process is free: the tests of a file share its fixtures.
+	# The longest file comes first.
 	$(PY) -m pytest tests/unit tests/property -n $(TEST_PROCESSES) $(ARGS)
-	$(PY) -m pytest tests/faults tests/cluster tests/kubeflow -n $(TEST_PROCESSES) --dist loadgroup $(ARGS)
+	$(PY) -m pytest tests/faults tests/cluster tests/kubeflow -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder \
+	  $(ARGS)
 
 .PHONY: test-unit
 test-unit: $(DEVELOPING) ## Run the unit tests alone (a minute or two)

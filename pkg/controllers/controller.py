@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import threading
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -61,8 +62,11 @@ _NOT_ENFORCED = (
     "rights are not enforced: whoever may create Workflows in a namespace gets every job there that this controller may"
     " create; install the webhook and set --authorize=enforce (docs/security.md)"
 )
-# Calls in flight at the end may take this long, then they are cut. The whole stop takes less than two seconds.
+# Calls in flight at the end may take this long, then they are cut.
 DRAIN_SECONDS = 1.5
+# The whole stop. What the calls in flight leave of it is for the release of the Lease, and this much at least.
+STOP_SECONDS = 2.0
+RELEASE_SECONDS = 0.3
 # A reconcile takes 100 ms at most by design, but for slow answers of the API server: ten times as long is logged.
 WATCHDOG_SECONDS = 1.0
 
@@ -306,6 +310,7 @@ class Controller:
 
     def stop(self) -> None:
         """Calls in flight finish, none is started, the Lease is released last."""
+        deadline = time.monotonic() + STOP_SECONDS
         self._stopping.set()
         self._health.is_stopping = True
         self._watchdog.stop()
@@ -323,7 +328,7 @@ class Controller:
         for informers in (self._crds, self._workflows, self._templates, self._jobs, self._pod_finder):
             informers.stop()
         self._recorder.stop(0.1)
-        self._term.stop(timeout=0.3)
+        self._term.stop(timeout=max(RELEASE_SECONDS, deadline - time.monotonic()))
         self._pool.stop()
         self._telemetry.stop()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import time
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from tests.cluster.conftest import StartController
 from tests.cluster.support import kinds
 from tests.cluster.support.history import Object
 from tests.cluster.support.manifests import API, flow, template, workflow
-from tests.cluster.support.world import World
+from tests.cluster.support.world import PATIENCE, World
 
 pytestmark = pytest.mark.cluster
 
@@ -197,5 +198,17 @@ def test_two_writers_of_different_parameters_do_not_disturb_each_other(cluster: 
     ],
 )
 def test_explain_reads_as_documentation(cluster: Cluster, field: str, words: tuple[str, ...]) -> None:
-    said = " ".join(cluster.kubectl("explain", field).split())
+    said = " ".join(explained(cluster, field).split())
     assert [word for word in words if word not in said] == []
+
+
+def explained(cluster: Cluster, field: str) -> str:
+    """What `kubectl explain` says. The API server publishes the schema of a CRD a moment after it serves the kind."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return cluster.kubectl("explain", field)
+        except ClusterError as error:
+            if "couldn't find resource" not in str(error) or time.monotonic() > deadline:
+                raise
+        time.sleep(0.2)

@@ -24,7 +24,6 @@ _reason = packages.unavailable()
 pytestmark = [
     pytest.mark.cluster,
     pytest.mark.containers,
-    pytest.mark.xdist_group("containers"),
     pytest.mark.skipif(bool(_reason), reason=_reason or "real containers can run here"),
     pytest.mark.timeout(600),
 ]

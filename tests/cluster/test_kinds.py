@@ -19,7 +19,7 @@ from tests.cluster.support.manifests import API, crd, flow, workflow
 from tests.cluster.support.world import PATIENCE, World
 from tests.unit.examples.loading import load
 
-pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("kinds")]
+pytestmark = pytest.mark.cluster
 FAMILIES = ("volcano", "kubeflow", "ray", "spark", "jobset", "any-crd", "nested", "deployment-probe")
 
 

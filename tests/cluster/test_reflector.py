@@ -27,7 +27,7 @@ from pkg.kube.config import load_config
 from pkg.kube.discovery import Discovery
 from pkg.kube.errors import KubeError, NotFound, NotServed
 
-pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("reflector")]
+pytestmark = pytest.mark.cluster
 
 CONFIG_MAPS = GVR("", "v1", "configmaps")
 CRDS = GVR("apiextensions.k8s.io", "v1", "customresourcedefinitions")

@@ -13,7 +13,6 @@ from hack.faults import connections, load, scenarios, tenants, upgrade
 from hack.faults.judge import Verdict
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(400)]
-together = pytest.mark.xdist_group("quiet faults")
 
 
 def assert_clean(verdict: Verdict) -> None:
@@ -45,21 +44,18 @@ def test_a_storm_of_kills_over_two_hundred_workflows_loses_nothing(battered_clus
     assert verdict.hits >= 3, f"too few kills hit a controller at work: {verdict.what}"
 
 
-@together
 def test_leaders_that_are_killed_hand_over(quiet: dict[str, Future[Verdict]]) -> None:
     verdict = quiet["election"].result()
     assert_clean(verdict)
     assert verdict.hits >= 1, verdict.what
 
 
-@together
 def test_a_proxy_that_answers_errors_cuts_delays_and_falls_silent_loses_nothing(
     quiet: dict[str, Future[Verdict]],
 ) -> None:
     assert_clean(quiet["proxy"].result())
 
 
-@together
 @pytest.mark.parametrize("fault", ["certificates", "plugin", "addresses"])
 def test_the_lease_is_kept_and_nothing_lost_under_faults_of(fault: str, quiet: dict[str, Future[Verdict]]) -> None:
     assert_clean(quiet[fault].result())
