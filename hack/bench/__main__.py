@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import click
 
-from hack.bench import chain, fair, late, manifests, many, passes, rules, size, spare, startup, wide
+from hack.bench import chain, fair, late, manifests, many, passes, rules, size, spare, startup, takeover, wide
 from hack.bench.jobs import cluster_with_jobs
 from hack.cluster import Cluster
 
@@ -93,6 +93,18 @@ def fair_command(workflows: int, seconds: float) -> None:
 def spare_command(tasks: int) -> None:
     """Memory of a standby after many jobs have come and gone; minutes."""
     _run(lambda cluster: spare.measure(cluster, tasks=tasks))
+
+
+@main.command("takeover")
+@click.option("--workflows", default=2000, show_default=True, help="Workflows that run meanwhile.")
+def takeover_command(workflows: int) -> None:
+    """A takeover beside many workflows. Fails if the next leader reacts later than 1 s after it has the Lease."""
+    found = []
+    _run(lambda cluster: found.append(takeover.measure(cluster, workflows=workflows)))
+    if not all(found):
+        raise click.ClickException(
+            f"the next leader reacted later than {takeover.MAX_SECONDS:g} s after it had the Lease"
+        )
 
 
 @main.command("manifests")

@@ -15,15 +15,17 @@ from rich.table import Table
 
 from hack.bench import harness
 from hack.cluster import Cluster
-from hack.faults import connections, load, scenarios, tenants, upgrade
+from hack.faults import connections, load, scenarios, takeover, tenants, upgrade
 from hack.faults.judge import Verdict
 
 Fault = Callable[[Cluster, Path], Verdict]
 TENANTS = "tenants"
 
 
-def faults(count: int, seconds: float) -> dict[str, Fault]:
-    """All faults by name, on `count` workflows. `seconds`: the length of those faults that have no end of their own."""
+def faults(count: int, seconds: float, times: int) -> dict[str, Fault]:
+    """All faults by name, on `count` workflows. `seconds`: the length of those faults that have no end of their own;
+    `times`: takeovers of each kind.
+    """
     return {
         "storm": partial(scenarios.kill_storm, count=count, seconds=seconds),
         "election": partial(scenarios.election_storm, count=count, kills=4),
@@ -33,7 +35,12 @@ def faults(count: int, seconds: float) -> dict[str, Fault]:
         "certificates": partial(connections.rotating_certificates, count=count, seconds=seconds),
         "plugin": partial(connections.slow_plugin, count=count, seconds=seconds),
         "addresses": partial(connections.silent_address, count=count, seconds=seconds),
+        **{
+            f"takeover-{kind}": partial(takeover.takeovers, kind=kind, count=count, times=times)
+            for kind in takeover.BOUNDS
+        },
         "upgrade": partial(upgrade.rolling_upgrade, count=count),
+        "back": partial(upgrade.there_and_back, count=count),
     }
 
 
@@ -65,16 +72,17 @@ def _seconds(value: float | None) -> str:
 @click.command()
 @click.option("--workflows", "count", default=200, show_default=True, help="Workflows per fault, of ten tasks each.")
 @click.option("--seconds", default=90.0, show_default=True, help="Longest time of kill storm and lying proxy.")
+@click.option("--takeovers", "times", default=20, show_default=True, help="`takeover-*`: so many takeovers.")
 @click.option("--kind", "kinds", multiple=True, type=click.Choice(tenants.ALL), help="`tenants`: a hostile kind alone.")
 @click.option("--manifests", default=10, show_default=True, help="`tenants`: manifests of each hostile kind.")
-@click.argument("only", nargs=-1, type=click.Choice([*faults(1, 1), TENANTS]))
-def main(count: int, seconds: float, kinds: tuple[str, ...], manifests: int, only: tuple[str, ...]) -> None:
+@click.argument("only", nargs=-1, type=click.Choice([*faults(1, 1, 1), TENANTS]))
+def main(count: int, seconds: float, times: int, kinds: tuple[str, ...], manifests: int, only: tuple[str, ...]) -> None:
     """Inject faults (all, or those named) and print what was lost; exit 1 if anything was lost or wrong."""
     console = Console(width=None if Console().is_terminal else 160)
     # Kept after a failure, so that logs can be read.
     folder = Path(tempfile.mkdtemp(prefix="workflow-faults-"))
     verdicts = []
-    chosen = {name: run for name, run in faults(count, seconds).items() if not only or name in only}
+    chosen = {name: run for name, run in faults(count, seconds, times).items() if not only or name in only}
     for verdict in itertools.chain(
         _run(chosen, folder) if chosen else (),
         tenants.tenants(folder, kinds, count=manifests) if not only or TENANTS in only else (),

@@ -25,10 +25,10 @@ class Access(Protocol):
 
 
 class Everybody:
-    """Asks for nothing."""
+    """Asks for nothing. user: what the kubeconfig says of the user, such as whom to impersonate."""
 
-    def __init__(self) -> None:
-        self.user: dict[str, Any] = {}
+    def __init__(self, user: dict[str, Any] | None = None) -> None:
+        self.user: dict[str, Any] = user or {}
         self.client_ca: Path | None = None
 
     def admits(self, authorization: str, common_name: str) -> bool:

@@ -64,12 +64,18 @@ class Controllers:
         """The log of each life, oldest first."""
         return [life.process.log_file for life in self.lives]
 
-    def start(self, *flags: str, root: Path = ROOT) -> Life:
-        """Starts one more, of the checkout at `root`; does not wait."""
-        identity = f"life-{len(self.lives):03d}"
+    @property
+    def next_identity(self) -> str:
+        """The identity of the one that `start` starts next."""
+        return f"life-{len(self.lives):03d}"
+
+    def start(self, *flags: str, root: Path = ROOT, kubeconfig: Path | None = None) -> Life:
+        """Starts one more, of the checkout at `root`; does not wait. kubeconfig: its own, instead of that of all."""
+        identity = self.next_identity
         own = (*self._flags, f"--leader-elect-identity={identity}", *flags)
         log = self.folder / f"{identity}.log"
-        process = ControllerProcess(self._cluster, log, *own, kubeconfig=self._kubeconfig, env=self._env, root=root)
+        used = kubeconfig or self._kubeconfig
+        process = ControllerProcess(self._cluster, log, *own, kubeconfig=used, env=self._env, root=root)
         self.lives.append(Life(process, identity, time.time()))
         return self.lives[-1]
 

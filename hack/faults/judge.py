@@ -23,13 +23,14 @@ _WRITES = frozenset({"create", "patch", "update", "delete"})
 @dataclass(frozen=True, slots=True)
 class Call:
     """A write of a controller that succeeded. `at`: when the API server received it, `answered`: when it answered, in
-    seconds since the epoch."""
+    seconds since the epoch; user: who wrote, or was impersonated."""
 
     at: float
     answered: float
     verb: str
     resource: str
     name: str
+    user: str = ""
 
 
 def writes(audit_log: Path, namespace: str) -> Iterator[Call]:
@@ -45,7 +46,8 @@ def writes(audit_log: Path, namespace: str) -> Iterator[Call]:
         ):
             at = seconds(entry["requestReceivedTimestamp"])
             answered = seconds(entry["stageTimestamp"])
-            yield Call(at, answered, entry["verb"], about["resource"], about.get("name", ""))
+            user = entry.get("impersonatedUser", entry["user"]).get("username", "")
+            yield Call(at, answered, entry["verb"], about["resource"], about.get("name", ""), user)
 
 
 @dataclass(slots=True)

@@ -6,7 +6,7 @@ Names alone decide which task fails and which job is deleted by hand, so the rig
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 from zlib import crc32
@@ -132,8 +132,13 @@ def make_namespace(api: Api, namespace: str) -> None:
 
 
 def submit(api: Api, namespace: str, count: int) -> None:
-    """Makes the workflows."""
-    for name in names(count):
+    """Makes that many workflows."""
+    submit_all(api, namespace, names(count))
+
+
+def submit_all(api: Api, namespace: str, names: Iterable[str]) -> None:
+    """Makes the workflows of these names."""
+    for name in names:
         api.request("POST", f"/apis/{FLOW_API}/namespaces/{namespace}/workflows", workflow(name))
 
 

@@ -90,13 +90,14 @@ def scene(
     seconds: tuple[float, float] = (0.2, 1.0),
     kubeconfig: Path | None = None,
     env: Mapping[str, str] = MappingProxyType({}),
+    fate: Callable[[load.Attempt], str] = load.fate,
 ) -> Iterator[Scene]:
-    """A namespace with `count` workflows, jobs that last `seconds`, and no controller yet."""
+    """A namespace with `count` workflows, jobs that last `seconds` and end by `fate`, and no controller yet."""
     namespace = f"{name}-{next(_numbers)}"
     api = cluster.api()
     load.make_namespace(api, namespace)
     with (
-        Writer(str(cluster.kubeconfig), namespace, seconds) as writer,
+        Writer(str(cluster.kubeconfig), namespace, seconds, fate=fate) as writer,
         Controllers(cluster, namespace, folder / namespace, *flags, kubeconfig=kubeconfig, env=env) as controllers,
     ):
         load.submit(api, namespace, count)
@@ -136,7 +137,7 @@ def election_storm(cluster: Cluster, folder: Path, *, count: int, kills: int, se
             time.sleep(dice.uniform(10.0, 15.0))
             if here.is_over():
                 break
-            life = _leader(here)
+            life = leader(here)
             if life is None:
                 continue
             here.controllers.kill(life)
@@ -153,7 +154,7 @@ def election_storm(cluster: Cluster, folder: Path, *, count: int, kills: int, se
         return verdict
 
 
-def _leader(here: Scene) -> Life | None:
+def leader(here: Scene) -> Life | None:
     """The process that holds the Lease now."""
     path = f"/apis/coordination.k8s.io/v1/namespaces/{here.namespace}/leases"
     try:

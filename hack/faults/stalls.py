@@ -35,6 +35,11 @@ class Stalls:
         self._stopping.set()
         self._thread.join(10)
 
+    def take(self) -> float:
+        """The worst one since the last call."""
+        worst, self.worst = self.worst, 0.0
+        return worst
+
     @property
     def is_quiet(self) -> bool:
         """Whether the machine and its API server were always quick enough for bounds on time to mean something."""

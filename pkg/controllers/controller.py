@@ -309,7 +309,9 @@ class Controller:
         self._term.start(_TermHandlers(self._reconciler, self._handlers))
 
     def stop(self) -> None:
-        """Calls in flight finish, none is started, the Lease is released last."""
+        """Calls in flight finish, none is started. The Lease is released after the last write, so that a spare goes on
+        while what only reads is still being stopped.
+        """
         deadline = time.monotonic() + STOP_SECONDS
         self._stopping.set()
         self._health.is_stopping = True
@@ -319,6 +321,8 @@ class Controller:
         for worker in self._workers:
             worker.stop()
         self._clients.main.drain(DRAIN_SECONDS)
+        self._recorder.stop(0.1)
+        self._term.stop(timeout=max(RELEASE_SECONDS, deadline - time.monotonic()))
         self._prober.stop()
         self._kinds.stop()
         self._pending_jobs.stop()
@@ -327,8 +331,6 @@ class Controller:
             self._access.stop()
         for informers in (self._crds, self._workflows, self._templates, self._jobs, self._pod_finder):
             informers.stop()
-        self._recorder.stop(0.1)
-        self._term.stop(timeout=max(RELEASE_SECONDS, deadline - time.monotonic()))
         self._pool.stop()
         self._telemetry.stop()
 

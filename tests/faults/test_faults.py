@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 
 from hack.bench import harness
 from hack.cluster import Cluster
-from hack.faults import connections, load, scenarios, tenants, upgrade
+from hack.faults import connections, load, scenarios, takeover, tenants, upgrade
 from hack.faults.judge import Verdict
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(400)]
@@ -35,6 +36,10 @@ def quiet(battered_cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -
             "certificates": pool.submit(connections.rotating_certificates, battered_cluster, folder, **connection),
             "plugin": pool.submit(connections.slow_plugin, battered_cluster, folder, **connection),
             "addresses": pool.submit(connections.silent_address, battered_cluster, folder, **connection),
+            **{
+                kind: pool.submit(takeover.takeovers, battered_cluster, folder, kind, count=20, times=1)
+                for kind in takeover.BOUNDS
+            },
         }
 
 
@@ -61,6 +66,13 @@ def test_the_lease_is_kept_and_nothing_lost_under_faults_of(fault: str, quiet: d
     assert_clean(quiet[fault].result())
 
 
+@pytest.mark.parametrize("kind", takeover.BOUNDS)
+def test_the_next_leader_begins_in_time_and_the_last_one_writes_no_more(
+    kind: str, quiet: dict[str, Future[Verdict]]
+) -> None:
+    assert_clean(quiet[kind].result())
+
+
 def test_workflows_deleted_while_the_controller_is_killed_leave_no_job(
     battered_cluster: Cluster, tmp_path: Path
 ) -> None:
@@ -72,11 +84,14 @@ def test_an_api_server_that_is_killed_is_listed_anew(battered_cluster: Cluster, 
 
 
 @pytest.mark.skipif(not upgrade.has_history(), reason="a shallow clone has no older versions to upgrade from")
-def test_an_upgrade_from_older_versions_under_load_restarts_and_doubles_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("change", [upgrade.rolling_upgrade, upgrade.there_and_back], ids=["there", "there and back"])
+def test_a_change_of_the_version_under_load_restarts_and_doubles_nothing(
+    change: Callable[..., Verdict], tmp_path: Path
+) -> None:
     """On a cluster of its own, because it replaces the CRDs."""
     with harness.cluster_with_crds() as cluster:
         harness.install_crd(cluster.api(), load.CRD)
-        assert_clean(upgrade.rolling_upgrade(cluster, tmp_path, count=30))
+        assert_clean(change(cluster, tmp_path, count=30))
 
 
 def test_beside_every_kind_of_hostile_manifest_each_chain_succeeds_with_one_job_per_task(tmp_path: Path) -> None:

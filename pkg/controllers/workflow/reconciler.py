@@ -10,6 +10,7 @@ from pkg.apis.flow.v1alpha1.types import Workflow
 from pkg.apis.meta import GVR, Job
 from pkg.controllers.engine.result import Again, Done, Drop, Later, Parked, Result
 from pkg.controllers.engine.store import Delta
+from pkg.controllers.workflow import restored
 from pkg.controllers.workflow.after_end import AfterEnd
 from pkg.controllers.workflow.cleanup import MAX_DELETIONS, Cleanup
 from pkg.controllers.workflow.creation_run import CreationRun
@@ -194,6 +195,8 @@ class Reconciler:
                 return unfinished[0] if unfinished else Done()
             own = self._cleanup.delete_all_jobs(this)
             return own or (unfinished[0] if unfinished else Done())
+        if restored.is_held(workflow):
+            return self._writer.hold_restored(workflow)
         is_new = workflow.status.phase is None and parked is None
         if is_new and self._room.turn(key) == 0 and self._room.wait(key):
             return Done()  # nothing is kept of a workflow that cannot begin yet

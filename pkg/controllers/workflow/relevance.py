@@ -9,6 +9,7 @@ import msgspec
 from pkg.apis.flow.v1alpha1 import people, records
 from pkg.apis.flow.v1alpha1.types import GROUP, Workflow, WorkTemplate
 from pkg.apis.meta import ObjectMeta
+from pkg.controllers.workflow import restored
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -63,4 +64,4 @@ def _template_metadata(template: WorkTemplate) -> tuple[object, ...]:
 def _metadata_read(workflow: Workflow) -> tuple[object, ...]:
     meta = workflow.metadata
     ours = {name: text for name, text in meta.annotations.items() if name.startswith(GROUP)}
-    return _spec_version(meta), meta.deletion_timestamp, meta.finalizers, ours
+    return _spec_version(meta), meta.deletion_timestamp, meta.finalizers, ours, restored.LABEL in meta.labels

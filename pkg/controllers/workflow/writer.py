@@ -7,8 +7,11 @@ from dataclasses import replace
 
 import structlog
 
+from pkg.apis.flow.v1alpha1.reasons import Reasons
 from pkg.apis.flow.v1alpha1.types import API_VERSION, Workflow
+from pkg.controllers.engine.result import Again, Done, Later, Result
 from pkg.controllers.engine.store import Store
+from pkg.controllers.workflow import restored
 from pkg.controllers.workflow.cleanup import MAX_DELETIONS
 from pkg.controllers.workflow.executor import Executor
 from pkg.controllers.workflow.memory import Memory
@@ -97,6 +100,26 @@ class Writer:
         ready, memory.unsent_events = ready_events(memory.unsent_events, endings)
         for event in ready:
             self._recorder.emit(about, "Warning" if event.is_warning else "Normal", event.reason, event.message)
+
+    def hold_restored(self, workflow: Workflow) -> Result:
+        """Waits for the status of a restored workflow, and says in its status and by an Event that it has none."""
+        now = self._clock()
+        if (left := restored.seconds_left(workflow, now)) > 0:
+            return Later(left, "its status may still be restored")
+        patch = restored.notice(workflow, now)
+        if patch is None:
+            return Done()
+        try:
+            self._workflows.absorb(self._executor.patch_status(workflow.metadata.key, patch))
+        except (Conflict, NotFound):
+            return Done()  # its change requeues it
+        except Stopped:
+            raise
+        except KubeError as error:
+            return Again(f"status could not be written: {error}")
+        _log.warning("workflow was restored without its status, nothing is made for it")
+        self._recorder.emit(reference(workflow), "Warning", Reasons.RESTORED, restored.message_of(workflow))
+        return Done()
 
     def report_too_deep(self, workflow: Workflow | None) -> None:
         """Says that a workflow cannot be reconciled, because of values that are nested too deeply."""

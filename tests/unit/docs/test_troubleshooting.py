@@ -37,4 +37,4 @@ def test_every_explained_reason_exists() -> None:
 
 def test_the_star_marks_what_makes_a_workflow_blocked() -> None:
     starred = {reason for reason, rows in explained().items() if any(star for star, _, _ in rows)}
-    assert starred == {*BLOCKING, Reasons.SPEC_CHANGED}
+    assert starred == {*BLOCKING, Reasons.SPEC_CHANGED, Reasons.RESTORED}

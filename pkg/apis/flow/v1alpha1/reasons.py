@@ -64,6 +64,8 @@ class Reasons:
     INVALID: Final = "Invalid"
     # The fixed part of the spec was changed while the workflow ran.
     SPEC_CHANGED: Final = "SpecChanged"
+    # It was restored from a backup without its status.
+    RESTORED: Final = "RestoredWithoutStatus"
 
 
 #: An attempt that failed for one of these never had a job, and no retry follows.

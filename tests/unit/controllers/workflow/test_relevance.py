@@ -44,6 +44,9 @@ def in_phase(phase: WorkflowPhase | None, *, restart: str = "", restarted: str =
         pytest.param(FLOW, None, True, id="it goes"),
         pytest.param(FLOW, changed(FLOW), False, id="only its version is another"),
         pytest.param(FLOW, changed(FLOW, meta={"labels": {"team": "a"}}), False, id="a label"),
+        pytest.param(
+            FLOW, changed(FLOW, meta={"labels": {"velero.io/restore-name": "r"}}), True, id="the label of a restore"
+        ),
         pytest.param(FLOW, changed(FLOW, meta={"annotations": {"note": "a"}}), False, id="somebody's annotation"),
         pytest.param(
             FLOW, changed(FLOW, meta={"annotations": {"flow.workflow.sh/depth": "2"}}), True, id="an annotation of ours"
