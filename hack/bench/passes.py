@@ -73,6 +73,18 @@ def _probing() -> list[Flow]:
     return [{"name": "a", "template": "job", "for": {"replicas": 1000}}, *waiting]
 
 
+def _grouped(waiting: int, replicas: int) -> list[Flow]:
+    """Flows that wait for one of many groups of the same flows; their replicas also wait for the previous one."""
+    first = _flows(60)
+    groups = {"orGroups": [{"targets": [flow["name"] for flow in first]}] * 64}
+    names = [f"w{at}" for at in range(waiting)]
+    rows = {
+        name: {"for": {"replicas": replicas, "dependsOn": {"targets": [name]}}} if replicas > 1 else {}
+        for name in names
+    }
+    return [*first, *({"name": name, "template": "job", "dependsOn": groups, **rows[name]} for name in names)]
+
+
 def cases() -> dict[str, Callable[[], Snapshot]]:
     """Workflows as a controller sees them first, by name."""
     wide, many = f"{MAX_TASKS:,} replicas", f"{MAX_FLOWS:,} flows"
@@ -85,6 +97,8 @@ def cases() -> dict[str, Callable[[], Snapshot]]:
         f"{many} in chains of five, a fifth running": lambda: _seen(_flows(MAX_FLOWS, chain=5), _RUNNING, chain=5),
         f"{many}, all running": lambda: _seen(_flows(MAX_FLOWS), _RUNNING),
         f"{many}, all ended": lambda: _seen(_flows(MAX_FLOWS), _COMPLETE),
+        "25 flows with 64 groups of 60 targets": lambda: _seen(_grouped(25, 1), _RUNNING),
+        "9,000 replicas in a row, with 64 groups of 60 targets": lambda: _seen(_grouped(1, 9_000), _RUNNING),
         "20 flows that probe 1,000 replicas": lambda: _seen(_probing(), _RUNNING),
     }
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
 from pkg.controllers.workflow.planner.context import Context
 from pkg.controllers.workflow.planner.dependency.probes import ProbeEvaluator, Silence, has_ended
@@ -16,6 +17,22 @@ from pkg.controllers.workflow.planner.graph.model import (
     StatusPredicate,
 )
 from pkg.controllers.workflow.planner.progress import counterpart
+
+# How many predicates are gone through in the time of one unit.
+_VISITS_PER_UNIT = 12
+
+
+class _Part(NamedTuple):
+    """A predicate of a flow with its value, and its place among all of them."""
+
+    value: Truth
+    place: int
+    predicate: Predicate
+
+
+def _first(parts: Iterable[_Part], *, is_worst: bool) -> _Part | None:
+    """The first of the parts whose value is the worst, or of those whose value is the best."""
+    return max(parts, key=lambda part: (part.value if is_worst else -part.value, -part.place), default=None)
 
 
 class Evaluator:
@@ -43,32 +60,52 @@ class Evaluator:
     def requires(self, node: Node) -> Callable[[int], tuple[Truth, Predicate | None]]:
         """The value of a flow's dependencies at an index, with the first predicate that is not True.
 
-        Predicates that do not depend on the index are evaluated once for all indexes.
+        Predicates that do not depend on the index are evaluated once for all indexes, and so is every group of them:
+        the work at one index grows only with the predicates that depend on it.
         """
-        shared: dict[Predicate, Truth] = {}
-        has_index = False
-        for predicate in node.predicates():
-            if _depends_on_index(predicate):
-                has_index = True
-            elif predicate not in shared:
-                shared[predicate] = self._shared(node, predicate)
-        self._ctx.budget.spend(1 + len(shared))
+        known: dict[Predicate, Truth] = {}
+        clauses = []
+        shared: list[_Part] = []
+        by_index: list[tuple[int, Predicate]] = []
+        count = 0
+        for clause in node.requires:
+            same: list[Truth] = []
+            other: list[tuple[Truth, tuple[int, ...]]] = []
+            for group in clause:
+                values, indexed = [], []
+                for predicate in group:
+                    count += 1
+                    if _depends_on_index(predicate):
+                        indexed.append(len(by_index))
+                        by_index.append((count, predicate))
+                        continue
+                    if predicate not in known:
+                        known[predicate] = self._shared(node, predicate)
+                        shared.append(_Part(known[predicate], count, predicate))
+                    values.append(known[predicate])
+                if indexed:
+                    other.append((both(values), tuple(indexed)))
+                else:
+                    same.append(both(values))
+            clauses.append(((either(same),) if same else (), other))
+        self._ctx.budget.spend(1 + len(known) + count // _VISITS_PER_UNIT)
+        unmet = [part for part in shared if part.value is not Truth.TRUE]
+        # One of these two is the first of the shared ones that holds a task back, whatever the rest says.
+        held_by = [part for part in (_first(unmet, is_worst=True), _first(unmet, is_worst=False)) if part is not None]
 
         def at(index: int) -> tuple[Truth, Predicate | None]:
-            def value(predicate: Predicate) -> Truth:
-                found = shared.get(predicate)
-                return self._indexed(node, predicate, index) if found is None else found
+            own = [_Part(self._indexed(node, predicate, index), place, predicate) for place, predicate in by_index]
+            result = both(
+                either((*same, *(both((value, *(own[number].value for number in group))) for value, group in other)))
+                for same, other in clauses
+            )
+            if result is Truth.TRUE:
+                return result, None
+            found = [*held_by, *(part for part in own if part.value is not Truth.TRUE)]
+            first = _first(found, is_worst=result.is_impossible)
+            return result, first.predicate if first is not None else None
 
-            result = both(either(both(map(value, group)) for group in clause) for clause in node.requires)
-            blocker = None
-            if result is not Truth.TRUE:
-                unmet = (part for part in node.predicates() if value(part) is not Truth.TRUE)
-                blocker = max(
-                    unmet, key=lambda part: value(part) if result.is_impossible else -value(part), default=None
-                )
-            return result, blocker
-
-        if has_index:
+        if by_index:
             return at
         once = at(0)
         return lambda _index: once
