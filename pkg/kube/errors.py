@@ -172,11 +172,13 @@ def translate(status: int, body: bytes, headers: Mapping[str, str]) -> KubeError
         decoded = Status()
     if decoded.kind == "Status":
         return from_status(decoded, status=status, retry_after=retry_after)
-    text = body[:_MAX_MESSAGE].decode("utf-8", "replace").strip()
+    text = body[:_MAX_MESSAGE].decode("utf-8", "replace").strip()[:_QUOTED]
+    said = repr(text) if text else "it is empty"
+    message = f"the response is HTTP {status} without a Status of the API server: {said}"
     if status in _OWN_WORD:
-        message = f"the response is HTTP {status} without a Status of the API server: {text[:_QUOTED]!r}"
         return Unrecognized(message, status=status, reason="Unrecognized", retry_after=retry_after)
-    return from_status(Status(message=text), status=status, retry_after=retry_after)
+    # Only the status counts: what the text says may be anybody's.
+    return _BY_STATUS.get(status, Transient)(message, status=status, retry_after=retry_after)
 
 
 def may_mean_not_served(error: KubeError) -> bool:
@@ -189,7 +191,7 @@ def from_status(found: Status, *, status: int | None = None, retry_after: float 
     code = status or found.code
     details = found.details
     if retry_after is None and details is not None:
-        retry_after = details.retry_after_seconds
+        retry_after = _bounded(details.retry_after_seconds)
     message = found.message[:_MAX_MESSAGE] or f"the API server answered HTTP {code} without a message"
     return _class_of(code, found)(message, status=code or None, reason=found.reason, retry_after=retry_after)
 
@@ -229,4 +231,9 @@ def _seconds(value: str | None) -> float | None:
         seconds = float(value) if value else None
     except ValueError:
         return None
+    return _bounded(seconds)
+
+
+def _bounded(seconds: float | None) -> float | None:
+    """A pause that a server may ask for, else None."""
     return seconds if seconds is not None and 0 <= seconds < 3600 else None

@@ -136,17 +136,18 @@ def test_translate(code: int, status: dict[str, Any], expected: type[KubeError])
 
 
 BODIES: dict[str, tuple[bytes, str]] = {
-    "no body": (b"", "the API server answered HTTP 502 without a message"),
-    "a page of a proxy": (b"<html>Bad Gateway</html>\n", "<html>Bad Gateway</html>"),
-    "JSON that is no Status": (b"[1]", "[1]"),
-    "bytes that are no text": (b"\xff", "�"),
+    "no body": (b"", "it is empty"),
+    "a page of a proxy": (b"<html>Bad Gateway</html>\n", "'<html>Bad Gateway</html>'"),
+    "JSON that is no Status": (b"[1]", "'[1]'"),
+    "bytes that are no text": (b"\xff", "'�'"),
 }
 
 
 @pytest.mark.parametrize(("body", "message"), BODIES.values(), ids=BODIES.keys())
 def test_an_answer_that_is_not_the_api_servers_own(body: bytes, message: str) -> None:
     error = translate(502, body, {})
-    assert (type(error), error.message) == (Transient, message)
+    said = f"the response is HTTP 502 without a Status of the API server: {message}"
+    assert (type(error), error.message) == (Transient, said)
 
 
 HTML = b"<html><body>no such page</body></html>"
@@ -160,6 +161,7 @@ FOREIGN: dict[str, tuple[int, bytes, type[KubeError]]] = {
     "401 of a gateway": (401, HTML, Unauthorized),
     "429 of the API server's own filter": (429, b"Too many requests, please try again later.", Throttled),
     "500 of a crash": (500, b"This request caused apiserver to panic.", Transient),
+    "500 in the words of etcd": (500, b"etcdserver: request is too large", Transient),
     "502": (502, HTML, Transient),
     "301": (301, HTML, Transient),
 }
@@ -200,6 +202,8 @@ RETRY_AFTER: dict[str, tuple[dict[str, str], dict[str, Any], float | None]] = {
     "the header before the details": ({"retry-after": "3"}, {"details": {"retryAfterSeconds": 2}}, 3.0),
     "a date, which is not read": ({"retry-after": "Sun, 22 Nov 2026 10:00:00 GMT"}, {}, None),
     "nonsense": ({"retry-after": "-1"}, {}, None),
+    "nonsense in the details": ({}, {"details": {"retryAfterSeconds": -1}}, None),
+    "a day, which nobody waits for": ({}, {"details": {"retryAfterSeconds": 86400}}, None),
     "nothing": ({}, {}, None),
 }
 
@@ -222,4 +226,5 @@ def test_the_error_event_of_a_watch_is_read_the_same_way() -> None:
 
 
 def test_a_message_is_cut_to_what_a_status_can_hold() -> None:
-    assert len(translate(500, b"x" * 100_000, {}).message) == 2048
+    body = msgspec.json.encode({"kind": "Status", "message": "x" * 100_000})
+    assert len(translate(500, body, {}).message) == 2048
