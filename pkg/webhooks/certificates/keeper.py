@@ -107,14 +107,7 @@ class Keeper:
         Raises KubeError.
         """
         registrations = self._injector.read()
-        try:
-            secret = self._client.get(_SECRETS, self._place.namespace, self._place.name, dict)
-        except NotFound:
-            text = (
-                f"the Secret {self._place} does not exist; `kubectl apply -f installer/controller/` makes an empty one"
-            )
-            self._fail(text)
-            return False
+        secret = self._client.get(_SECRETS, self._place.namespace, self._place.name, dict)
         stored = secrets.decode(_data(secret))
         if stored.serving is not None and stored.serving[0] != self._used:
             self._use(stored.serving[0].certificate, stored.serving[0].key)
