@@ -1,4 +1,4 @@
-"""`python -m hack.promtool` checks with promtool what a leader and a spare export on a real control plane.
+"""`python -m hack.promtool` checks with promtool what a leader, a spare and a webhook export on a real control plane.
 
 The exit code is 1 if promtool has anything to say.
 """
@@ -18,6 +18,7 @@ from hack.cluster.processes import free_port
 from hack.controller_process import ControllerProcess
 from hack.promtool import binary
 from hack.scrape import metric, metrics
+from hack.webhook_process import WebhookProcess, register, unregister
 
 PATIENCE_SECONDS = 60
 # A success, a retry, a failure, a skip and a missing template.
@@ -59,7 +60,7 @@ spec:
 def main() -> None:
     promtool = binary.ensure()
     with cluster_with_crds(audit=False) as cluster:
-        texts = _scrapes(cluster)
+        texts = {**_scrapes(cluster), "webhook": _scrape_webhook(cluster)}
     failures = [name for name, text in texts.items() if not _is_clean(promtool, f"metrics of the {name}", text)]
     sys.exit(1 if failures else 0)
 
@@ -95,6 +96,19 @@ def _scrapes(cluster: Cluster) -> dict[str, str]:
     finally:
         for made in started:
             made.stop()
+
+
+def _scrape_webhook(cluster: Cluster) -> str:
+    """What a webhook that the API server has called exports."""
+    port, api = free_port(), cluster.api()
+    register(api)
+    webhook = WebhookProcess(cluster, cluster.folder / "webhook.log", f"--metrics-bind-address=127.0.0.1:{port}")
+    try:
+        webhook.wait_called(api)
+        return metrics(port)
+    finally:
+        webhook.stop()
+        unregister(api)
 
 
 if __name__ == "__main__":
