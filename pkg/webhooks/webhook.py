@@ -102,10 +102,11 @@ class Webhook:
         self._stopping.set()
         self._server.drain()
         time.sleep(self._options.shutdown_delay)
-        self._catalogue.stop()
-        self._access.stop()
         self._source.stop()
         self._server.stop(_FINISH_SECONDS)
+        # What the last requests were judged with.
+        self._catalogue.stop()
+        self._access.stop()
         self._telemetry.stop()
 
     def _make_source(self, options: Options, config: ClientConfig) -> Keeper | Files:
