@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import click
 
-from hack.bench import chain, fair, late, manifests, many, passes, rules, size, spare, startup, takeover, wide
+from hack.bench import chain, fair, late, manifests, many, passes, rules, size, spare, startup, takeover, webhook, wide
 from hack.bench.jobs import cluster_with_jobs
 from hack.cluster import Cluster
 
@@ -119,6 +119,13 @@ def passes_command() -> None:
     """The longest passes over the largest workflows; needs no cluster. Fails above 100 ms of CPU for one pass."""
     if not passes.measure():
         raise click.ClickException(f"a pass takes more than {passes.MAX_MS:.0f} ms of CPU")
+
+
+@main.command("webhook")
+def webhook_command() -> None:
+    """One review of the webhook; needs no cluster. Fails above 10 ms of CPU for 100 flows, 150 ms for 5,000."""
+    if not webhook.measure():
+        raise click.ClickException("a review takes more than its bound")
 
 
 @main.command("rules")

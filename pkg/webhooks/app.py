@@ -18,6 +18,7 @@ from pkg.telemetry.health import BindError
 from pkg.telemetry.logging import configure
 from pkg.telemetry.webhook_metrics import WebhookMetrics
 from pkg.version import VERSION
+from pkg.webhooks.garbage import collect_rarely
 from pkg.webhooks.options import Options, parse, webhook_options
 from pkg.webhooks.webhook import Webhook
 
@@ -43,6 +44,7 @@ def _run(options: Options) -> int:
     except BindError as error:
         click.echo(f"workflow-webhook: {error}", err=True)
         return 1
+    collect_rarely()
     _log.info("started", version=VERSION, server=config.server, **webhook.served_at())
     stop.wait()
     _log.info("stopping")

@@ -115,12 +115,14 @@ def estimate_reading(reading: Reading, metadata: ObjectMeta | None = None) -> Co
     spec, templates = reading.spec, reading.templates
     sizes = {flow.name: max(1, flow.replicas) for flow in spec.flows}
     status = _STATUS + _restart_bytes(spec) + _kinds_bytes(spec, templates)
-    cost = Cost(spec=_spec_bytes(spec), metadata=_metadata_bytes(metadata) + _parameter_bytes(spec), status=status)
+    spec_bytes, metadata_bytes = _spec_bytes(spec), _metadata_bytes(metadata) + _parameter_bytes(spec)
+    cost = Cost(spec=spec_bytes, metadata=metadata_bytes, status=status)
     total = {name: getattr(cost, name) for name in cost.__struct_fields__}
     for flow in spec.flows:
         template = templates.get(flow.template_name)
-        total["edges"] += len(reading.use.edges(flow))
-        for name, value in _flow_cost(flow, reading.mentions(flow), template, sizes):
+        mentions = reading.mentions(flow)
+        total["edges"] += len(mentions) + len(reading.use.edges(flow))
+        for name, value in _flow_cost(flow, mentions, template, sizes):
             total[name] += value
     if reading.use.is_over:
         total["edges"] += MAX_EDGES + 1  # more than were counted
@@ -158,23 +160,22 @@ def _flow_cost(
     flow: Flow, mentions: Iterable[edges.Edge], template: edges.TemplateEdges | None, sizes: Mapping[str, int]
 ) -> Iterator[tuple[str, int]]:
     size = sizes[flow.name]
-    yield "template_bytes", size * template.size if template is not None else 0
+    if template is not None:
+        yield "template_bytes", size * template.size
     probes, path_bytes = 0, 0
-    count = 0
     for edge in mentions:
-        count += 1
         if edge.own_index and edge.flow == flow.name:
             yield "previous", size
-        if edge.wait in (edges.Wait.HTTP, edges.Wait.TCP):
+        if edge.wait is edges.Wait.HTTP or edge.wait is edges.Wait.TCP:
             probes += sizes.get(edge.flow, 1)
             path_bytes += len(edge.path) + 32
-    yield "edges", count
-    yield "probed", probes
-    text = bytes(flow.raw_patch)
+    if probes:
+        yield "probed", probes
     if not raw.is_empty(flow.raw_patch):
+        text = bytes(flow.raw_patch)
         yield "patch_bytes", size * len(text)
-    if text.startswith(b"["):
-        yield "patch_steps", size * _steps(flow)
+        if text.startswith(b"["):
+            yield "patch_steps", size * _steps(flow)
     # Latches of probes that have passed name the replicas of the probed flow.
     carried = MAX_RULES_OF_FLOW * (len(_POSITION) + 1) if template is not None and template.carries else 0
     yield "status", _flow_status_bytes(flow, size) + path_bytes + 6 * probes + carried
@@ -190,10 +191,15 @@ def _steps(flow: Flow) -> int:
 def _flow_status_bytes(flow: Flow, size: int) -> int:
     """Bytes of the least that status keeps of a flow whose tasks are as unlike as they can be."""
     retries = flow.retry.max_retries if flow.retry is not None else 0
+    return len(flow.name) + _bytes_without_name(retries, size, flow.for_ is not None)
+
+
+@lru_cache(maxsize=1_024)
+def _bytes_without_name(retries: int, size: int, is_indexed: bool) -> int:
     groups = min(size, _GROUPS * (retries + 1))
     bare, kept = _status_parts(retries)
-    found = bare + len(flow.name) + groups * kept
-    if flow.for_ is not None:
+    found = bare + groups * kept
+    if is_indexed:
         # Each index stands in one range of the flow, and in one of what is kept.
         found += 2 * size * (len(str(size)) + 1) + sum(len(name) + 6 for name in _RANGES)
     return found

@@ -61,7 +61,7 @@ class Scopes:
 
     def with_flow(self, flow: Parameters) -> Scopes:
         """The same template and workflow with the parameters of a flow."""
-        other = Scopes()
+        other = Scopes.__new__(Scopes)
         other._by_name = (*self._by_name[:FLOW], _index(FLOW, flow))
         other.required = self.required
         return other

@@ -39,6 +39,8 @@ class Decoder(Generic[T]):
 
     def __call__(self, raw: msgspec.Raw) -> T:
         """The decoded value. Raises RawError, also for what is nested too deeply."""
+        if raw is ABSENT:
+            return self._decoder.decode(self._default)
         try:
             decoded = self._decoder.decode(self._default if is_empty(raw) else raw)
         except RecursionError as error:
@@ -110,4 +112,4 @@ _VIEWS: Final = msgspec.json.Decoder(list[msgspec.Raw])
 
 def _may_be_deep(text: bytes) -> bool:
     """Whether there are enough brackets for more than MAX_DEPTH levels; far cheaper than a look at the tree."""
-    return text.count(b"{") + text.count(b"[") > MAX_DEPTH
+    return len(text) > MAX_DEPTH and text.count(b"{") + text.count(b"[") > MAX_DEPTH

@@ -31,6 +31,8 @@ class Reading:
 
     def mentions(self, flow: Flow) -> tuple[Edge, ...]:
         """Every mention of a flow in dependsOn, for.dependsOn and patch of `flow`. Raises RawError for dependsOn."""
+        if flow.raw_depends_on is raw.ABSENT and flow.for_ is None and flow.raw_patch is raw.ABSENT:
+            return ()
         found = self._mentions.get(id(flow))
         if found is None:
             try:

@@ -13,7 +13,7 @@ from pkg.apis.flow.v1alpha1 import durations, patching, variables
 from pkg.apis.flow.v1alpha1.edges import Edge, Wait, cycles
 from pkg.apis.flow.v1alpha1.faults import Fault, fault
 from pkg.apis.flow.v1alpha1.parameters import FLOW, TEMPLATE, WORKFLOW, Scopes, given, missing_message
-from pkg.apis.flow.v1alpha1.raw import RawError
+from pkg.apis.flow.v1alpha1.raw import ABSENT, RawError
 from pkg.apis.flow.v1alpha1.reading import Reading
 from pkg.apis.flow.v1alpha1.types import (
     MAX_TASKS,
@@ -45,6 +45,8 @@ class FlowNames:
         for at, flow in enumerate(spec.flows):
             self.first.setdefault(flow.name, at)
         self.finally_ = {flow.name for flow in spec.flows if flow.finally_}
+        #: Those that others may wait for.
+        self.usual = self.first.keys() - self.finally_
         self.suggestions = 0
         """How many similar names were looked for."""
 
@@ -70,12 +72,8 @@ class Waits:
 
     def add(self, flow: Flow, edges: Iterable[Edge]) -> None:
         """Adds the edges of a flow. A flow that waits for itself is another fault, and is left out here."""
-        self._waits[flow.name].update((edge.flow, None) for edge in edges if edge.flow != flow.name)
-
-    @property
-    def edges(self) -> int:
-        """How many pairs of flows there are of which one waits for the other."""
-        return sum(map(len, self._waits.values()))
+        own = flow.name
+        self._waits[own].update(dict.fromkeys([edge.flow for edge in edges if edge.flow != own]))
 
     def cycles(self) -> Iterator[Fault]:
         """A fault for each set of flows that wait for each other."""
@@ -106,12 +104,15 @@ def workflow_faults(reading: Reading, *, with_restart: bool, with_patches: bool)
             edges = ()  # a fault of the field that cannot be decoded
             yield from _flow(flow, path, is_read=False)
         else:
-            yield from _flow(flow, path, is_read=True)
-        if with_patches:
+            if not _is_bare(flow):
+                yield from _flow(flow, path, is_read=True)
+        if with_patches and flow.raw_patch is not ABSENT:
             yield from _patch(flow, f"{path}.patch")
+        if with_patches and flow.raw_parameters is not ABSENT:
             yield from _values(flow, path, names, FLOW)
         for edge in edges:
-            yield from edge_faults(flow, edge, f"{path}.{edge.path}", names)
+            if edge.flow not in names.usual or edge.flow == flow.name or flow.finally_:
+                yield from edge_faults(flow, edge, f"{path}.{edge.path}", names)
         waits.add(flow, edges)
     yield from waits.cycles()
 
@@ -166,9 +167,11 @@ def _policy(spec: WorkflowSpec, names: FlowNames) -> Iterator[Fault]:
 
 def _flow(flow: Flow, path: str, *, is_read: bool) -> Iterator[Fault]:
     """The faults of a flow but for the names of other flows. is_read: its dependencies can be decoded."""
-    yield from _parameters(flow, path)
-    yield from _duration(flow.timeout, f"{path}.timeout")
-    yield from _duration(flow.pending_timeout, f"{path}.pendingTimeout")
+    if flow.raw_parameters is not ABSENT:
+        yield from _parameters(flow, path)
+    if flow.timeout is not None or flow.pending_timeout is not None:
+        yield from _duration(flow.timeout, f"{path}.timeout")
+        yield from _duration(flow.pending_timeout, f"{path}.pendingTimeout")
     if flow.retry is not None:
         yield from _duration(flow.retry.interval, f"{path}.retry.interval")
         yield from _duration(flow.retry.max_interval, f"{path}.retry.maxInterval")
@@ -183,9 +186,22 @@ def _flow(flow: Flow, path: str, *, is_read: bool) -> Iterator[Fault]:
             yield from _depends_on(on, place)
 
 
+def _is_bare(flow: Flow) -> bool:
+    """Whether a flow whose dependencies can be decoded has nothing else that may be wrong. Most flows are so."""
+    return (
+        flow.raw_parameters is ABSENT
+        and flow.retry is None
+        and flow.timeout is None
+        and flow.pending_timeout is None
+        and flow.for_ is None
+        and not _has_more_than_targets(flow.raw_depends_on)
+    )
+
+
 def _has_more_than_targets(on: msgspec.Raw) -> bool:
     """Whether there may be probes or groups. Most dependencies have none, and need not be decoded again."""
-    return variables.may_hold(on, b'"probe"') or variables.may_hold(on, b'"orGroups"')
+    text = bytes(on)
+    return b'"probe"' in text or b'"orGroups"' in text or b"\\u" in text
 
 
 def _patch(flow: Flow, path: str) -> Iterator[Fault]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from pkg.apis.flow.v1alpha1 import variables
 from pkg.apis.flow.v1alpha1.edges import Edge, TemplateEdges, parameters_in
 from pkg.apis.flow.v1alpha1.faults import Fault, fault
 from pkg.apis.flow.v1alpha1.parameters import FLOW, WORKFLOW, Given, Scopes, counted, missing_message
-from pkg.apis.flow.v1alpha1.raw import RawError
+from pkg.apis.flow.v1alpha1.raw import ABSENT, RawError
 from pkg.apis.flow.v1alpha1.reading import Reading
 from pkg.apis.flow.v1alpha1.spec_faults import FlowNames, Waits, edge_faults
 from pkg.apis.flow.v1alpha1.types import Flow, Parameters, WorkflowSpec
@@ -110,7 +110,7 @@ def _given(spec: WorkflowSpec) -> Parameters:
 def use_faults(reading: Reading) -> Iterator[Fault]:
     """Every fault that only shows with the templates. Missing templates are passed over."""
     names = FlowNames(reading.spec)
-    alone, together = Waits(names), Waits(names)
+    judged: list[tuple[Flow, Sequence[Edge], Sequence[Edge]]] = []
     required = _Required(reading)
     compared = 0
     seen: set[tuple[str, str]] = set()
@@ -122,16 +122,16 @@ def use_faults(reading: Reading) -> Iterator[Fault]:
             mentions = reading.mentions(flow)
             if template is not None and not template.is_readable:
                 continue  # a fault of the template by itself
-            needed = required.of(template, name) if template is not None else {}
-            missing = [] if template is None else list(_missing_parameters(flow, needed, reading.use, path, place))
+            if template is None:
+                judged.append((flow, mentions, ()))
+                continue
+            needed = required.of(template, name)
+            is_plain = not needed and flow.raw_patch is ABSENT and not reading.use.of(flow)
+            missing = [] if is_plain else list(_missing_parameters(flow, needed, reading.use, path, place))
         except RawError:
             continue  # a fault of the template or the workflow by itself
-        alone.add(flow, mentions)
-        together.add(flow, mentions)
-        if template is None:
-            continue
         reached = reading.use.edges(flow)
-        together.add(flow, reached)
+        judged.append((flow, mentions, reached))
         compared += len(reached) + len(needed)
         if compared > _MAX_COMPARED:
             yield fault("spec.flows", f"the templates have too many variables to check {path} and the flows after it")
@@ -142,7 +142,20 @@ def use_faults(reading: Reading) -> Iterator[Fault]:
                 yield found.fault(suggest=len(seen) <= _MAX_SUGGESTIONS)
         for edge in reached:
             yield from edge_faults(flow, edge, _place_of(edge, path, place), names)
-    if together.edges > alone.edges and not any(alone.cycles()):
+    if any(reached for _, _, reached in judged):
+        yield from _cycles_through_addresses(names, judged)
+
+
+def _cycles_through_addresses(
+    names: FlowNames, judged: Iterable[tuple[Flow, Sequence[Edge], Sequence[Edge]]]
+) -> Iterator[Fault]:
+    """Cycles that are none without the addresses which templates and parameters need."""
+    alone, together = Waits(names), Waits(names)
+    for flow, mentions, reached in judged:
+        alone.add(flow, mentions)
+        together.add(flow, mentions)
+        together.add(flow, reached)
+    if not any(alone.cycles()):
         yield from together.cycles()
 
 
@@ -158,11 +171,10 @@ def _place_of(edge: Edge, path: str, place: str) -> str:
 def _missing_parameters(
     flow: Flow, required: Mapping[str, str], values: ValueUse, path: str, place: str
 ) -> Iterator[_Missing]:
-    own = {one.name for one in flow.parameters if one.value is not None} if required else set()
-    missing = [name for name in required if name not in own]
-    scopes = values.scopes(flow) if missing else Scopes()
-    for name in missing:
-        yield _Missing(name, f"{place}.{required[name]}", scopes)
+    own = {one.name for one in values.own(flow) if one.value is not None} if required else set()
+    for name, where in required.items():
+        if name not in own:
+            yield _Missing(name, f"{place}.{where}", values.scopes(flow))
     yield from _without_value(flow, values, path)
 
 
@@ -180,7 +192,7 @@ def unused_parameters(reading: Reading) -> Iterator[Fault]:
         if template is None:
             is_complete = False
             continue
-        own = flow.parameters
+        own = reading.use.own(flow)
         if not own and not has_outer:
             continue
         names = {*template.parameters}

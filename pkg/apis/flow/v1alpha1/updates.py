@@ -59,8 +59,10 @@ def changes(old: WorkflowSpec, new: WorkflowSpec) -> Iterator[tuple[str, str]]:
     bare_old, bare_new = (fixed(msgspec.structs.replace(spec, flows=())) for spec in (old, new))
     for field in _changed(WorkflowSpec, bare_old, bare_new, ("flows", *FREE)):
         yield f"spec.{field}", ""
+    if old.flows == new.flows:
+        return
     before = {flow.name: flow for flow in old.flows}
-    names, now = list(before), [flow.name for flow in new.flows]
+    names, now = [flow.name for flow in old.flows], [flow.name for flow in new.flows]
     if names != now:
         yield "spec.flows", _flows(names, now)
     for at, flow in enumerate(new.flows):

@@ -33,6 +33,7 @@ class ValueUse:
         # By identity: the spec keeps its flows alive.
         self._scopes: dict[int, Scopes] = {}
         self._used: dict[int, tuple[Use, ...]] = {}
+        self._own: dict[int, Parameters] = {}
         self._read: dict[str, tuple[Known, ...]] = {}
 
     @property
@@ -44,12 +45,24 @@ class ValueUse:
         """The flows whose pod address the flow's template and its parameters need, once each per parameter."""
         template = self._templates.get(flow.template_name)
         own = template.edges if template is not None else ()
+        used = self.of(flow)
+        if not used:
+            return own
         found = {
             (use.by, name): Edge(name, place(use.by), Wait.POD_IP)
-            for use in self.of(flow)
+            for use in used
             if (name := use.token.pod_ip_of) is not None
         }
         return (*own, *found.values()) if found else own
+
+    def own(self, flow: Flow) -> Parameters:
+        """The parameters of the flow itself; none if they cannot be decoded."""
+        if flow.raw_parameters is raw.ABSENT:
+            return ()
+        found = self._own.get(id(flow))
+        if found is None:
+            found = self._own[id(flow)] = _or_none(flow)
+        return found
 
     def scopes(self, flow: Flow) -> Scopes:
         """The parameters that count for the flow."""
@@ -58,7 +71,7 @@ class ValueUse:
             return outer
         scopes = self._scopes.get(id(flow))
         if scopes is None:
-            scopes = self._scopes[id(flow)] = outer.with_flow(_or_none(flow))
+            scopes = self._scopes[id(flow)] = outer.with_flow(self.own(flow))
         return scopes
 
     def of(self, flow: Flow) -> tuple[Use, ...]:
@@ -78,7 +91,7 @@ class ValueUse:
             if name not in self._shared:
                 self._shared[name] = tuple(self._counted(reached(outer.live, outer.scopes, self._variables_in)))
             return self._shared[name]
-        own = _or_none(flow)
+        own = self.own(flow)
         scopes = self.scopes(flow)
         names = dict.fromkeys((*_patch_parameters(flow), *outer.live))
         names.update((one.name, None) for one in own if "{{" in (one.value or "") and one.name in outer.used)

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
+from pkg.apis.flow.v1alpha1 import raw
 from pkg.apis.flow.v1alpha1.conversion import CONVERSIONS
 
 TOKEN: Final = re.compile(r"\{\{\{\{([^{}]*)\}\}\}\}|\{\{([^{}]*)\}\}")
@@ -121,8 +122,10 @@ def may_hold(text: msgspec.Raw, what: bytes = b"{{") -> bool:
 
     True also for JSON with escapes that may stand for one of the characters.
     """
+    if text is raw.ABSENT:
+        return False
     as_bytes = bytes(text)
-    return what in as_bytes or _ESCAPE.search(as_bytes) is not None
+    return what in as_bytes or (b"\\u" in as_bytes and _ESCAPE.search(as_bytes) is not None)
 
 
 def scan(tree: Any, path: str = "") -> Iterator[Found]:
