@@ -282,9 +282,16 @@ def test_a_job_that_stays_pending_shows_its_last_warning_event(
     cluster: Cluster, world: World, start_controller: StartController
 ) -> None:
     """A quota forbids one Job's pods, which only an Event of the Job says. The pod of another Job fits no node, which
-    only an Event of the pod says.
+    only an Event of the pod says. No scheduler takes the pod of a third one, of which nobody says anything.
     """
     start_controller()
+    lost = {
+        "restartPolicy": "Never",
+        "schedulerName": "nobody",
+        "containers": [{"name": "main", "image": "busybox:1.36"}],
+    }
+    world.create(template("lost", GVR("batch", "v1", "jobs"), {"backoffLimit": 0, "template": {"spec": lost}}))
+    world.create(workflow("lost", flow("lost", of="lost")))
     alone = {
         "restartPolicy": "Never",
         "nodeSelector": {"no": "where"},
@@ -293,8 +300,8 @@ def test_a_job_that_stays_pending_shows_its_last_warning_event(
     world.create(template("homeless", GVR("batch", "v1", "jobs"), {"backoffLimit": 0, "template": {"spec": alone}}))
     world.create(workflow("homeless", flow("homeless", of="homeless")))
     deadline = time.monotonic() + PATIENCE
-    while not _pods(world):
-        assert time.monotonic() < deadline, "the pod that fits no node is there"
+    while len(_pods(world)) < 2:
+        assert time.monotonic() < deadline, "the pods that fit no node, or have no scheduler, are there"
         time.sleep(0.1)
     quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "none"}, "spec": {"hard": {"pods": "0"}}}
     world.create(quota)
@@ -306,6 +313,8 @@ def test_a_job_that_stays_pending_shows_its_last_warning_event(
     found = world.wait_flow("homeless", "homeless", "Pending", reason="FailedScheduling")
     assert found["message"].startswith("job homeless-homeless: pod homeless-homeless-")
     assert "nodes are available" in found["message"]
+    found = world.wait_flow("lost", "lost", "Pending", reason="NotScheduled")
+    assert "does the scheduler nobody run in the cluster?" in found["message"]
     failed = world.wait_flow("pending", "stuck", "Failed")
     assert failed["reason"] == "PendingTimeout"
 

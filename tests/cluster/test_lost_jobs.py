@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -53,6 +54,18 @@ def test_a_job_that_is_taken_off_its_task_is_not_waited_for_and_the_message_says
             flow = world.flow(f"w{number}", "a")
         assert f"job w{number}-a was taken off the task before it ended: {says}" in flow["message"]
         assert world.wait_job(f"w{number}-a")["metadata"].get("deletionTimestamp") is None
+        selector = f"involvedObject.name=w{number},reason=TaskRetry"
+        wait_event(world, selector, f"job w{number}-a was taken off the task before it ended: {says}")
+
+
+def wait_event(world: World, selector: str, text: str) -> None:
+    """Waits for the only Event of a kind, and compares its message."""
+    path = f"/api/v1/namespaces/{world.namespace}/events?fieldSelector={selector}"
+    deadline = time.monotonic() + 30
+    while not (found := world.api.get(path)["items"]):
+        assert time.monotonic() < deadline, f"no Event {selector}"
+        time.sleep(0.2)
+    assert [text in event["message"] for event in found] == [True], found
 
 
 def test_the_next_attempt_of_a_job_that_was_taken_off_runs_beside_it(
