@@ -169,7 +169,7 @@ class RightsSimulation(Simulation):
         if choice % 3 == 0:
             self.controller.reviews.answer(self.tape.below(3), fails=self.tape.one_in(4))
         if choice % 7 == 0:
-            self.world.advance(self.world.now + self.tape.pick(20.0, 100.0, 400.0))
+            self.world.advance(self.world.now + self.tape.pick(20.0, 100.0, 310.0, 350.0))
         super()._act(choice)
 
     def _settle(self) -> None:
