@@ -87,10 +87,10 @@ test: $(DEVELOPING) ## Run all tests, those on real control planes too (about 20
 	if [ -n "$(TESTS)" ]; then
 	  exec $(PY) -m pytest $(TESTS) $(ARGS)
 	fi
-	# First what needs no cluster. Then file by file, to whichever process is free: the tests of a file share its fixtures.
+	# First the many small tests. Then file by file, to whichever process is free: the tests of a file share its fixtures.
 	# The longest file comes first.
 	$(PY) -m pytest tests/unit tests/property -n $(TEST_PROCESSES) $(ARGS)
-	$(PY) -m pytest tests/faults tests/cluster tests/kubeflow -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder \
+	$(PY) -m pytest tests/faults tests/cluster tests/image tests/kubeflow -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder \
 	  $(ARGS)
 
 .PHONY: test-unit
@@ -109,6 +109,15 @@ faults: $(DEVELOPING) ## Inject faults into 200 workflows per fault, and count w
 test-kubeflow: $(DEVELOPING) ## Run Kubeflow's real training operator against the local cluster (built once, some minutes)
 	@$(PY) -m hack.cluster binaries >/dev/null
 	$(PY) -m pytest tests/kubeflow -m kubeflow $(ARGS)
+
+.PHONY: test-install
+test-install: $(DEVELOPING) ## Build the image and install it on a node with real containers (root; after changes of installer/)
+	@if [ "$$(id -u)" = 0 ]; then
+	  $(PY) -m hack.cluster install-packages
+	  $(PY) -m hack.image install-packages
+	fi
+	$(PY) -m hack.cluster binaries >/dev/null
+	exec $(PY) -m pytest tests/install -m install $(ARGS)
 
 .PHONY: check-metrics
 check-metrics: $(DEVELOPING) ## Check metrics with promtool (built once)

@@ -14,6 +14,7 @@ import yaml
 
 from hack.cluster import control_plane, processes
 from hack.cluster.api import Api, ApiStatusError
+from hack.cluster.containers import settings
 from hack.cluster.errors import ClusterError, start_failure, tail
 from hack.cluster.slots import ports
 from hack.cluster.state import State
@@ -31,14 +32,17 @@ def create_control_plane(folder: Path, state: State, *, audit: bool, stages: str
     home = run / "clusters" / state.name
     for log in logs.glob("*.log"):
         log.unlink()
-    (run / "config.yaml").write_text(control_plane.kwok_config(state.name, ports(state.slot), stages))
+    is_real = state.runtime == "containers"
+    names = [settings.kubernetes_service(state.slot)] if is_real else []
+    (run / "config.yaml").write_text(control_plane.kwok_config(state.name, ports(state.slot), stages, names))
     (run / "audit-policy.yaml").write_text(control_plane.audit_policy())
     # kwokctl writes its logs beside its other files; the link puts them into the folder that stays after the cluster.
     home.mkdir(parents=True)
     (home / "logs").symlink_to(logs)
     binaries = Path(state.binaries)
+    network = settings.services(state.slot) if is_real else ""
     command = control_plane.create_arguments(
-        state.name, binaries, run, kubeconfig, audit=audit, simulate=state.runtime == "kwok", extra_args=extra_args
+        state.name, binaries, run, kubeconfig, audit=audit, service_network=network, extra_args=extra_args
     )
     _run_kwokctl(command, folder, binaries, home / "pids")
     api = Api.from_kubeconfig(kubeconfig)

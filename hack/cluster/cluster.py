@@ -223,6 +223,16 @@ class Cluster:
                 f"the CRDs of {crds} are not Established after {bringup.READY_TIMEOUT:.0f} s: see {self.logs}"
             )
 
+    def load_image(self, archive: Path, *names: str) -> None:
+        """Gives a node with real containers the one image in a docker-archive, under its own name and `names`.
+
+        A name is whole: docker.io/library/NAME:TAG for what a pod calls NAME:TAG. Raises ClusterError.
+        """
+        supervisor = self.pids(container_node.SUPERVISOR) if self.runtime == "containers" else []
+        if not supervisor:
+            raise ClusterError(f"the cluster in {self.folder} runs no containers: start one with --runtime containers")
+        container_node.load_image(supervisor[0], archive, names)
+
     def api(self) -> Api:
         """Plain HTTPS calls as the administrator."""
         return Api.from_kubeconfig(self.kubeconfig)

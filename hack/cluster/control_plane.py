@@ -83,14 +83,21 @@ _PORTS = (
 """What kwokctl calls the ports of the components, in the order in which they are taken from a slot's."""
 
 
-def kwok_config(name: str, ports: range, more_stages: str = "") -> str:
-    """The file for kwokctl's --config: what listens where on 127.0.0.1, and the stages of pods and nodes."""
+def kwok_config(name: str, ports: range, more_stages: str = "", api_server_names: Sequence[str] = ()) -> str:
+    """The file for kwokctl's --config: what listens where on 127.0.0.1, and the stages of pods and nodes.
+
+    `api_server_names` are further addresses for which the API server's certificate is valid.
+    """
     documents = [
         {
             "apiVersion": "config.kwok.x-k8s.io/v1alpha1",
             "kind": "KwokctlConfiguration",
             "metadata": {"name": name},
-            "options": {"bindAddress": "127.0.0.1", **dict(zip(_PORTS, ports, strict=False))},
+            "options": {
+                "bindAddress": "127.0.0.1",
+                **({"kubeApiserverCertSANs": list(api_server_names)} if api_server_names else {}),
+                **dict(zip(_PORTS, ports, strict=False)),
+            },
         },
         {
             "apiVersion": "config.kwok.x-k8s.io/v1alpha1",
@@ -135,11 +142,12 @@ def create_arguments(
     kubeconfig: Path,
     *,
     audit: bool,
-    simulate: bool,
+    service_network: str = "",
     extra_args: Sequence[str] = (),
 ) -> list[str]:
     """The command that creates the control plane; `run` is the folder with config.yaml and audit-policy.yaml.
 
+    `service_network` holds the addresses of Services of a cluster with real containers; without it kwok simulates pods.
     `extra_args` are `component=flag=value`, given to that component after all others.
     """
     arguments = [
@@ -167,11 +175,14 @@ def create_arguments(
     ]
     if audit:
         arguments.append(f"--kube-audit-policy={run / 'audit-policy.yaml'}")
-    if not simulate:
+    if service_network:
         arguments += [
             "--disable=kwok-controller",
             # The node's name cannot be resolved; kubectl logs and exec use its address.
             "--extra-args=kube-apiserver=kubelet-preferred-address-types=InternalIP",
+            f"--extra-args=kube-apiserver=service-cluster-ip-range={service_network}",
+            # Service addresses are not routed: the API server itself finds the pods behind a webhook's Service.
+            "--extra-args=kube-apiserver=enable-aggregator-routing=true",
         ]
     return arguments + [f"--extra-args={argument}" for argument in extra_args]
 

@@ -56,7 +56,7 @@ def collect(arch: str, project: Path, versions: Mapping[str, str], target: Path,
         what = f"downloading the wheels for {arch}"
         run([*download, *pip_target(MACHINES[arch], python), *wanted], what=what)
         run([*download, "--only-binary=:all:", f"pip=={metadata.version('pip')}"], what="downloading pip")
-        if sources := [path.name for path in target.iterdir() if path.suffix != ".whl"]:
+        if sources := [path.name for path in target.iterdir() if path.suffix not in {".whl", ".txt"}]:
             raise ImageError(f"there is no wheel for {arch} of {', '.join(sources)}")
         stamp.write_text(listing)
     shutil.copy(project, target)

@@ -6,6 +6,7 @@ import contextlib
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -15,8 +16,10 @@ from hack.cluster.containers import images, settings
 from hack.cluster.containers.packages import BUSYBOX
 from hack.cluster.containers.settings import PRIVATE, NodePlan, Orders
 from hack.cluster.errors import ClusterError, last_lines
+from hack.cluster.slots import ports
 
 SUPERVISOR = "node-supervisor"
+FORWARDER = "kubernetes-service"
 
 
 def start(folder: Path, slot: int, kubelet: Path, kubeconfig: Path, logs: Path) -> dict[str, list[str]]:
@@ -30,6 +33,7 @@ def start(folder: Path, slot: int, kubelet: Path, kubeconfig: Path, logs: Path) 
     (plan.folder / "made").write_text("\n".join(_make_mount_points()))
     _make_bridge(plan)
     plan = _with_free_port(plan)
+    forwarder = _forward_api_server(plan, folder, logs)
     (plan.folder / "containerd.toml").write_text(settings.containerd_config(plan))
     (plan.folder / "cni" / "10-bridge.conflist").write_text(settings.cni_config(plan))
     (plan.folder / "kubelet.yaml").write_text(settings.kubelet_config(plan))
@@ -52,7 +56,7 @@ def start(folder: Path, slot: int, kubelet: Path, kubeconfig: Path, logs: Path) 
     inner = [sys.executable, "-m", "hack.cluster.containers.supervisor", str(plan.folder / "orders.json")]
     outer = ["/usr/bin/unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", *inner]
     processes.spawn(outer, folder, logs / f"{SUPERVISOR}.log", processes.python_path())
-    return {SUPERVISOR: inner, "containerd": orders.containerd, "kubelet": orders.kubelet}
+    return {SUPERVISOR: inner, FORWARDER: forwarder, "containerd": orders.containerd, "kubelet": orders.kubelet}
 
 
 def stop(folder: Path, slot: int) -> None:
@@ -65,13 +69,57 @@ def stop(folder: Path, slot: int) -> None:
     processes.wait_until(lambda: not _remove_cgroups(_containers(plan)), timeout=10)
     made = plan.folder / "made"
     for path in made.read_text().split() if made.exists() else []:
-        with contextlib.suppress(OSError):  # not empty: another program uses it
-            os.rmdir(path)
+        if not is_mount_point(path):
+            with contextlib.suppress(OSError):  # not empty: another program uses it
+                os.rmdir(path)
+
+
+def is_mount_point(path: str, proc: Path = Path("/proc")) -> bool:
+    """Whether something is mounted at `path` for any process, as by the node of another cluster.
+
+    Such a folder looks empty from outside, and its removal would take the mount away from those processes.
+    """
+    for entry in proc.iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):  # the process has ended
+                # MOUNT-ID PARENT-ID DEVICE ROOT MOUNT-POINT ...
+                if any(line.split()[4] == path for line in (entry / "mountinfo").read_text().splitlines()):
+                    return True
+    return False
 
 
 def enter(supervisor: int, command: list[str]) -> list[str]:
     """The command line that runs `command` inside the namespaces whose first process is `supervisor`."""
     return ["/usr/bin/nsenter", f"--target={supervisor}", "--mount", "--pid", "--", *command]
+
+
+def load_image(supervisor: int, archive: Path, names: Sequence[str]) -> None:
+    """Gives the node the image in a docker-archive, under its own name and each of `names`. Raises ClusterError."""
+    imported = _ctr(supervisor, "import", "--snapshotter=native", str(archive))
+    # `unpacking NAME (sha256:...)...done`
+    found = [line.split()[1] for line in imported.splitlines() if line.startswith("unpacking ")]
+    if len(found) != 1:
+        raise ClusterError(f"{archive} holds {len(found)} images ({', '.join(found)}): it must be one")
+    for name in names:
+        _ctr(supervisor, "tag", "--force", found[0], name)
+
+
+def _ctr(supervisor: int, *arguments: str) -> str:
+    command = ["/usr/bin/ctr", "--address", settings.SOCKET, "--namespace", "k8s.io", "images", *arguments]
+    result = subprocess.run(enter(supervisor, command), capture_output=True, text=True, check=False)
+    if result.returncode != 0:
+        raise ClusterError(f"`ctr images {' '.join(arguments)}` failed: {last_lines(result.stderr)}")
+    return result.stdout
+
+
+def _forward_api_server(plan: NodePlan, folder: Path, logs: Path) -> list[str]:
+    """Gives the bridge the address of the Service `kubernetes`, and passes it on to the API server."""
+    service = settings.kubernetes_service(plan.slot)
+    _ip("address", "add", f"{service}/32", "dev", plan.bridge)
+    to = f"127.0.0.1:{ports(plan.slot)[0]}"
+    command = [sys.executable, "-m", "hack.cluster.containers.forwarder", f"{service}:443", to]
+    processes.spawn(command, folder, logs / f"{FORWARDER}.log", processes.python_path())
+    return command
 
 
 def _with_free_port(plan: NodePlan) -> NodePlan:

@@ -24,6 +24,16 @@ PRIVATE = ("/run/containerd", "/run/netns", "/var/lib/kubelet", "/var/log/contai
 """Folders that containerd and the kubelet write to in any configuration; each is a tmpfs of its own here."""
 
 
+def services(slot: int) -> str:
+    """The addresses of Services of a cluster: in the pods' network, so that a pod needs no route to reach them."""
+    return f"198.18.{slot}.192/26"
+
+
+def kubernetes_service(slot: int) -> str:
+    """The address of the Service `kubernetes`, at which pods look for the API server: the first one of `services`."""
+    return f"198.18.{slot}.193"
+
+
 class Orders(msgspec.Struct, frozen=True):
     """What the supervisor runs; written as JSON by node.py."""
 
@@ -53,6 +63,11 @@ class NodePlan:
     def subnet(self) -> str:
         """The pods' addresses: of the range set aside for tests of network devices, which no network uses."""
         return f"198.18.{self.slot}.0/24"
+
+    @property
+    def last_pod(self) -> str:
+        """The last address that a pod may have; the addresses of Services are above it."""
+        return f"198.18.{self.slot}.190"
 
     @property
     def gateway(self) -> str:
@@ -109,7 +124,7 @@ def cni_config(plan: NodePlan) -> str:
                 "hairpinMode": True,
                 "ipam": {
                     "type": "host-local",
-                    "ranges": [[{"subnet": plan.subnet, "gateway": plan.gateway}]],
+                    "ranges": [[{"subnet": plan.subnet, "rangeEnd": plan.last_pod, "gateway": plan.gateway}]],
                     "dataDir": str(plan.folder / "addresses"),
                 },
             }
@@ -137,7 +152,7 @@ def kubelet_config(plan: NodePlan) -> str:
             "enforceNodeAllocatable": [],
             "failCgroupV1": False,
             "failSwapOn": False,
-            "localStorageCapacityIsolation": False,
+            "localStorageCapacityIsolation": True,
             "makeIPTablesUtilChains": False,
             "oomScoreAdj": 0,
             "resolvConf": str(plan.folder / "resolv.conf"),
@@ -152,7 +167,7 @@ def kubelet_config(plan: NodePlan) -> str:
             },
             "imageGCHighThresholdPercent": 100,
             "imageGCLowThresholdPercent": 99,
-            "maxPods": 250,
+            "maxPods": 180,
         },
         sort_keys=False,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import ipaddress
 import json
 import tarfile
 import tomllib
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from hack.cluster.containers import images, packages, settings
+from hack.cluster.containers import images, node, packages, settings
 from hack.cluster.containers.settings import NodePlan
 from hack.cluster.slots import FIRST_SLOT, LAST_SLOT
 
@@ -52,7 +53,25 @@ def test_containerd_keeps_its_state_in_the_clusters_folder_and_runs_crun() -> No
 def test_the_pods_network_reaches_the_host_and_nothing_else() -> None:
     (bridge,) = json.loads(settings.cni_config(PLAN))["plugins"]
     assert (bridge["isGateway"], bridge["ipMasq"]) == (True, False)
-    assert bridge["ipam"]["ranges"] == [[{"subnet": "198.18.64.0/24", "gateway": "198.18.64.1"}]]
+    assert bridge["ipam"]["ranges"] == [
+        [{"subnet": "198.18.64.0/24", "rangeEnd": "198.18.64.190", "gateway": "198.18.64.1"}]
+    ]
+
+
+def test_the_addresses_of_services_lie_in_the_pods_network_above_the_pods() -> None:
+    services = ipaddress.IPv4Network(settings.services(64))
+    assert services.subnet_of(ipaddress.IPv4Network(PLAN.subnet))
+    assert ipaddress.IPv4Address(PLAN.last_pod) < services.network_address
+    assert str(next(services.hosts())) == settings.kubernetes_service(64)
+
+
+def test_a_folder_that_another_cluster_has_mounted_over_is_known(tmp_path: Path) -> None:
+    (tmp_path / "1").mkdir()
+    (tmp_path / "1" / "mountinfo").write_text("36 35 98:0 / /run/containerd rw,noatime - tmpfs tmpfs rw\n")
+    (tmp_path / "2").mkdir()
+    (tmp_path / "uptime").write_text("not a process")
+    assert node.is_mount_point("/run/containerd", tmp_path)
+    assert not node.is_mount_point("/run/netns", tmp_path)
 
 
 @pytest.mark.parametrize("slot", [FIRST_SLOT, LAST_SLOT])

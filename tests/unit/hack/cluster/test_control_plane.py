@@ -18,7 +18,7 @@ from hack.cluster.stages import node_stages, pod_stages
 
 
 def _arguments(**changes: Any) -> list[str]:
-    options: dict[str, Any] = {"audit": False, "simulate": True} | changes
+    options: dict[str, Any] = {"audit": False} | changes
     return control_plane.create_arguments("wf-x", Path("/bin"), Path("/c/run"), Path("/c/kubeconfig"), **options)
 
 
@@ -41,7 +41,11 @@ def test_every_binary_is_named_so_that_nothing_is_downloaded() -> None:
     ("changes", "argument"),
     [
         ({"audit": True}, "--kube-audit-policy=/c/run/audit-policy.yaml"),
-        ({"simulate": False}, "--disable=kwok-controller"),
+        ({"service_network": "198.18.64.192/26"}, "--disable=kwok-controller"),
+        (
+            {"service_network": "198.18.64.192/26"},
+            "--extra-args=kube-apiserver=service-cluster-ip-range=198.18.64.192/26",
+        ),
         ({"extra_args": ["kube-apiserver=v=4"]}, "--extra-args=kube-apiserver=v=4"),
     ],
 )
@@ -89,6 +93,12 @@ def test_the_configuration_binds_everything_to_this_machine_and_its_own_ports() 
     assert len(options) == 6
     assert set(options.values()) <= set(ports(64))
     assert len(set(options.values())) == 6
+
+
+def test_the_api_servers_certificate_is_valid_for_further_addresses() -> None:
+    documents = yaml.safe_load_all(control_plane.kwok_config("wf-x", ports(64), "", ["198.18.64.193"]))
+    (kwokctl,) = [document for document in documents if document["kind"] == "KwokctlConfiguration"]
+    assert kwokctl["options"]["kubeApiserverCertSANs"] == ["198.18.64.193"]
 
 
 def test_further_stages_are_added_to_the_configuration() -> None:
