@@ -5,16 +5,18 @@
 # `make images` makes a smaller one from Debian's packages where it can.
 ARG BASE=docker.io/library/python:3.11-slim-bookworm
 ARG BUILD_BASE=${BASE}
-ARG BUILDPLATFORM=linux/amd64
+# Of the first stage, whose program runs here, and of the image.
+ARG BUILD_PLATFORM=linux/amd64
+ARG IMAGE_PLATFORM=linux/amd64
 
 # No shell is needed in the base, and no network: pip comes as a wheel.
-FROM --platform=${BUILDPLATFORM} ${BUILD_BASE} AS tree
+FROM --platform=${BUILD_PLATFORM} ${BUILD_BASE} AS tree
 ARG MACHINE=x86_64
 COPY . /build/
 WORKDIR /build
 RUN ["python3", "-m", "hack.image.assemble", "wheels", "/opt/work-flow"]
 
-FROM ${BASE}
+FROM --platform=${IMAGE_PLATFORM} ${BASE}
 ARG VERSION=unknown
 ARG REVISION=unknown
 ARG CREATED=1970-01-01T00:00:00Z

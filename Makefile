@@ -111,7 +111,7 @@ test-kubeflow: $(DEVELOPING) ## Run Kubeflow's real training operator against th
 	$(PY) -m pytest tests/kubeflow -m kubeflow $(ARGS)
 
 .PHONY: test-install
-test-install: $(DEVELOPING) ## Build the image and install it on a node with real containers (root; after changes of installer/)
+test-install: $(DEVELOPING) ## Install the image on a node with real containers (root; 5 minutes)
 	@if [ "$$(id -u)" = 0 ]; then
 	  $(PY) -m hack.cluster install-packages
 	  $(PY) -m hack.image install-packages
@@ -163,6 +163,10 @@ bench: $(DEVELOPING) ## Measure the controller on a real control plane (before a
 .PHONY: images
 images: $(DEVELOPING) ## Build the image with docker, podman or buildah (REGISTRY=, BASE=, ARCH=; PUSH=1 pushes)
 	@exec $(PY) -m hack.image build --registry="$(REGISTRY)" --base="$(BASE)" --arch="$(ARCH)" $(if $(filter-out 0,$(PUSH)),--push)
+
+.PHONY: release
+release: $(DEVELOPING) ## Make a release in dist/: wheel, images, manifests, SBOM (REGISTRY=; PUSH=1 pushes)
+	@exec $(PY) -m hack.image release --registry="$(REGISTRY)" --base="$(BASE)" --arch="$(ARCH)" $(if $(filter-out 0,$(PUSH)),--push)
 
 ## Clusters
 

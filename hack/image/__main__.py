@@ -1,4 +1,4 @@
-"""The command line: `python -m hack.image build|save|install-packages`."""
+"""The command line: `python -m hack.image build|save|release|install-packages`."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from pathlib import Path
 
 import click
 
-from hack.image import builders, images, version
+from hack.image import builders, images, release, version
 from hack.image.errors import ImageError, run
+from hack.image.wheels import MACHINES, ROOT
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -32,6 +33,21 @@ def build(registry: str, base: str, arches: str, push: bool) -> None:
             click.echo(f"pushed {images.push(builder, built, registry)}")
     except ImageError as error:
         raise click.ClickException(str(error)) from error
+
+
+@main.command("release")
+@click.option("--registry", default="", help="Registry and folder in which the manifests look for the image.")
+@click.option("--base", default="", help="As for build.")
+@click.option("--arch", "arches", default="", help="As for build.  [default: all]")
+@click.option("--push", is_flag=True, help="Push the image too.")
+def make_release(registry: str, base: str, arches: str, push: bool) -> None:
+    """Make a release of this checkout in dist/release/."""
+    try:
+        folder = release.make((arches or ",".join(MACHINES)).split(","), registry, base, push, click.echo)
+    except ImageError as error:
+        raise click.ClickException(str(error)) from error
+    for path in sorted(folder.iterdir()):
+        click.echo(f"{path.relative_to(ROOT)}: {path.stat().st_size / 1e6:.1f} MB")
 
 
 @main.command()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,15 +22,27 @@ class Builder:
     options: tuple[str, ...] = ()
 
     def build(
-        self, context: Path, file: Path, image: str, arch: str, arguments: Mapping[str, str], epoch: int
+        self,
+        context: Path,
+        file: Path,
+        image: str,
+        arch: str,
+        arguments: Mapping[str, str],
+        epoch: int,
+        *,
+        has_base: bool = False,
     ) -> list[str]:
-        """Builds `image` for `arch` from the Dockerfile `file`. Same input, same layers, where the program can."""
+        """Builds `image` for `arch` from the Dockerfile `file`. Same input, same layers, where the program can.
+
+        `has_base` says that the base is here under its name, and in no registry.
+        """
         given = [f"--build-arg={name}={value}" for name, value in arguments.items()]
         command = [self.program, *self.options, "build", f"--platform=linux/{arch}", f"--file={file}", f"--tag={image}"]
         if self.program != "docker":
-            # BuildKit sets this by itself. No step of ours needs a container of its own.
-            given += [f"--build-arg=BUILDPLATFORM=linux/{native()}"]
+            # No step of ours needs a container of its own.
             command += ["--isolation=chroot", f"--timestamp={epoch}", "--layers=false"]
+            # Without this, a base for another processor is looked for in a registry although it is here.
+            command += ["--pull=never"] if has_base else []
         return [*command, *given, str(context)]
 
     def tag(self, image: str, name: str) -> list[str]:
@@ -53,6 +65,26 @@ class Builder:
         """Pushes an image to the registry in its name."""
         return [self.program, *self.options, "push", image]
 
+    def archive(self, name: str, images: Sequence[str], target: Path, remote: str, digest: Path) -> list[list[str]]:
+        """Makes `name` an index of local images, and writes it with them to the OCI archive `target`.
+
+        Programs that load the archive call it `remote`. The file `digest` gets the digest of the index. Docker cannot
+        do this: it keeps no index without a registry.
+        """
+        call = [self.program, *self.options, "manifest"]
+        add = [[*call, "add", name, f"containers-storage:{image}"] for image in images]
+        push = [*call, "push", "--all", f"--digestfile={digest}", name, f"oci-archive:{target}:{remote}"]
+        return [[*call, "create", name], *add, push]
+
+    def push_index(self, name: str, remote: str, digest: Path) -> list[str]:
+        """Pushes the index `name` and its images as `remote`; the file `digest` gets the digest that it has there."""
+        call = [self.program, *self.options, "manifest", "push", "--all", f"--digestfile={digest}"]
+        return [*call, name, f"docker://{remote}"]
+
+    def forget(self, name: str) -> None:
+        """Removes the index `name` if there is one; its images stay."""
+        subprocess.run([self.program, *self.options, "manifest", "rm", name], capture_output=True, check=False)
+
     def index(self, name: str, images: list[str]) -> list[list[str]]:
         """Makes one name for the images of several processors, all pushed before, and pushes it."""
         call = [self.program, *self.options, "manifest"]
@@ -67,10 +99,10 @@ def native() -> str:
     return {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
 
 
-def find() -> Builder:
-    """The first of PROGRAMS that works here: docker needs its daemon. Raises ImageError."""
+def find(programs: Sequence[str] = PROGRAMS) -> Builder:
+    """The first of `programs` that works here: docker needs its daemon. Raises ImageError."""
     without = []
-    for program in PROGRAMS:
+    for program in programs:
         if shutil.which(program) is None:
             without.append(f"{program} is not installed")
         elif _works([program, "info"]):
@@ -81,7 +113,7 @@ def find() -> Builder:
         else:
             without.append(f"`{program} info` fails")
     raise ImageError(
-        f"an image is built by docker, podman or buildah, and none works here ({'; '.join(without)}); on "
+        f"this needs {' or '.join(programs)}, and none works here ({'; '.join(without)}); on "
         "Debian and Ubuntu: apt-get install buildah mmdebstrap"
     )
 

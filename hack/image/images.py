@@ -7,6 +7,7 @@ import shutil
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from hack.image import base, installed, version, wheels
@@ -64,14 +65,18 @@ def build(
             (context / "hack" / module).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / "hack" / module, context / "hack" / module)
         arguments = {"VERSION": source.tag, "REVISION": source.revision, "CREATED": source.created}
-        arguments["MACHINE"] = MACHINES[arch]
+        arguments |= {
+            "BUILD_PLATFORM": f"linux/{native()}",
+            "IMAGE_PLATFORM": f"linux/{arch}",
+            "MACHINE": MACHINES[arch],
+        }
         if made:
             arguments |= {"BASE": bases[arch], "BUILD_BASE": bases[native()]}
         elif given_base:
             arguments["BASE"] = given_base
         name = full_name(registry, source.tag if list(arches) == [native()] else f"{source.tag}-{arch}")
         say(f"building {name} with {builder.program}")
-        command = builder.build(context, ROOT / "Dockerfile", name, arch, arguments, source.epoch)
+        command = builder.build(context, ROOT / "Dockerfile", name, arch, arguments, source.epoch, has_base=made)
         run(command, what=f"building the image for {arch}")
         built.append(Image(name, arch, size(builder, name)))
     return built
@@ -101,6 +106,7 @@ def push(builder: Builder, images: Sequence[Image], registry: str) -> str:
     return name
 
 
+@cache  # a release asks for the base of this machine's processor twice
 def _base(builder: Builder, arch: str, source: version.Source, say: Callable[[str], None]) -> str:
     """Makes the base image for `arch` from Debian's packages; returns its name."""
     name = f"localhost/work-flow-base:{base.release()}-{arch}"

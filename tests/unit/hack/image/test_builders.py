@@ -50,3 +50,19 @@ def test_an_image_is_saved_under_its_name(program: str, expected: list[str]) -> 
 )
 def test_one_name_for_several_processors_is_pushed_last(program: str, last: list[str]) -> None:
     assert Builder(program).index("r/n:1", ["r/n:1-amd64", "r/n:1-arm64"])[-1] == last
+
+
+@pytest.mark.parametrize("program", ["podman", "buildah"])
+def test_an_archive_of_several_processors_is_written_last_under_the_name_of_the_registry(program: str) -> None:
+    images, digest = ["localhost/n:1-amd64", "localhost/n:1-arm64"], Path("/digest")
+    create, *add, push = Builder(program).archive("localhost/i:1", images, TARGET, "r/n:1", digest)
+    assert create == [program, "manifest", "create", "localhost/i:1"]
+    assert [command[-1] for command in add] == [f"containers-storage:{image}" for image in images]
+    assert push[-2:] == ["localhost/i:1", "oci-archive:/image.tar:r/n:1"]
+    assert "--digestfile=/digest" in push
+
+
+def test_a_base_that_is_here_is_not_pulled() -> None:
+    build = Builder("buildah").build
+    assert "--pull=never" in build(CONTEXT, FILE, "n", "arm64", {}, 7, has_base=True)
+    assert "--pull=never" not in build(CONTEXT, FILE, "n", "arm64", {}, 7)
