@@ -90,8 +90,8 @@ test: $(DEVELOPING) ## Run all tests, those on real control planes too (about 20
 	# First the many small tests. Then file by file, to whichever process is free: the tests of a file share its fixtures.
 	# The longest file comes first.
 	$(PY) -m pytest tests/unit tests/property -n $(TEST_PROCESSES) $(ARGS)
-	$(PY) -m pytest tests/faults tests/cluster tests/image tests/kubeflow -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder \
-	  $(ARGS)
+	$(PY) -m pytest tests/faults tests/cluster tests/image tests/kubeflow -n $(TEST_PROCESSES) --dist loadfile \
+	  --no-loadscope-reorder $(ARGS)
 
 .PHONY: test-unit
 test-unit: $(DEVELOPING) ## Run the unit tests alone (a minute or two)
