@@ -87,6 +87,12 @@ _ONE: Final = Growth(1)
 _SMALL: Final = Extent(_ONE, _ONE)
 # Numbers, booleans, times: their text is short, and they are not lists.
 _OF_OBJECT: Final = Extent(Growth(weight=1), Growth(text=1), Growth(items=1), Growth(items=1))
+# What the API server keeps short: a name has at most 253 bytes. A macro may read it at every item.
+_NAME: Final = Extent(Growth(1 + 256 / TEXT_UNIT), Growth(1 + 256 / TEXT_UNIT))
+_SMALL_READS: Final[dict[tuple[str, ...], Extent]] = {
+    ("metadata", "generation"): _SMALL,
+    **{("metadata", name): _NAME for name in ("name", "namespace", "uid")},
+}
 # Inside a macro `weight` stands for the weight of its variable, and no text is longer than that.
 _OF_VARIABLE: Final = Extent(*(Growth(weight=1),) * 4)
 
@@ -191,11 +197,15 @@ class _Walk:
         """The steps of a node with everything below it, and the extent of its value."""
         self.nodes += 1
         if read := _read(node):
-            if self.macro:
-                raise RuleError(f"inside of {self.name_of(self.macro)} only its own variable can be read, not `object`")
+            extent = _SMALL if read.is_test else _SMALL_READS.get(read.path, _OF_OBJECT)
+            if self.macro and extent is _OF_OBJECT:
+                raise RuleError(
+                    f"inside of {self.name_of(self.macro)} only its own variable can be read, and of `object` only"
+                    " metadata.generation, metadata.name, metadata.namespace, metadata.uid, and has(...)"
+                )
             self.reads.add(read)
             self.nodes += len(read.path)
-            return Growth(len(read.path) + 1), _SMALL if read.is_test else _OF_OBJECT
+            return Growth(len(read.path) + 1), extent
         match node:
             case Const():
                 return _ONE, _of_literal(node)
@@ -228,6 +238,10 @@ class _Walk:
         if node.second_variable or not (isinstance(node.start, Const) and isinstance(node.start.value, bool | int)):
             raise RuleError(
                 f"{self.name_of(node)} is not available, because it builds a list; use exists, all, exists_one"
+            )
+        if node.variable == "object":
+            raise RuleError(
+                f"{self.name_of(node)}: only its own variable can be read inside of it: call it not `object`"
             )
         if self.macro:
             raise RuleError(f"{self.name_of(self.macro)} holds another macro; for lists in lists use a path with [*]")

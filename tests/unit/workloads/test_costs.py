@@ -45,6 +45,8 @@ ITEMS = "object.status.l"
         pytest.param("[object.status.l, object.status.l].exists(x, x == x)", 2, 0, 0, id="or all of it, twice"),
         pytest.param("object.status.l.exists(x, x == x)", 1, 0, 14, id="a loop: each item, and each value in it once"),
         pytest.param("object.status.l.exists(x, x == 3)", 0, 0, 15, id="a loop with a comparison to a literal"),
+        pytest.param("object.status.l.exists(x, x == object.metadata.generation)", 0, 0, 17, id="or to a short value"),
+        pytest.param("object.status.l.exists(x, has(object.status.a.b))", 0, 0, 15, id="or with a test of a field"),
         pytest.param("[object.status.l][0].exists(x, x == 3)", 0, 0, 15, id="a loop over what a literal holds"),
         pytest.param("{'a': object.status.l}.a.exists(x, x == 3)", 0, 0, 15, id="or a map"),
         pytest.param("(object.status.b ? [1] : object.status.l).exists(x, x == 3)", 0, 0, 15, id="or a choice"),

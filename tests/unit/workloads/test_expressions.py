@@ -44,6 +44,10 @@ def holds(text: str, seen: Job) -> bool:
         pytest.param("object.status.conditions.exists(c, c.type == 'A' && c.status == 'True')", True, id="exists"),
         pytest.param("object.status.steps.all(s, s.n > 1)", False, id="all"),
         pytest.param("object.status.steps.exists_one(s, s.n > 1)", True, id="exists_one"),
+        pytest.param(
+            "object.status.steps.exists(s, s.n > object.metadata.generation)", True, id="generation in a macro"
+        ),
+        pytest.param("object.status.steps.all(s, has(object.status.gone))", False, id="has of the object in a macro"),
         pytest.param("size(object.status.steps) == 2", True, id="size"),
         pytest.param("object.metadata.name.startsWith('work')", True, id="metadata"),
         pytest.param("object.status['phase'].matches('^Run')", True, id="an index and a pattern"),
@@ -131,6 +135,11 @@ def test_rules_say_whether_they_need_the_whole_object(rules: object, beyond: boo
         pytest.param("object.status.t.getHours('Asia/Tokyo') == 1", "leave the time zone out", id="a time zone"),
         pytest.param("object.status.a.join() == ''", "undeclared reference to 'join'", id="a function of an extension"),
         pytest.param("object.status.s.contains(object.status.p)", "written out", id="contains of the object's text"),
+        pytest.param(
+            "object.status.l.all(object, object.metadata.name == '')",
+            "only its own variable",
+            id="a variable called object, with a field that is short in the object",
+        ),
         pytest.param("[1, 2].all(x, object.status.n > x)", "only its own variable", id="the object in a macro"),
         pytest.param(
             "object.status.l.all(x, x.matches('a'))",
