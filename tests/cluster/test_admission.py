@@ -69,7 +69,7 @@ def test_a_bad_manifest_is_refused_with_every_fault_on_a_line_of_its_own(kubectl
     said, errors = kubectl("apply", send=[template("step"), bad])
     assert said == ["worktemplate.flow.workflow.sh/step created"]
     head, *lines = [line for line in errors if not line.startswith("Name:") and line.strip()]
-    assert head.startswith("Error from server (Invalid): ")
+    assert head.startswith('The request is invalid: error when creating "STDIN": ')
     assert head.endswith(f'{DENIED} Workflow "bad" has 4 faults:')
     assert lines == [
         '- spec.flows[2].name: the name "b" is taken by spec.flows[1]; each flow needs its own',
@@ -182,16 +182,9 @@ def test_defaults_are_written_out_where_kubectl_does_not_compare_lists(kubectl: 
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=[file.stem for file in EXAMPLES])
-def test_every_example_passes_a_dry_run(kubectl: Kubectl, example: Path) -> None:
-    text = example.read_text("utf-8")
-    ours = [document for document in text.split("\n---\n") if "apiVersion: flow.workflow.sh/" in document]
-    done = subprocess.run(
-        [*kubectl._command, "apply", "--dry-run=server", "-f", "-"],
-        input="\n---\n".join(ours),
-        capture_output=True,
-        text=True,
-        check=False,
-        env=kubectl._env,
-    )
-    assert done.returncode == 0, done.stderr
-    assert DENIED not in done.stderr
+def test_every_example_passes_a_dry_run(cluster: Cluster, example: Path) -> None:
+    """Custom resources that an example is about are not installed here; what is ours passes."""
+    documents = example.read_text("utf-8").split("\n---\n")
+    ours = [document for document in documents if "apiVersion: flow.workflow.sh/" in document]
+    said = cluster.kubectl("apply", "--dry-run=server", "--filename=-", input="\n---\n".join(ours))
+    assert said.count("created (server dry run)") == len(ours)
