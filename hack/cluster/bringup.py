@@ -19,7 +19,7 @@ from hack.cluster.errors import ClusterError, start_failure, tail
 from hack.cluster.slots import ports
 from hack.cluster.state import State
 
-READY_TIMEOUT = 60.0
+READY_TIMEOUT = 120.0
 """How long, in seconds, an API server or a node may take to become ready."""
 
 

@@ -205,7 +205,7 @@ class Cluster:
         return result.stdout
 
     def install_crds(self, crds: Path) -> None:
-        """Applies the CRDs in the folder `crds` and waits until they are Established, 60 s at most.
+        """Applies the CRDs in the folder `crds` and waits until they are Established, 120 s at most.
 
         Raises ClusterError.
 

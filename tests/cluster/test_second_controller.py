@@ -138,9 +138,10 @@ def test_a_claim_from_a_backup_keeps_nobody_out(world: World, start_controller: 
 def test_the_installed_roles_suffice_to_notice_and_to_be_noticed(
     world: World, start_controller: StartController, installed_kubeconfig: Path
 ) -> None:
-    system = ("--leader-elect-resource-namespace=workflow-system", own_lease(world))
+    """With the Lease of the Deployment: the roles let the controller write no other one."""
+    system = ("--leader-elect-resource-namespace=workflow-system",)
     first = start_controller(*system, kubeconfig=installed_kubeconfig)
-    assert claim(world).startswith(f"workflow-system/wc-{world.namespace}/")
+    assert claim(world).startswith("workflow-system/workflow-controller/")
     second = start_controller(acting=False)
     second.wait_log(STAYS_OUT)
     assert first.terminate() == 0
