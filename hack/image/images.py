@@ -101,6 +101,7 @@ def push(builder: Builder, images: Sequence[Image], registry: str) -> str:
     if len(images) == 1:
         return images[0].name
     name = full_name(registry, version.current().tag)
+    builder.forget(name)
     for command in builder.index(name, [image.name for image in images]):
         run(command, what=f"pushing {name}")
     return name

@@ -94,8 +94,15 @@ def _archive(builder: builders.Builder, built: Sequence[images.Image], target: P
         run(command, what="writing the images of all processors to one archive")
     found = digest.read_text().strip()
     if push:
+        digest.write_text("")
         run(builder.push_index(index, remote, digest), what=f"pushing {remote}")
-        if (pushed := digest.read_text().strip()) != found:
+        pushed = digest.read_text().strip()
+        # Some versions of buildah exit with 0 when the registry cannot be reached by HTTPS.
+        if not pushed:
+            raise ImageError(
+                f"{remote} was not pushed, and {builder.program} does not say why: is the registry reachable?"
+            )
+        if pushed != found:
             raise ImageError(
                 f"{remote} has the digest {pushed} in the registry, but {found} in the archive: push the archive"
             )
