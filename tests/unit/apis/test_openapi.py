@@ -122,3 +122,26 @@ def test_a_schema_that_is_too_large_is_left_out(monkeypatch: pytest.MonkeyPatch)
     wide = {"type": "object", "properties": {f"field{number}": {"type": "integer"} for number in range(60)}}
     found = described({"$ref": f"{REF}Wide"}, Wide=wide)
     assert (found.schema, found.is_too_large, found.has_spec) == (NO_SCHEMA, True, True)
+
+
+@pytest.mark.parametrize(
+    ("schema", "is_closed"),
+    [
+        pytest.param({"type": "object", "properties": {"a": {}}}, True, id="fields that are listed"),
+        pytest.param({"type": "object", "properties": {"a": {}}, "additionalProperties": False}, True, id="no others"),
+        pytest.param({"type": "object"}, False, id="no fields listed"),
+        pytest.param({"type": "object", "properties": {"a": {}}, "additionalProperties": True}, False, id="any others"),
+        pytest.param({"type": "object", "additionalProperties": {"type": "string"}}, False, id="a map"),
+        pytest.param(
+            {"type": "object", "properties": {"a": {}}, "x-kubernetes-preserve-unknown-fields": True},
+            False,
+            id="fields that are kept unknown",
+        ),
+        pytest.param({"properties": {"a": {}}}, False, id="no type"),
+    ],
+)
+def test_whether_a_field_that_is_not_listed_exists(schema: dict[str, Any], is_closed: bool) -> None:
+    found = described(schema).schema
+    node = found.below(found.root, "spec")
+    assert node is not None
+    assert node.is_closed is is_closed
