@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,10 @@ from hack.cluster.state import State
 
 READY_TIMEOUT = 120.0
 """How long, in seconds, an API server or a node may take to become ready."""
+IMPATIENT = ("kube-controller-manager", "kube-scheduler")
+"""They end where the API server is not healthy about ten seconds after their start, as on a busy machine. A kubelet
+would start them again."""
+_LOOK_SECONDS = 1.0
 
 
 def create_control_plane(folder: Path, state: State, *, audit: bool, stages: str, extra_args: Sequence[str]) -> State:
@@ -55,10 +59,19 @@ def create_control_plane(folder: Path, state: State, *, audit: bool, stages: str
     )
 
 
-def wait_for_nodes(api: Api, count: int, logs: Path) -> None:
-    """Waits until `count` nodes take pods and pods can be made in the namespace default. Raises ClusterError."""
+def wait_for_nodes(api: Api, count: int, logs: Path, revive: Callable[[str], object]) -> None:
+    """Waits until `count` nodes take pods and pods can be made in the namespace default. Raises ClusterError.
+
+    revive(component): starts it if it has ended; called for those of IMPATIENT about once a second.
+    """
+    looked_at = time.monotonic()
 
     def usable() -> bool:
+        nonlocal looked_at
+        if time.monotonic() - looked_at >= _LOOK_SECONDS:
+            looked_at = time.monotonic()
+            for component in IMPATIENT:
+                revive(component)
         try:
             api.get("/api/v1/namespaces/default/serviceaccounts/default")
             nodes = api.get("/api/v1/nodes")["items"]

@@ -329,7 +329,7 @@ class Cluster:
         else:
             kubelet = Path(self.state.binaries) / "kubelet"
             self._remember(container_node.start(self.folder, self.state.slot, kubelet, self.kubeconfig, self.logs))
-        bringup.wait_for_nodes(api, nodes if simulate else 1, self.logs)
+        bringup.wait_for_nodes(api, nodes if simulate else 1, self.logs, self.start_component)
         for component in self.components:
             if not self.pids(component):
                 raise start_failure(component, tail(self.logs / f"{component}.log"), str(self.logs))
