@@ -15,8 +15,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Raw
 
-from pkg.apis.flow.v1alpha1 import people
-from pkg.apis.flow.v1alpha1.meaning import meaning
+from pkg.apis.flow.v1alpha1 import meaning, people
 from pkg.apis.flow.v1alpha1.people import ANNOTATIONS, CREATED_BY, EDITED_BY, MADE_FOR, PeopleFault, Person
 from pkg.apis.flow.v1alpha1.types import GROUP, WorkflowSpec, WorkTemplateSpec
 from pkg.apis.meta import OwnerReference
@@ -72,7 +71,6 @@ _SPECS: Final[Mapping[str, msgspec.json.Decoder[Any]]] = {
     "Workflow": msgspec.json.Decoder(WorkflowSpec),
     "WorkTemplate": msgspec.json.Decoder(WorkTemplateSpec),
 }
-_any: Final = msgspec.json.Decoder()
 
 
 def see(text: bytes | None) -> Seen:
@@ -158,10 +156,10 @@ def is_same_spec(kind: str, old: Raw, new: Raw) -> bool:
     if bytes(old) == bytes(new):
         return True
     try:
-        if _any.decode(old) == _any.decode(new):
-            return True
-        decoder = _SPECS[kind]
-        return meaning(decoder.decode(old)) == meaning(decoder.decode(new))
+        before, after = (_SPECS[kind].decode(text) for text in (old, new))
+        if isinstance(before, WorkflowSpec) and isinstance(after, WorkflowSpec):
+            return meaning.is_same_spec(before, after)
+        return meaning.meaning(before) == meaning.meaning(after)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         return False
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pkg.apis.flow.v1alpha1.meaning import meaning
+from pkg.apis.flow.v1alpha1.meaning import is_same_spec, meaning
 from pkg.apis.flow.v1alpha1.types import WorkflowSpec
 from tests.manifests import decoded
 
@@ -172,3 +172,22 @@ def spelled(value: Any) -> str:
 
 def test_what_cannot_be_decoded_stays_as_it_is_written() -> None:
     assert flow(dependsOn={"targets": 5}) != flow(dependsOn={"targets": 6})
+
+
+ONE: dict[str, Any] = {"flows": [{"name": "a"}]}
+SAME: dict[str, tuple[dict[str, Any], dict[str, Any], bool]] = {
+    "equal": (ONE, {"flows": [{"name": "a"}]}, True),
+    "a default of a flow written out": ({"flows": [{"name": "a"}]}, {"flows": [{"name": "a", "retry": {}}]}, True),
+    "a default of the spec written out": ({**ONE, "suspend": False}, ONE, True),
+    "another field of a flow": ({"flows": [{"name": "a"}]}, {"flows": [{"name": "a", "timeout": "1h"}]}, False),
+    "another field of the spec": (ONE, {**ONE, "timeout": "1h"}, False),
+    "one flow more": ({"flows": [{"name": "a"}]}, {"flows": [{"name": "a"}, {"name": "b"}]}, False),
+    "another order": ({"flows": [{"name": "a"}, {"name": "b"}]}, {"flows": [{"name": "b"}, {"name": "a"}]}, False),
+}
+
+
+@pytest.mark.parametrize(("old", "new", "expected"), SAME.values(), ids=SAME)
+def test_two_specs_mean_the_same(old: dict[str, Any], new: dict[str, Any], expected: bool) -> None:
+    one, other = decoded(old, WorkflowSpec), decoded(new, WorkflowSpec)
+    assert is_same_spec(one, other) is expected
+    assert (meaning(one) == meaning(other)) is expected
