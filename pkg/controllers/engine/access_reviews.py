@@ -55,7 +55,7 @@ class AccessReviews:
         self._ask = ask
         self._on_answer: Callable[[Question], None] = lambda question: None
         self._on_asked = on_asked
-        self._cache = cache or AccessCache()
+        self._cache = cache if cache is not None else AccessCache()  # an empty one is false
         self._clock = clock
         lock = threading.RLock()
         self._lock = threading.Condition(lock)

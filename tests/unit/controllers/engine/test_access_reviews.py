@@ -125,6 +125,14 @@ def test_a_right_that_was_taken_away_is_news(make: Callable[..., Bench]) -> None
     assert not known.is_allowed
 
 
+def test_the_times_are_those_that_were_given(make: Callable[..., Bench]) -> None:
+    bench = make(allowed=2.0)
+    bench.reviews.look(question())
+    bench.settle()
+    bench.later(2.0)
+    assert bench.reviews.look(question()) is None
+
+
 def test_a_missing_right_that_is_watched_is_asked_for_until_it_is_granted(make: Callable[..., Bench]) -> None:
     bench = make()
     bench.server.answer = False
