@@ -13,7 +13,7 @@ from hack.cluster import Cluster
 from hack.faults import connections, load, scenarios, takeover, tenants, upgrade
 from hack.faults.judge import Verdict
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
 
 
 def assert_clean(verdict: Verdict) -> None:
@@ -28,7 +28,7 @@ def assert_clean(verdict: Verdict) -> None:
 def quiet(battered_cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Future[Verdict]]:
     """Faults that mostly wait, for a Lease to expire or a silent watch to time out. They run at the same time."""
     folder = tmp_path_factory.mktemp("quiet")
-    with ThreadPoolExecutor(2) as pool:
+    with ThreadPoolExecutor(3) as pool:
         connection = {"count": 30, "seconds": 45}
         return {
             "election": pool.submit(scenarios.election_storm, battered_cluster, folder, count=30, kills=2),
