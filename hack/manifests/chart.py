@@ -28,6 +28,9 @@ MARKS: Final = {
     "MARK_IMAGE": '{{ include "work-flow.image" . }}',
     "MARK_PULL": "{{ .Values.image.pullPolicy }}",
     "MARK_PRIORITY": "{{ .Values.priorityClass.name }}",
+    # Without the webhook nobody is recorded, so every job would wait.
+    "MARK_AUTHORIZE_controller": "{{ if .Values.webhook.enabled }}{{ .Values.authorize }}{{ else }}off{{ end }}",
+    "MARK_AUTHORIZE_webhook": "{{ .Values.authorize }}",
     **{
         mark: expression
         for part in PROGRAMS.values()
@@ -46,7 +49,6 @@ LINES: Final = {
         )
         for part in PROGRAMS.values()
     },
-    "- MARK_AUTHORIZE": ("{{- if not .Values.webhook.enabled }}", "- --authorize=off", "{{- end }}"),
     **{
         f"MARK_POD_{part}: 0": tuple(
             line
@@ -126,7 +128,8 @@ def _mark_deployment(document: Document, part: str) -> None:
     container["image"] = "MARK_IMAGE"
     container["imagePullPolicy"] = "MARK_PULL"
     container["resources"] = f"MARK_RESOURCES_{part}"
-    container["args"] += [*(["MARK_AUTHORIZE"] if part == "controller" else []), f"MARK_ARGS_{part}"]
+    given = [flag.replace("=enforce", f"=MARK_AUTHORIZE_{part}") for flag in container["args"]]
+    container["args"] = [*given, f"MARK_ARGS_{part}"]
 
 
 def _condition(document: Document, within: str) -> str:
@@ -234,6 +237,7 @@ def _schema() -> str:
         controller=part(),
         webhook=part(enabled=flag),
         crds=_object(install=flag, keep=flag),
+        authorize={"enum": ["enforce", "warn", "off"]},
         priorityClass=_object(create=flag, name=word),
         userRoles=flag,
         jobKinds=_object(**dict.fromkeys(families(), flag)),
@@ -291,7 +295,10 @@ image:
 # extraArgs: further flags, each as --NAME=VALUE.
 controller:
 {controller}
-# Without the webhook the controller gets --authorize=off: docs/security.md says what that means.
+# What it means that a person may not create the jobs of a workflow: enforce, no job; warn, an Event; off. Without the
+# webhook it is off: docs/security.md says what that means.
+authorize: enforce
+
 webhook:
   enabled: true
 {webhook}

@@ -61,6 +61,10 @@ class Audit:
         """Those of them that change workflows or jobs, refused ones included."""
         return [call for call in self.calls(namespace, user=user) if call.is_work]
 
+    def refused(self, *users: str) -> list[Call]:
+        """Requests of these users, from whatever program, for which they lack a right."""
+        return [call for call in self._read() if call.code == 403 and call.user in users]
+
     def creations(self, namespace: str, resource: str = "jobs") -> list[Call]:
         """Objects of that resource that controllers made."""
         return [
