@@ -316,9 +316,6 @@ class Cluster:
             self.folder, self.state, audit=audit, stages=stages, extra_args=extra_args
         )
         write_state(self.folder, self.state)
-        # They end if the API server takes more than half a minute to serve, as on a busy machine. It serves now.
-        for component in ("kube-controller-manager", "kube-scheduler"):
-            self.start_component(component)
         api = self.api()
         if simulate:
             for number, network in enumerate(control_plane.pod_networks(self.state.slot, nodes), start=1):

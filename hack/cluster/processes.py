@@ -22,8 +22,15 @@ MEMBER_OF = "WORKFLOW_CLUSTER_MEMBER_OF"
 
 
 def member_environ(folder: Path, base: Mapping[str, str]) -> dict[str, str]:
-    """`base` for a process of the cluster in `folder`: with its mark, without the user's own kubeconfig and kwok."""
-    environ = {key: value for key, value in base.items() if not key.startswith("KWOK_")}
+    """`base` for a process of the cluster in `folder`: with its mark, without the user's own kubeconfig and kwok.
+
+    Nor has it a proxy, by which the API server would send its calls of webhooks out of this machine.
+    """
+    environ = {
+        key: value
+        for key, value in base.items()
+        if not key.startswith("KWOK_") and key.upper() not in {"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"}
+    }
     environ |= {MEMBER_OF: str(folder), "HOME": str(folder / "run"), "KUBECONFIG": str(folder / "kubeconfig")}
     return environ
 

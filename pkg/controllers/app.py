@@ -48,7 +48,7 @@ def _run(options: Options) -> int:
         "started",
         version=VERSION,
         workers=options.workers,
-        server=config.server,
+        server=config.shown_server,
         identity=options.lease.identity,
         **controller.served_at(),
     )

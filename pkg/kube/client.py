@@ -89,7 +89,7 @@ class Client:
         )
         self._page_limits: dict[GVR, int] = {}
         self.namespace = config.namespace
-        self.server = config.server
+        self.server = config.shown_server
 
     def get(self, gvr: GVR, namespace: str | None, name: str, type: type[T], *, metadata_only: bool = False) -> T:
         """GET one object."""

@@ -52,6 +52,12 @@ class ClientConfig(msgspec.Struct, frozen=True):
     credentials: Credentials = Static()
 
     @property
+    def shown_server(self) -> str:
+        """The address for messages and logs: without a user's name and password."""
+        parts = urlsplit(self.server)
+        return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+
+    @property
     def base_path(self) -> str:
         """The prefix of every API path, without a trailing slash; some gateways need one."""
         return urlsplit(self.server).path.rstrip("/")
@@ -135,12 +141,18 @@ def _from_files(paths: list[Path], origin: str) -> ClientConfig:
     if not server:
         raise ConfigError(f"{cluster.where}.server is missing; it must be the API server's URL, like https://HOST:6443")
     _address(server, f"{cluster.where}.server")
+    ca, verify = _material(cluster, "certificate-authority"), cluster.get("insecure-skip-tls-verify") is not True
+    if ca is not None and not verify:
+        raise ConfigError(
+            f"{cluster.where} has a certificate-authority, and insecure-skip-tls-verify says not to check by it: "
+            "remove one of the two"
+        )
     return ClientConfig(
         server=server,
         source=f"{origin} ({context.where})",
         namespace=context.text("namespace"),
-        ca=_material(cluster, "certificate-authority"),
-        verify=cluster.get("insecure-skip-tls-verify") is not True,
+        ca=ca,
+        verify=verify,
         server_name=cluster.text("tls-server-name"),
         proxy=cluster.text("proxy-url"),
         headers=_impersonation(user) if user else (),

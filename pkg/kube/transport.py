@@ -83,7 +83,7 @@ class Transport:
     @property
     def server(self) -> str:
         """The server's URL, for messages."""
-        return self._config.server
+        return self._config.shown_server
 
     def add_observer(self, observer: Observer) -> None:
         """Report each finished call to `observer`, in the thread of the caller; it must not raise."""

@@ -45,7 +45,7 @@ def _run(options: Options) -> int:
         click.echo(f"workflow-webhook: {error}", err=True)
         return 1
     collect_rarely()
-    _log.info("started", version=VERSION, server=config.server, **webhook.served_at())
+    _log.info("started", version=VERSION, server=config.shown_server, **webhook.served_at())
     stop.wait()
     _log.info("stopping")
     webhook.stop()

@@ -15,6 +15,9 @@ from pkg.kube import config as config_module
 from pkg.kube.config import ClientConfig, ConfigError, load_config
 
 
+_UNCHECKED: dict[str, Any] = {"certificate-authority-data": "QQ==", "insecure-skip-tls-verify": True}
+
+
 def kubeconfig(server: str = "https://one:6443", *, name: str = "one", user: Any = None, **cluster: Any) -> str:
     """A kubeconfig of one context. JSON is YAML."""
     return json.dumps(
@@ -105,6 +108,10 @@ WRONG: dict[str, tuple[str | None, str]] = {
     ),
     "a server that is no URL": (kubeconfig("one:6443"), "it must be a URL like https://HOST:6443"),
     "a server's port that is none": (kubeconfig("https://one:port"), "Port could not be cast"),
+    "a CA that nothing is checked by": (
+        kubeconfig(**_UNCHECKED),
+        "clusters[one].cluster has a certificate-authority, and insecure-skip-tls-verify says not to check by it",
+    ),
     "no server": (kubeconfig(""), "clusters[one].cluster.server is missing"),
     "a CA that is not base64": (
         kubeconfig(**{"certificate-authority-data": "*"}),
@@ -275,3 +282,15 @@ def test_a_path_in_front_and_ipv6_are_kept() -> None:
     config = ClientConfig("https://[::1]/clusters/a/")
     endpoint = config.endpoint({})
     assert (endpoint.host, endpoint.port, config.base_path) == ("::1", 443, "/clusters/a")
+
+
+@pytest.mark.parametrize(
+    ("server", "shown"),
+    [
+        ("https://one:6443/a", "https://one:6443/a"),
+        ("https://me:secret@one:6443/a", "https://one:6443/a"),
+        ("https://me:se@cret@[::1]", "https://[::1]"),
+    ],
+)
+def test_no_message_has_a_password(server: str, shown: str) -> None:
+    assert ClientConfig(server).shown_server == shown

@@ -56,6 +56,7 @@ def test_an_option_adds_its_argument(changes: dict[str, Any], argument: str) -> 
 
 def test_the_persons_own_settings_do_not_reach_a_component() -> None:
     before = {"HOME": "/home/me", "KUBECONFIG": "/home/me/.kube/config", "KWOK_KUBE_VERSION": "v1.20", "PATH": "/bin"}
+    before |= {"HTTPS_PROXY": "http://proxy:3128", "http_proxy": "http://proxy:3128"}
     after = member_environ(Path("/c"), before)
     assert after == {"PATH": "/bin", "HOME": "/c/run", "KUBECONFIG": "/c/kubeconfig", MEMBER_OF: "/c"}
 
