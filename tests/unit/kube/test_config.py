@@ -14,7 +14,6 @@ import pytest
 from pkg.kube import config as config_module
 from pkg.kube.config import ClientConfig, ConfigError, load_config
 
-
 _UNCHECKED: dict[str, Any] = {"certificate-authority-data": "QQ==", "insecure-skip-tls-verify": True}
 
 
