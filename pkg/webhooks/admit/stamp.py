@@ -159,7 +159,7 @@ def is_same_spec(kind: str, old: Raw, new: Raw) -> bool:
         before, after = (_SPECS[kind].decode(text) for text in (old, new))
         if isinstance(before, WorkflowSpec) and isinstance(after, WorkflowSpec):
             return meaning.is_same_spec(before, after)
-        return meaning.meaning(before) == meaning.meaning(after)
+        return meaning.is_same(meaning.meaning(before), meaning.meaning(after))
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         return False
 

@@ -67,9 +67,18 @@ def is_same_spec(old: WorkflowSpec, new: WorkflowSpec) -> bool:
     if len(old.flows) != len(new.flows):
         return False
     changed = ((one, other) for one, other in zip(old.flows, new.flows, strict=True) if one != other)
-    if any(meaning(one) != meaning(other) for one, other in changed):
+    if not all(is_same(meaning(one), meaning(other)) for one, other in changed):
         return False
-    return meaning(msgspec.structs.replace(old, flows=())) == meaning(msgspec.structs.replace(new, flows=()))
+    return is_same(*(meaning(msgspec.structs.replace(spec, flows=())) for spec in (old, new)))
+
+
+def is_same(one: Any, other: Any) -> bool:
+    """Whether two meanings, or two values in them, are the same JSON. To Python, true and 1 are equal."""
+    return bool(one == other) and _text(one) == _text(other)
+
+
+def _text(value: Any) -> bytes:
+    return msgspec.json.encode(value, order="deterministic")
 
 
 def _decoded(part: msgspec.Struct, name: str, text: msgspec.Raw) -> Any:

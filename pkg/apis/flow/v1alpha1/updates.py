@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 
 from pkg.apis.flow.v1alpha1.faults import Fault, Faults
-from pkg.apis.flow.v1alpha1.meaning import Meaning, meaning
+from pkg.apis.flow.v1alpha1.meaning import Meaning, is_same, meaning
 from pkg.apis.flow.v1alpha1.spec_hash import FREE, fixed, is_comparable, is_hash_of
 from pkg.apis.flow.v1alpha1.types import Flow, Shutdown, WorkflowSpec
 
@@ -88,5 +88,5 @@ def _changed(kind: type[msgspec.Struct], old: Meaning, new: Meaning, leaving_out
     """The fields, as manifests spell them, whose meaning differs."""
     for name, spelled in zip(kind.__struct_fields__, kind.__struct_encode_fields__, strict=True):
         name = name.removeprefix("raw_")
-        if name not in leaving_out and old.get(name) != new.get(name):
+        if name not in leaving_out and not is_same(old.get(name), new.get(name)):
             yield spelled

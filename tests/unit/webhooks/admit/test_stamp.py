@@ -17,6 +17,7 @@ CONTROLLER = "system:serviceaccount:workflow-system:workflow-controller"
 ALICE, BOB = (f'{{"user":"{name}"}}' for name in ("alice", "bob"))
 OF_BOB = {CREATED_BY: BOB, EDITED_BY: BOB}
 ONE, OTHER = {"flows": [{"name": "a"}]}, {"flows": [{"name": "a", "patch": {"spec": {"x": 1}}}]}
+JOBS, WKT = {"group": "batch", "version": "v1", "resource": "jobs"}, "WorkTemplate"
 OWNER = {"apiVersion": "flow.workflow.sh/v1alpha1", "kind": "Workflow", "name": "w", "uid": "u", "controller": True}
 
 
@@ -39,6 +40,10 @@ def updated(
 ) -> Request:
     old_object, new_object = body(old, before), body(new, spec)
     return Request("1", Operation.UPDATE, kind, "team", "w", Person(user), new_object, old_object)
+
+
+def patched(value: Any) -> dict[str, Any]:
+    return {"flows": [{"name": "a", "patch": {"spec": {"x": value}}}]}
 
 
 def expected(created_by: str | None, edited_by: str | None, made_for: str | None = None) -> dict[str, str | None]:
@@ -83,6 +88,15 @@ RECORDED: dict[str, tuple[Request, dict[str, str | None]]] = {
         expected(BOB, ALICE),
     ),
     "a restart is an edit": (updated("alice", OF_BOB, OF_BOB, {**ONE, "restart": {"at": "1"}}), expected(BOB, ALICE)),
+    "true in place of 1 is an edit of a template": (
+        updated("alice", OF_BOB, OF_BOB, {"gvr": JOBS, "jobSpec": {"x": True}}, {"gvr": JOBS, "jobSpec": {"x": 1}}, WKT),
+        expected(BOB, ALICE),
+    ),
+    "0 in place of false is an edit of a patch": (
+        updated("alice", OF_BOB, OF_BOB, patched(0), patched(False)),
+        expected(BOB, ALICE),
+    ),
+    "1.0 in place of 1 is none": (updated("alice", OF_BOB, OF_BOB, patched(1.0), patched(1)), expected(BOB, BOB)),
     "a label on an object of nobody names nobody": (updated("alice", None, {"note": "x"}), expected(None, None)),
     "an edit of an object of nobody names its author": (updated("alice", None, None, OTHER), expected(ALICE, ALICE)),
     "who writes one of the annotations on an object of nobody takes it over": (

@@ -34,6 +34,12 @@ def spec(**fields: Any) -> WorkflowSpec:
             ["spec.queueName", "spec.flows[0].retry", "spec.flows[1].patch"],
             id="what may not, each with its path",
         ),
+        pytest.param(
+            {"flows": [{"name": "a", "patch": {"x": 1}}]},
+            {"flows": [{"name": "a", "patch": {"x": True}}]},
+            ["spec.flows[0].patch"],
+            id="true for 1, which the hash tells apart",
+        ),
         pytest.param({}, {"flows": [{"name": "a"}]}, ["spec.flows"], id="a flow less"),
         pytest.param({}, {"shutdown": "Stop"}, [], id="a shutdown"),
         pytest.param({"shutdown": "Stop"}, {"shutdown": "Terminate"}, [], id="a harder shutdown"),
