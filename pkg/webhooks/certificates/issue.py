@@ -83,12 +83,13 @@ def read(issued: Issued) -> Generation:
         raise Unreadable(f"{type(error).__name__}: {error}") from error
     if key.public_key() != certificate.public_key():
         raise Unreadable("the key is not that of the certificate")
-    ends = (authority.not_valid_after_utc, certificate.not_valid_after_utc)
+    begin = max(authority.not_valid_before_utc, certificate.not_valid_before_utc).timestamp()
+    end = min(authority.not_valid_after_utc, certificate.not_valid_after_utc).timestamp()
     texts = (
         *names.get_values_for_type(x509.DNSName),
         *(str(address) for address in names.get_values_for_type(x509.IPAddress)),
     )
-    return Generation(fingerprint(authority), frozenset(texts), min(ends).timestamp())
+    return Generation(fingerprint(authority), frozenset(texts), end, begin)
 
 
 def expiry(certificate: bytes) -> float:

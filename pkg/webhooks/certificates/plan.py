@@ -42,13 +42,18 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """authority: the fingerprint of the CA; names: for which the certificate is valid; not_after: when it expires, in
-    seconds since the epoch.
+    """authority: the fingerprint of the CA; names: for which the certificate is valid; not_before, not_after: from when
+    until when it is, in seconds since the epoch.
     """
 
     authority: str
     names: frozenset[str]
     not_after: float
+    not_before: float = 0.0
+
+    def is_valid(self, now: float) -> bool:
+        """Whether it is valid at that time. It is not valid yet if it was made by a clock that was fast."""
+        return self.not_before <= now < self.not_after
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +120,7 @@ def plan(state: State, names: frozenset[str], now: float, policy: Policy) -> Wri
 
 def _write(state: State, names: frozenset[str], now: float, policy: Policy) -> Write | None:
     serving, coming = state.serving, state.next
-    if serving is None or (serving.not_after <= now and not _is_usable(coming, names, now, policy)):
+    if serving is None or (not serving.is_valid(now) and not _is_usable(coming, names, now, policy)):
         return Issue(names | _names(serving), is_first=True)
     newest = coming or serving
     if not _is_usable(newest, names, now, policy):
@@ -123,8 +128,8 @@ def _write(state: State, names: frozenset[str], now: float, policy: Policy) -> W
         return Issue(names | newest.names, is_first=False)
     if coming is not None:
         is_trusted = all(_trusts(bundles, coming.authority) for bundles in state.bundles.values())
-        if serving.not_after <= now:
-            return Swap()  # nothing is lost: nobody accepts an expired certificate
+        if not serving.is_valid(now):
+            return Swap()  # nothing is lost: nobody accepts the present certificate
         if is_trusted != (state.next_trusted_at is not None):
             return NoteTrust(is_trusted)
         if state.next_trusted_at is not None and now >= state.next_trusted_at + policy.grace:
@@ -135,7 +140,9 @@ def _write(state: State, names: frozenset[str], now: float, policy: Policy) -> W
 
 
 def _is_usable(generation: Generation | None, names: frozenset[str], now: float, policy: Policy) -> bool:
-    return generation is not None and names <= generation.names and now < generation.not_after - policy.renew_before
+    if generation is None or not generation.is_valid(now):
+        return False
+    return names <= generation.names and now < generation.not_after - policy.renew_before
 
 
 def _names(generation: Generation | None) -> frozenset[str]:

@@ -20,7 +20,7 @@ TWO = issue(NAMES, NOW, 3600.0)
 
 def test_a_generation_is_read_as_it_was_made() -> None:
     found = read(ONE)
-    assert (found.names, found.not_after) == (NAMES, NOW + 3600)
+    assert (found.names, found.not_before, found.not_after) == (NAMES, NOW - 300, NOW + 3600)
     assert list(authorities(ONE.authority)) == [found.authority]
     assert expiry(ONE.certificate) == NOW + 3600
 

@@ -37,6 +37,24 @@ COMING = State(serving=OLD, next=NEW, bundles=BOTH)
         pytest.param(STEADY, 700, Issue(NAMES, is_first=False), id="it has to be renewed: make the next"),
         pytest.param(STEADY, 1000, Issue(NAMES, is_first=True), id="it has expired without a next: begin anew"),
         pytest.param(
+            replace(STEADY, serving=replace(OLD, not_after=9000.0, not_before=8100.0)),
+            500,
+            Issue(NAMES, is_first=True),
+            id="it is not valid yet, because the clock was fast when it was made: begin anew",
+        ),
+        pytest.param(
+            replace(COMING, serving=replace(OLD, not_after=9000.0, not_before=8100.0)),
+            500,
+            Swap(),
+            id="it is not valid yet, and the next one is: use that",
+        ),
+        pytest.param(
+            replace(COMING, next=replace(NEW, not_after=9000.0, not_before=8100.0)),
+            500,
+            Issue(NAMES, is_first=False),
+            id="the next one is not valid yet: make another",
+        ),
+        pytest.param(
             replace(STEADY, serving=replace(OLD, names=frozenset({"b", "c"}))),
             0,
             Issue(frozenset({"a", "b", "c"}), is_first=False),
