@@ -22,13 +22,23 @@ _MAX_SUGGESTIONS: Final = 20
 
 
 def cycle_faults(reading: Reading) -> Iterator[Fault]:
-    """Cycles of flows that wait for each other, those through pod addresses in templates included. Raises RawError."""
+    """Flows that would wait for ever: for each other, for themselves, or for a finally flow. Raises RawError.
+
+    Pod addresses that templates and parameters need are included.
+    """
     names = FlowNames(reading.spec)
     waits = Waits(names)
-    for flow in reading.spec.flows:
-        edges = (*reading.mentions(flow), *reading.use.edges(flow))
-        waits.add(flow, (edge for edge in edges if edge.flow in names.first))
-    return waits.cycles()
+    others: list[Fault] = []
+    for at, flow in enumerate(reading.spec.flows):
+        reached = [edge for edge in reading.use.edges(flow) if edge.flow in names.first]
+        waits.add(flow, (edge for edge in reading.mentions(flow) if edge.flow in names.first))
+        waits.add(flow, reached)
+        path = f"spec.flows[{at}]"
+        for edge in reached:
+            place = _place_of(edge, path, f"{path} (template {flow.template_name})")
+            others.extend(edge_faults(flow, edge, place, names))
+    yield from waits.cycles()
+    yield from others
 
 
 def value_faults(reading: Reading) -> Iterator[Fault]:

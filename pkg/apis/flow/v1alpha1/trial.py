@@ -50,7 +50,8 @@ def render_faults(
         if template is None or not template.is_readable or name in faulty or flow.replicas == 0:
             continue
         if name not in may_fail:
-            may_fail[name] = _MAY_FAIL.search(bytes(template.spec.raw_job_spec)) is not None
+            texts = (template.spec.raw_job_spec, template.spec.raw_metadata)
+            may_fail[name] = any(_MAY_FAIL.search(bytes(text)) for text in texts)
         if raw.is_empty(flow.raw_patch) and not may_fail[name]:
             continue
         # Values matter only where they become something else than text.

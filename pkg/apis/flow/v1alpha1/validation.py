@@ -84,7 +84,7 @@ def unused(reading: Reading) -> Faults:
 
 
 def validate_cycles(reading: Reading) -> Faults:
-    """Cycles of flows that wait for each other, those through pod addresses in templates included. Raises RawError."""
+    """Flows that would wait for ever, those through pod addresses in templates included. Raises RawError."""
     return Faults(cycle_faults(reading))
 
 

@@ -86,6 +86,13 @@ def test_what_is_no_fault(flow: dict[str, Any], job_spec: Any) -> None:
     assert faults(flow, job_spec) == []
 
 
+def test_labels_and_annotations_of_a_template_are_rendered_too() -> None:
+    metadata = {"labels": {"n": "{{params.p | int}}"}}
+    template = decoded({"gvr": JOB, "metadata": metadata, "parameters": [{"name": "p", "value": ""}]}, WorkTemplateSpec)
+    reading = read(decoded({"flows": [{"name": "a"}]}, WorkflowSpec), {"a": template})
+    assert [fault.path for fault in render_faults(reading)] == ["spec.flows[0] (template a).metadata.labels.n"]
+
+
 def test_equal_flows_are_tried_once_and_all_together_within_a_bound() -> None:
     note = "x" * 10_000
     flows = [{"name": f"f{at}", "template": "a", "patch": {"x": note, "n": "{{params.p}}"}} for at in range(300)]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
+import pytest
 
 from pkg.apis.flow.v1alpha1.types import Workflow, WorkflowSpec
 from pkg.apis.flow.v1alpha1.validation import Fault
@@ -32,6 +35,24 @@ def test_a_cycle_through_a_template_is_one() -> None:
     found = compile_spec(wf(a="", b="a").spec, {"job": ASKS})
     assert isinstance(found, tuple)
     assert "circle" in found[0].message
+
+
+@pytest.mark.parametrize(
+    ("flows", "path", "message"),
+    [
+        pytest.param({"b": ""}, "spec.flows[0]", "a flow cannot wait for itself", id="its own"),
+        pytest.param(
+            {"a": "", "b": {"finally": True}}, "spec.flows[0]", '"b" is a finally flow', id="that of a finally flow"
+        ),
+    ],
+)
+def test_a_template_that_needs_an_address_that_never_comes_is_a_fault(
+    flows: dict[str, Any], path: str, message: str
+) -> None:
+    found = compile_spec(wf(**flows).spec, {"job": ASKS})
+    assert isinstance(found, tuple)
+    assert found[0].path == f"{path} (template job).jobSpec.x"
+    assert found[0].message.startswith(message)
 
 
 BIG = wf(
