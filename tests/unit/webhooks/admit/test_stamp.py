@@ -89,7 +89,9 @@ RECORDED: dict[str, tuple[Request, dict[str, str | None]]] = {
     ),
     "a restart is an edit": (updated("alice", OF_BOB, OF_BOB, {**ONE, "restart": {"at": "1"}}), expected(BOB, ALICE)),
     "true in place of 1 is an edit of a template": (
-        updated("alice", OF_BOB, OF_BOB, {"gvr": JOBS, "jobSpec": {"x": True}}, {"gvr": JOBS, "jobSpec": {"x": 1}}, WKT),
+        updated(
+            "alice", OF_BOB, OF_BOB, {"gvr": JOBS, "jobSpec": {"x": True}}, {"gvr": JOBS, "jobSpec": {"x": 1}}, WKT
+        ),
         expected(BOB, ALICE),
     ),
     "0 in place of false is an edit of a patch": (
