@@ -10,7 +10,6 @@ the configurations, and cannot take away a CA that another replica has added.
 from __future__ import annotations
 
 import base64
-import binascii
 import random
 import threading
 from collections.abc import Callable, Mapping
@@ -26,6 +25,7 @@ from pkg.webhooks.certificates import stored as secrets
 from pkg.webhooks.certificates.injection import Injector
 from pkg.webhooks.certificates.issue import Issued, issue
 from pkg.webhooks.certificates.plan import Issue, Policy, Write, plan
+from pkg.webhooks.server.tls import BadCertificate
 
 _SECRETS: Final = GVR("", "v1", "secrets")
 _POLL_SECONDS: Final = 20.0
@@ -35,7 +35,7 @@ _MISSING: Final = "the Secret does not exist; `kubectl apply -f installer/contro
 _log = structlog.get_logger("certificates")
 
 Use = Callable[[bytes, bytes], None]
-"""Takes a certificate and its key (PEM) into use."""
+"""Takes a certificate and its key (PEM) into use. Raises BadCertificate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +110,12 @@ class Keeper:
         secret = self._client.get(_SECRETS, self._place.namespace, self._place.name, dict)
         stored = secrets.decode(_data(secret))
         if stored.serving is not None and stored.serving[0] != self._used:
-            self._use(stored.serving[0].certificate, stored.serving[0].key)
-            self._used = stored.serving[0]
+            try:
+                self._use(stored.serving[0].certificate, stored.serving[0].key)
+                self._used = stored.serving[0]
+            except BadCertificate as error:  # OpenSSL reads more of it than `decode` does
+                _log.warning("the stored certificate cannot be used, it is made anew", error=str(error))
+                stored = secrets.Stored(trusted=stored.trusted)
         self._problem = None
         todo = plan(stored.state(registrations.bundles), self._names, self._clock(), self._policy)
         try:
@@ -147,5 +151,5 @@ class Keeper:
 def _data(secret: Mapping[str, Any]) -> dict[str, bytes]:
     try:
         return {key: base64.b64decode(value or "") for key, value in (secret.get("data") or {}).items()}
-    except (binascii.Error, AttributeError, TypeError):
+    except (ValueError, AttributeError, TypeError):
         return {}

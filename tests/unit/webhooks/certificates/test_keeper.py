@@ -6,6 +6,7 @@ on. Who writes is decided by the versions alone.
 
 from __future__ import annotations
 
+import base64
 import functools
 import json
 from collections.abc import Callable, Mapping
@@ -25,6 +26,7 @@ from pkg.webhooks.certificates.injection import Injector
 from pkg.webhooks.certificates.issue import authorities
 from pkg.webhooks.certificates.keeper import Keeper, Place
 from pkg.webhooks.certificates.plan import Policy
+from pkg.webhooks.server.tls import load, new_context
 
 NAMES = frozenset({"workflow-webhook"})
 POLICY = Policy.of(90 * 86400.0)
@@ -116,12 +118,17 @@ class Replica:
     clock: Callable[[], float]
     options: Mapping[str, Any] = field(default_factory=lambda: {"is_writing": True})
     used: list[bytes] = field(default_factory=list)
+    loads: bool = False
 
     def __post_init__(self) -> None:
         client = cast("Client", self.cluster)
         injector = Injector(client, "workflow-webhook", **self.options)
-        use = lambda certificate, _key: self.used.append(certificate)  # noqa: E731
-        self.keeper = Keeper(client, PLACE, NAMES, POLICY, injector, use, self.clock)
+        self.keeper = Keeper(client, PLACE, NAMES, POLICY, injector, self._use, self.clock)
+
+    def _use(self, certificate: bytes, key: bytes) -> None:
+        if self.loads:  # as the server does
+            load(new_context(), certificate, key)
+        self.used.append(certificate)
 
     def passes(self, count: int = 8) -> None:
         """So many passes; a failed call ends one."""
@@ -170,6 +177,19 @@ def test_a_first_pass_makes_a_certificate_and_everybody_trusts_it() -> None:
     assert cluster.objects["secrets"]["data"]["mine"] == "eA=="
     service = cluster.objects[RESOURCES[0]]["webhooks"][0]["clientConfig"]["service"]
     assert service["path"] == "/x"
+
+
+def test_a_stored_certificate_that_openssl_cannot_read_is_made_anew() -> None:
+    cluster = new_cluster()
+    Replica(cluster, lambda: 1000.0).passes()
+    data = cluster.objects["secrets"]["data"]
+    garbage = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
+    data["tls.crt"] = base64.b64encode(base64.b64decode(data["tls.crt"]) + garbage).decode()
+    replica = Replica(cluster, lambda: 1000.0, loads=True)
+    replica.passes()
+    replica.passes()
+    assert replica.keeper.lacks() is None
+    assert issuer(replica.used[-1], cluster)
 
 
 def test_nothing_is_written_when_nothing_changed() -> None:
