@@ -30,6 +30,12 @@ from pkg.apis.flow.v1alpha1.types import (
 # Go keeps a duration as nanoseconds in 64 bits: about 292 years.
 _MAX_SECONDS: Final = 2**63 / 1e9
 _HEADER_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+\Z")
+_LABEL: Final = r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?"
+_GVR_PARTS: Final = {
+    "version": re.compile(rf"{_LABEL}\Z"),
+    "resource": re.compile(rf"{_LABEL}\Z"),
+    "group": re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*)?\Z"),
+}
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 # A suggestion compares a name with the name of every flow, so it is made only for a few faults and in small workflows.
 _SUGGEST_AMONG: Final = 200
@@ -321,6 +327,12 @@ def template_faults(spec: WorkTemplateSpec) -> Iterator[Fault]:
                 f'"/" is not allowed in {key}; write group, version and resource in their own fields',
                 value,
             )
+        elif (key != "resource" or value == value.lower()) and not _GVR_PARTS[key].match(value):
+            dots = ', "." between parts' if key == "group" else ""
+            message = (
+                f'only lower-case letters, digits and "-" are allowed{dots}; `kubectl api-resources` shows what exists'
+            )
+            yield fault(f"spec.gvr.{key}", message, value)
     if spec.gvr.resource != spec.gvr.resource.lower():
         right = spec.gvr.resource.lower()
         right = right if right.endswith("s") else f"{right}s"

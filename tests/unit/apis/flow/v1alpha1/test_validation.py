@@ -517,6 +517,24 @@ def test_with_templates(workflow: WorkflowSpec, used: WorkTemplateSpec, paths: l
             "spec.gvr.version",
             id="an apiVersion for a version",
         ),
+        pytest.param(
+            template(gvr={"version": "V1", "resource": "pods"}), "spec.gvr.version", id="a version in capitals"
+        ),
+        pytest.param(template(gvr={"version": "v1\n", "resource": "pods"}), "spec.gvr.version", id="a line break"),
+        pytest.param(template(gvr={"version": "v1", "resource": "jobs "}), "spec.gvr.resource", id="a blank"),
+        pytest.param(
+            template(gvr={"version": "v1", "resource": "jobs.batch"}),
+            "spec.gvr.resource",
+            id="a resource with its group",
+        ),
+        pytest.param(
+            template(gvr={"group": "..", "version": "v1", "resource": "x"}), "spec.gvr.group", id="dots alone"
+        ),
+        pytest.param(
+            template(gvr={"group": "Batch", "version": "v1", "resource": "jobs"}),
+            "spec.gvr.group",
+            id="a group in capitals",
+        ),
     ],
 )
 def test_faults_of_a_template(bad: WorkTemplateSpec, path: str) -> None:
