@@ -151,9 +151,7 @@ def server_side_apply(town: Town) -> tuple[str, str, str]:
 def kubectl_replace(town: Town) -> tuple[str, str, str]:
     of_alice(town)
     words = "alice created Workflow w"
-    town.refused(
-        "w", "a", words
-    )  # kubectl replaces the version that it has read
+    town.refused("w", "a", words)  # kubectl replaces the version that it has read
     town.run("replace", "-f", "-", user="alice", sent=signed(workflow("w", flow("a")), FORGED))
     return "w", "a", words
 
