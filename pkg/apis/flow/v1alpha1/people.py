@@ -8,6 +8,7 @@ refused, never recorded in part: fewer groups could mean fewer rights, and also 
 from __future__ import annotations
 
 import functools
+import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -226,9 +227,14 @@ def refusal(behind: Behind, resource: str, namespace: str, verb: str = "create")
     """
     person = behind.person
     groups = [group for group in person.groups if not group.startswith("system:")]
-    flags = "".join(f" --as-group {shortened(group)}" for group in groups[:_MAX_GROUPS_SHOWN])
+    flags = "".join(f" --as-group {_quoted(group)}" for group in groups[:_MAX_GROUPS_SHOWN])
     flags += " ..." if len(groups) > _MAX_GROUPS_SHOWN else ""
     return (
         f"{person.shown} may not {verb} {resource} in namespace {namespace} (kubectl auth can-i {verb} {resource}"
-        f" -n {namespace} --as {person.shown}{flags}); {person.shown} {behind.did}"
+        f" -n {namespace} --as {_quoted(person.user)}{flags}); {person.shown} {behind.did}"
     )
+
+
+def _quoted(text: str) -> str:
+    """A name as a word of a shell: it comes from elsewhere, and people copy the command."""
+    return shlex.quote(shortened(text))

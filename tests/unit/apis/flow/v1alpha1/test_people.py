@@ -167,6 +167,12 @@ def test_a_refusal_says_who_what_where_and_how_to_ask() -> None:
     )
 
 
+def test_the_command_of_a_refusal_is_safe_to_copy() -> None:
+    person = Person.of("$(reboot)", ["O=a b"])
+    text = people.refusal(Behind(person, "created Workflow w"), "jobs.batch", "team-a")
+    assert "--as '$(reboot)' --as-group 'O=a b')" in text
+
+
 def test_a_refusal_is_bounded_and_one_line() -> None:
     person = Person.of("x\n" * 500, [f"group-{number}" * 50 for number in range(500)])
     text = people.refusal(Behind(person, "created Workflow w"), "jobs.batch", "team-a")
