@@ -9,13 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
-import msgspec
-
 from pkg.apis.flow.v1alpha1 import people
-from pkg.apis.flow.v1alpha1.meaning import is_same_spec
 from pkg.apis.flow.v1alpha1.people import ANNOTATIONS, Behind, PeopleFault, Question
-from pkg.apis.flow.v1alpha1.spec_hash import FREE
 from pkg.apis.flow.v1alpha1.types import WORKFLOWS, Workflow, WorkTemplate
+from pkg.apis.flow.v1alpha1.updates import is_free_edit
 from pkg.apis.meta import GVR, PartialObject
 from pkg.controllers.engine.access_cache import Authorize
 from pkg.controllers.engine.access_reviews import AccessReviews
@@ -114,9 +111,7 @@ class Authorizer:
         old = objects.read(request.old_object or b"", Workflow)
         if not isinstance(old, Workflow):
             return True
-        free = {name: getattr(new.spec, name) for name in FREE}
-        is_as_before = is_same_spec(msgspec.structs.replace(old.spec, **free), new.spec)
-        return new.spec.restart != old.spec.restart or not is_as_before
+        return new.spec.restart != old.spec.restart or not is_free_edit(old.spec, new.spec)
 
     def _answer(
         self, own: Mapping[Question, Behind], others: Mapping[Question, Behind], *, is_refusing: bool

@@ -15,7 +15,7 @@ from pkg.apis.flow.v1alpha1.raw import RawError
 from pkg.apis.flow.v1alpha1.reading import Reading
 from pkg.apis.flow.v1alpha1.schema import Schema
 from pkg.apis.flow.v1alpha1.types import Parameters, Workflow, WorkflowSpec
-from pkg.apis.flow.v1alpha1.updates import validate_update
+from pkg.apis.flow.v1alpha1.updates import is_free_edit, validate_update
 from pkg.apis.flow.v1alpha1.validation import (
     foreign_variables,
     unused,
@@ -86,7 +86,8 @@ class Judgement:
         """Every fault for which the workflow is refused.
 
         Of a workflow that runs, what changed is judged alone. Of one that has ended, a fault that it had before counts
-        no more: a rule that is newer than the workflow must not refuse its restart.
+        no more: a rule that is newer than the workflow must not refuse its restart. Nor does it where nothing is
+        started: a workflow that waits can be stopped, whatever its templates have become.
         """
         old = self._old
         if old is None:
@@ -95,7 +96,7 @@ class Judgement:
         if old.is_running:
             return changed + Faults(_free_faults(old.spec, self._spec))
         found = changed + self._by_itself(self._reading)
-        if found and old.started:
+        if found and (old.started or _starts_nothing(old.spec, self._spec)):
             earlier = self._by_itself(Reading(old.spec, self._around.templates))
             return _without_older(found, self._spec, earlier, old.spec)
         return found
@@ -122,6 +123,13 @@ class Judgement:
     def missing(self) -> Faults:
         """The templates that do not exist, for a workflow with faults: it was judged without them."""
         return Faults(_missing(self._spec, self._around))
+
+
+def _starts_nothing(old: WorkflowSpec, new: WorkflowSpec) -> bool:
+    """Whether only fields change that may always change, and none of them lets flows begin."""
+    if new.restart != old.restart or (old.suspend and not new.suspend):
+        return False
+    return is_free_edit(old, new)
 
 
 def _free_faults(old: WorkflowSpec, new: WorkflowSpec) -> Iterator[Fault]:

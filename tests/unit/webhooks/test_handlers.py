@@ -14,7 +14,8 @@ from pkg.webhooks.review import Answer, Operation, Request
 from tests.unit.webhooks.objects import Known, request, template, workflow
 
 POD = template({"backoffLimit": 0, "template": {"spec": {"containers": [{"name": "main"}]}}}, name="pod")
-HANDLERS = Handlers(Known(template(), POD), Nobody())
+NEEDY = template({"x": "{{params.n}}"}, name="needy")
+HANDLERS = Handlers(Known(template(), POD, NEEDY), Nobody())
 RUNNING = {"phase": "Running", "flows": [{"name": "a", "phase": "Running"}]}
 ENDED = {"phase": "Failed", "flows": [{"name": "a", "phase": "Failed"}]}
 A = {"name": "a", "template": "step"}
@@ -260,6 +261,21 @@ UPDATES: dict[str, tuple[Any, Any, str]] = {
         workflow({**A, "dependsOn": {"targets": ["b"]}}, suspend=True),
         workflow({**A, "dependsOn": {"targets": ["b"]}}, status=RUNNING),
         "",
+    ),
+    "a shutdown before the start of a workflow that its template has made faulty": (
+        workflow({"name": "a", "template": "needy"}, shutdown="Terminate"),
+        workflow({"name": "a", "template": "needy"}, status={"phase": "Pending"}),
+        "",
+    ),
+    "its end of suspension, which would start it": (
+        workflow({"name": "a", "template": "needy"}),
+        workflow({"name": "a", "template": "needy"}, status={"phase": "Suspended"}, suspend=True),
+        "- spec.flows[0] (template needy).jobSpec.x: no parameter is named",
+    ),
+    "a shutdown with a fault of its own": (
+        workflow({"name": "a", "template": "needy"}, shutdown="Stop", timeout="1y"),
+        workflow({"name": "a", "template": "needy"}, status={"phase": "Pending"}),
+        "- spec.timeout",
     ),
     "a label of one that is faulty": (
         workflow({**A, "dependsOn": {"targets": ["b"]}}, meta={"labels": {"x": "y"}}),

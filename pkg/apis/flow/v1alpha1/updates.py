@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 
 from pkg.apis.flow.v1alpha1.faults import Fault, Faults
-from pkg.apis.flow.v1alpha1.meaning import Meaning, is_same, meaning
+from pkg.apis.flow.v1alpha1.meaning import Meaning, is_same, is_same_spec, meaning
 from pkg.apis.flow.v1alpha1.spec_hash import FREE, fixed, is_comparable, is_hash_of
 from pkg.apis.flow.v1alpha1.types import Flow, Shutdown, WorkflowSpec
 
@@ -49,6 +49,11 @@ def _shutdown(old: WorkflowSpec, new: WorkflowSpec) -> Iterator[Fault]:
         yield Fault("spec.shutdown", f"{old.shutdown} cannot be undone before the workflow has ended")
     elif old.shutdown is Shutdown.TERMINATE:
         yield Fault("spec.shutdown", "Terminate cannot be changed to Stop", new.shutdown)
+
+
+def is_free_edit(old: WorkflowSpec, new: WorkflowSpec) -> bool:
+    """Whether nothing changes but fields that may change while a workflow runs."""
+    return is_same_spec(msgspec.structs.replace(old, **{name: getattr(new, name) for name in FREE}), new)
 
 
 def changes(old: WorkflowSpec, new: WorkflowSpec) -> Iterator[tuple[str, str]]:
