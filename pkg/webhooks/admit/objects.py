@@ -32,13 +32,20 @@ def read(text: bytes, kind: type[T]) -> T | Faults:
     try:
         found: T = _DECODERS[kind].decode(text)
     except msgspec.ValidationError as error:
-        found_faults = Faults(form_faults(msgspec.json.decode(text), kind))
-        return found_faults or Faults([Fault("", str(error))])
+        return _form_faults_of(text, kind) or Faults([Fault("", str(error))])
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         return Faults([Fault("", f"cannot be read: {error}")])
     except RecursionError:
         return Faults([Fault("", TOO_DEEP)])
     return found
+
+
+def _form_faults_of(text: bytes, kind: type[Any]) -> Faults:
+    """None if the text as a whole cannot be decoded: it has a number that is too large, or is nested too deeply."""
+    try:
+        return Faults(form_faults(msgspec.json.decode(text), kind))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return Faults()
 
 
 def read_strictly(tree: dict[str, Any], kind: type[T]) -> T | Faults:

@@ -307,6 +307,20 @@ def test_updates(new: Any, old: Any, line: str) -> None:
         assert answer.allowed, answer.message
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param(b'{"a": 1e400}', id="a number that no float holds"),
+        pytest.param(b'{"a": %s1%s}' % (b'{"a":' * 3000, b"}" * 3000), id="a field nested too deeply"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["Workflow", "WorkTemplate"])
+def test_an_object_that_cannot_be_decoded_as_a_whole_is_refused(kind: str, text: bytes) -> None:
+    answer = HANDLERS.validate(Request("u", Operation.CREATE, kind, "team-a", "w", object=text))
+    assert (answer.allowed, answer.code) == (False, 422)
+    assert "fault" in answer.message
+
+
 def test_an_edit_that_was_made_without_the_webhook_may_be_taken_back() -> None:
     started = workflow(A)
     edited = {**A, "continueOnFail": True}
