@@ -163,6 +163,14 @@ def the_status_subresource(town: Town) -> tuple[str, str, str]:
     return "w", "a", "alice created Workflow w"
 
 
+def an_update_that_claims_to_be_a_deletion(town: Town) -> tuple[str, str, str]:
+    """The API server asks no webhook about what is being deleted."""
+    of_alice(town)
+    change = {"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z", "annotations": FORGED}}
+    town.run("patch", "wkf/w", "--type=merge", "-p", json.dumps(change), user="alice", check=False)
+    return "w", "a", "alice created Workflow w"
+
+
 ROADS: list[Callable[[Town], tuple[str, str, str]]] = [
     a_template_of_a_colleague,
     a_template_of_her_own_in_a_workflow_of_a_colleague,
@@ -179,6 +187,7 @@ ROADS: list[Callable[[Town], tuple[str, str, str]]] = [
     server_side_apply,
     kubectl_replace,
     the_status_subresource,
+    an_update_that_claims_to_be_a_deletion,
 ]
 
 
@@ -188,6 +197,14 @@ def test_who_may_create_no_jobs_gets_none_by(
 ) -> None:
     name, of, words = road(town)
     town.refused(name, of, words)
+
+
+def test_a_creation_that_claims_to_be_a_deletion_cannot_forge_people(town: Town) -> None:
+    document = signed(workflow("w", flow("a")), FORGED)
+    document["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    town.run("create", "-f", "-", user="alice", sent=document, check=False)
+    found = json.loads(town.run("get", "wkf", "-o", "json", user="bob"))["items"]
+    assert not found or town.notes("wkf/w") == {CREATED_BY: "alice", EDITED_BY: "alice"}
 
 
 def test_a_template_that_is_being_deleted_makes_no_job(town: Town, enforcing: None) -> None:
