@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
-from typing import Generic, Protocol, TypeAlias, TypeVar
+from typing import Final, Generic, Protocol, TypeAlias, TypeVar
 
 import msgspec
 
@@ -46,6 +46,9 @@ class Deleted(msgspec.Struct, Generic[T], frozen=True):
 
     obj: T
 
+
+#: The reason of a deletion that a list shows.
+_RELIST: Final = "relist"
 
 WatchEvent: TypeAlias = Added[T] | Modified[T] | Deleted[T]
 
@@ -106,6 +109,7 @@ class Store(Generic[T]):
         self._undecodable: set[str] = set()
         self._synced = False
         self._synced_rv = 0
+        self._list_rv = 0
         self._is_cleared = False
 
     # Reading
@@ -174,11 +178,21 @@ class Store(Generic[T]):
             return self._bury(key, held, version, reason="unreadable")
 
     def absorb(self, obj: T) -> Delta[T] | None:
-        """Take in the response to our own write, ahead of its watch event; None if it changes nothing."""
+        """Take in the response to our own write, ahead of its watch event; None if it changes nothing.
+
+        A response may come after a list that was read later. What such a list lacks was deleted in between: no event
+        will follow, so the delta says it, as that of a list does.
+        """
         obj = self._shared(obj)
-        version = version_of(obj.metadata.resource_version)
+        meta, version = obj.metadata, version_of(obj.metadata.resource_version)
         with self._lock:
-            return None if self._is_cleared else self._put(obj, version)
+            if self._is_cleared:
+                return None
+            is_known = meta.key in self._objects or meta.key in self._undecodable or self._tombstones.get(meta.uid)
+            if version <= self._list_rv and not is_known:
+                self._tombstones.put(meta.uid, self._list_rv, is_announced=False)
+                return Delta(meta.key, obj, None, None, _RELIST)
+            return self._put(obj, version)
 
     def advance(self, version: int) -> None:
         """A bookmark: the watch has sent everything up to `version`."""
@@ -200,7 +214,7 @@ class Store(Generic[T]):
             deltas: list[Delta[T]] = []
             for key, there in list(self._objects.items()):
                 if key not in fresh and key not in undecodable and (_version(there) <= list_rv or is_set_back):
-                    deltas.append(self._bury(key, there, list_rv, reason="relist"))
+                    deltas.append(self._bury(key, there, list_rv, reason=_RELIST))
             for key, (obj, version) in fresh.items():
                 held = self._objects.get(key)
                 if is_set_back and held is not None and held != obj:
@@ -209,7 +223,7 @@ class Store(Generic[T]):
                 elif delta := self._put(obj, version):
                     deltas.append(delta)
             self._undecodable = {key for key in undecodable if key not in self._objects}
-            self._synced_rv = list_rv
+            self._synced_rv = self._list_rv = list_rv
             self._synced = True
             self._is_cleared = False
             return deltas

@@ -123,7 +123,7 @@ def test_events(
         ),
         pytest.param([lambda s: s.clear("kind gone")], A1, False, id="a response does not come after the kind is gone"),
         pytest.param(
-            [lambda s: s.clear("kind gone"), lambda s: s.replace([], 1)], A1, True, id="unless the kind is back"
+            [lambda s: s.clear("kind gone"), lambda s: s.replace([], 1)], A2, True, id="unless the kind is back"
         ),
     ],
 )
@@ -140,6 +140,15 @@ def test_the_watch_says_nothing_new_about_an_absorbed_write() -> None:
     assert store.apply(Added(A1)) is None
     assert store.apply(Modified(A2)) is None
     assert store.synced_rv == 2
+
+
+def test_a_response_that_comes_after_a_list_without_the_object_says_that_it_was_deleted() -> None:
+    store: Store[Thing] = Store()
+    store.replace([], 5)
+    assert store.absorb(A2) == Delta("ns/a", A2, None, None, "relist")
+    assert store.absorb(A2) is None
+    assert store.get("ns/a") is None
+    assert store.absorb(thing("a", 6)) is not None, "another one of the name, made after the list"
 
 
 B1, B7, C4 = thing("b", 1), thing("b", 7), thing("c", 4)
