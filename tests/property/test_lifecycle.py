@@ -26,6 +26,9 @@ def test_whatever_is_edited_and_taken_back_or_adopted_nothing_is_doubled_or_lost
 
 # Scenarios that once broke an invariant, shrunk. Each is named by what must be true.
 FOUND = {
+    "a job that went while no controller looked is judged once an edit is taken back": of_hex(
+        "", "", "0001ef000200003a003e0000", "01", ""
+    ),
     "a restart waits for the caches that show which services have jobs": of_hex(
         "", "", "70720a0001", "", "0000000000000003", "05"
     ),

@@ -164,10 +164,10 @@ class Ledger:
                     keys.add(before.workflow.key)
                     is_there = delta.new is not None and _is_same_object(job, delta.new)
                     taken_off = what_changed(job, delta.new) if is_there and delta.new is not None else ""
-                    self._jobs_of(before).remove(before.task, ObservedJob(gvr, job, before.attempt, taken_off))
+                    self._entry(before.workflow).remove(before.task, ObservedJob(gvr, job, before.attempt, taken_off))
                 if delta.new is not None and new is not None:
                     keys.add(new.workflow.key)
-                    self._jobs_of(new).add(new.task, ObservedJob(gvr, delta.new, new.attempt), delta.old)
+                    self._entry(new.workflow).add(new.task, ObservedJob(gvr, delta.new, new.attempt), delta.old)
                 elif delta.new is not None and (delta.old is None or identify(delta.old) is not None):
                     self._on_foreign()
         return keys
@@ -180,8 +180,8 @@ class Ledger:
         found = self._workflows.get(identity.workflow)
         return found is not None and found.replace(identity.task, ObservedJob(gvr, new, identity.attempt), old)
 
-    def _jobs_of(self, identity: JobIdentity) -> _WorkflowJobs:
-        workflow = identity.workflow
+    def _entry(self, workflow: WorkflowId) -> _WorkflowJobs:
+        """What is kept of a workflow; from now on something is."""
         found = self._workflows.get(workflow)
         if found is None:
             found = self._workflows[workflow] = _WorkflowJobs()
@@ -216,10 +216,13 @@ class Ledger:
             if found is not None and found.dirty is not None:
                 found.dirty.add(task)
 
-    def mark_dirty(self, workflow: WorkflowId) -> None:
-        """The next `take_changes` names every task: what the last one returned was not acted on."""
+    def mark_dirty(self, workflow: WorkflowId, *, without_jobs: bool = False) -> None:
+        """The next `take_changes` names every task: what the last one returned was not acted on, or means other things.
+
+        without_jobs: also where no job of the workflow is known. All may be gone since before this process began.
+        """
         with self._lock:
-            found = self._workflows.get(workflow)
+            found = self._entry(workflow) if without_jobs else self._workflows.get(workflow)
             if found is not None:
                 found.dirty = None
 

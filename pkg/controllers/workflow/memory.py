@@ -54,12 +54,16 @@ class Memory:
     rest: Rest | None = None
 
     def store_spec(self, spec: CompiledSpec) -> bool:
-        """Keeps a compiled spec; returns whether the graph is another one, which drops the progress."""
+        """Keeps a compiled spec. Returns whether every task has to be read again: the graph is another one, which drops
+        the progress, or an edit was taken back whose start was not known, so that what was put off is decided now.
+        """
         is_other = spec.compiled != self.spec.compiled
+        before = self.spec.edit
+        is_taken_back = before is not None and not before.is_start_known and spec.edit is None
         self.spec = spec
         if is_other:
             self.progress = None
-        return is_other
+        return is_other or is_taken_back
 
     def take_server_warnings(self) -> dict[TaskKey, tuple[str, ...]]:
         """What the API server said about jobs, for the next plan alone."""

@@ -47,6 +47,17 @@ def test_the_first_view_names_all_tasks_and_then_only_those_that_changed() -> No
     assert ledger.take_changes(WORKFLOW).dirty is None
 
 
+def test_a_workflow_without_jobs_names_all_tasks_only_where_that_is_asked_for() -> None:
+    ledger = Ledger()
+    ledger.mark_dirty(WORKFLOW)
+    assert ledger.take_changes(WORKFLOW).dirty == frozenset()
+    ledger.mark_dirty(WORKFLOW, without_jobs=True)
+    assert ledger.take_changes(WORKFLOW).dirty is None
+    assert ledger.take_changes(WORKFLOW).dirty == frozenset()
+    ledger.forget(WORKFLOW)
+    assert ledger.keys() == frozenset()
+
+
 def test_a_job_that_went_is_handed_out_once_with_its_last_status() -> None:
     ledger, there = Ledger(), job()
     last = msgspec.structs.replace(there, status={"x": 1})
