@@ -12,7 +12,7 @@ import click
 
 from pkg.controllers.engine.access_cache import Authorize
 from pkg.controllers.engine.lease import LeaseOptions
-from pkg.telemetry.flags import Duration, kubeconfig_option, telemetry_options
+from pkg.telemetry.flags import Duration, kubeconfig_option, switch, telemetry_options
 from pkg.version import VERSION
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -45,13 +45,6 @@ def identity() -> str:
     return f"{socket.gethostname()}_{secrets.token_hex(4)}"
 
 
-def _switch(name: str, text: str) -> Callable[[F], F]:
-    """A flag that is on unless `NAME=false` is given."""
-    return click.option(
-        name, type=click.BOOL, is_flag=False, flag_value=True, default=True, show_default=True, help=text
-    )
-
-
 def controller_options(run: F) -> F:
     """All flags, as decorators of the command."""
     options = [
@@ -80,7 +73,7 @@ def controller_options(run: F) -> F:
             show_default=True,
             help="API calls at once above the limit.  [0: as qps]",
         ),
-        _switch("--leader-elect", "Act only while holding the Lease."),
+        switch("--leader-elect", "Act only while holding the Lease."),
         click.option(
             "--leader-elect-lease-duration",
             type=Duration(),
@@ -113,7 +106,7 @@ def controller_options(run: F) -> F:
         click.option(
             "--leader-elect-identity", default="", help="Who holds the Lease.  [default: host name plus random]"
         ),
-        _switch("--exclusive", "Stay out while a controller with another Lease acts on the same workflows."),
+        switch("--exclusive", "Stay out while a controller with another Lease acts on the same workflows."),
         click.option(
             "--authorize",
             type=click.Choice(tuple(Authorize), case_sensitive=False),

@@ -44,6 +44,13 @@ class Address(click.ParamType[Any]):
         return str(value)
 
 
+def switch(name: str, text: str) -> Callable[[F], F]:
+    """A flag that is on unless `NAME=false` is given."""
+    return click.option(
+        name, type=click.BOOL, is_flag=False, flag_value=True, default=True, show_default=True, help=text
+    )
+
+
 def kubeconfig_option() -> Callable[[F], F]:
     """Which cluster."""
     text = "Kubeconfig file; else $KUBECONFIG, the pod's service account, ~/.kube/config."

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import click
 
 from pkg.controllers.engine.access_cache import Authorize
-from pkg.telemetry.flags import Duration, kubeconfig_option, telemetry_options
+from pkg.telemetry.flags import Duration, kubeconfig_option, switch, telemetry_options
 from pkg.version import VERSION
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -139,15 +139,7 @@ def webhook_options(run: F) -> F:
             show_default=True,
             help="How long our own certificate is valid; it is replaced when a third of that is left.",
         ),
-        click.option(
-            "--inject-ca",
-            type=click.BOOL,
-            is_flag=False,
-            flag_value=True,
-            default=True,
-            show_default=True,
-            help="Put our own CA into the webhook configurations.",
-        ),
+        switch("--inject-ca", "Put our own CA into the webhook configurations."),
         click.option(
             "--local-url",
             type=_Url(),

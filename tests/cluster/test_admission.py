@@ -158,20 +158,12 @@ def test_the_deletion_of_a_template_in_use_is_warned_of(kubectl: Kubectl, world:
 
 @pytest.mark.parametrize("manifest", MANIFESTS)
 def test_an_unchanged_manifest_is_unchanged(cluster: Cluster, world: World, manifest: Object) -> None:
-    applied = Applied(cluster, world, manifest)
-    assert applied.apply() == "created"
-    before = applied.version
-    assert [applied.apply(), applied.apply()] == ["unchanged", "unchanged"]
-    assert applied.version == before
+    Applied(cluster, world, manifest).expect_unchanged()
 
 
 @pytest.mark.parametrize("manifest", MANIFESTS)
 def test_an_unchanged_manifest_changes_nothing_on_the_server(cluster: Cluster, world: World, manifest: Object) -> None:
-    applied = Applied(cluster, world, manifest)
-    applied.apply("--server-side")
-    before = applied.version
-    applied.apply("--server-side")
-    assert applied.version == before
+    Applied(cluster, world, manifest).expect_unchanged_on_the_server()
 
 
 def test_defaults_are_written_out_where_kubectl_does_not_compare_lists(kubectl: Kubectl, world: World) -> None:

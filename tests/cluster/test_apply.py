@@ -99,23 +99,29 @@ class Applied:
         meta = self._world.api.get(path)["metadata"]
         return meta["resourceVersion"], meta["generation"]
 
+    def expect_unchanged(self) -> None:
+        """Applied again by the client, the manifest changes nothing, and kubectl says so."""
+        assert self.apply() == "created"
+        before = self.version
+        assert [self.apply(), self.apply()] == ["unchanged", "unchanged"]
+        assert self.version == before
+
+    def expect_unchanged_on_the_server(self) -> None:
+        """Applied again by the server, the manifest changes nothing."""
+        self.apply("--server-side")
+        before = self.version
+        self.apply("--server-side")
+        assert self.version == before
+
 
 @pytest.mark.parametrize("manifest", MANIFESTS)
 def test_an_unchanged_manifest_is_unchanged(cluster: Cluster, world: World, manifest: Object) -> None:
-    applied = Applied(cluster, world, manifest)
-    assert applied.apply() == "created"
-    before = applied.version
-    assert [applied.apply(), applied.apply()] == ["unchanged", "unchanged"]
-    assert applied.version == before
+    Applied(cluster, world, manifest).expect_unchanged()
 
 
 @pytest.mark.parametrize("manifest", MANIFESTS)
 def test_an_unchanged_manifest_changes_nothing_on_the_server(cluster: Cluster, world: World, manifest: Object) -> None:
-    applied = Applied(cluster, world, manifest)
-    applied.apply("--server-side")
-    before = applied.version
-    applied.apply("--server-side")
-    assert applied.version == before
+    Applied(cluster, world, manifest).expect_unchanged_on_the_server()
 
 
 def test_a_workflow_with_a_status_is_unchanged_too_until_a_parameter_changes(

@@ -10,8 +10,6 @@ the configurations, and cannot take away a CA that another replica has added.
 from __future__ import annotations
 
 import base64
-import random
-import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -25,6 +23,7 @@ from pkg.webhooks.certificates import stored as secrets
 from pkg.webhooks.certificates.injection import Injector
 from pkg.webhooks.certificates.issue import Issued, issue
 from pkg.webhooks.certificates.plan import Issue, Policy, Write, plan
+from pkg.webhooks.certificates.source import Source, Use
 from pkg.webhooks.server.tls import BadCertificate
 
 _SECRETS: Final = GVR("", "v1", "secrets")
@@ -33,9 +32,6 @@ _AGAIN_SECONDS: Final = 0.1
 _RETRY_SECONDS: Final = 1.0
 _MISSING: Final = "the Secret does not exist; `kubectl apply -f installer/controller/` makes an empty one"
 _log = structlog.get_logger("certificates")
-
-Use = Callable[[bytes, bytes], None]
-"""Takes a certificate and its key (PEM) into use. Raises BadCertificate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +45,7 @@ class Place:
         return f"{self.namespace}/{self.name}"
 
 
-class Keeper:
+class Keeper(Source[Issued]):
     """A thread that keeps the certificate. `names`: what it has to be valid for; `clock`: seconds since the epoch."""
 
     def __init__(
@@ -62,44 +58,26 @@ class Keeper:
         use: Use,
         clock: Callable[[], float],
     ) -> None:
+        super().__init__(use, f"the Secret {place} has not been read yet")
         self._client = client
         self._place = place
         self._names = names
         self._policy = policy
         self._injector = injector
-        self._use = use
         self._clock = clock
         self._poll = min(_POLL_SECONDS, policy.grace / 3)
-        self._used: Issued | None = None
-        self._problem: str | None = f"the Secret {place} has not been read yet"
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="certificates", daemon=True)
 
-    def start(self) -> None:
-        """Begin."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """End, without waiting for a call that runs."""
-        self._stopping.set()
-
-    def lacks(self) -> str | None:
-        """None if there is a certificate in use, else why not: a health check."""
-        return None if self._used is not None else self._problem
-
-    def _run(self) -> None:
-        while not self._stopping.is_set():
-            try:
-                seconds = _AGAIN_SECONDS if self.step() else self._poll
-            except KubeError as error:
-                self._fail(_MISSING if isinstance(error, NotFound) else str(error))
-                seconds = self._poll if self._used is not None else _RETRY_SECONDS
-            except Exception as error:
-                _log.exception("certificates cannot be kept")
-                self._problem = f"{type(error).__name__}: {error}"
-                seconds = self._poll
-            # The replicas of a Deployment start together, and should not go on together.
-            self._stopping.wait(seconds * random.uniform(0.5, 1.5))
+    def look(self) -> float:
+        """One pass, with its faults in the log."""
+        try:
+            return _AGAIN_SECONDS if self.step() else self._poll
+        except KubeError as error:
+            self._fail(_MISSING if isinstance(error, NotFound) else str(error))
+            return self._poll if self._used is not None else _RETRY_SECONDS
+        except Exception as error:
+            _log.exception("certificates cannot be kept")
+            self._problem = f"{type(error).__name__}: {error}"
+            return self._poll
 
     def step(self) -> bool:
         """One pass. True if something was written, or was changed by another, so that there may be more to do.
