@@ -21,13 +21,12 @@ from pkg.kube.errors import KubeError, NotFound
 from pkg.webhooks.admit import objects
 from pkg.webhooks.admit import stamp as stamps
 from pkg.webhooks.admit.stamp import Owner, Stamp
-from pkg.webhooks.review import Answer, Operation, Request
+from pkg.webhooks.review import ALLOWED, Answer, Operation, Request
 
 PATIENCE: Final = 2.0
 """Seconds that a request waits for answers about rights."""
 MAX_SENTENCES: Final = 5
 MAX_QUESTIONS: Final = 100
-ALLOWED: Final = Answer(allowed=True)
 _FORBIDDEN: Final = 403
 _ADVICE: Final = "ask for the right, or let somebody who has it apply this"
 

@@ -15,9 +15,8 @@ from pkg.apis.flow.v1alpha1.schema import Schema
 from pkg.apis.flow.v1alpha1.types import Workflow, WorkTemplate
 from pkg.apis.meta import GVR
 from pkg.webhooks.admit import defaults, objects, templates, words, workflows
-from pkg.webhooks.review import Answer, Operation, Request
+from pkg.webhooks.review import ALLOWED, Answer, Operation, Request
 
-ALLOWED: Final = Answer(allowed=True)
 _INVALID: Final = 422
 
 

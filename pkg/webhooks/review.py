@@ -85,6 +85,9 @@ class Answer:
     patch: tuple[Mapping[str, Any], ...] = ()
 
 
+ALLOWED: Final = Answer(allowed=True)
+
+
 class _Kind(msgspec.Struct, frozen=True):
     group: str
     version: str
