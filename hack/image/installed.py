@@ -9,15 +9,24 @@ from packaging.requirements import Requirement
 from hack.image.contents import canonical, closure
 
 PROJECT = "work-flow"
+EXTRAS = ("", "controller", "auth-provider")
+"""The extras of the project that go into the image, but for what `contents.LEFT_OUT` names; "" means without extra."""
 
 
 def requirements() -> dict[str, list[str]]:
-    """Canonical name of each installed distribution -> names of what it requires here, without extras."""
+    """Canonical name of each installed distribution -> names of what it requires here, without extras.
+
+    Those of the project are with its EXTRAS.
+    """
     found: dict[str, list[str]] = {}
     for distribution in metadata.distributions():
         wanted = [Requirement(text) for text in distribution.requires or []]
-        found[canonical(distribution.metadata["Name"])] = [
-            each.name for each in wanted if each.marker is None or each.marker.evaluate({"extra": ""})
+        name = canonical(distribution.metadata["Name"])
+        extras = EXTRAS if name == PROJECT else ("",)
+        found[name] = [
+            each.name
+            for each in wanted
+            if each.marker is None or any(each.marker.evaluate({"extra": extra}) for extra in extras)
         ]
     return found
 

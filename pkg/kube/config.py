@@ -71,16 +71,21 @@ class ClientConfig(msgspec.Struct, frozen=True):
 
 
 def load_config(
-    kubeconfig: str | None = None, master: str | None = None, env: Mapping[str, str] = os.environ
+    kubeconfig: str | None = None,
+    master: str | None = None,
+    env: Mapping[str, str] = os.environ,
+    *,
+    context: str = "",
 ) -> ClientConfig:
     """The configuration to use; ConfigError if there is none or it is invalid.
 
     The first that exists wins: the file `kubeconfig`, the files in $KUBECONFIG, a pod's service account,
-    ~/.kube/config. `master` replaces the server's address, and is enough alone.
+    ~/.kube/config. `master` replaces the server's address, and is enough alone. `context` is the context of the
+    kubeconfig to use instead of the current one; with it the service account is passed over.
     """
     if master:
         _address(master, "--master")
-    found = _find(kubeconfig, env, needed=not master)
+    found = _find(kubeconfig, env, context, needed=not master)
     if found is None:
         return ClientConfig(server=master or "", source="--master")
     if master:
@@ -94,19 +99,19 @@ def load_config(
     return found
 
 
-def _find(kubeconfig: str | None, env: Mapping[str, str], *, needed: bool) -> ClientConfig | None:
+def _find(kubeconfig: str | None, env: Mapping[str, str], context: str, *, needed: bool) -> ClientConfig | None:
     if kubeconfig:
-        return _from_files([Path(kubeconfig).expanduser()], "--kubeconfig")
+        return _from_files([Path(kubeconfig).expanduser()], "--kubeconfig", context)
     tried = ["--kubeconfig (not given)"]
     if named := [Path(part).expanduser() for part in env.get("KUBECONFIG", "").split(os.pathsep) if part]:
-        return _from_files(named, "KUBECONFIG")
+        return _from_files(named, "KUBECONFIG", context)
     tried.append("KUBECONFIG (not set)")
-    if env.get("KUBERNETES_SERVICE_HOST"):
+    if env.get("KUBERNETES_SERVICE_HOST") and not context:
         return _in_cluster(env)
     tried.append("the service account of a pod (KUBERNETES_SERVICE_HOST is not set)")
     home = Path(env.get("HOME") or Path.home()) / ".kube" / "config"
     if home.exists():
-        return _from_files([home], "~/.kube/config")
+        return _from_files([home], "~/.kube/config", context)
     tried.append(f"{home} (no such file)")
     if needed:
         raise ConfigError("no API server is configured; looked at " + ", ".join(tried) + ". Give --kubeconfig FILE")
@@ -132,9 +137,9 @@ def _in_cluster(env: Mapping[str, str]) -> ClientConfig:
     )
 
 
-def _from_files(paths: list[Path], origin: str) -> ClientConfig:
+def _from_files(paths: list[Path], origin: str, context_name: str = "") -> ClientConfig:
     merged = merge(paths, origin)
-    context = merged.context()
+    context = merged.context(context_name)
     cluster = merged.entry("cluster", context.text("cluster"), context.where)
     user = merged.entry("user", name, context.where) if (name := context.text("user")) else None
     server = cluster.text("server")

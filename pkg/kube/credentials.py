@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import msgspec
-import structlog
+
+from pkg.kube.log import Log
 
 PLUGIN_SECONDS = 60.0
 """How long a plugin may take."""
@@ -27,7 +28,7 @@ _PAUSE_SECONDS = 5.0
 _FAILED_SECONDS = 10.0
 # Runs that hang are left behind; no more than these, so that they cannot pile up.
 _MAX_RUNS = 3
-_log = structlog.get_logger("kube.credentials")
+_log = Log("kube.credentials")
 
 
 class ConfigError(Exception):
@@ -232,10 +233,10 @@ def auth_provider(merged: Mapping[str, Any], name: str, where: str) -> Plugin:
             from kubernetes.config.config_exception import ConfigException
             from kubernetes.config.kube_config import KubeConfigLoader
         except ModuleNotFoundError as error:
-            # The container image has no such library: it is large, and pods have service accounts.
+            # It is large, and few need it: pods have service accounts.
             raise ConfigError(
                 f"{where}: the auth-provider {name!r} needs the Python package kubernetes, which is not installed "
-                "here; use an exec plugin or a token"
+                "here; pip install 'work-flow[auth-provider]', or use an exec plugin or a token"
             ) from error
 
         found = Configuration()

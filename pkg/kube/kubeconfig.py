@@ -54,8 +54,10 @@ class Merged(msgspec.Struct, frozen=True):
     current: str
     entries: dict[tuple[str, str], Entry]
 
-    def context(self) -> Entry:
-        """The current context; ConfigError if none is set or it does not exist."""
+    def context(self, name: str = "") -> Entry:
+        """The context of that name, else the current one; ConfigError if it does not exist, or none is current."""
+        if name:
+            return self.entry("context", name, "--context")
         if not self.current:
             raise ConfigError(
                 f"{self._names()}: current-context is not set; run kubectl config use-context NAME, or set the field"

@@ -16,13 +16,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import structlog
-
 from pkg.kube.credentials import ConfigError, Credentials, read
+from pkg.kube.log import Log
 
 CHECK_SECONDS = 10.0
 _RETRY_SECONDS = 1.0
-_log = structlog.get_logger("kube.tls")
+_log = Log("kube.tls")
 
 
 class TlsContexts:

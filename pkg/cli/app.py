@@ -1,0 +1,65 @@
+"""The command kubectl-workflow. A verb's module is imported when the verb is called, so that the command starts fast.
+
+Exit codes are in `pkg.cli.problems`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Final
+
+import click
+
+from pkg.version import VERSION
+
+READING: Final = {
+    "version": "pkg.cli.verbs.version:command",
+}
+ACTING: Final[dict[str, str]] = {}
+OFFLINE: Final[dict[str, str]] = {}
+SECTIONS: Final[Mapping[str, Mapping[str, str]]] = {
+    "Read": READING,
+    "Act": ACTING,
+    "Without a cluster": OFFLINE,
+}
+
+
+class Verbs(click.Group):
+    """A group whose commands are imported when they are called; `--help` imports all of them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [name for section in SECTIONS.values() for name in section]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        where = next((section[cmd_name] for section in SECTIONS.values() if cmd_name in section), None)
+        if where is None:
+            return None
+        module, _, attribute = where.partition(":")
+        found: click.Command = getattr(import_module(module), attribute)
+        return found
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        for title, section in SECTIONS.items():
+            found = {name: self.get_command(ctx, name) for name in section}
+            rows = [(name, verb.get_short_help_str(100)) for name, verb in found.items() if verb and not verb.hidden]
+            if rows:
+                with formatter.section(title):
+                    formatter.write_dl(rows)
+
+
+@click.command(
+    cls=Verbs,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
+@click.version_option(VERSION, message="%(version)s")
+def command() -> None:
+    """Workflows from the terminal, as `kubectl workflow VERB` or `kubectl-workflow VERB`.
+
+    It needs no rights but those of the user, and no service but the API server.
+    """
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    command(prog_name="kubectl workflow")

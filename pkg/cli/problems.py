@@ -1,0 +1,71 @@
+"""The errors that a user reads: one line that says what happened, where, and what to do. And the exit codes.
+
+| code | when |
+|---|---|
+| 0 | done |
+| 1 | an error, which one line on standard error says; of `wait`: the workflow failed; of `lint`: there are faults |
+| 2 | wrong usage; of `wait`: the time is up |
+| 3 | of `wait` alone: an error, or wrong usage |
+| 130 | Ctrl-C |
+"""
+
+from __future__ import annotations
+
+from typing import IO, Any, Final
+
+import click
+
+from pkg.kube.errors import (
+    Conflict,
+    Denied,
+    Exists,
+    Forbidden,
+    KubeError,
+    NotFound,
+    Refused,
+    Throttled,
+    Unauthorized,
+    may_mean_not_served,
+)
+
+OK: Final = 0
+FAILED: Final = 1
+TIMED_OUT: Final = 2
+NOT_ASKED: Final = 3
+
+
+class Problem(click.ClickException):
+    """An error that ends the command; `message` is one line. `exit_code` is 1 unless given."""
+
+    def __init__(self, message: str, exit_code: int = FAILED) -> None:
+        super().__init__(" ".join(message.split()))
+        self.exit_code = exit_code  # type: ignore[misc]  # click reads it of the instance
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        """Print it on standard error."""
+        click.echo(f"error: {self.message}", file=file, err=file is None)
+
+
+def problem_of(error: KubeError, server: str) -> Problem:
+    """What a failed API call means for the user; `server` is the address of the API server."""
+    said = error.message
+    if may_mean_not_served(error):
+        return Problem(
+            f"the API server {server} does not serve this resource: {said}; "
+            "install the CRDs of Work-Flow (kubectl apply -f installer/crds/), or choose another cluster with --context"
+        )
+    if isinstance(error, Unauthorized):
+        return Problem(f"the API server {server} does not accept the credentials: {said}; log in again")
+    if isinstance(error, Forbidden):
+        return Problem(f"a right is missing: {said}; ask whoever manages the cluster for it")
+    if isinstance(error, NotFound):
+        return Problem(f"{said}; kubectl workflow list shows what there is")
+    if isinstance(error, Exists):
+        return Problem(f"{said}; choose another name, or delete that one first")
+    if isinstance(error, Conflict):
+        return Problem(f"{said}; somebody else changed it meanwhile, so run the command again")
+    if isinstance(error, Denied | Refused):
+        return Problem(said)
+    if isinstance(error, Throttled):
+        return Problem(f"the API server {server} is busy: {said}; try again in a moment")
+    return Problem(f"{said}; is the API server {server} reachable? Try again, or choose another cluster with --context")

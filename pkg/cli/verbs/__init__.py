@@ -1,0 +1,1 @@
+"""One module for each verb; `pkg.cli.app` imports it when the verb is called."""
