@@ -17,7 +17,9 @@ READING: Final = {
     "version": "pkg.cli.verbs.version:command",
 }
 ACTING: Final[dict[str, str]] = {}
-OFFLINE: Final[dict[str, str]] = {}
+OFFLINE: Final[dict[str, str]] = {
+    "lint": "pkg.cli.verbs.lint:command",
+}
 SECTIONS: Final[Mapping[str, Mapping[str, str]]] = {
     "Read": READING,
     "Act": ACTING,

@@ -14,10 +14,10 @@ import click
 import msgspec
 import structlog
 
+from pkg.cli.verbs.lint import command as lint
 from pkg.controllers.controller import Controller
 from pkg.controllers.engine.stop_request import StopRequest
 from pkg.controllers.explain import explain_kind
-from pkg.controllers.lint import lint_files
 from pkg.controllers.options import Options, controller_options, parse
 from pkg.kube.config import ConfigError, load_config
 from pkg.telemetry.health import BindError
@@ -81,7 +81,7 @@ def command(context: click.Context, /, **flags: Any) -> None:
 
 
 command.add_command(explain_kind)
-command.add_command(lint_files)
+command.add_command(lint)
 
 
 def main() -> None:

@@ -12,6 +12,7 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
+from pkg.cli.app import command as kubectl_workflow
 from pkg.controllers.app import command
 from tests.documents import MANIFESTS
 
@@ -75,11 +76,11 @@ def test_what_lint_prints_is_what_the_readme_shows(tmp_path: Path, monkeypatch: 
     (first,) = [block.text for block in MANIFESTS if block.where.startswith("README.md") and block.can_run]
     monkeypatch.chdir(tmp_path)
     Path("first.yaml").write_text(first.replace("targets: [one]", "targets: [onne]"))
-    shown = README.split("workflow-controller lint first.yaml\n", 1)[1].split("```", 1)[0]
-    done = CliRunner().invoke(command, ["lint", "first.yaml"])
+    shown = README.split("kubectl-workflow lint first.yaml\n", 1)[1].split("```", 1)[0]
+    done = CliRunner().invoke(kubectl_workflow, ["lint", "first.yaml"])
     assert (done.exit_code, done.output) == (1, shown)
     Path("first.yaml").write_text(first)
-    assert CliRunner().invoke(command, ["lint", "first.yaml"]).exit_code == 0
+    assert CliRunner().invoke(kubectl_workflow, ["lint", "first.yaml"]).exit_code == 0
 
 
 def test_the_columns_of_kubectl_are_those_of_the_readme() -> None:

@@ -10,7 +10,7 @@ import yaml
 
 from pkg.apis.flow.v1alpha1.schema_faults import schema_faults
 from pkg.apis.flow.v1alpha1.types import Flow, WorkflowSpec, WorkTemplateSpec
-from pkg.controllers.lint import lint
+from pkg.views.lint import lint
 from tests.documents import BLOCKS, MANIFESTS, Block, blocks_of
 
 

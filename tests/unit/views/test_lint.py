@@ -1,14 +1,10 @@
-"""lint prints every fault with file, document and path, and exits 1 if there is one."""
+"""lint finds every fault of the manifests in some files, and names the line and the column of its field."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
-from click.testing import CliRunner
 
-from pkg.controllers.app import command
-from pkg.controllers.lint import lint
+from pkg.views.lint import lint
 
 STEP = """
 apiVersion: flow.workflow.sh/v1alpha1
@@ -42,23 +38,23 @@ def workflow(more: str = "") -> str:
         pytest.param("kind: Pod\n---\n- a list\n---\n", [], id="other kinds are passed over"),
         pytest.param(
             f"{STEP % '{{index.x}}'}---{workflow()}",
-            ["f: document 1 (WorkTemplate step): spec.jobSpec.x: {{index.x}} is no variable"],
+            ["f:7:13: WorkTemplate step: spec.jobSpec.x: {{index.x}} is no variable"],
             id="a fault of a template by itself",
         ),
         pytest.param(
             f"{STEP % '{{params.n}}'}---{workflow()}",
-            ['f: document 2 (Workflow w): spec.flows[0] (template step).jobSpec.x: no parameter is named "n"'],
+            ['f:7:13: Workflow w: spec.flows[0] (template step).jobSpec.x: no parameter is named "n"'],
             id="a fault that only shows with the template",
         ),
         pytest.param(
             f"{STEP % '{{user.x}}'}---{workflow()}",
-            ["f: document 1 (WorkTemplate step): warning: spec.jobSpec.x: {{user.x}} is none of our variables"],
+            ["f:7:13: warning: WorkTemplate step: spec.jobSpec.x: {{user.x}} is none of our variables"],
             id="a variable of somebody else is a warning",
         ),
         pytest.param(
             f"{STEP % '{{param.x}}'}---{workflow()}",
             [
-                "f: document 1 (WorkTemplate step): warning: spec.jobSpec.x: {{param.x}} is none of our variables and"
+                "f:7:13: warning: WorkTemplate step: spec.jobSpec.x: {{param.x}} is none of our variables and"
                 ' stays as it is; did you mean "params.x"?'
             ],
             id="a first word one letter off ours",
@@ -66,72 +62,72 @@ def workflow(more: str = "") -> str:
         pytest.param(
             f"{STEP % '{{params.n}}'}---{workflow('parameters: [{name: n, value: x}, {name: m, value: x}]')}",
             [
-                "f: document 2 (Workflow w): warning: spec.flows[0].parameters[1].name:"
+                "f:14:66: warning: Workflow w: spec.flows[0].parameters[1].name:"
                 ' parameter "m" is given, and nothing in its template or patch uses it; did you mean "n"?'
             ],
             id="a parameter that nothing uses",
         ),
         pytest.param(
             (STEP % "x") + "---" + workflow("patch: {spec: {y: '{{indx}}'}}"),
-            ["f: document 2 (Workflow w): warning: spec.flows[0].patch.spec.y: {{indx}} is none of our variables"],
+            ["f:14:46: warning: Workflow w: spec.flows[0].patch.spec.y: {{indx}} is none of our variables"],
             id="braces in a patch",
         ),
         pytest.param(
             workflow(),
-            ['f: document 1 (Workflow w): warning: spec.flows[0].template: WorkTemplate "step" is not in these files'],
+            ['f:7:15: warning: Workflow w: spec.flows[0].template: WorkTemplate "step" is not in these files'],
             id="a template that is elsewhere is a warning",
         ),
         pytest.param(
             f"{STEP % 'x'}---{workflow('dependsOn: {targets: [b]}')}",
-            ['f: document 2 (Workflow w): spec.flows[0].dependsOn.targets[0]: no flow is named "b"'],
+            ['f:14:53: Workflow w: spec.flows[0].dependsOn.targets[0]: no flow is named "b"'],
             id="a fault of a workflow by itself",
         ),
         pytest.param(
             f"{STEP % 'x'}---{workflow('dependOn: {targets: [a]}')}",
-            ["f: document 2 (Workflow w): spec.flows[0].dependOn: there is no such field; did you mean dependsOn?"],
+            ["f:14:31: Workflow w: spec.flows[0].dependOn: there is no such field; did you mean dependsOn?"],
             id="a field that does not exist",
         ),
         pytest.param(
             f"{STEP % 'x'}---{workflow('retry: {factor: many}')}  - {{name: B}}\n",
             [
-                "f: document 2 (Workflow w): spec.flows[0].retry.factor: must be a whole number, or a fraction in"
+                "f:14:39: Workflow w: spec.flows[0].retry.factor: must be a whole number, or a fraction in"
                 ' quotes such as "1.5", not "many"',
-                "f: document 2 (Workflow w): spec.flows[1].name: must be lower case letters, digits and",
+                "f:15:6: Workflow w: spec.flows[1].name: must be lower case letters, digits and",
             ],
             id="all that the schema refuses",
         ),
         pytest.param(
             f"{STEP % 'x'}---{workflow('dependsOn: {targets: 1}')}",
-            ["f: document 2 (Workflow w): spec.flows[0].dependsOn.targets: must be a list, not 1"],
+            ["f:14:43: Workflow w: spec.flows[0].dependsOn.targets: must be a list, not 1"],
             id="what the schema refuses in dependsOn",
         ),
         pytest.param(
             f"{STEP % 'x'}---{workflow('for: {replicas: 9000}, patch: [' + ', '.join([SET] * 200) + ']')}",
-            ["f: document 2 (Workflow w): spec.flows: 1,800,000 patch steps"],
+            ["f:13:3: Workflow w: spec.flows: 1,800,000 patch steps"],
             id="a workflow that costs too much",
         ),
         pytest.param(
             f"{STEP % 'x'}---{workflow()}---{workflow()}",
-            ["f: document 3 (Workflow w): metadata.name: the same object is also in f: document 2 (Workflow w)"],
+            ["f:18:12: Workflow w: metadata.name: the same object is also at f:9:1; keep one"],
             id="an object that occurs twice",
         ),
         pytest.param(
             f"{STEP % 'x'}---{workflow('patch: {metadata: {name: mine, labels: {a: b}}}')}",
             [
-                "f: document 2 (Workflow w): warning: spec.flows[0].patch.metadata.name: the controller sets this "
+                "f:14:50: warning: Workflow w: spec.flows[0].patch.metadata.name: the controller sets this "
                 "itself, so it has no effect"
             ],
             id="a patch of the job's name",
         ),
         pytest.param(
             f"{STEP % 'x'}---{workflow('patch: [{op: add, path: /metadata/namespace, value: other}]')}",
-            ["f: document 2 (Workflow w): warning: spec.flows[0].patch[0].path: the controller sets this itself"],
+            ["f:14:49: warning: Workflow w: spec.flows[0].patch[0].path: the controller sets this itself"],
             id="a JSON Patch of the job's namespace",
         ),
         pytest.param(
             f"{STEP % '{{params.n}}'}  parameters: [{{name: n}}]\n---{workflow()}",
             [
-                'f: document 2 (Workflow w): spec.flows[0] (template step).jobSpec.x: parameter "n" of the template '
+                'f:7:13: Workflow w: spec.flows[0] (template step).jobSpec.x: parameter "n" of the template '
                 "has no default; give it a value in the flow or in spec.parameters"
             ],
             id="a parameter that the template requires",
@@ -139,7 +135,7 @@ def workflow(more: str = "") -> str:
         pytest.param(
             STEP.replace("resource: jobs", "resource: job") % "x",
             [
-                "f: document 1 (WorkTemplate step): warning: spec.gvr: job.v1.batch is not known here; "
+                "f:6:3: warning: WorkTemplate step: spec.gvr: job.v1.batch is not known here; "
                 'did you mean resource "jobs" of group "batch"?'
             ],
             id="the singular of a resource",
@@ -147,7 +143,7 @@ def workflow(more: str = "") -> str:
         pytest.param(
             STEP.replace("group: batch, version: v1, resource: jobs", "version: v1, resource: deployments") % "x",
             [
-                "f: document 1 (WorkTemplate step): warning: spec.gvr: deployments.v1 is not known here; "
+                "f:6:3: warning: WorkTemplate step: spec.gvr: deployments.v1 is not known here; "
                 'did you mean resource "deployments" of group "apps"?'
             ],
             id="a resource without its group",
@@ -155,7 +151,7 @@ def workflow(more: str = "") -> str:
         pytest.param(
             STEP.replace("group: batch, version: v1, resource: jobs", "group: core, version: v1, resource: pods") % "x",
             [
-                "f: document 1 (WorkTemplate step): warning: spec.gvr: pods.v1.core is not known here; "
+                "f:6:3: warning: WorkTemplate step: spec.gvr: pods.v1.core is not known here; "
                 'did you mean group "", which is that of Pods and Services?'
             ],
             id="the core group by name",
@@ -170,39 +166,39 @@ def workflow(more: str = "") -> str:
         ),
         pytest.param(
             workflow().replace("v1alpha1", "v1"),
-            ["f: document 1 (Workflow w): apiVersion: must be flow.workflow.sh/v1alpha1, not flow.workflow.sh/v1"],
+            ["f:2:1: Workflow w: apiVersion: must be flow.workflow.sh/v1alpha1, not flow.workflow.sh/v1"],
             id="a version that does not exist",
         ),
         pytest.param(
             workflow().replace("kind: Workflow", "kind: WorkFlow"),
-            ["f: document 1 (WorkFlow w): kind: must be Workflow or WorkTemplate, not WorkFlow"],
+            ["f:3:1: WorkFlow w: kind: must be Workflow or WorkTemplate, not WorkFlow"],
             id="a kind that does not exist",
         ),
         pytest.param(
             f"{STEP.replace('jobSpec', 'spec') % 'x'}---{workflow()}",
-            ["f: document 1 (WorkTemplate step): spec.spec: there is no such field; did you mean jobSpec?"],
+            ["f:7:3: WorkTemplate step: spec.spec: there is no such field; did you mean jobSpec?"],
             id="a template with a fault is not one that is missing",
         ),
         pytest.param(
             f"{STEP % 'x'}  statusRules: {{ok: [{{path: .status.x, eq: 1}}]}}\n",
-            ["f: document 1 (WorkTemplate step): spec.statusRules.ok[0]: '.status.x': '' is not a step of a path"],
+            ["f:8:22: WorkTemplate step: spec.statusRules.ok[0]: '.status.x': '' is not a step of a path"],
             id="a status rule that cannot be used",
         ),
         pytest.param(
             "apiVersion: v1\nkind: List\nitems:\n- {apiVersion: flow.workflow.sh/v1alpha1, kind: Workflow}\n",
             [
-                "f: document 1 (Workflow without a name): metadata.name: must be given",
-                "f: document 1 (Workflow without a name): spec: must be given",
+                "f:4:3: Workflow without a name: metadata.name: must be given",
+                "f:4:3: Workflow without a name: spec: must be given",
             ],
             id="an item of a List",
         ),
         pytest.param(
             f"{STEP % 'x'}---\na: 1\na: 2\n",
-            ["f: document 2: no YAML: the key 'a' occurs twice"],
+            ['f:10:1: the key "a" occurs twice'],
             id="a key that occurs twice",
         ),
-        pytest.param("a: [", ["f: document 1: no YAML: while parsing"], id="no YAML"),
-        pytest.param("[" * 5_000, ["f: document 1: nested too deeply"], id="YAML that is nested too deeply"),
+        pytest.param("a: [", ["f:2:1: this is no YAML: did not find"], id="no YAML"),
+        pytest.param("[" * 5_000, ["f:1:301: nested too deeply"], id="YAML that is nested too deeply"),
     ],
 )
 def test_findings(text: str, lines: list[str]) -> None:
@@ -219,27 +215,78 @@ def test_templates_may_be_in_another_file() -> None:
 def test_a_change_of_a_running_workflow_is_judged() -> None:
     new = workflow("continueOnFail: true")
     found = lint({"f": new, "g": STEP % "x"}, running={"old": workflow()})
-    assert [(finding.where, finding.fault.path) for finding in found] == [
-        ("f: document 1 (Workflow w)", "spec.flows[0].continueOnFail")
+    assert [(finding.file, finding.at, finding.fault.path) for finding in found] == [
+        ("f", (7, 31), "spec.flows[0].continueOnFail")
     ]
 
 
+CRLF = (STEP % "{{params.n}}" + "---" + workflow("dependsOn: {targets: [b]}")).replace("\n", "\r\n")
+DOTTED = (STEP % "x").replace("  jobSpec", '  metadata:\n    labels:\n      example.com/a: "{{index.x}}"\n  jobSpec')
+ANCHORED = """apiVersion: flow.workflow.sh/v1alpha1
+kind: Workflow
+metadata: {name: w}
+spec:
+  flows:
+  - &a
+    name: a
+    retry: &quick {factor: many}
+  - name: b
+    retry: *quick
+  - <<: *a
+    name: c
+  - *a
+"""
+AS_JSON = """{
+\t"apiVersion": "flow.workflow.sh/v1alpha1", "kind": "Workflow",
+\t"metadata": {"name": "w"},
+\t"spec": {"flows": [
+\t\t{"name": "a", "dependsOn": {"targets":
+\t\t\t["b"]}}
+\t]}
+}
+"""
+
+
 @pytest.mark.parametrize(
-    ("text", "code"),
+    ("text", "places"),
     [
-        pytest.param(f"{STEP % 'x'}---{workflow()}", 0, id="0 without faults"),
-        pytest.param(workflow(), 0, id="0 with warnings alone"),
-        pytest.param(workflow("dependsOn: {targets: [b]}"), 1, id="1 with a fault"),
+        pytest.param(
+            CRLF,
+            {"spec.flows[0] (template step).jobSpec.x": (7, 13), "spec.flows[0].dependsOn.targets[0]": (14, 53)},
+            id="lines that end as on Windows, in the template where the path leads there",
+        ),
+        pytest.param(
+            DOTTED,
+            {'spec.metadata.labels["example.com/a"]': (9, 7)},
+            id="a key with dots, which a path has in brackets",
+        ),
+        pytest.param(
+            ANCHORED,
+            {
+                "spec.flows[0].retry.factor": (8, 20),
+                "spec.flows[1].retry.factor": (8, 20),
+                "spec.flows[2].retry.factor": (8, 20),
+                "spec.flows[3].retry.factor": (8, 20),
+            },
+            id="anchors: where the text stands, also through << and *",
+        ),
+        pytest.param(
+            AS_JSON,
+            {"spec.flows[0].template": (5, 3), "spec.flows[0].dependsOn.targets[0]": (6, 5)},
+            id="JSON with tabs",
+        ),
+        pytest.param(
+            AS_JSON + AS_JSON.replace('"w"', '"v"').replace('"b"', '"a"'),
+            {"spec.flows[0].template": (13, 3), "spec.flows[0].dependsOn.targets[0]": (14, 5)},
+            id="the second of two JSON objects",
+        ),
     ],
 )
-def test_exit_codes(tmp_path: Path, text: str, code: int) -> None:
-    file = tmp_path / "w.yaml"
-    file.write_text(text)
-    done = CliRunner().invoke(command, ["lint", str(file)], prog_name="workflow-controller")
-    assert done.exit_code == code
+def test_places(text: str, places: dict[str, tuple[int, int]]) -> None:
+    found = {finding.fault.path: tuple(finding.at) for finding in lint({"f": text})}
+    assert {path: found.get(path) for path in places} == places
 
 
-def test_a_file_that_is_not_there_is_a_wrong_call() -> None:
-    done = CliRunner().invoke(command, ["lint", "nowhere.yaml"], prog_name="workflow-controller")
-    assert done.exit_code == 2
-    assert "nowhere.yaml" in done.output
+def test_findings_come_in_the_order_of_the_lines() -> None:
+    found = lint({"f": f"{workflow('dependsOn: {targets: [b]}')}---{STEP % '{{index.x}}'}", "e": "a: ["})
+    assert [(finding.file, finding.at.line) for finding in found] == [("f", 7), ("f", 14), ("e", 2)]

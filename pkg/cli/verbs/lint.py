@@ -1,0 +1,55 @@
+"""`lint`: checks manifests of Workflows and WorkTemplates as the webhook does."""
+
+from __future__ import annotations
+
+import click
+
+from pkg.cli.files import read_files
+from pkg.views.lint import Finding, has_faults, judged, read_objects, sorted_findings
+
+
+@click.command("lint")
+@click.argument("paths", nargs=-1, metavar="[FILE|FOLDER|-]...")
+@click.option(
+    "-f", "--filename", "named", multiple=True, metavar="FILE", help="The same as an argument, as in kubectl."
+)
+@click.option("-R", "--recursive", is_flag=True, help="Look into the folders of a folder too.")
+@click.option(
+    "--running",
+    multiple=True,
+    metavar="FILE",
+    help="Manifests of workflows that run already: FILE must be a change that is allowed after the start.",
+)
+@click.pass_context
+def command(
+    context: click.Context, paths: tuple[str, ...], named: tuple[str, ...], running: tuple[str, ...], recursive: bool
+) -> None:
+    """Check manifests of Workflows and WorkTemplates, without a cluster.
+
+    Prints each fault as path:line:column, and exits 1 if there is one. Warnings are printed too, but do not count.
+    Objects of other kinds in the files are passed over. Templates are looked up in the same files.
+    """
+    if not paths and not named:
+        raise click.UsageError("name a file, a folder, or - for what comes through a pipe")
+    texts = read_files([*paths, *named], recursive=recursive)
+    earlier = read_files(running, recursive=recursive)
+    read, before = read_objects(texts), read_objects(earlier)
+    found = sorted_findings([*before.findings, *read.findings, *judged(read, before)], [*earlier, *texts])
+    for finding in found:
+        click.echo(str(finding))
+    click.echo(_summary(len(texts), len(read.workflows), len(read.templates), found), err=True)
+    context.exit(1 if has_faults(found) else 0)
+
+
+def _summary(files: int, workflows: int, templates: int, found: list[Finding]) -> str:
+    faults = sum(not finding.is_warning for finding in found)
+    where = counted(files, "file")
+    if not workflows + templates and not found:
+        return f"{where}: no Workflow and no WorkTemplate in {'it' if files == 1 else 'them'}"
+    what = f"{counted(workflows, 'Workflow')}, {counted(templates, 'WorkTemplate')}"
+    return f"{where}, {what}: {counted(faults, 'fault')}, {counted(len(found) - faults, 'warning')}"
+
+
+def counted(number: int, what: str) -> str:
+    """`1 file`, `no files`, `1,200 files`."""
+    return f"{f'{number:,}' if number else 'no'} {what}{'' if number == 1 else 's'}"

@@ -1,0 +1,165 @@
+"""Checks manifests of Workflows and WorkTemplates as the webhook does. Pure: texts in, findings out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from pkg.apis.flow.v1alpha1.edges import read_edges
+from pkg.apis.flow.v1alpha1.faults import Fault, Faults
+from pkg.apis.flow.v1alpha1.types import API_VERSION, GROUP, Workflow, WorkTemplate
+from pkg.views.manifests.documents import Document, read_documents
+from pkg.views.manifests.nodes import ManifestError, Position
+from pkg.webhooks.admit.objects import KINDS, read_strictly
+from pkg.webhooks.admit.templates import template_faults, template_warnings
+from pkg.webhooks.admit.workflows import Around, Before, Judgement
+
+_ELSEWHERE: Final = 'WorkTemplate "{}" is not in these files, so this flow is checked without it'
+# A place in the template of a flow: `spec.flows[0] (template step).jobSpec.x`.
+_IN_TEMPLATE: Final = re.compile(r"spec\.flows\[\d+\] \(template ([^)]+)\)\.")
+Name = tuple[str, str]  # namespace and name
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A fault, or something allowed but probably not meant (`is_warning`), with its place in a file.
+
+    title: the object, such as `Workflow nightly`; empty where the file cannot be read.
+    """
+
+    file: str
+    at: Position
+    title: str
+    fault: Fault
+    is_warning: bool = False
+
+    def __str__(self) -> str:
+        title = f"{self.title}: " if self.title else ""
+        return f"{self.file}:{self.at}: {'warning: ' if self.is_warning else ''}{title}{self.fault}"
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """The objects of some files. other: documents of other kinds; findings: what could not be read, and why.
+
+    unread: namespace and name of objects whose form is wrong.
+    """
+
+    workflows: dict[Name, tuple[Document, Workflow]] = field(default_factory=dict)
+    templates: dict[Name, tuple[Document, WorkTemplate]] = field(default_factory=dict)
+    other: list[Document] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    unread: set[Name] = field(default_factory=set)
+
+
+def lint(files: Mapping[str, str], running: Mapping[str, str] | None = None) -> list[Finding]:
+    """Every finding in the files, given as name and text, in the order of the files and of their lines.
+
+    Templates are looked up in the same files, by namespace and name. `running` has manifests of workflows that run
+    already: changes to the Workflow of the same namespace and name in `files` must be allowed.
+    """
+    before = read_objects(running or {})
+    read = read_objects(files)
+    return sorted_findings([*before.findings, *read.findings, *judged(read, before)], [*(running or {}), *files])
+
+
+def sorted_findings(found: Iterable[Finding], files: Iterable[str]) -> list[Finding]:
+    """The findings in the order of the files and of their lines."""
+    order = {file: at for at, file in enumerate(files)}
+    return sorted(found, key=lambda finding: (order[finding.file], finding.at))
+
+
+def judged(read: Read, before: Read | None = None) -> list[Finding]:
+    """What is wrong with objects whose form is right. before: workflows that run already."""
+    found: list[Finding] = []
+    specs = {name: read_edges(template.spec) for name, (_, template) in read.templates.items()}
+    faulty: set[Name] = set()
+    for name, (document, template) in read.templates.items():
+        faults = template_faults(template.spec)
+        if faults:
+            faulty.add(name)
+        found += _findings(document, faults or template_warnings(template.spec), is_warning=not faults)
+    for name, (document, workflow) in read.workflows.items():
+        namespace = name[0]
+        used = {flow.template_name for flow in workflow.spec.flows}
+        own = {template: specs[namespace, template] for template in used if (namespace, template) in specs}
+        unread = {template for where, template in read.unread if where == namespace}
+        own_faulty = {template for where, template in faulty if where == namespace}
+        around = Around(own, used - own.keys() - unread, _ELSEWHERE, faulty=own_faulty)
+        old = Before(before.workflows[name][1].spec) if before is not None and name in before.workflows else None
+        judgement = Judgement(workflow.spec, workflow.metadata, around, old)
+        templates = {template: read.templates[namespace, template][0] for template in own}
+        faults = judgement.faults()
+        found += _findings(document, faults, templates)
+        warnings = judgement.missing() if faults else judgement.warnings()
+        found += _findings(document, warnings, templates, is_warning=True)
+    return found
+
+
+def _findings(
+    document: Document, faults: Faults, templates: Mapping[str, Document] | None = None, *, is_warning: bool = False
+) -> Iterator[Finding]:
+    for fault in faults:
+        file, at = _place(document, fault.path, templates or {})
+        yield Finding(file, at, document.title, fault, is_warning)
+    if faults.others:
+        fault = Fault("", f"{faults.others} more like these are not shown")
+        yield Finding(document.file, document.place(""), document.title, fault, is_warning)
+
+
+def _place(document: Document, path: str, templates: Mapping[str, Document]) -> tuple[str, Position]:
+    """The file and the place of a field; in the template, where the path leads into the template of a flow."""
+    match = _IN_TEMPLATE.match(path)
+    template = templates.get(match[1]) if match is not None else None
+    if match is None or template is None:
+        return document.file, document.place(path)
+    return template.file, template.place(f"spec.{path[match.end() :]}")
+
+
+def read_objects(files: Mapping[str, str]) -> Read:
+    """The objects in texts, given with the names of their files. Nothing is raised: faults are in `findings`."""
+    read = Read()
+    for file, text in files.items():
+        try:
+            for document in read_documents(file, text):
+                _add(read, document)
+        except ManifestError as error:
+            read.findings.append(Finding(file, error.at, "", Fault("", error.message)))
+    return read
+
+
+def _add(read: Read, document: Document) -> None:
+    if not document.api_version.startswith(f"{GROUP}/"):
+        read.other.append(document)
+    elif document.api_version != API_VERSION:
+        text = f"must be {API_VERSION}, not {document.api_version}"
+        read.findings.extend(_findings(document, Faults([Fault("apiVersion", text)])))
+    elif document.kind not in KINDS:
+        text = f"must be {' or '.join(KINDS)}, not {document.kind or 'absent'}"
+        read.findings.extend(_findings(document, Faults([Fault("kind", text)])))
+    else:
+        _add_ours(read, document)
+
+
+def _add_ours(read: Read, document: Document) -> None:
+    decoded = read_strictly(document.raw, KINDS[document.kind])
+    metadata = document.metadata
+    if isinstance(decoded, Faults):
+        read.findings.extend(_findings(document, decoded))
+        read.unread.add((str(metadata.get("namespace") or "default"), str(metadata.get("name"))))
+        return
+    # Every object that is created with generateName is another one.
+    name = (decoded.metadata.namespace or "default", decoded.metadata.name or document.at())
+    known: dict[Name, Any] = read.workflows if isinstance(decoded, Workflow) else read.templates
+    if name in known:
+        text = f"the same object is also at {known[name][0].at()}; keep one"
+        read.findings.extend(_findings(document, Faults([Fault("metadata.name", text)])))
+    else:
+        known[name] = (document, decoded)
+
+
+def has_faults(found: Iterable[Finding]) -> bool:
+    """Whether a finding is more than a warning."""
+    return any(not finding.is_warning for finding in found)
