@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
@@ -53,7 +53,7 @@ class ControllerProcess:
         self.flags = flags
         with log.open("wb") as out:
             self.process = subprocess.Popen(
-                command(f"--kubeconfig={kubeconfig or cluster.kubeconfig}", *flags, root=root, program=self.program),
+                self.command_line(kubeconfig or cluster.kubeconfig, flags, root),
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=out,
@@ -61,6 +61,10 @@ class ControllerProcess:
                 cwd=log.parent,
                 start_new_session=True,
             )
+
+    def command_line(self, kubeconfig: Path, flags: Sequence[str], root: Path) -> list[str]:
+        """What is run."""
+        return command(f"--kubeconfig={kubeconfig}", *flags, root=root, program=self.program)
 
     @property
     def exit_code(self) -> int | None:

@@ -1,16 +1,34 @@
-"""`python -m hack.bench` runs every benchmark at a modest size on one cluster; `python -m hack.bench NAME` runs one.
+"""`python -m hack.bench` measures every shape beside the floor client; `python -m hack.bench NAME` runs one part.
 
-The API server's own rate is measured in the same run, so that figures of different machines can be compared.
+The floor and the API server's own rate are measured in the same run, so that figures of different machines can be
+compared.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 import click
 
-from hack.bench import chain, fair, late, manifests, many, passes, rules, size, spare, startup, takeover, webhook, wide
+from hack.bench import (
+    core,
+    fair,
+    late,
+    manifests,
+    passes,
+    report,
+    rules,
+    runs,
+    size,
+    spare,
+    startup,
+    takeover,
+    webhook,
+    wide,
+)
 from hack.bench.jobs import cluster_with_jobs
+from hack.bench.samples import Sample
+from hack.bench.shapes import SHAPES
 from hack.cluster import Cluster
 
 
@@ -23,23 +41,66 @@ def _run(*parts: Callable[[Cluster], None]) -> None:
 @click.group(invoke_without_command=True)
 @click.pass_context
 def main(context: click.Context) -> None:
-    """Measure the controller on a real control plane; without a command, everything in some minutes."""
+    """Measure the controller on a real control plane; without a command, every shape and part that has a bound."""
     if context.invoked_subcommand is None:
-        _run(
-            lambda cluster: chain.measure(cluster, length=10),
-            lambda cluster: startup.measure(cluster, workflows=200),
-            lambda cluster: late.measure(cluster, kinds=5),
-            lambda cluster: many.measure(cluster, workflows=100),
-            lambda cluster: wide.measure(cluster, replicas=500),
-            lambda cluster: size.measure(cluster, tasks=2000),
-        )
+        found = core.measure((10_000, 100_000))
+        _judge(_shapes(tuple(SHAPES), rounds=3, flags=()), found, "all")
 
 
-@main.command("chain")
-@click.option("--length", default=10, show_default=True, help="Jobs in the chain.")
-def chain_command(length: int) -> None:
-    """A chain of batch Jobs: calls per task, and the time from one job's end to the next one's creation."""
-    _run(lambda cluster: chain.measure(cluster, length=length))
+def _shapes(names: tuple[str, ...], rounds: int, flags: tuple[str, ...]) -> list[Sample]:
+    """The samples of these shapes. Shows how far it is."""
+    chosen, found = runs.named(names), list[Sample]()
+    with cluster_with_jobs() as cluster:
+        for shape in chosen:
+            for sample in runs.measure(cluster, shape, rounds, flags):
+                found.append(sample)
+                print(
+                    f"{shape.name} round {sample.round}, {sample.side}: {sample.rate:.0f} tasks/s, "
+                    f"{sample.calls_per_task:.2f} calls and {sample.cpu_per_task:.2f} ms of CPU per task",
+                    flush=True,
+                )
+    return found
+
+
+def _judge(samples: Sequence[Sample], parts: Mapping[str, float], name: str) -> None:
+    """Shows and keeps what was found."""
+    report.show(samples, parts)
+    print(f"kept in {report.keep(samples, parts, name)}")
+
+
+@main.command("shapes")
+@click.argument("names", nargs=-1)
+@click.option("--rounds", default=3, show_default=True, help="Runs of controller and floor each, in turn.")
+@click.option("--flag", "flags", multiple=True, help="A flag of the controller, such as --workers=16.")
+def shapes_command(names: tuple[str, ...], rounds: int, flags: tuple[str, ...]) -> None:
+    """Shapes of workflows beside the floor client: rate, reaction, calls, CPU and memory, with the bounds. NAMES: which
+    shapes; a minute or two each.
+    """
+    _judge(_shapes(names, rounds, flags), {}, "-".join(names) or "shapes")
+
+
+@main.command("core")
+@click.option("--tasks", "sizes", multiple=True, type=int, default=(10_000, 100_000), show_default=True)
+@click.option("--profile", "profiled", default=0, help="Also print where the time of so many tasks goes.")
+def core_command(sizes: tuple[int, ...], profiled: int) -> None:
+    """The pure core alone: CPU per task; needs no cluster."""
+    _judge((), core.measure(sizes, profiled=profiled), "core")
+
+
+@main.command("bounds")
+@click.argument("files", nargs=-1, required=True)
+def bounds_command(files: tuple[str, ...]) -> None:
+    """All figures and bounds of kept reports, with their rounds pooled."""
+    pooled = report.read(files)
+    report.show(pooled.samples, pooled.parts)
+
+
+@main.command("compare")
+@click.argument("before")
+@click.argument("after")
+def compare_command(before: str, after: str) -> None:
+    """Two kept reports side by side."""
+    report.compare(report.read([before]), report.read([after]))
 
 
 @main.command("startup")
@@ -54,13 +115,6 @@ def startup_command(workflows: int) -> None:
 def late_command(kinds: int) -> None:
     """Time from a CRD that is Established to the job that waited for it."""
     _run(lambda cluster: late.measure(cluster, kinds=kinds))
-
-
-@main.command("many")
-@click.option("--workflows", default=200, show_default=True, help="Workflows of ten tasks.")
-def many_command(workflows: int) -> None:
-    """Tasks a second over many workflows."""
-    _run(lambda cluster: many.measure(cluster, workflows=workflows))
 
 
 @main.command("wide")

@@ -16,7 +16,6 @@ from hack.cluster import Cluster, exit_on_sigterm
 from hack.cluster.api import Api, ApiStatusError
 from hack.cluster.audit_log import entries
 from hack.controller_process import NO_SERVERS, ControllerProcess
-from pkg.apis.meta import seconds
 
 ROOT = Path(__file__).resolve().parents[2]
 AGENT = "workflow-controller/"
@@ -67,19 +66,15 @@ def controller(cluster: Cluster, *flags: str) -> Iterator[ControllerProcess]:
         made.stop()
 
 
-def api_calls(audit_log: Path, *, since: float = 0.0) -> Counter[tuple[str, str]]:
-    """Calls of the controller by (verb, resource[/subresource]), from the audit log, without Leases, watches and
-    Events.
+def calls(audit_log: Path, agent: str, offset: int) -> Counter[tuple[str, str]]:
+    """Calls of a client by (verb, resource[/subresource]), from byte `offset` of the audit log on, Leases and watches
+    apart. agent: how its user agent begins.
     """
     found: Counter[tuple[str, str]] = Counter()
-    for entry in entries(audit_log, containing=AGENT):
+    for entry in entries(audit_log, containing=agent, offset=offset):
         reference = entry.get("objectRef", {})
         resource = "/".join(filter(None, (reference.get("resource", "-"), reference.get("subresource"))))
-        agent = entry.get("userAgent", "")
-        if entry.get("stage") != "ResponseComplete" or not agent.startswith(AGENT):
-            continue
-        if entry["verb"] == "watch" or resource in ("leases", "events", "-"):
-            continue
-        if seconds(entry["requestReceivedTimestamp"]) >= since:
+        is_own = entry.get("stage") == "ResponseComplete" and entry.get("userAgent", "").startswith(agent)
+        if is_own and entry["verb"] != "watch" and resource not in ("leases", "-"):
             found[entry["verb"], resource] += 1
     return found
