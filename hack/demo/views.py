@@ -57,7 +57,7 @@ def elapsed(start: str, end: str, now: float) -> float | None:
 
 
 def _flow(flow: Flow, status: FlowStatus | None, now: float) -> FlowView:
-    size = flow.for_.replicas if flow.for_ is not None else 1
+    size = flow.replicas
     if status is None:
         return FlowView(flow.name, Phase.WAITING, size, 0, 0, 0, None, None)
     if flow.for_ is not None:

@@ -28,6 +28,14 @@ _INT32: Final = range(-(2**31), 2**31)
 # Every 64-bit integer has at most 20 characters.
 _MAX_DIGITS: Final = 20
 _MAX_SHOWN: Final = 80
+# Places that take what JSON text stands for, if it is of this type.
+_DECODED: Final[dict[Type, type]] = {Type.ANY: object, Type.OBJECT: dict, Type.ARRAY: list}
+
+
+class Json(str):
+    """The JSON text of a value that is no string: it stands for that value where no schema asks for something else."""
+
+    __slots__ = ()
 
 
 class ConversionError(ValueError):
@@ -60,14 +68,18 @@ def by_word(value: str, word: str) -> Any:
         case "json":
             return _json(value)
         case _:
-            return value
+            return str(value)
 
 
 def by_type(value: str, wanted: Type) -> Any:
     """The value as the schema has the place. Raises ConversionError."""
+    if isinstance(value, Json) and wanted in _DECODED:
+        found = _json(value)
+        if wanted is Type.ANY or isinstance(found, _DECODED[wanted]):
+            return found
     match wanted:
         case Type.STRING:
-            return value
+            return str(value)
         case Type.INTEGER | Type.INTEGER_32:
             return _integer(value, wanted, "this place")
         case Type.NUMBER:
@@ -76,7 +88,7 @@ def by_type(value: str, wanted: Type) -> Any:
             return _boolean(value, "this place")
         case Type.INT_OR_STRING:
             found = _canonical_integer(value)
-            return value if found is None else found
+            return str(value) if found is None else found
         case Type.OBJECT | Type.ARRAY:
             raise _error(value, "this place", f'{wanted}; write "| json" after the name to put JSON in')
         case Type.ANY:
@@ -124,7 +136,7 @@ def _boolean(value: str, who: str) -> bool:
 
 def _json(value: str) -> Any:
     try:
-        found = msgspec.json.decode(value)
+        found = msgspec.json.decode(str(value))  # msgspec takes no other class than str
     except (msgspec.DecodeError, UnicodeEncodeError) as error:
         raise _error(value, "| json", f"JSON ({error})") from error
     except RecursionError as error:

@@ -162,6 +162,8 @@ def _flow_cost(
     size = sizes[flow.name]
     if template is not None:
         yield "template_bytes", size * template.size
+        if flow.for_ is not None and flow.for_.items:
+            yield "template_bytes", sum(len(bytes(item)) for item in flow.for_.items)
     probes, path_bytes = 0, 0
     for edge in mentions:
         if edge.own_index and edge.flow == flow.name:

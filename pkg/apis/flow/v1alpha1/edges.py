@@ -72,6 +72,12 @@ class TemplateEdges:
                 found.setdefault(name, place)
         return found
 
+    @cached_property
+    def item_place(self) -> str:
+        """The path of the first string of the template that has `{{item}}` or a part of it; empty if none has."""
+        metadata = item_in(self.spec.raw_metadata, lambda: msgspec.to_builtins(self.spec.metadata), "metadata")
+        return item_in(self.spec.raw_job_spec, lambda: self.spec.job_spec, "jobSpec") or metadata
+
 
 def read_edges(template: WorkTemplateSpec) -> TemplateEdges:
     """The pod addresses that a template needs; none if it cannot be decoded, which fails each of its tasks."""
@@ -90,6 +96,21 @@ def parameters_in(text: msgspec.Raw, decode: Callable[[], Any], path: str) -> It
     for found in variables.scan(decode(), path):
         if isinstance(found.token, variables.Known) and (name := found.token.parameter) is not None:
             yield name, found.path
+
+
+def item_in(text: msgspec.Raw, decode: Callable[[], Any], path: str) -> str:
+    """The path of the first string in a raw field that has `{{item}}` or a part of it, or empty. Raises RawError."""
+    if not variables.may_hold(text, b"item"):
+        return ""
+    return next(
+        (
+            found.path
+            for found in variables.scan(decode(), path)
+            if isinstance(found.token, variables.UnknownItem)
+            or (isinstance(found.token, variables.Known) and found.token.is_item)
+        ),
+        "",
+    )
 
 
 def mentions(flow: Flow) -> Iterator[Edge]:

@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar
 
 from pkg.apis.flow.v1alpha1 import patching, raw, variables
-from pkg.apis.flow.v1alpha1.parameters import Resolved, Scopes
+from pkg.apis.flow.v1alpha1.items import NO_ITEM, WithItem
+from pkg.apis.flow.v1alpha1.parameters import Plain, Resolved, Scopes
 from pkg.apis.flow.v1alpha1.schema import Schema
 from pkg.apis.flow.v1alpha1.substitution import TEXT, Places, substitute
 from pkg.apis.flow.v1alpha1.types import Flow, WorkflowSpec, WorkTemplateSpec
@@ -42,11 +43,19 @@ def decoded(field: str, decode: Callable[[], T]) -> T:
 
 
 def plain_values(
-    owner: ObjectMeta, flow: Flow, *, index: int, attempt: int, pod_ips: Mapping[str, str]
-) -> dict[str, str]:
+    owner: ObjectMeta,
+    flow: Flow,
+    *,
+    index: int,
+    replicas: int,
+    attempt: int,
+    pod_ips: Mapping[str, str],
+    item: Any = NO_ITEM,
+) -> Plain:
     """The values of the variables that are no parameters.
 
-    owner: metadata of the workflow; pod_ips: addresses by the names of flows.
+    owner: metadata of the workflow; replicas: number of tasks of the flow; pod_ips: addresses by the names of flows;
+    item: the decoded item of this index, if the flow has items.
     """
     plain = {
         "workflow.name": owner.name,
@@ -54,16 +63,16 @@ def plain_values(
         "workflow.uid": owner.uid,
         "flow.name": flow.name,
         "index": str(index),
-        "replicas": str(flow.replicas),
+        "replicas": str(replicas),
         "attempt": str(attempt),
     }
     for name, address in pod_ips.items():
         plain[f"flows.{name}.podIP"] = address
-    return plain
+    return plain if item is NO_ITEM else WithItem(plain, item, index)
 
 
 def fill_template(
-    workflow: WorkflowSpec, flow: Flow, template: WorkTemplateSpec, plain: Mapping[str, str], schema: Schema | None
+    workflow: WorkflowSpec, flow: Flow, template: WorkTemplateSpec, plain: Plain, schema: Schema | None
 ) -> dict[str, Any]:
     """`{metadata: {labels, annotations}, spec}` of the template with variables and patch.
 

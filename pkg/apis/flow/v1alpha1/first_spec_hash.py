@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from pkg.apis.flow.v1alpha1 import raw
-from pkg.apis.flow.v1alpha1.types import Flow, Parameter, Retry, WorkflowSpec
+from pkg.apis.flow.v1alpha1.types import Flow, For, Parameter, Retry, WorkflowSpec
 
 _LEFT_OUT: Final = ("suspend", "shutdown", "restart", "parallelism", "ttl_seconds_after_finished", "timeout")
 # The default of retry.reasons at that time.
@@ -36,6 +36,8 @@ def _meaning(part: msgspec.Struct) -> dict[str, Any]:
             given[name] = _plain(value)
     if isinstance(part, Flow) and part.template == part.name:
         given.pop("template", None)
+    if isinstance(part, For) and part.replicas == 1:  # the default of that time
+        given.pop("replicas", None)
     if isinstance(part, Parameter) and part.value == "":  # the default of that time
         given.pop("value", None)
     if isinstance(part, Retry):

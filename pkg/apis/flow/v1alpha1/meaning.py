@@ -18,6 +18,7 @@ from pkg.apis.flow.v1alpha1 import defaults, durations, raw
 from pkg.apis.flow.v1alpha1.types import (
     DependsOn,
     Flow,
+    For,
     Group,
     PolicyType,
     Probe,
@@ -117,6 +118,8 @@ def _plain(value: Any) -> Any:
     """A value as JSON, in which equal things are written alike."""
     if isinstance(value, msgspec.Struct):
         return meaning(value)
+    if isinstance(value, msgspec.Raw):
+        return _plain(msgspec.json.decode(value))
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, tuple | list):
@@ -157,6 +160,12 @@ def _flow(part: Flow, found: Meaning) -> Meaning:
     if part.template == part.name:
         found.pop("template", None)
     return _with_sorted_parameters(part, found)
+
+
+def _for(part: For, found: Meaning) -> Meaning:
+    if part.replicas == 1:
+        found.pop("replicas", None)
+    return found
 
 
 def _with_sorted_parameters(part: msgspec.Struct, found: Meaning) -> Meaning:
@@ -210,6 +219,7 @@ def _success_policy(part: SuccessPolicy, found: Meaning) -> Meaning:
 _ADJUST: Final[dict[type[msgspec.Struct], Callable[[Any, Meaning], Meaning]]] = {
     Retry: _retry,
     Flow: _flow,
+    For: _for,
     TaskStatus: _task_status,
     Probe: _probe,
     Group: _group,

@@ -7,7 +7,7 @@ workflow or template, in a value of the workflow that of the template. So no val
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 
@@ -150,13 +150,20 @@ def missing_message(name: str, scopes: Scopes, by: Given | None = None, *, sugge
     return f'{text}; did you mean "{cut(near)}"?' if near else text
 
 
+class Plain(Protocol):
+    """The values of variables that are no parameters, by name."""
+
+    def get(self, name: str, /) -> str | None:
+        """The value, or None. Raises ItemError."""
+
+
 class Resolved:
     """The values of all variables of one job. Values of parameters are made when they are first asked for.
 
     `plain`: the variables that are no parameters; `paths`: where the lists of the three scopes are, for messages.
     """
 
-    def __init__(self, plain: Mapping[str, str], scopes: Callable[[], Scopes], paths: tuple[str, str, str]) -> None:
+    def __init__(self, plain: Plain, scopes: Callable[[], Scopes], paths: tuple[str, str, str]) -> None:
         self._plain = plain
         self._load = scopes
         self._scopes: Scopes | None = None
@@ -202,7 +209,7 @@ class Resolved:
 class _Outer:
     """The values that the value of a parameter can use."""
 
-    def __init__(self, all_values: Resolved, plain: Mapping[str, str], by: Given) -> None:
+    def __init__(self, all_values: Resolved, plain: Plain, by: Given) -> None:
         self._all = all_values
         self._plain = plain
         self._by = by

@@ -12,6 +12,7 @@ import msgspec
 from pkg.apis.flow.v1alpha1 import durations, patching, variables
 from pkg.apis.flow.v1alpha1.edges import Edge, Wait, cycles
 from pkg.apis.flow.v1alpha1.faults import Fault, fault
+from pkg.apis.flow.v1alpha1.items import item_faults
 from pkg.apis.flow.v1alpha1.parameters import FLOW, TEMPLATE, WORKFLOW, Scopes, given, missing_message
 from pkg.apis.flow.v1alpha1.raw import ABSENT, RawError
 from pkg.apis.flow.v1alpha1.reading import Reading
@@ -152,7 +153,9 @@ def _workflow(spec: WorkflowSpec, names: FlowNames) -> Iterator[Fault]:
             yield fault(f"spec.flows[{at}].name", message, flow.name)
     total = sum(max(flow.replicas, 1) for flow in spec.flows)
     if total > MAX_TASKS:
-        message = f"{total:,} tasks in all; at most {MAX_TASKS:,} are allowed: lower for.replicas"
+        message = (
+            f"{total:,} tasks in all; at most {MAX_TASKS:,} are allowed: lower for.replicas, or list fewer for.items"
+        )
         yield fault("spec.flows", message, total)
     if spec.flows and all(flow.finally_ for flow in spec.flows):
         yield fault("spec.flows", "every flow has finally: true; at least one must not")
@@ -178,6 +181,8 @@ def _flow(flow: Flow, path: str, *, is_read: bool) -> Iterator[Fault]:
     if flow.timeout is not None or flow.pending_timeout is not None:
         yield from _duration(flow.timeout, f"{path}.timeout")
         yield from _duration(flow.pending_timeout, f"{path}.pendingTimeout")
+    if flow.for_ is not None:
+        yield from item_faults(flow.for_, f"{path}.for")
     if flow.retry is not None:
         yield from _duration(flow.retry.interval, f"{path}.retry.interval")
         yield from _duration(flow.retry.max_interval, f"{path}.retry.maxInterval")
@@ -219,7 +224,7 @@ def _patch(flow: Flow, path: str) -> Iterator[Fault]:
     for wrong in patching.faults(patch):
         yield fault(f"{path}{wrong.place}", wrong.message, wrong.value)
     if variables.may_hold(flow.raw_patch):
-        yield from _unknown_variables(patch, path)
+        yield from _unknown_variables(patch, path, has_items=flow.has_items)
 
 
 def edge_faults(flow: Flow, edge: Edge, path: str, names: FlowNames) -> Iterator[Fault]:
@@ -348,8 +353,9 @@ def template_faults(spec: WorkTemplateSpec) -> Iterator[Fault]:
                 yield from _unknown_variables(tree, path)
 
 
-def _unknown_variables(tree: Any, path: str) -> Iterator[Fault]:
+def _unknown_variables(tree: Any, path: str, *, has_items: bool = False) -> Iterator[Fault]:
+    wrong = (variables.UnknownUnderOurs, variables.UnknownItem) if has_items else variables.UnknownUnderOurs
     for found in variables.scan(tree, path):
-        if isinstance(found.token, variables.UnknownUnderOurs):
+        if isinstance(found.token, wrong):
             name = found.token.name
             yield fault(found.path, variables.unknown_message(name), f"{{{{{name}}}}}")

@@ -9,12 +9,15 @@ import msgspec
 
 from pkg.apis.flow.v1alpha1 import conversion
 from pkg.apis.flow.v1alpha1.conversion import ConversionError
+from pkg.apis.flow.v1alpha1.items import ItemError
 from pkg.apis.flow.v1alpha1.schema import NO_SCHEMA, Key, Node, Schema, Type
 from pkg.apis.flow.v1alpha1.variables import (
+    ITEM,
     TOKEN,
     Foreign,
     Known,
     Trail,
+    UnknownItem,
     UnknownUnderOurs,
     VariableError,
     classify,
@@ -37,7 +40,7 @@ class Values(Protocol):
     """The values of variables, by name (`index`, `params.epochs`, `flows.a.podIP`)."""
 
     def get(self, name: str, /) -> str | None:
-        """The value, or None. Raises VariableError if the value of a parameter cannot be made."""
+        """The value, or None. Raises VariableError if the value of a parameter cannot be made, and ItemError."""
 
     def hint(self, known: Known, /) -> str:
         """Why a variable that exists has no value, in words that follow its name."""
@@ -155,7 +158,7 @@ class _Filler:
             if word:
                 return conversion.by_word(value, word)
             wanted = self.places.type_at(trail)
-            return value if wanted is Type.STRING else conversion.by_type(value, wanted)
+            return conversion.by_type(value, wanted)
         except ConversionError as error:
             raise VariableError(show(trail), text, f"{cut(text)} {error}") from error
 
@@ -184,10 +187,17 @@ class _Filler:
             match classify(inner):
                 case Foreign():
                     return None
-                case UnknownUnderOurs(name):
+                case UnknownItem() if self.values.get(ITEM) is None:
+                    return None
+                case UnknownUnderOurs(name) | UnknownItem(name):
                     raise VariableError(show(trail), text, unknown_message(name))
                 case Known() as known:
-                    value = self.values.get(known.name)
+                    try:
+                        value = self.values.get(known.name)
+                    except ItemError as error:
+                        raise VariableError(show(trail), text, f"{{{{{cut(known.name)}}}}} {error}") from error
+                    if value is None and known.is_item:
+                        return None  # a flow without items
                     if value is None:
                         raise VariableError(show(trail), text, f"{{{{{cut(known.name)}}}}} {self.values.hint(known)}")
                     found = self.found[inner] = (known.conversion, value)

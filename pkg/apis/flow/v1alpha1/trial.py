@@ -1,6 +1,7 @@
 """Tries out whether a job of each flow can be rendered, so that what would fail every task is found before it starts.
 
-A trial renders the first attempt at index 0. What fails there is a fault: that task would fail, and is not retried.
+A trial renders the first attempt at index 0, or with each item of a flow that lists some. What fails there is a fault:
+that task would fail, and is not retried.
 """
 
 from __future__ import annotations
@@ -13,12 +14,13 @@ from pkg.apis.flow.v1alpha1 import patching, raw, variables
 from pkg.apis.flow.v1alpha1.edges import TemplateEdges
 from pkg.apis.flow.v1alpha1.faults import Fault, fault
 from pkg.apis.flow.v1alpha1.filling import FieldError, fill_template, plain_values
+from pkg.apis.flow.v1alpha1.items import NO_ITEM, item_at
 from pkg.apis.flow.v1alpha1.reading import Reading
 from pkg.apis.flow.v1alpha1.schema import NO_SCHEMA, Schema
 from pkg.apis.flow.v1alpha1.types import Flow
 from pkg.apis.meta import ObjectMeta
 
-#: So many bytes of templates and patches are rendered. Flows after that are not tried.
+#: So many bytes of templates and patches are rendered. Flows and items after that are not tried.
 MAX_TRIED: Final = 2_000_000
 # Where text becomes something else: a string that is one variable alone, a conversion, and a variable in a key.
 _MAY_FAIL: Final = re.compile(rb'"\{\{[^"{}]*\}\}"|\{\{[^"{}]*\||\{\{[^"{}]*\}\}[^"]*":|\\u')
@@ -52,36 +54,51 @@ def render_faults(
         if name not in may_fail:
             texts = (template.spec.raw_job_spec, template.spec.raw_metadata)
             may_fail[name] = any(_MAY_FAIL.search(bytes(text)) for text in texts)
-        if raw.is_empty(flow.raw_patch) and not may_fail[name]:
+        if raw.is_empty(flow.raw_patch) and not may_fail[name] and not flow.has_items:
             continue
         # Values matter only where they become something else than text.
         has_values = may_fail[name] or variables.may_hold(flow.raw_patch)
         key = (name, bytes(flow.raw_patch), bytes(flow.raw_parameters) if has_values else b"")
-        if key in passed:
+        if key in passed and not flow.has_items:
             continue
-        left -= template.size + len(key[1]) + len(key[2])
-        if left < 0:
-            return
-        found = _tried(reading, flow, template, owner, (schemas or {}).get(name, NO_SCHEMA), f"spec.flows[{at}]")
-        if found is not None:
-            yield found
+        schema = (schemas or {}).get(name, NO_SCHEMA)
+        for index in range(flow.replicas if flow.has_items else 1):
+            left -= template.size + len(key[1]) + len(key[2])
+            if left < 0:
+                return
+            found = _tried(reading, flow, template, owner, schema, f"spec.flows[{at}]", index)
+            if found is not None:
+                yield found
+                break
         else:
             passed.add(key)
 
 
 def _tried(
-    reading: Reading, flow: Flow, template: TemplateEdges, owner: ObjectMeta, schema: Schema, path: str
+    reading: Reading, flow: Flow, template: TemplateEdges, owner: ObjectMeta, schema: Schema, path: str, index: int
 ) -> Fault | None:
+    item = NO_ITEM
     try:
         if patching.faults(flow.patch):
             return None  # faults of the flow by itself
         names = {edge.flow for edge in (*reading.mentions(flow), *reading.use.edges(flow))}
-        plain = plain_values(owner, flow, index=0, attempt=0, pod_ips=dict.fromkeys(names, _ADDRESS))
+        if flow.for_ is not None and flow.has_items:
+            item = item_at(flow.for_, index)
+        plain = plain_values(
+            owner,
+            flow,
+            index=index,
+            replicas=flow.replicas,
+            attempt=0,
+            pod_ips=dict.fromkeys(names, _ADDRESS),
+            item=item,
+        )
         fill_template(reading.spec, flow, template.spec, plain, schema)
     except (raw.RawError, FieldError):
         return None  # a fault of the flow or of the template by itself
     except variables.VariableError as error:
-        return fault(_place(error.path, path, flow), error.message, error.text)
+        with_item = f" (with {path}.for.items[{index}])" if item is not NO_ITEM else ""
+        return fault(_place(error.path, path, flow), f"{error.message}{with_item}", error.text)
     except patching.PatchError as error:
         return fault(f"{path}.patch{error.place}", error.message, error.value)
     except RecursionError:

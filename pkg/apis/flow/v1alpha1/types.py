@@ -355,18 +355,43 @@ class DependsOn(_Part, frozen=True):
     ] = ()
 
 
-class For(_Part, frozen=True):
-    """How many replicas a flow has; each gets its index, from 0."""
+#: One of `for.items`. It stays JSON text until a job is rendered with it.
+Item = Annotated[Raw, Meta(extra={"type": Any})]
 
-    replicas: Annotated[
-        int,
-        Meta(
-            ge=0,
-            le=MAX_TASKS,
-            description="How many tasks; each gets its index, from 0. 0 makes one task that is Skipped.",
-            examples=[4],
-        ),
-    ] = 1
+
+class For(_Part, frozen=True):
+    """How many tasks a flow has: a number of replicas, or one for each item. Each gets its index, from 0."""
+
+    replicas: (
+        Annotated[
+            int,
+            Meta(
+                ge=0,
+                le=MAX_TASKS,
+                description=(
+                    "How many tasks; each gets its index, from 0. 0 makes one task that is Skipped. Default: 1, or one"
+                    " for each of items."
+                ),
+                examples=[4],
+            ),
+        ]
+        | None
+    ) = None
+    items: (
+        Annotated[
+            tuple[Item, ...],
+            Meta(
+                max_length=MAX_TASKS,
+                description=(
+                    "In place of replicas: one task for each item, which {{item}} stands for in template, patch and"
+                    " parameters, and {{item.key}} for a part of it. Strings, numbers or objects. An empty list makes"
+                    " one task that is Skipped. Default: none."
+                ),
+                examples=[["eu", {"name": "us", "size": 4}]],
+            ),
+        ]
+        | None
+    ) = None
     parallelism: (
         Annotated[
             int,
@@ -391,6 +416,13 @@ class For(_Part, frozen=True):
     @property
     def depends_on(self) -> DependsOn | None:
         return _depends_on(self.raw_depends_on)
+
+    @property
+    def count(self) -> int:
+        """How many tasks the spec gives the flow; 0 for one task that is Skipped."""
+        if self.items is not None:
+            return len(self.items)
+        return 1 if self.replicas is None else self.replicas
 
 
 class Retry(_Part, frozen=True):
@@ -460,7 +492,7 @@ class Flow(_Part, frozen=True):
     for_: Annotated[
         For | None,
         Meta(
-            description="Run several replicas, each with its index. Default: one task.",
+            description="Run several tasks, each with its index: replicas, or one for each item. Default: one task.",
             examples=[{"replicas": 4, "parallelism": 2}],
         ),
     ] = msgspec.field(default=None, name="for")
@@ -536,8 +568,13 @@ class Flow(_Part, frozen=True):
         return self.template or self.name
 
     @property
+    def has_items(self) -> bool:
+        """Whether `{{item}}` is a variable in it."""
+        return self.for_ is not None and self.for_.items is not None
+
+    @property
     def replicas(self) -> int:
-        return 1 if self.for_ is None else self.for_.replicas
+        return 1 if self.for_ is None else self.for_.count
 
 
 class SuccessPolicy(_Part, frozen=True):
@@ -596,10 +633,10 @@ class Restart(_Part, frozen=True):
 
 # A rule of the CRD, in CEL; `for` is written `__for__` there.
 _AT_MOST_10000_TASKS: Final = {
-    "rule": "self.map(flow, has(flow.__for__) && has(flow.__for__.replicas) && flow.__for__.replicas > 1"
-    " ? flow.__for__.replicas : 1).sum()"
+    "rule": "self.map(flow, has(flow.__for__) && has(flow.__for__.items) ? flow.__for__.items.size()"
+    " : has(flow.__for__) && has(flow.__for__.replicas) && flow.__for__.replicas > 1 ? flow.__for__.replicas : 1).sum()"
     f" <= {MAX_TASKS}",
-    "message": f"at most {MAX_TASKS:,} tasks are allowed in all: lower for.replicas",
+    "message": f"at most {MAX_TASKS:,} tasks are allowed in all: lower for.replicas, or list fewer for.items",
 }
 
 
@@ -718,6 +755,8 @@ class WorkflowSpec(_Part, frozen=True):
             owners += [(flow, "raw_depends_on"), (flow, "raw_patch"), (flow, "raw_parameters")]
             if flow.for_ is not None:
                 owners.append((flow.for_, "raw_depends_on"))
+                if flow.for_.items:
+                    msgspec.structs.force_setattr(flow.for_, "items", tuple(raw.gathered(flow.for_.items)))
         _gather(owners)
 
     @property

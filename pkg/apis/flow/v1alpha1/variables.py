@@ -18,6 +18,7 @@ from pkg.apis.flow.v1alpha1.conversion import CONVERSIONS
 TOKEN: Final = re.compile(r"\{\{\{\{([^{}]*)\}\}\}\}|\{\{([^{}]*)\}\}")
 _FIRST_WORD: Final = re.compile(r"[A-Za-z0-9_-]*")
 _PARAM: Final = re.compile(r"params\.([A-Za-z_][A-Za-z0-9_.-]*)\Z")
+_ITEM: Final = re.compile(r"item(?:\.[A-Za-z0-9_-]+)*\Z")
 _POD_IP: Final = re.compile(r"flows\.([a-z0-9](?:[-a-z0-9]*[a-z0-9])?)\.podIP\Z")
 # The escapes that the API server writes for <, >, & and the two line separators are of no interest.
 _ESCAPE: Final = re.compile(rb"\\u(?!003[cCeE]|0026|202[89])")
@@ -28,6 +29,8 @@ OURS_IN_ORDER: Final = ("workflow", "flow", "flows", "index", "replicas", "attem
 OURS: Final = frozenset(OURS_IN_ORDER)
 PLAIN: Final = ("workflow.name", "workflow.namespace", "workflow.uid", "flow.name", "index", "replicas", "attempt")
 _PLAIN: Final = frozenset(PLAIN)
+#: Ours in a flow with items, and of nobody elsewhere.
+ITEM: Final = "item"
 
 # (trail of the parent, key), down to (None, path). Cheaper than a path as text, which is rarely needed.
 Trail = tuple[Any, ...]
@@ -52,9 +55,23 @@ class Known(msgspec.Struct, frozen=True):
         """`a` of `flows.a.podIP`; None for any other variable."""
         return self.name[6:-6] if self.name.startswith("flows.") else None
 
+    @property
+    def is_item(self) -> bool:
+        """Whether it is `item` or a part of it: a variable in flows with items only."""
+        return self.name == ITEM or self.name.startswith(f"{ITEM}.")
+
 
 class UnknownUnderOurs(msgspec.Struct, frozen=True):
     """A name whose first word is one of OURS, but which is no variable, or has a wrong conversion: an error."""
+
+    name: str
+
+
+class UnknownItem(msgspec.Struct, frozen=True):
+    """A name whose first word is `item`, but which leads to no key, or has a wrong conversion.
+
+    An error in a flow with items; elsewhere it stays as it is.
+    """
 
     name: str
 
@@ -71,7 +88,7 @@ class Literal(msgspec.Struct, frozen=True):
     name: str
 
 
-Token = Known | UnknownUnderOurs | Foreign | Literal
+Token = Known | UnknownUnderOurs | UnknownItem | Foreign | Literal
 
 
 class VariableError(ValueError):
@@ -84,18 +101,18 @@ class VariableError(ValueError):
         self.message = message
 
 
-def classify(inner: str) -> Known | UnknownUnderOurs | Foreign:
+def classify(inner: str) -> Known | UnknownUnderOurs | UnknownItem | Foreign:
     """What the text between `{{` and `}}` is; blanks around the name and around its conversion do not count."""
     text = inner.strip()
     name, bar, word = text.partition("|")
     name, word = name.rstrip(), word.lstrip()
-    is_variable = name in _PLAIN or _PARAM.match(name) or _POD_IP.match(name)
+    is_variable = name in _PLAIN or _PARAM.match(name) or _POD_IP.match(name) or _ITEM.match(name)
     if is_variable and (not bar or word in CONVERSIONS):
         return Known(name, word)
     first = _FIRST_WORD.match(text)
     if first and first[0] in OURS:
         return UnknownUnderOurs(text)
-    return Foreign(text)
+    return UnknownItem(text) if first and first[0] == ITEM else Foreign(text)
 
 
 def tokens(text: str) -> Iterator[Token]:
@@ -161,12 +178,14 @@ def cut(text: str) -> str:
 
 
 def unknown_message(name: str) -> str:
-    """The message for a name under one of OURS that is no variable; with the nearest variable if one is near."""
+    """The message for a name under one of OURS or `item` that is no variable, with the nearest one if one is near."""
     shown = cut(name)
     variable, bar, word = name.partition("|")
     if bar and isinstance(classify(variable), Known):
         words = ", ".join(CONVERSIONS)
         return f"{{{{{shown}}}}}: no conversion is named {cut(word.strip())!r}; there are {words}"
+    if variable.strip().startswith(ITEM):
+        return f"{{{{{shown}}}}} is no variable; write {{{{item}}}}, or {{{{item.key.sub}}}} for a part of an object"
     near = nearest(variable.strip(), PLAIN) or _near_pod_ip(variable.strip())
     meant = f'did you mean "{near}"? There are' if near else "there are"
     return (
@@ -180,7 +199,7 @@ def foreign_message(name: str) -> str:
     text = f"{{{{{cut(name)}}}}} is none of our variables and stays as it is"
     first = _FIRST_WORD.match(name)
     word = first[0] if first else ""
-    near = nearest(word, OURS_IN_ORDER)
+    near = nearest(word, (*OURS_IN_ORDER, ITEM))
     return f'{text}; did you mean "{cut(near + name[len(word) :])}"?' if near else text
 
 

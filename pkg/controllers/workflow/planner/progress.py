@@ -310,9 +310,9 @@ NO_PROGRESS: Final = Progress(
 
 
 def empty_flow(node: Node) -> FlowState:
-    """A flow at the start: all tasks Waiting, or the one Skipped task of `for: {replicas: 0}`."""
+    """A flow at the start: all tasks Waiting, or the one Skipped task of `for: {replicas: 0}` and of no items."""
     if node.is_empty:
-        return _SKIPPED
+        return _SKIPPED_ITEMS if node.flow.has_items else _SKIPPED
     return _WAITING if node.size == 1 else _all_same(Task(), node.size)
 
 
@@ -323,6 +323,9 @@ def _all_same(task: Task, size: int) -> FlowState:
 # Flows of one task begin with the same value in memory: there are tens of thousands of them.
 _WAITING: Final = _all_same(Task(), 1)
 _SKIPPED: Final = _all_same(Task(phase=Phase.SKIPPED, reason=Reasons.NO_REPLICAS, message="for.replicas is 0"), 1)
+_SKIPPED_ITEMS: Final = _all_same(
+    Task(phase=Phase.SKIPPED, reason=Reasons.NO_REPLICAS, message="for.items is an empty list"), 1
+)
 
 
 def from_flows(flows: Iterable[FlowState]) -> Progress:

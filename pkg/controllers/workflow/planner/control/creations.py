@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import msgspec
 
+from pkg.apis.flow.v1alpha1.items import NO_ITEM, item_at
 from pkg.apis.flow.v1alpha1.phases import UNFINISHED, Phase
+from pkg.apis.flow.v1alpha1.raw import RawError
 from pkg.apis.flow.v1alpha1.reasons import KEPT_UNTIL_CREATED, NOT_SHOWN_BY_JOB, Reasons
 from pkg.apis.flow.v1alpha1.substitution import SchemaNeeded
 from pkg.apis.flow.v1alpha1.types import Shutdown
@@ -252,6 +255,7 @@ def _rendered(ctx: Context, of: Candidate, found: Starts) -> CreateJob | Fails |
             index=of.index,
             attempt=of.attempt,
             is_renamed=bool(state.renamed),
+            item=_item(node, of.index),
             pod_ips={key.flow: snapshot.pod_ips[key] for _, key in asked_addresses(ctx, node, of.index)},
             kind=kind.kind,
             row=kind.row,
@@ -281,6 +285,16 @@ def _rendered(ctx: Context, of: Candidate, found: Starts) -> CreateJob | Fails |
         body=rendered.body,
         field_validation=template.spec.field_validation.value,
     )
+
+
+def _item(node: Node, index: int) -> Any:
+    """What `{{item}}` stands for at an index of a flow. Raises RenderError."""
+    if node.flow.for_ is None:
+        return NO_ITEM
+    try:
+        return item_at(node.flow.for_, index)
+    except RawError as error:
+        raise RenderError(f"for.items[{index}]", "", str(error)) from error
 
 
 def _show_failed_creation(ctx: Context, of: Candidate) -> bool:

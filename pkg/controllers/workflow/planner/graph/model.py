@@ -107,7 +107,7 @@ class Node:
     #: Position in the spec.
     number: int
     flow: Flow
-    #: Number of tasks; 1 for `for: {replicas: 0}`, whose one task is Skipped.
+    #: Number of tasks; 1 for `for: {replicas: 0}` and for no items, whose one task is Skipped.
     size: int
     #: The dependencies: an AND of clauses.
     requires: tuple[Clause, ...]

@@ -14,6 +14,7 @@ import msgspec
 from pkg.apis.flow.v1alpha1 import labels, patching, people, raw, variables
 from pkg.apis.flow.v1alpha1.faults import shortened
 from pkg.apis.flow.v1alpha1.filling import IDENTITY, FieldError, decoded, fill_template, plain_values
+from pkg.apis.flow.v1alpha1.items import NO_ITEM
 from pkg.apis.flow.v1alpha1.schema import NO_SCHEMA, Schema
 from pkg.apis.flow.v1alpha1.types import API_VERSION, GROUP, Flow, Workflow, WorkTemplate
 from pkg.controllers.workflow.planner.render import depth
@@ -62,6 +63,7 @@ class _Attempt:
     flow: Flow
     template: WorkTemplate
     index: int
+    replicas: int
     attempt: int
 
 
@@ -71,9 +73,11 @@ def render(
     template: WorkTemplate,
     *,
     index: int,
+    replicas: int | None = None,
     attempt: int,
     is_renamed: bool = False,
     pod_ips: Mapping[str, str],
+    item: Any = NO_ITEM,
     kind: str,
     row: KindRow,
     schema: Schema | None = NO_SCHEMA,
@@ -82,17 +86,20 @@ def render(
 ) -> Rendered:
     """The object of one attempt.
 
-    `index` is 0 for a flow without `for`; `is_renamed`: the object gets its fallback name;
-    `pod_ips` maps the flows in `{{flows.NAME.podIP}}` to addresses; `kind`, `row` and `schema` belong to the template's
+    `index` is 0 for a flow without `for`; `replicas`: how many tasks it has, if not as the spec says; `item`: the
+    decoded item of this index, if the flow has items; `is_renamed`: the object gets its fallback name; `pod_ips` maps
+    the flows in `{{flows.NAME.podIP}}` to addresses; `kind`, `row` and `schema` belong to the template's
     resource; `schema` is None if it is not known yet; `probed` puts a label on the pods by which the controller watches
     them; `carries` is the annotation with the rules of the template, if there are any. Raises RenderError, and
     SchemaNeeded if the schema is needed and not known yet.
     """
     if row.refused:
         raise RenderError("template.gvr", str(template.spec.gvr.gvr), row.refused)
-    this = _Attempt(workflow, flow, template, index, attempt)
+    this = _Attempt(workflow, flow, template, index, flow.replicas if replicas is None else replicas, attempt)
     try:
-        plain = plain_values(workflow.metadata, flow, index=index, attempt=attempt, pod_ips=pod_ips)
+        plain = plain_values(
+            workflow.metadata, flow, index=index, replicas=this.replicas, attempt=attempt, pod_ips=pod_ips, item=item
+        )
         target = fill_template(workflow.spec, flow, template.spec, plain, schema)
         body = {
             "apiVersion": template.spec.gvr.gvr.api_version,
@@ -171,7 +178,7 @@ def _inject(this: _Attempt, body: dict[str, Any], row: KindRow, *, probed: bool)
         "WORKFLOW_NAME": owner.name,
         "WORKFLOW_FLOW": this.flow.name,
         "WORKFLOW_INDEX": str(this.index),
-        "WORKFLOW_REPLICAS": str(this.flow.replicas),
+        "WORKFLOW_REPLICAS": str(this.replicas),
         "WORKFLOW_ATTEMPT": str(this.attempt),
     }
     inject(row, body, labels={**ours, labels.PROBED: "true"} if probed else ours, env=env)

@@ -82,7 +82,7 @@ def test_figures(flows: list[dict[str, Any]], figures: dict[str, int]) -> None:
 
 
 def test_the_spec_counts_as_the_api_server_stores_it_with_its_defaults() -> None:
-    written = spec({"name": "a", "retry": {"maxRetries": 1}, "for": {}})
+    written = spec({"name": "a", "retry": {"maxRetries": 1}, "for": {"replicas": 1}})
     stored = {
         "flows": [
             {

@@ -1,0 +1,62 @@
+"""One task for each item, on a real control plane. The tests share one controller."""
+
+from __future__ import annotations
+
+import pytest
+
+from hack.cluster.api import ApiStatusError
+from tests.cluster.conftest import StartController
+from tests.cluster.support.history import Object
+from tests.cluster.support.manifests import flow, template, workflow
+from tests.cluster.support.world import World
+
+pytestmark = pytest.mark.cluster
+
+
+def step(argument: str, name: str = "step", **simulated: str) -> Object:
+    """A template whose container has this argument."""
+    made = template(name, run_for="0.1s", **simulated)
+    made["spec"]["jobSpec"]["template"]["spec"]["containers"][0]["args"] = [argument]
+    return made
+
+
+def argument(world: World, job: str) -> str:
+    found: str = world.wait_job(job)["spec"]["template"]["spec"]["containers"][0]["args"][0]
+    return found
+
+
+def test_each_item_is_a_task_with_its_value(world: World, start_controller: StartController) -> None:
+    start_controller(world.namespace)
+    world.create(step("{{item}} {{index}}/{{replicas}}"))
+    world.create(step("{{item.name}}", "named"))
+    listed = ["a b", 0.5, 7, True, {"name": "x", "tags": ["y"]}]
+    world.create(workflow("w", flow("each", **{"for": {"items": listed}})))
+    world.create(workflow("named", flow("each", of="named", **{"for": {"items": listed[-1:]}})))
+    world.create(workflow("none", flow("each", **{"for": {"items": []}}), flow("after", "each")))
+
+    assert world.wait_phase("w")["phase"] == "Succeeded"
+    assert [argument(world, f"w-each-{index}") for index in range(5)] == [
+        "a b 0/5",
+        "0.5 1/5",
+        "7 2/5",
+        "true 3/5",
+        '{"name":"x","tags":["y"]} 4/5',
+    ]
+    assert argument(world, "named-each-0") == "x"
+    none = world.wait_phase("none")
+    assert (none["phase"], none["tasks"]["skipped"], none["flows"][0]["reason"]) == ("Succeeded", 2, "NoReplicas")
+
+
+@pytest.mark.parametrize(
+    ("loops", "words"),
+    [
+        pytest.param([{"items": 3}], "spec.flows[0].for.items", id="no list"),
+        pytest.param([{"items": ["x"] * 10_001}], "spec.flows[0].for.items", id="a list of 10,001"),
+        pytest.param([{"items": ["x"] * 6_000}] * 2, "at most 10,000 tasks are allowed in all", id="12,000 in two"),
+    ],
+)
+def test_the_api_server_refuses(world: World, loops: list[Object], words: str) -> None:
+    flows = [flow(f"f{at}", **{"for": loop}) for at, loop in enumerate(loops)]
+    with pytest.raises(ApiStatusError) as refused:
+        world.create(workflow("w", *flows))
+    assert words in str(refused.value)
