@@ -21,19 +21,19 @@ def test_each_item_has_a_job_with_its_value() -> None:
     bench = Bench(wf(a={"for": {"items": FILES}}), WITH_ITEM)
     assert items(bench) == {"w-a-0": "a.csv", "w-a-1": {"name": "b.csv", "size": 4}, "w-a-2": 0.5}
     assert msgspec.json.decode(bench.made[0].body)["spec"]["template"]["of"] == 3
-    bench.succeeds("a0", "a1", "a2")
+    bench.succeeds("a/0", "a/1", "a/2")
     assert (bench.phase, bench.status.progress) == ("Succeeded", "3/3")
 
 
 def test_an_empty_list_is_one_skipped_task() -> None:
     bench = Bench(wf(a={"for": {"items": []}}, b="a"))
     assert (bench.phase, bench.phases()) == ("Succeeded", {"a": "Skipped", "b": "Skipped"})
-    assert (bench.flow("a").reason, bench.flow("a").message) == ("NoReplicas", "for.items is an empty list")
+    assert (bench.flow("a").reason, bench.flow("a").message) == ("NoReplicas", "index 0: for.items is an empty list")
 
 
 def test_a_retry_has_the_item_of_its_index() -> None:
     bench = Bench(wf(a={"for": {"items": FILES}, "retry": {"maxRetries": 1, "interval": "0s"}}), WITH_ITEM)
-    bench.fails("a1")
+    bench.fails("a/1")
     bench.wait(1)
     assert items(bench)["w-a-1-r1"] == FILES[1]
 
@@ -43,20 +43,20 @@ def test_parallelism_and_the_previous_index_hold_for_items() -> None:
     assert Bench(wf(a={"for": loop}), WITH_ITEM).names == ["w-a-0", "w-a-1"]
     chained = Bench(wf(a={"for": {"items": FILES, "dependsOn": {"targets": ["a"]}}}), WITH_ITEM)
     assert chained.names == ["w-a-0"]
-    chained.succeeds("a0")
+    chained.succeeds("a/0")
     assert items(chained) == {"w-a-0": FILES[0], "w-a-1": FILES[1]}
 
 
 def test_a_restart_adopts_items_that_were_added_and_drops_those_that_are_gone() -> None:
     bench = Bench(wf(a={"for": {"items": ["x", "y"]}}), WITH_ITEM)
-    bench.succeeds("a0")
-    bench.fails("a1")
+    bench.succeeds("a/0")
+    bench.fails("a/1")
     flow = {"name": "a", "template": "job", "for": {"items": ["x", "z", "new"]}}
     bench.set_spec(flows=[flow], restart={"at": "1"})
-    assert items(bench) == {"w-a-0": "x", "w-a-1": "y", "w-a-1-r1": "z", "w-a-2": "new"}
+    assert items(bench) == {"w-a-0": "x", "w-a-1": "y", "w-a-1-r1": "z", "w-a-2-r1": "new"}
     assert bench.tasks("a") == ["Succeeded", "Pending", "Pending"]
-    bench.fails("a1")
-    bench.succeeds("a2")
+    bench.fails("a/1")
+    bench.succeeds("a/2")
     bench.set_spec(flows=[{**flow, "for": {"items": ["x"]}}], restart={"at": "2"})
     assert (bench.phase, bench.status.progress) == ("Succeeded", "1/1")
 
