@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from hack.cluster.api import ApiStatusError
@@ -13,11 +15,16 @@ from tests.cluster.support.world import World
 pytestmark = pytest.mark.cluster
 
 
-def step(argument: str, name: str = "step", **simulated: str) -> Object:
+def step(argument: str, name: str = "step") -> Object:
     """A template whose container has this argument."""
-    made = template(name, run_for="0.1s", **simulated)
+    made = template(name, run_for="0.1s")
     made["spec"]["jobSpec"]["template"]["spec"]["containers"][0]["args"] = [argument]
     return made
+
+
+def each(listed: Any, *, of: str = "step", name: str = "each") -> Object:
+    """A flow with these items."""
+    return {**flow(name, of=of), "for": {"items": listed}}
 
 
 def argument(world: World, job: str) -> str:
@@ -30,10 +37,10 @@ def test_each_item_is_a_task_with_its_value(world: World, start_controller: Star
     world.create(step("{{item}} {{index}}/{{replicas}}"))
     world.create(step("{{item.name}}", "named"))
     listed = ["a b", 0.5, 7, True, {"name": "x", "tags": ["y"]}]
-    world.create(workflow("w", flow("each", **{"for": {"items": listed}})))
-    world.create(workflow("named", flow("each", of="named", **{"for": {"items": listed[-1:]}})))
-    world.create(workflow("many", *(flow(f"f{at}", **{"for": {"items": ["x"] * 6_000}}) for at in range(2))))
-    world.create(workflow("none", flow("each", **{"for": {"items": []}}), flow("after", "each")))
+    world.create(workflow("w", each(listed)))
+    world.create(workflow("named", each(listed[-1:], of="named")))
+    world.create(workflow("many", *(each(["x"] * 6_000, name=f"f{at}") for at in range(2))))
+    world.create(workflow("none", each([]), flow("after", "each")))
 
     assert world.wait_phase("w")["phase"] == "Succeeded"
     assert [argument(world, f"w-each-{index}") for index in range(5)] == [
@@ -62,5 +69,5 @@ def test_each_item_is_a_task_with_its_value(world: World, start_controller: Star
 )
 def test_the_api_server_refuses(world: World, listed: object) -> None:
     with pytest.raises(ApiStatusError) as refused:
-        world.create(workflow("w", flow("each", **{"for": {"items": listed}})))
+        world.create(workflow("w", each(listed)))
     assert "spec.flows[0].for.items" in str(refused.value)
