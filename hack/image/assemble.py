@@ -53,7 +53,7 @@ def finish(folder: Path, packages: Path) -> None:
     commands = packages / "bin"
     for script in sorted(commands.iterdir()) if commands.is_dir() else []:
         text = script.read_text()
-        if text.startswith("#!") and script.name.startswith(("workflow-", "kubectl-")):
+        if text.startswith("#!") and script.name.startswith(("workflow-", "kubectl-", "kubectl_")):
             target = folder / "bin" / script.name
             target.write_text(f"#!{folder / 'bin' / 'python'}\n" + text.partition("\n")[2])
             target.chmod(0o755)

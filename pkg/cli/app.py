@@ -5,6 +5,7 @@ Exit codes are in `pkg.cli.problems`.
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Mapping
 from importlib import import_module
 from typing import Final
@@ -14,6 +15,8 @@ import click
 from pkg.version import VERSION
 
 READING: Final = {
+    "list": "pkg.cli.verbs.list:command",
+    "get": "pkg.cli.verbs.get:command",
     "version": "pkg.cli.verbs.version:command",
 }
 ACTING: Final[dict[str, str]] = {}
@@ -64,4 +67,6 @@ def command() -> None:
 
 def main() -> None:
     """Entry point of the console script."""
+    # A list of thousands is decoded and printed, and the process ends: a look at all objects in between finds nothing.
+    gc.set_threshold(200_000, 50, 100)
     command(prog_name="kubectl workflow")

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+
 
 def main() -> None:
     """Entry point of the console script."""
+    if sys.argv[1:] in (["-h"], ["--help"]):
+        sys.stdout.write("Usage: kubectl_complete-workflow WORD...\n")

@@ -74,7 +74,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], to: Screen, *, col
 
     `coloured` is the column that holds phases.
     """
-    cells = [[" ".join(cell.split()) for cell in row] for row in (head, *rows)]
+    cells = [list(row) for row in (head, *rows)]
     widths = [max(map(width, column)) for column in zip(*cells, strict=True)]
     lines = []
     for number, row in enumerate(cells):
@@ -112,8 +112,11 @@ def _columns(char: str) -> int:
 
 
 def printable(text: str) -> str:
-    """The text without control characters: it may come from another person, and must not steer the terminal."""
-    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
+    """The text as one line, without control characters: it may be another person's, and must not steer the terminal."""
+    line = " ".join(text.split())
+    if line.isprintable():
+        return line
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in line)
 
 
 def echo(lines: Iterable[str]) -> None:

@@ -45,10 +45,7 @@ def test_cut(text: str, limit: int, expected: str) -> None:
 
 
 def test_another_persons_text_cannot_steer_the_terminal() -> None:
-    assert (
-        printable("a\x1b[2Jb\r\x9bc")
-        == "a\N{REPLACEMENT CHARACTER}[2Jb\N{REPLACEMENT CHARACTER}\N{REPLACEMENT CHARACTER}c"
-    )
+    assert printable("a\x1b[2Jb\r\n\x9bc") == "a\N{REPLACEMENT CHARACTER}[2Jb \N{REPLACEMENT CHARACTER}c"
 
 
 class _Terminal:

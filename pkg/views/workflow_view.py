@@ -1,0 +1,167 @@
+"""One Workflow as people look at it: its flows with their replicas, times, and why they wait or failed. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from pkg.apis.flow.v1alpha1.edges import mentions
+from pkg.apis.flow.v1alpha1.indexes import count_indexes, unpack_indexes
+from pkg.apis.flow.v1alpha1.phases import Phase, WorkflowPhase
+from pkg.apis.flow.v1alpha1.types import Flow, FlowStatus, Workflow
+from pkg.apis.meta import Condition
+from pkg.views.attempts import AttemptView
+from pkg.views.durations import elapsed, seconds_of
+
+BLOCKED: Final = "Blocked"
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaView:
+    """One index of a flow with `for`. attempts: those whose jobs are there and were read, the oldest first."""
+
+    index: int
+    phase: Phase
+    reason: str = ""
+    message: str = ""
+    attempts: tuple[AttemptView, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FlowView:
+    """One flow.
+
+    size: tasks; counts: of them in each phase that occurs; indexes: the same as ranges, only for a flow with `for`;
+    seconds: from the first job to the end, or to now, None before it; retry_in: seconds to the next attempt;
+    after: the flows that it waits for; replicas: those with something to say; attempts: jobs of a flow without `for`.
+    """
+
+    name: str
+    phase: Phase
+    reason: str
+    message: str
+    template: str
+    size: int
+    counts: Mapping[Phase, int]
+    indexes: Mapping[Phase, str]
+    has_for: bool
+    is_finally: bool
+    tries: int
+    seconds: float | None
+    started: float | None
+    retry_in: float | None
+    after: tuple[str, ...]
+    replicas: tuple[ReplicaView, ...]
+    attempts: tuple[AttemptView, ...]
+
+    @property
+    def done(self) -> int:
+        """How many of its tasks are final."""
+        return sum(count for phase, count in self.counts.items() if phase.is_final)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkflowView:
+    """A Workflow at one moment. seconds: from its start to its end or to now; age: since its creation.
+
+    phase: None while no controller has seen it; blocked: the condition Blocked, if something waits for a person.
+    """
+
+    namespace: str
+    name: str
+    phase: WorkflowPhase | None
+    reason: str
+    message: str
+    progress: str
+    age: float | None
+    seconds: float | None
+    started: str
+    ended: str
+    blocked: Condition | None
+    is_deleting: bool
+    suspended: bool
+    flows: tuple[FlowView, ...]
+
+
+def view(
+    workflow: Workflow, now: float, attempts: Mapping[tuple[str, int], tuple[AttemptView, ...]] | None = None
+) -> WorkflowView:
+    """The workflow at `now` (seconds since the epoch). attempts: by flow and index (0 without `for`), where read."""
+    status = workflow.status
+    known = {flow.name: flow for flow in status.flows}
+    of_spec = {flow.name for flow in workflow.spec.flows}
+    jobs = attempts or {}
+    flows = [_flow(flow, known.get(flow.name), now, jobs) for flow in workflow.spec.flows]
+    # An edit that holds the workflow may have taken a flow out whose job still runs.
+    flows += [_flow(Flow(name=flow.name), flow, now, jobs) for flow in status.flows if flow.name not in of_spec]
+    return WorkflowView(
+        namespace=workflow.metadata.namespace,
+        name=workflow.metadata.name,
+        phase=status.phase,
+        reason=status.reason,
+        message=status.message,
+        progress=status.progress,
+        age=elapsed(workflow.metadata.creation_timestamp, None, now),
+        seconds=elapsed(status.start_time, status.completion_time, now),
+        started=status.start_time,
+        ended=status.completion_time,
+        blocked=next((each for each in status.conditions if each.type == BLOCKED and each.status == "True"), None),
+        is_deleting=workflow.metadata.is_deleting,
+        suspended=workflow.spec.suspend,
+        flows=tuple(flows),
+    )
+
+
+def _flow(
+    flow: Flow, status: FlowStatus | None, now: float, jobs: Mapping[tuple[str, int], tuple[AttemptView, ...]]
+) -> FlowView:
+    found = status or FlowStatus(name=flow.name, phase=Phase.WAITING)
+    has_for = flow.for_ is not None
+    size = max(1, flow.for_.replicas) if flow.for_ is not None else 1
+    indexes = {phase: text for phase in Phase if (text := found.indexes_in(phase))}
+    if indexes:
+        counts = {phase: count_indexes(text) for phase, text in indexes.items()}
+        size = sum(counts.values())
+        has_for = True
+    else:
+        counts = {found.phase: size}
+    due = seconds_of(found.next_attempt_time)
+    return FlowView(
+        name=flow.name,
+        phase=found.phase,
+        reason=found.reason,
+        message=found.message,
+        template=flow.template_name,
+        size=size,
+        counts=counts,
+        indexes=indexes,
+        has_for=has_for,
+        is_finally=flow.finally_,
+        tries=found.attempts,
+        seconds=elapsed(found.start_time, found.completion_time, now),
+        started=seconds_of(found.start_time),
+        retry_in=max(0.0, due - now) if due is not None else None,
+        after=after(flow),
+        replicas=tuple(_replicas(found, indexes, jobs)) if has_for else (),
+        attempts=() if has_for else jobs.get((flow.name, 0), ()),
+    )
+
+
+def _replicas(
+    found: FlowStatus, indexes: Mapping[Phase, str], jobs: Mapping[tuple[str, int], tuple[AttemptView, ...]]
+) -> Iterable[ReplicaView]:
+    """The replicas that status itemises, or of which jobs were read, by their index."""
+    itemised = {item.index: item for item in found.replicas}
+    phases = {index: phase for phase, text in indexes.items() for index in unpack_indexes(text)}
+    read = {index for flow, index in jobs if flow == found.name}
+    for index in sorted(itemised.keys() | (read & phases.keys())):
+        item = itemised.get(index)
+        phase = item.phase if item is not None else phases[index]
+        reason, message = (item.reason, item.message) if item is not None else ("", "")
+        yield ReplicaView(index, phase, reason, message, jobs.get((found.name, index), ()))
+
+
+def after(flow: Flow) -> tuple[str, ...]:
+    """The flows that a flow waits for, each once, in the order of the spec."""
+    return tuple(dict.fromkeys(edge.flow for edge in mentions(flow) if edge.flow != flow.name))

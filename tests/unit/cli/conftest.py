@@ -1,0 +1,137 @@
+"""Golden texts, and one Workflow in the middle of its run for all of them."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import Any, Final, Protocol
+
+import pytest
+
+from pkg.apis.flow.v1alpha1.types import Workflow
+from tests.manifests import decoded
+
+NOW: Final = 1_800_000_600.0
+START: Final = "2027-01-15T08:00:00.000000Z"  # ten minutes before NOW
+
+_MESSAGE: Final = (
+    "job nightly-train-2-r1, pod nightly-train-2-r1-x7k2p, container main: exit code 137 (SIGKILL), OOMKilled: "
+    '"epoch 7"; BackoffLimitExceeded: Job has reached the specified backoff limit'
+)
+
+
+def on(*targets: str) -> dict[str, Any]:
+    return {"dependsOn": {"targets": list(targets)}}
+
+
+_LOST: Final = "there is no WorkTemplate nosuch in namespace team; create it, and the job is made at once"
+
+
+def nightly() -> Workflow:
+    """A workflow with a flow in each state that people ask about."""
+    spec = {
+        "flows": [
+            {"name": "prepare", "template": "step"},
+            {"name": "train", "template": "train", "for": {"replicas": 4}, **on("prepare")},
+            {"name": "sweep", "for": {"replicas": 200}, **on("prepare")},
+            {"name": "evaluate", **on("train", "sweep")},
+            {"name": "gone", "template": "nosuch"},
+            {
+                "name": "roll-back",
+                "dependsOn": {"probe": {"taskStatusList": [{"taskName": "prepare", "phase": "Failed"}]}},
+            },
+            {"name": "notify", "finally": True},
+        ]
+    }
+    status = {
+        "phase": "Running",
+        "reason": "TemplateNotFound",
+        "message": f"flow gone: {_LOST}",
+        "startTime": START,
+        "progress": "113/209",
+        "tasks": {"total": 209, "running": 21, "failed": 11},
+        "conditions": [
+            {
+                "type": "Blocked",
+                "status": "True",
+                "reason": "TemplateNotFound",
+                "lastTransitionTime": START,
+                "message": f"flow gone: {_LOST}",
+            }
+        ],
+        "flows": [
+            {
+                "name": "prepare",
+                "phase": "Succeeded",
+                "attempts": 1,
+                "startTime": START,
+                "completionTime": "2027-01-15T08:00:12.000000Z",
+            },
+            {
+                "name": "train",
+                "phase": "Running",
+                "attempts": 2,
+                "startTime": "2027-01-15T08:00:12.500000Z",
+                "reason": "TaskRetry",
+                "message": f"index 2: {_MESSAGE}",
+                "nextAttemptTime": "2027-01-15T08:10:08.000000Z",
+                "succeeded": "0",
+                "running": "1,3",
+                "backoff": "2",
+                "replicas": [{"index": 2, "phase": "Backoff", "reason": "Failed", "message": _MESSAGE}],
+            },
+            {
+                "name": "sweep",
+                "phase": "Running",
+                "attempts": 1,
+                "startTime": "2027-01-15T08:00:12.500000Z",
+                "succeeded": "0-49,55-105",
+                "running": "50-54,106-119",
+                "failed": "120-130",
+                "waiting": "131-199",
+                "replicas": [
+                    {
+                        "index": index,
+                        "phase": "Failed",
+                        "reason": "Failed",
+                        "message": f"job nightly-sweep-{index} failed",
+                    }
+                    for index in range(120, 131)
+                ],
+            },
+            {
+                "name": "evaluate",
+                "phase": "Waiting",
+                "reason": "WaitingForDependencies",
+                "message": "waits for train to succeed (now Running)",
+            },
+            {
+                "name": "gone",
+                "phase": "Waiting",
+                "reason": "TemplateNotFound",
+                "message": _LOST,
+            },
+            {
+                "name": "roll-back",
+                "phase": "Skipped",
+                "reason": "DependenciesImpossible",
+                "message": "it waited for prepare to fail, which is Succeeded",
+            },
+            {"name": "notify", "phase": "Waiting"},
+        ],
+    }
+    metadata = {"name": "nightly", "namespace": "team", "uid": "u", "creationTimestamp": "2027-01-15T08:00:00Z"}
+    return decoded({"metadata": metadata, "spec": spec, "status": status}, Workflow)
+
+
+class Golden(Protocol):
+    """Compares lines with the golden text of the test; `--force-regen` writes it anew."""
+
+    def __call__(self, lines: list[str]) -> None: ...
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Golden:
+    if find_spec("pytest_regressions") is None:
+        pytest.skip("pytest-regressions is not installed; run make .venv")
+    regression = request.getfixturevalue("file_regression")
+    return lambda lines: regression.check("\n".join(lines) + "\n", extension=".txt")

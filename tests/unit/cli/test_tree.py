@@ -1,0 +1,65 @@
+"""A Workflow as a tree, at the widths of terminals and piped."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from pkg.apis.flow.v1alpha1 import labels
+from pkg.apis.meta import GVR, Job, ObjectMeta
+from pkg.cli.output import Screen
+from pkg.cli.tree import heading, tree
+from pkg.views.attempts import by_task
+from pkg.views.workflow_view import view
+from tests.unit.cli.conftest import NOW, Golden, nightly
+
+JOBS = GVR("batch", "v1", "jobs")
+BEGAN = datetime.fromtimestamp(NOW, UTC) - timedelta(minutes=9)
+
+
+def job(index: int, attempt: int, *, minute: int, ended: int | None) -> tuple[GVR, Job]:
+    """One attempt of the flow train. minute: when it began, after the first one; ended: the same for its end."""
+    tags = {labels.FLOW: "train", labels.INDEX: str(index), labels.ATTEMPT: str(attempt)}
+    created = BEGAN + timedelta(minutes=minute)
+    suffix = f"-r{attempt}" if attempt else ""
+    meta = ObjectMeta(name=f"nightly-train-{index}{suffix}", labels=tags, creation_timestamp=created)
+    status = {} if ended is None else {"completionTime": (BEGAN + timedelta(minutes=ended)).isoformat()}
+    return JOBS, Job(metadata=meta, status=status)
+
+
+ATTEMPTS = by_task(
+    [
+        job(2, 1, minute=4, ended=8),
+        job(2, 0, minute=0, ended=3),
+        job(0, 0, minute=0, ended=2),
+        job(1, 0, minute=0, ended=None),
+    ]
+)
+
+
+@pytest.mark.parametrize(
+    ("to", "wide"),
+    [
+        pytest.param(Screen(80), False, id="80"),
+        pytest.param(Screen(160), False, id="160"),
+        pytest.param(Screen(160), True, id="160-wide"),
+        pytest.param(Screen(), False, id="piped"),
+        pytest.param(Screen(160, colours=True), False, id="160-colours"),
+    ],
+)
+def test_tree(golden: Golden, to: Screen, wide: bool) -> None:
+    found = view(nightly(), NOW, ATTEMPTS)
+    golden([*heading(found, to), "", *tree(found, NOW, to, wide=wide)])
+
+
+def test_no_line_is_wider_than_the_terminal() -> None:
+    found = view(nightly(), NOW, ATTEMPTS)
+    lines = [*heading(found, Screen(80)), *tree(found, NOW, Screen(80))]
+    assert max(map(len, lines)) <= 80
+
+
+def test_all_replicas_are_listed_where_that_is_asked_for() -> None:
+    lines = tree(view(nightly(), NOW), NOW, Screen(), unfold=True)
+    assert sum("job nightly-sweep-" in line for line in lines) == 11
+    assert sum(line.lstrip("│ ├└─").startswith(("✔ ", "● ", "✖ ", "· ")) for line in lines) == 4 - 1 + 200 + 7 - 2 + 1
