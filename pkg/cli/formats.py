@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final, TypeVar
 
 import click
 import msgspec
 
+_Verb = TypeVar("_Verb", bound=Callable[..., Any])
 NAMES: Final = "name"
 OBJECTS: Final = ("json", "yaml")
 
 
-def output_option(*formats: str) -> Any:
+def output_option(*formats: str) -> Callable[[_Verb], _Verb]:
     """The option -o with these formats."""
     return click.option(
         "-o", "--output", "form", type=click.Choice(formats), default=None, help="Format. Default: columns for people."

@@ -82,7 +82,7 @@ def heading(found: WorkflowView, to: Screen) -> list[str]:
 def tree(found: WorkflowView, now: float, to: Screen, *, unfold: bool = False, wide: bool = False) -> list[str]:
     """The flows with their replicas and attempts, in the order of the spec. wide: also what each waits for."""
     nodes = [_flow(flow, now, unfold) for flow in found.flows]
-    head = _HEAD
+    head: tuple[str, ...] = _HEAD
     if wide:
         head = (*_HEAD[:-1], "TEMPLATE", "AFTER", _HEAD[-1])
         nodes = [_widened(node, flow) for node, flow in zip(nodes, found.flows, strict=True)]

@@ -118,7 +118,7 @@ def _flow(
 ) -> FlowView:
     found = status or FlowStatus(name=flow.name, phase=Phase.WAITING)
     has_for = flow.for_ is not None
-    size = max(1, flow.for_.replicas) if flow.for_ is not None else 1
+    size = max(1, flow.for_.count) if flow.for_ is not None else 1
     indexes = {phase: text for phase in Phase if (text := found.indexes_in(phase))}
     if indexes:
         counts = {phase: count_indexes(text) for phase, text in indexes.items()}
