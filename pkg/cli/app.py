@@ -17,6 +17,8 @@ from pkg.version import VERSION
 READING: Final = {
     "list": "pkg.cli.verbs.list:command",
     "get": "pkg.cli.verbs.get:command",
+    "watch": "pkg.cli.verbs.watch:command",
+    "wait": "pkg.cli.verbs.wait:command",
     "version": "pkg.cli.verbs.version:command",
 }
 ACTING: Final[dict[str, str]] = {}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 import click
 
-from pkg.cli.problems import Problem, problem_of
+from pkg.cli.problems import INTERRUPTED, Problem, problem_of
 from pkg.kube.config import ClientConfig, ConfigError, load_config
 from pkg.kube.errors import KubeError
 from pkg.version import VERSION
@@ -83,6 +83,8 @@ def _with_options(verb: _Verb, has_all: bool) -> _Verb:
         connection = Connection(kubeconfig, context_name, namespace, all_namespaces)
         try:
             return verb(connection, *args, **rest)
+        except KeyboardInterrupt:
+            raise click.exceptions.Exit(INTERRUPTED) from None
         except KubeError as error:
             raise problem_of(error, connection.config.shown_server) from error
 

@@ -32,6 +32,7 @@ OK: Final = 0
 FAILED: Final = 1
 TIMED_OUT: Final = 2
 NOT_ASKED: Final = 3
+INTERRUPTED: Final = 130
 
 
 class Problem(click.ClickException):

@@ -15,6 +15,18 @@ from pkg.views.attempts import AttemptView
 from pkg.views.durations import elapsed, seconds_of
 
 BLOCKED: Final = "Blocked"
+#: Phases, those first that a person looks for.
+LIVELY: Final = (
+    Phase.RUNNING,
+    Phase.FAILED,
+    Phase.BACKOFF,
+    Phase.SUSPENDED,
+    Phase.PENDING,
+    Phase.CANCELLED,
+    Phase.WAITING,
+    Phase.SUCCEEDED,
+    Phase.SKIPPED,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +66,15 @@ class FlowView:
     after: tuple[str, ...]
     replicas: tuple[ReplicaView, ...]
     attempts: tuple[AttemptView, ...]
+
+    def strip(self, limit: int) -> tuple[Phase, ...]:
+        """The phases of its tasks by index; of a flow with more than `limit` tasks, of so many, the liveliest first."""
+        if self.size > limit:
+            return tuple(phase for phase in LIVELY for _ in range(self.counts.get(phase, 0)))[:limit]
+        found: dict[int, Phase] = {}
+        for phase, text in self.indexes.items():
+            found.update((index, phase) for index in unpack_indexes(text))
+        return tuple(found[index] for index in sorted(found)) or (self.phase,) * self.size
 
     @property
     def done(self) -> int:

@@ -1,0 +1,216 @@
+"""Follows Workflows: their state now, and each change of it, across broken connections and expired versions."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final, Generic, TypeVar
+
+import msgspec
+
+from pkg.apis.flow.v1alpha1.types import WORKFLOWS
+from pkg.kube.client import Client
+from pkg.kube.errors import Gone, KubeError, NotFound, Status, Stopped, Throttled, Transient, Unauthorized, from_status
+from pkg.views.durations import seconds_of
+
+T = TypeVar("T")
+#: Seconds of one watch; the API server sends a bookmark about every minute.
+_WATCH_SECONDS: Final = 300
+_PAUSE_SECONDS: Final = 1.0
+_MAX_PAUSE: Final = 10.0
+
+
+class _Event(msgspec.Struct, frozen=True):
+    type: str
+    object: msgspec.Raw
+
+
+class _Meta(msgspec.Struct, frozen=True, rename="camel"):
+    name: str = ""
+    namespace: str = ""
+    uid: str = ""
+    resource_version: str = ""
+
+
+class _Named(msgspec.Struct, frozen=True):
+    metadata: _Meta = _Meta()
+
+
+_EVENT: Final = msgspec.json.Decoder(_Event)
+_NAMED: Final = msgspec.json.Decoder(_Named)
+_FAULT: Final = msgspec.json.Decoder(Status)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen(Generic[T]):
+    """One object as it is now; `found` is None if it was deleted."""
+
+    namespace: str
+    name: str
+    found: T | None
+
+
+class Follower(Generic[T]):
+    """Yields each object that the selectors choose as it is now, then each change, until `deadline`.
+
+    type: what to decode each object into; deadline: seconds of `time.monotonic`; on_lost: called with the error each
+    time the API server cannot be reached, before it is tried again. Iteration raises KubeError for what does not pass.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        namespace: str | None,
+        type: type[T],  # noqa: A002 - as the client calls it
+        *,
+        name: str = "",
+        label_selector: str = "",
+        deadline: float = math.inf,
+        on_lost: Callable[[KubeError], None] = lambda _: None,
+    ) -> None:
+        self._client = client
+        self._namespace = namespace
+        self._decoder: msgspec.json.Decoder[T] = msgspec.json.Decoder(type)
+        self._fields = f"metadata.name={name}" if name else ""
+        self._labels = label_selector
+        self._deadline = deadline
+        self._on_lost = on_lost
+        self._known: dict[tuple[str, str], str] = {}
+        self._version = ""
+        self._pause = _PAUSE_SECONDS
+
+    def __iter__(self) -> Iterator[Seen[T]]:
+        while time.monotonic() < self._deadline:
+            try:
+                if not self._version:
+                    yield from self._list()
+                yield from self._watch()
+                self._pause = _PAUSE_SECONDS
+            except Gone:
+                self._version = ""
+            except (Stopped, Unauthorized):
+                raise
+            except (Transient, Throttled) as error:
+                if error.reason == "Timeout" and time.monotonic() >= self._deadline:
+                    return
+                self._on_lost(error)
+                time.sleep(max(0.0, min(self._pause, self._deadline - time.monotonic())))
+                self._pause = min(_MAX_PAUSE, self._pause * 2)
+
+    def _list(self) -> Iterator[Seen[T]]:
+        """The objects as they are now, and those that were there before and are gone."""
+        seen: dict[tuple[str, str], str] = {}
+        token = ""
+        while True:
+            page = self._client.list_page(
+                WORKFLOWS,
+                self._namespace,
+                msgspec.Raw,
+                label_selector=self._labels,
+                field_selector=self._fields,
+                continue_=token,
+            )
+            for raw in page.items:
+                meta = _NAMED.decode(raw).metadata
+                seen[meta.namespace, meta.name] = meta.uid
+                yield Seen(meta.namespace, meta.name, self._decoder.decode(raw))
+            token = page.continue_
+            if not token:
+                break
+        for key in self._known.keys() - seen.keys():
+            yield Seen(*key, None)
+        self._known = seen
+        self._version = page.resource_version
+
+    def _watch(self) -> Iterator[Seen[T]]:
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            return
+        watch = self._client.watch(
+            WORKFLOWS,
+            self._namespace,
+            label_selector=self._labels,
+            field_selector=self._fields,
+            resource_version=self._version,
+            timeout_seconds=max(1, min(_WATCH_SECONDS, math.ceil(min(left, _WATCH_SECONDS)))),
+            read_timeout=min(left, 90.0),
+        )
+        with watch:
+            for text in watch:
+                event = _EVENT.decode(text)
+                if event.type == "ERROR":
+                    raise from_status(_FAULT.decode(event.object))
+                meta = _NAMED.decode(event.object).metadata
+                self._version = meta.resource_version
+                if event.type == "BOOKMARK":
+                    continue
+                key = (meta.namespace, meta.name)
+                if event.type == "DELETED":
+                    self._known.pop(key, None)
+                    yield Seen(*key, None)
+                else:
+                    self._known[key] = meta.uid
+                    yield Seen(*key, self._decoder.decode(event.object))
+                self._pause = _PAUSE_SECONDS
+
+
+class _End(msgspec.Struct, frozen=True, rename="camel"):
+    phase: str = ""
+    reason: str = ""
+    message: str = ""
+    start_time: str = ""
+    completion_time: str = ""
+
+
+class _Ending(msgspec.Struct, frozen=True):
+    status: _End = _End()
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a Workflow ended. phase: Succeeded or Failed; seconds: from its start to its end, None if not known."""
+
+    phase: str
+    reason: str
+    message: str
+    seconds: float | None
+
+
+def wait_for_end(
+    client: Client,
+    namespace: str,
+    name: str,
+    deadline: float = math.inf,
+    on_lost: Callable[[KubeError], None] = lambda _: None,
+) -> Ending | None:
+    """How the Workflow ended; None if the deadline (of `time.monotonic`) came first.
+
+    Raises KubeError; NotFound if there is no such Workflow, or if it was deleted before its end.
+    """
+    is_known = False
+    follower = Follower(client, namespace, _Ending, name=name, deadline=deadline, on_lost=on_lost)
+    if not _exists(client, namespace, name):
+        raise NotFound(f'workflows.flow.workflow.sh "{name}" not found', status=404, reason="NotFound")
+    for seen in follower:
+        if seen.found is None:
+            said = "was deleted before it ended" if is_known else "not found"
+            raise NotFound(f'workflows.flow.workflow.sh "{name}" {said}', status=404, reason="NotFound")
+        is_known = True
+        status = seen.found.status
+        if status.phase in ("Succeeded", "Failed"):
+            start, end = seconds_of(status.start_time), seconds_of(status.completion_time)
+            took = end - start if start is not None and end is not None else None
+            return Ending(status.phase, status.reason, status.message, took)
+    return None
+
+
+def _exists(client: Client, namespace: str, name: str) -> bool:
+    try:
+        client.get(WORKFLOWS, namespace, name, dict[str, Any], metadata_only=True)
+    except NotFound as error:
+        if type(error) is NotFound:
+            return False
+        raise
+    return True
