@@ -19,6 +19,7 @@ READING: Final = {
     "get": "pkg.cli.verbs.get:command",
     "watch": "pkg.cli.verbs.watch:command",
     "wait": "pkg.cli.verbs.wait:command",
+    "why": "pkg.cli.verbs.why:command",
     "version": "pkg.cli.verbs.version:command",
 }
 ACTING: Final[dict[str, str]] = {}
