@@ -64,10 +64,18 @@ class Handlers:
                 self._queue.add(delta.key)
             if delta.old is not None and delta.new is not None and _is_same_spec(delta.old, delta.new):
                 continue
+            if delta.old is not None and delta.new is None:
+                self._forget_rules(delta.old)
             before = templates_of(delta.old) if delta.old is not None else set()
             after = templates_of(delta.new) if delta.new is not None else set()
             for template in before ^ after:
                 self._usage_queue.add_after(template, GATHER_SECONDS)
+
+    def _forget_rules(self, gone: Workflow) -> None:
+        """Drops the compiled rules of the templates that stood in a workflow that is gone."""
+        for flow in gone.spec.flows:
+            if flow.template_spec is not None:
+                self._parts.rule_book.forget(f"{gone.metadata.namespace}/{flow.template_name}")
 
     def templates_changed(self, _gvr: GVR, deltas: Sequence[Delta[WorkTemplate]]) -> None:
         """A template's change requeues the workflows that name it and may still need it."""

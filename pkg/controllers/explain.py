@@ -9,6 +9,8 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from pkg.apis.flow.v1alpha1.bare import is_bare
+from pkg.apis.flow.v1alpha1.types import Completion
 from pkg.apis.meta import GVR
 from pkg.workloads import KUEUE_QUEUE_LABEL, KindRow, reaches_pods, rules_for
 from pkg.workloads.evaluator import SUSPENDED
@@ -50,6 +52,12 @@ _CALLS = {
     "daemonSetReady": "every node that should run a pod has an available one of the newest template",
     "jobSetReady": "ready and succeeded jobs of each group are as many as its replicas",
     "trainJobReady": "every job in status.jobsStatus is ready or succeeded",
+}
+
+_DONE = {
+    Completion.TERMINAL: "when it reports its end",
+    Completion.READY: "once it is ready",
+    Completion.CREATED: "as soon as the API server has it",
 }
 
 Section = tuple[str, list[tuple[str, str]]]
@@ -102,9 +110,13 @@ def _about(gvr: GVR, row: KindRow) -> Iterator[tuple[str, str]]:
         return
     if not row.resource:
         yield "hint", "each key of spec.statusRules in the WorkTemplate replaces the rules of that key"
-        yield "refused", "if the cluster serves it cluster-scoped or without a .spec"
-    done = "once it is ready" if row.completion == "Ready" else "when it reports its end"
-    yield "done", f"{done} (completion: {row.completion}, unless the WorkTemplate says otherwise)"
+        yield "refused", "if the cluster serves it cluster-scoped"
+        yield "jobSpec", "becomes its .spec; for a kind whose schema has none, its keys are those of the object itself"
+    elif is_bare(gvr):
+        yield "jobSpec", "it has no .spec: the keys of jobSpec and patch are those of the object itself, such as data"
+    if not row.resource:
+        yield "done", "as soon as the API server has it, if its schema has no status, else:"
+    yield "done", f"{_DONE[row.completion]} (completion: {row.completion}, unless the WorkTemplate says otherwise)"
     yield "observedGeneration", _GATES[row.gate]
 
 

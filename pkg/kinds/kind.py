@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pkg.apis.flow.v1alpha1.schema import NO_SCHEMA, Schema
+from pkg.apis.flow.v1alpha1.types import Completion
 from pkg.workloads import KindRow
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
     """A served kind. `refused` says why no job of it can be created; has_status: it has the subresource `status`;
-    schema: the types of the places in its objects, None while they are not known.
+    schema: the types of the places in its objects, None while they are not known; has_spec: they have a `.spec`.
     """
 
     kind: str
@@ -19,3 +20,14 @@ class Kind:
     refused: str = ""
     has_status: bool = True
     schema: Schema | None = NO_SCHEMA
+    has_spec: bool = True
+
+    @property
+    def completion(self) -> Completion:
+        """When a job of the kind is done, unless its template says otherwise: as its row says, and as soon as it is
+        there for a kind without a row whose objects have no status.
+        """
+        fields = self.schema.root.fields if self.schema is not None else {}
+        if not self.row.resource and not self.has_status and fields and "status" not in fields:
+            return Completion.CREATED
+        return self.row.completion

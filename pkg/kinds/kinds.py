@@ -14,6 +14,7 @@ from collections.abc import Callable
 
 import structlog
 
+from pkg.apis.flow.v1alpha1.bare import is_bare
 from pkg.apis.flow.v1alpha1.schema import NO_SCHEMA
 from pkg.apis.meta import GVR
 from pkg.controllers.engine.activity import Activity
@@ -188,10 +189,11 @@ class Kinds:
             return
         if self._take(gvr, Served(found.namespaced and is_creatable)).absent_since is not None:
             return  # the kind has just come, and is not usable yet
-        refused = self._refusal(gvr, found)
-        if refused is not None:
+        row, refused = rules_for(gvr), _refusal(gvr, found)
+        has_spec = not is_bare(gvr) if row.resource or refused else self._has_spec(gvr, found.kind)
+        if has_spec is not None:
             schema = self._schemas.get(gvr, found.kind).schema if not refused else NO_SCHEMA
-            kind = Kind(found.kind, rules_for(gvr), refused, has_status=found.has_status, schema=schema)
+            kind = Kind(found.kind, row, refused, has_status=found.has_status, schema=schema, has_spec=has_spec)
             self._take(gvr, Described(kind))
 
     def _report(self, gvr: GVR, error: KubeError) -> None:
@@ -242,20 +244,6 @@ class Kinds:
                 _log.info("kind is no longer served", gvr=str(gvr))
         self._on_change(gvr)
 
-    def _refusal(self, gvr: GVR, found: Resource) -> str | None:
-        """Why no job of the kind can be created, empty if one can; None if that is not known yet."""
-        row = rules_for(gvr)
-        if not found.namespaced:
-            return f"{gvr} is cluster-scoped; a workflow creates namespaced objects only"
-        if "create" not in found.verbs:
-            return f"{gvr} cannot be created (its verbs are {', '.join(sorted(found.verbs))})"
-        if row.resource or row.refused:
-            return row.refused
-        has_spec = self._has_spec(gvr, found.kind)
-        if has_spec is None:
-            return None
-        return "" if has_spec else f"{found.kind} has no .spec, so there is no place for the template's jobSpec"
-
     def _has_spec(self, gvr: GVR, kind: str) -> bool | None:
         """Whether objects of a kind that has no row have a spec; None if that is not known yet.
 
@@ -266,3 +254,12 @@ class Kinds:
             return known.has_spec
         state = self._take(gvr, Undescribed())
         return True if known.schema is not None or state.is_schema_overdue(time.monotonic(), self._timing) else None
+
+
+def _refusal(gvr: GVR, found: Resource) -> str:
+    """Why no job of the kind can be created, empty if one can."""
+    if not found.namespaced:
+        return f"{gvr} is cluster-scoped; a workflow creates namespaced objects only"
+    if "create" not in found.verbs:
+        return f"{gvr} cannot be created (its verbs are {', '.join(sorted(found.verbs))})"
+    return rules_for(gvr).refused

@@ -83,7 +83,7 @@ def judged(read: Read, before: Read | None = None) -> list[Finding]:
         found += _findings(document, faults or template_warnings(template.spec), is_warning=not faults)
     for name, (document, workflow) in read.workflows.items():
         namespace = name[0]
-        used = {flow.template_name for flow in workflow.spec.flows}
+        used = set(workflow.spec.template_names)
         own = {template: specs[namespace, template] for template in used if (namespace, template) in specs}
         unread = {template for where, template in read.unread if where == namespace}
         own_faulty = {template for where, template in faulty if where == namespace}

@@ -93,10 +93,12 @@ class Authorizer:
         found = objects.read(request.object or b"", Workflow)
         if not isinstance(found, Workflow):
             return ALLOWED
-        names = dict.fromkeys(flow.template_name for flow in found.spec.flows)
-        templates = [known for name in names if (known := self._find(request.namespace, name)) is not None]
+        templates = [
+            known for name in found.spec.template_names if (known := self._find(request.namespace, name)) is not None
+        ]
         behind = people.behind_workflow(notes, found.metadata.name or found.metadata.generate_name)
-        own = _questions(behind, {one.spec.gvr.gvr for one in templates}, request.namespace)
+        inline = {flow.template_spec.gvr.gvr for flow in found.spec.flows if flow.template_spec is not None}
+        own = _questions(behind, {*inline, *(one.spec.gvr.gvr for one in templates)}, request.namespace)
         others: dict[Question, Behind] = {}
         for one in templates:
             others.update(_questions(_behind_known(one), {one.spec.gvr.gvr}, request.namespace))

@@ -5,14 +5,14 @@ Both are called by many threads at once, and wait for nothing: what is known of 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 from pkg.apis.flow.v1alpha1.edges import TemplateEdges
 from pkg.apis.flow.v1alpha1.faults import Faults
 from pkg.apis.flow.v1alpha1.schema import Schema
-from pkg.apis.flow.v1alpha1.types import Workflow, WorkTemplate
+from pkg.apis.flow.v1alpha1.types import Workflow, WorkflowSpec, WorkTemplate
 from pkg.apis.meta import GVR
 from pkg.webhooks.admit import defaults, objects, templates, words, workflows
 from pkg.webhooks.review import ALLOWED, Answer, Operation, Request
@@ -126,18 +126,18 @@ class Handlers:
             old = objects.read(request.old_object, Workflow)
             # One that cannot be read was stored by another version: the new object is judged by itself.
             before = None if isinstance(old, Faults) else workflows.before(old)
-        names = frozenset(flow.template_name for flow in found.spec.flows)
-        around = self._around(request.namespace, names)
+        around = self._around(request.namespace, found.spec)
         judgement = workflows.Judgement(found.spec, found.metadata, around, before)
         faults = judgement.faults()
         return faults, judgement.missing() if faults else judgement.warnings()
 
-    def _around(self, namespace: str, names: Iterable[str]) -> workflows.Around:
-        known = self._catalogue.templates(namespace, frozenset(names))
+    def _around(self, namespace: str, spec: WorkflowSpec) -> workflows.Around:
+        known = self._catalogue.templates(namespace, frozenset(spec.template_names))
         by_kind: dict[GVR, Schema | None] = {}
         schemas: dict[str, Schema] = {}
-        for name, template in known.found.items():
-            gvr = template.spec.gvr.gvr
+        kinds = {name: template.spec.gvr.gvr for name, template in known.found.items()}
+        kinds |= {flow.template_name: flow.template_spec.gvr.gvr for flow in spec.flows if flow.template_spec}
+        for name, gvr in kinds.items():
             if gvr not in by_kind:
                 by_kind[gvr] = self._catalogue.schema(gvr)
             schema = by_kind[gvr]

@@ -71,7 +71,9 @@ class Reading(msgspec.Struct, frozen=True):
         return self.state is JobState.SUCCEEDED or self.state is JobState.FAILED
 
     def under(self, completion: Completion) -> JobState:
-        """The state under a completion: with Ready, a ready job counts as Succeeded."""
+        """The state under a completion: with Ready a ready job counts as Succeeded, with Created every one."""
+        if completion is Completion.CREATED:
+            return JobState.SUCCEEDED
         if self.ready and completion is Completion.READY and self.state is JobState.RUNNING:
             return JobState.SUCCEEDED
         return self.state

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from pkg.apis.flow.v1alpha1 import labels, records
-from pkg.apis.flow.v1alpha1.types import Workflow
+from pkg.apis.flow.v1alpha1.types import Workflow, WorkTemplate
 from pkg.controllers.workflow.memory import Memory, Rest
 from pkg.controllers.workflow.observer import Caches, Observer
 from pkg.controllers.workflow.planner.carried import carried_hash, read_carried
@@ -65,13 +65,16 @@ class AfterEnd:
         present = [observed for observed in jobs if not observed.job.metadata.is_deleting]
         if not present:
             return set()
-        names = {flow.name: flow.template_name for flow in workflow.spec.flows}
+        found = self._observer.all_templates(workflow)
+        names = {flow.name: found.get(flow.template_name) for flow in workflow.spec.flows}
         return {observed.job.metadata.uid for observed in present if not self._is_finished(workflow, observed, names)}
 
-    def _is_finished(self, workflow: Workflow, observed: ObservedJob, template_names: dict[str, str]) -> bool:
+    def _is_finished(
+        self, workflow: Workflow, observed: ObservedJob, templates: dict[str, WorkTemplate | None]
+    ) -> bool:
         meta = observed.job.metadata
         flow = meta.labels.get(labels.FLOW, "")
-        template = self._caches.templates.get(f"{meta.namespace}/{template_names.get(flow, '')}")
+        template = templates.get(flow)
         rules: TemplateRules | None = None
         if template is not None and is_of_kind(template, observed.gvr):
             rules = self._caches.rule_book.of(template)

@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 import msgspec
 
 from pkg.apis.flow.v1alpha1 import records
+from pkg.apis.flow.v1alpha1.inline import inline_templates
 from pkg.apis.flow.v1alpha1.phases import WorkflowPhase
 from pkg.apis.flow.v1alpha1.spec_hash import spec_hash as spec_hash_of
 from pkg.apis.flow.v1alpha1.types import Workflow, WorkTemplate
-from pkg.apis.meta import GVR, Job
+from pkg.apis.meta import GVR, Job, WholeJob
 from pkg.controllers.engine.informer import InformerSet
 from pkg.controllers.engine.store import Store
 from pkg.controllers.workflow.ledger import Ledger
@@ -94,11 +95,21 @@ class Observer:
 
     def compile(self, workflow: Workflow, before: CompiledSpec) -> CompiledSpec:
         """The spec in force, compiled with the templates that exist now; `before` itself if nothing has changed."""
-        return compile_in_force(workflow, lambda names: self._templates(workflow, names), before)
+        return compile_in_force(workflow, lambda names: self._named(workflow, names), before)
 
-    def ensure_informers(self, workflow: Workflow, template_names: Iterable[str]) -> set[GVR]:
-        """Starts the informers of the kinds that a workflow uses, and registers it as their user; returns the kinds."""
-        gvrs = _gvrs(workflow, self._templates(workflow, template_names))
+    def ensure_informers(self, workflow: Workflow, spec: CompiledSpec) -> set[GVR]:
+        """Starts the informers of the kinds that a workflow uses, and registers it as their user; returns the kinds.
+
+        spec: its spec in force.
+        """
+        for template in spec.inline.values():
+            rules = self._caches.rule_book.of(template)
+            if rules is not None and rules.needs_whole:
+                self._caches.jobs.decode_as(rules.gvr, WholeJob)
+        return self._ensure(workflow, self._templates(workflow, spec))
+
+    def _ensure(self, workflow: Workflow, templates: Mapping[str, WorkTemplate]) -> set[GVR]:
+        gvrs = _gvrs(workflow, templates)
         with self._lock:
             for gvr in gvrs:
                 self._users.setdefault(gvr, set()).add(workflow.metadata.key)
@@ -110,7 +121,7 @@ class Observer:
 
     def are_jobs_known(self, workflow: Workflow) -> bool:
         """Whether the caches show every job of a workflow. Starts the informers that this takes."""
-        gvrs = self.ensure_informers(workflow, {flow.template_name for flow in workflow.spec.flows})
+        gvrs = self._ensure(workflow, self.all_templates(workflow))
         kinds = {gvr: self._caches.kinds.get(gvr) for gvr in gvrs}
         return self._synced(gvrs, kinds) == gvrs
 
@@ -153,7 +164,7 @@ class Observer:
         since: when this process began to lead, in seconds since the epoch; room: see Snapshot.
         """
         caches, this, graph = self._caches, WorkflowId.of(workflow), memory.spec.compiled
-        templates = self._templates(workflow, memory.spec.template_names)
+        templates = self._templates(workflow, memory.spec)
         gvrs = _gvrs(workflow, templates)
         kinds = {gvr: caches.kinds.get(gvr) for gvr in gvrs if caches.kinds.is_answered(gvr)}
         synced = self._synced(gvrs, kinds)
@@ -230,8 +241,17 @@ class Observer:
             or ((kind := kinds.get(gvr)) is not None and kind.refused)
         )
 
-    def _templates(self, workflow: Workflow, names: Iterable[str]) -> dict[str, WorkTemplate]:
-        """The templates of these names that exist, by name."""
+    def all_templates(self, workflow: Workflow) -> dict[str, WorkTemplate]:
+        """The templates of the spec in the cluster, by `Flow.template_name`, as far as they exist."""
+        named = self._named(workflow, workflow.spec.template_names)
+        return {**named, **inline_templates(workflow.metadata, workflow.spec)}
+
+    def _templates(self, workflow: Workflow, spec: CompiledSpec) -> dict[str, WorkTemplate]:
+        """The templates of the spec in force, as far as they exist."""
+        return {**self._named(workflow, spec.template_names), **spec.inline}
+
+    def _named(self, workflow: Workflow, names: Iterable[str]) -> dict[str, WorkTemplate]:
+        """The WorkTemplates of these names that exist, by name."""
         namespace = workflow.metadata.namespace
         found = {name: self._caches.templates.get(f"{namespace}/{name}") for name in names}
         return {name: template for name, template in found.items() if template is not None}

@@ -215,7 +215,7 @@ class Reconciler:
     def _reconcile_with_graph(self, workflow: Workflow, memory: Memory, parked: _Unanswered | None) -> Result:
         if memory.store_spec(self._observer.compile(workflow, memory.spec)):
             self._caches.ledger.mark_dirty(WorkflowId.of(workflow), without_jobs=True)
-        self._observer.ensure_informers(workflow, memory.spec.template_names)
+        self._observer.ensure_informers(workflow, memory.spec)
         if parked is not None and parked.is_of(memory, self._term):
             return self._go_on(workflow, parked)
         return self._plan_and_execute(workflow, memory)

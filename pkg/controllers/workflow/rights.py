@@ -14,6 +14,7 @@ from typing import Final, Protocol
 import structlog
 
 from pkg.apis.flow.v1alpha1 import people
+from pkg.apis.flow.v1alpha1.inline import is_inline
 from pkg.apis.flow.v1alpha1.people import Behind, PeopleFault, Person, Question
 from pkg.apis.flow.v1alpha1.reasons import Reasons
 from pkg.apis.flow.v1alpha1.types import Workflow, WorkTemplate
@@ -193,7 +194,8 @@ class _Look:
     def _judged(self, template: WorkTemplate, behind: tuple[Behind, ...]) -> Barred | None:
         meta, gvr = template.metadata, template.spec.gvr.gvr
         try:
-            everybody = (*behind, *people.behind_template(meta.annotations, meta.name))
+            others = () if is_inline(template) else people.behind_template(meta.annotations, meta.name)
+            everybody = (*behind, *others)
         except PeopleFault as error:
             return _unknown("WorkTemplate", "wkt", meta.namespace, meta.name, error)
         found: Barred | None = None

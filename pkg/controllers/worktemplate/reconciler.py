@@ -24,7 +24,7 @@ MAX_NAMES = 100
 def templates_of(workflow: Workflow) -> set[str]:
     """The keys (`namespace/name`) of the templates that a workflow names."""
     namespace = workflow.metadata.namespace
-    return {f"{namespace}/{name}" for name in {flow.template_name for flow in workflow.spec.flows}}
+    return {f"{namespace}/{name}" for name in workflow.spec.template_names}
 
 
 def used_by(workflows: tuple[Workflow, ...]) -> UsedBy:

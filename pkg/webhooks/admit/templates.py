@@ -9,7 +9,7 @@ import msgspec
 
 from pkg.apis.flow.v1alpha1.faults import Fault, Faults
 from pkg.apis.flow.v1alpha1.schema import Schema
-from pkg.apis.flow.v1alpha1.types import Parameters, WorkTemplate, WorkTemplateSpec
+from pkg.apis.flow.v1alpha1.types import Action, Parameters, WorkTemplate, WorkTemplateSpec
 from pkg.apis.flow.v1alpha1.validation import foreign_variables, validate_template
 from pkg.apis.meta import GVR
 from pkg.webhooks.admit.unknown_fields import of_template
@@ -21,18 +21,27 @@ _MAX_NAMES: Final = 5
 
 def template_faults(spec: WorkTemplateSpec) -> Faults:
     """Every fault for which the template is refused."""
-    return validate_template(spec) + Faults(_refused(spec.gvr.gvr)) + rule_faults(spec)
+    return validate_template(spec) + kind_faults(spec)
 
 
-def template_warnings(spec: WorkTemplateSpec, schema: Schema | None = None) -> Faults:
-    """What is allowed but probably not meant, of a template without faults. schema: that of its kind, if known."""
+def kind_faults(spec: WorkTemplateSpec, root: str = "spec") -> Faults:
+    """What is wrong with the kind, and with the rules by which its status is read. root: the path of the spec."""
+    rules = [msgspec.structs.replace(one, path=root + one.path.removeprefix("spec")) for one in rule_faults(spec)]
+    return Faults((*_refused(spec.gvr.gvr, root), *rules))
+
+
+def template_warnings(spec: WorkTemplateSpec, schema: Schema | None = None, root: str = "spec") -> Faults:
+    """What is allowed but probably not meant, of a template without faults. schema: that of its kind, if known;
+    root: the path of the spec.
+    """
     found = (
-        foreign_variables(spec.job_spec, "spec.jobSpec")
-        + foreign_variables(msgspec.to_builtins(spec.metadata), "spec.metadata")
-        + foreign_variables(_values(spec.parameters), "spec.parameters")
-        + Faults(_near(spec.gvr.gvr))
+        foreign_variables(spec.job_spec, f"{root}.jobSpec")
+        + foreign_variables(msgspec.to_builtins(spec.metadata), f"{root}.metadata")
+        + foreign_variables(_values(spec.parameters), f"{root}.parameters")
+        + Faults(_near(spec.gvr.gvr, root))
+        + Faults(_without_effect(spec, root))
     )
-    return found + Faults(of_template(spec, schema)) if schema is not None else found
+    return found + Faults(of_template(spec, schema, root)) if schema is not None else found
 
 
 def deletion_warnings(template: WorkTemplate) -> Faults:
@@ -50,15 +59,24 @@ def deletion_warnings(template: WorkTemplate) -> Faults:
     return Faults([Fault("", message)])
 
 
-def _refused(gvr: GVR) -> Iterator[Fault]:
+def _refused(gvr: GVR, root: str) -> Iterator[Fault]:
     """A kind that cannot be a job."""
     if why := rules_for(gvr).refused:
-        yield Fault("spec.gvr", " ".join(why.split()))
+        yield Fault(f"{root}.gvr", " ".join(why.split()))
 
 
-def _near(gvr: GVR) -> Iterator[Fault]:
+def _without_effect(spec: WorkTemplateSpec, root: str) -> Iterator[Fault]:
+    """Fields that the action of the template does not read."""
+    if spec.action is Action.CREATE and spec.metadata.name:
+        message = "a job of action Create gets the name of its task, so this has no effect; with action: Apply it has"
+        yield Fault(f"{root}.metadata.name", message)
+    if spec.action is Action.DELETE and spec.job_spec:
+        yield Fault(f"{root}.jobSpec", "action Delete needs the name of the object alone, so this has no effect")
+
+
+def _near(gvr: GVR, root: str) -> Iterator[Fault]:
     if meant := near_kind(gvr):
-        yield Fault("spec.gvr", f"{gvr} is not known here; did you mean {meant}?")
+        yield Fault(f"{root}.gvr", f"{gvr} is not known here; did you mean {meant}?")
 
 
 def _values(parameters: Parameters) -> list[dict[str, str]]:

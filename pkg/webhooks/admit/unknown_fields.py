@@ -19,14 +19,14 @@ _MAX_SUGGESTIONS: Final = 10
 MAX_VALUES: Final = 20_000
 
 
-def of_template(spec: WorkTemplateSpec, schema: Schema) -> Iterator[Fault]:
-    """The fields of jobSpec that the kind does not have."""
+def of_template(spec: WorkTemplateSpec, schema: Schema, root: str = "spec") -> Iterator[Fault]:
+    """The fields of jobSpec that the kind does not have. root: the path of the template's spec."""
     try:
         tree = spec.job_spec
     except raw.RawError:
         return  # a fault of the template
     walk = _Walk(schema, spec.gvr.gvr)
-    yield from walk.below(tree, ("spec",), "spec.jobSpec")
+    yield from walk.below(tree, ("spec",), f"{root}.jobSpec")
 
 
 def of_patches(reading: Reading, schemas: dict[str, Schema]) -> Iterator[Fault]:

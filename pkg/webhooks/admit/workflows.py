@@ -27,6 +27,7 @@ from pkg.apis.meta import ObjectMeta
 from pkg.webhooks.admit.failure_branches import failure_branches
 from pkg.webhooks.admit.items import without_items
 from pkg.webhooks.admit.own_retry import own_retry
+from pkg.webhooks.admit.templates import kind_faults, template_warnings
 from pkg.webhooks.admit.unknown_fields import of_patches
 
 _FLOW: Final = re.compile(r"spec\.flows\[(\d+)\]")
@@ -104,6 +105,9 @@ class Judgement:
 
     def _by_itself(self, reading: Reading) -> Faults:
         found = validate_workflow(reading)
+        for at, flow in enumerate(reading.spec.flows):
+            if flow.template_spec is not None:
+                found += kind_faults(flow.template_spec, f"spec.flows[{at}].templateSpec")
         around = self._around
         found += validate_with_templates(reading, self._metadata, around.schemas, around.faulty)
         return found or validate_cost(reading, self._metadata)
@@ -120,6 +124,10 @@ class Judgement:
         found += Faults(without_items(reading))
         found += Faults(of_patches(reading, dict(self._around.schemas)))
         found += Faults(failure_branches(spec))
+        for at, flow in enumerate(spec.flows):
+            if flow.template_spec is not None:
+                schema = self._around.schemas.get(flow.template_name)
+                found += template_warnings(flow.template_spec, schema, f"spec.flows[{at}].templateSpec")
         return found + Faults(own_retry(reading))
 
     def missing(self) -> Faults:

@@ -139,17 +139,18 @@ def test_a_kind_is_found_in_the_background_and_announced(setup: Setup) -> None:
 @pytest.mark.parametrize(
     ("namespaced", "has_spec", "reason"),
     [
-        pytest.param(False, True, "is cluster-scoped", id="cluster-scoped"),
-        pytest.param(True, False, "Box has no .spec", id="without a spec"),
+        pytest.param(False, True, "is cluster-scoped", id="a kind that is cluster-scoped is refused"),
+        pytest.param(True, False, "", id="a kind without a spec is not: its own keys are those of jobSpec"),
     ],
 )
-def test_what_cannot_be_a_job_is_refused(setup: Setup, namespaced: bool, has_spec: bool, reason: str) -> None:
+def test_what_may_be_a_job(setup: Setup, namespaced: bool, has_spec: bool, reason: str) -> None:
     setup.server.add(BOXES, "Box", namespaced=namespaced, has_spec=has_spec)
     setup.kinds.get(BOXES)
     until(lambda: setup.changed == [BOXES])
     found = setup.kinds.get(BOXES)
     assert found is not None
-    assert reason in found.refused
+    assert (reason in found.refused, bool(found.refused)) == (True, bool(reason))
+    assert found.has_spec == has_spec
 
 
 @timed(retry=NEVER)

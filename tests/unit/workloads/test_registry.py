@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from pkg.apis.flow.v1alpha1.types import Completion
 from pkg.apis.meta import GVR
 from pkg.workloads import RuleError, registry, rules_for
 from pkg.workloads.registry import load
@@ -56,9 +57,9 @@ def test_a_cron_job_is_refused_with_a_reason() -> None:
     assert "never finishes" in rules_for(GVR("batch", "v1", "cronjobs")).refused
 
 
-@pytest.mark.parametrize("resource", ["configmaps", "secrets"])
-def test_what_has_no_spec_is_refused_with_a_reason(resource: str) -> None:
-    assert "has no .spec" in rules_for(GVR("", "v1", resource)).refused
+@pytest.mark.parametrize("resource", ["configmaps", "secrets", "services", "persistentvolumeclaims"])
+def test_what_has_no_status_is_done_as_soon_as_it_is_there(resource: str) -> None:
+    assert rules_for(GVR("", "v1", resource)).completion is Completion.CREATED
 
 
 @pytest.mark.parametrize(

@@ -250,6 +250,8 @@ def _spec_bytes(spec: WorkflowSpec) -> int:
             parts.append(flow.retry)
         if flow.for_ is not None:
             parts.append(flow.for_)
+        if flow.template_spec is not None:
+            parts.append(flow.template_spec)
     return len(msgspec.json.encode(spec)) + sum(_default_bytes(part) for part in parts)
 
 

@@ -9,10 +9,11 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar
 
 from pkg.apis.flow.v1alpha1 import patching, raw, variables
+from pkg.apis.flow.v1alpha1.bare import as_spec
 from pkg.apis.flow.v1alpha1.items import NO_ITEM, WithItem
 from pkg.apis.flow.v1alpha1.parameters import Plain, Resolved, Scopes
 from pkg.apis.flow.v1alpha1.schema import Schema
-from pkg.apis.flow.v1alpha1.substitution import TEXT, Places, substitute
+from pkg.apis.flow.v1alpha1.substitution import TEXT, Places, fill_text, substitute
 from pkg.apis.flow.v1alpha1.types import Flow, WorkflowSpec, WorkTemplateSpec
 from pkg.apis.meta import ObjectMeta
 
@@ -72,23 +73,26 @@ def plain_values(
 
 
 def fill_template(
-    workflow: WorkflowSpec, flow: Flow, template: WorkTemplateSpec, plain: Plain, schema: Schema | None
+    workflow: WorkflowSpec,
+    flow: Flow,
+    template: WorkTemplateSpec,
+    plain: Plain,
+    schema: Schema | None,
+    *,
+    has_spec: bool = True,
 ) -> dict[str, Any]:
     """`{metadata: {labels, annotations}, spec}` of the template with variables and patch.
+
+    Without has_spec the kind has no `.spec`: `spec` in the result holds the keys of the object itself.
 
     plain: see `plain_values`; parameters of the flow count over those of the workflow over the template's defaults.
     schema: that of the kind, None if it is not known yet. Raises FieldError, VariableError, PatchError, SchemaNeeded,
     and RecursionError for a tree that is nested far beyond raw.MAX_DEPTH.
     """
 
-    def scopes() -> Scopes:
-        return Scopes(
-            decoded(_PARAMETERS[0], lambda: template.parameters),
-            decoded(_PARAMETERS[1], lambda: workflow.parameters),
-            decoded(_PARAMETERS[2], lambda: flow.parameters),
-        )
-
-    values = Resolved(plain, scopes, _PARAMETERS)
+    if not has_spec:
+        schema = as_spec(schema)
+    values = _values(workflow, flow, template, plain)
     meta = decoded("template.metadata", lambda: template.metadata)
     spec = decoded("template.jobSpec", lambda: template.job_spec)
     if variables.may_hold(template.raw_job_spec):
@@ -105,4 +109,23 @@ def fill_template(
         return target
     if variables.may_hold(flow.raw_patch):
         patch = patching.fill(patch, values, "patch", schema)
+    if not has_spec:
+        return patching.apply_bare(target, patch)
     return patching.apply(target, patch)
+
+
+def object_name(workflow: WorkflowSpec, flow: Flow, template: WorkTemplateSpec, plain: Plain) -> str:
+    """The name that a template gives to the object that it applies or deletes. Raises FieldError and VariableError."""
+    name = decoded("template.metadata", lambda: template.metadata).name
+    return fill_text(name, _values(workflow, flow, template, plain), "template.metadata.name") if "{{" in name else name
+
+
+def _values(workflow: WorkflowSpec, flow: Flow, template: WorkTemplateSpec, plain: Plain) -> Resolved:
+    def scopes() -> Scopes:
+        return Scopes(
+            decoded(_PARAMETERS[0], lambda: template.parameters),
+            decoded(_PARAMETERS[1], lambda: workflow.parameters),
+            decoded(_PARAMETERS[2], lambda: flow.parameters),
+        )
+
+    return Resolved(plain, scopes, _PARAMETERS)

@@ -28,6 +28,7 @@ from pkg.apis.flow.v1alpha1.types import (
     SuccessPolicy,
     TaskStatus,
     WorkflowSpec,
+    WorkTemplateSpec,
 )
 
 Meaning = dict[str, Any]
@@ -226,4 +227,5 @@ _ADJUST: Final[dict[type[msgspec.Struct], Callable[[Any, Meaning], Meaning]]] = 
     DependsOn: _depends_on,
     SuccessPolicy: _success_policy,
     WorkflowSpec: _with_sorted_parameters,
+    WorkTemplateSpec: _with_sorted_parameters,
 }

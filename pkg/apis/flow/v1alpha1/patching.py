@@ -13,6 +13,7 @@ import jsonpatch
 import jsonpointer
 
 from pkg.apis.flow.v1alpha1 import raw
+from pkg.apis.flow.v1alpha1.bare import KEYS
 from pkg.apis.flow.v1alpha1.merging import MergeError, merge_object
 from pkg.apis.flow.v1alpha1.schema import NO_SCHEMA, Schema
 from pkg.apis.flow.v1alpha1.substitution import TEXT, Places, Values, substitute
@@ -94,7 +95,7 @@ def _pointer_fault(pointer: str) -> str:
     if _BAD_ESCAPE.search(pointer):
         return 'in a JSON pointer "~" is written "~0" and "/" inside a key "~1"'
     first = pointer[1:].split("/", 1)[0]
-    if pointer and "{{" not in first and first not in ("metadata", "spec"):
+    if pointer and "{{" not in first and first not in ("metadata", "spec") and first not in KEYS:
         return (
             f'a patch is written against {{metadata, spec}}: write "/spec{cut(pointer)}", or a path under "/metadata"'
         )
@@ -123,6 +124,22 @@ def apply(target: dict[str, Any], patch: Any) -> dict[str, Any]:
     else:
         raise faults(patch)[0]
     return _checked(patched)
+
+
+def apply_bare(target: dict[str, Any], patch: Any) -> dict[str, Any]:
+    """The same for a kind without `.spec`: `spec` holds its own keys, and `/data/x` of a JSON Patch is one of these."""
+    if isinstance(patch, list):
+        patch = [_into_spec(step) if isinstance(step, dict) else step for step in patch]
+    return apply(target, patch)
+
+
+def _into_spec(step: dict[str, Any]) -> dict[str, Any]:
+    moved = dict(step)
+    for key in ("path", "from"):
+        pointer = moved.get(key)
+        if isinstance(pointer, str) and pointer.startswith("/") and pointer[1:].split("/", 1)[0] in KEYS:
+            moved[key] = f"/spec{pointer}"
+    return moved
 
 
 def _apply_steps(target: dict[str, Any], steps: list[Any]) -> Any:

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Final
 
 from pkg.apis.flow.v1alpha1 import edges, raw
-from pkg.apis.flow.v1alpha1.edges import Edge, TemplateEdges
+from pkg.apis.flow.v1alpha1.edges import Edge, TemplateEdges, read_edges
 from pkg.apis.flow.v1alpha1.types import Flow, WorkflowSpec
 from pkg.apis.flow.v1alpha1.value_use import ValueUse
 
@@ -15,12 +15,12 @@ from pkg.apis.flow.v1alpha1.value_use import ValueUse
 class Reading:
     """What several judgements of one spec share. For one thread.
 
-    `templates`: what the templates need, by name; some may be missing.
+    `templates`: what the templates need, by name; some may be missing. Those that stand in the spec are added.
     """
 
     def __init__(self, spec: WorkflowSpec, templates: Mapping[str, TemplateEdges] | None = None) -> None:
         self.spec: Final = spec
-        self.templates: Final = templates or {}
+        self.templates: Final = {**(templates or {}), **_inline(spec)}
         # By identity: the spec keeps its flows alive.
         self._mentions: dict[int, tuple[Edge, ...] | raw.RawError] = {}
 
@@ -43,3 +43,8 @@ class Reading:
         if isinstance(found, raw.RawError):
             raise found
         return found
+
+
+def _inline(spec: WorkflowSpec) -> dict[str, TemplateEdges]:
+    """What the templates need that stand in flows, by `Flow.template_name`."""
+    return {flow.template_name: read_edges(flow.template_spec) for flow in spec.flows if flow.template_spec is not None}

@@ -13,6 +13,7 @@ from pkg.apis.flow.v1alpha1 import durations, patching, variables
 from pkg.apis.flow.v1alpha1.edges import Edge, Wait, cycles
 from pkg.apis.flow.v1alpha1.faults import Fault, fault
 from pkg.apis.flow.v1alpha1.items import item_faults
+from pkg.apis.flow.v1alpha1.object_faults import index_faults, object_faults
 from pkg.apis.flow.v1alpha1.parameters import FLOW, TEMPLATE, WORKFLOW, Scopes, given, missing_message
 from pkg.apis.flow.v1alpha1.raw import ABSENT, RawError
 from pkg.apis.flow.v1alpha1.reading import Reading
@@ -117,6 +118,8 @@ def workflow_faults(reading: Reading, *, with_restart: bool, with_patches: bool)
             yield from _patch(flow, f"{path}.patch")
         if with_patches and flow.raw_parameters is not ABSENT:
             yield from _values(flow, path, names, FLOW)
+        if flow.template_spec is not None:
+            yield from _inline(flow, flow.template_spec, path, with_template=with_patches)
         for edge in edges:
             if edge.flow not in names.usual or edge.flow == flow.name or flow.finally_:
                 yield from edge_faults(flow, edge, f"{path}.{edge.path}", names)
@@ -205,6 +208,7 @@ def _is_bare(flow: Flow) -> bool:
         and flow.timeout is None
         and flow.pending_timeout is None
         and flow.for_ is None
+        and flow.template_spec is None
         and not _has_more_than_targets(flow.raw_depends_on)
     )
 
@@ -321,14 +325,26 @@ def _duration(text: str | None, path: str) -> Iterator[Fault]:
             yield fault(path, "longer than a duration can be (about 292 years)", text)
 
 
-def template_faults(spec: WorkTemplateSpec) -> Iterator[Fault]:
-    """Every fault of a template by itself."""
-    yield from _parameters(spec, "spec")
-    yield from _values(spec, "spec", None, TEMPLATE)
+def _inline(flow: Flow, template: WorkTemplateSpec, path: str, *, with_template: bool) -> Iterator[Fault]:
+    """The faults of a template that stands in a flow."""
+    if flow.template:
+        message = "a flow has template or templateSpec, not both; remove one of them"
+        yield fault(f"{path}.template", message, flow.template)
+    if with_template:
+        yield from template_faults(template, f"{path}.templateSpec", is_indexed=flow.for_ is not None)
+
+
+def template_faults(spec: WorkTemplateSpec, root: str = "spec", *, is_indexed: bool = False) -> Iterator[Fault]:
+    """Every fault of a template by itself. root: its path; is_indexed: a flow with `for` is known to use it."""
+    yield from _parameters(spec, root)
+    yield from _values(spec, root, None, TEMPLATE)
+    yield from object_faults(spec, root)
+    if is_indexed:
+        yield from index_faults(spec, root)
     for key, value in (("version", spec.gvr.version), ("resource", spec.gvr.resource), ("group", spec.gvr.group)):
         if "/" in value:
             yield fault(
-                f"spec.gvr.{key}",
+                f"{root}.gvr.{key}",
                 f'"/" is not allowed in {key}; write group, version and resource in their own fields',
                 value,
             )
@@ -337,13 +353,13 @@ def template_faults(spec: WorkTemplateSpec) -> Iterator[Fault]:
             message = (
                 f'only lower-case letters, digits and "-" are allowed{dots}; `kubectl api-resources` shows what exists'
             )
-            yield fault(f"spec.gvr.{key}", message, value)
+            yield fault(f"{root}.gvr.{key}", message, value)
     if spec.gvr.resource != spec.gvr.resource.lower():
         right = spec.gvr.resource.lower()
         right = right if right.endswith("s") else f"{right}s"
         message = f'write the plural as in its URL, all lower case, perhaps "{right}"'
-        yield fault("spec.gvr.resource", message, spec.gvr.resource)
-    for path, text in (("spec.jobSpec", spec.raw_job_spec), ("spec.metadata", spec.raw_metadata)):
+        yield fault(f"{root}.gvr.resource", message, spec.gvr.resource)
+    for path, text in ((f"{root}.jobSpec", spec.raw_job_spec), (f"{root}.metadata", spec.raw_metadata)):
         try:
             tree = spec.job_spec if text is spec.raw_job_spec else msgspec.to_builtins(spec.metadata)
         except RawError as error:

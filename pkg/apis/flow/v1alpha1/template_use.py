@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 from pkg.apis.flow.v1alpha1 import variables
 from pkg.apis.flow.v1alpha1.edges import Edge, TemplateEdges, parameters_in
 from pkg.apis.flow.v1alpha1.faults import Fault, fault
+from pkg.apis.flow.v1alpha1.object_faults import index_faults
 from pkg.apis.flow.v1alpha1.parameters import FLOW, WORKFLOW, Given, Scopes, counted, missing_message
 from pkg.apis.flow.v1alpha1.raw import ABSENT, RawError
 from pkg.apis.flow.v1alpha1.reading import Reading
@@ -135,6 +136,8 @@ def use_faults(reading: Reading) -> Iterator[Fault]:
             if template is None:
                 judged.append((flow, mentions, ()))
                 continue
+            if flow.for_ is not None and flow.template_spec is None:
+                yield from index_faults(template.spec, place)
             needed = required.of(template, name)
             is_plain = not needed and flow.raw_patch is ABSENT and not reading.use.of(flow)
             missing = [] if is_plain else list(_missing_parameters(flow, needed, reading.use, path, place))

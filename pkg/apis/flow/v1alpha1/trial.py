@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Set
 from typing import Final
 
 from pkg.apis.flow.v1alpha1 import patching, raw, variables
+from pkg.apis.flow.v1alpha1.bare import is_bare
 from pkg.apis.flow.v1alpha1.edges import TemplateEdges
 from pkg.apis.flow.v1alpha1.faults import Fault, fault
 from pkg.apis.flow.v1alpha1.filling import FieldError, fill_template, plain_values
@@ -93,7 +94,8 @@ def _tried(
             pod_ips=dict.fromkeys(names, _ADDRESS),
             item=item,
         )
-        fill_template(reading.spec, flow, template.spec, plain, schema)
+        has_spec = not is_bare(template.spec.gvr.gvr, schema)
+        fill_template(reading.spec, flow, template.spec, plain, schema, has_spec=has_spec)
     except (raw.RawError, FieldError):
         return None  # a fault of the flow or of the template by itself
     except variables.VariableError as error:

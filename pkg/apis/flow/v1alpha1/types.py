@@ -121,10 +121,19 @@ class RetryReason(StrEnum):
 
 
 class Completion(StrEnum):
-    """When a job is done: at its end, or once it is ready."""
+    """When a job is done: at its end, once it is ready, or as soon as the API server has it."""
 
     TERMINAL = "Terminal"
     READY = "Ready"
+    CREATED = "Created"
+
+
+class Action(StrEnum):
+    """What a task does with its object: create a job of its own, apply an object that stays, or delete one."""
+
+    CREATE = "Create"
+    APPLY = "Apply"
+    DELETE = "Delete"
 
 
 class FieldValidation(StrEnum):
@@ -463,6 +472,202 @@ class Retry(_Part, frozen=True):
         msgspec.structs.force_setattr(self, "factor", float(self.factor))
 
 
+class TemplateMeta(_Part, frozen=True):
+    """Metadata of the object."""
+
+    name: Annotated[
+        str,
+        Meta(
+            max_length=512,
+            description=(
+                "Name of the object of action Apply or Delete. It may hold variables; in a flow with for it contains "
+                "{{index}} or {{item}}. A job of action Create has a name of its own, so it has no effect there."
+            ),
+            examples=["web-{{params.team}}"],
+        ),
+    ] = ""
+    labels: Annotated[
+        dict[str, str], Meta(description="Labels of the object. Default: none.", examples=[{"team": "a"}])
+    ] = {}
+    annotations: Annotated[
+        dict[str, str], Meta(description="Annotations of the object. Default: none.", examples=[{"note": "nightly"}])
+    ] = {}
+
+
+class TemplateGVR(_Part, frozen=True):
+    """Any namespaced resource that the cluster serves."""
+
+    version: Annotated[str, Meta(min_length=1, max_length=63, description="Version of the API.", examples=["v1"])]
+    resource: Annotated[
+        str, Meta(min_length=1, max_length=253, description="The plural, as in its URL.", examples=["pytorchjobs"])
+    ]
+    group: Annotated[
+        str, Meta(max_length=253, description="Group of the API. Default: the core group.", examples=["kubeflow.org"])
+    ] = ""
+
+    @property
+    def gvr(self) -> GVR:
+        return GVR(group=self.group, version=self.version, resource=self.resource)
+
+
+class StatusRules(_Part, frozen=True):
+    """Predicates that read the state of a job; docs/kinds.md explains them."""
+
+    fail: Annotated[
+        tuple[dict[str, Any], ...],
+        Meta(
+            description="The job has failed if one of these holds. Default: none.",
+            examples=[[{"path": "status.step", "eq": "Torn"}]],
+        ),
+    ] = ()
+    ok: Annotated[
+        tuple[dict[str, Any], ...],
+        Meta(
+            description="The job has succeeded if one of these holds. Default: none.",
+            examples=[[{"path": "status.step", "eq": "Filed"}]],
+        ),
+    ] = ()
+    held: Annotated[
+        tuple[dict[str, Any], ...],
+        Meta(
+            description="A queue holds the job if one of these holds; no timeout runs then. Default: none.",
+            examples=[[{"path": "spec.suspend", "eq": True}]],
+        ),
+    ] = ()
+    ready: Annotated[
+        tuple[dict[str, Any], ...],
+        Meta(description="The job is ready if one of these holds. Default: none.", examples=[[{"cond": "Ready"}]]),
+    ] = ()
+    running: Annotated[
+        tuple[dict[str, Any], ...],
+        Meta(
+            description="The job runs if one of these holds. Default: none.",
+            examples=[[{"path": "status.step", "in": ["Folding", "Printing"]}]],
+        ),
+    ] = ()
+    pending: Annotated[
+        tuple[dict[str, Any], ...],
+        Meta(
+            description="The job does not run yet if one of these holds. Default: none.",
+            examples=[[{"cond": "Queued"}]],
+        ),
+    ] = ()
+
+
+class WorkTemplateSpec(_Part, frozen=True):
+    """Which resource to create, and its spec with variables."""
+
+    gvr: Annotated[
+        TemplateGVR,
+        Meta(
+            description="The resource to create: any namespaced one that the cluster serves.",
+            examples=[{"group": "batch", "version": "v1", "resource": "jobs"}],
+        ),
+    ]
+    raw_metadata: Annotated[
+        Raw,
+        Meta(
+            extra={"type": TemplateMeta},
+            description="Labels and annotations of the object, and its name for Apply and Delete. Default: none.",
+            examples=[{"labels": {"team": "a"}}],
+        ),
+    ] = msgspec.field(default=raw.ABSENT, name="metadata")
+    raw_job_spec: Annotated[
+        Raw,
+        Meta(
+            extra={"type": dict[str, Any]},
+            description=(
+                "Becomes the object's .spec; for a kind without one, such as ConfigMap, its keys are those of the "
+                "object itself. Strings and keys may hold variables. Default: empty."
+            ),
+            examples=[{"backoffLimit": 0}],
+        ),
+    ] = msgspec.field(default=raw.ABSENT, name="jobSpec")
+    raw_parameters: Annotated[
+        Raw,
+        Meta(
+            extra={"type": Parameters},
+            description="Parameters and their default values. Default: none.",
+            examples=[[{"name": "epochs", "value": "3"}]],
+        ),
+    ] = msgspec.field(default=raw.ABSENT, name="parameters")
+    field_validation: Annotated[
+        FieldValidation,
+        Meta(
+            description=(
+                "What a field of the job means that the API server does not know, such as a misspelt one. Warn makes "
+                "the job without it, and an Event and the flow's message name it. Strict fails the task, reason "
+                "Refused. Ignore drops it in silence."
+            ),
+            examples=["Strict"],
+        ),
+    ] = FieldValidation.WARN
+    completion: Annotated[
+        Completion | None,
+        Meta(
+            description=(
+                "When a job is done: Terminal, at its end; Ready, once it is ready; Created, as soon as the API server "
+                "has it. Default: as usual for its kind; Created for a kind without a status, such as ConfigMap."
+            ),
+            examples=["Ready"],
+        ),
+    ] = None
+    action: Annotated[
+        Action,
+        Meta(
+            description=(
+                "Create makes a job that belongs to the Workflow. Apply makes or updates the object that metadata.name "
+                "names, by server-side apply, and it stays. Delete deletes that object, and ends once it is gone."
+            ),
+            examples=["Apply"],
+        ),
+    ] = Action.CREATE
+    force: Annotated[
+        bool,
+        Meta(
+            description=(
+                "For action Apply: take over fields that another field manager owns. Else such a conflict fails the "
+                "task, reason ApplyConflict."
+            ),
+            examples=[True],
+        ),
+    ] = False
+    raw_status_rules: Annotated[
+        Raw,
+        Meta(
+            extra={"type": StatusRules},
+            description=(
+                "How the state of a job is read, for kinds that the controller does not know; docs/kinds.md explains "
+                "it. Default: by its kind."
+            ),
+            examples=[{"ok": [{"path": "status.step", "eq": "Filed"}]}],
+        ),
+    ] = msgspec.field(default=raw.ABSENT, name="statusRules")
+
+    def __post_init__(self) -> None:
+        _gather([(self, "raw_metadata"), (self, "raw_job_spec"), (self, "raw_parameters"), (self, "raw_status_rules")])
+
+    @property
+    def metadata(self) -> TemplateMeta:
+        return _template_meta(self.raw_metadata)
+
+    @property
+    def job_spec(self) -> dict[str, Any]:
+        return _object(self.raw_job_spec)
+
+    @property
+    def parameters(self) -> Parameters:
+        return _parameters(self.raw_parameters)
+
+    @property
+    def has_status_rules(self) -> bool:
+        return not raw.is_empty(self.raw_status_rules)
+
+    @property
+    def status_rules(self) -> StatusRules | None:
+        return _status_rules(self.raw_status_rules)
+
+
 class Flow(_Part, frozen=True):
     """One step: which template its jobs are made from, and what they wait for."""
 
@@ -481,6 +686,13 @@ class Flow(_Part, frozen=True):
             examples=["step"],
         ),
     ] = ""
+    template_spec: Annotated[
+        WorkTemplateSpec | None,
+        Meta(
+            description="What the spec of a WorkTemplate holds, in place of template. Default: none.",
+            examples=[{"gvr": {"group": "batch", "version": "v1", "resource": "jobs"}, "jobSpec": {"backoffLimit": 0}}],
+        ),
+    ] = None
     raw_depends_on: Annotated[
         Raw,
         Meta(
@@ -565,7 +777,8 @@ class Flow(_Part, frozen=True):
 
     @property
     def template_name(self) -> str:
-        return self.template or self.name
+        """The name of its WorkTemplate. That of a templateSpec has a capital letter, as no name in a cluster has."""
+        return (self.template or self.name) if self.template_spec is None else f"{self.name}.templateSpec"
 
     @property
     def has_items(self) -> bool:
@@ -760,6 +973,11 @@ class WorkflowSpec(_Part, frozen=True):
         _gather(owners)
 
     @property
+    def template_names(self) -> dict[str, None]:
+        """The names of the WorkTemplates that its flows name, each once, in the order of the flows."""
+        return dict.fromkeys(flow.template_name for flow in self.flows if flow.template_spec is None)
+
+    @property
     def parameters(self) -> Parameters:
         return _parameters(self.raw_parameters)
 
@@ -861,6 +1079,24 @@ class RulesRecord(_Part, frozen=True):
     flows: Annotated[str, Meta(description=_POSITIONS)] = ""
 
 
+class ObjectOfTask(_Part, frozen=True):
+    """The object of one task."""
+
+    name: Annotated[str, Meta(description="Name of the object.")]
+    uid: Annotated[str, Meta(description="Its uid, as it was applied or found.")] = ""
+    index: Annotated[int, Meta(description="Index of the task, 0 without for.")] = 0
+    attempt: Annotated[int, Meta(description="The attempt that applied or found it, counted from 0.")] = 0
+
+
+class ObjectRecord(_Part, frozen=True):
+    """Objects that the tasks of one flow applied, or found and delete."""
+
+    flow: Annotated[int, Meta(description="Position of the flow in status.flows.")]
+    gvr: Annotated[str, Meta(description="The resource: deployments.v1.apps, or configmaps.v1 of the core group.")]
+    action: Annotated[Action, Meta(description="Apply or Delete.")]
+    objects: Annotated[tuple[ObjectOfTask, ...], Meta(description="The objects, by index.")] = ()
+
+
 class FlowRecord(_Part, frozen=True):
     """What the controller remembers of some flows, the same of each."""
 
@@ -895,6 +1131,9 @@ class Record(_Part, frozen=True):
     ] = ()
     flows: Annotated[
         tuple[FlowRecord, ...], Meta(description="What is to be remembered of flows; nothing of most.")
+    ] = ()
+    objects: Annotated[
+        tuple[ObjectRecord, ...], Meta(description="Objects of flows whose action is Apply or Delete.")
     ] = ()
 
 
@@ -978,167 +1217,6 @@ class Workflow(msgspec.Struct, frozen=True, rename="camel"):
     status: WorkflowStatus = WorkflowStatus()
     api_version: str = API_VERSION
     kind: str = "Workflow"
-
-
-class TemplateMeta(_Part, frozen=True):
-    """Metadata of the created object."""
-
-    labels: Annotated[
-        dict[str, str], Meta(description="Labels of the object. Default: none.", examples=[{"team": "a"}])
-    ] = {}
-    annotations: Annotated[
-        dict[str, str], Meta(description="Annotations of the object. Default: none.", examples=[{"note": "nightly"}])
-    ] = {}
-
-
-class TemplateGVR(_Part, frozen=True):
-    """Any namespaced resource that the cluster serves."""
-
-    version: Annotated[str, Meta(min_length=1, max_length=63, description="Version of the API.", examples=["v1"])]
-    resource: Annotated[
-        str, Meta(min_length=1, max_length=253, description="The plural, as in its URL.", examples=["pytorchjobs"])
-    ]
-    group: Annotated[
-        str, Meta(max_length=253, description="Group of the API. Default: the core group.", examples=["kubeflow.org"])
-    ] = ""
-
-    @property
-    def gvr(self) -> GVR:
-        return GVR(group=self.group, version=self.version, resource=self.resource)
-
-
-class StatusRules(_Part, frozen=True):
-    """Predicates that read the state of a job; docs/kinds.md explains them."""
-
-    fail: Annotated[
-        tuple[dict[str, Any], ...],
-        Meta(
-            description="The job has failed if one of these holds. Default: none.",
-            examples=[[{"path": "status.step", "eq": "Torn"}]],
-        ),
-    ] = ()
-    ok: Annotated[
-        tuple[dict[str, Any], ...],
-        Meta(
-            description="The job has succeeded if one of these holds. Default: none.",
-            examples=[[{"path": "status.step", "eq": "Filed"}]],
-        ),
-    ] = ()
-    held: Annotated[
-        tuple[dict[str, Any], ...],
-        Meta(
-            description="A queue holds the job if one of these holds; no timeout runs then. Default: none.",
-            examples=[[{"path": "spec.suspend", "eq": True}]],
-        ),
-    ] = ()
-    ready: Annotated[
-        tuple[dict[str, Any], ...],
-        Meta(description="The job is ready if one of these holds. Default: none.", examples=[[{"cond": "Ready"}]]),
-    ] = ()
-    running: Annotated[
-        tuple[dict[str, Any], ...],
-        Meta(
-            description="The job runs if one of these holds. Default: none.",
-            examples=[[{"path": "status.step", "in": ["Folding", "Printing"]}]],
-        ),
-    ] = ()
-    pending: Annotated[
-        tuple[dict[str, Any], ...],
-        Meta(
-            description="The job does not run yet if one of these holds. Default: none.",
-            examples=[[{"cond": "Queued"}]],
-        ),
-    ] = ()
-
-
-class WorkTemplateSpec(_Part, frozen=True):
-    """Which resource to create, and its spec with variables."""
-
-    gvr: Annotated[
-        TemplateGVR,
-        Meta(
-            description="The resource to create: any namespaced one that the cluster serves.",
-            examples=[{"group": "batch", "version": "v1", "resource": "jobs"}],
-        ),
-    ]
-    raw_metadata: Annotated[
-        Raw,
-        Meta(
-            extra={"type": TemplateMeta},
-            description="Labels and annotations of the object. Default: none.",
-            examples=[{"labels": {"team": "a"}}],
-        ),
-    ] = msgspec.field(default=raw.ABSENT, name="metadata")
-    raw_job_spec: Annotated[
-        Raw,
-        Meta(
-            extra={"type": dict[str, Any]},
-            description="Becomes the object's .spec. Strings and keys may hold variables. Default: empty.",
-            examples=[{"backoffLimit": 0}],
-        ),
-    ] = msgspec.field(default=raw.ABSENT, name="jobSpec")
-    raw_parameters: Annotated[
-        Raw,
-        Meta(
-            extra={"type": Parameters},
-            description="Parameters and their default values. Default: none.",
-            examples=[[{"name": "epochs", "value": "3"}]],
-        ),
-    ] = msgspec.field(default=raw.ABSENT, name="parameters")
-    field_validation: Annotated[
-        FieldValidation,
-        Meta(
-            description=(
-                "What a field of the job means that the API server does not know, such as a misspelt one. Warn makes "
-                "the job without it, and an Event and the flow's message name it. Strict fails the task, reason "
-                "Refused. Ignore drops it in silence."
-            ),
-            examples=["Strict"],
-        ),
-    ] = FieldValidation.WARN
-    completion: Annotated[
-        Completion | None,
-        Meta(
-            description=(
-                "When a job is done: Terminal, at its end, or Ready, once it is ready. Default: as usual for its kind."
-            ),
-            examples=["Ready"],
-        ),
-    ] = None
-    raw_status_rules: Annotated[
-        Raw,
-        Meta(
-            extra={"type": StatusRules},
-            description=(
-                "How the state of a job is read, for kinds that the controller does not know; docs/kinds.md explains "
-                "it. Default: by its kind."
-            ),
-            examples=[{"ok": [{"path": "status.step", "eq": "Filed"}]}],
-        ),
-    ] = msgspec.field(default=raw.ABSENT, name="statusRules")
-
-    def __post_init__(self) -> None:
-        _gather([(self, "raw_metadata"), (self, "raw_job_spec"), (self, "raw_parameters"), (self, "raw_status_rules")])
-
-    @property
-    def metadata(self) -> TemplateMeta:
-        return _template_meta(self.raw_metadata)
-
-    @property
-    def job_spec(self) -> dict[str, Any]:
-        return _object(self.raw_job_spec)
-
-    @property
-    def parameters(self) -> Parameters:
-        return _parameters(self.raw_parameters)
-
-    @property
-    def has_status_rules(self) -> bool:
-        return not raw.is_empty(self.raw_status_rules)
-
-    @property
-    def status_rules(self) -> StatusRules | None:
-        return _status_rules(self.raw_status_rules)
 
 
 class UsedBy(_Part, frozen=True):

@@ -181,14 +181,17 @@ class Snapshot:
         if found is not None:
             return found
         kind = self.kinds.get(gvr)
-        return kind.row.completion if kind is not None else Completion.TERMINAL
+        return kind.completion if kind is not None else Completion.TERMINAL
 
     def is_service(self, node: Node, recorded: str) -> bool:
-        """Whether the jobs of a flow are done once they are ready. recorded: its kind in status, or empty."""
+        """Whether the jobs of a flow are done before they end: once they are ready, or made.
+
+        recorded: its kind in status, or empty.
+        """
         gvr = GVR.parse(recorded) if recorded else GVR()
         keys = (TaskKey(node.name, index) for index in range(node.size))
         jobs = (observed for key in keys for observed in self.jobs.get(key, ()))
-        return self.completion(node.flow.template_name, gvr, jobs) is Completion.READY
+        return self.completion(node.flow.template_name, gvr, jobs) is not Completion.TERMINAL
 
     def carried(self, observed: ObservedJob) -> Carried | None:
         """The rules and the completion that a job carries; None if it carries none that are recorded in status."""

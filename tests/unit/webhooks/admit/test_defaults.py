@@ -38,7 +38,9 @@ from pkg.webhooks.admit.defaults import default_steps
             {"successPolicy": [], "jobRetainPolicy": None},
             id="what the schema refuses stays as it is",
         ),
-        pytest.param("WorkTemplate", {"gvr": {}}, {"gvr": {}, "fieldValidation": "Warn"}, id="of a template"),
+        pytest.param(
+            "WorkTemplate", {"gvr": {}}, {"gvr": {}, "fieldValidation": "Warn", "action": "Create"}, id="of a template"
+        ),
     ],
 )
 def test_defaults(kind: str, spec: dict[str, Any], filled: dict[str, Any]) -> None:

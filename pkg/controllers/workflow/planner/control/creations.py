@@ -262,6 +262,7 @@ def _rendered(ctx: Context, of: Candidate, found: Starts) -> CreateJob | Fails |
             schema=kind.schema,
             probed=node.is_probed,
             carries=carries,
+            has_spec=kind.has_spec,
         )
     except SchemaNeeded:
         ctx.budget.spend(FAILED_RENDER_UNITS)

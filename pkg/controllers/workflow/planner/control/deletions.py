@@ -97,7 +97,7 @@ def _is_waited_for(ctx: Context, key: TaskKey, observed: ObservedJob) -> bool:
     if node is None or task is None:  # the spec no longer has it, so whether it became ready is not known
         number = ctx.graph.by_name.get(key.flow)
         template = ctx.graph.nodes[number].flow.template_name if number is not None else ""
-        is_service = ctx.snapshot.completion(template, observed.gvr, (observed,)) is Completion.READY
+        is_service = ctx.snapshot.completion(template, observed.gvr, (observed,)) is not Completion.TERMINAL
     elif not is_possible(ctx, node, task, observed) or _is_double(task, observed):
         return False  # it only pretends to be an attempt
     else:

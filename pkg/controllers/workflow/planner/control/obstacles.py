@@ -141,8 +141,9 @@ def _kind_obstacle(ctx: Context, of: Candidate, gvr: GVR) -> Waits | Unknown | N
             return Unknown()
         return Waits(Reasons.KIND_SYNCING, f"the controller is still reading the jobs of {gvr}; this takes seconds")
     if kind is None:
-        text = f"the cluster does not serve {gvr}; install its CRD, and the job is made at once, or correct spec.gvr"
-        text = f"{text} of WorkTemplate {of.node.flow.template_name}"
+        flow = of.node.flow
+        where = f"spec.gvr of WorkTemplate {flow.template_name}" if flow.template_spec is None else "templateSpec.gvr"
+        text = f"the cluster does not serve {gvr}; install its CRD, and the job is made at once, or correct {where}"
         return Waits(Reasons.KIND_NOT_SERVED, f"{text}: did you mean {meant}?" if (meant := near_kind(gvr)) else text)
     return None
 

@@ -8,7 +8,7 @@ that status lists: their names and indexes, without dependencies, retries and ti
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import msgspec
@@ -16,6 +16,7 @@ import msgspec
 from pkg.apis.flow.v1alpha1 import conditions as conds
 from pkg.apis.flow.v1alpha1 import cost, raw, records, updates, validation
 from pkg.apis.flow.v1alpha1.indexes import unpack_indexes
+from pkg.apis.flow.v1alpha1.inline import inline_templates
 from pkg.apis.flow.v1alpha1.phases import Phase
 from pkg.apis.flow.v1alpha1.reasons import Reasons
 from pkg.apis.flow.v1alpha1.spec_hash import FREE, spec_hash
@@ -54,7 +55,7 @@ class CompiledSpec:
 
     template_names: the templates it names; sources: UID and generation of those that exist; spec_hash: of the spec in
     the cluster; spec, compiled: those in force; edit: one that is not in force; hashes: as which status may record the
-    spec in force.
+    spec in force; inline: the templates that stand in the flows of the spec in force.
     """
 
     generation: int = -1
@@ -65,6 +66,7 @@ class CompiledSpec:
     spec: WorkflowSpec | None = None
     edit: Edit | None = None
     hashes: frozenset[str] = frozenset()
+    inline: Mapping[str, WorkTemplate] = field(default_factory=dict)
 
 
 NO_SPEC: Final = CompiledSpec()
@@ -95,7 +97,8 @@ def compile_in_force(workflow: Workflow, find: FindTemplates, before: CompiledSp
     if not edited:
         if compiled == before.compiled:
             compiled = before.compiled  # the object that the progress belongs to
-        return CompiledSpec(meta.generation, names, sources, compiled, hashed, spec, None, recorded | {hashed})
+        inline = inline_templates(meta, spec)
+        return CompiledSpec(meta.generation, names, sources, compiled, hashed, spec, None, recorded | {hashed}, inline)
     start = before.spec if recorded <= before.hashes and isinstance(before.compiled, Graph) else None
     is_known = start is not None and (before.edit is None or before.edit.is_start_known)
     base = spec_of_status(workflow) if start is None else start
@@ -111,11 +114,12 @@ def compile_in_force(workflow: Workflow, find: FindTemplates, before: CompiledSp
         spec=msgspec.structs.replace(base, **free),
         edit=Edit(spec, compiled, message, is_known),
         hashes=recorded,
+        inline=inline_templates(meta, base),
     )
 
 
 def _template_names(spec: WorkflowSpec) -> frozenset[str]:
-    return frozenset(flow.template_name for flow in spec.flows)
+    return frozenset(spec.template_names)
 
 
 def _graph(
@@ -144,13 +148,18 @@ def _room(workflow: Workflow) -> int:
 def spec_of_status(workflow: Workflow) -> WorkflowSpec:
     """A spec with the flows that status lists, and with its jobRetainPolicy. The rest is the spec in the cluster.
 
-    A flow that the spec still has keeps the name of its template, by which its jobs are read.
+    A flow that the spec still has keeps its template, by which its jobs are read.
     """
-    templates = {flow.name: flow.template_name for flow in workflow.spec.flows}
-    flows = tuple(
-        Flow(name=flow.name, template=templates.get(flow.name, ""), for_=_loop(flow)) for flow in workflow.status.flows
-    )
+    now = {flow.name: flow for flow in workflow.spec.flows}
+    flows = tuple(_read_only(now.get(flow.name), flow) for flow in workflow.status.flows)
     return msgspec.structs.replace(workflow.spec, flows=flows, job_retain_policy=policy_in_force(workflow))
+
+
+def _read_only(now: Flow | None, flow: FlowStatus) -> Flow:
+    """A flow of status, with the template of the flow of that name, if there is one."""
+    if now is None:
+        return Flow(name=flow.name, for_=_loop(flow))
+    return Flow(name=flow.name, template=now.template, template_spec=now.template_spec, for_=_loop(flow))
 
 
 def _loop(flow: FlowStatus) -> For | None:

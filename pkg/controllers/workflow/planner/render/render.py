@@ -83,6 +83,7 @@ def render(
     schema: Schema | None = NO_SCHEMA,
     probed: bool = False,
     carries: str = "",
+    has_spec: bool = True,
 ) -> Rendered:
     """The object of one attempt.
 
@@ -90,8 +91,9 @@ def render(
     decoded item of this index, if the flow has items; `is_renamed`: the object gets its fallback name; `pod_ips` maps
     the flows in `{{flows.NAME.podIP}}` to addresses; `kind`, `row` and `schema` belong to the template's
     resource; `schema` is None if it is not known yet; `probed` puts a label on the pods by which the controller watches
-    them; `carries` is the annotation with the rules of the template, if there are any. Raises RenderError, and
-    SchemaNeeded if the schema is needed and not known yet.
+    them; `carries` is the annotation with the rules of the template, if there are any; without `has_spec` the keys of
+    jobSpec are those of the object itself. Raises RenderError, and SchemaNeeded if the schema is needed and not known
+    yet.
     """
     if row.refused:
         raise RenderError("template.gvr", str(template.spec.gvr.gvr), row.refused)
@@ -100,13 +102,13 @@ def render(
         plain = plain_values(
             workflow.metadata, flow, index=index, replicas=this.replicas, attempt=attempt, pod_ips=pod_ips, item=item
         )
-        target = fill_template(workflow.spec, flow, template.spec, plain, schema)
-        body = {
+        target = fill_template(workflow.spec, flow, template.spec, plain, schema, has_spec=has_spec)
+        head = {
             "apiVersion": template.spec.gvr.gvr.api_version,
             "kind": kind,
             "metadata": target["metadata"],
-            "spec": target["spec"],
         }
+        body = {**head, "spec": target["spec"]} if has_spec else {**head, **target["spec"], **head}
         if depth.is_workflow(body):
             if depth.depth(workflow) >= depth.MAX_DEPTH:
                 text = f"workflows are nested {depth.MAX_DEPTH} levels deep here; does the template use itself?"

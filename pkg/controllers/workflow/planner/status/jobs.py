@@ -258,7 +258,7 @@ def _attach(snapshot: Snapshot, node: Node, task: Task, current: ObservedJob | N
     """A judged task with its job. After a restart of the controller, recognises services that had become ready."""
     if current is None or task.phase is not Phase.SUCCEEDED:
         return _with_job(snapshot, task, current)
-    if snapshot.completion(node.flow.template_name, current.gvr, (current,)) is not Completion.READY:
+    if snapshot.completion(node.flow.template_name, current.gvr, (current,)) is Completion.TERMINAL:
         return _with_job(snapshot, task, current)
     task = _with_job(snapshot, task, None if _is_dead(snapshot, current) else current)
     if task.current.ready:
@@ -275,7 +275,7 @@ def _is_dead(snapshot: Snapshot, service: ObservedJob) -> bool:
 
     A kind whose jobs serve for ever (a Deployment that makes no progress) may recover, so it lives until it is gone.
     """
-    serves_for_ever = snapshot.row_of(service).completion is Completion.READY
+    serves_for_ever = snapshot.row_of(service).completion is not Completion.TERMINAL
     return look(snapshot, service).is_final and not serves_for_ever
 
 
@@ -325,7 +325,7 @@ def _apply(of: _TaskJobs, task: Task, observed: ObservedJob, reading: Reading) -
             began=current.began or has_run,
             was_held=current.was_held or is_held,
             ran_at=current.ran_at if current.ran_at is not None or not has_run else now,
-            ready=phase is Phase.SUCCEEDED and completion is Completion.READY,
+            ready=phase is Phase.SUCCEEDED and completion is not Completion.TERMINAL,
             held=held,
             held_at=held_since if is_held else None,
         ),
