@@ -299,6 +299,9 @@ VOLUME_CLAIM: list[Case] = [
     ("its volume is gone", job({"phase": "Lost"}), F),
 ]
 
+NO_STATUS: list[Case] = [
+    ("there; that is all that such a kind shows", job({}), PENDING),
+]
 SERVICE: list[Case] = [
     ("there", job({"loadBalancer": {}}), READY),
 ]
@@ -306,6 +309,8 @@ SERVICE: list[Case] = [
 LIVES: dict[str, list[Case]] = {
     "persistentvolumeclaims.v1": VOLUME_CLAIM,
     "services.v1": SERVICE,
+    "configmaps.v1": NO_STATUS,
+    "secrets.v1": NO_STATUS,
     "jobs.v1.batch": BATCH,
     "pods.v1": POD,
     "deployments.v1.apps": DEPLOYMENT,
