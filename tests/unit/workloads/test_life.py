@@ -300,7 +300,7 @@ VOLUME_CLAIM: list[Case] = [
 ]
 
 NO_STATUS: list[Case] = [
-    ("there; that is all that such a kind shows", job({}), PENDING),
+    ("there; that is all that such a kind shows", job({}), P),
 ]
 SERVICE: list[Case] = [
     ("there", job({"loadBalancer": {}}), READY),
