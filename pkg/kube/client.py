@@ -7,18 +7,17 @@ models and costs many times the CPU.
 # ruff: noqa: A002 - the parameter that says what to decode into is best called `type`.
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from typing import Any, Generic, TypeVar, cast
-from urllib.parse import urlencode
 
 import msgspec
 
 from pkg.apis.meta import GVR, ListMeta, ObjectMeta
 from pkg.kube.config import ClientConfig
 from pkg.kube.decoding import build_decoder
-from pkg.kube.errors import Refused, Transient, Unrecognized
+from pkg.kube.errors import Transient, Unrecognized
 from pkg.kube.json_depth import READABLE_LEVELS, elements, members, pruned
+from pkg.kube.request_parts import body_of, checked_path, path_of, query_of
 from pkg.kube.transport import MAX_BODY, Observer, Request, Transport
 from pkg.kube.warning_headers import parse_warnings
 from pkg.kube.watch import Watch
@@ -27,17 +26,16 @@ T = TypeVar("T")
 
 JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"
+APPLY_PATCH = "application/apply-patch+yaml"
 
 _METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 _METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
-_PATH = re.compile(r"(?:/[A-Za-z0-9_.:~-]+)+")
 _DECODERS: dict[object, msgspec.json.Decoder[Any]] = {}
 _LIST_DECODERS: dict[object, msgspec.json.Decoder[Any]] = {}
 _LIST_BODY = 32 * 1024 * 1024
 """Bytes of a page of a list above which a smaller page is asked for."""
 _ALL = 500
 """The first page where a list does not fit into one response."""
-_DOTS = re.compile(r"/\.\.?(?:/|$)")
 
 
 class Page(msgspec.Struct, Generic[T], frozen=True):
@@ -94,12 +92,12 @@ class Client:
     def get(self, gvr: GVR, namespace: str | None, name: str, type: type[T], *, metadata_only: bool = False) -> T:
         """GET one object."""
         accept = _METADATA if metadata_only else "application/json"
-        request = Request("get", gvr.group_resource, "GET", _path(gvr, namespace, name), accept=accept)
+        request = Request("get", gvr.group_resource, "GET", path_of(gvr, namespace, name), accept=accept)
         return self._send(request, type, name)
 
     def get_path(self, path: str, type: type[T], *, max_body: int = MAX_BODY) -> T:
         """GET a document that is not an object, such as `/version` or `/apis/batch/v1`, of at most `max_body` bytes."""
-        request = Request("get", "", "GET", _checked(path), max_body=max_body)
+        request = Request("get", "", "GET", checked_path(path), max_body=max_body)
         return _decode_as(self._transport.call(request), type, request)
 
     def list_page(
@@ -122,10 +120,10 @@ class Client:
         objects than `limit` if it would exceed `max_bytes` (0: 32 MiB).
         """
         accept = _METADATA_LIST if metadata_only else "application/json"
-        path = _path(gvr, namespace)
+        path = path_of(gvr, namespace)
         size = min(limit, self._page_limits.get(gvr, limit))
         while True:
-            query = _query(
+            query = query_of(
                 labelSelector=label_selector,
                 fieldSelector=field_selector,
                 limit=str(size or ""),
@@ -171,7 +169,7 @@ class Client:
         Without a `resource_version` it begins with an ADDED event for each object as it is now.
         A connection that sends nothing for `read_timeout` seconds counts as dead.
         """
-        query = _query(
+        query = query_of(
             watch="1",
             allowWatchBookmarks="true",
             labelSelector=label_selector,
@@ -180,7 +178,7 @@ class Client:
             timeoutSeconds=str(timeout_seconds),
         )
         accept = _METADATA if metadata_only else "application/json"
-        request = Request("watch", gvr.group_resource, "GET", _path(gvr, namespace), query, accept=accept)
+        request = Request("watch", gvr.group_resource, "GET", path_of(gvr, namespace), query, accept=accept)
         connection, head = self._transport.stream(request)
         return Watch(self._transport, connection, head, read_timeout)
 
@@ -192,27 +190,29 @@ class Client:
         type: type[T],
         *,
         field_validation: str = "",
+        dry_run: bool = False,
         on_warnings: Callable[[tuple[str, ...]], None] | None = None,
     ) -> T:
         """Create an object. Exists: the name is taken, perhaps by a repeated POST of this call; GET shows the owner.
 
         `field_validation` (Strict, Warn, Ignore) says what a field means that the API server does not know.
+        `dry_run`: everything is checked, and nothing is stored.
         `on_warnings` is called before this returns or raises, if the API server warns of something.
         """
         request = Request(
             "create",
             gvr.group_resource,
             "POST",
-            _path(gvr, namespace),
-            _query(fieldValidation=field_validation),
-            body=_bytes(body),
+            path_of(gvr, namespace),
+            query_of(fieldValidation=field_validation, dryRun="All" if dry_run else ""),
+            body=body_of(body),
             on_warning=None if on_warnings is None else lambda value: on_warnings(parse_warnings(value)),
         )
         return self._send(request, type)
 
     def review(self, gvr: GVR, body: Mapping[str, Any], type: type[T]) -> T:
         """POST a question that is answered and not stored, such as a SubjectAccessReview; the answer has no name."""
-        request = Request("create", gvr.group_resource, "POST", _path(gvr, None), body=_bytes(body))
+        request = Request("create", gvr.group_resource, "POST", path_of(gvr, None), body=body_of(body))
         return _decode_as(self._transport.call(request), type, request)
 
     def patch(
@@ -228,10 +228,47 @@ class Client:
         metadata_only: bool = False,
     ) -> T:
         """PATCH an object with a JSON_PATCH or MERGE_PATCH body; a version to test is part of the body."""
-        path = _path(gvr, namespace, name, subresource)
+        path = path_of(gvr, namespace, name, subresource)
         accept = _METADATA if metadata_only else "application/json"
         request = Request(
             "patch", gvr.group_resource, "PATCH", path, body=body, content_type=content_type, accept=accept
+        )
+        return self._send(request, type, name)
+
+    def apply(
+        self,
+        gvr: GVR,
+        namespace: str | None,
+        name: str,
+        body: bytes | Mapping[str, Any],
+        type: type[T],
+        *,
+        field_manager: str,
+        force: bool = False,
+        field_validation: str = "",
+        dry_run: bool = False,
+        on_warnings: Callable[[tuple[str, ...]], None] | None = None,
+    ) -> T:
+        """Server-side apply: creates the object, or sets the fields of `body` and removes those applied before.
+
+        Conflict if another field manager owns one of the fields and `force` is not set; the message names both. The
+        rest is as in `create`.
+        """
+        query = query_of(
+            fieldManager=field_manager,
+            force="true" if force else "",
+            fieldValidation=field_validation,
+            dryRun="All" if dry_run else "",
+        )
+        request = Request(
+            "apply",
+            gvr.group_resource,
+            "PATCH",
+            path_of(gvr, namespace, name),
+            query,
+            body=body_of(body),
+            content_type=APPLY_PATCH,
+            on_warning=None if on_warnings is None else lambda value: on_warnings(parse_warnings(value)),
         )
         return self._send(request, type, name)
 
@@ -246,8 +283,8 @@ class Client:
         subresource: str | None = None,
     ) -> T:
         """PUT a whole object; Conflict unless its metadata.resourceVersion is the current one."""
-        path = _path(gvr, namespace, name, subresource)
-        return self._send(Request("update", gvr.group_resource, "PUT", path, body=_bytes(body)), type, name)
+        path = path_of(gvr, namespace, name, subresource)
+        return self._send(Request("update", gvr.group_resource, "PUT", path, body=body_of(body)), type, name)
 
     def delete(
         self,
@@ -267,7 +304,7 @@ class Client:
             "propagationPolicy": propagation,
             "preconditions": {field: value for field, value in conditions.items() if value},
         }
-        request = Request("delete", gvr.group_resource, "DELETE", _path(gvr, namespace, name), body=_bytes(options))
+        request = Request("delete", gvr.group_resource, "DELETE", path_of(gvr, namespace, name), body=body_of(options))
         found = _decode(self._transport.call(request), _NAMED, request)
         if found.metadata.name != name and (found.kind, bytes(found.status)) != ("Status", b'"Success"'):
             raise _unrecognized(request, f"neither a Status nor the object {name!r}")
@@ -356,27 +393,3 @@ def _decode_raw(body: bytes, decoder: msgspec.json.Decoder[_List[T]], request: R
 def _unrecognized(request: Request, what: str) -> Unrecognized:
     """The error for a 2xx that the API server cannot have written. It does not prove that the call was done, or not."""
     return Unrecognized(f"{request}: the response is {what} of the API server", reason="Unrecognized")
-
-
-def _bytes(body: bytes | Mapping[str, Any]) -> bytes:
-    try:
-        return body if isinstance(body, bytes) else msgspec.json.encode(body)
-    except RecursionError as error:
-        raise Refused("the object is nested too deep to be encoded as JSON", reason="TooDeep") from error
-    except UnicodeEncodeError as error:
-        raise Refused(f"the object holds text that is not Unicode: {error}", reason="NotUnicode") from error
-
-
-def _query(**fields: str) -> str:
-    return urlencode({name: value for name, value in fields.items() if value})
-
-
-def _path(gvr: GVR, namespace: str | None, name: str | None = None, subresource: str | None = None) -> str:
-    return _checked(gvr.path(namespace, name, subresource))
-
-
-def _checked(path: str) -> str:
-    """The path, if it is plain. Names come from users and must not lead to another URL or add a header line."""
-    if _PATH.fullmatch(path) is None or _DOTS.search(path):
-        raise Refused(f"{path!r} is not the path of an API object", reason="InvalidPath")
-    return path

@@ -74,6 +74,24 @@ CALLS: dict[str, tuple[Call, str, dict[str, str], Any]] = {
         {"content-type": "application/json"},
         {"kind": "Job"},
     ),
+    "create that is only tried": (
+        lambda c: c.create(JOBS, "ns", {"kind": "Job"}, Job, dry_run=True),
+        "POST /apis/batch/v1/namespaces/ns/jobs?dryRun=All HTTP/1.1",
+        {"content-type": "application/json"},
+        {"kind": "Job"},
+    ),
+    "apply names its field manager": (
+        lambda c: c.apply(JOBS, "ns", "a", {"kind": "Job"}, Job, field_manager="me"),
+        "PATCH /apis/batch/v1/namespaces/ns/jobs/a?fieldManager=me HTTP/1.1",
+        {"content-type": "application/apply-patch+yaml"},
+        {"kind": "Job"},
+    ),
+    "apply that takes fields over, and is only tried": (
+        lambda c: c.apply(JOBS, "ns", "a", {}, Job, field_manager="me", force=True, dry_run=True),
+        "PATCH /apis/batch/v1/namespaces/ns/jobs/a?fieldManager=me&force=true&dryRun=All HTTP/1.1",
+        {"content-type": "application/apply-patch+yaml"},
+        {},
+    ),
     "patch goes to the subresource with its content type": (
         lambda c: c.patch(JOBS, "ns", "a", b"[]", content_type=JSON_PATCH, type=Job, subresource="status"),
         "PATCH /apis/batch/v1/namespaces/ns/jobs/a/status HTTP/1.1",
