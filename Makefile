@@ -124,17 +124,14 @@ check-metrics: $(DEVELOPING) ## Check metrics with promtool (built once)
 	@exec $(PY) -m hack.promtool
 
 .PHONY: lint
-lint: lint-code lint-manifests ## Check everything that `lint-code` and `lint-manifests` check
-
-.PHONY: lint-code
-lint-code: $(DEVELOPING) ## Check style, types and layers (a minute)
+lint: $(DEVELOPING) ## Check style, types and layers
 	@$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
 	$(VENV)/bin/lint-imports
 
 .PHONY: lint-manifests
-lint-manifests: $(DEVELOPING) ## Check installer/ with helm, kubeconform, kube-score and promtool (built once, some minutes)
+lint-manifests: $(DEVELOPING) ## Check installer/ with helm, kubeconform, kube-score and promtool (built once)
 	@exec $(PY) -m hack.manifests
 
 .PHONY: format

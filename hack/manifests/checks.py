@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import tempfile
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import yaml
 
 from hack.cluster import Cluster, processes
-from hack.manifests import chart, oldest_kubernetes, programs, schemas
+from hack.manifests import chart, programs, schemas
 from hack.manifests.operator_crds import monitoring_crds
 from hack.manifests.sources import CHART, CONTROLLER, INSTALLER, MONITORING, NAMESPACE, Document, files, objects
 from hack.promtool import rules
@@ -21,16 +21,13 @@ HERE = Path(__file__).parent
 ROOT = INSTALLER.parent
 EXCEPTIONS = HERE / "kube-score.exceptions"
 OPTIONAL = tuple(f"--enable-optional-test=container-{name}" for name in ("ports-check", "seccomp-profile"))
-CUSTOM_GROUPS = ("monitoring.coreos.com/",)
 EVERYTHING = ("--set=monitoring.enabled=true", "--set=network.enabled=true")
 
 
-def chart_makes_the_manifests(folder: Path = CHART) -> list[str]:
-    """Whether the chart in `folder` passes helm's own lint, and makes what is in installer/controller."""
-    said = _run([programs.helm(), "lint", "--strict", "--quiet", folder])
-    if said:
-        return said
-    made = {_name(each): each for each in yaml.safe_load_all(rendered(folder=folder)) if each}
+def chart_makes_the_manifests() -> list[str]:
+    """Whether the chart passes helm's own lint, and makes what is in installer/controller."""
+    said = _run([programs.helm(), "lint", "--strict", "--quiet", CHART])
+    made = {_name(each): each for each in yaml.safe_load_all(rendered()) if each}
     plain = {_name(each): each for each in objects(*sorted(CONTROLLER.glob("*.yaml")))}
     plain = {name: each for name, each in plain.items() if each["kind"] not in chart.NOT_IN_THE_CHART}
     for each in made.values():
@@ -63,56 +60,32 @@ def objects_are_valid(cluster: Cluster) -> list[str]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "chart.yaml").write_text(rendered(*EVERYTHING))
-        paths = [*files(), folder / "chart.yaml", *sorted((ROOT / "examples").glob("*.yaml"))]
-        return conform(lambda: openapi(cluster), paths)
+        checked = [*files(), folder / "chart.yaml", *sorted((ROOT / "examples").glob("*.yaml"))]
+        wanted = {schemas.path_of(each["apiVersion"], each["kind"]) for each in objects(*checked)}
 
-
-def objects_are_valid_for_the_oldest_kubernetes() -> list[str]:
-    """kubeconform, strict, with the schemas of the oldest Kubernetes: no field is newer. It has no custom resources."""
-    custom = {each["kind"] for each in objects(*files()) if each["apiVersion"].startswith(CUSTOM_GROUPS)}
-    return conform(oldest_kubernetes.openapi, files(), without=custom)
-
-
-def conform(
-    documents: Callable[[], Iterable[Document]], paths: Sequence[Path], without: Collection[str] = ()
-) -> list[str]:
-    """kubeconform on these files, but for the kinds in `without`, with the schemas of OpenAPI documents."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        checked = [each for each in objects(*paths) if each["kind"] not in without]
-        wanted = {schemas.path_of(each["apiVersion"], each["kind"]) for each in checked}
-
-        def described() -> bool:
-            """An API server describes a new kind a moment after it serves it."""
-            for path, schema in (found for document in documents() for found in schemas.schemas(document)):
+        def served() -> bool:
+            """The API server describes a new kind a moment after it serves it."""
+            for path, schema in _schemas(cluster):
                 (folder / path).parent.mkdir(exist_ok=True)
                 (folder / path).write_text(json.dumps(schema))
             return all((folder / path).exists() for path in wanted)
 
-        processes.wait_until(described, 30, 0.5)
-        skipped = [f"-skip={','.join(sorted(without))}"] if without else []
-        return _run(
-            [programs.kubeconform(), "-strict", *skipped, f"-schema-location={folder}/{schemas.LOCATION}", *paths]
-        )
+        processes.wait_until(served, 30, 0.5)
+        return _run([programs.kubeconform(), "-strict", f"-schema-location={folder}/{schemas.LOCATION}", *checked])
 
 
-def openapi(cluster: Cluster) -> Iterator[Document]:
-    """The OpenAPI documents that the API server of a cluster serves, one for each group and version."""
+def _schemas(cluster: Cluster) -> Iterator[tuple[str, schemas.Schema]]:
     api = cluster.api()
     for served in api.get("/openapi/v3")["paths"].values():
         # Without the hash: an outdated one is answered by a redirect.
-        yield api.get(served["serverRelativeURL"].partition("?")[0])
+        yield from schemas.schemas(api.get(served["serverRelativeURL"].partition("?")[0]))
 
 
 def objects_are_sound() -> list[str]:
     """kube-score, without the checks that kube-score.exceptions names."""
     folders = (CONTROLLER, MONITORING, INSTALLER / "network")
     wanted = [file for file in files() if any(folder in file.parents for folder in folders)]
-    return score([file for file in wanted if "-crd-" not in file.name])
-
-
-def score(paths: Sequence[Path]) -> list[str]:
-    """kube-score on these files together: it looks for a pod's budget and policies among them."""
+    wanted = [file for file in wanted if "-crd-" not in file.name]
     command: list[str | Path] = [
         programs.kube_score(),
         "score",
@@ -123,7 +96,7 @@ def score(paths: Sequence[Path]) -> list[str]:
     ]
     return [
         "\n".join(line for line in said.splitlines() if not line.startswith(("[OK]", "[SKIPPED]")))
-        for said in _run([*command, *paths])
+        for said in _run([*command, *wanted])
     ]
 
 
@@ -149,9 +122,9 @@ def served() -> Iterator[Cluster]:
         yield cluster
 
 
-def rendered(*flags: str, folder: Path = CHART) -> str:
-    """What the chart in `folder` makes, in our namespace."""
-    return _output([programs.helm(), "template", "work-flow", folder, f"--namespace={NAMESPACE}", *flags])
+def rendered(*flags: str) -> str:
+    """What the chart makes, in our namespace."""
+    return _output([programs.helm(), "template", "work-flow", CHART, f"--namespace={NAMESPACE}", *flags])
 
 
 def _name(document: Document) -> str:

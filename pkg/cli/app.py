@@ -22,9 +22,19 @@ READING: Final = {
     "why": "pkg.cli.verbs.why:command",
     "version": "pkg.cli.verbs.version:command",
 }
-ACTING: Final[dict[str, str]] = {}
+ACTING: Final[dict[str, str]] = {
+    "submit": "pkg.cli.verbs.submit:command",
+    "suspend": "pkg.cli.verbs.suspend:command",
+    "resume": "pkg.cli.verbs.resume:command",
+    "stop": "pkg.cli.verbs.stop:command",
+    "terminate": "pkg.cli.verbs.terminate:command",
+    "retry": "pkg.cli.verbs.retry:command",
+    "resubmit": "pkg.cli.verbs.resubmit:command",
+    "delete": "pkg.cli.verbs.delete:command",
+}
 OFFLINE: Final[dict[str, str]] = {
     "lint": "pkg.cli.verbs.lint:command",
+    "render": "pkg.cli.verbs.render:command",
 }
 SECTIONS: Final[Mapping[str, Mapping[str, str]]] = {
     "Read": READING,

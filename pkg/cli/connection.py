@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 from functools import cached_property, wraps
 from typing import TYPE_CHECKING, Any, overload
 
@@ -50,6 +51,17 @@ class Connection:
     def namespace(self) -> str:
         """The namespace of --namespace, else that of the context, else `default`."""
         return self._namespace or self.config.namespace or "default"
+
+    @property
+    def given_namespace(self) -> str:
+        """The namespace of --namespace; empty if there is none. Reads no file."""
+        return self._namespace
+
+    def at(self, namespace: str) -> Connection:
+        """The same connection in another namespace."""
+        other = copy(self)
+        other._namespace = namespace
+        return other
 
     @property
     def scope(self) -> str | None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from pkg.apis.flow.v1alpha1.edges import read_edges
 from pkg.apis.flow.v1alpha1.faults import Fault, Faults
 from pkg.apis.flow.v1alpha1.types import API_VERSION, GROUP, Workflow, WorkTemplate
+from pkg.views.copies import with_parameters
 from pkg.views.manifests.documents import Document, read_documents
 from pkg.views.manifests.nodes import ManifestError, Position
 from pkg.webhooks.admit.objects import KINDS, read_strictly
@@ -44,14 +45,19 @@ class Finding:
 class Read:
     """The objects of some files. other: documents of other kinds; findings: what could not be read, and why.
 
-    unread: namespace and name of objects whose form is wrong.
+    unread: objects whose form is wrong, with namespace and name.
     """
 
     workflows: dict[Name, tuple[Document, Workflow]] = field(default_factory=dict)
     templates: dict[Name, tuple[Document, WorkTemplate]] = field(default_factory=dict)
     other: list[Document] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
-    unread: set[Name] = field(default_factory=set)
+    unread: list[tuple[Name, Document]] = field(default_factory=list)
+
+    def count(self, kind: str) -> int:
+        """How many objects of a kind there are, those with faults included."""
+        read = self.workflows if kind == "Workflow" else self.templates
+        return len(read) + sum(document.kind == kind for _, document in self.unread)
 
 
 def lint(files: Mapping[str, str], running: Mapping[str, str] | None = None) -> list[Finding]:
@@ -85,7 +91,7 @@ def judged(read: Read, before: Read | None = None) -> list[Finding]:
         namespace = name[0]
         used = set(workflow.spec.template_names)
         own = {template: specs[namespace, template] for template in used if (namespace, template) in specs}
-        unread = {template for where, template in read.unread if where == namespace}
+        unread = {template for (where, template), _ in read.unread if where == namespace}
         own_faulty = {template for where, template in faulty if where == namespace}
         around = Around(own, used - own.keys() - unread, _ELSEWHERE, faulty=own_faulty)
         old = Before(before.workflows[name][1].spec) if before is not None and name in before.workflows else None
@@ -118,13 +124,18 @@ def _place(document: Document, path: str, templates: Mapping[str, Document]) -> 
     return template.file, template.place(f"spec.{path[match.end() :]}")
 
 
-def read_objects(files: Mapping[str, str]) -> Read:
-    """The objects in texts, given with the names of their files. Nothing is raised: faults are in `findings`."""
+def read_objects(files: Mapping[str, str], parameters: Mapping[str, str] | None = None) -> Read:
+    """The objects in texts, given with the names of their files. Nothing is raised: faults are in `findings`.
+
+    parameters: values that replace those in the spec.parameters of every Workflow.
+    """
     read = Read()
     for file, text in files.items():
         try:
             for document in read_documents(file, text):
-                _add(read, document)
+                is_given = bool(parameters) and document.kind == "Workflow"
+                raw = with_parameters(document.raw, parameters or {}) if is_given else document.raw
+                _add(read, replace(document, raw=raw))
         except ManifestError as error:
             read.findings.append(Finding(file, error.at, "", Fault("", error.message)))
     return read
@@ -148,7 +159,8 @@ def _add_ours(read: Read, document: Document) -> None:
     metadata = document.metadata
     if isinstance(decoded, Faults):
         read.findings.extend(_findings(document, decoded))
-        read.unread.add((str(metadata.get("namespace") or "default"), str(metadata.get("name"))))
+        name = (str(metadata.get("namespace") or "default"), str(metadata.get("name")))
+        read.unread.append((name, document))
         return
     # Every object that is created with generateName is another one.
     name = (decoded.metadata.namespace or "default", decoded.metadata.name or document.at())
@@ -158,6 +170,11 @@ def _add_ours(read: Read, document: Document) -> None:
         read.findings.extend(_findings(document, Faults([Fault("metadata.name", text)])))
     else:
         known[name] = (document, decoded)
+
+
+def is_elsewhere(finding: Finding) -> bool:
+    """Whether the finding is that a template is in none of the files: it may be in the cluster."""
+    return finding.is_warning and finding.fault.message.endswith(_ELSEWHERE.partition("{}")[2])
 
 
 def has_faults(found: Iterable[Finding]) -> bool:

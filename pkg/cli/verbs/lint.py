@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import click
 
+from pkg.cli.connection import Connection, cluster_options
 from pkg.cli.files import read_files
-from pkg.views.lint import Finding, has_faults, judged, read_objects, sorted_findings
+from pkg.cli.placing import namespace_of
+from pkg.views.lint import Finding, has_faults, is_elsewhere, judged, read_objects, sorted_findings
 
 
 @click.command("lint")
@@ -20,11 +22,19 @@ from pkg.views.lint import Finding, has_faults, judged, read_objects, sorted_fin
     metavar="FILE",
     help="Manifests of workflows that run already: FILE must be a change that is allowed after the start.",
 )
+@click.option("--server", is_flag=True, help="Ask the API server as well, in a strict dry run that stores nothing.")
+@cluster_options
 @click.pass_context
 def command(
-    context: click.Context, paths: tuple[str, ...], named: tuple[str, ...], running: tuple[str, ...], recursive: bool
+    context: click.Context,
+    connection: Connection,
+    paths: tuple[str, ...],
+    named: tuple[str, ...],
+    running: tuple[str, ...],
+    recursive: bool,
+    server: bool,
 ) -> None:
-    """Check manifests of Workflows and WorkTemplates, without a cluster.
+    """Check manifests of Workflows and WorkTemplates, without a cluster unless --server is given.
 
     Prints each fault as path:line:column, and exits 1 if there is one. Warnings are printed too, but do not count.
     Objects of other kinds in the files are passed over. Templates are looked up in the same files.
@@ -34,10 +44,16 @@ def command(
     texts = read_files([*paths, *named], recursive=recursive)
     earlier = read_files(running, recursive=recursive)
     read, before = read_objects(texts), read_objects(earlier)
-    found = sorted_findings([*before.findings, *read.findings, *judged(read, before)], [*earlier, *texts])
+    found = [*before.findings, *read.findings, *judged(read, before)]
+    if server:
+        from pkg.views.server_lint import tried
+
+        found = [finding for finding in found if not is_elsewhere(finding)]
+        found += tried(connection.client, read, lambda document: namespace_of(connection, document))
+    found = sorted_findings(found, [*earlier, *texts])
     for finding in found:
         click.echo(str(finding))
-    click.echo(_summary(len(texts), len(read.workflows), len(read.templates), found), err=True)
+    click.echo(_summary(len(texts), read.count("Workflow"), read.count("WorkTemplate"), found), err=True)
     context.exit(1 if has_faults(found) else 0)
 
 

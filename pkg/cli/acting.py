@@ -1,0 +1,120 @@
+"""What suspend, resume, stop and terminate have in common: which workflows, one call for each, one line for each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, Final
+
+import click
+import msgspec
+
+from pkg.apis.flow.v1alpha1.types import WORKFLOWS
+from pkg.apis.meta import PartialObject
+from pkg.cli.confirm import confirm
+from pkg.cli.connection import Connection
+from pkg.cli.names import WRONG_USAGE, workflow_names
+from pkg.cli.problems import Problem, problem_of
+from pkg.kube.client import MERGE_PATCH
+from pkg.kube.errors import KubeError
+from pkg.views.actions import Action, Change, Impossible, Verdict, verdict
+from pkg.views.briefs import Brief, list_briefs, read_brief
+
+#: Calls at the same time, which is what the client keeps connections for.
+AT_ONCE: Final = 8
+_ASKED_ABOVE: Final = 1
+
+_Verb = Callable[..., Any]
+
+
+def choice_options(verb: _Verb) -> _Verb:
+    """Adds NAME..., -l, --all and --yes to a verb."""
+    for option in (
+        click.argument("names", nargs=-1, metavar="NAME..."),
+        click.option(
+            "-l", "--selector", default="", metavar="LABELS", help="Workflows with these labels, such as team=a."
+        ),
+        click.option("--all", "is_all", is_flag=True, help="All workflows that have not ended."),
+        click.option("-y", "--yes", is_flag=True, help="Do not ask before more than one workflow is changed."),
+    ):
+        verb = option(verb)
+    return verb
+
+
+def run_action(
+    connection: Connection, action: Action, names: tuple[str, ...], selector: str, is_all: bool, yes: bool
+) -> None:
+    """Changes the workflows that are named, or chosen by labels, and says what became of each.
+
+    Of chosen workflows, those without anything to change are passed over. Ends with 1 if one could not be changed.
+    """
+    if bool(names) + bool(selector) + is_all != 1:
+        raise Problem(f"name the workflows to {action}, or choose them with -l LABELS or --all", WRONG_USAGE)
+    if names and connection.all_namespaces:
+        raise Problem("-A needs -l or --all: a name belongs to one namespace, which -n gives", WRONG_USAGE)
+    failed = 0
+    if names:
+        for name in workflow_names(names):
+            failed += not _on_one(connection, action, name)
+    else:
+        failed = _on_many(connection, action, selector, yes=yes)
+    if failed:
+        raise click.exceptions.Exit(1)
+
+
+def _on_one(connection: Connection, action: Action, name: str) -> bool:
+    try:
+        brief = read_brief(connection.client, connection.namespace, name)
+        found = verdict(action, brief)
+        if isinstance(found, Change):
+            _send(connection, brief, found)
+    except KubeError as error:
+        problem_of(error, connection.client.server).show()
+        return False
+    return _say(brief, found, "")
+
+
+def _on_many(connection: Connection, action: Action, selector: str, *, yes: bool) -> int:
+    chosen = []
+    for brief in list_briefs(connection.client, connection.scope, label_selector=selector):
+        found = verdict(action, brief)
+        if isinstance(found, Change):
+            chosen.append((brief, found))
+    if not chosen:
+        click.echo(f"no workflow to {action}", err=True)
+        return 0
+    if len(chosen) > _ASKED_ABOVE:
+        confirm(f"{str(action).capitalize()} {len(chosen):,} workflows?", yes=yes)
+    failed = 0
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        sent = [(brief, found, pool.submit(_send, connection, brief, found)) for brief, found in chosen]
+        for brief, found, result in sent:
+            failed += not _said(connection, brief, found, result)
+    return failed
+
+
+def _said(connection: Connection, brief: Brief, found: Change, result: Future[None]) -> bool:
+    try:
+        result.result()
+    except KubeError as error:
+        problem_of(error, connection.client.server).show()
+        return False
+    return _say(brief, found, f" in {brief.metadata.namespace}" if connection.all_namespaces else "")
+
+
+def _send(connection: Connection, brief: Brief, change: Change) -> None:
+    meta = brief.metadata
+    # The uid: a workflow of the same name that was made meanwhile is another one.
+    body = msgspec.json.encode({"metadata": {"uid": meta.uid}, "spec": change.fields})
+    connection.client.patch(
+        WORKFLOWS, meta.namespace, meta.name, body, content_type=MERGE_PATCH, type=PartialObject, metadata_only=True
+    )
+
+
+def _say(brief: Brief, found: Verdict, where: str) -> bool:
+    name = brief.metadata.name
+    if isinstance(found, Impossible):
+        Problem(f"{name}{where} {found.why}").show()
+        return False
+    click.echo(f"workflow/{name}{where} {found.done if isinstance(found, Change) else found.said}")
+    return True

@@ -1,0 +1,174 @@
+"""`delete`: deletes workflows with their jobs, by name or many at once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from typing import Any, Final
+
+import click
+
+from pkg.apis.flow.v1alpha1.types import WORKFLOWS
+from pkg.cli.acting import AT_ONCE
+from pkg.cli.confirm import confirm
+from pkg.cli.connection import Connection, cluster_options
+from pkg.cli.files import WRONG_USAGE
+from pkg.cli.names import workflow_names
+from pkg.cli.problems import Problem, problem_of
+from pkg.cli.progress import Progress
+from pkg.kube.errors import KubeError, NotFound
+from pkg.views.briefs import Brief, list_briefs, read_brief
+from pkg.views.durations import shown
+from pkg.views.selections import Selection, age, parse_age, parse_phases
+
+_NAMED: Final = 10
+
+
+def _with(parse: Callable[[Any], Any]) -> Callable[[click.Context, click.Parameter, Any], Any]:
+    def parsed(_context: click.Context, _parameter: click.Parameter, given: Any) -> Any:
+        try:
+            return parse(given) if given else given
+        except ValueError as error:
+            raise click.BadParameter(str(error)) from error
+
+    return parsed
+
+
+@click.command("delete")
+@click.argument("names", nargs=-1, metavar="NAME...")
+@click.option("-l", "--selector", default="", metavar="LABELS", help="Workflows with these labels, such as team=a.")
+@click.option(
+    "--phase",
+    "phases",
+    multiple=True,
+    metavar="PHASE",
+    callback=_with(parse_phases),
+    help="Workflows in this phase, such as Succeeded,Failed.",
+)
+@click.option(
+    "--older",
+    default="",
+    metavar="AGE",
+    callback=_with(parse_age),
+    help="Workflows that ended longer ago than this, such as 7d or 12h.",
+)
+@click.option("--all", "is_all", is_flag=True, help="All workflows, also those that still run.")
+@click.option("--keep-jobs", is_flag=True, help="Leave the jobs in the cluster; nobody looks after them then.")
+@click.option("--dry-run", is_flag=True, help="List what would be deleted, and delete nothing.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@cluster_options(all_namespaces=True)
+def command(
+    connection: Connection,
+    names: tuple[str, ...],
+    selector: str,
+    phases: Any,
+    older: Any,
+    is_all: bool,
+    keep_jobs: bool,
+    dry_run: bool,
+    yes: bool,
+) -> None:
+    """Delete workflows with their jobs.
+
+    By name; or many, by labels, phase and age. Without --phase and --all only those that have ended are chosen.
+    """
+    filters = bool(selector or phases or older or is_all)
+    if bool(names) == filters:
+        raise Problem("name workflows, or choose them with -l, --phase, --older or --all", WRONG_USAGE)
+    if names and connection.all_namespaces:
+        raise Problem("-A needs -l, --phase, --older or --all: a name belongs to one namespace", WRONG_USAGE)
+    if is_all and phases:
+        raise Problem("--all means every phase; leave --all or --phase away", WRONG_USAGE)
+    failed = 0
+    if names:
+        chosen, failed = _named(connection, workflow_names(names))
+    else:
+        selection = Selection(phases or frozenset(), is_all, older or 0.0)
+        now = time.time()
+        listed = list_briefs(connection.client, connection.scope, label_selector=selector)
+        chosen = [brief for brief in listed if selection.has(brief, now)]
+    if dry_run:
+        for brief in chosen:
+            click.echo(f"{_title(connection, brief)} would be deleted ({_described(brief)})")
+        click.echo(f"{_counted(len(chosen))} would be deleted", err=True)
+    elif not chosen and not names:
+        click.echo("no workflow to delete", err=True)
+    elif chosen:
+        if filters or len(chosen) > 1:
+            confirm(_question(chosen), yes=yes)
+        failed += _delete(connection, chosen, "Orphan" if keep_jobs else "Background")
+    if failed:
+        raise click.exceptions.Exit(1)
+
+
+def _named(connection: Connection, names: Iterable[str]) -> tuple[list[Brief], int]:
+    """The workflows of these names, and how many could not be read, which was said."""
+    found, failed = [], 0
+    for name in names:
+        try:
+            brief = read_brief(connection.client, connection.namespace, name)
+        except KubeError as error:
+            problem_of(error, connection.client.server).show()
+            failed += 1
+            continue
+        if brief.is_deleting:
+            click.echo(f"workflow/{name} is being deleted already")
+        else:
+            found.append(brief)
+    return found, failed
+
+
+def _delete(connection: Connection, chosen: list[Brief], propagation: str) -> int:
+    """Deletes them, several at a time, with a line for each; how many that failed for."""
+    client, failed = connection.client, 0
+
+    def delete(brief: Brief) -> None:
+        meta = brief.metadata
+        client.delete(WORKFLOWS, meta.namespace, meta.name, uid=meta.uid, propagation=propagation)
+
+    progress = Progress(len(chosen), "deleted")
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        sent = {pool.submit(delete, brief): brief for brief in chosen}
+        try:
+            for done in as_completed(sent):
+                title = _title(connection, sent[done])
+                try:
+                    done.result()
+                except NotFound:
+                    text, is_error = f"{title} is gone already", False
+                except KubeError as error:
+                    text, is_error = f"{title}: {problem_of(error, client.server).message}", True
+                else:
+                    text, is_error = f"{title} deleted", False
+                progress.clear()
+                failed += is_error
+                Problem(text).show() if is_error else click.echo(text)
+                progress.step()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    progress.clear()
+    return failed
+
+
+def _question(chosen: list[Brief]) -> str:
+    names = ", ".join(brief.metadata.name for brief in chosen[:_NAMED])
+    more = f" and {len(chosen) - _NAMED:,} more" if len(chosen) > _NAMED else ""
+    running = sum(not brief.is_final for brief in chosen)
+    still = f" {running:,} of them {'has' if running == 1 else 'have'} not ended." if running else ""
+    return f"{names}{more}.{still} Delete {_counted(len(chosen))} with {'its' if len(chosen) == 1 else 'their'} jobs?"
+
+
+def _described(brief: Brief) -> str:
+    time_ago = shown(age(brief, time.time()))
+    return f"{brief.phase}, {'ended' if brief.is_final else 'created'} {time_ago} ago"
+
+
+def _title(connection: Connection, brief: Brief) -> str:
+    where = f" in {brief.metadata.namespace}" if connection.all_namespaces else ""
+    return f"workflow/{brief.metadata.name}{where}"
+
+
+def _counted(number: int) -> str:
+    return f"{number:,} workflow{'' if number == 1 else 's'}" if number else "no workflow"

@@ -1,0 +1,158 @@
+"""`render`: the job objects that the controller would make, by its own renderer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+import click
+import msgspec
+
+from pkg.apis.flow.v1alpha1.types import Workflow, WorkTemplate
+from pkg.apis.meta import GVR
+from pkg.cli.connection import Connection, cluster_options
+from pkg.cli.files import read_files
+from pkg.cli.manifest_text import as_yaml
+from pkg.cli.parameters import parameter_option
+from pkg.cli.problems import Problem
+from pkg.views.lint import Read, has_faults, judged, read_objects
+from pkg.views.rendering import CannotRender, Job, is_unknown, jobs_of
+
+if TYPE_CHECKING:
+    from pkg.kinds.kind import Kind
+
+WRONG_USAGE = 2
+
+
+def _indexes(_context: click.Context, _parameter: click.Parameter, given: str) -> tuple[int, ...]:
+    """`0-3,7` as numbers."""
+    found: list[int] = []
+    for part in given.split(",") if given else ():
+        first, dash, last = part.partition("-")
+        if not first.isdecimal() or (dash and not last.isdecimal()) or len(part) > 12:
+            raise click.BadParameter(f'"{part}" is no index: write numbers and ranges, such as 0-3,7')
+        found.extend(range(int(first), min(int(last or first), int(first) + 10_000) + 1))
+    return tuple(dict.fromkeys(found))
+
+
+@click.command("render")
+@click.argument("paths", nargs=-1, metavar="[FILE|FOLDER|-]...")
+@click.option(
+    "-f", "--filename", "named", multiple=True, metavar="FILE", help="The same as an argument, as in kubectl."
+)
+@click.option("-R", "--recursive", is_flag=True, help="Look into the folders of a folder too.")
+@parameter_option
+@click.option(
+    "--workflow", "workflow_name", default="", metavar="NAME", help="This Workflow alone, where there are several."
+)
+@click.option(
+    "--flow", "flows", multiple=True, metavar="NAME", help="The jobs of this flow alone. May be given several times."
+)
+@click.option(
+    "--index", "indexes", default="", metavar="INDEXES", callback=_indexes, help="These indexes alone, such as 0-3,7."
+)
+@click.option(
+    "--attempt", default=0, type=click.IntRange(0, 100_000), help="As this retry. Default: 0, the first attempt."
+)
+@click.option("-o", "--output", type=click.Choice(["yaml", "json", "name"]), default="yaml", help="Default: yaml.")
+@click.option(
+    "--server", is_flag=True, help="Ask the cluster for templates that the files lack, and for the types of fields."
+)
+@cluster_options
+@click.pass_context
+def command(
+    context: click.Context,
+    connection: Connection,
+    paths: tuple[str, ...],
+    named: tuple[str, ...],
+    recursive: bool,
+    parameters: dict[str, str],
+    workflow_name: str,
+    flows: tuple[str, ...],
+    indexes: tuple[int, ...],
+    attempt: int,
+    output: str,
+    server: bool,
+) -> None:
+    """Print the job objects that the controller would make of Workflows in files.
+
+    Nothing is sent anywhere, and without --server no cluster is asked. What only a run knows is in angle brackets:
+    the uid of the Workflow, and the addresses of pods.
+    """
+    if not paths and not named:
+        raise click.UsageError("name a file, a folder, or - for what comes through a pipe")
+    read = read_objects(read_files([*paths, *named], recursive=recursive), parameters)
+    findings = [*read.findings, *judged(read)]
+    if has_faults(findings):
+        for finding in findings:
+            click.echo(str(finding), err=True)
+        raise Problem("nothing is rendered before these faults are corrected")
+    failed = False
+    first = True
+    for workflow, templates in _chosen(read, workflow_name, connection.given_namespace):
+        kinds = None
+        if server:
+            templates, kinds = _asked(connection, workflow, templates)
+        try:
+            jobs = jobs_of(workflow, templates, flows=flows, indexes=indexes, attempt=attempt, kinds=kinds)
+        except CannotRender as error:
+            raise Problem(f"Workflow {workflow.metadata.name}: {error}") from error
+        for job in jobs:
+            if job.fault:
+                Problem(f"Workflow {workflow.metadata.name}, {job.title}: {job.fault}").show()
+                failed = True
+            else:
+                click.echo(_shown(job, output, is_first=first), nl=False)
+                first = False
+    context.exit(1 if failed else 0)
+
+
+def _chosen(read: Read, name: str, namespace: str) -> Iterator[tuple[Workflow, dict[str, WorkTemplate]]]:
+    """The Workflows to render, each with the templates of its namespace that are in the files."""
+    found = [workflow for _, workflow in read.workflows.values() if name in ("", workflow.metadata.name)]
+    if not found:
+        there = ", ".join(workflow.metadata.name or "(generated)" for _, workflow in read.workflows.values())
+        raise Problem(
+            f'no Workflow is named "{name}" in these files; there are {there}'
+            if there
+            else "no Workflow is in these files",
+            WRONG_USAGE,
+        )
+    for workflow in found:
+        own = workflow.metadata.namespace
+        templates = {
+            template.metadata.name: template
+            for _, template in read.templates.values()
+            if (template.metadata.namespace or namespace) == (own or namespace)
+        }
+        metadata = msgspec.structs.replace(workflow.metadata, namespace=own or namespace or "default")
+        yield msgspec.structs.replace(workflow, metadata=metadata), templates
+
+
+def _asked(
+    connection: Connection, workflow: Workflow, templates: Mapping[str, WorkTemplate]
+) -> tuple[dict[str, WorkTemplate], dict[GVR, Kind]]:
+    """The templates, with those that only the cluster has, and the kinds as the cluster serves them."""
+    from pkg.views.served_kinds import served_kinds
+    from pkg.views.templates import read_templates
+
+    names = {flow.template_name for flow in workflow.spec.flows}
+    found = {**read_templates(connection.client, workflow.metadata.namespace, names - templates.keys()), **templates}
+    served = served_kinds(connection.client, (template.spec.gvr.gvr for template in found.values()))
+    for gvr, kind in served.items():
+        if kind is None:
+            click.echo(f"warning: the cluster does not serve {gvr}; its jobs would wait until it does", err=True)
+    return found, {gvr: kind for gvr, kind in served.items() if kind is not None}
+
+
+def _shown(job: Job, output: str, *, is_first: bool) -> str:
+    if output == "name":
+        return f"{job.gvr.group_resource}/{job.name}\n"
+    if output == "json":
+        text = msgspec.json.format(job.body, indent=2).decode()
+        return f"{text}\n"
+    text = as_yaml(job.tree())
+    notes = [f"# {job.title}", *(f"# {note}" for note in job.notes)]
+    if is_unknown(text):
+        notes.append("# what is in angle brackets, only a run knows")
+    return "\n".join(["---"] * (not is_first) + notes + [text])

@@ -1,0 +1,193 @@
+"""`submit`: checks Workflows in files, and creates them, with the templates beside them."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any, Final
+
+import click
+
+from pkg.apis.flow.v1alpha1.types import WORKFLOWS, WORKTEMPLATES, Workflow
+from pkg.apis.meta import PartialObject
+from pkg.cli.connection import Connection, cluster_options
+from pkg.cli.files import WRONG_USAGE, read_files
+from pkg.cli.following import Follow, follow_options
+from pkg.cli.parameters import parameter_option
+from pkg.cli.placing import namespace_of
+from pkg.cli.problems import Problem, problem_of
+from pkg.cli.warnings import warn
+from pkg.kube.errors import Conflict, Exists, Forbidden, KubeError, NotFound
+from pkg.views.briefs import Brief, read_brief
+from pkg.views.lint import Read, has_faults, is_elsewhere, judged, read_objects
+from pkg.views.manifests.documents import Document
+
+FIELD_MANAGER: Final = "kubectl-workflow"
+# So many templates that are not in the files are looked for in the cluster.
+_MAX_ASKED: Final = 20
+
+
+@click.command("submit")
+@click.option(
+    "-f", "--filename", "paths", multiple=True, required=True, metavar="FILE", help="File, folder, or - for a pipe."
+)
+@click.option("-R", "--recursive", is_flag=True, help="Look into the folders of a folder too.")
+@parameter_option
+@click.option("--generate-name", is_flag=True, help="Give each Workflow a new name: its own and five characters.")
+@click.option("--force-conflicts", is_flag=True, help="Change fields of WorkTemplates that another program manages.")
+@click.option("--dry-run", is_flag=True, help="Let the API server check everything, and store nothing.")
+@click.option("-o", "--output", type=click.Choice(["text", "name"]), default="text", help="name: names alone.")
+@follow_options
+@cluster_options
+def command(
+    connection: Connection,
+    paths: tuple[str, ...],
+    recursive: bool,
+    parameters: dict[str, str],
+    generate_name: bool,
+    force_conflicts: bool,
+    dry_run: bool,
+    output: str,
+    follow: Follow,
+) -> None:
+    """Create the Workflows in files, after the WorkTemplates beside them.
+
+    All of it is checked first, as `lint` does: nothing is sent if there is a fault. WorkTemplates that exist are
+    changed as `kubectl apply --server-side` does it; a Workflow that exists is left alone, and that is an error.
+    """
+    read = _checked(connection, read_objects(read_files(paths, recursive=recursive), parameters))
+    follow.check(len(read.workflows))
+    say = click.echo if output == "text" else _silent
+    mode = " (dry run)" if dry_run else ""
+    for document, template in read.templates.values():
+        name, namespace = template.metadata.name, namespace_of(connection, document)
+        done = _apply(connection, document, namespace, name, force=force_conflicts, dry_run=dry_run)
+        say(f"worktemplate/{name} {done}{mode}")
+    made: list[tuple[str, str]] = []
+    failed = 0
+    for document, workflow in read.workflows.values():
+        name = _create(connection, document, workflow, generate_name=generate_name, dry_run=dry_run)
+        failed += not name
+        if name:
+            made.append((namespace_of(connection, document), name))
+            click.echo(f"workflow/{name} created{mode}" if output == "text" else f"workflow.flow.workflow.sh/{name}")
+    if not dry_run:
+        _warn_of_missing(connection, read)
+    if failed:
+        raise click.exceptions.Exit(1)
+    if not dry_run:
+        follow.run(connection, made)
+
+
+def _silent(_text: str) -> None:
+    """Takes the place of click.echo."""
+
+
+def _checked(connection: Connection, read: Read) -> Read:
+    """The objects, if there are any and all of them are right. Prints warnings; raises Problem."""
+    findings = [finding for finding in (*read.findings, *judged(read)) if not is_elsewhere(finding)]
+    for finding in findings:
+        click.echo(str(finding), err=True)
+    if has_faults(findings):
+        raise Problem("nothing was submitted: correct these faults first")
+    for other in read.other:
+        raise Problem(
+            f"{other.at()}: submit takes Workflows and WorkTemplates, and this is {other.title}; nothing was submitted."
+            " kubectl apply -f takes all kinds"
+        )
+    if not read.workflows and not read.templates:
+        raise Problem("there is no Workflow in these files", WRONG_USAGE)
+    for document, _ in (*read.workflows.values(), *read.templates.values()):
+        namespace_of(connection, document)
+    return read
+
+
+def _placed(document: Document, namespace: str) -> dict[str, Any]:
+    return {**document.raw, "metadata": {**document.metadata, "namespace": namespace}}
+
+
+def _apply(connection: Connection, document: Document, namespace: str, name: str, *, force: bool, dry_run: bool) -> str:
+    """Makes or changes a template; says which."""
+    client = connection.client
+    before = ""
+    with contextlib.suppress(NotFound, Forbidden):
+        before = client.get(WORKTEMPLATES, namespace, name, PartialObject, metadata_only=True).metadata.resource_version
+    try:
+        after = client.apply(
+            WORKTEMPLATES,
+            namespace,
+            name,
+            _placed(document, namespace),
+            PartialObject,
+            field_manager=FIELD_MANAGER,
+            force=force,
+            dry_run=dry_run,
+            on_warnings=warn,
+        )
+    except Conflict as error:
+        raise Problem(
+            f"{document.at()}: {document.title} is managed by another program too: {error.message};"
+            " --force-conflicts changes its fields all the same. No Workflow was submitted"
+        ) from error
+    except KubeError as error:
+        problem = problem_of(error, client.server)
+        raise Problem(f"{document.at()}: {document.title}: {problem.message}. No Workflow was submitted") from error
+    if not before:
+        return "created"
+    return "unchanged" if after.metadata.resource_version == before else "configured"
+
+
+def _create(
+    connection: Connection, document: Document, workflow: Workflow, *, generate_name: bool, dry_run: bool
+) -> str:
+    """Creates one Workflow and returns its name; empty if that failed, which was said."""
+    client, namespace = connection.client, namespace_of(connection, document)
+    body = _placed(document, namespace)
+    if generate_name and workflow.metadata.name:
+        metadata = {key: value for key, value in body["metadata"].items() if key != "name"}
+        body["metadata"] = {**metadata, "generateName": f"{workflow.metadata.name}-"}
+    try:
+        made = client.create(WORKFLOWS, namespace, body, Brief, dry_run=dry_run, on_warnings=warn)
+    except Exists:
+        name = workflow.metadata.name
+        state = _state(connection, namespace, name)
+        Problem(
+            f"{document.at('metadata.name')}: a workflow {name} exists already in {namespace}{state};"
+            " add --generate-name to run this one beside it, or delete that one first"
+        ).show()
+        return ""
+    except KubeError as error:
+        Problem(f"{document.at()}: {document.title}: {problem_of(error, client.server).message}").show()
+        return ""
+    return made.metadata.name
+
+
+def _state(connection: Connection, namespace: str, name: str) -> str:
+    try:
+        found = read_brief(connection.client, namespace, name)
+    except KubeError:
+        return ""
+    return " and is being deleted" if found.is_deleting else f" ({found.phase})"
+
+
+def _warn_of_missing(connection: Connection, read: Read) -> None:
+    """Names the templates that neither the files nor the cluster have: their flows wait."""
+    asked: set[tuple[str, str]] = set()
+    own = {(namespace_of(connection, document), found.metadata.name) for document, found in read.templates.values()}
+    for document, workflow in read.workflows.values():
+        namespace = namespace_of(connection, document)
+        names = {flow.template_name for flow in workflow.spec.flows}
+        asked |= {(namespace, name) for name in names} - own
+    missing = [name for namespace, name in sorted(asked)[:_MAX_ASKED] if _is_missing(connection, namespace, name)]
+    if missing:
+        listed = ", ".join(missing)
+        click.echo(f"warning: there is no WorkTemplate {listed}; flows that use it wait until it exists", err=True)
+
+
+def _is_missing(connection: Connection, namespace: str, name: str) -> bool:
+    try:
+        connection.client.get(WORKTEMPLATES, namespace, name, PartialObject, metadata_only=True)
+    except NotFound:
+        return True
+    except KubeError:
+        return False
+    return False

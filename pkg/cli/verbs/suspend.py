@@ -1,0 +1,20 @@
+"""`suspend`: sets spec.suspend."""
+
+from __future__ import annotations
+
+import click
+
+from pkg.cli.acting import choice_options, run_action
+from pkg.cli.connection import Connection, cluster_options
+from pkg.views.actions import Action
+
+
+@click.command("suspend")
+@choice_options
+@cluster_options(all_namespaces=True)
+def command(connection: Connection, names: tuple[str, ...], selector: str, is_all: bool, yes: bool) -> None:
+    """Start no new jobs of a workflow until it is resumed.
+
+    Jobs that run go on.
+    """
+    run_action(connection, Action.SUSPEND, names, selector, is_all, yes)

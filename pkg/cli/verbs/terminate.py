@@ -1,0 +1,20 @@
+"""`terminate`: sets spec.shutdown to Terminate."""
+
+from __future__ import annotations
+
+import click
+
+from pkg.cli.acting import choice_options, run_action
+from pkg.cli.connection import Connection, cluster_options
+from pkg.views.actions import Action
+
+
+@click.command("terminate")
+@choice_options
+@cluster_options(all_namespaces=True)
+def command(connection: Connection, names: tuple[str, ...], selector: str, is_all: bool, yes: bool) -> None:
+    """End a workflow at once: its unfinished jobs are deleted.
+
+    `finally` flows do not run. The workflow ends as Failed, with reason Terminated.
+    """
+    run_action(connection, Action.TERMINATE, names, selector, is_all, yes)

@@ -1,0 +1,219 @@
+"""The job objects that the controller would make, by the controller's own renderer, before anything runs. Pure.
+
+What only a run knows, the uid of the Workflow and the addresses of pods, is put in as words in angle brackets, which no
+API server takes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+
+from pkg.apis.flow.v1alpha1.faults import summary
+from pkg.apis.flow.v1alpha1.items import NO_ITEM, item_at
+from pkg.apis.flow.v1alpha1.raw import RawError
+from pkg.apis.flow.v1alpha1.schema import NO_SCHEMA, Key, Schema, Type
+from pkg.apis.flow.v1alpha1.substitution import SchemaNeeded
+from pkg.apis.flow.v1alpha1.types import Workflow, WorkTemplate
+from pkg.apis.flow.v1alpha1.variables import join
+from pkg.apis.meta import GVR
+from pkg.controllers.workflow.planner.carried import carried_text
+from pkg.controllers.workflow.planner.graph.compile import compile_spec
+from pkg.controllers.workflow.planner.graph.model import Graph, Node, PodIPPredicate
+from pkg.controllers.workflow.planner.progress import counterpart
+from pkg.controllers.workflow.planner.render.render import Rendered, RenderError, render
+from pkg.kinds.kind import Kind
+from pkg.workloads import rules_for
+from pkg.workloads.template_rules import compile_rules
+
+UID: Final = "<uid of the Workflow>"
+#: What generateName adds.
+SUFFIX: Final = "xxxxx"
+_UNKNOWN: Final = re.compile(r"<(?:uid of the Workflow|address of the lead pod of flow [^<>]*|kind of [^<>]*)>")
+_MAX_PLACES: Final = 5
+_GENERATED: Final = f"the API server adds five characters of its own to the name, shown as {SUFFIX}"
+
+
+class _AllText(Schema):
+    """A schema by which every place holds text."""
+
+    def type_at(self, keys: Iterable[Key]) -> Type:
+        return Type.STRING
+
+
+_TEXT: Final = _AllText()
+
+
+class CannotRender(Exception):
+    """Nothing can be rendered: the spec can never run, or a flow or an index is asked for that it does not have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One job. body: the object as JSON; empty if it cannot be rendered, and `fault` says why.
+
+    notes: what may be different in the cluster.
+    """
+
+    flow: str
+    index: int | None
+    gvr: GVR
+    name: str = ""
+    body: bytes = b""
+    fault: str = ""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def title(self) -> str:
+        """`flow train, index 2`."""
+        return f"flow {self.flow}" + ("" if self.index is None else f", index {self.index}")
+
+    def tree(self) -> dict[str, Any]:
+        """The object; its keys in the order in which the controller sends them."""
+        found: dict[str, Any] = msgspec.json.decode(self.body)
+        return found
+
+
+def is_unknown(text: str) -> bool:
+    """Whether a text of a rendered job holds something that only a run knows."""
+    return _UNKNOWN.search(text) is not None
+
+
+def jobs_of(
+    workflow: Workflow,
+    templates: Mapping[str, WorkTemplate],
+    *,
+    flows: Iterable[str] = (),
+    indexes: Iterable[int] = (),
+    attempt: int = 0,
+    kinds: Mapping[GVR, Kind] | None = None,
+) -> Iterator[Job]:
+    """The jobs of a valid Workflow in the order of its flows and indexes; of all of them if none is named.
+
+    templates: by name; flows whose template is missing yield a fault. kinds: what the cluster says of kinds; without it
+    only the controller's own table of kinds is known. Raises CannotRender, before the first job.
+    """
+    named = _named(workflow)
+    graph = compile_spec(named.spec, templates, metadata=named.metadata)
+    if not isinstance(graph, Graph):
+        raise CannotRender(f"the spec can never run: {summary(graph)}")
+    nodes = _wanted(graph, tuple(flows))
+    wanted = tuple(indexes)
+    largest = max((node.size for node in nodes), default=0)
+    for index in wanted:
+        if index >= largest:
+            raise CannotRender(f"no flow that is asked for has an index {index}; the highest is {largest - 1}")
+    notes = () if workflow.metadata.name else (_GENERATED,)
+    making = _Making(named, graph, templates, kinds or {}, attempt, notes)
+    return making.jobs(nodes, wanted)
+
+
+def _named(workflow: Workflow) -> Workflow:
+    meta = workflow.metadata
+    name = meta.name or f"{meta.generate_name}{SUFFIX}"
+    metadata = msgspec.structs.replace(meta, name=name, namespace=meta.namespace or "default", uid=UID)
+    return msgspec.structs.replace(workflow, metadata=metadata)
+
+
+def _wanted(graph: Graph, flows: tuple[str, ...]) -> tuple[Node, ...]:
+    for name in flows:
+        if name not in graph.by_name:
+            listed = ", ".join(node.name for node in graph.nodes[:20])
+            more = " ..." if len(graph.nodes) > 20 else ""
+            raise CannotRender(f'no flow is named "{name}"; there are {listed}{more}')
+    return tuple(node for node in graph.nodes if not flows or node.name in flows)
+
+
+@dataclass(frozen=True, slots=True)
+class _Making:
+    """What all jobs of one workflow are rendered with."""
+
+    workflow: Workflow
+    graph: Graph
+    templates: Mapping[str, WorkTemplate]
+    kinds: Mapping[GVR, Kind]
+    attempt: int
+    notes: tuple[str, ...]
+
+    def jobs(self, nodes: Iterable[Node], indexes: tuple[int, ...]) -> Iterator[Job]:
+        for node in nodes:
+            if node.is_empty:
+                continue
+            template = self.templates.get(node.flow.template_name)
+            if template is None:
+                yield Job(node.name, None, GVR(), fault=f"WorkTemplate {node.flow.template_name} is missing")
+                continue
+            for index in indexes or range(node.size):
+                if index < node.size:
+                    yield self._job(node, index, template)
+
+    def _job(self, node: Node, index: int, template: WorkTemplate) -> Job:
+        gvr = template.spec.gvr.gvr
+        row = rules_for(gvr)
+        kind = self.kinds.get(gvr) or Kind(row.kind if row.resource else f"<kind of {gvr}>", row, schema=None)
+        compiled = compile_rules(template) if template.spec.has_status_rules else None
+        carries = carried_text(template.spec, needs_whole=compiled is not None and compiled.needs_whole)
+        shown = index if node.is_indexed else None
+        notes = list(self.notes)
+
+        def made(schema: Schema | None) -> Rendered:
+            return render(
+                self.workflow,
+                node.flow,
+                template,
+                index=index,
+                attempt=self.attempt,
+                pod_ips=self._addresses(node, index),
+                item=item,
+                kind=kind.kind,
+                row=kind.row,
+                schema=schema,
+                probed=node.is_probed,
+                carries=carries,
+            )
+
+        try:
+            item = item_at(node.flow.for_, index) if node.flow.for_ is not None else NO_ITEM
+            try:
+                found = made(kind.schema)
+            except SchemaNeeded:
+                found = made(NO_SCHEMA)
+                notes += _by_convention(found.body, made(_TEXT).body)
+        except (RawError, RenderError) as error:
+            return Job(node.name, shown, gvr, fault=str(error))
+        notes += [f"{field} is removed: jobRetainPolicy cleans up" for field in found.removed_ttl_fields]
+        return Job(node.name, shown, gvr, found.name, found.body, notes=tuple(notes))
+
+    def _addresses(self, node: Node, index: int) -> dict[str, str]:
+        """Words for the addresses that the job is rendered with, by flow."""
+        found = {}
+        for predicate in node.predicates():
+            if isinstance(predicate, PodIPPredicate):
+                asked = self.graph.nodes[predicate.flow]
+                of = f", index {counterpart(asked, index).index}" if asked.is_indexed else ""
+                found[asked.name] = f"<address of the lead pod of flow {asked.name}{of}>"
+        return found
+
+
+def _by_convention(found: bytes, as_text: bytes) -> Iterator[str]:
+    """A note if the same job has other types by another schema: it names the fields."""
+    places = list(_differences(msgspec.json.decode(found), msgspec.json.decode(as_text), ""))
+    if places:
+        more = f" and {len(places) - _MAX_PLACES} more" if len(places) > _MAX_PLACES else ""
+        listed = ", ".join(places[:_MAX_PLACES])
+        yield f"text in the cluster if the schema that it serves says so (--server asks it): {listed}{more}"
+
+
+def _differences(one: Any, other: Any, path: str) -> Iterator[str]:
+    if isinstance(one, dict) and isinstance(other, dict):
+        for key in one:
+            yield from _differences(one[key], other.get(key), join(path, key))
+    elif isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
+        for at, (left, right) in enumerate(zip(one, other, strict=True)):
+            yield from _differences(left, right, f"{path}[{at}]")
+    elif type(one) is not type(other) or one != other:
+        yield path

@@ -1,0 +1,132 @@
+"""`render` prints the jobs as kubectl would take them, with the parts that only a run knows marked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+import yaml
+from click.testing import CliRunner, Result
+
+from pkg.cli.app import command
+from tests.unit.cli.conftest import Golden
+
+FILE = """apiVersion: flow.workflow.sh/v1alpha1
+kind: WorkTemplate
+metadata: {name: step}
+spec:
+  gvr: {group: batch, version: v1, resource: jobs}
+  parameters: [{name: text, value: hello}, {name: tries, value: "0"}]
+  jobSpec:
+    backoffLimit: "{{params.tries}}"
+    template:
+      spec:
+        restartPolicy: Never
+        containers:
+        - name: main
+          image: busybox:1.36
+          command: [sh, -c, "echo {{params.text}}\\nsleep 1\\n"]
+---
+apiVersion: flow.workflow.sh/v1alpha1
+kind: Workflow
+metadata: {name: nightly}
+spec:
+  flows:
+  - {name: one, template: step}
+  - {name: two, template: step, for: {replicas: 2}, dependsOn: {targets: [one]}}
+"""
+
+
+@pytest.fixture(autouse=True)
+def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("KUBECONFIG", "nowhere")  # it must not be read
+    Path("w.yaml").write_text(FILE)
+
+
+def render(*arguments: str, text: str | None = None) -> Result:
+    return CliRunner().invoke(command, ["render", *arguments], input=text)
+
+
+def test_yaml(golden: Golden) -> None:
+    done = render("w.yaml", "--flow=two", "-p", "text=bye", "-n", "team")
+    assert (done.exit_code, done.stderr) == (0, "")
+    golden(done.stdout.rstrip("\n").split("\n"))
+
+
+def test_yaml_and_json_are_the_same_objects() -> None:
+    objects = list(yaml.safe_load_all(render("w.yaml").stdout))
+    parts = render("w.yaml", "-o", "json").stdout.split("\n}\n")
+    found = [msgspec.json.decode(f"{part}\n}}") for part in parts if part]
+    assert found == objects
+    assert render("w.yaml", "-o", "name").stdout.split() == [
+        f"jobs.batch/{each['metadata']['name']}" for each in objects
+    ]
+
+
+def test_a_pipe_and_a_generated_name() -> None:
+    done = render("-", "-o", "name", text=FILE.replace("{name: nightly}", "{generateName: n-}"))
+    assert done.stdout.splitlines()[0] == "jobs.batch/n-xxxxx-one"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        pytest.param(
+            ["w.yaml", "--flow", "tow"],
+            1,
+            'Workflow nightly: no flow is named "tow"; there are one, two',
+            id="an unknown flow",
+        ),
+        pytest.param(["w.yaml", "--index", "5"], 1, "has an index 5; the highest is 1", id="an unknown index"),
+        pytest.param(
+            ["w.yaml", "--index", "a"], 2, '"a" is no index: write numbers and ranges, such as 0-3,7', id="no index"
+        ),
+        pytest.param(
+            ["w.yaml", "--workflow", "x"],
+            2,
+            'no Workflow is named "x" in these files; there are nightly',
+            id="an unknown name",
+        ),
+        pytest.param(
+            ["w.yaml", "-p", "text"], 2, '"text" is no parameter: write name=value', id="a parameter without a value"
+        ),
+        pytest.param(["x.yaml"], 2, "x.yaml: there is no such file or folder", id="a file that is not there"),
+        pytest.param([], 2, "name a file", id="nothing"),
+    ],
+)
+def test_wrong_calls(arguments: list[str], code: int, message: str) -> None:
+    done = render(*arguments)
+    assert done.exit_code == code
+    assert message in done.stderr
+    assert not done.stdout
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        pytest.param(
+            "targets: [one]",
+            "targets: [none]",
+            "stdin:23:75: Workflow nightly: spec.flows[1].dependsOn.targets[0]: ",
+            id="faults are those of lint",
+        ),
+        pytest.param(
+            "name: one, template: step",
+            "name: one, template: stepp",
+            "Workflow nightly, flow one: WorkTemplate stepp is missing",
+            id="a template that is not in the files",
+        ),
+    ],
+)
+def test_faults(old: str, new: str, message: str) -> None:
+    done = render("-", text=FILE.replace(old, new))
+    assert done.exit_code == 1
+    assert message in done.stderr
+
+
+def test_several_objects_are_separated() -> None:
+    found: list[Any] = list(yaml.safe_load_all(render("w.yaml").stdout))
+    assert [each["metadata"]["name"] for each in found] == ["nightly-one", "nightly-two-0", "nightly-two-1"]
