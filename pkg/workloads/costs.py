@@ -13,88 +13,30 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Final
 
 from pkg.workloads.cel_tree import Call, Const, Loop, MakeList, MakeMap, Name, Node, Select, Tree
+from pkg.workloads.extents import (
+    OBJECT,
+    OF_OBJECT,
+    OF_VARIABLE,
+    ONE,
+    SMALL,
+    Extent,
+    Growth,
+    Variables,
+    least,
+    most,
+    widest,
+)
 from pkg.workloads.model import RuleError
-from pkg.workloads.projection import TEXT_UNIT, Read, Size
+from pkg.workloads.projection import TEXT_UNIT, Read
 
 MAX_STEPS: Final = 300_000
 """Most steps of one look at a job, with all rules of a template."""
-SURE_WEIGHT: Final = 1_000
-"""The rules of a template are refused if they could exceed MAX_STEPS on an object of this weight ..."""
-SURE_TEXT: Final = 1024 // TEXT_UNIT
-"""... whose longest text has 1 KiB ..."""
-SURE_ITEMS: Final = 250
-"""... and whose longest list has this many items."""
 MAX_PATTERN: Final = 128
 """Characters of one pattern of `matches`."""
 
-
-class Growth(NamedTuple):
-    """A linear function of an object's size, by its factors: `base + weight * (its weight) + ...`."""
-
-    base: float = 0
-    weight: float = 0
-    text: float = 0
-    items: float = 0
-
-    def at(self, size: Size) -> float:
-        return self.base + self.weight * size.weight + self.text * size.text + self.items * size.items
-
-    @property
-    def usual(self) -> float:
-        """The value for the size on which every admitted rule can be evaluated."""
-        return self.at(Size(SURE_WEIGHT, SURE_TEXT, SURE_ITEMS))
-
-    def plus(self, *others: Growth) -> Growth:
-        return Growth(*(sum(parts) for parts in zip(self, *others, strict=True)))
-
-    def times(self, factor: float) -> Growth:
-        return Growth(*(part * factor for part in self))
-
-
-class Extent(NamedTuple):
-    """Upper bounds for one value: its weight, its length if it is a text (in units), its items if it has some, and the
-    items of the longest list or map inside of it.
-    """
-
-    weight: Growth
-    text: Growth
-    items: Growth = Growth()
-    inner: Growth = Growth()
-
-    @property
-    def part(self) -> Extent:
-        """What holds for every value inside."""
-        return self._replace(items=self.inner)
-
-
-def _most(growths: Iterable[Growth]) -> Growth:
-    return Growth(*(max(parts) for parts in zip(*growths, strict=True)))
-
-
-def _least(one: Growth, other: Growth) -> Growth:
-    """Either is a bound where the smaller of two values counts; the one that is smaller for usual sizes."""
-    return one if one.usual <= other.usual else other
-
-
-def _widest(extents: Iterable[Extent]) -> Extent:
-    return Extent(*(_most(parts) for parts in zip(*extents, strict=True)))
-
-
-_ONE: Final = Growth(1)
-_SMALL: Final = Extent(_ONE, _ONE)
-# Numbers, booleans, times: their text is short, and they are not lists.
-_OF_OBJECT: Final = Extent(Growth(weight=1), Growth(text=1), Growth(items=1), Growth(items=1))
-# What the API server keeps short: a name has at most 253 bytes. A macro may read it at every item.
-_NAME: Final = Extent(Growth(1 + 256 / TEXT_UNIT), Growth(1 + 256 / TEXT_UNIT))
-_SMALL_READS: Final[dict[tuple[str, ...], Extent]] = {
-    ("metadata", "generation"): _SMALL,
-    **{("metadata", name): _NAME for name in ("name", "namespace", "uid")},
-}
-# Inside a macro `weight` stands for the weight of its variable, and no text is longer than that.
-_OF_VARIABLE: Final = Extent(*(Growth(weight=1),) * 4)
 
 _KINDS: Final = ("bool", "bytes", "double", "duration", "int64", "string", "timestamp", "uint64")
 _ORDERS: Final = frozenset(
@@ -165,9 +107,9 @@ class Estimate:
     costliest: int
 
 
-def estimate(tree: Tree, text: str) -> Estimate:
+def estimate(tree: Tree, text: str, of: Variables = OBJECT) -> Estimate:
     """Estimate an expression by its tree and its text. Raises RuleError if it uses what is not available."""
-    walk = _Walk(tree, text)
+    walk = _Walk(tree, text, of)
     steps, _ = walk.visit(tree.root)
     part = max(walk.parts, key=lambda part: part[0], default=(0.0, tree.root.id))
     return Estimate(steps, frozenset(walk.reads), walk.nodes, part[1])
@@ -187,6 +129,7 @@ class _Walk:
 
     tree: Tree
     text: str
+    of: Variables
     reads: set[Read] = field(default_factory=set)
     parts: list[tuple[float, int]] = field(default_factory=list)
     nodes: int = 0
@@ -196,26 +139,25 @@ class _Walk:
     def visit(self, node: Node) -> tuple[Growth, Extent]:
         """The steps of a node with everything below it, and the extent of its value."""
         self.nodes += 1
-        if read := _read(node):
-            extent = _SMALL if read.is_test else _SMALL_READS.get(read.path, _OF_OBJECT)
-            if self.macro and extent is _OF_OBJECT:
+        if read := _read(node, self.of):
+            extent = SMALL if read.is_test else self.of.small.get(read.path, OF_OBJECT)
+            if self.macro and extent is OF_OBJECT:
                 raise RuleError(
-                    f"inside of {self.name_of(self.macro)} only its own variable can be read, and of `object` only"
-                    " metadata.generation, metadata.name, metadata.namespace, metadata.uid, and has(...)"
+                    f"inside of {self.name_of(self.macro)} only its own variable can be read, and {self.of.shown}"
                 )
             self.reads.add(read)
             self.nodes += len(read.path)
             return Growth(len(read.path) + 1), extent
         match node:
             case Const():
-                return _ONE, _of_literal(node)
+                return ONE, _of_literal(node)
             case Name():
                 if node.name not in self.variables and node.name.lstrip(".") not in _TYPES:
                     raise RuleError(f"{node.name} is not available")
-                return _ONE, self.variables.get(node.name, _SMALL)
+                return ONE, self.variables.get(node.name, SMALL)
             case Select():
                 steps, extent = self.visit(node.operand)
-                return steps.plus(_ONE), _SMALL if node.is_test else extent.part
+                return steps.plus(ONE), SMALL if node.is_test else extent.part
             case Loop():
                 return self._loop(node)
             case Call():
@@ -239,71 +181,71 @@ class _Walk:
             raise RuleError(
                 f"{self.name_of(node)} is not available, because it builds a list; use exists, all, exists_one"
             )
-        if node.variable == "object":
+        if node.variable in self.of.names:
             raise RuleError(
-                f"{self.name_of(node)}: only its own variable can be read inside of it: call it not `object`"
+                f"{self.name_of(node)}: only its own variable can be read inside of it: call it not `{node.variable}`"
             )
         if self.macro:
             raise RuleError(f"{self.name_of(self.macro)} holds another macro; for lists in lists use a path with [*]")
         before, over = self.visit(node.over)
-        self.macro, self.variables = node, {node.variable: _OF_VARIABLE, _RESULT: _SMALL}
+        self.macro, self.variables = node, {node.variable: OF_VARIABLE, _RESULT: SMALL}
         body, extents = self._all((node.condition, node.step))
-        if extents[1].weight != _ONE:
+        if extents[1].weight != ONE:
             raise RuleError(f"{self.name_of(node)} is not available, because its result grows with the list")
         after, _ = self.visit(node.result)
         self.macro, self.variables = None, {}
         body = body.plus(Growth(3))
         turns = over.items.times(body.base).plus(over.weight.times(body.weight))
         self.parts.append((turns.usual, node.id))
-        return before.plus(after, turns, Growth(3)), _SMALL
+        return before.plus(after, turns, Growth(3)), SMALL
 
     def _call(self, node: Call) -> tuple[Growth, Extent]:
         steps, extents = self._all(node.arguments)
         if not node.overloads:
             raise RuleError(f"{node.function} is not available")
         found = [self._operate(node, overload, extents) for overload in node.overloads]
-        own = _most(cost for cost, _ in found)
+        own = most(cost for cost, _ in found)
         if not self.macro:
             self.parts.append((own.usual, node.id))
-        return steps.plus(own, _ONE), _widest(extent for _, extent in found)
+        return steps.plus(own, ONE), widest(extent for _, extent in found)
 
     def _operate(self, node: Call, overload: str, of: list[Extent]) -> tuple[Growth, Extent]:
         """The steps and the result of one overload of a function for arguments of these extents."""
         if overload in _STEPS:
-            return Growth(_STEPS[overload]), _SMALL
+            return Growth(_STEPS[overload]), SMALL
         if overload in _TEXT_STEPS:
             base, by_unit = _TEXT_STEPS[overload]
-            return of[0].text.times(by_unit).plus(Growth(base)), _SMALL
+            return of[0].text.times(by_unit).plus(Growth(base)), SMALL
         if overload in _COPIES:
             return of[0].text.times(2), Extent(of[0].text, of[0].text)
         if overload in _ORDERS:
-            return _least(of[0].text, of[1].text), _SMALL
+            return least(of[0].text, of[1].text), SMALL
         match overload:
             case "equals" | "not_equals":
-                return _least(of[0].weight, of[1].weight), _SMALL
+                return least(of[0].weight, of[1].weight), SMALL
             case "starts_with_string" | "ends_with_string":
-                return _least(of[0].text, of[1].text), _SMALL
+                return least(of[0].text, of[1].text), SMALL
             case "in_list":
                 each = of[1].items.times(1 + of[0].weight.base)
-                return (each if of[0].weight == Growth(of[0].weight.base) else of[1].items.plus(of[1].weight)), _SMALL
+                return (each if of[0].weight == Growth(of[0].weight.base) else of[1].items.plus(of[1].weight)), SMALL
             case "in_map":
-                return of[0].text, _SMALL
+                return of[0].text, SMALL
             case "index_list" | "index_map":
                 return of[1].text, of[0].part
             case "to_dyn":
-                return _ONE, of[0]
+                return ONE, of[0]
             case "conditional":
-                return _ONE, _widest(of[1:])
+                return ONE, widest(of[1:])
             case "add_string" | "add_bytes":
                 both = of[0].text.plus(of[1].text)
                 return both.times(2), Extent(both, both)
             case "add_list":
                 both = of[0].weight.plus(of[1].weight)
-                return both, Extent(both, _widest(of).text, of[0].items.plus(of[1].items), _widest(of).inner)
+                return both, Extent(both, widest(of).text, of[0].items.plus(of[1].items), widest(of).inner)
             case "contains_string":
-                return of[0].text.times(_SEARCH_STEPS + len(self._written_out(node)) / 25), _SMALL
+                return of[0].text.times(_SEARCH_STEPS + len(self._written_out(node)) / 25), SMALL
             case "matches" | "matches_string":
-                return self._matching(node, of[0]), _SMALL
+                return self._matching(node, of[0]), SMALL
         raise RuleError(_HINTS.get(overload, f"{node.function} is not available ({overload})"))
 
     def _written_out(self, node: Call) -> str:
@@ -337,13 +279,14 @@ class _Walk:
 _HINTS: Final = {f"timestamp_to_{part}_with_tz": "times are read in UTC: leave the time zone out" for part in _PARTS}
 
 
-def _read(node: Node) -> Read | None:
-    """What of the object a chain of fields such as `object.status.a['b']` reads; None if the node is no such chain."""
+def _read(node: Node, of: Variables) -> Read | None:
+    """What of a variable a chain of fields such as `object.status.a['b']` reads; None if the node is no such chain."""
     is_test = isinstance(node, Select) and node.is_test
     path: list[str] = []
     while True:
         match node:
-            case Name(name="object" | ".object"):
+            case Name(name=name) if name.removeprefix(".") in of.names:
+                path += [] if of.is_one else [name.removeprefix(".")]
                 return Read(tuple(reversed(path)), is_test)
             case Select():
                 if node.is_test and path:
@@ -367,6 +310,6 @@ def _of_literal(node: Const) -> Extent:
 
 def _joined(extents: list[Extent], items: int) -> Extent:
     """A list or map that was written out."""
-    weight = _ONE.plus(*(extent.weight for extent in extents))
-    widest = _widest([_SMALL, *extents])
-    return Extent(weight, widest.text, Growth(items), _most((widest.items, widest.inner)))
+    weight = ONE.plus(*(extent.weight for extent in extents))
+    of_all = widest([SMALL, *extents])
+    return Extent(weight, of_all.text, Growth(items), most((of_all.items, of_all.inner)))

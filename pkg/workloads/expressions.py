@@ -15,7 +15,8 @@ from typing import Any, Final
 from cel_expr_python import cel
 
 from pkg.workloads.cel_tree import decode
-from pkg.workloads.costs import MAX_STEPS, SURE_ITEMS, SURE_TEXT, SURE_WEIGHT, Estimate, Growth, estimate, snippet
+from pkg.workloads.costs import MAX_STEPS, Estimate, estimate, snippet
+from pkg.workloads.extents import SURE_ITEMS, SURE_TEXT, SURE_WEIGHT, Growth
 from pkg.workloads.look import ENV, SHOW_STEPS, Look
 from pkg.workloads.model import RuleError, RuleFault
 from pkg.workloads.projection import TEXT_UNIT, Projection, needs_whole
@@ -45,7 +46,7 @@ class Expression:
     @property
     def costliest(self) -> str:
         """The text of its costliest part."""
-        return snippet(decode(_program(self.text).serialize()), self.text, self.estimate.costliest)
+        return snippet(decode(program(self.text).serialize()), self.text, self.estimate.costliest)
 
 
 def compile_expression(text: str, *, where: str) -> Expression:
@@ -61,25 +62,25 @@ def _checked(text: str) -> Expression:
     """Cached for a moment, because the rules of a template are checked, then compiled."""
     if len(text) > MAX_LENGTH:
         raise RuleError(f"{len(text):,} characters; an expression has at most {MAX_LENGTH:,}")
-    program = _program(text)
-    result = program.return_type()
+    compiled = program(text)
+    result = compiled.return_type()
     if result not in (cel.Type.BOOL, cel.Type.DYN):
         raise RuleError(f"the expression gives {result.name()}; it has to give true or false")
-    found = estimate(decode(program.serialize()), text)
+    found = estimate(decode(compiled.serialize()), text)
     if not found.reads:
         raise RuleError("the expression does not look at `object`, so it would always say the same")
     return Expression(text, found)
 
 
 @lru_cache(maxsize=512)
-def _program(text: str) -> Any:
+def program(text: str) -> Any:
     """The library's form of an expression. It takes up to 150 KB for 1 KB of text, so only some are kept; compiling
     one again takes less than a millisecond. Raises RuleError.
     """
     try:
         return ENV.compile(text)
     except RuntimeError as error:
-        raise RuleError(_reason(str(error))) from error
+        raise RuleError(reason(str(error))) from error
 
 
 def check_together(expressions: Iterable[tuple[str, Expression]], where: str) -> None:
@@ -115,21 +116,21 @@ def evaluate(expression: Expression, projection: Projection, *, where: str) -> C
         try:
             shown = look.shown(projection)
             look.spend(steps.at(shown.size))
-            value = _program(text).eval(shown.activation)
+            value = program(text).eval(shown.activation)
         except RuleFault as fault:
             raise RuleFault(f"{where}: {fault}" if str(fault) else "") from fault
         except (RuntimeError, ValueError, TypeError, OverflowError) as error:
-            raise RuleFault(f"{where}: cel: {_reason(str(error))}") from error
+            raise RuleFault(f"{where}: cel: {reason(str(error))}") from error
         kind = value.type()
         if kind != cel.Type.BOOL:
-            why = _reason(str(value)) if kind == cel.Type.ERROR else f"the result is {kind.name()}, not true or false"
+            why = reason(str(value)) if kind == cel.Type.ERROR else f"the result is {kind.name()}, not true or false"
             raise RuleFault(f"{where}: cel: {why}")
         return True if value.value() is True else None
 
     return test
 
 
-def _reason(text: str) -> str:
+def reason(text: str) -> str:
     """The library's message as one line, without its own codes and its drawing of the place."""
     line = text[:_MAX_QUOTED].split("\n", 1)[0].removesuffix("]")
     line = re.sub(r"^(?:[A-Z_]+: )?(?:ERROR: )?", "", line)

@@ -10,8 +10,9 @@ from hypothesis import event, given, reject, settings
 from hypothesis import strategies as st
 
 from pkg.workloads.cel_tree import Call, Const, Loop, MakeList, Name, Node, Select, decode
-from pkg.workloads.costs import Estimate, Growth, estimate
+from pkg.workloads.costs import Estimate, estimate
 from pkg.workloads.expressions import compile_expression, evaluate
+from pkg.workloads.extents import Growth
 from pkg.workloads.look import ENV, Look
 from pkg.workloads.model import RuleError, RuleFault
 from pkg.workloads.projection import Projection, Size

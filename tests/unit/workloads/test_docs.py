@@ -8,9 +8,10 @@ import pytest
 
 from pkg.controllers.explain import describe
 from pkg.workloads import KindRow, registry
-from pkg.workloads.costs import MAX_PATTERN, MAX_STEPS, SURE_WEIGHT
+from pkg.workloads.costs import MAX_PATTERN, MAX_STEPS
 from pkg.workloads.evaluator import MAX_DEPTH, MAX_PREDICATES
 from pkg.workloads.expressions import MAX_EXPRESSIONS, MAX_LENGTH, MAX_NODES
+from pkg.workloads.extents import SURE_WEIGHT
 from pkg.workloads.look import MAX_CONDITIONS
 from pkg.workloads.model import MAX_RULES
 from pkg.workloads.paths import MAX_LENGTH as MAX_PATH

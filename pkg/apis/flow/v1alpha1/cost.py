@@ -23,6 +23,7 @@ from pkg.apis.flow.v1alpha1.types import (
     FlowStatus,
     Kept,
     KindRecord,
+    OutputStatus,
     Record,
     RetryReason,
     RulesRecord,
@@ -46,6 +47,13 @@ MAX_PATCH_STEPS: Final = 1_000_000
 MAX_PATCH_BYTES: Final = 1_024 * 1024 * 1024
 #: Bytes of templates, over all tasks: so much is rendered and stored in the cluster.
 MAX_TEMPLATE_BYTES: Final = 1_024 * 1024 * 1024
+
+#: Bytes of the recorded outputs of a workflow, as JSON without quotes.
+MAX_OUTPUT_BYTES: Final = 256 * 1024
+#: Bytes of one output, as UTF-8.
+MAX_OUTPUT: Final = 4 * 1024
+#: So many bytes a shorter value counts.
+MIN_OUTPUT: Final = 8
 
 # metadata without labels and annotations: managedFields of a few writers, uid, times. managedFields does not grow with
 # the number of flows, because lists are atomic.
@@ -114,7 +122,7 @@ def estimate_reading(reading: Reading, metadata: ObjectMeta | None = None) -> Co
     """The same of a workflow that is being read. Raises RawError."""
     spec, templates = reading.spec, reading.templates
     sizes = {flow.name: max(1, flow.replicas) for flow in spec.flows}
-    status = _STATUS + _restart_bytes(spec) + _kinds_bytes(spec, templates)
+    status = _STATUS + _restart_bytes(spec) + _kinds_bytes(spec, templates) + _output_bytes(spec, sizes)
     spec_bytes, metadata_bytes = _spec_bytes(spec), _metadata_bytes(metadata) + _parameter_bytes(spec)
     cost = Cost(spec=spec_bytes, metadata=metadata_bytes, status=status)
     total = {name: getattr(cost, name) for name in cost.__struct_fields__}
@@ -224,6 +232,22 @@ def _status_parts(retries: int) -> tuple[int, int]:
     bare = sum(len(msgspec.json.encode(part)) + 1 for part in (status, record)) - len(msgspec.json.encode(empty))
     # No flow stands beside another one of the same kind.
     return bare + len(_POSITION) + 1, len(msgspec.json.encode(kept)) + 1
+
+
+def _output_bytes(spec: WorkflowSpec, sizes: Mapping[str, int]) -> int:
+    """Bytes of the recorded outputs of all flows. Raises RawError."""
+    values = bytes_besides = 0
+    for flow in spec.flows:
+        if flow.raw_outputs is raw.ABSENT:
+            continue
+        for output in flow.outputs:
+            values += sizes[flow.name]
+            # The indexes stand there only where they are not those that succeeded.
+            indexes = sizes[flow.name] * (len(str(sizes[flow.name])) + 1) if flow.for_ is not None else 0
+            bytes_besides += len(msgspec.json.encode(OutputStatus(output.name, "-", ("-",), "-"))) + indexes
+    # A value that is JSON itself, or has quotes, takes more as JSON, and counts more.
+    written = min(MAX_OUTPUT_BYTES, 2 * MAX_OUTPUT * values)
+    return written + 3 * min(values, MAX_OUTPUT_BYTES // MIN_OUTPUT) + bytes_besides
 
 
 def _kinds_bytes(spec: WorkflowSpec, templates: Mapping[str, edges.TemplateEdges]) -> int:

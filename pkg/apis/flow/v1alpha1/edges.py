@@ -1,6 +1,7 @@
 """Which flow waits for which: the edges of a workflow's graph as its spec has them, and the cycles among them.
 
-Targets, groups, probes and pod addresses make a flow wait. Validation and the compiled graph take the edges from here.
+Targets, groups, probes, pod addresses, outputs and conditions make a flow wait. Validation and the compiled graph take
+the edges from here.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import msgspec
 from pkg.apis.flow.v1alpha1 import raw, variables
 from pkg.apis.flow.v1alpha1.labels import MAX_RULES
 from pkg.apis.flow.v1alpha1.types import DependsOn, Flow, Probe, WorkTemplateSpec
+from pkg.apis.flow.v1alpha1.when import names_in
 
 
 class Wait(StrEnum):
@@ -25,6 +27,8 @@ class Wait(StrEnum):
     TCP = "tcp"
     STATUS = "status"
     POD_IP = "podIP"
+    OUTPUT = "output"
+    WHEN = "when"  # its condition asks for the phase or the counts: the other flow has to be finished
 
 
 class Edge(msgspec.Struct, frozen=True):
@@ -34,23 +38,25 @@ class Edge(msgspec.Struct, frozen=True):
     path: str
     wait: Wait
     own_index: bool = False  # in for.dependsOn, where the flow's own name means the previous index
+    output: str = ""  # the output that is needed
+    pick: str = ""  # of which task: a number, `index`, or empty for all
 
 
 class TemplateEdges:
-    """The pod addresses that a template needs. The template is scanned once, however many flows use it.
+    """The addresses and outputs that a template needs. The template is scanned once, however many flows use it.
 
-    `edges` has one edge per flow whose address is needed, and `flows` are their names; `kind` is the resource that the
-    template creates, `size` the bytes of one job of it, `spec` the template; `carries` says whether its jobs carry
+    `edges` has one edge per address or output that is needed, and `flows` are their names; `kind` is the resource that
+    the template creates, `size` the bytes of one job of it, `spec` the template; `carries` says whether its jobs carry
     rules or a completion; `is_readable`: it can be decoded. Raises RawError.
     """
 
     def __init__(self, template: WorkTemplateSpec) -> None:
-        first: dict[str, Edge] = {}
+        first: dict[tuple[str, str, str], Edge] = {}
         for edge in (
-            *_pod_ips(template.raw_job_spec, lambda: template.job_spec, "template.jobSpec"),
-            *_pod_ips(template.raw_metadata, lambda: msgspec.to_builtins(template.metadata), "template.metadata"),
+            *_in_variables(template.raw_job_spec, lambda: template.job_spec, "template.jobSpec"),
+            *_in_variables(template.raw_metadata, lambda: msgspec.to_builtins(template.metadata), "template.metadata"),
         ):
-            first.setdefault(edge.flow, edge)
+            first.setdefault((edge.flow, edge.output, edge.pick), edge)
         self.spec: Final = template
         self.is_readable = True
         self.kind: Final = str(template.gvr.gvr)
@@ -58,7 +64,7 @@ class TemplateEdges:
         self.carries: Final = bool(carried) or template.completion is not None
         self.size: Final = len(bytes(template.raw_job_spec)) + len(bytes(template.raw_metadata)) + carried
         self.edges: Final = tuple(first.values())
-        self.flows: Final = frozenset(first)
+        self.flows: Final = frozenset(edge.flow for edge in self.edges)
 
     @cached_property
     def parameters(self) -> Mapping[str, str]:
@@ -80,7 +86,7 @@ class TemplateEdges:
 
 
 def read_edges(template: WorkTemplateSpec) -> TemplateEdges:
-    """The pod addresses that a template needs; none if it cannot be decoded, which fails each of its tasks."""
+    """What a template needs of other flows; nothing if it cannot be decoded, which fails each of its tasks."""
     try:
         return TemplateEdges(template)
     except raw.RawError:
@@ -114,7 +120,10 @@ def item_in(text: msgspec.Raw, decode: Callable[[], Any], path: str) -> str:
 
 
 def mentions(flow: Flow) -> Iterator[Edge]:
-    """Every mention of a flow in the dependsOn, for.dependsOn and patch of another. Raises RawError for dependsOn."""
+    """Every mention of a flow in the dependsOn, for.dependsOn, patch and when of another.
+
+    Raises RawError for dependsOn.
+    """
     on = flow.depends_on
     if on is not None:
         yield from _depends_on(on, "dependsOn", own_index=False)
@@ -122,19 +131,23 @@ def mentions(flow: Flow) -> Iterator[Edge]:
     if on is not None:
         yield from _depends_on(on, "for.dependsOn", own_index=True)
     yield from _patch_edges(flow)
+    if flow.when:
+        names = names_in(flow.when)
+        yield from (Edge(name, "when", Wait.WHEN) for name in names.flows)
+        yield from (Edge(name, "when", Wait.OUTPUT, output=output) for name, output in names.outputs)
 
 
 def _patch_edges(flow: Flow) -> tuple[Edge, ...]:
-    """The pod addresses that a patch needs; none if it cannot be decoded, which fails the flow's tasks."""
+    """What a patch needs of other flows; nothing if it cannot be decoded, which fails the flow's tasks."""
     try:
-        return tuple(_pod_ips(flow.raw_patch, lambda: flow.patch, "patch"))
+        return tuple(_in_variables(flow.raw_patch, lambda: flow.patch, "patch"))
     except raw.RawError:
         return ()
 
 
-def pod_ip_edges(flow: Flow, more: Iterable[Edge] = ()) -> frozenset[str]:
-    """Names of the flows whose pod address the flow's patch needs; `more`: what its template and parameters need."""
-    return frozenset(edge.flow for edge in (*_patch_edges(flow), *more))
+def pod_ip_edges(edges: Iterable[Edge]) -> frozenset[str]:
+    """Names of the flows whose pod address is needed, of all that a flow waits for."""
+    return frozenset(edge.flow for edge in edges if edge.wait is Wait.POD_IP)
 
 
 def _depends_on(on: DependsOn, path: str, *, own_index: bool) -> Iterator[Edge]:
@@ -159,13 +172,22 @@ def _probe(probe: Probe | None, path: str, own_index: bool) -> Iterator[Edge]:
         yield Edge(status.task_name, f"{path}.taskStatusList[{at}].taskName", Wait.STATUS, own_index)
 
 
-def _pod_ips(text: msgspec.Raw, decode: Callable[[], Any], path: str) -> Iterator[Edge]:
-    """The pod addresses in a raw field; `decode` is called only if there may be one."""
-    if not variables.may_hold(text, b".podIP"):
+def _in_variables(text: msgspec.Raw, decode: Callable[[], Any], path: str) -> Iterator[Edge]:
+    """The pod addresses and outputs in a raw field; `decode` is called only if there may be one."""
+    if not (variables.may_hold(text, b".podIP") or variables.may_hold(text, b".outputs.")):
         return
     for found in variables.scan(decode(), path):
-        if isinstance(found.token, variables.Known) and (flow := found.token.pod_ip_of) is not None:
-            yield Edge(flow, found.path, Wait.POD_IP)
+        if isinstance(found.token, variables.Known) and (edge := edge_of(found.token, found.path)) is not None:
+            yield edge
+
+
+def edge_of(token: variables.Known, path: str) -> Edge | None:
+    """The edge that a variable makes; None for one that is about no other flow."""
+    if (flow := token.pod_ip_of) is not None:
+        return Edge(flow, path, Wait.POD_IP)
+    if (of := token.output) is not None:
+        return Edge(of.flow, path, Wait.OUTPUT, output=of.output, pick=of.pick)
+    return None
 
 
 def cycles(waits: Mapping[str, Iterable[str]]) -> tuple[tuple[str, ...], ...]:

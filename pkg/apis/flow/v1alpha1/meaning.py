@@ -24,6 +24,7 @@ from pkg.apis.flow.v1alpha1.types import (
     Probe,
     Remaining,
     Retry,
+    RetryReason,
     Strategy,
     SuccessPolicy,
     TaskStatus,
@@ -160,7 +161,21 @@ def _retry(part: Retry, found: Meaning) -> Meaning:
 def _flow(part: Flow, found: Meaning) -> Meaning:
     if part.template == part.name:
         found.pop("template", None)
-    return _with_sorted_parameters(part, found)
+    if "outputs" not in found and "reasons" in found.get("retry", {}):
+        _forget_missing_outputs(found)
+    return _sorted_by_name(_sorted_by_name(found, "parameters"), "outputs")
+
+
+def _forget_missing_outputs(found: Meaning) -> None:
+    """Without outputs none can be missing, so whether that is retried means nothing."""
+    given = found["retry"]
+    without = [reason for reason in given["reasons"] if reason != RetryReason.OUTPUT_MISSING]
+    usual = set(defaults.NO_RETRY.reasons) - {RetryReason.OUTPUT_MISSING}
+    found["retry"] = {key: value for key, value in given.items() if key != "reasons"}
+    if set(without) != usual:
+        found["retry"]["reasons"] = without
+    if not found["retry"]:
+        del found["retry"]
 
 
 def _for(part: For, found: Meaning) -> Meaning:
@@ -170,10 +185,16 @@ def _for(part: For, found: Meaning) -> Meaning:
 
 
 def _with_sorted_parameters(part: msgspec.Struct, found: Meaning) -> Meaning:
-    """Parameters are told apart by name; one that is given twice keeps its place among its namesakes."""
-    given = found.get("parameters")
+    return _sorted_by_name(found, "parameters")
+
+
+def _sorted_by_name(found: Meaning, field: str) -> Meaning:
+    """The same with a list whose items are told apart by name; one that is given twice keeps its place among its
+    namesakes.
+    """
+    given = found.get(field)
     if isinstance(given, list):
-        found["parameters"] = sorted(given, key=lambda one: str(one.get("name")))
+        found[field] = sorted(given, key=lambda one: str(one.get("name")))
     return found
 
 

@@ -25,13 +25,22 @@ class Reading:
         self._mentions: dict[int, tuple[Edge, ...] | raw.RawError] = {}
 
     @cached_property
+    def names(self) -> frozenset[str]:
+        """The names of all flows."""
+        return frozenset(flow.name for flow in self.spec.flows)
+
+    @cached_property
     def use(self) -> ValueUse:
         """What the values of parameters use."""
         return ValueUse(self.spec, self.templates)
 
     def mentions(self, flow: Flow) -> tuple[Edge, ...]:
-        """Every mention of a flow in dependsOn, for.dependsOn and patch of `flow`. Raises RawError for dependsOn."""
-        if flow.raw_depends_on is raw.ABSENT and flow.for_ is None and flow.raw_patch is raw.ABSENT:
+        """Every mention of a flow in dependsOn, for.dependsOn, patch and when of `flow`.
+
+        Raises RawError for dependsOn.
+        """
+        has_none = flow.raw_depends_on is raw.ABSENT and flow.for_ is None and flow.raw_patch is raw.ABSENT
+        if has_none and not flow.when:
             return ()
         found = self._mentions.get(id(flow))
         if found is None:

@@ -17,9 +17,12 @@ class Reasons:
     REFUSED: Final = "Refused"
     NAME_CONFLICT: Final = "NameConflict"
     PROBE_TIMEOUT: Final = "ProbeTimeout"
+    OUTPUT_MISSING: Final = "OutputMissing"
+    OUTPUT_TOO_LARGE: Final = "OutputTooLarge"
     # Why a task was skipped or cancelled.
     NO_REPLICAS: Final = "NoReplicas"
     DEPENDENCIES_IMPOSSIBLE: Final = "DependenciesImpossible"
+    WHEN_FALSE: Final = "WhenFalse"
     WORKFLOW_DECIDED: Final = "WorkflowDecided"
     # Why a task waits.
     WAITING_FOR_DEPENDENCIES: Final = "WaitingForDependencies"
@@ -73,7 +76,15 @@ FAILED_BEFORE_CREATION: Final = frozenset(
     {Reasons.RENDER_ERROR, Reasons.REFUSED, Reasons.NAME_CONFLICT, Reasons.PROBE_TIMEOUT}
 )
 #: Verdicts that the job itself does not show. Status must record them before anything follows from them.
-NOT_SHOWN_BY_JOB: Final = frozenset({Reasons.JOB_DELETED, Reasons.DEADLINE_EXCEEDED, Reasons.PENDING_TIMEOUT})
+NOT_SHOWN_BY_JOB: Final = frozenset(
+    {
+        Reasons.JOB_DELETED,
+        Reasons.DEADLINE_EXCEEDED,
+        Reasons.PENDING_TIMEOUT,
+        Reasons.OUTPUT_MISSING,
+        Reasons.OUTPUT_TOO_LARGE,
+    }
+)
 #: Why a creation failed that will be tried again. The flow keeps showing the reason until a job is created.
 KEPT_UNTIL_CREATED: Final = frozenset(
     {

@@ -14,6 +14,7 @@ from pkg.apis.flow.v1alpha1.edges import Edge, Wait, cycles
 from pkg.apis.flow.v1alpha1.faults import Fault, fault
 from pkg.apis.flow.v1alpha1.items import item_faults
 from pkg.apis.flow.v1alpha1.object_faults import index_faults, object_faults
+from pkg.apis.flow.v1alpha1.output_faults import output_faults, output_use_faults
 from pkg.apis.flow.v1alpha1.parameters import FLOW, TEMPLATE, WORKFLOW, Scopes, given, missing_message
 from pkg.apis.flow.v1alpha1.raw import ABSENT, RawError
 from pkg.apis.flow.v1alpha1.reading import Reading
@@ -49,6 +50,7 @@ class FlowNames:
     """The flows by name, and which of them are `finally`."""
 
     def __init__(self, spec: WorkflowSpec) -> None:
+        self.spec = spec
         self.first: dict[str, int] = {}
         for at, flow in enumerate(spec.flows):
             self.first.setdefault(flow.name, at)
@@ -121,7 +123,7 @@ def workflow_faults(reading: Reading, *, with_restart: bool, with_patches: bool)
         if flow.template_spec is not None:
             yield from _inline(flow, flow.template_spec, path, with_template=with_patches)
         for edge in edges:
-            if edge.flow not in names.usual or edge.flow == flow.name or flow.finally_:
+            if edge.output or edge.flow not in names.usual or edge.flow == flow.name or flow.finally_:
                 yield from edge_faults(flow, edge, f"{path}.{edge.path}", names)
         waits.add(flow, edges)
     yield from waits.cycles()
@@ -181,6 +183,7 @@ def _flow(flow: Flow, path: str, *, is_read: bool) -> Iterator[Fault]:
     """The faults of a flow but for the names of other flows. is_read: its dependencies can be decoded."""
     if flow.raw_parameters is not ABSENT:
         yield from _parameters(flow, path)
+    yield from output_faults(flow, path)
     if flow.timeout is not None or flow.pending_timeout is not None:
         yield from _duration(flow.timeout, f"{path}.timeout")
         yield from _duration(flow.pending_timeout, f"{path}.pendingTimeout")
@@ -209,6 +212,7 @@ def _is_bare(flow: Flow) -> bool:
         and flow.pending_timeout is None
         and flow.for_ is None
         and flow.template_spec is None
+        and flow.raw_outputs is ABSENT
         and not _has_more_than_targets(flow.raw_depends_on)
     )
 
@@ -242,6 +246,8 @@ def edge_faults(flow: Flow, edge: Edge, path: str, names: FlowNames) -> Iterator
         yield fault(path, names.unknown(name, flow.name), name)
     elif name in names.finally_:
         yield fault(path, f'"{name}" is a finally flow, and no flow can wait for it', name)
+    elif edge.output:
+        yield from output_use_faults(flow, edge, path, names.spec.flows[names.first[name]])
     if flow.finally_ and edge.wait in (Wait.HTTP, Wait.TCP):
         message = "a finally flow can depend on targets and taskStatusList only: a flow that it would probe has ended"
         yield fault(path, message, name)
@@ -309,8 +315,8 @@ def _values(
             if token.parameter == one.name or (token.parameter is not None and scope == TEMPLATE):
                 message = missing_message(token.parameter, Scopes(), one)
                 yield fault(where, message, f"{{{{params.{token.parameter}}}}}")
-            elif names is not None and token.pod_ip_of is not None and token.pod_ip_of not in names.first:
-                yield fault(where, names.unknown(token.pod_ip_of), token.pod_ip_of)
+            elif names is not None and token.flow is not None and token.flow not in names.first:
+                yield fault(where, names.unknown(token.flow), token.flow)
 
 
 def _duration(text: str | None, path: str) -> Iterator[Fault]:

@@ -213,4 +213,6 @@ def no_value(known: Known) -> str:
         return "names no parameter of the flow, the workflow or the template"
     if known.pod_ip_of is not None:
         return "has no pod address to stand for; name a flow of this workflow whose jobs have pods"
+    if known.output is not None:
+        return "has no value: the flow has ended without it"
     return "has no value here"

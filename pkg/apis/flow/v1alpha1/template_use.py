@@ -9,12 +9,14 @@ from pkg.apis.flow.v1alpha1 import variables
 from pkg.apis.flow.v1alpha1.edges import Edge, TemplateEdges, parameters_in
 from pkg.apis.flow.v1alpha1.faults import Fault, fault
 from pkg.apis.flow.v1alpha1.object_faults import index_faults
+from pkg.apis.flow.v1alpha1.output_faults import secret_faults
 from pkg.apis.flow.v1alpha1.parameters import FLOW, WORKFLOW, Given, Scopes, counted, missing_message
 from pkg.apis.flow.v1alpha1.raw import ABSENT, RawError
 from pkg.apis.flow.v1alpha1.reading import Reading
 from pkg.apis.flow.v1alpha1.spec_faults import FlowNames, Waits, edge_faults
 from pkg.apis.flow.v1alpha1.types import Flow, Parameters, WorkflowSpec
 from pkg.apis.flow.v1alpha1.value_use import ValueUse
+from pkg.apis.flow.v1alpha1.when import names_in
 
 # So many variables of templates are compared with flows, each once per flow that uses the template.
 _MAX_COMPARED: Final = 500_000
@@ -35,6 +37,9 @@ def cycle_faults(reading: Reading) -> Iterator[Fault]:
         waits.add(flow, (edge for edge in reading.mentions(flow) if edge.flow in names.first))
         waits.add(flow, reached)
         path = f"spec.flows[{at}]"
+        template = reading.templates.get(flow.template_name)
+        if template is not None:
+            others.extend(secret_faults(flow, template.spec.gvr, path))
         for edge in reached:
             place = _place_of(edge, path, f"{path} (template {flow.template_name})")
             others.extend(edge_faults(flow, edge, place, names))
@@ -79,16 +84,20 @@ class _Missing(NamedTuple):
 
 
 def _without_value(flow: Flow, use: ValueUse, path: str) -> Iterator[_Missing]:
-    """What a patch and values of the Workflow use and nobody gives. What a value shows by itself is left out."""
+    """What patch, condition and values of the Workflow use and nobody gives. What a value shows itself is left out."""
     used = [(name, found.by) for found in use.of(flow) if (name := found.token.parameter) is not None]
     in_patch = variables.may_hold(flow.raw_patch, b"params.")
-    if not used and not in_patch:
+    in_condition = names_in(flow.when).parameters if flow.when else ()
+    if not used and not in_patch and not in_condition:
         return
     scopes = use.scopes(flow)
     if in_patch:
         for name, where in parameters_in(flow.raw_patch, lambda: flow.patch, f"{path}.patch"):
             if scopes.find(name) is None:
                 yield _Missing(name, where, scopes)
+    for name in in_condition:
+        if scopes.find(name) is None:
+            yield _Missing(name, f"{path}.when", scopes)
     lists = {WORKFLOW: "spec.parameters", FLOW: f"{path}.parameters"}
     for name, by in used:
         if by.scope in lists and name != by.name and scopes.find(name, by.scope) is None:
@@ -139,10 +148,11 @@ def use_faults(reading: Reading) -> Iterator[Fault]:
             if flow.for_ is not None and flow.template_spec is None:
                 yield from index_faults(template.spec, place)
             needed = required.of(template, name)
-            is_plain = not needed and flow.raw_patch is ABSENT and not reading.use.of(flow)
+            is_plain = not needed and flow.raw_patch is ABSENT and not flow.when and not reading.use.of(flow)
             missing = [] if is_plain else list(_missing_parameters(flow, needed, reading.use, path, place))
         except RawError:
             continue  # a fault of the template or the workflow by itself
+        yield from secret_faults(flow, template.spec.gvr, path)
         reached = reading.use.edges(flow)
         judged.append((flow, mentions, reached))
         compared += len(reached) + len(needed)
@@ -210,6 +220,7 @@ def unused_parameters(reading: Reading) -> Iterator[Fault]:
             continue
         names = {*template.parameters}
         names.update(name for name, _ in parameters_in(flow.raw_patch, lambda flow=flow: flow.patch, "patch"))  # type: ignore[misc]
+        names.update(names_in(flow.when).parameters if flow.when else ())
         if not has_outer and all(one.name in names for one in own):
             continue  # each is used in the template or patch itself
         counted_here = counted(names, reading.use.scopes(flow))

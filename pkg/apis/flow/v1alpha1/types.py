@@ -28,6 +28,10 @@ WORKTEMPLATES: Final = GVR(group=GROUP, version=VERSION, resource="worktemplates
 MAX_FLOWS: Final = 5_000
 MAX_TASKS: Final = 10_000
 MAX_MESSAGE: Final = 1_024
+#: Outputs of one flow.
+MAX_OUTPUTS: Final = 32
+#: Characters of a CEL expression.
+MAX_CEL: Final = 1_024
 
 DNS_LABEL: Final = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 
@@ -118,6 +122,7 @@ class RetryReason(StrEnum):
     JOB_DELETED = "JobDeleted"
     DEADLINE_EXCEEDED = "DeadlineExceeded"
     PENDING_TIMEOUT = "PendingTimeout"
+    OUTPUT_MISSING = "OutputMissing"
 
 
 class Completion(StrEnum):
@@ -144,13 +149,16 @@ class FieldValidation(StrEnum):
     IGNORE = "Ignore"
 
 
+_NAME: Final = "^[A-Za-z_][A-Za-z0-9_.-]*$"
+
+
 class Parameter(_Part, frozen=True):
     """A value for `{{params.NAME}}`."""
 
     name: Annotated[
         str,
         Meta(
-            pattern="^[A-Za-z_][A-Za-z0-9_.-]*$",
+            pattern=_NAME,
             max_length=63,
             description='Used as {{params.NAME}}. Letters, digits, "_", "-" and "."; unique in its list.',
             examples=["epochs"],
@@ -180,6 +188,103 @@ def _keyed_by(field: str) -> Meta:
 
 Parameters = Annotated[tuple[Parameter, ...], Meta(max_length=256), _keyed_by("name")]
 Plugins = dict[str, tuple[str, ...]]
+
+
+class TerminationMessage(_Part, frozen=True):
+    """The termination message of a container of the lead pod."""
+
+    container: Annotated[
+        str,
+        Meta(
+            max_length=63,
+            description="Name of the container. Default: the first container of the pod.",
+            examples=["main"],
+        ),
+    ] = ""
+    path: Annotated[
+        str,
+        Meta(
+            max_length=512,
+            description="Path into the message, which is JSON then. Default: the whole message as text.",
+            examples=["acc"],
+        ),
+    ] = ""
+    role: Annotated[
+        str,
+        Meta(
+            max_length=63,
+            description="Read the first pod of this role of the job. Default: the lead pod.",
+            examples=["worker"],
+        ),
+    ] = ""
+
+
+class OutputSource(_Part, frozen=True):
+    """Where the value of an output is read; exactly one field is set."""
+
+    path: Annotated[
+        str,
+        Meta(
+            max_length=512,
+            description=(
+                "Path from the root of the job, without a leading dot; [0] picks an item of a list, and"
+                " [?(@.name=='x')] the first item with this field. Default: none."
+            ),
+            examples=["status.results.accuracy"],
+        ),
+    ] = ""
+    cel: Annotated[
+        str,
+        Meta(
+            max_length=MAX_CEL,
+            description=(
+                "CEL expression over `object`, the job. Its cost is bounded like that of statusRules. Default: none."
+            ),
+            examples=["object.status.results[0].value"],
+        ),
+    ] = ""
+    termination_message: Annotated[
+        TerminationMessage | None,
+        Meta(
+            description="The termination message of a container of the lead pod. Default: none.",
+            examples=[{"container": "main", "path": "acc"}],
+        ),
+    ] = None
+
+
+class Output(_Part, frozen=True):
+    """A value that is read from a job when its task succeeds: `{{flows.FLOW.outputs.NAME}}`."""
+
+    name: Annotated[
+        str,
+        Meta(
+            pattern=_NAME,
+            max_length=63,
+            description='Used as {{flows.FLOW.outputs.NAME}}. Letters, digits, "_", "-" and "."; unique in its list.',
+            examples=["accuracy"],
+        ),
+    ]
+    from_: Annotated[
+        OutputSource,
+        Meta(
+            description="Where the value is read: path, cel or terminationMessage.",
+            examples=[{"path": "status.results.accuracy"}],
+        ),
+    ] = msgspec.field(name="from")
+    default: (
+        Annotated[
+            str,
+            Meta(
+                max_length=4_096,
+                description="The value where the job has none. Default: none; then the attempt fails, OutputMissing.",
+                examples=["0"],
+            ),
+        ]
+        | None
+    ) = None
+
+
+Outputs = Annotated[tuple[Output, ...], Meta(max_length=MAX_OUTPUTS), _keyed_by("name")]
 
 
 class HTTPHeader(_Part, frozen=True):
@@ -461,8 +566,8 @@ class Retry(_Part, frozen=True):
     reasons: Annotated[
         tuple[RetryReason, ...],
         Meta(
-            max_length=4,
-            description="Which failures are retried. Default: all four.",
+            max_length=5,
+            description="Which failures are retried. Default: all five.",
             examples=[["Failed", "JobDeleted"]],
         ),
     ] = tuple(RetryReason)
@@ -731,6 +836,25 @@ class Flow(_Part, frozen=True):
             examples=[[{"name": "epochs", "value": "10"}]],
         ),
     ] = msgspec.field(default=raw.ABSENT, name="parameters")
+    raw_outputs: Annotated[
+        Raw,
+        Meta(
+            extra={"type": Outputs},
+            description="Values that are read from the job of a task when it succeeds. Default: none.",
+            examples=[[{"name": "accuracy", "from": {"path": "status.results.accuracy"}}]],
+        ),
+    ] = msgspec.field(default=raw.ABSENT, name="outputs")
+    when: Annotated[
+        str,
+        Meta(
+            max_length=MAX_CEL,
+            description=(
+                "CEL expression over params, outputs, flows, index, item, replicas and workflow. It is judged once per"
+                " task when its dependencies are met; false skips the task. Default: the task runs."
+            ),
+            examples=["double(outputs.train.accuracy) > 0.9"],
+        ),
+    ] = ""
     continue_on_fail: Annotated[
         bool,
         Meta(
@@ -774,6 +898,10 @@ class Flow(_Part, frozen=True):
     @property
     def parameters(self) -> Parameters:
         return _parameters(self.raw_parameters)
+
+    @property
+    def outputs(self) -> Outputs:
+        return _outputs(self.raw_outputs)
 
     @property
     def template_name(self) -> str:
@@ -965,7 +1093,7 @@ class WorkflowSpec(_Part, frozen=True):
         # One buffer for all raw fields of the spec: a view of the message would keep the whole message in memory.
         owners: list[tuple[msgspec.Struct, str]] = [(self, "raw_parameters"), (self, "raw_plugins")]
         for flow in self.flows:
-            owners += [(flow, "raw_depends_on"), (flow, "raw_patch"), (flow, "raw_parameters")]
+            owners += [(flow, "raw_depends_on"), (flow, "raw_patch"), (flow, "raw_parameters"), (flow, "raw_outputs")]
             if flow.for_ is not None:
                 owners.append((flow.for_, "raw_depends_on"))
                 if flow.for_.items:
@@ -1137,6 +1265,20 @@ class Record(_Part, frozen=True):
     ] = ()
 
 
+class OutputStatus(_Part, frozen=True):
+    """The recorded values of one output of a flow, read when its tasks succeeded."""
+
+    name: Annotated[str, Meta(description="Name of the output.")]
+    value: Annotated[str, Meta(description="For a flow without for: the value.")] = ""
+    values: Annotated[
+        tuple[str, ...],
+        Meta(description="For a flow with for: the values of its tasks, in the order of their indexes."),
+    ] = ()
+    indexes: Annotated[
+        str, Meta(description="The indexes of these tasks, as ranges: 0-3,7. Default: those that succeeded.")
+    ] = ""
+
+
 def _indexes_of(phase: str) -> Meta:
     return Meta(description=f"For a flow with for: indexes of its {phase} tasks, as ranges: 0-3,7.")
 
@@ -1165,6 +1307,7 @@ class FlowStatus(_Part, frozen=True):
         tuple[ReplicaStatus, ...],
         Meta(description="For a flow with for: at most 100 replicas that did not succeed, failed ones first."),
     ] = ()
+    outputs: Annotated[tuple[OutputStatus, ...], Meta(description="The values that its tasks have handed out.")] = ()
     gvr: Annotated[str, _MOVED] = ""
     passed: Annotated[tuple[Latch, ...], _MOVED] = ()
     renamed: Annotated[str, _MOVED] = ""
@@ -1253,6 +1396,7 @@ def _gather(owners: list[tuple[msgspec.Struct, str]]) -> None:
 _any = raw.Decoder[Any](Any, b"null")
 _depends_on = raw.Decoder[DependsOn | None](DependsOn | None, b"null")  # type: ignore[arg-type]
 _object = raw.Decoder[dict[str, Any]](dict[str, Any], b"{}")
+_outputs = raw.Decoder[Outputs](Outputs, b"[]")
 _parameters = raw.Decoder[Parameters](Parameters, b"[]")
 _plugins = raw.Decoder[Plugins](Plugins, b"{}")
 _status_rules = raw.Decoder[StatusRules | None](StatusRules | None, b"null")  # type: ignore[arg-type]

@@ -1,6 +1,6 @@
-"""What the flows of a workflow use through the values of their parameters: pod addresses, and other parameters.
+"""What the flows of a workflow use through the values of their parameters: addresses, outputs, and other parameters.
 
-A value counts for a flow only if the flow's template or patch puts it in, directly or within another value.
+A value counts for a flow only if the flow's template, patch or condition uses it, directly or within another value.
 """
 
 from __future__ import annotations
@@ -9,10 +9,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from pkg.apis.flow.v1alpha1 import edges, raw, variables
-from pkg.apis.flow.v1alpha1.edges import Edge, TemplateEdges, Wait
+from pkg.apis.flow.v1alpha1.edges import Edge, TemplateEdges, edge_of
 from pkg.apis.flow.v1alpha1.parameters import FLOW, TEMPLATE, WORKFLOW, Given, Scopes, Use, reached, variables_in
 from pkg.apis.flow.v1alpha1.types import Flow, Parameters, WorkflowSpec, WorkTemplateSpec
 from pkg.apis.flow.v1alpha1.variables import Known
+from pkg.apis.flow.v1alpha1.when import names_in
 
 #: Where a parameter is, as seen from its flow.
 _LISTS: Final = {TEMPLATE: "template.parameters", WORKFLOW: "workflow.parameters", FLOW: "parameters"}
@@ -42,16 +43,14 @@ class ValueUse:
         return self._left < 0
 
     def edges(self, flow: Flow) -> tuple[Edge, ...]:
-        """The flows whose pod address the flow's template and its parameters need, once each per parameter."""
+        """The addresses and outputs that the flow's template and its parameters need, once each per parameter."""
         template = self._templates.get(flow.template_name)
         own = template.edges if template is not None else ()
         used = self.of(flow)
         if not used:
             return own
         found = {
-            (use.by, name): Edge(name, place(use.by), Wait.POD_IP)
-            for use in used
-            if (name := use.token.pod_ip_of) is not None
+            (use.by, use.token.name): edge for use in used if (edge := edge_of(use.token, place(use.by))) is not None
         }
         return (*own, *found.values()) if found else own
 
@@ -87,13 +86,15 @@ class ValueUse:
         has_own = variables.may_hold(flow.raw_parameters)
         if not outer.has_values and not has_own:
             return ()
-        if raw.is_empty(flow.raw_parameters) and not variables.may_hold(flow.raw_patch, b"params."):
+        in_condition = names_in(flow.when).parameters if flow.when else ()
+        may_patch = variables.may_hold(flow.raw_patch, b"params.")
+        if raw.is_empty(flow.raw_parameters) and not may_patch and not in_condition:
             if name not in self._shared:
                 self._shared[name] = tuple(self._counted(reached(outer.live, outer.scopes, self._variables_in)))
             return self._shared[name]
         own = self.own(flow)
         scopes = self.scopes(flow)
-        names = dict.fromkeys((*_patch_parameters(flow), *outer.live))
+        names = dict.fromkeys((*_patch_parameters(flow), *in_condition, *outer.live))
         names.update((one.name, None) for one in own if "{{" in (one.value or "") and one.name in outer.used)
         return tuple(self._counted(reached(names, scopes, self._variables_in)))
 

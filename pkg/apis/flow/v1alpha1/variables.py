@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -20,6 +20,9 @@ _FIRST_WORD: Final = re.compile(r"[A-Za-z0-9_-]*")
 _PARAM: Final = re.compile(r"params\.([A-Za-z_][A-Za-z0-9_.-]*)\Z")
 _ITEM: Final = re.compile(r"item(?:\.[A-Za-z0-9_-]+)*\Z")
 _POD_IP: Final = re.compile(r"flows\.([a-z0-9](?:[-a-z0-9]*[a-z0-9])?)\.podIP\Z")
+_OUTPUT: Final = re.compile(
+    r"flows\.([a-z0-9](?:[-a-z0-9]*[a-z0-9])?)\.outputs\.([A-Za-z_][A-Za-z0-9_.-]*)(?:\[(index|0|[1-9][0-9]{0,5})\])?\Z"
+)
 # The escapes that the API server writes for <, >, & and the two line separators are of no interest.
 _ESCAPE: Final = re.compile(rb"\\u(?!003[cCeE]|0026|202[89])")
 # A longer key is cut in paths, and a longer name in messages: both may occur once per variable.
@@ -34,6 +37,14 @@ ITEM: Final = "item"
 
 # (trail of the parent, key), down to (None, path). Cheaper than a path as text, which is rarely needed.
 Trail = tuple[Any, ...]
+
+
+class OutputOf(NamedTuple):
+    """`flows.train.outputs.accuracy[3]`: the flow, the output, and which task: `3`, `index`, or empty for all."""
+
+    flow: str
+    output: str
+    pick: str = ""
 
 
 class Known(msgspec.Struct, frozen=True):
@@ -53,7 +64,18 @@ class Known(msgspec.Struct, frozen=True):
     @property
     def pod_ip_of(self) -> str | None:
         """`a` of `flows.a.podIP`; None for any other variable."""
-        return self.name[6:-6] if self.name.startswith("flows.") else None
+        return self.name[6:-6] if self.name.startswith("flows.") and self.name.endswith(".podIP") else None
+
+    @property
+    def output(self) -> OutputOf | None:
+        """The output that it stands for; None for any other variable."""
+        found = _OUTPUT.match(self.name) if self.name.startswith("flows.") else None
+        return OutputOf(found[1], found[2], found[3] or "") if found is not None else None
+
+    @property
+    def flow(self) -> str | None:
+        """The flow whose pod address or output it stands for; None for any other variable."""
+        return self.name.split(".", 2)[1] if self.name.startswith("flows.") else None
 
     @property
     def is_item(self) -> bool:
@@ -106,7 +128,7 @@ def classify(inner: str) -> Known | UnknownUnderOurs | UnknownItem | Foreign:
     text = inner.strip()
     name, bar, word = text.partition("|")
     name, word = name.rstrip(), word.lstrip()
-    is_variable = name in _PLAIN or _PARAM.match(name) or _POD_IP.match(name) or _ITEM.match(name)
+    is_variable = name in _PLAIN or any(form.match(name) for form in (_PARAM, _POD_IP, _OUTPUT, _ITEM))
     if is_variable and (not bar or word in CONVERSIONS):
         return Known(name, word)
     first = _FIRST_WORD.match(text)
@@ -186,10 +208,11 @@ def unknown_message(name: str) -> str:
         return f"{{{{{shown}}}}}: no conversion is named {cut(word.strip())!r}; there are {words}"
     if variable.strip().startswith(ITEM):
         return f"{{{{{shown}}}}} is no variable; write {{{{item}}}}, or {{{{item.key.sub}}}} for a part of an object"
-    near = nearest(variable.strip(), PLAIN) or _near_pod_ip(variable.strip())
+    near = nearest(variable.strip(), PLAIN) or _near_in_flow(variable.strip())
     meant = f'did you mean "{near}"? There are' if near else "there are"
     return (
-        f"{{{{{shown}}}}} is no variable; {meant} {', '.join(PLAIN)}, params.NAME and flows.NAME.podIP"
+        f"{{{{{shown}}}}} is no variable; {meant} {', '.join(PLAIN)}, params.NAME, flows.NAME.podIP and"
+        " flows.NAME.outputs.NAME"
         f" (write {{{{{{{{{shown}}}}}}}}} for the plain text)"
     )
 
@@ -203,10 +226,14 @@ def foreign_message(name: str) -> str:
     return f'{text}; did you mean "{cut(near + name[len(word) :])}"?' if near else text
 
 
-def _near_pod_ip(name: str) -> str:
-    """`flows.a.podIP` for `flows.a.podIp`, `flows.a.podip` and the like; else empty."""
+def _near_in_flow(name: str) -> str:
+    """`flows.a.podIP` for `flows.a.podip`, `flows.a.outputs.x` for `flows.a.output.x` and the like; else empty."""
     head, _, last = name.rpartition(".")
-    return f"{cut(head)}.podIP" if nearest(last, ("podIP",)) and _POD_IP.match(f"{head}.podIP") else ""
+    if nearest(last, ("podIP",)) and _POD_IP.match(f"{head}.podIP"):
+        return f"{cut(head)}.podIP"
+    parts = name.split(".", 3)
+    meant = ".".join((*parts[:2], "outputs", *parts[3:]))
+    return cut(meant) if len(parts) == 4 and nearest(parts[2], ("outputs",)) and _OUTPUT.match(meant) else ""
 
 
 def nearest(word: str, words: Iterable[str]) -> str:

@@ -103,6 +103,8 @@ class Attempt(msgspec.Struct, frozen=True):
     was_held: bool = False
     #: How the pods of the failed job ended was looked up.
     explained: bool = False
+    #: The job has succeeded, and the termination message with an output is awaited.
+    is_ended: bool = False
 
 
 class Task(msgspec.Struct, frozen=True):
@@ -128,6 +130,8 @@ class Task(msgspec.Struct, frozen=True):
     due: float | None = None
     #: When the dependencies were found True.
     released: float | None = None
+    #: Names and values of what was read from the job when the task succeeded.
+    outputs: tuple[tuple[str, str], ...] = ()
     #: The newest attempt.
     current: Attempt = Attempt()
 
@@ -352,11 +356,7 @@ def count_in(tally: Mapping[int, int], phases: Iterable[Phase]) -> int:
     wanted = 0
     for phase in phases:
         wanted |= 1 << _NUMBER[phase]
-    found = 0
-    for facts, count in tally.items():
-        if wanted >> (facts & 15) & 1:
-            found += count
-    return found
+    return sum(count for facts, count in tally.items() if wanted >> (facts & 15) & 1)
 
 
 def folded(tally: Mapping[int, int]) -> Phase:

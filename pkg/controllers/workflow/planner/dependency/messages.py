@@ -11,6 +11,7 @@ from pkg.controllers.workflow.planner.dependency.probes import Silence
 from pkg.controllers.workflow.planner.graph.model import (
     Ask,
     Node,
+    OutputPredicate,
     PodIPPredicate,
     Predicate,
     PreviousPredicate,
@@ -55,6 +56,10 @@ def waits_for(
             asked = graph.nodes[flow]
             phase = draft.task(flow, counterpart(asked, index).index).phase
             text = f"waits for the pod address of {asked.name}{_now(ctx, phase)}"
+        case OutputPredicate(flow, output):
+            asked = graph.nodes[flow]
+            phase = draft.phase(flow)
+            text = f"waits for output {output} of {asked.name}{_now(ctx, phase)}"
     return Reasons.WAITING_FOR_DEPENDENCIES, text
 
 
@@ -101,6 +106,8 @@ def cannot_be_met(ctx: Context, blocker: Predicate | None, is_timeout: bool) -> 
             return f"it waited for the previous index {_ASKED[ask]}, which ended otherwise"
         case PodIPPredicate(flow):
             return f"{graph.nodes[flow].name} ended before its pod had an address"
+        case OutputPredicate(flow, output):
+            return f"it needs output {output} of {graph.nodes[flow].name}, which is {draft.phase(flow)} without it"
         case None:
             return "its dependencies cannot be met any more"
 

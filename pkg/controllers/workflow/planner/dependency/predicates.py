@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from pkg.controllers.workflow.planner.context import Context
+from pkg.controllers.workflow.planner.dependency import recorded_outputs
 from pkg.controllers.workflow.planner.dependency.probes import ProbeEvaluator, Silence, has_ended
 from pkg.controllers.workflow.planner.dependency.truth import Truth, both, either, over_replicas, truth
 from pkg.controllers.workflow.planner.graph.model import (
     Node,
+    OutputPredicate,
     PodIPPredicate,
     Predicate,
     PreviousPredicate,
@@ -117,6 +119,8 @@ class Evaluator:
             return over_replicas(predicate.strategy, tuple(found))
         if isinstance(predicate, ProbePredicate):
             return self._probes.over_replicas(node, predicate)
+        if isinstance(predicate, OutputPredicate):
+            return recorded_outputs.truth(self._ctx, predicate, 0)
         raise TypeError(f"{predicate} depends on the index")
 
     def _indexed(self, node: Node, predicate: Predicate, index: int) -> Truth:
@@ -134,10 +138,14 @@ class Evaluator:
                 return Truth.TRUE
             task = draft.task(asked.number, key.index)
             return Truth.IMPOSSIBLE if has_ended(self._ctx, asked, task) else Truth.UNKNOWN
+        if isinstance(predicate, OutputPredicate):
+            return recorded_outputs.truth(self._ctx, predicate, index)
         raise TypeError(f"{predicate} does not depend on the index")
 
 
 def _depends_on_index(predicate: Predicate) -> bool:
     if isinstance(predicate, ProbePredicate):
         return predicate.is_previous
+    if isinstance(predicate, OutputPredicate):
+        return predicate.is_by_index
     return isinstance(predicate, PreviousPredicate | PodIPPredicate)

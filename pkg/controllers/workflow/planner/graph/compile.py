@@ -9,10 +9,13 @@ import functools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from graphlib import TopologicalSorter
+from types import MappingProxyType
 from typing import Final, TypeAlias
 
-from pkg.apis.flow.v1alpha1 import cost, defaults, durations, edges, validation
-from pkg.apis.flow.v1alpha1.faults import Fault
+from pkg.apis.flow.v1alpha1 import cost, defaults, durations, edges, raw, validation
+from pkg.apis.flow.v1alpha1.edges import Edge, Wait
+from pkg.apis.flow.v1alpha1.faults import Fault, Faults
+from pkg.apis.flow.v1alpha1.reading import Reading
 from pkg.apis.flow.v1alpha1.types import (
     DependsOn,
     Flow,
@@ -30,8 +33,10 @@ from pkg.apis.meta import ObjectMeta
 from pkg.controllers.workflow.planner.graph.model import (
     Ask,
     Clause,
+    Condition,
     Graph,
     Node,
+    OutputPredicate,
     PodIPPredicate,
     Predicate,
     PreviousPredicate,
@@ -39,6 +44,9 @@ from pkg.controllers.workflow.planner.graph.model import (
     RetryRule,
     StatusPredicate,
 )
+from pkg.workloads.model import RuleError
+from pkg.workloads.output_rules import OutputRule, expression_faults, output_rules
+from pkg.workloads.when_expressions import compile_when
 
 # A workflow that has started keeps running with more edges than a new one may have, but not with any number of them.
 _MAX_EDGES_LATER: Final = 4 * cost.MAX_EDGES
@@ -66,36 +74,46 @@ def compile_spec(
     found = cost.estimate_reading(reading, metadata)
     if not is_started and (faults := cost.faults(found) or validation.validate_values(reading)):
         return faults
+    if not is_started and (faults := _expression_faults(spec)):
+        return faults
     if found.edges > _MAX_EDGES_LATER:
         # A template that was edited later. The tasks that need its addresses fail when they are rendered.
         reading = validation.read(spec)
-    known = {flow.name for flow in spec.flows}
-    needs: dict[str, frozenset[str]] = {}
+    needs: dict[str, Needs] = {}
     for flow in spec.flows:
-        names = edges.pod_ip_edges(flow, reading.use.edges(flow)) & known
-        if names:
-            needs[flow.name] = names
-    if needs:
-        faults = validation.validate_cycles(reading)
-        if faults:
-            return faults
-    return compile_graph(spec, needs, status_room=cost.MAX_OBJECT - found.spec - found.metadata)
+        if wanted := [edge for edge in _beside_dependencies(reading, flow) if edge.flow in reading.names]:
+            needs[flow.name] = Needs(tuple(wanted))
+    if needs and (faults := validation.validate_cycles(reading)):
+        return faults
+    try:
+        own = {flow.name: Own(output_rules(flow), _condition(flow, templates)) for flow in spec.flows if _has_own(flow)}
+    except RuleError as error:  # an expression that an earlier controller took
+        return (Fault("spec.flows", str(error)),)
+    return compile_graph(spec, needs, own, status_room=cost.MAX_OBJECT - found.spec - found.metadata)
 
 
 def compile_graph(
-    spec: WorkflowSpec, pod_ip_edges: Mapping[str, frozenset[str]], *, status_room: int = cost.MAX_OBJECT
+    spec: WorkflowSpec,
+    needs: Mapping[str, Needs] = MappingProxyType({}),
+    own: Mapping[str, Own] = MappingProxyType({}),
+    *,
+    status_room: int = cost.MAX_OBJECT,
 ) -> Graph:
     """The DAG of a valid spec: validation has passed, so names are known and there is no cycle.
 
-    pod_ip_edges: name of a flow -> names of the flows whose pod address its job is rendered with.
+    needs: by the name of a flow what its jobs and its condition need of other flows; own: its outputs and condition.
     """
     by_name = {flow.name: number for number, flow in enumerate(spec.flows)}
     tolerant = tuple(flow.continue_on_fail for flow in spec.flows)
-    requires = [_requires(flow, by_name, tolerant, pod_ip_edges.get(flow.name, frozenset())) for flow in spec.flows]
+    requires = [_requires(flow, by_name, tolerant, needs.get(flow.name, Needs())) for flow in spec.flows]
     requires = _with_shared_questions(requires)
     found = _edges(spec, requires)
     ranks = _ranks(found.dependents)
-    nodes = tuple(_node(spec, number, requires[number], found, ranks[number]) for number in range(len(spec.flows)))
+    handing_out = frozenset(by_name[name] for name, one in own.items() if one.outputs or one.when is not None)
+    nodes = tuple(
+        _node(spec, number, requires[number], found, ranks[number], own.get(flow.name, Own()), handing_out)
+        for number, flow in enumerate(spec.flows)
+    )
     return Graph(
         nodes=nodes,
         by_name=by_name,
@@ -107,6 +125,53 @@ def compile_graph(
         probing=tuple(node.number for node in nodes if node.is_probing),
         status_room=status_room,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What jobs and condition of a flow need of other flows: pod addresses, outputs, or their end."""
+
+    edges: tuple[Edge, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Own:
+    """What a flow hands out, and under which condition it runs."""
+
+    outputs: tuple[OutputRule, ...] = ()
+    when: Condition | None = None
+
+
+def _beside_dependencies(reading: Reading, flow: Flow) -> Iterator[Edge]:
+    """The edges that are not in dependsOn: those of variables and of the condition."""
+    yield from reading.use.edges(flow)
+    beside = (Wait.POD_IP, Wait.OUTPUT, Wait.WHEN)
+    yield from (edge for edge in reading.mentions(flow) if edge.wait in beside)
+
+
+def _expression_faults(spec: WorkflowSpec) -> Faults:
+    return Faults(
+        one
+        for at, flow in enumerate(spec.flows)
+        if _has_own(flow)
+        for one in expression_faults(flow, f"spec.flows[{at}]")
+    )
+
+
+def _has_own(flow: Flow) -> bool:
+    return flow.raw_outputs is not raw.ABSENT or bool(flow.when)
+
+
+def _condition(flow: Flow, templates: Mapping[str, WorkTemplate]) -> Condition | None:
+    """The condition of a flow. Raises RuleError."""
+    if not flow.when:
+        return None
+    template = templates.get(flow.template_name)
+    try:
+        parameters = template.spec.parameters if template is not None else None
+    except raw.RawError:
+        parameters = ()  # a fault of the template, which fails the tasks
+    return Condition(compile_when(flow.when), parameters)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,8 +211,17 @@ def _edges(spec: WorkflowSpec, requires: Sequence[tuple[Clause, ...]]) -> _Edges
     return _Edges(dependents, recoveries, frozenset(probed), frozenset(inner))
 
 
-def _node(spec: WorkflowSpec, number: int, requires: tuple[Clause, ...], found: _Edges, rank: int) -> Node:
+def _node(
+    spec: WorkflowSpec,
+    number: int,
+    requires: tuple[Clause, ...],
+    found: _Edges,
+    rank: int,
+    own: Own,
+    handing_out: frozenset[int],
+) -> Node:
     flow = spec.flows[number]
+    asked = () if not handing_out else _flat(requires)
     return Node(
         number=number,
         flow=flow,
@@ -162,7 +236,18 @@ def _node(spec: WorkflowSpec, number: int, requires: tuple[Clause, ...], found: 
         rank=rank,
         dependents=tuple(found.dependents[number]),
         recoveries=tuple(other for other in found.recoveries[number] if not spec.flows[other].finally_),
+        outputs=own.outputs,
+        when=own.when,
+        reads=tuple(part for part in _flat(requires) if isinstance(part, OutputPredicate)),
+        follows_recorded=tuple(
+            dict.fromkeys(_asked(part, number) for part in asked if _asked(part, number) in handing_out)
+        ),
     )
+
+
+def _asked(predicate: Predicate, number: int) -> int:
+    """The flow that a predicate of flow `number` is about."""
+    return number if isinstance(predicate, PreviousPredicate) else predicate.flow
 
 
 def _with_shared_questions(requires: Sequence[tuple[Clause, ...]]) -> list[tuple[Clause, ...]]:
@@ -201,17 +286,25 @@ def _retry(retry: Retry) -> RetryRule:
     )
 
 
-def _requires(
-    flow: Flow, by_name: Mapping[str, int], tolerant: Sequence[bool], pod_ips: frozenset[str]
-) -> tuple[Clause, ...]:
+def _requires(flow: Flow, by_name: Mapping[str, int], tolerant: Sequence[bool], needs: Needs) -> tuple[Clause, ...]:
     clauses = []
     for owner, path in ((flow, "dependsOn"), (flow.for_, "for.dependsOn")):
         depends = owner.depends_on if owner is not None else None
         if depends is not None:
             clauses.append(_clause(depends, path, flow.name, by_name, tolerant))
-    if pod_ips:
+    if pod_ips := edges.pod_ip_edges(needs.edges):
         clauses.append((tuple(PodIPPredicate(by_name[name]) for name in sorted(pod_ips)),))
+    if others := tuple(dict.fromkeys(_needed(edge, by_name) for edge in needs.edges if edge.wait is not Wait.POD_IP)):
+        clauses.append((others,))
     return tuple(clause for clause in clauses if any(clause))
+
+
+def _needed(edge: Edge, by_name: Mapping[str, int]) -> Predicate:
+    """The predicate for an output that is used, or for a flow whose end a condition asks for."""
+    number = by_name[edge.flow]
+    if edge.wait is Wait.OUTPUT:
+        return OutputPredicate(number, edge.output, edge.pick)
+    return StatusPredicate(number, Ask.FINISHED, Strategy.ALL)
 
 
 def _clause(depends: DependsOn, path: str, own: str, by_name: Mapping[str, int], tolerant: Sequence[bool]) -> Clause:

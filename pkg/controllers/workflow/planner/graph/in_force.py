@@ -126,7 +126,7 @@ def _graph(
     spec: WorkflowSpec, templates: Mapping[str, WorkTemplate], workflow: Workflow, before: Compiled, *, is_known: bool
 ) -> Graph:
     """The graph of the spec in force, in the room that the edited spec leaves for the status."""
-    compiled = compile_spec(spec, templates, is_started=True) if is_known else compile_graph(spec, {})
+    compiled = compile_spec(spec, templates, is_started=True) if is_known else compile_graph(spec)
     if not isinstance(compiled, Graph):  # a template has changed as well
         assert isinstance(before, Graph)
         compiled = before

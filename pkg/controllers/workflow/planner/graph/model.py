@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Final
 
-from pkg.apis.flow.v1alpha1.types import Flow, HTTPGet, Probe, Strategy, TCPSocket
+from pkg.apis.flow.v1alpha1.types import Flow, HTTPGet, Parameters, Probe, Strategy, TCPSocket
+from pkg.workloads.output_rules import OutputRule
+from pkg.workloads.when_expressions import WhenExpression
 
 
 class Ask(IntEnum):
@@ -76,7 +78,27 @@ class PodIPPredicate:
     flow: int
 
 
-Predicate = StatusPredicate | PreviousPredicate | ProbePredicate | PodIPPredicate
+@dataclass(frozen=True, slots=True)
+class OutputPredicate:
+    """An output of flow number `flow` is recorded.
+
+    pick: of which task: a number, `index` for the one of the same index, or empty for all tasks.
+    """
+
+    flow: int
+    output: str
+    pick: str = ""
+
+    @property
+    def is_by_index(self) -> bool:
+        return self.pick == "index"
+
+    def index_for(self, index: int) -> int:
+        """The index of the task that is asked for, as seen from a task of this index."""
+        return index if self.is_by_index else int(self.pick or 0)
+
+
+Predicate = StatusPredicate | PreviousPredicate | ProbePredicate | PodIPPredicate | OutputPredicate
 Clause = tuple[tuple[Predicate, ...], ...]  # OR of ANDs
 
 
@@ -98,6 +120,14 @@ class RetryRule:
             return min(self.interval * self.factor ** (retry - 1), self.max_interval)
         except OverflowError:
             return self.max_interval
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """The `when` of a flow. parameters: those of its template; None while the template does not exist."""
+
+    expression: WhenExpression
+    parameters: Parameters | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +157,13 @@ class Node:
     dependents: tuple[int, ...]
     #: Flows that depend on the phase Failed of this one.
     recoveries: tuple[int, ...]
+    #: What is read from its jobs when they succeed.
+    outputs: tuple[OutputRule, ...] = ()
+    #: Outputs of other flows that its jobs and its condition use.
+    reads: tuple[OutputPredicate, ...] = ()
+    #: Flows whose verdicts have to be recorded before a job of this one is made: no job shows them.
+    follows_recorded: tuple[int, ...] = ()
+    when: Condition | None = None
 
     @property
     def name(self) -> str:

@@ -37,8 +37,8 @@ TEMPLATE = decoded(
 
 
 def test_pod_addresses_apart() -> None:
-    assert pod_ip_edges(EVERYWHERE) == {"g"}
-    assert pod_ip_edges(EVERYWHERE, TemplateEdges(TEMPLATE).edges) == {"g", "h", "i"}
+    assert pod_ip_edges(mentions(EVERYWHERE)) == {"g"}
+    assert pod_ip_edges((*mentions(EVERYWHERE), *TemplateEdges(TEMPLATE).edges)) == {"g", "h", "i"}
 
 
 def test_mentions_say_where_and_by_what() -> None:
@@ -53,6 +53,32 @@ def test_mentions_say_where_and_by_what() -> None:
         ("f", "for.dependsOn.targets[1]", Wait.TARGET, True),
         ("g", "patch.spec.args[0]", Wait.POD_IP, False),
     }
+
+
+def test_outputs_and_conditions_are_mentions_as_well() -> None:
+    flow = decoded(
+        {
+            "name": "me",
+            "patch": {"spec": {"args": ["{{flows.a.outputs.x}} {{flows.b.outputs.y[index]}}"]}},
+            "when": "flows.c.failed == 0 && outputs.d.z != '' && has(outputs.e.w)",
+        },
+        Flow,
+    )
+    assert [(edge.flow, edge.path, edge.wait, edge.output, edge.pick) for edge in mentions(flow)] == [
+        ("a", "patch.spec.args[0]", Wait.OUTPUT, "x", ""),
+        ("b", "patch.spec.args[0]", Wait.OUTPUT, "y", "index"),
+        ("c", "when", Wait.WHEN, "", ""),
+        ("e", "when", Wait.WHEN, "", ""),
+        ("d", "when", Wait.OUTPUT, "z", ""),
+    ]
+
+
+def test_a_template_has_one_edge_per_output_that_it_uses() -> None:
+    spec = {"x": ["{{flows.a.outputs.x}}", "{{ flows.a.outputs.x | int }}", "{{flows.a.outputs.y}}"]}
+    template = decoded({"gvr": {"version": "v1", "resource": "pods"}, "jobSpec": spec}, WorkTemplateSpec)
+    found = TemplateEdges(template)
+    assert [(edge.flow, edge.output) for edge in found.edges] == [("a", "x"), ("a", "y")]
+    assert found.flows == {"a"}
 
 
 def test_mentions_in_a_template_are_pod_addresses() -> None:

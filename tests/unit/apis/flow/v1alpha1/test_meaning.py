@@ -27,6 +27,7 @@ PROBE = {
     "pods": "Lead",
 }
 DEPENDS = {"targets": [], "strategy": "All", "onSkipped": "Skip", "probe": PROBE, "orGroups": []}
+X, Y = ({"name": name, "from": {"path": f"status.{name}"}} for name in "xy")
 
 
 def means(**fields: Any) -> dict[str, Any]:
@@ -56,6 +57,13 @@ def status(strategy: str | None = None, *phases: str, **fields: Any) -> dict[str
     [
         pytest.param(flow(), flow(retry={}), id="an empty retry"),
         pytest.param(flow(), flow(retry=RETRY), id="every default of retry, reasons in another order"),
+        pytest.param(
+            flow(retry={"reasons": ["Failed"]}),
+            flow(retry={"reasons": ["Failed", "OutputMissing"]}),
+            id="the reason OutputMissing without outputs",
+        ),
+        pytest.param(flow(), flow(outputs=[], when=""), id="no outputs and no condition"),
+        pytest.param(flow(outputs=[X, Y]), flow(outputs=[Y, X]), id="another order of outputs"),
         pytest.param(flow(), flow(dependsOn={}), id="an empty dependsOn"),
         pytest.param(flow(), flow(dependsOn=DEPENDS), id="every default of dependsOn and its probe"),
         pytest.param(flow(), flow(dependsOn=None, patch=None, parameters=None, timeout=None), id="null"),
@@ -132,6 +140,13 @@ def test_the_same_in_other_words(one: dict[str, Any], other: dict[str, Any]) -> 
         pytest.param(flow(timeout="1h"), flow(timeout="1h1ns"), id="a nanosecond more"),
         pytest.param(flow(), flow(retry={"reasons": []}), id="no reason to retry"),
         pytest.param(flow(), flow(retry={"reasons": ["Failed"]}), id="one reason to retry"),
+        pytest.param(
+            flow(outputs=[X], retry={"reasons": ["Failed"]}),
+            flow(outputs=[X], retry={"reasons": ["Failed", "OutputMissing"]}),
+            id="the reason OutputMissing with outputs",
+        ),
+        pytest.param(flow(outputs=[X]), flow(outputs=[Y]), id="another output"),
+        pytest.param(flow(), flow(when="index == 0"), id="a condition"),
         pytest.param(flow(patch={"x": 1}), flow(patch={"x": "1"}), id="a number and a string"),
         pytest.param(flow(patch={"x": 1}), flow(patch={"x": True}), id="a number and a switch"),
         pytest.param(flow(patch={"x": None}), flow(), id="null in a patch deletes"),

@@ -162,6 +162,5 @@ def test_delay(retry: dict[str, Any], delays: list[float]) -> None:
 
 def test_without_retry_there_is_none_and_all_reasons_count() -> None:
     rule = compiled(wf(a=""))["a"].retry
-    assert rule == RetryRule(
-        0, 10.0, 2.0, 300.0, frozenset({"Failed", "JobDeleted", "DeadlineExceeded", "PendingTimeout"})
-    )
+    reasons = frozenset({"Failed", "JobDeleted", "DeadlineExceeded", "PendingTimeout", "OutputMissing"})
+    assert rule == RetryRule(0, 10.0, 2.0, 300.0, reasons)

@@ -1,0 +1,97 @@
+"""How the outputs of a flow are read: paths and expressions, compiled; and every fault in them and in `when`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from pkg.apis.flow.v1alpha1.faults import Fault, fault
+from pkg.apis.flow.v1alpha1.output_faults import given_forms
+from pkg.apis.flow.v1alpha1.raw import ABSENT, RawError
+from pkg.apis.flow.v1alpha1.types import Flow, Output, TerminationMessage
+from pkg.workloads.model import RuleError
+from pkg.workloads.output_paths import Step, parse, show
+from pkg.workloads.paths import PathError
+from pkg.workloads.projection import Read, needs_whole
+from pkg.workloads.value_expressions import ValueExpression, compile_value
+from pkg.workloads.when_expressions import compile_when
+
+_ROOTS = ("status", "spec", "metadata")
+
+
+@dataclass(frozen=True, slots=True)
+class OutputRule:
+    """One output of a flow, ready to be read: its name, its default, and exactly one source.
+
+    path: of the job, or into the termination message; empty for the whole message.
+    """
+
+    name: str
+    default: str | None
+    path: tuple[Step, ...] = ()
+    cel: ValueExpression | None = None
+    message: TerminationMessage | None = None
+
+    @property
+    def needs_whole(self) -> bool:
+        """Whether it reads more of a job than every cached job has."""
+        if self.cel is not None:
+            return self.cel.needs_whole
+        return self.message is None and _needs_whole(self.path)
+
+    @property
+    def source(self) -> str:
+        """Where it is read, for messages."""
+        if self.message is not None:
+            container = f"container {self.message.container}" if self.message.container else "the first container"
+            return f"the termination message of {container}"
+        return f"cel {self.cel.text!r}" if self.cel is not None else f"path {show(self.path)}"
+
+
+def _needs_whole(path: tuple[Step, ...]) -> bool:
+    return needs_whole([Read(tuple(step for step in path[:2] if isinstance(step, str)))])
+
+
+def output_rules(flow: Flow) -> tuple[OutputRule, ...]:
+    """The outputs of a flow. Raises RuleError for one that cannot be read, and RawError."""
+    return () if flow.raw_outputs is ABSENT else tuple(_rule(output) for output in flow.outputs)
+
+
+def _rule(output: Output) -> OutputRule:
+    source = output.from_
+    if source.cel:
+        return OutputRule(output.name, output.default, cel=compile_value(source.cel))
+    text = source.path if source.termination_message is None else source.termination_message.path
+    try:
+        path = parse(text) if text else ()
+    except PathError as error:
+        raise RuleError(str(error)) from error
+    if source.termination_message is not None:
+        return OutputRule(output.name, output.default, path, message=source.termination_message)
+    if not path or path[0] not in _ROOTS:
+        raise RuleError(f"{text!r}: a path starts with {', '.join(_ROOTS[:-1])} or {_ROOTS[-1]}, without a leading dot")
+    return OutputRule(output.name, output.default, path)
+
+
+def expression_faults(flow: Flow, path: str) -> Iterator[Fault]:
+    """Outputs that cannot be read, and a condition that cannot be judged. path: of the flow in the spec."""
+    if flow.when:
+        try:
+            compile_when(flow.when)
+        except RuleError as error:
+            yield fault(f"{path}.when", str(error), flow.when)
+    if flow.raw_outputs is ABSENT:
+        return
+    try:
+        outputs = flow.outputs
+    except RawError:
+        return  # a fault of the list
+    for at, output in enumerate(outputs):
+        forms = given_forms(output.from_)
+        if len(forms) != 1:
+            continue  # another fault
+        try:
+            _rule(output)
+        except RuleError as error:
+            place = f"{forms[0]}.path" if forms[0] == "terminationMessage" else forms[0]
+            yield fault(f"{path}.outputs[{at}].from.{place}", str(error))
