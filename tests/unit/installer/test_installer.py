@@ -321,7 +321,9 @@ def test_a_crd_has_its_short_name_a_status_and_lists_that_managed_fields_do_not_
     schema = version["schema"]["openAPIV3Schema"]["properties"]
     maps = {name: found for name, found in named_lists(version) if found["x-kubernetes-list-type"] == "map"}
     assert {name: found["x-kubernetes-list-map-keys"] for name, found in maps.items()} == (
-        {"parameters": ["name"], "conditions": ["type"]} if plural == "workflows" else {"parameters": ["name"]}
+        {"parameters": ["name"], "outputs": ["name"], "conditions": ["type"]}
+        if plural == "workflows"
+        else {"parameters": ["name"]}
     )
     assert plural != "workflows" or schema["spec"]["properties"]["flows"]["x-kubernetes-list-type"] == "atomic"
 
