@@ -11,6 +11,7 @@ import msgspec
 
 from pkg.apis.flow.v1alpha1.types import WORKFLOWS
 from pkg.apis.meta import PartialObject
+from pkg.cli.arguments import WORKFLOW
 from pkg.cli.confirm import confirm
 from pkg.cli.connection import Connection
 from pkg.cli.names import WRONG_USAGE, workflow_names
@@ -30,7 +31,7 @@ _Verb = Callable[..., Any]
 def choice_options(verb: _Verb) -> _Verb:
     """Adds NAME..., -l, --all and --yes to a verb."""
     for option in (
-        click.argument("names", nargs=-1, metavar="NAME..."),
+        click.argument("names", type=WORKFLOW, nargs=-1, metavar="NAME..."),
         click.option(
             "-l", "--selector", default="", metavar="LABELS", help="Workflows with these labels, such as team=a."
         ),

@@ -20,6 +20,10 @@ READING: Final = {
     "watch": "pkg.cli.verbs.watch:command",
     "wait": "pkg.cli.verbs.wait:command",
     "why": "pkg.cli.verbs.why:command",
+    "logs": "pkg.cli.verbs.logs:command",
+    "events": "pkg.cli.verbs.events:command",
+    "template": "pkg.cli.verbs.template:command",
+    "completion": "pkg.cli.verbs.completion:command",
     "version": "pkg.cli.verbs.version:command",
 }
 ACTING: Final[dict[str, str]] = {
@@ -82,4 +86,4 @@ def main() -> None:
     """Entry point of the console script."""
     # A list of thousands is decoded and printed, and the process ends: a look at all objects in between finds nothing.
     gc.set_threshold(200_000, 50, 100)
-    command(prog_name="kubectl workflow")
+    command(prog_name="kubectl workflow", complete_var="_KUBECTL_WORKFLOW_COMPLETE")

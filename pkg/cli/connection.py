@@ -23,8 +23,16 @@ _Verb = Callable[..., Any]
 class Connection:
     """What a verb needs of the cluster. Nothing is read and nothing connects before it is used."""
 
-    def __init__(self, kubeconfig: str = "", context: str = "", namespace: str = "", all_namespaces: bool = False):
-        self._kubeconfig = kubeconfig
+    def __init__(
+        self,
+        kubeconfig: str = "",
+        context: str = "",
+        namespace: str = "",
+        all_namespaces: bool = False,
+        timeout: float = 30.0,
+    ):
+        self.kubeconfig = kubeconfig
+        self._timeout = timeout
         self._context = context
         self._namespace = namespace
         self.all_namespaces = all_namespaces
@@ -33,7 +41,7 @@ class Connection:
     def config(self) -> ClientConfig:
         """The address and the credentials; Problem if there are none."""
         try:
-            return load_config(self._kubeconfig or None, context=self._context)
+            return load_config(self.kubeconfig or None, context=self._context)
         except ConfigError as error:
             raise Problem(str(error)) from error
 
@@ -43,7 +51,7 @@ class Connection:
         from pkg.kube.client import Client
 
         try:
-            return Client(self.config, user_agent=f"kubectl-workflow/{VERSION}", pool_size=8, timeout=30.0)
+            return Client(self.config, user_agent=f"kubectl-workflow/{VERSION}", pool_size=8, timeout=self._timeout)
         except ConfigError as error:
             raise Problem(str(error)) from error
 
@@ -100,10 +108,27 @@ def _with_options(verb: _Verb, has_all: bool) -> _Verb:
         except KubeError as error:
             raise problem_of(error, connection.config.shown_server) from error
 
+    from pkg.cli.arguments import CONTEXT, NAMESPACE
+
     options = [
-        click.option("-n", "--namespace", default="", metavar="NAME", help="Namespace. Default: that of the context."),
-        click.option("--context", "context_name", default="", metavar="NAME", help="Context of the kubeconfig."),
-        click.option("--kubeconfig", default="", metavar="FILE", help="Kubeconfig file. Default: as kubectl finds it."),
+        click.option(
+            "-n",
+            "--namespace",
+            type=NAMESPACE,
+            default="",
+            metavar="NAME",
+            help="Namespace. Default: that of the context.",
+        ),
+        click.option(
+            "--context", "context_name", type=CONTEXT, default="", metavar="NAME", help="Context of the kubeconfig."
+        ),
+        click.option(
+            "--kubeconfig",
+            type=click.Path(),
+            default="",
+            metavar="FILE",
+            help="Kubeconfig file. Default: as kubectl finds it.",
+        ),
     ]
     if has_all:
         options.insert(1, click.option("-A", "--all-namespaces", is_flag=True, help="All namespaces."))

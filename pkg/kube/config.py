@@ -99,6 +99,16 @@ def load_config(
     return found
 
 
+def contexts(kubeconfig: str | None = None, env: Mapping[str, str] = os.environ) -> list[str]:
+    """The names of the contexts in the kubeconfig that `load_config` would use; empty if there is no such file."""
+    named = [part for part in env.get("KUBECONFIG", "").split(os.pathsep) if part]
+    home = Path(env.get("HOME") or Path.home()) / ".kube" / "config"
+    paths = [Path(part).expanduser() for part in ([kubeconfig] if kubeconfig else named or [str(home)])]
+    if not any(path.exists() for path in paths):
+        return []
+    return sorted(name for kind, name in merge(paths, "kubeconfig").entries if kind == "context")
+
+
 def _find(kubeconfig: str | None, env: Mapping[str, str], context: str, *, needed: bool) -> ClientConfig | None:
     if kubeconfig:
         return _from_files([Path(kubeconfig).expanduser()], "--kubeconfig", context)

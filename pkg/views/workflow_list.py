@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from pkg.apis.flow.v1alpha1.types import WORKFLOWS
+from pkg.apis.meta import GVR
 from pkg.kube.client import Client
 from pkg.views.durations import elapsed
 from pkg.views.paging import read_all
+
+NAMESPACES: Final = GVR("", "v1", "namespaces")
 
 
 class _Meta(msgspec.Struct, frozen=True, rename="camel"):
@@ -141,3 +144,8 @@ def read_names(
         metadata_only=True,
     )
     return [(each.metadata.namespace, each.metadata.name) for each in found]
+
+
+def read_namespaces(client: Client) -> list[str]:
+    """The names of all namespaces. Raises KubeError."""
+    return [each.metadata.name for each in read_all(client, NAMESPACES, None, Listed, metadata_only=True)]

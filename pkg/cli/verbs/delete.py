@@ -11,6 +11,7 @@ import click
 
 from pkg.apis.flow.v1alpha1.types import WORKFLOWS
 from pkg.cli.acting import AT_ONCE
+from pkg.cli.arguments import WORKFLOW
 from pkg.cli.confirm import confirm
 from pkg.cli.connection import Connection, cluster_options
 from pkg.cli.files import WRONG_USAGE
@@ -36,7 +37,7 @@ def _with(parse: Callable[[Any], Any]) -> Callable[[click.Context, click.Paramet
 
 
 @click.command("delete")
-@click.argument("names", nargs=-1, metavar="NAME...")
+@click.argument("names", type=WORKFLOW, nargs=-1, metavar="NAME...")
 @click.option("-l", "--selector", default="", metavar="LABELS", help="Workflows with these labels, such as team=a.")
 @click.option(
     "--phase",

@@ -6,6 +6,7 @@ import time
 
 import click
 
+from pkg.cli.arguments import WORKFLOW
 from pkg.cli.connection import Connection, cluster_options
 from pkg.cli.formats import NAMES, OBJECTS, output_option, shown
 from pkg.cli.output import echo, screen
@@ -13,7 +14,7 @@ from pkg.cli.tree import heading, tree
 
 
 @click.command("get")
-@click.argument("name")
+@click.argument("name", type=WORKFLOW)
 @cluster_options
 @click.option("--all", "unfold", is_flag=True, help="List every replica of large flows.")
 @output_option("wide", *OBJECTS, NAMES)

@@ -8,6 +8,7 @@ import click
 import msgspec
 
 from pkg.apis.flow.v1alpha1.types import WORKFLOWS
+from pkg.cli.arguments import WORKFLOW
 from pkg.cli.connection import Connection, cluster_options
 from pkg.cli.following import Follow, follow_options
 from pkg.cli.names import workflow_name
@@ -22,7 +23,7 @@ Object = dict[str, Any]
 
 
 @click.command("resubmit")
-@click.argument("name")
+@click.argument("name", type=WORKFLOW)
 @click.option(
     "--name", "new", default="", metavar="NEW", help="Name of the copy. Default: the old name and five characters."
 )

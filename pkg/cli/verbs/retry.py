@@ -12,6 +12,7 @@ import msgspec
 from pkg.apis.flow.v1alpha1 import labels
 from pkg.apis.flow.v1alpha1.types import WORKFLOWS, Workflow, WorkTemplate
 from pkg.apis.meta import GVR, Job, PartialObject
+from pkg.cli.arguments import WORKFLOW
 from pkg.cli.confirm import confirm
 from pkg.cli.connection import Connection, cluster_options
 from pkg.cli.following import Follow, follow_options
@@ -29,7 +30,7 @@ _TRIES: Final = 5
 
 
 @click.command("retry")
-@click.argument("name")
+@click.argument("name", type=WORKFLOW)
 @click.option(
     "--flow", "flows", multiple=True, metavar="NAME", help="This flow and all that depend on it, Succeeded or not."
 )

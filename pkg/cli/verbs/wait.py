@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from pkg.cli.arguments import WORKFLOW
 from pkg.cli.connection import Connection, cluster_options
 from pkg.cli.problems import NOT_ASKED, Problem
 from pkg.cli.waiting import DURATION, wait_for_ends
@@ -29,7 +30,7 @@ class _Wait(click.Command):
 
 
 @click.command("wait", cls=_Wait)
-@click.argument("names", nargs=-1, required=True, metavar="NAME...")
+@click.argument("names", type=WORKFLOW, nargs=-1, required=True, metavar="NAME...")
 @click.option("--timeout", type=DURATION, default=None, metavar="DURATION", help="Such as 90s, 1h30m. Default: none.")
 @cluster_options
 @click.pass_context

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import click
 
+from pkg.cli.arguments import WORKFLOW
 from pkg.cli.connection import Connection, cluster_options
 from pkg.cli.problems import Problem
 
 
 @click.command("watch")
-@click.argument("name", required=False, default="")
+@click.argument("name", type=WORKFLOW, required=False, default="")
 @cluster_options(all_namespaces=True)
 @click.option("-l", "--selector", default="", metavar="LABELS", help="Without NAME: label selector, such as team=a.")
 @click.pass_context

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from pkg.cli.arguments import WORKFLOW
 from pkg.cli.connection import Connection, cluster_options
 from pkg.cli.output import Screen, echo, printable, screen
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @click.command("why")
-@click.argument("name")
+@click.argument("name", type=WORKFLOW)
 @cluster_options
 def command(connection: Connection, name: str) -> None:
     """Say what a Workflow waits for or why it failed, since when, and what to do."""
