@@ -40,7 +40,14 @@ from pkg.controllers.workflow.planner.progress import (
     from_flows,
     tally_of,
 )
-from pkg.controllers.workflow.planner.snapshot import Barred, CreateFault, JobWarning, ObservedJob, Snapshot
+from pkg.controllers.workflow.planner.snapshot import (
+    Barred,
+    CreateFault,
+    JobWarning,
+    ObservedJob,
+    PodMessages,
+    Snapshot,
+)
 from pkg.controllers.workflow.rule_book import RuleBook
 from pkg.kinds.kind import Kind
 from pkg.workloads import rules_for
@@ -184,6 +191,8 @@ class Bench:
         #: How the pods of failed jobs ended, by the name of the task; None: nobody has looked yet.
         self.words: dict[str, str | None] = {}
         self.endings: dict[TaskKey, JobEnding] = {}
+        #: Termination messages that were looked up.
+        self.messages: dict[TaskKey, PodMessages] = {}
         self.units = PASS_BUDGET
         self.pod_ips: dict[TaskKey, str] = {}
         self.faults: dict[TaskKey, CreateFault] = {}
@@ -228,6 +237,7 @@ class Bench:
             "barred": dict(self.barred),
             "passed": self.passed,
             "endings": dict(self.endings),
+            "messages": dict(self.messages),
             "answers": dict(self.answers),
             "pod_ips": self.pod_ips,
             "faults": dict(self.faults),
@@ -321,7 +331,7 @@ class Bench:
         """The controller is gone and another one starts: what is not in the cluster is forgotten."""
         self.progress = None
         self.faults = {}
-        self.passed, self.answers, self.endings = frozenset(), {}, {}
+        self.passed, self.answers, self.endings, self.messages = frozenset(), {}, {}, {}
         self._spec = NO_SPEC
         self.since = self.now
         self.ledger = Ledger()

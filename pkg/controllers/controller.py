@@ -34,6 +34,7 @@ from pkg.controllers.workflow.crds import crd_informer
 from pkg.controllers.workflow.executor import Executor
 from pkg.controllers.workflow.failures import FailureFinder
 from pkg.controllers.workflow.ledger import Ledger
+from pkg.controllers.workflow.messages import MessageFinder
 from pkg.controllers.workflow.observer import Caches
 from pkg.controllers.workflow.pending import PendingJob, PendingJobWarnings
 from pkg.controllers.workflow.planner.actions import ProbeRequest
@@ -169,6 +170,9 @@ class Controller:
         self._failures = FailureFinder(
             self._clients.events, self._ledger.job, self._pod_finder.selector, handlers.job_warned
         )
+        self._messages = MessageFinder(
+            self._clients.events, self._ledger.job, self._pod_finder.selector, handlers.job_warned
+        )
         self._reconciler = Reconciler(
             Caches(
                 workflows=workflows,
@@ -189,6 +193,7 @@ class Controller:
             backlog=self._queue.backlog,
             warnings=self._pending_jobs.of,
             failures=self._failures,
+            messages=self._messages,
             rights=self._rights,
         )
         usage = UsageReconciler(self._clients.main, workflows, templates, owns)
@@ -246,6 +251,7 @@ class Controller:
                 "prober": [self._prober.thread],
                 "events": [self._recorder.thread],
                 "failures": self._failures.threads,
+                "messages": self._messages.threads,
                 "access": self._access.threads if self._access is not None else [],
             },
             activities={
@@ -280,6 +286,7 @@ class Controller:
         self._crds.ensure(CRDS)
         self._pending_jobs.start(self._reconciler.pending)
         self._failures.start()
+        self._messages.start()
         if self._access is not None and self._rights is not None:
             self._access.start(self._rights.answered)
         threading.Thread(target=self._begin, name="start", daemon=True).start()
@@ -327,6 +334,7 @@ class Controller:
         self._kinds.stop()
         self._pending_jobs.stop()
         self._failures.stop()
+        self._messages.stop()
         if self._access is not None:
             self._access.stop()
         for informers in (self._crds, self._workflows, self._templates, self._jobs, self._pod_finder):

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from pkg.apis.flow.v1alpha1.cost import MAX_OUTPUT
 from pkg.apis.flow.v1alpha1.faults import Fault, fault
 from pkg.apis.flow.v1alpha1.output_faults import given_forms
 from pkg.apis.flow.v1alpha1.raw import ABSENT, RawError
 from pkg.apis.flow.v1alpha1.types import Flow, Output, TerminationMessage
 from pkg.workloads.model import RuleError
-from pkg.workloads.output_paths import Step, parse, show
+from pkg.workloads.output_paths import Step, parse
 from pkg.workloads.paths import PathError
-from pkg.workloads.projection import Read, needs_whole
+from pkg.workloads.projection import KEPT_META, Read, needs_whole
 from pkg.workloads.value_expressions import ValueExpression, compile_value
 from pkg.workloads.when_expressions import compile_when
 
@@ -31,6 +32,8 @@ class OutputRule:
     path: tuple[Step, ...] = ()
     cel: ValueExpression | None = None
     message: TerminationMessage | None = None
+    #: Bytes of UTF-8.
+    limit: int = MAX_OUTPUT
 
     @property
     def needs_whole(self) -> bool:
@@ -40,12 +43,9 @@ class OutputRule:
         return self.message is None and _needs_whole(self.path)
 
     @property
-    def source(self) -> str:
-        """Where it is read, for messages."""
-        if self.message is not None:
-            container = f"container {self.message.container}" if self.message.container else "the first container"
-            return f"the termination message of {container}"
-        return f"cel {self.cel.text!r}" if self.cel is not None else f"path {show(self.path)}"
+    def asked(self) -> tuple[str, str]:
+        """The role and the container whose termination message is read; empty for the lead pod and its first one."""
+        return (self.message.role, self.message.container) if self.message is not None else ("", "")
 
 
 def _needs_whole(path: tuple[Step, ...]) -> bool:
@@ -68,6 +68,8 @@ def _rule(output: Output) -> OutputRule:
         raise RuleError(str(error)) from error
     if source.termination_message is not None:
         return OutputRule(output.name, output.default, path, message=source.termination_message)
+    if path[:1] == ("metadata",) and len(path) > 1 and _needs_whole(path):
+        raise RuleError(f"{text!r}: of metadata only {', '.join(KEPT_META)} can be read")
     if not path or path[0] not in _ROOTS:
         raise RuleError(f"{text!r}: a path starts with {', '.join(_ROOTS[:-1])} or {_ROOTS[-1]}, without a leading dot")
     return OutputRule(output.name, output.default, path)

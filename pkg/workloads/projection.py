@@ -18,12 +18,11 @@ MAX_WEIGHT: Final = 20_000
 MAX_DEPTH: Final = 64
 """Levels of maps and lists in it; the library follows them by recursion."""
 
-_KEPT_META: Final = frozenset(
-    (
-        *("name", "namespace", "uid", "generation", "labels", "annotations"),
-        *("creationTimestamp", "deletionTimestamp", "finalizers"),
-    )
+KEPT_META: Final = (
+    *("name", "namespace", "uid", "generation", "labels", "annotations"),
+    *("creationTimestamp", "deletionTimestamp", "finalizers"),
 )
+"""The fields of metadata that every cached job has."""
 
 
 class Read(NamedTuple):
@@ -51,7 +50,7 @@ def _is_kept(path: tuple[str, ...]) -> bool:
         case ("status" | "apiVersion" | "kind", *_):
             return True
         case ("metadata", name, *_):
-            return name in _KEPT_META
+            return name in KEPT_META
         case _:
             return False
 

@@ -34,11 +34,15 @@ _WRITE: Final = {
 
 @dataclass(frozen=True, slots=True)
 class WhenExpression:
-    """An expression that may be used. is_by_index: index or item may change its value."""
+    """An expression that may be used.
+
+    outputs: the flow and the name of those that it reads or asks for; is_by_index: tasks of one flow may differ.
+    """
 
     text: str
     steps: Growth
     names: Names
+    outputs: tuple[tuple[str, str], ...]
     is_by_index: bool
 
 
@@ -61,8 +65,11 @@ def compile_when(text: str) -> WhenExpression:
     if _named(found.reads) != {*names.flows, *(flow for flow, _ in names.outputs), *names.parameters}:
         raise RuleError(f"flows and parameters have to be written out: {_WRITE['flows']}")
     check_cost(found.steps, snippet(tree, text, found.costliest))
+    outputs = sorted(
+        {(read.path[1], read.path[2]) for read in found.reads if read.path[0] == "outputs" and read.path[2:]}
+    )
     is_by_index = any(read.path[0] in ("index", "item", "params") for read in found.reads)
-    return WhenExpression(text, found.steps, names, is_by_index)
+    return WhenExpression(text, found.steps, names, tuple(outputs), is_by_index)
 
 
 def _check(read: Read) -> None:

@@ -8,6 +8,7 @@ from pkg.controllers.engine.result import Again, Later
 from pkg.controllers.workflow.executor import Executor
 from pkg.controllers.workflow.failures import Failures
 from pkg.controllers.workflow.memory import Memories
+from pkg.controllers.workflow.messages import Messages
 from pkg.controllers.workflow.observer import Caches, Observer
 from pkg.controllers.workflow.planner.control.deletions import delete_job
 from pkg.controllers.workflow.planner.job_identity import WorkflowId
@@ -27,6 +28,7 @@ class Cleanup:
         observer: Observer,
         prober: Prober,
         failures: Failures,
+        messages: Messages,
         executor: Executor,
     ) -> None:
         self._caches = caches
@@ -34,6 +36,7 @@ class Cleanup:
         self._observer = observer
         self._prober = prober
         self._failures = failures
+        self._messages = messages
         self._executor = executor
 
     def forget(self, key: str) -> None:
@@ -47,6 +50,7 @@ class Cleanup:
         for workflow in self._memories.workflows(key):
             self._prober.want(workflow, ())
             self._failures.forget(workflow)
+            self._messages.want(workflow, ())
             self._memories.by_workflow[workflow].progress = None
         workflows, ledger = self._caches.workflows, self._caches.ledger
         if workflows.get(key) is None and not workflows.is_undecodable(key):
@@ -88,4 +92,5 @@ class Cleanup:
         self._memories.forget(workflow)
         self._prober.want(workflow, ())
         self._failures.forget(workflow)
+        self._messages.want(workflow, ())
         self._caches.pod_finder.forget(workflow)

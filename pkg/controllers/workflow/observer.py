@@ -25,7 +25,7 @@ from pkg.controllers.workflow.planner.graph.in_force import CompiledSpec, compil
 from pkg.controllers.workflow.planner.graph.model import Graph, PodIPPredicate
 from pkg.controllers.workflow.planner.job_identity import WorkflowId
 from pkg.controllers.workflow.planner.progress import JobEnding, TaskKey
-from pkg.controllers.workflow.planner.snapshot import JobWarning, ObservedJob, Snapshot
+from pkg.controllers.workflow.planner.snapshot import JobWarning, ObservedJob, PodMessages, Snapshot
 from pkg.controllers.workflow.pod_finder import PodFinder
 from pkg.controllers.workflow.prober import Prober
 from pkg.controllers.workflow.rights import Rights
@@ -54,7 +54,8 @@ class Caches:
 
 class Observer:
     """backlog(key): how many ready keys count as load for it; warnings(workflow): the last Warnings about pending jobs,
-    by UID; endings(workflow): how the pods of its failed jobs ended; rights: who may create what, None if nobody asks.
+    by UID; endings(workflow): how the pods of its failed jobs ended; messages(workflow): termination messages with
+    outputs; rights: who may create what, None if nobody asks.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class Observer:
         backlog: Callable[[str], int],
         warnings: Callable[[WorkflowId], Mapping[str, JobWarning]],
         endings: Callable[[WorkflowId], Mapping[TaskKey, JobEnding]] = lambda workflow: {},
+        messages: Callable[[WorkflowId], Mapping[TaskKey, PodMessages]] = lambda workflow: {},
         rights: Rights | None = None,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
@@ -73,6 +75,7 @@ class Observer:
         self._backlog = backlog
         self._warnings = warnings
         self._endings = endings
+        self._messages = messages
         self._rights = rights
         self._clock = wall_clock
         self._users: dict[GVR, set[str]] = {}
@@ -106,7 +109,11 @@ class Observer:
             rules = self._caches.rule_book.of(template)
             if rules is not None and rules.needs_whole:
                 self._caches.jobs.decode_as(rules.gvr, WholeJob)
-        return self._ensure(workflow, self._templates(workflow, spec))
+        templates = self._templates(workflow, spec)
+        if isinstance(spec.compiled, Graph):
+            for name in spec.compiled.read_in_full & templates.keys():
+                self._caches.jobs.decode_as(templates[name].spec.gvr.gvr, WholeJob)
+        return self._ensure(workflow, templates)
 
     def _ensure(self, workflow: Workflow, templates: Mapping[str, WorkTemplate]) -> set[GVR]:
         gvrs = _gvrs(workflow, templates)
@@ -194,6 +201,7 @@ class Observer:
             rules=caches.rule_book.by_flow(graph, templates) if isinstance(graph, Graph) else {},
             warnings=self._warnings(this),
             endings=self._endings(this),
+            messages=self._messages(this) if isinstance(graph, Graph) and graph.reading_messages else {},
             may_create=may_create,
             room=room,
             is_urgent=is_urgent,

@@ -17,6 +17,7 @@ from pkg.controllers.workflow.creation_run import CreationRun
 from pkg.controllers.workflow.executor import Executor, NotLeader
 from pkg.controllers.workflow.failures import Failures
 from pkg.controllers.workflow.memory import Memories, Memory
+from pkg.controllers.workflow.messages import Messages
 from pkg.controllers.workflow.observer import Caches, Observer
 from pkg.controllers.workflow.pending import PendingJob
 from pkg.controllers.workflow.planner.actions import DeleteJob, Emit, Plan
@@ -93,6 +94,7 @@ class Reconciler:
         backlog: Callable[[str], int],
         warnings: Callable[[WorkflowId], Mapping[str, JobWarning]] = lambda workflow: {},
         failures: Failures | None = None,
+        messages: Messages | None = None,
         rights: Rights | None = None,
         wall_clock: Callable[[], float] = time.time,
         clock: Callable[[], float] = time.monotonic,
@@ -100,12 +102,14 @@ class Reconciler:
         self._caches = caches
         self._executor = executor
         self._failures = failures or Failures()
+        self._messages = messages or Messages()
         self._observer = Observer(
             caches,
             prober,
             backlog=backlog,
             warnings=warnings,
             endings=self._failures.endings,
+            messages=self._messages.answers,
             rights=rights,
             wall_clock=wall_clock,
         )
@@ -121,7 +125,9 @@ class Reconciler:
         self._fences: dict[str, int] = {}
         self._memories = Memories()
         self._after_end = AfterEnd(caches, self._observer)
-        self._cleanup = Cleanup(caches, self._memories, self._observer, prober, self._failures, executor)
+        self._cleanup = Cleanup(
+            caches, self._memories, self._observer, prober, self._failures, self._messages, executor
+        )
         self._parked: dict[str, _Unanswered] = {}
 
     def begin_term(self, fences: dict[str, int]) -> None:
@@ -297,6 +303,7 @@ class Reconciler:
             final = _with_deletions(final, memory.remaining_deletions)
         self._prober.want(this, final.probes)
         self._failures.want(this, final.lookups)
+        self._messages.want(this, final.messages)
         failure = self._writer.write(workflow, memory, final)
         if final.is_new_run:
             # Only status counts from now on; the next reconcile matches every task with its job again.

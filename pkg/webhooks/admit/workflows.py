@@ -29,6 +29,7 @@ from pkg.webhooks.admit.items import without_items
 from pkg.webhooks.admit.own_retry import own_retry
 from pkg.webhooks.admit.templates import kind_faults, template_warnings
 from pkg.webhooks.admit.unknown_fields import of_patches
+from pkg.workloads.output_rules import expression_faults
 
 _FLOW: Final = re.compile(r"spec\.flows\[(\d+)\]")
 _FIGURE: Final = re.compile(r"\d[\d,]*")
@@ -106,6 +107,7 @@ class Judgement:
     def _by_itself(self, reading: Reading) -> Faults:
         found = validate_workflow(reading)
         for at, flow in enumerate(reading.spec.flows):
+            found += Faults(expression_faults(flow, f"spec.flows[{at}]"))
             if flow.template_spec is not None:
                 found += kind_faults(flow.template_spec, f"spec.flows[{at}].templateSpec")
         around = self._around

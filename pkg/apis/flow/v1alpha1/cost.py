@@ -50,8 +50,9 @@ MAX_TEMPLATE_BYTES: Final = 1_024 * 1024 * 1024
 
 #: Bytes of the recorded outputs of a workflow, as JSON without quotes.
 MAX_OUTPUT_BYTES: Final = 256 * 1024
-#: Bytes of one output, as UTF-8.
+#: Bytes of one output, as UTF-8; and of one that is the list of an itemsFrom.
 MAX_OUTPUT: Final = 4 * 1024
+MAX_LIST_OUTPUT: Final = 128 * 1024
 #: So many bytes a shorter value counts.
 MIN_OUTPUT: Final = 8
 
@@ -102,6 +103,11 @@ class Cost(msgspec.Struct, frozen=True):
     def object(self) -> int:
         """Bytes of the whole Workflow."""
         return self.spec + self.metadata + self.status
+
+
+def output_bytes(value: str) -> int:
+    """What a recorded value counts of MAX_OUTPUT_BYTES."""
+    return max(MIN_OUTPUT, len(msgspec.json.encode(value)) - 2)
 
 
 def has_started(status: WorkflowStatus) -> bool:

@@ -41,6 +41,11 @@ class Edge(msgspec.Struct, frozen=True):
     output: str = ""  # the output that is needed
     pick: str = ""  # of which task: a number, `index`, or empty for all
 
+    @property
+    def variable(self) -> str:
+        """The variable of an output, as templates write it."""
+        return variables.name_of(variables.OutputOf(self.flow, self.output, self.pick))
+
 
 class TemplateEdges:
     """The addresses and outputs that a template needs. The template is scanned once, however many flows use it.

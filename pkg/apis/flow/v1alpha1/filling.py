@@ -6,6 +6,7 @@ The renderer makes jobs with it. Validation tries out with it whether a job of a
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, Final, TypeVar
 
 from pkg.apis.flow.v1alpha1 import patching, raw, variables
@@ -51,12 +52,13 @@ def plain_values(
     replicas: int,
     attempt: int,
     pod_ips: Mapping[str, str],
+    outputs: Mapping[str, str] = MappingProxyType({}),
     item: Any = NO_ITEM,
 ) -> Plain:
     """The values of the variables that are no parameters.
 
     owner: metadata of the workflow; replicas: number of tasks of the flow; pod_ips: addresses by the names of flows;
-    item: the decoded item of this index, if the flow has items.
+    outputs: recorded outputs by the names of variables; item: the decoded item of this index, if the flow has items.
     """
     plain = {
         "workflow.name": owner.name,
@@ -69,6 +71,7 @@ def plain_values(
     }
     for name, address in pod_ips.items():
         plain[f"flows.{name}.podIP"] = address
+    plain.update(outputs)
     return plain if item is NO_ITEM else WithItem(plain, item, index)
 
 

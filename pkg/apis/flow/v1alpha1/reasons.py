@@ -85,6 +85,8 @@ NOT_SHOWN_BY_JOB: Final = frozenset(
         Reasons.OUTPUT_TOO_LARGE,
     }
 )
+#: Attempts that failed for one of these may have a job that goes on. It is deleted.
+GIVEN_UP: Final = NOT_SHOWN_BY_JOB - {Reasons.JOB_DELETED}
 #: Why a creation failed that will be tried again. The flow keeps showing the reason until a job is created.
 KEPT_UNTIL_CREATED: Final = frozenset(
     {

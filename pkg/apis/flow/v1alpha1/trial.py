@@ -12,7 +12,7 @@ from typing import Final
 
 from pkg.apis.flow.v1alpha1 import patching, raw, variables
 from pkg.apis.flow.v1alpha1.bare import is_bare
-from pkg.apis.flow.v1alpha1.edges import TemplateEdges
+from pkg.apis.flow.v1alpha1.edges import Edge, TemplateEdges
 from pkg.apis.flow.v1alpha1.faults import Fault, fault
 from pkg.apis.flow.v1alpha1.filling import FieldError, fill_template, plain_values
 from pkg.apis.flow.v1alpha1.items import NO_ITEM, item_at
@@ -28,6 +28,7 @@ _MAY_FAIL: Final = re.compile(rb'"\{\{[^"{}]*\}\}"|\{\{[^"{}]*\||\{\{[^"{}]*\}\}
 # What nobody knows before the workflow runs.
 _UID: Final = "00000000-0000-0000-0000-000000000000"
 _ADDRESS: Final = "10.0.0.1"
+_OUTPUT: Final = "0"
 
 
 def render_faults(
@@ -79,10 +80,12 @@ def _tried(
     reading: Reading, flow: Flow, template: TemplateEdges, owner: ObjectMeta, schema: Schema, path: str, index: int
 ) -> Fault | None:
     item = NO_ITEM
+    needed: tuple[Edge, ...] = ()
     try:
         if patching.faults(flow.patch):
             return None  # faults of the flow by itself
-        names = {edge.flow for edge in (*reading.mentions(flow), *reading.use.edges(flow))}
+        needed = (*reading.mentions(flow), *reading.use.edges(flow))
+        names = {edge.flow for edge in needed}
         if flow.for_ is not None and flow.has_items:
             item = item_at(flow.for_, index)
         plain = plain_values(
@@ -92,6 +95,7 @@ def _tried(
             replicas=flow.replicas,
             attempt=0,
             pod_ips=dict.fromkeys(names, _ADDRESS),
+            outputs={edge.variable: _OUTPUT for edge in needed if edge.output},
             item=item,
         )
         has_spec = not is_bare(template.spec.gvr.gvr, schema)
@@ -99,6 +103,8 @@ def _tried(
     except (raw.RawError, FieldError):
         return None  # a fault of the flow or of the template by itself
     except variables.VariableError as error:
+        if any(edge.output for edge in needed):
+            return None  # nobody knows yet whether the value fits
         with_item = f" (with {path}.for.items[{index}])" if item is not NO_ITEM else ""
         return fault(_place(error.path, path, flow), f"{error.message}{with_item}", error.text)
     except patching.PatchError as error:

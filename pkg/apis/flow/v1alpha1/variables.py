@@ -47,6 +47,11 @@ class OutputOf(NamedTuple):
     pick: str = ""
 
 
+def name_of(output: OutputOf) -> str:
+    """The variable of an output: `flows.train.outputs.accuracy[3]`."""
+    return f"flows.{output.flow}.outputs.{output.output}" + (f"[{output.pick}]" if output.pick else "")
+
+
 class Known(msgspec.Struct, frozen=True):
     """A variable that exists, or would if its parameter or flow does: `params.epochs`, `index`, `flows.a.podIP`.
 

@@ -107,6 +107,16 @@ class FailedJob:
 
 
 @dataclass(frozen=True, slots=True)
+class AwaitedMessages:
+    """Termination messages that a task which has succeeded waits for. wanted: roles and containers."""
+
+    task: TaskKey
+    attempt: int
+    gvr: str
+    wanted: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """The result of one pass. It is carried out in this order: creations, status, deletions, Events."""
 
@@ -120,6 +130,8 @@ class Plan:
     probes: tuple[ProbeRequest, ...] = ()
     #: Failed jobs whose pods are to be looked up.
     lookups: tuple[FailedJob, ...] = ()
+    #: Termination messages that are to be looked up.
+    messages: tuple[AwaitedMessages, ...] = ()
     #: When to reconcile again if no event comes before (seconds since the epoch).
     requeue_at: float | None = None
     #: The next pass has more to do at once: the key goes to the back of its shard.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -13,7 +14,6 @@ from pkg.controllers.workflow.planner.progress import (
     Progress,
     Task,
     TaskKey,
-    compact_tally,
     count_in,
     folded,
     phase_of,
@@ -51,6 +51,8 @@ class Draft:
     touched: set[tuple[int, int]] = field(default_factory=set)
     #: Failed tasks whose pods are still to be looked up: number of the flow, index.
     unexplained: set[tuple[int, int]] = field(init=False)
+    #: What the recorded outputs count, in bytes.
+    output_bytes: int = field(init=False)
     #: Number of changes of tasks so far.
     changes: int = 0
     _open: dict[int, _Open] = field(default_factory=dict)
@@ -62,6 +64,7 @@ class Draft:
         self.failed = set(self.base.failed)
         self.startable = set(self.base.startable)
         self.unexplained = set(self.base.unexplained)
+        self.output_bytes = self.base.output_bytes
 
     def task(self, flow: int, index: int) -> Task:
         """One task as it is now."""
@@ -102,6 +105,8 @@ class Draft:
         if task.phase is Phase.BACKOFF or (task.phase is Phase.WAITING and task.released is not None):
             self.startable.add(flow)
         (self.unexplained.add if task.is_unexplained else self.unexplained.discard)((flow, index))
+        if task.outputs is not old.outputs:
+            self.output_bytes += task.output_bytes - old.output_bytes
         before, after = old.facts, task.facts
         if before != after:
             self.moved.add(flow)
@@ -170,7 +175,21 @@ class Draft:
             stale=frozenset(stale),
             unfolded=unfolded,
             unexplained=frozenset(self.unexplained),
+            output_bytes=self.output_bytes,
             decision=decision,
             is_decision_acked=base.is_decision_acked and decision == base.decision,
             is_dirty=base.is_dirty or bool(self.changed) or decision != base.decision,
         )
+
+
+def compact_tally(tally: Mapping[int, int]) -> Mapping[int, int]:
+    """The same tally; those of tasks that all have the same facts share one value in memory."""
+    if len(tally) != 1:
+        return tally
+    ((facts, count),) = tally.items()
+    return _uniform_tally(facts, count)
+
+
+@functools.lru_cache(maxsize=1024)
+def _uniform_tally(facts: int, count: int) -> Mapping[int, int]:
+    return {facts: count}

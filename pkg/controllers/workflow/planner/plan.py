@@ -30,6 +30,7 @@ from pkg.controllers.workflow.planner.draft import Draft
 from pkg.controllers.workflow.planner.edits import is_held_in
 from pkg.controllers.workflow.planner.ending import plan_ended, plan_invalid, plan_restart, plan_without_graph
 from pkg.controllers.workflow.planner.graph.model import Graph, Node
+from pkg.controllers.workflow.planner.outputs.messages import awaited
 from pkg.controllers.workflow.planner.progress import NEVER, Decision, Progress, TaskKey
 from pkg.controllers.workflow.planner.snapshot import Snapshot
 from pkg.controllers.workflow.planner.status import failures, recovery, server_warnings, workflow_status
@@ -110,6 +111,7 @@ def _plan_running(ctx: Context) -> Plan:
         starts = creations.start(ctx, how)
     phase = _phase(ctx, decision, how)
     lookups = failures.needed_lookups(ctx)
+    messages = tuple(awaited(ctx)) if ctx.graph.reading_messages else ()
     to_delete: list[DeleteJob] = []
     if not snapshot.is_held or how.ends_remaining or phase.is_final:
         looked_up = {job.task for job in lookups}
@@ -134,6 +136,7 @@ def _plan_running(ctx: Context) -> Plan:
         events=events[:MAX_EVENTS],
         probes=() if snapshot.is_held else tuple(needed_probes(ctx)),
         lookups=lookups,
+        messages=messages,
         requeue_at=_soonest(
             NEVER if phase.is_final or facts.is_overdue else overdue_at,
             starts.requeue_at,

@@ -6,7 +6,6 @@ instead of counted again.
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -14,6 +13,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from pkg.apis.flow.v1alpha1 import cost
 from pkg.apis.flow.v1alpha1.phases import FINAL, UNFINISHED, Phase, fold
 from pkg.apis.flow.v1alpha1.reasons import SUCCESSES, Reasons
 from pkg.apis.flow.v1alpha1.records import FlowMemory
@@ -161,6 +161,11 @@ class Task(msgspec.Struct, frozen=True):
         has_failed = self.reason == Reasons.FAILED and bool(self.current.job)
         return has_failed or (self.reason == Reasons.JOB_DELETED and self.current.lost is not None)
 
+    @property
+    def output_bytes(self) -> int:
+        """What its recorded outputs count, in bytes."""
+        return sum(cost.output_bytes(value) for _, value in self.outputs)
+
     def with_current(self, **changes: object) -> Task:
         """The task with these fields of its newest attempt changed."""
         return msgspec.structs.replace(self, current=msgspec.structs.replace(self.current, **changes))
@@ -296,6 +301,8 @@ class Progress:
     unexplained: frozenset[tuple[int, int]] = frozenset()
     #: What the last status names as waiting for a person, and where; None for nothing.
     blocked: tuple[str, str] | None = None
+    #: What the recorded outputs count, in bytes.
+    output_bytes: int = 0
     #: What the last status left out because the object has no room for it; empty for nothing.
     left_out: str = ""
     #: Status does not yet record everything.
@@ -348,6 +355,7 @@ def from_flows(flows: Iterable[FlowState]) -> Progress:
         stale=frozenset(range(len(states))),
         startable=frozenset(range(len(states))),
         rendered=(None,) * len(states),
+        output_bytes=sum(task.output_bytes for state in states for task in state.tasks if task.outputs),
     )
 
 
@@ -356,7 +364,11 @@ def count_in(tally: Mapping[int, int], phases: Iterable[Phase]) -> int:
     wanted = 0
     for phase in phases:
         wanted |= 1 << _NUMBER[phase]
-    return sum(count for facts, count in tally.items() if wanted >> (facts & 15) & 1)
+    found = 0
+    for facts, count in tally.items():
+        if wanted >> (facts & 15) & 1:
+            found += count
+    return found
 
 
 def folded(tally: Mapping[int, int]) -> Phase:
@@ -373,19 +385,6 @@ def by_phase(tally: Mapping[int, int]) -> dict[Phase, int]:
         phase = phase_of(facts)
         counts[phase] = counts.get(phase, 0) + count
     return counts
-
-
-def compact_tally(tally: Mapping[int, int]) -> Mapping[int, int]:
-    """The same tally; those of tasks that all have the same facts share one value in memory."""
-    if len(tally) != 1:
-        return tally
-    ((facts, count),) = tally.items()
-    return _uniform_tally(facts, count)
-
-
-@functools.lru_cache(maxsize=1024)
-def _uniform_tally(facts: int, count: int) -> Mapping[int, int]:
-    return {facts: count}
 
 
 def tally_of(tasks: Iterable[Task]) -> dict[int, int]:

@@ -91,6 +91,18 @@ class JobWarning:
 
 
 @dataclass(frozen=True, slots=True)
+class PodMessages:
+    """The termination messages of one attempt's pods, by role and container; empty: the lead pod, the first container.
+
+    missing: why there is none, by the same.
+    """
+
+    attempt: int
+    texts: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    missing: Mapping[tuple[str, str], str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """One workflow at one moment. Times: seconds since the epoch."""
 
@@ -132,6 +144,8 @@ class Snapshot:
     warnings: Mapping[str, JobWarning] = field(default_factory=dict)
     #: How the pods of failed jobs ended, as far as that was looked up.
     endings: Mapping[TaskKey, JobEnding] = field(default_factory=dict)
+    #: Termination messages with outputs, as far as they were looked up.
+    messages: Mapping[TaskKey, PodMessages] = field(default_factory=dict)
     #: What the API server said about jobs that were created since the last pass.
     server_warnings: Mapping[TaskKey, tuple[str, ...]] = field(default_factory=dict)
     #: False in the second pass of a reconcile, which follows its creations.

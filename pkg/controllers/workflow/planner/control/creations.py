@@ -32,6 +32,7 @@ from pkg.controllers.workflow.planner.control.obstacles import (
 from pkg.controllers.workflow.planner.control.outcome import Mode
 from pkg.controllers.workflow.planner.control.retry import is_due
 from pkg.controllers.workflow.planner.graph.model import Node
+from pkg.controllers.workflow.planner.outputs.values import variables_for
 from pkg.controllers.workflow.planner.progress import NEVER, Task, TaskKey
 from pkg.controllers.workflow.planner.reading import look
 from pkg.controllers.workflow.planner.render.render import RenderError, render
@@ -256,6 +257,7 @@ def _rendered(ctx: Context, of: Candidate, found: Starts) -> CreateJob | Fails |
             attempt=of.attempt,
             is_renamed=bool(state.renamed),
             item=_item(node, of.index),
+            outputs=variables_for(ctx, node, of.index),
             pod_ips={key.flow: snapshot.pod_ips[key] for _, key in asked_addresses(ctx, node, of.index)},
             kind=kind.kind,
             row=kind.row,

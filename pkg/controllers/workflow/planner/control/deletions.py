@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 
 from pkg.apis.flow.v1alpha1.phases import Phase, WorkflowPhase
-from pkg.apis.flow.v1alpha1.reasons import Reasons
+from pkg.apis.flow.v1alpha1.reasons import GIVEN_UP
 from pkg.apis.flow.v1alpha1.types import Completion, RetainPolicy
 from pkg.controllers.workflow.planner.actions import DeleteJob
 from pkg.controllers.workflow.planner.attempts import is_possible
@@ -69,7 +69,7 @@ def _reason_to_delete(
         return _CANCELLED if how is Mode.CANCEL else ""
     if task.phase is Phase.CANCELLED:
         return "the outcome was decided"
-    if task.reason in (Reasons.DEADLINE_EXCEEDED, Reasons.PENDING_TIMEOUT) and not look(snapshot, observed).is_final:
+    if task.reason in GIVEN_UP and not look(snapshot, observed).is_final:
         return task.reason
     return ""
 

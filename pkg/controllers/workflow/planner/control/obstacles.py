@@ -15,6 +15,8 @@ from pkg.apis.meta import GVR
 from pkg.controllers.workflow.planner.context import Context
 from pkg.controllers.workflow.planner.dependency.probes import has_ended
 from pkg.controllers.workflow.planner.graph.model import Node, PodIPPredicate
+from pkg.controllers.workflow.planner.outputs.acknowledged import are_verdicts_recorded
+from pkg.controllers.workflow.planner.outputs.values import text_of
 from pkg.controllers.workflow.planner.progress import NEVER, Task, TaskKey, counterpart
 from pkg.controllers.workflow.planner.snapshot import LASTING_TRIES, MAX_CREATE_DELAY, CreateFault, Snapshot, Trouble
 from pkg.workloads import RULE_FAULT, near_kind
@@ -87,6 +89,7 @@ def obstacle_to_start(ctx: Context, of: Candidate) -> Obstacle | None:
         or _new_kind(ctx, of)
         or (None if _is_recorded(ctx, of) else NeedsStatus())
         or _address_obstacle(ctx, of)
+        or _output_obstacle(ctx, of)
     )
 
 
@@ -197,6 +200,8 @@ def _is_recorded(ctx: Context, of: Candidate) -> bool:
     base, number, task = ctx.draft.base, of.node.number, of.task
     if base.decision is not None and not base.is_decision_acked:
         return False
+    if not are_verdicts_recorded(ctx, of.node, of.index):
+        return False
     acked, state = base.acked[number], ctx.draft.state(number)
     if state.renamed != acked.renamed or state.first_attempt != acked.first_attempt:
         return False
@@ -219,4 +224,17 @@ def _address_obstacle(ctx: Context, of: Candidate) -> Waits | Fails | None:
         if has_ended(ctx, asked, ctx.draft.task(asked.number, key.index)):
             return Fails(Reasons.RENDER_ERROR, f"the pod address of {asked.name} is needed, and {asked.name} has ended")
         return Waits(Reasons.WAITING_FOR_DEPENDENCIES, f"{text}, which has none now")
+    return None
+
+
+def _output_obstacle(ctx: Context, of: Candidate) -> Waits | Fails | None:
+    """An output that the job is rendered with is not recorded: the template names it since a moment ago."""
+    for asked in of.node.reads:
+        if text_of(ctx, asked, of.index) is not None:
+            continue
+        node = ctx.graph.nodes[asked.flow]
+        if ctx.draft.is_final(node.number):
+            text = f"output {asked.output} of {node.name} is needed, and {node.name} has ended without it"
+            return Fails(Reasons.RENDER_ERROR, text)
+        return Waits(Reasons.WAITING_FOR_DEPENDENCIES, f"waits for output {asked.output} of {node.name}")
     return None

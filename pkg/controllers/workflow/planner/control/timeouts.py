@@ -29,7 +29,7 @@ def overdue_at(task: Task, node: Node, since: float) -> tuple[float, str]:
 
     since: when this controller began to lead. For how long a queue held the job before is not recorded.
     """
-    if task.is_final or task.phase is Phase.SUSPENDED:
+    if task.is_final or task.phase is Phase.SUSPENDED or task.current.is_ended:
         return NEVER, ""
     current = task.current
     found: list[tuple[float, str]] = []

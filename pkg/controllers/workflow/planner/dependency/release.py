@@ -17,6 +17,7 @@ from pkg.controllers.workflow.planner.dependency.messages import cannot_be_met, 
 from pkg.controllers.workflow.planner.dependency.predicates import Evaluator
 from pkg.controllers.workflow.planner.dependency.truth import Truth
 from pkg.controllers.workflow.planner.graph.model import Node, Predicate, ProbePredicate
+from pkg.controllers.workflow.planner.outputs.condition import Ends, Judge, Waits
 from pkg.controllers.workflow.planner.progress import Task
 
 
@@ -60,12 +61,21 @@ def _evaluate(ctx: Context, evaluator: Evaluator, node: Node, *, is_hidden: bool
     has_finals = False
     shown: tuple[Predicate, int] | None = None
     waiting = ready = Task()
+    judge = Judge(ctx, node, node.when) if node.when is not None else None
+    unjudged: Waits | None = None
     for index, task in enumerate(tuple(draft.tasks(node.number))):
         if task.phase is not Phase.WAITING or (task.released is not None and not node.needs_pod_ip):
             continue
         value, blocker = dependencies_at(index)
         if value is Truth.TRUE:
             if task.released is None:
+                verdict = judge.verdict(index) if judge is not None else None
+                if isinstance(verdict, Ends) and not is_hidden:
+                    draft.put(node.number, index, verdict.applied(task, ctx.now))
+                    has_finals = True
+                if verdict is not None:
+                    unjudged = verdict if isinstance(verdict, Waits) else unjudged
+                    continue
                 if task is not waiting:  # thousands of tasks that are one value in memory stay so
                     waiting, ready = task, msgspec.structs.replace(task, released=ctx.now)
                 draft.put(node.number, index, ready)
@@ -85,6 +95,8 @@ def _evaluate(ctx: Context, evaluator: Evaluator, node: Node, *, is_hidden: bool
         silence = evaluator.silence(node, blocker, index) if isinstance(blocker, ProbePredicate) else None
         reason, message = waits_for(ctx, node, blocker, index, silence)
         draft.edit(node.number, wait_reason=reason, wait_message=message)
+    elif unjudged is not None:
+        draft.edit(node.number, wait_reason=unjudged.reason, wait_message=unjudged.message)
     elif draft.state(node.number).wait_reason in DEPENDENCY_WAITS:
         draft.edit(node.number, wait_reason="", wait_message="")
     return has_finals

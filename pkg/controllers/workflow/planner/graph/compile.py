@@ -6,7 +6,7 @@ The graph depends on the spec and on nothing else. It is compiled once per gener
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from graphlib import TopologicalSorter
 from types import MappingProxyType
@@ -109,9 +109,9 @@ def compile_graph(
     requires = _with_shared_questions(requires)
     found = _edges(spec, requires)
     ranks = _ranks(found.dependents)
-    handing_out = frozenset(by_name[name] for name, one in own.items() if one.outputs or one.when is not None)
+    unshown = _unshown(requires, ranks, {by_name[name] for name in own})
     nodes = tuple(
-        _node(spec, number, requires[number], found, ranks[number], own.get(flow.name, Own()), handing_out)
+        _node(spec, number, requires[number], found, ranks[number], own.get(flow.name, Own()), unshown)
         for number, flow in enumerate(spec.flows)
     )
     return Graph(
@@ -123,6 +123,8 @@ def compile_graph(
         finals=tuple(node.number for node in nodes if node.is_finally),
         timed=tuple(node.number for node in nodes if node.has_timers),
         probing=tuple(node.number for node in nodes if node.is_probing),
+        reading_messages=tuple(n.number for n in nodes if any(rule.message is not None for rule in n.outputs)),
+        read_in_full=frozenset(n.flow.template_name for n in nodes if any(rule.needs_whole for rule in n.outputs)),
         status_room=status_room,
     )
 
@@ -167,8 +169,9 @@ def _condition(flow: Flow, templates: Mapping[str, WorkTemplate]) -> Condition |
     if not flow.when:
         return None
     template = templates.get(flow.template_name)
+    spec = flow.template_spec if flow.template_spec is not None else template.spec if template is not None else None
     try:
-        parameters = template.spec.parameters if template is not None else None
+        parameters = spec.parameters if spec is not None else None
     except raw.RawError:
         parameters = ()  # a fault of the template, which fails the tasks
     return Condition(compile_when(flow.when), parameters)
@@ -218,10 +221,9 @@ def _node(
     found: _Edges,
     rank: int,
     own: Own,
-    handing_out: frozenset[int],
+    unshown: Set[int],
 ) -> Node:
     flow = spec.flows[number]
-    asked = () if not handing_out else _flat(requires)
     return Node(
         number=number,
         flow=flow,
@@ -239,15 +241,22 @@ def _node(
         outputs=own.outputs,
         when=own.when,
         reads=tuple(part for part in _flat(requires) if isinstance(part, OutputPredicate)),
-        follows_recorded=tuple(
-            dict.fromkeys(_asked(part, number) for part in asked if _asked(part, number) in handing_out)
-        ),
+        follows_recorded=frozenset(_asked(requires, number) & unshown) if unshown else frozenset(),
     )
 
 
-def _asked(predicate: Predicate, number: int) -> int:
-    """The flow that a predicate of flow `number` is about."""
-    return number if isinstance(predicate, PreviousPredicate) else predicate.flow
+def _unshown(requires: Sequence[tuple[Clause, ...]], ranks: Sequence[int], own: Set[int]) -> Set[int]:
+    """The flows whose verdicts may depend on outputs or conditions. own: those that have some; others follow them."""
+    found = set(own)
+    for number in sorted(range(len(requires)), key=ranks.__getitem__) if own else ():
+        if not found.isdisjoint(_asked(requires[number], number)):
+            found.add(number)
+    return found
+
+
+def _asked(requires: tuple[Clause, ...], number: int) -> set[int]:
+    """The flows that the predicates of flow `number` are about."""
+    return {number if isinstance(part, PreviousPredicate) else part.flow for part in _flat(requires)}
 
 
 def _with_shared_questions(requires: Sequence[tuple[Clause, ...]]) -> list[tuple[Clause, ...]]:

@@ -161,8 +161,8 @@ class Node:
     outputs: tuple[OutputRule, ...] = ()
     #: Outputs of other flows that its jobs and its condition use.
     reads: tuple[OutputPredicate, ...] = ()
-    #: Flows whose verdicts have to be recorded before a job of this one is made: no job shows them.
-    follows_recorded: tuple[int, ...] = ()
+    #: Flows that it asks about, and whose verdicts depend on outputs or conditions: a job may not show them.
+    follows_recorded: frozenset[int] = frozenset()
     when: Condition | None = None
 
     @property
@@ -222,8 +222,12 @@ class Graph:
     timed: tuple[int, ...]
     #: Flows that depend on HTTP or TCP probes, or on pod addresses.
     probing: tuple[int, ...]
+    #: Flows with an output that is read from a termination message.
+    reading_messages: tuple[int, ...] = ()
+    #: Templates whose jobs have to be cached in full, because an output is read from their spec.
+    read_in_full: frozenset[str] = frozenset()
     #: Bytes of JSON that spec and metadata leave for the status. An edit that changes only this keeps the progress.
-    status_room: int = field(compare=False)
+    status_room: int = field(default=0, compare=False)
 
     @property
     def is_large(self) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from pkg.apis.flow.v1alpha1.variables import OutputOf, name_of
 from pkg.controllers.workflow.planner.context import Context
 from pkg.controllers.workflow.planner.graph.model import Node, OutputPredicate
 from pkg.controllers.workflow.planner.progress import Task
@@ -44,10 +45,5 @@ def variables_for(ctx: Context, node: Node, index: int) -> dict[str, str]:
     for asked in node.reads:
         value = text_of(ctx, asked, index)
         if value is not None:
-            found[variable_name(ctx.graph.nodes[asked.flow].name, asked)] = value
+            found[name_of(OutputOf(ctx.graph.nodes[asked.flow].name, asked.output, asked.pick))] = value
     return found
-
-
-def variable_name(flow: str, asked: OutputPredicate) -> str:
-    """The variable as templates write it: `flows.train.outputs.accuracy[3]`."""
-    return f"flows.{flow}.outputs.{asked.output}" + (f"[{asked.pick}]" if asked.pick else "")

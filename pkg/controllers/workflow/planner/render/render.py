@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Final
 
 import msgspec
@@ -32,6 +33,8 @@ from pkg.workloads import (
 
 #: The API server takes no larger request, whatever etcd allows.
 MAX_BODY: Final = 3 * 1024 * 1024
+# So many characters of a long value messages quote at least.
+_QUOTED: Final = 60
 
 
 class RenderError(Exception):
@@ -77,6 +80,7 @@ def render(
     attempt: int,
     is_renamed: bool = False,
     pod_ips: Mapping[str, str],
+    outputs: Mapping[str, str] = MappingProxyType({}),
     item: Any = NO_ITEM,
     kind: str,
     row: KindRow,
@@ -89,18 +93,25 @@ def render(
 
     `index` is 0 for a flow without `for`; `replicas`: how many tasks it has, if not as the spec says; `item`: the
     decoded item of this index, if the flow has items; `is_renamed`: the object gets its fallback name; `pod_ips` maps
-    the flows in `{{flows.NAME.podIP}}` to addresses; `kind`, `row` and `schema` belong to the template's
-    resource; `schema` is None if it is not known yet; `probed` puts a label on the pods by which the controller watches
-    them; `carries` is the annotation with the rules of the template, if there are any; without `has_spec` the keys of
-    jobSpec are those of the object itself. Raises RenderError, and SchemaNeeded if the schema is needed and not known
-    yet.
+    the flows in `{{flows.NAME.podIP}}` to addresses; `outputs` are values by the names of variables; `kind`, `row` and
+    `schema` belong to the template's resource; `schema` is None if it is not known yet; `probed` puts a label on the
+    pods by which the controller watches them; `carries` is the annotation with the rules of the template, if there are
+    any; without `has_spec` the keys of jobSpec are those of the object itself. Raises RenderError, and SchemaNeeded if
+    the schema is needed and not known yet.
     """
     if row.refused:
         raise RenderError("template.gvr", str(template.spec.gvr.gvr), row.refused)
     this = _Attempt(workflow, flow, template, index, flow.replicas if replicas is None else replicas, attempt)
     try:
         plain = plain_values(
-            workflow.metadata, flow, index=index, replicas=this.replicas, attempt=attempt, pod_ips=pod_ips, item=item
+            workflow.metadata,
+            flow,
+            index=index,
+            replicas=this.replicas,
+            attempt=attempt,
+            pod_ips=pod_ips,
+            outputs=outputs,
+            item=item,
         )
         target = fill_template(workflow.spec, flow, template.spec, plain, schema, has_spec=has_spec)
         head = {
@@ -125,11 +136,21 @@ def render(
     except FieldError as error:
         raise RenderError(error.field, "", error.message) from error
     except variables.VariableError as error:
-        raise RenderError(error.path, error.text, error.message) from error
+        raise RenderError(error.path, error.text, without_values(error.message, outputs)) from error
     except patching.PatchError as error:
-        raise RenderError(f"patch{error.place}", shortened(error.value), error.message) from error
+        message = without_values(error.message, outputs)
+        raise RenderError(f"patch{error.place}", shortened(error.value), message) from error
     except RecursionError as error:
         raise RenderError("template.jobSpec", "", f"template or patch is {raw.TOO_DEEP}") from error
+
+
+def without_values(message: str, outputs: Mapping[str, str]) -> str:
+    """A message in which no output is quoted: messages are logged, and outputs are not."""
+    for value in sorted(outputs.values(), key=len, reverse=True):
+        for quoted in (value, value[:_QUOTED]):
+            if quoted and quoted in message:
+                message = message.replace(quoted, "(an output)")
+    return message
 
 
 def _name_people(workflow: Workflow, template: WorkTemplate, body: dict[str, Any]) -> None:

@@ -16,6 +16,7 @@ from pkg.apis.flow.v1alpha1.records import NOTHING
 from pkg.apis.flow.v1alpha1.types import FlowRecord, FlowStatus, ReplicaStatus
 from pkg.apis.meta import timestamp
 from pkg.controllers.workflow.planner.graph.model import Node
+from pkg.controllers.workflow.planner.outputs.record import recorded_outputs
 from pkg.controllers.workflow.planner.progress import FlowState, Task
 from pkg.controllers.workflow.planner.status.server_warnings import MAX_MESSAGE, WARNED
 
@@ -50,6 +51,7 @@ def flow_status(
         completion_time=_time(finished, is_one_of_many) if phase.is_final and finished is not None else "",
         attempts=max(task.attempt + task.had_job for task in tasks),
         next_attempt_time="" if due is None else timestamp(due),
+        outputs=recorded_outputs(tasks, is_indexed=node.is_indexed),
     )
     if not node.is_indexed:
         return status if flows <= MANY_FLOWS else _brief(status, record, min(ROOM, room) // flows)

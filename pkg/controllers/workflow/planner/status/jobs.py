@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import msgspec
 
 from pkg.apis.flow.v1alpha1 import labels
+from pkg.apis.flow.v1alpha1.cost import MAX_OUTPUT_BYTES
 from pkg.apis.flow.v1alpha1.phases import Phase
 from pkg.apis.flow.v1alpha1.reasons import KEPT_UNTIL_CREATED, Reasons
 from pkg.apis.flow.v1alpha1.types import Completion
@@ -24,6 +25,7 @@ from pkg.controllers.workflow.planner.control import retry
 from pkg.controllers.workflow.planner.control.retry import FailurePolicy
 from pkg.controllers.workflow.planner.draft import Draft
 from pkg.controllers.workflow.planner.graph.model import Node
+from pkg.controllers.workflow.planner.outputs.reading import Outputs, Unreadable, read_outputs
 from pkg.controllers.workflow.planner.progress import Attempt, Task, TaskKey
 from pkg.controllers.workflow.planner.reading import look
 from pkg.controllers.workflow.planner.snapshot import ObservedJob, Snapshot
@@ -58,6 +60,8 @@ class _TaskJobs:
     #: Its jobs that disappeared since the last pass, as they last were.
     gone: Sequence[ObservedJob]
     policy: FailurePolicy
+    #: Bytes that the workflow's outputs may still have.
+    room: int = 0
 
     def failed(self, task: Task, reason: str, message: str) -> Task:
         """The task after its newest attempt failed."""
@@ -107,7 +111,8 @@ def fold(ctx: Context, keys: Iterable[TaskKey], policy: FailurePolicy) -> frozen
             ]
             for found in (snapshot.jobs, snapshot.gone)
         )
-        after = fold_task(_TaskJobs(snapshot, node, key, first, jobs, gone, policy), task)
+        room = MAX_OUTPUT_BYTES - draft.output_bytes
+        after = fold_task(_TaskJobs(snapshot, node, key, first, jobs, gone, policy, room), task)
         draft.put(number, key.index, after)
         is_new_job = after.current.job and after.current.job_uid != task.current.job_uid
         if is_new_job and draft.state(number).wait_reason in KEPT_UNTIL_CREATED:
@@ -184,7 +189,7 @@ def fold_task(of: _TaskJobs, task: Task) -> Task:
     if last is not None:
         reading = look(snapshot, last)
         if reading.is_final and not counts_as_deleted(task, last.job, is_final=True):
-            task = _apply(of, task, last, reading)
+            task = _apply(of, task, last, reading, is_gone=True)
             return task if task.is_unfinished else _with_job(snapshot, task, None)
     if last is None and not _is_known_missing(snapshot, task):
         return task
@@ -297,7 +302,7 @@ def _judge(of: _TaskJobs, task: Task, current: ObservedJob) -> Task:
     return of.failed(task, Reasons.JOB_DELETED, f"job {task.current.job} is being deleted")
 
 
-def _apply(of: _TaskJobs, task: Task, observed: ObservedJob, reading: Reading) -> Task:
+def _apply(of: _TaskJobs, task: Task, observed: ObservedJob, reading: Reading, *, is_gone: bool = False) -> Task:
     """The task with the verdict, or the progress, that the reading of its job gives."""
     snapshot, now, current = of.snapshot, of.snapshot.now, task.current
     completion = snapshot.completion(of.node.flow.template_name, observed.gvr, (observed,))
@@ -307,7 +312,14 @@ def _apply(of: _TaskJobs, task: Task, observed: ObservedJob, reading: Reading) -
         return of.failed(task, Reasons.FAILED, failure_message(current.job, said))
     if reading.faulty and task.ran and state is JobState.PENDING:
         state = JobState.RUNNING  # a job that cannot be judged keeps its state
-    phase = _PHASES[state]
+    outputs: Outputs | Unreadable | None = ()
+    if state is JobState.SUCCEEDED and of.node.outputs:
+        outputs = read_outputs(
+            of.node.outputs, observed, snapshot.messages.get(of.key), task.attempt, room=of.room, is_gone=is_gone
+        )
+        if isinstance(outputs, Unreadable):
+            return of.failed(msgspec.structs.replace(task, ran=True), outputs.reason, outputs.message)
+    phase = _PHASES[state] if outputs is not None else Phase.RUNNING
     reason, message = _explanation(snapshot, task, observed, phase, reading)
     is_held = phase is Phase.SUSPENDED
     has_run = state in (JobState.RUNNING, JobState.SUCCEEDED)
@@ -318,6 +330,7 @@ def _apply(of: _TaskJobs, task: Task, observed: ObservedJob, reading: Reading) -
         phase=phase,
         ran=task.ran or has_run,
         finished=now if phase is Phase.SUCCEEDED else None,
+        outputs=outputs or (),
         reason=reason[:128],
         message=message[:512],
         current=msgspec.structs.replace(
@@ -328,6 +341,7 @@ def _apply(of: _TaskJobs, task: Task, observed: ObservedJob, reading: Reading) -
             ready=phase is Phase.SUCCEEDED and completion is not Completion.TERMINAL,
             held=held,
             held_at=held_since if is_held else None,
+            is_ended=outputs is None,
         ),
     )
 

@@ -20,6 +20,7 @@ from pkg.apis.flow.v1alpha1.types import FlowRecord, FlowStatus, Kept, ReplicaSt
 from pkg.apis.meta import seconds
 from pkg.controllers.workflow.planner.graph.in_force import is_indexed
 from pkg.controllers.workflow.planner.graph.model import Graph, Node
+from pkg.controllers.workflow.planner.outputs.record import outputs_by_index
 from pkg.controllers.workflow.planner.progress import (
     Attempt,
     Decision,
@@ -88,6 +89,9 @@ def _recover_flow(node: Node, recorded: FlowStatus, memory: FlowMemory, now: flo
             single = ReplicaStatus(0, recorded.phase, recorded.reason, recorded.message)
             newest = recorded.attempts - 1
             tasks[index] = _recover_task(phase, kept.get(index), single, recorded, record, now, gvr, newest)
+    for index, values in outputs_by_index(recorded).items():
+        if index < node.size:
+            tasks[index] = msgspec.structs.replace(tasks[index], outputs=values)
     is_waiting = recorded.phase is Phase.WAITING and not warned
     return FlowState(
         tasks=tuple(tasks),

@@ -5,11 +5,10 @@ from __future__ import annotations
 import pytest
 
 from pkg.apis.flow.v1alpha1.phases import Phase, fold
-from pkg.controllers.workflow.planner.draft import Draft
+from pkg.controllers.workflow.planner.draft import Draft, compact_tally
 from pkg.controllers.workflow.planner.progress import (
     NEVER,
     Task,
-    compact_tally,
     count_in,
     empty_flow,
     folded,
