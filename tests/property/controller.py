@@ -39,6 +39,8 @@ _KINDS = {
 class Inline:
     """A pool of no threads: what is submitted is done at once."""
 
+    in_flight = 0
+
     def submit(self, _group: str, _owner: str, function: Callable[[], Any]) -> Future[Any]:
         future: Future[Any] = Future()
         future.set_result(function())  # an exception propagates at once, as if the process ended there
@@ -252,7 +254,15 @@ class Controller:
         memory = self.reconciler._memories.by_workflow.get(WorkflowId.of(workflow))
         if memory is None or memory.progress is None or any(f.trouble is Trouble.RETRY for f in memory.faults.values()):
             return None
-        return plan(self.reconciler._observer.take_snapshot(workflow, memory, self.reconciler._since))
+        this, ledger = WorkflowId.of(workflow), self.reconciler._caches.ledger
+        unread = ledger.dirty(this)
+        made = plan(self.reconciler._observer.take_snapshot(workflow, memory, self.reconciler._since))
+        # The next reconcile finds the changes again: jobs that were just created are left to it.
+        if unread is None:
+            ledger.mark_dirty(this)
+        for task in unread or ():
+            ledger.mark_task_dirty(this, task)
+        return made
 
     # Events for the informers
 

@@ -86,6 +86,11 @@ class Executor:
         run.start()
         return run
 
+    @property
+    def in_flight(self) -> int:
+        """How many creations and deletions are not answered yet."""
+        return self._pool.in_flight
+
     def is_busy(self, namespace: str) -> bool:
         """Whether the answers to creations in this namespace are likely to be late."""
         return self._pool.is_delayed(f"{namespace}/create")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from pkg.apis.flow.v1alpha1.phases import Phase
@@ -14,6 +14,8 @@ from pkg.controllers.workflow.planner.graph.model import Graph
 from pkg.controllers.workflow.planner.job_identity import WorkflowId
 from pkg.controllers.workflow.planner.progress import Progress, TaskKey
 from pkg.controllers.workflow.planner.snapshot import CreateFault
+
+MAX_UNSENT_EVENTS = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,8 @@ class Memory:
     """The cache of one workflow. Only the worker of its shard writes it."""
 
     spec: CompiledSpec = NO_SPEC
+    #: A job that was just created changes nothing but the status: see `Graph.asks_about_ends_alone`.
+    may_skip_created: bool = False
     #: None: the next reconcile rebuilds it from status and jobs.
     progress: Progress | None = None
     faults: dict[TaskKey, CreateFault] = field(default_factory=dict)
@@ -63,12 +67,17 @@ class Memory:
         self.spec = spec
         if is_other:
             self.progress = None
+            self.may_skip_created = isinstance(spec.compiled, Graph) and spec.compiled.asks_about_ends_alone()
         return is_other or is_taken_back
 
     def take_server_warnings(self) -> dict[TaskKey, tuple[str, ...]]:
         """What the API server said about jobs, for the next plan alone."""
         taken, self.server_warnings = self.server_warnings, {}
         return taken
+
+    def keep_events(self, events: Iterable[Emit]) -> None:
+        """Keeps Events until they may be sent."""
+        self.unsent_events = (*self.unsent_events, *events)[-MAX_UNSENT_EVENTS:]
 
     def drop_progress(self) -> None:
         """The next reconcile rebuilds the progress, and with it the deletions that are due."""

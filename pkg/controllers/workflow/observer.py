@@ -36,7 +36,9 @@ from pkg.kinds.kinds import Kinds
 # A large status keeps the API server busy for seconds: this many times as long passes before the next write.
 WRITE_SHARE = 3.0
 # Seconds by which each key that waits in the queue lengthens the interval between two status writes.
-BACKLOG_SECONDS = 0.005
+BACKLOG_SECONDS = 0.05
+# The same for each creation or deletion that is not answered yet: the API server has enough to do.
+IN_FLIGHT_SECONDS = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +55,10 @@ class Caches:
 
 
 class Observer:
-    """backlog(key): how many ready keys count as load for it; warnings(workflow): the last Warnings about pending jobs,
-    by UID; endings(workflow): how the pods of its failed jobs ended; messages(workflow): termination messages with
-    outputs; rights: who may create what, None if nobody asks.
+    """backlog(key): how many ready keys count as load for it; in_flight(): how many creations and deletions are not
+    answered yet; warnings(workflow): the last Warnings about pending jobs, by UID; endings(workflow): how the pods of
+    its failed jobs ended; messages(workflow): termination messages with outputs; rights: who may create what, None if
+    nobody asks.
     """
 
     def __init__(
@@ -64,6 +67,7 @@ class Observer:
         prober: Prober,
         *,
         backlog: Callable[[str], int],
+        in_flight: Callable[[], int] = lambda: 0,
         warnings: Callable[[WorkflowId], Mapping[str, JobWarning]],
         endings: Callable[[WorkflowId], Mapping[TaskKey, JobEnding]] = lambda workflow: {},
         messages: Callable[[WorkflowId], Mapping[TaskKey, PodMessages]] = lambda workflow: {},
@@ -73,6 +77,7 @@ class Observer:
         self._caches = caches
         self._prober = prober
         self._backlog = backlog
+        self._in_flight = in_flight
         self._warnings = warnings
         self._endings = endings
         self._messages = messages
@@ -205,13 +210,18 @@ class Observer:
             may_create=may_create,
             room=room,
             is_urgent=is_urgent,
-            load=BACKLOG_SECONDS * self._backlog(workflow.metadata.key) + WRITE_SHARE * memory.write_seconds,
+            load=self._load(workflow, memory),
             awaited=frozenset(gvrs - synced),
             unlisted={gvr: text for gvr in gvrs - synced if (text := caches.jobs.trouble(gvr))},
             # The people of the very object that the jobs are rendered from.
             barred=self._rights.barred(workflow, templates) if self._rights is not None else {},
             edit=memory.spec.edit,
         )
+
+    def _load(self, workflow: Workflow, memory: Memory) -> float:
+        """Seconds by which the load lengthens the window between two writes of status."""
+        queued = BACKLOG_SECONDS * self._backlog(workflow.metadata.key)
+        return queued + IN_FLIGHT_SECONDS * self._in_flight() + WRITE_SHARE * memory.write_seconds
 
     def pod_ips(self, workflow: Workflow, memory: Memory) -> dict[TaskKey, str]:
         """The addresses of lead pods that jobs of this workflow are rendered with, by the task that is asked for."""

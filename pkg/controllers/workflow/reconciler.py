@@ -13,7 +13,6 @@ from pkg.controllers.engine.store import Delta
 from pkg.controllers.workflow import restored
 from pkg.controllers.workflow.after_end import AfterEnd
 from pkg.controllers.workflow.cleanup import MAX_DELETIONS, Cleanup
-from pkg.controllers.workflow.creation_run import CreationRun
 from pkg.controllers.workflow.executor import Executor, NotLeader
 from pkg.controllers.workflow.failures import Failures
 from pkg.controllers.workflow.memory import Memories, Memory
@@ -21,7 +20,6 @@ from pkg.controllers.workflow.messages import Messages
 from pkg.controllers.workflow.observer import Caches, Observer
 from pkg.controllers.workflow.pending import PendingJob
 from pkg.controllers.workflow.planner.actions import DeleteJob, Emit, Plan
-from pkg.controllers.workflow.planner.graph.compile import Compiled
 from pkg.controllers.workflow.planner.job_identity import WorkflowId
 from pkg.controllers.workflow.planner.plan import plan
 from pkg.controllers.workflow.planner.snapshot import JobWarning, Snapshot, Trouble
@@ -29,6 +27,7 @@ from pkg.controllers.workflow.prober import Prober
 from pkg.controllers.workflow.relevance import reads_templates
 from pkg.controllers.workflow.rights import Rights
 from pkg.controllers.workflow.room import Room
+from pkg.controllers.workflow.unanswered import Unanswered
 from pkg.controllers.workflow.writer import Writer
 from pkg.kube.errors import Stopped
 from pkg.kube.event_recorder import EventRecorder
@@ -39,7 +38,6 @@ BEHIND_SECONDS = 0.02
 ORPHAN = "orphan"
 # How long a worker waits for creations. Mostly they are answered by then, and the reconcile goes on without a requeue.
 PARK_SECONDS = 0.1
-MAX_UNSENT_EVENTS = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,21 +55,6 @@ class _Planned:
     events: tuple[Emit, ...]
     is_complete: bool = True
     is_any_refused: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class _Unanswered:
-    """A reconcile that goes on once its creations are answered. compiled, term: those that `first` was planned with."""
-
-    run: CreationRun
-    memory: Memory
-    first: Plan
-    compiled: Compiled
-    term: int
-
-    def is_of(self, memory: Memory, term: int) -> bool:
-        """Whether the reconcile can go on: same Workflow object, same spec, same leadership term."""
-        return memory is self.memory and memory.spec.compiled is self.compiled and term == self.term
 
 
 class Reconciler:
@@ -107,6 +90,7 @@ class Reconciler:
             caches,
             prober,
             backlog=backlog,
+            in_flight=lambda: executor.in_flight,
             warnings=warnings,
             endings=self._failures.endings,
             messages=self._messages.answers,
@@ -119,6 +103,7 @@ class Reconciler:
         self._owns = owns
         self._unpark = unpark
         self._room = room
+        self._backlog = backlog
         self._clock = wall_clock
         self._since = wall_clock()
         self._term = 0
@@ -128,7 +113,7 @@ class Reconciler:
         self._cleanup = Cleanup(
             caches, self._memories, self._observer, prober, self._failures, self._messages, executor
         )
-        self._parked: dict[str, _Unanswered] = {}
+        self._parked: dict[str, Unanswered] = {}
 
     def begin_term(self, fences: dict[str, int]) -> None:
         """This process leads now. fences: key -> resourceVersion that the cached Workflow must have reached first."""
@@ -218,12 +203,12 @@ class Reconciler:
             return result
         return next((other for other in unfinished if isinstance(other, Later)), result)
 
-    def _reconcile_with_graph(self, workflow: Workflow, memory: Memory, parked: _Unanswered | None) -> Result:
+    def _reconcile_with_graph(self, workflow: Workflow, memory: Memory, parked: Unanswered | None) -> Result:
         if memory.store_spec(self._observer.compile(workflow, memory.spec)):
             self._caches.ledger.mark_dirty(WorkflowId.of(workflow), without_jobs=True)
         self._observer.ensure_informers(workflow, memory.spec)
         if parked is not None and parked.is_of(memory, self._term):
-            return self._go_on(workflow, parked)
+            return self._go_on(workflow, parked, was_parked=True)
         return self._plan_and_execute(workflow, memory)
 
     def _is_cache_behind(self, key: str, workflow: Workflow | None) -> bool:
@@ -252,18 +237,19 @@ class Reconciler:
         memory.progress = first.progress
         if not first.creations:
             return self._finish(workflow, memory, _Planned(first, first, snapshot, first.events))
-        patience = 0.0 if self._executor.is_busy(this.namespace) else PARK_SECONDS
+        is_busy = self._executor.is_busy(this.namespace) or self._backlog(key) > 0
+        patience = 0.0 if is_busy else PARK_SECONDS
         faults = {fault.name: fault for fault in memory.faults.values()}
         run = self._executor.create(this, first.creations, faults, on_late=lambda: self._unpark(key))
-        reconcile = _Unanswered(run, memory, first, memory.spec.compiled, self._term)
+        reconcile = Unanswered(run, memory, snapshot, first, memory.spec.compiled, self._term)
         if run.wait(patience):
             self._take_answers(reconcile)
-            return self._go_on(workflow, reconcile)
+            return self._go_on(workflow, reconcile, was_parked=False)
         memory.progress = None  # unless this very reconcile goes on, the next one reads every job
         self._parked[key] = reconcile
         return Parked("creations take their time")
 
-    def _take_answers(self, unanswered: _Unanswered) -> None:
+    def _take_answers(self, unanswered: Unanswered) -> None:
         """Adds the created jobs to the cache, and keeps the faults; raises the error that ended the creations."""
         memory, run = unanswered.memory, unanswered.run
         for created in run.results():
@@ -277,10 +263,19 @@ class Reconciler:
         if run.error is not None:
             raise run.error
 
-    def _go_on(self, workflow: Workflow, answered: _Unanswered) -> Result:
-        """Plans again with the created jobs, so that the status includes them, and makes the other writes."""
+    def _go_on(self, workflow: Workflow, answered: Unanswered, *, was_parked: bool) -> Result:
+        """Makes the other writes: after a second plan with the created jobs, so that the status includes them.
+
+        Where no write is due, the next plan includes them. That is now if the key was parked: what happened meanwhile
+        requeued nothing else.
+        """
         memory, first = answered.memory, answered.first
         memory.progress = first.progress
+        if answered.may_wait():
+            if not was_parked:
+                return self._finish(workflow, memory, _Planned(first, first, answered.snapshot, first.events))
+            memory.keep_events(first.events)
+            return self._plan_and_execute(workflow, memory)
         is_urgent = first.needs_status or bool(first.deletions)
         snapshot = self._take_snapshot(workflow, memory, may_create=False, is_urgent=is_urgent)
         second = plan(snapshot)
@@ -310,7 +305,7 @@ class Reconciler:
             memory.progress, memory.faults = None, {}
             self._failures.forget(this)
         # Events are sent once the writes have succeeded, if need be by a later reconcile.
-        memory.unsent_events = (*memory.unsent_events, *planned.events)[-MAX_UNSENT_EVENTS:]
+        memory.keep_events(planned.events)
         if failure:
             self._caches.ledger.mark_dirty(this)  # the next plan finds the deletions again
             memory.remaining_deletions = ()

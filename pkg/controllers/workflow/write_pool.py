@@ -86,6 +86,12 @@ class WritePool:
         with self._lock:
             return len(self._turns)
 
+    @property
+    def in_flight(self) -> int:
+        """How many calls run or wait for a thread."""
+        with self._lock:
+            return self._turns.unanswered
+
     def is_delayed(self, group: str) -> bool:
         """Whether the answer to the next call of a group is likely to be late."""
         with self._lock:

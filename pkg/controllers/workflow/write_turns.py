@@ -85,6 +85,11 @@ class Turns(Generic[T]):
         """How many calls wait."""
         return self._size
 
+    @property
+    def unanswered(self) -> int:
+        """How many calls wait or run."""
+        return self._size + self._hanging + len(self._young)
+
     def add(self, group: str, owner: str, call: T, now: float) -> None:
         """A call that waits for its turn."""
         found = self._groups.get(group)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,12 +12,21 @@ import pytest
 
 from pkg.apis.flow.v1alpha1 import records
 from pkg.apis.flow.v1alpha1.spec_hash import spec_hash
-from pkg.apis.flow.v1alpha1.types import WORKFLOWS, WORKTEMPLATES, Restart, RetainPolicy, Shutdown, WorkflowSpec
+from pkg.apis.flow.v1alpha1.types import (
+    WORKFLOWS,
+    WORKTEMPLATES,
+    Completion,
+    Restart,
+    RetainPolicy,
+    Shutdown,
+    WorkflowSpec,
+)
 from pkg.apis.meta import Job
 from pkg.controllers.engine.result import Again, Done, Drop, Later, Parked, Result
 from pkg.controllers.engine.store import Deleted, Modified
 from pkg.controllers.workflow.planner.graph.compile import compile_spec
 from pkg.controllers.workflow.planner.job_identity import WorkflowId
+from pkg.controllers.workflow.planner.snapshot import Snapshot
 from pkg.controllers.workflow.reconciler import BEHIND_SECONDS
 from pkg.controllers.workflow.room import MAX_CREATIONS
 from tests.builders import TEMPLATES, WORKFLOW, wf
@@ -283,7 +293,7 @@ def test_what_the_api_server_warns_of_is_in_the_status() -> None:
     world.warnings = ("batch/v1 is old",)
     controller = controller_of(world)
     settle(controller)
-    world.advance(world.now + 0.5)  # the window between two writes of status
+    world.advance(world.now + 0.9)  # the window between two writes of status
     settle(controller)
     (flow,) = world.workflow.status.flows
     assert (flow.phase, flow.reason, flow.message) == ("Pending", "ServerWarning", "batch/v1 is old")
@@ -425,6 +435,8 @@ def test_the_users_of_a_kind_are_listed() -> None:
 
 def test_pending_jobs_are_listed_for_their_events() -> None:
     world, controller = started(a="", b="")
+    world.advance(world.now + 0.9)  # the next write of status is due, and with it a plan that includes the jobs
+    settle(controller)
     assert {(one.task.flow, one.workflow.key) for one in controller.reconciler.pending()} == {("a", KEY), ("b", KEY)}
     world.advance(world.now + 2)
     settle(controller)
@@ -528,6 +540,54 @@ def test_after_the_answer_the_key_is_woken_and_the_reconcile_goes_on_with_the_st
     settle(controller)
     assert world.workflow.status.flows[0].phase == "Pending"
     assert noted == ["job w-a made"]
+
+
+def plans_of(controller: Controller) -> list[Snapshot]:
+    """What is planned from now on."""
+    made: list[Snapshot] = []
+    taking = controller.reconciler._observer.take_snapshot
+
+    def noting(*given: Any, **how: Any) -> Snapshot:
+        made.append(taking(*given, **how))
+        return made[-1]
+
+    controller.reconciler._observer.take_snapshot = noting  # type: ignore[method-assign]
+    return made
+
+
+@pytest.mark.parametrize(
+    ("b", "completion", "plans"),
+    [
+        pytest.param("a", None, 1, id="b waits for the end of a"),
+        pytest.param({"dependsOn": {"targets": ["a"]}, "timeout": "1h"}, None, 2, id="b has a timeout"),
+        pytest.param(
+            {"dependsOn": {"probe": {"taskStatusList": [{"taskName": "a", "phase": "Pending"}]}}},
+            None,
+            2,
+            id="b waits for the job of a",
+        ),
+        pytest.param("a", Completion.CREATED, 2, id="a is done once its job is there"),
+    ],
+)
+def test_a_job_that_was_just_created_is_left_to_the_next_plan_if_nothing_follows_from_it(
+    b: Any, completion: Completion | None, plans: int
+) -> None:
+    world, controller = started(z="", a="z", b=b)
+    template = controller.templates.get("team/job")
+    assert template is not None
+    if completion is not None:
+        spec = msgspec.structs.replace(template.spec, completion=completion)
+        meta = msgspec.structs.replace(template.metadata, resource_version="99999")
+        controller.templates.absorb(msgspec.structs.replace(template, metadata=meta, spec=spec))
+    world.advance(world.now + 6.5)  # z ends, and status was written a moment ago
+    controller.deliver_all()
+    made = plans_of(controller)
+    memory = controller.reconciler._memories.by_workflow[WorkflowId.of(world.workflow)]
+    assert memory.progress is not None
+    memory.progress = replace(memory.progress, written_at=world.now)
+    controller.reconcile()
+    assert len(made) == plans
+    assert "w-a" in names(world)
 
 
 def test_the_next_batch_follows_the_answer_without_a_reconcile() -> None:

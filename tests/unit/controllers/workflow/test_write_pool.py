@@ -139,6 +139,18 @@ def test_an_answer_that_makes_room_for_several_calls_starts_all_of_them() -> Non
     pool.stop()
 
 
+def test_calls_that_run_and_calls_that_wait_are_in_flight() -> None:
+    pool = WritePool(1)
+    hanging = Hanging()
+    running = pool.submit("a", "w", hanging)
+    assert hanging.began.wait(10)
+    waiting = pool.submit("a", "w", lambda: 1)
+    assert pool.in_flight == 2
+    hanging.may_end.set()
+    assert (running.result(10), waiting.result(10)) == ("done", 1)
+    pool.stop()
+
+
 def test_what_waits_when_the_pool_stops_is_cancelled() -> None:
     one = WritePool(1)
     hanging = Hanging()

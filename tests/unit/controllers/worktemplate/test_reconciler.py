@@ -9,7 +9,7 @@ import pytest
 
 from pkg.apis.flow.v1alpha1.types import UsedBy, Workflow, WorkTemplate, WorkTemplateStatus
 from pkg.apis.meta import GVR
-from pkg.controllers.engine.result import Again, Done, Drop
+from pkg.controllers.engine.result import Again, Done, Drop, Later
 from pkg.controllers.engine.store import Store
 from pkg.controllers.worktemplate.reconciler import TEMPLATE_INDEX, UsageReconciler, templates_of, used_by
 from pkg.kube.errors import KubeError, NotFound, Throttled
@@ -51,13 +51,22 @@ class Api:
         return msgspec.structs.replace(TEMPLATES[name], metadata=meta, status=status)
 
 
-def reconciler(api: Api, *workflows: Workflow, is_leader: bool = True) -> UsageReconciler:
+class Clock:
+    """Seconds that only the test lets pass."""
+
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def reconciler(api: Api, *workflows: Workflow, is_leader: bool = True, clock: Clock | None = None) -> UsageReconciler:
     users: Store[Workflow] = Store({TEMPLATE_INDEX: templates_of})
     users.replace(workflows, 1)
     meta = msgspec.structs.replace(TEMPLATES["job"].metadata, namespace="team", resource_version="1")
     templates: Store[WorkTemplate] = Store()
     templates.replace([msgspec.structs.replace(TEMPLATES["job"], metadata=meta)], 1)
-    return UsageReconciler(cast(Any, api), users, templates, lambda _key: is_leader)
+    return UsageReconciler(cast(Any, api), users, templates, lambda _key: is_leader, clock or Clock())
 
 
 def test_used_by_is_written_once() -> None:
@@ -66,6 +75,18 @@ def test_used_by_is_written_once() -> None:
     assert usage.reconcile("team/job") == Done()
     assert usage.reconcile("team/job") == Done()
     assert api.bodies == [{"status": {"usedBy": {"count": 2, "names": ["w-1", "w-2"]}}}]
+
+
+def test_a_template_is_written_at_most_once_in_ten_seconds() -> None:
+    api, clock = Api(), Clock()
+    usage = reconciler(api, named("w-1"), clock=clock)
+    usage.reconcile("team/job")
+    usage._workflows.replace([named("w-1"), named("w-2")], 2)
+    clock.now += 4
+    assert usage.reconcile("team/job") == Later(6.0, "usedBy was written a moment ago")
+    clock.now += 6
+    assert usage.reconcile("team/job") == Done()
+    assert [body["status"]["usedBy"]["count"] for body in api.bodies] == [1, 2]
 
 
 @pytest.mark.parametrize(("generation", "cached"), [(1, "9"), (2, "1")], ids=["taken in", "left to the watch"])

@@ -27,6 +27,8 @@ class Ask(IntEnum):
     FINISHED = 9
 
 
+_ENDS: Final = frozenset(Ask) - {Ask.PENDING, Ask.RUNNING}
+
 # With more flows than this, messages are short, so that one change of a flow does not become thousands.
 MANY_FLOWS: Final = 500
 
@@ -228,6 +230,11 @@ class Graph:
     read_in_full: frozenset[str] = frozenset()
     #: Bytes of JSON that spec and metadata leave for the status. An edit that changes only this keeps the progress.
     status_room: int = field(default=0, compare=False)
+
+    def asks_about_ends_alone(self) -> bool:
+        """Whether a job that was just created, and has not run yet, can release no other task and has no timer."""
+        parts = (part for node in self.nodes for part in node.predicates())
+        return not self.timed and not self.probing and all(getattr(part, "ask", None) in _ENDS for part in parts)
 
     @property
     def is_large(self) -> bool:

@@ -42,7 +42,8 @@ def events_of(ctx: Context, decision: Decision | None, phase: WorkflowPhase) -> 
                 Emit(state.wait_reason, f"flow {graph.nodes[number].name}: {state.wait_message}", is_warning=True)
             )
     found += _edit(snapshot, phase)
-    if decision is not None and draft.base.decision is None:
+    # A workflow that ends as it is decided gets one Event for both.
+    if decision is not None and draft.base.decision is None and not phase.is_final:
         found.append(Emit("Decided", f"{decision.reason}: {decision.message}", is_warning=not decision.is_success))
     if phase.is_final and decision is not None:
         found.append(Emit(f"Workflow{phase}", decision.message, is_warning=phase is WorkflowPhase.FAILED))

@@ -14,7 +14,7 @@ from pkg.controllers.workflow.planner.status.events import shortened
 from pkg.controllers.workflow.planner.status.status_patch import patch_status
 
 # Seconds between two writes of status. The window grows with the size of the workflow and the load.
-MIN_WINDOW = 0.3
+MIN_WINDOW = 0.8
 MAX_WINDOW = 5.0
 # Flows of which one pass renders the status, unless it is urgent.
 MAX_RENDERED = 2_000
@@ -35,8 +35,9 @@ def status_write(
     )
     if not is_dirty:
         return None, progress, NEVER, ()
-    window = min(MAX_WINDOW, MIN_WINDOW + ctx.graph.total / 2000 + snapshot.load)
-    due = progress.written_at + window
+    if recorded.phase is not None and recorded.observed_generation != snapshot.workflow.metadata.generation:
+        is_urgent = True  # a person edited the spec, and looks at what comes of it
+    due = progress.written_at + min(MAX_WINDOW, MIN_WINDOW + ctx.graph.total / 2000 + snapshot.load)
     # A clock that was set back must not delay the write.
     if progress.written_at <= snapshot.now < due and not is_urgent:
         return None, replace(progress, is_dirty=True), due, ()

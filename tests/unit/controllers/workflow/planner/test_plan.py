@@ -257,6 +257,20 @@ def test_the_window_grows_with_size_and_load_up_to_5_s() -> None:
     assert huge == MAX_WINDOW == 5.0
 
 
+def test_what_comes_of_an_edit_is_written_at_once() -> None:
+    bench = Bench(wf(a=""))
+    bench.say(RUNNING, "a")
+    bench.step()
+    bench.set_spec(parallelism=3)
+    assert bench.status.observed_generation == bench.workflow.metadata.generation
+
+
+def test_a_workflow_that_ends_as_it_is_decided_costs_one_event() -> None:
+    bench = Bench(wf(a=""))
+    bench.succeeds("a")
+    assert bench.told == ["WorkflowSucceeded"]
+
+
 def test_a_phase_turning_final_is_written_at_once() -> None:
     bench = Bench(wf(a="", b=""))
     bench.say(COMPLETE, "a")

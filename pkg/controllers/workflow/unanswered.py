@@ -1,0 +1,52 @@
+"""A reconcile between its creations and its other writes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pkg.apis.flow.v1alpha1.types import Completion
+from pkg.controllers.workflow.creation_run import Created, CreationRun
+from pkg.controllers.workflow.memory import Memory
+from pkg.controllers.workflow.planner.actions import Plan
+from pkg.controllers.workflow.planner.graph.compile import Compiled
+from pkg.controllers.workflow.planner.graph.model import Graph
+from pkg.controllers.workflow.planner.reading import look
+from pkg.controllers.workflow.planner.snapshot import ObservedJob, Snapshot
+from pkg.workloads import JobState
+
+
+@dataclass(frozen=True, slots=True)
+class Unanswered:
+    """A reconcile that goes on once its creations are answered. snapshot, compiled, term: what `first` comes of."""
+
+    run: CreationRun
+    memory: Memory
+    snapshot: Snapshot
+    first: Plan
+    compiled: Compiled
+    term: int
+
+    def is_of(self, memory: Memory, term: int) -> bool:
+        """Whether the reconcile can go on: same Workflow object, same spec, same leadership term."""
+        return memory is self.memory and memory.spec.compiled is self.compiled and term == self.term
+
+    def may_wait(self) -> bool:
+        """Whether the jobs that were created may be left to the next plan: no write is due, and nothing follows from
+        them.
+        """
+        first, results = self.first, self.run.results()
+        if first.patch is not None or first.needs_status or first.deletions or first.requeue_now:
+            return False
+        if not self.memory.may_skip_created or len(results) != len(first.creations):
+            return False
+        return all(self._is_simple(created) for created in results)
+
+    def _is_simple(self, created: Created) -> bool:
+        """Whether a job was created without warnings, and counts as pending."""
+        action, job, graph = created.action, created.job, self.compiled
+        if job is None or created.warnings or not isinstance(graph, Graph):
+            return False
+        template = graph[action.task.flow].flow.template_name
+        if self.snapshot.completion(template, action.gvr) is Completion.CREATED:
+            return False
+        return look(self.snapshot, ObservedJob(action.gvr, job, action.attempt)).state is JobState.PENDING
