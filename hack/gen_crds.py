@@ -130,8 +130,15 @@ def _described(text: str, field: inspect.Field, example: Any) -> str:
 
 def _word(value: Any) -> str:
     """A value as a manifest has it."""
-    is_word = isinstance(value, str) and isinstance(yaml.safe_load(value), str)
-    return str(value) if is_word else msgspec.json.encode(value).decode()
+    return value if isinstance(value, str) and _is_word(value) else msgspec.json.encode(value).decode()
+
+
+def _is_word(text: str) -> bool:
+    """Whether YAML reads a text as this text, without quotes."""
+    try:
+        return isinstance(yaml.safe_load(text), str)
+    except yaml.YAMLError:  # {{...}} is a map in a map
+        return False
 
 
 def _optional(types: tuple[inspect.Type, ...]) -> Schema:

@@ -13,6 +13,7 @@ import click
 from hack.bench import (
     core,
     fair,
+    items,
     late,
     manifests,
     passes,
@@ -122,6 +123,16 @@ def late_command(kinds: int) -> None:
 def wide_command(replicas: int) -> None:
     """One wide workflow, and a small one beside it."""
     _run(lambda cluster: wide.measure(cluster, replicas=replicas))
+
+
+@main.command("items")
+@click.option("--items", "count", default=9_998, show_default=True, help="Items that a job hands out.")
+def items_command(count: int) -> None:
+    """One workflow with a task for each item of a list that a run found. Fails if a task is missing or doubled."""
+    found = []
+    _run(lambda cluster: found.append(items.measure(cluster, items=count)))
+    if not all(found):
+        raise click.ClickException("not every item became one task that succeeded")
 
 
 @main.command("size")

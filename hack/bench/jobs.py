@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import count
@@ -90,14 +90,20 @@ class Bench:
 
 
 @contextlib.contextmanager
-def bench(cluster: Cluster, name: str, seconds: tuple[float, float]) -> Iterator[Bench]:
-    """A new namespace. Its jobs last `seconds` (from, to) and succeed."""
+def bench(
+    cluster: Cluster, name: str, seconds: tuple[float, float], *, handed: Callable[[str], str] = load.parts
+) -> Iterator[Bench]:
+    """A new namespace. Its jobs last `seconds` (from, to) and succeed. handed: see `Writer`."""
     namespace = f"{name}-{next(_numbers)}"
     load.make_namespace(cluster.api(), namespace)
     client = Client(load_config(str(cluster.kubeconfig)), user_agent="bench", pool_size=24, timeout=30.0)
-    with Writer(str(cluster.kubeconfig), namespace, seconds, running=0.0, fate=lambda _: "Succeeded") as writer:
+    with Writer(str(cluster.kubeconfig), namespace, seconds, running=0.0, fate=_succeeds, handed=handed) as writer:
         yield Bench(cluster, client, namespace, writer)
     client.abort()
+
+
+def _succeeds(_attempt: load.Attempt) -> str:
+    return "Succeeded"
 
 
 def bare_rate(cluster: Cluster, seconds: float = 4.0, threads: int = 16) -> float:

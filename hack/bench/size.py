@@ -33,7 +33,7 @@ def shapes(tasks: int) -> dict[str, list[Object]]:
     }
 
 
-class _Sizes:
+class Sizes:
     """Reads the object every few seconds, since reading it is expensive, and keeps the largest size in bytes."""
 
     def __init__(self, here: Bench, name: str) -> None:
@@ -68,7 +68,7 @@ def measure(cluster: Cluster, *, tasks: int) -> None:
         ):
             cpu, began = controller.cpu_seconds(), time.time()
             here.submit(workflow("big", flows))
-            sizes = _Sizes(here, "big")
+            sizes = Sizes(here, "big")
             took = here.wait_ended(1, 60 + tasks / 10) - began
             sizes.close()
             peak_bytes = max(sizes.peak, len(here.raw("big")))

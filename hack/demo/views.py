@@ -60,6 +60,8 @@ def _flow(flow: Flow, status: FlowStatus | None, now: float) -> FlowView:
     size = flow.replicas
     if status is None:
         return FlowView(flow.name, Phase.WAITING, size, 0, 0, 0, None, None)
+    if flow.items_from:  # only status knows how many there are
+        size = sum(len(unpack_indexes(status.indexes_in(phase))) for phase in Phase)
     if flow.for_ is not None:
         running = len(unpack_indexes(status.running))
         final = (status.succeeded, status.failed, status.skipped, status.cancelled)

@@ -46,7 +46,7 @@ TEMPLATE: Object = {
     "metadata": {"name": "step"},
     "spec": {
         "gvr": {"group": GROUP, "version": "v1", "resource": "faultjobs"},
-        "jobSpec": {"flow": "{{flow.name}}", "index": "{{index}}"},
+        "jobSpec": {"flow": "{{flow.name}}", "index": "{{index}}", "item": "{{item}}"},
     },
 }
 
@@ -83,12 +83,20 @@ def fate(attempt: Attempt) -> str:
     return "delete" if is_deleted_by_hand(attempt) else "Failed" if fails(attempt) else "Succeeded"
 
 
+def parts(by: str) -> str:
+    """What the job of `prepare` hands out, one item for each task of `train`. by: tells two values of it apart."""
+    return json.dumps([{"part": index, "by": by} for index in range(SIZES["train"] or 0)])
+
+
 SIZES = {"prepare": None, "train": 4, "audit": None, "evaluate": None, "report": 2, "finish": None}
 """Flows and their replicas; None: no `for`."""
 
 
-def workflow(name: str) -> Object:
-    """Ten tasks: fan-out, join, a chain within a `for`, retries everywhere. A cursed one cancels or drains."""
+def workflow(name: str, *, has_items: bool = True) -> Object:
+    """Ten tasks: fan-out, join, a chain within a `for`, retries everywhere. A cursed one cancels or drains.
+
+    has_items: how wide the fan-out is comes from an output of the first job, and not from the spec.
+    """
 
     def flow(own: str, *targets: str, **fields: Any) -> Object:
         made: Object = {"name": own, "template": "step", **fields}
@@ -98,8 +106,8 @@ def workflow(name: str) -> Object:
         return made
 
     flows = [
-        flow("prepare"),
-        flow("train", "prepare", **{"for": {"replicas": 4}}),
+        flow("prepare", **(_HANDS_OUT if has_items else {})),
+        flow("train", "prepare", **{"for": {"itemsFrom": _PARTS} if has_items else {"replicas": SIZES["train"]}}),
         flow("audit", "prepare"),
         flow("evaluate", "train", "audit"),
         flow("report", "evaluate", **{"for": {"replicas": 2, "dependsOn": {"targets": ["report"]}}}),
@@ -109,6 +117,10 @@ def workflow(name: str) -> Object:
     if is_cursed(name):
         spec["successPolicy"] = {"remaining": "Cancel" if crc32(name.encode()) % 2 else "Drain"}
     return {"apiVersion": FLOW_API, "kind": "Workflow", "metadata": {"name": name}, "spec": spec}
+
+
+_PARTS = "{{flows.prepare.outputs.parts}}"
+_HANDS_OUT: Object = {"outputs": [{"name": "parts", "from": {"path": "status.parts"}}]}
 
 
 def names(count: int) -> list[str]:
@@ -131,15 +143,16 @@ def make_namespace(api: Api, namespace: str) -> None:
     api.request("POST", f"/apis/{FLOW_API}/namespaces/{namespace}/worktemplates", TEMPLATE)
 
 
-def submit(api: Api, namespace: str, count: int) -> None:
+def submit(api: Api, namespace: str, count: int, *, has_items: bool = True) -> None:
     """Makes that many workflows."""
-    submit_all(api, namespace, names(count))
+    submit_all(api, namespace, names(count), has_items=has_items)
 
 
-def submit_all(api: Api, namespace: str, names: Iterable[str]) -> None:
+def submit_all(api: Api, namespace: str, names: Iterable[str], *, has_items: bool = True) -> None:
     """Makes the workflows of these names."""
     for name in names:
-        api.request("POST", f"/apis/{FLOW_API}/namespaces/{namespace}/workflows", workflow(name))
+        made = workflow(name, has_items=has_items)
+        api.request("POST", f"/apis/{FLOW_API}/namespaces/{namespace}/workflows", made)
 
 
 def write_aside(api: Api, namespace: str, name: str) -> None:

@@ -64,6 +64,7 @@ class Scene:
         time.sleep(1.0)  # a job that is wrongly created after the end is seen, too
         calls = self.calls()
         judge(verdict, load.workflows(self.cluster.api(), self.namespace), self.writer.jobs, calls, load.FAULT_JOBS)
+        verdict.wrong += self.writer.wrong_items()
         for log in self.controllers.logs:
             if "Traceback" in log.read_text(errors="replace"):
                 verdict.wrong.append(f"a traceback in {log}")
@@ -91,8 +92,12 @@ def scene(
     kubeconfig: Path | None = None,
     env: Mapping[str, str] = MappingProxyType({}),
     fate: Callable[[load.Attempt], str] = load.fate,
+    has_items: bool = True,
 ) -> Iterator[Scene]:
-    """A namespace with `count` workflows, jobs that last `seconds` and end by `fate`, and no controller yet."""
+    """A namespace with `count` workflows, jobs that last `seconds` and end by `fate`, and no controller yet.
+
+    has_items: as in `load.workflow`.
+    """
     namespace = f"{name}-{next(_numbers)}"
     api = cluster.api()
     load.make_namespace(api, namespace)
@@ -100,7 +105,7 @@ def scene(
         Writer(str(cluster.kubeconfig), namespace, seconds, fate=fate) as writer,
         Controllers(cluster, namespace, folder / namespace, *flags, kubeconfig=kubeconfig, env=env) as controllers,
     ):
-        load.submit(api, namespace, count)
+        load.submit(api, namespace, count, has_items=has_items)
         yield Scene(cluster, namespace, writer, controllers, count, time.time())
 
 

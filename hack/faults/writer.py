@@ -1,13 +1,15 @@
 """Acts as the operator of the custom resource: sets jobs Running, Succeeded or Failed, and deletes some by hand.
 
 kwok handles one object of a kind at a time; this writes from several threads. It also records all jobs it ever saw, by
-the attempt that their labels name.
+the attempt that their labels name. A job of `prepare` hands out a list when it succeeds, and another one later: whoever
+reads it twice gets two values.
 """
 
 from __future__ import annotations
 
 import contextlib
 import heapq
+import json
 import threading
 import time
 from collections.abc import Callable
@@ -16,7 +18,7 @@ from random import Random
 from zlib import crc32
 
 from hack.faults.following import Following, Object
-from hack.faults.load import FAULT_JOBS, SIZES, Attempt, fate
+from hack.faults.load import FAULT_JOBS, SIZES, Attempt, fate, parts
 from pkg.apis.flow.v1alpha1 import labels
 from pkg.apis.flow.v1alpha1.indexes import unpack_indexes
 from pkg.apis.flow.v1alpha1.types import WORKFLOWS
@@ -29,6 +31,11 @@ _THREADS = 4
 _AGAIN = 0.25
 _PATIENCE = 20.0
 """Seconds for which the deletion of a job waits until status records the job. After that the job succeeds instead."""
+
+
+_REREAD = 0.5
+"""Seconds after which a job that has succeeded hands out another list."""
+_OTHER_PARTS = "other parts"
 
 
 @dataclass(slots=True, order=True)
@@ -48,7 +55,7 @@ class Writer:
     """Completes every job of a namespace; a context manager.
 
     seconds: the range of their lengths; running: the share of jobs that are seen running; fate: how each ends, as
-    `load.fate` does.
+    `load.fate` does; handed: what a job of `prepare` hands out, by what tells its values apart.
     """
 
     def __init__(
@@ -59,17 +66,20 @@ class Writer:
         *,
         running: float = 0.3,
         fate: Callable[[Attempt], str] = fate,
+        handed: Callable[[str], str] = parts,
     ) -> None:
         self._client = Client(load_config(kubeconfig), user_agent="fault-jobs", pool_size=_THREADS + 2)
         self._namespace = namespace
         self._seconds = seconds
         self._running = running
         self._fate = fate
+        self._handed = handed
         self._changed = threading.Condition()
         self._heap: list[_Due] = []
         self._recorded: dict[str, dict[str, Object]] = {}
         self._closed = False
         self.jobs: dict[Attempt, set[str]] = {}
+        self.items: dict[Attempt, Object] = {}
         self.living: set[str] = set()
         self.deleted = 0
         self.written = 0
@@ -100,6 +110,18 @@ class Writer:
         with self._changed:
             return sum(flows.get("", {}).get("phase") in ("Succeeded", "Failed") for flows in self._recorded.values())
 
+    def wrong_items(self) -> list[str]:
+        """Jobs of `train` with another item than that of their index, and lists that were read twice."""
+        with self._changed:
+            seen = sorted(self.items.items())
+        values: dict[str, set[str]] = {}
+        for attempt, item in seen:
+            values.setdefault(attempt.workflow, set()).add(item["by"])
+        found = [
+            f"{attempt} has the item of index {item['part']}" for attempt, item in seen if item["part"] != attempt.index
+        ]
+        return found + [f"{name}: its list was read {len(by)} times" for name, by in values.items() if len(by) > 1]
+
     def _see_workflow(self, event: str, item: Object) -> None:
         name = item["metadata"]["name"]
         with self._changed:
@@ -115,6 +137,9 @@ class Writer:
         attempt = attempt_of(item)
         with self._changed:
             self.jobs.setdefault(attempt, set()).add(meta["uid"])
+            item_of_job = (item.get("spec") or {}).get("item")
+            if isinstance(item_of_job, dict):
+                self.items[attempt] = item_of_job
             if event == "DELETED":
                 self.living.discard(meta["uid"])
                 return
@@ -167,7 +192,7 @@ class Writer:
 
     def _write(self, due: _Due) -> None:
         # The API server compares the UID: a later job of that name is another one.
-        body = f'{{"metadata":{{"uid":"{due.uid}"}},"status":{{"phase":"{due.what}"}}}}'.encode()
+        body = json.dumps({"metadata": {"uid": due.uid}, "status": self._status(due)}).encode()
         try:
             self._client.patch(
                 FAULT_JOBS,
@@ -187,6 +212,15 @@ class Writer:
             self.written += 1
         if due.then is not None:
             self._later(due, due.then[0], due.then[1], None)
+        elif due.what == "Succeeded" and due.attempt.flow == "prepare":
+            self._later(due, _REREAD, _OTHER_PARTS, None)
+
+    def _status(self, due: _Due) -> Object:
+        """The status of the job after a step."""
+        if due.what == _OTHER_PARTS:
+            return {"phase": "Succeeded", "parts": self._handed(f"{due.uid}, later")}
+        is_end = (due.what, due.attempt.flow) == ("Succeeded", "prepare")
+        return {"phase": due.what, **({"parts": self._handed(due.uid)} if is_end else {})}
 
     def _delete(self, due: _Due) -> None:
         try:

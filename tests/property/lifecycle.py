@@ -492,7 +492,7 @@ class LifecycleSimulation(Simulation):
                 flow = msgspec.structs.replace(flow, raw_depends_on=raw.ABSENT)
             case 4:
                 flow = msgspec.structs.replace(flow, for_=None if flow.for_ is not None else For(replicas=2))
-            case 5 if flow.for_ is not None:
+            case 5 if flow.for_ is not None and not flow.items_from:
                 flow = msgspec.structs.replace(flow, for_=msgspec.structs.replace(flow.for_, replicas=tape.below(3)))
             case 6 if flow.name not in self.peers:
                 self.added += 1
@@ -822,7 +822,7 @@ class LifecycleSimulation(Simulation):
 
 def _wider(flow: Any) -> Any:
     """One replica more, for a flow with `for`."""
-    if flow.for_ is None:
+    if flow.for_ is None or flow.items_from:
         return flow
     return msgspec.structs.replace(flow, for_=msgspec.structs.replace(flow.for_, replicas=flow.replicas + 1))
 

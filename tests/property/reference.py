@@ -8,6 +8,7 @@ simulation checks each claim against the world, and the reference then uses it.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -28,11 +29,13 @@ TRUE, UNKNOWN, IMPOSSIBLE, TIMED_OUT = "True", "Unknown", "Impossible", "Impossi
 
 @dataclass(frozen=True, slots=True)
 class JobSeen:
-    """A job as the cache has it: its attempt, its state (a task state), and whether it is being deleted."""
+    """A job as the cache has it: its attempt, its state (a task state), whether it is being deleted, and the list that
+    it hands out."""
 
     attempt: int
     says: str
     is_deleting: bool = False
+    list: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +84,8 @@ class RefTask:
     due: float | None = None
     ready_at: float | None = None
     latches: set[tuple[str, int]] = field(default_factory=set)
+    #: The list that its job handed out when it succeeded.
+    list: str = ""
 
     @property
     def is_final(self) -> bool:
@@ -102,7 +107,10 @@ class Reference:
     phase: str = "Pending"
     #: The tasks that the last restart brought.
     fresh: set[At] = field(default_factory=set)
-    _saved: tuple[dict[At, RefTask], str, str] | None = None
+    #: Numbers of tasks by lists that were read: those that status records, and those that it does not record yet.
+    counts: dict[str, int] = field(default_factory=dict)
+    pending: dict[str, int] = field(default_factory=dict)
+    _saved: tuple[dict[At, RefTask], str, str, dict[str, int]] | None = None
 
     def __post_init__(self) -> None:
         self.follow(self.spec)
@@ -113,8 +121,9 @@ class Reference:
         self.spec = spec
         known, self.tasks = self.tasks, {}
         for flow in spec.flows:
-            for index in range(max(1, flow.replicas)):
-                fresh = RefTask("Waiting" if flow.replicas else "Skipped", is_service=flow.name in self.services)
+            count = self.counts.get(flow.name, 1) if flow.items_from else flow.replicas
+            for index in range(max(1, count)):
+                fresh = RefTask("Waiting" if count else "Skipped", is_service=flow.name in self.services)
                 self.tasks[flow.name, index] = known.get((flow.name, index), fresh)
 
     def restart(self, spec: WorkflowSpec, phase: str, jobs: Mapping[At, tuple[JobSeen, ...]]) -> set[At]:
@@ -136,11 +145,23 @@ class Reference:
                 or (is_any and flow.finally_)
                 or (is_any and task.is_service and task.state == "Succeeded" and is_gone)
             )
-            if flow.replicas and is_wanted:
+            if (flow.replicas or flow.items_from) and is_wanted:
                 again.add(at)
         for at in again:
             self.tasks[at] = RefTask(is_service=self.tasks[at].is_service)
-        return again
+        for flow in spec.flows:
+            if flow.items_from and all(at in again for at in self.tasks if at[0] == flow.name):
+                self.counts.pop(flow.name, None)  # none of its tasks stays, so it reads its list anew
+        self.follow(spec)
+        return again & set(self.tasks)
+
+    def is_uncounted(self, name: str) -> bool:
+        """Whether the flow gets its tasks from a list, and status does not record yet how many."""
+        return name not in self.counts and any(flow.name == name and flow.items_from for flow in self.spec.flows)
+
+    def number_of(self, name: str) -> int | None:
+        """How many tasks a list has given a flow by now; None if that is not known."""
+        return self.counts.get(name, self.pending.get(name))
 
     def run_on(self) -> None:
         """The restart begins."""
@@ -148,13 +169,24 @@ class Reference:
         self.phase = "Running"
 
     def _drop_other_tasks(self, spec: WorkflowSpec) -> None:
-        """A flow that got or lost `for` has other tasks, and so has one that had no replicas."""
+        """A flow that got or lost `for` has other tasks, and so has one that had no replicas.
+
+        One that got a list keeps the task of index 0 if that has had no end that a task without a job cannot have.
+        """
         before = {flow.name: flow for flow in self.spec.flows}
         for flow in spec.flows:
             old = before.get(flow.name)
-            if old is not None and ((old.for_ is None) != (flow.for_ is None) or not (old.replicas and flow.replicas)):
-                for at in [at for at in self.tasks if at[0] == flow.name]:
-                    del self.tasks[at]
+            if old is None:
+                continue
+            had_none = not old.replicas or (bool(old.items_from) and self.counts.get(flow.name) == 0)
+            is_other = (old.for_ is None) != (flow.for_ is None)
+            if flow.items_from and not old.items_from:
+                is_other = is_other or self.tasks[flow.name, 0].state not in ("Waiting", "Skipped", "Failed")
+            elif not flow.items_from:
+                self.counts.pop(flow.name, None)
+                is_other = is_other or had_none or not flow.replicas
+            for at in [at for at in self.tasks if at[0] == flow.name and is_other]:
+                del self.tasks[at]
 
     def downstream(self, names: Iterable[str]) -> set[str]:
         """These flows and all that depend on them, directly or not."""
@@ -181,13 +213,20 @@ class Reference:
 
     def acknowledge(self) -> None:
         """The API server has acknowledged a status of the present state."""
-        self._saved = (_copies(self.tasks), self.decided, self.decided_by)
+        self.counts |= self.pending
+        self.follow(self.spec)
+        for (name, _), task in self.tasks.items():
+            if name in self.pending:  # what was True for the flow before its tasks were counted is True for all of them
+                task.latches = set(self.tasks[name, 0].latches)
+        self.pending.clear()
+        self._saved = (_copies(self.tasks), self.decided, self.decided_by, dict(self.counts))
 
     def lose_memory(self, now: float) -> None:
         """The controller died: only the last status is left (and the jobs, which the next pass sees)."""
         assert self._saved is not None
-        tasks, self.decided, self.decided_by = self._saved
-        self.tasks = _copies(tasks)
+        tasks, self.decided, self.decided_by, counts = self._saved
+        self.tasks, self.counts = _copies(tasks), dict(counts)
+        self.pending.clear()
         indexed = {flow.name for flow in self.spec.flows if flow.for_ is not None}
         for (name, _), task in self.tasks.items():
             # The only time of an attempt that status records, and of a single replica only. Else its clock restarts.
@@ -278,21 +317,24 @@ class Reference:
             task.ran_at = task.due = None
         if task.state == "Backoff":
             return
-        current = [job for job in jobs if job.attempt == task.attempt]
+        current = [job for job in jobs if job.attempt == task.attempt >= first]
         # A job under deletion counts as deleted, whatever it says: these jobs do not say when they ended.
         alive = [job for job in current if not job.is_deleting]
         ended = [
             job
             for job in gone
-            if job.attempt == task.attempt and job.says in ("Succeeded", "Failed") and not job.is_deleting
+            if job.attempt == task.attempt >= first and job.says in ("Succeeded", "Failed") and not job.is_deleting
         ]
         if current:
             if alive:
-                self._take(seen, flow, task, alive[0].says, was_ending)
+                self._take(seen, flow, task, alive[0], was_ending)
         elif ended and task.state in UNFINISHED:
-            self._take(seen, flow, task, ended[0].says, was_ending)
+            self._take(seen, flow, task, ended[0], was_ending)
 
-    def _take(self, seen: Observation, flow: Flow, task: RefTask, says: str, was_ending: bool) -> None:
+    def _take(self, seen: Observation, flow: Flow, task: RefTask, job: JobSeen, was_ending: bool) -> None:
+        says = job.says
+        if says == "Succeeded" and not seen.is_deferred:  # a controller that does not know the spec reads no output
+            task.list = job.list
         if says in ("Running", "Succeeded"):
             task.ran = True
             task.ran_at = seen.now if task.ran_at is None else task.ran_at
@@ -353,8 +395,12 @@ class Reference:
             if flow.for_ is not None and flow.for_.depends_on is not None:
                 answers.append(self._depends(seen, flow, index, flow.for_.depends_on, "for.dependsOn"))
             answers += [self._pod_ip(seen, name, index) for name in self.peers.get(flow.name, ())]
+            if flow.items_from:
+                answers.append(self._has_list(flow))
             answer = _and(answers)
-            if answer == TRUE:
+            if answer == TRUE and self.is_uncounted(flow.name):
+                changed = self._count(flow, task) or changed
+            elif answer == TRUE:
                 changed = changed or not task.released
                 task.released = True
             elif answer == UNKNOWN:
@@ -366,6 +412,32 @@ class Reference:
             elif answer == IMPOSSIBLE:
                 task.state, changed = "Skipped", True
         return changed
+
+    def _has_list(self, flow: Flow) -> str:
+        """Whether the list that a flow needs was handed out: of all tasks together once all are final."""
+        name, is_of_all = self._source(flow)
+        tasks = self._replicas(name) if is_of_all else [self.tasks[name, 0]]
+        if not all(task.is_final for task in tasks):
+            return UNKNOWN
+        return TRUE if any(task.list for task in tasks) else IMPOSSIBLE
+
+    def _source(self, flow: Flow) -> tuple[str, bool]:
+        """The flow that hands the list out, and whether that is the list of the values of all its tasks."""
+        name = flow.items_from.removeprefix("{{flows.").partition(".")[0]
+        return name, self._flow(name).for_ is not None and "[" not in flow.items_from
+
+    def _count(self, flow: Flow, task: RefTask) -> bool:
+        """Reads the list of a flow that can start; whether the flow ends by it."""
+        if flow.name in self.pending:
+            return False
+        name, is_of_all = self._source(flow)
+        listed = self._replicas(name) if is_of_all else json.loads(self.tasks[name, 0].list)
+        if not isinstance(listed, list):
+            task.state, task.reason = "Failed", "RenderError"
+            return True
+        self.pending[flow.name] = len(listed)
+        task.state = task.state if listed else "Skipped"
+        return not listed
 
     def _depends(self, seen: Observation, flow: Flow, index: int, on: DependsOn, path: str) -> str:
         groups = []
@@ -628,7 +700,9 @@ def _phase(task: RefTask, phase: str) -> str:
 
 
 def mentions(flow: Flow) -> Iterator[tuple[str, str]]:
-    """Every flow that this one names, and how: target, probe, or the phase that is asked for."""
+    """Every flow that this one names, and how: target, probe, output, or the phase that is asked for."""
+    if flow.items_from:
+        yield flow.items_from.removeprefix("{{flows.").partition(".")[0], "output"
     parts = [flow.depends_on, flow.for_.depends_on if flow.for_ is not None else None]
     for on in parts:
         if on is None:

@@ -5,9 +5,11 @@ A zero is always the simple choice: a flow without conditions, a job that succee
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar
+from zlib import crc32
 
 from hypothesis import strategies as st
 
@@ -16,7 +18,8 @@ from tests.manifests import decoded
 from tests.property.world import Fate
 
 T = TypeVar("T")
-FLOW_BYTES: Final = 26
+_LISTS: Final[tuple[Any, ...]] = ([], [1], ["a", "b"], [{"x": 1}, 2, 3], [0, 1, 2, 3, 4], {"no": "list"})
+FLOW_BYTES: Final = 28
 HEAD_BYTES: Final = 10
 
 
@@ -86,6 +89,15 @@ class Story:
     widgets: frozenset[str]
     patience: Callable[[str, str, int], float | None]
     templates: tuple[dict[str, Any], ...]
+    #: Flows whose jobs hand out a list.
+    listing: frozenset[str] = frozenset()
+
+    def list_of(self, flow: str, index: int, attempt: int, *, is_later: bool = False) -> str:
+        """What a job hands out when it succeeds, and what it says later, which nobody may read; empty for most."""
+        if flow not in self.listing:
+            return ""
+        found = _LISTS[crc32(f"{flow} {index} {attempt} {is_later}".encode()) % len(_LISTS)]
+        return json.dumps(found)
 
 
 def story_of(scenario: Scenario, *, calm: bool = False) -> Story:
@@ -98,7 +110,11 @@ def story_of(scenario: Scenario, *, calm: bool = False) -> Story:
     finals = 0 if len(scenario.flows) < 2 else head.pick(0, 0, 0, 1, 2)
     count = len(scenario.flows)
     ordinary = max(1, count - finals)
-    flows, fates, patience, services, widgets = [], {}, {}, set(), set()
+    flows: list[dict[str, Any]] = []
+    fates, patience = {}, {}
+    services: set[str] = set()
+    widgets: set[str] = set()
+    listing: set[str] = set()
     for number, data in enumerate(scenario.flows):
         tape = Tape(data)
         name = f"f{number}"
@@ -108,6 +124,7 @@ def story_of(scenario: Scenario, *, calm: bool = False) -> Story:
             _calm(raw)
             fates[name] = [_calm_fate(fate) for fate in fates[name]]
         patience[name] = (tape.below(8), tape.below(5))
+        listing |= _with_items(tape, raw, flows[: min(number, ordinary)], services)
         flows.append(raw)
         if is_service:
             services.add(name)
@@ -132,6 +149,7 @@ def story_of(scenario: Scenario, *, calm: bool = False) -> Story:
         widgets=frozenset(widgets),
         patience=patience_of,
         templates=_templates(),
+        listing=frozenset(listing),
     )
 
 
@@ -158,6 +176,21 @@ def _spec(head: Tape, flows: list[dict[str, Any]], ordinary: int, *, calm: bool)
     if head.one_in(4):
         spec["queueName"] = "team-a"
     return spec
+
+
+def _with_items(tape: Tape, raw: dict[str, Any], before: list[dict[str, Any]], services: set[str]) -> set[str]:
+    """Lets a flow with `for` have the items of a list that an earlier one hands out; returns that one's name."""
+    choice, asked = tape.next(), tape.next()
+    candidates = [flow for flow in before if flow["name"] not in services]
+    if choice % 3 != 1 or "for" not in raw or not candidates:
+        return set()
+    source = candidates[-1 - asked % len(candidates)]
+    name = source["name"]
+    source["outputs"] = [{"name": "list", "from": {"path": "status.list"}}]
+    pick = "[0]" if source.get("for", {"replicas": 0}).get("replicas", 1) and choice % 2 else ""
+    raw["for"] = {"itemsFrom": f"{{{{flows.{name}.outputs.list{pick}}}}}", **raw["for"]}
+    del raw["for"]["replicas"]
+    return {name}
 
 
 def _calm(raw: dict[str, Any]) -> None:

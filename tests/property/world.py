@@ -91,6 +91,8 @@ class World:
     traps: list[Trap] = field(default_factory=list)
     on_status: Callable[[WorkflowStatus], None] = lambda _status: None
     note: Callable[[str], None] = lambda _text: None
+    #: The list that the job of an attempt hands out when it succeeds, and the one that it says later.
+    list_of: Callable[[str, int, int], tuple[str, str]] = lambda *_: ("", "")
     calls: int = 0
     warnings: tuple[str, ...] = ()
     _due: list[tuple[float, int, Callable[[], None]]] = field(default_factory=list)
@@ -201,7 +203,11 @@ class World:
         elif fate.ends == "hang":
             self.at(begin + 86_400, show("Failed", bad))
         else:
+            first, later = self.list_of(life.flow, life.index, life.attempt)
+            ok |= {"list": first} if first else {}
             self.at(end, show("Succeeded", ok) if fate.ends == "ok" else show("Failed", bad))
+            if later and fate.ends == "ok":
+                self.at(end + 1.5, show("Succeeded", {**ok, "list": later}))
 
     def delete_job(self, life: Life, by: str) -> None:
         """Deletes a job now, or after it existed for a while with a deletionTimestamp."""

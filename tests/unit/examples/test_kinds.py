@@ -18,6 +18,8 @@ from tests.manifests import decoded
 from tests.unit.examples.loading import FILES, FOLDER, Example, load, unknown_fields
 from tests.unit.workloads.test_schemas import CRDS, resolves, schema_of
 
+#: Examples of what jobs hand to each other, which cluster tests apply.
+DATA = ("items",)
 FAMILIES = ("volcano", "kubeflow", "ray", "spark", "jobset", "deployment-probe", "any-crd", "nested")
 EXAMPLES = {name: load(name) for name in FAMILIES}
 each_example = pytest.mark.parametrize("name", FAMILIES)
@@ -52,7 +54,7 @@ def rendered(example: Example, flow: Flow, index: int = 0) -> dict[str, Any]:
 
 
 def test_every_example_is_in_one_of_the_lists() -> None:
-    assert {path.stem for path in FOLDER.glob("*.yaml")} == {*FILES, *FAMILIES}
+    assert {path.stem for path in FOLDER.glob("*.yaml")} == {*FILES, *FAMILIES, *DATA}
 
 
 @each_example

@@ -14,6 +14,7 @@ import msgspec
 
 from pkg.apis.flow.v1alpha1 import edges, raw
 from pkg.apis.flow.v1alpha1.faults import Fault, Faults
+from pkg.apis.flow.v1alpha1.items import lists_of
 from pkg.apis.flow.v1alpha1.labels import MAX_RULES_OF_FLOW
 from pkg.apis.flow.v1alpha1.phases import Phase
 from pkg.apis.flow.v1alpha1.reading import Reading
@@ -53,6 +54,8 @@ MAX_OUTPUT_BYTES: Final = 256 * 1024
 #: Bytes of one output, as UTF-8; and of one that is the list of an itemsFrom.
 MAX_OUTPUT: Final = 4 * 1024
 MAX_LIST_OUTPUT: Final = 128 * 1024
+#: Bytes of one output that a flow gets its items from.
+MAX_LIST: Final = 128 * 1024
 #: So many bytes a shorter value counts.
 MIN_OUTPUT: Final = 8
 
@@ -79,6 +82,8 @@ _RANGES: Final = (
 )
 _LONGEST_KIND: Final = "mpijobs.v2beta1.kubeflow.org"
 _POSITION: Final = "4999"
+#: The index of a probed replica that has passed, in what status keeps.
+LATCH_BYTES: Final = 6
 _TIME: Final = "2026-01-01T00:00:00.000000Z"
 
 
@@ -136,7 +141,7 @@ def estimate_reading(reading: Reading, metadata: ObjectMeta | None = None) -> Co
         template = templates.get(flow.template_name)
         mentions = reading.mentions(flow)
         total["edges"] += len(mentions) + len(reading.use.edges(flow))
-        for name, value in _flow_cost(flow, mentions, template, sizes):
+        for name, value in flow_cost(flow, mentions, template, sizes):
             total[name] += value
     if reading.use.is_over:
         total["edges"] += MAX_EDGES + 1  # more than were counted
@@ -170,9 +175,10 @@ def _faults(cost: Cost) -> Iterator[Fault]:
             yield Fault("spec.flows", f"{figure:,} {what}; at most {bound:,} are allowed: {instead}", str(figure))
 
 
-def _flow_cost(
+def flow_cost(
     flow: Flow, mentions: Iterable[edges.Edge], template: edges.TemplateEdges | None, sizes: Mapping[str, int]
 ) -> Iterator[tuple[str, int]]:
+    """What one flow adds to the fields of a Cost. `sizes`: numbers of tasks, by flow."""
     size = sizes[flow.name]
     if template is not None:
         yield "template_bytes", size * template.size
@@ -194,7 +200,7 @@ def _flow_cost(
             yield "patch_steps", size * _steps(flow)
     # Latches of probes that have passed name the replicas of the probed flow.
     carried = MAX_RULES_OF_FLOW * (len(_POSITION) + 1) if template is not None and template.carries else 0
-    yield "status", _flow_status_bytes(flow, size) + path_bytes + 6 * probes + carried
+    yield "status", _flow_status_bytes(flow, size) + path_bytes + LATCH_BYTES * probes + carried
 
 
 def _steps(flow: Flow) -> int:
@@ -208,6 +214,11 @@ def _flow_status_bytes(flow: Flow, size: int) -> int:
     """Bytes of the least that status keeps of a flow whose tasks are as unlike as they can be."""
     retries = flow.retry.max_retries if flow.retry is not None else 0
     return len(flow.name) + _bytes_without_name(retries, size, flow.for_ is not None)
+
+
+def bytes_of_tasks(retries: int, size: int) -> int:
+    """Bytes of the least that status keeps of so many tasks of a flow with `for`."""
+    return _bytes_without_name(retries, size, True)
 
 
 @lru_cache(maxsize=1_024)
@@ -242,17 +253,19 @@ def _status_parts(retries: int) -> tuple[int, int]:
 
 def _output_bytes(spec: WorkflowSpec, sizes: Mapping[str, int]) -> int:
     """Bytes of the recorded outputs of all flows. Raises RawError."""
-    values = bytes_besides = 0
+    values = bytes_besides = longest = 0
+    listed = lists_of(spec)
     for flow in spec.flows:
         if flow.raw_outputs is raw.ABSENT:
             continue
         for output in flow.outputs:
             values += sizes[flow.name]
+            longest += sizes[flow.name] * (MAX_LIST if (flow.name, output.name) in listed else MAX_OUTPUT)
             # The indexes stand there only where they are not those that succeeded.
             indexes = sizes[flow.name] * (len(str(sizes[flow.name])) + 1) if flow.for_ is not None else 0
             bytes_besides += len(msgspec.json.encode(OutputStatus(output.name, "-", ("-",), "-"))) + indexes
     # A value that is JSON itself, or has quotes, takes more as JSON, and counts more.
-    written = min(MAX_OUTPUT_BYTES, 2 * MAX_OUTPUT * values)
+    written = min(MAX_OUTPUT_BYTES, 2 * longest)
     return written + 3 * min(values, MAX_OUTPUT_BYTES // MIN_OUTPUT) + bytes_besides
 
 

@@ -14,6 +14,7 @@ from typing import Any, Final
 import msgspec
 
 from pkg.apis.flow.v1alpha1 import raw, variables
+from pkg.apis.flow.v1alpha1.items import source_of
 from pkg.apis.flow.v1alpha1.labels import MAX_RULES
 from pkg.apis.flow.v1alpha1.types import DependsOn, Flow, Probe, WorkTemplateSpec
 from pkg.apis.flow.v1alpha1.when import names_in
@@ -29,6 +30,10 @@ class Wait(StrEnum):
     POD_IP = "podIP"
     OUTPUT = "output"
     WHEN = "when"  # its condition asks for the phase or the counts: the other flow has to be finished
+
+
+#: The path of the edge that for.itemsFrom makes.
+ITEMS_FROM: Final = "for.itemsFrom"
 
 
 class Edge(msgspec.Struct, frozen=True):
@@ -125,7 +130,7 @@ def item_in(text: msgspec.Raw, decode: Callable[[], Any], path: str) -> str:
 
 
 def mentions(flow: Flow) -> Iterator[Edge]:
-    """Every mention of a flow in the dependsOn, for.dependsOn, patch and when of another.
+    """Every mention of a flow in the dependsOn, for.dependsOn, for.itemsFrom, patch and when of another.
 
     Raises RawError for dependsOn.
     """
@@ -136,6 +141,8 @@ def mentions(flow: Flow) -> Iterator[Edge]:
     if on is not None:
         yield from _depends_on(on, "for.dependsOn", own_index=True)
     yield from _patch_edges(flow)
+    if flow.items_from and (of := source_of(flow.items_from)) is not None:
+        yield Edge(of.flow, ITEMS_FROM, Wait.OUTPUT, output=of.output, pick=of.pick)
     if flow.when:
         names = names_in(flow.when)
         yield from (Edge(name, "when", Wait.WHEN) for name in names.flows)

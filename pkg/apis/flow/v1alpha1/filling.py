@@ -72,7 +72,7 @@ def plain_values(
     for name, address in pod_ips.items():
         plain[f"flows.{name}.podIP"] = address
     plain.update(outputs)
-    return plain if item is NO_ITEM else WithItem(plain, item, index)
+    return plain if item is NO_ITEM else WithItem(plain, item, index, is_shown=not flow.items_from)
 
 
 def fill_template(

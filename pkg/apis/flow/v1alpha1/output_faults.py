@@ -66,7 +66,7 @@ def output_use_faults(flow: Flow, edge: Edge, path: str, asked: Flow) -> Iterato
     elif edge.pick and asked.for_ is None:
         message = f'flow "{asked.name}" has no for, so its output {edge.output} is one value; leave [{edge.pick}] out'
         yield fault(path, message, f"[{edge.pick}]")
-    elif edge.pick:
+    elif edge.pick and not asked.items_from:  # how many tasks that has, only a run knows
         size, highest = asked.replicas, flow.replicas - 1 if edge.pick == "index" else int(edge.pick)
         if highest >= size:
             message = f'flow "{asked.name}" has the indexes 0 to {size - 1}, so there is no [{highest}]'

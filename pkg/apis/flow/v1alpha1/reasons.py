@@ -19,6 +19,7 @@ class Reasons:
     PROBE_TIMEOUT: Final = "ProbeTimeout"
     OUTPUT_MISSING: Final = "OutputMissing"
     OUTPUT_TOO_LARGE: Final = "OutputTooLarge"
+    TOO_MANY_ITEMS: Final = "TooManyItems"
     # Why a task was skipped or cancelled.
     NO_REPLICAS: Final = "NoReplicas"
     DEPENDENCIES_IMPOSSIBLE: Final = "DependenciesImpossible"
@@ -73,7 +74,7 @@ class Reasons:
 
 #: An attempt that failed for one of these never had a job, and no retry follows.
 FAILED_BEFORE_CREATION: Final = frozenset(
-    {Reasons.RENDER_ERROR, Reasons.REFUSED, Reasons.NAME_CONFLICT, Reasons.PROBE_TIMEOUT}
+    {Reasons.RENDER_ERROR, Reasons.REFUSED, Reasons.NAME_CONFLICT, Reasons.PROBE_TIMEOUT, Reasons.TOO_MANY_ITEMS}
 )
 #: Verdicts that the job itself does not show. Status must record them before anything follows from them.
 NOT_SHOWN_BY_JOB: Final = frozenset(

@@ -158,7 +158,7 @@ def names_at(names: Sequence[str], positions: str) -> Iterator[str]:
 def _older(flow: FlowStatus) -> FlowMemory:
     if not (flow.renamed or flow.first_attempt or flow.kept or flow.passed):
         return FlowMemory(flow.gvr) if flow.gvr else NOTHING
-    return FlowMemory(flow.gvr, FlowRecord("", flow.renamed, flow.first_attempt, flow.kept, flow.passed))
+    return FlowMemory(flow.gvr, FlowRecord("", flow.renamed, flow.first_attempt, kept=flow.kept, passed=flow.passed))
 
 
 def _without_older(flow: FlowStatus) -> FlowStatus:

@@ -58,6 +58,8 @@ def render_faults(
             may_fail[name] = any(_MAY_FAIL.search(bytes(text)) for text in texts)
         if raw.is_empty(flow.raw_patch) and not may_fail[name] and not flow.has_items:
             continue
+        if flow.items_from and _has_item(flow, template):
+            continue  # only a run knows the items
         # Values matter only where they become something else than text.
         has_values = may_fail[name] or variables.may_hold(flow.raw_patch)
         key = (name, bytes(flow.raw_patch), bytes(flow.raw_parameters) if has_values else b"")
@@ -74,6 +76,12 @@ def render_faults(
                 break
         else:
             passed.add(key)
+
+
+def _has_item(flow: Flow, template: TemplateEdges) -> bool:
+    """Whether a job of the flow may be rendered with an item."""
+    texts = (template.spec.raw_job_spec, template.spec.raw_metadata, template.spec.raw_parameters)
+    return any(variables.may_hold(text, b"item") for text in (*texts, flow.raw_patch, flow.raw_parameters))
 
 
 def _tried(

@@ -506,6 +506,17 @@ class For(_Part, frozen=True):
         ]
         | None
     ) = None
+    items_from: Annotated[
+        str,
+        Meta(
+            max_length=256,
+            description=(
+                "In place of replicas or items: an output of another flow that is a JSON list, of which each item gets"
+                " one task. The number of tasks is fixed when the dependencies of the flow are met. Default: none."
+            ),
+            examples=["{{flows.list.outputs.files}}"],
+        ),
+    ] = ""
     parallelism: (
         Annotated[
             int,
@@ -533,7 +544,7 @@ class For(_Part, frozen=True):
 
     @property
     def count(self) -> int:
-        """How many tasks the spec gives the flow; 0 for one task that is Skipped."""
+        """How many tasks the spec gives the flow; 0 for one task that is Skipped, 1 while only a run knows."""
         if self.items is not None:
             return len(self.items)
         return 1 if self.replicas is None else self.replicas
@@ -911,7 +922,12 @@ class Flow(_Part, frozen=True):
     @property
     def has_items(self) -> bool:
         """Whether `{{item}}` is a variable in it."""
-        return self.for_ is not None and self.for_.items is not None
+        return self.for_ is not None and (self.for_.items is not None or bool(self.for_.items_from))
+
+    @property
+    def items_from(self) -> str:
+        """The output that gives it its items, as written; empty if none does."""
+        return "" if self.for_ is None else self.for_.items_from
 
     @property
     def replicas(self) -> int:
@@ -1237,6 +1253,10 @@ class FlowRecord(_Part, frozen=True):
     ] = 0
     kept: Annotated[tuple[Kept, ...], Meta(description="Attempts of tasks, as far as no job shows them.")] = ()
     passed: Annotated[tuple[Latch, ...], Meta(description="HTTP and TCP probes that have passed.")] = ()
+    tasks: Annotated[
+        int | None,
+        Meta(description="How many tasks for.itemsFrom has given each of them. Absent: not known yet, or not asked."),
+    ] = None
 
 
 class Record(_Part, frozen=True):

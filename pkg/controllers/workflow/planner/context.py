@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from pkg.controllers.workflow.planner.budget import Budget
 from pkg.controllers.workflow.planner.draft import Draft
@@ -18,6 +20,8 @@ class Context:
     snapshot: Snapshot
     draft: Draft
     budget: Budget = field(default_factory=Budget)
+    #: The items that the pass has read from outputs, by the number of the flow.
+    items: dict[int, Sequence[Any]] = field(default_factory=dict)
 
     @property
     def graph(self) -> Graph:

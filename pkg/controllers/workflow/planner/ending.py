@@ -23,6 +23,7 @@ from pkg.controllers.workflow.planner.control import deletions, outcome, restart
 from pkg.controllers.workflow.planner.control.timeouts import workflow_overdue_at
 from pkg.controllers.workflow.planner.draft import Draft
 from pkg.controllers.workflow.planner.edits import is_edited, policy_in_force
+from pkg.controllers.workflow.planner.graph.fan_out import with_counts
 from pkg.controllers.workflow.planner.graph.model import Graph
 from pkg.controllers.workflow.planner.progress import NO_PROGRESS, Decision, Progress, TaskKey
 from pkg.controllers.workflow.planner.snapshot import Snapshot
@@ -129,6 +130,7 @@ def plan_restart(snapshot: Snapshot) -> Plan:
         nothing = "nothing to run again: no task failed, no flow is named, and the spec has no new flow or index"
         adopted = {"restarted_at": token, **_adopted(new)}
         return _plan_unchanged(snapshot, Emit("RestartIdle", nothing), adopted=adopted)
+    graph = with_counts(graph, restart.numbers_kept(graph, progress))
     again = sum(not task.is_final for state in progress.flows for task in state.tasks)
     made = workflow_status.restarted_status(new, graph, progress, token, restart.numbers_of(new, graph, base))
     by = ", by the edited spec" if snapshot.edit is not None else ""

@@ -24,7 +24,7 @@ from pkg.controllers.workflow.planner.control.deletions import deletions, has_un
 from pkg.controllers.workflow.planner.control.outcome import Mode
 from pkg.controllers.workflow.planner.control.retry import FailurePolicy
 from pkg.controllers.workflow.planner.control.timeouts import workflow_overdue_at
-from pkg.controllers.workflow.planner.dependency import release
+from pkg.controllers.workflow.planner.dependency import fan_out, release
 from pkg.controllers.workflow.planner.dependency.probes import needed_probes
 from pkg.controllers.workflow.planner.draft import Draft
 from pkg.controllers.workflow.planner.edits import is_held_in
@@ -121,9 +121,12 @@ def _plan_running(ctx: Context) -> Plan:
     is_urgent = snapshot.is_urgent or starts.needs_status or bool(to_delete) or phase.is_final
     is_decision_new = decision is not None and not progress.is_decision_acked
     is_decision_new = is_decision_new or snapshot.is_held != is_held_in(snapshot.workflow.status)
-    patch, progress, write_due, said = status_write(ctx, progress, phase, is_urgent=is_urgent or is_decision_new)
+    # The tasks of for.itemsFrom exist once their number is recorded. Many such flows of one workflow share writes.
+    is_number_new = fan_out.waits_for_record(ctx.graph, progress)
+    is_urgent = is_urgent or is_decision_new or (is_number_new and not ctx.graph.is_large)
+    patch, progress, write_due, said = status_write(ctx, progress, phase, is_urgent=is_urgent)
     events = (*events_of(ctx, decision, phase), *warned, *starts.events, *said)
-    waits_for_status = starts.needs_status or decision != base.decision
+    waits_for_status = starts.needs_status or decision != base.decision or (is_number_new and patch is not None)
     is_over_budget = bool(evaluated.unfolded) or _is_end_left(ctx, decision)
     if not snapshot.is_held:
         waits_for_status = waits_for_status or bool(draft.moved)

@@ -215,6 +215,8 @@ class FlowState:
     rules: tuple[str, ...] = ()
     #: Suffix of its job names, if other objects have the regular names.
     renamed: str = ""
+    #: How many tasks `for.itemsFrom` gave it in this run; None while that is not known, and for other flows.
+    fan_out: int | None = None
     #: Attempts below this number belong to a run before the last restart.
     first_attempt: int = 0
     #: HTTP and TCP probes that have passed: path of the probe in the spec -> indexes of the replicas that answered.

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import msgspec
 
-from pkg.apis.flow.v1alpha1.items import NO_ITEM, item_at
 from pkg.apis.flow.v1alpha1.phases import UNFINISHED, Phase
-from pkg.apis.flow.v1alpha1.raw import RawError
 from pkg.apis.flow.v1alpha1.reasons import KEPT_UNTIL_CREATED, NOT_SHOWN_BY_JOB, Reasons
 from pkg.apis.flow.v1alpha1.substitution import SchemaNeeded
 from pkg.apis.flow.v1alpha1.types import Shutdown
@@ -32,6 +29,7 @@ from pkg.controllers.workflow.planner.control.obstacles import (
 from pkg.controllers.workflow.planner.control.outcome import Mode
 from pkg.controllers.workflow.planner.control.retry import is_due
 from pkg.controllers.workflow.planner.graph.model import Node
+from pkg.controllers.workflow.planner.outputs.items import ItemsError, item_of
 from pkg.controllers.workflow.planner.outputs.values import variables_for
 from pkg.controllers.workflow.planner.progress import NEVER, Task, TaskKey
 from pkg.controllers.workflow.planner.reading import look
@@ -256,7 +254,8 @@ def _rendered(ctx: Context, of: Candidate, found: Starts) -> CreateJob | Fails |
             index=of.index,
             attempt=of.attempt,
             is_renamed=bool(state.renamed),
-            item=_item(node, of.index),
+            replicas=node.replicas,
+            item=item_of(ctx, node, of.index),
             outputs=variables_for(ctx, node, of.index),
             pod_ips={key.flow: snapshot.pod_ips[key] for _, key in asked_addresses(ctx, node, of.index)},
             kind=kind.kind,
@@ -269,7 +268,7 @@ def _rendered(ctx: Context, of: Candidate, found: Starts) -> CreateJob | Fails |
     except SchemaNeeded:
         ctx.budget.spend(FAILED_RENDER_UNITS)
         return Waits(Reasons.KIND_SYNCING, f"the types of the fields of {gvr} are being read")
-    except RenderError as error:
+    except (RenderError, ItemsError) as error:
         ctx.budget.spend(FAILED_RENDER_UNITS)
         return Fails(Reasons.RENDER_ERROR, str(error))
     ctx.budget.spend(RENDER_UNITS + len(rendered.body) // BYTES_PER_UNIT)
@@ -288,16 +287,6 @@ def _rendered(ctx: Context, of: Candidate, found: Starts) -> CreateJob | Fails |
         body=rendered.body,
         field_validation=template.spec.field_validation.value,
     )
-
-
-def _item(node: Node, index: int) -> Any:
-    """What `{{item}}` stands for at an index of a flow. Raises RenderError."""
-    if node.flow.for_ is None:
-        return NO_ITEM
-    try:
-        return item_at(node.flow.for_, index)
-    except RawError as error:
-        raise RenderError(f"for.items[{index}]", "", str(error)) from error
 
 
 def _show_failed_creation(ctx: Context, of: Candidate) -> bool:

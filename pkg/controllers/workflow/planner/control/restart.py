@@ -96,6 +96,7 @@ def _asked(snapshot: Snapshot, graph: Graph) -> tuple[int, ...]:
 def reset(snapshot: Snapshot, graph: Graph, progress: Progress) -> Progress:
     """The progress with the tasks of the restart Waiting again; the same object if nothing is to run again.
 
+    It belongs to the graph with `numbers_kept`.
     progress: recovered from the status, so that a task that is not final is one of a new flow or index.
     """
     asked = _asked(snapshot, graph)
@@ -109,7 +110,7 @@ def reset(snapshot: Snapshot, graph: Graph, progress: Progress) -> Progress:
         wanted = [
             index
             for index, task in enumerate(state.tasks)
-            if not node.is_empty
+            if (not node.is_empty or node.items_from is not None)
             and (
                 whole
                 or not task.is_final
@@ -117,7 +118,9 @@ def reset(snapshot: Snapshot, graph: Graph, progress: Progress) -> Progress:
                 or (is_any and _is_lost_service(snapshot, node, state, task, index))
             )
         ]
-        flows.append(_reset_flow(node, state, wanted, attempts) if wanted else state)
+        reset = _reset_flow(node, state, wanted, attempts) if wanted else state
+        # A flow none of whose tasks stays reads its items anew.
+        flows.append(_without_number(reset) if len(wanted) == len(state.tasks) else reset)
     is_same = all(new is old for new, old in zip(flows, progress.flows, strict=True))
     if is_same and not _has_lost_tasks(snapshot, graph):
         return progress
@@ -140,7 +143,8 @@ def _has_lost_tasks(snapshot: Snapshot, graph: Graph) -> bool:
         if number is None:
             return True
         node = graph.nodes[number]
-        if node.is_indexed != (flow.for_ is not None) or node.flow.replicas < flow.replicas:
+        has = node.size if node.items_from is not None else node.flow.replicas
+        if node.is_indexed != (flow.for_ is not None) or has < flow.replicas:
             return True
     return False
 
@@ -170,6 +174,20 @@ def _reset_flow(
         server_warning="",
         passed={},
     )
+
+
+def _without_number(state: FlowState) -> FlowState:
+    """The flow before `for.itemsFrom` gave it a number of tasks; the same flow if it had none."""
+    if state.fan_out is None:
+        return state
+    first = state.tasks[:1]
+    return replace(state, tasks=first, tally=tally_of(first), fan_out=None)
+
+
+def numbers_kept(graph: Graph, progress: Progress) -> dict[str, int]:
+    """The numbers of tasks that `for.itemsFrom` gave flows of which some task stays, by the name of the flow."""
+    states = ((graph.nodes[number].name, progress.flows[number]) for number in graph.fan_outs)
+    return {name: state.fan_out for name, state in states if state.fan_out is not None}
 
 
 def _without_latches(graph: Graph, flows: list[FlowState], before: Iterable[FlowState]) -> list[FlowState]:

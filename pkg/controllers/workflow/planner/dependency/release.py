@@ -13,6 +13,7 @@ import msgspec
 from pkg.apis.flow.v1alpha1.phases import Phase
 from pkg.apis.flow.v1alpha1.reasons import DEPENDENCY_WAITS, Reasons
 from pkg.controllers.workflow.planner.context import Context
+from pkg.controllers.workflow.planner.dependency.fan_out import fix_number
 from pkg.controllers.workflow.planner.dependency.messages import cannot_be_met, waits_for
 from pkg.controllers.workflow.planner.dependency.predicates import Evaluator
 from pkg.controllers.workflow.planner.dependency.truth import Truth
@@ -68,7 +69,9 @@ def _evaluate(ctx: Context, evaluator: Evaluator, node: Node, *, is_hidden: bool
             continue
         value, blocker = dependencies_at(index)
         if value is Truth.TRUE:
-            if task.released is None:
+            if node.count is None:
+                has_finals = fix_number(ctx, node) or has_finals
+            elif task.released is None:
                 verdict = judge.verdict(index) if judge is not None else None
                 if isinstance(verdict, Ends) and not is_hidden:
                     draft.put(node.number, index, verdict.applied(task, ctx.now))

@@ -15,6 +15,8 @@ from typing import Final, TypeAlias
 from pkg.apis.flow.v1alpha1 import cost, defaults, durations, edges, raw, validation
 from pkg.apis.flow.v1alpha1.edges import Edge, Wait
 from pkg.apis.flow.v1alpha1.faults import Fault, Faults
+from pkg.apis.flow.v1alpha1.growth import Growth, growths
+from pkg.apis.flow.v1alpha1.items import lists_of
 from pkg.apis.flow.v1alpha1.reading import Reading
 from pkg.apis.flow.v1alpha1.types import (
     DependsOn,
@@ -50,6 +52,7 @@ from pkg.workloads.when_expressions import compile_when
 
 # A workflow that has started keeps running with more edges than a new one may have, but not with any number of them.
 _MAX_EDGES_LATER: Final = 4 * cost.MAX_EDGES
+_NO_COST: Final = cost.Cost()
 
 Compiled: TypeAlias = Graph | tuple[Fault, ...]
 
@@ -86,10 +89,16 @@ def compile_spec(
     if needs and (faults := validation.validate_cycles(reading)):
         return faults
     try:
-        own = {flow.name: Own(output_rules(flow), _condition(flow, templates)) for flow in spec.flows if _has_own(flow)}
+        listed = lists_of(spec)
+        own = {
+            flow.name: Own(_output_rules(flow, listed), _condition(flow, templates))
+            for flow in spec.flows
+            if _has_own(flow)
+        }
     except RuleError as error:  # an expression that an earlier controller took
         return (Fault("spec.flows", str(error)),)
-    return compile_graph(spec, needs, own, status_room=cost.MAX_OBJECT - found.spec - found.metadata)
+    room = cost.MAX_OBJECT - found.spec - found.metadata
+    return compile_graph(spec, needs, own, status_room=room, costs=found, growing=growths(reading))
 
 
 def compile_graph(
@@ -98,10 +107,13 @@ def compile_graph(
     own: Mapping[str, Own] = MappingProxyType({}),
     *,
     status_room: int = cost.MAX_OBJECT,
+    costs: cost.Cost = _NO_COST,
+    growing: Mapping[str, Growth] = MappingProxyType({}),
 ) -> Graph:
     """The DAG of a valid spec: validation has passed, so names are known and there is no cycle.
 
-    needs: by the name of a flow what its jobs and its condition need of other flows; own: its outputs and condition.
+    needs: by the name of a flow what its jobs and its condition need of other flows; own: its outputs and condition;
+    costs: of the workflow, in which a flow with `for.itemsFrom` has one task; growing: what these cost beyond that.
     """
     by_name = {flow.name: number for number, flow in enumerate(spec.flows)}
     tolerant = tuple(flow.continue_on_fail for flow in spec.flows)
@@ -114,6 +126,10 @@ def compile_graph(
         _node(spec, number, requires[number], found, ranks[number], own.get(flow.name, Own()), unshown)
         for number, flow in enumerate(spec.flows)
     )
+    nodes = tuple(
+        _with_items(node, needs[node.name], by_name, growing.get(node.name, Growth())) if node.flow.items_from else node
+        for node in nodes
+    )
     return Graph(
         nodes=nodes,
         by_name=by_name,
@@ -125,8 +141,19 @@ def compile_graph(
         probing=tuple(node.number for node in nodes if node.is_probing),
         reading_messages=tuple(n.number for n in nodes if any(rule.message is not None for rule in n.outputs)),
         read_in_full=frozenset(n.flow.template_name for n in nodes if any(rule.needs_whole for rule in n.outputs)),
+        fan_outs=tuple(node.number for node in nodes if node.items_from is not None),
+        cost=costs,
         status_room=status_room,
     )
+
+
+def _with_items(node: Node, needs: Needs, by_name: Mapping[str, int], growth: Growth) -> Node:
+    """The node of a flow with `for.itemsFrom`. Its jobs are rendered with an item, and not with the whole list."""
+    others = {_needed(edge, by_name) for edge in needs.edges if edge.output and edge.path != edges.ITEMS_FROM}
+    items = next(_needed(edge, by_name) for edge in needs.edges if edge.path == edges.ITEMS_FROM)
+    assert isinstance(items, OutputPredicate)
+    reads = tuple(part for part in node.reads if part in others)
+    return replace(node, count=None, size=1, items_from=items, reads=reads, growth=growth)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +189,13 @@ def _expression_faults(spec: WorkflowSpec) -> Faults:
 
 def _has_own(flow: Flow) -> bool:
     return flow.raw_outputs is not raw.ABSENT or bool(flow.when)
+
+
+def _output_rules(flow: Flow, listed: frozenset[tuple[str, str]]) -> tuple[OutputRule, ...]:
+    """The outputs of a flow. A list of items may be longer than another output. Raises RuleError."""
+    return tuple(
+        replace(rule, limit=cost.MAX_LIST) if (flow.name, rule.name) in listed else rule for rule in output_rules(flow)
+    )
 
 
 def _condition(flow: Flow, templates: Mapping[str, WorkTemplate]) -> Condition | None:
@@ -227,6 +261,7 @@ def _node(
     return Node(
         number=number,
         flow=flow,
+        count=flow.replicas,
         size=max(1, flow.replicas),
         requires=requires,
         retry=_retry(flow.retry or Retry()),

@@ -20,8 +20,9 @@ from pkg.apis.flow.v1alpha1.inline import inline_templates
 from pkg.apis.flow.v1alpha1.phases import Phase
 from pkg.apis.flow.v1alpha1.reasons import Reasons
 from pkg.apis.flow.v1alpha1.spec_hash import FREE, spec_hash
-from pkg.apis.flow.v1alpha1.types import Flow, FlowStatus, For, Workflow, WorkflowSpec, WorkTemplate
+from pkg.apis.flow.v1alpha1.types import Flow, FlowStatus, For, Workflow, WorkflowSpec, WorkflowStatus, WorkTemplate
 from pkg.controllers.workflow.planner.edits import is_edited, is_held_in, policy_in_force
+from pkg.controllers.workflow.planner.graph import fan_out
 from pkg.controllers.workflow.planner.graph.compile import Compiled, compile_graph, compile_spec
 from pkg.controllers.workflow.planner.graph.model import Graph
 
@@ -55,7 +56,8 @@ class CompiledSpec:
 
     template_names: the templates it names; sources: UID and generation of those that exist; spec_hash: of the spec in
     the cluster; spec, compiled: those in force; edit: one that is not in force; hashes: as which status may record the
-    spec in force; inline: the templates that stand in the flows of the spec in force.
+    spec in force; inline: the templates that stand in the flows of the spec in force; counts: the recorded numbers of
+    tasks of `for.itemsFrom` that the graphs have, by flow; counted_in: the status that has them.
     """
 
     generation: int = -1
@@ -67,6 +69,8 @@ class CompiledSpec:
     edit: Edit | None = None
     hashes: frozenset[str] = frozenset()
     inline: Mapping[str, WorkTemplate] = field(default_factory=dict)
+    counts: Mapping[str, int] = field(default_factory=dict)
+    counted_in: WorkflowStatus | None = None
 
 
 NO_SPEC: Final = CompiledSpec()
@@ -75,10 +79,33 @@ FindTemplates = Callable[[Iterable[str]], Mapping[str, WorkTemplate]]
 
 
 def compile_in_force(workflow: Workflow, find: FindTemplates, before: CompiledSpec) -> CompiledSpec:
-    """The spec in force, compiled with the templates that exist now; `before` itself if none of them has changed.
+    """The spec in force, compiled with the templates that exist now and with the numbers of tasks that status records;
+    `before` itself if none of them has changed.
 
     find: the templates of these names that exist, by name.
     """
+    found = _compile_in_force(workflow, find, before)
+    if found is before and before.counted_in is workflow.status:
+        return before
+    edit = found.edit
+    counts = fan_out.recorded_counts(found.compiled, workflow.status)
+    if edit is not None:
+        counts |= fan_out.recorded_counts(edit.compiled, workflow.status)
+    if found is before and counts == before.counts:
+        return replace(before, counted_in=workflow.status)
+    compiled = _with_counts(found.compiled, counts)
+    if edit is not None:
+        edit = replace(edit, compiled=_with_counts(edit.compiled, counts))
+    elif compiled == before.compiled:
+        compiled = before.compiled  # the object that the progress belongs to
+    return replace(found, compiled=compiled, edit=edit, counts=counts, counted_in=workflow.status)
+
+
+def _with_counts(compiled: Compiled, counts: Mapping[str, int]) -> Compiled:
+    return fan_out.with_counts(compiled, counts) if isinstance(compiled, Graph) else compiled
+
+
+def _compile_in_force(workflow: Workflow, find: FindTemplates, before: CompiledSpec) -> CompiledSpec:
     meta, spec, status = workflow.metadata, workflow.spec, workflow.status
     is_same = before.generation == meta.generation
     hashed = before.spec_hash if is_same else spec_hash(spec)
@@ -95,8 +122,6 @@ def compile_in_force(workflow: Workflow, find: FindTemplates, before: CompiledSp
     compiled = compile_spec(spec, templates, metadata=meta, is_started=is_started)
     recorded = frozenset({records.record_of(status).spec_hash})
     if not edited:
-        if compiled == before.compiled:
-            compiled = before.compiled  # the object that the progress belongs to
         inline = inline_templates(meta, spec)
         return CompiledSpec(meta.generation, names, sources, compiled, hashed, spec, None, recorded | {hashed}, inline)
     start = before.spec if recorded <= before.hashes and isinstance(before.compiled, Graph) else None

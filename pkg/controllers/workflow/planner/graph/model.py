@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Final
 
+from pkg.apis.flow.v1alpha1.cost import Cost
+from pkg.apis.flow.v1alpha1.growth import Growth
 from pkg.apis.flow.v1alpha1.types import Flow, HTTPGet, Parameters, Probe, Strategy, TCPSocket
 from pkg.workloads.output_rules import OutputRule
 from pkg.workloads.when_expressions import WhenExpression
@@ -139,7 +141,9 @@ class Node:
     #: Position in the spec.
     number: int
     flow: Flow
-    #: Number of tasks; 1 for `for: {replicas: 0}` and for no items, whose one task is Skipped.
+    #: Number of tasks, 0 for `for: {replicas: 0}` and for no items; None while only `for.itemsFrom` can tell it.
+    count: int | None
+    #: Number of tasks that exist: at least 1. That of a flow with count 0 is Skipped.
     size: int
     #: The dependencies: an AND of clauses.
     requires: tuple[Clause, ...]
@@ -166,6 +170,10 @@ class Node:
     #: Flows that it asks about, and whose verdicts depend on outputs or conditions: a job may not show them.
     follows_recorded: frozenset[int] = frozenset()
     when: Condition | None = None
+    #: The output that gives it its items.
+    items_from: OutputPredicate | None = None
+    #: What it costs with more tasks than one, if it has items_from.
+    growth: Growth = field(default=Growth(), compare=False)
 
     @property
     def name(self) -> str:
@@ -178,7 +186,12 @@ class Node:
 
     @property
     def is_empty(self) -> bool:
-        return self.flow.replicas == 0
+        return self.count == 0
+
+    @property
+    def replicas(self) -> int:
+        """What `{{replicas}}` stands for."""
+        return self.flow.replicas if self.items_from is None else self.count or 0
 
     @property
     def is_finally(self) -> bool:
@@ -228,6 +241,10 @@ class Graph:
     reading_messages: tuple[int, ...] = ()
     #: Templates whose jobs have to be cached in full, because an output is read from their spec.
     read_in_full: frozenset[str] = frozenset()
+    #: Flows with `for.itemsFrom`.
+    fan_outs: tuple[int, ...] = ()
+    #: What the workflow costs while each of these has one task.
+    cost: Cost = field(default=Cost(), compare=False)
     #: Bytes of JSON that spec and metadata leave for the status. An edit that changes only this keeps the progress.
     status_room: int = field(default=0, compare=False)
 

@@ -11,13 +11,14 @@ import msgspec
 
 from pkg.apis.flow.v1alpha1 import raw
 from pkg.apis.flow.v1alpha1.filling import plain_values
-from pkg.apis.flow.v1alpha1.items import NO_ITEM, item_at
+from pkg.apis.flow.v1alpha1.items import NO_ITEM
 from pkg.apis.flow.v1alpha1.parameters import ALL, Resolved, Scopes, missing_message
 from pkg.apis.flow.v1alpha1.phases import Phase
 from pkg.apis.flow.v1alpha1.reasons import Reasons
 from pkg.apis.flow.v1alpha1.variables import VariableError
 from pkg.controllers.workflow.planner.context import Context
 from pkg.controllers.workflow.planner.graph.model import Condition, Node, PodIPPredicate
+from pkg.controllers.workflow.planner.outputs.items import ItemsError, item_of
 from pkg.controllers.workflow.planner.outputs.values import listed, output_of, variables_for
 from pkg.controllers.workflow.planner.progress import Task, counterpart
 from pkg.controllers.workflow.planner.render.render import without_values
@@ -84,7 +85,7 @@ class Judge:
             return _fault(f"{error.path}: {without_values(error.message, outputs)}")
         except RuleFault as error:
             return _fault(_without_quotes(str(error), expression.text))
-        except raw.RawError as error:
+        except (raw.RawError, ItemsError) as error:
             return _fault(str(error))
         text = f"when was false: {expression.text}"
         return Ends(Phase.SKIPPED, Reasons.WHEN_FALSE, text if len(text) <= 512 else f"{text[:509]}...")
@@ -97,7 +98,7 @@ class Judge:
             self._shared = {
                 "outputs": self._outputs(),
                 "flows": {name: self._flow(name) for name in expression.names.flows},
-                "replicas": self._node.flow.replicas,
+                "replicas": self._node.replicas,
                 "workflow": {"name": meta.name, "namespace": meta.namespace, "uid": meta.uid},
             }
         return self._shared
@@ -123,8 +124,7 @@ class Judge:
 
     def _of_index(self, index: int) -> dict[str, Any]:
         """The variables that may differ between the tasks of the flow."""
-        node, loop = self._node, self._node.flow.for_
-        item = item_at(loop, index) if loop is not None and node.flow.has_items else NO_ITEM
+        item = item_of(self._ctx, self._node, index)
         names = self._condition.expression.names.parameters
         return {
             "index": index,
@@ -140,7 +140,7 @@ class Judge:
             workflow.metadata,
             flow,
             index=index,
-            replicas=flow.replicas,
+            replicas=node.replicas,
             attempt=0,
             pod_ips=_pod_ips(ctx, node, index),
             outputs=variables_for(ctx, node, index),

@@ -15,7 +15,7 @@ import msgspec
 from pkg.apis.flow.v1alpha1 import labels, patching, people, raw, variables
 from pkg.apis.flow.v1alpha1.faults import shortened
 from pkg.apis.flow.v1alpha1.filling import IDENTITY, FieldError, decoded, fill_template, plain_values
-from pkg.apis.flow.v1alpha1.items import NO_ITEM
+from pkg.apis.flow.v1alpha1.items import NO_ITEM, texts_in
 from pkg.apis.flow.v1alpha1.schema import NO_SCHEMA, Schema
 from pkg.apis.flow.v1alpha1.types import API_VERSION, GROUP, Flow, Workflow, WorkTemplate
 from pkg.controllers.workflow.planner.render import depth
@@ -136,7 +136,10 @@ def render(
     except FieldError as error:
         raise RenderError(error.field, "", error.message) from error
     except variables.VariableError as error:
-        raise RenderError(error.path, error.text, without_values(error.message, outputs)) from error
+        message = without_values(error.message, outputs)
+        if flow.items_from:
+            message = _without_item(message, item)
+        raise RenderError(error.path, error.text, message) from error
     except patching.PatchError as error:
         message = without_values(error.message, outputs)
         raise RenderError(f"patch{error.place}", shortened(error.value), message) from error
@@ -150,6 +153,13 @@ def without_values(message: str, outputs: Mapping[str, str]) -> str:
         for quoted in (value, value[:_QUOTED]):
             if quoted and quoted in message:
                 message = message.replace(quoted, "(an output)")
+    return message
+
+
+def _without_item(message: str, item: Any) -> str:
+    """The same for an item that an output gave."""
+    for text in texts_in(item):
+        message = message.replace(f'"{text}"', "(an item)")
     return message
 
 

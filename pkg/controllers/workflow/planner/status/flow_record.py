@@ -20,6 +20,7 @@ def flow_memory(node: Node, state: FlowState) -> FlowMemory:
         flows="",
         renamed=state.renamed,
         first_attempt=state.first_attempt,
+        tasks=state.fan_out,
         kept=_kept(node, state),
         passed=_latches(state),
     )

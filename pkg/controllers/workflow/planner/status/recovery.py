@@ -48,9 +48,9 @@ def recover(snapshot: Snapshot, graph: Graph) -> Progress:
     flows = []
     for node in graph.nodes:
         recorded = by_name.get(node.name)
-        if recorded is None or node.is_empty:
+        if recorded is None or (node.is_empty and node.items_from is None):
             flows.append(empty_flow(node))
-        elif is_indexed(recorded) != node.is_indexed or recorded.reason == Reasons.NO_REPLICAS:
+        elif _has_other_tasks(node, recorded):
             # A restart adopts a spec in which the flow has other tasks.
             fresh = empty_flow(node)
             gvr, record, rules, later = memories[node.name]
@@ -62,12 +62,27 @@ def recover(snapshot: Snapshot, graph: Graph) -> Progress:
             # An older controller did not record the kind of each attempt.
             gvr = memories[node.name].gvr if status.record is not None else ""
             flows.append(_recover_flow(node, recorded, memories[node.name], snapshot.now, gvr))
+    for number in graph.fan_outs:
+        flows[number] = replace(flows[number], fan_out=graph.nodes[number].count)
+    if snapshot.edit is not None and not snapshot.edit.is_start_known:  # the made up spec knows no for.itemsFrom
+        numbers = (memories[node.name].record.tasks for node in graph.nodes)
+        flows = [replace(flow, fan_out=number) for flow, number in zip(flows, numbers, strict=True)]
     progress = replace(from_flows(flows), blocked=recorded_cause(status))
     decided = conds.find(status.conditions, conds.DECIDED)
     if decided is not None and decided.status == conds.TRUE:
         decision = Decision(decided.reason, decided.message)
         return replace(progress, decision=decision, is_decision_acked=True)
     return progress
+
+
+def _has_other_tasks(node: Node, recorded: FlowStatus) -> bool:
+    """Whether status shows tasks that the flow does not have: a restart adopts a spec with another `for`."""
+    if is_indexed(recorded) != node.is_indexed:
+        return True
+    if node.items_from is None:
+        return recorded.reason == Reasons.NO_REPLICAS
+    # Before its number of tasks is fixed, a flow has one task, which has no job.
+    return node.count is None and _phases(node, recorded).get(0) not in (Phase.WAITING, Phase.SKIPPED, Phase.FAILED)
 
 
 def _recover_flow(node: Node, recorded: FlowStatus, memory: FlowMemory, now: float, gvr: str) -> FlowState:

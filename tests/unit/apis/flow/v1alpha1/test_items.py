@@ -148,8 +148,8 @@ def test_elsewhere_an_item_is_left_alone(text: str) -> None:
         pytest.param(
             {"for": {"items": ["a"], "replicas": 1}},
             [
-                "spec.flows[0].for.replicas: a flow has either items or replicas; remove replicas, as there is one task"
-                " for each item"
+                "spec.flows[0].for.items: a flow has one of replicas, items and itemsFrom, and this one has replicas"
+                " and items; keep one"
             ],
             id="items and replicas",
         ),

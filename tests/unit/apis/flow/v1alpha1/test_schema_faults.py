@@ -31,8 +31,8 @@ def said(text: str, kind: Any) -> list[str]:
         pytest.param(
             "flows: [{name: a, for: {count: 3}}]",
             [
-                "spec.flows[0].for.count: there is no such field; the fields here are replicas, items, parallelism,"
-                " dependsOn"
+                "spec.flows[0].for.count: there is no such field; the fields here are replicas, items, itemsFrom,"
+                " parallelism, dependsOn"
             ],
             id="a field like none",
         ),
@@ -71,7 +71,10 @@ def said(text: str, kind: Any) -> list[str]:
         ),
         pytest.param(
             "{flows: [{name: a, for: 3}]}",
-            ["spec.flows[0].for: must be an object, not 3; its fields are replicas, items, parallelism, dependsOn"],
+            [
+                "spec.flows[0].for: must be an object, not 3; its fields are replicas, items, itemsFrom, parallelism,"
+                " dependsOn"
+            ],
             id="a number in place of an object",
         ),
         pytest.param(

@@ -1,0 +1,61 @@
+"""Fixes how many tasks a flow with `for.itemsFrom` has, once its dependencies are True: one for each item of the list.
+
+The number is recorded in status before the first of these tasks can have a job. Until then the flow has one task.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from pkg.apis.flow.v1alpha1.phases import Phase
+from pkg.apis.flow.v1alpha1.reasons import Reasons
+from pkg.controllers.workflow.planner.context import Context
+from pkg.controllers.workflow.planner.graph.fan_out import excess
+from pkg.controllers.workflow.planner.graph.model import Graph, Node
+from pkg.controllers.workflow.planner.outputs.items import ItemsError, items_of
+from pkg.controllers.workflow.planner.progress import Progress
+
+_EMPTY: Final = "the list of for.itemsFrom is empty"
+
+
+def fix_number(ctx: Context, node: Node) -> bool:
+    """Fixes the number of tasks of a flow whose dependencies are True; True if its only task has become final."""
+    draft = ctx.draft
+    if draft.state(node.number).fan_out is not None:
+        return False  # status does not record it yet
+    try:
+        count = len(items_of(ctx, node))
+    except ItemsError as error:
+        return _end(ctx, node, Phase.FAILED, Reasons.RENDER_ERROR, str(error))
+    pending = [(ctx.graph.nodes[number], draft.state(number).fan_out or 0) for number in _unrecorded(ctx)]
+    if why := excess(ctx.graph, [*pending, (node, count)]):
+        message = f"for.itemsFrom gives {count:,} items: {why}. Make the list shorter, or split the workflow"
+        return _end(ctx, node, Phase.FAILED, Reasons.TOO_MANY_ITEMS, message)
+    draft.edit(node.number, fan_out=count)
+    return not count and _end(ctx, node, Phase.SKIPPED, Reasons.NO_REPLICAS, _EMPTY)
+
+
+def waits_for_record(graph: Graph, progress: Progress) -> bool:
+    """Whether a number of tasks is fixed that the graph does not have, because status does not record it yet."""
+    return any(
+        progress.flows[number].fan_out is not None and graph.nodes[number].count is None for number in graph.fan_outs
+    )
+
+
+def _unrecorded(ctx: Context) -> list[int]:
+    """Flows whose number of tasks is fixed and not recorded yet."""
+    graph = ctx.graph
+    return [
+        number
+        for number in graph.fan_outs
+        if graph.nodes[number].count is None and ctx.draft.state(number).fan_out is not None
+    ]
+
+
+def _end(ctx: Context, node: Node, phase: Phase, reason: str, message: str) -> bool:
+    """Ends the flow's only task; returns True."""
+    task = ctx.draft.task(node.number, 0)
+    ended = msgspec.structs.replace(task, phase=phase, reason=reason, message=message[:1024], finished=ctx.now)
+    return ctx.draft.put(node.number, 0, ended)
