@@ -496,7 +496,9 @@ class LifecycleSimulation(Simulation):
                 flow = msgspec.structs.replace(flow, for_=msgspec.structs.replace(flow.for_, replicas=tape.below(3)))
             case 6 if flow.name not in self.peers:
                 self.added += 1
-                flow = msgspec.structs.replace(flow, name=f"new{self.added}")
+                # The story knows no service of that name.
+                template = "job" if flow.template == "service" else flow.template
+                flow = msgspec.structs.replace(flow, name=f"new{self.added}", template=template)
             case 7 if self.phase is not None:  # else it would be Invalid from the start
                 nobody = msgspec.Raw(b'{"targets":["nobody"]}')
                 edited = msgspec.structs.replace(flow, raw_depends_on=nobody)

@@ -80,6 +80,8 @@ class RefTask:
     released: bool = False
     is_service: bool = False
     service_is_up: bool = False
+    #: The controller has not seen the job of this service since it was started.
+    is_unseen: bool = False
     ran_at: float | None = None
     due: float | None = None
     ready_at: float | None = None
@@ -231,6 +233,7 @@ class Reference:
         for (name, _), task in self.tasks.items():
             # The only time of an attempt that status records, and of a single replica only. Else its clock restarts.
             task.ran_at = now if task.ready_at is not None and name in indexed else task.ready_at
+            task.is_unseen = task.state == "Succeeded" and task.is_service
             if task.state == "Waiting":
                 task.released = False
 
@@ -306,8 +309,10 @@ class Reference:
         was_ending: bool,
     ) -> None:
         if task.is_final:
+            has_job = any(job.attempt == task.attempt for job in jobs)
+            task.is_unseen = task.is_unseen and not has_job
             if flow.name not in seen.hidden:  # else the cache may just not show it yet
-                task.service_is_up = task.service_is_up and any(job.attempt == task.attempt for job in jobs)
+                task.service_is_up = task.service_is_up and has_job
             return
         first = self.firsts.get(flow.name, 0)
         newest = max((job.attempt for job in (*jobs, *gone) if job.attempt >= first), default=-1)
@@ -500,7 +505,9 @@ class Reference:
             return UNKNOWN
         if task.is_final and not (task.state == "Succeeded" and task.is_service and task.service_is_up):
             return TIMED_OUT if task.state == "Succeeded" else IMPOSSIBLE
-        if limit is not None and task.ran_at is not None and seen.now >= task.ran_at + limit:
+        # The time is up late, never early: a service counts once the controller can see its pods.
+        ran_at = None if task.is_unseen else task.ran_at
+        if limit is not None and ran_at is not None and seen.now >= ran_at + limit:
             return TIMED_OUT
         return UNKNOWN
 

@@ -52,6 +52,14 @@ FOUND = {
         "",
         "00000000000000030000a6000000000000000000000000000000",
     ),
+    "a restart that has nothing to run again adopts the retain policy, which removes the jobs": of_hex(
+        "",
+        "",
+        "7f0000007fd266cee77fdf85f20000321f00620a000000000000d2000000000000000000000000000000000000000072"
+        "0ee8cb006d7f4c3a9272770104",
+        "",
+        "29",
+    ),
 }
 
 

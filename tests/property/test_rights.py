@@ -115,7 +115,7 @@ class RightsController(Controller):
         world = self.world
         assert isinstance(world, RightsWorld)
         self.reviews = Reviews(world)
-        rights = Rights(Authorize.ENFORCE, self.reviews, self._wake)
+        rights = Rights(Authorize.ENFORCE, self.reviews, self._wake, clock=lambda: world.now)
         self.reviews.answered = rights.answered
         return rights
 

@@ -188,7 +188,8 @@ def _after_end(snapshot: Snapshot, ended: Plan, *events: Emit, adopted: Mapping[
             events = (Emit(Reasons.SPEC_CHANGED, EDITED_AFTER_END),)
         kept = {} if is_other else _adopted(snapshot)
         new = msgspec.structs.replace(records.moved(told, **{**kept, **adopted}), observed_generation=meta.generation)
-        ended = replace(ended, patch=patch_status(snapshot, new), events=events)
+        # What the adopted spec says of the jobs is judged by the next plan.
+        ended = replace(ended, patch=patch_status(snapshot, new), events=events, requeue_now=bool(adopted))
     ttl = snapshot.workflow.spec.ttl_seconds_after_finished
     if ttl is None or not recorded.completion_time:
         return ended

@@ -287,6 +287,16 @@ def test_where_nothing_runs_again_the_edit_is_adopted_all_the_same() -> None:
     assert bench.record.spec_hash == spec_hash(bench.workflow.spec)
 
 
+def test_where_nothing_runs_again_the_adopted_retain_policy_removes_the_jobs() -> None:
+    bench = succeeded()
+    assert bench.living == {"w-ok"}
+    bench.edit_spec(jobRetainPolicy="delete", restart={"at": "1"})
+    made = bench.step()
+    assert (bench.told[-1], made.requeue_now) == ("RestartIdle", True), "nothing else would requeue it"
+    bench.settle()
+    assert bench.living == set()
+
+
 def test_a_restart_waits_for_the_caches_that_show_the_attempts_of_a_new_flow() -> None:
     bench = succeeded()
     bench.edit_spec(flows=flows(bench, new={}), restart={"at": "1"})
