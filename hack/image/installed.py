@@ -13,20 +13,20 @@ EXTRAS = ("", "controller", "auth-provider")
 """The extras of the project that go into the image, but for what `contents.LEFT_OUT` names; "" means without extra."""
 
 
-def requirements() -> dict[str, list[str]]:
+def requirements(extras: tuple[str, ...] = EXTRAS) -> dict[str, list[str]]:
     """Canonical name of each installed distribution -> names of what it requires here, without extras.
 
-    Those of the project are with its EXTRAS.
+    Those of the project are with these of its extras.
     """
     found: dict[str, list[str]] = {}
     for distribution in metadata.distributions():
         wanted = [Requirement(text) for text in distribution.requires or []]
         name = canonical(distribution.metadata["Name"])
-        extras = EXTRAS if name == PROJECT else ("",)
+        own = extras if name == PROJECT else ("",)
         found[name] = [
             each.name
             for each in wanted
-            if each.marker is None or any(each.marker.evaluate({"extra": extra}) for extra in extras)
+            if each.marker is None or any(each.marker.evaluate({"extra": extra}) for extra in own)
         ]
     return found
 

@@ -43,10 +43,13 @@ class Printer:
             click.echo(text, err=True)
 
 
-def prefixes(pods: Sequence[PodOf], label: Callable[[PodOf], str], containers: int) -> Callable[[PodOf, str], str]:
-    """How lines begin: `[task]`, with the pod where a task has several, with the container where several are shown.
+def prefixes(
+    pods: Sequence[PodOf], label: Callable[[PodOf], str], *, one_task: bool, containers: bool
+) -> Callable[[PodOf, str], str]:
+    """How lines begin: `[task]`, with the pod where a task has several, with the container if `containers`.
 
-    Nothing, if there is one pod and one container.
+    Nothing, if there is one pod and no container to name. one_task: only one task was asked for, so that of its
+    attempts one pod after the other is followed.
     """
     count: dict[tuple[str, int, int], int] = {}
     for one in pods:
@@ -54,12 +57,12 @@ def prefixes(pods: Sequence[PodOf], label: Callable[[PodOf], str], containers: i
         count[task] = count.get(task, 0) + 1
 
     def prefix(one: PodOf, container: str) -> str:
-        if len(pods) == 1 and containers == 1:
+        if not containers and (len(pods) == 1 or (one_task and not pods)):
             return ""
         parts = [label(one)]
         if count.get((one.flow, one.index, one.attempt), 0) > 1:
             parts.append(one.pod.metadata.name)
-        if containers > 1:
+        if containers:
             parts.append(container)
         return f"[{' '.join(parts)}]"
 

@@ -6,7 +6,7 @@ import ast
 import shutil
 import subprocess
 import venv
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib import metadata
 from pathlib import Path
 
@@ -29,10 +29,21 @@ for module in pkgutil.walk_packages(pkg.__path__, "pkg."):
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What the first stage of the Dockerfile makes, but with the files that are installed here instead of wheels."""
-    folder = tmp_path_factory.mktemp("image") / "work-flow"
+    return tree_of(tmp_path_factory.mktemp("image") / "work-flow", installed.in_image())
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same of what `pip install work-flow` brings, without an extra."""
+    names = contents.closure(installed.PROJECT, installed.requirements(("",)), left_out=())
+    return tree_of(tmp_path_factory.mktemp("plain") / "work-flow", set(names) - {installed.PROJECT})
+
+
+def tree_of(folder: Path, names: Iterable[str]) -> Path:
+    """A folder with these distributions, the program and its commands."""
     venv.EnvBuilder(symlinks=True, with_pip=False).create(folder)
     (packages,) = folder.glob("lib/python3*/site-packages")
-    for name in installed.in_image():
+    for name in names:
         for file in metadata.files(name) or []:
             if ".." not in file.parts and file.suffix != ".pyc":
                 target = packages / file
@@ -103,6 +114,31 @@ def test_an_auth_provider_is_refused_in_words(tree: Path) -> None:
         "except ConfigError as error:\n    print(error)\n"
     )
     assert "users[me]: the auth-provider 'oidc' needs the Python package kubernetes" in run(tree, "python", "-c", code)
+
+
+IMPORT_CLI = """\
+import importlib, pkgutil, sys
+import pkg.cli, pkg.views
+for package in (pkg.cli, pkg.views):
+    for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
+        importlib.import_module(module.name)
+"""
+
+
+def test_the_command_line_runs_without_what_only_the_controller_needs(plain: Path) -> None:
+    assert "Read:" in run(plain, "kubectl-workflow", "--help")
+    assert "Client: " in run(plain, "kubectl-workflow", "version", "--client")
+    run(plain, "kubectl-workflow", "lint", str(ROOT / "examples" / "advanced.yaml"))
+    loaded = imported(plain, IMPORT_CLI)
+    assert loaded & {"structlog", "prometheus_client", "uvicorn", "cryptography", "kubernetes"} == set()
+
+
+@pytest.mark.parametrize("command", ["workflow-controller", "workflow-webhook"])
+def test_the_others_say_what_is_missing(plain: Path, command: str) -> None:
+    said = run(plain, command, "--help", code=1)
+    assert said.startswith(f"{command}: the Python package ")
+    assert "pip install 'work-flow[controller]'" in said
+    assert said.count("\n") == 1
 
 
 def test_what_is_in_the_image_is_imported(tree: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pkg.kube.pod_logs import LogOptions
     from pkg.views.log_tasks import Target
     from pkg.views.pods import PodOf
-    from pkg.views.workflow_view import WorkflowView
+    from pkg.views.workflow_view import FlowView, WorkflowView
 
 _MAX_GONE = 20
 
@@ -91,10 +91,8 @@ def command(
     def label(one: PodOf) -> str:
         return label_of(flows[one.flow], one.index) if one.flow in flows else one.flow
 
-    shown_at_once = max(
-        (len(shown_containers(one, container, all_containers=all_containers)) for one in first.found), default=1
-    )
-    prefix = prefixes(first.found, label, shown_at_once)
+    names_container = all_containers and (not first.found or bool(others(first.found)))
+    prefix = prefixes(first.found, label, one_task=_is_one_task(flows, chosen), containers=names_container)
 
     def plan(one: PodOf) -> list[tuple[str, str, LogOptions]]:
         names = shown_containers(one, container, all_containers=all_containers)
@@ -127,6 +125,10 @@ def command(
     _say_gone(connection, workflow, found, chosen, first.found, read, attempt, log_url_template, printer)
     if not printer.printed and not read:
         context.exit(FAILED)
+
+
+def _is_one_task(flows: Mapping[str, FlowView], chosen: Target) -> bool:
+    return bool(chosen.flow) and (chosen.index is not None or not flows[chosen.flow].has_for)
 
 
 def _say_gone(
