@@ -14,7 +14,7 @@ from pkg.apis.meta import PartialObject
 from pkg.cli.arguments import WORKFLOW
 from pkg.cli.confirm import confirm
 from pkg.cli.connection import Connection
-from pkg.cli.names import WRONG_USAGE, workflow_names
+from pkg.cli.names import WRONG_USAGE
 from pkg.cli.problems import Problem, problem_of
 from pkg.kube.client import MERGE_PATCH
 from pkg.kube.errors import KubeError
@@ -55,7 +55,7 @@ def run_action(
         raise Problem("-A needs -l or --all: a name belongs to one namespace, which -n gives", WRONG_USAGE)
     failed = 0
     if names:
-        for name in workflow_names(names):
+        for name in dict.fromkeys(names):
             failed += not _on_one(connection, action, name)
     else:
         failed = _on_many(connection, action, selector, yes=yes)

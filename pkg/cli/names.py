@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from typing import Final
 
 from pkg.cli.problems import Problem
@@ -12,11 +11,6 @@ WRONG_USAGE: Final = 2
 #: Output of `-o name`, and what kubectl takes: `workflow/nightly`.
 _PREFIX: Final = re.compile(r"(?:workflows?|wkf)(?:\.flow\.workflow\.sh)?/")
 _NAME: Final = re.compile(r"[a-z0-9](?:[-a-z0-9.]*[a-z0-9])?\Z")
-
-
-def workflow_names(given: Iterable[str]) -> list[str]:
-    """The names, each once, without `workflow/`. Raises Problem for what cannot be a name."""
-    return list(dict.fromkeys(workflow_name(text) for text in given))
 
 
 def workflow_name(given: str) -> str:

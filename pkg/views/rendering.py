@@ -9,17 +9,20 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Final
 
 import msgspec
 
+from pkg.apis.flow.v1alpha1.bare import is_bare
 from pkg.apis.flow.v1alpha1.faults import summary
+from pkg.apis.flow.v1alpha1.inline import inline_templates
 from pkg.apis.flow.v1alpha1.items import NO_ITEM, item_at
 from pkg.apis.flow.v1alpha1.raw import RawError
 from pkg.apis.flow.v1alpha1.schema import NO_SCHEMA, Key, Schema, Type
 from pkg.apis.flow.v1alpha1.substitution import SchemaNeeded
 from pkg.apis.flow.v1alpha1.types import Workflow, WorkTemplate
-from pkg.apis.flow.v1alpha1.variables import join
+from pkg.apis.flow.v1alpha1.variables import OutputOf, join, name_of
 from pkg.apis.meta import GVR
 from pkg.controllers.workflow.planner.carried import carried_text
 from pkg.controllers.workflow.planner.graph.compile import compile_spec
@@ -33,7 +36,9 @@ from pkg.workloads.template_rules import compile_rules
 UID: Final = "<uid of the Workflow>"
 #: What generateName adds.
 SUFFIX: Final = "xxxxx"
-_UNKNOWN: Final = re.compile(r"<(?:uid of the Workflow|address of the lead pod of flow [^<>]*|kind of [^<>]*)>")
+_UNKNOWN: Final = re.compile(
+    r"<(?:uid of the Workflow|address of the lead pod of flow [^<>]*|output [^<>]* of flow [^<>]*|kind of [^<>]*)>"
+)
 _MAX_PLACES: Final = 5
 _GENERATED: Final = f"the API server adds five characters of its own to the name, shown as {SUFFIX}"
 
@@ -91,13 +96,16 @@ def jobs_of(
     indexes: Iterable[int] = (),
     attempt: int = 0,
     kinds: Mapping[GVR, Kind] | None = None,
+    values: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[Job]:
     """The jobs of a valid Workflow in the order of its flows and indexes; of all of them if none is named.
 
     templates: by name; flows whose template is missing yield a fault. kinds: what the cluster says of kinds; without it
-    only the controller's own table of kinds is known. Raises CannotRender, before the first job.
+    only the controller's own table of kinds is known. values: of variables that only a run knows, by name, such as
+    `flows.train.outputs.accuracy`. Raises CannotRender, before the first job.
     """
     named = _named(workflow)
+    templates = {**templates, **inline_templates(named.metadata, named.spec)}
     graph = compile_spec(named.spec, templates, metadata=named.metadata)
     if not isinstance(graph, Graph):
         raise CannotRender(f"the spec can never run: {summary(graph)}")
@@ -108,7 +116,7 @@ def jobs_of(
         if index >= largest:
             raise CannotRender(f"no flow that is asked for has an index {index}; the highest is {largest - 1}")
     notes = () if workflow.metadata.name else (_GENERATED,)
-    making = _Making(named, graph, templates, kinds or {}, attempt, notes)
+    making = _Making(named, graph, templates, kinds or {}, attempt, values, notes)
     return making.jobs(nodes, wanted)
 
 
@@ -137,6 +145,7 @@ class _Making:
     templates: Mapping[str, WorkTemplate]
     kinds: Mapping[GVR, Kind]
     attempt: int
+    values: Mapping[str, str]
     notes: tuple[str, ...]
 
     def jobs(self, nodes: Iterable[Node], indexes: tuple[int, ...]) -> Iterator[Job]:
@@ -154,11 +163,15 @@ class _Making:
     def _job(self, node: Node, index: int, template: WorkTemplate) -> Job:
         gvr = template.spec.gvr.gvr
         row = rules_for(gvr)
-        kind = self.kinds.get(gvr) or Kind(row.kind if row.resource else f"<kind of {gvr}>", row, schema=None)
+        kind = self.kinds.get(gvr) or Kind(
+            row.kind if row.resource else f"<kind of {gvr}>", row, schema=None, has_spec=not is_bare(gvr)
+        )
         compiled = compile_rules(template) if template.spec.has_status_rules else None
         carries = carried_text(template.spec, needs_whole=compiled is not None and compiled.needs_whole)
         shown = index if node.is_indexed else None
         notes = list(self.notes)
+        if node.flow.when:
+            notes.append(f"made only if this is true: {' '.join(node.flow.when.split())}")
 
         def made(schema: Schema | None) -> Rendered:
             return render(
@@ -174,6 +187,8 @@ class _Making:
                 schema=schema,
                 probed=node.is_probed,
                 carries=carries,
+                outputs=self._outputs(node, index),
+                has_spec=kind.has_spec,
             )
 
         try:
@@ -184,7 +199,8 @@ class _Making:
                 found = made(NO_SCHEMA)
                 notes += _by_convention(found.body, made(_TEXT).body)
         except (RawError, RenderError) as error:
-            return Job(node.name, shown, gvr, fault=str(error))
+            given = " (--set gives such a value)" if self._outputs(node, index).keys() - self.values.keys() else ""
+            return Job(node.name, shown, gvr, fault=f"{error}{given}")
         notes += [f"{field} is removed: jobRetainPolicy cleans up" for field in found.removed_ttl_fields]
         return Job(node.name, shown, gvr, found.name, found.body, notes=tuple(notes))
 
@@ -195,7 +211,18 @@ class _Making:
             if isinstance(predicate, PodIPPredicate):
                 asked = self.graph.nodes[predicate.flow]
                 of = f", index {counterpart(asked, index).index}" if asked.is_indexed else ""
-                found[asked.name] = f"<address of the lead pod of flow {asked.name}{of}>"
+                words = f"<address of the lead pod of flow {asked.name}{of}>"
+                found[asked.name] = self.values.get(f"flows.{asked.name}.podIP", words)
+        return found
+
+    def _outputs(self, node: Node, index: int) -> dict[str, str]:
+        """Words for the outputs that the job is rendered with, by variable."""
+        found = {}
+        for asked in node.reads:
+            flow = self.graph.nodes[asked.flow]
+            variable = name_of(OutputOf(flow.name, asked.output, asked.pick))
+            of = f", index {asked.index_for(index)}" if asked.pick else ""
+            found[variable] = self.values.get(variable, f"<output {asked.output} of flow {flow.name}{of}>")
         return found
 
 

@@ -10,6 +10,7 @@ import msgspec
 
 from pkg.apis.flow.v1alpha1 import validation
 from pkg.apis.flow.v1alpha1.indexes import pack_indexes
+from pkg.apis.flow.v1alpha1.inline import inline_templates
 from pkg.apis.flow.v1alpha1.phases import Phase
 from pkg.apis.flow.v1alpha1.types import Completion, Restart, Workflow, WorkTemplate
 from pkg.apis.meta import GVR, Job
@@ -85,6 +86,7 @@ def check_state(workflow: Workflow) -> None:
 def service_kinds(workflow: Workflow, templates: Mapping[str, WorkTemplate]) -> frozenset[GVR]:
     """Kinds of services, whose jobs decide what runs again: a service that is gone is started anew."""
     found = set()
+    templates = {**templates, **inline_templates(workflow.metadata, workflow.spec)}
     for flow in workflow.spec.flows:
         template = templates.get(flow.template_name)
         if template is not None:
@@ -118,6 +120,7 @@ def plan_retry(
         changed["raw_parameters"] = msgspec.Raw(msgspec.json.encode(listed))
         fields["parameters"] = listed
     edited = msgspec.structs.replace(workflow, spec=msgspec.structs.replace(workflow.spec, **changed))
+    templates = {**templates, **inline_templates(edited.metadata, edited.spec)}
     graph = compile_spec(edited.spec, templates, metadata=edited.metadata)
     if not isinstance(graph, Graph):
         raise CannotRetry(f"{name} can never run as its spec is now: {validation.summary(graph)}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from pkg.apis.flow.v1alpha1.bare import is_bare
 from pkg.apis.flow.v1alpha1.schema import NO_SCHEMA, Schema
 from pkg.apis.meta import GVR
 from pkg.apis.openapi import DocumentError, read
@@ -25,7 +26,9 @@ def served_kinds(client: Client, gvrs: Iterable[GVR]) -> dict[GVR, Kind | None]:
             found[gvr] = None
         else:
             schema = _schema(discovery, gvr, resource.kind)
-            found[gvr] = Kind(resource.kind, rules_for(gvr), has_status=resource.has_status, schema=schema)
+            row = rules_for(gvr)
+            has_spec = not is_bare(gvr, None if row.resource else schema)
+            found[gvr] = Kind(resource.kind, row, has_status=resource.has_status, schema=schema, has_spec=has_spec)
     return found
 
 

@@ -15,7 +15,6 @@ from pkg.cli.arguments import WORKFLOW
 from pkg.cli.confirm import confirm
 from pkg.cli.connection import Connection, cluster_options
 from pkg.cli.files import WRONG_USAGE
-from pkg.cli.names import workflow_names
 from pkg.cli.problems import Problem, problem_of
 from pkg.cli.progress import Progress
 from pkg.kube.errors import KubeError, NotFound
@@ -83,7 +82,7 @@ def command(
         raise Problem("--all means every phase; leave --all or --phase away", WRONG_USAGE)
     failed = 0
     if names:
-        chosen, failed = _named(connection, workflow_names(names))
+        chosen, failed = _named(connection, dict.fromkeys(names))
     else:
         selection = Selection(phases or frozenset(), is_all, older or 0.0)
         now = time.time()

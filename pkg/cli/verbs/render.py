@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
+from pkg.apis.flow.v1alpha1.inline import inline_templates
 from pkg.apis.flow.v1alpha1.types import Workflow, WorkTemplate
 from pkg.apis.meta import GVR
 from pkg.cli.connection import Connection, cluster_options
@@ -35,6 +36,16 @@ def _indexes(_context: click.Context, _parameter: click.Parameter, given: str) -
     return tuple(dict.fromkeys(found))
 
 
+def _values(_context: click.Context, _parameter: click.Parameter, given: tuple[str, ...]) -> dict[str, str]:
+    found = {}
+    for text in given:
+        name, sign, value = text.partition("=")
+        if not sign or not name.startswith("flows."):
+            raise click.BadParameter(f'"{text}": write flows.NAME.outputs.OUTPUT=VALUE or flows.NAME.podIP=ADDRESS')
+        found[name.strip("{} ")] = value
+    return found
+
+
 @click.command("render")
 @click.argument("paths", nargs=-1, metavar="[FILE|FOLDER|-]...")
 @click.option(
@@ -58,6 +69,14 @@ def _indexes(_context: click.Context, _parameter: click.Parameter, given: str) -
 @click.option(
     "--server", is_flag=True, help="Ask the cluster for templates that the files lack, and for the types of fields."
 )
+@click.option(
+    "--set",
+    "values",
+    multiple=True,
+    metavar="VARIABLE=VALUE",
+    callback=_values,
+    help="A value that only a run knows, such as flows.train.outputs.accuracy=0.9 or flows.web.podIP=10.0.0.1.",
+)
 @cluster_options
 @click.pass_context
 def command(
@@ -73,11 +92,12 @@ def command(
     attempt: int,
     output: str,
     server: bool,
+    values: dict[str, str],
 ) -> None:
     """Print the job objects that the controller would make of Workflows in files.
 
     Nothing is sent anywhere, and without --server no cluster is asked. What only a run knows is in angle brackets:
-    the uid of the Workflow, and the addresses of pods.
+    the uid of the Workflow, the addresses of pods, and outputs of other flows.
     """
     if not paths and not named:
         raise click.UsageError("name a file, a folder, or - for what comes through a pipe")
@@ -94,7 +114,9 @@ def command(
         if server:
             templates, kinds = _asked(connection, workflow, templates)
         try:
-            jobs = jobs_of(workflow, templates, flows=flows, indexes=indexes, attempt=attempt, kinds=kinds)
+            jobs = jobs_of(
+                workflow, templates, flows=flows, indexes=indexes, attempt=attempt, kinds=kinds, values=values
+            )
         except CannotRender as error:
             raise Problem(f"Workflow {workflow.metadata.name}: {error}") from error
         for job in jobs:
@@ -136,9 +158,10 @@ def _asked(
     from pkg.views.served_kinds import served_kinds
     from pkg.views.templates import read_templates
 
-    names = {flow.template_name for flow in workflow.spec.flows}
+    names = workflow.spec.template_names.keys()
     found = {**read_templates(connection.client, workflow.metadata.namespace, names - templates.keys()), **templates}
-    served = served_kinds(connection.client, (template.spec.gvr.gvr for template in found.values()))
+    used = [*found.values(), *inline_templates(workflow.metadata, workflow.spec).values()]
+    served = served_kinds(connection.client, (template.spec.gvr.gvr for template in used))
     for gvr, kind in served.items():
         if kind is None:
             click.echo(f"warning: the cluster does not serve {gvr}; its jobs would wait until it does", err=True)

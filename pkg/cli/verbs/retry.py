@@ -12,7 +12,7 @@ import msgspec
 from pkg.apis.flow.v1alpha1 import labels
 from pkg.apis.flow.v1alpha1.types import WORKFLOWS, Workflow, WorkTemplate
 from pkg.apis.meta import GVR, Job, PartialObject
-from pkg.cli.arguments import WORKFLOW
+from pkg.cli.arguments import FLOW, WORKFLOW
 from pkg.cli.confirm import confirm
 from pkg.cli.connection import Connection, cluster_options
 from pkg.cli.following import Follow, follow_options
@@ -32,7 +32,12 @@ _TRIES: Final = 5
 @click.command("retry")
 @click.argument("name", type=WORKFLOW)
 @click.option(
-    "--flow", "flows", multiple=True, metavar="NAME", help="This flow and all that depend on it, Succeeded or not."
+    "--flow",
+    "flows",
+    type=FLOW,
+    multiple=True,
+    metavar="NAME",
+    help="This flow and all that depend on it.",
 )
 @parameter_option
 @click.option("--dry-run", is_flag=True, help="Say what would run again, and change nothing.")
@@ -96,8 +101,7 @@ def _planned(
 
 def _templates(connection: Connection, workflow: Workflow) -> dict[str, WorkTemplate]:
     try:
-        names = {flow.template_name for flow in workflow.spec.flows}
-        return read_templates(connection.client, connection.namespace, names)
+        return read_templates(connection.client, connection.namespace, workflow.spec.template_names)
     except Forbidden:
         click.echo("warning: without the right to read WorkTemplates, more may run again than is listed", err=True)
         return {}

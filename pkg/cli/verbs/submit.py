@@ -175,8 +175,7 @@ def _warn_of_missing(connection: Connection, read: Read) -> None:
     own = {(namespace_of(connection, document), found.metadata.name) for document, found in read.templates.values()}
     for document, workflow in read.workflows.values():
         namespace = namespace_of(connection, document)
-        names = {flow.template_name for flow in workflow.spec.flows}
-        asked |= {(namespace, name) for name in names} - own
+        asked |= {(namespace, name) for name in workflow.spec.template_names} - own
     missing = [name for namespace, name in sorted(asked)[:_MAX_ASKED] if _is_missing(connection, namespace, name)]
     if missing:
         listed = ", ".join(missing)

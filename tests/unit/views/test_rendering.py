@@ -143,3 +143,38 @@ def test_a_kind_without_a_row_is_known_to_the_cluster_alone() -> None:
 def test_removed_fields_are_noted() -> None:
     (job,) = jobs(workflow(A), template(jobSpec={"ttlSecondsAfterFinished": 5}))
     assert job.notes == ("spec.ttlSecondsAfterFinished is removed: jobRetainPolicy cleans up",)
+
+
+WHEN = "outputs.train.score > '0.5'"
+TRAIN = {"name": "train", "outputs": [{"name": "score", "from": {"path": "status.x"}}]}
+READS = {
+    "name": "b",
+    "when": WHEN,
+    "patch": {"spec": {"text": "{{flows.train.outputs.score}}"}},
+}
+
+
+def test_outputs_are_words_unless_they_are_given() -> None:
+    of = workflow(TRAIN, READS)
+    *_, job = jobs(of)
+    assert job.tree()["spec"]["text"] == "<output score of flow train>"
+    assert is_unknown(job.body.decode())
+    assert job.notes[0] == f"made only if this is true: {WHEN}"
+    *_, job = jobs(of, values={"flows.train.outputs.score": "high"})
+    assert job.tree()["spec"]["text"] == "high"
+
+
+def test_an_output_that_has_to_be_a_number_must_be_given() -> None:
+    of = workflow(TRAIN, {"name": "b", "patch": {"spec": {"n": "{{flows.train.outputs.score | int}}"}}})
+    *_, job = jobs(of)
+    assert job.fault.endswith(" (--set gives such a value)")
+    *_, job = jobs(of, values={"flows.train.outputs.score": "7"})
+    assert job.tree()["spec"]["n"] == 7
+
+
+def test_a_template_in_a_flow_and_a_kind_without_spec() -> None:
+    gvr = {"version": "v1", "resource": "configmaps"}
+    flow = {"name": "settings", "templateSpec": {"gvr": gvr, "jobSpec": {"data": {"a": "{{flow.name}}"}}}}
+    made = decoded({"metadata": {"name": "w", "namespace": "ns"}, "spec": {"flows": [flow]}}, Workflow)
+    (job,) = jobs(made)
+    assert (job.tree()["kind"], job.tree()["data"]) == ("ConfigMap", {"a": "settings"})
