@@ -26,7 +26,7 @@ from pkg.apis.flow.v1alpha1.variables import OutputOf, join, name_of
 from pkg.apis.meta import GVR
 from pkg.controllers.workflow.planner.carried import carried_text
 from pkg.controllers.workflow.planner.graph.compile import compile_spec
-from pkg.controllers.workflow.planner.graph.model import Graph, Node, PodIPPredicate
+from pkg.controllers.workflow.planner.graph.model import Graph, Node, OutputPredicate, PodIPPredicate
 from pkg.controllers.workflow.planner.progress import counterpart
 from pkg.controllers.workflow.planner.render.render import Rendered, RenderError, render
 from pkg.kinds.kind import Kind
@@ -109,6 +109,12 @@ def jobs_of(
     graph = compile_spec(named.spec, templates, metadata=named.metadata)
     if not isinstance(graph, Graph):
         raise CannotRender(f"the spec can never run: {summary(graph)}")
+    if any(node.items_from is not None for node in graph.nodes):
+        named = _with_items(named, graph, values)
+        compiled = compile_spec(named.spec, templates, metadata=named.metadata)
+        if not isinstance(compiled, Graph):
+            raise CannotRender(f"with these items the spec can never run: {summary(compiled)}")
+        graph = compiled
     nodes = _wanted(graph, tuple(flows))
     wanted = tuple(indexes)
     largest = max((node.size for node in nodes), default=0)
@@ -151,6 +157,11 @@ class _Making:
     def jobs(self, nodes: Iterable[Node], indexes: tuple[int, ...]) -> Iterator[Job]:
         for node in nodes:
             if node.is_empty:
+                continue
+            if node.items_from is not None:
+                variable = _variable(self.graph, node.items_from)
+                fault = f'only a run knows its items; --set {variable}=\'["a", "b"]\' gives them'
+                yield Job(node.name, None, GVR(), fault=fault)
                 continue
             template = self.templates.get(node.flow.template_name)
             if template is None:
@@ -220,10 +231,31 @@ class _Making:
         found = {}
         for asked in node.reads:
             flow = self.graph.nodes[asked.flow]
-            variable = name_of(OutputOf(flow.name, asked.output, asked.pick))
+            variable = _variable(self.graph, asked)
             of = f", index {asked.index_for(index)}" if asked.pick else ""
             found[variable] = self.values.get(variable, f"<output {asked.output} of flow {flow.name}{of}>")
         return found
+
+
+def _variable(graph: Graph, asked: OutputPredicate) -> str:
+    """`flows.list.outputs.files`."""
+    return name_of(OutputOf(graph.nodes[asked.flow].name, asked.output, asked.pick))
+
+
+def _with_items(workflow: Workflow, graph: Graph, values: Mapping[str, str]) -> Workflow:
+    """The workflow with items in place of `itemsFrom`, where the values give them. Raises CannotRender."""
+    flows = list(workflow.spec.flows)
+    for node in graph.nodes:
+        given = None if node.items_from is None else values.get(_variable(graph, node.items_from))
+        if given is None or node.flow.for_ is None:
+            continue
+        try:
+            items = msgspec.json.decode(given, type=tuple[msgspec.Raw, ...])
+        except msgspec.DecodeError as error:
+            raise CannotRender(f"the items of flow {node.name} must be a JSON list: {error}") from error
+        loop = msgspec.structs.replace(node.flow.for_, items=items, items_from="", replicas=None)
+        flows[node.number] = msgspec.structs.replace(node.flow, for_=loop)
+    return msgspec.structs.replace(workflow, spec=msgspec.structs.replace(workflow.spec, flows=tuple(flows)))
 
 
 def _by_convention(found: bytes, as_text: bytes) -> Iterator[str]:

@@ -16,6 +16,7 @@ from pkg.apis.flow.v1alpha1.types import Completion, Restart, Workflow, WorkTemp
 from pkg.apis.meta import GVR, Job
 from pkg.controllers.workflow.planner.control import restart
 from pkg.controllers.workflow.planner.graph.compile import compile_spec
+from pkg.controllers.workflow.planner.graph.fan_out import recorded_counts, with_counts
 from pkg.controllers.workflow.planner.graph.model import Graph
 from pkg.controllers.workflow.planner.job_identity import identify
 from pkg.controllers.workflow.planner.progress import TaskKey
@@ -124,6 +125,7 @@ def plan_retry(
     graph = compile_spec(edited.spec, templates, metadata=edited.metadata)
     if not isinstance(graph, Graph):
         raise CannotRetry(f"{name} can never run as its spec is now: {validation.summary(graph)}")
+    graph = with_counts(graph, recorded_counts(graph, workflow.status))
     snapshot = _snapshot(edited, graph, templates, services)
     if refused := restart.refusal(snapshot):
         raise CannotRetry(f"{name} cannot be retried: {refused}")
@@ -132,6 +134,8 @@ def plan_retry(
     again: list[Again] = []
     for node, before, after in zip(graph.nodes, base.flows, fresh.flows, strict=True):
         waiting = [index for index, task in enumerate(after.tasks) if not task.is_final]
+        if node.items_from is not None and waiting and after.fan_out is None:
+            waiting = list(range(len(before.tasks)))  # it reads its items anew
         for was in (*_ORDER, None):
             found = [index for index in waiting if _phase(before.tasks[index].phase) is was]
             if found:

@@ -178,3 +178,21 @@ def test_a_template_in_a_flow_and_a_kind_without_spec() -> None:
     made = decoded({"metadata": {"name": "w", "namespace": "ns"}, "spec": {"flows": [flow]}}, Workflow)
     (job,) = jobs(made)
     assert (job.tree()["kind"], job.tree()["data"]) == ("ConfigMap", {"a": "settings"})
+
+
+LIST = {"name": "list", "outputs": [{"name": "files", "from": {"path": "status.x"}}]}
+EACH = {
+    "name": "each",
+    "for": {"itemsFrom": "{{flows.list.outputs.files}}"},
+    "patch": {"spec": {"text": "{{item}} of {{replicas}}"}},
+}
+
+
+def test_items_that_a_run_finds_must_be_given() -> None:
+    of = workflow(LIST, EACH)
+    *_, job = jobs(of)
+    assert job.fault == """only a run knows its items; --set flows.list.outputs.files='["a", "b"]' gives them"""
+    made = jobs(of, values={"flows.list.outputs.files": '["x", "y"]'}, flows=["each"])
+    assert [(job.name, job.tree()["spec"]["text"]) for job in made] == [("w-each-0", "x of 2"), ("w-each-1", "y of 2")]
+    with pytest.raises(CannotRender, match="the items of flow each must be a JSON list"):
+        jobs(of, values={"flows.list.outputs.files": "x"})

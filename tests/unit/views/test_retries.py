@@ -38,9 +38,10 @@ def ended(phase: str, flows: list[dict[str, Any]], phases: dict[str, Any], **mor
         else:
             status.append({"name": name, "phase": "Failed" if "failed" in was else "Succeeded", "attempts": 1, **was})
     meta = {"name": "w", "namespace": "ns", "uid": "u", "resourceVersion": "7", **more.pop("metadata", {})}
+    record = more.pop("record", {})
     spec = {"flows": flows, **more}
     return decoded(
-        {"metadata": meta, "spec": spec, "status": {"phase": phase, "flows": status, "record": {}}}, Workflow
+        {"metadata": meta, "spec": spec, "status": {"phase": phase, "flows": status, "record": record}}, Workflow
     )
 
 
@@ -182,3 +183,25 @@ def test_parameters_replace_values_in_their_list() -> None:
     found = planned(parameters={"x": "2", "y": "3"})
     assert found.patch["spec"]["parameters"] == [{"name": "x", "value": "2"}, {"name": "y", "value": "3"}]
     assert found.unused == ("y",)
+
+
+LIST = flow("list", outputs=[{"name": "files", "from": {"path": "status.x"}}])
+EACH = flow("each", **{"for": {"itemsFrom": "{{flows.list.outputs.files}}"}})
+
+
+@pytest.mark.parametrize(
+    ("flows", "again"),
+    [
+        pytest.param((), (Again("each", P.FAILED, 1, "1"),), id="the number of items stays while some task stays"),
+        pytest.param(
+            ("list",),
+            (Again("list", P.SUCCEEDED, 1), Again("each", P.FAILED, 1, "1"), Again("each", P.SUCCEEDED, 2, "0,2")),
+            id="the list is made anew",
+        ),
+    ],
+)
+def test_items_that_the_run_found(flows: tuple[str, ...], again: tuple[Again, ...]) -> None:
+    record = {"flows": [{"flows": "1", "tasks": 3}]}
+    phases = {"list": "Succeeded", "each": {"succeeded": "0,2", "failed": "1"}}
+    of = ended("Failed", [LIST, EACH], phases, record=record)
+    assert plan_retry(of, "t", TEMPLATES, flows=flows).again == again
