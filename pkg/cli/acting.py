@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Final
 
 import click
@@ -14,6 +13,7 @@ from pkg.apis.meta import PartialObject
 from pkg.cli.arguments import WORKFLOW
 from pkg.cli.confirm import confirm
 from pkg.cli.connection import Connection
+from pkg.cli.many import each
 from pkg.cli.names import WRONG_USAGE
 from pkg.cli.problems import Problem, problem_of
 from pkg.kube.client import MERGE_PATCH
@@ -21,8 +21,6 @@ from pkg.kube.errors import KubeError
 from pkg.views.actions import Action, Change, Impossible, Verdict, verdict
 from pkg.views.briefs import Brief, list_briefs, read_brief
 
-#: Calls at the same time, which is what the client keeps connections for.
-AT_ONCE: Final = 8
 _ASKED_ABOVE: Final = 1
 
 _Verb = Callable[..., Any]
@@ -87,20 +85,14 @@ def _on_many(connection: Connection, action: Action, selector: str, *, yes: bool
     if len(chosen) > _ASKED_ABOVE:
         confirm(f"{str(action).capitalize()} {len(chosen):,} workflows?", yes=yes)
     failed = 0
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        sent = [(brief, found, pool.submit(_send, connection, brief, found)) for brief, found in chosen]
-        for brief, found, result in sent:
-            failed += not _said(connection, brief, found, result)
+    done = {"suspend": "suspended", "resume": "resumed", "stop": "stopping", "terminate": "terminating"}[action]
+    for (brief, found), error in each(chosen, lambda one: _send(connection, *one), done):
+        if error is not None:
+            problem_of(error, connection.client.server).show()
+            failed += 1
+        else:
+            _say(brief, found, f" in {brief.metadata.namespace}" if connection.all_namespaces else "")
     return failed
-
-
-def _said(connection: Connection, brief: Brief, found: Change, result: Future[None]) -> bool:
-    try:
-        result.result()
-    except KubeError as error:
-        problem_of(error, connection.client.server).show()
-        return False
-    return _say(brief, found, f" in {brief.metadata.namespace}" if connection.all_namespaces else "")
 
 
 def _send(connection: Connection, brief: Brief, change: Change) -> None:

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import Any, Final
 
 import click
 
 from pkg.apis.flow.v1alpha1.types import WORKFLOWS
-from pkg.cli.acting import AT_ONCE
 from pkg.cli.arguments import WORKFLOW
 from pkg.cli.confirm import confirm
 from pkg.cli.connection import Connection, cluster_options
 from pkg.cli.files import WRONG_USAGE
+from pkg.cli.many import each
+from pkg.cli.output import echo
 from pkg.cli.problems import Problem, problem_of
-from pkg.cli.progress import Progress
 from pkg.kube.errors import KubeError, NotFound
 from pkg.views.briefs import Brief, list_briefs, read_brief
 from pkg.views.durations import shown
@@ -73,7 +72,7 @@ def command(
 
     By name; or many, by labels, phase and age. Without --phase and --all only those that have ended are chosen.
     """
-    filters = bool(selector or phases or older or is_all)
+    filters = bool(selector or phases or is_all) or older != ""
     if bool(names) == filters:
         raise Problem("name workflows, or choose them with -l, --phase, --older or --all", WRONG_USAGE)
     if names and connection.all_namespaces:
@@ -89,8 +88,7 @@ def command(
         listed = list_briefs(connection.client, connection.scope, label_selector=selector)
         chosen = [brief for brief in listed if selection.has(brief, now)]
     if dry_run:
-        for brief in chosen:
-            click.echo(f"{_title(connection, brief)} would be deleted ({_described(brief)})")
+        echo(f"{_title(connection, brief)} would be deleted ({_described(brief)})" for brief in chosen)
         click.echo(f"{_counted(len(chosen))} would be deleted", err=True)
     elif not chosen and not names:
         click.echo("no workflow to delete", err=True)
@@ -127,28 +125,15 @@ def _delete(connection: Connection, chosen: list[Brief], propagation: str) -> in
         meta = brief.metadata
         client.delete(WORKFLOWS, meta.namespace, meta.name, uid=meta.uid, propagation=propagation)
 
-    progress = Progress(len(chosen), "deleted")
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        sent = {pool.submit(delete, brief): brief for brief in chosen}
-        try:
-            for done in as_completed(sent):
-                title = _title(connection, sent[done])
-                try:
-                    done.result()
-                except NotFound:
-                    text, is_error = f"{title} is gone already", False
-                except KubeError as error:
-                    text, is_error = f"{title}: {problem_of(error, client.server).message}", True
-                else:
-                    text, is_error = f"{title} deleted", False
-                progress.clear()
-                failed += is_error
-                Problem(text).show() if is_error else click.echo(text)
-                progress.step()
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-    progress.clear()
+    for brief, error in each(chosen, delete, "deleted"):
+        title = _title(connection, brief)
+        if error is None:
+            click.echo(f"{title} deleted")
+        elif isinstance(error, NotFound):
+            click.echo(f"{title} is gone already")
+        else:
+            Problem(f"{title}: {problem_of(error, client.server).message}").show()
+            failed += 1
     return failed
 
 

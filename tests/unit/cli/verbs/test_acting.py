@@ -69,6 +69,7 @@ def _no_cluster(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
             id="submit: two namespaces",
         ),
         pytest.param(["suspend", "w"], 1, "nowhere", id="no cluster"),
+        pytest.param(["delete", "--older=0s"], 1, "nowhere", id="delete: an age of nothing is an age"),
     ],
 )
 def test_wrong_calls(arguments: list[str], code: int, message: str) -> None:
