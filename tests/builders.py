@@ -645,7 +645,7 @@ def as_older(status: WorkflowStatus) -> WorkflowStatus:
     for flow in status.flows:
         gvr, kept = memories[flow.name].gvr, memories[flow.name].record
         is_of = {"renamed": kept.renamed, "first_attempt": kept.first_attempt, "kept": kept.kept, "passed": kept.passed}
-        flows.append(replace(flow, gvr=gvr, **is_of))
+        flows.append(msgspec.structs.replace(flow, gvr=gvr, **is_of))
     return replace(
         status,
         flows=tuple(flows),

@@ -20,6 +20,7 @@ from hack.bench import (
     report,
     rules,
     runs,
+    scale,
     size,
     spare,
     startup,
@@ -86,6 +87,16 @@ def shapes_command(names: tuple[str, ...], rounds: int, flags: tuple[str, ...]) 
 def core_command(sizes: tuple[int, ...], profiled: int) -> None:
     """The pure core alone: CPU per task; needs no cluster."""
     _judge((), core.measure(sizes, profiled=profiled), "core")
+
+
+@main.command("scale")
+@click.option("--share", default=0.1, show_default=True, help="Of 10,000 ended and 2,000 running workflows; 1 for all.")
+def scale_command(share: float) -> None:
+    """Memory, restart and idling beside many workflows. The bounds are judged for all of them, which takes long."""
+    found: dict[str, float] = {}
+    with cluster_with_jobs() as cluster:
+        found = scale.measure(cluster, share=share)
+    _judge((), found, "scale")
 
 
 @main.command("bounds")

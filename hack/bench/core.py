@@ -83,6 +83,8 @@ class _Run:
         gvr = CUSTOM.gvr
         self._world = world
         self.due: deque[TaskKey] = deque()
+        self._may_wait = graph.asks_about_ends_alone()
+        self._unread: frozenset[TaskKey] = frozenset()
         self._version = 1
         self._jobs: dict[TaskKey, tuple[ObservedJob, ...]] = {}
         self._snapshot = Snapshot(
@@ -109,16 +111,19 @@ class _Run:
         return phase is not None and phase.is_final
 
     def step(self) -> None:
-        """One reconcile: a job succeeds if one runs, a plan, its creations, the plan after them, its status."""
-        dirty: frozenset[TaskKey] = frozenset()
+        """One reconcile: a job succeeds if one runs, a plan, its creations, the plan after them if any, its status."""
+        dirty, self._unread = self._unread, frozenset()
         if self.due:
             key = self.due.popleft()
             self._succeed(key)
-            dirty = frozenset({key})
+            dirty |= {key}
         made = self._plan(dirty)
         if made.creations:
             for action in made.creations:
                 self._create(action)
+            if made.patch is None and self._may_wait:
+                self._unread = frozenset(action.task for action in made.creations)
+                return  # as the reconciler leaves them to the next plan
             made = self._plan(frozenset(action.task for action in made.creations), may_create=False)
         if made.patch is not None:
             self._write(made)

@@ -6,6 +6,7 @@ condition, a text or True), or None. It raises nothing but RuleFault, when the l
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -70,13 +71,21 @@ def phase_of(status: dict[str, Any]) -> str:
     return ""
 
 
+def _phase(look: Look) -> str:
+    """`phase_of` the status, sought once in a look."""
+    if look.phase is None:
+        look.phase = phase_of(look.job.status)
+    return look.phase
+
+
+@functools.lru_cache(maxsize=1024)
 def _word(phase: str) -> str:
     return "".join(letter for letter in phase[:_MAX_WORD] if letter.isalpha()).lower()
 
 
 def _phase_in(words: frozenset[str]) -> Callable[[Look], str | None]:
     def test(look: Look) -> str | None:
-        phase = phase_of(look.job.status)
+        phase = _phase(look)
         return phase if phase and _word(phase) in words else None
 
     return test
@@ -84,7 +93,7 @@ def _phase_in(words: frozenset[str]) -> Callable[[Look], str | None]:
 
 def _done_without_phase(look: Look) -> Any:
     """A condition Complete, Completed or Succeeded that is True, in a status without a phase."""
-    if phase_of(look.job.status):
+    if _phase(look):
         return None
     for kind in ("Complete", "Completed", "Succeeded"):
         for item in look.conditions(kind):

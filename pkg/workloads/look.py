@@ -34,7 +34,7 @@ class Shown(NamedTuple):
 class Look:
     """State of one look at one job. Used by one thread, then dropped."""
 
-    __slots__ = ("_conditions", "_left", "_shown", "faults", "has_status", "job")
+    __slots__ = ("_conditions", "_left", "_shown", "faults", "has_status", "job", "phase")
 
     def __init__(self, job: Job, steps: int = MAX_STEPS, *, has_status: bool = True) -> None:
         self.job = job
@@ -44,6 +44,8 @@ class Look:
         """
         self.faults: list[str] = []
         """What is reported with a reading that is not final."""
+        self.phase: str | None = None
+        """What several rules ask for: the phase that the status names, empty for none; None before it was sought."""
         self._left: float = steps
         self._conditions: dict[str, list[dict[str, Any]]] | None = None
         self._shown: Shown | RuleFault | None = None

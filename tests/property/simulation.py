@@ -434,11 +434,11 @@ class Simulation:
             replace(
                 snapshot,
                 dirty=None,
-                progress=replace(
+                progress=msgspec.structs.replace(
                     base,
                     stale=everything,
                     startable=everything,
-                    flows=tuple(replace(flow, timer_at=0.0) for flow in base.flows),
+                    flows=tuple(msgspec.structs.replace(flow, timer_at=0.0) for flow in base.flows),
                 ),
             )
         )

@@ -61,11 +61,11 @@ class ShardedQueue:
 
         So a namespace with few keys is not slowed down by one with many; many namespaces with a key each are a load.
         """
-        of_namespace = namespaces = 0
+        of_namespace = namespaces = ready = 0
         for queue in self.queues:
-            keys, groups = queue.share(key)
-            of_namespace, namespaces = of_namespace + keys, namespaces + groups
-        return min(of_namespace * namespaces, len(self))
+            keys, groups, all_keys = queue.share(key)
+            of_namespace, namespaces, ready = of_namespace + keys, namespaces + groups, ready + all_keys
+        return min(of_namespace * namespaces, ready)
 
     def __len__(self) -> int:
         """How many keys are ready in all shards."""

@@ -228,10 +228,14 @@ class WorkQueue:
         with self._lock:
             return len(self._parked)
 
-    def share(self, key: str) -> tuple[int, int]:
-        """How many keys of the namespace of `key` are ready, and how many namespaces have ready keys."""
+    def share(self, key: str) -> tuple[int, int, int]:
+        """How many keys of the namespace of `key` are ready, how many namespaces have ready keys, and how many keys are
+        ready at all. Keys whose delay is over count once a worker has looked.
+        """
+        if not self._ready:
+            return 0, 0, 0  # without the lock, which others hold often
         with self._lock:
-            return self._ready.count(namespace_of(key)), self._ready.groups
+            return self._ready.count(namespace_of(key)), self._ready.groups, len(self._ready)
 
     def __len__(self) -> int:
         """How many keys are ready."""

@@ -13,6 +13,7 @@ from dataclasses import replace
 
 import msgspec
 import structlog
+from prometheus_client import Counter
 
 from pkg.apis.flow.v1alpha1.reasons import Reasons
 from pkg.apis.flow.v1alpha1.types import WORKFLOWS, Workflow
@@ -61,6 +62,7 @@ class Executor:
         self._room = room
         self._owns = owns
         self._metrics = metrics
+        self._created: dict[str, Counter] = {}
         self._clock = wall_clock
 
     def create(
@@ -122,7 +124,10 @@ class Executor:
             say = _log.warning if is_new else _log.debug
             say("job not created, will be retried", job=action.name, gvr=str(action.gvr), error=str(error))
             return Created(action, None, fault)
-        self._metrics.workflow_jobs_created.labels(action.kind).inc()
+        counter = self._created.get(action.kind)
+        if counter is None:
+            counter = self._created[action.kind] = self._metrics.workflow_jobs_created.labels(action.kind)
+        counter.inc()
         _log.debug("job created", job=action.name, gvr=str(action.gvr), flow=action.task.flow, attempt=action.attempt)
         return Created(action, job, None, tuple(warnings))
 

@@ -38,7 +38,7 @@ WRITE_SHARE = 3.0
 # Seconds by which each key that waits in the queue lengthens the interval between two status writes.
 BACKLOG_SECONDS = 0.05
 # The same for each creation or deletion that is not answered yet: the API server has enough to do.
-IN_FLIGHT_SECONDS = 0.1
+IN_FLIGHT_SECONDS = 0.25
 
 
 @dataclass(frozen=True, slots=True)

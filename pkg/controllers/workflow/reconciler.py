@@ -100,6 +100,10 @@ class Reconciler:
         self._writer = Writer(caches.workflows, executor, recorder, metrics, wall_clock, clock)
         self._prober = prober
         self._metrics = metrics
+        self._counters = {
+            kind: metrics.workflow_reconcile.labels(kind.__name__.lower())
+            for kind in (Again, Done, Drop, Later, Parked)
+        }
         self._owns = owns
         self._unpark = unpark
         self._room = room
@@ -157,7 +161,7 @@ class Reconciler:
             # The ledger has handed out its changes, and they were not used.
             self._cleanup.drop_progress(key)
             raise
-        self._metrics.workflow_reconcile.labels(type(result).__name__.lower()).inc()
+        self._counters[type(result)].inc()
         self._metrics.workflow_reconcile_duration.observe(time.perf_counter() - began)
         return result
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 
+import msgspec
 import structlog
 
 from pkg.apis.flow.v1alpha1.reasons import Reasons
@@ -89,7 +89,7 @@ class Writer:
         cached = self._workflows.get(key)
         if cached is None:
             return progress
-        return replace(progress, rendered=with_recorded_flows(progress.rendered, cached.status.flows))
+        return msgspec.structs.replace(progress, rendered=with_recorded_flows(progress.rendered, cached.status.flows))
 
     def send_events(self, workflow: Workflow, memory: Memory, endings: Mapping[TaskKey, JobEnding]) -> None:
         """Sends the Events that wait for a reconcile whose writes succeeded, and for the pods of failed jobs.

@@ -36,6 +36,8 @@ def of_attempt(jobs: Iterable[ObservedJob], attempt: int, known_uid: str = "") -
     wants to pass for an attempt under another of its names comes later.
     """
     found = [observed for observed in jobs if observed.attempt == attempt]
+    if len(found) == 1:
+        return found[0]
     return min(found, key=lambda observed: _precedence(observed.job.metadata, known_uid)) if found else None
 
 

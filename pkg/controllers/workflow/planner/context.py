@@ -46,7 +46,9 @@ class Context:
 
     def may_hide_jobs(self, node: Node) -> bool:
         """Whether the flow may have jobs that no cache shows yet."""
-        return self.snapshot.may_hide_jobs(node.flow.template_name, self.draft.state(node.number).gvrs)
+        return bool(self.snapshot.awaited) and self.snapshot.may_hide_jobs(
+            node.flow.template_name, self.draft.state(node.number).gvrs
+        )
 
     def is_service(self, node: Node) -> bool:
         """Whether the jobs of the flow are done once they are ready."""

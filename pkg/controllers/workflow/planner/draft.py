@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+
+import msgspec
 
 from pkg.apis.flow.v1alpha1.phases import FINAL, Phase, advance
 from pkg.controllers.workflow.planner.graph.model import Graph
@@ -127,7 +129,7 @@ class Draft:
         """Changes fields of `state(flow)`."""
         state = self.state(flow)
         if any(getattr(state, name) != value for name, value in changes.items()):
-            self._edited[flow] = replace(state, **changes)  # type: ignore[arg-type]
+            self._edited[flow] = msgspec.structs.replace(state, **changes)
 
     def is_final(self, flow: int) -> bool:
         """Whether every task of the flow is final."""
@@ -147,8 +149,10 @@ class Draft:
         opened = self._open.get(flow)
         state = self.state(flow)
         if opened is None:
-            return state if state.timer_at == timer_at else replace(state, timer_at=timer_at)
-        return replace(state, tasks=tuple(opened.tasks), tally=compact_tally(opened.tally), timer_at=timer_at)
+            return state if state.timer_at == timer_at else msgspec.structs.replace(state, timer_at=timer_at)
+        return msgspec.structs.replace(
+            state, tasks=tuple(opened.tasks), tally=compact_tally(opened.tally), timer_at=timer_at
+        )
 
     def freeze(
         self,
@@ -165,7 +169,7 @@ class Draft:
         base, flows = self.base, list(self.base.flows)
         for number, when in timers.items():
             flows[number] = self.freeze_flow(number, when)
-        return replace(
+        return msgspec.structs.replace(
             base,
             flows=tuple(flows) if timers else base.flows,
             counts=self.counts,

@@ -135,7 +135,7 @@ def plan_restart(snapshot: Snapshot) -> Plan:
     made = workflow_status.restarted_status(new, graph, progress, token, restart.numbers_of(new, graph, base))
     by = ", by the edited spec" if snapshot.edit is not None else ""
     return Plan(
-        progress=replace(progress, rendered=made.flows),
+        progress=msgspec.structs.replace(progress, rendered=made.flows),
         patch=patch_status(new, made.status),
         events=(Emit("Restarted", f"{again} {'task runs' if again == 1 else 'tasks run'} again{by}"),),
         requeue_now=True,

@@ -13,6 +13,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
+import msgspec
+
 from pkg.apis.flow.v1alpha1 import validation
 from pkg.apis.flow.v1alpha1.phases import Phase, WorkflowPhase, advance_workflow
 from pkg.apis.flow.v1alpha1.types import Shutdown
@@ -163,7 +165,7 @@ def _plan_folding_alone(ctx: Context, unfolded: frozenset[TaskKey], events: list
     stale = draft.base.stale | draft.not_final
     progress = draft.freeze(_flow_timers(ctx), draft.base.decision, stale, unfolded)
     # The last of these passes has enough to do: it need not render what is known now.
-    progress = replace(progress, rendered=workflow_status.render_flows(ctx.graph, progress))
+    progress = msgspec.structs.replace(progress, rendered=workflow_status.render_flows(ctx.graph, progress))
     return Plan(progress=progress, events=tuple(events), probes=tuple(needed_probes(ctx)), requeue_now=True)
 
 
@@ -173,7 +175,7 @@ def _progress(ctx: Context, evaluated: _Evaluated) -> Progress:
     progress = ctx.draft.freeze(_flow_timers(ctx), evaluated.decision, stale, evaluated.unfolded)
     if ctx.snapshot.is_held:
         return progress  # the answers that nobody has used yet are new once the workflow goes on
-    return replace(
+    return msgspec.structs.replace(
         progress,
         answers=ctx.snapshot.passed,
         probe_answers=ctx.snapshot.answers,
@@ -190,7 +192,7 @@ def _evaluate(ctx: Context, facts: _Facts) -> _Evaluated:
     known = draft.base.gives_up_at
     gives_up_at = known if known > ctx.now else NEVER
     # A flow may have jobs that no cache shows yet: a creation may have survived the controller that sent it.
-    hidden = frozenset(number for number in draft.not_final if ctx.may_hide_jobs(graph.nodes[number]))
+    hidden = _hidden(ctx)
     stale = set(draft.base.stale) | (set(draft.not_final) if snapshot.dirty is None else set())
     # Some changes of a probed task matter to probes alone, for example the end of a service's job.
     stale |= _dependents(ctx, {number for number, _ in draft.touched if graph.nodes[number].is_probed})
@@ -226,7 +228,7 @@ def _end_if_shut_down(ctx: Context, facts: _Facts) -> _Evaluated:
     What is to be evaluated stays so until the workflow goes on.
     """
     draft, decision = ctx.draft, ctx.draft.base.decision
-    hidden = frozenset(number for number in draft.not_final if ctx.may_hide_jobs(ctx.graph.nodes[number]))
+    hidden = _hidden(ctx)
     unfolded: frozenset[TaskKey] = frozenset()
     if decision is None:
         decision = outcome.by_shutdown(ctx.snapshot.workflow.spec)
@@ -241,6 +243,13 @@ def _end_if_shut_down(ctx: Context, facts: _Facts) -> _Evaluated:
     stale = draft.base.stale | (frozenset(draft.not_final) if ctx.snapshot.dirty is None else frozenset())
     stale |= _dependents(ctx, {number for number, _ in draft.touched if ctx.graph.nodes[number].is_probed})
     return _Evaluated(decision, how, draft.base.gives_up_at, stale, unfolded)
+
+
+def _hidden(ctx: Context) -> frozenset[int]:
+    """The flows that may have jobs which no cache shows yet."""
+    if not ctx.snapshot.awaited:
+        return frozenset()
+    return frozenset(number for number in ctx.draft.not_final if ctx.may_hide_jobs(ctx.graph.nodes[number]))
 
 
 def _has_new_answers(ctx: Context) -> bool:

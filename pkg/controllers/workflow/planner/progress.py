@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 import msgspec
@@ -194,8 +194,7 @@ def unpack_facts(facts: int) -> TaskFacts:
     return TaskFacts(phase_of(facts), bool(facts & 16), bool(facts & 32), bool(facts & 64))
 
 
-@dataclass(frozen=True, slots=True)
-class FlowState:
+class FlowState(msgspec.Struct, frozen=True):
     """All tasks of one flow, and what is known of the flow as a whole."""
 
     #: By index.
@@ -220,7 +219,7 @@ class FlowState:
     #: Attempts below this number belong to a run before the last restart.
     first_attempt: int = 0
     #: HTTP and TCP probes that have passed: path of the probe in the spec -> indexes of the replicas that answered.
-    passed: Mapping[str, frozenset[int]] = field(default_factory=dict)
+    passed: Mapping[str, frozenset[int]] = msgspec.field(default_factory=dict)
     #: When a retry becomes due or a timeout comes (seconds since the epoch, or NEVER).
     timer_at: float = NEVER
 
@@ -266,8 +265,7 @@ class Decision:
         return self.reason in SUCCESSES
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
+class Progress(msgspec.Struct, frozen=True):
     """All that one pass hands to the next. Flows are identified by their number in the graph."""
 
     flows: tuple[FlowState, ...]
@@ -292,9 +290,9 @@ class Progress:
     #: The HTTP and TCP probes that passed in the last pass.
     answers: frozenset[ProbeKey] = frozenset()
     #: How probes failed, as the last pass knew it.
-    probe_answers: Mapping[ProbeKey, ProbeAnswer] = field(default_factory=dict)
+    probe_answers: Mapping[ProbeKey, ProbeAnswer] = msgspec.field(default_factory=dict)
     #: The pod addresses that the last pass knew.
-    addresses: Mapping[TaskKey, str] = field(default_factory=dict)
+    addresses: Mapping[TaskKey, str] = msgspec.field(default_factory=dict)
     #: When the next probe gives up (seconds since the epoch, or NEVER).
     gives_up_at: float = NEVER
     #: Tasks whose jobs the last passes did not look at, because that exceeded their budgets.
@@ -312,7 +310,7 @@ class Progress:
 
     def acknowledged(self, now: float) -> Progress:
         """The progress after the API server acknowledged the status made from it."""
-        return replace(
+        return msgspec.structs.replace(
             self, acked=self.flows, is_decision_acked=self.decision is not None, written_at=now, is_dirty=False
         )
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -584,7 +583,7 @@ def test_a_job_that_was_just_created_is_left_to_the_next_plan_if_nothing_follows
     made = plans_of(controller)
     memory = controller.reconciler._memories.by_workflow[WorkflowId.of(world.workflow)]
     assert memory.progress is not None
-    memory.progress = replace(memory.progress, written_at=world.now)
+    memory.progress = msgspec.structs.replace(memory.progress, written_at=world.now)
     controller.reconcile()
     assert len(made) == plans
     assert "w-a" in names(world)

@@ -104,6 +104,8 @@ def _is_waited_for(ctx: Context, key: TaskKey, observed: ObservedJob) -> bool:
         is_service = task.current.ready and observed.attempt == task.attempt
     if observed.job.metadata.is_deleting or is_service:
         return False
+    if task is not None and task.phase is Phase.SUCCEEDED and task.current.job_uid == observed.job.metadata.uid:
+        return False  # the verdict came of this very job, and stays
     reading = look(ctx.snapshot, observed)
     # Rules that can no longer judge a job do not take back a verdict.
     has_verdict = reading.faulty and task is not None and task.has_verdict

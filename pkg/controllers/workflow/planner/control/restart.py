@@ -125,7 +125,7 @@ def reset(snapshot: Snapshot, graph: Graph, progress: Progress) -> Progress:
     if is_same and not _has_lost_tasks(snapshot, graph):
         return progress
     fresh = from_flows(_without_latches(graph, flows, progress.flows))
-    return replace(fresh, acked=progress.acked)
+    return msgspec.structs.replace(fresh, acked=progress.acked)
 
 
 def _attempts(snapshot: Snapshot) -> dict[str, list[tuple[int, int]]]:
@@ -164,7 +164,7 @@ def _reset_flow(
     tasks = list(state.tasks)
     for index in wanted:
         tasks[index] = Task(attempt=first)
-    return replace(
+    return msgspec.structs.replace(
         state,
         tasks=tuple(tasks),
         tally=tally_of(tasks),
@@ -181,7 +181,7 @@ def _without_number(state: FlowState) -> FlowState:
     if state.fan_out is None:
         return state
     first = state.tasks[:1]
-    return replace(state, tasks=first, tally=tally_of(first), fan_out=None)
+    return msgspec.structs.replace(state, tasks=first, tally=tally_of(first), fan_out=None)
 
 
 def numbers_kept(graph: Graph, progress: Progress) -> dict[str, int]:
@@ -198,7 +198,7 @@ def _without_latches(graph: Graph, flows: list[FlowState], before: Iterable[Flow
         state = flows[node.number]
         if stale and state.passed:
             kept = {path: indexes for path, indexes in state.passed.items() if path not in stale}
-            flows[node.number] = replace(state, passed=kept)
+            flows[node.number] = msgspec.structs.replace(state, passed=kept)
     return flows
 
 

@@ -65,6 +65,8 @@ class Evaluator:
         Predicates that do not depend on the index are evaluated once for all indexes, and so is every group of them:
         the work at one index grows only with the predicates that depend on it.
         """
+        if (targets := node.plain) is not None:
+            return self._all_of(targets)
         known: dict[Predicate, Truth] = {}
         clauses = []
         shared: list[_Part] = []
@@ -112,11 +114,33 @@ class Evaluator:
         once = at(0)
         return lambda _index: once
 
+    def _all_of(self, targets: tuple[StatusPredicate, ...]) -> Callable[[int], tuple[Truth, Predicate | None]]:
+        """As `requires`, for what most flows have: each of some targets, whatever the index."""
+        worst, mildest = Truth.TRUE, Truth.TIMED_OUT
+        blocker: StatusPredicate | None = None
+        first: StatusPredicate | None = None
+        for predicate in targets:
+            value = self._status(predicate)
+            if value is Truth.TRUE:
+                continue
+            if value > worst:
+                worst, blocker = value, predicate
+            if first is None or value < mildest:
+                mildest, first = value, predicate
+        self._ctx.budget.spend(1 + len(targets) + len(targets) // _VISITS_PER_UNIT)
+        once = (worst, blocker if worst.is_impossible else first)
+        return lambda _index: once
+
+    def _status(self, predicate: StatusPredicate) -> Truth:
+        found = self._ctx.draft.tally(predicate.flow)
+        if len(found) == 1:
+            return truth(predicate.ask, next(iter(found)))
+        return over_replicas(predicate.strategy, tuple({truth(predicate.ask, facts) for facts in found}))
+
     def _shared(self, node: Node, predicate: Predicate) -> Truth:
         """The value of a predicate that is the same for every index of the flow."""
         if isinstance(predicate, StatusPredicate):
-            found = {truth(predicate.ask, facts) for facts in self._ctx.draft.tally(predicate.flow)}
-            return over_replicas(predicate.strategy, tuple(found))
+            return self._status(predicate)
         if isinstance(predicate, ProbePredicate):
             return self._probes.over_replicas(node, predicate)
         if isinstance(predicate, OutputPredicate):

@@ -174,6 +174,18 @@ class Node:
     items_from: OutputPredicate | None = None
     #: What it costs with more tasks than one, if it has items_from.
     growth: Growth = field(default=Growth(), compare=False)
+    #: What most flows wait for: each of these, whatever the index. None if it waits for anything else.
+    plain: tuple[StatusPredicate, ...] | None = field(init=False, compare=False, repr=False)
+    is_probing: bool = field(init=False, compare=False, repr=False)
+    needs_pod_ip: bool = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        parts = tuple(self.predicates())
+        plain = tuple(part for part in parts if isinstance(part, StatusPredicate))
+        is_plain = len(plain) == len(parts) and all(len(clause) == 1 for clause in self.requires)
+        object.__setattr__(self, "plain", plain if is_plain else None)
+        object.__setattr__(self, "needs_pod_ip", any(isinstance(part, PodIPPredicate) for part in parts))
+        object.__setattr__(self, "is_probing", any(isinstance(part, ProbePredicate | PodIPPredicate) for part in parts))
 
     @property
     def name(self) -> str:
@@ -200,14 +212,6 @@ class Node:
     @property
     def has_timers(self) -> bool:
         return bool(self.retry.max_retries) or self.timeout is not None or self.pending_timeout is not None
-
-    @property
-    def is_probing(self) -> bool:
-        return any(isinstance(part, ProbePredicate | PodIPPredicate) for part in self.predicates())
-
-    @property
-    def needs_pod_ip(self) -> bool:
-        return any(isinstance(part, PodIPPredicate) for part in self.predicates())
 
     def probes(self) -> tuple[ProbePredicate, ...]:
         """The HTTP and TCP probes that this flow waits for."""

@@ -96,6 +96,8 @@ def reworded(ctx: Context) -> Decision | None:
 def needed_lookups(ctx: Context) -> tuple[FailedJob, ...]:
     """The failed jobs whose pods are to be looked up now; for each flow those that its status shows."""
     draft, graph = ctx.draft, ctx.graph
+    if not draft.unexplained:
+        return ()
     shown = _shown_per_flow(graph)
     found: list[FailedJob] = []
     for number in sorted({number for number, _ in draft.unexplained}):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 import msgspec
 
@@ -46,8 +45,7 @@ _PHASES = {
 JOB_UNITS = 3
 
 
-@dataclass(frozen=True, slots=True)
-class _TaskJobs:
+class _TaskJobs(msgspec.Struct, frozen=True):
     """What is needed to update one task."""
 
     snapshot: Snapshot

@@ -5,7 +5,6 @@ Jobs are folded into it afterwards, as in every pass. Status records what no job
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Final
 
 import msgspec
@@ -56,22 +55,24 @@ def recover(snapshot: Snapshot, graph: Graph) -> Progress:
             gvr, record, rules, later = memories[node.name]
             attempts = record.first_attempt
             flows.append(
-                replace(fresh, gvr=gvr, later_gvrs=later, rules=rules, renamed=record.renamed, first_attempt=attempts)
+                msgspec.structs.replace(
+                    fresh, gvr=gvr, later_gvrs=later, rules=rules, renamed=record.renamed, first_attempt=attempts
+                )
             )
         else:
             # An older controller did not record the kind of each attempt.
             gvr = memories[node.name].gvr if status.record is not None else ""
             flows.append(_recover_flow(node, recorded, memories[node.name], snapshot.now, gvr))
     for number in graph.fan_outs:
-        flows[number] = replace(flows[number], fan_out=graph.nodes[number].count)
+        flows[number] = msgspec.structs.replace(flows[number], fan_out=graph.nodes[number].count)
     if snapshot.edit is not None and not snapshot.edit.is_start_known:  # the made up spec knows no for.itemsFrom
         numbers = (memories[node.name].record.tasks for node in graph.nodes)
-        flows = [replace(flow, fan_out=number) for flow, number in zip(flows, numbers, strict=True)]
-    progress = replace(from_flows(flows), blocked=recorded_cause(status))
+        flows = [msgspec.structs.replace(flow, fan_out=number) for flow, number in zip(flows, numbers, strict=True)]
+    progress = msgspec.structs.replace(from_flows(flows), blocked=recorded_cause(status))
     decided = conds.find(status.conditions, conds.DECIDED)
     if decided is not None and decided.status == conds.TRUE:
         decision = Decision(decided.reason, decided.message)
-        return replace(progress, decision=decision, is_decision_acked=True)
+        return msgspec.structs.replace(progress, decision=decision, is_decision_acked=True)
     return progress
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec import structs
 
 from pkg.apis.flow.v1alpha1.phases import WorkflowPhase
 from pkg.controllers.workflow.planner.actions import Emit, PatchStatus
@@ -40,13 +40,13 @@ def status_write(
     due = progress.written_at + min(MAX_WINDOW, MIN_WINDOW + ctx.graph.total / 2000 + snapshot.load)
     # A clock that was set back must not delay the write.
     if progress.written_at <= snapshot.now < due and not is_urgent:
-        return None, replace(progress, is_dirty=True), due, ()
+        return None, structs.replace(progress, is_dirty=True), due, ()
     if not is_urgent and len(ctx.graph.nodes) > MAX_RENDERED:
-        progress = replace(progress, rendered=workflow_status.render_flows(ctx.graph, progress, MAX_RENDERED))
+        progress = structs.replace(progress, rendered=workflow_status.render_flows(ctx.graph, progress, MAX_RENDERED))
         if not workflow_status.is_rendered(progress):
-            return None, replace(progress, is_dirty=True), snapshot.now, ()
+            return None, structs.replace(progress, is_dirty=True), snapshot.now, ()
     made = workflow_status.workflow_status(snapshot, ctx.graph, progress, phase)
-    progress = replace(
+    progress = structs.replace(
         progress,
         rendered=made.flows,
         left_out=made.left_out,

@@ -69,7 +69,7 @@ class _Scripted(Evaluator):
         super().__init__(ctx)
         self._values = values
 
-    def _shared(self, node: Node, predicate: Predicate) -> Truth:
+    def _status(self, predicate: StatusPredicate) -> Truth:
         return self._values[predicate]
 
     def _indexed(self, node: Node, predicate: Predicate, index: int) -> Truth:

@@ -70,9 +70,11 @@ def test_a_status_without_room_is_shortened_and_an_event_says_so_once() -> None:
     seen = bench.observe(is_urgent=True, dirty=None)
     assert isinstance(seen.graph, Graph)
     assert seen.progress is not None
-    small = replace(seen, graph=replace(seen.graph, status_room=900), progress=replace(seen.progress, is_dirty=True))
+    small = replace(
+        seen, graph=replace(seen.graph, status_room=900), progress=msgspec.structs.replace(seen.progress, is_dirty=True)
+    )
     first = plan(small)
     assert [event.reason for event in first.events] == ["StatusShortened"]
     assert "messages of replicas" in first.events[0].message
-    second = plan(replace(small, progress=replace(first.progress, is_dirty=True)))
+    second = plan(replace(small, progress=msgspec.structs.replace(first.progress, is_dirty=True)))
     assert second.events == ()

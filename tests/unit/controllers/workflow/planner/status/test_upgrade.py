@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import jsonpatch
@@ -135,7 +134,7 @@ def test_it_is_recovered_as_one_of_today(situation: Callable[[], Bench]) -> None
     ):
         # An older controller did not record the kind of each attempt.
         tasks = tuple(task.with_current(gvr="") for task in now.tasks)
-        assert was == replace(now, tasks=tasks)
+        assert was == msgspec.structs.replace(now, tasks=tasks)
 
 
 def test_nothing_is_made_deleted_said_or_held_and_one_write_moves_it(situation: Callable[[], Bench]) -> None:
