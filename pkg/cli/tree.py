@@ -103,6 +103,15 @@ def tree(found: WorkflowView, now: float, to: Screen, *, unfold: bool = False, w
     return shown_lines
 
 
+def outputs(found: WorkflowView, to: Screen) -> list[str]:
+    """The values that flows have handed out, one per line; nothing if there are none."""
+    rows = [
+        (f"{one.flow}.{one.name}", "" if one.count is None else str(one.count), printable(one.value))
+        for one in found.outputs
+    ]
+    return ["", *table(("OUTPUT", "VALUES", "VALUE"), rows, to)] if rows else []
+
+
 def _behind(line: str, why: str, used: int, to: Screen) -> str:
     """The line with WHY in its column."""
     plain = click.unstyle(line) if to.colours else line

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from pkg.apis.flow.v1alpha1.phases import Phase
-from pkg.apis.flow.v1alpha1.types import Workflow
+from pkg.apis.flow.v1alpha1.types import GROUP, WORKFLOWS, Workflow
 from pkg.views.attempts import AttemptView
 from pkg.views.log_address import Attempt
 from pkg.views.workflow_view import FlowView, WorkflowView
@@ -77,6 +77,11 @@ def not_started(found: WorkflowView, target: Target) -> list[FlowView]:
 def label_of(flow: FlowView, index: int) -> str:
     """How a task is called: `train/3`, or `prepare` for a flow without `for`."""
     return f"{flow.name}/{index}" if flow.has_for else flow.name
+
+
+def is_workflow(attempts: Sequence[AttemptView]) -> bool:
+    """Whether the newest of a task's attempts is a nested Workflow, which has logs of its own flows."""
+    return bool(attempts) and (attempts[-1].gvr.group, attempts[-1].gvr.resource) == (GROUP, WORKFLOWS.resource)
 
 
 def describe(

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+import msgspec
+
 from pkg.apis.flow.v1alpha1.edges import mentions
 from pkg.apis.flow.v1alpha1.indexes import count_indexes, unpack_indexes
 from pkg.apis.flow.v1alpha1.phases import Phase, WorkflowPhase
@@ -83,6 +85,16 @@ class FlowView:
 
 
 @dataclass(frozen=True, slots=True)
+class OutputView:
+    """A value that a flow has handed out; of a flow with `for` the values as a JSON list, and how many there are."""
+
+    flow: str
+    name: str
+    value: str
+    count: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class WorkflowView:
     """A Workflow at one moment. seconds: from its start to its end or to now; age: since its creation.
 
@@ -103,6 +115,7 @@ class WorkflowView:
     is_deleting: bool
     suspended: bool
     flows: tuple[FlowView, ...]
+    outputs: tuple[OutputView, ...] = ()
 
 
 def view(
@@ -131,7 +144,18 @@ def view(
         is_deleting=workflow.metadata.is_deleting,
         suspended=workflow.spec.suspend,
         flows=tuple(flows),
+        outputs=tuple(_outputs(status.flows)),
     )
+
+
+def _outputs(flows: Iterable[FlowStatus]) -> Iterable[OutputView]:
+    for flow in flows:
+        for one in flow.outputs:
+            if one.values:
+                text = msgspec.json.encode(one.values).decode()
+                yield OutputView(flow.name, one.name, text, len(one.values))
+            else:
+                yield OutputView(flow.name, one.name, one.value)
 
 
 def _flow(

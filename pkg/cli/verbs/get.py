@@ -10,7 +10,7 @@ from pkg.cli.arguments import WORKFLOW
 from pkg.cli.connection import Connection, cluster_options
 from pkg.cli.formats import NAMES, OBJECTS, output_option, shown
 from pkg.cli.output import echo, screen
-from pkg.cli.tree import heading, tree
+from pkg.cli.tree import heading, outputs, tree
 
 
 @click.command("get")
@@ -34,6 +34,13 @@ def command(connection: Connection, name: str, unfold: bool, form: str | None) -
         echo([f"workflow.flow.workflow.sh/{read.view.name}"])
         return
     to = screen()
-    echo([*heading(read.view, to), "", *tree(read.view, now, to, unfold=unfold, wide=form == "wide")])
+    echo(
+        [
+            *heading(read.view, to),
+            "",
+            *tree(read.view, now, to, unfold=unfold, wide=form == "wide"),
+            *outputs(read.view, to),
+        ]
+    )
     for said in read.unread:
         click.echo(f"attempts are not shown of {said}", err=True)

@@ -145,7 +145,7 @@ def _say_gone(
     """For each task whose log could not be read here: its last words, and where its log is."""
     from pkg.views.attempts import by_task, read_jobs
     from pkg.views.log_address import TemplateError, address, read_template
-    from pkg.views.log_tasks import describe, gone_tasks, not_started
+    from pkg.views.log_tasks import describe, gone_tasks, is_workflow, not_started
 
     gone = gone_tasks(found, chosen, read)
     there = {(one.flow, one.index) for one in pods}
@@ -158,6 +158,9 @@ def _say_gone(
     attempts = by_task(read_jobs(connection.client, workflow, flow=chosen.flow).found)
     for task in gone[:_MAX_GONE]:
         about = describe(workflow, task, attempts, attempt)
+        if is_workflow(attempts.get((task.flow, task.index), ())):
+            printer.say(f"{task.label} is a Workflow: kubectl workflow logs -n {about.namespace} {about.job}")
+            continue
         why = "its log cannot be read" if (task.flow, task.index) in there else "and its pods are gone"
         printer.say(f"{task.label}, attempt {about.attempt}: {task.phase}, {why}")
         if task.words and attempt is None:

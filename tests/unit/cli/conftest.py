@@ -65,6 +65,7 @@ def nightly() -> Workflow:
                 "attempts": 1,
                 "startTime": START,
                 "completionTime": "2027-01-15T08:00:12.000000Z",
+                "outputs": [{"name": "rows", "value": "12 of 15"}],
             },
             {
                 "name": "train",
@@ -75,6 +76,7 @@ def nightly() -> Workflow:
                 "message": f"index 2: {_MESSAGE}",
                 "nextAttemptTime": "2027-01-15T08:10:08.000000Z",
                 "succeeded": "0",
+                "outputs": [{"name": "loss", "values": ["0.7", '{"mean":0.2}'], "indexes": "0,2"}],
                 "running": "1,3",
                 "backoff": "2",
                 "replicas": [{"index": 2, "phase": "Backoff", "reason": "Failed", "message": _MESSAGE}],

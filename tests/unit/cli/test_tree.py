@@ -9,7 +9,7 @@ import pytest
 from pkg.apis.flow.v1alpha1 import labels
 from pkg.apis.meta import GVR, Job, ObjectMeta
 from pkg.cli.output import Screen
-from pkg.cli.tree import heading, tree
+from pkg.cli.tree import heading, outputs, tree
 from pkg.views.attempts import by_task
 from pkg.views.workflow_view import view
 from tests.unit.cli.conftest import NOW, Golden, nightly
@@ -50,7 +50,7 @@ ATTEMPTS = by_task(
 )
 def test_tree(golden: Golden, to: Screen, wide: bool) -> None:
     found = view(nightly(), NOW, ATTEMPTS)
-    golden([*heading(found, to), "", *tree(found, NOW, to, wide=wide)])
+    golden([*heading(found, to), "", *tree(found, NOW, to, wide=wide), *outputs(found, to)])
 
 
 def test_no_line_is_wider_than_the_terminal() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from pkg.apis.meta import GVR
 from pkg.views.attempts import AttemptView
-from pkg.views.log_tasks import Target, TargetError, describe, gone_tasks, not_started, parse_target
+from pkg.views.log_tasks import Target, TargetError, describe, gone_tasks, is_workflow, not_started, parse_target
 from pkg.views.workflow_view import view
 from tests.unit.cli.conftest import NOW, nightly
 
@@ -60,6 +60,18 @@ def test_the_job_says_which_attempt_it_was_and_when() -> None:
     assert (about.attempt, about.job, about.end) == ("1", "job-1", "1970-01-01T00:01:00Z")
     assert about.pod == "nightly-train-2-r1-x7k2p"
     assert describe(nightly(), gone, known, 0).job == "job-0"
+
+
+@pytest.mark.parametrize(
+    ("gvr", "expected"),
+    [
+        pytest.param(GVR("flow.workflow.sh", "v1alpha1", "workflows"), True, id="a nested Workflow"),
+        pytest.param(GVR("batch", "v1", "jobs"), False, id="a Job"),
+    ],
+)
+def test_a_nested_workflow_is_no_pod(gvr: GVR, expected: bool) -> None:
+    assert is_workflow((AttemptView(0, "w-sub", gvr, 0.0, None),)) is expected
+    assert is_workflow(()) is False
 
 
 def test_without_the_job_its_name_is_that_which_it_mostly_has() -> None:
