@@ -1,3 +1,3 @@
 """The one place that names the version; setup.cfg, --version and the user agent read it."""
 
-VERSION = "0.1.0"
+VERSION = "0.2.0"

@@ -136,6 +136,64 @@ def test_files_that_are_applied_in_any_order_twice_end_well(cluster: Cluster, sa
         cluster.kubectl("rollout", "status", f"deployment/{name}", f"--namespace={NAMESPACE}", "--timeout=60s")
 
 
+BARE: dict[str, Any] = {"containers": [{"name": "main", "image": "busybox:1.36"}]}
+RESTRICTED: dict[str, Any] = {
+    "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
+    "containers": [
+        {
+            **BARE["containers"][0],
+            "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+        }
+    ],
+}
+
+
+def create_pod(cluster: Cluster, spec: dict[str, Any]) -> str:
+    """What kubectl says when the API server is asked to admit such a pod in our namespace; nothing is made."""
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "asked", "namespace": NAMESPACE},
+        "spec": {**spec, "serviceAccountName": "workflow-controller"},
+    }
+    kubectl = Path(cluster.state.binaries) / "kubectl"
+    command = [str(kubectl), f"--kubeconfig={cluster.kubeconfig}", "create", "--dry-run=server", "-f", "-"]
+    done = subprocess.run(command, input=yaml.safe_dump(pod), capture_output=True, text=True, check=False)
+    return done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("spec", "reason"),
+    [
+        pytest.param(BARE, "runAsNonRoot != true", id="root"),
+        pytest.param({**RESTRICTED, "hostNetwork": True}, "host namespaces", id="the network of the node"),
+        pytest.param(
+            {**RESTRICTED, "volumes": [{"name": "a", "hostPath": {"path": "/"}}]}, "hostPath", id="files of the node"
+        ),
+        pytest.param(
+            {**RESTRICTED, "containers": [{**BARE["containers"][0], "securityContext": {"privileged": True}}]},
+            "privileged",
+            id="privileges",
+        ),
+    ],
+)
+def test_a_pod_below_restricted_is_refused_in_the_namespace(
+    cluster: Cluster, said: list[str], spec: dict[str, Any], reason: str
+) -> None:
+    assert said
+    answer = create_pod(cluster, spec)
+    assert 'violates PodSecurity "restricted:latest"' in answer
+    assert reason in answer
+
+
+def test_the_pods_of_the_deployments_keep_to_restricted(cluster: Cluster, said: list[str]) -> None:
+    assert said
+    assert create_pod(cluster, RESTRICTED) == "pod/asked created (server dry run)\n"
+    for file in ("40-controller-deployment.yaml", "41-webhook-deployment.yaml"):
+        (deployment,) = objects(CONTROLLER / file)
+        assert create_pod(cluster, deployment["spec"]["template"]["spec"]) == "pod/asked created (server dry run)\n"
+
+
 def test_an_apply_keeps_what_the_webhook_wrote(cluster: Cluster, tokens: dict[str, Path], tmp_path: Path) -> None:
     api = cluster.api()
 

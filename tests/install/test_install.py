@@ -17,29 +17,21 @@ import pytest
 import yaml
 
 from hack.cluster import Cluster
-from hack.cluster.containers import packages
 from hack.cluster.errors import ClusterError
-from hack.image import builders, images
-from hack.image.errors import ImageError, run
+from hack.cluster.processes import wait_until
+from hack.manifests.sources import NETWORK, objects
+from hack.scrape import total
 from pkg.version import VERSION
+from tests.install.conftest import ROOT, why_not
+from tests.install.requests import Requests
+from tests.network_policies import OUTSIDE, Pod, allows
 
-ROOT = Path(__file__).resolve().parents[2]
 MANIFESTS = ROOT / "installer" / "controller"
 NAMESPACE = "workflow-system"
 DEPLOYMENTS = ("workflow-controller", "workflow-webhook")
 
 
-def _why_not() -> str:
-    if reason := packages.unavailable():
-        return reason
-    try:
-        builders.find()
-    except ImageError as error:
-        return str(error)
-    return ""
-
-
-_reason = _why_not()
+_reason = why_not()
 pytestmark = [
     pytest.mark.install,
     pytest.mark.skipif(bool(_reason), reason=_reason or "an image can be built and run here"),
@@ -56,16 +48,6 @@ def image_names() -> set[str]:
         if document["kind"] == "Deployment"
         for container in document["spec"]["template"]["spec"]["containers"]
     }
-
-
-@pytest.fixture(scope="module")
-def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The image of this checkout, as `make images` builds it, in a docker-archive."""
-    builder = builders.find()
-    (image,) = images.build(builder, [builders.native()], "", "", print)
-    target = tmp_path_factory.mktemp("image") / "image.tar"
-    run(builder.save(image.name, target), what="saving the image")
-    return target
 
 
 @pytest.fixture(scope="module")
@@ -172,6 +154,70 @@ def test_the_webhook_is_asked_through_its_service(ready: Cluster) -> None:
         apply_manifests(ready)
         ready.kubectl("-n", NAMESPACE, "rollout", "status", "deployment/workflow-webhook", "--timeout=240s")
     ready.kubectl("apply", "--dry-run=server", f"--filename={manifest}")
+
+
+def answered(cluster: Cluster, pod: str) -> float:
+    """How many requests of the API server a replica of the webhook has answered."""
+    path = f"/api/v1/namespaces/{NAMESPACE}/pods/{pod}:8080/proxy/metrics"
+    return total(cluster.kubectl("get", "--raw", path), "webhook_requests_total")
+
+
+def test_no_request_fails_while_the_webhooks_are_replaced_one_by_one(ready: Cluster) -> None:
+    """One of two is deleted, then a rolling update ends both, while the API server asks through the Service."""
+    (one, other) = (pod["metadata"]["name"] for pod in pods(ready, "workflow-webhook"))
+    before = {name: answered(ready, name) for name in (one, other)}
+    wait = ("-n", NAMESPACE, "rollout", "status", "deployment/workflow-webhook", "--timeout=180s")
+    with Requests(ready, threads=4) as requests:
+        asked = wait_until(lambda: all(answered(ready, name) > before[name] for name in before), 60, 0.5)
+        assert asked, "both replicas are asked"
+        ready.kubectl("-n", NAMESPACE, "delete", "pod", one)  # returns when it is gone
+        ready.kubectl(*wait)
+        alone = requests.count
+        ready.kubectl("-n", NAMESPACE, "rollout", "restart", "deployment/workflow-webhook")
+        ready.kubectl(*wait)
+        # The old ones still serve for a while after the new ones are Ready.
+        gone = wait_until(lambda: len(ready.kubectl(*all_webhooks(), "--output=name").split()) == 2, 60, 0.5)
+    assert gone
+    assert requests.failed == []
+    assert requests.count > alone > 100, "requests were made all the while"
+
+
+def all_webhooks() -> tuple[str, ...]:
+    """The arguments of kubectl that list the pods of the webhook, those that end included."""
+    return ("-n", NAMESPACE, "get", "pods", "--selector=app.kubernetes.io/name=workflow-webhook")
+
+
+SOCKETS = """\
+import json
+rows = [line.split() for name in ("tcp", "tcp6") for line in list(open("/proc/net/" + name))[1:]]
+port = lambda end: int(end.rpartition(":")[2], 16)
+listening = {port(row[1]) for row in rows if row[3] == "0A"}
+dialled = {port(row[2]) for row in rows if row[3] == "01" and port(row[1]) not in listening}
+print(json.dumps([sorted(listening), sorted(dialled)]))
+"""
+NEEDED = {
+    "workflow-controller": {"metrics": Pod("monitoring"), "health": OUTSIDE},
+    "workflow-webhook": {"metrics": Pod("monitoring"), "health": OUTSIDE, "https": OUTSIDE},
+}
+"""Who connects to which port: Prometheus in any namespace; the kubelet and the API server, which are no pods."""
+
+
+@pytest.mark.parametrize("name", DEPLOYMENTS)
+def test_the_network_policies_fit_the_ports_that_a_program_opens_and_dials(ready: Cluster, name: str) -> None:
+    """No plugin of this cluster heeds policies, so they are evaluated."""
+    policies = objects(*sorted((NETWORK / "manifests").glob("*.yaml")))
+    meta = pods(ready, name)[0]["metadata"]
+    (container,) = pods(ready, name)[0]["spec"]["containers"]
+    ports = {port["name"]: port["containerPort"] for port in container["ports"]}
+    pod = Pod(meta["namespace"], meta["labels"], ports)
+    said = ready.kubectl("-n", NAMESPACE, "exec", f"pod/{meta['name']}", "--", "python", "-c", SOCKETS)
+    listening, dialled = json.loads(said)
+    assert listening == sorted(ports.values())
+    for port_name, peer in NEEDED[name].items():
+        assert allows(policies, "Ingress", pod, peer, ports[port_name]), port_name
+    assert set(NEEDED[name]) == set(ports)
+    assert dialled == [443], "the API server alone"
+    assert allows(policies, "Egress", pod, OUTSIDE, 443)
 
 
 def test_the_other_replica_takes_over_from_a_leader_that_is_killed(ready: Cluster) -> None:
