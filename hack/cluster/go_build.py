@@ -152,6 +152,11 @@ class GoPrograms:
         go_mod, go_sum = ((self.source / name).read_bytes() for name in ("go.mod", "go.sum"))
         return cache_root() / (self.prefix + cache_key(go_mod, go_sum, self.flags))
 
+    @property
+    def is_built(self) -> bool:
+        """Whether `ensure` has nothing to do."""
+        return not self._missing(self.folder)
+
     def ensure(self) -> Path:
         """The folder that has all of them, built now if need be. Raises ClusterError."""
         folder = self.folder

@@ -24,10 +24,12 @@ OPTIONAL = tuple(f"--enable-optional-test=container-{name}" for name in ("ports-
 EVERYTHING = ("--set=monitoring.enabled=true", "--set=network.enabled=true")
 
 
-def chart_makes_the_manifests() -> list[str]:
-    """Whether the chart passes helm's own lint, and makes what is in installer/controller."""
-    said = _run([programs.helm(), "lint", "--strict", "--quiet", CHART])
-    made = {_name(each): each for each in yaml.safe_load_all(rendered()) if each}
+def chart_makes_the_manifests(folder: Path = CHART) -> list[str]:
+    """Whether the chart in `folder` passes helm's own lint, and makes what is in installer/controller."""
+    said = _run([programs.helm(), "lint", "--strict", "--quiet", folder])
+    if said:
+        return said
+    made = {_name(each): each for each in yaml.safe_load_all(rendered(folder=folder)) if each}
     plain = {_name(each): each for each in objects(*sorted(CONTROLLER.glob("*.yaml")))}
     plain = {name: each for name, each in plain.items() if each["kind"] not in chart.NOT_IN_THE_CHART}
     for each in made.values():
@@ -60,8 +62,14 @@ def objects_are_valid(cluster: Cluster) -> list[str]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "chart.yaml").write_text(rendered(*EVERYTHING))
-        checked = [*files(), folder / "chart.yaml", *sorted((ROOT / "examples").glob("*.yaml"))]
-        wanted = {schemas.path_of(each["apiVersion"], each["kind"]) for each in objects(*checked)}
+        return conform(cluster, [*files(), folder / "chart.yaml", *sorted((ROOT / "examples").glob("*.yaml"))])
+
+
+def conform(cluster: Cluster, paths: Sequence[Path]) -> list[str]:
+    """kubeconform on these files."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        wanted = {schemas.path_of(each["apiVersion"], each["kind"]) for each in objects(*paths)}
 
         def served() -> bool:
             """The API server describes a new kind a moment after it serves it."""
@@ -71,7 +79,7 @@ def objects_are_valid(cluster: Cluster) -> list[str]:
             return all((folder / path).exists() for path in wanted)
 
         processes.wait_until(served, 30, 0.5)
-        return _run([programs.kubeconform(), "-strict", f"-schema-location={folder}/{schemas.LOCATION}", *checked])
+        return _run([programs.kubeconform(), "-strict", f"-schema-location={folder}/{schemas.LOCATION}", *paths])
 
 
 def _schemas(cluster: Cluster) -> Iterator[tuple[str, schemas.Schema]]:
@@ -85,7 +93,11 @@ def objects_are_sound() -> list[str]:
     """kube-score, without the checks that kube-score.exceptions names."""
     folders = (CONTROLLER, MONITORING, INSTALLER / "network")
     wanted = [file for file in files() if any(folder in file.parents for folder in folders)]
-    wanted = [file for file in wanted if "-crd-" not in file.name]
+    return score([file for file in wanted if "-crd-" not in file.name])
+
+
+def score(paths: Sequence[Path]) -> list[str]:
+    """kube-score on these files together: it looks for a pod's budget and policies among them."""
     command: list[str | Path] = [
         programs.kube_score(),
         "score",
@@ -96,7 +108,7 @@ def objects_are_sound() -> list[str]:
     ]
     return [
         "\n".join(line for line in said.splitlines() if not line.startswith(("[OK]", "[SKIPPED]")))
-        for said in _run([*command, *wanted])
+        for said in _run([*command, *paths])
     ]
 
 
@@ -122,9 +134,9 @@ def served() -> Iterator[Cluster]:
         yield cluster
 
 
-def rendered(*flags: str) -> str:
-    """What the chart makes, in our namespace."""
-    return _output([programs.helm(), "template", "work-flow", CHART, f"--namespace={NAMESPACE}", *flags])
+def rendered(*flags: str, folder: Path = CHART) -> str:
+    """What the chart in `folder` makes, in our namespace."""
+    return _output([programs.helm(), "template", "work-flow", folder, f"--namespace={NAMESPACE}", *flags])
 
 
 def _name(document: Document) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import json
 import re
-import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -56,14 +55,6 @@ def wait_established(api: Api, name: str) -> None:
             pass
         assert time.monotonic() < deadline, f"{name} is not served within 60 s"
         time.sleep(0.05)
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _interrupted_by_sigterm() -> Iterator[None]:
-    """Treats SIGTERM as Ctrl-C: pytest stops and ends the clusters. (SystemExit would only fail one test.)"""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGTERM, before)
 
 
 @pytest.fixture(scope="session")
