@@ -124,14 +124,17 @@ check-metrics: $(DEVELOPING) ## Check metrics with promtool (built once)
 	@exec $(PY) -m hack.promtool
 
 .PHONY: lint
-lint: $(DEVELOPING) ## Check style, types and layers
+lint: lint-code lint-manifests ## Check everything that `lint-code` and `lint-manifests` check
+
+.PHONY: lint-code
+lint-code: $(DEVELOPING) ## Check style, types and layers (a minute)
 	@$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
 	$(VENV)/bin/lint-imports
 
 .PHONY: lint-manifests
-lint-manifests: $(DEVELOPING) ## Check installer/ with helm, kubeconform, kube-score and promtool (built once)
+lint-manifests: $(DEVELOPING) ## Check installer/ with helm, kubeconform, kube-score and promtool (built once, some minutes)
 	@exec $(PY) -m hack.manifests
 
 .PHONY: format

@@ -23,6 +23,7 @@ def main(arguments: list[str]) -> int:
         found += _report("the kustomizations do", checks.kustomizations_take_the_same(kubectl))
         found += _report("kube-score", checks.objects_are_sound())
         found += _report("promtool: the alerts", checks.alerts_fire())
+        found += _report("kubeconform: Kubernetes 1.30", checks.objects_are_valid_for_the_oldest_kubernetes())
         with exit_on_sigterm(), checks.served() as cluster:
             found += _report("kubeconform: schemas of the API server", checks.objects_are_valid(cluster))
     return 1 if found else 0

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import yaml
 
 from hack.cluster import Cluster, processes
-from hack.manifests import chart, programs, schemas
+from hack.manifests import chart, oldest_kubernetes, programs, schemas
 from hack.manifests.operator_crds import monitoring_crds
 from hack.manifests.sources import CHART, CONTROLLER, INSTALLER, MONITORING, NAMESPACE, Document, files, objects
 from hack.promtool import rules
@@ -21,6 +21,7 @@ HERE = Path(__file__).parent
 ROOT = INSTALLER.parent
 EXCEPTIONS = HERE / "kube-score.exceptions"
 OPTIONAL = tuple(f"--enable-optional-test=container-{name}" for name in ("ports-check", "seccomp-profile"))
+CUSTOM_GROUPS = ("monitoring.coreos.com/",)
 EVERYTHING = ("--set=monitoring.enabled=true", "--set=network.enabled=true")
 
 
@@ -62,31 +63,45 @@ def objects_are_valid(cluster: Cluster) -> list[str]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "chart.yaml").write_text(rendered(*EVERYTHING))
-        return conform(cluster, [*files(), folder / "chart.yaml", *sorted((ROOT / "examples").glob("*.yaml"))])
+        paths = [*files(), folder / "chart.yaml", *sorted((ROOT / "examples").glob("*.yaml"))]
+        return conform(lambda: openapi(cluster), paths)
 
 
-def conform(cluster: Cluster, paths: Sequence[Path]) -> list[str]:
-    """kubeconform on these files."""
+def objects_are_valid_for_the_oldest_kubernetes() -> list[str]:
+    """kubeconform, strict, with the schemas of the oldest Kubernetes: no field is newer. It has no custom resources."""
+    custom = {each["kind"] for each in objects(*files()) if each["apiVersion"].startswith(CUSTOM_GROUPS)}
+    return conform(oldest_kubernetes.openapi, files(), without=custom)
+
+
+def conform(
+    documents: Callable[[], Iterable[Document]], paths: Sequence[Path], without: Collection[str] = ()
+) -> list[str]:
+    """kubeconform on these files, but for the kinds in `without`, with the schemas of OpenAPI documents."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        wanted = {schemas.path_of(each["apiVersion"], each["kind"]) for each in objects(*paths)}
+        checked = [each for each in objects(*paths) if each["kind"] not in without]
+        wanted = {schemas.path_of(each["apiVersion"], each["kind"]) for each in checked}
 
-        def served() -> bool:
-            """The API server describes a new kind a moment after it serves it."""
-            for path, schema in _schemas(cluster):
+        def described() -> bool:
+            """An API server describes a new kind a moment after it serves it."""
+            for path, schema in (found for document in documents() for found in schemas.schemas(document)):
                 (folder / path).parent.mkdir(exist_ok=True)
                 (folder / path).write_text(json.dumps(schema))
             return all((folder / path).exists() for path in wanted)
 
-        processes.wait_until(served, 30, 0.5)
-        return _run([programs.kubeconform(), "-strict", f"-schema-location={folder}/{schemas.LOCATION}", *paths])
+        processes.wait_until(described, 30, 0.5)
+        skipped = [f"-skip={','.join(sorted(without))}"] if without else []
+        return _run(
+            [programs.kubeconform(), "-strict", *skipped, f"-schema-location={folder}/{schemas.LOCATION}", *paths]
+        )
 
 
-def _schemas(cluster: Cluster) -> Iterator[tuple[str, schemas.Schema]]:
+def openapi(cluster: Cluster) -> Iterator[Document]:
+    """The OpenAPI documents that the API server of a cluster serves, one for each group and version."""
     api = cluster.api()
     for served in api.get("/openapi/v3")["paths"].values():
         # Without the hash: an outdated one is answered by a redirect.
-        yield from schemas.schemas(api.get(served["serverRelativeURL"].partition("?")[0]))
+        yield api.get(served["serverRelativeURL"].partition("?")[0])
 
 
 def objects_are_sound() -> list[str]:

@@ -15,12 +15,13 @@ import pytest
 import yaml
 
 from hack.cluster import Cluster
-from hack.manifests import checks, programs
+from hack.manifests import checks, oldest_kubernetes, programs
 from hack.manifests.sources import CHART, CONTROLLER, NETWORK, Document, objects
 from hack.promtool import rules
 from hack.promtool.binary import PROMTOOL
 
 _built = all(each.is_built for each in (programs.HELM, programs.KUBE_SCORE, PROMTOOL))
+_built = _built and oldest_kubernetes.DOCUMENTS.are_there
 pytestmark = [
     pytest.mark.cluster,
     pytest.mark.skipif(not _built, reason="helm, kubeconform, kube-score and promtool are built by lint-manifests"),
@@ -88,10 +89,17 @@ def spec_of(document: Document) -> Any:
 def test_kubeconform_finds_what_the_api_server_would_not_take(
     cluster: Cluster, tmp_path: Path, broken: Document, said: str
 ) -> None:
-    assert checks.conform(cluster, written(tmp_path, deployment(), WORKFLOW)) == []
-    (found,) = checks.conform(cluster, written(tmp_path, broken))
+    assert checks.conform(lambda: checks.openapi(cluster), written(tmp_path, deployment(), WORKFLOW)) == []
+    (found,) = checks.conform(lambda: checks.openapi(cluster), written(tmp_path, broken))
     assert found.startswith("kubeconform:")
     assert said in found
+
+
+def test_kubeconform_finds_a_field_that_the_oldest_kubernetes_does_not_have(tmp_path: Path) -> None:
+    newer = with_field(deployment(), container_of, restartPolicyRules=[])  # since 1.34
+    assert checks.conform(oldest_kubernetes.openapi, [DEPLOYMENT]) == []
+    (found,) = checks.conform(oldest_kubernetes.openapi, written(tmp_path, newer))
+    assert "restartPolicyRules" in found
 
 
 @pytest.mark.parametrize(
