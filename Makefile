@@ -23,6 +23,8 @@ REGISTRY ?=
 BASE     ?=
 ARCH     ?=
 PUSH     ?= 0
+# Of `install`: the image to run, where it is not the one that the manifests name.
+IMAGE    ?=
 
 # The program itself, and what tests and linters need on top. setup.cfg pins every version.
 INSTALLED  := $(VENV)/.installed
@@ -217,9 +219,13 @@ uninstall-crds: $(INSTALLED) ## Remove the CRDs, and every Workflow and WorkTemp
 	"$$kubectl" delete --ignore-not-found -f installer/crds/
 
 .PHONY: install
-install: $(INSTALLED) ## Install everything of installer/controller in the cluster of KUBECONFIG or the local one
+install: $(INSTALLED) ## Install installer/controller in the cluster of KUBECONFIG or the local one (IMAGE=NAME:TAG)
 	@$(FIND_KUBECTL)
-	"$$kubectl" apply -f installer/controller/
+	if [ -z "$(IMAGE)" ]; then
+	  exec "$$kubectl" apply -f installer/controller/
+	fi
+	for file in installer/controller/*.yaml; do echo ---; cat "$$file"; done |
+	  sed 's|^\( *image: \)workflow-controller:.*|\1$(IMAGE)|' | "$$kubectl" apply -f -
 
 .PHONY: uninstall
 uninstall: $(INSTALLED) ## Remove every Workflow with its jobs, then everything that was installed

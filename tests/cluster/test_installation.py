@@ -21,6 +21,7 @@ from hack.cluster.processes import wait_until
 from hack.manifests.operator_crds import monitoring_crds
 from hack.manifests.sources import CONTROLLER, MONITORING, NETWORK, files, objects
 from hack.webhook_process import WebhookProcess
+from pkg.version import VERSION
 from tests.cluster.conftest import ROOT, StartController, token_kubeconfig
 from tests.cluster.support.audit import Audit
 from tests.cluster.support.examples import EXAMPLES, apply, verify
@@ -408,6 +409,28 @@ def test_while_no_webhook_runs_our_kinds_alone_are_refused(
     )
     assert world.wait_phase(name)["phase"] == "Succeeded", "the controller needs no webhook"
     cluster.kubectl("delete", "wkf", name, "-n", world.namespace, "--cascade=foreground", "--timeout=60s")
+
+
+def make(cluster: Cluster, *arguments: str) -> str:
+    """What `make` says, with this cluster as that of KUBECONFIG."""
+    programs = Path(cluster.state.binaries)
+    env = {"KUBECONFIG": str(cluster.kubeconfig), "PATH": f"{programs}:/usr/bin:/bin", "HOME": str(cluster.folder)}
+    done = subprocess.run(["make", *arguments], cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def test_an_image_of_ones_own_is_installed_by_its_name(cluster: Cluster, said: list[str]) -> None:
+    assert said
+    image = "registry.example:5000/team/workflow-controller:0.2.0-gabc1234"
+    make(cluster, "install", f"IMAGE={image}")
+    wanted = "jsonpath={.items[*].spec.template.spec.containers[*].image}"
+    images = ["-n", NAMESPACE, "get", "deployments", "--output", wanted]
+    assert cluster.kubectl(*images).split() == [image, image]
+    assert "unchanged" in make(cluster, "install", f"IMAGE={image}")
+    make(cluster, "install")
+    (named,) = set(cluster.kubectl(*images).split())
+    assert named == f"workflow-controller:{VERSION}"
 
 
 def test_an_uninstallation_leaves_nothing_but_what_people_made(
