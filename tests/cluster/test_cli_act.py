@@ -287,10 +287,11 @@ def covers(stored: Any, sent: Any) -> bool:
 def test_lint_asks_the_server(run: Run, world: World, name: str) -> None:
     good = m.workflow(name, m.flow("a"))
     assert done(run("lint", "-", "--server", stdin=text(good))) == ""
-    long = m.workflow("x" * 64 + "." + "y" * 300, m.flow("a"))
-    result = run("lint", "-", "--server", stdin=text(long))
-    assert done(result, 1).startswith("stdin:4:3: Workflow xxx")
-    assert "API server: " in result.stdout
+    marked = m.workflow(name, m.flow("a"))
+    marked["metadata"]["labels"] = {"team": "of a"}
+    result = run("lint", "-", "--server", stdin=text(marked))
+    assert done(result, 1).startswith(f"stdin:4:3: Workflow {name}: API server: ")
+    assert "metadata.labels" in result.stdout
     assert 'namespaces "nowhere" not found' in said(run("lint", "-", "--server", stdin=text(good), namespace="nowhere"))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterable
 from typing import Any, Final
 
 import click
@@ -63,15 +64,17 @@ def command(
         done = _apply(connection, document, namespace, name, force=force_conflicts, dry_run=dry_run)
         say(f"worktemplate/{name} {done}{mode}")
     made: list[tuple[str, str]] = []
+    stored: list[tuple[Document, Workflow]] = []
     failed = 0
     for document, workflow in read.workflows.values():
         name = _create(connection, document, workflow, generate_name=generate_name, dry_run=dry_run)
         failed += not name
         if name:
+            stored.append((document, workflow))
             made.append((namespace_of(connection, document), name))
             click.echo(f"workflow/{name} created{mode}" if output == "text" else f"workflow.flow.workflow.sh/{name}")
     if not dry_run:
-        _warn_of_missing(connection, read)
+        _warn_of_missing(connection, read, stored)
     if failed:
         raise click.exceptions.Exit(1)
     if not dry_run:
@@ -169,11 +172,11 @@ def _state(connection: Connection, namespace: str, name: str) -> str:
     return " and is being deleted" if found.is_deleting else f" ({found.phase})"
 
 
-def _warn_of_missing(connection: Connection, read: Read) -> None:
+def _warn_of_missing(connection: Connection, read: Read, stored: Iterable[tuple[Document, Workflow]]) -> None:
     """Names the templates that neither the files nor the cluster have: their flows wait."""
     asked: set[tuple[str, str]] = set()
     own = {(namespace_of(connection, document), found.metadata.name) for document, found in read.templates.values()}
-    for document, workflow in read.workflows.values():
+    for document, workflow in stored:
         namespace = namespace_of(connection, document)
         asked |= {(namespace, name) for name in workflow.spec.template_names} - own
     missing = [name for namespace, name in sorted(asked)[:_MAX_ASKED] if _is_missing(connection, namespace, name)]

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any, Final, TypeVar, get_type_hints
 
 import msgspec
 from msgspec import Raw
 
-from pkg.apis.flow.v1alpha1.faults import Fault, Faults
+from pkg.apis.flow.v1alpha1.faults import Fault, Faults, shortened
 from pkg.apis.flow.v1alpha1.raw import TOO_DEEP
 from pkg.apis.flow.v1alpha1.schema_faults import schema_faults
 from pkg.apis.flow.v1alpha1.types import Workflow, WorkTemplate
 
 KINDS: Final[dict[str, type[Workflow | WorkTemplate]]] = {"Workflow": Workflow, "WorkTemplate": WorkTemplate}
+
+_NAME: Final = re.compile(r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*\Z")
+_NAME_RULE: Final = 'must be lower case letters, digits, "-" and ".", such as train-1, at most 253 of them'
 
 T = TypeVar("T", bound=Workflow | WorkTemplate)
 
@@ -64,6 +68,8 @@ def form_faults(tree: dict[str, Any], kind: type[Any]) -> Iterator[Fault]:
     metadata = tree.get("metadata")
     if not isinstance(metadata, dict) or not (metadata.get("name") or metadata.get("generateName")):
         yield Fault("metadata.name", "must be given; with `kubectl create`, metadata.generateName will do")
+    elif (name := metadata.get("name")) and not (isinstance(name, str) and _NAME.match(name) and len(name) <= 253):
+        yield Fault("metadata.name", f"{_NAME_RULE}, not {shortened(name)}", shortened(name))
     if "spec" not in tree:
         yield Fault("spec", "must be given")
     else:

@@ -185,6 +185,14 @@ def workflow(more: str = "") -> str:
             id="a status rule that cannot be used",
         ),
         pytest.param(
+            workflow().replace("{name: w}", "{name: my_flow}"),
+            [
+                'f:4:12: Workflow my_flow: metadata.name: must be lower case letters, digits, "-" and ".", such as'
+                " train-1, at most 253 of them, not my_flow"
+            ],
+            id="a name that no object can have",
+        ),
+        pytest.param(
             "apiVersion: v1\nkind: List\nitems:\n- {apiVersion: flow.workflow.sh/v1alpha1, kind: Workflow}\n",
             [
                 "f:4:3: Workflow without a name: metadata.name: must be given",
