@@ -21,7 +21,7 @@ from pkg.apis.flow.v1alpha1.items import NO_ITEM, item_at
 from pkg.apis.flow.v1alpha1.raw import RawError
 from pkg.apis.flow.v1alpha1.schema import NO_SCHEMA, Key, Schema, Type
 from pkg.apis.flow.v1alpha1.substitution import SchemaNeeded
-from pkg.apis.flow.v1alpha1.types import Workflow, WorkTemplate
+from pkg.apis.flow.v1alpha1.types import Action, Workflow, WorkTemplate
 from pkg.apis.flow.v1alpha1.variables import OutputOf, join, name_of
 from pkg.apis.meta import GVR
 from pkg.controllers.workflow.planner.carried import carried_text
@@ -59,7 +59,7 @@ class CannotRender(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One job. body: the object as JSON; empty if it cannot be rendered, and `fault` says why.
+    """One job. body: the object as JSON; empty if it cannot be rendered, and `fault` says why, or if it `deletes`.
 
     notes: what may be different in the cluster.
     """
@@ -76,6 +76,11 @@ class Job:
     def title(self) -> str:
         """`flow train, index 2`."""
         return f"flow {self.flow}" + ("" if self.index is None else f", index {self.index}")
+
+    @property
+    def deletes(self) -> bool:
+        """Whether the flow deletes the object of that name, and makes none."""
+        return not self.body and not self.fault
 
     def tree(self) -> dict[str, Any]:
         """The object; its keys in the order in which the controller sends them."""
@@ -178,9 +183,13 @@ class _Making:
             row.kind if row.resource else f"<kind of {gvr}>", row, schema=None, has_spec=not is_bare(gvr)
         )
         compiled = compile_rules(template) if template.spec.has_status_rules else None
-        carries = carried_text(template.spec, needs_whole=compiled is not None and compiled.needs_whole)
+        is_ours = template.spec.action is Action.CREATE
+        needs_whole = compiled is not None and compiled.needs_whole
+        carries = carried_text(template.spec, needs_whole=needs_whole) if is_ours else ""
         shown = index if node.is_indexed else None
         notes = list(self.notes)
+        if template.spec.action is Action.APPLY:
+            notes.append("applied by the server, and left in the cluster after the run")
         if node.flow.when:
             notes.append(f"made only if this is true: {' '.join(node.flow.when.split())}")
 
@@ -260,6 +269,8 @@ def _with_items(workflow: Workflow, graph: Graph, values: Mapping[str, str]) -> 
 
 def _by_convention(found: bytes, as_text: bytes) -> Iterator[str]:
     """A note if the same job has other types by another schema: it names the fields."""
+    if not found:
+        return
     places = list(_differences(msgspec.json.decode(found), msgspec.json.decode(as_text), ""))
     if places:
         more = f" and {len(places) - _MAX_PLACES} more" if len(places) > _MAX_PLACES else ""

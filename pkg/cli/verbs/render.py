@@ -125,7 +125,7 @@ def command(
                 failed = True
             else:
                 click.echo(_shown(job, output, is_first=first), nl=False)
-                first = False
+                first = first and job.deletes
     context.exit(1 if failed else 0)
 
 
@@ -169,6 +169,8 @@ def _asked(
 
 
 def _shown(job: Job, output: str, *, is_first: bool) -> str:
+    if job.deletes:
+        return f"# {job.title}: deletes {job.gvr.group_resource}/{job.name}\n" if output == "yaml" else ""
     if output == "name":
         return f"{job.gvr.group_resource}/{job.name}\n"
     if output == "json":

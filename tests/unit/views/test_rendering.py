@@ -196,3 +196,9 @@ def test_items_that_a_run_finds_must_be_given() -> None:
     assert [(job.name, job.tree()["spec"]["text"]) for job in made] == [("w-each-0", "x of 2"), ("w-each-1", "y of 2")]
     with pytest.raises(CannotRender, match="the items of flow each must be a JSON list"):
         jobs(of, values={"flows.list.outputs.files": "x"})
+
+
+def test_a_flow_that_deletes_an_object_makes_none() -> None:
+    assert Job("a", None, JOBS, "settings").deletes
+    assert not Job("a", None, JOBS, fault="x").deletes
+    assert not Job("a", None, JOBS, "w-a", b"{}").deletes
