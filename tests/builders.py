@@ -226,7 +226,7 @@ class Bench:
         fields: dict[str, Any] = {
             "now": self.now,
             "since": self.since,
-            "templates": self.templates,
+            "templates": {**self.templates, **self._spec.inline},
             "jobs": view.jobs,
             "gone": view.gone,
             "dirty": view.dirty if self.progress is not None and self._last_synced == self.synced else None,

@@ -241,6 +241,23 @@ class WholeJob(Job, frozen=True, rename="camel"):
         _set(self, "spec", msgspec.convert(self.document, ObservedSpec))
 
 
+class ForeignObject(WholeJob, frozen=True, rename="camel"):
+    """An object that a task applied, or deletes. It belongs to no Workflow, and nothing on it says so."""
+
+    @property
+    def selector(self) -> dict[str, str]:
+        """The labels by which it selects its pods: `spec.selector`, with or without matchLabels; empty without them.
+
+        With matchExpressions it is empty too: labels alone would select more pods.
+        """
+        found = self.document.get("selector")
+        if isinstance(found, dict) and "matchExpressions" in found:
+            return {}
+        found = found.get("matchLabels", found) if isinstance(found, dict) else {}
+        is_plain = isinstance(found, dict) and all(isinstance(value, str) for value in found.values())
+        return found if is_plain else {}
+
+
 class PartialObject(msgspec.Struct, frozen=True, rename="camel"):
     """Metadata alone, as `PartialObjectMetadata` serves it."""
 

@@ -105,6 +105,10 @@ class _Reader:
     def read(self, root: _Source) -> Described:
         has_spec = "spec" in root.properties or root.is_open
         fields = {name: source for name, source in root.properties.items() if name in ("metadata", "spec")}
+        if not has_spec:  # a template gives its own fields
+            own = root.properties.keys() - {"apiVersion", "kind", "status"}
+            fields = {name: source for name, source in root.properties.items() if name in own}
+        has_status = "status" in root.properties or root.is_open or not root.properties
         try:
             node = self._reduced(msgspec.structs.replace(root, properties=fields))
             while self._left:
@@ -114,7 +118,7 @@ class _Reader:
         except _TooLarge:
             return Described(has_spec, NO_SCHEMA, is_too_large=True)
         parts = {name: self._resolved(part) for name, part in self._parts.items()}
-        return Described(has_spec, Schema(self._resolved(node), parts), self._entries)
+        return Described(has_spec, Schema(self._resolved(node), parts, has_status=has_status), self._entries)
 
     def _resolved(self, part: Node | str) -> Node:
         """The node of a part that may only be the name of another one."""

@@ -35,6 +35,7 @@ from pkg.controllers.workflow.executor import Executor
 from pkg.controllers.workflow.failures import FailureFinder
 from pkg.controllers.workflow.ledger import Ledger
 from pkg.controllers.workflow.messages import MessageFinder
+from pkg.controllers.workflow.object_calls import ObjectCalls, follow_objects, may_by
 from pkg.controllers.workflow.observer import Caches
 from pkg.controllers.workflow.pending import PendingJob, PendingJobWarnings
 from pkg.controllers.workflow.planner.actions import ProbeRequest
@@ -154,6 +155,10 @@ class Controller:
             handlers.pods_changed,
         )
 
+        self._objects = follow_objects(
+            client, namespace, self._ledger, self._queue.add, handlers.requeue_users, metrics
+        )
+
     def _build_reconcilers(self) -> None:
         handlers, owns = self._handlers, self._term.owns
         workflows, templates = self._workflows.prepare(WORKFLOWS), self._templates.prepare(WORKTEMPLATES)
@@ -182,8 +187,16 @@ class Controller:
                 ledger=self._ledger,
                 kinds=self._kinds,
                 rule_book=self._rule_book,
+                objects=self._objects,
             ),
-            Executor(self._clients.main, self._pool, owns, self._metrics, room),
+            Executor(
+                self._clients.main,
+                self._pool,
+                owns,
+                self._metrics,
+                room,
+                objects=ObjectCalls(self._clients.main, self._objects, may_by(self._rights, workflows.get)),
+            ),
             self._prober,
             self._recorder,
             self._metrics,
@@ -243,7 +256,14 @@ class Controller:
             )
         self._metrics.follow_workflows(lambda: census(self._workflows.ensure(WORKFLOWS).values()))
         self._metrics.follow_renewals(self._options.lease.name, self._term.renewal_age)
-        informers = (self._crds, self._workflows, self._templates, self._jobs, self._pod_finder)
+        informers = (
+            self._crds,
+            self._workflows,
+            self._templates,
+            self._jobs,
+            self._objects.informers,
+            self._pod_finder,
+        )
         workers = [worker.activity for worker in self._workers]
         self._health = HealthChecks(
             informers,
@@ -252,6 +272,7 @@ class Controller:
                 "events": [self._recorder.thread],
                 "failures": self._failures.threads,
                 "messages": self._messages.threads,
+                "objects": self._objects.threads,
                 "access": self._access.threads if self._access is not None else [],
             },
             activities={
@@ -269,6 +290,7 @@ class Controller:
             is_leader=self._term.is_leader,
             users_of=self._reconciler.users_of,
             forget_series=self._reflector_metrics.forget,
+            release_objects=self._objects.release_kinds,
         )
         self._watchdog = Watchdog(workers, WATCHDOG_SECONDS)
         self._relief = Relief(self._workers)
@@ -287,6 +309,7 @@ class Controller:
         self._pending_jobs.start(self._reconciler.pending)
         self._failures.start()
         self._messages.start()
+        self._objects.start()
         if self._access is not None and self._rights is not None:
             self._access.start(self._rights.answered)
         threading.Thread(target=self._begin, name="start", daemon=True).start()
@@ -335,6 +358,7 @@ class Controller:
         self._pending_jobs.stop()
         self._failures.stop()
         self._messages.stop()
+        self._objects.stop()
         if self._access is not None:
             self._access.stop()
         for informers in (self._crds, self._workflows, self._templates, self._jobs, self._pod_finder):

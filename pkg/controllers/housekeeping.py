@@ -33,7 +33,7 @@ class Swept(Protocol):
 @dataclass(frozen=True, slots=True)
 class Housekeeping:
     """is_leader(): whether this process leads; users_of(gvr): the workflows that use a kind; forget_series(gvr): drop
-    the metrics of a kind.
+    the metrics of a kind; release_objects(): stop to follow kinds of which no task applies or deletes an object.
     """
 
     informers: Sequence[Swept]
@@ -44,6 +44,7 @@ class Housekeeping:
     is_leader: Callable[[], bool]
     users_of: Callable[[GVR], Sequence[str]]
     forget_series: Callable[[GVR], None]
+    release_objects: Callable[[], None] = lambda: None
 
     def run(self, stopping: threading.Event) -> None:
         """A round every INTERVAL_SECONDS until `stopping` is set. For a thread of its own."""
@@ -60,6 +61,7 @@ class Housekeeping:
         if not self.is_leader():
             self.ledger.age_gone()
         self._forget_kinds()
+        self.release_objects()
 
     def _forget_kinds(self) -> None:
         """Kinds that no template names, no workflow uses and of which no job exists."""

@@ -27,7 +27,5 @@ class Kind:
         """When a job of the kind is done, unless its template says otherwise: as its row says, and as soon as it is
         there for a kind without a row whose objects have no status.
         """
-        fields = self.schema.root.fields if self.schema is not None else {}
-        if not self.row.resource and not self.has_status and fields and "status" not in fields:
-            return Completion.CREATED
-        return self.row.completion
+        has_any = self.has_status or self.schema is None or self.schema.has_status
+        return self.row.completion if self.row.resource or has_any else Completion.CREATED

@@ -32,6 +32,8 @@ def is_allowed(client: Client, question: Question) -> bool:
         "group": question.group,
         "resource": question.resource,
     }
+    if question.name:
+        attributes["name"] = question.name
     spec: dict[str, Any] = {"resourceAttributes": attributes, "user": person.user, "groups": person.groups}
     if person.uid:
         spec["uid"] = person.uid

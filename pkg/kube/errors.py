@@ -12,6 +12,7 @@ is pure, so its test is a table of all cases.
 | 404 with the name of the object | NotFound | the object, or its namespace, does not exist |
 | 404 of the API server, without a name | NotServed, a NotFound | asks `Discovery.is_gone` before it believes it |
 | 409 | Conflict or Exists | reads the object again |
+| 409 of an apply, with the managers of fields | ApplyConflict, a Conflict | reports it |
 | 410 | Gone | lists again |
 | 429 | Throttled | waits |
 | 403 | Forbidden or NamespaceTerminating | reports it |
@@ -54,6 +55,10 @@ class KubeError(Exception):
 
 class Conflict(KubeError):
     """The object has changed since it was read, or a precondition of the write does not hold."""
+
+
+class ApplyConflict(Conflict):
+    """Server-side apply: other field managers own fields with other values. The message names managers and fields."""
 
 
 class Exists(KubeError):
@@ -206,6 +211,8 @@ def _class_of(code: int, found: Status) -> type[KubeError]:
         return NamespaceTerminating
     if code == 409 and found.reason == "AlreadyExists":
         return Exists
+    if code == 409 and any(cause.reason == "FieldManagerConflict" for cause in details.causes or ()):
+        return ApplyConflict
     if code == 409 and details.kind == "resourcequotas":
         # Two creations raced for the counter of the quota; the object itself has no conflict.
         return Transient

@@ -193,6 +193,11 @@ class Metrics:
             "workflow_task_retries_total", "Attempts that failed and are tried again, by reason", ("reason",)
         )
         self.workflow_jobs_created = work_counter("workflow_jobs_created_total", "Jobs created", ("kind",))
+        self.workflow_objects = work_counter(
+            "workflow_objects_total",
+            "Objects applied, and those looked up to be deleted, by action: Apply or Delete",
+            ("action", "kind"),
+        )
         self.workflow_jobs_deleted = work_counter("workflow_jobs_deleted_total", "Jobs deleted")
         self.workflow_foreign_jobs = counter(
             "workflow_foreign_jobs_total", "Objects with the controller's label that are none of its jobs; ignored"

@@ -16,6 +16,7 @@ ADVICE: Final[Mapping[str, str]] = {
     R.PENDING_TIMEOUT: "find out what it waited for, a queue or nodes: kubectl workflow events -n {namespace} {name}",
     R.RENDER_ERROR: "correct the field that the message names; kubectl workflow lint FILE finds most of these",
     R.REFUSED: "correct the template or the patch as the message says",
+    R.APPLY_CONFLICT: "leave the field out of the template, or set force: true there to take it over",
     R.NAME_CONFLICT: "delete or rename the object that has the name of the job",
     R.PROBE_TIMEOUT: "correct path and port of the probe, or the server; then restart the flow",
     R.OUTPUT_MISSING: "correct the path of the output, or give it a default; it is read from the job of flow {flow}",

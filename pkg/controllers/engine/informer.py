@@ -9,6 +9,7 @@ other.
 from __future__ import annotations
 
 import builtins
+import functools
 import threading
 import time
 from collections.abc import Callable
@@ -25,7 +26,8 @@ T = TypeVar("T", bound=KubeObject)
 
 class InformerSet(Generic[T]):
     """Informers of many resources whose objects are decoded as one type, under one selector and with one set of
-    indexes; `handlers` are called in the thread of the gvr's reflector; `share` is as in Store.
+    indexes; `handlers` are called in the thread of the gvr's reflector; `share` is as in Store. keeps(gvr,
+    `namespace/name`): which objects are cached, None for all.
     """
 
     def __init__(
@@ -36,6 +38,7 @@ class InformerSet(Generic[T]):
         handlers: EventHandlers[T],
         *,
         label_selector: str = "",
+        keeps: Callable[[GVR, str], bool] | None = None,
         indexers: Indexers[T] | None = None,
         share: Callable[[T, T], T] = lambda _old, new: new,
         metrics: ReflectorMetrics | None = None,
@@ -46,6 +49,7 @@ class InformerSet(Generic[T]):
         self._type = type
         self._handlers = handlers
         self._selector = label_selector
+        self._keeps = keeps
         self._indexers = dict(indexers or {})
         self._share = share
         self._metrics = metrics
@@ -173,7 +177,12 @@ class InformerSet(Generic[T]):
     def _make(self, gvr: GVR) -> Reflector[T]:
         return Reflector(
             self._client,
-            Source(gvr, self._namespace, self._selector),
+            Source(
+                gvr,
+                self._namespace,
+                self._selector,
+                keeps=functools.partial(self._keeps, gvr) if self._keeps is not None else None,
+            ),
             self._types.get(gvr, self._type),
             Store(self._indexers, share=self._share, clock=self._timing.clock),
             self._handlers,

@@ -21,11 +21,15 @@ _MAX_TIMEOUTS = 2
 
 
 class Listing(msgspec.Struct, Generic[T], frozen=True):
-    """A complete list: its objects, those that could not be decoded, and the version that it was read at."""
+    """A complete list: its objects, those that could not be decoded, and the version that it was read at.
+
+    left_out: `namespace/name` of those that the source did not keep then.
+    """
 
     items: list[T]
     undecodable: list[Unreadable]
     resource_version: str
+    left_out: frozenset[str] = frozenset()
 
 
 class PageSize:
@@ -56,6 +60,7 @@ def read_list(
     """All objects of `source`; only a part of them if `is_stopped` returns True meanwhile. Raises KubeError."""
     items: list[T] = []
     undecodable: list[Unreadable] = []
+    left_out: set[str] = set()
     token = ""
     timeouts = 0
     is_paged = True
@@ -74,7 +79,7 @@ def read_list(
             if not token:
                 raise
             # The page token expired, because reading took too long: ask for all objects in one response.
-            items, undecodable, token, is_paged = [], [], "", False
+            items, undecodable, left_out, token, is_paged = [], [], set(), "", False
             continue
         except Transient as error:
             timeouts += 1
@@ -90,7 +95,13 @@ def read_list(
         page_size.took(clock() - started)
         decoded = [decoder.item(raw) for raw in page.items]
         undecodable += [found for found in decoded if isinstance(found, Unreadable)]
-        items += [found for found in decoded if not isinstance(found, Unreadable)]
+        for found in decoded:
+            if isinstance(found, Unreadable):
+                continue
+            if source.keeps is None or source.keeps(found.metadata.key):
+                items.append(found)
+            else:
+                left_out.add(found.metadata.key)
         token = page.continue_
         if not token or is_stopped():
-            return Listing(items, undecodable, page.resource_version)
+            return Listing(items, undecodable, page.resource_version, frozenset(left_out))

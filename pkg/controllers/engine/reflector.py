@@ -197,6 +197,9 @@ class Reflector(Generic[T]):
         for found in listing.undecodable:
             self._skip(found)
         undecodable = {found.key for found in listing.undecodable}
+        if self._source.keeps is not None:
+            # Named while the list was read: it is there, and whoever named it has read it.
+            undecodable |= {key for key in listing.left_out if self._source.keeps(key)}
         deltas = self.store.replace(listing.items, version_of(listing.resource_version), undecodable=undecodable)
         self._resume, self._served, self._gone, self._trouble = listing.resource_version, True, False, ""
         self._misses, self._logged = 0, ""
@@ -307,6 +310,10 @@ class Reflector(Generic[T]):
                     delta = self.store.bury(event.key, event.uid, version_of(event.resource_version))
                     self._announce((delta,) if delta is not None else ())
             case _:
+                keeps = self._source.keeps
+                if keeps is not None and not keeps(event.obj.metadata.key):
+                    self._resume = event.obj.metadata.resource_version
+                    return
                 try:
                     delta = self.store.apply(event)
                 except ValueError as error:

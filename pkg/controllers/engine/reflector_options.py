@@ -25,12 +25,16 @@ none as long as it has seen no event of the kind itself: such a watch costs one 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """The objects of `gvr` in `namespace` (None: all) that match the selector, listed `page_limit` at a time."""
+    """The objects of `gvr` in `namespace` (None: all) that match the selector, listed `page_limit` at a time.
+
+    Only those are cached for which `keeps` (`namespace/name`) is true: None for all.
+    """
 
     gvr: GVR
     namespace: str | None = None
     label_selector: str = ""
     page_limit: int = 500
+    keeps: Callable[[str], bool] | None = None
 
 
 def _ignore(_gvr: GVR) -> None:

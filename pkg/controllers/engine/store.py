@@ -241,6 +241,19 @@ class Store(Generic[T]):
             self._is_cleared = True
             return [Delta(key, obj, None, None, reason) for key, obj in objects]
 
+    def insert(self, obj: T) -> Delta[T] | None:
+        """Take in an object that was read by itself, and that lists may have left out; None if it changes nothing."""
+        obj = self._shared(obj)
+        with self._lock:
+            return self._put(obj, version_of(obj.metadata.resource_version))
+
+    def forget(self, key: str) -> None:
+        """Drop an object that nobody asks for any more. It is not deleted, so a later copy of it is taken in as new."""
+        with self._lock:
+            held = self._objects.get(key)
+            if held is not None:
+                self._drop(key, held)
+
     def sweep(self) -> None:
         """Forget deletions that are too old to matter; call it now and then."""
         with self._lock:

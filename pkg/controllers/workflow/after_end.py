@@ -62,7 +62,7 @@ class AfterEnd:
 
     def _unfinished(self, workflow: Workflow, jobs: Iterable[ObservedJob]) -> set[str]:
         """The UIDs of those jobs that are neither finished nor under deletion."""
-        present = [observed for observed in jobs if not observed.job.metadata.is_deleting]
+        present = [one for one in jobs if not one.job.metadata.is_deleting and not one.is_foreign]
         if not present:
             return set()
         found = self._observer.all_templates(workflow)

@@ -71,6 +71,8 @@ class Cleanup:
         has removed: each job is deleted only in the version that the cache has.
         Returns when to go on, None if nothing is left to delete.
         """
+        if self._caches.objects is not None:
+            self._caches.objects.release(workflow)  # what tasks have applied stays
         jobs = self._caches.ledger.jobs(workflow)
         actions = [
             replace(

@@ -20,7 +20,14 @@ from pkg.apis.flow.v1alpha1.types import WORKFLOWS, Workflow
 from pkg.apis.meta import Job
 from pkg.controllers.workflow.create_faults import explain, steady
 from pkg.controllers.workflow.creation_run import Created, CreationRun
-from pkg.controllers.workflow.planner.actions import CreateJob, DeleteJob, DeleteWorkflow, PatchStatus
+from pkg.controllers.workflow.object_calls import ObjectCalls
+from pkg.controllers.workflow.planner.actions import (
+    CreateJob,
+    DeleteJob,
+    DeleteWorkflow,
+    ForeignAction,
+    PatchStatus,
+)
 from pkg.controllers.workflow.planner.job_identity import JobIdentity, WorkflowId, claimed_identity
 from pkg.controllers.workflow.planner.snapshot import MAX_CREATE_DELAY, CreateFault, Trouble
 from pkg.controllers.workflow.room import Room
@@ -45,7 +52,7 @@ class NotLeader(Exception):
 
 class Executor:
     """owns(key): whether this process may act on a workflow; room counts the creations in flight; wall_clock in seconds
-    since the epoch.
+    since the epoch; objects: the calls of tasks that apply or delete an object.
     """
 
     def __init__(
@@ -56,11 +63,14 @@ class Executor:
         metrics: Metrics,
         room: Room,
         wall_clock: Callable[[], float] = time.time,
+        *,
+        objects: ObjectCalls | None = None,
     ) -> None:
         self._client = client
         self._pool = pool
         self._room = room
         self._owns = owns
+        self._objects = objects
         self._metrics = metrics
         self._created: dict[str, Counter] = {}
         self._clock = wall_clock
@@ -99,6 +109,8 @@ class Executor:
 
     def _create(self, workflow: WorkflowId, action: CreateJob, before: CreateFault | None) -> Created:
         self._check(workflow.key)
+        if action.foreign is not None:
+            return self._act(workflow, action, action.foreign, before)
         warnings: list[str] = []
         try:
             job = self._client.create(
@@ -130,6 +142,17 @@ class Executor:
         counter.inc()
         _log.debug("job created", job=action.name, gvr=str(action.gvr), flow=action.task.flow, attempt=action.attempt)
         return Created(action, job, None, tuple(warnings))
+
+    def _act(
+        self, workflow: WorkflowId, action: CreateJob, foreign: ForeignAction, before: CreateFault | None
+    ) -> Created:
+        """Applies the object of an attempt, or finds the one that it deletes."""
+        assert self._objects is not None, "who plans such an attempt names the objects"
+        done = self._objects.act(workflow, action, foreign)
+        if done.trouble is None:
+            self._metrics.workflow_objects.labels(foreign.action.value, action.kind).inc()
+            return Created(action, None, None, done.warnings)
+        return Created(action, None, self._fault(action, before, done.trouble, done.reason, done.message))
 
     def _exists(self, workflow: WorkflowId, action: CreateJob, before: CreateFault | None) -> Created:
         """The name is taken: by our own earlier creation, or by a foreign object that may be under deletion."""

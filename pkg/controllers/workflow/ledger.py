@@ -56,7 +56,7 @@ class _WorkflowJobs:
         if held is not None and is_held and held.job is not instead_of and _age(held) > _age(observed):
             return
         self._put(task, held, observed)
-        self._refresh(task)
+        self.refresh(task)
 
     def replace(self, task: TaskKey, observed: ObservedJob, held: Job) -> bool:
         """Puts a newer copy in place of `held`, a job in the same state; False if another copy is there."""
@@ -79,7 +79,15 @@ class _WorkflowJobs:
             gone[uid] = observed
         self.gone[task] = tuple(gone.values())
         self.aged.discard(task)
-        self._refresh(task)
+        self.refresh(task)
+
+    def drop_foreign(self, task: TaskKey) -> bool:
+        """Drops the objects of a task that are no jobs of ours; returns whether there were any. `refresh` follows."""
+        found = self.copies.get(task, ())
+        if not any(one.is_foreign for one in found):
+            return False
+        self.copies[task] = tuple(one for one in found if not one.is_foreign)
+        return True
 
     def take(self) -> JobChanges:
         """The jobs and what changed since the last call."""
@@ -102,7 +110,8 @@ class _WorkflowJobs:
         self.gone = {task: observed for task, observed in self.gone.items() if task not in self.aged}
         self.aged = set(self.gone)
 
-    def _refresh(self, task: TaskKey) -> None:
+    def refresh(self, task: TaskKey) -> None:
+        """Makes what readers get of a task from its copies."""
         found = self.copies.get(task)
         if not found:
             self.copies.pop(task, None)
@@ -171,6 +180,28 @@ class Ledger:
                 elif delta.new is not None and (delta.old is None or identify(delta.old) is not None):
                     self._on_foreign()
         return keys
+
+    def put_foreign(self, workflow: WorkflowId, task: TaskKey, observed: ObservedJob) -> None:
+        """Takes in an object that a task applied or deletes, in place of the one that the task had before."""
+        with self._lock:
+            entry = self._entry(workflow)
+            entry.drop_foreign(task)
+            entry.add(task, observed, None)
+
+    def remove_foreign(self, workflow: WorkflowId, task: TaskKey, observed: ObservedJob) -> None:
+        """Such an object is gone, or was not there."""
+        with self._lock:
+            entry = self._entry(workflow)
+            entry.drop_foreign(task)
+            entry.remove(task, observed)
+
+    def drop_foreign(self, workflow: WorkflowId) -> None:
+        """Forgets such objects of a workflow. They are there still."""
+        with self._lock:
+            found = self._workflows.get(workflow)
+            for task in tuple(found.copies) if found is not None else ():
+                if found is not None and found.drop_foreign(task):
+                    found.refresh(task)
 
     def _replace_same(self, gvr: GVR, delta: Delta[Job], identity: JobIdentity) -> bool:
         """Takes in the newer copy of a job whose state is the same; False if the state is another, or not known."""

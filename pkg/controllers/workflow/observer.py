@@ -13,17 +13,19 @@ from pkg.apis.flow.v1alpha1 import records
 from pkg.apis.flow.v1alpha1.inline import inline_templates
 from pkg.apis.flow.v1alpha1.phases import WorkflowPhase
 from pkg.apis.flow.v1alpha1.spec_hash import spec_hash as spec_hash_of
-from pkg.apis.flow.v1alpha1.types import Workflow, WorkTemplate
+from pkg.apis.flow.v1alpha1.types import Action, Workflow, WorkTemplate
 from pkg.apis.meta import GVR, Job, WholeJob
 from pkg.controllers.engine.informer import InformerSet
 from pkg.controllers.engine.store import Store
 from pkg.controllers.workflow.ledger import Ledger
 from pkg.controllers.workflow.memory import Memory
+from pkg.controllers.workflow.objects import Objects
 from pkg.controllers.workflow.planner.control.deletions import is_removed_at_end
 from pkg.controllers.workflow.planner.edits import policy_in_force
 from pkg.controllers.workflow.planner.graph.in_force import CompiledSpec, compile_in_force
 from pkg.controllers.workflow.planner.graph.model import Graph, PodIPPredicate
 from pkg.controllers.workflow.planner.job_identity import WorkflowId
+from pkg.controllers.workflow.planner.needed_objects import needed_objects
 from pkg.controllers.workflow.planner.progress import JobEnding, TaskKey
 from pkg.controllers.workflow.planner.snapshot import JobWarning, ObservedJob, PodMessages, Snapshot
 from pkg.controllers.workflow.pod_finder import PodFinder
@@ -52,6 +54,7 @@ class Caches:
     ledger: Ledger
     kinds: Kinds
     rule_book: RuleBook = field(default_factory=RuleBook)
+    objects: Objects | None = None
 
 
 class Observer:
@@ -111,6 +114,8 @@ class Observer:
         spec: its spec in force.
         """
         for template in spec.inline.values():
+            if template.spec.action is not Action.CREATE:
+                continue
             rules = self._caches.rule_book.of(template)
             if rules is not None and rules.needs_whole:
                 self._caches.jobs.decode_as(rules.gvr, WholeJob)
@@ -121,10 +126,12 @@ class Observer:
         return self._ensure(workflow, templates)
 
     def _ensure(self, workflow: Workflow, templates: Mapping[str, WorkTemplate]) -> set[GVR]:
-        gvrs = _gvrs(workflow, templates)
+        gvrs, foreign = _gvrs(workflow, templates), _foreign_gvrs(templates)
         with self._lock:
-            for gvr in gvrs:
+            for gvr in gvrs | foreign:
                 self._users.setdefault(gvr, set()).add(workflow.metadata.key)
+        for gvr in foreign:
+            self._caches.kinds.get(gvr)
         for gvr in gvrs:
             kind = self._caches.kinds.get(gvr)
             if kind is not None and not kind.refused:
@@ -178,7 +185,9 @@ class Observer:
         caches, this, graph = self._caches, WorkflowId.of(workflow), memory.spec.compiled
         templates = self._templates(workflow, memory.spec)
         gvrs = _gvrs(workflow, templates)
-        kinds = {gvr: caches.kinds.get(gvr) for gvr in gvrs if caches.kinds.is_answered(gvr)}
+        foreign = _foreign_gvrs(templates)
+        unseen = self._objects_of(workflow, memory)
+        kinds = {gvr: caches.kinds.get(gvr) for gvr in gvrs | foreign if caches.kinds.is_answered(gvr)}
         synced = self._synced(gvrs, kinds)
         changes = caches.ledger.take_changes(this)
         # A cache that became complete shows which jobs are missing without an event for them: every task is read.
@@ -212,7 +221,8 @@ class Observer:
             is_urgent=is_urgent,
             load=self._load(workflow, memory),
             awaited=frozenset(gvrs - synced),
-            unlisted={gvr: text for gvr in gvrs - synced if (text := caches.jobs.trouble(gvr))},
+            unlisted={gvr: text for gvr in (gvrs | foreign) - synced if (text := self._trouble(gvr))},
+            unseen=unseen,
             # The people of the very object that the jobs are rendered from.
             barred=self._rights.barred(workflow, templates) if self._rights is not None else {},
             edit=memory.spec.edit,
@@ -222,6 +232,24 @@ class Observer:
         """Seconds by which the load lengthens the window between two writes of status."""
         queued = BACKLOG_SECONDS * self._backlog(workflow.metadata.key)
         return queued + IN_FLIGHT_SECONDS * self._in_flight() + WRITE_SHARE * memory.write_seconds
+
+    def _trouble(self, gvr: GVR) -> str:
+        """Why jobs of a kind, or objects that tasks apply or delete, cannot be listed; empty if they can."""
+        found = self._caches.jobs.trouble(gvr)
+        return found if found or self._caches.objects is None else self._caches.objects.trouble(gvr)
+
+    def _objects_of(self, workflow: Workflow, memory: Memory) -> frozenset[TaskKey]:
+        """Follows the objects that status records and that this controller may not know; returns those not read yet."""
+        objects, record = self._caches.objects, workflow.status.record
+        if objects is None:
+            return frozenset()
+        this, graph = WorkflowId.of(workflow), memory.spec.compiled
+        if memory.progress is None and record is not None and record.objects and isinstance(graph, Graph):
+            for one in needed_objects(workflow, graph):
+                if one.needs_watch:
+                    objects.watch(GVR.parse(one.record.gvr))
+                objects.adopt(this, one.flow, one.record, one.indexes, is_indexed=one.is_indexed)
+        return objects.unseen(this)
 
     def pod_ips(self, workflow: Workflow, memory: Memory) -> dict[TaskKey, str]:
         """The addresses of lead pods that jobs of this workflow are rendered with, by the task that is asked for."""
@@ -278,4 +306,10 @@ class Observer:
 def _gvrs(workflow: Workflow, templates: Mapping[str, WorkTemplate]) -> set[GVR]:
     """The kinds of a workflow's jobs: those its templates name, and those recorded in its status."""
     recorded = records.kinds_of(workflow.status)
-    return {template.spec.gvr.gvr for template in templates.values()} | {GVR.parse(text) for text in recorded}
+    named = {one.spec.gvr.gvr for one in templates.values() if one.spec.action is Action.CREATE}
+    return named | {GVR.parse(text) for text in recorded}
+
+
+def _foreign_gvrs(templates: Mapping[str, WorkTemplate]) -> set[GVR]:
+    """The kinds of the objects that tasks apply or delete."""
+    return {one.spec.gvr.gvr for one in templates.values() if one.spec.action is not Action.CREATE}

@@ -17,7 +17,7 @@ import msgspec
 
 from pkg.apis.flow.v1alpha1 import labels
 from pkg.apis.flow.v1alpha1.types import PodChoice
-from pkg.apis.meta import GVR, Job, ObjectMeta
+from pkg.apis.meta import GVR, ForeignObject, Job, ObjectMeta
 from pkg.controllers.engine.informer import InformerSet
 from pkg.controllers.engine.store import Delta, Indexers
 from pkg.controllers.workflow.planner.job_identity import MAX_DIGITS, WorkflowId
@@ -143,6 +143,7 @@ class PodFinder:
         self._lock = threading.Lock()
         self._labelled = make(SELECTOR, POD_INDEXERS, self._labelled_changed)
         self._by_kind: dict[str, InformerSet[Pod]] = {}  # by the label selector of the kind's pods
+        self._by_selector: dict[str, InformerSet[Pod]] = {}  # by the selector of an applied object
         self._users: dict[str, set[tuple[WorkflowId, TaskKey]]] = {}  # by the index value of their job
         self._asked: dict[WorkflowId, set[tuple[str, TaskKey]]] = {}  # the reverse
         self._workflows: dict[tuple[str, str], WorkflowId] = {}  # namespace and UID -> the workflow that asks
@@ -156,12 +157,14 @@ class PodFinder:
     ) -> tuple[str, ...]:
         """Addresses of one attempt's pods; empty while there are none. Reads caches only."""
         row = _row(gvr)
-        if _is_labelled(row):
+        applied = self._job_of(workflow, task, attempt)
+        if isinstance(applied, ForeignObject):
+            found = self._selected(workflow, task, applied, GVR.parse(gvr))
+        elif _is_labelled(row):
             # Registered before the read, so that no later change is missed.
             self._workflows[workflow.namespace, workflow.uid] = workflow
             pods = self._labelled.ensure(PODS).by_index(TASK_INDEX, task_value(workflow, task, attempt))
-            job = self._job_of(workflow, task, attempt) if pods else None
-            resource = GVR.parse(gvr) if gvr else GVR()
+            job, resource = applied, GVR.parse(gvr) if gvr else GVR()
             found = tuple(pod for pod in pods if job is not None and belongs_to(pod, job, resource))
         else:
             found = self._marked_by_kind(row, workflow, task, attempt, GVR.parse(gvr))
@@ -183,7 +186,8 @@ class PodFinder:
             return known.address
         before = self._changes
         found = next(iter(self.addresses(workflow, task, attempt, gvr, role="", choice=PodChoice.LEAD)), "")
-        if found and _is_labelled(_row(gvr)):
+        is_applied = isinstance(self._job_of(workflow, task, attempt), ForeignObject)
+        if found and not is_applied and _is_labelled(_row(gvr)):
             with self._lock:
                 if before == self._changes:  # otherwise the address may be out of date
                     self._leads.setdefault(workflow, {})[task] = _Lead(attempt, gvr, found)
@@ -196,7 +200,9 @@ class PodFinder:
         if job is None or resource == PODS:
             return ""
         row = rules_for(resource)
-        if reaches_pods(row):
+        if isinstance(job, ForeignObject):
+            found = job.selector
+        elif reaches_pods(row):
             ours = (labels.WORKFLOW_UID, labels.FLOW, labels.INDEX, labels.ATTEMPT)
             found = {name: job.metadata.labels[name] for name in ours if name in job.metadata.labels}
         else:
@@ -213,6 +219,12 @@ class PodFinder:
                 users.discard((workflow, task))
                 if not users:
                     del self._users[value]
+                    self._stop_unused(value.partition("/")[2])
+
+    def _stop_unused(self, text: str) -> None:
+        """Ends the watch of a selector that nobody asks for any more. Call with the lock held."""
+        if text in self._by_selector and not any(value.partition("/")[2] == text for value in self._users):
+            self._by_selector.pop(text).stop()
 
     def sweep(self) -> None:
         """Forget what no store needs any more."""
@@ -230,7 +242,7 @@ class PodFinder:
 
     def _all(self) -> tuple[InformerSet[Pod], ...]:
         with self._lock:
-            return (self._labelled, *self._by_kind.values())
+            return (self._labelled, *self._by_kind.values(), *self._by_selector.values())
 
     def _marked_by_kind(
         self, row: KindRow, workflow: WorkflowId, task: TaskKey, attempt: int, resource: GVR
@@ -253,6 +265,30 @@ class PodFinder:
             for pod in pods
             if not _is_before(pod.metadata.creation_timestamp, since) and belongs_to(pod, job, resource)
         )
+
+    def _selected(self, workflow: WorkflowId, task: TaskKey, applied: ForeignObject, resource: GVR) -> tuple[Pod, ...]:
+        """The pods that an applied object selects. Each selector has a watch of its own, while a workflow asks."""
+        text = ",".join(f"{name}={value}" for name, value in sorted(applied.selector.items()))
+        if not text:
+            return ()
+        value = f"{applied.metadata.namespace}/{text}"
+        with self._lock:
+            self._users.setdefault(value, set()).add((workflow, task))
+            self._asked.setdefault(workflow, set()).add((value, task))
+            informers = self._by_selector.get(text)
+            if informers is None:
+
+                def value_of(pod: Pod) -> str:
+                    return f"{pod.metadata.namespace}/{text}"
+
+                index: Indexers[Pod] = {JOB_INDEX: lambda pod: (value_of(pod),)}
+                informers = self._by_selector[text] = self._make(
+                    text,
+                    index,
+                    lambda _gvr, deltas: self._changed({value_of(pod) for one in deltas for pod in one.objects}),
+                )
+        pods = informers.ensure(PODS).by_index(JOB_INDEX, value)
+        return tuple(pod for pod in pods if belongs_to(pod, applied, resource))
 
     def _watch(self, row: KindRow) -> InformerSet[Pod]:
         """The informers of all pods with the labels of the kind."""
@@ -277,7 +313,9 @@ class PodFinder:
         self._notify(found)
 
     def _marked_changed(self, names: tuple[str, ...], deltas: Sequence[Delta[Pod]]) -> None:
-        values = {_value_of(pod, names) for delta in deltas for pod in delta.objects}
+        self._changed({_value_of(pod, names) for delta in deltas for pod in delta.objects})
+
+    def _changed(self, values: Iterable[str]) -> None:
         with self._lock:
             found = {of for value in values for of in self._users.get(value, ())}
         self._notify(found)

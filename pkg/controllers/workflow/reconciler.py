@@ -199,6 +199,8 @@ class Reconciler:
         if self._after_end.needs_graph(workflow, memory):
             result = self._reconcile_with_graph(workflow, memory, parked)
         else:
+            if self._caches.objects is not None:
+                self._caches.objects.release(this)
             snapshot = self._observer.take_snapshot_after_end(workflow, self._since)
             made = plan(snapshot)
             result = self._finish(workflow, memory, _Planned(made, made, snapshot, made.events))
@@ -259,10 +261,11 @@ class Reconciler:
         for created in run.results():
             if created.fault is not None:
                 memory.faults[created.action.task] = created.fault
-            elif created.job is not None:
-                memory.faults.pop(created.action.task, None)
-                if created.warnings:
-                    memory.server_warnings[created.action.task] = created.warnings
+                continue
+            memory.faults.pop(created.action.task, None)
+            if created.warnings:
+                memory.server_warnings[created.action.task] = created.warnings
+            if created.job is not None:  # of an object that is no job of ours, the objects know already
                 self._absorb(created.action.gvr, created.job)
         if run.error is not None:
             raise run.error

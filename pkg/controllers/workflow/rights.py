@@ -17,7 +17,7 @@ from pkg.apis.flow.v1alpha1 import people
 from pkg.apis.flow.v1alpha1.inline import is_inline
 from pkg.apis.flow.v1alpha1.people import Behind, PeopleFault, Person, Question
 from pkg.apis.flow.v1alpha1.reasons import Reasons
-from pkg.apis.flow.v1alpha1.types import Workflow, WorkTemplate
+from pkg.apis.flow.v1alpha1.types import Action, Workflow, WorkTemplate
 from pkg.apis.meta import GVR
 from pkg.controllers.engine.access_cache import Authorize, Known
 from pkg.controllers.engine.leadership import steady_clock
@@ -28,6 +28,8 @@ _log = structlog.get_logger("workflow.rights")
 _MAX_SAID: Final = 10_000
 #: A look that found nothing missing counts for so many seconds while people and templates stay the same.
 LOOK_SECONDS: Final = 5.0
+#: Seconds that a call for an object waits for answers about the rights to it.
+PATIENCE: Final = 2.0
 _NONE: Final[Mapping[str, Barred]] = MappingProxyType({})
 #: It is being asked. Nothing is shown for the milliseconds that this takes.
 _ASKED: Final = Barred()
@@ -40,6 +42,7 @@ class Answers(Protocol):
     def trouble(self, question: Question) -> KubeError | None: ...
     def watch(self, questions: Iterable[Question]) -> None: ...
     def unwatch(self, questions: Iterable[Question]) -> None: ...
+    def answers(self, questions: Iterable[Question], seconds: float) -> Mapping[Question, bool | None]: ...
 
 
 class Rights:
@@ -91,6 +94,49 @@ class Rights:
             if barred.reason == Reasons.NOT_ALLOWED:
                 self._warn(workflow, barred.message)
         return _NONE
+
+    def may(
+        self,
+        workflow: Workflow | None,
+        gvr: GVR,
+        namespace: str,
+        name: str,
+        verbs: Iterable[str],
+        behind: Iterable[Behind],
+    ) -> Barred | None:
+        """Why the people may not do this with the one object; None if they may. It waits for answers, at most PATIENCE
+        seconds: for the threads that make calls, and no worker. workflow: for the Event under `warn`.
+        """
+        if self._mode is Authorize.OFF:
+            return None
+        questions = {
+            Question(one.person, gvr.group, gvr.resource, namespace, verb, name): one
+            for verb in verbs
+            for one in behind
+        }
+        barred: Barred | None = None
+        if not questions:
+            barred = Barred(Reasons.NOT_ALLOWED, f"nobody is known to be behind what would be done to {name}")
+        answers = self._answers.answers(questions, PATIENCE)
+        for question, answer in answers.items():
+            if answer is False:
+                who = questions[question]
+                text = people.refusal(who, question.group_resource, namespace, question.verb, name)
+                barred = Barred(Reasons.NOT_ALLOWED, f"{text}. Grant the right, and it is done within a minute")
+                break
+            if answer is None:
+                barred = self._unanswered(question)
+        if barred is None or self._mode is Authorize.ENFORCE:
+            return barred
+        if workflow is not None and barred.reason == Reasons.NOT_ALLOWED:
+            self._warn(workflow, barred.message)
+        return None
+
+    def _unanswered(self, question: Question) -> Barred:
+        trouble = self._answers.trouble(question)
+        text = f"whether {question.person.shown} may {question.verb} {question.group_resource}/{question.name}"
+        why = f": {trouble}" if trouble is not None else ""
+        return Barred(Reasons.RIGHTS_UNKNOWN, f"the API server does not say {text}; it is asked again{why}")
 
     def answered(self, question: Question) -> None:
         """There is another answer, or none any more: requeues the workflows that wait for it."""
@@ -160,7 +206,7 @@ class _Look:
         except PeopleFault as error:
             self._behind = _unknown("Workflow", "wkf", self._meta.namespace, self._meta.name, error)
         #: Many templates have the same people and the same kind.
-        self._allowed: set[tuple[str | None, str | None, GVR]] = set()
+        self._allowed: set[tuple[str | None, str | None, GVR, Action]] = set()
         self._missing: dict[Question, tuple[bool | None, bool]] = {}
 
     @property
@@ -183,7 +229,7 @@ class _Look:
         notes, gvr = template.metadata.annotations, template.spec.gvr.gvr
         if template.metadata.is_deleting:
             return _being_deleted(template)
-        key = (notes.get(people.EDITED_BY), notes.get(people.MADE_FOR), gvr)
+        key = (notes.get(people.EDITED_BY), notes.get(people.MADE_FOR), gvr, template.spec.action)
         if key in self._allowed:
             return None
         barred = self._judged(template, self._behind)
@@ -198,6 +244,8 @@ class _Look:
             everybody = (*behind, *others)
         except PeopleFault as error:
             return _unknown("WorkTemplate", "wkt", meta.namespace, meta.name, error)
+        if template.spec.action is not Action.CREATE:
+            return None  # their rights are asked for by the name of the object (`may`)
         found: Barred | None = None
         each: dict[Person, Behind] = {}
         for one in everybody:

@@ -9,9 +9,10 @@ import pytest
 
 from pkg.apis.flow.v1alpha1 import validation
 from pkg.apis.flow.v1alpha1.phases import Phase, WorkflowPhase
-from pkg.apis.flow.v1alpha1.types import Flow, Workflow
+from pkg.apis.flow.v1alpha1.types import Action, Flow, Workflow
 from pkg.apis.meta import GVR
 from pkg.controllers.workflow.planner.render.render import render
+from pkg.views.lint import lint
 from pkg.workloads import pod_templates, registry, rules_for
 from pkg.workloads.template_rules import compile_rules
 from tests.manifests import decoded
@@ -21,6 +22,8 @@ from tests.unit.workloads.test_schemas import CRDS, resolves, schema_of
 #: Examples of what jobs hand to each other, which cluster tests apply.
 DATA = ("items",)
 FAMILIES = ("volcano", "kubeflow", "ray", "spark", "jobset", "deployment-probe", "any-crd", "nested")
+#: Objects that stay: tests/cluster/test_actions.py applies it twice.
+STAYING = "apply-service"
 EXAMPLES = {name: load(name) for name in FAMILIES}
 each_example = pytest.mark.parametrize("name", FAMILIES)
 each_flow = pytest.mark.parametrize(
@@ -54,7 +57,15 @@ def rendered(example: Example, flow: Flow, index: int = 0) -> dict[str, Any]:
 
 
 def test_every_example_is_in_one_of_the_lists() -> None:
-    assert {path.stem for path in FOLDER.glob("*.yaml")} == {*FILES, *FAMILIES, *DATA}
+    assert {path.stem for path in FOLDER.glob("*.yaml")} == {*FILES, *FAMILIES, *DATA, STAYING}
+
+
+def test_the_example_of_objects_that_stay_has_no_fault_and_explains_its_flows() -> None:
+    text = (FOLDER / f"{STAYING}.yaml").read_text("utf-8")
+    assert lint({STAYING: text}) == []
+    header, spec = text.split("\napiVersion:")[0], load(STAYING).workflow.spec
+    assert [flow.name for flow in spec.flows if f"\n#   {flow.name} " not in header] == []
+    assert {flow.template_spec.action for flow in spec.flows if flow.template_spec} == set(Action)
 
 
 @each_example

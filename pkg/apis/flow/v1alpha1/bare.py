@@ -50,4 +50,4 @@ def as_spec(schema: Schema | None) -> Schema | None:
     if schema is None or schema is NO_SCHEMA:
         return schema
     root = schema.root
-    return Schema(Node(Type.OBJECT, {**root.fields, "spec": root}, root.others), schema.parts)
+    return Schema(Node(Type.OBJECT, {**root.fields, "spec": root}, root.others), schema.parts, schema.has_status)

@@ -10,6 +10,8 @@ WORKFLOW_UID: Final = "flow.workflow.sh/workflow-uid"
 FLOW: Final = "flow.workflow.sh/flow"
 INDEX: Final = "flow.workflow.sh/index"
 ATTEMPT: Final = "flow.workflow.sh/attempt"
+#: Those that say which task a job belongs to.
+OF_TASKS: Final = frozenset({WORKFLOW, WORKFLOW_UID, FLOW, INDEX, ATTEMPT})
 # On pods of flows that are probed or whose podIP is used. The controller watches only these pods.
 PROBED: Final = "flow.workflow.sh/probed"
 # Annotation of a Workflow that is a job of another Workflow: how many Workflows are above it.

@@ -152,13 +152,15 @@ def readable(annotations: Mapping[str, str], name: str) -> Person | None:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """May a person do something with the objects of a kind, in a namespace?"""
+    """May a person do something with the objects of a kind, or with the one of a name, in a namespace?"""
 
     person: Person
     group: str
     resource: str
     namespace: str
     verb: str = "create"
+    #: Of the object; empty for any.
+    name: str = ""
 
     @property
     def group_resource(self) -> str:
@@ -220,15 +222,16 @@ def inherited(owner: Mapping[str, str], template: Mapping[str, str]) -> dict[str
     return {CREATED_BY: owner[CREATED_BY], EDITED_BY: owner[EDITED_BY], MADE_FOR: text}
 
 
-def refusal(behind: Behind, resource: str, namespace: str, verb: str = "create") -> str:
+def refusal(behind: Behind, resource: str, namespace: str, verb: str = "create", name: str = "") -> str:
     """What a user reads when a right is missing: who, what, where, how to ask, and what to do.
 
-    resource: `jobs.batch`, or `pods` of the core group.
+    resource: `jobs.batch`, or `pods` of the core group; name: of the object, empty for any.
     """
     person = behind.person
     groups = [group for group in person.groups if not group.startswith("system:")]
     flags = "".join(f" --as-group {_quoted(group)}" for group in groups[:_MAX_GROUPS_SHOWN])
     flags += " ..." if len(groups) > _MAX_GROUPS_SHOWN else ""
+    resource = f"{resource}/{shortened(name)}" if name else resource
     return (
         f"{person.shown} may not {verb} {resource} in namespace {namespace} (kubectl auth can-i {verb} {resource}"
         f" -n {namespace} --as {_quoted(person.user)}{flags}); {person.shown} {behind.did}"

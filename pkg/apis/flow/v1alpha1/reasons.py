@@ -16,6 +16,7 @@ class Reasons:
     RENDER_ERROR: Final = "RenderError"
     REFUSED: Final = "Refused"
     NAME_CONFLICT: Final = "NameConflict"
+    APPLY_CONFLICT: Final = "ApplyConflict"
     PROBE_TIMEOUT: Final = "ProbeTimeout"
     OUTPUT_MISSING: Final = "OutputMissing"
     OUTPUT_TOO_LARGE: Final = "OutputTooLarge"
@@ -74,7 +75,14 @@ class Reasons:
 
 #: An attempt that failed for one of these never had a job, and no retry follows.
 FAILED_BEFORE_CREATION: Final = frozenset(
-    {Reasons.RENDER_ERROR, Reasons.REFUSED, Reasons.NAME_CONFLICT, Reasons.PROBE_TIMEOUT, Reasons.TOO_MANY_ITEMS}
+    {
+        Reasons.RENDER_ERROR,
+        Reasons.REFUSED,
+        Reasons.NAME_CONFLICT,
+        Reasons.APPLY_CONFLICT,
+        Reasons.PROBE_TIMEOUT,
+        Reasons.TOO_MANY_ITEMS,
+    }
 )
 #: Verdicts that the job itself does not show. Status must record them before anything follows from them.
 NOT_SHOWN_BY_JOB: Final = frozenset(

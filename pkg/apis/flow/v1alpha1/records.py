@@ -15,7 +15,15 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from pkg.apis.flow.v1alpha1.indexes import pack_indexes, unpack_indexes
-from pkg.apis.flow.v1alpha1.types import FlowRecord, FlowStatus, KindRecord, Record, RulesRecord, WorkflowStatus
+from pkg.apis.flow.v1alpha1.types import (
+    FlowRecord,
+    FlowStatus,
+    KindRecord,
+    ObjectRecord,
+    Record,
+    RulesRecord,
+    WorkflowStatus,
+)
 
 _replace = msgspec.structs.replace
 
@@ -24,13 +32,14 @@ class FlowMemory(NamedTuple):
     """What is recorded of one flow.
 
     gvr, later: the resource of its first job, and those of later jobs, as `GVR.parse` reads them; record: without
-    positions; rules: the hashes of the rules that its jobs may carry.
+    positions; rules: the hashes of the rules that its jobs may carry; objects: those of its tasks, without position.
     """
 
     gvr: str = ""
     record: FlowRecord = FlowRecord(flows="")
     rules: tuple[str, ...] = ()
     later: tuple[str, ...] = ()
+    objects: tuple[ObjectRecord, ...] = ()
 
 
 NOTHING: Final = FlowMemory()
@@ -87,6 +96,10 @@ def by_flow(status: WorkflowStatus) -> dict[str, FlowMemory]:
         for record in (_replace(item, flows=""),)
         for name in names_at(names, item.flows)
     }
+    objects: dict[str, list[ObjectRecord]] = {}
+    for one in status.record.objects:
+        if one.flow < len(names):
+            objects.setdefault(names[one.flow], []).append(one)
     rules: dict[str, list[str]] = {}
     for entry in status.record.rules:
         for name in names_at(names, entry.flows):
@@ -97,6 +110,7 @@ def by_flow(status: WorkflowStatus) -> dict[str, FlowMemory]:
             details.get(name, NOTHING.record),
             tuple(rules.get(name, ())),
             tuple(later.get(name, ())),
+            tuple(objects.get(name, ())),
         )
         for name in names
     }
@@ -129,6 +143,11 @@ def grouped(
         tuple(_replace(record, flows=pack_indexes(positions)) for record, positions in flows.items()),
         tuple(RulesRecord(found, pack_indexes(positions)) for found, positions in rules.items()),
     )
+
+
+def objects_of(memories: Iterable[FlowMemory]) -> tuple[ObjectRecord, ...]:
+    """The field `objects` of a record. memories: as in `grouped`."""
+    return tuple(_replace(one, flow=position) for position, memory in enumerate(memories) for one in memory.objects)
 
 
 def kinds_of(status: WorkflowStatus) -> set[str]:

@@ -50,10 +50,13 @@ _MAX_SEEN: Final = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """The places of one kind. `root` is the whole object, `parts` are the named parts. Without arguments: no schema."""
+    """The places of one kind. `root` is the whole object, `parts` are the named parts; has_status: the object has a
+    `.status`. Without arguments: no schema.
+    """
 
     root: Node = Node()  # noqa: RUF009 - frozen
     parts: Mapping[str, Node] = field(default_factory=dict)
+    has_status: bool = True
     _seen: dict[tuple[Key, ...], Type] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def type_at(self, keys: Iterable[Key]) -> Type:

@@ -5,9 +5,25 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from pkg.apis.flow.v1alpha1.types import FieldValidation, HTTPGet, PodChoice, TCPSocket
+from pkg.apis.flow.v1alpha1.people import Behind
+from pkg.apis.flow.v1alpha1.types import Action, FieldValidation, HTTPGet, PodChoice, TCPSocket
 from pkg.apis.meta import GVR, Job
 from pkg.controllers.workflow.planner.progress import ProbeKey, Progress, TaskKey
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignAction:
+    """Apply an object that stays, or find the one that is to be deleted, for one attempt.
+
+    force: take over fields of other managers; needs_watch: the task goes on with changes of the object; is_indexed: the
+    flow has `for`; behind: the people whose rights are asked for.
+    """
+
+    action: Action
+    force: bool = False
+    needs_watch: bool = True
+    is_indexed: bool = False
+    behind: tuple[Behind, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +38,8 @@ class CreateJob:
     kind: str
     body: bytes
     field_validation: str = FieldValidation.WARN.value
+    #: None for a job of our own.
+    foreign: ForeignAction | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,7 +94,7 @@ def _all_jobs(snapshot: Snapshot, why: str) -> tuple[DeleteJob, ...]:
         deletions.delete_job(key, observed, why)
         for key, jobs in snapshot.jobs.items()
         for observed in jobs
-        if not observed.job.metadata.is_deleting
+        if not observed.job.metadata.is_deleting and not observed.is_foreign
     )
 
 

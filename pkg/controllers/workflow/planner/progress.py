@@ -17,7 +17,7 @@ from pkg.apis.flow.v1alpha1 import cost
 from pkg.apis.flow.v1alpha1.phases import FINAL, UNFINISHED, Phase, fold
 from pkg.apis.flow.v1alpha1.reasons import SUCCESSES, Reasons
 from pkg.apis.flow.v1alpha1.records import FlowMemory
-from pkg.apis.flow.v1alpha1.types import FlowStatus
+from pkg.apis.flow.v1alpha1.types import Action, FlowStatus
 from pkg.apis.meta import Job
 from pkg.controllers.workflow.planner.graph.model import Node
 
@@ -79,6 +79,8 @@ class Attempt(msgspec.Struct, frozen=True):
     job_uid: str = ""
     #: Its kind, as `GVR.parse` reads it; empty while that is not known.
     gvr: str = ""
+    #: Of a task that applies or deletes an object, which is then what is called its job here.
+    action: Action = Action.CREATE
     #: The job was seen under deletion before it had reported an end: whatever it says now, it was deleted.
     doomed: bool = False
     #: The job as it last was, if it disappeared and no deletion was seen: is it still in the cluster?

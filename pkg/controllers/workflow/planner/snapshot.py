@@ -9,7 +9,7 @@ from enum import Enum
 from pkg.apis.flow.v1alpha1 import labels
 from pkg.apis.flow.v1alpha1.faults import Fault as SpecFault
 from pkg.apis.flow.v1alpha1.reasons import Reasons
-from pkg.apis.flow.v1alpha1.types import Completion, Workflow, WorkTemplate
+from pkg.apis.flow.v1alpha1.types import Action, Completion, Workflow, WorkTemplate
 from pkg.apis.meta import GVR, Job
 from pkg.controllers.workflow.planner.carried import Carried, carried_hash, read_carried
 from pkg.controllers.workflow.planner.graph.in_force import Edit
@@ -24,13 +24,20 @@ from pkg.workloads.template_rules import TemplateRules
 class ObservedJob:
     """A job of this workflow as the cache has it, or last had it, with the attempt that its label names.
 
-    taken_off: how its metadata was changed so that it is a job of the task no more; else empty.
+    taken_off: how its metadata was changed so that it is a job of the task no more; else empty. action: Apply or Delete
+    for an object that is no job of ours: what the task does with it.
     """
 
     gvr: GVR
     job: Job
     attempt: int
     taken_off: str = ""
+    action: Action = Action.CREATE
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether it is an object that outlives the workflow, and no job of it."""
+        return self.action is not Action.CREATE
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +169,8 @@ class Snapshot:
     unlisted: Mapping[GVR, str] = field(default_factory=dict)
     #: Templates of which no job may be created now, by name.
     barred: Mapping[str, Barred] = field(default_factory=dict)
+    #: Tasks whose applied or found object has not been read since this controller knows of it.
+    unseen: frozenset[TaskKey] = frozenset()
     #: An edit of the spec that is not in force.
     edit: Edit | None = None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import TypeVar
 
@@ -10,8 +10,9 @@ import msgspec
 import pytest
 
 from pkg.apis.flow.v1alpha1 import people
-from pkg.apis.flow.v1alpha1.people import CREATED_BY, EDITED_BY, MADE_FOR, Person, Question
+from pkg.apis.flow.v1alpha1.people import CREATED_BY, EDITED_BY, MADE_FOR, Behind, Person, Question
 from pkg.apis.flow.v1alpha1.types import Workflow, WorkTemplate
+from pkg.apis.meta import GVR
 from pkg.controllers.engine.access_cache import Authorize, Known
 from pkg.controllers.workflow.planner.snapshot import Barred
 from pkg.controllers.workflow.rights import Rights
@@ -39,6 +40,10 @@ class Server:
 
     def trouble(self, question: Question) -> KubeError | None:
         return self.error
+
+    def answers(self, questions: Iterable[Question], _seconds: float) -> Mapping[Question, bool | None]:
+        known = {question: self.look(question) for question in questions}
+        return {question: one.is_allowed if one is not None else None for question, one in known.items()}
 
     def watch(self, questions: Iterable[Question]) -> None:
         self.watched.update(questions)
@@ -258,3 +263,41 @@ def test_off_asks_nobody() -> None:
 
 def test_the_reader_of_annotations_is_cached() -> None:
     assert people.read(ALICE.text) is people.read(ALICE.text)
+
+
+def ask(bench: Bench, *names: str) -> Barred | None:
+    behind = [Behind(Person.of(name), f"created Workflow {name}") for name in names]
+    return bench.rights.may(None, MAPS, "team", "settings", ("create", "patch"), behind)
+
+
+MAPS = GVR(version="v1", resource="configmaps")
+
+
+def test_the_rights_to_one_object_are_asked_for_by_its_name() -> None:
+    bench = Bench(Server(allowed="alice"))
+    assert ask(bench, "alice") is None
+    assert [(question.verb, question.name) for question in bench.server.asked] == [
+        ("create", "settings"),
+        ("patch", "settings"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("server", "reason", "words"),
+    [
+        pytest.param(Server(allowed="alice", denied="bob"), "NotAllowed", "bob may not create", id="one may not"),
+        pytest.param(Server(allowed="alice"), "RightsUnknown", "does not say whether bob may", id="no answer in time"),
+    ],
+)
+def test_nothing_is_applied_for_somebody_who_may_not(server: Server, reason: str, words: str) -> None:
+    barred = ask(Bench(server), "alice", "bob")
+    assert barred is not None
+    assert barred.reason == reason
+    assert words in barred.message
+    assert "configmaps/settings" in barred.message
+
+
+def test_nothing_is_applied_where_nobody_is_known_to_be_behind_it() -> None:
+    barred = ask(Bench(Server()))
+    assert barred is not None
+    assert barred.reason == "NotAllowed"

@@ -13,6 +13,7 @@ from pkg.apis.flow.v1alpha1.types import Shutdown
 from pkg.controllers.workflow.planner.actions import CreateJob, Emit
 from pkg.controllers.workflow.planner.carried import carried_hash, carried_text, with_hash
 from pkg.controllers.workflow.planner.context import Context
+from pkg.controllers.workflow.planner.control.objects import foreign_action
 from pkg.controllers.workflow.planner.control.obstacles import (
     Candidate,
     Fails,
@@ -184,6 +185,8 @@ def _previous_job_until(ctx: Context, node: Node, index: int, task: Task) -> flo
         return 0.0
     until = 0.0
     for observed in ctx.snapshot.jobs.get(TaskKey(node.name, index), ()):
+        if observed.is_foreign:
+            continue  # it stays, and the next attempt applies it again
         deleted_at = observed.job.metadata.deletion_timestamp
         if observed.attempt == task.attempt and deleted_at is not None:
             is_foreign = task.reason == Reasons.JOB_DELETED
@@ -245,7 +248,9 @@ def _rendered(ctx: Context, of: Candidate, found: Starts) -> CreateJob | Fails |
     state = ctx.draft.state(node.number)
     found.rendered += 1
     rules = snapshot.rules.get(node.name)
-    carries = carried_text(template.spec, needs_whole=rules is not None and rules.needs_whole)
+    foreign = foreign_action(snapshot, node, template)
+    needs_whole = rules is not None and rules.needs_whole
+    carries = carried_text(template.spec, needs_whole=needs_whole) if foreign is None else ""
     try:
         rendered = render(
             workflow,
@@ -286,6 +291,7 @@ def _rendered(ctx: Context, of: Candidate, found: Starts) -> CreateJob | Fails |
         kind=kind.kind,
         body=rendered.body,
         field_validation=template.spec.field_validation.value,
+        foreign=foreign,
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 
 from pkg.apis.flow.v1alpha1.phases import Phase, WorkflowPhase
 from pkg.apis.flow.v1alpha1.reasons import GIVEN_UP
-from pkg.apis.flow.v1alpha1.types import Completion, RetainPolicy
+from pkg.apis.flow.v1alpha1.types import Action, Completion, RetainPolicy
 from pkg.controllers.workflow.planner.actions import DeleteJob
 from pkg.controllers.workflow.planner.attempts import is_possible
 from pkg.controllers.workflow.planner.context import Context
@@ -31,6 +31,10 @@ def deletions(
         for observed in ctx.snapshot.jobs.get(key, ()):
             if observed.job.metadata.is_deleting:
                 continue
+            if observed.is_foreign:
+                if task is not None and _is_to_go(task, observed):
+                    found.append(delete_job(key, observed, "action Delete"))
+                continue
             if key in looked_up and task is not None and observed.attempt == task.attempt:
                 continue
             why = _reason_to_delete(ctx.snapshot, task, observed, how, phase)
@@ -43,6 +47,12 @@ def delete_job(key: TaskKey, observed: ObservedJob, why: str) -> DeleteJob:
     """The deletion of one job; why: for the log."""
     meta = observed.job.metadata
     return DeleteJob(key, observed.gvr, meta.namespace, meta.name, meta.uid, why)
+
+
+def _is_to_go(task: Task, observed: ObservedJob) -> bool:
+    """Whether a task of action Delete found this very object, and has not ended. No other foreign object is deleted."""
+    is_found = (task.attempt, task.current.job_uid) == (observed.attempt, observed.job.metadata.uid)
+    return observed.action is Action.DELETE and task.phase is Phase.RUNNING and is_found
 
 
 def _reason_to_delete(
@@ -93,6 +103,8 @@ def _is_double(task: Task, observed: ObservedJob) -> bool:
 
 
 def _is_waited_for(ctx: Context, key: TaskKey, observed: ObservedJob) -> bool:
+    if observed.is_foreign:
+        return False  # its task has ended, and the object stays
     node, task = ctx.node_of(key), ctx.task_of(key)
     if node is None or task is None:  # the spec no longer has it, so whether it became ready is not known
         number = ctx.graph.by_name.get(key.flow)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from pkg.apis.flow.v1alpha1.phases import Phase
 from pkg.apis.flow.v1alpha1.reasons import NOT_SHOWN_BY_JOB, Reasons
+from pkg.apis.flow.v1alpha1.types import Action
 from pkg.apis.meta import GVR
 from pkg.controllers.workflow.planner.context import Context
 from pkg.controllers.workflow.planner.dependency.probes import has_ended
@@ -136,7 +137,11 @@ def _kind_obstacle(ctx: Context, of: Candidate, gvr: GVR) -> Waits | Unknown | N
     is_known, kind = gvr in snapshot.kinds, snapshot.kinds.get(gvr)
     if not is_known and shown == Reasons.KIND_NOT_SERVED:
         return Unknown()
-    if not is_known or (kind is not None and gvr not in snapshot.synced):
+    template = snapshot.templates.get(of.node.flow.template_name)
+    is_foreign = template is not None and template.spec.action is not Action.CREATE
+    # A task that applies or deletes reads its one object by itself.
+    is_read = is_foreign and gvr not in snapshot.unlisted
+    if not is_known or (kind is not None and gvr not in snapshot.synced and not is_read):
         if trouble := snapshot.unlisted.get(gvr):
             text = f"the controller cannot list {gvr}, so it creates no job of it; allow it list and watch: {trouble}"
             return Waits(Reasons.KIND_UNREADABLE, text)
@@ -164,7 +169,7 @@ def _fault_obstacle(ctx: Context, of: Candidate) -> Obstacle | None:
         return None
     match fault.trouble:
         case Trouble.REFUSED:
-            return Fails(Reasons.REFUSED, fault.message)
+            return Fails(fault.reason, fault.message)
         case Trouble.RETRY:
             # A time further away than the longest delay means that the clock was set back.
             is_early = 0 < fault.retry_at - ctx.now <= MAX_CREATE_DELAY
@@ -209,7 +214,7 @@ def _is_recorded(ctx: Context, of: Candidate) -> bool:
         return False
     if task.phase is Phase.WAITING:
         return all(indexes <= acked.passed.get(path, frozenset()) for path, indexes in state.passed.items())
-    if task.reason in NOT_SHOWN_BY_JOB:
+    if task.reason in NOT_SHOWN_BY_JOB or (task.phase is Phase.BACKOFF and task.current.action is not Action.CREATE):
         recorded = acked.tasks[of.index]
         return recorded.phase is Phase.BACKOFF and recorded.attempt == task.attempt
     return True

@@ -53,6 +53,8 @@ def are_jobs_known(snapshot: Snapshot, graph: Graph, progress: Progress) -> bool
 
     It runs services again whose job is gone, and new flows and indexes begin above all attempts found under their name.
     """
+    if snapshot.unseen:
+        return False
     for node, state in zip(graph.nodes, progress.flows, strict=True):
         name = node.flow.template_name
         if not snapshot.may_hide_jobs(name, state.gvrs):

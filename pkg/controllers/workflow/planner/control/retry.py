@@ -50,7 +50,9 @@ def after_failure(
             due=now + rule.delay(task.attempt - first_attempt + 1),
             reported=reported,
             # A new attempt; the job of the failed one is followed until it is gone.
-            current=Attempt(job=task.current.job, job_uid=task.current.job_uid, gvr=task.current.gvr),
+            current=Attempt(
+                job=task.current.job, job_uid=task.current.job_uid, gvr=task.current.gvr, action=task.current.action
+            ),
         )
     failed = msgspec.structs.replace(
         task, phase=Phase.FAILED, reason=reason, message=message, due=None, finished=now, reported=reported

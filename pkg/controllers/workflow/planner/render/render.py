@@ -14,10 +14,12 @@ import msgspec
 
 from pkg.apis.flow.v1alpha1 import labels, patching, people, raw, variables
 from pkg.apis.flow.v1alpha1.faults import shortened
-from pkg.apis.flow.v1alpha1.filling import IDENTITY, FieldError, decoded, fill_template, plain_values
+from pkg.apis.flow.v1alpha1.filling import IDENTITY, FieldError, decoded, fill_template, object_name, plain_values
 from pkg.apis.flow.v1alpha1.items import NO_ITEM, texts_in
+from pkg.apis.flow.v1alpha1.object_faults import NAME_RULE, OF_OUR_GROUP, has_index, is_name
+from pkg.apis.flow.v1alpha1.parameters import Plain
 from pkg.apis.flow.v1alpha1.schema import NO_SCHEMA, Schema
-from pkg.apis.flow.v1alpha1.types import API_VERSION, GROUP, Flow, Workflow, WorkTemplate
+from pkg.apis.flow.v1alpha1.types import API_VERSION, GROUP, Action, Flow, Workflow, WorkTemplate
 from pkg.controllers.workflow.planner.render import depth
 from pkg.controllers.workflow.planner.render.job_names import fallback_name, job_name
 from pkg.workloads import (
@@ -113,6 +115,8 @@ def render(
             outputs=outputs,
             item=item,
         )
+        if template.spec.action is Action.DELETE:
+            return Rendered(b"", _object_name(this, plain))
         target = fill_template(workflow.spec, flow, template.spec, plain, schema, has_spec=has_spec)
         head = {
             "apiVersion": template.spec.gvr.gvr.api_version,
@@ -120,6 +124,8 @@ def render(
             "metadata": target["metadata"],
         }
         body = {**head, "spec": target["spec"]} if has_spec else {**head, **target["spec"], **head}
+        if template.spec.action is Action.APPLY:
+            return _applied(body, _object_name(this, plain), owner=workflow, row=row)
         if depth.is_workflow(body):
             if depth.depth(workflow) >= depth.MAX_DEPTH:
                 text = f"workflows are nested {depth.MAX_DEPTH} levels deep here; does the template use itself?"
@@ -161,6 +167,34 @@ def _without_item(message: str, item: Any) -> str:
     for text in texts_in(item):
         message = message.replace(f'"{text}"', "(an item)")
     return message
+
+
+def _object_name(this: _Attempt, plain: Plain) -> str:
+    """The name of the object that the attempt applies or deletes."""
+    path, written = "template.metadata.name", this.template.spec.metadata.name
+    if this.flow.for_ is not None and not has_index(written):
+        raise RenderError(path, written, "must contain {{index}} or {{item}} in a flow with for")
+    name = object_name(this.workflow.spec, this.flow, this.template.spec, plain)
+    if not name:
+        raise RenderError(path, "", f"action {this.template.spec.action} needs the name of the object")
+    if not is_name(name):
+        raise RenderError(path, name, f"{shortened(name)} is no name: {NAME_RULE}")
+    return name
+
+
+def _applied(body: dict[str, Any], name: str, *, owner: Workflow, row: KindRow) -> Rendered:
+    """An object that stays: as template and patch say it, without anything of the run."""
+    if body["apiVersion"].startswith(f"{GROUP}/"):
+        raise RenderError("template.action", "Apply", OF_OUR_GROUP)
+    metadata = body["metadata"]
+    for key in IDENTITY:
+        metadata.pop(key, None)
+    for key in ("labels", "annotations"):
+        if not metadata.get(key):
+            metadata.pop(key, None)
+    body["metadata"] = {"name": name, "namespace": owner.metadata.namespace, **metadata}
+    default_restart_policy(row, body)
+    return Rendered(_encoded(body), name)
 
 
 def _name_people(workflow: Workflow, template: WorkTemplate, body: dict[str, Any]) -> None:

@@ -8,7 +8,7 @@ from pkg.apis.flow.v1alpha1.indexes import pack_indexes
 from pkg.apis.flow.v1alpha1.phases import Phase
 from pkg.apis.flow.v1alpha1.reasons import FAILED_BEFORE_CREATION, Reasons
 from pkg.apis.flow.v1alpha1.records import NOTHING, FlowMemory
-from pkg.apis.flow.v1alpha1.types import FlowRecord, FlowStatus, Kept, Latch
+from pkg.apis.flow.v1alpha1.types import Action, FlowRecord, FlowStatus, Kept, Latch, ObjectOfTask, ObjectRecord
 from pkg.apis.meta import timestamp
 from pkg.controllers.workflow.planner.graph.model import Node
 from pkg.controllers.workflow.planner.progress import FlowState, Task
@@ -25,7 +25,18 @@ def flow_memory(node: Node, state: FlowState) -> FlowMemory:
         passed=_latches(state),
     )
     kept = NOTHING.record if record == NOTHING.record else record
-    return FlowMemory(state.gvr, kept, state.rules, state.later_gvrs)
+    return FlowMemory(state.gvr, kept, state.rules, state.later_gvrs, objects_of(state))
+
+
+def objects_of(state: FlowState) -> tuple[ObjectRecord, ...]:
+    """The objects that the tasks of a flow applied, or found and delete."""
+    found: dict[tuple[Action, str], list[ObjectOfTask]] = {}
+    for index, task in enumerate(state.tasks):
+        current = task.current
+        if current.action is not Action.CREATE and current.job:
+            one = ObjectOfTask(current.job, current.job_uid, index, task.attempt)
+            found.setdefault((current.action, current.gvr), []).append(one)
+    return tuple(ObjectRecord(0, gvr, action, tuple(objects)) for (action, gvr), objects in found.items())
 
 
 def without_repeats(memory: FlowMemory, status: FlowStatus) -> FlowMemory:

@@ -15,14 +15,12 @@ from pkg.apis.flow.v1alpha1 import labels
 from pkg.apis.flow.v1alpha1.cost import MAX_OUTPUT_BYTES
 from pkg.apis.flow.v1alpha1.phases import Phase
 from pkg.apis.flow.v1alpha1.reasons import KEPT_UNTIL_CREATED, Reasons
-from pkg.apis.flow.v1alpha1.types import Completion
-from pkg.apis.meta import Job, ObjectMeta
+from pkg.apis.flow.v1alpha1.types import Action, Completion
+from pkg.apis.meta import Job
 from pkg.controllers.workflow.planner.attempts import is_possible, of_attempt
-from pkg.controllers.workflow.planner.carried import carried_hash, carried_text, with_hash
 from pkg.controllers.workflow.planner.context import Context
 from pkg.controllers.workflow.planner.control import retry
 from pkg.controllers.workflow.planner.control.retry import FailurePolicy
-from pkg.controllers.workflow.planner.draft import Draft
 from pkg.controllers.workflow.planner.graph.model import Node
 from pkg.controllers.workflow.planner.outputs.reading import Outputs, Unreadable, read_outputs
 from pkg.controllers.workflow.planner.progress import Attempt, Task, TaskKey
@@ -30,6 +28,8 @@ from pkg.controllers.workflow.planner.reading import look
 from pkg.controllers.workflow.planner.snapshot import ObservedJob, Snapshot
 from pkg.controllers.workflow.planner.status.deletion import counts_as_deleted
 from pkg.controllers.workflow.planner.status.failures import explained, failure_message, is_gone, taken_off, was_deleted
+from pkg.controllers.workflow.planner.status.job_record import record_kind, record_rules
+from pkg.controllers.workflow.planner.status.object_deletion import deletes
 from pkg.workloads import KUEUE_QUEUE_LABEL, JobState, Reading
 
 _PHASES = {
@@ -115,34 +115,12 @@ def fold(ctx: Context, keys: Iterable[TaskKey], policy: FailurePolicy) -> frozen
         is_new_job = after.current.job and after.current.job_uid != task.current.job_uid
         if is_new_job and draft.state(number).wait_reason in KEPT_UNTIL_CREATED:
             draft.edit(number, wait_reason="", wait_message="")
-        if after.current.gvr != task.current.gvr:
-            _record_kind(draft, number, after.current.gvr)
+        if after.current.gvr != task.current.gvr and after.current.action is Action.CREATE:
+            record_kind(draft, number, after.current.gvr)
         if any(labels.RULES in observed.job.metadata.annotations for observed in jobs):
-            _record_rules(ctx, node, jobs)
+            record_rules(ctx, node, jobs)
         ctx.budget.spend(JOB_UNITS * (len(jobs) + len(gone)) + task.is_unfinished)
     return frozenset(left)
-
-
-def _record_rules(ctx: Context, node: Node, jobs: Iterable[ObservedJob]) -> None:
-    """Records the rules that jobs carry, if they are those of the template now. Mostly they are recorded already: only
-    a controller that was killed right after a creation left them out."""
-    snapshot, state = ctx.snapshot, ctx.draft.state(node.number)
-    template = snapshot.templates.get(node.flow.template_name)
-    if template is None:
-        return
-    rules = snapshot.rules.get(node.name)
-    text = carried_text(template.spec, needs_whole=rules is not None and rules.needs_whole)
-    if text and any(observed.job.metadata.annotations.get(labels.RULES) == text for observed in jobs):
-        ctx.draft.edit(node.number, rules=with_hash(state.rules, carried_hash(text)))
-
-
-def _record_kind(draft: Draft, number: int, gvr: str) -> None:
-    """Records a kind of the jobs of a flow. Its template may get another kind after the first job."""
-    state = draft.state(number)
-    if not state.gvr:
-        draft.edit(number, gvr=gvr)
-    elif gvr and gvr != state.gvr and gvr not in state.later_gvrs:
-        draft.edit(number, later_gvrs=(*state.later_gvrs, gvr))
 
 
 def _expects_job(ctx: Context, key: TaskKey) -> bool:
@@ -176,6 +154,9 @@ def fold_task(of: _TaskJobs, task: Task) -> Task:
             assert shown is not None
             task = _begin(snapshot, task, shown)
     current = _job_of(of.jobs, task)
+    if task.current.action is Action.DELETE and not task.has_verdict:
+        is_gone = current is None and (_job_of(of.gone, task) is not None or _is_known_missing(of, task))
+        return deletes(task, current.job if current is not None else None, snapshot.now, is_gone=is_gone)
     if task.has_verdict:
         return _attach(snapshot, of.node, explained(task, snapshot.endings.get(of.key)), current)
     if current is not None:
@@ -189,7 +170,7 @@ def fold_task(of: _TaskJobs, task: Task) -> Task:
         if reading.is_final and not counts_as_deleted(task, last.job, is_final=True):
             task = _apply(of, task, last, reading, is_gone=True)
             return task if task.is_unfinished else _with_job(snapshot, task, None)
-    if last is None and not _is_known_missing(snapshot, task):
+    if last is None and not _is_known_missing(of, task):
         return task
     failed = of.failed(task, Reasons.JOB_DELETED, _deleted(snapshot, task, last))
     if of.policy.is_deferred:
@@ -202,7 +183,7 @@ def _begin(snapshot: Snapshot, task: Task, observed: ObservedJob) -> Task:
     """The task at the start of its newest attempt. The job proves that the dependencies were met and that all older
     attempts failed."""
     meta = observed.job.metadata
-    created, makeable = _created(meta, snapshot.now), task.current.makeable
+    created, makeable = _created(observed, snapshot.now), task.current.makeable
     return msgspec.structs.replace(
         task,
         phase=Phase.PENDING,
@@ -216,6 +197,7 @@ def _begin(snapshot: Snapshot, task: Task, observed: ObservedJob) -> Task:
             job=meta.name,
             job_uid=meta.uid,
             gvr=_kind_of(snapshot, observed),
+            action=observed.action,
             created=created,
             makeable=makeable if makeable is not None else created,
             may_be_held=_may_be_held(snapshot, observed),
@@ -235,10 +217,11 @@ def _with_job(snapshot: Snapshot, task: Task, current: ObservedJob | None) -> Ta
     meta, known = current.job.metadata, task.current
     if known.job_uid == meta.uid:
         return task
-    created = _created(meta, snapshot.now)
+    created = _created(current, snapshot.now)
     task = task.with_current(
         job=meta.name,
         job_uid=meta.uid,
+        action=current.action,
         gvr=_kind_of(snapshot, current),
         created=known.created if known.created is not None else created,
         makeable=known.makeable if known.makeable is not None or task.has_verdict else created,
@@ -282,9 +265,12 @@ def _is_dead(snapshot: Snapshot, service: ObservedJob) -> bool:
     return look(snapshot, service).is_final and not serves_for_ever
 
 
-def _created(meta: ObjectMeta, now: float) -> float | None:
+def _created(observed: ObservedJob, now: float) -> float | None:
     """When a job was created, for its timeouts. The API server truncates the time to whole seconds, and a timeout may
-    come late, never early."""
+    come late, never early. An object may be older than the attempt that applies or deletes it."""
+    meta = observed.job.metadata
+    if observed.is_foreign:
+        return now
     return None if meta.creation_timestamp is None else min(meta.creation_timestamp.timestamp() + 1.0, now)
 
 
@@ -370,11 +356,15 @@ def _held(snapshot: Snapshot, observed: ObservedJob, job: str, said: str) -> str
     return said if queue in said else f"queue {queue} holds {job}" + (f": {said}" if said else "")
 
 
-def _is_known_missing(snapshot: Snapshot, task: Task) -> bool:
+def _is_known_missing(of: _TaskJobs, task: Task) -> bool:
     """Whether a job that is absent from the cache is absent from the cluster: the cache of its kind is complete.
 
-    The flow may have jobs of several kinds. If the kind of this one is not known, every cache has to be complete.
+    The flow may have jobs of several kinds. If the kind of this one is not known, every cache has to be complete. An
+    object that the task applied or deletes has been read by itself.
     """
+    if task.current.action is not Action.CREATE:
+        return of.key not in of.snapshot.unseen
+    snapshot = of.snapshot
     recorded = task.current.gvr
     gvrs = [gvr for gvr in snapshot.kinds if not recorded or str(gvr) == recorded]
     return bool(gvrs) and all(gvr in snapshot.synced for gvr in gvrs)
@@ -382,7 +372,7 @@ def _is_known_missing(snapshot: Snapshot, task: Task) -> bool:
 
 def _is_lost(snapshot: Snapshot, last: ObservedJob) -> bool:
     """Whether a job that is gone may be in the cluster still: no deletion was seen, and its kind is served."""
-    is_explained = last.taken_off or last.job.metadata.is_deleting
+    is_explained = last.is_foreign or last.taken_off or last.job.metadata.is_deleting
     return not is_explained and snapshot.kinds.get(last.gvr) is not None
 
 

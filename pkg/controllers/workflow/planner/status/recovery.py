@@ -15,7 +15,7 @@ from pkg.apis.flow.v1alpha1.indexes import unpack_indexes
 from pkg.apis.flow.v1alpha1.phases import UNFINISHED, Phase
 from pkg.apis.flow.v1alpha1.reasons import Reasons
 from pkg.apis.flow.v1alpha1.records import FlowMemory
-from pkg.apis.flow.v1alpha1.types import FlowRecord, FlowStatus, Kept, ReplicaStatus
+from pkg.apis.flow.v1alpha1.types import FlowRecord, FlowStatus, Kept, ObjectOfTask, ObjectRecord, ReplicaStatus
 from pkg.apis.meta import seconds
 from pkg.controllers.workflow.planner.graph.in_force import is_indexed
 from pkg.controllers.workflow.planner.graph.model import Graph, Node
@@ -52,7 +52,7 @@ def recover(snapshot: Snapshot, graph: Graph) -> Progress:
         elif _has_other_tasks(node, recorded):
             # A restart adopts a spec in which the flow has other tasks.
             fresh = empty_flow(node)
-            gvr, record, rules, later = memories[node.name]
+            gvr, record, rules, later, _ = memories[node.name]
             attempts = record.first_attempt
             flows.append(
                 msgspec.structs.replace(
@@ -109,6 +109,10 @@ def _recover_flow(node: Node, recorded: FlowStatus, memory: FlowMemory, now: flo
         if index < node.size:
             tasks[index] = msgspec.structs.replace(tasks[index], outputs=values)
     is_waiting = recorded.phase is Phase.WAITING and not warned
+    for recorded_objects in memory.objects:
+        for one in recorded_objects.objects:
+            if one.index < len(tasks):
+                tasks[one.index] = _with_object(tasks[one.index], recorded_objects, one)
     return FlowState(
         tasks=tuple(tasks),
         tally=tally_of(tasks),
@@ -123,6 +127,13 @@ def _recover_flow(node: Node, recorded: FlowStatus, memory: FlowMemory, now: flo
         passed={latch.probe: frozenset(unpack_indexes(latch.indexes)) for latch in record.passed},
         timer_at=0.0,  # evaluate the timers in the next pass
     )
+
+
+def _with_object(task: Task, record: ObjectRecord, one: ObjectOfTask) -> Task:
+    """The task with the object that it applied, or found and deletes."""
+    if task.phase in (Phase.WAITING, Phase.SKIPPED):
+        return task
+    return task.with_current(job=one.name, job_uid=one.uid, gvr=record.gvr, action=record.action)
 
 
 def _phases(node: Node, recorded: FlowStatus) -> dict[int, Phase]:

@@ -86,6 +86,7 @@ def workflow_status(
 def _record(snapshot: Snapshot, rendered: Iterable[Rendered], phase: WorkflowPhase, restarted: Iterable[str]) -> Record:
     """The record. restarted: names of the flows that the last restart named."""
     old = records.record_of(snapshot.workflow.status)
+    rendered = tuple(rendered)
     kinds, flows, rules = records.grouped(item.memory for item in rendered)
     return Record(
         spec_hash=old.spec_hash if snapshot.edit is not None else snapshot.spec_hash,
@@ -97,6 +98,7 @@ def _record(snapshot: Snapshot, rendered: Iterable[Rendered], phase: WorkflowPha
         kinds=records.with_left(kinds, snapshot.workflow.status),
         rules=rules,
         flows=flows,
+        objects=records.objects_of(item.memory for item in rendered),
         job_retain_policy=snapshot.workflow.spec.job_retain_policy,
     )
 

@@ -1,0 +1,40 @@
+"""How far a task of action Delete is: its object was found, is being deleted, or is gone."""
+
+from __future__ import annotations
+
+import msgspec
+
+from pkg.apis.flow.v1alpha1.phases import Phase
+from pkg.apis.meta import Job
+from pkg.controllers.workflow.planner.progress import Task
+
+_MAX_FINALIZERS = 3
+
+
+def deletes(task: Task, found: Job | None, now: float, *, is_gone: bool) -> Task:
+    """The task after a look at its object. found: the object, while it is there; now: seconds since the epoch."""
+    if is_gone:
+        return msgspec.structs.replace(task, phase=Phase.SUCCEEDED, ran=True, finished=now, reason="", message="")
+    if found is None:
+        return task
+    current = task.current
+    return msgspec.structs.replace(
+        task,
+        phase=Phase.RUNNING,
+        ran=True,
+        message=_message(found),
+        current=msgspec.structs.replace(
+            current, began=True, ran_at=current.ran_at if current.ran_at is not None else now
+        ),
+    )
+
+
+def _message(found: Job) -> str:
+    """What a person reads while an object is being deleted and stays: who has to let it go."""
+    meta = found.metadata
+    if not meta.is_deleting or not meta.finalizers:
+        return ""
+    shown = ", ".join(meta.finalizers[:_MAX_FINALIZERS])
+    shown = ", ".join(meta.finalizers[:_MAX_FINALIZERS])
+    more = f" and {len(meta.finalizers) - _MAX_FINALIZERS} more" if len(meta.finalizers) > _MAX_FINALIZERS else ""
+    return f"{meta.name} is being deleted; it goes once its finalizers are off: {shown}{more}"

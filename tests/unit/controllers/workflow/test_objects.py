@@ -1,0 +1,221 @@
+"""Tasks that apply objects which stay, and tasks that delete objects: what follows from what the cluster shows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pkg.apis.flow.v1alpha1.reasons import Reasons
+from pkg.controllers.workflow.planner.job_identity import WorkflowId
+from pkg.controllers.workflow.planner.snapshot import CreateFault, Trouble
+from tests.builders import NOW, on, wf
+from tests.object_bench import MAPS, SERVERS, ObjectBench
+
+UP = {"observedGeneration": 1, "replicas": 1, "updatedReplicas": 1, "readyReplicas": 1, "availableReplicas": 1}
+RETRY: dict[str, Any] = {"retry": {"maxRetries": 2, "interval": "10s"}}
+
+
+def acts(action: str, name: str = "thing", gvr: Any = MAPS, **fields: Any) -> dict[str, Any]:
+    kind = {"group": gvr.group, "version": gvr.version, "resource": gvr.resource}
+    spec = {"data": {"a": "1"}} if gvr is MAPS and action == "Apply" else {}
+    template = {"gvr": kind, "action": action, "metadata": {"name": name}, "jobSpec": spec}
+    return {"template": "", "templateSpec": template, **{key.rstrip("_"): value for key, value in fields.items()}}
+
+
+def uids(bench: ObjectBench) -> list[str]:
+    return [one.uid for record in bench.record.objects for one in record.objects]
+
+
+def test_what_has_no_status_is_done_once_it_is_applied_and_its_uid_is_recorded() -> None:
+    bench = ObjectBench(wf({"jobRetainPolicy": "delete"}, a=acts("Apply"), b="a"))
+    bench.settle()
+    assert bench.phases() == {"a": "Succeeded", "b": "Pending"}
+    assert uids(bench) == [bench.objects[MAPS, "thing"].metadata.uid]
+    bench.succeeds("b")
+    assert bench.phase == "Succeeded"
+    assert bench.calls == ["apply thing"], "jobRetainPolicy deletes jobs, and this is none"
+
+
+def test_a_server_is_done_once_it_is_ready() -> None:
+    bench = ObjectBench(wf(a=acts("Apply", gvr=SERVERS)))
+    bench.settle()
+    assert bench.phases() == {"a": "Pending"}
+    bench.state(SERVERS, "thing", UP)
+    bench.settle()
+    assert bench.phases() == {"a": "Succeeded"}
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        pytest.param({"shutdown": "Terminate"}, Reasons.WORKFLOW_DECIDED, id="Terminate"),
+        pytest.param({"shutdown": "Stop"}, Reasons.WORKFLOW_DECIDED, id="Stop"),
+    ],
+)
+@pytest.mark.parametrize("action", ["Apply", "Delete"])
+def test_the_task_ends_and_the_object_stays(change: dict[str, Any], reason: str, action: str) -> None:
+    bench = ObjectBench(wf({"jobRetainPolicy": "delete"}, a=acts(action, gvr=SERVERS)))
+    bench.lingers = True
+    bench.make(SERVERS, "thing")
+    bench.settle()
+    before = list(bench.calls)
+    bench.set_spec(**change)
+    if change["shutdown"] == "Stop" and action == "Delete":
+        bench.drop(SERVERS, "thing")  # this attempt ends
+        bench.settle()
+    assert bench.phase == "Failed"
+    assert bench.calls == before, "nothing else is done to it"
+
+
+def test_an_attempt_that_takes_too_long_leaves_the_object_and_the_next_applies_it_again() -> None:
+    bench = ObjectBench(wf(a=acts("Apply", gvr=SERVERS, timeout="1m", **RETRY)))
+    bench.settle()
+    bench.wait(61)
+    assert bench.task("a").reason == Reasons.DEADLINE_EXCEEDED
+    bench.wait(11)
+    assert bench.calls == ["apply thing", "apply thing"]
+    bench.state(SERVERS, "thing", UP)
+    bench.settle()
+    assert (bench.phases(), bench.flow("a").attempts) == ({"a": "Succeeded"}, 2)
+
+
+def test_the_timeout_counts_from_the_apply_and_not_from_the_age_of_the_object() -> None:
+    bench = ObjectBench(wf(a=acts("Apply", gvr=SERVERS, timeout="1m")))
+    bench.make(SERVERS, "thing")
+    bench.now += 3600
+    bench.settle()
+    assert bench.phases() == {"a": "Pending"}
+
+
+def test_an_applied_object_that_somebody_deletes_is_a_failed_attempt() -> None:
+    bench = ObjectBench(wf(a=acts("Apply", gvr=SERVERS, **RETRY)))
+    bench.settle()
+    bench.drop(SERVERS, "thing")
+    bench.settle()
+    assert bench.task("a").reason == Reasons.JOB_DELETED
+    bench.wait(11)
+    assert bench.calls == ["apply thing", "apply thing"]
+
+
+def test_a_conflict_fails_the_task_at_once() -> None:
+    bench = ObjectBench(wf(a=acts("Apply", **RETRY)))
+    words = 'conflict with "gitops": .data.a'
+    bench.refuse = lambda made: CreateFault(
+        Trouble.REFUSED, made.attempt, made.name, Reasons.APPLY_CONFLICT, words, NOW, 1, NOW
+    )
+    bench.settle()
+    assert (bench.phase, bench.flow("a").reason, bench.flow("a").message) == ("Failed", "ApplyConflict", words)
+
+
+def test_a_deletion_is_recorded_first_and_done_when_the_object_is_gone() -> None:
+    bench = ObjectBench(wf(a=acts("Delete"), b="a"))
+    bench.lingers = True
+    bench.make(MAPS, "thing")
+    bench.settle()
+    assert bench.phases() == {"a": "Running", "b": "Waiting"}
+    assert uids(bench) == [bench.objects[MAPS, "thing"].metadata.uid]
+    assert bench.log.index("status") == 0, "the uid is in status before anything is deleted"
+    assert "x/hold" in bench.flow("a").message or "x/hold" in bench.task("a").message
+    bench.drop(MAPS, "thing")
+    bench.settle()
+    assert bench.phases() == {"a": "Succeeded", "b": "Pending"}
+
+
+def test_a_deletion_of_what_is_not_there_succeeds() -> None:
+    bench = ObjectBench(wf(a=acts("Delete")))
+    bench.settle()
+    assert (bench.phase, bench.calls) == ("Succeeded", ["find thing"])
+
+
+def test_another_object_of_the_name_is_left_alone() -> None:
+    bench = ObjectBench(wf(a=acts("Delete")))
+    bench.lingers = True
+    bench.make(MAPS, "thing")
+    bench.settle()
+    bench.drop(MAPS, "thing")
+    bench.make(MAPS, "thing")
+    bench.settle()
+    assert bench.phase == "Succeeded"
+    assert bench.calls.count("delete thing") == 1
+    assert (MAPS, "thing") in bench.objects
+
+
+@pytest.mark.parametrize("seen", [True, False], ids=["the object is there", "it went meanwhile"])
+@pytest.mark.parametrize("action", ["Apply", "Delete"])
+def test_the_next_controller_reads_the_object_once(action: str, seen: bool) -> None:
+    bench = ObjectBench(wf(a=acts(action, gvr=SERVERS)))
+    bench.lingers = True
+    if action == "Delete":
+        bench.make(SERVERS, "thing")
+    bench.settle()
+    if not seen:
+        del bench.objects[SERVERS, "thing"]
+    bench.restarted()
+    assert bench.phase == "Running", "nothing is judged before the object was read"
+    bench.read()
+    bench.settle()
+    assert bench.calls.count("get thing") == 1
+    if seen:
+        bench.state(SERVERS, "thing", UP)
+        bench.settle()
+    expected = {("Apply", True): "Succeeded", ("Apply", False): "Failed", ("Delete", False): "Succeeded"}
+    assert bench.phase == expected.get((action, seen), "Running")
+    assert [call for call in bench.calls if call.startswith("apply")] == ["apply thing"] * (action == "Apply")
+
+
+def test_a_crash_between_the_apply_and_its_record_applies_again() -> None:
+    bench = ObjectBench(wf(a=acts("Apply")))
+    bench.loses_writes = True
+    bench.step()
+    bench.loses_writes = False
+    bench.crash()
+    bench.settle()
+    assert (bench.phase, bench.calls) == ("Succeeded", ["apply thing", "apply thing"])
+
+
+def test_a_failed_attempt_is_recorded_before_the_next_apply() -> None:
+    """The object does not say which attempt failed."""
+    bench = ObjectBench(wf(a=acts("Apply", gvr=SERVERS, **RETRY)))
+    bench.settle()
+    bench.state(SERVERS, "thing", {"conditions": [PROGRESS_FAILED], "observedGeneration": 1})
+    bench.loses_writes = True
+    bench.step()
+    bench.now += 11
+    bench.step()
+    bench.step()
+    assert bench.calls == ["apply thing"]
+    bench.loses_writes = False
+    bench.settle()
+    bench.wait(11)
+    assert bench.calls == ["apply thing", "apply thing"]
+
+
+PROGRESS_FAILED = {"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded"}
+
+
+def test_each_index_has_an_object_of_its_own() -> None:
+    bench = ObjectBench(wf(a=acts("Apply", "thing-{{index}}", for_={"replicas": 3})))
+    bench.settle()
+    assert sorted(name for _, name in bench.objects) == ["thing-0", "thing-1", "thing-2"]
+    assert len(set(uids(bench))) == 3
+
+
+def test_a_failure_branch_and_a_target_follow_an_applied_object_as_they_follow_a_job() -> None:
+    bench = ObjectBench(wf(a=acts("Apply", gvr=SERVERS), b=on("a")))
+    bench.settle()
+    bench.state(SERVERS, "thing", {"conditions": [PROGRESS_FAILED], "observedGeneration": 1})
+    bench.settle()
+    assert bench.phases() == {"a": "Failed", "b": "Skipped"}
+
+
+def test_a_workflow_that_is_gone_leaves_the_object_and_no_trace_of_it_here() -> None:
+    bench = ObjectBench(wf(a=acts("Apply", gvr=SERVERS)))
+    bench.settle()
+    this = WorkflowId.of(bench.workflow)
+    bench.follows.release(this)
+    assert not bench.ledger.jobs(this)
+    assert not bench.follows.is_named(SERVERS, "team/thing")
+    bench.follows.release_kinds()
+    assert bench.informers.gvrs() == ()
+    assert (SERVERS, "thing") in bench.objects
