@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from pkg.apis.flow.v1alpha1 import people
+from pkg.apis.flow.v1alpha1.object_rights import name_alone, name_in, questions
 from pkg.apis.flow.v1alpha1.people import ANNOTATIONS, Behind, PeopleFault, Question
-from pkg.apis.flow.v1alpha1.types import WORKFLOWS, Workflow, WorkTemplate
+from pkg.apis.flow.v1alpha1.types import WORKFLOWS, Action, Workflow, WorkTemplate, WorkTemplateSpec
 from pkg.apis.flow.v1alpha1.updates import is_free_edit
-from pkg.apis.meta import GVR, PartialObject
+from pkg.apis.meta import PartialObject
 from pkg.controllers.engine.access_cache import Authorize
 from pkg.controllers.engine.access_reviews import AccessReviews
 from pkg.kube.client import Client
@@ -87,21 +88,30 @@ class Authorizer:
         if not isinstance(found, WorkTemplate):
             return ALLOWED
         behind = people.behind_template(notes, found.metadata.name)
-        return self._answer(_questions(behind, {found.spec.gvr.gvr}, request.namespace), {}, is_refusing=True)
+        own = _of_template(behind, found.spec, request.namespace, name_alone(found.spec))
+        return self._answer(own, {}, is_refusing=True)
 
     def _workflow(self, request: Request, notes: Mapping[str, str]) -> Answer:
         found = objects.read(request.object or b"", Workflow)
         if not isinstance(found, Workflow):
             return ALLOWED
-        templates = [
-            known for name in found.spec.template_names if (known := self._find(request.namespace, name)) is not None
-        ]
         behind = people.behind_workflow(notes, found.metadata.name or found.metadata.generate_name)
-        inline = {flow.template_spec.gvr.gvr for flow in found.spec.flows if flow.template_spec is not None}
-        own = _questions(behind, {*inline, *(one.spec.gvr.gvr for one in templates)}, request.namespace)
+        templates = {name: self._find(request.namespace, name) for name in found.spec.template_names}
+        own: dict[Question, Behind] = {}
         others: dict[Question, Behind] = {}
-        for one in templates:
-            others.update(_questions(_behind_known(one), {one.spec.gvr.gvr}, request.namespace))
+        seen: set[tuple[str, str]] = set()
+        for flow in found.spec.flows:
+            template = templates.get(flow.template_name)
+            spec = flow.template_spec or (template.spec if template is not None else None)
+            if spec is None:
+                continue
+            name = name_in(found.spec, found.metadata, flow, spec) if spec.action is not Action.CREATE else ""
+            if (flow.template_name, name) in seen:
+                continue  # thousands of flows may have one template
+            seen.add((flow.template_name, name))
+            own.update(_of_template(behind, spec, request.namespace, name))
+            if template is not None:
+                others.update(_of_template(_behind_known(template), spec, request.namespace, name))
         others = {question: who for question, who in others.items() if question not in own}
         return self._answer(own, others, is_refusing=self._may_refuse(request, found))
 
@@ -121,16 +131,14 @@ class Authorizer:
         answers = self._reviews.answers(asked, self._patience)
         missing = [question for question, answer in answers.items() if answer is False]
         warnings = [
-            f"{people.refusal(others[question], question.group_resource, question.namespace)}: its jobs will wait"
-            for question in missing
-            if question not in own
+            f"{_refusal(others[question], question)}: its jobs will wait" for question in missing if question not in own
         ]
-        refused = [people.refusal(own[at], at.group_resource, at.namespace) for at in missing if at in own]
+        refused = [_refusal(own[at], at) for at in missing if at in own]
         if silent := [question for question, answer in answers.items() if answer is None]:
             first = silent[0]
             warnings.append(
-                f"whether {first.person.shown} may create {first.group_resource} in namespace {first.namespace} could"
-                " not be asked in time; the controller asks before it creates a job"
+                f"whether {first.person.shown} may {first.verb} {first.group_resource} in namespace {first.namespace}"
+                " could not be asked in time; the controller asks before it creates a job"
             )
         if refused and is_refusing and self._mode is Authorize.ENFORCE:
             return Answer(False, f"{_some(refused)}. To go on, {_ADVICE}", _FORBIDDEN, tuple(warnings[:MAX_SENTENCES]))
@@ -138,8 +146,13 @@ class Authorizer:
         return Answer(True, warnings=tuple(warnings[:MAX_SENTENCES])) if warnings else ALLOWED
 
 
-def _questions(behind: Iterable[Behind], gvrs: Iterable[GVR], namespace: str) -> dict[Question, Behind]:
-    return {Question(one.person, gvr.group, gvr.resource, namespace): one for gvr in sorted(gvrs) for one in behind}
+def _of_template(
+    behind: Iterable[Behind], template: WorkTemplateSpec, namespace: str, name: str
+) -> dict[Question, Behind]:
+    """What to ask about people for a template; nothing where the name of the object it means is not known yet."""
+    if template.action is not Action.CREATE and not name:
+        return {}
+    return questions(behind, template.gvr.gvr, namespace, template.action, name)
 
 
 def _behind_known(template: WorkTemplate) -> tuple[Behind, ...]:
@@ -148,6 +161,10 @@ def _behind_known(template: WorkTemplate) -> tuple[Behind, ...]:
         return people.behind_template(template.metadata.annotations, template.metadata.name)
     except PeopleFault:
         return ()
+
+
+def _refusal(behind: Behind, question: Question) -> str:
+    return people.refusal(behind, question.group_resource, question.namespace, question.verb, question.name)
 
 
 def _some(sentences: list[str]) -> str:

@@ -12,6 +12,7 @@ from typing import Final
 
 import structlog
 
+from pkg.apis.flow.v1alpha1.object_rights import questions
 from pkg.apis.flow.v1alpha1.reasons import Reasons
 from pkg.apis.flow.v1alpha1.types import Action, Workflow
 from pkg.apis.meta import GVR, ForeignObject
@@ -31,8 +32,6 @@ from pkg.kube.errors import ApplyConflict, KubeError, NotFound, NotServed, Refus
 _log = structlog.get_logger("workflow.executor")
 #: Of every object that is applied, in whatever namespace the controller runs.
 MANAGER: Final = "workflow-controller"
-#: What a person needs for each action, in the order in which a missing right is named.
-VERBS: Final = {Action.APPLY: ("create", "patch", "get"), Action.DELETE: ("delete",)}
 _MAX_CONFLICT: Final = 360
 _BLANKS: Final = re.compile(r"\s+")
 
@@ -56,8 +55,8 @@ def may_by(rights: Rights | None, workflow_of: Callable[[str], Workflow | None])
     def may(workflow: WorkflowId, action: CreateJob, foreign: ForeignAction) -> Barred | None:
         if rights is None:
             return None
-        verbs, found = VERBS[foreign.action], workflow_of(workflow.key)
-        return rights.may(found, action.gvr, action.namespace, action.name, verbs, foreign.behind)
+        asked = questions(foreign.behind, action.gvr, action.namespace, foreign.action, action.name)
+        return rights.may(workflow_of(workflow.key), action.name, asked)
 
     return may
 

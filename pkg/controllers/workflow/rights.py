@@ -95,25 +95,12 @@ class Rights:
                 self._warn(workflow, barred.message)
         return _NONE
 
-    def may(
-        self,
-        workflow: Workflow | None,
-        gvr: GVR,
-        namespace: str,
-        name: str,
-        verbs: Iterable[str],
-        behind: Iterable[Behind],
-    ) -> Barred | None:
-        """Why the people may not do this with the one object; None if they may. It waits for answers, at most PATIENCE
-        seconds: for the threads that make calls, and no worker. workflow: for the Event under `warn`.
+    def may(self, workflow: Workflow | None, name: str, questions: Mapping[Question, Behind]) -> Barred | None:
+        """Why the people may not do this with the one object of that name; None if they may. It waits for answers, at
+        most PATIENCE seconds: for the threads that make calls, and no worker. workflow: for the Event under `warn`.
         """
         if self._mode is Authorize.OFF:
             return None
-        questions = {
-            Question(one.person, gvr.group, gvr.resource, namespace, verb, name): one
-            for verb in verbs
-            for one in behind
-        }
         barred: Barred | None = None
         if not questions:
             barred = Barred(Reasons.NOT_ALLOWED, f"nobody is known to be behind what would be done to {name}")
@@ -121,7 +108,7 @@ class Rights:
         for question, answer in answers.items():
             if answer is False:
                 who = questions[question]
-                text = people.refusal(who, question.group_resource, namespace, question.verb, name)
+                text = people.refusal(who, question.group_resource, question.namespace, question.verb, name)
                 barred = Barred(Reasons.NOT_ALLOWED, f"{text}. Grant the right, and it is done within a minute")
                 break
             if answer is None:

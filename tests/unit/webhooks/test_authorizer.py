@@ -222,3 +222,42 @@ def test_what_cannot_be_read_makes_nothing_raise(text: bytes) -> None:
     people = authorizer(Reviews("alice"), known=template())
     people.stamp(odd)
     people.judge(odd)
+
+
+def acting(action: str, name: str, **flow: Any) -> dict[str, Any]:
+    maps = {"version": "v1", "resource": "configmaps"}
+    template = {"gvr": maps, "action": action, "metadata": {"name": name}}
+    return {"flows": [{"name": "a", "templateSpec": template, **flow}]}
+
+
+@pytest.mark.parametrize(
+    ("spec", "asked"),
+    [
+        pytest.param(
+            acting("Apply", "settings"),
+            [("create", "settings"), ("patch", "settings"), ("get", "settings")],
+            id="Apply asks for create, patch and get of the one object",
+        ),
+        pytest.param(acting("Delete", "settings"), [("delete", "settings")], id="Delete asks for delete"),
+        pytest.param(acting("Delete", "{{workflow.name}}-x"), [("delete", "w-x")], id="by the name that is put in"),
+        pytest.param(
+            acting("Delete", "x-{{index}}", **{"for": {"replicas": 3}}), [("delete", "x-0")], id="with for by the first"
+        ),
+        pytest.param(acting("Delete", "x-{{workflow.uid}}"), [], id="nothing while the name is not known"),
+        pytest.param(
+            {"flows": [{"name": "a", "templateSpec": {"gvr": JOBS}}]},
+            [("create", "")],
+            id="a job of a template in the flow asks for the kind",
+        ),
+    ],
+)
+def test_what_a_template_in_a_flow_needs(spec: dict[str, Any], asked: list[tuple[str, str]]) -> None:
+    reviews = Reviews()
+    assert authorizer(reviews).judge(request("alice", spec)) == Answer(True)
+    assert [(question.verb, question.name) for question in reviews.asked] == asked
+
+
+def test_who_may_not_delete_the_object_is_refused_with_its_name() -> None:
+    answer = authorizer(Reviews("alice")).judge(request("alice", acting("Delete", "settings")))
+    assert not answer.allowed
+    assert answer.message.startswith("alice may not delete configmaps/settings in namespace team")

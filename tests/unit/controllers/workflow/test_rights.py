@@ -10,8 +10,9 @@ import msgspec
 import pytest
 
 from pkg.apis.flow.v1alpha1 import people
+from pkg.apis.flow.v1alpha1.object_rights import questions
 from pkg.apis.flow.v1alpha1.people import CREATED_BY, EDITED_BY, MADE_FOR, Behind, Person, Question
-from pkg.apis.flow.v1alpha1.types import Workflow, WorkTemplate
+from pkg.apis.flow.v1alpha1.types import Action, Workflow, WorkTemplate
 from pkg.apis.meta import GVR
 from pkg.controllers.engine.access_cache import Authorize, Known
 from pkg.controllers.workflow.planner.snapshot import Barred
@@ -267,7 +268,7 @@ def test_the_reader_of_annotations_is_cached() -> None:
 
 def ask(bench: Bench, *names: str) -> Barred | None:
     behind = [Behind(Person.of(name), f"created Workflow {name}") for name in names]
-    return bench.rights.may(None, MAPS, "team", "settings", ("create", "patch"), behind)
+    return bench.rights.may(None, "settings", questions(behind, MAPS, "team", Action.APPLY, "settings"))
 
 
 MAPS = GVR(version="v1", resource="configmaps")
@@ -279,6 +280,7 @@ def test_the_rights_to_one_object_are_asked_for_by_its_name() -> None:
     assert [(question.verb, question.name) for question in bench.server.asked] == [
         ("create", "settings"),
         ("patch", "settings"),
+        ("get", "settings"),
     ]
 
 
