@@ -16,14 +16,18 @@ from pkg.apis.flow.v1alpha1 import edges, raw
 from pkg.apis.flow.v1alpha1.faults import Fault, Faults
 from pkg.apis.flow.v1alpha1.items import lists_of
 from pkg.apis.flow.v1alpha1.labels import MAX_RULES_OF_FLOW
+from pkg.apis.flow.v1alpha1.object_faults import MAX_NAME
 from pkg.apis.flow.v1alpha1.phases import Phase
 from pkg.apis.flow.v1alpha1.reading import Reading
 from pkg.apis.flow.v1alpha1.types import (
+    Action,
     Flow,
     FlowRecord,
     FlowStatus,
     Kept,
     KindRecord,
+    ObjectOfTask,
+    ObjectRecord,
     OutputStatus,
     Record,
     RetryReason,
@@ -82,6 +86,9 @@ _RANGES: Final = (
 )
 _LONGEST_KIND: Final = "mpijobs.v2beta1.kubeflow.org"
 _POSITION: Final = "4999"
+# The record of one object that a task applied or deletes, without its name; and that of its flow, without the kind.
+_OBJECT: Final = len(msgspec.json.encode(ObjectOfTask("", uid="0" * 36, index=9_999, attempt=1_000))) + 1
+_OBJECT_RECORD: Final = len(msgspec.json.encode(ObjectRecord(4_999, "", Action.DELETE))) + 16
 #: The index of a probed replica that has passed, in what status keeps.
 LATCH_BYTES: Final = 6
 _TIME: Final = "2026-01-01T00:00:00.000000Z"
@@ -200,6 +207,9 @@ def flow_cost(
             yield "patch_steps", size * _steps(flow)
     # Latches of probes that have passed name the replicas of the probed flow.
     carried = MAX_RULES_OF_FLOW * (len(_POSITION) + 1) if template is not None and template.carries else 0
+    if template is not None and template.spec.action is not Action.CREATE:
+        name = len(bytes(template.spec.raw_metadata))  # more than the name alone
+        yield "status", len(template.kind) + _OBJECT_RECORD + size * (_OBJECT + min(name, MAX_NAME))
     yield "status", _flow_status_bytes(flow, size) + path_bytes + LATCH_BYTES * probes + carried
 
 

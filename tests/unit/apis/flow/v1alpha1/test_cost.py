@@ -208,3 +208,13 @@ def test_pod_addresses_in_values_of_parameters_count_for_each_flow_that_uses_the
     parameters[0]["value"] = value + "".join(f"{{{{flows.f{at}.podIP}}}}" for at in range(100, 700))
     found = cost.estimate(decoded({"flows": flows, "parameters": parameters}, WorkflowSpec), asks)
     assert found.edges > cost.MAX_EDGES, "also where not all are counted"
+
+
+def test_each_applied_object_takes_room_in_the_status_for_its_name_and_uid() -> None:
+    def status(action: str) -> int:
+        kind = {"version": "v1", "resource": "configmaps"}
+        template = {"gvr": kind, "metadata": {"name": "x-{{index}}"}, "action": action}
+        spec = {"flows": [{"name": "a", "templateSpec": template, "for": {"replicas": 1000}}]}
+        return cost.estimate(decoded(spec, WorkflowSpec)).status
+
+    assert status("Apply") - status("Create") > 1000 * (36 + len("x-999"))
