@@ -10,7 +10,7 @@ from typing import Final
 import click
 
 from pkg.apis.flow.v1alpha1.indexes import unpack_indexes
-from pkg.apis.flow.v1alpha1.phases import Phase
+from pkg.apis.flow.v1alpha1.phases import UNFINISHED, Phase
 from pkg.cli.output import COLOURS, Screen, cut, printable, table, width
 from pkg.views.attempts import AttemptView
 from pkg.views.durations import shown
@@ -195,9 +195,10 @@ def _attempts(attempts: Sequence[AttemptView], phase: Phase, now: float) -> list
 
 
 def _took(one: AttemptView, phase: Phase, now: float) -> str:
-    if one.ended is None and phase.is_final:
-        return ""
-    return shown(max(0.0, (now if one.ended is None else one.ended) - one.started))
+    """How long the attempt took, or takes: in a Pod that runs, an init container may have ended."""
+    if phase in UNFINISHED:
+        return shown(max(0.0, now - one.started))
+    return "" if one.ended is None else shown(max(0.0, one.ended - one.started))
 
 
 def _widened(node: _Node, flow: FlowView) -> _Node:

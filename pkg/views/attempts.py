@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from pkg.apis.flow.v1alpha1 import labels
 from pkg.apis.flow.v1alpha1.records import kinds_of
@@ -14,9 +14,7 @@ from pkg.kube.client import Client
 from pkg.kube.errors import Forbidden, NotFound
 from pkg.views.durations import seconds_of
 from pkg.views.paging import read_all
-
-_TIMES: Final = ("completionTime", "finishedAt", "endTime", "terminationTime")
-_ENDS: Final = frozenset({"Complete", "Completed", "Failed", "Succeeded", "Finished"})
+from pkg.workloads.job_end import ends_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,18 +73,5 @@ def by_task(jobs: Iterable[tuple[GVR, Job]]) -> dict[tuple[str, int], tuple[Atte
 
 
 def ended_at(status: Mapping[str, Any]) -> float | None:
-    """When a job ended, by what most kinds write into their status; None if it has not, or does not say when."""
-    return max(_ends_of(status), default=None)
-
-
-def _ends_of(status: Mapping[str, Any]) -> Iterator[float]:
-    texts = [status.get(name) for name in _TIMES]
-    conditions = status.get("conditions")
-    texts += [
-        condition.get("lastTransitionTime")
-        for condition in (conditions if isinstance(conditions, list) else [])
-        if isinstance(condition, dict) and condition.get("type") in _ENDS and condition.get("status") == "True"
-    ]
-    for text in texts:
-        if isinstance(text, str) and (at := seconds_of(text)) is not None:
-            yield at
+    """When a job, or the last of a Pod's containers so far, ended; None if nothing says so. Pure."""
+    return max(ends_of(status), default=None)

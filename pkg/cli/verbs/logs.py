@@ -100,18 +100,21 @@ def command(
 
     if not container and not all_containers and (hidden := others(first.found)):
         printer.say(f"also there: container {', '.join(hidden)}; choose with -c, or --all-containers")
+    read: set[tuple[str, int]] = set()
     if follow:
 
         def refresh() -> tuple[Sequence[PodOf], bool]:
             newest = read_workflow(client, namespace, name)
             state = view(newest, time.time())
             more = any(flow.phase.is_final is False for flow in state.flows if chosen.flow in ("", flow.name))
-            return read_pods(client, newest, chosen.flow, chosen.index, attempt).found, more
+            pods = read_pods(client, newest, chosen.flow, chosen.index, attempt).found
+            read.update((one.flow, one.index) for one in pods)
+            return pods, more
 
         Followers(client, printer, refresh, plan).run()
-        read = {(one.flow, one.index) for one in first.found}
+        workflow = read_workflow(client, namespace, name)
+        found = view(workflow, time.time())
     else:
-        read = set()
         for one in first.found:
             for _, start, options in plan(one):
                 try:

@@ -23,6 +23,9 @@ FAILED = {"type": "Failed", "status": "True", "lastTransitionTime": END}
         pytest.param({"conditions": [{**FAILED, "status": "False"}]}, None, id="a condition that is not true"),
         pytest.param({"finishedAt": END}, END, id="an Argo Workflow"),
         pytest.param({"endTime": "soon", "conditions": "none"}, None, id="a custom resource with other words"),
+        pytest.param(
+            {"containerStatuses": [{"state": {"terminated": {"finishedAt": END}}}]}, END, id="the container of a Pod"
+        ),
         pytest.param({}, None, id="a job that runs"),
     ],
 )

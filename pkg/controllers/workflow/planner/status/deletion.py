@@ -6,17 +6,11 @@ and exits with 0 while its node is drained has not done its work.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
-from typing import Any, Final
 
-from pkg.apis.meta import Job, seconds
+from pkg.apis.meta import Job
 from pkg.controllers.workflow.planner.progress import Task
-
-# Where kinds write when a job ended.
-_TIMES: Final = ("completionTime", "finishedAt", "endTime", "terminationTime")
-# Conditions that say that a job has ended, for kinds without such a time (a Job that failed).
-_ENDS: Final = frozenset({"Complete", "Completed", "Failed", "Succeeded", "Finished"})
+from pkg.workloads.job_end import ends_of
 
 
 def counts_as_deleted(task: Task, job: Job, *, is_final: bool) -> bool:
@@ -34,30 +28,5 @@ def counts_as_deleted(task: Task, job: Job, *, is_final: bool) -> bool:
         return True
     # The API server adds the grace period to the time of the request. All times are truncated to seconds.
     began = (deleted_at - timedelta(seconds=job.metadata.deletion_grace_period_seconds)).timestamp()
-    ended = max(_ends_of(job.status), default=None)
+    ended = max(ends_of(job.status), default=None)
     return ended is None or ended >= began
-
-
-def _ends_of(status: dict[str, Any]) -> Iterator[float]:
-    """The times at which a job, or a container of a Pod, ended (seconds since the epoch)."""
-    found = [status.get(name) for name in _TIMES]
-    found.extend(
-        condition.get("lastTransitionTime")
-        for condition in _objects(status.get("conditions"))
-        if condition.get("type") in _ENDS and condition.get("status") == "True"
-    )
-    for name in ("containerStatuses", "initContainerStatuses"):
-        for container in _objects(status.get(name)):
-            state = container.get("state")
-            ended = state.get("terminated") if isinstance(state, dict) else None
-            found.append(ended.get("finishedAt") if isinstance(ended, dict) else None)
-    for text in found:
-        if isinstance(text, str):
-            try:
-                yield seconds(text)
-            except ValueError:
-                continue  # of a custom resource that writes something else there
-
-
-def _objects(value: Any) -> list[dict[str, Any]]:
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
