@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -18,6 +19,7 @@ from tests.cluster.support import manifests as m
 from tests.cluster.support.controller import Controller
 from tests.cluster.support.examples import EXAMPLES, apply, verify
 from tests.cluster.support.history import Object
+from tests.cluster.support.terminal import Terminal
 from tests.cluster.support.world import World, attempt_of
 
 _reason = packages.unavailable()
@@ -172,6 +174,61 @@ def test_a_failed_flow_says_how_its_real_container_ended(real: World) -> None:
         (pod,) = {pod["metadata"]["name"] for pod in pods(real, "words", name)}
         start = f"job words-{name}, pod {pod}, {words}"
         real.wait_message("words", name, f"^{re.escape(start)}", SECONDS)
+
+
+def test_logs_of_real_containers(real: World, containers: Cluster, tmp_path: Path) -> None:
+    """`kubectl workflow logs`: replicas, containers, attempts, the container before its restart, and following."""
+    terminal = Terminal(tmp_path, Path(containers.state.binaries) / "kubectl", containers.kubeconfig, real.namespace)
+    two = [container("main", "echo one $WORKFLOW_FLOW/$WORKFLOW_INDEX; echo two"), container("side", "echo aside")]
+    real.create(shell_template("talk", {"containers": two}))
+    attempt = container("main", "echo attempt $WORKFLOW_ATTEMPT; exit $((1 - WORKFLOW_ATTEMPT))")
+    real.create(shell_template("again", {"containers": [attempt]}))
+    real.create(
+        m.workflow(
+            "talks",
+            {**m.flow("talk", of="talk"), "for": {"replicas": 2}},
+            m.flow("again", of="again", retry={"maxRetries": 1, "interval": "1s"}),
+        )
+    )
+    followed = terminal.workflow("logs", "talks", "again", "-f")
+    assert (followed.code, followed.lines, followed.err) == (0, ["attempt 0", "attempt 1"], "")
+    assert real.wait_phase("talks", seconds=SECONDS)["phase"] == "Succeeded"
+
+    talk = terminal.workflow("logs", "talks", "talk")
+    assert talk.lines == ["[talk/0] one talk/0", "[talk/0] two", "[talk/1] one talk/1", "[talk/1] two"]
+    assert "also there: container side" in talk.err
+    assert terminal.workflow("logs", "talks", "talk/1", "-c", "side").out == "aside\n"
+    every = terminal.workflow("logs", "talks", "talk/1", "--all-containers")
+    assert every.lines == ["[talk/1 main] one talk/1", "[talk/1 main] two", "[talk/1 side] aside"]
+    assert terminal.workflow("logs", "talks", "talk/0", "--tail", "1").out == "two\n"
+    assert re.fullmatch(
+        r"\d{4}-\S+Z two\n", terminal.workflow("logs", "talks", "talk/0", "--tail=1", "--timestamps").out
+    )
+    assert terminal.workflow("logs", "talks", "again").out == "attempt 1\n"
+    assert terminal.workflow("logs", "talks", "again", "--attempt", "0").out == "attempt 0\n"
+    missing = terminal.workflow("logs", "talks", "again", "-c", "nope")
+    assert missing.code == 1
+    assert "container nope is not valid" in missing.err
+
+
+def test_the_log_before_a_restart_is_there(real: World, containers: Cluster, tmp_path: Path) -> None:
+    """A kubelet keeps the container before the last restart while the pod runs."""
+    terminal = Terminal(tmp_path, Path(containers.state.binaries) / "kubectl", containers.kubeconfig, real.namespace)
+    main = container("main", "test -e /kept/x && echo second && exec sleep 600; touch /kept/x; echo first; exit 1")
+    main["volumeMounts"] = [{"name": "kept", "mountPath": "/kept"}]
+    pod = {"restartPolicy": "OnFailure", "containers": [main], "volumes": [{"name": "kept", "emptyDir": {}}]}
+    made = shell_template("restarts", pod)
+    made["spec"]["jobSpec"]["backoffLimit"] = 3
+    real.create(made)
+    real.create(m.workflow("restarting", m.flow("restarts", of="restarts")))
+
+    def restarted() -> bool:
+        statuses = [one["status"].get("containerStatuses") or [{}] for one in pods(real, "restarting", "restarts")]
+        return any(status.get("restartCount") == 1 and "running" in status["state"] for (status,) in statuses)
+
+    real.history.wait(restarted, SECONDS, "the container runs again")
+    assert terminal.workflow("logs", "restarting", "restarts", "-p").out == "first\n"
+    assert terminal.workflow("logs", "restarting", "restarts").out == "second\n"
 
 
 def container(name: str, script: str) -> Object:
