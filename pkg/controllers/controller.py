@@ -202,6 +202,7 @@ class Controller:
             self._metrics,
             owns=owns,
             unpark=self._queue.unpark,
+            is_resumed=self._queue.is_resumed,
             room=room,
             backlog=self._queue.backlog,
             warnings=self._pending_jobs.of,

@@ -103,7 +103,8 @@ class Handlers:
         """A job's change requeues the workflows that it belongs to, before and after the change."""
         if any(_needs_whole(delta.new) for delta in deltas):
             self._parts.jobs.decode_as(gvr, WholeJob)
-        self._add_all(self._parts.ledger.apply(gvr, deltas))
+        for key in self._parts.ledger.apply(gvr, deltas):
+            self._queue.add(key, noted=True)  # the ledger keeps what changed until the workflow is planned
 
     def pods_changed(self, changes: ChangedPods) -> None:
         """A pod's change restarts the probes of its task, and requeues the workflow."""

@@ -177,6 +177,7 @@ class Controller:
         self.silent: set[GVR] = set()
         self.cursors: dict[GVR, int] = {}
         self._listed: dict[GVR, int] = {}
+        self.is_resumed = False
         self.is_queued = True
         self.wake_at: float | None = None
         self.is_leader = True
@@ -213,7 +214,8 @@ class Controller:
             cast(Any, Recorder()),
             METRICS,
             owns=lambda _key: self.is_leader,
-            unpark=self._wake,
+            unpark=self._unpark,
+            is_resumed=lambda key: self.is_resumed,
             room=self.room,
             backlog=lambda _key: 0,
             rights=self.make_rights(),
@@ -221,6 +223,19 @@ class Controller:
             clock=lambda: world.now,
         )
         self.lead()
+
+    @property
+    def is_queued(self) -> bool:
+        """Whether the key is in the queue. Set it for what nobody else keeps note of."""
+        return self._is_queued
+
+    @is_queued.setter
+    def is_queued(self, value: bool) -> None:
+        self._is_queued = value
+        self._is_told = value
+
+    def _unpark(self, key: str) -> None:
+        self._is_queued = self._is_queued or key == KEY
 
     def _wake(self, key: str) -> None:
         self.is_queued = self.is_queued or key == KEY
@@ -326,7 +341,7 @@ class Controller:
 
     def _file(self, gvr: GVR, deltas: Sequence[Delta[Job]]) -> None:
         if self.ledger.apply(gvr, deltas):
-            self.is_queued = True
+            self._is_queued = True
 
     # Work
 
@@ -342,6 +357,8 @@ class Controller:
 
     def reconcile(self) -> None:
         """Reconciles the key, and requeues it as the result says."""
+        is_timer = self.wake_at is not None and self.wake_at <= self.world.now
+        self.is_resumed = not self._is_told and not is_timer
         self.is_queued = False
         self.passes += 1
         self.wake_at = None if self.wake_at is not None and self.wake_at <= self.world.now else self.wake_at

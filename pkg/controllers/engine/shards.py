@@ -44,9 +44,9 @@ class ShardedQueue:
         """The shard that `key` belongs to."""
         return self.queues[shard_of(key, len(self.queues))]
 
-    def add(self, key: str) -> None:
-        """Make `key` ready in its shard."""
-        self.queue_of(key).add(key)
+    def add(self, key: str, *, noted: bool = False) -> None:
+        """Make `key` ready in its shard. noted: see `WorkQueue.add`."""
+        self.queue_of(key).add(key, noted=noted)
 
     def add_after(self, key: str, seconds: float) -> None:
         """Make `key` ready in its shard, in so many seconds."""
@@ -55,6 +55,10 @@ class ShardedQueue:
     def unpark(self, key: str) -> None:
         """Make `key`, which is parked in its shard, ready."""
         self.queue_of(key).unpark(key)
+
+    def is_resumed(self, key: str) -> bool:
+        """Whether `key`, which is in processing, was only unparked or added as `noted` before it was handed out."""
+        return self.queue_of(key).is_resumed(key)
 
     def backlog(self, key: str) -> int:
         """How many ready keys count as load for `key`: those of its namespace, times the namespaces that share.

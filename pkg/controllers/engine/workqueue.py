@@ -89,6 +89,8 @@ class WorkQueue:
         self._waiters = 0  # threads that wait in `get`
         self._parked: set[str] = set()
         self._unparked: set[str] = set()  # while in processing, before they could be parked
+        self._told: set[str] = set()  # added since they were handed out, and not by `unpark` or as `noted` alone
+        self._resumed: set[str] = set()  # in processing, and not in `_told` when they were handed out
         self._heap: list[tuple[float, str]] = []  # may hold entries that are no longer in `_due`
         self._due: dict[str, float] = {}
         self._requeues: dict[str, int] = {}
@@ -97,12 +99,15 @@ class WorkQueue:
         self._wanted = threading.Condition(self._lock)
         self._idle = threading.Condition(self._lock)
 
-    def add(self, key: str) -> None:
-        """Make `key` ready now; a pending delay of the key is superseded. Ignored once shutting down."""
+    def add(self, key: str, *, noted: bool = False) -> None:
+        """Make `key` ready now; a pending delay of the key is superseded. Ignored once shutting down.
+
+        noted: what happened is also kept elsewhere, so that it does not count for `is_resumed`.
+        """
         with self._lock:
             if not self._shutting_down:
                 self._due.pop(key, None)
-                self._add(key)
+                self._add(key, noted=noted)
 
     def add_after(self, key: str, seconds: float) -> None:
         """Make `key` ready in so many seconds; of two delays of one key the earlier counts."""
@@ -154,6 +159,7 @@ class WorkQueue:
                 self._metrics.done(worked)
                 self._judge(namespace_of(key), worked, now)
             self._unparked.discard(key)
+            self._resumed.discard(key)
             if key in self._dirty and key not in self._parked:
                 self._push(key)
             elif not self._processing:
@@ -177,13 +183,19 @@ class WorkQueue:
                 return
             was_parked, is_processing = key in self._parked, key in self._processing
             self._parked.discard(key)
-            self._due.pop(key, None)
+            if self._due.pop(key, None) is not None:
+                self._told.add(key)
             if is_processing and not was_parked:
                 self._unparked.add(key)
             if key not in self._dirty:
-                self._add(key)
+                self._add(key, noted=True)
             elif was_parked and not is_processing:
                 self._push(key)
+
+    def is_resumed(self, key: str) -> bool:
+        """Whether `key`, which is in processing, was only unparked or added as `noted` before it was handed out."""
+        with self._lock:
+            return key in self._resumed
 
     def forget(self, key: str) -> None:
         """Reset the key's rate limit."""
@@ -290,7 +302,9 @@ class WorkQueue:
             return slow.__contains__
         return stuck.__contains__
 
-    def _add(self, key: str) -> None:
+    def _add(self, key: str, *, noted: bool = False) -> None:
+        if not noted:
+            self._told.add(key)
         if key in self._dirty:
             return
         self._dirty[key] = self._clock()
@@ -334,6 +348,10 @@ class WorkQueue:
     def _hand_out(self, key: str, now: float) -> str:
         waited = now - self._dirty.pop(key, now)
         self._processing[key] = now
+        if key in self._told:
+            self._told.discard(key)
+        else:
+            self._resumed.add(key)
         self._metrics.got(max(waited, 0.0), len(self._ready))
         return key
 
@@ -346,6 +364,7 @@ class WorkQueue:
         for key in self._parked:
             self._dirty.pop(key, None)
         self._parked.clear()
+        self._told.clear()
         self._due.clear()
         self._heap.clear()
         self._wanted.notify_all()

@@ -41,6 +41,8 @@ WRITE_SHARE = 3.0
 BACKLOG_SECONDS = 0.05
 # The same for each creation or deletion that is not answered yet: the API server has enough to do.
 IN_FLIGHT_SECONDS = 0.25
+# What was in flight counts half after so many seconds: a burst of creations keeps the API server busy for longer.
+HALF_LIFE = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,8 @@ class Observer:
         self._prober = prober
         self._backlog = backlog
         self._in_flight = in_flight
+        #: Calls that were in flight, and when (seconds since the epoch). Threads may overwrite each other's value.
+        self._recent = (0.0, 0.0)
         self._warnings = warnings
         self._endings = endings
         self._messages = messages
@@ -230,8 +234,11 @@ class Observer:
 
     def _load(self, workflow: Workflow, memory: Memory) -> float:
         """Seconds by which the load lengthens the window between two writes of status."""
+        now, (before, at) = self._clock(), self._recent
+        in_flight: float = max(self._in_flight(), before * 0.5 ** (max(0.0, now - at) / HALF_LIFE))
+        self._recent = (in_flight, now)
         queued = BACKLOG_SECONDS * self._backlog(workflow.metadata.key)
-        return queued + IN_FLIGHT_SECONDS * self._in_flight() + WRITE_SHARE * memory.write_seconds
+        return queued + IN_FLIGHT_SECONDS * in_flight + WRITE_SHARE * memory.write_seconds
 
     def _trouble(self, gvr: GVR) -> str:
         """Why jobs of a kind, or objects that tasks apply or delete, cannot be listed; empty if they can."""

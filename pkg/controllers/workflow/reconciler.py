@@ -59,6 +59,7 @@ class _Planned:
 
 class Reconciler:
     """owns(key): whether this process may act on a workflow; unpark(key): requeues a parked key, from any thread;
+    is_resumed(key): whether nothing else requeued the key that runs now, but changes in the ledger;
     room: whose turn it is to create jobs; backlog(key): how many ready keys count as load; rights: who may create
     what, None if nobody asks.
     """
@@ -73,6 +74,7 @@ class Reconciler:
         *,
         owns: Callable[[str], bool],
         unpark: Callable[[str], None],
+        is_resumed: Callable[[str], bool] = lambda key: False,
         room: Room,
         backlog: Callable[[str], int],
         warnings: Callable[[WorkflowId], Mapping[str, JobWarning]] = lambda workflow: {},
@@ -106,6 +108,7 @@ class Reconciler:
         }
         self._owns = owns
         self._unpark = unpark
+        self._is_resumed = is_resumed
         self._room = room
         self._backlog = backlog
         self._clock = wall_clock
@@ -247,7 +250,7 @@ class Reconciler:
         patience = 0.0 if is_busy else PARK_SECONDS
         faults = {fault.name: fault for fault in memory.faults.values()}
         run = self._executor.create(this, first.creations, faults, on_late=lambda: self._unpark(key))
-        reconcile = Unanswered(run, memory, snapshot, first, memory.spec.compiled, self._term)
+        reconcile = Unanswered(this, run, memory, snapshot, first, memory.spec.compiled, self._term)
         if run.wait(patience):
             self._take_answers(reconcile)
             return self._go_on(workflow, reconcile, was_parked=False)
@@ -273,13 +276,13 @@ class Reconciler:
     def _go_on(self, workflow: Workflow, answered: Unanswered, *, was_parked: bool) -> Result:
         """Makes the other writes: after a second plan with the created jobs, so that the status includes them.
 
-        Where no write is due, the next plan includes them. That is now if the key was parked: what happened meanwhile
-        requeued nothing else.
+        Where no write is due, the next plan includes them. That is now if the key was parked, and anything happened
+        meanwhile: it requeued nothing else.
         """
         memory, first = answered.memory, answered.first
         memory.progress = first.progress
         if answered.may_wait():
-            if not was_parked:
+            if not was_parked or (self._is_resumed(workflow.metadata.key) and not self._is_any_job_new(answered)):
                 return self._finish(workflow, memory, _Planned(first, first, answered.snapshot, first.events))
             memory.keep_events(first.events)
             return self._plan_and_execute(workflow, memory)
@@ -297,6 +300,18 @@ class Reconciler:
             is_any_refused=bool(troubles - {Trouble.RETRY}),
         )
         return self._finish(workflow, memory, planned)
+
+    def _is_any_job_new(self, answered: Unanswered) -> bool:
+        """Whether the ledger has changes of jobs besides those that were created, as they were then."""
+        ledger, created = self._caches.ledger, answered.created()
+        changed = ledger.dirty(answered.workflow)
+        if changed is None or not changed <= created.keys():
+            return True
+        for task in changed:
+            job = ledger.job(answered.workflow, task, created[task].action.attempt)
+            if job is None or job != created[task].job:
+                return True
+        return False
 
     def _finish(self, workflow: Workflow, memory: Memory, planned: _Planned) -> Result:
         """The writes after the creations: the status, then deletions, then Events."""

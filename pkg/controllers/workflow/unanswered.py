@@ -10,6 +10,8 @@ from pkg.controllers.workflow.memory import Memory
 from pkg.controllers.workflow.planner.actions import Plan
 from pkg.controllers.workflow.planner.graph.compile import Compiled
 from pkg.controllers.workflow.planner.graph.model import Graph
+from pkg.controllers.workflow.planner.job_identity import WorkflowId
+from pkg.controllers.workflow.planner.progress import TaskKey
 from pkg.controllers.workflow.planner.reading import look
 from pkg.controllers.workflow.planner.snapshot import ObservedJob, Snapshot
 from pkg.workloads import JobState
@@ -19,6 +21,7 @@ from pkg.workloads import JobState
 class Unanswered:
     """A reconcile that goes on once its creations are answered. snapshot, compiled, term: what `first` comes of."""
 
+    workflow: WorkflowId
     run: CreationRun
     memory: Memory
     snapshot: Snapshot
@@ -29,6 +32,10 @@ class Unanswered:
     def is_of(self, memory: Memory, term: int) -> bool:
         """Whether the reconcile can go on: same Workflow object, same spec, same leadership term."""
         return memory is self.memory and memory.spec.compiled is self.compiled and term == self.term
+
+    def created(self) -> dict[TaskKey, Created]:
+        """The results by task."""
+        return {created.action.task: created for created in self.run.results()}
 
     def may_wait(self) -> bool:
         """Whether the jobs that were created may be left to the next plan: no write is due, and nothing follows from

@@ -213,6 +213,30 @@ def test_an_unparked_key_runs_once(queue: WorkQueue, is_added: bool) -> None:
     assert drain(queue) == ["a"]
 
 
+@pytest.mark.parametrize(
+    ("happens", "is_resumed"),
+    [
+        pytest.param(lambda queue: None, True, id="nothing else happened"),
+        pytest.param(lambda queue: queue.add("a", noted=True), True, id="what happened is noted elsewhere"),
+        pytest.param(lambda queue: queue.add("a"), False, id="it was added"),
+        pytest.param(lambda queue: queue.add_after("a", 5), False, id="it was to be added later"),
+        pytest.param(lambda queue: queue.add_rate_limited("a"), False, id="it failed"),
+    ],
+)
+def test_a_key_is_resumed_if_it_was_only_unparked(
+    queue: WorkQueue, happens: Callable[[WorkQueue], None], is_resumed: bool
+) -> None:
+    parked(queue, "a")
+    happens(queue)
+    queue.unpark("a")
+    assert queue.get(0) == "a"
+    assert queue.is_resumed("a") is is_resumed
+    queue.done("a")
+    queue.add("a")
+    assert queue.get(0) == "a"
+    assert not queue.is_resumed("a"), "the next time it is added"
+
+
 @pytest.mark.parametrize("is_added", [True, False], ids=["added meanwhile", "not added"])
 @pytest.mark.parametrize("is_early", [True, False], ids=["before it was parked", "before it was done"])
 def test_what_a_key_is_parked_for_may_come_first(queue: WorkQueue, is_early: bool, is_added: bool) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -23,6 +23,7 @@ from pkg.apis.flow.v1alpha1.types import (
 from pkg.apis.meta import Job
 from pkg.controllers.engine.result import Again, Done, Drop, Later, Parked, Result
 from pkg.controllers.engine.store import Deleted, Modified
+from pkg.controllers.workflow.observer import HALF_LIFE, IN_FLIGHT_SECONDS
 from pkg.controllers.workflow.planner.graph.compile import compile_spec
 from pkg.controllers.workflow.planner.job_identity import WorkflowId
 from pkg.controllers.workflow.planner.snapshot import Snapshot
@@ -541,6 +542,23 @@ def test_after_the_answer_the_key_is_woken_and_the_reconcile_goes_on_with_the_st
     assert noted == ["job w-a made"]
 
 
+def test_what_was_in_flight_a_moment_ago_delays_the_next_write_of_status() -> None:
+    world, controller = started(a="", b="a")
+    observer = controller.reconciler._observer
+    memory = controller.reconciler._memories.by_workflow[WorkflowId.of(world.workflow)]
+
+    def load() -> float:
+        return observer.take_snapshot(world.workflow, memory, 0.0).load
+
+    quiet = load()
+    observer._in_flight = lambda: 16
+    busy = load()
+    observer._in_flight = lambda: 0
+    world.advance(world.now + HALF_LIFE)
+    assert busy == pytest.approx(quiet + 16 * IN_FLIGHT_SECONDS)
+    assert load() == pytest.approx(quiet + 8 * IN_FLIGHT_SECONDS)
+
+
 def plans_of(controller: Controller) -> list[Snapshot]:
     """What is planned from now on."""
     made: list[Snapshot] = []
@@ -587,6 +605,40 @@ def test_a_job_that_was_just_created_is_left_to_the_next_plan_if_nothing_follows
     controller.reconcile()
     assert len(made) == plans
     assert "w-a" in names(world)
+
+
+@pytest.mark.parametrize(
+    ("happens", "plans"),
+    [
+        pytest.param(lambda world: None, 0, id="nothing"),
+        pytest.param(lambda world: world.set_spec(parallelism=5), 1, id="the spec is edited"),
+        pytest.param(lambda world: world.advance(world.now + 1.0), 1, id="the job runs"),
+    ],
+)
+def test_a_parked_reconcile_plans_again_if_anything_happened_meanwhile(
+    happens: Callable[[World], None], plans: int
+) -> None:
+    world = world_of(z="", a="z")
+    controller = Parking(world, lambda _flow, _path, _index: None)
+    settle(controller)
+    controller.pool.answer(0)
+    settle(controller)
+    world.advance(world.now + 6.5)  # z has ended
+    controller.deliver_all()
+    memory = controller.reconciler._memories.by_workflow[WorkflowId.of(world.workflow)]
+    assert memory.progress is not None
+    memory.progress = msgspec.structs.replace(memory.progress, written_at=world.now)
+    controller.reconcile()
+    made = plans_of(controller)
+    controller.pool.answer(0)
+    happens(world)
+    controller.deliver_all()
+    controller.reconcile()
+    assert len(made) == plans
+    settle(controller)
+    world.advance(world.now + 20)
+    settle(controller)
+    assert world.workflow.status.progress == "2/2"
 
 
 def test_the_next_batch_follows_the_answer_without_a_reconcile() -> None:
