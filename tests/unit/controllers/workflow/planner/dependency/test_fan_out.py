@@ -187,6 +187,23 @@ def test_a_phase_of_the_tasks_is_asked_of_all_that_there_are(strategy: str, made
     assert ("w-after" in bench.names) is made
 
 
+def test_a_condition_is_judged_for_each_item_once_they_are_counted() -> None:
+    bench = started(["a", "b", "c"], each={**each(), "when": "item != 'b' && index < replicas"})
+    assert bench.tasks("each") == ["Pending", "Skipped", "Pending"]
+    assert items(bench) == {"w-each-0": "a", "w-each-2": "c"}
+    assert bench.flow("each").replicas[0].reason == "WhenFalse"
+
+
+def test_no_message_quotes_an_item_that_an_output_gave() -> None:
+    asks = {"job": template("job", jobSpec={"n": "{{item.size | int}}"})}
+    bench = Bench(wf(list=LIST, each=each(), other=each()), {**WITH_ITEM, **asks})
+    listing(bench, [{"size": "secret"}, {"secret": 1}])
+    assert [one.message for one in bench.flow("each").replicas] == [
+        "template.jobSpec.n: {{item.size | int}} is (an item), and | int takes an integer",
+        "template.jobSpec.n: {{item.size}} has no value in item 1: item is an object without the key size",
+    ]
+
+
 def killed(bench: Bench) -> None:
     bench.restarted()
 
