@@ -17,7 +17,7 @@ from pkg.kube.config import ClientConfig
 from pkg.kube.decoding import build_decoder
 from pkg.kube.errors import Transient, Unrecognized
 from pkg.kube.json_depth import READABLE_LEVELS, elements, members, pruned
-from pkg.kube.pod_logs import PODS, LogOptions, PodLog, open_log
+from pkg.kube.pod_logs import LogOptions, PodLog, open_log
 from pkg.kube.request_parts import body_of, checked_path, path_of, query_of
 from pkg.kube.transport import MAX_BODY, Observer, Request, Transport
 from pkg.kube.warning_headers import parse_warnings
@@ -185,7 +185,6 @@ class Client:
 
     def pod_log(self, namespace: str, pod: str, options: LogOptions) -> PodLog:
         """The log of a container, on a connection of its own."""
-        path_of(PODS, namespace, pod, "log")
         return open_log(self._transport, namespace, pod, options)
 
     def create(

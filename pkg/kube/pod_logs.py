@@ -13,6 +13,7 @@ import msgspec
 from pkg.apis.meta import GVR
 from pkg.kube.errors import Stopped, Transient
 from pkg.kube.framing import Dechunker, FramingError, Head
+from pkg.kube.request_parts import path_of
 from pkg.kube.transport import Request, Transport
 from pkg.kube.wire import Connection
 
@@ -105,6 +106,6 @@ class PodLog:
 
 def open_log(transport: Transport, namespace: str, pod: str, options: LogOptions) -> PodLog:
     """Asks for a log. Raises KubeError: Refused while the container has not started."""
-    request = Request("get", "pods/log", "GET", PODS.path(namespace, pod, "log"), options.query(), accept="*/*")
+    request = Request("get", "pods/log", "GET", path_of(PODS, namespace, pod, "log"), options.query(), accept="*/*")
     connection, head = transport.stream(request)
     return PodLog(transport, connection, head)

@@ -54,6 +54,11 @@ def test_a_container_that_has_not_started_is_refused() -> None:
         answer(b"HTTP/1.1 400 Bad Request\r\nContent-Length: %d\r\n\r\n%b" % (len(said), said))
 
 
+def test_a_name_that_leads_elsewhere_is_refused() -> None:
+    with talking_to(lambda _: None) as (client, _), pytest.raises(Refused, match="not the path"):
+        client.pod_log("ns", "../../x", LogOptions())
+
+
 def test_the_options_are_those_of_the_api() -> None:
     seen: list[Received | None] = []
 
