@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 
 from pkg.apis.flow.v1alpha1.reasons import Reasons
+from pkg.apis.flow.v1alpha1.types import WorkTemplate
 from pkg.controllers.workflow.planner.job_identity import WorkflowId
 from pkg.controllers.workflow.planner.snapshot import CreateFault, Trouble
 from tests.builders import NOW, on, wf
+from tests.manifests import decoded
 from tests.object_bench import MAPS, SERVERS, ObjectBench
 
 UP = {"observedGeneration": 1, "replicas": 1, "updatedReplicas": 1, "readyReplicas": 1, "availableReplicas": 1}
@@ -219,3 +221,35 @@ def test_a_workflow_that_is_gone_leaves_the_object_and_no_trace_of_it_here() -> 
     bench.follows.release_kinds()
     assert bench.informers.gvrs() == ()
     assert (SERVERS, "thing") in bench.objects
+
+
+@pytest.mark.parametrize("there", [True, False], ids=["stays if it is there", "is applied again if it is gone"])
+def test_at_a_restart_a_service_that_was_applied(there: bool) -> None:
+    bench = ObjectBench(wf(a=acts("Apply", gvr=SERVERS), b="a"))
+    bench.settle()
+    bench.state(SERVERS, "thing", UP)
+    bench.settle()
+    bench.fails("b")
+    assert bench.phase == "Failed"
+    bench.follows.release(WorkflowId.of(bench.workflow))  # as after each end
+    if not there:
+        bench.drop(SERVERS, "thing")
+    bench.crash()
+    bench.set_spec(restart={"at": "1"})
+    bench.read()
+    bench.settle()
+    assert bench.calls.count("apply thing") == (1 if there else 2)
+    assert bench.phases()["b"] == ("Pending" if there else "Waiting")
+
+
+def test_a_template_that_is_edited_from_a_job_to_an_object_leaves_the_job_to_be_cleaned_up() -> None:
+    bench = ObjectBench(wf({"jobRetainPolicy": "delete"}, a={"template": "job", **RETRY}))
+    bench.settle()
+    bench.fails("a")
+    bench.templates["job"] = decoded(
+        {"metadata": {"name": "job", "uid": "t", "generation": 2}, "spec": acts("Apply")["templateSpec"]}, WorkTemplate
+    )
+    bench.wait(11)
+    assert (bench.phase, bench.calls) == ("Succeeded", ["apply thing"])
+    assert [deletion.name for deletion in bench.deleted] == ["w-a"]
+    assert (MAPS, "thing") in bench.objects
