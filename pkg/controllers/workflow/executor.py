@@ -243,6 +243,8 @@ class Executor:
     def _delete(self, key: str, action: DeleteJob) -> KubeError | None:
         self._check(key)
         try:
+            if action.foreign is not None and self._objects is not None:
+                self._objects.check_deletion(key, action, action.foreign)
             self._client.delete(
                 action.gvr,
                 action.namespace,

@@ -22,12 +22,12 @@ from pkg.controllers.engine.reflector_options import EventHandlers
 from pkg.controllers.workflow.create_faults import explain
 from pkg.controllers.workflow.ledger import Ledger
 from pkg.controllers.workflow.objects import Attempted, Objects
-from pkg.controllers.workflow.planner.actions import CreateJob, ForeignAction
+from pkg.controllers.workflow.planner.actions import CreateJob, DeleteJob, ForeignAction
 from pkg.controllers.workflow.planner.job_identity import WorkflowId
 from pkg.controllers.workflow.planner.snapshot import Barred, Trouble
 from pkg.controllers.workflow.rights import Rights
 from pkg.kube.client import Client
-from pkg.kube.errors import ApplyConflict, KubeError, NotFound, NotServed, Refused, Stopped
+from pkg.kube.errors import ApplyConflict, Forbidden, KubeError, NotFound, NotServed, Refused, Stopped
 
 _log = structlog.get_logger("workflow.executor")
 #: Of every object that is applied, in whatever namespace the controller runs.
@@ -36,7 +36,7 @@ _MAX_CONFLICT: Final = 360
 _BLANKS: Final = re.compile(r"\s+")
 
 #: Why the people behind an attempt may not have what it does; None if they may. It may wait for an answer.
-May = Callable[[WorkflowId, CreateJob, ForeignAction], Barred | None]
+May = Callable[[str, CreateJob | DeleteJob, ForeignAction], Barred | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +52,11 @@ class Done:
 def may_by(rights: Rights | None, workflow_of: Callable[[str], Workflow | None]) -> May:
     """Asks for the rights of the people behind an attempt. workflow_of(`namespace/name`): for what is told of it."""
 
-    def may(workflow: WorkflowId, action: CreateJob, foreign: ForeignAction) -> Barred | None:
+    def may(key: str, action: CreateJob | DeleteJob, foreign: ForeignAction) -> Barred | None:
         if rights is None:
             return None
         asked = questions(foreign.behind, action.gvr, action.namespace, foreign.action, action.name)
-        return rights.may(workflow_of(workflow.key), action.name, asked)
+        return rights.may(workflow_of(key), action.name, asked)
 
     return may
 
@@ -71,7 +71,7 @@ class ObjectCalls:
 
     def act(self, workflow: WorkflowId, action: CreateJob, foreign: ForeignAction) -> Done:
         """Makes the call. The objects know of its answer before this returns."""
-        barred = self._may(workflow, action, foreign)
+        barred = self._may(workflow.key, action, foreign)
         if barred is not None:
             return Done(Trouble.RETRY, barred.reason, barred.message)
         if foreign.needs_watch:
@@ -94,6 +94,12 @@ class ObjectCalls:
             reason, message = explain(error)
             _log.debug("object not applied or found, will be retried", object=action.name, error=str(error))
             return Done(Trouble.RETRY, reason, message)
+
+    def check_deletion(self, key: str, action: DeleteJob, foreign: ForeignAction) -> None:
+        """Raises Forbidden if the people behind the workflow of that key may not delete the object."""
+        barred = self._may(key, action, foreign)
+        if barred is not None:
+            raise Forbidden(barred.message or "the right to delete it is not known yet")
 
     def _apply(self, workflow: WorkflowId, action: CreateJob, foreign: ForeignAction) -> Done:
         warnings: list[str] = []

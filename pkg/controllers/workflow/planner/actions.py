@@ -46,7 +46,8 @@ class CreateJob:
 class DeleteJob:
     """Delete one job of the workflow, by UID, so that another object of the same name is safe.
 
-    resource_version: delete it only as the cache has it; empty: in any version.
+    resource_version: delete it only as the cache has it; empty: in any version. foreign: of an object that is no job of
+    ours, with the people whose right to delete it is asked for.
     """
 
     task: TaskKey
@@ -56,6 +57,7 @@ class DeleteJob:
     uid: str
     why: str
     resource_version: str = ""
+    foreign: ForeignAction | None = None
 
 
 @dataclass(frozen=True, slots=True)

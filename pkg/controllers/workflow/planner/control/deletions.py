@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from dataclasses import replace
 
 from pkg.apis.flow.v1alpha1.phases import Phase, WorkflowPhase
 from pkg.apis.flow.v1alpha1.reasons import GIVEN_UP
 from pkg.apis.flow.v1alpha1.types import Action, Completion, RetainPolicy
-from pkg.controllers.workflow.planner.actions import DeleteJob
+from pkg.controllers.workflow.planner.actions import DeleteJob, ForeignAction
 from pkg.controllers.workflow.planner.attempts import is_possible
 from pkg.controllers.workflow.planner.context import Context
+from pkg.controllers.workflow.planner.control.objects import foreign_action
 from pkg.controllers.workflow.planner.control.outcome import Mode
 from pkg.controllers.workflow.planner.progress import Task, TaskKey
 from pkg.controllers.workflow.planner.reading import look
@@ -33,7 +35,7 @@ def deletions(
                 continue
             if observed.is_foreign:
                 if task is not None and _is_to_go(task, observed):
-                    found.append(delete_job(key, observed, "action Delete"))
+                    found.append(replace(delete_job(key, observed, "action Delete"), foreign=_behind(ctx, key)))
                 continue
             if key in looked_up and task is not None and observed.attempt == task.attempt:
                 continue
@@ -53,6 +55,17 @@ def _is_to_go(task: Task, observed: ObservedJob) -> bool:
     """Whether a task of action Delete found this very object, and has not ended. No other foreign object is deleted."""
     is_found = (task.attempt, task.current.job_uid) == (observed.attempt, observed.job.metadata.uid)
     return observed.action is Action.DELETE and task.phase is Phase.RUNNING and is_found
+
+
+def _behind(ctx: Context, key: TaskKey) -> ForeignAction:
+    """Whose rights the deletion of a task's object needs; of nobody once its template is gone or says otherwise.
+
+    They were asked for when the object was looked for. But status says that this was done, and people may write status.
+    """
+    node = ctx.node_of(key)
+    template = ctx.snapshot.templates.get(node.flow.template_name) if node is not None else None
+    found = foreign_action(ctx.snapshot, node, template) if node is not None and template is not None else None
+    return found if found is not None and found.action is Action.DELETE else ForeignAction(Action.DELETE)
 
 
 def _reason_to_delete(

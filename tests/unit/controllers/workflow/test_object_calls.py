@@ -1,0 +1,130 @@
+"""The first call of an attempt that applies or deletes an object, and the rights that are asked for before."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, cast
+
+import pytest
+
+from pkg.apis.flow.v1alpha1.types import Action
+from pkg.apis.meta import ForeignObject, ObjectMeta
+from pkg.controllers.workflow.executor import Executor
+from pkg.controllers.workflow.ledger import Ledger
+from pkg.controllers.workflow.object_calls import MANAGER, ObjectCalls
+from pkg.controllers.workflow.objects import Objects
+from pkg.controllers.workflow.planner.actions import CreateJob, DeleteJob, ForeignAction
+from pkg.controllers.workflow.planner.snapshot import Barred, Trouble
+from pkg.controllers.workflow.room import Room
+from pkg.controllers.workflow.write_pool import WritePool
+from pkg.kube.errors import ApplyConflict, Forbidden, KubeError, NotFound, NotServed, Refused, Transient
+from pkg.telemetry.metrics import Metrics
+from tests.builders import WORKFLOW, task
+from tests.object_bench import MAPS, Informers
+
+MINE = 'Apply failed with 1 conflict: conflict with "gitops" using v1:\n- .data.mode'
+FOUND = ForeignObject(ObjectMeta(name="x", namespace="team", uid="u", resource_version="5"))
+GOING = ForeignObject(
+    ObjectMeta(name="x", namespace="team", uid="u", deletion_timestamp=datetime(2026, 1, 1, tzinfo=UTC))
+)
+
+
+class Api:
+    """Answers every call with the object, or with an error."""
+
+    def __init__(self, answer: ForeignObject | KubeError = FOUND) -> None:
+        self.answer = answer
+        self.calls: list[str] = []
+        self.fields: dict[str, Any] = {}
+
+    def _answer(self, call: str) -> ForeignObject:
+        self.calls.append(call)
+        if isinstance(self.answer, KubeError):
+            raise self.answer
+        return self.answer
+
+    def apply(self, _gvr: Any, _namespace: str, name: str, _body: bytes, _type: Any, **fields: Any) -> ForeignObject:
+        self.fields = fields
+        return self._answer(f"apply {name}")
+
+    def get(self, _gvr: Any, _namespace: str, name: str, _type: Any) -> ForeignObject:
+        return self._answer(f"get {name}")
+
+    def delete(self, _gvr: Any, _namespace: str, name: str, **_fields: Any) -> None:
+        self._answer(f"delete {name}")
+
+
+def calls(api: Api, barred: Barred | None = None) -> ObjectCalls:
+    objects = Objects(lambda keeps, on: cast(Any, Informers(keeps, on)), cast(Any, None), Ledger(), lambda _key: None)
+    return ObjectCalls(cast(Any, api), objects, lambda _key, _action, _foreign: barred)
+
+
+def attempt(action: Action, *, force: bool = False) -> tuple[CreateJob, ForeignAction]:
+    foreign = ForeignAction(action, force=force)
+    return CreateJob(task("a"), 0, MAPS, "team", "x", "ConfigMap", b"{}", foreign=foreign), foreign
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_an_apply_names_the_manager_and_takes_over_by_force_alone(force: bool) -> None:
+    api = Api()
+    assert calls(api).act(WORKFLOW, *attempt(Action.APPLY, force=force)).trouble is None
+    assert (api.fields["field_manager"], api.fields["force"]) == (MANAGER, force)
+
+
+@pytest.mark.parametrize(
+    ("action", "answer", "trouble", "reason", "words"),
+    [
+        pytest.param(
+            Action.APPLY,
+            ApplyConflict(MINE),
+            Trouble.REFUSED,
+            "ApplyConflict",
+            '"gitops" using v1: .data.mode',
+            id="conflict",
+        ),
+        pytest.param(Action.APPLY, Refused("bad data"), Trouble.REFUSED, "Refused", "bad data", id="invalid"),
+        pytest.param(Action.APPLY, GOING, Trouble.RETRY, "CreateFailed", "once it is gone", id="it is being deleted"),
+        pytest.param(Action.APPLY, Transient("slow"), Trouble.RETRY, "CreateFailed", "slow", id="a passing fault"),
+        pytest.param(Action.DELETE, Transient("slow"), Trouble.RETRY, "CreateFailed", "slow", id="of a look, too"),
+        pytest.param(
+            Action.DELETE, NotServed("no kind"), Trouble.RETRY, "CreateFailed", "no kind", id="no kind is no proof"
+        ),
+    ],
+)
+def test_what_becomes_of_a_call_that_fails(
+    action: Action, answer: Any, trouble: Trouble, reason: str, words: str
+) -> None:
+    done = calls(Api(answer)).act(WORKFLOW, *attempt(action))
+    assert (done.trouble, done.reason) == (trouble, reason)
+    assert words in done.message
+
+
+@pytest.mark.parametrize("answer", [FOUND, NotFound("x")], ids=["there", "not there"])
+def test_a_look_for_what_is_to_be_deleted(answer: Any) -> None:
+    assert calls(Api(answer)).act(WORKFLOW, *attempt(Action.DELETE)).trouble is None
+
+
+@pytest.mark.parametrize("action", [Action.APPLY, Action.DELETE])
+def test_without_the_right_no_call_is_made(action: Action) -> None:
+    api = Api()
+    done = calls(api, Barred("NotAllowed", "alice may not")).act(WORKFLOW, *attempt(action))
+    assert (done.trouble, done.reason, done.message, api.calls) == (Trouble.RETRY, "NotAllowed", "alice may not", [])
+
+
+@pytest.mark.parametrize(
+    ("barred", "made"),
+    [
+        pytest.param(None, ["delete x"], id="with the right it is deleted"),
+        pytest.param(Barred("NotAllowed", "alice may not"), [], id="without it stays, whatever status says was found"),
+    ],
+)
+def test_the_right_to_delete_is_asked_for_again_before_the_deletion(barred: Barred | None, made: list[str]) -> None:
+    api, pool = Api(), WritePool(1)
+    executor = Executor(
+        cast(Any, api), pool, lambda _key: True, Metrics(), Room(lambda _key: None), objects=calls(api, barred)
+    )
+    deletion = DeleteJob(task("a"), MAPS, "team", "x", "u", "action Delete", foreign=ForeignAction(Action.DELETE))
+    errors = executor.delete("team/w", [deletion])
+    pool.stop()
+    assert api.calls == made
+    assert [type(error) for error in errors] == ([] if barred is None else [Forbidden])
