@@ -15,6 +15,7 @@ FAIL_UNTIL_ATTEMPT = PREFIX + "fail-until-attempt"
 START_AFTER = PREFIX + "start-after"
 READY_AFTER = PREFIX + "ready-after"
 SERVE = PREFIX + "serve"
+TERMINATION_MESSAGE = PREFIX + "termination-message"
 ATTEMPT_LABEL = "flow.workflow.sh/attempt"
 
 _DURATION = r"([0-9]+([.][0-9]+)?(ms|s|m|h))+"
@@ -41,4 +42,5 @@ ANNOTATIONS = (
         rf"^(http:{_PORT}(/[^=,]*=[1-5][0-9][0-9])*|tcp:{_PORT})(,(http:{_PORT}(/[^=,]*=[1-5][0-9][0-9])*|tcp:{_PORT}))*$",
         "a list such as http:8080,tcp:9000 or http:8080/ready=503",
     ),
+    Annotation(TERMINATION_MESSAGE, r"^[ -~]{1,1000}$", "a text of at most 1,000 printable characters"),
 )

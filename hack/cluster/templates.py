@@ -16,6 +16,7 @@ from hack.cluster.annotations import (
     PREFIX,
     READY_AFTER,
     RUN_FOR,
+    TERMINATION_MESSAGE,
 )
 
 ENDS = PREFIX + "Ends"
@@ -169,6 +170,8 @@ _TERMINATED = (
     f'      startedAt: {{{{ dig "state" "running" "startedAt" $now {_BEFORE} | Quote }}}}\n'
     "      finishedAt: {{ $now | Quote }}\n"
     '      containerID: {{ printf "sim://%s-%s" $pod.metadata.uid $item.name | Quote }}\n'
+    f'{{{{ with get (or $pod.metadata.annotations dict) "{TERMINATION_MESSAGE}" }}}}'
+    "      message: {{ . | Quote }}\n{{ end }}"
 )
 _RESTARTS = f"{{{{ {_BEFORE}.restartCount }}}}"
 

@@ -10,11 +10,15 @@ from typing import Any
 import msgspec
 import yaml
 
+from pkg.apis.flow.v1alpha1 import variables
 from pkg.apis.flow.v1alpha1.types import Flow, Workflow, WorkTemplate
 from tests.manifests import decoded
 
 FOLDER = Path(__file__).parents[3] / "examples"
-FILES = ("01-sequential", "02-parallel-for", "03-retry", "04-probe-branch", "05-multi-in-out", "advanced")
+FILES = (
+    *("01-sequential", "02-parallel-for", "03-retry", "04-probe-branch", "05-multi-in-out"),
+    *("advanced", "outputs", "when"),
+)
 EXPECT = "examples.workflow.sh/expect"
 
 
@@ -32,6 +36,12 @@ class Example:
         """`{"phase": ..., "flows": {name: phase}, "attempts": {name: number}}`"""
         found: dict[str, Any] = json.loads(self.workflow.metadata.annotations[EXPECT])
         return found
+
+    @property
+    def outputs(self) -> dict[str, str]:
+        """A value for each variable of the file that stands for an output."""
+        found = (token for line in self.text.splitlines() for token in variables.tokens(line))
+        return {token.name: "1" for token in found if isinstance(token, variables.Known) and token.output is not None}
 
     def template_of(self, flow: Flow) -> WorkTemplate:
         return self.templates[flow.template_name]

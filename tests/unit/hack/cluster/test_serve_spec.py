@@ -60,6 +60,7 @@ def test_a_status_is_found_by_the_path_without_its_query() -> None:
         ("ready-after", ["1s"], ["soon"]),
         ("exit-code", ["0", "1", "42", "137", "255"], ["", "256", "-1", "01", "1.0"]),
         ("fail-until-attempt", ["0", "2", "10"], ["", "x", "-1"]),
+        ("termination-message", ["0.93", '{"a": [1]}'], ["", "x" * 1001, "a\nb"]),
         ("serve", ["http:8080", "tcp:1,http:2/x=503"], ["", "x", "http:8080,"]),
     ],
 )
@@ -71,4 +72,4 @@ def test_the_values_of_each_annotation(name: str, good: list[str], bad: list[str
 
 
 def test_every_annotation_has_values_tested_above() -> None:
-    assert len(ANNOTATIONS) == 6
+    assert len(ANNOTATIONS) == 7
