@@ -9,6 +9,7 @@ simulation checks each claim against the world, and the reference then uses it.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -29,13 +30,15 @@ TRUE, UNKNOWN, IMPOSSIBLE, TIMED_OUT = "True", "Unknown", "Impossible", "Impossi
 
 @dataclass(frozen=True, slots=True)
 class JobSeen:
-    """A job as the cache has it: its attempt, its state (a task state), whether it is being deleted, and the list that
-    it hands out."""
+    """A job as the cache has it: its attempt, its state (a task state), whether it is being deleted, the list that it
+    hands out, and whether it has the output x.
+    """
 
     attempt: int
     says: str
     is_deleting: bool = False
     list: str = ""
+    gives: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -338,8 +341,6 @@ class Reference:
 
     def _take(self, seen: Observation, flow: Flow, task: RefTask, job: JobSeen, was_ending: bool) -> None:
         says = job.says
-        if says == "Succeeded" and not seen.is_deferred:  # a controller that does not know the spec reads no output
-            task.list = job.list
         if says in ("Running", "Succeeded"):
             task.ran = True
             task.ran_at = seen.now if task.ran_at is None else task.ran_at
@@ -349,6 +350,15 @@ class Reference:
             task.reported = True
             self._fail(seen, flow, task, "Failed", may_retry=self._may_retry(seen, flow, was_ending))
             return
+        if (
+            says == "Succeeded"
+            and not job.gives
+            and any(output.name == "x" and output.default is None for output in flow.outputs)
+        ):
+            self._fail(seen, flow, task, "OutputMissing", may_retry=self._may_retry(seen, flow, was_ending))
+            return
+        if says == "Succeeded" and not seen.is_deferred:  # a controller that does not know the spec reads no output
+            task.list = job.list
         task.state = says
         task.ready_at = seen.now if says == "Succeeded" and task.is_service else None
         task.service_is_up = says == "Succeeded" and task.is_service
@@ -402,9 +412,14 @@ class Reference:
             answers += [self._pod_ip(seen, name, index) for name in self.peers.get(flow.name, ())]
             if flow.items_from:
                 answers.append(self._has_list(flow))
+            answers += [self._output(name, pick, index) for name, pick in outputs_used(flow)]
+            answers += [_and(_phase(task, "Finished") for task in self._replicas(name)) for name in asked_in(flow)]
             answer = _and(answers)
             if answer == TRUE and self.is_uncounted(flow.name):
                 changed = self._count(flow, task) or changed
+            elif answer == TRUE and not task.released and not self._holds(flow, index):
+                if flow.name not in seen.hidden:
+                    task.state, changed = "Skipped", True
             elif answer == TRUE:
                 changed = changed or not task.released
                 task.released = True
@@ -520,6 +535,24 @@ class Reference:
         if not task.is_final or (task.state == "Succeeded" and (task.service_is_up or name in seen.hidden)):
             return UNKNOWN
         return IMPOSSIBLE
+
+    def _output(self, name: str, pick: str, index: int) -> str:
+        """A task that succeeded has the output, with or without the default."""
+        if pick or self._flow(name).for_ is None:
+            return _target(self.tasks[name, index if pick == "index" else 0], False, False)
+        tasks = self._replicas(name)
+        if not all(task.is_final for task in tasks):
+            return UNKNOWN
+        return TRUE if any(task.state == "Succeeded" for task in tasks) else IMPOSSIBLE
+
+    def _holds(self, flow: Flow, index: int) -> bool:
+        """Whether the condition of a flow is true, of those that scenarios have."""
+        if flow.when == "index % 2 == 0":
+            return index % 2 == 0
+        if flow.when.endswith(".failed == 0"):
+            (name,) = asked_in(flow)
+            return not any(task.state == "Failed" for task in self._replicas(name))
+        return flow.when != "index < 0"
 
     # Outcome
 
@@ -725,3 +758,19 @@ def mentions(flow: Flow) -> Iterator[tuple[str, str]]:
                     yield tcp.task_name, "probe"
                 for status in part.probe.task_status_list:
                     yield status.task_name, _MEANT.get(status.phase, str(status.phase))
+    for name, _ in outputs_used(flow):
+        yield name, "output"
+    for name in asked_in(flow):
+        yield name, "Finished"
+
+
+def outputs_used(flow: Flow) -> list[tuple[str, str]]:
+    """The flows whose output x a flow uses, in its patch or its condition, each with the index that is picked."""
+    texts = (bytes(flow.raw_patch).decode(), flow.when)
+    found = re.findall(r"flows[.](\w+)[.]outputs[.]x(?:\[(\w+)\])?", texts[0])
+    return found + [(name, "") for name in re.findall(r"outputs[.](\w+)[.]x", texts[1])]
+
+
+def asked_in(flow: Flow) -> list[str]:
+    """The flows whose end the condition of a flow asks for."""
+    return re.findall(r"flows[.](\w+)[.]failed", flow.when)

@@ -19,7 +19,7 @@ from tests.property.world import Fate
 
 T = TypeVar("T")
 _LISTS: Final[tuple[Any, ...]] = ([], [1], ["a", "b"], [{"x": 1}, 2, 3], [0, 1, 2, 3, 4], {"no": "list"})
-FLOW_BYTES: Final = 28
+FLOW_BYTES: Final = 36
 HEAD_BYTES: Final = 10
 
 
@@ -100,7 +100,7 @@ class Story:
         return json.dumps(found)
 
 
-def story_of(scenario: Scenario, *, calm: bool = False) -> Story:
+def story_of(scenario: Scenario, *, calm: bool = False, with_outputs: bool = True) -> Story:
     """The workflow (valid by construction) and everything that will happen to its jobs.
 
     calm: nothing in it depends on time. There are no timeouts and no network probes, jobs succeed or fail, and
@@ -125,6 +125,10 @@ def story_of(scenario: Scenario, *, calm: bool = False) -> Story:
             fates[name] = [_calm_fate(fate) for fate in fates[name]]
         patience[name] = (tape.below(8), tape.below(5))
         listing |= _with_items(tape, raw, flows[: min(number, ordinary)], services)
+        if with_outputs:
+            _add_outputs(tape, raw, flows[: min(number, ordinary)])
+            if tape.one_in(3):
+                fates[name] = [replace(fate, gives=at % 2 == 0) for at, fate in enumerate(fates[name])]
         flows.append(raw)
         if is_service:
             services.add(name)
@@ -186,7 +190,8 @@ def _with_items(tape: Tape, raw: dict[str, Any], before: list[dict[str, Any]], s
         return set()
     source = candidates[-1 - asked % len(candidates)]
     name = source["name"]
-    source["outputs"] = [{"name": "list", "from": {"path": "status.list"}}]
+    if "list" not in [output["name"] for output in source.get("outputs", ())]:
+        source.setdefault("outputs", []).append({"name": "list", "from": {"path": "status.list"}})
     pick = "[0]" if source.get("for", {"replicas": 0}).get("replicas", 1) and choice % 2 else ""
     raw["for"] = {"itemsFrom": f"{{{{flows.{name}.outputs.list{pick}}}}}", **raw["for"]}
     del raw["for"]["replicas"]
@@ -264,6 +269,35 @@ def _flow(tape: Tape, number: int, ordinary: int, *, is_finally: bool) -> tuple[
     if tape.one_in(6):
         raw["pendingTimeout"] = tape.pick("3s", "600ms", "20s")
     return raw, is_service, raw["template"] != "job"
+
+
+def _add_outputs(tape: Tape, raw: dict[str, Any], before: Sequence[dict[str, Any]]) -> None:
+    """Lets a flow hand out x, use that of an earlier flow, and run under a condition."""
+    kind = tape.pick("", "", "x", "x", "default")
+    if kind:
+        default = {"default": "none"} if kind == "default" else {}
+        raw["outputs"] = [{"name": "x", "from": {"path": "status.x"}, **default}]
+    use, which, when = tape.pick("", "", "all", "own", "first"), tape.next(), tape.next()
+    giving = [flow for flow in before if "x" in [output["name"] for output in flow.get("outputs", ())]]
+    if use == "own":  # of the same index; how many items there will be is not known
+        most = raw.get("for", {"replicas": 1}).get("replicas", 1_000)
+        giving = [flow for flow in giving if flow.get("for", {}).get("replicas", 0) >= max(1, most)]
+    elif use == "first":
+        giving = [flow for flow in giving if flow.get("for", {}).get("replicas", 0)]
+    if use and giving:
+        asked = giving[which % len(giving)]["name"]
+        pick = {"all": "", "own": "[index]", "first": "[0]"}[use]
+        key = f"out.{asked}.{ {'all': 'all', 'own': '{{index}}', 'first': '0'}[use] }"
+        raw["patch"] = {"metadata": {"annotations": {key: f"{{{{flows.{asked}.outputs.x{pick}}}}}"}}}
+    match when % 12:
+        case 8 if before:
+            raw["when"] = f"flows.{before[which % len(before)]['name']}.failed == 0"
+        case 9:
+            raw["when"] = "index % 2 == 0"
+        case 10:
+            raw["when"] = "index < 0"
+        case 11 if giving:
+            raw["when"] = f"outputs.{giving[which % len(giving)]['name']}.x != 'nothing'"
 
 
 def _depends(tape: Tape, before: int, *, is_finally: bool) -> dict[str, Any]:

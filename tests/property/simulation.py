@@ -29,6 +29,7 @@ from pkg.apis.flow.v1alpha1.types import (
 from pkg.apis.meta import ObjectMeta, seconds
 from pkg.controllers.workflow.planner.actions import Plan
 from pkg.controllers.workflow.planner.graph.model import Graph
+from pkg.controllers.workflow.planner.outputs.record import outputs_by_index
 from pkg.controllers.workflow.planner.plan import plan as real_plan
 from pkg.controllers.workflow.planner.progress import Progress
 from pkg.controllers.workflow.planner.snapshot import ObservedJob, Snapshot
@@ -44,6 +45,9 @@ _MOVES: Final[dict[WorkflowPhase, set[WorkflowPhase]]] = {now: {now, *then} for 
 
 class Simulation:
     """One example from start to end; every broken invariant is an AssertionError that says which."""
+
+    #: The spec stays, and nothing is restarted.
+    judges_outputs = True
 
     def __init__(self, story: Story, schedule: bytes, *, calm: bool = False) -> None:
         self.story = story
@@ -63,6 +67,7 @@ class Simulation:
         self.world.note = self._note
         self.finals: dict[At, str] = {}
         self.recorded: dict[At, tuple[str, int]] = {}
+        self.outputs: dict[At, tuple[tuple[str, str], ...]] = {}
         self.phase: WorkflowPhase | None = None
         self.trail: list[str] = []
         self.released_at: dict[tuple[At, int], float] = {}
@@ -496,11 +501,27 @@ class Simulation:
             was = self.finals.setdefault(at, phase) if phase in FINAL else self.finals.get(at)
             assert was is None or was == phase, f"{at} was {was}, and is recorded as {phase}"
             self._judge_recorded(at, phase, attempt)
+        self._judge_outputs(status)
         self.recorded = now
         if status.phase.is_final:
             assert status.phase == self.reference.phase
             assert finals == len(now), "the workflow is over with tasks that are not"
         self.reference.acknowledge()
+
+    def _judge_outputs(self, status: WorkflowStatus) -> None:
+        """Every task that succeeded has its outputs in the status, and the values never change in one run."""
+        if not self.judges_outputs:
+            return
+        for flow in self.reference.spec.flows:
+            found = next(one for one in status.flows if one.name == flow.name)
+            values = {(flow.name, index): pairs for index, pairs in outputs_by_index(found).items()}
+            succeeded = {
+                at for at, task in self.reference.tasks.items() if at[0] == flow.name and task.state == "Succeeded"
+            }
+            assert set(values) == (succeeded if flow.outputs else set()), f"outputs of {flow.name}: {values}"
+            for at, pairs in values.items():
+                was = self.outputs.setdefault(at, pairs)
+                assert was == pairs, f"{at} had {was}, and is recorded with {pairs}"
 
     def _takes_up_again(self, _status: WorkflowStatus) -> bool:
         """Whether this status is the first of another run; judges that it is as it has to be."""
@@ -542,6 +563,7 @@ def _seen(seen: ObservedJob) -> JobSeen:
         "Succeeded" if says == "Ready" else says,
         is_deleting=seen.job.metadata.is_deleting,
         list=str(seen.job.status.get("list", "")),
+        gives="x" in seen.job.status,
     )
 
 

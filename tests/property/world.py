@@ -15,6 +15,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from pkg.apis.flow.v1alpha1 import labels
+from pkg.apis.flow.v1alpha1.indexes import unpack_indexes
 from pkg.apis.flow.v1alpha1.types import WORKFLOWS, Workflow, WorkflowSpec, WorkflowStatus
 from pkg.apis.meta import GVR, Job, ObjectMeta
 from pkg.controllers.engine.store import Added, Deleted, Modified
@@ -38,7 +39,8 @@ class Died(BaseException):
 class Fate:
     """How one attempt's job lives: seconds until it runs and until it ends, how it ends (ok, fail, vanish, hang), how
     long a queue holds it, and how long it lingers with a deletionTimestamp when deleted. One that hangs ends after a
-    day. refused: by the API server, "for good" or "at first"; taken: its name belongs to a stranger.
+    day. refused: by the API server, "for good" or "at first"; taken: its name belongs to a stranger; gives: its status
+    has the output x when it succeeds. A second later it has another value, which nobody may read any more.
     """
 
     pends: float = 1.0
@@ -48,6 +50,7 @@ class Fate:
     lingers: float = 0.0
     refused: str = ""
     taken: bool = False
+    gives: bool = True
 
 
 @dataclass(slots=True)
@@ -180,7 +183,11 @@ class World:
                 if sim in ("Succeeded", "Failed", "Ready"):
                     life.ended = {"Succeeded": "ok", "Failed": "fail", "Ready": "ready"}[sim]
                 self.note(f"job {life.name} is {sim}")
-                self.update(life.gvr, life.name, status={"sim": sim, **status})
+                gives = {"x": f"{life.uid} first"} if sim in ("Succeeded", "Ready") and fate.gives else {}
+                self.update(life.gvr, life.name, status={"sim": sim, **status, **gives})
+                if gives:
+                    later = {"sim": sim, **status, "x": f"{life.uid} later"}
+                    self.at(self.now + 1.0, lambda: self._say_again(life, later))
 
             return act
 
@@ -208,6 +215,10 @@ class World:
             self.at(end, show("Succeeded", ok) if fate.ends == "ok" else show("Failed", bad))
             if later and fate.ends == "ok":
                 self.at(end + 1.5, show("Succeeded", {**ok, "list": later}))
+
+    def _say_again(self, life: Life, status: dict[str, Any]) -> None:
+        if not life.gone and life.deleted is None:
+            self.update(life.gvr, life.name, status=status)
 
     def delete_job(self, life: Life, by: str) -> None:
         """Deletes a job now, or after it existed for a while with a deletionTimestamp."""
@@ -272,6 +283,7 @@ class World:
         assert namespace == job.metadata.namespace == NAMESPACE
         name, tags = job.metadata.name, job.metadata.labels
         flow, index, attempt = tags[labels.FLOW], int(tags.get(labels.INDEX, "0")), int(tags[labels.ATTEMPT])
+        self._judge_outputs(job)
         fate = self.fate_of(flow, index, attempt)
         if fate.refused == "for good":
             raise Refused("spec.x: Invalid value", status=422)
@@ -291,6 +303,25 @@ class World:
         self.lives.append(life)
         self._begin(life, fate)
         return made
+
+    def _judge_outputs(self, job: Job) -> None:
+        """What a job was made from is what status records at this moment."""
+        for key, text in job.metadata.annotations.items():
+            if not key.startswith("out."):
+                continue
+            _, name, pick = key.split(".")
+            flow = next(flow for flow in self.workflow.status.flows if flow.name == name)
+            output = next((one for one in flow.outputs if one.name == "x"), None)
+            assert output is not None, f"{job.metadata.name} uses an output of {name} that status does not record"
+            indexes = unpack_indexes(output.indexes or flow.succeeded)
+            values: dict[int, str | None] = dict(zip(indexes, output.values, strict=True)) or {0: output.value}
+            if pick == "all" and output.values:
+                size = 1 + max(
+                    unpack_indexes(",".join(filter(None, (flow.succeeded, flow.failed, flow.skipped, flow.cancelled))))
+                )
+                assert msgspec.json.decode(text) == [values.get(at) for at in range(size)], f"{key} is {text}"
+            else:
+                assert text == values.get(0 if pick == "all" else int(pick)), f"{key} is {text}, status has {values}"
 
     def get(self, gvr: GVR, namespace: str, name: str, _type: type[Job]) -> Job:
         assert namespace == NAMESPACE
