@@ -189,7 +189,14 @@ def _paragraph(text: str) -> str:
 def _without_defaults(schema: Any) -> Any:
     """The schema without defaults, for status: only the controller writes it, and it writes every value."""
     if isinstance(schema, dict):
-        return {key: _without_defaults(value) for key, value in schema.items() if key != "default"}
+        # A field may be called `default`, too.
+        return {
+            key: {name: _without_defaults(inner) for name, inner in value.items()}
+            if key == "properties"
+            else _without_defaults(value)
+            for key, value in schema.items()
+            if key != "default"
+        }
     return [_without_defaults(item) for item in schema] if isinstance(schema, list) else schema
 
 
