@@ -309,6 +309,13 @@ def lists_in(schema: Any) -> Iterator[dict[str, Any]]:
             yield from lists_in(value)
 
 
+def test_a_field_may_be_called_default() -> None:
+    """Defaults of the schema are left out in lists; the field of that name is none of them."""
+    (version,) = one("CustomResourceDefinition", "workflows.flow.workflow.sh")["spec"]["versions"]
+    flow = version["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]["flows"]["items"]["properties"]
+    assert flow["outputs"]["items"]["properties"].keys() == {"name", "from", "default"}
+
+
 @pytest.mark.parametrize(("plural", "short"), [("workflows", "wkf"), ("worktemplates", "wkt")])
 def test_a_crd_has_its_short_name_a_status_and_lists_that_managed_fields_do_not_enumerate(
     plural: str, short: str
