@@ -29,9 +29,9 @@ def printing(text: str, name: str = "print") -> Object:
     return made
 
 
-def saying(name: str, text: str, **simulated: str) -> Object:
+def saying(name: str, text: str) -> Object:
     """A template whose pods leave this termination message."""
-    return template(name, **{"run_for": "0.1s", **simulated}, termination_message=text)
+    return template(name, run_for="0.1s", termination_message=text)
 
 
 def values(world: World, name: str, of: str) -> dict[str, Any]:
@@ -60,7 +60,7 @@ def test_values_are_read_recorded_and_used(world: World, audit: Audit, start_con
         output("no", {"path": "status.gone"}, default="none"),
     ]
     world.create(workflow("w", flow("a", of="say", outputs=outputs), flow("b", of="print")))
-    loop = {"for": {"replicas": 3}}
+    loop: dict[str, Any] = {"for": {"replicas": 3}}
     world.create(
         workflow(
             "l",

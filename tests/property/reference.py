@@ -350,11 +350,7 @@ class Reference:
             task.reported = True
             self._fail(seen, flow, task, "Failed", may_retry=self._may_retry(seen, flow, was_ending))
             return
-        if (
-            says == "Succeeded"
-            and not job.gives
-            and any(output.name == "x" and output.default is None for output in flow.outputs)
-        ):
+        if says == "Succeeded" and not seen.is_deferred and _misses(flow, job):
             self._fail(seen, flow, task, "OutputMissing", may_retry=self._may_retry(seen, flow, was_ending))
             return
         if says == "Succeeded" and not seen.is_deferred:  # a controller that does not know the spec reads no output
@@ -687,6 +683,12 @@ class Reference:
             self.phase = self.decided
         else:
             self.phase = "Running"
+
+
+def _misses(flow: Flow, job: JobSeen) -> bool:
+    """Whether an output without default is not in the job."""
+    there = {"x": job.gives, "list": bool(job.list)}
+    return any(output.default is None and not there[output.name] for output in flow.outputs)
 
 
 def _copies(tasks: Mapping[At, RefTask]) -> dict[At, RefTask]:

@@ -12,12 +12,11 @@ from graphlib import TopologicalSorter
 from types import MappingProxyType
 from typing import Final, TypeAlias
 
-from pkg.apis.flow.v1alpha1 import cost, defaults, durations, edges, raw, validation
+from pkg.apis.flow.v1alpha1 import cost, defaults, durations, edges, validation
 from pkg.apis.flow.v1alpha1.edges import Edge, Wait
-from pkg.apis.flow.v1alpha1.faults import Fault, Faults
+from pkg.apis.flow.v1alpha1.faults import Fault
 from pkg.apis.flow.v1alpha1.growth import Growth, growths
 from pkg.apis.flow.v1alpha1.items import lists_of
-from pkg.apis.flow.v1alpha1.reading import Reading
 from pkg.apis.flow.v1alpha1.types import (
     DependsOn,
     Flow,
@@ -35,7 +34,6 @@ from pkg.apis.meta import ObjectMeta
 from pkg.controllers.workflow.planner.graph.model import (
     Ask,
     Clause,
-    Condition,
     Graph,
     Node,
     OutputPredicate,
@@ -46,9 +44,16 @@ from pkg.controllers.workflow.planner.graph.model import (
     RetryRule,
     StatusPredicate,
 )
+from pkg.controllers.workflow.planner.graph.own import (
+    Needs,
+    Own,
+    all_expression_faults,
+    beside_dependencies,
+    condition_of,
+    has_own,
+    rules_of,
+)
 from pkg.workloads.model import RuleError
-from pkg.workloads.output_rules import OutputRule, expression_faults, output_rules
-from pkg.workloads.when_expressions import compile_when
 
 # A workflow that has started keeps running with more edges than a new one may have, but not with any number of them.
 _MAX_EDGES_LATER: Final = 4 * cost.MAX_EDGES
@@ -77,23 +82,23 @@ def compile_spec(
     found = cost.estimate_reading(reading, metadata)
     if not is_started and (faults := cost.faults(found) or validation.validate_values(reading)):
         return faults
-    if not is_started and (faults := _expression_faults(spec)):
+    if not is_started and (faults := all_expression_faults(spec)):
         return faults
     if found.edges > _MAX_EDGES_LATER:
         # A template that was edited later. The tasks that need its addresses fail when they are rendered.
         reading = validation.read(spec)
     needs: dict[str, Needs] = {}
     for flow in spec.flows:
-        if wanted := [edge for edge in _beside_dependencies(reading, flow) if edge.flow in reading.names]:
+        if wanted := [edge for edge in beside_dependencies(reading, flow) if edge.flow in reading.names]:
             needs[flow.name] = Needs(tuple(wanted))
     if needs and (faults := validation.validate_cycles(reading)):
         return faults
     try:
         listed = lists_of(spec)
         own = {
-            flow.name: Own(_output_rules(flow, listed), _condition(flow, templates))
+            flow.name: Own(rules_of(flow, listed), condition_of(flow, templates))
             for flow in spec.flows
-            if _has_own(flow)
+            if has_own(flow)
         }
     except RuleError as error:  # an expression that an earlier controller took
         return (Fault("spec.flows", str(error)),)
@@ -154,61 +159,6 @@ def _with_items(node: Node, needs: Needs, by_name: Mapping[str, int], growth: Gr
     assert isinstance(items, OutputPredicate)
     reads = tuple(part for part in node.reads if part in others)
     return replace(node, count=None, size=1, items_from=items, reads=reads, growth=growth)
-
-
-@dataclass(frozen=True, slots=True)
-class Needs:
-    """What jobs and condition of a flow need of other flows: pod addresses, outputs, or their end."""
-
-    edges: tuple[Edge, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Own:
-    """What a flow hands out, and under which condition it runs."""
-
-    outputs: tuple[OutputRule, ...] = ()
-    when: Condition | None = None
-
-
-def _beside_dependencies(reading: Reading, flow: Flow) -> Iterator[Edge]:
-    """The edges that are not in dependsOn: those of variables and of the condition."""
-    yield from reading.use.edges(flow)
-    beside = (Wait.POD_IP, Wait.OUTPUT, Wait.WHEN)
-    yield from (edge for edge in reading.mentions(flow) if edge.wait in beside)
-
-
-def _expression_faults(spec: WorkflowSpec) -> Faults:
-    return Faults(
-        one
-        for at, flow in enumerate(spec.flows)
-        if _has_own(flow)
-        for one in expression_faults(flow, f"spec.flows[{at}]")
-    )
-
-
-def _has_own(flow: Flow) -> bool:
-    return flow.raw_outputs is not raw.ABSENT or bool(flow.when)
-
-
-def _output_rules(flow: Flow, listed: frozenset[tuple[str, str]]) -> tuple[OutputRule, ...]:
-    """The outputs of a flow. A list of items may be longer than another output. Raises RuleError."""
-    return tuple(
-        replace(rule, limit=cost.MAX_LIST) if (flow.name, rule.name) in listed else rule for rule in output_rules(flow)
-    )
-
-
-def _condition(flow: Flow, templates: Mapping[str, WorkTemplate]) -> Condition | None:
-    """The condition of a flow. Raises RuleError."""
-    if not flow.when:
-        return None
-    template = templates.get(flow.template_name)
-    spec = flow.template_spec if flow.template_spec is not None else template.spec if template is not None else None
-    try:
-        parameters = spec.parameters if spec is not None else None
-    except raw.RawError:
-        parameters = ()  # a fault of the template, which fails the tasks
-    return Condition(compile_when(flow.when), parameters)
 
 
 @dataclass(frozen=True, slots=True)
