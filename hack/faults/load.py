@@ -95,7 +95,8 @@ SIZES = {"prepare": None, "train": 4, "audit": None, "evaluate": None, "report":
 def workflow(name: str, *, has_items: bool = True) -> Object:
     """Ten tasks: fan-out, join, a chain within a `for`, retries everywhere. A cursed one cancels or drains.
 
-    has_items: how wide the fan-out is comes from an output of the first job, and not from the spec.
+    has_items: how wide the fan-out is comes from an output of the first job, and not from the spec; and some flows have
+    a condition.
     """
 
     def flow(own: str, *targets: str, **fields: Any) -> Object:
@@ -108,10 +109,10 @@ def workflow(name: str, *, has_items: bool = True) -> Object:
     flows = [
         flow("prepare", **(_HANDS_OUT if has_items else {})),
         flow("train", "prepare", **{"for": {"itemsFrom": _PARTS} if has_items else {"replicas": SIZES["train"]}}),
-        flow("audit", "prepare"),
+        flow("audit", "prepare", **({"when": "flows.prepare.failed == 0"} if has_items else {})),
         flow("evaluate", "train", "audit"),
         flow("report", "evaluate", **{"for": {"replicas": 2, "dependsOn": {"targets": ["report"]}}}),
-        flow("finish", "report"),
+        flow("finish", "report", **({"when": "outputs.prepare.parts != ''"} if has_items else {})),
     ]
     spec: Object = {"flows": flows}
     if is_cursed(name):
