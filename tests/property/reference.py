@@ -350,6 +350,9 @@ class Reference:
             task.reported = True
             self._fail(seen, flow, task, "Failed", may_retry=self._may_retry(seen, flow, was_ending))
             return
+        if says == "Succeeded" and seen.is_deferred and flow.outputs and not was_ending:
+            task.state = "Running"  # which outputs there are is not known before the edit is taken back
+            return
         if says == "Succeeded" and not seen.is_deferred and _misses(flow, job):
             self._fail(seen, flow, task, "OutputMissing", may_retry=self._may_retry(seen, flow, was_ending))
             return

@@ -84,6 +84,7 @@ _RANGES: Final = (
     "skipped",
     "cancelled",
 )
+_HANDS_OUT: Final = len('"handsOut":true,')
 _LONGEST_KIND: Final = "mpijobs.v2beta1.kubeflow.org"
 _POSITION: Final = "4999"
 # The record of one object that a task applied or deletes, without its name; and that of its flow, without the kind.
@@ -268,6 +269,7 @@ def _output_bytes(spec: WorkflowSpec, sizes: Mapping[str, int]) -> int:
     for flow in spec.flows:
         if flow.raw_outputs is raw.ABSENT:
             continue
+        bytes_besides += _HANDS_OUT
         for output in flow.outputs:
             values += sizes[flow.name]
             longest += sizes[flow.name] * (MAX_LIST if (flow.name, output.name) in listed else MAX_OUTPUT)

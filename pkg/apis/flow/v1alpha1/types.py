@@ -1253,6 +1253,7 @@ class FlowRecord(_Part, frozen=True):
     ] = 0
     kept: Annotated[tuple[Kept, ...], Meta(description="Attempts of tasks, as far as no job shows them.")] = ()
     passed: Annotated[tuple[Latch, ...], Meta(description="HTTP and TCP probes that have passed.")] = ()
+    hands_out: Annotated[bool, Meta(description="They have outputs, by the spec in force.")] = False
     tasks: Annotated[
         int | None,
         Meta(description="How many tasks for.itemsFrom has given each of them. Absent: not known yet, or not asked."),

@@ -220,6 +220,8 @@ class FlowState(msgspec.Struct, frozen=True):
     fan_out: int | None = None
     #: Attempts below this number belong to a run before the last restart.
     first_attempt: int = 0
+    #: It has outputs that a spec which was made up from status does not show.
+    hands_out: bool = False
     #: HTTP and TCP probes that have passed: path of the probe in the spec -> indexes of the replicas that answered.
     passed: Mapping[str, frozenset[int]] = msgspec.field(default_factory=dict)
     #: When a retry becomes due or a timeout comes (seconds since the epoch, or NEVER).

@@ -23,6 +23,7 @@ def flow_memory(node: Node, state: FlowState) -> FlowMemory:
         tasks=state.fan_out,
         kept=_kept(node, state),
         passed=_latches(state),
+        hands_out=bool(node.outputs) or state.hands_out,
     )
     kept = NOTHING.record if record == NOTHING.record else record
     return FlowMemory(state.gvr, kept, state.rules, state.later_gvrs, objects_of(state))

@@ -23,7 +23,7 @@ from pkg.controllers.workflow.planner.control import retry
 from pkg.controllers.workflow.planner.control.retry import FailurePolicy
 from pkg.controllers.workflow.planner.graph.model import Node
 from pkg.controllers.workflow.planner.outputs.reading import Outputs, Unreadable, read_outputs
-from pkg.controllers.workflow.planner.progress import Attempt, Task, TaskKey
+from pkg.controllers.workflow.planner.progress import Attempt, FlowState, Task, TaskKey
 from pkg.controllers.workflow.planner.reading import look
 from pkg.controllers.workflow.planner.snapshot import ObservedJob, Snapshot
 from pkg.controllers.workflow.planner.status.deletion import counts_as_deleted
@@ -48,18 +48,16 @@ JOB_UNITS = 3
 class _TaskJobs(msgspec.Struct, frozen=True):
     """What is needed to update one task."""
 
+    ctx: Context
     snapshot: Snapshot
     node: Node
     key: TaskKey
-    #: Attempts below this number belong to a run before the last restart.
-    first_attempt: int
+    state: FlowState
     #: Its jobs in the cluster.
     jobs: Sequence[ObservedJob]
     #: Its jobs that disappeared since the last pass, as they last were.
     gone: Sequence[ObservedJob]
     policy: FailurePolicy
-    #: Bytes that the workflow's outputs may still have.
-    room: int = 0
 
     def failed(self, task: Task, reason: str, message: str) -> Task:
         """The task after its newest attempt failed."""
@@ -71,7 +69,7 @@ class _TaskJobs(msgspec.Struct, frozen=True):
         return retry.after_failure(
             task,
             self.node.retry,
-            first_attempt=self.first_attempt,
+            first_attempt=self.state.first_attempt,
             reason=reason,
             message=message,
             now=self.snapshot.now,
@@ -95,12 +93,11 @@ def fold(ctx: Context, keys: Iterable[TaskKey], policy: FailurePolicy) -> frozen
         if node is None:
             continue  # the spec does not have the task that the job's labels name
         number = node.number
-        task = draft.task(number, key.index)
+        task, state = draft.task(number, key.index), draft.state(number)
         if not _expects(task) and not (key in snapshot.jobs or key in snapshot.gone):
             continue  # it has no job, and needs none
-        first = draft.state(number).first_attempt
         # After a restart jobs of earlier attempts prove nothing, except for tasks that were not restarted.
-        least = task.attempt if task.is_final else first
+        least = task.attempt if task.is_final else state.first_attempt
         jobs, gone = (
             [
                 observed
@@ -109,8 +106,7 @@ def fold(ctx: Context, keys: Iterable[TaskKey], policy: FailurePolicy) -> frozen
             ]
             for found in (snapshot.jobs, snapshot.gone)
         )
-        room = MAX_OUTPUT_BYTES - draft.output_bytes
-        after = fold_task(_TaskJobs(snapshot, node, key, first, jobs, gone, policy, room), task)
+        after = fold_task(_TaskJobs(ctx, snapshot, node, key, state, jobs, gone, policy), task)
         draft.put(number, key.index, after)
         is_new_job = after.current.job and after.current.job_uid != task.current.job_uid
         if is_new_job and draft.state(number).wait_reason in KEPT_UNTIL_CREATED:
@@ -147,7 +143,7 @@ def fold_task(of: _TaskJobs, task: Task) -> Task:
     """One task, updated from its jobs."""
     snapshot = of.snapshot
     newest = max((observed.attempt for observed in (*of.jobs, *of.gone)), default=-1)
-    if not task.is_final and newest >= max(task.attempt, of.first_attempt):
+    if not task.is_final and newest >= max(task.attempt, of.state.first_attempt):
         is_new = newest > task.attempt or not (task.had_job or task.has_verdict)
         if is_new:
             shown = of_attempt(of.jobs, newest) or of_attempt(of.gone, newest)
@@ -296,13 +292,9 @@ def _apply(of: _TaskJobs, task: Task, observed: ObservedJob, reading: Reading, *
         return of.failed(task, Reasons.FAILED, failure_message(current.job, said))
     if reading.faulty and task.ran and state is JobState.PENDING:
         state = JobState.RUNNING  # a job that cannot be judged keeps its state
-    outputs: Outputs | Unreadable | None = ()
-    if state is JobState.SUCCEEDED and of.node.outputs:
-        outputs = read_outputs(
-            of.node.outputs, observed, snapshot.messages.get(of.key), task.attempt, room=of.room, is_gone=is_gone
-        )
-        if isinstance(outputs, Unreadable):
-            return of.failed(msgspec.structs.replace(task, ran=True), outputs.reason, outputs.message)
+    outputs = _outputs(of, task, observed, is_gone=is_gone) if state is JobState.SUCCEEDED else ()
+    if isinstance(outputs, Unreadable):
+        return of.failed(msgspec.structs.replace(task, ran=True), outputs.reason, outputs.message)
     phase = _PHASES[state] if outputs is not None else Phase.RUNNING
     reason, message = _explanation(snapshot, task, observed, phase, reading)
     is_held = phase is Phase.SUSPENDED
@@ -328,6 +320,14 @@ def _apply(of: _TaskJobs, task: Task, observed: ObservedJob, reading: Reading, *
             is_ended=outputs is None,
         ),
     )
+
+
+def _outputs(of: _TaskJobs, task: Task, observed: ObservedJob, *, is_gone: bool) -> Outputs | Unreadable | None:
+    """The outputs of a job that has succeeded; None while they cannot be read."""
+    if of.state.hands_out and of.policy.is_deferred:
+        return None  # which they are is not known before the edit of the spec is taken back
+    answer, room = of.snapshot.messages.get(of.key), MAX_OUTPUT_BYTES - of.ctx.draft.output_bytes
+    return read_outputs(of.node.outputs, observed, answer, task.attempt, room=room, is_gone=is_gone)
 
 
 def _explanation(

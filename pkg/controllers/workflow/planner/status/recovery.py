@@ -124,6 +124,7 @@ def _recover_flow(node: Node, recorded: FlowStatus, memory: FlowMemory, now: flo
         rules=memory.rules,
         renamed=record.renamed,
         first_attempt=record.first_attempt,
+        hands_out=record.hands_out and not node.outputs,
         passed={latch.probe: frozenset(unpack_indexes(latch.indexes)) for latch in record.passed},
         timer_at=0.0,  # evaluate the timers in the next pass
     )

@@ -11,6 +11,7 @@ from pkg.controllers.workflow.planner.outputs.reading import Unreadable, read_ou
 from pkg.controllers.workflow.planner.snapshot import ObservedJob, PodMessages
 from pkg.workloads.output_rules import output_rules
 from tests.builders import JOBS, Bench, wf
+from tests.manifests import plain
 from tests.unit.controllers.workflow.planner.outputs.setups import arguments, done, output, pair, using
 
 STATUS: dict[str, Any] = {
@@ -217,3 +218,26 @@ def test_a_service_without_its_output_is_deleted_before_the_next_attempt() -> No
     bench.is_ready("a")
     assert bench.log[-1] != "create w-a-r1" or "delete w-a" in bench.log
     assert bench.log.index("delete w-a") < bench.log.index("create w-a-r1")
+
+
+def test_a_held_workflow_whose_spec_nobody_knows_reads_its_outputs_once_it_goes_on() -> None:
+    bench = pair()
+    flows = plain(bench.workflow.spec)["flows"]
+    bench.edit_spec(flows=[{"name": "other", "template": "job"}])
+    bench.restarted()
+    bench.say(done(x="1"), "a")
+    bench.settle()
+    assert bench.flow("a").phase == "Running"
+    bench.restarted()
+    bench.set_spec(flows=flows)
+    assert (bench.flow("a").phase, bench.flow("a").outputs[0].value) == ("Succeeded", "1")
+    assert arguments(bench, "w-b") == ["1"]
+
+
+def test_a_held_workflow_keeps_the_outputs_that_are_recorded() -> None:
+    bench = pair()
+    bench.say(done(x="1"), "a")
+    bench.settle()
+    bench.edit_spec(flows=[{"name": "other", "template": "job"}])
+    bench.restarted()
+    assert bench.flow("a").outputs[0].value == "1"
