@@ -1,0 +1,72 @@
+"""`graph` of manifests: the formats, what is left out, and what it says of manifests that cannot be drawn."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from click.testing import CliRunner, Result
+from pytest_regressions.file_regression import FileRegressionFixture
+
+from pkg.cli.app import command
+from tests.unit.cli.verbs.test_plan import NIGHTLY
+
+
+def graph(tmp_path: Path, text: str, *args: str) -> Result:
+    file = tmp_path / "w.yaml"
+    file.write_text(text)
+    return CliRunner().invoke(command, ["graph", "-f", str(file), *args])
+
+
+@pytest.mark.parametrize("form", ["mermaid", "dot"])
+def test_text(form: str, tmp_path: Path, file_regression: FileRegressionFixture) -> None:
+    found = graph(tmp_path, NIGHTLY, "-o", form)
+    assert found.exit_code == 0
+    file_regression.check(found.output)
+
+
+def test_svg(tmp_path: Path) -> None:
+    found = graph(tmp_path, NIGHTLY, "-o", "svg", "--down")
+    assert ElementTree.fromstring(found.output).get("aria-label") == "nightly"
+
+
+def test_around(tmp_path: Path) -> None:
+    found = graph(tmp_path, NIGHTLY, "--around", "fetch").output
+    assert '"fetch"' in found
+    assert "alarm" not in found
+    assert "alarm" in graph(tmp_path, NIGHTLY, "--around", "fetch", "--depth", "2").output
+
+
+def test_a_large_graph_says_what_mermaid_draws(tmp_path: Path) -> None:
+    flows = "".join(f"  - {{name: f{at}, dependsOn: {{targets: [a]}}}}\n" for at in range(600))
+    text = (
+        "apiVersion: flow.workflow.sh/v1alpha1\nkind: Workflow\nmetadata: {name: w}\nspec:\n  flows:\n  - {name: a}\n"
+    )
+    assert "use --fold, --around FLOW or -o svg" in graph(tmp_path, text + flows, "--no-fold").stderr
+    assert graph(tmp_path, text + flows).stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("args", "text", "code", "message"),
+    [
+        pytest.param(["--around", "x"], NIGHTLY, 1, "no flow is named x", id="an unknown flow"),
+        pytest.param(
+            ["-o", "svg"],
+            NIGHTLY.replace("{name: fetch, ", "{name: fetch, dependsOn: {targets: [train]}, "),
+            1,
+            "flows wait for each other; kubectl workflow lint names them",
+            id="a cycle",
+        ),
+    ],
+)
+def test_faults(tmp_path: Path, args: list[str], text: str, code: int, message: str) -> None:
+    found = graph(tmp_path, text, *args)
+    assert found.exit_code == code
+    assert message in found.output
+
+
+def test_without_a_name_and_a_file() -> None:
+    found = CliRunner().invoke(command, ["graph"])
+    assert found.exit_code == 2
+    assert "name a Workflow, or a manifest with -f" in found.output
