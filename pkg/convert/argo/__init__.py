@@ -1,0 +1,1 @@
+"""Argo Workflows: Workflow, WorkflowTemplate, ClusterWorkflowTemplate and CronWorkflow."""

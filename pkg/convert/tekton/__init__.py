@@ -1,0 +1,1 @@
+"""Tekton: Pipeline, PipelineRun, Task and ClusterTask."""

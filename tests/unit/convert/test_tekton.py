@@ -1,0 +1,284 @@
+"""What each construct of Tekton becomes, and what is said of those that have no word here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import yaml
+
+from pkg.convert.convert import convert
+from tests.unit.convert.reading import Read, read
+
+STEP = {"image": "busybox:1.36", "command": ["true"]}
+SAY = {
+    "apiVersion": "tekton.dev/v1",
+    "kind": "Task",
+    "metadata": {"name": "say"},
+    "spec": {
+        "params": [{"name": "text"}],
+        "results": [{"name": "size"}],
+        "steps": [{"name": "main", "image": "busybox:1.36", "script": "echo $(params.text) > $(results.size.path)"}],
+    },
+}
+
+
+def tekton(*documents: dict[str, Any]) -> Read:
+    return read(convert({"p.yaml": yaml.safe_dump_all([SAY, *documents], sort_keys=False)}))
+
+
+def pipeline(*tasks: dict[str, Any], **spec: Any) -> Read:
+    """A Pipeline of these tasks, which run one step unless they say otherwise."""
+    whole = [task if "taskRef" in task else {"taskSpec": {"steps": [STEP]}, **task} for task in tasks]
+    meta = {"name": "p"}
+    return tekton(
+        {"apiVersion": "tekton.dev/v1", "kind": "Pipeline", "metadata": meta, "spec": {"tasks": whole, **spec}}
+    )
+
+
+def run(spec: dict[str, Any], *tasks: dict[str, Any], **pipeline_spec: Any) -> Read:
+    whole = [task if "taskRef" in task else {"taskSpec": {"steps": [STEP]}, **task} for task in tasks]
+    inner = {"pipelineSpec": {"tasks": whole, **pipeline_spec}, **spec}
+    return tekton({"apiVersion": "tekton.dev/v1", "kind": "PipelineRun", "metadata": {"name": "p"}, "spec": inner})
+
+
+def task(**spec: Any) -> Read:
+    return pipeline({"name": "a", "taskSpec": {"steps": [STEP], **spec}})
+
+
+A, B = {"name": "a"}, {"name": "b"}
+CALL = {"name": "a", "taskRef": {"name": "say"}, "params": [{"name": "text", "value": "x"}]}
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        pytest.param({"runAfter": ["a"]}, {"dependsOn": {"targets": ["a"]}}, id="runAfter"),
+        pytest.param({"retries": 2}, {"retry": {"maxRetries": 2, "interval": "0s"}}, id="retries"),
+        pytest.param({"timeout": "5m"}, {"timeout": "5m"}, id="a timeout"),
+        pytest.param({"onError": "continue"}, {"continueOnFail": True}, id="onError"),
+        pytest.param(
+            {"when": [{"input": "$(tasks.a.results.size)", "operator": "in", "values": ["1", "2"]}]},
+            {"when": 'outputs["a"]["size"] in ["1", "2"]'},
+            id="when in",
+        ),
+        pytest.param(
+            {
+                "when": [
+                    {"input": "x", "operator": "notin", "values": ["y"]},
+                    {"input": "x", "operator": "in", "values": ["x"]},
+                ]
+            },
+            {"when": '!("x" in ["y"]) && "x" in ["x"]'},
+            id="several conditions",
+        ),
+        pytest.param(
+            {"matrix": {"params": [{"name": "os", "value": ["l", "w"]}, {"name": "v", "value": ["1"]}]}},
+            {"for": {"items": [{"os": "l", "v": "1"}, {"os": "w", "v": "1"}]}},
+            id="a matrix has every combination",
+        ),
+        pytest.param(
+            {"matrix": {"params": [{"name": "os", "value": "$(tasks.a.results.size[*])"}]}},
+            {"for": {"itemsFrom": "{{flows.a.outputs.size}}"}},
+            id="a matrix of a result",
+        ),
+        pytest.param(
+            {"matrix": {"include": [{"name": "x", "params": [{"name": "os", "value": "l"}]}]}},
+            {"for": {"items": [{"os": "l"}]}},
+            id="a matrix that only includes",
+        ),
+    ],
+)
+def test_fields_of_a_pipeline_task(fields: dict[str, Any], expected: dict[str, Any]) -> None:
+    found = pipeline(CALL, {**B, "taskSpec": {"params": [{"name": "os"}, {"name": "v"}], "steps": [STEP]}, **fields})
+    assert {key: found.flow("b").get(key) for key in expected} == expected
+    assert found.lost == []
+
+
+def test_results_are_outputs() -> None:
+    found = pipeline(CALL, {**CALL, "name": "b", "params": [{"name": "text", "value": "$(tasks.a.results.size) MB"}]})
+    assert found.flow("a")["outputs"] == [{"name": "size", "from": {"terminationMessage": {"container": "main"}}}]
+    assert found.flow("b")["parameters"] == [{"name": "text", "value": "{{flows.a.outputs.size}} MB"}]
+    assert found.pod("say")["containers"][0]["terminationMessagePath"] == "/tekton/results/size"
+
+
+def test_a_task_that_when_skips_lets_others_go_on_wherever_it_is_declared() -> None:
+    when = [{"input": "x", "operator": "in", "values": ["y"]}]
+    found = pipeline({"name": "c", "runAfter": ["b"]}, A, {**B, "runAfter": ["a"], "when": when})
+    assert found.flow("c")["dependsOn"] == {"targets": ["b", "a"], "onSkipped": "Ignore"}
+
+
+def test_finally_tasks() -> None:
+    assert pipeline(A, **{"finally": [{"name": "z", "taskSpec": {"steps": [STEP]}}]}).flow("z")["finally"] is True
+
+
+@pytest.mark.parametrize(
+    ("steps", "expected"),
+    [
+        pytest.param([STEP], ["true"], id="a command"),
+        pytest.param([{"image": "x", "script": "a"}], ["sh", "-c", "set -e\na"], id="a script without a first line"),
+        pytest.param(
+            [{"image": "x", "script": "#!/usr/bin/env python3\na"}],
+            ["python3", "-c", "a"],
+            id="a script of an interpreter",
+        ),
+        pytest.param(
+            [{"image": "x", "script": "#!/bin/bash -e\na", "args": ["b"]}],
+            ["/bin/bash", "-e", "-c", "a", "script", "b"],
+            id="arguments of a script",
+        ),
+        pytest.param(
+            [{"image": "x", "script": "#!/bin/sh\necho {{index}}"}],
+            ["/bin/sh", "-c", "echo {{{{index}}}}"],
+            id="text that looks like our variables",
+        ),
+    ],
+)
+def test_steps(steps: list[dict[str, Any]], expected: list[str]) -> None:
+    found = task(steps=steps)
+    assert found.pod("p-a")["containers"][0]["command"] == expected
+    assert found.lost == []
+
+
+def test_steps_run_one_after_the_other_in_one_pod() -> None:
+    found = task(
+        steps=[{"name": "one", **STEP}, {"name": "two", **STEP}], stepTemplate={"env": [{"name": "A", "value": "b"}]}
+    )
+    pod = found.pod("p-a")
+    assert [step["name"] for step in (*pod["initContainers"], *pod["containers"])] == ["one", "two"]
+    assert pod["containers"][0]["env"] == [{"name": "A", "value": "b"}]
+    assert pod["containers"][0]["volumeMounts"] == pod["initContainers"][0]["volumeMounts"]
+
+
+def test_parameters_of_a_list_and_of_an_object() -> None:
+    params = [
+        {"name": "flags", "type": "array", "default": ["-a", "-b"]},
+        {"name": "repo", "properties": {"url": {}}, "type": "object", "default": {"ref": "main"}},
+    ]
+    found = task(params=params, steps=[{"image": "x", "args": ["$(params.flags[1])", '$(params["repo"].url)']}])
+    assert found.template("p-a")["parameters"] == [
+        {"name": "flags.0", "value": "-a"},
+        {"name": "flags.1", "value": "-b"},
+        {"name": "repo.url"},
+        {"name": "repo.ref", "value": "main"},
+    ]
+    assert found.pod("p-a")["containers"][0]["args"] == ["{{params.flags.1}}", "{{params.repo.url}}"]
+
+
+@pytest.mark.parametrize(
+    ("spec", "expected"),
+    [
+        pytest.param({"timeouts": {"pipeline": "2h"}}, {"timeout": "2h"}, id="the timeout"),
+        pytest.param({"status": "StoppedRunFinally"}, {"shutdown": "Stop"}, id="stopped"),
+        pytest.param({"status": "Cancelled"}, {"shutdown": "Terminate"}, id="cancelled"),
+        pytest.param({"status": "PipelineRunPending"}, {"suspend": True}, id="pending"),
+    ],
+)
+def test_fields_of_a_run(spec: dict[str, Any], expected: dict[str, Any]) -> None:
+    found = run(spec, A)
+    assert {key: found.workflow["spec"].get(key) for key in expected} == expected
+    assert found.lost == []
+
+
+def test_the_parameters_of_a_run_go_before_defaults() -> None:
+    found = run({"params": [{"name": "x", "value": "2"}]}, A, params=[{"name": "x", "default": "1"}, {"name": "text"}])
+    assert found.workflow["spec"]["parameters"] == [{"name": "x", "value": "2"}, {"name": "pipeline.text"}]
+
+
+def test_workspaces_of_a_run_are_volumes() -> None:
+    workspaces = [{"name": "code", "persistentVolumeClaim": {"claimName": "c"}}]
+    spec = {"steps": [{"image": "x", "workingDir": "$(workspaces.src.path)"}], "workspaces": [{"name": "src"}]}
+    called = {"name": "a", "taskSpec": spec, "workspaces": [{"name": "src", "workspace": "code"}]}
+    found = run({"workspaces": workspaces, "taskRunTemplate": {"serviceAccountName": "me"}}, called)
+    assert found.flow("a")["patch"]["spec"]["template"]["spec"] == {
+        "serviceAccountName": "me",
+        "volumes": [{"name": "workspace-src", "emptyDir": None, "persistentVolumeClaim": {"claimName": "c"}}],
+    }
+    assert found.pod("p-a")["containers"][0]["workingDir"] == "/workspace/src"
+    assert found.lost == []
+
+
+def test_a_run_finds_its_pipeline() -> None:
+    found = tekton(
+        {"apiVersion": "tekton.dev/v1beta1", "kind": "Pipeline", "metadata": {"name": "q"}, "spec": {"tasks": [CALL]}},
+        {
+            "apiVersion": "tekton.dev/v1",
+            "kind": "PipelineRun",
+            "metadata": {"generateName": "q-"},
+            "spec": {"pipelineRef": {"name": "q"}},
+        },
+    )
+    names = [made["metadata"] for made in found.result.objects if made["kind"] == "Workflow"]
+    assert names == [{"name": "q"}, {"generateName": "q-"}]
+    assert found.lost == []
+
+
+@pytest.mark.parametrize(
+    ("found", "message"),
+    [
+        pytest.param(
+            lambda: pipeline({**A, "when": [{"cel": "true"}]}), "write it as when of the flow", id="when in CEL"
+        ),
+        pytest.param(
+            lambda: pipeline({"name": "a", "taskRef": {"resolver": "hub"}}),
+            "only Tasks in the same files",
+            id="a resolver",
+        ),
+        pytest.param(
+            lambda: pipeline({"name": "a", "taskRef": {"name": "other"}}),
+            "no Task other is in these files",
+            id="a Task that is elsewhere",
+        ),
+        pytest.param(lambda: pipeline({**A, "runAfter": ["x"]}), "there is no task of this name", id="an unknown task"),
+        pytest.param(
+            lambda: pipeline(A, results=[{"name": "x", "value": "y"}]),
+            "read outputs of flows",
+            id="results of a Pipeline",
+        ),
+        pytest.param(
+            lambda: task(steps=[{**STEP, "onError": "continue"}]),
+            "a step whose failure does not count",
+            id="a step that may fail",
+        ),
+        pytest.param(
+            lambda: task(steps=[{**STEP, "ref": {"name": "x"}}]), "StepActions are not there", id="a StepAction"
+        ),
+        pytest.param(
+            lambda: task(steps=[{"image": "x", "args": ["$(params.l[*])"]}], params=[{"name": "l", "type": "array"}]),
+            "cannot become several arguments",
+            id="a list as arguments",
+        ),
+        pytest.param(
+            lambda: task(results=[{"name": "x"}, {"name": "y"}]),
+            "one file of the last step can be read",
+            id="several results",
+        ),
+        pytest.param(
+            lambda: task(steps=[{"image": "x", "args": ["$(tasks.status)"]}]),
+            "wait for a phase of the flow",
+            id="a status",
+        ),
+        pytest.param(
+            lambda: run({"timeouts": {"tasks": "1h"}}, A),
+            "bounds everything but finally flows",
+            id="a timeout of tasks",
+        ),
+        pytest.param(
+            lambda: run({"taskRunSpecs": [{"pipelineTaskName": "a"}]}, A),
+            "write it as patch of the flow",
+            id="settings of one task",
+        ),
+        pytest.param(
+            lambda: run({"params": [{"name": "x", "value": "y"}]}, A),
+            "the Pipeline has no such parameter",
+            id="an unknown parameter",
+        ),
+        pytest.param(
+            lambda: run({"workspaces": [{"name": "w", "volumeClaimTemplate": {}}]}, A),
+            "convert does not know this field",
+            id="a workspace that no task uses",
+        ),
+    ],
+)
+def test_what_has_no_word_is_named(found: Any, message: str) -> None:
+    assert any(message in line for line in found().lost)
