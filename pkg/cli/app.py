@@ -39,6 +39,9 @@ ACTING: Final[dict[str, str]] = {
 OFFLINE: Final[dict[str, str]] = {
     "lint": "pkg.cli.verbs.lint:command",
     "render": "pkg.cli.verbs.render:command",
+    "graph": "pkg.cli.verbs.graph:command",
+    "plan": "pkg.cli.verbs.plan:command",
+    "convert": "pkg.cli.verbs.convert:command",
 }
 SECTIONS: Final[Mapping[str, Mapping[str, str]]] = {
     "Read": READING,

@@ -3,7 +3,7 @@
 | code | when |
 |---|---|
 | 0 | done |
-| 1 | an error, which one line on standard error says; of `wait`: the workflow failed; of `lint`: there are faults |
+| 1 | an error, in one line; of `wait`: the workflow failed; of `lint`: faults; of `convert`: something is lost |
 | 2 | wrong usage; of `wait`: the time is up |
 | 3 | of `wait` alone: an error, or wrong usage |
 | 130 | Ctrl-C |

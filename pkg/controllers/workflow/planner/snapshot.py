@@ -161,6 +161,8 @@ class Snapshot:
     room: int | None = None
     #: Status is to be written although its window is not over.
     is_urgent: bool = False
+    #: Status is written only where something has to be recorded before it is acted on, and at the end: in a dry run.
+    is_dry_run: bool = False
     #: Seconds by which the load lengthens the window between two writes of status.
     load: float = 0.0
     #: Kinds whose cache is not complete yet.

@@ -37,6 +37,8 @@ def status_write(
         return None, progress, NEVER, ()
     if recorded.phase is not None and recorded.observed_generation != snapshot.workflow.metadata.generation:
         is_urgent = True  # a person edited the spec, and looks at what comes of it
+    if snapshot.is_dry_run and not is_urgent and recorded.phase is not None:
+        return None, structs.replace(progress, is_dirty=True), NEVER, ()
     due = progress.written_at + min(MAX_WINDOW, MIN_WINDOW + ctx.graph.total / 2000 + snapshot.load)
     # A clock that was set back must not delay the write.
     if progress.written_at <= snapshot.now < due and not is_urgent:

@@ -1,0 +1,96 @@
+"""`plan`: a dry run of a manifest with the planner of the controller."""
+
+from __future__ import annotations
+
+import json
+
+import click
+import msgspec
+
+from pkg.apis.flow.v1alpha1.raw import RawError
+from pkg.cli.one_manifest import read_one_manifest
+from pkg.cli.output import echo, screen
+from pkg.cli.problems import Problem
+from pkg.views.dry_run.assumptions import AssumptionError, read_assumptions, unknown_targets
+from pkg.views.dry_run.outcome import outcome
+from pkg.views.dry_run.simulate import CannotRun, simulate
+from pkg.views.dry_run.timeline import timeline
+
+#: Columns of the timeline where the output is no terminal.
+_PIPED = 120
+
+
+@click.command("plan")
+@click.argument("name", required=False, default="")
+@click.option("-f", "--filename", "paths", multiple=True, required=True, metavar="FILE", help="The manifests.")
+@click.option(
+    "-d",
+    "--duration",
+    "durations",
+    multiple=True,
+    metavar="FLOW[/INDEX]=5m",
+    help="How long its jobs take; a service needs so long to be ready.",
+)
+@click.option("--default-duration", default="1m", show_default=True, metavar="DURATION", help="How long others take.")
+@click.option(
+    "--fail",
+    "failures",
+    multiple=True,
+    metavar="FLOW[/INDEX][:TIMES]",
+    help="Its attempts fail: all, or the first ones.",
+)
+@click.option(
+    "--probe",
+    "probes",
+    multiple=True,
+    metavar="FLOW[/INDEX]=30s",
+    help="When its pods answer probes after the start of their job, or `never`. Default: at once.",
+)
+@click.option(
+    "--output-value", "outputs", multiple=True, metavar="FLOW.NAME=VALUE", help="The value of an output of its tasks."
+)
+@click.option("--max-parallel", type=click.IntRange(1), metavar="N", help="In place of spec.parallelism: jobs at once.")
+@click.option("--attempts", "each", is_flag=True, help="A row for each attempt instead of one for each flow.")
+@click.option("--all", "everything", is_flag=True, help="Show all rows, also of a large Workflow.")
+@click.option("-o", "--output", "form", type=click.Choice(["text", "json"]), default="text", help="Format.")
+def command(
+    name: str,
+    paths: tuple[str, ...],
+    durations: tuple[str, ...],
+    default_duration: str,
+    failures: tuple[str, ...],
+    probes: tuple[str, ...],
+    outputs: tuple[str, ...],
+    max_parallel: int | None,
+    each: bool,
+    everything: bool,
+    form: str,
+) -> None:
+    """Run a Workflow dry: in which order and how parallel its jobs run, how long that takes, and what decides it.
+
+    The controller's own planner runs with simulated jobs, without a cluster. Retries, timeouts, probes, parallelism,
+    failure branches and finally flows are those of the controller. Exits 0 whatever the outcome of the Workflow is.
+    """
+    try:
+        assumptions = read_assumptions(default_duration, durations, failures, probes, outputs)
+    except AssumptionError as error:
+        raise click.UsageError(str(error)) from error
+    workflow, templates = read_one_manifest(paths, name)
+    sizes = {flow.name: max(1, flow.replicas) for flow in workflow.spec.flows}
+    if wrong := unknown_targets(assumptions, sizes):
+        raise Problem(wrong[0])
+    if max_parallel is not None:
+        workflow = msgspec.structs.replace(
+            workflow, spec=msgspec.structs.replace(workflow.spec, parallelism=max_parallel)
+        )
+    try:
+        found = outcome(simulate(workflow, templates, assumptions))
+    except (CannotRun, RawError) as error:
+        first, *more = str(error).splitlines()
+        raise Problem(
+            f"{first}{f' (and {len(more)} more)' if more else ''}; kubectl workflow lint shows where"
+        ) from error
+    if form == "json":
+        click.echo(json.dumps(found.as_json(), indent=2, ensure_ascii=False))
+    else:
+        echo(timeline(found, screen().width or _PIPED, each=each, everything=everything))
