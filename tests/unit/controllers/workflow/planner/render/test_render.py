@@ -368,3 +368,9 @@ def test_a_job_that_needs_no_type_is_made_before_the_schema_is_known() -> None:
     assert found["spec"] == {"a": "x0", "b": 0}
     with pytest.raises(SchemaNeeded):
         made(template={"jobSpec": {"a": "{{index}}"}}, schema=None)
+
+
+def test_a_secret_is_not_made_for_a_flow_with_outputs() -> None:
+    secret = {"gvr": {"version": "v1", "resource": "secrets"}, "jobSpec": {}}
+    with pytest.raises(RenderError, match="outputs of Secrets are not allowed"):
+        made({"outputs": [{"name": "x", "from": {"path": "metadata.name"}}]}, template=secret, kind="Secret")
