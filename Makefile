@@ -176,7 +176,7 @@ release: $(DEVELOPING) ## Make a release in dist/: wheel, images, manifests, SBO
 ## Clusters
 
 .PHONY: demo
-demo: $(INSTALLED) ## Run the six main examples on a cluster of their own, live in the terminal
+demo: $(INSTALLED) ## Run the seven main examples on a cluster of their own, live in the terminal
 	@exec $(PY) -m hack.demo $(ARGS)
 
 .PHONY: cluster-up

@@ -37,7 +37,11 @@ from pkg.kube.config import load_config
 
 ROOT = Path(__file__).resolve().parents[2]
 # The others need kinds that a bare cluster does not serve.
-EXAMPLES = (*sorted((ROOT / "examples").glob("0*.yaml")), ROOT / "examples" / "advanced.yaml")
+EXAMPLES = (
+    *sorted((ROOT / "examples").glob("0*.yaml")),
+    ROOT / "examples" / "items.yaml",
+    ROOT / "examples" / "advanced.yaml",
+)
 WORKERS = 8
 _FRAME_SECONDS = 0.1
 

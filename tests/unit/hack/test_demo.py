@@ -57,6 +57,14 @@ def test_a_workflow_that_nobody_looked_at_yet_waits() -> None:
     )
 
 
+def test_how_many_items_there_are_only_status_knows() -> None:
+    status = FlowStatus("a", P.RUNNING, running="1-2", succeeded="0", waiting="3-9")
+    flow = Flow("a", for_=For(items_from="{{flows.list.outputs.files}}"))
+    workflow = msgspec.structs.replace(wf(status), spec=WorkflowSpec(flows=(flow,)))
+    (found,) = view(workflow, T0).flows
+    assert (found.size, found.running, found.done) == (10, 2, 1)
+
+
 @pytest.mark.parametrize(
     ("status", "size", "running", "done"),
     [
@@ -221,7 +229,7 @@ def test_an_example_that_announces_nothing_is_refused(text: str | None, said: st
 
 def test_every_example_announces_the_end_of_all_its_flows() -> None:
     found = {workflow.metadata.name: workflow for workflow in examples()}
-    assert len(found) == 6
+    assert len(found) == 7
     for workflow in found.values():
         assert set(expected(workflow).flows) == {flow.name for flow in workflow.spec.flows}
 
