@@ -105,6 +105,7 @@ def _recover_flow(node: Node, recorded: FlowStatus, memory: FlowMemory, now: flo
             single = ReplicaStatus(0, recorded.phase, recorded.reason, recorded.message)
             newest = recorded.attempts - 1
             tasks[index] = _recover_task(phase, kept.get(index), single, recorded, record, now, gvr, newest)
+    tasks = [_with_due(task, node, record, now) for task in tasks]
     for index, values in outputs_by_index(recorded).items():
         if index < node.size:
             tasks[index] = msgspec.structs.replace(tasks[index], outputs=values)
@@ -128,6 +129,16 @@ def _recover_flow(node: Node, recorded: FlowStatus, memory: FlowMemory, now: flo
         passed={latch.probe: frozenset(unpack_indexes(latch.indexes)) for latch in record.passed},
         timer_at=0.0,  # evaluate the timers in the next pass
     )
+
+
+def _with_due(task: Task, node: Node, record: FlowRecord, now: float) -> Task:
+    """The task; the whole delay begins now for a retry whose time status does not know.
+
+    An older controller that worked in between wrote that time outside of `record`, where nobody reads it any more.
+    """
+    if task.phase is not Phase.BACKOFF or task.due is not None:
+        return task
+    return msgspec.structs.replace(task, due=now + node.retry.delay(task.attempt - record.first_attempt + 1))
 
 
 def _with_object(task: Task, record: ObjectRecord, one: ObjectOfTask) -> Task:

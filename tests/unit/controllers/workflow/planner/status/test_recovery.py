@@ -69,3 +69,20 @@ def test_a_flow_that_status_does_not_know_starts_from_nothing() -> None:
     status = msgspec.structs.replace(Bench(workflow).status, flows=Bench(wf(a="")).status.flows)
     back = recover(snapshot(msgspec.structs.replace(workflow, status=status)), compiled(workflow))
     assert [state.phase for state in back.flows] == [Phase.PENDING, Phase.WAITING]
+
+
+def test_a_retry_that_an_older_controller_planned_in_between_is_made_after_its_whole_delay() -> None:
+    """The older one put its memory beside a record of this version, which it left as it was."""
+    bench = Bench(wf(a={"retry": {"maxRetries": 1, "interval": "30s"}}))
+    bench.fails("a")
+    record = bench.status.record
+    assert record is not None
+    assert any(flow.kept for flow in record.flows)
+    forgotten = tuple(msgspec.structs.replace(flow, kept=()) for flow in record.flows)
+    status = msgspec.structs.replace(bench.status, record=msgspec.structs.replace(record, flows=forgotten))
+    bench.workflow = msgspec.structs.replace(bench.workflow, status=status)
+    bench.restarted().settle()
+    bench.wait(29)
+    assert bench.names == ["w-a"], "not before"
+    bench.wait(2)
+    assert bench.names == ["w-a", "w-a-r1"]
