@@ -86,6 +86,7 @@ class AsyncApi:
         self._idle: list[_Exchange] = []
         self._waiting: deque[asyncio.Future[_Exchange]] = deque()
         self._all: list[_Exchange] = []
+        self._is_closed = False
 
     async def call(self, method: str, path: str, body: bytes = b"", content_type: str = "application/json") -> bytes:
         """The body of the answer. ApiError if its code is not 2xx."""
@@ -111,10 +112,18 @@ class AsyncApi:
 
         exchange = await self._connect(on_line)
         query = f"watch=1&resourceVersion={page.metadata.resource_version}&timeoutSeconds=3600"
-        exchange.send(self._request("GET", f"{path}?{query}", b"", "application/json"))
+        ended = exchange.send(self._request("GET", f"{path}?{query}", b"", "application/json"))
+        ended.add_done_callback(lambda done: self._watch_ended(path, done))
+
+    def _watch_ended(self, path: str, done: asyncio.Future[tuple[int, bytes]]) -> None:
+        """The API server ends the watch of a client that reads too slowly. What follows would be no measurement."""
+        done.exception()
+        if not self._is_closed:
+            asyncio.get_running_loop().call_exception_handler({"message": f"the watch of {path} ended"})
 
     def close(self) -> None:
         """Closes all connections."""
+        self._is_closed = True
         for exchange in self._all:
             exchange.close()
 
