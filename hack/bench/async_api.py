@@ -87,6 +87,7 @@ class AsyncApi:
         self._waiting: deque[asyncio.Future[_Exchange]] = deque()
         self._all: list[_Exchange] = []
         self._is_closed = False
+        self._watches: set[asyncio.Future[None]] = set()
 
     async def call(self, method: str, path: str, body: bytes = b"", content_type: str = "application/json") -> bytes:
         """The body of the answer. ApiError if its code is not 2xx."""
@@ -102,24 +103,43 @@ class AsyncApi:
     async def follow(self, path: str, take: Callable[[str, bytes], None]) -> None:
         """Lists a collection, and watches it from there on: take(type, object as JSON) is called for each change."""
         page = msgspec.json.decode(await self.call("GET", f"{path}?limit=1"), type=_Page)
+        await self._watch(path, page.metadata.resource_version, take)
+
+    async def _watch(self, path: str, seen: str, take: Callable[[str, bytes], None]) -> None:
+        """Watches from a resource version on. The API server ends the watch of a client that reads too slowly, so a
+        watch that ends goes on with another where it stopped.
+        """
 
         def on_line(line: bytes) -> None:
+            nonlocal seen
             event = msgspec.json.decode(line, type=_Event)
             if event.type not in ("ADDED", "MODIFIED", "DELETED", "BOOKMARK"):
-                raise ApiError(f"the watch of {path} ended: {bytes(event.object)[:300]!r}")
+                self._fail(f"the watch of {path} ended: {bytes(event.object)[:300]!r}")
+                return
+            seen = msgspec.json.decode(event.object, type=_Page).metadata.resource_version
             if event.type != "BOOKMARK":
                 take(event.type, bytes(event.object))
 
-        exchange = await self._connect(on_line)
-        query = f"watch=1&resourceVersion={page.metadata.resource_version}&timeoutSeconds=3600"
-        ended = exchange.send(self._request("GET", f"{path}?{query}", b"", "application/json"))
-        ended.add_done_callback(lambda done: self._watch_ended(path, done))
+        def on_end(done: asyncio.Future[tuple[int, bytes]]) -> None:
+            error = done.exception()
+            if self._is_closed:
+                return
+            if error is None and not 200 <= done.result()[0] < 300:
+                self._fail(f"the watch of {path} ended: {done.result()}")
+                return
+            again = asyncio.ensure_future(self._watch(path, seen, take))
+            self._watches.add(again)
+            again.add_done_callback(self._watches.discard)
 
-    def _watch_ended(self, path: str, done: asyncio.Future[tuple[int, bytes]]) -> None:
-        """The API server ends the watch of a client that reads too slowly. What follows would be no measurement."""
-        done.exception()
+        exchange = await self._connect(on_line)
+        query = f"watch=1&resourceVersion={seen}&timeoutSeconds=3600&allowWatchBookmarks=true"
+        ended = exchange.send(self._request("GET", f"{path}?{query}", b"", "application/json"))
+        ended.add_done_callback(on_end)
+
+    def _fail(self, message: str) -> None:
+        """What follows would be no measurement."""
         if not self._is_closed:
-            asyncio.get_running_loop().call_exception_handler({"message": f"the watch of {path} ended"})
+            asyncio.get_running_loop().call_exception_handler({"message": message})
 
     def close(self) -> None:
         """Closes all connections."""
