@@ -81,14 +81,14 @@ def exit_code(pod: Object) -> int | None:
 
 @pytest.fixture(scope="module")
 def examples(real: World) -> World:
-    """The namespace once all six examples have ended as they state."""
+    """The namespace once the main examples have ended as they state."""
     applied = {name: apply(real, name) for name in EXAMPLES}
     for name, example in applied.items():
         verify(real, name, example, SECONDS)
     return real
 
 
-def test_all_six_end_as_they_announce(examples: World) -> None:
+def test_the_main_examples_end_as_they_announce(examples: World) -> None:
     assert {name: examples.status(name)["phase"] for name in ("sequential", "retry", "probe-branch", "advanced")} == {
         "sequential": "Succeeded",
         "retry": "Succeeded",

@@ -1,4 +1,4 @@
-"""The six examples end as they state, at the same time, with one controller that has the installer's rights."""
+"""The main examples end as they state, at the same time, with one controller that has the installer's rights."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ GROUPS = frozenset(
 )
 
 
-def test_all_six_end_as_they_announce(
+def test_the_main_examples_end_as_they_announce(
     world: World, audit: Audit, start_controller: StartController, installed_kubeconfig: Path
 ) -> None:
     controller = start_controller(

@@ -59,9 +59,8 @@ class _Planned:
 
 class Reconciler:
     """owns(key): whether this process may act on a workflow; unpark(key): requeues a parked key, from any thread;
-    is_resumed(key): whether nothing else requeued the key that runs now, but changes in the ledger;
-    room: whose turn it is to create jobs; backlog(key): how many ready keys count as load; rights: who may create
-    what, None if nobody asks.
+    is_resumed(key): whether nothing else requeued the key that runs now, but changes in the ledger; room: whose turn it
+    is to create jobs; backlog(key): how many ready keys count as load; rights: who may create what, None: nobody asks.
     """
 
     def __init__(

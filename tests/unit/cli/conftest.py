@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from typing import Any, Final, Protocol
 
 import pytest
@@ -133,7 +132,5 @@ class Golden(Protocol):
 
 @pytest.fixture
 def golden(request: pytest.FixtureRequest) -> Golden:
-    if find_spec("pytest_regressions") is None:
-        pytest.skip("pytest-regressions is not installed; run make .venv")
     regression = request.getfixturevalue("file_regression")
     return lambda lines: regression.check("\n".join(lines) + "\n", extension=".txt")
