@@ -52,6 +52,9 @@ FOUND = {
         "",
         "00000000000000030000a6000000000000000000000000000000",
     ),
+    "a held workflow that is shut down removes the service of a flow that a restart took out": of_hex(
+        "", "", "00000000000000770138e40000007f0002", "", "", "d1"
+    ),
     "a restart that has nothing to run again adopts the retain policy, which removes the jobs": of_hex(
         "",
         "",

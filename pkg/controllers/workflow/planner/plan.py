@@ -315,6 +315,7 @@ def _tasks_with_deletions(
     """
     touched = {TaskKey(ctx.graph.nodes[number].name, index) for number, index in ctx.draft.touched}
     is_any_due = phase.is_final or how is Mode.CANCEL or ctx.snapshot.dirty is None
+    is_any_due = is_any_due or ctx.snapshot.is_held  # what was left before because of the hold
     at_end = ctx.snapshot.jobs.keys() if is_any_due else ()
     return dict.fromkeys((*changed, *touched, *at_end))
 
