@@ -38,7 +38,7 @@ from pkg.controllers.workflow.planner.graph.model import Graph
 from pkg.controllers.workflow.planner.plan import plan
 from pkg.controllers.workflow.planner.progress import Progress
 from pkg.controllers.workflow.planner.snapshot import Snapshot
-from pkg.kube.errors import Denied, NotFound
+from pkg.kube.errors import Conflict, Denied, NotFound
 from tests.manifests import decoded
 from tests.property.controller import Controller, Pods
 from tests.property.reference import At, Claim, JobSeen, Observation, Reference
@@ -238,7 +238,8 @@ class LivelyWorld(World):
         def act() -> None:
             if not self.is_there:
                 raise NotFound(f"{name} not found", status=404)
-            assert uid == self.uid
+            if uid != self.uid:
+                raise Conflict(f"the UID in the precondition ({uid}) does not match", status=409)
             assert propagation == "Foreground"
             spec, status = self.workflow.spec, self.workflow.status
             assert spec.ttl_seconds_after_finished is not None, "the workflow is deleted without a ttl"

@@ -55,6 +55,9 @@ FOUND = {
     "a held workflow that is shut down removes the service of a flow that a restart took out": of_hex(
         "", "", "00000000000000770138e40000007f0002", "", "", "d1"
     ),
+    "a workflow that was made again is not deleted for the ttl of the one before": of_hex(
+        "", "", "000000000000000000000000000000000000000000000000000000007670000000003a72ed01", "", ""
+    ),
     "a restart that has nothing to run again adopts the retain policy, which removes the jobs": of_hex(
         "",
         "",
