@@ -58,6 +58,9 @@ FOUND = {
     "a workflow that was made again is not deleted for the ttl of the one before": of_hex(
         "", "", "000000000000000000000000000000000000000000000000000000007670000000003a72ed01", "", ""
     ),
+    "a restart that adopts no replicas removes every job of the service": of_hex(
+        "", "", "00000000007f0005", "01", "0508"
+    ),
     "a restart that has nothing to run again adopts the retain policy, which removes the jobs": of_hex(
         "",
         "",

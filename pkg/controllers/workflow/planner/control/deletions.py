@@ -29,7 +29,8 @@ def deletions(
     """
     found = []
     for key in keys:
-        task = ctx.task_of(key)
+        node, task = ctx.node_of(key), ctx.task_of(key)
+        is_empty = node is not None and node.is_empty
         for observed in ctx.snapshot.jobs.get(key, ()):
             if observed.job.metadata.is_deleting:
                 continue
@@ -39,7 +40,8 @@ def deletions(
                 continue
             if key in looked_up and task is not None and observed.attempt == task.attempt:
                 continue
-            why = _reason_to_delete(ctx.snapshot, task, observed, how, phase)
+            # A flow without replicas has one task, Skipped, and no attempt that this could be the job of.
+            why = _reason_to_delete(ctx.snapshot, None if is_empty else task, observed, how, phase)
             if why:
                 found.append(delete_job(key, observed, why))
     return found
