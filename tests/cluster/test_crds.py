@@ -19,11 +19,15 @@ from hack.cluster.binaries import ensure
 from pkg.apis.flow.v1alpha1.phases import Phase, WorkflowPhase
 from pkg.apis.flow.v1alpha1.types import (
     WORKFLOWS,
+    Action,
     FlowRecord,
     FlowStatus,
     Kept,
     KindRecord,
     Latch,
+    ObjectOfTask,
+    ObjectRecord,
+    OutputStatus,
     Record,
     ReplicaStatus,
     RulesRecord,
@@ -175,6 +179,7 @@ STATUS = WorkflowStatus(
             skipped="11",
             cancelled="12",
             replicas=(ReplicaStatus(4, Phase.BACKOFF, "R", "m"),),
+            outputs=(OutputStatus("loss", values=("0.5",), indexes="5"),),
         ),
     ),
     record=Record(
@@ -186,8 +191,17 @@ STATUS = WorkflowStatus(
         kinds=(KindRecord("jobs.v1.batch", "0", "0"),),
         rules=(RulesRecord("h", "0"),),
         flows=(
-            FlowRecord("0", "x", 3, (Kept("4", 1, "R", "t", True, True, True, True, "pods.v1"),), (Latch("p", "0-3"),)),
+            FlowRecord(
+                "0",
+                "x",
+                3,
+                (Kept("4", 1, "R", "t", True, True, True, True, "pods.v1"),),
+                (Latch("p", "0-3"),),
+                hands_out=True,
+                tasks=7,
+            ),
         ),
+        objects=(ObjectRecord(0, "configmaps.v1", Action.APPLY, (ObjectOfTask("settings", "u-1", 1, 2),)),),
     ),
 )
 # As an older controller wrote it.
