@@ -8,7 +8,6 @@ and if none did, any. How many are listed, how often, and how large a list may b
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ import structlog
 
 from pkg.apis.meta import GVR, Job
 from pkg.controllers.engine.rotation import Rotation
+from pkg.controllers.workflow.lookup_threads import LookupThreads
 from pkg.controllers.workflow.planner.actions import FailedJob
 from pkg.controllers.workflow.planner.job_identity import WorkflowId, what_changed
 from pkg.controllers.workflow.planner.progress import JobEnding, TaskKey
@@ -32,7 +32,6 @@ from pkg.workloads import names_its_pods, rules_for
 from pkg.workloads.pod_failure import EndedPod, PodStatus, failure_words
 
 _log = structlog.get_logger("workflow.failures")
-THREADS: Final = 2
 PODS_LISTED: Final = 20
 """Pods of one job that are listed."""
 MAX_BYTES: Final = 4 * 1024 * 1024
@@ -74,7 +73,7 @@ class Failures:
             self.forget(workflow)
 
 
-class FailureFinder(Failures):
+class FailureFinder(LookupThreads, Failures):
     """job_of(workflow, task, attempt): the job of an attempt, None if there is none; selector(workflow, task, attempt,
     gvr): the label selector of its pods, empty if they cannot be selected; on_found(workflow, task) is called from a
     thread of this class when there is an answer.
@@ -88,35 +87,15 @@ class FailureFinder(Failures):
         on_found: Callable[[WorkflowId, TaskKey], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        super().__init__("failures", TokenBucket(RATE, BURST), clock)
         self._client = client
         self._job_of = job_of
         self._selector = selector
         self._on_found = on_found
-        self._clock = clock
-        self._limit = TokenBucket(RATE, BURST)
-        self._changed = threading.Condition()
-        self._is_stopping = False
         # What was asked, by workflow and task; and of it what no thread has taken yet, a queue per namespace in turn.
         self._endings: dict[WorkflowId, dict[TaskKey, JobEnding]] = {}
         self._shown: dict[WorkflowId, Mapping[TaskKey, JobEnding]] = {}
         self._queue: Rotation[_Asked] = Rotation()
-        self._threads = [
-            threading.Thread(target=self._run, name=f"failures-{number}", daemon=True) for number in range(THREADS)
-        ]
-
-    def start(self) -> None:
-        for thread in self._threads:
-            thread.start()
-
-    def stop(self) -> None:
-        with self._changed:
-            self._is_stopping = True
-            self._changed.notify_all()
-
-    @property
-    def threads(self) -> tuple[threading.Thread, ...]:
-        """For a health check."""
-        return tuple(self._threads)
 
     def want(self, workflow: WorkflowId, jobs: Iterable[FailedJob]) -> None:
         asked = [job for job in jobs if not self._is_asked(workflow, job)]
@@ -167,8 +146,7 @@ class FailureFinder(Failures):
 
     def _run(self) -> None:
         while (asked := self._take()) is not None:
-            pause = self._limit.reserve(self._clock())
-            if pause and self._wait(pause):
+            if self._wait_for_turn():
                 return
             try:
                 words = self.look_up(asked.workflow, asked.job)
@@ -189,12 +167,6 @@ class FailureFinder(Failures):
                 _log.exception("looking up a failed job failed unexpectedly", workflow=asked.workflow.key)
                 words = ""
             self._answer(asked, words)
-
-    def _wait(self, seconds: float) -> bool:
-        """Waits; True if the threads are to end."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._is_stopping, seconds)
-            return self._is_stopping
 
     def _answer(self, asked: _Asked, words: str) -> None:
         with self._changed:

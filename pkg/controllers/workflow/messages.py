@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import heapq
 import itertools
-import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ import structlog
 from pkg.apis.meta import GVR, Job
 from pkg.controllers.engine.rotation import Rotation
 from pkg.controllers.workflow.failures import MAX_BYTES
+from pkg.controllers.workflow.lookup_threads import LookupThreads
 from pkg.controllers.workflow.planner.actions import AwaitedMessages
 from pkg.controllers.workflow.planner.job_identity import WorkflowId
 from pkg.controllers.workflow.planner.progress import TaskKey
@@ -34,7 +34,6 @@ from pkg.workloads.pod_failure import EndedPod
 from pkg.workloads.termination import has_ended, message_in
 
 _log = structlog.get_logger("workflow.messages")
-THREADS: Final = 2
 PATIENCE: Final = 30.0
 """Seconds for which a pod may take to show the end of its container, after its job has succeeded."""
 FIRST_PAUSE: Final = 0.25
@@ -69,7 +68,7 @@ class Messages:
         return _NONE
 
 
-class MessageFinder(Messages):
+class MessageFinder(LookupThreads, Messages):
     """job_of, selector: as for FailureFinder; on_found(workflow, task) is called from a thread of this class; pause:
     seconds between the first two looks at the pods of one job.
     """
@@ -83,38 +82,18 @@ class MessageFinder(Messages):
         clock: Callable[[], float] = time.monotonic,
         pause: float = FIRST_PAUSE,
     ) -> None:
+        super().__init__("messages", TokenBucket(RATE, BURST), clock)
         self._client = client
         self._job_of = job_of
         self._selector = selector
         self._on_found = on_found
-        self._clock = clock
         self._pause = pause
-        self._limit = TokenBucket(RATE, BURST)
-        self._changed = threading.Condition()
-        self._is_stopping = False
         self._wanted: dict[WorkflowId, dict[TaskKey, AwaitedMessages]] = {}
         self._answers: dict[WorkflowId, dict[TaskKey, PodMessages]] = {}
         # Searches that wait for their time, and those that wait for a thread.
         self._later: list[tuple[float, int, _Search]] = []
         self._ready: Rotation[_Search] = Rotation()
         self._numbers = itertools.count()
-        self._threads = [
-            threading.Thread(target=self._run, name=f"messages-{number}", daemon=True) for number in range(THREADS)
-        ]
-
-    def start(self) -> None:
-        for thread in self._threads:
-            thread.start()
-
-    def stop(self) -> None:
-        with self._changed:
-            self._is_stopping = True
-            self._changed.notify_all()
-
-    @property
-    def threads(self) -> tuple[threading.Thread, ...]:
-        """For a health check."""
-        return tuple(self._threads)
 
     def want(self, workflow: WorkflowId, awaited: Iterable[AwaitedMessages]) -> None:
         asked = {one.task: one for one in awaited}
@@ -141,8 +120,7 @@ class MessageFinder(Messages):
 
     def _run(self) -> None:
         while (search := self._take()) is not None:
-            pause = self._limit.reserve(self._clock())
-            if pause and self._wait(pause):
+            if self._wait_for_turn():
                 return
             try:
                 answer = self.look(search)
@@ -177,12 +155,6 @@ class MessageFinder(Messages):
 
     def _is_wanted(self, search: _Search) -> bool:
         return self._wanted.get(search.workflow, {}).get(search.wanted.task) == search.wanted
-
-    def _wait(self, seconds: float) -> bool:
-        """Waits; True if the threads are to end."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._is_stopping, seconds)
-            return self._is_stopping
 
     def _again(self, search: _Search) -> None:
         later = _Search(search.workflow, search.wanted, search.since, min(2 * search.pause, MAX_PAUSE))
