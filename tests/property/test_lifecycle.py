@@ -61,6 +61,9 @@ FOUND = {
     "a restart that adopts no replicas removes every job of the service": of_hex(
         "", "", "00000000007f0005", "01", "0508"
     ),
+    "a restart that adopts fewer replicas waits until the services of the others are under deletion": of_hex(
+        "", "", "00000000007f000501", "01", "0508"
+    ),
     "a restart that has nothing to run again adopts the retain policy, which removes the jobs": of_hex(
         "",
         "",

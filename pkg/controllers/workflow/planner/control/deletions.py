@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from pkg.apis.flow.v1alpha1.phases import Phase, WorkflowPhase
 from pkg.apis.flow.v1alpha1.reasons import GIVEN_UP
-from pkg.apis.flow.v1alpha1.types import Action, Completion, RetainPolicy
+from pkg.apis.flow.v1alpha1.types import Action, RetainPolicy
 from pkg.controllers.workflow.planner.actions import DeleteJob, ForeignAction
 from pkg.controllers.workflow.planner.attempts import is_possible
 from pkg.controllers.workflow.planner.context import Context
@@ -121,10 +121,8 @@ def _is_waited_for(ctx: Context, key: TaskKey, observed: ObservedJob) -> bool:
     if observed.is_foreign:
         return False  # its task has ended, and the object stays
     node, task = ctx.node_of(key), ctx.task_of(key)
-    if node is None or task is None:  # the spec no longer has it, so whether it became ready is not known
-        number = ctx.graph.by_name.get(key.flow)
-        template = ctx.graph.nodes[number].flow.template_name if number is not None else ""
-        is_service = ctx.snapshot.completion(template, observed.gvr, (observed,)) is not Completion.TERMINAL
+    if node is None or task is None or node.is_empty:
+        is_service = False  # a restart adopted a spec without its task: the job is deleted, whatever it is
     elif not is_possible(ctx, node, task, observed) or _is_double(task, observed):
         return False  # it only pretends to be an attempt
     else:

@@ -106,15 +106,16 @@ def test_the_living_job_of_a_flow_that_the_spec_no_longer_has_goes() -> None:
     assert deletions.deletions(Context(over, draft(graph)), CANCEL, TERMINATING, [task("a")]) == []
 
 
-def test_a_service_of_a_flow_that_the_spec_no_longer_has_is_not_waited_for() -> None:
+def test_the_end_waits_until_the_service_of_a_flow_that_the_spec_no_longer_has_is_under_deletion() -> None:
     deployments = GVR("apps", "v1", "deployments")
     graph = compiled(workflow := wf(b=""))
     service = replace(job({}), gvr=deployments)
     kinds = {deployments: Kind(kind="Deployment", row=rules_for(deployments))}
     serving = snapshot(workflow, graph, jobs={task("a"): (service,)}, kinds=kinds)
-    assert not deletions.has_unfinished_job(Context(serving, draft(graph)))
-    waited = snapshot(workflow, graph, jobs={task("a"): (job(RUNNING),)})
-    assert deletions.has_unfinished_job(Context(waited, draft(graph)))
+    assert deletions.has_unfinished_job(Context(serving, draft(graph)))
+    assert len(deletions.deletions(Context(serving, draft(graph)), DRAIN, TERMINATING, [task("a")])) == 1
+    going = snapshot(workflow, graph, jobs={task("a"): (replace(job({}, going=True), gvr=deployments),)}, kinds=kinds)
+    assert not deletions.has_unfinished_job(Context(going, draft(graph)))
 
 
 AT_REST: dict[str, tuple[Task, dict[str, Any], bool, bool]] = {
