@@ -64,6 +64,17 @@ FOUND = {
     "a restart that adopts fewer replicas waits until the services of the others are under deletion": of_hex(
         "", "", "00000000007f000501", "01", "0508"
     ),
+    "a flow whose template goes before its kind was ever known is skipped like any other": Lifecycle(
+        head=bytes(10),
+        flows=(
+            bytes(36),
+            bytes.fromhex("000100070000000003000000008c00000300000000321d" + "00" * 13),
+            b"\x00\x01" + bytes(34),
+        ),
+        peers=b"",
+        schedule=bytes.fromhex("01640078000100"),
+        ends=b"",
+    ),
     "a restart that has nothing to run again adopts the retain policy, which removes the jobs": of_hex(
         "",
         "",

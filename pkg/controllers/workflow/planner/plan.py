@@ -84,6 +84,8 @@ class _Evaluated:
     left: frozenset[int]
     #: Tasks whose jobs are under deletion, and which exceed the budget of the pass.
     unfolded: frozenset[TaskKey]
+    #: Flows whose tasks would have ended, but which may have jobs that no cache shows yet.
+    withheld: frozenset[int] = frozenset()
 
 
 def _plan_running(ctx: Context) -> Plan:
@@ -171,7 +173,7 @@ def _plan_folding_alone(ctx: Context, unfolded: frozenset[TaskKey], events: list
 
 def _progress(ctx: Context, evaluated: _Evaluated) -> Progress:
     """The progress after this pass."""
-    stale = _dependents(ctx, ctx.draft.moved) | evaluated.left
+    stale = _dependents(ctx, ctx.draft.moved) | evaluated.left | evaluated.withheld
     progress = ctx.draft.freeze(_flow_timers(ctx), evaluated.decision, stale, evaluated.unfolded)
     if ctx.snapshot.is_held:
         return progress  # the answers that nobody has used yet are new once the workflow goes on
@@ -199,6 +201,7 @@ def _evaluate(ctx: Context, facts: _Facts) -> _Evaluated:
     if _has_new_answers(ctx):
         stale |= {number for number in graph.probing if number in draft.not_final}
     unfolded: frozenset[TaskKey] = frozenset()
+    withheld: frozenset[int] = frozenset()
     while True:
         before = draft.changes
         stale |= _dependents(ctx, draft.moved)
@@ -207,8 +210,9 @@ def _evaluate(ctx: Context, facts: _Facts) -> _Evaluated:
         if is_finally_due:
             stale |= draft.not_final
         may_release = _releaser(how, is_finally_due)
-        next_at, left = release.reconcile(ctx, stale, may_release=may_release, hidden=hidden)
-        gives_up_at, stale = min(gives_up_at, next_at), set(left)
+        released = release.reconcile(ctx, stale, may_release=may_release, hidden=hidden)
+        gives_up_at, stale = min(gives_up_at, released.gives_up_at), set(released.left)
+        withheld |= released.withheld
         if decision is None:
             decision = _decide(ctx, facts)
             how = _mode(ctx, decision, facts)
@@ -219,7 +223,7 @@ def _evaluate(ctx: Context, facts: _Facts) -> _Evaluated:
             with_finally = spec.shutdown is Shutdown.TERMINATE
             outcome.end_remaining(ctx, how, with_finally=with_finally, is_service=ctx.is_service, hidden=hidden)
         if draft.changes == before or ctx.budget.is_spent:
-            return _Evaluated(decision, how, gives_up_at, left, unfolded)
+            return _Evaluated(decision, how, gives_up_at, released.left, unfolded, withheld)
 
 
 def _end_if_shut_down(ctx: Context, facts: _Facts) -> _Evaluated:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
 
 import msgspec
 
@@ -22,20 +23,33 @@ from pkg.controllers.workflow.planner.outputs.condition import Ends, Judge, Wait
 from pkg.controllers.workflow.planner.progress import Task
 
 
+@dataclass(frozen=True, slots=True)
+class Released:
+    """The result of one evaluation. Flows are given by their numbers."""
+
+    #: When the next probe gives up (seconds since the epoch, or NEVER).
+    gives_up_at: float
+    #: Flows that exceed the budget of the pass.
+    left: frozenset[int]
+    #: Hidden flows whose tasks would have ended. They are evaluated again: a flow is hidden no longer once its cache is
+    #: complete, and also once its template is deleted, which no event of a job shows.
+    withheld: frozenset[int]
+
+
 def reconcile(
     ctx: Context, stale: Iterable[int], *, may_release: Callable[[Node], bool], hidden: Collection[int] = ()
-) -> tuple[float, frozenset[int]]:
+) -> Released:
     """Releases, skips or fails Waiting tasks of the given flows, and of all flows that depend on what changes by it.
 
     Flows for which may_release is False are left out. Tasks of hidden flows do not end: these flows may have jobs that
-    no cache shows yet, and a job proves that the dependencies were met. Returns when the next probe gives up (seconds
-    since the epoch, or NEVER), and the flows that exceed the budget of the pass.
+    no cache shows yet, and a job proves that the dependencies were met.
     """
     graph, draft = ctx.graph, ctx.draft
     evaluator = Evaluator(ctx)
     heap = [(graph.nodes[number].rank, number) for number in set(stale)]
     heapq.heapify(heap)
     queued = {number for _, number in heap}
+    withheld: set[int] = set()
     while heap and not ctx.budget.is_spent:
         _, number = heapq.heappop(heap)
         queued.discard(number)
@@ -47,16 +61,19 @@ def reconcile(
                 message = "waits for every flow without finally to end"
                 draft.edit(number, wait_reason=Reasons.WAITING_FOR_DEPENDENCIES, wait_message=message)
             continue
-        if _evaluate(ctx, evaluator, node, is_hidden=number in hidden):
+        if _evaluate(ctx, evaluator, node, withheld if number in hidden else None):
             for other in node.dependents:
                 if other != number and other not in queued:
                     queued.add(other)
                     heapq.heappush(heap, (graph.nodes[other].rank, other))
-    return evaluator.gives_up_at, frozenset(queued)
+    return Released(evaluator.gives_up_at, frozenset(queued), frozenset(withheld))
 
 
-def _evaluate(ctx: Context, evaluator: Evaluator, node: Node, *, is_hidden: bool) -> bool:
-    """Evaluates the Waiting tasks of one flow, in the order of their indexes; True if one became final."""
+def _evaluate(ctx: Context, evaluator: Evaluator, node: Node, withheld: set[int] | None) -> bool:
+    """Evaluates the Waiting tasks of one flow, in the order of their indexes; True if one became final.
+
+    withheld: None, or for a hidden flow where it is added to if one of its tasks would have ended.
+    """
     draft = ctx.draft
     dependencies_at = evaluator.requires(node)
     has_finals = False
@@ -73,7 +90,9 @@ def _evaluate(ctx: Context, evaluator: Evaluator, node: Node, *, is_hidden: bool
                 has_finals = fix_number(ctx, node) or has_finals
             elif task.released is None:
                 verdict = judge.verdict(index) if judge is not None else None
-                if isinstance(verdict, Ends) and not is_hidden:
+                if isinstance(verdict, Ends) and withheld is not None:
+                    withheld.add(node.number)
+                elif isinstance(verdict, Ends):
                     draft.put(node.number, index, verdict.applied(task, ctx.now))
                     has_finals = True
                 if verdict is not None:
@@ -88,7 +107,9 @@ def _evaluate(ctx: Context, evaluator: Evaluator, node: Node, *, is_hidden: bool
             if task.released is not None:  # the pod has lost its address; only this predicate is not latched
                 withdrawn = msgspec.structs.replace(task, released=None)
                 draft.put(node.number, index, withdrawn.with_current(makeable=None))
-        elif not is_hidden:
+        elif withheld is not None:
+            withheld.add(node.number)
+        else:
             has_finals = True
             is_timeout = value is Truth.TIMED_OUT
             draft.put(node.number, index, _ended(task, cannot_be_met(ctx, blocker, is_timeout), ctx.now, is_timeout))
