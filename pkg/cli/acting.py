@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 import click
 import msgspec
 
 from pkg.apis.flow.v1alpha1.types import WORKFLOWS
 from pkg.apis.meta import PartialObject
-from pkg.cli.arguments import WORKFLOW
 from pkg.cli.confirm import confirm
 from pkg.cli.connection import Connection
 from pkg.cli.many import each
@@ -22,22 +20,6 @@ from pkg.views.actions import Action, Change, Impossible, Verdict, verdict
 from pkg.views.briefs import Brief, list_briefs, read_brief
 
 _ASKED_ABOVE: Final = 1
-
-_Verb = Callable[..., Any]
-
-
-def choice_options(verb: _Verb) -> _Verb:
-    """Adds NAME..., -l, --all and --yes to a verb."""
-    for option in (
-        click.argument("names", type=WORKFLOW, nargs=-1, metavar="NAME..."),
-        click.option(
-            "-l", "--selector", default="", metavar="LABELS", help="Workflows with these labels, such as team=a."
-        ),
-        click.option("--all", "is_all", is_flag=True, help="All workflows that have not ended."),
-        click.option("-y", "--yes", is_flag=True, help="Do not ask before more than one workflow is changed."),
-    ):
-        verb = option(verb)
-    return verb
 
 
 def run_action(

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, overload
 import click
 
 from pkg.cli.problems import INTERRUPTED, Problem, problem_of
-from pkg.kube.config import ClientConfig, ConfigError, load_config
 from pkg.kube.errors import KubeError
 from pkg.version import VERSION
 
 if TYPE_CHECKING:
     from pkg.kube.client import Client
+    from pkg.kube.config import ClientConfig
 
 _Verb = Callable[..., Any]
 
@@ -40,6 +40,8 @@ class Connection:
     @cached_property
     def config(self) -> ClientConfig:
         """The address and the credentials; Problem if there are none."""
+        from pkg.kube.config import ConfigError, load_config
+
         try:
             return load_config(self.kubeconfig or None, context=self._context)
         except ConfigError as error:
@@ -49,6 +51,7 @@ class Connection:
     def client(self) -> Client:
         """The client of the API server. Its methods raise KubeError, of which `cluster_options` makes a Problem."""
         from pkg.kube.client import Client
+        from pkg.kube.config import ConfigError
 
         try:
             return Client(self.config, user_agent=f"kubectl-workflow/{VERSION}", pool_size=8, timeout=self._timeout)

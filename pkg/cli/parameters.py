@@ -7,10 +7,12 @@ from typing import Any
 
 import click
 
-from pkg.views.copies import ParameterFault, parse_parameters
-
 
 def _parsed(_context: click.Context, _parameter: click.Parameter, given: tuple[str, ...]) -> dict[str, str]:
+    if not given:
+        return {}
+    from pkg.views.copies import ParameterFault, parse_parameters
+
     try:
         return parse_parameters(given)
     except ParameterFault as fault:

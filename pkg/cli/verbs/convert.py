@@ -5,10 +5,7 @@ from __future__ import annotations
 import click
 
 from pkg.cli.files import read_files
-from pkg.cli.manifest_text import as_yaml
 from pkg.cli.problems import OK, Problem
-from pkg.convert.convert import Unreadable, convert
-from pkg.views.lint import lint
 
 #: Something of the input has no word here.
 LOSSES = 1
@@ -34,6 +31,10 @@ def command(
 
     Exits 0 if nothing is lost, 1 if something is, 2 if a file cannot be read.
     """
+    from pkg.cli.manifest_text import as_yaml
+    from pkg.convert.convert import Unreadable, convert
+    from pkg.views.lint import lint
+
     if not paths and not named:
         raise click.UsageError("name a file, a folder, or - for what comes through a pipe")
     texts = read_files([*paths, *named], recursive=recursive)

@@ -4,30 +4,34 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from pkg.apis.flow.v1alpha1.types import WORKFLOWS
 from pkg.cli.arguments import WORKFLOW
 from pkg.cli.confirm import confirm
 from pkg.cli.connection import Connection, cluster_options
 from pkg.cli.files import WRONG_USAGE
-from pkg.cli.many import each
 from pkg.cli.output import echo
 from pkg.cli.problems import Problem, problem_of
 from pkg.kube.errors import KubeError, NotFound
-from pkg.views.briefs import Brief, list_briefs, read_brief
-from pkg.views.durations import shown
-from pkg.views.selections import Selection, age, parse_age, parse_phases
+
+if TYPE_CHECKING:
+    from pkg.views.briefs import Brief
 
 _NAMED: Final = 10
 
 
-def _with(parse: Callable[[Any], Any]) -> Callable[[click.Context, click.Parameter, Any], Any]:
+def _with(parser: str) -> Callable[[click.Context, click.Parameter, Any], Any]:
+    """A callback that reads an option, if it is given, with that function of pkg.views.selections."""
+
     def parsed(_context: click.Context, _parameter: click.Parameter, given: Any) -> Any:
+        if not given:
+            return given
+        from pkg.views import selections
+
         try:
-            return parse(given) if given else given
+            return getattr(selections, parser)(given)
         except ValueError as error:
             raise click.BadParameter(str(error)) from error
 
@@ -42,14 +46,14 @@ def _with(parse: Callable[[Any], Any]) -> Callable[[click.Context, click.Paramet
     "phases",
     multiple=True,
     metavar="PHASE",
-    callback=_with(parse_phases),
+    callback=_with("parse_phases"),
     help="Workflows in this phase, such as Succeeded,Failed.",
 )
 @click.option(
     "--older",
     default="",
     metavar="AGE",
-    callback=_with(parse_age),
+    callback=_with("parse_age"),
     help="Workflows that ended longer ago than this, such as 7d or 12h.",
 )
 @click.option("--all", "is_all", is_flag=True, help="All workflows, also those that still run.")
@@ -72,6 +76,9 @@ def command(
 
     By name; or many, by labels, phase and age. Without --phase and --all only those that have ended are chosen.
     """
+    from pkg.views.briefs import list_briefs
+    from pkg.views.selections import Selection
+
     filters = bool(selector or phases or is_all) or older != ""
     if bool(names) == filters:
         raise Problem("name workflows, or choose them with -l, --phase, --older or --all", WRONG_USAGE)
@@ -102,6 +109,8 @@ def command(
 
 def _named(connection: Connection, names: Iterable[str]) -> tuple[list[Brief], int]:
     """The workflows of these names, and how many could not be read, which was said."""
+    from pkg.views.briefs import read_brief
+
     found, failed = [], 0
     for name in names:
         try:
@@ -119,6 +128,9 @@ def _named(connection: Connection, names: Iterable[str]) -> tuple[list[Brief], i
 
 def _delete(connection: Connection, chosen: list[Brief], propagation: str) -> int:
     """Deletes them, several at a time, with a line for each; how many that failed for."""
+    from pkg.apis.flow.v1alpha1.types import WORKFLOWS
+    from pkg.cli.many import each
+
     client, failed = connection.client, 0
 
     def delete(brief: Brief) -> None:
@@ -146,6 +158,9 @@ def _question(chosen: list[Brief]) -> str:
 
 
 def _described(brief: Brief) -> str:
+    from pkg.views.durations import shown
+    from pkg.views.selections import age
+
     time_ago = shown(age(brief, time.time()))
     return f"{brief.phase}, {'ended' if brief.is_final else 'created'} {time_ago} ago"
 

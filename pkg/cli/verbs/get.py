@@ -10,7 +10,6 @@ from pkg.cli.arguments import WORKFLOW
 from pkg.cli.connection import Connection, cluster_options
 from pkg.cli.formats import NAMES, OBJECTS, output_option, shown
 from pkg.cli.output import echo, screen
-from pkg.cli.tree import heading, outputs, tree
 
 
 @click.command("get")
@@ -23,6 +22,7 @@ def command(connection: Connection, name: str, unfold: bool, form: str | None) -
 
     The replicas of a flow with more than ten are folded into ranges of indexes. -o wide adds what each flow waits for.
     """
+    from pkg.cli.tree import heading, outputs, tree
     from pkg.views.one_workflow import read_object, read_one
 
     if form in OBJECTS:

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import click
 
-from pkg.apis.flow.v1alpha1.raw import RawError
-from pkg.apis.flow.v1alpha1.types import Workflow, WorkTemplateSpec
 from pkg.cli.connection import Connection, cluster_options
-from pkg.cli.one_manifest import read_one_manifest
 from pkg.cli.problems import Problem
-from pkg.views.graph.drawing import draw
-from pkg.views.graph.formats import MAX_MERMAID_ARROWS, MAX_MERMAID_TEXT, dot, mermaid
-from pkg.views.graph.picture import Picture
-from pkg.views.graph.svg import svg
 
-_FORMATS = {"mermaid": mermaid, "dot": dot, "svg": svg}
+if TYPE_CHECKING:
+    from pkg.apis.flow.v1alpha1.types import Workflow, WorkTemplateSpec
+    from pkg.views.graph.picture import Picture
 
 
 @click.command("graph")
@@ -24,7 +20,13 @@ _FORMATS = {"mermaid": mermaid, "dot": dot, "svg": svg}
 @cluster_options
 @click.option("-f", "--filename", "paths", multiple=True, metavar="FILE", help="Draw a manifest, without a cluster.")
 @click.option(
-    "-o", "--output", "form", type=click.Choice(tuple(_FORMATS)), default="mermaid", show_default=True, help="Format."
+    "-o",
+    "--output",
+    "form",
+    type=click.Choice(["mermaid", "dot", "svg"]),
+    default="mermaid",
+    show_default=True,
+    help="Format.",
 )
 @click.option("--down", is_flag=True, help="Draw it downwards instead of to the right.")
 @click.option("--unfold", is_flag=True, help="Draw each replica of flows with `for`, at most 100 of each flow.")
@@ -49,6 +51,11 @@ def command(
     With -f it draws a manifest, else the Workflow NAME of the cluster in the colours of its phases. A box is a flow;
     one with `for` says how many replicas it has. Failure branches are dashed and red, probes dotted.
     """
+    from pkg.apis.flow.v1alpha1.raw import RawError
+    from pkg.views.graph.drawing import draw
+    from pkg.views.graph.formats import dot, mermaid
+    from pkg.views.graph.svg import svg
+
     if not paths and not name:
         raise click.UsageError("name a Workflow, or a manifest with -f")
     workflow, templates = _from_files(paths, name) if paths else _from_cluster(connection, name)
@@ -60,7 +67,7 @@ def command(
         picture = draw(workflow, templates, unfold=unfold, fold=fold if fold is not None or not around else False)
         if around:
             picture = picture.near(around, depth)
-        text = _FORMATS[form](picture, is_downward=down)
+        text = {"mermaid": mermaid, "dot": dot, "svg": svg}[form](picture, is_downward=down)
     except RawError as error:
         raise Problem(f"{error}; kubectl workflow lint shows where") from error
     except ValueError as error:
@@ -71,6 +78,8 @@ def command(
 
 
 def _from_files(paths: tuple[str, ...], name: str) -> tuple[Workflow, Mapping[str, WorkTemplateSpec]]:
+    from pkg.cli.one_manifest import read_one_manifest
+
     workflow, templates = read_one_manifest(paths, name)
     return workflow, {key: template.spec for key, template in templates.items()}
 
@@ -82,6 +91,8 @@ def _from_cluster(connection: Connection, name: str) -> tuple[Workflow, Mapping[
 
 
 def _say_if_too_large(picture: Picture, text: str) -> None:
+    from pkg.views.graph.formats import MAX_MERMAID_ARROWS, MAX_MERMAID_TEXT
+
     if len(picture.arrows) > MAX_MERMAID_ARROWS or len(text) > MAX_MERMAID_TEXT:
         click.echo(
             f"note: mermaid draws at most {MAX_MERMAID_ARROWS} arrows and {MAX_MERMAID_TEXT:,} characters unless its"

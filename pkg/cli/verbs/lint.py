@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from pkg.cli.connection import Connection, cluster_options
 from pkg.cli.files import read_files
-from pkg.cli.placing import namespace_of
-from pkg.views.lint import Finding, has_faults, is_elsewhere, judged, read_objects, sorted_findings
+
+if TYPE_CHECKING:
+    from pkg.views.lint import Finding
 
 
 @click.command("lint")
@@ -39,6 +42,8 @@ def command(
     Prints each fault as path:line:column, and exits 1 if there is one. Warnings are printed too, but do not count.
     Objects of other kinds in the files are passed over. Templates are looked up in the same files.
     """
+    from pkg.views.lint import has_faults, is_elsewhere, judged, read_objects, sorted_findings
+
     if not paths and not named:
         raise click.UsageError("name a file, a folder, or - for what comes through a pipe")
     texts = read_files([*paths, *named], recursive=recursive)
@@ -46,6 +51,7 @@ def command(
     read, before = read_objects(texts), read_objects(earlier)
     found = [*before.findings, *read.findings, *judged(read, before)]
     if server:
+        from pkg.cli.placing import namespace_of
         from pkg.views.server_lint import tried
 
         found = [finding for finding in found if not is_elsewhere(finding)]

@@ -5,16 +5,9 @@ from __future__ import annotations
 import json
 
 import click
-import msgspec
 
-from pkg.apis.flow.v1alpha1.raw import RawError
-from pkg.cli.one_manifest import read_one_manifest
 from pkg.cli.output import echo, screen
 from pkg.cli.problems import Problem
-from pkg.views.dry_run.assumptions import AssumptionError, read_assumptions, unknown_targets
-from pkg.views.dry_run.outcome import outcome
-from pkg.views.dry_run.simulate import CannotRun, simulate
-from pkg.views.dry_run.timeline import timeline
 
 #: Columns of the timeline where the output is no terminal.
 _PIPED = 120
@@ -71,6 +64,15 @@ def command(
     The controller's own planner runs with simulated jobs, without a cluster. Retries, timeouts, probes, parallelism,
     failure branches and finally flows are those of the controller. Exits 0 whatever the outcome of the Workflow is.
     """
+    from msgspec.structs import replace
+
+    from pkg.apis.flow.v1alpha1.raw import RawError
+    from pkg.cli.one_manifest import read_one_manifest
+    from pkg.views.dry_run.assumptions import AssumptionError, read_assumptions, unknown_targets
+    from pkg.views.dry_run.outcome import outcome
+    from pkg.views.dry_run.simulate import CannotRun, simulate
+    from pkg.views.dry_run.timeline import timeline
+
     try:
         assumptions = read_assumptions(default_duration, durations, failures, probes, outputs)
     except AssumptionError as error:
@@ -80,9 +82,7 @@ def command(
     if wrong := unknown_targets(assumptions, sizes):
         raise Problem(wrong[0])
     if max_parallel is not None:
-        workflow = msgspec.structs.replace(
-            workflow, spec=msgspec.structs.replace(workflow.spec, parallelism=max_parallel)
-        )
+        workflow = replace(workflow, spec=replace(workflow.spec, parallelism=max_parallel))
     try:
         found = outcome(simulate(workflow, templates, assumptions))
     except (CannotRun, RawError) as error:

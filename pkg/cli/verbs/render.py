@@ -6,21 +6,18 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import click
-import msgspec
 
-from pkg.apis.flow.v1alpha1.inline import inline_templates
-from pkg.apis.flow.v1alpha1.types import Workflow, WorkTemplate
-from pkg.apis.meta import GVR
 from pkg.cli.connection import Connection, cluster_options
 from pkg.cli.files import read_files
-from pkg.cli.manifest_text import as_yaml
 from pkg.cli.parameters import parameter_option
 from pkg.cli.problems import Problem
-from pkg.views.lint import Read, has_faults, judged, read_objects
-from pkg.views.rendering import CannotRender, Job, is_unknown, jobs_of
 
 if TYPE_CHECKING:
+    from pkg.apis.flow.v1alpha1.types import Workflow, WorkTemplate
+    from pkg.apis.meta import GVR
     from pkg.kinds.kind import Kind
+    from pkg.views.lint import Read
+    from pkg.views.rendering import Job
 
 WRONG_USAGE = 2
 
@@ -99,6 +96,9 @@ def command(
     Nothing is sent anywhere, and without --server no cluster is asked. What only a run knows is in angle brackets:
     the uid of the Workflow, the addresses of pods, and outputs of other flows.
     """
+    from pkg.views.lint import has_faults, judged, read_objects
+    from pkg.views.rendering import CannotRender, jobs_of
+
     if not paths and not named:
         raise click.UsageError("name a file, a folder, or - for what comes through a pipe")
     read = read_objects(read_files([*paths, *named], recursive=recursive), parameters)
@@ -131,6 +131,8 @@ def command(
 
 def _chosen(read: Read, name: str, namespace: str) -> Iterator[tuple[Workflow, dict[str, WorkTemplate]]]:
     """The Workflows to render, each with the templates of its namespace that are in the files."""
+    from msgspec.structs import replace
+
     found = [workflow for _, workflow in read.workflows.values() if name in ("", workflow.metadata.name)]
     if not found:
         there = ", ".join(workflow.metadata.name or "(generated)" for _, workflow in read.workflows.values())
@@ -147,14 +149,15 @@ def _chosen(read: Read, name: str, namespace: str) -> Iterator[tuple[Workflow, d
             for _, template in read.templates.values()
             if (template.metadata.namespace or namespace) == (own or namespace)
         }
-        metadata = msgspec.structs.replace(workflow.metadata, namespace=own or namespace or "default")
-        yield msgspec.structs.replace(workflow, metadata=metadata), templates
+        metadata = replace(workflow.metadata, namespace=own or namespace or "default")
+        yield replace(workflow, metadata=metadata), templates
 
 
 def _asked(
     connection: Connection, workflow: Workflow, templates: Mapping[str, WorkTemplate]
 ) -> tuple[dict[str, WorkTemplate], dict[GVR, Kind]]:
     """The templates, with those that only the cluster has, and the kinds as the cluster serves them."""
+    from pkg.apis.flow.v1alpha1.inline import inline_templates
     from pkg.views.served_kinds import served_kinds
     from pkg.views.templates import read_templates
 
@@ -169,12 +172,17 @@ def _asked(
 
 
 def _shown(job: Job, output: str, *, is_first: bool) -> str:
+    from msgspec import json
+
+    from pkg.cli.manifest_text import as_yaml
+    from pkg.views.rendering import is_unknown
+
     if job.deletes:
         return f"# {job.title}: deletes {job.gvr.group_resource}/{job.name}\n" if output == "yaml" else ""
     if output == "name":
         return f"{job.gvr.group_resource}/{job.name}\n"
     if output == "json":
-        text = msgspec.json.format(job.body, indent=2).decode()
+        text = json.format(job.body, indent=2).decode()
         return f"{text}\n"
     text = as_yaml(job.tree())
     notes = [f"# {job.title}", *(f"# {note}" for note in job.notes)]

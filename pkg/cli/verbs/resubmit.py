@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
-import msgspec
 
-from pkg.apis.flow.v1alpha1.types import WORKFLOWS
 from pkg.cli.arguments import WORKFLOW
 from pkg.cli.connection import Connection, cluster_options
 from pkg.cli.following import Follow, follow_options
@@ -16,10 +12,6 @@ from pkg.cli.parameters import parameter_option
 from pkg.cli.problems import Problem
 from pkg.cli.warnings import warn
 from pkg.kube.errors import Exists
-from pkg.views.briefs import Brief
-from pkg.views.copies import copy_of
-
-Object = dict[str, Any]
 
 
 @click.command("resubmit")
@@ -44,10 +36,16 @@ def command(
     The copy has the spec, labels and annotations of the old one. suspend, shutdown and restart stay behind, and so do
     the marks of Helm, Argo CD and Flux, which would remove a copy that they do not know.
     """
+    from msgspec import json
+
+    from pkg.apis.flow.v1alpha1.types import WORKFLOWS
+    from pkg.views.briefs import Brief
+    from pkg.views.copies import copy_of
+
     follow.check(1)
     old, new = workflow_name(name), workflow_name(new) if new else ""
     client = connection.client
-    original = msgspec.json.decode(client.get(WORKFLOWS, connection.namespace, old, bytes))
+    original = json.decode(client.get(WORKFLOWS, connection.namespace, old, bytes))
     copied = copy_of(original, name=new, parameters=parameters)
     if dry_run:
         from pkg.cli.manifest_text import as_yaml

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import sys
 from datetime import UTC, datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
-import msgspec
 
-from pkg.apis.flow.v1alpha1 import labels
-from pkg.apis.flow.v1alpha1.types import WORKFLOWS, Workflow, WorkTemplate
-from pkg.apis.meta import GVR, Job, PartialObject
 from pkg.cli.arguments import FLOW, WORKFLOW
 from pkg.cli.confirm import confirm
 from pkg.cli.connection import Connection, cluster_options
@@ -20,11 +16,12 @@ from pkg.cli.names import workflow_name
 from pkg.cli.output import Screen, echo, screen, table
 from pkg.cli.parameters import parameter_option
 from pkg.cli.problems import Problem
-from pkg.kube.client import MERGE_PATCH
 from pkg.kube.errors import Conflict, Forbidden, NotFound
-from pkg.views.paging import read_all
-from pkg.views.retries import Again, CannotRetry, Retry, check_state, plan_retry, service_kinds
-from pkg.views.templates import read_templates
+
+if TYPE_CHECKING:
+    from pkg.apis.flow.v1alpha1.types import Workflow, WorkTemplate
+    from pkg.apis.meta import GVR, Job
+    from pkg.views.retries import Again, Retry
 
 _TRIES: Final = 5
 
@@ -89,6 +86,9 @@ def command(
 def _planned(
     connection: Connection, name: str, token: str, flows: tuple[str, ...], parameters: dict[str, str]
 ) -> Retry:
+    from pkg.apis.flow.v1alpha1.types import WORKFLOWS, Workflow
+    from pkg.views.retries import CannotRetry, check_state, plan_retry
+
     workflow = connection.client.get(WORKFLOWS, connection.namespace, name, Workflow)
     try:
         check_state(workflow)
@@ -100,6 +100,8 @@ def _planned(
 
 
 def _templates(connection: Connection, workflow: Workflow) -> dict[str, WorkTemplate]:
+    from pkg.views.templates import read_templates
+
     try:
         return read_templates(connection.client, connection.namespace, workflow.spec.template_names)
     except Forbidden:
@@ -109,6 +111,11 @@ def _templates(connection: Connection, workflow: Workflow) -> dict[str, WorkTemp
 
 def _services(connection: Connection, workflow: Workflow, templates: dict[str, WorkTemplate]) -> list[tuple[GVR, Job]]:
     """The jobs of services; a service whose job is gone runs again."""
+    from pkg.apis.flow.v1alpha1 import labels
+    from pkg.apis.meta import Job
+    from pkg.views.paging import read_all
+    from pkg.views.retries import service_kinds
+
     selector = f"{labels.WORKFLOW_UID}={workflow.metadata.uid}"
     found: list[tuple[GVR, Job]] = []
     for gvr in sorted(service_kinds(workflow, templates)):
@@ -127,12 +134,17 @@ def _services(connection: Connection, workflow: Workflow, templates: dict[str, W
 
 
 def _send(connection: Connection, name: str, planned: Retry) -> None:
-    body = msgspec.json.encode(planned.patch)
+    from msgspec import json
+
+    from pkg.apis.flow.v1alpha1.types import WORKFLOWS
+    from pkg.apis.meta import PartialObject
+    from pkg.kube.client import MERGE_PATCH
+
     connection.client.patch(
         WORKFLOWS,
         connection.namespace,
         name,
-        body,
+        json.encode(planned.patch),
         content_type=MERGE_PATCH,
         type=PartialObject,
         metadata_only=True,

@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from pkg.apis.flow.v1alpha1.types import WORKFLOWS, WORKTEMPLATES, Workflow
-from pkg.apis.meta import PartialObject
 from pkg.cli.connection import Connection, cluster_options
 from pkg.cli.files import WRONG_USAGE, read_files
 from pkg.cli.following import Follow, follow_options
 from pkg.cli.parameters import parameter_option
-from pkg.cli.placing import namespace_of
 from pkg.cli.problems import Problem, problem_of
 from pkg.cli.warnings import warn
 from pkg.kube.errors import Conflict, Exists, Forbidden, KubeError, NotFound
-from pkg.views.briefs import Brief, read_brief
-from pkg.views.lint import Read, has_faults, is_elsewhere, judged, read_objects
-from pkg.views.manifests.documents import Document
+
+if TYPE_CHECKING:
+    from pkg.apis.flow.v1alpha1.types import Workflow
+    from pkg.views.lint import Read
+    from pkg.views.manifests.documents import Document
 
 FIELD_MANAGER: Final = "kubectl-workflow"
 # So many templates that are not in the files are looked for in the cluster.
@@ -55,6 +54,9 @@ def command(
     All of it is checked first, as `lint` does: nothing is sent if there is a fault. WorkTemplates that exist are
     changed as `kubectl apply --server-side` does it; a Workflow that exists is left alone, and that is an error.
     """
+    from pkg.cli.placing import namespace_of
+    from pkg.views.lint import read_objects
+
     read = _checked(connection, read_objects(read_files(paths, recursive=recursive), parameters))
     follow.check(len(read.workflows))
     say = click.echo if output == "text" else _silent
@@ -87,6 +89,9 @@ def _silent(_text: str) -> None:
 
 def _checked(connection: Connection, read: Read) -> Read:
     """The objects, if there are any and all of them are right. Prints warnings; raises Problem."""
+    from pkg.cli.placing import namespace_of
+    from pkg.views.lint import has_faults, is_elsewhere, judged
+
     findings = [finding for finding in (*read.findings, *judged(read)) if not is_elsewhere(finding)]
     for finding in findings:
         click.echo(str(finding), err=True)
@@ -110,6 +115,9 @@ def _placed(document: Document, namespace: str) -> dict[str, Any]:
 
 def _apply(connection: Connection, document: Document, namespace: str, name: str, *, force: bool, dry_run: bool) -> str:
     """Makes or changes a template; says which."""
+    from pkg.apis.flow.v1alpha1.types import WORKTEMPLATES
+    from pkg.apis.meta import PartialObject
+
     client = connection.client
     before = ""
     with contextlib.suppress(NotFound, Forbidden):
@@ -143,6 +151,10 @@ def _create(
     connection: Connection, document: Document, workflow: Workflow, *, generate_name: bool, dry_run: bool
 ) -> str:
     """Creates one Workflow and returns its name; empty if that failed, which was said."""
+    from pkg.apis.flow.v1alpha1.types import WORKFLOWS
+    from pkg.cli.placing import namespace_of
+    from pkg.views.briefs import Brief
+
     client, namespace = connection.client, namespace_of(connection, document)
     body = _placed(document, namespace)
     if generate_name and workflow.metadata.name:
@@ -165,6 +177,8 @@ def _create(
 
 
 def _state(connection: Connection, namespace: str, name: str) -> str:
+    from pkg.views.briefs import read_brief
+
     try:
         found = read_brief(connection.client, namespace, name)
     except KubeError:
@@ -174,6 +188,8 @@ def _state(connection: Connection, namespace: str, name: str) -> str:
 
 def _warn_of_missing(connection: Connection, read: Read, stored: Iterable[tuple[Document, Workflow]]) -> None:
     """Names the templates that neither the files nor the cluster have: their flows wait."""
+    from pkg.cli.placing import namespace_of
+
     asked: set[tuple[str, str]] = set()
     own = {(namespace_of(connection, document), found.metadata.name) for document, found in read.templates.values()}
     for document, workflow in stored:
@@ -186,6 +202,9 @@ def _warn_of_missing(connection: Connection, read: Read, stored: Iterable[tuple[
 
 
 def _is_missing(connection: Connection, namespace: str, name: str) -> bool:
+    from pkg.apis.flow.v1alpha1.types import WORKTEMPLATES
+    from pkg.apis.meta import PartialObject
+
     try:
         connection.client.get(WORKTEMPLATES, namespace, name, PartialObject, metadata_only=True)
     except NotFound:

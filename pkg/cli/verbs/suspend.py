@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import click
 
-from pkg.cli.acting import choice_options, run_action
+from pkg.cli.choosing import choice_options
 from pkg.cli.connection import Connection, cluster_options
-from pkg.views.actions import Action
 
 
 @click.command("suspend")
@@ -17,4 +16,7 @@ def command(connection: Connection, names: tuple[str, ...], selector: str, is_al
 
     Jobs that run go on.
     """
+    from pkg.cli.acting import run_action
+    from pkg.views.actions import Action
+
     run_action(connection, Action.SUSPEND, names, selector, is_all, yes)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from html import escape
 from typing import Final
-from xml.sax.saxutils import escape, quoteattr
 
 from pkg.apis.flow.v1alpha1.phases import Phase
 from pkg.views.graph.colours import COLOURS
@@ -66,7 +66,7 @@ def _document(
     height = layout.height + _TITLE + (_LEGEND if legend else 0)
     yield (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{height:.0f}"'
-        f' viewBox="0 0 {width:.0f} {height:.0f}" role="img" aria-label={quoteattr(title)}>'
+        f' viewBox="0 0 {width:.0f} {height:.0f}" role="img" aria-label="{escape(title)}">'
     )
     yield f"<style>\n{_STYLE}\n{''.join(_phase_styles(picture))}{_DARK}\n</style>"
     yield "<defs>"
@@ -120,7 +120,7 @@ def _box(box: Box, place: Place) -> str:
         classes.append("finally")
     x, y, middle = place.x, place.y, place.x + place.width / 2
     words = " ".join(filter(None, (box.name, box.phase.value if box.phase else "", box.note)))
-    parts = [f'<g class="{" ".join(classes)}" data-flow={quoteattr(box.name)}><title>{escape(words)}</title>']
+    parts = [f'<g class="{" ".join(classes)}" data-flow="{escape(box.name)}"><title>{escape(words)}</title>']
     outline = f'width="{place.width:.0f}" height="{place.height:.0f}" rx="6"'
     if box.is_several or "×" in box.note:
         parts.append(f'<rect x="{x + 4:.1f}" y="{y + 4:.1f}" {outline}/>')

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterable
 
 import click
 import pytest
@@ -42,6 +43,64 @@ def test_an_unknown_verb_is_wrong_usage() -> None:
 
 def test_the_version_is_that_of_the_package() -> None:
     assert CliRunner().invoke(command, ["version", "--client"]).output == f"Client: {VERSION}\n"
+
+
+#: Packages that a verb imports when it does its work, and not to say what its options are.
+WORK = (
+    "jsonpatch",
+    "pkg.apis.flow",
+    "pkg.controllers",
+    "pkg.convert",
+    "pkg.kinds",
+    "pkg.kube.client",
+    "pkg.kube.config",
+    "pkg.views",
+    "pkg.webhooks",
+    "pkg.workloads",
+    "ssl",
+    "yaml",
+)
+
+
+def _imported(*words: str) -> set[str]:
+    """Every module that the command loads when it is called with these words, in a process of its own."""
+    code = "import sys; from pkg.cli.app import command; command(sys.argv[1:], standalone_mode=False)"
+    report = "import atexit, sys; atexit.register(lambda: print(*sys.modules, file=sys.stderr))"
+    done = subprocess.run(
+        [sys.executable, "-c", f"{report}; {code}", *words], check=False, capture_output=True, text=True
+    )
+    return set(done.stderr.splitlines()[-1].split())
+
+
+def _of(packages: Iterable[str], modules: set[str]) -> set[str]:
+    return {name for name in packages if any(module == name or module.startswith(f"{name}.") for module in modules)}
+
+
+def test_the_help_of_all_verbs_imports_nothing_of_their_work() -> None:
+    """The page of all verbs imports the module of each, so it has what any verb imports before it is called."""
+    loaded = _imported("--help")
+    assert {f"pkg.cli.verbs.{name}" for name in VERBS} <= loaded
+    assert _of([*SLOW, *WORK], loaded) == set()
+
+
+OFFLINE_SPARED = {*(SLOW - {"cel_expr_python"}), "pkg.kube.client", "pkg.kube.config", "ssl"}
+
+
+@pytest.mark.parametrize(
+    ("words", "spared"),
+    [
+        (["lint"], {*OFFLINE_SPARED, "pkg.controllers", "pkg.convert"}),
+        (["convert"], {*OFFLINE_SPARED, "pkg.controllers"}),
+        (["render"], {*OFFLINE_SPARED, "pkg.convert"}),
+        (["graph", "-f"], {*OFFLINE_SPARED, "pkg.controllers", "pkg.convert"}),
+        (["plan", "-f"], {*OFFLINE_SPARED, "pkg.convert"}),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
+)
+def test_a_verb_that_works_on_files_imports_only_what_it_needs(words: list[str], spared: set[str]) -> None:
+    loaded = _imported(*words, "examples/01-sequential.yaml")
+    assert _of(["pkg.views"], loaded) == {"pkg.views"}, "it did no work"
+    assert _of(spared, loaded) == set()
 
 
 @pytest.mark.parametrize("module", ["pkg.cli.app", "pkg.cli.connection", "pkg.cli.output", "pkg.kube.client"])
