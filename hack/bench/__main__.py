@@ -11,8 +11,10 @@ from collections.abc import Callable, Mapping, Sequence
 import click
 
 from hack.bench import (
+    cli,
     core,
     fair,
+    harness,
     items,
     late,
     manifests,
@@ -181,6 +183,17 @@ def takeover_command(workflows: int) -> None:
         raise click.ClickException(
             f"the next leader reacted later than {takeover.MAX_SECONDS:g} s after it had the Lease"
         )
+
+
+@main.command("cli")
+@click.option("--workflows", default=5_000, show_default=True, help="Workflows of the namespace, of ten flows each.")
+@click.option("--flows", default=5_000, show_default=True, help="Flows of one more Workflow.")
+@click.option("--events", default=10_000, show_default=True, help="Events of the namespace.")
+def cli_command(workflows: int, flows: int, events: int) -> None:
+    """Each verb of kubectl workflow beside many Workflows. Fails if one takes longer than 1 s, or its start 0.3 s."""
+    with harness.cluster_with_crds(audit=False) as cluster:
+        if not cli.measure(cluster, workflows=workflows, flows=flows, events=events):
+            raise click.ClickException("a verb takes longer than its bound")
 
 
 @main.command("manifests")
