@@ -73,6 +73,20 @@ class Reasons:
     RESTORED: Final = "RestoredWithoutStatus"
 
 
+class CronReasons:
+    """Reasons of a CronWorkflow in its condition Valid and in Events; docs/cron.md explains each to users."""
+
+    VALID: Final = "Valid"
+    INVALID_SCHEDULE: Final = "InvalidSchedule"
+    INVALID_TIME_ZONE: Final = "InvalidTimeZone"
+    INVALID_TEMPLATE: Final = "InvalidTemplate"
+    RUN_CREATED: Final = "RunCreated"
+    RUN_WAITS: Final = "RunWaits"
+    RUN_REPLACED: Final = "RunReplaced"
+    RUN_NOT_CREATED: Final = "RunNotCreated"
+    MISSED_SCHEDULE: Final = "MissedSchedule"
+
+
 #: An attempt that failed for one of these never had a job, and no retry follows.
 FAILED_BEFORE_CREATION: Final = frozenset(
     {

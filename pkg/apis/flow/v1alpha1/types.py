@@ -1,4 +1,4 @@
-"""The API group flow.workflow.sh/v1alpha1: Workflow, WorkTemplate and their parts.
+"""The API group flow.workflow.sh/v1alpha1: Workflow, WorkTemplate, CronWorkflow and their parts.
 
 These frozen structs are the source of everything: informers decode into them, and the CRD schemas under installer/crds
 are generated from them, with bounds, enums, defaults and descriptions.
@@ -24,6 +24,7 @@ VERSION: Final = "v1alpha1"
 API_VERSION: Final = f"{GROUP}/{VERSION}"
 WORKFLOWS: Final = GVR(group=GROUP, version=VERSION, resource="workflows")
 WORKTEMPLATES: Final = GVR(group=GROUP, version=VERSION, resource="worktemplates")
+CRONWORKFLOWS: Final = GVR(group=GROUP, version=VERSION, resource="cronworkflows")
 
 MAX_FLOWS: Final = 5_000
 MAX_TASKS: Final = 10_000
@@ -32,6 +33,12 @@ MAX_MESSAGE: Final = 1_024
 MAX_OUTPUTS: Final = 32
 #: Characters of a CEL expression.
 MAX_CEL: Final = 1_024
+#: Characters of the name of a CronWorkflow: those of its runs have up to 11 more, and fit into a label value.
+MAX_CRON_NAME: Final = 52
+#: Schedules of one CronWorkflow.
+MAX_SCHEDULES: Final = 32
+#: Unfinished runs that the status of a CronWorkflow names.
+MAX_ACTIVE: Final = 100
 
 DNS_LABEL: Final = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 
@@ -1406,6 +1413,164 @@ class WorkTemplate(msgspec.Struct, frozen=True, rename="camel"):
     kind: str = "WorkTemplate"
 
 
+class ConcurrencyPolicy(StrEnum):
+    """What happens if a run is due while an earlier one has not ended."""
+
+    ALLOW = "Allow"
+    FORBID = "Forbid"
+    REPLACE = "Replace"
+
+
+class RunMeta(_Part, frozen=True):
+    """Labels and annotations of each run."""
+
+    labels: Annotated[dict[str, str], Meta(description="Labels of the Workflow.", examples=[{"team": "data"}])] = {}
+    annotations: Annotated[
+        dict[str, str], Meta(description="Annotations of the Workflow.", examples=[{"example.org/owner": "data"}])
+    ] = {}
+
+
+class WorkflowTemplate(_Part, frozen=True):
+    """The Workflow that is made at each scheduled time. Its spec stays JSON text in the caches."""
+
+    raw_spec: Annotated[
+        Raw,
+        Meta(
+            extra={"type": WorkflowSpec},
+            description="Spec of the Workflow. An edit holds for the runs that are made after it.",
+            examples=[{"flows": [{"name": "train", "template": "step"}]}],
+        ),
+    ] = msgspec.field(name="spec")
+    metadata: Annotated[
+        RunMeta,
+        Meta(
+            description="Labels and annotations of the Workflow. Default: none.",
+            examples=[{"labels": {"team": "data"}}],
+        ),
+    ] = RunMeta()
+
+    def __post_init__(self) -> None:
+        _gather([(self, "raw_spec")])
+
+    @property
+    def spec(self) -> WorkflowSpec:
+        """Raises msgspec.DecodeError for what is no spec, and RecursionError for what is nested too deeply."""
+        return _workflow_spec.decode(self.raw_spec)
+
+
+#: A rule of the CRD, in CEL.
+_NO_ZONE_IN_SCHEDULE: Final = {
+    "rule": "self.all(schedule, !schedule.contains('TZ='))",
+    "message": "write the time zone into timeZone, not into the schedule",
+}
+
+
+class CronWorkflowSpec(_Part, frozen=True):
+    """When runs are made, and what they are."""
+
+    schedules: Annotated[
+        tuple[Annotated[str, Meta(min_length=1, max_length=128)], ...],
+        Meta(
+            min_length=1,
+            max_length=MAX_SCHEDULES,
+            extra_json_schema={"x-kubernetes-validations": [_NO_ZONE_IN_SCHEDULE]},
+            description=(
+                "Times in cron's form: minute, hour, day of month, month, day of week; or a word such as @daily. A time"
+                " that several of them name makes one run."
+            ),
+            examples=[["30 2 * * *", "0 14 * * MON-FRI"]],
+        ),
+    ]
+    workflow_template: Annotated[
+        WorkflowTemplate,
+        Meta(
+            description="The Workflow that is made at each scheduled time.",
+            examples=[{"spec": {"flows": [{"name": "train", "template": "step"}]}}],
+        ),
+    ]
+    time_zone: Annotated[
+        str,
+        Meta(
+            max_length=64,
+            description="Name of the time zone of the schedules, as the IANA has it. Default: UTC.",
+            examples=["Europe/Berlin"],
+        ),
+    ] = ""
+    starting_deadline_seconds: (
+        Annotated[
+            int,
+            Meta(
+                ge=0,
+                le=2_147_483_647,
+                description="A run that could not be made this many seconds after its time is missed. Default: none.",
+                examples=[600],
+            ),
+        ]
+        | None
+    ) = None
+    concurrency_policy: Annotated[
+        ConcurrencyPolicy,
+        Meta(
+            description=(
+                "What happens if a run is due while an earlier one has not ended: Allow makes it; Forbid makes it once"
+                " the earlier one has ended; Replace terminates the earlier one and makes it once that has ended."
+            ),
+            examples=["Forbid"],
+        ),
+    ] = ConcurrencyPolicy.ALLOW
+    suspend: Annotated[bool, Meta(description="While true no run is made; runs that exist go on.", examples=[True])] = (
+        False
+    )
+    successful_history_limit: Annotated[
+        int, Meta(ge=0, le=1_000, description="How many runs that succeeded are kept.", examples=[3])
+    ] = 3
+    failed_history_limit: Annotated[
+        int, Meta(ge=0, le=1_000, description="How many runs that failed are kept.", examples=[1])
+    ] = 1
+
+
+class ActiveRun(_Part, frozen=True):
+    """A Workflow that has not ended."""
+
+    name: Annotated[str, Meta(description="Name of the Workflow.")]
+    uid: Annotated[str, Meta(description="Its uid.")] = ""
+
+
+class CronWorkflowStatus(_Part, frozen=True):
+    """What was made, and what comes next."""
+
+    active: Annotated[
+        tuple[ActiveRun, ...],
+        Meta(max_length=MAX_ACTIVE, description="Runs that have not ended, the newest first; at most 100."),
+    ] = ()
+    active_count: Annotated[int, Meta(description="How many runs have not ended.")] = 0
+    last_schedule_time: Annotated[
+        str, Meta(description="The scheduled time of the newest run that was made (RFC 3339).")
+    ] = ""
+    last_successful_time: Annotated[
+        str, Meta(description="When a run succeeded last: the end of that run (RFC 3339).")
+    ] = ""
+    next_schedule_time: Annotated[
+        str, Meta(description="When the next run is due (RFC 3339); empty while suspended or not valid.")
+    ] = ""
+    observed_generation: Annotated[int, Meta(description="The metadata.generation that this status is about.")] = 0
+    conditions: Annotated[
+        tuple[Condition, ...],
+        Meta(description="Standard conditions: Valid, False if no run can be made, with what to correct."),
+        _keyed_by("type"),
+    ] = ()
+
+
+class CronWorkflow(msgspec.Struct, frozen=True, rename="camel"):
+    """Makes a Workflow at each scheduled time."""
+
+    metadata: ObjectMeta
+    spec: CronWorkflowSpec
+    status: CronWorkflowStatus = CronWorkflowStatus()
+    api_version: str = API_VERSION
+    kind: str = "CronWorkflow"
+
+
 def _gather(owners: list[tuple[msgspec.Struct, str]]) -> None:
     """Lets the raw fields of a part that was just decoded share one buffer of their own."""
     fields = raw.gathered([getattr(owner, name) for owner, name in owners])
@@ -1422,3 +1587,4 @@ _parameters = raw.Decoder[Parameters](Parameters, b"[]")
 _plugins = raw.Decoder[Plugins](Plugins, b"{}")
 _status_rules = raw.Decoder[StatusRules | None](StatusRules | None, b"null")  # type: ignore[arg-type]
 _template_meta = raw.Decoder[TemplateMeta](TemplateMeta, b"{}")
+_workflow_spec: Final = msgspec.json.Decoder(WorkflowSpec)
