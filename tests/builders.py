@@ -28,6 +28,7 @@ from pkg.controllers.workflow.planner.graph.compile import Compiled, compile_spe
 from pkg.controllers.workflow.planner.graph.in_force import NO_SPEC, compile_in_force
 from pkg.controllers.workflow.planner.graph.model import Graph
 from pkg.controllers.workflow.planner.job_identity import WorkflowId
+from pkg.controllers.workflow.planner.locks.holders import LockView
 from pkg.controllers.workflow.planner.plan import plan
 from pkg.controllers.workflow.planner.progress import (
     FlowState,
@@ -196,6 +197,8 @@ class Bench:
         self.units = PASS_BUDGET
         self.pod_ips: dict[TaskKey, str] = {}
         self.faults: dict[TaskKey, CreateFault] = {}
+        #: What is known of its locks; None: nobody keeps locks.
+        self.locks: LockView | None = None
         self.server_warnings: dict[TaskKey, tuple[str, ...]] = {}
         self.warnings: dict[str, JobWarning] = {}
         self.rules = RuleBook()
@@ -241,6 +244,7 @@ class Bench:
             "answers": dict(self.answers),
             "pod_ips": self.pod_ips,
             "faults": dict(self.faults),
+            "locks": self.locks,
             "server_warnings": self.server_warnings,
             "warnings": self.warnings,
             "rules": self.rules.by_flow(self._graph, self.templates) if isinstance(self._graph, Graph) else {},

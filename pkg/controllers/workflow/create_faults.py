@@ -7,7 +7,7 @@ from typing import Final
 
 from pkg.apis.flow.v1alpha1.reasons import Reasons
 from pkg.controllers.workflow.planner.snapshot import CreateFault
-from pkg.kube.errors import Denied, Forbidden, KubeError, NamespaceTerminating
+from pkg.kube.errors import Denied, Forbidden, KubeError, NamespaceTerminating, Transient, Unauthorized
 
 MAX_WORDS: Final = 360
 """Characters of the server's words; the advice follows them."""
@@ -28,6 +28,11 @@ def explain(error: KubeError) -> tuple[str, str]:
     """Reason and message of a creation that failed and may work later."""
     reason = _reason(error)
     return reason, f"{str(error)[:MAX_WORDS]}; {_ADVICE[reason]}"
+
+
+def may_have_worked(error: KubeError) -> bool:
+    """Whether the API server may have carried out a call that failed so: it has not said that it refuses it."""
+    return isinstance(error, Transient) and not isinstance(error, Denied | Unauthorized)
 
 
 def _reason(error: KubeError) -> str:

@@ -18,7 +18,7 @@ from prometheus_client import Counter
 from pkg.apis.flow.v1alpha1.reasons import Reasons
 from pkg.apis.flow.v1alpha1.types import WORKFLOWS, Workflow
 from pkg.apis.meta import Job
-from pkg.controllers.workflow.create_faults import explain, steady
+from pkg.controllers.workflow.create_faults import explain, may_have_worked, steady
 from pkg.controllers.workflow.creation_run import Created, CreationRun
 from pkg.controllers.workflow.object_calls import ObjectCalls
 from pkg.controllers.workflow.planner.actions import (
@@ -132,6 +132,7 @@ class Executor:
             return Created(action, None, self._fault(action, before, Trouble.REFUSED, Reasons.REFUSED, said))
         except KubeError as error:
             fault = self._fault(action, before, Trouble.RETRY, *explain(error))
+            fault = replace(fault, is_unanswered=may_have_worked(error))
             is_new = before is None or (before.name, before.message) != (fault.name, fault.message)
             say = _log.warning if is_new else _log.debug
             say("job not created, will be retried", job=action.name, gvr=str(action.gvr), error=str(error))
@@ -152,7 +153,8 @@ class Executor:
         if done.trouble is None:
             self._metrics.workflow_objects.labels(foreign.action.value, action.kind).inc()
             return Created(action, None, None, done.warnings)
-        return Created(action, None, self._fault(action, before, done.trouble, done.reason, done.message))
+        fault = self._fault(action, before, done.trouble, done.reason, done.message)
+        return Created(action, None, replace(fault, is_unanswered=done.is_unanswered))
 
     def _exists(self, workflow: WorkflowId, action: CreateJob, before: CreateFault | None) -> Created:
         """The name is taken: by our own earlier creation, or by a foreign object that may be under deletion."""
@@ -170,7 +172,8 @@ class Executor:
         except KubeError as error:
             if isinstance(error, Stopped):
                 raise
-            return Created(action, None, self._fault(action, before, Trouble.RETRY, *explain(error)))
+            fault = self._fault(action, before, Trouble.RETRY, *explain(error))
+            return Created(action, None, replace(fault, is_unanswered=True))
         if claimed_identity(holder) == JobIdentity(workflow, action.task, action.attempt):
             return Created(action, holder, None)
         now = self._clock()

@@ -19,7 +19,7 @@ from pkg.apis.meta import GVR, ForeignObject
 from pkg.controllers.engine.informer import InformerSet
 from pkg.controllers.engine.listwatch import ReflectorMetrics
 from pkg.controllers.engine.reflector_options import EventHandlers
-from pkg.controllers.workflow.create_faults import explain
+from pkg.controllers.workflow.create_faults import explain, may_have_worked
 from pkg.controllers.workflow.ledger import Ledger
 from pkg.controllers.workflow.objects import Attempted, Objects
 from pkg.controllers.workflow.planner.actions import CreateJob, DeleteJob, ForeignAction
@@ -41,12 +41,15 @@ May = Callable[[str, CreateJob | DeleteJob, ForeignAction], Barred | None]
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """The result of a call. trouble: None if it succeeded; warnings: what the API server said about the object."""
+    """The result of a call. trouble: None if it succeeded; warnings: what the API server said about the object;
+    is_unanswered: it may have been carried out all the same.
+    """
 
     trouble: Trouble | None = None
     reason: str = ""
     message: str = ""
     warnings: tuple[str, ...] = ()
+    is_unanswered: bool = False
 
 
 def may_by(rights: Rights | None, workflow_of: Callable[[str], Workflow | None]) -> May:
@@ -93,7 +96,7 @@ class ObjectCalls:
         except KubeError as error:
             reason, message = explain(error)
             _log.debug("object not applied or found, will be retried", object=action.name, error=str(error))
-            return Done(Trouble.RETRY, reason, message)
+            return Done(Trouble.RETRY, reason, message, is_unanswered=may_have_worked(error))
 
     def check_deletion(self, key: str, action: DeleteJob, foreign: ForeignAction) -> None:
         """Raises Forbidden if the people behind the workflow of that key may not delete the object."""

@@ -20,6 +20,7 @@ from pkg.apis.flow.v1alpha1.validation import (
     foreign_variables,
     unused,
     validate_cost,
+    validate_nesting,
     validate_with_templates,
     validate_workflow,
 )
@@ -105,7 +106,7 @@ class Judgement:
         return found
 
     def _by_itself(self, reading: Reading) -> Faults:
-        found = validate_workflow(reading)
+        found = validate_workflow(reading) + validate_nesting(reading.spec, self._metadata)
         for at, flow in enumerate(reading.spec.flows):
             found += Faults(expression_faults(flow, f"spec.flows[{at}]"))
             if flow.template_spec is not None:

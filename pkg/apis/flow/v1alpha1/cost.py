@@ -93,6 +93,9 @@ _OBJECT_RECORD: Final = len(msgspec.json.encode(ObjectRecord(4_999, "", Action.D
 #: The index of a probed replica that has passed, in what status keeps.
 LATCH_BYTES: Final = 6
 _TIME: Final = "2026-01-01T00:00:00.000000Z"
+#: So many times at which tasks of a flow began to wait for locks are recorded, and the bytes of each.
+MAX_WAITS: Final = 8
+_WAIT: Final = len(msgspec.json.encode(Kept(indexes="0", waits_since=_TIME))) + 1
 
 
 class Cost(msgspec.Struct, frozen=True):
@@ -142,6 +145,7 @@ def estimate_reading(reading: Reading, metadata: ObjectMeta | None = None) -> Co
     spec, templates = reading.spec, reading.templates
     sizes = {flow.name: max(1, flow.replicas) for flow in spec.flows}
     status = _STATUS + _restart_bytes(spec) + _kinds_bytes(spec, templates) + _output_bytes(spec, sizes)
+    status += _wait_bytes(spec)
     spec_bytes, metadata_bytes = _spec_bytes(spec), _metadata_bytes(metadata) + _parameter_bytes(spec)
     cost = Cost(spec=spec_bytes, metadata=metadata_bytes, status=status)
     total = {name: getattr(cost, name) for name in cost.__struct_fields__}
@@ -279,6 +283,13 @@ def _output_bytes(spec: WorkflowSpec, sizes: Mapping[str, int]) -> int:
     # A value that is JSON itself, or has quotes, takes more as JSON, and counts more.
     written = min(MAX_OUTPUT_BYTES, 2 * longest)
     return written + 3 * min(values, MAX_OUTPUT_BYTES // MIN_OUTPUT) + bytes_besides
+
+
+def _wait_bytes(spec: WorkflowSpec) -> int:
+    """Bytes of since when the tasks wait for locks."""
+    is_any = bool(spec.mutexes or spec.semaphores)
+    waiting = (flow for flow in spec.flows if is_any or flow.mutexes or flow.semaphores)
+    return sum(_WAIT * (1 if flow.for_ is None else MAX_WAITS) for flow in waiting)
 
 
 def _kinds_bytes(spec: WorkflowSpec, templates: Mapping[str, edges.TemplateEdges]) -> int:

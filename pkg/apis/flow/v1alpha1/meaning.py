@@ -163,7 +163,7 @@ def _flow(part: Flow, found: Meaning) -> Meaning:
         found.pop("template", None)
     if "outputs" not in found and "reasons" in found.get("retry", {}):
         _forget_missing_outputs(found)
-    return _sorted_by_name(_sorted_by_name(found, "parameters"), "outputs")
+    return _with_lock_sets(_sorted_by_name(_sorted_by_name(found, "parameters"), "outputs"))
 
 
 def _forget_missing_outputs(found: Meaning) -> None:
@@ -186,6 +186,18 @@ def _for(part: For, found: Meaning) -> Meaning:
 
 def _with_sorted_parameters(part: msgspec.Struct, found: Meaning) -> Meaning:
     return _sorted_by_name(found, "parameters")
+
+
+def _workflow_spec(part: WorkflowSpec, found: Meaning) -> Meaning:
+    return _with_lock_sets(_sorted_by_name(found, "parameters"))
+
+
+def _with_lock_sets(found: Meaning) -> Meaning:
+    """Locks are taken in an order of their own, so that in which they are listed means nothing."""
+    for name in ("mutexes", "semaphores"):
+        if name in found:
+            found[name] = sorted(found[name], key=_text)
+    return found
 
 
 def _sorted_by_name(found: Meaning, field: str) -> Meaning:
@@ -247,6 +259,6 @@ _ADJUST: Final[dict[type[msgspec.Struct], Callable[[Any, Meaning], Meaning]]] = 
     Group: _group,
     DependsOn: _depends_on,
     SuccessPolicy: _success_policy,
-    WorkflowSpec: _with_sorted_parameters,
+    WorkflowSpec: _workflow_spec,
     WorkTemplateSpec: _with_sorted_parameters,
 }

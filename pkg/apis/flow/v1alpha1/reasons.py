@@ -35,6 +35,9 @@ class Reasons:
     KIND_SYNCING: Final = "KindSyncing"
     KIND_UNREADABLE: Final = "KindUnreadable"
     PARALLELISM_REACHED: Final = "ParallelismReached"
+    # Others hold a lock, or wait for it longer; or it cannot be said how many may hold it.
+    LOCK_HELD: Final = "LockHeld"
+    LOCK_INVALID: Final = "LockInvalid"
     WORKFLOW_SUSPENDED: Final = "WorkflowSuspended"
     CREATE_FAILED: Final = "CreateFailed"
     QUOTA_EXCEEDED: Final = "QuotaExceeded"
@@ -136,6 +139,7 @@ BLOCKING: Final = frozenset(
         Reasons.ADMISSION_DENIED,
         Reasons.CREATE_FAILED,
         Reasons.NOT_ALLOWED,
+        Reasons.LOCK_INVALID,
         Reasons.UNKNOWN_STATUS,
         Reasons.STATUS_RULE_FAULT,
         Reasons.PROBE_UNANSWERED,

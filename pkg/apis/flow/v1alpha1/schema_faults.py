@@ -18,7 +18,7 @@ from msgspec import inspect
 
 from pkg.apis.flow.v1alpha1 import durations
 from pkg.apis.flow.v1alpha1.faults import Fault
-from pkg.apis.flow.v1alpha1.types import DNS_LABEL
+from pkg.apis.flow.v1alpha1.types import CONFIG_KEY, DNS_LABEL, DNS_SUBDOMAIN
 
 _MAX_LISTED: Final = 20
 _MAX_QUOTED: Final = 64
@@ -33,6 +33,10 @@ _KINDS: Final = {
 #: What to write instead of a text that does not match.
 _PATTERNS: Final = {
     durations.PATTERN: "must be a duration such as 90s, 5m or 1h30m (units: h, m, s, ms, us, ns)",
+    DNS_SUBDOMAIN: (
+        'must be lower case letters, digits, "-" and ".", such as database-1, and begin and end with a letter or digit'
+    ),
+    CONFIG_KEY: 'must be letters, digits, "-", "_" and ".", such as licences',
     DNS_LABEL: 'must be lower case letters, digits and "-", such as train-1, and begin and end with a letter or digit',
 }
 #: Fields that other engines or kinds have, by what they are called here. The API has a field of the second name there.

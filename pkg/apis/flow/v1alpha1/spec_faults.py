@@ -13,6 +13,7 @@ from pkg.apis.flow.v1alpha1 import durations, patching, variables
 from pkg.apis.flow.v1alpha1.edges import Edge, Wait, cycles
 from pkg.apis.flow.v1alpha1.faults import Fault, fault
 from pkg.apis.flow.v1alpha1.items import item_faults
+from pkg.apis.flow.v1alpha1.lock_faults import level_faults, lock_faults
 from pkg.apis.flow.v1alpha1.object_faults import index_faults, object_faults
 from pkg.apis.flow.v1alpha1.output_faults import output_faults, output_use_faults
 from pkg.apis.flow.v1alpha1.parameters import FLOW, TEMPLATE, WORKFLOW, Scopes, given, missing_message
@@ -151,6 +152,8 @@ def _workflow(spec: WorkflowSpec, names: FlowNames) -> Iterator[Fault]:
     except RawError as error:
         yield Fault("spec.plugins", str(error))
     yield from timeout_faults(spec)
+    yield from lock_faults(spec, "spec")
+    yield from level_faults(spec)
     for at, flow in enumerate(spec.flows):
         first = names.first[flow.name]
         if first != at:
@@ -184,6 +187,7 @@ def _flow(flow: Flow, path: str, *, is_read: bool) -> Iterator[Fault]:
     if flow.raw_parameters is not ABSENT:
         yield from _parameters(flow, path)
     yield from output_faults(flow, path)
+    yield from lock_faults(flow, path)
     if flow.timeout is not None or flow.pending_timeout is not None:
         yield from _duration(flow.timeout, f"{path}.timeout")
         yield from _duration(flow.pending_timeout, f"{path}.pendingTimeout")
@@ -213,6 +217,8 @@ def _is_bare(flow: Flow) -> bool:
         and flow.for_ is None
         and flow.template_spec is None
         and flow.raw_outputs is ABSENT
+        and not flow.mutexes
+        and not flow.semaphores
         and not _has_more_than_targets(flow.raw_depends_on)
     )
 

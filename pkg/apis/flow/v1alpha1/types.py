@@ -39,8 +39,12 @@ MAX_CRON_NAME: Final = 52
 MAX_SCHEDULES: Final = 32
 #: Unfinished runs that the status of a CronWorkflow names.
 MAX_ACTIVE: Final = 100
+#: Mutexes, and semaphores, of one flow or workflow.
+MAX_LOCKS: Final = 16
 
 DNS_LABEL: Final = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
+DNS_SUBDOMAIN: Final = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
+CONFIG_KEY: Final = r"^[-._a-zA-Z0-9]+$"
 
 FlowName = Annotated[str, Meta(pattern=DNS_LABEL, min_length=1, max_length=63)]
 ObjectName = Annotated[str, Meta(min_length=1, max_length=253)]
@@ -195,6 +199,41 @@ def _keyed_by(field: str) -> Meta:
 
 Parameters = Annotated[tuple[Parameter, ...], Meta(max_length=256), _keyed_by("name")]
 Plugins = dict[str, tuple[str, ...]]
+
+
+class ConfigMapKey(_Part, frozen=True):
+    """A key of a ConfigMap in the namespace of the Workflow."""
+
+    name: Annotated[
+        str,
+        Meta(
+            pattern=DNS_SUBDOMAIN, min_length=1, max_length=253, description="Name of the ConfigMap.", examples=["gpus"]
+        ),
+    ]
+    key: Annotated[
+        str,
+        Meta(
+            pattern=CONFIG_KEY,
+            min_length=1,
+            max_length=253,
+            description="The key whose value says how many may hold the semaphore at once: a whole number from 0.",
+            examples=["licences"],
+        ),
+    ]
+
+
+class Semaphore(_Part, frozen=True):
+    """A lock that as many may hold at once as a key of a ConfigMap says."""
+
+    config_map_key_ref: Annotated[
+        ConfigMapKey, Meta(description="The key of a ConfigMap.", examples=[{"name": "gpus", "key": "licences"}])
+    ]
+
+
+Mutexes = Annotated[
+    tuple[Annotated[str, Meta(pattern=DNS_SUBDOMAIN, min_length=1, max_length=253)], ...], Meta(max_length=MAX_LOCKS)
+]
+Semaphores = Annotated[tuple[Semaphore, ...], Meta(max_length=MAX_LOCKS)]
 
 
 class TerminationMessage(_Part, frozen=True):
@@ -903,6 +942,24 @@ class Flow(_Part, frozen=True):
             examples=["10m"],
         ),
     ] = None
+    mutexes: Annotated[
+        Mutexes,
+        Meta(
+            description=(
+                "Names of locks of which one task, or one workflow, of the namespace holds each at a time. A task takes"
+                " all of its locks before its job is made, and gives them back when the job has finished or is gone."
+                " Default: none."
+            ),
+            examples=[["database"]],
+        ),
+    ] = ()
+    semaphores: Annotated[
+        Semaphores,
+        Meta(
+            description="Locks that several may hold at once, as many as a ConfigMap says. Default: none.",
+            examples=[[{"configMapKeyRef": {"name": "gpus", "key": "licences"}}]],
+        ),
+    ] = ()
 
     @property
     def depends_on(self) -> DependsOn | None:
@@ -1111,6 +1168,24 @@ class WorkflowSpec(_Part, frozen=True):
         ]
         | None
     ) = None
+    mutexes: Annotated[
+        Mutexes,
+        Meta(
+            description=(
+                "Names of locks of which one task, or one workflow, of the namespace holds each at a time. The workflow"
+                " takes all of its locks before its first job is made, and holds them until it has ended. Flows then"
+                " have none of their own. Default: none."
+            ),
+            examples=[["database"]],
+        ),
+    ] = ()
+    semaphores: Annotated[
+        Semaphores,
+        Meta(
+            description="Locks that several may hold at once, as many as a ConfigMap says. Default: none.",
+            examples=[[{"configMapKeyRef": {"name": "gpus", "key": "licences"}}]],
+        ),
+    ] = ()
 
     def __post_init__(self) -> None:
         # One buffer for all raw fields of the spec: a view of the message would keep the whole message in memory.
@@ -1182,7 +1257,7 @@ class Kept(_Part, frozen=True):
     indexes: ranges as batch/v1 writes them; attempt: the newest one; due: the latest time at which one of the tasks
     may be tried again; ran: some attempt has run; began, held: the newest attempt, which does not run or is not held
     now, has run, or was held by a queue; unmade: no attempt ever had a job; gvr: the kind of the newest attempt's job,
-    where it is not that of the flow's first job.
+    where it is not that of the flow's first job; waits_since: since when they wait for locks.
     """
 
     indexes: Annotated[str, Meta(description="Indexes of the tasks, as ranges: 0-3,7.")]
@@ -1196,6 +1271,7 @@ class Kept(_Part, frozen=True):
     gvr: Annotated[
         str, Meta(description="Kind of the newest attempt's job, where it is not that of the flow's first job.")
     ] = ""
+    waits_since: Annotated[str, Meta(description="Since when they wait for locks (RFC 3339).")] = ""
 
 
 class Latch(_Part, frozen=True):

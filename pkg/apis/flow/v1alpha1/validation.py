@@ -13,6 +13,7 @@ from typing import Any
 from pkg.apis.flow.v1alpha1 import cost, variables
 from pkg.apis.flow.v1alpha1.edges import read_edges
 from pkg.apis.flow.v1alpha1.faults import MAX_FAULTS, Fault, Faults, fault, summary
+from pkg.apis.flow.v1alpha1.lock_faults import nested_faults
 from pkg.apis.flow.v1alpha1.reading import Reading
 from pkg.apis.flow.v1alpha1.schema import Schema
 from pkg.apis.flow.v1alpha1.spec_faults import template_faults, workflow_faults
@@ -31,6 +32,7 @@ __all__ = [
     "unused",
     "validate_cost",
     "validate_cycles",
+    "validate_nesting",
     "validate_template",
     "validate_values",
     "validate_with_templates",
@@ -71,6 +73,11 @@ def validate_with_templates(
     faulty: templates whose own faults are reported elsewhere.
     """
     return Faults(use_faults(reading)) or Faults(render_faults(reading, metadata, schemas, faulty))
+
+
+def validate_nesting(spec: WorkflowSpec, metadata: ObjectMeta | None) -> Faults:
+    """The locks that a Workflow names although it is a job of one that holds some. metadata: as far as it is known."""
+    return Faults(nested_faults(spec, metadata.annotations)) if metadata is not None else Faults()
 
 
 def validate_values(reading: Reading) -> Faults:

@@ -8,6 +8,7 @@ from typing import Any
 from pkg.apis.flow.v1alpha1.people import Behind
 from pkg.apis.flow.v1alpha1.types import Action, FieldValidation, HTTPGet, PodChoice, TCPSocket
 from pkg.apis.meta import GVR, Job
+from pkg.controllers.workflow.planner.locks.holders import LockNeeds
 from pkg.controllers.workflow.planner.progress import ProbeKey, Progress, TaskKey
 
 
@@ -150,6 +151,8 @@ class Plan:
     probes: tuple[ProbeRequest, ...] = ()
     #: Failed jobs whose pods are to be looked up.
     lookups: tuple[FailedJob, ...] = ()
+    #: Who waits for locks, and who keeps what it holds; None: what was said last stays.
+    locks: LockNeeds | None = None
     #: Termination messages that are to be looked up.
     messages: tuple[AwaitedMessages, ...] = ()
     #: When to reconcile again if no event comes before (seconds since the epoch).

@@ -21,7 +21,7 @@ from pkg.apis.flow.v1alpha1.types import Shutdown
 from pkg.controllers.workflow.planner.actions import DeleteJob, Emit, Plan
 from pkg.controllers.workflow.planner.budget import PASS_BUDGET, Budget
 from pkg.controllers.workflow.planner.context import Context
-from pkg.controllers.workflow.planner.control import creations, outcome, restart, timeouts
+from pkg.controllers.workflow.planner.control import creations, locks, outcome, restart, timeouts
 from pkg.controllers.workflow.planner.control.deletions import deletions, has_unfinished_job
 from pkg.controllers.workflow.planner.control.outcome import Mode
 from pkg.controllers.workflow.planner.control.retry import FailurePolicy
@@ -53,13 +53,15 @@ def plan(snapshot: Snapshot, units: int = PASS_BUDGET) -> Plan:
     if is_ended and restart.is_due(snapshot):
         return plan_restart(snapshot)
     if not isinstance(graph, Graph):
-        return plan_without_graph(snapshot) if is_ended else plan_invalid(snapshot, validation.summary(graph))
+        if not is_ended:
+            return plan_invalid(snapshot, validation.summary(graph))
+        return locks.after_end(plan_without_graph(snapshot), snapshot)
     progress = snapshot.progress
     if progress is None:
         progress = recovery.recover(snapshot, graph)
         snapshot = replace(snapshot, progress=progress)
     if is_ended:
-        return plan_ended(snapshot, graph, progress)
+        return locks.after_end(plan_ended(snapshot, graph, progress), snapshot)
     return _plan_running(Context(snapshot, Draft(graph, progress), Budget(units)))
 
 
@@ -128,6 +130,7 @@ def _plan_running(ctx: Context) -> Plan:
     # The tasks of for.itemsFrom exist once their number is recorded. Many such flows of one workflow share writes.
     is_number_new = fan_out.waits_for_record(ctx.graph, progress)
     is_urgent = is_urgent or is_decision_new or (is_number_new and not ctx.graph.is_large)
+    is_urgent = is_urgent or locks.has_end_to_record(ctx)
     patch, progress, write_due, said = status_write(ctx, progress, phase, is_urgent=is_urgent)
     events = (*events_of(ctx, decision, phase), *warned, *starts.events, *said)
     waits_for_status = starts.needs_status or decision != base.decision or (is_number_new and patch is not None)
@@ -144,6 +147,7 @@ def _plan_running(ctx: Context) -> Plan:
         probes=() if snapshot.is_held else tuple(needed_probes(ctx)),
         lookups=lookups,
         messages=messages,
+        locks=locks.needs(ctx, progress, is_written=patch is not None),
         requeue_at=_soonest(
             NEVER if phase.is_final or facts.is_overdue else overdue_at,
             starts.requeue_at,

@@ -42,9 +42,8 @@ class ProbeKey:
 
 @dataclass(frozen=True, slots=True)
 class ProbeAnswer:
-    """How an HTTP or TCP probe fails: the last answer, of which pod, after how many tries, and since when.
-
-    tries: at least so many; since: seconds since the epoch.
+    """How an HTTP or TCP probe fails: the last answer, of which pod, after at least how many tries, and since when
+    (seconds since the epoch).
     """
 
     why: str
@@ -93,8 +92,9 @@ class Attempt(msgspec.Struct, frozen=True):
     began: bool = False
     #: The job is a service that became ready.
     ready: bool = False
-    #: Since when nothing inside the workflow (a slot, suspend) prevents the creation of the job.
+    #: Since when nothing inside the workflow (a slot, suspend) prevents the job; since when the task waits for locks.
     makeable: float | None = None
+    waits_since: float | None = None
     #: The job is labelled for a queue, wherever the label came from: the queue may hold it.
     may_be_held: bool = False
     #: Since when a queue holds the job; None while it is not held.

@@ -14,6 +14,7 @@ from pkg.apis.meta import GVR, Job
 from pkg.controllers.workflow.planner.carried import Carried, carried_hash, read_carried
 from pkg.controllers.workflow.planner.graph.in_force import Edit
 from pkg.controllers.workflow.planner.graph.model import Graph, Node
+from pkg.controllers.workflow.planner.locks.holders import LockView
 from pkg.controllers.workflow.planner.progress import JobEnding, ProbeAnswer, ProbeKey, Progress, TaskKey
 from pkg.kinds.kind import Kind
 from pkg.workloads import KindRow, rules_for
@@ -70,7 +71,8 @@ MAX_CREATE_DELAY = 60.0
 @dataclass(frozen=True, slots=True)
 class CreateFault:
     """The last failed creation of an attempt. since, retry_at, said_at: seconds since the epoch; said_at: of `message`,
-    which stays while only its numbers change.
+    which stays while only its numbers change; is_unanswered: the API server did not say that it refuses it, so that the
+    job may be there.
     """
 
     trouble: Trouble
@@ -82,6 +84,7 @@ class CreateFault:
     tries: int
     retry_at: float
     said_at: float = 0.0
+    is_unanswered: bool = False
 
     @property
     def is_lasting(self) -> bool:
@@ -173,6 +176,8 @@ class Snapshot:
     barred: Mapping[str, Barred] = field(default_factory=dict)
     #: Tasks whose applied or found object has not been read since this controller knows of it.
     unseen: frozenset[TaskKey] = frozenset()
+    #: What is known of its locks; None where nobody keeps locks: in a dry run.
+    locks: LockView | None = None
     #: An edit of the spec that is not in force.
     edit: Edit | None = None
 

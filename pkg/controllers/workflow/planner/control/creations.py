@@ -13,6 +13,7 @@ from pkg.apis.flow.v1alpha1.types import Shutdown
 from pkg.controllers.workflow.planner.actions import CreateJob, Emit
 from pkg.controllers.workflow.planner.carried import carried_hash, carried_text, with_hash
 from pkg.controllers.workflow.planner.context import Context
+from pkg.controllers.workflow.planner.control.locks import Gate, gate, leave_line
 from pkg.controllers.workflow.planner.control.objects import foreign_action
 from pkg.controllers.workflow.planner.control.obstacles import (
     Candidate,
@@ -108,6 +109,7 @@ def _suspend(ctx: Context, node: Node, reason: str, message: str) -> None:
     if any(_may_start(task) for task in ctx.draft.tasks(node.number)):
         _show(ctx, node, reason, message)
         _reset_pending_clock(ctx, node)
+        leave_line(ctx, node)
     else:
         ctx.draft.startable.discard(node.number)  # its tasks wait for dependencies as well
 
@@ -121,18 +123,25 @@ def _start_flow(ctx: Context, node: Node, found: Starts, slots: float) -> int:
     limit = MAX_CREATIONS if room is None else min(room, MAX_CREATIONS)
     is_hidden = ctx.may_hide_jobs(node)
     ready = makeable = Task()
-    for index, task in enumerate(tuple(draft.tasks(node.number))):
+    tasks = tuple(draft.tasks(node.number))
+    locks = gate(ctx, node, min(slots, free), lambda of, obstacle: _apply(ctx, of, obstacle, found))
+    for index, task in enumerate(tasks) if locks is None else locks.order(tasks):
         is_ready = task.phase is Phase.WAITING and task.released is not None
         if not is_ready and not is_due(task, ctx.now):
             continue
         if (until := _previous_job_until(ctx, node, index, task)) > ctx.now:
             found.requeue_at = min(found.requeue_at, until)
             continue
+        if locks is not None and not locks.admits(Candidate(node, index, task, _next_attempt(ctx, node, task))):
+            continue
         if created >= min(slots, free):
             text = _full(ctx, node, slots <= free)
             _show(ctx, node, Reasons.PARALLELISM_REACHED, text)
             _reset_pending_clock(ctx, node, index)
-            break
+            if locks is None:
+                break
+            locks.give_back(index, draft.task(node.number, index))
+            continue
         if len(found.creations) >= limit or (found.rendered and ctx.budget.is_spent):
             found.over_limit = True
             break
@@ -145,13 +154,17 @@ def _start_flow(ctx: Context, node: Node, found: Starts, slots: float) -> int:
         if not ctx.snapshot.may_create:
             if not _show_failed_creation(ctx, candidate):
                 found.requeue_now = True
+            elif locks is not None:
+                locks.after_refusal(candidate)
             continue
-        creation = _create(ctx, candidate, found)
+        creation = _create(ctx, candidate, found, locks)
         if creation is not None:
             if draft.state(node.number).wait_reason not in KEPT_UNTIL_CREATED:
                 _show(ctx, node, "", "")
             found.creations.append(creation)
             created += 1
+    if locks is not None:
+        locks.show()
     return created
 
 
@@ -196,7 +209,7 @@ def _previous_job_until(ctx: Context, node: Node, index: int, task: Task) -> flo
     return until
 
 
-def _create(ctx: Context, candidate: Candidate, found: Starts) -> CreateJob | None:
+def _create(ctx: Context, candidate: Candidate, found: Starts, locks: Gate | None) -> CreateJob | None:
     """The creation of one job; None if there is an obstacle, which is then shown in the draft."""
     obstacle = obstacle_to_start(ctx, candidate)
     if obstacle is None:
@@ -205,6 +218,8 @@ def _create(ctx: Context, candidate: Candidate, found: Starts) -> CreateJob | No
             return created
         obstacle = created
     _apply(ctx, candidate, obstacle, found)
+    if locks is not None:
+        locks.after_obstacle(candidate, obstacle)
     return None
 
 

@@ -17,6 +17,7 @@ from pkg.apis.flow.v1alpha1.edges import Edge, Wait
 from pkg.apis.flow.v1alpha1.faults import Fault
 from pkg.apis.flow.v1alpha1.growth import Growth, growths
 from pkg.apis.flow.v1alpha1.items import lists_of
+from pkg.apis.flow.v1alpha1.locks import names_of
 from pkg.apis.flow.v1alpha1.types import (
     DependsOn,
     Flow,
@@ -77,6 +78,8 @@ def compile_spec(
     # A restart that names unknown flows is refused with an Event. It must not end a running workflow.
     reading = validation.read(spec, {name: template.spec for name, template in templates.items()})
     faults = validation.validate_workflow(reading, with_restart=False, with_patches=not is_started)
+    if not is_started:
+        faults += validation.validate_nesting(spec, metadata)
     if faults:
         return faults
     found = cost.estimate_reading(reading, metadata)
@@ -147,6 +150,8 @@ def compile_graph(
         reading_messages=tuple(n.number for n in nodes if any(rule.message is not None for rule in n.outputs)),
         read_in_full=frozenset(n.flow.template_name for n in nodes if any(rule.needs_whole for rule in n.outputs)),
         fan_outs=tuple(node.number for node in nodes if node.items_from is not None),
+        locks=names_of(spec),
+        locking=frozenset(node.number for node in nodes if node.locks or spec.mutexes or spec.semaphores),
         cost=costs,
         status_room=status_room,
     )
@@ -227,6 +232,7 @@ def _node(
         when=own.when,
         reads=tuple(part for part in _flat(requires) if isinstance(part, OutputPredicate)),
         follows_recorded=frozenset(_asked(requires, number) & unshown) if unshown else frozenset(),
+        locks=names_of(flow),
     )
 
 

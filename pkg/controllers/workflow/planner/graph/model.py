@@ -9,6 +9,7 @@ from typing import Final
 
 from pkg.apis.flow.v1alpha1.cost import Cost
 from pkg.apis.flow.v1alpha1.growth import Growth
+from pkg.apis.flow.v1alpha1.locks import LockName
 from pkg.apis.flow.v1alpha1.types import Flow, HTTPGet, Parameters, Probe, Strategy, TCPSocket
 from pkg.workloads.output_rules import OutputRule
 from pkg.workloads.when_expressions import WhenExpression
@@ -172,6 +173,8 @@ class Node:
     when: Condition | None = None
     #: The output that gives it its items.
     items_from: OutputPredicate | None = None
+    #: The locks of a task, in the order of taking them. Those of the workflow as a whole are in Graph.
+    locks: tuple[LockName, ...] = ()
     #: What it costs with more tasks than one, if it has items_from.
     growth: Growth = field(default=Growth(), compare=False)
     #: What most flows wait for: each of these, whatever the index. None if it waits for anything else.
@@ -247,6 +250,10 @@ class Graph:
     read_in_full: frozenset[str] = frozenset()
     #: Flows with `for.itemsFrom`.
     fan_outs: tuple[int, ...] = ()
+    #: The locks of the workflow as a whole.
+    locks: tuple[LockName, ...] = ()
+    #: Flows whose tasks wait for locks: all of them, if the workflow as a whole has some.
+    locking: frozenset[int] = frozenset()
     #: What the workflow costs while each of these has one task.
     cost: Cost = field(default=Cost(), compare=False)
     #: Bytes of JSON that spec and metadata leave for the status. An edit that changes only this keeps the progress.

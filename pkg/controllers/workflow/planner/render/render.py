@@ -133,7 +133,7 @@ def render(
             if depth.depth(workflow) >= depth.MAX_DEPTH:
                 text = f"workflows are nested {depth.MAX_DEPTH} levels deep here; does the template use itself?"
                 raise RenderError("template.gvr", str(template.spec.gvr.gvr), text)
-            depth.nest(workflow, body)
+            depth.nest(workflow, flow, body)
         removed = _place(workflow, body, row)
         _inject(this, body, row, probed=probed)
         _name_people(workflow, template, body)

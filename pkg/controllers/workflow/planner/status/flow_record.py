@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Final
+
 import msgspec
 
+from pkg.apis.flow.v1alpha1.cost import MAX_WAITS
 from pkg.apis.flow.v1alpha1.indexes import pack_indexes
 from pkg.apis.flow.v1alpha1.phases import Phase
 from pkg.apis.flow.v1alpha1.reasons import FAILED_BEFORE_CREATION, Reasons
@@ -12,6 +16,8 @@ from pkg.apis.flow.v1alpha1.types import Action, FlowRecord, FlowStatus, Kept, L
 from pkg.apis.meta import timestamp
 from pkg.controllers.workflow.planner.graph.model import Node
 from pkg.controllers.workflow.planner.progress import FlowState, Task
+
+_STANDING: Final = (Phase.WAITING, Phase.BACKOFF)
 
 
 def flow_memory(node: Node, state: FlowState) -> FlowMemory:
@@ -62,8 +68,11 @@ def _kept(node: Node, state: FlowState) -> tuple[Kept, ...]:
     held by a queue, or had a job at all."""
     tasks, first = state.tasks, state.first_attempt
     groups: dict[tuple[Kept, bool], list[int]] = {}
+    waits = _waits(tasks)
     for index, task in enumerate(tasks):
         item, in_backoff = _kept_of(task, state.gvr), task.phase is Phase.BACKOFF
+        if waits and (since := task.current.waits_since) is not None and task.phase in _STANDING:
+            item = msgspec.structs.replace(item, waits_since=waits[since])
         has_failed = task.phase is Phase.FAILED and (
             node.is_indexed
             or (item.ran and task.reason != Reasons.FAILED)
@@ -71,7 +80,7 @@ def _kept(node: Node, state: FlowState) -> tuple[Kept, ...]:
         )
         is_shown_by_phase = task.phase in (Phase.RUNNING, Phase.SUCCEEDED, Phase.FAILED)
         has_run = item.ran and not is_shown_by_phase
-        if task.attempt or in_backoff or has_failed or has_run or item.held or item.gvr:
+        if task.attempt or in_backoff or has_failed or has_run or item.held or item.gvr or item.waits_since:
             groups.setdefault((item, in_backoff), []).append(index)
     kept = []
     for (item, in_backoff), indexes in groups.items():
@@ -79,6 +88,17 @@ def _kept(node: Node, state: FlowState) -> tuple[Kept, ...]:
         due_time = timestamp(due) if due else ""
         kept.append(msgspec.structs.replace(item, indexes=pack_indexes(indexes), due=due_time))
     return tuple(sorted(kept, key=lambda item: (item.attempt, item.reason, item.indexes)))
+
+
+def _waits(tasks: Iterable[Task]) -> dict[float, str]:
+    """Since when tasks wait for locks, as it is recorded. Those after the first few share the latest time: a later
+    controller may let others pass them, and lets them pass nobody.
+    """
+    found = {task.current.waits_since for task in tasks if task.phase in _STANDING} - {None}
+    times = sorted(time for time in found if time is not None)
+    first = times[: MAX_WAITS - 1] if len(times) > MAX_WAITS else times
+    latest = timestamp(times[-1]) if times else ""
+    return {**dict.fromkeys(times, latest), **{time: timestamp(time) for time in first}}
 
 
 def _kept_of(task: Task, gvr: str) -> Kept:

@@ -192,6 +192,7 @@ def _recover_task(
             makeable=begin,
             began=phase is Phase.RUNNING or bool(kept and kept.began),
             was_held=was_held,
+            waits_since=_seconds(kept.waits_since) if kept is not None else None,
             explained=is_explained(shown.message) if shown is not None else False,
         ),
     )

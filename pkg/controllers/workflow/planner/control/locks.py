@@ -1,0 +1,247 @@
+"""Which tasks wait for locks, which may have their job made because they hold them, and who keeps what it holds.
+
+A task that could start but for its locks stands in line for them. Once it holds them all, its job is made. If that
+cannot be, it gives them back, so that nobody holds a lock for nothing.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from pkg.apis.flow.v1alpha1.phases import Phase
+from pkg.apis.flow.v1alpha1.reasons import Reasons
+from pkg.controllers.workflow.planner.actions import Plan
+from pkg.controllers.workflow.planner.context import Context
+from pkg.controllers.workflow.planner.control.obstacles import (
+    Candidate,
+    Fails,
+    Obstacle,
+    Unknown,
+    Waits,
+    obstacle_to_start,
+)
+from pkg.controllers.workflow.planner.graph.model import Node
+from pkg.controllers.workflow.planner.locks.holders import WHOLE, LockNeeds, LockView, Want
+from pkg.controllers.workflow.planner.locks.holding import keeps_locks
+from pkg.controllers.workflow.planner.locks.words import TAKING
+from pkg.controllers.workflow.planner.progress import FlowState, Progress, Task, TaskKey
+from pkg.controllers.workflow.planner.reading import look
+from pkg.controllers.workflow.planner.snapshot import ObservedJob, Snapshot
+
+#: So many tasks of one flow stand in line at once. The others follow them, in the order in which they began to wait.
+MAX_WAITING: Final = 256
+#: Obstacles that pass in a moment: a task keeps its locks meanwhile.
+_SHORT: Final = frozenset({Reasons.KIND_SYNCING})
+
+
+@dataclass(slots=True)
+class Gate:
+    """Lets those tasks of a flow pass that hold their locks, and keeps the others in line.
+
+    slots: how many more jobs the flow may have; meet: shows an obstacle to a job.
+    """
+
+    ctx: Context
+    node: Node
+    slots: float
+    meet: Callable[[Candidate, Obstacle], None]
+    #: How many tasks stand in line.
+    waiting: int = 0
+    _first: TaskKey | None = None
+    #: A task that begins to wait, and what becomes of it: thousands of tasks that are one value in memory stay so.
+    _same: tuple[Task, Task] = field(default=(Task(), Task()))
+
+    @property
+    def _view(self) -> LockView:
+        return self.ctx.snapshot.locks or LockView()
+
+    def order(self, tasks: Sequence[Task]) -> Iterable[tuple[int, Task]]:
+        """The tasks with their indexes: those that hold their locks first, because they may start."""
+        name = self.node.name
+        first = {key.index for key in self._view.granted if key.flow == name and key.index < len(tasks)}
+        if not first:
+            return enumerate(tasks)
+        rest = ((index, task) for index, task in enumerate(tasks) if index not in first)
+        return (*((index, tasks[index]) for index in sorted(first)), *rest)
+
+    def admits(self, of: Candidate) -> bool:
+        """Whether the task holds its locks for this attempt. If not, it waits for them."""
+        granted = self._view.granted
+        is_held = WHOLE in granted if self.ctx.graph.locks else granted.get(of.key) == of.attempt
+        if not is_held:
+            self._wait(of)
+        return is_held
+
+    def _wait(self, of: Candidate) -> None:
+        """The task stands in line, unless something else prevents its job as well, or it has no slot."""
+        if self.waiting >= self.slots:
+            self.give_back(of.index, of.task)
+            return
+        is_new = of.task.current.waits_since is None
+        if is_new or not self.waiting:
+            self.ctx.budget.spend(1)
+            obstacle = obstacle_to_start(self.ctx, of)
+            if isinstance(obstacle, Waits | Unknown | Fails):
+                self.give_back(of.index, of.task)
+                self.meet(replace(of, task=self.ctx.draft.task(self.node.number, of.index)), obstacle)
+                return
+        self.waiting += 1
+        if self._first is None:
+            self._first = of.key
+        if is_new or of.task.current.makeable is not None:
+            if self._same[0] is not of.task:
+                since = self.ctx.now if is_new else of.task.current.waits_since
+                self._same = (of.task, of.task.with_current(waits_since=since, makeable=None))
+            self.ctx.draft.put(self.node.number, of.index, self._same[1])
+
+    def give_back(self, index: int, task: Task) -> None:
+        """The task leaves the line, and gives back what it holds."""
+        if task.current.waits_since is not None:
+            self.ctx.draft.put(self.node.number, index, task.with_current(waits_since=None, makeable=None))
+
+    def after_obstacle(self, of: Candidate, obstacle: Obstacle) -> None:
+        """A task that holds its locks has no job all the same: it gives them back, unless that passes in a moment."""
+        task = self.ctx.draft.task(self.node.number, of.index)
+        is_lasting = isinstance(obstacle, Waits) and obstacle.reason not in _SHORT
+        if not self.ctx.graph.locks and is_lasting and not _may_have_job(self.ctx, of):
+            self.give_back(of.index, task)
+
+    def after_refusal(self, of: Candidate) -> None:
+        """The creation was refused: there is no job, and the next try waits its turn again."""
+        if not self.ctx.graph.locks and not _may_have_job(self.ctx, of):
+            self.give_back(of.index, self.ctx.draft.task(self.node.number, of.index))
+
+    def show(self) -> None:
+        """Shows on the flow what the first of its tasks that stand in line waits for."""
+        if self._first is not None:
+            key = WHOLE if self.ctx.graph.locks else self._first
+            answer = self._view.answers.get(key, TAKING)
+            self.ctx.draft.edit(self.node.number, wait_reason=answer.reason, wait_message=answer.message[:512])
+
+
+def _may_have_job(ctx: Context, of: Candidate) -> bool:
+    """Whether the last creation of this attempt had no answer, so that its job may be there."""
+    fault = ctx.snapshot.faults.get(of.key)
+    return fault is not None and fault.attempt == of.attempt and fault.is_unanswered
+
+
+def gate(ctx: Context, node: Node, slots: float, meet: Callable[[Candidate, Obstacle], None]) -> Gate | None:
+    """The gate of a flow with locks; None for a flow without, and where nobody keeps locks: in a dry run."""
+    if node.number not in ctx.graph.locking or ctx.snapshot.locks is None:
+        return None
+    return Gate(ctx, node, slots, meet)
+
+
+def leave_line(ctx: Context, node: Node) -> None:
+    """The tasks of a flow do not wait any more, because the workflow is suspended or held."""
+    if node.number not in ctx.graph.locking:
+        return
+    for index, task in enumerate(tuple(ctx.draft.tasks(node.number))):
+        if task.current.waits_since is not None and task.phase in (Phase.WAITING, Phase.BACKOFF):
+            ctx.draft.put(node.number, index, task.with_current(waits_since=None, makeable=None))
+
+
+def needs(ctx: Context, progress: Progress, *, is_written: bool) -> LockNeeds | None:
+    """What a running workflow needs of locks after this pass; None if it has to do with none.
+
+    is_written: the pass writes status, so that the progress is what status records once the plan is carried out.
+    """
+    view, graph = ctx.snapshot.locks, ctx.graph
+    if view is None or not (graph.locking or view.holders):
+        return None
+    acked = progress.flows if is_written or not progress.is_dirty else progress.acked
+    keeps = frozenset(key for key in view.holders if _keeps(ctx, key, progress, acked))
+    return LockNeeds(tuple(_wants(ctx, progress)), keeps)
+
+
+def has_end_to_record(ctx: Context) -> bool:
+    """Whether a task that holds a lock has ended, and status does not record it: others wait for that."""
+    view = ctx.snapshot.locks
+    if view is None or not view.holders:
+        return False
+    for key in view.holders:
+        node, task = ctx.node_of(key), ctx.task_of(key)
+        if node is None or task is None or not task.has_verdict:
+            continue
+        recorded = ctx.draft.base.acked[node.number].tasks[key.index]
+        if (recorded.phase, recorded.attempt) != (task.phase, task.attempt):
+            return True
+    return False
+
+
+def after_end(made: Plan, snapshot: Snapshot) -> Plan:
+    """The plan for a workflow that has ended: a task keeps its locks while its job goes on, or goes away."""
+    view = snapshot.locks
+    if view is None or not view.holders:
+        return made
+    keeps = frozenset(key for key in view.holders if snapshot.awaited or _has_unfinished_job(snapshot, key))
+    return replace(made, locks=LockNeeds(keeps=keeps))
+
+
+def _keeps(ctx: Context, key: TaskKey, progress: Progress, acked: Sequence[FlowState]) -> bool:
+    if key == WHOLE:
+        return True
+    node = ctx.node_of(key)
+    if node is not None and ctx.may_hide_jobs(node):
+        return True
+    task = recorded = None
+    if node is not None:
+        task, recorded = progress.flows[node.number].tasks[key.index], acked[node.number].tasks[key.index]
+    return keeps_locks(task, recorded, has_unfinished_job=_has_unfinished_job(ctx.snapshot, key))
+
+
+def _has_unfinished_job(snapshot: Snapshot, key: TaskKey) -> bool:
+    """Whether a task has a job that has not finished; of a workflow as a whole, one that is under deletion."""
+    if key != WHOLE:
+        return any(_is_unfinished(snapshot, one) for one in snapshot.jobs.get(key, ()))
+    every = (one for jobs in snapshot.jobs.values() for one in jobs)
+    return any(one.job.metadata.is_deleting and _is_unfinished(snapshot, one) for one in every)
+
+
+def _is_unfinished(snapshot: Snapshot, observed: ObservedJob) -> bool:
+    return not observed.is_foreign and not look(snapshot, observed).is_final
+
+
+def _wants(ctx: Context, progress: Progress) -> Iterator[Want]:
+    graph = ctx.graph
+    whole: float | None = None
+    for number in sorted(graph.locking & progress.not_final):
+        node, state = graph.nodes[number], progress.flows[number]
+        if not state.count(Phase.WAITING, Phase.BACKOFF):
+            continue
+        standing = [
+            (task.current.waits_since, index)
+            for index, task in enumerate(state.tasks)
+            if task.current.waits_since is not None and task.phase in (Phase.WAITING, Phase.BACKOFF)
+        ]
+        if graph.locks:
+            whole = min((since for since, _ in standing), default=whole) if whole is None else whole
+            continue
+        for since, index in heapq.nsmallest(MAX_WAITING, standing):
+            task = state.tasks[index]
+            attempt = task.attempt + 1 if task.phase is Phase.BACKOFF else max(task.attempt, state.first_attempt)
+            yield Want(
+                TaskKey(node.name, index),
+                attempt,
+                node.locks,
+                since,
+                rank=(number, index),
+                is_indexed=node.is_indexed,
+                kinds=_kinds(ctx, (node,)),
+            )
+    if whole is not None:
+        yield Want(WHOLE, 0, graph.locks, whole, kinds=_kinds(ctx, graph.nodes))
+
+
+def _kinds(ctx: Context, nodes: Iterable[Node]) -> tuple[str, ...]:
+    """The kinds of the jobs that these flows have or will have."""
+    found: dict[str, None] = {}
+    for node in nodes:
+        template = ctx.snapshot.templates.get(node.flow.template_name)
+        if template is not None:
+            found[str(template.spec.gvr.gvr)] = None
+        found.update(dict.fromkeys(ctx.draft.state(node.number).gvrs))
+    return tuple(sorted(found))

@@ -1,0 +1,68 @@
+"""What a user reads who waits for a lock: which one, who holds it, and since when; or what is wrong with it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from pkg.apis.flow.v1alpha1.locks import LockKind, LockName
+from pkg.apis.flow.v1alpha1.reasons import Reasons
+from pkg.controllers.workflow.planner.locks.holders import LockAnswer
+
+TAKING: Final = LockAnswer(Reasons.LOCK_HELD, "its locks are being taken; this takes a moment")
+_MAX_NAME: Final = 120
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """One place of a lock: who holds it, as messages name it, and since when (RFC 3339, or empty)."""
+
+    identity: str
+    since: str = ""
+
+    def __str__(self) -> str:
+        since = f" since {self.since}" if self.since else ""
+        return f"{_cut(self.identity)}{since}"
+
+
+def held_by(lock: LockName, holders: Sequence[Held]) -> LockAnswer:
+    """A lock without a free place. holders: of its places, the first is named."""
+    if not holders:
+        # Only a semaphore can be without a place that somebody holds.
+        text = f"waits for {_name(lock)}, which nobody may hold now: key {lock.key} of the ConfigMap allows none"
+        return LockAnswer(Reasons.LOCK_HELD, text)
+    if lock.kind is LockKind.MUTEX:
+        return LockAnswer(Reasons.LOCK_HELD, f"waits for {_name(lock)}, held by {holders[0]}")
+    others = len(holders) - 1
+    text = f"{holders[0]} and by {others} more" if others else f"{holders[0]}"
+    return LockAnswer(Reasons.LOCK_HELD, f"waits for {_name(lock)}, all of whose places are taken: held by {text}")
+
+
+def behind(lock: LockName, first: str) -> LockAnswer:
+    """A lock that has a free place, for somebody who waits longer. first: who that is."""
+    return LockAnswer(
+        Reasons.LOCK_HELD, f"waits for {_name(lock)} behind {_cut(first)}, which waits longer and for other locks too"
+    )
+
+
+def stranger(lock: LockName, lease: str) -> LockAnswer:
+    """A Lease that is no lock of ours has the name of the place."""
+    text = (
+        f"the Lease {lease} has the name of a place of {_name(lock)} and is none of the controller's, which leaves it"
+        " alone; delete it, and the lock is taken within a minute"
+    )
+    return LockAnswer(Reasons.LOCK_INVALID, text)
+
+
+def invalid(lock: LockName, fault: str) -> LockAnswer:
+    """A semaphore of which nobody can say how many may hold it."""
+    return LockAnswer(Reasons.LOCK_INVALID, f"{_name(lock)}: {fault}; its holders go on")
+
+
+def _name(lock: LockName) -> str:
+    return f"{lock.kind} {_cut(lock.name)}"
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _MAX_NAME else f"{text[: _MAX_NAME - 3]}..."

@@ -1,0 +1,76 @@
+"""What a user reads who waits for a lock."""
+
+from __future__ import annotations
+
+import pytest
+
+from pkg.apis.flow.v1alpha1.locks import LockKind, LockName
+from pkg.apis.flow.v1alpha1.reasons import Reasons
+from pkg.controllers.workflow.planner.locks import words
+from pkg.controllers.workflow.planner.locks.holders import Holder, LockAnswer
+from pkg.controllers.workflow.planner.locks.words import Held
+
+MUTEX, SEMAPHORE = LockName(LockKind.MUTEX, "db"), LockName(LockKind.SEMAPHORE, "gpus/licences")
+HELD = Held("nightly/load[3]", "2026-01-31T10:00:00Z")
+SAID: dict[str, tuple[LockAnswer, str, str]] = {
+    "a mutex that a task holds": (
+        words.held_by(MUTEX, [HELD]),
+        Reasons.LOCK_HELD,
+        "waits for mutex db, held by nightly/load[3] since 2026-01-31T10:00:00Z",
+    ),
+    "a semaphore whose places are taken": (
+        words.held_by(SEMAPHORE, [HELD, HELD, HELD]),
+        Reasons.LOCK_HELD,
+        "waits for semaphore gpus/licences, all of whose places are taken: held by nightly/load[3] since"
+        " 2026-01-31T10:00:00Z and by 2 more",
+    ),
+    "a semaphore of one place": (
+        words.held_by(SEMAPHORE, [HELD]),
+        Reasons.LOCK_HELD,
+        "waits for semaphore gpus/licences, all of whose places are taken: held by nightly/load[3] since"
+        " 2026-01-31T10:00:00Z",
+    ),
+    "a semaphore without places": (
+        words.held_by(SEMAPHORE, []),
+        Reasons.LOCK_HELD,
+        "waits for semaphore gpus/licences, which nobody may hold now: key licences of the ConfigMap allows none",
+    ),
+    "somebody who waits longer": (
+        words.behind(MUTEX, "other/train"),
+        Reasons.LOCK_HELD,
+        "waits for mutex db behind other/train, which waits longer and for other locks too",
+    ),
+    "a semaphore that is none": (
+        words.invalid(SEMAPHORE, "there is no ConfigMap gpus"),
+        Reasons.LOCK_INVALID,
+        "semaphore gpus/licences: there is no ConfigMap gpus; its holders go on",
+    ),
+    "a stranger's Lease": (
+        words.stranger(MUTEX, "workflow-lock-0"),
+        Reasons.LOCK_INVALID,
+        "the Lease workflow-lock-0 has the name of a place of mutex db and is none of the controller's, which leaves it"
+        " alone; delete it, and the lock is taken within a minute",
+    ),
+}
+
+
+@pytest.mark.parametrize(("answer", "reason", "message"), SAID.values(), ids=SAID)
+def test_words(answer: LockAnswer, reason: str, message: str) -> None:
+    assert (answer.reason, answer.message) == (reason, message)
+
+
+def test_long_names_are_cut() -> None:
+    long = LockName(LockKind.MUTEX, "m" * 253)
+    assert len(words.held_by(long, [Held("h" * 300, "2026-01-31T10:00:00Z")]).message) < 400
+
+
+@pytest.mark.parametrize(
+    ("holder", "identity"),
+    [
+        pytest.param(Holder("team/w", "u"), "w", id="a workflow"),
+        pytest.param(Holder("team/w", "u", "train"), "w/train", id="a task"),
+        pytest.param(Holder("team/w", "u", "train", 3, True), "w/train[3]", id="one of several tasks"),
+    ],
+)
+def test_how_a_holder_is_named(holder: Holder, identity: str) -> None:
+    assert holder.identity == identity
