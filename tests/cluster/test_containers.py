@@ -17,10 +17,11 @@ from pkg.apis.meta import seconds
 from tests.cluster.conftest import install_crds, make_world
 from tests.cluster.support import manifests as m
 from tests.cluster.support.controller import Controller
-from tests.cluster.support.examples import EXAMPLES, apply, verify
+from tests.cluster.support.examples import EXAMPLES, apply, outcome, verify
 from tests.cluster.support.history import Object
 from tests.cluster.support.terminal import Terminal
 from tests.cluster.support.world import World, attempt_of
+from tests.unit.examples.loading import load
 
 _reason = packages.unavailable()
 pytestmark = [
@@ -229,6 +230,48 @@ def test_the_log_before_a_restart_is_there(real: World, containers: Cluster, tmp
     real.history.wait(restarted, SECONDS, "the container runs again")
     assert terminal.workflow("logs", "restarting", "restarts", "-p").out == "first\n"
     assert terminal.workflow("logs", "restarting", "restarts").out == "second\n"
+
+
+def test_the_pipeline_counts_real_words_and_its_server_outlives_the_runs(real: World, containers: Cluster) -> None:
+    """Lists, numbers and pages are real here; the second run finds other files, and updates page and server."""
+    example = load("pipeline")
+    real.create_all(example.documents)
+    status = real.wait_phase("pipeline", seconds=SECONDS)
+    assert outcome(real, "pipeline", example.expected) == example.expected
+    assert status["progress"] == "8/8"
+    assert [values(real, "pipeline", flow) for flow in ("list", "process", "collect")] == [
+        ['["one.txt", "two.txt", "three.txt"]'],
+        ["10", "20", "30"],
+        ["60"],
+    ]
+    assert sorted(len(pods(real, "pipeline", flow)) for flow in ("list", "process", "collect")) == [1, 1, 3]
+    assert log(containers, real, "pipeline-check") == "60 words"
+    uid = real.api.get(WEB.format(real.namespace))["metadata"]["uid"]
+
+    real.delete(real.workflow_path("pipeline"))
+    again = example.documents[-1]
+    again["metadata"]["name"] = "again"
+    again["spec"]["flows"][0]["parameters"][0]["value"] = """echo '["a", "b; exit 9"]' > /dev/termination-log"""
+    real.create(again)
+    assert real.wait_phase("again", seconds=SECONDS)["progress"] == "7/7"
+    assert values(real, "again", "collect") == ["30"]
+    assert log(containers, real, "again-check") == "30 words"
+    web = real.api.get(WEB.format(real.namespace))
+    assert web["metadata"]["uid"] == uid
+    assert "ownerReferences" not in web["metadata"]
+
+
+WEB = "/apis/apps/v1/namespaces/{}/deployments/pipeline-web"
+
+
+def values(world: World, workflow: str, flow: str) -> list[str]:
+    """What the tasks of a flow handed out, in the order of their indexes."""
+    (output,) = world.flow(workflow, flow)["outputs"]
+    return [output["value"]] if "value" in output else output["values"]
+
+
+def log(cluster: Cluster, world: World, job: str) -> str:
+    return cluster.kubectl("logs", "-n", world.namespace, f"job/{job}").strip()
 
 
 def container(name: str, script: str) -> Object:
