@@ -46,7 +46,7 @@ def faults(count: int, seconds: float, times: int) -> dict[str, Fault]:
 
 def table(verdicts: list[Verdict]) -> Table:
     """The table that is printed at the end."""
-    made = Table(title=f"{load.TASKS} tasks in each workflow")
+    made = Table(title=f"{load.TASKS} jobs in each workflow")
     made.add_column("fault", overflow="fold")
     for heading in ("workflows", "jobs", "lost", "attempts with two jobs", "not ended", "wrong"):
         made.add_column(heading, justify="right")

@@ -1,4 +1,4 @@
-"""The load of the fault runs: a small custom resource, its template, and workflows of ten tasks each.
+"""The load of the fault runs: a small custom resource, its template, and workflows of ten jobs each.
 
 Names alone decide which task fails and which job is deleted by hand, so the right end is the same in every run.
 """
@@ -16,6 +16,7 @@ from pkg.apis.meta import GVR
 
 GROUP = "faults.workflow.sh"
 FAULT_JOBS = GVR(GROUP, "v1", "faultjobs")
+FINALIZER = f"{GROUP}/hold"
 FLOW_API = "flow.workflow.sh/v1alpha1"
 TASKS = 10
 MAX_RETRIES = 3
@@ -46,7 +47,13 @@ TEMPLATE: Object = {
     "metadata": {"name": "step"},
     "spec": {
         "gvr": {"group": GROUP, "version": "v1", "resource": "faultjobs"},
-        "jobSpec": {"flow": "{{flow.name}}", "index": "{{index}}", "item": "{{item}}"},
+        "parameters": [{"name": "seen", "value": ""}],
+        "jobSpec": {
+            "flow": "{{flow.name}}",
+            "index": "{{index}}",
+            "item": "{{item}}",
+            "seen": "{{params.seen}}",
+        },
     },
 }
 
@@ -78,9 +85,18 @@ def is_deleted_by_hand(attempt: Attempt) -> bool:
     return attempt.number == 0 and not fails(attempt) and crc32(f"delete {attempt}".encode()) % 12 == 0
 
 
+def is_silent(attempt: Attempt) -> bool:
+    """Whether the job of an attempt succeeds without its output; first attempts of `train` only."""
+    return (attempt.flow, attempt.number) == ("train", 0) and crc32(f"silent {attempt}".encode()) % 10 == 0
+
+
 def fate(attempt: Attempt) -> str:
-    """How the job of an attempt ends: its last phase, or `delete` if it is deleted by hand."""
-    return "delete" if is_deleted_by_hand(attempt) else "Failed" if fails(attempt) else "Succeeded"
+    """How the job of an attempt ends: its last phase, `silent` if it succeeds without its output, or `delete` if it is
+    deleted by hand.
+    """
+    if is_deleted_by_hand(attempt):
+        return "delete"
+    return "Failed" if fails(attempt) else "silent" if is_silent(attempt) else "Succeeded"
 
 
 def parts(by: str) -> str:
@@ -89,39 +105,101 @@ def parts(by: str) -> str:
 
 
 SIZES = {"prepare": None, "train": 4, "audit": None, "evaluate": None, "report": 2, "finish": None}
-"""Flows and their replicas; None: no `for`."""
+"""Flows that make jobs, and their replicas; None: no `for`."""
+
+SERVICE, PAGE, HELD = "service", "page", "held"
+"""What a workflow applies, and what it deletes: objects of the name `<workflow>-<word>`. PAGE is a ConfigMap, the
+others are fault jobs.
+"""
 
 
-def workflow(name: str, *, has_items: bool = True) -> Object:
-    """Ten tasks: fan-out, join, a chain within a `for`, retries everywhere. A cursed one cancels or drains.
+def workflow(name: str, *, has_data: bool = True) -> Object:
+    """Ten jobs: fan-out, join, a chain within a `for`, retries everywhere. A cursed one cancels or drains.
 
-    has_items: how wide the fan-out is comes from an output of the first job, and not from the spec; and some flows have
-    a condition.
+    has_data: how wide the fan-out is comes from an output of the first job, and not from the spec; jobs are made from
+    outputs; some flows have a condition, and one of these is never true; two objects are applied and one is deleted.
     """
 
     def flow(own: str, *targets: str, **fields: Any) -> Object:
-        made: Object = {"name": own, "template": "step", **fields}
+        made: Object = {"name": own, **({} if "templateSpec" in fields else {"template": "step"}), **fields}
         made["retry"] = {"maxRetries": MAX_RETRIES, "interval": "200ms", "factor": 1}
         if targets:
             made["dependsOn"] = {"targets": list(targets)}
+        if not has_data:
+            made = {key: value for key, value in made.items() if key not in _DATA}
         return made
 
+    def replicas(count: int | None, **fields: Any) -> Object:
+        return {**({} if has_data else {"replicas": count}), **(fields if has_data else {})}
+
+    one_by_one = {"dependsOn": {"targets": ["report"]}}
     flows = [
-        flow("prepare", **(_HANDS_OUT if has_items else {})),
-        flow("train", "prepare", **{"for": {"itemsFrom": _PARTS} if has_items else {"replicas": SIZES["train"]}}),
-        flow("audit", "prepare", **({"when": "flows.prepare.failed == 0"} if has_items else {})),
-        flow("evaluate", "train", "audit"),
-        flow("report", "evaluate", **{"for": {"replicas": 2, "dependsOn": {"targets": ["report"]}}}),
-        flow("finish", "report", **({"when": "outputs.prepare.parts != ''"} if has_items else {})),
+        flow("prepare", outputs=_HANDED["prepare"]),
+        flow(
+            "train",
+            "prepare",
+            outputs=_HANDED["train"],
+            **{"for": replicas(SIZES["train"], itemsFrom="{{flows.prepare.outputs.parts}}")},
+        ),
+        flow("audit", "prepare", when="flows.prepare.failed == 0"),
+        flow("evaluate", "train", "audit", parameters=_seen("{{flows.train.outputs.score}}")),
+        flow(
+            "report",
+            "evaluate",
+            parameters=_seen("{{flows.train.outputs.score[index]}}"),
+            when="item.part == index",
+            **{"for": {**replicas(SIZES["report"], items=[{"part": 0}, {"part": 1}]), **one_by_one}},
+        ),
+        flow(
+            "finish", "report", parameters=_seen("{{flows.prepare.outputs.first}}"), when="outputs.prepare.parts != ''"
+        ),
     ]
+    if has_data:
+        flows += [
+            flow("never", when="size(outputs.train.score) > 100"),
+            flow("serve", templateSpec=_SERVE, outputs=_HANDED["serve"]),
+            flow("publish", templateSpec=_PUBLISH),
+            flow("tidy", "prepare", templateSpec=_TIDY),
+        ]
     spec: Object = {"flows": flows}
     if is_cursed(name):
         spec["successPolicy"] = {"remaining": "Cancel" if crc32(name.encode()) % 2 else "Drain"}
     return {"apiVersion": FLOW_API, "kind": "Workflow", "metadata": {"name": name}, "spec": spec}
 
 
-_PARTS = "{{flows.prepare.outputs.parts}}"
-_HANDS_OUT: Object = {"outputs": [{"name": "parts", "from": {"path": "status.parts"}}]}
+_DATA = frozenset({"outputs", "parameters", "when"})
+_KIND = {"group": GROUP, "version": "v1", "resource": "faultjobs"}
+_HANDED: dict[str, list[Object]] = {
+    "prepare": [
+        {"name": "parts", "from": {"path": "status.parts"}},
+        {"name": "first", "from": {"cel": "object.status.phase + ' by ' + object.status.by"}},
+    ],
+    "train": [{"name": "score", "from": {"path": "status.score"}}],
+    "serve": [{"name": "address", "from": {"path": "status.address"}}],
+}
+_SERVE: Object = {
+    "gvr": _KIND,
+    "action": "Apply",
+    "metadata": {"name": f"{{{{workflow.name}}}}-{SERVICE}"},
+    "jobSpec": {"seen": "{{flows.prepare.outputs.first}}"},
+}
+_PUBLISH: Object = {
+    "gvr": {"version": "v1", "resource": "configmaps"},
+    "action": "Apply",
+    "metadata": {"name": f"{{{{workflow.name}}}}-{PAGE}"},
+    "jobSpec": {"data": {"address": "{{flows.serve.outputs.address}}", "scores": "{{flows.train.outputs.score}}"}},
+}
+_TIDY: Object = {"gvr": _KIND, "action": "Delete", "metadata": {"name": f"{{{{workflow.name}}}}-{HELD}"}}
+
+
+def _seen(text: str) -> list[Object]:
+    return [{"name": "seen", "value": text}]
+
+
+def to_delete(workflow: str, **metadata: Any) -> Object:
+    """The object that the task `tidy` of a workflow deletes, or another one of its name."""
+    made = {"name": f"{workflow}-{HELD}", **metadata}
+    return {"apiVersion": FAULT_JOBS.api_version, "kind": "FaultJob", "metadata": made}
 
 
 def names(count: int) -> list[str]:
@@ -144,15 +222,18 @@ def make_namespace(api: Api, namespace: str) -> None:
     api.request("POST", f"/apis/{FLOW_API}/namespaces/{namespace}/worktemplates", TEMPLATE)
 
 
-def submit(api: Api, namespace: str, count: int, *, has_items: bool = True) -> None:
+def submit(api: Api, namespace: str, count: int, *, has_data: bool = True) -> None:
     """Makes that many workflows."""
-    submit_all(api, namespace, names(count), has_items=has_items)
+    submit_all(api, namespace, names(count), has_data=has_data)
 
 
-def submit_all(api: Api, namespace: str, names: Iterable[str], *, has_items: bool = True) -> None:
-    """Makes the workflows of these names."""
+def submit_all(api: Api, namespace: str, names: Iterable[str], *, has_data: bool = True) -> None:
+    """Makes the workflows of these names, and first what they delete."""
     for name in names:
-        made = workflow(name, has_items=has_items)
+        if has_data:
+            held = to_delete(name, finalizers=[FINALIZER])
+            api.request("POST", f"/apis/{GROUP}/v1/namespaces/{namespace}/faultjobs", held)
+        made = workflow(name, has_data=has_data)
         api.request("POST", f"/apis/{FLOW_API}/namespaces/{namespace}/workflows", made)
 
 

@@ -39,6 +39,7 @@ class Scene:
     controllers: Controllers
     count: int
     began: float
+    has_data: bool
 
     def is_over(self) -> bool:
         """Whether every workflow has ended."""
@@ -60,15 +61,18 @@ class Scene:
     def close(self, verdict: Verdict, last_fault: float, patience: float) -> Verdict:
         """Waits until every workflow has ended, and judges the run."""
         is_over = self.wait(self.is_over, patience)
-        ended = time.time() if is_over else None
+        over = time.time() if is_over else None
         time.sleep(1.0)  # a job that is wrongly created after the end is seen, too
         calls = self.calls()
-        judge(verdict, load.workflows(self.cluster.api(), self.namespace), self.writer.jobs, calls, load.FAULT_JOBS)
-        verdict.wrong += self.writer.wrong_items()
+        workflows = load.workflows(self.cluster.api(), self.namespace)
+        judge(verdict, workflows, self.writer.jobs, calls, load.FAULT_JOBS)
+        if self.has_data:
+            ended = [item for item in workflows if (item.get("status") or {}).get("phase") == "Succeeded"]
+            verdict.wrong += self.writer.wrong_data(item["metadata"]["name"] for item in ended)
         for log in self.controllers.logs:
             if "Traceback" in log.read_text(errors="replace"):
                 verdict.wrong.append(f"a traceback in {log}")
-        time_recovery(verdict, calls, last_fault, ended)
+        time_recovery(verdict, calls, last_fault, over)
         verdict.seconds = time.time() - self.began
         if verdict.not_ended:
             self._keep()
@@ -92,11 +96,11 @@ def scene(
     kubeconfig: Path | None = None,
     env: Mapping[str, str] = MappingProxyType({}),
     fate: Callable[[load.Attempt], str] = load.fate,
-    has_items: bool = True,
+    has_data: bool = True,
 ) -> Iterator[Scene]:
     """A namespace with `count` workflows, jobs that last `seconds` and end by `fate`, and no controller yet.
 
-    has_items: as in `load.workflow`.
+    has_data: as in `load.workflow`.
     """
     namespace = f"{name}-{next(_numbers)}"
     api = cluster.api()
@@ -105,8 +109,8 @@ def scene(
         Writer(str(cluster.kubeconfig), namespace, seconds, fate=fate) as writer,
         Controllers(cluster, namespace, folder / namespace, *flags, kubeconfig=kubeconfig, env=env) as controllers,
     ):
-        load.submit(api, namespace, count, has_items=has_items)
-        yield Scene(cluster, namespace, writer, controllers, count, time.time())
+        load.submit(api, namespace, count, has_data=has_data)
+        yield Scene(cluster, namespace, writer, controllers, count, time.time(), has_data)
 
 
 def kill_storm(cluster: Cluster, folder: Path, *, count: int, seconds: float, seed: int = 1) -> Verdict:
@@ -257,6 +261,7 @@ def deletion_in_storm(cluster: Cluster, folder: Path, *, count: int, seed: int =
         left = load.workflows(api, here.namespace)
         verdict.not_ended = [f"{item['metadata']['name']} is still there" for item in left]
         verdict.wrong = [f"{len(here.writer.living)} jobs stay behind"] if here.writer.living else []
+        verdict.wrong += here.writer.wrong_data(())
         verdict.twice = [f"{attempt}: {len(uids)} jobs" for attempt, uids in here.writer.jobs.items() if len(uids) > 1]
         verdict.jobs = sum(map(len, here.writer.jobs.values()))
         verdict.seconds = time.time() - began

@@ -82,7 +82,7 @@ def _roll(
     try:
         _apply_crds(api, steps[0].root)
         # The old version knows no outputs, and the API server drops them while its CRDs are in use.
-        with scene(cluster, folder, name, count, seconds=(2.0, 6.0), fate=fate, has_items=False) as here:
+        with scene(cluster, folder, name, count, seconds=(2.0, 6.0), fate=fate, has_data=False) as here:
             life = here.controllers.start(root=steps[0].root)
             last, cut = time.time(), 0
             for number, step in enumerate(steps[1:], 1):

@@ -1,8 +1,11 @@
 """Acts as the operator of the custom resource: sets jobs Running, Succeeded or Failed, and deletes some by hand.
 
 kwok handles one object of a kind at a time; this writes from several threads. It also records all jobs it ever saw, by
-the attempt that their labels name. A job of `prepare` hands out a list when it succeeds, and another one later: whoever
-reads it twice gets two values.
+the attempt that their labels name, and the evidence of what they handed to each other. A job hands out its values when
+it succeeds, and others a little later: whoever reads it twice gets two values.
+
+Of the objects that tasks apply it lets the service succeed like a job. An object that is deleted is held by its
+finalizer for a while. Then another one gets its name, which the task has nothing to do with.
 """
 
 from __future__ import annotations
@@ -12,20 +15,21 @@ import heapq
 import json
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from random import Random
 from zlib import crc32
 
+from hack.faults.evidence import Evidence
 from hack.faults.following import Following, Object
-from hack.faults.load import FAULT_JOBS, SIZES, Attempt, fate, parts
+from hack.faults.load import FAULT_JOBS, HELD, PAGE, SERVICE, SIZES, Attempt, fate, parts, to_delete
 from pkg.apis.flow.v1alpha1 import labels
 from pkg.apis.flow.v1alpha1.indexes import unpack_indexes
 from pkg.apis.flow.v1alpha1.types import WORKFLOWS
-from pkg.apis.meta import PartialObject
+from pkg.apis.meta import GVR, PartialObject
 from pkg.kube.client import MERGE_PATCH, Client
 from pkg.kube.config import load_config
-from pkg.kube.errors import Conflict, KubeError, NotFound
+from pkg.kube.errors import Conflict, Exists, KubeError, NotFound
 
 _THREADS = 4
 _AGAIN = 0.25
@@ -34,8 +38,15 @@ _PATIENCE = 20.0
 
 
 _REREAD = 0.5
-"""Seconds after which a job that has succeeded hands out another list."""
-_OTHER_PARTS = "other parts"
+"""Seconds after which a job that has succeeded hands out other values."""
+_HOLD = (0.2, 3.0)
+"""Seconds for which a finalizer holds what is deleted."""
+_OTHERS = "other values"
+_RELEASE = "release"
+_SUCCESSOR = "successor"
+_HAND_OUT = {"prepare": "parts", "train": "score", SERVICE: "address"}
+"""The field of its status in which a job, or the service, hands out its value."""
+_CONFIG_MAPS = GVR("", "v1", "configmaps")
 
 
 @dataclass(slots=True, order=True)
@@ -68,7 +79,7 @@ class Writer:
         fate: Callable[[Attempt], str] = fate,
         handed: Callable[[str], str] = parts,
     ) -> None:
-        self._client = Client(load_config(kubeconfig), user_agent="fault-jobs", pool_size=_THREADS + 2)
+        self._client = Client(load_config(kubeconfig), user_agent="fault-jobs", pool_size=_THREADS + 3)
         self._namespace = namespace
         self._seconds = seconds
         self._running = running
@@ -79,13 +90,16 @@ class Writer:
         self._recorded: dict[str, dict[str, Object]] = {}
         self._closed = False
         self.jobs: dict[Attempt, set[str]] = {}
-        self.items: dict[Attempt, Object] = {}
+        self._evidence = Evidence()
         self.living: set[str] = set()
+        self._objects: set[str] = set()
+        self._held: set[str] = set()
         self.deleted = 0
         self.written = 0
         self._followings = (
             Following(self._client, WORKFLOWS, namespace, self._see_workflow),
             Following(self._client, FAULT_JOBS, namespace, self._see_job),
+            Following(self._client, _CONFIG_MAPS, namespace, self._see_config_map),
         )
         self._threads = [threading.Thread(target=self._run, name="job writer", daemon=True) for _ in range(_THREADS)]
         for thread in self._threads:
@@ -110,17 +124,15 @@ class Writer:
         with self._changed:
             return sum(flows.get("", {}).get("phase") in ("Succeeded", "Failed") for flows in self._recorded.values())
 
-    def wrong_items(self) -> list[str]:
-        """Jobs of `train` with another item than that of their index, and lists that were read twice."""
+    def wrong_data(self, succeeded: Iterable[str]) -> list[str]:
+        """Outputs that were lost or read twice, items at a wrong index, objects that should not be gone, and what is
+        missing of the workflows that have Succeeded.
+        """
         with self._changed:
-            seen = sorted(self.items.items())
-        values: dict[str, set[str]] = {}
-        for attempt, item in seen:
-            values.setdefault(attempt.workflow, set()).add(item["by"])
-        found = [
-            f"{attempt} has the item of index {item['part']}" for attempt, item in seen if item["part"] != attempt.index
-        ]
-        return found + [f"{name}: its list was read {len(by)} times" for name, by in values.items() if len(by) > 1]
+            return [
+                *self._evidence.faults(),
+                *(fault for name in succeeded for fault in self._evidence.incomplete(name)),
+            ]
 
     def _see_workflow(self, event: str, item: Object) -> None:
         name = item["metadata"]["name"]
@@ -131,15 +143,44 @@ class Writer:
             status = item.get("status") or {}
             flows: dict[str, Object] = {flow["name"]: flow for flow in status.get("flows", ())}
             self._recorded[name] = {**flows, "": status}
+            self._evidence.see_workflow(name, status)
+
+    def _see_config_map(self, event: str, item: Object) -> None:
+        meta = item["metadata"]
+        if meta["name"].endswith(f"-{PAGE}"):
+            with self._changed:
+                self._evidence.see_object(meta["name"], meta, item.get("data") or {}, is_gone=event == "DELETED")
+
+    def _see_object(self, event: str, item: Object) -> None:
+        """A fault job that is no job of a task: it is applied or deleted."""
+        meta = item["metadata"]
+        name, uid, is_gone = meta["name"], meta["uid"], event == "DELETED"
+        workflow, _, kind = name.rpartition("-")
+        attempt = Attempt(workflow, kind, 0, 0)
+        with self._changed:
+            is_new = self._evidence.see_object(name, meta, item.get("spec") or {}, is_gone=is_gone)
+            now = time.monotonic()
+            if is_new and not is_gone:
+                self._objects.add(uid)
+                if kind == SERVICE:
+                    self._plan(name, uid, attempt)
+            if kind == HELD and is_gone and uid in self._held:
+                self._held.discard(uid)
+                self._push(_Due(now, name, uid, attempt, _SUCCESSOR, now))
+            elif kind == HELD and meta.get("deletionTimestamp") and meta.get("finalizers") and uid not in self._held:
+                self._held.add(uid)
+                wait = Random(crc32(name.encode())).uniform(*_HOLD)
+                self._push(_Due(now + wait, name, uid, attempt, _RELEASE, now))
 
     def _see_job(self, event: str, item: Object) -> None:
         meta = item["metadata"]
+        if labels.WORKFLOW_UID not in (meta.get("labels") or {}) and meta["name"].endswith((f"-{SERVICE}", f"-{HELD}")):
+            self._see_object(event, item)
+            return
         attempt = attempt_of(item)
         with self._changed:
             self.jobs.setdefault(attempt, set()).add(meta["uid"])
-            item_of_job = (item.get("spec") or {}).get("item")
-            if isinstance(item_of_job, dict):
-                self.items[attempt] = item_of_job
+            self._evidence.see_job(attempt, item.get("spec") or {})
             if event == "DELETED":
                 self.living.discard(meta["uid"])
                 return
@@ -153,7 +194,8 @@ class Writer:
         dice = Random(crc32(f"{attempt}".encode()))
         now = time.monotonic()
         length = dice.uniform(*self._seconds)
-        end = self._fate(attempt)
+        # A service that failed would stay so at every attempt: applying it again changes nothing.
+        end = "Succeeded" if attempt.flow == SERVICE else self._fate(attempt)
         if dice.random() < self._running:
             half = length / 2
             self._push(_Due(now + half, name, uid, attempt, "Running", now, (half, end)))
@@ -166,7 +208,11 @@ class Writer:
 
     def _run(self) -> None:
         while (due := self._next()) is not None:
-            if due.what != "delete":
+            if due.what == _RELEASE:
+                self._release(due)
+            elif due.what == _SUCCESSOR:
+                self._replace(due)
+            elif due.what != "delete":
                 self._write(due)
             elif self._is_recorded(due.attempt):
                 self._delete(due)
@@ -187,7 +233,7 @@ class Writer:
 
     def _later(self, due: _Due, seconds: float, what: str, then: tuple[float, str] | None) -> None:
         with self._changed:
-            if due.uid in self.living:
+            if due.uid in self.living or due.uid in self._objects:
                 self._push(_Due(time.monotonic() + seconds, due.name, due.uid, due.attempt, what, due.since, then))
 
     def _write(self, due: _Due) -> None:
@@ -212,15 +258,39 @@ class Writer:
             self.written += 1
         if due.then is not None:
             self._later(due, due.then[0], due.then[1], None)
-        elif due.what == "Succeeded" and due.attempt.flow == "prepare":
-            self._later(due, _REREAD, _OTHER_PARTS, None)
+        elif due.what == "Succeeded" and due.attempt.flow in _HAND_OUT:
+            self._later(due, _REREAD, _OTHERS, None)
 
     def _status(self, due: _Due) -> Object:
         """The status of the job after a step."""
-        if due.what == _OTHER_PARTS:
-            return {"phase": "Succeeded", "parts": self._handed(f"{due.uid}, later")}
-        is_end = (due.what, due.attempt.flow) == ("Succeeded", "prepare")
-        return {"phase": due.what, **({"parts": self._handed(due.uid)} if is_end else {})}
+        if due.what == "silent":
+            return {"phase": "Succeeded"}
+        if due.what not in ("Succeeded", _OTHERS) or due.attempt.flow not in _HAND_OUT:
+            return {"phase": due.what}
+        by = due.uid if due.what == "Succeeded" else f"{due.uid}, later"
+        field = _HAND_OUT[due.attempt.flow]
+        return {"phase": "Succeeded", "by": by, field: self._handed(by) if field == "parts" else by}
+
+    def _release(self, due: _Due) -> None:
+        """Takes off the finalizer of an object that is being deleted."""
+        body = json.dumps({"metadata": {"uid": due.uid, "finalizers": None}}).encode()
+        try:
+            self._client.patch(
+                FAULT_JOBS, self._namespace, due.name, body, content_type=MERGE_PATCH, type=PartialObject
+            )
+        except (NotFound, Conflict):
+            return
+        except KubeError:
+            self._later(due, _AGAIN, due.what, None)
+
+    def _replace(self, due: _Due) -> None:
+        """Makes another object of the name of one that is gone."""
+        try:
+            self._client.create(FAULT_JOBS, self._namespace, to_delete(due.attempt.workflow), PartialObject)
+        except Exists:
+            return
+        except KubeError:
+            self._later(due, _AGAIN, due.what, None)
 
     def _delete(self, due: _Due) -> None:
         try:

@@ -89,8 +89,10 @@ def _now(ctx: Context, phase: Phase) -> str:
     return "" if ctx.graph.is_large else f" (now {phase})"
 
 
-def cannot_be_met(ctx: Context, blocker: Predicate | None, is_timeout: bool) -> str:
-    """One line that says why dependencies can never be met; is_timeout: because a probe timed out."""
+def cannot_be_met(ctx: Context, blocker: Predicate | None, index: int, is_timeout: bool) -> str:
+    """One line that says why the dependencies of a task with this index can never be met; is_timeout: because a probe
+    timed out.
+    """
     graph, draft = ctx.graph, ctx.draft
     match blocker:
         case ProbePredicate(flow, _, _, what, _, fail_after):
@@ -106,10 +108,22 @@ def cannot_be_met(ctx: Context, blocker: Predicate | None, is_timeout: bool) -> 
             return f"it waited for the previous index {_ASKED[ask]}, which ended otherwise"
         case PodIPPredicate(flow):
             return f"{graph.nodes[flow].name} ended before its pod had an address"
-        case OutputPredicate(flow, output):
-            return f"it needs output {output} of {graph.nodes[flow].name}, which is {draft.phase(flow)} without it"
+        case OutputPredicate():
+            return _without_output(ctx, blocker, index)
         case None:
             return "its dependencies cannot be met any more"
+
+
+def _without_output(ctx: Context, asked: OutputPredicate, index: int) -> str:
+    """Why an output is not recorded and never will be."""
+    node = ctx.graph.nodes[asked.flow]
+    if not asked.pick:
+        return f"it needs output {asked.output} of {node.name}, which is {ctx.draft.phase(asked.flow)} without it"
+    at = asked.index_for(index)
+    needs = f"it needs output {asked.output} of {node.name} at index {at}, which"
+    if at >= node.size:
+        return f"{needs} does not exist: {node.name} has {node.count or 0:,} tasks"
+    return f"{needs} is {ctx.draft.task(asked.flow, at).phase} without it"
 
 
 def _last_answer(ctx: Context, probe: ProbePredicate) -> str:

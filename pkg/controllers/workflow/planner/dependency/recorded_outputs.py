@@ -11,7 +11,8 @@ from pkg.controllers.workflow.planner.outputs.values import has_output
 def truth(ctx: Context, asked: OutputPredicate, index: int) -> Truth:
     """The value of the predicate as seen from a task of this index.
 
-    Of a flow with `for` and no pick it is True once all tasks are final and one of them has the output.
+    Of a flow with `for` and no pick it is True once all tasks are final and one of them has the output. While the
+    number of its tasks is not known, any index may come to exist.
     """
     node, draft = ctx.graph.nodes[asked.flow], ctx.draft
     if node.is_indexed and not asked.pick:
@@ -22,7 +23,8 @@ def truth(ctx: Context, asked: OutputPredicate, index: int) -> Truth:
         return Truth.TRUE if has_any else Truth.IMPOSSIBLE
     at = asked.index_for(index)
     if at >= node.size:
-        return Truth.IMPOSSIBLE
+        is_unknown = node.count is None and not draft.is_final(node.number)
+        return Truth.UNKNOWN if is_unknown else Truth.IMPOSSIBLE
     task = draft.task(node.number, at)
     if has_output(task, asked.output):
         return Truth.TRUE

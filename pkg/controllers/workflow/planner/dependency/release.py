@@ -112,7 +112,8 @@ def _evaluate(ctx: Context, evaluator: Evaluator, node: Node, withheld: set[int]
         else:
             has_finals = True
             is_timeout = value is Truth.TIMED_OUT
-            draft.put(node.number, index, _ended(task, cannot_be_met(ctx, blocker, is_timeout), ctx.now, is_timeout))
+            message = cannot_be_met(ctx, blocker, index, is_timeout)
+            draft.put(node.number, index, _ended(task, message, ctx.now, is_timeout))
     _latch(ctx, evaluator, node)
     if shown is not None:
         blocker, index = shown

@@ -289,3 +289,34 @@ def test_what_is_invalid(text: str, message: str) -> None:
     assert bench.status.reason == "Invalid"
     assert bench.status.message.startswith("spec.flows[1].for.itemsFrom")
     assert message in bench.status.message
+
+
+PICKS = {
+    "the value of the same index": ("{{flows.each.outputs.size[index]}}", ["w-after-0", "w-after-1", "w-after-2"], []),
+    "the value of one index": ("{{flows.each.outputs.size[2]}}", ["w-after-0", "w-after-1", "w-after-2"], []),
+    "the value of an index that the list does not have": (
+        "{{flows.each.outputs.size[3]}}",
+        [],
+        ["Skipped", "Skipped", "Skipped"],
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "made", "phases"), PICKS.values(), ids=PICKS)
+def test_a_value_of_one_task_is_waited_for_while_the_number_of_tasks_is_unknown(
+    text: str, made: list[str], phases: list[str]
+) -> None:
+    sized = {**each(), "outputs": [{"name": "size", "from": {"path": "status.size"}}]}
+    after = {"for": {"replicas": 3}, "parameters": [{"name": "of", "value": text}]}
+    uses = {**WITH_ITEM, "uses": template("uses", parameters=[{"name": "of"}], jobSpec={"template": "{{params.of}}"})}
+    bench = Bench(wf(list=LIST, each=sized, after={"template": "uses", **after}), uses)
+    assert bench.tasks("after") == ["Waiting"] * 3
+    listing(bench, ["a", "b", "c"])
+    for index in range(3):
+        bench.say({**COMPLETE, "size": str(index)}, f"each/{index}")
+    bench.settle()
+    assert [name for name in bench.names if name.startswith("w-after")] == made
+    assert bench.tasks("after") == (phases or ["Pending"] * 3)
+    if phases:
+        message = "it needs output size of each at index 3, which does not exist: each has 3 tasks"
+        assert {task.message for task in bench.flow("after").replicas} == {message}
