@@ -538,7 +538,11 @@ class Reference:
     def _output(self, name: str, pick: str, index: int) -> str:
         """A task that succeeded has the output, with or without the default."""
         if pick or self._flow(name).for_ is None:
-            return _target(self.tasks[name, index if pick == "index" else 0], False, False)
+            task = self.tasks.get((name, index if pick == "index" else 0))
+            if task is not None:
+                return _target(task, False, False)
+            is_open = self.is_uncounted(name) and not all(one.is_final for one in self._replicas(name))
+            return UNKNOWN if is_open else IMPOSSIBLE
         tasks = self._replicas(name)
         if not all(task.is_final for task in tasks):
             return UNKNOWN

@@ -281,9 +281,9 @@ def _add_outputs(tape: Tape, raw: dict[str, Any], before: Sequence[dict[str, Any
     giving = [flow for flow in before if "x" in [output["name"] for output in flow.get("outputs", ())]]
     if use == "own":  # of the same index; how many items there will be is not known
         most = raw.get("for", {"replicas": 1}).get("replicas", 1_000)
-        giving = [flow for flow in giving if flow.get("for", {}).get("replicas", 0) >= max(1, most)]
+        giving = [flow for flow in giving if _most_replicas(flow) >= max(1, most)]
     elif use == "first":
-        giving = [flow for flow in giving if flow.get("for", {}).get("replicas", 0)]
+        giving = [flow for flow in giving if _most_replicas(flow)]
     if use and giving:
         asked = giving[which % len(giving)]["name"]
         pick = {"all": "", "own": "[index]", "first": "[0]"}[use]
@@ -298,6 +298,12 @@ def _add_outputs(tape: Tape, raw: dict[str, Any], before: Sequence[dict[str, Any
             raw["when"] = "index < 0"
         case 11 if giving:
             raw["when"] = f"outputs.{giving[which % len(giving)]['name']}.x != 'nothing'"
+
+
+def _most_replicas(flow: dict[str, Any]) -> int:
+    """How many replicas a flow may have; of one without `for` none."""
+    loop = flow.get("for", {})
+    return 1_000 if "itemsFrom" in loop else int(loop.get("replicas", 0))
 
 
 def _depends(tape: Tape, before: int, *, is_finally: bool) -> dict[str, Any]:
