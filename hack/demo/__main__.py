@@ -26,7 +26,6 @@ from hack.demo.controller import DemoError, check, running
 from hack.demo.reporters import Reporter, reporter_for
 from hack.demo.screen import Happening, Result, table
 from hack.demo.verdict import Expected, NoExpectation, differences, expected
-from hack.demo.views import view
 from pkg.apis.flow.v1alpha1.types import WORKFLOWS, Workflow
 from pkg.apis.meta import GVR
 from pkg.controllers.engine.informer import InformerSet
@@ -34,6 +33,7 @@ from pkg.controllers.engine.reflector_options import EventHandlers
 from pkg.controllers.engine.store import Delta
 from pkg.kube.client import Client
 from pkg.kube.config import load_config
+from pkg.views.workflow_view import view
 
 ROOT = Path(__file__).resolve().parents[2]
 # The others need kinds that a bare cluster does not serve.

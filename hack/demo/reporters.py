@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.live import Live
 
 from hack.demo.screen import Happening, frame, line
-from hack.demo.views import WorkflowView
+from pkg.views.workflow_view import WorkflowView
 
 
 class Reporter(Protocol):

@@ -13,8 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from hack.demo.changes import Change
-from hack.demo.views import FlowView, WorkflowView
 from pkg.apis.flow.v1alpha1.phases import Phase, WorkflowPhase
+from pkg.views.workflow_view import FlowView, WorkflowView
 
 DOT = "●"
 _MAX_DOTS = 8
@@ -111,17 +111,23 @@ def table(results: Sequence[Result]) -> Table:
     made.add_column("As expected")
     for result in results:
         view = result.view
-        mark, style = MARKS[view.phase]
+        phase = _phase(view)
+        mark, style = MARKS[phase]
         good = not result.differences
         made.add_row(
             view.name,
-            Text(f"{mark} {view.phase}", style),
+            Text(f"{mark} {phase}", style),
             view.progress or "-",
             _counts(view),
             _seconds(view.seconds),
             Text("yes" if good else "no: " + "; ".join(result.differences), "green" if good else "bold red"),
         )
     return made
+
+
+def _phase(view: WorkflowView) -> WorkflowPhase:
+    """Pending, too, while no controller has seen it."""
+    return view.phase or WorkflowPhase.PENDING
 
 
 def _counts(view: WorkflowView) -> Text:
@@ -133,7 +139,7 @@ def _counts(view: WorkflowView) -> Text:
 
 def _header(views: Sequence[WorkflowView], seconds: float) -> Text:
     running = sum(flow.running for view in views for flow in view.flows)
-    ended = sum(view.phase.is_final for view in views)
+    ended = sum(_phase(view).is_final for view in views)
     text = Text(no_wrap=True, overflow="ellipsis")
     text.append("Work-Flow", "bold")
     text.append(f"  {ended} of {len(views)} workflows ended", "dim")
@@ -143,7 +149,8 @@ def _header(views: Sequence[WorkflowView], seconds: float) -> Text:
 
 
 def _panel(view: WorkflowView, height: int) -> Panel:
-    mark, style = MARKS[view.phase]
+    phase = _phase(view)
+    mark, style = MARKS[phase]
     grid = Table.grid(padding=(0, 1), expand=True)
     grid.add_column(width=1)
     grid.add_column(no_wrap=True, overflow="ellipsis", max_width=_MAX_NAME)
@@ -156,14 +163,14 @@ def _panel(view: WorkflowView, height: int) -> Panel:
     if hidden:
         grid.add_row("", Text(f"and {hidden} more", "dim"))
     title = Text(f" {mark} {view.name} ", f"bold {style}" if style != "dim" else "bold")
-    state = " ".join(filter(None, (view.phase, view.progress, _seconds(view.seconds))))
+    state = " ".join(filter(None, (phase, view.progress, _seconds(view.seconds))))
     return Panel(
         grid,
         title=title,
         title_align="left",
         subtitle=Text(f" {state} ", style),
         subtitle_align="right",
-        border_style=style if view.phase.is_final else "dim",
+        border_style=style if phase.is_final else "dim",
         box=box.ROUNDED,
         height=height,
     )
@@ -201,8 +208,8 @@ def _detail(flow: FlowView) -> Text:
         text.append(f"{flow.done}/{flow.size} ", "dim")
     if flow.retry_in is not None:
         text.append(f"in {flow.retry_in:.1f}s", "magenta")
-    elif flow.attempts > 1:
-        text.append(f"↻{flow.attempts - 1}", "magenta")
+    elif flow.tries > 1:
+        text.append(f"↻{flow.tries - 1}", "magenta")
     return text
 
 

@@ -79,6 +79,11 @@ class FlowView:
         return tuple(found[index] for index in sorted(found)) or (self.phase,) * self.size
 
     @property
+    def running(self) -> int:
+        """How many of its tasks run."""
+        return self.counts.get(Phase.RUNNING, 0)
+
+    @property
     def done(self) -> int:
         """How many of its tasks are final."""
         return sum(count for phase, count in self.counts.items() if phase.is_final)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any, Final
 
+from pkg.convert.argo.calls import Call, Place
 from pkg.convert.argo.depends import parse
 from pkg.convert.argo.leaves import Leaf, describe
 from pkg.convert.argo.loops import Loop, read_loop
@@ -45,22 +46,6 @@ _ON_TASK: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a template is expanded: the prefix of its flows, what they wait for, and what its inputs are."""
-
-    prefix: str
-    condition: Condition
-    skippable: frozenset[str]
-    when: tuple[str, ...]
-    env: Mapping[str, str]
-    is_finally: bool
-    path: tuple[str, ...]
-    item: Mapping[str, str] | None = None
-    #: The inputs of the template that its tasks use.
-    used: set[str] = field(default_factory=set)
-
-
 class Expansion:
     """Makes flows. find(name): the template of that name, and its leaf if it runs something."""
 
@@ -73,59 +58,43 @@ class Expansion:
     def start(self, template: str, env: Mapping[str, str], where: Source, *, name: str, is_finally: bool) -> Step:
         """Expands the template that a Workflow starts with, or ends with. where: the field that names it."""
         place = Place("", ALWAYS, frozenset(), (), env, is_finally, ())
-        return self._template(template, where, place, name, {}, Loop(), [])
+        return self._template(Call(template, where, place, name, {}, Loop()))
 
-    def _template(
-        self,
-        template: str,
-        where: Source,
-        place: Place,
-        name: str,
-        arguments: Mapping[str, str],
-        loop: Loop,
-        conditions: list[str],
-        source: Source | None = None,
-    ) -> Step:
-        """The flows of one task whose template that is."""
-        found, leaf = self._find(template, source)
-        if template in place.path or len(place.path) > _MAX_DEPTH:
-            where.lose(
+    def _template(self, call: Call) -> Step:
+        """The flows of one task."""
+        found, leaf = self._find(call.template, call.inline)
+        if call.template in call.place.path or len(call.place.path) > _MAX_DEPTH:
+            call.where.lose(
                 "a template that calls itself is not there: each task is one flow that is known before the start"
             )
-            return Step(name)
+            return Step(call.name)
         if leaf is None and found is not None:
-            return self._nested(found, template, where, place, name, arguments, loop, conditions)
+            return self._nested(found, call)
         if leaf is None:
-            where.lose(f"no template {template} is in these files: the flow waits until you make that WorkTemplate")
-            leaf = Leaf(template, None)
-        return self._leaf(leaf, place, name, arguments, loop, conditions, where)
+            call.where.lose(
+                f"no template {call.template} is in these files: the flow waits until you make that WorkTemplate"
+            )
+            leaf = Leaf(call.template, None)
+        return self._leaf(leaf, call)
 
-    def _leaf(
-        self,
-        leaf: Leaf,
-        place: Place,
-        name: str,
-        arguments: Mapping[str, str],
-        loop: Loop,
-        conditions: list[str],
-        where: Source,
-    ) -> Step:
-        flow: Object = {"name": self._names.new(f"{place.prefix}{name}"), "template": leaf.template}
+    def _leaf(self, leaf: Leaf, call: Call) -> Step:
+        place = call.place
+        flow: Object = {"name": self._names.new(f"{place.prefix}{call.name}"), "template": leaf.template}
         try:
             depends = depends_on(place.condition, place.skippable)
         except CannotSay as error:
-            where.lose(f"dependsOn cannot say when it starts: {error}; the flow starts at once")
+            call.where.lose(f"dependsOn cannot say when it starts: {error}; the flow starts at once")
             depends = {}
         if depends:
             flow["dependsOn"] = depends
-        if loop.fields:
-            flow["for"] = dict(loop.fields)
-        whole = [*place.when, *conditions]
+        if call.loop.fields:
+            flow["for"] = dict(call.loop.fields)
+        whole = [*place.when, *call.conditions]
         if whole:
             flow["when"] = " && ".join(f"({one})" for one in whole) if len(whole) > 1 else whole[0]
         parameters = [
             {"name": leaf.inputs.get(key, parameter_name(key)), "value": value}
-            for key, value in arguments.items()
+            for key, value in call.arguments.items()
             if key in leaf.inputs or leaf.spec is None
         ]
         if parameters:
@@ -138,31 +107,23 @@ class Expansion:
         if place.is_finally:
             flow["finally"] = True
         self.flows.append(flow)
-        return Step(name, [flow], [flow["name"]], bool(whole), leaf=leaf)
+        return Step(call.name, [flow], [flow["name"]], bool(whole), leaf=leaf)
 
-    def _nested(
-        self,
-        source: Source,
-        template: str,
-        where: Source,
-        place: Place,
-        name: str,
-        arguments: Mapping[str, str],
-        loop: Loop,
-        conditions: list[str],
-    ) -> Step:
-        env = {**input_defaults(source), **(place.env if not place.path else {}), **arguments}
+    def _nested(self, source: Source, call: Call) -> Step:
+        """The flows of all tasks of the DAG or the steps that a task calls."""
+        place, name, loop = call.place, call.name, call.loop
+        env = {**input_defaults(source), **(place.env if not place.path else {}), **call.arguments}
         rounds: list[tuple[str, Mapping[str, str] | None]] = [("", place.item)]
         if loop.fields:
             if loop.items is None:
-                where.lose(
+                call.where.lose(
                     "a loop over a DAG or steps whose items only a run knows: use a Workflow as the job of a flow"
                 )
             else:
                 rounds = [(f"-{at}", item) for at, item in enumerate(loop.items)]
                 if "parallelism" in loop.fields:
-                    where.check("its rounds run at once, as far as parallelism of the Workflow allows")
-        whole = Step(name, optional=bool(conditions) or bool(place.when))
+                    call.where.check("its rounds run at once, as far as parallelism of the Workflow allows")
+        whole = Step(name, optional=bool(call.conditions) or bool(place.when))
         used: set[str] = set()
         is_top = not place.path
         for suffix, item in rounds:
@@ -172,10 +133,10 @@ class Expansion:
                 prefix,
                 place.condition,
                 place.skippable,
-                (*place.when, *conditions),
+                (*place.when, *call.conditions),
                 filled,
                 place.is_finally,
-                (*place.path, template),
+                (*place.path, call.template),
                 item,
                 used,
             )
@@ -187,7 +148,7 @@ class Expansion:
             whole.outputs.update(self._outputs(source, inner, steps))
         whole.inputs = frozenset(input_names(source)), frozenset(used)
         if loop.source is not None and loop.items is not None:
-            skip_unused(loop.source, [value for key, value in arguments.items() if key in used])
+            skip_unused(loop.source, [value for key, value in call.arguments.items() if key in used])
         return whole
 
     def _tasks(self, source: Source, place: Place) -> dict[str, Step]:
@@ -283,35 +244,28 @@ class Expansion:
                 when.lose(f"when cannot say this: {error}; the flow runs in any case")
         arguments = self._arguments(task, inner_words)
         inner = replace(place, condition=condition, skippable=frozenset(skippable))
-        step = self._called(task, inner, name, arguments, loop, conditions)
+        step = self._called(task, Call("", task, inner, name, arguments, loop, tuple(conditions)))
         judge_arguments(task, step)
         step.name, step.needs, step.optional = name, list(needs), step.optional or bool(conditions)
         self._tolerate(task, step)
         task.lose_fields(_ON_TASK)
         return step
 
-    def _called(
-        self,
-        task: Source,
-        place: Place,
-        name: str,
-        arguments: Mapping[str, str],
-        loop: Loop,
-        conditions: list[str],
-    ) -> Step:
+    def _called(self, task: Source, call: Call) -> Step:
         """The flows of the template that a task calls, by name, by reference or written into it."""
         if (inline := task.get("inline")) is not None:
             inline.skip_fields("name", why="it stands where it is used")
-            return self._template(f"{place.prefix}{name}", inline, place, name, arguments, loop, conditions, inline)
+            template = f"{call.place.prefix}{call.name}"
+            return self._template(replace(call, template=template, where=inline, inline=inline))
         if (reference := task.get("templateRef")) is not None:
-            owner, template = reference.peek_text("name"), reference.peek_text("template")
+            template = f"{reference.peek_text('name')}/{reference.peek_text('template')}"
             reference.skip_fields("name", "template", "clusterScope", why="the template is found by them")
-            return self._template(f"{owner}/{template}", reference, place, name, arguments, loop, conditions)
+            return self._template(replace(call, template=template, where=reference))
         called = task.get("template")
         if called is None:
             task.lose("it names no template")
-            return Step(name)
-        return self._template(called.text(), called, place, name, arguments, loop, conditions)
+            return Step(call.name)
+        return self._template(replace(call, template=called.text(), where=called))
 
     def _tolerate(self, task: Source, step: Step) -> None:
         on = task.get("continueOn")

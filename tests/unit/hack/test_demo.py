@@ -12,10 +12,10 @@ from hack.demo.__main__ import examples
 from hack.demo.changes import Change, changes
 from hack.demo.screen import Happening, Result, choose, frame, share, table
 from hack.demo.verdict import ANNOTATION, Expected, NoExpectation, differences, expected
-from hack.demo.views import FlowView, WorkflowView, view
 from pkg.apis.flow.v1alpha1.phases import Phase, WorkflowPhase
 from pkg.apis.flow.v1alpha1.types import Flow, FlowStatus, For, Workflow, WorkflowSpec, WorkflowStatus
 from pkg.apis.meta import ObjectMeta
+from pkg.views.workflow_view import view
 
 START = "2026-01-02T03:04:05.500000Z"
 T0 = 1767323045.5
@@ -45,53 +45,6 @@ def shown(thing: object, width: int = 120) -> str:
     out = io.StringIO()
     Console(file=out, width=width, color_system=None).print(thing)
     return out.getvalue()
-
-
-# ---- views
-
-
-def test_a_workflow_that_nobody_looked_at_yet_waits() -> None:
-    workflow = msgspec.structs.replace(wf(), status=WorkflowStatus())
-    assert view(workflow, T0) == WorkflowView(
-        "w", WorkflowPhase.PENDING, "", None, (FlowView("a", P.WAITING, 1, 0, 0, 0, None, None),)
-    )
-
-
-def test_how_many_items_there_are_only_status_knows() -> None:
-    status = FlowStatus("a", P.RUNNING, running="1-2", succeeded="0", waiting="3-9")
-    flow = Flow("a", for_=For(items_from="{{flows.list.outputs.files}}"))
-    workflow = msgspec.structs.replace(wf(status), spec=WorkflowSpec(flows=(flow,)))
-    (found,) = view(workflow, T0).flows
-    assert (found.size, found.running, found.done) == (10, 2, 1)
-
-
-@pytest.mark.parametrize(
-    ("status", "size", "running", "done"),
-    [
-        pytest.param(FlowStatus("a", P.RUNNING), None, 1, 0, id="a running flow without for is one running task"),
-        pytest.param(FlowStatus("a", P.PENDING), None, 0, 0, id="a pending one runs nothing"),
-        pytest.param(FlowStatus("a", P.SKIPPED), None, 0, 1, id="a skipped one is done"),
-        pytest.param(
-            FlowStatus("a", P.RUNNING, running="0-2,5", succeeded="3", failed="4", skipped="6-7", cancelled="8"),
-            9,
-            4,
-            5,
-            id="with for, the ranges of indexes count",
-        ),
-    ],
-)
-def test_tasks_are_counted(status: FlowStatus, size: int | None, running: int, done: int) -> None:
-    (flow,) = view(wf(status, sizes={"a": size} if size else {}), T0).flows
-    assert (flow.size, flow.running, flow.done) == (size or 1, running, done)
-
-
-def test_times_count_from_the_start_to_the_end_or_to_now() -> None:
-    going = FlowStatus("a", P.BACKOFF, start_time=START, next_attempt_time="2026-01-02T03:04:10.000000Z")
-    over = FlowStatus("b", P.SUCCEEDED, start_time=START, completion_time="2026-01-02T03:04:06Z")
-    seen = view(wf(going, over), T0 + 2)
-    assert seen.seconds == pytest.approx(2)
-    assert [flow.seconds for flow in seen.flows] == [pytest.approx(2), pytest.approx(0.5)]
-    assert seen.flows[0].retry_in == pytest.approx(2.5)
 
 
 # ---- changes
@@ -237,17 +190,18 @@ def test_every_example_announces_the_end_of_all_its_flows() -> None:
 # ---- screen
 
 VIEWS = [
-    WorkflowView(
-        f"workflow-{number}",
-        WorkflowPhase.RUNNING,
-        "1/9",
-        2.0,
-        (
-            FlowView("done", P.SUCCEEDED, 1, 0, 1, 1, 1.0, None),
-            FlowView("train", P.RUNNING, 4, 3, 1, 1, 1.0, None),
-            FlowView("again", P.BACKOFF, 1, 0, 0, 2, 1.0, 0.7),
-            *(FlowView(f"later-{n}", P.WAITING, 1, 0, 0, 0, None, None) for n in range(6)),
+    view(
+        msgspec.structs.replace(
+            wf(
+                FlowStatus("done", P.SUCCEEDED, attempts=1),
+                FlowStatus("train", P.RUNNING, running="0-2", succeeded="3", attempts=1),
+                FlowStatus("again", P.BACKOFF, attempts=2, next_attempt_time="2026-01-02T03:04:08.200000Z"),
+                *(FlowStatus(f"later-{n}", P.WAITING) for n in range(6)),
+                sizes={"train": 4},
+            ),
+            metadata=ObjectMeta(name=f"workflow-{number}", namespace="default"),
         ),
+        T0 + 2,
     )
     for number in range(6)
 ]
