@@ -13,7 +13,7 @@ if "$kubectl" get crd workflows.flow.workflow.sh >/dev/null 2>&1; then
     exit 1
   fi
 fi
-# Services, monitors and policies of installer/monitoring and installer/network go with the namespace.
+# What installer/monitoring, installer/network and installer/logs have goes with the namespace.
 "$kubectl" delete --ignore-not-found -f installer/controller/ -f installer/rbac/
 # Kubernetes writes this role once more when a family of kinds goes; it may come back after its deletion.
 "$kubectl" delete --ignore-not-found clusterrole workflow-controller-jobs

@@ -13,13 +13,15 @@ INSTALLER: Final = Path(__file__).resolve().parents[2] / "installer"
 CONTROLLER: Final = INSTALLER / "controller"
 MONITORING: Final = INSTALLER / "monitoring"
 NETWORK: Final = INSTALLER / "network"
+LOGS: Final = INSTALLER / "logs"
 CHART: Final = INSTALLER / "helm"
 NAMESPACE: Final = "workflow-system"
 
 
 def files() -> list[Path]:
     """Every file that holds objects for `kubectl apply`: no kustomization, and nothing of the chart."""
-    folders = (CONTROLLER, INSTALLER / "crds", MONITORING / "manifests", NETWORK / "manifests", INSTALLER / "rbac")
+    beside = (MONITORING / "manifests", NETWORK / "manifests", LOGS, INSTALLER / "rbac")
+    folders = (CONTROLLER, INSTALLER / "crds", *beside)
     return [file for folder in folders for file in sorted(folder.glob("*.yaml"))]
 
 

@@ -11,6 +11,7 @@ import msgspec
 from pkg.apis.flow.v1alpha1.types import Workflow
 from pkg.apis.meta import GVR, ObjectMeta
 from pkg.kube.client import Client
+from pkg.views.applied import objects_of
 from pkg.views.attempts import read_jobs
 from pkg.views.durations import seconds_of
 from pkg.views.paging import read_all
@@ -64,11 +65,12 @@ class Events:
 
 
 def read_events(client: Client, workflow: Workflow, *, flow: str = "") -> Events:
-    """The Events of the Workflow with its jobs and pods, or of the jobs and pods of one flow. Raises KubeError."""
+    """The Events of the Workflow, its jobs, what it applied, and their pods, or of one flow alone. Raises KubeError."""
     meta = workflow.metadata
     jobs = read_jobs(client, workflow, flow=flow)
-    names = {job.metadata.name for _, job in jobs.found}
-    uids = {job.metadata.uid for _, job in jobs.found}
+    applied = objects_of(workflow, flow)
+    names = {job.metadata.name for _, job in jobs.found} | {one.name for one in applied}
+    uids = {job.metadata.uid for _, job in jobs.found} | {one.uid for one in applied if one.uid}
     if not flow:
         uids.add(meta.uid)
     found = read_all(client, EVENTS, meta.namespace, Event)

@@ -1,7 +1,11 @@
-"""The pods of a flow, of any kind of job: by our labels where these reach the pods, else by the operator's."""
+"""The pods of a flow, of any kind of job: by our labels where these reach the pods, else by the operator's labels.
+
+Where a kind has neither, and for objects that a flow has applied, they are found by their owners.
+"""
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -10,11 +14,14 @@ import msgspec
 
 from pkg.apis.flow.v1alpha1 import labels
 from pkg.apis.flow.v1alpha1.records import kinds_of
-from pkg.apis.flow.v1alpha1.types import Workflow
+from pkg.apis.flow.v1alpha1.types import WORKFLOWS, Action, Workflow
 from pkg.apis.meta import GVR, Job, ObjectMeta
 from pkg.kube.client import Client
+from pkg.kube.errors import NotFound
 from pkg.kube.pod_logs import PODS
+from pkg.views.applied import objects_of
 from pkg.views.attempts import read_jobs
+from pkg.views.owners import pods_of
 from pkg.views.paging import read_all
 from pkg.workloads import pod_selector, reaches_pods, rules_for
 
@@ -85,14 +92,32 @@ def read_pods(client: Client, workflow: Workflow, flow: str, index: int | None, 
         for pod in read_all(client, PODS, namespace, Pod, label_selector=",".join(chosen))
         if (one := _of(pod, pod.metadata)) is not None
     }
-    unread: tuple[str, ...] = ()
-    if any(not reaches_pods(rules_for(GVR.parse(kind))) for kind in kinds_of(workflow.status) if kind != str(PODS)):
+    unread: list[str] = []
+    kinds = {GVR.parse(kind) for kind in kinds_of(workflow.status)} - {PODS}
+    roots = {
+        one.uid: (one.flow, one.index, one.attempt)
+        for one in objects_of(workflow, flow)
+        if one.action is Action.APPLY and one.uid
+    }
+    if any(not _is_labelled(kind) for kind in kinds):
         jobs = read_jobs(client, workflow, flow=flow)
-        unread = jobs.unread
+        unread += jobs.unread
         for pod, job in _operators_pods(client, namespace, jobs.found):
             if (one := _of(pod, job.metadata)) is not None:
                 found.setdefault(pod.metadata.uid, one)
-    return Pods(tuple(choose(found.values(), index, attempt)), unread)
+        there = {(one.flow, one.index, one.attempt) for one in found.values()}
+        for gvr, job in jobs.found:
+            task = None if _is_labelled(gvr) or gvr == WORKFLOWS else _task_of(job.metadata)
+            if task is not None and task not in there:
+                roots[job.metadata.uid] = task
+    if roots:
+        owned, missing = pods_of(client, namespace, roots)
+        unread += missing
+        for name, root in owned.items():
+            with contextlib.suppress(NotFound):
+                pod = client.get(PODS, namespace, name, Pod)
+                found.setdefault(pod.metadata.uid, PodOf(*roots[root], pod))
+    return Pods(tuple(choose(found.values(), index, attempt)), tuple(unread))
 
 
 def choose(pods: Iterable[PodOf], index: int | None, attempt: int | None) -> list[PodOf]:
@@ -116,10 +141,22 @@ def _operators_pods(client: Client, namespace: str, jobs: Iterable[tuple[GVR, Jo
                 yield pod, job
 
 
+def _is_labelled(gvr: GVR) -> bool:
+    """Whether the pods of the kind get our labels for sure: a kind without a row may have other fields."""
+    row = rules_for(gvr)
+    return bool(row.pod_templates or row.labels)
+
+
 def _of(pod: Pod, tagged: ObjectMeta) -> PodOf | None:
     """The pod with the task that our labels on it, or on its job, name; None without them."""
+    task = _task_of(tagged)
+    return None if task is None else PodOf(*task, pod)
+
+
+def _task_of(tagged: ObjectMeta) -> tuple[str, int, int] | None:
+    """Flow, index and attempt that our labels name; None without them."""
     tags = tagged.labels
     index, attempt = tags.get(labels.INDEX, "0"), tags.get(labels.ATTEMPT, "")
     if labels.FLOW not in tags or not index.isdecimal() or not attempt.isdecimal():
         return None
-    return PodOf(tags[labels.FLOW], int(index), int(attempt), pod)
+    return tags[labels.FLOW], int(index), int(attempt)

@@ -13,7 +13,9 @@ import yaml
 
 from hack.cluster import Cluster
 from hack.controller_process import NO_SERVERS
+from hack.manifests.sources import LOGS
 from pkg.version import VERSION
+from pkg.views.log_address import HOME
 from tests.cluster.conftest import make_world, token_kubeconfig
 from tests.cluster.support import manifests as m
 from tests.cluster.support.controller import Controller
@@ -227,6 +229,20 @@ def test_logs_that_are_gone_leave_their_last_words_and_an_address(terminal: Term
     own = terminal.workflow("logs", "broken", "bad", "--attempt", "0", env={"WORKFLOW_LOG_URL_TEMPLATE": "x:{job}"})
     assert "its log: x:broken-bad\n" in own.err
     assert "has {cluster}; it may have" in terminal.workflow("logs", "broken", "--log-url-template", "{cluster}").err
+
+
+def test_the_address_of_the_installation_is_read_by_who_may_read_no_other_configmap(
+    terminal: Terminal, terminal_of: Callable[..., Terminal], cluster: Cluster
+) -> None:
+    cluster.kubectl("create", "namespace", HOME)
+    cluster.kubectl("apply", f"--filename={LOGS}")
+    pods = {"apiGroups": ["", "batch"], "resources": ["pods", "jobs"], "verbs": ["list"]}
+    reader = terminal_of("log-reader", WORKFLOWS, pods)
+    assert "where logs are kept is not known" in reader.workflow("logs", "done").err, "an empty address counts as none"
+    data = {"data": {"logUrlTemplate": "https://logs.example/{namespace}/{workflow}/{flow}"}}
+    cluster.kubectl("patch", "configmap", "kubectl-workflow", f"--namespace={HOME}", f"--patch={json.dumps(data)}")
+    said = reader.workflow("logs", "done").err
+    assert f"its log: https://logs.example/{terminal.namespace}/done/one\n" in said
 
 
 def test_logs_of_what_has_not_run_say_why(terminal: Terminal) -> None:

@@ -11,10 +11,11 @@ import pytest
 
 from hack.cluster import Cluster
 from hack.cluster.containers import packages
+from hack.cluster.processes import wait_until
 from hack.controller_process import NO_SERVERS
 from pkg.apis.flow.v1alpha1 import labels
 from pkg.apis.meta import seconds
-from tests.cluster.conftest import install_crds, make_world
+from tests.cluster.conftest import CRDS, install_crds, make_world, wait_established
 from tests.cluster.support import manifests as m
 from tests.cluster.support.controller import Controller
 from tests.cluster.support.examples import EXAMPLES, apply, outcome, verify
@@ -272,6 +273,42 @@ def values(world: World, workflow: str, flow: str) -> list[str]:
 
 def log(cluster: Cluster, world: World, job: str) -> str:
     return cluster.kubectl("logs", "-n", world.namespace, f"job/{job}").strip()
+
+
+def test_logs_of_pods_that_bear_no_label_of_ours(real: World, containers: Cluster, tmp_path: Path) -> None:
+    """Of an object that a flow applied, and of a kind whose operator makes a pod and labels it in its own way."""
+    terminal = Terminal(tmp_path, Path(containers.state.binaries) / "kubectl", containers.kubeconfig, real.namespace)
+    containers.api().request("POST", CRDS, m.crd("runs.example.com", "TaskRun"))
+    wait_established(containers.api(), "taskruns.runs.example.com")
+    stays = server_template("stays", "echo I serve; exec sleep 600")
+    stays["spec"] |= {"action": "Apply", "metadata": {"name": "greeter"}}
+    words = {"gvr": {"version": "v1", "resource": "configmaps"}, "action": "Apply", "jobSpec": {"data": {"a": "b"}}}
+    settings = {**stays, "metadata": {"name": "settings"}, "spec": {**words, "metadata": {"name": "greeter"}}}
+    for made in (stays, settings, m.custom("run", "runs.example.com", "taskruns")):
+        real.create(made)
+    real.create(
+        m.workflow("strange", m.flow("stays", of="stays"), m.flow("settings", of="settings"), m.flow("run", of="run"))
+    )
+    real.wait_flow("strange", "run", "Waiting", "Pending", "Running", seconds=SECONDS)
+    runs = f"/apis/runs.example.com/v1/namespaces/{real.namespace}/taskruns"
+    assert wait_until(lambda: bool(containers.api().get(runs)["items"]), SECONDS, 0.5)
+    (run,) = containers.api().get(runs)["items"]
+    meta = {key: run["metadata"][key] for key in ("name", "uid")}
+    owner = {"apiVersion": "runs.example.com/v1", "kind": "TaskRun", "controller": True, **meta}
+    pod = {"restartPolicy": "Never", "containers": [container("step", "echo I run")]}
+    about = {"name": "odd-name", "ownerReferences": [owner]}
+    real.create({"apiVersion": "v1", "kind": "Pod", "metadata": about, "spec": pod})
+    real.wait_flow("strange", "stays", "Succeeded", seconds=SECONDS)
+    assert wait_until(lambda: terminal.workflow("logs", "strange", "run").out == "I run\n", SECONDS, 1)
+    assert terminal.workflow("logs", "strange", "stays").out == "I serve\n"
+    assert sorted(terminal.workflow("logs", "strange").lines) == ["[run] I run", "[stays] I serve"]
+    without = terminal.workflow("logs", "strange", "settings")
+    assert (without.code, without.out, without.err) == (
+        1,
+        "",
+        "settings applied configmaps/greeter, which has no pods\n",
+    )
+    assert "deployment/greeter" in terminal.workflow("events", "strange", "stays").out
 
 
 def container(name: str, script: str) -> Object:

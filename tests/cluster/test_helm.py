@@ -90,7 +90,14 @@ def test_without_the_webhook_workflows_are_taken_and_run(
     with pytest.raises(ClusterError, match="failed calling webhook"):
         installed.kubectl("apply", "-f", str(ROOT / "examples" / "01-sequential.yaml"))
     every = ("--set=monitoring.enabled=true", "--set=network.enabled=true")
-    helm(installed, "upgrade", "work-flow", str(CHART), "--set=webhook.enabled=false", *every)
+    address = "https://logs.example/?pod={pod}&from={start}"
+    logs = f"--set-string=logUrlTemplate={address}"
+    said = helm(installed, "upgrade", "work-flow", str(CHART), "--set=webhook.enabled=false", logs, *every)
+    assert "copy the ConfigMap kubectl-workflow to the namespaces of your Workflows" in said
+    found = json.loads(
+        installed.kubectl("get", "configmap", "kubectl-workflow", f"--namespace={NAMESPACE}", "-o", "json")
+    )
+    assert found["data"] == {"logUrlTemplate": address}
     token = token_kubeconfig(installed, NAMESPACE, "workflow-controller", tmp_path / "token")
     start_controller(f"--leader-elect-resource-namespace={NAMESPACE}", namespace="", kubeconfig=token)
     verify(world, "01-sequential", apply(world, "01-sequential"))

@@ -146,6 +146,8 @@ def _say_gone(
     printer: Printer,
 ) -> None:
     """For each task whose log could not be read here: its last words, and where its log is."""
+    from pkg.apis.flow.v1alpha1.types import Action
+    from pkg.views.applied import objects_of
     from pkg.views.attempts import by_task, read_jobs
     from pkg.views.log_address import TemplateError, address, read_template
     from pkg.views.log_tasks import describe, gone_tasks, is_workflow, not_started
@@ -155,6 +157,15 @@ def _say_gone(
     for flow in not_started(found, chosen) if chosen.flow else ():
         why = f": {flow.reason}: {flow.message}" if flow.message else ""
         printer.say(printable(f"flow {flow.name} has not run, it is {flow.phase}{why}"))
+    if not gone:
+        return
+    applied = {(one.flow, one.index): one for one in objects_of(workflow, chosen.flow)}
+    without = [task for task in gone if (task.flow, task.index) in applied.keys() - there]
+    for task in without[:_MAX_GONE]:
+        one = applied[task.flow, task.index]
+        done = "applied" if one.action is Action.APPLY else "deleted"
+        printer.say(f"{task.label} {done} {one.title}, which has no pods")
+    gone = [task for task in gone if task not in without]
     if not gone:
         return
     template = read_template(connection.client, connection.namespace, given, os.environ)

@@ -18,6 +18,7 @@ from hack.manifests.sources import INSTALLER
 from pkg.apis.flow.v1alpha1.types import Completion
 from pkg.controllers.options import controller_options
 from pkg.version import VERSION
+from pkg.views import log_address
 from pkg.webhooks.options import webhook_options
 from pkg.workloads import registry
 
@@ -265,12 +266,24 @@ def test_the_roles_of_people_are_added_to_those_of_the_cluster(name: str, verbs:
 
 
 def test_bindings_name_roles_and_accounts_that_exist() -> None:
-    present = {(d["kind"], d["metadata"]["name"]) for _, d in documents("controller")}
+    present = {(d["kind"], d["metadata"]["name"]) for _, d in documents("controller", "logs")}
+    # Everybody who has logged in.
+    present.add(("Group", "system:authenticated"))
     for _, binding in documents():
         if binding["kind"] in ("RoleBinding", "ClusterRoleBinding"):
             assert (binding["roleRef"]["kind"], binding["roleRef"]["name"]) in present
             for subject in binding["subjects"]:
                 assert (subject["kind"], subject["name"]) in present
+
+
+def test_the_address_of_logs_is_where_the_command_line_looks_and_everybody_may_read_it_alone() -> None:
+    config, role, binding = (document for _, document in documents("logs"))
+    assert (config["metadata"]["namespace"], config["metadata"]["name"]) == (log_address.HOME, log_address.CONFIG_MAP)
+    assert config["data"] == {log_address.KEY: ""}
+    assert rules(role) == grants("", f"configmaps[{log_address.CONFIG_MAP}]", "get")
+    assert [(subject["kind"], subject["name"]) for subject in binding["subjects"]] == [
+        ("Group", "system:authenticated")
+    ]
 
 
 HOOKS = {
