@@ -95,11 +95,16 @@ def wf(spec: Mapping[str, Any] | None = None, /, **flows: str | dict[str, Any]) 
     `spec` holds the other fields of the spec.
     """
     raw = [
-        {"name": name, "template": "job", **(on(flow) if isinstance(flow, str) else flow)}
+        {"name": name, **_made_from(flow), **(on(flow) if isinstance(flow, str) else flow)}
         for name, flow in flows.items()
     ]
     meta = {"name": "w", "namespace": "team", "uid": UID, "generation": 1, "resourceVersion": "1"}
     return decoded({"metadata": meta, "spec": {"flows": raw, **(spec or {})}}, Workflow)
+
+
+def _made_from(flow: Any) -> dict[str, str]:
+    """The template of a flow; a flow with approval has none."""
+    return {} if "approval" in flow else {"template": "job"}
 
 
 def on(targets: str = "", **fields: Any) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+from pkg.apis.flow.v1alpha1.approvals import creation_faults
 from pkg.apis.flow.v1alpha1.edges import read_edges
 from pkg.apis.flow.v1alpha1.faults import Fault, Faults
 from pkg.apis.flow.v1alpha1.types import API_VERSION, GROUP, Workflow, WorkTemplate
@@ -98,6 +99,8 @@ def judged(read: Read, before: Read | None = None) -> list[Finding]:
         judgement = Judgement(workflow.spec, workflow.metadata, around, old)
         templates = {template: read.templates[namespace, template][0] for template in own}
         faults = judgement.faults()
+        if not workflow.metadata.uid:  # a manifest, and no object of a cluster
+            faults += Faults(creation_faults(workflow.spec))
         found += _findings(document, faults, templates)
         warnings = judgement.missing() if faults else judgement.warnings()
         found += _findings(document, warnings, templates, is_warning=True)

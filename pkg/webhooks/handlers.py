@@ -5,16 +5,18 @@ Both are called by many threads at once, and wait for nothing: what is known of 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
+from pkg.apis.flow.v1alpha1.approvals import creation_faults
 from pkg.apis.flow.v1alpha1.edges import TemplateEdges
 from pkg.apis.flow.v1alpha1.faults import Faults
 from pkg.apis.flow.v1alpha1.schema import Schema
 from pkg.apis.flow.v1alpha1.types import Workflow, WorkflowSpec, WorkTemplate
 from pkg.apis.meta import GVR
-from pkg.webhooks.admit import defaults, objects, templates, words, workflows
+from pkg.webhooks.admit import approvals, defaults, objects, templates, words, workflows
 from pkg.webhooks.review import ALLOWED, Answer, Operation, Request
 
 _INVALID: Final = 422
@@ -70,15 +72,16 @@ class EmptyCatalogue:
 class Handlers:
     """The handlers of /validate and /mutate. Thread-safe; no input makes them raise."""
 
-    def __init__(self, catalogue: Catalogue, people: People) -> None:
+    def __init__(self, catalogue: Catalogue, people: People, *, clock: Callable[[], float] = time.time) -> None:
         self._catalogue = catalogue
         self._people = people
+        self._clock = clock
 
     def mutate(self, request: Request) -> Answer:
-        """Defaults where they are missing, and the record of people. Never refuses."""
+        """Defaults where they are missing, and the record of people, also of those who approve. Never refuses."""
         if request.object is None or request.subresource or request.operation is Operation.DELETE:
             return ALLOWED
-        steps = self._people.stamp(request)
+        steps = (*self._people.stamp(request), *approvals.steps(request, self._clock()))
         if not objects.is_settled(request.object, request.old_object):
             steps = (*defaults.default_steps(request.kind, request.object), *steps)
         return Answer(allowed=True, patch=steps) if steps else ALLOWED
@@ -93,12 +96,16 @@ class Handlers:
             return ALLOWED
         if objects.is_settled(request.object, request.old_object):
             return self._people.judge(request)  # annotations may have changed
-        faults, warnings = self._template(request) if request.kind == "WorkTemplate" else self._workflow(request)
+        approved = ALLOWED
+        if request.kind == "WorkTemplate":
+            faults, warnings = self._template(request)
+        else:
+            faults, warnings, approved = self._workflow(request)
         told = words.warnings(warnings)
         if faults:
             return Answer(False, words.refusal(request.kind, request.name, faults), _INVALID, told)
-        judged = self._people.judge(request)
-        return Answer(judged.allowed, judged.message, judged.code, (*told, *judged.warnings))
+        judged = self._people.judge(request) if approved.allowed else approved
+        return Answer(judged.allowed, judged.message, judged.code, (*told, *approved.warnings, *judged.warnings))
 
     def _delete(self, request: Request) -> Answer:
         if request.kind != "WorkTemplate" or request.old_object is None:
@@ -117,19 +124,25 @@ class Handlers:
             return faults, Faults()
         return faults, templates.template_warnings(found.spec, self._catalogue.schema(found.spec.gvr.gvr))
 
-    def _workflow(self, request: Request) -> tuple[Faults, Faults]:
+    def _workflow(self, request: Request) -> tuple[Faults, Faults, Answer]:
+        """Faults, warnings, and the verdict on the approvals that the request gives."""
         found = objects.read(request.object or b"", Workflow)
         if isinstance(found, Faults):
-            return found, Faults()
+            return found, Faults(), ALLOWED
         before: workflows.Before | None = None
+        approved = ALLOWED
         if request.old_object is not None:
             old = objects.read(request.old_object, Workflow)
             # One that cannot be read was stored by another version: the new object is judged by itself.
-            before = None if isinstance(old, Faults) else workflows.before(old)
+            if isinstance(old, Workflow):
+                before = workflows.before(old)
+                approved = approvals.judge(request, old, found, self._clock())
         around = self._around(request.namespace, found.spec)
         judgement = workflows.Judgement(found.spec, found.metadata, around, before)
         faults = judgement.faults()
-        return faults, judgement.missing() if faults else judgement.warnings()
+        if request.operation is Operation.CREATE:
+            faults += Faults(creation_faults(found.spec))
+        return faults, judgement.missing() if faults else judgement.warnings(), approved
 
     def _around(self, namespace: str, spec: WorkflowSpec) -> workflows.Around:
         known = self._catalogue.templates(namespace, frozenset(spec.template_names))

@@ -15,7 +15,15 @@ import msgspec
 from pkg.apis.flow.v1alpha1 import raw
 from pkg.apis.flow.v1alpha1.types import Flow, For, Parameter, Retry, WorkflowSpec
 
-_LEFT_OUT: Final = ("suspend", "shutdown", "restart", "parallelism", "ttl_seconds_after_finished", "timeout")
+_LEFT_OUT: Final = (
+    "suspend",
+    "shutdown",
+    "restart",
+    "parallelism",
+    "ttl_seconds_after_finished",
+    "timeout",
+    "approvals",
+)
 # The default of retry.reasons at that time.
 _REASONS: Final = ("Failed", "JobDeleted", "DeadlineExceeded", "PendingTimeout")
 

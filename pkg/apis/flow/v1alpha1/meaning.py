@@ -16,6 +16,7 @@ import msgspec
 
 from pkg.apis.flow.v1alpha1 import defaults, durations, raw
 from pkg.apis.flow.v1alpha1.types import (
+    Approval,
     DependsOn,
     Flow,
     For,
@@ -178,6 +179,14 @@ def _forget_missing_outputs(found: Meaning) -> None:
         del found["retry"]
 
 
+def _approval(part: Approval, found: Meaning) -> Meaning:
+    """Approvers are a set: any of them may approve."""
+    if "approvers" in found:
+        unique = {(one.user, one.group): given for one, given in zip(part.approvers, found["approvers"], strict=True)}
+        found["approvers"] = [given for _, given in sorted(unique.items())]
+    return found
+
+
 def _for(part: For, found: Meaning) -> Meaning:
     if part.replicas == 1:
         found.pop("replicas", None)
@@ -253,6 +262,7 @@ def _success_policy(part: SuccessPolicy, found: Meaning) -> Meaning:
 _ADJUST: Final[dict[type[msgspec.Struct], Callable[[Any, Meaning], Meaning]]] = {
     Retry: _retry,
     Flow: _flow,
+    Approval: _approval,
     For: _for,
     TaskStatus: _task_status,
     Probe: _probe,

@@ -21,6 +21,7 @@ class Reasons:
     OUTPUT_MISSING: Final = "OutputMissing"
     OUTPUT_TOO_LARGE: Final = "OutputTooLarge"
     TOO_MANY_ITEMS: Final = "TooManyItems"
+    REJECTED: Final = "Rejected"
     # Why a task was skipped or cancelled.
     NO_REPLICAS: Final = "NoReplicas"
     DEPENDENCIES_IMPOSSIBLE: Final = "DependenciesImpossible"
@@ -49,6 +50,9 @@ class Reasons:
     RIGHTS_UNKNOWN: Final = "RightsUnknown"
     # What the API server said about jobs that it created: fields that it does not know, deprecated versions.
     SERVER_WARNING: Final = "ServerWarning"
+    # A person has to approve or reject it; and once one approved.
+    APPROVAL_NEEDED: Final = "ApprovalNeeded"
+    APPROVED: Final = "Approved"
     # Why the state of a job is not known.
     UNKNOWN_STATUS: Final = "UnknownStatus"
     STATUS_RULE_FAULT: Final = "StatusRuleFault"
@@ -99,6 +103,7 @@ FAILED_BEFORE_CREATION: Final = frozenset(
         Reasons.APPLY_CONFLICT,
         Reasons.PROBE_TIMEOUT,
         Reasons.TOO_MANY_ITEMS,
+        Reasons.REJECTED,
     }
 )
 #: Verdicts that the job itself does not show. Status must record them before anything follows from them.
@@ -143,6 +148,7 @@ BLOCKING: Final = frozenset(
         Reasons.UNKNOWN_STATUS,
         Reasons.STATUS_RULE_FAULT,
         Reasons.PROBE_UNANSWERED,
+        Reasons.APPROVAL_NEEDED,
     }
 )
 #: Reasons of a workflow whose outcome is success.

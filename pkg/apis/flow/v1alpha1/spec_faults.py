@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
-from pkg.apis.flow.v1alpha1 import durations, patching, variables
+from pkg.apis.flow.v1alpha1 import approvals, durations, patching, variables
 from pkg.apis.flow.v1alpha1.edges import Edge, Wait, cycles
 from pkg.apis.flow.v1alpha1.faults import Fault, fault
 from pkg.apis.flow.v1alpha1.items import item_faults
@@ -124,7 +124,8 @@ def workflow_faults(reading: Reading, *, with_restart: bool, with_patches: bool)
         if flow.template_spec is not None:
             yield from _inline(flow, flow.template_spec, path, with_template=with_patches)
         for edge in edges:
-            if edge.output or edge.flow not in names.usual or edge.flow == flow.name or flow.finally_:
+            is_plain = edge.wait is Wait.TARGET and edge.flow in names.usual and edge.flow != flow.name
+            if not is_plain or flow.finally_:
                 yield from edge_faults(flow, edge, f"{path}.{edge.path}", names)
         waits.add(flow, edges)
     yield from waits.cycles()
@@ -188,6 +189,7 @@ def _flow(flow: Flow, path: str, *, is_read: bool) -> Iterator[Fault]:
         yield from _parameters(flow, path)
     yield from output_faults(flow, path)
     yield from lock_faults(flow, path)
+    yield from approvals.approval_faults(flow, path)
     if flow.timeout is not None or flow.pending_timeout is not None:
         yield from _duration(flow.timeout, f"{path}.timeout")
         yield from _duration(flow.pending_timeout, f"{path}.pendingTimeout")
@@ -216,6 +218,7 @@ def _is_bare(flow: Flow) -> bool:
         and flow.pending_timeout is None
         and flow.for_ is None
         and flow.template_spec is None
+        and flow.approval is None
         and flow.raw_outputs is ABSENT
         and not flow.mutexes
         and not flow.semaphores
@@ -252,8 +255,12 @@ def edge_faults(flow: Flow, edge: Edge, path: str, names: FlowNames) -> Iterator
         yield fault(path, names.unknown(name, flow.name), name)
     elif name in names.finally_:
         yield fault(path, f'"{name}" is a finally flow, and no flow can wait for it', name)
-    elif edge.output:
-        yield from output_use_faults(flow, edge, path, names.spec.flows[names.first[name]])
+    else:
+        asked = names.spec.flows[names.first[name]]
+        if edge.output:
+            yield from output_use_faults(flow, edge, path, asked)
+        if (wrong := approvals.wait_fault(edge, path, asked)) is not None:
+            yield wrong
     if flow.finally_ and edge.wait in (Wait.HTTP, Wait.TCP):
         message = "a finally flow can depend on targets and taskStatusList only: a flow that it would probe has ended"
         yield fault(path, message, name)

@@ -16,7 +16,7 @@ from pkg.apis.flow.v1alpha1.meaning import Meaning, meaning
 from pkg.apis.flow.v1alpha1.types import WorkflowSpec
 
 #: Fields that may change while a workflow runs. They are not part of the hash.
-FREE: Final = ("suspend", "shutdown", "restart", "parallelism", "ttl_seconds_after_finished", "timeout")
+FREE: Final = ("suspend", "shutdown", "restart", "parallelism", "ttl_seconds_after_finished", "timeout", "approvals")
 
 _ALGORITHM: Final = "2"
 

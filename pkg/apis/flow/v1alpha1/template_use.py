@@ -54,7 +54,7 @@ def value_faults(reading: Reading) -> Iterator[Fault]:
     """
     seen: set[tuple[str, str]] = set()
     for at, flow in enumerate(reading.spec.flows):
-        if flow.template_name not in reading.templates:
+        if flow.template_name not in reading.templates and flow.approval is None:
             continue
         try:
             found = list(_without_value(flow, reading.use, f"spec.flows[{at}]"))
@@ -78,7 +78,7 @@ class _Missing(NamedTuple):
     def key(self) -> tuple[str, str]:
         return self.name, self.where
 
-    def fault(self, *, suggest: bool) -> Fault:
+    def fault(self, *, suggest: bool = True) -> Fault:
         message = missing_message(self.name, self.scopes, self.by, suggest=suggest)
         return fault(self.where, message, f"{{{{params.{variables.cut(self.name)}}}}}")
 
@@ -144,6 +144,8 @@ def use_faults(reading: Reading) -> Iterator[Fault]:
                 continue  # a fault of the template by itself
             if template is None:
                 judged.append((flow, mentions, ()))
+                missing = list(_without_value(flow, reading.use, path)) if flow.approval is not None else []
+                yield from (found.fault() for found in missing)
                 continue
             if flow.for_ is not None and flow.template_spec is None:
                 yield from index_faults(template.spec, place)
@@ -212,13 +214,13 @@ def unused_parameters(reading: Reading) -> Iterator[Fault]:
     has_outer = bool(spec.parameters)
     for at, flow in enumerate(spec.flows):
         template = templates.get(flow.template_name)
-        if template is None:
+        if template is None and flow.approval is None:
             is_complete = False
             continue
         own = reading.use.own(flow)
         if not own and not has_outer:
             continue
-        names = {*template.parameters}
+        names = {*template.parameters} if template is not None else set()
         names.update(name for name, _ in parameters_in(flow.raw_patch, lambda flow=flow: flow.patch, "patch"))  # type: ignore[misc]
         names.update(names_in(flow.when).parameters if flow.when else ())
         if not has_outer and all(one.name in names for one in own):

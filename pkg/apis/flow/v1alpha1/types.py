@@ -41,6 +41,12 @@ MAX_SCHEDULES: Final = 32
 MAX_ACTIVE: Final = 100
 #: Mutexes, and semaphores, of one flow or workflow.
 MAX_LOCKS: Final = 16
+#: Entries of spec.approvals, and approvers of one flow.
+MAX_APPROVALS: Final = 1_000
+MAX_APPROVERS: Final = 64
+#: Characters of the name of a user or group, and of the comment of an approval.
+MAX_PERSON_NAME: Final = 512
+MAX_COMMENT: Final = 512
 
 DNS_LABEL: Final = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 DNS_SUBDOMAIN: Final = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
@@ -150,6 +156,13 @@ class Action(StrEnum):
     CREATE = "Create"
     APPLY = "Apply"
     DELETE = "Delete"
+
+
+class ApprovalDecision(StrEnum):
+    """What a person decides about a flow with `approval`."""
+
+    APPROVE = "Approve"
+    REJECT = "Reject"
 
 
 class FieldValidation(StrEnum):
@@ -830,6 +843,100 @@ class WorkTemplateSpec(_Part, frozen=True):
         return _status_rules(self.raw_status_rules)
 
 
+# A rule of the CRD, in CEL.
+_USER_OR_GROUP: Final = {
+    "rule": "(has(self.user) && self.user != '') != (has(self.group) && self.group != '')",
+    "message": "an approver has either user or group",
+}
+
+
+class Approver(_Part, frozen=True):
+    """Who may approve: a user, or everybody in a group, as the API server authenticates them."""
+
+    user: Annotated[
+        str,
+        Meta(
+            max_length=MAX_PERSON_NAME,
+            description="Name of a user. Either user or group is given.",
+            examples=["alice@example.com"],
+        ),
+    ] = ""
+    group: Annotated[
+        str,
+        Meta(
+            max_length=MAX_PERSON_NAME,
+            description="Name of a group. Either user or group is given.",
+            examples=["release-managers"],
+        ),
+    ] = ""
+
+
+class Approval(_Part, frozen=True):
+    """Makes a flow without a job: it waits until spec.approvals approves or rejects it."""
+
+    message: Annotated[
+        str,
+        Meta(
+            max_length=MAX_COMMENT,
+            description="What is to be decided, for the people who are asked. Plain text.",
+            examples=["Deploy to production?"],
+        ),
+    ] = ""
+    approvers: Annotated[
+        tuple[Annotated[Approver, Meta(extra_json_schema={"x-kubernetes-validations": [_USER_OR_GROUP]})], ...],
+        Meta(
+            max_length=MAX_APPROVERS,
+            description=(
+                "Who may approve or reject, as the admission webhook enforces it. Default: everybody who may edit the"
+                " Workflow."
+            ),
+            examples=[[{"group": "release-managers"}]],
+        ),
+    ] = ()
+
+
+class GivenApproval(_Part, frozen=True):
+    """One decision of a person about a flow with `approval`."""
+
+    flow: Annotated[FlowName, Meta(description="The flow that is approved or rejected.", examples=["release"])]
+    decision: Annotated[
+        ApprovalDecision,
+        Meta(description="Approve: the task has Succeeded. Reject: it has Failed.", examples=["Approve"]),
+    ]
+    index: (
+        Annotated[
+            int,
+            Meta(
+                ge=0,
+                le=MAX_TASKS - 1,
+                description="Index of the task, for a flow with for. Default: all tasks of the flow.",
+                examples=[3],
+            ),
+        ]
+        | None
+    ) = None
+    comment: Annotated[str, Meta(max_length=MAX_COMMENT, description="Why.", examples=["The figures are right."])] = ""
+    by: Annotated[
+        str,
+        Meta(
+            max_length=MAX_PERSON_NAME,
+            description=(
+                "Who decided. The admission webhook writes it, whatever is given here; without the webhook nobody"
+                " checks it."
+            ),
+            examples=["alice@example.com"],
+        ),
+    ] = ""
+    at: Annotated[
+        str,
+        Meta(
+            max_length=64,
+            description="When (RFC 3339). The admission webhook writes it, whatever is given here.",
+            examples=["2026-01-31T10:00:00Z"],
+        ),
+    ] = ""
+
+
 class Flow(_Part, frozen=True):
     """One step: which template its jobs are made from, and what they wait for."""
 
@@ -912,6 +1019,16 @@ class Flow(_Part, frozen=True):
             examples=["double(outputs.train.accuracy) > 0.9"],
         ),
     ] = ""
+    approval: Annotated[
+        Approval | None,
+        Meta(
+            description=(
+                "In place of a job: the flow waits until spec.approvals names it. Approved it has Succeeded, rejected"
+                " it has Failed. Default: none; the flow makes jobs."
+            ),
+            examples=[{"message": "Deploy to production?", "approvers": [{"group": "release-managers"}]}],
+        ),
+    ] = None
     continue_on_fail: Annotated[
         bool,
         Meta(
@@ -980,8 +1097,12 @@ class Flow(_Part, frozen=True):
 
     @property
     def template_name(self) -> str:
-        """The name of its WorkTemplate. That of a templateSpec has a capital letter, as no name in a cluster has."""
-        return (self.template or self.name) if self.template_spec is None else f"{self.name}.templateSpec"
+        """The name of its WorkTemplate. That of a templateSpec has a capital letter, as no name in a cluster has; so
+        has that of an approval, which is the name of none.
+        """
+        if self.template_spec is not None:
+            return f"{self.name}.templateSpec"
+        return self.template or self.name if self.approval is None else f"{self.name}.noTemplate"
 
     @property
     def has_items(self) -> bool:
@@ -1058,6 +1179,17 @@ _AT_MOST_10000_TASKS: Final = {
     " ? flow.__for__.replicas : 1).sum()"
     f" <= {MAX_TASKS}",
     "message": f"at most {MAX_TASKS:,} tasks are allowed in all: lower for.replicas",
+}
+
+
+# Each entry keeps its place, which is i * 32 + j. Older API servers have no function for the beginning of a list, and
+# to look each entry up costs too much.
+_DIGITS: Final = f"[{','.join(str(number) for number in range(32))}]"
+_APPEND_ONLY: Final = {
+    "rule": "!has(oldSelf.approvals) || (has(self.approvals) && size(self.approvals) >= size(oldSelf.approvals) &&"
+    f" {_DIGITS}.all(i, i * 32 >= size(oldSelf.approvals) || {_DIGITS}.all(j, i * 32 + j >= size(oldSelf.approvals)"
+    " || self.approvals[i * 32 + j] == oldSelf.approvals[i * 32 + j])))",
+    "message": "entries of approvals cannot be changed or removed; add another one at the end",
 }
 
 
@@ -1156,6 +1288,17 @@ class WorkflowSpec(_Part, frozen=True):
             description="Run flows again once the workflow has ended. Default: none.", examples=[{"at": "2026-01-31"}]
         ),
     ] = None
+    approvals: Annotated[
+        tuple[GivenApproval, ...],
+        Meta(
+            max_length=MAX_APPROVALS,
+            description=(
+                "What people decided about flows with approval. Entries are only ever added at the end, at any time but"
+                " at creation; the first one for a task since its last restart counts. Default: none."
+            ),
+            examples=[[{"flow": "release", "decision": "Approve", "comment": "The figures are right."}]],
+        ),
+    ] = ()
     ttl_seconds_after_finished: (
         Annotated[
             int,
@@ -1201,7 +1344,9 @@ class WorkflowSpec(_Part, frozen=True):
     @property
     def template_names(self) -> dict[str, None]:
         """The names of the WorkTemplates that its flows name, each once, in the order of the flows."""
-        return dict.fromkeys(flow.template_name for flow in self.flows if flow.template_spec is None)
+        return dict.fromkeys(
+            flow.template_name for flow in self.flows if flow.template_spec is None and flow.approval is None
+        )
 
     @property
     def parameters(self) -> Parameters:
@@ -1324,6 +1469,13 @@ class ObjectRecord(_Part, frozen=True):
     objects: Annotated[tuple[ObjectOfTask, ...], Meta(description="The objects, by index.")] = ()
 
 
+class Asked(_Part, frozen=True):
+    """Tasks that wait for an approval, and since when."""
+
+    indexes: Annotated[str, Meta(description="Indexes of the tasks, as ranges: 0-3,7.")]
+    since: Annotated[str, Meta(description="Since when the last one of them waits (RFC 3339).")]
+
+
 class FlowRecord(_Part, frozen=True):
     """What the controller remembers of some flows, the same of each."""
 
@@ -1337,6 +1489,12 @@ class FlowRecord(_Part, frozen=True):
     kept: Annotated[tuple[Kept, ...], Meta(description="Attempts of tasks, as far as no job shows them.")] = ()
     passed: Annotated[tuple[Latch, ...], Meta(description="HTTP and TCP probes that have passed.")] = ()
     hands_out: Annotated[bool, Meta(description="They have outputs, by the spec in force.")] = False
+    approvals: Annotated[
+        int, Meta(description="So many entries of spec.approvals were there at the last restart: they do not count.")
+    ] = 0
+    asked: Annotated[
+        tuple[Asked, ...], Meta(description="Since when tasks with approval and timeout wait for a person.")
+    ] = ()
     tasks: Annotated[
         int | None,
         Meta(description="How many tasks for.itemsFrom has given each of them. Absent: not known yet, or not asked."),
@@ -1460,7 +1618,7 @@ class Workflow(msgspec.Struct, frozen=True, rename="camel"):
     """A DAG of flows; each flow makes jobs from a WorkTemplate."""
 
     metadata: ObjectMeta
-    spec: WorkflowSpec
+    spec: Annotated[WorkflowSpec, Meta(extra_json_schema={"x-kubernetes-validations": [_APPEND_ONLY]})]
     status: WorkflowStatus = WorkflowStatus()
     api_version: str = API_VERSION
     kind: str = "Workflow"

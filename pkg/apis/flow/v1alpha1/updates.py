@@ -7,13 +7,14 @@ from typing import Final
 
 import msgspec
 
+from pkg.apis.flow.v1alpha1 import approvals
 from pkg.apis.flow.v1alpha1.faults import Fault, Faults
 from pkg.apis.flow.v1alpha1.meaning import Meaning, is_same, is_same_spec, meaning
 from pkg.apis.flow.v1alpha1.spec_hash import FREE, fixed, is_comparable, is_hash_of
 from pkg.apis.flow.v1alpha1.types import Flow, Shutdown, WorkflowSpec
 
 #: The fields that may change while a workflow runs, for messages.
-MAY_CHANGE: Final = "suspend, shutdown, restart, parallelism, ttlSecondsAfterFinished and timeout"
+MAY_CHANGE: Final = "suspend, shutdown, restart, parallelism, ttlSecondsAfterFinished, timeout and approvals"
 _MAX_NAMES: Final = 3
 
 
@@ -26,6 +27,7 @@ def validate_update(
     recorded: the hash of the spec that is in force. An edit that was made without the webhook may be taken back to it.
     """
     found = [] if ended else list(_shutdown(old, new))
+    found += approvals.added_faults(old, new)
     if new.restart is not None and new.shutdown is not None:
         before = old.restart.at if old.restart is not None else None
         if new.restart.at != before:

@@ -187,6 +187,7 @@ def _progress(ctx: Context, evaluated: _Evaluated) -> Progress:
         probe_answers=ctx.snapshot.answers,
         addresses=ctx.snapshot.pod_ips,
         gives_up_at=evaluated.gives_up_at,
+        approvals_seen=len(ctx.snapshot.workflow.spec.approvals),
     )
 
 
@@ -204,6 +205,8 @@ def _evaluate(ctx: Context, facts: _Facts) -> _Evaluated:
     stale |= _dependents(ctx, {number for number, _ in draft.touched if graph.nodes[number].is_probed})
     if _has_new_answers(ctx):
         stale |= {number for number in graph.probing if number in draft.not_final}
+    if graph.approvals and len(spec.approvals) != draft.base.approvals_seen:
+        stale |= draft.not_final.intersection(graph.approvals)
     unfolded: frozenset[TaskKey] = frozenset()
     withheld: frozenset[int] = frozenset()
     while True:

@@ -220,6 +220,8 @@ class FlowState(msgspec.Struct, frozen=True):
     fan_out: int | None = None
     #: Attempts below this number belong to a run before the last restart.
     first_attempt: int = 0
+    #: So do the first entries of spec.approvals, as many as this.
+    approvals: int = 0
     #: It has outputs that a spec which was made up from status does not show.
     hands_out: bool = False
     #: HTTP and TCP probes that have passed: path of the probe in the spec -> indexes of the replicas that answered.
@@ -309,6 +311,8 @@ class Progress(msgspec.Struct, frozen=True):
     output_bytes: int = 0
     #: What the last status left out because the object has no room for it; empty for nothing.
     left_out: str = ""
+    #: How many entries of spec.approvals the last pass saw.
+    approvals_seen: int = 0
     #: Status does not yet record everything.
     is_dirty: bool = True
 
@@ -335,12 +339,11 @@ def _all_same(task: Task, size: int) -> FlowState:
     return FlowState(tasks=(task,) * size, tally={task.facts: size})
 
 
+_NONE: Final = Task(phase=Phase.SKIPPED, reason=Reasons.NO_REPLICAS, message="for.replicas is 0")
 # Flows of one task begin with the same value in memory: there are tens of thousands of them.
 _WAITING: Final = _all_same(Task(), 1)
-_SKIPPED: Final = _all_same(Task(phase=Phase.SKIPPED, reason=Reasons.NO_REPLICAS, message="for.replicas is 0"), 1)
-_SKIPPED_ITEMS: Final = _all_same(
-    Task(phase=Phase.SKIPPED, reason=Reasons.NO_REPLICAS, message="for.items is an empty list"), 1
-)
+_SKIPPED: Final = _all_same(_NONE, 1)
+_SKIPPED_ITEMS: Final = _all_same(msgspec.structs.replace(_NONE, message="for.items is an empty list"), 1)
 
 
 def from_flows(flows: Iterable[FlowState]) -> Progress:
@@ -368,11 +371,7 @@ def count_in(tally: Mapping[int, int], phases: Iterable[Phase]) -> int:
     wanted = 0
     for phase in phases:
         wanted |= 1 << _NUMBER[phase]
-    found = 0
-    for facts, count in tally.items():
-        if wanted >> (facts & 15) & 1:
-            found += count
-    return found
+    return sum([count for facts, count in tally.items() if wanted >> (facts & 15) & 1])
 
 
 def folded(tally: Mapping[int, int]) -> Phase:

@@ -76,7 +76,7 @@ def start(ctx: Context, how: Mode) -> Starts:
     slots = NEVER if spec.parallelism is None else spec.parallelism - unfinished
     for number in sorted(draft.startable):
         node = ctx.graph.nodes[number]
-        if not draft.count(number, Phase.WAITING, Phase.BACKOFF):
+        if node.is_approval or not draft.count(number, Phase.WAITING, Phase.BACKOFF):
             draft.startable.discard(number)
             continue
         if how.ends_remaining and not (node.is_finally and spec.shutdown is not Shutdown.TERMINATE):
@@ -99,7 +99,7 @@ def _may_start(task: Task) -> bool:
 
 def hold(ctx: Context) -> None:
     """Shows on the flows that could start that the workflow is held for an edit of its spec."""
-    for number in sorted(ctx.draft.startable):
+    for number in sorted(ctx.draft.startable.difference(ctx.graph.approvals)):
         text = "the spec was edited; the condition SpecChanged says what to do"
         _suspend(ctx, ctx.graph.nodes[number], Reasons.SPEC_CHANGED, text)
 

@@ -121,6 +121,8 @@ def reset(snapshot: Snapshot, graph: Graph, progress: Progress) -> Progress:
             )
         ]
         reset = _reset_flow(node, state, wanted, attempts) if wanted else state
+        if wanted and node.is_approval:  # people decide anew
+            reset = msgspec.structs.replace(reset, approvals=len(snapshot.workflow.spec.approvals))
         # A flow none of whose tasks stays reads its items anew.
         flows.append(_without_number(reset) if len(wanted) == len(state.tasks) else reset)
     is_same = all(new is old for new, old in zip(flows, progress.flows, strict=True))

@@ -1,8 +1,8 @@
 """Timeouts of attempts and of the whole workflow.
 
-`timeout` limits an attempt from the creation of its job. `pendingTimeout` limits it from its release until the job
-first runs. Neither clock runs while a queue holds the job. The clock of the workflow stops while it is
-suspended, or held for an edit.
+`timeout` limits an attempt from the creation of its job, and an approval from when people are asked. `pendingTimeout`
+limits an attempt from its release until the job first runs. Neither clock runs while a queue holds the job. The clock
+of the workflow stops while it is suspended, or held for an edit.
 A time that is not recorded counts from the start of this controller: a timeout may come late, never early.
 """
 
@@ -19,6 +19,7 @@ from pkg.apis.meta import seconds
 from pkg.controllers.workflow.planner.context import Context
 from pkg.controllers.workflow.planner.control import retry
 from pkg.controllers.workflow.planner.control.retry import FailurePolicy
+from pkg.controllers.workflow.planner.dependency import approvals
 from pkg.controllers.workflow.planner.graph.model import Node
 from pkg.controllers.workflow.planner.progress import NEVER, Task
 from pkg.controllers.workflow.planner.snapshot import Snapshot
@@ -31,6 +32,10 @@ def overdue_at(task: Task, node: Node, since: float) -> tuple[float, str]:
     """
     if task.is_final or task.phase is Phase.SUSPENDED or task.current.is_ended:
         return NEVER, ""
+    if node.is_approval:
+        if task.released is None or node.timeout is None:
+            return NEVER, ""
+        return task.released + node.timeout, Reasons.DEADLINE_EXCEEDED
     current = task.current
     found: list[tuple[float, str]] = []
     if node.timeout is not None and task.is_unfinished and current.created is not None:
@@ -51,8 +56,12 @@ def expire(ctx: Context, policy: FailurePolicy) -> None:
             continue
         for index, task in enumerate(tuple(draft.tasks(number))):
             when, reason = overdue_at(task, node, ctx.snapshot.since)
-            if when <= ctx.now:
+            if when > ctx.now:
+                continue
+            if not node.is_approval:
                 draft.put(number, index, _expired(ctx, node, task, reason, policy))
+            elif not approvals.has_answer(ctx, node, index):  # which may have come in time
+                draft.put(number, index, approvals.timed_out(task, node, ctx.now))
 
 
 def _expired(ctx: Context, node: Node, task: Task, reason: str, policy: FailurePolicy) -> Task:

@@ -14,6 +14,7 @@ import msgspec
 from pkg.apis.flow.v1alpha1.phases import Phase
 from pkg.apis.flow.v1alpha1.reasons import DEPENDENCY_WAITS, Reasons
 from pkg.controllers.workflow.planner.context import Context
+from pkg.controllers.workflow.planner.dependency import approvals
 from pkg.controllers.workflow.planner.dependency.fan_out import fix_number
 from pkg.controllers.workflow.planner.dependency.messages import cannot_be_met, waits_for
 from pkg.controllers.workflow.planner.dependency.predicates import Evaluator
@@ -81,8 +82,12 @@ def _evaluate(ctx: Context, evaluator: Evaluator, node: Node, withheld: set[int]
     waiting = ready = Task()
     judge = Judge(ctx, node, node.when) if node.when is not None else None
     unjudged: Waits | None = None
+    is_approval = node.is_approval
     for index, task in enumerate(tuple(draft.tasks(node.number))):
-        if task.phase is not Phase.WAITING or (task.released is not None and not node.needs_pod_ip):
+        if task.phase is not Phase.WAITING:
+            continue
+        if task.released is not None and (is_approval or not node.needs_pod_ip):
+            has_finals = (is_approval and approvals.decide(ctx, node, index)) or has_finals
             continue
         value, blocker = dependencies_at(index)
         if value is Truth.TRUE:
@@ -101,6 +106,7 @@ def _evaluate(ctx: Context, evaluator: Evaluator, node: Node, withheld: set[int]
                 if task is not waiting:  # thousands of tasks that are one value in memory stay so
                     waiting, ready = task, msgspec.structs.replace(task, released=ctx.now)
                 draft.put(node.number, index, ready)
+                has_finals = (is_approval and approvals.decide(ctx, node, index)) or has_finals
         elif value is Truth.UNKNOWN:
             if shown is None and blocker is not None:
                 shown = (blocker, index)
@@ -115,6 +121,16 @@ def _evaluate(ctx: Context, evaluator: Evaluator, node: Node, withheld: set[int]
             message = cannot_be_met(ctx, blocker, index, is_timeout)
             draft.put(node.number, index, _ended(task, message, ctx.now, is_timeout))
     _latch(ctx, evaluator, node)
+    if not (is_approval and approvals.show(ctx, node)):
+        _show(ctx, evaluator, node, shown, unjudged)
+    return has_finals
+
+
+def _show(
+    ctx: Context, evaluator: Evaluator, node: Node, shown: tuple[Predicate, int] | None, unjudged: Waits | None
+) -> None:
+    """Shows on the flow what its tasks wait for. shown: a dependency, and the index that waits for it."""
+    draft = ctx.draft
     if shown is not None:
         blocker, index = shown
         silence = evaluator.silence(node, blocker, index) if isinstance(blocker, ProbePredicate) else None
@@ -122,9 +138,8 @@ def _evaluate(ctx: Context, evaluator: Evaluator, node: Node, withheld: set[int]
         draft.edit(node.number, wait_reason=reason, wait_message=message)
     elif unjudged is not None:
         draft.edit(node.number, wait_reason=unjudged.reason, wait_message=unjudged.message)
-    elif draft.state(node.number).wait_reason in DEPENDENCY_WAITS:
+    elif node.is_approval or draft.state(node.number).wait_reason in DEPENDENCY_WAITS:
         draft.edit(node.number, wait_reason="", wait_message="")
-    return has_finals
 
 
 def _ended(task: Task, message: str, now: float, is_timeout: bool) -> Task:

@@ -12,7 +12,7 @@ from graphlib import TopologicalSorter
 from types import MappingProxyType
 from typing import Final, TypeAlias
 
-from pkg.apis.flow.v1alpha1 import cost, defaults, durations, edges, validation
+from pkg.apis.flow.v1alpha1 import approvals, cost, defaults, durations, edges, validation
 from pkg.apis.flow.v1alpha1.edges import Edge, Wait
 from pkg.apis.flow.v1alpha1.faults import Fault
 from pkg.apis.flow.v1alpha1.growth import Growth, growths
@@ -82,6 +82,8 @@ def compile_spec(
         faults += validation.validate_nesting(spec, metadata)
     if faults:
         return faults
+    if not is_started and metadata is not None and metadata.generation == 1 and spec.approvals:
+        return tuple(approvals.creation_faults(spec))
     found = cost.estimate_reading(reading, metadata)
     if not is_started and (faults := cost.faults(found) or validation.validate_values(reading)):
         return faults
@@ -129,7 +131,9 @@ def compile_graph(
     requires = _with_shared_questions(requires)
     found = _edges(spec, requires)
     ranks = _ranks(found.dependents)
-    unshown = _unshown(requires, ranks, {by_name[name] for name in own})
+    asking = tuple(number for number, flow in enumerate(spec.flows) if flow.approval is not None)
+    # No job shows the verdict on a flow with outputs, a condition or an approval.
+    unshown = _unshown(requires, ranks, {*(by_name[name] for name in own), *asking})
     nodes = tuple(
         _node(spec, number, requires[number], found, ranks[number], own.get(flow.name, Own()), unshown)
         for number, flow in enumerate(spec.flows)
@@ -152,6 +156,7 @@ def compile_graph(
         fan_outs=tuple(node.number for node in nodes if node.items_from is not None),
         locks=names_of(spec),
         locking=frozenset(node.number for node in nodes if node.locks or spec.mutexes or spec.semaphores),
+        approvals=asking,
         cost=costs,
         status_room=status_room,
     )
@@ -237,7 +242,7 @@ def _node(
 
 
 def _unshown(requires: Sequence[tuple[Clause, ...]], ranks: Sequence[int], own: Set[int]) -> Set[int]:
-    """The flows whose verdicts may depend on outputs or conditions. own: those that have some; others follow them."""
+    """The flows whose verdicts jobs may not show. own: those of which jobs do not show it; others follow them."""
     found = set(own)
     for number in sorted(range(len(requires)), key=ranks.__getitem__) if own else ():
         if not found.isdisjoint(_asked(requires[number], number)):

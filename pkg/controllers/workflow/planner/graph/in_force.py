@@ -184,7 +184,13 @@ def _read_only(now: Flow | None, flow: FlowStatus) -> Flow:
     """A flow of status, with the template of the flow of that name, if there is one."""
     if now is None:
         return Flow(name=flow.name, for_=_loop(flow))
-    return Flow(name=flow.name, template=now.template, template_spec=now.template_spec, for_=_loop(flow))
+    return Flow(
+        name=flow.name,
+        template=now.template,
+        template_spec=now.template_spec,
+        approval=now.approval,
+        for_=_loop(flow),
+    )
 
 
 def _loop(flow: FlowStatus) -> For | None:

@@ -213,6 +213,11 @@ class Node:
         return self.flow.finally_
 
     @property
+    def is_approval(self) -> bool:
+        """Whether the flow waits for a person and makes no jobs."""
+        return self.flow.approval is not None
+
+    @property
     def has_timers(self) -> bool:
         return bool(self.retry.max_retries) or self.timeout is not None or self.pending_timeout is not None
 
@@ -254,6 +259,8 @@ class Graph:
     locks: tuple[LockName, ...] = ()
     #: Flows whose tasks wait for locks: all of them, if the workflow as a whole has some.
     locking: frozenset[int] = frozenset()
+    #: Flows with `approval`, which have no jobs.
+    approvals: tuple[int, ...] = ()
     #: What the workflow costs while each of these has one task.
     cost: Cost = field(default=Cost(), compare=False)
     #: Bytes of JSON that spec and metadata leave for the status. An edit that changes only this keeps the progress.

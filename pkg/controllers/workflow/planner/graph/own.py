@@ -63,6 +63,8 @@ def condition_of(flow: Flow, templates: Mapping[str, WorkTemplate]) -> Condition
     """The condition of a flow. Raises RuleError."""
     if not flow.when:
         return None
+    if flow.approval is not None:
+        return Condition(compile_when(flow.when), ())  # it has no template
     template = templates.get(flow.template_name)
     spec = flow.template_spec if flow.template_spec is not None else template.spec if template is not None else None
     try:

@@ -8,6 +8,7 @@ from pkg.apis.flow.v1alpha1.reasons import BLOCKING, Reasons
 from pkg.controllers.workflow.planner.actions import Emit, FailedAttempt
 from pkg.controllers.workflow.planner.context import Context
 from pkg.controllers.workflow.planner.control import restart
+from pkg.controllers.workflow.planner.dependency.approvals import without_effect
 from pkg.controllers.workflow.planner.edits import is_held_in
 from pkg.controllers.workflow.planner.progress import Decision, TaskKey
 from pkg.controllers.workflow.planner.snapshot import Snapshot
@@ -27,7 +28,9 @@ def events_of(ctx: Context, decision: Decision | None, phase: WorkflowPhase) -> 
             continue
         name = f"flow {node.name}, index {index}," if node.is_indexed else f"flow {node.name}"
         failed = FailedAttempt(TaskKey(node.name, index), task.attempt, task.message)
-        if task.phase is Phase.FAILED:
+        if node.is_approval and task.phase is Phase.SUCCEEDED:
+            found.append(Emit(Reasons.APPROVED, f"{name.rstrip(',')}: {task.message}"))
+        elif task.phase is Phase.FAILED:
             text = f"{name} failed: {task.reason}: {task.message}"
             found.append(Emit("TaskFailed", text, is_warning=True, failed=failed))
         elif task.phase is Phase.BACKOFF and task.due is not None:
@@ -38,9 +41,10 @@ def events_of(ctx: Context, decision: Decision | None, phase: WorkflowPhase) -> 
     for number in sorted(draft.changed):
         state, before = draft.state(number), draft.base.flows[number]
         if state.wait_reason in _OBSTACLES and state.wait_reason != before.wait_reason:
-            found.append(
-                Emit(state.wait_reason, f"flow {graph.nodes[number].name}: {state.wait_message}", is_warning=True)
-            )
+            is_warning = state.wait_reason != Reasons.APPROVAL_NEEDED
+            text = f"flow {graph.nodes[number].name}: {state.wait_message}"
+            found.append(Emit(state.wait_reason, text, is_warning=is_warning))
+    found += without_effect(ctx)
     found += _edit(snapshot, phase)
     # A workflow that ends as it is decided gets one Event for both.
     if decision is not None and draft.base.decision is None and not phase.is_final:

@@ -12,12 +12,14 @@ from pkg.apis.flow.v1alpha1.indexes import pack_indexes
 from pkg.apis.flow.v1alpha1.phases import Phase
 from pkg.apis.flow.v1alpha1.reasons import FAILED_BEFORE_CREATION, Reasons
 from pkg.apis.flow.v1alpha1.records import NOTHING, FlowMemory
-from pkg.apis.flow.v1alpha1.types import Action, FlowRecord, FlowStatus, Kept, Latch, ObjectOfTask, ObjectRecord
+from pkg.apis.flow.v1alpha1.types import Action, Asked, FlowRecord, FlowStatus, Kept, Latch, ObjectOfTask, ObjectRecord
 from pkg.apis.meta import timestamp
 from pkg.controllers.workflow.planner.graph.model import Node
 from pkg.controllers.workflow.planner.progress import FlowState, Task
 
 _STANDING: Final = (Phase.WAITING, Phase.BACKOFF)
+# Groups of tasks of one flow that wait for a person, by since when they do.
+MAX_ASKED: Final = 16
 
 
 def flow_memory(node: Node, state: FlowState) -> FlowMemory:
@@ -26,6 +28,8 @@ def flow_memory(node: Node, state: FlowState) -> FlowMemory:
         flows="",
         renamed=state.renamed,
         first_attempt=state.first_attempt,
+        approvals=state.approvals,
+        asked=_asked(node, state),
         tasks=state.fan_out,
         kept=_kept(node, state),
         passed=_latches(state),
@@ -61,6 +65,28 @@ def _latches(state: FlowState) -> tuple[Latch, ...]:
     if not state.count(Phase.WAITING):
         return ()
     return tuple(Latch(path, pack_indexes(sorted(indexes))) for path, indexes in sorted(state.passed.items()))
+
+
+def _asked(node: Node, state: FlowState) -> tuple[Asked, ...]:
+    """Since when tasks wait for a person, where a timeout counts from then.
+
+    Tasks that were asked for at many different times are recorded together, with the last of the times: a timeout may
+    come late, never early.
+    """
+    if not node.is_approval or node.timeout is None:
+        return ()
+    groups: dict[float, list[int]] = {}
+    for index, task in enumerate(state.tasks):
+        if task.phase is Phase.WAITING and task.released is not None:
+            groups.setdefault(task.released, []).append(index)
+    share = -(-len(groups) // MAX_ASKED)
+    times = sorted(groups)
+    found = []
+    for begin in range(0, len(times), max(1, share)):
+        some = times[begin : begin + share]
+        indexes = sorted(index for since in some for index in groups[since])
+        found.append(Asked(pack_indexes(indexes), timestamp(some[-1])))
+    return tuple(found)
 
 
 def _kept(node: Node, state: FlowState) -> tuple[Kept, ...]:

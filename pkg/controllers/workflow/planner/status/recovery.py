@@ -56,7 +56,13 @@ def recover(snapshot: Snapshot, graph: Graph) -> Progress:
             attempts = record.first_attempt
             flows.append(
                 msgspec.structs.replace(
-                    fresh, gvr=gvr, later_gvrs=later, rules=rules, renamed=record.renamed, first_attempt=attempts
+                    fresh,
+                    gvr=gvr,
+                    later_gvrs=later,
+                    rules=rules,
+                    renamed=record.renamed,
+                    first_attempt=attempts,
+                    approvals=record.approvals,
                 )
             )
         else:
@@ -109,6 +115,10 @@ def _recover_flow(node: Node, recorded: FlowStatus, memory: FlowMemory, now: flo
     for index, values in outputs_by_index(recorded).items():
         if index < node.size:
             tasks[index] = msgspec.structs.replace(tasks[index], outputs=values)
+    for asked in record.asked:
+        for index in unpack_indexes(asked.indexes):
+            if index < node.size and tasks[index].phase is Phase.WAITING:
+                tasks[index] = msgspec.structs.replace(tasks[index], released=seconds(asked.since))
     is_waiting = recorded.phase is Phase.WAITING and not warned
     for recorded_objects in memory.objects:
         for one in recorded_objects.objects:
@@ -125,6 +135,7 @@ def _recover_flow(node: Node, recorded: FlowStatus, memory: FlowMemory, now: flo
         rules=memory.rules,
         renamed=record.renamed,
         first_attempt=record.first_attempt,
+        approvals=record.approvals,
         hands_out=record.hands_out and not node.outputs,
         passed={latch.probe: frozenset(unpack_indexes(latch.indexes)) for latch in record.passed},
         timer_at=0.0,  # evaluate the timers in the next pass

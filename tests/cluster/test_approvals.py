@@ -1,0 +1,144 @@
+"""Approvals on a real cluster: with and without the webhook, by people who may and people who may not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hack.cluster import Cluster
+from hack.cluster.api import ApiStatusError
+from hack.cluster.errors import ClusterError
+from pkg.apis.flow.v1alpha1.types import MAX_APPROVALS
+from tests.cluster.conftest import StartController
+from tests.cluster.support.history import Object
+from tests.cluster.support.manifests import template, workflow
+from tests.cluster.support.town import Town, serve
+from tests.cluster.support.world import World
+
+pytestmark = pytest.mark.cluster
+
+APPEND_ONLY = "entries of approvals cannot be changed or removed"
+
+
+def ask(name: str = "ask", after: str = "", *approvers: dict[str, str], **fields: Any) -> Object:
+    """A flow with approval."""
+    found: Object = {"name": name, "approval": {"message": "Deploy?", "approvers": list(approvers)}, **fields}
+    return {**found, "dependsOn": {"targets": after.split()}} if after else found
+
+
+def step(name: str, after: str = "") -> Object:
+    found: Object = {"name": name, "template": "step"}
+    return {**found, "dependsOn": {"targets": after.split()}} if after else found
+
+
+def entry(flow: str = "ask", decision: str = "Approve", **fields: Any) -> Object:
+    return {"flow": flow, "decision": decision, **fields}
+
+
+def given(world: World, name: str) -> list[Object]:
+    """spec.approvals as it is stored."""
+    found: list[Object] = world.api.get(world.workflow_path(name))["spec"].get("approvals", [])
+    return found
+
+
+def test_without_the_webhook_the_crd_keeps_earlier_entries(world: World, start_controller: StartController) -> None:
+    start_controller()
+    world.create_all([template("step", run_for="0.1s"), workflow("w", ask(), ask("late", "ask"), step("b", "late"))])
+    message = world.wait_flow("w", "ask", "Waiting", reason="ApprovalNeeded")["message"]
+    assert message.startswith("Deploy? (whoever may edit the Workflow may decide: kubectl workflow approve -n ")
+    path = world.workflow_path("w")
+    first = entry(comment="yes | 1\n2", index=0)
+    world.patch(path, {"spec": {"approvals": [first]}})
+    assert world.wait_flow("w", "ask", "Succeeded")["reason"] == "Approved"
+    for wrong in ([], None, [entry(comment="no")], [entry("late"), first], [{**first, "comment": "yes | 1\n23"}]):
+        with pytest.raises(ApiStatusError, match=APPEND_ONLY):
+            world.patch(path, {"spec": {"approvals": wrong}})
+    world.patch(path, {"spec": {"approvals": [first, entry("late", "Reject")]}})
+    assert world.wait_flow("w", "late", "Failed")["reason"] == "Rejected"
+    assert world.wait_phase("w")["reason"] == "TaskFailed"
+    assert given(world, "w") == [first, entry("late", "Reject")]
+
+
+def test_the_crd_takes_as_many_entries_as_it_says(world: World) -> None:
+    """The cost of its rule is within the budget of the API server, also for the longest entries."""
+    world.create(workflow("w", ask()))
+    path = world.workflow_path("w")
+    entries = [entry(comment=f"{'x' * 400}{at}", by="y" * 100) for at in range(MAX_APPROVALS)]
+    world.patch(path, {"spec": {"approvals": entries[:-1]}})
+    world.patch(path, {"spec": {"approvals": entries}})
+    with pytest.raises(ApiStatusError, match="must have at most 1000 items"):
+        world.patch(path, {"spec": {"approvals": [*entries, entry()]}})
+
+
+@pytest.fixture
+def town(cluster: Cluster, world: World, start_controller: StartController, tmp_path: Path) -> Iterator[Town]:
+    """alice and bob may edit Workflows; the webhook knows who they are."""
+    start_controller()
+    for _ in serve(cluster, tmp_path / "webhook.log"):
+        yield Town(cluster, world)
+
+
+def test_the_webhook_writes_who_decided_and_refuses_who_may_not(town: Town) -> None:
+    world = town.world
+    world.create(template("step", run_for="0.1s"))
+    manifest = workflow(
+        "w", ask("ask", "", {"user": "alice"}), ask("each", "ask", {"group": "staff"}), step("b", "each")
+    )
+    town.apply("bob", manifest)
+    world.wait_flow("w", "ask", "Waiting", reason="ApprovalNeeded")
+    with pytest.raises(ClusterError, match="bob is not among the approvers of flow ask: alice may approve"):
+        town.patch("bob", "wkf/w", {"spec": {"approvals": [entry(by="alice")]}})
+    town.patch(
+        "alice", "wkf/w", {"spec": {"approvals": [entry(by="the boss", at="2020-01-01T00:00:00Z", comment="ok")]}}
+    )
+    (made,) = given(world, "w")
+    assert (made["by"], made["comment"]) == ("alice", "ok")
+    assert made["at"] > "2020-01-02"
+    assert world.wait_flow("w", "ask", "Succeeded")["message"] == "approved by alice: ok"
+    assert town.notes("wkf/w") == {
+        "flow.workflow.sh/created-by": "bob",
+        "flow.workflow.sh/edited-by": "bob",
+    }
+    # A manifest that leaves by and at out means the entries that are there.
+    town.patch("bob", "wkf/w", {"spec": {"approvals": [entry(comment="ok", by="bob"), entry("each")]}})
+    assert [one["by"] for one in given(world, "w")] == ["alice", "bob"]
+    assert world.wait_phase("w")["phase"] == "Succeeded"
+    with pytest.raises(ClusterError, match="cannot be changed or removed"):
+        town.patch("alice", "wkf/w", {"spec": {"approvals": [entry("each")]}})
+    with pytest.raises(ClusterError, match="a new Workflow has no approvals"):
+        town.apply("alice", workflow("v", ask(), approvals=[entry()]))
+
+
+@pytest.mark.parametrize("flags", [(), ("--server-side",)], ids=["client-side", "server-side"])
+def test_an_apply_of_the_manifest_keeps_what_others_approved(town: Town, flags: tuple[str, ...]) -> None:
+    world = town.world
+    world.create(template("step", run_for="forever"))
+    manifest = workflow("w", ask(), step("b", "ask"))
+    town.apply("bob", manifest, *flags)
+    world.wait_flow("w", "ask", "Waiting", reason="ApprovalNeeded")
+    town.patch("alice", "wkf/w", {"spec": {"approvals": [entry()]}})
+    world.wait_flow("w", "ask", "Succeeded")
+    before = given(world, "w")
+    town.apply("bob", {**manifest, "spec": {**manifest["spec"], "suspend": True}}, *flags)
+    assert given(world, "w") == before
+    with pytest.raises(ClusterError, match="cannot be changed or removed"):
+        town.run("replace", "-f", "-", user="bob", sent=_live(world, manifest))
+
+
+def _live(world: World, manifest: Object) -> Object:
+    """The manifest as an update of the object that is there."""
+    version = world.api.get(world.workflow_path("w"))["metadata"]["resourceVersion"]
+    return {**manifest, "metadata": {**manifest["metadata"], "resourceVersion": version}}
+
+
+def test_a_dry_run_stores_nothing(town: Town) -> None:
+    world = town.world
+    world.create(workflow("w", ask("ask", "", {"user": "alice"})))
+    world.wait_flow("w", "ask", "Waiting", reason="ApprovalNeeded")
+    with pytest.raises(ClusterError, match="bob is not among the approvers"):
+        town.patch("bob", "wkf/w", {"spec": {"approvals": [entry()]}}, "--dry-run=server")
+    town.patch("alice", "wkf/w", {"spec": {"approvals": [entry()]}}, "--dry-run=server")
+    assert given(world, "w") == []
