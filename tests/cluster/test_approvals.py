@@ -17,6 +17,7 @@ from tests.cluster.support.history import Object
 from tests.cluster.support.manifests import template, workflow
 from tests.cluster.support.town import Town, serve
 from tests.cluster.support.world import World
+from tests.documents import MANIFESTS, ROOT
 
 pytestmark = pytest.mark.cluster
 
@@ -71,6 +72,27 @@ def test_the_crd_takes_as_many_entries_as_it_says(world: World) -> None:
     world.patch(path, {"spec": {"approvals": entries}})
     with pytest.raises(ApiStatusError, match="must have at most 1000 items"):
         world.patch(path, {"spec": {"approvals": [*entries, entry()]}})
+
+
+@pytest.mark.parametrize("decision", ["Approve", "Reject"])
+def test_the_example_and_the_manifest_of_the_document_wait_and_go_on(
+    cluster: Cluster, world: World, start_controller: StartController, decision: str
+) -> None:
+    start_controller()
+    example = (ROOT / "examples" / "approval.yaml").read_text("utf-8").replace("namespace: default", "")
+    (block,) = [block for block in MANIFESTS if block.where.startswith("docs/approval.md:")]
+    for text in (example, block.text):
+        cluster.kubectl("apply", "-n", world.namespace, "-f", "-", input=text)
+    for name in ("approval", "ship"):
+        world.wait_flow(name, "release", "Waiting", reason="ApprovalNeeded")
+        world.patch(world.workflow_path(name), {"spec": {"approvals": [entry("release", decision)]}})
+    follows = {"deploy": "Succeeded", "tell": "Skipped"} if decision == "Approve" else {"deploy": "Skipped"}
+    ends = "Succeeded" if decision == "Approve" else "Failed"
+    for name in ("approval", "ship"):
+        assert world.wait_phase(name)["phase"] == ends
+        assert {flow: phase for flow, phase in world.phases(name).items() if flow in follows}.items() <= follows.items()
+    if decision == "Reject":
+        assert world.phases("approval")["tell"] == "Succeeded"
 
 
 @pytest.fixture

@@ -24,6 +24,8 @@ DATA = ("items", "pipeline")
 FAMILIES = ("volcano", "kubeflow", "ray", "spark", "jobset", "deployment-probe", "any-crd", "nested")
 #: Objects that stay: tests/cluster/test_actions.py applies it twice.
 STAYING = "apply-service"
+#: Workflows that wait for a person: tests/cluster/test_approvals.py approves them.
+WAITING = ("approval",)
 EXAMPLES = {name: load(name) for name in FAMILIES}
 each_example = pytest.mark.parametrize("name", FAMILIES)
 each_flow = pytest.mark.parametrize(
@@ -57,7 +59,7 @@ def rendered(example: Example, flow: Flow, index: int = 0) -> dict[str, Any]:
 
 
 def test_every_example_is_in_one_of_the_lists() -> None:
-    assert {path.stem for path in FOLDER.glob("*.yaml")} == {*FILES, *FAMILIES, *DATA, STAYING}
+    assert {path.stem for path in FOLDER.glob("*.yaml")} == {*FILES, *FAMILIES, *DATA, *WAITING, STAYING}
 
 
 def test_the_example_of_objects_that_stay_has_no_fault_and_explains_its_flows() -> None:
@@ -66,6 +68,15 @@ def test_the_example_of_objects_that_stay_has_no_fault_and_explains_its_flows() 
     header, spec = text.split("\napiVersion:")[0], load(STAYING).workflow.spec
     assert [flow.name for flow in spec.flows if f"\n#   {flow.name} " not in header] == []
     assert {flow.template_spec.action for flow in spec.flows if flow.template_spec} == set(Action)
+
+
+@pytest.mark.parametrize("name", WAITING)
+def test_an_example_that_waits_for_a_person_has_no_fault_and_explains_its_flows(name: str) -> None:
+    text = (FOLDER / f"{name}.yaml").read_text("utf-8")
+    assert lint({name: text}) == []
+    header, spec = text.split("\napiVersion:")[0], load(name).workflow.spec
+    assert [flow.name for flow in spec.flows if f"\n#   {flow.name} " not in header] == []
+    assert any(flow.approval is not None for flow in spec.flows)
 
 
 @each_example

@@ -122,8 +122,11 @@ def creation_faults(spec: WorkflowSpec) -> Iterator[Fault]:
 def deciding(
     entries: Sequence[GivenApproval], flow: str, index: int, since: int = 0
 ) -> tuple[int, GivenApproval] | None:
-    """The first entry about a task from position `since` on, with its position; None if there is none."""
-    for at in range(since, len(entries)):
+    """The first entry about a task from position `since` on, with its position; None if there is none.
+
+    Fewer entries than that are those of a restored Workflow, which begins anew.
+    """
+    for at in range(since if since <= len(entries) else 0, len(entries)):
         entry = entries[at]
         if entry.flow == flow and (entry.index is None or entry.index == index):
             return at, entry

@@ -230,6 +230,15 @@ class TestRestart:
         assert bench.phase == "Succeeded"
 
 
+def test_a_restored_workflow_without_its_entries_can_be_approved() -> None:
+    bench = decides(Bench(wf(ask=asking())), entry("ask", REJECT), entry("ask", REJECT))
+    bench.set_spec(restart={"at": "1"})
+    bench.edit_spec(approvals=None)
+    bench.restarted()
+    decides(bench, entry("ask"))
+    assert bench.phases()["ask"] == "Succeeded"
+
+
 @pytest.mark.parametrize(
     ("spec", "ask"),
     [
