@@ -660,7 +660,8 @@ class LifecycleSimulation(Simulation):
             self.statistics["adopted"] += 1
         assert records.record_of(status).spec_hash == spec_hash(spec), "the spec is adopted in another write"
         fresh = self.reference.fresh
-        self.in_force = (*spec.restart.flows, *sorted({name for name, _ in fresh if before.phase == "Succeeded"}))
+        to_run = {at[0] for at in fresh if not self.reference.tasks[at].is_final}  # a flow without replicas has none
+        self.in_force = (*spec.restart.flows, *sorted(to_run if before.phase == "Succeeded" else ()))
         self.reference.run_on()
         self._forget_lives_of(fresh | old - set(self.reference.tasks))
         assert status.phase is WorkflowPhase.RUNNING

@@ -6,12 +6,16 @@ from typing import Any
 
 import jsonpatch
 import msgspec
-from hypothesis import given
+import pytest
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pkg.webhooks.handlers import Handlers, Nobody
 from pkg.webhooks.review import Answer, Operation, Request, decode, encode
 from tests.unit.webhooks.objects import Known, request, template, workflow
+
+EXAMPLES = settings.default.max_examples if settings.default else 500
+pytestmark = pytest.mark.timeout(max(300, EXAMPLES))
 
 CONTAINERS = {"template": {"spec": {"containers": [{"name": "main", "command": ["{{params.p}}"]}]}}}
 HANDLERS = Handlers(

@@ -75,6 +75,17 @@ FOUND = {
         schedule=bytes.fromhex("01640078000100"),
         ends=b"",
     ),
+    "the outcome of a restart waits for the flows that it named, not for one without replicas": Lifecycle(
+        head=bytes.fromhex("087f8133d0b9c9df6fe8"),
+        flows=(
+            bytes.fromhex("a3c88fb567caa3fd5103dd649b3065c760d7d6af5320e7779aeb3574182ee88022224f1a"),
+            *[bytes(36)] * 5,
+            bytes.fromhex("005c29000000000003" + "00" * 27),
+        ),
+        peers=b"",
+        schedule=b"",
+        ends=b"\x03\x01",
+    ),
     "a restart that has nothing to run again adopts the retain policy, which removes the jobs": of_hex(
         "",
         "",
