@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import cast
 
 import msgspec
@@ -18,6 +17,7 @@ from pkg.kinds.kinds import Kinds
 from pkg.kinds.schemas import SchemaTiming
 from pkg.kube.discovery import Discovery, Resource
 from pkg.kube.errors import KubeError, NotServed, Unrecognized
+from tests.waiting import until
 
 BOXES = GVR("example.com", "v1", "boxes")
 JOBS = GVR("batch", "v1", "jobs")
@@ -85,13 +85,6 @@ def timed(**times: float) -> pytest.MarkDecorator:
     """The setup of this test has these times."""
     timing = msgspec.convert({"settling": 0.02, **times}, KindTiming)
     return pytest.mark.parametrize("setup", [timing], indirect=True, ids=[""])
-
-
-def until(fact: Callable[[], bool]) -> None:
-    end = time.monotonic() + 5
-    while not fact():
-        assert time.monotonic() < end
-        threading.Event().wait(0.002)
 
 
 def test_a_crd_on_its_way_out_lets_nothing_new_in_and_counts_as_not_served(setup: Setup) -> None:

@@ -14,7 +14,7 @@ from pkg.apis.meta import GVR
 from pkg.kinds.schemas import Known, Schemas, SchemaTiming
 from pkg.kube.discovery import Discovery
 from pkg.kube.errors import Forbidden, KubeError, Transient
-from tests.unit.kinds.test_kinds import until
+from tests.waiting import until
 
 BOXES = GVR("example.com", "v1", "boxes")
 TRAYS = GVR("example.com", "v1", "trays")

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
@@ -14,6 +13,7 @@ from pkg.controllers.engine.reflector_options import EventHandlers
 from pkg.controllers.engine.store import Delta
 from tests.unit.controllers.engine.objects import Thing, thing
 from tests.unit.controllers.engine.scripted import Page, ScriptedClient, page
+from tests.waiting import until
 
 HERE, MISSING = GVR("test.io", "v1", "here"), GVR("test.io", "v1", "missing")
 
@@ -44,13 +44,6 @@ class Setup:
     def end(self) -> None:
         self.set.stop()
         assert self.set.join(5)
-
-
-def until(fact: Callable[[], bool]) -> None:
-    end = time.monotonic() + 5
-    while not fact():
-        assert time.monotonic() < end
-        threading.Event().wait(0.001)
 
 
 def test_an_informer_is_started_once_by_whoever_asks_first() -> None:

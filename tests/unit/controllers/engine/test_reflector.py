@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -19,6 +18,7 @@ from pkg.controllers.engine.store import Delta, Store
 from pkg.kube.errors import Forbidden, Gone, KubeError, NotFound, Refused, Stopped, Throttled, Transient
 from tests.unit.controllers.engine.objects import THINGS, Thing, thing
 from tests.unit.controllers.engine.scripted import Answer, Lines, ScriptedClient, bookmark, error_line, line, page
+from tests.waiting import until
 
 FAST = Backoff(base=0.001, cap=0.002)
 SLOW = Backoff(base=600.0, cap=600.0)
@@ -403,13 +403,6 @@ def waiting_for_a_kind() -> Iterator[Run]:
     yield run
     run.reflector.stop()
     assert run.reflector.join(5)
-
-
-def until(fact: Callable[[], bool]) -> None:
-    end = time.monotonic() + 5
-    while not fact():
-        assert time.monotonic() < end
-        threading.Event().wait(0.001)
 
 
 def test_the_wait_for_a_kind_can_be_ended(waiting_for_a_kind: Run) -> None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import cast
 
 import pytest
@@ -15,6 +14,7 @@ from pkg.controllers.engine import workqueue
 from pkg.controllers.engine.result import Again, Done, Later, Result
 from pkg.controllers.engine.worker import Relief, Worker
 from pkg.controllers.engine.workqueue import WorkQueue
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -202,10 +202,3 @@ def test_no_thread_is_added_while_one_is_free_or_nothing_waits() -> None:
     queue.add("b/1")
     assert worker.relieve()
     worker.stop()
-
-
-def until(fact: Callable[[], bool]) -> None:
-    end = time.monotonic() + 10
-    while not fact():
-        assert time.monotonic() < end
-        threading.Event().wait(0.002)
