@@ -60,12 +60,12 @@ $(INSTALLED): setup.cfg pyproject.toml pkg/version.py
 	  "$$python" -m venv $(VENV)
 	fi
 	echo "installing work-flow and what it needs"
-	$(PIP) install --editable '.[controller,auth-provider]' || { $(PIP_FAILED); }
+	$(PIP) install --editable '.[controller,dashboard,auth-provider]' || { $(PIP_FAILED); }
 	touch $@
 
 $(DEVELOPING): $(INSTALLED)
 	@echo "installing what tests and linters need"
-	$(PIP) install --editable '.[controller,auth-provider,test,dev]' || { $(PIP_FAILED); }
+	$(PIP) install --editable '.[controller,dashboard,auth-provider,test,dev]' || { $(PIP_FAILED); }
 	touch $@
 
 .PHONY: .venv

@@ -1,6 +1,7 @@
-"""Starts workflow-controller and workflow-webhook, or says what is to be installed for them.
+"""Starts workflow-controller, workflow-webhook and workflow-dashboard, or says what is to be installed for them.
 
-`pip install work-flow` brings kubectl-workflow alone. What only these two need is in the extra `controller`.
+`pip install work-flow` brings kubectl-workflow alone. What the others need is in the extras `controller` and
+`dashboard`.
 """
 
 from __future__ import annotations
@@ -20,14 +21,19 @@ def webhook() -> None:
     _main("workflow-webhook", "pkg.webhooks.app")()
 
 
-def _main(command: str, module: str) -> Callable[[], None]:
+def dashboard() -> None:
+    """Entry point of workflow-dashboard."""
+    _main("workflow-dashboard", "pkg.dashboard.app", "dashboard")()
+
+
+def _main(command: str, module: str, extra: str = "controller") -> Callable[[], None]:
     try:
         found: Callable[[], None] = import_module(module).main
     except ModuleNotFoundError as error:
         if error.name is None or error.name.split(".")[0] == "pkg":
             raise
         sys.stderr.write(
-            f"{command}: the Python package {error.name} is not installed here; pip install 'work-flow[controller]' "
+            f"{command}: the Python package {error.name} is not installed here; pip install 'work-flow[{extra}]' "
             "brings all that it needs\n"
         )
         sys.exit(1)

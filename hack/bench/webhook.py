@@ -24,14 +24,14 @@ from pkg.apis.flow.v1alpha1.edges import TemplateEdges, read_edges
 from pkg.apis.flow.v1alpha1.schema import Node, Schema, Type
 from pkg.apis.flow.v1alpha1.types import API_VERSION, GROUP, MAX_FLOWS, VERSION, WorkTemplate
 from pkg.apis.meta import GVR
+from pkg.serving.limits import Limits
+from pkg.serving.server import Server
 from pkg.telemetry.webhook_metrics import WebhookMetrics
 from pkg.webhooks.certificates.issue import issue
 from pkg.webhooks.garbage import collect_rarely
 from pkg.webhooks.handlers import FoundTemplates, Handlers, Nobody
 from pkg.webhooks.review import Answer, Request, decode, encode
 from pkg.webhooks.server.application import Application
-from pkg.webhooks.server.limits import Limits
-from pkg.webhooks.server.server import WebhookServer
 
 #: Milliseconds of CPU of one review, by the number of flows.
 BOUNDS: Final[Mapping[int, float]] = {100: 10.0, MAX_FLOWS: 150.0}
@@ -217,7 +217,7 @@ def _served() -> Iterator[http.client.HTTPSConnection]:
     """A connection to a server with these handlers, on 127.0.0.1."""
     limits = Limits()
     app = Application({"/validate": Handlers(_Cache(), Nobody()).validate}, limits, WebhookMetrics())
-    server = WebhookServer(app, limits, lambda _: None)
+    server = Server(app, limits, lambda _: None, "webhook")
     issued = issue(frozenset({_HOST}), time.time(), 3600.0)
     port = server.start(_HOST, 0)
     try:

@@ -5,19 +5,16 @@ from __future__ import annotations
 from typing import Final
 
 import click
-import msgspec
 
-from pkg.apis.flow.v1alpha1.types import WORKFLOWS
-from pkg.apis.meta import PartialObject
 from pkg.cli.confirm import confirm
 from pkg.cli.connection import Connection
 from pkg.cli.many import each
 from pkg.cli.names import WRONG_USAGE
 from pkg.cli.problems import Problem, problem_of
-from pkg.kube.client import MERGE_PATCH
 from pkg.kube.errors import KubeError
 from pkg.views.actions import Action, Change, Impossible, Verdict, verdict
 from pkg.views.briefs import Brief, list_briefs, read_brief
+from pkg.views.sending import send
 
 _ASKED_ABOVE: Final = 1
 
@@ -48,7 +45,7 @@ def _on_one(connection: Connection, action: Action, name: str) -> bool:
         brief = read_brief(connection.client, connection.namespace, name)
         found = verdict(action, brief)
         if isinstance(found, Change):
-            _send(connection, brief, found)
+            send(connection.client, brief, found)
     except KubeError as error:
         problem_of(error, connection.client.server).show()
         return False
@@ -68,22 +65,13 @@ def _on_many(connection: Connection, action: Action, selector: str, *, yes: bool
         confirm(f"{str(action).capitalize()} {len(chosen):,} workflows?", yes=yes)
     failed = 0
     done = {"suspend": "suspended", "resume": "resumed", "stop": "stopping", "terminate": "terminating"}[action]
-    for (brief, found), error in each(chosen, lambda one: _send(connection, *one), done):
+    for (brief, found), error in each(chosen, lambda one: send(connection.client, *one), done):
         if error is not None:
             problem_of(error, connection.client.server).show()
             failed += 1
         else:
             _say(brief, found, f" in {brief.metadata.namespace}" if connection.all_namespaces else "")
     return failed
-
-
-def _send(connection: Connection, brief: Brief, change: Change) -> None:
-    meta = brief.metadata
-    # The uid: a workflow of the same name that was made meanwhile is another one.
-    body = msgspec.json.encode({"metadata": {"uid": meta.uid}, "spec": change.fields})
-    connection.client.patch(
-        WORKFLOWS, meta.namespace, meta.name, body, content_type=MERGE_PATCH, type=PartialObject, metadata_only=True
-    )
 
 
 def _say(brief: Brief, found: Verdict, where: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ import msgspec
 from pkg.apis.flow.v1alpha1.types import WORKFLOWS
 from pkg.kube.client import Client
 from pkg.kube.errors import Gone, KubeError, NotFound, Status, Stopped, Throttled, Transient, Unauthorized, from_status
+from pkg.kube.watch import Watch
 from pkg.views.durations import seconds_of
 
 T = TypeVar("T")
@@ -56,7 +58,8 @@ class Follower(Generic[T]):
     """Yields each object that the selectors choose as it is now, then each change, until `deadline`.
 
     type: what to decode each object into; deadline: seconds of `time.monotonic`; on_lost: called with the error each
-    time the API server cannot be reached, before it is tried again. Iteration raises KubeError for what does not pass.
+    time the API server cannot be reached, before it is tried again; on_listed: called after each whole list, when all
+    that it holds was yielded. Iteration raises KubeError for what does not pass.
     """
 
     def __init__(
@@ -69,6 +72,7 @@ class Follower(Generic[T]):
         label_selector: str = "",
         deadline: float = math.inf,
         on_lost: Callable[[KubeError], None] = lambda _: None,
+        on_listed: Callable[[], None] = lambda: None,
     ) -> None:
         self._client = client
         self._namespace = namespace
@@ -77,15 +81,29 @@ class Follower(Generic[T]):
         self._labels = label_selector
         self._deadline = deadline
         self._on_lost = on_lost
+        self._on_listed = on_listed
+        self.is_listing = False
+        """Whether what is yielded comes from a list; else it is a change."""
         self._known: dict[tuple[str, str], str] = {}
         self._version = ""
         self._pause = _PAUSE_SECONDS
+        self._closed = threading.Event()
+        self._current: Watch | None = None
+
+    def close(self) -> None:
+        """End the iteration, from another thread: at once, or after the list that is being read."""
+        self._closed.set()
+        if (current := self._current) is not None:
+            current.close()
 
     def __iter__(self) -> Iterator[Seen[T]]:
-        while time.monotonic() < self._deadline:
+        while time.monotonic() < self._deadline and not self._closed.is_set():
             try:
                 if not self._version:
+                    self.is_listing = True
                     yield from self._list()
+                    self.is_listing = False
+                    self._on_listed()
                 yield from self._watch()
                 self._pause = _PAUSE_SECONDS
             except Gone:
@@ -96,7 +114,7 @@ class Follower(Generic[T]):
                 if error.reason == "Timeout" and time.monotonic() >= self._deadline:
                     return
                 self._on_lost(error)
-                time.sleep(max(0.0, min(self._pause, self._deadline - time.monotonic())))
+                self._closed.wait(max(0.0, min(self._pause, self._deadline - time.monotonic())))
                 self._pause = min(_MAX_PAUSE, self._pause * 2)
 
     def _list(self) -> Iterator[Seen[T]]:
@@ -137,6 +155,9 @@ class Follower(Generic[T]):
             timeout_seconds=max(1, min(_WATCH_SECONDS, math.ceil(min(left, _WATCH_SECONDS)))),
             read_timeout=min(left, 90.0),
         )
+        self._current = watch
+        if self._closed.is_set():
+            watch.close()  # closed while it was opened
         with watch:
             for text in watch:
                 event = _EVENT.decode(text)

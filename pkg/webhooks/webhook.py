@@ -12,6 +12,8 @@ from pkg.controllers.engine.access_reviews import THREADS, AccessReviews
 from pkg.kube.access import is_allowed
 from pkg.kube.client import Client
 from pkg.kube.config import ClientConfig
+from pkg.serving.limits import Limits
+from pkg.serving.server import Server
 from pkg.telemetry.health import Checks, TelemetryServer
 from pkg.telemetry.webhook_metrics import WebhookMetrics
 from pkg.version import VERSION
@@ -25,8 +27,6 @@ from pkg.webhooks.certificates.plan import Policy
 from pkg.webhooks.handlers import Handlers
 from pkg.webhooks.options import Options
 from pkg.webhooks.server.application import Application
-from pkg.webhooks.server.limits import Limits
-from pkg.webhooks.server.server import WebhookServer
 
 _FINISH_SECONDS = 15.0
 # The API server waits ten seconds for the webhook.
@@ -64,7 +64,7 @@ class Webhook:
         )
         handlers = Handlers(self._catalogue, people)
         self._app = Application({"/validate": handlers.validate, "/mutate": handlers.mutate}, limits, metrics)
-        self._server = WebhookServer(self._app, limits, metrics.cut)
+        self._server = Server(self._app, limits, metrics.cut, "webhook")
         metrics.follow_server(lambda: self._app.running, lambda: self._server.connections)
         self._source = self._make_source(options, config)
         self._expiry = 0.0

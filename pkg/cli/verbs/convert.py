@@ -31,9 +31,9 @@ def command(
 
     Exits 0 if nothing is lost, 1 if something is, 2 if a file cannot be read.
     """
-    from pkg.cli.manifest_text import as_yaml
     from pkg.convert.convert import Unreadable, convert
     from pkg.views.lint import lint
+    from pkg.views.manifests.writing import as_yaml
 
     if not paths and not named:
         raise click.UsageError("name a file, a folder, or - for what comes through a pipe")

@@ -174,7 +174,7 @@ def _asked(
 def _shown(job: Job, output: str, *, is_first: bool) -> str:
     from msgspec import json
 
-    from pkg.cli.manifest_text import as_yaml
+    from pkg.views.manifests.writing import as_yaml
     from pkg.views.rendering import is_unknown
 
     if job.deletes:

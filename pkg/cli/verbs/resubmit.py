@@ -48,7 +48,7 @@ def command(
     original = json.decode(client.get(WORKFLOWS, connection.namespace, old, bytes))
     copied = copy_of(original, name=new, parameters=parameters)
     if dry_run:
-        from pkg.cli.manifest_text import as_yaml
+        from pkg.views.manifests.writing import as_yaml
 
         click.echo(as_yaml(copied), nl=False)
         return

@@ -15,8 +15,8 @@ from typing import Any, Final, Protocol
 import msgspec
 import structlog
 
+from pkg.serving.limits import Limits
 from pkg.webhooks.review import Answer, BadReview, Request, decode, encode
-from pkg.webhooks.server.limits import Limits
 
 Handler = Callable[[Request], Answer]
 """Judges one request. It is called in several threads at once, and does not raise on a user's input."""

@@ -9,8 +9,8 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from pkg.serving.tls import load, new_context
 from pkg.webhooks.certificates.issue import Issued, Unreadable, authorities, expiry, issue, read
-from pkg.webhooks.server.tls import load, new_context
 
 NOW = 1_790_000_000.0
 NAMES = frozenset({"workflow-webhook", "workflow-webhook.workflow-system.svc", "127.0.0.1", "::1"})

@@ -22,11 +22,11 @@ from cryptography.exceptions import InvalidSignature
 from pkg.apis.meta import GVR
 from pkg.kube.client import Client
 from pkg.kube.errors import Conflict, Forbidden, KubeError, NotFound
+from pkg.serving.tls import load, new_context
 from pkg.webhooks.certificates.injection import Injector
 from pkg.webhooks.certificates.issue import authorities
 from pkg.webhooks.certificates.keeper import Keeper, Place
 from pkg.webhooks.certificates.plan import Policy
-from pkg.webhooks.server.tls import load, new_context
 
 NAMES = frozenset({"workflow-webhook"})
 POLICY = Policy.of(90 * 86400.0)

@@ -13,11 +13,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from pkg.serving.limits import Limits
+from pkg.serving.server import Server
 from pkg.webhooks.certificates.issue import Issued, issue
 from pkg.webhooks.review import Answer, Request
 from pkg.webhooks.server.application import Application, Handler
-from pkg.webhooks.server.limits import Limits
-from pkg.webhooks.server.server import WebhookServer
 
 HOST = "127.0.0.1"
 PATIENCE = 30.0
@@ -69,7 +69,7 @@ class Counted:
 class Serving:
     """A server that runs."""
 
-    server: WebhookServer
+    server: Server
     app: Application
     port: int
     certificate: Issued
@@ -110,7 +110,7 @@ def serving(
     """A server for the length of the block; it allows everything unless handlers are given."""
     limits, counted = limits or Limits(), Counted()
     app = Application(handlers or {"/validate": allow, "/mutate": allow}, limits, counted)
-    server = WebhookServer(app, limits, counted.cut)
+    server = Server(app, limits, counted.cut, "webhook")
     made = certificate or new_certificate()
     port = server.start(HOST, 0)
     try:

@@ -9,8 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from pkg.serving.limits import MIB, Limits
 from pkg.webhooks.review import Answer, Request
-from pkg.webhooks.server.limits import MIB, Limits
 from tests.unit.kube.waiting import wait_for
 from tests.unit.webhooks.server.serving import Serving, allow, review, serving
 

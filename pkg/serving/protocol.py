@@ -7,6 +7,7 @@ connection that is only closed would wait until the client has read what was wri
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -14,7 +15,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from pkg.webhooks.server.limits import Limits
+from pkg.serving.limits import Limits
 
 OnCut = Callable[[str], None]
 """Is given why a connection was cut off: a constant word for metrics."""
@@ -113,7 +114,8 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def _set_timer(self, seconds: float, reason: str) -> None:
         self._clear_timer()
-        self._timer = self.loop.call_later(seconds, self._cut, reason)
+        if seconds != math.inf:
+            self._timer = self.loop.call_later(seconds, self._cut, reason)
 
     def _clear_timer(self) -> None:
         if self._timer is not None:

@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from pkg.serving.limits import Limits
+from pkg.serving.server import Server
+from pkg.serving.tls import BadCertificate
 from pkg.telemetry.health import BindError
 from pkg.webhooks.review import Answer, Request
 from pkg.webhooks.server.application import Application
-from pkg.webhooks.server.limits import Limits
-from pkg.webhooks.server.server import WebhookServer
-from pkg.webhooks.server.tls import BadCertificate
 from tests.unit.kube.waiting import wait_for
 from tests.unit.webhooks.server.serving import HOST, PATIENCE, Counted, Serving, allow, new_certificate, review, serving
 
@@ -163,7 +163,7 @@ def test_answers_do_not_wait_for_acknowledgements() -> None:
 def test_a_port_that_is_taken_is_an_error_that_names_the_flag() -> None:
     with socket.create_server((HOST, 0)) as taken:
         limits, counted = Limits(), Counted()
-        server = WebhookServer(Application({"/validate": allow}, limits, counted), limits, counted.cut)
+        server = Server(Application({"/validate": allow}, limits, counted), limits, counted.cut, "webhook")
         with pytest.raises(BindError, match="--port"):
             server.start(HOST, taken.getsockname()[1])
 

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import structlog
 from uvicorn.server import ServerState
 
+from pkg.serving.limits import Limits
+from pkg.serving.protocol import LimitedProtocol, OnCut, protocol_config
+from pkg.serving.tls import load, new_context
 from pkg.telemetry.health import BindError
-from pkg.webhooks.server.application import Application
-from pkg.webhooks.server.limits import Limits
-from pkg.webhooks.server.protocol import LimitedProtocol, OnCut, protocol_config
-from pkg.webhooks.server.tls import load, new_context
 
 T = TypeVar("T")
 
@@ -26,19 +26,34 @@ _ALIVE_SECONDS = 2.0
 _HANDSHAKE_SECONDS = 1.0
 _TURNS = 3
 _TICK = 0.02
-_log = structlog.get_logger("webhook")
+_log = structlog.get_logger("server")
 
 
-class WebhookServer:
-    """Serves `app` over TLS, from the moment that `use` was given a first certificate."""
+class Application(Protocol):
+    """An ASGI application. Once `is_draining` is set, it ends each connection after its answer, and streams at once."""
 
-    def __init__(self, app: Application, limits: Limits, on_cut: OnCut) -> None:
+    is_draining: bool
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answers one request."""
+
+    def close(self) -> None:
+        """Take no more work."""
+
+
+class Server:
+    """Serves `app`: over TLS once `use` was given a first certificate, or without it once `serve_plain` was called.
+
+    `name` is that of its thread.
+    """
+
+    def __init__(self, app: Application, limits: Limits, on_cut: OnCut, name: str) -> None:
         self._app = app
         self._limits = limits
         self._context = new_context()
         self._state = ServerState()
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="webhook", daemon=True)
+        self._thread = threading.Thread(target=self._loop.run_forever, name=name, daemon=True)
         self._socket: socket.socket | None = None
         self._server: asyncio.Server | None = None
         config = protocol_config(app, limits)
@@ -61,6 +76,15 @@ class WebhookServer:
         Raises `tls.BadCertificate`; the previous one then stays.
         """
         self._run(self._use(certificate, key))
+
+    def serve_plain(self) -> None:
+        """Serve HTTP without TLS, from now on."""
+        self._run(self._listen(None))
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The event loop that the application runs in."""
+        return self._loop
 
     @property
     def is_serving(self) -> bool:
@@ -99,14 +123,17 @@ class WebhookServer:
     async def _use(self, certificate: bytes, key: bytes) -> None:
         # A method of the event loop's thread: no handshake runs meanwhile.
         load(self._context, certificate, key)
+        await self._listen(self._context)
+
+    async def _listen(self, tls: ssl.SSLContext | None) -> None:
         if self._server is None and self._socket is not None:
             self._server = await self._loop.create_server(
                 self._make_protocol,
                 sock=self._socket,
                 backlog=_BACKLOG,
-                ssl=self._context,
-                ssl_handshake_timeout=self._limits.handshake_seconds,
-                ssl_shutdown_timeout=_SHUTDOWN_SECONDS,
+                ssl=tls,
+                ssl_handshake_timeout=None if tls is None else self._limits.handshake_seconds,
+                ssl_shutdown_timeout=None if tls is None else _SHUTDOWN_SECONDS,
             )
 
     async def _stop(self, seconds: float) -> int:

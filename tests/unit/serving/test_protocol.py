@@ -13,8 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from pkg.serving.limits import Limits
 from pkg.webhooks.review import Answer, Request
-from pkg.webhooks.server.limits import Limits
 from tests.unit.kube.waiting import wait_for
 from tests.unit.webhooks.server.serving import HOST, PATIENCE, Serving, read_all, review, serving
 

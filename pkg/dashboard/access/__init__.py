@@ -1,0 +1,1 @@
+"""Who asks, with which rights, and which requests are answered at all."""

@@ -1,0 +1,168 @@
+"""People, and the client of the API server that has their rights.
+
+Auth `local`: everybody who reaches the dashboard, which listens on loopback, has the rights of whoever started it, as
+with `kubectl proxy`. Auth `token`: each request carries a bearer token of its own, by a header that a proxy sets or by
+the cookie of a login, and has the rights of that token and no others.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+import msgspec
+
+from pkg.apis.meta import GVR
+from pkg.kube.client import Client
+from pkg.kube.config import ClientConfig, ConfigError
+from pkg.kube.credentials import Static, bearer
+
+COOKIE: Final = "workflow-dashboard"
+#: Seconds after which a login ends, and after which it ends without a request.
+LOGIN_SECONDS: Final = 12 * 3600.0
+IDLE_SECONDS: Final = 3600.0
+_MAX_LOGINS: Final = 2_000
+_MAX_CLIENTS: Final = 500
+_SELF: Final = GVR("authentication.k8s.io", "v1", "selfsubjectreviews")
+
+
+class Auth(StrEnum):
+    """Whose rights a request has."""
+
+    LOCAL = "local"
+    TOKEN = "token"
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody. key: names the rights, and is no secret; client: has these rights."""
+
+    key: str
+    client: Client
+
+
+class _User(msgspec.Struct, frozen=True):
+    username: str = ""
+
+
+class _UserInfo(msgspec.Struct, frozen=True, rename="camel"):
+    user_info: _User = _User()
+
+
+class _Review(msgspec.Struct, frozen=True):
+    status: _UserInfo = _UserInfo()
+
+
+@dataclass(slots=True)
+class _Login:
+    token: str
+    began: float
+    used: float
+
+
+class People:
+    """Knows the clients of people, and their logins. Thread-safe. make: a client of these credentials."""
+
+    def __init__(
+        self,
+        auth: Auth,
+        config: ClientConfig,
+        own: Client,
+        make: Callable[[ClientConfig], Client],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.auth = auth
+        self._config = config
+        self._own = Person("local", own)
+        self._make = make
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._secret = secrets.token_bytes(32)
+        self._people: OrderedDict[str, Person] = OrderedDict()
+        self._logins: OrderedDict[str, _Login] = OrderedDict()
+
+    def find(self, authorization: str, cookie: str) -> Person | None:
+        """Who sends these headers; None: a login is needed."""
+        if self.auth is Auth.LOCAL:
+            return self._own
+        scheme, _, token = authorization.partition(" ")
+        if scheme.lower() == "bearer" and token.strip():
+            return self.of_token(token)
+        login = self._login(cookie)
+        return self.of_token(login.token) if login is not None else None
+
+    def of_token(self, token: str) -> Person | None:
+        """Whoever has this token; None if it cannot be one."""
+        try:
+            header = bearer(token, "the token")
+        except ConfigError:
+            return None
+        key = self._digest(header)
+        with self._lock:
+            found = self._people.get(key)
+            if found is not None:
+                self._people.move_to_end(key)
+                return found
+        # Neither the dashboard's certificate nor its impersonation may go with the token of somebody else.
+        config = msgspec.structs.replace(self._config, credentials=Static(header), headers=())
+        made = Person(key, self._make(config))
+        with self._lock:
+            found = self._people.setdefault(key, made)
+            if len(self._people) > _MAX_CLIENTS:
+                self._people.popitem(last=False)
+        return found
+
+    def username(self, person: Person) -> str:
+        """What the API server calls somebody. Raises KubeError, Unauthorized for a token that it refuses."""
+        body = {"apiVersion": _SELF.api_version, "kind": "SelfSubjectReview"}
+        return person.client.review(_SELF, body, _Review).status.user_info.username
+
+    def login(self, token: str) -> str:
+        """Remembers a token that was tried; the value of the cookie."""
+        value = secrets.token_urlsafe(32)
+        now = self._clock()
+        with self._lock:
+            self._logins[_hashed(value)] = _Login(token, now, now)
+            if len(self._logins) > _MAX_LOGINS:
+                self._logins.popitem(last=False)
+        return value
+
+    def logout(self, cookie: str) -> None:
+        """Forgets a login."""
+        with self._lock:
+            self._logins.pop(_hashed(cookie), None)
+
+    def csrf(self, person: Person) -> str:
+        """What a request that changes something has to repeat: only a page of the dashboard can read it."""
+        return self._digest(f"csrf {person.key}")
+
+    def is_csrf(self, person: Person, value: str) -> bool:
+        """Whether it was repeated."""
+        return hmac.compare_digest(self.csrf(person).encode(), value.encode())
+
+    def _login(self, cookie: str) -> _Login | None:
+        now = self._clock()
+        with self._lock:
+            login = self._logins.get(_hashed(cookie)) if cookie else None
+            if login is None:
+                return None
+            if now - login.began > LOGIN_SECONDS or now - login.used > IDLE_SECONDS:
+                del self._logins[_hashed(cookie)]
+                return None
+            login.used = now
+            return login
+
+    def _digest(self, text: str) -> str:
+        return hmac.new(self._secret, text.encode(), hashlib.sha256).hexdigest()
+
+
+def _hashed(value: str) -> str:
+    return hashlib.sha256(value.encode()).hexdigest()

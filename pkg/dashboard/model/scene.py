@@ -1,0 +1,140 @@
+"""The scene: where the boxes of the flows and the arrows between them are. It has no states."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from pkg.apis.flow.v1alpha1.types import Workflow
+from pkg.dashboard.model.moves import Incoming
+from pkg.dashboard.model.state import flow_names, state_of
+from pkg.views.graph.drawing import draw
+from pkg.views.graph.layout import Size, Spacing, lay_out
+from pkg.views.graph.picture import Arrow, ArrowKind
+
+#: Cells that are drawn of one flow; a cell of a flow with more tasks stands for several.
+MAX_CELLS: Final = 60
+CELLS_IN_ROW: Final = 12
+CELL: Final = 14.0
+_CHARACTER: Final = 7.6
+_BESIDE_NAME: Final = 52.0
+_WIDEST: Final = 300.0
+_NARROWEST: Final = 136.0
+_HEIGHT: Final = 54.0
+#: Room between boxes for the way back of a retry.
+_SPACING: Final = Spacing(layers=88.0, boxes=34.0, margin=48.0)
+
+
+class SceneBox(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A flow. has_for: it has a cell per task; in_turn: its replicas wait for each other."""
+
+    name: str
+    template: str
+    x: float
+    y: float
+    w: float
+    h: float
+    layer: int
+    size: int = 1
+    has_for: bool = False
+    in_turn: bool = False
+    last: bool = False
+
+
+class SceneArrow(msgspec.Struct, frozen=True, omit_defaults=True):
+    """By the positions of the flows. points: x and y by turns; alternative: it is part of an orGroup."""
+
+    source: int
+    target: int
+    kind: ArrowKind
+    points: tuple[float, ...]
+    label: str = ""
+    alternative: bool = False
+
+
+class Scene(msgspec.Struct, frozen=True):
+    """Boxes in the order of the flows of the state. cell, row: how large a cell is, and how many are in a row."""
+
+    shape: str
+    width: float
+    height: float
+    boxes: tuple[SceneBox, ...]
+    arrows: tuple[SceneArrow, ...]
+    cell: float = CELL
+    row: int = CELLS_IN_ROW
+    cells: int = MAX_CELLS
+
+
+def arrows_of(workflow: Workflow) -> tuple[Arrow, ...]:
+    """The arrows between flows, by their names. Raises RawError for a dependsOn that cannot be read."""
+    return draw(workflow, fold=False).arrows
+
+
+def incoming_of(names: Sequence[str], arrows: Sequence[Arrow]) -> tuple[tuple[Incoming, ...], ...]:
+    """The arrows to each flow, by the positions of the flows."""
+    at = {name: position for position, name in enumerate(names)}
+    found: list[list[Incoming]] = [[] for _ in names]
+    for arrow in arrows:
+        if arrow.source != arrow.target:
+            found[at[arrow.target]].append(Incoming(at[arrow.source], arrow.kind))
+    return tuple(tuple(one) for one in found)
+
+
+def scene_of(workflow: Workflow) -> Scene:
+    """Lays a workflow out. Raises RawError, or ValueError for a cycle."""
+    state = state_of(workflow)
+    names = flow_names(workflow)
+    at = {name: position for position, name in enumerate(names)}
+    of_spec = {flow.name: flow for flow in workflow.spec.flows}
+    all_arrows = arrows_of(workflow)
+    arrows = [arrow for arrow in all_arrows if arrow.source != arrow.target]
+    in_turn = {arrow.source for arrow in all_arrows if arrow.source == arrow.target}
+    has_for = [name not in of_spec or of_spec[name].for_ is not None for name in names]
+    sizes = [
+        _size(name, flow.size if several else 0)
+        for name, flow, several in zip(names, state.flows, has_for, strict=True)
+    ]
+    last = [at[flow.name] for flow in workflow.spec.flows if flow.finally_]
+    layout = lay_out(sizes, [(at[arrow.source], at[arrow.target]) for arrow in arrows], last=last, spacing=_SPACING)
+    final = frozenset(last)
+    boxes = [
+        SceneBox(
+            name=name,
+            template=of_spec[name].template_name if name in of_spec else "",
+            x=round(place.x, 1),
+            y=round(place.y, 1),
+            w=place.width,
+            h=place.height,
+            layer=place.layer,
+            size=state.flows[position].size,
+            has_for=has_for[position],
+            in_turn=name in in_turn,
+            last=position in final,
+        )
+        for position, (name, place) in enumerate(zip(names, layout.places, strict=True))
+    ]
+    lines = [
+        SceneArrow(
+            at[arrow.source],
+            at[arrow.target],
+            arrow.kind,
+            tuple(round(number, 1) for point in line for number in point),
+            arrow.label,
+            arrow.is_alternative,
+        )
+        for arrow, line in zip(arrows, layout.lines, strict=True)
+    ]
+    width, height = round(layout.width, 1), round(layout.height, 1)
+    return Scene(state.head.shape, width, height, tuple(boxes), tuple(lines))
+
+
+def _size(name: str, tasks: int) -> Size:
+    """tasks: for which it has cells; 0 for a flow without `for`."""
+    width = max(_NARROWEST, min(_WIDEST, len(name) * _CHARACTER + _BESIDE_NAME))
+    if not tasks:
+        return Size(width, _HEIGHT)
+    cells = min(tasks, MAX_CELLS)
+    rows = -(-cells // CELLS_IN_ROW)
+    return Size(max(width, min(cells, CELLS_IN_ROW) * CELL + 24), _HEIGHT + rows * CELL + 8)

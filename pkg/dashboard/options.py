@@ -1,0 +1,116 @@
+"""The flags of workflow-dashboard, checked before anything starts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+import click
+
+from pkg.dashboard.access.guard import host_of, is_loopback
+from pkg.dashboard.access.people import Auth
+from pkg.telemetry.flags import kubeconfig_option
+from pkg.telemetry.logging import LEVELS
+from pkg.version import VERSION
+
+F = TypeVar("F", bound=Callable[..., Any])
+DEFAULT_PORT: Final = 8787
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The values of all flags; empty strings for those that were not given. scope: None for all namespaces."""
+
+    bind_address: str
+    port: int
+    auth: Auth
+    allowed_host: tuple[str, ...]
+    allow_actions: bool
+    tls_cert_file: str
+    tls_private_key_file: str
+    secure_cookies: bool
+    namespace: str
+    log_url_template: str
+    kubeconfig: str
+    context: str
+    log_level: str
+    log_format: str
+
+    @property
+    def scope(self) -> str | None:
+        return self.namespace or None
+
+
+def dashboard_options(run: F) -> F:
+    """All flags, as decorators of the command."""
+    options = [
+        click.option(
+            "--bind-address", default="127.0.0.1", show_default=True, help="Address to serve on; empty: all interfaces."
+        ),
+        click.option(
+            "--port",
+            type=click.IntRange(0, 65535),
+            default=DEFAULT_PORT,
+            show_default=True,
+            help="Where to serve; 0: any free port.",
+        ),
+        click.option(
+            "--auth",
+            type=click.Choice([each.value for each in Auth]),
+            default=Auth.LOCAL.value,
+            show_default=True,
+            help="Whose rights a request has: local: those of this command's user, on loopback alone; token: those of "
+            "the bearer token that a proxy passes on, or that somebody logs in with.",
+        ),
+        click.option(
+            "--allowed-host",
+            multiple=True,
+            metavar="NAME",
+            help="Name under which people reach it, beside localhost; repeatable.",
+        ),
+        click.option("--allow-actions", is_flag=True, help="Let people suspend, resume, stop and terminate Workflows."),
+        click.option("--tls-cert-file", default="", metavar="FILE", help="Certificate chain (PEM); without it: HTTP."),
+        click.option("--tls-private-key-file", default="", metavar="FILE", help="Its key (PEM)."),
+        click.option(
+            "--secure-cookies", is_flag=True, help="Browsers reach it by HTTPS, which a proxy in front of it ends."
+        ),
+        click.option("-n", "--namespace", default="", metavar="NAME", help="Show one namespace.  [default: all]"),
+        click.option(
+            "--log-url-template",
+            default="",
+            metavar="URL",
+            help="Where logs are kept once pods are gone, as `kubectl workflow logs` takes it.",
+        ),
+        kubeconfig_option(),
+        click.option("--context", default="", metavar="NAME", help="Context of the kubeconfig."),
+        click.option("--log-level", type=click.Choice(LEVELS), default="info", show_default=True),
+        click.option("--log-format", type=click.Choice(("json", "console")), default="json", show_default=True),
+        click.version_option(VERSION, prog_name="workflow-dashboard"),
+    ]
+    for option in reversed(options):
+        run = option(run)
+    return run
+
+
+def parse(**flags: Any) -> Options:
+    """The options as a value. Raises click.UsageError (exit 2) for flags that do not go together."""
+    flags["auth"] = Auth(flags["auth"])
+    flags["allowed_host"] = tuple(name.strip().lower().rstrip(".") for name in flags["allowed_host"])
+    options = Options(**flags)
+    faults = []
+    if bool(options.tls_cert_file) != bool(options.tls_private_key_file):
+        faults.append("--tls-cert-file and --tls-private-key-file need each other")
+    if options.auth is Auth.LOCAL and not is_loopback(options.bind_address):
+        faults.append(
+            f"--bind-address is {options.bind_address!r}: everybody who reaches it would have your rights; give "
+            "--auth=token, so that everybody has their own"
+        )
+    faults += [
+        f"--allowed-host is {name!r}; it must be a name or an address, without scheme and port"
+        for name in options.allowed_host
+        if not name or host_of(name) != name.strip("[]")
+    ]
+    if faults:
+        raise click.UsageError("; ".join(faults))
+    return options

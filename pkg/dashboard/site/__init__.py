@@ -1,0 +1,1 @@
+"""The web application: its pages, what they read, and their streams."""

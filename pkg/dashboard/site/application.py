@@ -1,0 +1,139 @@
+"""The ASGI application: checks each request, routes it, and answers its errors."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection, MutableMapping
+from typing import Any, Final
+
+import structlog
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from pkg.dashboard.access.guard import HEADERS, Refused, check
+from pkg.dashboard.site.actions import Actions
+from pkg.dashboard.site.lists import Lists
+from pkg.dashboard.site.logins import Logins
+from pkg.dashboard.site.pages import Pages
+from pkg.dashboard.site.services import Fault, Services, fault_answer, fault_of
+from pkg.dashboard.site.workflows import Workflows
+from pkg.kube.errors import KubeError
+
+HEALTH: Final = "/healthz"
+_ONE: Final = "/api/workflows/{namespace}/{name}"
+_HEADERS: Final = [(name.encode(), value.encode()) for name, value in HEADERS]
+_WRITES: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+_log = structlog.get_logger("dashboard")
+Handler = Callable[[Request], Awaitable[Any]]
+
+
+class Application:
+    """Serves one dashboard. hosts: names that it answers to, beside those of loopback."""
+
+    def __init__(self, services: Services, hosts: Collection[str]) -> None:
+        self._services = services
+        self._hosts = frozenset(hosts)
+        self._is_draining = False
+        self._starlette = Starlette(routes=_routes(services), exception_handlers=_HANDLERS)
+
+    @property
+    def is_draining(self) -> bool:
+        """Once it is set, all streams end: their browsers connect anew, elsewhere."""
+        return self._is_draining
+
+    @is_draining.setter
+    def is_draining(self, value: bool) -> None:
+        self._is_draining = value
+        if value:
+            self._services.rooms.close()
+            self._services.listing.close()
+
+    def close(self) -> None:
+        """Take no more work."""
+        self._services.pool.shutdown(wait=False, cancel_futures=True)
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
+        """Answers one request."""
+        if scope["type"] != "http":
+            raise NotImplementedError(scope["type"])
+
+        async def send_with_headers(message: MutableMapping[str, Any]) -> None:
+            if message["type"] == "http.response.start":
+                ending = [(b"connection", b"close")] if self._is_draining else []
+                message["headers"] = [*message.get("headers", ()), *_HEADERS, *ending]
+            await send(message)
+
+        if scope["path"] != HEALTH:  # the kubelet asks by the address of the pod
+            try:
+                check(dict(Request(scope).headers), self._hosts, is_write=scope["method"] in _WRITES)
+            except Refused as error:
+                _log.warning("request refused", path=scope["path"][:200], reason=str(error))
+                await fault_answer(Fault(403, str(error)))(scope, receive, send_with_headers)
+                return
+        await self._starlette(scope, receive, send_with_headers)
+
+
+def _routes(services: Services) -> list[Route]:
+    lists, one, pages = Lists(services), Workflows(services), Pages()
+    logins, actions = Logins(services), Actions(services)
+    return [
+        Route(HEALTH, _healthy),
+        Route("/api/session", lists.session),
+        Route("/api/login", logins.login, methods=["POST"]),
+        Route("/api/logout", logins.logout, methods=["POST"]),
+        Route("/api/workflows", lists.page),
+        Route("/api/stream", lists.stream),
+        Route(_ONE, one.state),
+        Route(f"{_ONE}/scene", one.scene),
+        Route(f"{_ONE}/stream", one.stream),
+        Route(f"{_ONE}/yaml", one.yaml),
+        Route(f"{_ONE}/events", one.events),
+        Route(f"{_ONE}/why", one.why),
+        Route(f"{_ONE}/actions/{{action}}", actions.act, methods=["POST"]),
+        Route("/static/{file}", pages.file),
+        *(Route(path, pages.page) for path in PAGES),
+    ]
+
+
+#: Addresses that show the page.
+PAGES: Final = (
+    "/",
+    "/replay",
+    "/workflows/{namespace}/{name}",
+    "/workflows/{namespace}/{name}/{view}",
+    "/workflows/{namespace}/{name}/{view}/{task:path}",
+)
+
+
+async def _healthy(_request: Request) -> Response:
+    return Response("ok\n", media_type="text/plain")
+
+
+async def _fault(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, Fault)
+    return fault_answer(error)
+
+
+async def _kube_error(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, KubeError)
+    return fault_answer(fault_of(error))
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return fault_answer(Fault(error.status_code, f"{error.detail}: {request.method} {request.url.path[:200]}"))
+
+
+async def _failed(request: Request, error: Exception) -> Response:
+    _log.error("request failed", path=request.url.path[:200], exc_info=error)
+    return fault_answer(Fault(500, "the dashboard failed; its log says more"))
+
+
+_HANDLERS: Final[dict[Any, Any]] = {
+    Fault: _fault,
+    KubeError: _kube_error,
+    HTTPException: _http_error,
+    Exception: _failed,
+}

@@ -1,0 +1,86 @@
+"""The list of Workflows, its stream, and the session of a page."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from pkg.dashboard.live.encoding import encode
+from pkg.dashboard.model.lines import MAX_PAGE, SORTS, Query, select
+from pkg.dashboard.site.services import Fault, Services, bytes_answer, json_answer
+from pkg.dashboard.site.streams import EventStream
+
+#: Seconds that the first list may take.
+_FIRST_SECONDS = 20.0
+
+
+class Lists:
+    """Handlers."""
+
+    def __init__(self, services: Services) -> None:
+        self._of = services
+
+    async def page(self, request: Request) -> Response:
+        """One page of what the viewer may see. Parameters: q, namespace, phase, blocked, sort, offset, limit."""
+        of, person = self._of, self._of.person(request)
+        query = _query(request)
+        if not await of.listing.ready(_FIRST_SECONDS):
+            raise Fault(503, f"the workflows cannot be read yet: {of.listing.trouble or 'the first list takes long'}")
+        visible = await of.call(of.rights.visible, person, of.scope, of.listing.namespaces)
+        lines = list(of.listing.lines.values())
+        # In a thread: 5,000 lines take some milliseconds, in which no stream should stand still.
+        body = await of.call(lambda: encode({"page": select(lines, query, visible), "trouble": of.listing.trouble}))
+        return bytes_answer(body)
+
+    async def stream(self, request: Request) -> EventStream:
+        """The lines that change. A viewer that misses some is sent `again`, and reads its page again."""
+        of, person = self._of, self._of.person(request)
+        visible = await of.call(of.rights.visible, person, of.scope, of.listing.namespaces)
+        viewer = of.listing.join(visible)
+
+        async def is_same() -> bool:
+            return await of.call(of.rights.visible, person, of.scope, of.listing.namespaces) == visible
+
+        # One who may see more, or less, connects anew.
+        return EventStream(viewer, lambda: of.listing.leave(viewer), is_same)
+
+    async def session(self, request: Request) -> Response:
+        """What a page has to know before anything else; `user` is empty where a login is needed."""
+        of = self._of
+        common = {
+            "auth": of.people.auth,
+            "actions": of.allow_actions,
+            "version": of.version,
+            "server": of.server if of.is_local else "",
+            "scope": of.scope or "",
+        }
+        try:
+            person = of.person(request)
+        except Fault:
+            return json_answer({**common, "loggedIn": False, "csrf": ""})
+        return json_answer({**common, "loggedIn": True, "csrf": of.people.csrf(person)})
+
+
+def _query(request: Request) -> Query:
+    """The parameters. Raises Fault."""
+    given = request.query_params
+    sort = given.get("sort", "-created")
+    if sort.removeprefix("-") not in SORTS:
+        raise Fault(
+            400, f"sort is {sort[:40]!r}; it may be {', '.join(SORTS)}, with - in front for the other direction"
+        )
+    return Query(
+        text=given.get("q", "")[:200],
+        namespace=given.get("namespace", ""),
+        phases=frozenset(filter(None, given.get("phase", "").split(","))),
+        blocked=given.get("blocked", "") == "1",
+        sort=sort,
+        offset=_number(given.get("offset", "0"), "offset"),
+        limit=min(_number(given.get("limit", "50"), "limit"), MAX_PAGE),
+    )
+
+
+def _number(text: str, name: str) -> int:
+    if not (text.isascii() and text.isdecimal() and len(text) < 8):
+        raise Fault(400, f"{name} is {text[:40]!r}; it must be a number")
+    return int(text)

@@ -1,0 +1,70 @@
+"""Logging in with a token, and out."""
+
+from __future__ import annotations
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from pkg.dashboard.access.people import COOKIE, LOGIN_SECONDS
+from pkg.dashboard.site.services import Fault, Services, json_answer
+from pkg.kube.errors import Unauthorized
+
+_MAX_BODY = 64 * 1024
+
+
+class _Given(msgspec.Struct, frozen=True):
+    token: str = ""
+
+
+class Logins:
+    """Handlers."""
+
+    def __init__(self, services: Services) -> None:
+        self._of = services
+
+    async def login(self, request: Request) -> Response:
+        """Takes `{token}`; the cookie of the answer stands for it. The token itself never reaches the page again."""
+        of = self._of
+        if of.is_local:
+            raise Fault(404, "this dashboard has no logins: it has the rights of whoever started it")
+        try:
+            given = msgspec.json.decode(await body_of(request), type=_Given)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise Fault(400, 'the body must be {"token": "..."}') from error
+        person = of.people.of_token(given.token)
+        if person is None:
+            raise Fault(400, "that is no token: it must be one line of ASCII characters")
+        try:
+            username = await of.call(of.people.username, person)
+        except Unauthorized as error:
+            raise Fault(401, "the API server does not accept this token; it may have expired") from error
+        answer = json_answer({"user": username, "csrf": of.people.csrf(person)})
+        answer.set_cookie(
+            COOKIE,
+            of.people.login(given.token.strip()),
+            max_age=int(LOGIN_SECONDS),
+            path="/",
+            secure=of.is_secure or request.url.scheme == "https",
+            httponly=True,
+            samesite="strict",
+        )
+        return answer
+
+    async def logout(self, request: Request) -> Response:
+        """Forgets the login."""
+        self._of.check_write(request, self._of.person(request))
+        self._of.people.logout(request.cookies.get(COOKIE, ""))
+        answer = json_answer({})
+        answer.delete_cookie(COOKIE, path="/", httponly=True, samesite="strict")
+        return answer
+
+
+async def body_of(request: Request) -> bytes:
+    """The body of a small request. Raises Fault."""
+    parts = b""
+    async for part in request.stream():
+        parts += part
+        if len(parts) > _MAX_BODY:
+            raise Fault(413, f"the body must have at most {_MAX_BODY} bytes")
+    return parts

@@ -1,0 +1,101 @@
+"""What every handler needs, and how it answers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Final, ParamSpec, TypeVar
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from pkg.dashboard.access.people import COOKIE, Auth, People, Person
+from pkg.dashboard.access.rights import Rights
+from pkg.dashboard.live.encoding import encode
+from pkg.dashboard.live.listing import Listing
+from pkg.dashboard.live.rooms import Rooms
+from pkg.kube.errors import Forbidden, Gone, KubeError, NotFound, Refused, Stopped, Throttled, Unauthorized
+
+P = ParamSpec("P")
+T = TypeVar("T")
+#: Calls of the API server at the same time, on behalf of all people.
+THREADS: Final = 32
+_STATUS: Final[tuple[tuple[type[KubeError], int], ...]] = (
+    (Unauthorized, 401),
+    (Forbidden, 403),
+    (NotFound, 404),
+    (Gone, 410),
+    (Refused, 422),
+    (Throttled, 429),
+    (Stopped, 503),
+)
+
+
+class Fault(Exception):
+    """The request is answered with an HTTP status and a sentence."""
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(text)
+        self.status = status
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """scope: the namespace that the dashboard is about, None for all; lost: the address of logs that pods do not have
+    any more, as kubectl-workflow takes it.
+    """
+
+    people: People
+    rights: Rights
+    rooms: Rooms
+    listing: Listing
+    pool: ThreadPoolExecutor
+    scope: str | None
+    allow_actions: bool
+    is_secure: bool
+    version: str
+    server: str
+    log_url_template: str = ""
+
+    async def call(self, function: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
+        """Runs what blocks in a thread."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self.pool, lambda: function(*arguments, **named))
+
+    def person(self, request: Request) -> Person:
+        """Who asks. Raises Fault 401."""
+        found = self.people.find(request.headers.get("authorization", ""), request.cookies.get(COOKIE, ""))
+        if found is None:
+            raise Fault(401, "log in: the dashboard shows what your own token may see")
+        return found
+
+    def check_write(self, request: Request, person: Person) -> None:
+        """Raises Fault unless a request that changes something comes from a page of the dashboard."""
+        if not self.people.is_csrf(person, request.headers.get("x-csrf-token", "")):
+            raise Fault(403, "the request lacks the token of its page; load the page again")
+
+    @property
+    def is_local(self) -> bool:
+        return self.people.auth is Auth.LOCAL
+
+
+def json_answer(content: Any, status: int = 200) -> Response:
+    """An answer that is not kept."""
+    return bytes_answer(encode(content), status)
+
+
+def bytes_answer(content: bytes, status: int = 200, cache: str = "no-store") -> Response:
+    """JSON that is encoded already."""
+    return Response(content, status, {"cache-control": cache}, "application/json")
+
+
+def fault_of(error: KubeError) -> Fault:
+    """How an error of the API server is answered."""
+    status = next((code for kind, code in _STATUS if isinstance(error, kind)), 502)
+    return Fault(status, error.message)
+
+
+def fault_answer(fault: Fault) -> Response:
+    return json_answer({"message": str(fault)}, fault.status)

@@ -1,0 +1,81 @@
+"""Server-sent events as an ASGI response.
+
+Server-sent events and not WebSockets: everything goes one way, a browser connects anew by itself, every proxy passes
+them, the cookies and headers of the page go with them, and one encoded event serves all viewers, where a WebSocket
+frames it for each.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, MutableMapping
+from typing import Any, Final
+
+from pkg.dashboard.live.encoding import HEARTBEAT
+from pkg.dashboard.live.viewer import Viewer
+
+#: Seconds between two signs of life, and seconds after which a viewer that takes nothing is cut off.
+_BEAT_SECONDS: Final = 15.0
+_STALL_SECONDS: Final = 60.0
+#: Seconds after which it is asked again whether the viewer may still see what it sees.
+RECHECK_SECONDS: Final = 60.0
+Message = MutableMapping[str, Any]
+
+
+class EventStream:
+    """Sends what a viewer is given, until either side ends. on_end: called after the last byte.
+
+    recheck: called every RECHECK_SECONDS; the stream ends if it returns False, as when a right was taken away.
+    """
+
+    def __init__(
+        self,
+        viewer: Viewer,
+        on_end: Callable[[], None],
+        recheck: Callable[[], Any] | None = None,
+    ) -> None:
+        self._viewer = viewer
+        self._on_end = on_end
+        self._recheck = recheck
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        helpers = [asyncio.ensure_future(self._until_gone(receive))]
+        if self._recheck is not None:
+            helpers.append(asyncio.ensure_future(self._check()))
+        try:
+            headers = [(b"content-type", b"text/event-stream"), (b"cache-control", b"no-store, no-transform")]
+            headers.append((b"x-accel-buffering", b"no"))
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
+            await self._pump(send)
+        except (TimeoutError, OSError):
+            pass  # the viewer takes nothing, or has gone; its browser connects anew if it is there
+        finally:
+            for helper in helpers:
+                helper.cancel()
+            self._on_end()
+
+    async def _pump(self, send: Any) -> None:
+        data: bytes | None = b"retry: 2000\n\n"
+        while data is not None:
+            async with asyncio.timeout(_STALL_SECONDS):
+                await send({"type": "http.response.body", "body": data, "more_body": True})
+            try:
+                async with asyncio.timeout(_BEAT_SECONDS):
+                    data = await self._viewer.take()
+            except TimeoutError:
+                data = HEARTBEAT
+        async with asyncio.timeout(_STALL_SECONDS):
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _until_gone(self, receive: Any) -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        self._viewer.close()
+
+    async def _check(self) -> None:
+        assert self._recheck is not None
+        while True:
+            await asyncio.sleep(RECHECK_SECONDS)
+            if not await self._recheck():
+                self._viewer.close()
+                return
