@@ -22,7 +22,7 @@ from pkg.apis.flow.v1alpha1.raw import RawError
 from pkg.apis.flow.v1alpha1.schema import NO_SCHEMA, Key, Schema, Type
 from pkg.apis.flow.v1alpha1.substitution import SchemaNeeded
 from pkg.apis.flow.v1alpha1.types import Action, Workflow, WorkTemplate
-from pkg.apis.flow.v1alpha1.variables import OutputOf, join, name_of
+from pkg.apis.flow.v1alpha1.variables import OF_END, OutputOf, join, name_of
 from pkg.apis.meta import GVR
 from pkg.controllers.workflow.planner.carried import carried_text
 from pkg.controllers.workflow.planner.graph.compile import compile_spec
@@ -37,7 +37,8 @@ UID: Final = "<uid of the Workflow>"
 #: What generateName adds.
 SUFFIX: Final = "xxxxx"
 _UNKNOWN: Final = re.compile(
-    r"<(?:uid of the Workflow|address of the lead pod of flow [^<>]*|output [^<>]* of flow [^<>]*|kind of [^<>]*)>"
+    r"<(?:uid of the Workflow|address of the lead pod of flow [^<>]*|output [^<>]* of flow [^<>]*"
+    r"|workflow\.[a-z]+ at the end|kind of [^<>]*)>"
 )
 _MAX_PLACES: Final = 5
 _GENERATED: Final = f"the API server adds five characters of its own to the name, shown as {SUFFIX}"
@@ -238,6 +239,8 @@ class _Making:
     def _outputs(self, node: Node, index: int) -> dict[str, str]:
         """Words for the outputs that the job is rendered with, by variable."""
         found = {}
+        if node.reads_end:
+            found = {name: self.values.get(name, f"<{name} at the end>") for name in OF_END}
         for asked in node.reads:
             flow = self.graph.nodes[asked.flow]
             variable = _variable(self.graph, asked)

@@ -105,7 +105,8 @@ RUN: Final = Variables(
     small={
         ("index",): SMALL,
         ("replicas",): SMALL,
-        **{("workflow", name): _NAME for name in ("name", "namespace", "uid")},
+        ("workflow", "duration"): SMALL,
+        **{("workflow", name): _NAME for name in ("name", "namespace", "uid", "phase", "reason")},
     },
     shown="index, replicas, workflow.name, workflow.namespace, workflow.uid, and has(...)",
 )

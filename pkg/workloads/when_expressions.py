@@ -23,7 +23,7 @@ _ENV: Final = cel.NewEnv(
     variables={name: cel.Type.INT if name in ("index", "replicas") else cel.Type.DYN for name in sorted(RUN.names)}
 )
 _OF_FLOW: Final = ("phase", "succeeded", "failed")
-_OF_WORKFLOW: Final = ("name", "namespace", "uid")
+_OF_WORKFLOW: Final = ("name", "namespace", "uid", "phase", "reason", "message", "duration", "failures")
 _WRITE: Final = {
     "params": "name one parameter, as in params.limit or params['my-limit']",
     "outputs": "name a flow and one of its outputs, as in outputs.train.accuracy or outputs['my-flow'].accuracy",
@@ -64,6 +64,8 @@ def compile_when(text: str) -> WhenExpression:
     names = names_in(text)
     if _named(found.reads) != {*names.flows, *(flow for flow, _ in names.outputs), *names.parameters}:
         raise RuleError(f"flows and parameters have to be written out: {_WRITE['flows']}")
+    if {read.path[1] for read in found.reads if read.path[0] == "workflow"} != set(names.workflow):
+        raise RuleError(f"what is read of the workflow has to be written out: {_WRITE['workflow']}")
     check_cost(found.steps, snippet(tree, text, found.costliest))
     outputs = sorted(
         {(read.path[1], read.path[2]) for read in found.reads if read.path[0] == "outputs" and read.path[2:]}
@@ -82,6 +84,8 @@ def _check(read: Read) -> None:
         case ("flows", _, what) if what in _OF_FLOW:
             return
         case ("workflow", what) if what in _OF_WORKFLOW:
+            return
+        case ("workflow", "failures", *_):
             return
     raise RuleError(f"{'.'.join(read.path)}: {_WRITE.get(read.path[0], 'is not available')}")
 

@@ -13,6 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from pkg.apis.flow.v1alpha1 import edges, raw
+from pkg.apis.flow.v1alpha1.end_use import uses
 from pkg.apis.flow.v1alpha1.faults import Fault, Faults
 from pkg.apis.flow.v1alpha1.items import lists_of
 from pkg.apis.flow.v1alpha1.labels import MAX_RULES_OF_FLOW
@@ -20,6 +21,7 @@ from pkg.apis.flow.v1alpha1.object_faults import MAX_NAME
 from pkg.apis.flow.v1alpha1.phases import Phase
 from pkg.apis.flow.v1alpha1.reading import Reading
 from pkg.apis.flow.v1alpha1.types import (
+    MAX_MESSAGE,
     Action,
     Flow,
     FlowRecord,
@@ -70,6 +72,8 @@ _METADATA: Final = 5_120
 _PARAMETER_FIELDS: Final = 128
 # Status without its flows: conditions, counts, times, reason, and a message that is cut short.
 _STATUS: Final = 3_072
+# How the workflow went, as finally flows read it: the failures, and a message.
+_END: Final = 4_096 + 2 * MAX_MESSAGE + 256
 # How unlike tasks of the same attempt can be in what status keeps: in Backoff or failed, for one of four reasons, each
 # with and without having run; or running, with and without having run before or having been held.
 _GROUPS: Final = 20
@@ -144,7 +148,8 @@ def estimate_reading(reading: Reading, metadata: ObjectMeta | None = None) -> Co
     """The same of a workflow that is being read. Raises RawError."""
     spec, templates = reading.spec, reading.templates
     sizes = {flow.name: max(1, flow.replicas) for flow in spec.flows}
-    status = _STATUS + _restart_bytes(spec) + _kinds_bytes(spec, templates) + _output_bytes(spec, sizes)
+    ends = _END if any(flow.finally_ and any(uses(reading, flow)) for flow in spec.flows) else 0
+    status = ends + _STATUS + _restart_bytes(spec) + _kinds_bytes(spec, templates) + _output_bytes(spec, sizes)
     status += _wait_bytes(spec)
     spec_bytes, metadata_bytes = _spec_bytes(spec), _metadata_bytes(metadata) + _parameter_bytes(spec)
     cost = Cost(spec=spec_bytes, metadata=metadata_bytes, status=status)

@@ -94,6 +94,13 @@ class TemplateEdges:
         metadata = item_in(self.spec.raw_metadata, lambda: msgspec.to_builtins(self.spec.metadata), "metadata")
         return item_in(self.spec.raw_job_spec, lambda: self.spec.job_spec, "jobSpec") or metadata
 
+    @cached_property
+    def end_place(self) -> tuple[str, str]:
+        """The path of the first string that says how the workflow went, and the variable; both empty if none does."""
+        spec, path = self.spec, "jobSpec"
+        found = end_in(spec.raw_job_spec, lambda: spec.job_spec, path)
+        return found or end_in(spec.raw_metadata, lambda: msgspec.to_builtins(spec.metadata), "metadata") or ("", "")
+
 
 def read_edges(template: WorkTemplateSpec) -> TemplateEdges:
     """What a template needs of other flows; nothing if it cannot be decoded, which fails each of its tasks."""
@@ -127,6 +134,16 @@ def item_in(text: msgspec.Raw, decode: Callable[[], Any], path: str) -> str:
         ),
         "",
     )
+
+
+def end_in(text: msgspec.Raw, decode: Callable[[], Any], path: str) -> tuple[str, str] | None:
+    """The path of the first string in a raw field with a variable of OF_END, and the variable. Raises RawError."""
+    if not variables.may_hold(text, b"workflow."):
+        return None
+    for found in variables.scan(decode(), path):
+        if isinstance(found.token, variables.Known) and found.token.is_of_end:
+            return found.path, found.token.name
+    return None
 
 
 def mentions(flow: Flow) -> Iterator[Edge]:

@@ -11,6 +11,7 @@ import msgspec
 
 from pkg.apis.flow.v1alpha1 import approvals, durations, patching, variables
 from pkg.apis.flow.v1alpha1.edges import Edge, Wait, cycles
+from pkg.apis.flow.v1alpha1.end_use import end_faults
 from pkg.apis.flow.v1alpha1.faults import Fault, fault
 from pkg.apis.flow.v1alpha1.items import item_faults
 from pkg.apis.flow.v1alpha1.lock_faults import level_faults, lock_faults
@@ -121,6 +122,8 @@ def workflow_faults(reading: Reading, *, with_restart: bool, with_patches: bool)
             yield from _patch(flow, f"{path}.patch")
         if with_patches and flow.raw_parameters is not ABSENT:
             yield from _values(flow, path, names, FLOW)
+        if not flow.finally_ and (flow.when or flow.raw_patch is not ABSENT or flow.raw_parameters is not ABSENT):
+            yield from end_faults(flow, path)
         if flow.template_spec is not None:
             yield from _inline(flow, flow.template_spec, path, with_template=with_patches)
         for edge in edges:
@@ -253,8 +256,8 @@ def edge_faults(flow: Flow, edge: Edge, path: str, names: FlowNames) -> Iterator
             yield fault(path, message, name)
     elif name not in names.first:
         yield fault(path, names.unknown(name, flow.name), name)
-    elif name in names.finally_:
-        yield fault(path, f'"{name}" is a finally flow, and no flow can wait for it', name)
+    elif name in names.finally_ and not flow.finally_:
+        yield fault(path, f'"{name}" is a finally flow, and only finally flows can wait for it', name)
     else:
         asked = names.spec.flows[names.first[name]]
         if edge.output:

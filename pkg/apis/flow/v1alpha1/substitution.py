@@ -215,4 +215,6 @@ def no_value(known: Known) -> str:
         return "has no pod address to stand for; name a flow of this workflow whose jobs have pods"
     if known.output is not None:
         return "has no value: the flow has ended without it"
+    if known.is_of_end:
+        return f"is known in finally flows only; write {{{{{{{{{known.name}}}}}}}}} for the plain text"
     return "has no value here"

@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 
 from pkg.apis.flow.v1alpha1 import variables
 from pkg.apis.flow.v1alpha1.edges import Edge, TemplateEdges, parameters_in
+from pkg.apis.flow.v1alpha1.end_use import end_faults_with_template
 from pkg.apis.flow.v1alpha1.faults import Fault, fault
 from pkg.apis.flow.v1alpha1.object_faults import index_faults
 from pkg.apis.flow.v1alpha1.output_faults import secret_faults
@@ -155,6 +156,7 @@ def use_faults(reading: Reading) -> Iterator[Fault]:
         except RawError:
             continue  # a fault of the template or the workflow by itself
         yield from secret_faults(flow, template.spec.gvr, path)
+        yield from end_faults_with_template(reading, flow, path)
         reached = reading.use.edges(flow)
         judged.append((flow, mentions, reached))
         compared += len(reached) + len(needed)

@@ -13,6 +13,7 @@ from typing import Final
 from pkg.apis.flow.v1alpha1 import patching, raw, variables
 from pkg.apis.flow.v1alpha1.bare import is_bare
 from pkg.apis.flow.v1alpha1.edges import Edge, TemplateEdges
+from pkg.apis.flow.v1alpha1.end_use import uses
 from pkg.apis.flow.v1alpha1.faults import Fault, fault
 from pkg.apis.flow.v1alpha1.filling import FieldError, fill_template, plain_values
 from pkg.apis.flow.v1alpha1.items import NO_ITEM, item_at
@@ -88,6 +89,7 @@ def _tried(
     reading: Reading, flow: Flow, template: TemplateEdges, owner: ObjectMeta, schema: Schema, path: str, index: int
 ) -> Fault | None:
     item = NO_ITEM
+    of_end = dict.fromkeys(variables.OF_END, _OUTPUT)
     needed: tuple[Edge, ...] = ()
     try:
         if patching.faults(flow.patch):
@@ -103,7 +105,7 @@ def _tried(
             replicas=flow.replicas,
             attempt=0,
             pod_ips=dict.fromkeys(names, _ADDRESS),
-            outputs={edge.variable: _OUTPUT for edge in needed if edge.output},
+            outputs={edge.variable: _OUTPUT for edge in needed if edge.output} | (of_end if flow.finally_ else {}),
             item=item,
         )
         has_spec = not is_bare(template.spec.gvr.gvr, schema)
@@ -111,7 +113,7 @@ def _tried(
     except (raw.RawError, FieldError):
         return None  # a fault of the flow or of the template by itself
     except variables.VariableError as error:
-        if any(edge.output for edge in needed):
+        if any(edge.output for edge in needed) or (flow.finally_ and any(uses(reading, flow))):
             return None  # nobody knows yet whether the value fits
         with_item = f" (with {path}.for.items[{index}])" if item is not NO_ITEM else ""
         return fault(_place(error.path, path, flow), f"{error.message}{with_item}", error.text)

@@ -1501,6 +1501,26 @@ class FlowRecord(_Part, frozen=True):
     ] = None
 
 
+class Failure(_Part, frozen=True):
+    """A failed task, as `finally` flows read it."""
+
+    flow: Annotated[str, Meta(description="Name of its flow.")]
+    index: Annotated[int, Meta(description="Index of the task, 0 without for.")] = 0
+    reason: Annotated[Reason, Meta(description="Why it failed, in one word.")] = ""
+    message: Annotated[Message, Meta(description="The same for people.")] = ""
+
+
+class EndRecord(_Part, frozen=True):
+    """How the workflow went, as its `finally` flows read it. It never changes once a job was made of it."""
+
+    phase: Annotated[WorkflowPhase, Meta(description="Succeeded or Failed.")]
+    reason: Annotated[Reason, Meta(description="Why, in one word.")] = ""
+    message: Annotated[Message, Meta(description="The same for people.")] = ""
+    duration: Annotated[int, Meta(description="Seconds from the start until every flow without finally was final.")] = 0
+    failures: Annotated[tuple[Failure, ...], Meta(description="Failed tasks, in the order of the flows.")] = ()
+    more: Annotated[int, Meta(description="How many more failed tasks there are.")] = 0
+
+
 class Record(_Part, frozen=True):
     """The controller's own memory, because the cluster does not show it. Not for scripts."""
 
@@ -1525,6 +1545,7 @@ class Record(_Part, frozen=True):
     objects: Annotated[
         tuple[ObjectRecord, ...], Meta(description="Objects of flows whose action is Apply or Delete.")
     ] = ()
+    end: Annotated[EndRecord | None, Meta(description="How the workflow went, once finally flows read it.")] = None
 
 
 class OutputStatus(_Part, frozen=True):

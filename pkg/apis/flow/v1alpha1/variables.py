@@ -31,7 +31,9 @@ _MAX_SHOWN: Final = 80
 OURS_IN_ORDER: Final = ("workflow", "flow", "flows", "index", "replicas", "attempt", "params")
 OURS: Final = frozenset(OURS_IN_ORDER)
 PLAIN: Final = ("workflow.name", "workflow.namespace", "workflow.uid", "flow.name", "index", "replicas", "attempt")
-_PLAIN: Final = frozenset(PLAIN)
+#: What `finally` flows know of how the workflow went.
+OF_END: Final = ("workflow.phase", "workflow.reason", "workflow.message", "workflow.duration", "workflow.failures")
+_PLAIN: Final = frozenset((*PLAIN, *OF_END))
 #: Ours in a flow with items, and of nobody elsewhere.
 ITEM: Final = "item"
 
@@ -81,6 +83,11 @@ class Known(msgspec.Struct, frozen=True):
     def flow(self) -> str | None:
         """The flow whose pod address or output it stands for; None for any other variable."""
         return self.name.split(".", 2)[1] if self.name.startswith("flows.") else None
+
+    @property
+    def is_of_end(self) -> bool:
+        """Whether it says how the workflow went: a variable in `finally` flows only."""
+        return self.name in OF_END
 
     @property
     def is_item(self) -> bool:
@@ -213,11 +220,11 @@ def unknown_message(name: str) -> str:
         return f"{{{{{shown}}}}}: no conversion is named {cut(word.strip())!r}; there are {words}"
     if variable.strip().startswith(ITEM):
         return f"{{{{{shown}}}}} is no variable; write {{{{item}}}}, or {{{{item.key.sub}}}} for a part of an object"
-    near = nearest(variable.strip(), PLAIN) or _near_in_flow(variable.strip())
+    near = nearest(variable.strip(), (*PLAIN, *OF_END)) or _near_in_flow(variable.strip())
     meant = f'did you mean "{near}"? There are' if near else "there are"
     return (
         f"{{{{{shown}}}}} is no variable; {meant} {', '.join(PLAIN)}, params.NAME, flows.NAME.podIP and"
-        " flows.NAME.outputs.NAME"
+        f" flows.NAME.outputs.NAME; in finally flows also {', '.join(OF_END)}"
         f" (write {{{{{{{{{shown}}}}}}}}} for the plain text)"
     )
 

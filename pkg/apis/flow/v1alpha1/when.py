@@ -25,12 +25,13 @@ class Names(NamedTuple):
     """What an expression names, each once, in order.
 
     flows: those that have to be finished, because their phase or counts are asked for, or whether there is an output;
-    outputs: flow and name of those that are read; parameters: by name.
+    outputs: flow and name of those that are read; parameters: by name; workflow: what is read of the workflow.
     """
 
     flows: tuple[str, ...] = ()
     outputs: tuple[tuple[str, str], ...] = ()
     parameters: tuple[str, ...] = ()
+    workflow: tuple[str, ...] = ()
 
 
 @lru_cache(maxsize=1024)
@@ -40,18 +41,21 @@ def names_in(text: str) -> Names:
     flows: dict[str, None] = {}
     outputs: dict[tuple[str, str], None] = {}
     parameters: dict[str, None] = {}
+    workflow: dict[str, None] = {}
     for at, token in enumerate(tokens):
         root = token["name"]
-        if root not in ("flows", "outputs", "params") or _is_field(tokens, at):
+        if root not in ("flows", "outputs", "params", "workflow") or _is_field(tokens, at):
             continue
         path = _path_after(tokens, at + 1, 2 if root == "outputs" else 1)
         if root == "params":
             parameters.update(dict.fromkeys(path))
+        elif root == "workflow":
+            workflow.update(dict.fromkeys(path))
         elif len(path) == 2 and not _is_asked_for(tokens, at):
             outputs[path[0], path[1]] = None
         elif path:
             flows[path[0]] = None
-    return Names(tuple(flows), tuple(outputs), tuple(parameters))
+    return Names(tuple(flows), tuple(outputs), tuple(parameters), tuple(workflow))
 
 
 def _is_field(tokens: list[re.Match[str]], at: int) -> bool:

@@ -44,6 +44,21 @@ class Context:
         node = self.node_of(key)
         return None if node is None else self.draft.task(node.number, key.index)
 
+    def unfinished_tasks(self) -> list[TaskKey]:
+        """The tasks that have an unfinished job."""
+        nodes = (self.graph.nodes[number] for number in sorted(self.draft.not_final))
+        return [
+            TaskKey(node.name, index)
+            for node in nodes
+            for index, task in enumerate(self.draft.tasks(node.number))
+            if task.is_unfinished
+        ]
+
+    def tasks_under_deletion(self) -> list[TaskKey]:
+        """The tasks of which a job is being deleted."""
+        jobs = self.snapshot.jobs.items()
+        return [key for key, found in jobs if any(observed.job.metadata.is_deleting for observed in found)]
+
     def may_hide_jobs(self, node: Node) -> bool:
         """Whether the flow may have jobs that no cache shows yet."""
         return bool(self.snapshot.awaited) and self.snapshot.may_hide_jobs(

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from pkg.apis.flow.v1alpha1.phases import FINAL, Phase, advance
+from pkg.apis.flow.v1alpha1.types import EndRecord
 from pkg.controllers.workflow.planner.graph.model import Graph
 from pkg.controllers.workflow.planner.progress import (
     Decision,
@@ -55,6 +56,8 @@ class Draft:
     unexplained: set[tuple[int, int]] = field(init=False)
     #: What the recorded outputs count, in bytes.
     output_bytes: int = field(init=False)
+    #: How the workflow went, once `finally` flows may read it.
+    end: EndRecord | None = field(init=False)
     #: Number of changes of tasks so far.
     changes: int = 0
     _open: dict[int, _Open] = field(default_factory=dict)
@@ -67,6 +70,7 @@ class Draft:
         self.startable = set(self.base.startable)
         self.unexplained = set(self.base.unexplained)
         self.output_bytes = self.base.output_bytes
+        self.end = self.base.end
 
     def task(self, flow: int, index: int) -> Task:
         """One task as it is now."""
@@ -180,9 +184,11 @@ class Draft:
             unfolded=unfolded,
             unexplained=frozenset(self.unexplained),
             output_bytes=self.output_bytes,
+            end=self.end,
+            is_end_acked=base.is_end_acked and self.end is base.end,
             decision=decision,
             is_decision_acked=base.is_decision_acked and decision == base.decision,
-            is_dirty=base.is_dirty or bool(self.changed) or decision != base.decision,
+            is_dirty=base.is_dirty or bool(self.changed) or decision != base.decision or self.end is not base.end,
         )
 
 

@@ -21,7 +21,7 @@ from pkg.apis.flow.v1alpha1.types import Shutdown
 from pkg.controllers.workflow.planner.actions import DeleteJob, Emit, Plan
 from pkg.controllers.workflow.planner.budget import PASS_BUDGET, Budget
 from pkg.controllers.workflow.planner.context import Context
-from pkg.controllers.workflow.planner.control import creations, locks, outcome, restart, timeouts
+from pkg.controllers.workflow.planner.control import creations, end, locks, outcome, restart, timeouts
 from pkg.controllers.workflow.planner.control.deletions import deletions, has_unfinished_job
 from pkg.controllers.workflow.planner.control.outcome import Mode
 from pkg.controllers.workflow.planner.control.retry import FailurePolicy
@@ -214,6 +214,9 @@ def _evaluate(ctx: Context, facts: _Facts) -> _Evaluated:
         stale |= _dependents(ctx, draft.moved)
         draft.moved.clear()
         is_finally_due = draft.not_final <= set(graph.finals)
+        if is_finally_due and graph.end_readers and draft.end is None:
+            settled_at = end.settle(ctx, decision or _decide(ctx, facts))
+            is_finally_due, gives_up_at = draft.end is not None, min(gives_up_at, settled_at)
         if is_finally_due:
             stale |= draft.not_final
         may_release = _releaser(how, is_finally_due)
@@ -225,7 +228,7 @@ def _evaluate(ctx: Context, facts: _Facts) -> _Evaluated:
             how = _mode(ctx, decision, facts)
             if decision is not None:
                 # From now on a job under deletion counts as deleted.
-                unfolded = fold(ctx, _tasks_under_deletion(ctx), _failure_policy(ctx, how))
+                unfolded = fold(ctx, ctx.tasks_under_deletion(), _failure_policy(ctx, how))
         if how.ends_remaining:
             with_finally = spec.shutdown is Shutdown.TERMINATE
             outcome.end_remaining(ctx, how, with_finally=with_finally, is_service=ctx.is_service, hidden=hidden)
@@ -244,11 +247,11 @@ def _end_if_shut_down(ctx: Context, facts: _Facts) -> _Evaluated:
     if decision is None:
         decision = outcome.by_shutdown(ctx.snapshot.workflow.spec)
         if decision is not None:
-            unfolded = fold(ctx, _tasks_under_deletion(ctx), _failure_policy(ctx, _mode(ctx, decision, facts)))
+            unfolded = fold(ctx, ctx.tasks_under_deletion(), _failure_policy(ctx, _mode(ctx, decision, facts)))
     how = _mode(ctx, decision, facts)
     if how.ends_remaining:
         # Failures may have been left unjudged before; now no attempt follows them.
-        unfolded |= fold(ctx, _unfinished_tasks(ctx), _failure_policy(ctx, how))
+        unfolded |= fold(ctx, ctx.unfinished_tasks(), _failure_policy(ctx, how))
         outcome.end_remaining(ctx, how, with_finally=True, is_service=ctx.is_service, hidden=hidden)
     # Jobs that were read for another reason than a change may show what predicates ask about, too.
     stale = draft.base.stale | (frozenset(draft.not_final) if ctx.snapshot.dirty is None else frozenset())
@@ -299,22 +302,6 @@ def _changed_tasks(ctx: Context) -> tuple[TaskKey, ...]:
     if ctx.snapshot.dirty is not None:
         return (*ctx.snapshot.dirty, *(ctx.draft.base.unfolded - ctx.snapshot.dirty))
     return tuple(TaskKey(node.name, index) for node in ctx.graph.nodes for index in range(node.size))
-
-
-def _unfinished_tasks(ctx: Context) -> list[TaskKey]:
-    nodes = (ctx.graph.nodes[number] for number in sorted(ctx.draft.not_final))
-    return [
-        TaskKey(node.name, index)
-        for node in nodes
-        for index, task in enumerate(ctx.draft.tasks(node.number))
-        if task.is_unfinished
-    ]
-
-
-def _tasks_under_deletion(ctx: Context) -> list[TaskKey]:
-    return [
-        key for key, jobs in ctx.snapshot.jobs.items() if any(observed.job.metadata.is_deleting for observed in jobs)
-    ]
 
 
 def _tasks_with_deletions(

@@ -17,7 +17,7 @@ from pkg.apis.flow.v1alpha1 import cost
 from pkg.apis.flow.v1alpha1.phases import FINAL, UNFINISHED, Phase, fold
 from pkg.apis.flow.v1alpha1.reasons import SUCCESSES, Reasons
 from pkg.apis.flow.v1alpha1.records import FlowMemory
-from pkg.apis.flow.v1alpha1.types import Action, FlowStatus
+from pkg.apis.flow.v1alpha1.types import Action, EndRecord, FlowStatus
 from pkg.apis.meta import Job
 from pkg.controllers.workflow.planner.graph.model import Node
 
@@ -182,20 +182,6 @@ def phase_of(facts: int) -> Phase:
     return _PHASES[facts & 15]
 
 
-class TaskFacts(NamedTuple):
-    """`Task.facts`, unpacked."""
-
-    phase: Phase
-    had_job: bool
-    ran: bool
-    reported: bool
-
-
-def unpack_facts(facts: int) -> TaskFacts:
-    """The reverse of `Task.facts`."""
-    return TaskFacts(phase_of(facts), bool(facts & 16), bool(facts & 32), bool(facts & 64))
-
-
 class FlowState(msgspec.Struct, frozen=True):
     """All tasks of one flow, and what is known of the flow as a whole."""
 
@@ -311,6 +297,9 @@ class Progress(msgspec.Struct, frozen=True):
     output_bytes: int = 0
     #: What the last status left out because the object has no room for it; empty for nothing.
     left_out: str = ""
+    #: How the workflow went, once `finally` flows may read it; and whether the acknowledged status records it.
+    end: EndRecord | None = None
+    is_end_acked: bool = False
     #: How many entries of spec.approvals the last pass saw.
     approvals_seen: int = 0
     #: Status does not yet record everything.
@@ -319,7 +308,12 @@ class Progress(msgspec.Struct, frozen=True):
     def acknowledged(self, now: float) -> Progress:
         """The progress after the API server acknowledged the status made from it."""
         return msgspec.structs.replace(
-            self, acked=self.flows, is_decision_acked=self.decision is not None, written_at=now, is_dirty=False
+            self,
+            acked=self.flows,
+            is_decision_acked=self.decision is not None,
+            is_end_acked=self.end is not None,
+            written_at=now,
+            is_dirty=False,
         )
 
 

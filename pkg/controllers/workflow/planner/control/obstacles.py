@@ -207,6 +207,8 @@ def _is_recorded(ctx: Context, of: Candidate) -> bool:
         return False
     if not are_verdicts_recorded(ctx, of.node, of.index):
         return False
+    if of.node.is_finally and ctx.graph.end_readers and not base.is_end_acked:
+        return False
     acked, state = base.acked[number], ctx.draft.state(number)
     if state.renamed != acked.renamed or state.first_attempt != acked.first_attempt:
         return False

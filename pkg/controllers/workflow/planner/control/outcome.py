@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator
 from enum import IntEnum
+from typing import Final
 
 import msgspec
 
@@ -30,6 +31,7 @@ class Mode(IntEnum):
         return self >= Mode.DRAIN
 
 
+_ALL_WELL: Final = "every flow succeeded, was skipped, or failed and was tolerated"
 _REMAINING = {Remaining.CONTINUE: Mode.CONTINUE, Remaining.DRAIN: Mode.DRAIN, Remaining.CANCEL: Mode.CANCEL}
 
 
@@ -75,6 +77,13 @@ def decide(spec: WorkflowSpec, draft: Draft, *, is_overdue: bool, is_held_open: 
     return found
 
 
+def without_finally(spec: WorkflowSpec, draft: Draft) -> Decision:
+    """What the flows without `finally`, which are all final, come to."""
+    finals = frozenset(draft.graph.finals)
+    found = _all(draft, finals) if spec.success_policy.type is PolicyType.ALL else _by_policy(spec, draft)
+    return found or Decision(Reasons.ALL_SUCCEEDED, _ALL_WELL)
+
+
 def by_shutdown(spec: WorkflowSpec) -> Decision | None:
     """The outcome that spec.shutdown sets, None without it."""
     if spec.shutdown is Shutdown.TERMINATE:
@@ -94,18 +103,20 @@ def _by_policy(spec: WorkflowSpec, draft: Draft) -> Decision | None:
             return _critical(draft)
 
 
-def _all(draft: Draft) -> Decision | None:
+def _all(draft: Draft, left_out: frozenset[int] = frozenset()) -> Decision | None:
+    """left_out: flows that are not looked at."""
     graph = draft.graph
     if not _is_recovery_open(draft):
-        lost = _first(graph, _untolerated(draft))
+        lost = _first(graph, (number for number in _untolerated(draft) if number not in left_out))
         if lost is not None:
             return Decision(Reasons.TASK_FAILED, f"flow {lost.name} failed{_why(draft, lost)}")
         if draft.counts[Phase.CANCELLED]:  # it failed before the restart, and was not restarted
-            cancelled = next(node for node in graph.nodes if draft.count(node.number, Phase.CANCELLED))
-            return Decision(Reasons.TASK_FAILED, f"flow {cancelled.name} was cancelled")
-    if draft.not_final:
+            cancelled = (node for node in graph.nodes if draft.count(node.number, Phase.CANCELLED))
+            if one := next((node for node in cancelled if node.number not in left_out), None):
+                return Decision(Reasons.TASK_FAILED, f"flow {one.name} was cancelled")
+    if not draft.not_final <= left_out:
         return None
-    return Decision(Reasons.ALL_SUCCEEDED, "every flow succeeded, was skipped, or failed and was tolerated")
+    return Decision(Reasons.ALL_SUCCEEDED, _ALL_WELL)
 
 
 def _any(draft: Draft) -> Decision | None:

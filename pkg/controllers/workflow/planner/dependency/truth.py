@@ -12,7 +12,7 @@ from functools import lru_cache
 from pkg.apis.flow.v1alpha1.phases import Phase
 from pkg.apis.flow.v1alpha1.types import Strategy
 from pkg.controllers.workflow.planner.graph.model import Ask
-from pkg.controllers.workflow.planner.progress import unpack_facts
+from pkg.controllers.workflow.planner.progress import phase_of
 
 
 class Truth(IntEnum):
@@ -46,7 +46,7 @@ def either(values: Iterable[Truth]) -> Truth:
 @lru_cache(maxsize=8192)
 def truth(ask: Ask, facts: int) -> Truth:
     """The truth table of status predicates: the answer to a question about a task with these `Task.facts`."""
-    phase, had_job, ran, reported = unpack_facts(facts)
+    phase, had_job, ran, reported = phase_of(facts), bool(facts & 16), bool(facts & 32), bool(facts & 64)
     is_true = {
         Ask.TARGET: phase is Phase.SUCCEEDED,
         Ask.TARGET_OR_FAILED: phase in (Phase.SUCCEEDED, Phase.FAILED),

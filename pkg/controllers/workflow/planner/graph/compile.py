@@ -52,6 +52,7 @@ from pkg.controllers.workflow.planner.graph.own import (
     beside_dependencies,
     condition_of,
     has_own,
+    reads_end,
     rules_of,
 )
 from pkg.workloads.model import RuleError
@@ -108,7 +109,9 @@ def compile_spec(
     except RuleError as error:  # an expression that an earlier controller took
         return (Fault("spec.flows", str(error)),)
     room = cost.MAX_OBJECT - found.spec - found.metadata
-    return compile_graph(spec, needs, own, status_room=room, costs=found, growing=growths(reading))
+    readers = frozenset(flow.name for flow in spec.flows if reads_end(reading, flow))
+    growing = growths(reading)
+    return compile_graph(spec, needs, own, status_room=room, costs=found, growing=growing, end_readers=readers)
 
 
 def compile_graph(
@@ -119,10 +122,12 @@ def compile_graph(
     status_room: int = cost.MAX_OBJECT,
     costs: cost.Cost = _NO_COST,
     growing: Mapping[str, Growth] = MappingProxyType({}),
+    end_readers: Set[str] = frozenset(),
 ) -> Graph:
     """The DAG of a valid spec: validation has passed, so names are known and there is no cycle.
 
     needs: by the name of a flow what its jobs and its condition need of other flows; own: its outputs and condition;
+    end_readers: names of `finally` flows that use how the workflow went;
     costs: of the workflow, in which a flow with `for.itemsFrom` has one task; growing: what these cost beyond that.
     """
     by_name = {flow.name: number for number, flow in enumerate(spec.flows)}
@@ -142,6 +147,8 @@ def compile_graph(
         _with_items(node, needs[node.name], by_name, growing.get(node.name, Growth())) if node.flow.items_from else node
         for node in nodes
     )
+    if end_readers:
+        nodes = tuple(replace(node, reads_end=True) if node.name in end_readers else node for node in nodes)
     return Graph(
         nodes=nodes,
         by_name=by_name,
@@ -157,6 +164,7 @@ def compile_graph(
         locks=names_of(spec),
         locking=frozenset(node.number for node in nodes if node.locks or spec.mutexes or spec.semaphores),
         approvals=asking,
+        end_readers=tuple(node.number for node in nodes if node.reads_end),
         cost=costs,
         status_room=status_room,
     )

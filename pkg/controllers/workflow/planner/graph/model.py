@@ -171,6 +171,8 @@ class Node:
     #: Flows that it asks about, and whose verdicts depend on outputs or conditions: a job may not show them.
     follows_recorded: frozenset[int] = frozenset()
     when: Condition | None = None
+    #: It is a `finally` flow that uses how the workflow went.
+    reads_end: bool = False
     #: The output that gives it its items.
     items_from: OutputPredicate | None = None
     #: The locks of a task, in the order of taking them. Those of the workflow as a whole are in Graph.
@@ -259,6 +261,8 @@ class Graph:
     locks: tuple[LockName, ...] = ()
     #: Flows whose tasks wait for locks: all of them, if the workflow as a whole has some.
     locking: frozenset[int] = frozenset()
+    #: `finally` flows that use how the workflow went.
+    end_readers: tuple[int, ...] = ()
     #: Flows with `approval`, which have no jobs.
     approvals: tuple[int, ...] = ()
     #: What the workflow costs while each of these has one task.

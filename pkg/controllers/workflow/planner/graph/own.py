@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from pkg.apis.flow.v1alpha1 import cost, raw
 from pkg.apis.flow.v1alpha1.edges import Edge, Wait
+from pkg.apis.flow.v1alpha1.end_use import uses
 from pkg.apis.flow.v1alpha1.faults import Faults
 from pkg.apis.flow.v1alpha1.reading import Reading
 from pkg.apis.flow.v1alpha1.types import Flow, WorkflowSpec, WorkTemplate
@@ -28,6 +29,11 @@ class Own:
 
     outputs: tuple[OutputRule, ...] = ()
     when: Condition | None = None
+
+
+def reads_end(reading: Reading, flow: Flow) -> bool:
+    """Whether a flow is `finally` and uses how the workflow went."""
+    return flow.finally_ and any(uses(reading, flow))
 
 
 def beside_dependencies(reading: Reading, flow: Flow) -> Iterator[Edge]:

@@ -18,6 +18,7 @@ from pkg.apis.flow.v1alpha1.reasons import Reasons
 from pkg.apis.flow.v1alpha1.variables import VariableError
 from pkg.controllers.workflow.planner.context import Context
 from pkg.controllers.workflow.planner.graph.model import Condition, Node, PodIPPredicate
+from pkg.controllers.workflow.planner.outputs.end import fields_of
 from pkg.controllers.workflow.planner.outputs.items import ItemsError, item_of
 from pkg.controllers.workflow.planner.outputs.values import listed, output_of, variables_for
 from pkg.controllers.workflow.planner.progress import Task, counterpart
@@ -101,6 +102,8 @@ class Judge:
                 "replicas": self._node.replicas,
                 "workflow": {"name": meta.name, "namespace": meta.namespace, "uid": meta.uid},
             }
+            if self._node.reads_end and ctx.draft.end is not None:
+                self._shared["workflow"].update(fields_of(ctx.draft.end))
         return self._shared
 
     def _outputs(self) -> dict[str, dict[str, Any]]:

@@ -9,6 +9,7 @@ import msgspec
 from pkg.apis.flow.v1alpha1.variables import OutputOf, name_of
 from pkg.controllers.workflow.planner.context import Context
 from pkg.controllers.workflow.planner.graph.model import Node, OutputPredicate
+from pkg.controllers.workflow.planner.outputs.end import variables_of
 from pkg.controllers.workflow.planner.progress import Task
 
 
@@ -40,8 +41,8 @@ def text_of(ctx: Context, asked: OutputPredicate, index: int) -> str | None:
 
 
 def variables_for(ctx: Context, node: Node, index: int) -> dict[str, str]:
-    """The values of the output variables in a job of the flow, by the name of the variable."""
-    found: dict[str, str] = {}
+    """The values that only a run knows in a job of the flow, by the name of the variable: outputs, and how it went."""
+    found = variables_of(ctx.draft.end) if node.reads_end and ctx.draft.end is not None else {}
     for asked in node.reads:
         value = text_of(ctx, asked, index)
         if value is not None:

@@ -74,7 +74,10 @@ def recover(snapshot: Snapshot, graph: Graph) -> Progress:
     if snapshot.edit is not None and not snapshot.edit.is_start_known:  # the made up spec knows no for.itemsFrom
         numbers = (memories[node.name].record.tasks for node in graph.nodes)
         flows = [msgspec.structs.replace(flow, fan_out=number) for flow, number in zip(flows, numbers, strict=True)]
-    progress = msgspec.structs.replace(from_flows(flows), blocked=recorded_cause(status))
+    end = status.record.end if status.record is not None else None
+    progress = msgspec.structs.replace(
+        from_flows(flows), blocked=recorded_cause(status), end=end, is_end_acked=end is not None
+    )
     decided = conds.find(status.conditions, conds.DECIDED)
     if decided is not None and decided.status == conds.TRUE:
         decision = Decision(decided.reason, decided.message)

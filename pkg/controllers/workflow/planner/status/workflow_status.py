@@ -75,7 +75,7 @@ def workflow_status(
         tasks=TaskCounts(total=graph.total, **counts),
         conditions=_with_blocked(snapshot, found, blocked),
         flows=statuses,
-        record=_record(snapshot, rendered, phase, records.restarted(old) if restarted is None else restarted),
+        record=_record(snapshot, progress, rendered, phase, records.restarted(old) if restarted is None else restarted),
     )
     left_out = ""
     if len(graph.nodes) > MANY_FLOWS or graph.status_room < ALWAYS_FITS:
@@ -83,7 +83,13 @@ def workflow_status(
     return RenderedStatus(status, rendered, left_out, blocked)
 
 
-def _record(snapshot: Snapshot, rendered: Iterable[Rendered], phase: WorkflowPhase, restarted: Iterable[str]) -> Record:
+def _record(
+    snapshot: Snapshot,
+    progress: Progress,
+    rendered: Iterable[Rendered],
+    phase: WorkflowPhase,
+    restarted: Iterable[str],
+) -> Record:
     """The record. restarted: names of the flows that the last restart named."""
     old = records.record_of(snapshot.workflow.status)
     rendered = tuple(rendered)
@@ -100,6 +106,7 @@ def _record(snapshot: Snapshot, rendered: Iterable[Rendered], phase: WorkflowPha
         flows=flows,
         objects=records.objects_of(item.memory for item in rendered),
         job_retain_policy=snapshot.workflow.spec.job_retain_policy,
+        end=progress.end,
     )
 
 
