@@ -20,7 +20,7 @@ from tests.unit.examples.loading import FILES, FOLDER, Example, load, unknown_fi
 from tests.unit.workloads.test_schemas import CRDS, resolves, schema_of
 
 #: Examples of what jobs hand to each other, which cluster tests apply.
-DATA = ("items", "pipeline")
+DATA = ("items", "pipeline", "finally")
 FAMILIES = ("volcano", "kubeflow", "ray", "spark", "jobset", "deployment-probe", "any-crd", "nested")
 #: Objects that stay: tests/cluster/test_actions.py applies it twice.
 STAYING = "apply-service"

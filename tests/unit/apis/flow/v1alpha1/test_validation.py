@@ -180,7 +180,7 @@ def test_good_workflows_have_no_faults(good: WorkflowSpec) -> None:
         pytest.param(
             spec(after("a", "b"), {"name": "b", "finally": True}),
             "spec.flows[0].dependsOn.targets[0]",
-            "no flow can wait for it",
+            "only finally flows can wait for it",
             id="waiting for a finally flow",
         ),
         pytest.param(
