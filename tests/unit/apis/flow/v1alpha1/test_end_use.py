@@ -8,7 +8,8 @@ import pytest
 
 from pkg.apis.flow.v1alpha1.types import Workflow
 from pkg.apis.flow.v1alpha1.validation import read, validate_with_templates, validate_workflow
-from tests.builders import decoded, wf
+from tests.builders import wf
+from tests.manifests import decoded
 
 PHASE = "{{workflow.phase}}"
 GVR = {"group": "batch", "version": "v1", "resource": "jobs"}
