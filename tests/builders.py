@@ -285,9 +285,9 @@ class Bench:
             urgent = is_urgent or first.needs_status or bool(first.deletions)
             final = plan(self.observe(may_create=False, is_urgent=urgent), self.units)
             self.progress = final.progress
-            final = replace(final, deletions=tuple(dict.fromkeys((*first.deletions, *final.deletions))))
+            final = final.after_deletions(first.deletions)
         self.events += [*first.events, *(final.events if final is not first else ())]
-        done = replace(
+        done = msgspec.structs.replace(
             final,
             creations=first.creations,
             requeue_now=first.requeue_now or final.requeue_now,

@@ -5,6 +5,7 @@ Unknown fields are ignored: the API server has validated what it serves.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import sys
 from datetime import UTC, datetime
@@ -273,8 +274,9 @@ class ListMeta(msgspec.Struct, frozen=True, rename="camel"):
     continue_: str = msgspec.field(default="", name="continue")
 
 
+@functools.lru_cache(maxsize=4096)
 def timestamp(seconds: float) -> str:
-    """RFC 3339 in UTC with microseconds, from seconds since the epoch."""
+    """RFC 3339 in UTC with microseconds, from seconds since the epoch. Cached: a status has each time many times."""
     # Twice as fast as strftime, which matters for thousands of flows.
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
 

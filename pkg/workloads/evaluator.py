@@ -21,7 +21,7 @@ from pkg.workloads.expressions import check_together, compile_expression
 from pkg.workloads.look import Look
 from pkg.workloads.model import Gate, KindRow, Predicate, RuleError, RuleFault, Rules
 from pkg.workloads.placement import KUEUE_QUEUE_LABEL
-from pkg.workloads.predicates import Evidence, Getter, Test, compile_getter, compile_predicate
+from pkg.workloads.predicates import Evidence, Getter, Test, compile_getter, compile_predicate, need_status
 from pkg.workloads.projection import Projection
 from pkg.workloads.unknown import Unknown, unknown_words
 
@@ -84,6 +84,8 @@ Describe = Callable[[Look, Evidence], tuple[str, str]]
 _PENDING = Reading(JobState.PENDING)
 _RUNNING = Reading(JobState.RUNNING)
 _RUNNING_READY = Reading(JobState.RUNNING, ready=True)
+_DELETING = Reading(JobState.PENDING, "Deleting", "the job is being deleted", deleting=True)
+_DELETING_RUNNING = Reading(JobState.RUNNING, "Deleting", "the job is being deleted", deleting=True)
 _BEHIND = Reading(JobState.PENDING, "StatusOutdated", "status.observedGeneration is behind metadata.generation")
 
 
@@ -109,24 +111,34 @@ class Reader:
     is_behind: Callable[[Look], bool] | None
     held_by: Callable[[Job], str]
     unknown: Unknown
+    #: No rule holds while the status is empty, as that of a new job is.
+    reads_status_alone: bool
 
     def read(self, look: Look) -> Reading:
         """Read the job's state, in the order of the module's docstring."""
         if self.is_behind is not None and self.is_behind(look):
             return _BEHIND
+        if self.reads_status_alone and not look.job.status:
+            return self._unread(look.job)
         if (evidence := _first(self.fail, look)) is not None:
             return Reading(JobState.FAILED, *self.describe(look, evidence))
         if (evidence := _first(self.succeed, look)) is not None:
             return Reading(JobState.SUCCEEDED, *self.describe(look, evidence))
         if look.job.metadata.deletion_timestamp is not None:
             has_run = _first((*self.ready, *self.running), look) is not None
-            state = JobState.RUNNING if has_run else JobState.PENDING
-            return Reading(state, "Deleting", "the job is being deleted", deleting=True)
+            return _DELETING_RUNNING if has_run else _DELETING
         found = self._unfinished(look)
         if not look.faults:
             return found
         message = bounded("; ".join(look.faults), MAX_MESSAGE)
         return msgspec.structs.replace(found, reason=RULE_FAULT, message=message, faulty=True)
+
+    def _unread(self, job: Job) -> Reading:
+        """A job whose controller has not written a status."""
+        if job.metadata.deletion_timestamp is not None:
+            return _DELETING
+        message = self.held_by(job)
+        return Reading(JobState.HELD, "Suspended", message) if message else _PENDING
 
     def _unfinished(self, look: Look) -> Reading:
         """Held, running or pending."""
@@ -174,6 +186,7 @@ def reader(row: KindRow) -> Reader:
         is_behind=_GATES[row.gate],
         held_by=_held_by(row),
         unknown=unknown_words(row),
+        reads_status_alone=need_status(row.rules),
     )
 
 

@@ -173,3 +173,6 @@ FUNCTIONS: dict[str, Callable[[Look], Any]] = {
     "jobSetReady": _groups_ready("replicatedJobsStatus"),
     "trainJobReady": _groups_ready("jobsStatus"),
 }
+
+#: Those of them that find nothing in an empty status. The others compare counts with spec.replicas, which may be 0.
+NEED_STATUS = frozenset(FUNCTIONS) - {"deploymentReady", "statefulSetReady", "daemonSetReady"}

@@ -15,7 +15,7 @@ import msgspec
 from pkg.apis.meta import ObjectMeta, ObservedSpec, WholeJob
 from pkg.workloads import paths
 from pkg.workloads.expressions import compile_expression, evaluate
-from pkg.workloads.functions import FUNCTIONS
+from pkg.workloads.functions import FUNCTIONS, NEED_STATUS
 from pkg.workloads.look import Look
 from pkg.workloads.model import Predicate, RuleError, RuleFault, Rules
 from pkg.workloads.projection import Projection, measure
@@ -243,6 +243,21 @@ def compile_getter(text: str) -> Getter:
 def needs_whole(rules: Rules) -> bool:
     """Whether any of the rules needs jobs that were read in full."""
     return any(_reaches_beyond(one) for key in rules.__struct_fields__ for one in getattr(rules, key))
+
+
+def need_status(rules: Rules) -> bool:
+    """Whether none of the rules can hold for a job with an empty status."""
+    return all(_needs_status(one) for key in rules.__struct_fields__ for one in getattr(rules, key))
+
+
+def _needs_status(predicate: Predicate) -> bool:
+    if predicate.cond is not None:
+        return True
+    if predicate.path is not None:
+        return predicate.path.startswith("status.") and predicate.exists is not False
+    if predicate.call is not None:
+        return predicate.call in NEED_STATUS
+    return any(_needs_status(part) for part in predicate.all_ or ())
 
 
 def _reaches_beyond(predicate: Predicate) -> bool:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 
 from pkg.apis.flow.v1alpha1.types import Workflow
 from pkg.apis.meta import GVR, Job
@@ -19,7 +19,7 @@ from pkg.controllers.workflow.memory import Memories, Memory
 from pkg.controllers.workflow.messages import Messages
 from pkg.controllers.workflow.observer import Caches, Observer
 from pkg.controllers.workflow.pending import PendingJob
-from pkg.controllers.workflow.planner.actions import DeleteJob, Emit, Plan
+from pkg.controllers.workflow.planner.actions import Emit, Plan
 from pkg.controllers.workflow.planner.job_identity import WorkflowId
 from pkg.controllers.workflow.planner.plan import plan
 from pkg.controllers.workflow.planner.snapshot import JobWarning, Snapshot, Trouble
@@ -292,7 +292,7 @@ class Reconciler:
         troubles = {result.fault.trouble for result in answered.run.results() if result.fault is not None}
         planned = _Planned(
             first,
-            _with_deletions(second, first.deletions),
+            second.after_deletions(first.deletions),
             snapshot,
             (*first.events, *second.events),
             is_complete=Trouble.RETRY not in troubles,
@@ -316,7 +316,7 @@ class Reconciler:
         """The writes after the creations: the status, then deletions, then Events."""
         this, final = WorkflowId.of(workflow), planned.final
         if memory.remaining_deletions and not final.is_new_run:
-            final = _with_deletions(final, memory.remaining_deletions)
+            final = final.after_deletions(memory.remaining_deletions)
         self._prober.want(this, final.probes)
         self._failures.want(this, final.lookups)
         self._messages.want(this, final.messages)
@@ -393,8 +393,3 @@ class Reconciler:
 def is_orphaning(workflow: Workflow) -> bool:
     """Whether a workflow under deletion leaves its jobs behind: `kubectl delete --cascade=orphan`."""
     return ORPHAN in workflow.metadata.finalizers
-
-
-def _with_deletions(made: Plan, earlier: Iterable[DeleteJob]) -> Plan:
-    """A plan that also deletes what an earlier one wanted deleted, each job once, the earlier first."""
-    return replace(made, deletions=tuple(dict.fromkeys((*earlier, *made.deletions))))

@@ -192,7 +192,7 @@ class _Run:
         passed, later = cluster.passed(made.probes)
         if passed != self._passed:
             self._passed = passed
-            made = replace(made, requeue_now=True)
+            made = msgspec.structs.replace(made, requeue_now=True)
         return made, later
 
     def _reason_of(self, key: TaskKey) -> str:

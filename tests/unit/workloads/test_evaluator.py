@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
@@ -20,12 +21,19 @@ from pkg.workloads import (
     rules_for,
     with_rules,
 )
+from pkg.workloads.evaluator import reader
+from pkg.workloads.look import Look
+from pkg.workloads.model import Rules
 from tests.unit.workloads.builders import cond, conds, gvr, job
 
 BATCH = rules_for(gvr("jobs.v1.batch"))
 VOLCANO = rules_for(gvr("jobs.v1alpha1.batch.volcano.sh"))
 DEPLOYMENT = rules_for(gvr("deployments.v1.apps"))
 OTHER = rules_for(gvr("widgets.v1.example.com"))
+
+
+def _rules(running: dict[str, Any]) -> Rules:
+    return convert_rules(StatusRules(running=(running,)), where="spec.statusRules")
 
 
 def test_reason_and_message_come_from_the_condition_that_matched() -> None:
@@ -296,3 +304,25 @@ def test_rules_that_are_too_large_are_refused(raw: object, fault: str) -> None:
     with pytest.raises(RuleError, match=r"^spec\.statusRules") as caught:
         with_rules(OTHER, convert_rules(raw, where="spec.statusRules"))
     assert fault in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("row", "alone"),
+    [
+        pytest.param(BATCH, True, id="a Job"),
+        pytest.param(OTHER, True, id="a kind without a row"),
+        pytest.param(DEPLOYMENT, False, id="a Deployment may want no replicas"),
+        pytest.param(with_rules(OTHER, _rules({"path": "status.x", "exists": False})), False, id="absence is a rule"),
+        pytest.param(with_rules(OTHER, _rules({"cel": "!has(object.status.x)"})), False, id="so is CEL"),
+    ],
+)
+@pytest.mark.parametrize("spec", [{}, {"suspend": True}, {"replicas": 0}], ids=["no spec", "suspended", "no replicas"])
+@pytest.mark.parametrize("deleting", [False, True], ids=["there", "being deleted"])
+def test_a_new_job_is_read_without_its_rules_where_none_can_hold(
+    row: KindRow, alone: bool, spec: dict[str, Any], deleting: bool
+) -> None:
+    made = reader(row)
+    assert made.reads_status_alone is alone
+    whole = dataclasses.replace(made, reads_status_alone=False)
+    new = job({}, deleting=deleting, **spec)
+    assert made.read(Look(new, has_status=False)) == whole.read(Look(new, has_status=False))

@@ -28,7 +28,10 @@ MAX_MESSAGE: Final = 1_024
 
 def find(conditions: Iterable[Condition], type_: str) -> Condition | None:
     """The condition of that type, if there is one."""
-    return next((condition for condition in conditions if condition.type == type_), None)
+    for condition in conditions:
+        if condition.type == type_:
+            return condition
+    return None
 
 
 def is_true(conditions: Iterable[Condition], type_: str) -> bool:

@@ -100,13 +100,11 @@ def fill_template(
     spec = decoded("template.jobSpec", lambda: template.job_spec)
     if variables.may_hold(template.raw_job_spec):
         spec = substitute(spec, values, "template.jobSpec", Places(schema, ("spec",)))
-    target = {
-        "metadata": {
-            "labels": substitute(meta.labels, values, "template.metadata.labels", TEXT),
-            "annotations": substitute(meta.annotations, values, "template.metadata.annotations", TEXT),
-        },
-        "spec": spec,
-    }
+    labels, annotations = meta.labels, meta.annotations
+    if variables.may_hold(template.raw_metadata):
+        labels = substitute(labels, values, "template.metadata.labels", TEXT)
+        annotations = substitute(annotations, values, "template.metadata.annotations", TEXT)
+    target = {"metadata": {"labels": labels, "annotations": annotations}, "spec": spec}
     patch = decoded("patch", lambda: flow.patch)
     if patch is None:
         return target

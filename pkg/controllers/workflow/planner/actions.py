@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from pkg.apis.flow.v1alpha1.people import Behind
 from pkg.apis.flow.v1alpha1.types import Action, FieldValidation, HTTPGet, PodChoice, TCPSocket
@@ -27,8 +30,7 @@ class ForeignAction:
     behind: tuple[Behind, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class CreateJob:
+class CreateJob(msgspec.Struct, frozen=True):
     """Create the job of one attempt. Name and labels are deterministic, so a repetition is harmless."""
 
     task: TaskKey
@@ -137,8 +139,7 @@ class AwaitedMessages:
     wanted: tuple[tuple[str, str], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(msgspec.Struct, frozen=True):
     """The result of one pass. It is carried out in this order: creations, status, deletions, Events."""
 
     #: What the next pass starts from.
@@ -165,3 +166,7 @@ class Plan:
     needs_status: bool = False
     #: A restart. After its write the next pass rebuilds its progress from the status and the jobs.
     is_new_run: bool = False
+
+    def after_deletions(self, earlier: Iterable[DeleteJob]) -> Plan:
+        """A plan that also deletes what an earlier one wanted deleted, each job once, the earlier first."""
+        return msgspec.structs.replace(self, deletions=tuple(dict.fromkeys((*earlier, *self.deletions))))

@@ -7,7 +7,7 @@ attempt can have several names: with or without an index, or with the fallback e
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Final
 
 from pkg.apis.flow.v1alpha1 import labels
@@ -25,16 +25,19 @@ MAX_LEFT_BEHIND: Final = 99_999
 
 def is_possible(ctx: Context, node: Node, task: Task, observed: ObservedJob) -> bool:
     """Whether the controller can have created this job for the task, as far as the spec in force says."""
-    has_index = labels.INDEX in observed.job.metadata.labels
-    return has_index == node.is_indexed and observed.attempt <= _highest_possible(ctx, node, task)
+    if (labels.INDEX in observed.job.metadata.labels) != node.is_indexed:
+        return False
+    return observed.attempt <= task.attempt or observed.attempt <= _highest_possible(ctx, node, task)
 
 
-def of_attempt(jobs: Iterable[ObservedJob], attempt: int, known_uid: str = "") -> ObservedJob | None:
+def of_attempt(jobs: Sequence[ObservedJob], attempt: int, known_uid: str = "") -> ObservedJob | None:
     """The job of an attempt; known_uid: of the job that was taken for it before.
 
     Of several, the one that is not under deletion, then the known one, then the one that was created first: whoever
     wants to pass for an attempt under another of its names comes later.
     """
+    if len(jobs) == 1:
+        return jobs[0] if jobs[0].attempt == attempt else None
     found = [observed for observed in jobs if observed.attempt == attempt]
     if len(found) == 1:
         return found[0]

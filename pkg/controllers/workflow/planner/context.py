@@ -22,22 +22,21 @@ class Context:
     budget: Budget = field(default_factory=Budget)
     #: The items that the pass has read from outputs, by the number of the flow.
     items: dict[int, Sequence[Any]] = field(default_factory=dict)
+    graph: Graph = field(init=False)
+    #: The time of the pass, in seconds since the epoch.
+    now: float = field(init=False)
 
-    @property
-    def graph(self) -> Graph:
-        return self.draft.graph
-
-    @property
-    def now(self) -> float:
-        """The time of the pass, in seconds since the epoch."""
-        return self.snapshot.now
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "graph", self.draft.graph)
+        object.__setattr__(self, "now", self.snapshot.now)
 
     def node_of(self, key: TaskKey) -> Node | None:
         """The flow of a task; None if the spec does not have the flow or the index (any more)."""
         number = self.graph.by_name.get(key.flow)
-        if number is None or key.index >= self.graph.nodes[number].size:
+        if number is None:
             return None
-        return self.graph.nodes[number]
+        node = self.graph.nodes[number]
+        return node if key.index < node.size else None
 
     def task_of(self, key: TaskKey) -> Task | None:
         """A task as it is now; None if the spec does not have it (any more)."""

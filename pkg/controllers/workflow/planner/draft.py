@@ -50,6 +50,10 @@ class Draft:
     startable: set[int] = field(init=False)
     #: Flows in which a fact that predicates ask about has changed since the dependencies were last evaluated.
     moved: set[int] = field(default_factory=set)
+    #: Those of them in which a task has ended.
+    ended: set[int] = field(default_factory=set)
+    #: Flows whose message may name an outdated phase of the flow that they wait for.
+    outdated: set[int] = field(init=False)
     #: Tasks that have changed: number of the flow, index.
     touched: set[tuple[int, int]] = field(default_factory=set)
     #: Failed tasks whose pods are still to be looked up: number of the flow, index.
@@ -58,8 +62,6 @@ class Draft:
     output_bytes: int = field(init=False)
     #: How the workflow went, once `finally` flows may read it.
     end: EndRecord | None = field(init=False)
-    #: Number of changes of tasks so far.
-    changes: int = 0
     _open: dict[int, _Open] = field(default_factory=dict)
     _edited: dict[int, FlowState] = field(default_factory=dict)
 
@@ -68,6 +70,7 @@ class Draft:
         self.not_final = set(self.base.not_final)
         self.failed = set(self.base.failed)
         self.startable = set(self.base.startable)
+        self.outdated = set(self.base.outdated)
         self.unexplained = set(self.base.unexplained)
         self.output_bytes = self.base.output_bytes
         self.end = self.base.end
@@ -89,7 +92,8 @@ class Draft:
 
     def state(self, flow: int) -> FlowState:
         """What is known of a flow besides its tasks: wait_reason, gvr, renamed, passed and so on."""
-        return self._edited.get(flow, self.base.flows[flow])
+        edited = self._edited.get(flow)
+        return self.base.flows[flow] if edited is None else edited
 
     def count(self, flow: int, *phases: Phase) -> int:
         """How many tasks of the flow are in one of the phases."""
@@ -106,7 +110,6 @@ class Draft:
             state = self.base.flows[flow]
             opened = self._open[flow] = _Open(list(state.tasks), dict(state.tally))
         opened.tasks[index] = task
-        self.changes += 1
         self.touched.add((flow, index))
         if task.phase is Phase.BACKOFF or (task.phase is Phase.WAITING and task.released is not None):
             self.startable.add(flow)
@@ -116,6 +119,8 @@ class Draft:
         before, after = old.facts, task.facts
         if before != after:
             self.moved.add(flow)
+            if task.is_final:
+                self.ended.add(flow)
             opened.tally[before] -= 1
             if not opened.tally[before]:
                 del opened.tally[before]
@@ -134,6 +139,33 @@ class Draft:
         state = self.state(flow)
         if any(getattr(state, name) != value for name, value in changes.items()):
             self._edited[flow] = msgspec.structs.replace(state, **changes)
+
+    def take_moved(self) -> set[int]:
+        """The flows whose dependencies may have another value because of `moved`, which is empty then.
+
+        Most flows wait for ends alone. Of the others' progress they only show how far it is (`outdated`).
+        """
+        nodes, found = self.graph.nodes, set[int]()
+        is_shown = not self.graph.is_large  # messages of large workflows name no phase
+        for number in self.moved:
+            dependents = nodes[number].dependents
+            if number in self.ended:
+                found.update(dependents)
+                continue
+            for other in dependents:
+                if not nodes[other].waits_for_ends:
+                    found.add(other)
+                elif is_shown:
+                    self.outdated.add(other)
+        self.moved.clear()
+        self.ended.clear()
+        return found
+
+    def explain(self, flow: int, reason: str, message: str) -> None:
+        """Shows why the tasks of a flow have no job; both empty for nothing. As `edit`, which takes longer."""
+        state = self.state(flow)
+        if state.wait_reason != reason or state.wait_message != message:
+            self._edited[flow] = msgspec.structs.replace(state, wait_reason=reason, wait_message=message)
 
     def is_final(self, flow: int) -> bool:
         """Whether every task of the flow is final."""
@@ -181,6 +213,7 @@ class Draft:
             failed=frozenset(self.failed),
             startable=frozenset(self.startable),
             stale=frozenset(stale),
+            outdated=frozenset(self.outdated),
             unfolded=unfolded,
             unexplained=frozenset(self.unexplained),
             output_bytes=self.output_bytes,

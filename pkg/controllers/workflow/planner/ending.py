@@ -7,10 +7,9 @@ jobRetainPolicy removes jobs, and ttlSecondsAfterFinished removes the Workflow.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
-import msgspec
+from msgspec.structs import replace as _replace
 
 from pkg.apis.flow.v1alpha1 import conditions as conds
 from pkg.apis.flow.v1alpha1 import records
@@ -50,7 +49,7 @@ def plan_invalid(snapshot: Snapshot, message: str) -> Plan:
         decision = Decision(decided.reason, decided.message)
     phase = WorkflowPhase.SUCCEEDED if decision.is_success else WorkflowPhase.FAILED
     now = timestamp(snapshot.now)
-    new = msgspec.structs.replace(
+    new = _replace(
         records.moved(recorded, suspended_at="", **_adopted(snapshot)),
         phase=advance_workflow(recorded.phase or WorkflowPhase.PENDING, phase),
         reason=decision.reason,
@@ -122,7 +121,7 @@ def plan_restart(snapshot: Snapshot) -> Plan:
     # From status alone: a reset whose write failed must not count.
     graph, base = new.graph, recovery.recover(new, new.graph)
     if not restart.are_jobs_known(new, graph, base):
-        return replace(_plan_unchanged(snapshot), workflow_deletion=None)
+        return _replace(_plan_unchanged(snapshot), workflow_deletion=None)
     asked = new.workflow.spec.restart
     token = asked.at if asked is not None else ""
     progress = restart.reset(new, graph, base)
@@ -135,7 +134,7 @@ def plan_restart(snapshot: Snapshot) -> Plan:
     made = workflow_status.restarted_status(new, graph, progress, token, restart.numbers_of(new, graph, base))
     by = ", by the edited spec" if snapshot.edit is not None else ""
     return Plan(
-        progress=msgspec.structs.replace(progress, rendered=made.flows),
+        progress=_replace(progress, rendered=made.flows),
         patch=patch_status(new, made.status),
         events=(Emit("Restarted", f"{again} {'task runs' if again == 1 else 'tasks run'} again{by}"),),
         requeue_now=True,
@@ -181,19 +180,19 @@ def _after_end(snapshot: Snapshot, ended: Plan, *events: Emit, adopted: Mapping[
     is_new = recorded.observed_generation != meta.generation
     told = failures.status_with_words(recorded, snapshot.endings)
     if told is not recorded:
-        ended = replace(ended, patch=patch_status(snapshot, records.moved(told)))
+        ended = _replace(ended, patch=patch_status(snapshot, records.moved(told)))
     if is_new or adopted:
         is_other = is_edited(snapshot.workflow, snapshot.spec_hash) if snapshot.graph is None else bool(snapshot.edit)
         if is_new and is_other and not events:
             events = (Emit(Reasons.SPEC_CHANGED, EDITED_AFTER_END),)
         kept = {} if is_other else _adopted(snapshot)
-        new = msgspec.structs.replace(records.moved(told, **{**kept, **adopted}), observed_generation=meta.generation)
+        new = _replace(records.moved(told, **{**kept, **adopted}), observed_generation=meta.generation)
         # What the adopted spec says of the jobs is judged by the next plan.
-        ended = replace(ended, patch=patch_status(snapshot, new), events=events, requeue_now=bool(adopted))
+        ended = _replace(ended, patch=patch_status(snapshot, new), events=events, requeue_now=bool(adopted))
     ttl = snapshot.workflow.spec.ttl_seconds_after_finished
     if ttl is None or not recorded.completion_time:
         return ended
     due = seconds(recorded.completion_time) + ttl
     if due > snapshot.now:
-        return replace(ended, requeue_at=due)
-    return replace(ended, workflow_deletion=DeleteWorkflow(meta.namespace, meta.name, meta.uid))
+        return _replace(ended, requeue_at=due)
+    return _replace(ended, workflow_deletion=DeleteWorkflow(meta.namespace, meta.name, meta.uid))

@@ -11,7 +11,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import msgspec
 
@@ -65,8 +65,7 @@ def plan(snapshot: Snapshot, units: int = PASS_BUDGET) -> Plan:
     return _plan_running(Context(snapshot, Draft(graph, progress), Budget(units)))
 
 
-@dataclass(frozen=True, slots=True)
-class _Facts:
+class _Facts(msgspec.Struct, frozen=True):
     """What this pass knows about the workflow as a whole."""
 
     #: When its timeout comes (seconds since the epoch, or NEVER).
@@ -74,8 +73,7 @@ class _Facts:
     is_overdue: bool
 
 
-@dataclass(frozen=True, slots=True)
-class _Evaluated:
+class _Evaluated(msgspec.Struct, frozen=True):
     """The result of step 3."""
 
     decision: Decision | None
@@ -123,6 +121,7 @@ def _plan_running(ctx: Context) -> Plan:
         looked_up = {job.task for job in lookups}
         to_delete = deletions(ctx, how, phase, _tasks_with_deletions(ctx, changed_tasks, phase, how), looked_up)
 
+    is_next_due = bool(draft.moved)
     progress = _progress(ctx, evaluated)
     is_urgent = snapshot.is_urgent or starts.needs_status or bool(to_delete) or phase.is_final
     is_decision_new = decision is not None and not progress.is_decision_acked
@@ -136,7 +135,7 @@ def _plan_running(ctx: Context) -> Plan:
     waits_for_status = starts.needs_status or decision != base.decision or (is_number_new and patch is not None)
     is_over_budget = bool(evaluated.unfolded) or _is_end_left(ctx, decision)
     if not snapshot.is_held:
-        waits_for_status = waits_for_status or bool(draft.moved)
+        waits_for_status = waits_for_status or is_next_due
         is_over_budget = is_over_budget or bool(evaluated.left)
     return Plan(
         progress=progress,
@@ -177,7 +176,7 @@ def _plan_folding_alone(ctx: Context, unfolded: frozenset[TaskKey], events: list
 
 def _progress(ctx: Context, evaluated: _Evaluated) -> Progress:
     """The progress after this pass."""
-    stale = _dependents(ctx, ctx.draft.moved) | evaluated.left | evaluated.withheld
+    stale = ctx.draft.take_moved() | evaluated.left | evaluated.withheld
     progress = ctx.draft.freeze(_flow_timers(ctx), evaluated.decision, stale, evaluated.unfolded)
     if ctx.snapshot.is_held:
         return progress  # the answers that nobody has used yet are new once the workflow goes on
@@ -210,9 +209,7 @@ def _evaluate(ctx: Context, facts: _Facts) -> _Evaluated:
     unfolded: frozenset[TaskKey] = frozenset()
     withheld: frozenset[int] = frozenset()
     while True:
-        before = draft.changes
-        stale |= _dependents(ctx, draft.moved)
-        draft.moved.clear()
+        stale |= draft.take_moved()
         is_finally_due = draft.not_final <= set(graph.finals)
         if is_finally_due and graph.end_readers and draft.end is None:
             settled_at = end.settle(ctx, decision or _decide(ctx, facts))
@@ -232,7 +229,8 @@ def _evaluate(ctx: Context, facts: _Facts) -> _Evaluated:
         if how.ends_remaining:
             with_finally = spec.shutdown is Shutdown.TERMINATE
             outcome.end_remaining(ctx, how, with_finally=with_finally, is_service=ctx.is_service, hidden=hidden)
-        if draft.changes == before or ctx.budget.is_spent:
+        # A release moves nothing that predicates or the outcome ask about.
+        if not draft.moved or ctx.budget.is_spent:
             return _Evaluated(decision, how, gives_up_at, released.left, unfolded, withheld)
 
 

@@ -7,6 +7,7 @@ instead of counted again.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, NamedTuple
@@ -273,6 +274,8 @@ class Progress(msgspec.Struct, frozen=True):
     stale: frozenset[int]
     #: Flows that may have a task whose job can be created.
     startable: frozenset[int]
+    #: Flows whose message may name an outdated phase of the flow that they wait for.
+    outdated: frozenset[int] = frozenset()
     decision: Decision | None = None
     is_decision_acked: bool = False
     #: What status was made last to say of each flow.
@@ -386,8 +389,4 @@ def by_phase(tally: Mapping[int, int]) -> dict[Phase, int]:
 
 def tally_of(tasks: Iterable[Task]) -> dict[int, int]:
     """`Task.facts` -> number of these tasks with the same facts."""
-    tally: dict[int, int] = {}
-    for task in tasks:
-        facts = task.facts
-        tally[facts] = tally.get(facts, 0) + 1
-    return tally
+    return dict(Counter(task.facts for task in tasks))

@@ -184,8 +184,10 @@ class Snapshot:
     @property
     def is_held(self) -> bool:
         """Whether the workflow waits because its spec was edited while it runs."""
+        if self.edit is None:
+            return False
         phase = self.workflow.status.phase
-        return self.edit is not None and not (phase is not None and phase.is_final)
+        return phase is None or not phase.is_final
 
     def may_hide_jobs(self, template_name: str, recorded: Iterable[str]) -> bool:
         """Whether a flow may have jobs that no cache shows yet. recorded: the kinds of its jobs in status."""
@@ -243,6 +245,8 @@ class Snapshot:
         template = self.templates.get(self.graph.nodes[number].flow.template_name)
         if template is not None:
             named = template.spec.gvr.gvr
+            if named == observed.gvr:
+                return named
         else:
             named = GVR.parse(self.progress.flows[number].gvr) if self.progress is not None else GVR()
         is_same = (named.group, named.resource) == (observed.gvr.group, observed.gvr.resource)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from pkg.controllers.engine.garbage import GarbagePolicy
+from pkg.controllers.engine.garbage import THRESHOLDS, GarbagePolicy
 
 
 class Node:
@@ -64,3 +64,10 @@ def test_old_cycles_are_collected_when_it_is_time_for_everything(setup: Setup) -
     setup.now = 60.0
     gc.collect()
     assert found() is None
+
+
+def test_the_thresholds_are_those_of_the_policy_until_it_is_removed(setup: Setup) -> None:
+    assert gc.get_threshold() == THRESHOLDS
+    setup.policy.remove()
+    assert gc.get_threshold() != THRESHOLDS
+    setup.policy.install()

@@ -72,8 +72,7 @@ def start(ctx: Context, how: Mode) -> Starts:
     """The jobs to create now. A task that cannot have a job shows why; one that never can fails."""
     draft, spec = ctx.draft, ctx.snapshot.workflow.spec
     found = Starts()
-    unfinished = sum(draft.counts[phase] for phase in UNFINISHED)
-    slots = NEVER if spec.parallelism is None else spec.parallelism - unfinished
+    slots = NEVER if spec.parallelism is None else spec.parallelism - sum(draft.counts[phase] for phase in UNFINISHED)
     for number in sorted(draft.startable):
         node = ctx.graph.nodes[number]
         if node.is_approval or not draft.count(number, Phase.WAITING, Phase.BACKOFF):
@@ -122,7 +121,8 @@ def _start_flow(ctx: Context, node: Node, found: Starts, slots: float) -> int:
     room = ctx.snapshot.room
     limit = MAX_CREATIONS if room is None else min(room, MAX_CREATIONS)
     is_hidden = ctx.may_hide_jobs(node)
-    ready = makeable = Task()
+    ready: Task | None = None
+    makeable: Task | None = None
     tasks = tuple(draft.tasks(node.number))
     locks = gate(ctx, node, min(slots, free), lambda of, obstacle: _apply(ctx, of, obstacle, found))
     for index, task in enumerate(tasks) if locks is None else locks.order(tasks):
@@ -146,7 +146,7 @@ def _start_flow(ctx: Context, node: Node, found: Starts, slots: float) -> int:
             found.over_limit = True
             break
         if task.current.makeable is None and not is_hidden:
-            if task is not ready:  # thousands of tasks that are one value in memory stay so
+            if makeable is None or task is not ready:  # thousands of tasks that are one value in memory stay so
                 ready, makeable = task, task.with_current(makeable=ctx.now)
             task = makeable
             draft.put(node.number, index, task)
@@ -323,7 +323,7 @@ def _show(ctx: Context, node: Node, reason: str, message: str) -> None:
     """Shows on the flow why its tasks have no job."""
     if reason == Reasons.PARALLELISM_REACHED and ctx.draft.state(node.number).wait_reason in KEPT_UNTIL_CREATED:
         return  # the task before it has the slot, and why that task has no job says more
-    ctx.draft.edit(node.number, wait_reason=reason, wait_message=message[:512])
+    ctx.draft.explain(node.number, reason, message[:512])
 
 
 def _reset_pending_clock(ctx: Context, node: Node, first: int = 0) -> None:

@@ -29,9 +29,13 @@ def deletions(
     """
     found = []
     for key in keys:
-        node, task = ctx.node_of(key), ctx.task_of(key)
+        jobs = ctx.snapshot.jobs.get(key)
+        if not jobs:
+            continue
+        node = ctx.node_of(key)
+        task = None if node is None else ctx.draft.task(node.number, key.index)
         is_empty = node is not None and node.is_empty
-        for observed in ctx.snapshot.jobs.get(key, ()):
+        for observed in jobs:
             if observed.job.metadata.is_deleting:
                 continue
             if observed.is_foreign:

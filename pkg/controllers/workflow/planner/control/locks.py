@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final
+
+from msgspec import structs
 
 from pkg.apis.flow.v1alpha1.phases import Phase
 from pkg.apis.flow.v1alpha1.reasons import Reasons
@@ -86,7 +88,7 @@ class Gate:
             obstacle = obstacle_to_start(self.ctx, of)
             if isinstance(obstacle, Waits | Unknown | Fails):
                 self.give_back(of.index, of.task)
-                self.meet(replace(of, task=self.ctx.draft.task(self.node.number, of.index)), obstacle)
+                self.meet(structs.replace(of, task=self.ctx.draft.task(self.node.number, of.index)), obstacle)
                 return
         self.waiting += 1
         if self._first is None:
@@ -178,7 +180,7 @@ def after_end(made: Plan, snapshot: Snapshot) -> Plan:
     if view is None or not view.holders:
         return made
     keeps = frozenset(key for key in view.holders if snapshot.awaited or _has_unfinished_job(snapshot, key))
-    return replace(made, locks=LockNeeds(keeps=keeps))
+    return structs.replace(made, locks=LockNeeds(keeps=keeps))
 
 
 def _keeps(ctx: Context, key: TaskKey, progress: Progress, acked: Sequence[FlowState]) -> bool:

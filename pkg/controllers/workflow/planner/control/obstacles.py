@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import msgspec
+
 from pkg.apis.flow.v1alpha1.phases import Phase
 from pkg.apis.flow.v1alpha1.reasons import NOT_SHOWN_BY_JOB, Reasons
 from pkg.apis.flow.v1alpha1.types import Action
 from pkg.apis.meta import GVR
 from pkg.controllers.workflow.planner.context import Context
 from pkg.controllers.workflow.planner.dependency.probes import has_ended
-from pkg.controllers.workflow.planner.graph.model import Node, PodIPPredicate
+from pkg.controllers.workflow.planner.graph.model import Node
 from pkg.controllers.workflow.planner.outputs.acknowledged import are_verdicts_recorded
 from pkg.controllers.workflow.planner.outputs.values import text_of
 from pkg.controllers.workflow.planner.progress import NEVER, Task, TaskKey, counterpart
@@ -23,8 +25,7 @@ from pkg.controllers.workflow.planner.snapshot import LASTING_TRIES, MAX_CREATE_
 from pkg.workloads import RULE_FAULT, near_kind
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(msgspec.Struct, frozen=True):
     """A task whose next job is to be created, and the number of that attempt."""
 
     node: Node
@@ -96,10 +97,9 @@ def obstacle_to_start(ctx: Context, of: Candidate) -> Obstacle | None:
 
 def asked_addresses(ctx: Context, node: Node, index: int) -> Iterator[tuple[Node, TaskKey]]:
     """The flows, and their tasks, whose pod addresses the job is rendered with."""
-    for predicate in node.predicates():
-        if isinstance(predicate, PodIPPredicate):
-            asked = ctx.graph.nodes[predicate.flow]
-            yield asked, counterpart(asked, index)
+    for predicate in node.pod_ips:
+        asked = ctx.graph.nodes[predicate.flow]
+        yield asked, counterpart(asked, index)
 
 
 def _template_obstacle(ctx: Context, of: Candidate) -> Obstacle | None:

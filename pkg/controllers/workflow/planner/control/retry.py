@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import msgspec
 
 from pkg.apis.flow.v1alpha1.phases import Phase
@@ -12,8 +10,7 @@ from pkg.controllers.workflow.planner.graph.model import Node, RetryRule
 from pkg.controllers.workflow.planner.progress import Attempt, Task
 
 
-@dataclass(frozen=True, slots=True)
-class FailurePolicy:
+class FailurePolicy(msgspec.Struct, frozen=True):
     """What the state of the workflow means for attempts that fail now."""
 
     #: A failed task of a flow without `finally` may be tried again.

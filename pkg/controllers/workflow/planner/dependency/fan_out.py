@@ -39,7 +39,7 @@ def fix_number(ctx: Context, node: Node) -> bool:
 
 def waits_for_record(graph: Graph, progress: Progress) -> bool:
     """Whether a number of tasks is fixed that the graph does not have, because status does not record it yet."""
-    return any(
+    return bool(graph.fan_outs) and any(
         progress.flows[number].fan_out is not None and graph.nodes[number].count is None for number in graph.fan_outs
     )
 

@@ -66,7 +66,8 @@ class Evaluator:
         the work at one index grows only with the predicates that depend on it.
         """
         if (targets := node.plain) is not None:
-            return self._all_of(targets)
+            once = self.all_of(targets)
+            return lambda _index: once
         known: dict[Predicate, Truth] = {}
         clauses = []
         shared: list[_Part] = []
@@ -114,8 +115,8 @@ class Evaluator:
         once = at(0)
         return lambda _index: once
 
-    def _all_of(self, targets: tuple[StatusPredicate, ...]) -> Callable[[int], tuple[Truth, Predicate | None]]:
-        """As `requires`, for what most flows have: each of some targets, whatever the index."""
+    def all_of(self, targets: tuple[StatusPredicate, ...]) -> tuple[Truth, Predicate | None]:
+        """As `requires`, for what most flows have: each of some targets (`Node.plain`), whatever the index."""
         worst, mildest = Truth.TRUE, Truth.TIMED_OUT
         blocker: StatusPredicate | None = None
         first: StatusPredicate | None = None
@@ -128,8 +129,7 @@ class Evaluator:
             if first is None or value < mildest:
                 mildest, first = value, predicate
         self._ctx.budget.spend(1 + len(targets) + len(targets) // _VISITS_PER_UNIT)
-        once = (worst, blocker if worst.is_impossible else first)
-        return lambda _index: once
+        return worst, blocker if worst.is_impossible else first
 
     def _status(self, predicate: StatusPredicate) -> Truth:
         found = self._ctx.draft.tally(predicate.flow)

@@ -60,7 +60,7 @@ def reconcile(
         if not may_release(node):
             if node.is_finally:
                 message = "waits for every flow without finally to end"
-                draft.edit(number, wait_reason=Reasons.WAITING_FOR_DEPENDENCIES, wait_message=message)
+                draft.explain(number, Reasons.WAITING_FOR_DEPENDENCIES, message)
             continue
         if _evaluate(ctx, evaluator, node, withheld if number in hidden else None):
             for other in node.dependents:
@@ -79,7 +79,8 @@ def _evaluate(ctx: Context, evaluator: Evaluator, node: Node, withheld: set[int]
     dependencies_at = evaluator.requires(node)
     has_finals = False
     shown: tuple[Predicate, int] | None = None
-    waiting = ready = Task()
+    waiting: Task | None = None
+    ready: Task | None = None
     judge = Judge(ctx, node, node.when) if node.when is not None else None
     unjudged: Waits | None = None
     is_approval = node.is_approval
@@ -103,7 +104,7 @@ def _evaluate(ctx: Context, evaluator: Evaluator, node: Node, withheld: set[int]
                 if verdict is not None:
                     unjudged = verdict if isinstance(verdict, Waits) else unjudged
                     continue
-                if task is not waiting:  # thousands of tasks that are one value in memory stay so
+                if ready is None or task is not waiting:  # thousands of tasks that are one value in memory stay so
                     waiting, ready = task, msgspec.structs.replace(task, released=ctx.now)
                 draft.put(node.number, index, ready)
                 has_finals = (is_approval and approvals.decide(ctx, node, index)) or has_finals
@@ -135,11 +136,11 @@ def _show(
         blocker, index = shown
         silence = evaluator.silence(node, blocker, index) if isinstance(blocker, ProbePredicate) else None
         reason, message = waits_for(ctx, node, blocker, index, silence)
-        draft.edit(node.number, wait_reason=reason, wait_message=message)
+        draft.explain(node.number, reason, message)
     elif unjudged is not None:
-        draft.edit(node.number, wait_reason=unjudged.reason, wait_message=unjudged.message)
+        draft.explain(node.number, unjudged.reason, unjudged.message)
     elif node.is_approval or draft.state(node.number).wait_reason in DEPENDENCY_WAITS:
-        draft.edit(node.number, wait_reason="", wait_message="")
+        draft.explain(node.number, "", "")
 
 
 def _ended(task: Task, message: str, now: float, is_timeout: bool) -> Task:

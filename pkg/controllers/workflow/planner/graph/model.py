@@ -181,25 +181,44 @@ class Node:
     growth: Growth = field(default=Growth(), compare=False)
     #: What most flows wait for: each of these, whatever the index. None if it waits for anything else.
     plain: tuple[StatusPredicate, ...] | None = field(init=False, compare=False, repr=False)
+    #: The flows whose pod addresses it waits for, and its jobs are rendered with.
+    pod_ips: tuple[PodIPPredicate, ...] = field(init=False, compare=False, repr=False)
     is_probing: bool = field(init=False, compare=False, repr=False)
-    needs_pod_ip: bool = field(init=False, compare=False, repr=False)
+    # Fields and not properties, because each pass reads them many times.
+    name: str = field(init=False, compare=False, repr=False)
+    #: The flow has `for`, so that its jobs carry an index.
+    is_indexed: bool = field(init=False, compare=False, repr=False)
+    is_finally: bool = field(init=False, compare=False, repr=False)
+    #: The flow waits for a person and makes no jobs.
+    is_approval: bool = field(init=False, compare=False, repr=False)
+    has_timers: bool = field(init=False, compare=False, repr=False)
+    #: Whether it may start depends on nothing but the ends of other tasks.
+    waits_for_ends: bool = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         parts = tuple(self.predicates())
         plain = tuple(part for part in parts if isinstance(part, StatusPredicate))
         is_plain = len(plain) == len(parts) and all(len(clause) == 1 for clause in self.requires)
-        object.__setattr__(self, "plain", plain if is_plain else None)
-        object.__setattr__(self, "needs_pod_ip", any(isinstance(part, PodIPPredicate) for part in parts))
-        object.__setattr__(self, "is_probing", any(isinstance(part, ProbePredicate | PodIPPredicate) for part in parts))
+        pod_ips = tuple(part for part in parts if isinstance(part, PodIPPredicate))
+        asks_ends = is_plain and all(part.ask in _ENDS for part in plain)
+        is_judged = self.flow.finally_ or self.when is not None or self.items_from is not None
+        has_timeouts = self.timeout is not None or self.pending_timeout is not None
+        for name, value in (
+            ("plain", plain if is_plain else None),
+            ("pod_ips", pod_ips),
+            ("is_probing", bool(pod_ips) or any(isinstance(part, ProbePredicate) for part in parts)),
+            ("name", self.flow.name),
+            ("is_indexed", self.flow.for_ is not None),
+            ("is_finally", self.flow.finally_),
+            ("is_approval", self.flow.approval is not None),
+            ("has_timers", bool(self.retry.max_retries) or has_timeouts),
+            ("waits_for_ends", asks_ends and not is_judged and not self.reads),
+        ):
+            object.__setattr__(self, name, value)
 
     @property
-    def name(self) -> str:
-        return self.flow.name
-
-    @property
-    def is_indexed(self) -> bool:
-        """Whether the flow has `for`, so that its jobs carry an index."""
-        return self.flow.for_ is not None
+    def needs_pod_ip(self) -> bool:
+        return bool(self.pod_ips)
 
     @property
     def is_empty(self) -> bool:
@@ -209,19 +228,6 @@ class Node:
     def replicas(self) -> int:
         """What `{{replicas}}` stands for."""
         return self.flow.replicas if self.items_from is None else self.count or 0
-
-    @property
-    def is_finally(self) -> bool:
-        return self.flow.finally_
-
-    @property
-    def is_approval(self) -> bool:
-        """Whether the flow waits for a person and makes no jobs."""
-        return self.flow.approval is not None
-
-    @property
-    def has_timers(self) -> bool:
-        return bool(self.retry.max_retries) or self.timeout is not None or self.pending_timeout is not None
 
     def probes(self) -> tuple[ProbePredicate, ...]:
         """The HTTP and TCP probes that this flow waits for."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from pkg.apis.flow.v1alpha1.labels import short_hash
 from pkg.workloads import NameRule
@@ -45,8 +46,7 @@ def _fallback(uid: str) -> str:
     return f"-{uid.replace('-', '').lower()[:8]}"
 
 
-@dataclass(frozen=True, slots=True)
-class _Task:
+class _Task(msgspec.Struct, frozen=True):
     workflow: str
     flow: str
     index: int | None

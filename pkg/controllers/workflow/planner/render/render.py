@@ -6,7 +6,6 @@ The result is the whole object, or a RenderError that names field and value.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -61,8 +60,7 @@ class Rendered(msgspec.Struct, frozen=True):
     removed_ttl_fields: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class _Attempt:
+class _Attempt(msgspec.Struct, frozen=True):
     """What is rendered: the attempt of one index of a flow, and the template."""
 
     workflow: Workflow

@@ -16,14 +16,19 @@ from pkg.controllers.workflow.planner.snapshot import Snapshot
 # Each has an Event of its own.
 _OBSTACLES = (BLOCKING | {Reasons.NAMESPACE_TERMINATING}) - {Reasons.UNKNOWN_STATUS}
 
+# Phases of a task with a job that have an Event.
+_SAID = frozenset({Phase.FAILED, Phase.BACKOFF})
+
 
 def events_of(ctx: Context, decision: Decision | None, phase: WorkflowPhase) -> list[Emit]:
     """Events about failures, retries, obstacles to creations, the decision and the end."""
     snapshot, graph, draft = ctx.snapshot, ctx.graph, ctx.draft
     found: list[Emit] = []
     for number, index in sorted(draft.touched):
-        node = graph.nodes[number]
-        was, task = draft.base.flows[number].tasks[index], draft.task(number, index)
+        node, task = graph.nodes[number], draft.task(number, index)
+        if task.phase not in _SAID and not node.is_approval:
+            continue
+        was = draft.base.flows[number].tasks[index]
         if was.phase is task.phase and was.attempt == task.attempt:
             continue
         name = f"flow {node.name}, index {index}," if node.is_indexed else f"flow {node.name}"
@@ -39,8 +44,8 @@ def events_of(ctx: Context, decision: Decision | None, phase: WorkflowPhase) -> 
             text = f"{name.rstrip(',')}: {task.reason}: {task.message}; {wait}"
             found.append(Emit("TaskRetry", text, is_warning=True, failed=failed))
     for number in sorted(draft.changed):
-        state, before = draft.state(number), draft.base.flows[number]
-        if state.wait_reason in _OBSTACLES and state.wait_reason != before.wait_reason:
+        state = draft.state(number)
+        if state.wait_reason in _OBSTACLES and state.wait_reason != draft.base.flows[number].wait_reason:
             is_warning = state.wait_reason != Reasons.APPROVAL_NEEDED
             text = f"flow {graph.nodes[number].name}: {state.wait_message}"
             found.append(Emit(state.wait_reason, text, is_warning=is_warning))

@@ -24,19 +24,23 @@ MAX_ASKED: Final = 16
 
 def flow_memory(node: Node, state: FlowState) -> FlowMemory:
     """What is to be recorded of one flow."""
-    record = FlowRecord(
-        flows="",
-        renamed=state.renamed,
-        first_attempt=state.first_attempt,
-        approvals=state.approvals,
-        asked=_asked(node, state),
-        tasks=state.fan_out,
-        kept=_kept(node, state),
-        passed=_latches(state),
-        hands_out=bool(node.outputs) or state.hands_out,
-    )
-    kept = NOTHING.record if record == NOTHING.record else record
-    return FlowMemory(state.gvr, kept, state.rules, state.later_gvrs, objects_of(state))
+    kept, passed, asked = _kept(node, state), _latches(state), _asked(node, state)
+    hands_out = bool(node.outputs) or state.hands_out
+    record = NOTHING.record
+    is_special = state.renamed or state.first_attempt or state.fan_out is not None or state.approvals
+    if kept or passed or asked or hands_out or is_special:
+        record = FlowRecord(
+            flows="",
+            renamed=state.renamed,
+            first_attempt=state.first_attempt,
+            approvals=state.approvals,
+            asked=asked,
+            tasks=state.fan_out,
+            kept=kept,
+            passed=passed,
+            hands_out=hands_out,
+        )
+    return FlowMemory(state.gvr, record, state.rules, state.later_gvrs, objects_of(state))
 
 
 def objects_of(state: FlowState) -> tuple[ObjectRecord, ...]:
@@ -62,7 +66,7 @@ def without_repeats(memory: FlowMemory, status: FlowStatus) -> FlowMemory:
 
 def _latches(state: FlowState) -> tuple[Latch, ...]:
     """The probes that have passed, while they matter: until every task has a job."""
-    if not state.count(Phase.WAITING):
+    if not state.passed or not state.count(Phase.WAITING):
         return ()
     return tuple(Latch(path, pack_indexes(sorted(indexes))) for path, indexes in sorted(state.passed.items()))
 
@@ -96,6 +100,8 @@ def _kept(node: Node, state: FlowState) -> tuple[Kept, ...]:
     groups: dict[tuple[Kept, bool], list[int]] = {}
     waits = _waits(tasks)
     for index, task in enumerate(tasks):
+        if _is_all_in_phase(task, state.gvr):
+            continue
         item, in_backoff = _kept_of(task, state.gvr), task.phase is Phase.BACKOFF
         if waits and (since := task.current.waits_since) is not None and task.phase in _STANDING:
             item = msgspec.structs.replace(item, waits_since=waits[since])
@@ -121,10 +127,23 @@ def _waits(tasks: Iterable[Task]) -> dict[float, str]:
     controller may let others pass them, and lets them pass nobody.
     """
     found = {task.current.waits_since for task in tasks if task.phase in _STANDING} - {None}
+    if not found:
+        return {}
     times = sorted(time for time in found if time is not None)
     first = times[: MAX_WAITS - 1] if len(times) > MAX_WAITS else times
-    latest = timestamp(times[-1]) if times else ""
+    latest = timestamp(times[-1])
     return {**dict.fromkeys(times, latest), **{time: timestamp(time) for time in first}}
+
+
+def _is_all_in_phase(task: Task, gvr: str) -> bool:
+    """Whether the phase of a task says all there is to know, as for most tasks. gvr: as for `_kept_of`."""
+    phase, current = task.phase, task.current
+    if task.attempt or phase is Phase.FAILED or phase is Phase.BACKOFF:
+        return False
+    if current.was_held or current.waits_since is not None:
+        return False
+    is_run_shown = phase is Phase.RUNNING or phase is Phase.SUCCEEDED or not (task.ran or task.reported)
+    return is_run_shown and (not current.gvr or current.gvr == gvr)
 
 
 def _kept_of(task: Task, gvr: str) -> Kept:

@@ -39,9 +39,15 @@ def flow_status(
     limit = 512 if not is_one_of_many else 160 if phase is Phase.FAILED else 48
     reason, message = why(node, state, phase)
     tasks = state.tasks
-    started = min((task.started for task in tasks if task.started is not None), default=None)
-    finished = max((task.finished for task in tasks if task.finished is not None), default=None)
-    due = min((task.due for task in tasks if task.phase is Phase.BACKOFF and task.due is not None), default=None)
+    if len(tasks) == 1:
+        one = tasks[0]
+        started, finished, due = one.started, one.finished, one.due if one.phase is Phase.BACKOFF else None
+        attempts = one.attempt + one.had_job
+    else:
+        started = min((task.started for task in tasks if task.started is not None), default=None)
+        finished = max((task.finished for task in tasks if task.finished is not None), default=None)
+        due = min((task.due for task in tasks if task.phase is Phase.BACKOFF and task.due is not None), default=None)
+        attempts = max(task.attempt + task.had_job for task in tasks)
     status = FlowStatus(
         name=node.name,
         phase=phase,
@@ -49,7 +55,7 @@ def flow_status(
         message=message[:limit],
         start_time="" if started is None else _time(started, is_one_of_many),
         completion_time=_time(finished, is_one_of_many) if phase.is_final and finished is not None else "",
-        attempts=max(task.attempt + task.had_job for task in tasks),
+        attempts=attempts,
         next_attempt_time="" if due is None else timestamp(due),
         outputs=recorded_outputs(tasks, is_indexed=node.is_indexed),
     )

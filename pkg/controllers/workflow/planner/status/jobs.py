@@ -6,6 +6,7 @@ attempt is final: later changes of its job are ignored.
 
 from __future__ import annotations
 
+import functools
 import sys
 from collections.abc import Iterable, Sequence
 
@@ -16,7 +17,7 @@ from pkg.apis.flow.v1alpha1.cost import MAX_OUTPUT_BYTES
 from pkg.apis.flow.v1alpha1.phases import Phase
 from pkg.apis.flow.v1alpha1.reasons import KEPT_UNTIL_CREATED, Reasons
 from pkg.apis.flow.v1alpha1.types import Action, Completion
-from pkg.apis.meta import Job
+from pkg.apis.meta import GVR, Job
 from pkg.controllers.workflow.planner.attempts import is_possible, of_attempt
 from pkg.controllers.workflow.planner.context import Context
 from pkg.controllers.workflow.planner.control import retry
@@ -84,7 +85,7 @@ def fold(ctx: Context, keys: Iterable[TaskKey], policy: FailurePolicy) -> frozen
     """
     snapshot, draft = ctx.snapshot, ctx.draft
     left: set[TaskKey] = set()
-    for key in sorted(keys, key=lambda key: key not in snapshot.gone):
+    for key in sorted(keys, key=lambda key: key not in snapshot.gone) if snapshot.gone else keys:
         if ctx.budget.is_spent and key not in snapshot.gone:
             if key in snapshot.jobs or _expects_job(ctx, key):
                 left.add(key)
@@ -94,27 +95,24 @@ def fold(ctx: Context, keys: Iterable[TaskKey], policy: FailurePolicy) -> frozen
             continue  # the spec does not have the task that the job's labels name
         number = node.number
         task, state = draft.task(number, key.index), draft.state(number)
-        if not _expects(task) and not (key in snapshot.jobs or key in snapshot.gone):
+        seen, missed = snapshot.jobs.get(key, ()), snapshot.gone.get(key, ())
+        if not seen and not missed and not _expects(task):
             continue  # it has no job, and needs none
         # After a restart jobs of earlier attempts prove nothing, except for tasks that were not restarted.
         least = task.attempt if task.is_final else state.first_attempt
-        jobs, gone = (
-            [
-                observed
-                for observed in found.get(key, ())
-                if observed.attempt >= least and is_possible(ctx, node, task, observed)
-            ]
-            for found in (snapshot.jobs, snapshot.gone)
-        )
+        jobs = [one for one in seen if one.attempt >= least and is_possible(ctx, node, task, one)]
+        gone = [one for one in missed if one.attempt >= least and is_possible(ctx, node, task, one)]
         after = fold_task(_TaskJobs(ctx, snapshot, node, key, state, jobs, gone, policy), task)
         draft.put(number, key.index, after)
         is_new_job = after.current.job and after.current.job_uid != task.current.job_uid
         if is_new_job and draft.state(number).wait_reason in KEPT_UNTIL_CREATED:
-            draft.edit(number, wait_reason="", wait_message="")
+            draft.explain(number, "", "")
         if after.current.gvr != task.current.gvr and after.current.action is Action.CREATE:
             record_kind(draft, number, after.current.gvr)
-        if any(labels.RULES in observed.job.metadata.annotations for observed in jobs):
-            record_rules(ctx, node, jobs)
+        for observed in jobs:
+            if labels.RULES in observed.job.metadata.annotations:
+                record_rules(ctx, node, jobs)
+                break
         ctx.budget.spend(JOB_UNITS * (len(jobs) + len(gone)) + task.is_unfinished)
     return frozenset(left)
 
@@ -142,7 +140,10 @@ def attach_jobs(ctx: Context, keys: Iterable[TaskKey]) -> None:
 def fold_task(of: _TaskJobs, task: Task) -> Task:
     """One task, updated from its jobs."""
     snapshot = of.snapshot
-    newest = max((observed.attempt for observed in (*of.jobs, *of.gone)), default=-1)
+    if len(of.jobs) == 1 and not of.gone:
+        newest = of.jobs[0].attempt
+    else:
+        newest = max((observed.attempt for observed in (*of.jobs, *of.gone)), default=-1)
     if not task.is_final and newest >= max(task.attempt, of.state.first_attempt):
         is_new = newest > task.attempt or not (task.had_job or task.has_verdict)
         if is_new:
@@ -201,7 +202,7 @@ def _begin(snapshot: Snapshot, task: Task, observed: ObservedJob) -> Task:
     )
 
 
-def _job_of(jobs: Iterable[ObservedJob], task: Task) -> ObservedJob | None:
+def _job_of(jobs: Sequence[ObservedJob], task: Task) -> ObservedJob | None:
     """The job of the task's newest attempt."""
     return of_attempt(jobs, task.attempt, task.current.job_uid)
 
@@ -227,8 +228,14 @@ def _with_job(snapshot: Snapshot, task: Task, current: ObservedJob | None) -> Ta
 
 
 def _kind_of(snapshot: Snapshot, observed: ObservedJob) -> str:
-    """The kind of a job. Jobs of one kind share the text."""
-    return sys.intern(str(snapshot.gvr_of(observed)))
+    """The kind of a job."""
+    return _text_of(snapshot.gvr_of(observed))
+
+
+@functools.lru_cache(maxsize=1024)
+def _text_of(gvr: GVR) -> str:
+    """The kind as text. Jobs of one kind share it."""
+    return sys.intern(str(gvr))
 
 
 def _may_be_held(snapshot: Snapshot, observed: ObservedJob) -> bool:

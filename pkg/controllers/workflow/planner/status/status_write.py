@@ -7,6 +7,7 @@ from msgspec import structs
 from pkg.apis.flow.v1alpha1.phases import WorkflowPhase
 from pkg.controllers.workflow.planner.actions import Emit, PatchStatus
 from pkg.controllers.workflow.planner.context import Context
+from pkg.controllers.workflow.planner.dependency.waiting import reworded
 from pkg.controllers.workflow.planner.progress import NEVER, Progress
 from pkg.controllers.workflow.planner.status import workflow_status
 from pkg.controllers.workflow.planner.status.concern import blocked_event
@@ -43,6 +44,7 @@ def status_write(
     # A clock that was set back must not delay the write.
     if progress.written_at <= snapshot.now < due and not is_urgent:
         return None, structs.replace(progress, is_dirty=True), due, ()
+    progress = reworded(ctx, progress)
     if not is_urgent and len(ctx.graph.nodes) > MAX_RENDERED:
         progress = structs.replace(progress, rendered=workflow_status.render_flows(ctx.graph, progress, MAX_RENDERED))
         if not workflow_status.is_rendered(progress):
