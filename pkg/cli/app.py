@@ -8,10 +8,11 @@ from __future__ import annotations
 import gc
 from collections.abc import Mapping
 from importlib import import_module
-from typing import Final
+from typing import Any, Final
 
 import click
 
+from pkg.cli.problems import usage_problem
 from pkg.version import VERSION
 
 READING: Final = {
@@ -51,7 +52,22 @@ SECTIONS: Final[Mapping[str, Mapping[str, str]]] = {
 
 
 class Verbs(click.Group):
-    """A group whose commands are imported when they are called; `--help` imports all of them."""
+    """A group whose commands are imported when they are called; `--help` imports all of them.
+
+    Wrong usage is one line.
+    """
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except click.UsageError as error:
+            raise usage_problem(error) from error
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as error:
+            raise usage_problem(error) from error
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return [name for section in SECTIONS.values() for name in section]
@@ -75,14 +91,18 @@ class Verbs(click.Group):
 
 @click.command(
     cls=Verbs,
+    invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 @click.version_option(VERSION, message="%(version)s")
-def command() -> None:
+@click.pass_context
+def command(context: click.Context) -> None:
     """Workflows from the terminal, as `kubectl workflow VERB` or `kubectl-workflow VERB`.
 
     It needs no rights but those of the user, and no service but the API server.
     """
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
 
 
 def main() -> None:

@@ -47,6 +47,23 @@ class Problem(click.ClickException):
         click.echo(f"error: {self.message}", file=file, err=file is None)
 
 
+def usage_problem(error: click.UsageError) -> click.ClickException:
+    """Wrong usage as one line, with where the right one is said. The help of a group stays what it is."""
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        return error
+    said = error.format_message().rstrip(".")
+    if isinstance(error, click.exceptions.NoSuchCommand):
+        from difflib import get_close_matches
+
+        group = error.ctx.command if error.ctx is not None else None
+        names = group.list_commands(error.ctx) if isinstance(group, click.Group) and error.ctx is not None else []
+        near = get_close_matches(error.command_name[:64], names, n=1)
+        said = f'there is no verb "{error.command_name}"' + (f'; did you mean "{near[0]}"?' if near else "")
+    where = error.ctx.command_path if error.ctx is not None else "kubectl workflow"
+    mark = "" if said.endswith("?") else ";"
+    return Problem(f"{said[:1].lower()}{said[1:]}{mark} {where} --help says more", error.exit_code)
+
+
 def problem_of(error: KubeError, server: str) -> Problem:
     """What a failed API call means for the user; `server` is the address of the API server."""
     said = error.message
@@ -60,7 +77,8 @@ def problem_of(error: KubeError, server: str) -> Problem:
     if isinstance(error, Forbidden):
         return Problem(f"a right is missing: {said}; ask whoever manages the cluster for it")
     if isinstance(error, NotFound):
-        return Problem(f"{said}; kubectl workflow list shows what there is")
+        verb = "template list" if said.startswith("worktemplates.") else "list"
+        return Problem(f"{said}; kubectl workflow {verb} shows what there is")
     if isinstance(error, Exists):
         return Problem(f"{said}; choose another name, or delete that one first")
     if isinstance(error, Conflict):

@@ -44,6 +44,7 @@ _ORDER: Final = (
     Phase.WAITING,
 )
 _HEAD: Final = ("FLOW", "PHASE", "DONE", "TRIES", "TIME", "WHY")
+_LEAST: Final = 2  # columns that stay in a narrow terminal: flow and phase
 _MAX_LINES: Final = 4  # of a WHY that does not fit behind its flow
 
 
@@ -89,11 +90,9 @@ def tree(found: WorkflowView, now: float, to: Screen, *, unfold: bool = False, w
     rows = list(_rows(nodes, ""))
     if not to.width:
         return table(head, [row.cells for row in rows], to, coloured=1)
-    lines = table(head[:-1], [row.cells[:-1] for row in rows], Screen(0, to.colours), coloured=1)
-    used = max(map(width, table(head[:-1], [row.cells[:-1] for row in rows], Screen()))) + 3
-    if to.width - used < len(head[-1]):  # the columns alone fill the terminal
-        return [cut(line, to.width) for line in table(head[:-1], [row.cells[:-1] for row in rows], Screen())]
-    shown_lines = [_behind(lines[0], head[-1], used, to)]
+    lines = _fitting(head[:-1], [row.cells[:-1] for row in rows], to)
+    used = max(width(click.unstyle(line)) for line in lines) + 3
+    shown_lines = [_behind(lines[0], head[-1], used, to) if used + len(head[-1]) <= to.width else lines[0]]
     for line, row in zip(lines[1:], rows, strict=True):
         why = row.cells[-1]
         if width(why) <= to.width - used:
@@ -110,6 +109,15 @@ def outputs(found: WorkflowView, to: Screen) -> list[str]:
         for one in found.outputs
     ]
     return ["", *table(("OUTPUT", "VALUES", "VALUE"), rows, to)] if rows else []
+
+
+def _fitting(head: Sequence[str], rows: Sequence[Sequence[str]], to: Screen) -> list[str]:
+    """The columns but WHY, as many as fit into the width of the terminal."""
+    for kept in range(len(head), _LEAST - 1, -1):
+        lines = table(head[:kept], [row[:kept] for row in rows], Screen(0, to.colours), coloured=1)
+        if all(width(click.unstyle(line)) <= to.width for line in lines):
+            return lines
+    return [cut(click.unstyle(line), to.width) for line in lines]
 
 
 def _behind(line: str, why: str, used: int, to: Screen) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,6 +10,7 @@ from pkg.apis.flow.v1alpha1.phases import Phase
 from pkg.apis.flow.v1alpha1.types import GROUP, WORKFLOWS, Workflow
 from pkg.views.attempts import AttemptView
 from pkg.views.log_address import Attempt
+from pkg.views.unknown_flows import no_flow
 from pkg.views.workflow_view import FlowView, WorkflowView
 
 _NEVER_RAN = frozenset({Phase.WAITING, Phase.SKIPPED})
@@ -35,10 +35,7 @@ def parse_target(text: str, found: WorkflowView) -> Target:
     name, slash, number = text.partition("/")
     flow = next((each for each in found.flows if each.name == name), None)
     if flow is None:
-        names = [each.name for each in found.flows]
-        near = difflib.get_close_matches(name[:64], names, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(names[:10])}"
-        raise TargetError(f"workflow {found.name} has no flow {name!r}{hint}")
+        raise TargetError(no_flow(found.name, name, [each.name for each in found.flows]))
     if not slash:
         return Target(name)
     if not (number.isascii() and number.isdecimal()) or int(number) >= flow.size:

@@ -24,6 +24,7 @@ from pkg.controllers.workflow.planner.snapshot import ObservedJob, Snapshot
 from pkg.controllers.workflow.planner.status.recovery import recover
 from pkg.kinds.kind import Kind
 from pkg.views.copies import merged_parameters
+from pkg.views.unknown_flows import no_flow
 from pkg.workloads import rules_for
 
 #: What the tasks of a flow were before, in the order in which people want to read it.
@@ -114,10 +115,13 @@ def plan_retry(
     """
     check_state(workflow)
     name = workflow.metadata.name
+    names = [flow.name for flow in workflow.spec.flows]
+    if unknown := [flow for flow in flows if flow not in names]:
+        raise CannotRetry(no_flow(name, unknown[0], names))
     changed: dict[str, Any] = {"restart": Restart(at=token, flows=flows), "shutdown": None}
     fields: dict[str, Any] = {"restart": {"at": token, "flows": list(flows) or None}, "shutdown": None}
     if parameters:
-        listed = merged_parameters(msgspec.to_builtins(workflow.spec.parameters), parameters)
+        listed = merged_parameters(msgspec.to_builtins([*workflow.spec.parameters]), parameters)
         changed["raw_parameters"] = msgspec.Raw(msgspec.json.encode(listed))
         fields["parameters"] = listed
     edited = msgspec.structs.replace(workflow, spec=msgspec.structs.replace(workflow.spec, **changed))

@@ -47,7 +47,10 @@ def parse_age(text: str) -> float:
     """Seconds of `7d`, `12h` or `1d12h`: a Go duration that may begin with days. Raises ValueError."""
     match = _DAYS.match(text)
     days, rest = (int(match[1]), match[2]) if match is not None else (0, text)
-    return days * 86_400 + (durations.parse(rest) if rest or match is None else 0.0)
+    try:
+        return days * 86_400 + (durations.parse(rest) if rest or match is None else 0.0)
+    except ValueError as error:
+        raise ValueError(f'"{text}" is no age; write it like 7d, 12h or 1d12h30m') from error
 
 
 def parse_phases(given: Iterable[str]) -> frozenset[WorkflowPhase]:

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
+from pkg.apis.flow.v1alpha1.phases import WorkflowPhase
 from pkg.apis.flow.v1alpha1.types import WORKFLOWS
 from pkg.apis.meta import GVR
 from pkg.kube.client import Client
@@ -117,7 +118,10 @@ def read_lines(
     lines = [line(each, now) for each in found]
     wanted = {phase.lower() for phase in phases}
     return [
-        one for one in lines if (not wanted or one.phase.lower() in wanted) and (one.is_blocked or not only_blocked)
+        one
+        for one in lines
+        if (not wanted or (one.phase or WorkflowPhase.PENDING).lower() in wanted)
+        and (one.is_blocked or not only_blocked)
     ]
 
 

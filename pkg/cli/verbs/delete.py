@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -14,28 +14,13 @@ from pkg.cli.connection import Connection, cluster_options
 from pkg.cli.files import WRONG_USAGE
 from pkg.cli.output import echo
 from pkg.cli.problems import Problem, problem_of
+from pkg.cli.selecting import selected_by
 from pkg.kube.errors import KubeError, NotFound
 
 if TYPE_CHECKING:
     from pkg.views.briefs import Brief
 
 _NAMED: Final = 10
-
-
-def _with(parser: str) -> Callable[[click.Context, click.Parameter, Any], Any]:
-    """A callback that reads an option, if it is given, with that function of pkg.views.selections."""
-
-    def parsed(_context: click.Context, _parameter: click.Parameter, given: Any) -> Any:
-        if not given:
-            return given
-        from pkg.views import selections
-
-        try:
-            return getattr(selections, parser)(given)
-        except ValueError as error:
-            raise click.BadParameter(str(error)) from error
-
-    return parsed
 
 
 @click.command("delete")
@@ -46,14 +31,14 @@ def _with(parser: str) -> Callable[[click.Context, click.Parameter, Any], Any]:
     "phases",
     multiple=True,
     metavar="PHASE",
-    callback=_with("parse_phases"),
+    callback=selected_by("parse_phases"),
     help="Workflows in this phase, such as Succeeded,Failed.",
 )
 @click.option(
     "--older",
     default="",
     metavar="AGE",
-    callback=_with("parse_age"),
+    callback=selected_by("parse_age"),
     help="Workflows that ended longer ago than this, such as 7d or 12h.",
 )
 @click.option("--all", "is_all", is_flag=True, help="All workflows, also those that still run.")

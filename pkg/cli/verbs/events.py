@@ -29,10 +29,13 @@ def command(connection: Connection, name: str, flow: str, warnings: bool) -> Non
     """
     from pkg.views.events import read_events
     from pkg.views.one_workflow import read_workflow
+    from pkg.views.unknown_flows import no_flow
 
     workflow = read_workflow(connection.client, connection.namespace, name)
-    if flow and flow not in {each.name for each in workflow.spec.flows} | {each.name for each in workflow.status.flows}:
-        raise Problem(f"workflow {name} has no flow {flow!r}; kubectl workflow get {name} lists them")
+    spec, status = workflow.spec.flows, workflow.status.flows
+    names = dict.fromkeys([*(each.name for each in spec), *(each.name for each in status)])
+    if flow and flow not in names:
+        raise Problem(no_flow(name, flow, list(names)))
     found = read_events(connection.client, workflow, flow=flow)
     lines = [one for one in found.lines if not warnings or one.type == "Warning"]
     if lines:

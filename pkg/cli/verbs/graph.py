@@ -55,13 +55,14 @@ def command(
     from pkg.views.graph.drawing import draw
     from pkg.views.graph.formats import dot, mermaid
     from pkg.views.graph.svg import svg
+    from pkg.views.unknown_flows import no_flow
 
     if not paths and not name:
         raise click.UsageError("name a Workflow, or a manifest with -f")
     workflow, templates = _from_files(paths, name) if paths else _from_cluster(connection, name)
-    known = {flow.name for flow in workflow.spec.flows}
+    known = [flow.name for flow in workflow.spec.flows]
     if unknown := [flow for flow in around if flow not in known]:
-        raise Problem(f"--around: no flow is named {unknown[0]}")
+        raise Problem(f"--around: {no_flow(workflow.metadata.name, unknown[0], known)}")
     try:
         # What is near a flow is looked for among all flows.
         picture = draw(workflow, templates, unfold=unfold, fold=fold if fold is not None or not around else False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -11,6 +11,7 @@ import click
 from pkg.cli.connection import Connection, cluster_options
 from pkg.cli.formats import NAMES, OBJECTS, as_list, output_option, shown
 from pkg.cli.output import Screen, echo, printable, screen, table
+from pkg.cli.selecting import selected_by
 
 if TYPE_CHECKING:
     from pkg.views.workflow_list import Line
@@ -20,11 +21,18 @@ if TYPE_CHECKING:
 @cluster_options(all_namespaces=True)
 @click.option("-l", "--selector", default="", metavar="LABELS", help="Label selector, such as team=a,tier!=b.")
 @click.option("--field-selector", default="", metavar="FIELDS", help="Field selector: metadata.name=NAME.")
-@click.option("--phase", "phases", multiple=True, metavar="PHASE", help="Only these phases; may be repeated.")
+@click.option(
+    "--phase",
+    "phases",
+    multiple=True,
+    metavar="PHASE",
+    callback=selected_by("parse_phases"),
+    help="Only these phases, such as Running,Failed.",
+)
 @click.option("--blocked", is_flag=True, help="Only those that wait for a person.")
 @output_option("wide", *OBJECTS, NAMES)
 def command(
-    connection: Connection, selector: str, field_selector: str, phases: Sequence[str], blocked: bool, form: str | None
+    connection: Connection, selector: str, field_selector: str, phases: Collection[str], blocked: bool, form: str | None
 ) -> None:
     """List Workflows: phase, progress, age, duration, and why they wait or failed.
 
@@ -62,8 +70,10 @@ def render(found: Sequence[Line], to: Screen, *, wide: bool = False, namespaces:
     from pkg.views.durations import shown as time_shown
 
     head = ["NAME", "PHASE", "PROGRESS", "AGE", "DURATION", "WHY"]
+    # A column without a value would move those behind it, for programs that split lines at blanks.
     rows = [
-        [one.name, one.phase, one.progress, time_shown(one.age), time_shown(one.seconds), printable(one.why)]
+        [text or "-" for text in (one.name, one.phase, one.progress, time_shown(one.age), time_shown(one.seconds))]
+        + [printable(one.why)]
         for one in found
     ]
     if wide:

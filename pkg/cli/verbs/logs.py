@@ -153,6 +153,7 @@ def _say_gone(
     from pkg.views.log_tasks import describe, gone_tasks, is_workflow, not_started
 
     gone = gone_tasks(found, chosen, read)
+    flows = {flow.name: flow for flow in found.flows}
     there = {(one.flow, one.index) for one in pods}
     for flow in not_started(found, chosen) if chosen.flow else ():
         why = f": {flow.reason}: {flow.message}" if flow.message else ""
@@ -174,6 +175,11 @@ def _say_gone(
         about = describe(workflow, task, attempts, attempt)
         if is_workflow(attempts.get((task.flow, task.index), ())):
             printer.say(f"{task.label} is a Workflow: kubectl workflow logs -n {about.namespace} {about.job}")
+            continue
+        numbers = [one.number + 1 for one in attempts.get((task.flow, task.index), ())]
+        tries = max(numbers, default=flows[task.flow].tries)
+        if attempt is not None and attempt >= max(tries, flows[task.flow].tries):
+            printer.say(f"{task.label} has no attempt {attempt}; the newest is {max(tries - 1, 0)}")
             continue
         why = "its log cannot be read" if (task.flow, task.index) in there else "and its pods are gone"
         printer.say(f"{task.label}, attempt {about.attempt}: {task.phase}, {why}")

@@ -35,10 +35,37 @@ def test_help_lists_every_verb_that_is_not_hidden() -> None:
     assert {name for name in VERBS if not command.get_command(click.Context(command), name).hidden} <= named  # type: ignore[union-attr]
 
 
-def test_an_unknown_verb_is_wrong_usage() -> None:
-    done = CliRunner().invoke(command, ["lsit"])
-    assert done.exit_code == 2
-    assert "lsit" in done.output
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        pytest.param(
+            ["lsit"], 'there is no verb "lsit"; did you mean "list"? kubectl workflow --help says more', id="a slip"
+        ),
+        pytest.param(["xyz"], 'there is no verb "xyz"; kubectl workflow --help says more', id="another word"),
+        pytest.param(
+            ["template", "gett"],
+            'there is no verb "gett"; did you mean "get"? kubectl workflow template --help says more',
+            id="a slip in a group",
+        ),
+        pytest.param(["get"], "missing argument 'NAME'; kubectl workflow get --help says more", id="no name"),
+        pytest.param(
+            ["list", "--phase", "Done"],
+            "invalid value for '--phase': \"Done\" is no phase; there are Pending, Running, Suspended, Terminating, "
+            "Succeeded, Failed; kubectl workflow list --help says more",
+            id="a phase that there is not",
+        ),
+        pytest.param(["--nope"], "no such option '--nope'; kubectl workflow --help says more", id="an unknown option"),
+    ],
+)
+def test_wrong_usage_is_one_line(words: list[str], said: str) -> None:
+    done = CliRunner().invoke(command, words, prog_name="kubectl workflow")
+    assert (done.exit_code, done.stdout, done.stderr) == (2, "", f"error: {said}\n")
+
+
+def test_without_a_verb_it_prints_all_verbs() -> None:
+    done = CliRunner().invoke(command, [])
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert done.stdout == CliRunner().invoke(command, ["--help"]).stdout
 
 
 def test_the_version_is_that_of_the_package() -> None:

@@ -41,6 +41,7 @@ ATTEMPTS = by_task(
 @pytest.mark.parametrize(
     ("to", "wide"),
     [
+        pytest.param(Screen(40), False, id="40"),
         pytest.param(Screen(80), False, id="80"),
         pytest.param(Screen(160), False, id="160"),
         pytest.param(Screen(160), True, id="160-wide"),
@@ -53,10 +54,12 @@ def test_tree(golden: Golden, to: Screen, wide: bool) -> None:
     golden([*heading(found, to), "", *tree(found, NOW, to, wide=wide), *outputs(found, to)])
 
 
-def test_no_line_is_wider_than_the_terminal() -> None:
+@pytest.mark.parametrize("columns", [30, 40, 60, 80])
+@pytest.mark.parametrize("wide", [False, True], ids=["", "wide"])
+def test_no_line_is_wider_than_the_terminal(columns: int, wide: bool) -> None:
     found = view(nightly(), NOW, ATTEMPTS)
-    lines = [*heading(found, Screen(80)), *tree(found, NOW, Screen(80))]
-    assert max(map(len, lines)) <= 80
+    lines = [*heading(found, Screen(columns))[1:], *tree(found, NOW, Screen(columns), wide=wide)]
+    assert max(map(len, lines)) <= columns
 
 
 def test_all_replicas_are_listed_where_that_is_asked_for() -> None:

@@ -13,6 +13,7 @@ from pkg.views.retries import Again, CannotRetry, Retry, plan_retry, service_kin
 from tests.manifests import decoded
 
 P = Phase
+PARAMETERS = [{"name": "x", "value": "1"}, {"name": "kept", "value": "as it was"}]
 DEPLOYMENTS = GVR("apps", "v1", "deployments")
 
 
@@ -107,7 +108,7 @@ def test_what_runs_again(workflow: Workflow, flows: tuple[str, ...], again: tupl
         pytest.param(
             FAILED,
             ("x",),
-            'w cannot be retried: spec.restart.flows[0]: no flow is named "x"',
+            "workflow w has no flow 'x'; there are a, b, c, end",
             id="a flow that is not there",
         ),
         pytest.param(ended("Running", CHAIN, {}), (), "w has not ended (Running)", id="one that runs"),
@@ -166,7 +167,7 @@ def test_a_service_whose_job_is_gone_runs_again() -> None:
 
 
 def planned(**changes: Any) -> Retry:
-    workflow = ended("Failed", [flow("a")], {"a": "Failed"}, parameters=[{"name": "x", "value": "1"}], shutdown="Stop")
+    workflow = ended("Failed", [flow("a")], {"a": "Failed"}, parameters=PARAMETERS, shutdown="Stop")
     templates = {"step": template("step", text="{{params.x}}")}
     return plan_retry(workflow, "token", templates, **changes)
 
@@ -181,7 +182,11 @@ def test_the_patch_changes_the_spec_alone_and_names_what_it_was_planned_for() ->
 
 def test_parameters_replace_values_in_their_list() -> None:
     found = planned(parameters={"x": "2", "y": "3"})
-    assert found.patch["spec"]["parameters"] == [{"name": "x", "value": "2"}, {"name": "y", "value": "3"}]
+    assert found.patch["spec"]["parameters"] == [
+        {"name": "x", "value": "2"},
+        {"name": "kept", "value": "as it was"},
+        {"name": "y", "value": "3"},
+    ]
     assert found.unused == ("y",)
 
 

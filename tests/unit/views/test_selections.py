@@ -71,7 +71,7 @@ def test_ages(text: str, seconds: float) -> None:
 
 @pytest.mark.parametrize("text", ["", "7", "d", "7days", "-1d", "1h2d", "7d "])
 def test_what_is_no_age(text: str) -> None:
-    with pytest.raises(ValueError, match="duration"):
+    with pytest.raises(ValueError, match="is no age; write it like 7d, 12h or 1d12h30m"):
         parse_age(text)
 
 

@@ -36,13 +36,13 @@ def _no_cluster(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         ),
         pytest.param(["delete", "--all", "--phase=Failed"], 2, "--all means every phase", id="delete: two meanings"),
         pytest.param(["delete", "--phase=done"], 2, '"done" is no phase; there are Pending', id="delete: no phase"),
-        pytest.param(["delete", "--older=week"], 2, "duration", id="delete: no age"),
+        pytest.param(["delete", "--older=week"], 2, '"week" is no age', id="delete: no age"),
         pytest.param(["retry", "w", "-p", "x"], 2, '"x" is no parameter: write name=value', id="retry: no parameter"),
         pytest.param(["retry", "a_b"], 2, '"a_b" cannot be the name of a workflow', id="retry: no name"),
         pytest.param(
             ["resubmit", "a", "--name", "B"], 2, '"B" cannot be the name of a workflow', id="resubmit: no name"
         ),
-        pytest.param(["submit"], 2, "Missing option '-f'", id="submit: no file"),
+        pytest.param(["submit"], 2, "missing option '-f'", id="submit: no file"),
         pytest.param(
             ["submit", "-f", "x.yaml"], 2, "x.yaml: there is no such file or folder", id="submit: no such file"
         ),

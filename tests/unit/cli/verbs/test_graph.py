@@ -50,7 +50,13 @@ def test_a_large_graph_says_what_mermaid_draws(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("args", "text", "code", "message"),
     [
-        pytest.param(["--around", "x"], NIGHTLY, 1, "no flow is named x", id="an unknown flow"),
+        pytest.param(
+            ["--around", "x"],
+            NIGHTLY,
+            1,
+            "--around: workflow nightly has no flow 'x'; there are ",
+            id="an unknown flow",
+        ),
         pytest.param(
             ["-o", "svg"],
             NIGHTLY.replace("{name: fetch, ", "{name: fetch, dependsOn: {targets: [train]}, "),

@@ -91,7 +91,11 @@ def test_a_change_of_what_runs() -> None:
         pytest.param(
             ["nowhere.yaml"], "error: nowhere.yaml: there is no such file or folder\n", id="a file that is not there"
         ),
-        pytest.param([], "name a file, a folder, or - for what comes through a pipe\n", id="nothing"),
+        pytest.param(
+            [],
+            "error: name a file, a folder, or - for what comes through a pipe; command lint --help says more\n",
+            id="nothing",
+        ),
     ],
 )
 def test_a_wrong_call(arguments: list[str], message: str) -> None:
