@@ -55,6 +55,10 @@ class Words:
         parts.append(escaped(text[end:]))
         return "".join(parts)
 
+    def has_unknown(self, text: str) -> bool:
+        """Whether the text has a variable that we have no word for."""
+        return any(isinstance(self.resolve(found["name"].strip()), Unknown) for found in self.pattern.finditer(text))
+
     def text(self, source: Source) -> str:
         """A value as text, converted."""
         return self.convert(source.text(), source)

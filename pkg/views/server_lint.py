@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Final
 
 from pkg.apis.flow.v1alpha1.faults import Fault
@@ -20,13 +20,24 @@ _PATH: Final = re.compile(r"\b(?:spec|metadata)(?:\.[A-Za-z_][A-Za-z0-9_-]*|\[\d
 _FAULTS: Final = (Conflict, Denied, Refused)
 
 
-def tried(client: Client, read: Read, namespace_of: Callable[[Document], str]) -> Iterator[Finding]:
+def tried(
+    client: Client, read: Read, namespace_of: Callable[[Document], str], known: Collection[Finding] = ()
+) -> Iterator[Finding]:
     """The answers to a dry run of each object that could be read. Nothing is stored. Raises KubeError.
 
-    An object that exists is tried as a change of it.
+    An object that exists is tried as a change of it. What is `known` already is left out: our webhook, where it is
+    installed, finds what was found without the server.
     """
     for document, _ in (*read.templates.values(), *read.workflows.values()):
-        yield from _tried(client, document, namespace_of(document))
+        for finding in _tried(client, document, namespace_of(document)):
+            if not any(_is_same(finding, one) for one in known):
+                yield finding
+
+
+def _is_same(answer: Finding, known: Finding) -> bool:
+    """Whether an answer of the API server says what was found without it, at the same place. Pure."""
+    place = (answer.file, answer.title, answer.at) == (known.file, known.title, known.at)
+    return place and answer.is_warning == known.is_warning and str(known.fault) in answer.fault.message
 
 
 def _tried(client: Client, document: Document, namespace: str) -> Iterator[Finding]:

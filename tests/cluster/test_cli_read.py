@@ -228,6 +228,9 @@ def test_logs_that_are_gone_leave_their_last_words_and_an_address(terminal: Term
     assert address in terminal.workflow("logs", "broken", "bad").err
     own = terminal.workflow("logs", "broken", "bad", "--attempt", "0", env={"WORKFLOW_LOG_URL_TEMPLATE": "x:{job}"})
     assert "its log: x:broken-bad\n" in own.err
+    assert "bad, attempt 0: Failed, and its pods are gone" in own.err
+    never = terminal.workflow("logs", "broken", "bad", "--attempt", "7")
+    assert (never.code, never.err) == (1, "bad has no attempt 7; the newest is 1\n")
     assert "has {cluster}; it may have" in terminal.workflow("logs", "broken", "--log-url-template", "{cluster}").err
 
 

@@ -55,7 +55,7 @@ def command(
         from pkg.views.server_lint import tried
 
         found = [finding for finding in found if not is_elsewhere(finding)]
-        found += tried(connection.client, read, lambda document: namespace_of(connection, document))
+        found += tried(connection.client, read, lambda document: namespace_of(connection, document), tuple(found))
     found = sorted_findings(found, [*earlier, *texts])
     for finding in found:
         click.echo(str(finding))

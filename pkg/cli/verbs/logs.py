@@ -146,6 +146,7 @@ def _say_gone(
     printer: Printer,
 ) -> None:
     """For each task whose log could not be read here: its last words, and where its log is."""
+    from pkg.apis.flow.v1alpha1.phases import Phase
     from pkg.apis.flow.v1alpha1.types import Action
     from pkg.views.applied import objects_of
     from pkg.views.attempts import by_task, read_jobs
@@ -182,7 +183,9 @@ def _say_gone(
             printer.say(f"{task.label} has no attempt {attempt}; the newest is {max(tries - 1, 0)}")
             continue
         why = "its log cannot be read" if (task.flow, task.index) in there else "and its pods are gone"
-        printer.say(f"{task.label}, attempt {about.attempt}: {task.phase}, {why}")
+        # Every attempt but the newest has failed.
+        phase = task.phase if int(about.attempt) >= max(tries, flows[task.flow].tries) - 1 else Phase.FAILED
+        printer.say(f"{task.label}, attempt {about.attempt}: {phase}, {why}")
         if task.words and attempt is None:
             printer.say(f"  last words: {printable(task.words)}")
         if template:

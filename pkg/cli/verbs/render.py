@@ -109,7 +109,8 @@ def command(
         raise Problem("nothing is rendered before these faults are corrected")
     failed = False
     first = True
-    for workflow, templates in _chosen(read, workflow_name, connection.given_namespace):
+    namespace = connection.namespace if server else connection.given_namespace
+    for workflow, templates in _chosen(read, workflow_name, namespace):
         kinds = None
         if server:
             templates, kinds = _asked(connection, workflow, templates)

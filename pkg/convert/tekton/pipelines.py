@@ -327,6 +327,9 @@ class _Pipeline:
         except CannotSay as error:
             source.lose(f"when cannot say this: {error}; the flow runs in any case")
             return ""
+        if any(words.has_unknown(str(item.peek())) for item in (value, *values)):
+            source.lose("when cannot say this; the flow runs in any case")
+            return ""
         if operator.word() not in ("in", "notin"):
             source.lose("the operator is in or notin; the flow runs in any case")
             return ""

@@ -108,6 +108,14 @@ def test_a_task_that_when_skips_lets_others_go_on_wherever_it_is_declared() -> N
     assert found.flow("c")["dependsOn"] == {"targets": ["b", "a"], "onSkipped": "Ignore"}
 
 
+def test_a_task_whose_condition_has_no_word_runs_in_any_case() -> None:
+    """As a condition over literal text, it would never run."""
+    when = [{"input": "$(tasks.a.status)", "operator": "in", "values": ["Failed"]}]
+    found = pipeline(A, **{"finally": [{"name": "z", "taskSpec": {"steps": [STEP]}, "when": when}]})
+    assert "when" not in found.flow("z")
+    assert any("when cannot say this; the flow runs in any case" in text for text in found.lost)
+
+
 def test_finally_tasks() -> None:
     assert pipeline(A, **{"finally": [{"name": "z", "taskSpec": {"steps": [STEP]}}]}).flow("z")["finally"] is True
 
