@@ -33,6 +33,8 @@ ACTING: Final[dict[str, str]] = {
     "resume": "pkg.cli.verbs.resume:command",
     "stop": "pkg.cli.verbs.stop:command",
     "terminate": "pkg.cli.verbs.terminate:command",
+    "approve": "pkg.cli.verbs.approve:command",
+    "reject": "pkg.cli.verbs.reject:command",
     "retry": "pkg.cli.verbs.retry:command",
     "resubmit": "pkg.cli.verbs.resubmit:command",
     "delete": "pkg.cli.verbs.delete:command",

@@ -20,7 +20,7 @@ from pkg.kube.json_depth import READABLE_LEVELS, elements, members, pruned
 from pkg.kube.pod_logs import LogOptions, PodLog, open_log
 from pkg.kube.request_parts import body_of, checked_path, path_of, query_of
 from pkg.kube.transport import MAX_BODY, Observer, Request, Transport
-from pkg.kube.warning_headers import parse_warnings
+from pkg.kube.warning_headers import heard
 from pkg.kube.watch import Watch
 
 T = TypeVar("T")
@@ -33,10 +33,10 @@ _METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=
 _METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 _DECODERS: dict[object, msgspec.json.Decoder[Any]] = {}
 _LIST_DECODERS: dict[object, msgspec.json.Decoder[Any]] = {}
+#: Bytes of a page of a list above which a smaller page is asked for.
 _LIST_BODY = 32 * 1024 * 1024
-"""Bytes of a page of a list above which a smaller page is asked for."""
+#: The first page where a list does not fit into one response.
 _ALL = 500
-"""The first page where a list does not fit into one response."""
 
 
 class Page(msgspec.Struct, Generic[T], frozen=True):
@@ -201,8 +201,7 @@ class Client:
         """Create an object. Exists: the name is taken, perhaps by a repeated POST of this call; GET shows the owner.
 
         `field_validation` (Strict, Warn, Ignore) says what a field means that the API server does not know.
-        `dry_run`: everything is checked, and nothing is stored.
-        `on_warnings` is called before this returns or raises, if the API server warns of something.
+        `dry_run`: nothing is stored. `on_warnings` is called before this returns or raises, if there is a warning.
         """
         request = Request(
             "create",
@@ -211,7 +210,7 @@ class Client:
             path_of(gvr, namespace),
             query_of(fieldValidation=field_validation, dryRun="All" if dry_run else ""),
             body=body_of(body),
-            on_warning=None if on_warnings is None else lambda value: on_warnings(parse_warnings(value)),
+            on_warning=heard(on_warnings),
         )
         return self._send(request, type)
 
@@ -231,13 +230,14 @@ class Client:
         type: type[T],
         subresource: str | None = None,
         metadata_only: bool = False,
+        dry_run: bool = False,
+        on_warnings: Callable[[tuple[str, ...]], None] | None = None,
     ) -> T:
         """PATCH an object with a JSON_PATCH or MERGE_PATCH body; a version to test is part of the body."""
-        path = path_of(gvr, namespace, name, subresource)
-        accept = _METADATA if metadata_only else "application/json"
-        request = Request(
-            "patch", gvr.group_resource, "PATCH", path, body=body, content_type=content_type, accept=accept
-        )
+        path, query = path_of(gvr, namespace, name, subresource), query_of(dryRun="All" if dry_run else "")
+        accept, on_warning = _METADATA if metadata_only else "application/json", heard(on_warnings)
+        about = ("patch", gvr.group_resource, "PATCH", path, query)
+        request = Request(*about, body=body, content_type=content_type, accept=accept, on_warning=on_warning)
         return self._send(request, type, name)
 
     def apply(
@@ -273,7 +273,7 @@ class Client:
             query,
             body=body_of(body),
             content_type=APPLY_PATCH,
-            on_warning=None if on_warnings is None else lambda value: on_warnings(parse_warnings(value)),
+            on_warning=heard(on_warnings),
         )
         return self._send(request, type, name)
 

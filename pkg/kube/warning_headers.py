@@ -7,6 +7,7 @@ come from other people's servers and manifests, so their number and length are b
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Final
 
 MAX_WARNINGS: Final = 32
@@ -38,3 +39,8 @@ def _plain(quoted: str) -> str:
     text = _PAIR.sub(r"\1", quoted).encode("latin-1", "replace").decode("utf-8", "replace")
     text = _UNPRINTABLE.sub(" ", text).strip()
     return text if len(text) <= MAX_LENGTH else f"{text[: MAX_LENGTH - 3]}..."
+
+
+def heard(on_warnings: Callable[[tuple[str, ...]], None] | None) -> Callable[[str], None] | None:
+    """What takes the header `Warning`, and calls `on_warnings` with the texts in it; None without anybody to call."""
+    return None if on_warnings is None else lambda value: on_warnings(parse_warnings(value))

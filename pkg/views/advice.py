@@ -21,7 +21,7 @@ ADVICE: Final[Mapping[str, str]] = {
     R.PROBE_TIMEOUT: "correct path and port of the probe, or the server; then restart the flow",
     R.OUTPUT_MISSING: "correct the path of the output, or give it a default; it is read from the job of flow {flow}",
     R.TOO_MANY_ITEMS: "make the list shorter, or let each item stand for several; then restart the flow that found it",
-    R.REJECTED: "correct the cause, then ask anew: kubectl workflow retry -n {namespace} {name} {flow}",
+    R.REJECTED: "correct the cause, then ask anew: kubectl workflow retry -n {namespace} {name} --flow {flow}",
     R.APPROVAL_NEEDED: "kubectl workflow approve -n {namespace} {name} {flow}, or reject",
     R.APPROVED: "nothing",
     R.OUTPUT_TOO_LARGE: "put the value into a store that the jobs share, and hand out its place",

@@ -164,6 +164,8 @@ class _Making:
         for node in nodes:
             if node.is_empty:
                 continue
+            if node.is_approval:
+                continue  # a person decides, and no job is made
             if node.items_from is not None:
                 variable = _variable(self.graph, node.items_from)
                 fault = f'only a run knows its items; --set {variable}=\'["a", "b"]\' gives them'

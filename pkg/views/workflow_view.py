@@ -182,7 +182,7 @@ def _flow(
         phase=found.phase,
         reason=found.reason,
         message=found.message,
-        template=flow.template_name,
+        template=flow.template_name if flow.approval is None else "approval",
         size=size,
         counts=counts,
         indexes=indexes,

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from hack.cluster import Cluster
 from hack.cluster.api import ApiStatusError
 from hack.cluster.errors import ClusterError
 from pkg.apis.flow.v1alpha1.types import MAX_APPROVALS
-from tests.cluster.conftest import StartController
+from pkg.cli.app import command
+from tests.cluster.conftest import StartController, account
 from tests.cluster.support.history import Object
 from tests.cluster.support.manifests import template, workflow
 from tests.cluster.support.town import Town, serve
@@ -164,3 +166,36 @@ def test_a_dry_run_stores_nothing(town: Town) -> None:
         town.patch("bob", "wkf/w", {"spec": {"approvals": [entry()]}}, "--dry-run=server")
     town.patch("alice", "wkf/w", {"spec": {"approvals": [entry()]}}, "--dry-run=server")
     assert given(world, "w") == []
+
+
+def test_the_command_approves_and_rejects_for_who_may(town: Town, user_kubeconfig: Callable[[str], Path]) -> None:
+    world = town.world
+    carol, dave = user_kubeconfig("carol"), user_kubeconfig("dave")
+    who = {"user": account(world, "carol")}
+    asking = workflow("w", ask("ask", "", who), ask("no", "ask"), step("b", "no"))
+    world.create_all([template("step", run_for="0.1s"), asking])
+    world.wait_flow("w", "ask", "Waiting", reason="ApprovalNeeded")
+
+    def run(config: Path, *arguments: str) -> tuple[int, str, str]:
+        flags = (f"--kubeconfig={config}", f"--namespace={world.namespace}")
+        result = CliRunner().invoke(command, [*arguments, *flags])
+        return result.exit_code, result.stdout, result.stderr
+
+    code, _, said = run(dave, "approve", "w", "ask")
+    assert (code, said.count("\n")) == (1, 1)
+    assert f"is not among the approvers of flow ask: {who['user']} may approve or reject it" in said
+    code, out, _ = run(carol, "approve", "w", "ask", "--dry-run")
+    assert (code, out) == (0, "workflow/w: flow ask is approved (dry run: nothing was changed)\n")
+    assert given(world, "w") == []
+    code, out, _ = run(carol, "why", "w")
+    assert f"kubectl workflow approve -n {world.namespace} w ask" in out
+    assert run(carol, "approve", "w", "ask", "-m", "fine")[:2] == (0, "workflow/w: flow ask is approved\n")
+    assert world.wait_flow("w", "ask", "Succeeded")["message"] == f"approved by {who['user']}: fine"
+    code, _, said = run(carol, "reject", "w", "ask")
+    assert (code, said) == (1, f"error: flow ask is Succeeded already: approved by {who['user']}: fine\n")
+    world.wait_flow("w", "no", "Waiting", reason="ApprovalNeeded")
+    assert run(dave, "reject", "w", "no", "-m", "not today")[:2] == (0, "workflow/w: flow no is rejected\n")
+    assert world.wait_phase("w")["phase"] == "Failed"
+    code, _, said = run(dave, "approve", "w", "no")
+    assert "w has ended (Failed); kubectl workflow retry" in said
+    assert [one["by"] for one in given(world, "w")] == [account(world, "carol"), account(world, "dave")]

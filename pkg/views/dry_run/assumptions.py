@@ -44,20 +44,24 @@ class Assumptions:
     outputs: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
     def duration(self, task: TaskKey) -> float:
-        for target in (Target(task.flow, task.index), Target(task.flow)):
+        for target in _of(task):
             if target in self.durations:
                 return self.durations[target]
         return self.default_duration
 
+    def decided_after(self, task: TaskKey) -> float:
+        """Seconds from when a task asks for approval until somebody decides."""
+        return next((self.durations[one] for one in _of(task) if one in self.durations), 0.0)
+
     def fails(self, task: TaskKey, attempt: int) -> bool:
-        for target in (Target(task.flow, task.index), Target(task.flow)):
+        for target in _of(task):
             if target in self.failures:
                 return attempt < self.failures[target]
         return False
 
     def answers_after(self, task: TaskKey) -> float | None:
         """Seconds until the pods of a task answer probes; None for never."""
-        for target in (Target(task.flow, task.index), Target(task.flow)):
+        for target in _of(task):
             if target in self.probes:
                 return self.probes[target]
         return 0.0
@@ -66,6 +70,11 @@ class Assumptions:
         """The flows and tasks that the assumptions name."""
         named = (Target(flow) for flow, _ in self.outputs)
         return frozenset((*self.durations, *self.failures, *self.probes, *named))
+
+
+def _of(task: TaskKey) -> tuple[Target, Target]:
+    """As which targets a task may be named: the task, else its flow."""
+    return Target(task.flow, task.index), Target(task.flow)
 
 
 def read_assumptions(

@@ -9,8 +9,17 @@ from typing import Any, Final
 import msgspec
 
 from pkg.apis.flow.v1alpha1.inline import inline_templates
+from pkg.apis.flow.v1alpha1.phases import Phase
 from pkg.apis.flow.v1alpha1.spec_hash import spec_hash
-from pkg.apis.flow.v1alpha1.types import Flow, OutputSource, Workflow, WorkflowStatus, WorkTemplate
+from pkg.apis.flow.v1alpha1.types import (
+    ApprovalDecision,
+    Flow,
+    GivenApproval,
+    OutputSource,
+    Workflow,
+    WorkflowStatus,
+    WorkTemplate,
+)
 from pkg.controllers.workflow.planner.actions import PatchStatus, Plan
 from pkg.controllers.workflow.planner.graph.compile import compile_spec
 from pkg.controllers.workflow.planner.graph.model import Graph
@@ -72,7 +81,8 @@ class _Run:
         services = frozenset(
             node.name
             for node in graph.nodes
-            if is_service(found := self._templates[node.flow.template_name], rows[found.spec.gvr.gvr].completion)
+            if not node.is_approval
+            and is_service(found := self._templates[node.flow.template_name], rows[found.spec.gvr.gvr].completion)
         )
         rules = {gvr: simulated_rules(gvr) for gvr in gvrs}
         indexed = frozenset(node.name for node in graph.nodes if node.is_indexed)
@@ -80,6 +90,11 @@ class _Run:
             self._workflow, assumptions, _START, services=services, indexed=indexed, outputs=self._outputs
         )
         self._progress: Progress | None = None
+        #: When people decide about tasks that asked; infinity once they have.
+        self._asked: dict[TaskKey, float] = {}
+        if graph.approvals:
+            names = ", ".join(graph.nodes[number].name for number in graph.approvals[:5])
+            self._notes.append(f"approved when it asks: {names}; --duration FLOW=1h delays it, --fail FLOW rejects")
         self._passed: frozenset[ProbeKey] = frozenset()
         self._fixed = Snapshot(
             now=_START,
@@ -93,7 +108,11 @@ class _Run:
             kinds={gvr: Kind(gvr.resource, row) for gvr, row in rows.items()},
             synced=frozenset(gvrs),
             is_dry_run=True,
-            rules={node.name: rules[self._templates[node.flow.template_name].spec.gvr.gvr] for node in graph.nodes},
+            rules={
+                node.name: rules[self._templates[node.flow.template_name].spec.gvr.gvr]
+                for node in graph.nodes
+                if not node.is_approval
+            },
         )
 
     def _prepared(self, workflow: Workflow) -> Workflow:
@@ -104,7 +123,7 @@ class _Run:
         if spec.shutdown is not None:
             self._notes.append("spec.shutdown is set: it is left out")
         flows = tuple(self._with_outputs(flow) for flow in spec.flows)
-        spec = msgspec.structs.replace(spec, flows=flows, suspend=False, shutdown=None, restart=None)
+        spec = msgspec.structs.replace(spec, flows=flows, suspend=False, shutdown=None, restart=None, approvals=())
         meta = msgspec.structs.replace(
             workflow.metadata,
             name=workflow.metadata.name or f"{workflow.metadata.generate_name}x",
@@ -154,13 +173,49 @@ class _Run:
                 break
             if made.requeue_now or made.over_limit or made.creations or cluster.dirty or cluster.gone:
                 continue
-            wakes_at = min(cluster.next_at(), later, float("inf") if made.requeue_at is None else made.requeue_at)
+            wakes_at = min(
+                cluster.next_at(),
+                self._next_decision(),
+                later,
+                float("inf") if made.requeue_at is None else made.requeue_at,
+            )
             if wakes_at == float("inf"):
                 self._notes.append("nothing more happens: the workflow waits for ever")
                 self._pass(look_at_all=False, is_last=True)
                 break
             cluster.advance(wakes_at)
+            self._decide()
         return self._result()
+
+    def _next_decision(self) -> float:
+        """When a person decides next about a task that asks."""
+        assert self._progress is not None
+        for number in self._graph.approvals:
+            node = self._graph.nodes[number]
+            for index, task in enumerate(self._progress.flows[number].tasks):
+                key = TaskKey(node.name, index)
+                if task.phase is Phase.WAITING and task.released is not None:
+                    self._asked.setdefault(key, task.released + self._assumptions.decided_after(key))
+        return min(self._asked.values(), default=float("inf"))
+
+    def _decide(self) -> None:
+        """People have decided about the tasks whose time has come."""
+        due = [key for key, when in self._asked.items() if when <= self._cluster.now]
+        if not due:
+            return
+        given = [
+            GivenApproval(
+                flow=key.flow,
+                decision=ApprovalDecision.REJECT if self._assumptions.fails(key, 0) else ApprovalDecision.APPROVE,
+                index=key.index,
+            )
+            for key in due
+        ]
+        for key in due:
+            self._asked[key] = float("inf")
+        spec = self._workflow.spec
+        spec = msgspec.structs.replace(spec, approvals=(*spec.approvals, *given))
+        self._workflow = msgspec.structs.replace(self._workflow, spec=spec)
 
     def _pass(self, *, look_at_all: bool, is_last: bool = False) -> tuple[Plan, float]:
         """One pass, carried out. Returns its plan, and when a probe that it asked for will pass.

@@ -197,3 +197,18 @@ def test_a_thousand_flows() -> None:
     assert len(found.spans) == 1000
     assert found.makespan == 840
     assert path(found) == [f"f{at}" for at in range(5, 10)]
+
+
+@pytest.mark.parametrize(
+    ("assumed", "result", "begins"),
+    [
+        pytest.param({}, "Succeeded", 60, id="at once"),
+        pytest.param({"durations_of": ["ask=1h"]}, "Succeeded", 3660, id="later"),
+        pytest.param({"failures": ["ask"], "durations_of": ["ask=1h"]}, "Failed", 3660, id="rejected later"),
+    ],
+)
+def test_a_person_decides_about_a_flow_with_approval(assumed: dict[str, Any], result: str, begins: float) -> None:
+    found = run(wf(a={}, ask={"approval": {}, **on("a")}, b="ask", c=failed("ask")), **assumed)
+    assert spans(found)["b" if result == "Succeeded" else "c"] == (begins, begins + 60)
+    assert len(found.spans) == 2
+    assert any(note.startswith("approved when it asks: ask;") for note in found.notes)
