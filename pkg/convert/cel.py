@@ -33,8 +33,8 @@ def _variable(name: str) -> str:
         return f"outputs[{json.dumps(match[1])}][{json.dumps(match[2])}]{match[3] or ''}"
     if name == "item" or name.startswith("item."):
         return f"string({name})"
-    if name in ("workflow.name", "workflow.namespace", "workflow.uid"):
+    if name in ("workflow.name", "workflow.namespace", "workflow.uid", "workflow.phase"):
         return name
-    if name in ("index", "replicas"):
+    if name in ("index", "replicas", "workflow.duration"):
         return f"string({name})"
     raise CannotSay(f"a condition cannot read {{{{{name}}}}}")

@@ -54,6 +54,8 @@ class Expansion:
         self._workflow_names = workflow_names
         self._names = names
         self.flows: list[Object] = []
+        #: The names of the WorkTemplates that flows use, and those of approvals.
+        self.templates: set[str] = set()
 
     def start(self, template: str, env: Mapping[str, str], where: Source, *, name: str, is_finally: bool) -> Step:
         """Expands the template that a Workflow starts with, or ends with. where: the field that names it."""
@@ -79,7 +81,12 @@ class Expansion:
 
     def _leaf(self, leaf: Leaf, call: Call) -> Step:
         place = call.place
-        flow: Object = {"name": self._names.new(f"{place.prefix}{call.name}"), "template": leaf.template}
+        self.templates.add(leaf.template)
+        flow: Object = {"name": self._names.new(f"{place.prefix}{call.name}")}
+        if leaf.is_approval:
+            flow["approval"] = {}
+        else:
+            flow["template"] = leaf.template
         try:
             depends = depends_on(place.condition, place.skippable)
         except CannotSay as error:
@@ -89,6 +96,8 @@ class Expansion:
             flow["dependsOn"] = depends
         if call.loop.fields:
             flow["for"] = dict(call.loop.fields)
+            if leaf.is_approval:
+                flow["for"].pop("parallelism", None)  # all of them wait at once
         whole = [*place.when, *call.conditions]
         if whole:
             flow["when"] = " && ".join(f"({one})" for one in whole) if len(whole) > 1 else whole[0]
@@ -97,8 +106,11 @@ class Expansion:
             for key, value in call.arguments.items()
             if key in leaf.inputs or leaf.spec is None
         ]
-        if parameters:
+        if parameters and not leaf.is_approval:
             flow["parameters"] = parameters
+        elif parameters:
+            call.where.check("its arguments are not used: an approval makes no job")
+        flow |= leaf.locks
         if leaf.retry is not None:
             flow["retry"] = leaf.retry
         if leaf.timeout:
@@ -165,7 +177,7 @@ class Expansion:
                 "activeDeadlineSeconds": "timeout bounds one flow, or the whole Workflow",
                 "retryStrategy": "each flow is retried by itself: write it at the templates that run something",
                 "metadata": "write it at the templates that run something",
-                "synchronization": "mutexes and semaphores are not there",
+                "synchronization": "a lock is held by one flow, or by the whole Workflow: write it there",
                 "memoize": "results of earlier runs are not kept",
                 "metrics": "the controller's metrics are in docs/metrics.md",
             }

@@ -26,7 +26,6 @@ from pkg.convert.text import Words, escaped
 #: The fields of which a template has exactly one.
 RUNS: Final = ("container", "script", "resource")
 _OTHERS: Final = {
-    "suspend": "a step that waits for a person or a time is not there: its flow waits until you make the WorkTemplate",
     "http": "a request from the controller is not there: use a Job that runs curl",
     "plugin": "plugins are not there: use a Job",
     "data": "data templates are not there: use a Job",
@@ -35,7 +34,6 @@ _OTHERS: Final = {
 _LOST: Final = {
     "daemon": "use a Deployment as the job: it counts as done once it is ready, and is deleted at the end",
     "memoize": "results of earlier runs are not kept",
-    "synchronization": "mutexes and semaphores are not there",
     "parallelism": "limit the flow with for.parallelism, or the Workflow with parallelism",
     "archiveLocation": "logs stay with the pods; point --log-url-template at your log store",
     "failFast": "the successPolicy of the Workflow says what happens after a failure",
@@ -52,7 +50,8 @@ _NO_ARTIFACTS: Final = "artifacts are not there: a volume or a bucket, by {{work
 class Leaf:
     """What a flow of a template needs. spec: of its WorkTemplate, None if there is none.
 
-    inputs: names of its parameters here, by their names in Argo; outputs: of the flow.
+    inputs: names of its parameters here, by their names in Argo; outputs: of the flow; locks: its mutexes and
+    semaphores; is_approval: it waits for a person, and makes no job.
     """
 
     template: str
@@ -63,6 +62,8 @@ class Leaf:
     timeout: str = ""
     has_result: bool = False
     run: Source | None = None
+    locks: Object = field(default_factory=dict)
+    is_approval: bool = False
 
     @property
     def runs_container(self) -> bool:
@@ -92,10 +93,13 @@ def leaf(source: Source, name: str, workflow_names: dict[str, str], defaults: Ob
     inputs, parameters = _inputs(source)
     words = leaf_words(workflow_names, _paths(source), inputs)
     made = Leaf(name, None, inputs)
+    if (suspend := source.get("suspend")) is not None:
+        made.is_approval = True
+        _approval(source, suspend)
     if (given := source.get("name")) is not None:
         given.text()
     _deadline(source, made, words)
-    if (strategy := source.get("retryStrategy")) is not None:
+    if not made.is_approval and (strategy := source.get("retryStrategy")) is not None:
         made.retry = retry_of(strategy)
     source.lose_fields({**_OTHERS, **_LOST})
     source.skip_fields("executor", why="there is no executor")
@@ -123,6 +127,19 @@ def leaf(source: Source, name: str, workflow_names: dict[str, str], defaults: Ob
     _outputs(source, made, words, main)
     made.spec, made.run = job_template(pod, parameters, metadata or None), run
     return made
+
+
+def _approval(source: Source, suspend: Source) -> None:
+    """A flow that waits for a person, and makes no job."""
+    suspend.lose_fields({"duration": "a pause that ends by itself is not there: somebody has to approve the flow"})
+    if not suspend.fields():
+        suspend.skip("empty")
+    source.lose_fields(
+        {
+            "retryStrategy": "a rejection is final until a retry of the Workflow",
+            "synchronization": "no lock is held while a person is waited for: give it to the flow that follows",
+        }
+    )
 
 
 def _inputs(source: Source) -> tuple[dict[str, str], list[Object]]:

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from pkg.convert.argo.expand import Expansion
 from pkg.convert.argo.leaves import Leaf, describe, leaf
+from pkg.convert.argo.locks import locks_of
 from pkg.convert.argo.pods import LOST_POD_FIELDS, pod_fields, pod_metadata
 from pkg.convert.argo.retries import retry_of
 from pkg.convert.argo.variables import no_words
@@ -16,7 +17,6 @@ from pkg.convert.source import Source, object_in, objects_in, text_of
 from pkg.convert.text import escaped
 
 _LOST: Final = {
-    "synchronization": "mutexes and semaphores are not there; Kueue or Volcano queues limit what runs",
     "artifactRepositoryRef": "artifacts are not there: a volume or a bucket, by {{workflow.uid}}",
     "artifactGC": "artifacts are not there: a volume or a bucket, by {{workflow.uid}}",
     "archiveLogs": "logs stay with the pods; --log-url-template names your log store",
@@ -41,8 +41,10 @@ _ONLY_WORKFLOW: Final = (
     "onExit",
     "hooks",
     "schedulerName",
+    "synchronization",
     "entrypoint",
 )
+_OF_FLOW: Final = ("outputs", "retryStrategy", "activeDeadlineSeconds", "synchronization")
 _AT_FLOW: Final = "it is written at the flow that uses the template, and none does: write it there"
 _SCHEDULE: Final = (
     "schedule",
@@ -85,7 +87,7 @@ class Library:
             if id(source.node) not in self.used and made.spec is None:
                 source.lose("nothing comes of it: no flow uses it, and it makes no WorkTemplate")
             elif id(source.node) not in self.used:
-                source.lose_fields(dict.fromkeys(("outputs", "retryStrategy", "activeDeadlineSeconds"), _AT_FLOW))
+                source.lose_fields(dict.fromkeys(_OF_FLOW, _AT_FLOW))
 
 
 def workflow_template(source: Source, library: Library) -> list[Object]:
@@ -136,6 +138,7 @@ class _Workflow:
         self._pod: Object = {}
         self._pod_metadata: Object = {}
         self._retry: Object | None = None
+        self._has_locks = False
 
     def objects(self) -> list[Object]:
         spec, other = self._spec, self._other
@@ -166,8 +169,9 @@ class _Workflow:
                 if end is not None:
                     expansion.start(end.text(), env, end, name=end.text(), is_finally=True)
         self._rest(has_entrypoint=entrypoint is not None)
-        used = {flow["template"] for flow in expansion.flows}
-        self._library.used.update(id(source.node) for source, made in self._library.made if made.template in used)
+        self._library.used.update(
+            id(source.node) for source, made in self._library.made if made.template in expansion.templates
+        )
         flows = [self._clean(flow) for flow in expansion.flows]
         namespace = str(self._meta.get("namespace", ""))
         made = [work_template(name, template, namespace) for name, template in self._templates.items()]
@@ -186,7 +190,7 @@ class _Workflow:
                 source.lose_fields(dict.fromkeys(keys, "no Workflow comes of it, because there is no entrypoint"))
 
     def _clean(self, flow: Object) -> Object:
-        if self._retry is not None:
+        if self._retry is not None and "approval" not in flow:
             flow.setdefault("retry", self._retry)
         if not flow.get("outputs"):
             flow.pop("outputs", None)
@@ -210,6 +214,11 @@ class _Workflow:
     def _leaf(self, name: str, source: Source) -> Leaf:
         ours = label(f"{self._base}-{name.replace('/', '-')}", 63)
         made = leaf(source, ours, self._workflow_names, self._pod, self._pod_metadata)
+        if not made.is_approval and (locks := source.get("synchronization")) is not None:
+            if self._has_locks:
+                locks.lose("the Workflow has locks of its own, so its flows can have none")
+            else:
+                made.locks = locks_of(locks)
         self._library.made.append((source, made))
         self._leaves[name] = made
         if made.spec is not None:
@@ -280,6 +289,9 @@ class _Workflow:
                 found["shutdown"] = shutdown.text()
             else:
                 shutdown.lose("shutdown is Stop or Terminate")
+        if (locks := spec.get("synchronization")) is not None:
+            found.update(locks_of(locks))
+            self._has_locks = True
         self._cleaning(spec, found)
         spec.skip_fields("executor", why="there is no executor")
         spec.lose_fields({**_LOST, **{key: text for key, text in LOST_POD_FIELDS.items() if spec.get(key) is not None}})

@@ -83,6 +83,8 @@ def pipeline_words(
                 if found is None
                 else found
             )
+        if variable == "tasks.status":  # Tekton knows it in finally tasks alone, and so do our finally flows
+            return "{{workflow.phase}}"
         if variable.startswith("matrix."):
             return matrix.get(variable, Unknown("the matrix has no such value"))
         if variable in ("context.pipeline.name", "context.pipelineTask.name"):

@@ -234,6 +234,41 @@ def test_a_template_that_calls_itself_is_lost() -> None:
     assert any("a template that calls itself is not there" in line for line in found.lost)
 
 
+SEMAPHORE = {"configMapKeyRef": {"name": "gpus", "key": "licences"}}
+
+
+def test_locks_of_a_template_are_those_of_its_flow() -> None:
+    found = only(synchronization={"mutex": {"name": "m"}, "mutexes": [{"name": "n"}], "semaphores": [SEMAPHORE]})
+    flow = found.flow("main")
+    assert (flow["mutexes"], flow["semaphores"]) == (["m", "n"], [SEMAPHORE])
+    assert found.lost == []
+
+
+def test_of_a_workflow_with_locks_no_flow_has_any() -> None:
+    lock = {"synchronization": {"semaphore": SEMAPHORE}}
+    found = argo(lock, {"name": "main", "container": {"image": "x"}, "synchronization": {"mutex": {"name": "m"}}})
+    assert found.workflow["spec"]["semaphores"] == [SEMAPHORE]
+    assert "mutexes" not in found.flow("main")
+    assert any("the Workflow has locks of its own" in line for line in found.lost)
+
+
+def test_a_step_that_is_suspended_waits_for_approval() -> None:
+    steps = [[{**A, "template": "run"}], [{"name": "ask", "template": "wait"}], [{**B, "template": "run"}]]
+    found = argo({}, {"name": "main", "steps": steps}, {"name": "wait", "suspend": {}})
+    assert found.flow("ask") == {"name": "ask", "approval": {}, "dependsOn": {"targets": ["a"]}}
+    assert found.flow("b")["dependsOn"] == {"targets": ["ask"]}
+    assert found.lost == []
+
+
+def test_what_an_exit_handler_knows_of_the_end() -> None:
+    end = {"name": "end", "container": {"image": "x", "args": ["{{workflow.status}} {{workflow.duration}}"]}}
+    steps = {"name": "bye", "steps": [[{"name": "end", "template": "end", "when": "{{workflow.status}} != Succeeded"}]]}
+    found = argo({"onExit": "bye"}, {"name": "main", "container": {"image": "x"}}, steps, end)
+    assert found.flow("end")["when"] == 'workflow.phase != "Succeeded"'
+    assert found.pod("w-end")["containers"][0]["args"] == ["{{workflow.phase}} {{workflow.duration}}"]
+    assert found.lost == []
+
+
 @pytest.mark.parametrize(
     ("spec", "expected"),
     [
@@ -402,7 +437,12 @@ def test_what_a_script_prints_is_an_output_if_somebody_reads_it() -> None:
 @pytest.mark.parametrize(
     ("template", "message"),
     [
-        pytest.param({"container": None, "suspend": {}}, "waits for a person or a time", id="suspend"),
+        pytest.param(
+            {"container": None, "suspend": {"duration": "9s"}}, "somebody has to approve the flow", id="a pause"
+        ),
+        pytest.param(
+            {"container": None, "suspend": {}, "retryStrategy": {"limit": 1}}, "a rejection is final", id="retries"
+        ),
         pytest.param({"container": None, "http": {"url": "x"}}, "use a Job that runs curl", id="http"),
         pytest.param({"container": None, "plugin": {"x": {}}}, "plugins are not there", id="a plugin"),
         pytest.param(
@@ -410,7 +450,21 @@ def test_what_a_script_prints_is_an_output_if_somebody_reads_it() -> None:
         ),
         pytest.param({"daemon": True}, "use a Deployment as the job", id="a daemon"),
         pytest.param({"memoize": {"key": "x"}}, "results of earlier runs", id="memoize"),
-        pytest.param({"synchronization": {"mutex": {"name": "m"}}}, "mutexes and semaphores", id="a mutex"),
+        pytest.param(
+            {"synchronization": {"mutex": {"name": "m", "namespace": "other"}}},
+            "shared by the Workflows of one namespace",
+            id="a mutex of another namespace",
+        ),
+        pytest.param(
+            {"synchronization": {"mutexes": [{"name": "m-{{inputs.parameters.x}}"}]}},
+            "without variables",
+            id="a mutex whose name only a run knows",
+        ),
+        pytest.param(
+            {"synchronization": {"semaphore": {"database": {"key": "x"}}}},
+            "is a key of a ConfigMap",
+            id="a semaphore in a database",
+        ),
         pytest.param({"podSpecPatch": "x"}, "write it as `patch` of the flow", id="a patch"),
         pytest.param(
             {"inputs": {"artifacts": [{"name": "x", "path": "/x"}]}}, "artifacts are not there", id="artifacts"

@@ -116,6 +116,12 @@ def test_a_task_whose_condition_has_no_word_runs_in_any_case() -> None:
     assert any("when cannot say this; the flow runs in any case" in text for text in found.lost)
 
 
+def test_the_outcome_that_finally_tasks_ask_for() -> None:
+    when = [{"input": "$(tasks.status)", "operator": "in", "values": ["Failed"]}]
+    found = pipeline(A, **{"finally": [{"name": "z", "taskSpec": {"steps": [STEP]}, "when": when}]})
+    assert found.flow("z")["when"] == 'workflow.phase in ["Failed"]'
+
+
 def test_finally_tasks() -> None:
     assert pipeline(A, **{"finally": [{"name": "z", "taskSpec": {"steps": [STEP]}}]}).flow("z")["finally"] is True
 
