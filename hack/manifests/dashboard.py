@@ -71,6 +71,13 @@ ROWS: Final[tuple[tuple[str, tuple[Panel, ...]], ...]] = (
             Panel("Tasks that wait, by reason", "short", (("sum by (reason) (workflow_tasks_waiting)", "{{reason}}"),)),
             Panel("Attempts that failed and are tried again", "ops", (_rate("workflow_task_retries_total", "reason"),)),
             Panel(
+                "Runs of CronWorkflows",
+                "ops",
+                (_rate("workflow_cron_runs_total", "result"), _rate("workflow_cron_missed_total")),
+                "Made, failed to be made, and scheduled times that get none.",
+            ),
+            Panel("Lateness of runs", "s", _quantiles("workflow_cron_lateness_seconds")),
+            Panel(
                 "Jobs",
                 "ops",
                 (_rate("workflow_jobs_created_total", "kind"), _rate("workflow_jobs_deleted_total")),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import structlog
@@ -15,13 +15,14 @@ from pkg.apis.flow.v1alpha1.reasons import Reasons
 from pkg.apis.flow.v1alpha1.types import WORKFLOWS, WORKTEMPLATES, Workflow, WorkTemplate
 from pkg.apis.meta import Job
 from pkg.controllers.clients import WRITE_THREADS, make_clients, make_leadership
+from pkg.controllers.cronworkflow.controller import CronController, Surroundings
+from pkg.controllers.cronworkflow.runs import CRON_INDEX, cron_uids
 from pkg.controllers.engine.access_cache import AccessCache, AccessTiming, Authorize
 from pkg.controllers.engine.access_reviews import AccessReviews
 from pkg.controllers.engine.garbage import GarbagePolicy
 from pkg.controllers.engine.informer import InformerSet
 from pkg.controllers.engine.reflector_options import EventHandlers
 from pkg.controllers.engine.shards import ShardedQueue
-from pkg.controllers.engine.store import Delta
 from pkg.controllers.engine.watchdog import Watchdog
 from pkg.controllers.engine.worker import Relief, Worker
 from pkg.controllers.event_handlers import Handlers, Parts
@@ -29,6 +30,7 @@ from pkg.controllers.health_checks import HealthChecks
 from pkg.controllers.housekeeping import Housekeeping
 from pkg.controllers.options import Options
 from pkg.controllers.term import Term
+from pkg.controllers.term_handlers import TermHandlers
 from pkg.controllers.workflow.census import census
 from pkg.controllers.workflow.crds import crd_informer
 from pkg.controllers.workflow.executor import Executor
@@ -40,10 +42,9 @@ from pkg.controllers.workflow.observer import Caches
 from pkg.controllers.workflow.pending import PendingJob, PendingJobWarnings
 from pkg.controllers.workflow.planner.actions import ProbeRequest
 from pkg.controllers.workflow.planner.job_identity import WorkflowId
-from pkg.controllers.workflow.pod_finder import Pod, PodFinder
+from pkg.controllers.workflow.pod_finder import Pod, PodFinder, is_pod_relevant
 from pkg.controllers.workflow.prober import Prober
 from pkg.controllers.workflow.reconciler import Reconciler
-from pkg.controllers.workflow.relevance import is_same_state
 from pkg.controllers.workflow.rights import LOOK_SECONDS, Rights
 from pkg.controllers.workflow.room import Room
 from pkg.controllers.workflow.rule_book import RuleBook
@@ -76,8 +77,10 @@ WATCHDOG_SECONDS = 1.0
 class Controller:
     """Everything one process runs. Nothing runs before `start`."""
 
-    def __init__(self, options: Options, config: ClientConfig) -> None:
+    def __init__(self, options: Options, config: ClientConfig, wall_clock: Callable[[], float] = time.time) -> None:
+        """wall_clock: what time it is for schedules, in seconds since the epoch."""
         self._options = options
+        self._wall_clock = wall_clock
         self._metrics = Metrics().with_process()
         self._reflector_metrics = self._metrics.reflectors()
         self._clients = make_clients(options, config, self._metrics)
@@ -118,7 +121,7 @@ class Controller:
             namespace,
             Workflow,
             EventHandlers(handlers.workflows_changed),
-            indexers={TEMPLATE_INDEX: templates_of},
+            indexers={TEMPLATE_INDEX: templates_of, CRON_INDEX: cron_uids},
             share=with_shared_parts,
             metrics=metrics,
         )
@@ -145,7 +148,7 @@ class Controller:
                 namespace,
                 Pod,
                 EventHandlers(
-                    lambda gvr, deltas: on_deltas(gvr, [delta for delta in deltas if _is_pod_relevant(delta)])
+                    lambda gvr, deltas: on_deltas(gvr, [delta for delta in deltas if is_pod_relevant(delta)])
                 ),
                 label_selector=selector,
                 indexers=indexers,
@@ -162,7 +165,23 @@ class Controller:
     def _build_reconcilers(self) -> None:
         handlers, owns = self._handlers, self._term.owns
         workflows, templates = self._workflows.prepare(WORKFLOWS), self._templates.prepare(WORKTEMPLATES)
-        self._prober = Prober(self._addresses, self._queue.add, self._count_probe, pod_name=self._pod_finder.pod_name)
+        self._crons = CronController(
+            Surroundings(
+                client=self._clients.main,
+                namespace=self._options.namespace or None,
+                workflows=workflows,
+                recorder=self._recorder,
+                numbers=self._metrics.crons,
+                reflectors=self._reflector_metrics,
+                queues=lambda number: self._metrics.queue(f"cron-{number}"),
+                has_jobs=lambda workflow: self._ledger.is_deleting_jobs(WorkflowId.of(workflow)),
+                announce=lambda delta: handlers.workflows_changed(WORKFLOWS, (delta,)),
+                owns=owns,
+                clock=self._wall_clock,
+            )
+        )
+        count_probe = self._metrics.count_probe
+        self._prober = Prober(self._addresses, self._queue.add, count_probe, pod_name=self._pod_finder.pod_name)
         # No reconcile waits for these answers, so they must not delay calls that a reconcile waits for.
         self._pending_jobs = PendingJobWarnings(
             self._clients.events,
@@ -188,6 +207,7 @@ class Controller:
                 kinds=self._kinds,
                 rule_book=self._rule_book,
                 objects=self._objects,
+                status_written=lambda delta: self._crons.workflows_changed((delta,)),
             ),
             Executor(
                 self._clients.main,
@@ -196,6 +216,7 @@ class Controller:
                 self._metrics,
                 room,
                 objects=ObjectCalls(self._clients.main, self._objects, may_by(self._rights, workflows.get)),
+                may_delete=self._crons.may_delete,
             ),
             self._prober,
             self._recorder,
@@ -213,6 +234,7 @@ class Controller:
         usage = UsageReconciler(self._clients.main, workflows, templates, owns)
         self._workers = [Worker(queue, self._reconciler.reconcile) for queue in self._queue.queues]
         self._workers += [Worker(queue, usage.reconcile, subject="template") for queue in self._usage_queue.queues]
+        self._workers += self._crons.workers
         handlers.connect(
             Parts(
                 workflows=workflows,
@@ -223,6 +245,7 @@ class Controller:
                 rule_book=self._rule_book,
                 prober=self._prober,
                 reconciler=self._reconciler,
+                crons=self._crons,
             )
         )
 
@@ -264,6 +287,7 @@ class Controller:
             self._jobs,
             self._objects.informers,
             self._pod_finder,
+            self._crons.informers,
         )
         workers = [worker.activity for worker in self._workers]
         self._health = HealthChecks(
@@ -275,6 +299,7 @@ class Controller:
                 "messages": self._messages.threads,
                 "objects": self._objects.threads,
                 "access": self._access.threads if self._access is not None else [],
+                "cron": self._crons.threads,
             },
             activities={
                 "workers": workers,
@@ -311,6 +336,7 @@ class Controller:
         self._failures.start()
         self._messages.start()
         self._objects.start()
+        self._crons.start()
         if self._access is not None and self._rights is not None:
             self._access.start(self._rights.answered)
         threading.Thread(target=self._begin, name="start", daemon=True).start()
@@ -337,7 +363,7 @@ class Controller:
         self._health.has_started = True
         self._watchdog.start()
         self._relief.start()
-        self._term.start(_TermHandlers(self._reconciler, self._handlers))
+        self._term.start(TermHandlers(self._reconciler, self._handlers, self._crons))
 
     def stop(self) -> None:
         """Calls in flight finish, none is started. The Lease is released after the last write, so that a spare goes on
@@ -360,6 +386,7 @@ class Controller:
         self._failures.stop()
         self._messages.stop()
         self._objects.stop()
+        self._crons.stop()
         if self._access is not None:
             self._access.stop()
         for informers in (self._crds, self._workflows, self._templates, self._jobs, self._pod_finder):
@@ -370,27 +397,3 @@ class Controller:
     def _addresses(self, workflow: WorkflowId, request: ProbeRequest) -> tuple[str, ...]:
         asked, attempt = request.asked, request.attempt
         return self._pod_finder.addresses(workflow, asked, attempt, request.gvr, role=request.role, choice=request.pods)
-
-    def _count_probe(self, kind: str, result: str) -> None:
-        self._metrics.workflow_probe_tries.labels(kind, result).inc()
-
-
-def _is_pod_relevant(delta: Delta[Pod]) -> bool:
-    return delta.old is None or delta.new is None or not is_same_state(delta.old, delta.new)
-
-
-class _TermHandlers:
-    """At the start of a term every workflow is requeued; at its end this process forgets what only a leader needs."""
-
-    def __init__(self, reconciler: Reconciler, handlers: Handlers) -> None:
-        self._reconciler = reconciler
-        self._handlers = handlers
-
-    def begin(self, fences: dict[str, int]) -> None:
-        self._reconciler.begin_term(fences)
-
-    def acting(self, fences: dict[str, int]) -> None:
-        _log.info("acting", workflows=self._handlers.requeue_all(fences))
-
-    def end(self) -> None:
-        self._handlers.requeue_known()

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pkg.apis.flow.v1alpha1 import labels
 from pkg.apis.flow.v1alpha1.types import Workflow, WorkTemplate
 from pkg.apis.meta import GVR, Job, WholeJob
+from pkg.controllers.cronworkflow.controller import CronController
 from pkg.controllers.engine.informer import InformerSet
 from pkg.controllers.engine.shards import ShardedQueue
 from pkg.controllers.engine.store import Delta, Store
@@ -39,6 +40,7 @@ class Parts:
     rule_book: RuleBook
     prober: Prober
     reconciler: Reconciler
+    crons: CronController | None = None
 
 
 class Handlers:
@@ -59,6 +61,8 @@ class Handlers:
 
     def workflows_changed(self, _gvr: GVR, deltas: Sequence[Delta[Workflow]]) -> None:
         """A Workflow's change adds its own key; templates that it begins or stops to name get a new usedBy."""
+        if self._parts.crons is not None:
+            self._parts.crons.workflows_changed(deltas)
         for delta in deltas:
             if is_workflow_relevant(delta.old, delta.new):
                 self._queue.add(delta.key)
@@ -103,8 +107,11 @@ class Handlers:
         """A job's change requeues the workflows that it belongs to, before and after the change."""
         if any(_needs_whole(delta.new) for delta in deltas):
             self._parts.jobs.decode_as(gvr, WholeJob)
-        for key in self._parts.ledger.apply(gvr, deltas):
+        keys = self._parts.ledger.apply(gvr, deltas)
+        for key in keys:
             self._queue.add(key, noted=True)  # the ledger keeps what changed until the workflow is planned
+        if self._parts.crons is not None:
+            self._parts.crons.jobs_changed(keys)
 
     def pods_changed(self, changes: ChangedPods) -> None:
         """A pod's change restarts the probes of its task, and requeues the workflow."""

@@ -26,6 +26,7 @@ from prometheus_client.registry import Collector
 from pkg.apis.meta import GVR
 from pkg.telemetry.api_metrics import ApiMetrics
 from pkg.telemetry.census import Census
+from pkg.telemetry.cron_metrics import CronMetrics
 
 # A series `_created` for each counter and histogram would double what a scrape reads, and nobody uses it.
 disable_created_metrics()  # type: ignore[no-untyped-call]  # the library has no types here
@@ -206,6 +207,7 @@ class Metrics:
         self.workflow_access_reviews = work_counter(
             "workflow_access_reviews_total", "Questions whether a person may create a kind, by answer", ("result",)
         )
+        self.crons = CronMetrics(work)
         self.workflow_probe_tries = work_counter("workflow_probe_tries_total", "Probes tried", ("kind", "result"))
 
         self.leader_election_master_status = gauge(
@@ -229,6 +231,10 @@ class Metrics:
         PlatformCollector(registry=self.registry)
         GCCollector(registry=self.registry)
         return self
+
+    def count_probe(self, kind: str, result: str) -> None:
+        """A probe was tried."""
+        self.workflow_probe_tries.labels(kind, result).inc()
 
     def forget_resource(self, gvr: GVR) -> None:
         """Drop every series of a resource, so that kinds that are used no more take no room."""

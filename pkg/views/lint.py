@@ -1,4 +1,4 @@
-"""Checks manifests of Workflows and WorkTemplates as the webhook does. Pure: texts in, findings out."""
+"""Checks manifests of Workflows, WorkTemplates and CronWorkflows as the webhook does. Pure: texts in, findings out."""
 
 from __future__ import annotations
 
@@ -10,17 +10,18 @@ from typing import Any, Final
 from pkg.apis.flow.v1alpha1.approvals import creation_faults
 from pkg.apis.flow.v1alpha1.edges import read_edges
 from pkg.apis.flow.v1alpha1.faults import Fault, Faults
-from pkg.apis.flow.v1alpha1.types import API_VERSION, GROUP, Workflow, WorkTemplate
+from pkg.apis.flow.v1alpha1.types import API_VERSION, GROUP, CronWorkflow, Workflow, WorkflowSpec, WorkTemplate
 from pkg.views.copies import with_parameters
 from pkg.views.manifests.documents import Document, read_documents
 from pkg.views.manifests.nodes import ManifestError, Position
+from pkg.webhooks.admit.crons import CronJudgement, read_template
 from pkg.webhooks.admit.objects import KINDS, read_strictly
 from pkg.webhooks.admit.templates import template_faults, template_warnings
 from pkg.webhooks.admit.workflows import Around, Before, Judgement
 
 _ELSEWHERE: Final = 'WorkTemplate "{}" is not in these files, so this flow is checked without it'
 # A place in the template of a flow: `spec.flows[0] (template step).jobSpec.x`.
-_IN_TEMPLATE: Final = re.compile(r"spec\.flows\[\d+\] \(template ([^)]+)\)\.")
+_IN_TEMPLATE: Final = re.compile(r"spec(?:\.workflowTemplate\.spec)?\.flows\[\d+\] \(template ([^)]+)\)\.")
 Name = tuple[str, str]  # namespace and name
 
 
@@ -51,14 +52,27 @@ class Read:
 
     workflows: dict[Name, tuple[Document, Workflow]] = field(default_factory=dict)
     templates: dict[Name, tuple[Document, WorkTemplate]] = field(default_factory=dict)
+    crons: dict[Name, tuple[Document, CronWorkflow]] = field(default_factory=dict)
     other: list[Document] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     unread: list[tuple[Name, Document]] = field(default_factory=list)
 
     def count(self, kind: str) -> int:
         """How many objects of a kind there are, those with faults included."""
-        read = self.workflows if kind == "Workflow" else self.templates
+        read: Mapping[Name, Any] = self._of(kind)
         return len(read) + sum(document.kind == kind for _, document in self.unread)
+
+    def _of(self, kind: str) -> dict[Name, Any]:
+        by_kind: dict[str, dict[Name, Any]] = {
+            "Workflow": self.workflows,
+            "WorkTemplate": self.templates,
+            "CronWorkflow": self.crons,
+        }
+        return by_kind[kind]
+
+    def of(self, found: Workflow | WorkTemplate | CronWorkflow) -> dict[Name, Any]:
+        """The objects of the kind of this one."""
+        return self._of(type(found).__name__)
 
 
 def lint(files: Mapping[str, str], running: Mapping[str, str] | None = None) -> list[Finding]:
@@ -88,22 +102,33 @@ def judged(read: Read, before: Read | None = None) -> list[Finding]:
         if faults:
             faulty.add(name)
         found += _findings(document, faults or template_warnings(template.spec), is_warning=not faults)
-    for name, (document, workflow) in read.workflows.items():
-        namespace = name[0]
-        used = set(workflow.spec.template_names)
+
+    def around(namespace: str, spec: WorkflowSpec) -> Around:
+        used = set(spec.template_names)
         own = {template: specs[namespace, template] for template in used if (namespace, template) in specs}
         unread = {template for (where, template), _ in read.unread if where == namespace}
         own_faulty = {template for where, template in faulty if where == namespace}
-        around = Around(own, used - own.keys() - unread, _ELSEWHERE, faulty=own_faulty)
-        old = Before(before.workflows[name][1].spec) if before is not None and name in before.workflows else None
-        judgement = Judgement(workflow.spec, workflow.metadata, around, old)
-        templates = {template: read.templates[namespace, template][0] for template in own}
-        faults = judgement.faults()
-        if not workflow.metadata.uid:  # a manifest, and no object of a cluster
-            faults += Faults(creation_faults(workflow.spec))
-        found += _findings(document, faults, templates)
+        return Around(own, used - own.keys() - unread, _ELSEWHERE, faulty=own_faulty)
+
+    def add(
+        document: Document, namespace: str, judgement: Judgement | CronJudgement, known: Around, more: Faults
+    ) -> None:
+        templates = {template: read.templates[namespace, template][0] for template in known.templates}
+        faults = judgement.faults() + more
+        found.extend(_findings(document, faults, templates))
         warnings = judgement.missing() if faults else judgement.warnings()
-        found += _findings(document, warnings, templates, is_warning=True)
+        found.extend(_findings(document, warnings, templates, is_warning=True))
+
+    for name, (document, workflow) in read.workflows.items():
+        known = around(name[0], workflow.spec)
+        old = Before(before.workflows[name][1].spec) if before is not None and name in before.workflows else None
+        is_manifest = not workflow.metadata.uid  # and no object of a cluster
+        more = Faults(creation_faults(workflow.spec)) if is_manifest else Faults()
+        add(document, name[0], Judgement(workflow.spec, workflow.metadata, known, old), known, more)
+    for name, (document, cron) in read.crons.items():
+        spec = read_template(cron)
+        known = Around() if isinstance(spec, Faults) else around(name[0], spec)
+        add(document, name[0], CronJudgement(cron, spec, known), known, Faults())
     return found
 
 
@@ -167,7 +192,7 @@ def _add_ours(read: Read, document: Document) -> None:
         return
     # Every object that is created with generateName is another one.
     name = (decoded.metadata.namespace or "default", decoded.metadata.name or document.at())
-    known: dict[Name, Any] = read.workflows if isinstance(decoded, Workflow) else read.templates
+    known = read.of(decoded)
     if name in known:
         text = f"the same object is also at {known[name][0].at()}; keep one"
         read.findings.extend(_findings(document, Faults([Fault("metadata.name", text)])))

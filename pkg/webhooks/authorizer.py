@@ -6,15 +6,24 @@ admission are early words for the person who applies a manifest.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from pkg.apis.flow.v1alpha1 import people
+from pkg.apis.flow.v1alpha1 import cron_faults, people
 from pkg.apis.flow.v1alpha1.object_rights import name_alone, name_in, questions
 from pkg.apis.flow.v1alpha1.people import ANNOTATIONS, Behind, PeopleFault, Question
-from pkg.apis.flow.v1alpha1.types import WORKFLOWS, Action, Workflow, WorkTemplate, WorkTemplateSpec
+from pkg.apis.flow.v1alpha1.types import (
+    CRONWORKFLOWS,
+    WORKFLOWS,
+    Action,
+    CronWorkflow,
+    Workflow,
+    WorkflowSpec,
+    WorkTemplate,
+    WorkTemplateSpec,
+)
 from pkg.apis.flow.v1alpha1.updates import is_free_edit
-from pkg.apis.meta import PartialObject
+from pkg.apis.meta import GVR, ObjectMeta, OwnerReference, PartialObject
 from pkg.controllers.engine.access_cache import Authorize
 from pkg.controllers.engine.access_reviews import AccessReviews
 from pkg.kube.client import Client
@@ -29,16 +38,17 @@ PATIENCE: Final = 2.0
 MAX_SENTENCES: Final = 5
 MAX_QUESTIONS: Final = 100
 _FORBIDDEN: Final = 403
+_GVRS: Final[Mapping[str, GVR]] = {"Workflow": WORKFLOWS, "CronWorkflow": CRONWORKFLOWS}
 _ADVICE: Final = "ask for the right, or let somebody who has it apply this"
 
-#: The people of the Workflow of that namespace, name and uid.
-Owners = Callable[[str, str, str], Owner]
+#: The people of the Workflow or CronWorkflow in that namespace.
+Owners = Callable[[str, OwnerReference], Owner]
 
 
 class Authorizer:
     """The people of `handlers.Handlers`. Thread-safe; no input makes it raise.
 
-    controller: the user name of the controller's account; owners: finds the Workflow that owns a new one;
+    controller: the user name of the controller's account; owners: finds what owns a new object;
     find(namespace, name): a WorkTemplate, None if it is not known.
     """
 
@@ -74,13 +84,13 @@ class Authorizer:
         try:
             if request.kind == "WorkTemplate":
                 return self._template(request, notes)
-            return self._workflow(request, notes)
+            return self._cron(request, notes) if request.kind == "CronWorkflow" else self._workflow(request, notes)
         except PeopleFault as error:
             return Answer(False, str(error), _FORBIDDEN)
 
     def _wanted(self, request: Request) -> Stamp:
         reference = stamps.owner_of(request, self._controller)
-        owner = self._owners(request.namespace, reference.name, reference.uid) if reference is not None else None
+        owner = self._owners(request.namespace, reference) if reference is not None else None
         return stamps.stamp(request, self._controller, owner)
 
     def _template(self, request: Request, notes: Mapping[str, str]) -> Answer:
@@ -96,16 +106,31 @@ class Authorizer:
         if not isinstance(found, Workflow):
             return ALLOWED
         behind = people.behind_workflow(notes, found.metadata.name or found.metadata.generate_name)
-        templates = {name: self._find(request.namespace, name) for name in found.spec.template_names}
+        return self._of_flows(behind, found.spec, found.metadata, request, self._may_refuse(request, found))
+
+    def _cron(self, request: Request, notes: Mapping[str, str]) -> Answer:
+        """As for the Workflows that it makes: their jobs are made with the rights of these people."""
+        found = objects.read(request.object or b"", CronWorkflow)
+        spec = cron_faults.template_spec(found.spec) if isinstance(found, CronWorkflow) else None
+        if not isinstance(found, CronWorkflow) or not isinstance(spec, WorkflowSpec):
+            return ALLOWED
+        behind = people.behind_workflow(notes, found.metadata.name or found.metadata.generate_name, "CronWorkflow")
+        return self._of_flows(behind, spec, ObjectMeta(namespace=request.namespace), request, is_refusing=True)
+
+    def _of_flows(
+        self, behind: Sequence[Behind], workflow: WorkflowSpec, meta: ObjectMeta, request: Request, is_refusing: bool
+    ) -> Answer:
+        """Whether these people may create what the flows of a workflow create."""
+        templates = {name: self._find(request.namespace, name) for name in workflow.template_names}
         own: dict[Question, Behind] = {}
         others: dict[Question, Behind] = {}
         seen: set[tuple[str, str]] = set()
-        for flow in found.spec.flows:
+        for flow in workflow.flows:
             template = templates.get(flow.template_name)
             spec = flow.template_spec or (template.spec if template is not None else None)
             if spec is None:
                 continue
-            name = name_in(found.spec, found.metadata, flow, spec) if spec.action is not Action.CREATE else ""
+            name = name_in(workflow, meta, flow, spec) if spec.action is not Action.CREATE else ""
             if (flow.template_name, name) in seen:
                 continue  # thousands of flows may have one template
             seen.add((flow.template_name, name))
@@ -113,7 +138,7 @@ class Authorizer:
             if template is not None:
                 others.update(_of_template(_behind_known(template), spec, request.namespace, name))
         others = {question: who for question, who in others.items() if question not in own}
-        return self._answer(own, others, is_refusing=self._may_refuse(request, found))
+        return self._answer(own, others, is_refusing=is_refusing)
 
     def _may_refuse(self, request: Request, new: Workflow) -> bool:
         """Whether the request changes what runs. Who lost a right may still suspend or stop what they began."""
@@ -173,20 +198,21 @@ def _some(sentences: list[str]) -> str:
 
 
 class LiveOwners:
-    """Asks the API server for the Workflow that owns a new one. Only the controller makes such objects, and few."""
+    """Asks the API server for what owns a new object. Only the controller makes such objects."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
 
-    def __call__(self, namespace: str, name: str, uid: str) -> Owner:
+    def __call__(self, namespace: str, reference: OwnerReference) -> Owner:
+        what, gvr = f"{reference.kind} {reference.name}", _GVRS[reference.kind]
         try:
-            meta = self._client.get(WORKFLOWS, namespace, name, PartialObject, metadata_only=True).metadata
+            meta = self._client.get(gvr, namespace, reference.name, PartialObject, metadata_only=True).metadata
         except NotFound:
-            return Owner(fault=f"Workflow {name}, which owns it, does not exist")
+            return Owner(fault=f"{what}, which owns it, does not exist")
         except KubeError as error:
-            return Owner(fault=f"Workflow {name}, which owns it, cannot be read: {error}")
-        if meta.uid != uid:
-            return Owner(fault=f"the Workflow {name} that owns it was deleted; another one has its name now")
+            return Owner(fault=f"{what}, which owns it, cannot be read: {error}")
+        if meta.uid != reference.uid:
+            return Owner(fault=f"the {what} that owns it was deleted; another one has its name now")
         if meta.is_deleting:
-            return Owner(fault=f"Workflow {name}, which owns it, is being deleted")
+            return Owner(fault=f"{what}, which owns it, is being deleted")
         return Owner(meta.annotations)

@@ -14,9 +14,9 @@ from pkg.apis.flow.v1alpha1.approvals import creation_faults
 from pkg.apis.flow.v1alpha1.edges import TemplateEdges
 from pkg.apis.flow.v1alpha1.faults import Faults
 from pkg.apis.flow.v1alpha1.schema import Schema
-from pkg.apis.flow.v1alpha1.types import Workflow, WorkflowSpec, WorkTemplate
+from pkg.apis.flow.v1alpha1.types import CronWorkflow, Workflow, WorkflowSpec, WorkTemplate
 from pkg.apis.meta import GVR
-from pkg.webhooks.admit import approvals, defaults, objects, templates, words, workflows
+from pkg.webhooks.admit import approvals, crons, defaults, objects, scheduled, templates, words, workflows
 from pkg.webhooks.review import ALLOWED, Answer, Operation, Request
 
 _INVALID: Final = 422
@@ -94,13 +94,15 @@ class Handlers:
             return self._delete(request)
         if request.object is None:
             return ALLOWED
+        if request.kind == "Workflow" and (wrong := scheduled.annotation_fault(request)) is not None:
+            return Answer(False, words.refusal(request.kind, request.name, Faults([wrong])), _INVALID)
         if objects.is_settled(request.object, request.old_object):
             return self._people.judge(request)  # annotations may have changed
         approved = ALLOWED
-        if request.kind == "WorkTemplate":
-            faults, warnings = self._template(request)
-        else:
+        if request.kind == "Workflow":
             faults, warnings, approved = self._workflow(request)
+        else:
+            faults, warnings = self._template(request) if request.kind == "WorkTemplate" else self._cron(request)
         told = words.warnings(warnings)
         if faults:
             return Answer(False, words.refusal(request.kind, request.name, faults), _INVALID, told)
@@ -143,6 +145,16 @@ class Handlers:
         if request.operation is Operation.CREATE:
             faults += Faults(creation_faults(found.spec))
         return faults, judgement.missing() if faults else judgement.warnings(), approved
+
+    def _cron(self, request: Request) -> tuple[Faults, Faults]:
+        found = objects.read(request.object or b"", CronWorkflow)
+        if isinstance(found, Faults):
+            return found, Faults()
+        workflow = crons.read_template(found)
+        around = workflows.Around() if isinstance(workflow, Faults) else self._around(request.namespace, workflow)
+        judgement = crons.CronJudgement(found, workflow, around)
+        faults = judgement.faults()
+        return faults, judgement.missing() if faults else judgement.warnings()
 
     def _around(self, namespace: str, spec: WorkflowSpec) -> workflows.Around:
         known = self._catalogue.templates(namespace, frozenset(spec.template_names))

@@ -20,7 +20,7 @@ from pkg.apis.flow.v1alpha1.types import GROUP, VERSION
 
 API_VERSION: Final = "admission.k8s.io/v1"
 KIND: Final = "AdmissionReview"
-KINDS: Final = ("Workflow", "WorkTemplate")
+KINDS: Final = ("Workflow", "WorkTemplate", "CronWorkflow")
 _MAX_UID: Final = 256
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _ABSENT: Final = Raw(b"")
@@ -53,7 +53,7 @@ class Person:
 class Request:
     """One object to be judged.
 
-    kind: Workflow or WorkTemplate, always of our group and version; name: empty if the API server is to make one;
+    kind: one of KINDS, always of our group and version; name: empty if the API server is to make one;
     object, old_object: JSON of the object as it would be stored, and as it is stored now. A creation has the first, an
     update both, a deletion the second; dry_run: nothing will be stored; subresource: empty for the object itself.
     """

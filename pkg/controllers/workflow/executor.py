@@ -65,12 +65,14 @@ class Executor:
         wall_clock: Callable[[], float] = time.time,
         *,
         objects: ObjectCalls | None = None,
+        may_delete: Callable[[str], bool] = lambda _key: True,
     ) -> None:
         self._client = client
         self._pool = pool
         self._room = room
         self._owns = owns
         self._objects = objects
+        self._may_delete = may_delete
         self._metrics = metrics
         self._created: dict[str, Counter] = {}
         self._clock = wall_clock
@@ -268,14 +270,17 @@ class Executor:
         _log.debug("job deleted", job=action.name, gvr=str(action.gvr), why=action.why)
         return None
 
-    def delete_workflow(self, key: str, action: DeleteWorkflow) -> None:
-        """Deletes the Workflow, its jobs first (foreground)."""
+    def delete_workflow(self, key: str, action: DeleteWorkflow) -> bool:
+        """Deletes the Workflow, its jobs first (foreground); False if it is still needed."""
         self._check(key)
+        if not self._may_delete(key):
+            return False
         try:
             self._client.delete(WORKFLOWS, action.namespace, action.name, uid=action.uid, propagation="Foreground")
         except (NotFound, Conflict):
-            return
+            return True
         _log.info("workflow deleted, its ttlSecondsAfterFinished is over")
+        return True
 
     def _check(self, key: str) -> None:
         if not self._owns(key):

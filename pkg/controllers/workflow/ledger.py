@@ -296,6 +296,10 @@ class Ledger:
                 else tuple((task, observed) for task, jobs in found.jobs.items() for observed in jobs)
             )
 
+    def is_deleting_jobs(self, workflow: WorkflowId) -> bool:
+        """Whether a job of a workflow is being deleted, and not gone yet."""
+        return any(observed.job.metadata.is_deleting for _, observed in self.jobs(workflow))
+
     def jobs_of(self, workflow: WorkflowId, tasks: Iterable[TaskKey]) -> tuple[ObservedJob, ...]:
         """The jobs of some tasks of one workflow that exist."""
         with self._lock:

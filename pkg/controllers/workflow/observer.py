@@ -16,7 +16,7 @@ from pkg.apis.flow.v1alpha1.spec_hash import spec_hash as spec_hash_of
 from pkg.apis.flow.v1alpha1.types import Action, Workflow, WorkTemplate
 from pkg.apis.meta import GVR, Job, WholeJob
 from pkg.controllers.engine.informer import InformerSet
-from pkg.controllers.engine.store import Store
+from pkg.controllers.engine.store import Delta, Store
 from pkg.controllers.workflow.ledger import Ledger
 from pkg.controllers.workflow.memory import Memory
 from pkg.controllers.workflow.objects import Objects
@@ -47,7 +47,10 @@ HALF_LIFE = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Caches:
-    """What a reconcile reads: informer caches and the indexes made of them."""
+    """What a reconcile reads: informer caches and the indexes made of them.
+
+    status_written(delta): called with what our own write of a status has changed in the cache.
+    """
 
     workflows: Store[Workflow]
     templates: Store[WorkTemplate]
@@ -57,6 +60,7 @@ class Caches:
     kinds: Kinds
     rule_book: RuleBook = field(default_factory=RuleBook)
     objects: Objects | None = None
+    status_written: Callable[[Delta[Workflow]], None] = lambda _delta: None
 
 
 class Observer:

@@ -22,6 +22,7 @@ from pkg.controllers.engine.informer import InformerSet
 from pkg.controllers.engine.store import Delta, Indexers
 from pkg.controllers.workflow.planner.job_identity import MAX_DIGITS, WorkflowId
 from pkg.controllers.workflow.planner.progress import TaskKey
+from pkg.controllers.workflow.relevance import is_same_state
 from pkg.workloads import KindRow, has_role, lead_rank, pod_selector, reaches_pods, rules_for, watch_selector
 from pkg.workloads.pod_failure import EndedPod
 
@@ -347,3 +348,8 @@ def _value_of(pod: Pod, names: Iterable[str]) -> str:
 
 def _is_before(one: datetime | None, other: datetime | None) -> bool:
     return one is not None and other is not None and one < other
+
+
+def is_pod_relevant(delta: Delta[Pod]) -> bool:
+    """Whether the cache keeps something of what changed of a pod."""
+    return delta.old is None or delta.new is None or not is_same_state(delta.old, delta.new)

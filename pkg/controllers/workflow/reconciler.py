@@ -98,7 +98,7 @@ class Reconciler:
             rights=rights,
             wall_clock=wall_clock,
         )
-        self._writer = Writer(caches.workflows, executor, recorder, metrics, wall_clock, clock)
+        self._writer = Writer(caches, executor, recorder, metrics, wall_clock, clock)
         self._prober = prober
         self._metrics = metrics
         self._counters = {

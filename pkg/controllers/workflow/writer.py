@@ -10,11 +10,11 @@ import structlog
 from pkg.apis.flow.v1alpha1.reasons import Reasons
 from pkg.apis.flow.v1alpha1.types import API_VERSION, Workflow
 from pkg.controllers.engine.result import Again, Done, Later, Result
-from pkg.controllers.engine.store import Store
 from pkg.controllers.workflow import restored
 from pkg.controllers.workflow.cleanup import MAX_DELETIONS
 from pkg.controllers.workflow.executor import Executor
 from pkg.controllers.workflow.memory import Memory
+from pkg.controllers.workflow.observer import Caches
 from pkg.controllers.workflow.planner.actions import Plan
 from pkg.controllers.workflow.planner.progress import JobEnding, Progress, TaskKey
 from pkg.controllers.workflow.planner.status.failures import ready_events
@@ -36,14 +36,15 @@ class Writer:
 
     def __init__(
         self,
-        workflows: Store[Workflow],
+        caches: Caches,
         executor: Executor,
         recorder: EventRecorder,
         metrics: Metrics,
         wall_clock: Callable[[], float],
         clock: Callable[[], float],
     ) -> None:
-        self._workflows = workflows
+        self._workflows = caches.workflows
+        self._announce = caches.status_written
         self._executor = executor
         self._recorder = recorder
         self._report = Report(metrics)
@@ -57,7 +58,7 @@ class Writer:
             if final.patch is not None:
                 began = self._monotonic()
                 written = self._executor.patch_status(key, final.patch)
-                self._workflows.absorb(written)
+                self._absorb(written)
                 memory.write_seconds = self._monotonic() - began
                 now = self._clock()
                 memory.progress = self._shared(key, final.progress.acknowledged(now))
@@ -77,13 +78,20 @@ class Writer:
             return "jobs could not be deleted"
         if final.workflow_deletion is not None:
             try:
-                self._executor.delete_workflow(key, final.workflow_deletion)
+                if not self._executor.delete_workflow(key, final.workflow_deletion):
+                    return "its CronWorkflow has not recorded it yet"
             except Stopped:
                 raise
             except KubeError as error:
                 _log.warning("workflow not deleted, will be retried", error=str(error))
                 return "the workflow could not be deleted"
         return ""
+
+    def _absorb(self, written: Workflow) -> None:
+        """Takes in our own write. Its watch event then changes nothing, so the event handlers are called here."""
+        delta = self._workflows.absorb(written)
+        if delta is not None:
+            self._announce(delta)
 
     def _shared(self, key: str, progress: Progress) -> Progress:
         cached = self._workflows.get(key)
@@ -110,7 +118,7 @@ class Writer:
         if patch is None:
             return Done()
         try:
-            self._workflows.absorb(self._executor.patch_status(workflow.metadata.key, patch))
+            self._absorb(self._executor.patch_status(workflow.metadata.key, patch))
         except (Conflict, NotFound):
             return Done()  # its change requeues it
         except Stopped:

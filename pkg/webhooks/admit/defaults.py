@@ -15,10 +15,15 @@ import jsonpatch
 import msgspec
 from msgspec import Raw
 
-from pkg.apis.flow.v1alpha1.types import Action, FieldValidation, PolicyType, RetainPolicy
+from pkg.apis.flow.v1alpha1.types import Action, ConcurrencyPolicy, FieldValidation, PolicyType, RetainPolicy
 
 DEFAULTS: Final[Mapping[str, Mapping[str, Any]]] = {
     "Workflow": {"successPolicy": {"type": PolicyType.ALL.value}, "jobRetainPolicy": RetainPolicy.RETAIN.value},
+    "CronWorkflow": {
+        "concurrencyPolicy": ConcurrencyPolicy.ALLOW.value,
+        "successfulHistoryLimit": 3,
+        "failedHistoryLimit": 1,
+    },
     "WorkTemplate": {"fieldValidation": FieldValidation.WARN.value, "action": Action.CREATE.value},
 }
 """The fields of spec with a default, by kind."""

@@ -1,4 +1,4 @@
-"""Reads Workflows and WorkTemplates: the object, or every place where its form is wrong."""
+"""Reads Workflows, WorkTemplates and CronWorkflows: the object, or every place where its form is wrong."""
 
 from __future__ import annotations
 
@@ -12,19 +12,21 @@ from msgspec import Raw
 from pkg.apis.flow.v1alpha1.faults import Fault, Faults, shortened
 from pkg.apis.flow.v1alpha1.raw import TOO_DEEP
 from pkg.apis.flow.v1alpha1.schema_faults import schema_faults
-from pkg.apis.flow.v1alpha1.types import Workflow, WorkTemplate
+from pkg.apis.flow.v1alpha1.types import CronWorkflow, Workflow, WorkTemplate
 
-KINDS: Final[dict[str, type[Workflow | WorkTemplate]]] = {"Workflow": Workflow, "WorkTemplate": WorkTemplate}
+KINDS: Final[dict[str, type[Workflow | WorkTemplate | CronWorkflow]]] = {
+    "Workflow": Workflow,
+    "WorkTemplate": WorkTemplate,
+    "CronWorkflow": CronWorkflow,
+}
 
 _NAME: Final = re.compile(r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*\Z")
 _NAME_RULE: Final = 'must be lower case letters, digits, "-" and ".", such as train-1, at most 253 of them'
 
-T = TypeVar("T", bound=Workflow | WorkTemplate)
+T = TypeVar("T", bound=Workflow | WorkTemplate | CronWorkflow)
 
 # Made here, when the module is imported, and not by the threads that use them.
-_DECODERS: Final[dict[Any, msgspec.json.Decoder[Any]]] = {
-    kind: msgspec.json.Decoder(kind) for kind in (Workflow, WorkTemplate)
-}
+_DECODERS: Final[dict[Any, msgspec.json.Decoder[Any]]] = {kind: msgspec.json.Decoder(kind) for kind in KINDS.values()}
 
 
 def read(text: bytes, kind: type[T]) -> T | Faults:

@@ -17,11 +17,11 @@ from msgspec import Raw
 
 from pkg.apis.flow.v1alpha1 import meaning, people
 from pkg.apis.flow.v1alpha1.people import ANNOTATIONS, CREATED_BY, EDITED_BY, MADE_FOR, PeopleFault, Person
-from pkg.apis.flow.v1alpha1.types import GROUP, WorkflowSpec, WorkTemplateSpec
+from pkg.apis.flow.v1alpha1.types import GROUP, CronWorkflowSpec, WorkflowSpec, WorkTemplateSpec
 from pkg.apis.meta import OwnerReference
 from pkg.webhooks.review import Operation, Request
 
-_CONTROLLED: Final = "Workflow"
+_OWNERS: Final = ("Workflow", "CronWorkflow")
 
 
 class _Meta(msgspec.Struct, frozen=True, rename="camel"):
@@ -48,7 +48,7 @@ class Seen(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """The Workflow that owns a new object: its annotations, or why it does not count."""
+    """The Workflow or CronWorkflow that owns a new object: its annotations, or why it does not count."""
 
     notes: Mapping[str, str] = field(default_factory=dict)
     fault: str = ""
@@ -70,6 +70,7 @@ _seen: Final = msgspec.json.Decoder(Seen)
 _SPECS: Final[Mapping[str, msgspec.json.Decoder[Any]]] = {
     "Workflow": msgspec.json.Decoder(WorkflowSpec),
     "WorkTemplate": msgspec.json.Decoder(WorkTemplateSpec),
+    "CronWorkflow": msgspec.json.Decoder(CronWorkflowSpec),
 }
 
 
@@ -88,7 +89,7 @@ def person_of(request: Request) -> Person:
 
 
 def owner_of(request: Request, controller: str) -> OwnerReference | None:
-    """The Workflow that a new object of the controller says it is made for; None for every other request.
+    """The Workflow or CronWorkflow that a new object of the controller says it is made for; None for every other one.
 
     controller: the user name of the controller's account.
     """
@@ -98,11 +99,11 @@ def owner_of(request: Request, controller: str) -> OwnerReference | None:
         references = see(request.object).metadata.owner_references or ()
     except PeopleFault:
         return None
-    return next((one for one in references if one.controller and is_workflow(one)), None)
+    return next((one for one in references if one.controller and _is_owner(one)), None)
 
 
-def is_workflow(reference: OwnerReference) -> bool:
-    return (reference.api_version.partition("/")[0], reference.kind) == (GROUP, _CONTROLLED)
+def _is_owner(reference: OwnerReference) -> bool:
+    return reference.api_version.partition("/")[0] == GROUP and reference.kind in _OWNERS
 
 
 def stamp(request: Request, controller: str, owner: Owner | None = None) -> Stamp:
@@ -120,9 +121,13 @@ def stamp(request: Request, controller: str, owner: Owner | None = None) -> Stam
 
 
 def _made(new: Seen, owner: Owner | None) -> Stamp:
-    """Of a new object of the controller: the people of the Workflow that it is made for."""
+    """Of a new object of the controller: the people of what it is made for."""
     if owner is None or owner.fault:
-        fault = owner.fault if owner is not None else "no Workflow owns it, so nobody would be responsible for it"
+        fault = (
+            owner.fault
+            if owner is not None
+            else "no Workflow or CronWorkflow owns it, so nobody would be responsible for it"
+        )
         return Stamp(dict.fromkeys(ANNOTATIONS), fault=f"the controller may not create this: {fault}")
     if not people.is_known(owner.notes) or MADE_FOR not in new.notes:
         return Stamp(dict.fromkeys(ANNOTATIONS))  # nobody is known, and its jobs wait
@@ -130,7 +135,7 @@ def _made(new: Seen, owner: Owner | None) -> Stamp:
     needed = {people.read(owner.notes[CREATED_BY]), *people.read_made_for(owner.notes.get(MADE_FOR, ""))}
     values = {name: owner.notes[name] for name in (CREATED_BY, EDITED_BY)}
     if missing := sorted(person.shown for person in needed - made_for):
-        fault = f"annotation {MADE_FOR} lacks {missing[0]}, who is behind the Workflow that owns it"
+        fault = f"annotation {MADE_FOR} lacks {missing[0]}, who is behind what owns it"
         return Stamp({**values, MADE_FOR: None}, fault=fault)
     return Stamp({**values, MADE_FOR: new.notes[MADE_FOR]}, is_edit=True)
 

@@ -7,10 +7,11 @@ from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from pkg.apis.flow.v1alpha1 import cost, records, spec_faults, variables
+from pkg.apis.flow.v1alpha1 import cost, records, scheduled_time, spec_faults, variables
 from pkg.apis.flow.v1alpha1.edges import TemplateEdges
 from pkg.apis.flow.v1alpha1.faults import Fault, Faults
 from pkg.apis.flow.v1alpha1.filling import IDENTITY
+from pkg.apis.flow.v1alpha1.labels import SCHEDULED
 from pkg.apis.flow.v1alpha1.raw import RawError
 from pkg.apis.flow.v1alpha1.reading import Reading
 from pkg.apis.flow.v1alpha1.schema import Schema
@@ -112,6 +113,8 @@ class Judgement:
             if flow.template_spec is not None:
                 found += kind_faults(flow.template_spec, f"spec.flows[{at}].templateSpec")
         around = self._around
+        if SCHEDULED not in self._metadata.annotations:
+            found += Faults(scheduled_time.use_faults(reading))
         found += validate_with_templates(reading, self._metadata, around.schemas, around.faulty)
         return found or validate_cost(reading, self._metadata)
 

@@ -24,7 +24,9 @@ def exported() -> dict[str, tuple[str, frozenset[str]]]:
     metrics.follow_workflows(lambda: Census({"Running": 1}, {"Running": 1}, {"Quota": 1}, {"Quota": 1}, 0))
     metrics.follow_renewals("wc", lambda: 1.0)
     found: dict[str, tuple[str, frozenset[str]]] = {}
-    for value in (value for holder in (metrics, metrics.api, WebhookMetrics()) for value in vars(holder).values()):
+    for value in (
+        value for holder in (metrics, metrics.api, metrics.crons, WebhookMetrics()) for value in vars(holder).values()
+    ):
         if isinstance(value, MetricWrapperBase):
             [family] = value.describe()
             name = f"{family.name}_total" if family.type == "counter" else family.name

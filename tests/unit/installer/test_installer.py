@@ -171,9 +171,12 @@ def test_a_pod_keeps_to_the_restricted_standard_and_more(name: str) -> None:
 
 FLOW, CRDS = "flow.workflow.sh", "customresourcedefinitions"
 CONTROLLER = (
-    grants(FLOW, "workflows", "get", "list", "watch", "delete")
+    grants(FLOW, "workflows", "get", "list", "watch", "create", "patch", "delete")
     | grants(FLOW, "workflows/status", "patch")
     | grants(FLOW, "workflows/finalizers", "update")
+    | grants(FLOW, "cronworkflows", "get", "list", "watch")
+    | grants(FLOW, "cronworkflows/status", "patch")
+    | grants(FLOW, "cronworkflows/finalizers", "update")
     | grants(FLOW, "worktemplates", "get", "list", "watch")
     | grants(FLOW, "worktemplates/status", "patch")
     | grants("authorization.k8s.io", "subjectaccessreviews", "create")
@@ -187,6 +190,7 @@ CONTROLLER = (
 WEBHOOK = (
     grants(FLOW, "worktemplates", "get", "list", "watch")
     | grants(FLOW, "workflows", "get")
+    | grants(FLOW, "cronworkflows", "get")
     | grants("authorization.k8s.io", "subjectaccessreviews", "create")
     | grants("apiextensions.k8s.io", CRDS, "list", "watch")
     | grants("admissionregistration.k8s.io", "validatingwebhookconfigurations[workflow-webhook]", "get", "patch")
@@ -260,7 +264,7 @@ def test_the_roles_of_people_are_added_to_those_of_the_cluster(name: str, verbs:
     role = one("ClusterRole", f"workflow-{name}")
     added = [label for label in role["metadata"]["labels"] if label.startswith("rbac.authorization.k8s.io/")]
     assert added == [f"rbac.authorization.k8s.io/aggregate-to-{name}"]
-    for resource in ("workflows", "worktemplates"):
+    for resource in ("workflows", "worktemplates", "cronworkflows"):
         assert {verb for _, found, verb in rules(role) if found == resource} == verbs
         assert {verb for _, found, verb in rules(role) if found == f"{resource}/status"} == {"get", "list", "watch"}
 
@@ -286,10 +290,11 @@ def test_the_address_of_logs_is_where_the_command_line_looks_and_everybody_may_r
     ]
 
 
+OURS = ["workflows", "worktemplates", "cronworkflows"]
 HOOKS = {
-    "validate.flow.workflow.sh": ("/validate", "Fail", ["CREATE", "UPDATE"], ["workflows", "worktemplates"]),
+    "validate.flow.workflow.sh": ("/validate", "Fail", ["CREATE", "UPDATE"], OURS),
     "validate-deletion.flow.workflow.sh": ("/validate", "Ignore", ["DELETE"], ["worktemplates"]),
-    "mutate.flow.workflow.sh": ("/mutate", "Fail", ["CREATE", "UPDATE"], ["workflows", "worktemplates"]),
+    "mutate.flow.workflow.sh": ("/mutate", "Fail", ["CREATE", "UPDATE"], OURS),
 }
 
 
@@ -329,7 +334,9 @@ def test_a_field_may_be_called_default() -> None:
     assert flow["outputs"]["items"]["properties"].keys() == {"name", "from", "default"}
 
 
-@pytest.mark.parametrize(("plural", "short"), [("workflows", "wkf"), ("worktemplates", "wkt")])
+@pytest.mark.parametrize(
+    ("plural", "short"), [("workflows", "wkf"), ("worktemplates", "wkt"), ("cronworkflows", "cwkf")]
+)
 def test_a_crd_has_its_short_name_a_status_and_lists_that_managed_fields_do_not_enumerate(
     plural: str, short: str
 ) -> None:
@@ -343,7 +350,7 @@ def test_a_crd_has_its_short_name_a_status_and_lists_that_managed_fields_do_not_
     maps = {name: found for name, found in named_lists(version) if found["x-kubernetes-list-type"] == "map"}
     assert {name: found["x-kubernetes-list-map-keys"] for name, found in maps.items()} == (
         {"parameters": ["name"], "outputs": ["name"], "conditions": ["type"]}
-        if plural == "workflows"
+        if plural != "worktemplates"
         else {"parameters": ["name"]}
     )
     assert plural != "workflows" or schema["spec"]["properties"]["flows"]["x-kubernetes-list-type"] == "atomic"
@@ -373,7 +380,7 @@ def schema_of(plural: str) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("plural", ["workflows", "worktemplates"])
+@pytest.mark.parametrize("plural", OURS)
 def test_every_field_is_described_and_those_of_the_spec_with_default_and_example(plural: str) -> None:
     fields = list(fields_in(schema_of(plural)))
     ours = [(path, field) for path, field, _ in fields if path not in (".apiVersion", ".kind", ".metadata")]
@@ -386,7 +393,7 @@ def test_every_field_is_described_and_those_of_the_spec_with_default_and_example
     assert [path for path, field in times if "units: h, m, s, ms" not in field["description"]] == []
 
 
-@pytest.mark.parametrize("plural", ["workflows", "worktemplates"])
+@pytest.mark.parametrize("plural", OURS)
 def test_the_api_has_no_floats_and_fills_in_no_default_inside_of_a_list(plural: str) -> None:
     fields = list(fields_in(schema_of(plural)))
     assert [path for path, field, _ in fields if field.get("type") == "number"] == []

@@ -171,7 +171,7 @@ def workflow(more: str = "") -> str:
         ),
         pytest.param(
             workflow().replace("kind: Workflow", "kind: WorkFlow"),
-            ["f:3:1: WorkFlow w: kind: must be Workflow or WorkTemplate, not WorkFlow"],
+            ["f:3:1: WorkFlow w: kind: must be Workflow or WorkTemplate or CronWorkflow, not WorkFlow"],
             id="a kind that does not exist",
         ),
         pytest.param(

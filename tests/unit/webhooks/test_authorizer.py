@@ -51,7 +51,7 @@ def authorizer(
         mode,
         cast(Any, reviews),
         controller=CONTROLLER,
-        owners=lambda _namespace, _name, _uid: owner or Owner(fault="it is not there"),
+        owners=lambda _namespace, _reference: owner or Owner(fault="it is not there"),
         find=lambda _namespace, name: known if name == "step" else None,
     )
 

@@ -10,15 +10,12 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
+from pkg.apis.flow.v1alpha1.labels import CRON, SCHEDULED
 from pkg.apis.flow.v1alpha1.schedules import MINUTE
 from pkg.apis.flow.v1alpha1.types import API_VERSION, GROUP, CronWorkflow
 from pkg.apis.meta import ObjectMeta, OwnerReference
 
 KIND: Final = "CronWorkflow"
-#: Label of a run: the name of its CronWorkflow.
-CRON: Final = f"{GROUP}/cron-workflow"
-#: Annotation of a run: its scheduled time (RFC 3339, in the zone of the schedule), for `{{workflow.scheduledTime}}`.
-SCHEDULED: Final = f"{GROUP}/scheduled-time"
 _MINUTE_OF: Final = re.compile(r"(.+)-(0|[1-9][0-9]{0,9})\Z")
 
 

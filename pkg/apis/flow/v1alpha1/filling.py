@@ -12,6 +12,7 @@ from typing import Any, Final, TypeVar
 from pkg.apis.flow.v1alpha1 import patching, raw, variables
 from pkg.apis.flow.v1alpha1.bare import as_spec
 from pkg.apis.flow.v1alpha1.items import NO_ITEM, WithItem
+from pkg.apis.flow.v1alpha1.labels import SCHEDULED
 from pkg.apis.flow.v1alpha1.parameters import Plain, Resolved, Scopes
 from pkg.apis.flow.v1alpha1.schema import Schema
 from pkg.apis.flow.v1alpha1.substitution import TEXT, Places, fill_text, substitute
@@ -69,6 +70,8 @@ def plain_values(
         "replicas": str(replicas),
         "attempt": str(attempt),
     }
+    if (scheduled := owner.annotations.get(SCHEDULED)) is not None:
+        plain[variables.SCHEDULED_TIME] = scheduled
     for name, address in pod_ips.items():
         plain[f"flows.{name}.podIP"] = address
     plain.update(outputs)

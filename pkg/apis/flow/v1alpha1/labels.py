@@ -17,6 +17,11 @@ PROBED: Final = "flow.workflow.sh/probed"
 # Annotation of a Workflow that is a job of another Workflow: how many Workflows are above it.
 DEPTH: Final = "flow.workflow.sh/depth"
 
+#: Label of a Workflow that a CronWorkflow made: the name of the CronWorkflow.
+CRON: Final = "flow.workflow.sh/cron-workflow"
+#: Annotation of a Workflow: its scheduled time (RFC 3339, in the zone of the schedule). It cannot be changed.
+SCHEDULED: Final = "flow.workflow.sh/scheduled-time"
+
 # Annotation of a job: the status rules and the completion of its template, so that they outlive it.
 RULES: Final = "flow.workflow.sh/rules"
 

@@ -54,7 +54,12 @@ def name_in(workflow: WorkflowSpec, owner: ObjectMeta, flow: Flow, template: Wor
     if flow.for_ is not None and flow.has_items:
         return ""  # items may come from a run
     # What is not known makes a name that none can have.
-    known = ObjectMeta(name=owner.name or _UNKNOWN, namespace=owner.namespace or _UNKNOWN, uid=owner.uid or _UNKNOWN)
+    known = ObjectMeta(
+        name=owner.name or _UNKNOWN,
+        namespace=owner.namespace or _UNKNOWN,
+        uid=owner.uid or _UNKNOWN,
+        annotations=owner.annotations,
+    )
     plain = plain_values(known, flow, index=0, replicas=flow.replicas, attempt=0, pod_ips={})
     try:
         name = object_name(workflow, flow, template, plain)

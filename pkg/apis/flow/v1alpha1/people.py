@@ -175,10 +175,10 @@ class Behind:
     did: str
 
 
-def behind_workflow(annotations: Mapping[str, str], name: str) -> tuple[Behind, ...]:
-    """Everybody whose rights a Workflow needs, each once. Raises PeopleFault if that is not known."""
-    did = {CREATED_BY: f"created Workflow {name}", EDITED_BY: f"edited Workflow {name} last"}
-    return _behind(annotations, did, f"is behind what made Workflow {name}")
+def behind_workflow(annotations: Mapping[str, str], name: str, kind: str = "Workflow") -> tuple[Behind, ...]:
+    """Everybody whose rights a Workflow or CronWorkflow needs, each once. Raises PeopleFault if that is not known."""
+    did = {CREATED_BY: f"created {kind} {name}", EDITED_BY: f"edited {kind} {name} last"}
+    return _behind(annotations, did, f"is behind what made {kind} {name}")
 
 
 def behind_template(annotations: Mapping[str, str], name: str) -> tuple[Behind, ...]:
@@ -216,6 +216,22 @@ def inherited(owner: Mapping[str, str], template: Mapping[str, str]) -> dict[str
         people = [one.person for one in (*behind_workflow(owner, ""), *behind_template(template, ""))]
     except PeopleFault:
         return {}
+    return _made_for(owner, people)
+
+
+def of_run(cron: Mapping[str, str]) -> dict[str, str]:
+    """The annotations of a run, from those of its CronWorkflow; none if the people behind that are not known.
+
+    Raises PeopleFault if they do not fit.
+    """
+    try:
+        people = [one.person for one in behind_workflow(cron, "")]
+    except PeopleFault:
+        return {}
+    return _made_for(cron, people)
+
+
+def _made_for(owner: Mapping[str, str], people: Iterable[Person]) -> dict[str, str]:
     text = f"[{','.join(person.text for person in dict.fromkeys(people))}]"
     if len(text.encode()) > MAX_MADE_FOR:
         raise PeopleFault(f"annotation {MADE_FOR} would have more than {MAX_MADE_FOR:,} bytes for the people behind it")

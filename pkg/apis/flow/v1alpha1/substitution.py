@@ -13,6 +13,8 @@ from pkg.apis.flow.v1alpha1.items import ItemError
 from pkg.apis.flow.v1alpha1.schema import NO_SCHEMA, Key, Node, Schema, Type
 from pkg.apis.flow.v1alpha1.variables import (
     ITEM,
+    NO_SCHEDULED_TIME,
+    SCHEDULED_TIME,
     TOKEN,
     Foreign,
     Known,
@@ -217,4 +219,4 @@ def no_value(known: Known) -> str:
         return "has no value: the flow has ended without it"
     if known.is_of_end:
         return f"is known in finally flows only; write {{{{{{{{{known.name}}}}}}}}} for the plain text"
-    return "has no value here"
+    return NO_SCHEDULED_TIME if known.name == SCHEDULED_TIME else "has no value here"

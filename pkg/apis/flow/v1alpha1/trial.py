@@ -17,6 +17,7 @@ from pkg.apis.flow.v1alpha1.end_use import uses
 from pkg.apis.flow.v1alpha1.faults import Fault, fault
 from pkg.apis.flow.v1alpha1.filling import FieldError, fill_template, plain_values
 from pkg.apis.flow.v1alpha1.items import NO_ITEM, item_at
+from pkg.apis.flow.v1alpha1.labels import SCHEDULED
 from pkg.apis.flow.v1alpha1.reading import Reading
 from pkg.apis.flow.v1alpha1.schema import NO_SCHEMA, Schema
 from pkg.apis.flow.v1alpha1.types import Flow
@@ -30,6 +31,7 @@ _MAY_FAIL: Final = re.compile(rb'"\{\{[^"{}]*\}\}"|\{\{[^"{}]*\||\{\{[^"{}]*\}\}
 _UID: Final = "00000000-0000-0000-0000-000000000000"
 _ADDRESS: Final = "10.0.0.1"
 _OUTPUT: Final = "0"
+_TIME: Final = "2026-01-01T00:00:00Z"
 
 
 def render_faults(
@@ -45,7 +47,12 @@ def render_faults(
     `use_faults` finds nothing, because it finds the same again.
     """
     owner = metadata or ObjectMeta()
-    owner = ObjectMeta(name=owner.name or "workflow", namespace=owner.namespace or "default", uid=owner.uid or _UID)
+    owner = ObjectMeta(
+        name=owner.name or "workflow",
+        namespace=owner.namespace or "default",
+        uid=owner.uid or _UID,
+        annotations={SCHEDULED: owner.annotations.get(SCHEDULED, _TIME)},
+    )
     may_fail: dict[str, bool] = {}
     passed: set[tuple[str, bytes, bytes]] = set()
     left = MAX_TRIED

@@ -30,10 +30,25 @@ _MAX_SHOWN: Final = 80
 
 OURS_IN_ORDER: Final = ("workflow", "flow", "flows", "index", "replicas", "attempt", "params")
 OURS: Final = frozenset(OURS_IN_ORDER)
-PLAIN: Final = ("workflow.name", "workflow.namespace", "workflow.uid", "flow.name", "index", "replicas", "attempt")
+PLAIN: Final = (
+    "workflow.name",
+    "workflow.namespace",
+    "workflow.uid",
+    "workflow.scheduledTime",
+    "flow.name",
+    "index",
+    "replicas",
+    "attempt",
+)
 #: What `finally` flows know of how the workflow went.
 OF_END: Final = ("workflow.phase", "workflow.reason", "workflow.message", "workflow.duration", "workflow.failures")
 _PLAIN: Final = frozenset((*PLAIN, *OF_END))
+#: Only Workflows with a scheduled time have a value for it.
+SCHEDULED_TIME: Final = "workflow.scheduledTime"
+NO_SCHEDULED_TIME: Final = (
+    "has no value, because this Workflow has no scheduled time: let a CronWorkflow make it, or create it with the"
+    " annotation flow.workflow.sh/scheduled-time"
+)
 #: Ours in a flow with items, and of nobody elsewhere.
 ITEM: Final = "item"
 

@@ -206,7 +206,7 @@ CHILDREN: dict[str, tuple[Request, Owner | None, dict[str, str | None], str]] = 
         created(CONTROLLER, {**OF_BOB, MADE_FOR: f"[{ALICE}]"}, ownerReferences=[OWNER]),
         Owner(OF_BOB),
         expected(BOB, BOB),
-        f"annotation {MADE_FOR} lacks bob, who is behind the Workflow that owns it",
+        f"annotation {MADE_FOR} lacks bob, who is behind what owns it",
     ),
     "the owner is another Workflow of that name": (
         created(CONTROLLER, OF_BOB, ownerReferences=[OWNER]),
@@ -218,7 +218,8 @@ CHILDREN: dict[str, tuple[Request, Owner | None, dict[str, str | None], str]] = 
         created(CONTROLLER, OF_BOB),
         None,
         expected(None, None),
-        "the controller may not create this: no Workflow owns it, so nobody would be responsible for it",
+        "the controller may not create this: no Workflow or CronWorkflow owns it, so nobody would be responsible for"
+        " it",
     ),
 }
 
