@@ -26,6 +26,8 @@ FAMILIES = ("volcano", "kubeflow", "ray", "spark", "jobset", "deployment-probe",
 STAYING = "apply-service"
 #: Workflows that wait for a person: tests/cluster/test_approvals.py approves them.
 WAITING = ("approval",)
+#: CronWorkflows: tests/cluster/test_cron.py applies it and waits for a run.
+SCHEDULED = "cron"
 EXAMPLES = {name: load(name) for name in FAMILIES}
 each_example = pytest.mark.parametrize("name", FAMILIES)
 each_flow = pytest.mark.parametrize(
@@ -59,7 +61,12 @@ def rendered(example: Example, flow: Flow, index: int = 0) -> dict[str, Any]:
 
 
 def test_every_example_is_in_one_of_the_lists() -> None:
-    assert {path.stem for path in FOLDER.glob("*.yaml")} == {*FILES, *FAMILIES, *DATA, *WAITING, STAYING}
+    assert {path.stem for path in FOLDER.glob("*.yaml")} == {*FILES, *FAMILIES, *DATA, *WAITING, STAYING, SCHEDULED}
+
+
+def test_the_example_of_a_schedule_has_no_fault() -> None:
+    file = FOLDER / f"{SCHEDULED}.yaml"
+    assert lint({file.name: file.read_text("utf-8")}) == []
 
 
 def test_the_example_of_objects_that_stay_has_no_fault_and_explains_its_flows() -> None:
