@@ -8,9 +8,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from hack.faults.load import HELD, PAGE, SERVICE, SIZES, Attempt, Object
+from hack.faults.load import GATE, HELD, PAGE, SERVICE, SIZES, Attempt, Object
 from pkg.apis.flow.v1alpha1.indexes import unpack_indexes
 
+_NOTHING = "null"
 Key = tuple[str, str, int, str]
 """Workflow, flow, index and name of an output."""
 
@@ -26,6 +27,8 @@ class Evidence:
         self._contents: dict[str, list[str]] = {}
         self._gone: set[str] = set()
         self._owned: set[str] = set()
+        self._verdicts: dict[str, set[str]] = {}
+        self._ends: dict[str, list[str]] = {}
 
     def see_workflow(self, name: str, status: Object) -> None:
         """A version of the status of a workflow."""
@@ -35,6 +38,13 @@ class Evidence:
             if value not in values:
                 values.append(value)
         self._vanished |= {key for key in self._outputs if key[0] == name and key not in now}
+        for flow in status.get("flows", ()):
+            if flow["name"] == GATE and flow["phase"] in ("Succeeded", "Failed", "Skipped"):
+                self._verdicts.setdefault(name, set()).add(f"{flow['phase']}: {flow.get('message')}")
+        end = json.dumps(status.get("record", {}).get("end"), sort_keys=True)
+        ends = self._ends.setdefault(name, [])
+        if not ends or ends[-1] != end:
+            ends.append(end)
 
     def see_job(self, attempt: Attempt, spec: Object) -> None:
         """A job of an attempt, with what it was made from."""
@@ -63,6 +73,16 @@ class Evidence:
             if len(values) > 1
         ]
         found += [f"{key}: the output was recorded, and later it was not" for key in self._vanished]
+        found += [
+            f"{name}: the approval was taken {len(verdicts)} times: {sorted(verdicts)}"
+            for name, verdicts in self._verdicts.items()
+            if len(verdicts) > 1
+        ]
+        found += [
+            f"{name}: how it went was recorded in turn as {ends}"
+            for name, ends in self._ends.items()
+            if len([end for end in ends if end != _NOTHING]) > 1 or (_NOTHING in ends[1:])
+        ]
         for attempt, spec in self._made.items():
             found += self._wrong_inputs(attempt, spec)
         for name in self._uids:
@@ -72,6 +92,8 @@ class Evidence:
     def incomplete(self, name: str) -> list[str]:
         """What a Succeeded workflow has to have, and has not."""
         return [
+            *([] if self._verdicts.get(name) else [f"{name}: nobody's approval was taken"]),
+            *([f"{name}: how it went was not recorded"] if self._ends.get(name, [_NOTHING])[-1] == _NOTHING else []),
             *(f"{name}: no output {wanted[1:]}" for wanted in _outputs_of(name) if wanted not in self._outputs),
             *(f"{name}: no {kind} was applied" for kind in (SERVICE, PAGE) if not self._uids.get(f"{name}-{kind}")),
             *(

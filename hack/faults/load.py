@@ -107,6 +107,8 @@ def parts(by: str) -> str:
 SIZES = {"prepare": None, "train": 4, "audit": None, "evaluate": None, "report": 2, "finish": None}
 """Flows that make jobs, and their replicas; None: no `for`."""
 
+GATE = "gate"
+"""The flow that waits for an approval."""
 SERVICE, PAGE, HELD = "service", "page", "held"
 """What a workflow applies, and what it deletes: objects of the name `<workflow>-<word>`. PAGE is a ConfigMap, the
 others are fault jobs.
@@ -117,7 +119,8 @@ def workflow(name: str, *, has_data: bool = True) -> Object:
     """Ten jobs: fan-out, join, a chain within a `for`, retries everywhere. A cursed one cancels or drains.
 
     has_data: how wide the fan-out is comes from an output of the first job, and not from the spec; jobs are made from
-    outputs; some flows have a condition, and one of these is never true; two objects are applied and one is deleted.
+    outputs; some flows have a condition, and one of these is never true; two objects are applied and one is deleted;
+    the last flow waits for an approval, and a `finally` flow without a job reads how the workflow went.
     """
 
     def flow(own: str, *targets: str, **fields: Any) -> Object:
@@ -151,7 +154,10 @@ def workflow(name: str, *, has_data: bool = True) -> Object:
             **{"for": {**replicas(SIZES["report"], items=[{"part": 0}, {"part": 1}]), **one_by_one}},
         ),
         flow(
-            "finish", "report", parameters=_seen("{{flows.prepare.outputs.first}}"), when="outputs.prepare.parts != ''"
+            "finish",
+            *(("report", GATE) if has_data else ("report",)),
+            parameters=_seen("{{flows.prepare.outputs.first}}"),
+            when="outputs.prepare.parts != ''",
         ),
     ]
     if has_data:
@@ -160,6 +166,8 @@ def workflow(name: str, *, has_data: bool = True) -> Object:
             flow("serve", templateSpec=_SERVE, outputs=_HANDED["serve"]),
             flow("publish", templateSpec=_PUBLISH),
             flow("tidy", "prepare", templateSpec=_TIDY),
+            {"name": GATE, "approval": {}, "dependsOn": {"targets": ["prepare"]}},
+            {"name": "close", "template": "step", "finally": True, "when": "size(workflow.failures) > 1000"},
         ]
     spec: Object = {"flows": flows}
     if is_cursed(name):

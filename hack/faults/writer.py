@@ -4,6 +4,8 @@ kwok handles one object of a kind at a time; this writes from several threads. I
 the attempt that their labels name, and the evidence of what they handed to each other. A job hands out its values when
 it succeeds, and others a little later: whoever reads it twice gets two values.
 
+It approves the gate of each workflow, as a person would, and changes its mind when it is too late.
+
 Of the objects that tasks apply it lets the service succeed like a job. An object that is deleted is held by its
 finalizer for a while. Then another one gets its name, which the task has nothing to do with.
 """
@@ -22,9 +24,10 @@ from zlib import crc32
 
 from hack.faults.evidence import Evidence
 from hack.faults.following import Following, Object
-from hack.faults.load import FAULT_JOBS, HELD, PAGE, SERVICE, SIZES, Attempt, fate, parts, to_delete
+from hack.faults.load import FAULT_JOBS, GATE, HELD, PAGE, SERVICE, SIZES, Attempt, fate, parts, to_delete
 from pkg.apis.flow.v1alpha1 import labels
 from pkg.apis.flow.v1alpha1.indexes import unpack_indexes
+from pkg.apis.flow.v1alpha1.reasons import Reasons
 from pkg.apis.flow.v1alpha1.types import WORKFLOWS
 from pkg.apis.meta import GVR, PartialObject
 from pkg.kube.client import MERGE_PATCH, Client
@@ -44,6 +47,7 @@ _HOLD = (0.2, 3.0)
 _OTHERS = "other values"
 _RELEASE = "release"
 _SUCCESSOR = "successor"
+_APPROVE, _REJECT = "Approve", "Reject"
 _HAND_OUT = {"prepare": "parts", "train": "score", SERVICE: "address"}
 """The field of its status in which a job, or the service, hands out its value."""
 _CONFIG_MAPS = GVR("", "v1", "configmaps")
@@ -144,6 +148,12 @@ class Writer:
             flows: dict[str, Object] = {flow["name"]: flow for flow in status.get("flows", ())}
             self._recorded[name] = {**flows, "": status}
             self._evidence.see_workflow(name, status)
+            uid = item["metadata"]["uid"]
+            if flows.get(GATE, {}).get("reason") == Reasons.APPROVAL_NEEDED and uid not in self._objects:
+                self._objects.add(uid)
+                wait = Random(crc32(f"gate {name}".encode())).uniform(*_HOLD)
+                now = time.monotonic()
+                self._push(_Due(now + wait, name, uid, Attempt(name, GATE, 0, 0), _APPROVE, now, (_REREAD, _REJECT)))
 
     def _see_config_map(self, event: str, item: Object) -> None:
         meta = item["metadata"]
@@ -212,6 +222,8 @@ class Writer:
                 self._release(due)
             elif due.what == _SUCCESSOR:
                 self._replace(due)
+            elif due.what in (_APPROVE, _REJECT):
+                self._decide(due)
             elif due.what != "delete":
                 self._write(due)
             elif self._is_recorded(due.attempt):
@@ -282,6 +294,21 @@ class Writer:
             return
         except KubeError:
             self._later(due, _AGAIN, due.what, None)
+
+    def _decide(self, due: _Due) -> None:
+        """Approves the gate of a workflow, and a little later rejects it, which must change nothing."""
+        wanted = [_APPROVE] if due.what == _APPROVE else [_APPROVE, _REJECT]
+        entries = [{"flow": GATE, "decision": decision, "comment": due.uid} for decision in wanted]
+        body = json.dumps({"metadata": {"uid": due.uid}, "spec": {"approvals": entries}}).encode()
+        try:
+            self._client.patch(WORKFLOWS, self._namespace, due.name, body, content_type=MERGE_PATCH, type=PartialObject)
+        except (NotFound, Conflict):
+            return
+        except KubeError:
+            self._later(due, _AGAIN, due.what, due.then)
+            return
+        if due.then is not None:
+            self._later(due, due.then[0], due.then[1], None)
 
     def _replace(self, due: _Due) -> None:
         """Makes another object of the name of one that is gone."""

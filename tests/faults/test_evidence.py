@@ -16,10 +16,16 @@ SCORES = ["s0", "s1", "s2", "s3"]
 PARTS = load.parts("u1")
 STATUS: Object = {
     "flows": [
-        {"name": "prepare", "outputs": [{"name": "parts", "value": PARTS}, {"name": "first", "value": "f"}]},
-        {"name": "train", "succeeded": "0-3", "outputs": [{"name": "score", "values": SCORES}]},
-        {"name": "serve", "outputs": [{"name": "address", "value": "here"}]},
-    ]
+        {
+            "name": "prepare",
+            "phase": "Succeeded",
+            "outputs": [{"name": "parts", "value": PARTS}, {"name": "first", "value": "f"}],
+        },
+        {"name": "train", "phase": "Succeeded", "succeeded": "0-3", "outputs": [{"name": "score", "values": SCORES}]},
+        {"name": "serve", "phase": "Succeeded", "outputs": [{"name": "address", "value": "here"}]},
+        {"name": "gate", "phase": "Succeeded", "message": "approved: u"},
+    ],
+    "record": {"end": {"phase": "Succeeded", "duration": 7}},
 }
 PAGE = {"address": "here", "scores": json.dumps(SCORES)}
 
@@ -68,6 +74,18 @@ FAULTS: dict[str, tuple[Callable[[Evidence], Any], str]] = {
     "an output that is not recorded any more": (
         lambda e: e.see_workflow("w", {"flows": STATUS["flows"][:2]}),
         "and later it was not",
+    ),
+    "an approval that is taken a second time": (
+        lambda e: e.see_workflow("w", other("flows", 3, "message", value="rejected")),
+        "the approval was taken 2 times",
+    ),
+    "another duration": (
+        lambda e: e.see_workflow("w", other("record", "end", "duration", value="8")),
+        "how it went was recorded in turn as",
+    ),
+    "how it went is not recorded any more": (
+        lambda e: e.see_workflow("w", other("record", "end", value="null")),
+        "how it went was recorded in turn as",
     ),
     "a job with the item of another index": (
         lambda e: e.see_job(Attempt("w", "train", 2, 1), {"item": {"part": 1, "by": "u1"}}),

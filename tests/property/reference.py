@@ -55,7 +55,8 @@ class Observation:
     is_overdue: the workflow's own timeout has passed; hidden: flows whose jobs the caches may not all show yet;
     pod_ips: tasks whose lead pod has an address; is_held: the spec was edited, and `spec` is that of the start;
     is_deferred: the controller does not know that one, so that it judges no failure; asked: the flows for which the
-    outcome waits since the last restart."""
+    outcome waits since the last restart; waits_for_end: how the workflow went, which `finally` flows read, is not
+    settled yet."""
 
     now: float
     spec: WorkflowSpec
@@ -69,6 +70,7 @@ class Observation:
     is_held: bool = False
     is_deferred: bool = False
     asked: tuple[str, ...] = ()
+    waits_for_end: bool = False
 
 
 @dataclass(slots=True)
@@ -395,13 +397,17 @@ class Reference:
         changed = False
         others_are_over = all(task.is_final for flow, _, task in self._all() if not flow.finally_)
         for flow, (_, index), task in self._all():
-            if task.state != "Waiting" or (task.released and flow.name not in self.peers):
+            is_asked = flow.approval is not None and task.released
+            if task.state != "Waiting" or (task.released and flow.name not in self.peers and not is_asked):
                 continue  # True latches, but for a pod address, which may be gone before the job is made
-            if flow.finally_ and not others_are_over:
+            if flow.finally_ and (not others_are_over or seen.waits_for_end):
                 continue
             if not flow.finally_ and is_ending:
                 continue
             if flow.finally_ and self.spec.shutdown == "Terminate":
+                continue
+            if is_asked:
+                changed = self._ask(seen, flow, index, task) or changed
                 continue
             answers = []
             if flow.depends_on is not None:
@@ -422,6 +428,8 @@ class Reference:
             elif answer == TRUE:
                 changed = changed or not task.released
                 task.released = True
+                if flow.approval is not None:
+                    self._ask(seen, flow, index, task)
             elif answer == UNKNOWN:
                 task.released = False
             elif flow.name in seen.hidden:
@@ -431,6 +439,16 @@ class Reference:
             elif answer == IMPOSSIBLE:
                 task.state, changed = "Skipped", True
         return changed
+
+    @staticmethod
+    def _ask(seen: Observation, flow: Flow, index: int, task: RefTask) -> bool:
+        """Whether a person has decided: the first entry about the task counts."""
+        for entry in seen.spec.approvals:
+            if entry.flow == flow.name and entry.index in (None, index):
+                task.state = "Succeeded" if entry.decision == "Approve" else "Failed"
+                task.reason = "" if entry.decision == "Approve" else "Rejected"
+                return True
+        return False
 
     def _has_list(self, flow: Flow) -> str:
         """Whether the list that a flow needs was handed out: of all tasks together once all are final."""

@@ -6,7 +6,7 @@ A zero is always the simple choice: a flow without conditions, a job that succee
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar
 from zlib import crc32
@@ -19,7 +19,7 @@ from tests.property.world import Fate
 
 T = TypeVar("T")
 _LISTS: Final[tuple[Any, ...]] = ([], [1], ["a", "b"], [{"x": 1}, 2, 3], [0, 1, 2, 3, 4], {"no": "list"})
-FLOW_BYTES: Final = 36
+FLOW_BYTES: Final = 38
 HEAD_BYTES: Final = 10
 
 
@@ -100,8 +100,10 @@ class Story:
         return json.dumps(found)
 
 
-def story_of(scenario: Scenario, *, calm: bool = False, with_outputs: bool = True) -> Story:
+def story_of(scenario: Scenario, *, calm: bool = False, with_outputs: bool = True, with_people: bool = False) -> Story:
     """The workflow (valid by construction) and everything that will happen to its jobs.
+
+    with_people: some flows wait for an approval, and the jobs of `finally` flows have how the workflow went.
 
     calm: nothing in it depends on time. There are no timeouts and no network probes, jobs succeed or fail, and
     `remaining` is Continue.
@@ -115,6 +117,7 @@ def story_of(scenario: Scenario, *, calm: bool = False, with_outputs: bool = Tru
     services: set[str] = set()
     widgets: set[str] = set()
     listing: set[str] = set()
+    asking: set[str] = set()
     for number, data in enumerate(scenario.flows):
         tape = Tape(data)
         name = f"f{number}"
@@ -124,16 +127,23 @@ def story_of(scenario: Scenario, *, calm: bool = False, with_outputs: bool = Tru
             _calm(raw)
             fates[name] = [_calm_fate(fate) for fate in fates[name]]
         patience[name] = (tape.below(8), tape.below(5))
-        listing |= _with_items(tape, raw, flows[: min(number, ordinary)], services)
+        listing |= _with_items(tape, raw, flows[: min(number, ordinary)], services | asking)
         if with_outputs:
             _add_outputs(tape, raw, flows[: min(number, ordinary)])
             if tape.one_in(3):
                 fates[name] = [replace(fate, gives=at % 2 == 0) for at, fate in enumerate(fates[name])]
+        if with_people:
+            is_asking = tape.one_in(6) and not is_service
+            _with_people(raw, is_asking=is_asking)
+            if is_asking:
+                asking.add(name)
         flows.append(raw)
         if is_service:
             services.add(name)
         if is_widget:
             widgets.add(name)
+    for raw in flows if asking else ():
+        _without_network_probes(raw, asking)
     spec = _spec(head, flows, ordinary, calm=calm)
 
     def fate_of(flow: str, index: int, attempt: int) -> Fate:
@@ -201,14 +211,37 @@ def _with_items(tape: Tape, raw: dict[str, Any], before: list[dict[str, Any]], s
 def _calm(raw: dict[str, Any]) -> None:
     raw.pop("timeout", None)
     raw.pop("pendingTimeout", None)
+    _without_network_probes(raw)
+
+
+def _without_network_probes(raw: dict[str, Any], of: Set[str] | None = None) -> None:
+    """Replaces probes by ones whose answer does not depend on time, those of some flows or of all."""
     for on in (raw.get("dependsOn"), raw.get("for", {}).get("dependsOn")):
         for part in (on, *on.get("orGroups", ())) if on else ():
+            probe = part.get("probe", {})
             for kind in ("httpGetList", "tcpSocketList"):
-                # Replaces a probe by one whose answer does not depend on time.
-                for asked in part.get("probe", {}).pop(kind, ()):
-                    status = {"taskName": asked["taskName"], "phase": "Finished"}
-                    part["probe"].setdefault("taskStatusList", []).append(status)
-            part.get("probe", {}).pop("failAfter", None)
+                asked = probe.pop(kind, [])
+                kept = [one for one in asked if of is not None and one["taskName"] not in of]
+                if kept:
+                    probe[kind] = kept
+                for one in asked:
+                    if one not in kept:
+                        status = {"taskName": one["taskName"], "phase": "Finished"}
+                        probe.setdefault("taskStatusList", []).append(status)
+            if "httpGetList" not in probe and "tcpSocketList" not in probe:
+                probe.pop("failAfter", None)
+
+
+def _with_people(raw: dict[str, Any], *, is_asking: bool) -> None:
+    """Lets a flow wait for an approval in place of making jobs, and those of a `finally` flow know how it went."""
+    if is_asking:
+        for field in ("template", "retry", "pendingTimeout", "outputs", "patch"):
+            raw.pop(field, None)
+        raw.get("for", {}).pop("parallelism", None)
+        raw["approval"] = {}
+    elif raw.get("finally"):
+        notes = raw.setdefault("patch", {}).setdefault("metadata", {}).setdefault("annotations", {})
+        notes["end"] = "{{workflow.phase}} {{workflow.duration}} {{workflow.failures}}"
 
 
 def _calm_fate(fate: Fate) -> Fate:

@@ -19,15 +19,19 @@ from pkg.apis.flow.v1alpha1.phases import FINAL, WORKFLOW_MOVES, Phase, Workflow
 from pkg.apis.flow.v1alpha1.types import (
     WORKFLOWS,
     WORKTEMPLATES,
+    ApprovalDecision,
+    Flow,
     FlowRecord,
     FlowStatus,
+    GivenApproval,
     Shutdown,
     Workflow,
     WorkflowStatus,
     WorkTemplate,
 )
 from pkg.apis.meta import ObjectMeta, seconds
-from pkg.controllers.workflow.planner.actions import Plan
+from pkg.controllers.workflow.planner.actions import CreateJob, Plan
+from pkg.controllers.workflow.planner.control.end import PATIENCE
 from pkg.controllers.workflow.planner.graph.model import Graph
 from pkg.controllers.workflow.planner.outputs.record import outputs_by_index
 from pkg.controllers.workflow.planner.plan import plan as real_plan
@@ -69,6 +73,10 @@ class Simulation:
         self.recorded: dict[At, tuple[str, int]] = {}
         self.outputs: dict[At, tuple[tuple[str, str], ...]] = {}
         self.phase: WorkflowPhase | None = None
+        #: What the jobs of `finally` flows know of the end.
+        self.end = ""
+        #: When every flow without `finally` was seen to be final.
+        self.over_since = float("inf")
         self.trail: list[str] = []
         self.released_at: dict[tuple[At, int], float] = {}
         self.controller = self._make_controller(0)
@@ -132,6 +140,8 @@ class Simulation:
                 self._repeat(is_whole=number == 17)
             case 19:
                 self._depose()
+            case 20 | 21 if not self._is_ended():
+                self._decide_something()
             case _:
                 self._settle()
 
@@ -168,6 +178,30 @@ class Simulation:
             life = there[self.tape.below(len(there))]
             self.world.delete_job(life, "somebody")
             self._note(f"somebody deletes {life.name}")
+
+    def _asking(self) -> list[Flow]:
+        return [flow for flow in self.world.workflow.spec.flows if flow.approval is not None]
+
+    def _decide_something(self) -> None:
+        """A person decides about a flow, or about one of its tasks, whether it asks or not."""
+        asking = self._asking()
+        if asking:
+            flow = asking[self.tape.below(len(asking))]
+            index = self.tape.below(max(1, flow.replicas)) if self.tape.one_in(2) else None
+            self._give(flow, index, self.tape.pick(ApprovalDecision.APPROVE, ApprovalDecision.REJECT))
+
+    def _give(self, flow: Flow, index: int | None, decision: ApprovalDecision) -> None:
+        given = GivenApproval(flow=flow.name, decision=decision, index=index)
+        self.world.set_spec(approvals=(*self.world.workflow.spec.approvals, given))
+        self._note(f"somebody decides: {given}")
+
+    def _decide_all(self) -> bool:
+        """People decide about everything that waits for them; False if nothing does."""
+        open_flows = {at[0] for at, task in self.reference.tasks.items() if task.state == "Waiting"}
+        waiting = [flow for flow in self._asking() if flow.name in open_flows]
+        for flow in waiting:
+            self._give(flow, None, self.tape.pick(ApprovalDecision.APPROVE, ApprovalDecision.REJECT))
+        return bool(waiting)
 
     def _shut_down(self) -> None:
         now = self.world.workflow.spec.shutdown
@@ -243,6 +277,8 @@ class Simulation:
             assert steps < QUIET_STEPS, "the workflow does not end"
             self.controller.deliver_all()
             if not self.controller.is_due() and self.controller.next_due() is None:
+                if self._decide_all():
+                    continue
                 raise AssertionError(
                     f"nothing more will happen, and the workflow is {self.phase}: {self._open_tasks()}"
                 )
@@ -335,14 +371,24 @@ class Simulation:
             is_overdue=is_overdue,
             hidden=self._hidden(snapshot),
             claims=claims,
+            waits_for_end=self._waits_for_end(graph, progress, snapshot.now),
         )
+
+    def _waits_for_end(self, graph: Graph, progress: Progress, now: float) -> bool:
+        """Whether how the workflow went is not settled: a moment after its flows ended, how pods ended is awaited."""
+        if not graph.end_readers or progress.end is not None:
+            return False
+        if progress.not_final <= set(graph.finals):
+            self.over_since = min(self.over_since, now)
+            assert now - self.over_since <= PATIENCE + 1.0, "the end is not settled"
+        return True
 
     def _hidden(self, snapshot: Snapshot) -> frozenset[str]:
         synced = {gvr for gvr in (JOBS, WIDGETS) if self.controller.informers.is_synced(gvr)}
         return frozenset(
             flow.name
             for flow in snapshot.workflow.spec.flows
-            if (WIDGETS if flow.name in self.story.widgets else JOBS) not in synced
+            if flow.approval is None and (WIDGETS if flow.name in self.story.widgets else JOBS) not in synced
         )
 
     def _judge_claim(self, snapshot: Snapshot, at: At, claim: Claim) -> None:
@@ -354,6 +400,11 @@ class Simulation:
             case "JobDeleted":
                 assert lives, f"{what}, but it never had a job"
                 assert all(life.deleted is not None for life in lives), f"{what}, but its job lives"
+            case "DeadlineExceeded" if flow.approval is not None:
+                assert flow.timeout is not None
+                asked = self.released_at.get((at, claim.attempt))
+                assert asked is not None, f"{what}, but nobody was asked"
+                assert snapshot.now >= asked + durations.parse(flow.timeout) - 1e-3, what
             case "DeadlineExceeded":
                 assert lives, f"{what}, but it never had a job"
                 assert flow.timeout is not None
@@ -404,6 +455,8 @@ class Simulation:
             task, flow = self.reference.tasks[at], by_name[at[0]]
             made_of[at[0]] += 1
             what = f"creation of {creation.name}"
+            assert flow.approval is None, f"{what}, which waits for a person"
+            self._judge_end_in(snapshot, creation)
             if task.state == "Waiting":
                 assert task.released, f"{what}, whose dependencies are not True"
                 assert creation.attempt == max(task.attempt, self.reference.firsts.get(at[0], 0)), what
@@ -428,6 +481,25 @@ class Simulation:
             states = [task.state for task in self.reference.tasks.values()]
             unfinished = sum(state in ("Pending", "Suspended", "Running") for state in states)
             assert unfinished + len(made.creations) <= spec.parallelism, "more jobs at once than parallelism allows"
+
+    def _judge_end_in(self, snapshot: Snapshot, creation: CreateJob) -> None:
+        """What the job of a `finally` flow knows of the end is recorded, true, and the same in all of them."""
+        meta = msgspec.json.decode(creation.body)["metadata"]
+        text = (meta.get("annotations") or {}).get("end")
+        if text is None:
+            return
+        assert records.record_of(snapshot.workflow.status).end is not None, "a job is made before the end is recorded"
+        assert self.end in ("", text), f"a job was made with {self.end}, and now with {text}"
+        self.end = text
+        phase, _, failures = text.split(" ", 2)
+        usual = {flow.name for flow in snapshot.workflow.spec.flows if not flow.finally_}
+        failed = {at for at, task in self.reference.tasks.items() if at[0] in usual and task.state == "Failed"}
+        listed = [one for one in msgspec.json.decode(failures) if "count" not in one]
+        left_out = sum(one["count"] for one in msgspec.json.decode(failures) if "count" in one)
+        assert {(one["flow"], one["index"]) for one in listed} <= failed
+        assert len(listed) + left_out == len(failed)
+        finals = [task for at, task in self.reference.tasks.items() if at[0] not in usual]
+        assert self.reference.decided in ("", phase) or any(task.state == "Failed" for task in finals)
 
     def _compare_without_memory_of_what_changed(self, snapshot: Snapshot, made: Plan) -> None:
         """A pass over all tasks has the same result as a pass over the changed ones."""
@@ -530,7 +602,9 @@ class Simulation:
     def _judge_recorded(self, at: At, phase: str, attempt: int) -> None:
         """Status never records what did not happen, and records each job once."""
         lives = [life for life in self.world.lives if (life.flow, life.index) == at]
-        if phase in ("Pending", "Running", "Suspended", "Succeeded"):
+        is_asking = any(flow.name == at[0] and flow.approval is not None for flow in self.reference.spec.flows)
+        assert not (is_asking and lives), f"{at} waits for a person, and has a job"
+        if phase in ("Pending", "Running", "Suspended", "Succeeded") and not is_asking:
             of_attempt = [life for life in lives if life.attempt == attempt]
             assert of_attempt, f"{at} is recorded as {phase} without a job of attempt {attempt}"
             if phase in ("Running", "Succeeded"):
@@ -614,7 +688,7 @@ def simulate(scenario: Scenario, *, calm: bool = False, deaf: bool = False) -> S
     watches that fall silent.
     """
     kind = DeafSimulation if deaf else Simulation
-    simulation = kind(story_of(scenario, calm=calm), scenario.schedule, calm=calm)
+    simulation = kind(story_of(scenario, calm=calm, with_people=True), scenario.schedule, calm=calm)
     simulation.run()
     simulation.judge_history()
     return simulation

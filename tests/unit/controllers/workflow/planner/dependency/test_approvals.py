@@ -206,6 +206,16 @@ def test_a_controller_that_is_started_later_asks_nobody_again() -> None:
     assert bench.told.count("Approved") == 1
 
 
+def test_it_never_had_a_job_also_for_a_controller_that_is_started_later() -> None:
+    bench = decides(Bench(wf(ask=asking(), b="ask")), entry("ask"))
+    bench.fails("b")
+    assert bench.flow("ask").attempts == 0
+    bench = Bench(wf(ask=asking(), a="", late=on("a", probe=status_of("ask", "Pending"))))
+    decides(bench, entry("ask"))
+    bench.restarted()
+    assert (bench.phases()["late"], bench.flow("ask").attempts) == ("Skipped", 0)
+
+
 class TestRestart:
     def test_people_decide_anew(self) -> None:
         bench = decides(Bench(wf(ask=asking(), b="ask")), entry("ask", REJECT))
