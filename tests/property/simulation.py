@@ -140,7 +140,7 @@ class Simulation:
                 self._repeat(is_whole=number == 17)
             case 19:
                 self._depose()
-            case 20 | 21 if not self.calm and self._asking() and not self._is_ended():  # what people decide would depend on the schedule
+            case 20 | 21 if self._asking() and not self.calm and not self._is_ended():
                 self._decide_something()
             case _:
                 self._settle()
