@@ -26,8 +26,8 @@ FAMILIES = ("volcano", "kubeflow", "ray", "spark", "jobset", "deployment-probe",
 STAYING = "apply-service"
 #: Workflows that wait for a person: tests/cluster/test_approvals.py approves them.
 WAITING = ("approval",)
-#: CronWorkflows: tests/cluster/test_cron.py applies it and waits for a run.
-SCHEDULED = "cron"
+#: CronWorkflows: tests/cluster/test_cron.py and test_production.py apply them and wait for a run.
+SCHEDULED = ("cron", "pipeline-production")
 EXAMPLES = {name: load(name) for name in FAMILIES}
 each_example = pytest.mark.parametrize("name", FAMILIES)
 each_flow = pytest.mark.parametrize(
@@ -61,11 +61,12 @@ def rendered(example: Example, flow: Flow, index: int = 0) -> dict[str, Any]:
 
 
 def test_every_example_is_in_one_of_the_lists() -> None:
-    assert {path.stem for path in FOLDER.glob("*.yaml")} == {*FILES, *FAMILIES, *DATA, *WAITING, STAYING, SCHEDULED}
+    assert {path.stem for path in FOLDER.glob("*.yaml")} == {*FILES, *FAMILIES, *DATA, *WAITING, STAYING, *SCHEDULED}
 
 
-def test_the_example_of_a_schedule_has_no_fault() -> None:
-    file = FOLDER / f"{SCHEDULED}.yaml"
+@pytest.mark.parametrize("name", SCHEDULED)
+def test_an_example_of_a_schedule_has_no_fault(name: str) -> None:
+    file = FOLDER / f"{name}.yaml"
     assert lint({file.name: file.read_text("utf-8")}) == []
 
 
