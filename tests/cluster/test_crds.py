@@ -20,6 +20,9 @@ from pkg.apis.flow.v1alpha1.phases import Phase, WorkflowPhase
 from pkg.apis.flow.v1alpha1.types import (
     WORKFLOWS,
     Action,
+    Asked,
+    EndRecord,
+    Failure,
     FlowRecord,
     FlowStatus,
     Kept,
@@ -197,11 +200,14 @@ STATUS = WorkflowStatus(
                 3,
                 (Kept("4", 1, "R", "t", True, True, True, True, "pods.v1"),),
                 (Latch("p", "0-3"),),
+                approvals=2,
+                asked=(Asked("0-3", "t"),),
                 hands_out=True,
                 tasks=7,
             ),
         ),
         objects=(ObjectRecord(0, "configmaps.v1", Action.APPLY, (ObjectOfTask("settings", "u-1", 1, 2),)),),
+        end=EndRecord(WorkflowPhase.FAILED, "R", "m", 7, (Failure("a", 1, "R", "m"),), 2),
     ),
 )
 # As an older controller wrote it.

@@ -202,39 +202,40 @@ def test_workflows_that_use_none_of_it_record_nothing() -> None:
     assert [job.name for job in bench.made] == ["w-a", "w-z"]
 
 
-class TestOrder:
-    def test_targets_among_finally_flows_order_them(self) -> None:
-        bench = Bench(wf(a="", x={"finally": True}, y={"finally": True, **on("x")}, z={"finally": True, **on("x y")}))
-        bench.fails("a")
-        assert bench.phases() == {"a": "Failed", "x": "Pending", "y": "Waiting", "z": "Waiting"}
-        bench.succeeds("x")
-        assert bench.phases()["y"] == "Pending"
-        bench.succeeds("y")
-        assert bench.phases()["z"] == "Pending"
-        bench.succeeds("z")
-        assert bench.phase == "Failed"
+def test_targets_among_finally_flows_order_them() -> None:
+    bench = Bench(wf(a="", x={"finally": True}, y={"finally": True, **on("x")}, z={"finally": True, **on("x y")}))
+    bench.fails("a")
+    assert bench.phases() == {"a": "Failed", "x": "Pending", "y": "Waiting", "z": "Waiting"}
+    bench.succeeds("x")
+    assert bench.phases()["y"] == "Pending"
+    bench.succeeds("y")
+    assert bench.phases()["z"] == "Pending"
+    bench.succeeds("z")
+    assert bench.phase == "Failed"
 
-    def test_what_waits_for_one_that_failed_is_skipped_and_no_failure_branch_recovers(self) -> None:
-        flows = {
-            "x": {"finally": True},
-            "y": {"finally": True, **on("x")},
-            "z": {"finally": True, **on(probe=status_of("x", "Failed"))},
-        }
-        bench = Bench(wf(a="", **flows))
-        bench.succeeds("a")
-        bench.fails("x")
-        assert bench.phases() == {"a": "Succeeded", "x": "Failed", "y": "Skipped", "z": "Pending"}
-        bench.succeeds("z")
-        assert (bench.phase, bench.status.reason) == ("Failed", "TaskFailed")
 
-    def test_one_uses_the_output_of_another(self) -> None:
-        flows = {
-            "x": {"finally": True, "outputs": [{"name": "n", "from": {"path": "status.n"}}]},
-            "y": {"finally": True, "patch": {"metadata": {"labels": {"n": "{{flows.x.outputs.n}}"}}}},
-        }
-        bench = Bench(wf(a="", **flows))
-        bench.succeeds("a")
-        bench.say({"conditions": [{"type": "Complete", "status": "True"}], "n": "7"}, "x")
-        bench.settle()
-        made: list[CreateJob] = [job for job in bench.made if job.name == "w-y"]
-        assert msgspec.json.decode(made[0].body)["metadata"]["labels"]["n"] == "7"
+def test_what_waits_for_one_that_failed_is_skipped_and_no_failure_branch_recovers() -> None:
+    flows = {
+        "x": {"finally": True},
+        "y": {"finally": True, **on("x")},
+        "z": {"finally": True, **on(probe=status_of("x", "Failed"))},
+    }
+    bench = Bench(wf(a="", **flows))
+    bench.succeeds("a")
+    bench.fails("x")
+    assert bench.phases() == {"a": "Succeeded", "x": "Failed", "y": "Skipped", "z": "Pending"}
+    bench.succeeds("z")
+    assert (bench.phase, bench.status.reason) == ("Failed", "TaskFailed")
+
+
+def test_one_uses_the_output_of_another() -> None:
+    flows = {
+        "x": {"finally": True, "outputs": [{"name": "n", "from": {"path": "status.n"}}]},
+        "y": {"finally": True, "patch": {"metadata": {"labels": {"n": "{{flows.x.outputs.n}}"}}}},
+    }
+    bench = Bench(wf(a="", **flows))
+    bench.succeeds("a")
+    bench.say({"conditions": [{"type": "Complete", "status": "True"}], "n": "7"}, "x")
+    bench.settle()
+    made: list[CreateJob] = [job for job in bench.made if job.name == "w-y"]
+    assert msgspec.json.decode(made[0].body)["metadata"]["labels"]["n"] == "7"

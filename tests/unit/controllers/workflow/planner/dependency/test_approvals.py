@@ -129,59 +129,62 @@ def test_a_workflow_that_is_created_with_approvals_is_invalid() -> None:
     assert "spec.approvals: a new Workflow has no approvals" in bench.status.message
 
 
-class TestTimeout:
-    def test_it_fails_once_nobody_decided_in_time(self) -> None:
-        bench = Bench(wf(ask=asking(timeout="1h"), late=on(probe=status_of("ask", "Failed"))))
-        assert bench.wait(3599).requeue_at == bench.now + 1
-        assert bench.phases()["ask"] == "Waiting"
-        bench.wait(1)
-        assert (bench.phases(), bench.flow("ask").reason) == (
-            {"ask": "Failed", "late": "Pending"},
-            "DeadlineExceeded",
-        )
-        assert bench.flow("ask").message == (
-            "nobody decided within 1h; alice or the group ops might have approved or rejected it"
-        )
+def test_it_fails_once_nobody_decided_in_time() -> None:
+    bench = Bench(wf(ask=asking(timeout="1h"), late=on(probe=status_of("ask", "Failed"))))
+    assert bench.wait(3599).requeue_at == bench.now + 1
+    assert bench.phases()["ask"] == "Waiting"
+    bench.wait(1)
+    assert (bench.phases(), bench.flow("ask").reason) == (
+        {"ask": "Failed", "late": "Pending"},
+        "DeadlineExceeded",
+    )
+    assert bench.flow("ask").message == (
+        "nobody decided within 1h; alice or the group ops might have approved or rejected it"
+    )
 
-    def test_it_counts_from_when_people_are_asked(self) -> None:
-        bench = Bench(wf(a="", ask=asking(timeout="1h", **on("a"))))
-        bench.wait(3000)
-        bench.succeeds("a")
-        bench.wait(3599)
-        assert bench.phases()["ask"] == "Waiting"
-        bench.wait(1)
-        assert bench.phases()["ask"] == "Failed"
 
-    def test_it_goes_on_while_no_controller_runs(self) -> None:
-        bench = Bench(wf(ask=asking(timeout="1h")))
-        bench.now += 3000
-        bench.restarted()
-        bench.wait(599)
-        assert bench.phases()["ask"] == "Waiting"
-        bench.wait(1)
-        assert bench.phases()["ask"] == "Failed"
+def test_it_counts_from_when_people_are_asked() -> None:
+    bench = Bench(wf(a="", ask=asking(timeout="1h", **on("a"))))
+    bench.wait(3000)
+    bench.succeeds("a")
+    bench.wait(3599)
+    assert bench.phases()["ask"] == "Waiting"
+    bench.wait(1)
+    assert bench.phases()["ask"] == "Failed"
 
-    def test_an_entry_that_came_while_no_controller_ran_counts(self) -> None:
-        bench = Bench(wf(ask=asking(timeout="1h")))
-        bench.edit_spec(approvals=[entry("ask")])
-        bench.now += 7200
-        bench.restarted()
-        assert bench.phases()["ask"] == "Succeeded"
 
-    def test_many_times_are_recorded_late_and_never_early(self) -> None:
-        loop = {"for": {"replicas": 40, "dependsOn": {"targets": ["a"]}}}
-        bench = Bench(wf(a={"for": {"replicas": 40}}, ask=asking(timeout="1h", **loop)))
-        for index in range(40):
-            bench.now += 1
-            bench.succeeds(f"a/{index}")
-        record = bench.status.record
-        assert record is not None
-        (flow,) = [one for one in record.flows if one.asked]
-        assert len(flow.asked) <= 16
-        asked_at = bench.now
-        bench.restarted()
-        bench.wait(3600 - (bench.now - asked_at))
-        assert bench.phases()["ask"] == "Failed"
+def test_it_goes_on_while_no_controller_runs() -> None:
+    bench = Bench(wf(ask=asking(timeout="1h")))
+    bench.now += 3000
+    bench.restarted()
+    bench.wait(599)
+    assert bench.phases()["ask"] == "Waiting"
+    bench.wait(1)
+    assert bench.phases()["ask"] == "Failed"
+
+
+def test_an_entry_that_came_while_no_controller_ran_counts() -> None:
+    bench = Bench(wf(ask=asking(timeout="1h")))
+    bench.edit_spec(approvals=[entry("ask")])
+    bench.now += 7200
+    bench.restarted()
+    assert bench.phases()["ask"] == "Succeeded"
+
+
+def test_many_times_are_recorded_late_and_never_early() -> None:
+    loop = {"for": {"replicas": 40, "dependsOn": {"targets": ["a"]}}}
+    bench = Bench(wf(a={"for": {"replicas": 40}}, ask=asking(timeout="1h", **loop)))
+    for index in range(40):
+        bench.now += 1
+        bench.succeeds(f"a/{index}")
+    record = bench.status.record
+    assert record is not None
+    (flow,) = [one for one in record.flows if one.asked]
+    assert len(flow.asked) <= 16
+    asked_at = bench.now
+    bench.restarted()
+    bench.wait(3600 - (bench.now - asked_at))
+    assert bench.phases()["ask"] == "Failed"
 
 
 @pytest.mark.parametrize("decision", [APPROVE, REJECT])
@@ -216,28 +219,29 @@ def test_it_never_had_a_job_also_for_a_controller_that_is_started_later() -> Non
     assert (bench.phases()["late"], bench.flow("ask").attempts) == ("Skipped", 0)
 
 
-class TestRestart:
-    def test_people_decide_anew(self) -> None:
-        bench = decides(Bench(wf(ask=asking(), b="ask")), entry("ask", REJECT))
-        bench.set_spec(restart={"at": "1"})
-        assert (bench.phases()["ask"], bench.flow("ask").reason) == ("Waiting", "ApprovalNeeded")
-        bench.restarted()
-        assert bench.phases()["ask"] == "Waiting"
-        decides(bench, entry("ask"))
-        assert bench.phases() == {"ask": "Succeeded", "b": "Pending"}
+def test_people_decide_anew() -> None:
+    bench = decides(Bench(wf(ask=asking(), b="ask")), entry("ask", REJECT))
+    bench.set_spec(restart={"at": "1"})
+    assert (bench.phases()["ask"], bench.flow("ask").reason) == ("Waiting", "ApprovalNeeded")
+    bench.restarted()
+    assert bench.phases()["ask"] == "Waiting"
+    decides(bench, entry("ask"))
+    assert bench.phases() == {"ask": "Succeeded", "b": "Pending"}
 
-    def test_what_was_approved_stays_so(self) -> None:
-        bench = decides(Bench(wf(ask=asking(), b="ask")), entry("ask"))
-        bench.fails("b")
-        bench.set_spec(restart={"at": "1"})
-        assert bench.phases() == {"ask": "Succeeded", "b": "Pending"}
 
-    def test_of_one_flow_the_indexes_that_failed_are_asked_for(self) -> None:
-        bench = decides(Bench(wf(ask=asking(**{"for": {"replicas": 2}}))), entry("ask", index=0), entry("ask", REJECT))
-        bench.set_spec(restart={"at": "1"})
-        assert bench.tasks("ask") == ["Succeeded", "Waiting"]
-        decides(bench, entry("ask", index=1))
-        assert bench.phase == "Succeeded"
+def test_what_was_approved_stays_so() -> None:
+    bench = decides(Bench(wf(ask=asking(), b="ask")), entry("ask"))
+    bench.fails("b")
+    bench.set_spec(restart={"at": "1"})
+    assert bench.phases() == {"ask": "Succeeded", "b": "Pending"}
+
+
+def test_of_one_flow_the_indexes_that_failed_are_asked_for() -> None:
+    bench = decides(Bench(wf(ask=asking(**{"for": {"replicas": 2}}))), entry("ask", index=0), entry("ask", REJECT))
+    bench.set_spec(restart={"at": "1"})
+    assert bench.tasks("ask") == ["Succeeded", "Waiting"]
+    decides(bench, entry("ask", index=1))
+    assert bench.phase == "Succeeded"
 
 
 def test_a_restored_workflow_without_its_entries_can_be_approved() -> None:
