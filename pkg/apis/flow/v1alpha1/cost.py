@@ -21,11 +21,15 @@ from pkg.apis.flow.v1alpha1.object_faults import MAX_NAME
 from pkg.apis.flow.v1alpha1.phases import Phase
 from pkg.apis.flow.v1alpha1.reading import Reading
 from pkg.apis.flow.v1alpha1.types import (
+    MAX_ASKED,
     MAX_MESSAGE,
     Action,
+    ApprovalDecision,
+    Asked,
     Flow,
     FlowRecord,
     FlowStatus,
+    GivenApproval,
     Kept,
     KindRecord,
     ObjectOfTask,
@@ -94,6 +98,11 @@ _POSITION: Final = "4999"
 # The record of one object that a task applied or deletes, without its name; and that of its flow, without the kind.
 _OBJECT: Final = len(msgspec.json.encode(ObjectOfTask("", uid="0" * 36, index=9_999, attempt=1_000))) + 1
 _OBJECT_RECORD: Final = len(msgspec.json.encode(ObjectRecord(4_999, "", Action.DELETE))) + 16
+# One decision about a flow with approval, which comes into the spec later; and since when its tasks wait for it.
+_DECISION: Final = len(
+    msgspec.json.encode(GivenApproval("x" * 63, ApprovalDecision.APPROVE, 9_999, "x" * 256, "x" * 64))
+)
+_ASKED: Final = MAX_ASKED * len(msgspec.json.encode(Asked("", "2026-01-01T00:00:00.000000Z")))
 #: The index of a probed replica that has passed, in what status keeps.
 LATCH_BYTES: Final = 6
 _TIME: Final = "2026-01-01T00:00:00.000000Z"
@@ -217,6 +226,10 @@ def flow_cost(
             yield "patch_steps", size * _steps(flow)
     # Latches of probes that have passed name the replicas of the probed flow.
     carried = MAX_RULES_OF_FLOW * (len(_POSITION) + 1) if template is not None and template.carries else 0
+    if flow.approval is not None:
+        yield "spec", _DECISION
+        if flow.timeout is not None:
+            yield "status", _ASKED + size * (len(str(size)) + 1)
     if template is not None and template.spec.action is not Action.CREATE:
         name = len(bytes(template.spec.raw_metadata))  # more than the name alone
         yield "status", len(template.kind) + _OBJECT_RECORD + size * (_OBJECT + min(name, MAX_NAME))

@@ -44,6 +44,8 @@ MAX_LOCKS: Final = 16
 #: Entries of spec.approvals, and approvers of one flow.
 MAX_APPROVALS: Final = 1_000
 MAX_APPROVERS: Final = 64
+#: Groups of tasks of one flow that wait for a person, by since when they do.
+MAX_ASKED: Final = 16
 #: Characters of the name of a user or group, and of the comment of an approval.
 MAX_PERSON_NAME: Final = 512
 MAX_COMMENT: Final = 512

@@ -12,14 +12,22 @@ from pkg.apis.flow.v1alpha1.indexes import pack_indexes
 from pkg.apis.flow.v1alpha1.phases import Phase
 from pkg.apis.flow.v1alpha1.reasons import FAILED_BEFORE_CREATION, Reasons
 from pkg.apis.flow.v1alpha1.records import NOTHING, FlowMemory
-from pkg.apis.flow.v1alpha1.types import Action, Asked, FlowRecord, FlowStatus, Kept, Latch, ObjectOfTask, ObjectRecord
+from pkg.apis.flow.v1alpha1.types import (
+    MAX_ASKED,
+    Action,
+    Asked,
+    FlowRecord,
+    FlowStatus,
+    Kept,
+    Latch,
+    ObjectOfTask,
+    ObjectRecord,
+)
 from pkg.apis.meta import timestamp
 from pkg.controllers.workflow.planner.graph.model import Node
 from pkg.controllers.workflow.planner.progress import FlowState, Task
 
 _STANDING: Final = (Phase.WAITING, Phase.BACKOFF)
-# Groups of tasks of one flow that wait for a person, by since when they do.
-MAX_ASKED: Final = 16
 
 
 def flow_memory(node: Node, state: FlowState) -> FlowMemory:

@@ -21,6 +21,7 @@ from pkg.apis.flow.v1alpha1.types import (
     WorkTemplateSpec,
 )
 from pkg.apis.meta import ObjectMeta
+from tests.builders import wf
 from tests.manifests import decoded
 
 
@@ -218,3 +219,21 @@ def test_each_applied_object_takes_room_in_the_status_for_its_name_and_uid() -> 
         return cost.estimate(decoded(spec, WorkflowSpec)).status
 
     assert status("Apply") - status("Create") > 1000 * (36 + len("x-999"))
+
+
+def test_an_approval_counts_the_decision_to_come_and_since_when_people_are_asked() -> None:
+    def bytes_of(**fields: Any) -> tuple[int, int]:
+        found = cost.estimate(wf(a={"approval": {}, **fields}).spec)
+        return found.spec, found.status
+
+    bare, plain = cost.estimate(wf(a={}).spec), bytes_of()
+    assert plain[0] - bare.spec > 300
+    timed = bytes_of(timeout="1h")
+    assert timed[1] - plain[1] > 16 * 40
+
+
+def test_what_finally_flows_know_of_the_end_counts_only_where_one_uses_it() -> None:
+    def status(when: str) -> int:
+        return cost.estimate(wf(a={}, z={"finally": True, "when": when}).spec).status
+
+    assert status("workflow.phase == 'Failed'") - status("workflow.name == 'w'") > 4_096
