@@ -219,6 +219,16 @@ def test_a_success_that_is_seen_together_with_the_timeout_counts() -> None:
     assert (bench.phase, bench.status.reason) == ("Succeeded", "AllSucceeded")
 
 
+def test_a_success_counts_though_the_end_of_the_others_skips_the_last_step_when_the_timeout_comes() -> None:
+    after_success = {"dependsOn": {"probe": {"taskStatusList": [{"taskName": "a", "phase": "Succeeded"}]}}}
+    last = {"dependsOn": {"targets": ["b"]}, "finally": True}
+    bench = Bench(wf({"timeout": "1h"}, a={"continueOnFail": True}, b=after_success, z=last))
+    bench.now += 3600
+    bench.fails("a")
+    assert bench.phases() == {"a": "Failed", "b": "Skipped", "z": "Skipped"}
+    assert (bench.phase, bench.status.reason) == ("Succeeded", "AllSucceeded")
+
+
 def test_a_success_of_any_that_is_seen_together_with_the_timeout_cancels_the_rest() -> None:
     bench = Bench(wf({**ANY, "timeout": "1h"}, a="", b=""))
     bench.now += 3600
