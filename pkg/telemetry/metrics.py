@@ -194,6 +194,9 @@ class Metrics:
             "workflow_task_retries_total", "Attempts that failed and are tried again, by reason", ("reason",)
         )
         self.workflow_jobs_created = work_counter("workflow_jobs_created_total", "Jobs created", ("kind",))
+        self.workflow_outputs = work_counter(
+            "workflow_outputs_total", "Outputs that were read, and attempts that failed for one", ("result",)
+        )
         self.workflow_objects = work_counter(
             "workflow_objects_total",
             "Objects applied, and those looked up to be deleted, by action: Apply or Delete",

@@ -22,6 +22,7 @@ from pkg.controllers.workflow.planner.progress import FlowState, Progress, Task
 from pkg.telemetry.metrics import Metrics
 
 _log = structlog.get_logger("workflow")
+_WITHOUT_OUTPUT = frozenset({Reasons.OUTPUT_MISSING, Reasons.OUTPUT_TOO_LARGE})
 _QUIET_ENDS = {
     Phase.SUCCEEDED: "task succeeded",
     Phase.SKIPPED: "task skipped",
@@ -95,6 +96,10 @@ class Report:
         place: dict[str, object] = {"flow": node.name, "attempt": task.attempt}
         if node.is_indexed:
             place["index"] = index
+        if task.outputs and task.phase is Phase.SUCCEEDED:
+            self._metrics.workflow_outputs.labels("read").inc(len(task.outputs))
+        elif task.reason in _WITHOUT_OUTPUT and task.phase in (Phase.FAILED, Phase.BACKOFF):
+            self._metrics.workflow_outputs.labels(task.reason).inc()
         if task.phase is Phase.FAILED:
             _log.info("task failed", **place, reason=task.reason, message=task.message)
         elif task.phase is Phase.BACKOFF:

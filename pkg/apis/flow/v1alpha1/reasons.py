@@ -29,6 +29,7 @@ class Reasons:
     WORKFLOW_DECIDED: Final = "WorkflowDecided"
     # Why a task waits.
     WAITING_FOR_DEPENDENCIES: Final = "WaitingForDependencies"
+    WAITING_FOR_OUTPUT: Final = "WaitingForOutput"
     WAITING_FOR_PROBE: Final = "WaitingForProbe"
     PROBE_UNANSWERED: Final = "ProbeUnanswered"
     TEMPLATE_NOT_FOUND: Final = "TemplateNotFound"

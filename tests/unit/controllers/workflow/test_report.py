@@ -10,7 +10,7 @@ import structlog
 
 from pkg.controllers.workflow.report import Report
 from pkg.telemetry.metrics import Metrics
-from tests.builders import Bench, template, wf
+from tests.builders import COMPLETE, Bench, template, wf
 
 Lines = list[MutableMapping[str, Any]]
 
@@ -135,3 +135,16 @@ def test_what_blocks_a_workflow_is_a_line_for_each_cause(lines: Lines) -> None:
     w.bench.templates |= {name: template(name) for name in ("missing", "gone")}
     w.bench.settle()
     assert w.take() == ["workflow no longer blocked"]
+
+
+def test_outputs_are_counted_when_they_are_recorded_and_when_they_are_missing(lines: Lines) -> None:
+    output = {"name": "x", "from": {"path": "status.x"}}
+    other = {"name": "y", "from": {"path": "status.y"}, "default": "0"}
+    retry = {"maxRetries": 1, "interval": "0s"}
+    w = Watched(Bench(wf(a={"outputs": [output, other], "retry": retry}), settle=False), lines)
+    w.bench.succeeds("a")
+    assert w.count("workflow_outputs_total", result="OutputMissing") == 1
+    w.bench.say({**COMPLETE, "x": "hush-hush"}, "a")
+    w.bench.settle()
+    assert w.count("workflow_outputs_total", result="read") == 2
+    assert "hush-hush" not in str(w.take() + w.take("debug"))

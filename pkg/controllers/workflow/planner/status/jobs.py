@@ -303,7 +303,10 @@ def _apply(of: _TaskJobs, task: Task, observed: ObservedJob, reading: Reading, *
     if isinstance(outputs, Unreadable):
         return of.failed(msgspec.structs.replace(task, ran=True), outputs.reason, outputs.message)
     phase = _PHASES[state] if outputs is not None else Phase.RUNNING
-    reason, message = _explanation(snapshot, task, observed, phase, reading)
+    if outputs is None:
+        reason, message = _waits_for_outputs(of, current.job)
+    else:
+        reason, message = _explanation(snapshot, task, observed, phase, reading)
     is_held = phase is Phase.SUSPENDED
     has_run = state in (JobState.RUNNING, JobState.SUCCEEDED)
     held = current.held + (now - current.held_at if current.held_at is not None and not is_held else 0.0)
@@ -335,6 +338,15 @@ def _outputs(of: _TaskJobs, task: Task, observed: ObservedJob, *, is_gone: bool)
         return None  # which they are is not known before the edit of the spec is taken back
     answer, room = of.snapshot.messages.get(of.key), MAX_OUTPUT_BYTES - of.ctx.draft.output_bytes
     return read_outputs(of.node.outputs, observed, answer, task.attempt, room=room, is_gone=is_gone)
+
+
+def _waits_for_outputs(of: _TaskJobs, job: str) -> tuple[str, str]:
+    """Why a task is not Succeeded whose job is."""
+    if of.policy.is_deferred:
+        return Reasons.WAITING_FOR_OUTPUT, f"job {job} succeeded; its outputs are read once the edit is taken back"
+    names = ", ".join(rule.name for rule in of.node.outputs if rule.message is not None)
+    what = f"the termination message with output {names}" if names else "its whole object, for its outputs"
+    return Reasons.WAITING_FOR_OUTPUT, f"job {job} succeeded; waits for {what}"
 
 
 def _explanation(

@@ -28,6 +28,8 @@ def test_it_is_running_meanwhile_and_the_message_is_asked_for() -> None:
     made = bench.settle()
     assert bench.phases() == {"a": "Running", "b": "Waiting"}
     assert made.messages == (AwaitedMessages(TaskKey("a", 0), 0, "jobs.v1.batch", (ASKED,)),)
+    said = (bench.flow("a").reason, bench.flow("a").message)
+    assert said == ("WaitingForOutput", "job w-a succeeded; waits for the termination message with output x")
 
 
 def test_the_message_ends_the_wait() -> None:
@@ -35,6 +37,7 @@ def test_the_message_ends_the_wait() -> None:
     bench.settle()
     answer(bench, PodMessages(0, {ASKED: "0.93"}))
     assert (bench.phases()["a"], bench.flow("a").outputs[0].value) == ("Succeeded", "0.93")
+    assert (bench.flow("a").reason, bench.flow("a").message) == ("", "")
     assert bench.settle().messages == ()
 
 
