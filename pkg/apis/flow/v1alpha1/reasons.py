@@ -99,6 +99,7 @@ class CronReasons:
 FAILED_BEFORE_CREATION: Final = frozenset(
     {
         Reasons.RENDER_ERROR,
+        Reasons.INVALID,
         Reasons.REFUSED,
         Reasons.NAME_CONFLICT,
         Reasons.APPLY_CONFLICT,

@@ -290,7 +290,7 @@ def _rendered(ctx: Context, of: Candidate, found: Starts) -> CreateJob | Fails |
         return Waits(Reasons.KIND_SYNCING, f"the types of the fields of {gvr} are being read")
     except (RenderError, ItemsError) as error:
         ctx.budget.spend(FAILED_RENDER_UNITS)
-        return Fails(Reasons.RENDER_ERROR, str(error))
+        return Fails(error.reason, str(error))
     ctx.budget.spend(RENDER_UNITS + len(rendered.body) // BYTES_PER_UNIT)
     if carries:
         ctx.draft.edit(node.number, rules=with_hash(state.rules, carried_hash(carries)))

@@ -10,6 +10,7 @@ import msgspec
 
 from pkg.apis.flow.v1alpha1 import raw
 from pkg.apis.flow.v1alpha1.items import NO_ITEM, item_at, kind_of
+from pkg.apis.flow.v1alpha1.reasons import Reasons
 from pkg.controllers.workflow.planner.context import Context
 from pkg.controllers.workflow.planner.graph.model import Node
 from pkg.controllers.workflow.planner.outputs.values import text_of
@@ -22,6 +23,8 @@ class ItemsError(ValueError):
     """A flow has no such items. The message says where they were read, what was found, and what would be right; it does
     not quote an output.
     """
+
+    reason: Final = Reasons.RENDER_ERROR
 
 
 def items_of(ctx: Context, node: Node) -> Sequence[Any]:

@@ -18,6 +18,7 @@ from pkg.apis.flow.v1alpha1.items import NO_ITEM, texts_in
 from pkg.apis.flow.v1alpha1.object_faults import NAME_RULE, OF_OUR_GROUP, has_index, is_name
 from pkg.apis.flow.v1alpha1.output_faults import secret_faults
 from pkg.apis.flow.v1alpha1.parameters import Plain
+from pkg.apis.flow.v1alpha1.reasons import Reasons
 from pkg.apis.flow.v1alpha1.schema import NO_SCHEMA, Schema
 from pkg.apis.flow.v1alpha1.types import API_VERSION, GROUP, Action, Flow, Workflow, WorkTemplate
 from pkg.controllers.workflow.planner.render import depth
@@ -40,13 +41,24 @@ _QUOTED: Final = 60
 
 
 class RenderError(Exception):
-    """The object cannot be rendered. `field` is a path (`template.jobSpec.x`, `patch[1].path`), `value` its value."""
+    """The object cannot be rendered. `field` is a path (`template.jobSpec.x`, `patch[1].path`), `value` its value.
+
+    reason: of the task that fails.
+    """
+
+    reason = Reasons.RENDER_ERROR
 
     def __init__(self, field: str, value: str, message: str) -> None:
         super().__init__(f"{field}: {message}")
         self.field = field
         self.value = value
         self.message = message
+
+
+class NotAllowedError(RenderError):
+    """A spec and a template that may not go together. The spec is Invalid if the template is there when it is judged."""
+
+    reason = Reasons.INVALID
 
 
 class Rendered(msgspec.Struct, frozen=True):
@@ -103,7 +115,7 @@ def render(
     if row.refused:
         raise RenderError("template.gvr", str(template.spec.gvr.gvr), row.refused)
     for fault in secret_faults(flow, template.spec.gvr, "spec"):  # the template may be newer than the graph
-        raise RenderError("outputs", "", fault.message)
+        raise NotAllowedError("outputs", "", fault.message)
     this = _Attempt(workflow, flow, template, index, flow.replicas if replicas is None else replicas, attempt)
     try:
         plain = plain_values(

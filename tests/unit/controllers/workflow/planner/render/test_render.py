@@ -13,7 +13,7 @@ from pkg.apis.flow.v1alpha1.schema import Node, Schema, Type
 from pkg.apis.flow.v1alpha1.substitution import SchemaNeeded
 from pkg.apis.flow.v1alpha1.types import Flow, TemplateGVR, Workflow, WorkflowSpec, WorkTemplate, WorkTemplateSpec
 from pkg.apis.meta import ObjectMeta
-from pkg.controllers.workflow.planner.render.render import Rendered, RenderError, render
+from pkg.controllers.workflow.planner.render.render import NotAllowedError, Rendered, RenderError, render
 from pkg.workloads import rules_for
 from tests.manifests import decoded
 
@@ -372,5 +372,6 @@ def test_a_job_that_needs_no_type_is_made_before_the_schema_is_known() -> None:
 
 def test_a_secret_is_not_made_for_a_flow_with_outputs() -> None:
     secret = {"gvr": {"version": "v1", "resource": "secrets"}, "jobSpec": {}}
-    with pytest.raises(RenderError, match="outputs of Secrets are not allowed"):
+    with pytest.raises(NotAllowedError, match="outputs of Secrets are not allowed") as error:
         made({"outputs": [{"name": "x", "from": {"path": "metadata.name"}}]}, template=secret, kind="Secret")
+    assert error.value.reason == "Invalid"
