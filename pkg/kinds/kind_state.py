@@ -50,7 +50,7 @@ class KindState(msgspec.Struct, frozen=True):
     usable_at: float | None = None
     """When a kind that has just come may be used; None unless it has just come."""
     ask_again_at: float | None = None
-    """When a usable kind whose CRD changed is asked for once more."""
+    """When a usable kind is asked for once more: its CRD changed, or no answer came the last time."""
     undescribed_since: float | None = None
     """Since when the kind is served and its schema is missing."""
 
@@ -74,6 +74,10 @@ class KindState(msgspec.Struct, frozen=True):
 
 class Asked(msgspec.Struct, frozen=True):
     """The server is being asked about the kind now."""
+
+
+class Unanswered(msgspec.Struct, frozen=True):
+    """The server was asked, and no answer came that proves anything."""
 
 
 class Absent(msgspec.Struct, frozen=True):
@@ -114,7 +118,9 @@ class CrdDeleted(msgspec.Struct, frozen=True):
     """The CRD of the kind is being deleted, or its informer found the kind gone."""
 
 
-Input: TypeAlias = Asked | Absent | Closing | Served | Undescribed | Described | SchemaChanged | CrdChanged | CrdDeleted
+Input: TypeAlias = (
+    Asked | Unanswered | Absent | Closing | Served | Undescribed | Described | SchemaChanged | CrdChanged | CrdDeleted
+)
 
 
 class Effect(Enum):
@@ -140,6 +146,10 @@ def advance(state: KindState, happened: Input, now: float, timing: KindTiming) -
     match happened:
         case Asked():
             return Step(_replace(state, is_stale=False, ask_again_at=None if state.is_due(now) else state.ask_again_at))
+        case Unanswered():  # whatever made a known kind be asked for is still to be learned
+            due = now + timing.retry
+            again = due if state.ask_again_at is None else min(due, state.ask_again_at)
+            return Step(_replace(state, ask_again_at=again if state.kind is not None else state.ask_again_at))
         case Absent(is_confirmed):
             return _absent(state, is_confirmed, now)
         case Closing() | CrdDeleted():

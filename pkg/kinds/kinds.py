@@ -32,6 +32,7 @@ from pkg.kinds.kind_state import (
     KindTiming,
     SchemaChanged,
     Served,
+    Unanswered,
     Undescribed,
     advance,
     pause,
@@ -158,6 +159,7 @@ class Kinds:
                     with self.activity.of(str(gvr)):
                         self._ask(gvr)
                 except Exception:
+                    self._take(gvr, Unanswered())
                     _log.exception("discovery of a kind failed unexpectedly, it is tried again", gvr=str(gvr))
             with self._lock:
                 if self._stopping.is_set():
@@ -179,6 +181,7 @@ class Kinds:
         except Stopped:
             return
         except KubeError as error:
+            self._take(gvr, Unanswered())
             self._report(gvr, error)
             return
         self._failing.pop(gvr, None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from pkg.apis.meta import GVR
@@ -19,6 +20,7 @@ from pkg.kinds.kind_state import (
     KindTiming,
     SchemaChanged,
     Served,
+    Unanswered,
     Undescribed,
     advance,
     pause,
@@ -51,6 +53,19 @@ STEPS: dict[str, tuple[KindState, Input, KindState, Effect]] = {
         USABLE,
         Effect.NONE,
     ),
+    "a usable kind is asked for again after no answer came: what changed is still to be learned": (
+        USABLE,
+        Unanswered(),
+        msgspec.structs.replace(USABLE, ask_again_at=NOW + 1),
+        Effect.NONE,
+    ),
+    "no answer puts off no earlier look": (
+        msgspec.structs.replace(USABLE, ask_again_at=NOW + 0.5),
+        Unanswered(),
+        msgspec.structs.replace(USABLE, ask_again_at=NOW + 0.5),
+        Effect.NONE,
+    ),
+    "a kind that is not known yet is asked for anyway": (NEW, Unanswered(), NEW, Effect.NONE),
     "the first no is news": (
         NEW,
         Absent(),

@@ -34,6 +34,7 @@ class Served:
         self.asked: list[GVR] = []
         self.refreshed: list[GVR] = []
         self.is_sure = True
+        self.failing = 0  # so many of the next answers about resources prove nothing
 
     def add(self, gvr: GVR, kind: str, *, namespaced: bool = True, has_spec: bool | None = True) -> None:
         self.resources[gvr] = Resource(gvr.resource, kind, namespaced, VERBS)
@@ -41,6 +42,9 @@ class Served:
 
     def resolve(self, gvr: GVR, *, absent_for: float = 2.0) -> Resource:
         self.asked.append(gvr)
+        if self.failing:
+            self.failing -= 1
+            raise Unrecognized("a page of a proxy", status=200)
         if gvr not in self.resources:
             raise NotServed(f"no {gvr}", status=404)
         return self.resources[gvr]
@@ -347,3 +351,23 @@ def test_a_discovery_that_fails_is_reported_once_and_only_if_it_lasts(setup: Set
     assert levels.count("warning") == 1
     answer[0] = Resource(BOXES.resource, "Box", True, VERBS)
     until(lambda: setup.kinds.get(BOXES) is not None)
+
+
+def test_a_schema_that_came_while_discovery_failed_is_learned_later(setup: Setup) -> None:
+    """Else a task whose values need the types of the fields would wait for ever."""
+    setup.server.specs[JOBS] = None
+    setup.server.resources[JOBS] = Resource("jobs", "Job", True, VERBS)
+    setup.kinds.get(JOBS)
+    until(lambda: setup.kinds.get(JOBS) is not None)
+    found = setup.kinds.get(JOBS)
+    assert found is not None
+    assert found.schema is None
+    setup.server.failing = 1
+    setup.server.specs[JOBS] = True
+
+    def schema_is_known() -> bool:
+        kind = setup.kinds.get(JOBS)
+        return kind is not None and kind.schema is not None
+
+    until(schema_is_known)
+    assert not setup.server.failing

@@ -56,7 +56,7 @@ class RenderError(Exception):
 
 
 class NotAllowedError(RenderError):
-    """A spec and a template that may not go together. The spec is Invalid if the template is there when it is judged."""
+    """A spec and a template that may not go together; Invalid, if the template was there when the spec was judged."""
 
     reason = Reasons.INVALID
 
