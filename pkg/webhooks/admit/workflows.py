@@ -28,6 +28,7 @@ from pkg.apis.flow.v1alpha1.validation import (
 from pkg.apis.meta import ObjectMeta
 from pkg.webhooks.admit.failure_branches import failure_branches
 from pkg.webhooks.admit.items import without_items
+from pkg.webhooks.admit.outputs import variables_in_defaults
 from pkg.webhooks.admit.own_retry import own_retry
 from pkg.webhooks.admit.templates import kind_faults, template_warnings
 from pkg.webhooks.admit.unknown_fields import of_patches
@@ -128,6 +129,7 @@ class Judgement:
         found += foreign_variables(_values(spec.parameters), "spec.parameters") if spec.parameters else ()
         found += Faults(_of_flows(spec))
         found += Faults(without_items(reading))
+        found += Faults(variables_in_defaults(spec))
         found += Faults(of_patches(reading, dict(self._around.schemas)))
         found += Faults(failure_branches(spec))
         for at, flow in enumerate(spec.flows):

@@ -26,17 +26,19 @@ class Fault(msgspec.Struct, frozen=True):
 
 
 class Faults(tuple[Fault, ...]):
-    """The faults of one manifest that are reported: the first MAX_FAULTS. `others` is the number of further ones."""
+    """The faults of one manifest that are reported: the first MAX_FAULTS, each once, though two checks find it.
+    `others` is the number of further ones.
+    """
 
     others: int
 
     def __new__(cls, found: Iterable[Fault] = ()) -> Faults:
-        listed: list[Fault] = []
+        listed: dict[Fault, None] = {}
         others = 0
         for fault in found:
             if len(listed) < MAX_FAULTS:
-                listed.append(fault)
-            else:
+                listed[fault] = None
+            elif fault not in listed:
                 others += 1
         faults = super().__new__(cls, listed)
         faults.others = others

@@ -8,7 +8,7 @@ from pkg.apis.flow.v1alpha1 import variables
 from pkg.apis.flow.v1alpha1.edges import Edge
 from pkg.apis.flow.v1alpha1.faults import Fault, fault
 from pkg.apis.flow.v1alpha1.raw import ABSENT, RawError
-from pkg.apis.flow.v1alpha1.types import Flow, OutputSource, TemplateGVR
+from pkg.apis.flow.v1alpha1.types import Action, Flow, OutputSource, WorkTemplateSpec
 
 _FORMS = "path, cel or terminationMessage"
 _MAX_SHOWN = 5
@@ -41,9 +41,19 @@ def given_forms(source: OutputSource) -> list[str]:
     return [name for name, value in forms if value not in ("", None)]
 
 
-def secret_faults(flow: Flow, gvr: TemplateGVR, path: str) -> Iterator[Fault]:
-    """Outputs of a Secret: they would stand in the status of the workflow, which more people may read."""
-    if flow.raw_outputs is not ABSENT and (gvr.group, gvr.resource) == ("", "secrets"):
+def source_faults(flow: Flow, template: WorkTemplateSpec, path: str) -> Iterator[Fault]:
+    """Outputs of a template that can have none: it deletes its object, or makes a Secret, whose values would stand in
+    the status of the workflow, which more people may read.
+    """
+    if flow.raw_outputs is ABSENT:
+        return
+    if template.action is Action.DELETE:
+        message = (
+            f"template {flow.template_name} deletes an object, so there is nothing that outputs could be read from;"
+            " remove outputs"
+        )
+        yield Fault(f"{path}.outputs", message)
+    elif (template.gvr.group, template.gvr.resource) == ("", "secrets"):
         message = (
             f"template {flow.template_name} makes a Secret, and outputs of Secrets are not allowed: they would stand in"
             " the status of the Workflow; let the job read the Secret itself"

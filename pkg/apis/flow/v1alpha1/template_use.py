@@ -10,7 +10,7 @@ from pkg.apis.flow.v1alpha1.edges import Edge, TemplateEdges, parameters_in
 from pkg.apis.flow.v1alpha1.end_use import end_faults_with_template
 from pkg.apis.flow.v1alpha1.faults import Fault, fault
 from pkg.apis.flow.v1alpha1.object_faults import index_faults
-from pkg.apis.flow.v1alpha1.output_faults import secret_faults
+from pkg.apis.flow.v1alpha1.output_faults import source_faults
 from pkg.apis.flow.v1alpha1.parameters import FLOW, WORKFLOW, Given, Scopes, counted, missing_message
 from pkg.apis.flow.v1alpha1.raw import ABSENT, RawError
 from pkg.apis.flow.v1alpha1.reading import Reading
@@ -40,7 +40,7 @@ def cycle_faults(reading: Reading) -> Iterator[Fault]:
         path = f"spec.flows[{at}]"
         template = reading.templates.get(flow.template_name)
         if template is not None:
-            others.extend(secret_faults(flow, template.spec.gvr, path))
+            others.extend(source_faults(flow, template.spec, path))
         for edge in reached:
             place = _place_of(edge, path, f"{path} (template {flow.template_name})")
             others.extend(edge_faults(flow, edge, place, names))
@@ -155,7 +155,7 @@ def use_faults(reading: Reading) -> Iterator[Fault]:
             missing = [] if is_plain else list(_missing_parameters(flow, needed, reading.use, path, place))
         except RawError:
             continue  # a fault of the template or the workflow by itself
-        yield from secret_faults(flow, template.spec.gvr, path)
+        yield from source_faults(flow, template.spec, path)
         yield from end_faults_with_template(reading, flow, path)
         reached = reading.use.edges(flow)
         judged.append((flow, mentions, reached))

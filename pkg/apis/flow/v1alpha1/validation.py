@@ -14,6 +14,7 @@ from pkg.apis.flow.v1alpha1 import cost, variables
 from pkg.apis.flow.v1alpha1.edges import read_edges
 from pkg.apis.flow.v1alpha1.faults import MAX_FAULTS, Fault, Faults, fault, summary
 from pkg.apis.flow.v1alpha1.lock_faults import nested_faults
+from pkg.apis.flow.v1alpha1.object_names import name_faults
 from pkg.apis.flow.v1alpha1.reading import Reading
 from pkg.apis.flow.v1alpha1.schema import Schema
 from pkg.apis.flow.v1alpha1.spec_faults import template_faults, workflow_faults
@@ -72,7 +73,10 @@ def validate_with_templates(
     that cannot be rendered. metadata: of the workflow, as far as it is known; schemas: of kinds, by template;
     faulty: templates whose own faults are reported elsewhere.
     """
-    return Faults(use_faults(reading)) or Faults(render_faults(reading, metadata, schemas, faulty))
+    found = Faults(use_faults(reading))
+    if found:
+        return found
+    return Faults(render_faults(reading, metadata, schemas, faulty)) + Faults(name_faults(reading, metadata, faulty))
 
 
 def validate_nesting(spec: WorkflowSpec, metadata: ObjectMeta | None) -> Faults:

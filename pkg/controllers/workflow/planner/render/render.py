@@ -16,7 +16,7 @@ from pkg.apis.flow.v1alpha1.faults import shortened
 from pkg.apis.flow.v1alpha1.filling import IDENTITY, FieldError, decoded, fill_template, object_name, plain_values
 from pkg.apis.flow.v1alpha1.items import NO_ITEM, texts_in
 from pkg.apis.flow.v1alpha1.object_faults import NAME_RULE, OF_OUR_GROUP, has_index, is_name
-from pkg.apis.flow.v1alpha1.output_faults import secret_faults
+from pkg.apis.flow.v1alpha1.output_faults import source_faults
 from pkg.apis.flow.v1alpha1.parameters import Plain
 from pkg.apis.flow.v1alpha1.reasons import Reasons
 from pkg.apis.flow.v1alpha1.schema import NO_SCHEMA, Schema
@@ -114,7 +114,7 @@ def render(
     """
     if row.refused:
         raise RenderError("template.gvr", str(template.spec.gvr.gvr), row.refused)
-    for fault in secret_faults(flow, template.spec.gvr, "spec"):  # the template may be newer than the graph
+    for fault in source_faults(flow, template.spec, "spec"):  # the template may be newer than the graph
         raise NotAllowedError("outputs", "", fault.message)
     this = _Attempt(workflow, flow, template, index, flow.replicas if replicas is None else replicas, attempt)
     try:

@@ -13,6 +13,11 @@ from tests.manifests import decoded
 GVR = {"group": "apps", "version": "v1", "resource": "deployments"}
 
 
+ITEMS = {"items": [{"name": "a"}, {"name": "b"}]}
+TEAM = [{"name": "team", "value": "t"}]
+OUTPUTS = [{"name": "x", "from": {"path": "metadata.uid"}}]
+
+
 def template(**fields: Any) -> dict[str, Any]:
     return {"gvr": GVR, "jobSpec": {"replicas": 1}, **fields}
 
@@ -81,7 +86,33 @@ def test_a_template_with_a_fault(faulty: dict[str, Any], path: str, message: str
             id="with for the name has to differ",
         ),
         pytest.param({"templateSpec": applied("web-{{index}}"), "for": {"replicas": 2}}, "", id="by the index"),
-        pytest.param({"templateSpec": applied("web-{{item.name}}"), "for": {"replicas": 2}}, "", id="or by the item"),
+        pytest.param({"templateSpec": applied("web-{{item.name}}"), "for": ITEMS}, "", id="or by the item"),
+        pytest.param(
+            {"templateSpec": applied("web-{{item.name}}"), "for": {"replicas": 2}},
+            "spec.flows[0].templateSpec.metadata.name",
+            id="without items an item stays text, which is no name",
+        ),
+        pytest.param(
+            {"templateSpec": applied("web-{{params.team}}-{{item.name}}"), "for": ITEMS, "parameters": TEAM},
+            "",
+            id="and by parameters beside it",
+        ),
+        pytest.param(
+            {"templateSpec": applied("web-{{item}}"), "for": {"items": ["a", "No Good"]}},
+            "spec.flows[0].templateSpec.metadata.name",
+            id="an item that gives no name, though the first one does",
+        ),
+        pytest.param(
+            {"templateSpec": applied("web-{{item}}"), "for": {"items": ["a", "b", "a"]}},
+            "spec.flows[0].templateSpec.metadata.name",
+            id="two items that give one name",
+        ),
+        pytest.param(
+            {"templateSpec": template(action="Delete", metadata={"name": "web"}), "outputs": OUTPUTS},
+            "spec.flows[0].outputs",
+            id="outputs of what is deleted",
+        ),
+        pytest.param({"templateSpec": applied(), "outputs": OUTPUTS}, "", id="outputs of what is applied"),
         pytest.param(
             {"templateSpec": template(jobSpec={"replicas": "{{params.n}}"})},
             "spec.flows[0] (template a.templateSpec).jobSpec.replicas",
