@@ -1,4 +1,4 @@
-"""Warns of a variable in the default of an output: nothing is put in there, and other flows get the text with braces."""
+"""Warns of a variable in the default of an output: nothing is put in, and other flows get the text with braces."""
 
 from __future__ import annotations
 
