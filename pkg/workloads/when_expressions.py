@@ -17,6 +17,7 @@ from pkg.workloads.extents import RUN, Growth
 from pkg.workloads.look import SHOW_STEPS
 from pkg.workloads.model import RuleError, RuleFault
 from pkg.workloads.projection import Read, measure
+from pkg.workloads.text_comparisons import comparison_fault
 from pkg.workloads.value_expressions import check_cost
 
 _ENV: Final = cel.NewEnv(
@@ -61,6 +62,8 @@ def compile_when(text: str) -> WhenExpression:
     found = estimate(tree, text, RUN)
     for read in sorted(found.reads):
         _check(read)
+    if fault := comparison_fault(tree):
+        raise RuleError(fault)
     names = names_in(text)
     if _named(found.reads) != {*names.flows, *(flow for flow, _ in names.outputs), *names.parameters}:
         raise RuleError(f"flows and parameters have to be written out: {_WRITE['flows']}")
