@@ -7,6 +7,7 @@ compared.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 import click
 
@@ -14,6 +15,7 @@ from hack.bench import (
     cli,
     core,
     fair,
+    growth,
     harness,
     items,
     late,
@@ -24,6 +26,8 @@ from hack.bench import (
     runs,
     scale,
     size,
+    slow,
+    soak,
     spare,
     startup,
     takeover,
@@ -99,6 +103,35 @@ def scale_command(share: float) -> None:
     with cluster_with_jobs() as cluster:
         found = scale.measure(cluster, share=share)
     _judge((), found, "scale")
+
+
+@main.command("slow")
+@click.option("--rounds", default=1, show_default=True, help="Runs of controller and floor each.")
+def slow_command(rounds: int) -> None:
+    """An API server that takes 20 ms longer, and one that refuses calls with 429. Fails if the Lease is lost."""
+    with cluster_with_jobs() as cluster:
+        found = slow.measure(cluster, rounds=rounds)
+    _judge((), found, "slow")
+
+
+@main.command("soak")
+@click.option("--seconds", default=60.0, show_default=True, help="For how long workflows come; 3600 for the long form.")
+@click.option("--plot", type=click.Path(path_type=Path), help="Draw the memory over time into this SVG file.")
+def soak_command(seconds: float, plot: Path | None) -> None:
+    """20 workflows a second come and go: growth of memory."""
+    with cluster_with_jobs() as cluster:
+        found = soak.measure(cluster, seconds=seconds, plot=plot)
+    _judge((), found, "soak")
+
+
+@main.command("growth")
+@click.argument("folder", type=click.Path(path_type=Path))
+def growth_command(folder: Path) -> None:
+    """Draws growth with tasks (pure core), workflows and workers (chains) into SVG files in FOLDER; minutes."""
+    growth.tasks(folder)
+    with cluster_with_jobs() as cluster:
+        growth.workflows(cluster, folder)
+        growth.workers(cluster, folder)
 
 
 @main.command("bounds")

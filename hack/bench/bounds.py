@@ -29,8 +29,8 @@ PARTS: Final[Mapping[str, tuple[str, float, str]]] = {
     "scale rss": ("10,000 finished and 2,000 running workflows: RSS", 600.0, "MiB"),
     "scale restart": ("10,000 finished and 2,000 running workflows: start to first action", 10.0, "s"),
     "scale idle": ("10,000 finished and 2,000 running workflows: idle CPU", 1.0, "% of a core"),
-    "soak growth": ("RSS after the last third of a soak / after the first third", 1.05, "x"),
-    "slow rate": ("20 ms per call: tasks/s / floor", 0.8, "x"),
+    "soak growth": ("RSS in the last third of a soak / in the middle one", 1.05, "x"),
+    "slow rate": ("20 ms per call: tasks/s / floor with as many calls in flight", 0.8, "x"),
 }
 _AT_LEAST: Final = frozenset({"slow rate"})
 

@@ -117,12 +117,13 @@ class Floor:
 @click.option("--namespace", required=True)
 @click.option("--shape", required=True)
 @click.option("--bare", is_flag=True)
-def main(kubeconfig: str, namespace: str, shape: str, bare: bool) -> None:
+@click.option("--connections", default=CONNECTIONS, help="Calls in flight at most.")
+def main(kubeconfig: str, namespace: str, shape: str, bare: bool, connections: int) -> None:
     """The process that the benchmark starts in place of a controller."""
 
     async def run() -> None:
         asyncio.get_running_loop().set_exception_handler(lambda loop, context: _fail(context))
-        await Floor(AsyncApi(kubeconfig, AGENT, CONNECTIONS), namespace, SHAPES[shape], bare=bare).run()
+        await Floor(AsyncApi(kubeconfig, AGENT, connections), namespace, SHAPES[shape], bare=bare).run()
 
     gc.freeze()
     asyncio.run(run())

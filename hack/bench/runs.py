@@ -9,7 +9,7 @@ from itertools import count
 from pathlib import Path
 
 from hack.bench import harness
-from hack.bench.floor import AGENT
+from hack.bench.floor import AGENT, CONNECTIONS
 from hack.bench.samples import BARE, FLOOR, OURS, Sample
 from hack.bench.shapes import SHAPES, Shape, template
 from hack.bench.world import World
@@ -33,23 +33,36 @@ class FloorProcess(ControllerProcess):
 def measure(cluster: Cluster, shape: Shape, rounds: int, flags: Sequence[str] = ()) -> Iterator[Sample]:
     """Bare creations once, then the rounds: controller and floor in alternating order. flags: of the controller."""
     if shape.name == "fans":
-        yield _measure(cluster, shape, BARE, 0, flags)
+        yield measure_one(cluster, shape, BARE, 0, flags)
     for number in range(rounds):
         sides = (OURS, FLOOR) if number % 2 == 0 else (FLOOR, OURS)
         for side in sides:
-            yield _measure(cluster, shape, side, number, flags)
+            yield measure_one(cluster, shape, side, number, flags)
     if shape.name == "fans":
-        yield _measure(cluster, shape, BARE, 1, flags)
+        yield measure_one(cluster, shape, BARE, 1, flags)
 
 
-def _measure(cluster: Cluster, shape: Shape, side: str, number: int, flags: Sequence[str]) -> Sample:
+def measure_one(
+    cluster: Cluster,
+    shape: Shape,
+    side: str,
+    number: int,
+    flags: Sequence[str] = (),
+    *,
+    via: Path | None = None,
+    connections: int = CONNECTIONS,
+) -> Sample:
+    """One run of one side. via: kubeconfig by which it reaches the API server, if not the cluster's; connections: calls
+    that the floor has in flight at most.
+    """
     namespace = f"{shape.name}-{side}-{next(_numbers)}"
     cluster.api().request("POST", "/api/v1/namespaces", {"metadata": {"name": namespace}})
     world = World(str(cluster.kubeconfig), namespace, shape)
     try:
         names = {shape.template_name(flow) for flow in shape.flows}
         world.create_templates(template(shape.kind, name) for name in sorted(names))
-        process = _start(cluster, shape, side, namespace, flags)
+        own = flags if side == OURS else (f"--connections={connections}",)
+        process = _start(cluster, shape, side, namespace, own, via)
         try:
             return _run(cluster, shape, side, number, world, process)
         finally:
@@ -58,15 +71,17 @@ def _measure(cluster: Cluster, shape: Shape, side: str, number: int, flags: Sequ
         world.close()
 
 
-def _start(cluster: Cluster, shape: Shape, side: str, namespace: str, flags: Sequence[str]) -> ControllerProcess:
+def _start(
+    cluster: Cluster, shape: Shape, side: str, namespace: str, flags: Sequence[str], via: Path | None
+) -> ControllerProcess:
     log = cluster.folder / f"{namespace}.log"
     process: ControllerProcess
     if side == OURS:
         own = ("--workers=8", "--leader-elect=false", "--exclusive=false", *NO_SERVERS, f"--namespace={namespace}")
-        process = ControllerProcess(cluster, log, *own, *flags)
+        process = ControllerProcess(cluster, log, *own, *flags, kubeconfig=via)
     else:
         own = (f"--namespace={namespace}", f"--shape={shape.name}", *(("--bare",) if side == BARE else ()))
-        process = FloorProcess(cluster, log, *own, env={"PYTHONPATH": str(ROOT)})
+        process = FloorProcess(cluster, log, *own, *flags, kubeconfig=via, env={"PYTHONPATH": str(ROOT)})
     try:
         process.wait_acting()
     except RuntimeError as error:
