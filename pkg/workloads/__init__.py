@@ -7,6 +7,7 @@ be, and how its pods are labelled. Nothing here knows a Workflow, an API client,
 
 from pkg.workloads.evaluator import (
     MAX_MESSAGE,
+    PLAINLY_PENDING,
     RULE_FAULT,
     UNKNOWN_STATUS,
     JobState,
@@ -43,6 +44,7 @@ from pkg.workloads.registry import registry, rules_for
 __all__ = [
     "KUEUE_QUEUE_LABEL",
     "MAX_MESSAGE",
+    "PLAINLY_PENDING",
     "RULE_FAULT",
     "UNKNOWN_STATUS",
     "JobState",

@@ -81,7 +81,8 @@ class Reading(msgspec.Struct, frozen=True):
 
 Describe = Callable[[Look, Evidence], tuple[str, str]]
 
-_PENDING = Reading(JobState.PENDING)
+PLAINLY_PENDING = Reading(JobState.PENDING)
+"""The reading of a job that says nothing about itself; compare with `is`."""
 _RUNNING = Reading(JobState.RUNNING)
 _RUNNING_READY = Reading(JobState.RUNNING, ready=True)
 _DELETING = Reading(JobState.PENDING, "Deleting", "the job is being deleted", deleting=True)
@@ -138,7 +139,7 @@ class Reader:
         if job.metadata.deletion_timestamp is not None:
             return _DELETING
         message = self.held_by(job)
-        return Reading(JobState.HELD, "Suspended", message) if message else _PENDING
+        return Reading(JobState.HELD, "Suspended", message) if message else PLAINLY_PENDING
 
     def _unfinished(self, look: Look) -> Reading:
         """Held, running or pending."""
@@ -155,7 +156,7 @@ class Reader:
             return Reading(JobState.PENDING, *self.describe(look, evidence))
         if words := self.unknown(look):
             return Reading(JobState.PENDING, UNKNOWN_STATUS, bounded(words, MAX_MESSAGE))
-        return _PENDING
+        return PLAINLY_PENDING
 
 
 @lru_cache(maxsize=4096)

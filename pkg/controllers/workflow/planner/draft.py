@@ -203,6 +203,7 @@ class Draft:
         dependencies the next pass must evaluate; unfolded: tasks whose jobs it must look at.
         """
         base, flows = self.base, list(self.base.flows)
+        is_new = bool(self._open or self._edited) or decision != base.decision or self.end is not base.end
         for number, when in timers.items():
             flows[number] = self.freeze_flow(number, when)
         return msgspec.structs.replace(
@@ -221,7 +222,7 @@ class Draft:
             is_end_acked=base.is_end_acked and self.end is base.end,
             decision=decision,
             is_decision_acked=base.is_decision_acked and decision == base.decision,
-            is_dirty=base.is_dirty or bool(self.changed) or decision != base.decision or self.end is not base.end,
+            is_dirty=base.is_dirty or is_new,
         )
 
 

@@ -180,14 +180,12 @@ class Snapshot:
     locks: LockView | None = None
     #: An edit of the spec that is not in force.
     edit: Edit | None = None
+    #: The workflow waits because its spec was edited while it runs.
+    is_held: bool = field(init=False)
 
-    @property
-    def is_held(self) -> bool:
-        """Whether the workflow waits because its spec was edited while it runs."""
-        if self.edit is None:
-            return False
-        phase = self.workflow.status.phase
-        return phase is None or not phase.is_final
+    def __post_init__(self) -> None:
+        phase = self.workflow.status.phase if self.edit is not None else None
+        object.__setattr__(self, "is_held", self.edit is not None and (phase is None or not phase.is_final))
 
     def may_hide_jobs(self, template_name: str, recorded: Iterable[str]) -> bool:
         """Whether a flow may have jobs that no cache shows yet. recorded: the kinds of its jobs in status."""

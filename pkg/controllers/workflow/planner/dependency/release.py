@@ -121,7 +121,8 @@ def _evaluate(ctx: Context, evaluator: Evaluator, node: Node, withheld: set[int]
             is_timeout = value is Truth.TIMED_OUT
             message = cannot_be_met(ctx, blocker, index, is_timeout)
             draft.put(node.number, index, _ended(task, message, ctx.now, is_timeout))
-    _latch(ctx, evaluator, node)
+    if node.is_probing:
+        _latch(ctx, evaluator, node)
     if not (is_approval and approvals.show(ctx, node)):
         _show(ctx, evaluator, node, shown, unjudged)
     return has_finals
@@ -156,6 +157,5 @@ def _ended(task: Task, message: str, now: float, is_timeout: bool) -> Task:
 
 def _latch(ctx: Context, evaluator: Evaluator, node: Node) -> None:
     """Records the probes of the flow that passed: they count as passed from now on."""
-    if node.is_probing:
-        passed = {path: indexes for path, indexes in evaluator.passed_by(node).items() if indexes}
-        ctx.draft.edit(node.number, passed=passed)
+    passed = {path: indexes for path, indexes in evaluator.passed_by(node).items() if indexes}
+    ctx.draft.edit(node.number, passed=passed)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import functools
+import sys
 from collections.abc import Iterable
 
 from pkg.apis.flow.v1alpha1 import labels
+from pkg.apis.meta import GVR
 from pkg.controllers.workflow.planner.carried import carried_hash, carried_text, with_hash
 from pkg.controllers.workflow.planner.context import Context
 from pkg.controllers.workflow.planner.draft import Draft
 from pkg.controllers.workflow.planner.graph.model import Node
-from pkg.controllers.workflow.planner.snapshot import ObservedJob
+from pkg.controllers.workflow.planner.snapshot import ObservedJob, Snapshot
 
 
 def record_rules(ctx: Context, node: Node, jobs: Iterable[ObservedJob]) -> None:
@@ -32,3 +35,14 @@ def record_kind(draft: Draft, number: int, gvr: str) -> None:
         draft.edit(number, gvr=gvr)
     elif gvr and gvr != state.gvr and gvr not in state.later_gvrs:
         draft.edit(number, later_gvrs=(*state.later_gvrs, gvr))
+
+
+def kind_of(snapshot: Snapshot, observed: ObservedJob) -> str:
+    """The kind of a job."""
+    return _text_of(snapshot.gvr_of(observed))
+
+
+@functools.lru_cache(maxsize=1024)
+def _text_of(gvr: GVR) -> str:
+    """The kind as text. Jobs of one kind share it."""
+    return sys.intern(str(gvr))

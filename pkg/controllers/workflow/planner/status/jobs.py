@@ -6,8 +6,6 @@ attempt is final: later changes of its job are ignored.
 
 from __future__ import annotations
 
-import functools
-import sys
 from collections.abc import Iterable, Sequence
 
 import msgspec
@@ -17,7 +15,7 @@ from pkg.apis.flow.v1alpha1.cost import MAX_OUTPUT_BYTES
 from pkg.apis.flow.v1alpha1.phases import Phase
 from pkg.apis.flow.v1alpha1.reasons import KEPT_UNTIL_CREATED, Reasons
 from pkg.apis.flow.v1alpha1.types import Action, Completion
-from pkg.apis.meta import GVR, Job
+from pkg.apis.meta import Job
 from pkg.controllers.workflow.planner.attempts import is_possible, of_attempt
 from pkg.controllers.workflow.planner.context import Context
 from pkg.controllers.workflow.planner.control import retry
@@ -29,9 +27,9 @@ from pkg.controllers.workflow.planner.reading import look
 from pkg.controllers.workflow.planner.snapshot import ObservedJob, Snapshot
 from pkg.controllers.workflow.planner.status.deletion import counts_as_deleted
 from pkg.controllers.workflow.planner.status.failures import explained, failure_message, is_gone, taken_off, was_deleted
-from pkg.controllers.workflow.planner.status.job_record import record_kind, record_rules
+from pkg.controllers.workflow.planner.status.job_record import kind_of, record_kind, record_rules
 from pkg.controllers.workflow.planner.status.object_deletion import deletes
-from pkg.workloads import KUEUE_QUEUE_LABEL, JobState, Reading
+from pkg.workloads import KUEUE_QUEUE_LABEL, PLAINLY_PENDING, JobState, Reading
 
 _PHASES = {
     JobState.PENDING: Phase.PENDING,
@@ -193,7 +191,7 @@ def _begin(snapshot: Snapshot, task: Task, observed: ObservedJob) -> Task:
         current=Attempt(
             job=meta.name,
             job_uid=meta.uid,
-            gvr=_kind_of(snapshot, observed),
+            gvr=kind_of(snapshot, observed),
             action=observed.action,
             created=created,
             makeable=makeable if makeable is not None else created,
@@ -219,23 +217,12 @@ def _with_job(snapshot: Snapshot, task: Task, current: ObservedJob | None) -> Ta
         job=meta.name,
         job_uid=meta.uid,
         action=current.action,
-        gvr=_kind_of(snapshot, current),
+        gvr=kind_of(snapshot, current),
         created=known.created if known.created is not None else created,
         makeable=known.makeable if known.makeable is not None or task.has_verdict else created,
         may_be_held=_may_be_held(snapshot, current),
     )
     return task if task.started is not None else msgspec.structs.replace(task, started=created)
-
-
-def _kind_of(snapshot: Snapshot, observed: ObservedJob) -> str:
-    """The kind of a job."""
-    return _text_of(snapshot.gvr_of(observed))
-
-
-@functools.lru_cache(maxsize=1024)
-def _text_of(gvr: GVR) -> str:
-    """The kind as text. Jobs of one kind share it."""
-    return sys.intern(str(gvr))
 
 
 def _may_be_held(snapshot: Snapshot, observed: ObservedJob) -> bool:
@@ -297,6 +284,9 @@ def _apply(of: _TaskJobs, task: Task, observed: ObservedJob, reading: Reading, *
     if state is JobState.FAILED:
         said = ": ".join(part for part in (reading.reason, reading.message) if part)
         return of.failed(task, Reasons.FAILED, failure_message(current.job, said))
+    is_plain = state is JobState.PENDING and reading is PLAINLY_PENDING
+    if is_plain and _is_new(task) and current.job_uid not in snapshot.warnings:
+        return task
     if reading.faulty and task.ran and state is JobState.PENDING:
         state = JobState.RUNNING  # a job that cannot be judged keeps its state
     outputs = _outputs(of, task, observed, is_gone=is_gone) if state is JobState.SUCCEEDED else ()
@@ -330,6 +320,13 @@ def _apply(of: _TaskJobs, task: Task, observed: ObservedJob, reading: Reading, *
             is_ended=outputs is None,
         ),
     )
+
+
+def _is_new(task: Task) -> bool:
+    """Whether nothing is known of the newest attempt but that it has a job."""
+    current = task.current
+    is_plain = task.phase is Phase.PENDING and not task.reason and not task.message and task.finished is None
+    return is_plain and current.held_at is None and not (current.ready or current.is_ended or task.outputs)
 
 
 def _outputs(of: _TaskJobs, task: Task, observed: ObservedJob, *, is_gone: bool) -> Outputs | Unreadable | None:
