@@ -10,6 +10,8 @@ from pkg.apis.flow.v1alpha1.types import Flow, WorkflowSpec
 
 #: All Leases that stand for a place of a lock are called so, plus 16 hex digits.
 LEASE_PREFIX: Final = "workflow-lock-"
+#: Label of these Leases; its value is the kind of the lock.
+LOCK_LABEL: Final = "flow.workflow.sh/lock"
 #: Annotation of a Workflow that a flow with locks, or a workflow with locks, made: who holds locks above it.
 UNDER_LOCKS: Final = "flow.workflow.sh/under-locks"
 

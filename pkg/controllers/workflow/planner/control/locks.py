@@ -26,7 +26,7 @@ from pkg.controllers.workflow.planner.control.obstacles import (
     obstacle_to_start,
 )
 from pkg.controllers.workflow.planner.graph.model import Node
-from pkg.controllers.workflow.planner.locks.holders import WHOLE, LockNeeds, LockView, Want
+from pkg.controllers.workflow.planner.locks.holders import WHOLE, LockAnswer, LockNeeds, LockView, Want
 from pkg.controllers.workflow.planner.locks.holding import keeps_locks
 from pkg.controllers.workflow.planner.locks.words import TAKING
 from pkg.controllers.workflow.planner.progress import FlowState, Progress, Task, TaskKey
@@ -119,8 +119,7 @@ class Gate:
     def show(self) -> None:
         """Shows on the flow what the first of its tasks that stand in line waits for."""
         if self._first is not None:
-            key = WHOLE if self.ctx.graph.locks else self._first
-            answer = self._view.answers.get(key, TAKING)
+            answer = _shown(self.ctx, self.node, self._first)
             self.ctx.draft.edit(self.node.number, wait_reason=answer.reason, wait_message=answer.message[:512])
 
 
@@ -152,7 +151,7 @@ def needs(ctx: Context, progress: Progress, *, is_written: bool) -> LockNeeds | 
     is_written: the pass writes status, so that the progress is what status records once the plan is carried out.
     """
     view, graph = ctx.snapshot.locks, ctx.graph
-    if view is None or not (graph.locking or view.holders):
+    if view is None or not (graph.locking or view.holders or view.is_waiting):
         return None
     acked = progress.flows if is_written or not progress.is_dirty else progress.acked
     keeps = frozenset(key for key in view.holders if _keeps(ctx, key, progress, acked))
@@ -177,7 +176,7 @@ def has_end_to_record(ctx: Context) -> bool:
 def after_end(made: Plan, snapshot: Snapshot) -> Plan:
     """The plan for a workflow that has ended: a task keeps its locks while its job goes on, or goes away."""
     view = snapshot.locks
-    if view is None or not view.holders:
+    if view is None or not (view.holders or view.is_waiting):
         return made
     keeps = frozenset(key for key in view.holders if snapshot.awaited or _has_unfinished_job(snapshot, key))
     return structs.replace(made, locks=LockNeeds(keeps=keeps))
@@ -222,20 +221,26 @@ def _wants(ctx: Context, progress: Progress) -> Iterator[Want]:
         if graph.locks:
             whole = min((since for since, _ in standing), default=whole) if whole is None else whole
             continue
+        shown: LockAnswer | None = None
+        if standing:
+            shown = _shown(ctx, node, TaskKey(node.name, min(index for _, index in standing)))
+        kinds = _kinds(ctx, (node,)) if standing else ()
         for since, index in heapq.nsmallest(MAX_WAITING, standing):
             task = state.tasks[index]
             attempt = task.attempt + 1 if task.phase is Phase.BACKOFF else max(task.attempt, state.first_attempt)
-            yield Want(
-                TaskKey(node.name, index),
-                attempt,
-                node.locks,
-                since,
-                rank=(number, index),
-                is_indexed=node.is_indexed,
-                kinds=_kinds(ctx, (node,)),
-            )
+            key, rank = TaskKey(node.name, index), (number, index)
+            yield Want(key, attempt, node.locks, since, rank, node.is_indexed, kinds, shown)
+            shown = None
     if whole is not None:
-        yield Want(WHOLE, 0, graph.locks, whole, kinds=_kinds(ctx, graph.nodes))
+        shown = _shown(ctx, graph.nodes[0], WHOLE)
+        yield Want(WHOLE, 0, graph.locks, whole, kinds=_kinds(ctx, graph.nodes), shown=shown)
+
+
+def _shown(ctx: Context, node: Node, key: TaskKey) -> LockAnswer:
+    """What the flow of a task that waits for its locks shows."""
+    view, locks = ctx.snapshot.locks or LockView(), ctx.graph.locks or node.locks
+    answer = view.answers.get(WHOLE if ctx.graph.locks else key)
+    return answer or next((view.locks[lock] for lock in locks if lock in view.locks), TAKING)
 
 
 def _kinds(ctx: Context, nodes: Iterable[Node]) -> tuple[str, ...]:

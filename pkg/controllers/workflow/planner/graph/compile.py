@@ -162,6 +162,7 @@ def compile_graph(
         read_in_full=frozenset(n.flow.template_name for n in nodes if any(rule.needs_whole for rule in n.outputs)),
         fan_outs=tuple(node.number for node in nodes if node.items_from is not None),
         locks=names_of(spec),
+        lock_names=names_of(spec) or tuple(sorted({lock for node in nodes for lock in node.locks})),
         locking=frozenset(node.number for node in nodes if node.locks or spec.mutexes or spec.semaphores),
         approvals=asking,
         end_readers=tuple(node.number for node in nodes if node.reads_end),

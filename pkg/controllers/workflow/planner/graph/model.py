@@ -265,6 +265,8 @@ class Graph:
     fan_outs: tuple[int, ...] = ()
     #: The locks of the workflow as a whole.
     locks: tuple[LockName, ...] = ()
+    #: All locks that somebody in it waits for.
+    lock_names: tuple[LockName, ...] = ()
     #: Flows whose tasks wait for locks: all of them, if the workflow as a whole has some.
     locking: frozenset[int] = frozenset()
     #: `finally` flows that use how the workflow went.

@@ -26,6 +26,11 @@ class Holder:
     index: int = 0
     is_indexed: bool = field(default=False, compare=False)
 
+    @staticmethod
+    def of(key: str, uid: str, want: Want) -> Holder:
+        """Who wants that, in this workflow."""
+        return Holder(key, uid, want.task.flow, want.task.index, want.is_indexed)
+
     @property
     def task(self) -> TaskKey:
         return TaskKey(self.flow, self.index)
@@ -40,12 +45,20 @@ class Holder:
 
 
 @dataclass(frozen=True, slots=True)
+class LockAnswer:
+    """Why a task waits for its locks, as reason and message of its flow."""
+
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class Want:
     """A task, or WHOLE, that waits for all of its locks, or holds them and has no job yet.
 
     attempt: the one whose job is to be made; since: when it began to wait (seconds since the epoch); rank: its place
     among those of the same workflow that began at the same time; kinds: of the jobs that it will have, as `GVR.parse`
-    reads them.
+    reads them; shown: what its flow says that it waits for, given once for each flow.
     """
 
     task: TaskKey
@@ -55,6 +68,7 @@ class Want:
     rank: tuple[int, int] = (0, 0)
     is_indexed: bool = False
     kinds: tuple[str, ...] = ()
+    shown: LockAnswer | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,21 +80,16 @@ class LockNeeds:
 
 
 @dataclass(frozen=True, slots=True)
-class LockAnswer:
-    """Why a task waits for its locks, as reason and message of its flow."""
-
-    reason: str
-    message: str
-
-
-@dataclass(frozen=True, slots=True)
 class LockView:
     """What is known of the locks of one workflow.
 
     granted: which tasks, or WHOLE, hold all of their locks, acknowledged by the API server, and for which attempt;
-    holders: those that hold any place, or are taking one; answers: why the others wait.
+    holders: those that hold any place, or are taking one; is_waiting: others stand in line; answers: why the first of
+    each flow does; locks: why nobody can take these locks now.
     """
 
     granted: Mapping[TaskKey, int] = field(default_factory=dict)
     holders: frozenset[TaskKey] = frozenset()
     answers: Mapping[TaskKey, LockAnswer] = field(default_factory=dict)
+    locks: Mapping[LockName, LockAnswer] = field(default_factory=dict)
+    is_waiting: bool = False

@@ -52,6 +52,9 @@ class Line:
     def __len__(self) -> int:
         return len(self._waiters)
 
+    def __iter__(self) -> Iterator[Waiter]:
+        return iter(self._waiters.values())
+
     def __contains__(self, holder: object) -> bool:
         return holder in self._waiters
 
@@ -109,7 +112,7 @@ class Line:
 
     def is_behind(self, waiter: Waiter, lock: LockName) -> bool:
         """Whether somebody else is before this waiter at a lock."""
-        first = self._first(lock)
+        first = self.first(lock)
         return first is not None and first.holder != waiter.holder
 
     def next(self, locks: Iterable[LockName], free: Callable[[LockName], int]) -> Waiter | None:
@@ -119,7 +122,7 @@ class Line:
         and asks again with the locks of that waiter: the one behind it may be next.
         """
         for lock in dict.fromkeys(locks):
-            waiter = self._first(lock)
+            waiter = self.first(lock)
             if waiter is not None and self._is_next(waiter, free):
                 return waiter
         return None
@@ -140,7 +143,7 @@ class Line:
             if len(heap) > 2 * self._numbers[lock] + _LEFT_OVER:
                 self._tidy(lock)
 
-    def _first(self, lock: LockName) -> Waiter | None:
+    def first(self, lock: LockName) -> Waiter | None:
         """The first in line at a lock. Entries of those who have left, or stand aside, are dropped on the way."""
         heap = self._by_lock.get(lock)
         while heap:

@@ -3,27 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from pkg.apis.flow.v1alpha1.locks import LockKind, LockName
 from pkg.apis.flow.v1alpha1.reasons import Reasons
+from pkg.controllers.workflow.planner.locks.calls import Held
 from pkg.controllers.workflow.planner.locks.holders import LockAnswer
 
 TAKING: Final = LockAnswer(Reasons.LOCK_HELD, "its locks are being taken; this takes a moment")
 _MAX_NAME: Final = 120
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """One place of a lock: who holds it, as messages name it, and since when (RFC 3339, or empty)."""
-
-    identity: str
-    since: str = ""
-
-    def __str__(self) -> str:
-        since = f" since {self.since}" if self.since else ""
-        return f"{_cut(self.identity)}{since}"
 
 
 def held_by(lock: LockName, holders: Sequence[Held]) -> LockAnswer:
@@ -33,9 +21,9 @@ def held_by(lock: LockName, holders: Sequence[Held]) -> LockAnswer:
         text = f"waits for {_name(lock)}, which nobody may hold now: key {lock.key} of the ConfigMap allows none"
         return LockAnswer(Reasons.LOCK_HELD, text)
     if lock.kind is LockKind.MUTEX:
-        return LockAnswer(Reasons.LOCK_HELD, f"waits for {_name(lock)}, held by {holders[0]}")
+        return LockAnswer(Reasons.LOCK_HELD, f"waits for {_name(lock)}, held by {_holder(holders[0])}")
     others = len(holders) - 1
-    text = f"{holders[0]} and by {others} more" if others else f"{holders[0]}"
+    text = f"{_holder(holders[0])} and by {others} more" if others else _holder(holders[0])
     return LockAnswer(Reasons.LOCK_HELD, f"waits for {_name(lock)}, all of whose places are taken: held by {text}")
 
 
@@ -58,6 +46,11 @@ def stranger(lock: LockName, lease: str) -> LockAnswer:
 def invalid(lock: LockName, fault: str) -> LockAnswer:
     """A semaphore of which nobody can say how many may hold it."""
     return LockAnswer(Reasons.LOCK_INVALID, f"{_name(lock)}: {fault}; its holders go on")
+
+
+def _holder(held: Held) -> str:
+    since = f" since {held.since}" if held.since else ""
+    return f"{_cut(held.holder.identity)}{since}"
 
 
 def _name(lock: LockName) -> str:

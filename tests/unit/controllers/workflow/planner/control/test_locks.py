@@ -11,6 +11,7 @@ from pkg.apis.flow.v1alpha1.phases import Phase
 from pkg.apis.flow.v1alpha1.reasons import Reasons
 from pkg.controllers.workflow.planner.actions import CreateJob, Plan
 from pkg.controllers.workflow.planner.locks.holders import WHOLE, LockAnswer, LockNeeds, LockView, Want
+from pkg.controllers.workflow.planner.locks.words import TAKING
 from pkg.controllers.workflow.planner.progress import TaskKey
 from pkg.controllers.workflow.planner.snapshot import CreateFault, Trouble
 from tests.builders import JOBS, NOW, Bench, task, wf
@@ -51,7 +52,7 @@ def made(bench: Bench) -> list[str]:
 def test_a_task_stands_in_line_before_its_job_is_made() -> None:
     bench = bench_of(a=LOCKED, b="")
     assert made(bench) == ["w-b"]
-    assert needs(bench) == LockNeeds((Want(task("a"), 0, (DB,), NOW, kinds=(str(JOBS),)),))
+    assert needs(bench) == LockNeeds((Want(task("a"), 0, (DB,), NOW, kinds=(str(JOBS),), shown=TAKING),))
 
 
 def test_the_job_is_made_once_the_task_holds_its_locks() -> None:
@@ -221,7 +222,7 @@ def test_a_shutdown_ends_the_wait() -> None:
 def test_a_workflow_takes_its_locks_before_its_first_job() -> None:
     bench = bench_of(LOCKED, a="", b="a")
     assert made(bench) == []
-    assert needs(bench) == LockNeeds((Want(WHOLE, 0, (DB,), NOW, kinds=(str(JOBS),)),))
+    assert needs(bench) == LockNeeds((Want(WHOLE, 0, (DB,), NOW, kinds=(str(JOBS),), shown=TAKING),))
     grant(bench, "*")
     assert made(bench) == ["w-a"]
 

@@ -7,11 +7,11 @@ import pytest
 from pkg.apis.flow.v1alpha1.locks import LockKind, LockName
 from pkg.apis.flow.v1alpha1.reasons import Reasons
 from pkg.controllers.workflow.planner.locks import words
+from pkg.controllers.workflow.planner.locks.calls import Held, Place
 from pkg.controllers.workflow.planner.locks.holders import Holder, LockAnswer
-from pkg.controllers.workflow.planner.locks.words import Held
 
 MUTEX, SEMAPHORE = LockName(LockKind.MUTEX, "db"), LockName(LockKind.SEMAPHORE, "gpus/licences")
-HELD = Held("nightly/load[3]", "2026-01-31T10:00:00Z")
+HELD = Held(Place(MUTEX), Holder("team/nightly", "u", "load", 3, True), "l", 1, "2026-01-31T10:00:00Z")
 SAID: dict[str, tuple[LockAnswer, str, str]] = {
     "a mutex that a task holds": (
         words.held_by(MUTEX, [HELD]),
@@ -61,7 +61,14 @@ def test_words(answer: LockAnswer, reason: str, message: str) -> None:
 
 def test_long_names_are_cut() -> None:
     long = LockName(LockKind.MUTEX, "m" * 253)
-    assert len(words.held_by(long, [Held("h" * 300, "2026-01-31T10:00:00Z")]).message) < 400
+    assert (
+        len(
+            words.held_by(
+                long, [Held(Place(long), Holder(f"team/{'h' * 300}", "u"), "l", 1, "2026-01-31T10:00:00Z")]
+            ).message
+        )
+        < 400
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,272 @@
+"""Keeps the locks: takes and gives back Leases for the workflows that this process acts on, off their workers.
+
+The rules are in `planner/locks/space.py`, one Space for each namespace. This class tells it what happens, makes its
+calls in the threads of the write pool, and keeps the time. A workflow without locks has nothing to do with it.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final
+
+import structlog
+
+from pkg.apis.flow.v1alpha1.locks import LockKind, LockName
+from pkg.apis.meta import GVR, timestamp
+from pkg.controllers.engine.store import Delta, Store
+from pkg.controllers.workflow.locks.config_maps import read_limits
+from pkg.controllers.workflow.locks.leases import LEASES, Lease, LeaseCalls, read
+from pkg.controllers.workflow.planner.job_identity import WorkflowId
+from pkg.controllers.workflow.planner.locks.calls import CallAnswer, LockCall, ReadLimits
+from pkg.controllers.workflow.planner.locks.holders import LockNeeds, LockView
+from pkg.controllers.workflow.planner.locks.space import Space
+from pkg.controllers.workflow.write_pool import WritePool
+from pkg.kube.client import Client
+from pkg.kube.errors import Stopped
+from pkg.telemetry.metrics import Metrics
+
+_log = structlog.get_logger("workflow.locks")
+#: How often the thread looks, if nothing is due before: how late a clock that was set back may be noticed.
+_LOOK_SECONDS: Final = 30.0
+_MIN_SECONDS: Final = 0.05
+_NOTHING: Final = LockView()
+
+
+class LockKeeper:
+    """store: the Leases of locks; owns(key): whether this process may act on a workflow; requeue(key): it has something
+    new to see. wall_clock: seconds since the epoch. Every method may be called by any thread.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        store: Store[Lease],
+        pool: WritePool,
+        metrics: Metrics,
+        *,
+        owns: Callable[[str], bool],
+        requeue: Callable[[str], None],
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._client = client
+        self._calls = LeaseCalls(client)
+        self._store = store
+        self._pool = pool
+        self._metrics = metrics
+        self._owns = owns
+        self._requeue = requeue
+        self._clock = wall_clock
+        self._lock = threading.Lock()
+        self._spaces: dict[str, Space] = {}
+        self._is_acting = False
+        self._changed = threading.Event()
+        self._is_stopping = False
+        #: Until when the thread sleeps, if nothing is due before (seconds since the epoch).
+        self._due = math.inf
+        self.thread = threading.Thread(target=self._run, name="locks", daemon=True)
+        metrics.follow_locks(self._waiting, self._held)
+
+    def start(self) -> None:
+        self.thread.start()
+
+    def stop(self) -> None:
+        self._is_stopping = True
+        self._changed.set()
+
+    # For reconciles
+
+    def view(self, workflow: WorkflowId, locks: Iterable[LockName]) -> LockView:
+        """What a plan reads. locks: all that tasks of the workflow may wait for."""
+        with self._lock:
+            space = self._spaces.get(workflow.namespace)
+            return _NOTHING if space is None else space.view(workflow.key, workflow.uid, locks)
+
+    def update(self, workflow: WorkflowId, needs: LockNeeds) -> None:
+        """What a plan needs, once status records what the plan is based on."""
+        self._tell(workflow.namespace, lambda space, now: space.update(workflow.key, workflow.uid, needs, now))
+
+    def leave(self, workflow: WorkflowId) -> None:
+        """The workflow is being deleted: it waits for nothing any more."""
+        if self.knows(workflow):
+            self._tell(workflow.namespace, lambda space, now: space.leave(workflow.key, workflow.uid, now))
+
+    def clear(self, workflow: WorkflowId) -> None:
+        """The workflow is gone, and so are its jobs: nothing is held for it any more."""
+        if self.knows(workflow):
+            self._tell(workflow.namespace, lambda space, now: space.clear(workflow.key, workflow.uid, now))
+
+    def knows(self, workflow: WorkflowId) -> bool:
+        """Whether somebody of this workflow holds a lock, or waits for one."""
+        return workflow in self.workflows(workflow.key)
+
+    def workflows(self, key: str) -> tuple[WorkflowId, ...]:
+        """The workflows of this `namespace/name` that hold a lock or wait for one."""
+        namespace, _, name = key.partition("/")
+        if namespace not in self._spaces:
+            return ()
+        with self._lock:
+            space = self._spaces.get(namespace)
+            return () if space is None else tuple(WorkflowId(namespace, name, uid) for uid in space.workflows(key))
+
+    def kinds(self, workflow: WorkflowId) -> frozenset[GVR]:
+        """The kinds of the jobs that the holders of a workflow may have."""
+        with self._lock:
+            space = self._spaces.get(workflow.namespace)
+            found = space.kinds(workflow.key, workflow.uid) if space is not None else ()
+            return frozenset(GVR.parse(text) for text in found)
+
+    # For the term
+
+    def begin(self, waiting: Iterable[str]) -> None:
+        """This process leads now. waiting: `namespace/name` of unfinished workflows that stood in line before."""
+        expected: dict[str, list[str]] = {}
+        for key in waiting:
+            expected.setdefault(key.partition("/")[0], []).append(key)
+        with self._lock:
+            now = self._clock()
+            self._spaces = {namespace: Space(keys, now) for namespace, keys in expected.items()}
+            self._is_acting = True
+            for lease in self._store.values():
+                self._see(lease, now)
+            woken = self._flush(self._spaces)
+        self._wake(woken)
+
+    def end(self) -> None:
+        """Another process leads. Calls that are under way find that they may not write any more."""
+        with self._lock:
+            self._is_acting, self._spaces = False, {}
+
+    def keys(self) -> tuple[str, ...]:
+        """The workflows that hold a lock or wait for one, by `namespace/name`."""
+        with self._lock:
+            return tuple(key for space in self._spaces.values() for key in space.keys())
+
+    # For the informer
+
+    def leases_changed(self, _gvr: GVR, deltas: Sequence[Delta[Lease]]) -> None:
+        """The Leases of locks have changed."""
+        with self._lock:
+            if not self._is_acting:
+                return
+            now, touched = self._clock(), {delta.key.partition("/")[0] for delta in deltas}
+            for delta in deltas:
+                if delta.new is not None:
+                    self._see(delta.new, now)
+                gone = delta.old or delta.final
+                if gone is not None and (delta.new is None or delta.new.metadata.uid != gone.metadata.uid):
+                    held = read(gone)
+                    if held is not None:
+                        self._space(gone.metadata.namespace).lost(held, now)
+            woken = self._flush(touched)
+        self._wake(woken)
+
+    # Inside
+
+    def _see(self, lease: Lease, now: float) -> None:
+        held = read(lease)
+        if held is not None:
+            self._space(lease.metadata.namespace).seen(held, now)
+
+    def _space(self, namespace: str) -> Space:
+        space = self._spaces.get(namespace)
+        if space is None:
+            space = self._spaces[namespace] = Space()
+        return space
+
+    def _tell(self, namespace: str, what: Callable[[Space, float], None]) -> None:
+        with self._lock:
+            if not self._is_acting:
+                return
+            what(self._space(namespace), self._clock())
+            woken = self._flush((namespace,))
+        self._wake(woken)
+
+    def _flush(self, namespaces: Iterable[str]) -> set[str]:
+        """Starts the calls of these namespaces, and returns whom to requeue. Call with the lock held."""
+        woken: set[str] = set()
+        for namespace in list(namespaces):
+            space = self._spaces.get(namespace)
+            if space is None:
+                continue
+            calls, space.calls = space.calls, []
+            for call in calls:
+                self._pool.submit(
+                    f"{namespace}/locks", namespace, functools.partial(self._make, namespace, space, call)
+                )
+            woken |= space.wake
+            space.wake = set()
+            for kind, seconds in space.acquired:
+                self._metrics.workflow_lock_wait_duration.labels(kind.value).observe(seconds)
+            space.acquired = []
+            if (at := space.next_at()) is not None and at < self._due:
+                self._changed.set()
+            if space.is_idle:
+                del self._spaces[namespace]
+        return woken
+
+    def _make(self, namespace: str, space: Space, call: LockCall) -> None:
+        """Makes one call, in a thread of the pool."""
+        answer: CallAnswer
+        try:
+            if isinstance(call, ReadLimits):
+                answer = read_limits(self._client, namespace, call.config_map)
+            elif self._owns(call.holder.key):
+                answer = self._calls.make(namespace, call, timestamp(self._clock()))
+            else:
+                return  # this process leads no more, and the next one finds the Leases
+        except Stopped:
+            return
+        with self._lock:
+            if self._spaces.get(namespace) is not space:
+                return  # it was answered in another term
+            space.answered(call, answer, self._clock())
+            woken = self._flush((namespace,))
+        self._wake(woken)
+
+    def _wake(self, keys: Iterable[str]) -> None:
+        for key in keys:
+            self._requeue(key)
+
+    def _run(self) -> None:
+        """Looks at what is due. For a thread of its own."""
+        while not self._is_stopping:
+            self._changed.clear()
+            try:
+                pause = self._tick()
+            except Exception:
+                _log.exception("locks: unexpected fault, tried again")
+                pause = 1.0
+            self._changed.wait(pause)
+
+    def _tick(self) -> float:
+        """Does what is due; returns how many seconds later something is due again."""
+        with self._lock:
+            now, due = self._clock(), []
+            for namespace, space in self._spaces.items():
+                at = space.next_at()
+                if at is not None and at <= now:
+                    space.tick(now)
+                    due.append(namespace)
+            woken = self._flush(due)
+            times = [at for space in self._spaces.values() if (at := space.next_at()) is not None]
+            self._due = min(now + _LOOK_SECONDS, max(now + _MIN_SECONDS, min(times, default=math.inf)))
+        self._wake(woken)
+        return self._due - now
+
+    def _waiting(self) -> tuple[int, float]:
+        """How many tasks and workflows wait, and how long the first of them has waited, in seconds."""
+        with self._lock:
+            since = [at for space in self._spaces.values() for at in space.waiting_since()]
+        return len(since), max(0.0, self._clock() - min(since)) if since else 0.0
+
+    def _held(self, kind: str) -> int:
+        """How many places are held of locks of a kind."""
+        with self._lock:
+            return sum(space.places_held()[LockKind(kind)] for space in self._spaces.values())
+
+
+__all__ = ["LEASES", "LockKeeper"]

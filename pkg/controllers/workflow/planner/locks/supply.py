@@ -1,0 +1,139 @@
+"""What there is of each lock of a namespace: its places, who has them, and why nobody can take it now."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from pkg.apis.flow.v1alpha1.locks import LockKind, LockName, lease_name
+from pkg.controllers.workflow.planner.locks import words
+from pkg.controllers.workflow.planner.locks.calls import Held, Place
+from pkg.controllers.workflow.planner.locks.holders import Holder, LockAnswer
+from pkg.controllers.workflow.planner.locks.places import free_places, place_to_take
+from pkg.controllers.workflow.planner.locks.readings import Readings
+from pkg.controllers.workflow.planner.locks.tenure import Slot
+
+#: A Lease that is none of ours and has the name of a place is looked at again after so many seconds.
+STRANGER_SECONDS: Final = 30.0
+#: Leases that the API server refuses to create are tried again after so many seconds: at first, and at most.
+_REFUSED_SECONDS: Final = (1.0, 30.0)
+
+
+class Supply:
+    """Times are seconds since the epoch."""
+
+    def __init__(self) -> None:
+        self.readings = Readings()
+        #: Who has each place; None: a Lease that is none of ours.
+        self._taken: dict[LockName, dict[int, Slot | None]] = {}
+        self._strangers: dict[Place, float] = {}
+        #: Locks whose Leases the API server refuses: until when, how often, and why.
+        self._refused: dict[LockName, tuple[float, int, LockAnswer]] = {}
+
+    def free(self, lock: LockName) -> int:
+        """How many more can take a lock now; 0 while nobody knows."""
+        limit = self.readings.limit(lock)
+        return 0 if limit is None else free_places(self._taken.get(lock, {}), limit.places)
+
+    def is_shut(self, lock: LockName) -> bool:
+        """Whether nobody can take a lock, however many hold it."""
+        limit = self.readings.limit(lock)
+        if limit is None or limit.fault:
+            return True
+        return lock in self._refused and self._refused[lock][0] < math.inf
+
+    def fault(self, lock: LockName) -> str | None:
+        """Why a lock is shut, for people; empty if it is not, None while that is not known."""
+        if (refused := self._refused.get(lock)) is not None:
+            return refused[2].message
+        limit = self.readings.limit(lock)
+        return None if limit is None else limit.fault
+
+    def why(self, lock: LockName) -> LockAnswer | None:
+        """Why nobody can take a lock now; None if somebody can, or if that is not known."""
+        limit = self.readings.limit(lock)
+        if limit is None:
+            return None
+        if limit.fault:
+            return words.invalid(lock, limit.fault)
+        if (refused := self._refused.get(lock)) is not None:
+            return refused[2]
+        if self.free(lock):
+            return None
+        taken = sorted(self._taken.get(lock, {}).items(), key=lambda item: item[0])
+        for number, slot in taken:
+            if slot is None:
+                return words.stranger(lock, lease_name(lock, number))
+        return words.held_by(lock, [_shown(slot) for _, slot in taken if slot is not None])
+
+    def reserve(self, holder: Holder, lock: LockName) -> Slot:
+        """A free place, for this holder."""
+        limit = self.readings.limit(lock)
+        number = place_to_take(self._taken.get(lock, {}), limit.places if limit is not None else 0)
+        assert number is not None, "a place is reserved only where one is free"
+        return self.put(Slot(Place(lock, number), holder))
+
+    def put(self, slot: Slot) -> Slot:
+        """A holder has this place, or takes it."""
+        self._taken.setdefault(slot.place.lock, {})[slot.place.number] = slot
+        self._strangers.pop(slot.place, None)
+        return slot
+
+    def at(self, place: Place) -> Slot | None:
+        """Who has a place; None if nobody of ours has."""
+        return self._taken.get(place.lock, {}).get(place.number)
+
+    def drop(self, place: Place) -> None:
+        """Nobody has this place any more."""
+        places = self._taken.get(place.lock, {})
+        places.pop(place.number, None)
+        if not places:
+            self._taken.pop(place.lock, None)
+
+    def stranger(self, place: Place, now: float) -> None:
+        """A Lease that is none of ours has the name of this place."""
+        self._taken.setdefault(place.lock, {})[place.number] = None
+        self._strangers[place] = now + STRANGER_SECONDS
+
+    def refuse(self, lock: LockName, answer: LockAnswer, now: float) -> None:
+        """The API server refuses a Lease of this lock."""
+        tries = self._refused[lock][1] + 1 if lock in self._refused else 1
+        first, longest = _REFUSED_SECONDS
+        self._refused[lock] = (now + min(longest, first * 2 ** min(tries - 1, 10)), tries, answer)
+
+    def worked(self, lock: LockName) -> None:
+        """The API server has created a Lease of this lock."""
+        self._refused.pop(lock, None)
+
+    def due(self, now: float) -> list[LockName]:
+        """The locks that may be tried again now, because a stranger's Lease or a refusal was long ago."""
+        found = []
+        for place, until in list(self._strangers.items()):
+            if until <= now:
+                del self._strangers[place]
+                self.drop(place)
+                found.append(place.lock)
+        for lock, (until, tries, answer) in list(self._refused.items()):
+            if until <= now:
+                self._refused[lock] = (math.inf, tries, answer)  # it is open until a try is answered
+                found.append(lock)
+        return found
+
+    def next_at(self, waited_for: Iterable[LockName]) -> float | None:
+        """When something is due; None if nothing is."""
+        times = [*self._strangers.values(), *(until for until, _, _ in self._refused.values() if until < math.inf)]
+        if (reading := self.readings.next_at(waited_for)) is not None:
+            times.append(reading)
+        return min(times, default=None)
+
+    def held(self) -> Mapping[LockKind, int]:
+        """How many places are held, by the kind of the lock."""
+        found = dict.fromkeys(LockKind, 0)
+        for lock, places in self._taken.items():
+            found[lock.kind] += sum(slot is not None for slot in places.values())
+        return found
+
+
+def _shown(slot: Slot) -> Held:
+    return slot.held if slot.held is not None else Held(slot.place, slot.holder, "", 0)

@@ -1,0 +1,49 @@
+"""What a plan reads of the locks of its workflow: who holds, and why the others wait."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from pkg.apis.flow.v1alpha1.locks import LockName
+from pkg.controllers.workflow.planner.locks import words
+from pkg.controllers.workflow.planner.locks.holders import Holder, LockAnswer, LockView
+from pkg.controllers.workflow.planner.locks.line import Line
+from pkg.controllers.workflow.planner.locks.supply import Supply
+from pkg.controllers.workflow.planner.locks.tenure import State, Tenure
+
+_NOTHING: Final = LockView()
+
+
+def why(holder: Holder, line: Line, supply: Supply) -> LockAnswer | None:
+    """What it waits for; None if it is about to be served, if that is not known, and if it does not stand in line."""
+    waiter = line.get(holder)
+    if waiter is None:
+        return None
+    for lock in waiter.locks:
+        if (answer := supply.why(lock)) is not None:
+            return answer
+    for lock in waiter.locks:
+        first = line.first(lock)
+        if first is not None and first.holder != holder:
+            return words.behind(lock, first.holder.identity)
+    return None
+
+
+def view_of(
+    holders: Iterable[Holder], locks: Iterable[LockName], tenures: Mapping[Holder, Tenure], line: Line, supply: Supply
+) -> LockView:
+    """The view of one workflow. holders: all of it who hold or wait; locks: all that its tasks may wait for."""
+    reasons = {lock: answer for lock in locks if (answer := supply.why(lock)) is not None}
+    if not holders:
+        return LockView(locks=reasons) if reasons else _NOTHING
+    having = [tenures[holder] for holder in holders if holder in tenures]
+    waiting = sorted(holder for holder in holders if holder not in tenures)
+    first = {holder.flow: holder for holder in reversed(waiting)}
+    return LockView(
+        granted={one.holder.task: one.attempt or 0 for one in having if one.state is State.HELD},
+        holders=frozenset(one.holder.task for one in having),
+        answers={one.task: answer for one in first.values() if (answer := why(one, line, supply)) is not None},
+        locks=reasons,
+        is_waiting=bool(waiting),
+    )
