@@ -110,6 +110,15 @@ ROWS: Final[tuple[tuple[str, tuple[Panel, ...]], ...]] = (
             ),
             Panel("Keys that wait for answers", "short", ((f"sum(workqueue_parked_keys{{{JOB}}})", "keys"),)),
             Panel("Probes", "ops", (_rate("workflow_probe_tries_total", "kind", "result"),)),
+            Panel(
+                "Locks",
+                "short",
+                (
+                    (f"sum by (kind) (workflow_locks_held{{{JOB}}})", "held: {{kind}}"),
+                    (f"sum(workflow_locks_waiting{{{JOB}}})", "waiting"),
+                ),
+            ),
+            Panel("Wait for a lock", "s", _quantiles("workflow_lock_wait_duration_seconds")),
         ),
     ),
     (

@@ -36,6 +36,7 @@ from pkg.controllers.workflow.crds import crd_informer
 from pkg.controllers.workflow.executor import Executor
 from pkg.controllers.workflow.failures import FailureFinder
 from pkg.controllers.workflow.ledger import Ledger
+from pkg.controllers.workflow.locks.keeper import LockKeeper
 from pkg.controllers.workflow.messages import MessageFinder
 from pkg.controllers.workflow.object_calls import ObjectCalls, follow_objects, may_by
 from pkg.controllers.workflow.observer import Caches
@@ -197,6 +198,10 @@ class Controller:
         self._messages = MessageFinder(
             self._clients.events, self._ledger.job, self._pod_finder.selector, handlers.job_warned
         )
+        namespace = self._options.namespace or None
+        self._locks = LockKeeper(
+            self._clients.main, namespace, self._pool, self._metrics, owns=owns, requeue=self._queue.add
+        )
         self._reconciler = Reconciler(
             Caches(
                 workflows=workflows,
@@ -230,6 +235,7 @@ class Controller:
             failures=self._failures,
             messages=self._messages,
             rights=self._rights,
+            locks=self._locks,
         )
         usage = UsageReconciler(self._clients.main, workflows, templates, owns)
         self._workers = [Worker(queue, self._reconciler.reconcile) for queue in self._queue.queues]
@@ -286,6 +292,7 @@ class Controller:
             self._templates,
             self._jobs,
             self._objects.informers,
+            self._locks.informers,
             self._pod_finder,
             self._crons.informers,
         )
@@ -297,6 +304,7 @@ class Controller:
                 "events": [self._recorder.thread],
                 "failures": self._failures.threads,
                 "messages": self._messages.threads,
+                "locks": [self._locks.thread],
                 "objects": self._objects.threads,
                 "access": self._access.threads if self._access is not None else [],
                 "cron": self._crons.threads,
@@ -333,10 +341,8 @@ class Controller:
         self._templates.ensure(WORKTEMPLATES)
         self._crds.ensure(CRDS)
         self._pending_jobs.start(self._reconciler.pending)
-        self._failures.start()
-        self._messages.start()
-        self._objects.start()
-        self._crons.start()
+        for part in (self._failures, self._messages, self._objects, self._crons, self._locks):
+            part.start()
         if self._access is not None and self._rights is not None:
             self._access.start(self._rights.answered)
         threading.Thread(target=self._begin, name="start", daemon=True).start()
@@ -380,13 +386,9 @@ class Controller:
         self._clients.main.drain(DRAIN_SECONDS)
         self._recorder.stop(0.1)
         self._term.stop(timeout=max(RELEASE_SECONDS, deadline - time.monotonic()))
-        self._prober.stop()
-        self._kinds.stop()
-        self._pending_jobs.stop()
-        self._failures.stop()
-        self._messages.stop()
-        self._objects.stop()
-        self._crons.stop()
+        lookups = (self._pending_jobs, self._failures, self._messages, self._objects)
+        for part in (self._prober, self._kinds, *lookups, self._crons, self._locks):
+            part.stop()
         if self._access is not None:
             self._access.stop()
         for informers in (self._crds, self._workflows, self._templates, self._jobs, self._pod_finder):

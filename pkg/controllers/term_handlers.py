@@ -28,4 +28,5 @@ class TermHandlers:
 
     def end(self) -> None:
         self._crons.end_term()
+        self._reconciler.end_term()
         self._handlers.requeue_known()

@@ -226,7 +226,7 @@ ACTS = [
 LOCKS = st.sampled_from([(M,), (M,), (M, S), (M, N), (S,)])
 
 
-@settings(max_examples=3 * settings.default.max_examples)
+@settings(max_examples=3 * settings().max_examples)
 @given(
     st.lists(LOCKS, min_size=2, max_size=4),
     st.lists(st.tuples(st.sampled_from(ACTS), st.integers(0, 3)), min_size=30, max_size=120),

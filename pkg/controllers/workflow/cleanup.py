@@ -7,6 +7,7 @@ from dataclasses import replace
 from pkg.controllers.engine.result import Again, Later
 from pkg.controllers.workflow.executor import Executor
 from pkg.controllers.workflow.failures import Failures
+from pkg.controllers.workflow.locks.keeper import LockKeeper
 from pkg.controllers.workflow.memory import Memories
 from pkg.controllers.workflow.messages import Messages
 from pkg.controllers.workflow.observer import Caches, Observer
@@ -16,6 +17,8 @@ from pkg.controllers.workflow.prober import Prober
 
 # Deletions of one reconcile; the key then goes to the back of its shard, so that a large workflow delays no other.
 MAX_DELETIONS = 128
+# How soon to look again whether the jobs of a workflow that is gone are known.
+UNKNOWN_SECONDS = 1.0
 
 
 class Cleanup:
@@ -30,6 +33,7 @@ class Cleanup:
         failures: Failures,
         messages: Messages,
         executor: Executor,
+        locks: LockKeeper | None = None,
     ) -> None:
         self._caches = caches
         self._memories = memories
@@ -38,6 +42,7 @@ class Cleanup:
         self._failures = failures
         self._messages = messages
         self._executor = executor
+        self._locks = locks
 
     def forget(self, key: str) -> None:
         """Drops what is remembered of a workflow that is gone, whether or not it had jobs."""
@@ -63,6 +68,31 @@ class Cleanup:
         for workflow in self._memories.workflows(key):
             self._caches.ledger.mark_dirty(workflow)
             self._memories.by_workflow[workflow].drop_progress()
+
+    def holding(self, key: str) -> tuple[WorkflowId, ...]:
+        """The workflows of this `namespace/name` that hold locks or wait for some."""
+        return () if self._locks is None else self._locks.workflows(key)
+
+    def stop_waiting(self, workflow: WorkflowId) -> None:
+        """The workflow is being deleted: it waits for no probe and no lock any more."""
+        self._prober.want(workflow, ())
+        if self._locks is not None:
+            self._locks.leave(workflow)
+
+    def clear(self, workflow: WorkflowId) -> Later | Again | None:
+        """Deletes the jobs of a workflow that is gone; once none is left, its locks are given back.
+
+        Returns when to go on, None if nothing is left to do.
+        """
+        left = self.delete_all_jobs(workflow)
+        if self._locks is None or left is not None or not self._locks.knows(workflow):
+            return left
+        if self._caches.ledger.jobs(workflow):
+            return None  # their last event requeues the key
+        if not self._observer.are_known(self._locks.kinds(workflow)):
+            return Later(UNKNOWN_SECONDS, "a workflow that is gone holds locks, and may have jobs that no cache shows")
+        self._locks.clear(workflow)
+        return None
 
     def delete_all_jobs(self, workflow: WorkflowId) -> Later | Again | None:
         """Deletes the jobs of a workflow that is gone or being deleted, without waiting for the garbage collector.

@@ -18,13 +18,16 @@ from pkg.apis.meta import GVR, Job, WholeJob
 from pkg.controllers.engine.informer import InformerSet
 from pkg.controllers.engine.store import Delta, Store
 from pkg.controllers.workflow.ledger import Ledger
+from pkg.controllers.workflow.locks.keeper import LockKeeper
 from pkg.controllers.workflow.memory import Memory
 from pkg.controllers.workflow.objects import Objects
 from pkg.controllers.workflow.planner.control.deletions import is_removed_at_end
 from pkg.controllers.workflow.planner.edits import policy_in_force
+from pkg.controllers.workflow.planner.graph.compile import Compiled
 from pkg.controllers.workflow.planner.graph.in_force import CompiledSpec, compile_in_force
 from pkg.controllers.workflow.planner.graph.model import Graph, PodIPPredicate
 from pkg.controllers.workflow.planner.job_identity import WorkflowId
+from pkg.controllers.workflow.planner.locks.holders import LockView
 from pkg.controllers.workflow.planner.needed_objects import needed_objects
 from pkg.controllers.workflow.planner.progress import JobEnding, TaskKey
 from pkg.controllers.workflow.planner.snapshot import JobWarning, ObservedJob, PodMessages, Snapshot
@@ -67,7 +70,7 @@ class Observer:
     """backlog(key): how many ready keys count as load for it; in_flight(): how many creations and deletions are not
     answered yet; warnings(workflow): the last Warnings about pending jobs, by UID; endings(workflow): how the pods of
     its failed jobs ended; messages(workflow): termination messages with outputs; rights: who may create what, None if
-    nobody asks.
+    nobody asks; locks: who holds which.
     """
 
     def __init__(
@@ -81,6 +84,7 @@ class Observer:
         endings: Callable[[WorkflowId], Mapping[TaskKey, JobEnding]] = lambda workflow: {},
         messages: Callable[[WorkflowId], Mapping[TaskKey, PodMessages]] = lambda workflow: {},
         rights: Rights | None = None,
+        locks: LockKeeper | None = None,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
         self._caches = caches
@@ -93,6 +97,7 @@ class Observer:
         self._endings = endings
         self._messages = messages
         self._rights = rights
+        self._locks = locks
         self._clock = wall_clock
         self._users: dict[GVR, set[str]] = {}
         self._lock = threading.Lock()
@@ -151,6 +156,15 @@ class Observer:
         gvrs = self._ensure(workflow, self.all_templates(workflow))
         kinds = {gvr: self._caches.kinds.get(gvr) for gvr in gvrs}
         return self._synced(gvrs, kinds) == gvrs
+
+    def are_known(self, gvrs: Iterable[GVR]) -> bool:
+        """Whether the caches show every object of these kinds with our label. Starts the informers that this takes."""
+        wanted = frozenset(gvrs)
+        kinds = {gvr: self._caches.kinds.get(gvr) for gvr in wanted}
+        for gvr, kind in kinds.items():
+            if kind is not None and not kind.refused:
+                self._caches.jobs.ensure(gvr)
+        return self._synced(wanted, kinds) == wanted
 
     def take_snapshot_after_end(self, workflow: Workflow, since: float) -> Snapshot:
         """What a plan needs of a workflow that has ended and whose jobs have, too. It resets the job changes."""
@@ -231,10 +245,18 @@ class Observer:
             awaited=frozenset(gvrs - synced),
             unlisted={gvr: text for gvr in (gvrs | foreign) - synced if (text := self._trouble(gvr))},
             unseen=unseen,
+            locks=self._view_of_locks(this, graph),
             # The people of the very object that the jobs are rendered from.
             barred=self._rights.barred(workflow, templates) if self._rights is not None else {},
             edit=memory.spec.edit,
         )
+
+    def _view_of_locks(self, workflow: WorkflowId, graph: Compiled) -> LockView | None:
+        """What is known of the locks of a workflow; None if it has none and holds none."""
+        if self._locks is None:
+            return None
+        names = graph.lock_names if isinstance(graph, Graph) else ()
+        return self._locks.view(workflow, names) if names or self._locks.knows(workflow) else None
 
     def _load(self, workflow: Workflow, memory: Memory) -> float:
         """Seconds by which the load lengthens the window between two writes of status."""

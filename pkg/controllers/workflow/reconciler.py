@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 
 from pkg.apis.flow.v1alpha1.types import Workflow
 from pkg.apis.meta import GVR, Job
@@ -15,11 +14,13 @@ from pkg.controllers.workflow.after_end import AfterEnd
 from pkg.controllers.workflow.cleanup import MAX_DELETIONS, Cleanup
 from pkg.controllers.workflow.executor import Executor, NotLeader
 from pkg.controllers.workflow.failures import Failures
+from pkg.controllers.workflow.locks.keeper import LockKeeper
+from pkg.controllers.workflow.locks.standing import standing
 from pkg.controllers.workflow.memory import Memories, Memory
 from pkg.controllers.workflow.messages import Messages
 from pkg.controllers.workflow.observer import Caches, Observer
 from pkg.controllers.workflow.pending import PendingJob
-from pkg.controllers.workflow.planner.actions import Emit, Plan
+from pkg.controllers.workflow.planned import Planned
 from pkg.controllers.workflow.planner.job_identity import WorkflowId
 from pkg.controllers.workflow.planner.plan import plan
 from pkg.controllers.workflow.planner.snapshot import JobWarning, Snapshot, Trouble
@@ -38,23 +39,6 @@ BEHIND_SECONDS = 0.02
 ORPHAN = "orphan"
 # How long a worker waits for creations. Mostly they are answered by then, and the reconcile goes on without a requeue.
 PARK_SECONDS = 0.1
-
-
-@dataclass(frozen=True, slots=True)
-class _Planned:
-    """What one reconcile planned and created.
-
-    first: the plan whose jobs were created; final: the plan made after that, with the deletions of both, or `first`
-    itself if it created nothing; snapshot: what `final` was made from; events: of both plans. is_complete: no creation
-    is to be retried; is_any_refused: a creation was refused for good, which the next plan has to act on.
-    """
-
-    first: Plan
-    final: Plan
-    snapshot: Snapshot
-    events: tuple[Emit, ...]
-    is_complete: bool = True
-    is_any_refused: bool = False
 
 
 class Reconciler:
@@ -80,6 +64,7 @@ class Reconciler:
         failures: Failures | None = None,
         messages: Messages | None = None,
         rights: Rights | None = None,
+        locks: LockKeeper | None = None,
         wall_clock: Callable[[], float] = time.time,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -96,8 +81,10 @@ class Reconciler:
             endings=self._failures.endings,
             messages=self._messages.answers,
             rights=rights,
+            locks=locks,
             wall_clock=wall_clock,
         )
+        self._locks = locks
         self._writer = Writer(caches, executor, recorder, metrics, wall_clock, clock)
         self._prober = prober
         self._metrics = metrics
@@ -117,7 +104,7 @@ class Reconciler:
         self._memories = Memories()
         self._after_end = AfterEnd(caches, self._observer)
         self._cleanup = Cleanup(
-            caches, self._memories, self._observer, prober, self._failures, self._messages, executor
+            caches, self._memories, self._observer, prober, self._failures, self._messages, executor, locks
         )
         self._parked: dict[str, Unanswered] = {}
 
@@ -126,7 +113,14 @@ class Reconciler:
         self._fences = fences
         self._since = self._clock()
         self._caches.ledger.mark_all_dirty()
+        if self._locks is not None:
+            self._locks.begin(standing(self._caches.workflows.values()))
         self._term += 1
+
+    def end_term(self) -> None:
+        """Another process leads: it keeps the locks."""
+        if self._locks is not None:
+            self._locks.end()
 
     def users_of(self, gvr: GVR) -> tuple[str, ...]:
         """The keys of the workflows that use a kind. They are requeued when the kind or its cache changes."""
@@ -134,7 +128,7 @@ class Reconciler:
 
     def known(self) -> tuple[str, ...]:
         """`namespace/name` of every workflow that is remembered. For any thread."""
-        return self._memories.keys()
+        return (*self._memories.keys(), *(self._locks.keys() if self._locks is not None else ()))
 
     def pending(self) -> Iterator[PendingJob]:
         """Every job that is pending now, as the last reconcile of its workflow saw it. For any thread."""
@@ -179,15 +173,15 @@ class Reconciler:
             return Later(BEHIND_SECONDS, "the cache is older than this leader's term")
         if self._caches.workflows.is_undecodable(key):
             return Done()  # the object exists but cannot be decoded: its jobs stay
-        known = {*self._caches.ledger.workflows(key), *self._memories.workflows(key)}
+        known = {*self._caches.ledger.workflows(key), *self._memories.workflows(key), *self._cleanup.holding(key)}
         gone = known - ({WorkflowId.of(workflow)} if workflow is not None else set())
-        unfinished = [left for other in gone if (left := self._cleanup.delete_all_jobs(other)) is not None]
+        unfinished = [left for other in gone if (left := self._cleanup.clear(other)) is not None]
         if workflow is None:
             self._cleanup.forget(key)
             return unfinished[0] if unfinished else Drop()
         this = WorkflowId.of(workflow)
         if workflow.metadata.is_deleting:
-            self._prober.want(this, ())
+            self._cleanup.stop_waiting(this)
             if is_orphaning(workflow):
                 return unfinished[0] if unfinished else Done()
             own = self._cleanup.delete_all_jobs(this)
@@ -198,14 +192,14 @@ class Reconciler:
         if is_new and self._room.turn(key) == 0 and self._room.wait(key):
             return Done()  # nothing is kept of a workflow that cannot begin yet
         memory = self._memories.of(this, self._term)
-        if self._after_end.needs_graph(workflow, memory):
+        if self._after_end.needs_graph(workflow, memory) or this in self._cleanup.holding(key):
             result = self._reconcile_with_graph(workflow, memory, parked)
         else:
             if self._caches.objects is not None:
                 self._caches.objects.release(this)
             snapshot = self._observer.take_snapshot_after_end(workflow, self._since)
             made = plan(snapshot)
-            result = self._finish(workflow, memory, _Planned(made, made, snapshot, made.events))
+            result = self._finish(workflow, memory, Planned(made, made, snapshot, made.events))
             memory.progress = None
         if isinstance(result, Parked):
             return result
@@ -244,7 +238,7 @@ class Reconciler:
         first = plan(snapshot)
         memory.progress = first.progress
         if not first.creations:
-            return self._finish(workflow, memory, _Planned(first, first, snapshot, first.events))
+            return self._finish(workflow, memory, Planned(first, first, snapshot, first.events))
         is_busy = self._executor.is_busy(this.namespace) or self._backlog(key) > 0
         patience = 0.0 if is_busy else PARK_SECONDS
         faults = {fault.name: fault for fault in memory.faults.values()}
@@ -282,7 +276,7 @@ class Reconciler:
         memory.progress = first.progress
         if answered.may_wait():
             if not was_parked or (self._is_resumed(workflow.metadata.key) and not self._is_any_job_new(answered)):
-                return self._finish(workflow, memory, _Planned(first, first, answered.snapshot, first.events))
+                return self._finish(workflow, memory, Planned(first, first, answered.snapshot, first.events))
             memory.keep_events(first.events)
             return self._plan_and_execute(workflow, memory)
         is_urgent = first.needs_status or bool(first.deletions)
@@ -290,7 +284,7 @@ class Reconciler:
         second = plan(snapshot)
         memory.progress = second.progress
         troubles = {result.fault.trouble for result in answered.run.results() if result.fault is not None}
-        planned = _Planned(
+        planned = Planned(
             first,
             second.after_deletions(first.deletions),
             snapshot,
@@ -312,7 +306,7 @@ class Reconciler:
                 return True
         return False
 
-    def _finish(self, workflow: Workflow, memory: Memory, planned: _Planned) -> Result:
+    def _finish(self, workflow: Workflow, memory: Memory, planned: Planned) -> Result:
         """The writes after the creations: the status, then deletions, then Events."""
         this, final = WorkflowId.of(workflow), planned.final
         if memory.remaining_deletions and not final.is_new_run:
@@ -331,6 +325,8 @@ class Reconciler:
             self._caches.ledger.mark_dirty(this)  # the next plan finds the deletions again
             memory.remaining_deletions = ()
             return Again(failure)
+        if final.locks is not None and self._locks is not None:
+            self._locks.update(this, final.locks)
         memory.remaining_deletions = final.deletions[MAX_DELETIONS:]
         self._writer.send_events(workflow, memory, self._failures.endings(this))
         if planned.snapshot.graph is None and final.patch is None:
@@ -354,7 +350,7 @@ class Reconciler:
         memory.synced = snapshot.synced
         return snapshot
 
-    def _requeue(self, workflow: Workflow, memory: Memory, planned: _Planned) -> Result:
+    def _requeue(self, workflow: Workflow, memory: Memory, planned: Planned) -> Result:
         """When to reconcile again: at once if there is more to do, else at the next time that matters, else never."""
         first, final = planned.first, planned.final
         if planned.is_any_refused:

@@ -18,6 +18,7 @@ JOBS = {
     "04-probe-branch": 6,
     "05-multi-in-out": 9,
     "advanced": 12,
+    "locks": 6,
     "outputs": 5,
     "when": 4,
 }

@@ -17,7 +17,7 @@ from tests.manifests import decoded
 FOLDER = Path(__file__).parents[3] / "examples"
 FILES = (
     *("01-sequential", "02-parallel-for", "03-retry", "04-probe-branch", "05-multi-in-out"),
-    *("advanced", "outputs", "when"),
+    *("advanced", "locks", "outputs", "when"),
 )
 EXPECT = "examples.workflow.sh/expect"
 

@@ -71,6 +71,8 @@ def test_it_explains_itself_first(name: str) -> None:
 def test_it_has_no_field_that_the_api_does_not_know(name: str) -> None:
     example = EXAMPLES[name]
     for document in example.documents:
+        if document["apiVersion"] == "v1":
+            continue  # what the example needs besides
         is_workflow = document["kind"] == "Workflow"
         owner = example.workflow if is_workflow else example.templates[document["metadata"]["name"]]
         assert unknown_fields(owner.spec, document["spec"], "spec") == []

@@ -1,1 +1,1 @@
-"""Mutexes and semaphores at the edge: Leases, ConfigMaps, and the thread that keeps the time. The rules are in planner/locks."""
+"""Mutexes and semaphores at the edge: Leases, ConfigMaps, and who keeps the time. The rules are in planner/locks."""

@@ -15,9 +15,11 @@ from typing import Final
 
 import structlog
 
-from pkg.apis.flow.v1alpha1.locks import LockKind, LockName
+from pkg.apis.flow.v1alpha1.locks import LOCK_LABEL, LockKind, LockName
 from pkg.apis.meta import GVR, timestamp
-from pkg.controllers.engine.store import Delta, Store
+from pkg.controllers.engine.informer import InformerSet
+from pkg.controllers.engine.reflector_options import EventHandlers
+from pkg.controllers.engine.store import Delta
 from pkg.controllers.workflow.locks.config_maps import read_limits
 from pkg.controllers.workflow.locks.leases import LEASES, Lease, LeaseCalls, read
 from pkg.controllers.workflow.planner.job_identity import WorkflowId
@@ -37,14 +39,14 @@ _NOTHING: Final = LockView()
 
 
 class LockKeeper:
-    """store: the Leases of locks; owns(key): whether this process may act on a workflow; requeue(key): it has something
+    """namespace: None for all; owns(key): whether this process may act on a workflow; requeue(key): it has something
     new to see. wall_clock: seconds since the epoch. Every method may be called by any thread.
     """
 
     def __init__(
         self,
         client: Client,
-        store: Store[Lease],
+        namespace: str | None,
         pool: WritePool,
         metrics: Metrics,
         *,
@@ -54,7 +56,12 @@ class LockKeeper:
     ) -> None:
         self._client = client
         self._calls = LeaseCalls(client)
-        self._store = store
+        handlers = EventHandlers(self._leases_changed)
+        #: Follows the Leases of locks, and no others.
+        self.informers = InformerSet(
+            client, namespace, Lease, handlers, label_selector=LOCK_LABEL, metrics=metrics.reflectors()
+        )
+        self._store = self.informers.prepare(LEASES)
         self._pool = pool
         self._metrics = metrics
         self._owns = owns
@@ -71,11 +78,13 @@ class LockKeeper:
         metrics.follow_locks(self._waiting, self._held)
 
     def start(self) -> None:
+        self.informers.ensure(LEASES)
         self.thread.start()
 
     def stop(self) -> None:
         self._is_stopping = True
         self._changed.set()
+        self.informers.stop()
 
     # For reconciles
 
@@ -97,7 +106,9 @@ class LockKeeper:
     def clear(self, workflow: WorkflowId) -> None:
         """The workflow is gone, and so are its jobs: nothing is held for it any more."""
         if self.knows(workflow):
-            self._tell(workflow.namespace, lambda space, now: space.clear(workflow.key, workflow.uid, now))
+            self._tell(
+                workflow.namespace, lambda space, now: space.update(workflow.key, workflow.uid, LockNeeds(), now)
+            )
 
     def knows(self, workflow: WorkflowId) -> bool:
         """Whether somebody of this workflow holds a lock, or waits for one."""
@@ -143,11 +154,11 @@ class LockKeeper:
     def keys(self) -> tuple[str, ...]:
         """The workflows that hold a lock or wait for one, by `namespace/name`."""
         with self._lock:
-            return tuple(key for space in self._spaces.values() for key in space.keys())
+            return tuple(key for space in self._spaces.values() for key in space.known())
 
-    # For the informer
+    # Inside
 
-    def leases_changed(self, _gvr: GVR, deltas: Sequence[Delta[Lease]]) -> None:
+    def _leases_changed(self, _gvr: GVR, deltas: Sequence[Delta[Lease]]) -> None:
         """The Leases of locks have changed."""
         with self._lock:
             if not self._is_acting:
@@ -163,8 +174,6 @@ class LockKeeper:
                         self._space(gone.metadata.namespace).lost(held, now)
             woken = self._flush(touched)
         self._wake(woken)
-
-    # Inside
 
     def _see(self, lease: Lease, now: float) -> None:
         held = read(lease)
@@ -267,6 +276,3 @@ class LockKeeper:
         """How many places are held of locks of a kind."""
         with self._lock:
             return sum(space.places_held()[LockKind(kind)] for space in self._spaces.values())
-
-
-__all__ = ["LEASES", "LockKeeper"]

@@ -9,27 +9,30 @@ class Roster:
     """Those of one namespace, by their workflow: `namespace/name` and uid."""
 
     def __init__(self) -> None:
-        self._holders: dict[tuple[str, str], set[Holder]] = {}
+        self._holders: dict[str, dict[str, set[Holder]]] = {}
 
     def __len__(self) -> int:
         return len(self._holders)
 
     def add(self, holder: Holder) -> None:
-        self._holders.setdefault((holder.key, holder.uid), set()).add(holder)
+        self._holders.setdefault(holder.key, {}).setdefault(holder.uid, set()).add(holder)
 
     def discard(self, holder: Holder) -> None:
-        holders = self._holders.get((holder.key, holder.uid), set())
+        by_uid = self._holders.get(holder.key, {})
+        holders = by_uid.get(holder.uid, set())
         holders.discard(holder)
         if not holders:
-            self._holders.pop((holder.key, holder.uid), None)
+            by_uid.pop(holder.uid, None)
+        if not by_uid:
+            self._holders.pop(holder.key, None)
 
     def of(self, key: str, uid: str) -> tuple[Holder, ...]:
         """Those of one workflow."""
-        return tuple(self._holders.get((key, uid), ()))
+        return tuple(self._holders.get(key, {}).get(uid, ()))
 
     def uids(self, key: str) -> list[str]:
         """The uids of the workflows of this name."""
-        return [uid for name, uid in self._holders if name == key]
+        return list(self._holders.get(key, {}))
 
     def keys(self) -> set[str]:
-        return {key for key, _ in self._holders}
+        return set(self._holders)

@@ -210,7 +210,7 @@ class Space:
         """Whether nobody holds or waits for anything."""
         return not (self._roster or self._expected) and self._supply.next_at(()) is None
 
-    def keys(self) -> set[str]:
+    def known(self) -> set[str]:
         """The workflows that hold or wait for something."""
         return self._roster.keys()
 

@@ -1,0 +1,172 @@
+"""The keeper: it makes the calls of the rules off the workers, and requeues whom they wake."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, cast
+
+import pytest
+
+from pkg.apis.flow.v1alpha1.locks import LockKind, LockName, lease_name
+from pkg.apis.meta import GVR
+from pkg.controllers.engine.store import Delta
+from pkg.controllers.workflow.locks.keeper import LockKeeper
+from pkg.controllers.workflow.locks.leases import LEASES, Lease, written
+from pkg.controllers.workflow.planner.job_identity import WorkflowId
+from pkg.controllers.workflow.planner.locks.calls import Place, Take
+from pkg.controllers.workflow.planner.locks.holders import Holder, LockNeeds, Want
+from pkg.controllers.workflow.planner.progress import TaskKey
+from pkg.controllers.workflow.write_pool import WritePool
+from pkg.telemetry.metrics import Metrics
+from tests.unit.controllers.workflow.locks.lease_server import LeaseServer
+
+DB = LockName(LockKind.MUTEX, "db")
+GPU = LockName(LockKind.SEMAPHORE, "limits/gpu")
+TASK = TaskKey("f", 0)
+NOTHING = LockNeeds()
+
+
+class Bench:
+    def __init__(self) -> None:
+        self.server = LeaseServer()
+        self.woken: list[str] = []
+        self.owned = True
+        self.now = 1_000.0
+        self.metrics = Metrics()
+        self.pool = WritePool(4)
+        self.keeper = LockKeeper(
+            cast(Any, self.server),
+            None,
+            self.pool,
+            self.metrics,
+            owns=lambda _key: self.owned,
+            requeue=self.woken.append,
+            wall_clock=lambda: self.now,
+        )
+
+    def want(self, name: str, *locks: LockName, keeps: bool = False) -> None:
+        wants = (Want(TASK, 0, tuple(sorted(locks)), self.now),) if locks else ()
+        self.keeper.update(workflow(name), LockNeeds(wants, frozenset({TASK} if keeps else ())))
+
+    def holds(self, name: str) -> bool:
+        return TASK in self.keeper.view(workflow(name), ()).granted
+
+
+def workflow(name: str) -> WorkflowId:
+    return WorkflowId("team", name, f"uid-{name}")
+
+
+def until(fact: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 10
+    while not fact():
+        assert time.monotonic() < deadline, "not within 10 s"
+        time.sleep(0.002)  # for the threads of the pool
+
+
+@pytest.fixture
+def bench() -> Iterator[Bench]:
+    made = Bench()
+    made.keeper.begin(())
+    yield made
+    made.keeper.stop()
+    made.pool.stop()
+
+
+def test_a_lock_is_taken_and_passed_on_with_one_call_each(bench: Bench) -> None:
+    bench.want("a", DB)
+    until(lambda: bench.holds("a"))
+    bench.want("b", DB)
+    bench.want("c", DB)
+    bench.woken.clear()
+    assert not bench.holds("b")
+    bench.want("a")
+    until(lambda: bench.holds("b"))
+    until(lambda: bench.woken == ["team/b"])
+    assert [call.split()[0] for call in bench.server.calls] == ["create", "delete", "create"]
+
+
+def test_who_holds_and_who_waits_is_counted(bench: Bench) -> None:
+    bench.want("a", DB)
+    until(lambda: bench.holds("a"))
+    bench.want("b", DB)
+    bench.now += 7
+    read = bench.metrics.registry.get_sample_value
+    assert read("workflow_locks_held", {"kind": "mutex"}) == 1
+    assert read("workflow_locks_waiting") == 1
+    assert read("workflow_locks_longest_wait_seconds") == 7
+    assert read("workflow_lock_wait_duration_seconds_count", {"kind": "mutex"}) == 1
+
+
+def test_a_semaphore_is_read_once_for_all_who_wait(bench: Bench) -> None:
+    bench.server.put("limits", {"data": {"gpu": "2"}}, "configmaps")
+    for name in "abc":
+        bench.want(name, GPU)
+    until(lambda: sum(map(bench.holds, "abc")) == 2)
+    assert bench.server.calls.count("get limits") == 1
+
+
+def test_a_process_that_does_not_lead_writes_nothing(bench: Bench) -> None:
+    bench.owned = False
+    bench.want("a", DB)
+    until(lambda: bench.pool.in_flight == 0)
+    assert bench.server.calls == []
+    bench.keeper.end()
+    bench.want("b", DB)
+    assert bench.keeper.keys() == ()
+
+
+def lease(holder: Holder) -> Lease:
+    document = LeaseServer().put(lease_name(DB, 0), written("team", Take(Place(DB), holder), "2026-01-31T10:00:00Z"))
+    return cast(Lease, LeaseServer._typed(document, Lease))
+
+
+def changed(bench: Bench, delta: Delta[Lease]) -> None:
+    bench.keeper._leases_changed(LEASES, (delta,))
+
+
+def test_a_lease_that_is_found_requeues_its_workflow_which_may_give_it_back(bench: Bench) -> None:
+    found = lease(Holder("team/a", "uid-a", "f", 0))
+    bench.server.objects["leases", found.metadata.name] = {"metadata": {"uid": found.metadata.uid}}
+    bench.server.objects["leases", found.metadata.name]["metadata"]["resourceVersion"] = found.metadata.resource_version
+    changed(bench, Delta(found.metadata.key, None, found))
+    assert bench.woken == ["team/a"]
+    assert bench.keeper.workflows("team/a") == (workflow("a"),)
+    assert bench.keeper.knows(workflow("a"))
+    bench.keeper.clear(workflow("a"))
+    until(lambda: bench.keeper.keys() == ())
+    assert bench.server.objects == {}
+
+
+def test_the_kinds_of_the_jobs_of_a_holder_are_known(bench: Bench) -> None:
+    bench.keeper.update(workflow("a"), LockNeeds((Want(TASK, 0, (DB,), 0.0, kinds=("jobs.v1.batch",)),)))
+    until(lambda: bench.holds("a"))
+    assert bench.keeper.kinds(workflow("a")) == {GVR("batch", "v1", "jobs")}
+
+
+def test_a_workflow_that_is_being_deleted_leaves_the_line_and_keeps_what_it_holds(bench: Bench) -> None:
+    bench.want("a", DB)
+    until(lambda: bench.holds("a"))
+    bench.want("b", DB)
+    for name in "ab":
+        bench.keeper.leave(workflow(name))
+    assert bench.keeper.keys() == ("team/a",)
+
+
+def test_nobody_is_served_before_all_have_reported_who_stood_in_line(bench: Bench) -> None:
+    bench.keeper.begin(["team/first"])
+    bench.now = 1_010.0
+    bench.want("second", DB)
+    assert bench.server.calls == []
+    bench.now = 1_000.0
+    bench.want("first", DB)
+    until(lambda: bench.holds("first"))
+    assert not bench.holds("second")
+
+
+def test_a_workflow_without_locks_costs_nothing(bench: Bench) -> None:
+    assert bench.keeper.view(workflow("a"), ()).granted == {}
+    bench.keeper.leave(workflow("a"))
+    bench.keeper.clear(workflow("a"))
+    assert bench.keeper.workflows("team/a") == ()
+    assert bench.server.calls == []

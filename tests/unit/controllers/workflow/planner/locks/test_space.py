@@ -1,0 +1,369 @@
+"""The locks of a namespace, sentence by sentence: what is asked of the API server, and who is woken."""
+
+from __future__ import annotations
+
+import pytest
+
+from pkg.apis.flow.v1alpha1.locks import LockKind, LockName
+from pkg.apis.flow.v1alpha1.reasons import Reasons
+from pkg.controllers.workflow.planner.locks.calls import (
+    Failed,
+    GiveBack,
+    GivenBack,
+    Held,
+    Limits,
+    LockCall,
+    Place,
+    ReadLimits,
+    Take,
+    TakeAgain,
+    Taken,
+    TakenByOther,
+)
+from pkg.controllers.workflow.planner.locks.holders import Holder, LockAnswer, LockNeeds, LockView, Want
+from pkg.controllers.workflow.planner.locks.space import EXPECT_SECONDS, Space
+from pkg.controllers.workflow.planner.progress import TaskKey
+
+DB, LOG = LockName(LockKind.MUTEX, "db"), LockName(LockKind.MUTEX, "log")
+GPU = LockName(LockKind.SEMAPHORE, "limits/gpu")
+TASK = TaskKey("f", 0)
+NO_ROOM = Failed(LockAnswer(Reasons.FORBIDDEN, "no right"), may_have_worked=False)
+NO_ANSWER = Failed(LockAnswer(Reasons.CREATE_FAILED, "no answer"))
+
+
+class Bench:
+    def __init__(self, *expected: str) -> None:
+        self.now = 100.0
+        self.space = Space(expected, self.now)
+        self.version = 0
+
+    def want(
+        self, name: str, *locks: LockName, attempt: int = 0, since: float | None = None, keeps: bool = False
+    ) -> None:
+        """The one task of a workflow waits for these; none: it wants nothing."""
+        wants = (Want(TASK, attempt, locks, self.now if since is None else since),) if locks else ()
+        self.space.update(f"team/{name}", f"uid-{name}", LockNeeds(wants, frozenset({TASK} if keeps else ())), self.now)
+
+    def calls(self) -> list[LockCall]:
+        calls, self.space.calls = self.space.calls, []
+        return calls
+
+    def call(self) -> LockCall:
+        (call,) = self.calls()
+        return call
+
+    def held(self, call: Take | TakeAgain) -> Held:
+        self.version += 1
+        return Held(call.place, call.holder, f"lease-{call.place.lock}", self.version, "2026-01-31T10:00:00Z")
+
+    def take(self) -> Held:
+        """The call is to take a place, and works."""
+        call = self.call()
+        assert isinstance(call, Take | TakeAgain), call
+        held = self.held(call)
+        self.space.answered(call, Taken(held), self.now)
+        return held
+
+    def view(self, name: str, *locks: LockName) -> LockView:
+        return self.space.view(f"team/{name}", f"uid-{name}", locks)
+
+    def holds(self, name: str) -> bool:
+        return TASK in self.view(name).granted
+
+    def woken(self) -> set[str]:
+        woken, self.space.wake = self.space.wake, set()
+        return woken
+
+
+def holder(name: str) -> Holder:
+    return Holder(f"team/{name}", f"uid-{name}", "f", 0)
+
+
+def holding(*locks: LockName) -> Bench:
+    """`a` holds these."""
+    bench = Bench()
+    bench.want("a", *locks)
+    for _ in locks:
+        bench.take()
+    assert bench.holds("a")
+    bench.woken()
+    return bench
+
+
+def test_a_holder_counts_once_the_api_server_has_acknowledged_all_of_its_leases() -> None:
+    bench = Bench()
+    bench.want("a", DB, LOG)
+    bench.take()
+    assert not bench.holds("a")
+    bench.take()
+    assert bench.holds("a")
+    assert bench.woken() == {"team/a"}
+
+
+def test_a_release_wakes_only_the_next() -> None:
+    bench = holding(DB)
+    for name in ("b", "c"):
+        bench.want(name, DB)
+    bench.woken()
+    bench.want("a")
+    bench.space.answered(bench.call(), GivenBack(), bench.now)
+    bench.take()
+    assert bench.woken() == {"team/b"}
+    assert not bench.holds("c")
+
+
+def test_who_holds_is_named_to_who_comes() -> None:
+    bench = holding(DB)
+    found = bench.view("b", DB).locks[DB]
+    assert (found.reason, found.message) == (
+        "LockHeld",
+        "waits for mutex db, held by a/f since 2026-01-31T10:00:00Z",
+    )
+
+
+def test_who_shows_something_else_than_it_waits_for_is_woken_once() -> None:
+    bench = holding(DB)
+    shown = LockAnswer(Reasons.LOCK_HELD, "its locks are being taken; this takes a moment")
+    needs = LockNeeds((Want(TASK, 0, (DB,), 1.0, shown=shown),))
+    for expected in ({"team/b"}, set[str]()):
+        bench.space.update("team/b", "uid-b", needs, bench.now)
+        assert bench.woken() == expected
+
+
+def test_an_attempt_does_not_hold_what_was_granted_for_the_one_before() -> None:
+    bench = holding(DB)
+    bench.want("b", DB)
+    bench.now += 1
+    bench.want("a", DB, attempt=1)
+    call = bench.call()
+    assert isinstance(call, GiveBack)
+    bench.space.answered(call, GivenBack(), bench.now)
+    bench.take()
+    assert bench.holds("b")
+    assert bench.view("a").is_waiting
+
+
+def test_an_attempt_takes_over_from_one_whose_job_is_still_there() -> None:
+    bench = holding(DB)
+    bench.want("a", DB, attempt=1, keeps=True)
+    assert bench.view("a").granted == {TASK: 1}
+    assert bench.calls() == []
+
+
+def test_who_keeps_its_locks_needs_no_call() -> None:
+    bench = holding(DB)
+    bench.want("a", keeps=True)
+    assert bench.calls() == []
+    assert bench.holds("a")
+
+
+def test_a_lease_that_is_found_is_taken_again_without_waiting() -> None:
+    bench = Bench()
+    bench.space.seen(Held(Place(DB), holder("a"), "lease", 1), bench.now)
+    assert bench.woken() == {"team/a"}
+    bench.want("b", DB, since=1.0)
+    bench.want("a", DB, since=50.0)
+    assert isinstance(bench.call(), TakeAgain)
+
+
+def test_a_lease_that_is_found_of_a_task_whose_job_runs_is_left_as_it_is() -> None:
+    bench = Bench()
+    bench.space.seen(Held(Place(DB), holder("a"), "lease", 1), bench.now)
+    bench.want("a", keeps=True)
+    assert bench.calls() == []
+
+
+def test_a_lease_that_is_found_of_somebody_who_needs_it_no_more_is_given_back() -> None:
+    bench = Bench()
+    held = Held(Place(DB), holder("a"), "lease", 1)
+    bench.space.seen(held, bench.now)
+    bench.want("a")
+    assert bench.call() == GiveBack(Place(DB), holder("a"), held)
+
+
+def test_who_found_one_of_two_leases_gives_it_back_if_the_other_is_not_free() -> None:
+    bench = Bench()
+    bench.space.seen(Held(Place(DB), holder("a"), "lease", 1), bench.now)
+    bench.want("b", LOG)
+    bench.take()
+    bench.want("a", DB, LOG)
+    assert isinstance(bench.call(), GiveBack)
+
+
+def test_what_another_has_taken_meanwhile_is_learned_from_the_call() -> None:
+    bench = Bench()
+    bench.want("a", DB, LOG)
+    bench.take()
+    call = bench.call()
+    assert isinstance(call, Take)
+    bench.space.answered(call, TakenByOther(Held(call.place, holder("x"), "lease-x", 9)), bench.now)
+    assert isinstance(bench.call(), GiveBack)
+    assert "mutex log, held by x/f" in bench.view("b", LOG).locks[LOG].message
+
+
+def test_a_call_without_an_answer_is_made_again_after_a_moment() -> None:
+    bench = Bench()
+    bench.want("a", DB)
+    first = bench.call()
+    bench.space.answered(first, NO_ANSWER, bench.now)
+    assert bench.calls() == []
+    assert bench.space.next_at() == bench.now + 0.5
+    bench.now += 1
+    bench.space.tick(bench.now)
+    assert bench.call() == first
+
+
+def test_a_lease_that_the_api_server_refuses_is_tried_for_one_of_all_who_wait() -> None:
+    bench = Bench()
+    for name in "abc":
+        bench.want(name, DB)
+    bench.space.answered(bench.call(), NO_ROOM, bench.now)
+    assert bench.calls() == []
+    assert bench.woken() == {"team/a", "team/b", "team/c"}
+    assert bench.view("b").answers[TASK] == NO_ROOM.answer
+    bench.now += 1.5
+    bench.space.tick(bench.now)
+    bench.space.answered(bench.call(), NO_ROOM, bench.now)
+    assert bench.woken() == set()
+    assert bench.space.next_at() == bench.now + 2
+    bench.now += 2
+    bench.space.tick(bench.now)
+    bench.take()
+    assert bench.holds("a")
+
+
+def test_a_stranger_is_looked_at_again_after_half_a_minute() -> None:
+    bench = Bench()
+    bench.want("a", DB)
+    bench.space.answered(bench.call(), TakenByOther(is_stranger=True), bench.now)
+    assert bench.view("a").answers[TASK].reason == "LockInvalid"
+    assert bench.calls() == []
+    bench.now += 31
+    bench.space.tick(bench.now)
+    bench.take()
+    assert bench.holds("a")
+
+
+def test_a_semaphore_is_read_before_it_is_taken_and_once_for_all() -> None:
+    bench = Bench()
+    for name in "abc":
+        bench.want(name, GPU)
+    assert bench.call() == ReadLimits("limits")
+    bench.space.answered(ReadLimits("limits"), Limits({"gpu": "2"}), bench.now)
+    for call in bench.calls():
+        assert isinstance(call, Take)
+        bench.space.answered(call, Taken(bench.held(call)), bench.now)
+    assert [bench.holds(name) for name in "abc"] == [True, True, False]
+    assert bench.space.next_at() == bench.now + 10
+
+
+def test_a_limit_that_is_raised_lets_more_in_and_one_that_is_lowered_takes_nothing_away() -> None:
+    bench = Bench()
+    for name in "abc":
+        bench.want(name, GPU)
+    bench.calls()
+    for text, expected in (("1", "a"), ("2", "ab"), ("0", "ab")):
+        bench.space.answered(ReadLimits("limits"), Limits({"gpu": text}), bench.now)
+        for call in bench.calls():
+            assert isinstance(call, Take)
+            bench.space.answered(call, Taken(bench.held(call)), bench.now)
+        assert "".join(name for name in "abc" if bench.holds(name)) == expected
+
+
+@pytest.mark.parametrize(
+    "data",
+    [pytest.param(None, id="no ConfigMap"), pytest.param({}, id="no key"), pytest.param({"gpu": "x"}, id="no number")],
+)
+def test_an_invalid_semaphore_wakes_those_who_wait_and_holds_up_nobody_at_other_locks(
+    data: dict[str, str] | None,
+) -> None:
+    bench = Bench()
+    bench.want("a", DB, GPU, since=1.0)
+    assert bench.call() == ReadLimits("limits")
+    bench.space.answered(ReadLimits("limits"), Limits(data), bench.now)
+    assert bench.woken() == {"team/a"}
+    assert bench.view("a").answers[TASK].reason == "LockInvalid"
+    bench.want("b", DB, since=2.0)
+    bench.take()
+    assert bench.holds("b")
+
+
+def test_a_config_map_that_cannot_be_read_for_now_keeps_its_value() -> None:
+    bench = Bench()
+    for name in "ab":
+        bench.want(name, GPU)
+    bench.calls()
+    bench.space.answered(ReadLimits("limits"), Limits({"gpu": "1"}), bench.now)
+    bench.take()
+    bench.now += 11
+    bench.space.tick(bench.now)
+    assert bench.call() == ReadLimits("limits")
+    bench.space.answered(ReadLimits("limits"), NO_ANSWER, bench.now)
+    assert bench.view("b").answers[TASK].reason == "LockHeld"
+
+
+def test_a_lease_that_somebody_deletes_is_taken_again_while_its_holder_goes_on() -> None:
+    bench = Bench()
+    bench.want("a", DB)
+    held = bench.take()
+    bench.want("a", keeps=True)
+    bench.want("b", DB)
+    bench.space.lost(held, bench.now)
+    call = bench.call()
+    assert isinstance(call, Take)
+    assert call.holder == holder("a")
+
+
+def test_one_who_lost_its_lease_to_another_holds_nothing_and_the_other_counts() -> None:
+    bench = Bench()
+    bench.want("a", DB)
+    held = bench.take()
+    bench.want("a", keeps=True)
+    bench.space.lost(held, bench.now)
+    call = bench.call()
+    bench.space.answered(call, TakenByOther(Held(Place(DB), holder("x"), "lease-x", 9)), bench.now)
+    assert not bench.holds("a")
+    assert "held by x/f" in bench.view("b", DB).locks[DB].message
+
+
+def test_what_a_watch_shows_late_changes_nothing() -> None:
+    bench = Bench()
+    bench.want("a", DB)
+    held = bench.take()
+    bench.want("a")
+    bench.space.answered(bench.call(), GivenBack(), bench.now)
+    bench.space.seen(held, bench.now)
+    assert bench.space.is_idle
+
+
+def test_nobody_is_served_before_those_have_reported_who_stood_in_line() -> None:
+    bench = Bench("team/first", "team/second")
+    bench.want("late", DB)
+    bench.want("first", DB, since=1.0)
+    assert bench.calls() == []
+    bench.space.leave("team/second", "uid-second", bench.now)
+    call = bench.call()
+    assert isinstance(call, Take)
+    assert call.holder == holder("first")
+
+
+def test_one_that_never_reports_is_waited_for_only_so_long() -> None:
+    bench = Bench("team/never")
+    bench.want("a", DB)
+    assert bench.space.next_at() == 100.0 + EXPECT_SECONDS
+    bench.now += EXPECT_SECONDS
+    bench.space.tick(bench.now)
+    bench.take()
+    assert bench.holds("a")
+
+
+def test_a_second_place_of_the_same_lock_is_given_back() -> None:
+    bench = Bench()
+    bench.want("a", GPU)
+    bench.calls()
+    bench.space.answered(ReadLimits("limits"), Limits({"gpu": "2"}), bench.now)
+    bench.take()
+    late = Held(Place(GPU, 1), holder("a"), "lease-late", 9)
+    bench.space.seen(late, bench.now)
+    assert bench.call() == GiveBack(Place(GPU, 1), holder("a"), late)
+    assert bench.holds("a")
