@@ -198,10 +198,8 @@ class Controller:
         self._messages = MessageFinder(
             self._clients.events, self._ledger.job, self._pod_finder.selector, handlers.job_warned
         )
-        namespace = self._options.namespace or None
-        self._locks = LockKeeper(
-            self._clients.main, namespace, self._pool, self._metrics, owns=owns, requeue=self._queue.add
-        )
+        client, namespace = self._clients.main, self._options.namespace or None
+        self._locks = LockKeeper(client, namespace, self._pool, self._metrics, owns=owns, requeue=self._queue.add)
         self._reconciler = Reconciler(
             Caches(
                 workflows=workflows,

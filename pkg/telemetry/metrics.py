@@ -122,6 +122,35 @@ class ReflectorMetrics:
         self._metrics.forget_resource(gvr)
 
 
+class LockMetrics:
+    """The metrics of locks. kind: mutex or semaphore."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.wait_duration = Histogram(
+            "workflow_lock_wait_duration_seconds",
+            "Seconds that a task or workflow waited for its locks, observed for each lock, by mutex or semaphore",
+            ("kind",),
+            registry=registry,
+            buckets=_WORKFLOW_SECONDS,
+        )
+        self._held = Gauge("workflow_locks_held", "Places of locks that are held", ("kind",), registry=registry)
+        self._waiting = Gauge("workflow_locks_waiting", "Tasks and workflows that wait for locks", registry=registry)
+        self._longest = Gauge(
+            "workflow_locks_longest_wait_seconds",
+            "Seconds that the first of those has waited who wait for locks",
+            registry=registry,
+        )
+
+    def follow(self, waiting: Callable[[], tuple[int, float]], held: Callable[[str], int]) -> None:
+        """Call these at every scrape: how many wait for locks, and how long the first of them has; and how many places
+        are held of locks of a kind.
+        """
+        self._waiting.set_function(lambda: waiting()[0])
+        self._longest.set_function(lambda: waiting()[1])
+        for kind in ("mutex", "semaphore"):
+            self._held.labels(kind).set_function(functools.partial(held, kind))
+
+
 class Metrics:
     """All metrics and the registry that holds them."""
 
@@ -211,18 +240,7 @@ class Metrics:
             "workflow_access_reviews_total", "Questions whether a person may create a kind, by answer", ("result",)
         )
         self.crons = CronMetrics(work)
-        self.workflow_lock_wait_duration = work_histogram(
-            "workflow_lock_wait_duration_seconds",
-            "Seconds that a task or workflow waited for its locks, observed for each lock, by mutex or semaphore",
-            ("kind",),
-            buckets=_WORKFLOW_SECONDS,
-        )
-        work_gauge = functools.partial(Gauge, registry=work)
-        self.workflow_locks_held = work_gauge("workflow_locks_held", "Places of locks that are held", ("kind",))
-        self.workflow_locks_waiting = work_gauge("workflow_locks_waiting", "Tasks and workflows that wait for locks")
-        self.workflow_locks_longest_wait = work_gauge(
-            "workflow_locks_longest_wait_seconds", "Seconds that the first of those has waited who wait for locks"
-        )
+        self.locks = LockMetrics(work)
         self.workflow_probe_tries = work_counter("workflow_probe_tries_total", "Probes tried", ("kind", "result"))
 
         self.leader_election_master_status = gauge(
@@ -282,15 +300,6 @@ class Metrics:
     def follow_workflows(self, count: Callable[[], Census]) -> None:
         """Call this at every scrape, while this process leads: the numbers of workflows and tasks."""
         self.registry.register(_CensusCollector(count, lambda: self._is_leading, time.time))
-
-    def follow_locks(self, waiting: Callable[[], tuple[int, float]], held: Callable[[str], int]) -> None:
-        """Call these at every scrape: how many wait for locks, and how long the first of them has; and how many places
-        are held of locks of a kind, mutex or semaphore.
-        """
-        self.workflow_locks_waiting.set_function(lambda: waiting()[0])
-        self.workflow_locks_longest_wait.set_function(lambda: waiting()[1])
-        for kind in ("mutex", "semaphore"):
-            self.workflow_locks_held.labels(kind).set_function(functools.partial(held, kind))
 
 
 class _OfLeader(Collector):

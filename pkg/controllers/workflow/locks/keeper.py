@@ -75,7 +75,7 @@ class LockKeeper:
         #: Until when the thread sleeps, if nothing is due before (seconds since the epoch).
         self._due = math.inf
         self.thread = threading.Thread(target=self._run, name="locks", daemon=True)
-        metrics.follow_locks(self._waiting, self._held)
+        metrics.locks.follow(self._waiting, self._held)
 
     def start(self) -> None:
         self.informers.ensure(LEASES)
@@ -209,7 +209,7 @@ class LockKeeper:
             woken |= space.wake
             space.wake = set()
             for kind, seconds in space.acquired:
-                self._metrics.workflow_lock_wait_duration.labels(kind.value).observe(seconds)
+                self._metrics.locks.wait_duration.labels(kind.value).observe(seconds)
             space.acquired = []
             if (at := space.next_at()) is not None and at < self._due:
                 self._changed.set()

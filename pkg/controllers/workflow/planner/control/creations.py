@@ -164,7 +164,7 @@ def _start_flow(ctx: Context, node: Node, found: Starts, slots: float) -> int:
             found.creations.append(creation)
             created += 1
     if locks is not None:
-        locks.show()
+        locks.show(_full(ctx, node, slots <= free))
     return created
 
 

@@ -52,6 +52,8 @@ class Gate:
     meet: Callable[[Candidate, Obstacle], None]
     #: How many tasks stand in line.
     waiting: int = 0
+    #: Some do not, because they have no slot.
+    is_full: bool = False
     _first: TaskKey | None = None
     #: A task that begins to wait, and what becomes of it: thousands of tasks that are one value in memory stay so.
     _same: tuple[Task, Task] = field(default=(Task(), Task()))
@@ -80,6 +82,7 @@ class Gate:
     def _wait(self, of: Candidate) -> None:
         """The task stands in line, unless something else prevents its job as well, or it has no slot."""
         if self.waiting >= self.slots:
+            self.is_full = True
             self.give_back(of.index, of.task)
             return
         is_new = of.task.current.waits_since is None
@@ -87,7 +90,10 @@ class Gate:
             self.ctx.budget.spend(1)
             obstacle = obstacle_to_start(self.ctx, of)
             if isinstance(obstacle, Waits | Unknown | Fails):
-                self.give_back(of.index, of.task)
+                if is_new or _is_lasting(obstacle):
+                    self.give_back(of.index, of.task)
+                else:
+                    self.waiting += 1  # it keeps its place: a controller that was just started knows little
                 self.meet(structs.replace(of, task=self.ctx.draft.task(self.node.number, of.index)), obstacle)
                 return
         self.waiting += 1
@@ -106,21 +112,28 @@ class Gate:
 
     def after_obstacle(self, of: Candidate, obstacle: Obstacle) -> None:
         """A task that holds its locks has no job all the same: it gives them back, unless that passes in a moment."""
-        task = self.ctx.draft.task(self.node.number, of.index)
-        is_lasting = isinstance(obstacle, Waits) and obstacle.reason not in _SHORT
-        if not self.ctx.graph.locks and is_lasting and not _may_have_job(self.ctx, of):
-            self.give_back(of.index, task)
+        if not self.ctx.graph.locks and _is_lasting(obstacle) and not _may_have_job(self.ctx, of):
+            self.give_back(of.index, self.ctx.draft.task(self.node.number, of.index))
 
     def after_refusal(self, of: Candidate) -> None:
         """The creation was refused: there is no job, and the next try waits its turn again."""
         if not self.ctx.graph.locks and not _may_have_job(self.ctx, of):
             self.give_back(of.index, self.ctx.draft.task(self.node.number, of.index))
 
-    def show(self) -> None:
-        """Shows on the flow what the first of its tasks that stand in line waits for."""
+    def show(self, full: str) -> None:
+        """Shows on the flow what the first of its tasks that stand in line waits for. full: what those without a slot
+        read.
+        """
         if self._first is not None:
             answer = _shown(self.ctx, self.node, self._first)
             self.ctx.draft.edit(self.node.number, wait_reason=answer.reason, wait_message=answer.message[:512])
+        elif self.is_full and not self.waiting:
+            self.ctx.draft.edit(self.node.number, wait_reason=Reasons.PARALLELISM_REACHED, wait_message=full)
+
+
+def _is_lasting(obstacle: Obstacle) -> bool:
+    """Whether an obstacle may last, so that nobody should hold a lock or a place in line for it."""
+    return isinstance(obstacle, Fails) or (isinstance(obstacle, Waits) and obstacle.reason not in _SHORT)
 
 
 def _may_have_job(ctx: Context, of: Candidate) -> bool:
@@ -216,7 +229,7 @@ def _wants(ctx: Context, progress: Progress) -> Iterator[Want]:
         standing = [
             (task.current.waits_since, index)
             for index, task in enumerate(state.tasks)
-            if task.current.waits_since is not None and task.phase in (Phase.WAITING, Phase.BACKOFF)
+            if task.current.waits_since is not None and _may_start(task)
         ]
         if graph.locks:
             whole = min((since for since, _ in standing), default=whole) if whole is None else whole
@@ -234,6 +247,10 @@ def _wants(ctx: Context, progress: Progress) -> Iterator[Want]:
     if whole is not None:
         shown = _shown(ctx, graph.nodes[0], WHOLE)
         yield Want(WHOLE, 0, graph.locks, whole, kinds=_kinds(ctx, graph.nodes), shown=shown)
+
+
+def _may_start(task: Task) -> bool:
+    return task.phase is Phase.BACKOFF or (task.phase is Phase.WAITING and task.released is not None)
 
 
 def _shown(ctx: Context, node: Node, key: TaskKey) -> LockAnswer:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Final
 
 from pkg.apis.flow.v1alpha1.locks import LockName
@@ -31,10 +31,16 @@ def why(holder: Holder, line: Line, supply: Supply) -> LockAnswer | None:
 
 
 def view_of(
-    holders: Iterable[Holder], locks: Iterable[LockName], tenures: Mapping[Holder, Tenure], line: Line, supply: Supply
+    holders: Collection[Holder], locks: Iterable[LockName], tenures: Mapping[Holder, Tenure], line: Line, supply: Supply
 ) -> LockView:
     """The view of one workflow. holders: all of it who hold or wait; locks: all that its tasks may wait for."""
-    reasons = {lock: answer for lock in locks if (answer := supply.why(lock)) is not None}
+    reasons: dict[LockName, LockAnswer] = {}
+    for lock in locks:
+        before = line.first(lock)
+        if (answer := supply.why(lock)) is not None:
+            reasons[lock] = answer
+        elif before is not None and before.holder not in holders:
+            reasons[lock] = words.behind(lock, before.holder.identity)
     if not holders:
         return LockView(locks=reasons) if reasons else _NOTHING
     having = [tenures[holder] for holder in holders if holder in tenures]

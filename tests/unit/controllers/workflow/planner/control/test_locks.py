@@ -213,6 +213,23 @@ def test_the_place_in_line_outlives_the_controller() -> None:
     assert [want.since for want in needs(bench).wants] == [NOW, NOW]
 
 
+def test_a_controller_that_still_reads_the_jobs_takes_no_place_in_line_away() -> None:
+    bench = bench_of(a=LOCKED, b="")
+    bench.now += 100
+    bench.crash()
+    bench.synced -= {JOBS}
+    assert [want.since for want in needs(bench).wants] == [NOW]
+    assert bench.flow("a").reason == Reasons.KIND_SYNCING
+    bench.synced |= {JOBS}
+    assert [want.since for want in needs(bench).wants] == [NOW]
+
+
+def test_who_has_no_slot_says_so() -> None:
+    bench = bench_of({"parallelism": 1}, b="", a=LOCKED)
+    assert standing(bench) == []
+    assert bench.flow("a").reason == Reasons.PARALLELISM_REACHED
+
+
 def test_a_shutdown_ends_the_wait() -> None:
     bench = bench_of(a=LOCKED, b="")
     bench.set_spec(shutdown="Stop")

@@ -121,6 +121,15 @@ def test_who_holds_is_named_to_who_comes() -> None:
     )
 
 
+def test_who_comes_is_told_who_waits_longer_for_a_lock_that_is_free() -> None:
+    bench = holding(DB)
+    bench.want("b", DB, LOG)
+    assert bench.view("c", LOG).locks[LOG].message == (
+        "waits for mutex log behind b/f, which waits longer and for other locks too"
+    )
+    assert bench.view("b", LOG).locks == {}
+
+
 def test_who_shows_something_else_than_it_waits_for_is_woken_once() -> None:
     bench = holding(DB)
     shown = LockAnswer(Reasons.LOCK_HELD, "its locks are being taken; this takes a moment")
