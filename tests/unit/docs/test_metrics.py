@@ -25,7 +25,9 @@ def exported() -> dict[str, tuple[str, frozenset[str]]]:
     metrics.follow_renewals("wc", lambda: 1.0)
     found: dict[str, tuple[str, frozenset[str]]] = {}
     for value in (
-        value for holder in (metrics, metrics.api, metrics.crons, WebhookMetrics()) for value in vars(holder).values()
+        value
+        for holder in (metrics, metrics.api, metrics.crons, metrics.locks, WebhookMetrics())
+        for value in vars(holder).values()
     ):
         if isinstance(value, MetricWrapperBase):
             [family] = value.describe()
