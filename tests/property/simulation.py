@@ -180,7 +180,7 @@ class Simulation:
             self._note(f"somebody deletes {life.name}")
 
     def _asking(self) -> list[Flow]:
-        return [flow for flow in self.world.workflow.spec.flows if flow.approval is not None]
+        return [flow for flow in self.story.spec.flows if flow.approval is not None]
 
     def _decide_something(self) -> None:
         """A person decides about a flow, or about one of its tasks, whether it asks or not."""
