@@ -23,6 +23,8 @@ REGISTRY ?=
 BASE     ?=
 ARCH     ?=
 PUSH     ?= 0
+# Of `demo`: run the examples again and again.
+LOOP     ?= 0
 # Of `install`: the image to run, where it is not the one that the manifests name.
 IMAGE    ?=
 
@@ -84,6 +86,7 @@ build: $(DEVELOPING) ## Build the wheel into dist/
 test: $(DEVELOPING) ## Run all tests, those on real control planes too (about 20 minutes; TESTS=path for some)
 	@if [ "$$(id -u)" = 0 ] && [ -n "$${CI:-}" ]; then
 	  $(PY) -m hack.cluster install-packages || echo "make: tests on real containers are skipped" >&2
+	  $(PY) -m hack.browser || echo "make: the test in a browser is skipped" >&2
 	fi
 	$(PY) -m hack.cluster binaries >/dev/null
 	if [ -n "$(TESTS)" ]; then
@@ -92,12 +95,18 @@ test: $(DEVELOPING) ## Run all tests, those on real control planes too (about 20
 	# First the many small tests. Then file by file, to whichever process is free: the tests of a file share its fixtures.
 	# The longest file comes first.
 	$(PY) -m pytest tests/unit tests/property -n $(TEST_PROCESSES) $(ARGS)
-	$(PY) -m pytest tests/faults tests/cluster tests/image tests/kubeflow -n $(TEST_PROCESSES) --dist loadfile \
+	$(PY) -m pytest tests/faults tests/cluster tests/browser/test_smoke.py tests/image tests/kubeflow -n $(TEST_PROCESSES) --dist loadfile \
 	  --no-loadscope-reorder $(ARGS)
 
 .PHONY: test-unit
 test-unit: $(DEVELOPING) ## Run the unit tests alone (a minute or two)
 	@$(PY) -m pytest tests/unit -n $(TEST_PROCESSES) $(ARGS)
+
+.PHONY: test-browser
+test-browser: $(DEVELOPING) ## Drive the dashboard in Chromium: five scenarios, axe, replay (root installs it; 5 minutes)
+	@$(PY) -m hack.browser || true
+	$(PY) -m hack.cluster binaries >/dev/null
+	exec $(PY) -m pytest tests/browser $(ARGS)
 
 .PHONY: test-long
 test-long: $(DEVELOPING) ## Run the property tests with many more examples (an hour)
@@ -150,9 +159,22 @@ generate: $(INSTALLED) ## Write the generated files: CRDs, Helm chart, dashboard
 	$(PY) -m hack.manifests.generate
 	$(PY) -m hack.draw_phases
 
+.PHONY: page
+page: web/node_modules ## Bundle the dashboard's page from web/ (needs Node.js)
+	@cd web && node build.mjs
+
+web/node_modules: web/package-lock.json
+	@cd web && npm ci --no-audit --no-fund --silent
+	touch node_modules
+
 .PHONY: verify
 verify: generate ## Write the generated files; fail if any file is not committed, or helm makes something else
-	@changed=$$(git status --porcelain) || { echo "make: verify needs a git checkout" >&2; exit 1; }
+	@if command -v npm >/dev/null; then
+	  $(MAKE) --no-print-directory page
+	else
+	  echo "make: without Node.js the bundle of the dashboard is not compared" >&2
+	fi
+	changed=$$(git status --porcelain) || { echo "make: verify needs a git checkout" >&2; exit 1; }
 	if [ -n "$$changed" ]; then
 	  echo "make: the tree is dirty; commit these, or undo them:" >&2
 	  echo "$$changed" >&2
@@ -176,8 +198,8 @@ release: $(DEVELOPING) ## Make a release in dist/: wheel, images, manifests, SBO
 ## Clusters
 
 .PHONY: demo
-demo: $(INSTALLED) ## Run the seven main examples on a cluster of their own, live in the terminal
-	@exec $(PY) -m hack.demo $(ARGS)
+demo: $(INSTALLED) ## Run the seven main examples on a cluster of their own, live in terminal and browser (LOOP=1)
+	@exec $(PY) -m hack.demo $(if $(filter-out 0,$(LOOP)),--loop) $(ARGS)
 
 .PHONY: cluster-up
 cluster-up: $(INSTALLED) ## Start a local cluster in .cluster/, with the CRDs (RUNTIME=kwok or containers, NODES=4)

@@ -14,6 +14,7 @@ import click
 from hack.bench import (
     cli,
     core,
+    dashboard,
     fair,
     growth,
     harness,
@@ -227,6 +228,14 @@ def cli_command(workflows: int, flows: int, events: int) -> None:
     with harness.cluster_with_crds(audit=False) as cluster:
         if not cli.measure(cluster, workflows=workflows, flows=flows, events=events):
             raise click.ClickException("a verb takes longer than its bound")
+
+
+@main.command("dashboard")
+def dashboard_command() -> None:
+    """200 viewers of one Workflow, one of them stalled. Fails if an update reaches them later than its bound."""
+    with harness.cluster_with_crds(audit=False) as cluster:
+        if not dashboard.measure(cluster):
+            raise click.ClickException(f"an update reached a viewer later than {dashboard.MAX_DELAY * 1000:.0f} ms")
 
 
 @main.command("manifests")

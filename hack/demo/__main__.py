@@ -9,7 +9,8 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+import webbrowser
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -31,8 +32,11 @@ from pkg.apis.meta import GVR
 from pkg.controllers.engine.informer import InformerSet
 from pkg.controllers.engine.reflector_options import EventHandlers
 from pkg.controllers.engine.store import Delta
+from pkg.dashboard.options import options_of as dashboard_options
+from pkg.dashboard.process import Dashboard
 from pkg.kube.client import Client
 from pkg.kube.config import load_config
+from pkg.telemetry.health import BindError
 from pkg.views.workflow_view import view
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -44,6 +48,8 @@ EXAMPLES = (
 )
 WORKERS = 8
 _FRAME_SECONDS = 0.1
+# Time to look at the end of a round.
+_BETWEEN_SECONDS = 5.0
 
 Feed = queue.SimpleQueue[Delta[Workflow]]
 
@@ -126,10 +132,35 @@ def _drain(feed: Feed, workflows: dict[str, Workflow], began: float) -> Iterator
         yield from (Happening(at, change) for change in changes(old, delta.new, time.time()))
 
 
-def run(folder: Path, console: Console, timeout: float) -> bool:
+@contextmanager
+def live_page(kubeconfig: Path, console: Console, *, opens: bool) -> Iterator[None]:
+    """The dashboard within the block: its address is printed, and opened where somebody sits in front of a browser."""
+    config = load_config(str(kubeconfig))
+    try:
+        page = Dashboard(dashboard_options(), config)
+        page.start()
+    except BindError:  # another demo or dashboard has the usual port
+        page = Dashboard(dashboard_options("--port=0"), config)
+        page.start()
+    console.print(f"see it run: [bold]{page.address}[/]", highlight=False)
+    if opens:
+        webbrowser.open(page.address)
+    try:
+        yield
+    finally:
+        page.stop()
+
+
+def has_screen(env: Mapping[str, str] = os.environ) -> bool:
+    """Whether a browser that is opened here is seen by somebody."""
+    return sys.platform == "darwin" or bool(env.get("DISPLAY") or env.get("WAYLAND_DISPLAY"))
+
+
+def run(folder: Path, console: Console, timeout: float, *, loop: bool = False) -> bool:
     """The whole demo, with everything it writes under `folder`; True if every workflow ended as its example states.
 
-    Raises ClusterError or DemoError. Nothing is left running.
+    loop: afterwards the examples run again, until somebody interrupts it. Raises ClusterError or DemoError. Nothing is
+    left running.
     """
     reporter = reporter_for(console)
     manifests = examples()
@@ -143,10 +174,18 @@ def run(folder: Path, console: Console, timeout: float) -> bool:
         with running(cluster, workers=WORKERS) as controller:
             with reporter.step(f"workflow-controller --workers={WORKERS}, and all {len(manifests)} examples"):
                 cluster.kubectl("apply", *(f"--filename={path}" for path in EXAMPLES))
-            workflows = {workflow.metadata.key: workflow for workflow in manifests}
-            with watching(cluster.kubeconfig) as feed:
-                seconds = follow(workflows, feed, controller, reporter, timeout)
-            return _close(console, list(workflows.values()), wanted, seconds, controller)
+            with live_page(cluster.kubeconfig, console, opens=console.is_terminal and has_screen()):
+                while True:
+                    workflows = {workflow.metadata.key: workflow for workflow in manifests}
+                    with watching(cluster.kubeconfig) as feed:
+                        seconds = follow(workflows, feed, controller, reporter, timeout)
+                    is_good = _close(console, list(workflows.values()), wanted, seconds, controller)
+                    if not loop or not is_good:
+                        return is_good
+                    time.sleep(_BETWEEN_SECONDS)
+                    with reporter.step("all examples again"):
+                        cluster.kubectl("delete", "workflows", "--all", "--wait")
+                        cluster.kubectl("apply", *(f"--filename={path}" for path in EXAMPLES))
 
 
 def _close(
@@ -179,7 +218,8 @@ def _close(
     show_default=True,
     help="Seconds in which the examples must have ended.",
 )
-def main(timeout: float) -> None:
+@click.option("--loop", is_flag=True, help="Run them again and again, until it is interrupted.")
+def main(timeout: float, loop: bool) -> None:
     """Run all examples on a cluster of their own; exit 0 only if every one ended as it states."""
     console = Console()
     if not console.is_terminal and "COLUMNS" not in os.environ:
@@ -188,7 +228,7 @@ def main(timeout: float) -> None:
     is_kept = True
     try:
         with exit_on_sigterm(), exit_on_hangup():
-            is_good = run(folder, console, timeout)
+            is_good = run(folder, console, timeout, loop=loop)
         is_kept = not is_good
     except KeyboardInterrupt:
         is_kept = False

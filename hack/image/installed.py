@@ -9,7 +9,7 @@ from packaging.requirements import Requirement
 from hack.image.contents import canonical, closure
 
 PROJECT = "work-flow"
-EXTRAS = ("", "controller", "auth-provider")
+EXTRAS = ("", "controller", "dashboard", "auth-provider")
 """The extras of the project that go into the image, but for what `contents.LEFT_OUT` names; "" means without extra."""
 
 

@@ -14,13 +14,14 @@ CONTROLLER: Final = INSTALLER / "controller"
 MONITORING: Final = INSTALLER / "monitoring"
 NETWORK: Final = INSTALLER / "network"
 LOGS: Final = INSTALLER / "logs"
+DASHBOARD: Final = INSTALLER / "dashboard"
 CHART: Final = INSTALLER / "helm"
 NAMESPACE: Final = "workflow-system"
 
 
 def files() -> list[Path]:
     """Every file that holds objects for `kubectl apply`: no kustomization, and nothing of the chart."""
-    beside = (MONITORING / "manifests", NETWORK / "manifests", LOGS, INSTALLER / "rbac")
+    beside = (MONITORING / "manifests", NETWORK / "manifests", LOGS, DASHBOARD, INSTALLER / "rbac")
     folders = (CONTROLLER, INSTALLER / "crds", *beside)
     return [file for folder in folders for file in sorted(folder.glob("*.yaml"))]
 

@@ -114,3 +114,16 @@ def parse(**flags: Any) -> Options:
     if faults:
         raise click.UsageError("; ".join(faults))
     return options
+
+
+def options_of(*arguments: str) -> Options:
+    """What these arguments mean, for programs that run a dashboard themselves. Raises click.UsageError."""
+    found: list[Options] = []
+
+    @click.command()
+    @dashboard_options
+    def command(**flags: Any) -> None:
+        found.append(parse(**flags))
+
+    command.main(list(arguments), standalone_mode=False)
+    return found[0]

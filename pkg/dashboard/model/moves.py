@@ -56,7 +56,9 @@ class Incoming(msgspec.Struct, frozen=True, array_like=True):
 
 
 #: Reasons of a flow that is released, or would be, but for something beside the flows before it.
-GATES: Final = frozenset({Reasons.WAITING_FOR_PROBE, Reasons.PROBE_UNANSWERED})
+GATES: Final = frozenset(
+    {Reasons.WAITING_FOR_PROBE, Reasons.PROBE_UNANSWERED, Reasons.APPROVAL_NEEDED, Reasons.LOCK_HELD}
+)
 _UNSTARTED: Final = frozenset({Phase.WAITING})
 _ALIVE: Final = frozenset({Phase.PENDING, Phase.SUSPENDED, Phase.RUNNING})
 _ENDS: Final[Mapping[Phase, Kind]] = {

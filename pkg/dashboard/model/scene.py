@@ -21,7 +21,7 @@ CELL: Final = 14.0
 _CHARACTER: Final = 7.6
 _BESIDE_NAME: Final = 52.0
 _WIDEST: Final = 300.0
-_NARROWEST: Final = 136.0
+_NARROWEST: Final = 152.0
 _HEIGHT: Final = 54.0
 #: Room between boxes for the way back of a retry.
 _SPACING: Final = Spacing(layers=88.0, boxes=34.0, margin=48.0)
@@ -37,7 +37,7 @@ class SceneBox(msgspec.Struct, frozen=True, omit_defaults=True):
     w: float
     h: float
     layer: int
-    size: int = 1
+    size: int
     has_for: bool = False
     in_turn: bool = False
     last: bool = False

@@ -23,9 +23,8 @@ class Actions:
         if not of.allow_actions:
             raise Fault(403, "this dashboard only shows; it acts where it was started with --allow-actions")
         of.check_write(request, person)
-        namespace, name, word = (request.path_params[key] for key in ("namespace", "name", "action"))
-        if of.scope not in (None, namespace):
-            raise Fault(404, f"the dashboard shows the namespace {of.scope} alone")
+        namespace, name = of.named(request)
+        word = request.path_params["action"]
         if word not in tuple(Action):
             raise Fault(404, f"there is no action {word[:40]!r}; there are {', '.join(Action)}")
         brief = await of.call(read_brief, person.client, namespace, name)

@@ -16,7 +16,9 @@ from pkg.dashboard.access.guard import HEADERS, Refused, check
 from pkg.dashboard.site.actions import Actions
 from pkg.dashboard.site.lists import Lists
 from pkg.dashboard.site.logins import Logins
+from pkg.dashboard.site.logs import Logs
 from pkg.dashboard.site.pages import Pages
+from pkg.dashboard.site.runs import Runs
 from pkg.dashboard.site.services import Fault, Services, fault_answer, fault_of
 from pkg.dashboard.site.workflows import Workflows
 from pkg.kube.errors import KubeError
@@ -77,7 +79,7 @@ class Application:
 
 def _routes(services: Services) -> list[Route]:
     lists, one, pages = Lists(services), Workflows(services), Pages()
-    logins, actions = Logins(services), Actions(services)
+    logins, actions, runs, logs = Logins(services), Actions(services), Runs(services), Logs(services)
     return [
         Route(HEALTH, _healthy),
         Route("/api/session", lists.session),
@@ -91,6 +93,10 @@ def _routes(services: Services) -> list[Route]:
         Route(f"{_ONE}/yaml", one.yaml),
         Route(f"{_ONE}/events", one.events),
         Route(f"{_ONE}/why", one.why),
+        Route(f"{_ONE}/timeline", runs.timeline),
+        Route(f"{_ONE}/recording", runs.recording),
+        Route(f"{_ONE}/logs", logs.read),
+        Route(f"{_ONE}/logs/stream", logs.stream),
         Route(f"{_ONE}/actions/{{action}}", actions.act, methods=["POST"]),
         Route("/static/{file}", pages.file),
         *(Route(path, pages.page) for path in PAGES),

@@ -71,6 +71,13 @@ class Services:
             raise Fault(401, "log in: the dashboard shows what your own token may see")
         return found
 
+    def named(self, request: Request) -> tuple[str, str]:
+        """Namespace and name of the Workflow in the path. Raises Fault."""
+        namespace, name = request.path_params["namespace"], request.path_params["name"]
+        if self.scope not in (None, namespace):
+            raise Fault(404, f"the dashboard shows the namespace {self.scope} alone")
+        return namespace, name
+
     def check_write(self, request: Request, person: Person) -> None:
         """Raises Fault unless a request that changes something comes from a page of the dashboard."""
         if not self.people.is_csrf(person, request.headers.get("x-csrf-token", "")):

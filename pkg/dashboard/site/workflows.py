@@ -79,7 +79,7 @@ class Workflows:
     async def yaml(self, request: Request) -> Response:
         """The object as the API server has it, without the fields that only programs read."""
         of, person = self._of, self._of.person(request)
-        namespace, name = self._named(request)
+        namespace, name = self._of.named(request)
         found = await of.call(read_object, person.client, namespace, name)
         found.get("metadata", {}).pop("managedFields", None)
         text = await of.call(as_yaml, found)
@@ -88,7 +88,7 @@ class Workflows:
     async def events(self, request: Request) -> Response:
         """The Events of the Workflow with its jobs and pods."""
         of, person = self._of, self._of.person(request)
-        namespace, name = self._named(request)
+        namespace, name = self._of.named(request)
 
         def read() -> object:
             found = read_events(person.client, read_workflow(person.client, namespace, name))
@@ -99,7 +99,7 @@ class Workflows:
     async def why(self, request: Request) -> Response:
         """What it waits for, since when, and what to do."""
         of, person = self._of, self._of.person(request)
-        namespace, name = self._named(request)
+        namespace, name = self._of.named(request)
 
         def read() -> object:
             now = time.time()
@@ -111,15 +111,9 @@ class Workflows:
     async def _checked(self, request: Request) -> tuple[Person, str, str]:
         """Who asks for which Workflow, which exists, and which they may read. Raises Fault, KubeError."""
         person = self._of.person(request)
-        namespace, name = self._named(request)
+        namespace, name = self._of.named(request)
         await self._of.call(self._of.rights.check_get, person, namespace, name)
         return person, namespace, name
-
-    def _named(self, request: Request) -> tuple[str, str]:
-        namespace, name = request.path_params["namespace"], request.path_params["name"]
-        if self._of.scope not in (None, namespace):
-            raise Fault(404, f"the dashboard shows the namespace {self._of.scope} alone")
-        return namespace, name
 
     def _room(self, namespace: str, name: str) -> _Opened:
         try:

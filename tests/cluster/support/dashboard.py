@@ -14,9 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import click
-
-from pkg.dashboard.options import Options, dashboard_options, parse
+from pkg.dashboard.options import options_of
 from pkg.dashboard.process import Dashboard
 from pkg.kube.config import load_config
 
@@ -129,19 +127,6 @@ class Stream:
         with self._changed:
             self.has_ended = True
             self._changed.notify_all()
-
-
-def options_of(*arguments: str) -> Options:
-    """What these flags mean."""
-    found: list[Options] = []
-
-    @click.command()
-    @dashboard_options
-    def command(**flags: Any) -> None:
-        found.append(parse(**flags))
-
-    command.main(list(arguments), standalone_mode=False)
-    return found[0]
 
 
 @contextmanager

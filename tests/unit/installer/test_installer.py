@@ -270,7 +270,7 @@ def test_the_roles_of_people_are_added_to_those_of_the_cluster(name: str, verbs:
 
 
 def test_bindings_name_roles_and_accounts_that_exist() -> None:
-    present = {(d["kind"], d["metadata"]["name"]) for _, d in documents("controller", "logs")}
+    present = {(d["kind"], d["metadata"]["name"]) for _, d in documents("controller", "logs", "dashboard")}
     # Everybody who has logged in.
     present.add(("Group", "system:authenticated"))
     for _, binding in documents():

@@ -1,0 +1,83 @@
+"""A real browser that reaches nothing but this machine, and a page that must not complain."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from hack import browser
+from tests.cluster.conftest import api, cluster, kubeconfig, namespace, new_world, start_controller, world
+from tests.cluster.support.dashboard import Browser as Client
+from tests.cluster.support.dashboard import serving
+
+__all__ = ["api", "cluster", "kubeconfig", "namespace", "new_world", "start_controller", "world"]
+
+#: No name is resolved: a page that asks anybody else fails.
+FLAGS = ["--no-sandbox", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]
+OpenPage = Callable[..., Page]
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """The browser."""
+    program = browser.find()
+    if program is None:
+        pytest.skip(f"no browser here; {browser.HOW}")
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=program, args=FLAGS)
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="session")
+def dashboard(kubeconfig: Path) -> Iterator[Client]:
+    """A dashboard for the whole run."""
+    with serving(kubeconfig) as found:
+        yield found
+
+
+@pytest.fixture
+def open_page(chromium: Browser, dashboard: Client) -> Iterator[OpenPage]:
+    """Opens an address of the dashboard. Afterwards no page may have complained, or have asked anybody else."""
+    contexts: list[BrowserContext] = []
+    complaints: list[str] = []
+    asked: list[str] = []
+
+    def make(address: str, *, dark: bool = False, phone: bool = False, still: bool = False) -> Page:
+        context = chromium.new_context(
+            viewport={"width": 390, "height": 844} if phone else {"width": 1280, "height": 800},
+            color_scheme="dark" if dark else "light",
+            reduced_motion="reduce" if still else "no-preference",
+            device_scale_factor=2 if "WORKFLOW_SCREENS" in os.environ else 1,
+        )
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(60_000)
+        page.on("console", lambda said: complaints.append(said.text) if said.type in ("error", "warning") else None)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("request", lambda request: asked.append(request.url))
+        page.on("websocket", lambda socket: asked.append(socket.url))
+        page.goto(f"http://127.0.0.1:{dashboard.port}{address}")
+        return page
+
+    yield make
+    for context in contexts:
+        context.close()
+    assert not complaints
+    hosts = {urlsplit(url).netloc for url in asked if not url.startswith(("data:", "blob:"))}
+    assert hosts <= {f"127.0.0.1:{dashboard.port}"}
+
+
+def picture(page: Page, name: str) -> None:
+    """Keeps a picture of the page under WORKFLOW_SCREENS, if that is set."""
+    folder = os.environ.get("WORKFLOW_SCREENS")
+    if folder:
+        path = Path(folder) / f"{re.sub(r'[^a-z0-9-]+', '-', name)}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        page.screenshot(path=path)

@@ -1,0 +1,206 @@
+"""The five scenarios, each run by a real controller and watched by a real browser."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+
+from hack.cluster import Cluster
+from hack.controller_process import NO_SERVERS
+from tests.browser.conftest import OpenPage, picture
+from tests.cluster.conftest import make_world
+from tests.cluster.support.controller import Controller
+from tests.cluster.support.world import World
+
+pytestmark = [pytest.mark.cluster, pytest.mark.browser]
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+# What the page shows: its state, where it draws orbs, and the movements that it has played.
+LOOK = """() => {
+  const { orbs, state, scene } = document.querySelector('.graph')?.painter || {};
+  if (!state || !scene) return null;
+  const running = [];
+  state.flows.forEach((flow, position) => {
+    if (flow.tasks.Running) running.push(position);
+    else if (flow.phase === 'Running' && !Object.keys(flow.tasks).length) running.push(position);
+  });
+  const { boxes, arrows } = scene;
+  return { phase: state.head.phase, running, orbs: orbs.running(), boxes, arrows, played: orbs.played };
+}"""
+
+
+@pytest.fixture(scope="module")
+def world(cluster: Cluster) -> Iterator[World]:
+    made = make_world(cluster.api(), "browser")
+    yield made
+    made.remove()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def controller(cluster: Cluster, world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Controller]:
+    own = [f"--namespace={world.namespace}", f"--leader-elect-resource-namespace={world.namespace}", "--workers=4"]
+    made = Controller(cluster, tmp_path_factory.mktemp("controller") / "log", *own, *NO_SERVERS)
+    made.wait_acting()
+    yield made
+    made.close()
+
+
+def start(world: World, example: str, *, waits: bool = False) -> str:
+    """Applies an example, suspended if it `waits`; the name of its Workflow."""
+    name = ""
+    for document in yaml.safe_load_all((EXAMPLES / f"{example}.yaml").read_text()):
+        if document["kind"] == "Workflow":
+            name = document["metadata"]["name"]
+            document["spec"]["suspend"] = waits
+        world.create(document)
+    return name
+
+
+@pytest.fixture
+def ended(world: World) -> str:
+    """The address of a workflow that has ended, with a failed attempt."""
+    if not world.status("retry"):
+        start(world, "03-retry")
+    world.wait_phase("retry")
+    return f"/workflows/{world.namespace}/retry"
+
+
+def wait_drawn(page: Page) -> None:
+    """Until the graph is there. The policy of the page forbids what `wait_for_function` does."""
+    deadline = time.monotonic() + 60
+    while page.evaluate(LOOK) is None:
+        assert time.monotonic() < deadline, "no graph within 60 s"
+        page.wait_for_timeout(100)
+
+
+def watch(page: Page, name: str) -> list[dict[str, Any]]:
+    """Looks at the page until the workflow has ended; every running task has an orb, inside of its box."""
+    looks = []
+    has_picture = False
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        look = page.evaluate(LOOK)
+        if look is not None:
+            looks.append(look)
+            assert {int(orb["key"].split(":")[0]) for orb in look["orbs"]} == set(look["running"])
+            for orb in look["orbs"]:
+                box = look["boxes"][int(orb["key"].split(":")[0])]
+                assert box["x"] <= orb["x"] <= box["x"] + box["w"]
+                assert box["y"] <= orb["y"] <= box["y"] + box["h"]
+            if not has_picture and len(look["played"]) > len(look["boxes"]) * 1.2 and look["orbs"]:
+                picture(page, name)
+                has_picture = True
+            if look["phase"] in ("Succeeded", "Failed"):
+                return looks
+        page.wait_for_timeout(150)
+    raise AssertionError(f"{name} has not ended within 120 s")
+
+
+def run(open_page: OpenPage, world: World, example: str) -> tuple[Page, list[dict[str, Any]], dict[str, Any]]:
+    """Page, looks, and the movements by kind, with the names of flows."""
+    name = start(world, example, waits=True)
+    page = open_page(f"/workflows/{world.namespace}/{name}/graph", dark=example.startswith(("02", "05")))
+    wait_drawn(page)
+    world.patch(world.workflow_path(name), {"spec": {"suspend": False}})
+    looks = watch(page, example)
+    names = [box["name"] for box in looks[-1]["boxes"]]
+    moves: dict[str, Any] = {}
+    for move in looks[-1]["played"]:
+        said = {**move, "flow": names[move["flow"]], "sources": [names[at] for at in move.get("sources", [])]}
+        moves.setdefault(move["kind"], []).append(said)
+    return page, looks, moves
+
+
+def test_sequential_the_orb_goes_from_flow_to_flow(open_page: OpenPage, world: World) -> None:
+    _, looks, moves = run(open_page, world, "01-sequential")
+    names = [box["name"] for box in looks[-1]["boxes"]]
+    seen = [look["running"] for look in looks if look["running"]]
+    assert all(len(running) == 1 for running in seen)
+    assert len({running[0] for running in seen}) >= 2
+    came = {move["flow"]: move["sources"] for move in moves["start"]}
+    assert all(came[after] == [before] for before, after in itertools.pairwise(names) if after in came)
+
+
+def test_parallel_the_orb_splits_into_one_per_replica(open_page: OpenPage, world: World) -> None:
+    _, looks, moves = run(open_page, world, "02-parallel-for")
+    assert max(len(look["orbs"]) for look in looks) >= 2
+    assert any(move["sources"] and ("-" in move["tasks"] or "," in move["tasks"]) for move in moves["start"])
+
+
+def test_retry_a_failed_attempt_goes_back(open_page: OpenPage, world: World) -> None:
+    page, _, moves = run(open_page, world, "03-retry")
+    assert {*moves} & {"fail", "retry"}
+    expect(page.get_by_text("Succeeded").first).to_be_visible()
+
+
+def test_gate_one_branch_is_taken_and_the_other_fades(open_page: OpenPage, world: World) -> None:
+    _, looks, moves = run(open_page, world, "04-probe-branch")
+    names = [box["name"] for box in looks[-1]["boxes"]]
+    gates = {(names[one["source"]], names[one["target"]]) for one in looks[-1]["arrows"] if one["kind"] == "probe"}
+    # A gate that answers between two writes of the status is passed without a stop.
+    came = {(source, move["flow"]) for move in (*moves.get("gate", ()), *moves["start"]) for source in move["sources"]}
+    assert came & gates
+    assert moves["skip"]
+
+
+def test_merge_and_fan_out(open_page: OpenPage, world: World) -> None:
+    _, _, moves = run(open_page, world, "05-multi-in-out")
+    assert any(len(move["sources"]) > 1 for move in moves["start"])
+    sources = [source for move in moves["start"] for source in move["sources"]]
+    assert any(sources.count(source) > 1 for source in sources)
+
+
+VIEWS = ("graph", "timeline", "logs/download", "events", "yaml", "replay")
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_axe_finds_nothing(open_page: OpenPage, ended: str, dark: bool) -> None:
+    """Every view of a finished run, and the list."""
+    for view in ("/", *(f"{ended}/{view}" for view in VIEWS)):
+        page = open_page(view, dark=dark, still=True)
+        expect(page.get_by_role("main")).to_be_visible(timeout=60_000)
+        expect(page.locator("[aria-busy]")).to_have_count(0, timeout=60_000)
+        page.wait_for_timeout(1000)  # the first state, and the font
+        found = Axe().run(page)
+        assert found.violations_count == 0, (view, found.generate_report())
+        picture(page, f"{view.rpartition('/')[2] or 'list'}{'-dark' if dark else ''}")
+
+
+def test_a_finished_run_is_played_again(open_page: OpenPage, ended: str) -> None:
+    page = open_page(f"{ended}/replay")
+    slider = page.get_by_role("slider", name="Time")
+    slider.focus()
+    slider.press("End")
+    assert page.evaluate(LOOK)["phase"] == "Succeeded"
+    slider.press("Home")
+    assert page.evaluate(LOOK)["phase"] == "Running"
+    page.get_by_role("combobox", name="Speed").select_option("10")
+    page.get_by_role("button", name="Play").click()
+    expect(page.get_by_role("button", name="Play")).to_be_visible(timeout=60_000)
+    look = page.evaluate(LOOK)
+    assert look["phase"] == "Succeeded"
+    assert {move["kind"] for move in look["played"]} >= {"start", "fail", "again", "done"}
+
+
+def test_everything_fits_a_phone_and_the_keyboard(open_page: OpenPage, ended: str) -> None:
+    page = open_page(f"{ended}/graph", phone=True)
+    graph = page.get_by_role("application")
+    expect(graph).to_be_visible()
+    wait_drawn(page)
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    picture(page, "phone")
+    graph.focus()
+    graph.press("ArrowRight")
+    first = page.url
+    graph.press("ArrowRight")
+    assert page.url != first
+    graph.press("Enter")
+    page.wait_for_url("**/logs/**")

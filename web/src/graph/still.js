@@ -1,0 +1,182 @@
+// The still layer: boxes, cells and arrows. It is drawn when something changes, not for every frame.
+
+import { cells } from "../model.js";
+
+const RADIUS = 9;
+const FONT = '"Inter", ui-sans-serif, system-ui, sans-serif';
+
+function curve(context, points) {
+  context.moveTo(points[0], points[1]);
+  for (let at = 2; at < points.length; at += 2) {
+    const [x0, y0, x1, y1] = [points[at - 2], points[at - 1], points[at], points[at + 1]];
+    if (y0 === y1) context.lineTo(x1, y1);
+    else context.bezierCurveTo((x0 + x1) / 2, y0, (x0 + x1) / 2, y1, x1, y1);
+  }
+}
+
+const DASHES = { failure: [6, 4], status: [6, 4], probe: [1.5, 4], value: [], target: [] };
+
+export function cellPlace(scene, box, cell) {
+  return {
+    x: box.x + 12 + scene.cell / 2 + (cell % scene.row) * scene.cell,
+    y: box.y + 50 + scene.cell / 2 + Math.floor(cell / scene.row) * scene.cell,
+  };
+}
+
+// Where the orb of a flow without `for` is.
+export const orbPlace = (box) => ({ x: box.x + 22, y: box.y + box.h / 2 });
+
+export class Still {
+  constructor(canvas) {
+    this.canvas = canvas;
+    this.context = canvas.getContext("2d");
+  }
+
+  setScene(scene) {
+    this.scene = scene;
+    this.arrows = new Map();
+    for (const arrow of scene.arrows) {
+      const key = arrow.kind + (arrow.alternative ? "?" : "");
+      if (!this.arrows.has(key)) this.arrows.set(key, new Path2D());
+      curve(this.arrows.get(key), arrow.points);
+    }
+  }
+
+  // view: {x, y, zoom} of the corner, ratio: of the screen; chosen, hot: positions of boxes, -1 for none.
+  draw(state, view, size, ratio, colour, chosen, hot, found) {
+    const { context, scene } = this;
+    context.setTransform(1, 0, 0, 1, 0, 0);
+    context.clearRect(0, 0, this.canvas.width, this.canvas.height);
+    if (!scene || !state) return;
+    const zoom = view.zoom * ratio;
+    context.setTransform(zoom, 0, 0, zoom, -view.x * zoom, -view.y * zoom);
+    const seen = { left: view.x, top: view.y, right: view.x + size.w / view.zoom, bottom: view.y + size.h / view.zoom };
+    const isSmall = view.zoom < 0.35;
+    for (const [key, path] of this.arrows) {
+      const kind = key.replace("?", "");
+      context.globalAlpha = (key.endsWith("?") ? 0.55 : 0.9) * (isSmall ? 0.5 : 1);
+      context.strokeStyle = kind === "failure" ? colour.Failed : kind === "probe" ? colour.accent : colour.line;
+      context.lineWidth = isSmall ? 1.6 : 1.5;
+      context.setLineDash(isSmall ? [] : DASHES[kind] || []);
+      context.stroke(path);
+    }
+    context.setLineDash([]);
+    context.globalAlpha = 1;
+    scene.boxes.forEach((box, position) => {
+      if (box.x > seen.right || box.x + box.w < seen.left || box.y > seen.bottom || box.y + box.h < seen.top) return;
+      const flow = state.flows[position];
+      const isFaded = flow.phase === "Skipped" || (found && !found.has(position));
+      context.globalAlpha = isFaded ? 0.38 : 1;
+      if (view.zoom < 0.16) {
+        context.fillStyle = colour[flow.phase] || colour.Waiting;
+        context.fillRect(box.x, box.y, box.w, box.h);
+      } else {
+        this.box(box, flow, colour, isSmall, position === chosen, position === hot);
+      }
+    });
+    context.globalAlpha = 1;
+    if (!isSmall) this.heads(colour, seen);
+  }
+
+  box(box, flow, colour, isSmall, isChosen, isHot) {
+    const { context, scene } = this;
+    context.beginPath();
+    context.roundRect(box.x, box.y, box.w, box.h, RADIUS);
+    context.fillStyle = colour.box;
+    context.fill();
+    context.lineWidth = isChosen ? 2.5 : 1.25;
+    context.strokeStyle = isChosen ? colour.accent : isHot ? colour.faint : colour.edge;
+    if (box.last) context.setLineDash([5, 3]);
+    context.stroke();
+    context.setLineDash([]);
+    // A bar at the left edge has the colour of the phase.
+    context.save();
+    context.clip();
+    context.fillStyle = colour[flow.phase] || colour.Waiting;
+    context.fillRect(box.x, box.y, 4, box.h);
+    context.restore();
+    const inset = box.has_for ? 14 : 40;
+    if (!isSmall) {
+      context.fillStyle = colour.ink;
+      context.font = `600 13px ${FONT}`;
+      context.textBaseline = "alphabetic";
+      context.fillText(this.fitted(box.name, box.w - inset - 8), box.x + inset, box.y + 23);
+      context.fillStyle = colour.faint;
+      context.font = `11.5px ${FONT}`;
+      context.fillText(this.fitted(noteOf(box, flow), box.w - inset - 8), box.x + inset, box.y + 40);
+    }
+    if (box.has_for) {
+      cells(flow, scene.cells).forEach((phase, cell) => this.dot(cellPlace(scene, box, cell), 4.6, phase, colour));
+    } else {
+      this.dot(orbPlace(box), 7, flow.phase, colour);
+    }
+  }
+
+  // What a task is: a ring while it waits, filled once it has ended, a cross where it failed.
+  dot({ x, y }, radius, phase, colour) {
+    const { context } = this;
+    context.beginPath();
+    context.arc(x, y, radius, 0, 7);
+    if (phase === "Failed") {
+      context.fillStyle = colour.Failed;
+      context.fill();
+      context.strokeStyle = colour.box;
+      context.lineWidth = radius / 3.2;
+      const arm = radius * 0.42;
+      context.beginPath();
+      context.moveTo(x - arm, y - arm);
+      context.lineTo(x + arm, y + arm);
+      context.moveTo(x + arm, y - arm);
+      context.lineTo(x - arm, y + arm);
+      context.stroke();
+    } else if (phase === "Succeeded" || phase === "Cancelled") {
+      context.fillStyle = colour[phase];
+      context.fill();
+      if (phase === "Succeeded") {
+        context.strokeStyle = colour.box;
+        context.lineWidth = radius / 3.2;
+        context.beginPath();
+        context.moveTo(x - radius * 0.42, y + radius * 0.03);
+        context.lineTo(x - radius * 0.08, y + radius * 0.38);
+        context.lineTo(x + radius * 0.45, y - radius * 0.34);
+        context.stroke();
+      }
+    } else {
+      context.strokeStyle = colour[phase] || colour.Waiting;
+      context.lineWidth = 1.4;
+      if (phase === "Skipped") context.setLineDash([2, 2]);
+      context.stroke();
+      context.setLineDash([]);
+    }
+  }
+
+  heads(colour, seen) {
+    const { context } = this;
+    for (const arrow of this.scene.arrows) {
+      const points = arrow.points;
+      const [x, y] = [points[points.length - 2], points[points.length - 1]];
+      if (x < seen.left || x > seen.right + 10 || y < seen.top || y > seen.bottom) continue;
+      context.fillStyle = arrow.kind === "failure" ? colour.Failed : arrow.kind === "probe" ? colour.accent : colour.line;
+      context.beginPath();
+      context.moveTo(x, y);
+      context.lineTo(x - 7, y - 3.6);
+      context.lineTo(x - 7, y + 3.6);
+      context.fill();
+    }
+  }
+
+  fitted(text, width) {
+    const { context } = this;
+    if (context.measureText(text).width <= width) return text;
+    let end = text.length;
+    while (end > 1 && context.measureText(`${text.slice(0, end)}…`).width > width) end--;
+    return `${text.slice(0, end)}…`;
+  }
+}
+
+export function noteOf(box, flow) {
+  if (!box.has_for) return flow.tries > 1 ? `${flow.phase} · try ${flow.tries}` : flow.reason && flow.phase === "Waiting" ? flow.reason.replace(/([a-z])([A-Z])/g, "$1 $2").toLowerCase() : flow.phase;
+  const done = Object.entries(flow.tasks).filter(([phase]) => phase === "Succeeded");
+  const count = done.length ? done[0][1].split(",").reduce((sum, part) => { const [a, b] = part.split("-").map(Number); return sum + (b ?? a) - a + 1; }, 0) : flow.phase === "Succeeded" ? flow.size : 0;
+  return `${count}/${flow.size} · ${flow.phase}`;
+}

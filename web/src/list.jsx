@@ -1,0 +1,143 @@
+// The list of workflows: filters, search, pages, and rows that change while one looks.
+
+import { useCallback, useEffect, useRef, useState } from "preact/hooks";
+
+import { get, stream } from "./api.js";
+import { Link, address, go } from "./route.jsx";
+import { duration, moment, now, number, plural } from "./words.js";
+
+const LIMIT = 50;
+const SHOWN = ["Running", "Suspended", "Terminating", "Pending", "Failed", "Succeeded"];
+
+export function List({ route, session, onLogin }) {
+  const { query } = route;
+  const [page, setPage] = useState(null);
+  const [problem, setProblem] = useState("");
+  const [online, setOnline] = useState(true);
+  const [, setTick] = useState(0);
+  const search = useRef(null);
+  const pending = useRef(0);
+  const set = (changes, replace = false) => {
+    const next = new URLSearchParams(query);
+    if (!("offset" in changes)) next.delete("offset");
+    for (const [name, value] of Object.entries(changes)) value ? next.set(name, value) : next.delete(name);
+    go(`/${next.size ? `?${next}` : ""}`, replace);
+  };
+  const wanted = query.toString();
+  const load = useCallback(() => {
+    const asked = new URLSearchParams(wanted);
+    asked.set("limit", LIMIT);
+    return get(`/api/workflows?${asked}`).then((found) => {
+      setPage(found.page);
+      setProblem(found.trouble && `The API server cannot be read at the moment: ${found.trouble}`);
+    }, (error) => (error.status === 401 ? onLogin() : setProblem(error.message)));
+  }, [wanted]);
+  useEffect(() => { load(); }, [load]);
+  useEffect(() => {
+    document.title = "Workflows";
+    const timer = setInterval(() => setTick((tick) => tick + 1), 1000);
+    const focus = (event) => {
+      if (event.key === "/" && !/INPUT|SELECT|TEXTAREA/.test(event.target.tagName)) {
+        event.preventDefault();
+        search.current?.focus();
+      }
+    };
+    addEventListener("keydown", focus);
+    return () => { clearInterval(timer); removeEventListener("keydown", focus); };
+  }, []);
+  useEffect(() => {
+    // Rows that are shown change at once. Whatever may change which rows are shown is read anew, at most every second.
+    const later = () => { pending.current ||= setTimeout(() => { pending.current = 0; load(); }, 1000); };
+    const lines = ({ lines: changed, gone }) => {
+      const fresh = new Map(changed.map((line) => [`${line.namespace}/${line.name}`, line]));
+      setPage((old) => old && { ...old, lines: old.lines.map((line) => fresh.get(`${line.namespace}/${line.name}`) || line) });
+      if (changed.length || gone.length) later();
+    };
+    const close = stream("/api/stream", { lines, again: load, online: (is) => { setOnline(is); if (is) load(); } });
+    return () => { close(); clearTimeout(pending.current); pending.current = 0; };
+  }, [load]);
+
+  const phase = query.get("phase") || "";
+  const offset = Number(query.get("offset") || 0);
+  const sort = query.get("sort") || "-created";
+  const all = page ? Object.values(page.phases).reduce((sum, count) => sum + count, 0) : 0;
+  const sorter = (key, label) => (
+    <button type="button" class="sort" aria-pressed={sort.replace("-", "") === key} onClick={() => set({ sort: sort === `-${key}` ? key : `-${key}` })}>
+      {label}{sort === key ? " ↑" : sort === `-${key}` ? " ↓" : ""}
+    </button>
+  );
+  return (
+    <main class="list">
+      <div class="bar">
+        <h1>Workflows</h1>
+        <input ref={search} type="search" aria-label="Search by name, namespace, phase or reason" placeholder="Search  ( / )" value={query.get("q") || ""} onInput={(event) => set({ q: event.target.value }, true)} />
+        {!session.scope && (
+          <select aria-label="Namespace" value={query.get("namespace") || ""} onChange={(event) => set({ namespace: event.target.value })}>
+            <option value="">all namespaces</option>
+            {(page?.namespaces || []).map((name) => <option key={name} value={name}>{name}</option>)}
+          </select>
+        )}
+      </div>
+      <div class="chips" role="group" aria-label="Filter by phase">
+        <button type="button" aria-pressed={!phase && !query.get("blocked")} onClick={() => set({ phase: "", blocked: "" })}>All <b>{number(all)}</b></button>
+        {SHOWN.filter((name) => page?.phases[name] || phase === name).map((name) => (
+          <button type="button" key={name} aria-pressed={phase === name} onClick={() => set({ phase: phase === name ? "" : name })}>
+            <span class={`dot ${name}`} />{name} <b>{number(page?.phases[name] || 0)}</b>
+          </button>
+        ))}
+        {(page?.blocked > 0 || query.get("blocked")) && (
+          <button type="button" aria-pressed={query.get("blocked") === "1"} onClick={() => set({ blocked: query.get("blocked") ? "" : "1" })}>
+            <span class="dot Backoff" />Waits for a person <b>{number(page?.blocked || 0)}</b>
+          </button>
+        )}
+      </div>
+      <p class="problem" role="status">{problem || (!online && "Not connected; trying again…")}</p>
+      {page && !page.lines.length && !problem && (
+        <div class="empty">{page.total ? "No workflow is like this." : <>There is no workflow yet. <code>kubectl workflow submit -f FILE</code> runs one.</>}</div>
+      )}
+      {page && page.lines.length > 0 && (
+        <table>
+          <thead>
+            <tr>
+              <th scope="col">{sorter("name", "Name")}</th>
+              <th scope="col">{sorter("phase", "Phase")}</th>
+              <th scope="col">Progress</th>
+              <th scope="col" class="right">{sorter("duration", "Duration")}</th>
+              <th scope="col" class="right">{sorter("created", "Age")}</th>
+              <th scope="col" class="wide">Why</th>
+            </tr>
+          </thead>
+          <tbody>{page.lines.map((line) => <Row key={`${line.namespace}/${line.name}`} line={line} hasNamespace={!session.scope} />)}</tbody>
+        </table>
+      )}
+      {page && page.matched > LIMIT && (
+        <nav class="pages" aria-label="Pages">
+          <button type="button" disabled={!offset} onClick={() => set({ offset: String(Math.max(0, offset - LIMIT)) })}>Newer</button>
+          <span>{number(offset + 1)}–{number(Math.min(offset + LIMIT, page.matched))} of {plural(page.matched, "workflow")}</span>
+          <button type="button" disabled={offset + LIMIT >= page.matched} onClick={() => set({ offset: String(offset + LIMIT) })}>Older</button>
+        </nav>
+      )}
+    </main>
+  );
+}
+
+function Row({ line, hasNamespace }) {
+  const [done, total] = (line.progress || "0/0").split("/").map(Number);
+  const at = now();
+  return (
+    <tr>
+      <td class="name">
+        <Link to={address(line.namespace, line.name)}>{line.name}</Link>
+        {hasNamespace && <span class="faint">{line.namespace}</span>}
+      </td>
+      <td><span class={`phase ${line.phase}`}><span class={`dot ${line.phase}`} />{line.phase}</span></td>
+      <td class="progress">
+        <progress max={Math.max(1, total)} value={done} aria-label={`${done} of ${total} tasks`} class={line.phase === "Failed" ? "bad" : line.phase} />
+        <span class="faint">{line.progress || "–"}</span>
+      </td>
+      <td class="right">{line.started ? duration((line.ended || at) - line.started) : ""}</td>
+      <td class="right" title={line.created && moment(line.created)}>{line.created ? duration(at - line.created) : ""}</td>
+      <td class="wide why"><span>{line.why && line.reason !== "AllSucceeded" ? line.why : ""}</span></td>
+    </tr>
+  );
+}

@@ -1,0 +1,93 @@
+// The log of a task.
+
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+
+import { get, stream, workflowPath } from "./api.js";
+import { address, go } from "./route.jsx";
+import { number } from "./words.js";
+
+const MAX_LINES = 10000;
+
+export function Logs({ namespace, name, scene, task, query }) {
+  const [flow, index] = task.split("/");
+  const attempt = query.get("attempt") || "";
+  const pod = query.get("pod") || "";
+  const container = query.get("container") || "";
+  const [found, setFound] = useState(null);
+  const [lines, setLines] = useState([]);
+  const [said, setSaid] = useState("");
+  const [wanted, setWanted] = useState("");
+  const [follows, setFollows] = useState(true);
+  const end = useRef(null);
+  const choose = (changes) => {
+    const next = new URLSearchParams(query);
+    for (const [key, value] of Object.entries(changes)) value ? next.set(key, value) : next.delete(key);
+    go(`${address(namespace, name, "logs", task)}${next.size ? `?${next}` : ""}`, true);
+  };
+  useEffect(() => {
+    if (!flow) return undefined;
+    let close = () => {};
+    const abort = new AbortController();
+    setFound(null);
+    setLines([]);
+    setSaid("");
+    const asked = new URLSearchParams(Object.entries({ flow, index: index || "", attempt, pod, container }).filter(([, value]) => value));
+    get(workflowPath(namespace, name, `/logs?${asked}`), abort.signal).then((answer) => {
+      setFound(answer);
+      setLines(answer.lines);
+      setSaid(answer.message || "");
+      const shown = answer.pods.find((one) => one.pod === answer.pod);
+      if (!shown || shown.ended) return;
+      const path = `/logs/stream?${new URLSearchParams({ pod: answer.pod, container: answer.container })}`;
+      close = stream(workflowPath(namespace, name, path), {
+        lines: (more) => setLines((old) => [...old, ...more].slice(-MAX_LINES)),
+        missed: () => setLines((old) => [...old, "… some lines were left out: they came too fast"]),
+        end: ({ message }) => { setSaid(message || ""); close(); },
+      });
+    }, (error) => error.name !== "AbortError" && setSaid(error.message));
+    return () => { abort.abort(); close(); };
+  }, [namespace, name, flow, index, attempt, pod, container]);
+  const shown = useMemo(() => (wanted ? lines.filter((line) => line.toLowerCase().includes(wanted.toLowerCase())) : lines), [lines, wanted]);
+  useEffect(() => { if (follows) end.current?.scrollIntoView({ block: "nearest" }); }, [shown, follows]);
+  const box = scene?.boxes.find((one) => one.name === flow);
+  return (
+    <section class="logs" aria-label="Log">
+      <div class="bar">
+        <select aria-label="Flow" value={flow} onChange={(event) => go(address(namespace, name, "logs", event.target.value))}>
+          <option value="">choose a flow</option>
+          {(scene?.boxes || []).map((one) => <option key={one.name} value={one.name}>{one.name}</option>)}
+        </select>
+        {box?.has_for && (
+          <select aria-label="Index" value={index || ""} onChange={(event) => go(address(namespace, name, "logs", event.target.value ? `${flow}/${event.target.value}` : flow))}>
+            <option value="">any index</option>
+            {Array.from({ length: Math.min(box.size || 1, 1000) }, (_, at) => <option key={at} value={String(at)}>{at}</option>)}
+          </select>
+        )}
+        {found?.pods.length > 1 && (
+          <select aria-label="Pod" value={found.pod} onChange={(event) => choose({ pod: event.target.value })}>
+            {found.pods.map((one) => <option key={one.pod} value={one.pod}>{one.pod}</option>)}
+          </select>
+        )}
+        {found?.pods.find((one) => one.pod === found.pod)?.containers.length > 1 && (
+          <select aria-label="Container" value={found.container} onChange={(event) => choose({ container: event.target.value })}>
+            {found.pods.find((one) => one.pod === found.pod).containers.map((one) => <option key={one}>{one}</option>)}
+          </select>
+        )}
+        <input type="search" aria-label="Search in the log" placeholder="Search in the log" value={wanted} onInput={(event) => setWanted(event.target.value)} />
+        <label class="check"><input type="checkbox" checked={follows} onChange={(event) => setFollows(event.target.checked)} /> follow</label>
+      </div>
+      {found?.pod && <p class="faint">{found.pod} · {found.container}{wanted && ` · ${number(shown.length)} of ${number(lines.length)} lines`}</p>}
+      <p class="problem" role="status">{said}</p>
+      {found?.gone.map((one) => (
+        <div class="gone" key={one.task}>
+          <b>{one.task}</b> {one.phase.toLowerCase()}, and its pods are gone.
+          {one.words && <p>Last words: {one.words}</p>}
+          <p>{one.address.startsWith("http") ? <a href={one.address} rel="noreferrer noopener">Its log</a> : one.address || "Where logs are kept is not known: start the dashboard with --log-url-template."}</p>
+        </div>
+      ))}
+      {found && !found.pods.length && !found.gone.length && <div class="empty">{flow} has no pod yet.</div>}
+      {!flow && <div class="empty">Choose a flow.</div>}
+      {shown.length > 0 && <pre tabIndex={0} aria-label="Lines">{shown.join("\n")}<span ref={end} /></pre>}
+    </section>
+  );
+}

@@ -1,0 +1,60 @@
+// When each attempt began and ended.
+
+import { useEffect, useState } from "preact/hooks";
+
+import { get, workflowPath } from "./api.js";
+import { Link, address } from "./route.jsx";
+import { clock, duration, number } from "./words.js";
+
+const MAX_ROWS = 500;
+
+export function Timeline({ namespace, name, state }) {
+  const [found, setFound] = useState(null);
+  const [problem, setProblem] = useState("");
+  const [wanted, setWanted] = useState("");
+  const isOver = Boolean(state?.head.ended);
+  useEffect(() => {
+    let timer = 0;
+    let isClosed = false;
+    const load = () => get(workflowPath(namespace, name, "/timeline")).then(setFound, (error) => setProblem(error.message)).then(() => {
+      if (!isOver && !isClosed) timer = setTimeout(load, 2000);
+    });
+    load();
+    return () => { isClosed = true; clearTimeout(timer); };
+  }, [namespace, name, isOver]);
+  if (problem) return <p class="problem" role="alert">{problem}</p>;
+  if (!found) return <p class="faint" aria-busy="true">…</p>;
+  const label = (row) => (row.index == null ? row.flow : `${row.flow}/${row.index}`);
+  const rows = found.rows.filter((row) => label(row).includes(wanted));
+  const begin = Math.min(found.head.started ?? Infinity, ...rows.map((row) => row.attempts[0].started));
+  const end = Math.max(found.head.ended ?? found.now, ...rows.map((row) => row.attempts[row.attempts.length - 1].ended ?? 0));
+  const span = Math.max(0.5, end - begin);
+  const left = (at) => `${(100 * (at - begin)) / span}%`;
+  const ticks = [0, 0.25, 0.5, 0.75, 1].map((part) => part * span);
+  if (!found.rows.length) return <div class="empty">Nothing has begun yet.</div>;
+  return (
+    <section class="timeline" aria-label="Timeline">
+      <input type="search" aria-label="Search tasks" placeholder="Search tasks" value={wanted} onInput={(event) => setWanted(event.target.value)} />
+      <div class="axis" aria-hidden="true"><span /><div>{ticks.map((tick) => <i key={tick} style={{ left: `${(100 * tick) / span}%` }}>{duration(tick) || "0s"}</i>)}</div></div>
+      <ol>
+        {rows.slice(0, MAX_ROWS).map((row) => (
+          <li key={label(row)}>
+            <Link to={address(namespace, name, "logs", label(row))}>{label(row)}</Link>
+            <div class="track">
+              {row.attempts.map((attempt, nth) => {
+                const until = attempt.ended ?? row.attempts[nth + 1]?.started ?? (attempt.phase === "Running" || attempt.phase === "Pending" ? found.now : attempt.started);
+                const words = `${label(row)}${attempt.number == null ? "" : ` attempt ${attempt.number}`}: ${attempt.phase}, from ${clock(attempt.started)}, ${duration(until - attempt.started)}`;
+                return (
+                  <Link key={nth} class={`span ${attempt.phase}`} to={`${address(namespace, name, "logs", label(row))}${attempt.number == null ? "" : `?attempt=${attempt.number}`}`}
+                    style={{ left: left(attempt.started), width: `max(5px, ${(100 * (until - attempt.started)) / span}%)` }} title={words} aria-label={words} />
+                );
+              })}
+            </div>
+          </li>
+        ))}
+      </ol>
+      {rows.length > MAX_ROWS && <p class="faint">and {number(rows.length - MAX_ROWS)} more: search for them</p>}
+      {found.unread.map((text) => <p class="faint" key={text}>{text}</p>)}
+    </section>
+  );
+}

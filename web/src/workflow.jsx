@@ -1,0 +1,187 @@
+// One workflow: its head, its views, and the stream that keeps them true.
+
+import { useCallback, useEffect, useMemo, useRef, useState } from "preact/hooks";
+
+import { get, post, stream, workflowPath } from "./api.js";
+import { Graph } from "./graph/graph.jsx";
+import { Logs } from "./logs.jsx";
+import { applied, stateOf } from "./model.js";
+import { Panel } from "./panel.jsx";
+import { RunReplay } from "./replay.jsx";
+import { Link, address, go } from "./route.jsx";
+import { Events, Yaml } from "./texts.jsx";
+import { Timeline } from "./timeline.jsx";
+import { duration, now } from "./words.js";
+
+const TABS = [["graph", "Graph"], ["timeline", "Timeline"], ["logs", "Logs"], ["events", "Events"], ["yaml", "YAML"], ["replay", "Replay"]];
+const MAX_KEPT = 20000;
+
+// The state of a workflow as it changes. What a frame says is shown in the next frame of the screen.
+export function useLive(namespace, name, onLogin) {
+  const [live, setLive] = useState({ state: null, moves: null, problem: "", isGone: false, online: true });
+  const kept = useRef({ at: 0, state: null, frames: [] });
+  useEffect(() => {
+    let state = null;
+    let moves = [];
+    let request = 0;
+    const show = () => {
+      request ||= requestAnimationFrame(() => {
+        request = 0;
+        const [shown, moved] = [state, moves];
+        moves = [];
+        setLive((old) => ({ ...old, state: shown, moves: moved, problem: "", isGone: false }));
+      });
+    };
+    const close = stream(workflowPath(namespace, name, "/stream"), {
+      state: (sent) => {
+        state = stateOf(sent.state);
+        moves = [];
+        kept.current = { at: sent.at, state: sent.state, frames: [] };
+        show();
+      },
+      frame: (frame) => {
+        if (!state) return;
+        state = applied(state, frame);
+        moves.push(...(frame.moves || []));
+        if (kept.current.frames.length < MAX_KEPT) kept.current.frames.push(frame);
+        show();
+      },
+      gone: () => setLive((old) => ({ ...old, isGone: true })),
+      lost: ({ message }) => setLive((old) => ({ ...old, problem: `The API server cannot be reached at the moment: ${message}` })),
+      failed: ({ message }) => setLive((old) => ({ ...old, problem: message })),
+      online: (online) => setLive((old) => ({ ...old, online })),
+      refused: () => get(workflowPath(namespace, name)).catch((error) => {
+        if (error.status === 401) onLogin();
+        else setLive((old) => ({ ...old, problem: error.message, isGone: error.status === 404 }));
+      }),
+    });
+    return () => { close(); cancelAnimationFrame(request); };
+  }, [namespace, name]);
+  return { ...live, kept };
+}
+
+export function useScene(namespace, name, shape) {
+  const [scene, setScene] = useState(null);
+  const [problem, setProblem] = useState("");
+  useEffect(() => {
+    if (!shape) return undefined;
+    const abort = new AbortController();
+    get(workflowPath(namespace, name, `/scene?shape=${shape}`), abort.signal).then((found) => {
+      setScene(found);
+      setProblem("");
+    }, (error) => error.name !== "AbortError" && setProblem(error.message));
+    return () => abort.abort();
+  }, [namespace, name, shape]);
+  return [scene, problem];
+}
+
+export function WorkflowPage({ route, session, onLogin }) {
+  const { namespace, name, view } = route;
+  const live = useLive(namespace, name, onLogin);
+  const { state } = live;
+  const [scene, sceneProblem] = useScene(namespace, name, state?.head.shape);
+  const [said, setSaid] = useState("");
+  const [filter, setFilter] = useState("");
+  const names = useMemo(() => new Map(scene?.boxes.map((box, position) => [box.name, position])), [scene]);
+  const chosen = view === "graph" && route.task ? names.get(route.task) ?? -1 : -1;
+  const choose = useCallback((position) => {
+    go(address(namespace, name, "graph", position >= 0 && scene ? scene.boxes[position].name : ""), true);
+  }, [scene, namespace, name]);
+  const open = useCallback((position) => {
+    if (position >= 0 && scene) go(address(namespace, name, "logs", scene.boxes[position].name));
+  }, [scene, namespace, name]);
+  const found = useMemo(() => {
+    const words = filter.toLowerCase().split(/\s+/).filter(Boolean);
+    if (!words.length || !scene || !state) return null;
+    return new Set(scene.boxes.flatMap((box, position) => {
+      const flow = state.flows[position];
+      const text = `${box.name} ${flow?.phase} ${flow?.reason} ${flow?.message}`.toLowerCase();
+      return words.every((word) => text.includes(word)) ? [position] : [];
+    }));
+  }, [filter, scene, state]);
+  useEffect(() => { document.title = `${name} · ${state?.head.phase || "Workflow"}`; }, [name, state?.head.phase]);
+
+  const act = async (action) => {
+    if (action === "terminate" && !confirm(`Terminate ${name}? Its unfinished jobs are deleted.`)) return;
+    try {
+      setSaid((await post(workflowPath(namespace, name, `/actions/${action}`))).message);
+    } catch (error) {
+      setSaid(error.message);
+    }
+  };
+  const save = () => {
+    const recording = { kind: "workflow-recording/1", scene, ...live.kept.current, marks: [] };
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(new Blob([JSON.stringify(recording)], { type: "application/json" }));
+    link.download = `${name}.recording.json`;
+    link.click();
+    URL.revokeObjectURL(link.href);
+  };
+
+  const problem = live.problem || sceneProblem || (!live.online && state ? "Not connected; trying again…" : "");
+  const common = { namespace, name, state, scene };
+  return (
+    <main class={`workflow view-${view}`}>
+      <Head namespace={namespace} name={name} state={state} />
+      <nav class="tabs" aria-label="Views">
+        {TABS.map(([key, label]) => <Link key={key} to={address(namespace, name, key)} aria-current={view === key ? "page" : undefined}>{label}</Link>)}
+        <span class="gap" />
+        {view === "graph" && scene && <button type="button" class="quiet" onClick={save}>Save recording</button>}
+        {session.actions && state && <Actions head={state.head} act={act} />}
+      </nav>
+      <p class="problem" role="status">{live.isGone ? "There is no such workflow, or not any more." : problem || said}</p>
+      {view === "graph" && (
+        <div class="stage">
+          <Graph scene={scene} state={state} moves={live.moves} chosen={chosen} onChoose={choose} onOpen={open} found={found} />
+          <Panel {...common} chosen={chosen} onChoose={choose} filter={filter} setFilter={setFilter} found={found} />
+        </div>
+      )}
+      {view === "timeline" && <Timeline {...common} />}
+      {view === "logs" && <Logs {...common} task={route.task} query={route.query} />}
+      {view === "events" && <Events {...common} />}
+      {view === "yaml" && <Yaml {...common} />}
+      {view === "replay" && <RunReplay {...common} />}
+    </main>
+  );
+}
+
+function Head({ namespace, name, state }) {
+  const [, setTick] = useState(0);
+  useEffect(() => {
+    const timer = setInterval(() => setTick((tick) => tick + 1), 1000);
+    return () => clearInterval(timer);
+  }, []);
+  const head = state?.head;
+  const share = head?.total ? head.done / head.total : 0;
+  return (
+    <div class="head">
+      <div>
+        <Link to={`/?namespace=${encodeURIComponent(namespace)}`} class="faint">{namespace}</Link>
+        <h1>{name}</h1>
+      </div>
+      {head && (
+        <div class="facts" aria-live="polite">
+          <span class={`phase ${head.phase}`}><span class={`dot ${head.phase || "Pending"}`} />{head.deleting ? "Being deleted" : head.phase || "Pending"}</span>
+          <span><b>{head.done}</b>/{head.total} tasks</span>
+          {head.running > 0 && <span><b>{head.running}</b> running</span>}
+          {head.failed > 0 && <span class="bad"><b>{head.failed}</b> failed</span>}
+        </div>
+      )}
+      {head?.started && <div class="took" title="Duration">{duration((head.ended || now()) - head.started)}</div>}
+      {head && <div class={`meter ${head.phase}`} role="progressbar" aria-label="Progress" aria-valuemin={0} aria-valuemax={100} aria-valuenow={Math.round(share * 100)}><i style={{ width: `${share * 100}%` }} /></div>}
+      {head?.blocked && <p class="blocked" role="alert"><b>Waits for a person.</b> {head.blocked.reason}: {head.blocked.message}</p>}
+      {head && !head.blocked && head.message && head.phase !== "Succeeded" && <p class="faint said">{head.reason}: {head.message}</p>}
+    </div>
+  );
+}
+
+function Actions({ head, act }) {
+  if (head.phase === "Succeeded" || head.phase === "Failed") return null;
+  return (
+    <span class="actions">
+      <button type="button" onClick={() => act(head.suspended ? "resume" : "suspend")}>{head.suspended ? "Resume" : "Suspend"}</button>
+      <button type="button" onClick={() => act("stop")}>Stop</button>
+      <button type="button" class="danger" onClick={() => act("terminate")}>Terminate</button>
+    </span>
+  );
+}
