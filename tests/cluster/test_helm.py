@@ -119,8 +119,10 @@ def test_after_an_uninstallation_the_crds_and_the_workflows_are_left(installed: 
 
     expected = {
         "APIService <none> v1alpha1.flow.workflow.sh",
-        "CustomResourceDefinition <none> workflows.flow.workflow.sh",
-        "CustomResourceDefinition <none> worktemplates.flow.workflow.sh",
+        *(
+            f"CustomResourceDefinition <none> {kind}s.flow.workflow.sh"
+            for kind in ("cronworkflow", "workflow", "worktemplate")
+        ),
         "Workflow default kept",
     }
     # What owners leave is collected a moment later.
