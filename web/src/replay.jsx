@@ -83,7 +83,7 @@ function Player({ recording, download }) {
   }, [plays, speed, span]);
   const jump = (value) => {
     shown.current = Infinity;
-    setAt(Math.max(0, Math.min(span, value)));
+    setAt(value > span * 0.9995 ? span : Math.max(0, value)); // the last step of a slider may not reach its end
   };
   const toggle = () => {
     if (!plays && at >= span) jump(0);
