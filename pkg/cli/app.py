@@ -38,6 +38,7 @@ ACTING: Final[dict[str, str]] = {
     "retry": "pkg.cli.verbs.retry:command",
     "resubmit": "pkg.cli.verbs.resubmit:command",
     "delete": "pkg.cli.verbs.delete:command",
+    "cron": "pkg.cli.verbs.cron:command",
 }
 OFFLINE: Final[dict[str, str]] = {
     "lint": "pkg.cli.verbs.lint:command",

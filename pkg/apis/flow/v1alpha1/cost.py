@@ -105,6 +105,9 @@ _DECISION: Final = len(
 _ASKED: Final = MAX_ASKED * len(msgspec.json.encode(Asked("", "2026-01-01T00:00:00.000000Z")))
 #: The index of a probed replica that has passed, in what status keeps.
 LATCH_BYTES: Final = 6
+# Due times of tasks that wait for startDelay: so many of them are recorded for one flow, and the bytes of one.
+_START_GROUPS: Final = 16
+_START_BYTES: Final = len('{"indexes":"","due":""},') + len("2026-01-01T00:00:00.000000Z")
 _TIME: Final = "2026-01-01T00:00:00.000000Z"
 #: So many times at which tasks of a flow began to wait for locks are recorded, and the bytes of each.
 MAX_WAITS: Final = 8
@@ -246,7 +249,13 @@ def _steps(flow: Flow) -> int:
 def _flow_status_bytes(flow: Flow, size: int) -> int:
     """Bytes of the least that status keeps of a flow whose tasks are as unlike as they can be."""
     retries = flow.retry.max_retries if flow.retry is not None else 0
-    return len(flow.name) + _bytes_without_name(retries, size, flow.for_ is not None)
+    starts = _bytes_of_starts(size) if flow.start_delay is not None else 0
+    return len(flow.name) + _bytes_without_name(retries, size, flow.for_ is not None) + starts
+
+
+def _bytes_of_starts(size: int) -> int:
+    """Bytes of the due times of tasks that wait for startDelay: each index stands in one of a few groups."""
+    return len('"starts":[],') + min(size, _START_GROUPS) * _START_BYTES + size * (len(str(size)) + 1)
 
 
 def bytes_of_tasks(retries: int, size: int) -> int:

@@ -30,6 +30,7 @@ class Reasons:
     # Why a task waits.
     WAITING_FOR_DEPENDENCIES: Final = "WaitingForDependencies"
     WAITING_FOR_OUTPUT: Final = "WaitingForOutput"
+    START_DELAYED: Final = "StartDelayed"
     WAITING_FOR_PROBE: Final = "WaitingForProbe"
     PROBE_UNANSWERED: Final = "ProbeUnanswered"
     TEMPLATE_NOT_FOUND: Final = "TemplateNotFound"
@@ -133,7 +134,12 @@ KEPT_UNTIL_CREATED: Final = frozenset(
 )
 #: Why a flow waits whose dependencies are not True.
 DEPENDENCY_WAITS: Final = frozenset(
-    {Reasons.WAITING_FOR_DEPENDENCIES, Reasons.WAITING_FOR_PROBE, Reasons.PROBE_UNANSWERED}
+    {
+        Reasons.WAITING_FOR_DEPENDENCIES,
+        Reasons.WAITING_FOR_PROBE,
+        Reasons.PROBE_UNANSWERED,
+        Reasons.START_DELAYED,
+    }
 )
 #: A person has to do something, else the task waits for ever.
 BLOCKING: Final = frozenset(

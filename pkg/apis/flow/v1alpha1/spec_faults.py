@@ -196,6 +196,7 @@ def _flow(flow: Flow, path: str, *, is_read: bool) -> Iterator[Fault]:
     if flow.timeout is not None or flow.pending_timeout is not None:
         yield from _duration(flow.timeout, f"{path}.timeout")
         yield from _duration(flow.pending_timeout, f"{path}.pendingTimeout")
+    yield from _duration(flow.start_delay, f"{path}.startDelay")
     if flow.for_ is not None:
         yield from item_faults(flow.for_, f"{path}.for")
     if flow.retry is not None:
@@ -219,6 +220,7 @@ def _is_bare(flow: Flow) -> bool:
         and flow.retry is None
         and flow.timeout is None
         and flow.pending_timeout is None
+        and flow.start_delay is None
         and flow.for_ is None
         and flow.template_spec is None
         and flow.approval is None

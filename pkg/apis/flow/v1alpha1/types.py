@@ -1051,6 +1051,16 @@ class Flow(_Part, frozen=True):
             examples=["1h"],
         ),
     ] = None
+    start_delay: Annotated[
+        Duration | None,
+        Meta(
+            description=(
+                "Duration from when the dependencies of a task are met until it is released (units: h, m, s, ms). A"
+                " retry does not wait again. Default: none."
+            ),
+            examples=["5m"],
+        ),
+    ] = None
     pending_timeout: Annotated[
         Duration | None,
         Meta(
@@ -1478,6 +1488,13 @@ class Asked(_Part, frozen=True):
     since: Annotated[str, Meta(description="Since when the last one of them waits (RFC 3339).")]
 
 
+class Start(_Part, frozen=True):
+    """Tasks whose dependencies are met, and that wait for startDelay."""
+
+    indexes: Annotated[str, Meta(description="Indexes of the tasks, as ranges: 0-3,7.")]
+    due: Annotated[str, Meta(description="When the last one of them is released (RFC 3339).")]
+
+
 class FlowRecord(_Part, frozen=True):
     """What the controller remembers of some flows, the same of each."""
 
@@ -1497,6 +1514,7 @@ class FlowRecord(_Part, frozen=True):
     asked: Annotated[
         tuple[Asked, ...], Meta(description="Since when tasks with approval and timeout wait for a person.")
     ] = ()
+    starts: Annotated[tuple[Start, ...], Meta(description="When the startDelay of tasks is over.")] = ()
     tasks: Annotated[
         int | None,
         Meta(description="How many tasks for.itemsFrom has given each of them. Absent: not known yet, or not asked."),

@@ -26,7 +26,7 @@ from pkg.controllers.workflow.planner.control.deletions import deletions, has_un
 from pkg.controllers.workflow.planner.control.outcome import Mode
 from pkg.controllers.workflow.planner.control.retry import FailurePolicy
 from pkg.controllers.workflow.planner.control.timeouts import workflow_overdue_at
-from pkg.controllers.workflow.planner.dependency import fan_out, release
+from pkg.controllers.workflow.planner.dependency import fan_out, release, start_delay
 from pkg.controllers.workflow.planner.dependency.probes import needed_probes
 from pkg.controllers.workflow.planner.draft import Draft
 from pkg.controllers.workflow.planner.edits import is_held_in
@@ -206,6 +206,7 @@ def _evaluate(ctx: Context, facts: _Facts) -> _Evaluated:
         stale |= {number for number in graph.probing if number in draft.not_final}
     if graph.approvals and len(spec.approvals) != draft.base.approvals_seen:
         stale |= draft.not_final.intersection(graph.approvals)
+    stale |= start_delay.over(ctx)
     unfolded: frozenset[TaskKey] = frozenset()
     withheld: frozenset[int] = frozenset()
     while True:

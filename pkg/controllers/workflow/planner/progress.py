@@ -129,7 +129,7 @@ class Task(msgspec.Struct, frozen=True):
     started: float | None = None
     #: When the task became final.
     finished: float | None = None
-    #: When the next attempt may begin; only in Backoff.
+    #: When the next attempt may begin, in Backoff; when startDelay is over, in Waiting. Nothing in other phases.
     due: float | None = None
     #: When the dependencies were found True.
     released: float | None = None

@@ -8,7 +8,7 @@ A time that is not recorded counts from the start of this controller: a timeout 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 import msgspec
 
@@ -19,7 +19,7 @@ from pkg.apis.meta import seconds
 from pkg.controllers.workflow.planner.context import Context
 from pkg.controllers.workflow.planner.control import retry
 from pkg.controllers.workflow.planner.control.retry import FailurePolicy
-from pkg.controllers.workflow.planner.dependency import approvals
+from pkg.controllers.workflow.planner.dependency import approvals, start_delay
 from pkg.controllers.workflow.planner.graph.model import Node
 from pkg.controllers.workflow.planner.progress import NEVER, Task
 from pkg.controllers.workflow.planner.snapshot import Snapshot
@@ -85,11 +85,11 @@ def _expired(ctx: Context, node: Node, task: Task, reason: str, policy: FailureP
     )
 
 
-def next_timer(snapshot: Snapshot, node: Node, tasks: Iterable[Task]) -> float:
-    """When a retry of this flow becomes due or a timeout comes (seconds since the epoch, or NEVER)."""
+def next_timer(snapshot: Snapshot, node: Node, tasks: Sequence[Task]) -> float:
+    """When a retry becomes due, a startDelay is over or a timeout comes (seconds since the epoch, or NEVER)."""
     if not node.has_timers:
         return NEVER
-    soonest = NEVER
+    soonest = start_delay.next_start(tasks, snapshot.now) if node.start_delay else NEVER
     for task in tasks:
         if task.is_final:
             continue

@@ -14,7 +14,7 @@ import msgspec
 from pkg.apis.flow.v1alpha1.phases import Phase
 from pkg.apis.flow.v1alpha1.reasons import DEPENDENCY_WAITS, Reasons
 from pkg.controllers.workflow.planner.context import Context
-from pkg.controllers.workflow.planner.dependency import approvals
+from pkg.controllers.workflow.planner.dependency import approvals, start_delay
 from pkg.controllers.workflow.planner.dependency.fan_out import fix_number
 from pkg.controllers.workflow.planner.dependency.messages import cannot_be_met, waits_for
 from pkg.controllers.workflow.planner.dependency.predicates import Evaluator
@@ -83,6 +83,7 @@ def _evaluate(ctx: Context, evaluator: Evaluator, node: Node, withheld: set[int]
     ready: Task | None = None
     judge = Judge(ctx, node, node.when) if node.when is not None else None
     unjudged: Waits | None = None
+    delays = start_delay.Delays(node, ctx.now)
     is_approval = node.is_approval
     for index, task in enumerate(tuple(draft.tasks(node.number))):
         if task.phase is not Phase.WAITING:
@@ -95,7 +96,7 @@ def _evaluate(ctx: Context, evaluator: Evaluator, node: Node, withheld: set[int]
             if node.count is None:
                 has_finals = fix_number(ctx, node) or has_finals
             elif task.released is None:
-                verdict = judge.verdict(index) if judge is not None else None
+                verdict = None if judge is None or start_delay.has_begun(task) else judge.verdict(index)
                 if isinstance(verdict, Ends) and withheld is not None:
                     withheld.add(node.number)
                 elif isinstance(verdict, Ends):
@@ -104,6 +105,9 @@ def _evaluate(ctx: Context, evaluator: Evaluator, node: Node, withheld: set[int]
                 if verdict is not None:
                     unjudged = verdict if isinstance(verdict, Waits) else unjudged
                     continue
+                if (later := delays.of(task)) is not None:
+                    draft.put(node.number, index, later)
+                    continue
                 if ready is None or task is not waiting:  # thousands of tasks that are one value in memory stay so
                     waiting, ready = task, msgspec.structs.replace(task, released=ctx.now)
                 draft.put(node.number, index, ready)
@@ -111,20 +115,16 @@ def _evaluate(ctx: Context, evaluator: Evaluator, node: Node, withheld: set[int]
         elif value is Truth.UNKNOWN:
             if shown is None and blocker is not None:
                 shown = (blocker, index)
-            if task.released is not None:  # the pod has lost its address; only this predicate is not latched
-                withdrawn = msgspec.structs.replace(task, released=None)
-                draft.put(node.number, index, withdrawn.with_current(makeable=None))
+            if task.released is not None:
+                draft.put(node.number, index, _withdrawn(task))
         elif withheld is not None:
             withheld.add(node.number)
         else:
             has_finals = True
-            is_timeout = value is Truth.TIMED_OUT
-            message = cannot_be_met(ctx, blocker, index, is_timeout)
-            draft.put(node.number, index, _ended(task, message, ctx.now, is_timeout))
-    if node.is_probing:
-        _latch(ctx, evaluator, node)
+            draft.put(node.number, index, _ended(ctx, task, index, blocker, is_timeout=value is Truth.TIMED_OUT))
+    _latch(ctx, evaluator, node)
     if not (is_approval and approvals.show(ctx, node)):
-        _show(ctx, evaluator, node, shown, unjudged)
+        _show(ctx, evaluator, node, shown, unjudged or delays.waits)
     return has_finals
 
 
@@ -144,18 +144,24 @@ def _show(
         draft.explain(node.number, "", "")
 
 
-def _ended(task: Task, message: str, now: float, is_timeout: bool) -> Task:
+def _withdrawn(task: Task) -> Task:
+    """The task after the pod lost its address that its job needs: only this predicate is not latched."""
+    return msgspec.structs.replace(task, released=None).with_current(makeable=None)
+
+
+def _ended(ctx: Context, task: Task, index: int, blocker: Predicate | None, *, is_timeout: bool) -> Task:
     """A task whose dependencies can never be met: Failed if a probe timed out, else Skipped."""
     return msgspec.structs.replace(
         task,
         phase=Phase.FAILED if is_timeout else Phase.SKIPPED,
         reason=Reasons.PROBE_TIMEOUT if is_timeout else Reasons.DEPENDENCIES_IMPOSSIBLE,
-        message=message,
-        finished=now,
+        message=cannot_be_met(ctx, blocker, index, is_timeout),
+        finished=ctx.now,
     )
 
 
 def _latch(ctx: Context, evaluator: Evaluator, node: Node) -> None:
     """Records the probes of the flow that passed: they count as passed from now on."""
-    passed = {path: indexes for path, indexes in evaluator.passed_by(node).items() if indexes}
-    ctx.draft.edit(node.number, passed=passed)
+    if node.is_probing:
+        passed = {path: indexes for path, indexes in evaluator.passed_by(node).items() if indexes}
+        ctx.draft.edit(node.number, passed=passed)

@@ -236,6 +236,7 @@ def _node(
         retry=_retry(flow.retry or Retry()),
         timeout=None if flow.timeout is None else durations.parse(flow.timeout),
         pending_timeout=None if flow.pending_timeout is None else durations.parse(flow.pending_timeout),
+        start_delay=0.0 if flow.start_delay is None else durations.parse(flow.start_delay),
         parallelism=None if flow.for_ is None else flow.for_.parallelism,
         is_leaf=number not in found.inner and not flow.finally_,
         is_probed=number in found.probed,

@@ -152,6 +152,8 @@ class Node:
     #: Timeouts of one attempt, in seconds.
     timeout: float | None
     pending_timeout: float | None
+    #: Seconds from when the dependencies are met until a task is released; 0 for none.
+    start_delay: float
     #: Unfinished jobs at once; None for no limit.
     parallelism: int | None
     #: No other flow depends on the success of this one.
@@ -211,7 +213,7 @@ class Node:
             ("is_indexed", self.flow.for_ is not None),
             ("is_finally", self.flow.finally_),
             ("is_approval", self.flow.approval is not None),
-            ("has_timers", bool(self.retry.max_retries) or has_timeouts),
+            ("has_timers", bool(self.retry.max_retries) or has_timeouts or bool(self.start_delay)),
             ("waits_for_ends", asks_ends and not is_judged and not self.reads),
         ):
             object.__setattr__(self, name, value)

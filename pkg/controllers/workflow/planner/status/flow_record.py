@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 import msgspec
@@ -22,6 +22,7 @@ from pkg.apis.flow.v1alpha1.types import (
     Latch,
     ObjectOfTask,
     ObjectRecord,
+    Start,
 )
 from pkg.apis.meta import timestamp
 from pkg.controllers.workflow.planner.graph.model import Node
@@ -36,13 +37,15 @@ def flow_memory(node: Node, state: FlowState) -> FlowMemory:
     hands_out = bool(node.outputs) or state.hands_out
     record = NOTHING.record
     is_special = state.renamed or state.first_attempt or state.fan_out is not None or state.approvals
-    if kept or passed or asked or hands_out or is_special:
+    starts = _starts(state) if node.start_delay else ()
+    if kept or passed or asked or starts or hands_out or is_special:
         record = FlowRecord(
             flows="",
             renamed=state.renamed,
             first_attempt=state.first_attempt,
             approvals=state.approvals,
             asked=asked,
+            starts=starts,
             tasks=state.fan_out,
             kept=kept,
             passed=passed,
@@ -87,18 +90,27 @@ def _asked(node: Node, state: FlowState) -> tuple[Asked, ...]:
     """
     if not node.is_approval or node.timeout is None:
         return ()
+    waiting = (task.released if task.phase is Phase.WAITING else None for task in state.tasks)
+    return tuple(Asked(indexes, since) for indexes, since in _together(waiting))
+
+
+def _starts(state: FlowState) -> tuple[Start, ...]:
+    """When tasks are released that wait for startDelay; of many different times the last one of some."""
+    dues = (task.due if task.phase is Phase.WAITING else None for task in state.tasks)
+    return tuple(Start(indexes, due) for indexes, due in _together(dues))
+
+
+def _together(times: Iterable[float | None]) -> Iterator[tuple[str, str]]:
+    """The indexes of tasks with the same time, and that time. Above MAX_ASKED times, some share the last of theirs."""
     groups: dict[float, list[int]] = {}
-    for index, task in enumerate(state.tasks):
-        if task.phase is Phase.WAITING and task.released is not None:
-            groups.setdefault(task.released, []).append(index)
+    for index, time in enumerate(times):
+        if time is not None:
+            groups.setdefault(time, []).append(index)
     share = -(-len(groups) // MAX_ASKED)
-    times = sorted(groups)
-    found = []
-    for begin in range(0, len(times), max(1, share)):
-        some = times[begin : begin + share]
-        indexes = sorted(index for since in some for index in groups[since])
-        found.append(Asked(pack_indexes(indexes), timestamp(some[-1])))
-    return tuple(found)
+    ordered = sorted(groups)
+    for begin in range(0, len(ordered), max(1, share)):
+        some = ordered[begin : begin + share]
+        yield pack_indexes(sorted(index for time in some for index in groups[time])), timestamp(some[-1])
 
 
 def _kept(node: Node, state: FlowState) -> tuple[Kept, ...]:

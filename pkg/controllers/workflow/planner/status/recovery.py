@@ -124,6 +124,10 @@ def _recover_flow(node: Node, recorded: FlowStatus, memory: FlowMemory, now: flo
                 tasks[index] = msgspec.structs.replace(tasks[index], released=seconds(asked.since))
     if node.is_approval:
         tasks = [msgspec.structs.replace(task, had_job=False) for task in tasks]
+    for start in record.starts:
+        for index in unpack_indexes(start.indexes):
+            if index < node.size and tasks[index].phase is Phase.WAITING:
+                tasks[index] = msgspec.structs.replace(tasks[index], due=seconds(start.due))
     is_waiting = recorded.phase is Phase.WAITING and not warned
     for recorded_objects in memory.objects:
         for one in recorded_objects.objects:
