@@ -31,6 +31,7 @@ ADVICE: Final[Mapping[str, str]] = {
     R.WORKFLOW_DECIDED: "nothing; successPolicy.remaining: Continue lets the rest run",
     R.WAITING_FOR_DEPENDENCIES: "look at the flow that it waits for",
     R.WAITING_FOR_OUTPUT: "nothing; it takes 30 s at most. While an edit holds the workflow, take the edit back",
+    R.START_DELAYED: "nothing: it starts at the time in the message",
     R.WAITING_FOR_PROBE: "wait, or look at the probed pod: kubectl workflow logs -n {namespace} {name} FLOW",
     R.PROBE_UNANSWERED: "ask the pod yourself: kubectl port-forward -n {namespace} POD PORT; then correct the probe or "
     "the server",
