@@ -33,8 +33,11 @@ class Refused(Exception):
     """The request is not answered; the message says why, and what would be right."""
 
 
-def check(headers: Mapping[str, str], hosts: Collection[str], *, is_write: bool) -> None:
-    """Raises Refused. headers: by lower-case name; hosts: that the dashboard has beside those of loopback."""
+def check(headers: Mapping[str, str], hosts: Collection[str], *, is_write: bool, is_page: bool = True) -> None:
+    """Raises Refused. headers: by lower-case name; hosts: that the dashboard has beside those of loopback.
+
+    is_page: it is shown as a page. Other sites may link to pages, and to nothing that calls the API server.
+    """
     name = host_of(headers.get("host", ""))
     if name not in _LOOPBACK and name not in hosts:
         raise Refused(
@@ -44,7 +47,9 @@ def check(headers: Mapping[str, str], hosts: Collection[str], *, is_write: bool)
     origin = headers.get("origin", "")
     if origin and _authority(origin) != headers.get("host", "").lower():
         raise Refused("a page of another origin may not ask the dashboard")
-    if headers.get("sec-fetch-site", "none") not in ("none", "same-origin") and not _is_navigation(headers):
+    if headers.get("sec-fetch-site", "none") not in ("none", "same-origin") and not (
+        is_page and _is_navigation(headers)
+    ):
         raise Refused("a page of another site may not ask the dashboard")
     if is_write and not origin:
         raise Refused("a request that changes something needs an Origin header")

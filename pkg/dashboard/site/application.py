@@ -69,7 +69,8 @@ class Application:
 
         if scope["path"] != HEALTH:  # the kubelet asks by the address of the pod
             try:
-                check(dict(Request(scope).headers), self._hosts, is_write=scope["method"] in _WRITES)
+                headers, is_write = dict(Request(scope).headers), scope["method"] in _WRITES
+                check(headers, self._hosts, is_write=is_write, is_page=not scope["path"].startswith("/api/"))
             except Refused as error:
                 _log.warning("request refused", path=scope["path"][:200], reason=str(error))
                 await fault_answer(Fault(403, str(error)))(scope, receive, send_with_headers)

@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from pkg.dashboard.live.encoding import event
 from pkg.dashboard.live.viewer import Viewer
-from pkg.dashboard.site.services import Fault, Services, json_answer
+from pkg.dashboard.site.services import Fault, Services, json_answer, object_name
 from pkg.dashboard.site.streams import EventStream
 from pkg.kube.client import Client
 from pkg.kube.errors import KubeError
@@ -72,7 +72,7 @@ class Logs:
             raise Fault(503, f"{_MAX_FOLLOWED} logs are followed at the same time, and more are not; try again later")
         options = LogOptions(given.get("container", ""), follow=True, tail=_number(given.get("tail", "")) or 0)
         await of.call(of.rights.check_get, person, namespace, name)
-        log = await of.call(person.client.pod_log, namespace, given.get("pod", ""), options)
+        log = await of.call(person.client.pod_log, namespace, object_name(given.get("pod", ""), "pod"), options)
         self._followed += 1
         viewer = Viewer(lambda: event("missed", {}))
         threading.Thread(

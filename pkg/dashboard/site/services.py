@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from pkg.kube.errors import Forbidden, Gone, KubeError, NotFound, Refused, Stopp
 
 P = ParamSpec("P")
 T = TypeVar("T")
+_NAME: Final = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 #: Calls of the API server at the same time, on behalf of all people.
 THREADS: Final = 32
 _STATUS: Final[tuple[tuple[type[KubeError], int], ...]] = (
@@ -73,7 +75,8 @@ class Services:
 
     def named(self, request: Request) -> tuple[str, str]:
         """Namespace and name of the Workflow in the path. Raises Fault."""
-        namespace, name = request.path_params["namespace"], request.path_params["name"]
+        namespace = object_name(request.path_params["namespace"], "the namespace")
+        name = object_name(request.path_params["name"], "the name of the workflow")
         if self.scope not in (None, namespace):
             raise Fault(404, f"the dashboard shows the namespace {self.scope} alone")
         return namespace, name
@@ -86,6 +89,13 @@ class Services:
     @property
     def is_local(self) -> bool:
         return self.people.auth is Auth.LOCAL
+
+
+def object_name(text: str, what: str) -> str:
+    """A name that may be part of a path of the API server, where a slash would lead to something else. Raises Fault."""
+    if not _NAME.fullmatch(text):
+        raise Fault(400, f"{what} is {text[:60]!r}; a name has lower-case letters, digits, dots and dashes")
+    return text
 
 
 def json_answer(content: Any, status: int = 200) -> Response:

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from pkg.dashboard.live.encoding import HEARTBEAT
 from pkg.dashboard.live.viewer import Viewer
+from pkg.kube.errors import Forbidden, KubeError, Unauthorized
 
 #: Seconds between two signs of life, and seconds after which a viewer that takes nothing is cut off.
 _BEAT_SECONDS: Final = 15.0
@@ -25,7 +26,8 @@ Message = MutableMapping[str, Any]
 class EventStream:
     """Sends what a viewer is given, until either side ends. on_end: called after the last byte.
 
-    recheck: called every RECHECK_SECONDS; the stream ends if it returns False, as when a right was taken away.
+    recheck: called every RECHECK_SECONDS; the stream ends if it returns False, or if the API server refuses the viewer,
+    as when a right was taken away or a token has expired.
     """
 
     def __init__(
@@ -33,10 +35,12 @@ class EventStream:
         viewer: Viewer,
         on_end: Callable[[], None],
         recheck: Callable[[], Any] | None = None,
+        recheck_seconds: float = RECHECK_SECONDS,
     ) -> None:
         self._viewer = viewer
         self._on_end = on_end
         self._recheck = recheck
+        self._recheck_seconds = recheck_seconds
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         helpers = [asyncio.ensure_future(self._until_gone(receive))]
@@ -75,7 +79,13 @@ class EventStream:
     async def _check(self) -> None:
         assert self._recheck is not None
         while True:
-            await asyncio.sleep(RECHECK_SECONDS)
-            if not await self._recheck():
+            await asyncio.sleep(self._recheck_seconds)
+            try:
+                may_still = await self._recheck()
+            except (Forbidden, Unauthorized):
+                may_still = False
+            except KubeError:
+                continue  # the API server cannot be asked now; it is asked again
+            if not may_still:
                 self._viewer.close()
                 return

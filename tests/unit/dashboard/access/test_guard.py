@@ -65,6 +65,18 @@ def test_refused(headers: dict[str, str], is_write: bool) -> None:
         check(headers, HOSTS, is_write=is_write)
 
 
+def test_another_site_may_link_to_a_page_and_to_nothing_else() -> None:
+    link = {
+        "host": "127.0.0.1:8787",
+        "sec-fetch-site": "cross-site",
+        "sec-fetch-mode": "navigate",
+        "sec-fetch-dest": "document",
+    }
+    check(link, HOSTS, is_write=False, is_page=True)
+    with pytest.raises(Refused):
+        check(link, HOSTS, is_write=False, is_page=False)
+
+
 def test_no_script_is_part_of_a_document_and_none_comes_from_elsewhere() -> None:
     policy = dict(HEADERS)["content-security-policy"]
     assert "unsafe" not in policy
