@@ -32,6 +32,12 @@ class Block:
         return tuple(document for document in documents if str(document.get("apiVersion", "")).startswith(_GROUP))
 
     @property
+    def number_of_objects(self) -> int:
+        """How many objects of any kind are in it."""
+        documents = yaml.safe_load_all(self.text)
+        return sum(isinstance(document, dict) and "apiVersion" in document for document in documents)
+
+    @property
     def can_run(self) -> bool:
         """Whether it has every template that its Workflows name, all of these make batch Jobs, and nobody is asked."""
         templates = {
