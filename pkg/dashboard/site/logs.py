@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from pkg.dashboard.live.encoding import event
+from pkg.dashboard.live.gathering import Gatherer
 from pkg.dashboard.live.viewer import Viewer
 from pkg.dashboard.site.services import Fault, Services, json_answer, object_name
 from pkg.dashboard.site.streams import EventStream
@@ -76,7 +77,7 @@ class Logs:
         self._followed += 1
         viewer = Viewer(lambda: event("missed", {}))
         threading.Thread(
-            target=_follow, args=(log, viewer, asyncio.get_running_loop()), name="follow-log", daemon=True
+            target=_follow, args=(log, Gatherer(viewer, asyncio.get_running_loop())), name="follow-log", daemon=True
         ).start()
 
         def end() -> None:
@@ -146,24 +147,16 @@ def _gone(
     return answer
 
 
-def _follow(log: PodLog, viewer: Viewer, loop: asyncio.AbstractEventLoop) -> None:
-    """Hands the lines over, those of a short time together."""
-    batch: list[str] = []
-    sent = 0.0
+def _follow(log: PodLog, lines: Gatherer) -> None:
+    """Hands the lines over until the log ends."""
+    message = ""
     try:
-        for line in log:
-            batch.append(_text(line))
-            now = time.monotonic()
-            if now - sent >= _GATHER_SECONDS or len(batch) >= 200:
-                loop.call_soon_threadsafe(viewer.put, event("lines", batch))
-                batch, sent = [], now
-        message = ""
-    except KubeError as error:
-        message = error.message
-    try:
-        if batch:
-            loop.call_soon_threadsafe(viewer.put, event("lines", batch))
-        loop.call_soon_threadsafe(viewer.put, event("end", {"message": message}))
+        try:
+            for line in log:
+                lines.add(_text(line))
+        except KubeError as error:
+            message = error.message
+        lines.end(message)
     except RuntimeError:
         pass  # the event loop has ended
 
