@@ -243,10 +243,15 @@ CONTROLLER_MAY = [
     (False, "create", CORE, "pods/exec", TEAM),
     (False, "impersonate", CORE, "users", NOWHERE),
     (False, "create", "rbac.authorization.k8s.io", "clusterrolebindings", NOWHERE),
-    (False, "patch", FLOW, "workflows", TEAM),
+    (True, "patch", FLOW, "workflows", TEAM),  # spec.shutdown of a run that Replace ends
+    (False, "update", FLOW, "workflows", TEAM),
+    (False, "patch", FLOW, "worktemplates", TEAM),
+    (False, "patch", FLOW, "cronworkflows", TEAM),
     (False, "patch", "apiextensions.k8s.io", "customresourcedefinitions worktemplates.flow.workflow.sh", NOWHERE),
     (False, "update", "coordination.k8s.io", "leases another", SYSTEM),
-    (False, "create", "coordination.k8s.io", "leases", "kube-system"),
+    # Leases of locks are in users' namespaces, and RBAC has no pattern for names.
+    (True, "create", "coordination.k8s.io", "leases", TEAM),
+    (False, "update", "coordination.k8s.io", "leases", TEAM),
     (False, "patch", ADMISSION, "mutatingwebhookconfigurations workflow-webhook", NOWHERE),
 ]
 WEBHOOK_MAY = [

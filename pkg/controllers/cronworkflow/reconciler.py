@@ -27,7 +27,7 @@ from pkg.kube.event_recorder import EventRecorder, ObjectReference
 _MAX_PLANS: Final = 4
 _BEHIND_SECONDS: Final = 0.1
 #: A run that the API server refuses for what it is: an admission policy may change its mind.
-_REFUSED_SECONDS: Final = 300.0
+_REFUSED_SECONDS: Final = 30.0
 _log = structlog.get_logger("cronworkflow.reconciler")
 
 
