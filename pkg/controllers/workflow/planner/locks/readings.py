@@ -27,6 +27,10 @@ class _Reading:
     is_asked: bool = False
     fault: str = ""
 
+    def is_fresh(self, now: float) -> bool:
+        """Whether it counts. It does not if the clock was set back to before it."""
+        return 0 <= now - self.at < FRESH_SECONDS
+
 
 class Readings:
     """The ConfigMaps of one namespace."""
@@ -48,7 +52,7 @@ class Readings:
         found = []
         for name in dict.fromkeys(lock.config_map for lock in locks if lock.kind is LockKind.SEMAPHORE):
             reading = self._maps.setdefault(name, _Reading())
-            if not reading.is_asked and not 0 <= now - reading.at < FRESH_SECONDS:
+            if not reading.is_asked and not reading.is_fresh(now):
                 reading.is_asked = True
                 found.append(name)
         return found
@@ -61,10 +65,11 @@ class Readings:
 
     def forget_stale(self, locks: Iterable[LockName], now: float) -> None:
         """Nothing is remembered of a ConfigMap that nobody waits for, once it counts no more."""
-        needed = {lock.config_map for lock in locks if lock.kind is LockKind.SEMAPHORE}
-        for name in [name for name, one in self._maps.items() if now - one.at >= FRESH_SECONDS and not one.is_asked]:
-            if name not in needed:
-                del self._maps[name]
+        stale = {name for name, one in self._maps.items() if not one.is_asked and not one.is_fresh(now)}
+        if stale:
+            stale -= {lock.config_map for lock in locks if lock.kind is LockKind.SEMAPHORE}
+        for name in stale:
+            del self._maps[name]
 
     def answered(self, name: str, answer: Limits | Failed, now: float) -> None:
         """What was read. After a failure that passes, the value before goes on to count."""

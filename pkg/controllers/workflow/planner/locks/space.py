@@ -270,6 +270,7 @@ class Space:
         for slot in tenure.slots:
             slot.is_extra = slot.place.lock in known or slot.place.lock not in waiter.locks
             known.add(slot.place.lock)
+        self._supply.readings.forget_stale(self._line.locks(), now)
         missing = [lock for lock in waiter.locks if tenure.slot_of(lock) is None]
         if all(self._supply.free(lock) for lock in missing):
             tenure.state = State.TAKING
@@ -288,6 +289,8 @@ class Space:
     def _stand(self, waiter: Waiter, now: float) -> None:
         """Puts a waiter in line. Semaphores of which nobody knows the limit are read first."""
         self._roster.add(waiter.holder)
+        # A limit that was read when somebody waited last may be of any age.
+        self._supply.readings.forget_stale(self._line.locks(), now)
         self._line.add(waiter)
         self.calls += [ReadLimits(name) for name in self._supply.readings.due(waiter.locks, now)]
         for lock in waiter.locks:

@@ -376,3 +376,30 @@ def test_a_second_place_of_the_same_lock_is_given_back() -> None:
     bench.space.seen(late, bench.now)
     assert bench.call() == GiveBack(Place(GPU, 1), holder("a"), late)
     assert bench.holds("a")
+
+
+@pytest.mark.parametrize("seconds", [pytest.param(3600.0, id="old"), pytest.param(-50.0, id="of a clock set back")])
+def test_a_limit_that_was_read_while_nobody_waited_any_more_grants_nothing(seconds: float) -> None:
+    bench = Bench()
+    bench.want("a", GPU)
+    bench.calls()
+    bench.space.answered(ReadLimits("limits"), Limits({"gpu": "3"}), bench.now)
+    bench.take()
+    bench.now += seconds
+    bench.want("b", GPU)
+    assert bench.call() == ReadLimits("limits")
+    bench.space.answered(ReadLimits("limits"), Limits({"gpu": "1"}), bench.now)
+    assert bench.calls() == []
+    assert "held by a/f" in bench.view("b").answers[TASK].message
+
+
+def test_who_found_one_of_two_leases_does_not_take_a_semaphore_on_an_old_limit() -> None:
+    bench = Bench()
+    bench.want("x", GPU)
+    bench.calls()
+    bench.space.answered(ReadLimits("limits"), Limits({"gpu": "3"}), bench.now)
+    bench.take()
+    bench.now += 3600
+    bench.space.seen(Held(Place(DB), holder("a"), "lease", 1), bench.now)
+    bench.want("a", DB, GPU)
+    assert isinstance(bench.call(), GiveBack)
