@@ -95,10 +95,16 @@ class Line:
                 self._by_lock.pop(lock, None)
         return waiter
 
-    def shut(self, lock: LockName) -> None:
-        """Nobody can take this lock now. Those who wait for it stand aside until it is opened."""
-        if lock not in self._shut:
-            self._shut[lock] = {holder for _, holder in self._by_lock.pop(lock, ()) if self._waits(holder, lock)}
+    def shut(self, lock: LockName) -> list[LockName]:
+        """Nobody can take this lock now. Those who wait for it stand aside until it is opened.
+
+        Returns the locks at which those behind them may be next now.
+        """
+        if lock in self._shut:
+            return []
+        aside = {holder for _, holder in self._by_lock.pop(lock, ()) if self._waits(holder, lock)}
+        self._shut[lock] = aside
+        return sorted({other for holder in aside for other in self._waiters[holder].locks if other != lock})
 
     def open(self, lock: LockName) -> None:
         """The lock can be taken again. Those who stood aside return to their old places."""

@@ -190,9 +190,7 @@ class Space:
             touched += self._line.locks()
         self.calls += [ReadLimits(name) for name in self._supply.readings.due(self._line.locks(), now)]
         self._supply.readings.forget_stale(self._line.locks(), now)
-        for lock in touched:
-            self._shut_or_open(lock)
-        self._advance(touched, now)
+        self._advance([found for lock in touched for found in self._shut_or_open(lock)], now)
 
     def next_at(self) -> float | None:
         """When `tick` is due (seconds since the epoch); None if nothing is."""
@@ -295,7 +293,7 @@ class Space:
         self.calls += [ReadLimits(name) for name in self._supply.readings.due(waiter.locks, now)]
         for lock in waiter.locks:
             if lock.kind is LockKind.SEMAPHORE:
-                self._shut_or_open(lock)
+                self._shut_or_open(lock)  # nobody else waits for a lock that this shuts
 
     def _advance(self, locks: Iterable[LockName], now: float) -> None:
         """Serves those who are next at these locks."""
@@ -369,8 +367,9 @@ class Space:
         lock = call.place.lock
         before = self._supply.why(lock)
         self._supply.refuse(lock, failed.answer, now)
-        self._shut_or_open(lock)
+        freed = self._shut_or_open(lock)
         self._give_back(tenure, tenure.waiter, now)
+        self._advance(freed, now)
         if self._supply.why(lock) != before:
             self._wake_waiting({lock})
 
@@ -395,17 +394,15 @@ class Space:
         locks = [lock for lock in self._line.locks() if lock.kind is LockKind.SEMAPHORE and lock.config_map == name]
         before = {lock: self._supply.fault(lock) for lock in locks}
         self._supply.readings.answered(name, answer, now)
-        for lock in locks:
-            self._shut_or_open(lock)
-        self._advance(locks, now)
+        self._advance([found for lock in locks for found in self._shut_or_open(lock)], now)
         self._wake_waiting({lock for lock in locks if before[lock] != self._supply.fault(lock)})
 
-    def _shut_or_open(self, lock: LockName) -> None:
-        """Lets those stand aside who wait for a lock that nobody can take now."""
+    def _shut_or_open(self, lock: LockName) -> list[LockName]:
+        """Lets those stand aside who wait for a lock that nobody can take now. Returns the locks to serve next."""
         if self._supply.is_shut(lock):
-            self._line.shut(lock)
-        else:
-            self._line.open(lock)
+            return self._line.shut(lock)
+        self._line.open(lock)
+        return [lock]
 
     def _wake_waiting(self, locks: set[LockName]) -> None:
         self.wake |= {waiter.holder.key for waiter in self._line if not locks.isdisjoint(waiter.locks)}

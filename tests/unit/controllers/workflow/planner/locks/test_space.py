@@ -403,3 +403,29 @@ def test_who_found_one_of_two_leases_does_not_take_a_semaphore_on_an_old_limit()
     bench.space.seen(Held(Place(DB), holder("a"), "lease", 1), bench.now)
     bench.want("a", DB, GPU)
     assert isinstance(bench.call(), GiveBack)
+
+
+def test_who_stands_aside_as_its_semaphore_becomes_invalid_lets_those_behind_it_at_other_locks_go_on() -> None:
+    bench = Bench()
+    bench.want("z", GPU)
+    bench.calls()
+    bench.space.answered(ReadLimits("limits"), Limits({"gpu": "1"}), bench.now)
+    bench.take()
+    bench.want("x", DB, GPU, since=1.0)
+    bench.want("y", DB, since=2.0)
+    assert bench.calls() == []
+    bench.space.answered(ReadLimits("limits"), Limits(None), bench.now)
+    bench.take()
+    assert bench.holds("y")
+
+
+def test_who_stands_aside_as_a_lease_is_refused_lets_those_behind_it_at_other_locks_go_on() -> None:
+    bench = Bench()
+    bench.want("z", DB)
+    taking = bench.call()
+    bench.want("x", DB, LOG, since=1.0)
+    bench.want("y", LOG, since=2.0)
+    assert bench.calls() == []
+    bench.space.answered(taking, NO_ROOM, bench.now)
+    bench.take()
+    assert bench.holds("y")
