@@ -16,6 +16,7 @@ from typing import Final
 import structlog
 
 from pkg.apis.flow.v1alpha1.locks import LOCK_LABEL, LockKind, LockName
+from pkg.apis.flow.v1alpha1.reasons import Reasons
 from pkg.apis.meta import GVR, timestamp
 from pkg.controllers.engine.informer import InformerSet
 from pkg.controllers.engine.reflector_options import EventHandlers
@@ -23,8 +24,8 @@ from pkg.controllers.engine.store import Delta
 from pkg.controllers.workflow.locks.config_maps import read_limits
 from pkg.controllers.workflow.locks.leases import LEASES, Lease, LeaseCalls, read
 from pkg.controllers.workflow.planner.job_identity import WorkflowId
-from pkg.controllers.workflow.planner.locks.calls import CallAnswer, LockCall, ReadLimits
-from pkg.controllers.workflow.planner.locks.holders import LockNeeds, LockView
+from pkg.controllers.workflow.planner.locks.calls import CallAnswer, Failed, LockCall, ReadLimits
+from pkg.controllers.workflow.planner.locks.holders import LockAnswer, LockNeeds, LockView
 from pkg.controllers.workflow.planner.locks.space import Space
 from pkg.controllers.workflow.write_pool import WritePool
 from pkg.kube.client import Client
@@ -229,6 +230,10 @@ class LockKeeper:
                 return  # this process leads no more, and the next one finds the Leases
         except Stopped:
             return
+        except Exception as error:
+            # Without an answer, its holder would wait for this call for the rest of the term.
+            _log.exception("locks: unexpected fault in a call, tried again", namespace=namespace, call=str(call))
+            answer = _unexpected(call, error)
         with self._lock:
             if self._spaces.get(namespace) is not space:
                 return  # it was answered in another term
@@ -276,3 +281,13 @@ class LockKeeper:
         """How many places are held of locks of a kind."""
         with self._lock:
             return sum(space.places_held()[LockKind(kind)] for space in self._spaces.values())
+
+
+def _unexpected(call: LockCall, error: Exception) -> Failed:
+    """A call that may have worked. The text of the error is in the log: it may quote what was read."""
+    fault = f"unexpected fault {type(error).__name__}, which the log of the controller shows"
+    if isinstance(call, ReadLimits):
+        return Failed(LockAnswer(Reasons.LOCK_INVALID, f"ConfigMap {call.config_map} cannot be read: {fault}"))
+    return Failed(
+        LockAnswer(Reasons.CREATE_FAILED, f"the Lease of a lock cannot be written: {fault}; it is tried again")
+    )

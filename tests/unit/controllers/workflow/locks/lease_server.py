@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from pkg.controllers.workflow.locks.leases import LEASES
-from pkg.kube.errors import Conflict, Exists, KubeError, NotFound
+from pkg.kube.errors import Conflict, Exists, NotFound
 
 
 class LeaseServer:
@@ -18,7 +18,7 @@ class LeaseServer:
     def __init__(self) -> None:
         self.objects: dict[tuple[str, str], dict[str, Any]] = {}
         self.calls: list[str] = []
-        self.errors: dict[str, list[KubeError]] = {}
+        self.errors: dict[str, list[Exception]] = {}
         self._version = 100
         self._lock = threading.Lock()
 

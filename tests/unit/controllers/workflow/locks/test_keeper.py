@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, cast
 
 import pytest
+from structlog.testing import capture_logs
 
 from pkg.apis.flow.v1alpha1.locks import LockKind, LockName, lease_name
 from pkg.apis.meta import GVR
@@ -170,3 +171,23 @@ def test_a_workflow_without_locks_costs_nothing(bench: Bench) -> None:
     bench.keeper.clear(workflow("a"))
     assert bench.keeper.workflows("team/a") == ()
     assert bench.server.calls == []
+
+
+@pytest.mark.parametrize(
+    ("verb", "lock"), [pytest.param("create", DB, id="a Lease"), pytest.param("get", GPU, id="a ConfigMap")]
+)
+def test_a_call_that_ends_in_an_unexpected_fault_is_logged_and_made_again(
+    bench: Bench, verb: str, lock: LockName
+) -> None:
+    bench.server.put("limits", {"data": {"gpu": "2"}}, "configmaps")
+    bench.server.errors[verb] = [ValueError("no JSON")]
+    with capture_logs() as logs:
+        bench.want("a", lock)
+        until(lambda: bench.server.calls and bench.pool.in_flight == 0)
+    assert [entry["event"] for entry in logs if entry["log_level"] == "error"] == [
+        "locks: unexpected fault in a call, tried again"
+    ]
+    assert not bench.holds("a")
+    bench.now += 11
+    bench.keeper._tick()
+    until(lambda: bench.holds("a"))
