@@ -21,3 +21,7 @@ class Gone:
             self._uids[uid] = None
         if len(self._uids) > _MAX:
             del self._uids[next(iter(self._uids))]
+
+    def discard(self, uid: str) -> None:
+        """It is there after all."""
+        self._uids.pop(uid, None)

@@ -380,6 +380,7 @@ class Space:
                 self._gone.add(slot.held.uid)
             self._drop(tenure, slot)
         if answer.held is not None:
+            self._gone.discard(answer.held.uid)  # a GET has shown it, which is newer than what was known
             self.seen(answer.held, now)
         elif answer.is_stranger:
             self._supply.stranger(call.place, now)

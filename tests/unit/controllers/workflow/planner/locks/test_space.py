@@ -429,3 +429,36 @@ def test_who_stands_aside_as_a_lease_is_refused_lets_those_behind_it_at_other_lo
     bench.space.answered(taking, NO_ROOM, bench.now)
     bench.take()
     assert bench.holds("y")
+
+
+def test_a_lease_that_was_taken_for_gone_and_is_there_is_believed_and_not_asked_for_again_at_once() -> None:
+    bench = Bench()
+    held = Held(Place(DB), holder("x"), "lease-x", 9)
+    bench.space.lost(held, bench.now)
+    bench.want("a", DB)
+    bench.space.answered(bench.call(), TakenByOther(held), bench.now)
+    assert bench.calls() == []
+    assert "held by x/f" in bench.view("a").answers[TASK].message
+    assert bench.woken() >= {"team/x"}
+
+
+def test_a_lease_that_was_changed_by_hand_into_that_of_another_is_not_asked_for_again_at_once() -> None:
+    bench = Bench()
+    bench.space.seen(Held(Place(DB), holder("a"), "lease", 1), bench.now)
+    bench.want("a", DB)
+    bench.space.answered(bench.call(), TakenByOther(Held(Place(DB), holder("x"), "lease", 2)), bench.now)
+    assert bench.calls() == []
+    assert "held by x/f" in bench.view("a").answers[TASK].message
+
+
+def test_one_that_is_gone_again_by_the_time_the_answer_comes_is_given_back_by_its_holder() -> None:
+    bench = Bench()
+    held = Held(Place(DB), holder("x"), "lease-x", 9)
+    bench.want("a", DB)
+    taking = bench.call()
+    bench.space.lost(held, bench.now)
+    bench.space.answered(taking, TakenByOther(held), bench.now)
+    bench.want("x")
+    bench.space.answered(bench.call(), GivenBack(), bench.now)
+    bench.take()
+    assert bench.holds("a")
