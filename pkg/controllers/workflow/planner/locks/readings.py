@@ -19,13 +19,14 @@ FRESH_SECONDS: Final = 10.0
 
 @dataclass(slots=True)
 class _Reading:
-    """at: when it was last read (seconds since the epoch)."""
+    """at: when it was last read (seconds since the epoch); trouble: why that failed, if it has never been read."""
 
     data: Mapping[str, str] | None = None
     at: float = 0.0
     is_known: bool = False
     is_asked: bool = False
     fault: str = ""
+    trouble: str = ""
 
     def is_fresh(self, now: float) -> bool:
         """Whether it counts. It does not if the clock was set back to before it."""
@@ -46,6 +47,11 @@ class Readings:
         if reading is None or not reading.is_known:
             return None
         return Limit(0, reading.fault) if reading.fault else limit_of(lock, reading.data)
+
+    def trouble(self, lock: LockName) -> str:
+        """Why the limit of a lock is not known, for people; empty if it is, or has not been asked for."""
+        reading = self._maps.get(lock.config_map) if lock.kind is LockKind.SEMAPHORE else None
+        return reading.trouble if reading is not None else ""
 
     def due(self, locks: Iterable[LockName], now: float) -> list[str]:
         """The ConfigMaps that are to be read now, for these locks that somebody waits for."""
@@ -79,3 +85,4 @@ class Readings:
             reading.data, reading.fault, reading.is_known = answer.data, "", True
         elif not answer.may_have_worked:
             reading.fault, reading.is_known = answer.answer.message, True
+        reading.trouble = answer.answer.message if isinstance(answer, Failed) and not reading.is_known else ""

@@ -44,17 +44,18 @@ class Supply:
         return lock in self._refused and self._refused[lock][0] < math.inf
 
     def fault(self, lock: LockName) -> str | None:
-        """Why a lock is shut, for people; empty if it is not, None while that is not known."""
+        """Why a lock is shut, for people; empty if it is not, None while its ConfigMap has not been answered for."""
         if (refused := self._refused.get(lock)) is not None:
             return refused[2].message
         limit = self.readings.limit(lock)
-        return None if limit is None else limit.fault
+        return limit.fault if limit is not None else self.readings.trouble(lock) or None
 
     def why(self, lock: LockName) -> LockAnswer | None:
         """Why nobody can take a lock now; None if somebody can, or if that is not known."""
         limit = self.readings.limit(lock)
         if limit is None:
-            return None
+            trouble = self.readings.trouble(lock)
+            return words.unread(lock, trouble) if trouble else None
         if limit.fault:
             return words.invalid(lock, limit.fault)
         if (refused := self._refused.get(lock)) is not None:

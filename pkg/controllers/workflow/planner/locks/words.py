@@ -48,6 +48,12 @@ def invalid(lock: LockName, fault: str) -> LockAnswer:
     return LockAnswer(Reasons.LOCK_INVALID, f"{_name(lock)}: {fault}; its holders go on")
 
 
+def unread(lock: LockName, trouble: str) -> LockAnswer:
+    """A semaphore whose ConfigMap could not be read yet. It needs nobody's help if the next read works."""
+    text = f"waits for {_name(lock)}, whose number is not known yet: {trouble}; it is tried again every ten seconds"
+    return LockAnswer(Reasons.LOCK_HELD, text)
+
+
 def _holder(held: Held) -> str:
     since = f" since {held.since}" if held.since else ""
     return f"{_cut(held.holder.identity)}{since}"

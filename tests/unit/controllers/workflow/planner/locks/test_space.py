@@ -462,3 +462,26 @@ def test_one_that_is_gone_again_by_the_time_the_answer_comes_is_given_back_by_it
     bench.space.answered(bench.call(), GivenBack(), bench.now)
     bench.take()
     assert bench.holds("a")
+
+
+def test_who_waits_reads_that_a_config_map_could_never_be_read_and_is_woken_once() -> None:
+    bench = Bench()
+    bench.want("a", GPU)
+    bench.calls()
+    failed = Failed(LockAnswer(Reasons.LOCK_INVALID, "ConfigMap limits cannot be read: no answer"))
+    for expected in ({"team/a"}, set[str]()):
+        bench.space.answered(ReadLimits("limits"), failed, bench.now)
+        assert bench.woken() == expected
+        answer = LockAnswer(
+            Reasons.LOCK_HELD,
+            "waits for semaphore limits/gpu, whose number is not known yet: ConfigMap limits cannot be read: no answer;"
+            " it is tried again every ten seconds",
+        )
+        assert bench.view("a").answers[TASK] == answer
+        assert bench.view("b", GPU).locks == {GPU: answer}
+        bench.now += 10
+        bench.space.tick(bench.now)
+        assert bench.call() == ReadLimits("limits")
+    bench.space.answered(ReadLimits("limits"), Limits({"gpu": "1"}), bench.now)
+    bench.take()
+    assert bench.holds("a")

@@ -45,6 +45,12 @@ SAID: dict[str, tuple[LockAnswer, str, str]] = {
         Reasons.LOCK_INVALID,
         "semaphore gpus/licences: there is no ConfigMap gpus; its holders go on",
     ),
+    "a semaphore that could not be read yet": (
+        words.unread(SEMAPHORE, "ConfigMap gpus cannot be read: no answer"),
+        Reasons.LOCK_HELD,
+        "waits for semaphore gpus/licences, whose number is not known yet: ConfigMap gpus cannot be read: no answer; it"
+        " is tried again every ten seconds",
+    ),
     "a stranger's Lease": (
         words.stranger(MUTEX, "workflow-lock-0"),
         Reasons.LOCK_INVALID,
