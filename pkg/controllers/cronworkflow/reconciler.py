@@ -54,7 +54,8 @@ class Bell(Protocol):
 class _Memory:
     """Of one CronWorkflow; safe to lose. Only the worker of its shard writes it.
 
-    said: the last Event about a run that could not be made; judged: the verdict on the spec of this generation.
+    said: the last Event about a run that could not be made; judged: the verdict on the spec of this generation;
+    awaited: uids of the runs whose jobs are waited for.
     """
 
     uid: str
@@ -62,6 +63,7 @@ class _Memory:
     said: str = ""
     generation: int = -1
     judged: Timetable | Faults | None = None
+    awaited: frozenset[str] = frozenset()
 
 
 class CronReconciler:
@@ -97,7 +99,8 @@ class CronReconciler:
         self._announce = announce
         self._clock = clock
         self._memories: dict[str, _Memory] = {}
-        #: uid of a run whose jobs are waited for -> key of its CronWorkflow.
+        #: uid of a run whose jobs are waited for -> key of its CronWorkflow. All workers write it, so nothing iterates
+        #: over it.
         self.awaited: dict[str, str] = {}
 
     def forget(self) -> None:
@@ -109,7 +112,7 @@ class CronReconciler:
         """One reconcile of a CronWorkflow by `namespace/name`."""
         cron = self._crons.get(key)
         if cron is None:
-            self._memories.pop(key, None)
+            self._forget(key)
             self._bell.set(key, None)
             return Drop()
         if not self._owns(key):
@@ -134,7 +137,7 @@ class CronReconciler:
             if cron is None:
                 return Again("it has just gone")
             memory = self._memory(key, cron)
-            made = plan(self._snapshot(cron, memory))
+            made = plan(self._snapshot(key, cron, memory))
             self._note(key, cron, memory, made)
             self._bell.set(key, made.wake_at)
             for termination in made.terminations:
@@ -155,26 +158,41 @@ class CronReconciler:
     def _memory(self, key: str, cron: CronWorkflow) -> _Memory:
         memory = self._memories.get(key)
         if memory is None or memory.uid != cron.metadata.uid:
+            self._forget(key)
             memory = self._memories[key] = _Memory(cron.metadata.uid)
         if memory.judged is None or memory.generation != cron.metadata.generation:
             memory.judged, memory.generation = judge(cron), cron.metadata.generation
         return memory
 
-    def _snapshot(self, cron: CronWorkflow, memory: _Memory) -> Snapshot:
+    def _forget(self, key: str) -> None:
+        memory = self._memories.pop(key, None)
+        if memory is not None:
+            self._await(key, memory, frozenset())
+
+    def _await(self, key: str, memory: _Memory, uids: frozenset[str]) -> None:
+        """From now on a change of the jobs of exactly these runs requeues the CronWorkflow."""
+        for uid in uids - memory.awaited:
+            self.awaited[uid] = key
+        for uid in memory.awaited - uids:
+            self.awaited.pop(uid, None)
+        memory.awaited = uids
+
+    def _snapshot(self, key: str, cron: CronWorkflow, memory: _Memory) -> Snapshot:
         assert memory.judged is not None
         # Only Replace reads this, and the look goes through the jobs of each run.
         is_asked = cron.spec.concurrency_policy is ConcurrencyPolicy.REPLACE
         has_jobs = self._has_jobs if is_asked else _no_jobs
         workflows = self._workflows.by_index(CRON_INDEX, cron.metadata.uid)
+        if is_asked:
+            # Before the look: a job that goes right after it requeues the CronWorkflow, too.
+            self._await(key, memory, frozenset(workflow.metadata.uid for workflow in workflows))
         runs = tuple(run_of(workflow, cron.metadata.name, has_jobs) for workflow in workflows)
         return Snapshot(cron, memory.judged, runs, self._clock(), memory.notes)
 
     def _note(self, key: str, cron: CronWorkflow, memory: _Memory, made: Plan) -> None:
         """Remembers and says what does not depend on calls."""
         memory.notes = made.notes
-        for uid in [uid for uid, owner in self.awaited.items() if owner == key and uid not in made.awaited]:
-            self.awaited.pop(uid, None)
-        self.awaited.update(dict.fromkeys(made.awaited, key))
+        self._await(key, memory, made.awaited)
         if made.missed:
             self._numbers.missed(made.missed)
             _log.warning("scheduled times get no run", missed=made.missed)

@@ -85,6 +85,8 @@ class Bench:
         self.numbers: list[str] = []
         self.events: list[str] = []
         self.announced: list[Delta[Workflow]] = []
+        self.asked: list[list[str]] = []
+        self.job_holders: set[str] = set()
         self.leads = True
         self.behind = False
         self.api.cron = msgspec.json.decode(msgspec.json.encode(of))
@@ -98,10 +100,15 @@ class Bench:
             cast(Any, self),
             owns=lambda _key: self.leads,
             is_behind=lambda: self.behind,
-            has_jobs=lambda _workflow: False,
+            has_jobs=self.has_jobs,
             announce=self.announced.append,
             clock=lambda: self.now,
         )
+
+    def has_jobs(self, workflow: Workflow) -> bool:
+        """It notes which runs are awaited at the moment of the question."""
+        self.asked.append(sorted(self.reconciler.awaited))
+        return workflow.metadata.uid in self.job_holders
 
     def set(self, _key: str, at: float | None) -> None:
         self.alarm = at
@@ -237,3 +244,50 @@ def test_one_that_is_not_valid_says_what_to_correct() -> None:
     assert "spec.schedules[0]: never fires" in condition["message"]
     assert "spec.workflowTemplate.spec.flows[1].name" in condition["message"]
     assert (bench.api.calls, bench.alarm) == (["patch status"], None)
+
+
+class SharedByWorkers(dict[str, str]):
+    """Whoever iterates over it meets the write of another worker."""
+
+    def items(self) -> Any:
+        for pair in super().items():
+            self[f"uid-of-another-{len(self)}"] = "team/another"
+            yield pair
+
+
+def replacing() -> Bench:
+    """The run of 01:00 has ended but has a job that is being deleted, and the run of 02:00 is due."""
+    bench = Bench(cron(concurrencyPolicy="Replace"), "01:00:02")
+    bench.reconcile()
+    bench.api.workflows[NAME]["metadata"]["resourceVersion"] = "200"
+    bench.api.workflows[NAME]["status"] = {"phase": "Failed", "completionTime": "2027-03-01T01:10:00Z"}
+    bench.workflows.apply(Added(bench.api._read(NAME, Workflow)))
+    bench.job_holders = {f"uid-{NAME}"}
+    bench.now = float(at("02:00:02"))
+    return bench
+
+
+def test_workers_share_what_is_awaited_without_meeting_each_other() -> None:
+    bench = replacing()
+    bench.reconciler.awaited = SharedByWorkers({"uid-x": "team/another", "uid-y": "team/another"})
+    assert bench.reconcile() == Done()
+    assert bench.reconciler.awaited == {"uid-x": "team/another", "uid-y": "team/another", f"uid-{NAME}": KEY}
+    bench.job_holders.clear()
+    assert bench.reconcile() == Done()
+    assert bench.reconciler.awaited == {"uid-x": "team/another", "uid-y": "team/another"}
+
+
+def test_a_run_is_awaited_before_its_jobs_are_looked_at() -> None:
+    """Else a job that goes between the look and the note requeues nothing."""
+    bench = replacing()
+    bench.asked.clear()
+    assert bench.reconcile() == Done()
+    assert bench.asked[0] == [f"uid-{NAME}"]
+
+
+def test_a_cron_workflow_that_is_gone_awaits_nothing() -> None:
+    bench = replacing()
+    bench.reconcile()
+    bench.crons.forget(KEY)
+    assert bench.reconcile() == Drop()
+    assert bench.reconciler.awaited == {}
