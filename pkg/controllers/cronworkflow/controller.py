@@ -120,12 +120,16 @@ class CronController:
 
     def may_delete(self, key: str) -> bool:
         """Whether a Workflow may be deleted after its end: its CronWorkflow, if it has one, has recorded that the
-        scheduled time has its run.
+        scheduled time has its run. Not while the caches are older than this leadership term.
         """
         workflow = self._workflows.get(key)
         owner = cron_key(workflow) if workflow is not None else None
-        cron = self._crons.get(owner) if owner is not None else None
-        return workflow is None or cron is None or is_covered(workflow, cron)
+        if workflow is None or owner is None:
+            return True
+        if self._fence.is_behind():
+            return False  # a CronWorkflow that is not in the cache may exist, and would make the same run again
+        cron = self._crons.get(owner)
+        return cron is None or is_covered(workflow, cron)
 
     def begin_term(self, newest_workflow: int) -> None:
         """This process leads now. newest_workflow: as in `Fence.begin_term`."""

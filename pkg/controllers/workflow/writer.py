@@ -79,7 +79,7 @@ class Writer:
         if final.workflow_deletion is not None:
             try:
                 if not self._executor.delete_workflow(key, final.workflow_deletion):
-                    return "its CronWorkflow has not recorded it yet"
+                    return "its CronWorkflow may not have recorded it yet"
             except Stopped:
                 raise
             except KubeError as error:
