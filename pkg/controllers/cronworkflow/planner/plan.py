@@ -33,14 +33,14 @@ def plan(snapshot: Snapshot) -> Plan:
         return _invalid(snapshot, judged)
     last = _last(snapshot)
     if cron.spec.suspend:
-        # What passes meanwhile is not missed: a person wanted it so.
-        return _finished(snapshot, judged, last, None, Plan(notes=replace(notes, counted=snapshot.now, waits=0)))
+        return _finished(snapshot, judged, last, None, Plan(notes=replace(notes, paused=True, waits=0)))
     found = due(
         judged,
         since=last or _created(snapshot),
         now=snapshot.now,
         deadline=cron.spec.starting_deadline_seconds,
-        counted=notes.counted,
+        # What passed while no run could be made is not missed: nothing looks at it meanwhile, so it counts as counted.
+        counted=snapshot.now if notes.paused else notes.counted,
     )
     policy = cron.spec.concurrency_policy
     said = verdict(policy, snapshot.runs) if found.time is not None else _NOTHING
@@ -56,7 +56,7 @@ def plan(snapshot: Snapshot) -> Plan:
         missed=found.missed,
         wake_at=_earliest(found, is_waiting=bool(said.waits_for)),
         awaited=frozenset(run.uid for run in said.waits_for) if policy is ConcurrencyPolicy.REPLACE else frozenset(),
-        notes=replace(notes, counted=found.counted, waits=found.time or 0 if said.waits_for else 0),
+        notes=replace(notes, paused=False, counted=found.counted, waits=found.time or 0 if said.waits_for else 0),
     )
     return _finished(snapshot, judged, last, found.next, begun)
 
@@ -86,7 +86,7 @@ def _finished(snapshot: Snapshot, judged: Timetable | Faults, last: float, next_
 
 def _invalid(snapshot: Snapshot, faults: Faults) -> Plan:
     """Runs that exist go on and are removed in time; no run is made, and none is missed."""
-    return _finished(snapshot, faults, _last(snapshot), None, Plan(notes=replace(snapshot.notes, waits=0)))
+    return _finished(snapshot, faults, _last(snapshot), None, Plan(notes=replace(snapshot.notes, paused=True, waits=0)))
 
 
 def _last(snapshot: Snapshot) -> float:

@@ -40,13 +40,14 @@ class Notes:
 
     made: the newest scheduled time whose run it has made; counted: missed times up to this one have been counted;
     waits: the time whose run waits for an earlier one, as an Event has said; shown: the message of the condition Valid
-    that an Event has said.
+    that an Event has said; paused: it was suspended or not valid at the last look.
     """
 
     made: int = 0
     counted: float = 0.0
     waits: int = 0
     shown: str = ""
+    paused: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -95,10 +96,26 @@ def test_a_suspended_one_makes_nothing_and_misses_nothing() -> None:
     assert (made.creation, made.missed, made.wake_at) == (None, 0, None)
     assert made.status is not None
     assert made.status["status"]["nextScheduleTime"] is None
+
+
+@pytest.mark.parametrize(
+    ("spec", "faults"),
+    [
+        pytest.param({"suspend": True}, None, id="while it was suspended"),
+        pytest.param({}, Faults([Fault("spec.timeZone", "is none")]), id="while it was not valid"),
+    ],
+)
+def test_what_passes_while_no_run_can_be_made_is_not_missed(spec: dict[str, Any], faults: Faults | None) -> None:
+    """Nothing looks at it meanwhile: no alarm is set."""
+    paused = plan(snapshot(cron(**spec), "00:30:00", faults=faults))
+    assert paused.wake_at is None
     # The newest time is made up for, as CronJob does; the others are not counted.
-    resumed = plan(snapshot(cron(), "03:20:00", counted=made.notes.counted))
+    resumed = plan(replace(snapshot(cron(), "09:20:00"), notes=paused.notes))
     assert resumed.creation is not None
-    assert (resumed.creation.time, resumed.missed) == (at("03:00:00"), 0)
+    assert (resumed.creation.time, resumed.missed, resumed.events) == (at("09:00:00"), 0, ())
+    # What passes afterwards is missed again.
+    later = plan(replace(snapshot(cron(), "12:10:00"), notes=replace(resumed.notes, made=at("09:00:00"))))
+    assert later.missed == 2
 
 
 def test_missed_times_are_counted_and_said_once() -> None:
