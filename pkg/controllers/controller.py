@@ -175,7 +175,7 @@ class Controller:
                 numbers=self._metrics.crons,
                 reflectors=self._reflector_metrics,
                 queues=lambda number: self._metrics.queue(f"cron-{number}"),
-                has_jobs=lambda workflow: self._ledger.is_deleting_jobs(WorkflowId.of(workflow)),
+                has_jobs=lambda run: self._reconciler.may_have_deleting_jobs(run),  # noqa: PLW0108  it is built later
                 announce=lambda delta: handlers.workflows_changed(WORKFLOWS, (delta,)),
                 owns=owns,
                 clock=self._wall_clock,

@@ -144,8 +144,11 @@ class Handlers:
         self.requeue_users(gvr)
 
     def requeue_users(self, gvr: GVR) -> None:
-        """Requeue the workflows that use a kind."""
-        self._add_all(self._parts.reconciler.users_of(gvr))
+        """Requeue the workflows that use a kind, and the CronWorkflows that wait for their jobs."""
+        users = self._parts.reconciler.users_of(gvr)
+        self._add_all(users)
+        if self._parts.crons is not None:
+            self._parts.crons.jobs_changed(users)
 
     def requeue_all(self, listed: Iterable[str]) -> int:
         """This process leads: requeue every workflow that is cached, `listed` in the cluster, or remembered, and every

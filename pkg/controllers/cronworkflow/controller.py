@@ -34,9 +34,9 @@ WORKERS: Final = 4
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What the process has already. namespace: None for all; has_jobs: whether jobs of a Workflow are being deleted;
-    announce(delta): calls the event handlers of Workflows; owns(key): whether this process may write; clock: seconds
-    since the epoch.
+    """What the process has already. namespace: None for all; has_jobs: whether jobs of a Workflow are being deleted, or
+    may be; announce(delta): calls the event handlers of Workflows; owns(key): whether this process may write; clock:
+    seconds since the epoch.
     """
 
     client: Client
@@ -109,7 +109,7 @@ class CronController:
                     self._queue.add(key)
 
     def jobs_changed(self, keys: Iterable[str]) -> None:
-        """Jobs of these Workflows changed: requeues the CronWorkflows that wait for them."""
+        """Jobs of these Workflows, or what is known of them, changed: requeues the CronWorkflows that wait for them."""
         awaited = self._reconciler.awaited
         if not awaited:
             return

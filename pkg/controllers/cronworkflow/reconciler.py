@@ -68,8 +68,8 @@ class _Memory:
 
 class CronReconciler:
     """owns(key): whether this process may write; is_behind(): the caches are older than this leadership term; has_jobs:
-    whether jobs of a Workflow are being deleted; announce(delta): calls the event handlers of Workflows for what an own
-    write has changed; clock: seconds since the epoch.
+    whether jobs of a Workflow are being deleted, or may be; announce(delta): calls the event handlers of Workflows for
+    what an own write has changed; clock: seconds since the epoch.
     """
 
     def __init__(

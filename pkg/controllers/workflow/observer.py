@@ -166,6 +166,17 @@ class Observer:
                 self._caches.jobs.ensure(gvr)
         return self._synced(wanted, kinds) == wanted
 
+    def may_have_deleting_jobs(self, workflow: Workflow) -> bool:
+        """Whether jobs of a workflow are being deleted, or the caches do not show yet whether they are. Starts the
+        informers that this takes, and registers the workflow as a user of its kinds.
+        """
+        gvrs = {GVR.parse(text) for text in records.kinds_of(workflow.status)}
+        with self._lock:
+            for gvr in gvrs:
+                self._users.setdefault(gvr, set()).add(workflow.metadata.key)
+        # In this order: a job that the complete cache shows is in the ledger.
+        return not self.are_known(gvrs) or self._caches.ledger.is_deleting_jobs(WorkflowId.of(workflow))
+
     def take_snapshot_after_end(self, workflow: Workflow, since: float) -> Snapshot:
         """What a plan needs of a workflow that has ended and whose jobs have, too. It resets the job changes."""
         this, meta = WorkflowId.of(workflow), workflow.metadata

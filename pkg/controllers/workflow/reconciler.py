@@ -126,6 +126,10 @@ class Reconciler:
         """The keys of the workflows that use a kind. They are requeued when the kind or its cache changes."""
         return self._observer.users_of(gvr)
 
+    def may_have_deleting_jobs(self, workflow: Workflow) -> bool:
+        """As `Observer.may_have_deleting_jobs`. For any thread."""
+        return self._observer.may_have_deleting_jobs(workflow)
+
     def known(self) -> tuple[str, ...]:
         """`namespace/name` of every workflow that is remembered. For any thread."""
         return (*self._memories.keys(), *(self._locks.keys() if self._locks is not None else ()))

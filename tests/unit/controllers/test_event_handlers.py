@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, cast
 
 import msgspec
@@ -26,6 +27,19 @@ class Kinds:
         """Asked for in the background."""
 
 
+class Crons:
+    """Of which Workflows the jobs changed, or what is known of them."""
+
+    def __init__(self) -> None:
+        self.changed: list[str] = []
+
+    def workflows_changed(self, _deltas: object) -> None:
+        """Nothing here depends on it."""
+
+    def jobs_changed(self, keys: Iterable[str]) -> None:
+        self.changed += keys
+
+
 class Setup:
     """Handlers on real stores, with two workflows that name the template `step`: one runs, one is over."""
 
@@ -38,6 +52,7 @@ class Setup:
         self.workflows: Store[Workflow] = Store({TEMPLATE_INDEX: templates_of})
         self.workflows.replace([workflow("runs", WorkflowPhase.RUNNING), workflow("over", WorkflowPhase.FAILED)], 1)
         self.ledger = Ledger()
+        self.crons = Crons()
         self.handlers.connect(
             Parts(
                 workflows=self.workflows,
@@ -48,6 +63,7 @@ class Setup:
                 rule_book=RuleBook(),
                 prober=cast(Any, None),
                 reconciler=cast(Any, self),
+                crons=cast(Any, self.crons),
             )
         )
 
@@ -152,3 +168,9 @@ def test_a_kind_that_changes_has_its_users_read_all_their_jobs(setup: Setup) -> 
     setup.handlers.kind_changed(JOBS)
     assert setup.ledger.take_changes(WORKFLOW).dirty is None
     assert setup.queued(setup.queue) == ["team/w"]
+
+
+def test_a_cache_that_is_complete_requeues_the_users_of_its_kind_and_who_waits_for_their_jobs(setup: Setup) -> None:
+    setup.handlers.requeue_users(JOBS)
+    assert setup.queued(setup.queue) == ["team/w"]
+    assert setup.crons.changed == ["team/w"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -17,7 +17,7 @@ from pkg.controllers.cronworkflow.planner import history, status
 from pkg.controllers.cronworkflow.planner.actions import CreateRun, DeleteRun, Emit, Plan, TerminateRun
 from pkg.controllers.cronworkflow.planner.concurrency import Verdict, verdict
 from pkg.controllers.cronworkflow.planner.due import MAX_MISSED, Due, due
-from pkg.controllers.cronworkflow.planner.snapshot import Snapshot
+from pkg.controllers.cronworkflow.planner.snapshot import Run, Snapshot
 
 VALID: Final = "Valid"
 _SHOWN: Final = 5
@@ -139,10 +139,18 @@ def _missed(snapshot: Snapshot, timetable: Timetable, found: Due) -> Iterator[Em
     yield Emit(CronReasons.MISSED_SCHEDULE, f"{many} {times} no run: {why}", is_warning=True)
 
 
-def _waits(timetable: Timetable, policy: ConcurrencyPolicy, said: Verdict, time: int) -> Emit:
-    names = ", ".join(run.name for run in said.waits_for[:_SHOWN])
-    more = f" and {len(said.waits_for) - _SHOWN} more" if len(said.waits_for) > _SHOWN else ""
-    due_at = f"the run of {timetable.written(time)} is due"
-    if policy is ConcurrencyPolicy.REPLACE:
-        return Emit(CronReasons.RUN_REPLACED, f"{due_at} and replaces {names}{more}, which is terminated first")
-    return Emit(CronReasons.RUN_WAITS, f"{due_at}; concurrencyPolicy Forbid makes it once {names}{more} has ended")
+def _waits(judged: Timetable, policy: ConcurrencyPolicy, said: Verdict, time: int) -> Emit:
+    due_at = f"the run of {judged.written(time)} is due"
+    running = [run for run in said.waits_for if not run.is_ended]
+    if policy is not ConcurrencyPolicy.REPLACE:
+        makes = f"concurrencyPolicy Forbid makes it once {_names(running)} has ended"
+        return Emit(CronReasons.RUN_WAITS, f"{due_at}; {makes}")
+    if running:
+        return Emit(CronReasons.RUN_REPLACED, f"{due_at} and replaces {_names(running)}, which is terminated first")
+    makes = f"concurrencyPolicy Replace makes it once no job of {_names(said.waits_for)} is being deleted any more"
+    return Emit(CronReasons.RUN_WAITS, f"{due_at}; {makes}")
+
+
+def _names(runs: Sequence[Run]) -> str:
+    more = f" and {len(runs) - _SHOWN} more" if len(runs) > _SHOWN else ""
+    return ", ".join(run.name for run in runs[:_SHOWN]) + more

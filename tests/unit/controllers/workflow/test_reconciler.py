@@ -836,3 +836,26 @@ def test_a_service_that_goes_on_after_the_end_is_judged_once(compiled: list[str]
     world.set_spec(shutdown=Shutdown.TERMINATE)
     settle(controller)
     assert (compiled, names(world)) == (["sa"], ["w-a"])
+
+
+def test_jobs_of_a_workflow_may_be_being_deleted_until_their_cache_is_complete() -> None:
+    """After a restart the ledger is empty, and the job of a workflow that has ended hangs on a finalizer."""
+    world, controller = started()
+    for _ in range(20):
+        world.advance(world.now + 1)
+        controller.is_queued = True
+        settle(controller)
+    assert world.workflow.status.phase == "Succeeded"
+    assert not controller.reconciler.may_have_deleting_jobs(world.workflow)
+    (job,) = world.jobs()
+    deleted_at = datetime.fromtimestamp(int(world.now), UTC)
+    meta = msgspec.structs.replace(world.objects[JOBS, job.name].metadata, deletion_timestamp=deleted_at)
+    world.update(JOBS, job.name, metadata=meta)
+    restarted = controller_of(world)
+    assert restarted.reconciler.may_have_deleting_jobs(world.workflow)
+    assert restarted.reconciler.users_of(JOBS) == (KEY,)
+    restarted.deliver(JOBS)
+    assert restarted.reconciler.may_have_deleting_jobs(world.workflow)
+    world.update(JOBS, job.name, metadata=msgspec.structs.replace(meta, deletion_timestamp=None))
+    restarted.deliver(JOBS)
+    assert not restarted.reconciler.may_have_deleting_jobs(world.workflow)

@@ -160,6 +160,17 @@ def test_replace_terminates_first_and_makes_the_run_later() -> None:
     assert (gone.creation.time, gone.awaited) == (at("02:00:00"), frozenset())
 
 
+def test_replace_waits_for_the_jobs_of_a_run_that_has_ended_and_does_not_say_that_it_is_terminated() -> None:
+    of, old = cron(concurrencyPolicy="Replace"), run("01:00:00", ended="01:10:00", has_jobs=True)
+    made = plan(snapshot(of, "02:00:00", old))
+    assert (made.creation, made.terminations, made.awaited) == (None, (), frozenset({old.uid}))
+    (event,) = made.events
+    assert event.reason == "RunWaits"
+    assert event.message.endswith(
+        f"concurrencyPolicy Replace makes it once no job of {old.name} is being deleted any more"
+    )
+
+
 def test_no_run_is_deleted_before_status_covers_it() -> None:
     old = run("01:00:00", ended="01:10:00")
     fresh = plan(snapshot(cron(successfulHistoryLimit=0), "01:20:00", old))
