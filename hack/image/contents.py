@@ -11,11 +11,15 @@ from collections.abc import Iterable, Mapping
 
 LEFT_OUT: Mapping[str, str] = {
     "h11": "uvicorn reads HTTP with it where httptools is missing",
+    "idna": "anyio encodes names of hosts with it as a client, which the dashboard's server is not",
     "kubernetes": "only a kubeconfig with an auth-provider needs it; a pod has a service account",
     "markdown-it-py": "rich renders Markdown with it, which no command does",
     "pycparser": "cffi reads C declarations with it, when a module is built",
 }
 """Distribution -> why the image goes without it. What only these need is left out with them."""
+
+DATA: Mapping[str, str] = {"tzdata": "zoneinfo reads time zones from it, when a CronWorkflow names one"}
+"""Distribution -> what reads it without an import."""
 
 FILES_LEFT_OUT: Mapping[str, str] = {
     "cel_expr_python/ext/*": "extensions of CEL that the expressions of statusRules do not have",

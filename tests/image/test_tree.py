@@ -145,7 +145,13 @@ def test_what_is_in_the_image_is_imported(tree: Path) -> None:
     """A distribution that no command imports belongs into LEFT_OUT, with the reason."""
     loaded = imported(tree, IMPORT_ALL)
     used = {contents.canonical(name) for module in loaded for name in metadata.packages_distributions().get(module, [])}
-    assert sorted(set(installed.in_image()) - used) == []
+    assert sorted(set(installed.in_image()) - used - set(contents.DATA)) == []
+
+
+def test_time_zones_come_from_the_image(tree: Path) -> None:
+    """The base image may have none."""
+    code = "import zoneinfo; zoneinfo.reset_tzpath(()); print(zoneinfo.ZoneInfo('Australia/Lord_Howe'))"
+    assert "Australia/Lord_Howe" in run(tree, "python", "-c", code)
 
 
 def test_what_is_left_out_was_installed_and_is_not_imported_at_start(tree: Path) -> None:
