@@ -199,7 +199,7 @@ STATUS = WorkflowStatus(
                 "0",
                 "x",
                 3,
-                (Kept("4", 1, "R", "t", True, True, True, True, "pods.v1"),),
+                (Kept("4", 1, "R", "t", True, True, True, True, "pods.v1", "t"),),
                 (Latch("p", "0-3"),),
                 approvals=2,
                 asked=(Asked("0-3", "t"),),

@@ -26,8 +26,8 @@ Message = MutableMapping[str, Any]
 class EventStream:
     """Sends what a viewer is given, until either side ends. on_end: called after the last byte.
 
-    recheck: called every RECHECK_SECONDS; the stream ends if it returns False, or if the API server refuses the viewer,
-    as when a right was taken away or a token has expired.
+    recheck: called every recheck_seconds (default RECHECK_SECONDS). The stream ends if it returns False, or if the API
+    server refuses the viewer, as when a right was taken away or a token has expired.
     """
 
     def __init__(
@@ -35,12 +35,12 @@ class EventStream:
         viewer: Viewer,
         on_end: Callable[[], None],
         recheck: Callable[[], Any] | None = None,
-        recheck_seconds: float = RECHECK_SECONDS,
+        recheck_seconds: float | None = None,
     ) -> None:
         self._viewer = viewer
         self._on_end = on_end
         self._recheck = recheck
-        self._recheck_seconds = recheck_seconds
+        self._recheck_seconds = RECHECK_SECONDS if recheck_seconds is None else recheck_seconds
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         helpers = [asyncio.ensure_future(self._until_gone(receive))]
