@@ -83,7 +83,7 @@ build: $(DEVELOPING) ## Build the wheel into dist/
 	ls dist/*.whl
 
 .PHONY: test
-test: $(DEVELOPING) ## Run all tests, those on real control planes too (about 20 minutes; TESTS=path for some)
+test: $(DEVELOPING) ## Run all tests, those on real control planes too (about 30 minutes; TESTS=path for some)
 	@if [ "$$(id -u)" = 0 ] && [ -n "$${CI:-}" ]; then
 	  $(PY) -m hack.cluster install-packages || echo "make: tests on real containers are skipped" >&2
 	  $(PY) -m hack.browser || echo "make: the test in a browser is skipped" >&2
