@@ -209,9 +209,10 @@ def _evaluate(ctx: Context, facts: _Facts) -> _Evaluated:
     stale |= start_delay.over(ctx)
     unfolded: frozenset[TaskKey] = frozenset()
     withheld: frozenset[int] = frozenset()
+    finals = frozenset(graph.finals)
     while True:
         stale |= draft.take_moved()
-        is_finally_due = draft.not_final <= set(graph.finals)
+        is_finally_due = draft.not_final <= finals
         if is_finally_due and graph.end_readers and draft.end is None:
             settled_at = end.settle(ctx, decision or _decide(ctx, facts))
             is_finally_due, gives_up_at = draft.end is not None, min(gives_up_at, settled_at)
@@ -221,7 +222,7 @@ def _evaluate(ctx: Context, facts: _Facts) -> _Evaluated:
         released = release.reconcile(ctx, stale, may_release=may_release, hidden=hidden)
         gives_up_at, stale = min(gives_up_at, released.gives_up_at), set(released.left)
         withheld |= released.withheld
-        are_finals_due = not is_finally_due and draft.not_final <= set(graph.finals)
+        are_finals_due = not is_finally_due and draft.not_final <= finals
         if are_finals_due and draft.moved and not ctx.budget.is_spent:
             continue  # they may be skipped, too, and a success counts before a timeout of the same moment
         if decision is None:
