@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import Any, Final, ParamSpec, TypeVar
 from starlette.requests import Request
 from starlette.responses import Response
 
+from pkg.apis.flow.v1alpha1.object_faults import is_name
 from pkg.dashboard.access.people import COOKIE, Auth, People, Person
 from pkg.dashboard.access.rights import Rights
 from pkg.dashboard.live.encoding import encode
@@ -21,7 +21,6 @@ from pkg.kube.errors import Forbidden, Gone, KubeError, NotFound, Refused, Stopp
 
 P = ParamSpec("P")
 T = TypeVar("T")
-_NAME: Final = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 #: Calls of the API server at the same time, on behalf of all people.
 THREADS: Final = 32
 _STATUS: Final[tuple[tuple[type[KubeError], int], ...]] = (
@@ -93,7 +92,7 @@ class Services:
 
 def object_name(text: str, what: str) -> str:
     """A name that may be part of a path of the API server, where a slash would lead to something else. Raises Fault."""
-    if not _NAME.fullmatch(text):
+    if not is_name(text):
         raise Fault(400, f"{what} is {text[:60]!r}; a name has lower-case letters, digits, dots and dashes")
     return text
 
