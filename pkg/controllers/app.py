@@ -5,8 +5,6 @@ Exit codes: 0 after a requested end, 1 when it cannot start (no cluster, a port 
 
 from __future__ import annotations
 
-import os
-import sys
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +14,7 @@ import structlog
 
 from pkg.cli.verbs.lint import command as lint
 from pkg.controllers.controller import Controller
-from pkg.controllers.engine.stop_request import StopRequest
+from pkg.controllers.engine.stop_request import StopRequest, end_process
 from pkg.controllers.explain import explain_kind
 from pkg.controllers.options import Options, controller_options, parse
 from pkg.kube.config import ConfigError, load_config
@@ -73,11 +71,7 @@ def command(context: click.Context, /, **flags: Any) -> None:
     """
     if context.invoked_subcommand is not None:
         return
-    status = _run(parse(**flags))
-    sys.stdout.flush()
-    sys.stderr.flush()
-    # Daemon threads may still be in calls that were cut; there is no need to wait for them.
-    os._exit(status)
+    end_process(_run(parse(**flags)))
 
 
 command.add_command(explain_kind)

@@ -5,14 +5,13 @@ Exit codes: 0 after a requested end, 1 when it cannot start (no cluster, a port 
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import Any, Final
 
 import click
 import structlog
 
-from pkg.controllers.engine.stop_request import StopRequest
+from pkg.controllers.engine.stop_request import StopRequest, end_process
 from pkg.dashboard.options import Options, dashboard_options, parse
 from pkg.dashboard.process import Dashboard
 from pkg.kube.config import ConfigError, load_config
@@ -53,11 +52,7 @@ def _run(options: Options) -> int:
 @dashboard_options
 def command(**flags: Any) -> None:
     """Shows Workflows as a live page in the browser. It reads what you may read, and changes nothing by itself."""
-    status = _run(parse(**flags))
-    sys.stdout.flush()
-    sys.stderr.flush()
-    # Daemon threads may still be in calls; there is no need to wait for them.
-    os._exit(status)
+    end_process(_run(parse(**flags)))
 
 
 def main() -> None:

@@ -5,14 +5,13 @@ Exit codes: 0 after a requested end, 1 when it cannot start (no cluster, a port 
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import Any
 
 import click
 import structlog
 
-from pkg.controllers.engine.stop_request import StopRequest
+from pkg.controllers.engine.stop_request import StopRequest, end_process
 from pkg.kube.config import ConfigError, load_config
 from pkg.telemetry.health import BindError
 from pkg.telemetry.logging import configure
@@ -57,11 +56,7 @@ def _run(options: Options) -> int:
 @webhook_options
 def command(**flags: Any) -> None:
     """Judges Workflows and WorkTemplates before the API server stores them, and writes out their defaults."""
-    status = _run(parse(**flags))
-    sys.stdout.flush()
-    sys.stderr.flush()
-    # Daemon threads may still be in calls; there is no need to wait for them.
-    os._exit(status)
+    end_process(_run(parse(**flags)))
 
 
 def main() -> None:

@@ -1,9 +1,11 @@
-"""How a signal asks a process to stop."""
+"""How a signal asks a process to stop, and how the process ends."""
 
 from __future__ import annotations
 
 import os
 import signal
+import sys
+from typing import NoReturn
 
 
 class StopRequest:
@@ -31,3 +33,13 @@ class StopRequest:
             os._exit(128 + number)
         self._is_asked = True
         os.write(self._writer, b"x")
+
+
+def end_process(status: int) -> NoReturn:
+    """Ends the process with this exit code, after what it has written is out.
+
+    Daemon threads may still be in calls, also in some that were cut. There is no need to wait for them.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
