@@ -12,10 +12,9 @@ from pathlib import Path
 import pytest
 
 from hack.cluster import Cluster
-from hack.cluster.api import Api
-from hack.webhook_process import SECRET, SECRETS, WebhookProcess, register, unregister
 from tests.cluster.support.history import Object
 from tests.cluster.support.manifests import flow, template, workflow
+from tests.cluster.support.webhook import asked_webhook
 from tests.cluster.support.world import PATIENCE, World
 from tests.cluster.test_apply import MANIFESTS, Applied
 
@@ -28,18 +27,8 @@ RUNNING = {"phase": "Running", "flows": [{"name": "a", "phase": "Running"}]}
 
 @pytest.fixture(scope="module", autouse=True)
 def _webhook(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """A webhook that the API server asks. Afterwards it asks none, for other tests."""
-    api = Api.from_kubeconfig(cluster.kubeconfig)
-    register(api)
-    webhook = WebhookProcess(cluster, tmp_path_factory.mktemp("webhook") / "webhook.log")
-    try:
-        webhook.wait_called(api)
+    with asked_webhook(cluster, tmp_path_factory.mktemp("webhook")):
         yield
-    finally:
-        unregister(api)
-        webhook.stop(30.0)
-        api.request("DELETE", f"{SECRETS}/{SECRET}")
-        print(webhook.tail(60))
 
 
 class Kubectl:

@@ -11,13 +11,13 @@ import yaml
 
 from hack.cluster import Cluster
 from hack.controller_process import NO_SERVERS
-from hack.webhook_process import SECRET, SECRETS, WebhookProcess, register, unregister
 from pkg.apis.flow.v1alpha1 import people
 from tests.cluster.conftest import make_world
 from tests.cluster.support import manifests as m
 from tests.cluster.support.controller import Controller
 from tests.cluster.support.history import Object
 from tests.cluster.support.terminal import Done, Terminal
+from tests.cluster.support.webhook import asked_webhook
 from tests.cluster.support.world import World
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
@@ -39,18 +39,8 @@ def world(cluster: Cluster) -> Iterator[World]:
 
 @pytest.fixture(scope="module", autouse=True)
 def _webhook(cluster: Cluster, world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """A webhook that the API server asks. Afterwards it asks none, for other tests."""
-    api = cluster.api()
-    register(api)
-    webhook = WebhookProcess(cluster, tmp_path_factory.mktemp("webhook") / "webhook.log")
-    try:
-        webhook.wait_called(api)
+    with asked_webhook(cluster, tmp_path_factory.mktemp("webhook")):
         yield
-    finally:
-        unregister(api)
-        webhook.stop(30.0)
-        api.request("DELETE", f"{SECRETS}/{SECRET}")
-        print(webhook.tail(60))
 
 
 @pytest.fixture
