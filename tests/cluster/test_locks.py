@@ -198,8 +198,8 @@ def test_nothing_is_held_after_a_refused_creation(world: World, start_controller
     wait_holders(world)
 
 
-def test_a_lock_is_held_while_the_job_is_being_deleted(world: World, start_controller: StartController) -> None:
-    start_controller()
+def next_waits_for_a_job_that_stays(world: World) -> None:
+    """Workflow w runs a job that a finalizer keeps once it is deleted; workflow next waits for the mutex of w."""
     world.create(template("held", run_for="1h"))
     world.create(template("step", run_for="0.1s"))
     world.create(workflow("w", flow("a", mutexes=["db"], of="held")))
@@ -207,6 +207,11 @@ def test_a_lock_is_held_while_the_job_is_being_deleted(world: World, start_contr
     world.patch(world.job_path("w-a"), {"metadata": {"finalizers": ["example.com/hold"]}})
     world.create(workflow("next", flow("a", mutexes=["db"])))
     wait_held_up(world, "next", "a")
+
+
+def test_a_lock_is_held_while_the_job_is_being_deleted(world: World, start_controller: StartController) -> None:
+    start_controller()
+    next_waits_for_a_job_that_stays(world)
     world.patch(world.workflow_path("w"), {"spec": {"shutdown": "Terminate"}})
     assert world.wait_phase("w")["phase"] == "Failed"
     assert holders(world) == ["w/a"]
@@ -251,13 +256,7 @@ def test_the_lock_of_a_deleted_workflow_is_given_back_once_its_jobs_are_gone(
     world: World, start_controller: StartController
 ) -> None:
     start_controller()
-    world.create(template("held", run_for="1h"))
-    world.create(template("step", run_for="0.1s"))
-    world.create(workflow("w", flow("a", mutexes=["db"], of="held")))
-    world.wait_flow("w", "a", "Running")
-    world.patch(world.job_path("w-a"), {"metadata": {"finalizers": ["example.com/hold"]}})
-    world.create(workflow("next", flow("a", mutexes=["db"])))
-    wait_held_up(world, "next", "a")
+    next_waits_for_a_job_that_stays(world)
     world.delete(world.workflow_path("w"))
     world.history.wait(lambda: not world.status("w"), PATIENCE, "the workflow to be gone")
     world.history.wait(
