@@ -8,10 +8,12 @@ from typing import Final
 from pkg.apis.flow.v1alpha1.types import GROUP
 from pkg.convert import volcano
 from pkg.convert.argo import workflow as argo
+from pkg.convert.argo.library import Library as ArgoLibrary
 from pkg.convert.result import Object, Result
-from pkg.convert.source import Source, text_of
+from pkg.convert.source import Source, object_in
 from pkg.convert.tekton import pipelines as tekton
 from pkg.convert.tekton.library import Library
+from pkg.convert.tekton.task_runs import task_run
 from pkg.views.manifests.documents import Document, read_documents
 from pkg.views.manifests.nodes import ManifestError
 
@@ -20,7 +22,11 @@ _TEKTON: Final = "tekton.dev"
 _VOLCANO: Final = "flow.volcano.sh"
 #: Groups whose other kinds mean something that is lost.
 _FOREIGN: Final = (_ARGO, _TEKTON, _VOLCANO)
-_KINDS: Final = "Workflow, WorkflowTemplate, CronWorkflow, JobFlow, JobTemplate, Pipeline, PipelineRun, Task"
+_KINDS: Final = (
+    "Workflow, WorkflowTemplate, ClusterWorkflowTemplate, CronWorkflow, JobFlow, JobTemplate, Pipeline, PipelineRun,"
+    " Task, ClusterTask and TaskRun"
+)
+_ORDER: Final = {"WorkTemplate": 1, "Workflow": 2, "CronWorkflow": 2}
 
 
 def convert(files: Mapping[str, str]) -> Result:
@@ -30,7 +36,7 @@ def convert(files: Mapping[str, str]) -> Result:
     passed on as they are.
     """
     sources = [Source.of(document) for file, text in files.items() for document in _documents(file, text)]
-    argo_library, tekton_library = argo.Library(), Library()
+    argo_library, tekton_library = ArgoLibrary(), Library()
     for source in sources:
         _file(source, argo_library, tekton_library)
     converters: dict[tuple[str, str], Callable[[Source], Iterable[Object]]] = {
@@ -44,22 +50,24 @@ def convert(files: Mapping[str, str]) -> Result:
         (_TEKTON, "PipelineRun"): lambda source: tekton.pipeline_run(source, tekton_library),
         (_TEKTON, "Task"): lambda source: tekton.task_object(source, tekton_library),
         (_TEKTON, "ClusterTask"): lambda source: tekton.task_object(source, tekton_library),
+        (_TEKTON, "TaskRun"): lambda source: task_run(source, tekton_library),
     }
     result = Result()
+    made: list[tuple[Source, Object]] = []
     for source in sources:
         document = source.account.document
         result.accounts.append(source.account)
         converter = converters.get((_group(document), document.kind))
         if converter is not None and source.is_object:
-            result.objects.extend(converter(source))
+            made.extend((source, one) for one in converter(source))
         elif _group(document).endswith(_FOREIGN):
             source.lose(f"convert knows {_KINDS}")
         elif source.is_object and document.kind:
-            result.objects.append(source.plain())
+            made.append((source, source.plain()))
         else:
             source.lose("it is no object of Kubernetes")
     argo_library.finish()
-    result.objects = _without_doubles(result.objects)
+    result.objects = _without_doubles(made)
     return result
 
 
@@ -74,16 +82,14 @@ def _documents(file: str, text: str) -> list[Document]:
         raise Unreadable(f"{file}:{error}") from error
 
 
-def _file(source: Source, argo_library: argo.Library, tekton_library: Library) -> None:
+def _file(source: Source, argo_library: ArgoLibrary, tekton_library: Library) -> None:
     """Notes what others may refer to."""
     document = source.account.document
-    group, name = _group(document), text_of(document.metadata.get("name"))
+    group = _group(document)
     if group == _ARGO and document.kind in ("WorkflowTemplate", "ClusterWorkflowTemplate"):
         argo_library.add(source)
-    elif group == _TEKTON and document.kind in ("Task", "ClusterTask"):
-        tekton_library.tasks[name] = source
-    elif group == _TEKTON and document.kind == "Pipeline":
-        tekton_library.pipelines[name] = source
+    elif group == _TEKTON and document.kind in ("Task", "ClusterTask", "Pipeline"):
+        tekton_library.shelf.add(source)
 
 
 def _group(document: Document) -> str:
@@ -91,16 +97,21 @@ def _group(document: Document) -> str:
     return group if slash else ""
 
 
-def _without_doubles(objects: Iterable[Object]) -> list[Object]:
-    """Templates first, each once: two Workflows may use the same one."""
-    found: dict[tuple[str, str, str], Object] = {}
-    for made in objects:
-        meta = made.get("metadata") or {}
-        kind = str(made.get("kind"))
+def _without_doubles(made: Iterable[tuple[Source, Object]]) -> list[Object]:
+    """Templates first, and what is the same once. Of two that differ and have one name the second is lost."""
+    found: dict[tuple[str, str, str, str], tuple[Source, Object]] = {}
+    for source, one in made:
+        meta = object_in(one.get("metadata"))
+        kind = str(one.get("kind"))
         name = str(meta.get("name") or f"{meta.get('generateName')}#{len(found)}")
-        found.setdefault((kind, str(meta.get("namespace", "")), name), made)
-    order = {"WorkTemplate": 1, "Workflow": 2}
-    return sorted(found.values(), key=lambda made: order.get(made["kind"], 0) if _is_ours(made) else 0)
+        key = str(one.get("apiVersion")).rpartition("/")[0], kind, str(meta.get("namespace", "")), name
+        first, known = found.setdefault(key, (source, one))
+        if known != one:
+            where = f"{first.account.document.file}:{first.node.at}"
+            source.lose(f"{kind} {name} is made of {where} already: give one of the two another name")
+    return sorted(
+        (one for _, one in found.values()), key=lambda one: _ORDER.get(one["kind"], 0) if _is_ours(one) else 0
+    )
 
 
 def _is_ours(made: Object) -> bool:

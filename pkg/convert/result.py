@@ -75,6 +75,9 @@ def head(source: Source) -> None:
     """Accounts for what every object has: its kind, and a status, which is the old system's."""
     source.skip_fields("apiVersion", "kind", why="they say what is converted")
     source.skip_fields("status", why="the state of a run of the other system")
+    kind = source.get("kind")
+    if kind is not None and kind.word().startswith("Cluster"):
+        kind.check("WorkTemplates belong to one namespace: apply them in each that uses them")
 
 
 def work_template(name: str, spec: Mapping[str, Any], namespace: str = "") -> Object:

@@ -23,7 +23,7 @@ UNREADABLE = 2
 def command(
     context: click.Context, paths: tuple[str, ...], named: tuple[str, ...], recursive: bool, quiet: bool
 ) -> None:
-    """Convert Argo Workflows, Volcano JobFlows and Tekton Pipelines to Workflows and WorkTemplates.
+    """Convert Argo Workflows, Volcano JobFlows and Tekton Pipelines to Workflows, CronWorkflows and WorkTemplates.
 
     Prints our manifests. On standard error it names, as path:line:column, each field that has no word here (lost), and
     each that became something that you should look at (check). Nothing is dropped in silence. Templates, Tasks and

@@ -4,15 +4,45 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from pkg.convert.argo.loops import Loop
 from pkg.convert.conditions import Condition
 from pkg.convert.source import Source
 
+#: The namespace of what has none, in the names of those who own templates.
+CLUSTER: Final = "cluster scope"
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Who has templates: the Workflow itself, a WorkflowTemplate, or (`scope` CLUSTER) a ClusterWorkflowTemplate."""
+
+    name: str = ""
+    scope: str = ""
+
+
+THE_WORKFLOW: Final = Owner()
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A template by its name. is_inline: it has none, and `name` is that of the task that it is written into."""
+
+    owner: Owner
+    name: str
+    is_inline: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.owner.name}/{self.name}" if self.owner.name else self.name
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a template is expanded: the prefix of its flows, what they wait for, and what its inputs are."""
+    """Where a template is expanded: the prefix of its flows, what they wait for, and what its inputs are.
+
+    owner: who has the templates that its tasks name.
+    """
 
     prefix: str
     condition: Condition
@@ -20,10 +50,11 @@ class Place:
     when: tuple[str, ...]
     env: Mapping[str, str]
     is_finally: bool
-    path: tuple[str, ...]
+    path: tuple[Reference, ...]
     item: Mapping[str, str] | None = None
     #: The inputs of the template that its tasks use.
     used: set[str] = field(default_factory=set)
+    owner: Owner = THE_WORKFLOW
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +65,7 @@ class Call:
     conditions: when the task runs, in CEL; inline: the template itself, where it is written into the task.
     """
 
-    template: str
+    template: Reference
     where: Source
     place: Place
     name: str
@@ -42,3 +73,8 @@ class Call:
     loop: Loop
     conditions: tuple[str, ...] = ()
     inline: Source | None = None
+
+
+def owner_of(reference: Source) -> Owner:
+    """Who has the templates that a templateRef or workflowTemplateRef names."""
+    return Owner(reference.peek_text("name"), CLUSTER if reference.peek_text("clusterScope") == "true" else "")

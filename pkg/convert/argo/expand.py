@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
-from pkg.convert.argo.calls import Call, Place
+from pkg.convert.argo.calls import THE_WORKFLOW, Call, Place, Reference, owner_of
 from pkg.convert.argo.depends import parse
 from pkg.convert.argo.leaves import Leaf, describe
 from pkg.convert.argo.loops import Loop, read_loop
@@ -34,7 +34,7 @@ from pkg.convert.conditions import (
     both,
     depends_on,
 )
-from pkg.convert.names import Names, parameter_name
+from pkg.convert.names import Names, label, parameter_name
 from pkg.convert.result import Object
 from pkg.convert.source import Source
 from pkg.convert.text import Unknown, Words
@@ -46,10 +46,13 @@ _ON_TASK: Final = {
 }
 
 
-class Expansion:
-    """Makes flows. find(name): the template of that name, and its leaf if it runs something."""
+Find = Callable[[Reference, Source | None], tuple[Source | None, Leaf | None]]
 
-    def __init__(self, find: Any, workflow_names: Mapping[str, str], names: Names) -> None:
+
+class Expansion:
+    """Makes flows. find(reference, inline): the template, and its leaf if it runs something."""
+
+    def __init__(self, find: Find, workflow_names: Mapping[str, str], names: Names) -> None:
         self._find = find
         self._workflow_names = workflow_names
         self._names = names
@@ -60,7 +63,7 @@ class Expansion:
     def start(self, template: str, env: Mapping[str, str], where: Source, *, name: str, is_finally: bool) -> Step:
         """Expands the template that a Workflow starts with, or ends with. where: the field that names it."""
         place = Place("", ALWAYS, frozenset(), (), env, is_finally, ())
-        return self._template(Call(template, where, place, name, {}, Loop()))
+        return self._template(Call(Reference(THE_WORKFLOW, template), where, place, name, {}, Loop()))
 
     def _template(self, call: Call) -> Step:
         """The flows of one task."""
@@ -76,7 +79,7 @@ class Expansion:
             call.where.lose(
                 f"no template {call.template} is in these files: the flow waits until you make that WorkTemplate"
             )
-            leaf = Leaf(call.template, None)
+            leaf = Leaf(label(str(call.template).replace("/", "-")), None)
         return self._leaf(leaf, call)
 
     def _leaf(self, leaf: Leaf, call: Call) -> Step:
@@ -151,6 +154,7 @@ class Expansion:
                 (*place.path, call.template),
                 item,
                 used,
+                call.template.owner,
             )
             steps = self._tasks(source, inner)
             for step in steps.values():
@@ -256,7 +260,9 @@ class Expansion:
                 when.lose(f"when cannot say this: {error}; the flow runs in any case")
         arguments = self._arguments(task, inner_words)
         inner = replace(place, condition=condition, skippable=frozenset(skippable))
-        step = self._called(task, Call("", task, inner, name, arguments, loop, tuple(conditions)))
+        step = self._called(
+            task, Call(Reference(THE_WORKFLOW, ""), task, inner, name, arguments, loop, tuple(conditions))
+        )
         judge_arguments(task, step)
         step.name, step.needs, step.optional = name, list(needs), step.optional or bool(conditions)
         self._tolerate(task, step)
@@ -265,19 +271,20 @@ class Expansion:
 
     def _called(self, task: Source, call: Call) -> Step:
         """The flows of the template that a task calls, by name, by reference or written into it."""
+        owner = call.place.owner
         if (inline := task.get("inline")) is not None:
             inline.skip_fields("name", why="it stands where it is used")
-            template = f"{call.place.prefix}{call.name}"
+            template = Reference(owner, f"{call.place.prefix}{call.name}", is_inline=True)
             return self._template(replace(call, template=template, where=inline, inline=inline))
         if (reference := task.get("templateRef")) is not None:
-            template = f"{reference.peek_text('name')}/{reference.peek_text('template')}"
+            template = Reference(owner_of(reference), reference.peek_text("template"))
             reference.skip_fields("name", "template", "clusterScope", why="the template is found by them")
             return self._template(replace(call, template=template, where=reference))
         called = task.get("template")
         if called is None:
             task.lose("it names no template")
             return Step(call.name)
-        return self._template(replace(call, template=called.text(), where=called))
+        return self._template(replace(call, template=Reference(owner, called.text()), where=called))
 
     def _tolerate(self, task: Source, step: Step) -> None:
         on = task.get("continueOn")

@@ -131,7 +131,9 @@ def leaf(source: Source, name: str, workflow_names: dict[str, str], defaults: Ob
 
 def _approval(source: Source, suspend: Source) -> None:
     """A flow that waits for a person, and makes no job."""
-    suspend.lose_fields({"duration": "a pause that ends by itself is not there: somebody has to approve the flow"})
+    suspend.lose_fields(
+        {"duration": "somebody has to approve the flow; for a pause alone write startDelay at the flows after it"}
+    )
     if not suspend.fields():
         suspend.skip("empty")
     source.lose_fields(

@@ -19,6 +19,8 @@ def retry_of(source: Source) -> Object:
         source.check(f"without limit Argo tries for ever; here at most {_MAX} times")
     elif limit.word().isdigit():
         found["maxRetries"] = min(_MAX, int(limit.text()))
+        if int(limit.word()) > _MAX:
+            limit.check(f"{_MAX} is the most that maxRetries may be")
     else:
         limit.lose(f"it is no number: maxRetries is {_MAX} until you write one")
     backoff = source.get("backoff")

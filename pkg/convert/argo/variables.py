@@ -19,6 +19,8 @@ _DIRECT: Final = {
     "workflow.status": "{{workflow.phase}}",
     "workflow.failures": "{{workflow.failures}}",
     "workflow.duration": "{{workflow.duration}}",
+    # Known in the runs of a CronWorkflow alone, as in Argo.
+    "workflow.scheduledTime": "{{workflow.scheduledTime}}",
 }
 _LOST: Final = {
     "pod.name": "the pod knows its name as $HOSTNAME, or by the downward API",

@@ -1,12 +1,14 @@
-"""Argo's objects as our Workflows and WorkTemplates."""
+"""Argo's objects as our Workflows, CronWorkflows and WorkTemplates."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any, Final
 
+from pkg.convert.argo import cron
+from pkg.convert.argo.calls import THE_WORKFLOW, Owner, Reference, owner_of
 from pkg.convert.argo.expand import Expansion
 from pkg.convert.argo.leaves import Leaf, describe, leaf
+from pkg.convert.argo.library import Library
 from pkg.convert.argo.locks import locks_of
 from pkg.convert.argo.pods import LOST_POD_FIELDS, pod_fields, pod_metadata
 from pkg.convert.argo.retries import retry_of
@@ -44,50 +46,8 @@ _ONLY_WORKFLOW: Final = (
     "synchronization",
     "entrypoint",
 )
-_OF_FLOW: Final = ("outputs", "retryStrategy", "activeDeadlineSeconds", "synchronization")
-_AT_FLOW: Final = "it is written at the flow that uses the template, and none does: write it there"
-_SCHEDULE: Final = (
-    "schedule",
-    "schedules",
-    "timezone",
-    "suspend",
-    "concurrencyPolicy",
-    "startingDeadlineSeconds",
-    "successfulJobsHistoryLimit",
-    "failedJobsHistoryLimit",
-    "stopStrategy",
-    "when",
-)
-_NO_SCHEDULE: Final = "runs at times are not there: a CronJob that runs `kubectl create` starts the Workflow"
-
-
-@dataclass(slots=True)
-class Library:
-    """The templates of all files: (name of a WorkflowTemplate, name of the template) -> template."""
-
-    templates: dict[tuple[str, str], Source] = field(default_factory=dict)
-    specs: dict[str, Source] = field(default_factory=dict)
-    #: All that became WorkTemplates, and those that flows use, by the identity of their nodes.
-    made: list[tuple[Source, Leaf]] = field(default_factory=list)
-    used: set[int] = field(default_factory=set)
-
-    def add(self, source: Source) -> None:
-        """A WorkflowTemplate or ClusterWorkflowTemplate."""
-        name = text_of(object_in(source.raw().get("metadata")).get("name"))
-        spec = source.get("spec")
-        if spec is None:
-            return
-        self.specs[name] = spec
-        for template in spec.list_of("templates"):
-            self.templates[name, template.peek_text("name")] = template
-
-    def finish(self) -> None:
-        """Says what is lost of templates that no flow uses: what is written at the flow."""
-        for source, made in self.made:
-            if id(source.node) not in self.used and made.spec is None:
-                source.lose("nothing comes of it: no flow uses it, and it makes no WorkTemplate")
-            elif id(source.node) not in self.used:
-                source.lose_fields(dict.fromkeys(_OF_FLOW, _AT_FLOW))
+_NO_RUN: Final = "no Workflow comes of it, because there is no entrypoint"
+_NO_SCHEDULE: Final = "no schedule is left, so the Workflow alone is written"
 
 
 def workflow_template(source: Source, library: Library) -> list[Object]:
@@ -96,14 +56,22 @@ def workflow_template(source: Source, library: Library) -> list[Object]:
 
 
 def cron_workflow(source: Source, library: Library) -> list[Object]:
-    """A CronWorkflow: the Workflow that it makes. The schedule is lost."""
+    """A CronWorkflow, with the templates of the Workflow that it makes."""
     spec = source.get("spec")
-    if spec is None:
-        return convert(source, library)
-    spec.lose_fields(dict.fromkeys(_SCHEDULE, _NO_SCHEDULE))
-    if (meta := spec.get("workflowMetadata")) is not None:
-        meta.lose("write labels and annotations at the Workflow")
-    return convert(source, library, spec.get("workflowSpec"))
+    inner = None if spec is None else spec.get("workflowSpec")
+    if spec is None or inner is None:
+        head(source)
+        metadata(source)
+        (spec or source).lose("it has no spec.workflowSpec")
+        return []
+    made = convert(source, library, inner)
+    run = made[-1] if made and made[-1]["kind"] == "Workflow" else None
+    cron_made = None if run is None else cron.cron_workflow(run["metadata"], spec, run)
+    if cron_made is not None:
+        return [*made[:-1], cron_made]
+    lost = _NO_RUN if run is None else _NO_SCHEDULE
+    spec.lose_fields(dict.fromkeys((*cron.SCHEDULE_FIELDS, "workflowMetadata"), lost))
+    return made
 
 
 def convert(source: Source, library: Library, spec: Source | None = None) -> list[Object]:
@@ -122,18 +90,18 @@ class _Workflow:
         self._spec = spec
         self._library = library
         self._base = label(meta.get("name") or str(meta.get("generateName", "")).rstrip("-") or "workflow", 40)
+        self._namespace = str(meta.get("namespace", ""))
         reference = spec.get("workflowTemplateRef")
-        self._other = None if reference is None else library.specs.get(reference.peek_text("name"))
-        self._owner = "" if reference is None else reference.peek_text("name")
-        if reference is not None:
-            if self._other is None:
-                reference.lose("the WorkflowTemplate is not in these files: convert them together")
-            else:
-                reference.skip_fields("name", "clusterScope", why="the WorkflowTemplate is found by them")
+        self._owner = None if reference is None else owner_of(reference)
+        self._other = None if self._owner is None else library.spec(self._owner, self._namespace)
+        if reference is not None and self._other is None:
+            reference.lose("the WorkflowTemplate is not in these files: convert them together")
+        elif reference is not None:
+            reference.skip_fields("name", "clusterScope", why="the WorkflowTemplate is found by them")
         self._own = {item.peek_text("name"): item for item in spec.list_of("templates")}
         self._templates: dict[str, Object] = {}
         self._names = Names()
-        self._leaves: dict[str, Leaf] = {}
+        self._leaves: dict[Reference, Leaf] = {}
         self._workflow_names: dict[str, str] = {}
         self._pod: Object = {}
         self._pod_metadata: Object = {}
@@ -173,8 +141,7 @@ class _Workflow:
             id(source.node) for source, made in self._library.made if made.template in expansion.templates
         )
         flows = [self._clean(flow) for flow in expansion.flows]
-        namespace = str(self._meta.get("namespace", ""))
-        made = [work_template(name, template, namespace) for name, template in self._templates.items()]
+        made = [work_template(name, template, self._namespace) for name, template in self._templates.items()]
         if flows:
             made.append(workflow(self._meta, {**found, "flows": flows}))
         else:
@@ -187,7 +154,7 @@ class _Workflow:
             (self._spec.root().get("metadata"), ("labels", "annotations")),
         ):
             if source is not None:
-                source.lose_fields(dict.fromkeys(keys, "no Workflow comes of it, because there is no entrypoint"))
+                source.lose_fields(dict.fromkeys(keys, _NO_RUN))
 
     def _clean(self, flow: Object) -> Object:
         if self._retry is not None and "approval" not in flow:
@@ -196,23 +163,27 @@ class _Workflow:
             flow.pop("outputs", None)
         return flow
 
-    def _find(self, name: str, source: Source | None) -> tuple[Source | None, Leaf | None]:
-        """A template by its name, `owner/name` for that of a WorkflowTemplate, or one that is given; and its leaf."""
-        if name in self._leaves:
-            return None, self._leaves[name]
-        owner, slash, inner = name.partition("/")
-        if source is None and slash:
-            source = self._library.templates.get((owner, inner))
-        elif source is None:
-            source = self._own.get(name) or self._library.templates.get((self._owner, name))
+    def _find(self, reference: Reference, inline: Source | None) -> tuple[Source | None, Leaf | None]:
+        """A template, or the one that is written into a task; and its leaf if it runs something."""
+        if reference in self._leaves:
+            return None, self._leaves[reference]
+        source = inline if inline is not None else self._template(reference.owner, reference.name)
         if source is None:
             return None, None
         if source.get("dag") is not None or source.get("steps") is not None:
             return source, None
-        return source, self._leaf(name, source)
+        return source, self._leaf(reference, source)
 
-    def _leaf(self, name: str, source: Source) -> Leaf:
-        ours = label(f"{self._base}-{name.replace('/', '-')}", 63)
+    def _template(self, owner: Owner, name: str) -> Source | None:
+        if owner != THE_WORKFLOW:
+            return self._library.template(owner, self._namespace, name)
+        if name in self._own or self._owner is None:
+            return self._own.get(name)
+        return self._library.template(self._owner, self._namespace, name)
+
+    def _leaf(self, reference: Reference, source: Source) -> Leaf:
+        name = str(reference).replace("/", "-")
+        ours = self._library.names(self._namespace).new(f"{self._base}-{name}")
         made = leaf(source, ours, self._workflow_names, self._pod, self._pod_metadata)
         if not made.is_approval and (locks := source.get("synchronization")) is not None:
             if self._has_locks:
@@ -220,7 +191,7 @@ class _Workflow:
             else:
                 made.locks = locks_of(locks)
         self._library.made.append((source, made))
-        self._leaves[name] = made
+        self._leaves[reference] = made
         if made.spec is not None:
             self._templates[ours] = made.spec
         return made
@@ -229,17 +200,14 @@ class _Workflow:
         """Templates that no flow uses: those that run something become WorkTemplates, others never run."""
         for name, source in self._own.items():
             if source.get("dag") is None and source.get("steps") is None:
-                self._find(name, None)
-            elif not _is_used(source):
-                if has_entrypoint:
-                    source.skip("no flow comes to it")
-                else:
-                    source.lose("without an entrypoint no flow comes to it: convert it with a Workflow that uses it")
+                self._find(Reference(THE_WORKFLOW, name), None)
+            else:
+                self._library.graphs.append((source, has_entrypoint))
 
     def _parameters(self) -> list[Object]:
         """The parameters of the Workflow. One whose name a template has as an input, too, gets another name."""
         inputs: set[str] = set()
-        templates = [*self._own.values(), *(t for (owner, _), t in self._library.templates.items() if owner)]
+        templates = [*self._own.values(), *self._library.templates()]
         for template in templates:
             raw = template.raw()
             if "dag" in raw or "steps" in raw:
@@ -333,9 +301,3 @@ class _Workflow:
                 item.plain()
             else:
                 item.lose(f"there is one time for every end: {found['ttlSecondsAfterFinished']} is written")
-
-
-def _is_used(source: Source) -> bool:
-    """Whether flows came from a DAG or steps: its tasks were looked into."""
-    inner = f"{source.path}.dag.tasks", f"{source.path}.steps"
-    return any(path in source.account.opened for path in inner)

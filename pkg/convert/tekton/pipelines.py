@@ -8,13 +8,22 @@ from typing import Any, Final
 
 from pkg.convert.cel import reference
 from pkg.convert.conditions import CannotSay
-from pkg.convert.durations import duration_of
 from pkg.convert.names import Names, label, parameter_name
 from pkg.convert.result import Object, head, metadata, work_template, workflow
-from pkg.convert.source import Source, object_in, text_of
+from pkg.convert.source import Source, text_of
 from pkg.convert.tekton.library import Library
 from pkg.convert.tekton.matrix import for_of_matrix
-from pkg.convert.tekton.tasks import Task, task
+from pkg.convert.tekton.runs import (
+    arguments,
+    called,
+    patched,
+    pod_of,
+    set_retries,
+    set_timeout,
+    template_of,
+    volumes_of,
+)
+from pkg.convert.tekton.tasks import Task
 from pkg.convert.tekton.variables import pipeline_words
 from pkg.convert.text import Unknown, Words, escaped
 
@@ -31,14 +40,13 @@ _LOST_IN_TASK: Final = {
     "pipelineRef": "use a Workflow as the job of a flow: docs/migration.md",
     "pipelineSpec": "use a Workflow as the job of a flow: docs/migration.md",
 }
-_VOLUMES: Final = ("persistentVolumeClaim", "emptyDir", "configMap", "secret", "projected", "csi")
 
 
 def task_object(source: Source, library: Library) -> list[Object]:
     """A Task or ClusterTask as a WorkTemplate."""
     head(source)
     meta = metadata(source)
-    made = library.task(text_of(object_in(source.raw().get("metadata")).get("name")))
+    made = library.task_of(source)
     if made is None or made.spec is None:
         return []
     found = work_template(made.template, made.spec)
@@ -64,7 +72,7 @@ def pipeline_run(source: Source, library: Library) -> list[Object]:
     inner = spec.get("pipelineSpec")
     named = spec.get("pipelineRef")
     if inner is None and named is not None:
-        found = library.pipelines.get(named.peek_text("name"))
+        found = library.shelf.find("Pipeline", str(meta.get("namespace", "")), named.peek_text("name"))
         inner = None if found is None else found.get("spec")
         if inner is None:
             named.lose("the Pipeline is not in these files: convert them together")
@@ -80,6 +88,7 @@ class _Pipeline:
         self._meta = meta
         self._library = library
         self._base = label(meta.get("name") or str(meta.get("generateName", "")).rstrip("-") or "pipeline", 40)
+        self._namespace = str(meta.get("namespace", ""))
         self._names = Names()
         self._params: dict[str, str] = {}
         self._flows: dict[str, Object] = {}
@@ -133,7 +142,7 @@ class _Pipeline:
                     given[name.text()] = value.plain()
                 elif name is not None:
                     item.lose("the Pipeline has no such parameter")
-        inputs = {ours for source in self._library.tasks for ours in self._inputs(source)}
+        inputs = self._library.parameters()
         found: list[Object] = []
         for item in spec.list_of("params"):
             name = item.get("name")
@@ -160,23 +169,17 @@ class _Pipeline:
                 found.append({"name": ours, **({} if inner is None else {"value": escaped(text_of(inner))})})
         return found
 
-    def _inputs(self, name: str) -> list[str]:
-        made = self._library.task(name)
-        return [] if made is None else list(made.params.values())
-
     def _run(self, run: Source, found: Object) -> None:
         timeouts = run.get("timeouts")
         if timeouts is not None:
-            if (whole := timeouts.get("pipeline")) is not None:
-                found["timeout"] = duration_of(whole, "1h")
+            set_timeout(timeouts.get("pipeline"), found)
             timeouts.lose_fields(
                 {
                     "tasks": "timeout of the Workflow bounds everything but finally flows",
                     "finally": "write timeout at each finally flow",
                 }
             )
-        if (timeout := run.get("timeout")) is not None:
-            found["timeout"] = duration_of(timeout, "1h")
+        set_timeout(run.get("timeout"), found)
         if (status := run.get("status")) is not None:
             if status.word() in _STATUS:
                 key, value = _STATUS[status.text()]
@@ -187,12 +190,8 @@ class _Pipeline:
                 status.lose("shutdown is Stop or Terminate, and suspend true or false")
         template = run.get("taskRunTemplate")
         for source in (template, run):
-            if source is None:
-                continue
-            if (account := source.get("serviceAccountName")) is not None:
-                self._pod["serviceAccountName"] = account.text()
-            if (pod := source.get("podTemplate")) is not None:
-                self._pod.update(pod.plain())
+            if source is not None:
+                self._pod.update(pod_of(source))
         for item in run.list_of("workspaces"):
             self._volumes[item.peek_text("name")] = item
         run.lose_fields(
@@ -212,7 +211,7 @@ class _Pipeline:
         if (loop := item.get("matrix")) is not None:
             flow["for"] = for_of_matrix(loop, self._words(name, {}), matrix)
         words = self._words(name, matrix)
-        if (params := [*self._arguments(item, made, words), *self._from_matrix(matrix, made)]) != []:
+        if (params := [*arguments(item, made, words.copy), *self._from_matrix(matrix, made)]) != []:
             flow["parameters"] = params
         waits = []
         for other in item.list_of("runAfter"):
@@ -225,12 +224,9 @@ class _Pipeline:
         depends = self._depends(waits)
         if depends:
             flow["dependsOn"] = depends
-        if (retries := item.get("retries")) is not None and retries.plain():
-            flow["retry"] = {"maxRetries": retries.plain(), "interval": "0s"}
-        if (timeout := item.get("timeout")) is not None:
-            flow["timeout"] = duration_of(timeout, "1h")
-        if (on_error := item.get("onError")) is not None and on_error.text() == "continue":
-            flow["continueOnFail"] = True
+        set_retries(item.get("retries"), flow)
+        set_timeout(item.get("timeout"), flow)
+        self._on_error(item, flow)
         if made.outputs:
             flow["outputs"] = made.outputs
         self._patch(item, made, flow)
@@ -238,6 +234,18 @@ class _Pipeline:
             flow["finally"] = True
         item.skip_fields("displayName", "description", why="for people")
         item.lose_fields(_LOST_IN_TASK)
+
+    def _on_error(self, item: Source, flow: Object) -> None:
+        on_error = item.get("onError")
+        if on_error is None:
+            return
+        if on_error.word() == "continue":
+            on_error.plain()
+            flow["continueOnFail"] = True
+        elif on_error.word() == "stopAndFail":
+            on_error.skip("it is the default")
+        else:
+            on_error.lose("onError is continue or stopAndFail")
 
     def _depends(self, waits: list[str]) -> Object:
         """Targets. A task that when skips lets go on, but not one behind a failure: ask for what it waits for, too."""
@@ -255,23 +263,15 @@ class _Pipeline:
         inline = item.get("taskSpec")
         if inline is not None:
             inline.skip_fields("metadata", why="labels of a TaskRun")
-            made = task(inline, name, label(f"{self._base}-{name}"))
+            made = self._library.task_in(inline, name, f"{self._base}-{name}", self._namespace)
             if made.spec is not None:
-                self._templates.append(work_template(made.template, made.spec, str(self._meta.get("namespace", ""))))
+                self._templates.append(work_template(made.template, made.spec, self._namespace))
             return made
         named = item.get("taskRef")
         if named is None:
             item.lose("it names no Task")
             return Task(label(name))
-        wanted = named.peek_text("name")
-        found = self._library.task(wanted)
-        if (title := named.get("name")) is not None:
-            title.text()
-        named.skip_fields("kind", "apiVersion", why="a Task is found by its name")
-        named.lose_fields(dict.fromkeys(("resolver", "params", "bundle"), "only Tasks in the same files are found"))
-        if found is None and wanted:
-            named.lose(f"no Task {wanted} is in these files: the flow waits until you make that WorkTemplate")
-        return found or Task(label(wanted or name))
+        return called(named, self._library, self._namespace) or template_of(named, name)
 
     def _words(self, name: str, matrix: Mapping[str, str]) -> Words:
         def result(other: str, what: str) -> str | Unknown:
@@ -283,28 +283,6 @@ class _Pipeline:
             return f"{{{{flows.{self._flows[other]['name']}.outputs.{what}}}}}"
 
         return pipeline_words(self._params, name, result, matrix)
-
-    def _arguments(self, item: Source, made: Task, words: Words) -> list[Object]:
-        found: list[Object] = []
-        for param in item.list_of("params"):
-            name, value = param.get("name"), param.get("value")
-            if name is None or value is None:
-                continue
-            theirs = name.text()
-            plain = words.copy(value)
-            if isinstance(plain, dict):
-                parts = {f"{theirs}.{key}": inner for key, inner in plain.items()}
-            elif isinstance(plain, list):
-                parts = {f"{theirs}.{at}": inner for at, inner in enumerate(plain)}
-            else:
-                parts = {theirs: plain}
-            for key, inner in parts.items():
-                ours = made.params.get(key, "")
-                if not ours and made.spec is not None:
-                    param.lose(f"the Task has no parameter {key} here; a list has as many as its default")
-                    continue
-                found.append({"name": ours or parameter_name(key), "value": text_of(inner)})
-        return found
 
     def _from_matrix(self, matrix: Mapping[str, str], made: Task) -> list[Object]:
         return [
@@ -338,7 +316,6 @@ class _Pipeline:
 
     def _patch(self, item: Source, made: Task, flow: Object) -> None:
         """What a run adds to the pods of a task: the volumes of its workspaces, and podTemplate."""
-        pod: Object = dict(self._pod)
         volumes: list[Object] = []
         bound = {name: (name, "") for name in made.workspaces}
         for entry in item.list_of("workspaces"):
@@ -362,21 +339,6 @@ class _Pipeline:
             source = self._volumes.get(workspace_name)
             if volume is None or source is None:
                 continue
-            if (title := source.get("name")) is not None:
-                title.skip("the task says which volume it is")
-            source.lose_fields(
-                {
-                    "volumeClaimTemplate": "make a WorkTemplate of kind PersistentVolumeClaim with action Apply,"
-                    " a flow for it, and name the claim in the volumes of the other flows",
-                    "subPath": "write subPath at the volumeMounts of the WorkTemplate",
-                }
-            )
-            for kind in _VOLUMES:
-                if (found := source.get(kind)) is not None and kind != "emptyDir":
-                    volumes.append({"name": volume, "emptyDir": None, kind: found.plain()})
-                elif found is not None:
-                    found.plain()
-        if volumes:
-            pod["volumes"] = volumes
-        if pod and made.spec is not None:
-            flow["patch"] = {"spec": {"template": {"spec": pod}}}
+            volumes += volumes_of(source, volume)
+        if made.spec is not None and (patch := patched(self._pod, volumes)):
+            flow["patch"] = patch

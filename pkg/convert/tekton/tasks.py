@@ -139,8 +139,11 @@ def _workspaces(spec: Source, made: Task, paths: dict[str, str], volumes: list[O
         paths[f"workspaces.{name.text()}.bound"] = "true"
         volumes.append({"name": volume, "emptyDir": {}})
         mount: Object = {"name": volume, "mountPath": path}
-        if (read_only := item.get("readOnly")) is not None and read_only.plain():
-            mount["readOnly"] = True
+        read_only = item.get("readOnly")
+        if read_only is not None and isinstance(read_only.peek(), bool):
+            mount["readOnly"] = read_only.plain()
+        elif read_only is not None:
+            read_only.lose("readOnly is true or false")
         mounts.append(mount)
         item.skip_fields("description", why="for people")
         if (optional := item.get("optional")) is not None:
@@ -151,6 +154,8 @@ def _steps(spec: Source, words: Words, mounts: list[Object]) -> list[Object]:
     """Containers in the order of the steps, with what stepTemplate gives all of them."""
     base = spec.get("stepTemplate")
     common = {} if base is None else _container(base, words)
+    if base is not None and common.pop("name", None) is not None:
+        base.skip_fields("name", why="each step has a name of its own")
     found: list[Object] = []
     used: set[str] = set()
     for at, item in enumerate(spec.list_of("steps")):

@@ -488,3 +488,45 @@ def test_what_a_script_prints_is_an_output_if_somebody_reads_it() -> None:
 )
 def test_what_has_no_word_is_named(template: dict[str, Any], message: str) -> None:
     assert any(message in line for line in only(**template).lost)
+
+
+def test_names_of_templates_hold_where_they_are_written() -> None:
+    """A DAG of a WorkflowTemplate names that one's templates, whatever the Workflow has under the same names."""
+    shared = {
+        "apiVersion": "argoproj.io/v1alpha1",
+        "kind": "WorkflowTemplate",
+        "metadata": {"name": "shared"},
+        "spec": {
+            "templates": [
+                {"name": "whole", "steps": [[{"name": "ask", "template": "main"}]]},
+                {"name": "main", "container": {"image": "shared:1"}},
+            ]
+        },
+    }
+    cluster = {
+        **shared,
+        "kind": "ClusterWorkflowTemplate",
+        "spec": {"templates": [{"name": "main", "container": {"image": "cluster:1"}}]},
+    }
+    steps = [
+        {"name": "a", "templateRef": {"name": "shared", "template": "whole"}},
+        {"name": "b", "template": "main"},
+        {"name": "c", "template": "shared-main"},
+        {"name": "d", "templateRef": {"name": "shared", "template": "main", "clusterScope": True}},
+        {"name": "main", "inline": {"container": {"image": "inline:1"}}},
+    ]
+    spec = {
+        "entrypoint": "start",
+        "templates": [
+            {"name": "start", "steps": [[step] for step in steps]},
+            {"name": "main", "container": {"image": "own:1"}},
+            {"name": "shared-main", "container": {"image": "own:2"}},
+        ],
+    }
+    workflow = {"apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow", "metadata": {"name": "w"}, "spec": spec}
+    found = read(convert({"w.yaml": yaml.safe_dump_all([shared, cluster, workflow], sort_keys=False)}))
+    images = {
+        flow["name"]: found.pod(flow["template"])["containers"][0]["image"] for flow in found.workflow["spec"]["flows"]
+    }
+    assert images == {"a-ask": "shared:1", "b": "own:1", "c": "own:2", "d": "cluster:1", "main": "inline:1"}
+    assert found.lost == []

@@ -296,3 +296,121 @@ def test_a_run_finds_its_pipeline() -> None:
 )
 def test_what_has_no_word_is_named(found: Any, message: str) -> None:
     assert any(message in line for line in found().lost)
+
+
+def task_run(**spec: Any) -> Read:
+    whole = {"taskRef": {"name": "say"}, "params": [{"name": "text", "value": "x"}], **spec}
+    run = {"apiVersion": "tekton.dev/v1", "kind": "TaskRun", "metadata": {"name": "r"}, "spec": whole}
+    return tekton(run)
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        pytest.param({}, {}, id="a Task by its name"),
+        pytest.param({"retries": 2}, {"retry": {"maxRetries": 2, "interval": "0s"}}, id="retries"),
+        pytest.param({"timeout": "1h30m"}, {"timeout": "1h30m"}, id="a timeout"),
+        pytest.param({"timeout": "0"}, {}, id="no timeout"),
+        pytest.param(
+            {"serviceAccountName": "a", "podTemplate": {"nodeSelector": {"k": "v"}}},
+            {"patch": {"spec": {"template": {"spec": {"serviceAccountName": "a", "nodeSelector": {"k": "v"}}}}}},
+            id="fields of the pod",
+        ),
+        pytest.param(
+            {"params": [{"name": "text", "value": "{{workflow.name}} $(params.text)"}]},
+            {"parameters": [{"name": "text", "value": "{{{{workflow.name}}}} $(params.text)"}]},
+            id="values in which nothing is replaced",
+        ),
+    ],
+)
+def test_a_task_run_is_a_workflow_of_one_flow(fields: dict[str, Any], expected: dict[str, Any]) -> None:
+    found = task_run(**fields)
+    assert found.workflow["metadata"] == {"name": "r"}
+    flow = found.flow("say")
+    assert flow.pop("outputs") == [{"name": "size", "from": {"terminationMessage": {"container": "main"}}}]
+    assert flow == {"name": "say", "template": "say", "parameters": [{"name": "text", "value": "x"}], **expected}
+    assert found.lost == []
+
+
+def test_a_task_that_is_written_into_a_task_run() -> None:
+    inline = {"workspaces": [{"name": "src"}], "steps": [STEP]}
+    claim = {"name": "src", "persistentVolumeClaim": {"claimName": "c"}}
+    found = task_run(taskRef=None, params=[], taskSpec=inline, workspaces=[claim], status="TaskRunCancelled")
+    assert found.workflow["spec"]["shutdown"] == "Terminate"
+    assert found.flow("task")["template"] == "r"
+    assert found.template("r")["gvr"]["resource"] == "jobs"
+    assert found.flow("task")["patch"]["spec"]["template"]["spec"]["volumes"] == [
+        {"name": "workspace-src", "emptyDir": None, "persistentVolumeClaim": {"claimName": "c"}}
+    ]
+    assert found.lost == []
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        pytest.param({"computeResources": {}}, "write resources at the containers", id="computeResources"),
+        pytest.param({"stepSpecs": [{"name": "main"}]}, "write resources at the containers", id="stepSpecs"),
+        pytest.param({"debug": {"breakpoints": {}}}, "kubectl debug does that", id="debug"),
+        pytest.param({"status": "Odd"}, "TaskRunCancelled", id="a status"),
+        pytest.param({"retries": "many"}, "retries is a whole number", id="retries"),
+        pytest.param({"workspaces": [{"name": "no", "emptyDir": {}}]}, "no workspace of this name", id="a workspace"),
+        pytest.param({"params": [{"name": "no", "value": "x"}]}, "has no parameter no", id="a parameter"),
+        pytest.param({"taskRef": {"name": "no"}}, "no Task no is in these files", id="a Task that is not there"),
+        pytest.param({"taskRef": {"name": "x", "kind": "Own"}}, "a custom task is no Task", id="a custom task"),
+        pytest.param(
+            {"taskRef": {"resolver": "git", "params": [{"name": "url", "value": "x"}]}},
+            "only Tasks in the same files are found",
+            id="a resolver",
+        ),
+        pytest.param({"taskRef": None}, "it names no Task", id="no Task"),
+        pytest.param({"odd": 1}, "convert does not know this field", id="a field that nobody knows"),
+    ],
+)
+def test_what_is_lost_of_a_task_run(fields: dict[str, Any], message: str) -> None:
+    assert any(message in line for line in task_run(**fields).lost)
+
+
+@pytest.mark.parametrize(
+    ("value", "flow", "lost"),
+    [
+        pytest.param("continue", {"continueOnFail": True}, False, id="continue"),
+        pytest.param("stopAndFail", {}, False, id="the default"),
+        pytest.param("odd", {}, True, id="another word"),
+    ],
+)
+def test_on_error(value: str, flow: dict[str, Any], lost: bool) -> None:
+    found = pipeline({**A, "onError": value})
+    assert {"continueOnFail": True}.items() & found.flow("a").items() == flow.items()
+    assert [line for line in found.lost if "onError is continue or stopAndFail" in line] == found.lost
+    assert bool(found.lost) == lost
+
+
+def test_a_task_and_a_cluster_task_of_one_name_are_two_templates() -> None:
+    cluster = {**SAY, "kind": "ClusterTask", "spec": {"steps": [{"image": "other:1", "command": ["true"]}]}}
+    calls = [{"name": "a", "taskRef": {"name": "say", "kind": "ClusterTask"}}, {**CALL, "name": "b"}]
+    spec = {"tasks": calls}
+    found = tekton(
+        cluster, {"apiVersion": "tekton.dev/v1", "kind": "Pipeline", "metadata": {"name": "p"}, "spec": spec}
+    )
+    images = [
+        found.template(found.flow(name)["template"])["jobSpec"]["template"]["spec"]["containers"][0]["image"]
+        for name in ("a", "b")
+    ]
+    assert images == ["other:1", "busybox:1.36"]
+
+
+def test_a_pipeline_and_its_run_of_one_name_are_not_one_silently() -> None:
+    tasks = [{"name": "a", "taskSpec": {"steps": [STEP]}}]
+    spec = {"params": [{"name": "x", "default": "1"}], "tasks": tasks}
+    meta = {"name": "p"}
+    found = tekton(
+        {"apiVersion": "tekton.dev/v1", "kind": "Pipeline", "metadata": meta, "spec": spec},
+        {
+            "apiVersion": "tekton.dev/v1",
+            "kind": "PipelineRun",
+            "metadata": meta,
+            "spec": {"pipelineRef": meta, "params": [{"name": "x", "value": "2"}]},
+        },
+    )
+    assert found.workflow["spec"]["parameters"] == [{"name": "x", "value": "1"}]
+    assert any("PipelineRun p: Workflow p is made of p.yaml:" in line for line in found.lost)
