@@ -16,8 +16,11 @@ MACHINES: Mapping[str, str] = {"amd64": "x86_64", "arm64": "aarch64"}
 """Name of a processor in images -> in wheels."""
 
 
-def build_project(target: Path) -> Path:
-    """Builds the wheel of this checkout into the folder `target`; returns its path. Raises ImageError."""
+def build_project(target: Path, *, isolated: bool = True) -> Path:
+    """Builds the wheel of this checkout into the folder `target`; returns its path. Raises ImageError.
+
+    isolated: with what pyproject.toml asks for, from the network, and not with what is installed here.
+    """
     target.mkdir(parents=True, exist_ok=True)
     for old in target.glob("work_flow-*.whl"):
         old.unlink()
@@ -28,8 +31,9 @@ def build_project(target: Path) -> Path:
     for name in ("setup.cfg", "pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, scratch)
     shutil.copytree(ROOT / "pkg", scratch / "pkg", ignore=shutil.ignore_patterns("__pycache__"))
+    isolation = [] if isolated else ["--no-isolation"]
     run(
-        [sys.executable, "-m", "build", "--wheel", "--outdir", str(target), str(scratch)],
+        [sys.executable, "-m", "build", "--wheel", *isolation, "--outdir", str(target), str(scratch)],
         what="building the wheel of this checkout",
     )
     shutil.rmtree(scratch)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import ast
 import shutil
-import subprocess
-import venv
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 
 import pytest
 
 from hack.image import assemble, contents, installed
+from tests.image import trees
+from tests.image.trees import imported, run
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = sorted(
@@ -29,26 +29,8 @@ for module in pkgutil.walk_packages(pkg.__path__, "pkg."):
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What the first stage of the Dockerfile makes, but with the files that are installed here instead of wheels."""
-    return tree_of(tmp_path_factory.mktemp("image") / "work-flow", installed.in_image())
-
-
-@pytest.fixture(scope="module")
-def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same of what `pip install work-flow` brings, without an extra."""
-    names = contents.closure(installed.PROJECT, installed.requirements(("",)), left_out=())
-    return tree_of(tmp_path_factory.mktemp("plain") / "work-flow", set(names) - {installed.PROJECT})
-
-
-def tree_of(folder: Path, names: Iterable[str]) -> Path:
-    """A folder with these distributions, the program and its commands."""
-    venv.EnvBuilder(symlinks=True, with_pip=False).create(folder)
-    (packages,) = folder.glob("lib/python3*/site-packages")
-    for name in names:
-        for file in metadata.files(name) or []:
-            if ".." not in file.parts and file.suffix != ".pyc":
-                target = packages / file
-                target.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy(file.locate(), target)
+    folder = tmp_path_factory.mktemp("image") / "work-flow"
+    packages = trees.make(folder, installed.in_image())
     shutil.copytree(ROOT / "pkg", packages / "pkg", ignore=shutil.ignore_patterns("__pycache__"))
     (packages / "bin").mkdir()
     for entry in metadata.distribution(installed.PROJECT).entry_points:
@@ -56,23 +38,6 @@ def tree_of(folder: Path, names: Iterable[str]) -> Path:
         (packages / "bin" / entry.name).write_text(script)
     assemble.finish(folder, packages)
     return folder
-
-
-def run(tree: Path, *command: str, code: int = 0) -> str:
-    """Standard output and standard error of a command of the tree, with an environment as empty as a container's."""
-    environ = {"PATH": f"{tree / 'bin'}:/usr/bin:/bin", "HOME": "/nonexistent"}
-    program = str(tree / "bin" / command[0])
-    result = subprocess.run(
-        [program, *command[1:]], env=environ, cwd=tree, capture_output=True, text=True, check=False, timeout=120
-    )
-    assert result.returncode == code, result.stdout + result.stderr
-    return result.stdout + result.stderr
-
-
-def imported(tree: Path, code: str) -> set[str]:
-    """The top-level modules that are loaded after `code` ran."""
-    ran = run(tree, "python", "-c", f"{code}\nimport sys\nprint('LOADED', *(n.split('.')[0] for n in sys.modules))")
-    return set(ran.rpartition("LOADED")[2].split())
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -114,31 +79,6 @@ def test_an_auth_provider_is_refused_in_words(tree: Path) -> None:
         "except ConfigError as error:\n    print(error)\n"
     )
     assert "users[me]: the auth-provider 'oidc' needs the Python package kubernetes" in run(tree, "python", "-c", code)
-
-
-IMPORT_CLI = """\
-import importlib, pkgutil, sys
-import pkg.cli, pkg.views
-for package in (pkg.cli, pkg.views):
-    for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
-        importlib.import_module(module.name)
-"""
-
-
-def test_the_command_line_runs_without_what_only_the_controller_needs(plain: Path) -> None:
-    assert "Read:" in run(plain, "kubectl-workflow", "--help")
-    assert "Client: " in run(plain, "kubectl-workflow", "version", "--client")
-    run(plain, "kubectl-workflow", "lint", str(ROOT / "examples" / "advanced.yaml"))
-    loaded = imported(plain, IMPORT_CLI)
-    assert loaded & {"structlog", "prometheus_client", "uvicorn", "cryptography", "kubernetes"} == set()
-
-
-@pytest.mark.parametrize("command", ["workflow-controller", "workflow-webhook"])
-def test_the_others_say_what_is_missing(plain: Path, command: str) -> None:
-    said = run(plain, command, "--help", code=1)
-    assert said.startswith(f"{command}: the Python package ")
-    assert "pip install 'work-flow[controller]'" in said
-    assert said.count("\n") == 1
 
 
 def test_what_is_in_the_image_is_imported(tree: Path) -> None:

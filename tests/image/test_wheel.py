@@ -1,0 +1,128 @@
+"""The wheel without an extra, as `pip install work-flow` installs it: kubectl-workflow, and no more than it needs."""
+
+from __future__ import annotations
+
+import zipfile
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+from hack.image import contents, installed
+from hack.image.wheels import build_project
+from tests.image import trees
+from tests.image.trees import run
+
+ROOT = Path(__file__).resolve().parents[2]
+EXAMPLE = str(ROOT / "examples" / "advanced.yaml")
+ARGO = str(ROOT / "tests" / "unit" / "convert" / "manifests" / "argo-cron.yaml")
+PRODUCTION = str(ROOT / "examples" / "pipeline-production.yaml")
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An environment with the wheel and what it requires without an extra; the commands are those that it names."""
+    wheel = build_project(tmp_path_factory.mktemp("wheel"), isolated=False)
+    folder = tmp_path_factory.mktemp("plain") / "work-flow"
+    names = contents.closure(installed.PROJECT, installed.requirements(("",)), left_out=())
+    packages = trees.make(folder, set(names) - {installed.PROJECT})
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(packages)
+    for command in _wheel(folder).entry_points:
+        script = folder / "bin" / command.name
+        script.write_text(f"#!{folder}/bin/python\nfrom {command.module} import {command.attr}\n\n{command.attr}()\n")
+        script.chmod(0o755)
+    return folder
+
+
+def _wheel(tree: Path) -> metadata.Distribution:
+    (found,) = [
+        each
+        for each in metadata.distributions(path=[str(path) for path in tree.glob("lib/python3*/site-packages")])
+        if each.metadata["Name"] == installed.PROJECT
+    ]
+    return found
+
+
+def _required(tree: Path, extra: str) -> set[str]:
+    wanted = [Requirement(text) for text in _wheel(tree).requires or []]
+    return {
+        contents.canonical(each.name)
+        for each in wanted
+        if each.marker is None or each.marker.evaluate({"extra": extra})
+    }
+
+
+def test_the_environment_is_what_the_wheel_requires(plain: Path) -> None:
+    """The versions come from what is installed here, but which packages there are is said by the wheel itself."""
+    assert _required(plain, "") == set(map(contents.canonical, installed.requirements(("",))[installed.PROJECT]))
+
+
+def test_what_only_the_others_need_is_not_there(plain: Path) -> None:
+    there = {
+        contents.canonical(each.metadata["Name"])
+        for each in metadata.distributions(path=[str(path) for path in plain.glob("lib/python3*/site-packages")])
+    }
+    others = {name for extra in ("controller", "dashboard", "auth-provider") for name in _required(plain, extra)}
+    assert "structlog" in others
+    assert there & (others - _required(plain, "")) == set()
+
+
+IMPORT_CLI = """\
+import importlib, pkgutil, sys
+import pkg.cli, pkg.convert, pkg.views
+for package in (pkg.cli, pkg.convert, pkg.views):
+    for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
+        importlib.import_module(module.name)
+"""
+
+
+def test_every_module_of_the_command_line_can_be_imported(plain: Path) -> None:
+    run(plain, "python", "-c", IMPORT_CLI)
+
+
+#: Words, exit code, what is said, and how many modules Python may load for it. Work grows with them: the command starts
+#: in less than 0.3 s (`make bench ARGS=cli` measures that). Each bound is a sixth over what was counted.
+CALLS = [
+    pytest.param(["--help"], 0, "Read:", 220, id="help"),
+    pytest.param(["version", "--client"], 0, "Client: ", 175, id="version"),
+    pytest.param(["completion", "bash"], 0, "_KUBECTL_WORKFLOW_COMPLETE", 160, id="completion"),
+    pytest.param(["lint", PRODUCTION, EXAMPLE], 0, "no faults", 360, id="lint"),
+    pytest.param(["render", "-f", EXAMPLE], 0, "kind: Job", 385, id="render"),
+    pytest.param(["graph", "-f", EXAMPLE], 0, "flowchart", 370, id="graph"),
+    pytest.param(["graph", "-f", EXAMPLE, "-o", "svg"], 0, "<svg", 370, id="a picture"),
+    pytest.param(["plan", "-f", EXAMPLE], 0, "FLOW", 465, id="plan"),
+    pytest.param(["convert", ARGO], 1, "kind: CronWorkflow", 400, id="convert"),
+    pytest.param(["list", "--kubeconfig=/none"], 1, "there is no such file", 270, id="list"),
+    pytest.param(["cron", "list", "--kubeconfig=/none"], 1, "there is no such file", 270, id="cron list"),
+    pytest.param(["approve", "a", "b", "--kubeconfig=/none"], 1, "there is no such file", 325, id="approve"),
+]
+COUNT = """\
+import atexit, sys
+from pkg.cli.app import main
+atexit.register(lambda: print("LOADED", len(sys.modules), file=sys.stderr))
+main()
+"""
+
+
+@pytest.mark.parametrize(("words", "code", "said", "most"), CALLS)
+def test_each_verb_works_and_loads_few_modules(plain: Path, words: list[str], code: int, said: str, most: int) -> None:
+    assert said in run(plain, "kubectl-workflow", *words, code=code)
+    counted = run(plain, "python", "-c", COUNT, *words, code=code)
+    assert int(counted.rpartition("LOADED")[2]) <= most
+
+
+def test_kubectl_completes_with_it(plain: Path) -> None:
+    assert "suspend" in run(plain, "kubectl_complete-workflow", "cron", "sus")
+
+
+@pytest.mark.parametrize(
+    ("command", "extra"),
+    [("workflow-controller", "controller"), ("workflow-webhook", "controller"), ("workflow-dashboard", "dashboard")],
+)
+def test_the_others_say_what_is_missing(plain: Path, command: str, extra: str) -> None:
+    said = run(plain, command, "--help", code=1)
+    assert said.startswith(f"{command}: the Python package ")
+    assert f"pip install 'work-flow[{extra}]'" in said
+    assert said.count("\n") == 1
