@@ -33,6 +33,7 @@ def _run(options: Options) -> int:
     try:
         config = load_config(options.kubeconfig or None, context=options.context)
         dashboard = Dashboard(options, config)
+        dashboard.metrics.with_process()
         dashboard.start()
     except (ConfigError, BindError, BadCertificate) as error:
         click.echo(f"workflow-dashboard: {error}", err=True)
@@ -40,7 +41,9 @@ def _run(options: Options) -> int:
     except OSError as error:
         click.echo(f"workflow-dashboard: {error.filename}: {error.strerror}", err=True)
         return 1
-    _log.info("started", version=VERSION, server=config.shown_server, auth=str(options.auth))
+    _log.info(
+        "started", version=VERSION, server=config.shown_server, auth=str(options.auth), metrics=dashboard.metrics_url
+    )
     click.echo(f"the dashboard is at {dashboard.address}")
     sys.stdout.flush()
     stop.wait()

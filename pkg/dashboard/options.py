@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
@@ -10,12 +11,14 @@ import click
 
 from pkg.dashboard.access.guard import host_of, is_loopback
 from pkg.dashboard.access.people import Auth
-from pkg.telemetry.flags import kubeconfig_option
+from pkg.telemetry.flags import Address, kubeconfig_option
 from pkg.telemetry.logging import LEVELS
 from pkg.version import VERSION
 
 F = TypeVar("F", bound=Callable[..., Any])
 DEFAULT_PORT: Final = 8787
+# Nothing that means something in HTML, in a header or in a cookie; no `.` or `..`.
+_BASE_PATH: Final = re.compile(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+){1,8}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,8 @@ class Options:
     tls_cert_file: str
     tls_private_key_file: str
     secure_cookies: bool
+    base_path: str
+    metrics_bind_address: str
     namespace: str
     log_url_template: str
     kubeconfig: str
@@ -69,11 +74,28 @@ def dashboard_options(run: F) -> F:
             metavar="NAME",
             help="Name under which people reach it, beside localhost; repeatable.",
         ),
-        click.option("--allow-actions", is_flag=True, help="Let people suspend, resume, stop and terminate Workflows."),
+        click.option(
+            "--allow-actions",
+            is_flag=True,
+            help="Let people suspend, resume, stop, terminate and retry Workflows, approve and reject.",
+        ),
         click.option("--tls-cert-file", default="", metavar="FILE", help="Certificate chain (PEM); without it: HTTP."),
         click.option("--tls-private-key-file", default="", metavar="FILE", help="Its key (PEM)."),
         click.option(
             "--secure-cookies", is_flag=True, help="Browsers reach it by HTTPS, which a proxy in front of it ends."
+        ),
+        click.option(
+            "--base-path",
+            default="",
+            metavar="PATH",
+            help="Prefix under which a proxy serves it, such as /workflows.  [default: none]",
+        ),
+        click.option(
+            "--metrics-bind-address",
+            type=Address(),
+            default="0",
+            show_default=True,
+            help="HOST:PORT or :PORT to serve /metrics on; 0: off.",
         ),
         click.option("-n", "--namespace", default="", metavar="NAME", help="Show one namespace.  [default: all]"),
         click.option(
@@ -97,10 +119,16 @@ def parse(**flags: Any) -> Options:
     """The options as a value. Raises click.UsageError (exit 2) for flags that do not go together."""
     flags["auth"] = Auth(flags["auth"])
     flags["allowed_host"] = tuple(name.strip().lower().rstrip(".") for name in flags["allowed_host"])
+    flags["base_path"] = flags["base_path"].rstrip("/")
     options = Options(**flags)
     faults = []
     if bool(options.tls_cert_file) != bool(options.tls_private_key_file):
         faults.append("--tls-cert-file and --tls-private-key-file need each other")
+    if options.base_path and not _BASE_PATH.fullmatch(options.base_path):
+        faults.append(
+            f"--base-path is {options.base_path!r}; it must begin with / and have letters, digits, '-', '_', '.' and "
+            "'~' between slashes, such as /workflows"
+        )
     if options.auth is Auth.LOCAL and not is_loopback(options.bind_address):
         faults.append(
             f"--bind-address is {options.bind_address!r}: everybody who reaches it would have your rights; give "

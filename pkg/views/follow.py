@@ -58,8 +58,9 @@ class Follower(Generic[T]):
     """Yields each object that the selectors choose as it is now, then each change, until `deadline`.
 
     type: what to decode each object into; deadline: seconds of `time.monotonic`; on_lost: called with the error each
-    time the API server cannot be reached, before it is tried again; on_listed: called after each whole list, when all
-    that it holds was yielded. Iteration raises KubeError for what does not pass.
+    time the API server cannot be reached, before it is tried again; on_back: called once it answers again after that;
+    on_listed: called after each whole list, when all that it holds was yielded. Iteration raises KubeError for what
+    does not pass.
     """
 
     def __init__(
@@ -72,6 +73,7 @@ class Follower(Generic[T]):
         label_selector: str = "",
         deadline: float = math.inf,
         on_lost: Callable[[KubeError], None] = lambda _: None,
+        on_back: Callable[[], None] = lambda: None,
         on_listed: Callable[[], None] = lambda: None,
     ) -> None:
         self._client = client
@@ -81,7 +83,9 @@ class Follower(Generic[T]):
         self._labels = label_selector
         self._deadline = deadline
         self._on_lost = on_lost
+        self._on_back = on_back
         self._on_listed = on_listed
+        self._is_lost = False
         self.is_listing = False
         """Whether what is yielded comes from a list; else it is a change."""
         self._known: dict[tuple[str, str], str] = {}
@@ -113,9 +117,15 @@ class Follower(Generic[T]):
             except (Transient, Throttled) as error:
                 if error.reason == "Timeout" and time.monotonic() >= self._deadline:
                     return
+                self._is_lost = True
                 self._on_lost(error)
                 self._closed.wait(max(0.0, min(self._pause, self._deadline - time.monotonic())))
                 self._pause = min(_MAX_PAUSE, self._pause * 2)
+
+    def _answered(self) -> None:
+        if self._is_lost:
+            self._is_lost = False
+            self._on_back()
 
     def _list(self) -> Iterator[Seen[T]]:
         """The objects as they are now, and those that were there before and are gone."""
@@ -130,6 +140,7 @@ class Follower(Generic[T]):
                 field_selector=self._fields,
                 continue_=token,
             )
+            self._answered()
             for raw in page.items:
                 meta = _NAMED.decode(raw).metadata
                 seen[meta.namespace, meta.name] = meta.uid
@@ -155,6 +166,7 @@ class Follower(Generic[T]):
             timeout_seconds=max(1, min(_WATCH_SECONDS, math.ceil(min(left, _WATCH_SECONDS)))),
             read_timeout=min(left, 90.0),
         )
+        self._answered()
         self._current = watch
         if self._closed.is_set():
             watch.close()  # closed while it was opened

@@ -12,6 +12,7 @@ from pkg.controllers.engine.access_reviews import THREADS, AccessReviews
 from pkg.kube.access import is_allowed
 from pkg.kube.client import Client
 from pkg.kube.config import ClientConfig
+from pkg.serving.certificate_files import Files
 from pkg.serving.limits import Limits
 from pkg.serving.server import Server
 from pkg.telemetry.health import Checks, TelemetryServer
@@ -19,7 +20,6 @@ from pkg.telemetry.webhook_metrics import WebhookMetrics
 from pkg.version import VERSION
 from pkg.webhooks.authorizer import Authorizer, LiveOwners
 from pkg.webhooks.catalogue import CachedCatalogue
-from pkg.webhooks.certificates.files import Files
 from pkg.webhooks.certificates.injection import Injector
 from pkg.webhooks.certificates.issue import Unreadable, expiry
 from pkg.webhooks.certificates.keeper import Keeper, Place

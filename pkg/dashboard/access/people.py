@@ -31,6 +31,8 @@ LOGIN_SECONDS: Final = 12 * 3600.0
 IDLE_SECONDS: Final = 3600.0
 _MAX_LOGINS: Final = 2_000
 _MAX_CLIENTS: Final = 500
+#: Seconds between two looks for logins and tokens that nobody uses any more.
+_TIDY_SECONDS: Final = 60.0
 _SELF: Final = GVR("authentication.k8s.io", "v1", "selfsubjectreviews")
 
 
@@ -64,12 +66,25 @@ class _Review(msgspec.Struct, frozen=True):
 @dataclass(slots=True)
 class _Login:
     token: str
+    key: str
     began: float
+    used: float
+
+    def is_over(self, now: float) -> bool:
+        return now - self.began > LOGIN_SECONDS or now - self.used > IDLE_SECONDS
+
+
+@dataclass(slots=True)
+class _Known:
+    person: Person
     used: float
 
 
 class People:
-    """Knows the clients of people, and their logins. Thread-safe. make: a client of these credentials."""
+    """Knows the clients of people, and their logins. Thread-safe. make: a client of these credentials.
+
+    A token is forgotten after the logout, when its login is over, and when nobody has come with it for IDLE_SECONDS.
+    """
 
     def __init__(
         self,
@@ -86,8 +101,9 @@ class People:
         self._clock = clock
         self._lock = threading.Lock()
         self._secret = secrets.token_bytes(32)
-        self._people: OrderedDict[str, Person] = OrderedDict()
+        self._people: OrderedDict[str, _Known] = OrderedDict()
         self._logins: OrderedDict[str, _Login] = OrderedDict()
+        self._tidied = clock()
 
     def find(self, authorization: str, cookie: str) -> Person | None:
         """Who sends these headers; None: a login is needed."""
@@ -106,39 +122,54 @@ class People:
         except ConfigError:
             return None
         key = self._digest(header)
+        now = self._clock()
         with self._lock:
-            found = self._people.get(key)
-            if found is not None:
+            self._tidy(now)
+            known = self._people.get(key)
+            if known is not None:
+                known.used = now
                 self._people.move_to_end(key)
-                return found
+                return known.person
         # Neither the dashboard's certificate nor its impersonation may go with the token of somebody else.
         config = msgspec.structs.replace(self._config, credentials=Static(header), headers=())
-        made = Person(key, self._make(config))
+        made = _Known(Person(key, self._make(config)), now)
         with self._lock:
             found = self._people.setdefault(key, made)
             if len(self._people) > _MAX_CLIENTS:
                 self._people.popitem(last=False)
-        return found
+        return found.person
+
+    @property
+    def tokens(self) -> int:
+        """How many are in memory."""
+        with self._lock:
+            return len(self._people)
+
+    @property
+    def logins(self) -> int:
+        """How many there are."""
+        with self._lock:
+            return len(self._logins)
 
     def username(self, person: Person) -> str:
         """What the API server calls somebody. Raises KubeError, Unauthorized for a token that it refuses."""
         body = {"apiVersion": _SELF.api_version, "kind": "SelfSubjectReview"}
         return person.client.review(_SELF, body, _Review).status.user_info.username
 
-    def login(self, token: str) -> str:
-        """Remembers a token that was tried; the value of the cookie."""
+    def login(self, token: str, person: Person) -> str:
+        """Remembers the token of somebody, which was tried; the value of the cookie."""
         value = secrets.token_urlsafe(32)
         now = self._clock()
         with self._lock:
-            self._logins[_hashed(value)] = _Login(token, now, now)
+            self._logins[_hashed(value)] = _Login(token, person.key, now, now)
             if len(self._logins) > _MAX_LOGINS:
-                self._logins.popitem(last=False)
+                self._end(next(iter(self._logins)))
         return value
 
     def logout(self, cookie: str) -> None:
         """Forgets a login."""
         with self._lock:
-            self._logins.pop(_hashed(cookie), None)
+            self._end(_hashed(cookie))
 
     def csrf(self, person: Person) -> str:
         """What a request that changes something has to repeat: only a page of the dashboard can read it."""
@@ -151,14 +182,30 @@ class People:
     def _login(self, cookie: str) -> _Login | None:
         now = self._clock()
         with self._lock:
+            self._tidy(now)
             login = self._logins.get(_hashed(cookie)) if cookie else None
             if login is None:
                 return None
-            if now - login.began > LOGIN_SECONDS or now - login.used > IDLE_SECONDS:
-                del self._logins[_hashed(cookie)]
+            if login.is_over(now):
+                self._end(_hashed(cookie))
                 return None
             login.used = now
             return login
+
+    def _end(self, hashed: str) -> None:
+        """Forgets a login, and its token unless another login has it too."""
+        login = self._logins.pop(hashed, None)
+        if login is not None and all(other.key != login.key for other in self._logins.values()):
+            self._people.pop(login.key, None)
+
+    def _tidy(self, now: float) -> None:
+        if now < self._tidied + _TIDY_SECONDS:
+            return
+        self._tidied = now
+        for hashed in [hashed for hashed, login in self._logins.items() if login.is_over(now)]:
+            self._end(hashed)
+        for key in [key for key, known in self._people.items() if now - known.used > IDLE_SECONDS]:
+            del self._people[key]
 
     def _digest(self, text: str) -> str:
         return hmac.new(self._secret, text.encode(), hashlib.sha256).hexdigest()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Final
 
 import structlog
@@ -27,14 +27,18 @@ _log = structlog.get_logger("dashboard")
 
 
 class Listing:
-    """The lines of a namespace, or of all (None). Everything but `start` belongs to the thread of the event loop."""
+    """The lines of a namespace, or of all (None). Everything but `start` belongs to the thread of the event loop.
 
-    def __init__(self, client: Client, namespace: str | None) -> None:
+    again_seconds: between an error that ended the watch and the next one.
+    """
+
+    def __init__(self, client: Client, namespace: str | None, again_seconds: float = _AGAIN_SECONDS) -> None:
         self.namespace = namespace
         self.lines: dict[Key, ListLine] = {}
         self.trouble = ""
         """What the API server said when it could not be read last; empty if it can."""
         self._client = client
+        self._again_seconds = again_seconds
         self._viewers: dict[Viewer, Collection[str] | None] = {}
         self._changed: dict[Key, ListLine | None] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -90,41 +94,62 @@ class Listing:
                 self._lost(error)
             except Exception:
                 _log.exception("watch failed")
-            self._closed.wait(_AGAIN_SECONDS)
+                self._call(self._trouble, "the dashboard failed; its log says more")
+            self._closed.wait(self._again_seconds)
 
     def _follow(self) -> None:
+        """One watch, until it ends with an error. The next one begins with a list of its own."""
         batch: dict[Key, ListLine | None] = {}
+        listed: set[Key] = set()
 
         def flush() -> None:
-            self._call(dict(batch), not follower.is_listing)
+            self._call(self._take, dict(batch))
             batch.clear()
 
-        follower = Follower(self._client, self.namespace, Listed, on_lost=self._lost, on_listed=flush)
+        def end_of_list() -> None:
+            flush()
+            # Also what went while nothing was watched: a new watch does not know what the last one knew.
+            self._call(self._keep, frozenset(listed))
+            listed.clear()
+
+        follower = Follower(
+            self._client, self.namespace, Listed, on_lost=self._lost, on_back=self._back, on_listed=end_of_list
+        )
         self._follower = follower
         if self._closed.is_set():
             return
         for seen in follower:
-            batch[seen.namespace, seen.name] = None if seen.found is None else list_line(seen.found)
+            key = (seen.namespace, seen.name)
+            batch[key] = None if seen.found is None else list_line(seen.found)
+            if follower.is_listing and seen.found is not None:
+                listed.add(key)
             if not follower.is_listing or len(batch) >= _BATCH:
                 flush()
 
-    def _call(self, batch: dict[Key, ListLine | None], is_whole: bool) -> None:
+    def _call(self, what: Callable[..., None], *arguments: object) -> None:
         assert self._loop is not None
         try:
-            self._loop.call_soon_threadsafe(self._take, batch, is_whole)
+            self._loop.call_soon_threadsafe(what, *arguments)
         except RuntimeError:
             self._closed.set()  # the event loop has ended
 
     def _lost(self, error: KubeError) -> None:
-        if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(setattr, self, "trouble", error.message)
+        self._call(self._trouble, error.message)
 
-    def _take(self, batch: dict[Key, ListLine | None], is_whole: bool) -> None:
-        self.trouble = ""
-        if is_whole:
-            self._first.set()
-        if not self._changed and batch and self._loop is not None:
-            self._loop.call_later(_GATHER_SECONDS, self._send)
+    def _back(self) -> None:
+        self._call(self._trouble, "")
+
+    def _trouble(self, message: str) -> None:
+        """Tells the viewers, unless they know; an empty message: there is no trouble any more."""
+        if message == self.trouble:
+            return
+        self.trouble = message
+        data = event("lost", {"message": message}) if message else event("back", {})
+        for viewer in self._viewers:
+            viewer.put(data)
+
+    def _take(self, batch: dict[Key, ListLine | None]) -> None:
+        before = len(self._changed)
         for key, found in batch.items():
             if found is None:
                 if self.lines.pop(key, None) is not None:
@@ -132,6 +157,14 @@ class Listing:
             elif self.lines.get(key) != found:
                 self.lines[key] = found
                 self._changed[key] = found
+        if not before and self._changed and self._loop is not None:
+            self._loop.call_later(_GATHER_SECONDS, self._send)
+
+    def _keep(self, listed: frozenset[Key]) -> None:
+        """After a whole list: what it does not hold is gone."""
+        self._trouble("")
+        self._take(dict.fromkeys(self.lines.keys() - listed))
+        self._first.set()
 
     def _send(self) -> None:
         """Sends what has changed; the changes of a namespace are encoded once."""

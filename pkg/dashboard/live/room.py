@@ -17,15 +17,15 @@ import structlog
 from pkg.apis.flow.v1alpha1.raw import RawError
 from pkg.apis.flow.v1alpha1.types import Workflow
 from pkg.dashboard.live.encoding import encode, event
+from pkg.dashboard.live.links import LinkReader
 from pkg.dashboard.live.viewer import Viewer
 from pkg.dashboard.model.frames import frame
 from pkg.dashboard.model.moves import Incoming
-from pkg.dashboard.model.scene import arrows_of, incoming_of, scene_of
+from pkg.dashboard.model.scene import Links, incoming_of, scene_of
 from pkg.dashboard.model.state import Seen, State, flow_names, state_of
 from pkg.kube.client import Client
 from pkg.kube.errors import KubeError
 from pkg.views import follow
-from pkg.views.graph.picture import Arrow
 
 _log = structlog.get_logger("dashboard")
 
@@ -39,6 +39,7 @@ class _Now:
     """The newest state, with its number."""
 
     workflow: Workflow
+    links: Links
     state: State
     number: int
 
@@ -54,8 +55,9 @@ class Room:
         self._loop = loop
         self._on_end = on_end
         self._follower = follow.Follower(
-            client, namespace, Workflow, name=name, on_lost=self._lost, on_listed=self._listed
+            client, namespace, Workflow, name=name, on_lost=self._lost, on_back=self._back, on_listed=self._listed
         )
+        self._links = LinkReader(client)
         self._now: _Now | None = None
         self._encoded: tuple[int, bytes] = (-1, b"")
         self._first = asyncio.Event()
@@ -118,7 +120,7 @@ class Room:
                 raise Unreadable("the workflow is gone")
             if self._scene[0] != now.state.head.shape:
                 try:
-                    made = scene_of(now.workflow)
+                    made = scene_of(now.workflow, now.links)
                 except (RawError, ValueError) as error:
                     raise Unreadable(f"the workflow cannot be drawn: {error}") from error
                 self._scene = (made.shape, encode(made))
@@ -141,15 +143,16 @@ class Room:
                     before = None
                     self._call(self._gone)
                     continue
-                state = state_of(seen.found, before)
+                links = self._links.of(seen.found)
+                state = state_of(seen.found, before, links.mark)
                 if before is not None and before.state.head.shape == state.head.shape:
                     made = frame(before.state, state, incoming, time.time(), number)
                     data = None if made is None else event("frame", made)
                 else:
-                    incoming = incoming_of(flow_names(seen.found), _arrows(seen.found))
+                    incoming = incoming_of(flow_names(seen.found), links.arrows)
                     data = b""
                 before = Seen(seen.found, state)
-                self._call(self._publish, _Now(seen.found, state, number), data)
+                self._call(self._publish, _Now(seen.found, links, state, number), data)
         except KubeError as error:
             self._call(self._failed, error.message)
         except Exception:
@@ -173,45 +176,36 @@ class Room:
     def _publish(self, now: _Now, data: bytes | None) -> None:
         """data: of the frame, None if nothing changed, empty if the whole state is to be sent."""
         self._now = now
-        had_trouble, self._trouble = self._trouble, ""
         self._first.set()
-        if had_trouble:
-            data = b""
         if data is None:
             return
-        data = data or self.everything()
-        for viewer in self.viewers:
-            viewer.put(data)
+        self._put(data or self.everything())
 
     def _gone(self) -> None:
         self._now = None
         self._first.set()
-        data = event("gone", {})
+        self._put(event("gone", {}))
+
+    def _put(self, data: bytes) -> None:
         for viewer in self.viewers:
             viewer.put(data)
 
     def _lost(self, error: KubeError) -> None:
         self._call(self._troubled, error.message)
 
+    def _back(self) -> None:
+        self._call(self._troubled, "")
+
     def _troubled(self, message: str) -> None:
-        self._trouble = message
-        data = event("lost", {"message": message})
-        for viewer in self.viewers:
-            viewer.put(data)
+        """An empty message: the API server answers again."""
+        if message != self._trouble:
+            self._trouble = message
+            self._put(event("lost", {"message": message}) if message else event("back", {}))
 
     def _failed(self, message: str) -> None:
         self._trouble = message
         self._first.set()
-        data = event("failed", {"message": message})
+        self._put(event("failed", {"message": message}))
         for viewer in self.viewers:
-            viewer.put(data)
             viewer.close()
         self._on_end()
-
-
-def _arrows(workflow: Workflow) -> tuple[Arrow, ...]:
-    """No arrows where they cannot be read: such a workflow is Invalid, and has no tasks that move."""
-    try:
-        return arrows_of(workflow)
-    except RawError:
-        return ()

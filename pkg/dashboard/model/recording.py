@@ -16,7 +16,7 @@ from pkg.apis.flow.v1alpha1.phases import Phase, fold
 from pkg.apis.flow.v1alpha1.types import Workflow
 from pkg.dashboard.model.frames import Frame, frame
 from pkg.dashboard.model.moves import phases
-from pkg.dashboard.model.scene import Scene, arrows_of, incoming_of, scene_of
+from pkg.dashboard.model.scene import Links, Scene, incoming_of, links_of, scene_of
 from pkg.dashboard.model.state import FlowState, Head, State, flow_names, state_of
 from pkg.views.attempts import AttemptView
 
@@ -56,12 +56,15 @@ class Step(msgspec.Struct, frozen=True, order=True):
     begins: int = 0
 
 
-def recording_of(workflow: Workflow, attempts: Attempts, now: float, marks: Sequence[Mark] = ()) -> Recording:
-    """The run until `now`. Raises RawError, or ValueError for a cycle."""
-    last = state_of(workflow)
-    scene = scene_of(workflow)
+def recording_of(
+    workflow: Workflow, attempts: Attempts, now: float, marks: Sequence[Mark] = (), links: Links | None = None
+) -> Recording:
+    """The run until `now`; links: its arrows, if they are known. Raises RawError, or ValueError for a cycle."""
+    links = links_of(workflow) if links is None else links
+    last = state_of(workflow, mark=links.mark)
+    scene = scene_of(workflow, links)
     names = flow_names(workflow)
-    incoming = incoming_of(names, arrows_of(workflow))
+    incoming = incoming_of(names, links.arrows)
     found = sorted(step for at, name in enumerate(names) for step in steps(at, name, last.flows[at], attempts, now))
     began = last.head.started or last.head.created or now
     state = _before(last)

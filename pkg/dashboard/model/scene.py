@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import msgspec
 
-from pkg.apis.flow.v1alpha1.types import Workflow
+from pkg.apis.flow.v1alpha1.types import Workflow, WorkTemplateSpec
 from pkg.dashboard.model.moves import Incoming
 from pkg.dashboard.model.state import flow_names, state_of
 from pkg.views.graph.drawing import draw
@@ -67,9 +69,26 @@ class Scene(msgspec.Struct, frozen=True):
     cells: int = MAX_CELLS
 
 
-def arrows_of(workflow: Workflow) -> tuple[Arrow, ...]:
-    """The arrows between flows, by their names. Raises RawError for a dependsOn that cannot be read."""
-    return draw(workflow, fold=False).arrows
+@dataclass(frozen=True, slots=True)
+class Links:
+    """The arrows between flows, by their names. mark: part of the shape, and empty unless templates were read."""
+
+    arrows: tuple[Arrow, ...]
+    mark: str = ""
+
+
+NO_LINKS: Final = Links(())
+
+
+def links_of(workflow: Workflow, templates: Mapping[str, WorkTemplateSpec] | None = None) -> Links:
+    """The arrows of the spec, and those of its templates as far as they are given.
+
+    Raises RawError for a dependsOn that cannot be read.
+    """
+    arrows = draw(workflow, templates, fold=False).arrows
+    values = [(one.source, one.target, one.label) for one in arrows if one.kind is ArrowKind.VALUE]
+    mark = hashlib.sha256(msgspec.json.encode(values)).hexdigest()[:16] if templates and values else ""
+    return Links(arrows, mark)
 
 
 def incoming_of(names: Sequence[str], arrows: Sequence[Arrow]) -> tuple[tuple[Incoming, ...], ...]:
@@ -82,13 +101,14 @@ def incoming_of(names: Sequence[str], arrows: Sequence[Arrow]) -> tuple[tuple[In
     return tuple(tuple(one) for one in found)
 
 
-def scene_of(workflow: Workflow) -> Scene:
-    """Lays a workflow out. Raises RawError, or ValueError for a cycle."""
-    state = state_of(workflow)
+def scene_of(workflow: Workflow, links: Links | None = None) -> Scene:
+    """Lays a workflow out; links: its arrows, if they are known. Raises RawError, or ValueError for a cycle."""
+    links = links_of(workflow) if links is None else links
+    state = state_of(workflow, mark=links.mark)
     names = flow_names(workflow)
     at = {name: position for position, name in enumerate(names)}
     of_spec = {flow.name: flow for flow in workflow.spec.flows}
-    all_arrows = arrows_of(workflow)
+    all_arrows = links.arrows
     arrows = [arrow for arrow in all_arrows if arrow.source != arrow.target]
     in_turn = {arrow.source for arrow in all_arrows if arrow.source == arrow.target}
     has_for = [name not in of_spec or of_spec[name].for_ is not None for name in names]

@@ -97,8 +97,8 @@ class Seen:
 _NO_STATUS: Final = FlowStatus(name="", phase=Phase.WAITING)
 
 
-def state_of(workflow: Workflow, before: Seen | None = None) -> State:
-    """The state; flows whose status is as in `before` are taken from there."""
+def state_of(workflow: Workflow, before: Seen | None = None, mark: str = "") -> State:
+    """The state; flows whose status is as in `before` are taken from there. mark: of its links, part of the shape."""
     names = flow_names(workflow)
     of_status = {flow.name: flow for flow in workflow.status.flows}
     of_spec = {flow.name: flow for flow in workflow.spec.flows}
@@ -114,7 +114,7 @@ def state_of(workflow: Workflow, before: Seen | None = None) -> State:
         known = kept.get(name)
         same = known is not None and known[0] == status
         flows.append(known[1] if known is not None and same else flow_state(status, of_spec.get(name)))
-    return State(_head(workflow, tuple(flows)), tuple(flows))
+    return State(_head(workflow, tuple(flows), mark), tuple(flows))
 
 
 def flow_names(workflow: Workflow) -> tuple[str, ...]:
@@ -144,7 +144,7 @@ def flow_state(status: FlowStatus, flow: Flow | None) -> FlowState:
     )
 
 
-def _head(workflow: Workflow, flows: tuple[FlowState, ...]) -> Head:
+def _head(workflow: Workflow, flows: tuple[FlowState, ...], mark: str) -> Head:
     meta, spec, status = workflow.metadata, workflow.spec, workflow.status
     counts = status.tasks
     found = next((each for each in status.conditions if each.type == BLOCKED and each.status == "True"), None)
@@ -155,7 +155,7 @@ def _head(workflow: Workflow, flows: tuple[FlowState, ...]) -> Head:
         namespace=meta.namespace,
         name=meta.name,
         uid=meta.uid,
-        shape=shape_of(workflow, flows),
+        shape=shape_of(workflow, flows, mark),
         phase=status.phase.value if status.phase is not None else "",
         reason=status.reason,
         message=status.message,
@@ -173,10 +173,9 @@ def _head(workflow: Workflow, flows: tuple[FlowState, ...]) -> Head:
     )
 
 
-def shape_of(workflow: Workflow, flows: tuple[FlowState, ...]) -> str:
+def shape_of(workflow: Workflow, flows: tuple[FlowState, ...], mark: str = "") -> str:
     """Names the scene: it differs if a flow, what it waits for, or how many tasks are drawn of it differs."""
-    told = hashlib.sha256(msgspec.json.encode(workflow.spec.flows))
-    told.update(
-        msgspec.json.encode([(name, flow.size) for name, flow in zip(flow_names(workflow), flows, strict=True)])
-    )
-    return told.hexdigest()[:16]
+    digest = hashlib.sha256(msgspec.json.encode(workflow.spec.flows))
+    sizes = [(name, flow.size) for name, flow in zip(flow_names(workflow), flows, strict=True)]
+    digest.update(msgspec.json.encode((sizes, mark) if mark else sizes))
+    return digest.hexdigest()[:16]

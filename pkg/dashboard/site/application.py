@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable, Collection, MutableMapping
 from typing import Any, Final
 
@@ -38,7 +39,11 @@ class Application:
         self._services = services
         self._hosts = frozenset(hosts)
         self._is_draining = False
-        self._starlette = Starlette(routes=_routes(services), exception_handlers=_HANDLERS)
+        routes = _routes(services)
+        self._paths: dict[Any, str] = {}
+        for route in routes:
+            self._paths.setdefault(route.endpoint, route.path)
+        self._starlette = Starlette(routes=routes, exception_handlers=_HANDLERS)
 
     @property
     def is_draining(self) -> bool:
@@ -51,9 +56,11 @@ class Application:
         if value:
             self._services.rooms.close()
             self._services.listing.close()
+            self._services.visits.close()
 
     def close(self) -> None:
         """Take no more work."""
+        self._services.rights.close()
         self._services.pool.shutdown(wait=False, cancel_futures=True)
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
@@ -61,10 +68,15 @@ class Application:
         if scope["type"] != "http":
             raise NotImplementedError(scope["type"])
 
+        began = time.monotonic()
+        scope = self._without_base(scope)
+
         async def send_with_headers(message: MutableMapping[str, Any]) -> None:
             if message["type"] == "http.response.start":
                 ending = [(b"connection", b"close")] if self._is_draining else []
                 message["headers"] = [*message.get("headers", ()), *_HEADERS, *ending]
+                path = self._paths.get(scope.get("endpoint"), "other")
+                self._services.metrics.answered(path, message["status"], time.monotonic() - began)
             await send(message)
 
         if scope["path"] != HEALTH:  # the kubelet asks by the address of the pod
@@ -77,9 +89,16 @@ class Application:
                 return
         await self._starlette(scope, receive, send_with_headers)
 
+    def _without_base(self, scope: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        """The request as if there were no prefix: a proxy may have taken it away already, and the kubelet has none."""
+        base, path = self._services.base_path, scope["path"]
+        if base and (path == base or path.startswith(f"{base}/")):
+            return {**scope, "path": path[len(base) :] or "/", "raw_path": b""}
+        return scope
+
 
 def _routes(services: Services) -> list[Route]:
-    lists, one, pages = Lists(services), Workflows(services), Pages()
+    lists, one, pages = Lists(services), Workflows(services), Pages(services.base_path)
     logins, actions, runs, logs = Logins(services), Actions(services), Runs(services), Logs(services)
     return [
         Route(HEALTH, _healthy),

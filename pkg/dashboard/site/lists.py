@@ -9,6 +9,7 @@ from pkg.dashboard.live.encoding import encode
 from pkg.dashboard.model.lines import MAX_PAGE, SORTS, Query, select
 from pkg.dashboard.site.services import Fault, Services, bytes_answer, json_answer
 from pkg.dashboard.site.streams import EventStream
+from pkg.dashboard.site.visits import Stream
 
 #: Seconds that the first list may take.
 _FIRST_SECONDS = 20.0
@@ -26,7 +27,7 @@ class Lists:
         query = _query(request)
         if not await of.listing.ready(_FIRST_SECONDS):
             raise Fault(503, f"the workflows cannot be read yet: {of.listing.trouble or 'the first list takes long'}")
-        visible = await of.call(of.rights.visible, person, of.scope, of.listing.namespaces)
+        visible = await of.call(of.rights.visible, person, of.scope, of.listing.namespaces, query.namespace)
         lines = list(of.listing.lines.values())
         # In a thread: 5,000 lines take some milliseconds, in which no stream should stand still.
         body = await of.call(lambda: encode({"page": select(lines, query, visible), "trouble": of.listing.trouble}))
@@ -38,11 +39,15 @@ class Lists:
         visible = await of.call(of.rights.visible, person, of.scope, of.listing.namespaces)
         viewer = of.listing.join(visible)
 
+        def leave() -> None:
+            of.listing.leave(viewer)
+            of.metrics.resyncs.inc(viewer.resyncs)
+
         async def is_same() -> bool:
             return await of.call(of.rights.visible, person, of.scope, of.listing.namespaces) == visible
 
         # One who may see more, or less, connects anew.
-        return EventStream(viewer, lambda: of.listing.leave(viewer), is_same)
+        return of.stream(request, person, Stream.LIST, viewer, leave, is_same)
 
     async def session(self, request: Request) -> Response:
         """What a page has to know before anything else; `user` is empty where a login is needed."""

@@ -7,10 +7,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from pkg.dashboard.access.people import COOKIE, LOGIN_SECONDS
+from pkg.dashboard.site.bodies import body_of
 from pkg.dashboard.site.services import Fault, Services, json_answer
 from pkg.kube.errors import Unauthorized
-
-_MAX_BODY = 64 * 1024
 
 
 class _Given(msgspec.Struct, frozen=True):
@@ -42,9 +41,9 @@ class Logins:
         answer = json_answer({"user": username, "csrf": of.people.csrf(person)})
         answer.set_cookie(
             COOKIE,
-            of.people.login(given.token.strip()),
+            of.people.login(given.token.strip(), person),
             max_age=int(LOGIN_SECONDS),
-            path="/",
+            path=of.base_path or "/",
             secure=of.is_secure or request.url.scheme == "https",
             httponly=True,
             samesite="strict",
@@ -52,19 +51,12 @@ class Logins:
         return answer
 
     async def logout(self, request: Request) -> Response:
-        """Forgets the login."""
-        self._of.check_write(request, self._of.person(request))
-        self._of.people.logout(request.cookies.get(COOKIE, ""))
+        """Forgets the login, and ends its streams."""
+        of, person = self._of, self._of.person(request)
+        of.check_write(request, person)
+        of.people.logout(request.cookies.get(COOKIE, ""))
+        of.visits.end(person)
         answer = json_answer({})
-        answer.delete_cookie(COOKIE, path="/", httponly=True, samesite="strict")
+        answer.delete_cookie(COOKIE, path=of.base_path or "/", httponly=True, samesite="strict")
+        answer.headers["clear-site-data"] = '"cache"'
         return answer
-
-
-async def body_of(request: Request) -> bytes:
-    """The body of a small request. Raises Fault."""
-    parts = b""
-    async for part in request.stream():
-        parts += part
-        if len(parts) > _MAX_BODY:
-            raise Fault(413, f"the body must have at most {_MAX_BODY} bytes")
-    return parts

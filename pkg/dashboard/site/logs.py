@@ -6,16 +6,18 @@ import asyncio
 import os
 import threading
 import time
+from collections import deque
+from collections.abc import Iterable
 from typing import Any, Final
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from pkg.dashboard.live.encoding import event
-from pkg.dashboard.live.gathering import Gatherer
-from pkg.dashboard.live.viewer import Viewer
+from pkg.dashboard.access.rights import read_log
+from pkg.dashboard.live.line_feed import Closed, LineFeed
 from pkg.dashboard.site.services import Fault, Services, json_answer, object_name
 from pkg.dashboard.site.streams import EventStream
+from pkg.dashboard.site.visits import Stream, TooMany
 from pkg.kube.client import Client
 from pkg.kube.errors import KubeError
 from pkg.kube.pod_logs import LogOptions, PodLog
@@ -26,11 +28,12 @@ from pkg.views.one_workflow import read_workflow
 from pkg.views.pods import Pods, read_pods
 from pkg.views.workflow_view import view
 
+_LINES: Final = 1_000
 _MAX_LINES: Final = 5_000
+#: Bytes of one line that are shown, of one answer, and that are read for it.
 _MAX_LINE: Final = 10_000
-_MAX_FOLLOWED: Final = 100
-#: Lines that come within so many seconds are sent together.
-_GATHER_SECONDS: Final = 0.1
+MAX_BYTES: Final = 4 * 1024 * 1024
+MAX_READ: Final = 64 * 1024 * 1024
 
 
 class Logs:
@@ -38,15 +41,17 @@ class Logs:
 
     def __init__(self, services: Services) -> None:
         self._of = services
-        self._followed = 0
 
     async def read(self, request: Request) -> Response:
-        """The pods of a task, and the last lines of one. Parameters: flow, index, attempt, pod, container, tail."""
+        """The pods of a task, and the last lines of one. Parameters: flow, index, attempt, pod, container, tail.
+
+        follow=1: without the lines of a pod that still runs, which its stream begins with.
+        """
         of, person = self._of, self._of.person(request)
         namespace, name = of.named(request)
         given = request.query_params
         index, attempt = _number(given.get("index", "")), _number(given.get("attempt", ""))
-        tail = min(_number(given.get("tail", "")) or 1_000, _MAX_LINES)
+        tail = min(_number(given.get("tail", "")) or _LINES, _MAX_LINES)
         flow = given.get("flow", "")
         if not flow:
             raise Fault(400, "flow is missing; name the flow whose log is wanted")
@@ -61,30 +66,38 @@ class Logs:
             given.get("container", ""),
             tail,
             of.log_url_template,
+            follows=given.get("follow", "") == "1",
         )
         return json_answer(found)
 
     async def stream(self, request: Request) -> EventStream:
-        """The lines that a pod writes from now on. Parameters: pod, container, since (seconds)."""
+        """The last lines of a pod, and those that it writes from then on. Parameters: pod, container, tail."""
         of, person = self._of, self._of.person(request)
         namespace, name = of.named(request)
         given = request.query_params
-        if self._followed >= _MAX_FOLLOWED:
-            raise Fault(503, f"{_MAX_FOLLOWED} logs are followed at the same time, and more are not; try again later")
-        options = LogOptions(given.get("container", ""), follow=True, tail=_number(given.get("tail", "")) or 0)
+        pod = object_name(given.get("pod", ""), "pod")
+        tail = _number(given.get("tail", ""))
+        options = LogOptions(
+            given.get("container", ""), follow=True, tail=_LINES if tail is None else min(tail, _MAX_LINES)
+        )
+        try:
+            of.visits.check(person, Stream.LOG)
+        except TooMany as error:
+            raise Fault(429, str(error)) from error
         await of.call(of.rights.check_get, person, namespace, name)
-        log = await of.call(person.client.pod_log, namespace, object_name(given.get("pod", ""), "pod"), options)
-        self._followed += 1
-        viewer = Viewer(lambda: event("missed", {}))
-        threading.Thread(
-            target=_follow, args=(log, Gatherer(viewer, asyncio.get_running_loop())), name="follow-log", daemon=True
-        ).start()
+        log = await of.call(person.client.pod_log, namespace, pod, options)
+        feed = LineFeed(asyncio.get_running_loop())
 
         def end() -> None:
-            self._followed -= 1
+            feed.close()
             log.close()
 
-        return EventStream(viewer, end)
+        async def may_still() -> bool:
+            return await of.call(of.rights.may, person, read_log(pod), namespace)
+
+        stream = of.stream(request, person, Stream.LOG, feed, end, may_still)
+        threading.Thread(target=_follow, args=(log, feed), name="follow-log", daemon=True).start()
+        return stream
 
 
 def _read(
@@ -97,6 +110,8 @@ def _read(
     container: str,
     tail: int,
     template: str,
+    *,
+    follows: bool = False,
 ) -> dict[str, Any]:
     workflow = read_workflow(client, namespace, name)
     pods = read_pods(client, workflow, target.flow, target.index, attempt)
@@ -112,15 +127,19 @@ def _read(
         for one in pods.found
     ]
     answer: dict[str, Any] = {"pods": shown, "unread": pods.unread, "pod": "", "container": "", "lines": [], "gone": []}
+    answer["follows"] = False
     chosen = next((one.pod for one in pods.found if pod in ("", one.pod.metadata.name)), None)
     if chosen is not None:
         answer["pod"] = chosen.metadata.name
         answer["container"] = container or next(iter(chosen.containers), "")
-        try:
-            lines = client.pod_log(namespace, chosen.metadata.name, LogOptions(answer["container"], tail=tail))
-            answer["lines"] = [_text(line) for line in lines]
-        except KubeError as error:
-            answer["message"] = error.message
+        if follows and not chosen.has_ended:
+            answer["follows"] = True
+        else:
+            try:
+                log = client.pod_log(namespace, chosen.metadata.name, LogOptions(answer["container"], tail=tail))
+                answer["lines"], answer["message"] = last_lines(log)
+            except KubeError as error:
+                answer["message"] = error.message
     answer["gone"] = _gone(client, workflow, target, attempt, pods, template)
     return answer
 
@@ -147,18 +166,42 @@ def _gone(
     return answer
 
 
-def _follow(log: PodLog, lines: Gatherer) -> None:
-    """Hands the lines over until the log ends."""
+def last_lines(log: Iterable[bytes], most: int = MAX_BYTES, most_read: int = MAX_READ) -> tuple[list[str], str]:
+    """The last lines that are not more than `most` bytes, and a sentence if there are others.
+
+    No more than `most_read` bytes are read.
+    """
+    lines: deque[bytes] = deque()
+    size = read = 0
+    said = ""
+    for line in log:
+        read += len(line)
+        shown = line[:_MAX_LINE]
+        lines.append(shown)
+        size += len(shown)
+        while size > most:
+            size -= len(lines.popleft())
+            said = f"earlier lines are left out: {most // 1024:,} KiB of a log are shown"
+        if read > most_read:
+            said = f"the lines are too long: after {most_read // (1024 * 1024):,} MiB of the log no more was read"
+            break
+    return [_text(line) for line in lines], said
+
+
+def _follow(log: PodLog, feed: LineFeed) -> None:
+    """Hands the lines over until the log ends, or nobody takes them."""
     message = ""
     try:
         try:
             for line in log:
-                lines.add(_text(line))
+                feed.add(_text(line))
         except KubeError as error:
             message = error.message
-        lines.end(message)
-    except RuntimeError:
-        pass  # the event loop has ended
+        feed.end(message)
+    except Closed:
+        pass
+    finally:
+        log.close()
 
 
 def _text(line: bytes) -> str:

@@ -25,12 +25,17 @@ _TYPES: Final = {
 
 
 class Pages:
-    """Handlers. The files are read once: there are few, and they are small."""
+    """Handlers. The files are read once: there are few, and they are small.
 
-    def __init__(self, folder: Path = STATIC) -> None:
+    base_path: the prefix of all addresses, which the page is told; empty for none.
+    """
+
+    def __init__(self, base_path: str = "", folder: Path = STATIC) -> None:
         self._files: dict[str, tuple[bytes, str, str]] = {}
         for path in sorted(folder.iterdir()):
             content = path.read_bytes()
+            if path.name == "index.html":
+                content = _with_base(content, base_path)
             kind = _TYPES.get(path.suffix) or mimetypes.guess_type(path.name)[0] or "application/octet-stream"
             self._files[path.name] = (content, kind, f'"{hashlib.sha256(content).hexdigest()[:20]}"')
 
@@ -51,3 +56,10 @@ class Pages:
         if request.headers.get("if-none-match") == etag:
             return Response(status_code=304, headers=headers)
         return Response(content, media_type=kind, headers=headers)
+
+
+def _with_base(page: bytes, base_path: str) -> bytes:
+    """The page under a prefix, which has no characters that mean something in HTML."""
+    prefix = base_path.encode()
+    page = page.replace(b'name="base-path" content=""', b'name="base-path" content="%b"' % prefix)
+    return page.replace(b'="/static/', b'="%b/static/' % prefix)

@@ -11,6 +11,7 @@ from starlette.responses import Response
 from pkg.apis.flow.v1alpha1.raw import RawError
 from pkg.apis.flow.v1alpha1.types import Workflow
 from pkg.dashboard.live.encoding import encode
+from pkg.dashboard.live.links import LinkReader
 from pkg.dashboard.model.moves import phases
 from pkg.dashboard.model.recording import Mark, recording_of
 from pkg.dashboard.model.state import flow_names, state_of
@@ -91,7 +92,9 @@ def _recording(client: Client, namespace: str, name: str) -> bytes:
     except KubeError:
         pass  # Events are an addition: without the right to read them there are no marks
     try:
-        return encode(recording_of(workflow, attempts, time.time(), marks[-_MAX_MARKS:]))
+        return encode(
+            recording_of(workflow, attempts, time.time(), marks[-_MAX_MARKS:], LinkReader(client).of(workflow))
+        )
     except (RawError, ValueError) as error:
         raise Fault(422, f"the workflow cannot be drawn: {error}") from error
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final, ParamSpec, TypeVar
@@ -17,7 +17,10 @@ from pkg.dashboard.access.rights import Rights
 from pkg.dashboard.live.encoding import encode
 from pkg.dashboard.live.listing import Listing
 from pkg.dashboard.live.rooms import Rooms
+from pkg.dashboard.site.streams import EventStream
+from pkg.dashboard.site.visits import Stream, Taker, TooMany, Visits
 from pkg.kube.errors import Forbidden, Gone, KubeError, NotFound, Refused, Stopped, Throttled, Unauthorized
+from pkg.telemetry.dashboard_metrics import DashboardMetrics
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -44,14 +47,16 @@ class Fault(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """scope: the namespace that the dashboard is about, None for all; lost: the address of logs that pods do not have
-    any more, as kubectl-workflow takes it.
+    """scope: the namespace that the dashboard is about, None for all; log_url_template: the address of logs that pods
+    do not have any more, as kubectl-workflow takes it; base_path: the prefix of all addresses, empty for none.
     """
 
     people: People
     rights: Rights
     rooms: Rooms
     listing: Listing
+    visits: Visits
+    metrics: DashboardMetrics
     pool: ThreadPoolExecutor
     scope: str | None
     allow_actions: bool
@@ -59,6 +64,7 @@ class Services:
     version: str
     server: str
     log_url_template: str = ""
+    base_path: str = ""
 
     async def call(self, function: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
         """Runs what blocks in a thread."""
@@ -67,10 +73,44 @@ class Services:
 
     def person(self, request: Request) -> Person:
         """Who asks. Raises Fault 401."""
-        found = self.people.find(request.headers.get("authorization", ""), request.cookies.get(COOKIE, ""))
+        found = self._find(request)
         if found is None:
             raise Fault(401, "log in: the dashboard shows what your own token may see")
         return found
+
+    def stream(
+        self,
+        request: Request,
+        person: Person,
+        kind: Stream,
+        taker: Taker,
+        on_end: Callable[[], None],
+        recheck: Callable[[], Awaitable[bool]],
+    ) -> EventStream:
+        """A stream for somebody, while they are logged in and `recheck` allows it. Raises Fault if they have too many;
+        then `on_end` was called.
+        """
+        try:
+            visit = self.visits.enter(person, kind, taker)
+        except TooMany as error:
+            on_end()
+            raise Fault(429, str(error)) from error
+        sent = self.metrics.sent.labels(kind)
+
+        def end() -> None:
+            self.visits.leave(visit)
+            on_end()
+
+        async def may_still() -> bool:
+            found = self._find(request)
+            return found is not None and found.key == person.key and await recheck()
+
+        return EventStream(
+            taker, end, may_still, on_sent=sent.inc, on_cut=lambda reason: self.metrics.cut.labels(reason).inc()
+        )
+
+    def _find(self, request: Request) -> Person | None:
+        return self.people.find(request.headers.get("authorization", ""), request.cookies.get(COOKIE, ""))
 
     def named(self, request: Request) -> tuple[str, str]:
         """Namespace and name of the Workflow in the path. Raises Fault."""

@@ -12,7 +12,7 @@ from collections.abc import Callable, MutableMapping
 from typing import Any, Final
 
 from pkg.dashboard.live.encoding import HEARTBEAT
-from pkg.dashboard.live.viewer import Viewer
+from pkg.dashboard.site.visits import Taker
 from pkg.kube.errors import Forbidden, KubeError, Unauthorized
 
 #: Seconds between two signs of life, and seconds after which a viewer that takes nothing is cut off.
@@ -27,19 +27,24 @@ class EventStream:
     """Sends what a viewer is given, until either side ends. on_end: called after the last byte.
 
     recheck: called every recheck_seconds (default RECHECK_SECONDS). The stream ends if it returns False, or if the API
-    server refuses the viewer, as when a right was taken away or a token has expired.
+    server refuses the viewer, as when a right was taken away or a token has expired. on_sent: is given the bytes of
+    each part; on_cut: is given why the dashboard ended it, Stalled or Refused.
     """
 
     def __init__(
         self,
-        viewer: Viewer,
+        viewer: Taker,
         on_end: Callable[[], None],
         recheck: Callable[[], Any] | None = None,
         recheck_seconds: float | None = None,
+        on_sent: Callable[[int], None] = lambda _: None,
+        on_cut: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._viewer = viewer
         self._on_end = on_end
         self._recheck = recheck
+        self._on_sent = on_sent
+        self._on_cut = on_cut
         self._recheck_seconds = RECHECK_SECONDS if recheck_seconds is None else recheck_seconds
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -51,8 +56,10 @@ class EventStream:
             headers.append((b"x-accel-buffering", b"no"))
             await send({"type": "http.response.start", "status": 200, "headers": headers})
             await self._pump(send)
-        except (TimeoutError, OSError):
-            pass  # the viewer takes nothing, or has gone; its browser connects anew if it is there
+        except TimeoutError:
+            self._on_cut("Stalled")  # the viewer takes nothing; its browser connects anew if it is there
+        except OSError:
+            pass  # it has gone
         finally:
             for helper in helpers:
                 helper.cancel()
@@ -63,6 +70,7 @@ class EventStream:
         while data is not None:
             async with asyncio.timeout(_STALL_SECONDS):
                 await send({"type": "http.response.body", "body": data, "more_body": True})
+            self._on_sent(len(data))
             try:
                 async with asyncio.timeout(_BEAT_SECONDS):
                     data = await self._viewer.take()
@@ -87,5 +95,6 @@ class EventStream:
             except KubeError:
                 continue  # the API server cannot be asked now; it is asked again
             if not may_still:
+                self._on_cut("Refused")
                 self._viewer.close()
                 return

@@ -11,8 +11,9 @@ from starlette.responses import Response
 from pkg.dashboard.access.people import Person
 from pkg.dashboard.live.room import Room, Unreadable
 from pkg.dashboard.live.rooms import Full
-from pkg.dashboard.site.services import Fault, Services, bytes_answer, json_answer
+from pkg.dashboard.site.services import Fault, Services, json_answer
 from pkg.dashboard.site.streams import EventStream
+from pkg.dashboard.site.visits import Stream
 from pkg.kube.errors import NotFound
 from pkg.views.events import read_events
 from pkg.views.manifests.writing import as_yaml
@@ -37,7 +38,7 @@ class Workflows:
             return json_answer({"at": time.time(), "state": room.state})
 
     async def scene(self, request: Request) -> Response:
-        """The scene. Its address may name a shape: what has a shape never changes."""
+        """The scene. A browser keeps it, and asks each time whether it is still the same, and may still be seen."""
         of = self._of
         _, namespace, name = await self._checked(request)
         with self._room(namespace, name) as opened:
@@ -46,8 +47,10 @@ class Workflows:
                 shape, body = await of.call(room.scene)
             except Unreadable as error:
                 raise Fault(422, str(error)) from error
-        is_named = request.query_params.get("shape") == shape
-        return bytes_answer(body, cache="private, max-age=3600" if is_named else "no-store")
+        headers = {"etag": f'"{shape}"', "cache-control": "private, no-cache"}
+        if request.headers.get("if-none-match") == headers["etag"]:
+            return Response(status_code=304, headers=headers)
+        return Response(body, media_type="application/json", headers=headers)
 
     async def stream(self, request: Request) -> EventStream:
         """The state, then a frame for each change."""
@@ -63,13 +66,14 @@ class Workflows:
 
         def leave() -> None:
             room.viewers.discard(viewer)
+            of.metrics.resyncs.inc(viewer.resyncs)
             opened.close()
 
         async def may_still() -> bool:
             await of.call(of.rights.check_get, person, namespace, name)
             return True
 
-        return EventStream(viewer, leave, may_still)
+        return of.stream(request, person, Stream.WORKFLOW, viewer, leave, may_still)
 
     async def yaml(self, request: Request) -> Response:
         """The object as the API server has it, without the fields that only programs read."""

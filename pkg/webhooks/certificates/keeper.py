@@ -19,12 +19,12 @@ import structlog
 from pkg.apis.meta import GVR
 from pkg.kube.client import Client
 from pkg.kube.errors import Conflict, KubeError, NotFound
+from pkg.serving.certificate_source import Source, Use
 from pkg.serving.tls import BadCertificate
 from pkg.webhooks.certificates import stored as secrets
 from pkg.webhooks.certificates.injection import Injector
 from pkg.webhooks.certificates.issue import Issued, issue
 from pkg.webhooks.certificates.plan import Issue, Policy, Write, plan
-from pkg.webhooks.certificates.source import Source, Use
 
 _SECRETS: Final = GVR("", "v1", "secrets")
 _POLL_SECONDS: Final = 20.0

@@ -71,9 +71,16 @@ def test_what_cannot_be_a_token_is_nobody() -> None:
     assert Bench().people.find("Bearer a\r\nHost: x", "") is None
 
 
+def logged_in(bench: Bench, token: str) -> str:
+    """The cookie of a new login."""
+    person = bench.people.of_token(token)
+    assert person is not None
+    return bench.people.login(token, person)
+
+
 def test_a_login_stands_for_its_token_until_it_is_over() -> None:
     bench = Bench()
-    cookie = bench.people.login("abc")
+    cookie = logged_in(bench, "abc")
     person = bench.people.find("", cookie)
     assert person == bench.people.find("Bearer abc", "")
     bench.people.logout(cookie)
@@ -82,7 +89,7 @@ def test_a_login_stands_for_its_token_until_it_is_over() -> None:
 
 def test_a_login_ends_when_nobody_uses_it() -> None:
     bench = Bench()
-    cookie = bench.people.login("abc")
+    cookie = logged_in(bench, "abc")
     bench.now += IDLE_SECONDS - 1
     assert bench.people.find("", cookie) is not None
     bench.now += IDLE_SECONDS + 1
@@ -91,7 +98,7 @@ def test_a_login_ends_when_nobody_uses_it() -> None:
 
 def test_a_login_ends_after_a_working_day() -> None:
     bench = Bench()
-    cookie = bench.people.login("abc")
+    cookie = logged_in(bench, "abc")
     end = bench.now + LOGIN_SECONDS
     while bench.now + IDLE_SECONDS / 2 < end:
         bench.now += IDLE_SECONDS / 2
@@ -112,3 +119,22 @@ def test_the_token_of_a_page_is_that_of_one_person_and_one_process() -> None:
     again = Bench().people.of_token("abc")
     assert again is not None
     assert not Bench().people.is_csrf(again, csrf)
+
+
+def test_the_token_of_a_login_is_forgotten_with_the_logout_unless_another_browser_has_it() -> None:
+    bench = Bench()
+    one, two = logged_in(bench, "abc"), logged_in(bench, "abc")
+    bench.people.logout(one)
+    assert (bench.people.logins, bench.people.tokens) == (1, 1)
+    bench.people.logout(two)
+    assert (bench.people.logins, bench.people.tokens) == (0, 0)
+
+
+def test_logins_and_tokens_that_nobody_uses_are_forgotten_without_a_request_of_theirs() -> None:
+    bench = Bench()
+    logged_in(bench, "abc")
+    bench.people.find("Bearer of-a-proxy", "")
+    assert (bench.people.logins, bench.people.tokens) == (1, 2)
+    bench.now += IDLE_SECONDS + 1
+    bench.people.find("Bearer of-somebody-else", "")
+    assert (bench.people.logins, bench.people.tokens) == (0, 1)

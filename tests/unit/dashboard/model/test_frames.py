@@ -12,7 +12,7 @@ from pkg.apis.flow.v1alpha1.phases import Phase, WorkflowPhase
 from pkg.apis.flow.v1alpha1.types import FlowStatus, TaskCounts, Workflow, WorkflowStatus
 from pkg.dashboard.model.frames import frame
 from pkg.dashboard.model.moves import Kind
-from pkg.dashboard.model.scene import arrows_of, incoming_of, scene_of
+from pkg.dashboard.model.scene import incoming_of, links_of, scene_of
 from pkg.dashboard.model.state import Seen, State, flow_names, state_of
 from tests.builders import wf
 
@@ -27,7 +27,7 @@ def status(name: str, phase: Phase, **fields: Any) -> FlowStatus:
 
 
 def between(before: Workflow, after: Workflow) -> Any:
-    incoming = incoming_of(flow_names(before), arrows_of(before))
+    incoming = incoming_of(flow_names(before), links_of(before).arrows)
     return frame(state_of(before), state_of(after), incoming, 10.0, 3)
 
 
@@ -68,7 +68,7 @@ def test_applied_frames_lead_to_the_newest_state() -> None:
             tasks=TaskCounts(total=2, succeeded=1, failed=1),
         ),
     ]
-    state, incoming = state_of(steps[0]), incoming_of(flow_names(CHAIN), arrows_of(CHAIN))
+    state, incoming = state_of(steps[0]), incoming_of(flow_names(CHAIN), links_of(CHAIN).arrows)
     applied = state
     for step in steps[1:]:
         new = state_of(step)

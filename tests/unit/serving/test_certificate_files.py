@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives import serialization as s
 
+from pkg.serving.certificate_files import Files
 from pkg.serving.tls import load, new_context
-from pkg.webhooks.certificates.files import Files
 from pkg.webhooks.certificates.issue import Issued, issue
 
 

@@ -7,8 +7,8 @@ from typing import Final
 
 import structlog
 
+from pkg.serving.certificate_source import Source, Use
 from pkg.serving.tls import BadCertificate
-from pkg.webhooks.certificates.source import Source, Use
 
 _POLL_SECONDS: Final = 10.0
 _log = structlog.get_logger("certificates")

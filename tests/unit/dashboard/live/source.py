@@ -1,0 +1,79 @@
+"""An API server that a test writes itself: its lists, and what its watch says."""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Iterator
+from typing import Any, cast
+
+import msgspec
+
+from pkg.kube.client import Client, Page
+from pkg.kube.errors import KubeError, NotFound
+
+
+def workflow(name: str, version: int = 1, namespace: str = "team", **status: Any) -> dict[str, Any]:
+    """A Workflow of one flow."""
+    meta = {"name": name, "namespace": namespace, "uid": f"uid-{name}", "resourceVersion": str(version)}
+    return {"metadata": meta, "spec": {"flows": [{"name": "a", "template": "step"}]}, "status": status}
+
+
+class Source:
+    """A client of it. `objects` is what a list finds; `refusal`: the error of every call, until it is None again."""
+
+    def __init__(self, *objects: dict[str, Any]) -> None:
+        self.objects = list(objects)
+        self.templates: dict[str, dict[str, Any]] = {}
+        self.refusal: KubeError | None = None
+        self.lists = 0
+        self._events: queue.SimpleQueue[bytes | KubeError | None] = queue.SimpleQueue()
+
+    @property
+    def client(self) -> Client:
+        return cast("Client", self)
+
+    def say(self, kind: str, found: dict[str, Any]) -> None:
+        """An event of the watch."""
+        self._events.put(msgspec.json.encode({"type": kind, "object": found}))
+
+    def cut(self, error: KubeError | None = None) -> None:
+        """Ends the watch, with an error if there is one."""
+        self._events.put(error)
+
+    def get(self, _gvr: object, _namespace: object, name: str, type: Any, **_: object) -> Any:  # noqa: A002
+        if self.refusal is not None:
+            raise self.refusal
+        if name not in self.templates:
+            raise NotFound(f"{name} not found", status=404)
+        return msgspec.json.decode(msgspec.json.encode(self.templates[name]), type=type)
+
+    def list_page(self, *_: object, **__: object) -> Page[msgspec.Raw]:
+        self.lists += 1
+        if self.refusal is not None:
+            raise self.refusal
+        return Page([msgspec.Raw(msgspec.json.encode(one)) for one in self.objects], "5", "")
+
+    def watch(self, *_: object, **__: object) -> _Watch:
+        if self.refusal is not None:
+            raise self.refusal
+        return _Watch(self._events)
+
+
+class _Watch:
+    def __init__(self, events: queue.SimpleQueue[bytes | KubeError | None]) -> None:
+        self._events = events
+
+    def __enter__(self) -> _Watch:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def close(self) -> None:
+        self._events.put(None)
+
+    def __iter__(self) -> Iterator[bytes]:
+        while (found := self._events.get()) is not None:
+            if isinstance(found, KubeError):
+                raise found
+            yield found
