@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -63,7 +64,7 @@ class Dashboard:
             self._certificates = Files(*files, self._server.use)
         self._telemetry = TelemetryServer(metrics.registry, Checks(), Checks())
         metrics.follow(
-            {kind: lambda kind=kind: visits.count(kind) for kind in Stream},
+            {kind: partial(visits.count, kind) for kind in Stream},
             {
                 metrics.rooms: lambda: len(rooms),
                 metrics.workflows: lambda: len(self._listing.lines),

@@ -1,5 +1,8 @@
 // Asks the server of this page, and nobody else.
 
+// The prefix under which a proxy serves the page; empty for none.
+export const BASE = document.querySelector('meta[name="base-path"]').content;
+
 let csrf = "";
 export const setCsrf = (value) => { csrf = value; };
 
@@ -13,42 +16,63 @@ export class Problem extends Error {
 async function answer(response) {
   const type = response.headers.get("content-type") || "";
   const body = type.includes("json") ? await response.json() : await response.text();
-  if (!response.ok) throw new Problem(response.status, body.message || response.statusText);
-  return body;
+  if (response.ok) return body;
+  // What a proxy says is a page of its own, and no sentence.
+  throw new Problem(response.status, body.message || `the dashboard does not answer (HTTP ${response.status})`);
 }
 
-export async function get(path, signal) {
+async function ask(path, options) {
   try {
-    return await answer(await fetch(path, { signal, headers: { accept: "application/json" } }));
+    return await answer(await fetch(BASE + path, options));
   } catch (error) {
     if (error instanceof Problem || error.name === "AbortError") throw error;
     throw new Problem(0, "the dashboard does not answer; is it still running?");
   }
 }
 
-export async function post(path, body = {}) {
-  const headers = { "content-type": "application/json", "x-csrf-token": csrf };
-  return answer(await fetch(path, { method: "POST", headers, body: JSON.stringify(body) }));
-}
+export const get = (path, signal) => ask(path, { signal, headers: { accept: "application/json" } });
+
+export const post = (path, body = {}) =>
+  ask(path, { method: "POST", headers: { "content-type": "application/json", "x-csrf-token": csrf }, body: JSON.stringify(body) });
 
 export const workflowPath = (namespace, name, rest = "") =>
   `/api/workflows/${encodeURIComponent(namespace)}/${encodeURIComponent(name)}${rest}`;
 
-// A stream while the page is visible: a hidden tab holds no connection, and starts from the whole state when it is seen
-// again. handlers: by the name of the event; `online` is called with whether there is a connection.
+const FIRST_PAUSE = 1000;
+const LONGEST_PAUSE = 30000;
+
+// A stream while the page is visible: a hidden tab holds no connection, and starts anew when it is seen again. One that
+// breaks off, or is refused, is opened again after a pause that grows. handlers: by the name of the event; `online` is
+// called with whether there is a connection, and `refused` when there was none, to ask why.
 export function stream(path, handlers) {
+  const { online, refused, ...events } = handlers;
   let source = null;
+  let timer = 0;
+  let pause = FIRST_PAUSE;
+  let isClosed = false;
   const open = () => {
-    if (source || document.hidden) return;
-    source = new EventSource(path);
-    source.onopen = () => handlers.online?.(true);
-    source.onerror = () => {
-      handlers.online?.(false);
-      if (source && source.readyState === EventSource.CLOSED) handlers.refused?.();
+    clearTimeout(timer);
+    timer = 0;
+    if (source || document.hidden || isClosed) return;
+    let wasOpen = false;
+    source = new EventSource(BASE + path);
+    source.onopen = () => {
+      wasOpen = true;
+      online?.(true);
     };
-    for (const [name, handle] of Object.entries(handlers)) {
-      if (name === "online" || name === "refused") continue;
-      source.addEventListener(name, (event) => handle(JSON.parse(event.data)));
+    source.onerror = () => {
+      // The browser tries again by itself after some errors and not after others; here it is always the same.
+      close();
+      online?.(false);
+      if (!wasOpen) refused?.();
+      timer = setTimeout(open, pause * (0.75 + Math.random() / 2));
+      pause = Math.min(LONGEST_PAUSE, pause * 1.7);
+    };
+    for (const [name, handle] of Object.entries(events)) {
+      source.addEventListener(name, (event) => {
+        pause = FIRST_PAUSE;
+        handle(JSON.parse(event.data));
+      });
     }
   };
   const close = () => {
@@ -57,9 +81,13 @@ export function stream(path, handlers) {
   };
   const onVisible = () => (document.hidden ? close() : open());
   document.addEventListener("visibilitychange", onVisible);
+  addEventListener("online", open);
   open();
   return () => {
+    isClosed = true;
     document.removeEventListener("visibilitychange", onVisible);
+    removeEventListener("online", open);
+    clearTimeout(timer);
     close();
   };
 }

@@ -13,10 +13,12 @@ export function List({ route, session, onLogin }) {
   const { query } = route;
   const [page, setPage] = useState(null);
   const [problem, setProblem] = useState("");
+  const [lost, setLost] = useState("");
   const [online, setOnline] = useState(true);
   const [, setTick] = useState(0);
   const search = useRef(null);
   const pending = useRef(0);
+  const reading = useRef(null);
   const set = (changes, replace = false) => {
     const next = new URLSearchParams(query);
     if (!("offset" in changes)) next.delete("offset");
@@ -27,12 +29,22 @@ export function List({ route, session, onLogin }) {
   const load = useCallback(() => {
     const asked = new URLSearchParams(wanted);
     asked.set("limit", LIMIT);
-    return get(`/api/workflows?${asked}`).then((found) => {
+    // An answer that a later question has overtaken is not wanted any more.
+    reading.current?.abort();
+    reading.current = new AbortController();
+    return get(`/api/workflows?${asked}`, reading.current.signal).then((found) => {
       setPage(found.page);
-      setProblem(found.trouble && `The API server cannot be read at the moment: ${found.trouble}`);
-    }, (error) => (error.status === 401 ? onLogin() : setProblem(error.message)));
+      setLost(found.trouble);
+      setProblem("");
+    }, (error) => {
+      if (error.status === 401) onLogin();
+      else if (error.name !== "AbortError") setProblem(error.message);
+    });
   }, [wanted]);
-  useEffect(() => { load(); }, [load]);
+  useEffect(() => {
+    load();
+    return () => reading.current?.abort();
+  }, [load]);
   useEffect(() => {
     document.title = "Workflows";
     const timer = setInterval(() => setTick((tick) => tick + 1), 1000);
@@ -53,7 +65,14 @@ export function List({ route, session, onLogin }) {
       setPage((old) => old && { ...old, lines: old.lines.map((line) => fresh.get(`${line.namespace}/${line.name}`) || line) });
       if (changed.length || gone.length) later();
     };
-    const close = stream("/api/stream", { lines, again: load, online: (is) => { setOnline(is); if (is) load(); } });
+    const close = stream("/api/stream", {
+      lines,
+      again: load,
+      lost: ({ message }) => setLost(message),
+      back: () => setLost(""),
+      online: (is) => { setOnline(is); if (is) load(); },
+      refused: load,
+    });
     return () => { close(); clearTimeout(pending.current); pending.current = 0; };
   }, [load]);
 
@@ -91,7 +110,7 @@ export function List({ route, session, onLogin }) {
           </button>
         )}
       </div>
-      <p class="problem" role="status">{problem || (!online && "Not connected; trying again…")}</p>
+      <p class="problem" role="status">{problem || (lost && `The API server cannot be read at the moment: ${lost}`) || (!online && "Not connected; trying again…")}</p>
       {page && !page.lines.length && !problem && (
         <div class="empty">{page.total ? "No workflow is like this." : <>There is no workflow yet. <code>kubectl workflow submit -f FILE</code> runs one.</>}</div>
       )}

@@ -2,54 +2,68 @@
 
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 
-import { get, stream, workflowPath } from "./api.js";
+import { stream, workflowPath } from "./api.js";
+import { useRead } from "./reading.js";
 import { address, go } from "./route.jsx";
 import { number } from "./words.js";
 
 const MAX_LINES = 10000;
 
-export function Logs({ namespace, name, scene, task, query }) {
+export function Logs({ namespace, name, scene, state, task, query }) {
   const [flow, index] = task.split("/");
   const attempt = query.get("attempt") || "";
   const pod = query.get("pod") || "";
   const container = query.get("container") || "";
-  const [found, setFound] = useState(null);
   const [lines, setLines] = useState([]);
   const [said, setSaid] = useState("");
+  const [turn, setTurn] = useState(0);
   const [wanted, setWanted] = useState("");
   const [follows, setFollows] = useState(true);
   const end = useRef(null);
+  const pause = useRef(0);
   const choose = (changes) => {
     const next = new URLSearchParams(query);
     for (const [key, value] of Object.entries(changes)) value ? next.set(key, value) : next.delete(key);
     go(`${address(namespace, name, "logs", task)}${next.size ? `?${next}` : ""}`, true);
   };
+  const box = scene?.boxes.find((one) => one.name === flow);
+  const now = box && state?.flows[scene.boxes.indexOf(box)];
+  const asked = new URLSearchParams(Object.entries({ flow, index: index || "", attempt, pod, container }).filter(([, value]) => value));
+  // Pods come and go with the attempts of the flow, and with its end.
+  const version = `${now?.phase} ${now?.tries} ${now?.ended} ${turn}`;
+  const [found, problem] = useRead(flow && workflowPath(namespace, name, `/logs?${asked}&follow=1`), { version });
+  // A pod that still runs: its stream begins with the last lines, so that none is lost between two answers.
+  const live = found?.follows ? `${found.pod}/${found.container}` : "";
   useEffect(() => {
-    if (!flow) return undefined;
-    let close = () => {};
-    const abort = new AbortController();
-    setFound(null);
-    setLines([]);
-    setSaid("");
-    const asked = new URLSearchParams(Object.entries({ flow, index: index || "", attempt, pod, container }).filter(([, value]) => value));
-    get(workflowPath(namespace, name, `/logs?${asked}`), abort.signal).then((answer) => {
-      setFound(answer);
-      setLines(answer.lines);
-      setSaid(answer.message || "");
-      const shown = answer.pods.find((one) => one.pod === answer.pod);
-      if (!shown || shown.ended) return;
-      const path = `/logs/stream?${new URLSearchParams({ pod: answer.pod, container: answer.container })}`;
-      close = stream(workflowPath(namespace, name, path), {
-        lines: (more) => setLines((old) => [...old, ...more].slice(-MAX_LINES)),
-        missed: () => setLines((old) => [...old, "… some lines were left out: they came too fast"]),
-        end: ({ message }) => { setSaid(message || ""); close(); },
-      });
-    }, (error) => error.name !== "AbortError" && setSaid(error.message));
-    return () => { abort.abort(); close(); };
-  }, [namespace, name, flow, index, attempt, pod, container]);
+    if (found && !live) setLines(found.lines);
+    setSaid(found?.message || "");
+  }, [found, live]);
+  useEffect(() => { pause.current = 1500; }, [live]);
+  useEffect(() => {
+    if (!live) return undefined;
+    let timer = 0;
+    let isFresh = true;
+    const again = () => setTurn((old) => old + 1);
+    const close = stream(workflowPath(namespace, name, `/logs/stream?${new URLSearchParams({ pod: found.pod, container: found.container })}`), {
+      begin: () => { isFresh = true; setSaid(""); },
+      lines: (more) => {
+        const kept = isFresh ? [] : null;
+        isFresh = false;
+        setLines((old) => [...(kept || old), ...more].slice(-MAX_LINES));
+      },
+      // The container has ended or has not begun, or the connection to the API server broke: the next answer says it.
+      end: ({ message }) => {
+        close();
+        setSaid(message);
+        timer = setTimeout(again, pause.current);
+        pause.current = Math.min(30000, pause.current * 2);
+      },
+      online: (is) => setSaid(is ? "" : "Not connected; trying again…"),
+    });
+    return () => { close(); clearTimeout(timer); };
+  }, [namespace, name, live, turn]);
   const shown = useMemo(() => (wanted ? lines.filter((line) => line.toLowerCase().includes(wanted.toLowerCase())) : lines), [lines, wanted]);
   useEffect(() => { if (follows) end.current?.scrollIntoView({ block: "nearest" }); }, [shown, follows]);
-  const box = scene?.boxes.find((one) => one.name === flow);
   return (
     <section class="logs" aria-label="Log">
       <div class="bar">
@@ -77,7 +91,7 @@ export function Logs({ namespace, name, scene, task, query }) {
         <label class="check"><input type="checkbox" checked={follows} onChange={(event) => setFollows(event.target.checked)} /> follow</label>
       </div>
       {found?.pod && <p class="faint">{found.pod} · {found.container}{wanted && ` · ${number(shown.length)} of ${number(lines.length)} lines`}</p>}
-      <p class="problem" role="status">{said}</p>
+      <p class="problem" role="status">{problem || said}</p>
       {found?.gone.map((one) => (
         <div class="gone" key={one.task}>
           <b>{one.task}</b> {one.phase.toLowerCase()}, and its pods are gone.

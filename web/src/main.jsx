@@ -3,7 +3,7 @@
 import { render } from "preact";
 import { useEffect, useState } from "preact/hooks";
 
-import { get, post, setCsrf } from "./api.js";
+import { BASE, get, post, setCsrf } from "./api.js";
 import { List } from "./list.jsx";
 import { Login } from "./login.jsx";
 import { ReplayFile } from "./replay.jsx";
@@ -39,7 +39,7 @@ function App() {
   return (
     <>
       <header class="top">
-        <Link to="/" class="brand"><img src="/static/icon.svg" alt="" width="26" height="26" />Workflows</Link>
+        <Link to="/" class="brand"><img src={`${BASE}/static/icon.svg`} alt="" width="26" height="26" />Workflows</Link>
         {session?.server && <span class="server" title="The API server">{session.server.replace(/^https?:\/\//, "")}</span>}
         <span class="gap" />
         <Link to="/replay" class="quiet">Open a recording</Link>

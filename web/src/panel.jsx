@@ -1,7 +1,8 @@
 // The flows of a workflow as text: the same facts as the graph, for search, screen readers and small screens.
 
-import { useMemo } from "preact/hooks";
+import { useMemo, useState } from "preact/hooks";
 
+import { Decide, Retry } from "./actions.jsx";
 import { counts } from "./model.js";
 import { Link, address } from "./route.jsx";
 import { PHASES, duration, now, number } from "./words.js";
@@ -9,7 +10,7 @@ import { PHASES, duration, now, number } from "./words.js";
 const MAX_ROWS = 200;
 const RANK = new Map(PHASES.map((phase, rank) => [phase, rank]));
 
-export function Panel({ namespace, name, state, scene, chosen, onChoose, filter, setFilter, found }) {
+export function Panel({ namespace, name, state, scene, chosen, onChoose, filter, setFilter, found, act }) {
   const rows = useMemo(() => {
     if (!state || !scene || state.flows.length !== scene.boxes.length) return [];
     const all = scene.boxes.map((box, position) => ({ box, position, flow: state.flows[position] }));
@@ -19,7 +20,7 @@ export function Panel({ namespace, name, state, scene, chosen, onChoose, filter,
   const detail = chosen >= 0 && scene && state?.flows[chosen] ? { box: scene.boxes[chosen], flow: state.flows[chosen] } : null;
   return (
     <aside class="panel" aria-label="Flows">
-      {detail && <Detail namespace={namespace} name={name} {...detail} onClose={() => onChoose(-1)} />}
+      {detail && <Detail namespace={namespace} name={name} {...detail} head={state.head} act={act} onClose={() => onChoose(-1)} />}
       <input type="search" aria-label="Search flows" placeholder="Search flows" value={filter} onInput={(event) => setFilter(event.target.value)} />
       <ul>
         {rows.slice(0, MAX_ROWS).map(({ box, position, flow }) => (
@@ -41,7 +42,9 @@ export function Panel({ namespace, name, state, scene, chosen, onChoose, filter,
 
 const summary = (flow) => counts(flow).map(([phase, count]) => `${count} ${phase.toLowerCase()}`).join(", ") || flow.phase;
 
-function Detail({ namespace, name, box, flow, onClose }) {
+function Detail({ namespace, name, box, flow, head, act, onClose }) {
+  const [asks, setAsks] = useState(false);
+  const hasEnded = head.phase === "Succeeded" || head.phase === "Failed";
   return (
     <section class="detail" aria-label={`Flow ${box.name}`}>
       <button type="button" class="close" aria-label="Close" onClick={onClose}>×</button>
@@ -64,7 +67,12 @@ function Detail({ namespace, name, box, flow, onClose }) {
           ))}
         </ul>
       )}
-      <Link class="button" to={address(namespace, name, "logs", box.name)}>Log</Link>
+      {act && flow.reason === "ApprovalNeeded" && <Decide flow={box.name} act={act} />}
+      <div class="bar">
+        <Link class="button" to={address(namespace, name, "logs", box.name)}>Log</Link>
+        {act && hasEnded && <button type="button" onClick={() => setAsks(true)}>Run again from here</button>}
+      </div>
+      {asks && <Retry namespace={namespace} name={name} flows={[box.name]} act={act} onClose={() => setAsks(false)} />}
     </section>
   );
 }

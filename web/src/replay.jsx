@@ -2,7 +2,7 @@
 
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 
-import { get, workflowPath } from "./api.js";
+import { BASE, get, workflowPath } from "./api.js";
 import { Graph } from "./graph/graph.jsx";
 import { Replay } from "./model.js";
 import { Panel } from "./panel.jsx";
@@ -18,7 +18,7 @@ export function RunReplay({ namespace, name }) {
   }, [namespace, name]);
   if (problem) return <p class="problem" role="alert">{problem}</p>;
   if (!recording) return <p class="faint" aria-busy="true">…</p>;
-  return <Player recording={recording} download={workflowPath(namespace, name, "/recording?download=1")} />;
+  return <Player recording={recording} download={BASE + workflowPath(namespace, name, "/recording?download=1")} />;
 }
 
 export function ReplayFile() {

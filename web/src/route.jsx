@@ -2,10 +2,12 @@
 
 import { useEffect, useState } from "preact/hooks";
 
+import { BASE } from "./api.js";
+
 const VIEWS = ["graph", "timeline", "logs", "events", "yaml", "replay"];
 
 export function read(location) {
-  const parts = location.pathname.split("/").filter(Boolean).map(decodeURIComponent);
+  const parts = location.pathname.slice(BASE.length).split("/").filter(Boolean).map(decodeURIComponent);
   const query = new URLSearchParams(location.search);
   if (parts[0] === "workflows" && parts.length >= 3) {
     const view = VIEWS.includes(parts[3]) ? parts[3] : "graph";
@@ -20,7 +22,7 @@ export const address = (namespace, name, view = "graph", task = "") =>
 const listeners = new Set();
 
 export function go(to, replace = false) {
-  history[replace ? "replaceState" : "pushState"](null, "", to);
+  history[replace ? "replaceState" : "pushState"](null, "", BASE + to);
   for (const listener of listeners) listener();
 }
 
@@ -45,5 +47,5 @@ export function Link({ to, children, ...rest }) {
     event.preventDefault();
     go(to);
   };
-  return <a href={to} onClick={click} {...rest}>{children}</a>;
+  return <a href={BASE + to} onClick={click} {...rest}>{children}</a>;
 }

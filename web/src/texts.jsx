@@ -1,28 +1,19 @@
 // Events and YAML.
 
-import { useEffect, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 
-import { get, workflowPath } from "./api.js";
+import { workflowPath } from "./api.js";
+import { useRead } from "./reading.js";
 import { duration, moment, now } from "./words.js";
 
-function useRead(namespace, name, rest, version) {
-  const [found, setFound] = useState(null);
-  const [problem, setProblem] = useState("");
-  useEffect(() => {
-    get(workflowPath(namespace, name, rest)).then(setFound, (error) => setProblem(error.message));
-  }, [namespace, name, rest, version]);
-  return [found, problem];
-}
-
 export function Events({ namespace, name, state }) {
-  const version = `${state?.head.phase} ${state?.head.done}`;
-  const [found, problem] = useRead(namespace, name, "/events", version);
+  const [found, problem] = useRead(workflowPath(namespace, name, "/events"), { every: state?.head.ended ? 0 : 3000, version: state?.head.phase });
   const [wanted, setWanted] = useState("");
-  if (problem) return <p class="problem" role="alert">{problem}</p>;
-  if (!found) return <p class="faint" aria-busy="true">…</p>;
+  if (!found) return problem ? <p class="problem" role="alert">{problem}</p> : <p class="faint" aria-busy="true">…</p>;
   const lines = found.lines.filter((line) => `${line.reason} ${line.where} ${line.message}`.toLowerCase().includes(wanted.toLowerCase())).reverse();
   return (
     <section class="events" aria-label="Events">
+      {problem && <p class="problem" role="alert">{problem}</p>}
       <input type="search" aria-label="Search Events" placeholder="Search Events" value={wanted} onInput={(event) => setWanted(event.target.value)} />
       {!lines.length && <div class="empty">There are no Events. The API server keeps them for an hour.</div>}
       <ul>
@@ -40,14 +31,15 @@ export function Events({ namespace, name, state }) {
   );
 }
 
-export function Yaml({ namespace, name }) {
-  const [found, problem] = useRead(namespace, name, "/yaml", "");
+export function Yaml({ namespace, name, state }) {
+  const version = `${state?.head.uid} ${state?.head.phase}`;
+  const [found, problem] = useRead(workflowPath(namespace, name, "/yaml"), { version });
   const [copied, setCopied] = useState(false);
   const copy = () => navigator.clipboard.writeText(found).then(() => setCopied(true), () => {});
-  if (problem) return <p class="problem" role="alert">{problem}</p>;
-  if (found == null) return <p class="faint" aria-busy="true">…</p>;
+  if (found == null) return problem ? <p class="problem" role="alert">{problem}</p> : <p class="faint" aria-busy="true">…</p>;
   return (
     <section class="yaml" aria-label="YAML">
+      {problem && <p class="problem" role="alert">{problem}</p>}
       <div class="bar"><button type="button" onClick={copy}>{copied ? "Copied" : "Copy"}</button></div>
       <pre tabIndex={0} aria-label="Manifest">{found}</pre>
     </section>

@@ -1,29 +1,20 @@
 // When each attempt began and ended.
 
-import { useEffect, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 
-import { get, workflowPath } from "./api.js";
+import { workflowPath } from "./api.js";
+import { useRead } from "./reading.js";
 import { Link, address } from "./route.jsx";
 import { clock, duration, number } from "./words.js";
 
 const MAX_ROWS = 500;
 
 export function Timeline({ namespace, name, state }) {
-  const [found, setFound] = useState(null);
-  const [problem, setProblem] = useState("");
   const [wanted, setWanted] = useState("");
-  const isOver = Boolean(state?.head.ended);
-  useEffect(() => {
-    let timer = 0;
-    let isClosed = false;
-    const load = () => get(workflowPath(namespace, name, "/timeline")).then(setFound, (error) => setProblem(error.message)).then(() => {
-      if (!isOver && !isClosed) timer = setTimeout(load, 2000);
-    });
-    load();
-    return () => { isClosed = true; clearTimeout(timer); };
-  }, [namespace, name, isOver]);
-  if (problem) return <p class="problem" role="alert">{problem}</p>;
-  if (!found) return <p class="faint" aria-busy="true">…</p>;
+  // Once it is over it is read a last time: its jobs may have ended after the last look.
+  const [found, problem] = useRead(workflowPath(namespace, name, "/timeline"), { every: state?.head.ended ? 0 : 2000, version: String(state?.head.ended) });
+  if (!found) return problem ? <p class="problem" role="alert">{problem}</p> : <p class="faint" aria-busy="true">…</p>;
+  if (!found.rows.length) return <div class="empty">Nothing has begun yet.</div>;
   const label = (row) => (row.index == null ? row.flow : `${row.flow}/${row.index}`);
   const rows = found.rows.filter((row) => label(row).includes(wanted));
   const begin = Math.min(found.head.started ?? Infinity, ...rows.map((row) => row.attempts[0].started));
@@ -31,9 +22,9 @@ export function Timeline({ namespace, name, state }) {
   const span = Math.max(0.5, end - begin);
   const left = (at) => `${(100 * (at - begin)) / span}%`;
   const ticks = [0, 0.25, 0.5, 0.75, 1].map((part) => part * span);
-  if (!found.rows.length) return <div class="empty">Nothing has begun yet.</div>;
   return (
     <section class="timeline" aria-label="Timeline">
+      {problem && <p class="problem" role="alert">{problem}</p>}
       <input type="search" aria-label="Search tasks" placeholder="Search tasks" value={wanted} onInput={(event) => setWanted(event.target.value)} />
       <div class="axis" aria-hidden="true"><span /><div>{ticks.map((tick) => <i key={tick} style={{ left: `${(100 * tick) / span}%` }}>{duration(tick) || "0s"}</i>)}</div></div>
       <ol>

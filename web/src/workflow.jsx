@@ -2,6 +2,7 @@
 
 import { useCallback, useEffect, useMemo, useRef, useState } from "preact/hooks";
 
+import { Actions } from "./actions.jsx";
 import { get, post, stream, workflowPath } from "./api.js";
 import { Graph } from "./graph/graph.jsx";
 import { Logs } from "./logs.jsx";
@@ -29,7 +30,7 @@ export function useLive(namespace, name, onLogin) {
         request = 0;
         const [shown, moved] = [state, moves];
         moves = [];
-        setLive((old) => ({ ...old, state: shown, moves: moved, problem: "", isGone: false }));
+        setLive((old) => ({ ...old, state: shown, moves: moved }));
       });
     };
     const close = stream(workflowPath(namespace, name, "/stream"), {
@@ -37,6 +38,8 @@ export function useLive(namespace, name, onLogin) {
         state = stateOf(sent.state);
         moves = [];
         kept.current = { at: sent.at, state: sent.state, frames: [] };
+        // Words about the API server follow the state if there are any.
+        setLive((old) => ({ ...old, problem: "", isGone: false }));
         show();
       },
       frame: (frame) => {
@@ -48,6 +51,7 @@ export function useLive(namespace, name, onLogin) {
       },
       gone: () => setLive((old) => ({ ...old, isGone: true })),
       lost: ({ message }) => setLive((old) => ({ ...old, problem: `The API server cannot be reached at the moment: ${message}` })),
+      back: () => setLive((old) => ({ ...old, problem: "" })),
       failed: ({ message }) => setLive((old) => ({ ...old, problem: message })),
       online: (online) => setLive((old) => ({ ...old, online })),
       refused: () => get(workflowPath(namespace, name)).catch((error) => {
@@ -101,10 +105,9 @@ export function WorkflowPage({ route, session, onLogin }) {
   }, [filter, scene, state]);
   useEffect(() => { document.title = `${name} · ${state?.head.phase || "Workflow"}`; }, [name, state?.head.phase]);
 
-  const act = async (action) => {
-    if (action === "terminate" && !confirm(`Terminate ${name}? Its unfinished jobs are deleted.`)) return;
+  const act = async (action, body = {}) => {
     try {
-      setSaid((await post(workflowPath(namespace, name, `/actions/${action}`))).message);
+      setSaid((await post(workflowPath(namespace, name, `/actions/${action}`), body)).message);
     } catch (error) {
       setSaid(error.message);
     }
@@ -122,18 +125,18 @@ export function WorkflowPage({ route, session, onLogin }) {
   const common = { namespace, name, state, scene };
   return (
     <main class={`workflow view-${view}`}>
-      <Head namespace={namespace} name={name} state={state} />
+      <Head {...common} />
       <nav class="tabs" aria-label="Views">
         {TABS.map(([key, label]) => <Link key={key} to={address(namespace, name, key)} aria-current={view === key ? "page" : undefined}>{label}</Link>)}
         <span class="gap" />
         {view === "graph" && scene && <button type="button" class="quiet" onClick={save}>Save recording</button>}
-        {session.actions && state && <Actions head={state.head} act={act} />}
+        {session.actions && state && <Actions namespace={namespace} name={name} head={state.head} act={act} />}
       </nav>
       <p class="problem" role="status">{live.isGone ? "There is no such workflow, or not any more." : problem || said}</p>
       {view === "graph" && (
         <div class="stage">
           <Graph scene={scene} state={state} moves={live.moves} chosen={chosen} onChoose={choose} onOpen={open} found={found} />
-          <Panel {...common} chosen={chosen} onChoose={choose} filter={filter} setFilter={setFilter} found={found} />
+          <Panel {...common} act={session.actions ? act : null} chosen={chosen} onChoose={choose} filter={filter} setFilter={setFilter} found={found} />
         </div>
       )}
       {view === "timeline" && <Timeline {...common} />}
@@ -145,13 +148,14 @@ export function WorkflowPage({ route, session, onLogin }) {
   );
 }
 
-function Head({ namespace, name, state }) {
+function Head({ namespace, name, state, scene }) {
   const [, setTick] = useState(0);
   useEffect(() => {
     const timer = setInterval(() => setTick((tick) => tick + 1), 1000);
     return () => clearInterval(timer);
   }, []);
   const head = state?.head;
+  const asking = scene && state ? scene.boxes.filter((_, position) => state.flows[position]?.reason === "ApprovalNeeded").slice(0, 5).map((box) => box.name) : [];
   const share = head?.total ? head.done / head.total : 0;
   return (
     <div class="head">
@@ -169,19 +173,13 @@ function Head({ namespace, name, state }) {
       )}
       {head?.started && <div class="took" title="Duration">{duration((head.ended || now()) - head.started)}</div>}
       {head && <div class={`meter ${head.phase}`} role="progressbar" aria-label="Progress" aria-valuemin={0} aria-valuemax={100} aria-valuenow={Math.round(share * 100)}><i style={{ width: `${share * 100}%` }} /></div>}
-      {head?.blocked && <p class="blocked" role="alert"><b>Waits for a person.</b> {head.blocked.reason}: {head.blocked.message}</p>}
+      {head?.blocked && (
+        <p class="blocked" role="alert">
+          <b>Waits for a person.</b> {head.blocked.reason}: {head.blocked.message}{" "}
+          {asking.map((flow) => <Link key={flow} to={address(namespace, name, "graph", flow)}>{flow}</Link>)}
+        </p>
+      )}
       {head && !head.blocked && head.message && head.phase !== "Succeeded" && <p class="faint said">{head.reason}: {head.message}</p>}
     </div>
-  );
-}
-
-function Actions({ head, act }) {
-  if (head.phase === "Succeeded" || head.phase === "Failed") return null;
-  return (
-    <span class="actions">
-      <button type="button" onClick={() => act(head.suspended ? "resume" : "suspend")}>{head.suspended ? "Resume" : "Suspend"}</button>
-      <button type="button" onClick={() => act("stop")}>Stop</button>
-      <button type="button" class="danger" onClick={() => act("terminate")}>Terminate</button>
-    </span>
   );
 }

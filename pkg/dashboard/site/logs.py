@@ -19,7 +19,7 @@ from pkg.dashboard.site.services import Fault, Services, json_answer, object_nam
 from pkg.dashboard.site.streams import EventStream
 from pkg.dashboard.site.visits import Stream, TooMany
 from pkg.kube.client import Client
-from pkg.kube.errors import KubeError
+from pkg.kube.errors import KubeError, Refused
 from pkg.kube.pod_logs import LogOptions, PodLog
 from pkg.views.attempts import by_task, read_jobs
 from pkg.views.log_address import TemplateError, address, read_template
@@ -85,18 +85,24 @@ class Logs:
         except TooMany as error:
             raise Fault(429, str(error)) from error
         await of.call(of.rights.check_get, person, namespace, name)
-        log = await of.call(person.client.pod_log, namespace, pod, options)
         feed = LineFeed(asyncio.get_running_loop())
+        log: PodLog | None = None
+        try:
+            log = await of.call(person.client.pod_log, namespace, pod, options)
+        except Refused as error:
+            feed.end(error.message)  # the container has not begun
 
         def end() -> None:
             feed.close()
-            log.close()
+            if log is not None:
+                log.close()
 
         async def may_still() -> bool:
             return await of.call(of.rights.may, person, read_log(pod), namespace)
 
         stream = of.stream(request, person, Stream.LOG, feed, end, may_still)
-        threading.Thread(target=_follow, args=(log, feed), name="follow-log", daemon=True).start()
+        if log is not None:
+            threading.Thread(target=_follow, args=(log, feed), name="follow-log", daemon=True).start()
         return stream
 
 

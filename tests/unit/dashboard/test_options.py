@@ -23,6 +23,10 @@ FAULTS = {
     "nor on one address": (["--bind-address=10.0.0.7"], "everybody who reaches it would have your rights"),
     "a certificate without a key": (["--tls-cert-file=a"], "need each other"),
     "a host with a port": (["--allowed-host=a.example:80"], "without scheme and port"),
+    "a prefix without a slash": (["--base-path=flows"], "it must begin with /"),
+    "a prefix that is a way up": (["--base-path=/a/.."], "such as /workflows"),
+    "a prefix that means something in HTML": (['--base-path=/a"b'], "such as /workflows"),
+    "metrics nowhere": (["--metrics-bind-address=here"], "HOST:PORT"),
     "a host that is a URL": (["--allowed-host=https://a.example"], "without scheme and port"),
 }
 
@@ -36,3 +40,8 @@ def test_faults(arguments: list[str], said: str) -> None:
 def test_with_tokens_it_may_be_reached_by_all() -> None:
     options = options_of("--bind-address=0.0.0.0", "--auth=token", "--allowed-host=Flows.Example.org.")
     assert options.allowed_host == ("flows.example.org",)
+
+
+def test_a_prefix_ends_without_a_slash() -> None:
+    assert options_of("--base-path=/team/flows/").base_path == "/team/flows"
+    assert options_of("--base-path=/").base_path == ""

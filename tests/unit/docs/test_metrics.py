@@ -11,6 +11,7 @@ from prometheus_client.metrics import MetricWrapperBase
 from hack.manifests import dashboard
 from hack.promtool import rules
 from pkg.telemetry.census import Census
+from pkg.telemetry.dashboard_metrics import DashboardMetrics
 from pkg.telemetry.metrics import Metrics
 from pkg.telemetry.webhook_metrics import WebhookMetrics
 
@@ -19,14 +20,14 @@ LISTED = re.findall(r"^\| `(\w+)` \| (\w+) \|([^|]*)\| \S.* \|$", TEXT, re.MULTI
 
 
 def exported() -> dict[str, tuple[str, frozenset[str]]]:
-    """Type and labels of every metric of the controller and of the webhook."""
+    """Type and labels of every metric of the controller, the webhook and the dashboard."""
     metrics = Metrics()
     metrics.follow_workflows(lambda: Census({"Running": 1}, {"Running": 1}, {"Quota": 1}, {"Quota": 1}, 0))
     metrics.follow_renewals("wc", lambda: 1.0)
     found: dict[str, tuple[str, frozenset[str]]] = {}
     for value in (
         value
-        for holder in (metrics, metrics.api, metrics.crons, metrics.locks, WebhookMetrics())
+        for holder in (metrics, metrics.api, metrics.crons, metrics.locks, WebhookMetrics(), DashboardMetrics())
         for value in vars(holder).values()
     ):
         if isinstance(value, MetricWrapperBase):

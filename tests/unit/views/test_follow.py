@@ -111,6 +111,21 @@ def test_a_lost_server_is_told_and_tried_again() -> None:
     assert lost == ["no answer"]
 
 
+def test_it_is_said_once_that_a_lost_server_answers_again() -> None:
+    said: list[str] = []
+    script = Script([Transient("a"), Transient("b"), [thing("a", 1)]], [[], Transient("c"), []])
+    follower = Follower(
+        cast("Client", script),
+        None,
+        dict[str, Any],
+        on_lost=lambda error: said.append(error.message),
+        on_back=lambda: said.append("back"),
+    )
+    with pytest.raises(Forbidden):
+        list(follower)
+    assert said == ["a", "b", "back", "c", "back"]
+
+
 def test_the_wait_ends_with_the_workflow() -> None:
     script = Script([[thing("a", 1)]], [[event("MODIFIED", thing("a", 7, "Failed"))]])
     ending = wait_for_end(cast("Client", script), "team", "a")

@@ -72,7 +72,7 @@ def test_who_may_list_everything_is_asked_about_once() -> None:
 
 def test_a_dashboard_of_one_namespace_asks_about_that_one() -> None:
     bench = Bench("team")
-    assert bench.rights.visible(bench.person, "team", lambda: ["other"]) == {"team"}
+    assert bench.rights.visible(bench.person, "team", lambda: ["other"]) == frozenset({"team"})
     assert bench.rights.visible(bench.person, "other", lambda: ["other"]) == frozenset()
     assert bench.server.asked == ["team", "other"]
 

@@ -1,0 +1,317 @@
+"""Requests and their answers, without a server: the ASGI application, and an API server that the test writes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from pkg.dashboard.access.people import Auth, People
+from pkg.dashboard.access.rights import Rights
+from pkg.dashboard.live.listing import Listing
+from pkg.dashboard.live.rooms import Rooms
+from pkg.dashboard.site.application import Application
+from pkg.dashboard.site.services import Services
+from pkg.dashboard.site.visits import MAX_EACH, Stream, Visits
+from pkg.kube.config import ClientConfig
+from pkg.telemetry.dashboard_metrics import DashboardMetrics
+from tests.unit.dashboard.live.source import Source, workflow
+
+
+@dataclass
+class Answer:
+    """The beginning of what was answered."""
+
+    status: int = 0
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+class Bench:
+    """An application for people with tokens, all of whom have the rights of the source."""
+
+    def __init__(self, source: Source, base_path: str = "", *, allow_actions: bool = True) -> None:
+        self.people = People(Auth.TOKEN, ClientConfig("https://127.0.0.1"), source.client, lambda _: source.client)
+        self.listing = Listing(source.client, None)
+        self.visits = Visits(is_shared=False)
+        self.metrics = DashboardMetrics(CollectorRegistry())
+        self.app = Application(
+            Services(
+                people=self.people,
+                rights=Rights(),
+                rooms=Rooms(source.client),
+                listing=self.listing,
+                visits=self.visits,
+                metrics=self.metrics,
+                pool=ThreadPoolExecutor(4),
+                scope=None,
+                allow_actions=allow_actions,
+                is_secure=False,
+                version="test",
+                server="",
+                base_path=base_path,
+            ),
+            (),
+        )
+
+    async def ask(
+        self,
+        path: str,
+        method: str = "GET",
+        body: Any = None,
+        leaves: asyncio.Event | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """One request. leaves: when the browser goes."""
+        answer = Answer()
+        given = {"host": "localhost", "authorization": "Bearer abc"}
+        if method == "POST":
+            given |= {"origin": "http://localhost", "x-csrf-token": self.csrf()}
+        given |= headers or {}
+        parts = [{"type": "http.request", "body": json.dumps(body).encode() if body is not None else b""}]
+
+        async def receive() -> Mapping[str, Any]:
+            if parts:
+                return parts.pop()
+            await (leaves or asyncio.Event()).wait()
+            return {"type": "http.disconnect"}
+
+        async def send(message: Mapping[str, Any]) -> None:
+            if message["type"] == "http.response.start":
+                answer.status = message["status"]
+                answer.headers = {name.decode(): value.decode() for name, value in message["headers"]}
+            answer.body += message.get("body", b"")
+
+        route, _, query = path.partition("?")
+        scope = {
+            "type": "http",
+            "method": method,
+            "path": route,
+            "raw_path": route.encode(),
+            "query_string": query.encode(),
+            "headers": [(name.encode(), value.encode()) for name, value in given.items()],
+            "scheme": "http",
+            "server": ("localhost", 80),
+        }
+        await asyncio.wait_for(self.app(scope, receive, send), 20)
+        return answer
+
+    def csrf(self) -> str:
+        person = self.people.of_token("abc")
+        assert person is not None
+        return self.people.csrf(person)
+
+
+@asynccontextmanager
+async def bench(
+    source: Source | None = None, base_path: str = "", *, allow_actions: bool = True
+) -> AsyncIterator[Bench]:
+    made = Bench(source or Source(workflow("w")), base_path, allow_actions=allow_actions)
+    made.listing.start(asyncio.get_running_loop())
+    try:
+        assert await made.listing.ready(20)
+        yield made
+    finally:
+        made.app.is_draining = True
+        made.app.close()
+
+
+def counted(of: Bench, name: str, **labels: str) -> float:
+    return of.metrics.registry.get_sample_value(name, labels) or 0.0
+
+
+@pytest.mark.parametrize(
+    "prefix", ["/team/flows", ""], ids=["a proxy that keeps the prefix", "a proxy that takes it away"]
+)
+def test_behind_a_prefix_every_address_works(prefix: str) -> None:
+    async def run() -> None:
+        async with bench(base_path="/team/flows") as of:
+            page = await of.ask(f"{prefix}/workflows/team/w/graph")
+            assert b'src="/team/flows/static/app.js"' in page.body
+            assert b'name="base-path" content="/team/flows"' in page.body
+            assert b'"/static/' not in page.body
+            assert (await of.ask(f"{prefix}/static/app.js")).status == 200
+            assert (await of.ask(f"{prefix}/api/workflows/team/w")).json["state"]["head"]["name"] == "w"
+            assert (await of.ask(f"{prefix}/healthz")).status == 200
+            assert (await of.ask("/team/flowsx/healthz")).status == 404
+
+    asyncio.run(run())
+
+
+def test_the_prefix_alone_is_the_list() -> None:
+    async def run() -> None:
+        async with bench(base_path="/flows") as of:
+            assert b"<noscript>" in (await of.ask("/flows")).body
+
+    asyncio.run(run())
+
+
+def test_a_prefix_is_no_way_around_the_guard() -> None:
+    """What calls the API server is not answered to a link of another site, with the prefix and without it."""
+
+    async def run() -> None:
+        link = {"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate", "sec-fetch-dest": "document"}
+        async with bench(base_path="/flows") as of:
+            for path in ("/flows/api/session", "/api/session"):
+                assert (await of.ask(path, headers=link)).status == 403
+            assert (await of.ask("/flows/", headers=link)).status == 200
+
+    asyncio.run(run())
+
+
+def test_without_a_prefix_the_page_is_at_the_root() -> None:
+    async def run() -> None:
+        async with bench() as of:
+            page = await of.ask("/")
+            assert b'src="/static/app.js"' in page.body
+            assert b'name="base-path" content=""' in page.body
+
+    asyncio.run(run())
+
+
+def test_a_scene_is_kept_and_still_asked_for_each_time() -> None:
+    async def run() -> None:
+        async with bench() as of:
+            first = await of.ask("/api/workflows/team/w/scene")
+            assert first.headers["cache-control"] == "private, no-cache"
+            again = await of.ask("/api/workflows/team/w/scene", headers={"if-none-match": first.headers["etag"]})
+            assert (again.status, again.body) == (304, b"")
+            other = await of.ask("/api/workflows/team/w/scene", headers={"if-none-match": '"another"'})
+            assert other.json["shape"] == first.headers["etag"].strip('"')
+            refused = await of.ask("/api/workflows/team/w/scene", headers={"authorization": ""})
+            assert refused.status == 401
+
+    asyncio.run(run())
+
+
+def test_a_logout_forgets_what_the_browser_keeps_and_ends_its_streams() -> None:
+    async def run() -> None:
+        async with bench(base_path="/flows") as of:
+            person = of.people.of_token("abc")
+            assert person is not None
+            inside = {"authorization": "", "cookie": f"workflow-dashboard={of.people.login('abc', person)}"}
+            stream = asyncio.ensure_future(of.ask("/api/workflows/team/w/stream", headers=inside))
+            while not of.visits.count(Stream.WORKFLOW):
+                await asyncio.sleep(0.001)
+            answer = await of.ask("/api/logout", "POST", headers=inside)
+            assert answer.headers["clear-site-data"] == '"cache"'
+            assert "Path=/flows;" in answer.headers["set-cookie"]
+            assert b"event: state" in (await stream).body
+            assert not of.visits.count(Stream.WORKFLOW)
+            assert (await of.ask("/api/workflows", headers=inside)).status == 401
+
+    asyncio.run(run())
+
+
+def test_a_stream_ends_when_its_login_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pkg.dashboard.site.streams.RECHECK_SECONDS", 0.01)
+
+    async def run() -> None:
+        async with bench() as of:
+            person = of.people.of_token("abc")
+            assert person is not None
+            value = of.people.login("abc", person)
+            inside = {"authorization": "", "cookie": f"workflow-dashboard={value}"}
+            stream = asyncio.ensure_future(of.ask("/api/workflows/team/w/stream", headers=inside))
+            while not of.visits.count(Stream.WORKFLOW):
+                await asyncio.sleep(0.001)
+            of.people.logout(value)  # as at its end, without a request
+            assert b"event: state" in (await stream).body
+            assert counted(of, "dashboard_streams_ended_total", reason="Refused") == 1
+
+    asyncio.run(run())
+
+
+def test_one_person_gets_no_more_than_so_many_streams() -> None:
+    async def run() -> None:
+        async with bench() as of:
+            leaves = asyncio.Event()
+            most = MAX_EACH[Stream.WORKFLOW]
+            path = "/api/workflows/team/w/stream"
+            opened = [asyncio.ensure_future(of.ask(path, leaves=leaves)) for _ in range(most)]
+            while of.visits.count(Stream.WORKFLOW) < most:
+                await asyncio.sleep(0.001)
+            refused = await of.ask(path)
+            assert (refused.status, "close some tabs" in refused.json["message"]) == (429, True)
+            other = asyncio.ensure_future(
+                of.ask(path, leaves=leaves, headers={"authorization": "Bearer of-somebody-else"})
+            )
+            while of.visits.count(Stream.WORKFLOW) <= most:
+                await asyncio.sleep(0.001)
+            leaves.set()
+            await asyncio.gather(*opened, other)
+            assert not of.visits.count(Stream.WORKFLOW)
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("action", ["suspend", "retry", "approve", "reject", "terminate"])
+def test_nothing_is_changed_unless_it_was_started_for_that(action: str) -> None:
+    async def run() -> None:
+        async with bench(allow_actions=False) as of:
+            answer = await of.ask(f"/api/workflows/team/w/actions/{action}", "POST", {})
+            assert (answer.status, "--allow-actions" in answer.json["message"]) == (403, True)
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"x-csrf-token": "wrong"}, 403),
+        ({"origin": "http://evil.example"}, 403),
+        ({"origin": ""}, 403),
+    ],
+    ids=["without the token of the page", "from another origin", "from no origin"],
+)
+def test_a_change_comes_from_the_page(headers: dict[str, str], status: int) -> None:
+    async def run() -> None:
+        async with bench() as of:
+            answer = await of.ask("/api/workflows/team/w/actions/suspend", "POST", {}, headers=headers)
+            assert answer.status == status
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ("action", "body", "status", "said"),
+    [
+        ("fly", {}, 404, "there is no action 'fly'"),
+        ("approve", {"target": 3}, 400, "the body cannot be read"),
+        ("retry", {"flows": "a"}, 400, "the body cannot be read"),
+    ],
+    ids=["an action that there is not", "a target that is no text", "flows that are no list"],
+)
+def test_a_request_that_means_nothing(action: str, body: Any, status: int, said: str) -> None:
+    async def run() -> None:
+        async with bench() as of:
+            answer = await of.ask(f"/api/workflows/team/w/actions/{action}", "POST", body)
+            assert (answer.status, said in answer.json["message"]) == (status, True)
+
+    asyncio.run(run())
+
+
+def test_requests_are_counted_by_route_and_never_by_what_a_client_chose() -> None:
+    async def run() -> None:
+        async with bench() as of:
+            await of.ask("/api/workflows/team/w")
+            await of.ask("/api/nothing/of/that/kind")
+            await of.ask("/", headers={"host": "rebound.example"})
+            route = "/api/workflows/{namespace}/{name}"
+            assert counted(of, "dashboard_requests_total", path=route, code="200") == 1
+            assert counted(of, "dashboard_requests_total", path="other", code="404") == 1
+            assert counted(of, "dashboard_requests_total", path="other", code="403") == 1
+            assert counted(of, "dashboard_request_duration_seconds_count", path=route) == 1
+
+    asyncio.run(run())
