@@ -330,10 +330,10 @@ class Reference:
         current = [job for job in jobs if job.attempt == task.attempt >= first]
         # A job under deletion counts as deleted, whatever it says: these jobs do not say when they ended.
         alive = [job for job in current if not job.is_deleting]
+        # A service that was ready has not ended: where it is gone before a pass saw that, it counts as deleted.
+        ends = ("Failed",) if task.is_service else ("Succeeded", "Failed")
         ended = [
-            job
-            for job in gone
-            if job.attempt == task.attempt >= first and job.says in ("Succeeded", "Failed") and not job.is_deleting
+            job for job in gone if job.attempt == task.attempt >= first and job.says in ends and not job.is_deleting
         ]
         if current:
             if alive:

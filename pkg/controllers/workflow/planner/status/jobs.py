@@ -96,8 +96,7 @@ def fold(ctx: Context, keys: Iterable[TaskKey], policy: FailurePolicy) -> frozen
         seen, missed = snapshot.jobs.get(key, ()), snapshot.gone.get(key, ())
         if not seen and not missed and not _expects(task):
             continue  # it has no job, and needs none
-        # After a restart jobs of earlier attempts prove nothing, except for tasks that were not restarted.
-        least = task.attempt if task.is_final else state.first_attempt
+        least = _first_attempt_of(task, state)
         jobs = [one for one in seen if one.attempt >= least and is_possible(ctx, node, task, one)]
         gone = [one for one in missed if one.attempt >= least and is_possible(ctx, node, task, one)]
         after = fold_task(_TaskJobs(ctx, snapshot, node, key, state, jobs, gone, policy), task)
@@ -126,12 +125,22 @@ def _expects(task: Task) -> bool:
     return task.is_unfinished or bool(task.current.job) or task.current.lost is not None
 
 
+def _first_attempt_of(task: Task, state: FlowState) -> int:
+    """The lowest attempt of which a job says something about the task.
+
+    After a restart jobs of earlier attempts prove nothing, except for tasks that were not restarted: these had a job.
+    """
+    return task.attempt if task.is_final and task.had_job else state.first_attempt
+
+
 def attach_jobs(ctx: Context, keys: Iterable[TaskKey]) -> None:
     """Records for these tasks of an ended workflow which job they have, and which of them are services that serve."""
     for key in keys:
-        node, jobs = ctx.node_of(key), ctx.snapshot.jobs.get(key, ())
+        node = ctx.node_of(key)
         if node is not None:
             task = ctx.draft.task(node.number, key.index)
+            least = _first_attempt_of(task, ctx.draft.state(node.number))
+            jobs = [one for one in ctx.snapshot.jobs.get(key, ()) if one.attempt >= least]
             ctx.draft.put(node.number, key.index, _attach(ctx.snapshot, node, task, _job_of(jobs, task)))
 
 
