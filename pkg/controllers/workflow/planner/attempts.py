@@ -7,7 +7,7 @@ attempt can have several names: with or without an index, or with the fallback e
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from pkg.apis.flow.v1alpha1 import labels
@@ -25,9 +25,29 @@ MAX_LEFT_BEHIND: Final = 99_999
 
 def is_possible(ctx: Context, node: Node, task: Task, observed: ObservedJob) -> bool:
     """Whether the controller can have created this job for the task, as far as the spec in force says."""
-    if (labels.INDEX in observed.job.metadata.labels) != node.is_indexed:
+    if not is_like(node, observed):
         return False
     return observed.attempt <= task.attempt or observed.attempt <= _highest_possible(ctx, node, task)
+
+
+def is_like(node: Node, observed: ObservedJob) -> bool:
+    """Whether a job is labelled as those of the flow: with an index, or without."""
+    return (labels.INDEX in observed.job.metadata.labels) == node.is_indexed
+
+
+def is_of_another_spec(node: Node, observed: ObservedJob, jobs: Iterable[ObservedJob]) -> bool:
+    """Whether a spec before this one made a job, in which the flow had `for` and now has not, or the other way round.
+
+    It is older than the jobs of the flow. Whoever wants to pass for one of these under another name comes later.
+    """
+    if is_like(node, observed):
+        return False
+    return all(_created(observed) <= _created(other) for other in jobs if is_like(node, other))
+
+
+def _created(observed: ObservedJob) -> float:
+    created = observed.job.metadata.creation_timestamp
+    return created.timestamp() if created is not None else 0.0
 
 
 def of_attempt(jobs: Sequence[ObservedJob], attempt: int, known_uid: str = "") -> ObservedJob | None:

@@ -9,7 +9,7 @@ from pkg.apis.flow.v1alpha1.phases import Phase, WorkflowPhase
 from pkg.apis.flow.v1alpha1.reasons import GIVEN_UP
 from pkg.apis.flow.v1alpha1.types import Action, RetainPolicy
 from pkg.controllers.workflow.planner.actions import DeleteJob, ForeignAction
-from pkg.controllers.workflow.planner.attempts import is_possible
+from pkg.controllers.workflow.planner.attempts import is_of_another_spec, is_possible
 from pkg.controllers.workflow.planner.context import Context
 from pkg.controllers.workflow.planner.control.objects import foreign_action
 from pkg.controllers.workflow.planner.control.outcome import Mode
@@ -45,7 +45,8 @@ def deletions(
             if key in looked_up and task is not None and observed.attempt == task.attempt:
                 continue
             # A flow without replicas has one task, Skipped, and no attempt that this could be the job of.
-            why = _reason_to_delete(ctx.snapshot, None if is_empty else task, observed, how, phase)
+            is_of_none = is_empty or (node is not None and is_of_another_spec(node, observed, jobs))
+            why = _reason_to_delete(ctx.snapshot, None if is_of_none else task, observed, how, phase)
             if why:
                 found.append(delete_job(key, observed, why))
     return found
@@ -82,7 +83,7 @@ def _reason_to_delete(
     if is_removed_at_end(policy, phase):
         return f"jobRetainPolicy {policy}"
     if task is None:
-        return "" if look(snapshot, observed).is_final else "a restart adopted a spec without its task"
+        return "" if look(snapshot, observed).is_final else "the spec does not have its task any more"
     if observed.attempt < task.attempt:
         reading = look(snapshot, observed)
         return "" if reading.is_final or reading.faulty else "an older attempt"
@@ -125,8 +126,9 @@ def _is_waited_for(ctx: Context, key: TaskKey, observed: ObservedJob) -> bool:
     if observed.is_foreign:
         return False  # its task has ended, and the object stays
     node, task = ctx.node_of(key), ctx.task_of(key)
-    if node is None or task is None or node.is_empty:
-        is_service = False  # a restart adopted a spec without its task: the job is deleted, whatever it is
+    jobs = ctx.snapshot.jobs.get(key, ())
+    if node is None or task is None or node.is_empty or is_of_another_spec(node, observed, jobs):
+        is_service = False  # the spec does not have its task any more: the job is deleted, whatever it is
     elif not is_possible(ctx, node, task, observed) or _is_double(task, observed):
         return False  # it only pretends to be an attempt
     else:

@@ -118,6 +118,33 @@ def test_the_end_waits_until_the_service_of_a_flow_that_the_spec_no_longer_has_i
     assert not deletions.has_unfinished_job(Context(going, draft(graph)))
 
 
+EDITS: dict[str, tuple[dict[str, Any], dict[str, Any], list[str]]] = {
+    "to a flow with for": ({}, {"for": {"replicas": 2}}, ["w-a-0", "w-a-1"]),
+    "to one without": ({"for": {"replicas": 1}}, {}, ["w-a"]),
+    "to another name": ({}, {"name": "b"}, ["w-b"]),
+}
+
+
+@pytest.mark.parametrize(("before", "after", "made"), EDITS.values(), ids=EDITS)
+def test_a_job_that_was_made_before_an_edit_and_before_the_first_status_goes(
+    before: dict[str, Any], after: dict[str, Any], made: list[str]
+) -> None:
+    """The controller died between its first creation and its first status, so no status says what the spec was."""
+    bench = Bench(wf(a=before), settle=False)
+    bench.loses_writes = True
+    bench.step()
+    (early,) = bench.names
+    bench.loses_writes = False
+    bench.crash()
+    bench.edit_spec(flows=[{"name": "a", "template": "job", **after}])
+    bench.settle()
+    assert (bench.living, [one.name for one in bench.deleted]) == (set(made), [early])
+    for name in made:
+        bench.say_of(name, COMPLETE)
+    bench.settle()
+    assert bench.phase == "Succeeded"
+
+
 AT_REST: dict[str, tuple[Task, dict[str, Any], bool, bool]] = {
     "a running job is waited for": (LIVE, RUNNING, False, False),
     "a finished one is not": (FAILURE, FAILED, False, True),
