@@ -23,6 +23,7 @@ from pkg.controllers.engine.store import Added, Deleted, Modified, Store
 from pkg.controllers.workflow.ledger import Ledger
 from pkg.controllers.workflow.planner.actions import CreateJob, DeleteJob, Emit, PatchStatus, Plan
 from pkg.controllers.workflow.planner.budget import PASS_BUDGET
+from pkg.controllers.workflow.planner.dependency.fan_out import grown
 from pkg.controllers.workflow.planner.draft import Draft
 from pkg.controllers.workflow.planner.graph.compile import Compiled, compile_spec
 from pkg.controllers.workflow.planner.graph.in_force import NO_SPEC, compile_in_force
@@ -264,7 +265,7 @@ class Bench:
         # The templates of a test may change without a new generation.
         self._spec = compile_in_force(self.workflow, self._find, replace(self._spec, sources=(("", -1),)))
         if self._spec.compiled != before:
-            self.progress = None
+            self.progress = grown(self.progress, before, self._spec.compiled)
             self.ledger.mark_dirty(WorkflowId.of(self.workflow))
 
     def _find(self, names: Iterable[str]) -> dict[str, WorkTemplate]:

@@ -742,7 +742,7 @@ class LifecycleSimulation(Simulation):
         task = self.reference.tasks.get((life.flow, life.index))
         # The Skipped task of a flow without replicas has no job.
         is_empty = any(flow.name == life.flow and not flow.replicas for flow in spec.flows)
-        if task is None or is_empty:
+        if task is None or is_empty or life.indexed != self._is_indexed(life.flow):
             assert life.ended not in ("ok", "fail"), f"{what}, of a task that the spec has not any more, but it ended"
             return
         if life.attempt < task.attempt:

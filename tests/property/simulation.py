@@ -7,6 +7,7 @@ deleted by hand, a switch of suspend ... After the last byte nothing goes wrong 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from typing import Final
@@ -14,7 +15,7 @@ from unittest import mock
 
 import msgspec
 
-from pkg.apis.flow.v1alpha1 import durations, records, validation
+from pkg.apis.flow.v1alpha1 import durations, labels, records, validation
 from pkg.apis.flow.v1alpha1.phases import FINAL, WORKFLOW_MOVES, Phase, WorkflowPhase
 from pkg.apis.flow.v1alpha1.types import (
     WORKFLOWS,
@@ -35,7 +36,7 @@ from pkg.controllers.workflow.planner.control.end import PATIENCE
 from pkg.controllers.workflow.planner.graph.model import Graph
 from pkg.controllers.workflow.planner.outputs.record import outputs_by_index
 from pkg.controllers.workflow.planner.plan import plan as real_plan
-from pkg.controllers.workflow.planner.progress import Progress
+from pkg.controllers.workflow.planner.progress import Progress, TaskKey
 from pkg.controllers.workflow.planner.snapshot import ObservedJob, Snapshot
 from tests.manifests import decoded
 from tests.property.controller import Controller
@@ -358,8 +359,8 @@ class Simulation:
         return Observation(
             now=snapshot.now,
             spec=spec,
-            jobs={(key.flow, key.index): tuple(map(_seen, jobs)) for key, jobs in snapshot.jobs.items()},
-            gone={(key.flow, key.index): tuple(map(_seen, jobs)) for key, jobs in snapshot.gone.items()},
+            jobs=_by_task(graph, snapshot.jobs),
+            gone=_by_task(graph, snapshot.gone),
             # Probes that ask the same share one answer.
             passed=frozenset(
                 (node.name, probe.path, key.index)
@@ -622,9 +623,9 @@ class Simulation:
 
     def judge_history(self) -> None:
         """No attempt ever had two jobs at once, nor one after another once status recorded the first."""
-        by_attempt: dict[tuple[str, int, int], list[Life]] = {}
+        by_attempt: dict[tuple[str, bool, int, int], list[Life]] = {}
         for life in self.world.lives:
-            by_attempt.setdefault((life.flow, life.index, life.attempt), []).append(life)
+            by_attempt.setdefault((life.flow, life.indexed, life.index, life.attempt), []).append(life)
         for what, lives in by_attempt.items():
             for first, second in pairwise(lives):
                 assert first.deleted is not None, f"{what} has two jobs"
@@ -632,6 +633,20 @@ class Simulation:
                 assert first.recorded is None or first.recorded > second.version, (
                     f"{what} got a second job though status had recorded the first"
                 )
+
+
+def _by_task(graph: Graph, jobs: Mapping[TaskKey, Sequence[ObservedJob]]) -> dict[At, tuple[JobSeen, ...]]:
+    """The jobs of each task; without those that another spec made, in which the flow had `for` and now has not."""
+    return {
+        (key.flow, key.index): tuple(_seen(one) for one in of_task if _is_like(graph, key, one))
+        for key, of_task in jobs.items()
+    }
+
+
+def _is_like(graph: Graph, key: TaskKey, observed: ObservedJob) -> bool:
+    """Whether a job is named as those of the flow that the graph has: with an index, or without."""
+    number = graph.by_name.get(key.flow)
+    return number is None or graph.nodes[number].is_indexed == (labels.INDEX in observed.job.metadata.labels)
 
 
 def _seen(seen: ObservedJob) -> JobSeen:

@@ -94,6 +94,19 @@ FOUND = {
         "",
         "29",
     ),
+    "a flow that gets for before its first status has the jobs of the spec in force": of_hex(
+        "", "", "6d010100cf0004", "", ""
+    ),
+    "a task that a restarted run skips is not given the job of the run before": of_hex(
+        "",
+        "",
+        "000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000072d4000100d4",
+        "",
+        "",
+        "",
+        "003e00000301010000006200008a01000000000000000000005000000001",
+        "",
+    ),
 }
 
 

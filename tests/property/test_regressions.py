@@ -94,6 +94,20 @@ FOUND = {
         "000000b3000008000000000000df03",
         "000200000300030100000005010001008a",
     ),
+    "a service that is gone before a pass saw it ready has not run": _scenario(
+        "636f6e6e656374696f6e",
+        "0f000000000000000000000000000000000000000000000000000000000000000057c400001100000000fd0100003e0001001c0000b00101016602fe",
+        "",
+        "326795795db9a8017ef179d6096ee4e30be4e7d94aee01e71750f78e4e3fb668c7a7dc653833",
+        "4dd56a11c98598d0a37972f340525cbc0e3f43300f6ae7f92d46c9658775e60de9b86c08f777",
+        "566c1a2efac324923d1c54b6acd5326c9a72f13b8a99680f41eb364b6b35517ea89cac310222",
+        "66ee79069c165c66a910c65bb8f7d79d0ea2cd3727f1af5410e454c8de58d53f1d0c0e0c0ea2",
+        "cbfc29c270c8f47056fc46f924db9267a35d517443628b4283b16d3c31fd9a01b3ecc69eacd9",
+        "",
+        "",
+        "",
+        "c2aa6842ba0183a54fb025686e7c0c5a416cf9d43265950980a233078a57ff4db0d93352af40",
+    ),
 }
 
 
@@ -129,6 +143,20 @@ WITH_SILENT_WATCHES = {
         "",
         "",
         "ebe292bf87e14ed7bd00b581ffff6680e7d26a5f76e45e23ffd4",
+        "",
+    ),
+    "a gate counts on from when a replica became ready, though a list has got its number of tasks": _scenario(
+        "",
+        "",
+        "",
+        "000111292c8c92de5f0c4c071867ccc6afe4330333333c4d797f9501e0e68ebd466c28c2fdfe",
+        "c6e37207d4b26559796180df6a1562d42caa4378de3e0f94ed2966c67fa2df4c1c9afd21747f",
+        "000111292c8c92de5f0c4c071867ccc6afe4330333333c4d797f9501e0e68ebd466c28c2fdfe",
+        "fb296847379f0dfa6a891cb352a25e616181fa2f758bdbcbe01043721fcbb0d79ff47ceb0132",
+        "000111292c8c92de5f0c4c071867ccc6afe4330333333c4d797f9501e0e68ebd466c28c2fdfe",
+        "0f1372b90cf1782cfb6a0f7464e3dd95549e10e443bb42fbfe2ffd4a6ab44476c64aa8c13c80",
+        "9f8790ea5d4b227b4ca8eeaf152d4f822b32c9bfbfbc780b28728f87a0d3536f2b65dab417ab",
+        "",
         "",
     ),
 }

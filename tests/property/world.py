@@ -64,6 +64,8 @@ class Life:
     index: int
     attempt: int
     created: float
+    #: Whether its flow had `for` in the spec that it was made from.
+    indexed: bool
     ran: float | None = None
     ended: str = ""
     deleted: float | None = None
@@ -298,7 +300,7 @@ class World:
         uid = f"job-{len(self.lives)}"
         meta = msgspec.structs.replace(job.metadata, uid=uid)
         made: Job = self.add(gvr, msgspec.structs.replace(job, metadata=meta))
-        life = Life(gvr, name, uid, flow, index, attempt, self.now, version=self.version)
+        life = Life(gvr, name, uid, flow, index, attempt, self.now, indexed=labels.INDEX in tags, version=self.version)
         self.note(f"job {name} made")
         self.lives.append(life)
         self._begin(life, fate)

@@ -9,6 +9,7 @@ from pkg.apis.flow.v1alpha1.phases import Phase
 from pkg.apis.meta import GVR
 from pkg.controllers.workflow.pending import PendingJob
 from pkg.controllers.workflow.planner.actions import DeleteJob, Emit
+from pkg.controllers.workflow.planner.dependency.fan_out import grown
 from pkg.controllers.workflow.planner.graph.in_force import NO_SPEC, CompiledSpec
 from pkg.controllers.workflow.planner.graph.model import Graph
 from pkg.controllers.workflow.planner.job_identity import WorkflowId
@@ -46,6 +47,8 @@ class Memory:
     unsent_events: tuple[Emit, ...] = ()
     #: Deletions over the limit of the last reconcile.
     remaining_deletions: tuple[DeleteJob, ...] = ()
+    #: When progress was rebuilt last (seconds since the epoch); 0.0 while it never was in this term.
+    rebuilt_at: float = 0.0
     #: The leadership term in which the fields above were filled.
     term: int = 0
     #: Kinds whose cache was complete at the last reconcile.
@@ -59,14 +62,16 @@ class Memory:
 
     def store_spec(self, spec: CompiledSpec) -> bool:
         """Keeps a compiled spec. Returns whether every task has to be read again: the graph is another one, which drops
-        the progress, or an edit was taken back whose start was not known, so that what was put off is decided now.
+        the progress, unless flows have only got the number of tasks that `for.itemsFrom` gives them; or an edit was
+        taken back whose start was not known, so that what was put off is decided now.
         """
-        is_other = spec.compiled != self.spec.compiled
+        old, new = self.spec.compiled, spec.compiled
+        is_other = new != old
         before = self.spec.edit
         is_taken_back = before is not None and not before.is_start_known and spec.edit is None
         self.spec = spec
         if is_other:
-            self.progress = None
+            self.progress = grown(self.progress, old, new)
             self.may_skip_created = isinstance(spec.compiled, Graph) and spec.compiled.asks_about_ends_alone()
         return is_other or is_taken_back
 
@@ -100,6 +105,7 @@ class Memories:
         if memory.term != term:
             memory.drop_progress()
             memory.rest = None
+            memory.rebuilt_at = 0.0
             memory.term = term
         return memory
 

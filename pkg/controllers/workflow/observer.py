@@ -213,7 +213,8 @@ class Observer:
     ) -> Snapshot:
         """The snapshot of this moment. It takes the job changes from the ledger: the next one has only later ones.
 
-        since: when this process began to lead, in seconds since the epoch; room: see Snapshot.
+        since: when this process began to lead, in seconds since the epoch; room: see Snapshot. A progress that is built
+        again later counts times that status does not record from then: a timeout may come late, never early.
         """
         caches, this, graph = self._caches, WorkflowId.of(workflow), memory.spec.compiled
         templates = self._templates(workflow, memory.spec)
@@ -227,9 +228,12 @@ class Observer:
         is_known = memory.progress is not None and memory.synced == synced
         if memory.spec.edit is not None and memory.spec.spec is not None:
             workflow = msgspec.structs.replace(workflow, spec=memory.spec.spec)
+        now = self._clock()
+        if memory.progress is None:
+            memory.rebuilt_at = now if memory.rebuilt_at else since
         return Snapshot(
-            now=self._clock(),
-            since=since,
+            now=now,
+            since=memory.rebuilt_at,
             workflow=workflow,
             graph=graph,
             spec_hash=memory.spec.spec_hash,

@@ -118,7 +118,7 @@ class Snapshot:
 
     #: The time of the pass.
     now: float
-    #: When this controller began to lead. Times that are not recorded count from here.
+    #: When this controller began to lead, or rebuilt the progress since. Times that are not recorded count from here.
     since: float
     #: Its spec is the one in force, which differs from the one in the cluster after an edit.
     workflow: Workflow

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
+from unittest.mock import Mock
 
 import msgspec
 import pytest
@@ -15,6 +16,7 @@ from pkg.apis.flow.v1alpha1.types import (
     WORKFLOWS,
     WORKTEMPLATES,
     Completion,
+    FlowStatus,
     Restart,
     RetainPolicy,
     Shutdown,
@@ -29,7 +31,7 @@ from pkg.controllers.workflow.planner.job_identity import WorkflowId
 from pkg.controllers.workflow.planner.snapshot import Snapshot
 from pkg.controllers.workflow.reconciler import BEHIND_SECONDS
 from pkg.controllers.workflow.room import MAX_CREATIONS
-from tests.builders import TEMPLATES, WORKFLOW, wf
+from tests.builders import TEMPLATES, WORKFLOW, http, on, wf
 from tests.property.controller import Controller, Late
 from tests.property.world import JOBS, KEY, NAME, UID, WIDGETS, Fate, Trap, World
 
@@ -859,3 +861,28 @@ def test_jobs_of_a_workflow_may_be_being_deleted_until_their_cache_is_complete()
     world.update(JOBS, job.name, metadata=msgspec.structs.replace(meta, deletion_timestamp=None))
     restarted.deliver(JOBS)
     assert not restarted.reconciler.may_have_deleting_jobs(world.workflow)
+
+
+def test_a_gate_does_not_give_up_early_after_a_reconcile_that_was_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Status does not record when a replica became ready, and the controller has led for longer than the gate waits."""
+    server = {"template": "service", "for": {"replicas": 2}}
+    world = world_of(server=server, gate=on(probe=http("server", failAfter="10s")))
+    world.fate_of = lambda _flow, _index, _attempt: Fate(ends="ready")
+    controller = controller_of(world)
+    settle(controller)
+    world.advance(world.now + 60)
+    settle(controller)
+    with monkeypatch.context() as patch:
+        patch.setattr("pkg.controllers.workflow.reconciler.plan", Mock(side_effect=RuntimeError("a bug")))
+        with pytest.raises(RuntimeError):
+            controller.reconciler.reconcile(KEY)
+    controller.reconciler.reconcile(KEY)
+    assert flows_of(world)["gate"].phase == "Waiting"
+    world.advance(world.now + 11)
+    settle(controller)
+    controller.reconciler.reconcile(KEY)
+    assert flows_of(world)["gate"].reason == "ProbeTimeout"
+
+
+def flows_of(world: World) -> dict[str, FlowStatus]:
+    return {flow.name: flow for flow in world.workflow.status.flows}

@@ -28,7 +28,7 @@ from pkg.controllers.workflow.planner.snapshot import Snapshot
 def overdue_at(task: Task, node: Node, since: float) -> tuple[float, str]:
     """When the first timeout of the attempt comes (seconds since the epoch, or NEVER), and its reason.
 
-    since: when this controller began to lead. For how long a queue held the job before is not recorded.
+    since: as in Snapshot. For how long a queue held the job before is not recorded.
     """
     if task.is_final or task.phase is Phase.SUSPENDED or task.current.is_ended:
         return NEVER, ""

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.builders import COMPLETE, TEMPLATES, Bench, on, template, wf
+from tests.builders import COMPLETE, TEMPLATES, Bench, http, on, template, wf
 
 WITH_ITEM = {**TEMPLATES, "job": template("job", jobSpec={"template": {"item": "{{item}}", "of": "{{replicas}}"}})}
 LIST: dict[str, Any] = {"outputs": [{"name": "files", "from": {"path": "status.files"}, "default": "[]"}]}
@@ -320,3 +320,31 @@ def test_a_value_of_one_task_is_waited_for_while_the_number_of_tasks_is_unknown(
     if phases:
         message = "it needs output size of each at index 3, which does not exist: each has 3 tasks"
         assert {task.message for task in bench.flow("after").replicas} == {message}
+
+
+@pytest.mark.parametrize("files", [["a", "b"], ["a"], []], ids=["many items", "one item", "no items"])
+def test_once_the_number_is_known_the_clocks_of_other_flows_go_on(files: list[str]) -> None:
+    """A gate counts from when the service became ready: neither from the start of the controller, nor anew."""
+    server = {"template": "service", "for": {"replicas": 2}}
+    bench = Bench(wf(list=LIST, each=each(), server=server, gate=on(probe=http("server", failAfter="10s"))), WITH_ITEM)
+    bench.wait(20)
+    bench.is_ready("server/0", "server/1")
+    bench.wait(5)
+    listing(bench, files)
+    bench.wait(4)
+    assert bench.phases()["gate"] == "Waiting"
+    bench.wait(2)
+    assert bench.flow("gate").reason == "ProbeTimeout"
+
+
+def test_a_task_that_a_restarted_run_skips_has_nothing_of_the_job_of_the_run_before() -> None:
+    bench = started(["a", "b"], each=each(dependsOn={"targets": ["each"]}), slow="")
+    bench.succeeds("each/0", "slow")
+    bench.fails("each/1")
+    bench.set_spec(restart={"at": "again", "flows": ["each", "slow"]})
+    bench.fails("each/0")
+    assert bench.tasks("each") == ["Failed", "Skipped"]
+    bench.ledger_tells_all()
+    bench.step()
+    assert bench.progress is not None
+    assert bench.progress.flows[1].tasks[1].current.job == ""
