@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pkg.cli.arguments import FLOW, WORKFLOW
+from pkg.cli.arguments import APPROVAL, WORKFLOW
 from pkg.cli.names import workflow_name
 from pkg.cli.problems import Problem
 from pkg.cli.warnings import warn
@@ -22,7 +22,7 @@ def decision_options(verb: _Verb) -> _Verb:
     """Adds NAME, FLOW[/INDEX], --comment and --dry-run to a verb."""
     for option in (
         # The last one that is added comes first.
-        click.argument("flow", type=FLOW, metavar="FLOW[/INDEX]"),
+        click.argument("flow", type=APPROVAL, metavar="FLOW[/INDEX]"),
         click.argument("name", type=WORKFLOW),
         click.option("-m", "--comment", default="", metavar="TEXT", help="Why; it is kept in spec.approvals."),
         click.option("--dry-run", is_flag=True, help="Ask the API server whether you may, and change nothing."),

@@ -1,4 +1,4 @@
-"""Arguments that can be completed: names of Workflows, flows, WorkTemplates, namespaces and contexts.
+"""Arguments that can be completed: names of Workflows, CronWorkflows, flows, WorkTemplates, namespaces and contexts.
 
 Completion asks the API server with the options that are typed already. Whatever fails, nothing is offered.
 """
@@ -12,7 +12,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from pkg.cli.connection import Connection
-from pkg.cli.names import workflow_name
+from pkg.cli.names import cron_name, workflow_name
 from pkg.kube.errors import KubeError
 
 #: So many names are offered: nobody reads more, and a shell has to wait for them.
@@ -74,6 +74,23 @@ def _flows(connection: Connection, params: dict[str, Any], incomplete: str) -> l
     return [flow.name for flow in workflow.spec.flows]
 
 
+def _approvals(connection: Connection, params: dict[str, Any], incomplete: str) -> list[str]:
+    """Flows with approval that nobody has decided about, and after a slash the indexes of one that still wait."""
+    from pkg.views.approving import open_approvals
+    from pkg.views.one_workflow import read_workflow
+
+    workflow = read_workflow(connection.client, connection.namespace, str(params["name"]))
+    found = open_approvals(workflow)
+    name, slash, _ = incomplete.partition("/")
+    return [f"{name}/{index}" for index in found.get(name, ())] if slash else list(found)
+
+
+def _crons(connection: Connection, _: dict[str, Any], __: str) -> list[str]:
+    from pkg.views.cron_list import read_names
+
+    return read_names(connection.client, connection.namespace)
+
+
 def _templates(connection: Connection, _: dict[str, Any], __: str) -> list[str]:
     from pkg.views.template_list import read_names
 
@@ -94,6 +111,8 @@ def _contexts(connection: Connection, _: dict[str, Any], __: str) -> list[str]:
 
 WORKFLOW: Final = Named("workflow", _workflows, workflow_name)
 FLOW: Final = Named("flow", _flows)
+APPROVAL: Final = Named("flow", _approvals)
+CRON: Final = Named("cronworkflow", _crons, cron_name)
 TEMPLATE: Final = Named("template", _templates)
 NAMESPACE: Final = Named("namespace", _namespaces)
 CONTEXT: Final = Named("context", _contexts)

@@ -1,4 +1,4 @@
-"""The names of workflows, as people write them on a command line."""
+"""The names of Workflows and CronWorkflows, as people write them on a command line."""
 
 from __future__ import annotations
 
@@ -8,17 +8,28 @@ from typing import Final
 from pkg.cli.problems import Problem
 
 WRONG_USAGE: Final = 2
+_LONGEST: Final = 253
 #: Output of `-o name`, and what kubectl takes: `workflow/nightly`.
-_PREFIX: Final = re.compile(r"(?:workflows?|wkf)(?:\.flow\.workflow\.sh)?/")
+_PREFIX: Final = re.compile(r"\A(?:workflows?|wkf)(?:\.flow\.workflow\.sh)?/")
+_CRON_PREFIX: Final = re.compile(r"\A(?:cronworkflows?|cwkf)(?:\.flow\.workflow\.sh)?/")
 _NAME: Final = re.compile(r"[a-z0-9](?:[-a-z0-9.]*[a-z0-9])?\Z")
 
 
 def workflow_name(given: str) -> str:
     """One name, without `workflow/`. Raises Problem for what cannot be a name."""
-    name = _PREFIX.sub("", given, count=1) if _PREFIX.match(given) else given
-    if not _NAME.match(name) or len(name) > 253:
+    return _name(given, _PREFIX, "workflow")
+
+
+def cron_name(given: str) -> str:
+    """The name of a CronWorkflow, without `cronworkflow/`. Raises Problem for what cannot be a name."""
+    return _name(given, _CRON_PREFIX, "CronWorkflow")
+
+
+def _name(given: str, prefix: re.Pattern[str], what: str) -> str:
+    name = prefix.sub("", given, count=1)
+    if not _NAME.match(name) or len(name) > _LONGEST:
         raise Problem(
-            f'"{given}" cannot be the name of a workflow: lower case letters, digits, "-" and "." are allowed',
+            f'"{given}" cannot be the name of a {what}: lower case letters, digits, "-" and "." are allowed',
             WRONG_USAGE,
         )
     return name

@@ -113,7 +113,11 @@ def _columns(char: str) -> int:
 
 def printable(text: str) -> str:
     """The text as one line, without control characters: it may be another person's, and must not steer the terminal."""
-    line = " ".join(text.split())
+    return clean(" ".join(text.split()))
+
+
+def clean(line: str) -> str:
+    """A line with its blanks as they are, and without control characters."""
     if line.isprintable():
         return line
     return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in line)

@@ -15,6 +15,7 @@ from typing import IO, Any, Final
 
 import click
 
+from pkg.cli.output import printable
 from pkg.kube.errors import (
     Conflict,
     Denied,
@@ -39,7 +40,8 @@ class Problem(click.ClickException):
     """An error that ends the command; `message` is one line. `exit_code` is 1 unless given."""
 
     def __init__(self, message: str, exit_code: int = FAILED) -> None:
-        super().__init__(" ".join(message.split()))
+        # It may repeat the words of another person, of an object or of a server.
+        super().__init__(printable(message))
         self.exit_code = exit_code  # type: ignore[misc]  # click reads it of the instance
 
     def show(self, file: IO[Any] | None = None) -> None:
@@ -77,7 +79,8 @@ def problem_of(error: KubeError, server: str) -> Problem:
     if isinstance(error, Forbidden):
         return Problem(f"a right is missing: {said}; ask whoever manages the cluster for it")
     if isinstance(error, NotFound):
-        verb = "template list" if said.startswith("worktemplates.") else "list"
+        lists = {"worktemplates": "template list", "cronworkflows": "cron list"}
+        verb = lists.get(said.partition(".")[0], "list")
         return Problem(f"{said}; kubectl workflow {verb} shows what there is")
     if isinstance(error, Exists):
         return Problem(f"{said}; choose another name, or delete that one first")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import click
 
+from pkg.cli.output import printable
+
 
 def warn(said: tuple[str, ...]) -> None:
     """Prints warnings of the API server, one a line, on standard error."""
     for text in said:
-        click.echo(f"warning: {' '.join(text.split())}", err=True)
+        click.echo(f"warning: {printable(text)}", err=True)

@@ -50,6 +50,23 @@ def decide(workflow: Workflow, target: str, decision: ApprovalDecision, comment:
     return Decided(entry, f"{meta.name}: {where} is {_DONE[decision]}{early}", _steps(workflow, entry))
 
 
+def open_approvals(workflow: Workflow) -> dict[str, tuple[int, ...]]:
+    """The flows that a person may still decide about, with the indexes that are not decided; those that ask first."""
+    if workflow.status.phase is not None and workflow.status.phase.is_final:
+        return {}
+    states = {one.name: one for one in workflow.status.flows}
+    found = {}
+    for flow in workflow.spec.flows:
+        known = states.get(flow.name)
+        if flow.approval is None or (known is not None and known.phase.is_final):
+            continue
+        phases = {} if known is None else _phases(known)
+        size = len(phases) or max(1, flow.replicas)
+        found[flow.name] = tuple(index for index in range(size) if index not in phases or not phases[index].is_final)
+    asking = {name for name, known in states.items() if known.reason == Reasons.APPROVAL_NEEDED}
+    return dict(sorted(found.items(), key=lambda item: item[0] not in asking))
+
+
 def _target(text: str) -> tuple[str, int | None]:
     name, slash, index = text.partition("/")
     if not slash:

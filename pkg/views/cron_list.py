@@ -88,3 +88,8 @@ def read_lines(client: Client, namespace: str | None, selector: str = "") -> lis
 def read_objects(client: Client, namespace: str | None, selector: str = "") -> list[Any]:
     """The whole objects. Raises KubeError."""
     return list(read_all(client, CRONWORKFLOWS, namespace, dict[str, Any], label_selector=selector))
+
+
+def read_names(client: Client, namespace: str | None) -> list[str]:
+    """Their names; only metadata is read. Raises KubeError."""
+    return [one.metadata.name for one in read_all(client, CRONWORKFLOWS, namespace, Listed, metadata_only=True)]

@@ -155,18 +155,30 @@ def _place(document: Document, path: str, templates: Mapping[str, Document]) -> 
 def read_objects(files: Mapping[str, str], parameters: Mapping[str, str] | None = None) -> Read:
     """The objects in texts, given with the names of their files. Nothing is raised: faults are in `findings`.
 
-    parameters: values that replace those in the spec.parameters of every Workflow.
+    parameters: values that replace those in the spec.parameters of every Workflow and of every CronWorkflow's template.
     """
     read = Read()
     for file, text in files.items():
         try:
             for document in read_documents(file, text):
-                is_given = bool(parameters) and document.kind == "Workflow"
-                raw = with_parameters(document.raw, parameters or {}) if is_given else document.raw
-                _add(read, replace(document, raw=raw))
+                _add(read, replace(document, raw=_given(document, parameters or {})))
         except ManifestError as error:
             read.findings.append(Finding(file, error.at, "", Fault("", error.message)))
     return read
+
+
+def _given(document: Document, parameters: Mapping[str, str]) -> Any:
+    """The object with these parameters."""
+    raw = document.raw
+    if not parameters or document.kind not in ("Workflow", "CronWorkflow"):
+        return raw
+    if document.kind == "Workflow":
+        return with_parameters(raw, parameters)
+    spec = raw.get("spec")
+    template = spec.get("workflowTemplate") if isinstance(spec, dict) else None
+    if not isinstance(template, dict):
+        return raw
+    return {**raw, "spec": {**spec, "workflowTemplate": with_parameters(template, parameters)}}
 
 
 def _add(read: Read, document: Document) -> None:

@@ -30,6 +30,7 @@ from pkg.controllers.workflow.planner.graph.model import Graph, Node, OutputPred
 from pkg.controllers.workflow.planner.progress import counterpart
 from pkg.controllers.workflow.planner.render.render import Rendered, RenderError, render
 from pkg.kinds.kind import Kind
+from pkg.views.cron_manifest import is_run
 from pkg.workloads import rules_for
 from pkg.workloads.template_rules import compile_rules
 
@@ -38,9 +39,10 @@ UID: Final = "<uid of the Workflow>"
 SUFFIX: Final = "xxxxx"
 _UNKNOWN: Final = re.compile(
     r"<(?:uid of the Workflow|address of the lead pod of flow [^<>]*|output [^<>]* of flow [^<>]*"
-    r"|workflow\.[a-z]+ at the end|kind of [^<>]*)>"
+    r"|workflow\.[a-z]+ at the end|kind of [^<>]*|scheduled time)>"
 )
 _MAX_PLACES: Final = 5
+_RUN: Final = f"the name of a run ends with the minutes of its scheduled time, shown as {SUFFIX}xxx"
 _GENERATED: Final = f"the API server adds five characters of its own to the name, shown as {SUFFIX}"
 
 
@@ -62,7 +64,7 @@ class CannotRender(Exception):
 class Job:
     """One job. body: the object as JSON; empty if it cannot be rendered, and `fault` says why, or if it `deletes`.
 
-    notes: what may be different in the cluster.
+    notes: what may be different in the cluster; is_approval: there is no job, a person decides.
     """
 
     flow: str
@@ -72,6 +74,7 @@ class Job:
     body: bytes = b""
     fault: str = ""
     notes: tuple[str, ...] = ()
+    is_approval: bool = False
 
     @property
     def title(self) -> str:
@@ -81,7 +84,7 @@ class Job:
     @property
     def deletes(self) -> bool:
         """Whether the flow deletes the object of that name, and makes none."""
-        return not self.body and not self.fault
+        return not (self.body or self.fault or self.is_approval)
 
     def tree(self) -> dict[str, Any]:
         """The object; its keys in the order in which the controller sends them."""
@@ -127,14 +130,14 @@ def jobs_of(
     for index in wanted:
         if index >= largest:
             raise CannotRender(f"no flow that is asked for has an index {index}; the highest is {largest - 1}")
-    notes = () if workflow.metadata.name else (_GENERATED,)
+    notes: tuple[str, ...] = () if workflow.metadata.name else (_RUN if is_run(workflow) else _GENERATED,)
     making = _Making(named, graph, templates, kinds or {}, attempt, values, notes)
     return making.jobs(nodes, wanted)
 
 
 def _named(workflow: Workflow) -> Workflow:
     meta = workflow.metadata
-    name = meta.name or f"{meta.generate_name}{SUFFIX}"
+    name = meta.name or f"{meta.generate_name}{SUFFIX}{'xxx' if is_run(workflow) else ''}"
     metadata = msgspec.structs.replace(meta, name=name, namespace=meta.namespace or "default", uid=UID)
     return msgspec.structs.replace(workflow, metadata=metadata)
 
@@ -165,7 +168,8 @@ class _Making:
             if node.is_empty:
                 continue
             if node.is_approval:
-                continue  # a person decides, and no job is made
+                yield Job(node.name, None, GVR(), is_approval=True)
+                continue
             if node.items_from is not None:
                 variable = _variable(self.graph, node.items_from)
                 fault = f'only a run knows its items; --set {variable}=\'["a", "b"]\' gives them'
@@ -193,6 +197,11 @@ class _Making:
         notes = list(self.notes)
         if template.spec.action is Action.APPLY:
             notes.append("applied by the server, and left in the cluster after the run")
+        if node.flow.start_delay:
+            notes.append(f"made {node.flow.start_delay} after its dependencies are met")
+        if locks := self.graph.locks or node.locks:
+            owner = "the workflow" if self.graph.locks else "its task"
+            notes.append(f"made once {owner} holds {', '.join(map(str, locks))}")
         if node.flow.when:
             notes.append(f"made only if this is true: {' '.join(node.flow.when.split())}")
 

@@ -7,13 +7,14 @@ from collections.abc import Callable, Collection, Iterator
 from typing import Final
 
 from pkg.apis.flow.v1alpha1.faults import Fault
-from pkg.apis.flow.v1alpha1.types import WORKFLOWS, WORKTEMPLATES
+from pkg.apis.flow.v1alpha1.types import CRONWORKFLOWS, WORKFLOWS, WORKTEMPLATES
 from pkg.apis.meta import PartialObject
 from pkg.kube.client import Client
 from pkg.kube.errors import Conflict, Denied, KubeError, Refused
 from pkg.views.lint import Finding, Read
 from pkg.views.manifests.documents import Document
 
+_RESOURCES: Final = {"Workflow": WORKFLOWS, "WorkTemplate": WORKTEMPLATES, "CronWorkflow": CRONWORKFLOWS}
 _MANAGER: Final = "kubectl-workflow"
 _PATH: Final = re.compile(r"\b(?:spec|metadata)(?:\.[A-Za-z_][A-Za-z0-9_-]*|\[\d+\]|\[\"[^\"]+\"\])+")
 #: What the object is at fault for. Any other error says nothing about it, and is raised.
@@ -28,7 +29,7 @@ def tried(
     An object that exists is tried as a change of it. What is `known` already is left out: our webhook, where it is
     installed, finds what was found without the server.
     """
-    for document, _ in (*read.templates.values(), *read.workflows.values()):
+    for document, _ in (*read.templates.values(), *read.crons.values(), *read.workflows.values()):
         for finding in _tried(client, document, namespace_of(document)):
             if not any(_is_same(finding, one) for one in known):
                 yield finding
@@ -41,7 +42,7 @@ def _is_same(answer: Finding, known: Finding) -> bool:
 
 
 def _tried(client: Client, document: Document, namespace: str) -> Iterator[Finding]:
-    gvr = WORKFLOWS if document.kind == "Workflow" else WORKTEMPLATES
+    gvr = _RESOURCES[document.kind]
     name = document.metadata.get("name")
     body = {**document.raw, "metadata": {**document.metadata, "namespace": namespace}}
     warnings: list[str] = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from pkg.cli.files import read_files
+from pkg.cli.output import clean
 from pkg.cli.problems import OK, Problem
 
 #: Something of the input has no word here.
@@ -47,10 +48,10 @@ def command(
     findings = result.findings
     for finding in findings:
         if finding.is_lost or not quiet:
-            click.echo(str(finding), err=True)
+            click.echo(clean(str(finding)), err=True)
     faults = [finding for finding in lint({"result": manifests}) if not finding.is_warning]
     for fault in faults:
-        click.echo(f"fault of the result: {fault}", err=True)
+        click.echo(clean(f"fault of the result: {fault}"), err=True)
     lost = sum(finding.is_lost for finding in findings)
     checked = len(findings) - lost
     made = len(result.objects)

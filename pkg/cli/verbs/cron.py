@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from pkg.cli.arguments import CRON
 from pkg.cli.connection import Connection, cluster_options
 from pkg.cli.following import Follow, follow_options
 from pkg.cli.formats import NAMES, OBJECTS, as_list, output_option, shown
-from pkg.cli.names import workflow_name
 from pkg.cli.output import Screen, echo, printable, screen, table
 from pkg.cli.warnings import warn
 
@@ -48,7 +48,7 @@ def list_all(connection: Connection, selector: str, form: str | None) -> None:
 
 
 @command.command("trigger")
-@click.argument("name")
+@click.argument("name", type=CRON)
 @follow_options
 @cluster_options
 def trigger(connection: Connection, name: str, follow: Follow) -> None:
@@ -63,7 +63,7 @@ def trigger(connection: Connection, name: str, follow: Follow) -> None:
     from pkg.views.briefs import Brief
 
     follow.check(1)
-    client, namespace, name = connection.client, connection.namespace, workflow_name(name)
+    client, namespace = connection.client, connection.namespace
     cron = client.get(CRONWORKFLOWS, namespace, name, CronWorkflow)
     try:
         scheduled = Timetable.of(cron.spec.schedules, cron.spec.time_zone).written(time.time())
@@ -75,7 +75,7 @@ def trigger(connection: Connection, name: str, follow: Follow) -> None:
 
 
 @command.command("suspend")
-@click.argument("names", nargs=-1, required=True)
+@click.argument("names", type=CRON, nargs=-1, required=True, metavar="NAME...")
 @cluster_options
 def suspend(connection: Connection, names: tuple[str, ...]) -> None:
     """Make no runs until the CronWorkflow is resumed. Runs that exist go on."""
@@ -83,7 +83,7 @@ def suspend(connection: Connection, names: tuple[str, ...]) -> None:
 
 
 @command.command("resume")
-@click.argument("names", nargs=-1, required=True)
+@click.argument("names", type=CRON, nargs=-1, required=True, metavar="NAME...")
 @cluster_options
 def resume(connection: Connection, names: tuple[str, ...]) -> None:
     """Make runs again. The newest time that passed meanwhile gets its run now, unless it is too late for it."""
@@ -101,7 +101,7 @@ def _set(connection: Connection, names: Sequence[str], *, is_suspended: bool) ->
 
     client, failed = connection.client, False
     body, done = json.encode({"spec": {"suspend": is_suspended}}), "suspended" if is_suspended else "resumed"
-    for name in dict.fromkeys(map(workflow_name, names)):
+    for name in dict.fromkeys(names):
         try:
             before = client.get(CRONWORKFLOWS, connection.namespace, name, Listed)
             if before.spec.suspend is is_suspended:

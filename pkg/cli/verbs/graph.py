@@ -81,7 +81,7 @@ def command(
 def _from_files(paths: tuple[str, ...], name: str) -> tuple[Workflow, Mapping[str, WorkTemplateSpec]]:
     from pkg.cli.one_manifest import read_one_manifest
 
-    workflow, templates = read_one_manifest(paths, name)
+    workflow, templates, _ = read_one_manifest(paths, name)
     return workflow, {key: template.spec for key, template in templates.items()}
 
 

@@ -1,16 +1,20 @@
-"""`lint`: checks manifests of Workflows and WorkTemplates as the webhook does."""
+"""`lint`: checks manifests of Workflows, WorkTemplates and CronWorkflows as the webhook does."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from pkg.cli.connection import Connection, cluster_options
 from pkg.cli.files import read_files
+from pkg.cli.output import clean
 
 if TYPE_CHECKING:
     from pkg.views.lint import Finding
+
+KINDS: Final = ("Workflow", "WorkTemplate", "CronWorkflow")
 
 
 @click.command("lint")
@@ -37,7 +41,7 @@ def command(
     recursive: bool,
     server: bool,
 ) -> None:
-    """Check manifests of Workflows and WorkTemplates, without a cluster unless --server is given.
+    """Check manifests of Workflows, WorkTemplates and CronWorkflows, without a cluster unless --server is given.
 
     Prints each fault as path:line:column, and exits 1 if there is one. Warnings are printed too, but do not count.
     Objects of other kinds in the files are passed over. Templates are looked up in the same files.
@@ -58,17 +62,19 @@ def command(
         found += tried(connection.client, read, lambda document: namespace_of(connection, document), tuple(found))
     found = sorted_findings(found, [*earlier, *texts])
     for finding in found:
-        click.echo(str(finding))
-    click.echo(_summary(len(texts), read.count("Workflow"), read.count("WorkTemplate"), found), err=True)
+        click.echo(clean(str(finding)))
+    click.echo(_summary(len(texts), {kind: read.count(kind) for kind in KINDS}, found), err=True)
     context.exit(1 if has_faults(found) else 0)
 
 
-def _summary(files: int, workflows: int, templates: int, found: list[Finding]) -> str:
+def _summary(files: int, objects: Mapping[str, int], found: list[Finding]) -> str:
     faults = sum(not finding.is_warning for finding in found)
     where = counted(files, "file")
-    if not workflows + templates and not found:
-        return f"{where}: no Workflow and no WorkTemplate in {'it' if files == 1 else 'them'}"
-    what = f"{counted(workflows, 'Workflow')}, {counted(templates, 'WorkTemplate')}"
+    if not any(objects.values()) and not found:
+        return f"{where}: no {', no '.join(KINDS[:-1])} and no {KINDS[-1]} in {'it' if files == 1 else 'them'}"
+    # CronWorkflows are named where there are some.
+    named = [kind for kind in KINDS if objects[kind] or kind != "CronWorkflow"]
+    what = ", ".join(counted(objects[kind], kind) for kind in named)
     return f"{where}, {what}: {counted(faults, 'fault')}, {counted(len(found) - faults, 'warning')}"
 
 

@@ -6,7 +6,7 @@ import json
 
 import click
 
-from pkg.cli.output import echo, screen
+from pkg.cli.output import clean, echo, screen
 from pkg.cli.problems import Problem
 
 #: Columns of the timeline where the output is no terminal.
@@ -42,6 +42,13 @@ _PIPED = 120
 @click.option(
     "--output-value", "outputs", multiple=True, metavar="FLOW.NAME=VALUE", help="The value of an output of its tasks."
 )
+@click.option(
+    "--semaphore",
+    "semaphores",
+    multiple=True,
+    metavar="CONFIGMAP/KEY=N",
+    help="How many places it has. Default: as a ConfigMap in the files says, else one.",
+)
 @click.option("--max-parallel", type=click.IntRange(1), metavar="N", help="In place of spec.parallelism: jobs at once.")
 @click.option("--attempts", "each", is_flag=True, help="A row for each attempt instead of one for each flow.")
 @click.option("--all", "everything", is_flag=True, help="Show all rows, also of a large Workflow.")
@@ -54,6 +61,7 @@ def command(
     failures: tuple[str, ...],
     probes: tuple[str, ...],
     outputs: tuple[str, ...],
+    semaphores: tuple[str, ...],
     max_parallel: int | None,
     each: bool,
     everything: bool,
@@ -62,11 +70,13 @@ def command(
     """Run a Workflow dry: in which order and how parallel its jobs run, how long that takes, and what decides it.
 
     The controller's own planner runs with simulated jobs, without a cluster. Retries, timeouts, probes, parallelism,
-    failure branches and finally flows are those of the controller. Exits 0 whatever the outcome of the Workflow is.
+    locks, failure branches and finally flows are those of the controller. A CronWorkflow stands for a run of it. Exits
+    0 whatever the outcome of the Workflow is.
     """
     from msgspec.structs import replace
 
     from pkg.apis.flow.v1alpha1.raw import RawError
+    from pkg.apis.flow.v1alpha1.types import MAX_TASKS
     from pkg.cli.one_manifest import read_one_manifest
     from pkg.views.dry_run.assumptions import AssumptionError, read_assumptions, unknown_targets
     from pkg.views.dry_run.outcome import outcome
@@ -74,17 +84,20 @@ def command(
     from pkg.views.dry_run.timeline import timeline
 
     try:
-        assumptions = read_assumptions(default_duration, durations, failures, probes, outputs)
+        assumptions = read_assumptions(default_duration, durations, failures, probes, outputs, semaphores)
     except AssumptionError as error:
         raise click.UsageError(str(error)) from error
-    workflow, templates = read_one_manifest(paths, name)
-    sizes = {flow.name: max(1, flow.replicas) for flow in workflow.spec.flows}
+    workflow, templates, config_maps = read_one_manifest(paths, name)
+    # Of a list that only a run knows any index may be meant.
+    sizes = {flow.name: MAX_TASKS if flow.items_from else max(1, flow.replicas) for flow in workflow.spec.flows}
     if wrong := unknown_targets(assumptions, sizes):
         raise Problem(wrong[0])
     if max_parallel is not None:
         workflow = replace(workflow, spec=replace(workflow.spec, parallelism=max_parallel))
     try:
-        found = outcome(simulate(workflow, templates, assumptions))
+        found = outcome(simulate(workflow, templates, assumptions, config_maps))
+    except AssumptionError as error:
+        raise Problem(str(error)) from error
     except (CannotRun, RawError) as error:
         first, *more = str(error).splitlines()
         raise Problem(
@@ -93,4 +106,4 @@ def command(
     if form == "json":
         click.echo(json.dumps(found.as_json(), indent=2, ensure_ascii=False))
     else:
-        echo(timeline(found, screen().width or _PIPED, each=each, everything=everything))
+        echo(map(clean, timeline(found, screen().width or _PIPED, each=each, everything=everything)))

@@ -9,11 +9,12 @@ import click
 
 from pkg.cli.connection import Connection, cluster_options
 from pkg.cli.files import read_files
+from pkg.cli.output import clean
 from pkg.cli.parameters import parameter_option
 from pkg.cli.problems import Problem
 
 if TYPE_CHECKING:
-    from pkg.apis.flow.v1alpha1.types import Workflow, WorkTemplate
+    from pkg.apis.flow.v1alpha1.types import CronWorkflow, Workflow, WorkTemplate
     from pkg.apis.meta import GVR
     from pkg.kinds.kind import Kind
     from pkg.views.lint import Read
@@ -91,7 +92,7 @@ def command(
     server: bool,
     values: dict[str, str],
 ) -> None:
-    """Print the job objects that the controller would make of Workflows in files.
+    """Print the job objects that the controller would make of Workflows and CronWorkflows in files.
 
     Nothing is sent anywhere, and without --server no cluster is asked. What only a run knows is in angle brackets:
     the uid of the Workflow, the addresses of pods, and outputs of other flows.
@@ -105,7 +106,7 @@ def command(
     findings = [*read.findings, *judged(read)]
     if has_faults(findings):
         for finding in findings:
-            click.echo(str(finding), err=True)
+            click.echo(clean(str(finding)), err=True)
         raise Problem("nothing is rendered before these faults are corrected")
     failed = False
     first = True
@@ -119,14 +120,14 @@ def command(
                 workflow, templates, flows=flows, indexes=indexes, attempt=attempt, kinds=kinds, values=values
             )
         except CannotRender as error:
-            raise Problem(f"Workflow {workflow.metadata.name}: {error}") from error
+            raise Problem(f"{_title(workflow)}: {error}") from error
         for job in jobs:
             if job.fault:
-                Problem(f"Workflow {workflow.metadata.name}, {job.title}: {job.fault}").show()
+                Problem(f"{_title(workflow)}, {job.title}: {job.fault}").show()
                 failed = True
             else:
                 click.echo(_shown(job, output, is_first=first), nl=False)
-                first = first and job.deletes
+                first = first and not job.body
     context.exit(1 if failed else 0)
 
 
@@ -134,13 +135,19 @@ def _chosen(read: Read, name: str, namespace: str) -> Iterator[tuple[Workflow, d
     """The Workflows to render, each with the templates of its namespace that are in the files."""
     from msgspec.structs import replace
 
-    found = [workflow for _, workflow in read.workflows.values() if name in ("", workflow.metadata.name)]
+    from pkg.views.cron_manifest import run_of
+
+    there = [workflow for _, workflow in read.workflows.values()]
+    named: list[Workflow | CronWorkflow] = [*there, *(cron for _, cron in read.crons.values())]
+    found = [*there, *(run_of(cron) for _, cron in read.crons.values())]
+    if name:
+        found = [one for one, of in zip(found, named, strict=True) if of.metadata.name == name]
     if not found:
-        there = ", ".join(workflow.metadata.name or "(generated)" for _, workflow in read.workflows.values())
+        listed = ", ".join(of.metadata.name or "(generated)" for of in named)
         raise Problem(
-            f'no Workflow is named "{name}" in these files; there are {there}'
-            if there
-            else "no Workflow is in these files",
+            f'no Workflow is named "{name}" in these files; there are {listed}'
+            if listed
+            else "no Workflow and no CronWorkflow is in these files",
             WRONG_USAGE,
         )
     for workflow in found:
@@ -152,6 +159,15 @@ def _chosen(read: Read, name: str, namespace: str) -> Iterator[tuple[Workflow, d
         }
         metadata = replace(workflow.metadata, namespace=own or namespace or "default")
         yield replace(workflow, metadata=metadata), templates
+
+
+def _title(workflow: Workflow) -> str:
+    from pkg.views.cron_manifest import is_run
+
+    meta = workflow.metadata
+    if is_run(workflow):
+        return f"CronWorkflow {meta.generate_name.removesuffix('-')}"
+    return f"Workflow {meta.name or meta.generate_name}"
 
 
 def _asked(
@@ -178,6 +194,8 @@ def _shown(job: Job, output: str, *, is_first: bool) -> str:
     from pkg.views.manifests.writing import as_yaml
     from pkg.views.rendering import is_unknown
 
+    if job.is_approval:
+        return f"# {job.title}: makes no job, a person approves or rejects it\n" if output == "yaml" else ""
     if job.deletes:
         return f"# {job.title}: deletes {job.gvr.group_resource}/{job.name}\n" if output == "yaml" else ""
     if output == "name":

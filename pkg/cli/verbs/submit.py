@@ -1,4 +1,4 @@
-"""`submit`: checks Workflows in files, and creates them, with the templates beside them."""
+"""`submit`: checks Workflows in files, and creates them, with the templates and CronWorkflows beside them."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ import click
 from pkg.cli.connection import Connection, cluster_options
 from pkg.cli.files import WRONG_USAGE, read_files
 from pkg.cli.following import Follow, follow_options
+from pkg.cli.output import clean
 from pkg.cli.parameters import parameter_option
 from pkg.cli.problems import Problem, problem_of
 from pkg.cli.warnings import warn
 from pkg.kube.errors import Conflict, Exists, Forbidden, KubeError, NotFound
 
 if TYPE_CHECKING:
-    from pkg.apis.flow.v1alpha1.types import Workflow
+    from pkg.apis.flow.v1alpha1.types import CronWorkflow, Workflow, WorkTemplate
     from pkg.views.lint import Read
     from pkg.views.manifests.documents import Document
 
@@ -33,7 +34,11 @@ _MAX_ASKED: Final = 20
 @click.option("-R", "--recursive", is_flag=True, help="Look into the folders of a folder too.")
 @parameter_option
 @click.option("--generate-name", is_flag=True, help="Give each Workflow a new name: its own and five characters.")
-@click.option("--force-conflicts", is_flag=True, help="Change fields of WorkTemplates that another program manages.")
+@click.option(
+    "--force-conflicts",
+    is_flag=True,
+    help="Also change fields that another program manages.",
+)
 @click.option("--dry-run", is_flag=True, help="Let the API server check everything, and store nothing.")
 @click.option("-o", "--output", type=click.Choice(["text", "name"]), default="text", help="name: names alone.")
 @follow_options
@@ -49,10 +54,11 @@ def command(
     output: str,
     follow: Follow,
 ) -> None:
-    """Create the Workflows in files, after the WorkTemplates beside them.
+    """Create the Workflows in files, after the WorkTemplates and CronWorkflows beside them.
 
-    All of it is checked first, as `lint` does: nothing is sent if there is a fault. WorkTemplates that exist are
-    changed as `kubectl apply --server-side` does it; a Workflow that exists is left alone, and that is an error.
+    All of it is checked first, as `lint` does: nothing is sent if there is a fault. WorkTemplates and CronWorkflows
+    that exist are changed as `kubectl apply --server-side` does it; a Workflow that exists is left alone, and that is
+    an error.
     """
     from pkg.cli.placing import namespace_of
     from pkg.views.lint import read_objects
@@ -61,10 +67,11 @@ def command(
     follow.check(len(read.workflows))
     say = click.echo if output == "text" else _silent
     mode = " (dry run)" if dry_run else ""
-    for document, template in read.templates.values():
-        name, namespace = template.metadata.name, namespace_of(connection, document)
+    applied: list[tuple[Document, WorkTemplate | CronWorkflow]] = [*read.templates.values(), *read.crons.values()]
+    for document, found in applied:
+        name, namespace = found.metadata.name, namespace_of(connection, document)
         done = _apply(connection, document, namespace, name, force=force_conflicts, dry_run=dry_run)
-        say(f"worktemplate/{name} {done}{mode}")
+        say(f"{document.kind.lower()}/{name} {done}{mode}")
     made: list[tuple[str, str]] = []
     stored: list[tuple[Document, Workflow]] = []
     failed = 0
@@ -94,18 +101,22 @@ def _checked(connection: Connection, read: Read) -> Read:
 
     findings = [finding for finding in (*read.findings, *judged(read)) if not is_elsewhere(finding)]
     for finding in findings:
-        click.echo(str(finding), err=True)
+        click.echo(clean(str(finding)), err=True)
     if has_faults(findings):
         raise Problem("nothing was submitted: correct these faults first")
     for other in read.other:
         raise Problem(
-            f"{other.at()}: submit takes Workflows and WorkTemplates, and this is {other.title}; nothing was submitted."
+            f"{other.at()}: submit takes Workflows, WorkTemplates and CronWorkflows, and this is {other.title};"
+            " nothing was submitted."
             " kubectl apply -f takes all kinds"
         )
-    if not read.workflows and not read.templates:
+    if not read.workflows and not read.templates and not read.crons:
         raise Problem("there is no Workflow in these files", WRONG_USAGE)
-    for document, _ in (*read.workflows.values(), *read.templates.values()):
+    for document, _ in (*read.workflows.values(), *read.templates.values(), *read.crons.values()):
         namespace_of(connection, document)
+    for document, cron in read.crons.values():
+        if not cron.metadata.name:
+            raise Problem(f"{document.at()}: a CronWorkflow needs metadata.name, and has none; nothing was submitted")
     return read
 
 
@@ -114,17 +125,17 @@ def _placed(document: Document, namespace: str) -> dict[str, Any]:
 
 
 def _apply(connection: Connection, document: Document, namespace: str, name: str, *, force: bool, dry_run: bool) -> str:
-    """Makes or changes a template; says which."""
-    from pkg.apis.flow.v1alpha1.types import WORKTEMPLATES
+    """Makes or changes a template or a CronWorkflow; says which."""
+    from pkg.apis.flow.v1alpha1.types import CRONWORKFLOWS, WORKTEMPLATES
     from pkg.apis.meta import PartialObject
 
-    client = connection.client
+    client, gvr = connection.client, CRONWORKFLOWS if document.kind == "CronWorkflow" else WORKTEMPLATES
     before = ""
     with contextlib.suppress(NotFound, Forbidden):
-        before = client.get(WORKTEMPLATES, namespace, name, PartialObject, metadata_only=True).metadata.resource_version
+        before = client.get(gvr, namespace, name, PartialObject, metadata_only=True).metadata.resource_version
     try:
         after = client.apply(
-            WORKTEMPLATES,
+            gvr,
             namespace,
             name,
             _placed(document, namespace),

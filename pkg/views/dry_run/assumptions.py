@@ -1,4 +1,4 @@
-"""What a dry run assumes: how long jobs take, which of them fail, and when probes pass."""
+"""What a dry run assumes: how long jobs take, which of them fail, when probes pass, and what is free."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from pkg.controllers.workflow.planner.progress import TaskKey
 DEFAULT_DURATION: Final = 60.0
 ALWAYS: Final = 1 << 30
 NEVER: Final = "never"
+_MAX_DIGITS: Final = 9
 
 
 class AssumptionError(ValueError):
@@ -34,7 +35,7 @@ class Target:
 class Assumptions:
     """durations: seconds that a job takes, for a service until it is ready; failures: how many attempts of each task
     fail, from the first one; probes: seconds after the start of a job after which its pods answer, None for never;
-    outputs: values by flow and name.
+    outputs: values by flow and name; places: how many may hold a semaphore at once, by `CONFIGMAP/KEY`.
     """
 
     default_duration: float = DEFAULT_DURATION
@@ -42,6 +43,7 @@ class Assumptions:
     failures: Mapping[Target, int] = field(default_factory=dict)
     probes: Mapping[Target, float | None] = field(default_factory=dict)
     outputs: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    places: Mapping[str, int] = field(default_factory=dict)
 
     def duration(self, task: TaskKey) -> float:
         for target in _of(task):
@@ -83,9 +85,10 @@ def read_assumptions(
     failures: Iterable[str] = (),
     probes: Iterable[str] = (),
     outputs: Iterable[str] = (),
+    semaphores: Iterable[str] = (),
 ) -> Assumptions:
     """The assumptions from texts: `FLOW[/INDEX]=5m` for durations and probes, `FLOW[/INDEX][:TIMES]` for failures,
-    and `FLOW.NAME=VALUE` for outputs.
+    `FLOW.NAME=VALUE` for outputs, and `CONFIGMAP/KEY=N` for semaphores.
 
     Raises AssumptionError.
     """
@@ -110,8 +113,14 @@ def read_assumptions(
         if not (flow and dot and output):
             raise AssumptionError(f"{text!r}: name an output as flow.output")
         found_outputs[flow, output] = value
+    found_places: dict[str, int] = {}
+    for text in semaphores:
+        name, value = _pair(text, "limits/databases=2")
+        if not (value.isascii() and value.isdigit() and len(value) <= _MAX_DIGITS):
+            raise AssumptionError(f"{text!r}: the number of places is a whole number")
+        found_places[name] = int(value)
     default = _seconds(default_duration, default_duration)
-    return Assumptions(default, found_durations, found_failures, found_probes, found_outputs)
+    return Assumptions(default, found_durations, found_failures, found_probes, found_outputs, found_places)
 
 
 def unknown_targets(assumptions: Assumptions, sizes: Mapping[str, int]) -> list[str]:

@@ -151,7 +151,7 @@ def _critical(run: Simulated) -> list[Attempt]:
     """The chain of attempts that ends with the last one. Each begins when the one before it ends, or some delay later.
 
     Before an attempt comes, in this order: the failed attempt of the same task; what its flow waits for, of that the
-    last to end; the attempt whose end made room where parallelism is limited.
+    last to end; the attempt whose end made room where parallelism is limited, or gave a lock back.
     """
     by_task: dict[TaskKey, list[Attempt]] = {}
     for attempt in run.attempts:
@@ -178,11 +178,17 @@ def _before(
     if found is not None and (_end(found) >= attempt.start - _SAME or not _has_limit(run, attempt)):
         return found
     freed = [other for other in _ended_at(by_end, attempt.start) if other is not attempt]
+    freed.sort(key=lambda other: not _shares_lock(run, attempt, other))
     return freed[0] if freed else found
 
 
 def _has_limit(run: Simulated, attempt: Attempt) -> bool:
-    return run.is_limited or run.graph[attempt.task.flow].parallelism is not None
+    node = run.graph[attempt.task.flow]
+    return run.is_limited or node.parallelism is not None or bool(node.locks)
+
+
+def _shares_lock(run: Simulated, one: Attempt, other: Attempt) -> bool:
+    return not set(run.graph[one.task.flow].locks).isdisjoint(run.graph[other.task.flow].locks)
 
 
 def _ended_at(by_end: list[Attempt], at: float) -> list[Attempt]:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any, Final
 
+import jsonpatch
 import msgspec
 
 from pkg.apis.flow.v1alpha1.inline import inline_templates
+from pkg.apis.flow.v1alpha1.locks import LockKind
 from pkg.apis.flow.v1alpha1.phases import Phase
 from pkg.apis.flow.v1alpha1.spec_hash import spec_hash
 from pkg.apis.flow.v1alpha1.types import (
@@ -22,13 +25,15 @@ from pkg.apis.flow.v1alpha1.types import (
 )
 from pkg.controllers.workflow.planner.actions import PatchStatus, Plan
 from pkg.controllers.workflow.planner.graph.compile import compile_spec
+from pkg.controllers.workflow.planner.graph.fan_out import recorded_counts, with_counts
 from pkg.controllers.workflow.planner.graph.model import Graph
 from pkg.controllers.workflow.planner.plan import plan
 from pkg.controllers.workflow.planner.progress import ProbeKey, Progress, Task, TaskKey
 from pkg.controllers.workflow.planner.snapshot import Snapshot
 from pkg.kinds.kind import Kind
-from pkg.views.dry_run.assumptions import Assumptions
+from pkg.views.dry_run.assumptions import AssumptionError, Assumptions
 from pkg.views.dry_run.cluster import OUTPUTS, Attempt, SimulatedCluster, is_service, simulated_rules, stand_in
+from pkg.views.dry_run.locks import SimulatedLocks
 from pkg.workloads import rules_for
 
 #: A time with a round number of seconds, so that simulated times are exact.
@@ -60,13 +65,27 @@ class Simulated:
     is_limited: bool = False
 
 
-def simulate(workflow: Workflow, templates: Mapping[str, WorkTemplate], assumptions: Assumptions) -> Simulated:
-    """The dry run of a workflow from its start. templates: those that are known, by name. Raises CannotRun."""
-    return _Run(workflow, templates, assumptions).run()
+def simulate(
+    workflow: Workflow,
+    templates: Mapping[str, WorkTemplate],
+    assumptions: Assumptions,
+    config_maps: Mapping[str, Mapping[str, str]] = MappingProxyType({}),
+) -> Simulated:
+    """The dry run of a workflow from its start, beside no other. Raises CannotRun and AssumptionError.
+
+    templates: those that are known, by name; config_maps: the data of those that are known, for semaphores.
+    """
+    return _Run(workflow, templates, assumptions, config_maps).run()
 
 
 class _Run:
-    def __init__(self, workflow: Workflow, templates: Mapping[str, WorkTemplate], assumptions: Assumptions) -> None:
+    def __init__(
+        self,
+        workflow: Workflow,
+        templates: Mapping[str, WorkTemplate],
+        assumptions: Assumptions,
+        config_maps: Mapping[str, Mapping[str, str]],
+    ) -> None:
         self._notes: list[str] = []
         self._assumptions = assumptions
         self._outputs: dict[str, tuple[str, ...]] = {}
@@ -90,11 +109,14 @@ class _Run:
             self._workflow, assumptions, _START, services=services, indexed=indexed, outputs=self._outputs
         )
         self._progress: Progress | None = None
+        #: The whole status as JSON, for workflows whose numbers of tasks it records.
+        self._recorded: dict[str, Any] = {"status": {}}
         #: When people decide about tasks that asked; infinity once they have.
         self._asked: dict[TaskKey, float] = {}
         if graph.approvals:
             names = ", ".join(graph.nodes[number].name for number in graph.approvals[:5])
             self._notes.append(f"approved when it asks: {names}; --duration FLOW=1h delays it, --fail FLOW rejects")
+        self._locks = self._locks_of(graph, config_maps)
         self._passed: frozenset[ProbeKey] = frozenset()
         self._fixed = Snapshot(
             now=_START,
@@ -114,6 +136,26 @@ class _Run:
                 if not node.is_approval
             },
         )
+
+    def _locks_of(self, graph: Graph, config_maps: Mapping[str, Mapping[str, str]]) -> SimulatedLocks | None:
+        """The locks that the workflow takes; None if there are none."""
+        given = self._assumptions.places
+        semaphores = [lock for lock in graph.lock_names if lock.kind is LockKind.SEMAPHORE]
+        for name in given.keys() - {lock.name for lock in semaphores}:
+            raise AssumptionError(f"no flow takes a semaphore {name}")
+        places = {name: dict(data) for name, data in config_maps.items()}
+        for lock in semaphores:
+            data = places.setdefault(lock.config_map, {})
+            if lock.name in given:
+                data[lock.key] = str(given[lock.name])
+            elif lock.key not in data:
+                data[lock.key] = "1"
+                self._notes.append(f"{lock} is taken to have one place; --semaphore {lock.name}=N gives another number")
+        if not graph.lock_names:
+            return None
+        self._notes.append("no other workflow is taken to hold the locks")
+        meta = self._workflow.metadata
+        return SimulatedLocks(f"{meta.namespace}/{meta.name}", meta.uid, graph.lock_names, places)
 
     def _prepared(self, workflow: Workflow) -> Workflow:
         """The workflow as one that nobody has started yet, suspended or shut down."""
@@ -167,11 +209,13 @@ class _Run:
         is_first = True
         while True:
             made, later = self._pass(look_at_all=is_first)
-            is_first = False
+            is_first = self._progress is None
             phase = self._workflow.status.phase
             if phase is not None and phase.is_final:
                 break
-            if made.requeue_now or made.over_limit or made.creations or cluster.dirty or cluster.gone:
+            if self._progress is None or made.requeue_now or made.over_limit or made.creations:
+                continue
+            if cluster.dirty or cluster.gone:
                 continue
             wakes_at = min(
                 cluster.next_at(),
@@ -234,31 +278,45 @@ class _Run:
             passed=self._passed,
             is_urgent=is_last,
             pod_ips=cluster.addresses() if self._graph.probing else {},
+            locks=None if self._locks is None else self._locks.view(),
         )
         made = plan(snapshot, _NO_LIMIT)
         self._progress = made.progress
         for creation in made.creations:
             cluster.create(creation)
         if made.patch is not None:
-            self._write(made.patch)
-            self._progress = made.progress.acknowledged(cluster.now)
+            self._write(made, made.patch)
         for deletion in made.deletions:
-            cluster.delete(deletion, self._reason_of(deletion.task))
+            cluster.delete(deletion, self._reason_of(deletion.task, made.progress))
+        if self._locks is not None and made.locks is not None and self._locks.update(made.locks, cluster.now):
+            made = msgspec.structs.replace(made, requeue_now=True)
         passed, later = cluster.passed(made.probes)
         if passed != self._passed:
             self._passed = passed
             made = msgspec.structs.replace(made, requeue_now=True)
         return made, later
 
-    def _reason_of(self, key: TaskKey) -> str:
+    def _reason_of(self, key: TaskKey, progress: Progress) -> str:
         """Why a task gave up the job that is deleted."""
-        assert self._progress is not None
-        task = self._progress.flows[self._graph.by_name[key.flow]].tasks[key.index]
+        task = progress.flows[self._graph.by_name[key.flow]].tasks[key.index]
         return task.reason or task.phase.value
 
-    def _write(self, patch: PatchStatus) -> None:
-        status = _written(self._workflow.status, patch)
+    def _write(self, made: Plan, patch: PatchStatus) -> None:
+        self._progress = made.progress.acknowledged(self._cluster.now)
+        status = self._with_numbers(patch) if self._graph.fan_outs else _written(self._workflow.status, patch)
         self._workflow = msgspec.structs.replace(self._workflow, status=status)
+
+    def _with_numbers(self, patch: PatchStatus) -> WorkflowStatus:
+        """The status after a write. Numbers that are new in it give another graph, for which all is read anew."""
+        steps = msgspec.json.encode([step for step in patch.operations if step["path"].startswith("/status")])
+        jsonpatch.apply_patch(self._recorded, msgspec.json.decode(steps), in_place=True)
+        status = msgspec.convert(self._recorded["status"], WorkflowStatus)
+        graph = with_counts(self._graph, recorded_counts(self._graph, status))
+        is_over = status.phase is not None and status.phase.is_final
+        if graph is not self._graph and not is_over:
+            self._graph, self._progress = graph, None
+            self._fixed = replace(self._fixed, graph=graph)
+        return status
 
     def _result(self) -> Simulated:
         assert self._progress is not None

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from itertools import pairwise
 from typing import Final
 
 from pkg.apis.flow.v1alpha1 import defaults
 from pkg.apis.flow.v1alpha1.edges import Wait, read_edges
 from pkg.apis.flow.v1alpha1.indexes import count_indexes, unpack_indexes
+from pkg.apis.flow.v1alpha1.locks import names_of
 from pkg.apis.flow.v1alpha1.phases import Phase
 from pkg.apis.flow.v1alpha1.reading import Reading
 from pkg.apis.flow.v1alpha1.types import (
+    Action,
     DependsOn,
     Flow,
     FlowStatus,
@@ -29,6 +32,11 @@ MAX_UNFOLDED: Final = 100
 #: From so many flows on, flows that are alike are drawn as one unless somebody says otherwise.
 MANY_FLOWS: Final = 150
 _DRAWN_FROM_DEPENDS_ON: Final = frozenset({Wait.TARGET, Wait.HTTP, Wait.TCP, Wait.STATUS})
+_ACTIONS: Final[Mapping[Action, tuple[str, ...]]] = {
+    Action.CREATE: (),
+    Action.APPLY: ("applied",),
+    Action.DELETE: ("deletes",),
+}
 _WORDS: Final = {"podIP": "pod address"}
 
 
@@ -50,7 +58,9 @@ def draw(
     boxes: list[Box] = []
     of_flow: dict[str, tuple[str, ...]] = {}
     for flow in workflow.spec.flows:
-        made = tuple(_replicas(flow, states.get(flow.name))) if unfold else (_box(flow, states.get(flow.name)),)
+        action = _action_of(flow, templates or {})
+        box = _box(flow, states.get(flow.name), action)
+        made = tuple(_replicas(flow, states.get(flow.name), box)) if unfold else (box,)
         boxes += made
         of_flow[flow.name] = tuple(box.name for box in made)
     edges = [edge for edge in _arrows(workflow, templates or {}) if edge.source in known]
@@ -63,11 +73,35 @@ def draw(
     return picture
 
 
-def _box(flow: Flow, status: FlowStatus | None) -> Box:
-    notes = [f"×{flow.replicas}"] if flow.for_ is not None else []
+def _action_of(flow: Flow, templates: Mapping[str, WorkTemplateSpec]) -> Action:
+    """What the flow does with its object; Create where its template is not known."""
+    spec = flow.template_spec or templates.get(flow.template_name)
+    return spec.action if spec is not None else Action.CREATE
+
+
+def _box(flow: Flow, status: FlowStatus | None, action: Action) -> Box:
+    notes = [f"×{flow.replicas}"] if flow.for_ is not None and not flow.items_from else []
+    if flow.items_from and status is None:
+        notes.append("×?")
+    elif flow.items_from and status is not None:
+        notes.append(f"×{sum(count_indexes(status.indexes_in(phase)) for phase in Phase) or '?'}")
     if status is not None and flow.for_ is not None:
         notes += _counts(status)
-    return Box(flow.name, (flow.name,), ", ".join(notes), status.phase if status else None, flow.finally_)
+    notes += _ACTIONS[action]
+    notes += _waits(flow)
+    phase = status.phase if status else None
+    return Box(flow.name, (flow.name,), ", ".join(notes), phase, flow.finally_, flow.approval is not None)
+
+
+def _waits(flow: Flow) -> Iterator[str]:
+    """What a flow waits for besides other flows."""
+    if flow.approval is not None:
+        yield "approval"
+    if flow.when:
+        yield "when"
+    if flow.start_delay:
+        yield f"after {flow.start_delay}"
+    yield from (f"{lock.kind} {lock.name}" for lock in names_of(flow))
 
 
 def _counts(status: FlowStatus) -> Iterator[str]:
@@ -77,21 +111,22 @@ def _counts(status: FlowStatus) -> Iterator[str]:
             yield f"{count} {phase.value.lower()}"
 
 
-def _replicas(flow: Flow, status: FlowStatus | None) -> Iterator[Box]:
-    """A box per replica, and one for those after the first MAX_UNFOLDED."""
-    if flow.for_ is None or flow.replicas == 0:
-        yield _box(flow, status)
+def _replicas(flow: Flow, status: FlowStatus | None, whole: Box) -> Iterator[Box]:
+    """A box per replica, and one for those after the first MAX_UNFOLDED. whole: the box of all."""
+    if flow.for_ is None or flow.replicas == 0 or flow.items_from:
+        yield whole
         return
-    whole = status.phase if status is not None else None
     phases: dict[int, Phase] = {}
     if status is not None:
         for phase in Phase:
             phases.update(dict.fromkeys(unpack_indexes(status.indexes_in(phase)), phase))
     for index in range(min(flow.replicas, MAX_UNFOLDED)):
-        yield Box(f"{flow.name}/{index}", (flow.name,), "", phases.get(index, whole), flow.finally_)
+        name, phase_of = f"{flow.name}/{index}", phases.get(index, whole.phase)
+        yield replace(whole, name=name, note=", ".join(_waits(flow)), phase=phase_of)
     left = flow.replicas - MAX_UNFOLDED
     if left > 0:
-        yield Box(f"{flow.name}/{MAX_UNFOLDED}-{flow.replicas - 1}", (flow.name,), f"×{left}", whole, flow.finally_)
+        name = f"{flow.name}/{MAX_UNFOLDED}-{flow.replicas - 1}"
+        yield replace(whole, name=name, note=", ".join([f"×{left}", *_waits(flow)]))
 
 
 def _between_boxes(arrows: Iterable[Arrow], of_flow: Mapping[str, tuple[str, ...]]) -> Iterator[Arrow]:

@@ -41,12 +41,11 @@ def _start(picture: Picture) -> dict[str, int]:
     for arrow in picture.arrows:
         waits[arrow.target] += 1
         waited[arrow.source] += 1
-    return _numbered(
-        {
-            box.name: (box.phase, box.is_finally, box.is_several, waits[box.name] > 0, waited[box.name] > 0)
-            for box in picture.boxes
-        }
-    )
+    return _numbered({box.name: (*_looks(box), waits[box.name] > 0, waited[box.name] > 0) for box in picture.boxes})
+
+
+def _looks(box: Box) -> tuple[object, ...]:
+    return box.phase, box.is_finally, box.is_approval, box.is_several
 
 
 def _divide(picture: Picture, classes: Mapping[str, int]) -> dict[str, int]:
@@ -97,4 +96,4 @@ def _one_box(alike: list[Box]) -> Box:
     notes = [f"{len(flows)} flows"]
     notes += [f"{counts[phase]} {phase.value.lower()}" for phase in Phase if counts[phase]]
     phase = fold(counts) if counts else None
-    return Box(f"{flows[0]} … {flows[-1]}", flows, ", ".join(notes), phase, alike[0].is_finally)
+    return Box(f"{flows[0]} … {flows[-1]}", flows, ", ".join(notes), phase, alike[0].is_finally, alike[0].is_approval)

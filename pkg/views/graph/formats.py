@@ -7,7 +7,7 @@ from typing import Final
 
 from pkg.apis.flow.v1alpha1.phases import Phase
 from pkg.views.graph.colours import COLOURS
-from pkg.views.graph.picture import Arrow, ArrowKind, Box, Picture
+from pkg.views.graph.picture import Arrow, ArrowKind, Box, Picture, readable
 
 #: What mermaid draws unless its page allows more.
 MAX_MERMAID_ARROWS: Final = 500
@@ -48,7 +48,9 @@ def mermaid(picture: Picture, *, is_downward: bool = False) -> str:
 
 def _mermaid_box(box: Box) -> str:
     text = _mermaid_text(box.name) + (f"<br/>{_mermaid_text(box.note)}" if box.note else "")
-    return f'(["{text}"])' if box.is_finally else f'["{text}"]'
+    if box.is_finally:
+        return f'(["{text}"])'
+    return f'{{{{"{text}"}}}}' if box.is_approval else f'["{text}"]'
 
 
 def _mermaid_arrow(arrow: Arrow, ids: Mapping[str, str]) -> str:
@@ -63,6 +65,7 @@ def _mermaid_arrow(arrow: Arrow, ids: Mapping[str, str]) -> str:
 
 def _mermaid_text(text: str) -> str:
     """Text inside of quotes: what could end them, or be read as markup, is written as an entity."""
+    text = readable(text)
     for character, entity in (("#", "#35;"), ("&", "#amp;"), ('"', "#quot;"), ("<", "#lt;"), (">", "#gt;")):
         text = text.replace(character, entity)
     return text
@@ -90,6 +93,8 @@ def _dot_box(box: Box) -> str:
         style.append(f'fillcolor="{colour.fill}", color="{colour.line}"')
     if box.is_finally:
         style.append('style="rounded,filled,dashed"')
+    if box.is_approval:
+        style.append("shape=hexagon")
     return f"  {_quoted(box.name)} [{', '.join(style)}];"
 
 
@@ -108,8 +113,9 @@ def _title(picture: Picture) -> str:
 
 def _quoted(text: str) -> str:
     """A string of dot; a line break is written as such."""
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
+    lines = (readable(line).replace("\\", "\\\\").replace('"', '\\"') for line in text.split("\n"))
+    return '"' + "\\n".join(lines) + '"'
 
 
 def _quoted_yaml(text: str) -> str:
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return '"' + readable(text).replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -36,7 +36,7 @@ class Box:
     """One flow, one replica of it, or several flows that are drawn as one.
 
     name: unique in the picture; flows: the names of the flows that it stands for; note: a second line, such as `×4` or
-    `3/4 succeeded`; phase: None where no status is known.
+    `3/4 succeeded`; phase: None where no status is known; is_approval: a person decides, and there is no job.
     """
 
     name: str
@@ -44,6 +44,7 @@ class Box:
     note: str = ""
     phase: Phase | None = None
     is_finally: bool = False
+    is_approval: bool = False
 
     @property
     def is_several(self) -> bool:
@@ -116,3 +117,8 @@ def merged(arrows: Iterable[Arrow]) -> tuple[Arrow, ...]:
         )
         for (source, target, kind), same in found.items()
     )
+
+
+def readable(text: str) -> str:
+    """The text without control characters, which no picture can have."""
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)

@@ -9,7 +9,7 @@ from typing import Final
 from pkg.apis.flow.v1alpha1.phases import Phase
 from pkg.views.graph.colours import COLOURS
 from pkg.views.graph.layout import Layout, Place, Point, Size, lay_out
-from pkg.views.graph.picture import MEANINGS, Arrow, ArrowKind, Box, Picture
+from pkg.views.graph.picture import MEANINGS, Arrow, ArrowKind, Box, Picture, readable
 
 _CHARACTER: Final = 7.3
 _PADDING: Final = 24.0
@@ -28,6 +28,7 @@ _STYLE: Final = """
   .box rect { fill: #ffffff; stroke: #8c959f }
   .several rect.behind { fill: none }
   .finally rect { stroke-dasharray: 5 3 }
+  .approval rect { stroke-width: 2 }
   .arrow { fill: none; stroke: #8c959f; stroke-width: 1.2; marker-end: url(#end) }
   .failure { stroke: #cf222e; stroke-dasharray: 6 4; marker-end: url(#end-failure) }
   .status { stroke-dasharray: 6 4 }
@@ -66,7 +67,7 @@ def _document(
     height = layout.height + _TITLE + (_LEGEND if legend else 0)
     yield (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{height:.0f}"'
-        f' viewBox="0 0 {width:.0f} {height:.0f}" role="img" aria-label="{escape(title)}">'
+        f' viewBox="0 0 {width:.0f} {height:.0f}" role="img" aria-label="{_text(title)}">'
     )
     yield f"<style>\n{_STYLE}\n{''.join(_phase_styles(picture))}{_DARK}\n</style>"
     yield "<defs>"
@@ -76,7 +77,7 @@ def _document(
             f' orient="auto"><path d="M0 0.5 8 4 0 7.5z" fill="{colour}"/></marker>'
         )
     yield "</defs>"
-    yield f'<text class="title" x="16" y="22">{escape(title)}</text>'
+    yield f'<text class="title" x="16" y="22">{_text(title)}</text>'
     yield f'<g transform="translate(0 {_TITLE:.0f})">'
     for arrow, points in zip(arrows, layout.lines, strict=True):
         yield _arrow(arrow, points, is_downward=is_downward, is_labelled=len(arrows) <= _MAX_LABELS)
@@ -108,7 +109,13 @@ def _size(box: Box) -> Size:
     return Size(round(longest * _CHARACTER + _PADDING), _TWO_LINES if box.note else _LINE)
 
 
+def _text(text: str) -> str:
+    """Text as XML may have it."""
+    return escape(readable(text))
+
+
 def _short(text: str) -> str:
+    text = readable(text)
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
 
 
@@ -118,10 +125,13 @@ def _box(box: Box, place: Place) -> str:
         classes.append(box.phase.value)
     if box.is_finally:
         classes.append("finally")
+    if box.is_approval:
+        classes.append("approval")
     x, y, middle = place.x, place.y, place.x + place.width / 2
     words = " ".join(filter(None, (box.name, box.phase.value if box.phase else "", box.note)))
-    parts = [f'<g class="{" ".join(classes)}" data-flow="{escape(box.name)}"><title>{escape(words)}</title>']
-    outline = f'width="{place.width:.0f}" height="{place.height:.0f}" rx="6"'
+    parts = [f'<g class="{" ".join(classes)}" data-flow="{_text(box.name)}"><title>{_text(words)}</title>']
+    corners = place.height / 2 if box.is_approval else 6
+    outline = f'width="{place.width:.0f}" height="{place.height:.0f}" rx="{corners:.0f}"'
     if box.is_several or "×" in box.note:
         parts.append(f'<rect x="{x + 4:.1f}" y="{y + 4:.1f}" {outline}/>')
     parts.append(f'<rect x="{x:.1f}" y="{y:.1f}" {outline}/>')
@@ -138,7 +148,7 @@ def _arrow(arrow: Arrow, points: Sequence[Point], *, is_downward: bool, is_label
     classes = f"arrow {arrow.kind.value}" if arrow.kind is not ArrowKind.TARGET else "arrow"
     classes += " or" if arrow.is_alternative else ""
     words = f"{arrow.source} → {arrow.target}: {MEANINGS[arrow.kind]}" + (f" ({arrow.label})" if arrow.label else "")
-    path = f'<path class="{classes}" d="{_path(points, is_downward=is_downward)}"><title>{escape(words)}</title></path>'
+    path = f'<path class="{classes}" d="{_path(points, is_downward=is_downward)}"><title>{_text(words)}</title></path>'
     label = arrow.label or ("or" if arrow.is_alternative else "")
     if not label or not is_labelled:
         return path

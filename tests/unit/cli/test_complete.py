@@ -17,6 +17,8 @@ from pkg.cli.complete import candidates
         pytest.param(["get", "-o", ""], {"wide", "json", "yaml", "name"}, id="choices"),
         pytest.param(["completion", ""], {"bash", "zsh", "fish"}, id="shells"),
         pytest.param(["template", ""], {"list", "get"}, id="verbs of a group"),
+        pytest.param(["cron", ""], {"list", "trigger", "suspend", "resume"}, id="verbs of cron"),
+        pytest.param(["approve", "--kubeconfig", "/nonexistent/file", "ship", ""], set(), id="no cluster, no flows"),
         pytest.param(["get", "--kubeconfig", "/nonexistent/file", ""], set(), id="no cluster, no names"),
     ],
 )

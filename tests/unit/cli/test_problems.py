@@ -26,6 +26,12 @@ SERVER = "https://127.0.0.1:6443"
     [
         pytest.param(Forbidden("user x cannot list", status=403), ["a right is missing", "cannot list"], id="no right"),
         pytest.param(NotFound('workflows "x" not found', status=404), ['"x" not found', "workflow list"], id="no such"),
+        pytest.param(
+            NotFound('cronworkflows.flow.workflow.sh "x" not found', status=404),
+            ["workflow cron list"],
+            id="no such cron",
+        ),
+        pytest.param(Refused("\x1b]0;x\x07no\nno", status=422), ["no no"], id="what would steer the terminal"),
         pytest.param(NotServed("not served", status=404), ["install the CRDs", SERVER], id="no CRDs"),
         pytest.param(Unauthorized("Unauthorized", status=401), ["does not accept", "log in"], id="no login"),
         pytest.param(Exists("already exists", status=409), ["another name"], id="a name that is taken"),

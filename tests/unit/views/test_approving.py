@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pkg.apis.flow.v1alpha1.types import ApprovalDecision, Workflow
-from pkg.views.approving import CannotDecide, decide
+from pkg.views.approving import CannotDecide, decide, open_approvals
 from tests.manifests import decoded
 
 APPROVE, REJECT = ApprovalDecision.APPROVE, ApprovalDecision.REJECT
@@ -102,3 +102,9 @@ def test_a_comment_that_is_too_long_is_said() -> None:
 
 def test_a_workflow_that_nobody_has_seen_yet_can_be_approved() -> None:
     assert decide(ship(phase=None, flows=[]), "regions/2", APPROVE).done.endswith("before it asks")
+
+
+def test_what_may_still_be_decided_is_offered_and_what_asks_comes_first() -> None:
+    assert list(open_approvals(ship()).items()) == [("release", (0,)), ("regions", (1, 2)), ("later", (0,))]
+    assert open_approvals(ship(phase="Failed")) == {}
+    assert open_approvals(ship(phase=None, flows=[])) == {"release": (0,), "later": (0,), "regions": (0, 1, 2)}

@@ -176,7 +176,7 @@ class Snapshot:
     barred: Mapping[str, Barred] = field(default_factory=dict)
     #: Tasks whose applied or found object has not been read since this controller knows of it.
     unseen: frozenset[TaskKey] = frozenset()
-    #: What is known of its locks; None where nobody keeps locks: in a dry run.
+    #: What is known of its locks; None where nobody keeps locks.
     locks: LockView | None = None
     #: An edit of the spec that is not in force.
     edit: Edit | None = None

@@ -52,7 +52,7 @@ def _no_cluster(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         pytest.param(
             ["submit", "-f", "pod.yaml"],
             1,
-            "pod.yaml:1:1: submit takes Workflows and WorkTemplates, and this is Pod p; nothing was submitted",
+            "pod.yaml:1:1: submit takes Workflows, WorkTemplates and CronWorkflows, and this is Pod p; nothing was",
             id="submit: another kind",
         ),
         pytest.param(["submit", "-f", "broken.yaml"], 1, "broken.yaml:2:1: this is no YAML", id="submit: broken YAML"),

@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 from pytest_regressions.file_regression import FileRegressionFixture
 
 from pkg.cli.app import command
-from tests.unit.cli.verbs.test_plan import NIGHTLY
+from tests.unit.cli.verbs.test_plan import CRON, NIGHTLY
 
 
 def graph(tmp_path: Path, text: str, *args: str) -> Result:
@@ -76,3 +76,10 @@ def test_without_a_name_and_a_file() -> None:
     found = CliRunner().invoke(command, ["graph"])
     assert found.exit_code == 2
     assert "name a Workflow, or a manifest with -f" in found.output
+
+
+def test_a_cron_workflow_stands_for_a_run_of_it(tmp_path: Path) -> None:
+    found = graph(tmp_path, CRON)
+    assert found.exit_code == 0
+    assert 'title: "nightly"' in found.output
+    assert '["at"]' in found.output

@@ -12,6 +12,13 @@ from pkg.cli.app import command as kubectl_workflow
 from pkg.controllers.app import command as workflow_controller
 from tests.unit.views.test_lint import STEP, workflow
 
+CRON = """apiVersion: flow.workflow.sh/v1alpha1
+kind: CronWorkflow
+metadata: {name: c}
+spec:
+  workflowTemplate: {spec: {flows: [{name: a, template: step}]}}
+  schedules: ["0 3 * * *"]
+"""
 GOOD = f"{STEP % 'x'}---{workflow()}"
 
 
@@ -49,10 +56,24 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             id="1 where it is no YAML",
         ),
         pytest.param(
+            f"{STEP % 'x'}---\n{CRON}",
+            0,
+            [],
+            "1 file, no Workflows, 1 WorkTemplate, 1 CronWorkflow: no faults, no warnings",
+            id="0 with a CronWorkflow",
+        ),
+        pytest.param(
+            CRON.replace("0 3 * * *", "\\x1b[2J"),
+            1,
+            ["w.yaml:5:47: warning: CronWorkflow c: ", "w.yaml:6:15: CronWorkflow c: spec.schedules[0]: "],
+            "1 file, no Workflows, no WorkTemplates, 1 CronWorkflow: 1 fault, 1 warning",
+            id="1 with a schedule that would clear the screen",
+        ),
+        pytest.param(
             "kind: Pod\n",
             0,
             [],
-            "1 file: no Workflow and no WorkTemplate in it",
+            "1 file: no Workflow, no WorkTemplate and no CronWorkflow in it",
             id="0 where nothing is ours, and it says so",
         ),
     ],
@@ -61,6 +82,7 @@ def test_what_is_printed(command: click.Command, text: str, code: int, lines: li
     Path("w.yaml").write_text(text)
     done = CliRunner().invoke(command, ["lint", "w.yaml"])
     assert done.exit_code == code
+    assert "\x1b" not in done.stdout
     found = done.stdout.splitlines()
     assert len(found) == len(lines)
     assert all(line.startswith(beginning) for line, beginning in zip(found, lines, strict=True))

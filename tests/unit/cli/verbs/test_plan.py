@@ -85,8 +85,10 @@ def test_more_jobs_at_once(tmp_path: Path) -> None:
     [
         pytest.param(NIGHTLY, ["-d", "fetch"], 2, "'fetch': write it like flow=5m", id="a duration without ="),
         pytest.param(NIGHTLY, ["-d", "x=1m"], 1, "error: no flow is named 'x'", id="an unknown flow"),
-        pytest.param(NIGHTLY, ["other"], 1, "have no Workflow other; they have nightly", id="another workflow"),
-        pytest.param(STEP, [], 1, "error: the files have no Workflow", id="no workflow"),
+        pytest.param(
+            NIGHTLY, ["other"], 1, "have no Workflow other; they have Workflow nightly", id="another workflow"
+        ),
+        pytest.param(STEP, [], 1, "error: the files have no Workflow and no CronWorkflow", id="no workflow"),
         pytest.param(
             NIGHTLY.replace("targets: [fetch]", "targets: [fitch]"), [], 1, 'no flow is named "fitch"', id="a fault"
         ),
@@ -107,3 +109,42 @@ def test_rows_of_a_large_workflow_are_left_out(tmp_path: Path) -> None:
     assert "10 more rows are not shown; --all shows them" in few
     assert "\nf59 " in few, "the critical path is always shown"
     assert "\nf58 " in plan(tmp_path, text, "--all").output
+
+
+CRON = (
+    NIGHTLY.partition("---")[0]
+    + """---
+apiVersion: flow.workflow.sh/v1alpha1
+kind: CronWorkflow
+metadata: {name: nightly}
+spec:
+  schedules: ["0 3 * * *"]
+  workflowTemplate: {spec: {flows: [{name: at, template: step, parameters: [{name: t, value: "{{workflow.uid}}"}]}]}}
+"""
+)
+
+
+def test_a_cron_workflow_stands_for_a_run_of_it(tmp_path: Path) -> None:
+    found = plan(tmp_path, CRON, "-o", "json")
+    assert [attempt["flow"] for attempt in json.loads(found.stdout)["attempts"]] == ["at"]
+    both = f"{NIGHTLY}---{CRON.partition('---')[2]}"
+    said = plan(tmp_path, both).stderr
+    assert said == "error: the files have several Workflows; name one of them: CronWorkflow nightly, Workflow nightly\n"
+    assert "the files have several of that name" in plan(tmp_path, both, "nightly").stderr
+    broken = plan(tmp_path, CRON.replace("flows:", "flowz:")).stderr
+    assert broken.count("\n") == 1
+    assert "flowz" in broken
+
+
+def test_a_semaphore_takes_its_places_from_a_config_map_in_the_files(tmp_path: Path) -> None:
+    limits = "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: limits}\ndata: {db: '3'}\n"
+    lock = "template: step, semaphores: [{configMapKeyRef: {name: limits, key: db}}], for: {replicas: 4}"
+    text = (
+        NIGHTLY.replace("name: train, template: step, for: {replicas: 4, parallelism: 2}", f"name: train, {lock}")
+        + limits
+    )
+    assert json.loads(plan(tmp_path, text, "-o", "json").stdout)["parallelism"]["peak"] == 3
+    given = plan(tmp_path, text, "-o", "json", "--semaphore", "limits/db=1").stdout
+    assert json.loads(given)["parallelism"]["peak"] == 1
+    wrong = plan(tmp_path, text, "--semaphore", "limits/bd=1")
+    assert (wrong.exit_code, wrong.stderr) == (1, "error: no flow takes a semaphore limits/bd\n")

@@ -130,3 +130,49 @@ def test_faults(old: str, new: str, message: str) -> None:
 def test_several_objects_are_separated() -> None:
     found: list[Any] = list(yaml.safe_load_all(render("w.yaml").stdout))
     assert [each["metadata"]["name"] for each in found] == ["nightly-one", "nightly-two-0", "nightly-two-1"]
+
+
+CRON = """apiVersion: flow.workflow.sh/v1alpha1
+kind: CronWorkflow
+metadata: {name: nightly}
+spec:
+  schedules: ["0 3 * * *"]
+  workflowTemplate:
+    spec:
+      parameters: [{name: text, value: "{{workflow.scheduledTime}}"}]
+      flows:
+      - {name: one, template: step, startDelay: 5m, mutexes: [db]}
+      - {name: ask, approval: {}, dependsOn: {targets: [one]}}
+"""
+
+
+def test_a_cron_workflow_stands_for_a_run_of_it() -> None:
+    done = render("-", text=f"{FILE.partition('---')[0]}---\n{CRON}")
+    assert done.exit_code == 0
+    lines = done.stdout.splitlines()
+    assert lines[:5] == [
+        "# flow one",
+        "# the name of a run ends with the minutes of its scheduled time, shown as xxxxxxxx",
+        "# made 5m after its dependencies are met",
+        "# made once its task holds mutex db",
+        "# text in the cluster if the schema that it serves says so (--server asks it): spec.backoffLimit",
+    ]
+    assert "# what is in angle brackets, only a run knows" in lines
+    assert lines[-1] == "# flow ask: makes no job, a person approves or rejects it"
+    job = yaml.safe_load(done.stdout)
+    assert job["metadata"]["name"] == "nightly-xxxxxxxx-one"
+    main = job["spec"]["template"]["spec"]["containers"][0]
+    assert main["command"][2] == "echo <scheduled time>\nsleep 1\n"
+    given = render("-", "-p", "text=bye", text=f"{FILE.partition('---')[0]}---\n{CRON}").stdout
+    assert yaml.safe_load(given)["spec"]["template"]["spec"]["containers"][0]["command"][2] == "echo bye\nsleep 1\n"
+
+
+def test_workflows_and_cron_workflows_are_chosen_by_their_names() -> None:
+    both = f"{FILE}---\n{CRON.replace('name: nightly', 'name: other')}"
+    assert render("-", "-o", "name", "--workflow", "other", text=both).stdout == "jobs.batch/other-xxxxxxxx-one\n"
+    assert len(render("-", "-o", "name", text=both).stdout.splitlines()) == 4
+    fault = render("-", "--workflow", "other", "--flow", "x", text=both)
+    assert (fault.exit_code, fault.stderr) == (
+        1,
+        'error: CronWorkflow other: no flow is named "x"; there are one, ask\n',
+    )

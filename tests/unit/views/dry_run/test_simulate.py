@@ -8,14 +8,14 @@ import msgspec
 import pytest
 
 from pkg.apis.flow.v1alpha1.types import Workflow
-from pkg.views.dry_run.assumptions import read_assumptions
+from pkg.views.dry_run.assumptions import AssumptionError, read_assumptions
 from pkg.views.dry_run.outcome import DryRun, outcome
 from pkg.views.dry_run.simulate import CannotRun, simulate
 from tests.builders import TEMPLATES, on, tcp, wf
 
 
-def run(workflow: Workflow, **assumed: Any) -> DryRun:
-    return outcome(simulate(workflow, TEMPLATES, read_assumptions(**assumed)))
+def run(workflow: Workflow, config_maps: dict[str, dict[str, str]] | None = None, **assumed: Any) -> DryRun:
+    return outcome(simulate(workflow, TEMPLATES, read_assumptions(**assumed), config_maps or {}))
 
 
 def spans(found: DryRun) -> dict[str, tuple[float, float]]:
@@ -212,3 +212,125 @@ def test_a_person_decides_about_a_flow_with_approval(assumed: dict[str, Any], re
     assert spans(found)["b" if result == "Succeeded" else "c"] == (begins, begins + 60)
     assert len(found.spans) == 2
     assert any(note.startswith("approved when it asks: ask;") for note in found.notes)
+
+
+def limited(key: str) -> dict[str, Any]:
+    return {"semaphores": [{"configMapKeyRef": {"name": "limits", "key": key}}]}
+
+
+@pytest.mark.parametrize(
+    ("workflow", "config_maps", "assumed", "expected", "critical"),
+    [
+        pytest.param(
+            wf(a={"mutexes": ["db"]}, b={"mutexes": ["db"]}, c={"mutexes": ["other"]}),
+            {},
+            {},
+            {"a": (0, 60), "b": (60, 120), "c": (0, 60)},
+            ["a", "b"],
+            id="two flows take turns at a mutex",
+        ),
+        pytest.param(
+            wf(a={"for": {"replicas": 3}, **limited("db")}),
+            {"limits": {"db": "2"}},
+            {},
+            {"a/0": (0, 60), "a/1": (0, 60), "a/2": (60, 120)},
+            ["a/0", "a/2"],
+            id="a semaphore of a ConfigMap in the files",
+        ),
+        pytest.param(
+            wf(a={"for": {"replicas": 3}, **limited("db")}),
+            {"limits": {"db": "2"}},
+            {"semaphores": ["limits/db=3"]},
+            {"a/0": (0, 60), "a/1": (0, 60), "a/2": (0, 60)},
+            ["a/0"],
+            id="a number of places that is given",
+        ),
+        pytest.param(
+            wf(a={"for": {"replicas": 2}, **limited("db")}),
+            {},
+            {},
+            {"a/0": (0, 60), "a/1": (60, 120)},
+            ["a/0", "a/1"],
+            id="one place where nobody says how many",
+        ),
+        pytest.param(
+            wf(a={"mutexes": ["db"], "retry": {"maxRetries": 1, "interval": "10s"}}, b={"mutexes": ["db"]}),
+            {},
+            {"failures": ["a:1"]},
+            {"a": (0, 60), "b": (60, 120), "a (attempt 1)": (120, 180)},
+            ["a", "a (attempt 1)"],
+            id="a task gives its lock back before it is retried",
+        ),
+        pytest.param(
+            wf({"mutexes": ["whole"]}, a={}, b={}),
+            {},
+            {},
+            {"a": (0, 60), "b": (0, 60)},
+            ["a"],
+            id="a lock of the workflow is there at once",
+        ),
+        pytest.param(
+            wf(a={}, b={"startDelay": "5m", **on("a")}),
+            {},
+            {},
+            {"a": (0, 60), "b": (360, 420)},
+            ["a", "b"],
+            id="a flow starts later than its dependencies are met",
+        ),
+    ],
+)
+def test_locks_and_delays(
+    workflow: Workflow,
+    config_maps: dict[str, dict[str, str]],
+    assumed: dict[str, Any],
+    expected: dict[str, tuple[float, float]],
+    critical: list[str],
+) -> None:
+    found = run(workflow, config_maps, **assumed)
+    assert spans(found) == expected
+    assert path(found) == critical
+    assert found.phase == "Succeeded"
+
+
+def test_a_semaphore_without_places_is_waited_for_for_ever() -> None:
+    found = run(wf(a=limited("db")), {"limits": {"db": "0"}})
+    assert (found.phase, found.reason) == ("Pending", "LockHeld")
+    assert found.notes[-1] == "nothing more happens: the workflow waits for ever"
+
+
+def test_a_semaphore_that_nothing_takes_is_a_slip() -> None:
+    with pytest.raises(AssumptionError, match="no flow takes a semaphore limits/bd"):
+        run(wf(a=limited("db")), semaphores=["limits/bd=2"])
+
+
+LISTING = {"outputs": [{"name": "files", "from": {"path": "status.files"}, "default": '["x", "y", "z"]'}]}
+
+
+@pytest.mark.parametrize(
+    ("assumed", "expected"),
+    [
+        pytest.param({}, ["each/0", "each/1", "each/2", "last", "list"], id="of the default of the output"),
+        pytest.param({"outputs": ["list.files=[1]"]}, ["each/0", "last", "list"], id="of the value that is given"),
+        pytest.param({"outputs": ["list.files=[]"]}, ["list"], id="none"),
+    ],
+)
+def test_items_that_a_flow_finds(assumed: dict[str, Any], expected: list[str]) -> None:
+    each = {"for": {"itemsFrom": "{{flows.list.outputs.files}}"}}
+    found = run(wf(list=LISTING, each=each, last="each"), **assumed)
+    assert sorted(spans(found)) == expected
+    assert found.phase == "Succeeded"
+    if "last" in expected:
+        assert spans(found)["last"] == (120, 180)
+
+
+def test_what_is_no_list_fails_the_flow() -> None:
+    each = {"for": {"itemsFrom": "{{flows.list.outputs.files}}"}}
+    found = run(wf(list=LISTING, each=each), outputs=["list.files=x"])
+    assert (found.phase, found.reason) == ("Failed", "TaskFailed")
+
+
+def test_each_item_may_fail_and_is_retried_by_itself() -> None:
+    each = {"for": {"itemsFrom": "{{flows.list.outputs.files}}"}, "retry": {"maxRetries": 1, "interval": "10s"}}
+    found = run(wf(list=LISTING, each=each), failures=["each/1:1"])
+    assert spans(found)["each/1 (attempt 1)"] == (130, 190)
+    assert found.phase == "Succeeded"

@@ -163,3 +163,45 @@ def test_only_what_is_near(depth: int, shown: list[str]) -> None:
     found = draw(wf(a={}, b="a", c="b", d="c", x={})).near(["b"], depth)
     assert [box.name for box in found.boxes] == shown
     assert all(arrow.source in shown and arrow.target in shown for arrow in found.arrows)
+
+
+@pytest.mark.parametrize(
+    ("flow", "note"),
+    [
+        pytest.param({"for": {"items": ["x", "y"]}}, "×2", id="items"),
+        pytest.param({"for": {"itemsFrom": "{{flows.a.outputs.files}}"}}, "×?", id="items that a run finds"),
+        pytest.param({"when": "1 < 2"}, "when", id="a condition"),
+        pytest.param({"startDelay": "5m"}, "after 5m", id="a delay"),
+        pytest.param(
+            {
+                "mutexes": ["db"],
+                "semaphores": [{"configMapKeyRef": {"name": "limits", "key": "gpus"}}],
+                "for": {"replicas": 3},
+            },
+            "×3, mutex db, semaphore limits/gpus",
+            id="locks",
+        ),
+        pytest.param(
+            {"templateSpec": {"gvr": {"version": "v1", "resource": "configmaps"}, "action": "Apply", "jobSpec": {}}},
+            "applied",
+            id="an object that stays",
+        ),
+        pytest.param(
+            {"templateSpec": {"gvr": {"version": "v1", "resource": "configmaps"}, "action": "Delete", "jobSpec": {}}},
+            "deletes",
+            id="an object that goes",
+        ),
+    ],
+)
+def test_a_box_says_what_its_flow_does_besides(flow: dict[str, Any], note: str) -> None:
+    assert draw(wf(a={}, b=flow)).by_name["b"].note == note
+
+
+def test_an_approval_is_a_box_of_its_own_kind() -> None:
+    boxes = draw(wf(a={}, ask={"approval": {}, **on(targets=["a"])})).boxes
+    assert [(box.name, box.note, box.is_approval) for box in boxes] == [("a", "", False), ("ask", "approval", True)]
+
+
+def test_approvals_are_not_drawn_as_one_with_flows_that_have_jobs() -> None:
+    boxes = fold_alike(draw(wf(a={}, b={}, ask={"approval": {}}, c="a b ask"))).boxes
+    assert [(box.flows, box.is_approval) for box in boxes] == [(("a", "b"), False), (("ask",), True), (("c",), False)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from collections.abc import Callable
 from xml.etree import ElementTree
 
 import pytest
@@ -24,6 +25,7 @@ SHOP = Picture(
         Box("test", ("test",), "×4, 1 failed, 3 succeeded", Phase.FAILED),
         Box("release", ("release",), phase=Phase.WAITING),
         Box("roll-back", ("roll-back",), phase=Phase.PENDING),
+        Box("sign", ("sign",), "approval, after 5m", Phase.WAITING, is_approval=True),
         Box("report", ("report",), is_finally=True),
     ),
     (
@@ -33,6 +35,7 @@ SHOP = Picture(
         Arrow("build", "release", ArrowKind.STATUS, "Skipped", True),
         Arrow("test", "roll-back", ArrowKind.FAILURE, "Failed"),
         Arrow("serve", "release", ArrowKind.VALUE, "pod address"),
+        Arrow("release", "sign", ArrowKind.TARGET),
     ),
     "Running 1/9",
 )
@@ -81,3 +84,13 @@ def test_an_svg_of_thousands_of_flows_has_no_labels_that_cover_each_other() -> N
     text = svg(draw(wf(a={}, **flows), fold=False))
     assert 'class="label"' not in text
     assert text.count("<title>") == 901 + 900
+
+
+@pytest.mark.parametrize("write", [mermaid, dot, svg], ids=["mermaid", "dot", "svg"])
+def test_names_do_not_steer_the_terminal(write: Callable[[Picture], str]) -> None:
+    evil = "\x1b[2J\x1b]0;x\x07\u009b31m"
+    boxes = Box(f"a{evil}", ("a",), f"note{evil}"), Box("b", ("b",))
+    text = write(Picture(f"t{evil}", boxes, (Arrow(f"a{evil}", "b", ArrowKind.PROBE, f"HTTP :80/{evil}"),), evil))
+    assert all(char.isprintable() or char == "\n" for char in text)
+    if write is svg:
+        ElementTree.fromstring(text)

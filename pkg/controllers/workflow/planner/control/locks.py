@@ -143,7 +143,7 @@ def _may_have_job(ctx: Context, of: Candidate) -> bool:
 
 
 def gate(ctx: Context, node: Node, slots: float, meet: Callable[[Candidate, Obstacle], None]) -> Gate | None:
-    """The gate of a flow with locks; None for a flow without, and where nobody keeps locks: in a dry run."""
+    """The gate of a flow with locks; None for a flow without, and where nobody keeps locks."""
     if node.number not in ctx.graph.locking or ctx.snapshot.locks is None:
         return None
     return Gate(ctx, node, slots, meet)
