@@ -129,8 +129,9 @@ class Reference:
         known, self.tasks = self.tasks, {}
         for flow in spec.flows:
             count = self.counts.get(flow.name, 1) if flow.items_from else flow.replicas
+            first = self.firsts.get(flow.name, 0) if flow.items_from else 0
             for index in range(max(1, count)):
-                fresh = RefTask("Waiting" if count else "Skipped", is_service=flow.name in self.services)
+                fresh = RefTask("Waiting" if count else "Skipped", first, is_service=flow.name in self.services)
                 self.tasks[flow.name, index] = known.get((flow.name, index), fresh)
 
     def restart(self, spec: WorkflowSpec, phase: str, jobs: Mapping[At, tuple[JobSeen, ...]]) -> set[At]:

@@ -382,6 +382,8 @@ class Simulation:
         if progress.not_final <= set(graph.finals):
             self.over_since = min(self.over_since, now)
             assert now - self.over_since <= PATIENCE + 1.0, "the end is not settled"
+        else:
+            self.over_since = float("inf")  # a controller that saw them end died before status said so
         return True
 
     def _hidden(self, snapshot: Snapshot) -> frozenset[str]:

@@ -329,18 +329,19 @@ def empty_flow(node: Node) -> FlowState:
     """A flow at the start: all tasks Waiting, or the one Skipped task of `for: {replicas: 0}` and of no items."""
     if node.is_empty:
         return _SKIPPED_ITEMS if node.flow.has_items else _SKIPPED
-    return _WAITING if node.size == 1 else _all_same(Task(), node.size)
+    return _WAITING if node.size == 1 else all_same(Task(), node.size)
 
 
-def _all_same(task: Task, size: int) -> FlowState:
+def all_same(task: Task, size: int) -> FlowState:
+    """A flow of so many tasks that are all alike."""
     return FlowState(tasks=(task,) * size, tally={task.facts: size})
 
 
 _NONE: Final = Task(phase=Phase.SKIPPED, reason=Reasons.NO_REPLICAS, message="for.replicas is 0")
 # Flows of one task begin with the same value in memory: there are tens of thousands of them.
-_WAITING: Final = _all_same(Task(), 1)
-_SKIPPED: Final = _all_same(_NONE, 1)
-_SKIPPED_ITEMS: Final = _all_same(msgspec.structs.replace(_NONE, message="for.items is an empty list"), 1)
+_WAITING: Final = all_same(Task(), 1)
+_SKIPPED: Final = all_same(_NONE, 1)
+_SKIPPED_ITEMS: Final = all_same(msgspec.structs.replace(_NONE, message="for.items is an empty list"), 1)
 
 
 def from_flows(flows: Iterable[FlowState]) -> Progress:
