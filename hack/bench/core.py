@@ -19,13 +19,12 @@ import msgspec
 
 from hack.bench.shapes import CUSTOM, Object, Shape, layers, template
 from pkg.apis.flow.v1alpha1.phases import WorkflowPhase
-from pkg.apis.flow.v1alpha1.spec_hash import spec_hash
 from pkg.apis.flow.v1alpha1.types import Workflow, WorkTemplate
 from pkg.apis.meta import Job
 from pkg.controllers.engine.garbage import GarbagePolicy
 from pkg.controllers.workflow.planner.actions import CreateJob, Plan
-from pkg.controllers.workflow.planner.graph.compile import compile_spec
 from pkg.controllers.workflow.planner.graph.model import Graph
+from pkg.controllers.workflow.planner.graph.shared import shared_spec
 from pkg.controllers.workflow.planner.plan import plan
 from pkg.controllers.workflow.planner.progress import TaskKey
 from pkg.controllers.workflow.planner.snapshot import ObservedJob, Snapshot
@@ -78,7 +77,9 @@ class _Run:
             "generation": 1,
         }
         workflow = msgspec.json.decode(msgspec.json.encode({"metadata": meta, "spec": world.spec}), type=Workflow)
-        graph = compile_spec(workflow.spec, templates)
+        # As compile_in_force does, and the observer's snapshot has it.
+        self._shared = shared_spec(workflow.spec)
+        graph = self._shared.compiled(templates, workflow.metadata, is_started=False)
         assert isinstance(graph, Graph), graph
         gvr = CUSTOM.gvr
         self._world = world
@@ -92,7 +93,7 @@ class _Run:
             since=_NOW,
             workflow=workflow,
             graph=graph,
-            spec_hash=spec_hash(workflow.spec),
+            spec_hash=self._shared.spec_hash,
             templates=templates,
             jobs=self._jobs,
             progress=None,

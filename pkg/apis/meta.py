@@ -26,7 +26,7 @@ _OURS: Final = "flow.workflow.sh/"
 _BUILT_IN: Final = frozenset({"orphan", "foregroundDeletion"})  # finalizers that say how an object is deleted
 
 
-class GVR(msgspec.Struct, frozen=True, order=True):
+class GVR(msgspec.Struct, frozen=True, gc=False, order=True):
     """Group, version and resource (the plural) of a served kind; the core group is the empty string."""
 
     group: str = ""
@@ -81,7 +81,7 @@ def _share(obj: msgspec.Struct, *names: str) -> None:
         _set(obj, name, sys.intern(getattr(obj, name)))
 
 
-class OwnerReference(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+class OwnerReference(msgspec.Struct, frozen=True, gc=False, rename="camel", omit_defaults=True):
     """An owner of an object; at most one owner has `controller` set."""
 
     api_version: str = ""
@@ -95,7 +95,7 @@ class OwnerReference(msgspec.Struct, frozen=True, rename="camel", omit_defaults=
         _share(self, "api_version", "kind", "name", "uid")
 
 
-class ObjectMeta(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+class ObjectMeta(msgspec.Struct, frozen=True, gc=False, rename="camel", omit_defaults=True):
     """Standard object metadata; absent fields read as empty.
 
     The API server does not limit how many labels, annotations, finalizers and owners there are. MAX_ENTRIES of each are
@@ -163,7 +163,7 @@ def _first_entries(entries: dict[str, str] | tuple[Any, ...]) -> dict[str, str] 
     return (*entries[:MAX_ENTRIES], *needed)
 
 
-class Condition(msgspec.Struct, frozen=True, rename="camel"):
+class Condition(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     """A standard `metav1.Condition`."""
 
     type: Annotated[
@@ -180,20 +180,20 @@ class Condition(msgspec.Struct, frozen=True, rename="camel"):
 Scalar = str | int | float | bool | None
 
 
-class ReplicaGroup(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+class ReplicaGroup(msgspec.Struct, frozen=True, gc=False, rename="camel", omit_defaults=True):
     """One of a JobSet's `replicatedJobs`, without its bulky template."""
 
     name: Any = ""
     replicas: Any = None
 
 
-class RunPolicy(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+class RunPolicy(msgspec.Struct, frozen=True, gc=False, rename="camel", omit_defaults=True):
     """Where Kubeflow's kinds keep their `suspend`."""
 
     suspend: Any = None
 
 
-class ObservedSpec(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+class ObservedSpec(msgspec.Struct, frozen=True, gc=False, rename="camel", omit_defaults=True):
     """The few fields of a job's spec that reading its state needs.
 
     A custom resource may use these names for values of any type, so any type decodes: an unexpected one must not make
@@ -209,7 +209,7 @@ class ObservedSpec(msgspec.Struct, frozen=True, rename="camel", omit_defaults=Tr
 _NO_SPEC: Final = ObservedSpec()
 
 
-class Job(msgspec.Struct, frozen=True, rename="camel"):
+class Job(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     """A job of any kind as the cache holds it: metadata, the observed part of the spec, and the whole status.
 
     A status that is not an object (some custom resources write a string, or null) reads as empty. A job that could not
@@ -259,7 +259,7 @@ class ForeignObject(WholeJob, frozen=True, rename="camel"):
         return found if is_plain else {}
 
 
-class PartialObject(msgspec.Struct, frozen=True, rename="camel"):
+class PartialObject(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     """Metadata alone, as `PartialObjectMetadata` serves it."""
 
     metadata: ObjectMeta
@@ -267,7 +267,7 @@ class PartialObject(msgspec.Struct, frozen=True, rename="camel"):
     kind: str = ""
 
 
-class ListMeta(msgspec.Struct, frozen=True, rename="camel"):
+class ListMeta(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     """Metadata of a list: the version it was read at and the token of the next page."""
 
     resource_version: str = ""

@@ -49,7 +49,7 @@ class JobState(StrEnum):
     FAILED = "Failed"
 
 
-class Reading(msgspec.Struct, frozen=True):
+class Reading(msgspec.Struct, frozen=True, gc=False):
     """The state of a job, as its status says it now.
 
     `ready` is set only with state Running; `under` applies the task's completion to it. `deleting` is set for a job
@@ -95,7 +95,10 @@ def read(row: KindRow, job: Job, *, has_status: bool = True) -> Reading:
 
     has_status: whether the kind has the status subresource; without it there is no observedGeneration gate.
     """
-    return reader(row).read(Look(job, has_status=has_status))
+    found = reader(row)
+    if found.reads_status_alone and found.is_behind is None and not job.status:
+        return found.unread(job)
+    return found.read(Look(job, has_status=has_status))
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +123,7 @@ class Reader:
         if self.is_behind is not None and self.is_behind(look):
             return _BEHIND
         if self.reads_status_alone and not look.job.status:
-            return self._unread(look.job)
+            return self.unread(look.job)
         if (evidence := _first(self.fail, look)) is not None:
             return Reading(JobState.FAILED, *self.describe(look, evidence))
         if (evidence := _first(self.succeed, look)) is not None:
@@ -134,8 +137,8 @@ class Reader:
         message = bounded("; ".join(look.faults), MAX_MESSAGE)
         return msgspec.structs.replace(found, reason=RULE_FAULT, message=message, faulty=True)
 
-    def _unread(self, job: Job) -> Reading:
-        """A job whose controller has not written a status."""
+    def unread(self, job: Job) -> Reading:
+        """A job whose controller has not written a status, by rules that read nothing else."""
         if job.metadata.deletion_timestamp is not None:
             return _DELETING
         message = self.held_by(job)

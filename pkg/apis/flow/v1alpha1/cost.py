@@ -163,8 +163,8 @@ def estimate_reading(reading: Reading, metadata: ObjectMeta | None = None) -> Co
     ends = _END if any(flow.finally_ and any(uses(reading, flow)) for flow in spec.flows) else 0
     status = ends + _STATUS + _restart_bytes(spec) + _kinds_bytes(spec, templates) + _output_bytes(spec, sizes)
     status += _wait_bytes(spec)
-    spec_bytes, metadata_bytes = _spec_bytes(spec), _metadata_bytes(metadata) + _parameter_bytes(spec)
-    cost = Cost(spec=spec_bytes, metadata=metadata_bytes, status=status)
+    metadata_size = metadata_bytes(metadata) + _parameter_bytes(spec)
+    cost = Cost(spec=_spec_bytes(spec), metadata=metadata_size, status=status)
     total = {name: getattr(cost, name) for name in cost.__struct_fields__}
     for flow in spec.flows:
         template = templates.get(flow.template_name)
@@ -371,7 +371,8 @@ def _parameter_bytes(spec: WorkflowSpec) -> int:
         return 0  # a fault of the field
 
 
-def _metadata_bytes(metadata: ObjectMeta | None) -> int:
+def metadata_bytes(metadata: ObjectMeta | None) -> int:
+    """Bytes of JSON that count for the metadata of a Workflow; None while nothing is known of it."""
     if metadata is None:
         return _METADATA
     return (

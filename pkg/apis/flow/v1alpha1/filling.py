@@ -108,7 +108,7 @@ def fill_template(
         labels = substitute(labels, values, "template.metadata.labels", TEXT)
         annotations = substitute(annotations, values, "template.metadata.annotations", TEXT)
     target = {"metadata": {"labels": labels, "annotations": annotations}, "spec": spec}
-    patch = decoded("patch", lambda: flow.patch)
+    patch = None if flow.raw_patch is raw.ABSENT else decoded("patch", lambda: flow.patch)
     if patch is None:
         return target
     if variables.may_hold(flow.raw_patch):

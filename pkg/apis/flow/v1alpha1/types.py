@@ -64,7 +64,7 @@ Reason = Annotated[str, Meta(max_length=128)]
 Port = Annotated[int, Meta(ge=1, le=65535)]
 
 
-class _Part(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+class _Part(msgspec.Struct, frozen=True, gc=False, rename="camel", omit_defaults=True):
     """Base of every part of the API: frozen, camelCase in JSON, defaults left out when encoded."""
 
 
@@ -1369,7 +1369,7 @@ class WorkflowSpec(_Part, frozen=True):
         return _plugins(self.raw_plugins)
 
 
-class TaskCounts(msgspec.Struct, frozen=True, rename="camel"):
+class TaskCounts(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     """How many tasks are in each phase, and in total.
 
     Zeros are written, so that the columns of kubectl show them.
@@ -1655,7 +1655,7 @@ class WorkflowStatus(_Part, frozen=True):
     spec_hash: Annotated[str, _MOVED] = ""
 
 
-class Workflow(msgspec.Struct, frozen=True, rename="camel"):
+class Workflow(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     """A DAG of flows; each flow makes jobs from a WorkTemplate."""
 
     metadata: ObjectMeta
@@ -1678,7 +1678,7 @@ class WorkTemplateStatus(_Part, frozen=True):
     used_by: Annotated[UsedBy, Meta(description="The workflows that use the template.")] = UsedBy()
 
 
-class WorkTemplate(msgspec.Struct, frozen=True, rename="camel"):
+class WorkTemplate(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     """How to make one job, of any kind."""
 
     metadata: ObjectMeta
@@ -1836,7 +1836,7 @@ class CronWorkflowStatus(_Part, frozen=True):
     ] = ()
 
 
-class CronWorkflow(msgspec.Struct, frozen=True, rename="camel"):
+class CronWorkflow(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     """Makes a Workflow at each scheduled time."""
 
     metadata: ObjectMeta

@@ -30,7 +30,7 @@ class ForeignAction:
     behind: tuple[Behind, ...] = ()
 
 
-class CreateJob(msgspec.Struct, frozen=True):
+class CreateJob(msgspec.Struct, frozen=True, gc=False):
     """Create the job of one attempt. Name and labels are deterministic, so a repetition is harmless."""
 
     task: TaskKey
@@ -139,7 +139,7 @@ class AwaitedMessages:
     wanted: tuple[tuple[str, str], ...]
 
 
-class Plan(msgspec.Struct, frozen=True):
+class Plan(msgspec.Struct, frozen=True, gc=False):
     """The result of one pass. It is carried out in this order: creations, status, deletions, Events."""
 
     #: What the next pass starts from.

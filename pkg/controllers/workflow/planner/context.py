@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 from pkg.controllers.workflow.planner.budget import Budget
 from pkg.controllers.workflow.planner.draft import Draft
@@ -13,22 +14,23 @@ from pkg.controllers.workflow.planner.progress import Task, TaskKey
 from pkg.controllers.workflow.planner.snapshot import Snapshot
 
 
-@dataclass(frozen=True, slots=True)
-class Context:
+class Context(msgspec.Struct, frozen=True, gc=False):
     """The snapshot that a pass reads, and the draft that its steps change."""
 
     snapshot: Snapshot
     draft: Draft
-    budget: Budget = field(default_factory=Budget)
+    budget: Budget = msgspec.field(default_factory=Budget)
     #: The items that the pass has read from outputs, by the number of the flow.
-    items: dict[int, Sequence[Any]] = field(default_factory=dict)
-    graph: Graph = field(init=False)
-    #: The time of the pass, in seconds since the epoch.
-    now: float = field(init=False)
+    items: dict[int, Sequence[Any]] = msgspec.field(default_factory=dict)
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "graph", self.draft.graph)
-        object.__setattr__(self, "now", self.snapshot.now)
+    @property
+    def graph(self) -> Graph:
+        return self.draft.graph
+
+    @property
+    def now(self) -> float:
+        """The time of the pass, in seconds since the epoch."""
+        return self.snapshot.now
 
     def node_of(self, key: TaskKey) -> Node | None:
         """The flow of a task; None if the spec does not have the flow or the index (any more)."""

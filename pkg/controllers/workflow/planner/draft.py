@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from pkg.apis.flow.v1alpha1.phases import FINAL, Phase, advance
+from pkg.apis.flow.v1alpha1.phases import BACKOFF, FAILED, FINAL, WAITING, Phase, advance
 from pkg.apis.flow.v1alpha1.types import EndRecord
 from pkg.controllers.workflow.planner.graph.model import Graph
 from pkg.controllers.workflow.planner.progress import (
@@ -23,8 +23,7 @@ from pkg.controllers.workflow.planner.progress import (
 )
 
 
-@dataclass(slots=True)
-class _Open:
+class _Open(msgspec.Struct, frozen=True, gc=False):
     """The tasks of one flow that this pass has changed."""
 
     tasks: list[Task]
@@ -97,40 +96,47 @@ class Draft:
 
     def count(self, flow: int, *phases: Phase) -> int:
         """How many tasks of the flow are in one of the phases."""
-        return count_in(self.tally(flow), phases)
+        opened = self._open.get(flow)
+        tally = self.base.flows[flow].tally if opened is None else opened.tally
+        if len(tally) == 1:
+            ((facts, number),) = tally.items()
+            return number if phase_of(facts) in phases else 0
+        return count_in(tally, phases)
 
     def put(self, flow: int, index: int, task: Task) -> bool:
         """Replaces one task; True if it differs. Raises IllegalMove for a move that the table of phases lacks."""
         old = self.task(flow, index)
         if old == task:
             return False
-        advance(old.phase, task.phase)
+        was, phase = old.phase, advance(old.phase, task.phase)
         opened = self._open.get(flow)
         if opened is None:
             state = self.base.flows[flow]
             opened = self._open[flow] = _Open(list(state.tasks), dict(state.tally))
         opened.tasks[index] = task
         self.touched.add((flow, index))
-        if task.phase is Phase.BACKOFF or (task.phase is Phase.WAITING and task.released is not None):
+        if phase is BACKOFF or (phase is WAITING and task.released is not None):
             self.startable.add(flow)
-        (self.unexplained.add if task.is_unexplained else self.unexplained.discard)((flow, index))
+        if task.reason or self.unexplained:
+            (self.unexplained.add if task.is_unexplained else self.unexplained.discard)((flow, index))
         if task.outputs is not old.outputs:
             self.output_bytes += task.output_bytes - old.output_bytes
         before, after = old.facts, task.facts
         if before != after:
             self.moved.add(flow)
-            if task.is_final:
+            if phase in FINAL:
                 self.ended.add(flow)
-            opened.tally[before] -= 1
-            if not opened.tally[before]:
-                del opened.tally[before]
-            opened.tally[after] = opened.tally.get(after, 0) + 1
-        if old.phase is not task.phase:
-            self.counts[old.phase] -= 1
-            self.counts[task.phase] += 1
-            if task.phase is Phase.FAILED:
+            tally = opened.tally
+            tally[before] -= 1
+            if not tally[before]:
+                del tally[before]
+            tally[after] = tally.get(after, 0) + 1
+        if was is not phase:
+            self.counts[was] -= 1
+            self.counts[phase] += 1
+            if phase is FAILED:
                 self.failed.add(flow)
-            if task.is_final and all(phase_of(facts) in FINAL for facts in opened.tally):
+            if phase in FINAL and all(phase_of(facts) in FINAL for facts in opened.tally):
                 self.not_final.discard(flow)
         return True
 

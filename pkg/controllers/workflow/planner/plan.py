@@ -16,7 +16,7 @@ from dataclasses import replace
 import msgspec
 
 from pkg.apis.flow.v1alpha1 import validation
-from pkg.apis.flow.v1alpha1.phases import Phase, WorkflowPhase, advance_workflow
+from pkg.apis.flow.v1alpha1.phases import WAITING, WorkflowPhase, advance_workflow
 from pkg.apis.flow.v1alpha1.types import Shutdown
 from pkg.controllers.workflow.planner.actions import DeleteJob, Emit, Plan
 from pkg.controllers.workflow.planner.budget import PASS_BUDGET, Budget
@@ -65,7 +65,7 @@ def plan(snapshot: Snapshot, units: int = PASS_BUDGET) -> Plan:
     return _plan_running(Context(snapshot, Draft(graph, progress), Budget(units)))
 
 
-class _Facts(msgspec.Struct, frozen=True):
+class _Facts(msgspec.Struct, frozen=True, gc=False):
     """What this pass knows about the workflow as a whole."""
 
     #: When its timeout comes (seconds since the epoch, or NEVER).
@@ -73,7 +73,7 @@ class _Facts(msgspec.Struct, frozen=True):
     is_overdue: bool
 
 
-class _Evaluated(msgspec.Struct, frozen=True):
+class _Evaluated(msgspec.Struct, frozen=True, gc=False):
     """The result of step 3."""
 
     decision: Decision | None
@@ -102,7 +102,8 @@ def _plan_running(ctx: Context) -> Plan:
     if snapshot.is_held:
         evaluated = _end_if_shut_down(ctx, facts)
     else:
-        timeouts.expire(ctx, policy)
+        if ctx.graph.timed:
+            timeouts.expire(ctx, policy)
         evaluated = _evaluate(ctx, facts)
     decision, how = evaluated.decision, evaluated.how
 
@@ -360,7 +361,7 @@ def _phase(ctx: Context, decision: Decision | None, how: Mode) -> WorkflowPhase:
         ctx.snapshot.workflow.spec.suspend and decision is None and now is not WorkflowPhase.TERMINATING
     ):
         then = WorkflowPhase.SUSPENDED
-    elif draft.counts[Phase.WAITING] == ctx.graph.total and now in (WorkflowPhase.PENDING, WorkflowPhase.SUSPENDED):
+    elif draft.counts[WAITING] == ctx.graph.total and now in (WorkflowPhase.PENDING, WorkflowPhase.SUSPENDED):
         then = WorkflowPhase.PENDING if now is WorkflowPhase.PENDING else WorkflowPhase.RUNNING
     elif now is WorkflowPhase.TERMINATING and not is_held_in(ctx.snapshot.workflow.status):
         then = now

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from pkg.apis.flow.v1alpha1 import cost
-from pkg.apis.flow.v1alpha1.phases import FINAL, UNFINISHED, Phase, fold
+from pkg.apis.flow.v1alpha1.phases import BACKOFF, FAILED, FINAL, SKIPPED, UNFINISHED, WAITING, Phase, fold
 from pkg.apis.flow.v1alpha1.reasons import SUCCESSES, Reasons
 from pkg.apis.flow.v1alpha1.records import FlowMemory
 from pkg.apis.flow.v1alpha1.types import Action, EndRecord, FlowStatus
@@ -25,7 +25,7 @@ from pkg.controllers.workflow.planner.graph.model import Node
 NEVER: Final = math.inf
 
 
-class TaskKey(msgspec.Struct, frozen=True, order=True):
+class TaskKey(msgspec.Struct, frozen=True, gc=False, order=True):
     """A task by the name of its flow and its index (0 without `for`)."""
 
     flow: str
@@ -67,7 +67,7 @@ def counterpart(asked: Node, index: int) -> TaskKey:
     return TaskKey(asked.name, index if index < asked.size else 0)
 
 
-class Attempt(msgspec.Struct, frozen=True):
+class Attempt(msgspec.Struct, frozen=True, gc=False):
     """What is known of the newest attempt alone, so that a new attempt is `Attempt()`. Times: seconds since the epoch.
 
     While the task is in Backoff these are the clocks of the attempt to come, and the job is still the failed one's.
@@ -110,10 +110,10 @@ class Attempt(msgspec.Struct, frozen=True):
     is_ended: bool = False
 
 
-class Task(msgspec.Struct, frozen=True):
+class Task(msgspec.Struct, frozen=True, gc=False):
     """One task: its state, what its attempts so far add up to, and the newest one. Times: seconds since the epoch."""
 
-    phase: Phase = Phase.WAITING
+    phase: Phase = WAITING
     #: Number of the newest attempt, from 0.
     attempt: int = 0
     #: Why the task failed, was skipped or cancelled, or why its job is pending.
@@ -154,7 +154,7 @@ class Task(msgspec.Struct, frozen=True):
     @property
     def has_verdict(self) -> bool:
         """Whether the newest attempt has ended for the task: the task is final, or waits for the next attempt."""
-        return self.phase in FINAL or self.phase is Phase.BACKOFF
+        return self.phase in FINAL or self.phase is BACKOFF
 
     @property
     def is_unexplained(self) -> bool:
@@ -183,7 +183,7 @@ def phase_of(facts: int) -> Phase:
     return _PHASES[facts & 15]
 
 
-class FlowState(msgspec.Struct, frozen=True):
+class FlowState(msgspec.Struct, frozen=True, gc=False):
     """All tasks of one flow, and what is known of the flow as a whole."""
 
     #: By index.
@@ -258,7 +258,7 @@ class Decision:
         return self.reason in SUCCESSES
 
 
-class Progress(msgspec.Struct, frozen=True):
+class Progress(msgspec.Struct, frozen=True, gc=False):
     """All that one pass hands to the next. Flows are identified by their number in the graph."""
 
     flows: tuple[FlowState, ...]
@@ -337,7 +337,7 @@ def all_same(task: Task, size: int) -> FlowState:
     return FlowState(tasks=(task,) * size, tally={task.facts: size})
 
 
-_NONE: Final = Task(phase=Phase.SKIPPED, reason=Reasons.NO_REPLICAS, message="for.replicas is 0")
+_NONE: Final = Task(phase=SKIPPED, reason=Reasons.NO_REPLICAS, message="for.replicas is 0")
 # Flows of one task begin with the same value in memory: there are tens of thousands of them.
 _WAITING: Final = all_same(Task(), 1)
 _SKIPPED: Final = all_same(_NONE, 1)
@@ -356,7 +356,7 @@ def from_flows(flows: Iterable[FlowState]) -> Progress:
         acked=states,
         counts=counts,
         not_final=frozenset(number for number, state in enumerate(states) if not state.is_final),
-        failed=frozenset(number for number, state in enumerate(states) if state.count(Phase.FAILED)),
+        failed=frozenset(number for number, state in enumerate(states) if state.count(FAILED)),
         stale=frozenset(range(len(states))),
         startable=frozenset(range(len(states))),
         rendered=(None,) * len(states),

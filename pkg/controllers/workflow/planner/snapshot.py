@@ -204,7 +204,7 @@ class Snapshot:
         found: Completion | None = None
         if template is not None and (not gvr.resource or is_of_kind(template, gvr)):
             found = template.spec.completion
-            gvr = gvr if gvr.resource else template.spec.gvr.gvr
+            gvr = gvr if gvr.resource or found is not None else template.spec.gvr.gvr
         else:
             carried = next((carried for job in jobs if (carried := self.carried(job)) is not None), None)
             found = carried.completion if carried is not None else None
@@ -242,9 +242,10 @@ class Snapshot:
             return observed.gvr
         template = self.templates.get(self.graph.nodes[number].flow.template_name)
         if template is not None:
-            named = template.spec.gvr.gvr
-            if named == observed.gvr:
-                return named
+            written, seen = template.spec.gvr, observed.gvr
+            if written.version == seen.version:
+                return seen  # it is the same, or another kind
+            named = written.gvr
         else:
             named = GVR.parse(self.progress.flows[number].gvr) if self.progress is not None else GVR()
         is_same = (named.group, named.resource) == (observed.gvr.group, observed.gvr.resource)
@@ -283,5 +284,5 @@ class Snapshot:
 
 def is_of_kind(template: WorkTemplate, gvr: GVR) -> bool:
     """Whether a template names that kind, in whatever version."""
-    named = template.spec.gvr.gvr
-    return (named.group, named.resource) == (gvr.group, gvr.resource)
+    named = template.spec.gvr
+    return named.resource == gvr.resource and named.group == gvr.group

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -755,7 +756,9 @@ def compiled(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         names.append("".join(flow.name for flow in spec.flows))
         return compile_spec(spec, templates, **options)
 
-    monkeypatch.setattr("pkg.controllers.workflow.planner.graph.in_force.compile_spec", counted)
+    monkeypatch.setattr("pkg.controllers.workflow.planner.graph.shared._SHARED", weakref.WeakValueDictionary())
+    for module in ("in_force", "shared"):
+        monkeypatch.setattr(f"pkg.controllers.workflow.planner.graph.{module}.compile_spec", counted)
     return names
 
 

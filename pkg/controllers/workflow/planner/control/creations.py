@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from pkg.apis.flow.v1alpha1.phases import UNFINISHED, Phase
+from pkg.apis.flow.v1alpha1.phases import BACKOFF, FAILED, UNFINISHED, WAITING
 from pkg.apis.flow.v1alpha1.reasons import KEPT_UNTIL_CREATED, NOT_SHOWN_BY_JOB, Reasons
 from pkg.apis.flow.v1alpha1.substitution import SchemaNeeded
 from pkg.apis.flow.v1alpha1.types import Shutdown
@@ -75,7 +75,7 @@ def start(ctx: Context, how: Mode) -> Starts:
     slots = NEVER if spec.parallelism is None else spec.parallelism - sum(draft.counts[phase] for phase in UNFINISHED)
     for number in sorted(draft.startable):
         node = ctx.graph.nodes[number]
-        if node.is_approval or not draft.count(number, Phase.WAITING, Phase.BACKOFF):
+        if node.is_approval or not draft.count(number, WAITING, BACKOFF):
             draft.startable.discard(number)
             continue
         if how.ends_remaining and not (node.is_finally and spec.shutdown is not Shutdown.TERMINATE):
@@ -86,14 +86,15 @@ def start(ctx: Context, how: Mode) -> Starts:
         slots -= _start_flow(ctx, node, found, slots)
         if found.over_limit:
             break
-        if not any(_may_start(task) for task in draft.tasks(number)):
+        tasks = draft.tasks(number)
+        if not (_may_start(tasks[0]) if len(tasks) == 1 else any(map(_may_start, tasks))):
             draft.startable.discard(number)  # a release, or a failure that is retried, adds it again
     return found
 
 
 def _may_start(task: Task) -> bool:
     """Whether the task waits only for time, a slot or the end of a temporary obstacle."""
-    return task.phase is Phase.BACKOFF or (task.phase is Phase.WAITING and task.released is not None)
+    return task.phase is BACKOFF or (task.phase is WAITING and task.released is not None)
 
 
 def hold(ctx: Context) -> None:
@@ -126,10 +127,10 @@ def _start_flow(ctx: Context, node: Node, found: Starts, slots: float) -> int:
     tasks = tuple(draft.tasks(node.number))
     locks = gate(ctx, node, min(slots, free), lambda of, obstacle: _apply(ctx, of, obstacle, found))
     for index, task in enumerate(tasks) if locks is None else locks.order(tasks):
-        is_ready = task.phase is Phase.WAITING and task.released is not None
+        is_ready = task.phase is WAITING and task.released is not None
         if not is_ready and not is_due(task, ctx.now):
             continue
-        if (until := _previous_job_until(ctx, node, index, task)) > ctx.now:
+        if task.reason and (until := _previous_job_until(ctx, node, index, task)) > ctx.now:
             found.requeue_at = min(found.requeue_at, until)
             continue
         if locks is not None and not locks.admits(Candidate(node, index, task, _next_attempt(ctx, node, task))):
@@ -182,7 +183,7 @@ def _full(ctx: Context, node: Node, is_workflow: bool) -> str:
 
 
 def _next_attempt(ctx: Context, node: Node, task: Task) -> int:
-    if task.phase is Phase.BACKOFF:
+    if task.phase is BACKOFF:
         return task.attempt + 1
     return max(task.attempt, ctx.draft.state(node.number).first_attempt)
 
@@ -244,7 +245,7 @@ def _apply(ctx: Context, candidate: Candidate, obstacle: Obstacle, found: Starts
         case Fails(reason, message):
             failed = msgspec.structs.replace(
                 candidate.task,
-                phase=Phase.FAILED,
+                phase=FAILED,
                 reason=reason,
                 message=message[:1024],
                 due=None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 
-from pkg.apis.flow.v1alpha1.phases import Phase, WorkflowPhase
+from pkg.apis.flow.v1alpha1.phases import CANCELLED, RUNNING, SUCCEEDED, WorkflowPhase
 from pkg.apis.flow.v1alpha1.reasons import GIVEN_UP
 from pkg.apis.flow.v1alpha1.types import Action, RetainPolicy
 from pkg.controllers.workflow.planner.actions import DeleteJob, ForeignAction
@@ -61,7 +61,7 @@ def delete_job(key: TaskKey, observed: ObservedJob, why: str) -> DeleteJob:
 def _is_to_go(task: Task, observed: ObservedJob) -> bool:
     """Whether a task of action Delete found this very object, and has not ended. No other foreign object is deleted."""
     is_found = (task.attempt, task.current.job_uid) == (observed.attempt, observed.job.metadata.uid)
-    return observed.action is Action.DELETE and task.phase is Phase.RUNNING and is_found
+    return observed.action is Action.DELETE and task.phase is RUNNING and is_found
 
 
 def _behind(ctx: Context, key: TaskKey) -> ForeignAction:
@@ -88,7 +88,7 @@ def _reason_to_delete(
         reading = look(snapshot, observed)
         return "" if reading.is_final or reading.faulty else "an older attempt"
     is_ready = task.current.ready
-    if how is Mode.CANCEL and task.is_final and not is_ready and task.phase is not Phase.CANCELLED:
+    if how is Mode.CANCEL and task.is_final and not is_ready and task.phase is not CANCELLED:
         # Its creation reached the API server although the task had been given up already.
         reading = look(snapshot, observed)
         if not reading.is_final and not reading.faulty:
@@ -97,7 +97,7 @@ def _reason_to_delete(
         return ""
     if is_ready:
         return _CANCELLED if how is Mode.CANCEL else ""
-    if task.phase is Phase.CANCELLED:
+    if task.phase is CANCELLED:
         return "the outcome was decided"
     if task.reason in GIVEN_UP and not look(snapshot, observed).is_final:
         return task.reason
@@ -135,7 +135,7 @@ def _is_waited_for(ctx: Context, key: TaskKey, observed: ObservedJob) -> bool:
         is_service = task.current.ready and observed.attempt == task.attempt
     if observed.job.metadata.is_deleting or is_service:
         return False
-    if task is not None and task.phase is Phase.SUCCEEDED and task.current.job_uid == observed.job.metadata.uid:
+    if task is not None and task.phase is SUCCEEDED and task.current.job_uid == observed.job.metadata.uid:
         return False  # the verdict came of this very job, and stays
     reading = look(ctx.snapshot, observed)
     # Rules that can no longer judge a job do not take back a verdict.

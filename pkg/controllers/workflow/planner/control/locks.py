@@ -13,7 +13,7 @@ from typing import Final
 
 from msgspec import structs
 
-from pkg.apis.flow.v1alpha1.phases import Phase
+from pkg.apis.flow.v1alpha1.phases import BACKOFF, WAITING
 from pkg.apis.flow.v1alpha1.reasons import Reasons
 from pkg.controllers.workflow.planner.actions import Plan
 from pkg.controllers.workflow.planner.context import Context
@@ -154,7 +154,7 @@ def leave_line(ctx: Context, node: Node) -> None:
     if node.number not in ctx.graph.locking:
         return
     for index, task in enumerate(tuple(ctx.draft.tasks(node.number))):
-        if task.current.waits_since is not None and task.phase in (Phase.WAITING, Phase.BACKOFF):
+        if task.current.waits_since is not None and task.phase in (WAITING, BACKOFF):
             ctx.draft.put(node.number, index, task.with_current(waits_since=None, makeable=None))
 
 
@@ -224,7 +224,7 @@ def _wants(ctx: Context, progress: Progress) -> Iterator[Want]:
     whole: float | None = None
     for number in sorted(graph.locking & progress.not_final):
         node, state = graph.nodes[number], progress.flows[number]
-        if not state.count(Phase.WAITING, Phase.BACKOFF):
+        if not state.count(WAITING, BACKOFF):
             continue
         standing = [
             (task.current.waits_since, index)
@@ -240,7 +240,7 @@ def _wants(ctx: Context, progress: Progress) -> Iterator[Want]:
         kinds = _kinds(ctx, (node,)) if standing else ()
         for since, index in heapq.nsmallest(MAX_WAITING, standing):
             task = state.tasks[index]
-            attempt = task.attempt + 1 if task.phase is Phase.BACKOFF else max(task.attempt, state.first_attempt)
+            attempt = task.attempt + 1 if task.phase is BACKOFF else max(task.attempt, state.first_attempt)
             key, rank = TaskKey(node.name, index), (number, index)
             yield Want(key, attempt, node.locks, since, rank, node.is_indexed, kinds, shown)
             shown = None
@@ -250,7 +250,7 @@ def _wants(ctx: Context, progress: Progress) -> Iterator[Want]:
 
 
 def _may_start(task: Task) -> bool:
-    return task.phase is Phase.BACKOFF or (task.phase is Phase.WAITING and task.released is not None)
+    return task.phase is BACKOFF or (task.phase is WAITING and task.released is not None)
 
 
 def _shown(ctx: Context, node: Node, key: TaskKey) -> LockAnswer:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from pkg.apis.flow.v1alpha1.phases import Phase
+from pkg.apis.flow.v1alpha1.phases import BACKOFF, WAITING
 from pkg.apis.flow.v1alpha1.reasons import NOT_SHOWN_BY_JOB, Reasons
 from pkg.apis.flow.v1alpha1.types import Action
 from pkg.apis.meta import GVR
@@ -25,7 +25,7 @@ from pkg.controllers.workflow.planner.snapshot import LASTING_TRIES, MAX_CREATE_
 from pkg.workloads import RULE_FAULT, near_kind
 
 
-class Candidate(msgspec.Struct, frozen=True):
+class Candidate(msgspec.Struct, frozen=True, gc=False):
     """A task whose next job is to be created, and the number of that attempt."""
 
     node: Node
@@ -134,7 +134,10 @@ def _kind_obstacle(ctx: Context, of: Candidate, gvr: GVR) -> Waits | Unknown | N
     """The kind is not served, or its cache is not complete. A new controller keeps the reason that status shows."""
     snapshot = ctx.snapshot
     shown = ctx.draft.state(of.node.number).wait_reason
-    is_known, kind = gvr in snapshot.kinds, snapshot.kinds.get(gvr)
+    kind = snapshot.kinds.get(gvr)
+    if kind is not None and gvr in snapshot.synced:
+        return None
+    is_known = gvr in snapshot.kinds
     if not is_known and shown == Reasons.KIND_NOT_SERVED:
         return Unknown()
     template = snapshot.templates.get(of.node.flow.template_name)
@@ -157,9 +160,11 @@ def _kind_obstacle(ctx: Context, of: Candidate, gvr: GVR) -> Waits | Unknown | N
 
 
 def _new_kind(ctx: Context, of: Candidate) -> NeedsKind | None:
-    state, template = ctx.draft.state(of.node.number), ctx.snapshot.templates[of.node.flow.template_name]
-    gvr = str(template.spec.gvr.gvr)
-    return NeedsKind(gvr) if state.gvr and gvr not in state.gvrs else None
+    state = ctx.draft.state(of.node.number)
+    if not state.gvr:
+        return None
+    gvr = str(ctx.snapshot.templates[of.node.flow.template_name].spec.gvr.gvr)
+    return NeedsKind(gvr) if gvr not in state.gvrs else None
 
 
 def _fault_obstacle(ctx: Context, of: Candidate) -> Obstacle | None:
@@ -214,11 +219,11 @@ def _is_recorded(ctx: Context, of: Candidate) -> bool:
         return False
     if state.later_gvrs != acked.later_gvrs:
         return False
-    if task.phase is Phase.WAITING:
+    if task.phase is WAITING:
         return all(indexes <= acked.passed.get(path, frozenset()) for path, indexes in state.passed.items())
-    if task.reason in NOT_SHOWN_BY_JOB or (task.phase is Phase.BACKOFF and task.current.action is not Action.CREATE):
+    if task.reason in NOT_SHOWN_BY_JOB or (task.phase is BACKOFF and task.current.action is not Action.CREATE):
         recorded = acked.tasks[of.index]
-        return recorded.phase is Phase.BACKOFF and recorded.attempt == task.attempt
+        return recorded.phase is BACKOFF and recorded.attempt == task.attempt
     return True
 
 

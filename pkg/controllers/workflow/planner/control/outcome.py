@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 from pkg.apis.flow.v1alpha1 import defaults
-from pkg.apis.flow.v1alpha1.phases import Phase
+from pkg.apis.flow.v1alpha1.phases import BACKOFF, CANCELLED, FAILED, SKIPPED, SUCCEEDED, SUSPENDED, WAITING
 from pkg.apis.flow.v1alpha1.reasons import Reasons
 from pkg.apis.flow.v1alpha1.types import PolicyType, Remaining, Shutdown, WorkflowSpec
 from pkg.controllers.workflow.planner.context import Context
@@ -106,12 +106,12 @@ def _by_policy(spec: WorkflowSpec, draft: Draft) -> Decision | None:
 def _all(draft: Draft, left_out: frozenset[int] = frozenset()) -> Decision | None:
     """left_out: flows that are not looked at."""
     graph = draft.graph
-    if not _is_recovery_open(draft):
+    if (draft.failed or draft.counts[CANCELLED]) and not _is_recovery_open(draft):
         lost = _first(graph, (number for number in _untolerated(draft) if number not in left_out))
         if lost is not None:
             return Decision(Reasons.TASK_FAILED, f"flow {lost.name} failed{_why(draft, lost)}")
-        if draft.counts[Phase.CANCELLED]:  # it failed before the restart, and was not restarted
-            cancelled = (node for node in graph.nodes if draft.count(node.number, Phase.CANCELLED))
+        if draft.counts[CANCELLED]:  # it failed before the restart, and was not restarted
+            cancelled = (node for node in graph.nodes if draft.count(node.number, CANCELLED))
             if one := next((node for node in cancelled if node.number not in left_out), None):
                 return Decision(Reasons.TASK_FAILED, f"flow {one.name} was cancelled")
     if not draft.not_final <= left_out:
@@ -124,7 +124,7 @@ def _any(draft: Draft) -> Decision | None:
     can_any = False
     for number in graph.leaves:
         phase = draft.phase(number)
-        if phase is Phase.SUCCEEDED:
+        if phase is SUCCEEDED:
             return Decision(Reasons.ANY_SUCCEEDED, f"flow {graph.nodes[number].name} succeeded")
         can_any = can_any or _can_succeed(draft, number)
     if can_any or _is_recovery_open(draft):
@@ -134,7 +134,7 @@ def _any(draft: Draft) -> Decision | None:
 
 def _critical(draft: Draft) -> Decision | None:
     graph = draft.graph
-    if all(draft.phase(number) is Phase.SUCCEEDED for number in graph.critical):
+    if all(draft.phase(number) is SUCCEEDED for number in graph.critical):
         return Decision(Reasons.CRITICAL_SUCCEEDED, "every critical flow succeeded")
     if _is_recovery_open(draft):
         return None
@@ -148,9 +148,9 @@ def _critical(draft: Draft) -> Decision | None:
 
 def _can_succeed(draft: Draft, number: int) -> bool:
     """Whether all tasks of a flow have Succeeded, or still may."""
-    if draft.count(number, Phase.FAILED, Phase.CANCELLED):
+    if draft.count(number, FAILED, CANCELLED):
         return False
-    return not draft.is_final(number) or draft.phase(number) is Phase.SUCCEEDED
+    return not draft.is_final(number) or draft.phase(number) is SUCCEEDED
 
 
 def _is_recovery_open(draft: Draft) -> bool:
@@ -170,7 +170,7 @@ def _untolerated(draft: Draft) -> Iterator[int]:
     for node in sorted((node for node in failed if node.recoveries), key=lambda node: node.rank, reverse=True):
         for other in node.recoveries:
             phase = draft.phase(other)
-            if phase is Phase.SUCCEEDED or (phase is Phase.FAILED and other in recovered):
+            if phase is SUCCEEDED or (phase is FAILED and other in recovered):
                 recovered.add(node.number)
                 break
     for node in failed:
@@ -186,7 +186,7 @@ def _first(graph: Graph, numbers: Iterable[int]) -> Node | None:
 def _why(draft: Draft, node: Node) -> str:
     """Reason and message of a failed task of the flow, for the sentence about the workflow."""
     for index, task in enumerate(draft.tasks(node.number)):
-        if task.phase is Phase.FAILED:
+        if task.phase is FAILED:
             where = f" (index {index})" if node.is_indexed else ""
             return f"{where}: {task.reason}" + (f", {task.message}" if task.message else "")
     return ""
@@ -212,13 +212,13 @@ def end_remaining(
 def ended(task: Task, how: Mode, now: float, *, is_unready_service: bool) -> Task:
     """One task that is not final, under Drain or Cancel."""
     replace = msgspec.structs.replace
-    if task.phase is Phase.WAITING:
+    if task.phase is WAITING:
         message = "the outcome was decided before it started"
-        return replace(task, phase=Phase.SKIPPED, reason=Reasons.WORKFLOW_DECIDED, message=message, finished=now)
-    if task.phase is Phase.BACKOFF:
-        return replace(task, phase=Phase.FAILED, due=None, finished=now)
-    if how is Mode.CANCEL or task.phase is Phase.SUSPENDED or is_unready_service:
+        return replace(task, phase=SKIPPED, reason=Reasons.WORKFLOW_DECIDED, message=message, finished=now)
+    if task.phase is BACKOFF:
+        return replace(task, phase=FAILED, due=None, finished=now)
+    if how is Mode.CANCEL or task.phase is SUSPENDED or is_unready_service:
         message = "deleted after the outcome was decided"
-        cancelled = replace(task, phase=Phase.CANCELLED, reason=Reasons.WORKFLOW_DECIDED, message=message, finished=now)
+        cancelled = replace(task, phase=CANCELLED, reason=Reasons.WORKFLOW_DECIDED, message=message, finished=now)
         return cancelled.with_current(held_at=None)
     return task

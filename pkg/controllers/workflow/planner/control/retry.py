@@ -10,7 +10,7 @@ from pkg.controllers.workflow.planner.graph.model import Node, RetryRule
 from pkg.controllers.workflow.planner.progress import Attempt, Task
 
 
-class FailurePolicy(msgspec.Struct, frozen=True):
+class FailurePolicy(msgspec.Struct, frozen=True, gc=False):
     """What the state of the workflow means for attempts that fail now."""
 
     #: A failed task of a flow without `finally` may be tried again.

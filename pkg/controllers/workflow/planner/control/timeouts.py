@@ -49,7 +49,7 @@ def overdue_at(task: Task, node: Node, since: float) -> tuple[float, str]:
 
 def expire(ctx: Context, policy: FailurePolicy) -> None:
     """Fails the attempts that have exceeded a timeout. Their jobs are deleted by the control step."""
-    draft, changed = ctx.draft, ctx.draft.changed if ctx.graph.timed else frozenset()
+    draft, changed = ctx.draft, ctx.draft.changed
     for number in ctx.graph.timed:
         node = ctx.graph.nodes[number]
         if draft.is_final(number) or (number not in changed and draft.base.flows[number].timer_at > ctx.now):

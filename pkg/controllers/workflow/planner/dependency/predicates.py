@@ -45,6 +45,7 @@ class Evaluator:
 
     def __init__(self, ctx: Context) -> None:
         self._ctx = ctx
+        self._tally = ctx.draft.tally
         self._probes = ProbeEvaluator(ctx)
 
     @property
@@ -132,7 +133,7 @@ class Evaluator:
         return worst, blocker if worst.is_impossible else first
 
     def _status(self, predicate: StatusPredicate) -> Truth:
-        found = self._ctx.draft.tally(predicate.flow)
+        found = self._tally(predicate.flow)
         if len(found) == 1:
             return truth(predicate.ask, next(iter(found)))
         return over_replicas(predicate.strategy, tuple({truth(predicate.ask, facts) for facts in found}))

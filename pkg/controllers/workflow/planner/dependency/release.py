@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass
 
 import msgspec
 
-from pkg.apis.flow.v1alpha1.phases import Phase
+from pkg.apis.flow.v1alpha1.phases import FAILED, SKIPPED, WAITING
 from pkg.apis.flow.v1alpha1.reasons import DEPENDENCY_WAITS, Reasons
 from pkg.controllers.workflow.planner.context import Context
 from pkg.controllers.workflow.planner.dependency import approvals, start_delay
@@ -24,8 +23,7 @@ from pkg.controllers.workflow.planner.outputs.condition import Ends, Judge, Wait
 from pkg.controllers.workflow.planner.progress import Task
 
 
-@dataclass(frozen=True, slots=True)
-class Released:
+class Released(msgspec.Struct, frozen=True, gc=False):
     """The result of one evaluation. Flows are given by their numbers."""
 
     #: When the next probe gives up (seconds since the epoch, or NEVER).
@@ -55,7 +53,7 @@ def reconcile(
         _, number = heapq.heappop(heap)
         queued.discard(number)
         node = graph.nodes[number]
-        if not draft.count(number, Phase.WAITING):
+        if not draft.count(number, WAITING):
             continue
         if not may_release(node):
             if node.is_finally:
@@ -83,10 +81,10 @@ def _evaluate(ctx: Context, evaluator: Evaluator, node: Node, withheld: set[int]
     ready: Task | None = None
     judge = Judge(ctx, node, node.when) if node.when is not None else None
     unjudged: Waits | None = None
-    delays = start_delay.Delays(node, ctx.now)
+    delays = start_delay.Delays(node, ctx.now) if node.start_delay else None
     is_approval = node.is_approval
     for index, task in enumerate(tuple(draft.tasks(node.number))):
-        if task.phase is not Phase.WAITING:
+        if task.phase is not WAITING:
             continue
         if task.released is not None and (is_approval or not node.needs_pod_ip):
             has_finals = (is_approval and approvals.decide(ctx, node, index)) or has_finals
@@ -105,7 +103,7 @@ def _evaluate(ctx: Context, evaluator: Evaluator, node: Node, withheld: set[int]
                 if verdict is not None:
                     unjudged = verdict if isinstance(verdict, Waits) else unjudged
                     continue
-                if (later := delays.of(task)) is not None:
+                if delays is not None and (later := delays.of(task)) is not None:
                     draft.put(node.number, index, later)
                     continue
                 if ready is None or task is not waiting:  # thousands of tasks that are one value in memory stay so
@@ -124,7 +122,7 @@ def _evaluate(ctx: Context, evaluator: Evaluator, node: Node, withheld: set[int]
             draft.put(node.number, index, _ended(ctx, task, index, blocker, is_timeout=value is Truth.TIMED_OUT))
     _latch(ctx, evaluator, node)
     if not (is_approval and approvals.show(ctx, node)):
-        _show(ctx, evaluator, node, shown, unjudged or delays.waits)
+        _show(ctx, evaluator, node, shown, unjudged or (delays.waits if delays is not None else None))
     return has_finals
 
 
@@ -153,7 +151,7 @@ def _ended(ctx: Context, task: Task, index: int, blocker: Predicate | None, *, i
     """A task whose dependencies can never be met: Failed if a probe timed out, else Skipped."""
     return msgspec.structs.replace(
         task,
-        phase=Phase.FAILED if is_timeout else Phase.SKIPPED,
+        phase=FAILED if is_timeout else SKIPPED,
         reason=Reasons.PROBE_TIMEOUT if is_timeout else Reasons.DEPENDENCIES_IMPOSSIBLE,
         message=cannot_be_met(ctx, blocker, index, is_timeout),
         finished=ctx.now,

@@ -38,7 +38,7 @@ def delayed(task: Task, node: Node, now: float) -> Task | None:
 
 
 class Delays:
-    """The delays of one flow in one pass. Equal tasks get one value, which takes less memory for thousands of them."""
+    """The delays of a flow with startDelay in one pass. Equal tasks get one value, which takes less memory."""
 
     def __init__(self, node: Node, now: float) -> None:
         self._node = node
@@ -49,8 +49,6 @@ class Delays:
 
     def of(self, task: Task) -> Task | None:
         """As `delayed`."""
-        if not self._node.start_delay:
-            return None
         if task is not self._seen:
             self._seen, self._later = task, delayed(task, self._node, self._now)
         if self._later is not None and self._later.due is not None:

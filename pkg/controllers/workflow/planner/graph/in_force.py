@@ -19,12 +19,13 @@ from pkg.apis.flow.v1alpha1.indexes import unpack_indexes
 from pkg.apis.flow.v1alpha1.inline import inline_templates
 from pkg.apis.flow.v1alpha1.phases import Phase
 from pkg.apis.flow.v1alpha1.reasons import Reasons
-from pkg.apis.flow.v1alpha1.spec_hash import FREE, spec_hash
+from pkg.apis.flow.v1alpha1.spec_hash import FREE
 from pkg.apis.flow.v1alpha1.types import Flow, FlowStatus, For, Workflow, WorkflowSpec, WorkflowStatus, WorkTemplate
 from pkg.controllers.workflow.planner.edits import is_edited, is_held_in, policy_in_force
 from pkg.controllers.workflow.planner.graph import fan_out
 from pkg.controllers.workflow.planner.graph.compile import Compiled, compile_graph, compile_spec
 from pkg.controllers.workflow.planner.graph.model import Graph
+from pkg.controllers.workflow.planner.graph.shared import SharedSpec, shared_spec
 
 # Of an edit, so many fields are named, and so many characters of its faults are shown.
 _MAX_FIELDS: Final = 5
@@ -57,7 +58,8 @@ class CompiledSpec:
     template_names: the templates it names; sources: UID and generation of those that exist; spec_hash: of the spec in
     the cluster; spec, compiled: those in force; edit: one that is not in force; hashes: as which status may record the
     spec in force; inline: the templates that stand in the flows of the spec in force; counts: the recorded numbers of
-    tasks of `for.itemsFrom` that the graphs have, by flow; counted_in: the status that has them.
+    tasks of `for.itemsFrom` that the graphs have, by flow; counted_in: the status that has them; shared: what workflows
+    with the spec in the cluster have in common.
     """
 
     generation: int = -1
@@ -71,6 +73,7 @@ class CompiledSpec:
     inline: Mapping[str, WorkTemplate] = field(default_factory=dict)
     counts: Mapping[str, int] = field(default_factory=dict)
     counted_in: WorkflowStatus | None = None
+    shared: SharedSpec | None = field(default=None, compare=False)
 
 
 NO_SPEC: Final = CompiledSpec()
@@ -108,7 +111,8 @@ def _with_counts(compiled: Compiled, counts: Mapping[str, int]) -> Compiled:
 def _compile_in_force(workflow: Workflow, find: FindTemplates, before: CompiledSpec) -> CompiledSpec:
     meta, spec, status = workflow.metadata, workflow.spec, workflow.status
     is_same = before.generation == meta.generation
-    hashed = before.spec_hash if is_same else spec_hash(spec)
+    shared = None if is_same else shared_spec(spec)
+    hashed = before.spec_hash if shared is None else shared.spec_hash
     edited = is_edited(workflow, hashed)
     is_same = is_same and edited == (before.edit is not None)
     names = before.template_names if is_same else _template_names(spec)
@@ -119,11 +123,22 @@ def _compile_in_force(workflow: Workflow, find: FindTemplates, before: CompiledS
     if is_same and before.sources == sources:
         return before
     is_started = cost.has_started(status) and not edited
-    compiled = compile_spec(spec, templates, metadata=meta, is_started=is_started)
+    shared = shared or shared_spec(spec)
+    compiled = shared.compiled(templates, meta, is_started=is_started)
     recorded = frozenset({records.record_of(status).spec_hash})
     if not edited:
         inline = inline_templates(meta, spec)
-        return CompiledSpec(meta.generation, names, sources, compiled, hashed, spec, None, recorded | {hashed}, inline)
+        return CompiledSpec(
+            generation=meta.generation,
+            template_names=names,
+            sources=sources,
+            compiled=compiled,
+            spec_hash=hashed,
+            spec=spec,
+            hashes=recorded | {hashed},
+            inline=inline,
+            shared=shared,
+        )
     start = before.spec if recorded <= before.hashes and isinstance(before.compiled, Graph) else None
     is_known = start is not None and (before.edit is None or before.edit.is_start_known)
     base = spec_of_status(workflow) if start is None else start
@@ -140,6 +155,7 @@ def _compile_in_force(workflow: Workflow, find: FindTemplates, before: CompiledS
         edit=Edit(spec, compiled, message, is_known),
         hashes=recorded,
         inline=inline_templates(meta, base),
+        shared=shared,
     )
 
 

@@ -46,7 +46,7 @@ def _fallback(uid: str) -> str:
     return f"-{uid.replace('-', '').lower()[:8]}"
 
 
-class _Task(msgspec.Struct, frozen=True):
+class _Task(msgspec.Struct, frozen=True, gc=False):
     workflow: str
     flow: str
     index: int | None

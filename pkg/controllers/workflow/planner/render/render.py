@@ -61,7 +61,7 @@ class NotAllowedError(RenderError):
     reason = Reasons.INVALID
 
 
-class Rendered(msgspec.Struct, frozen=True):
+class Rendered(msgspec.Struct, frozen=True, gc=False):
     """An object ready to be created.
 
     `body` is its JSON. `removed_ttl_fields` are paths of fields that would have made the kind delete the finished job.
@@ -72,7 +72,7 @@ class Rendered(msgspec.Struct, frozen=True):
     removed_ttl_fields: tuple[str, ...] = ()
 
 
-class _Attempt(msgspec.Struct, frozen=True):
+class _Attempt(msgspec.Struct, frozen=True, gc=False):
     """What is rendered: the attempt of one index of a flow, and the template."""
 
     workflow: Workflow
@@ -239,7 +239,7 @@ def _place(workflow: Workflow, body: dict[str, Any], row: KindRow) -> tuple[str,
     spec = workflow.spec
     if spec.scheduler_name:
         place_scheduler(row, body, spec.scheduler_name)
-    if plugins := decoded("spec.plugins", lambda: spec.plugins):
+    if spec.raw_plugins is not raw.ABSENT and (plugins := decoded("spec.plugins", lambda: spec.plugins)):
         place_plugins(row, body, plugins)
     if spec.queue_name:
         place_queue(row, body, spec.queue_name, scheduler=spec.scheduler_name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pkg.apis.flow.v1alpha1 import conditions as conds
-from pkg.apis.flow.v1alpha1.phases import Phase, WorkflowPhase
+from pkg.apis.flow.v1alpha1.phases import BACKOFF, FAILED, SUCCEEDED, WorkflowPhase
 from pkg.apis.flow.v1alpha1.reasons import BLOCKING, Reasons
 from pkg.controllers.workflow.planner.actions import Emit, FailedAttempt
 from pkg.controllers.workflow.planner.context import Context
@@ -17,35 +17,34 @@ from pkg.controllers.workflow.planner.snapshot import Snapshot
 _OBSTACLES = (BLOCKING | {Reasons.NAMESPACE_TERMINATING}) - {Reasons.UNKNOWN_STATUS}
 
 # Phases of a task with a job that have an Event.
-_SAID = frozenset({Phase.FAILED, Phase.BACKOFF})
+_SAID = frozenset({FAILED, BACKOFF})
 
 
 def events_of(ctx: Context, decision: Decision | None, phase: WorkflowPhase) -> list[Emit]:
     """Events about failures, retries, obstacles to creations, the decision and the end."""
     snapshot, graph, draft = ctx.snapshot, ctx.graph, ctx.draft
     found: list[Emit] = []
-    for number, index in sorted(draft.touched):
+    said = (one for one in draft.touched if draft.task(*one).phase in _SAID or graph.nodes[one[0]].is_approval)
+    for number, index in sorted(said):
         node, task = graph.nodes[number], draft.task(number, index)
-        if task.phase not in _SAID and not node.is_approval:
-            continue
         was = draft.base.flows[number].tasks[index]
         if was.phase is task.phase and was.attempt == task.attempt:
             continue
         name = f"flow {node.name}, index {index}," if node.is_indexed else f"flow {node.name}"
         failed = FailedAttempt(TaskKey(node.name, index), task.attempt, task.message)
-        if node.is_approval and task.phase is Phase.SUCCEEDED:
+        if node.is_approval and task.phase is SUCCEEDED:
             found.append(Emit(Reasons.APPROVED, f"{name.rstrip(',')}: {task.message}"))
-        elif task.phase is Phase.FAILED:
+        elif task.phase is FAILED:
             text = f"{name} failed: {task.reason}: {task.message}"
             found.append(Emit("TaskFailed", text, is_warning=True, failed=failed))
-        elif task.phase is Phase.BACKOFF and task.due is not None:
+        elif task.phase is BACKOFF and task.due is not None:
             retry = task.attempt - draft.state(number).first_attempt + 1
             wait = f"retry {retry} of {node.retry.max_retries} in {task.due - snapshot.now:.1f}s"
             text = f"{name.rstrip(',')}: {task.reason}: {task.message}; {wait}"
             found.append(Emit("TaskRetry", text, is_warning=True, failed=failed))
-    for number in sorted(draft.changed):
+    for number in sorted(number for number in draft.changed if draft.state(number).wait_reason in _OBSTACLES):
         state = draft.state(number)
-        if state.wait_reason in _OBSTACLES and state.wait_reason != draft.base.flows[number].wait_reason:
+        if state.wait_reason != draft.base.flows[number].wait_reason:
             is_warning = state.wait_reason != Reasons.APPROVAL_NEEDED
             text = f"flow {graph.nodes[number].name}: {state.wait_message}"
             found.append(Emit(state.wait_reason, text, is_warning=is_warning))

@@ -9,7 +9,7 @@ import msgspec
 
 from pkg.apis.flow.v1alpha1.cost import MAX_WAITS
 from pkg.apis.flow.v1alpha1.indexes import pack_indexes
-from pkg.apis.flow.v1alpha1.phases import Phase
+from pkg.apis.flow.v1alpha1.phases import BACKOFF, FAILED, PENDING, RUNNING, SUCCEEDED, SUSPENDED, WAITING
 from pkg.apis.flow.v1alpha1.reasons import FAILED_BEFORE_CREATION, Reasons
 from pkg.apis.flow.v1alpha1.records import NOTHING, FlowMemory
 from pkg.apis.flow.v1alpha1.types import (
@@ -28,15 +28,19 @@ from pkg.apis.meta import timestamp
 from pkg.controllers.workflow.planner.graph.model import Node
 from pkg.controllers.workflow.planner.progress import FlowState, Task
 
-_STANDING: Final = (Phase.WAITING, Phase.BACKOFF)
+_STANDING: Final = (WAITING, BACKOFF)
 
 
 def flow_memory(node: Node, state: FlowState) -> FlowMemory:
     """What is to be recorded of one flow."""
-    kept, passed, asked = _kept(node, state), _latches(state), _asked(node, state)
-    hands_out = bool(node.outputs) or state.hands_out
-    record = NOTHING.record
     is_special = state.renamed or state.first_attempt or state.fan_out is not None or state.approvals
+    hands_out = bool(node.outputs) or state.hands_out
+    if not (is_special or hands_out or state.passed or node.is_approval or node.start_delay or len(state.tasks) > 1):
+        task = state.tasks[0]
+        if task.current.action is Action.CREATE and _is_all_in_phase(task, state.gvr):
+            return FlowMemory(state.gvr, NOTHING.record, state.rules, state.later_gvrs)  # as of most flows
+    kept, passed, asked = _kept(node, state), _latches(state), _asked(node, state)
+    record = NOTHING.record
     starts = _starts(state) if node.start_delay else ()
     if kept or passed or asked or starts or hands_out or is_special:
         record = FlowRecord(
@@ -77,7 +81,7 @@ def without_repeats(memory: FlowMemory, status: FlowStatus) -> FlowMemory:
 
 def _latches(state: FlowState) -> tuple[Latch, ...]:
     """The probes that have passed, while they matter: until every task has a job."""
-    if not state.passed or not state.count(Phase.WAITING):
+    if not state.passed or not state.count(WAITING):
         return ()
     return tuple(Latch(path, pack_indexes(sorted(indexes))) for path, indexes in sorted(state.passed.items()))
 
@@ -90,13 +94,13 @@ def _asked(node: Node, state: FlowState) -> tuple[Asked, ...]:
     """
     if not node.is_approval or node.timeout is None:
         return ()
-    waiting = (task.released if task.phase is Phase.WAITING else None for task in state.tasks)
+    waiting = (task.released if task.phase is WAITING else None for task in state.tasks)
     return tuple(Asked(indexes, since) for indexes, since in _together(waiting))
 
 
 def _starts(state: FlowState) -> tuple[Start, ...]:
     """When tasks are released that wait for startDelay; of many different times the last one of some."""
-    dues = (task.due if task.phase is Phase.WAITING else None for task in state.tasks)
+    dues = (task.due if task.phase is WAITING else None for task in state.tasks)
     return tuple(Start(indexes, due) for indexes, due in _together(dues))
 
 
@@ -122,15 +126,15 @@ def _kept(node: Node, state: FlowState) -> tuple[Kept, ...]:
     for index, task in enumerate(tasks):
         if _is_all_in_phase(task, state.gvr):
             continue
-        item, in_backoff = _kept_of(task, state.gvr), task.phase is Phase.BACKOFF
+        item, in_backoff = _kept_of(task, state.gvr), task.phase is BACKOFF
         if waits and (since := task.current.waits_since) is not None and task.phase in _STANDING:
             item = msgspec.structs.replace(item, waits_since=waits[since])
-        has_failed = task.phase is Phase.FAILED and (
+        has_failed = task.phase is FAILED and (
             node.is_indexed
             or (item.ran and task.reason != Reasons.FAILED)
             or item.unmade != seems_unmade(task.reason, task.attempt, first)
         )
-        is_shown_by_phase = task.phase in (Phase.RUNNING, Phase.SUCCEEDED, Phase.FAILED)
+        is_shown_by_phase = task.phase in (RUNNING, SUCCEEDED, FAILED)
         has_run = item.ran and not is_shown_by_phase
         if task.attempt or in_backoff or has_failed or has_run or item.held or item.gvr or item.waits_since:
             groups.setdefault((item, in_backoff), []).append(index)
@@ -158,11 +162,11 @@ def _waits(tasks: Iterable[Task]) -> dict[float, str]:
 def _is_all_in_phase(task: Task, gvr: str) -> bool:
     """Whether the phase of a task says all there is to know, as for most tasks. gvr: as for `_kept_of`."""
     phase, current = task.phase, task.current
-    if task.attempt or phase is Phase.FAILED or phase is Phase.BACKOFF:
+    if task.attempt or phase is FAILED or phase is BACKOFF:
         return False
     if current.was_held or current.waits_since is not None:
         return False
-    is_run_shown = phase is Phase.RUNNING or phase is Phase.SUCCEEDED or not (task.ran or task.reported)
+    is_run_shown = phase is RUNNING or phase is SUCCEEDED or not (task.ran or task.reported)
     return is_run_shown and (not current.gvr or current.gvr == gvr)
 
 
@@ -174,9 +178,9 @@ def _kept_of(task: Task, gvr: str) -> Kept:
         reason=task.reason if task.has_verdict else "",
         # A wait for the phase Running is over once the task has run, or once a job reported its own failure.
         ran=task.ran or task.reported,
-        began=task.current.began and task.phase in (Phase.PENDING, Phase.SUSPENDED),
-        held=task.current.was_held and task.phase in (Phase.PENDING, Phase.RUNNING),
-        unmade=task.phase in (Phase.FAILED, Phase.BACKOFF) and not task.had_job,
+        began=task.current.began and task.phase in (PENDING, SUSPENDED),
+        held=task.current.was_held and task.phase in (PENDING, RUNNING),
+        unmade=task.phase in (FAILED, BACKOFF) and not task.had_job,
         # After the verdict nobody asks whether the job is missing.
         gvr=task.current.gvr if task.current.gvr != gvr and not task.has_verdict else "",
     )

@@ -10,7 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from pkg.apis.flow.v1alpha1.indexes import pack_indexes
-from pkg.apis.flow.v1alpha1.phases import Phase
+from pkg.apis.flow.v1alpha1.phases import BACKOFF, CANCELLED, FAILED, PENDING, SKIPPED, SUSPENDED, WAITING, Phase
 from pkg.apis.flow.v1alpha1.reasons import BLOCKING, Reasons
 from pkg.apis.flow.v1alpha1.records import NOTHING
 from pkg.apis.flow.v1alpha1.types import FlowRecord, FlowStatus, ReplicaStatus
@@ -36,17 +36,17 @@ def flow_status(
     """
     is_one_of_many = flows > MANY_FLOWS
     phase = state.phase
-    limit = 512 if not is_one_of_many else 160 if phase is Phase.FAILED else 48
+    limit = 512 if not is_one_of_many else 160 if phase is FAILED else 48
     reason, message = why(node, state, phase)
     tasks = state.tasks
     if len(tasks) == 1:
         one = tasks[0]
-        started, finished, due = one.started, one.finished, one.due if one.phase is Phase.BACKOFF else None
+        started, finished, due = one.started, one.finished, one.due if one.phase is BACKOFF else None
         attempts = one.attempt + one.had_job
     else:
         started = min((task.started for task in tasks if task.started is not None), default=None)
         finished = max((task.finished for task in tasks if task.finished is not None), default=None)
-        due = min((task.due for task in tasks if task.phase is Phase.BACKOFF and task.due is not None), default=None)
+        due = min((task.due for task in tasks if task.phase is BACKOFF and task.due is not None), default=None)
         attempts = max(task.attempt + task.had_job for task in tasks)
     status = FlowStatus(
         name=node.name,
@@ -109,7 +109,7 @@ def why(node: Node, state: FlowState, phase: Phase) -> tuple[str, str]:
         return reason, message
     if not reason and not message:
         return Reasons.SERVER_WARNING, state.server_warning
-    if phase is Phase.PENDING:
+    if phase is PENDING:
         return reason, f"{message}{WARNED}{state.server_warning}"[:MAX_MESSAGE]
     return reason, message
 
@@ -117,23 +117,23 @@ def why(node: Node, state: FlowState, phase: Phase) -> tuple[str, str]:
 def _why_of_tasks(node: Node, state: FlowState, phase: Phase) -> tuple[str, str]:
     """Reason and message of its one task, what waits for a person, its first failed task, or what it waits for."""
     tasks = state.tasks
-    if phase is Phase.WAITING:
+    if phase is WAITING:
         return state.wait_reason, state.wait_message
     if not node.is_indexed:
         task = tasks[0]
-        if phase is Phase.BACKOFF and task.current.makeable is not None and state.wait_reason:
+        if phase is BACKOFF and task.current.makeable is not None and state.wait_reason:
             return state.wait_reason, state.wait_message
         return task.reason, task.message
     if (blocking := _blocking(state)) is not None:
         return blocking
-    for wanted in (Phase.FAILED, Phase.BACKOFF, Phase.CANCELLED, Phase.SKIPPED):
+    for wanted in (FAILED, BACKOFF, CANCELLED, SKIPPED):
         for index, task in enumerate(tasks):
             if task.phase is wanted:
                 return task.reason, f"index {index}: {task.message}" if task.message else ""
     for index, task in enumerate(tasks):
         if task.reason and not task.phase.is_final:
             return task.reason, f"index {index}: {task.message}" if task.message else ""
-    if state.count(Phase.WAITING):
+    if state.count(WAITING):
         return state.wait_reason, state.wait_message
     return "", ""
 
@@ -142,7 +142,7 @@ def _blocking(state: FlowState) -> tuple[str, str] | None:
     """What of a flow with `for` waits for a person; None if nothing does."""
     if state.is_final:
         return None
-    if state.wait_reason in BLOCKING and state.count(Phase.WAITING, Phase.BACKOFF):
+    if state.wait_reason in BLOCKING and state.count(WAITING, BACKOFF):
         return state.wait_reason, state.wait_message
     for index, task in enumerate(state.tasks):
         if task.reason in BLOCKING and not task.is_final:
@@ -152,7 +152,7 @@ def _blocking(state: FlowState) -> tuple[str, str] | None:
 
 def _items(tasks: tuple[Task, ...], limit: int) -> tuple[ReplicaStatus, ...]:
     """Replicas that did not succeed, failed ones first."""
-    order = (Phase.FAILED, Phase.BACKOFF, Phase.CANCELLED, Phase.SKIPPED, Phase.SUSPENDED)
+    order = (FAILED, BACKOFF, CANCELLED, SKIPPED, SUSPENDED)
     found: list[ReplicaStatus] = []
     for phase in order:
         for index, task in enumerate(tasks):

@@ -12,7 +12,7 @@ import msgspec
 
 from pkg.apis.flow.v1alpha1 import labels
 from pkg.apis.flow.v1alpha1.cost import MAX_OUTPUT_BYTES
-from pkg.apis.flow.v1alpha1.phases import Phase
+from pkg.apis.flow.v1alpha1.phases import FAILED, PENDING, RUNNING, SUCCEEDED, SUSPENDED, WAITING, Phase
 from pkg.apis.flow.v1alpha1.reasons import KEPT_UNTIL_CREATED, Reasons
 from pkg.apis.flow.v1alpha1.types import Action, Completion
 from pkg.apis.meta import Job
@@ -32,11 +32,11 @@ from pkg.controllers.workflow.planner.status.object_deletion import deletes
 from pkg.workloads import KUEUE_QUEUE_LABEL, PLAINLY_PENDING, JobState, Reading
 
 _PHASES = {
-    JobState.PENDING: Phase.PENDING,
-    JobState.HELD: Phase.SUSPENDED,
-    JobState.RUNNING: Phase.RUNNING,
-    JobState.SUCCEEDED: Phase.SUCCEEDED,
-    JobState.FAILED: Phase.FAILED,
+    JobState.PENDING: PENDING,
+    JobState.HELD: SUSPENDED,
+    JobState.RUNNING: RUNNING,
+    JobState.SUCCEEDED: SUCCEEDED,
+    JobState.FAILED: FAILED,
 }
 
 
@@ -44,7 +44,7 @@ _PHASES = {
 JOB_UNITS = 3
 
 
-class _TaskJobs(msgspec.Struct, frozen=True):
+class _TaskJobs(msgspec.Struct, frozen=True, gc=False):
     """What is needed to update one task."""
 
     ctx: Context
@@ -97,8 +97,8 @@ def fold(ctx: Context, keys: Iterable[TaskKey], policy: FailurePolicy) -> frozen
         if not seen and not missed and not _expects(task):
             continue  # it has no job, and needs none
         least = _first_attempt_of(task, state)
-        jobs = [one for one in seen if one.attempt >= least and is_possible(ctx, node, task, one)]
-        gone = [one for one in missed if one.attempt >= least and is_possible(ctx, node, task, one)]
+        jobs = _possible(ctx, node, task, seen, least)
+        gone = _possible(ctx, node, task, missed, least) if missed else ()
         after = fold_task(_TaskJobs(ctx, snapshot, node, key, state, jobs, gone, policy), task)
         draft.put(number, key.index, after)
         is_new_job = after.current.job and after.current.job_uid != task.current.job_uid
@@ -112,6 +112,13 @@ def fold(ctx: Context, keys: Iterable[TaskKey], policy: FailurePolicy) -> frozen
                 break
         ctx.budget.spend(JOB_UNITS * (len(jobs) + len(gone)) + task.is_unfinished)
     return frozenset(left)
+
+
+def _possible(ctx: Context, node: Node, task: Task, jobs: Sequence[ObservedJob], least: int) -> Sequence[ObservedJob]:
+    """Those of the jobs that can be attempts of the task, from attempt `least` on."""
+    if len(jobs) == 1:
+        return jobs if jobs[0].attempt >= least and is_possible(ctx, node, task, jobs[0]) else ()
+    return [one for one in jobs if one.attempt >= least and is_possible(ctx, node, task, one)]
 
 
 def _expects_job(ctx: Context, key: TaskKey) -> bool:
@@ -165,7 +172,8 @@ def fold_task(of: _TaskJobs, task: Task) -> Task:
         return _attach(snapshot, of.node, explained(task, snapshot.endings.get(of.key)), current)
     if current is not None:
         task = _judge(of, task, current)
-        return _attach(snapshot, of.node, task, current) if task.phase is Phase.SUCCEEDED else task
+        # That it has its job is known; only a service that has ended lost it.
+        return _attach(snapshot, of.node, task, current) if task.current.ready else task
     if not task.is_unfinished and not task.current.job:
         return task  # this attempt never had a job
     last = _job_of(of.gone, task)
@@ -190,7 +198,7 @@ def _begin(snapshot: Snapshot, task: Task, observed: ObservedJob) -> Task:
     created, makeable = _created(observed, snapshot.now), task.current.makeable
     return msgspec.structs.replace(
         task,
-        phase=Phase.PENDING,
+        phase=PENDING,
         attempt=observed.attempt,
         reason="",
         message="",
@@ -241,7 +249,7 @@ def _may_be_held(snapshot: Snapshot, observed: ObservedJob) -> bool:
 
 def _attach(snapshot: Snapshot, node: Node, task: Task, current: ObservedJob | None) -> Task:
     """A judged task with its job. After a restart of the controller, recognises services that had become ready."""
-    if current is None or task.phase is not Phase.SUCCEEDED:
+    if current is None or task.phase is not SUCCEEDED:
         return _with_job(snapshot, task, current)
     if snapshot.completion(node.flow.template_name, current.gvr, (current,)) is Completion.TERMINAL:
         return _with_job(snapshot, task, current)
@@ -281,7 +289,7 @@ def _judge(of: _TaskJobs, task: Task, current: ObservedJob) -> Task:
         return _apply(of, task, current, reading)
     task = task.with_current(doomed=True)
     if not of.policy.judges_deletion_at_once:
-        return msgspec.structs.replace(task, phase=Phase.PENDING) if task.phase is Phase.WAITING else task
+        return msgspec.structs.replace(task, phase=PENDING) if task.phase is WAITING else task
     return of.failed(task, Reasons.JOB_DELETED, f"job {task.current.job} is being deleted")
 
 
@@ -301,12 +309,12 @@ def _apply(of: _TaskJobs, task: Task, observed: ObservedJob, reading: Reading, *
     outputs = _outputs(of, task, observed, is_gone=is_gone) if state is JobState.SUCCEEDED else ()
     if isinstance(outputs, Unreadable):
         return of.failed(msgspec.structs.replace(task, ran=True), outputs.reason, outputs.message)
-    phase = _PHASES[state] if outputs is not None else Phase.RUNNING
+    phase = _PHASES[state] if outputs is not None else RUNNING
     if outputs is None:
         reason, message = _waits_for_outputs(of, current.job)
     else:
         reason, message = _explanation(snapshot, task, observed, phase, reading)
-    is_held = phase is Phase.SUSPENDED
+    is_held = phase is SUSPENDED
     has_run = state in (JobState.RUNNING, JobState.SUCCEEDED)
     held = current.held + (now - current.held_at if current.held_at is not None and not is_held else 0.0)
     held_since = current.held_at if current.held_at is not None else now
@@ -314,7 +322,7 @@ def _apply(of: _TaskJobs, task: Task, observed: ObservedJob, reading: Reading, *
         task,
         phase=phase,
         ran=task.ran or has_run,
-        finished=now if phase is Phase.SUCCEEDED else None,
+        finished=now if phase is SUCCEEDED else None,
         outputs=outputs or (),
         reason=reason[:128],
         message=message[:512],
@@ -323,7 +331,7 @@ def _apply(of: _TaskJobs, task: Task, observed: ObservedJob, reading: Reading, *
             began=current.began or has_run,
             was_held=current.was_held or is_held,
             ran_at=current.ran_at if current.ran_at is not None or not has_run else now,
-            ready=phase is Phase.SUCCEEDED and completion is not Completion.TERMINAL,
+            ready=phase is SUCCEEDED and completion is not Completion.TERMINAL,
             held=held,
             held_at=held_since if is_held else None,
             is_ended=outputs is None,
@@ -334,7 +342,7 @@ def _apply(of: _TaskJobs, task: Task, observed: ObservedJob, reading: Reading, *
 def _is_new(task: Task) -> bool:
     """Whether nothing is known of the newest attempt but that it has a job."""
     current = task.current
-    is_plain = task.phase is Phase.PENDING and not task.reason and not task.message and task.finished is None
+    is_plain = task.phase is PENDING and not task.reason and not task.message and task.finished is None
     return is_plain and current.held_at is None and not (current.ready or current.is_ended or task.outputs)
 
 
@@ -359,13 +367,14 @@ def _explanation(
     snapshot: Snapshot, task: Task, observed: ObservedJob, phase: Phase, reading: Reading
 ) -> tuple[str, str]:
     """Why a job does not run: what it says itself, which queue holds it, else the last Warning event about it."""
-    job = f"job {task.current.job}"
-    if reading.faulty or reading.reason == Reasons.UNKNOWN_STATUS:
-        return reading.reason, f"{job}: {reading.message}"
-    if phase is Phase.SUSPENDED:
-        return reading.reason or Reasons.SUSPENDED, _held(snapshot, observed, job, reading.message)
-    if phase is not Phase.PENDING:
+    is_unread = reading.faulty or reading.reason == Reasons.UNKNOWN_STATUS
+    if not is_unread and phase is not SUSPENDED and phase is not PENDING:
         return "", ""
+    job = f"job {task.current.job}"
+    if is_unread:
+        return reading.reason, f"{job}: {reading.message}"
+    if phase is SUSPENDED:
+        return reading.reason or Reasons.SUSPENDED, _held(snapshot, observed, job, reading.message)
     warning = snapshot.warnings.get(task.current.job_uid)
     if warning is not None and warning.reason == Reasons.NO_STATUS and observed.job.status:
         warning = None  # it has one since
