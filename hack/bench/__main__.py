@@ -238,6 +238,16 @@ def dashboard_command() -> None:
             raise click.ClickException(f"an update reached a viewer later than {dashboard.MAX_DELAY * 1000:.0f} ms")
 
 
+@main.command("page")
+def page_command() -> None:
+    """The live page in Chromium: CPU of a frame with 500 and 5,000 tasks, and its list of 5,000 Workflows."""
+    from hack.bench import page
+
+    with harness.cluster_with_crds(audit=False) as cluster:
+        if not page.measure(cluster):
+            raise click.ClickException("a frame or the first paint costs more than its bound")
+
+
 @main.command("manifests")
 def manifests_command() -> None:
     """The largest manifests; needs no cluster. Fails above 2 s to judge one, or 4 MiB to keep one."""

@@ -81,7 +81,7 @@ FILES: Final = (
 def measure(cluster: Cluster, *, workflows: int, flows: int, events: int) -> bool:
     """Prints the seconds of each verb beside that many Workflows; whether all are within their bounds."""
     load.make_namespace(cluster.api(), NAMESPACE)
-    asyncio.run(_fill(str(cluster.kubeconfig), workflows, flows, events))
+    asyncio.run(fill(str(cluster.kubeconfig), workflows, flows, events))
     run = _Terminal(str(cluster.kubeconfig))
     found: list[Bound] = []
     for words, bound in calls():
@@ -129,7 +129,7 @@ def _has_namespace(words: list[str]) -> bool:
     return not {"-A", "--help", "--client"} & set(words) and words[0] not in ("completion", "plan", "convert")
 
 
-async def _fill(kubeconfig: str, workflows: int, flows: int, events: int) -> None:
+async def fill(kubeconfig: str, workflows: int, flows: int, events: int) -> None:
     """Workflows, a very large one, and Events about the others."""
     api = AsyncApi(kubeconfig, "bench-cli")
     now = time.time()

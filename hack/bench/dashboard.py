@@ -42,7 +42,7 @@ def measure(cluster: Cluster) -> bool:
     """Measures and prints; whether the bound is met."""
     api = cluster.api()
     _create(api)
-    with _server(cluster.kubeconfig) as (process, port):
+    with serving(cluster.kubeconfig) as (process, port):
         viewers = Viewers(port)
         viewers.connect()
         cpu, memory = _cpu(process.pid), _memory(process.pid)
@@ -158,7 +158,8 @@ def _changes(api: Api) -> dict[str, float]:
 
 
 @contextmanager
-def _server(kubeconfig: Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
+def serving(kubeconfig: Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
+    """A dashboard in a process of its own, and its port."""
     command = [sys.executable, str(ROOT / "cmd/workflow-dashboard/main.py"), "--port=0", f"--kubeconfig={kubeconfig}"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     assert process.stdout is not None

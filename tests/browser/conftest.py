@@ -4,23 +4,31 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+import yaml
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from hack import browser
-from tests.cluster.conftest import api, cluster, kubeconfig, namespace, new_world, start_controller, world
+from hack.cluster import Cluster
+from hack.controller_process import NO_SERVERS
+from tests.cluster.conftest import api, cluster, kubeconfig, make_world, namespace, new_world, start_controller, world
+from tests.cluster.support.controller import Controller
 from tests.cluster.support.dashboard import Browser as Client
 from tests.cluster.support.dashboard import serving
+from tests.cluster.support.world import World
 
 __all__ = ["api", "cluster", "kubeconfig", "namespace", "new_world", "start_controller", "world"]
 
 #: No name is resolved: a page that asks anybody else fails.
 FLAGS = ["--no-sandbox", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]
 OpenPage = Callable[..., Page]
+_COMPLAINTS = ("error", "warning")
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
 
 @pytest.fixture(scope="session")
@@ -42,14 +50,58 @@ def dashboard(kubeconfig: Path) -> Iterator[Client]:
         yield found
 
 
+@pytest.fixture(scope="module")
+def running(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """A namespace with a controller."""
+    made = make_world(cluster.api(), "browser")
+    own = [f"--namespace={made.namespace}", f"--leader-elect-resource-namespace={made.namespace}", "--workers=4"]
+    controller = Controller(cluster, tmp_path_factory.mktemp("controller") / "log", *own, *NO_SERVERS)
+    controller.wait_acting()
+    yield made
+    controller.close()
+    made.remove()
+
+
+def start(world: World, example: str, *, waits: bool = False) -> str:
+    """Applies an example, suspended if it `waits`; the name of its Workflow."""
+    name = ""
+    for document in yaml.safe_load_all((EXAMPLES / f"{example}.yaml").read_text()):
+        if document["kind"] == "Workflow":
+            name = document["metadata"]["name"]
+            document["spec"]["suspend"] = waits
+        world.create(document)
+    return name
+
+
+def wait_drawn(page: Page) -> None:
+    """Until the graph is there. The policy of the page forbids what `wait_for_function` does."""
+    deadline = time.monotonic() + 60
+    while not page.evaluate("Boolean(document.querySelector('.graph')?.painter?.state)"):
+        assert time.monotonic() < deadline, "no graph within 60 s"
+        page.wait_for_timeout(100)
+
+
 @pytest.fixture
 def open_page(chromium: Browser, dashboard: Client) -> Iterator[OpenPage]:
-    """Opens an address of the dashboard. Afterwards no page may have complained, or have asked anybody else."""
+    """Opens an address of the dashboard, or of another one (`of`).
+
+    Afterwards no page may have complained, or have asked anybody else. fails: the page is given answers that are
+    errors, which the browser writes to its console.
+    """
     contexts: list[BrowserContext] = []
     complaints: list[str] = []
     asked: list[str] = []
+    served: set[str] = set()
 
-    def make(address: str, *, dark: bool = False, phone: bool = False, still: bool = False) -> Page:
+    def make(
+        address: str,
+        *,
+        dark: bool = False,
+        phone: bool = False,
+        still: bool = False,
+        of: Client = dashboard,
+        fails: bool = False,
+    ) -> Page:
         context = chromium.new_context(
             viewport={"width": 390, "height": 844} if phone else {"width": 1280, "height": 800},
             color_scheme="dark" if dark else "light",
@@ -59,11 +111,14 @@ def open_page(chromium: Browser, dashboard: Client) -> Iterator[OpenPage]:
         contexts.append(context)
         page = context.new_page()
         page.set_default_timeout(60_000)
-        page.on("console", lambda said: complaints.append(said.text) if said.type in ("error", "warning") else None)
+        page.on(
+            "console", lambda said: complaints.append(said.text) if said.type in _COMPLAINTS and not fails else None
+        )
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("request", lambda request: asked.append(request.url))
         page.on("websocket", lambda socket: asked.append(socket.url))
-        page.goto(f"http://127.0.0.1:{dashboard.port}{address}")
+        served.add(f"127.0.0.1:{of.port}")
+        page.goto(f"http://127.0.0.1:{of.port}{address}")
         return page
 
     yield make
@@ -71,7 +126,7 @@ def open_page(chromium: Browser, dashboard: Client) -> Iterator[OpenPage]:
         context.close()
     assert not complaints
     hosts = {urlsplit(url).netloc for url in asked if not url.startswith(("data:", "blob:"))}
-    assert hosts <= {f"127.0.0.1:{dashboard.port}"}
+    assert hosts <= served
 
 
 def picture(page: Page, name: str) -> None:

@@ -4,25 +4,17 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from hack.cluster import Cluster
-from hack.controller_process import NO_SERVERS
-from tests.browser.conftest import OpenPage, picture
-from tests.cluster.conftest import make_world
-from tests.cluster.support.controller import Controller
+from tests.browser.conftest import OpenPage, picture, start, wait_drawn
 from tests.cluster.support.world import World
 
 pytestmark = [pytest.mark.cluster, pytest.mark.browser]
 
-EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 # What the page shows: its state, where it draws orbs, and the movements that it has played.
 LOOK = """() => {
   const { orbs, state, scene } = document.querySelector('.graph')?.painter || {};
@@ -37,31 +29,9 @@ LOOK = """() => {
 }"""
 
 
-@pytest.fixture(scope="module")
-def world(cluster: Cluster) -> Iterator[World]:
-    made = make_world(cluster.api(), "browser")
-    yield made
-    made.remove()
-
-
-@pytest.fixture(scope="module", autouse=True)
-def controller(cluster: Cluster, world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Controller]:
-    own = [f"--namespace={world.namespace}", f"--leader-elect-resource-namespace={world.namespace}", "--workers=4"]
-    made = Controller(cluster, tmp_path_factory.mktemp("controller") / "log", *own, *NO_SERVERS)
-    made.wait_acting()
-    yield made
-    made.close()
-
-
-def start(world: World, example: str, *, waits: bool = False) -> str:
-    """Applies an example, suspended if it `waits`; the name of its Workflow."""
-    name = ""
-    for document in yaml.safe_load_all((EXAMPLES / f"{example}.yaml").read_text()):
-        if document["kind"] == "Workflow":
-            name = document["metadata"]["name"]
-            document["spec"]["suspend"] = waits
-        world.create(document)
-    return name
+@pytest.fixture
+def world(running: World) -> World:
+    return running
 
 
 @pytest.fixture
@@ -71,14 +41,6 @@ def ended(world: World) -> str:
         start(world, "03-retry")
     world.wait_phase("retry")
     return f"/workflows/{world.namespace}/retry"
-
-
-def wait_drawn(page: Page) -> None:
-    """Until the graph is there. The policy of the page forbids what `wait_for_function` does."""
-    deadline = time.monotonic() + 60
-    while page.evaluate(LOOK) is None:
-        assert time.monotonic() < deadline, "no graph within 60 s"
-        page.wait_for_timeout(100)
 
 
 def watch(page: Page, name: str) -> list[dict[str, Any]]:

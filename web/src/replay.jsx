@@ -111,6 +111,7 @@ function Player({ recording, download }) {
             ))}
           </div>
         </div>
+        <span class="then"><span class={`dot ${state.head.phase}`} />{state.head.phase} <b>{state.head.done}</b>/{state.head.total}</span>
         <span class="when">{words}</span>
         <select aria-label="Speed" value={String(speed)} onChange={(event) => setSpeed(Number(event.target.value))}>
           {SPEEDS.map((one) => <option key={one} value={String(one)}>{one}×</option>)}

@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from pkg.apis.flow.v1alpha1.types import Workflow, WorkTemplateSpec
+from pkg.apis.flow.v1alpha1.types import Flow, Workflow, WorkTemplateSpec
 from pkg.dashboard.model.moves import Incoming
 from pkg.dashboard.model.state import flow_names, state_of
 from pkg.views.graph.drawing import draw
@@ -30,7 +30,10 @@ _SPACING: Final = Spacing(layers=88.0, boxes=34.0, margin=48.0)
 
 
 class SceneBox(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A flow. has_for: it has a cell per task; in_turn: its replicas wait for each other."""
+    """A flow. has_for: it has a cell per task; in_turn: its replicas wait for each other; last: it runs at the end;
+    retries: how many attempts may follow a failed one; gate: something beside the flows before it lets it begin: the
+    answer to a probe, a person, a lock.
+    """
 
     name: str
     template: str
@@ -43,6 +46,8 @@ class SceneBox(msgspec.Struct, frozen=True, omit_defaults=True):
     has_for: bool = False
     in_turn: bool = False
     last: bool = False
+    retries: int = 0
+    gate: bool = False
 
 
 class SceneArrow(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -119,6 +124,8 @@ def scene_of(workflow: Workflow, links: Links | None = None) -> Scene:
     last = [at[flow.name] for flow in workflow.spec.flows if flow.finally_]
     layout = lay_out(sizes, [(at[arrow.source], at[arrow.target]) for arrow in arrows], last=last, spacing=_SPACING)
     final = frozenset(last)
+    gated = {arrow.target for arrow in arrows if arrow.kind is ArrowKind.PROBE}
+    gated |= {flow.name for flow in workflow.spec.flows if flow.approval or flow.mutexes or flow.semaphores}
     boxes = [
         SceneBox(
             name=name,
@@ -132,6 +139,8 @@ def scene_of(workflow: Workflow, links: Links | None = None) -> Scene:
             has_for=has_for[position],
             in_turn=name in in_turn,
             last=position in final,
+            retries=_retries(of_spec.get(name)),
+            gate=name in gated,
         )
         for position, (name, place) in enumerate(zip(names, layout.places, strict=True))
     ]
@@ -148,6 +157,10 @@ def scene_of(workflow: Workflow, links: Links | None = None) -> Scene:
     ]
     width, height = round(layout.width, 1), round(layout.height, 1)
     return Scene(state.head.shape, width, height, tuple(boxes), tuple(lines))
+
+
+def _retries(flow: Flow | None) -> int:
+    return flow.retry.max_retries if flow is not None and flow.retry is not None else 0
 
 
 def _size(name: str, tasks: int) -> Size:

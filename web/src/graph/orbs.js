@@ -2,7 +2,7 @@
 
 import { cellOf, cells, unpack } from "../model.js";
 import { GATES } from "../words.js";
-import { cellPlace, orbPlace } from "./still.js";
+import { ABOVE, ASIDE, GATE, cellPlace, orbPlace } from "./still.js";
 
 const TRAVEL = 750;
 const CROSS = 1500;
@@ -58,13 +58,13 @@ export class Orbs {
 
   gate(position) {
     const box = this.scene.boxes[position];
-    return { x: box.x - 15, y: box.y + box.h / 2 };
+    return { x: box.x - GATE - 9, y: box.y + box.h / 2 };
   }
 
   wait(position, cell) {
     const box = this.scene.boxes[position];
     const { x } = this.place(position, cell);
-    return { x: Math.max(box.x + 10, x - 6), y: box.y - 15 };
+    return { x: Math.max(box.x + 10, x - 6), y: box.y - ABOVE };
   }
 
   // What rests where in a state. Cheap enough for every change of 5,000 flows.
@@ -133,7 +133,7 @@ export class Orbs {
           this.travel(key, this.back(box, to, this.wait(move.flow, cell)), 0.8, now + 250, TRAVEL);
           break;
         case "again":
-          this.travel(key, [this.wait(move.flow, cell), { x: to.x, y: box.y - 15 }, to], size, now, TRAVEL * 0.6);
+          this.travel(key, [this.wait(move.flow, cell), { x: to.x, y: box.y - ABOVE }, to], size, now, TRAVEL * 0.6);
           break;
         case "retry":
           this.flash("cross", to, size, now);
@@ -164,7 +164,7 @@ export class Orbs {
 
   // Out at the right, over the box, and back to the left: the way of a retry.
   back(box, from, to) {
-    return [from, { x: box.x + box.w + 8, y: from.y }, { x: box.x + box.w + 4, y: box.y - 15 }, to];
+    return [from, { x: box.x + box.w + ASIDE, y: from.y }, { x: box.x + box.w + ASIDE, y: box.y - ABOVE }, to];
   }
 
   travel(key, points, size, now, length = TRAVEL) {

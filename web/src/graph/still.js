@@ -1,6 +1,6 @@
 // The still layer: boxes, cells and arrows. It is drawn when something changes, not for every frame.
 
-import { cells } from "../model.js";
+import { cells, counts } from "../model.js";
 
 const RADIUS = 9;
 const FONT = '"Inter", ui-sans-serif, system-ui, sans-serif';
@@ -14,6 +14,12 @@ function curve(context, points) {
   }
 }
 
+// How far the way back of a retry goes beside and above a box, and a gate stands in front of one.
+export const ASIDE = 9;
+export const ABOVE = 15;
+export const GATE = 15;
+const AT_GATE = { WaitingForProbe: "waits for an answer", ProbeUnanswered: "waits for an answer", ApprovalNeeded: "needs approval", LockHeld: "waits for a lock" };
+const NOTES = { ...AT_GATE, WaitingForDependencies: "Waiting", WaitingForOutput: "waits for an output", StartDelayed: "starts later" };
 const DASHES = { failure: [6, 4], status: [6, 4], probe: [1.5, 4], value: [], target: [] };
 
 export function cellPlace(scene, box, cell) {
@@ -34,12 +40,25 @@ export class Still {
 
   setScene(scene) {
     this.scene = scene;
+    this.arrows = null;
+  }
+
+  // The arrows that are drawn alike are one path. Those of a skipped branch fade with it.
+  paths(state) {
+    const skipped = state.flows.map((flow) => flow.phase === "Skipped");
+    if (this.arrows && skipped.every((is, position) => is === this.skipped[position])) return this.arrows;
+    this.skipped = skipped;
     this.arrows = new Map();
-    for (const arrow of scene.arrows) {
-      const key = arrow.kind + (arrow.alternative ? "?" : "");
-      if (!this.arrows.has(key)) this.arrows.set(key, new Path2D());
-      curve(this.arrows.get(key), arrow.points);
+    for (const arrow of this.scene.arrows) {
+      const isFaded = skipped[arrow.source] || skipped[arrow.target];
+      const key = arrow.kind + (arrow.alternative ? "?" : "") + (isFaded ? "-" : "");
+      if (!this.arrows.has(key)) {
+        const alpha = (arrow.alternative ? 0.55 : 0.9) * (isFaded ? 0.4 : 1);
+        this.arrows.set(key, { kind: arrow.kind, alpha, path: new Path2D() });
+      }
+      curve(this.arrows.get(key).path, arrow.points);
     }
+    return this.arrows;
   }
 
   // view: {x, y, zoom} of the corner, ratio: of the screen; chosen, hot: positions of boxes, -1 for none.
@@ -52,9 +71,8 @@ export class Still {
     context.setTransform(zoom, 0, 0, zoom, -view.x * zoom, -view.y * zoom);
     const seen = { left: view.x, top: view.y, right: view.x + size.w / view.zoom, bottom: view.y + size.h / view.zoom };
     const isSmall = view.zoom < 0.35;
-    for (const [key, path] of this.arrows) {
-      const kind = key.replace("?", "");
-      context.globalAlpha = (key.endsWith("?") ? 0.55 : 0.9) * (isSmall ? 0.5 : 1);
+    for (const { kind, alpha, path } of this.paths(state).values()) {
+      context.globalAlpha = alpha * (isSmall ? 0.5 : 1);
       context.strokeStyle = kind === "failure" ? colour.Failed : kind === "probe" ? colour.accent : colour.line;
       context.lineWidth = isSmall ? 1.6 : 1.5;
       context.setLineDash(isSmall ? [] : DASHES[kind] || []);
@@ -78,6 +96,70 @@ export class Still {
     if (!isSmall) this.heads(colour, seen);
   }
 
+  // Where the orb goes after a failed attempt, with how many have failed.
+  loop(box, flow, colour) {
+    const { context } = this;
+    const [right, top, low] = [box.x + box.w + ASIDE, box.y - ABOVE, box.y + 20];
+    const left = box.x + 22;
+    context.strokeStyle = colour.line;
+    context.lineWidth = 1.3;
+    context.setLineDash([3, 4]);
+    context.beginPath();
+    context.moveTo(box.x + box.w, low);
+    context.arcTo(right, low, right, top, 7);
+    context.arcTo(right, top, left, top, 7);
+    context.arcTo(left, top, left, box.y, 7);
+    context.lineTo(left, box.y - 3);
+    context.stroke();
+    context.setLineDash([]);
+    context.fillStyle = colour.line;
+    context.beginPath();
+    context.moveTo(left, box.y);
+    context.lineTo(left - 3.4, box.y - 6);
+    context.lineTo(left + 3.4, box.y - 6);
+    context.fill();
+    const failed = failedAttempts(flow);
+    if (!failed) return;
+    const text = String(failed);
+    context.font = `650 11px ${FONT}`;
+    const width = 20 + context.measureText(text).width;
+    const [x, y] = [box.x + box.w / 2 - width / 2, top];
+    context.fillStyle = colour.ground;
+    context.fillRect(x - 4, y - 8, width + 8, 16);
+    context.strokeStyle = colour.Failed;
+    context.lineWidth = 2;
+    context.lineCap = "round";
+    context.beginPath();
+    context.moveTo(x + 2, y - 4);
+    context.lineTo(x + 10, y + 4);
+    context.moveTo(x + 10, y - 4);
+    context.lineTo(x + 2, y + 4);
+    context.stroke();
+    context.lineCap = "butt";
+    context.fillStyle = colour.Failed;
+    context.textBaseline = "middle";
+    context.fillText(text, x + 16, y + 0.5);
+  }
+
+  // Two posts in front of a box, and a bar between them until the flow has passed.
+  gate(box, flow, colour) {
+    const { context } = this;
+    const [x, y] = [box.x - GATE, box.y + box.h / 2];
+    const isShut = flow.phase === "Waiting" || flow.phase === "Skipped" || GATED.has(flow.reason);
+    context.strokeStyle = flow.phase === "Failed" && isShut ? colour.Failed : AT_GATE[flow.reason] ? colour.accent : colour.line;
+    context.lineWidth = 2.4;
+    context.lineCap = "round";
+    context.beginPath();
+    context.moveTo(x, y - 15);
+    context.lineTo(x, y - (isShut ? -15 : 8));
+    if (!isShut) {
+      context.moveTo(x, y + 8);
+      context.lineTo(x, y + 15);
+    }
+    context.stroke();
+    context.lineCap = "butt";
+  }
+
   box(box, flow, colour, isSmall, isChosen, isHot) {
     const { context, scene } = this;
     context.beginPath();
@@ -95,6 +177,8 @@ export class Still {
     context.fillStyle = colour[flow.phase] || colour.Waiting;
     context.fillRect(box.x, box.y, 4, box.h);
     context.restore();
+    if (!isSmall && box.retries) this.loop(box, flow, colour);
+    if (!isSmall && box.gate) this.gate(box, flow, colour);
     const inset = box.has_for ? 14 : 40;
     if (!isSmall) {
       context.fillStyle = colour.ink;
@@ -174,8 +258,21 @@ export class Still {
   }
 }
 
+// Reasons of a flow that did not come through its gate.
+const GATED = new Set(["ProbeTimeout", "Rejected"]);
+const LIVE = ["Pending", "Running", "Suspended", "Succeeded", "Cancelled"];
+
+// Of a task that runs or has ended well, all attempts but the last have failed; of another one, all.
+export function failedAttempts(flow) {
+  const found = Object.keys(flow.tasks).length ? counts(flow) : [[flow.phase, flow.size]];
+  return Math.max(0, flow.tries - found.reduce((sum, [phase, count]) => sum + (LIVE.includes(phase) ? count : 0), 0));
+}
+
 export function noteOf(box, flow) {
-  if (!box.has_for) return flow.tries > 1 ? `${flow.phase} · try ${flow.tries}` : flow.reason && flow.phase === "Waiting" ? flow.reason.replace(/([a-z])([A-Z])/g, "$1 $2").toLowerCase() : flow.phase;
+  if (!box.has_for) {
+    if (flow.tries > 1) return `${flow.phase} · try ${flow.tries}`;
+    return flow.reason && flow.phase === "Waiting" ? NOTES[flow.reason] || flow.reason.replace(/([a-z])([A-Z])/g, "$1 $2").toLowerCase() : flow.phase;
+  }
   const done = Object.entries(flow.tasks).filter(([phase]) => phase === "Succeeded");
   const count = done.length ? done[0][1].split(",").reduce((sum, part) => { const [a, b] = part.split("-").map(Number); return sum + (b ?? a) - a + 1; }, 0) : flow.phase === "Succeeded" ? flow.size : 0;
   return `${count}/${flow.size} · ${flow.phase}`;
