@@ -110,7 +110,7 @@ def open_page(chromium: Browser, dashboard: Client) -> Iterator[OpenPage]:
         )
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(60_000)
+        page.set_default_timeout(30_000)
         page.on(
             "console", lambda said: complaints.append(said.text) if said.type in _COMPLAINTS and not fails else None
         )

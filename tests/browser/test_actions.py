@@ -64,7 +64,8 @@ def test_suspend_resume_and_stop(open_page: OpenPage, acting: Client, running: W
 @pytest.mark.parametrize(("decision", "phase"), [("Approve", "Succeeded"), ("Reject", "Failed")])
 def test_a_decision(open_page: OpenPage, acting: Client, running: World, decision: str, phase: str) -> None:
     name = f"ask-{decision.lower()}"
-    running.create(m.workflow(name, m.flow("build"), {**m.flow("release", "build"), "approval": {}}))
+    release = {"name": "release", "approval": {"message": "Deploy?"}, "dependsOn": {"targets": ["build"]}}
+    running.create(m.workflow(name, m.flow("build"), release))
     page = open_graph(open_page, acting, running, name)
     link = page.get_by_role("alert").get_by_role("link", name="release")
     link.click()

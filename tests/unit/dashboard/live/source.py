@@ -11,6 +11,8 @@ import msgspec
 from pkg.kube.client import Client, Page
 from pkg.kube.errors import KubeError, NotFound
 
+Events = queue.SimpleQueue[bytes | KubeError | None]
+
 
 def workflow(name: str, version: int = 1, namespace: str = "team", **status: Any) -> dict[str, Any]:
     """A Workflow of one flow."""
@@ -25,8 +27,8 @@ class Source:
         self.objects = list(objects)
         self.templates: dict[str, dict[str, Any]] = {}
         self.refusal: KubeError | None = None
-        self.lists = 0
-        self._events: queue.SimpleQueue[bytes | KubeError | None] = queue.SimpleQueue()
+        # By the selector of those who watch: the list, and the one Workflow, each hear everything.
+        self._events: dict[str, Events] = {}
 
     @property
     def client(self) -> Client:
@@ -34,11 +36,14 @@ class Source:
 
     def say(self, kind: str, found: dict[str, Any]) -> None:
         """An event of the watch."""
-        self._events.put(msgspec.json.encode({"type": kind, "object": found}))
+        text = msgspec.json.encode({"type": kind, "object": found})
+        for events in list(self._events.values()):
+            events.put(text)
 
     def cut(self, error: KubeError | None = None) -> None:
-        """Ends the watch, with an error if there is one."""
-        self._events.put(error)
+        """Ends each watch, with an error if there is one."""
+        for events in list(self._events.values()):
+            events.put(error)
 
     def get(self, gvr: Any, _namespace: object, name: str, type: Any, **_: object) -> Any:  # noqa: A002
         if self.refusal is not None:
@@ -53,20 +58,20 @@ class Source:
         """Everybody may do everything."""
         return msgspec.convert({"status": {"allowed": True}}, type)
 
-    def list_page(self, *_: object, **__: object) -> Page[msgspec.Raw]:
-        self.lists += 1
+    def list_page(self, *_: object, field_selector: str = "", **__: object) -> Page[msgspec.Raw]:
+        self._events.setdefault(field_selector, queue.SimpleQueue())
         if self.refusal is not None:
             raise self.refusal
         return Page([msgspec.Raw(msgspec.json.encode(one)) for one in self.objects], "5", "")
 
-    def watch(self, *_: object, **__: object) -> _Watch:
+    def watch(self, *_: object, field_selector: str = "", **__: object) -> _Watch:
         if self.refusal is not None:
             raise self.refusal
-        return _Watch(self._events)
+        return _Watch(self._events[field_selector])
 
 
 class _Watch:
-    def __init__(self, events: queue.SimpleQueue[bytes | KubeError | None]) -> None:
+    def __init__(self, events: Events) -> None:
         self._events = events
 
     def __enter__(self) -> _Watch:
