@@ -43,10 +43,11 @@ from pkg.controllers.workflow.observer import Caches
 from pkg.controllers.workflow.pending import PendingJob, PendingJobWarnings
 from pkg.controllers.workflow.planner.actions import ProbeRequest
 from pkg.controllers.workflow.planner.job_identity import WorkflowId
+from pkg.controllers.workflow.planner.locks.tenure import Patience
 from pkg.controllers.workflow.pod_finder import Pod, PodFinder, is_pod_relevant
 from pkg.controllers.workflow.prober import Prober
 from pkg.controllers.workflow.reconciler import Reconciler
-from pkg.controllers.workflow.rights import LOOK_SECONDS, Rights
+from pkg.controllers.workflow.rights import LOOK_SECONDS, NOT_ENFORCED, Rights
 from pkg.controllers.workflow.room import Room
 from pkg.controllers.workflow.rule_book import RuleBook
 from pkg.controllers.workflow.sharing import with_shared_parts
@@ -62,10 +63,6 @@ from pkg.telemetry.health import TelemetryServer
 from pkg.telemetry.metrics import Metrics
 
 _log = structlog.get_logger("controller")
-_NOT_ENFORCED = (
-    "rights are not enforced: whoever may create Workflows in a namespace gets every job there that this controller may"
-    " create; install the webhook and set --authorize=enforce (docs/security.md)"
-)
 # Calls in flight at the end may take this long, then they are cut.
 DRAIN_SECONDS = 1.5
 # The whole stop. What the calls in flight leave of it is for the release of the Lease, and this much at least.
@@ -199,7 +196,10 @@ class Controller:
             self._clients.events, self._ledger.job, self._pod_finder.selector, handlers.job_warned
         )
         client, namespace = self._clients.main, self._options.namespace or None
-        self._locks = LockKeeper(client, namespace, self._pool, self._metrics, owns=owns, requeue=self._queue.add)
+        patience = Patience.of(is_elected=self._options.leader_elect)
+        self._locks = LockKeeper(
+            client, namespace, self._pool, self._metrics, owns=owns, requeue=self._queue.add, patience=patience
+        )
         self._reconciler = Reconciler(
             Caches(
                 workflows=workflows,
@@ -220,6 +220,7 @@ class Controller:
                 room,
                 objects=ObjectCalls(self._clients.main, self._objects, may_by(self._rights, workflows.get)),
                 may_delete=self._crons.may_delete,
+                holds_locks=self._locks.may_create,
             ),
             self._prober,
             self._recorder,
@@ -257,7 +258,7 @@ class Controller:
         """Who may create what; None if nobody is to be asked."""
         options, client, recorder = self._options, self._clients.access, self._recorder
         if options.authorize is not Authorize.ENFORCE:
-            _log.warning(_NOT_ENFORCED, authorize=options.authorize.value)
+            _log.warning(NOT_ENFORCED, authorize=options.authorize.value)
         if options.authorize is Authorize.OFF:
             return None
         timing = AccessTiming(allowed=options.authorize_allowed_seconds, denied=options.authorize_denied_seconds)

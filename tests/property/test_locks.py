@@ -20,16 +20,19 @@ from pkg.controllers.workflow.planner.locks.calls import (
     GiveBack,
     GivenBack,
     Held,
+    JobsFound,
     Limits,
     LockCall,
+    LookForJobs,
     Place,
     ReadLimits,
+    Rewritten,
     Take,
     TakeAgain,
     Taken,
     TakenByOther,
 )
-from pkg.controllers.workflow.planner.locks.holders import Holder, LockAnswer, LockNeeds, Want
+from pkg.controllers.workflow.planner.locks.holders import Holder, KnownJobs, LockAnswer, LockNeeds, Want
 from pkg.controllers.workflow.planner.locks.space import Space
 from pkg.controllers.workflow.planner.progress import TaskKey
 
@@ -78,14 +81,17 @@ class Server:
                 known = self.leases.get(place)
                 if known is not None and known.holder != holder:
                     return TakenByOther(known)
-                return self._write(
-                    Held(place, holder, known.uid if known else f"u{self.version}", self.version, "", kinds)
-                )
+                uid = known.uid if known is not None else f"u{self.version}"
+                written = self._write(Held(place, holder, uid, self.version, "", kinds))
+                return Taken(written.held, is_shared=known is not None)
             case TakeAgain(held):
                 known = self.leases.get(held.place)
                 if known is None or known.holder != held.holder:
                     return TakenByOther(known)
-                return self._write(Held(held.place, held.holder, known.uid, self.version))
+                written = self._write(Held(held.place, held.holder, known.uid, self.version))
+                return Taken(written.held, is_shared=known.version != held.version)
+            case LookForJobs():
+                return JobsFound()
             case GiveBack(place, holder, held):
                 known = self.leases.get(place)
                 if known is not None and known.holder == holder and (held is None or known == held):
@@ -93,7 +99,7 @@ class Server:
                     self.events.append((False, known))
                     return GivenBack()
                 if known is not None and known.holder == holder:
-                    return UNANSWERED  # it was seen in another version: it is looked at again
+                    return Rewritten(known)
                 return GivenBack()
 
     def _write(self, held: Held) -> Taken:
@@ -117,7 +123,7 @@ class World:
 
     def plan(self, task: Task) -> None:
         """One reconcile of a task's workflow: its job is made if it holds its locks, then the keeper learns of it."""
-        view = self.space.view(task.key, task.holder.uid, task.locks)
+        view = self.space.view(task.key, task.holder.uid, task.locks, self.now)
         granted = view.granted.get(task.holder.task) == task.attempt
         if task.waits and granted and not task.has_job and not task.is_done:
             assert self.server.held_by(task.holder) >= set(task.locks), "a job is made only under all of its locks"
@@ -129,12 +135,12 @@ class World:
         if task.waits:
             wants = (Want(TaskKey("f", 0), task.attempt, task.locks, task.since),)
         keeps = frozenset({TaskKey("f", 0)} if task.has_job or (task.is_done and not task.recorded) else ())
-        self.space.update(task.key, task.holder.uid, LockNeeds(wants, keeps), self.now)
+        known = {TaskKey("f", 0): KnownJobs(newest=task.attempt, is_final=True)} if task.is_done else {}
+        self.space.update(task.key, task.holder.uid, LockNeeds(wants, keeps, known), self.now)
         self.collect()
 
     def collect(self) -> None:
-        self.in_flight += self.space.calls
-        self.space.calls.clear()
+        self.in_flight += self.space.take_calls()
 
     def act(self, what: str, number: int) -> None:
         self.now += 0.25
@@ -265,7 +271,7 @@ def holding(*tasks: Task) -> World:
         world.act("wants", number)
     while world.in_flight:
         world.act("answer", 0)
-    assert world.space.view("team/a", "uid-a", ()).granted
+    assert world.space.view("team/a", "uid-a", (), world.now).granted
     return world
 
 

@@ -84,6 +84,10 @@ class Cleanup:
 
         Returns when to go on, None if nothing is left to do.
         """
+        memory = self._memories.by_workflow.get(workflow)
+        is_unsure = memory is not None and any(fault.is_unanswered for fault in memory.faults.values())
+        if self._locks is not None and is_unsure:
+            self._locks.doubt(workflow)
         left = self.delete_all_jobs(workflow)
         if self._locks is None or left is not None or not self._locks.knows(workflow):
             return left

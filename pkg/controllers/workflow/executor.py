@@ -29,6 +29,8 @@ from pkg.controllers.workflow.planner.actions import (
     PatchStatus,
 )
 from pkg.controllers.workflow.planner.job_identity import JobIdentity, WorkflowId, claimed_identity
+from pkg.controllers.workflow.planner.locks.words import TAKING
+from pkg.controllers.workflow.planner.progress import TaskKey
 from pkg.controllers.workflow.planner.snapshot import MAX_CREATE_DELAY, CreateFault, Trouble
 from pkg.controllers.workflow.room import Room
 from pkg.controllers.workflow.write_pool import WritePool
@@ -52,7 +54,8 @@ class NotLeader(Exception):
 
 class Executor:
     """owns(key): whether this process may act on a workflow; room counts the creations in flight; wall_clock in seconds
-    since the epoch; objects: the calls of tasks that apply or delete an object.
+    since the epoch; objects: the calls of tasks that apply or delete an object; holds_locks(workflow, holder, attempt):
+    whether it still holds its locks.
     """
 
     def __init__(
@@ -66,6 +69,7 @@ class Executor:
         *,
         objects: ObjectCalls | None = None,
         may_delete: Callable[[str], bool] = lambda _key: True,
+        holds_locks: Callable[[WorkflowId, TaskKey, int], bool] = lambda _workflow, _holder, _attempt: True,
     ) -> None:
         self._client = client
         self._pool = pool
@@ -73,6 +77,7 @@ class Executor:
         self._owns = owns
         self._objects = objects
         self._may_delete = may_delete
+        self._holds_locks = holds_locks
         self._metrics = metrics
         self._created: dict[str, Counter] = {}
         self._clock = wall_clock
@@ -111,6 +116,10 @@ class Executor:
 
     def _create(self, workflow: WorkflowId, action: CreateJob, before: CreateFault | None) -> Created:
         self._check(workflow.key)
+        if action.holder is not None and not self._holds_locks(workflow, action.holder, action.attempt):
+            # It was granted them when the plan was made. The call may have waited for its turn since.
+            fault = self._fault(action, before, Trouble.RETRY, TAKING.reason, TAKING.message)
+            return Created(action, None, replace(fault, retry_at=self._clock()))
         if action.foreign is not None:
             return self._act(workflow, action, action.foreign, before)
         warnings: list[str] = []

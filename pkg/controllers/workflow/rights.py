@@ -28,6 +28,10 @@ _log = structlog.get_logger("workflow.rights")
 _MAX_SAID: Final = 10_000
 #: A look that found nothing missing counts for so many seconds while people and templates stay the same.
 LOOK_SECONDS: Final = 5.0
+NOT_ENFORCED: Final = (
+    "rights are not enforced: whoever may create Workflows in a namespace gets every job there that this controller may"
+    " create; install the webhook and set --authorize=enforce (docs/security.md)"
+)
 #: Seconds that a call for an object waits for answers about the rights to it.
 PATIENCE: Final = 2.0
 _NONE: Final[Mapping[str, Barred]] = MappingProxyType({})

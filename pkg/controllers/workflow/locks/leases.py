@@ -23,6 +23,7 @@ from pkg.controllers.workflow.planner.locks.calls import (
     Held,
     LeaseCall,
     Place,
+    Rewritten,
     Take,
     TakeAgain,
     Taken,
@@ -135,11 +136,11 @@ class LeaseCalls:
             held = read(found)
             if held is None or held.holder != call.holder:
                 return TakenByOther(held, is_stranger=held is None)
-            return self._take_again(namespace, held, now, is_repeated=True)
+            return self._take_again(namespace, held, now, is_shared=True)
         held = read(made)
         return Taken(held) if held is not None else TakenByOther(is_stranger=True)
 
-    def _take_again(self, namespace: str, held: Held, now: str, *, is_repeated: bool = False) -> CallAnswer:
+    def _take_again(self, namespace: str, held: Held, now: str, *, is_shared: bool = False) -> CallAnswer:
         name = lease_name(held.place.lock, held.place.number)
         version = {"uid": held.uid, "resourceVersion": str(held.version)}
         body = msgspec.json.encode({"metadata": version, "spec": {"renewTime": now}})
@@ -152,30 +153,26 @@ class LeaseCalls:
             other = read(seen) if seen is not None else None
             if other is None or other.holder != held.holder:
                 return TakenByOther(other, is_stranger=seen is not None and other is None)
-            if is_repeated:
+            if is_shared:
                 return Failed(explained(error))
-            return self._take_again(namespace, other, now, is_repeated=True)
+            return self._take_again(namespace, other, now, is_shared=True)
         taken = read(found)
-        return Taken(taken) if taken is not None else TakenByOther(is_stranger=True)
+        return Taken(taken, is_shared) if taken is not None else TakenByOther(is_stranger=True)
 
-    def _give_back(self, namespace: str, call: GiveBack, *, is_repeated: bool = False) -> CallAnswer:
+    def _give_back(self, namespace: str, call: GiveBack) -> CallAnswer:
         held = call.held
         if held is None:  # its creation had no answer
-            held = self._own(namespace, call)
-            if held is None:
-                return GivenBack()
+            own = self._own(namespace, call)
+            return Rewritten(own) if own is not None else GivenBack()
         name = lease_name(call.place.lock, call.place.number)
         try:
             self._client.delete(LEASES, namespace, name, uid=held.uid, resource_version=str(held.version))
         except NotFound:
             return GivenBack()
-        except Conflict as error:
-            now_held = self._own(namespace, call)
-            if now_held is None:
-                return GivenBack()
-            if is_repeated:
-                return Failed(explained(error))
-            return self._give_back(namespace, GiveBack(call.place, call.holder, now_held), is_repeated=True)
+        except Conflict:
+            # Another controller has taken it again for the same holder, and may be about to make its job.
+            own = self._own(namespace, call)
+            return Rewritten(own) if own is not None else GivenBack()
         return GivenBack()
 
     def _own(self, namespace: str, call: GiveBack) -> Held | None:

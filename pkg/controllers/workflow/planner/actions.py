@@ -43,6 +43,8 @@ class CreateJob(msgspec.Struct, frozen=True, gc=False):
     field_validation: str = FieldValidation.WARN.value
     #: None for a job of our own.
     foreign: ForeignAction | None = None
+    #: The task, or WHOLE for the workflow, that has to hold its locks at the moment of the call; None without locks.
+    holder: TaskKey | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from pkg.apis.flow.v1alpha1.types import WORKFLOWS, Workflow
 from pkg.apis.meta import GVR, Job
@@ -280,6 +281,19 @@ def test_without_the_lease_nothing_is_written() -> None:
     with pytest.raises(NotLeader):
         idle.delete_workflow(KEY, DeleteWorkflow("team", "w", UID))
     assert api.calls == []
+
+
+def test_no_job_is_made_for_who_does_not_hold_its_locks_any_more() -> None:
+    """They were granted when the plan was made; the call may have waited for its turn since."""
+    api = Api()
+    one = executor(api)
+    one._holds_locks = lambda workflow, key, attempt: (workflow, key, attempt) != (WORKFLOW, task("a"), 0)
+    locked = [replace(creation, holder=creation.task) for creation in creations(a="", b="")]
+    lost, made = (*run(one, locked[:1]), *run(one, locked[1:]))
+    assert api.calls == ["create w-b"]
+    assert made.job is not None
+    assert lost.fault is not None
+    assert (lost.fault.trouble, lost.fault.reason, lost.fault.retry_at) == (Trouble.RETRY, "LockHeld", NOW)
 
 
 def test_a_lease_that_is_lost_in_the_middle_stops_the_rest() -> None:

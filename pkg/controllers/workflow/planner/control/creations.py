@@ -13,7 +13,7 @@ from pkg.apis.flow.v1alpha1.types import Shutdown
 from pkg.controllers.workflow.planner.actions import CreateJob, Emit
 from pkg.controllers.workflow.planner.carried import carried_hash, carried_text, with_hash
 from pkg.controllers.workflow.planner.context import Context
-from pkg.controllers.workflow.planner.control.locks import Gate, gate, leave_line
+from pkg.controllers.workflow.planner.control.locks import Gate, gate, holder_of, leave_line
 from pkg.controllers.workflow.planner.control.objects import foreign_action
 from pkg.controllers.workflow.planner.control.obstacles import (
     Candidate,
@@ -308,6 +308,7 @@ def _rendered(ctx: Context, of: Candidate, found: Starts) -> CreateJob | Fails |
         body=rendered.body,
         field_validation=template.spec.field_validation.value,
         foreign=foreign,
+        holder=holder_of(ctx, of),
     )
 
 

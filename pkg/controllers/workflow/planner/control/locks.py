@@ -26,7 +26,14 @@ from pkg.controllers.workflow.planner.control.obstacles import (
     obstacle_to_start,
 )
 from pkg.controllers.workflow.planner.graph.model import Node
-from pkg.controllers.workflow.planner.locks.holders import WHOLE, LockAnswer, LockNeeds, LockView, Want
+from pkg.controllers.workflow.planner.locks.holders import (
+    WHOLE,
+    KnownJobs,
+    LockAnswer,
+    LockNeeds,
+    LockView,
+    Want,
+)
 from pkg.controllers.workflow.planner.locks.holding import keeps_locks
 from pkg.controllers.workflow.planner.locks.words import TAKING
 from pkg.controllers.workflow.planner.progress import FlowState, Progress, Task, TaskKey
@@ -117,6 +124,9 @@ class Gate:
 
     def after_refusal(self, of: Candidate) -> None:
         """The creation was refused: there is no job, and the next try waits its turn again."""
+        fault = self.ctx.snapshot.faults.get(of.key)
+        if fault is not None and fault.reason == Reasons.LOCK_HELD:
+            return  # it was not asked for, because the locks have to be taken again
         if not self.ctx.graph.locks and not _may_have_job(self.ctx, of):
             self.give_back(of.index, self.ctx.draft.task(self.node.number, of.index))
 
@@ -149,6 +159,13 @@ def gate(ctx: Context, node: Node, slots: float, meet: Callable[[Candidate, Obst
     return Gate(ctx, node, slots, meet)
 
 
+def holder_of(ctx: Context, of: Candidate) -> TaskKey | None:
+    """Who has to hold the locks for a job of this task; None for a flow without, and where nobody keeps locks."""
+    if of.node.number not in ctx.graph.locking or ctx.snapshot.locks is None:
+        return None
+    return WHOLE if ctx.graph.locks else of.key
+
+
 def leave_line(ctx: Context, node: Node) -> None:
     """The tasks of a flow do not wait any more, because the workflow is suspended or held."""
     if node.number not in ctx.graph.locking:
@@ -168,7 +185,10 @@ def needs(ctx: Context, progress: Progress, *, is_written: bool) -> LockNeeds | 
         return None
     acked = progress.flows if is_written or not progress.is_dirty else progress.acked
     keeps = frozenset(key for key in view.holders if _keeps(ctx, key, progress, acked))
-    return LockNeeds(tuple(_wants(ctx, progress)), keeps)
+    wants = tuple(_wants(ctx, progress))
+    rest = view.holders - keeps - {want.task for want in wants}
+    jobs = {key: _known_jobs(ctx.snapshot, key, is_final=_is_final(ctx, key, acked)) for key in rest}
+    return LockNeeds(wants, keeps, jobs, frozenset(key for key in rest if _is_unanswered(ctx.snapshot, key)))
 
 
 def has_end_to_record(ctx: Context) -> bool:
@@ -192,7 +212,9 @@ def after_end(made: Plan, snapshot: Snapshot) -> Plan:
     if view is None or not (view.holders or view.is_waiting):
         return made
     keeps = frozenset(key for key in view.holders if snapshot.awaited or _has_unfinished_job(snapshot, key))
-    return structs.replace(made, locks=LockNeeds(keeps=keeps))
+    jobs = {key: _known_jobs(snapshot, key, is_final=True) for key in view.holders - keeps}
+    unsure = frozenset(key for key in jobs if _is_unanswered(snapshot, key))
+    return structs.replace(made, locks=LockNeeds(keeps=keeps, jobs=jobs, unsure=unsure))
 
 
 def _keeps(ctx: Context, key: TaskKey, progress: Progress, acked: Sequence[FlowState]) -> bool:
@@ -213,6 +235,25 @@ def _has_unfinished_job(snapshot: Snapshot, key: TaskKey) -> bool:
         return any(_is_unfinished(snapshot, one) for one in snapshot.jobs.get(key, ()))
     every = (one for jobs in snapshot.jobs.values() for one in jobs)
     return any(one.job.metadata.is_deleting and _is_unfinished(snapshot, one) for one in every)
+
+
+def _known_jobs(snapshot: Snapshot, key: TaskKey, *, is_final: bool) -> KnownJobs:
+    """The jobs of a task that the caches show; of a workflow as a whole, all of them."""
+    every = snapshot.jobs.items() if key == WHOLE else ((key, snapshot.jobs.get(key, ())),)
+    jobs = [one for _, jobs in every for one in jobs if not one.is_foreign]
+    uids = frozenset(one.job.metadata.uid for one in jobs)
+    return KnownJobs(uids, max((one.attempt for one in jobs), default=-1), is_final)
+
+
+def _is_final(ctx: Context, key: TaskKey, acked: Sequence[FlowState]) -> bool:
+    node = ctx.node_of(key)
+    return node is not None and acked[node.number].tasks[key.index].phase.is_final
+
+
+def _is_unanswered(snapshot: Snapshot, key: TaskKey) -> bool:
+    """Whether the last creation had no answer, so that the job may come yet."""
+    faults = snapshot.faults.values() if key == WHOLE else (snapshot.faults.get(key),)
+    return any(fault is not None and fault.is_unanswered for fault in faults)
 
 
 def _is_unfinished(snapshot: Snapshot, observed: ObservedJob) -> bool:

@@ -72,6 +72,14 @@ class GiveBack:
 
 
 @dataclass(frozen=True, slots=True)
+class LookForJobs:
+    """List the jobs of a holder, past every cache, before its Lease is deleted. kinds: as `GVR.parse` reads them."""
+
+    holder: Holder
+    kinds: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class ReadLimits:
     """Get the ConfigMap of semaphores."""
 
@@ -79,16 +87,21 @@ class ReadLimits:
 
 
 LeaseCall: TypeAlias = Take | TakeAgain | GiveBack
-LockCall: TypeAlias = LeaseCall | ReadLimits
+HolderCall: TypeAlias = LeaseCall | LookForJobs
+LockCall: TypeAlias = HolderCall | ReadLimits
 
 # Their answers.
 
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """The holder has the place, and the API server has acknowledged it."""
+    """The holder has the place, and the API server has acknowledged it.
+
+    is_shared: the Lease was there already, in a version that this controller did not know.
+    """
 
     held: Held
+    is_shared: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +115,20 @@ class TakenByOther:
 @dataclass(frozen=True, slots=True)
 class GivenBack:
     """The holder does not have the place, whoever deleted the Lease."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rewritten:
+    """The Lease was not deleted: the holder has the place, in a version that this controller did not know."""
+
+    held: Held
+
+
+@dataclass(frozen=True, slots=True)
+class JobsFound:
+    """The uids of the jobs that a holder has."""
+
+    uids: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,4 +146,4 @@ class Failed:
     may_have_worked: bool = True
 
 
-CallAnswer: TypeAlias = Taken | TakenByOther | GivenBack | Limits | Failed
+CallAnswer: TypeAlias = Taken | TakenByOther | GivenBack | Rewritten | JobsFound | Limits | Failed

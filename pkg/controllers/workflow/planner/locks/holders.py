@@ -36,6 +36,11 @@ class Holder:
         return TaskKey(self.flow, self.index)
 
     @property
+    def is_whole(self) -> bool:
+        """Whether it is a workflow, and not one of its tasks."""
+        return not self.flow
+
+    @property
     def identity(self) -> str:
         """As messages and Leases name it: `workflow/flow[index]`."""
         name = self.key.partition("/")[2]
@@ -72,11 +77,31 @@ class Want:
 
 
 @dataclass(frozen=True, slots=True)
+class KnownJobs:
+    """The jobs of a task that the caches show. newest: the highest attempt that has one; is_final: the task has ended,
+    and status records that.
+    """
+
+    uids: frozenset[str] = frozenset()
+    newest: int = -1
+    is_final: bool = False
+
+
+NO_JOBS: Final = KnownJobs()
+
+
+@dataclass(frozen=True, slots=True)
 class LockNeeds:
-    """What a plan needs of locks: who waits, and who keeps what it holds. Whoever is in neither gives it back."""
+    """What a plan needs of locks: who waits, and who keeps what it holds. Whoever is in neither gives it back.
+
+    jobs: of those that give something back; unsure: those of them whose last creation had no answer, so that the job
+    may come yet.
+    """
 
     wants: tuple[Want, ...] = ()
     keeps: frozenset[TaskKey] = frozenset()
+    jobs: Mapping[TaskKey, KnownJobs] = field(default_factory=dict)
+    unsure: frozenset[TaskKey] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,8 @@ from pkg.controllers.workflow.planner.locks import words
 from pkg.controllers.workflow.planner.locks.holders import Holder, LockAnswer, LockView
 from pkg.controllers.workflow.planner.locks.line import Line
 from pkg.controllers.workflow.planner.locks.supply import Supply
-from pkg.controllers.workflow.planner.locks.tenure import State, Tenure
+from pkg.controllers.workflow.planner.locks.tenure import Tenure
+from pkg.controllers.workflow.planner.progress import TaskKey
 
 _NOTHING: Final = LockView()
 
@@ -31,9 +32,16 @@ def why(holder: Holder, line: Line, supply: Supply) -> LockAnswer | None:
 
 
 def view_of(
-    holders: Collection[Holder], locks: Iterable[LockName], tenures: Mapping[Holder, Tenure], line: Line, supply: Supply
+    holders: Collection[Holder],
+    locks: Iterable[LockName],
+    tenures: Mapping[Holder, Tenure],
+    granted: Mapping[TaskKey, int],
+    line: Line,
+    supply: Supply,
 ) -> LockView:
-    """The view of one workflow. holders: all of it who hold or wait; locks: all that its tasks may wait for."""
+    """The view of one workflow. holders: all of it who hold or wait; locks: all that its tasks may wait for; granted:
+    whose job may be made now, and for which attempt.
+    """
     reasons: dict[LockName, LockAnswer] = {}
     for lock in locks:
         before = line.first(lock)
@@ -47,7 +55,7 @@ def view_of(
     waiting = sorted(holder for holder in holders if holder not in tenures)
     first = {holder.flow: holder for holder in reversed(waiting)}
     return LockView(
-        granted={one.holder.task: one.attempt or 0 for one in having if one.state is State.HELD},
+        granted=granted,
         holders=frozenset(one.holder.task for one in having),
         answers={one.task: answer for one in first.values() if (answer := why(one, line, supply)) is not None},
         locks=reasons,

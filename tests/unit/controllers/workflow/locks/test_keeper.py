@@ -17,6 +17,8 @@ from pkg.controllers.workflow.locks.leases import LEASES, Lease, written
 from pkg.controllers.workflow.planner.job_identity import WorkflowId
 from pkg.controllers.workflow.planner.locks.calls import Place, Take
 from pkg.controllers.workflow.planner.locks.holders import Holder, LockNeeds, Want
+from pkg.controllers.workflow.planner.locks.space import Space
+from pkg.controllers.workflow.planner.locks.tenure import ELECTED
 from pkg.controllers.workflow.planner.progress import TaskKey
 from pkg.controllers.workflow.write_pool import WritePool
 from pkg.telemetry.metrics import Metrics
@@ -43,6 +45,7 @@ class Bench:
             self.metrics,
             owns=lambda _key: self.owned,
             requeue=self.woken.append,
+            clock=lambda: self.now,
             wall_clock=lambda: self.now,
         )
 
@@ -135,6 +138,8 @@ def test_a_lease_that_is_found_requeues_its_workflow_which_may_give_it_back(benc
     assert bench.keeper.workflows("team/a") == (workflow("a"),)
     assert bench.keeper.knows(workflow("a"))
     bench.keeper.clear(workflow("a"))
+    bench.now += ELECTED.for_others
+    bench.keeper._tick()
     until(lambda: bench.keeper.keys() == ())
     assert bench.server.objects == {}
 
@@ -163,6 +168,34 @@ def test_nobody_is_served_before_all_have_reported_who_stood_in_line(bench: Benc
     bench.want("first", DB)
     until(lambda: bench.holds("first"))
     assert not bench.holds("second")
+
+
+def test_a_fault_in_the_rules_costs_the_namespace_no_lock(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without it, the call whose answer was lost would hold up its lock for the rest of the term."""
+    answered = Space.answered
+    faults = [ValueError("a bug")]
+
+    def fails_once(self: Space, *args: Any) -> None:
+        if faults:
+            raise faults.pop()
+        answered(self, *args)
+
+    monkeypatch.setattr(Space, "answered", fails_once)
+    with capture_logs() as logs:
+        bench.want("a", DB)
+        until(lambda: "team/a" in bench.woken)
+    assert [entry["namespace"] for entry in logs if entry["log_level"] == "error"] == ["team"]
+    bench.want("a", DB)
+    until(lambda: bench.holds("a"))
+
+
+def test_a_fault_in_what_a_reconcile_says_fails_the_reconcile(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_args: Any) -> None:
+        raise ValueError("a bug")
+
+    monkeypatch.setattr(Space, "update", fails)
+    with pytest.raises(ValueError, match="a bug"):
+        bench.want("a", DB)
 
 
 def test_a_workflow_without_locks_costs_nothing(bench: Bench) -> None:

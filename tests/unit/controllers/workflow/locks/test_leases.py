@@ -16,6 +16,7 @@ from pkg.controllers.workflow.planner.locks.calls import (
     GivenBack,
     Held,
     Place,
+    Rewritten,
     Take,
     TakeAgain,
     Taken,
@@ -160,16 +161,19 @@ def test_giving_back_what_was_written_since() -> None:
     server = LeaseServer()
     held = held_by(server, ME)
     server.put(NAME, server.objects["leases", NAME])
-    assert calls(server).make("team", GiveBack(DB, ME, held), NOW) == GivenBack()
+    answer = calls(server).make("team", GiveBack(DB, ME, held), NOW)
+    assert isinstance(answer, Rewritten)
+    assert server.objects
+    assert calls(server).make("team", GiveBack(DB, ME, answer.held), NOW) == GivenBack()
     assert server.objects == {}
 
 
 def test_giving_back_a_creation_without_an_answer() -> None:
     server = LeaseServer()
     assert calls(server).make("team", GiveBack(DB, ME), NOW) == GivenBack()
-    held_by(server, ME)
-    assert calls(server).make("team", GiveBack(DB, ME), NOW) == GivenBack()
-    assert server.objects == {}
+    held = held_by(server, ME)
+    assert calls(server).make("team", GiveBack(DB, ME), NOW) == Rewritten(held)
+    assert server.objects
 
 
 FORBIDDEN = Forbidden('leases is forbidden: User "x" cannot create', status=403, reason="Forbidden")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from pkg.apis.flow.v1alpha1.locks import LockKind, LockName
 from pkg.apis.flow.v1alpha1.phases import Phase
 from pkg.apis.flow.v1alpha1.reasons import Reasons
 from pkg.controllers.workflow.planner.actions import CreateJob, Plan
-from pkg.controllers.workflow.planner.locks.holders import WHOLE, LockAnswer, LockNeeds, LockView, Want
+from pkg.controllers.workflow.planner.locks.holders import WHOLE, KnownJobs, LockAnswer, LockNeeds, LockView, Want
 from pkg.controllers.workflow.planner.locks.words import TAKING
 from pkg.controllers.workflow.planner.progress import TaskKey
 from pkg.controllers.workflow.planner.snapshot import CreateFault, Trouble
@@ -36,9 +37,10 @@ def grant(bench: Bench, *names: str, attempt: int = 0) -> Plan:
 
 
 def needs(bench: Bench) -> LockNeeds:
+    """What the plan needs, without what it knows of jobs."""
     found = bench.settle().locks
     assert found is not None
-    return found
+    return replace(found, jobs={})
 
 
 def standing(bench: Bench) -> list[TaskKey]:
@@ -86,7 +88,8 @@ def test_the_lock_is_kept_until_status_records_the_end() -> None:
     found = bench.step()
     # The plan says what is so once its write has succeeded; the keeper learns of it only then.
     assert found.patch is not None
-    assert found.locks == LockNeeds()
+    jobs = {task("a"): KnownJobs(frozenset({bench.observed("a").job.metadata.uid}), 0, is_final=True)}
+    assert found.locks == LockNeeds(jobs=jobs)
     bench.loses_writes = False
     bench.settle()
     assert needs(bench) == LockNeeds()

@@ -11,17 +11,21 @@ from pkg.controllers.workflow.planner.locks.calls import (
     GiveBack,
     GivenBack,
     Held,
+    JobsFound,
     Limits,
     LockCall,
+    LookForJobs,
     Place,
     ReadLimits,
+    Rewritten,
     Take,
     TakeAgain,
     Taken,
     TakenByOther,
 )
-from pkg.controllers.workflow.planner.locks.holders import Holder, LockAnswer, LockNeeds, LockView, Want
+from pkg.controllers.workflow.planner.locks.holders import Holder, KnownJobs, LockAnswer, LockNeeds, LockView, Want
 from pkg.controllers.workflow.planner.locks.space import EXPECT_SECONDS, Space
+from pkg.controllers.workflow.planner.locks.tenure import ELECTED, Patience
 from pkg.controllers.workflow.planner.progress import TaskKey
 
 DB, LOG = LockName(LockKind.MUTEX, "db"), LockName(LockKind.MUTEX, "log")
@@ -45,8 +49,7 @@ class Bench:
         self.space.update(f"team/{name}", f"uid-{name}", LockNeeds(wants, frozenset({TASK} if keeps else ())), self.now)
 
     def calls(self) -> list[LockCall]:
-        calls, self.space.calls = self.space.calls, []
-        return calls
+        return self.space.take_calls()
 
     def call(self) -> LockCall:
         (call,) = self.calls()
@@ -65,14 +68,21 @@ class Bench:
         return held
 
     def view(self, name: str, *locks: LockName) -> LockView:
-        return self.space.view(f"team/{name}", f"uid-{name}", locks)
+        return self.space.view(f"team/{name}", f"uid-{name}", locks, self.now)
 
     def holds(self, name: str) -> bool:
         return TASK in self.view(name).granted
 
+    def look(self, *uids: str) -> None:
+        """Once no other controller can make a job any more, the jobs are listed, and these are there."""
+        self.now += ELECTED.for_others
+        self.space.tick(self.now)
+        call = self.call()
+        assert isinstance(call, LookForJobs), call
+        self.space.answered(call, JobsFound(frozenset(uids)), self.now)
+
     def woken(self) -> set[str]:
-        woken, self.space.wake = self.space.wake, set()
-        return woken
+        return self.space.take_woken()
 
 
 def holder(name: str) -> Holder:
@@ -187,6 +197,8 @@ def test_a_lease_that_is_found_of_somebody_who_needs_it_no_more_is_given_back() 
     held = Held(Place(DB), holder("a"), "lease", 1)
     bench.space.seen(held, bench.now)
     bench.want("a")
+    assert bench.calls() == []
+    bench.look()
     assert bench.call() == GiveBack(Place(DB), holder("a"), held)
 
 
@@ -196,6 +208,7 @@ def test_who_found_one_of_two_leases_gives_it_back_if_the_other_is_not_free() ->
     bench.want("b", LOG)
     bench.take()
     bench.want("a", DB, LOG)
+    bench.look()
     assert isinstance(bench.call(), GiveBack)
 
 
@@ -402,6 +415,7 @@ def test_who_found_one_of_two_leases_does_not_take_a_semaphore_on_an_old_limit()
     bench.now += 3600
     bench.space.seen(Held(Place(DB), holder("a"), "lease", 1), bench.now)
     bench.want("a", DB, GPU)
+    bench.look()
     assert isinstance(bench.call(), GiveBack)
 
 
@@ -459,9 +473,162 @@ def test_one_that_is_gone_again_by_the_time_the_answer_comes_is_given_back_by_it
     bench.space.lost(held, bench.now)
     bench.space.answered(taking, TakenByOther(held), bench.now)
     bench.want("x")
+    bench.look()
     bench.space.answered(bench.call(), GivenBack(), bench.now)
     bench.take()
     assert bench.holds("a")
+
+
+FOUND = Held(Place(DB), holder("a"), "lease", 1)
+
+
+def update(bench: Bench, *, keeps: bool = False, known: KnownJobs | None = None, is_unsure: bool = False) -> None:
+    """What the workflow of `a` needs, which waits for nothing."""
+    needs = LockNeeds(
+        (),
+        frozenset({TASK} if keeps else ()),
+        {TASK: known} if known is not None else {},
+        frozenset({TASK} if is_unsure else ()),
+    )
+    bench.space.update("team/a", "uid-a", needs, bench.now)
+
+
+@pytest.mark.parametrize(
+    ("known", "expected"),
+    [
+        pytest.param(KnownJobs(frozenset({"j"}), 0, is_final=True), True, id="its job is known, and it has ended"),
+        pytest.param(KnownJobs(is_final=True), False, id="it has ended, and no job is known"),
+        pytest.param(KnownJobs(frozenset({"j"}), 0), False, id="the job may be that of an earlier attempt"),
+        pytest.param(None, False, id="nothing is known"),
+    ],
+)
+def test_a_lease_of_another_controller_is_given_back_at_once_only_if_the_job_is_there(
+    known: KnownJobs | None, expected: bool
+) -> None:
+    bench = Bench()
+    bench.space.seen(FOUND, bench.now)
+    update(bench, known=known)
+    assert (bench.calls() == [GiveBack(Place(DB), holder("a"), FOUND)]) is expected
+
+
+def test_a_job_that_a_list_shows_and_no_plan_knows_is_looked_for_again_until_the_plan_knows_it() -> None:
+    bench = Bench()
+    bench.space.seen(FOUND, bench.now)
+    update(bench)
+    for _ in range(2):
+        bench.look("j")
+        assert bench.calls() == []
+    update(bench, keeps=True)
+    bench.now += 5
+    bench.space.tick(bench.now)
+    assert bench.calls() == []
+    update(bench, known=KnownJobs(frozenset({"j"}), 0))
+    assert bench.calls() == [GiveBack(Place(DB), holder("a"), FOUND)]
+
+
+def test_who_wants_again_what_it_was_about_to_give_back_takes_it_again() -> None:
+    bench = Bench()
+    bench.space.seen(FOUND, bench.now)
+    update(bench)
+    bench.want("a", DB)
+    assert isinstance(bench.call(), TakeAgain)
+
+
+def test_a_lease_that_another_controller_writes_while_it_is_given_back_is_kept_until_that_can_make_no_job() -> None:
+    bench = holding(DB)
+    update(bench)
+    call = bench.call()
+    assert isinstance(call, GiveBack)
+    bench.space.answered(call, Rewritten(Held(Place(DB), holder("a"), "lease-x", 9)), bench.now)
+    assert bench.calls() == []
+    bench.look()
+    assert bench.call() == GiveBack(Place(DB), holder("a"), Held(Place(DB), holder("a"), "lease-x", 9))
+
+
+def test_a_lease_that_was_there_already_is_not_given_back_at_once_by_who_took_it_for_nothing() -> None:
+    """The plan is older than the turn of its task: another controller has made the job by this Lease."""
+    bench = Bench()
+    bench.want("a", DB)
+    call = bench.call()
+    assert isinstance(call, Take)
+    update(bench)
+    bench.space.answered(call, Taken(bench.held(call), is_shared=True), bench.now)
+    assert bench.calls() == []
+    update(bench, keeps=True)
+    bench.now += 60
+    bench.space.tick(bench.now)
+    assert bench.calls() == []
+
+
+def test_what_is_held_for_a_creation_without_an_answer_is_kept_until_its_job_cannot_come_any_more() -> None:
+    bench = holding(DB)
+    update(bench, is_unsure=True)
+    assert bench.calls() == []
+    bench.look()
+    assert isinstance(bench.call(), GiveBack)
+
+
+def test_a_lease_that_is_deleted_by_hand_right_after_a_change_of_leader_is_put_back_if_the_job_goes_on() -> None:
+    bench = Bench()
+    bench.space.seen(FOUND, bench.now)
+    bench.woken()
+    bench.space.lost(FOUND, bench.now)
+    assert bench.woken() == {"team/a"}
+    bench.want("b", DB)
+    assert bench.calls() == []
+    update(bench, keeps=True)
+    call = bench.call()
+    assert isinstance(call, Take)
+    assert call.holder == holder("a")
+
+
+def test_a_lease_that_is_deleted_by_hand_after_a_change_of_leader_is_put_back_also_later() -> None:
+    bench = Bench()
+    bench.space.seen(FOUND, bench.now)
+    update(bench, keeps=True)
+    bench.space.lost(FOUND, bench.now)
+    assert isinstance(bench.call(), Take)
+
+
+def test_a_lease_that_is_deleted_by_hand_of_somebody_who_needs_it_no_more_frees_the_lock() -> None:
+    bench = Bench()
+    bench.space.seen(FOUND, bench.now)
+    bench.space.lost(FOUND, bench.now)
+    bench.want("b", DB)
+    update(bench)
+    bench.take()
+    assert bench.holds("b")
+
+
+def test_a_job_is_made_only_for_a_while_after_a_lease_was_acknowledged_where_no_election_ends_that() -> None:
+    bench = Bench()
+    bench.space = Space(patience=Patience.of(is_elected=False))
+    bench.want("a", DB)
+    bench.take()
+    assert bench.space.may_create("team/a", "uid-a", TASK, 0, bench.now)
+    assert not bench.space.may_create("team/a", "uid-a", TASK, 1, bench.now)
+    bench.now += 9
+    assert not bench.space.may_create("team/a", "uid-a", TASK, 0, bench.now)
+    assert not bench.holds("a")
+    bench.want("a", DB)
+    bench.take()
+    assert bench.holds("a")
+    assert len(bench.space.take_acquired()) == 1
+
+
+def test_of_two_places_that_two_controllers_took_for_one_holder_the_lower_one_stays() -> None:
+    bench = Bench()
+    bench.want("x", GPU)
+    bench.calls()
+    bench.space.answered(ReadLimits("limits"), Limits({"gpu": "2"}), bench.now)
+    bench.take()
+    bench.want("a", GPU)
+    own = bench.take()
+    assert own.place == Place(GPU, 1)
+    bench.want("x")
+    bench.space.answered(bench.call(), GivenBack(), bench.now)
+    bench.space.seen(Held(Place(GPU, 0), holder("a"), "lease-other", 9), bench.now)
+    assert bench.call() == GiveBack(Place(GPU, 1), holder("a"), own)
 
 
 def test_who_waits_reads_that_a_config_map_could_never_be_read_and_is_woken_once() -> None:
