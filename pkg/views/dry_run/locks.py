@@ -35,18 +35,16 @@ class SimulatedLocks:
 
     def view(self) -> LockView:
         """What the next plan reads."""
-        return self._space.view(self._key, self._uid, self._names)
+        return self._space.view(self._key, self._uid, self._names, now=0.0)  # a Lease counts at any time here
 
     def update(self, needs: LockNeeds, now: float) -> bool:
         """What a plan needs. Returns whether the next one has something new to read."""
         space = self._space
         space.update(self._key, self._uid, needs, now)
-        while space.calls:
-            call = space.calls.pop(0)
-            space.answered(call, self._answer(call), now)
-        is_changed = bool(space.wake)
-        space.wake.clear()
-        return is_changed
+        while calls := space.take_calls():
+            for call in calls:
+                space.answered(call, self._answer(call), now)
+        return bool(space.take_woken())
 
     def _answer(self, call: LockCall) -> CallAnswer:
         match call:
