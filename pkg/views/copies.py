@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from pkg.apis.flow.v1alpha1 import people
+from pkg.apis.flow.v1alpha1.labels import SCHEDULED
 from pkg.apis.flow.v1alpha1.types import API_VERSION, GROUP
 
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*\Z")
@@ -71,7 +72,8 @@ def copy_of(
 
     name: of the copy; without one the API server adds five characters to that of the original, or to the generateName
     that it was made with. Owners, finalizers, status, the people behind it, and marks of programs that manage the
-    original stay behind; so do suspend, shutdown and restart.
+    original stay behind; so do suspend, shutdown and restart. The scheduled time stays: it is the one that the copy is
+    for, and its jobs may name it.
     """
     meta = workflow["metadata"]
     metadata: dict[str, Any] = {"namespace": meta["namespace"]}
@@ -89,4 +91,4 @@ def copy_of(
 
 
 def _stays_behind(key: str) -> bool:
-    return key in people.ANNOTATIONS or key.startswith(_OF_MANAGERS)
+    return key in people.ANNOTATIONS or (key != SCHEDULED and key.startswith(_OF_MANAGERS))

@@ -129,7 +129,9 @@ class CronController:
         if self._fence.is_behind():
             return False  # a CronWorkflow that is not in the cache may exist, and would make the same run again
         cron = self._crons.get(owner)
-        return cron is None or is_covered(workflow, cron)
+        if cron is None:
+            return not self._crons.is_undecodable(owner)  # one that cannot be decoded exists, and may be corrected
+        return is_covered(workflow, cron)
 
     def begin_term(self, newest_workflow: int) -> None:
         """This process leads now. newest_workflow: as in `Fence.begin_term`."""

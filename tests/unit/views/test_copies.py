@@ -25,6 +25,7 @@ OLD: dict[str, Any] = {
             "note": "keep",
             "kubectl.kubernetes.io/last-applied-configuration": "{}",
             "argocd.argoproj.io/tracking-id": "x",
+            "flow.workflow.sh/scheduled-time": "2027-03-28T03:00:00+02:00",
             people.ANNOTATIONS[0]: "{}",
         },
     },
@@ -48,7 +49,7 @@ def test_a_copy_is_a_run_of_its_own() -> None:
             "namespace": "team",
             "generateName": "nightly-",
             "labels": {"team": "a"},
-            "annotations": {"note": "keep"},
+            "annotations": {"note": "keep", "flow.workflow.sh/scheduled-time": "2027-03-28T03:00:00+02:00"},
         },
         "spec": {"flows": [{"name": "a"}], "parameters": [{"name": "day", "value": "1"}], "timeout": "1h"},
     }

@@ -25,6 +25,20 @@ class Due:
     expires_at: float | None = None
 
 
+def counted_before(timetable: Timetable, *, since: float, recorded: float, now: float, deadline: int | None) -> float:
+    """Up to when an earlier controller has counted missed times. recorded: the next scheduled time as status has it; 0
+    if it has none.
+
+    That controller has looked at every time before it. The newest of them without a run may have waited for it then. It
+    is not counted yet, unless its deadline is over: then that controller has counted it, if it still ran.
+    """
+    waiting = timetable.last_until(since, recorded - 1) if recorded else None
+    if waiting is None:
+        return max(0.0, recorded - 1)
+    is_late = deadline is not None and now > waiting + deadline
+    return waiting if is_late else waiting - 1
+
+
 def due(timetable: Timetable, *, since: float, now: float, deadline: int | None, counted: float) -> Due:
     """What is due now. since: the newest time that needs no run any more; deadline: startingDeadlineSeconds.
 

@@ -16,7 +16,7 @@ from pkg.apis.meta import Condition, timestamp
 from pkg.controllers.cronworkflow.planner import history, status
 from pkg.controllers.cronworkflow.planner.actions import CreateRun, DeleteRun, Emit, Plan, TerminateRun
 from pkg.controllers.cronworkflow.planner.concurrency import Verdict, verdict
-from pkg.controllers.cronworkflow.planner.due import MAX_MISSED, Due, due
+from pkg.controllers.cronworkflow.planner.due import MAX_MISSED, Due, counted_before, due
 from pkg.controllers.cronworkflow.planner.snapshot import Run, Snapshot
 
 VALID: Final = "Valid"
@@ -34,14 +34,15 @@ def plan(snapshot: Snapshot) -> Plan:
     last = _last(snapshot)
     if cron.spec.suspend:
         return _finished(snapshot, judged, last, None, Plan(notes=replace(notes, paused=True, waits=0)))
-    found = due(
-        judged,
-        since=last or _created(snapshot),
-        now=snapshot.now,
-        deadline=cron.spec.starting_deadline_seconds,
+    since, deadline = last or _created(snapshot), cron.spec.starting_deadline_seconds
+    counted = notes.counted
+    if notes.paused:
         # What passed while no run could be made is not missed: nothing looks at it meanwhile, so it counts as counted.
-        counted=snapshot.now if notes.paused else notes.counted,
-    )
+        counted = snapshot.now
+    elif not counted:
+        recorded = status.read(cron.status.next_schedule_time)
+        counted = counted_before(judged, since=since, recorded=recorded, now=snapshot.now, deadline=deadline)
+    found = due(judged, since=since, now=snapshot.now, deadline=deadline, counted=counted)
     policy = cron.spec.concurrency_policy
     said = verdict(policy, snapshot.runs) if found.time is not None else _NOTHING
     may_make = found.time is not None and said.may_make

@@ -85,5 +85,12 @@ def test_a_run_is_deleted_after_its_end(crons: list[CronWorkflow], version: int,
     assert may_delete(run_in_cluster(), *crons, version=version) is expected
 
 
+def test_a_run_is_kept_while_its_cron_workflow_cannot_be_decoded() -> None:
+    """It exists, and may be corrected: without the run it would make the same one again."""
+    bench = Bench(run_in_cluster())
+    bench.crons.replace([], 7, undecodable=["team/nightly"])
+    assert not bench.controller.may_delete(f"team/{NAME}")
+
+
 def test_a_workflow_of_no_cron_workflow_waits_for_no_cache() -> None:
     assert may_delete(run_in_cluster(owned=False), version=0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pkg.apis.flow.v1alpha1.schedules import Timetable
-from pkg.controllers.cronworkflow.planner.due import MAX_MISSED, due
+from pkg.controllers.cronworkflow.planner.due import MAX_MISSED, counted_before, due
 from tests.unit.controllers.cronworkflow.setups import at
 
 HOURLY = Timetable.of(["0 * * * *"], "")
@@ -33,6 +33,27 @@ def test_due(since: str, now: str, deadline: int | None, counted: str, time: str
     assert found.next == (at(now) // 3600 + 1) * 3600
     again = due(HOURLY, since=at(since), now=at(now), deadline=deadline, counted=found.counted)
     assert again.missed == 0
+
+
+@pytest.mark.parametrize(
+    ("since", "recorded", "now", "deadline", "time", "missed"),
+    [
+        pytest.param("01:00:00", "", "04:30:00", None, "04:00:00", 2, id="nothing is recorded: all are counted"),
+        pytest.param("01:00:00", "02:00:00", "04:30:00", None, "04:00:00", 2, id="what passed without a controller"),
+        pytest.param("01:00:00", "05:00:00", "04:30:00", None, "04:00:00", 0, id="what was counted is counted once"),
+        pytest.param("01:00:00", "05:00:00", "05:30:00", None, "05:00:00", 1, id="one that waited then is missed now"),
+        pytest.param("01:00:00", "05:00:00", "04:30:00", 30, None, 0, id="one that was late then was counted"),
+        pytest.param("01:00:00", "02:00:00", "02:00:31", 30, None, 1, id="one that became late without a controller"),
+    ],
+)
+def test_a_controller_that_follows_another_counts_what_that_one_has_not_counted(
+    since: str, recorded: str, now: str, deadline: int | None, time: str | None, missed: int
+) -> None:
+    """recorded: the next scheduled time in status."""
+    next_ = at(recorded) if recorded else 0.0
+    counted = counted_before(HOURLY, since=at(since), recorded=next_, now=at(now), deadline=deadline)
+    found = due(HOURLY, since=at(since), now=at(now), deadline=deadline, counted=counted)
+    assert (found.time, found.missed) == (at(time) if time else None, missed)
 
 
 def test_many_missed_times_are_counted_to_a_bound() -> None:

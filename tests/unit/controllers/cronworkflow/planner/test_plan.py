@@ -127,6 +127,14 @@ def test_missed_times_are_counted_and_said_once() -> None:
     assert (again.missed, again.events) == (0, ())
 
 
+def test_a_controller_that_follows_another_does_not_count_missed_times_again() -> None:
+    before = plan(snapshot(cron(concurrencyPolicy="Forbid"), "03:10:00", run("00:30:00")))
+    assert before.missed == 2
+    shown = {"nextScheduleTime": "2027-03-01T04:00:00Z"}
+    after = plan(snapshot(cron(concurrencyPolicy="Forbid", status=shown), "03:20:00", run("00:30:00")))
+    assert (after.missed, [event.reason for event in after.events]) == (0, ["RunWaits"])
+
+
 def test_after_the_deadline_no_run_is_made_and_the_event_says_why() -> None:
     made = plan(snapshot(cron(startingDeadlineSeconds=60), "01:01:01"))
     assert (made.creation, made.missed) == (None, 1)
