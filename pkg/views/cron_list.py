@@ -27,6 +27,8 @@ class _Spec(msgspec.Struct, frozen=True, rename="camel"):
 class _Condition(msgspec.Struct, frozen=True):
     type: str = ""
     status: str = ""
+    reason: str = ""
+    message: str = ""
 
 
 class _Status(msgspec.Struct, frozen=True, rename="camel"):
@@ -47,7 +49,7 @@ class Listed(msgspec.Struct, frozen=True):
 @dataclass(frozen=True, slots=True)
 class CronLine:
     """One CronWorkflow. state: Active, Suspended or Invalid; active: runs that have not ended; last, next: scheduled
-    times in seconds since the epoch, 0 if there is none.
+    times in seconds since the epoch, 0 if there is none; why: of an Invalid one, what is to be corrected.
     """
 
     namespace: str
@@ -58,21 +60,23 @@ class CronLine:
     active: int
     last: float
     next: float
+    why: str = ""
 
 
 def line_of(found: Listed) -> CronLine:
     """One CronWorkflow as a line."""
     spec, status = found.spec, found.status
-    is_invalid = any((one.type, one.status) == ("Valid", "False") for one in status.conditions)
+    faults = [one for one in status.conditions if (one.type, one.status) == ("Valid", "False")]
     return CronLine(
         namespace=found.metadata.namespace,
         name=found.metadata.name,
         schedules=spec.schedules,
         zone=spec.time_zone or "UTC",
-        state="Invalid" if is_invalid else "Suspended" if spec.suspend else "Active",
+        state="Invalid" if faults else "Suspended" if spec.suspend else "Active",
         active=status.active_count,
         last=_seconds(status.last_schedule_time),
         next=_seconds(status.next_schedule_time),
+        why=": ".join(filter(None, (faults[0].reason, faults[0].message))) if faults else "",
     )
 
 

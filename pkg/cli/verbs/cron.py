@@ -12,12 +12,17 @@ from pkg.cli.arguments import CRON
 from pkg.cli.connection import Connection, cluster_options
 from pkg.cli.following import Follow, follow_options
 from pkg.cli.formats import NAMES, OBJECTS, as_list, output_option, shown
-from pkg.cli.output import Screen, echo, printable, screen, table
+from pkg.cli.output import Screen, cut, echo, printable, screen, table, width
 from pkg.cli.warnings import warn
 
 if TYPE_CHECKING:
     from pkg.views.cron_list import CronLine
 
+#: A terminal shows at least so much of the schedules: most are no longer.
+_SHORTEST = 14
+#: And so much of what is to be corrected, or it stands below.
+_SHORTEST_WHY = 30
+_GAP = 3
 _PREFIX = "cronworkflow.flow.workflow.sh/"
 
 
@@ -118,17 +123,40 @@ def _set(connection: Connection, names: Sequence[str], *, is_suspended: bool) ->
 
 
 def render(found: Sequence[CronLine], to: Screen, now: float, *, namespaces: bool = False) -> list[str]:
-    """The CronWorkflows as columns. now: seconds since the epoch. Pure."""
+    """The CronWorkflows as columns. now: seconds since the epoch. Pure.
+
+    A terminal that has no room for what is to be corrected shows it below.
+    """
+    head, schedules_at = ["NAME", "SCHEDULES", "TIME ZONE", "STATE", "ACTIVE", "LAST", "NEXT"], 1
+    rows = [_row(one, now) for one in found]
+    if namespaces:
+        head, schedules_at = ["NAMESPACE", *head], 2
+        rows = [[one.namespace, *row] for one, row in zip(found, rows, strict=True)]
+    widths = [max(map(width, column)) for column in zip(head, *rows, strict=True)]
+    used = sum(widths) + _GAP * len(widths)
+    if to.width and used > to.width:
+        room = max(_SHORTEST, widths[schedules_at] - (used - to.width))
+        for row in rows:
+            row[schedules_at] = cut(row[schedules_at], room)
+        used -= max(0, widths[schedules_at] - room)
+    whys = [printable(one.why) for one in found]
+    if not to.width or to.width - used >= _SHORTEST_WHY:
+        return table([*head, "WHY"], [[*row, why] for row, why in zip(rows, whys, strict=True)], to)
+    below = [to.cut(f"{one.name}: {why}") for one, why in zip(found, whys, strict=True) if why]
+    return [*table(head, rows, to), *([""] if below else []), *below]
+
+
+def _row(one: CronLine, now: float) -> list[str]:
     from pkg.views.durations import shown as time_shown
 
-    head = ["NAME", "SCHEDULES", "TIME ZONE", "STATE", "ACTIVE", "LAST", "NEXT"]
-    rows = []
-    for one in found:
-        last = f"{time_shown(max(0.0, now - one.last))} ago" if one.last else "-"
-        row = [one.name, printable(", ".join(one.schedules)), printable(one.zone), one.state, str(one.active), last]
-        rows.append([*row, f"in {time_shown(max(0.0, one.next - now))}" if one.next else "-"])
-    if namespaces:
-        head.insert(0, "NAMESPACE")
-        for row, one in zip(rows, found, strict=True):
-            row.insert(0, one.namespace)
-    return table(head, rows, to)
+    last = f"{time_shown(max(0.0, now - one.last))} ago" if one.last else "-"
+    following = f"in {time_shown(max(0.0, one.next - now))}" if one.next else "-"
+    return [
+        one.name,
+        printable(", ".join(one.schedules)),
+        printable(one.zone),
+        one.state,
+        str(one.active),
+        last,
+        following,
+    ]

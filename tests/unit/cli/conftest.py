@@ -124,6 +124,53 @@ def nightly() -> Workflow:
     return decoded({"metadata": metadata, "spec": spec, "status": status}, Workflow)
 
 
+def asking() -> Workflow:
+    """A workflow that waits for a person, for a lock and for a delay."""
+    spec = {
+        "flows": [
+            {"name": "build", "template": "step"},
+            {"name": "release", "approval": {"message": "Ship it?", "approvers": [{"user": "alice"}]}, **on("build")},
+            {"name": "migrate", "template": "step", "mutexes": ["db"], **on("build")},
+            {"name": "later", "template": "step", "startDelay": "1h", **on("build")},
+        ]
+    }
+    held = "waits for mutex db, which weekly/migrate holds"
+    asked = (
+        "Ship it? (alice may decide: kubectl workflow approve -n team ship release, or reject -n team ship release) "
+        "\x1b[2Jand a last word that is long enough for two lines of a narrow terminal"
+    )
+    status = {
+        "phase": "Running",
+        "reason": "ApprovalNeeded",
+        "message": f"flow release: {asked}",
+        "startTime": START,
+        "progress": "1/4",
+        "tasks": {"total": 4, "succeeded": 1, "waiting": 3},
+        "conditions": [
+            {
+                "type": "Blocked",
+                "status": "True",
+                "reason": "ApprovalNeeded",
+                "lastTransitionTime": START,
+                "message": f"flow release: {asked}",
+            }
+        ],
+        "flows": [
+            {"name": "build", "phase": "Succeeded", "attempts": 1, "startTime": START, "completionTime": START},
+            {"name": "release", "phase": "Waiting", "reason": "ApprovalNeeded", "message": asked},
+            {"name": "migrate", "phase": "Waiting", "reason": "LockHeld", "message": held},
+            {
+                "name": "later",
+                "phase": "Waiting",
+                "reason": "StartDelayed",
+                "message": "starts at 2027-01-15T09:00:00Z",
+            },
+        ],
+    }
+    metadata = {"name": "ship", "namespace": "team", "uid": "u", "creationTimestamp": "2027-01-15T08:00:00Z"}
+    return decoded({"metadata": metadata, "spec": spec, "status": status}, Workflow)
+
+
 class Golden(Protocol):
     """Compares lines with the golden text of the test; `--force-regen` writes it anew."""
 

@@ -37,7 +37,7 @@ def test_columns() -> None:
     times = {"lastScheduleTime": "2027-01-15T02:00:00Z", "nextScheduleTime": "2027-01-15T08:30:00Z", "activeCount": 2}
     lines = [line_of(listed({"timeZone": "Europe/Berlin"}, times)), line_of(listed({"suspend": True}))]
     assert render(lines, Screen(), NOW, namespaces=True) == [
-        "NAMESPACE   NAME      SCHEDULES    TIME ZONE       STATE       ACTIVE   LAST     NEXT",
+        "NAMESPACE   NAME      SCHEDULES    TIME ZONE       STATE       ACTIVE   LAST     NEXT     WHY",
         "team        nightly   30 2 * * *   Europe/Berlin   Active      2        6h ago   in 30m",
         "team        nightly   30 2 * * *   UTC             Suspended   0        -        -",
     ]
