@@ -23,7 +23,7 @@ from hack.bench.harness import ROOT
 from hack.bench.world import path_of
 from hack.cluster import Cluster
 from hack.faults import load
-from pkg.apis.flow.v1alpha1.types import WORKFLOWS
+from pkg.apis.flow.v1alpha1.types import CRONWORKFLOWS, WORKFLOWS
 from pkg.apis.meta import GVR, timestamp
 
 Object = dict[str, Any]
@@ -36,6 +36,9 @@ ROUNDS: Final = 5
 _FLOWS: Final = 10
 _EVENTS: Final = GVR("", "v1", "events")
 _EXAMPLE: Final = str(ROOT / "examples" / "advanced.yaml")
+_MUST_WORK: Final = ("list", "template", "cron", "approve", "reject")
+_CRON: Final = "cron-00007"
+_ASKING: Final = "asking"
 #: The phases of the Workflows, in turn.
 _PHASES: Final = ("Succeeded", "Running", "Succeeded", "Failed", "Blocked", "Succeeded", "Running", "Failed")
 
@@ -52,6 +55,15 @@ ALL: Final = (
     ["delete", "--phase", "Succeeded", "--dry-run"],
     ["delete", "--older", "1h", "--dry-run"],
     ["version"],
+    ["cron", "list"],
+    ["cron", "list", "-A", "-o", "json"],
+    ["cron", "suspend", _CRON],
+    ["cron", "resume", _CRON],
+    ["cron", "trigger", _CRON],
+    ["approve", _ASKING, "f00009", "--dry-run"],
+    ["reject", _ASKING, "f00009", "--dry-run"],
+    ["approve", _ASKING, "f00009"],
+    ["reject", _ASKING, "f00008"],
 )
 ONE: Final = (
     ["get", "{}"],
@@ -79,7 +91,10 @@ FILES: Final = (
 
 
 def measure(cluster: Cluster, *, workflows: int, flows: int, events: int) -> bool:
-    """Prints the seconds of each verb beside that many Workflows; whether all are within their bounds."""
+    """Prints the seconds of each verb beside that many Workflows; whether all are within their bounds.
+
+    There is a CronWorkflow for each ten Workflows.
+    """
     load.make_namespace(cluster.api(), NAMESPACE)
     asyncio.run(fill(str(cluster.kubeconfig), workflows, flows, events))
     run = _Terminal(str(cluster.kubeconfig))
@@ -113,14 +128,16 @@ class _Terminal:
         self._env = os.environ | {"KUBECONFIG": kubeconfig, "PYTHONDONTWRITEBYTECODE": ""}
 
     def seconds(self, words: list[str]) -> float:
-        """From the start of the process to its end; SystemExit if it crashed."""
+        """From the start of the process to its end; SystemExit if it crashed, or did not do what it was to do."""
         namespace = ["-n", NAMESPACE] if _has_namespace(words) else []
         began = time.perf_counter()
         done = subprocess.run(
             [self._command, *words, *namespace], env=self._env, capture_output=True, text=True, check=False
         )
         took = time.perf_counter() - began
-        if "Traceback" in done.stderr or "Usage:" in done.stderr:
+        # A refusal is fast, and no measurement.
+        is_refused = words[0] in _MUST_WORK and done.returncode != 0
+        if is_refused or "Traceback" in done.stderr or "Usage:" in done.stderr:
             raise SystemExit(f"{' '.join(words)} ended with {done.returncode}:\n{done.stderr}")
         return took
 
@@ -142,10 +159,36 @@ async def fill(kubeconfig: str, workflows: int, flows: int, events: int) -> None
         await api.call("PATCH", f"{path}/{name}/status", body, MERGE_PATCH)
 
     await make(HUGE, "Running", flows)
+    await _make_asking(api, path)
+    crons = path_of(CRONWORKFLOWS, NAMESPACE)
+    await asyncio.gather(*(_make_cron(api, crons, at, now) for at in range(max(8, workflows // 10))))
     await asyncio.gather(*(make(_name(at), _PHASES[at % len(_PHASES)], _FLOWS) for at in range(workflows)))
     bodies = [msgspec.json.encode(_event(at, at % workflows, now)) for at in range(events)]
     await asyncio.gather(*(api.call("POST", path_of(_EVENTS, NAMESPACE), body) for body in bodies))
     api.close()
+
+
+async def _make_asking(api: AsyncApi, path: str) -> None:
+    """A Workflow whose last two flows wait for a person. Nobody sees the decisions, so they may be given again."""
+    names = [f"f{at:05d}" for at in range(_FLOWS)]
+    approvals = names[-2:]
+    flows = [{"name": name, **({"approval": {}} if name in approvals else {"template": "step"})} for name in names]
+    meta = {"name": _ASKING}
+    made = {"apiVersion": load.FLOW_API, "kind": "Workflow", "metadata": meta, "spec": {"flows": flows}}
+    await api.call("POST", path, msgspec.json.encode(made))
+    states: list[Object] = [{"name": name, "phase": "Running"} for name in names[:-2]]
+    states += [{"name": name, "phase": "Waiting", "reason": "ApprovalNeeded"} for name in approvals]
+    body = msgspec.json.encode({"status": {"phase": "Running", "progress": f"0/{_FLOWS}", "flows": states}})
+    await api.call("PATCH", f"{path}/{_ASKING}/status", body, MERGE_PATCH)
+
+
+async def _make_cron(api: AsyncApi, path: str, number: int, now: float) -> None:
+    name = f"cron-{number:05d}"
+    spec = {"schedules": ["30 2 * * *"], "workflowTemplate": {"spec": {"flows": [{"name": "a", "template": "step"}]}}}
+    made = {"apiVersion": load.FLOW_API, "kind": "CronWorkflow", "metadata": {"name": name}, "spec": spec}
+    await api.call("POST", path, msgspec.json.encode(made))
+    status = {"lastScheduleTime": timestamp(now - 9000), "nextScheduleTime": timestamp(now + 9000), "activeCount": 1}
+    await api.call("PATCH", f"{path}/{name}/status", msgspec.json.encode({"status": status}), MERGE_PATCH)
 
 
 def _name(number: int) -> str:
