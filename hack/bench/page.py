@@ -34,6 +34,8 @@ SECONDS: Final = 8.0
 #: Between two changes of the status: a controller writes it about as often.
 PAUSE: Final = 0.25
 LOADS: Final = 7
+CHANGES: Final = 40
+SEEN_SECONDS: Final = 0.3
 _FLAGS: Final = ["--no-sandbox", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]
 _PATH: Final = f"/apis/flow.workflow.sh/v1alpha1/namespaces/{NAMESPACE}/workflows"
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
@@ -43,6 +45,17 @@ const look = () => document.querySelector('tbody tr')
   ? requestAnimationFrame(() => requestAnimationFrame(() => { window.rowsAt = performance.now(); }))
   : requestAnimationFrame(look);
 requestAnimationFrame(look);
+"""
+# When a message of the status has been painted, by its number.
+_SEEN: Final = """
+window.seen = {};
+new MutationObserver(() => {
+  const found = /change (\\d+)/.exec(document.querySelector('.said')?.textContent || '');
+  if (found && !(found[1] in window.seen)) {
+    window.seen[found[1]] = 0;
+    requestAnimationFrame(() => requestAnimationFrame(() => { window.seen[found[1]] = Date.now(); }));
+  }
+}).observe(document, { subtree: true, childList: true, characterData: true });
 """
 
 
@@ -82,6 +95,7 @@ def measure(cluster: Cluster) -> bool:
         started = playwright.chromium.launch(executable_path=program, args=_FLAGS)
         try:
             _first_paint(started, port, add)
+            _visible(started, port, api, GRAPHS[0], add)
             for graph in GRAPHS:
                 _frames(started, port, api, graph, add)
         finally:
@@ -105,6 +119,26 @@ def _first_paint(started: Browser, port: int, add: Callable[[Bound], None]) -> N
             )
     note = f"the first content after {statistics.median(paints):.2f} s; slowest of {LOADS}: {max(rows):.2f} s"
     add(Bound(f"list of {WORKFLOWS:,} Workflows: rows painted", statistics.median(rows), FIRST_SECONDS, "s", note=note))
+
+
+def _visible(started: Browser, port: int, api: Api, graph: Graph, add: Callable[[Bound], None]) -> None:
+    """How long after the API server's answer a change has been painted."""
+    with _context(started) as context:
+        page = context.new_page()
+        page.add_init_script(_SEEN)
+        page.goto(f"http://127.0.0.1:{port}/workflows/{NAMESPACE}/{graph.name}/graph")
+        page.get_by_text("change 0").wait_for()
+        sent = {}
+        for number in range(1, CHANGES + 1):
+            _patch(api, graph, number)
+            sent[str(number)] = time.time()
+            page.wait_for_timeout(PAUSE * 1000)
+        seen = page.evaluate("window.seen")
+    delays = sorted(seen[number] / 1000 - at for number, at in sent.items() if number in seen)
+    note = f"median {statistics.median(delays):.3f} s; {len(delays)} of {CHANGES} seen"
+    add(
+        Bound("an update in the page, slowest, after the API server's answer", delays[-1], SEEN_SECONDS, "s", note=note)
+    )
 
 
 def _frames(started: Browser, port: int, api: Api, graph: Graph, add: Callable[[Bound], None]) -> None:

@@ -67,12 +67,12 @@ def test_a_decision(open_page: OpenPage, acting: Client, running: World, decisio
     release = {"name": "release", "approval": {"message": "Deploy?"}, "dependsOn": {"targets": ["build"]}}
     running.create(m.workflow(name, m.flow("build"), release))
     page = open_graph(open_page, acting, running, name)
-    link = page.get_by_role("alert").get_by_role("link", name="release")
+    link = page.get_by_role("alert").get_by_role("link", name="Go to release")
     link.click()
     group = page.get_by_role("group", name="Decide about release")
     group.get_by_role("textbox", name="Comment").fill("looked at it")
     axe(page)
-    picture(page, f"approval-{decision}")
+    picture(page, f"approval-{decision.lower()}")
     group.get_by_role("button", name=decision).click()
     expect(page.locator(".facts .phase")).to_have_text(phase)
     (given,) = running.api.get(running.workflow_path(name))["spec"]["approvals"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -71,9 +72,12 @@ def run(open_page: OpenPage, world: World, example: str) -> tuple[Page, list[dic
     name = start(world, example, waits=True)
     page = open_page(f"/workflows/{world.namespace}/{name}/graph", dark=example.startswith(("02", "05")))
     wait_drawn(page)
+    before = page.evaluate(LOOK)
+    assert not before["orbs"]
     world.patch(world.workflow_path(name), {"spec": {"suspend": False}})
     looks = watch(page, example)
     names = [box["name"] for box in looks[-1]["boxes"]]
+    assert [box["name"] for box in before["boxes"]] == names, "what has not begun is there from the beginning"
     moves: dict[str, Any] = {}
     for move in looks[-1]["played"]:
         said = {**move, "flow": names[move["flow"]], "sources": [names[at] for at in move.get("sources", [])]}
@@ -113,6 +117,61 @@ def test_gate_one_branch_is_taken_and_the_other_fades(open_page: OpenPage, world
     assert moves["skip"]
 
 
+def test_a_failed_flow_says_why_on_hover_and_in_text(open_page: OpenPage, world: World) -> None:
+    if not world.status("probe-branch"):
+        start(world, "04-probe-branch")
+    world.wait_phase("probe-branch")
+    page = open_page(f"/workflows/{world.namespace}/probe-branch/graph")
+    wait_drawn(page)
+    why = "it waited for check to succeed, which is Failed"
+    expect(page.get_by_role("button", name="on-success").get_by_text(why)).to_be_visible()
+    expect(page.get_by_role("button", name="check").get_by_text("exit code 3")).to_be_visible()
+    for flow, said in (("check", "exit code 3"), ("on-success", why)):
+        hover(page, flow)
+        expect(page.locator(".tip")).to_contain_text(said)
+
+
+def hover(page: Page, flow: str) -> None:
+    """The pointer goes to the box of a flow."""
+    x, y = page.evaluate(
+        """(name) => {
+          const { scene, view, root } = document.querySelector('.graph').painter;
+          const box = scene.boxes.find((one) => one.name === name);
+          const area = root.getBoundingClientRect();
+          return [area.x + (box.x + box.w / 2 - view.x) * view.zoom, area.y + (box.y + box.h / 2 - view.y) * view.zoom];
+        }""",
+        flow,
+    )
+    page.mouse.move(x, y)
+
+
+def test_the_timeline_has_every_attempt(open_page: OpenPage, ended: str) -> None:
+    page = open_page(f"{ended}/timeline")
+    bars = page.get_by_role("region", name="Timeline").get_by_role("link")
+    expect(bars.filter(has_text="download")).to_have_count(1)
+    for words in ("download attempt 0: Failed", "download attempt 1: Failed", "download attempt 2: Succeeded"):
+        expect(page.get_by_role("link", name=words)).to_be_visible()
+    page.get_by_role("link", name="download attempt 1: Failed").click()
+    page.wait_for_url("**/logs/download?attempt=1")
+
+
+def test_a_recording_is_saved_and_played_from_its_file(open_page: OpenPage, ended: str, tmp_path: Path) -> None:
+    page = open_page(f"{ended}/replay")
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Save").click()
+    file = tmp_path / "run.json"
+    download.value.save_as(file)
+    page.goto(page.url.partition("/workflows/")[0] + "/replay")
+    page.get_by_label("Open a file").set_input_files(file)
+    wait_drawn(page)
+    slider = page.get_by_role("slider", name="Time")
+    slider.focus()
+    slider.press("End")
+    expect(page.locator(".then")).to_contain_text("Succeeded")
+    page.get_by_label("Open a file").set_input_files({"name": "x", "mimeType": "application/json", "buffer": b"{}"})
+    expect(page.get_by_role("alert")).to_contain_text("no recording of a workflow")
+
+
 def test_merge_and_fan_out(open_page: OpenPage, world: World) -> None:
     _, _, moves = run(open_page, world, "05-multi-in-out")
     assert any(len(move["sources"]) > 1 for move in moves["start"])
@@ -141,9 +200,9 @@ def test_a_finished_run_is_played_again(open_page: OpenPage, ended: str) -> None
     slider = page.get_by_role("slider", name="Time")
     slider.focus()
     slider.press("End")
-    assert page.evaluate(LOOK)["phase"] == "Succeeded"
+    expect(page.locator(".then")).to_contain_text("Succeeded")
     slider.press("Home")
-    assert page.evaluate(LOOK)["phase"] == "Running"
+    expect(page.locator(".then")).to_contain_text("Running")
     page.get_by_role("combobox", name="Speed").select_option("10")
     page.get_by_role("button", name="Play").click()
     expect(page.get_by_role("button", name="Play")).to_be_visible(timeout=60_000)

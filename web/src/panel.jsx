@@ -69,7 +69,7 @@ function Detail({ namespace, name, box, flow, head, act, onClose }) {
       )}
       {act && flow.reason === "ApprovalNeeded" && <Decide flow={box.name} act={act} />}
       <div class="bar">
-        <Link class="button" to={address(namespace, name, "logs", box.name)}>Log</Link>
+        {!(box.gate && !box.template && !flow.tries) && <Link class="button" to={address(namespace, name, "logs", box.name)}>Log</Link>}
         {act && hasEnded && <button type="button" onClick={() => setAsks(true)}>Run again from here</button>}
       </div>
       {asks && <Retry namespace={namespace} name={name} flows={[box.name]} act={act} onClose={() => setAsks(false)} />}

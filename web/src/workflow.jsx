@@ -16,6 +16,7 @@ import { duration, now } from "./words.js";
 
 const TABS = [["graph", "Graph"], ["timeline", "Timeline"], ["logs", "Logs"], ["events", "Events"], ["yaml", "YAML"], ["replay", "Replay"]];
 const MAX_KEPT = 20000;
+const ENDED = new Set(["Succeeded", "Failed"]);
 
 // The state of a workflow as it changes. What a frame says is shown in the next frame of the screen.
 export function useLive(namespace, name, onLogin) {
@@ -176,10 +177,12 @@ function Head({ namespace, name, state, scene }) {
       {head?.blocked && (
         <p class="blocked" role="alert">
           <b>Waits for a person.</b> {head.blocked.reason}: {head.blocked.message}{" "}
-          {asking.map((flow) => <Link key={flow} to={address(namespace, name, "graph", flow)}>{flow}</Link>)}
+          {asking.map((flow) => <Link key={flow} to={address(namespace, name, "graph", flow)}>Go to {flow}</Link>)}
         </p>
       )}
-      {head && !head.blocked && head.message && head.phase !== "Succeeded" && <p class="faint said">{head.reason}: {head.message}</p>}
+      {head && !head.blocked && head.phase !== "Succeeded" && (
+        <p class={`faint said ${ENDED.has(head.phase) ? "" : "line"}`} title={head.message}>{head.message && `${head.reason}: ${head.message}`}</p>
+      )}
     </div>
   );
 }

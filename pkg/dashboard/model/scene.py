@@ -30,9 +30,9 @@ _SPACING: Final = Spacing(layers=88.0, boxes=34.0, margin=48.0)
 
 
 class SceneBox(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A flow. has_for: it has a cell per task; in_turn: its replicas wait for each other; last: it runs at the end;
-    retries: how many attempts may follow a failed one; gate: something beside the flows before it lets it begin: the
-    answer to a probe, a person, a lock.
+    """A flow. template: its name, empty where it stands in the flow, or there is none; has_for: it has a cell per task;
+    in_turn: its replicas wait for each other; last: it runs at the end; retries: how many attempts may follow a failed
+    one; gate: something beside the flows before it lets it begin: the answer to a probe, a person, a lock.
     """
 
     name: str
@@ -129,7 +129,7 @@ def scene_of(workflow: Workflow, links: Links | None = None) -> Scene:
     boxes = [
         SceneBox(
             name=name,
-            template=of_spec[name].template_name if name in of_spec else "",
+            template=_template(of_spec.get(name)),
             x=round(place.x, 1),
             y=round(place.y, 1),
             w=place.width,
@@ -157,6 +157,10 @@ def scene_of(workflow: Workflow, links: Links | None = None) -> Scene:
     ]
     width, height = round(layout.width, 1), round(layout.height, 1)
     return Scene(state.head.shape, width, height, tuple(boxes), tuple(lines))
+
+
+def _template(flow: Flow | None) -> str:
+    return "" if flow is None or flow.template_spec is not None or flow.approval is not None else flow.template_name
 
 
 def _retries(flow: Flow | None) -> int:

@@ -15,6 +15,8 @@ const MAX = 2.4;
 class Painter {
   constructor(root, still, orbs, onHot) {
     this.root = root;
+    this.tick = this.tick.bind(this);
+    this.request = 0;
     this.still = new Still(still);
     this.orbs = new Orbs(orbs);
     this.canvases = [still, orbs];
@@ -36,13 +38,19 @@ class Painter {
     this.scheme = matchMedia("(prefers-color-scheme: dark)");
     this.recolour = this.recolour.bind(this);
     this.scheme.addEventListener("change", this.recolour);
-    this.tick = this.tick.bind(this);
-    this.request = requestAnimationFrame(this.tick);
     document.fonts?.ready.then(() => { this.isDirty = true; });
     root.painter = this;
   }
 
+  // Something is to be drawn. While nothing is, and nothing moves, no frame is asked for.
+  get isDirty() { return this.dirty; }
+  set isDirty(value) {
+    this.dirty = value;
+    if (value && !this.isClosed) this.request ||= requestAnimationFrame(this.tick);
+  }
+
   close() {
+    this.isClosed = true;
     cancelAnimationFrame(this.request);
     this.observer.disconnect();
     this.scheme.removeEventListener("change", this.recolour);
@@ -62,14 +70,19 @@ class Painter {
       canvas.height = Math.max(1, Math.round(this.size.h * this.ratio));
     }
     if (this.isFitted) this.fit();
+    // At once: with another size a canvas is empty, and the next frame is too late for this one.
     this.isDirty = true;
+    this.paint(performance.now());
   }
 
   setScene(scene) {
+    // An edit keeps the part that somebody has chosen to see.
+    const isFitted = !this.scene || this.isFitted;
     this.scene = scene;
     this.still.setScene(scene);
     this.orbs.setScene(scene);
-    this.fit();
+    if (isFitted) this.fit();
+    this.isDirty = true;
   }
 
   setState(state, moves) {
@@ -117,22 +130,25 @@ class Painter {
   }
 
   tick(now) {
-    this.request = requestAnimationFrame(this.tick);
+    this.paint(now);
+    this.request = this.isLively ? requestAnimationFrame(this.tick) : 0;
+  }
+
+  get isLively() { return this.orbs.isMoving || (!this.orbs.isStill && this.orbs.resting.length > 0); }
+
+  paint(now) {
     const began = performance.now();
-    const isLively = this.orbs.isMoving || this.orbs.resting.length > 0;
     if (this.isDirty) {
       this.still.draw(this.state, this.view, this.size, this.ratio, this.colour, this.chosen, this.hot, this.found);
     }
     // What only breathes needs no more than thirty frames a second.
-    if (this.isDirty || this.orbs.isMoving || (isLively && now - (this.drawn || 0) > 30)) {
+    if (this.isDirty || this.orbs.isMoving || (this.isLively && now - (this.drawn || 0) > 30)) {
       this.orbs.draw(this.view, this.size, this.ratio, performance.now());
       this.drawn = now;
       this.frames += 1;
       this.cost += performance.now() - began;
     }
-    this.wasLively = isLively;
-    this.isDirty = false;
-    if (!isLively && this.wasLively) this.isDirty = true;
+    this.dirty = false;
   }
 }
 

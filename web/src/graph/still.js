@@ -94,6 +94,7 @@ export class Still {
     });
     context.globalAlpha = 1;
     if (!isSmall) this.heads(colour, seen);
+    context.globalAlpha = 1;
   }
 
   // Where the orb goes after a failed attempt, with how many have failed.
@@ -240,6 +241,7 @@ export class Still {
       const points = arrow.points;
       const [x, y] = [points[points.length - 2], points[points.length - 1]];
       if (x < seen.left || x > seen.right + 10 || y < seen.top || y > seen.bottom) continue;
+      context.globalAlpha = this.skipped[arrow.source] || this.skipped[arrow.target] ? 0.4 : 1;
       context.fillStyle = arrow.kind === "failure" ? colour.Failed : arrow.kind === "probe" ? colour.accent : colour.line;
       context.beginPath();
       context.moveTo(x, y);

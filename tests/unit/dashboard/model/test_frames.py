@@ -126,3 +126,30 @@ def test_the_scene_has_a_box_per_flow_and_an_arrow_per_dependency() -> None:
     assert a.x + a.w < b.x < z.x
     assert b.h > a.h
     assert made.shape == state_of(workflow).head.shape
+
+
+PROBE = {"probe": {"httpGetList": [{"taskName": "a", "port": 80}]}}
+
+
+@pytest.mark.parametrize(
+    ("flow", "expected"),
+    [
+        ({"template": "t"}, ("t", 0, False)),
+        ({"template": "t", "retry": {"maxRetries": 3}}, ("t", 3, False)),
+        ({"template": "t", "dependsOn": PROBE}, ("t", 0, True)),
+        ({"template": "t", "mutexes": ["m"]}, ("t", 0, True)),
+        ({"approval": {"message": "Go?"}}, ("", 0, True)),
+        ({"templateSpec": {"gvr": {"group": "batch", "version": "v1", "resource": "jobs"}}}, ("", 0, False)),
+    ],
+    ids=[
+        "a plain flow",
+        "with retries",
+        "behind a probe",
+        "with a lock",
+        "an approval, which has no job",
+        "its own template",
+    ],
+)
+def test_a_box_says_what_is_drawn_of_it(flow: dict[str, Any], expected: tuple[str, int, bool]) -> None:
+    box = scene_of(wf(a={}, b=flow)).boxes[1]
+    assert (box.template, box.retries, box.gate) == expected
