@@ -511,7 +511,7 @@ class Reference:
         named += [(f"{path}.probe.tcpSocketList[{at}]", tcp.task_name) for at, tcp in enumerate(probe.tcp_socket_list)]
         for where, name in named:
             replicas = [
-                self._probe(seen, flow, waiting, where, replica, task, fail_after)
+                self._probe(seen, flow, waiting, where, name, replica, task, fail_after)
                 for replica, task in enumerate(self._replicas(name))
             ]
             if name == flow.name:
@@ -526,6 +526,7 @@ class Reference:
         flow: Flow,
         waiting: RefTask,
         path: str,
+        asked: str,
         replica: int,
         task: RefTask,
         limit: float | None,
@@ -536,7 +537,10 @@ class Reference:
             return TRUE
         if task.state == "Backoff":
             return UNKNOWN
-        if task.is_final and not (task.state == "Succeeded" and task.is_service and task.service_is_up):
+        is_up = task.is_service and task.service_is_up
+        if task.state == "Succeeded" and not is_up and asked in seen.hidden:
+            return UNKNOWN  # it may be a service whose job the caches do not show yet
+        if task.is_final and not (task.state == "Succeeded" and is_up):
             return TIMED_OUT if task.state == "Succeeded" else IMPOSSIBLE
         # The time is up late, never early: a service counts once the controller can see its pods.
         ran_at = None if task.is_unseen else task.ran_at
