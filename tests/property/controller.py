@@ -15,6 +15,7 @@ from pkg.controllers.engine.result import Again, Done, Later
 from pkg.controllers.engine.store import Added, Deleted, Delta, Modified, Store
 from pkg.controllers.workflow.executor import Executor
 from pkg.controllers.workflow.ledger import Ledger
+from pkg.controllers.workflow.objects import Objects
 from pkg.controllers.workflow.observer import Caches
 from pkg.controllers.workflow.planner.actions import Plan, ProbeRequest
 from pkg.controllers.workflow.planner.job_identity import WorkflowId
@@ -27,12 +28,15 @@ from pkg.controllers.workflow.room import Room
 from pkg.kinds.kind import Kind
 from pkg.telemetry.metrics import Metrics
 from pkg.workloads import rules_for
+from tests.property.objects import MAPS, READS, SERVERS, Calls, Following
 from tests.property.world import JOBS, KEY, NAME, WIDGETS, World
 
 METRICS = Metrics()
 _KINDS = {
     JOBS: Kind(kind="Job", row=rules_for(JOBS)),
     WIDGETS: Kind(kind="Widget", row=rules_for(WIDGETS)),
+    SERVERS: Kind(kind="Server", row=rules_for(SERVERS)),
+    MAPS: Kind(kind="ConfigMap", row=rules_for(MAPS), has_spec=False),
 }
 
 
@@ -174,6 +178,7 @@ class Controller:
         self.ledger = Ledger()
         self.prober = Prober(world, patience)
         self.pods = self._make_pods()
+        self.following = Following(world, self._follow)
         self.silent: set[GVR] = set()
         self.cursors: dict[GVR, int] = {}
         self._listed: dict[GVR, int] = {}
@@ -199,6 +204,7 @@ class Controller:
             METRICS,
             self.room,
             wall_clock=lambda: world.now,
+            objects=Calls(world, self.following.objects),
         )
         self.reconciler = Reconciler(
             Caches(
@@ -208,6 +214,7 @@ class Controller:
                 pod_finder=cast(Any, self.pods),
                 ledger=self.ledger,
                 kinds=cast(Any, Kinds()),
+                objects=self.following.objects,
             ),
             executor,
             cast(Any, self.prober),
@@ -239,6 +246,9 @@ class Controller:
 
     def _wake(self, key: str) -> None:
         self.is_queued = self.is_queued or key == KEY
+
+    def _follow(self, make: Any, get: Any) -> Objects:
+        return Objects(make, get, self.ledger, self._wake, lambda: self.world.now)
 
     def make_pool(self) -> Inline:
         return Inline()
@@ -284,17 +294,21 @@ class Controller:
     def behind(self) -> list[GVR]:
         """The kinds whose caches lack events, and whose watches are not silent."""
         known = [gvr for gvr in (WORKFLOWS, *self.informers.stores) if gvr not in self.silent]
-        return [
+        behind = [
             gvr
             for gvr in known
             if not self._is_synced(gvr) or self.cursors.get(gvr, 0) < len(self.world.log.get(gvr, ()))
         ]
+        return behind + self.following.behind()
 
     def _is_synced(self, gvr: GVR) -> bool:
         return gvr == WORKFLOWS or self.informers.is_synced(gvr)
 
     def deliver(self, gvr: GVR, count: int = 1_000_000) -> None:
         """The next events of a kind; its list first."""
+        if gvr in (SERVERS, MAPS, READS):
+            self.following.deliver(gvr, count)
+            return
         if not self._is_synced(gvr):
             self.relist(gvr)
             return
@@ -305,8 +319,11 @@ class Controller:
             self._apply(gvr, event)
 
     def deliver_all(self) -> None:
+        """Also, now and then, what the housekeeping does."""
         for gvr in self.behind():
             self.deliver(gvr)
+        if self.passes % 5 == 0:
+            self.following.objects.release_kinds()
 
     def redeliver(self, gvr: GVR, back: int) -> None:
         """Delivers an earlier event again, as after a watch that broke."""
@@ -352,7 +369,8 @@ class Controller:
 
     def next_due(self) -> float | None:
         """When this process has something to do because time has passed."""
-        times = [time for time in (self.wake_at, self.prober.next_due(), self.world.next_due) if time is not None]
+        dues = (self.wake_at, self.prober.next_due(), self.world.next_due, self.following.next_read())
+        times = [time for time in dues if time is not None]
         return min(times, default=None)
 
     def reconcile(self) -> None:

@@ -34,7 +34,9 @@ class HostileSimulation(Simulation):
         self.forge = Tape(data)
         self.inside = inside
         self.count = 0
-        super().__init__(story_of(scenario, calm=calm, with_people=True), scenario.schedule, calm=calm)
+        super().__init__(
+            story_of(scenario, calm=calm, with_people=True, with_objects=True), scenario.schedule, calm=calm
+        )
 
     def _act(self, choice: int) -> None:
         while not self.forge.is_over and not self.forge.one_in(3):

@@ -31,7 +31,7 @@ from pkg.apis.flow.v1alpha1.types import (
     WorkflowStatus,
     WorkTemplate,
 )
-from pkg.apis.meta import GVR, Job, ObjectMeta, seconds
+from pkg.apis.meta import GVR, ForeignObject, Job, ObjectMeta, seconds
 from pkg.controllers.engine.store import Added, Deleted, Modified
 from pkg.controllers.workflow.planner.actions import Plan
 from pkg.controllers.workflow.planner.graph.model import Graph
@@ -41,6 +41,7 @@ from pkg.controllers.workflow.planner.snapshot import Snapshot
 from pkg.kube.errors import Conflict, Denied, NotFound
 from tests.manifests import decoded
 from tests.property.controller import Controller, Pods
+from tests.property.objects import APPLYING, DELETING, SERVING
 from tests.property.reference import At, Claim, JobSeen, Observation, Reference
 from tests.property.scenarios import FLOW_BYTES, HEAD_BYTES, Scenario, Story, Tape, story_of
 from tests.property.simulation import Simulation, _seen
@@ -108,14 +109,14 @@ def edited_lifecycles(draw: st.DrawFn, *, max_flows: int = 6, max_steps: int = 6
 
 def life_of(scenario: Lifecycle) -> tuple[Story, Mapping[str, frozenset[str]]]:
     """The story, and which flows' pod addresses each flow's job needs."""
-    story = story_of(Scenario(scenario.head, scenario.flows, b""), with_outputs=False)
+    story = story_of(Scenario(scenario.head, scenario.flows, b""), with_outputs=False, with_objects=True)
     tape, peers = Tape(scenario.peers), {}
     flows = []
     for number, flow in enumerate(story.spec.flows):
         choice = tape.next()
         if choice % 4 == 3 and number and not flow.finally_:
             asked = f"f{choice // 4 % number}"
-            if not story.spec.flows[choice // 4 % number].finally_:
+            if not {flow.name, asked} & story.acting and not story.spec.flows[choice // 4 % number].finally_:
                 peers[flow.name] = frozenset({asked})
                 patch = {"metadata": {"annotations": {"peer": f"{{{{flows.{asked}.podIP}}}}"}}}
                 flow = msgspec.structs.replace(flow, raw_patch=msgspec.Raw(msgspec.json.encode(patch)))
@@ -131,10 +132,9 @@ def life_of(scenario: Lifecycle) -> tuple[Story, Mapping[str, frozenset[str]]]:
 class LivelyWorld(World):
     """Also has workflows that are deleted and created again, pods with addresses, and temporary refusals.
 
-    may_create(uid): called for every creation; pods: the events of pods (which attempt, whether it runs).
+    pods: the events of pods (which attempt, whether it runs).
     """
 
-    may_create: Callable[[str], None] = lambda _uid: None
     may_delete: Callable[[Life], None] = lambda _life: None
     uid: str = UID
     forbidden_until: float = 0.0
@@ -166,6 +166,7 @@ class LivelyWorld(World):
             if "@" not in life.flow:
                 life.flow = f"{life.flow}@{serial}"
         self.tried.clear()
+        self.things.touches.clear()
         self.add(WORKFLOWS, Workflow(ObjectMeta(name=NAME, uid=self.uid, generation=1), spec))
 
     def _drop_workflow(self) -> None:
@@ -213,6 +214,12 @@ class LivelyWorld(World):
         if owner != self.uid:  # of a workflow that is gone: the controller's cache was behind
             self.lives[-1].flow += "@late"
         return made
+
+    def _apply(self, gvr: GVR, name: str, body: bytes) -> ForeignObject:
+        if self.now < self.forbidden_until:
+            raise Denied("exceeded quota: team", status=403)
+        self.tried[self.things.acting] = self.calls
+        return World._apply(self, gvr, name, body)
 
     def _patch(self, operations: list[dict[str, Any]]) -> Workflow:
         if not self.is_there:
@@ -500,7 +507,7 @@ class LifecycleSimulation(Simulation):
             case 6 if flow.name not in self.peers:
                 self.added += 1
                 # The story knows no service of that name.
-                template = "job" if flow.template == "service" else flow.template
+                template = "job" if flow.template in ("service", *SERVING) else flow.template
                 flow = msgspec.structs.replace(flow, name=f"new{self.added}", template=template)
             case 7 if self.phase is not None:  # else it would be Invalid from the start
                 nobody = msgspec.Raw(b'{"targets":["nobody"]}')
@@ -597,7 +604,8 @@ class LifecycleSimulation(Simulation):
         return frozenset(
             flow.name
             for flow in snapshot.workflow.spec.flows
-            if (flow.template_name in snapshot.templates or flow.name in recorded)
+            if flow.template not in (*APPLYING, *DELETING)
+            and (flow.template_name in snapshot.templates or flow.name in recorded)
             and (WIDGETS if flow.name in self.story.widgets else JOBS) in snapshot.awaited
         )
 
@@ -623,6 +631,7 @@ class LifecycleSimulation(Simulation):
         if snapshot.edit is not None:
             spec = snapshot.edit.spec
         if made.patch is not None:
+            assert not (made.is_new_run and snapshot.unseen), "a restart while it is not known which objects are there"
             jobs = {(key.flow, key.index): tuple(map(_seen, jobs)) for key, jobs in snapshot.jobs.items()}
             self.asked = (spec, jobs, self._hidden(snapshot), snapshot.since)
 
@@ -680,6 +689,8 @@ class LifecycleSimulation(Simulation):
                 for life in self.world.lives
                 if life.flow == at[0] and (at not in fresh or (life.index == at[1] and not life.gone))
             ]
+            touches = self.world.things.touches
+            older += [one.attempt for one in touches if one.flow == at[0] and at not in fresh]
             assert first > max(older, default=-1), f"{at} begins at attempt {first} though {max(older)} was made"
         for at in [at for at, _ in self.released_at if at in again]:
             self.released_at = {key: when for key, when in self.released_at.items() if key[0] != at}
@@ -690,6 +701,7 @@ class LifecycleSimulation(Simulation):
         for life in self.world.lives:
             if life.gone and (life.flow, life.index) in tasks:
                 life.flow = f"{life.flow}@dropped{self.world.version}"
+        self.world.things.forget(tasks)
         for at in tasks:
             self.recorded.pop(at, None)
             self.finals.pop(at, None)

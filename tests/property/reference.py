@@ -21,7 +21,11 @@ At = tuple[str, int]
 FINAL: Final = ("Succeeded", "Failed", "Skipped", "Cancelled")
 UNFINISHED: Final = ("Pending", "Suspended", "Running")
 EARLY: Final = ("JobDeleted", "DeadlineExceeded", "PendingTimeout")
-LATE: Final = ("RenderError", "Refused", "NameConflict")
+LATE: Final = ("RenderError", "Refused", "NameConflict", "ApplyConflict")
+#: No failure: a task of action Delete says that its object is gone.
+GONE: Final = "gone"
+#: Templates of flows that delete an object.
+DELETING: Final = ("drop-server", "drop-map")
 _FAILINGS: Final = ("Failed", "Cancelled", "Skipped")
 _MEANT: Final = {"Succeeded": "Completed", "Terminated": "Failed", "Aborted": "Failed"}
 
@@ -31,7 +35,7 @@ TRUE, UNKNOWN, IMPOSSIBLE, TIMED_OUT = "True", "Unknown", "Impossible", "Impossi
 @dataclass(frozen=True, slots=True)
 class JobSeen:
     """A job as the cache has it: its attempt, its state (a task state), whether it is being deleted, the list that it
-    hands out, and whether it has the output x.
+    hands out, whether it has the output x, and what the task does with it if it is no job: Apply or Delete.
     """
 
     attempt: int
@@ -39,11 +43,12 @@ class JobSeen:
     is_deleting: bool = False
     list: str = ""
     gives: bool = True
+    action: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The code under test says that this attempt failed for a reason that no job shows."""
+    """The code under test says that this attempt failed for a reason that no job shows, or that its object is gone."""
 
     attempt: int
     reason: str
@@ -56,7 +61,7 @@ class Observation:
     pod_ips: tasks whose lead pod has an address; is_held: the spec was edited, and `spec` is that of the start;
     is_deferred: the controller does not know that one, so that it judges no failure; asked: the flows for which the
     outcome waits since the last restart; waits_for_end: how the workflow went, which `finally` flows read, is not
-    settled yet."""
+    settled yet; unseen: tasks whose object this controller has not read."""
 
     now: float
     spec: WorkflowSpec
@@ -71,6 +76,7 @@ class Observation:
     is_deferred: bool = False
     asked: tuple[str, ...] = ()
     waits_for_end: bool = False
+    unseen: frozenset[At] = frozenset()
 
 
 @dataclass(slots=True)
@@ -251,8 +257,10 @@ class Reference:
         was_decided = bool(self.decided)
         for flow, at, task in self._all():
             jobs, gone = seen.jobs.get(at, ()), seen.gone.get(at, ())
-            self._observe(seen, flow, task, jobs, gone, was_decided, was_ending)
+            self._observe(seen, flow, at[1], task, jobs, gone, was_ending)
             claim = seen.claims.get(at)
+            if claim is not None and claim.reason == GONE and not task.is_final:
+                task.state, task.attempt, task.ran, task.had_job = "Succeeded", claim.attempt, True, True
             if claim is not None and claim.reason in EARLY and (was_decided or not self._is_leaving(seen, at, claim)):
                 self._claim(seen, flow, task, claim, was_ending)
         if not seen.is_held:
@@ -261,7 +269,7 @@ class Reference:
             self._decide(seen)
         if seen.is_held and self._rest(seen) != "Continue":  # failures that were not judged before
             for flow, at, task in self._all():
-                self._observe(seen, flow, task, seen.jobs.get(at, ()), seen.gone.get(at, ()), was_decided, True)
+                self._observe(seen, flow, at[1], task, seen.jobs.get(at, ()), seen.gone.get(at, ()), True)
         for flow, at, task in self._all():
             claim = seen.claims.get(at)
             if claim is not None and not was_decided and self._is_leaving(seen, at, claim):
@@ -270,7 +278,8 @@ class Reference:
         if self._rest(seen) != "Continue":
             self._end_rest(seen)
         if seen.is_held:
-            assert not any(claim.reason != "JobDeleted" for claim in seen.claims.values()), "a held attempt timed out"
+            late = [claim for claim in seen.claims.values() if claim.reason not in ("JobDeleted", GONE)]
+            assert not late, "a held attempt timed out"
             self._set_phase(seen)
             return
         # The end of the others may release or skip the finally flows, and these may decide the outcome.
@@ -308,17 +317,19 @@ class Reference:
         self,
         seen: Observation,
         flow: Flow,
+        index: int,
         task: RefTask,
         jobs: tuple[JobSeen, ...],
         gone: tuple[JobSeen, ...],
-        was_decided: bool,
         was_ending: bool,
     ) -> None:
         if task.is_final:
-            has_job = any(job.attempt == task.attempt for job in jobs)
+            current = [job for job in jobs if job.attempt == task.attempt]
+            has_job = bool(current)
             task.is_unseen = task.is_unseen and not has_job
-            if flow.name not in seen.hidden:  # else the cache may just not show it yet
-                task.service_is_up = task.service_is_up and has_job
+            if flow.name not in seen.hidden and (flow.name, index) not in seen.unseen:  # else it may just not be known
+                was_up = task.service_is_up or any(job.action for job in current)  # whoever applied it again
+                task.service_is_up = was_up and any(not job.action or job.says != "Failed" for job in current)
             return
         first = self.firsts.get(flow.name, 0)
         newest = max((job.attempt for job in (*jobs, *gone) if job.attempt >= first), default=-1)
@@ -329,6 +340,13 @@ class Reference:
         if task.state == "Backoff":
             return
         current = [job for job in jobs if job.attempt == task.attempt >= first]
+        if flow.template in DELETING:
+            if current:
+                task.state, task.ran = "Running", True
+                task.ran_at = seen.now if task.ran_at is None else task.ran_at
+            elif task.state in UNFINISHED and any(job.attempt == task.attempt for job in gone):
+                task.state, task.ran = "Succeeded", True
+            return
         # A job under deletion counts as deleted, whatever it says: these jobs do not say when they ended.
         alive = [job for job in current if not job.is_deleting]
         # A service that was ready has not ended: where it is gone before a pass saw that, it counts as deleted.
@@ -706,6 +724,8 @@ class Reference:
                 for job in jobs:
                     is_up = task.is_service and task.state == "Succeeded" and job.attempt == task.attempt
                     is_service_of_old = job.says == "Succeeded" and at[0] in self.services and not is_up
+                    if job.action:
+                        continue  # it stays as it is
                     is_over = job.says in ("Succeeded", "Failed") and not is_service_of_old
                     if not job.is_deleting and not is_up and not is_over:
                         self.phase = "Terminating"

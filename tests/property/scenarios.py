@@ -14,12 +14,16 @@ from zlib import crc32
 from hypothesis import strategies as st
 
 from pkg.apis.flow.v1alpha1.types import WorkflowSpec
+from pkg.apis.meta import GVR
 from tests.manifests import decoded
+from tests.property.objects import DELETING, MAPS, SERVERS, SERVING, TEMPLATES, object_fates
 from tests.property.world import Fate
 
 T = TypeVar("T")
 _LISTS: Final[tuple[Any, ...]] = ([], [1], ["a", "b"], [{"x": 1}, 2, 3], [0, 1, 2, 3, 4], {"no": "list"})
-FLOW_BYTES: Final = 38
+FLOW_BYTES: Final = 40
+# Where in the bytes of a flow it says which object the flow applies or deletes: behind all that others read.
+_OBJECT_AT: Final = 38
 HEAD_BYTES: Final = 10
 
 
@@ -91,6 +95,10 @@ class Story:
     templates: tuple[dict[str, Any], ...]
     #: Flows whose jobs hand out a list.
     listing: frozenset[str] = frozenset()
+    #: Flows that apply or delete objects.
+    acting: frozenset[str] = frozenset()
+    #: Objects that are there at the start.
+    there: tuple[tuple[GVR, str], ...] = ()
 
     def list_of(self, flow: str, index: int, attempt: int, *, is_later: bool = False) -> str:
         """What a job hands out when it succeeds, and what it says later, which nobody may read; empty for most."""
@@ -100,10 +108,18 @@ class Story:
         return json.dumps(found)
 
 
-def story_of(scenario: Scenario, *, calm: bool = False, with_outputs: bool = True, with_people: bool = False) -> Story:
+def story_of(
+    scenario: Scenario,
+    *,
+    calm: bool = False,
+    with_outputs: bool = True,
+    with_people: bool = False,
+    with_objects: bool = False,
+) -> Story:
     """The workflow (valid by construction) and everything that will happen to its jobs.
 
     with_people: some flows wait for an approval, and the jobs of `finally` flows have how the workflow went.
+    with_objects: some flows apply or delete an object.
 
     calm: nothing in it depends on time. There are no timeouts and no network probes, jobs succeed or fail, and
     `remaining` is Continue.
@@ -118,6 +134,7 @@ def story_of(scenario: Scenario, *, calm: bool = False, with_outputs: bool = Tru
     widgets: set[str] = set()
     listing: set[str] = set()
     asking: set[str] = set()
+    acting: set[str] = set()
     for number, data in enumerate(scenario.flows):
         tape = Tape(data)
         name = f"f{number}"
@@ -126,17 +143,24 @@ def story_of(scenario: Scenario, *, calm: bool = False, with_outputs: bool = Tru
         if calm:
             _calm(raw)
             fates[name] = [_calm_fate(fate) for fate in fates[name]]
+        is_acting = with_objects and data[_OBJECT_AT : _OBJECT_AT + 1] > b"\xd0"
+        if is_acting:
+            fates[name], is_service = _with_object(raw, fates[name], data[_OBJECT_AT:], calm=calm)
+            is_widget = False
+            acting.add(name)
         patience[name] = (tape.below(8), tape.below(5))
-        listing |= _with_items(tape, raw, flows[: min(number, ordinary)], services | asking)
+        listing |= _with_items(tape, raw, flows[: min(number, ordinary)], services | asking | acting)
         if with_outputs:
             _add_outputs(tape, raw, flows[: min(number, ordinary)])
             if tape.one_in(3):
                 fates[name] = [replace(fate, gives=at % 2 == 0) for at, fate in enumerate(fates[name])]
         if with_people:
-            is_asking = tape.one_in(6) and not is_service
+            is_asking = tape.one_in(6) and not is_service and not is_acting
             _with_people(raw, is_asking=is_asking)
             if is_asking:
                 asking.add(name)
+        if is_acting:
+            _without_outputs(raw)
         flows.append(raw)
         if is_service:
             services.add(name)
@@ -162,9 +186,39 @@ def story_of(scenario: Scenario, *, calm: bool = False, with_outputs: bool = Tru
         services=frozenset(services),
         widgets=frozenset(widgets),
         patience=patience_of,
-        templates=_templates(),
+        templates=(*_templates(), *(TEMPLATES if acting else ())),
         listing=frozenset(listing),
+        acting=frozenset(acting),
+        there=_things_of(flows) if acting else (),
     )
+
+
+def _with_object(raw: dict[str, Any], fates: Sequence[Fate], data: bytes, *, calm: bool) -> tuple[Sequence[Fate], bool]:
+    """Lets a flow apply or delete an object in place of making jobs; returns how its objects live, and whether they
+    serve. Flows may mean the same objects, unless nothing is to depend on time.
+    """
+    tape = Tape(data)
+    template = tape.pick("server", "map", "batch", "drop-server", "drop-map")
+    raw["template"] = template
+    name = raw["name"] if calm else tape.pick("a", "b", raw["name"])
+    raw["parameters"] = [{"name": "object", "value": name}]
+    return object_fates(fates, template), template in SERVING
+
+
+def _without_outputs(raw: dict[str, Any]) -> None:
+    """Takes from a flow what the kind of its object does not have, and what nothing is rendered of."""
+    if raw["template"] in (*DELETING, "map"):
+        raw.pop("outputs", None)
+    if raw["template"] in DELETING:
+        raw.pop("patch", None)
+
+
+def _things_of(flows: Sequence[dict[str, Any]]) -> tuple[tuple[GVR, str], ...]:
+    """Objects that are there before the workflow: some of those that its flows delete."""
+    named = [(flow["template"], flow["parameters"][0]["value"]) for flow in flows if flow.get("template") in DELETING]
+    kinds = {"drop-server": (SERVERS, "server"), "drop-map": (MAPS, "map")}
+    found = {(kinds[template], f"{name}-{index}") for template, name in named for index in (0, 2) if name != "b"}
+    return tuple(sorted((gvr, f"{kind}-{name}") for (gvr, kind), name in found))
 
 
 def _spec(head: Tape, flows: list[dict[str, Any]], ordinary: int, *, calm: bool) -> dict[str, Any]:

@@ -40,7 +40,8 @@ from pkg.controllers.workflow.planner.progress import Progress, TaskKey
 from pkg.controllers.workflow.planner.snapshot import ObservedJob, Snapshot
 from tests.manifests import decoded
 from tests.property.controller import Controller
-from tests.property.reference import EARLY, LATE, At, Claim, JobSeen, Observation, Reference
+from tests.property.objects import APPLYING, DELETING, MAPS, Thing, judge_recorded_objects
+from tests.property.reference import EARLY, GONE, LATE, At, Claim, JobSeen, Observation, Reference
 from tests.property.scenarios import Scenario, Story, Tape, story_of
 from tests.property.world import JOBS, NAME, UID, WIDGETS, Died, Life, Trap, World
 
@@ -67,6 +68,8 @@ class Simulation:
         self.world.add(WORKFLOWS, Workflow(ObjectMeta(name=NAME, uid=UID, generation=1), self.story.spec))
         self.world.log.setdefault(JOBS, [])
         self.world.log.setdefault(WIDGETS, [])
+        for gvr, name in self.story.there:
+            self.world.things.make(gvr, name, {"metadata": {}})
         self.world.on_status = self.on_status
         self.world.list_of = self._lists
         self.world.note = self._note
@@ -76,6 +79,7 @@ class Simulation:
         self.phase: WorkflowPhase | None = None
         #: What the jobs of `finally` flows know of the end.
         self.end = ""
+        self.is_end_recorded = False
         #: When every flow without `finally` was seen to be final.
         self.over_since = float("inf")
         self.trail: list[str] = []
@@ -174,11 +178,14 @@ class Simulation:
         self._note(f"armed {trap}")
 
     def _delete_a_job(self) -> None:
-        there = self.world.jobs()
+        there: list[Life | Thing] = [*self.world.jobs(), *self.world.things.there()]
         if there:
-            life = there[self.tape.below(len(there))]
-            self.world.delete_job(life, "somebody")
-            self._note(f"somebody deletes {life.name}")
+            found = there[self.tape.below(len(there))]
+            if isinstance(found, Life):
+                self.world.delete_job(found, "somebody")
+            else:
+                self.world.things.delete(found, "somebody")
+            self._note(f"somebody deletes {found.name}")
 
     def _asking(self) -> list[Flow]:
         return [flow for flow in self.story.spec.flows if flow.approval is not None]
@@ -342,7 +349,12 @@ class Simulation:
             if self.reference.is_uncounted(at[0]):
                 continue  # it can fail only by its list, which the reference judges itself
             real = progress.flows[graph.by_name[at[0]]].tasks[at[1]]
-            if task.is_final or real.phase not in (Phase.BACKOFF, Phase.FAILED):
+            is_gone = real.phase is Phase.SUCCEEDED and self._template(at[0]) in DELETING
+            if task.is_final or not (is_gone or real.phase in (Phase.BACKOFF, Phase.FAILED)):
+                continue
+            if real.phase is Phase.SUCCEEDED:
+                claims[at] = Claim(real.attempt, GONE)
+                self._judge_gone(at, real.attempt)
                 continue
             if real.reason in (*EARLY, *LATE) and (real.attempt, real.reason) != (task.attempt, task.reason):
                 claims[at] = Claim(real.attempt, real.reason)
@@ -372,6 +384,7 @@ class Simulation:
             is_overdue=is_overdue,
             hidden=self._hidden(snapshot),
             claims=claims,
+            unseen=frozenset((key.flow, key.index) for key in snapshot.unseen),
             waits_for_end=self._waits_for_end(graph, progress, snapshot.now),
         )
 
@@ -391,27 +404,42 @@ class Simulation:
         return frozenset(
             flow.name
             for flow in snapshot.workflow.spec.flows
-            if flow.approval is None and (WIDGETS if flow.name in self.story.widgets else JOBS) not in synced
+            if flow.approval is None
+            and flow.template not in (*APPLYING, *DELETING)
+            and (WIDGETS if flow.name in self.story.widgets else JOBS) not in synced
         )
+
+    def _template(self, name: str) -> str:
+        return next((flow.template for flow in self.reference.spec.flows if flow.name == name), "")
+
+    def _judge_gone(self, at: At, attempt: int) -> None:
+        """A task that deletes an object says that it is gone."""
+        touches = self.world.things.touched(*at, attempt)
+        assert touches, f"{at} is done, and nobody looked for its object"
+        left = [thing.name for thing in self.world.things.there() if thing.uid == touches[-1].uid]
+        assert not left, f"{at} is done, and {left} is there"
 
     def _judge_claim(self, snapshot: Snapshot, at: At, claim: Claim) -> None:
         """A claim that no job shows must be true in the world."""
         flow = next(flow for flow in snapshot.workflow.spec.flows if flow.name == at[0])
         lives = [life for life in self.world.lives if (life.flow, life.index, life.attempt) == (*at, claim.attempt)]
+        touches = self.world.things.touched(*at, claim.attempt)
+        made = [life.created for life in lives] + [touch.at for touch in touches]
         what = f"{at} attempt {claim.attempt}: {claim.reason}"
         match claim.reason:
             case "JobDeleted":
-                assert lives, f"{what}, but it never had a job"
+                assert made, f"{what}, but it never had a job"
                 assert all(life.deleted is not None for life in lives), f"{what}, but its job lives"
+                assert lives or any(self.world.things.is_gone(touch.uid) for touch in touches), f"{what}, but it lives"
             case "DeadlineExceeded" if flow.approval is not None:
                 assert flow.timeout is not None
                 asked = self.released_at.get((at, claim.attempt))
                 assert asked is not None, f"{what}, but nobody was asked"
                 assert snapshot.now >= asked + durations.parse(flow.timeout) - 1e-3, what
             case "DeadlineExceeded":
-                assert lives, f"{what}, but it never had a job"
+                assert made, f"{what}, but it never had a job"
                 assert flow.timeout is not None
-                assert snapshot.now >= min(life.created for life in lives) + durations.parse(flow.timeout) - 1e-3, what
+                assert snapshot.now >= min(made) + durations.parse(flow.timeout) - 1e-3, what
             case "PendingTimeout":
                 assert flow.pending_timeout is not None
                 released = self.released_at.get((at, claim.attempt))
@@ -487,26 +515,20 @@ class Simulation:
 
     def _judge_end_in(self, snapshot: Snapshot, creation: CreateJob) -> None:
         """What the job of a `finally` flow knows of the end is recorded, true, and the same in all of them."""
-        meta = msgspec.json.decode(creation.body)["metadata"]
+        meta = msgspec.json.decode(creation.body)["metadata"] if creation.body else {}
         text = (meta.get("annotations") or {}).get("end")
         if text is None:
             return
         assert records.record_of(snapshot.workflow.status).end is not None, "a job is made before the end is recorded"
         assert self.end in ("", text), f"a job was made with {self.end}, and now with {text}"
-        is_first, self.end = not self.end, text
-        phase, _, failures = text.split(" ", 2)
+        self.end = text
+        _, _, failures = text.split(" ", 2)
         usual = {flow.name for flow in snapshot.workflow.spec.flows if not flow.finally_}
         failed = {at for at, task in self.reference.tasks.items() if at[0] in usual and task.state == "Failed"}
         listed = [one for one in msgspec.json.decode(failures) if "count" not in one]
         left_out = sum(one["count"] for one in msgspec.json.decode(failures) if "count" in one)
         assert {(one["flow"], one["index"]) for one in listed} <= failed
         assert len(listed) + left_out == len(failed)
-        finals = [task for at, task in self.reference.tasks.items() if at[0] not in usual]
-        # Later the timeout or a person may decide otherwise, while a finally flow is retried.
-        is_as_decided = self.reference.decided in ("", phase) or any(task.state == "Failed" for task in finals)
-        assert is_as_decided or not is_first, (
-            f"a finally flow was told {phase}, and the outcome {self.reference.decided}"
-        )
 
     def _compare_without_memory_of_what_changed(self, snapshot: Snapshot, made: Plan) -> None:
         """A pass over all tasks has the same result as a pass over the changed ones."""
@@ -528,7 +550,10 @@ class Simulation:
         )
         for before, one, other in zip(base.flows, full.progress.flows, made.progress.flows, strict=True):
             for was, of_all, of_changed in zip(before.tasks, one.tasks, other.tasks, strict=True):
-                assert of_all == of_changed, f"a pass over what changed makes {of_changed} of {was}, over all {of_all}"
+                assert of_all == of_changed, (
+                    f"a pass over what changed differs from one over all in {_difference(of_changed, of_all)}: it makes"
+                    f" {of_changed} of {was}"
+                )
         assert full.progress.decision == made.progress.decision
         assert full.creations == made.creations
         assert set(made.deletions) <= set(full.deletions)
@@ -581,11 +606,21 @@ class Simulation:
             assert was is None or was == phase, f"{at} was {was}, and is recorded as {phase}"
             self._judge_recorded(at, phase, attempt)
         self._judge_outputs(status)
+        self._judge_end(status)
+        applied = {at for at, (phase, _) in now.items() if phase == "Succeeded" and self._template(at[0]) in APPLYING}
+        judge_recorded_objects(status, self.world.things, applied)
         self.recorded = now
         if status.phase.is_final:
             assert status.phase == self.reference.phase
             assert finals == len(now), "the workflow is over with tasks that are not"
         self.reference.acknowledge()
+
+    def _judge_end(self, status: WorkflowStatus) -> None:
+        """How the workflow went is recorded as it was decided then, if it was. A person may decide otherwise later."""
+        end = records.record_of(status).end
+        if end is not None and not self.is_end_recorded:
+            self.is_end_recorded = True
+            assert self.reference.decided in ("", end.phase), f"the end is {end}, and decided {self.reference.decided}"
 
     def _judge_outputs(self, status: WorkflowStatus) -> None:
         """Every task that succeeded has its outputs in the status, and the values never change in one run."""
@@ -613,8 +648,9 @@ class Simulation:
         assert not (is_asking and lives), f"{at} waits for a person, and has a job"
         if phase in ("Pending", "Running", "Suspended", "Succeeded") and not is_asking:
             of_attempt = [life for life in lives if life.attempt == attempt]
-            assert of_attempt, f"{at} is recorded as {phase} without a job of attempt {attempt}"
-            if phase in ("Running", "Succeeded"):
+            touches = self.world.things.touched(*at, attempt)
+            assert of_attempt or touches, f"{at} is recorded as {phase} without a job of attempt {attempt}"
+            if phase in ("Running", "Succeeded") and not touches:
                 assert any(life.ran is not None or life.ended in ("ok", "ready") for life in of_attempt)
         for life in lives:
             if life.recorded is None and life.attempt <= attempt and phase != "Waiting":
@@ -651,14 +687,27 @@ def _is_like(graph: Graph, key: TaskKey, observed: ObservedJob) -> bool:
     return number is None or graph.nodes[number].is_indexed == (labels.INDEX in observed.job.metadata.labels)
 
 
+def _difference(one: msgspec.Struct, other: msgspec.Struct) -> dict[str, object]:
+    """The fields in which two values differ, each with both."""
+    found: dict[str, object] = {}
+    for name in one.__struct_fields__:
+        mine, theirs = getattr(one, name), getattr(other, name)
+        if mine != theirs:
+            both = isinstance(mine, msgspec.Struct) and isinstance(theirs, msgspec.Struct)
+            found[name] = _difference(mine, theirs) if both else (mine, theirs)
+    return found
+
+
 def _seen(seen: ObservedJob) -> JobSeen:
-    says = str(seen.job.status.get("sim", "Pending"))
+    is_map = seen.is_foreign and seen.gvr == MAPS
+    says = "Succeeded" if is_map else str(seen.job.status.get("sim", "Pending"))
     return JobSeen(
         seen.attempt,
         "Succeeded" if says == "Ready" else says,
         is_deleting=seen.job.metadata.is_deleting,
         list=str(seen.job.status.get("list", "")),
         gives="x" in seen.job.status,
+        action=str(seen.action) if seen.is_foreign else "",
     )
 
 
@@ -709,7 +758,8 @@ def simulate(scenario: Scenario, *, calm: bool = False, deaf: bool = False) -> S
     watches that fall silent.
     """
     kind = DeafSimulation if deaf else Simulation
-    simulation = kind(story_of(scenario, calm=calm, with_people=True), scenario.schedule, calm=calm)
+    story = story_of(scenario, calm=calm, with_people=True, with_objects=True)
+    simulation = kind(story, scenario.schedule, calm=calm)
     simulation.run()
     simulation.judge_history()
     return simulation

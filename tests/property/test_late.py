@@ -89,7 +89,7 @@ class LateSimulation(Simulation):
 @settings(max_examples=max(1, EXAMPLES // 2))
 @given(scenarios(max_flows=12))
 def test_every_workflow_ends_as_the_contract_says_though_creations_are_answered_late(scenario: Scenario) -> None:
-    simulation = LateSimulation(story_of(scenario), scenario.schedule)
+    simulation = LateSimulation(story_of(scenario, with_objects=True), scenario.schedule)
     simulation.run()
     simulation.judge_history()
     PARKED.append(simulation.controller.parked)

@@ -17,9 +17,10 @@ import msgspec
 from pkg.apis.flow.v1alpha1 import labels
 from pkg.apis.flow.v1alpha1.indexes import unpack_indexes
 from pkg.apis.flow.v1alpha1.types import WORKFLOWS, Workflow, WorkflowSpec, WorkflowStatus
-from pkg.apis.meta import GVR, Job, ObjectMeta
+from pkg.apis.meta import GVR, ForeignObject, Job, ObjectMeta
 from pkg.controllers.engine.store import Added, Deleted, Modified
 from pkg.kube.errors import Conflict, Denied, Exists, KubeError, NotFound, Refused, Throttled, Transient
+from tests.property.objects import MAPS, SERVERS, Things
 
 JOBS: Final = GVR("batch", "v1", "jobs")
 WIDGETS: Final = GVR("example.com", "v1", "widgets")
@@ -100,9 +101,16 @@ class World:
     list_of: Callable[[str, int, int], tuple[str, str]] = lambda *_: ("", "")
     calls: int = 0
     warnings: tuple[str, ...] = ()
+    #: Called with the UID of the workflow for which a job is made, or an object applied or looked for.
+    may_create: Callable[[str], None] = lambda _uid: None
+    #: The objects that tasks apply or delete.
+    things: Things = field(init=False)
     _due: list[tuple[float, int, Callable[[], None]]] = field(default_factory=list)
     _serial: int = 0
     _refusals: set[tuple[str, int, int]] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.things = Things(self)
 
     # The true state
 
@@ -168,12 +176,12 @@ class World:
         return [life for life in self.lives if not life.gone]
 
     def is_running(self, flow: str, index: int, attempt: int) -> float | None:
-        """Since when that attempt's job has run, None if it does not run now."""
+        """Since when that attempt's job, or the object that it applied, has run; None if it does not run now."""
         for life in self.lives:
             is_asked = (life.flow, life.index, life.attempt) == (flow, index, attempt)
             if is_asked and not life.gone and life.deleted is None and life.ended in ("", "ready"):
                 return life.ran
-        return None
+        return self.things.is_running(flow, index, attempt)
 
     def _begin(self, life: Life, fate: Fate) -> None:
         def show(sim: str, status: dict[str, Any]) -> Callable[[], None]:
@@ -285,7 +293,7 @@ class World:
         assert namespace == job.metadata.namespace == NAMESPACE
         name, tags = job.metadata.name, job.metadata.labels
         flow, index, attempt = tags[labels.FLOW], int(tags.get(labels.INDEX, "0")), int(tags[labels.ATTEMPT])
-        self._judge_outputs(job)
+        self.judge_outputs(job)
         fate = self.fate_of(flow, index, attempt)
         if fate.refused == "for good":
             raise Refused("spec.x: Invalid value", status=422)
@@ -306,7 +314,7 @@ class World:
         self._begin(life, fate)
         return made
 
-    def _judge_outputs(self, job: Job) -> None:
+    def judge_outputs(self, job: Job) -> None:
         """What a job was made from is what status records at this moment."""
         for key, text in job.metadata.annotations.items():
             if not key.startswith("out."):
@@ -325,16 +333,43 @@ class World:
             else:
                 assert text == values.get(0 if pick == "all" else int(pick)), f"{key} is {text}, status has {values}"
 
-    def get(self, gvr: GVR, namespace: str, name: str, _type: type[Job]) -> Job:
+    def get(self, gvr: GVR, namespace: str, name: str, _type: type[T]) -> T:
         assert namespace == NAMESPACE
 
-        def act() -> Job:
+        def act() -> T:
             if (gvr, name) not in self.objects:
                 raise NotFound(f"{name} not found", status=404)
-            found: Job = self.objects[gvr, name]
+            found: T = self.objects[gvr, name]
             return found
 
         return self.call(act)
+
+    def apply(self, gvr: GVR, namespace: str, name: str, body: bytes) -> ForeignObject:
+        assert namespace == NAMESPACE
+        return self.call(lambda: self._apply(gvr, name, body))
+
+    def _apply(self, gvr: GVR, name: str, body: bytes) -> ForeignObject:
+        return self.things.apply(gvr, name, body)
+
+    def find(self, gvr: GVR, namespace: str, name: str) -> ForeignObject:
+        """The look of an attempt for the object that it deletes."""
+        assert namespace == NAMESPACE
+
+        def act() -> None:
+            self.things.find(gvr, name)
+
+        self.call(act)
+        if (gvr, name) not in self.objects:
+            raise NotFound(f"{name} not found", status=404)
+        found: ForeignObject = self.objects[gvr, name]
+        return found
+
+    def read(self, gvr: GVR, namespace: str, name: str) -> ForeignObject:
+        """Reads an object after the start of a controller. Whoever dies of it dies a moment later."""
+        try:
+            return self.get(gvr, namespace, name, ForeignObject)
+        except Died:
+            raise Transient("connection reset") from None
 
     def patch(self, gvr: GVR, namespace: str, name: str, body: bytes, **_how: Any) -> Workflow:
         assert (gvr, namespace, name) == (WORKFLOWS, NAMESPACE, NAME)
@@ -367,6 +402,9 @@ class World:
     ) -> None:
         assert namespace == NAMESPACE
         assert gvr != WORKFLOWS, f"no scenario has a ttl, yet the workflow is deleted ({propagation})"
+        if gvr in (SERVERS, MAPS):
+            self.call(lambda: self.things.delete_by_uid(gvr, name, uid))
+            return
 
         def act() -> None:
             found = next((life for life in self.jobs() if (life.gvr, life.name) == (gvr, name)), None)

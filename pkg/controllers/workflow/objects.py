@@ -165,8 +165,13 @@ class Objects:
     # What the calls of attempts report.
 
     def expect(self, workflow: WorkflowId, gvr: GVR, name: str, task: TaskKey, attempted: Attempted) -> None:
-        """A call for the object is about to be made: no event after it is missed."""
+        """A call for the object is about to be made: no event after it is missed.
+
+        What status records of the attempt before is not read any more. It would say nothing of this one.
+        """
         with self._lock:
+            if task in self._unseen.get(workflow, ()):
+                self._see(workflow, task)
             self._name(workflow, _Place(gvr, f"{workflow.namespace}/{name}", task), attempted)
 
     def took(self, workflow: WorkflowId, gvr: GVR, task: TaskKey, found: ForeignObject) -> None:

@@ -210,7 +210,8 @@ def _evaluate(ctx: Context, facts: _Facts) -> _Evaluated:
     stale |= start_delay.over(ctx)
     unfolded: frozenset[TaskKey] = frozenset()
     withheld: frozenset[int] = frozenset()
-    finals = frozenset(graph.finals)
+    # Terminate ends `finally` flows as well. An approval of one that is given at the same moment is too late.
+    finals = frozenset(graph.finals) if spec.shutdown is not Shutdown.TERMINATE else frozenset()
     while True:
         stale |= draft.take_moved()
         is_finally_due = draft.not_final <= finals

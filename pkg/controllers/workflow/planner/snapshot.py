@@ -203,9 +203,14 @@ class Snapshot:
         template = self.templates.get(template_name)
         found: Completion | None = None
         if template is not None and (not gvr.resource or is_of_kind(template, gvr)):
+            if template.spec.action is Action.DELETE:
+                return Completion.TERMINAL  # such a task is done once the object is gone, of whatever kind
             found = template.spec.completion
             gvr = gvr if gvr.resource or found is not None else template.spec.gvr.gvr
         else:
+            jobs = tuple(jobs)
+            if any(job.action is Action.DELETE for job in jobs):
+                return Completion.TERMINAL
             carried = next((carried for job in jobs if (carried := self.carried(job)) is not None), None)
             found = carried.completion if carried is not None else None
         if found is not None:

@@ -68,6 +68,8 @@ def test_the_task_ends_and_the_object_stays(change: dict[str, Any], reason: str,
         bench.settle()
     assert bench.phase == "Failed"
     assert bench.calls == before, "nothing else is done to it"
+    if bench.phases()["a"] == "Cancelled":
+        assert bench.flow("a").message.endswith("; thing is left as it is")
 
 
 def test_an_attempt_that_takes_too_long_leaves_the_object_and_the_next_applies_it_again() -> None:

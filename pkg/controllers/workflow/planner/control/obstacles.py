@@ -233,7 +233,7 @@ def _address_obstacle(ctx: Context, of: Candidate) -> Waits | Fails | None:
         if ctx.snapshot.pod_ips.get(key):
             continue
         text = f"waits for the pod address of {asked.name}"
-        if has_ended(ctx, asked, ctx.draft.task(asked.number, key.index)):
+        if has_ended(ctx, asked, key.index, ctx.draft.task(asked.number, key.index)):
             return Fails(Reasons.RENDER_ERROR, f"the pod address of {asked.name} is needed, and {asked.name} has ended")
         return Waits(Reasons.WAITING_FOR_DEPENDENCIES, f"{text}, which has none now")
     return None

@@ -11,7 +11,7 @@ import msgspec
 from pkg.apis.flow.v1alpha1 import defaults
 from pkg.apis.flow.v1alpha1.phases import BACKOFF, CANCELLED, FAILED, SKIPPED, SUCCEEDED, SUSPENDED, WAITING
 from pkg.apis.flow.v1alpha1.reasons import Reasons
-from pkg.apis.flow.v1alpha1.types import PolicyType, Remaining, Shutdown, WorkflowSpec
+from pkg.apis.flow.v1alpha1.types import Action, PolicyType, Remaining, Shutdown, WorkflowSpec
 from pkg.controllers.workflow.planner.context import Context
 from pkg.controllers.workflow.planner.draft import Draft
 from pkg.controllers.workflow.planner.graph.model import Graph, Node
@@ -219,6 +219,8 @@ def ended(task: Task, how: Mode, now: float, *, is_unready_service: bool) -> Tas
         return replace(task, phase=FAILED, due=None, finished=now)
     if how is Mode.CANCEL or task.phase is SUSPENDED or is_unready_service:
         message = "deleted after the outcome was decided"
+        if task.current.action is not Action.CREATE:
+            message = f"ended after the outcome was decided; {task.current.job} is left as it is"
         cancelled = replace(task, phase=CANCELLED, reason=Reasons.WORKFLOW_DECIDED, message=message, finished=now)
         return cancelled.with_current(held_at=None)
     return task

@@ -162,7 +162,7 @@ class Evaluator:
             if self._ctx.snapshot.pod_ips.get(key):
                 return Truth.TRUE
             task = draft.task(asked.number, key.index)
-            return Truth.IMPOSSIBLE if has_ended(self._ctx, asked, task) else Truth.UNKNOWN
+            return Truth.IMPOSSIBLE if has_ended(self._ctx, asked, key.index, task) else Truth.UNKNOWN
         if isinstance(predicate, OutputPredicate):
             return recorded_outputs.truth(self._ctx, predicate, index)
         raise TypeError(f"{predicate} does not depend on the index")

@@ -26,14 +26,15 @@ def is_serving(task: Task) -> bool:
     return task.current.ready and bool(task.current.job)
 
 
-def has_ended(ctx: Context, node: Node, task: Task) -> bool:
+def has_ended(ctx: Context, node: Node, index: int, task: Task) -> bool:
     """Whether no pod of the task will answer a probe any more: it is final, and no service that serves or may serve.
 
     While the cache of the kind is incomplete, a recorded success may belong to a service whose job is not cached yet.
+    So it is with an applied object that this controller has not read yet.
     """
     if not task.is_final or is_serving(task):
         return False
-    return task.phase is not Phase.SUCCEEDED or not ctx.may_hide_jobs(node)
+    return task.phase is not Phase.SUCCEEDED or not (ctx.may_hide_jobs(node) or ctx.is_object_unseen(node, index))
 
 
 def _answers_since(task: Task) -> float | None:
@@ -99,7 +100,7 @@ class ProbeEvaluator:
         """The value of a probe of the flow's own replica `index`, which may change during the call."""
         if index in self.passed(node, predicate):
             return Truth.TRUE
-        return self._without_answer(node, self._ctx.draft.task(node.number, index), predicate.fail_after)
+        return self._without_answer(node, index, self._ctx.draft.task(node.number, index), predicate.fail_after)
 
     def silence(self, node: Node, predicate: ProbePredicate, own_index: int | None = None) -> Silence | None:
         """The first replica that has not answered a probe of the flow, a running one first; None if there is none.
@@ -138,12 +139,14 @@ class ProbeEvaluator:
         if found is None:
             asked = self._ctx.graph.nodes[predicate.flow]
             tasks = self._ctx.draft.tasks(asked.number)
-            found = self._silent[key] = [self._without_answer(asked, task, predicate.fail_after) for task in tasks]
+            found = self._silent[key] = [
+                self._without_answer(asked, index, task, predicate.fail_after) for index, task in enumerate(tasks)
+            ]
             self._ctx.budget.spend(1 + len(tasks) // 2)
         return found
 
-    def _without_answer(self, asked: Node, task: Task, fail_after: float | None) -> Truth:
-        if has_ended(self._ctx, asked, task):
+    def _without_answer(self, asked: Node, index: int, task: Task, fail_after: float | None) -> Truth:
+        if has_ended(self._ctx, asked, index, task):
             return Truth.TIMED_OUT if task.phase is Phase.SUCCEEDED else Truth.IMPOSSIBLE
         ran_at = task.current.ran_at
         if fail_after is not None and ran_at is not None and task.phase is not Phase.BACKOFF:

@@ -28,7 +28,7 @@ from pkg.controllers.workflow.planner.snapshot import ObservedJob, Snapshot
 from pkg.controllers.workflow.planner.status.deletion import counts_as_deleted
 from pkg.controllers.workflow.planner.status.failures import explained, failure_message, is_gone, taken_off, was_deleted
 from pkg.controllers.workflow.planner.status.job_record import kind_of, record_kind, record_rules
-from pkg.controllers.workflow.planner.status.object_deletion import deletes
+from pkg.controllers.workflow.planner.status.objects import deletes, is_unread
 from pkg.workloads import KUEUE_QUEUE_LABEL, PLAINLY_PENDING, JobState, Reading
 
 _PHASES = {
@@ -94,7 +94,7 @@ def fold(ctx: Context, keys: Iterable[TaskKey], policy: FailurePolicy) -> frozen
         number = node.number
         task, state = draft.task(number, key.index), draft.state(number)
         seen, missed = snapshot.jobs.get(key, ()), snapshot.gone.get(key, ())
-        if not seen and not missed and not _expects(task):
+        if not seen and not missed and (not _expects(task) or is_unread(ctx, key, task)):
             continue  # it has no job, and needs none
         least = _first_attempt_of(task, state)
         jobs = _possible(ctx, node, task, seen, least)
@@ -253,7 +253,9 @@ def _attach(snapshot: Snapshot, node: Node, task: Task, current: ObservedJob | N
         return _with_job(snapshot, task, current)
     if snapshot.completion(node.flow.template_name, current.gvr, (current,)) is Completion.TERMINAL:
         return _with_job(snapshot, task, current)
-    task = _with_job(snapshot, task, None if _is_dead(snapshot, current) else current)
+    if _is_dead(snapshot, current):  # status keeps what a task applied, dead or not
+        return _with_job(snapshot, task, current if current.is_foreign else None).with_current(ready=False)
+    task = _with_job(snapshot, task, current)
     if task.current.ready:
         return task
     # Status does not record when the job first ran. Probes with failAfter count from when the service became ready,
