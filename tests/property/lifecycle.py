@@ -64,8 +64,11 @@ class Lifecycle:
     ends: bytes
 
     def __repr__(self) -> str:
-        parts = (self.head, self.peers, self.schedule, self.ends, *self.flows)
-        shown = ", ".join(f'"{part.rstrip(bytes(1)).hex()}"' for part in parts)
+        head, peers, ends, *flows = (
+            part.rstrip(bytes(1)).hex() for part in (self.head, self.peers, self.ends, *self.flows)
+        )
+        # Each zero at the end of the schedule is a step.
+        shown = ", ".join(f'"{part}"' for part in (head, peers, self.schedule.hex(), ends, *flows))
         return f"of_hex({shown})"
 
 
@@ -562,6 +565,7 @@ class LifecycleSimulation(Simulation):
         self.phase, self.asked, self.in_force = None, None, ()
         self.finals.clear()
         self.recorded.clear()
+        self.shown.clear()
         self.released_at.clear()
         self.born.clear()
         self.used.clear()
@@ -689,8 +693,9 @@ class LifecycleSimulation(Simulation):
                 for life in self.world.lives
                 if life.flow == at[0] and (at not in fresh or (life.index == at[1] and not life.gone))
             ]
-            touches = self.world.things.touches
-            older += [one.attempt for one in touches if one.flow == at[0] and at not in fresh]
+            # Of an object that was applied and not recorded nobody can tell which attempt it was.
+            acted = {((one.flow, one.index), one.attempt) for one in self.world.things.touches} & self.shown
+            older += [attempt for shown, attempt in acted if shown[0] == at[0] and at not in fresh]
             assert first > max(older, default=-1), f"{at} begins at attempt {first} though {max(older)} was made"
         for at in [at for at, _ in self.released_at if at in again]:
             self.released_at = {key: when for key, when in self.released_at.items() if key[0] != at}
@@ -702,6 +707,7 @@ class LifecycleSimulation(Simulation):
             if life.gone and (life.flow, life.index) in tasks:
                 life.flow = f"{life.flow}@dropped{self.world.version}"
         self.world.things.forget(tasks)
+        self.shown = {(at, attempt) for at, attempt in self.shown if at not in tasks}
         for at in tasks:
             self.recorded.pop(at, None)
             self.finals.pop(at, None)

@@ -24,7 +24,8 @@ EARLY: Final = ("JobDeleted", "DeadlineExceeded", "PendingTimeout")
 LATE: Final = ("RenderError", "Refused", "NameConflict", "ApplyConflict")
 #: No failure: a task of action Delete says that its object is gone.
 GONE: Final = "gone"
-#: Templates of flows that delete an object.
+#: Templates of flows that apply an object, and of those that delete one.
+APPLYING: Final = ("server", "map", "batch")
 DELETING: Final = ("drop-server", "drop-map")
 _FAILINGS: Final = ("Failed", "Cancelled", "Skipped")
 _MEANT: Final = {"Succeeded": "Completed", "Terminated": "Failed", "Aborted": "Failed"}
@@ -61,7 +62,7 @@ class Observation:
     pod_ips: tasks whose lead pod has an address; is_held: the spec was edited, and `spec` is that of the start;
     is_deferred: the controller does not know that one, so that it judges no failure; asked: the flows for which the
     outcome waits since the last restart; waits_for_end: how the workflow went, which `finally` flows read, is not
-    settled yet; unseen: tasks whose object this controller has not read."""
+    settled yet."""
 
     now: float
     spec: WorkflowSpec
@@ -76,7 +77,6 @@ class Observation:
     is_deferred: bool = False
     asked: tuple[str, ...] = ()
     waits_for_end: bool = False
-    unseen: frozenset[At] = frozenset()
 
 
 @dataclass(slots=True)
@@ -257,7 +257,7 @@ class Reference:
         was_decided = bool(self.decided)
         for flow, at, task in self._all():
             jobs, gone = seen.jobs.get(at, ()), seen.gone.get(at, ())
-            self._observe(seen, flow, at[1], task, jobs, gone, was_ending)
+            self._observe(seen, flow, task, jobs, gone, was_ending)
             claim = seen.claims.get(at)
             if claim is not None and claim.reason == GONE and not task.is_final:
                 task.state, task.attempt, task.ran, task.had_job = "Succeeded", claim.attempt, True, True
@@ -269,7 +269,7 @@ class Reference:
             self._decide(seen)
         if seen.is_held and self._rest(seen) != "Continue":  # failures that were not judged before
             for flow, at, task in self._all():
-                self._observe(seen, flow, at[1], task, seen.jobs.get(at, ()), seen.gone.get(at, ()), True)
+                self._observe(seen, flow, task, seen.jobs.get(at, ()), seen.gone.get(at, ()), True)
         for flow, at, task in self._all():
             claim = seen.claims.get(at)
             if claim is not None and not was_decided and self._is_leaving(seen, at, claim):
@@ -317,7 +317,6 @@ class Reference:
         self,
         seen: Observation,
         flow: Flow,
-        index: int,
         task: RefTask,
         jobs: tuple[JobSeen, ...],
         gone: tuple[JobSeen, ...],
@@ -327,7 +326,10 @@ class Reference:
             current = [job for job in jobs if job.attempt == task.attempt]
             has_job = bool(current)
             task.is_unseen = task.is_unseen and not has_job
-            if flow.name not in seen.hidden and (flow.name, index) not in seen.unseen:  # else it may just not be known
+            is_known = flow.name not in seen.hidden
+            if flow.template in APPLYING:  # such an object is read when somebody needs it
+                is_known = has_job or any(job.attempt == task.attempt for job in gone)
+            if is_known:
                 was_up = task.service_is_up or any(job.action for job in current)  # whoever applied it again
                 task.service_is_up = was_up and any(not job.action or job.says != "Failed" for job in current)
             return

@@ -63,7 +63,9 @@ class Scenario:
     def __repr__(self) -> str:
         flows = ", ".join(_short(flow) for flow in self.flows)
         comma = "," if len(self.flows) == 1 else ""
-        return f"Scenario({_short(self.head)}, ({flows}{comma}), {_short(self.schedule)})"
+        # Each zero at the end of the schedule is a step.
+        schedule = f'bytes.fromhex("{self.schedule.hex()}")'
+        return f"Scenario({_short(self.head)}, ({flows}{comma}), {schedule})"
 
 
 def _short(data: bytes) -> str:

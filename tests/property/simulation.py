@@ -75,6 +75,8 @@ class Simulation:
         self.world.note = self._note
         self.finals: dict[At, str] = {}
         self.recorded: dict[At, tuple[str, int]] = {}
+        #: Every attempt that status has recorded, of tasks that apply or delete objects.
+        self.shown: set[tuple[At, int]] = set()
         self.outputs: dict[At, tuple[tuple[str, str], ...]] = {}
         self.phase: WorkflowPhase | None = None
         #: What the jobs of `finally` flows know of the end.
@@ -384,7 +386,6 @@ class Simulation:
             is_overdue=is_overdue,
             hidden=self._hidden(snapshot),
             claims=claims,
-            unseen=frozenset((key.flow, key.index) for key in snapshot.unseen),
             waits_for_end=self._waits_for_end(graph, progress, snapshot.now),
         )
 
@@ -605,6 +606,8 @@ class Simulation:
             was = self.finals.setdefault(at, phase) if phase in FINAL else self.finals.get(at)
             assert was is None or was == phase, f"{at} was {was}, and is recorded as {phase}"
             self._judge_recorded(at, phase, attempt)
+            if at[0] in self.story.acting and phase not in ("Waiting", "Skipped"):
+                self.shown.add((at, attempt))
         self._judge_outputs(status)
         self._judge_end(status)
         applied = {at for at, (phase, _) in now.items() if phase == "Succeeded" and self._template(at[0]) in APPLYING}

@@ -66,9 +66,10 @@ class Context(msgspec.Struct, frozen=True, gc=False):
             node.flow.template_name, self.draft.state(node.number).gvrs
         )
 
-    def is_object_unseen(self, node: Node, index: int) -> bool:
-        """Whether the task applied or found an object that this controller has not read yet."""
-        return bool(self.snapshot.unseen) and TaskKey(node.name, index) in self.snapshot.unseen
+    def may_serve_unseen(self, node: Node, index: int) -> bool:
+        """Whether the task applied a service that this controller has not read yet."""
+        unseen = self.snapshot.unseen
+        return bool(unseen) and TaskKey(node.name, index) in unseen and self.is_service(node)
 
     def is_service(self, node: Node) -> bool:
         """Whether the jobs of the flow are done once they are ready."""

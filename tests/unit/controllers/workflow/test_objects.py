@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 
 from pkg.apis.flow.v1alpha1.reasons import Reasons
-from pkg.apis.flow.v1alpha1.types import WorkTemplate
+from pkg.apis.flow.v1alpha1.types import Action, ObjectOfTask, ObjectRecord, WorkTemplate
+from pkg.controllers.workflow.objects import Attempted
 from pkg.controllers.workflow.planner.job_identity import WorkflowId
+from pkg.controllers.workflow.planner.progress import TaskKey
 from pkg.controllers.workflow.planner.snapshot import CreateFault, Trouble
-from tests.builders import NOW, on, wf
+from tests.builders import NOW, WIDGETS, http, on, wf
 from tests.manifests import decoded
 from tests.object_bench import MAPS, SERVERS, ObjectBench
 
@@ -55,16 +57,24 @@ def test_a_server_is_done_once_it_is_ready() -> None:
         pytest.param({"shutdown": "Stop"}, Reasons.WORKFLOW_DECIDED, id="Stop"),
     ],
 )
-@pytest.mark.parametrize("action", ["Apply", "Delete"])
-def test_the_task_ends_and_the_object_stays(change: dict[str, Any], reason: str, action: str) -> None:
-    bench = ObjectBench(wf({"jobRetainPolicy": "delete"}, a=acts(action, gvr=SERVERS)))
+@pytest.mark.parametrize(
+    ("action", "gvr"),
+    [
+        pytest.param("Apply", SERVERS, id="of an apply"),
+        pytest.param("Delete", SERVERS, id="of a deletion"),
+        pytest.param("Delete", MAPS, id="of a deletion of a kind without a status"),
+    ],
+)
+def test_the_task_ends_and_the_object_stays(change: dict[str, Any], reason: str, action: str, gvr: Any) -> None:
+    bench = ObjectBench(wf({"jobRetainPolicy": "delete"}, a=acts(action, gvr=gvr)))
     bench.lingers = True
-    bench.make(SERVERS, "thing")
+    bench.make(gvr, "thing")
     bench.settle()
     before = list(bench.calls)
     bench.set_spec(**change)
     if change["shutdown"] == "Stop" and action == "Delete":
-        bench.drop(SERVERS, "thing")  # this attempt ends
+        assert bench.phases() == {"a": "Running"}, "this attempt ends"
+        bench.drop(gvr, "thing")
         bench.settle()
     assert bench.phase == "Failed"
     assert bench.calls == before, "nothing else is done to it"
@@ -166,6 +176,71 @@ def test_the_next_controller_reads_the_object_once(action: str, seen: bool) -> N
     expected = {("Apply", True): "Succeeded", ("Apply", False): "Failed", ("Delete", False): "Succeeded"}
     assert bench.phase == expected.get((action, seen), "Running")
     assert [call for call in bench.calls if call.startswith("apply")] == ["apply thing"] * (action == "Apply")
+
+
+def test_what_an_ended_task_applied_stays_in_status_whoever_writes_it() -> None:
+    bench = ObjectBench(wf(a=acts("Apply"), b="a"))
+    bench.settle()
+    found = uids(bench)
+    bench.restarted()
+    bench.runs("b")
+    bench.wait(5)
+    assert (bench.flow("b").phase, uids(bench)) == ("Running", found)
+
+
+def test_a_service_that_says_its_end_later_stays_in_status() -> None:
+    serving = acts("Apply", gvr=WIDGETS)
+    serving["templateSpec"]["completion"] = "Ready"
+    bench = ObjectBench(wf(a=serving, b="a"))
+    bench.settle()
+    bench.state(WIDGETS, "thing", {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]})
+    bench.settle()
+    found = uids(bench)
+    bench.state(WIDGETS, "thing", {"phase": "Failed"})
+    bench.runs("b")
+    bench.wait(5)
+    assert (bench.phases(), uids(bench)) == ({"a": "Succeeded", "b": "Running"}, found)
+
+
+def test_a_gate_on_an_applied_service_waits_until_the_next_controller_has_read_it() -> None:
+    bench = ObjectBench(wf(a=acts("Apply", gvr=SERVERS), b=on(probe=http("a"))))
+    bench.settle()
+    bench.state(SERVERS, "thing", UP)
+    bench.settle()
+    bench.restarted()
+    assert bench.phases() == {"a": "Succeeded", "b": "Waiting"}, "it is not known yet whether the service is there"
+    bench.read()
+    bench.settle()
+    assert bench.phases() == {"a": "Succeeded", "b": "Waiting"}
+    bench.drop(SERVERS, "thing")
+    bench.settle()
+    assert (bench.phases()["b"], bench.flow("b").reason) == ("Failed", Reasons.PROBE_TIMEOUT)
+
+
+def test_a_gate_on_a_service_that_went_while_no_controller_looked_gives_up() -> None:
+    bench = ObjectBench(wf(a=acts("Apply", gvr=SERVERS), b=on(probe=http("a"))))
+    bench.settle()
+    bench.state(SERVERS, "thing", UP)
+    bench.settle()
+    del bench.objects[SERVERS, "thing"]
+    bench.restarted()
+    bench.read()
+    bench.settle()
+    assert (bench.phases()["b"], bench.flow("b").reason) == ("Failed", Reasons.PROBE_TIMEOUT)
+
+
+@pytest.mark.parametrize("action", ["Apply", "Delete"])
+def test_what_the_attempt_before_left_is_not_read_for_an_attempt_whose_call_is_not_answered(action: str) -> None:
+    """Else the new attempt would be taken for one whose object is gone."""
+    bench = ObjectBench(wf(a=acts(action, gvr=SERVERS)))
+    this, task = WorkflowId.of(bench.workflow), TaskKey("a", 0)
+    record = ObjectRecord(0, str(SERVERS), Action(action), (ObjectOfTask("thing", "of-the-first"),))
+    bench.follows.adopt(this, "a", record, (0,), is_indexed=False)
+    bench.follows.expect(this, SERVERS, "thing", task, Attempted(1, Action(action), is_indexed=False))
+    bench.make(SERVERS, "thing")
+    bench.read()
+    assert (bench.follows.unseen(this), bench.calls) == (frozenset(), [])
+    assert not bench.ledger.take_changes(this).gone
 
 
 def test_a_crash_between_the_apply_and_its_record_applies_again() -> None:

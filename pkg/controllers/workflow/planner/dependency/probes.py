@@ -30,11 +30,11 @@ def has_ended(ctx: Context, node: Node, index: int, task: Task) -> bool:
     """Whether no pod of the task will answer a probe any more: it is final, and no service that serves or may serve.
 
     While the cache of the kind is incomplete, a recorded success may belong to a service whose job is not cached yet.
-    So it is with an applied object that this controller has not read yet.
+    So it is with an applied service that this controller has not read yet.
     """
     if not task.is_final or is_serving(task):
         return False
-    return task.phase is not Phase.SUCCEEDED or not (ctx.may_hide_jobs(node) or ctx.is_object_unseen(node, index))
+    return task.phase is not Phase.SUCCEEDED or not (ctx.may_hide_jobs(node) or ctx.may_serve_unseen(node, index))
 
 
 def _answers_since(task: Task) -> float | None:

@@ -313,6 +313,14 @@ def test_a_finally_flow_may_ask() -> None:
     assert bench.phase == "Failed"
 
 
+def test_terminate_ends_a_finally_flow_that_is_approved_at_the_same_moment() -> None:
+    bench = Bench(wf(a="", ask=asking(**{"finally": True})))
+    bench.runs("a")
+    bench.edit_spec(approvals=[entry("ask")], shutdown="Terminate")
+    bench.succeeds("a")
+    assert (bench.phase, bench.phases()) == ("Failed", {"a": "Succeeded", "ask": "Skipped"})
+
+
 def test_any_policy_succeeds_by_an_approval() -> None:
     bench = Bench(wf({"successPolicy": {"type": "Any"}}, a=asking(), b=asking()))
     decides(bench, entry("b"))

@@ -30,4 +30,4 @@ def test_who_can_be_asked_no_more(task: str | Task, awaited: frozenset[GVR], exp
     graph = compiled(workflow, templates)
     found = draft(graph, a=task)
     look = snapshot(workflow, graph, templates=templates, awaited=awaited)
-    assert has_ended(Context(look, found), graph.nodes[0], found.task(0, 0)) is expected
+    assert has_ended(Context(look, found), graph.nodes[0], 0, found.task(0, 0)) is expected
