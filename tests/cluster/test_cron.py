@@ -10,10 +10,12 @@ from pathlib import Path
 import pytest
 
 from hack.cluster import Cluster
+from hack.moved_clock import ROOT
 from tests.cluster.support.crons import CronWorld, cron, cron_world, run_name
 from tests.cluster.support.history import Object
 from tests.cluster.support.manifests import flow, template
 from tests.cluster.support.world import World
+from tests.documents import MANIFESTS
 
 pytestmark = pytest.mark.cluster
 FINISHED = "flow.workflow.sh/v1alpha1"
@@ -128,6 +130,31 @@ def test_a_run_is_owned_named_by_its_minute_and_knows_its_time(crons: CronWorld)
     assert status["nextScheduleTime"] == "2027-01-02T06:00:00Z"
     assert status["lastSuccessfulTime"]
     assert [(one["type"], one["status"]) for one in status["conditions"]] == [("Valid", "True")]
+
+
+def test_the_example_and_the_manifest_of_the_document_make_their_runs(crons: CronWorld) -> None:
+    """As a reader applies them; then a quarter of an hour, and a night, pass."""
+    example = ROOT / "examples" / "cron.yaml"
+    (document,) = [block for block in MANIFESTS if block.where.startswith("docs/cron.md") and len(block.objects) == 2]
+    crons.set_clock("2027-03-28T00:14:00Z")
+    crons.cluster.kubectl("apply", f"--namespace={crons.world.namespace}", f"--filename={example}")
+    crons.cluster.kubectl("apply", f"--namespace={crons.world.namespace}", "--filename=-", input=document.text)
+    for name in ("cron", "nightly"):
+        crons.world.patch(f"{crons.path(name)}/status", {"status": {"lastScheduleTime": "2027-03-28T00:14:00Z"}})
+    crons.start()
+    crons.set_clock("2027-03-28T00:15:00Z")
+    quarter = run_name("cron", "2027-03-28T00:15:00Z")
+    assert crons.world.wait_phase(quarter)["phase"] == "Succeeded"
+    job = crons.world.wait_job(f"{quarter}-collect")
+    command = job["spec"]["template"]["spec"]["containers"][0]["command"]
+    assert command[-1] == "echo the data until 2027-03-28T01:15:00+01:00"
+    # Half past two is in the hour that is left out in this night.
+    crons.set_clock("2027-03-28T01:00:00Z")
+    for name, flow_name in (("cron", "report"), ("nightly", "report")):
+        run = run_name(name, "2027-03-28T01:00:00Z")
+        assert crons.world.wait_phase(run)["phase"] == "Succeeded"
+        crons.world.wait_job(f"{run}-{flow_name}")
+    assert crons.runs()[quarter]["metadata"]["labels"]["team"] == "data"
 
 
 def test_allow_makes_the_next_run_beside_the_one_that_runs(crons: CronWorld) -> None:

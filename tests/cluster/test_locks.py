@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import signal
-from collections.abc import Callable
+import subprocess
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from hack.cluster import Cluster
 from hack.cluster.api import ApiStatusError
-from pkg.apis.flow.v1alpha1.locks import LockKind, LockName, lease_name
+from pkg.apis.flow.v1alpha1.locks import LOCK_LABEL, LockKind, LockName, lease_name
 from tests.cluster.conftest import StartController
 from tests.cluster.support.audit import Audit
 from tests.cluster.support.history import Object
@@ -27,6 +31,7 @@ from tests.cluster.support.manifests import chain, flow, template, workflow
 from tests.cluster.support.world import PATIENCE, World, no_attempt_twice
 
 pytestmark = pytest.mark.cluster
+POLICY = Path(__file__).resolve().parents[2] / "installer" / "rbac" / "lock-leases-policy.yaml"
 # A controller that follows one which was killed need not wait for its Lease.
 ALONE = ("--leader-elect=false", "--exclusive=false")
 ELECTED = (
@@ -405,6 +410,67 @@ def test_the_rights_of_the_installer_suffice(
     for number in range(2):
         assert world.wait_phase(f"w{number}")["phase"] == "Succeeded"
     wait_holders(world)
+
+
+@pytest.fixture
+def _policy(cluster: Cluster) -> Iterator[None]:
+    """The optional admission policy. It takes the API server a moment to go by it."""
+    cluster.kubectl("apply", "-f", str(POLICY))
+    try:
+        yield
+    finally:
+        cluster.kubectl("delete", "-f", str(POLICY))
+
+
+@pytest.mark.usefixtures("_policy")
+def test_the_admission_policy_lets_the_controller_write_leases_of_locks_alone(
+    cluster: Cluster, world: World, start_controller: StartController, installed_kubeconfig: Path
+) -> None:
+    name = lease_name(LockName(LockKind.MUTEX, "db"), 0)
+    label: dict[str, str | None] = {LOCK_LABEL: "mutex"}
+    kubectl = [str(Path(cluster.state.binaries) / "kubectl"), f"--kubeconfig={installed_kubeconfig}"]
+
+    def said(verb: str, own: str, labels: dict[str, str | None], namespace: str = world.namespace) -> str:
+        """What the API server says to the controller's account; empty if it takes it."""
+        meta = {"name": own, "labels": labels}
+        body = json.dumps({"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": meta})
+        what = {
+            "create": ("create", "--filename=-"),
+            "patch": ("patch", "lease", own, "--type=merge", f"--patch={json.dumps({'metadata': {'labels': labels}})}"),
+            "delete": ("delete", "lease", own),
+        }[verb]
+        call = (*kubectl, f"--namespace={namespace}", *what)
+        return subprocess.run(call, input=body, capture_output=True, text=True, check=False).stderr
+
+    refused = "the controller may write no Lease here but those of locks"
+    until = time.monotonic() + PATIENCE
+    while refused not in (text := said("create", "other", label)):
+        assert time.monotonic() < until, text
+        cluster.kubectl("delete", "lease", "other", f"--namespace={world.namespace}", "--ignore-not-found")
+    assert "a Lease without the label" in said("create", name, {})
+    assert said("create", name, label) == ""
+    assert said("patch", name, {"team": "a"}) == ""
+    assert "a Lease without the label" in said("patch", name, {LOCK_LABEL: None}), "it cannot take the label off"
+    assert said("delete", name, label) == ""
+    # One that somebody else made under such a name is not the controller's.
+    cluster.kubectl("create", "-f", "-", input=json.dumps(lease_of_a_person(world.namespace, name)))
+    assert "a Lease without the label" in said("patch", name, label)
+    assert "a Lease without the label" in said("delete", name, label)
+    cluster.kubectl("delete", "lease", name, f"--namespace={world.namespace}")
+    # Its election, in its own namespace, and what a person writes are none of the policy's.
+    assert said("create", "any-name", {}, "workflow-system") == ""
+    assert said("delete", "any-name", {}, "workflow-system") == ""
+    start_controller(*ALONE, kubeconfig=installed_kubeconfig)
+    world.create(template("step", run_for="0.1s"))
+    for number in range(2):
+        world.create(workflow(f"w{number}", flow("a", mutexes=["db"])))
+    for number in range(2):
+        assert world.wait_phase(f"w{number}")["phase"] == "Succeeded"
+    wait_holders(world)
+
+
+def lease_of_a_person(namespace: str, name: str) -> Object:
+    return {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": name, "namespace": namespace}}
 
 
 @pytest.mark.parametrize("_round", range(3))
