@@ -14,12 +14,14 @@ import click
 from hack.bench import (
     cli,
     core,
+    crons,
     dashboard,
     fair,
     growth,
     harness,
     items,
     late,
+    locks,
     manifests,
     passes,
     report,
@@ -180,6 +182,29 @@ def items_command(count: int) -> None:
     _run(lambda cluster: found.append(items.measure(cluster, items=count)))
     if not all(found):
         raise click.ClickException("not every item became one task that succeeded")
+
+
+@main.command("locks")
+@click.option("--workflows", default=1000, show_default=True, help="Workflows of one task at one mutex.")
+@click.option("--seconds", default=270.0, show_default=True, help="How long they may take.")
+def locks_command(workflows: int, seconds: float) -> None:
+    """Many workflows at one mutex. Fails if an acquisition costs more than it should."""
+    found = []
+    _run(lambda cluster: found.append(locks.measure(cluster, workflows=workflows, seconds=seconds)))
+    if not all(found):
+        raise click.ClickException("calls for Leases or reconciles are above their bounds")
+
+
+@main.command("crons")
+@click.option("--crons", "count", default=10_000, show_default=True, help="CronWorkflows, all due at one moment.")
+def crons_command(count: int) -> None:
+    """Many CronWorkflows: memory and CPU while none is due, and how late runs are that are due at once. Fails above its
+    bounds.
+    """
+    found = []
+    _run(lambda cluster: found.append(crons.measure(cluster, crons=count)))
+    if not all(found):
+        raise click.ClickException("memory, CPU or lateness is above its bound")
 
 
 @main.command("size")

@@ -109,6 +109,24 @@ SIZES = {"prepare": None, "train": 4, "audit": None, "evaluate": None, "report":
 
 GATE = "gate"
 """The flow that waits for an approval."""
+LIMITS: Object = {"metadata": {"name": "limits"}, "data": {"evaluate": "16", "report": "40"}}
+"""The ConfigMap of the semaphores."""
+PLACES = {f"limits/{key}": int(value) for key, value in LIMITS["data"].items()}
+"""How many may hold a semaphore at once. A mutex is held by one."""
+
+
+def locks_of(workflow: str, flow: str) -> tuple[str, ...]:
+    """The locks of the tasks of a flow: mutexes by their name, semaphores by ConfigMap and key."""
+    match flow:
+        case "audit":
+            return (f"audit-{crc32(workflow.encode()) % 20}",)
+        case "evaluate":
+            return (f"books-{crc32(workflow.encode()) % 20}", "limits/evaluate")
+        case "report":
+            return ("limits/report",)
+    return ()
+
+
 SERVICE, PAGE, HELD = "service", "page", "held"
 """What a workflow applies, and what it deletes: objects of the name `<workflow>-<word>`. PAGE is a ConfigMap, the
 others are fault jobs.
@@ -120,7 +138,8 @@ def workflow(name: str, *, has_data: bool = True) -> Object:
 
     has_data: how wide the fan-out is comes from an output of the first job, and not from the spec; jobs are made from
     outputs; some flows have a condition, and one of these is never true; two objects are applied and one is deleted;
-    the last flow waits for an approval, and a `finally` flow without a job reads how the workflow went.
+    locks, some of them together, are shared with other workflows; the last flow waits for an approval, and a `finally`
+    flow without a job reads how the workflow went.
     """
 
     def flow(own: str, *targets: str, **fields: Any) -> Object:
@@ -128,6 +147,7 @@ def workflow(name: str, *, has_data: bool = True) -> Object:
         made["retry"] = {"maxRetries": MAX_RETRIES, "interval": "200ms", "factor": 1}
         if targets:
             made["dependsOn"] = {"targets": list(targets)}
+        made.update(_locks(locks_of(name, own)))
         if not has_data:
             made = {key: value for key, value in made.items() if key not in _DATA}
         return made
@@ -175,7 +195,7 @@ def workflow(name: str, *, has_data: bool = True) -> Object:
     return {"apiVersion": FLOW_API, "kind": "Workflow", "metadata": {"name": name}, "spec": spec}
 
 
-_DATA = frozenset({"outputs", "parameters", "when"})
+_DATA = frozenset({"mutexes", "outputs", "parameters", "semaphores", "when"})
 _KIND = {"group": GROUP, "version": "v1", "resource": "faultjobs"}
 _HANDED: dict[str, list[Object]] = {
     "prepare": [
@@ -198,6 +218,16 @@ _PUBLISH: Object = {
     "jobSpec": {"data": {"address": "{{flows.serve.outputs.address}}", "scores": "{{flows.train.outputs.score}}"}},
 }
 _TIDY: Object = {"gvr": _KIND, "action": "Delete", "metadata": {"name": f"{{{{workflow.name}}}}-{HELD}"}}
+
+
+def _locks(names: tuple[str, ...]) -> Object:
+    """The fields of a flow for these locks."""
+    refs = [name.split("/") for name in names if "/" in name]
+    found = {
+        "mutexes": [name for name in names if "/" not in name],
+        "semaphores": [{"configMapKeyRef": {"name": config_map, "key": key}} for config_map, key in refs],
+    }
+    return {key: value for key, value in found.items() if value}
 
 
 def _seen(text: str) -> list[Object]:
@@ -225,8 +255,9 @@ def attempts_of(name: str) -> Iterator[tuple[str, Attempt]]:
 
 
 def make_namespace(api: Api, namespace: str) -> None:
-    """A namespace with the template in it."""
+    """A namespace with the template and the ConfigMap of the semaphores in it."""
     api.request("POST", "/api/v1/namespaces", {"metadata": {"name": namespace}})
+    api.request("POST", f"/api/v1/namespaces/{namespace}/configmaps", LIMITS)
     api.request("POST", f"/apis/{FLOW_API}/namespaces/{namespace}/worktemplates", TEMPLATE)
 
 

@@ -7,7 +7,7 @@ import itertools
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 from types import MappingProxyType
@@ -15,9 +15,10 @@ from types import MappingProxyType
 from hack.cluster import Cluster
 from hack.cluster.api import ApiStatusError
 from hack.cluster.processes import free_port
-from hack.faults import load
+from hack.faults import load, schedules
 from hack.faults.controller import Controllers, Life
 from hack.faults.judge import Call, Verdict, judge, time_recovery, writes
+from hack.faults.lock_evidence import leaked
 from hack.faults.proxy import Proxy
 from hack.faults.writer import Writer
 from hack.scrape import metric
@@ -27,6 +28,8 @@ NO_ELECTION = ("--leader-elect=false", "--exclusive=false")
 _numbers = itertools.count(1)
 _LOOK = 0.1
 _MISROUTED_SECONDS = 6.0
+# Seconds after the end within which every lock is given back.
+LEAK_SECONDS = 45.0
 
 
 @dataclass(slots=True)
@@ -40,6 +43,8 @@ class Scene:
     count: int
     began: float
     has_data: bool
+    #: When each CronWorkflow was created; empty where there is none.
+    crons: dict[str, float] = field(default_factory=dict)
 
     def is_over(self) -> bool:
         """Whether every workflow has ended."""
@@ -69,6 +74,13 @@ class Scene:
         if self.has_data:
             ended = [item for item in workflows if (item.get("status") or {}).get("phase") == "Succeeded"]
             verdict.wrong += self.writer.wrong_data(item["metadata"]["name"] for item in ended)
+            verdict.wrong += leaked(self.cluster.api(), self.namespace, self.wait, LEAK_SECONDS)
+            if not self.writer.locks.seen:
+                verdict.wrong.append("no job was made under a lock, so that locks were not tested")
+        if self.crons:
+            verdict.wrong += schedules.missed(
+                lambda until: self.writer.schedule_faults(self.crons, until), self.crons, self.wait
+            )
         for log in self.controllers.logs:
             if "Traceback" in log.read_text(errors="replace"):
                 verdict.wrong.append(f"a traceback in {log}")
@@ -97,10 +109,11 @@ def scene(
     env: Mapping[str, str] = MappingProxyType({}),
     fate: Callable[[load.Attempt], str] = load.fate,
     has_data: bool = True,
+    has_schedules: bool = False,
 ) -> Iterator[Scene]:
     """A namespace with `count` workflows, jobs that last `seconds` and end by `fate`, and no controller yet.
 
-    has_data: as in `load.workflow`.
+    has_data: as in `load.workflow`; has_schedules: CronWorkflows fire each minute.
     """
     namespace = f"{name}-{next(_numbers)}"
     api = cluster.api()
@@ -110,13 +123,14 @@ def scene(
         Controllers(cluster, namespace, folder / namespace, *flags, kubeconfig=kubeconfig, env=env) as controllers,
     ):
         load.submit(api, namespace, count, has_data=has_data)
-        yield Scene(cluster, namespace, writer, controllers, count, time.time(), has_data)
+        crons = schedules.submit(api, namespace) if has_schedules else {}
+        yield Scene(cluster, namespace, writer, controllers, count, time.time(), has_data, crons)
 
 
 def kill_storm(cluster: Cluster, folder: Path, *, count: int, seconds: float, seed: int = 1) -> Verdict:
     """The controller killed -9 every 1-3 s and started again at once, for `seconds` or until all is done."""
     dice = Random(seed)
-    with scene(cluster, folder, "storm", count, *NO_ELECTION) as here:
+    with scene(cluster, folder, "storm", count, *NO_ELECTION, has_schedules=True) as here:
         deadline = time.monotonic() + seconds
         kills: list[Life] = []
         life = here.controllers.start()
@@ -138,7 +152,7 @@ def kill_storm(cluster: Cluster, folder: Path, *, count: int, seconds: float, se
 def election_storm(cluster: Cluster, folder: Path, *, count: int, kills: int, seed: int = 2) -> Verdict:
     """Two replicas with election; the leader killed -9 every 10-15 s, a new replica started at once."""
     dice = Random(seed)
-    with scene(cluster, folder, "election", count, seconds=(2.0, 6.0)) as here:
+    with scene(cluster, folder, "election", count, seconds=(2.0, 6.0), has_schedules=True) as here:
         for _ in range(2):
             here.controllers.start()
         killed: list[Life] = []
@@ -182,7 +196,7 @@ def api_server_killed(cluster: Cluster, folder: Path, *, count: int, tries: int 
     def relists() -> float:
         return metric(port, "reflector_relists_total", reason="gone")
 
-    with scene(cluster, folder, "server", count, *flags, seconds=(1.0, 3.0)) as here:
+    with scene(cluster, folder, "server", count, *flags, seconds=(1.0, 3.0), has_schedules=True) as here:
         life = here.controllers.start()
         here.wait(lambda: here.writer.written >= count, 60)
         restarts, last = 0, time.time()
@@ -262,6 +276,7 @@ def deletion_in_storm(cluster: Cluster, folder: Path, *, count: int, seed: int =
         verdict.not_ended = [f"{item['metadata']['name']} is still there" for item in left]
         verdict.wrong = [f"{len(here.writer.living)} jobs stay behind"] if here.writer.living else []
         verdict.wrong += here.writer.wrong_data(())
+        verdict.wrong += leaked(api, here.namespace, here.wait, LEAK_SECONDS)
         verdict.twice = [f"{attempt}: {len(uids)} jobs" for attempt, uids in here.writer.jobs.items() if len(uids) > 1]
         verdict.jobs = sum(map(len, here.writer.jobs.values()))
         verdict.seconds = time.time() - began

@@ -25,6 +25,8 @@ from zlib import crc32
 from hack.faults.evidence import Evidence
 from hack.faults.following import Following, Object
 from hack.faults.load import FAULT_JOBS, GATE, HELD, PAGE, SERVICE, SIZES, Attempt, fate, parts, to_delete
+from hack.faults.lock_evidence import LockEvidence
+from hack.faults.schedules import ScheduleEvidence, is_run
 from pkg.apis.flow.v1alpha1 import labels
 from pkg.apis.flow.v1alpha1.indexes import unpack_indexes
 from pkg.apis.flow.v1alpha1.reasons import Reasons
@@ -95,6 +97,8 @@ class Writer:
         self._closed = False
         self.jobs: dict[Attempt, set[str]] = {}
         self._evidence = Evidence()
+        self.locks = LockEvidence()
+        self._schedules = ScheduleEvidence()
         self.living: set[str] = set()
         self._objects: set[str] = set()
         self._held: set[str] = set()
@@ -135,12 +139,21 @@ class Writer:
         with self._changed:
             return [
                 *self._evidence.faults(),
+                *self.locks.faults(),
                 *(fault for name in succeeded for fault in self._evidence.incomplete(name)),
             ]
+
+    def schedule_faults(self, created: dict[str, float], until: float) -> list[str]:
+        """As `ScheduleEvidence.faults`."""
+        with self._changed:
+            return self._schedules.faults(created, until)
 
     def _see_workflow(self, event: str, item: Object) -> None:
         name = item["metadata"]["name"]
         with self._changed:
+            if is_run(name):
+                self._schedules.see(event, item)
+                return
             if event == "DELETED":
                 self._recorded.pop(name, None)
                 return
@@ -191,6 +204,7 @@ class Writer:
         with self._changed:
             self.jobs.setdefault(attempt, set()).add(meta["uid"])
             self._evidence.see_job(attempt, item.get("spec") or {})
+            self.locks.see(event, attempt, item)
             if event == "DELETED":
                 self.living.discard(meta["uid"])
                 return

@@ -9,7 +9,7 @@ import pytest
 from pkg.apis.flow.v1alpha1.phases import Phase
 from pkg.controllers.workflow.planner.dependency import start_delay
 from pkg.controllers.workflow.planner.progress import NEVER, Task
-from tests.builders import FAILED, NOW, Bench, compiled, on, wf
+from tests.builders import FAILED, NOW, Bench, compiled, on, task, wf
 
 LATER: dict[str, Any] = {"startDelay": "5m", "dependsOn": on("a")}
 
@@ -66,6 +66,33 @@ def test_a_task_waits_after_its_dependencies_and_says_until_when() -> None:
     bench.settle()
     assert bench.names == ["w-a"]
     bench.now = NOW + 300
+    bench.settle()
+    assert bench.names == ["w-a", "w-b"]
+
+
+def test_pending_timeout_counts_after_the_delay() -> None:
+    bench = Bench(wf(a="", b={**LATER, "pendingTimeout": "1m"}))
+    released(bench)
+    bench.now = NOW + 300
+    bench.settle()
+    bench.wait(59)
+    assert bench.flow("b").phase == "Pending"
+    bench.wait(2)
+    assert bench.flow("b").reason == "PendingTimeout"
+
+
+def test_an_address_that_is_lost_during_the_delay_does_not_begin_it_anew() -> None:
+    """The due time is recorded: the task starts once the address is there again."""
+    bench = Bench(wf(a="", b={"startDelay": "5m", "patch": {"spec": {"x": "{{flows.a.podIP}}"}}}))
+    bench.runs("a")
+    bench.pod_ips = {task("a"): "10.0.0.1"}
+    bench.settle()
+    bench.pod_ips = {}
+    bench.now = NOW + 300
+    bench.settle()
+    assert bench.names == ["w-a"]
+    bench.pod_ips = {task("a"): "10.0.0.2"}
+    bench.now = NOW + 310
     bench.settle()
     assert bench.names == ["w-a", "w-b"]
 
