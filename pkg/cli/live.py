@@ -92,7 +92,16 @@ def watch_one(connection: Connection, name: str) -> int:
 def watch_all(connection: Connection, selector: str) -> None:
     """Shows the Workflows of the namespace, or of all, until Ctrl-C. Raises KubeError."""
     lines: dict[tuple[str, str], Listed] = {}
-    feed = Feed(Follower(connection.client, connection.scope, Listed, label_selector=selector, on_lost=lost_once()))
+    feed = Feed(
+        Follower(
+            connection.client,
+            connection.scope,
+            Listed,
+            label_selector=selector,
+            on_lost=lost_once(),
+            must_be_served=True,
+        )
+    )
     to = screen()
     said: dict[tuple[str, str], str] = {}
 

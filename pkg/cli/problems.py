@@ -77,7 +77,8 @@ def problem_of(error: KubeError, server: str) -> Problem:
     if isinstance(error, Unauthorized):
         return Problem(f"the API server {server} does not accept the credentials: {said}; log in again")
     if isinstance(error, Forbidden):
-        return Problem(f"a right is missing: {said}; ask whoever manages the cluster for it")
+        instead = "name a namespace with -n, or " if said.endswith("at the cluster scope") else ""
+        return Problem(f"a right is missing: {said}; {instead}ask whoever manages the cluster for it")
     if isinstance(error, NotFound):
         lists = {"worktemplates": "template list", "cronworkflows": "cron list"}
         verb = lists.get(said.partition(".")[0], "list")

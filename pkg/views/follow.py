@@ -13,7 +13,18 @@ import msgspec
 
 from pkg.apis.flow.v1alpha1.types import WORKFLOWS
 from pkg.kube.client import Client
-from pkg.kube.errors import Gone, KubeError, NotFound, Status, Stopped, Throttled, Transient, Unauthorized, from_status
+from pkg.kube.errors import (
+    Gone,
+    KubeError,
+    NotFound,
+    Status,
+    Stopped,
+    Throttled,
+    Transient,
+    Unauthorized,
+    from_status,
+    may_mean_not_served,
+)
 from pkg.kube.watch import Watch
 from pkg.views.durations import seconds_of
 
@@ -59,8 +70,9 @@ class Follower(Generic[T]):
 
     type: what to decode each object into; deadline: seconds of `time.monotonic`; on_lost: called with the error each
     time the API server cannot be reached, before it is tried again; on_back: called once it answers again after that;
-    on_listed: called after each whole list, when all that it holds was yielded. Iteration raises KubeError for what
-    does not pass.
+    on_listed: called after each whole list, when all that it holds was yielded; must_be_served: a first answer that may
+    mean that the CRDs are not installed is raised, and not waited out. Iteration raises KubeError for what does not
+    pass.
     """
 
     def __init__(
@@ -75,8 +87,10 @@ class Follower(Generic[T]):
         on_lost: Callable[[KubeError], None] = lambda _: None,
         on_back: Callable[[], None] = lambda: None,
         on_listed: Callable[[], None] = lambda: None,
+        must_be_served: bool = False,
     ) -> None:
         self._client = client
+        self._must_be_served = must_be_served
         self._namespace = namespace
         self._decoder: msgspec.json.Decoder[T] = msgspec.json.Decoder(type)
         self._fields = f"metadata.name={name}" if name else ""
@@ -115,6 +129,8 @@ class Follower(Generic[T]):
             except (Stopped, Unauthorized):
                 raise
             except (Transient, Throttled) as error:
+                if self._must_be_served and may_mean_not_served(error):
+                    raise
                 if error.reason == "Timeout" and time.monotonic() >= self._deadline:
                     return
                 self._is_lost = True
@@ -123,6 +139,7 @@ class Follower(Generic[T]):
                 self._pause = min(_MAX_PAUSE, self._pause * 2)
 
     def _answered(self) -> None:
+        self._must_be_served = False
         if self._is_lost:
             self._is_lost = False
             self._on_back()

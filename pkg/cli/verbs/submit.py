@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from pkg.views.manifests.documents import Document
 
 FIELD_MANAGER: Final = "kubectl-workflow"
+#: CRDs that are older than this command would drop a condition or an approval, and the job would run.
+_STRICT: Final = "Strict"
 # So many templates that are not in the files are looked for in the cluster.
 _MAX_ASKED: Final = 20
 
@@ -141,6 +143,7 @@ def _apply(connection: Connection, document: Document, namespace: str, name: str
             _placed(document, namespace),
             PartialObject,
             field_manager=FIELD_MANAGER,
+            field_validation=_STRICT,
             force=force,
             dry_run=dry_run,
             on_warnings=warn,
@@ -172,7 +175,9 @@ def _create(
         metadata = {key: value for key, value in body["metadata"].items() if key != "name"}
         body["metadata"] = {**metadata, "generateName": f"{workflow.metadata.name}-"}
     try:
-        made = client.create(WORKFLOWS, namespace, body, Brief, dry_run=dry_run, on_warnings=warn)
+        made = client.create(
+            WORKFLOWS, namespace, body, Brief, field_validation=_STRICT, dry_run=dry_run, on_warnings=warn
+        )
     except Exists:
         name = workflow.metadata.name
         state = _state(connection, namespace, name)

@@ -61,7 +61,8 @@ def _cause(cause: Cause, to: Screen) -> Iterator[str]:
     from pkg.views.durations import shown
 
     more = f" and {cause.others} more {'flow' if cause.others == 1 else 'flows'}" if cause.others else ""
-    reason = f": {to.paint(cause.reason, 'red' if cause.needs_person else 'yellow')}" if cause.reason else ""
+    said = printable(cause.reason)
+    reason = f": {to.paint(said, 'red' if cause.needs_person else 'yellow')}" if said else ""
     since = f", since {shown(cause.since)}" if cause.since is not None else ""
     yield f"{to.paint(cause.where, bold=True)}{more}, {to.phase(cause.phase) or 'waiting'}{since}{reason}"
     if cause.message:

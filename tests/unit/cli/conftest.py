@@ -158,7 +158,7 @@ def asking() -> Workflow:
         "flows": [
             {"name": "build", "phase": "Succeeded", "attempts": 1, "startTime": START, "completionTime": START},
             {"name": "release", "phase": "Waiting", "reason": "ApprovalNeeded", "message": asked},
-            {"name": "migrate", "phase": "Waiting", "reason": "LockHeld", "message": held},
+            {"name": "migrate", "phase": "Waiting", "reason": "LockHeld\x1b[2J", "message": held},
             {
                 "name": "later",
                 "phase": "Waiting",

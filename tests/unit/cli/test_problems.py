@@ -25,6 +25,11 @@ SERVER = "https://127.0.0.1:6443"
     ("error", "words"),
     [
         pytest.param(Forbidden("user x cannot list", status=403), ["a right is missing", "cannot list"], id="no right"),
+        pytest.param(
+            Forbidden('cannot list resource "workflows" at the cluster scope', status=403),
+            ["with -n"],
+            id="not everywhere",
+        ),
         pytest.param(NotFound('workflows "x" not found', status=404), ['"x" not found', "workflow list"], id="no such"),
         pytest.param(
             NotFound('cronworkflows.flow.workflow.sh "x" not found', status=404),

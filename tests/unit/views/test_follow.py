@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from pkg.kube.client import Client, Page
-from pkg.kube.errors import Forbidden, Gone, KubeError, NotFound, Transient
+from pkg.kube.errors import Forbidden, Gone, KubeError, NotFound, Transient, Unrecognized
 from pkg.views.follow import Follower, wait_for_end
 
 
@@ -141,3 +141,26 @@ def test_a_workflow_that_is_deleted_meanwhile_did_not_end() -> None:
     script = Script([[thing("a", 1)]], [[event("DELETED", thing("a", 7))]])
     with pytest.raises(NotFound, match="deleted before it ended"):
         wait_for_end(cast("Client", script), "team", "a")
+
+
+NOT_FOUND = Unrecognized("404 page not found", status=404)
+
+
+def test_crds_that_are_not_installed_are_not_waited_for() -> None:
+    script = Script([NOT_FOUND], [])
+    with pytest.raises(Unrecognized):
+        list(Follower(cast("Client", script), "team", dict[str, Any], must_be_served=True))
+
+
+def test_a_page_of_a_proxy_is_waited_out_once_workflows_were_there() -> None:
+    script = Script([[thing("a", 1)]], [NOT_FOUND, [event("MODIFIED", thing("a", 6, "Failed"))]])
+    follower = Follower(cast("Client", script), "team", dict[str, Any], must_be_served=True)
+    seen = []
+    with pytest.raises(Forbidden):
+        seen.extend(one.found["status"]["phase"] for one in follower if one.found is not None)
+    assert script.versions == ["5", "5", "6"]
+
+
+def test_others_wait_until_the_crds_are_installed() -> None:
+    script = Script([NOT_FOUND, [thing("a", 1)]], [])
+    assert followed(script) == [("a", "Running")]
