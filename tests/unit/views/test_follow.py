@@ -155,7 +155,7 @@ def test_crds_that_are_not_installed_are_not_waited_for() -> None:
 def test_a_page_of_a_proxy_is_waited_out_once_workflows_were_there() -> None:
     script = Script([[thing("a", 1)]], [NOT_FOUND, [event("MODIFIED", thing("a", 6, "Failed"))]])
     follower = Follower(cast("Client", script), "team", dict[str, Any], must_be_served=True)
-    seen = []
+    seen: list[str] = []
     with pytest.raises(Forbidden):
         seen.extend(one.found["status"]["phase"] for one in follower if one.found is not None)
     assert script.versions == ["5", "5", "6"]
