@@ -128,7 +128,8 @@ def plan_restart(snapshot: Snapshot) -> Plan:
     if progress is base:
         nothing = "nothing to run again: no task failed, no flow is named, and the spec has no new flow or index"
         adopted = {"restarted_at": token, **_adopted(new)}
-        return _plan_unchanged(snapshot, Emit("RestartIdle", nothing), adopted=adopted)
+        # The next plan deletes by the jobRetainPolicy that is adopted.
+        return _replace(_plan_unchanged(snapshot, Emit("RestartIdle", nothing), adopted=adopted), deletions=())
     graph = with_counts(graph, restart.numbers_kept(graph, progress))
     again = sum(not task.is_final for state in progress.flows for task in state.tasks)
     made = workflow_status.restarted_status(new, graph, progress, token, restart.numbers_of(new, graph, base))
