@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import yaml
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from hack import browser
 from hack.cluster import Cluster
@@ -26,6 +26,8 @@ __all__ = ["api", "cluster", "kubeconfig", "namespace", "new_world", "start_cont
 
 #: No name is resolved: a page that asks anybody else fails.
 FLAGS = ["--no-sandbox", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]
+# A page that is right late is right: a busy machine is no fault of it.
+expect.set_options(timeout=60_000)
 OpenPage = Callable[..., Page]
 _COMPLAINTS = ("error", "warning")
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"

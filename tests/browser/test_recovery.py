@@ -68,10 +68,12 @@ def test_a_deleted_workflow_stays_gone_also_if_it_changed_just_before(open_page:
 def test_an_answer_after_an_error_takes_the_error_away(open_page: OpenPage, world: World, view: str, rest: str) -> None:
     world.create(m.workflow("run", m.flow("first")))
     page = open_page("/replay", fails=True)
-    page.route(f"**/api/workflows/*/run/{rest}", failing(1, 502))
+    place = f"**/api/workflows/*/run/{rest}"
+    page.route(place, failing(1_000, 502))
     page.goto(page.url.replace("/replay", address(world, "run", view)))
     problem = page.get_by_role("alert").filter(has_text="HTTP 502")
     expect(problem).to_be_visible()
+    page.unroute(place)
     expect(problem).to_have_count(0)
     expect(page.locator("[aria-busy]")).to_have_count(0)
 

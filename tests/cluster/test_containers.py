@@ -18,6 +18,7 @@ from pkg.apis.meta import seconds
 from tests.cluster.conftest import CRDS, install_crds, make_world, wait_established
 from tests.cluster.support import manifests as m
 from tests.cluster.support.controller import Controller
+from tests.cluster.support.dashboard import Stream, serving
 from tests.cluster.support.examples import EXAMPLES, apply, outcome, verify
 from tests.cluster.support.history import Object
 from tests.cluster.support.terminal import Terminal
@@ -211,6 +212,45 @@ def test_logs_of_real_containers(real: World, containers: Cluster, tmp_path: Pat
     missing = terminal.workflow("logs", "talks", "again", "-c", "nope")
     assert missing.code == 1
     assert "container nope is not valid" in missing.err
+
+
+def test_the_dashboard_streams_the_log_of_a_real_container_from_its_last_lines_on(
+    real: World, containers: Cluster
+) -> None:
+    """Somebody who connects anew gets the lines that were written meanwhile, and the end of the log ends the stream."""
+    script = "for i in $(seq 1 8); do echo line $i; sleep 1; done"
+    real.create(shell_template("count", {"containers": [container("main", script)]}))
+    real.create(m.workflow("counts", m.flow("count", of="count")))
+    path = f"/api/workflows/{real.namespace}/counts/logs"
+    with serving(containers.kubeconfig) as dashboard:
+
+        def task() -> Object:
+            found: Object = dashboard.get(f"{path}?flow=count&follow=1")
+            return found
+
+        real.history.wait(lambda: bool(task()["pods"]), SECONDS, "the pod of the task is there")
+        pod = task()["pod"]
+
+        def lines(stream: Stream) -> list[str]:
+            return [line for name, found in stream.events if name == "lines" for line in found]
+
+        while True:  # until the container has begun
+            with dashboard.stream(f"{path}/stream?pod={pod}") as first:
+                real.history.wait(
+                    lambda first=first: bool(lines(first)) or first.has_ended, SECONDS, "a line, or the reason why not"
+                )
+                if lines(first):
+                    break
+        with dashboard.stream(f"{path}/stream?pod={pod}") as again:
+            assert again.wait("end", SECONDS) == {"message": ""}
+            assert again.events[0] == ("begin", {})
+            assert lines(again) == [f"line {number}" for number in range(1, 9)]
+        with dashboard.stream(f"{path}/stream?pod={pod}&tail=2") as tail:
+            tail.wait("end", SECONDS)
+            assert lines(tail) == ["line 7", "line 8"]
+        real.wait_phase("counts", seconds=SECONDS)
+        assert task()["lines"] == [f"line {number}" for number in range(1, 9)]
+        assert not task()["follows"]
 
 
 def test_the_log_before_a_restart_is_there(real: World, containers: Cluster, tmp_path: Path) -> None:
