@@ -24,6 +24,7 @@ from tests.cluster.support.history import Object
 from tests.cluster.support.terminal import Terminal
 from tests.cluster.support.world import World, attempt_of
 from tests.unit.examples.loading import load
+from tests.waiting import until
 
 _reason = packages.unavailable()
 pytestmark = [
@@ -234,13 +235,12 @@ def test_the_dashboard_streams_the_log_of_a_real_container_from_its_last_lines_o
         def lines(stream: Stream) -> list[str]:
             return [line for name, found in stream.events if name == "lines" for line in found]
 
-        while True:  # until the container has begun
+        def has_begun() -> bool:
             with dashboard.stream(f"{path}/stream?pod={pod}") as first:
-                real.history.wait(
-                    lambda first=first: bool(lines(first)) or first.has_ended, SECONDS, "a line, or the reason why not"
-                )
-                if lines(first):
-                    break
+                until(lambda: bool(lines(first)) or first.has_ended, SECONDS)
+                return bool(lines(first))
+
+        real.history.wait(has_begun, SECONDS, "the stream has a line of the container")
         with dashboard.stream(f"{path}/stream?pod={pod}") as again:
             assert again.wait("end", SECONDS) == {"message": ""}
             assert again.events[0] == ("begin", {})
