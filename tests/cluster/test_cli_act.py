@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -116,6 +117,14 @@ def test_submit_waits(run: Run, name: str) -> None:
         run("submit", "-f", "-", "--watch", stdin=two), 2
     )
     assert "not found" in said(run("stop", f"{name}-x")), "nothing was made"
+
+
+def test_submit_shows_the_run_until_its_end(run: Run, name: str) -> None:
+    good = text(m.workflow(name, *m.chain("a", "b")))
+    shown = done(run("submit", "-f", "-", "--watch", stdin=good)).splitlines()
+    assert shown[0] == f"workflow/{name} created"
+    assert re.fullmatch(rf"\d\d:\d\d:\d\d workflow/{name} Succeeded 2/2 .*", shown[-1])
+    done(run("submit", "-f", "-", "--watch", "--generate-name", "-p", "fail=9", stdin=good), 1)
 
 
 def test_submit_gives_parameters_and_changes_templates(run: Run, world: World, name: str) -> None:

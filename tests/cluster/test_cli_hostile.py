@@ -206,6 +206,41 @@ def test_a_reader_that_closes_the_pipe_is_no_error(terminal: Terminal, words: li
     assert done.code in (0, 1)
 
 
+ACTIONS = [
+    pytest.param(["suspend"], "runs", {"suspend"}, id="suspend"),
+    pytest.param(["resume"], "runs", {"suspend"}, id="resume"),
+    pytest.param(["stop"], "runs", {"shutdown"}, id="stop"),
+    pytest.param(["terminate"], "runs", {"shutdown"}, id="terminate"),
+    pytest.param(["approve", "ask"], "runs", {"approvals"}, id="approve"),
+    pytest.param(["reject", "ask"], "runs", {"approvals"}, id="reject"),
+    pytest.param(["retry", "--yes"], "failed", {"restart"}, id="retry"),
+    pytest.param(["retry", "--yes", "--flow", "a", "-p", "x=1"], "failed", {"restart", "parameters"}, id="retry -p"),
+]
+
+
+@pytest.mark.parametrize(("words", "state", "fields"), ACTIONS)
+def test_actions_change_fields_of_the_spec_alone(
+    terminal: Terminal, town: World, words: list[str], state: str, fields: set[str], request: pytest.FixtureRequest
+) -> None:
+    """No controller runs, so that whatever else changes was changed by the command."""
+    name = re.sub("[^a-z]+", "-", f"acts-{request.node.callspec.id}")
+    path = town.workflow_path(name)
+    ask: Object = {"name": "ask", "approval": {}}
+    given = {"suspend": True} if words[0] == "resume" else {}
+    town.create(m.workflow(name, m.flow("a"), m.flow("b", "a"), ask, parameters=[{"name": "x", "value": "0"}], **given))
+    town.patch(f"{path}/status", {"status": statuses()[state]})
+    before = town.api.get(path)
+    verb, *rest = words
+    done = terminal.workflow(verb, name, *rest)
+    assert done.code == 0, done
+    after = town.api.get(path)
+    assert after["status"] == before["status"]
+    kept = ("labels", "annotations", "ownerReferences", "finalizers", "uid")
+    assert {key: after["metadata"].get(key) for key in kept} == {key: before["metadata"].get(key) for key in kept}
+    spec, was = after["spec"], before["spec"]
+    assert {key for key in spec.keys() | was.keys() if spec.get(key) != was.get(key)} == fields
+
+
 @pytest.fixture(scope="module")
 def bare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """A control plane without our CRDs."""

@@ -99,3 +99,21 @@ def test_a_converted_workflow_runs_as_it_was_planned(
     missing = run.invoke(command, ["graph", "nobody", *flags])
     assert missing.exit_code == 1
     assert "nobody" in missing.stderr
+
+
+FILES = sorted((Path(__file__).parents[1] / "unit" / "convert" / "manifests").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("file", FILES, ids=[file.stem for file in FILES])
+def test_the_api_server_takes_what_convert_makes(file: Path, world: World, kubeconfig: Path) -> None:
+    """Strictly, in a dry run: CronWorkflows, Workflows and WorkTemplates."""
+    run = CliRunner()
+    converted = run.invoke(command, ["convert", str(file)]).stdout
+    ours = [one for one in yaml.safe_load_all(converted) if one["apiVersion"].startswith("flow.workflow.sh/")]
+    flags = [f"--kubeconfig={kubeconfig}", f"--namespace={world.namespace}"]
+    for one in ours:
+        one["metadata"].pop("namespace", None)
+    judged = run.invoke(command, ["lint", "--server", "-", *flags], input=yaml.safe_dump_all(ours))
+    assert judged.exit_code == 0, judged.output
+    if file.stem == "argo-cron":
+        assert "1 CronWorkflow" in judged.stderr
