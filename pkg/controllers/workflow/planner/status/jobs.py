@@ -12,7 +12,7 @@ import msgspec
 
 from pkg.apis.flow.v1alpha1 import labels
 from pkg.apis.flow.v1alpha1.cost import MAX_OUTPUT_BYTES
-from pkg.apis.flow.v1alpha1.phases import FAILED, PENDING, RUNNING, SUCCEEDED, SUSPENDED, WAITING, Phase
+from pkg.apis.flow.v1alpha1.phases import FAILED, PENDING, RUNNING, SUCCEEDED, SUSPENDED, WAITING
 from pkg.apis.flow.v1alpha1.reasons import KEPT_UNTIL_CREATED, Reasons
 from pkg.apis.flow.v1alpha1.types import Action, Completion
 from pkg.apis.meta import Job
@@ -26,8 +26,9 @@ from pkg.controllers.workflow.planner.progress import Attempt, FlowState, Task, 
 from pkg.controllers.workflow.planner.reading import look
 from pkg.controllers.workflow.planner.snapshot import ObservedJob, Snapshot
 from pkg.controllers.workflow.planner.status.deletion import counts_as_deleted
-from pkg.controllers.workflow.planner.status.failures import explained, failure_message, is_gone, taken_off, was_deleted
+from pkg.controllers.workflow.planner.status.failures import explained, failure_message
 from pkg.controllers.workflow.planner.status.job_record import kind_of, record_kind, record_rules
+from pkg.controllers.workflow.planner.status.job_words import deleted, explanation, is_lost
 from pkg.controllers.workflow.planner.status.objects import deletes, is_unread
 from pkg.workloads import KUEUE_QUEUE_LABEL, PLAINLY_PENDING, JobState, Reading
 
@@ -184,10 +185,10 @@ def fold_task(of: _TaskJobs, task: Task) -> Task:
             return task if task.is_unfinished else _with_job(snapshot, task, None)
     if last is None and not _is_known_missing(of, task):
         return task
-    failed = of.failed(task, Reasons.JOB_DELETED, _deleted(snapshot, task, last))
+    failed = of.failed(task, Reasons.JOB_DELETED, deleted(snapshot, task, last))
     if of.policy.is_deferred:
         return failed
-    lost = Job(last.job.metadata) if last is not None and _is_lost(snapshot, last) else None
+    lost = Job(last.job.metadata) if last is not None and is_lost(snapshot, last) else None
     return _with_job(snapshot, failed, None).with_current(lost=lost)
 
 
@@ -315,7 +316,7 @@ def _apply(of: _TaskJobs, task: Task, observed: ObservedJob, reading: Reading, *
     if outputs is None:
         reason, message = _waits_for_outputs(of, current.job)
     else:
-        reason, message = _explanation(snapshot, task, observed, phase, reading)
+        reason, message = explanation(snapshot, task, observed, phase, reading)
     is_held = phase is SUSPENDED
     has_run = state in (JobState.RUNNING, JobState.SUCCEEDED)
     held = current.held + (now - current.held_at if current.held_at is not None and not is_held else 0.0)
@@ -365,33 +366,6 @@ def _waits_for_outputs(of: _TaskJobs, job: str) -> tuple[str, str]:
     return Reasons.WAITING_FOR_OUTPUT, f"job {job} succeeded; waits for {what}"
 
 
-def _explanation(
-    snapshot: Snapshot, task: Task, observed: ObservedJob, phase: Phase, reading: Reading
-) -> tuple[str, str]:
-    """Why a job does not run: what it says itself, which queue holds it, else the last Warning event about it."""
-    is_unread = reading.faulty or reading.reason == Reasons.UNKNOWN_STATUS
-    if not is_unread and phase is not SUSPENDED and phase is not PENDING:
-        return "", ""
-    job = f"job {task.current.job}"
-    if is_unread:
-        return reading.reason, f"{job}: {reading.message}"
-    if phase is SUSPENDED:
-        return reading.reason or Reasons.SUSPENDED, _held(snapshot, observed, job, reading.message)
-    warning = snapshot.warnings.get(task.current.job_uid)
-    if warning is not None and warning.reason == Reasons.NO_STATUS and observed.job.status:
-        warning = None  # it has one since
-    reason, said = (reading.reason, reading.message) if warning is None else (warning.reason, warning.message)
-    return reason, f"{job}: {said}" if said else ""
-
-
-def _held(snapshot: Snapshot, observed: ObservedJob, job: str, said: str) -> str:
-    """Which queue holds a job, what its controller says of it, and who lets it go on."""
-    queue = observed.job.metadata.labels.get(KUEUE_QUEUE_LABEL) or snapshot.workflow.spec.queue_name
-    if not queue:
-        return f"{f'{job}: {said}' if said else f'{job} is suspended'}; it goes on once its suspend field is taken back"
-    return said if queue in said else f"queue {queue} holds {job}" + (f": {said}" if said else "")
-
-
 def _is_known_missing(of: _TaskJobs, task: Task) -> bool:
     """Whether a job that is absent from the cache is absent from the cluster: the cache of its kind is complete.
 
@@ -404,21 +378,3 @@ def _is_known_missing(of: _TaskJobs, task: Task) -> bool:
     recorded = task.current.gvr
     gvrs = [gvr for gvr in snapshot.kinds if not recorded or str(gvr) == recorded]
     return bool(gvrs) and all(gvr in snapshot.synced for gvr in gvrs)
-
-
-def _is_lost(snapshot: Snapshot, last: ObservedJob) -> bool:
-    """Whether a job that is gone may be in the cluster still: no deletion was seen, and its kind is served."""
-    is_explained = last.is_foreign or last.taken_off or last.job.metadata.is_deleting
-    return not is_explained and snapshot.kinds.get(last.gvr) is not None
-
-
-def _deleted(snapshot: Snapshot, task: Task, last: ObservedJob | None) -> str:
-    job = f"job {task.current.job}" if task.current.job else "its job"
-    if last is not None and last.taken_off:
-        return taken_off(last.job.metadata.name, last.taken_off)
-    if last is not None and snapshot.kinds.get(last.gvr, False) is None:
-        return f"{job} was removed with its kind: {last.gvr} is no longer served"
-    if last is None:
-        return f"{job} is gone: it was deleted before it ended, or taken off the task, while no controller looked"
-    name = task.current.job or last.job.metadata.name
-    return is_gone(name) if _is_lost(snapshot, last) else was_deleted(name)
