@@ -65,7 +65,7 @@ class Handlers:
             self._parts.crons.workflows_changed(deltas)
         for delta in deltas:
             if is_workflow_relevant(delta.old, delta.new):
-                self._queue.add(delta.key)
+                self._queue.add(delta.key, noted=True)  # the reconciler knows which version it has seen
             if delta.old is not None and delta.new is not None and _is_same_spec(delta.old, delta.new):
                 continue
             if delta.old is not None and delta.new is None:

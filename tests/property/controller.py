@@ -350,7 +350,7 @@ class Controller:
     def _apply(self, gvr: GVR, event: Any) -> None:
         if gvr == WORKFLOWS:
             if self.workflows.apply(event) is not None:
-                self.is_queued = True
+                self._is_queued = True
             return
         delta = self.informers.ensure(gvr).apply(event)
         if delta is not None:

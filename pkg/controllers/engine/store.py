@@ -111,8 +111,14 @@ class Store(Generic[T]):
         self._synced_rv = 0
         self._list_rv = 0
         self._is_cleared = False
+        self._revision = 0
 
     # Reading
+
+    @property
+    def revision(self) -> int:
+        """A number that grows with every change of the cache. Whoever reads it before objects notices later changes."""
+        return self._revision
 
     @property
     def synced(self) -> bool:
@@ -310,6 +316,7 @@ class Store(Generic[T]):
 
     def _swap(self, key: str, old: T | None, new: T) -> None:
         self._objects[key] = new
+        self._revision += 1
         self._undecodable.discard(key)
         for name, values_of in self._indexers.items():
             index = self._indexes[name]
@@ -322,6 +329,7 @@ class Store(Generic[T]):
 
     def _drop(self, key: str, old: T) -> None:
         del self._objects[key]
+        self._revision += 1
         for name, values_of in self._indexers.items():
             for value in set(values_of(old)):
                 _unindex(self._indexes[name], value, key)

@@ -307,6 +307,18 @@ class Ledger:
             jobs = {} if found is None else found.jobs
             return tuple(observed for task in tasks for observed in jobs.get(task, ()))
 
+    def unread(self, workflow: WorkflowId) -> dict[TaskKey, tuple[ObservedJob, ...]] | None:
+        """The jobs of the tasks that changed since the last read, which they wait for still; None if a job is gone, or
+        every task is to be read.
+        """
+        with self._lock:
+            found = self._workflows.get(workflow)
+            if found is None:
+                return {}
+            if found.dirty is None or found.gone:
+                return None
+            return {task: found.jobs.get(task, ()) for task in found.dirty}
+
     def job(self, workflow: WorkflowId, task: TaskKey, attempt: int) -> Job | None:
         """The job of one attempt, None if there is none."""
         with self._lock:

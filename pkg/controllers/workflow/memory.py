@@ -6,7 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from pkg.apis.flow.v1alpha1.phases import Phase
+from pkg.apis.flow.v1alpha1.types import Workflow, WorkTemplate
 from pkg.apis.meta import GVR
+from pkg.controllers.workflow.left import KnownJobs, Left
 from pkg.controllers.workflow.pending import PendingJob
 from pkg.controllers.workflow.planner.actions import DeleteJob, Emit
 from pkg.controllers.workflow.planner.dependency.fan_out import grown
@@ -14,9 +16,25 @@ from pkg.controllers.workflow.planner.graph.in_force import NO_SPEC, CompiledSpe
 from pkg.controllers.workflow.planner.graph.model import Graph
 from pkg.controllers.workflow.planner.job_identity import WorkflowId
 from pkg.controllers.workflow.planner.progress import Progress, TaskKey
-from pkg.controllers.workflow.planner.snapshot import CreateFault
+from pkg.controllers.workflow.planner.snapshot import CreateFault, Snapshot
 
 MAX_UNSENT_EVENTS = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """What a compiled spec is used with, as long as neither the cached Workflow nor any template is another one.
+
+    templates: those of the spec in force that exist, by name; revision: of the cache that they are from; gvrs: the
+    kinds of the jobs; foreign: those of the objects that tasks apply or delete.
+    """
+
+    workflow: Workflow
+    spec: CompiledSpec
+    revision: int
+    templates: Mapping[str, WorkTemplate]
+    gvrs: frozenset[GVR]
+    foreign: frozenset[GVR]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +54,16 @@ class Memory:
     """The cache of one workflow. Only the worker of its shard writes it."""
 
     spec: CompiledSpec = NO_SPEC
+    sources: Sources | None = None
     #: A job that was just created changes nothing but the status: see `Graph.asks_about_ends_alone`.
     may_skip_created: bool = False
     #: None: the next reconcile rebuilds it from status and jobs.
     progress: Progress | None = None
     faults: dict[TaskKey, CreateFault] = field(default_factory=dict)
+    #: What the next plan may find out without haste; None for nothing.
+    left: Left | None = None
+    #: The version of the Workflow that was planned last, or that our own write after it has made.
+    seen: str = ""
     #: What the API server said about jobs that were created since the last plan.
     server_warnings: dict[TaskKey, tuple[str, ...]] = field(default_factory=dict)
     #: Events of earlier reconciles: their writes failed, or the pods of a failed job are still looked up.
@@ -60,11 +83,19 @@ class Memory:
     #: None unless the workflow has ended and was looked at since.
     rest: Rest | None = None
 
+    def leave(self, cached: Workflow | None, snapshot: Snapshot, jobs: KnownJobs, until: float | None) -> None:
+        """Keeps what the reconcile leaves to the next plan: see `Left`. cached: the Workflow in the cache now."""
+        progress, self.left = self.progress, None
+        if cached is not None and cached.metadata.resource_version == self.seen and progress is not None:
+            self.left = Left(cached, jobs, until, snapshot, progress, self.may_skip_created)
+
     def store_spec(self, spec: CompiledSpec) -> bool:
         """Keeps a compiled spec. Returns whether every task has to be read again: the graph is another one, which drops
         the progress, unless flows have only got the number of tasks that `for.itemsFrom` gives them; or an edit was
         taken back whose start was not known, so that what was put off is decided now.
         """
+        if spec is self.spec:
+            return False
         old, new = self.spec.compiled, spec.compiled
         is_other = new != old
         before = self.spec.edit
@@ -86,7 +117,7 @@ class Memory:
 
     def drop_progress(self) -> None:
         """The next reconcile rebuilds the progress, and with it the deletions that are due."""
-        self.progress, self.remaining_deletions = None, ()
+        self.progress, self.left, self.remaining_deletions = None, None, ()
 
 
 class Memories:

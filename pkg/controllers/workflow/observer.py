@@ -19,7 +19,7 @@ from pkg.controllers.engine.informer import InformerSet
 from pkg.controllers.engine.store import Delta, Store
 from pkg.controllers.workflow.ledger import Ledger
 from pkg.controllers.workflow.locks.keeper import LockKeeper
-from pkg.controllers.workflow.memory import Memory
+from pkg.controllers.workflow.memory import Memory, Sources
 from pkg.controllers.workflow.objects import Objects
 from pkg.controllers.workflow.planner.control.deletions import is_removed_at_end
 from pkg.controllers.workflow.planner.edits import policy_in_force
@@ -117,43 +117,71 @@ class Observer:
                 if not users:
                     del self._users[gvr]
 
-    def compile(self, workflow: Workflow, before: CompiledSpec) -> CompiledSpec:
-        """The spec in force, compiled with the templates that exist now; `before` itself if nothing has changed."""
-        return compile_in_force(workflow, lambda names: self._named(workflow, names), before)
+    def compile(self, workflow: Workflow, memory: Memory) -> CompiledSpec:
+        """The spec in force, compiled with the templates that exist now; that of the memory if nothing has changed."""
+        if self._are_known(workflow, memory):
+            return memory.spec
+        return compile_in_force(workflow, lambda names: self._named(workflow, names), memory.spec)
 
-    def ensure_informers(self, workflow: Workflow, spec: CompiledSpec) -> set[GVR]:
+    def _are_known(self, workflow: Workflow, memory: Memory) -> bool:
+        """Whether the sources in the memory are those of this moment."""
+        known = memory.sources
+        if known is None or known.workflow is not workflow or known.spec is not memory.spec:
+            return False
+        return known.revision == self._caches.templates.revision
+
+    def _sources(self, workflow: Workflow, memory: Memory) -> Sources:
+        """What the compiled spec in the memory is used with."""
+        known = memory.sources
+        if known is None or not self._are_known(workflow, memory):
+            revision = self._caches.templates.revision  # before the templates are read
+            templates = self._templates(workflow, memory.spec)
+            gvrs, foreign = _gvrs(workflow, templates), _foreign_gvrs(templates)
+            known = Sources(workflow, memory.spec, revision, templates, frozenset(gvrs), frozenset(foreign))
+            memory.sources = known
+        return known
+
+    def ensure_informers(self, workflow: Workflow, memory: Memory) -> frozenset[GVR]:
         """Starts the informers of the kinds that a workflow uses, and registers it as their user; returns the kinds.
 
-        spec: its spec in force.
+        memory: with its spec in force.
         """
+        spec, was_known = memory.spec, self._are_known(workflow, memory)
+        sources = self._sources(workflow, memory)
+        if not was_known:
+            self._register(workflow, sources.gvrs | sources.foreign)
         for template in spec.inline.values():
             if template.spec.action is not Action.CREATE:
                 continue
             rules = self._caches.rule_book.of(template)
             if rules is not None and rules.needs_whole:
                 self._caches.jobs.decode_as(rules.gvr, WholeJob)
-        templates = self._templates(workflow, spec)
-        if isinstance(spec.compiled, Graph):
-            for name in spec.compiled.read_in_full & templates.keys():
-                self._caches.jobs.decode_as(templates[name].spec.gvr.gvr, WholeJob)
-        return self._ensure(workflow, templates)
+        if isinstance(spec.compiled, Graph) and spec.compiled.read_in_full:
+            for name in spec.compiled.read_in_full & sources.templates.keys():
+                self._caches.jobs.decode_as(sources.templates[name].spec.gvr.gvr, WholeJob)
+        self._ensure(sources.gvrs, sources.foreign)
+        return sources.gvrs
 
-    def _ensure(self, workflow: Workflow, templates: Mapping[str, WorkTemplate]) -> set[GVR]:
-        gvrs, foreign = _gvrs(workflow, templates), _foreign_gvrs(templates)
+    def _register(self, workflow: Workflow, gvrs: Iterable[GVR]) -> None:
+        """The workflow uses these kinds."""
         with self._lock:
-            for gvr in gvrs | foreign:
+            for gvr in gvrs:
                 self._users.setdefault(gvr, set()).add(workflow.metadata.key)
+
+    def _ensure(self, gvrs: Iterable[GVR], foreign: Iterable[GVR]) -> None:
         for gvr in foreign:
             self._caches.kinds.get(gvr)
         for gvr in gvrs:
             kind = self._caches.kinds.get(gvr)
             if kind is not None and not kind.refused:
                 self._caches.jobs.ensure(gvr)
-        return gvrs
 
     def are_jobs_known(self, workflow: Workflow) -> bool:
         """Whether the caches show every job of a workflow. Starts the informers that this takes."""
-        gvrs = self._ensure(workflow, self.all_templates(workflow))
+        templates = self.all_templates(workflow)
+        gvrs, foreign = _gvrs(workflow, templates), _foreign_gvrs(templates)
+        self._register(workflow, gvrs | foreign)
+        self._ensure(gvrs, foreign)
         kinds = {gvr: self._caches.kinds.get(gvr) for gvr in gvrs}
         return self._synced(gvrs, kinds) == gvrs
 
@@ -171,9 +199,7 @@ class Observer:
         informers that this takes, and registers the workflow as a user of its kinds.
         """
         gvrs = {GVR.parse(text) for text in records.kinds_of(workflow.status)}
-        with self._lock:
-            for gvr in gvrs:
-                self._users.setdefault(gvr, set()).add(workflow.metadata.key)
+        self._register(workflow, gvrs)
         # In this order: a job that the complete cache shows is in the ledger.
         return not self.are_known(gvrs) or self._caches.ledger.is_deleting_jobs(WorkflowId.of(workflow))
 
@@ -217,9 +243,8 @@ class Observer:
         again later counts times that status does not record from then: a timeout may come late, never early.
         """
         caches, this, graph = self._caches, WorkflowId.of(workflow), memory.spec.compiled
-        templates = self._templates(workflow, memory.spec)
-        gvrs = _gvrs(workflow, templates)
-        foreign = _foreign_gvrs(templates)
+        sources = self._sources(workflow, memory)
+        templates, gvrs, foreign = sources.templates, sources.gvrs, sources.foreign
         unseen = self._objects_of(workflow, memory)
         kinds = {gvr: caches.kinds.get(gvr) for gvr in gvrs | foreign if caches.kinds.is_answered(gvr)}
         synced = self._synced(gvrs, kinds)
@@ -257,7 +282,7 @@ class Observer:
             room=room,
             is_urgent=is_urgent,
             load=self._load(workflow, memory),
-            awaited=frozenset(gvrs - synced),
+            awaited=gvrs - synced,
             unlisted={gvr: text for gvr in (gvrs | foreign) - synced if (text := self._trouble(gvr))},
             unseen=unseen,
             locks=self._view_of_locks(this, graph),

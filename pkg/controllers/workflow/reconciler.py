@@ -14,6 +14,7 @@ from pkg.controllers.workflow.after_end import AfterEnd
 from pkg.controllers.workflow.cleanup import MAX_DELETIONS, Cleanup
 from pkg.controllers.workflow.executor import Executor, NotLeader
 from pkg.controllers.workflow.failures import Failures
+from pkg.controllers.workflow.left import NO_JOBS, KnownJobs
 from pkg.controllers.workflow.locks.keeper import LockKeeper
 from pkg.controllers.workflow.locks.standing import standing
 from pkg.controllers.workflow.memory import Memories, Memory
@@ -210,12 +211,21 @@ class Reconciler:
         return next((other for other in unfinished if isinstance(other, Later)), result)
 
     def _reconcile_with_graph(self, workflow: Workflow, memory: Memory, parked: Unanswered | None) -> Result:
-        if memory.store_spec(self._observer.compile(workflow, memory.spec)):
+        if memory.store_spec(self._observer.compile(workflow, memory)):
             self._caches.ledger.mark_dirty(WorkflowId.of(workflow), without_jobs=True)
-        self._observer.ensure_informers(workflow, memory.spec)
+        self._observer.ensure_informers(workflow, memory)
         if parked is not None and parked.is_of(memory, self._term):
             return self._go_on(workflow, parked, was_parked=True)
+        if parked is None and (waits := self._waits(workflow, memory)) is not None:
+            return waits
         return self._plan_and_execute(workflow, memory)
+
+    def _waits(self, workflow: Workflow, memory: Memory) -> Done | Later | None:
+        """The result if all that has happened since the last plan may wait for the next one; None if not."""
+        left, changed = memory.left, self._caches.ledger.unread(WorkflowId.of(workflow))
+        if left is None or changed is None or workflow is not left.workflow or memory.progress is not left.progress:
+            return None
+        return left.result(changed, self._clock()) if self._is_resumed(workflow.metadata.key) else None
 
     def _is_cache_behind(self, key: str, workflow: Workflow | None) -> bool:
         """Whether the cached Workflow is older than it was in the cluster when this process began to lead."""
@@ -238,6 +248,7 @@ class Reconciler:
     def _plan_and_execute(self, workflow: Workflow, memory: Memory) -> Result:
         """Plans, and creates the jobs; the other writes follow once the creations are answered."""
         this, key = WorkflowId.of(workflow), workflow.metadata.key
+        memory.left, memory.seen = None, workflow.metadata.resource_version
         snapshot = self._take_snapshot(workflow, memory, room=self._room.turn(key))
         first = plan(snapshot)
         memory.progress = first.progress
@@ -279,11 +290,13 @@ class Reconciler:
         memory, first = answered.memory, answered.first
         memory.progress = first.progress
         if answered.may_wait():
-            if not was_parked or (self._is_resumed(workflow.metadata.key) and not self._is_any_job_new(answered)):
-                return self._finish(workflow, memory, Planned(first, first, answered.snapshot, first.events))
+            is_resumed = self._is_resumed(workflow.metadata.key) and answered.is_about(workflow)
+            if not was_parked or (is_resumed and answered.are_all_known(self._caches.ledger.unread(answered.workflow))):
+                return self._finish(workflow, memory, answered.planned(), answered.created())
             memory.keep_events(first.events)
             return self._plan_and_execute(workflow, memory)
         is_urgent = first.needs_status or bool(first.deletions)
+        memory.seen = workflow.metadata.resource_version
         snapshot = self._take_snapshot(workflow, memory, may_create=False, is_urgent=is_urgent)
         second = plan(snapshot)
         memory.progress = second.progress
@@ -298,20 +311,8 @@ class Reconciler:
         )
         return self._finish(workflow, memory, planned)
 
-    def _is_any_job_new(self, answered: Unanswered) -> bool:
-        """Whether the ledger has changes of jobs besides those that were created, as they were then."""
-        ledger, created = self._caches.ledger, answered.created()
-        changed = ledger.dirty(answered.workflow)
-        if changed is None or not changed <= created.keys():
-            return True
-        for task in changed:
-            job = ledger.job(answered.workflow, task, created[task].action.attempt)
-            if job is None or job != created[task].job:
-                return True
-        return False
-
-    def _finish(self, workflow: Workflow, memory: Memory, planned: Planned) -> Result:
-        """The writes after the creations: the status, then deletions, then Events."""
+    def _finish(self, workflow: Workflow, memory: Memory, planned: Planned, unread: KnownJobs = NO_JOBS) -> Result:
+        """The writes after the creations: the status, then deletions, then Events. unread: as Left.jobs."""
         this, final = WorkflowId.of(workflow), planned.final
         if memory.remaining_deletions and not final.is_new_run:
             final = final.after_deletions(memory.remaining_deletions)
@@ -337,7 +338,11 @@ class Reconciler:
             self._failures.forget_answered(this)
         if planned.snapshot.graph is not None and not reads_templates(workflow) and not final.deletions:
             self._after_end.keep(workflow, memory)
-        return self._requeue(workflow, memory, planned)
+        result = self._requeue(workflow, memory, planned)
+        if isinstance(result, Done | Later):
+            until = self._clock() + result.seconds if isinstance(result, Later) else None
+            memory.leave(self._caches.workflows.get(workflow.metadata.key), planned.snapshot, unread, until)
+        return result
 
     def _take_snapshot(
         self,

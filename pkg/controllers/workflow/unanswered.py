@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pkg.apis.flow.v1alpha1.types import Completion
+from pkg.apis.flow.v1alpha1.types import Completion, Workflow
+from pkg.apis.meta import Job
 from pkg.controllers.workflow.creation_run import Created, CreationRun
 from pkg.controllers.workflow.memory import Memory
+from pkg.controllers.workflow.planned import Planned
 from pkg.controllers.workflow.planner.actions import Plan
 from pkg.controllers.workflow.planner.graph.compile import Compiled
 from pkg.controllers.workflow.planner.graph.model import Graph
@@ -33,9 +36,25 @@ class Unanswered:
         """Whether the reconcile can go on: same Workflow object, same spec, same leadership term."""
         return memory is self.memory and memory.spec.compiled is self.compiled and term == self.term
 
-    def created(self) -> dict[TaskKey, Created]:
-        """The results by task."""
-        return {created.action.task: created for created in self.run.results()}
+    def is_about(self, workflow: Workflow) -> bool:
+        """Whether the plan was made of this copy of the Workflow."""
+        return self.snapshot.workflow.metadata.resource_version == workflow.metadata.resource_version
+
+    def are_all_known(self, changed: Mapping[TaskKey, tuple[ObservedJob, ...]] | None) -> bool:
+        """Whether these jobs, all that changed since the plan, are those that were created, as they were then."""
+        created = self.created()
+        return changed is not None and all(
+            len(jobs) == 1 and created.get(task) == (jobs[0].attempt, jobs[0].job) for task, jobs in changed.items()
+        )
+
+    def planned(self) -> Planned:
+        """What is written if the next plan reads the jobs."""
+        return Planned(self.first, self.first, self.snapshot, self.first.events)
+
+    def created(self) -> dict[TaskKey, tuple[int, Job]]:
+        """The jobs that were created, with their attempts, by task."""
+        results = self.run.results()
+        return {one.action.task: (one.action.attempt, one.job) for one in results if one.job is not None}
 
     def may_wait(self) -> bool:
         """Whether the jobs that were created may be left to the next plan: no write is due, and nothing follows from

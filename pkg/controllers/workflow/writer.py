@@ -59,6 +59,7 @@ class Writer:
                 began = self._monotonic()
                 written = self._executor.patch_status(key, final.patch)
                 self._absorb(written)
+                memory.seen = written.metadata.resource_version
                 memory.write_seconds = self._monotonic() - began
                 now = self._clock()
                 memory.progress = self._shared(key, final.progress.acknowledged(now))

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
-
-import msgspec
 
 from pkg.controllers.workflow.planner.budget import Budget
 from pkg.controllers.workflow.planner.draft import Draft
@@ -14,23 +13,24 @@ from pkg.controllers.workflow.planner.progress import Task, TaskKey
 from pkg.controllers.workflow.planner.snapshot import Snapshot
 
 
-class Context(msgspec.Struct, frozen=True, gc=False):
-    """The snapshot that a pass reads, and the draft that its steps change."""
+@dataclass(slots=True)
+class Context:
+    """The snapshot that a pass reads, and the draft that its steps change. Nobody sets its fields; frozen it would be
+    slower, and there is one for each pass.
+    """
 
     snapshot: Snapshot
     draft: Draft
-    budget: Budget = msgspec.field(default_factory=Budget)
+    budget: Budget = field(default_factory=Budget)
     #: The items that the pass has read from outputs, by the number of the flow.
-    items: dict[int, Sequence[Any]] = msgspec.field(default_factory=dict)
+    items: dict[int, Sequence[Any]] = field(default_factory=dict)
+    graph: Graph = field(init=False)
+    #: The time of the pass, in seconds since the epoch.
+    now: float = field(init=False)
 
-    @property
-    def graph(self) -> Graph:
-        return self.draft.graph
-
-    @property
-    def now(self) -> float:
-        """The time of the pass, in seconds since the epoch."""
-        return self.snapshot.now
+    def __post_init__(self) -> None:
+        self.graph = self.draft.graph
+        self.now = self.snapshot.now
 
     def node_of(self, key: TaskKey) -> Node | None:
         """The flow of a task; None if the spec does not have the flow or the index (any more)."""

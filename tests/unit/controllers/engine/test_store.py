@@ -183,6 +183,24 @@ def test_lists(
     assert store.synced_rv == list_rv
 
 
+def test_the_revision_grows_when_the_cache_changes_and_only_then() -> None:
+    store: Store[Thing] = Store()
+    steps: list[tuple[Callable[[], object], bool]] = [
+        (lambda: store.apply(Added(A1)), True),
+        (lambda: store.apply(Added(A1)), False),
+        (lambda: store.absorb(A2), True),
+        (lambda: store.apply(Modified(A2)), False),
+        (lambda: store.replace([A2], 5), False),
+        (lambda: store.replace([], 6), True),
+        (lambda: store.insert(thing("b", 7)), True),
+        (lambda: store.forget("ns/b"), True),
+    ]
+    for number, (step, is_change) in enumerate(steps):
+        before = store.revision
+        step()
+        assert (store.revision > before) is is_change, number
+
+
 def test_only_a_list_makes_a_store_synced() -> None:
     store: Store[Thing] = Store()
     store.apply(Added(A1))

@@ -613,6 +613,45 @@ def test_a_job_that_was_just_created_is_left_to_the_next_plan_if_nothing_follows
 @pytest.mark.parametrize(
     ("happens", "plans"),
     [
+        pytest.param(lambda world, controller: None, 1, id="nothing else"),
+        pytest.param(lambda world, controller: world.set_spec(parallelism=5), 2, id="the spec is edited"),
+        pytest.param(lambda world, controller: world.advance(world.now + 1.0), 2, id="the job runs"),
+        pytest.param(lambda world, controller: world.advance(world.now + 6.0), 2, id="status is due"),
+        pytest.param(lambda world, controller: controller._wake(KEY), 2, id="something that nobody keeps note of"),
+    ],
+)
+def test_the_event_of_a_job_that_was_just_created_causes_no_plan(
+    happens: Callable[[World, Controller], None], plans: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, controller = started(z="", a="z")
+    world.advance(world.now + 6.5)  # z ends, and status was written a moment ago
+    controller.deliver_all()
+    memory = controller.reconciler._memories.by_workflow[WorkflowId.of(world.workflow)]
+    assert memory.progress is not None
+    memory.progress = msgspec.structs.replace(memory.progress, written_at=world.now)
+    taking = controller.reconciler._take_answers
+
+    def late(unanswered: Any) -> None:
+        controller.deliver_all()  # the watch is faster than the response
+        taking(unanswered)
+
+    monkeypatch.setattr(controller.reconciler, "_take_answers", late)
+    made = plans_of(controller)
+    controller.reconcile()
+    assert ("w-a" in names(world), controller.is_queued, len(made)) == (True, True, 1)
+    happens(world, controller)
+    controller.deliver_all()
+    controller.reconcile()
+    assert len(made) == plans
+    settle(controller)
+    world.advance(world.now + 20)
+    settle(controller)
+    assert world.workflow.status.progress == "2/2"
+
+
+@pytest.mark.parametrize(
+    ("happens", "plans"),
+    [
         pytest.param(lambda world: None, 0, id="nothing"),
         pytest.param(lambda world: world.set_spec(parallelism=5), 1, id="the spec is edited"),
         pytest.param(lambda world: world.advance(world.now + 1.0), 1, id="the job runs"),

@@ -8,7 +8,9 @@ from pkg.apis.flow.v1alpha1.phases import WorkflowPhase
 from pkg.controllers.workflow.planner.actions import Emit, PatchStatus
 from pkg.controllers.workflow.planner.context import Context
 from pkg.controllers.workflow.planner.dependency.waiting import reworded
+from pkg.controllers.workflow.planner.graph.model import Graph
 from pkg.controllers.workflow.planner.progress import NEVER, Progress
+from pkg.controllers.workflow.planner.snapshot import Snapshot
 from pkg.controllers.workflow.planner.status import workflow_status
 from pkg.controllers.workflow.planner.status.concern import blocked_event
 from pkg.controllers.workflow.planner.status.events import shortened
@@ -19,6 +21,12 @@ MIN_WINDOW = 0.8
 MAX_WINDOW = 5.0
 # Flows of which one pass renders the status, unless it is urgent.
 MAX_RENDERED = 2_000
+
+
+def write_due(progress: Progress, snapshot: Snapshot) -> float:
+    """When status may be written again that has no haste (seconds since the epoch)."""
+    total = snapshot.graph.total if isinstance(snapshot.graph, Graph) else 0
+    return progress.written_at + min(MAX_WINDOW, MIN_WINDOW + total / 2000 + snapshot.load)
 
 
 def status_write(
@@ -40,7 +48,7 @@ def status_write(
         is_urgent = True  # a person edited the spec, and looks at what comes of it
     if snapshot.is_dry_run and not is_urgent and recorded.phase is not None:
         return None, structs.replace(progress, is_dirty=True), NEVER, ()
-    due = progress.written_at + min(MAX_WINDOW, MIN_WINDOW + ctx.graph.total / 2000 + snapshot.load)
+    due = write_due(progress, snapshot)
     # A clock that was set back must not delay the write.
     if progress.written_at <= snapshot.now < due and not is_urgent:
         return None, structs.replace(progress, is_dirty=True), due, ()
