@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from hack.cluster.api import Api
+from hack.cluster.api import Api, ApiStatusError
 from hack.faults.following import Object
 from hack.faults.load import PLACES, Attempt, locks_of
 from pkg.apis.flow.v1alpha1.locks import LOCK_LABEL
@@ -76,11 +76,15 @@ def _overlaps(lock: str, lives: list[tuple[int, int, Attempt]]) -> list[str]:
 def leaked(api: Api, namespace: str, wait: Callable[[Callable[[], bool], float], bool], seconds: float) -> list[str]:
     """The Leases of locks that are still there after so many seconds."""
 
-    def left() -> list[Object]:
-        path = f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases?labelSelector={LOCK_LABEL}"
-        found: list[Object] = json.loads(api.request("GET", path))["items"]
-        return found
+    path = f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases?labelSelector={LOCK_LABEL}"
+    held: list[str] = ["nobody knows whom: its Leases could not be listed"]
 
-    if wait(lambda: not left(), seconds):
-        return []
-    return [f"a place of a lock is still held by {lease['spec']['holderIdentity']}" for lease in left()]
+    def is_free() -> bool:
+        try:
+            found = json.loads(api.request("GET", path))["items"]
+        except (ApiStatusError, OSError):
+            return False  # a busy API server
+        held[:] = [lease["spec"]["holderIdentity"] for lease in found]
+        return not held
+
+    return [] if wait(is_free, seconds) else [f"a place of a lock is still held by {name}" for name in held]
