@@ -201,3 +201,19 @@ def test_what_was_applied_stays_through_retry_restart_and_retain_policy(
     assert world.flow("w", "each")["attempts"] == 1, "what succeeded and is there is not applied again"
     recorded = [one for record in world.status("w")["record"]["objects"] for one in record["objects"]]
     assert {one["name"]: one["uid"] for one in recorded} == before
+
+
+def test_a_workflow_that_runs_another_one_reads_its_outputs(world: World, start_controller: StartController) -> None:
+    start_controller()
+    world.create(m.template("say", run_for="0.1s", termination_message="0.93"))
+    world.create(printing("{{flows.inner.outputs.x}} {{flows.inner.outputs.y}}", "print"))
+    gvr = {"group": "flow.workflow.sh", "version": "v1alpha1", "resource": "workflows"}
+    spec = {"flows": [m.flow("a", of="say", outputs=[output("x", MESSAGE)])]}
+    outputs = [
+        output("x", {"path": "status.flows[?(@.name=='a')].outputs[?(@.name=='x')].value"}),
+        output("y", {"cel": "object.status.flows[0].outputs[0].value"}),
+    ]
+    inner = {"name": "inner", "templateSpec": {"gvr": gvr, "jobSpec": spec}, "outputs": outputs}
+    world.create(m.workflow("outer", inner, m.flow("b", of="print")))
+    assert world.wait_phase("outer")["phase"] == "Succeeded"
+    assert argument(world, "outer-b") == "0.93 0.93"
