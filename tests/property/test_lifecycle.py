@@ -136,6 +136,14 @@ FOUND = {
         "",
         "00000000000000000c000000001100030003",
     ),
+    "a new controller begins the tasks of a list at the first attempt of the run, too": of_hex(
+        "47a75d67cf23a8cc3091",
+        "",
+        "0000e0f5007f935ae6000000000000000000810000007ffefa792f5800734e00317b7faa6c320000000000000070000000",
+        "",
+        "c8bf137554e889eafb1986663cffefc986ef9f9015852fb57bc36d93c085bb0681e88aff1898b26f",
+        "0001000300010200002c0000ee0000004130454c5356690000d6e806010c000000589700b1b2bef3",
+    ),
 }
 
 
