@@ -5,9 +5,12 @@ Runs of one schedule, or of one script, mostly have equal specs. What is shared 
 
 from __future__ import annotations
 
+import hashlib
 import weakref
 from collections.abc import Mapping
 from typing import Final, NamedTuple
+
+import msgspec
 
 from pkg.apis.flow.v1alpha1 import cost
 from pkg.apis.flow.v1alpha1.locks import UNDER_LOCKS
@@ -18,22 +21,6 @@ from pkg.controllers.workflow.planner.graph.compile import Compiled, compile_spe
 
 # Graphs of one spec: its templates were edited, or it runs in several namespaces. Above this the oldest goes.
 _MAX_GRAPHS: Final = 8
-
-
-class _Key:
-    """A spec as a key: equal specs are one. The hash is of little of it, because a spec can be large."""
-
-    __slots__ = ("_hash", "spec")
-
-    def __init__(self, spec: WorkflowSpec) -> None:
-        self.spec = spec
-        self._hash = hash((len(spec.flows), *(flow.name for flow in spec.flows[-8:])))
-
-    def __hash__(self) -> int:
-        return self._hash
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Key) and self.spec == other.spec
 
 
 class _Made(NamedTuple):
@@ -48,16 +35,16 @@ class _Made(NamedTuple):
 class SharedSpec:
     """One spec, and what is made of it. spec_hash: of the spec."""
 
-    __slots__ = ("__weakref__", "_key", "_made", "spec_hash")
+    __slots__ = ("__weakref__", "_made", "_spec", "spec_hash")
 
-    def __init__(self, key: _Key) -> None:
-        self._key = key
+    def __init__(self, spec: WorkflowSpec) -> None:
+        self._spec = spec
         self._made: tuple[_Made, ...] = ()
-        self.spec_hash = spec_hash(key.spec)
+        self.spec_hash = spec_hash(spec)
 
     def compiled(self, templates: Mapping[str, WorkTemplate], metadata: ObjectMeta, *, is_started: bool) -> Compiled:
         """As `compile_spec`."""
-        spec = self._key.spec
+        spec = self._spec
         specs = {name: template.spec for name, template in templates.items()}
         # Of the metadata its size counts, and who holds locks above; approvals count with the first generation alone.
         is_first = bool(spec.approvals) and metadata.generation == 1
@@ -71,13 +58,14 @@ class SharedSpec:
         return compiled
 
 
-_SHARED: Final[weakref.WeakValueDictionary[_Key, SharedSpec]] = weakref.WeakValueDictionary()
+# By a digest: of runs that differ in one parameter there are many, and each would be compared with all the others.
+_SHARED: Final[weakref.WeakValueDictionary[bytes, SharedSpec]] = weakref.WeakValueDictionary()
 
 
 def shared_spec(spec: WorkflowSpec) -> SharedSpec:
     """What workflows with this spec share. Keep it as long as its graphs are used. Any thread may call this."""
-    key = _Key(spec)
+    key = hashlib.blake2b(msgspec.json.encode(spec), digest_size=16).digest()
     found = _SHARED.get(key)
     if found is None:
-        found = _SHARED[key] = SharedSpec(key)
+        found = _SHARED[key] = SharedSpec(spec)
     return found

@@ -92,3 +92,17 @@ def test_what_no_workflow_uses_any_more_is_gone() -> None:
     del shared
     gc.collect()
     assert known() is None
+
+
+def test_a_spec_is_compared_with_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else each of many runs with a parameter of its own would be compared with all before."""
+    compared: list[object] = []
+
+    def is_equal(spec: object, other: object) -> bool:
+        compared.append(other)
+        return spec is other
+
+    monkeypatch.setattr(WorkflowSpec, "__eq__", is_equal)
+    kept = [shared_spec(spec_of(parameters=[{"name": "date", "value": f"day {day}"}])) for day in range(50)]
+    assert len({id(one) for one in kept}) == 50
+    assert compared == []
