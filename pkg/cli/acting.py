@@ -26,7 +26,14 @@ def run_action(
 
     Of chosen workflows, those without anything to change are passed over. Ends with 1 if one could not be changed.
     """
-    if bool(names) + bool(selector) + is_all != 1:
+    if bool(names) + bool(selector) + is_all > 1:
+        one, other = (
+            ("name the workflows to {}", "choose them with -l LABELS or --all")
+            if names
+            else ("choose the workflows to {} with -l LABELS", "with --all")
+        )
+        raise Problem(f"{one.format(action)} or {other}, not both", WRONG_USAGE)
+    if not (names or selector or is_all):
         raise Problem(f"name the workflows to {action}, or choose them with -l LABELS or --all", WRONG_USAGE)
     if names and connection.all_namespaces:
         raise Problem("-A needs -l or --all: a name belongs to one namespace, which -n gives", WRONG_USAGE)

@@ -67,10 +67,11 @@ class Verbs(click.Group):
             raise usage_problem(error) from error
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        words = tuple(args)
         try:
             return super().parse_args(ctx, args)
         except click.UsageError as error:
-            raise usage_problem(error) from error
+            raise usage_problem(error, words) from error
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return [name for section in SECTIONS.values() for name in section]

@@ -12,7 +12,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from pkg.cli.connection import Connection
-from pkg.cli.names import cron_name, workflow_name
+from pkg.cli.names import cron_name, template_name, workflow_name
 from pkg.kube.errors import KubeError
 
 #: So many names are offered: nobody reads more, and a shell has to wait for them.
@@ -113,6 +113,6 @@ WORKFLOW: Final = Named("workflow", _workflows, workflow_name)
 FLOW: Final = Named("flow", _flows)
 APPROVAL: Final = Named("flow", _approvals)
 CRON: Final = Named("cronworkflow", _crons, cron_name)
-TEMPLATE: Final = Named("template", _templates)
+TEMPLATE: Final = Named("template", _templates, template_name)
 NAMESPACE: Final = Named("namespace", _namespaces)
 CONTEXT: Final = Named("context", _contexts)

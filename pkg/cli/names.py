@@ -1,4 +1,4 @@
-"""The names of Workflows and CronWorkflows, as people write them on a command line."""
+"""The names of Workflows, CronWorkflows and WorkTemplates, as people write them on a command line."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ _LONGEST: Final = 253
 #: Output of `-o name`, and what kubectl takes: `workflow/nightly`.
 _PREFIX: Final = re.compile(r"\A(?:workflows?|wkf)(?:\.flow\.workflow\.sh)?/")
 _CRON_PREFIX: Final = re.compile(r"\A(?:cronworkflows?|cwkf)(?:\.flow\.workflow\.sh)?/")
+_TEMPLATE_PREFIX: Final = re.compile(r"\A(?:worktemplates?|wkt)(?:\.flow\.workflow\.sh)?/")
 _NAME: Final = re.compile(r"[a-z0-9](?:[-a-z0-9.]*[a-z0-9])?\Z")
 
 
@@ -23,6 +24,11 @@ def workflow_name(given: str) -> str:
 def cron_name(given: str) -> str:
     """The name of a CronWorkflow, without `cronworkflow/`. Raises Problem for what cannot be a name."""
     return _name(given, _CRON_PREFIX, "CronWorkflow")
+
+
+def template_name(given: str) -> str:
+    """The name of a WorkTemplate, without `worktemplate/`. Raises Problem for what cannot be a name."""
+    return _name(given, _TEMPLATE_PREFIX, "WorkTemplate")
 
 
 def _name(given: str, prefix: re.Pattern[str], what: str) -> str:

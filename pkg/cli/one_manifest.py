@@ -9,6 +9,7 @@ from pkg.apis.flow.v1alpha1.faults import Faults
 from pkg.apis.flow.v1alpha1.types import CronWorkflow, Workflow, WorkTemplate
 from pkg.cli.files import read_files
 from pkg.cli.problems import Problem
+from pkg.views.convertible import convert_hint
 from pkg.views.lint import Read, read_objects
 
 
@@ -36,7 +37,7 @@ def read_one_manifest(paths: Iterable[str], name: str = "") -> Found:
     if len(titles) != 1:
         listed = ", ".join(sorted((*there, *crons)))
         if not listed:
-            raise Problem("the files have no Workflow and no CronWorkflow")
+            raise Problem(f"the files have no Workflow and no CronWorkflow{convert_hint(read.other)}")
         if not titles:
             raise Problem(f"the files have no Workflow {name}; they have {listed}")
         if name:

@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import IO, Any, Final
 
 import click
@@ -35,6 +36,13 @@ TIMED_OUT: Final = 2
 NOT_ASKED: Final = 3
 INTERRUPTED: Final = 130
 
+#: What is right, by words with which the API server refuses a selector.
+_SELECTORS: Final = {
+    "field label not supported": "--field-selector takes metadata.name and metadata.namespace, such as"
+    " metadata.name=nightly",
+    "unable to parse requirement": "write a label selector like team=a,tier!=b or 'team in (a,b)'",
+}
+
 
 class Problem(click.ClickException):
     """An error that ends the command; `message` is one line. `exit_code` is 1 unless given."""
@@ -49,8 +57,11 @@ class Problem(click.ClickException):
         click.echo(f"error: {self.message}", file=file, err=file is None)
 
 
-def usage_problem(error: click.UsageError) -> click.ClickException:
-    """Wrong usage as one line, with where the right one is said. The help of a group stays what it is."""
+def usage_problem(error: click.UsageError, words: Sequence[str] = ()) -> click.ClickException:
+    """Wrong usage as one line, with where the right one is said. The help of a group stays what it is.
+
+    words: what was given to the group that read them.
+    """
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
         return error
     said = error.format_message().rstrip(".")
@@ -61,6 +72,11 @@ def usage_problem(error: click.UsageError) -> click.ClickException:
         names = group.list_commands(error.ctx) if isinstance(group, click.Group) and error.ctx is not None else []
         near = get_close_matches(error.command_name[:64], names, n=1)
         said = f'there is no verb "{error.command_name}"' + (f'; did you mean "{near[0]}"?' if near else "")
+    if isinstance(error, click.NoSuchOption) and error.ctx is not None:
+        from pkg.cli.misplaced import misplaced
+
+        if right := misplaced(error.ctx, error.option_name, words):
+            return Problem(f"{said[:1].lower()}{said[1:]} before the verb; {right}", error.exit_code)
     where = error.ctx.command_path if error.ctx is not None else "kubectl workflow"
     mark = "" if said.endswith("?") else ";"
     return Problem(f"{said[:1].lower()}{said[1:]}{mark} {where} --help says more", error.exit_code)
@@ -88,7 +104,8 @@ def problem_of(error: KubeError, server: str) -> Problem:
     if isinstance(error, Conflict):
         return Problem(f"{said}; somebody else changed it meanwhile, so run the command again")
     if isinstance(error, Denied | Refused):
-        return Problem(said)
+        hint = next((right for words, right in _SELECTORS.items() if words in said), "")
+        return Problem(f"{said}; {hint}" if hint else said)
     if isinstance(error, Throttled):
         return Problem(f"the API server {server} is busy: {said}; try again in a moment")
     return Problem(f"{said}; is the API server {server} reachable? Try again, or choose another cluster with --context")

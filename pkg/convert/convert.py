@@ -14,6 +14,7 @@ from pkg.convert.source import Source, object_in
 from pkg.convert.tekton import pipelines as tekton
 from pkg.convert.tekton.library import Library
 from pkg.convert.tekton.task_runs import task_run
+from pkg.views.convertible import CONVERTIBLE
 from pkg.views.manifests.documents import Document, read_documents
 from pkg.views.manifests.nodes import ManifestError
 
@@ -21,11 +22,9 @@ _ARGO: Final = "argoproj.io"
 _TEKTON: Final = "tekton.dev"
 _VOLCANO: Final = "flow.volcano.sh"
 #: Groups whose other kinds mean something that is lost.
-_FOREIGN: Final = (_ARGO, _TEKTON, _VOLCANO)
-_KINDS: Final = (
-    "Workflow, WorkflowTemplate, ClusterWorkflowTemplate, CronWorkflow, JobFlow, JobTemplate, Pipeline, PipelineRun,"
-    " Task, ClusterTask and TaskRun"
-)
+_FOREIGN: Final = tuple(CONVERTIBLE)
+*_OTHERS, _LAST = (kind for kinds in CONVERTIBLE.values() for kind in kinds)
+_KINDS: Final = f"{', '.join(_OTHERS)} and {_LAST}"
 _ORDER: Final = {"WorkTemplate": 1, "Workflow": 2, "CronWorkflow": 2}
 
 

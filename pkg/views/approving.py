@@ -35,8 +35,8 @@ def decide(workflow: Workflow, target: str, decision: ApprovalDecision, comment:
     meta, status = workflow.metadata, workflow.status
     flow = next((one for one in workflow.spec.flows if one.name == name), None)
     if flow is None or flow.approval is None:
-        what = f"flow {name} has no approval" if flow is not None else f'no flow is named "{name}"'
-        raise CannotDecide(f"{what}; {_asking(workflow)}")
+        what = f"flow {name} has no approval" if flow is not None else f'no flow "{name}" waits for approval or has one'
+        raise CannotDecide(_with_those_that_have(workflow, what))
     if status.phase is not None and status.phase.is_final:
         restart = f"kubectl workflow retry -n {meta.namespace} {meta.name} --flow {name} asks again"
         raise CannotDecide(f"{meta.name} has ended ({status.phase}); {restart}")
@@ -98,12 +98,14 @@ def _phases(known: FlowStatus) -> dict[int, Phase]:
     return found or {0: known.phase}
 
 
-def _asking(workflow: Workflow) -> str:
-    """The flows that may be decided about, those that ask first."""
+def _with_those_that_have(workflow: Workflow, what: str) -> str:
+    """What is wrong, and the flows that may be decided about, those that ask first."""
     asking = {one.name for one in workflow.status.flows if one.reason == Reasons.APPROVAL_NEEDED}
     named = [flow.name for flow in workflow.spec.flows if flow.approval is not None]
     named.sort(key=lambda name: name not in asking)
-    return f"there are {_some(named)}" if named else f"no flow of {workflow.metadata.name} has"
+    if not named:
+        return f"workflow {workflow.metadata.name} has no flow with approval"
+    return f"{what}; {'flow' if len(named) == 1 else 'flows'} with approval: {_some(named)}"
 
 
 def _some(names: Iterable[str]) -> str:

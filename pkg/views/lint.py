@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -22,6 +22,7 @@ from pkg.webhooks.admit.workflows import Around, Before, Judgement
 _ELSEWHERE: Final = 'WorkTemplate "{}" is not in these files, so this flow is checked without it'
 # A place in the template of a flow: `spec.flows[0] (template step).jobSpec.x`.
 _IN_TEMPLATE: Final = re.compile(r"spec(?:\.workflowTemplate\.spec)?\.flows\[\d+\] \(template ([^)]+)\)\.")
+_OF_PARAMETERS: Final = re.compile(r"spec(?:\.workflowTemplate\.spec)?\.parameters\[\d+\]\.name\Z")
 Name = tuple[str, str]  # namespace and name
 
 
@@ -215,6 +216,12 @@ def _add_ours(read: Read, document: Document) -> None:
 def is_elsewhere(finding: Finding) -> bool:
     """Whether the finding is that a template is in none of the files: it may be in the cluster."""
     return finding.is_warning and finding.fault.message.endswith(_ELSEWHERE.partition("{}")[2])
+
+
+def is_unused(finding: Finding, parameters: Collection[str]) -> bool:
+    """Whether the finding is that nothing uses one of these parameters of a Workflow."""
+    fault = finding.fault
+    return finding.is_warning and _OF_PARAMETERS.match(fault.path) is not None and fault.value in parameters
 
 
 def has_faults(found: Iterable[Finding]) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -150,14 +150,16 @@ def plan_retry(
             f" of all of it with `kubectl workflow resubmit {name}`"
         )
     version = {"uid": workflow.metadata.uid, "resourceVersion": workflow.metadata.resource_version}
-    return Retry({"metadata": version, "spec": fields}, tuple(again), _unused(edited, templates, parameters or {}))
+    return Retry(
+        {"metadata": version, "spec": fields}, tuple(again), unused_parameters(edited, templates, parameters or {})
+    )
 
 
-def _unused(
-    workflow: Workflow, templates: Mapping[str, WorkTemplate], parameters: Mapping[str, str]
+def unused_parameters(
+    workflow: Workflow, templates: Mapping[str, WorkTemplate], parameters: Collection[str]
 ) -> tuple[str, ...]:
     """Given parameters that nothing uses, as far as all templates are known."""
-    if not parameters or any(flow.template_name not in templates for flow in workflow.spec.flows):
+    if not parameters:
         return ()
     reading = validation.read(workflow.spec, {name: template.spec for name, template in templates.items()})
     found = {fault.value for fault in validation.unused(reading) if fault.path.startswith("spec.parameters[")}

@@ -291,9 +291,14 @@ def test_approve_and_reject(terminal: Terminal, town: World) -> None:
     [
         pytest.param(["nope", "x"], 1, '"nope" not found; kubectl workflow list shows what there is', id="no workflow"),
         pytest.param(
-            ["ship", "relaese"], 1, 'no flow is named "relaese"; there are release, regions, last', id="no flow"
+            ["ship", "relaese"],
+            1,
+            'no flow "relaese" waits for approval or has one; flows with approval: release, regions, last',
+            id="no flow",
         ),
-        pytest.param(["ship", "build"], 1, "flow build has no approval; there are release", id="no approval"),
+        pytest.param(
+            ["ship", "build"], 1, "flow build has no approval; flows with approval: release", id="no approval"
+        ),
         pytest.param(["ship", "regions/3"], 1, "no index 3 of flow regions; the highest index is 2", id="no index"),
         pytest.param(["ship", "regions/x"], 1, '"regions/x" names no task', id="no number"),
         pytest.param(["ship", "release", "-m", "x" * 5000], 1, "the comment has 5,000 characters", id="a long comment"),

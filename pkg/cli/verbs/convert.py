@@ -13,7 +13,7 @@ LOSSES = 1
 UNREADABLE = 2
 
 
-@click.command("convert")
+@click.command("convert", short_help="Convert manifests of Argo, Volcano JobFlow and Tekton to Workflows.")
 @click.argument("paths", nargs=-1, metavar="[FILE|FOLDER|-]...")
 @click.option(
     "-f", "--filename", "named", multiple=True, metavar="FILE", help="The same as an argument, as in kubectl."

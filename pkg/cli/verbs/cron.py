@@ -49,7 +49,7 @@ def list_all(connection: Connection, selector: str, form: str | None) -> None:
         echo(render(found, screen(), time.time(), namespaces=connection.all_namespaces))
     else:
         where = "in any namespace" if connection.scope is None else f"in namespace {connection.scope}"
-        click.echo(f"no CronWorkflows {where}", err=True)
+        click.echo(f"no {'such ' if selector else ''}CronWorkflows {where}", err=True)
 
 
 @command.command("trigger")

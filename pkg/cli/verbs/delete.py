@@ -65,7 +65,9 @@ def command(
     from pkg.views.selections import Selection
 
     filters = bool(selector or phases or is_all) or older != ""
-    if bool(names) == filters:
+    if names and filters:
+        raise Problem("name workflows or choose them with -l, --phase, --older or --all, not both", WRONG_USAGE)
+    if not names and not filters:
         raise Problem("name workflows, or choose them with -l, --phase, --older or --all", WRONG_USAGE)
     if names and connection.all_namespaces:
         raise Problem("-A needs -l, --phase, --older or --all: a name belongs to one namespace", WRONG_USAGE)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 KINDS: Final = ("Workflow", "WorkTemplate", "CronWorkflow")
 
 
-@click.command("lint")
+@click.command("lint", short_help="Check manifests of Workflows, WorkTemplates and CronWorkflows.")
 @click.argument("paths", nargs=-1, metavar="[FILE|FOLDER|-]...")
 @click.option(
     "-f", "--filename", "named", multiple=True, metavar="FILE", help="The same as an argument, as in kubectl."
@@ -46,6 +46,7 @@ def command(
     Prints each fault as path:line:column, and exits 1 if there is one. Warnings are printed too, but do not count.
     Objects of other kinds in the files are passed over. Templates are looked up in the same files.
     """
+    from pkg.views.convertible import convert_hint
     from pkg.views.lint import has_faults, is_elsewhere, judged, read_objects, sorted_findings
 
     if not paths and not named:
@@ -63,7 +64,8 @@ def command(
     found = sorted_findings(found, [*earlier, *texts])
     for finding in found:
         click.echo(clean(str(finding)))
-    click.echo(_summary(len(texts), {kind: read.count(kind) for kind in KINDS}, found), err=True)
+    summary = _summary(len(texts), {kind: read.count(kind) for kind in KINDS}, found)
+    click.echo(clean(f"{summary}{convert_hint(read.other)}"), err=True)
     context.exit(1 if has_faults(found) else 0)
 
 

@@ -13,7 +13,7 @@ from pkg.cli.problems import Problem
 _PIPED = 120
 
 
-@click.command("plan")
+@click.command("plan", short_help="Run a Workflow dry: order, parallelism and duration of its jobs.")
 @click.argument("name", required=False, default="")
 @click.option("-f", "--filename", "paths", multiple=True, required=True, metavar="FILE", help="The manifests.")
 @click.option(
@@ -92,6 +92,10 @@ def command(
     sizes = {flow.name: MAX_TASKS if flow.items_from else max(1, flow.replicas) for flow in workflow.spec.flows}
     if wrong := unknown_targets(assumptions, sizes):
         raise Problem(wrong[0])
+    for flow, output in assumptions.unused_outputs(workflow.spec.flows):
+        click.echo(
+            clean(f'warning: --output-value: flow {flow} has no output "{output}", so nothing uses it'), err=True
+        )
     if max_parallel is not None:
         workflow = replace(workflow, spec=replace(workflow.spec, parallelism=max_parallel))
     try:

@@ -97,7 +97,7 @@ def command(
     Nothing is sent anywhere, and without --server no cluster is asked. What only a run knows is in angle brackets:
     the uid of the Workflow, the addresses of pods, and outputs of other flows.
     """
-    from pkg.views.lint import has_faults, judged, read_objects
+    from pkg.views.lint import has_faults, is_unused, judged, read_objects
     from pkg.views.rendering import CannotRender, jobs_of
 
     if not paths and not named:
@@ -108,6 +108,9 @@ def command(
         for finding in findings:
             click.echo(clean(str(finding)), err=True)
         raise Problem("nothing is rendered before these faults are corrected")
+    for finding in findings:
+        if is_unused(finding, parameters):
+            click.echo(clean(str(finding)), err=True)
     failed = False
     first = True
     namespace = connection.namespace if server else connection.given_namespace
@@ -135,6 +138,7 @@ def _chosen(read: Read, name: str, namespace: str) -> Iterator[tuple[Workflow, d
     """The Workflows to render, each with the templates of its namespace that are in the files."""
     from msgspec.structs import replace
 
+    from pkg.views.convertible import convert_hint
     from pkg.views.cron_manifest import run_of
 
     there = [workflow for _, workflow in read.workflows.values()]
@@ -147,7 +151,7 @@ def _chosen(read: Read, name: str, namespace: str) -> Iterator[tuple[Workflow, d
         raise Problem(
             f'no Workflow is named "{name}" in these files; there are {listed}'
             if listed
-            else "no Workflow and no CronWorkflow is in these files",
+            else f"no Workflow and no CronWorkflow is in these files{convert_hint(read.other)}",
             WRONG_USAGE,
         )
     for workflow in found:

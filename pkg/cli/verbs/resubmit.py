@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from typing import Any
+
 import click
 
 from pkg.cli.arguments import WORKFLOW
@@ -11,7 +14,7 @@ from pkg.cli.names import workflow_name
 from pkg.cli.parameters import parameter_option
 from pkg.cli.problems import Problem
 from pkg.cli.warnings import warn
-from pkg.kube.errors import Exists
+from pkg.kube.errors import Exists, KubeError
 
 
 @click.command("resubmit")
@@ -47,6 +50,8 @@ def command(
     client = connection.client
     original = json.decode(client.get(WORKFLOWS, connection.namespace, old, bytes))
     copied = copy_of(original, name=new, parameters=parameters)
+    if parameters:
+        _warn_of_unused(connection, copied, parameters)
     if dry_run:
         from pkg.views.manifests.writing import as_yaml
 
@@ -60,3 +65,19 @@ def command(
         ) from error
     click.echo(f"workflow/{made.metadata.name} created, a copy of {old}")
     follow.run(connection, [(made.metadata.namespace, made.metadata.name)])
+
+
+def _warn_of_unused(connection: Connection, copied: dict[str, Any], parameters: Collection[str]) -> None:
+    """Names the parameters that nothing in the copy uses, as far as its templates can be read."""
+    from msgspec import json
+
+    from pkg.apis.flow.v1alpha1.types import Workflow
+    from pkg.views.retries import unused_parameters
+    from pkg.views.templates import read_templates
+
+    workflow = json.decode(json.encode(copied), type=Workflow)
+    try:
+        templates = read_templates(connection.client, connection.namespace, workflow.spec.template_names)
+    except KubeError:
+        return
+    warn(tuple(f'nothing uses the parameter "{name}"' for name in unused_parameters(workflow, templates, parameters)))

@@ -98,7 +98,9 @@ def _silent(_text: str) -> None:
 
 def _checked(connection: Connection, read: Read) -> Read:
     """The objects, if there are any and all of them are right. Prints warnings; raises Problem."""
+    from pkg.apis.flow.v1alpha1.types import API_VERSION
     from pkg.cli.placing import namespace_of
+    from pkg.views.convertible import convert_call, is_convertible
     from pkg.views.lint import has_faults, is_elsewhere, judged
 
     findings = [finding for finding in (*read.findings, *judged(read)) if not is_elsewhere(finding)]
@@ -107,6 +109,11 @@ def _checked(connection: Connection, read: Read) -> Read:
     if has_faults(findings):
         raise Problem("nothing was submitted: correct these faults first")
     for other in read.other:
+        if is_convertible(other):
+            raise Problem(
+                f"{other.at()}: submit takes Workflows, WorkTemplates and CronWorkflows of {API_VERSION}, and this is"
+                f" {other.title} of {other.api_version}; nothing was submitted. {convert_call(other)} translates it"
+            )
         raise Problem(
             f"{other.at()}: submit takes Workflows, WorkTemplates and CronWorkflows, and this is {other.title};"
             " nothing was submitted."

@@ -42,7 +42,7 @@ def list_all(connection: Connection, selector: str, form: str | None) -> None:
         echo(render(found, screen(), namespaces=connection.all_namespaces))
     else:
         where = "in any namespace" if connection.scope is None else f"in namespace {connection.scope}"
-        click.echo(f"no WorkTemplates {where}", err=True)
+        click.echo(f"no {'such ' if selector else ''}WorkTemplates {where}", err=True)
 
 
 @command.command("get")

@@ -59,6 +59,8 @@ class Expansion:
         self.flows: list[Object] = []
         #: The names of the WorkTemplates that flows use, and those of approvals.
         self.templates: set[str] = set()
+        #: A template that calls itself; empty if there is none.
+        self.recursive = ""
 
     def start(self, template: str, env: Mapping[str, str], where: Source, *, name: str, is_finally: bool) -> Step:
         """Expands the template that a Workflow starts with, or ends with. where: the field that names it."""
@@ -69,6 +71,7 @@ class Expansion:
         """The flows of one task."""
         found, leaf = self._find(call.template, call.inline)
         if call.template in call.place.path or len(call.place.path) > _MAX_DEPTH:
+            self.recursive = self.recursive or str(call.template)
             call.where.lose(
                 "a template that calls itself is not there: each task is one flow that is known before the start"
             )

@@ -46,7 +46,7 @@ _ONLY_WORKFLOW: Final = (
     "synchronization",
     "entrypoint",
 )
-_NO_RUN: Final = "no Workflow comes of it, because there is no entrypoint"
+_NO_RUN: Final = "no Workflow comes of it, because {}"
 _NO_SCHEDULE: Final = "no schedule is left, so the Workflow alone is written"
 
 
@@ -64,12 +64,14 @@ def cron_workflow(source: Source, library: Library) -> list[Object]:
         metadata(source)
         (spec or source).lose("it has no spec.workflowSpec")
         return []
-    made = convert(source, library, inner)
+    head(source)
+    whole = _Workflow(metadata(source), inner, library)
+    made = whole.objects()
     run = made[-1] if made and made[-1]["kind"] == "Workflow" else None
     cron_made = None if run is None else cron.cron_workflow(run["metadata"], spec, run)
     if cron_made is not None:
         return [*made[:-1], cron_made]
-    lost = _NO_RUN if run is None else _NO_SCHEDULE
+    lost = whole.no_run if run is None else _NO_SCHEDULE
     spec.lose_fields(dict.fromkeys((*cron.SCHEDULE_FIELDS, "workflowMetadata"), lost))
     return made
 
@@ -107,6 +109,8 @@ class _Workflow:
         self._pod_metadata: Object = {}
         self._retry: Object | None = None
         self._has_locks = False
+        #: Why there is no Workflow, where `objects` has none.
+        self.no_run = ""
 
     def objects(self) -> list[Object]:
         spec, other = self._spec, self._other
@@ -145,6 +149,10 @@ class _Workflow:
         if flows:
             made.append(workflow(self._meta, {**found, "flows": flows}))
         else:
+            why = "its entrypoint has no tasks" if entrypoint is not None else "there is no entrypoint"
+            if expansion.recursive:
+                why = f"template {expansion.recursive} calls itself"
+            self.no_run = _NO_RUN.format(why)
             self._lose_what_only_a_workflow_has()
         return made
 
@@ -154,7 +162,7 @@ class _Workflow:
             (self._spec.root().get("metadata"), ("labels", "annotations")),
         ):
             if source is not None:
-                source.lose_fields(dict.fromkeys(keys, _NO_RUN))
+                source.lose_fields(dict.fromkeys(keys, self.no_run))
 
     def _clean(self, flow: Object) -> Object:
         if self._retry is not None and "approval" not in flow:

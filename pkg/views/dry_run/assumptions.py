@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from pkg.apis.flow.v1alpha1 import durations
+from pkg.apis.flow.v1alpha1.types import Flow
 from pkg.controllers.workflow.planner.progress import TaskKey
 
 #: Seconds that a job takes if nobody says otherwise.
@@ -72,6 +73,11 @@ class Assumptions:
         """The flows and tasks that the assumptions name."""
         named = (Target(flow) for flow, _ in self.outputs)
         return frozenset((*self.durations, *self.failures, *self.probes, *named))
+
+    def unused_outputs(self, flows: Iterable[Flow]) -> list[tuple[str, str]]:
+        """Flow and name of values for outputs that no flow has."""
+        known = {(flow.name, output.name) for flow in flows for output in flow.outputs}
+        return sorted(self.outputs.keys() - known)
 
 
 def _of(task: TaskKey) -> tuple[Target, Target]:

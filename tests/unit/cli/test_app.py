@@ -54,12 +54,35 @@ def test_help_lists_every_verb_that_is_not_hidden() -> None:
             "Succeeded, Failed; kubectl workflow list --help says more",
             id="a phase that there is not",
         ),
+        *(
+            pytest.param(
+                words.split(),
+                f"no such option '{option}' before the verb; write {option} after the verb: {right}",
+                id=words,
+            )
+            for words, option, right in (
+                ("-n default list", "-n", "kubectl workflow list -n default"),
+                ("--context nosuch list", "--context", "kubectl workflow list --context nosuch"),
+                ("-n list get nightly", "-n", "kubectl workflow get -n list nightly"),
+                ("-A cron list", "-A", "kubectl workflow cron list -A"),
+                ("-n default", "-n", "kubectl workflow VERB -n default"),
+                ("cron -n default list", "-n", "kubectl workflow cron VERB -n ..."),
+            )
+        ),
         pytest.param(["--nope"], "no such option '--nope'; kubectl workflow --help says more", id="an unknown option"),
     ],
 )
 def test_wrong_usage_is_one_line(words: list[str], said: str) -> None:
     done = CliRunner().invoke(command, words, prog_name="kubectl workflow")
     assert (done.exit_code, done.stdout, done.stderr) == (2, "", f"error: {said}\n")
+
+
+def test_help_cuts_no_line_of_a_verb() -> None:
+    shown = CliRunner().invoke(command, ["--help"], terminal_width=80).output
+    lines = [line for line in shown.splitlines() if line.startswith("  ")]
+    assert [line for line in lines if line.endswith("...") or len(line) > 80] == []
+    starts = {line.split()[0]: line for line in lines}
+    assert [name for name in ("lint", "plan", "convert") if not starts[name].endswith(".")] == []
 
 
 def test_without_a_verb_it_prints_all_verbs() -> None:

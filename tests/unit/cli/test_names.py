@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from pkg.cli.names import cron_name, workflow_name
+from pkg.cli.names import cron_name, template_name, workflow_name
 from pkg.cli.problems import Problem
 
 
@@ -18,6 +18,9 @@ from pkg.cli.problems import Problem
         pytest.param(workflow_name, "wkf/nightly", "nightly", id="the short name of the kind"),
         pytest.param(cron_name, "nightly", "nightly", id="a CronWorkflow"),
         pytest.param(cron_name, "cronworkflow.flow.workflow.sh/nightly", "nightly", id="a line of cron list -o name"),
+        pytest.param(template_name, "worktemplate/ft", "ft", id="a template as kubectl writes it"),
+        pytest.param(template_name, "worktemplates.flow.workflow.sh/ft", "ft", id="a template with its group"),
+        pytest.param(template_name, "wkt/ft", "ft", id="the short name of WorkTemplates"),
         pytest.param(cron_name, "cwkf/nightly", "nightly", id="the short name of CronWorkflows"),
     ],
 )
@@ -34,6 +37,7 @@ def test_names(read: Callable[[str], str], given: str, expected: str) -> None:
             cron_name, "workflow/nightly", "of a CronWorkflow: lower case", id="a Workflow for a CronWorkflow"
         ),
         pytest.param(cron_name, "Nightly", "of a CronWorkflow: lower case", id="a capital"),
+        pytest.param(template_name, "workflow/ft", "of a WorkTemplate: lower case", id="a Workflow for a template"),
         pytest.param(cron_name, "n" * 254, "of a CronWorkflow: lower case", id="too long"),
         pytest.param(workflow_name, "n\x1b[2J", "n\N{REPLACEMENT CHARACTER}[2J", id="what would clear the screen"),
     ],

@@ -37,6 +37,16 @@ SERVER = "https://127.0.0.1:6443"
             id="no such cron",
         ),
         pytest.param(Refused("\x1b]0;x\x07no\nno", status=422), ["no no"], id="what would steer the terminal"),
+        pytest.param(
+            Refused("field label not supported: spec.x", status=400),
+            ["spec.x; --field-selector takes metadata.name"],
+            id="a field that cannot be selected",
+        ),
+        pytest.param(
+            Refused("unable to parse requirement: found '', expected: ',' or ')'", status=400),
+            ["; write a label selector like team=a,tier!=b or 'team in (a,b)'"],
+            id="no selector",
+        ),
         pytest.param(NotServed("not served", status=404), ["install the CRDs", SERVER], id="no CRDs"),
         pytest.param(Unauthorized("Unauthorized", status=401), ["does not accept", "log in"], id="no login"),
         pytest.param(Exists("already exists", status=409), ["another name"], id="a name that is taken"),

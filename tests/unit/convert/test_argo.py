@@ -232,6 +232,9 @@ def test_steps_run_group_after_group() -> None:
 def test_a_template_that_calls_itself_is_lost() -> None:
     found = argo({}, {"name": "main", "steps": [[{"name": "again", "template": "main"}]]})
     assert any("a template that calls itself is not there" in line for line in found.lost)
+    why = "spec.entrypoint: no Workflow comes of it, because template main calls itself"
+    assert [line for line in found.lost if "spec.entrypoint" in line and line.endswith(why)]
+    assert not [line for line in found.lost if "there is no entrypoint" in line]
 
 
 SEMAPHORE = {"configMapKeyRef": {"name": "gpus", "key": "licences"}}

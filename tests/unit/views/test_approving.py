@@ -66,8 +66,16 @@ def test_a_later_entry_goes_to_the_end_whoever_adds_others_meanwhile() -> None:
 
 
 WRONG: dict[str, tuple[str, dict[str, Any], str]] = {
-    "no such flow": ("relaese", {}, 'no flow is named "relaese"; there are release, regions, later'),
-    "a flow without approval": ("build", {}, "flow build has no approval; there are release, regions, later"),
+    "no such flow": (
+        "relaese",
+        {},
+        'no flow "relaese" waits for approval or has one; flows with approval: release, regions, later',
+    ),
+    "a flow without approval": (
+        "build",
+        {},
+        "flow build has no approval; flows with approval: release, regions, later",
+    ),
     "an index that is no number": ("regions/x", {}, '"regions/x" names no task; write FLOW or FLOW/INDEX'),
     "an index that does not exist": (
         "regions/3",
@@ -93,6 +101,20 @@ WRONG: dict[str, tuple[str, dict[str, Any], str]] = {
 def test_what_would_have_no_effect_is_said(target: str, status: dict[str, Any], why: str) -> None:
     with pytest.raises(CannotDecide, match=f"^{re.escape(why)}"):
         decide(ship(**status), target, APPROVE)
+
+
+@pytest.mark.parametrize(
+    ("flows", "why"),
+    [
+        pytest.param(FLOWS[:2], 'no flow "x" waits for approval or has one; flow with approval: release', id="one"),
+        pytest.param(FLOWS[:1], "workflow ship has no flow with approval", id="none"),
+    ],
+)
+def test_the_flows_with_approval_are_named(flows: list[dict[str, Any]], why: str) -> None:
+    meta = {"name": "ship", "namespace": "team", "uid": "u-1", "resourceVersion": "7"}
+    workflow = decoded({"metadata": meta, "spec": {"flows": flows}, "status": STATUS}, Workflow)
+    with pytest.raises(CannotDecide, match=f"^{re.escape(why)}$"):
+        decide(workflow, "x", APPROVE)
 
 
 def test_a_comment_that_is_too_long_is_said() -> None:

@@ -25,12 +25,39 @@ def _no_cluster(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
             pytest.param([verb], 2, f"name the workflows to {verb}, or choose them with -l LABELS or --all", id=verb)
             for verb in ("suspend", "resume", "stop", "terminate")
         ),
-        pytest.param(["stop", "a", "--all"], 2, "name the workflows to stop, or choose", id="names and --all"),
+        pytest.param(
+            ["stop", "a", "--all"],
+            2,
+            "name the workflows to stop or choose them with -l LABELS or --all, not both",
+            id="names and --all",
+        ),
+        pytest.param(
+            ["stop", "-l", "a=b", "--all"],
+            2,
+            "choose the workflows to stop with -l LABELS or with --all, not both",
+            id="labels and --all",
+        ),
         pytest.param(["stop", "a", "-A"], 2, "a name belongs to one namespace", id="a name in all namespaces"),
         pytest.param(["stop", "A_b"], 2, '"A_b" cannot be the name of a workflow', id="no name"),
         pytest.param(["stop", "../x"], 2, '"../x" cannot be the name of a workflow', id="a path"),
         pytest.param(["delete"], 2, NAMES, id="delete without anything"),
-        pytest.param(["delete", "a", "--older", "1d"], 2, NAMES, id="delete: names and filters"),
+        pytest.param(
+            ["delete", "a", "--older", "1d"],
+            2,
+            "name workflows or choose them with -l, --phase, --older or --all, not both",
+            id="delete: names and filters",
+        ),
+        pytest.param(
+            ["template", "get", "a_b"], 2, '"a_b" cannot be the name of a WorkTemplate', id="template: no name"
+        ),
+        pytest.param(
+            ["submit", "-f", "argo.yaml"],
+            1,
+            "argo.yaml:1:1: submit takes Workflows, WorkTemplates and CronWorkflows of flow.workflow.sh/v1alpha1, and"
+            " this is Workflow w of argoproj.io/v1alpha1; nothing was submitted. kubectl workflow convert argo.yaml"
+            " translates it\n",
+            id="submit: a Workflow of Argo",
+        ),
         pytest.param(
             ["delete", "a", "-A"], 2, "-A needs -l, --phase, --older or --all", id="delete: a name everywhere"
         ),
@@ -75,6 +102,7 @@ def _no_cluster(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def test_wrong_calls(arguments: list[str], code: int, message: str) -> None:
     Path("empty.yaml").write_text("---\n")
     Path("pod.yaml").write_text("{apiVersion: v1, kind: Pod, metadata: {name: p}}")
+    Path("argo.yaml").write_text("{apiVersion: argoproj.io/v1alpha1, kind: Workflow, metadata: {name: w}}")
     Path("broken.yaml").write_text("a: [")
     ours = "{apiVersion: flow.workflow.sh/v1alpha1, kind: Workflow, metadata: {name: w%s}, spec: {flows: [%s]}}"
     Path("faulty.yaml").write_text(ours % ("", "{name: A}"))

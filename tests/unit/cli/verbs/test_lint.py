@@ -76,6 +76,14 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             "1 file: no Workflow, no WorkTemplate and no CronWorkflow in it",
             id="0 where nothing is ours, and it says so",
         ),
+        pytest.param(
+            "{apiVersion: tekton.dev/v1, kind: Pipeline, metadata: {name: p}}",
+            0,
+            [],
+            "1 file: no Workflow, no WorkTemplate and no CronWorkflow in it; Pipeline p is of tekton.dev/v1, which"
+            " kubectl workflow convert w.yaml translates",
+            id="0 with a Pipeline of Tekton, and it says what to do",
+        ),
     ],
 )
 def test_what_is_printed(command: click.Command, text: str, code: int, lines: list[str], summary: str) -> None:

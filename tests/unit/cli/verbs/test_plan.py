@@ -92,6 +92,20 @@ def test_more_jobs_at_once(tmp_path: Path) -> None:
         pytest.param(
             NIGHTLY.replace("targets: [fetch]", "targets: [fitch]"), [], 1, 'no flow is named "fitch"', id="a fault"
         ),
+        pytest.param(
+            "{apiVersion: argoproj.io/v1alpha1, kind: Workflow, metadata: {name: w}}",
+            [],
+            1,
+            "no CronWorkflow; Workflow w is of argoproj.io/v1alpha1, which kubectl workflow convert ",
+            id="a Workflow of Argo",
+        ),
+        pytest.param(
+            NIGHTLY,
+            ["--output-value", "train.x=1"],
+            0,
+            'warning: --output-value: flow train has no output "x", so nothing uses it\n',
+            id="a value of no output",
+        ),
         pytest.param("a: [", [], 1, "w.yaml:2:1: this is no YAML", id="no YAML"),
     ],
 )

@@ -176,3 +176,17 @@ def test_workflows_and_cron_workflows_are_chosen_by_their_names() -> None:
         1,
         'error: CronWorkflow other: no flow is named "x"; there are one, ask\n',
     )
+
+
+def test_a_parameter_that_nothing_uses_is_named() -> None:
+    done = render("w.yaml", "-o", "name", "-p", "txet=1", "-p", "text=2")
+    assert done.exit_code == 0
+    (line,) = done.stderr.splitlines()
+    assert "warning: Workflow nightly: spec.parameters[0].name: " in line
+    assert 'parameter "txet" is given, and nothing in any flow or template uses it; did you mean "text"?' in line
+
+
+def test_a_workflow_of_another_system_is_named() -> None:
+    done = render("-", text="{apiVersion: flow.volcano.sh/v1alpha1, kind: JobFlow, metadata: {name: j}}")
+    assert done.exit_code == 2
+    assert "; JobFlow j is of flow.volcano.sh/v1alpha1, which kubectl workflow convert - translates\n" in done.stderr
