@@ -13,6 +13,7 @@ from typing import Any, Final
 import click
 
 from pkg.cli.problems import usage_problem
+from pkg.cli.standard_output import guard
 from pkg.version import VERSION
 
 READING: Final = {
@@ -113,4 +114,5 @@ def main() -> None:
     """Entry point of the console script."""
     # A list of thousands is decoded and printed, and the process ends: a look at all objects in between finds nothing.
     gc.set_threshold(200_000, 50, 100)
+    guard()
     command(prog_name="kubectl workflow", complete_var="_KUBECTL_WORKFLOW_COMPLETE")

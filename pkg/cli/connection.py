@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 import click
 
+from pkg.cli.names import namespace_name
 from pkg.cli.problems import INTERRUPTED, Problem, problem_of
 from pkg.kube.errors import KubeError
 from pkg.version import VERSION
@@ -60,13 +61,13 @@ class Connection:
 
     @property
     def namespace(self) -> str:
-        """The namespace of --namespace, else that of the context, else `default`."""
-        return self._namespace or self.config.namespace or "default"
+        """The namespace of --namespace, else that of the context, else `default`; Problem if it cannot be one."""
+        return namespace_name(self._namespace or self.config.namespace or "default")
 
     @property
     def given_namespace(self) -> str:
-        """The namespace of --namespace; empty if there is none. Reads no file."""
-        return self._namespace
+        """The namespace of --namespace; empty if there is none. Reads no file. Problem if it cannot be one."""
+        return namespace_name(self._namespace) if self._namespace else ""
 
     def at(self, namespace: str) -> Connection:
         """The same connection in another namespace."""

@@ -8,17 +8,22 @@ from typing import NamedTuple
 from pkg.apis.flow.v1alpha1.faults import Faults
 from pkg.apis.flow.v1alpha1.types import CronWorkflow, Workflow, WorkTemplate
 from pkg.cli.files import read_files
+from pkg.cli.names import without_prefix
 from pkg.cli.problems import Problem
 from pkg.views.convertible import convert_hint
 from pkg.views.lint import Read, read_objects
 
 
 class Found(NamedTuple):
-    """A Workflow, and by name what is in its namespace: templates, and the data of ConfigMaps."""
+    """A Workflow, and by name what is in its namespace: templates, and the data of ConfigMaps.
+
+    read: everything in the files.
+    """
 
     workflow: Workflow
     templates: Mapping[str, WorkTemplate]
     config_maps: Mapping[str, Mapping[str, str]]
+    read: Read
 
 
 def read_one_manifest(paths: Iterable[str], name: str = "") -> Found:
@@ -27,6 +32,7 @@ def read_one_manifest(paths: Iterable[str], name: str = "") -> Found:
     A CronWorkflow stands for the Workflow that it makes. Raises Problem: of several it says which there are, and of
     manifests that cannot be read what is wrong.
     """
+    name = without_prefix(name)
     read = read_objects(read_files(paths))
     if read.findings:
         more = f" (and {len(read.findings) - 1} more; kubectl workflow lint shows all)" if read.findings[1:] else ""
@@ -46,7 +52,7 @@ def read_one_manifest(paths: Iterable[str], name: str = "") -> Found:
     found = there.get(titles[0]) or _run(crons[titles[0]])
     namespace = found.metadata.namespace or "default"
     templates = {key[1]: template for key, (_, template) in read.templates.items() if key[0] == namespace}
-    return Found(found, templates, dict(_config_maps(read, namespace)))
+    return Found(found, templates, dict(_config_maps(read, namespace)), read)
 
 
 def _config_maps(read: Read, namespace: str) -> Iterator[tuple[str, dict[str, str]]]:

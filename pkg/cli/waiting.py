@@ -40,8 +40,8 @@ DURATION: Final = DurationType()
 def wait_for_ends(connection: Connection, names: Sequence[str], timeout: float | None) -> int:
     """Waits until all have ended, or for `timeout` seconds (None: for ever), and prints a line for each.
 
-    The exit code: OK if all succeeded, FAILED if one failed, TIMED_OUT if one has not ended. Raises Problem with the
-    exit code NOT_ASKED for what is none of these.
+    Each is asked at least once, also when the time is up. The exit code: OK if all succeeded, FAILED if one failed,
+    TIMED_OUT if one has not ended. Raises Problem with the exit code NOT_ASKED for what is none of these.
     """
     from pkg.views.durations import shown
     from pkg.views.follow import wait_for_end
@@ -56,7 +56,7 @@ def wait_for_ends(connection: Connection, names: Sequence[str], timeout: float |
             raise Problem(problem.message, NOT_ASKED) from error
         if ending is None:
             click.echo(
-                f"workflow {name} has not ended within {shown(timeout)}; "
+                f"workflow {name} has not ended within {_limit(timeout)}; "
                 f"kubectl workflow why {name} says what it waits for",
                 err=True,
             )
@@ -67,6 +67,13 @@ def wait_for_ends(connection: Connection, names: Sequence[str], timeout: float |
         click.echo(printable(f"workflow {name} {_SHOWN[ending.phase]}{took}{why}"))
         codes.append(OK if ending.phase == "Succeeded" else FAILED)
     return FAILED if FAILED in codes else max(codes, default=OK)
+
+
+def _limit(timeout: float | None) -> str:
+    from pkg.views.durations import shown
+
+    # `shown` has tenths of a second at most.
+    return f"{timeout * 1000:.3g}ms" if timeout and 0 < timeout < 0.1 else shown(timeout)
 
 
 def lost_once() -> Callable[[KubeError], None]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
-from pkg.apis.flow.v1alpha1.types import GROUP
+from pkg.apis.flow.v1alpha1.types import API_VERSION, GROUP
 from pkg.convert import volcano
 from pkg.convert.argo import workflow as argo
 from pkg.convert.argo.library import Library as ArgoLibrary
@@ -17,6 +17,7 @@ from pkg.convert.tekton.task_runs import task_run
 from pkg.views.convertible import CONVERTIBLE
 from pkg.views.manifests.documents import Document, read_documents
 from pkg.views.manifests.nodes import ManifestError
+from pkg.webhooks.admit.objects import KINDS
 
 _ARGO: Final = "argoproj.io"
 _TEKTON: Final = "tekton.dev"
@@ -61,6 +62,8 @@ def convert(files: Mapping[str, str]) -> Result:
             made.extend((source, one) for one in converter(source))
         elif _group(document).endswith(_FOREIGN):
             source.lose(f"convert knows {_KINDS}")
+        elif source.is_object and document.kind in KINDS and not document.api_version:
+            source.lose(f"apiVersion must be given, such as {API_VERSION}")
         elif source.is_object and document.kind:
             made.append((source, source.plain()))
         else:

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Final, Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 import msgspec
 
@@ -237,30 +237,37 @@ def wait_for_end(
 ) -> Ending | None:
     """How the Workflow ended; None if the deadline (of `time.monotonic`) came first.
 
-    Raises KubeError; NotFound if there is no such Workflow, or if it was deleted before its end.
+    It is asked once even if the deadline is over, so that what has ended before is known. Raises KubeError; NotFound
+    if there is no such Workflow, or if it was deleted before its end.
     """
+    if (ending := _ending_of(_asked(client, namespace, name))) is not None:
+        return ending
     is_known = False
     follower = Follower(client, namespace, _Ending, name=name, deadline=deadline, on_lost=on_lost)
-    if not _exists(client, namespace, name):
-        raise NotFound(f'workflows.flow.workflow.sh "{name}" not found', status=404, reason="NotFound")
     for seen in follower:
         if seen.found is None:
             said = "was deleted before it ended" if is_known else "not found"
             raise NotFound(f'workflows.flow.workflow.sh "{name}" {said}', status=404, reason="NotFound")
         is_known = True
-        status = seen.found.status
-        if status.phase in ("Succeeded", "Failed"):
-            start, end = seconds_of(status.start_time), seconds_of(status.completion_time)
-            took = end - start if start is not None and end is not None else None
-            return Ending(status.phase, status.reason, status.message, took)
+        if (ending := _ending_of(seen.found)) is not None:
+            return ending
     return None
 
 
-def _exists(client: Client, namespace: str, name: str) -> bool:
+def _ending_of(found: _Ending) -> Ending | None:
+    status = found.status
+    if status.phase not in ("Succeeded", "Failed"):
+        return None
+    start, end = seconds_of(status.start_time), seconds_of(status.completion_time)
+    took = end - start if start is not None and end is not None else None
+    return Ending(status.phase, status.reason, status.message, took)
+
+
+def _asked(client: Client, namespace: str, name: str) -> _Ending:
     try:
-        client.get(WORKFLOWS, namespace, name, dict[str, Any], metadata_only=True)
+        return client.get(WORKFLOWS, namespace, name, _Ending)
     except NotFound as error:
-        if type(error) is NotFound:
-            return False
-        raise
-    return True
+        if type(error) is not NotFound:
+            raise
+        said = f'workflows.flow.workflow.sh "{name}" not found'
+        raise NotFound(said, status=404, reason="NotFound") from error

@@ -183,7 +183,13 @@ def _given(document: Document, parameters: Mapping[str, str]) -> Any:
 
 
 def _add(read: Read, document: Document) -> None:
-    if not document.api_version.startswith(f"{GROUP}/"):
+    if document.raw is not None and not isinstance(document.raw, dict):
+        fault = Fault("", f"a manifest is an object with apiVersion, kind and metadata, not {_form(document.raw)}")
+        read.findings.append(Finding(document.file, document.place(""), "", fault))
+    elif document.kind in KINDS and not document.api_version:
+        read.findings.extend(_findings(document, Faults([Fault("apiVersion", f"must be given: {API_VERSION}")])))
+        read.unread.append((_name(document), document))
+    elif not document.api_version.startswith(f"{GROUP}/"):
         read.other.append(document)
     elif document.api_version != API_VERSION:
         text = f"must be {API_VERSION}, not {document.api_version}"
@@ -197,11 +203,9 @@ def _add(read: Read, document: Document) -> None:
 
 def _add_ours(read: Read, document: Document) -> None:
     decoded = read_strictly(document.raw, KINDS[document.kind])
-    metadata = document.metadata
     if isinstance(decoded, Faults):
         read.findings.extend(_findings(document, decoded))
-        name = (str(metadata.get("namespace") or "default"), str(metadata.get("name")))
-        read.unread.append((name, document))
+        read.unread.append((_name(document), document))
         return
     # Every object that is created with generateName is another one.
     name = (decoded.metadata.namespace or "default", decoded.metadata.name or document.at())
@@ -211,6 +215,18 @@ def _add_ours(read: Read, document: Document) -> None:
         read.findings.extend(_findings(document, Faults([Fault("metadata.name", text)])))
     else:
         known[name] = (document, decoded)
+
+
+def _name(document: Document) -> Name:
+    return str(document.metadata.get("namespace") or "default"), str(document.metadata.get("name"))
+
+
+def _form(value: Any) -> str:
+    if isinstance(value, list):
+        return "a list"
+    if isinstance(value, bool):
+        return "true or false"
+    return "a number" if isinstance(value, int | float) else "text"
 
 
 def is_elsewhere(finding: Finding) -> bool:

@@ -109,6 +109,8 @@ def jobs_of(
 ) -> Iterator[Job]:
     """The jobs of a valid Workflow in the order of its flows and indexes; of all of them if none is named.
 
+    indexes: those alone; flows without indexes are left out then.
+
     templates: by name; flows whose template is missing yield a fault. kinds: what the cluster says of kinds; without it
     only the controller's own table of kinds is known. values: of variables that only a run knows, by name, such as
     `flows.train.outputs.accuracy`. Raises CannotRender, before the first job.
@@ -126,6 +128,10 @@ def jobs_of(
         graph = compiled
     nodes = _wanted(graph, tuple(flows))
     wanted = tuple(indexes)
+    if wanted:
+        nodes = tuple(node for node in nodes if node.is_indexed or node.items_from is not None)
+        if not nodes:
+            raise CannotRender("no flow that is asked for has indexes: those with `for` have")
     largest = max((node.size for node in nodes), default=0)
     for index in wanted:
         if index >= largest:

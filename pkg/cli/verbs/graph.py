@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import click
 
 from pkg.cli.connection import Connection, cluster_options
+from pkg.cli.names import WRONG_USAGE, without_prefix, workflow_name
 from pkg.cli.problems import Problem
 
 if TYPE_CHECKING:
@@ -59,7 +61,10 @@ def command(
 
     if not paths and not name:
         raise click.UsageError("name a Workflow, or a manifest with -f")
-    workflow, templates = _from_files(paths, name) if paths else _from_cluster(connection, name)
+    if paths:
+        workflow, templates, is_faulty = _from_files(paths, name)
+    else:
+        workflow, templates, is_faulty = _from_cluster(connection, _cluster_name(name)), {}, False
     known = [flow.name for flow in workflow.spec.flows]
     if unknown := [flow for flow in around if flow not in known]:
         raise Problem(f"--around: {no_flow(workflow.metadata.name, unknown[0], known)}")
@@ -74,21 +79,36 @@ def command(
     except ValueError as error:
         raise Problem(f"{error}: flows wait for each other; kubectl workflow lint names them") from error
     click.echo(text, nl=False)
+    if is_faulty:
+        click.echo(
+            "note: the manifests have faults, so the picture may be wrong; kubectl workflow lint shows where", err=True
+        )
     if form == "mermaid":
         _say_if_too_large(picture, text)
 
 
-def _from_files(paths: tuple[str, ...], name: str) -> tuple[Workflow, Mapping[str, WorkTemplateSpec]]:
+def _from_files(paths: tuple[str, ...], name: str) -> tuple[Workflow, Mapping[str, WorkTemplateSpec], bool]:
+    """The Workflow, the templates, and whether the files have faults."""
     from pkg.cli.one_manifest import read_one_manifest
+    from pkg.views.lint import has_faults, judged
 
-    workflow, templates, _ = read_one_manifest(paths, name)
-    return workflow, {key: template.spec for key, template in templates.items()}
+    workflow, templates, _, read = read_one_manifest(paths, name)
+    return workflow, {key: template.spec for key, template in templates.items()}, has_faults(judged(read))
 
 
-def _from_cluster(connection: Connection, name: str) -> tuple[Workflow, Mapping[str, WorkTemplateSpec]]:
+def _cluster_name(given: str) -> str:
+    """The name of a Workflow of the cluster. Raises Problem; a file that is named without -f is recognized."""
+    bare = without_prefix(given)
+    is_file = bare.endswith((".yaml", ".yml", ".json")) and ("/" in bare or os.path.isfile(given))
+    if given == "-" or is_file:
+        raise Problem(f'"{given}" is no name of a Workflow; did you mean -f {given}?', WRONG_USAGE)
+    return workflow_name(given)
+
+
+def _from_cluster(connection: Connection, name: str) -> Workflow:
     from pkg.views.one_workflow import read_workflow
 
-    return read_workflow(connection.client, connection.namespace, name), {}
+    return read_workflow(connection.client, connection.namespace, name)
 
 
 def _say_if_too_large(picture: Picture, text: str) -> None:

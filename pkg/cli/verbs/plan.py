@@ -87,7 +87,7 @@ def command(
         assumptions = read_assumptions(default_duration, durations, failures, probes, outputs, semaphores)
     except AssumptionError as error:
         raise click.UsageError(str(error)) from error
-    workflow, templates, config_maps = read_one_manifest(paths, name)
+    workflow, templates, config_maps, _ = read_one_manifest(paths, name)
     # Of a list that only a run knows any index may be meant.
     sizes = {flow.name: MAX_TASKS if flow.items_from else max(1, flow.replicas) for flow in workflow.spec.flows}
     if wrong := unknown_targets(assumptions, sizes):

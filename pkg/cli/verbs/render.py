@@ -23,13 +23,15 @@ if TYPE_CHECKING:
 WRONG_USAGE = 2
 
 
-def _indexes(_context: click.Context, _parameter: click.Parameter, given: str) -> tuple[int, ...]:
+def _indexes(_context: click.Context, _parameter: click.Parameter, given: str | None) -> tuple[int, ...]:
     """`0-3,7` as numbers."""
     found: list[int] = []
-    for part in given.split(",") if given else ():
+    for part in given.split(",") if given is not None else ():
         first, dash, last = part.partition("-")
         if not first.isdecimal() or (dash and not last.isdecimal()) or len(part) > 12:
             raise click.BadParameter(f'"{part}" is no index: write numbers and ranges, such as 0-3,7')
+        if dash and int(last) < int(first):
+            raise click.BadParameter(f"the range {part} runs backwards; write {last}-{first}")
         found.extend(range(int(first), min(int(last or first), int(first) + 10_000) + 1))
     return tuple(dict.fromkeys(found))
 
@@ -58,7 +60,12 @@ def _values(_context: click.Context, _parameter: click.Parameter, given: tuple[s
     "--flow", "flows", multiple=True, metavar="NAME", help="The jobs of this flow alone. May be given several times."
 )
 @click.option(
-    "--index", "indexes", default="", metavar="INDEXES", callback=_indexes, help="These indexes alone, such as 0-3,7."
+    "--index",
+    "indexes",
+    default=None,
+    metavar="INDEXES",
+    callback=_indexes,
+    help="These indexes of flows with `for` alone, such as 0-3,7. Flows without indexes are left out.",
 )
 @click.option(
     "--attempt", default=0, type=click.IntRange(0, 100_000), help="As this retry. Default: 0, the first attempt."

@@ -21,6 +21,8 @@ class _Wait(click.Command):
         except click.UsageError as error:
             error.exit_code = NOT_ASKED  # type: ignore[misc]  # click reads it of the instance
             raise
+        except Problem as problem:  # a name that cannot be one
+            raise Problem(problem.message, NOT_ASKED) from problem
 
     def invoke(self, ctx: click.Context) -> Any:
         try:

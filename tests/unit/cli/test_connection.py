@@ -52,6 +52,13 @@ def test_a_verb_works_on(file: Path, flags: list[str], expected: str) -> None:
     assert done.output.strip() == expected
 
 
+@pytest.mark.parametrize("name", ["a/b", "Bad NS", "../kube-system", "a.b", "-a", "n" * 64])
+def test_what_cannot_be_a_namespace(file: Path, name: str) -> None:
+    done = CliRunner().invoke(verb, [f"--kubeconfig={file}", f"--namespace={name}"])
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr.startswith(f'error: "{name}" cannot be the name of a namespace: at most 63 lower case letters')
+
+
 def test_a_context_that_does_not_exist_is_named_with_those_that_do(file: Path) -> None:
     done = CliRunner().invoke(verb, [f"--kubeconfig={file}", "--context=three"])
     assert (done.exit_code, done.output.count("\n")) == (1, 1)

@@ -47,9 +47,10 @@ class Script:
         self.lists = lists
         self.watches = watches
         self.versions: list[str] = []
+        self.now = thing("a", 1)
 
-    def get(self, *_: object, **__: object) -> object:
-        return {}
+    def get(self, _gvr: object, _namespace: str, _name: str, type: type[Any], **_: object) -> object:  # noqa: A002
+        return msgspec.convert(self.now, type)
 
     def list_page(self, *_: object, **__: object) -> Page[msgspec.Raw]:
         found = self.lists.pop(0)
@@ -135,6 +136,14 @@ def test_the_wait_ends_with_the_workflow() -> None:
 
 def test_the_wait_ends_at_its_deadline() -> None:
     assert wait_for_end(cast("Client", Script([[thing("a", 1)]], [])), "team", "a", time.monotonic()) is None
+
+
+def test_a_workflow_that_has_ended_is_known_though_the_deadline_is_over() -> None:
+    script = Script([], [])
+    script.now = thing("a", 1, "Failed")
+    ending = wait_for_end(cast("Client", script), "team", "a", time.monotonic() - 1)
+    assert ending is not None
+    assert ending.phase == "Failed"
 
 
 def test_a_workflow_that_is_deleted_meanwhile_did_not_end() -> None:

@@ -35,7 +35,20 @@ def workflow(more: str = "") -> str:
     ("text", "lines"),
     [
         pytest.param(f"{STEP % 'x'}---{workflow()}", [], id="a template and a workflow that fit"),
-        pytest.param("kind: Pod\n---\n- a list\n---\n", [], id="other kinds are passed over"),
+        pytest.param("kind: Pod\n---\nresources: [a.yaml]\n---\n", [], id="other kinds are passed over"),
+        pytest.param(
+            "kind: Workflow\nmetadata: {name: w}",
+            ["f:1:1: Workflow w: apiVersion: must be given: flow.workflow.sh/v1alpha1"],
+            id="no apiVersion",
+        ),
+        pytest.param(
+            "kind: Pod\n---\n- a list\n---\n7\n---\nno\n---\nsome text",
+            [
+                f"f:{line}:1: a manifest is an object with apiVersion, kind and metadata, not {what}"
+                for line, what in ((3, "a list"), (5, "a number"), (7, "true or false"), (9, "text"))
+            ],
+            id="documents that are no objects",
+        ),
         pytest.param(
             f"{STEP % '{{index.x}}'}---{workflow()}",
             ["f:7:13: WorkTemplate step: spec.jobSpec.x: {{index.x}} is no variable"],

@@ -67,3 +67,9 @@ def test_without_a_file() -> None:
     found = CliRunner().invoke(command, ["convert"])
     assert found.exit_code == 2
     assert "name a file, a folder, or - " in found.output
+
+
+def test_a_workflow_without_api_version_is_not_passed_on(tmp_path: Path) -> None:
+    found = convert(tmp_path, "kind: Workflow\nmetadata: {name: w}\nspec: {flows: [{name: a}]}\n")
+    assert (found.exit_code, found.stdout) == (1, "")
+    assert "lost: Workflow w: apiVersion must be given, such as flow.workflow.sh/v1alpha1" in found.stderr

@@ -83,3 +83,48 @@ def test_a_cron_workflow_stands_for_a_run_of_it(tmp_path: Path) -> None:
     assert found.exit_code == 0
     assert 'title: "nightly"' in found.output
     assert '["at"]' in found.output
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        pytest.param("{name: fetch, ", "{name: train, ", id="two flows of one name"),
+        pytest.param(
+            "{name: fetch, ", "{name: fetch, dependsOn: {targets: [fetch]}, ", id="a flow that waits for itself"
+        ),
+    ],
+)
+def test_a_note_says_that_the_manifests_have_faults(tmp_path: Path, old: str, new: str) -> None:
+    found = graph(tmp_path, NIGHTLY.replace(old, new, 1))
+    assert (found.exit_code, found.stderr) == (
+        0,
+        "note: the manifests have faults, so the picture may be wrong; kubectl workflow lint shows where\n",
+    )
+    assert graph(tmp_path, NIGHTLY).stderr == ""
+
+
+def test_a_manifest_is_named_as_workflow_and_name_too(tmp_path: Path) -> None:
+    assert graph(tmp_path, NIGHTLY, "workflow/nightly").output == graph(tmp_path, NIGHTLY).output
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "message"),
+    [
+        pytest.param("bad1/status", 2, '"bad1/status" cannot be the name of a workflow', id="a subresource"),
+        pytest.param("bad1?x=1", 2, '"bad1?x=1" cannot be the name of a workflow', id="a query"),
+        pytest.param("a/w.yaml", 2, "did you mean -f a/w.yaml?", id="a file"),
+        pytest.param("w.yaml", 2, "did you mean -f w.yaml?", id="a file that is there"),
+        pytest.param("workflow/nightly", 1, "no API server is configured", id="a name as list -o name has it"),
+        pytest.param("workflow/w.yaml", 1, "no API server is configured", id="a name that looks like a file"),
+    ],
+)
+def test_names_of_the_cluster(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, code: int, message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("KUBECONFIG", raising=False)
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+    Path("w.yaml").write_text(NIGHTLY)
+    found = CliRunner().invoke(command, ["graph", name])
+    assert (found.exit_code, message in found.stderr) == (code, True), found.stderr

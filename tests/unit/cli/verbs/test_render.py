@@ -85,6 +85,16 @@ def test_a_pipe_and_a_generated_name() -> None:
             ["w.yaml", "--index", "a"], 2, '"a" is no index: write numbers and ranges, such as 0-3,7', id="no index"
         ),
         pytest.param(
+            ["w.yaml", "--index", "5-2"], 2, "the range 5-2 runs backwards; write 2-5", id="a range that runs backwards"
+        ),
+        pytest.param(["w.yaml", "--index", ""], 2, '"" is no index: write numbers', id="an empty index"),
+        pytest.param(
+            ["w.yaml", "--flow", "one", "--index", "0"],
+            1,
+            "no flow that is asked for has indexes",
+            id="an index of a flow that has none",
+        ),
+        pytest.param(
             ["w.yaml", "--workflow", "x"],
             2,
             'no Workflow is named "x" in these files; there are nightly',
@@ -190,3 +200,7 @@ def test_a_workflow_of_another_system_is_named() -> None:
     done = render("-", text="{apiVersion: flow.volcano.sh/v1alpha1, kind: JobFlow, metadata: {name: j}}")
     assert done.exit_code == 2
     assert "; JobFlow j is of flow.volcano.sh/v1alpha1, which kubectl workflow convert - translates\n" in done.stderr
+
+
+def test_an_index_leaves_out_flows_without_indexes() -> None:
+    assert render("w.yaml", "-o", "name", "--index", "0").stdout == "jobs.batch/nightly-two-0\n"
