@@ -16,6 +16,7 @@ from typing import Final
 
 from pkg.apis.flow.v1alpha1 import durations
 from pkg.apis.flow.v1alpha1.types import DependsOn, Flow, Group, Retry, WorkflowSpec
+from pkg.apis.meta import seconds, timestamp
 
 At = tuple[str, int]
 FINAL: Final = ("Succeeded", "Failed", "Skipped", "Cancelled")
@@ -244,7 +245,8 @@ class Reference:
         indexed = {flow.name for flow in self.spec.flows if flow.for_ is not None}
         for (name, _), task in self.tasks.items():
             # The only time of an attempt that status records, and of a single replica only. Else its clock restarts.
-            task.ran_at = now if task.ready_at is not None and name in indexed else task.ready_at
+            ready_at = None if task.ready_at is None else seconds(timestamp(task.ready_at))  # to the microsecond
+            task.ran_at = now if ready_at is not None and name in indexed else ready_at
             task.is_unseen = task.state == "Succeeded" and task.is_service
             if task.state == "Waiting":
                 task.released = False
