@@ -187,11 +187,16 @@ def test_no_server_is_one_line(
 def test_ctrl_c_ends_what_waits(terminal: Terminal, words: list[str], cluster: Cluster) -> None:
     folder = Path(terminal.run("sh", "-c", "command -v kubectl-workflow").out.strip()).parent
     environ = {"PATH": f"{folder}:/usr/bin:/bin", "HOME": str(folder), "KUBECONFIG": str(cluster.kubeconfig)}
-    command = [str(folder / "kubectl-workflow"), *words, "-n", terminal.namespace]
+    # What a shell starts in the background ignores Ctrl-C, and so does all that it starts: these tests, for one.
+    heard = ("env", "--default-signal=INT")
+    command = [*heard, str(folder / "kubectl-workflow"), *words, "-n", terminal.namespace]
     with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         time.sleep(4)  # until it waits; before that, Ctrl-C ends it as well
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=60)
+        try:
+            out, err = process.communicate(timeout=60)
+        finally:
+            process.kill()
     assert process.returncode == 130, (out, err)
     assert "Traceback" not in err
 
