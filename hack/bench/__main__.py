@@ -49,6 +49,14 @@ def _run(*parts: Callable[[Cluster], None]) -> None:
             part(cluster)
 
 
+def _run_bounded(part: Callable[[Cluster], bool], fault: str) -> None:
+    """Runs a part that says whether it has met its bounds. Raises ClickException with the fault if it has not."""
+    with cluster_with_jobs() as cluster:
+        is_met = part(cluster)
+    if not is_met:
+        raise click.ClickException(fault)
+
+
 @click.group(invoke_without_command=True)
 @click.pass_context
 def main(context: click.Context) -> None:
@@ -178,10 +186,7 @@ def wide_command(replicas: int) -> None:
 @click.option("--items", "count", default=9_998, show_default=True, help="Items that a job hands out.")
 def items_command(count: int) -> None:
     """One workflow with a task for each item of a list that a run found. Fails if a task is missing or doubled."""
-    found = []
-    _run(lambda cluster: found.append(items.measure(cluster, items=count)))
-    if not all(found):
-        raise click.ClickException("not every item became one task that succeeded")
+    _run_bounded(lambda cluster: items.measure(cluster, items=count), "not every item became one task that succeeded")
 
 
 @main.command("locks")
@@ -189,10 +194,10 @@ def items_command(count: int) -> None:
 @click.option("--seconds", default=270.0, show_default=True, help="How long they may take.")
 def locks_command(workflows: int, seconds: float) -> None:
     """Many workflows at one mutex. Fails if an acquisition costs more than it should."""
-    found = []
-    _run(lambda cluster: found.append(locks.measure(cluster, workflows=workflows, seconds=seconds)))
-    if not all(found):
-        raise click.ClickException("calls for Leases or reconciles are above their bounds")
+    _run_bounded(
+        lambda cluster: locks.measure(cluster, workflows=workflows, seconds=seconds),
+        "calls for Leases or reconciles are above their bounds",
+    )
 
 
 @main.command("crons")
@@ -201,10 +206,7 @@ def crons_command(count: int) -> None:
     """Many CronWorkflows: memory and CPU while none is due, and how late runs are that are due at once. Fails above its
     bounds.
     """
-    found = []
-    _run(lambda cluster: found.append(crons.measure(cluster, crons=count)))
-    if not all(found):
-        raise click.ClickException("memory, CPU or lateness is above its bound")
+    _run_bounded(lambda cluster: crons.measure(cluster, crons=count), "memory, CPU or lateness is above its bound")
 
 
 @main.command("size")
@@ -219,10 +221,10 @@ def size_command(tasks: int) -> None:
 @click.option("--seconds", default=100.0, show_default=True, help="For how long chains are run beside them.")
 def fair_command(workflows: int, seconds: float) -> None:
     """Small workflows beside a crowd in another namespace. Fails if one is delayed by more than 2 s."""
-    found = []
-    _run(lambda cluster: found.append(fair.measure(cluster, workflows=workflows, seconds=seconds)))
-    if not all(found):
-        raise click.ClickException(f"a small workflow was delayed by more than {fair.MAX_DELAY:.0f} s")
+    _run_bounded(
+        lambda cluster: fair.measure(cluster, workflows=workflows, seconds=seconds),
+        f"a small workflow was delayed by more than {fair.MAX_DELAY:.0f} s",
+    )
 
 
 @main.command("spare")
@@ -236,12 +238,10 @@ def spare_command(tasks: int) -> None:
 @click.option("--workflows", default=2000, show_default=True, help="Workflows that run meanwhile.")
 def takeover_command(workflows: int) -> None:
     """A takeover beside many workflows. Fails if the next leader reacts later than 1 s after it has the Lease."""
-    found = []
-    _run(lambda cluster: found.append(takeover.measure(cluster, workflows=workflows)))
-    if not all(found):
-        raise click.ClickException(
-            f"the next leader reacted later than {takeover.MAX_SECONDS:g} s after it had the Lease"
-        )
+    _run_bounded(
+        lambda cluster: takeover.measure(cluster, workflows=workflows),
+        f"the next leader reacted later than {takeover.MAX_SECONDS:g} s after it had the Lease",
+    )
 
 
 @main.command("cli")

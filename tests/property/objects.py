@@ -16,12 +16,13 @@ import msgspec
 from pkg.apis.flow.v1alpha1.types import Action, WorkflowStatus
 from pkg.apis.meta import GVR, ForeignObject, Job, ObjectMeta
 from pkg.controllers.engine.informer import InformerSet
-from pkg.controllers.engine.store import Added, Deleted, Modified, Store
+from pkg.controllers.engine.store import Deleted
 from pkg.controllers.workflow.object_calls import MANAGER, Done, ObjectCalls
 from pkg.controllers.workflow.objects import Keeps, Objects, OnDeltas
 from pkg.controllers.workflow.planner.actions import CreateJob, ForeignAction
 from pkg.controllers.workflow.planner.job_identity import WorkflowId
 from pkg.kube.errors import ApplyConflict, Conflict, Denied, NotFound, Refused
+from tests.object_bench import Informers as StoresByHand
 
 if TYPE_CHECKING:
     from tests.property.world import Fate, World
@@ -268,43 +269,20 @@ def judge_recorded_objects(status: WorkflowStatus, things: Things, succeeded: Co
 # In the controller
 
 
-class Informers:
+class Informers(StoresByHand):
     """As InformerSet, but the simulation decides when a store is synced and which events it gets."""
 
     def __init__(self, keeps: Keeps, on_deltas: OnDeltas) -> None:
-        self.stores: dict[GVR, Store[ForeignObject]] = {}
+        super().__init__(keeps, on_deltas)
         self.cursors: dict[GVR, int] = {}
-        self._keeps = keeps
-        self._on_deltas = on_deltas
-
-    def ensure(self, gvr: GVR) -> Store[ForeignObject]:
-        return self.stores.setdefault(gvr, Store())
-
-    def get(self, gvr: GVR) -> Store[ForeignObject] | None:
-        return self.stores.get(gvr)
-
-    def gvrs(self) -> tuple[GVR, ...]:
-        return tuple(self.stores)
 
     def release(self, gvr: GVR) -> None:
-        self.stores.pop(gvr, None)
+        super().release(gvr)
         self.cursors.pop(gvr, None)
-
-    def trouble(self, _gvr: GVR) -> str:
-        return ""
-
-    def stop(self) -> None:
-        """Nothing runs."""
 
     def list(self, gvr: GVR, there: Sequence[ForeignObject], version: int) -> None:
         kept = [found for found in there if self._keeps(gvr, found.metadata.key)]
         self._on_deltas(gvr, self.ensure(gvr).replace(kept, version))
-
-    def tell(self, gvr: GVR, event: Added[ForeignObject] | Modified[ForeignObject] | Deleted[ForeignObject]) -> None:
-        if self._keeps(gvr, event.obj.metadata.key):
-            delta = self.ensure(gvr).apply(event)
-            if delta is not None:
-                self._on_deltas(gvr, [delta])
 
 
 class Following:

@@ -325,23 +325,25 @@ NO_PROGRESS: Final = Progress(
 )
 
 
-def empty_flow(node: Node) -> FlowState:
-    """A flow at the start: all tasks Waiting, or the one Skipped task of `for: {replicas: 0}` and of no items."""
+def empty_flow(node: Node, attempt: int = 0) -> FlowState:
+    """A flow at the start: all tasks Waiting, or the one Skipped task of `for: {replicas: 0}` and of no items.
+
+    attempt: with which its tasks begin.
+    """
     if node.is_empty:
         return _SKIPPED_ITEMS if node.flow.has_items else _SKIPPED
-    return _WAITING if node.size == 1 else all_same(Task(), node.size)
+    return _WAITING if node.size == 1 and not attempt else _all_same(Task(attempt=attempt), node.size)
 
 
-def all_same(task: Task, size: int) -> FlowState:
-    """A flow of so many tasks that are all alike."""
+def _all_same(task: Task, size: int) -> FlowState:
     return FlowState(tasks=(task,) * size, tally={task.facts: size})
 
 
 _NONE: Final = Task(phase=SKIPPED, reason=Reasons.NO_REPLICAS, message="for.replicas is 0")
 # Flows of one task begin with the same value in memory: there are tens of thousands of them.
-_WAITING: Final = all_same(Task(), 1)
-_SKIPPED: Final = all_same(_NONE, 1)
-_SKIPPED_ITEMS: Final = all_same(msgspec.structs.replace(_NONE, message="for.items is an empty list"), 1)
+_WAITING: Final = _all_same(Task(), 1)
+_SKIPPED: Final = _all_same(_NONE, 1)
+_SKIPPED_ITEMS: Final = _all_same(msgspec.structs.replace(_NONE, message="for.items is an empty list"), 1)
 
 
 def from_flows(flows: Iterable[FlowState]) -> Progress:

@@ -16,7 +16,7 @@ from pkg.controllers.workflow.planner.context import Context
 from pkg.controllers.workflow.planner.graph.fan_out import excess
 from pkg.controllers.workflow.planner.graph.model import Graph, Node
 from pkg.controllers.workflow.planner.outputs.items import ItemsError, items_of
-from pkg.controllers.workflow.planner.progress import FlowState, Progress, Task, all_same, from_flows
+from pkg.controllers.workflow.planner.progress import FlowState, Progress, empty_flow, from_flows
 
 _EMPTY: Final = "the list of for.itemsFrom is empty"
 
@@ -87,7 +87,7 @@ def _with_tasks(state: FlowState, node: Node) -> FlowState:
     """The flow with as many tasks as its list has items; an empty list has ended its only task already."""
     if not node.count:
         return state
-    fresh = all_same(Task(attempt=state.first_attempt), node.size)
+    fresh = empty_flow(node, state.first_attempt)
     return msgspec.structs.replace(state, tasks=fresh.tasks, tally=fresh.tally, timer_at=0.0)
 
 

@@ -104,9 +104,8 @@ def _recover_flow(node: Node, recorded: FlowStatus, memory: FlowMemory, now: flo
         message, _, warned = recorded.message.partition(WARNED)
         recorded = msgspec.structs.replace(recorded, message=message)
     record = memory.record
-    tasks = list(empty_flow(node).tasks)
-    if node.count:  # status may show only the one task that there was before the number was fixed
-        tasks = [Task(attempt=record.first_attempt)] * node.count
+    # Of a list, status may show only the one task that there was before the number was fixed.
+    tasks = list(empty_flow(node, record.first_attempt if node.count else 0).tasks)
     kept = {index: item for item in record.kept for index in unpack_indexes(item.indexes)}
     shown = {item.index: item for item in recorded.replicas}
     for index, phase in _phases(node, recorded).items():
