@@ -250,6 +250,10 @@ class LivelyWorld(World):
                 raise NotFound(f"{name} not found", status=404)
             if uid != self.uid:
                 raise Conflict(f"the UID in the precondition ({uid}) does not match", status=409)
+            if resource_version != self.workflow.metadata.resource_version:
+                raise Conflict(
+                    f"the ResourceVersion in the precondition ({resource_version}) does not match", status=409
+                )
             assert propagation == "Foreground"
             spec, status = self.workflow.spec, self.workflow.status
             assert spec.ttl_seconds_after_finished is not None, "the workflow is deleted without a ttl"

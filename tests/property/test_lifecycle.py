@@ -144,6 +144,9 @@ FOUND = {
         "c8bf137554e889eafb1986663cffefc986ef9f9015852fb57bc36d93c085bb0681e88aff1898b26f",
         "0001000300010200002c0000ee0000004130454c5356690000d6e806010c000000589700b1b2bef3",
     ),
+    "a workflow whose ttl was taken out is kept, though the cache still has the ttl": of_hex(
+        "", "", "0000000000007700762e00008683010000", "", ""
+    ),
 }
 
 

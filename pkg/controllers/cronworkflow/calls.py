@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -61,12 +62,11 @@ class Calls:
             return None
 
     def delete(self, cron: CronWorkflow, action: DeleteRun) -> None:
-        """Deletes a run; one that is gone, or replaced by another of its name, counts as deleted."""
+        """Deletes a run; one that is gone counts as deleted. Conflict if it has changed since."""
         self._check(cron)
-        try:
-            self._client.delete(WORKFLOWS, cron.metadata.namespace, action.name, uid=action.uid)
-        except (NotFound, Conflict):
-            return
+        name, version = action.name, action.version
+        with suppress(NotFound):
+            self._client.delete(WORKFLOWS, cron.metadata.namespace, name, uid=action.uid, resource_version=version)
 
     def patch_status(self, cron: CronWorkflow, patch: dict[str, Any]) -> CronWorkflow:
         """Writes the status; Conflict if the plan was made from an older copy."""

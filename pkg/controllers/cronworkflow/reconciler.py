@@ -122,7 +122,7 @@ class CronReconciler:
         try:
             return self._plan_and_execute(key)
         except Conflict:
-            return Again("the status was computed from an older copy")
+            return Again("it was computed from an older copy")
         except (NotFound, NamespaceTerminating):
             return Done()  # it is gone or going, and the watch says so
         except Stopped:

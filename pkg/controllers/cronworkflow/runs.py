@@ -47,6 +47,7 @@ def run_of(workflow: Workflow, cron: str, has_jobs: Callable[[Workflow], bool]) 
         is_terminated=workflow.spec.shutdown is Shutdown.TERMINATE,
         is_deleting=meta.is_deleting,
         has_jobs=has_jobs(workflow),
+        version=meta.resource_version,
     )
 
 

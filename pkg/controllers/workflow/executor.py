@@ -279,14 +279,24 @@ class Executor:
         _log.debug("job deleted", job=action.name, gvr=str(action.gvr), why=action.why)
         return None
 
-    def delete_workflow(self, key: str, action: DeleteWorkflow) -> bool:
-        """Deletes the Workflow, its jobs first (foreground); False if it is still needed."""
+    def delete_workflow(self, key: str, action: DeleteWorkflow, resource_version: str) -> bool:
+        """Deletes the Workflow, its jobs first (foreground); False if it is still needed.
+
+        Conflict if it has changed since `resource_version`: its ttl may have been removed, or it was restarted.
+        """
         self._check(key)
         if not self._may_delete(key):
             return False
         try:
-            self._client.delete(WORKFLOWS, action.namespace, action.name, uid=action.uid, propagation="Foreground")
-        except (NotFound, Conflict):
+            self._client.delete(
+                WORKFLOWS,
+                action.namespace,
+                action.name,
+                uid=action.uid,
+                propagation="Foreground",
+                resource_version=resource_version,
+            )
+        except NotFound:
             return True
         _log.info("workflow deleted, its ttlSecondsAfterFinished is over")
         return True

@@ -53,7 +53,7 @@ class Writer:
 
     def write(self, workflow: Workflow, memory: Memory, final: Plan) -> str:
         """Writes the status, then deletes; returns why the reconcile is to be repeated, empty if all succeeded."""
-        key = workflow.metadata.key
+        key, written = workflow.metadata.key, workflow
         try:
             if final.patch is not None:
                 began = self._monotonic()
@@ -79,10 +79,13 @@ class Writer:
             return "jobs could not be deleted"
         if final.workflow_deletion is not None:
             try:
-                if not self._executor.delete_workflow(key, final.workflow_deletion):
+                version = written.metadata.resource_version
+                if not self._executor.delete_workflow(key, final.workflow_deletion, version):
                     return "its CronWorkflow may not have recorded it yet"
             except Stopped:
                 raise
+            except Conflict:
+                return "the end of its ttl was computed from an older copy"
             except KubeError as error:
                 _log.warning("workflow not deleted, will be retried", error=str(error))
                 return "the workflow could not be deleted"

@@ -27,10 +27,11 @@ class TerminateRun:
 
 @dataclass(frozen=True, slots=True)
 class DeleteRun:
-    """Delete a run that has ended, with its jobs."""
+    """Delete a run that has ended, with its jobs, unless it has changed since this version: it may be restarted."""
 
     name: str
     uid: str
+    version: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,7 +79,7 @@ def _finished(snapshot: Snapshot, judged: Timetable | Faults, last: float, next_
     return replace(
         begun,
         status=status.merge_patch(cron.status, new, cron.metadata.resource_version),
-        deletions=tuple(DeleteRun(run.name, run.uid) for run in old),
+        deletions=tuple(DeleteRun(run.name, run.uid, run.version) for run in old),
         events=events,
         notes=replace(notes, shown=valid.message if valid.status == conditions.FALSE else ""),
     )

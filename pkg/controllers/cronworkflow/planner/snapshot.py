@@ -14,7 +14,7 @@ class Run:
     """One Workflow of the CronWorkflow, as the cache has it. Times are seconds since the epoch.
 
     time: its scheduled time; None if a person started it. ended_at: 0 while it has not ended. is_terminated: its
-    spec.shutdown is Terminate. has_jobs: it has jobs that are being deleted, or may have.
+    spec.shutdown is Terminate. has_jobs: it has jobs that are being deleted, or may have. version: its resourceVersion.
     """
 
     name: str
@@ -27,6 +27,7 @@ class Run:
     is_terminated: bool = False
     is_deleting: bool = False
     has_jobs: bool = False
+    version: str = ""
 
     @property
     def age(self) -> tuple[float, str]:

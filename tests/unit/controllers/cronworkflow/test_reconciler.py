@@ -68,9 +68,12 @@ class Api:
         self.workflows[name]["metadata"]["resourceVersion"] = version
         return self._read(name, how["type"])
 
-    def delete(self, _gvr: GVR, _namespace: str, name: str, *, uid: str) -> None:
+    def delete(self, _gvr: GVR, _namespace: str, name: str, *, uid: str, resource_version: str) -> None:
         self._do("delete", name)
-        assert self.workflows.pop(name)["metadata"]["uid"] == uid
+        meta = self.workflows[name]["metadata"]
+        if (uid, resource_version) != (meta["uid"], meta["resourceVersion"]):
+            raise Conflict("the object has been modified")
+        del self.workflows[name]
 
 
 class Bench:
@@ -224,7 +227,8 @@ def test_who_makes_no_call(change: Change, expected: type[Result]) -> None:
     assert bench.api.calls == []
 
 
-def test_old_runs_are_deleted_after_the_status_that_covers_them() -> None:
+def ended_run() -> Bench:
+    """The history limit is 0, and the only run has ended."""
     bench = Bench(cron(successfulHistoryLimit=0), "01:00:02")
     bench.reconcile()
     ended = {"phase": "Succeeded", "completionTime": "2027-03-01T01:10:00Z"}
@@ -232,8 +236,22 @@ def test_old_runs_are_deleted_after_the_status_that_covers_them() -> None:
     bench.api.workflows[NAME]["status"] = ended
     bench.workflows.apply(Added(bench.api._read(NAME, Workflow)))
     bench.now = float(at("01:20:00"))
-    bench.reconcile()
+    return bench
+
+
+def test_old_runs_are_deleted_after_the_status_that_covers_them() -> None:
+    bench = ended_run()
+    assert bench.reconcile() == Done()
     assert bench.api.calls[2:] == ["patch status", f"delete {NAME}"]
+    assert bench.api.workflows == {}
+
+
+def test_an_old_run_that_somebody_has_just_restarted_is_kept() -> None:
+    """The cache does not have the restart yet."""
+    bench = ended_run()
+    bench.api.workflows[NAME]["metadata"]["resourceVersion"] = "201"
+    assert isinstance(bench.reconcile(), Again)
+    assert list(bench.api.workflows) == [NAME]
 
 
 def test_one_that_is_not_valid_says_what_to_correct() -> None:

@@ -279,7 +279,7 @@ def test_without_the_lease_nothing_is_written() -> None:
     with pytest.raises(NotLeader):
         idle.delete(KEY, [DeleteJob(task("a"), JOBS, "team", "w-a", "u", "")])
     with pytest.raises(NotLeader):
-        idle.delete_workflow(KEY, DeleteWorkflow("team", "w", UID))
+        idle.delete_workflow(KEY, DeleteWorkflow("team", "w", UID), "7")
     assert api.calls == []
 
 
@@ -362,6 +362,14 @@ def test_where_no_deletion_works_the_rest_is_left_for_later() -> None:
 
 def test_a_workflow_is_deleted_in_the_foreground() -> None:
     api = Api()
-    executor(api).delete_workflow(KEY, DeleteWorkflow("team", "w", UID))
-    assert api.arguments == [{"uid": UID, "propagation": "Foreground"}]
+    executor(api).delete_workflow(KEY, DeleteWorkflow("team", "w", UID), "7")
+    assert api.arguments == [{"uid": UID, "propagation": "Foreground", "resource_version": "7"}]
     assert WORKFLOWS.resource == "workflows"
+
+
+def test_a_workflow_that_changed_meanwhile_is_not_deleted() -> None:
+    """Its ttl may have been removed, or it was restarted."""
+    with pytest.raises(Conflict):
+        executor(Api(lambda _call: Conflict("the object has been modified"))).delete_workflow(
+            KEY, DeleteWorkflow("team", "w", UID), "7"
+        )

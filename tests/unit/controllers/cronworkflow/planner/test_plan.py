@@ -184,7 +184,7 @@ def test_no_run_is_deleted_before_status_covers_it() -> None:
     fresh = plan(snapshot(cron(successfulHistoryLimit=0), "01:20:00", old))
     assert fresh.deletions == ()
     covered = written(cron(successfulHistoryLimit=0), fresh)
-    assert plan(snapshot(covered, "01:20:01", old)).deletions == (DeleteRun(old.name, old.uid),)
+    assert plan(snapshot(covered, "01:20:01", old)).deletions == (DeleteRun(old.name, old.uid, old.version),)
 
 
 @pytest.mark.parametrize(
