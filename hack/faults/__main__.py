@@ -15,7 +15,7 @@ from rich.table import Table
 
 from hack.bench import harness
 from hack.cluster import Cluster
-from hack.faults import connections, load, scenarios, takeover, tenants, upgrade
+from hack.faults import connections, etcd, load, scenarios, takeover, tenants, upgrade
 from hack.faults.judge import Verdict
 
 Fault = Callable[[Cluster, Path], Verdict]
@@ -30,6 +30,7 @@ def faults(count: int, seconds: float, times: int) -> dict[str, Fault]:
         "storm": partial(scenarios.kill_storm, count=count, seconds=seconds),
         "election": partial(scenarios.election_storm, count=count, kills=4),
         "server": partial(scenarios.api_server_killed, count=count),
+        "etcd": partial(etcd.etcd_outages, count=count, times=8),
         "proxy": partial(scenarios.lying_proxy, count=count, seconds=seconds),
         "deletion": partial(scenarios.deletion_in_storm, count=count),
         "certificates": partial(connections.rotating_certificates, count=count, seconds=seconds),

@@ -35,6 +35,7 @@ ADVICE: Final[Mapping[str, str]] = {
     R.WAITING_FOR_PROBE: "wait, or look at the probed pod: kubectl workflow logs -n {namespace} {name} FLOW",
     R.PROBE_UNANSWERED: "ask the pod yourself: kubectl port-forward -n {namespace} POD PORT; then correct the probe or "
     "the server",
+    R.NO_POD_ADDRESS: "look at the pods of the flow in the message; if it has none, take its podIP out",
     R.TEMPLATE_NOT_FOUND: "create the WorkTemplate: kubectl apply -n {namespace} -f template.yaml",
     R.KIND_NOT_SERVED: "install its operator and CRD, or correct spec.gvr: kubectl api-resources lists what is served",
     R.KIND_SYNCING: "nothing; it takes seconds",

@@ -91,6 +91,15 @@ class NameColumn(_Strict, frozen=True):
     suffix: str = ""
 
 
+class Never(StrEnum):
+    """What an object of a kind never has."""
+
+    PODS = "pods"
+    OWN_PODS = "ownPods"  # those that run belong to others; the selector of an applied object leads to them
+    SPEC = "spec"
+    STATUS = "status"
+
+
 class Pods(_Strict, frozen=True):
     """The labels of the kind's pods. A value of `selector` may be {name}, {uid} or {status.FIELD}."""
 
@@ -130,6 +139,7 @@ class KindRow(_Strict, frozen=True, eq=False):
     match_labels: str = ""
     name: NameColumn = NameColumn()
     pods: Pods = Pods()
+    never: tuple[Never, ...] = ()
     rules_from: str = ""  # path of the rules of a template; not a column of rules.yaml
 
 

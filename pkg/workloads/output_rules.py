@@ -18,6 +18,7 @@ from pkg.workloads.value_expressions import ValueExpression, compile_value
 from pkg.workloads.when_expressions import compile_when
 
 _ROOTS = ("status", "spec", "metadata")
+_TYPE = ("apiVersion", "kind")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +94,17 @@ def expression_faults(flow: Flow, path: str) -> Iterator[Fault]:
         if len(forms) != 1:
             continue  # another fault
         try:
-            _rule(output)
+            rule = _rule(output)
+            if rule.cel is not None:
+                _check_roots(rule.cel)
         except RuleError as error:
             place = f"{forms[0]}.path" if forms[0] == "terminationMessage" else forms[0]
             yield fault(f"{path}.outputs[{at}].from.{place}", str(error))
+
+
+def _check_roots(expression: ValueExpression) -> None:
+    """Refuse an expression that reads fields which are never looked at. Raises RuleError."""
+    if others := sorted(expression.roots.difference(_ROOTS, _TYPE)):
+        raise RuleError(
+            f"object.{others[0]} cannot be read; an expression reads {', '.join(_ROOTS[:-1])} or {_ROOTS[-1]}"
+        )

@@ -24,7 +24,10 @@ _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 @dataclass(frozen=True, slots=True)
 class Registry:
-    """The rows by resource, and the generic row for kinds without one."""
+    """The rows by resource, and the generic row for kinds without one.
+
+    kinds: those that the shipped roles name, and those that are refused; by_resource has all others, too.
+    """
 
     generic: KindRow
     kinds: tuple[KindRow, ...]
@@ -43,14 +46,16 @@ def load(text: str) -> Registry:
         document = yaml.load(text, Loader=_Loader)
     except yaml.YAMLError as error:
         raise RuleError(f"rules.yaml is not valid YAML: {error}") from error
-    if not isinstance(document, dict) or not {"generic", "kinds"} <= document.keys() <= {"shared", "generic", "kinds"}:
-        raise RuleError("rules.yaml has the keys shared, generic and kinds")
+    needed, allowed = {"generic", "kinds"}, {"shared", "generic", "kinds", "others"}
+    if not isinstance(document, dict) or not needed <= document.keys() <= allowed:
+        raise RuleError("rules.yaml has the keys shared, generic, kinds and others")
     generic = _row(document["generic"], "generic")
     kinds: list[KindRow] = []
     index: dict[tuple[str, str, str], KindRow] = {}
-    for number, raw in enumerate(document["kinds"]):
+    listed = [(key, number, raw) for key in ("kinds", "others") for number, raw in enumerate(document.get(key, ()))]
+    for section, number, raw in listed:
         label = raw.get("kind", "?") if isinstance(raw, dict) else "?"
-        where = f"kinds[{number}] ({label})"
+        where = f"{section}[{number}] ({label})"
         row = _row(raw, where)
         key = (row.group, row.resource, row.version)
         if not row.resource:
@@ -58,7 +63,8 @@ def load(text: str) -> Registry:
         if key in index:
             raise RuleError(f"{where}: {'/'.join(key)} has a row already ({index[key].kind})")
         index[key] = row
-        kinds.append(row)
+        if section == "kinds":
+            kinds.append(row)
     return Registry(generic, tuple(kinds), index)
 
 

@@ -24,12 +24,16 @@ _JSON: Final = frozenset({"BOOL", "INT", "UINT", "DOUBLE", "STRING", "LIST", "MA
 
 @dataclass(frozen=True, slots=True)
 class ValueExpression:
-    """An expression that may be used. needs_whole: it reads more of an object than every cached job has."""
+    """An expression that may be used.
+
+    needs_whole: it reads more of an object than every cached job has; roots: the fields of the object it reads below.
+    """
 
     text: str
     steps: Growth
     projection: Projection
     needs_whole: bool
+    roots: frozenset[str]
 
 
 @lru_cache(maxsize=512)
@@ -42,7 +46,8 @@ def compile_value(text: str) -> ValueExpression:
     if not found.reads:
         raise RuleError("the expression does not look at `object`, so it would always say the same")
     check_cost(found.steps, snippet(tree, text, found.costliest))
-    return ValueExpression(text, found.steps, Projection(found.reads), needs_whole(found.reads))
+    roots = frozenset(read.path[0] for read in found.reads if read.path)
+    return ValueExpression(text, found.steps, Projection(found.reads), needs_whole(found.reads), roots)
 
 
 def check_cost(steps: Growth, costliest: str) -> None:

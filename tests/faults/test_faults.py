@@ -10,7 +10,7 @@ import pytest
 
 from hack.bench import harness
 from hack.cluster import Cluster
-from hack.faults import connections, load, scenarios, takeover, tenants, upgrade
+from hack.faults import connections, etcd, load, scenarios, takeover, tenants, upgrade
 from hack.faults.judge import Verdict
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
@@ -81,6 +81,10 @@ def test_workflows_deleted_while_the_controller_is_killed_leave_no_job(
 
 def test_an_api_server_that_is_killed_is_listed_anew(battered_cluster: Cluster, tmp_path: Path) -> None:
     assert_clean(scenarios.api_server_killed(battered_cluster, tmp_path, count=30))
+
+
+def test_outages_of_etcd_lose_and_double_nothing(battered_cluster: Cluster, tmp_path: Path) -> None:
+    assert_clean(etcd.etcd_outages(battered_cluster, tmp_path, count=30, times=4))
 
 
 @pytest.mark.skipif(not upgrade.has_history(), reason="a shallow clone has no older versions to upgrade from")

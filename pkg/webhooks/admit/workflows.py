@@ -32,6 +32,7 @@ from pkg.webhooks.admit.outputs import variables_in_defaults
 from pkg.webhooks.admit.own_retry import own_retry
 from pkg.webhooks.admit.templates import kind_faults, template_warnings
 from pkg.webhooks.admit.unknown_fields import of_patches
+from pkg.workloads.never import never_faults
 from pkg.workloads.output_rules import expression_faults
 
 _FLOW: Final = re.compile(r"spec\.flows\[(\d+)\]")
@@ -113,6 +114,7 @@ class Judgement:
             found += Faults(expression_faults(flow, f"spec.flows[{at}]"))
             if flow.template_spec is not None:
                 found += kind_faults(flow.template_spec, f"spec.flows[{at}].templateSpec")
+        found += Faults(never_faults(reading))
         around = self._around
         if SCHEDULED not in self._metadata.annotations:
             found += Faults(scheduled_time.use_faults(reading))

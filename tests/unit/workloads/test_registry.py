@@ -6,7 +6,7 @@ import pytest
 
 from pkg.apis.flow.v1alpha1.types import Completion
 from pkg.apis.meta import GVR
-from pkg.workloads import RuleError, registry, rules_for
+from pkg.workloads import RuleError, reaches_pods, registry, rules_for
 from pkg.workloads.registry import load
 
 WANTED = {
@@ -57,9 +57,23 @@ def test_a_cron_job_is_refused_with_a_reason() -> None:
     assert "never finishes" in rules_for(GVR("batch", "v1", "cronjobs")).refused
 
 
-@pytest.mark.parametrize("resource", ["configmaps", "secrets", "services", "persistentvolumeclaims"])
-def test_what_has_no_status_is_done_as_soon_as_it_is_there(resource: str) -> None:
-    assert rules_for(GVR("", "v1", resource)).completion is Completion.CREATED
+@pytest.mark.parametrize(
+    "resource", ["configmaps", "secrets", "services", "persistentvolumeclaims", "ingresses.networking.k8s.io"]
+)
+def test_what_serves_others_is_done_as_soon_as_it_is_there(resource: str) -> None:
+    name, _, group = resource.partition(".")
+    assert rules_for(GVR(group, "v1", name)).completion is Completion.CREATED
+
+
+def test_what_runs_no_pods_has_no_pod_templates() -> None:
+    """So nothing is put into an object whose kind has none."""
+    assert [row.kind for row in registry().by_resource.values() if row.never and reaches_pods(row)] == []
+
+
+def test_what_the_shipped_roles_do_not_name_has_a_row_of_its_own() -> None:
+    found = rules_for(GVR("rbac.authorization.k8s.io", "v1", "roles"))
+    assert found.kind == "Role"
+    assert found not in registry().kinds
 
 
 @pytest.mark.parametrize(

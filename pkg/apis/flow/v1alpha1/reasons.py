@@ -33,6 +33,7 @@ class Reasons:
     START_DELAYED: Final = "StartDelayed"
     WAITING_FOR_PROBE: Final = "WaitingForProbe"
     PROBE_UNANSWERED: Final = "ProbeUnanswered"
+    NO_POD_ADDRESS: Final = "NoPodAddress"
     TEMPLATE_NOT_FOUND: Final = "TemplateNotFound"
     KIND_NOT_SERVED: Final = "KindNotServed"
     KIND_SYNCING: Final = "KindSyncing"
@@ -138,6 +139,7 @@ DEPENDENCY_WAITS: Final = frozenset(
         Reasons.WAITING_FOR_DEPENDENCIES,
         Reasons.WAITING_FOR_PROBE,
         Reasons.PROBE_UNANSWERED,
+        Reasons.NO_POD_ADDRESS,
         Reasons.START_DELAYED,
     }
 )
@@ -156,6 +158,7 @@ BLOCKING: Final = frozenset(
         Reasons.UNKNOWN_STATUS,
         Reasons.STATUS_RULE_FAULT,
         Reasons.PROBE_UNANSWERED,
+        Reasons.NO_POD_ADDRESS,
         Reasons.APPROVAL_NEEDED,
     }
 )

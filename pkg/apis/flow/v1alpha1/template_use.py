@@ -42,7 +42,7 @@ def cycle_faults(reading: Reading) -> Iterator[Fault]:
         if template is not None:
             others.extend(source_faults(flow, template.spec, path))
         for edge in reached:
-            place = _place_of(edge, path, f"{path} (template {flow.template_name})")
+            place = place_of(edge, path, f"{path} (template {flow.template_name})")
             others.extend(edge_faults(flow, edge, place, names))
     yield from waits.cycles()
     yield from others
@@ -168,7 +168,7 @@ def use_faults(reading: Reading) -> Iterator[Fault]:
                 seen.add(found.key)
                 yield found.fault(suggest=len(seen) <= _MAX_SUGGESTIONS)
         for edge in reached:
-            yield from edge_faults(flow, edge, _place_of(edge, path, place), names)
+            yield from edge_faults(flow, edge, place_of(edge, path, place), names)
     if any(reached for _, _, reached in judged):
         yield from _cycles_through_addresses(names, judged)
 
@@ -186,7 +186,7 @@ def _cycles_through_addresses(
         yield from together.cycles()
 
 
-def _place_of(edge: Edge, path: str, place: str) -> str:
+def place_of(edge: Edge, path: str, place: str) -> str:
     """The path of an edge that comes from the template or from the value of a parameter."""
     if edge.path.startswith("template."):
         return f"{place}.{edge.path.removeprefix('template.')}"

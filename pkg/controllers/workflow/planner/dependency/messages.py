@@ -20,6 +20,10 @@ from pkg.controllers.workflow.planner.graph.model import (
 )
 from pkg.controllers.workflow.planner.progress import ProbeKey, counterpart
 
+_NO_ADDRESS = (
+    "none of its pods runs and has an address, or none can be found by the labels of its job; look at the pods of {0},"
+    " or take {{{{flows.{0}.podIP}}}} out"
+)
 _ASKED = {
     Ask.TARGET: "to succeed",
     Ask.TARGET_OR_FAILED: "to succeed or fail",
@@ -39,7 +43,7 @@ def waits_for(
 ) -> tuple[str, str]:
     """Reason and one line that say which dependency an index of a flow waits for, and the state of what it waits for.
 
-    silence: the replica that has not answered, if the dependency is a probe.
+    silence: the replica that has not answered, if the dependency is a probe; or that has no address.
     """
     graph, draft = ctx.graph, ctx.draft
     match blocker:
@@ -56,6 +60,8 @@ def waits_for(
             asked = graph.nodes[flow]
             phase = draft.task(flow, counterpart(asked, index).index).phase
             text = f"waits for the pod address of {asked.name}{_now(ctx, phase)}"
+            if silence is not None and silence.is_long:
+                return Reasons.NO_POD_ADDRESS, f"{text}; {_NO_ADDRESS.format(asked.name)}"
         case OutputPredicate(flow, output):
             asked = graph.nodes[flow]
             phase = draft.phase(flow)

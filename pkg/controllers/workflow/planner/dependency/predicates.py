@@ -56,9 +56,13 @@ class Evaluator:
         """The probes of the flow that have passed by now: path -> indexes of the replicas that answered."""
         return {part.path: self._probes.passed(node, part) for part in node.probes()}
 
-    def silence(self, node: Node, predicate: ProbePredicate, index: int) -> Silence | None:
-        """The replica that has not answered a probe which an index of the flow waits for."""
-        return self._probes.silence(node, predicate, index if predicate.is_previous else None)
+    def silence(self, node: Node, predicate: Predicate, index: int) -> Silence | None:
+        """The replica that has not answered a probe, or has no address, which an index of the flow waits for."""
+        if isinstance(predicate, ProbePredicate):
+            return self._probes.silence(node, predicate, index if predicate.is_previous else None)
+        if isinstance(predicate, PodIPPredicate):
+            return self._probes.without_address(node, self._ctx.graph.nodes[predicate.flow], index)
+        return None
 
     def requires(self, node: Node) -> Callable[[int], tuple[Truth, Predicate | None]]:
         """The value of a flow's dependencies at an index, with the first predicate that is not True.

@@ -16,7 +16,7 @@ from pkg.controllers.workflow.planner.actions import ProbeRequest
 from pkg.controllers.workflow.planner.context import Context
 from pkg.controllers.workflow.planner.dependency.truth import Truth, over_replicas
 from pkg.controllers.workflow.planner.graph.model import Node, ProbePredicate
-from pkg.controllers.workflow.planner.progress import NEVER, ProbeKey, Task, TaskKey
+from pkg.controllers.workflow.planner.progress import NEVER, ProbeKey, Task, TaskKey, counterpart
 
 _NONE: Final[frozenset[int]] = frozenset()
 
@@ -44,7 +44,10 @@ def _answers_since(task: Task) -> float | None:
 
 @dataclass(frozen=True, slots=True)
 class Silence:
-    """A replica that has not answered a probe. is_running: its pods can answer; is_long: for many periods already."""
+    """A replica that has not answered a probe, or whose pod has no address.
+
+    is_running: its pods can answer; is_long: for many periods already.
+    """
 
     index: int
     is_running: bool
@@ -53,6 +56,8 @@ class Silence:
 
 # A probe that has not passed for so many of its periods, since the asked attempt first ran, waits for a person.
 PERIODS: Final = 10
+# So does a pod address that has not come for as long as that takes with the usual period.
+ADDRESS_SECONDS: Final = 50.0
 
 
 class ProbeEvaluator:
@@ -122,12 +127,21 @@ class ProbeEvaluator:
             index, ran_at = found
         if index < 0:
             return None
-        return Silence(index, ran_at is not None, ran_at is not None and self._is_long(node, predicate, ran_at))
+        period = predicate.probe.period_seconds
+        is_long = ran_at is not None and self._is_long(node, Reasons.PROBE_UNANSWERED, ran_at + PERIODS * period)
+        return Silence(index, ran_at is not None, is_long)
 
-    def _is_long(self, node: Node, predicate: ProbePredicate, ran_at: float) -> bool:
-        if self._ctx.draft.state(node.number).wait_reason == Reasons.PROBE_UNANSWERED:
+    def without_address(self, node: Node, asked: Node, own_index: int) -> Silence:
+        """The task whose pod address an index of the flow waits for."""
+        index = counterpart(asked, own_index).index
+        ran_at = _answers_since(self._ctx.draft.task(asked.number, index))
+        is_long = ran_at is not None and self._is_long(node, Reasons.NO_POD_ADDRESS, ran_at + ADDRESS_SECONDS)
+        return Silence(index, ran_at is not None, is_long)
+
+    def _is_long(self, node: Node, reason: str, due: float) -> bool:
+        """Whether a flow waits for so long that a person should look. reason: what it shows then."""
+        if self._ctx.draft.state(node.number).wait_reason == reason:
             return True  # it was before this controller started, which is from when `ran_at` may count
-        due = ran_at + PERIODS * predicate.probe.period_seconds
         if due > self._ctx.now:
             self.gives_up_at = min(self.gives_up_at, due)
         return due <= self._ctx.now

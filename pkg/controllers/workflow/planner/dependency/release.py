@@ -18,7 +18,7 @@ from pkg.controllers.workflow.planner.dependency.fan_out import fix_number
 from pkg.controllers.workflow.planner.dependency.messages import cannot_be_met, waits_for
 from pkg.controllers.workflow.planner.dependency.predicates import Evaluator
 from pkg.controllers.workflow.planner.dependency.truth import Truth
-from pkg.controllers.workflow.planner.graph.model import Node, Predicate, ProbePredicate
+from pkg.controllers.workflow.planner.graph.model import Node, Predicate
 from pkg.controllers.workflow.planner.outputs.condition import Ends, Judge, Waits
 from pkg.controllers.workflow.planner.progress import Task
 
@@ -133,8 +133,7 @@ def _show(
     draft = ctx.draft
     if shown is not None:
         blocker, index = shown
-        silence = evaluator.silence(node, blocker, index) if isinstance(blocker, ProbePredicate) else None
-        reason, message = waits_for(ctx, node, blocker, index, silence)
+        reason, message = waits_for(ctx, node, blocker, index, evaluator.silence(node, blocker, index))
         draft.explain(node.number, reason, message)
     elif unjudged is not None:
         draft.explain(node.number, unjudged.reason, unjudged.message)

@@ -14,7 +14,7 @@ from typing import Final, TypeAlias
 
 from pkg.apis.flow.v1alpha1 import approvals, cost, defaults, durations, edges, validation
 from pkg.apis.flow.v1alpha1.edges import Edge, Wait
-from pkg.apis.flow.v1alpha1.faults import Fault
+from pkg.apis.flow.v1alpha1.faults import Fault, Faults
 from pkg.apis.flow.v1alpha1.growth import Growth, growths
 from pkg.apis.flow.v1alpha1.items import lists_of
 from pkg.apis.flow.v1alpha1.locks import names_of
@@ -56,6 +56,7 @@ from pkg.controllers.workflow.planner.graph.own import (
     rules_of,
 )
 from pkg.workloads.model import RuleError
+from pkg.workloads.never import never_faults
 
 # A workflow that has started keeps running with more edges than a new one may have, but not with any number of them.
 _MAX_EDGES_LATER: Final = 4 * cost.MAX_EDGES
@@ -88,7 +89,7 @@ def compile_spec(
     found = cost.estimate_reading(reading, metadata)
     if not is_started and (faults := cost.faults(found) or validation.validate_values(reading)):
         return faults
-    if not is_started and (faults := all_expression_faults(spec)):
+    if not is_started and (faults := all_expression_faults(spec) or Faults(never_faults(reading))):
         return faults
     if found.edges > _MAX_EDGES_LATER:
         # A template that was edited later. The tasks that need its addresses fail when they are rendered.

@@ -8,7 +8,7 @@ import pytest
 
 from pkg.apis.flow.v1alpha1.types import FlowStatus
 from pkg.apis.meta import GVR
-from pkg.controllers.workflow.planner.progress import ProbeAnswer, ProbeKey
+from pkg.controllers.workflow.planner.progress import ProbeAnswer, ProbeKey, TaskKey
 from tests.builders import NOW, WIDGETS, Bench, http, on, status_of, tcp, template, wf
 from tests.unit.controllers.workflow.planner.setups import Setup, barring, bench_of, refusing, without_kind
 
@@ -204,6 +204,40 @@ def test_a_gate_that_waits_for_a_person_does_so_after_a_restart_of_the_controlle
     bench.settle()
     assert bench.flow("a").reason == "ProbeUnanswered"
     bench.passes("a")
+    assert bench.flow("a").reason == ""
+
+
+def addressed() -> Bench:
+    """`a` needs the pod address of `b`, whose job runs."""
+    bench = Bench(wf(b="", a={"patch": {"metadata": {"annotations": {"peer": "{{flows.b.podIP}}"}}}}))
+    bench.runs("b")
+    return bench
+
+
+def test_a_pod_address_that_does_not_come_for_long_waits_for_a_person() -> None:
+    bench = addressed()
+    assert bench.step().requeue_at == bench.now + 50.0
+    bench.wait(49.0)
+    found = bench.flow("a")
+    assert (found.reason, found.message) == ("WaitingForDependencies", "waits for the pod address of b (now Running)")
+    bench.wait(1.0)
+    found = bench.flow("a")
+    assert (found.reason, found.message) == (
+        "NoPodAddress",
+        "waits for the pod address of b (now Running); none of its pods runs and has an address, or none can be found"
+        " by the labels of its job; look at the pods of b, or take {{flows.b.podIP}} out",
+    )
+    assert [event.reason for event in bench.events].count("NoPodAddress") == 1
+
+
+def test_it_does_so_after_a_restart_of_the_controller_until_the_address_comes() -> None:
+    bench = addressed()
+    bench.wait(60.0)
+    bench.crash()
+    bench.settle()
+    assert bench.flow("a").reason == "NoPodAddress"
+    bench.pod_ips = {TaskKey("b", 0): "10.0.0.7"}
+    bench.settle()
     assert bench.flow("a").reason == ""
 
 
