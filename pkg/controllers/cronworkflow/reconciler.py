@@ -23,8 +23,8 @@ from pkg.controllers.engine.store import Delta, Store
 from pkg.kube.errors import Conflict, KubeError, NamespaceTerminating, NotFound, Refused, Stopped
 from pkg.kube.event_recorder import EventRecorder, ObjectReference
 
-#: After a creation the status is written, after the status runs are deleted: each needs another plan.
-_MAX_PLANS: Final = 4
+#: After the status runs are deleted: that needs another plan.
+_MAX_PLANS: Final = 3
 _BEHIND_SECONDS: Final = 0.1
 #: A run that the API server refuses for what it is: an admission policy may change its mind.
 _REFUSED_SECONDS: Final = 30.0
@@ -144,9 +144,7 @@ class CronReconciler:
                 if (ended := self._calls.terminate(cron, termination)) is not None:
                     self._absorb(ended)
             if made.creation is not None:
-                if (failed := self._create(cron, memory, made.creation)) is not None:
-                    return failed
-                continue
+                return self._create(cron, memory, made.creation)
             if made.status is not None:
                 self._crons.absorb(self._calls.patch_status(cron, made.status))
                 continue
@@ -199,8 +197,11 @@ class CronReconciler:
         for event in made.events:
             self._emit(cron, event)
 
-    def _create(self, cron: CronWorkflow, memory: _Memory, action: CreateRun) -> Result | None:
-        """None if the run exists now."""
+    def _create(self, cron: CronWorkflow, memory: _Memory, action: CreateRun) -> Result:
+        """Makes a run. The status that shows it is written behind the keys that wait already.
+
+        So where thousands of runs are due at one moment, none of them waits for the status of another.
+        """
         try:
             run, is_new = self._calls.create(cron, action)
         except NameTaken as error:
@@ -217,7 +218,7 @@ class CronReconciler:
             self._numbers.created(max(0.0, self._clock() - action.time))
             _log.info("run created", run=action.name, scheduled=action.scheduled)
             self._emit(cron, Emit(CronReasons.RUN_CREATED, f"made Workflow {action.name} for {action.scheduled}"))
-        return None
+        return Later(0, "the status has to show the run")
 
     def _failed(
         self, cron: CronWorkflow, memory: _Memory, action: CreateRun, why: str, again_in: float | None

@@ -7,7 +7,8 @@ from typing import Final
 
 from pkg.apis.flow.v1alpha1.faults import Fault, fault
 from pkg.apis.flow.v1alpha1.locks import UNDER_LOCKS
-from pkg.apis.flow.v1alpha1.types import Flow, WorkflowSpec
+from pkg.apis.flow.v1alpha1.raw import ABSENT
+from pkg.apis.flow.v1alpha1.types import WORKFLOWS, Flow, WorkflowSpec, WorkTemplateSpec
 
 _BOTH: Final = (
     "the workflow has locks of its own (spec.mutexes, spec.semaphores), so its flows can have none: two workflows could"
@@ -60,3 +61,27 @@ def nested_faults(spec: WorkflowSpec, annotations: Mapping[str, str]) -> Iterato
         for field, given in (("mutexes", owner.mutexes), ("semaphores", owner.semaphores)):
             if given:
                 yield Fault(f"{path}.{field}", message)
+
+
+def below_faults(spec: WorkflowSpec, flow: Flow, template: WorkTemplateSpec, path: str, place: str) -> Iterator[Fault]:
+    """A fault for each lock of a Workflow that a flow makes while it, or its own workflow, holds locks.
+
+    path, place: of the flow, and of its template. Raises RawError. Nothing is said of a flow with a patch, which may
+    take the locks off.
+    """
+    if template.gvr.gvr != WORKFLOWS or flow.raw_patch is not ABSENT:
+        return
+    owner: Flow | WorkflowSpec = spec if spec.mutexes or spec.semaphores else flow
+    if not owner.mutexes and not owner.semaphores:
+        return
+    message = (
+        f"this Workflow runs while {'spec' if owner is spec else path} holds locks, so it can name none: two could wait"
+        " for each other for ever. Remove the locks here, or those above"
+    )
+    made = template.job_spec
+    flows = made.get("flows")
+    places = [(made, ""), *((one, f".flows[{at}]") for at, one in enumerate(flows if isinstance(flows, list) else ()))]
+    for part, where in places:
+        for field in ("mutexes", "semaphores"):
+            if isinstance(part, dict) and part.get(field):
+                yield Fault(f"{place}.jobSpec{where}.{field}", message)

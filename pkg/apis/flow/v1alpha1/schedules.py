@@ -7,6 +7,7 @@ leaves out. Any other schedule fires at each minute of the local clock that matc
 
 from __future__ import annotations
 
+import difflib
 import functools
 import re
 import zoneinfo
@@ -37,6 +38,14 @@ _SECOND: Final = timedelta(seconds=1)
 _MINUTE: Final = timedelta(minutes=1)
 _DAY: Final = timedelta(days=1)
 MINUTE: Final = 60
+# Of each field: its name, how many values it has, and the first of them.
+_SIZES: Final = (("minute", 60, 0), ("hour", 24, 0), ("day of month", 31, 1), ("month", 12, 1), ("day of week", 7, 0))
+_WITHIN: Final = ("hour", "day", "month", "year", "week")
+_SHIFT: Final = re.compile(r"(?:UTC|GMT)?([+-])0?([0-9]{1,2})(?::?00)?\Z", re.IGNORECASE)
+# The hours that zones of fixed offsets go up to, east and west of Greenwich.
+_MAX_SHIFT: Final = {"+": 14, "-": 12}
+# So much of a name must be alike for another to be meant.
+_NEAR: Final = 0.8
 
 
 class ScheduleFault(ValueError):
@@ -173,7 +182,7 @@ def parse(text: str) -> str:
     except CronSimError as error:
         raise ScheduleFault(_bad(str(error), fields)) from error
     if not is_there:
-        raise ScheduleFault("never fires: no day of the next 50 years has this date")
+        raise ScheduleFault("never fires: no day of the next 50 years has this date; correct the day or the month")
     return plain
 
 
@@ -188,10 +197,31 @@ def _bad(error: str, fields: list[str]) -> str:
         "day-of-week": (4, "0 to 7 or SUN to SAT, where 0 and 7 are Sunday"),
     }
     at, values = allowed.get(name, (0, ""))
-    if name == "day-of-month" and re.fullmatch(r"3[01]", fields[2]):
-        return f"never fires: no month of {fields[3]} has a day {fields[2]}"
+    if name == "day-of-month" and _is_read(["0", "0", fields[2], "*", "*"]):
+        return f"never fires: no month of {fields[3]} has a day {fields[2]}; correct the day or the month"
     forms = "a list (1,2), a range (1-5) or a step (*/5)"
     return f'the {name.replace("-", " ")} "{fields[at]}" is none; write {values}, {forms}'
+
+
+def _is_read(fields: list[str]) -> bool:
+    try:
+        CronSim(" ".join(fields).upper(), _ANY_TIME)
+    except CronSimError:
+        return False
+    return True
+
+
+def lone_step(plain: str) -> str | None:
+    """What a step means that is as large as its field or larger, in words; None if there is none. plain: of `parse`.
+
+    Whoever writes */90 for minutes expects a run each 90 minutes.
+    """
+    for at, field in enumerate(plain.split()):
+        name, size, first = _SIZES[at]
+        step = re.fullmatch(r"\*/([0-9]+)", field)
+        if step is not None and int(step[1]) >= size:
+            return f'the {name} "{field}" means {name} {first} alone, because a step counts anew in each {_WITHIN[at]}'
+    return None
 
 
 @functools.lru_cache(maxsize=1_024)
@@ -200,8 +230,32 @@ def zone_of(name: str) -> tzinfo:
     if name in ("", "UTC", "Etc/UTC"):
         return UTC
     if not _ZONE.match(name) or _NO_ZONES.match(name):
-        raise ScheduleFault("no time zone has this name; write one of the IANA's, such as Europe/Berlin")
+        raise ScheduleFault(_no_zone(name))
     try:
         return zoneinfo.ZoneInfo(name)
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise ScheduleFault("no time zone has this name; write one of the IANA's, such as Europe/Berlin") from error
+        raise ScheduleFault(_no_zone(name)) from error
+
+
+def _no_zone(name: str) -> str:
+    """What is wrong with the name of a zone, and which one was probably meant."""
+    shift = _SHIFT.match(name)
+    if shift is not None and 0 < int(shift[2]) <= _MAX_SHIFT[shift[1]]:
+        # POSIX, and so IANA, counts what is west of Greenwich as positive.
+        sign = "-" if shift[1] == "+" else "+"
+        hours = int(shift[2])
+        return (
+            f"no time zone has this name; for clocks that are always {shift[1]}{hours} h from UTC write"
+            f' "Etc/GMT{sign}{hours}" (with the sign reversed), or the name of a place, such as Europe/Berlin'
+        )
+    known = _zones_by_lower_case()
+    found = known.get(name.strip().lower().replace(" ", "_"))
+    if found is None:
+        found = next((known[one] for one in difflib.get_close_matches(name.lower(), known, n=1, cutoff=_NEAR)), None)
+    hint = f'; did you mean "{found}"?' if found else ""
+    return f"no time zone has this name; write one of the IANA's, such as Europe/Berlin{hint}"
+
+
+@functools.cache
+def _zones_by_lower_case() -> dict[str, str]:
+    return {name.lower(): name for name in sorted(zoneinfo.available_timezones()) if not _NO_ZONES.match(name)}

@@ -9,6 +9,7 @@ from pkg.apis.flow.v1alpha1 import variables
 from pkg.apis.flow.v1alpha1.edges import Edge, TemplateEdges, parameters_in
 from pkg.apis.flow.v1alpha1.end_use import end_faults_with_template
 from pkg.apis.flow.v1alpha1.faults import Fault, fault
+from pkg.apis.flow.v1alpha1.lock_faults import below_faults
 from pkg.apis.flow.v1alpha1.object_faults import index_faults
 from pkg.apis.flow.v1alpha1.output_faults import source_faults
 from pkg.apis.flow.v1alpha1.parameters import FLOW, WORKFLOW, Given, Scopes, counted, missing_message
@@ -153,8 +154,10 @@ def use_faults(reading: Reading) -> Iterator[Fault]:
             needed = required.of(template, name)
             is_plain = not needed and flow.raw_patch is ABSENT and not flow.when and not reading.use.of(flow)
             missing = [] if is_plain else list(_missing_parameters(flow, needed, reading.use, path, place))
+            below = list(below_faults(reading.spec, flow, template.spec, path, place))
         except RawError:
             continue  # a fault of the template or the workflow by itself
+        yield from below
         yield from source_faults(flow, template.spec, path)
         yield from end_faults_with_template(reading, flow, path)
         reached = reading.use.edges(flow)

@@ -66,6 +66,12 @@ def test_a_run_has_a_scheduled_time() -> None:
             "says the same as spec.schedules[0]; remove one",
             id="two that say the same",
         ),
+        pytest.param(
+            {"schedules": ["*/90 * * * *"]},
+            "spec.schedules[0]",
+            "because a step counts anew in each hour",
+            id="a step that is larger than its field",
+        ),
     ],
 )
 def test_what_is_probably_not_meant(spec: dict[str, Any], path: str, message: str) -> None:

@@ -31,7 +31,7 @@ def limit_of(lock: LockName, data: Mapping[str, str] | None) -> Limit:
         return Limit(0, f"there is no ConfigMap {lock.config_map}; create it with the key {lock.key}")
     value = data.get(lock.key)
     if value is None:
-        return Limit(0, f"ConfigMap {lock.config_map} has no key {lock.key}; add it, with a whole number")
+        return Limit(0, f"ConfigMap {lock.config_map} has no key {lock.key} under data; add it, with a whole number")
     if not _WHOLE.fullmatch(value.strip()):
         return Limit(0, f"{where} is no whole number from 0; correct it")
     return Limit(int(value.strip()))

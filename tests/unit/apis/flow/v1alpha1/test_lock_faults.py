@@ -8,9 +8,10 @@ import pytest
 
 from pkg.apis.flow.v1alpha1.cost import estimate
 from pkg.apis.flow.v1alpha1.locks import UNDER_LOCKS
+from pkg.apis.flow.v1alpha1.reading import Reading
 from pkg.apis.flow.v1alpha1.schema_faults import schema_faults
 from pkg.apis.flow.v1alpha1.types import WorkflowSpec
-from pkg.apis.flow.v1alpha1.validation import validate_nesting, validate_workflow
+from pkg.apis.flow.v1alpha1.validation import validate_nesting, validate_with_templates, validate_workflow
 from pkg.apis.meta import ObjectMeta
 from tests.manifests import decoded
 from tests.unit.apis.flow.v1alpha1.test_locks import semaphore
@@ -81,6 +82,41 @@ def test_a_workflow_under_locks_can_name_none(given: WorkflowSpec) -> None:
 
 def test_a_workflow_under_locks_may_have_no_locks() -> None:
     assert validate_nesting(spec(), ObjectMeta(annotations={UNDER_LOCKS: "Workflow nightly"})) == ()
+
+
+INNER: dict[str, Any] = {"flows": [{"name": "x"}, {"name": "y", "mutexes": ["in"]}], "semaphores": [semaphore()]}
+
+
+def making(resource: str = "workflows", **flow: Any) -> dict[str, Any]:
+    """Fields of a flow that makes a Workflow with locks, on both levels, so that both are named."""
+    gvr = {"group": "flow.workflow.sh", "version": "v1alpha1", "resource": resource}
+    return {"templateSpec": {"gvr": gvr, "jobSpec": INNER}, **flow}
+
+
+@pytest.mark.parametrize(
+    ("given", "above"),
+    [
+        pytest.param(spec(**making(mutexes=["out"])), "spec.flows[0]", id="the flow holds one"),
+        pytest.param(spec({"mutexes": ["out"]}, **making()), "spec", id="the workflow holds one"),
+    ],
+)
+def test_locks_below_locks_show_with_the_template(given: WorkflowSpec, above: str) -> None:
+    found = validate_with_templates(Reading(given))
+    place = "spec.flows[0] (template a.templateSpec).jobSpec"
+    assert [one.path for one in found] == [f"{place}.semaphores", f"{place}.flows[1].mutexes"]
+    assert all(f"runs while {above} holds locks, so it can name none" in one.message for one in found)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        pytest.param(spec(**making()), id="nobody above holds one"),
+        pytest.param(spec(**making(mutexes=["out"], patch={"spec": {"semaphores": None}})), id="a patch may remove it"),
+        pytest.param(spec(**making("cronworkflows", mutexes=["out"])), id="another kind"),
+    ],
+)
+def test_locks_below_nobody_are_right(given: WorkflowSpec) -> None:
+    assert not [one for one in validate_with_templates(Reading(given)) if "holds locks" in one.message]
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -11,7 +12,7 @@ import pytest
 from cronsim import CronSim
 from hypothesis import given, strategies
 
-from pkg.apis.flow.v1alpha1.schedules import ScheduleFault, Timetable, parse, zone_of
+from pkg.apis.flow.v1alpha1.schedules import ScheduleFault, Timetable, lone_step, parse, zone_of
 
 MINUTE = timedelta(minutes=1)
 
@@ -221,6 +222,8 @@ def test_a_schedule_is_read(text: str, plain: str) -> None:
         pytest.param("0 0 31 2 *", "never fires: no month of 2 has a day 31", id="a day that the month does not have"),
         pytest.param("0 0 30 FEB *", "never fires: no month of FEB has a day 30", id="a month by its name"),
         pytest.param("0 0 31 4,6 *", "never fires: no month of 4,6 has a day 31", id="a day that no listed month has"),
+        pytest.param("0 0 30,31 2 *", "never fires: no month of 2 has a day 30,31", id="days that no listed month has"),
+        pytest.param("0 0 32 2 *", 'the day of month "32" is none', id="a day that no month has"),
         pytest.param("0 0 * * * *", "has 6 fields, and needs 5", id="with seconds"),
         pytest.param("", "has 0 fields, and needs 5", id="empty"),
         pytest.param("61 * * * *", 'the minute "61" is none; write 0 to 59', id="a minute that is none"),
@@ -256,6 +259,42 @@ def test_any_text_is_a_schedule_or_refused(text: str) -> None:
 def test_a_zone_that_is_not_there_is_refused(name: str) -> None:
     with pytest.raises(ScheduleFault, match="no time zone has this name"):
         zone_of(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        pytest.param("europe/berlin", 'did you mean "Europe/Berlin"?', id="small letters"),
+        pytest.param(" America/New York ", 'did you mean "America/New_York"?', id="blanks"),
+        pytest.param("Europe/Berln", 'did you mean "Europe/Berlin"?', id="a letter left out"),
+        pytest.param("UTC+2", 'for clocks that are always +2 h from UTC write "Etc/GMT-2"', id="an offset"),
+        pytest.param("-05:00", 'for clocks that are always -5 h from UTC write "Etc/GMT+5"', id="an offset alone"),
+        pytest.param("+15", "such as Europe/Berlin", id="an offset that no zone has"),
+        pytest.param("UTC+0530", "such as Europe/Berlin", id="half an hour, which has no name"),
+        pytest.param("Mars/Olympus", "such as Europe/Berlin", id="nothing alike"),
+    ],
+)
+def test_the_zone_that_was_meant_is_named(name: str, said: str) -> None:
+    with pytest.raises(ScheduleFault) as caught:
+        zone_of(name)
+    assert str(caught.value).endswith((said, "or the name of a place, such as Europe/Berlin"))
+    assert said in str(caught.value)
+    for zone in re.findall(r'"(.+?)"', str(caught.value)):
+        assert zone_of(zone) is not None
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        pytest.param("*/90 * * * *", 'the minute "*/90" means minute 0 alone', id="each 90 minutes"),
+        pytest.param("0 */24 * * *", 'the hour "*/24" means hour 0 alone', id="each 24 hours"),
+        pytest.param("0 0 */31 * *", 'the day of month "*/31" means day of month 1 alone', id="each 31 days"),
+        pytest.param("*/59 */23 */30 */11 */6", None, id="the largest steps that mean something"),
+    ],
+)
+def test_a_step_that_never_comes_round_is_named(text: str, said: str | None) -> None:
+    found = lone_step(parse(text))
+    assert found is None if said is None else said in (found or "")
 
 
 @pytest.mark.parametrize("name", ["", "UTC", "Etc/UTC"])

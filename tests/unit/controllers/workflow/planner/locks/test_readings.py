@@ -39,7 +39,7 @@ def test_one_read_serves_all_keys() -> None:
     a, b = readings.limit(A), readings.limit(B)
     assert a is not None
     assert b is not None
-    assert (a.places, b.fault) == (2, "ConfigMap limits has no key b; add it, with a whole number")
+    assert (a.places, b.fault) == (2, "ConfigMap limits has no key b under data; add it, with a whole number")
 
 
 def test_it_is_read_again_only_while_somebody_waits_and_not_twice_at_once() -> None:

@@ -1,0 +1,36 @@
+"""What a person reads of manifests that are wrong while the webhook runs: a refusal with field and cause.
+
+Without it: tests/cluster/test_bad_input.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from hack.cluster import Cluster
+from tests.cluster.support.bad_input import BAD, CRD, Bad
+from tests.cluster.support.manifests import template
+from tests.cluster.support.webhook import asked_webhook
+from tests.cluster.support.world import World
+from tests.cluster.test_admission import DENIED, Kubectl
+
+pytestmark = pytest.mark.cluster
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _webhook(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with asked_webhook(cluster, tmp_path_factory.mktemp("webhook")):
+        yield
+
+
+@pytest.mark.parametrize("bad", BAD.values(), ids=BAD)
+def test_it_is_refused_with_field_and_cause(cluster: Cluster, world: World, bad: Bad) -> None:
+    kubectl = Kubectl(cluster, world)
+    said, errors = kubectl("apply", send=[template("step"), bad.manifest])
+    text = "\n".join(errors)
+    print(text)
+    assert said == ["worktemplate.flow.workflow.sh/step created"]
+    assert bad.said in text
+    assert DENIED in text or bad.without == CRD
