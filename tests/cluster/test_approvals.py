@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from tests.cluster.conftest import StartController, account
 from tests.cluster.support.history import Object
 from tests.cluster.support.manifests import template, workflow
 from tests.cluster.support.town import Town, serve
-from tests.cluster.support.world import World
+from tests.cluster.support.world import World, no_attempt_twice
 from tests.documents import MANIFESTS, ROOT
 
 pytestmark = pytest.mark.cluster
@@ -63,6 +64,122 @@ def test_without_the_webhook_the_crd_keeps_earlier_entries(world: World, start_c
     assert world.wait_flow("w", "late", "Failed")["reason"] == "Rejected"
     assert world.wait_phase("w")["reason"] == "TaskFailed"
     assert given(world, "w") == [first, entry("late", "Reject")]
+
+
+def conditions(world: World, name: str) -> dict[str, str]:
+    return {one["type"]: one["status"] for one in world.status(name)["conditions"]}
+
+
+def test_an_entry_with_an_index_decides_for_one_task_and_one_without_for_the_others(
+    world: World, start_controller: StartController
+) -> None:
+    start_controller()
+    world.create_all([template("step", run_for="0.1s"), workflow("w", {**ask(), "for": {"replicas": 4}}, step("b"))])
+    world.wait_flow("w", "ask", "Waiting", reason="ApprovalNeeded")
+    world.wait_flow("w", "b", "Succeeded")
+    assert conditions(world, "w")["Blocked"] == "True"
+    assert world.status("w")["reason"] == "ApprovalNeeded"
+    path, entries = world.workflow_path("w"), [entry(index=2)]
+    world.patch(path, {"spec": {"approvals": entries}})
+    world.wait_flow("w", "ask", "Running", succeeded="2")
+    entries.append(entry(index=0, decision="Reject", comment="not this one"))
+    world.patch(path, {"spec": {"approvals": entries}})
+    world.wait_flow("w", "ask", "Running", succeeded="2", failed="0")
+    # It counts for the two that nobody has decided about, and not for the one that was rejected.
+    entries.append(entry())
+    world.patch(path, {"spec": {"approvals": entries}})
+    found = world.wait_flow("w", "ask", "Failed", succeeded="1-3", failed="0")
+    assert [one["message"] for one in found["replicas"]] == ["rejected: not this one"]
+    assert world.wait_phase("w")["reason"] == "TaskFailed"
+    assert conditions(world, "w")["Blocked"] == "False"
+
+
+def test_an_entry_may_come_before_the_flow_asks(world: World, start_controller: StartController) -> None:
+    start_controller()
+    world.create_all([template("step", run_for="2s"), workflow("w", step("a"), ask(after="a"), step("b", "ask"))])
+    world.wait_flow("w", "a", "Pending", "Running")
+    world.patch(world.workflow_path("w"), {"spec": {"approvals": [entry()]}})
+    assert world.wait_phase("w")["phase"] == "Succeeded"
+    asked = [
+        one.get("reason")
+        for seen in world.history.sightings("workflows")
+        for one in seen.object.get("status", {}).get("flows", ())
+        if one["name"] == "ask"
+    ]
+    assert "ApprovalNeeded" not in asked
+
+
+def test_the_timeout_of_an_approval_counts_while_no_controller_runs(
+    world: World, start_controller: StartController
+) -> None:
+    alone = ("--leader-elect=false", "--exclusive=false")
+    controller = start_controller(*alone)
+    world.create(workflow("w", ask(timeout="4s")))
+    world.wait_flow("w", "ask", "Waiting", reason="ApprovalNeeded")
+    controller.kill()
+    start_controller(*alone)
+    found = world.wait_flow("w", "ask", "Failed")
+    assert found["reason"] == "DeadlineExceeded"
+    status = world.wait_phase("w")
+    took = datetime.fromisoformat(status["completionTime"]) - datetime.fromisoformat(status["startTime"])
+    assert took.total_seconds() >= 4
+    # An entry that comes too late changes nothing.
+    world.patch(world.workflow_path("w"), {"spec": {"approvals": [entry()]}})
+    assert world.status("w")["phase"] == "Failed"
+
+
+def test_a_restart_asks_again_and_only_later_entries_count(world: World, start_controller: StartController) -> None:
+    start_controller()
+    world.create_all(
+        [template("bad", run_for="0.1s", exit_code="1"), workflow("w", ask(), {**step("b", "ask"), "template": "bad"})]
+    )
+    path = world.workflow_path("w")
+    world.wait_flow("w", "ask", "Waiting", reason="ApprovalNeeded")
+    world.patch(path, {"spec": {"approvals": [entry(comment="first")]}})
+    assert world.wait_phase("w")["phase"] == "Failed"
+    # What was approved and does not run again stays approved.
+    world.patch(path, {"spec": {"restart": {"at": "1"}}})
+    world.wait_flow("w", "b", "Failed", attempts=2)
+    assert world.flow("w", "ask")["message"] == "approved: first"
+    world.wait_phase("w")
+    # An entry of the same edit is older than the restart.
+    second = [entry(comment="first"), entry(comment="second")]
+    world.patch(path, {"spec": {"restart": {"at": "2", "flows": ["ask"]}, "approvals": second}})
+    world.wait_flow("w", "ask", "Waiting", reason="ApprovalNeeded")
+    assert world.status("w")["phase"] == "Running"
+    world.patch(path, {"spec": {"approvals": [*second, entry(decision="Reject", comment="third")]}})
+    assert world.wait_flow("w", "ask", "Failed")["message"] == "rejected: third"
+
+
+def test_a_new_workflow_with_entries_is_invalid_without_the_webhook(
+    world: World, start_controller: StartController
+) -> None:
+    start_controller()
+    world.create_all([template("step", run_for="0.1s"), workflow("w", ask(), step("b"), approvals=[entry()])])
+    status = world.wait_phase("w")
+    assert (status["phase"], status["reason"]) == ("Failed", "Invalid")
+    assert "spec.approvals: a new Workflow has no approvals" in status["message"]
+    assert not world.jobs("w")
+
+
+def test_an_approval_is_taken_once_although_the_controller_is_killed_at_it(
+    world: World, start_controller: StartController
+) -> None:
+    alone = ("--leader-elect=false", "--exclusive=false")
+    controller = start_controller(*alone)
+    world.create_all([template("step", run_for="0.1s"), workflow("w", ask(), step("b", "ask"), ask("two", "b"))])
+    path = world.workflow_path("w")
+    world.wait_flow("w", "ask", "Waiting", reason="ApprovalNeeded")
+    world.patch(path, {"spec": {"approvals": [entry(comment="one")]}})
+    controller.kill()
+    controller = start_controller(*alone)
+    world.wait_flow("w", "two", "Waiting", reason="ApprovalNeeded")
+    controller.kill()
+    world.patch(path, {"spec": {"approvals": [entry(comment="one"), entry("two", "Reject", comment="no")]}})
+    start_controller(*alone)
+    assert world.wait_phase("w")["phase"] == "Failed"
+    assert [one["message"] for one in world.status("w")["flows"]][::2] == ["approved: one", "rejected: no"]
+    no_attempt_twice(world)
 
 
 def test_the_crd_takes_as_many_entries_as_it_says(world: World) -> None:

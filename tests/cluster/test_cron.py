@@ -132,6 +132,42 @@ def test_a_run_is_owned_named_by_its_minute_and_knows_its_time(crons: CronWorld)
     assert [(one["type"], one["status"]) for one in status["conditions"]] == [("Valid", "True")]
 
 
+def test_each_run_is_made_once_although_controllers_are_killed_when_they_are_due(crons: CronWorld) -> None:
+    """Each kill comes with the first run of an hour: others are under way, or not made, or not in status."""
+    alone = ("--leader-elect=false", "--exclusive=false")
+    names = [f"c{number}" for number in range(12)]
+    crons.set_clock("2027-01-01T00:59:50Z")
+    for name in names:
+        crons.create(cron(name, "0 * * * *", flows=step(), successfulHistoryLimit=20), "2027-01-01T00:00:00Z")
+    controller = crons.start(*alone)
+    hours = [f"2027-01-01T0{hour}:00:00Z" for hour in (1, 2, 3)]
+    for hour in hours:
+        crons.set_clock(hour)
+        wanted = {run_name(name, hour) for name in names}
+        crons.wait(lambda wanted=wanted: wanted & crons.made().keys(), "the first run of an hour")  # type: ignore[misc]
+        controller.kill()
+        controller = crons.start(*alone)
+        crons.wait(lambda wanted=wanted: wanted <= crons.made().keys(), "every run of an hour")  # type: ignore[misc]
+    for name in names:
+        crons.wait_status(name, lastScheduleTime=hours[-1], activeCount=0)
+    made = crons.made()
+    assert set(made) == {run_name(name, hour) for name in names for hour in hours}
+    assert all(len(uids) == 1 for uids in made.values()), made
+
+
+def test_a_time_that_several_schedules_name_makes_one_run(crons: CronWorld) -> None:
+    crons.set_clock("2027-01-01T05:59:58Z")
+    schedules = ("0 6 * * *", "*/30 6 * * *", "0 6-7 * * FRI")
+    crons.create(cron("c", *schedules, flows=step(), successfulHistoryLimit=20), "2027-01-01T00:00:00Z")
+    crons.start()
+    times = ["2027-01-01T06:00:00Z", "2027-01-01T06:30:00Z", "2027-01-01T07:00:00Z"]
+    for time, following in zip(times, [*times[1:], "2027-01-02T06:00:00Z"], strict=True):
+        crons.set_clock(time)
+        crons.wait_run(run_name("c", time))
+        crons.wait_status("c", lastScheduleTime=time, nextScheduleTime=following)
+    assert {name: len(uids) for name, uids in crons.made().items()} == {run_name("c", time): 1 for time in times}
+
+
 def test_the_example_and_the_manifest_of_the_document_make_their_runs(crons: CronWorld) -> None:
     """As a reader applies them; then a quarter of an hour, and a night, pass."""
     example = ROOT / "examples" / "cron.yaml"

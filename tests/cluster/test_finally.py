@@ -86,3 +86,62 @@ def test_values_are_the_same_in_all_jobs_although_the_controller_is_killed_betwe
     assert found[0] == found[1] == found[2]
     assert found[0]["phase"] == "Failed"
     assert json.loads(found[0]["failures"])[0]["flow"] == "a"
+
+
+def test_failures_have_at_most_4_kib_and_the_rest_is_counted(world: World, start_controller: StartController) -> None:
+    start_controller("--workers=4")
+    failing = {"name": "a", "template": "bad", "for": {"replicas": 60}}
+    steps = [last("x"), last("y", when="workflow.failures.size() > 3 && workflow.duration >= 0")]
+    bad = template("bad", run_for="0.1s", exit_code="7")
+    world.create_all([template("step", run_for="0.1s"), bad, workflow("w", failing, *steps)])
+    assert world.wait_phase("w")["phase"] == "Failed"
+    assert world.phases("w") == {"a": "Failed", "x": "Succeeded", "y": "Succeeded"}
+    text = known(world, "w-x")["failures"]
+    assert len(text.encode()) <= 4096
+    *shown, more = json.loads(text)
+    assert [one["index"] for one in shown] == list(range(len(shown)))
+    assert all(set(one) == {"flow", "index", "reason", "message"} for one in shown)
+    assert (more["reason"], more["flow"], more["count"]) == ("More", "", 60 - len(shown))
+    assert known(world, "w-y")["failures"] == text
+
+
+def test_last_steps_run_in_their_order_after_stop_and_know_of_it(
+    world: World, start_controller: StartController
+) -> None:
+    start_controller()
+    world.create_all([template("step", run_for="1s"), template("long", run_for="3s")])
+    world.create(workflow("w", {"name": "a", "template": "long"}, last("x"), last("y", "x"), last("z", "y")))
+    world.wait_flow("w", "a", "Running")
+    world.patch(world.workflow_path("w"), {"spec": {"shutdown": "Stop"}})
+    status = world.wait_phase("w")
+    assert (status["phase"], status["reason"]) == ("Failed", "Stopped")
+    assert world.phases("w") == dict.fromkeys("axyz", "Succeeded")
+    assert {known(world, f"w-{name}")["reason"] for name in "xyz"} == {"Stopped"}
+    made = [world.api.get(world.job_path(f"w-{name}"))["metadata"]["creationTimestamp"] for name in "xyz"]
+    ended = [world.api.get(world.job_path(f"w-{name}"))["status"]["completionTime"] for name in "axy"]
+    assert all(before <= after for before, after in zip(ended, made, strict=True))
+
+
+def test_terminate_ends_the_last_steps_too(world: World, start_controller: StartController) -> None:
+    start_controller()
+    world.create_all([template("step", run_for="forever"), template("short", run_for="0.1s")])
+    world.create(workflow("w", {"name": "a", "template": "short"}, last("x"), last("y", "x")))
+    world.wait_flow("w", "x", "Running")
+    world.patch(world.workflow_path("w"), {"spec": {"shutdown": "Terminate"}})
+    status = world.wait_phase("w")
+    assert (status["phase"], status["reason"]) == ("Failed", "Terminated")
+    assert world.phases("w") == {"a": "Succeeded", "x": "Cancelled", "y": "Skipped"}
+
+
+def test_what_finally_flows_know_is_not_known_to_others_through_their_template(
+    world: World, start_controller: StartController
+) -> None:
+    """The template may come later than the Workflow, so the task says it."""
+    start_controller()
+    knows = template("knows")
+    knows["spec"]["metadata"] = {"annotations": {"example.com/phase": "{{workflow.phase}}"}}
+    world.create_all([knows, workflow("w", {"name": "a", "template": "knows"})])
+    assert world.wait_phase("w")["phase"] == "Failed"
+    flow = world.flow("w", "a")
+    assert flow["reason"] == "RenderError"
+    assert "{{workflow.phase}} is known in finally flows only" in flow["message"]

@@ -251,7 +251,8 @@ def _no_zone(name: str) -> str:
     known = _zones_by_lower_case()
     found = known.get(name.strip().lower().replace(" ", "_"))
     if found is None:
-        found = next((known[one] for one in difflib.get_close_matches(name.lower(), known, n=1, cutoff=_NEAR)), None)
+        places = [one for one in known if "/" in one]  # CEST is not meant to be EST
+        found = next((known[one] for one in difflib.get_close_matches(name.lower(), places, n=1, cutoff=_NEAR)), None)
     hint = f'; did you mean "{found}"?' if found else ""
     return f"no time zone has this name; write one of the IANA's, such as Europe/Berlin{hint}"
 

@@ -271,6 +271,7 @@ def test_a_zone_that_is_not_there_is_refused(name: str) -> None:
         pytest.param("-05:00", 'for clocks that are always -5 h from UTC write "Etc/GMT+5"', id="an offset alone"),
         pytest.param("+15", "such as Europe/Berlin", id="an offset that no zone has"),
         pytest.param("UTC+0530", "such as Europe/Berlin", id="half an hour, which has no name"),
+        pytest.param("CEST", "such as Europe/Berlin", id="letters that are almost those of another zone"),
         pytest.param("Mars/Olympus", "such as Europe/Berlin", id="nothing alike"),
     ],
 )
