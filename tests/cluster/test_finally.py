@@ -145,3 +145,27 @@ def test_what_finally_flows_know_is_not_known_to_others_through_their_template(
     flow = world.flow("w", "a")
     assert flow["reason"] == "RenderError"
     assert "{{workflow.phase}} is known in finally flows only" in flow["message"]
+
+
+def test_the_outcome_is_recorded_before_the_first_job_of_a_last_step(
+    world: World, start_controller: StartController
+) -> None:
+    start_controller()
+    world.create_all([template("step", run_for="0.1s"), workflow("w", {"name": "a", "template": "step"}, last("x"))])
+    assert world.wait_phase("w")["phase"] == "Succeeded"
+    for resource in ("jobs", "workflows"):
+        world.history.catch_up(resource)
+    made = [seen for seen in world.history.sightings("jobs") if seen.object["metadata"]["name"] == "w-x"]
+    recorded = [
+        seen
+        for seen in world.history.sightings("workflows")
+        if seen.object.get("status", {}).get("record", {}).get("end")
+    ]
+    first = [int(seen[0].object["metadata"]["resourceVersion"]) for seen in (recorded, made)]
+    assert first[0] < first[1]
+    end = recorded[0].object["status"]["record"]["end"]
+    assert {fact: known(world, "w-x")[fact] for fact in ("phase", "reason")} == {
+        "phase": "Succeeded",
+        "reason": "AllSucceeded",
+    }
+    assert all(seen.object["status"]["record"]["end"] == end for seen in recorded)

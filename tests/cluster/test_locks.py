@@ -116,6 +116,60 @@ def test_the_lease_names_lock_and_holder(world: World, start_controller: StartCo
     wait_holders(world)
 
 
+def version(document: Object) -> int:
+    """Its resourceVersion, which orders the changes of all objects."""
+    return int(document["metadata"]["resourceVersion"])
+
+
+def test_a_lock_is_taken_before_the_job_is_made_and_given_back_after_status_has_its_end(
+    world: World, start_controller: StartController
+) -> None:
+    start_controller()
+    world.follow(LEASES)
+    names = [f"w{number}" for number in range(3)]
+    world.create_all([template("step", run_for="0.5s"), *(workflow(name, flow("a", mutexes=["db"])) for name in names)])
+    for name in names:
+        assert world.wait_phase(name)["phase"] == "Succeeded"
+    wait_holders(world)
+    for resource in ("leases", "jobs", "workflows"):
+        world.history.catch_up(resource)
+    for name in names:
+        own = [one for one in world.history.sightings("leases") if holder_of(one.object) == f"{name}/a"]
+        taken = min(version(one.object) for one in own)
+        (given_back,) = {version(one.object) for one in own if one.event == "DELETED"}
+        made = min(
+            version(one.object)
+            for one in world.history.sightings("jobs")
+            if one.object["metadata"]["name"] == f"{name}-a"
+        )
+        recorded = min(
+            version(one.object)
+            for one in world.history.sightings("workflows")
+            if one.object["metadata"]["name"] == name and phase_of(one.object, "a") == "Succeeded"
+        )
+        assert taken < made < recorded < given_back, name
+
+
+def holder_of(lease: Object) -> str:
+    return str(lease.get("spec", {}).get("holderIdentity", ""))
+
+
+def phase_of(found: Object, flow_name: str) -> str:
+    """The phase of a flow of a Workflow; empty if there is none."""
+    flows = found.get("status", {}).get("flows", ())
+    return next((str(one["phase"]) for one in flows if one["name"] == flow_name), "")
+
+
+def test_a_lock_is_one_in_each_namespace(new_world: Callable[[], World], start_controller: StartController) -> None:
+    worlds = new_world(), new_world()
+    start_controller("--leader-elect-resource-name=locks-of-all", namespace="")
+    for world in worlds:
+        world.create_all([template("long", run_for="forever"), workflow("w", flow("a", of="long", mutexes=["db"]))])
+    for world in worlds:
+        world.wait_flow("w", "a", "Running")
+        wait_holders(world, "w/a")
+
+
 def test_a_semaphore_has_as_many_places_as_the_key_says(world: World, start_controller: StartController) -> None:
     start_controller()
     limits(world, gpu="3")

@@ -66,8 +66,8 @@ BAD: Final[dict[str, Bad]] = {
     "an interval in words": Bad(nightly("@every 5m"), "for an interval write */5 in the field of minutes", NOT_VALID),
     "a zone in the schedule": Bad(
         nightly("CRON_TZ=Europe/Berlin 0 2 * * *"),
-        "spec.schedules[0]: has a time zone; write the zone into timeZone",
-        NOT_VALID,
+        "write the time zone into timeZone, not into the schedule",
+        CRD,
     ),
     "no schedule": Bad(cron("x", flows=[flow("a")]), "spec.schedules", CRD, "spec.schedules"),
     "a time zone that is not there": Bad(
@@ -83,7 +83,7 @@ BAD: Final[dict[str, Bad]] = {
         nightly(concurrencyPolicy="forbid"),
         "spec.concurrencyPolicy",
         CRD,
-        'supported values: "Allow", "Forbid", "Replace"',
+        "supported values: ",
     ),
     "a deadline before the time": Bad(
         nightly(startingDeadlineSeconds=-1), "spec.startingDeadlineSeconds", CRD, "should be greater than or equal to 0"

@@ -360,9 +360,10 @@ class Space:
             self._serving.give_back(tenure, tenure.waiter, now)
 
     def _read(self, name: str, answer: Limits | Failed, now: float) -> None:
-        """A ConfigMap was read. Those who wait see it if what is wrong with it has changed."""
+        """A ConfigMap was read. Those who wait see it if what is wrong with it changed, or if it allows nobody now."""
         locks = [lock for lock in self._line.locks() if lock.kind is LockKind.SEMAPHORE and lock.config_map == name]
-        before = {lock: self._supply.fault(lock) for lock in locks}
+        before = {lock: (self._supply.fault(lock), self._supply.is_closed(lock)) for lock in locks}
         self._supply.readings.answered(name, answer, now)
         self._serving.advance([found for lock in locks for found in self._serving.shut_or_open(lock)], now)
-        self._serving.wake_waiting({lock for lock in locks if before[lock] != self._supply.fault(lock)})
+        after = {lock: (self._supply.fault(lock), self._supply.is_closed(lock)) for lock in locks}
+        self._serving.wake_waiting({lock for lock in locks if before[lock] != after[lock]})

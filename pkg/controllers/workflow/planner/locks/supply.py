@@ -43,6 +43,11 @@ class Supply:
             return True
         return lock in self._refused and self._refused[lock][0] < math.inf
 
+    def is_closed(self, lock: LockName) -> bool:
+        """Whether the key of a semaphore says that nobody may take it."""
+        limit = self.readings.limit(lock)
+        return limit is not None and not limit.fault and limit.places == 0
+
     def fault(self, lock: LockName) -> str | None:
         """Why a lock is shut, for people; empty if it is not, None while its ConfigMap has not been answered for."""
         if (refused := self._refused.get(lock)) is not None:
@@ -66,7 +71,8 @@ class Supply:
         for number, slot in taken:
             if slot is None:
                 return words.stranger(lock, lease_name(lock, number))
-        return words.held_by(lock, [_shown(slot) for _, slot in taken if slot is not None])
+        holders = [_shown(slot) for _, slot in taken if slot is not None]
+        return words.closed(lock, holders) if self.is_closed(lock) else words.held_by(lock, holders)
 
     def reserve(self, holder: Holder, lock: LockName) -> Slot:
         """A free place, for this holder."""

@@ -16,15 +16,19 @@ _MAX_NAME: Final = 120
 
 def held_by(lock: LockName, holders: Sequence[Held]) -> LockAnswer:
     """A lock without a free place. holders: of its places, the first is named."""
-    if not holders:
-        # Only a semaphore can be without a place that somebody holds.
-        text = f"waits for {_name(lock)}, which nobody may hold now: key {lock.key} of the ConfigMap allows none"
-        return LockAnswer(Reasons.LOCK_HELD, text)
     if lock.kind is LockKind.MUTEX:
         return LockAnswer(Reasons.LOCK_HELD, f"waits for {_name(lock)}, held by {_holder(holders[0])}")
     others = len(holders) - 1
     text = f"{_holder(holders[0])} and by {others} more" if others else _holder(holders[0])
     return LockAnswer(Reasons.LOCK_HELD, f"waits for {_name(lock)}, all of whose places are taken: held by {text}")
+
+
+def closed(lock: LockName, holders: Sequence[Held]) -> LockAnswer:
+    """A semaphore of no places. holders: those who took it before the number was lowered, the first is named."""
+    others = f" and {len(holders) - 1} more" if len(holders) > 1 else ""
+    still = f"; {_holder(holders[0])}{others} may go on" if holders else ""
+    where = f"key {lock.key} of ConfigMap {lock.config_map} allows none, raise it"
+    return LockAnswer(Reasons.LOCK_HELD, f"waits for {_name(lock)}, which nobody may take now: {where}{still}")
 
 
 def behind(lock: LockName, first: str) -> LockAnswer:

@@ -292,6 +292,21 @@ def test_a_limit_that_is_raised_lets_more_in_and_one_that_is_lowered_takes_nothi
         assert "".join(name for name in "abc" if bench.holds(name)) == expected
 
 
+def test_who_waits_reads_that_nobody_may_take_a_semaphore_any_more_although_somebody_holds_it() -> None:
+    """Else it reads for ever that it waits for a holder, which ended long ago."""
+    bench = Bench()
+    for name in "ab":
+        bench.want(name, GPU)
+    bench.calls()
+    bench.space.answered(ReadLimits("limits"), Limits({"gpu": "1"}), bench.now)
+    bench.take()
+    bench.woken()
+    assert "held by a/f" in bench.view("b").answers[TASK].message
+    bench.space.answered(ReadLimits("limits"), Limits({"gpu": "0"}), bench.now)
+    assert bench.woken() == {"team/b"}
+    assert "key gpu of ConfigMap limits allows none, raise it; a/f" in bench.view("b").answers[TASK].message
+
+
 @pytest.mark.parametrize(
     "data",
     [pytest.param(None, id="no ConfigMap"), pytest.param({}, id="no key"), pytest.param({"gpu": "x"}, id="no number")],

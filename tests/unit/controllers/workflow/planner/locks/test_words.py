@@ -31,9 +31,16 @@ SAID: dict[str, tuple[LockAnswer, str, str]] = {
         " 2026-01-31T10:00:00Z",
     ),
     "a semaphore without places": (
-        words.held_by(SEMAPHORE, []),
+        words.closed(SEMAPHORE, []),
         Reasons.LOCK_HELD,
-        "waits for semaphore gpus/licences, which nobody may hold now: key licences of the ConfigMap allows none",
+        "waits for semaphore gpus/licences, which nobody may take now: key licences of ConfigMap gpus allows none,"
+        " raise it",
+    ),
+    "a semaphore that was lowered to nothing while it was held": (
+        words.closed(SEMAPHORE, [HELD, HELD]),
+        Reasons.LOCK_HELD,
+        "waits for semaphore gpus/licences, which nobody may take now: key licences of ConfigMap gpus allows none,"
+        " raise it; nightly/load[3] since 2026-01-31T10:00:00Z and 1 more may go on",
     ),
     "somebody who waits longer": (
         words.behind(MUTEX, "other/train"),
