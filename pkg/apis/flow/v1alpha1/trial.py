@@ -120,8 +120,8 @@ def _tried(
     except (raw.RawError, FieldError):
         return None  # a fault of the flow or of the template by itself
     except variables.VariableError as error:
-        if any(edge.output for edge in needed) or (flow.finally_ and any(uses(reading, flow))):
-            return None  # nobody knows yet whether the value fits
+        if any(edge.output for edge in needed) or any(uses(reading, flow)):
+            return None  # nobody knows yet whether the value fits; of a flow without finally it is said elsewhere
         with_item = f" (with {path}.for.items[{index}])" if item is not NO_ITEM else ""
         return fault(_place(error.path, path, flow), f"{error.message}{with_item}", error.text)
     except patching.PatchError as error:

@@ -29,6 +29,12 @@ def test_elsewhere_it_is_a_fault(fields: dict[str, Any], path: str) -> None:
     assert "is known in finally flows only" in found.message
 
 
+def test_it_is_said_once_although_the_job_could_not_be_rendered_either() -> None:
+    workflow, templates = with_template({"x": "y"}, patch=ALONE["a patch"][0]["patch"])
+    assert len(validate_workflow(workflow.spec)) == 1
+    assert validate_with_templates(read(workflow.spec, templates)) == ()
+
+
 @pytest.mark.parametrize(("fields", "path"), ALONE.values(), ids=ALONE)
 def test_in_a_finally_flow_it_is_none(fields: dict[str, Any], path: str) -> None:
     assert validate_workflow(wf(a="", z={"finally": True, **fields}).spec) == ()
