@@ -14,7 +14,17 @@ import yaml
 from hack.cluster import Cluster, processes
 from hack.manifests import chart, oldest_kubernetes, programs, schemas
 from hack.manifests.operator_crds import monitoring_crds
-from hack.manifests.sources import CHART, CONTROLLER, INSTALLER, MONITORING, NAMESPACE, Document, files, objects
+from hack.manifests.sources import (
+    CHART,
+    CONTROLLER,
+    DASHBOARD,
+    INSTALLER,
+    MONITORING,
+    NAMESPACE,
+    Document,
+    files,
+    objects,
+)
 from hack.promtool import rules
 
 HERE = Path(__file__).parent
@@ -106,7 +116,7 @@ def openapi(cluster: Cluster) -> Iterator[Document]:
 
 def objects_are_sound() -> list[str]:
     """kube-score, without the checks that kube-score.exceptions names."""
-    folders = (CONTROLLER, MONITORING, INSTALLER / "network")
+    folders = (CONTROLLER, MONITORING, DASHBOARD, INSTALLER / "network")
     wanted = [file for file in files() if any(folder in file.parents for folder in folders)]
     return score([file for file in wanted if "-crd-" not in file.name])
 

@@ -21,7 +21,14 @@ NAMESPACE: Final = "workflow-system"
 
 def files() -> list[Path]:
     """Every file that holds objects for `kubectl apply`: no kustomization, and nothing of the chart."""
-    beside = (MONITORING / "manifests", NETWORK / "manifests", LOGS, DASHBOARD, INSTALLER / "rbac")
+    beside = (
+        MONITORING / "manifests",
+        NETWORK / "manifests",
+        LOGS,
+        DASHBOARD,
+        DASHBOARD / "monitoring",
+        INSTALLER / "rbac",
+    )
     folders = (CONTROLLER, INSTALLER / "crds", *beside)
     return [file for folder in folders for file in sorted(folder.glob("*.yaml"))]
 

@@ -1,1 +1,1 @@
-"""Checks the metrics, and the alerts of installer/monitoring, with Prometheus's own `promtool`."""
+"""Checks the metrics, and the alerts of installer/, with Prometheus's own `promtool`."""

@@ -1,4 +1,4 @@
-"""Checks the alerts of installer/monitoring with promtool: their syntax, and that each fires when it should."""
+"""Checks the alerts of installer/ with promtool: their syntax, and that each fires when it should."""
 
 from __future__ import annotations
 
@@ -12,14 +12,17 @@ import yaml
 from hack.promtool import binary
 
 ROOT = Path(__file__).resolve().parents[2]
-ALERTS = ROOT / "installer" / "monitoring" / "manifests" / "alerts.yaml"
+INSTALLER = ROOT / "installer"
+ALERTS = (
+    INSTALLER / "monitoring" / "manifests" / "alerts.yaml",
+    INSTALLER / "dashboard" / "monitoring" / "alerts.yaml",
+)
 TESTS = Path(__file__).parent / "alerts-test.yaml"
 
 
 def groups() -> list[dict[str, Any]]:
     """The groups of rules, as a rule file of Prometheus has them."""
-    found: list[dict[str, Any]] = yaml.safe_load(ALERTS.read_text("utf-8"))["spec"]["groups"]
-    return found
+    return [group for file in ALERTS for group in yaml.safe_load(file.read_text("utf-8"))["spec"]["groups"]]
 
 
 def check(found: list[dict[str, Any]] | None = None) -> list[str]:

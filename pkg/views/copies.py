@@ -27,7 +27,7 @@ _OF_A_RUN: Final = ("suspend", "shutdown", "restart", "approvals")
 
 
 class ParameterFault(ValueError):
-    """A parameter that is not written as `name=value`."""
+    """A parameter that is not written as `name=value`, or whose name is none."""
 
 
 def parse_parameters(given: Iterable[str]) -> dict[str, str]:
@@ -37,12 +37,17 @@ def parse_parameters(given: Iterable[str]) -> dict[str, str]:
         name, sign, value = text.partition("=")
         if not sign:
             raise ParameterFault(f'"{text}" is no parameter: write name=value')
-        if not _NAME.match(name):
-            raise ParameterFault(
-                f'"{name}" is no name of a parameter: letters, digits, "_", "-" and ".", and a letter or "_" first'
-            )
+        check_parameter_name(name)
         found[name] = value
     return found
+
+
+def check_parameter_name(name: str) -> None:
+    """Raises ParameterFault."""
+    if not _NAME.match(name):
+        raise ParameterFault(
+            f'"{name[:63]}" is no name of a parameter: letters, digits, "_", "-" and ".", and a letter or "_" first'
+        )
 
 
 def with_parameters(manifest: Mapping[str, Any], given: Mapping[str, str]) -> dict[str, Any]:

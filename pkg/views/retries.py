@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import msgspec
@@ -53,12 +53,14 @@ class Retry:
     """A restart that was not sent yet.
 
     patch: merges into the Workflow; again: what it runs, in the order of the spec; unused: names of given parameters
-    that nothing uses.
+    that nothing uses; parameters: those that can be given, with the value that the workflow has before the retry, None
+    where only its templates have one.
     """
 
     patch: Mapping[str, Any]
     again: tuple[Again, ...]
     unused: tuple[str, ...] = ()
+    parameters: Mapping[str, str | None] = field(default_factory=dict)
 
     @property
     def count(self) -> int:
@@ -151,8 +153,20 @@ def plan_retry(
         )
     version = {"uid": workflow.metadata.uid, "resourceVersion": workflow.metadata.resource_version}
     return Retry(
-        {"metadata": version, "spec": fields}, tuple(again), unused_parameters(edited, templates, parameters or {})
+        {"metadata": version, "spec": fields},
+        tuple(again),
+        unused_parameters(edited, templates, parameters or {}),
+        _known_parameters(workflow, templates),
     )
+
+
+def _known_parameters(workflow: Workflow, templates: Mapping[str, WorkTemplate]) -> dict[str, str | None]:
+    found = {one.name: one.value for one in workflow.spec.parameters}
+    for flow in workflow.spec.flows:
+        template = templates.get(flow.template_name)
+        for one in template.spec.parameters if template is not None else ():
+            found.setdefault(one.name, None)
+    return found
 
 
 def unused_parameters(

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import pytest
 import yaml
@@ -15,7 +15,9 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_play
 
 from hack import browser
 from hack.cluster import Cluster
+from hack.cluster.annotations import RUN_FOR
 from hack.controller_process import NO_SERVERS
+from pkg.apis.flow.v1alpha1 import labels
 from tests.cluster.conftest import api, cluster, kubeconfig, make_world, namespace, new_world, start_controller, world
 from tests.cluster.support.controller import Controller
 from tests.cluster.support.dashboard import Browser as Client
@@ -64,15 +66,31 @@ def running(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Itera
     made.remove()
 
 
-def start(world: World, example: str, *, waits: bool = False) -> str:
-    """Applies an example, suspended if it `waits`; the name of its Workflow."""
+def start(world: World, example: str, *, waits: bool = False, held: Collection[str] = ()) -> str:
+    """Applies an example, suspended if it `waits`; the name of its Workflow.
+
+    held: flows whose tasks run until `end`: what a page shows of them does not depend on who is quicker.
+    """
     name = ""
     for document in yaml.safe_load_all((EXAMPLES / f"{example}.yaml").read_text()):
         if document["kind"] == "Workflow":
             name = document["metadata"]["name"]
             document["spec"]["suspend"] = waits
+            for flow in document["spec"]["flows"]:
+                if flow["name"] in held:
+                    flow["patch"] = {"template": {"metadata": {"annotations": {RUN_FOR: "3600s"}}}}
         world.create(document)
     return name
+
+
+def end(world: World, workflow: str, flow: str) -> None:
+    """Lets the pods of a held flow succeed, as the kubelet would write it."""
+    pods = f"/api/v1/namespaces/{world.namespace}/pods"
+    selector = f"{labels.WORKFLOW}={workflow},{labels.FLOW}={flow}"
+    found = world.api.get(f"{pods}?labelSelector={quote(selector)}")["items"]
+    assert found, f"flow {flow} has no pods"
+    for pod in found:
+        world.patch(f"{pods}/{pod['metadata']['name']}/status", {"status": {"phase": "Succeeded"}})
 
 
 def wait_drawn(page: Page) -> None:

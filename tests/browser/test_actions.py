@@ -95,6 +95,39 @@ def test_a_retry_says_first_what_runs_again(open_page: OpenPage, acting: Client,
     assert restart["at"]
 
 
+def test_a_retry_with_another_parameter(open_page: OpenPage, acting: Client, running: World) -> None:
+    template = m.template("worded", parameters={"speed": "slow"}, run_for="0.1s", fail_until_attempt="2")
+    template["spec"]["jobSpec"]["template"]["metadata"]["labels"] = {"words": "{{params.words}}-{{params.speed}}"}
+    running.create(template)
+    listed = [{"name": "words", "value": "first"}, {"name": "other", "value": "kept"}]
+    running.create(m.workflow("worded", m.flow("good"), m.flow("bad", of="worded"), parameters=listed))
+    page = open_graph(open_page, acting, running, "worded")
+    expect(page.locator(".facts .phase")).to_have_text("Failed")
+    page.get_by_role("button", name="Retry").click()
+    dialog = page.get_by_role("dialog", name="Retry worded?")
+    dialog.get_by_text("With the same parameters").click()
+    words = dialog.get_by_role("textbox", name="words")
+    expect(words).to_have_value("first")
+    words.fill("second")
+    dialog.get_by_role("textbox", name="speed").fill("fast")
+    dialog.get_by_role("textbox", name="other").fill("changed")
+    expect(dialog.get_by_text("Nothing uses the parameter other.")).to_be_visible()
+    dialog.get_by_role("textbox", name="other").fill("kept")
+    expect(dialog.get_by_text("Nothing uses the parameter other.")).to_have_count(0)
+    axe(page)
+    picture(page, "retry-parameters")
+    dialog.get_by_role("button", name="Retry").click()
+    expect(page.get_by_role("status").filter(has_text="worded retried: 1 task runs again")).to_be_visible()
+    spec = running.api.get(running.workflow_path("worded"))["spec"]
+    assert spec["parameters"] == [
+        {"name": "words", "value": "second"},
+        {"name": "other", "value": "kept"},
+        {"name": "speed", "value": "fast"},
+    ]
+    job = running.wait_job("worded-bad-r1")
+    assert job["spec"]["template"]["metadata"]["labels"]["words"] == "second-fast"
+
+
 def test_run_again_from_a_flow(open_page: OpenPage, acting: Client, running: World) -> None:
     running.create(m.workflow("done", m.flow("one"), m.flow("two", "one"), m.flow("three", "two")))
     running.wait_phase("done")

@@ -237,6 +237,40 @@ def test_a_change_needs_the_right_of_the_person_and_the_token_of_the_page(shared
     assert world.api.get(world.workflow_path("run"))["spec"]["suspend"] is True
 
 
+def test_a_retry_with_other_parameters_is_the_one_that_was_shown(shared: Browser, world: World) -> None:
+    world.create(m.template("step"))
+    listed = [{"name": "x", "value": "1"}, {"name": "kept", "value": "as it was"}]
+    made = world.create(m.workflow("run", m.flow("good"), m.flow("bad"), parameters=listed))
+    flows = [{"name": "good", "phase": "Succeeded", "attempts": 1}, {"name": "bad", "phase": "Failed", "attempts": 1}]
+    status = {"phase": "Failed", "observedGeneration": made["metadata"]["generation"], "flows": flows}
+    world.patch(f"{world.workflow_path('run')}/status", {"status": status})
+    templates = {"apiGroups": ["flow.workflow.sh"], "resources": ["worktemplates"], "verbs": ["get"]}
+    reader = Browser(shared.port, {"authorization": f"Bearer {token_of(world, 'reader', READ, templates)}"})
+    writer = Browser(shared.port, {"authorization": f"Bearer {token_of(world, 'writer', READ, CHANGE, templates)}"})
+    path = api(world, "run", "/actions/retry")
+
+    def ask(who: Browser, *, csrf: str = "", **shown: Any) -> tuple[int, Any]:
+        token = csrf or who.get("/api/session")["csrf"]
+        body = {"parameters": {"x": "2", "new": "3"}, **shown}
+        answer = who.ask(path, method="POST", body=body, x_csrf_token=token)
+        return answer.status, answer.json
+
+    status_code, plan = ask(writer)
+    again = [{"flow": "bad", "was": "Failed", "count": 1, "indexes": ""}]
+    assert (status_code, plan["again"], plan["parameters"]) == (200, again, {"x": "1", "kept": "as it was"})
+    assert sorted(plan["unused"]) == ["new", "x"]
+    assert "restart" not in world.api.get(world.workflow_path("run"))["spec"], "to be shown a plan changes nothing"
+    assert ask(reader, shown=again)[0] == 403
+    assert ask(writer, csrf="wrong", shown=again)[0] == 403
+    refused, answer = ask(writer, shown=[{**again[0], "flow": "good"}])
+    assert (refused, answer["message"]) == (409, "run was changed meanwhile; look again what a retry means now")
+    done, answer = ask(writer, shown=again)
+    assert (done, answer["message"]) == (200, "run retried: 1 task runs again")
+    spec = world.api.get(world.workflow_path("run"))["spec"]
+    assert spec["restart"]["at"]
+    assert spec["parameters"] == [{"name": "x", "value": "2"}, *listed[1:], {"name": "new", "value": "3"}]
+
+
 def test_a_stream_ends_when_the_right_is_taken_away(
     kubeconfig: Path, world: World, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:

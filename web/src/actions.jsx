@@ -53,11 +53,38 @@ export function Actions({ namespace, name, head, act }) {
 export function Retry({ namespace, name, flows, act, onClose }) {
   const [plan, setPlan] = useState(null);
   const [problem, setProblem] = useState("");
+  const [given, setGiven] = useState({});
+  const [isAsking, setIsAsking] = useState(true);
+  const known = useRef({});
+  const asked = JSON.stringify(given);
   useEffect(() => {
-    post(workflowPath(namespace, name, "/actions/retry"), { flows }).then(setPlan, (error) => setProblem(error.message));
-  }, []);
+    const abort = new AbortController();
+    setIsAsking(true);
+    // Other values may mean that other tasks run again.
+    const timer = setTimeout(() => post(workflowPath(namespace, name, "/actions/retry"), { flows, parameters: given }, abort.signal).then((found) => {
+      known.current = found.parameters;
+      setPlan(found);
+      setProblem("");
+      setIsAsking(false);
+    }, (error) => {
+      if (error.name === "AbortError") return;
+      setPlan(null);
+      setProblem(error.message);
+      setIsAsking(false);
+    }), asked === "{}" ? 0 : 300);
+    return () => { clearTimeout(timer); abort.abort(); };
+  }, [asked]);
+  const set = (parameter, value) => setGiven((old) => {
+    const { [parameter]: _, ...rest } = old;
+    return value === (known.current[parameter] ?? "") ? rest : { ...rest, [parameter]: value };
+  });
+  const send = () => {
+    act("retry", { flows, parameters: given, shown: plan.again });
+    onClose();
+  };
+  const parameters = Object.entries(known.current);
   return (
-    <Ask title={`Retry ${name}?`} confirm={plan && "Retry"} onClose={onClose} onConfirm={() => { act("retry", { flows, shown: plan.again }); onClose(); }}>
+    <Ask title={`Retry ${name}?`} confirm={(plan || problem) && "Retry"} busy={isAsking || !plan} onClose={onClose} onConfirm={send}>
       {problem && <p class="problem" role="alert">{problem}</p>}
       {!plan && !problem && <p class="faint" aria-busy="true">…</p>}
       {plan && (
@@ -72,11 +99,31 @@ export function Retry({ namespace, name, flows, act, onClose }) {
               </li>
             ))}
           </ul>
+          {plan.again.length > 200 && <p class="faint">and more: {plural(plan.again.length - 200, "line")}</p>}
           {plan.unread.map((text) => <p class="faint" key={text}>{text}</p>)}
         </>
       )}
+      {parameters.length > 0 && (
+        <details class="parameters">
+          <summary>{asked === "{}" ? `With the same ${parameters.length === 1 ? "parameter" : "parameters"}` : "With other parameters"}</summary>
+          {parameters.map(([parameter, value]) => (
+            <label key={parameter}>
+              <span>{parameter}{parameter in given && <b> changed</b>}</span>
+              <Value value={given[parameter] ?? value ?? ""} placeholder={value === null ? "as its template has it" : ""} onInput={(event) => set(parameter, event.target.value)} />
+            </label>
+          ))}
+          {plan?.unused.map((one) => <p class="problem" key={one}>Nothing uses the parameter {one}.</p>)}
+        </details>
+      )}
     </Ask>
   );
+}
+
+// A field for text of one line, or of several.
+function Value({ value, ...rest }) {
+  const [isLong] = useState(value.includes("\n"));
+  const common = { spellcheck: false, autocomplete: "off", maxLength: 16384, value, ...rest };
+  return isLong ? <textarea rows={4} {...common} /> : <input type="text" {...common} />;
 }
 
 // Approve or reject, for a flow that waits for a person.

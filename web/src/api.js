@@ -32,8 +32,8 @@ async function ask(path, options) {
 
 export const get = (path, signal) => ask(path, { signal, headers: { accept: "application/json" } });
 
-export const post = (path, body = {}) =>
-  ask(path, { method: "POST", headers: { "content-type": "application/json", "x-csrf-token": csrf }, body: JSON.stringify(body) });
+export const post = (path, body = {}, signal = undefined) =>
+  ask(path, { method: "POST", signal, headers: { "content-type": "application/json", "x-csrf-token": csrf }, body: JSON.stringify(body) });
 
 export const workflowPath = (namespace, name, rest = "") =>
   `/api/workflows/${encodeURIComponent(namespace)}/${encodeURIComponent(name)}${rest}`;

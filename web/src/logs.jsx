@@ -4,7 +4,7 @@ import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 
 import { stream, workflowPath } from "./api.js";
 import { useRead } from "./reading.js";
-import { address, go } from "./route.jsx";
+import { address, change, go } from "./route.jsx";
 import { number } from "./words.js";
 
 const MAX_LINES = 10000;
@@ -17,15 +17,12 @@ export function Logs({ namespace, name, scene, state, task, query }) {
   const [lines, setLines] = useState([]);
   const [said, setSaid] = useState("");
   const [turn, setTurn] = useState(0);
-  const [wanted, setWanted] = useState("");
-  const [follows, setFollows] = useState(true);
+  const wanted = query.get("q") || "";
+  const follows = query.get("follow") !== "0";
   const end = useRef(null);
   const pause = useRef(0);
-  const choose = (changes) => {
-    const next = new URLSearchParams(query);
-    for (const [key, value] of Object.entries(changes)) value ? next.set(key, value) : next.delete(key);
-    go(`${address(namespace, name, "logs", task)}${next.size ? `?${next}` : ""}`, true);
-  };
+  // Another task, with other pods; the search stays.
+  const show = (to) => go(`${address(namespace, name, "logs", to)}${wanted && `?${new URLSearchParams({ q: wanted })}`}`);
   const box = scene?.boxes.find((one) => one.name === flow);
   const now = box && state?.flows[scene.boxes.indexOf(box)];
   const asked = new URLSearchParams(Object.entries({ flow, index: index || "", attempt, pod, container }).filter(([, value]) => value));
@@ -67,28 +64,28 @@ export function Logs({ namespace, name, scene, state, task, query }) {
   return (
     <section class="logs" aria-label="Log">
       <div class="bar">
-        <select aria-label="Flow" value={flow} onChange={(event) => go(address(namespace, name, "logs", event.target.value))}>
+        <select aria-label="Flow" value={flow} onChange={(event) => show(event.target.value)}>
           <option value="">choose a flow</option>
           {(scene?.boxes || []).map((one) => <option key={one.name} value={one.name}>{one.name}</option>)}
         </select>
         {box?.has_for && (
-          <select aria-label="Index" value={index || ""} onChange={(event) => go(address(namespace, name, "logs", event.target.value ? `${flow}/${event.target.value}` : flow))}>
+          <select aria-label="Index" value={index || ""} onChange={(event) => show(event.target.value ? `${flow}/${event.target.value}` : flow)}>
             <option value="">any index</option>
             {Array.from({ length: Math.min(box.size || 1, 1000) }, (_, at) => <option key={at} value={String(at)}>{at}</option>)}
           </select>
         )}
         {found?.pods.length > 1 && (
-          <select aria-label="Pod" value={found.pod} onChange={(event) => choose({ pod: event.target.value })}>
+          <select aria-label="Pod" value={found.pod} onChange={(event) => change({ pod: event.target.value, container: "" })}>
             {found.pods.map((one) => <option key={one.pod} value={one.pod}>{one.pod}</option>)}
           </select>
         )}
         {found?.pods.find((one) => one.pod === found.pod)?.containers.length > 1 && (
-          <select aria-label="Container" value={found.container} onChange={(event) => choose({ container: event.target.value })}>
+          <select aria-label="Container" value={found.container} onChange={(event) => change({ container: event.target.value })}>
             {found.pods.find((one) => one.pod === found.pod).containers.map((one) => <option key={one}>{one}</option>)}
           </select>
         )}
-        <input type="search" aria-label="Search in the log" placeholder="Search in the log" value={wanted} onInput={(event) => setWanted(event.target.value)} />
-        <label class="check"><input type="checkbox" checked={follows} onChange={(event) => setFollows(event.target.checked)} /> follow</label>
+        <input type="search" aria-label="Search in the log" placeholder="Search in the log" value={wanted} onInput={(event) => change({ q: event.target.value })} />
+        <label class="check"><input type="checkbox" checked={follows} onChange={(event) => change({ follow: event.target.checked ? "" : "0" })} /> follow</label>
       </div>
       {found?.pod && <p class="faint">{found.pod} · {found.container}{wanted && ` · ${number(shown.length)} of ${number(lines.length)} lines`}</p>}
       <p class="problem" role="status">{problem || said}</p>

@@ -10,7 +10,8 @@ import { PHASES, duration, now, number } from "./words.js";
 const MAX_ROWS = 200;
 const RANK = new Map(PHASES.map((phase, rank) => [phase, rank]));
 
-export function Panel({ namespace, name, state, scene, chosen, onChoose, filter, setFilter, found, act }) {
+// at: the moment of a replay; without it, now.
+export function Panel({ namespace, name, state, scene, chosen, onChoose, filter, setFilter, found, act, at }) {
   const rows = useMemo(() => {
     if (!state || !scene || state.flows.length !== scene.boxes.length) return [];
     const all = scene.boxes.map((box, position) => ({ box, position, flow: state.flows[position] }));
@@ -20,7 +21,7 @@ export function Panel({ namespace, name, state, scene, chosen, onChoose, filter,
   const detail = chosen >= 0 && scene && state?.flows[chosen] ? { box: scene.boxes[chosen], flow: state.flows[chosen] } : null;
   return (
     <aside class="panel" aria-label="Flows">
-      {detail && <Detail namespace={namespace} name={name} {...detail} head={state.head} act={act} onClose={() => onChoose(-1)} />}
+      {detail && <Detail namespace={namespace} name={name} {...detail} head={state.head} act={act} at={at} onClose={() => onChoose(-1)} />}
       <input type="search" aria-label="Search flows" placeholder="Search flows" value={filter} onInput={(event) => setFilter(event.target.value)} />
       <ul>
         {rows.slice(0, MAX_ROWS).map(({ box, position, flow }) => (
@@ -42,7 +43,7 @@ export function Panel({ namespace, name, state, scene, chosen, onChoose, filter,
 
 const summary = (flow) => counts(flow).map(([phase, count]) => `${count} ${phase.toLowerCase()}`).join(", ") || flow.phase;
 
-function Detail({ namespace, name, box, flow, head, act, onClose }) {
+function Detail({ namespace, name, box, flow, head, act, at = now(), onClose }) {
   const [asks, setAsks] = useState(false);
   const hasEnded = head.phase === "Succeeded" || head.phase === "Failed";
   return (
@@ -52,9 +53,9 @@ function Detail({ namespace, name, box, flow, head, act, onClose }) {
       <dl>
         <dt>Phase</dt><dd><span class={`dot ${flow.phase}`} /> {box.has_for ? summary(flow) : flow.phase}</dd>
         {box.template && <><dt>Template</dt><dd>{box.template}</dd></>}
-        {flow.started && <><dt>Duration</dt><dd>{duration((flow.ended || now()) - flow.started)}</dd></>}
+        {flow.started && <><dt>Duration</dt><dd>{duration((flow.ended || at) - flow.started)}</dd></>}
         {flow.tries > 0 && <><dt>Attempts</dt><dd>{flow.tries}</dd></>}
-        {flow.due && flow.due > now() && <><dt>Next attempt</dt><dd>in {duration(flow.due - now())}</dd></>}
+        {flow.due && flow.due > at && <><dt>Next attempt</dt><dd>in {duration(flow.due - at)}</dd></>}
         {flow.reason && <><dt>Why</dt><dd>{flow.reason}{flow.message && `: ${flow.message}`}</dd></>}
       </dl>
       {flow.replicas.length > 0 && (

@@ -6,11 +6,16 @@ import { BASE, get, workflowPath } from "./api.js";
 import { Graph } from "./graph/graph.jsx";
 import { Replay } from "./model.js";
 import { Panel } from "./panel.jsx";
+import { address, change, go } from "./route.jsx";
 import { clock, duration } from "./words.js";
 
 const SPEEDS = [0.25, 0.5, 1, 2, 5, 10, 60];
 
-export function RunReplay({ namespace, name }) {
+// How often the address follows what is played, in milliseconds: browsers allow only so many changes.
+const WRITE = 500;
+
+// What is shown of a replay is part of its address: the moment, the flow, the search and the speed.
+export function RunReplay({ namespace, name, task, query }) {
   const [recording, setRecording] = useState(null);
   const [problem, setProblem] = useState("");
   useEffect(() => {
@@ -18,12 +23,24 @@ export function RunReplay({ namespace, name }) {
   }, [namespace, name]);
   if (problem) return <p class="problem" role="alert">{problem}</p>;
   if (!recording) return <p class="faint" aria-busy="true">…</p>;
-  return <Player recording={recording} download={BASE + workflowPath(namespace, name, "/recording?download=1")} />;
+  const shown = {
+    flow: task,
+    choose: (flow) => go(address(namespace, name, "replay", flow) + location.search, true),
+    at: query.get("at") || "",
+    filter: query.get("q") || "",
+    speed: query.get("speed") || "",
+    change,
+  };
+  return <Player recording={recording} shown={shown} download={BASE + workflowPath(namespace, name, "/recording?download=1")} />;
 }
 
 export function ReplayFile() {
   const [recording, setRecording] = useState(null);
   const [problem, setProblem] = useState("");
+  // A file has no address: what is shown of it is known here alone.
+  const [values, setValues] = useState({ flow: "", at: "", q: "", speed: "" });
+  const put = (more) => setValues((old) => ({ ...old, ...more }));
+  const shown = { ...values, filter: values.q, choose: (flow) => put({ flow }), change: put };
   useEffect(() => { document.title = "Recording"; }, []);
   const open = async (event) => {
     try {
@@ -31,6 +48,7 @@ export function ReplayFile() {
       if (found.kind !== "workflow-recording/1" || !found.scene || !found.state || !Array.isArray(found.frames)) throw new Error("not a recording");
       new Replay(found);
       setRecording(found);
+      setValues({ flow: "", at: "", q: "", speed: "" });
       setProblem("");
     } catch {
       setRecording(null);
@@ -44,26 +62,53 @@ export function ReplayFile() {
         <label class="button">Open a file<input type="file" accept="application/json,.json" onChange={open} class="sr" /></label>
       </div>
       <p class="problem" role="alert">{problem}</p>
-      {recording ? <Player recording={recording} /> : <div class="empty">A recording is played in this page alone: the file is sent nowhere.</div>}
+      {recording ? <Player recording={recording} shown={shown} /> : <div class="empty">A recording is played in this page alone: the file is sent nowhere.</div>}
     </main>
   );
 }
 
-function Player({ recording, download }) {
+// The seconds from the beginning of a replay to a moment of its address.
+function secondsTo(moment, replay, span) {
+  const at = Date.parse(moment) / 1000 - replay.begin;
+  return Number.isFinite(at) ? Math.max(0, Math.min(span, at)) : 0;
+}
+
+// shown: what the address has, and how it is changed.
+function Player({ recording, shown, download }) {
   const replay = useMemo(() => new Replay(recording), [recording]);
   const span = Math.max(0.001, replay.end - replay.begin);
-  const [at, setAt] = useState(0);
+  const [at, setAt] = useState(() => secondsTo(shown.at, replay, span));
   const [plays, setPlays] = useState(false);
-  const [speed, setSpeed] = useState(span > 600 ? 60 : span > 60 ? 5 : 1);
-  const [chosen, setChosen] = useState(-1);
-  const [filter, setFilter] = useState("");
-  const shown = useRef(0);
+  const speed = SPEEDS.find((one) => String(one) === shown.speed) || (span > 600 ? 60 : span > 60 ? 5 : 1);
+  const chosen = recording.scene.boxes.findIndex((box) => box.name === shown.flow);
+  const choose = (position) => shown.choose(position >= 0 ? recording.scene.boxes[position].name : "");
+  const { filter } = shown;
+  const written = useRef(shown.at);
+  const writing = useRef(0);
+  const newest = useRef(at);
+  newest.current = at;
+  useEffect(() => {
+    if (shown.at === written.current) return;
+    written.current = shown.at;
+    jump(secondsTo(shown.at, replay, span));
+  }, [shown.at]);
+  useEffect(() => {
+    if (Math.abs(secondsTo(written.current, replay, span) - at) < 0.002) return;
+    writing.current ||= setTimeout(() => {
+      writing.current = 0;
+      // Up to the next millisecond: what happened at this moment has happened there.
+      written.current = newest.current > 0 ? new Date(Math.ceil((replay.begin + newest.current) * 1000)).toISOString() : "";
+      shown.change({ at: written.current });
+    }, WRITE);
+  }, [at]);
+  useEffect(() => () => clearTimeout(writing.current), []);
+  const last = useRef(Infinity);
   const count = replay.before(replay.begin + at + 1e-6);
   const state = useMemo(() => replay.state(count), [replay, count]);
   const moves = useMemo(() => {
     // Only what is played moves: a jump shows the state.
-    const from = shown.current;
-    shown.current = count;
+    const from = last.current;
+    last.current = count;
     return count > from && count - from < 60 ? replay.frames.slice(from, count).flatMap((frame) => frame.moves || []) : [];
   }, [count]);
   useEffect(() => {
@@ -82,7 +127,7 @@ function Player({ recording, download }) {
     return () => cancelAnimationFrame(request);
   }, [plays, speed, span]);
   const jump = (value) => {
-    shown.current = Infinity;
+    last.current = Infinity;
     setAt(value > span * 0.9995 ? span : Math.max(0, value)); // the last step of a slider may not reach its end
   };
   const toggle = () => {
@@ -98,8 +143,8 @@ function Player({ recording, download }) {
   return (
     <>
       <div class="stage">
-        <Graph scene={recording.scene} state={state} moves={moves} chosen={chosen} onChoose={setChosen} onOpen={setChosen} found={found} />
-        <Panel namespace={state.head.namespace} name={state.head.name} scene={recording.scene} state={state} chosen={chosen} onChoose={setChosen} filter={filter} setFilter={setFilter} found={found} />
+        <Graph scene={recording.scene} state={state} moves={moves} chosen={chosen} onChoose={choose} onOpen={choose} found={found} at={replay.begin + at} />
+        <Panel namespace={state.head.namespace} name={state.head.name} scene={recording.scene} state={state} chosen={chosen} onChoose={choose} filter={filter} setFilter={(q) => shown.change({ q })} found={found} at={replay.begin + at} />
       </div>
       <div class="player" role="group" aria-label="Replay">
         <button type="button" class="primary" onClick={toggle}>{plays ? "Pause" : "Play"}</button>
@@ -113,7 +158,7 @@ function Player({ recording, download }) {
         </div>
         <span class="then"><span class={`dot ${state.head.phase}`} />{state.head.phase} <b>{state.head.done}</b>/{state.head.total}</span>
         <span class="when">{words}</span>
-        <select aria-label="Speed" value={String(speed)} onChange={(event) => setSpeed(Number(event.target.value))}>
+        <select aria-label="Speed" value={String(speed)} onChange={(event) => shown.change({ speed: event.target.value })}>
           {SPEEDS.map((one) => <option key={one} value={String(one)}>{one}×</option>)}
         </select>
         {download && <a class="button" href={download} download>Save</a>}

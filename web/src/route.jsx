@@ -26,6 +26,13 @@ export function go(to, replace = false) {
   for (const listener of listeners) listener();
 }
 
+// Changes values of the query in place; an empty one goes. Everything else of the address stays.
+export function change(values) {
+  const query = new URLSearchParams(location.search);
+  for (const [name, value] of Object.entries(values)) value ? query.set(name, value) : query.delete(name);
+  go(`${location.pathname.slice(BASE.length)}${query.size ? `?${query}` : ""}`, true);
+}
+
 export function useRoute() {
   const [route, setRoute] = useState(() => read(location));
   useEffect(() => {

@@ -4,17 +4,18 @@ import { useState } from "preact/hooks";
 
 import { workflowPath } from "./api.js";
 import { useRead } from "./reading.js";
+import { change } from "./route.jsx";
 import { duration, moment, now } from "./words.js";
 
-export function Events({ namespace, name, state }) {
+export function Events({ namespace, name, state, query }) {
   const [found, problem] = useRead(workflowPath(namespace, name, "/events"), { every: state?.head.ended ? 0 : 3000, version: state?.head.phase });
-  const [wanted, setWanted] = useState("");
+  const wanted = query.get("q") || "";
   if (!found) return problem ? <p class="problem" role="alert">{problem}</p> : <p class="faint" aria-busy="true">…</p>;
   const lines = found.lines.filter((line) => `${line.reason} ${line.where} ${line.message}`.toLowerCase().includes(wanted.toLowerCase())).reverse();
   return (
     <section class="events" aria-label="Events">
       {problem && <p class="problem" role="alert">{problem}</p>}
-      <input type="search" aria-label="Search Events" placeholder="Search Events" value={wanted} onInput={(event) => setWanted(event.target.value)} />
+      <input type="search" aria-label="Search Events" placeholder="Search Events" value={wanted} onInput={(event) => change({ q: event.target.value })} />
       {!lines.length && <div class="empty">There are no Events. The API server keeps them for an hour.</div>}
       <ul>
         {lines.slice(0, 1000).map((line, at) => (

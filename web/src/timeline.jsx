@@ -1,16 +1,14 @@
 // When each attempt began and ended.
 
-import { useState } from "preact/hooks";
-
 import { workflowPath } from "./api.js";
 import { useRead } from "./reading.js";
-import { Link, address } from "./route.jsx";
+import { Link, address, change } from "./route.jsx";
 import { clock, duration, number } from "./words.js";
 
 const MAX_ROWS = 500;
 
-export function Timeline({ namespace, name, state }) {
-  const [wanted, setWanted] = useState("");
+export function Timeline({ namespace, name, state, query }) {
+  const wanted = query.get("q") || "";
   // Once it is over it is read a last time: its jobs may have ended after the last look.
   const [found, problem] = useRead(workflowPath(namespace, name, "/timeline"), { every: state?.head.ended ? 0 : 2000, version: String(state?.head.ended) });
   if (!found) return problem ? <p class="problem" role="alert">{problem}</p> : <p class="faint" aria-busy="true">…</p>;
@@ -25,7 +23,7 @@ export function Timeline({ namespace, name, state }) {
   return (
     <section class="timeline" aria-label="Timeline">
       {problem && <p class="problem" role="alert">{problem}</p>}
-      <input type="search" aria-label="Search tasks" placeholder="Search tasks" value={wanted} onInput={(event) => setWanted(event.target.value)} />
+      <input type="search" aria-label="Search tasks" placeholder="Search tasks" value={wanted} onInput={(event) => change({ q: event.target.value })} />
       <div class="axis" aria-hidden="true"><span /><div>{ticks.map((tick) => <i key={tick} style={{ left: `${(100 * tick) / span}%` }}>{duration(tick) || "0s"}</i>)}</div></div>
       <ol>
         {rows.slice(0, MAX_ROWS).map((row) => (

@@ -9,7 +9,7 @@ import { Logs } from "./logs.jsx";
 import { applied, stateOf } from "./model.js";
 import { Panel } from "./panel.jsx";
 import { RunReplay } from "./replay.jsx";
-import { Link, address, go } from "./route.jsx";
+import { Link, address, change, go } from "./route.jsx";
 import { Events, Yaml } from "./texts.jsx";
 import { Timeline } from "./timeline.jsx";
 import { duration, now } from "./words.js";
@@ -86,11 +86,12 @@ export function WorkflowPage({ route, session, onLogin }) {
   const { state } = live;
   const [scene, sceneProblem] = useScene(namespace, name, state?.head.shape);
   const [said, setSaid] = useState("");
-  const [filter, setFilter] = useState("");
+  const filter = view === "graph" ? route.query.get("q") || "" : "";
+  const setFilter = (q) => change({ q });
   const names = useMemo(() => new Map(scene?.boxes.map((box, position) => [box.name, position])), [scene]);
   const chosen = view === "graph" && route.task ? names.get(route.task) ?? -1 : -1;
   const choose = useCallback((position) => {
-    go(address(namespace, name, "graph", position >= 0 && scene ? scene.boxes[position].name : ""), true);
+    go(address(namespace, name, "graph", position >= 0 && scene ? scene.boxes[position].name : "") + location.search, true);
   }, [scene, namespace, name]);
   const open = useCallback((position) => {
     if (position >= 0 && scene) go(address(namespace, name, "logs", scene.boxes[position].name));
@@ -140,11 +141,11 @@ export function WorkflowPage({ route, session, onLogin }) {
           <Panel {...common} act={session.actions ? act : null} chosen={chosen} onChoose={choose} filter={filter} setFilter={setFilter} found={found} />
         </div>
       )}
-      {view === "timeline" && <Timeline {...common} />}
+      {view === "timeline" && <Timeline {...common} query={route.query} />}
       {view === "logs" && <Logs {...common} task={route.task} query={route.query} />}
-      {view === "events" && <Events {...common} />}
+      {view === "events" && <Events {...common} query={route.query} />}
       {view === "yaml" && <Yaml {...common} />}
-      {view === "replay" && <RunReplay {...common} />}
+      {view === "replay" && <RunReplay {...common} task={route.task} query={route.query} />}
     </main>
   );
 }

@@ -63,6 +63,11 @@ class Listing:
     def viewers(self) -> int:
         return len(self._viewers)
 
+    @property
+    def is_read(self) -> bool:
+        """Whether all Workflows have been listed once."""
+        return self._first.is_set()
+
     async def ready(self, seconds: float) -> bool:
         """Waits for the first lines; whether they have come."""
         try:

@@ -15,6 +15,7 @@ from pkg.kube.client import Client
 from pkg.views.actions import Action, Change, Impossible, Unchanged, verdict
 from pkg.views.approving import CannotDecide
 from pkg.views.briefs import read_brief
+from pkg.views.copies import ParameterFault, check_parameter_name
 from pkg.views.deciding import send_decision
 from pkg.views.retries import Again, CannotRetry
 from pkg.views.retrying import new_token, read_retry, send_retry
@@ -27,13 +28,14 @@ WORDS: Final = (*Action, *_DECISIONS, _RETRY)
 
 class Given(msgspec.Struct, frozen=True, rename="camel"):
     """The body of a request. target, comment: of a decision, FLOW or FLOW/INDEX; flows: of a retry, all that did not
-    succeed if there are none; shown: what the person saw that a retry would run again; without it nothing is changed,
-    and the answer is what to show.
+    succeed if there are none; parameters: of a retry, new values by name; shown: what the person saw that a retry would
+    run again; without it nothing is changed, and the answer is what to show.
     """
 
     target: str = ""
     comment: str = ""
     flows: tuple[str, ...] = ()
+    parameters: dict[str, str] = msgspec.field(default_factory=dict)
     shown: tuple[Again, ...] | None = None
 
 
@@ -89,14 +91,25 @@ def _retried(client: Client, namespace: str, name: str, given: Given) -> dict[st
     token = new_token()
     if given.shown is None:
         missing: list[str] = []
-        planned = read_retry(client, namespace, name, token, given.flows, say=missing.append)
-        return {"again": planned.again, "count": planned.count, "unread": missing}
-    planned = send_retry(client, namespace, name, given.shown, token, given.flows)
+        planned = read_retry(client, namespace, name, token, given.flows, given.parameters, missing.append)
+        return {
+            "again": planned.again,
+            "count": planned.count,
+            "parameters": planned.parameters,
+            "unused": planned.unused,
+            "unread": missing,
+        }
+    planned = send_retry(client, namespace, name, given.shown, token, given.flows, given.parameters)
     return {"message": f"{name} retried: {planned.count:,} {'task runs' if planned.count == 1 else 'tasks run'} again"}
 
 
 def _decoded(body: bytes) -> Given:
     try:
-        return msgspec.json.decode(body or b"{}", type=Given)
+        found = msgspec.json.decode(body or b"{}", type=Given)
+        for name in found.parameters:
+            check_parameter_name(name)
+    except ParameterFault as error:
+        raise Fault(400, str(error)) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Fault(400, f"the body cannot be read: {error}") from error
+    return found

@@ -25,6 +25,7 @@ from pkg.dashboard.site.workflows import Workflows
 from pkg.kube.errors import KubeError
 
 HEALTH: Final = "/healthz"
+READY: Final = "/readyz"
 _ONE: Final = "/api/workflows/{namespace}/{name}"
 _HEADERS: Final = [(name.encode(), value.encode()) for name, value in HEADERS]
 _WRITES: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
@@ -79,7 +80,7 @@ class Application:
                 self._services.metrics.answered(path, message["status"], time.monotonic() - began)
             await send(message)
 
-        if scope["path"] != HEALTH:  # the kubelet asks by the address of the pod
+        if scope["path"] not in (HEALTH, READY):  # the kubelet asks by the address of the pod
             try:
                 headers, is_write = dict(Request(scope).headers), scope["method"] in _WRITES
                 check(headers, self._hosts, is_write=is_write, is_page=not scope["path"].startswith("/api/"))
@@ -102,6 +103,7 @@ def _routes(services: Services) -> list[Route]:
     logins, actions, runs, logs = Logins(services), Actions(services), Runs(services), Logs(services)
     return [
         Route(HEALTH, _healthy),
+        Route(READY, lists.ready),
         Route("/api/session", lists.session),
         Route("/api/login", logins.login, methods=["POST"]),
         Route("/api/logout", logins.logout, methods=["POST"]),

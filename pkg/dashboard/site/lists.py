@@ -49,6 +49,14 @@ class Lists:
         # One who may see more, or less, connects anew.
         return of.stream(request, person, Stream.LIST, viewer, leave, is_same)
 
+    async def ready(self, _request: Request) -> Response:
+        """Whether there is anything to show: all Workflows have been listed once."""
+        listing = self._of.listing
+        if listing.is_read:
+            return Response("ok\n", media_type="text/plain")
+        why = f"Workflows have not been listed yet: {listing.trouble or 'the first list takes long'}\n"
+        return Response(why, 503, media_type="text/plain")
+
     async def session(self, request: Request) -> Response:
         """What a page has to know before anything else; `user` is empty where a login is needed."""
         of = self._of

@@ -9,7 +9,7 @@ import pytest
 from pkg.apis.flow.v1alpha1.phases import Phase
 from pkg.apis.flow.v1alpha1.types import Workflow, WorkTemplate
 from pkg.apis.meta import GVR, Job
-from pkg.views.retries import Again, CannotRetry, Retry, plan_retry, service_kinds
+from pkg.views.retries import Again, CannotRetry, Retry, _known_parameters, plan_retry, service_kinds
 from tests.manifests import decoded
 
 P = Phase
@@ -22,6 +22,7 @@ def template(name: str, group: str = "batch", resource: str = "jobs", text: str 
     return decoded({"metadata": {"name": name, "namespace": "ns"}, "spec": spec}, WorkTemplate)
 
 
+TEMPLATES_SPEC = {"gvr": {"group": "batch", "version": "v1", "resource": "jobs"}, "jobSpec": {}}
 TEMPLATES = {one.metadata.name: one for one in (template("step"), template("serve", "apps", "deployments"))}
 
 
@@ -188,6 +189,15 @@ def test_parameters_replace_values_in_their_list() -> None:
         {"name": "y", "value": "3"},
     ]
     assert found.unused == ("y",)
+
+
+def test_the_parameters_that_can_be_given_are_those_of_the_workflow_and_of_its_templates() -> None:
+    of = ended("Failed", [flow("a"), flow("b"), flow("c", template="gone")], {"a": "Failed"}, parameters=PARAMETERS)
+    spec = {**TEMPLATES_SPEC, "parameters": [{"name": "x", "value": "5"}, {"name": "seconds", "value": "7"}]}
+    known = {"step": decoded({"metadata": {"name": "step", "namespace": "ns"}, "spec": spec}, WorkTemplate)}
+    assert _known_parameters(of, known) == {"x": "1", "kept": "as it was", "seconds": None}
+    given = planned(parameters={"x": "2"}).parameters
+    assert given == {"x": "1", "kept": "as it was"}, "values before the retry"
 
 
 LIST = flow("list", outputs=[{"name": "files", "from": {"path": "status.x"}}])

@@ -10,6 +10,8 @@ import { Still } from "./still.js";
 
 const MIN = 0.04;
 const MAX = 2.4;
+// After the last move of the picture, until it is drawn anew for where it is.
+const SETTLE = 120;
 
 // Everything about the canvases that changes without Preact.
 class Painter {
@@ -19,7 +21,6 @@ class Painter {
     this.request = 0;
     this.still = new Still(still);
     this.orbs = new Orbs(orbs);
-    this.canvases = [still, orbs];
     this.view = { x: 0, y: 0, zoom: 1 };
     this.size = { w: 0, h: 0 };
     this.ratio = 1;
@@ -42,6 +43,15 @@ class Painter {
     root.painter = this;
   }
 
+  // Another part is to be seen, with nothing new in it.
+  moved() {
+    this.isFitted = false;
+    this.isMoved = true;
+    clearTimeout(this.settling);
+    this.settling = setTimeout(() => { this.isDirty = true; }, SETTLE);
+    if (!this.isClosed) this.request ||= requestAnimationFrame(this.tick);
+  }
+
   // Something is to be drawn. While nothing is, and nothing moves, no frame is asked for.
   get isDirty() { return this.dirty; }
   set isDirty(value) {
@@ -52,6 +62,7 @@ class Painter {
   close() {
     this.isClosed = true;
     cancelAnimationFrame(this.request);
+    clearTimeout(this.settling);
     this.observer.disconnect();
     this.scheme.removeEventListener("change", this.recolour);
   }
@@ -65,10 +76,8 @@ class Painter {
   resize() {
     this.ratio = Math.min(2, devicePixelRatio || 1);
     this.size = { w: this.root.clientWidth, h: this.root.clientHeight };
-    for (const canvas of this.canvases) {
-      canvas.width = Math.max(1, Math.round(this.size.w * this.ratio));
-      canvas.height = Math.max(1, Math.round(this.size.h * this.ratio));
-    }
+    this.still.resize(this.size, this.ratio);
+    this.orbs.resize(this.size, this.ratio);
     if (this.isFitted) this.fit();
     // At once: with another size a canvas is empty, and the next frame is too late for this one.
     this.isDirty = true;
@@ -89,7 +98,9 @@ class Painter {
     if (!this.scene || state.flows.length !== this.scene.boxes.length) return;
     this.state = state;
     this.orbs.setState(state);
-    if (moves) this.orbs.play(moves, performance.now());
+    // The same movements again mean that only the scene has changed.
+    if (moves && moves !== this.moves) this.orbs.play(moves, performance.now());
+    this.moves = moves;
     this.isDirty = true;
   }
 
@@ -104,14 +115,12 @@ class Painter {
   zoomAt(factor, x, y) {
     const zoom = Math.max(MIN, Math.min(MAX, this.view.zoom * factor));
     this.view = { zoom, x: this.view.x + x / this.view.zoom - x / zoom, y: this.view.y + y / this.view.zoom - y / zoom };
-    this.isFitted = false;
-    this.isDirty = true;
+    this.moved();
   }
 
   pan(x, y) {
     this.view = { ...this.view, x: this.view.x - x / this.view.zoom, y: this.view.y - y / this.view.zoom };
-    this.isFitted = false;
-    this.isDirty = true;
+    this.moved();
   }
 
   show(position) {
@@ -138,21 +147,25 @@ class Painter {
 
   paint(now) {
     const began = performance.now();
-    if (this.isDirty) {
+    const { isMoved } = this;
+    if (this.isDirty || (isMoved && !this.still.move(this.view, this.size, this.ratio))) {
+      clearTimeout(this.settling);
       this.still.draw(this.state, this.view, this.size, this.ratio, this.colour, this.chosen, this.hot, this.found);
     }
     // What only breathes needs no more than thirty frames a second.
-    if (this.isDirty || this.orbs.isMoving || (this.isLively && now - (this.drawn || 0) > 30)) {
+    if (this.isDirty || isMoved || this.orbs.isMoving || (this.isLively && now - (this.drawn || 0) > 30)) {
       this.orbs.draw(this.view, this.size, this.ratio, performance.now());
       this.drawn = now;
       this.frames += 1;
       this.cost += performance.now() - began;
     }
     this.dirty = false;
+    this.isMoved = false;
   }
 }
 
-export function Graph({ scene, state, moves, chosen, onChoose, onOpen, found }) {
+// at: the moment of a replay; without it, now.
+export function Graph({ scene, state, moves, chosen, onChoose, onOpen, found, at }) {
   const root = useRef(null);
   const still = useRef(null);
   const orbs = useRef(null);
@@ -268,7 +281,7 @@ export function Graph({ scene, state, moves, chosen, onChoose, onOpen, found }) 
         <button type="button" aria-label="Zoom out" onClick={() => painter.current.zoomAt(0.77, painter.current.size.w / 2, painter.current.size.h / 2)}>−</button>
         <button type="button" aria-label="Show all" onClick={() => painter.current.fit()}>⤢</button>
       </div>
-      {hot && state && scene && <Tip scene={scene} state={state} hot={hot} />}
+      {hot && state && scene && <Tip scene={scene} state={state} hot={hot} at={at} />}
     </div>
   );
 }
@@ -291,11 +304,11 @@ function beside(scene, chosen, key) {
   return best;
 }
 
-function Tip({ scene, state, hot }) {
+function Tip({ scene, state, hot, at = seconds() }) {
   const box = scene.boxes[hot.position];
   const flow = state.flows[hot.position];
   if (!box || !flow) return null;
-  const took = flow.started ? duration((flow.ended || seconds()) - flow.started) : "";
+  const took = flow.started ? duration((flow.ended || at) - flow.started) : "";
   const style = { left: `${Math.max(8, hot.x + 14)}px`, top: `${Math.max(8, hot.y + 14)}px` };
   return (
     <div class="tip" style={style}>

@@ -23,6 +23,12 @@ export class Orbs {
     this.isStill = matchMedia("(prefers-reduced-motion: reduce)").matches;
   }
 
+  // size: {w, h} of what is seen, in pixels of the page; ratio: of the screen.
+  resize(size, ratio) {
+    this.canvas.width = Math.max(1, Math.round(size.w * ratio));
+    this.canvas.height = Math.max(1, Math.round(size.h * ratio));
+  }
+
   setScene(scene) {
     this.scene = scene;
     this.ways = new Map(scene.arrows.map((arrow) => [`${arrow.source}>${arrow.target}`, arrow.points]));

@@ -1,9 +1,21 @@
-// The still layer: boxes, cells and arrows. It is drawn when something changes, not for every frame.
+// The still layer: boxes, cells and arrows. It is drawn when something changes, not for every frame. The canvas is larger
+// than what is seen of it. While somebody moves the picture, the browser moves the canvas as it is; it is drawn anew when
+// the move is over, or when it does not reach far enough.
 
 import { cells, counts } from "../model.js";
 
 const RADIUS = 9;
 const FONT = '"Inter", ui-sans-serif, system-ui, sans-serif';
+
+// The part of the scene that a view shows, and so many pixels of the page more at each side.
+function reach(view, size, more) {
+  return {
+    left: view.x - more / view.zoom,
+    top: view.y - more / view.zoom,
+    right: view.x + (size.w + more) / view.zoom,
+    bottom: view.y + (size.h + more) / view.zoom,
+  };
+}
 
 function curve(context, points) {
   context.moveTo(points[0], points[1]);
@@ -32,10 +44,47 @@ export function cellPlace(scene, box, cell) {
 // Where the orb of a flow without `for` is.
 export const orbPlace = (box) => ({ x: box.x + 22, y: box.y + box.h / 2 });
 
+// How far the canvas goes beyond each side of what is seen, in pixels of the page.
+const MARGIN = 192;
+// How much a drawn picture may be enlarged or made smaller before it is too coarse.
+const MAX_SCALE = 1.3;
+// What is drawn beyond the boxes of a scene: gates, ways back.
+const FRINGE = 40;
+
 export class Still {
   constructor(canvas) {
     this.canvas = canvas;
     this.context = canvas.getContext("2d");
+    this.drawn = null;
+    this.margin = MARGIN;
+    // How often it was drawn, for those who ask: tests.
+    this.draws = 0;
+  }
+
+  // size: {w, h} of what is seen, in pixels of the page; ratio: of the screen.
+  resize(size, ratio) {
+    this.margin = Math.round(MARGIN * ratio) / ratio; // whole pixels of the screen
+    this.canvas.width = Math.round((size.w + 2 * this.margin) * ratio);
+    this.canvas.height = Math.round((size.h + 2 * this.margin) * ratio);
+    this.canvas.style.width = `${this.canvas.width / ratio}px`;
+    this.canvas.style.height = `${this.canvas.height / ratio}px`;
+    this.drawn = null;
+  }
+
+  // Moves what was drawn to where a view has it; whether that shows all of the view.
+  move(view, size, ratio) {
+    const { drawn, scene } = this;
+    if (!drawn || !scene) return false;
+    const scale = view.zoom / drawn.zoom;
+    if (scale > MAX_SCALE || scale < 1 / MAX_SCALE) return false;
+    const covered = reach(drawn, drawn.size, this.margin);
+    const seen = reach(view, size, 0);
+    if (Math.max(seen.left, -FRINGE) < covered.left || Math.min(seen.right, scene.width + FRINGE) > covered.right) return false;
+    if (Math.max(seen.top, -FRINGE) < covered.top || Math.min(seen.bottom, scene.height + FRINGE) > covered.bottom) return false;
+    // Whole pixels of the screen: nothing is blurred while it only slides.
+    const [x, y] = [(covered.left - view.x) * view.zoom, (covered.top - view.y) * view.zoom].map((at) => Math.round(at * ratio) / ratio);
+    this.canvas.style.transform = `translate(${x}px, ${y}px)${scale === 1 ? "" : ` scale(${scale})`}`;
+    return true;
   }
 
   setScene(scene) {
@@ -66,10 +115,13 @@ export class Still {
     const { context, scene } = this;
     context.setTransform(1, 0, 0, 1, 0, 0);
     context.clearRect(0, 0, this.canvas.width, this.canvas.height);
+    this.canvas.style.transform = `translate(${-this.margin}px, ${-this.margin}px)`;
+    this.drawn = { ...view, size };
+    this.draws += 1;
     if (!scene || !state) return;
     const zoom = view.zoom * ratio;
-    context.setTransform(zoom, 0, 0, zoom, -view.x * zoom, -view.y * zoom);
-    const seen = { left: view.x, top: view.y, right: view.x + size.w / view.zoom, bottom: view.y + size.h / view.zoom };
+    const seen = reach(view, size, this.margin);
+    context.setTransform(zoom, 0, 0, zoom, -seen.left * zoom, -seen.top * zoom);
     const isSmall = view.zoom < 0.35;
     for (const { kind, alpha, path } of this.paths(state).values()) {
       context.globalAlpha = alpha * (isSmall ? 0.5 : 1);

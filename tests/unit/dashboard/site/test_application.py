@@ -131,6 +131,22 @@ def counted(of: Bench, name: str, **labels: str) -> float:
     return of.metrics.registry.get_sample_value(name, labels) or 0.0
 
 
+def test_it_is_ready_once_workflows_have_been_listed() -> None:
+    """The kubelet asks by the address of the pod, which is no name of the dashboard."""
+
+    async def run() -> None:
+        by_address = {"host": "10.0.0.7:8787"}
+        made = Bench(Source(workflow("w")), "", allow_actions=False)
+        assert (await made.ask("/healthz", headers=by_address)).status == 200
+        before = await made.ask("/readyz", headers=by_address)
+        assert (before.status, b"have not been listed yet" in before.body) == (503, True)
+        async with bench() as of:
+            assert (await of.ask("/readyz", headers=by_address)).status == 200
+        made.app.close()
+
+    asyncio.run(run())
+
+
 @pytest.mark.parametrize(
     "prefix", ["/team/flows", ""], ids=["a proxy that keeps the prefix", "a proxy that takes it away"]
 )
@@ -290,8 +306,16 @@ def test_a_change_comes_from_the_page(headers: dict[str, str], status: int) -> N
         ("fly", {}, 404, "there is no action 'fly'"),
         ("approve", {"target": 3}, 400, "the body cannot be read"),
         ("retry", {"flows": "a"}, 400, "the body cannot be read"),
+        ("retry", {"parameters": {"x": 1}}, 400, "the body cannot be read"),
+        ("retry", {"parameters": {"a b": "1"}}, 400, '"a b" is no name of a parameter: letters, digits'),
     ],
-    ids=["an action that there is not", "a target that is no text", "flows that are no list"],
+    ids=[
+        "an action that there is not",
+        "a target that is no text",
+        "flows that are no list",
+        "a parameter that is no text",
+        "a parameter whose name is none",
+    ],
 )
 def test_a_request_that_means_nothing(action: str, body: Any, status: int, said: str) -> None:
     async def run() -> None:
