@@ -28,7 +28,7 @@ from pkg.apis.meta import PartialObject
 from pkg.views.paging import read_all
 
 #: Seconds by which the last of the runs may be late, if so many are due at once on a quiet machine.
-MAX_LATE: Final = 180.0
+MAX_LATE: Final = 90.0
 #: Share of a core beside ten thousand CronWorkflows of which none is due.
 MAX_IDLE: Final = 0.02
 MAX_MIB: Final = 250.0

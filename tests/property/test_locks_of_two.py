@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pkg.apis.flow.v1alpha1.locks import LockName
 from tests.property.two_controllers import Flow, M, N, S, World
 
+EXAMPLES = 3 * settings().max_examples
+pytestmark = pytest.mark.timeout(max(300, EXAMPLES // 3))
 ACTS = [
     *(
         "plan",
@@ -30,7 +33,7 @@ LOCKS = st.sampled_from([(M,), (M,), (M, S), (M, N), (S,)])
 STEPS = st.lists(st.tuples(st.integers(0, 1), st.sampled_from(ACTS), st.integers(0, 3)), min_size=40, max_size=200)
 
 
-@settings(max_examples=3 * settings().max_examples)
+@settings(max_examples=EXAMPLES)
 @given(st.lists(LOCKS, min_size=2, max_size=3), st.integers(1, 2), STEPS, st.booleans())
 def test_no_two_have_jobs_under_one_lock_and_everybody_ends(
     locks: list[tuple[LockName, ...]], attempts: int, steps: list[tuple[int, str, int]], is_elected: bool
