@@ -10,7 +10,9 @@ from collections.abc import Iterator
 import pytest
 
 from hack.cluster import Cluster
-from tests.cluster.support.bad_input import BAD, CRD, Bad
+from hack.cluster.api import ApiStatusError
+from tests.cluster.support.bad_input import BAD, BAD_ENTRIES, CRD, Bad, asking
+from tests.cluster.support.history import Object
 from tests.cluster.support.manifests import template
 from tests.cluster.support.webhook import asked_webhook
 from tests.cluster.support.world import World
@@ -39,3 +41,15 @@ def test_it_is_refused_with_field_and_cause(cluster: Cluster, world: World, bad:
         assert DENIED in text
         assert bad.said in text
         assert text.count(bad.said) == 1
+
+
+@pytest.mark.parametrize(("entry", "said"), BAD_ENTRIES.values(), ids=BAD_ENTRIES)
+def test_an_entry_that_decides_about_nothing_is_refused(world: World, entry: Object, said: str) -> None:
+    world.create(template("step"))
+    world.create(asking("w"))
+    with pytest.raises(ApiStatusError) as caught:
+        world.patch(world.workflow_path("w"), {"spec": {"approvals": [entry]}})
+    text = str(caught.value).replace('\\"', '"')
+    print(text)
+    assert said in text
+    assert "approvals" not in world.api.get(world.workflow_path("w"))["spec"]

@@ -12,7 +12,7 @@ import pytest
 
 from hack.cluster.api import ApiStatusError
 from tests.cluster.conftest import StartController
-from tests.cluster.support.bad_input import BAD, CRD, INVALID, NOBODY, NOT_VALID, Bad
+from tests.cluster.support.bad_input import BAD, BAD_ENTRIES, CRD, INVALID, NOBODY, NOT_VALID, Bad, asking
 from tests.cluster.support.history import Object
 from tests.cluster.support.locks import holders, wait_holders
 from tests.cluster.support.manifests import API, flow, template, workflow
@@ -176,4 +176,58 @@ def test_a_limit_that_goes_while_the_semaphore_is_held_takes_nothing_away(
     else:
         world.patch(path, {"data": {"gpu": "1"}})
     assert world.wait_phase("next")["phase"] == "Succeeded"
+    wait_holders(world)
+
+
+def events(world: World, name: str, reason: str) -> list[str]:
+    """The messages of the Events about an object."""
+    where = f"fieldSelector=involvedObject.name={name},reason={reason}"
+    return [one["message"] for one in world.api.get(f"/api/v1/namespaces/{world.namespace}/events?{where}")["items"]]
+
+
+def test_an_entry_that_decides_about_nothing_is_said_and_the_flow_waits_on(
+    world: World, start_controller: StartController
+) -> None:
+    start_controller()
+    world.create(template("step", run_for="0.1s"))
+    for number, (entry, said) in enumerate(BAD_ENTRIES.values()):
+        name = f"w{number}"
+        world.create(asking(name))
+        world.wait_flow(name, "release", "Waiting", reason="ApprovalNeeded")
+        world.patch(world.workflow_path(name), {"spec": {"approvals": [entry]}})
+        world.history.wait(
+            lambda name=name: events(world, name, "ApprovalIgnored"),  # type: ignore[misc]
+            PATIENCE,
+            f"an Event about {entry}",
+        )
+        assert events(world, name, "ApprovalIgnored") == [said]
+        right = [{"flow": "release", "decision": "Approve"}, {"flow": "regions", "decision": "Approve"}]
+        world.patch(world.workflow_path(name), {"spec": {"approvals": [entry, *right]}})
+        assert world.wait_phase(name)["phase"] == "Succeeded"
+
+
+def quota(world: World, **hard: str) -> str:
+    """A ResourceQuota that counts already; returns its path."""
+    limits = {key.replace("_", "."): text for key, text in hard.items()}
+    body = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "none"}}
+    world.create({**body, "spec": {"hard": {f"count/{key}": text for key, text in limits.items()}}})
+    path = f"/api/v1/namespaces/{world.namespace}/resourcequotas/none"
+    world.history.wait(lambda: world.api.get(path).get("status", {}).get("hard"), PATIENCE, "the quota to count")
+    return path
+
+
+def test_a_lock_that_the_api_server_refuses_says_why_and_is_taken_once_it_may_be(
+    world: World, start_controller: StartController
+) -> None:
+    start_controller()
+    path = quota(world, leases_coordination_k8s_io="0")
+    world.create(template("step", run_for="0.1s"))
+    world.create(workflow("w", flow("a", mutexes=["db"])))
+    message = world.wait_flow("w", "a", "Waiting", reason="QuotaExceeded")["message"]
+    print(message)
+    assert message.startswith("a quota leaves no room for the Lease of a lock: ")
+    assert "exceeded quota: none" in message
+    assert message.endswith("; raise it by one for each lock that is held")
+    world.delete(path)
+    assert world.wait_phase("w")["phase"] == "Succeeded"
     wait_holders(world)

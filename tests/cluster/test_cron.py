@@ -349,6 +349,22 @@ def test_a_name_that_a_stranger_has_is_left_alone_and_the_run_is_made_once_it_is
     crons.wait(lambda: len(crons.made()[name]) == 2, "the run under the name that is free now")
 
 
+def test_a_run_that_a_quota_refuses_is_said_and_made_once_it_may_be(crons: CronWorld) -> None:
+    quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "none"}}
+    crons.world.create({**quota, "spec": {"hard": {"count/workflows.flow.workflow.sh": "0"}}})
+    path = f"/api/v1/namespaces/{crons.world.namespace}/resourcequotas/none"
+    crons.wait(lambda: crons.world.api.get(path).get("status", {}).get("hard"), "the quota to count")
+    crons.set_clock("2027-01-01T00:59:59Z")
+    crons.create(cron("c", "0 * * * *", flows=step()), "2027-01-01T00:00:00Z")
+    crons.start()
+    said = crons.wait_event("c", "RunNotCreated")
+    assert said.startswith("the run of 2027-01-01T01:00:00Z is not made yet, it is tried again: "), said
+    assert "exceeded quota: none" in said
+    crons.world.delete(path)
+    crons.wait_run(run_name("c", "2027-01-01T01:00:00Z"))
+    crons.wait_status("c", lastScheduleTime="2027-01-01T01:00:00Z")
+
+
 def test_a_deleted_cronworkflow_takes_its_runs_with_it(crons: CronWorld) -> None:
     crons.set_clock("2027-01-01T00:59:59Z")
     crons.create(cron("c", "0 * * * *", flows=long()), "2027-01-01T00:00:00Z")

@@ -26,7 +26,7 @@ _ADVICE: Final = {
 
 def explain(error: KubeError) -> tuple[str, str]:
     """Reason and message of a creation that failed and may work later."""
-    reason = _reason(error)
+    reason = reason_of(error)
     return reason, f"{str(error)[:MAX_WORDS]}; {_ADVICE[reason]}"
 
 
@@ -35,7 +35,8 @@ def may_have_worked(error: KubeError) -> bool:
     return isinstance(error, Transient) and not isinstance(error, Denied | Unauthorized)
 
 
-def _reason(error: KubeError) -> str:
+def reason_of(error: KubeError) -> str:
+    """The reason of a creation that failed and may work later."""
     if isinstance(error, NamespaceTerminating):
         return Reasons.NAMESPACE_TERMINATING
     if isinstance(error, Denied):

@@ -228,3 +228,31 @@ BAD: Final[dict[str, Bad]] = {
         INVALID,
     ),
 }
+
+
+#: Entries of spec.approvals that decide about nothing, for the workflow of `asking`, and why.
+BAD_ENTRIES: Final[dict[str, tuple[Object, str]]] = {
+    "a flow that there is not": (
+        {"flow": "reease", "decision": "Approve"},
+        'spec.approvals[0].flow: no flow is named "reease"; did you mean "release"?',
+    ),
+    "a flow without approval": (
+        {"flow": "a", "decision": "Approve"},
+        'spec.approvals[0].flow: flow "a" has no approval, so nobody can approve or reject it',
+    ),
+    "an index of a flow without": (
+        {"flow": "release", "index": 3, "decision": "Reject"},
+        'spec.approvals[0].index: flow "release" has no for, and so no indexes; leave index out',
+    ),
+    "an index above the last": (
+        {"flow": "regions", "index": 2, "decision": "Approve"},
+        'spec.approvals[0].index: flow "regions" has the indexes 0 to 1',
+    ),
+}
+
+
+def asking(name: str) -> Object:
+    """A workflow that waits for people: at one task, and at two of one flow."""
+    release = {"name": "release", "approval": {"message": "Go?"}}
+    regions = {"name": "regions", "approval": {}, "for": {"replicas": 2}}
+    return workflow(name, flow("a"), release, regions)

@@ -14,7 +14,7 @@ import structlog
 from pkg.apis.flow.v1alpha1.locks import LOCK_LABEL, LockKind, LockName, lease_name
 from pkg.apis.flow.v1alpha1.reasons import Reasons
 from pkg.apis.meta import GVR, ObjectMeta
-from pkg.controllers.workflow.create_faults import may_have_worked
+from pkg.controllers.workflow.create_faults import may_have_worked, reason_of
 from pkg.controllers.workflow.planner.locks.calls import (
     CallAnswer,
     Failed,
@@ -31,7 +31,7 @@ from pkg.controllers.workflow.planner.locks.calls import (
 )
 from pkg.controllers.workflow.planner.locks.holders import Holder, LockAnswer
 from pkg.kube.client import MERGE_PATCH, Client
-from pkg.kube.errors import Conflict, Denied, Exists, Forbidden, KubeError, NamespaceTerminating, NotFound, Stopped
+from pkg.kube.errors import Conflict, Exists, KubeError, NotFound, Stopped
 
 LEASES: Final = GVR("coordination.k8s.io", "v1", "leases")
 _LOCK: Final = "flow.workflow.sh/lock-name"
@@ -188,18 +188,26 @@ class LeaseCalls:
             return None
 
 
+_TROUBLE: Final = {
+    Reasons.QUOTA_EXCEEDED: "a quota leaves no room for the Lease of a lock",
+    Reasons.FORBIDDEN: "the controller may not write the Lease of a lock",
+    Reasons.ADMISSION_DENIED: "the Lease of a lock was denied",
+    Reasons.NAMESPACE_TERMINATING: "the Lease of a lock cannot be written",
+    Reasons.CREATE_FAILED: "the Lease of a lock cannot be written",
+}
+_ADVICE: Final = {
+    Reasons.QUOTA_EXCEEDED: "raise it by one for each lock that is held",
+    Reasons.FORBIDDEN: "docs/locks.md says which rights it needs",
+    Reasons.ADMISSION_DENIED: "correct the policy that denies it",
+    Reasons.NAMESPACE_TERMINATING: "nothing can be created in this namespace any more",
+    Reasons.CREATE_FAILED: "it is tried again",
+}
+
+
 def explained(error: KubeError) -> LockAnswer:
     """What a task reads that waits because a Lease cannot be written."""
-    words = str(error)[:_MAX_WORDS]
-    if isinstance(error, NamespaceTerminating):
-        return LockAnswer(Reasons.NAMESPACE_TERMINATING, f"{words}; nothing can be created in this namespace any more")
-    if isinstance(error, Denied):
-        text = f"the Lease of a lock was denied: {words}; correct the policy that denies it"
-        return LockAnswer(Reasons.ADMISSION_DENIED, text)
-    if isinstance(error, Forbidden):
-        text = f"the controller may not write the Lease of a lock: {words}; docs/locks.md says which rights it needs"
-        return LockAnswer(Reasons.FORBIDDEN, text)
-    return LockAnswer(Reasons.CREATE_FAILED, f"the Lease of a lock cannot be written: {words}; it is tried again")
+    reason = reason_of(error)
+    return LockAnswer(reason, f"{_TROUBLE[reason]}: {str(error)[:_MAX_WORDS]}; {_ADVICE[reason]}")
 
 
 def _number(notes: dict[str, str], name: str) -> int | None:

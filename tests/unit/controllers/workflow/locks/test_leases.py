@@ -176,6 +176,7 @@ def test_giving_back_a_creation_without_an_answer() -> None:
     assert server.objects
 
 
+QUOTA = Forbidden('leases "x" is forbidden: exceeded quota: none', status=403, reason="Forbidden")
 FORBIDDEN = Forbidden('leases is forbidden: User "x" cannot create', status=403, reason="Forbidden")
 
 
@@ -185,6 +186,7 @@ FORBIDDEN = Forbidden('leases is forbidden: User "x" cannot create', status=403,
         pytest.param(Transient("no answer"), True, Reasons.CREATE_FAILED, id="no answer"),
         pytest.param(Throttled("slow down", status=429), False, Reasons.CREATE_FAILED, id="too many"),
         pytest.param(FORBIDDEN, False, Reasons.FORBIDDEN, id="a missing right"),
+        pytest.param(QUOTA, False, Reasons.QUOTA_EXCEEDED, id="a quota"),
         pytest.param(Denied("policy says no", status=403), False, Reasons.ADMISSION_DENIED, id="a policy"),
         pytest.param(
             NamespaceTerminating("going", status=403), False, Reasons.NAMESPACE_TERMINATING, id="a namespace that goes"
