@@ -7,7 +7,7 @@ jobs changed since its last read, so its cost follows what changed, not the size
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from pkg.apis.meta import GVR, Job, WholeJob
@@ -47,6 +47,8 @@ class _WorkflowJobs:
     #: Those that `gone` had at the last call of `age_gone`.
     aged: set[TaskKey] = field(default_factory=set)
     dirty: set[TaskKey] | None = None
+    #: See `Ledger.expect`.
+    expected: frozenset[tuple[TaskKey, int]] = frozenset()
 
     def add(self, task: TaskKey, observed: ObservedJob, instead_of: Job | None) -> None:
         """Adds a job that exists; an older copy than the known one changes nothing."""
@@ -157,7 +159,7 @@ class Ledger:
     def apply(self, gvr: GVR, deltas: Iterable[Delta[Job]]) -> set[str]:
         """Takes in changes of one kind; returns the keys (`namespace/name`) of the workflows they concern.
 
-        A change that a plan cannot notice concerns none.
+        A change that a plan cannot notice concerns none, nor does a job that is expected.
         """
         keys: set[str] = set()
         with self._lock:
@@ -175,11 +177,25 @@ class Ledger:
                     taken_off = what_changed(job, delta.new) if is_there and delta.new is not None else ""
                     self._entry(before.workflow).remove(before.task, ObservedJob(gvr, job, before.attempt, taken_off))
                 if delta.new is not None and new is not None:
-                    keys.add(new.workflow.key)
-                    self._entry(new.workflow).add(new.task, ObservedJob(gvr, delta.new, new.attempt), delta.old)
+                    entry = self._entry(new.workflow)
+                    if delta.old is not None or (new.task, new.attempt) not in entry.expected:
+                        keys.add(new.workflow.key)
+                    entry.add(new.task, ObservedJob(gvr, delta.new, new.attempt), delta.old)
                 elif delta.new is not None and (delta.old is None or identify(delta.old) is not None):
                     self._on_foreign()
         return keys
+
+    def expect(self, workflow: WorkflowId, attempts: Collection[tuple[TaskKey, int]]) -> None:
+        """The jobs of these attempts are being created. That they come concerns no key: their creator goes on with
+        the answers. The next call replaces them.
+        """
+        with self._lock:
+            found = self._workflows.get(workflow)
+            if found is None and attempts:
+                found = self._entry(workflow)
+                found.dirty = set()
+            if found is not None:
+                found.expected = frozenset(attempts)
 
     def put_foreign(self, workflow: WorkflowId, task: TaskKey, observed: ObservedJob) -> None:
         """Takes in an object that a task applied or deletes, in place of the one that the task had before."""

@@ -6,11 +6,11 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 
 from pkg.apis.flow.v1alpha1.types import Workflow
-from pkg.apis.meta import GVR, Job
+from pkg.apis.meta import GVR
 from pkg.controllers.engine.result import Again, Done, Drop, Later, Parked, Result
-from pkg.controllers.engine.store import Delta
 from pkg.controllers.workflow import restored
 from pkg.controllers.workflow.after_end import AfterEnd
+from pkg.controllers.workflow.answers import Answers
 from pkg.controllers.workflow.cleanup import MAX_DELETIONS, Cleanup
 from pkg.controllers.workflow.executor import Executor, NotLeader
 from pkg.controllers.workflow.failures import Failures
@@ -108,6 +108,7 @@ class Reconciler:
             caches, self._memories, self._observer, prober, self._failures, self._messages, executor, locks
         )
         self._parked: dict[str, Unanswered] = {}
+        self._answers = Answers(caches, unpark)
 
     def begin_term(self, fences: dict[str, int]) -> None:
         """This process leads now. fences: key -> resourceVersion that the cached Workflow must have reached first."""
@@ -172,7 +173,7 @@ class Reconciler:
             if not parked.run.is_done:
                 return Parked("creations have not been answered yet")
             del self._parked[key]
-            self._take_answers(parked)
+            self._answers.take(parked)
         workflow = self._caches.workflows.get(key)
         if self._is_cache_behind(key, workflow):
             return Later(BEHIND_SECONDS, "the cache is older than this leader's term")
@@ -243,6 +244,7 @@ class Reconciler:
         parked = self._parked.get(key)
         if parked is not None and parked.run.is_done:
             del self._parked[key]
+            self._answers.expect(parked.workflow, ())
         self._cleanup.release(key)
 
     def _plan_and_execute(self, workflow: Workflow, memory: Memory) -> Result:
@@ -257,29 +259,15 @@ class Reconciler:
         is_busy = self._executor.is_busy(this.namespace) or self._backlog(key) > 0
         patience = 0.0 if is_busy else PARK_SECONDS
         faults = {fault.name: fault for fault in memory.faults.values()}
+        self._answers.expect(this, first.creations)
         run = self._executor.create(this, first.creations, faults, on_late=lambda: self._unpark(key))
         reconcile = Unanswered(this, run, memory, snapshot, first, memory.spec.compiled, self._term)
         if run.wait(patience):
-            self._take_answers(reconcile)
+            self._answers.take(reconcile)
             return self._go_on(workflow, reconcile, was_parked=False)
         memory.progress = None  # unless this very reconcile goes on, the next one reads every job
         self._parked[key] = reconcile
         return Parked("creations take their time")
-
-    def _take_answers(self, unanswered: Unanswered) -> None:
-        """Adds the created jobs to the cache, and keeps the faults; raises the error that ended the creations."""
-        memory, run = unanswered.memory, unanswered.run
-        for created in run.results():
-            if created.fault is not None:
-                memory.faults[created.action.task] = created.fault
-                continue
-            memory.faults.pop(created.action.task, None)
-            if created.warnings:
-                memory.server_warnings[created.action.task] = created.warnings
-            if created.job is not None:  # of an object that is no job of ours, the objects know already
-                self._absorb(created.action.gvr, created.job)
-        if run.error is not None:
-            raise run.error
 
     def _go_on(self, workflow: Workflow, answered: Unanswered, *, was_parked: bool) -> Result:
         """Makes the other writes: after a second plan with the created jobs, so that the status includes them.
@@ -381,18 +369,6 @@ class Reconciler:
         if not times:
             return Done()
         return Later(max(0.001, min(times) - self._clock()), "a timer of the plan is due then")
-
-    def _absorb(self, gvr: GVR, job: Job) -> None:
-        """Adds a job that was just created to the cache and the ledger, ahead of its watch event."""
-        store, ledger = self._caches.jobs.ensure(gvr), self._caches.ledger
-        delta = store.absorb(job)
-        if delta is None:
-            return
-        ledger.apply(gvr, (delta,))
-        held = store.get(delta.key)
-        if held is None or held.metadata.uid != job.metadata.uid:
-            # The watch deleted the job in between, and the ledger saw that before it saw the job.
-            ledger.apply(gvr, (Delta(delta.key, job),))
 
 
 def is_orphaning(workflow: Workflow) -> bool:

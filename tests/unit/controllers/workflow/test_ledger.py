@@ -238,3 +238,21 @@ def test_jobs_that_exist_are_kept_however_long() -> None:
     ledger.age_gone()
     ledger.age_gone()
     assert [observed.job for _, observed in ledger.jobs(WORKFLOW)] == [job()]
+
+
+def test_a_job_that_is_expected_concerns_no_key_as_it_comes_and_is_read_all_the_same() -> None:
+    ledger, came = Ledger(), job(index="1")
+    ledger.expect(WORKFLOW, [(TaskKey("a", 1), 0)])
+    assert ledger.take_changes(WORKFLOW).dirty == frozenset()
+    assert ledger.apply(JOBS, [Delta("team/w-a-1", None, came)]) == set()
+    assert ledger.dirty(WORKFLOW) == frozenset({TaskKey("a", 1)})
+    assert ledger.apply(JOBS, [Delta("team/w-a-1", came, version(came, 9, active=1))]) == {"team/w"}
+    assert ledger.apply(JOBS, [Delta("team/w-a-1-r1", None, job(index="1", attempt="1"))]) == {"team/w"}
+    ledger.expect(WORKFLOW, [])
+    assert ledger.apply(JOBS, [Delta("team/w-a-1", None, came)]) == {"team/w"}
+
+
+def test_nothing_is_kept_of_a_workflow_that_expects_nothing() -> None:
+    ledger = Ledger()
+    ledger.expect(WORKFLOW, [])
+    assert ledger.keys() == frozenset()

@@ -629,16 +629,16 @@ def test_the_event_of_a_job_that_was_just_created_causes_no_plan(
     memory = controller.reconciler._memories.by_workflow[WorkflowId.of(world.workflow)]
     assert memory.progress is not None
     memory.progress = msgspec.structs.replace(memory.progress, written_at=world.now)
-    taking = controller.reconciler._take_answers
+    taking = controller.reconciler._answers.take
 
     def late(unanswered: Any) -> None:
         controller.deliver_all()  # the watch is faster than the response
         taking(unanswered)
 
-    monkeypatch.setattr(controller.reconciler, "_take_answers", late)
+    monkeypatch.setattr(controller.reconciler._answers, "take", late)
     made = plans_of(controller)
     controller.reconcile()
-    assert ("w-a" in names(world), controller.is_queued, len(made)) == (True, True, 1)
+    assert ("w-a" in names(world), controller.is_queued, len(made)) == (True, False, 1)
     happens(world, controller)
     controller.deliver_all()
     controller.reconcile()
@@ -647,6 +647,24 @@ def test_the_event_of_a_job_that_was_just_created_causes_no_plan(
     world.advance(world.now + 20)
     settle(controller)
     assert world.workflow.status.progress == "2/2"
+
+
+def test_a_created_job_that_a_list_shows_in_a_later_state_than_the_answer_is_planned() -> None:
+    world, controller = started(z="", a="z")
+    world.advance(world.now + 6.5)  # z ends
+    controller.deliver_all()
+    taking = controller.reconciler._answers.take
+
+    def late(unanswered: Any) -> None:
+        world.advance(world.now + 1.0)  # the job runs
+        controller.relist(JOBS)
+        controller.is_queued = False  # as the watch would leave it: the job was expected
+        taking(unanswered)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(controller.reconciler._answers, "take", late)
+        controller.reconcile()
+    assert ("w-a" in names(world), controller.is_queued) == (True, True)
 
 
 @pytest.mark.parametrize(
