@@ -168,8 +168,9 @@ def story_of(
             services.add(name)
         if is_widget:
             widgets.add(name)
-    for raw in flows if asking else ():
-        _without_network_probes(raw, asking)
+    without_pods = {raw["name"] for raw in flows if raw.get("template") in (*DELETING, "map")} | asking
+    for raw in flows if without_pods else ():
+        _without_network_probes(raw, without_pods)
     spec = _spec(head, flows, ordinary, calm=calm)
 
     def fate_of(flow: str, index: int, attempt: int) -> Fate:
