@@ -16,7 +16,7 @@ is pure, so its test is a table of all cases.
 | 410 | Gone | lists again |
 | 429 | Throttled | waits |
 | 403 | Forbidden or NamespaceTerminating | reports it |
-| 400, 413, 415, 422; 500 because it is too large for etcd | Refused | reports it; the object is at fault |
+| 400, 413, 415, 422; 500 because it is too large or unlike its schema | Refused | reports it: the object is at fault |
 | the client is shutting down | Stopped | ends |
 
 A missing resource type is special. Within a group that it serves, the API server answers 404 with a `Status` that has
@@ -142,9 +142,10 @@ _WEBHOOK = re.compile(r'admission webhook "[^"]*" denied the request(?:: | witho
 _POLICY = re.compile(
     r"(?:\w*AdmissionPolicy|policy) (?:'[^']*'|\"[^\"]*\")(?: with binding '[^']*')? denied request: ", re.ASCII
 )
-# etcd, or the connection to it, takes no object of that size.
-_TOO_LARGE = re.compile(
+# etcd, or the connection to it, takes no object of that size; or an object that is applied does not fit its schema.
+_AT_FAULT = re.compile(
     r"etcdserver: request is too large|rpc error: code = \w+ desc = trying to send message larger than max"
+    r"|failed to create typed patch object "
 )
 _MAX_MESSAGE = 2048
 _QUOTED = 200
@@ -205,7 +206,7 @@ def _class_of(code: int, found: Status) -> type[KubeError]:
     details = found.details or _Details()
     if _WEBHOOK.match(found.message) or any(_is_policy(cause, found.message) for cause in details.causes or ()):
         return Denied
-    if code == 500 and _TOO_LARGE.match(found.message):
+    if code == 500 and _AT_FAULT.match(found.message):
         return Refused
     if code == 403 and any(cause.reason == "NamespaceTerminating" for cause in details.causes or ()):
         return NamespaceTerminating

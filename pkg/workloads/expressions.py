@@ -27,6 +27,14 @@ MAX_EXPRESSIONS: Final = 16
 """CEL expressions in the rules of one template."""
 MAX_NODES: Final = 1_000
 """Nodes of the syntax trees of all of them."""
+# What the library says of values, in words of people who do not know it.
+_PLAIN: Final = (
+    (re.compile(r'^Key not found in map : "(.*)"$'), r'there is no key "\1"'),
+    (re.compile(r"^cannot convert string to int$"), "int(...) was given a text that is no whole number"),
+    (re.compile(r"^cannot convert string to double$"), "double(...) was given a text that is no number"),
+    (re.compile(r"^Index error: index=(-?\d+) size=(\d+)$"), r"there is no item at [\1]: the list has \2"),
+    (re.compile(r"^Applying SELECT to non-message type$"), "it reads a key of what is no object"),
+)
 # The library quotes keys of the object in its messages; they may be of any length.
 _MAX_QUOTED: Final = 400
 
@@ -135,4 +143,7 @@ def reason(text: str) -> str:
     line = text[:_MAX_QUOTED].split("\n", 1)[0].removesuffix("]")
     line = re.sub(r"^(?:[A-Z_]+: )?(?:ERROR: )?", "", line)
     line = re.sub(r"<input>:(\d+):(\d+): ", r"line \1, column \2: ", line.replace("<input>:-1:-1: ", ""))
-    return re.sub(r" \[[A-Z_]+$", "", line)
+    line = re.sub(r" \[[A-Z_]+$", "", line).removesuffix(" (in container '')")
+    for pattern, plain in _PLAIN:
+        line = pattern.sub(plain, line)
+    return line

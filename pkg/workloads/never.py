@@ -10,7 +10,7 @@ from typing import Final
 
 from pkg.apis.flow.v1alpha1.edges import Wait
 from pkg.apis.flow.v1alpha1.faults import Fault, fault
-from pkg.apis.flow.v1alpha1.output_faults import given_forms
+from pkg.apis.flow.v1alpha1.output_faults import given_forms, source_faults, source_of
 from pkg.apis.flow.v1alpha1.raw import ABSENT, RawError
 from pkg.apis.flow.v1alpha1.reading import Reading
 from pkg.apis.flow.v1alpha1.template_use import place_of
@@ -31,8 +31,9 @@ def never_faults(reading: Reading) -> Iterator[Fault]:
     for at, flow in enumerate(reading.spec.flows):
         path = f"spec.flows[{at}]"
         try:
-            if flow.raw_outputs is not ABSENT and flow.template_name in reading.templates:
-                yield from _outputs(flow, reading.templates[flow.template_name].spec, path)
+            if flow.raw_outputs is not ABSENT and (of := reading.templates.get(flow.template_name)) is not None:
+                # Of a Secret, and of what is deleted, nothing is read at all.
+                yield from tuple(source_faults(flow, of.spec, path)) or _outputs(flow, of.spec, path)
             if without:
                 yield from _waits(reading, flow, path, flows, without)
         except RawError:
@@ -71,20 +72,21 @@ def _waits(
 def _outputs(flow: Flow, spec: WorkTemplateSpec, path: str) -> Iterator[Fault]:
     """Outputs that are read from what objects of the kind do not have."""
     row = rules_for(spec.gvr.gvr)
-    if not row.never or spec.action is Action.DELETE:
-        return
     for at, output in enumerate(flow.outputs):
         if len(given_forms(output.from_)) == 1 and (found := _missing(output.from_, row)):
             field, what = found
-            of = "templateSpec" if flow.template_spec is not None else f"template {flow.template_name}"
-            yield fault(f"{path}.outputs[{at}].from.{field}", f"{of} makes a {row.kind}, {what}")
+            kind = f"a {row.kind}" if row.resource else str(spec.gvr.gvr)
+            yield fault(f"{path}.outputs[{at}].from.{field}", f"{source_of(flow)} makes {kind}, {what}")
 
 
 def _missing(source: OutputSource, row: KindRow) -> tuple[str, str] | None:
     """The field of a source that reads what the kind does not have, and what that is; None if it may be there."""
     if source.termination_message is not None:
-        is_without = not {Never.PODS, Never.OWN_PODS}.isdisjoint(row.never)
-        return ("terminationMessage", "which has no pods, and so no termination message") if is_without else None
+        if not {Never.PODS, Never.OWN_PODS}.isdisjoint(row.never):
+            return "terminationMessage", "which has no pods, and so no termination message"
+        if source.termination_message.role and not row.pods.role:
+            return "terminationMessage.role", "whose pods have no roles that are known; leave role out"
+        return None
     field = "path" if source.path else "cel"
     roots = _roots(source)
     found = next((never for never in (Never.STATUS, Never.SPEC) if never in row.never and never.value in roots), None)

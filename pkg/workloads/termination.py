@@ -23,6 +23,11 @@ def has_ended(status: PodStatus, container: str) -> bool:
     return (found is not None and found.state.terminated is not None) or status.phase in ("Succeeded", "Failed")
 
 
+def containers_of(status: PodStatus) -> list[str]:
+    """The names of the containers that the status of a pod shows, init containers last."""
+    return [one.name for one in (*(status.container_statuses or ()), *(status.init_container_statuses or ()))]
+
+
 def _status_of(status: PodStatus, container: str) -> ContainerStatus | None:
     every = (*(status.container_statuses or ()), *(status.init_container_statuses or ()))
     if not container:

@@ -122,7 +122,7 @@ def test_a_list_that_a_run_found_decides_how_many_tasks_there_are(
     assert world.wait_phase("text")["phase"] == "Failed"
     found = world.flow("text", "each")
     assert (found["reason"], world.flow("text", "after")["phase"]) == ("RenderError", "Skipped")
-    assert "for.itemsFrom ({{flows.list.outputs.files}}) must be a JSON list" in found["message"]
+    assert "for.itemsFrom ({{flows.list.outputs.files}}) must be a JSON list, such as" in found["message"]
     assert world.wait_phase("many")["phase"] == "Failed"
     assert world.flow("many", "each")["reason"] == "TooManyItems"
     assert (

@@ -31,6 +31,7 @@ from pkg.controllers.workflow.planner.actions import (
 from pkg.controllers.workflow.planner.job_identity import JobIdentity, WorkflowId, claimed_identity
 from pkg.controllers.workflow.planner.locks.words import TAKING
 from pkg.controllers.workflow.planner.progress import TaskKey
+from pkg.controllers.workflow.planner.render.hidden import without_values
 from pkg.controllers.workflow.planner.snapshot import MAX_CREATE_DELAY, CreateFault, Trouble
 from pkg.controllers.workflow.room import Room
 from pkg.controllers.workflow.write_pool import WritePool
@@ -146,14 +147,15 @@ class Executor:
             fault = replace(fault, is_unanswered=may_have_worked(error))
             is_new = before is None or (before.name, before.message) != (fault.name, fault.message)
             say = _log.warning if is_new else _log.debug
-            say("job not created, will be retried", job=action.name, gvr=str(action.gvr), error=str(error))
+            said = without_values(str(error), action.hidden)
+            say("job not created, will be retried", job=action.name, gvr=str(action.gvr), error=said)
             return Created(action, None, fault)
         counter = self._created.get(action.kind)
         if counter is None:
             counter = self._created[action.kind] = self._metrics.workflow_jobs_created.labels(action.kind)
         counter.inc()
         _log.debug("job created", job=action.name, gvr=str(action.gvr), flow=action.task.flow, attempt=action.attempt)
-        return Created(action, job, None, tuple(warnings))
+        return Created(action, job, None, tuple(without_values(one, action.hidden) for one in warnings))
 
     def _act(
         self, workflow: WorkflowId, action: CreateJob, foreign: ForeignAction, before: CreateFault | None
@@ -163,7 +165,8 @@ class Executor:
         done = self._objects.act(workflow, action, foreign)
         if done.trouble is None:
             self._metrics.workflow_objects.labels(foreign.action.value, action.kind).inc()
-            return Created(action, None, None, done.warnings)
+            warnings = tuple(without_values(one, action.hidden) for one in done.warnings)
+            return Created(action, None, None, warnings)
         fault = self._fault(action, before, done.trouble, done.reason, done.message)
         return Created(action, None, replace(fault, is_unanswered=done.is_unanswered))
 
@@ -202,7 +205,7 @@ class Executor:
         if before is not None and (before.name, before.attempt) != (action.name, action.attempt):
             before = None
         tries = before.tries + 1 if before is not None else 1
-        message, said_at = steady(before, reason, message[:MAX_FAULT], now)
+        message, said_at = steady(before, reason, without_values(message, action.hidden)[:MAX_FAULT], now)
         return CreateFault(
             trouble=trouble,
             attempt=action.attempt,

@@ -31,7 +31,7 @@ from pkg.kube.errors import Forbidden, KubeError, Stopped
 from pkg.kube.limiter import TokenBucket
 from pkg.workloads import has_role, lead_rank, rules_for
 from pkg.workloads.pod_failure import EndedPod
-from pkg.workloads.termination import has_ended, message_in
+from pkg.workloads.termination import containers_of, has_ended, message_in
 
 _log = structlog.get_logger("workflow.messages")
 PATIENCE: Final = 30.0
@@ -209,6 +209,9 @@ def _why(pod: EndedPod | None, role: str, container: str) -> str:
     if pod is None:
         return f"no pod of role {role} was found" if role else "none of its pods was found"
     what = f"container {container}" if container else "the first container"
+    names = containers_of(pod.status)
+    if container and names and container not in names:
+        return f"pod {pod.metadata.name} has no container {container}; it has {', '.join(names)}"
     if not has_ended(pod.status, container):
         return f"{what} of pod {pod.metadata.name} did not show its end within {PATIENCE:g}s"
     return f"{what} of pod {pod.metadata.name} has no termination message"

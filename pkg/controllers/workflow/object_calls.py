@@ -24,6 +24,7 @@ from pkg.controllers.workflow.ledger import Ledger
 from pkg.controllers.workflow.objects import Attempted, Objects
 from pkg.controllers.workflow.planner.actions import CreateJob, DeleteJob, ForeignAction
 from pkg.controllers.workflow.planner.job_identity import WorkflowId
+from pkg.controllers.workflow.planner.render.hidden import without_values
 from pkg.controllers.workflow.planner.snapshot import Barred, Trouble
 from pkg.controllers.workflow.rights import Rights
 from pkg.kube.client import Client
@@ -95,7 +96,8 @@ class ObjectCalls:
             return Done(Trouble.REFUSED, Reasons.REFUSED, error.message)
         except KubeError as error:
             reason, message = explain(error)
-            _log.debug("object not applied or found, will be retried", object=action.name, error=str(error))
+            name, said = (without_values(text, action.hidden) for text in (action.name, str(error)))
+            _log.debug("object not applied or found, will be retried", object=name, error=said)
             return Done(Trouble.RETRY, reason, message, is_unanswered=may_have_worked(error))
 
     def check_deletion(self, key: str, action: DeleteJob, foreign: ForeignAction) -> None:
@@ -121,7 +123,8 @@ class ObjectCalls:
             text = f"{action.kind} {action.name} is being deleted; it is applied once it is gone"
             return Done(Trouble.RETRY, Reasons.CREATE_FAILED, text)
         self._objects.took(workflow, action.gvr, action.task, found)
-        _log.debug("object applied", object=action.name, gvr=str(action.gvr), flow=action.task.flow)
+        name = without_values(action.name, action.hidden)
+        _log.debug("object applied", object=name, gvr=str(action.gvr), flow=action.task.flow)
         return Done(warnings=tuple(warnings))
 
     def _find(self, workflow: WorkflowId, action: CreateJob) -> Done:

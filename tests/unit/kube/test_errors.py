@@ -117,6 +117,11 @@ ANSWERS: dict[str, tuple[int, dict[str, Any], type[KubeError]]] = {
         {"message": "rpc error: code = ResourceExhausted desc = trying to send message larger than max (3 vs. 2)"},
         Refused,
     ),
+    "an applied object with a field that its schema does not have": (
+        500,
+        {"message": "failed to create typed patch object (a/b; /v1, Kind=Pod): .dat: field not declared in schema"},
+        Refused,
+    ),
     "500 of a webhook that quotes etcd": (
         500,
         {"message": 'failed calling webhook "a": etcdserver: request is too large'},

@@ -176,7 +176,7 @@ def nested(levels: int) -> Any:
 @pytest.mark.parametrize(
     ("expression", "status", "fault"),
     [
-        pytest.param("object.status.gone > 1", {}, 'Key not found in map : "gone"', id="a missing field"),
+        pytest.param("object.status.gone > 1", {}, 'there is no key "gone"', id="a missing field"),
         pytest.param("object.status.n > 1", {"n": "x"}, "No matching overloads", id="a text compared to a number"),
         pytest.param("object.status.n", {"n": 3}, "the result is INT, not true or false", id="no boolean"),
         pytest.param("1 / object.status.n == 1", {"n": 0}, "divide by zero", id="a division by zero"),
@@ -209,7 +209,7 @@ def test_a_fault_is_reported_and_decides_nothing() -> None:
     row = with_rules(OTHER, rules)
     running = read(row, job({"phase": "Running"}))
     assert (running.state, running.reason, running.faulty) == (JobState.RUNNING, RULE_FAULT, True)
-    assert running.message.startswith("spec.statusRules.fail[0]: cel: Key not found")
+    assert running.message.startswith("spec.statusRules.fail[0]: cel: there is no key")
     assert read(row, job({"phase": "Succeeded"})) == Reading(JobState.SUCCEEDED, "Succeeded")
     assert read(row, job({"phase": "Running", "errors": 1})).state is JobState.FAILED
 

@@ -12,7 +12,7 @@ from pkg.apis.meta import GVR
 from pkg.controllers.workflow.planner.graph.compile import compile_spec
 from pkg.webhooks.admit.workflows import Around, Judgement
 from pkg.workloads.never import never_faults
-from tests.builders import http, on, tcp, template, wf
+from tests.builders import TEMPLATES, http, on, tcp, template, wf
 
 CONFIG_MAP: dict[str, Any] = {"gvr": {"version": "v1", "resource": "configmaps"}, "jobSpec": {"data": {"a": "b"}}}
 APPLY = {"action": "Apply", "metadata": {"name": "settings"}}
@@ -24,6 +24,7 @@ WORKFLOW: dict[str, Any] = {
     "jobSpec": {"flows": [{"name": "a"}]},
 }
 ADDRESS = {"patch": {"metadata": {"annotations": {"peer": "{{flows.a.podIP}}"}}}}
+SECRET: dict[str, Any] = {"gvr": {"version": "v1", "resource": "secrets"}, "jobSpec": {}}
 SETTINGS = template("settings", GVR("", "v1", "configmaps"), jobSpec={}).spec
 MESSAGE = {"terminationMessage": {"container": "main"}}
 
@@ -98,6 +99,19 @@ FAULTY: dict[str, tuple[dict[str, Any], str]] = {
         {"a": of(CONFIG_MAP, **reads({"cel": "object.status.x"}))},
         "spec.flows[0].outputs[0].from.cel: templateSpec makes a ConfigMap, which has no status",
     ),
+    "the role of a pod where pods have none": (
+        {"a": reads({"terminationMessage": {"role": "worker"}})},
+        "spec.flows[0].outputs[0].from.terminationMessage.role: template job makes a Job, whose pods have no roles that"
+        " are known; leave role out",
+    ),
+    "the name of a Secret": (
+        {"a": of(SECRET, **reads({"path": "metadata.name"}))},
+        "spec.flows[0].outputs: templateSpec makes a Secret, and outputs of Secrets are not allowed",
+    ),
+    "what is left of what is deleted": (
+        {"a": of(DELETE, **reads({"path": "status.x"}))},
+        "spec.flows[0].outputs: templateSpec deletes an object, so there is nothing that outputs could be read from",
+    ),
     "the spec of a ConfigMap": (
         {"a": of(CONFIG_MAP, **reads({"path": "spec.x"}))},
         "which has no spec; read metadata",
@@ -114,7 +128,8 @@ RIGHT: dict[str, dict[str, Any]] = {
 
 
 def faults(flows: dict[str, Any], **templates: WorkTemplateSpec) -> list[str]:
-    return [str(one) for one in never_faults(read(wf(**flows).spec, templates))]
+    known = {"job": TEMPLATES["job"].spec, **templates}
+    return [str(one) for one in never_faults(read(wf(**flows).spec, known))]
 
 
 @pytest.mark.parametrize(("flows", "message"), FAULTY.values(), ids=FAULTY)

@@ -41,6 +41,18 @@ def given_forms(source: OutputSource) -> list[str]:
     return [name for name, value in forms if value not in ("", None)]
 
 
+def source_of(flow: Flow) -> str:
+    """The template of a flow, as messages name it."""
+    return "templateSpec" if flow.template_spec is not None else f"template {flow.template_name}"
+
+
+def own_wait(edge: Edge) -> str:
+    """Why a flow cannot wait for itself in this way."""
+    if edge.output:
+        return "a flow cannot use its own output: that is there once its tasks have succeeded; name another flow"
+    return "a flow cannot wait for itself; to wait for its previous index, use for.dependsOn"
+
+
 def source_faults(flow: Flow, template: WorkTemplateSpec, path: str) -> Iterator[Fault]:
     """Outputs of a template that can have none: it deletes its object, or makes a Secret, whose values would stand in
     the status of the workflow, which more people may read.
@@ -49,13 +61,12 @@ def source_faults(flow: Flow, template: WorkTemplateSpec, path: str) -> Iterator
         return
     if template.action is Action.DELETE:
         message = (
-            f"template {flow.template_name} deletes an object, so there is nothing that outputs could be read from;"
-            " remove outputs"
+            f"{source_of(flow)} deletes an object, so there is nothing that outputs could be read from; remove outputs"
         )
         yield Fault(f"{path}.outputs", message)
     elif (template.gvr.group, template.gvr.resource) == ("", "secrets"):
         message = (
-            f"template {flow.template_name} makes a Secret, and outputs of Secrets are not allowed: they would stand in"
+            f"{source_of(flow)} makes a Secret, and outputs of Secrets are not allowed: they would stand in"
             " the status of the Workflow; let the job read the Secret itself"
         )
         yield Fault(f"{path}.outputs", message)

@@ -16,7 +16,7 @@ from pkg.apis.flow.v1alpha1.faults import Fault, fault
 from pkg.apis.flow.v1alpha1.items import item_faults
 from pkg.apis.flow.v1alpha1.lock_faults import level_faults, lock_faults
 from pkg.apis.flow.v1alpha1.object_faults import index_faults, object_faults
-from pkg.apis.flow.v1alpha1.output_faults import output_faults, output_use_faults
+from pkg.apis.flow.v1alpha1.output_faults import output_faults, output_use_faults, own_wait
 from pkg.apis.flow.v1alpha1.parameters import FLOW, TEMPLATE, WORKFLOW, Scopes, given, missing_message
 from pkg.apis.flow.v1alpha1.raw import ABSENT, RawError
 from pkg.apis.flow.v1alpha1.reading import Reading
@@ -254,8 +254,7 @@ def edge_faults(flow: Flow, edge: Edge, path: str, names: FlowNames) -> Iterator
     name = edge.flow
     if name == flow.name:
         if not edge.own_index:
-            message = "a flow cannot wait for itself; to wait for its previous index, use for.dependsOn"
-            yield fault(path, message, name)
+            yield fault(path, own_wait(edge), name)
     elif name not in names.first:
         yield fault(path, names.unknown(name, flow.name), name)
     elif name in names.finally_ and not flow.finally_:

@@ -45,6 +45,8 @@ class CreateJob(msgspec.Struct, frozen=True, gc=False):
     foreign: ForeignAction | None = None
     #: The task, or WHOLE for the workflow, that has to hold its locks at the moment of the call; None without locks.
     holder: TaskKey | None = None
+    #: The outputs that it is rendered with: no message of its creation may quote them.
+    hidden: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,7 +76,7 @@ RUNS = a_pod(text=None, phase="Running")
         pytest.param(
             [a_pod()],
             awaited(("", "other")),
-            PodMessages(0, {}, {("", "other"): "container other of pod w-a-x has no termination message"}),
+            PodMessages(0, {}, {("", "other"): "pod w-a-x has no container other; it has main"}),
             id="another container",
         ),
     ],

@@ -280,6 +280,20 @@ def test_each_index_has_an_object_of_its_own() -> None:
     assert len(set(uids(bench))) == 3
 
 
+@pytest.mark.parametrize("action", ["Apply", "Delete"])
+def test_two_tasks_that_mean_one_object_are_told_apart(action: str) -> None:
+    """Where a run finds the items, nobody can say it before."""
+    bench = ObjectBench(wf(a=acts(action, "thing-{{item}}", for_={"items": ["x", "x", "y"]})))
+    bench.settle()
+    found = bench.flow("a")
+    assert (found.reason, found.message) == (
+        "RenderError",
+        "index 1: template.metadata.name: this task means the same object as index 0; make the items differ, or add"
+        " {{index}} to the name",
+    )
+    assert (found.succeeded, found.failed) == ("0,2", "1")
+
+
 def test_a_failure_branch_and_a_target_follow_an_applied_object_as_they_follow_a_job() -> None:
     bench = ObjectBench(wf(a=acts("Apply", gvr=SERVERS), b=on("a")))
     bench.settle()

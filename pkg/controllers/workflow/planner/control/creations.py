@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Final
 
 import msgspec
 
@@ -35,6 +36,7 @@ from pkg.controllers.workflow.planner.outputs.items import ItemsError, item_of
 from pkg.controllers.workflow.planner.outputs.values import variables_for
 from pkg.controllers.workflow.planner.progress import NEVER, Task, TaskKey
 from pkg.controllers.workflow.planner.reading import look
+from pkg.controllers.workflow.planner.render.hidden import outputs_in
 from pkg.controllers.workflow.planner.render.render import RenderError, render
 from pkg.controllers.workflow.planner.snapshot import Trouble
 
@@ -48,6 +50,12 @@ FAILED_RENDER_UNITS = 500
 # Seconds after its deletionTimestamp for which the job of an attempt that timed out delays the next attempt.
 DELETION_PATIENCE = 120.0
 _SUSPENDED = "the workflow is suspended; set spec.suspend to false to go on"
+
+
+_SAME_OBJECT: Final = (
+    "template.metadata.name: this task means the same object as index {}; make the items differ, or add {{{{index}}}}"
+    " to the name"
+)
 
 
 @dataclass(slots=True)
@@ -66,6 +74,8 @@ class Starts:
     requeue_now: bool = False
     #: When a failed creation may be tried again (seconds since the epoch, or NEVER).
     requeue_at: float = NEVER
+    #: By the number of a flow: the names of the objects that its tasks apply or delete, with their indexes.
+    objects: dict[int, dict[str, int]] = field(default_factory=dict)
 
 
 def start(ctx: Context, how: Mode) -> Starts:
@@ -268,6 +278,7 @@ def _rendered(ctx: Context, of: Candidate, found: Starts) -> CreateJob | Fails |
     needs_whole = rules is not None and rules.needs_whole
     carries = carried_text(template.spec, needs_whole=needs_whole) if foreign is None else ""
     try:
+        item, outputs = item_of(ctx, node, of.index), variables_for(ctx, node, of.index)
         rendered = render(
             workflow,
             node.flow,
@@ -276,8 +287,8 @@ def _rendered(ctx: Context, of: Candidate, found: Starts) -> CreateJob | Fails |
             attempt=of.attempt,
             is_renamed=bool(state.renamed),
             replicas=node.replicas,
-            item=item_of(ctx, node, of.index),
-            outputs=variables_for(ctx, node, of.index),
+            item=item,
+            outputs=outputs,
             pod_ips={key.flow: snapshot.pod_ips[key] for _, key in asked_addresses(ctx, node, of.index)},
             kind=kind.kind,
             row=kind.row,
@@ -292,6 +303,8 @@ def _rendered(ctx: Context, of: Candidate, found: Starts) -> CreateJob | Fails |
     except (RenderError, ItemsError) as error:
         ctx.budget.spend(FAILED_RENDER_UNITS)
         return Fails(error.reason, str(error))
+    if foreign is not None and (other := _same_object(ctx, of, rendered.name, found)) is not None:
+        return Fails(Reasons.RENDER_ERROR, _SAME_OBJECT.format(other))
     ctx.budget.spend(RENDER_UNITS + len(rendered.body) // BYTES_PER_UNIT)
     if carries:
         ctx.draft.edit(node.number, rules=with_hash(state.rules, carried_hash(carries)))
@@ -309,7 +322,22 @@ def _rendered(ctx: Context, of: Candidate, found: Starts) -> CreateJob | Fails |
         field_validation=template.spec.field_validation.value,
         foreign=foreign,
         holder=holder_of(ctx, of),
+        hidden=outputs_in(outputs, item, is_found=node.items_from is not None),
     )
+
+
+def _same_object(ctx: Context, of: Candidate, name: str, found: Starts) -> int | None:
+    """The index of another task of the flow that applies or deletes the object of this name; None if none does."""
+    if not of.node.is_indexed:
+        return None
+    known = found.objects.get(of.node.number)
+    if known is None:
+        tasks = ctx.draft.tasks(of.node.number)
+        ctx.budget.spend(1 + len(tasks) // 8)
+        known = {task.current.job: index for index, task in enumerate(tasks) if task.current.job}
+        found.objects[of.node.number] = known
+    other = known.setdefault(name, of.index)
+    return other if other != of.index else None
 
 
 def _show_failed_creation(ctx: Context, of: Candidate) -> bool:

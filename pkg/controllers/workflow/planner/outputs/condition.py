@@ -22,12 +22,13 @@ from pkg.controllers.workflow.planner.outputs.end import fields_of
 from pkg.controllers.workflow.planner.outputs.items import ItemsError, item_of
 from pkg.controllers.workflow.planner.outputs.values import listed, output_of, variables_for
 from pkg.controllers.workflow.planner.progress import Task, counterpart
-from pkg.controllers.workflow.planner.render.render import without_values
+from pkg.controllers.workflow.planner.render.hidden import outputs_in, without_values
 from pkg.workloads.model import RuleFault
 from pkg.workloads.when_expressions import holds
 
 _PATHS: Final = ("template.parameters", "workflow.parameters", "parameters")
 _QUOTED: Final = re.compile(r'"[^"]*"')
+_ITEM: Final = re.compile(r"\bitem\b")
 # What one evaluation costs of the budget of a pass, besides the values.
 _UNITS: Final = 10
 
@@ -83,13 +84,20 @@ class Judge:
             return Waits(Reasons.TEMPLATE_NOT_FOUND, str(missing))
         except VariableError as error:
             outputs = variables_for(self._ctx, self._node, index)
-            return _fault(f"{error.path}: {without_values(error.message, outputs)}")
+            return _fault(f"{error.path}: {without_values(error.message, outputs_in(outputs))}")
         except RuleFault as error:
-            return _fault(_without_quotes(str(error), expression.text))
+            return _fault(_without_quotes(str(error), expression.text) + self._hint())
         except (raw.RawError, ItemsError) as error:
             return _fault(str(error))
         text = f"when was false: {expression.text}"
         return Ends(Phase.SKIPPED, Reasons.WHEN_FALSE, text if len(text) <= 512 else f"{text[:509]}...")
+
+    def _hint(self) -> str:
+        """What may be the cause of a fault in the expression."""
+        names_item = _ITEM.search(self._condition.expression.text) is not None
+        return (
+            "; item is null, because the flow has no for.items" if names_item and not self._node.flow.has_items else ""
+        )
 
     def _same_for_all(self) -> dict[str, Any]:
         """The variables that are the same for all tasks of the flow."""

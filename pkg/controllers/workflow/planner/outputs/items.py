@@ -17,6 +17,7 @@ from pkg.controllers.workflow.planner.outputs.values import text_of
 
 # So many lists are kept decoded: the jobs of one flow are rendered in many passes.
 _KEPT: Final = 16
+_RULE: Final = 'must be a JSON list, such as ["a","b"]'
 
 
 class ItemsError(ValueError):
@@ -45,9 +46,9 @@ def _read(ctx: Context, node: Node) -> Sequence[Any]:
     except RecursionError as error:
         raise ItemsError(f"{where} is {raw.TOO_DEEP}") from error
     except ValueError as error:
-        raise ItemsError(f"{where} must be a JSON list, and is no JSON: {error}") from error
+        raise ItemsError(f"{where} {_RULE}, and is no JSON: {error}") from error
     if not isinstance(found, tuple):
-        raise ItemsError(f"{where} must be a JSON list, and is {kind_of(found)}")
+        raise ItemsError(f"{where} {_RULE}, and is {kind_of(found)}")
     return found
 
 

@@ -22,6 +22,7 @@ from pkg.apis.flow.v1alpha1.reasons import Reasons
 from pkg.apis.flow.v1alpha1.schema import NO_SCHEMA, Schema
 from pkg.apis.flow.v1alpha1.types import API_VERSION, GROUP, Action, Flow, Workflow, WorkTemplate
 from pkg.controllers.workflow.planner.render import depth
+from pkg.controllers.workflow.planner.render.hidden import outputs_in, without_values
 from pkg.controllers.workflow.planner.render.job_names import fallback_name, job_name
 from pkg.workloads import (
     KindRow,
@@ -36,8 +37,6 @@ from pkg.workloads import (
 
 #: The API server takes no larger request, whatever etcd allows.
 MAX_BODY: Final = 3 * 1024 * 1024
-# So many characters of a long value messages quote at least.
-_QUOTED: Final = 60
 
 
 class RenderError(Exception):
@@ -117,6 +116,7 @@ def render(
     for fault in source_faults(flow, template.spec, "spec"):  # the template may be newer than the graph
         raise NotAllowedError("outputs", "", fault.message)
     this = _Attempt(workflow, flow, template, index, flow.replicas if replicas is None else replicas, attempt)
+    is_found = bool(flow.items_from or outputs_in(outputs))
     try:
         plain = plain_values(
             workflow.metadata,
@@ -129,7 +129,7 @@ def render(
             item=item,
         )
         if template.spec.action is Action.DELETE:
-            return Rendered(b"", _object_name(this, plain))
+            return Rendered(b"", _object_name(this, plain, is_found=is_found))
         target = fill_template(workflow.spec, flow, template.spec, plain, schema, has_spec=has_spec)
         head = {
             "apiVersion": template.spec.gvr.gvr.api_version,
@@ -138,7 +138,7 @@ def render(
         }
         body = {**head, "spec": target["spec"]} if has_spec else {**head, **target["spec"], **head}
         if template.spec.action is Action.APPLY:
-            return _applied(body, _object_name(this, plain), owner=workflow, row=row)
+            return _applied(body, _object_name(this, plain, is_found=is_found), owner=workflow, row=row)
         if depth.is_workflow(body):
             if depth.depth(workflow) >= depth.MAX_DEPTH:
                 text = f"workflows are nested {depth.MAX_DEPTH} levels deep here; does the template use itself?"
@@ -155,24 +155,15 @@ def render(
     except FieldError as error:
         raise RenderError(error.field, "", error.message) from error
     except variables.VariableError as error:
-        message = without_values(error.message, outputs)
+        message = without_values(error.message, outputs_in(outputs))
         if flow.items_from:
             message = _without_item(message, item)
         raise RenderError(error.path, error.text, message) from error
     except patching.PatchError as error:
-        message = without_values(error.message, outputs)
+        message = without_values(error.message, outputs_in(outputs))
         raise RenderError(f"patch{error.place}", shortened(error.value), message) from error
     except RecursionError as error:
         raise RenderError("template.jobSpec", "", f"template or patch is {raw.TOO_DEEP}") from error
-
-
-def without_values(message: str, outputs: Mapping[str, str]) -> str:
-    """A message in which no output is quoted: messages are logged, and outputs are not."""
-    for value in sorted(outputs.values(), key=len, reverse=True):
-        for quoted in (value, value[:_QUOTED]):
-            if quoted and quoted in message:
-                message = message.replace(quoted, "(an output)")
-    return message
 
 
 def _without_item(message: str, item: Any) -> str:
@@ -182,8 +173,8 @@ def _without_item(message: str, item: Any) -> str:
     return message
 
 
-def _object_name(this: _Attempt, plain: Plain) -> str:
-    """The name of the object that the attempt applies or deletes."""
+def _object_name(this: _Attempt, plain: Plain, *, is_found: bool) -> str:
+    """The name of the object that the attempt applies or deletes. is_found: outputs may stand in it."""
     path, written = "template.metadata.name", this.template.spec.metadata.name
     if this.flow.for_ is not None and not has_index(written):
         raise RenderError(path, written, "must contain {{index}} or {{item}} in a flow with for")
@@ -191,7 +182,8 @@ def _object_name(this: _Attempt, plain: Plain) -> str:
     if not name:
         raise RenderError(path, "", f"action {this.template.spec.action} needs the name of the object")
     if not is_name(name):
-        raise RenderError(path, name, f"{shortened(name)} is no name: {NAME_RULE}")
+        shown = written if is_found else name
+        raise RenderError(path, shown, f"{shortened(shown)} {'gives' if is_found else 'is'} no name: {NAME_RULE}")
     return name
 
 

@@ -119,7 +119,7 @@ def _why_of_tasks(node: Node, state: FlowState, phase: Phase) -> tuple[str, str]
     tasks = state.tasks
     if phase is WAITING:
         return state.wait_reason, state.wait_message
-    if not node.is_indexed:
+    if not node.is_indexed or node.count is None:
         task = tasks[0]
         if phase is BACKOFF and task.current.makeable is not None and state.wait_reason:
             return state.wait_reason, state.wait_message

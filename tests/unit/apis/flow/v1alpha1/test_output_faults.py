@@ -78,7 +78,7 @@ FAULTY: dict[str, tuple[dict[str, Any], str]] = {
         'flow "a" has no output "y"; it has none',
     ),
     "an output of no flow": ({"b": patched("{{flows.a.outputs.y}}")}, 'no flow is named "a"'),
-    "its own output": ({"a": {"outputs": [X], **USES}}, "a flow cannot wait for itself"),
+    "its own output": ({"a": {"outputs": [X], **USES}}, "a flow cannot use its own output: that is there once"),
     "an item of one value": (
         {"a": {"outputs": [X]}, "b": patched("{{flows.a.outputs.x[0]}}")},
         'flow "a" has no for, so its output x is one value; leave [0] out',

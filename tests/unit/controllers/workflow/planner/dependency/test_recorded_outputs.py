@@ -13,6 +13,7 @@ from pkg.controllers.workflow.planner.dependency.truth import Truth
 from pkg.controllers.workflow.planner.graph.model import OutputPredicate
 from pkg.controllers.workflow.planner.progress import Task
 from tests.builders import Bench, compiled, draft, on, snapshot, wf
+from tests.object_bench import ObjectBench
 from tests.unit.controllers.workflow.planner.outputs.setups import arguments, done, output, pair, using
 
 HAS = Task(phase=Phase.SUCCEEDED, outputs=(("x", "1"),))
@@ -155,3 +156,33 @@ def test_a_render_error_quotes_no_output() -> None:
     assert bench.flow("b").reason == "RenderError"
     assert "hush-hush" not in str(bench.workflow.status.flows[1])
     assert all("hush-hush" not in event.message for event in bench.events)
+
+
+@pytest.mark.parametrize(
+    "flow",
+    [
+        pytest.param({"metadata": {"name": "{{flows.a.outputs.x}}"}}, id="an output"),
+        pytest.param({"metadata": {"name": "x-{{item}}"}, "for": {"itemsFrom": "{{flows.a.outputs.x}}"}}, id="an item"),
+    ],
+)
+def test_a_name_that_cannot_be_is_quoted_as_it_is_written(flow: dict[str, Any]) -> None:
+    spec = {"gvr": {"version": "v1", "resource": "configmaps"}, "action": "Apply", "metadata": flow.pop("metadata")}
+    uses = {"template": "", "templateSpec": {**spec, "jobSpec": {}}, **flow}
+    bench = ObjectBench(wf(a={"outputs": [output()]}, b=uses))
+    bench.settle()
+    bench.say(done(x='["HUSH_HUSH"]'), "a")
+    bench.settle()
+    found = bench.flow("b")
+    assert found.reason == "RenderError"
+    assert f"{spec['metadata']['name']} gives no name: an object's name has lower case" in found.message
+    assert "HUSH" not in found.message
+
+
+def test_a_creation_knows_what_its_messages_must_not_quote() -> None:
+    note = {"n": "{{flows.a.outputs.x}}"}
+    bench = Bench(wf(a={"outputs": [output()]}, b={"patch": {"metadata": {"annotations": note}}}))
+    bench.say(done(x="hush-hush"), "a")
+    made = bench.step()
+    while not made.creations:
+        made = bench.step()
+    assert [creation.hidden for creation in made.creations] == [("hush-hush",)]

@@ -56,8 +56,8 @@ def test_false_skips_it(when: str, fields: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("when", "why"),
     [
-        pytest.param("double(outputs.l.x[0] + 'x') > 1.0", "cannot convert", id="a text that is no number"),
-        pytest.param("outputs.l.x[5] == ''", "index=5 size=2", id="past the end of a list"),
+        pytest.param("double(outputs.l.x[0] + 'x') > 1.0", "a text that is no number", id="a text that is no number"),
+        pytest.param("outputs.l.x[5] == ''", "there is no item at [5]: the list has 2", id="past the end of a list"),
         pytest.param("outputs.l.x[1]", "the result is STRING", id="neither true nor false"),
     ],
 )
@@ -65,6 +65,13 @@ def test_a_fault_fails_it(when: str, why: str) -> None:
     bench = judged(when)
     assert (bench.phases()["b"], bench.flow("b").reason) == ("Failed", "RenderError")
     assert why in bench.flow("b").message
+
+
+def test_an_item_that_the_flow_does_not_have_is_named_as_the_cause() -> None:
+    bench = judged("item.name == 'a'")
+    assert bench.flow("b").message == (
+        "when cannot be judged: it reads a key of what is no object; item is null, because the flow has no for.items"
+    )
 
 
 def test_a_fault_quotes_no_output() -> None:

@@ -62,7 +62,7 @@ def test_a_value_is_text_or_json(source: dict[str, Any], value: str) -> None:
         pytest.param({"path": "status.gone"}, "there is no status.gone", id="a missing key"),
         pytest.param({"path": "status.text[0]"}, "status.text is a text, no list", id="into a list that is none"),
         pytest.param({"path": "status.none"}, "status.none is null", id="null"),
-        pytest.param({"cel": "object.status.gone"}, 'Key not found in map : "gone"', id="CEL over a missing key"),
+        pytest.param({"cel": "object.status.gone"}, 'there is no key "gone"', id="CEL over a missing key"),
         pytest.param({"cel": "object.status.none"}, "it gives null", id="CEL that gives null"),
         pytest.param({"cel": "duration(object.status.text)"}, "", id="CEL that fails"),
         pytest.param({"cel": "bytes(object.status.text)"}, "it gives BYTES", id="CEL that gives no JSON"),
