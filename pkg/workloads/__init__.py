@@ -13,6 +13,7 @@ from pkg.workloads.evaluator import (
     JobState,
     Reading,
     bounded,
+    is_suspend_set,
     read,
     with_rules,
 )
@@ -59,6 +60,7 @@ __all__ = [
     "default_restart_policy",
     "has_role",
     "inject",
+    "is_suspend_set",
     "lead_rank",
     "limit",
     "names_its_pods",

@@ -264,6 +264,11 @@ SUSPENDED: dict[str, Callable[[Job], bool]] = {
 """Readers of a suspend field, by the path in the row's column `suspend`."""
 
 
+def is_suspend_set(job: Job) -> bool:
+    """Whether the job's own suspend field is true, in any of the places where kinds have one."""
+    return any(is_true(job) for is_true in SUSPENDED.values())
+
+
 def _held_by(row: KindRow) -> Callable[[Job], str]:
     """What holds a job by its spec, as a message; empty if nothing does."""
     is_suspended = SUSPENDED.get(row.suspend)

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from pkg.apis.flow.v1alpha1.schema_faults import schema_faults
 from pkg.apis.flow.v1alpha1.types import Completion
 
 MAX_RULES = 64 * 1024
@@ -160,6 +161,10 @@ def convert_rules(raw: object, *, where: str) -> Rules:
             raise RuleError(f"{where}: the rules have {len(data):,} bytes of JSON; at most {MAX_RULES:,} are allowed")
         return msgspec.json.decode(data, type=Rules)
     except msgspec.ValidationError as error:
-        raise RuleError(f"{where}: {error}") from error
+        fault = next(schema_faults(msgspec.json.decode(data), Rules, where), None)
+        if fault is None:
+            raise RuleError(f"{where}: {error}") from error
+        # The last field of a predicate, `call`, is not for templates.
+        raise RuleError(f"{fault.path}: {fault.message.removesuffix(', call')}") from error
     except RecursionError as error:
         raise RuleError(f"{where}: the rules are nested too deeply") from error

@@ -42,6 +42,8 @@ def parse(text: str) -> Path:
         return ()
     if len(text) > MAX_LENGTH:
         raise PathError(f"{text[:40]!r}... has {len(text):,} characters; a path has at most {MAX_LENGTH}")
+    if text.startswith("."):
+        raise PathError(f"{text!r} has a leading dot; write {text.lstrip('.')}")
     steps: list[Step] = []
     for part in text.split("."):
         name = part

@@ -194,7 +194,7 @@ def workflow(more: str = "") -> str:
         ),
         pytest.param(
             f"{STEP % 'x'}  statusRules: {{ok: [{{path: .status.x, eq: 1}}]}}\n",
-            ["f:8:22: WorkTemplate step: spec.statusRules.ok[0]: '.status.x': '' is not a step of a path"],
+            ["f:8:22: WorkTemplate step: spec.statusRules.ok[0]: '.status.x' has a leading dot; write status.x"],
             id="a status rule that cannot be used",
         ),
         pytest.param(

@@ -166,15 +166,48 @@ def test_own_rules_replace_those_of_the_kind() -> None:
         pytest.param({"ok": [{"all": []}]}, "at least one predicate", id="an empty all"),
         pytest.param({"ok": [{"call": "jobReady"}]}, "ok[0]: call is not available", id="a function"),
         pytest.param({"ok": [{"all": [{"call": "jobReady"}]}]}, "ok[0].all[0]: call", id="a function inside all"),
-        pytest.param({"ok": [{"path": ".status.a", "eq": 1}]}, "is not a step of a path", id="a leading dot"),
+        pytest.param({"ok": [{"path": ".status.a", "eq": 1}]}, "has a leading dot; write status.a", id="a leading dot"),
         pytest.param({"ok": [{"path": "data.a", "eq": 1}]}, "starts with status, spec or metadata", id="another root"),
         pytest.param(
             {"ok": [{"path": "metadata.managedFields", "eq": 1}]}, "of metadata only", id="a metadata field not kept"
         ),
         pytest.param({"ok": [{"cel": "object.status.a == 1", "eq": 1}]}, "eq goes with path", id="cel compared"),
         pytest.param({"ok": [{"cel": "object.status.a =="}]}, "ok[0]: cel: line 1, column", id="cel that is cut off"),
-        pytest.param({"fail": [{"path": "status.n", "gt": "3"}]}, "int | float", id="a bound that is no number"),
-        pytest.param({"fail": [{"cond": "A", "is": True}]}, "str", id="a condition status that is a boolean"),
+        pytest.param(
+            {"fail": [{"path": "status.n", "gt": "3"}]},
+            'fail[0].gt: must be a number, without quotes, not "3"',
+            id="a bound that is no number",
+        ),
+        pytest.param(
+            {"fail": [{"cond": "A", "is": True}]},
+            'fail[0].is: must be a string, not true; write it in quotes: "true"',
+            id="a condition status that is a boolean",
+        ),
+        pytest.param(
+            {"fail": [{"paht": "status.a", "eq": 1}]},
+            "fail[0].paht: there is no such field; did you mean path?",
+            id="a slip in a field of a predicate",
+        ),
+        pytest.param(
+            {"ok": [{"all": [{"cond": "A", "reason": ["B"]}]}]},
+            "ok[0].all[0].reason: there is no such field; did you mean reasonIn?",
+            id="a slip inside all",
+        ),
+        pytest.param(
+            {"ok": [{"cel": "true", "odd": 1}]},
+            "ok[0].odd: there is no such field; the fields here are cond, is, reasonIn, path, in, eq, gt,",
+            id="a field that is like none",
+        ),
+        pytest.param(
+            {"ok": [{"path": "status.a", "in": "Done"}]},
+            'ok[0].in: must be a list, not "Done"',
+            id="one word for a list",
+        ),
+        pytest.param(
+            {"ok": [{"path": "status.a", "in": [["Done"]]}]},
+            "ok[0].in[0]: must be a text, a number, true, false or null, not a list",
+            id="a list in a list",
+        ),
         pytest.param({"ok": [{"all": [{"cond": "A"}] * 256}]}, "more than 256 predicates", id="too many predicates"),
         pytest.param(
             {"ok": [{"cel": "object.status.a"}] * 17}, "17 predicates are cel; at most 16", id="too many expressions"
@@ -296,7 +329,7 @@ def test_a_phase_of_a_megabyte_is_no_word() -> None:
         pytest.param({"ok": [{"path": "status.a", "eq": lists(5_000)}]}, "nested too deeply", id="a deep value"),
         pytest.param({"ok": [{"path": "status.a", "eq": lists(100)}]}, "more than 16 levels", id="a nested value"),
         pytest.param({"ok": [alls(9)]}, "8 levels", id="all"),
-        pytest.param({"ok": [{"cond": "A", "x" * 60_000: 1}]}, "unknown field", id="a long name"),
+        pytest.param({"ok": [{"cond": "A", "x" * 60_000: 1}]}, "there is no such field", id="a long name"),
         pytest.param({"ok": [{"cond": "A"}] * 3_000}, "more than 256 predicates", id="very many"),
     ],
 )

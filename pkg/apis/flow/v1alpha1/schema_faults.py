@@ -80,10 +80,7 @@ def _check(value: Any, expected: inspect.Type, path: str) -> Iterator[Fault]:
         case inspect.Metadata(type=inner):
             yield from _check(value, inner, path)
         case inspect.UnionType(types=types):
-            if _has_fraction(types):
-                yield from _whole_or_text(value, types, path)
-            elif value is not None or not any(isinstance(one, inspect.NoneType) for one in types):
-                yield from _check(value, next(one for one in types if not isinstance(one, inspect.NoneType)), path)
+            yield from _either(value, types, path)
         case inspect.StructType(fields=fields):
             yield from _object(value, fields, path)
         case inspect.DictType(value_type=item):
@@ -168,8 +165,20 @@ def _bare(kind: inspect.Type) -> inspect.Type:
     return kind.type if isinstance(kind, inspect.Metadata) else kind
 
 
-def _has_fraction(types: tuple[inspect.Type, ...]) -> bool:
-    return any(isinstance(_bare(one), inspect.FloatType) for one in types)
+def _either(value: Any, types: tuple[inspect.Type, ...], path: str) -> Iterator[Fault]:
+    given = [one for one in types if not isinstance(one, inspect.NoneType)]
+    if value is None and len(given) < len(types):
+        return
+    bare = [_bare(one) for one in given]
+    if not any(isinstance(one, inspect.FloatType) for one in bare):
+        yield from _check(value, given[0], path)
+    elif any(isinstance(one, inspect.BoolType) for one in bare):
+        if isinstance(value, dict | list):
+            yield Fault(path, f"must be a text, a number, true, false or null{_given(value)}")
+    elif any(isinstance(one, inspect.StrType) for one in bare):
+        yield from _whole_or_text(value, types, path)
+    else:
+        yield from _number(value, next(one for one in bare if isinstance(one, inspect.FloatType)), path)
 
 
 def _whole_or_text(value: Any, types: tuple[inspect.Type, ...], path: str) -> Iterator[Fault]:

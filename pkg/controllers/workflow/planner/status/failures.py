@@ -88,7 +88,8 @@ def reworded(ctx: Context) -> Decision | None:
         return decision
     for number, index in draft.touched:
         before, after = draft.base.flows[number].tasks[index].message, draft.task(number, index).message
-        if before != after and before in decision.message and is_explained(after):
+        # A task that ran until now had no message, and the decision is not about it.
+        if before and before != after and before in decision.message and is_explained(after):
             decision = replace(decision, message=decision.message.replace(before, after, 1))
     return decision
 

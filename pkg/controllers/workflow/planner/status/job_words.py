@@ -7,7 +7,7 @@ from pkg.apis.flow.v1alpha1.reasons import Reasons
 from pkg.controllers.workflow.planner.progress import Task
 from pkg.controllers.workflow.planner.snapshot import ObservedJob, Snapshot
 from pkg.controllers.workflow.planner.status.failures import is_gone, taken_off, was_deleted
-from pkg.workloads import KUEUE_QUEUE_LABEL, Reading
+from pkg.workloads import KUEUE_QUEUE_LABEL, Reading, is_suspend_set
 
 
 def explanation(
@@ -32,8 +32,11 @@ def explanation(
 def _held(snapshot: Snapshot, observed: ObservedJob, job: str, said: str) -> str:
     """Which queue holds a job, what its controller says of it, and who lets it go on."""
     queue = observed.job.metadata.labels.get(KUEUE_QUEUE_LABEL) or snapshot.workflow.spec.queue_name
-    if not queue:
+    if not queue and is_suspend_set(observed.job):
         return f"{f'{job}: {said}' if said else f'{job} is suspended'}; it goes on once its suspend field is taken back"
+    if not queue:
+        held = f"{job}: {said}" if said else f"{job} is held, as its status says"
+        return f"{held}; it goes on once its operator lets it go"
     return said if queue in said else f"queue {queue} holds {job}" + (f": {said}" if said else "")
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from pkg.apis.flow.v1alpha1.types import FlowStatus
-from pkg.apis.meta import GVR
+from pkg.apis.meta import GVR, ObservedSpec
 from pkg.controllers.workflow.planner.progress import ProbeAnswer, ProbeKey, TaskKey
 from tests.builders import NOW, WIDGETS, Bench, http, on, status_of, tcp, template, wf
 from tests.unit.controllers.workflow.planner.setups import Setup, barring, bench_of, refusing, without_kind
@@ -30,6 +31,15 @@ def unreadable() -> Bench:
     bench.settle()
     return bench
 
+
+def suspended(bench: Bench) -> None:
+    """The jobs of `a` and `w` are held, and the suspend field of `a` is true."""
+    observed = bench.observed("a")
+    bench.forge(observed.gvr, msgspec.structs.replace(observed.job, spec=ObservedSpec(suspend=True)))
+    bench.is_held("a", "w")
+
+
+HELD = bench_of(a="", w={"template": "widget"}, then=suspended)
 
 WAITS: dict[str, tuple[Setup, str, str, str]] = {
     "for a target that has not started": (
@@ -128,6 +138,18 @@ WAITS: dict[str, tuple[Setup, str, str, str]] = {
         "a",
         "WaitingForProbe",
         "waits for b to answer TCP on port 8080",
+    ),
+    "for the suspend field of a job": (
+        HELD,
+        "a",
+        "Suspended",
+        "job w-a is suspended; it goes on once its suspend field is taken back",
+    ),
+    "for what a template's rules call held, without a suspend field": (
+        HELD,
+        "w",
+        "Suspended",
+        "job w-w is held, as its status says; it goes on once its operator lets it go",
     ),
     "for one replica of a gate": (
         bench_of(b={"for": {"replicas": 2}}, a=on(probe=http("b")), then=lambda bench: bench.runs("b/1")),

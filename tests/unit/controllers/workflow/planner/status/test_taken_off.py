@@ -98,3 +98,18 @@ def test_other_labels_and_owners_are_free() -> None:
     bench.change_metadata("a", lambda meta: owned(*meta.owner_references, second)(meta))
     bench.settle()
     assert bench.phases() == {"a": "Running"}
+
+
+def test_a_job_that_is_taken_off_after_the_decision_leaves_the_message_of_the_decision_alone() -> None:
+    bench = Bench(wf({"successPolicy": {"type": "All", "remaining": "Continue"}}, a="", b="", c="", d=""))
+    bench.runs("a", "b", "c", "d")
+    bench.change_metadata("a", owned())
+    bench.settle()
+    decided = bench.workflow.status.message
+    assert decided.startswith("flow a failed: JobDeleted, job w-a was taken off the task")
+    for name in ("b", "c"):
+        bench.change_metadata(name, owned())
+        bench.settle()
+    bench.succeeds("d")
+    assert bench.phase == "Failed"
+    assert bench.workflow.status.message == decided
