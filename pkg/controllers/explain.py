@@ -12,7 +12,7 @@ from rich.table import Table
 from pkg.apis.flow.v1alpha1.bare import is_bare
 from pkg.apis.flow.v1alpha1.types import Completion
 from pkg.apis.meta import GVR
-from pkg.workloads import KUEUE_QUEUE_LABEL, KindRow, reaches_pods, rules_for
+from pkg.workloads import KindRow, reaches_pods, rules_for
 from pkg.workloads.evaluator import SUSPENDED
 from pkg.workloads.functions import BAD_WORDS, GOOD_WORDS, HELD_WORDS, RUNNING_WORDS
 from pkg.workloads.model import Gate, Place, Predicate
@@ -125,8 +125,7 @@ def _states(row: KindRow) -> Iterator[tuple[str, str]]:
         for predicate in getattr(row.rules, key):
             yield state, describe(predicate)
         if key == "running" and row.suspend in SUSPENDED:
-            label = "" if row.held_unlabelled else f", with the label {KUEUE_QUEUE_LABEL}"
-            yield "Suspended", f"{row.suspend} is true{label}"
+            yield "Suspended", f"{row.suspend} is true"
     yield "Pending", "otherwise"
 
 

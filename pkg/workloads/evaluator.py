@@ -279,7 +279,7 @@ def _held_by(row: KindRow) -> Callable[[Job], str]:
         queue = job.metadata.labels.get(KUEUE_QUEUE_LABEL)
         if queue is not None:
             return bounded(f"queue {queue} holds the job", MAX_MESSAGE)
-        return f"{row.suspend} is true" if row.held_unlabelled else ""
+        return f"{row.suspend} is true"
 
     return held_by
 

@@ -134,7 +134,6 @@ class KindRow(_Strict, frozen=True, eq=False):
     plugins: str = ""
     ttl: tuple[str, ...] = ()
     suspend: str = ""
-    held_unlabelled: bool = False
     own_retry: tuple[OwnRetry, ...] = ()
     restart_policy: tuple[str, ...] = ()
     match_labels: str = ""

@@ -250,7 +250,6 @@ ACTIVE = {"conditions": [cond("Running")]}
             id="as long as it runs it runs",
         ),
         pytest.param("jobs.v1.batch", job(labels=QUEUED, suspend=False), JobState.PENDING, id="let go"),
-        pytest.param("jobs.v1.batch", job(suspend=True), JobState.PENDING, id="no queue, no word yet"),
         pytest.param(
             "pytorchjobs.v1.kubeflow.org", job(labels=QUEUED, runPolicy=["odd"]), JobState.PENDING, id="an odd shape"
         ),
@@ -260,6 +259,23 @@ def test_what_kueue_suspends_is_held_until_it_runs(resource: str, found: Job, st
     reading = read(rules_for(gvr(resource)), found)
     assert reading.state is state
     assert (reading.message == "queue team-a holds the job") is (state is JobState.HELD)
+
+
+@pytest.mark.parametrize(
+    ("resource", "found", "says"),
+    [
+        pytest.param("jobs.v1.batch", job(suspend=True), "spec.suspend is true", id="its controller says nothing yet"),
+        pytest.param("rayjobs.v1.ray.io", job(suspend=True), "spec.suspend is true", id="no operator runs"),
+        pytest.param(
+            "pytorchjobs.v1.kubeflow.org",
+            job(runPolicy={"suspend": True}),
+            "spec.runPolicy.suspend is true",
+            id="in its run policy",
+        ),
+    ],
+)
+def test_what_is_suspended_without_a_queue_is_held_too(resource: str, found: Job, says: str) -> None:
+    assert read(rules_for(gvr(resource)), found) == Reading(JobState.HELD, "Suspended", says)
 
 
 def nested(levels: int) -> Any:

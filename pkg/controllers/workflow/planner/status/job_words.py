@@ -36,7 +36,7 @@ def _held(snapshot: Snapshot, observed: ObservedJob, job: str, said: str) -> str
         return f"{f'{job}: {said}' if said else f'{job} is suspended'}; it goes on once its suspend field is taken back"
     if not queue:
         held = f"{job}: {said}" if said else f"{job} is held, as its status says"
-        return f"{held}; it goes on once its operator lets it go"
+        return f"{held}; it goes on once whoever holds it lets it go"
     return said if queue in said else f"queue {queue} holds {job}" + (f": {said}" if said else "")
 
 

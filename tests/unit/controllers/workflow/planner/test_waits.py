@@ -149,7 +149,7 @@ WAITS: dict[str, tuple[Setup, str, str, str]] = {
         HELD,
         "w",
         "Suspended",
-        "job w-w is held, as its status says; it goes on once its operator lets it go",
+        "job w-w is held, as its status says; it goes on once whoever holds it lets it go",
     ),
     "for one replica of a gate": (
         bench_of(b={"for": {"replicas": 2}}, a=on(probe=http("b")), then=lambda bench: bench.runs("b/1")),
