@@ -29,7 +29,7 @@ from pkg.kube.client import Client
 from pkg.kube.event_recorder import EventRecorder
 
 #: They share the runs that are due at one moment, such as at midnight.
-WORKERS: Final = 4
+WORKERS: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
