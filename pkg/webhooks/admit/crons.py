@@ -79,5 +79,5 @@ def _of_schedules(spec: CronWorkflowSpec) -> Iterator[Fault]:
         if plain in seen:
             yield fault(f"spec.schedules[{at}]", f"says the same as spec.schedules[{seen[plain]}]; remove one", text)
         seen.setdefault(plain, at)
-        if (lone := schedules.lone_step(plain)) is not None:
+        if (lone := schedules.lone_step(text)) is not None:
             yield fault(f"spec.schedules[{at}]", lone, text)

@@ -38,6 +38,8 @@ _SECOND: Final = timedelta(seconds=1)
 _MINUTE: Final = timedelta(minutes=1)
 _DAY: Final = timedelta(days=1)
 MINUTE: Final = 60
+# The fields of the days, with all of their values.
+_DAYS: Final = {2: "1-31", 4: "0-6"}
 # Of each field: its name, how many values it has, and the first of them.
 _SIZES: Final = (("minute", 60, 0), ("hour", 24, 0), ("day of month", 31, 1), ("month", 12, 1), ("day of week", 7, 0))
 _WITHIN: Final = ("hour", "day", "month", "year", "week")
@@ -176,7 +178,7 @@ def parse(text: str) -> str:
     fields = plain.replace("?", "*").split()
     if len(fields) != _FIELDS:
         raise ScheduleFault(f"has {len(fields)} fields, and needs 5: {_EXAMPLE}")
-    plain = " ".join(fields).upper()
+    plain = " ".join(_as_cronjob(at, field) for at, field in enumerate(fields)).upper()
     try:
         is_there = next(CronSim(plain, _ANY_TIME), None) is not None
     except CronSimError as error:
@@ -184,6 +186,20 @@ def parse(text: str) -> str:
     if not is_there:
         raise ScheduleFault("never fires: no day of the next 50 years has this date; correct the day or the month")
     return plain
+
+
+def _as_cronjob(at: int, field: str) -> str:
+    """A field as cronsim has to read it so that it means what it means for a CronJob.
+
+    There a step makes a day of month or week one that is given, so that a day has to match only one of both. A range
+    of one value with a step is that value; cronsim takes it for the rest of the field.
+    """
+    parts = [re.sub(r"^(\w+)-\1/\d+$", r"\1", part) for part in field.split(",")]
+    if at in _DAYS:
+        if any(part in ("*", "*/1") for part in parts):
+            return "*"
+        parts = [re.sub(r"^\*(?=/)", _DAYS[at], part) for part in parts]
+    return ",".join(parts)
 
 
 def _bad(error: str, fields: list[str]) -> str:
@@ -211,12 +227,12 @@ def _is_read(fields: list[str]) -> bool:
     return True
 
 
-def lone_step(plain: str) -> str | None:
-    """What a step means that is as large as its field or larger, in words; None if there is none. plain: of `parse`.
+def lone_step(text: str) -> str | None:
+    """What a step of a schedule means that is as large as its field or larger, in words; None if there is none.
 
     Whoever writes */90 for minutes expects a run each 90 minutes.
     """
-    for at, field in enumerate(plain.split()):
+    for at, field in enumerate(text.split()):
         name, size, first = _SIZES[at]
         step = re.fullmatch(r"\*/([0-9]+)", field)
         if step is not None and int(step[1]) >= size:

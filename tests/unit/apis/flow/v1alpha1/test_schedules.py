@@ -217,6 +217,24 @@ def test_a_schedule_is_read(text: str, plain: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "days"),
+    [
+        pytest.param("0 0 13 * FRI", [1, 8, 13, 15, 22, 29], id="both are given: one has to match"),
+        pytest.param("0 0 */10 * FRI", [1, 8, 11, 15, 21, 22, 29, 31], id="a step of days is given"),
+        pytest.param("0 0 13 * */3", [2, 3, 6, 9, 10, 13, 16, 17, 20, 23, 24, 27, 30, 31], id="a step of weekdays"),
+        pytest.param("0 0 */1 * FRI", [1, 8, 15, 22, 29], id="each day is not given"),
+        pytest.param("0 0 *,13 * FRI", [1, 8, 15, 22, 29], id="nor is a list with each day"),
+        pytest.param("0 0 */10 * *", [1, 11, 21, 31], id="a step of days alone"),
+        pytest.param("0 0 13-13/2 * *", [13], id="a range of one day with a step"),
+    ],
+)
+def test_days_mean_what_they_mean_for_a_cronjob(text: str, days: list[int]) -> None:
+    """January 2027 begins on a Friday. The lists are those of github.com/robfig/cron, which CronJob uses."""
+    found = times(text, "", "2026-12-31T23:59:59Z", "2027-02-01T00:00:00Z")
+    assert [datetime.fromisoformat(time).day for time in found] == days
+
+
+@pytest.mark.parametrize(
     ("text", "why"),
     [
         pytest.param("0 0 31 2 *", "never fires: no month of 2 has a day 31", id="a day that the month does not have"),
@@ -294,7 +312,7 @@ def test_the_zone_that_was_meant_is_named(name: str, said: str) -> None:
     ],
 )
 def test_a_step_that_never_comes_round_is_named(text: str, said: str | None) -> None:
-    found = lone_step(parse(text))
+    found = lone_step(text)
     assert found is None if said is None else said in (found or "")
 
 
