@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from hack.cluster import Cluster
+from hack.cluster.processes import free_port
+from hack.scrape import metrics, total
 from tests.cluster.conftest import StartController
 from tests.cluster.support import manifests as m
 from tests.cluster.support.audit import Audit
@@ -217,3 +219,77 @@ def test_a_workflow_that_runs_another_one_reads_its_outputs(world: World, start_
     world.create(m.workflow("outer", inner, m.flow("b", of="print")))
     assert world.wait_phase("outer")["phase"] == "Succeeded"
     assert argument(world, "outer-b") == "0.93 0.93"
+
+
+def test_until_the_number_is_known_a_fan_out_is_exactly_one_waiting_task(
+    world: World, start_controller: StartController
+) -> None:
+    start_controller()
+    listed = json.dumps(["a", "b", "c"])
+    world.create(m.template("list", run_for="3s", termination_message=listed))
+    world.create(m.template("step", run_for="0.1s"))
+    each: dict[str, Any] = {"for": {"itemsFrom": "{{flows.l.outputs.x}}"}}
+    world.create(m.workflow("w", m.flow("l", of="list", outputs=[output("x", MESSAGE)]), m.flow("each", **each)))
+    world.wait_flow("w", "l", "Running", "Pending")
+    tasks = world.status("w")["tasks"]
+    assert (tasks["total"], tasks["waiting"]) == (2, 1)
+    assert (world.status("w")["progress"], world.flow("w", "each")["phase"]) == ("0/2", "Waiting")
+    assert world.wait_phase("w")["phase"] == "Succeeded"
+    assert (world.status("w")["tasks"]["total"], world.status("w")["progress"]) == (4, "4/4")
+    totals = [
+        one.object["status"]["tasks"]["total"]
+        for one in world.history.sightings("workflows")
+        if one.object.get("status", {}).get("tasks")
+    ]
+    assert sorted(set(totals)) == [2, 4]
+
+
+def test_a_condition_reads_replicas_and_the_workflow(world: World, start_controller: StartController) -> None:
+    start_controller()
+    world.create(m.template("say", run_for="0.1s", termination_message='["a","b"]'))
+    world.create(m.template("step", run_for="0.1s"))
+    last = "index == replicas - 1"
+    named = f"workflow.name == 'w' && workflow.namespace == '{world.namespace}' && size(workflow.uid) == 36"
+    found: dict[str, Any] = {"for": {"itemsFrom": "{{flows.l.outputs.x}}"}}
+    world.create(
+        m.workflow(
+            "w",
+            m.flow("l", of="say", outputs=[output("x", MESSAGE)]),
+            m.flow("alone", when="replicas == 1 && index == 0"),
+            m.flow("other", when="replicas == 2"),
+            m.flow("loop", when=last, **{"for": {"replicas": 3}}),
+            m.flow("items", when=last, **{"for": {"items": ["x", "y"]}}),
+            m.flow("found", when=f"{last} && item == 'b'", **found),
+            m.flow("named", when=named),
+        )
+    )
+    assert world.wait_phase("w")["phase"] == "Succeeded"
+    phases = world.phases("w")
+    assert (phases["alone"], phases["other"], phases["named"]) == ("Succeeded", "Skipped", "Succeeded")
+    for name, ran, skipped in (("loop", "2", "0-1"), ("items", "1", "0"), ("found", "1", "0")):
+        assert (world.flow("w", name)["succeeded"], world.flow("w", name)["skipped"]) == (ran, skipped)
+
+
+def test_no_output_is_in_metrics_events_or_logs(world: World, start_controller: StartController) -> None:
+    port = free_port()
+    controller = start_controller(f"--metrics-bind-address=127.0.0.1:{port}", "--log-level=debug")
+    world.create(m.template("say", run_for="0.1s", termination_message="hush-7f3a"))
+    world.create(printing("{{flows.a.outputs.x}} {{flows.a.outputs.y}}", "print"))
+    world.create(m.template("step", run_for="0.1s"))
+    outputs = [output("x", MESSAGE), output("y", {"path": "status.gone"}, default="hush-default")]
+    world.create(
+        m.workflow(
+            "w",
+            m.flow("a", of="say", outputs=outputs),
+            m.flow("b", of="print"),
+            m.flow("c", when="outputs.a.x == 'hush'"),
+            m.flow("d", when="int(outputs.a.x) > 0", continueOnFail=True),
+        )
+    )
+    assert world.wait_phase("w")["phase"] == "Succeeded"
+    assert argument(world, "w-b") == "hush-7f3a hush-default"
+    text = metrics(port)
+    assert total(text, "workflow_outputs_total") >= 2
+    events = json.dumps(world.api.get(f"/api/v1/namespaces/{world.namespace}/events"))
+    for where in (text, events, controller.log_file.read_text(errors="replace")):
+        assert "hush-" not in where.replace("outputs.a.x == 'hush'", "")
