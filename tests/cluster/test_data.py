@@ -257,8 +257,8 @@ def test_a_condition_reads_replicas_and_the_workflow(world: World, start_control
             m.flow("l", of="say", outputs=[output("x", MESSAGE)]),
             m.flow("alone", when="replicas == 1 && index == 0"),
             m.flow("other", when="replicas == 2"),
-            m.flow("loop", when=last, **{"for": {"replicas": 3}}),
-            m.flow("items", when=last, **{"for": {"items": ["x", "y"]}}),
+            {**m.flow("loop", when=last), "for": {"replicas": 3}},
+            {**m.flow("items", when=last), "for": {"items": ["x", "y"]}},
             m.flow("found", when=f"{last} && item == 'b'", **found),
             m.flow("named", when=named),
         )
