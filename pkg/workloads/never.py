@@ -10,7 +10,7 @@ from typing import Final
 
 from pkg.apis.flow.v1alpha1.edges import Wait
 from pkg.apis.flow.v1alpha1.faults import Fault, fault
-from pkg.apis.flow.v1alpha1.output_faults import given_forms, source_faults, source_of
+from pkg.apis.flow.v1alpha1.output_faults import given_forms, source_faults, template_of
 from pkg.apis.flow.v1alpha1.raw import ABSENT, RawError
 from pkg.apis.flow.v1alpha1.reading import Reading
 from pkg.apis.flow.v1alpha1.template_use import place_of
@@ -47,10 +47,14 @@ def _without_pods(spec: WorkTemplateSpec) -> str:
     row = rules_for(spec.gvr.gvr)
     verb = "applies" if spec.action is Action.APPLY else "makes"
     if Never.PODS in row.never:
-        return f"{verb} a {row.kind}, which has no pods"
+        return f"{verb} {_one(row)}, which has no pods"
     if Never.OWN_PODS in row.never and spec.action is Action.CREATE:
-        return f"makes a {row.kind}, which has no pods of its own"
+        return f"makes {_one(row)}, which has no pods of its own"
     return ""
+
+
+def _one(row: KindRow) -> str:
+    return f"{'an' if row.kind[0] in 'AEIO' else 'a'} {row.kind}"
 
 
 def _waits(
@@ -75,8 +79,8 @@ def _outputs(flow: Flow, spec: WorkTemplateSpec, path: str) -> Iterator[Fault]:
     for at, output in enumerate(flow.outputs):
         if len(given_forms(output.from_)) == 1 and (found := _missing(output.from_, row)):
             field, what = found
-            kind = f"a {row.kind}" if row.resource else str(spec.gvr.gvr)
-            yield fault(f"{path}.outputs[{at}].from.{field}", f"{source_of(flow)} makes {kind}, {what}")
+            kind = _one(row) if row.resource else str(spec.gvr.gvr)
+            yield fault(f"{path}.outputs[{at}].from.{field}", f"{template_of(flow)} makes {kind}, {what}")
 
 
 def _missing(source: OutputSource, row: KindRow) -> tuple[str, str] | None:

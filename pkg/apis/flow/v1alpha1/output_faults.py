@@ -41,7 +41,7 @@ def given_forms(source: OutputSource) -> list[str]:
     return [name for name, value in forms if value not in ("", None)]
 
 
-def source_of(flow: Flow) -> str:
+def template_of(flow: Flow) -> str:
     """The template of a flow, as messages name it."""
     return "templateSpec" if flow.template_spec is not None else f"template {flow.template_name}"
 
@@ -60,13 +60,11 @@ def source_faults(flow: Flow, template: WorkTemplateSpec, path: str) -> Iterator
     if flow.raw_outputs is ABSENT:
         return
     if template.action is Action.DELETE:
-        message = (
-            f"{source_of(flow)} deletes an object, so there is nothing that outputs could be read from; remove outputs"
-        )
-        yield Fault(f"{path}.outputs", message)
+        why = "deletes an object, so there is nothing that outputs could be read from; remove outputs"
+        yield Fault(f"{path}.outputs", f"{template_of(flow)} {why}")
     elif (template.gvr.group, template.gvr.resource) == ("", "secrets"):
         message = (
-            f"{source_of(flow)} makes a Secret, and outputs of Secrets are not allowed: they would stand in"
+            f"{template_of(flow)} makes a Secret, and outputs of Secrets are not allowed: they would stand in"
             " the status of the Workflow; let the job read the Secret itself"
         )
         yield Fault(f"{path}.outputs", message)
