@@ -143,11 +143,13 @@ export function List({ route, session, onLogin }) {
 function Row({ line, hasNamespace }) {
   const [done, total] = (line.progress || "0/0").split("/").map(Number);
   const at = now();
+  const why = line.why && line.reason !== "AllSucceeded" ? line.why : "";
   return (
     <tr>
       <td class="name">
-        <Link to={address(line.namespace, line.name)}>{line.name}</Link>
+        <Link to={address(line.namespace, line.name)} title={line.name.length > 60 ? line.name : undefined}>{line.name}</Link>
         {hasNamespace && <span class="faint">{line.namespace}</span>}
+        {why && <span class={`faint why short ${line.blocked ? "asks" : ""}`}>{why}</span>}
       </td>
       <td><span class={`phase ${line.phase}`}><span class={`dot ${line.phase}`} />{line.phase}</span></td>
       <td class="progress">
@@ -156,7 +158,7 @@ function Row({ line, hasNamespace }) {
       </td>
       <td class="right">{line.started ? duration((line.ended || at) - line.started) : ""}</td>
       <td class="right" title={line.created && moment(line.created)}>{line.created ? duration(at - line.created) : ""}</td>
-      <td class="wide why"><span>{line.why && line.reason !== "AllSucceeded" ? line.why : ""}</span></td>
+      <td class={`wide why ${line.blocked ? "asks" : ""}`}><span title={why.length > 80 ? why : undefined}>{why}</span></td>
     </tr>
   );
 }

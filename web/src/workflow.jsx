@@ -163,7 +163,7 @@ function Head({ namespace, name, state, scene }) {
     <div class="head">
       <div>
         <Link to={`/?namespace=${encodeURIComponent(namespace)}`} class="faint">{namespace}</Link>
-        <h1>{name}</h1>
+        <h1 title={name.length > 60 ? name : undefined}>{name}</h1>
       </div>
       {head && (
         <div class="facts" aria-live="polite">

@@ -10,6 +10,10 @@ import { Still } from "./still.js";
 
 const MIN = 0.04;
 const MAX = 2.4;
+// In a narrow window, the whole of a scene is shown where its words can still be read; else a part that can.
+const NARROW = 600;
+const READABLE = 0.55;
+const NEAR = 0.8;
 // After the last move of the picture, until it is drawn anew for where it is.
 const SETTLE = 120;
 
@@ -33,6 +37,7 @@ class Painter {
     this.frames = 0;
     this.cost = 0;
     this.isFitted = true;
+    this.isWhole = false;
     this.recolour();
     this.observer = new ResizeObserver(() => this.resize());
     this.observer.observe(root);
@@ -96,7 +101,9 @@ class Painter {
 
   setState(state, moves) {
     if (!this.scene || state.flows.length !== this.scene.boxes.length) return;
+    const isFirst = !this.state;
     this.state = state;
+    if (this.isFitted && this.isNear) this.follow(isFirst);
     this.orbs.setState(state);
     // The same movements again mean that only the scene has changed.
     if (moves && moves !== this.moves) this.orbs.play(moves, performance.now());
@@ -104,16 +111,41 @@ class Painter {
     this.isDirty = true;
   }
 
-  fit() {
+  // The whole scene, whatever its size.
+  get whole() {
+    return Math.min(1.15, (this.size.w - 16) / this.scene.width, (this.size.h - 16) / this.scene.height);
+  }
+
+  // isWhole: all of it, also where nothing can be read then.
+  fit(isWhole = this.isWhole) {
+    this.isWhole = isWhole;
     if (!this.scene || !this.size.w) return;
-    const zoom = Math.max(MIN, Math.min(1.15, (this.size.w - 16) / this.scene.width, (this.size.h - 16) / this.scene.height));
-    this.view = { zoom, x: (this.scene.width - this.size.w / zoom) / 2, y: (this.scene.height - this.size.h / zoom) / 2 };
+    const zoom = this.whole;
+    this.isNear = !isWhole && this.size.w < NARROW && zoom < READABLE;
+    if (this.isNear) this.follow(true);
+    else this.view = { zoom, x: (this.scene.width - this.size.w / zoom) / 2, y: (this.scene.height - this.size.h / zoom) / 2 };
     this.isFitted = true;
     this.isDirty = true;
   }
 
+  // Shows what is chosen, runs or else failed, unless some of it is seen already. always: also then.
+  follow(always = false) {
+    const { scene, size, state } = this;
+    const inPhase = (phase) => scene.boxes.filter((_, position) => state?.flows[position]?.phase === phase);
+    let wanted = always && this.chosen >= 0 ? scene.boxes.slice(this.chosen, this.chosen + 1) : inPhase("Running");
+    if (!wanted.length && always) wanted = inPhase("Failed");
+    if (!wanted.length && always) wanted = scene.boxes.slice(0, 1);
+    const [w, h] = [size.w / NEAR, size.h / NEAR];
+    const isSeen = (box) => box.x >= this.view.x && box.x + box.w <= this.view.x + w && box.y >= this.view.y && box.y + box.h <= this.view.y + h;
+    if (!wanted.length || (!always && wanted.some(isSeen))) return;
+    const within = (at, most, part) => (most <= part ? (most - part) / 2 : Math.max(-12, Math.min(at - part / 2, most - part + 12)));
+    const [box] = wanted;
+    this.view = { zoom: NEAR, x: within(box.x + box.w / 2, scene.width, w), y: within(box.y + box.h / 2, scene.height, h) };
+    this.isDirty = true;
+  }
+
   zoomAt(factor, x, y) {
-    const zoom = Math.max(MIN, Math.min(MAX, this.view.zoom * factor));
+    const zoom = Math.max(Math.min(MIN, this.scene ? this.whole : MIN), Math.min(MAX, this.view.zoom * factor));
     this.view = { zoom, x: this.view.x + x / this.view.zoom - x / zoom, y: this.view.y + y / this.view.zoom - y / zoom };
     this.moved();
   }
@@ -258,7 +290,7 @@ export function Graph({ scene, state, moves, chosen, onChoose, onOpen, found, at
     const { key: name } = event;
     if (name === "+" || name === "=") paint.zoomAt(1.25, ...middle);
     else if (name === "-") paint.zoomAt(0.8, ...middle);
-    else if (name === "0") paint.fit();
+    else if (name === "0") paint.fit(true);
     else if (name === "Enter" && chosen >= 0) onOpen(chosen);
     else if (name === "Escape") onChoose(-1);
     else if (name.startsWith("Arrow")) {
@@ -279,7 +311,7 @@ export function Graph({ scene, state, moves, chosen, onChoose, onOpen, found, at
       <div class="zoom">
         <button type="button" aria-label="Zoom in" onClick={() => painter.current.zoomAt(1.3, painter.current.size.w / 2, painter.current.size.h / 2)}>+</button>
         <button type="button" aria-label="Zoom out" onClick={() => painter.current.zoomAt(0.77, painter.current.size.w / 2, painter.current.size.h / 2)}>−</button>
-        <button type="button" aria-label="Show all" onClick={() => painter.current.fit()}>⤢</button>
+        <button type="button" aria-label="Show all" onClick={() => painter.current.fit(true)}>⤢</button>
       </div>
       {hot && state && scene && <Tip scene={scene} state={state} hot={hot} at={at} />}
     </div>

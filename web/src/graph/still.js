@@ -139,7 +139,8 @@ export class Still {
       context.globalAlpha = isFaded ? 0.38 : 1;
       if (view.zoom < 0.16) {
         context.fillStyle = colour[flow.phase] || colour.Waiting;
-        context.fillRect(box.x, box.y, box.w, box.h);
+        // Also of the smallest box something is seen.
+        context.fillRect(box.x, box.y, Math.max(box.w, 1 / view.zoom), Math.max(box.h, 1 / view.zoom));
       } else {
         this.box(box, flow, colour, isSmall, position === chosen, position === hot);
       }
