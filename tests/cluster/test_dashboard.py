@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,13 +12,11 @@ import pytest
 from hack.cluster import Cluster
 from tests.cluster.conftest import StartController
 from tests.cluster.support import manifests as m
+from tests.cluster.support.access import CHANGE, RBAC, READ, token_of
 from tests.cluster.support.dashboard import Browser, serving
-from tests.cluster.support.history import Object
 from tests.cluster.support.world import PATIENCE, World
 
 pytestmark = pytest.mark.cluster
-
-RBAC = "/apis/rbac.authorization.k8s.io/v1"
 
 
 @pytest.fixture(scope="module")
@@ -31,28 +28,6 @@ def browser(kubeconfig: Path) -> Iterator[Browser]:
 
 def api(world: World, name: str, rest: str = "") -> str:
     return f"/api/workflows/{world.namespace}/{name}{rest}"
-
-
-def token_of(world: World, name: str, *rules: Object) -> str:
-    """The token of a new service account with these rights in its namespace."""
-    home = f"/api/v1/namespaces/{world.namespace}/serviceaccounts"
-    world.api.request("POST", home, {"metadata": {"name": name}})
-    if rules:
-        role = {"metadata": {"name": name}, "rules": list(rules)}
-        world.api.request("POST", f"{RBAC}/namespaces/{world.namespace}/roles", role)
-        binding = {
-            "metadata": {"name": name},
-            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name},
-            "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": world.namespace}],
-        }
-        world.api.request("POST", f"{RBAC}/namespaces/{world.namespace}/rolebindings", binding)
-    wanted = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
-    answer = world.api.request("POST", f"{home}/{name}/token", wanted)
-    return str(json.loads(answer)["status"]["token"])
-
-
-READ = {"apiGroups": ["flow.workflow.sh"], "resources": ["workflows"], "verbs": ["get", "list", "watch"]}
-CHANGE = {"apiGroups": ["flow.workflow.sh"], "resources": ["workflows"], "verbs": ["patch"]}
 
 
 def test_a_run_is_streamed_from_the_first_task_to_the_end(

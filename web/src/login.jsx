@@ -4,8 +4,9 @@ import { useState } from "preact/hooks";
 
 import { post } from "./api.js";
 
-export function Login({ onDone }) {
-  const [problem, setProblem] = useState("");
+// isOver: there was a login, and it does not count any more.
+export function Login({ isOver, onDone }) {
+  const [problem, setProblem] = useState(isOver ? "Your login is over, or its token has expired. Log in again, and this page goes on." : "");
   const [busy, setBusy] = useState(false);
   const submit = async (event) => {
     event.preventDefault();
@@ -24,7 +25,7 @@ export function Login({ onDone }) {
       <p>The page shows what your own token may see. For a service account, <code>kubectl create token NAME</code> makes one.</p>
       <form onSubmit={submit}>
         <label for="token">Token</label>
-        <input id="token" name="token" type="password" autocomplete="off" required spellcheck={false} />
+        <input id="token" name="token" type="password" autocomplete="off" required autofocus spellcheck={false} />
         <button type="submit" class="primary" disabled={busy}>Log in</button>
       </form>
       <p class="problem" role="alert">{problem}</p>

@@ -26,13 +26,13 @@ function App() {
     await post("/api/logout").catch(() => {});
     load();
   };
-  const needLogin = () => setSession((old) => ({ ...old, loggedIn: false }));
+  const needLogin = () => setSession((old) => ({ ...old, loggedIn: false, isOver: true }));
 
   let view = null;
   if (problem) view = <main class="note"><h1>No answer</h1><p>{problem}</p><button type="button" onClick={load}>Try again</button></main>;
   else if (!session) view = <main aria-busy="true" />;
   else if (route.page === "replay") view = <ReplayFile />;
-  else if (!session.loggedIn) view = <Login onDone={load} />;
+  else if (!session.loggedIn) view = <Login isOver={session.isOver} onDone={load} />;
   else if (route.page === "workflow") view = <WorkflowPage key={`${route.namespace}/${route.name}`} route={route} session={session} onLogin={needLogin} />;
   else view = <List route={route} session={session} onLogin={needLogin} />;
 

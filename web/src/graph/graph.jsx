@@ -175,14 +175,17 @@ class Painter {
     this.request = this.isLively ? requestAnimationFrame(this.tick) : 0;
   }
 
-  get isLively() { return this.orbs.isMoving || (!this.orbs.isStill && this.orbs.resting.length > 0); }
+  get isLively() { return this.orbs.isMoving || (this.orbs.resting.length > 0 && this.orbs.breathes(this.view, this.ratio)); }
 
   paint(now) {
     const began = performance.now();
     const { isMoved } = this;
-    if (this.isDirty || (isMoved && !this.still.move(this.view, this.size, this.ratio))) {
+    const breathes = this.orbs.breathes(this.view, this.ratio);
+    if (this.isDirty || breathes !== this.breathed || (isMoved && !this.still.move(this.view, this.size, this.ratio))) {
       clearTimeout(this.settling);
-      this.still.draw(this.state, this.view, this.size, this.ratio, this.colour, this.chosen, this.hot, this.found);
+      const seen = this.still.draw(this.state, this.view, this.size, this.ratio, this.colour, this.chosen, this.hot, this.found);
+      if (seen && !breathes) this.orbs.rest(this.still.context, seen, this.view, performance.now());
+      this.breathed = breathes;
     }
     // What only breathes needs no more than thirty frames a second.
     if (this.isDirty || isMoved || this.orbs.isMoving || (this.isLively && now - (this.drawn || 0) > 30)) {

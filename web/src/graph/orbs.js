@@ -1,4 +1,5 @@
-// The moving layer: a red orb for every running task, and its ways. Everything is drawn from one picture of an orb.
+// The moving layer: a red orb for every running task, and its ways. Everything is drawn from one picture of an orb. Far away
+// it is not seen that orbs breathe: then those that rest are drawn on the still layer, and the frames of this one cost little.
 
 import { cellOf, cells, unpack } from "../model.js";
 import { GATES } from "../words.js";
@@ -7,6 +8,8 @@ import { ABOVE, ASIDE, GATE, cellPlace, orbPlace } from "./still.js";
 const TRAVEL = 750;
 const CROSS = 1500;
 const MAX_TRAVELLERS = 400;
+// The pixels of the screen for one of the scene, from which on one sees that orbs breathe.
+const BREATH = 0.45;
 const ease = (t) => (t < 0.5 ? 4 * t * t * t : 1 - (-2 * t + 2) ** 3 / 2);
 
 export class Orbs {
@@ -15,7 +18,10 @@ export class Orbs {
     this.context = canvas.getContext("2d");
     this.resting = [];
     this.travellers = [];
+    this.byKey = new Map();
+    // Orbs that rest, by key: until when they are still on their way, and which have come since the still layer was drawn.
     this.hidden = new Map();
+    this.landed = new Set();
     this.flashes = [];
     this.ways = new Map();
     // The latest movements, for those who ask: tests.
@@ -35,7 +41,7 @@ export class Orbs {
     this.travellers = [];
     this.flashes = [];
     this.hidden.clear();
-    this.wayIn = new Map();
+    this.landed.clear();
   }
 
   setColours(colour) {
@@ -76,31 +82,42 @@ export class Orbs {
   // What rests where in a state. Cheap enough for every change of 5,000 flows.
   setState(state) {
     this.resting = [];
+    this.byKey.clear();
     state.flows.forEach((flow, position) => {
       const box = this.scene.boxes[position];
       if (!box) return;
       if (flow.phase === "Waiting" && GATES.has(flow.reason)) {
         const at = this.gate(position);
-        this.resting.push({ key: `${position}:gate`, position, ...at, size: 1, kind: "gate" });
+        this.push({ key: `${position}:gate`, position, ...at, size: 1, kind: "gate" });
       }
       if (!box.has_for) {
-        if (flow.phase === "Running") this.rest(position, 0, 1.5, "run");
-        else if (flow.phase === "Backoff") this.rest(position, 0, 1, "backoff");
-        else if (flow.phase === "Pending" || flow.phase === "Suspended") this.rest(position, 0, 1.5, "hold");
+        if (flow.phase === "Running") this.add(position, 0, 1.5, "run");
+        else if (flow.phase === "Backoff") this.add(position, 0, 1, "backoff");
+        else if (flow.phase === "Pending" || flow.phase === "Suspended") this.add(position, 0, 1.5, "hold");
         return;
       }
       if (flow.phase === "Waiting" || flow.phase === "Skipped") return;
       cells(flow, this.scene.cells).forEach((phase, cell) => {
-        if (phase === "Running") this.rest(position, cell, 1, "run");
-        else if (phase === "Backoff") this.rest(position, cell, 0.8, "backoff");
-        else if (phase === "Pending" || phase === "Suspended") this.rest(position, cell, 1, "hold");
+        if (phase === "Running") this.add(position, cell, 1, "run");
+        else if (phase === "Backoff") this.add(position, cell, 0.8, "backoff");
+        else if (phase === "Pending" || phase === "Suspended") this.add(position, cell, 1, "hold");
       });
     });
   }
 
-  rest(position, cell, size, kind) {
+  // Whether resting orbs are drawn anew for every frame.
+  breathes(view, ratio) {
+    return !this.isStill && view.zoom * ratio >= BREATH;
+  }
+
+  add(position, cell, size, kind) {
     const at = kind === "backoff" ? this.wait(position, cell) : this.place(position, cell);
-    this.resting.push({ key: `${position}:${cell}`, position, x: at.x, y: at.y, size, kind });
+    this.push({ key: `${position}:${cell}`, position, x: at.x, y: at.y, size, kind });
+  }
+
+  push(orb) {
+    this.resting.push(orb);
+    this.byKey.set(orb.key, orb);
   }
 
   // Where running tasks are drawn, for those who ask: tests, and the words for screen readers.
@@ -112,7 +129,7 @@ export class Orbs {
     this.played = [...this.played, ...moves].slice(-500);
     if (this.isStill || document.hidden) return;
     for (const move of moves) this.move(move, now);
-    if (this.travellers.length > MAX_TRAVELLERS) this.travellers.splice(0, this.travellers.length - MAX_TRAVELLERS);
+    for (const one of this.travellers.splice(0, Math.max(0, this.travellers.length - MAX_TRAVELLERS))) this.land(one.key, Infinity);
   }
 
   move(move, now) {
@@ -188,6 +205,29 @@ export class Orbs {
     return this.travellers.length > 0 || this.flashes.length > 0;
   }
 
+  // An orb has come to where it rests.
+  land(key, now) {
+    if (!key || this.hidden.get(key) > now) return;
+    this.hidden.delete(key);
+    this.landed.add(key);
+  }
+
+  // Draws what rests in a part of the scene on any layer, whose transform is that of the scene.
+  rest(context, { left, top, right, bottom }, view, now, breath = 1) {
+    const scale = scaleOf(view);
+    this.landed.clear();
+    for (const orb of this.resting) {
+      if (orb.x < left - 20 || orb.x > right + 20 || orb.y < top - 20 || orb.y > bottom + 20) continue;
+      const until = this.hidden.get(orb.key);
+      if (until !== undefined) {
+        if (now < until) continue;
+        this.hidden.delete(orb.key);
+      }
+      this.orb(context, orb.x, orb.y, orb.size * scale * (orb.kind === "run" ? breath : 1), orb.kind);
+    }
+    context.globalAlpha = 1;
+  }
+
   draw(view, size, ratio, now) {
     const { context } = this;
     context.setTransform(1, 0, 0, 1, 0, 0);
@@ -195,33 +235,28 @@ export class Orbs {
     if (!this.scene || !this.sprite) return;
     const zoom = view.zoom * ratio;
     context.setTransform(zoom, 0, 0, zoom, -view.x * zoom, -view.y * zoom);
-    const [left, top] = [view.x - 20, view.y - 20];
-    const [right, bottom] = [view.x + size.w / view.zoom + 20, view.y + size.h / view.zoom + 20];
-    const breath = this.isStill ? 1 : 1 + 0.09 * Math.sin(now / 420);
-    // Far away an orb stays large enough to be seen.
-    const scale = Math.max(1, 0.28 / view.zoom);
-    for (const orb of this.resting) {
-      if (orb.x < left || orb.x > right || orb.y < top || orb.y > bottom) continue;
-      const until = this.hidden.get(orb.key);
-      if (until !== undefined) {
-        if (now < until) continue;
-        this.hidden.delete(orb.key);
+    const scale = scaleOf(view);
+    if (this.breathes(view, ratio)) {
+      const seen = { left: view.x, top: view.y, right: view.x + size.w / view.zoom, bottom: view.y + size.h / view.zoom };
+      this.rest(context, seen, view, now, 1 + 0.09 * Math.sin(now / 420));
+    } else {
+      for (const orb of [...this.landed].map((key) => this.byKey.get(key))) {
+        if (orb) this.orb(context, orb.x, orb.y, orb.size * scale, orb.kind);
       }
-      this.orb(orb.x, orb.y, orb.size * scale * (orb.kind === "run" ? breath : 1), orb.kind);
     }
     this.flashes = this.flashes.filter((flash) => now < flash.end);
     for (const flash of this.flashes) this.drawFlash(flash, (now - flash.begin) / (flash.end - flash.begin));
+    for (const one of this.travellers) if (now >= one.end) this.land(one.key, now);
     this.travellers = this.travellers.filter((one) => now < one.end);
     for (const one of this.travellers) {
       if (now < one.begin) continue;
       const { x, y } = along(one, ease((now - one.begin) / (one.end - one.begin)));
-      this.orb(x, y, one.size * scale, "run");
+      this.orb(context, x, y, one.size * scale, "run");
     }
     context.globalAlpha = 1;
   }
 
-  orb(x, y, size, kind) {
-    const { context } = this;
+  orb(context, x, y, size, kind) {
     const radius = 11 * size;
     if (kind === "hold") {
       context.globalAlpha = 0.35;
@@ -262,6 +297,9 @@ export class Orbs {
     }
   }
 }
+
+// Far away an orb stays large enough to be seen.
+const scaleOf = (view) => Math.max(1, 0.28 / view.zoom);
 
 function along({ points, marks }, t) {
   const wanted = t * marks[marks.length - 1];

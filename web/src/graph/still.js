@@ -110,7 +110,8 @@ export class Still {
     return this.arrows;
   }
 
-  // view: {x, y, zoom} of the corner, ratio: of the screen; chosen, hot: positions of boxes, -1 for none.
+  // view: {x, y, zoom} of the corner, ratio: of the screen; chosen, hot: positions of boxes, -1 for none. Returns the part of
+  // the scene that is drawn, null if there is nothing yet.
   draw(state, view, size, ratio, colour, chosen, hot, found) {
     const { context, scene } = this;
     context.setTransform(1, 0, 0, 1, 0, 0);
@@ -118,7 +119,7 @@ export class Still {
     this.canvas.style.transform = `translate(${-this.margin}px, ${-this.margin}px)`;
     this.drawn = { ...view, size };
     this.draws += 1;
-    if (!scene || !state) return;
+    if (!scene || !state) return null;
     const zoom = view.zoom * ratio;
     const seen = reach(view, size, this.margin);
     context.setTransform(zoom, 0, 0, zoom, -seen.left * zoom, -seen.top * zoom);
@@ -148,6 +149,7 @@ export class Still {
     context.globalAlpha = 1;
     if (!isSmall) this.heads(colour, seen);
     context.globalAlpha = 1;
+    return seen;
   }
 
   // Where the orb goes after a failed attempt, with how many have failed.
