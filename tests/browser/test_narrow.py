@@ -50,6 +50,7 @@ FAULTS = """() => {
   }
   pieces.forEach((one, at) => {
     for (const other of pieces.slice(at + 1)) {
+      if (other.element === one.element) continue;
       const wide = Math.min(one.right, other.right) - Math.max(one.left, other.left);
       const high = Math.min(one.bottom, other.bottom) - Math.max(one.top, other.top);
       if (wide > 2 && high > 5) found.push(`${one.text} / ${other.text}`);

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from playwright.sync_api import Page
 
@@ -77,12 +79,13 @@ def test_while_it_slides_the_picture_is_the_one_that_is_drawn_there(page: Page) 
     """Pixel by pixel of what is seen, but for edges whose place is rounded otherwise."""
     where, different, count = page.evaluate(
         f"""() => {{
-          const {{ still, size }} = {PAINTER};
-          const copy = new OffscreenCanvas(size.w, size.h).getContext('2d', {{ willReadFrequently: true }});
+          const {{ still, size, ratio }} = {PAINTER};
+          const [w, h] = [size.w * ratio, size.h * ratio];
+          const copy = new OffscreenCanvas(w, h).getContext('2d', {{ willReadFrequently: true }});
           const pixels = (x, y) => {{
-            copy.clearRect(0, 0, size.w, size.h);
-            copy.drawImage(still.canvas, -x, -y);
-            return copy.getImageData(0, 0, size.w, size.h).data;
+            copy.clearRect(0, 0, w, h);
+            copy.drawImage(still.canvas, -x * ratio, -y * ratio);
+            return copy.getImageData(0, 0, w, h).data;
           }};
           {PAINTER}.pan(40, 30);
           {PAINTER}.paint(performance.now());
@@ -103,3 +106,43 @@ def test_while_it_slides_the_picture_is_the_one_that_is_drawn_there(page: Page) 
     assert where == ["-152", "-162"]
     assert count > 10_000
     assert different < count / 500
+
+
+# Which flows have an orb, as seen: the colour of both layers at the places of their tasks.
+RED = f"""() => {{
+  const {{ still, orbs, view, size, ratio, scene }} = {PAINTER};
+  const copy = new OffscreenCanvas(size.w * ratio, size.h * ratio).getContext('2d', {{ willReadFrequently: true }});
+  copy.drawImage(still.canvas, -still.margin * ratio, -still.margin * ratio);
+  copy.drawImage(orbs.canvas, 0, 0);
+  return scene.boxes.filter((box, position) => {{
+    const {{ x, y }} = orbs.place(position, 0);
+    const at = [(x - view.x) * view.zoom * ratio, (y - view.y) * view.zoom * ratio].map(Math.round);
+    const [red, green, blue] = copy.getImageData(...at, 1, 1).data;
+    return red > 180 && green < 140 && blue < 140;
+  }}).map((box) => box.name);
+}}"""
+
+
+@pytest.mark.parametrize("still", [False, True], ids=["moving", "reduced motion"])
+@pytest.mark.parametrize("zoom", [0.2, 0.8], ids=["far", "near"])
+def test_orbs_are_seen_far_and_near_where_tasks_run(
+    open_page: OpenPage, world: World, zoom: float, still: bool
+) -> None:
+    names = ["first", "second", "third"]
+    world.create(m.workflow("run", *m.chain(*names)))
+    page = open_page(f"/workflows/{world.namespace}/run/graph", still=still)
+    wait_drawn(page)
+    page.evaluate(f"{PAINTER}.zoomAt({zoom} / {PAINTER}.view.zoom, 400, 250)")
+    phases = dict.fromkeys(names, "Waiting")
+    for name, before in zip(names, ("", *names), strict=False):
+        phases |= {name: "Running"} | ({before: "Succeeded"} if before else {})
+        flows = [{"name": each, "phase": phase, "attempts": 1} for each, phase in phases.items()]
+        world.patch(f"{world.workflow_path('run')}/status", {"status": {"phase": "Running", "flows": flows}})
+        deadline = time.monotonic() + 60
+        while page.evaluate(f"{PAINTER}.orbs.isMoving") or page.evaluate(RED) != [name]:
+            assert time.monotonic() < deadline, (page.evaluate(RED), name)
+            page.wait_for_timeout(50)
+        # Also once it is drawn anew, and while the picture slides.
+        page.evaluate(f"{PAINTER}.isDirty = true")
+        settle(page)
+        assert page.evaluate(RED) == [name]

@@ -236,6 +236,9 @@ export class Orbs {
     const zoom = view.zoom * ratio;
     context.setTransform(zoom, 0, 0, zoom, -view.x * zoom, -view.y * zoom);
     const scale = scaleOf(view);
+    // In this order: the last frame of a move already has the orb where it rests.
+    for (const one of this.travellers) if (now >= one.end) this.land(one.key, now);
+    this.travellers = this.travellers.filter((one) => now < one.end);
     if (this.breathes(view, ratio)) {
       const seen = { left: view.x, top: view.y, right: view.x + size.w / view.zoom, bottom: view.y + size.h / view.zoom };
       this.rest(context, seen, view, now, 1 + 0.09 * Math.sin(now / 420));
@@ -246,8 +249,6 @@ export class Orbs {
     }
     this.flashes = this.flashes.filter((flash) => now < flash.end);
     for (const flash of this.flashes) this.drawFlash(flash, (now - flash.begin) / (flash.end - flash.begin));
-    for (const one of this.travellers) if (now >= one.end) this.land(one.key, now);
-    this.travellers = this.travellers.filter((one) => now < one.end);
     for (const one of this.travellers) {
       if (now < one.begin) continue;
       const { x, y } = along(one, ease((now - one.begin) / (one.end - one.begin)));
