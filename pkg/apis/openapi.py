@@ -101,6 +101,8 @@ class _Reader:
         self._parts: dict[str, Node | str] = {}
         self._left: list[str] = []
         self._entries = 0
+        # In the spec of a custom resource, which names no parts, an object that lists no fields takes none.
+        self._prunes = False
 
     def read(self, root: _Source) -> Described:
         has_spec = "spec" in root.properties or root.is_open
@@ -109,8 +111,11 @@ class _Reader:
             own = root.properties.keys() - {"apiVersion", "kind", "status"}
             fields = {name: source for name, source in root.properties.items() if name in own}
         has_status = "status" in root.properties or root.is_open or not root.properties
+        spec = root.properties.get("spec")
+        self._prunes = spec is not None and not spec.ref and not spec.all_of
         try:
             node = self._reduced(msgspec.structs.replace(root, properties=fields))
+            self._prunes = False
             while self._left:
                 name = self._left.pop()
                 raw = self._schemas.get(name)
@@ -140,8 +145,9 @@ class _Reader:
             others = self._reduced(source.items)
         elif isinstance(source.values, _Source):
             others = self._reduced(source.values)
-        # An object that lists no fields is one that takes any.
-        is_closed = kind is Type.OBJECT and bool(fields) and not source.is_open and source.values in (None, False)
+        takes_no_other = kind is Type.OBJECT and not source.is_open and source.values in (None, False)
+        # Elsewhere an object that lists no fields is one that takes any.
+        is_closed = takes_no_other and (bool(fields) or self._prunes)
         return self._shared(kind, fields, others, is_closed)
 
     def _named(self, ref: str) -> str:

@@ -17,7 +17,7 @@ from pkg.workloads.evaluator import (
     read,
     with_rules,
 )
-from pkg.workloads.injection import inject, pod_templates
+from pkg.workloads.injection import inject, needs_schema, pod_templates
 from pkg.workloads.model import KindRow, OwnRetry, RuleError, Rules, convert_rules
 from pkg.workloads.name_limits import NameRule, limit
 from pkg.workloads.near_kinds import near_kind
@@ -65,6 +65,7 @@ __all__ = [
     "limit",
     "names_its_pods",
     "near_kind",
+    "needs_schema",
     "needs_whole",
     "own_retries",
     "place_plugins",

@@ -7,38 +7,60 @@ deep copy, never a cached object. A part of a wrong type is left as it is; the A
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
+from pkg.apis.flow.v1alpha1.schema import NO_SCHEMA, Key, Schema
 from pkg.workloads import paths
 from pkg.workloads.model import KindRow, Place
+
+_CONTAINERS: Final = ("initContainers", "containers")
+
+_Trail = tuple[Any, Key]
+"""The place of a value: the trail of what it is in, and its key there. That of the spec is the empty tuple."""
 
 
 def pod_templates(row: KindRow, body: dict[str, Any]) -> list[dict[str, Any]]:
     """The pod templates in the object, as mutable maps with `metadata` and `spec`; for a Pod the object itself."""
-    found = [
+    return [*_listed(row, body), *(template for template, _ in _found(row, body))]
+
+
+def needs_schema(row: KindRow, body: dict[str, Any]) -> bool:
+    """Whether the schema of the kind says what of ours its pod templates take."""
+    return next(_found(row, body), None) is not None
+
+
+def _listed(row: KindRow, body: dict[str, Any]) -> list[dict[str, Any]]:
+    """The pod templates where the row says that they are."""
+    return [
         template
         for path in row.pod_templates
         for template in paths.select(paths.parse(path), body)
         if isinstance(template, dict)
     ]
-    if row.any_template:
-        found.extend(_search(body.get("spec")))
-    return found
 
 
-def _search(root: Any) -> Iterator[dict[str, Any]]:
-    """Every value under a key `template` that is a pod template; not the ones inside such a value."""
-    left = [root]  # a list, not recursion: a spec may be nested deeply
+def _found(row: KindRow, body: dict[str, Any]) -> Iterator[tuple[dict[str, Any], _Trail]]:
+    """Every value under a key `template` that is a pod template, with its place; not the ones inside such a value."""
+    # A list, not recursion: a spec may be nested deeply.
+    left: list[tuple[Any, Any]] = [(body.get("spec"), ())] if row.any_template else []
     while left:
-        node = left.pop()
+        node, trail = left.pop()
         if isinstance(node, list):
-            left.extend(reversed(node))
+            left.extend((value, (trail, at)) for at, value in reversed(list(enumerate(node))))
         elif isinstance(node, dict):
             for key, value in reversed(node.items()):
                 if key == "template" and _is_pod_template(value):
-                    yield value
+                    yield value, (trail, key)
                 else:
-                    left.append(value)
+                    left.append((value, (trail, key)))
+
+
+def _keys(trail: Any) -> list[Key]:
+    keys: list[Key] = []
+    while trail:
+        trail, key = trail
+        keys.append(key)
+    return ["spec", *reversed(keys)]
 
 
 def _is_pod_template(value: Any) -> bool:
@@ -46,21 +68,32 @@ def _is_pod_template(value: Any) -> bool:
     return isinstance(spec, dict) and isinstance(spec.get("containers"), list)
 
 
-def inject(row: KindRow, body: dict[str, Any], *, labels: Mapping[str, str], env: Mapping[str, str]) -> None:
+def inject(
+    row: KindRow,
+    body: dict[str, Any],
+    *,
+    labels: Mapping[str, str],
+    env: Mapping[str, str],
+    schema: Schema = NO_SCHEMA,
+) -> None:
     """Add labels and environment variables to every pod that the object will create.
 
     Labels go into each pod template, and into the object's selector where its pods must match one. Variables go into
     every container and init container, before the user's variables, so that these can refer to them. A variable of the
-    same name is replaced.
+    same name is replaced. schema: of a kind without a row. What it has no field for is left out: the API server would
+    drop it, and warn of a field that the user did not write, or refuse it.
     """
-    for template in pod_templates(row, body):
+    for template in _listed(row, body):
         _add(_child(template, "metadata"), "labels", labels)
-        spec = template.get("spec")
-        if isinstance(spec, dict):
-            for field in ("initContainers", "containers"):
-                containers = spec.get(field)
-                for container in containers if isinstance(containers, list) else ():
-                    _add_env(container, env)
+        for field in _CONTAINERS:
+            _add_env_to_all(template, field, env)
+    for template, trail in list(_found(row, body)):
+        keys = _keys(trail)
+        if all(schema.keeps([*keys, "metadata", "labels", name]) for name in labels):
+            _add(_child(template, "metadata"), "labels", labels)
+        for field in _CONTAINERS:
+            if all(schema.keeps([*keys, "spec", field, 0, "env", 0, name]) for name in ("name", "value")):
+                _add_env_to_all(template, field, env)
     for place in row.labels:
         for holder in _maps_at(place, body):
             _add(holder, "labels", labels)
@@ -70,6 +103,13 @@ def inject(row: KindRow, body: dict[str, Any], *, labels: Mapping[str, str], env
     if row.match_labels:
         for holder, key in paths.slots(paths.parse(row.match_labels), body, create=True):
             _add(holder, key, labels)
+
+
+def _add_env_to_all(template: dict[str, Any], field: str, env: Mapping[str, str]) -> None:
+    spec = template.get("spec")
+    containers = spec.get(field) if isinstance(spec, dict) else None
+    for container in containers if isinstance(containers, list) else ():
+        _add_env(container, env)
 
 
 def _maps_at(place: Place, body: dict[str, Any]) -> list[Any]:

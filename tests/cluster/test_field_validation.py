@@ -95,6 +95,38 @@ def test_under_strict_the_task_is_refused_with_the_words_of_the_api_server(
     assert world.jobs("c20") == []
 
 
+def test_the_controller_puts_in_nothing_for_which_a_crd_has_no_field(
+    cluster: Cluster, world: World, start_controller: StartController
+) -> None:
+    """Generators of CRDs write `metadata: {type: object}` for pod templates, which takes no labels."""
+    definition = crd(GROUP, "Gauge")
+    text = {"type": "string"}
+    container = {"type": "object", "properties": {"name": text, "image": text}}
+    pod = {"type": "object", "properties": {"containers": {"type": "array", "items": container}}}
+    pods = {"type": "object", "properties": {"metadata": {"type": "object"}, "spec": pod}}
+    spec = {"type": "object", "properties": {"template": pods}}
+    definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"] = {
+        "type": "object",
+        "properties": {"spec": spec, "status": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}},
+    }
+    wait_established(cluster.api(), kinds.install(cluster.api(), definition))
+    world.follow(f"apis/{GROUP}/v1/gauges")
+    gauge = {"gvr": {"group": GROUP, "version": "v1", "resource": "gauges"}}
+    for mode in ("Strict", "Warn"):
+        job = {"jobSpec": {"template": {"spec": {"containers": CONTAINERS}}}, "fieldValidation": mode}
+        custom = {"apiVersion": API, "kind": "WorkTemplate", "metadata": {"name": mode.lower()}}
+        world.create({**custom, "spec": gauge | job})
+    start_controller()
+    world.create(workflow("g", flow("strict", of="strict"), flow("warn", of="warn")))
+    for name in ("strict", "warn"):
+        found = world.wait_flow("g", name, "Pending")
+        assert (found.get("reason", ""), found.get("message", "")) == ("", "")
+        gauges = world.history.now("gauges")
+        assert [one["spec"] for one in gauges if one["metadata"]["name"] == f"g-{name}"] == [
+            {"template": {"spec": {"containers": CONTAINERS}}}
+        ]
+
+
 def test_a_refusal_under_warn_also_names_the_misspelt_field(world: World, start_controller: StartController) -> None:
     start_controller()
     pod = {"spec": {"conatiners": CONTAINERS}}

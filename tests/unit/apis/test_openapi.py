@@ -129,7 +129,11 @@ def test_a_schema_that_is_too_large_is_left_out(monkeypatch: pytest.MonkeyPatch)
     [
         pytest.param({"type": "object", "properties": {"a": {}}}, True, id="fields that are listed"),
         pytest.param({"type": "object", "properties": {"a": {}}, "additionalProperties": False}, True, id="no others"),
-        pytest.param({"type": "object"}, False, id="no fields listed"),
+        pytest.param({"type": "object"}, True, id="no fields listed, in a CRD"),
+        pytest.param({"allOf": [{"$ref": f"{REF}Part"}]}, False, id="no fields listed, built in"),
+        pytest.param(
+            {"type": "object", "x-kubernetes-preserve-unknown-fields": True}, False, id="all are kept unknown"
+        ),
         pytest.param({"type": "object", "properties": {"a": {}}, "additionalProperties": True}, False, id="any others"),
         pytest.param({"type": "object", "additionalProperties": {"type": "string"}}, False, id="a map"),
         pytest.param(
@@ -141,7 +145,8 @@ def test_a_schema_that_is_too_large_is_left_out(monkeypatch: pytest.MonkeyPatch)
     ],
 )
 def test_whether_a_field_that_is_not_listed_exists(schema: dict[str, Any], is_closed: bool) -> None:
-    found = described(schema).schema
+    found = described(schema, Part={"type": "object"}).schema
     node = found.below(found.root, "spec")
     assert node is not None
     assert node.is_closed is is_closed
+    assert found.keeps(("spec", "odd")) is not is_closed

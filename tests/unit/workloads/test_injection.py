@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from pkg.apis.flow.v1alpha1.schema import NO_SCHEMA, Node, Schema, Type
 from pkg.workloads import inject, pod_templates, rules_for
 from tests.unit.workloads.builders import gvr
 
@@ -95,6 +96,46 @@ def test_our_variables_come_first_and_win() -> None:
     body = _body({"template": {"spec": {"containers": [{"name": "c", "env": own}]}}})
     inject(rules_for(gvr("jobs.v1.batch")), body, labels={}, env=ENV)
     assert body["spec"]["template"]["spec"]["containers"][0]["env"] == [*OURS, own[0]]
+
+
+OPEN = Node(Type.OBJECT)
+ENTRY = Node(Type.OBJECT, {"name": Node(Type.STRING), "value": Node(Type.STRING)}, is_closed=True)
+WITH_ENV = Node(Type.OBJECT, {"name": Node(Type.STRING), "env": Node(Type.ARRAY, others=ENTRY)}, is_closed=True)
+WITHOUT_ENV = Node(Type.OBJECT, {"name": Node(Type.STRING)}, is_closed=True)
+LABELLED = {"metadata": Node(Type.OBJECT, {"labels": Node(Type.OBJECT, others=Node(Type.STRING))}, is_closed=True)}
+
+
+def _schema(container: Node, **fields: Node) -> Schema:
+    """That of a kind with groups of pod templates, which have these fields beside the spec."""
+    containers = Node(Type.ARRAY, others=container)
+    pod = Node(Type.OBJECT, {"containers": containers, "initContainers": containers}, is_closed=True)
+    pods = Node(Type.OBJECT, {"spec": pod, **fields}, is_closed=True)
+    group = Node(Type.OBJECT, {"template": pods}, is_closed=True)
+    spec = Node(Type.OBJECT, {"groups": Node(Type.ARRAY, others=group)}, is_closed=True)
+    return Schema(Node(Type.OBJECT, {"spec": spec}))
+
+
+@pytest.mark.parametrize(
+    ("schema", "has_labels", "has_env"),
+    [
+        pytest.param(_schema(WITH_ENV, **LABELLED), True, True, id="all of them"),
+        pytest.param(_schema(WITH_ENV), False, True, id="no metadata"),
+        pytest.param(
+            _schema(WITH_ENV, metadata=Node(Type.OBJECT, is_closed=True)), False, True, id="metadata without fields"
+        ),
+        pytest.param(_schema(WITHOUT_ENV, metadata=OPEN), True, False, id="no variables"),
+        pytest.param(NO_SCHEMA, True, True, id="unknown ones"),
+    ],
+)
+def test_only_what_the_schema_has_fields_for_goes_into_a_kind_without_a_row(
+    schema: Schema, has_labels: bool, has_env: bool
+) -> None:
+    body = _body({"groups": [{"template": _template()}]})
+    inject(rules_for(gvr("widgets.v1.example.com")), body, labels=LABELS, env=ENV, schema=schema)
+    (group,) = body["spec"]["groups"]
+    assert ("metadata" in group["template"]) is has_labels
+    for field in ("containers", "initContainers"):
+        assert ("env" in group["template"]["spec"][field][0]) is has_env
 
 
 def test_labels_of_the_user_stay() -> None:

@@ -17,7 +17,7 @@ from pkg.apis.flow.v1alpha1.bare import KEYS
 from pkg.apis.flow.v1alpha1.merging import MergeError, merge_object
 from pkg.apis.flow.v1alpha1.schema import NO_SCHEMA, Schema
 from pkg.apis.flow.v1alpha1.substitution import TEXT, Places, Values, substitute
-from pkg.apis.flow.v1alpha1.variables import cut
+from pkg.apis.flow.v1alpha1.variables import Trail, cut, show
 
 OPS: Final = ("add", "remove", "replace", "move", "copy", "test")
 #: Steps of one patch.
@@ -115,6 +115,7 @@ def apply(target: dict[str, Any], patch: Any) -> dict[str, Any]:
         if raw.is_too_deep(patched):
             raise PatchError("", "", f"the patched object is {raw.TOO_DEEP}")
     elif isinstance(patch, dict):
+        _refuse_directives(patch)
         try:
             patched = merge_object(target, _aligned(patch))
         except MergeError as error:
@@ -124,6 +125,31 @@ def apply(target: dict[str, Any], patch: Any) -> dict[str, Any]:
     else:
         raise faults(patch)[0]
     return _checked(patched)
+
+
+# Of a strategic merge patch, as kubectl and kustomize know it.
+_DIRECTIVES: Final = ("$patch", "$retainKeys", "$setElementOrder/", "$deleteFromPrimitiveList/")
+
+
+def _refuse_directives(patch: dict[str, Any]) -> None:
+    """Raises PatchError for a directive of a strategic merge patch: it would become a field of the job, or be dropped,
+    and what it is to delete would stay.
+    """
+    left: list[tuple[Any, Trail]] = [(patch, (None, ""))]  # a list, not recursion: a patch may be nested deeply
+    while left:
+        value, trail = left.pop()
+        if isinstance(value, list):
+            left.extend((item, (trail, at)) for at, item in enumerate(value) if isinstance(item, dict | list))
+        elif isinstance(value, dict):
+            for key, inner in value.items():
+                if key.startswith("$") and key.startswith(_DIRECTIVES):
+                    message = (
+                        f'"{cut(key)}" belongs to a strategic merge patch, which this is not: null deletes a field, and'
+                        " a JSON Patch removes or replaces an item or a list: [{op: remove, path: /spec/...}]"
+                    )
+                    raise PatchError(show((trail, key)), inner, message)
+                if isinstance(inner, dict | list):
+                    left.append((inner, (trail, key)))
 
 
 def apply_bare(target: dict[str, Any], patch: Any) -> dict[str, Any]:

@@ -78,6 +78,16 @@ class Schema:
             node = found
         return node.type
 
+    def keeps(self, keys: Iterable[Key]) -> bool:
+        """Whether the API server keeps what stands at the end of a path of keys; True where no schema tells."""
+        node = self.root
+        for key in keys:
+            found = self.below(node, key)
+            if found is None:
+                return not node.is_closed
+            node = found
+        return True
+
     def below(self, node: Node, key: Key) -> Node | None:
         """The node of one key below a node; None if the schema has none."""
         below: Node | str | None

@@ -20,6 +20,7 @@ from pkg.apis.flow.v1alpha1.output_faults import source_faults
 from pkg.apis.flow.v1alpha1.parameters import Plain
 from pkg.apis.flow.v1alpha1.reasons import Reasons
 from pkg.apis.flow.v1alpha1.schema import NO_SCHEMA, Schema
+from pkg.apis.flow.v1alpha1.substitution import SchemaNeeded
 from pkg.apis.flow.v1alpha1.types import API_VERSION, GROUP, Action, Flow, Workflow, WorkTemplate
 from pkg.controllers.workflow.planner.render import depth
 from pkg.controllers.workflow.planner.render.hidden import outputs_in, without_values
@@ -29,6 +30,7 @@ from pkg.workloads import (
     default_restart_policy,
     inject,
     limit,
+    needs_schema,
     place_plugins,
     place_queue,
     place_scheduler,
@@ -145,7 +147,9 @@ def render(
                 raise RenderError("template.gvr", str(template.spec.gvr.gvr), text)
             depth.nest(workflow, flow, body)
         removed = _place(workflow, body, row)
-        _inject(this, body, row, probed=probed)
+        if schema is None and needs_schema(row, body):
+            raise SchemaNeeded
+        _inject(this, body, row, schema or NO_SCHEMA, probed=probed)
         _name_people(workflow, template, body)
         body["metadata"]["annotations"].pop(labels.RULES, None)
         if carries:
@@ -239,7 +243,7 @@ def _place(workflow: Workflow, body: dict[str, Any], row: KindRow) -> tuple[str,
     return strip_ttl(row, body)
 
 
-def _inject(this: _Attempt, body: dict[str, Any], row: KindRow, *, probed: bool) -> None:
+def _inject(this: _Attempt, body: dict[str, Any], row: KindRow, schema: Schema, *, probed: bool) -> None:
     """Adds the labels and environment variables that identify workflow, flow, index and attempt."""
     owner = this.workflow.metadata
     ours = labels.for_task(
@@ -253,7 +257,7 @@ def _inject(this: _Attempt, body: dict[str, Any], row: KindRow, *, probed: bool)
         "WORKFLOW_REPLICAS": str(this.replicas),
         "WORKFLOW_ATTEMPT": str(this.attempt),
     }
-    inject(row, body, labels={**ours, labels.PROBED: "true"} if probed else ours, env=env)
+    inject(row, body, labels={**ours, labels.PROBED: "true"} if probed else ours, env=env, schema=schema)
 
 
 def _identify(this: _Attempt, body: dict[str, Any], row: KindRow, is_renamed: bool) -> str:

@@ -113,6 +113,24 @@ def test_applied(patch: Any, expected: Any) -> None:
         pytest.param([{"op": "replace", "path": "", "value": []}], "", "no object", id="a root that is no object"),
         pytest.param({"spec": "x"}, "spec", "must be an object", id="a merge patch with a string for spec"),
         pytest.param({"metadata": {"labels": "x"}}, "metadata.labels", "no map", id="labels that are no map"),
+        pytest.param(
+            {"spec": {"containers": [{"name": "side", "$patch": "delete"}]}},
+            "spec.containers[0].$patch",
+            "a JSON Patch removes or replaces an item",
+            id="a directive that would delete an item",
+        ),
+        pytest.param(
+            {"spec": {"containers": [{"$patch": "replace"}, {"name": "main"}]}},
+            "spec.containers[0].$patch",
+            "belongs to a strategic merge patch",
+            id="a directive that would replace a list",
+        ),
+        pytest.param(
+            {"spec": {"containers": [{"name": "main", "$deleteFromPrimitiveList/args": ["x"]}]}},
+            'spec.containers[0]["$deleteFromPrimitiveList/args"]',
+            "belongs to a strategic merge patch",
+            id="a directive with a name of a field",
+        ),
     ],
 )
 def test_what_does_not_apply_says_where_and_why(patch: Any, path: str, message: str) -> None:

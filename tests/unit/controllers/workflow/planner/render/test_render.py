@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from pkg.apis.flow.v1alpha1 import labels
-from pkg.apis.flow.v1alpha1.schema import Node, Schema, Type
+from pkg.apis.flow.v1alpha1.schema import NO_SCHEMA, Node, Schema, Type
 from pkg.apis.flow.v1alpha1.substitution import SchemaNeeded
 from pkg.apis.flow.v1alpha1.types import Flow, TemplateGVR, Workflow, WorkflowSpec, WorkTemplate, WorkTemplateSpec
 from pkg.apis.meta import ObjectMeta
@@ -368,6 +368,14 @@ def test_a_job_that_needs_no_type_is_made_before_the_schema_is_known() -> None:
     assert found["spec"] == {"a": "x0", "b": 0}
     with pytest.raises(SchemaNeeded):
         made(template={"jobSpec": {"a": "{{index}}"}}, schema=None)
+
+
+def test_the_pods_of_a_kind_without_a_row_wait_for_the_schema_that_says_what_they_take() -> None:
+    gvr = {"group": "example.com", "version": "v1", "resource": "widgets"}
+    pods = {"gvr": gvr, "jobSpec": {"template": {"spec": {"containers": [{"name": "main"}]}}}}
+    with pytest.raises(SchemaNeeded):
+        made(template=pods, schema=None)
+    assert "labels" in body_of(made(template=pods, schema=NO_SCHEMA))["spec"]["template"]["metadata"]
 
 
 def test_a_secret_is_not_made_for_a_flow_with_outputs() -> None:
