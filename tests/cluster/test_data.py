@@ -293,3 +293,24 @@ def test_no_output_is_in_metrics_events_or_logs(world: World, start_controller: 
     events = json.dumps(world.api.get(f"/api/v1/namespaces/{world.namespace}/events"))
     for where in (text, events, controller.log_file.read_text(errors="replace")):
         assert "hush-" not in where.replace("outputs.a.x == 'hush'", "")
+
+
+def test_an_output_that_is_used_makes_its_flow_no_leaf_and_its_user_no_failure_branch(
+    world: World, start_controller: StartController
+) -> None:
+    start_controller()
+    world.create(m.template("say", run_for="0.1s", termination_message="1"))
+    world.create(m.template("fail", run_for="0.1s", exit_code="3"))
+    world.create(m.template("step", run_for="0.1s"))
+    note: dict[str, Any] = {"patch": {"metadata": {"annotations": {"n": "{{flows.a.outputs.x}} {{item}}"}}}}
+    outputs = [output("x", MESSAGE)]
+    anything: dict[str, Any] = {"successPolicy": {"type": "Any"}}
+    world.create(m.workflow("leaf", m.flow("a", of="say", outputs=outputs), m.flow("b", of="fail", **note), **anything))
+    world.create(m.workflow("branch", m.flow("a", of="fail", outputs=outputs), m.flow("b", **note)))
+    status = world.wait_phase("leaf")
+    assert (status["phase"], status["reason"]) == ("Failed", "NoLeafCanSucceed")
+    assert world.phases("leaf") == {"a": "Succeeded", "b": "Failed"}
+    assert world.wait_job("leaf-b")["metadata"]["annotations"]["n"] == "1 {{item}}", "without items it is no variable"
+    status = world.wait_phase("branch")
+    assert (status["phase"], status["reason"]) == ("Failed", "TaskFailed")
+    assert world.phases("branch") == {"a": "Failed", "b": "Skipped"}
