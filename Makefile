@@ -23,6 +23,8 @@ REGISTRY ?=
 BASE     ?=
 ARCH     ?=
 PUSH     ?= 0
+# Of `build` and `images`: auto compiles the core where there is a C compiler, 1 fails without one, 0 does not compile.
+COMPILED ?= auto
 # Of `demo`: run the examples again and again.
 LOOP     ?= 0
 # Of `install`: the image to run, where it is not the one that the manifests name.
@@ -76,11 +78,17 @@ $(DEVELOPING): $(INSTALLED)
 ## Work
 
 .PHONY: build
-build: $(DEVELOPING) ## Build the wheel into dist/
-	@rm -rf build dist
-	$(PY) -m build --wheel --outdir dist . >build.log 2>&1 || { cat build.log >&2; rm -f build.log; exit 1; }
-	rm -rf build.log build
-	ls dist/*.whl
+build: $(DEVELOPING) ## Build the wheels into dist/: for all machines, and compiled for this one (COMPILED=auto, 0 or 1)
+	@exec $(PY) -m hack.image wheels --compiled=$(COMPILED)
+
+.PHONY: compile
+compile: $(DEVELOPING) ## Compile the core in place, for run, bench and tests (a minute; `clean` takes it off again)
+	@exec $(PY) -m hack.compiled make
+
+# Stops before a compiled core runs that is older than its sources.
+.PHONY: .fresh
+.fresh: $(INSTALLED)
+	@exec $(PY) -m hack.compiled check
 
 .PHONY: test
 test: $(DEVELOPING) ## Run all tests, those on real control planes too (about 30 minutes; TESTS=path for some)
@@ -111,6 +119,12 @@ test-browser: $(DEVELOPING) ## Drive the dashboard in Chromium: five scenarios, 
 .PHONY: test-long
 test-long: $(DEVELOPING) ## Run the property tests with many more examples (an hour)
 	@HYPOTHESIS_PROFILE=long $(PY) -m pytest tests/property $(ARGS)
+
+.PHONY: test-compiled
+test-compiled: $(DEVELOPING) ## Compile the core, run unit and property tests on it, and take it off (some minutes)
+	@trap '$(PY) -m hack.compiled remove' EXIT
+	$(PY) -m hack.compiled make
+	$(PY) -m pytest tests/unit tests/property -n $(TEST_PROCESSES) $(ARGS)
 
 .PHONY: faults
 faults: $(DEVELOPING) ## Inject faults into 200 workflows per fault, and count what was lost (before a release)
@@ -184,12 +198,13 @@ verify: generate ## Write the generated files; fail if any file is not committed
 	echo "the generated files are up to date, and the tree is clean"
 
 .PHONY: bench
-bench: $(DEVELOPING) ## Measure the controller on a real control plane (before and after a change)
+bench: $(DEVELOPING) .fresh ## Measure the controller on a real control plane (before and after a change)
 	@exec $(PY) -m hack.bench $(ARGS)
 
 .PHONY: images
 images: $(DEVELOPING) ## Build the image with docker, podman or buildah (REGISTRY=, BASE=, ARCH=; PUSH=1 pushes)
-	@exec $(PY) -m hack.image build --registry="$(REGISTRY)" --base="$(BASE)" --arch="$(ARCH)" $(if $(filter-out 0,$(PUSH)),--push)
+	@exec $(PY) -m hack.image build --registry="$(REGISTRY)" --base="$(BASE)" --arch="$(ARCH)" \
+	  --compiled=$(COMPILED) $(if $(filter-out 0,$(PUSH)),--push)
 
 .PHONY: release
 release: $(DEVELOPING) ## Make a release in dist/: wheel, images, manifests, SBOM (REGISTRY=; PUSH=1 pushes)
@@ -210,7 +225,7 @@ cluster-down: $(INSTALLED) ## Stop the local cluster
 	@exec $(PY) -m hack.cluster down
 
 .PHONY: run
-run: $(INSTALLED) ## Run the controller here, on the cluster of KUBECONFIG or the local one (ARGS=flags)
+run: .fresh ## Run the controller here, on the cluster of KUBECONFIG or the local one (ARGS=flags)
 	@used="$(USED)"
 	if [ -z "$$used" ] && [ ! -f ~/.kube/config ] && [[ "$(ARGS)" != *--kubeconfig* && "$(ARGS)" != *--master* ]]; then
 	  echo "make: no cluster yet: run 'make cluster-up' in another terminal; waiting for it (Ctrl-C ends this)" >&2
@@ -273,8 +288,9 @@ undeploy-examples: $(INSTALLED) ## Remove all examples
 	"$$kubectl" delete --ignore-not-found -f examples/
 
 .PHONY: clean
-clean: ## Remove what was built here; the environment and the cached binaries stay
-	@rm -rf build dist *.egg-info .coverage htmlcov .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+clean: ## Remove what was built here, also what is compiled; the environment and the cached binaries stay
+	@find pkg -name '*.so' -delete
+	rm -rf build dist *.egg-info .coverage htmlcov .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 
 .DEFAULT:
 	@echo "make: there is no target '$@'; 'make help' lists the targets" >&2; exit 2

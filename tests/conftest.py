@@ -7,6 +7,20 @@ from collections.abc import Iterator
 
 import pytest
 
+from hack import compiled
+from pkg.version import build
+
+
+def pytest_configure() -> None:
+    """A compiled core that is older than its sources would be tested in their place."""
+    if fault := compiled.fault(compiled.ROOT, compiled.modules()):
+        pytest.exit(fault, returncode=pytest.ExitCode.USAGE_ERROR)
+
+
+def pytest_report_header() -> str:
+    """Which of the two is tested."""
+    return f"core: {build()}"
+
 
 @pytest.fixture(scope="session", autouse=True)
 def _interrupted_by_sigterm() -> Iterator[None]:

@@ -1,4 +1,4 @@
-"""The command line: `python -m hack.image build|save|release|install-packages`."""
+"""The command line: `python -m hack.image build|save|release|wheels|install-packages`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from hack.image import builders, images, release, version
+from hack.image import builders, images, release, version, wheels
 from hack.image.errors import ImageError, run
 from hack.image.wheels import MACHINES, ROOT
 
@@ -22,11 +22,12 @@ def main() -> None:
 @click.option("--base", default="", help="Image with Python.  [default: made from Debian's packages, where possible]")
 @click.option("--arch", "arches", default="", help="Processors, separated by commas.  [default: this machine's]")
 @click.option("--push", is_flag=True, help="Push what was built.")
-def build(registry: str, base: str, arches: str, push: bool) -> None:
+@click.option("--compiled", default="auto", help="As for wheels.")
+def build(registry: str, base: str, arches: str, push: bool, compiled: str) -> None:
     """Build the image of this checkout."""
     try:
         builder = builders.find()
-        built = images.build(builder, (arches or builders.native()).split(","), registry, base, click.echo)
+        built = images.build(builder, (arches or builders.native()).split(","), registry, base, click.echo, compiled)
         for image in built:
             click.echo(f"{image.name}: linux/{image.arch}, {image.size / 1e6:.0f} MB")
         if push:
@@ -48,6 +49,17 @@ def make_release(registry: str, base: str, arches: str, push: bool) -> None:
         raise click.ClickException(str(error)) from error
     for path in sorted(folder.iterdir()):
         click.echo(f"{path.relative_to(ROOT)}: {path.stat().st_size / 1e6:.1f} MB")
+
+
+@main.command("wheels")
+@click.option("--compiled", default="auto", help="auto: a compiled wheel too, where a C compiler is; 1: must; 0: none.")
+def make_wheels(compiled: str) -> None:
+    """Build the wheels of this checkout into dist/."""
+    try:
+        for wheel in wheels.build_both(ROOT / "dist", compiled, click.echo):
+            click.echo(wheel.relative_to(ROOT))
+    except ImageError as error:
+        raise click.ClickException(str(error)) from error
 
 
 @main.command()

@@ -37,19 +37,24 @@ def full_name(registry: str, tag: str) -> str:
 
 
 def build(
-    builder: Builder, arches: Sequence[str], registry: str, given_base: str, say: Callable[[str], None]
+    builder: Builder,
+    arches: Sequence[str],
+    registry: str,
+    given_base: str,
+    say: Callable[[str], None],
+    wanted: str = "auto",
 ) -> list[Image]:
     """Builds one image per processor; the names of those for another than this machine's end in its name.
 
     `given_base` is an image with Python, or empty: then one is made from Debian's packages, if that can be done here,
-    else the default of the Dockerfile is pulled. Raises ImageError.
+    else the default of the Dockerfile is pulled. wanted: as for `wheels.build_both`. Raises ImageError.
     """
     if unknown := [arch for arch in arches if arch not in MACHINES]:
         raise ImageError(f"ARCH is {', '.join(unknown)}; it must be of {', '.join(MACHINES)}, separated by commas")
     source = version.current()
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
     versions = installed.in_image()
-    project = wheels.build_project(WORK)
+    projects = wheels.build_both(WORK, wanted, say)
     made = not given_base and not base.why_not()
     if not given_base and not made:
         say(f"{base.why_not()}; the base is the default of the Dockerfile")
@@ -60,6 +65,8 @@ def build(
     for arch in arches:
         context = WORK / arch
         say(f"collecting {len(versions) + 1} wheels for {arch} and Python {python}")
+        # Nothing is compiled for another processor than this machine's.
+        project = projects[-1] if arch == native() else projects[0]
         wheels.collect(arch, project, versions, context / "wheels", python)
         for module in ("__init__.py", "image/__init__.py", "image/assemble.py", "image/contents.py"):
             (context / "hack" / module).parent.mkdir(parents=True, exist_ok=True)

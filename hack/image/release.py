@@ -54,7 +54,8 @@ def make(arches: Sequence[str], registry: str, given_base: str, push: bool, say:
     folder = TARGET / source.tag
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    shutil.copy(next(images.WORK.glob("work_flow-*.whl")), folder)
+    for wheel in images.WORK.glob("work_flow-*.whl"):
+        shutil.copy(wheel, folder)
     remote = images.full_name(registry, source.tag)
     image = f"{remote}@{_archive(builder, built, folder / f'{images.NAME}-{source.tag}.oci.tar', remote, push)}"
     files = sorted(MANIFESTS.glob("*.yaml"))

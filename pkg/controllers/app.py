@@ -20,7 +20,7 @@ from pkg.controllers.options import Options, controller_options, parse
 from pkg.kube.config import ConfigError, load_config
 from pkg.telemetry.health import BindError
 from pkg.telemetry.logging import configure
-from pkg.version import VERSION
+from pkg.version import VERSION, build
 
 _log = structlog.get_logger("controller")
 
@@ -45,6 +45,7 @@ def _run(options: Options) -> int:
     _log.info(
         "started",
         version=VERSION,
+        core=build(),
         workers=options.workers,
         server=config.shown_server,
         identity=options.lease.identity,

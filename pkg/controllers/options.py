@@ -13,7 +13,7 @@ import click
 from pkg.controllers.engine.access_cache import Authorize
 from pkg.controllers.engine.lease import LeaseOptions
 from pkg.telemetry.flags import Duration, kubeconfig_option, switch, telemetry_options
-from pkg.version import VERSION
+from pkg.version import VERSION, build
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -117,7 +117,7 @@ def controller_options(run: F) -> F:
         # For tests, which do not wait for minutes.
         click.option("--authorize-allowed-seconds", type=click.FloatRange(0.01, 280.0), default=280.0, hidden=True),
         click.option("--authorize-denied-seconds", type=click.FloatRange(0.01, 280.0), default=30.0, hidden=True),
-        click.version_option(VERSION, prog_name="workflow-controller"),
+        click.version_option(VERSION, prog_name="workflow-controller", message=f"%(prog)s %(version)s ({build()})"),
     ]
     for option in reversed(options):
         run = option(run)

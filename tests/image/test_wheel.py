@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import zipfile
 from importlib import metadata
 from pathlib import Path
@@ -9,7 +10,8 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-from hack.image import contents, installed
+from hack import compiled
+from hack.image import assemble, contents, installed
 from hack.image.wheels import build_project
 from tests.image import trees
 from tests.image.trees import run
@@ -17,6 +19,7 @@ from tests.image.trees import run
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = str(ROOT / "examples" / "advanced.yaml")
 ARGO = str(ROOT / "tests" / "unit" / "convert" / "manifests" / "argo-cron.yaml")
+SAY_BUILD = "from pkg.version import build; print(build())"
 PRODUCTION = str(ROOT / "examples" / "pipeline-production.yaml")
 
 
@@ -34,6 +37,20 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
         script.write_text(f"#!{folder}/bin/python\nfrom {command.module} import {command.attr}\n\n{command.attr}()\n")
         script.chmod(0o755)
     return folder
+
+
+@pytest.fixture(scope="module")
+def compiled_wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel with a compiled core."""
+    if why := compiled.why_not():
+        pytest.skip(why)
+    return build_project(tmp_path_factory.mktemp("compiled"), isolated=False, is_compiled=True)
+
+
+def test_the_plain_wheel_is_for_every_machine_and_has_no_compiled_file(plain: Path) -> None:
+    assert "Tag: py3-none-any" in (_wheel(plain).read_text("WHEEL") or "")
+    assert not list(plain.glob("lib/python3*/site-packages/pkg/**/*.so"))
+    assert run(plain, "python", "-c", SAY_BUILD) == "not compiled\n"
 
 
 def _wheel(tree: Path) -> metadata.Distribution:
@@ -126,3 +143,21 @@ def test_the_others_say_what_is_missing(plain: Path, command: str, extra: str) -
     assert said.startswith(f"{command}: the Python package ")
     assert f"pip install 'work-flow[{extra}]'" in said
     assert said.count("\n") == 1
+
+
+@pytest.mark.timeout(900)  # a compiler runs for half a minute of CPU time
+def test_the_compiled_wheel_is_chosen_for_the_image_and_plans(compiled_wheel: Path, plain: Path) -> None:
+    """It has the same files as the plain one, and a compiled file beside each of the modules that are compiled."""
+    _name, _version, *tags = compiled_wheel.stem.split("-")
+    assert tags[2] in assemble.pip_platforms(platform.machine())
+    with zipfile.ZipFile(compiled_wheel) as archive:
+        packed = archive.namelist()
+        for name in compiled.modules():
+            path = name.replace(".", "/")
+            assert f"{path}.py" in packed
+            assert any(file.startswith(f"{path}.cpython-") for file in packed), name
+        # Over the plain wheel, whose environment this is no longer after that: this test is the last one of the file.
+        (packages,) = plain.glob("lib/python3*/site-packages")
+        archive.extractall(packages)
+    assert run(plain, "python", "-c", SAY_BUILD) == "compiled\n"
+    assert "FLOW" in run(plain, "kubectl-workflow", "plan", "-f", EXAMPLE)

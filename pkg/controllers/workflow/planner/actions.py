@@ -11,6 +11,7 @@ import msgspec
 from pkg.apis.flow.v1alpha1.people import Behind
 from pkg.apis.flow.v1alpha1.types import Action, FieldValidation, HTTPGet, PodChoice, TCPSocket
 from pkg.apis.meta import GVR, Job
+from pkg.apis.structs import Value
 from pkg.controllers.workflow.planner.locks.holders import LockNeeds
 from pkg.controllers.workflow.planner.progress import ProbeKey, Progress, TaskKey
 
@@ -30,7 +31,7 @@ class ForeignAction:
     behind: tuple[Behind, ...] = ()
 
 
-class CreateJob(msgspec.Struct, frozen=True, gc=False):
+class CreateJob(Value, frozen=True, gc=False):
     """Create the job of one attempt. Name and labels are deterministic, so a repetition is harmless."""
 
     task: TaskKey
@@ -143,7 +144,7 @@ class AwaitedMessages:
     wanted: tuple[tuple[str, str], ...]
 
 
-class Plan(msgspec.Struct, frozen=True, gc=False):
+class Plan(Value, frozen=True, gc=False):
     """The result of one pass. It is carried out in this order: creations, status, deletions, Events."""
 
     #: What the next pass starts from.

@@ -10,6 +10,7 @@ import msgspec
 
 from pkg.apis.flow.v1alpha1.phases import BACKOFF, FAILED, FINAL, WAITING, Phase, advance
 from pkg.apis.flow.v1alpha1.types import EndRecord
+from pkg.apis.structs import Value
 from pkg.controllers.workflow.planner.graph.model import Graph
 from pkg.controllers.workflow.planner.progress import (
     Decision,
@@ -23,7 +24,7 @@ from pkg.controllers.workflow.planner.progress import (
 )
 
 
-class _Open(msgspec.Struct, frozen=True, gc=False):
+class _Open(Value, frozen=True, gc=False):
     """The tasks of one flow that this pass has changed."""
 
     tasks: list[Task]
@@ -180,6 +181,11 @@ class Draft:
     def phase(self, flow: int) -> Phase:
         """The phase of the flow, folded from its tasks."""
         return folded(self.tally(flow))
+
+    @property
+    def is_end_known(self) -> bool:
+        """Whether `finally` flows may read how the workflow went."""
+        return self.end is not None
 
     @property
     def changed(self) -> frozenset[int]:

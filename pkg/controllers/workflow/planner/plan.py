@@ -18,6 +18,7 @@ import msgspec
 from pkg.apis.flow.v1alpha1 import validation
 from pkg.apis.flow.v1alpha1.phases import WAITING, WorkflowPhase, advance_workflow
 from pkg.apis.flow.v1alpha1.types import Shutdown
+from pkg.apis.structs import Value
 from pkg.controllers.workflow.planner.actions import DeleteJob, Emit, Plan
 from pkg.controllers.workflow.planner.budget import PASS_BUDGET, Budget
 from pkg.controllers.workflow.planner.context import Context
@@ -65,7 +66,7 @@ def plan(snapshot: Snapshot, units: int = PASS_BUDGET) -> Plan:
     return _plan_running(Context(snapshot, Draft(graph, progress), Budget(units)))
 
 
-class _Facts(msgspec.Struct, frozen=True, gc=False):
+class _Facts(Value, frozen=True, gc=False):
     """What this pass knows about the workflow as a whole."""
 
     #: When its timeout comes (seconds since the epoch, or NEVER).
@@ -73,7 +74,7 @@ class _Facts(msgspec.Struct, frozen=True, gc=False):
     is_overdue: bool
 
 
-class _Evaluated(msgspec.Struct, frozen=True, gc=False):
+class _Evaluated(Value, frozen=True, gc=False):
     """The result of step 3."""
 
     decision: Decision | None
@@ -215,9 +216,9 @@ def _evaluate(ctx: Context, facts: _Facts) -> _Evaluated:
     while True:
         stale |= draft.take_moved()
         is_finally_due = draft.not_final <= finals
-        if is_finally_due and graph.end_readers and draft.end is None:
+        if is_finally_due and graph.end_readers and not draft.is_end_known:
             settled_at = end.settle(ctx, decision or _decide(ctx, facts))
-            is_finally_due, gives_up_at = draft.end is not None, min(gives_up_at, settled_at)
+            is_finally_due, gives_up_at = draft.is_end_known, min(gives_up_at, settled_at)
         if is_finally_due:
             stale |= draft.not_final
         may_release = _releaser(how, is_finally_due)

@@ -20,12 +20,13 @@ from pkg.apis.flow.v1alpha1.reasons import SUCCESSES, Reasons
 from pkg.apis.flow.v1alpha1.records import FlowMemory
 from pkg.apis.flow.v1alpha1.types import Action, EndRecord, FlowStatus
 from pkg.apis.meta import Job
+from pkg.apis.structs import OrderedValue, Value
 from pkg.controllers.workflow.planner.graph.model import Node
 
 NEVER: Final = math.inf
 
 
-class TaskKey(msgspec.Struct, frozen=True, gc=False, order=True):
+class TaskKey(OrderedValue, frozen=True, gc=False, order=True):
     """A task by the name of its flow and its index (0 without `for`)."""
 
     flow: str
@@ -67,7 +68,7 @@ def counterpart(asked: Node, index: int) -> TaskKey:
     return TaskKey(asked.name, index if index < asked.size else 0)
 
 
-class Attempt(msgspec.Struct, frozen=True, gc=False):
+class Attempt(Value, frozen=True, gc=False):
     """What is known of the newest attempt alone, so that a new attempt is `Attempt()`. Times: seconds since the epoch.
 
     While the task is in Backoff these are the clocks of the attempt to come, and the job is still the failed one's.
@@ -110,7 +111,7 @@ class Attempt(msgspec.Struct, frozen=True, gc=False):
     is_ended: bool = False
 
 
-class Task(msgspec.Struct, frozen=True, gc=False):
+class Task(Value, frozen=True, gc=False):
     """One task: its state, what its attempts so far add up to, and the newest one. Times: seconds since the epoch."""
 
     phase: Phase = WAITING
@@ -183,7 +184,7 @@ def phase_of(facts: int) -> Phase:
     return _PHASES[facts & 15]
 
 
-class FlowState(msgspec.Struct, frozen=True, gc=False):
+class FlowState(Value, frozen=True, gc=False):
     """All tasks of one flow, and what is known of the flow as a whole."""
 
     #: By index.
@@ -258,7 +259,7 @@ class Decision:
         return self.reason in SUCCESSES
 
 
-class Progress(msgspec.Struct, frozen=True, gc=False):
+class Progress(Value, frozen=True, gc=False):
     """All that one pass hands to the next. Flows are identified by their number in the graph."""
 
     flows: tuple[FlowState, ...]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -224,9 +224,11 @@ class Snapshot:
         recorded: its kind in status, or empty.
         """
         gvr = GVR.parse(recorded) if recorded else GVR()
-        keys = (TaskKey(node.name, index) for index in range(node.size))
-        jobs = (observed for key in keys for observed in self.jobs.get(key, ()))
-        return self.completion(node.flow.template_name, gvr, jobs) is not Completion.TERMINAL
+        return self.completion(node.flow.template_name, gvr, self._jobs_of(node)) is not Completion.TERMINAL
+
+    def _jobs_of(self, node: Node) -> Iterator[ObservedJob]:
+        for index in range(node.size):
+            yield from self.jobs.get(TaskKey(node.name, index), ())
 
     def carried(self, observed: ObservedJob) -> Carried | None:
         """The rules and the completion that a job carries; None if it carries none that are recorded in status."""

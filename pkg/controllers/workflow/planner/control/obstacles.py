@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import msgspec
-
 from pkg.apis.flow.v1alpha1.phases import BACKOFF, WAITING
 from pkg.apis.flow.v1alpha1.reasons import NOT_SHOWN_BY_JOB, Reasons
 from pkg.apis.flow.v1alpha1.types import Action
 from pkg.apis.meta import GVR
+from pkg.apis.structs import Value
 from pkg.controllers.workflow.planner.context import Context
 from pkg.controllers.workflow.planner.dependency.probes import has_ended
 from pkg.controllers.workflow.planner.graph.model import Node
@@ -25,7 +24,7 @@ from pkg.controllers.workflow.planner.snapshot import LASTING_TRIES, MAX_CREATE_
 from pkg.workloads import RULE_FAULT, near_kind
 
 
-class Candidate(msgspec.Struct, frozen=True, gc=False):
+class Candidate(Value, frozen=True, gc=False):
     """A task whose next job is to be created, and the number of that attempt."""
 
     node: Node

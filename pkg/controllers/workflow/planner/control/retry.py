@@ -6,11 +6,12 @@ import msgspec
 
 from pkg.apis.flow.v1alpha1.phases import Phase
 from pkg.apis.flow.v1alpha1.reasons import Reasons
+from pkg.apis.structs import Value
 from pkg.controllers.workflow.planner.graph.model import Node, RetryRule
 from pkg.controllers.workflow.planner.progress import Attempt, Task
 
 
-class FailurePolicy(msgspec.Struct, frozen=True, gc=False):
+class FailurePolicy(Value, frozen=True, gc=False):
     """What the state of the workflow means for attempts that fail now."""
 
     #: A failed task of a flow without `finally` may be tried again.

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
+from pkg.controllers.workflow.planner.budget import Budget
 from pkg.controllers.workflow.planner.context import Context
 from pkg.controllers.workflow.planner.dependency import recorded_outputs
 from pkg.controllers.workflow.planner.dependency.probes import ProbeEvaluator, Silence, has_ended
 from pkg.controllers.workflow.planner.dependency.truth import Truth, both, either, over_replicas, truth
 from pkg.controllers.workflow.planner.graph.model import (
+    Clause,
     Node,
     OutputPredicate,
     PodIPPredicate,
@@ -73,52 +75,12 @@ class Evaluator:
         if (targets := node.plain) is not None:
             once = self.all_of(targets)
             return lambda _index: once
-        known: dict[Predicate, Truth] = {}
-        clauses = []
-        shared: list[_Part] = []
-        by_index: list[tuple[int, Predicate]] = []
-        count = 0
-        for clause in node.requires:
-            same: list[Truth] = []
-            other: list[tuple[Truth, tuple[int, ...]]] = []
-            for group in clause:
-                values, indexed = [], []
-                for predicate in group:
-                    count += 1
-                    if _depends_on_index(predicate):
-                        indexed.append(len(by_index))
-                        by_index.append((count, predicate))
-                        continue
-                    if predicate not in known:
-                        known[predicate] = self._shared(node, predicate)
-                        shared.append(_Part(known[predicate], count, predicate))
-                    values.append(known[predicate])
-                if indexed:
-                    other.append((both(values), tuple(indexed)))
-                else:
-                    same.append(both(values))
-            clauses.append(((either(same),) if same else (), other))
-        self._ctx.budget.spend(1 + len(known) + count // _VISITS_PER_UNIT)
-        unmet = [part for part in shared if part.value is not Truth.TRUE]
-        # One of these two is the first of the shared ones that holds a task back, whatever the rest says.
-        held_by = [part for part in (_first(unmet, is_worst=True), _first(unmet, is_worst=False)) if part is not None]
-
-        def at(index: int) -> tuple[Truth, Predicate | None]:
-            own = [_Part(self._indexed(node, predicate, index), place, predicate) for place, predicate in by_index]
-            result = both(
-                either((*same, *(both((value, *(own[number].value for number in group))) for value, group in other)))
-                for same, other in clauses
-            )
-            if result is Truth.TRUE:
-                return result, None
-            found = [*held_by, *(part for part in own if part.value is not Truth.TRUE)]
-            first = _first(found, is_worst=result.is_impossible)
-            return result, first.predicate if first is not None else None
-
-        if by_index:
-            return at
-        once = at(0)
-        return lambda _index: once
+        return formula(
+            node.requires,
+            lambda predicate: self._shared(node, predicate),
+            lambda predicate, index: self._indexed(node, predicate, index),
+            self._ctx.budget,
+        )
 
     def all_of(self, targets: tuple[StatusPredicate, ...]) -> tuple[Truth, Predicate | None]:
         """As `requires`, for what most flows have: each of some targets (`Node.plain`), whatever the index."""
@@ -178,3 +140,61 @@ def _depends_on_index(predicate: Predicate) -> bool:
     if isinstance(predicate, OutputPredicate):
         return predicate.is_by_index
     return isinstance(predicate, PreviousPredicate | PodIPPredicate)
+
+
+def formula(
+    clauses: Iterable[Clause],
+    shared_value: Callable[[Predicate], Truth],
+    indexed_value: Callable[[Predicate, int], Truth],
+    budget: Budget,
+) -> Callable[[int], tuple[Truth, Predicate | None]]:
+    """The value of an AND of ORs of ANDs at an index, with the first predicate that is not True.
+
+    shared_value: of a predicate that does not depend on the index, asked once for each; indexed_value: of another.
+    """
+    known: dict[Predicate, Truth] = {}
+    parts = []
+    shared: list[_Part] = []
+    by_index: list[tuple[int, Predicate]] = []
+    count = 0
+    for clause in clauses:
+        same: list[Truth] = []
+        other: list[tuple[Truth, tuple[int, ...]]] = []
+        for group in clause:
+            values, indexed = [], []
+            for predicate in group:
+                count += 1
+                if _depends_on_index(predicate):
+                    indexed.append(len(by_index))
+                    by_index.append((count, predicate))
+                    continue
+                if predicate not in known:
+                    known[predicate] = shared_value(predicate)
+                    shared.append(_Part(known[predicate], count, predicate))
+                values.append(known[predicate])
+            if indexed:
+                other.append((both(values), tuple(indexed)))
+            else:
+                same.append(both(values))
+        parts.append(((either(same),) if same else (), other))
+    budget.spend(1 + len(known) + count // _VISITS_PER_UNIT)
+    unmet = [part for part in shared if part.value is not Truth.TRUE]
+    # One of these two is the first of the shared ones that holds a task back, whatever the rest says.
+    held_by = [part for part in (_first(unmet, is_worst=True), _first(unmet, is_worst=False)) if part is not None]
+
+    def at(index: int) -> tuple[Truth, Predicate | None]:
+        own = [_Part(indexed_value(predicate, index), place, predicate) for place, predicate in by_index]
+        result = both(
+            either((*same, *(both((value, *(own[number].value for number in group))) for value, group in other)))
+            for same, other in parts
+        )
+        if result is Truth.TRUE:
+            return result, None
+        found = [*held_by, *(part for part in own if part.value is not Truth.TRUE)]
+        first = _first(found, is_worst=result.is_impossible)
+        return result, first.predicate if first is not None else None
+
+    if by_index:
+        return at
+    once = at(0)
+    return lambda _index: once

@@ -12,6 +12,7 @@ import msgspec
 
 from pkg.apis.flow.v1alpha1.phases import FAILED, SKIPPED, WAITING
 from pkg.apis.flow.v1alpha1.reasons import DEPENDENCY_WAITS, Reasons
+from pkg.apis.structs import Value
 from pkg.controllers.workflow.planner.context import Context
 from pkg.controllers.workflow.planner.dependency import approvals, start_delay
 from pkg.controllers.workflow.planner.dependency.fan_out import fix_number
@@ -23,7 +24,7 @@ from pkg.controllers.workflow.planner.outputs.condition import Ends, Judge, Wait
 from pkg.controllers.workflow.planner.progress import Task
 
 
-class Released(msgspec.Struct, frozen=True, gc=False):
+class Released(Value, frozen=True, gc=False):
     """The result of one evaluation. Flows are given by their numbers."""
 
     #: When the next probe gives up (seconds since the epoch, or NEVER).

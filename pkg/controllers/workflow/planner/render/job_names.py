@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-import msgspec
-
 from pkg.apis.flow.v1alpha1.labels import short_hash
+from pkg.apis.structs import Value
 from pkg.workloads import NameRule
 from pkg.workloads.name_limits import MIN_LENGTH
 
@@ -46,7 +45,7 @@ def _fallback(uid: str) -> str:
     return f"-{uid.replace('-', '').lower()[:8]}"
 
 
-class _Task(msgspec.Struct, frozen=True, gc=False):
+class _Task(Value, frozen=True, gc=False):
     workflow: str
     flow: str
     index: int | None

@@ -7,9 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, Final
-
-import msgspec
+from typing import Any, ClassVar, Final
 
 from pkg.apis.flow.v1alpha1 import labels, patching, people, raw, variables
 from pkg.apis.flow.v1alpha1.faults import shortened
@@ -22,6 +20,7 @@ from pkg.apis.flow.v1alpha1.reasons import Reasons
 from pkg.apis.flow.v1alpha1.schema import NO_SCHEMA, Schema
 from pkg.apis.flow.v1alpha1.substitution import SchemaNeeded
 from pkg.apis.flow.v1alpha1.types import API_VERSION, GROUP, Action, Flow, Workflow, WorkTemplate
+from pkg.apis.structs import Value
 from pkg.controllers.workflow.planner.render import depth
 from pkg.controllers.workflow.planner.render.hidden import outputs_in, without_values
 from pkg.controllers.workflow.planner.render.job_names import fallback_name, job_name
@@ -47,7 +46,7 @@ class RenderError(Exception):
     reason: of the task that fails.
     """
 
-    reason = Reasons.RENDER_ERROR
+    reason: ClassVar[str] = Reasons.RENDER_ERROR
 
     def __init__(self, field: str, value: str, message: str) -> None:
         super().__init__(f"{field}: {message}")
@@ -59,10 +58,10 @@ class RenderError(Exception):
 class NotAllowedError(RenderError):
     """A spec and a template that may not go together; Invalid, if the template was there when the spec was judged."""
 
-    reason = Reasons.INVALID
+    reason: ClassVar[str] = Reasons.INVALID
 
 
-class Rendered(msgspec.Struct, frozen=True, gc=False):
+class Rendered(Value, frozen=True, gc=False):
     """An object ready to be created.
 
     `body` is its JSON. `removed_ttl_fields` are paths of fields that would have made the kind delete the finished job.
@@ -73,7 +72,7 @@ class Rendered(msgspec.Struct, frozen=True, gc=False):
     removed_ttl_fields: tuple[str, ...] = ()
 
 
-class _Attempt(msgspec.Struct, frozen=True, gc=False):
+class _Attempt(Value, frozen=True, gc=False):
     """What is rendered: the attempt of one index of a flow, and the template."""
 
     workflow: Workflow

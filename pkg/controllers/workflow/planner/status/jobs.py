@@ -16,6 +16,7 @@ from pkg.apis.flow.v1alpha1.phases import FAILED, PENDING, RUNNING, SUCCEEDED, S
 from pkg.apis.flow.v1alpha1.reasons import KEPT_UNTIL_CREATED, Reasons
 from pkg.apis.flow.v1alpha1.types import Action, Completion
 from pkg.apis.meta import Job
+from pkg.apis.structs import Value
 from pkg.controllers.workflow.planner.attempts import is_possible, of_attempt
 from pkg.controllers.workflow.planner.context import Context
 from pkg.controllers.workflow.planner.control import retry
@@ -45,7 +46,7 @@ _PHASES = {
 JOB_UNITS = 3
 
 
-class _TaskJobs(msgspec.Struct, frozen=True, gc=False):
+class _TaskJobs(Value, frozen=True, gc=False):
     """What is needed to update one task."""
 
     ctx: Context

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pkg.apis.flow.v1alpha1.types import Strategy
+from pkg.controllers.workflow.planner.budget import Budget
 from pkg.controllers.workflow.planner.context import Context
-from pkg.controllers.workflow.planner.dependency.predicates import Evaluator
+from pkg.controllers.workflow.planner.dependency.predicates import Evaluator, formula
 from pkg.controllers.workflow.planner.dependency.truth import Truth, both, either
 from pkg.controllers.workflow.planner.graph.model import (
     Ask,
@@ -62,20 +63,6 @@ def test_a_predicate_that_many_groups_name_is_counted_in_each() -> None:
     assert before - ctx.budget.left > TARGETS + GROUPS * TARGETS // 20
 
 
-class _Scripted(Evaluator):
-    """Its predicates have the values of a script, by what they ask of which flow."""
-
-    def __init__(self, ctx: Context, values: dict[Predicate, Truth]) -> None:
-        super().__init__(ctx)
-        self._values = values
-
-    def _status(self, predicate: StatusPredicate) -> Truth:
-        return self._values[predicate]
-
-    def _indexed(self, node: Node, predicate: Predicate, index: int) -> Truth:
-        return self._values[predicate]
-
-
 PREDICATES: list[Predicate] = [
     *(StatusPredicate(flow, Ask.TARGET, Strategy.ALL) for flow in range(4)),
     *(PreviousPredicate(ask) for ask in (Ask.TARGET, Ask.RUNNING, Ask.FAILED)),
@@ -87,10 +74,11 @@ CLAUSES = st.lists(
 
 @given(CLAUSES.map(tuple), st.lists(st.sampled_from(Truth), min_size=len(PREDICATES), max_size=len(PREDICATES)))
 def test_value_and_blocker_are_those_of_the_whole_formula(requires: tuple[Clause, ...], found: list[Truth]) -> None:
-    ctx, node = wide()
+    _ctx, node = wide()
     values: dict[Predicate, Truth] = dict(zip(PREDICATES, found, strict=True))
     node = replace(node, requires=requires)
-    value, blocker = _Scripted(ctx, values).requires(node)(1)
+    at = formula(requires, values.__getitem__, lambda predicate, _index: values[predicate], Budget())
+    value, blocker = at(1)
     expected = both(either(both(values[part] for part in group) for group in clause) for clause in requires)
     assert value is expected
     unmet = [part for part in node.predicates() if values[part] is not Truth.TRUE]

@@ -1,0 +1,17 @@
+"""Bases of the structs in modules that can be compiled.
+
+mypyc drops the keywords of a class (`frozen=True` and the like) where it compiles it. A struct of such a module has a
+base from here with the same keywords, from which msgspec takes them. This module itself is never compiled.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Value(msgspec.Struct, frozen=True, gc=False):
+    """A frozen value that can be in no cycle, so that the garbage collector need not know it."""
+
+
+class OrderedValue(msgspec.Struct, frozen=True, gc=False, order=True):
+    """The same, and it compares field by field."""
