@@ -78,11 +78,11 @@ $(DEVELOPING): $(INSTALLED)
 ## Work
 
 .PHONY: build
-build: $(DEVELOPING) ## Build the wheels into dist/: for all machines, and compiled for this one (COMPILED=auto, 0 or 1)
+build: $(DEVELOPING) ## Build the wheels into dist/: plain, and compiled for this machine (COMPILED=0 or 1)
 	@exec $(PY) -m hack.image wheels --compiled=$(COMPILED)
 
 .PHONY: compile
-compile: $(DEVELOPING) ## Compile the core in place, for run, bench and tests (a minute; `clean` takes it off again)
+compile: $(DEVELOPING) ## Compile the core in place (a minute); `clean` takes it off again
 	@exec $(PY) -m hack.compiled make
 
 # Stops before a compiled core runs that is older than its sources.
@@ -121,7 +121,7 @@ test-long: $(DEVELOPING) ## Run the property tests with many more examples (an h
 	@HYPOTHESIS_PROFILE=long $(PY) -m pytest tests/property $(ARGS)
 
 .PHONY: test-compiled
-test-compiled: $(DEVELOPING) ## Compile the core, run unit and property tests on it, and take it off (some minutes)
+test-compiled: $(DEVELOPING) ## Run unit and property tests on a compiled core (some minutes)
 	@trap '$(PY) -m hack.compiled remove' EXIT
 	$(PY) -m hack.compiled make
 	$(PY) -m pytest tests/unit tests/property -n $(TEST_PROCESSES) $(ARGS)
@@ -288,7 +288,7 @@ undeploy-examples: $(INSTALLED) ## Remove all examples
 	"$$kubectl" delete --ignore-not-found -f examples/
 
 .PHONY: clean
-clean: ## Remove what was built here, also what is compiled; the environment and the cached binaries stay
+clean: ## Remove what was built or compiled here; the environment and the cached binaries stay
 	@find pkg -name '*.so' -delete
 	rm -rf build dist *.egg-info .coverage htmlcov .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 
