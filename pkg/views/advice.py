@@ -55,6 +55,7 @@ ADVICE: Final[Mapping[str, str]] = {
     R.UNKNOWN_STATUS: "say in statusRules of the WorkTemplate what the status means",
     R.STATUS_RULE_FAULT: "correct statusRules of the WorkTemplate; its jobs are judged anew at once",
     R.NO_STATUS: "its operator does not run, or does not look at this namespace: kubectl get pods -A",
+    R.DELETING: "see whether the controller of the finalizers in the message runs; they hold the job",
     R.SUSPENDED: "a queue holds it: kubectl get workloads,clusterqueues (Kueue) or podgroups,queues (Volcano)",
     R.TASK_RETRY: "nothing: it is tried again; kubectl workflow logs -n {namespace} {name} {flow} shows why it failed",
     R.NOT_FINISHED: "nothing",

@@ -61,6 +61,8 @@ class Reasons:
     STATUS_RULE_FAULT: Final = "StatusRuleFault"
     # A job has no status some time after its creation, and nothing else says why: its operator does not run.
     NO_STATUS: Final = "NoStatus"
+    # Somebody deleted a job, and its finalizers hold it in the cluster.
+    DELETING: Final = "Deleting"
     # A queue, or its own field, holds a job that gives no reason.
     SUSPENDED: Final = "Suspended"
     # Of a workflow that runs.

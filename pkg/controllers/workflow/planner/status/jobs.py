@@ -30,7 +30,7 @@ from pkg.controllers.workflow.planner.status.deletion import counts_as_deleted
 from pkg.controllers.workflow.planner.status.failures import explained, failure_message
 from pkg.controllers.workflow.planner.status.job_record import kind_of, record_kind, record_rules
 from pkg.controllers.workflow.planner.status.job_words import deleted, explanation, is_lost
-from pkg.controllers.workflow.planner.status.objects import deletes, is_unread
+from pkg.controllers.workflow.planner.status.objects import deletes, held_by_finalizers, is_unread
 from pkg.workloads import KUEUE_QUEUE_LABEL, PLAINLY_PENDING, JobState, Reading
 
 _PHASES = {
@@ -293,6 +293,8 @@ def _judge(of: _TaskJobs, task: Task, current: ObservedJob) -> Task:
         return _apply(of, task, current, reading)
     task = task.with_current(doomed=True)
     if not of.policy.judges_deletion_at_once:
+        if said := held_by_finalizers(current.job):
+            task = msgspec.structs.replace(task, reason=Reasons.DELETING, message=f"job {said}"[:512])
         return msgspec.structs.replace(task, phase=PENDING) if task.phase is WAITING else task
     return of.failed(task, Reasons.JOB_DELETED, f"job {task.current.job} is being deleted")
 

@@ -32,15 +32,15 @@ def deletes(task: Task, found: Job | None, now: float, *, is_gone: bool) -> Task
         task,
         phase=Phase.RUNNING,
         ran=True,
-        message=_message(found),
+        message=held_by_finalizers(found),
         current=msgspec.structs.replace(
             current, began=True, ran_at=current.ran_at if current.ran_at is not None else now
         ),
     )
 
 
-def _message(found: Job) -> str:
-    """What a person reads while an object is being deleted and stays: who has to let it go."""
+def held_by_finalizers(found: Job) -> str:
+    """What a person reads while an object is being deleted and stays: who has to let it go. Empty if nobody has to."""
     meta = found.metadata
     if not meta.is_deleting or not meta.finalizers:
         return ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from pkg.apis.flow.v1alpha1.phases import Phase
@@ -161,6 +162,22 @@ def test_a_deleted_job_is_a_failed_attempt_once_it_is_gone() -> None:
     assert (bench.phases()["a"], bench.flow("a").reason) == ("Backoff", "JobDeleted")
     bench.wait(10)
     assert bench.names == ["w-a", "w-a-r1"]
+
+
+def test_a_job_that_finalizers_hold_after_its_deletion_says_who_has_to_let_it_go() -> None:
+    bench = Bench(wf(a={"retry": ONCE}))
+    bench.runs("a")
+    bench.change_metadata("a", lambda meta: msgspec.structs.replace(meta, finalizers=("team.example.com/archive",)))
+    bench.is_going("a")
+    says = ("Deleting", "job w-a is being deleted; it goes once its finalizers are off: team.example.com/archive")
+    assert (bench.flow("a").reason, bench.flow("a").message) == says
+    bench.restarted()
+    assert (bench.phases()["a"], bench.flow("a").reason, bench.flow("a").message) == ("Running", *says)
+    bench.vanishes("a")
+    assert (bench.phases()["a"], bench.flow("a").reason) == ("Backoff", "JobDeleted")
+    bench.wait(10)
+    bench.succeeds("a")
+    assert (bench.phase, bench.flow("a").message) == ("Succeeded", "")
 
 
 def test_a_job_that_ends_well_after_its_deletion_began_was_deleted() -> None:
