@@ -190,7 +190,7 @@ class Kinds:
             self._discovery.refresh(gvr)
             self._take(gvr, Closing())
             return
-        if self._take(gvr, Served(found.namespaced and is_creatable)).absent_since is not None:
+        if self._take(gvr, Served(found.namespaced and is_creatable and _is_readable(found))).absent_since is not None:
             return  # the kind has just come, and is not usable yet
         row, refused = rules_for(gvr), _refusal(gvr, found)
         has_spec = not is_bare(gvr) if row.resource or refused else self._has_spec(gvr, found.kind)
@@ -259,10 +259,17 @@ class Kinds:
         return True if known.schema is not None or state.is_schema_overdue(time.monotonic(), self._timing) else None
 
 
+def _is_readable(found: Resource) -> bool:
+    """Whether an informer can follow its objects. A review of access, for example, can only be created."""
+    return {"list", "watch"} <= set(found.verbs)
+
+
 def _refusal(gvr: GVR, found: Resource) -> str:
     """Why no job of the kind can be created, empty if one can."""
     if not found.namespaced:
         return f"{gvr} is cluster-scoped; a workflow creates namespaced objects only"
     if "create" not in found.verbs:
         return f"{gvr} cannot be created (its verbs are {', '.join(sorted(found.verbs))})"
+    if not _is_readable(found):
+        return f"{gvr} cannot be listed and watched (its verbs are {', '.join(sorted(found.verbs))}), so no end is seen"
     return rules_for(gvr).refused

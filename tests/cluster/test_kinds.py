@@ -187,6 +187,7 @@ def test_what_cannot_be_a_job_is_refused_with_a_reason(
     refusals = {
         "cron": (GVR("batch", "v1", "cronjobs"), "never finishes"),
         "node": (GVR("", "v1", "nodes"), "cluster-scoped"),
+        "review": (GVR("authorization.k8s.io", "v1", "localsubjectaccessreviews"), "cannot be listed and watched"),
     }
     for key, (gvr, _) in refusals.items():
         world.create(template(key, gvr))

@@ -104,13 +104,22 @@ def test_a_crd_on_its_way_out_lets_nothing_new_in_and_counts_as_not_served(setup
     until(lambda: setup.kinds.get(BOXES) is not None)
 
 
-def test_a_kind_that_can_only_be_read_is_refused(setup: Setup) -> None:
-    setup.server.resources[BOXES] = Resource("boxes", "Box", True, ("get", "list"))
+@pytest.mark.parametrize(
+    ("verbs", "refused"),
+    [
+        pytest.param(("get", "list"), "cannot be created (its verbs are get, list)", id="only read"),
+        pytest.param(
+            ("create",), "cannot be listed and watched (its verbs are create), so no end is seen", id="only created"
+        ),
+    ],
+)
+def test_a_kind_that_allows_too_little_is_refused(setup: Setup, verbs: tuple[str, ...], refused: str) -> None:
+    setup.server.resources[BOXES] = Resource("boxes", "Box", True, verbs)
     setup.kinds.get(BOXES)
     until(lambda: setup.kinds.get(BOXES) is not None)
     kind = setup.kinds.get(BOXES)
     assert kind is not None
-    assert kind.refused == "boxes.v1.example.com cannot be created (its verbs are get, list)"
+    assert kind.refused == f"boxes.v1.example.com {refused}"
 
 
 @pytest.mark.parametrize("has_status", [True, False], ids=["with it", "without it"])
