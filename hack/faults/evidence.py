@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from hack.faults.load import GATE, HELD, PAGE, SERVICE, SIZES, Attempt, Object
+from hack.faults.load import DELAY, DELAYED, GATE, HELD, PAGE, SERVICE, SIZES, Attempt, Object
 from pkg.apis.flow.v1alpha1.indexes import unpack_indexes
 
 _NOTHING = "null"
@@ -23,6 +23,8 @@ class Evidence:
         self._outputs: dict[Key, list[str]] = {}
         self._vanished: set[Key] = set()
         self._made: dict[Attempt, Object] = {}
+        self._ready: dict[str, float] = {}
+        self._delayed: dict[str, float] = {}
         self._uids: dict[str, list[str]] = {}
         self._contents: dict[str, list[str]] = {}
         self._gone: set[str] = set()
@@ -49,6 +51,15 @@ class Evidence:
     def see_job(self, attempt: Attempt, spec: Object) -> None:
         """A job of an attempt, with what it was made from."""
         self._made[attempt] = spec
+
+    def see_ready(self, workflow: str, at: float) -> None:
+        """At this time at the earliest `prepare` of a workflow has succeeded (seconds since the epoch)."""
+        self._ready.setdefault(workflow, at)
+
+    def see_delayed(self, attempt: Attempt, created: float) -> None:
+        """A job was created, in whole seconds since the epoch."""
+        if (attempt.flow, attempt.number) == (DELAYED, 0):
+            self._delayed[attempt.workflow] = created
 
     def see_object(self, name: str, meta: Object, content: Object, *, is_gone: bool) -> bool:
         """A version of an object that tasks apply or delete; whether it is seen for the first time."""
@@ -82,6 +93,11 @@ class Evidence:
             f"{name}: how it went was recorded in turn as {ends}"
             for name, ends in self._ends.items()
             if len([end for end in ends if end != _NOTHING]) > 1 or (_NOTHING in ends[1:])
+        ]
+        found += [
+            f"{name}: {DELAYED} began {created - self._ready[name]:.1f} s after prepare, its startDelay is {DELAY} s"
+            for name, created in self._delayed.items()
+            if name in self._ready and created + 1 <= self._ready[name] + DELAY
         ]
         for attempt, spec in self._made.items():
             found += self._wrong_inputs(attempt, spec)

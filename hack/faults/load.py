@@ -107,6 +107,8 @@ def parts(by: str) -> str:
 SIZES = {"prepare": None, "train": 4, "audit": None, "evaluate": None, "report": 2, "finish": None}
 """Flows that make jobs, and their replicas; None: no `for`."""
 
+DELAYED, DELAY = "audit", 3
+"""The flow that starts so many seconds after `prepare` has succeeded."""
 GATE = "gate"
 """The flow that waits for an approval."""
 LIMITS: Object = {"metadata": {"name": "limits"}, "data": {"evaluate": "16", "report": "40"}}
@@ -138,8 +140,8 @@ def workflow(name: str, *, has_data: bool = True) -> Object:
 
     has_data: how wide the fan-out is comes from an output of the first job, and not from the spec; jobs are made from
     outputs; some flows have a condition, and one of these is never true; two objects are applied and one is deleted;
-    locks, some of them together, are shared with other workflows; the last flow waits for an approval, and a `finally`
-    flow without a job reads how the workflow went.
+    locks, some of them together, are shared with other workflows; one flow has a startDelay; the last flow waits for an
+    approval, and a `finally` flow without a job reads how the workflow went.
     """
 
     def flow(own: str, *targets: str, **fields: Any) -> Object:
@@ -164,7 +166,7 @@ def workflow(name: str, *, has_data: bool = True) -> Object:
             outputs=_HANDED["train"],
             **{"for": replicas(SIZES["train"], itemsFrom="{{flows.prepare.outputs.parts}}")},
         ),
-        flow("audit", "prepare", when="flows.prepare.failed == 0"),
+        flow(DELAYED, "prepare", when="flows.prepare.failed == 0", startDelay=f"{DELAY}s"),
         flow("evaluate", "train", "audit", parameters=_seen("{{flows.train.outputs.score}}")),
         flow(
             "report",
@@ -195,7 +197,7 @@ def workflow(name: str, *, has_data: bool = True) -> Object:
     return {"apiVersion": FLOW_API, "kind": "Workflow", "metadata": {"name": name}, "spec": spec}
 
 
-_DATA = frozenset({"mutexes", "outputs", "parameters", "semaphores", "when"})
+_DATA = frozenset({"mutexes", "outputs", "parameters", "semaphores", "startDelay", "when"})
 _KIND = {"group": GROUP, "version": "v1", "resource": "faultjobs"}
 _HANDED: dict[str, list[Object]] = {
     "prepare": [

@@ -31,7 +31,7 @@ from pkg.apis.flow.v1alpha1 import labels
 from pkg.apis.flow.v1alpha1.indexes import unpack_indexes
 from pkg.apis.flow.v1alpha1.reasons import Reasons
 from pkg.apis.flow.v1alpha1.types import WORKFLOWS
-from pkg.apis.meta import GVR, PartialObject
+from pkg.apis.meta import GVR, PartialObject, seconds
 from pkg.kube.client import MERGE_PATCH, Client
 from pkg.kube.config import load_config
 from pkg.kube.errors import Conflict, Exists, KubeError, NotFound
@@ -204,6 +204,7 @@ class Writer:
         with self._changed:
             self.jobs.setdefault(attempt, set()).add(meta["uid"])
             self._evidence.see_job(attempt, item.get("spec") or {})
+            self._evidence.see_delayed(attempt, seconds(meta["creationTimestamp"]))
             self.locks.see(event, attempt, item)
             if event == "DELETED":
                 self.living.discard(meta["uid"])
@@ -263,6 +264,9 @@ class Writer:
                 self._push(_Due(time.monotonic() + seconds, due.name, due.uid, due.attempt, what, due.since, then))
 
     def _write(self, due: _Due) -> None:
+        if (due.attempt.flow, due.what) == ("prepare", "Succeeded"):
+            with self._changed:
+                self._evidence.see_ready(due.attempt.workflow, time.time())
         # The API server compares the UID: a later job of that name is another one.
         body = json.dumps({"metadata": {"uid": due.uid}, "status": self._status(due)}).encode()
         try:

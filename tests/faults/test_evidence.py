@@ -39,6 +39,11 @@ def seen(change: Callable[[Evidence], Any] = lambda _: None) -> Evidence:
     made.see_job(Attempt("w", "evaluate", 0, 0), {"seen": json.dumps(SCORES)})
     made.see_job(Attempt("w", "report", 1, 2), {"seen": "s1", "item": {"part": 1}})
     made.see_job(Attempt("w", "finish", 0, 0), {"seen": "f"})
+    made.see_ready("w", 100.5)
+    made.see_ready("w", 900.0)  # said again: the answer to the first was lost
+    made.see_delayed(Attempt("w", "audit", 0, 0), 103.0)  # in whole seconds: up to 103.999
+    made.see_delayed(Attempt("w", "audit", 0, 1), 90.0)  # a retry has no delay
+    made.see_delayed(Attempt("w", "train", 0, 0), 90.0)
     made.see_object("w-service", {"uid": "1"}, {"seen": "f"}, is_gone=False)
     made.see_object("w-page", {"uid": "2"}, PAGE, is_gone=False)
     made.see_object("w-held", {"uid": "3"}, {}, is_gone=True)
@@ -86,6 +91,10 @@ FAULTS: dict[str, tuple[Callable[[Evidence], Any], str]] = {
     "how it went is not recorded any more": (
         lambda e: e.see_workflow("w", other("record", "end", value="null")),
         "how it went was recorded in turn as",
+    ),
+    "a job that began before its startDelay was over": (
+        lambda e: e.see_delayed(Attempt("w", "audit", 0, 0), 102.0),
+        "audit began 1.5 s after prepare, its startDelay is 3 s",
     ),
     "a job with the item of another index": (
         lambda e: e.see_job(Attempt("w", "train", 2, 1), {"item": {"part": 1, "by": "u1"}}),
