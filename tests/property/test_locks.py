@@ -45,6 +45,7 @@ M, N = LockName(LockKind.MUTEX, "m"), LockName(LockKind.MUTEX, "n")
 S = LockName(LockKind.SEMAPHORE, "map/s")
 PLACES = {M: 1, N: 1, S: 2}
 UNANSWERED = Failed(LockAnswer(Reasons.CREATE_FAILED, "no answer"))
+REFUSED = Failed(LockAnswer(Reasons.CREATE_FAILED, "too many requests"), may_have_worked=False)
 
 
 @dataclass
@@ -170,6 +171,9 @@ class World:
                 answer = self.server.carry_out(call)
                 self.space.answered(call, answer if what == "answer" else UNANSWERED, self.now)
                 self.collect()
+            case "refuse" if self.in_flight:
+                self.space.answered(self.in_flight.pop(number % len(self.in_flight)), REFUSED, self.now)
+                self.collect()
             case "fail" if self.in_flight:
                 call = self.in_flight.pop(number % len(self.in_flight))
                 self.space.answered(call, UNANSWERED, self.now)
@@ -232,7 +236,8 @@ class World:
 
 ACTS = [
     *("wants", "wants", "plan", "plan", "plan", "gives up", "ends", "ends", "again", "again"),
-    *("answer", "answer", "answer", "answer", "lose the answer", "fail", "late", "late", "watch", "tick", "crash"),
+    *("answer", "answer", "answer", "answer", "lose the answer", "lose the answer", "refuse", "refuse", "fail"),
+    *("late", "late", "watch", "tick", "tick", "crash"),
 ]
 LOCKS = st.sampled_from([(M,), (M,), (M, S), (M, N), (S,)])
 

@@ -185,7 +185,7 @@ class Space:
             self._serving.drop(tenure, slot)
         else:
             # Somebody deleted it by hand. Where the job goes on, the place is taken again.
-            slot.held, slot.is_acknowledged, slot.is_sent = None, False, False
+            slot.held, slot.is_acknowledged, slot.is_sent, slot.is_unsure = None, False, False, False
             if tenure.state is State.FOUND:
                 self._serving.wake.add(held.holder.key)  # its workflow says whether it needs it
             else:
@@ -313,8 +313,11 @@ class Space:
         match answer:
             case Taken(held, is_shared) if slot is not None:
                 slot.held, slot.is_acknowledged, slot.acknowledged_at = held, True, tenure.called_at
+                slot.is_unsure = False
                 tenure.acknowledged(held, is_shared=is_shared, until=others_until)
-                self._supply.worked(call.place.lock)
+                if self._supply.worked(call.place.lock):
+                    self._serving.shut_or_open(call.place.lock)
+                    self._serving.wake_waiting({call.place.lock})
             case TakenByOther():
                 self._refused(tenure, call, answer, now)
             case Rewritten(held) if slot is not None:
@@ -329,10 +332,12 @@ class Space:
         """A call failed: it is made again later. Where the API server refuses a Lease, all else is given back."""
         is_refused = isinstance(call, Take) and not failed.may_have_worked and tenure.state is State.TAKING
         slot = tenure.slot_at(call.place) if isinstance(call, Take) else None
+        if slot is not None and failed.may_have_worked:
+            slot.is_unsure = True
         if not is_refused or tenure.is_repair or slot is None or isinstance(call, LookForJobs):
             self._serving.retry(tenure, now + tenure.delay())
             return
-        slot.is_sent = False  # it was not created
+        slot.is_sent = slot.is_unsure  # this try did not create it
         lock = call.place.lock
         before = self._supply.why(lock)
         self._supply.refuse(lock, failed.answer, now)

@@ -109,9 +109,9 @@ class Supply:
         first, longest = _REFUSED_SECONDS
         self._refused[lock] = (now + min(longest, first * 2 ** min(tries - 1, 10)), tries, answer)
 
-    def worked(self, lock: LockName) -> None:
-        """The API server has created a Lease of this lock."""
-        self._refused.pop(lock, None)
+    def worked(self, lock: LockName) -> bool:
+        """The API server has written a Lease of this lock; whether it had refused one before."""
+        return self._refused.pop(lock, None) is not None
 
     def due(self, now: float) -> list[LockName]:
         """The locks that may be tried again now, because a stranger's Lease or a refusal was long ago."""

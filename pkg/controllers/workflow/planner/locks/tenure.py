@@ -77,13 +77,16 @@ class State(Enum):
 
 @dataclass(slots=True)
 class Slot:
-    """One place of a holder. sent: a call that creates the Lease was made; acknowledged: in this term."""
+    """One place of a holder. sent: a call that creates the Lease was made; acknowledged: in this term; unsure: such a
+    call had no answer.
+    """
 
     place: Place
     holder: Holder
     held: Held | None = None
     is_sent: bool = False
     is_acknowledged: bool = False
+    is_unsure: bool = False
     #: When the call was made that was acknowledged last.
     acknowledged_at: float = _NEVER
     #: It is not needed: the holder has another place of the lock, or does not want this lock any more.

@@ -448,6 +448,42 @@ def test_who_stands_aside_as_its_semaphore_becomes_invalid_lets_those_behind_it_
     assert bench.holds("y")
 
 
+def test_a_lock_that_was_refused_is_open_again_once_a_lease_of_it_is_acknowledged() -> None:
+    """Another try of the same call had made the Lease. Nobody else would ever open the line again."""
+    bench = Bench()
+    bench.want("a", DB)
+    bench.space.answered(bench.call(), NO_ROOM, bench.now)
+    bench.want("b", DB)
+    bench.space.seen(Held(Place(DB), holder("a"), "lease", 1), bench.now)
+    bench.want("a", DB)
+    bench.woken()
+    bench.take()
+    assert bench.holds("a")
+    assert "held by a/f" in bench.view("b").answers[TASK].message
+    assert bench.woken() == {"team/a", "team/b"}, "b does not read any more that its lock is refused"
+    bench.want("a")
+    bench.look()
+    bench.space.answered(bench.call(), GivenBack(), bench.now)
+    bench.take()
+    assert bench.holds("b")
+
+
+def test_a_creation_that_had_no_answer_and_is_refused_when_it_is_tried_again_may_have_worked() -> None:
+    """So the Lease is looked for before the place is given to somebody else."""
+    bench = Bench()
+    bench.want("a", DB)
+    first = bench.call()
+    bench.want("b", DB)
+    bench.space.answered(first, NO_ANSWER, bench.now)
+    bench.now += 1
+    bench.space.tick(bench.now)
+    again = bench.call()
+    assert again == first
+    bench.space.answered(again, NO_ROOM, bench.now)
+    assert bench.call() == GiveBack(Place(DB), holder("a"), None)
+    assert not bench.holds("b")
+
+
 def test_who_stands_aside_as_a_lease_is_refused_lets_those_behind_it_at_other_locks_go_on() -> None:
     bench = Bench()
     bench.want("z", DB)
