@@ -13,6 +13,7 @@ from playwright.sync_api import Page, expect
 
 from pkg.apis.flow.v1alpha1.indexes import unpack_indexes
 from tests.browser.conftest import OpenPage, end, picture, start, wait_drawn
+from tests.cluster.support import manifests as m
 from tests.cluster.support.world import World
 
 pytestmark = [pytest.mark.cluster, pytest.mark.browser]
@@ -260,3 +261,68 @@ def test_everything_fits_a_phone_and_the_keyboard(open_page: OpenPage, ended: st
     assert page.url != first
     graph.press("Enter")
     page.wait_for_url("**/logs/**")
+
+
+def test_a_run_that_goes_on_is_played_as_far_as_it_has_come(open_page: OpenPage, world: World) -> None:
+    world.create(m.template("step", run_for="0.1s"))
+    world.create(m.template("long", run_for="3600s"))
+    world.create(
+        m.workflow("goes-on", m.flow("first"), m.flow("second", "first", of="long"), m.flow("third", "second"))
+    )
+    world.wait_flow("goes-on", "second", "Running")
+    page = open_page(f"/workflows/{world.namespace}/goes-on/replay")
+    wait_drawn(page)
+    listed = page.get_by_role("complementary", name="Flows").locator("li")
+    expect(listed.filter(has_text="second").get_by_text("Waiting", exact=True)).to_be_visible()
+    page.get_by_role("slider", name="Time").press("End")
+    for name, phase in (("first", "Succeeded"), ("second", "Running"), ("third", "Waiting")):
+        expect(listed.filter(has_text=name).get_by_text(phase, exact=True)).to_be_visible()
+    expect(page.locator(".then")).to_contain_text("Running")
+
+
+HTML = "<img src=x onerror=\"document.title='done'\"><b class=made>loud</b>"
+
+
+@pytest.mark.parametrize("view", ["", *VIEWS])
+def test_nothing_of_a_manifest_becomes_html(open_page: OpenPage, world: World, view: str) -> None:
+    name = "marked"
+    if not world.status(name):
+        ask = {"name": "download", "approval": {"message": HTML}}
+        world.create(m.workflow(name, ask, parameters=[{"name": "x", "value": HTML}]))
+    world.wait_message(name, "download", "onerror")
+    page = open_page(
+        f"/workflows/{world.namespace}/{name}/{view}" if view else f"/?namespace={world.namespace}&q={name}"
+    )
+    expect(page.locator("[aria-busy]")).to_have_count(0)
+    if view != "logs/download":
+        expect(page.get_by_text("<b class=made>loud</b>").first).to_be_attached()
+    assert page.locator("main img, .made").count() == 0
+    assert page.title() != "done"
+
+
+def test_the_keyboard_alone(open_page: OpenPage, ended: str) -> None:
+    page = open_page("/")
+    expect(page.get_by_role("table")).to_be_visible()
+
+    def tab_to(name: str) -> None:
+        for _ in range(60):
+            page.keyboard.press("Tab")
+            if page.evaluate("document.activeElement.textContent") == name:
+                return
+        raise AssertionError(f"no {name} within 60 tabs")
+
+    page.keyboard.press("/")
+    expect(page.get_by_role("searchbox")).to_be_focused()
+    page.keyboard.type(ended.split("/")[2])
+    page.wait_for_url("**q=*")
+    tab_to("retry")
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"**{ended}/graph")
+    wait_drawn(page)
+    tab_to("Timeline")
+    page.keyboard.press("Enter")
+    tab_to("download")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/logs/download")
+    page.go_back()
+    page.wait_for_url("**/timeline")
