@@ -153,6 +153,7 @@ def picture(page: Page, name: str) -> None:
     """Keeps a picture of the page under WORKFLOW_SCREENS, if that is set."""
     folder = os.environ.get("WORKFLOW_SCREENS")
     if folder:
+        page.wait_for_timeout(1_600)  # orbs that are on their way arrive
         path = Path(folder) / f"{re.sub(r'[^a-z0-9-]+', '-', name)}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         page.screenshot(path=path)

@@ -65,7 +65,10 @@ def recording_of(
     scene = scene_of(workflow, links)
     names = flow_names(workflow)
     incoming = incoming_of(names, links.arrows)
-    found = sorted(step for at, name in enumerate(names) for step in steps(at, name, last.flows[at], attempts, now))
+    # The run ends with its Workflow: the API server may write the end of a job later.
+    until = last.head.ended or now
+    taken = (step for at, name in enumerate(names) for step in steps(at, name, last.flows[at], attempts, now))
+    found = sorted(msgspec.structs.replace(step, at=min(step.at, until)) for step in taken)
     began = last.head.started or last.head.created or now
     state = _before(last)
     first, running = state, _Run(state, last)
@@ -79,7 +82,7 @@ def recording_of(
         state = new
         if made is not None:
             frames.append(made)
-    ending = frame(state, last, incoming, max(last.head.ended or now, frames[-1].at if frames else began))
+    ending = frame(state, last, incoming, until)
     if ending is not None:
         frames.append(msgspec.structs.replace(ending, number=len(frames) + 1))
     return Recording("workflow-recording/1", scene, began, first, tuple(frames), tuple(marks))
@@ -151,6 +154,8 @@ class _Run:
         self._phases = [phases(flow) for flow in first.flows]
         self._counts = Counter(phase for flow in self._phases for phase in flow.values())
         self._changed: dict[int, list[Step]] = {}
+        self._begun: list[Counter[int]] = [Counter() for _ in first.flows]
+        """How many attempts each task has had, by the index of the task; status has the highest of them."""
 
     def apply(self, step: Step) -> None:
         phase = Phase(step.phase)
@@ -158,6 +163,7 @@ class _Run:
         self._counts[before] -= 1
         self._counts[phase] += 1
         self._phases[step.flow][step.index] = phase
+        self._begun[step.flow][step.index] += step.begins
         self._changed.setdefault(step.flow, []).append(step)
 
     def state(self) -> State:
@@ -175,7 +181,7 @@ class _Run:
     def _flow(self, position: int, changes: Sequence[Step]) -> FlowState:
         last, before = self._last.flows[position], self._flows[position]
         now = self._phases[position]
-        tries = before.tries + sum(step.begins for step in changes)
+        tries = max(self._begun[position].values(), default=0)
         if last.phase.is_final and now == phases(last):
             return last
         by_phase: dict[Phase, list[int]] = {}

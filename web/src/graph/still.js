@@ -2,7 +2,7 @@
 // than what is seen of it. While somebody moves the picture, the browser moves the canvas as it is; it is drawn anew when
 // the move is over, or when it does not reach far enough.
 
-import { cells, counts } from "../model.js";
+import { cells } from "../model.js";
 
 const RADIUS = 9;
 const FONT = '"Inter", ui-sans-serif, system-ui, sans-serif';
@@ -319,10 +319,12 @@ export class Still {
 const GATED = new Set(["ProbeTimeout", "Rejected"]);
 const LIVE = ["Pending", "Running", "Suspended", "Succeeded", "Cancelled"];
 
-// Of a task that runs or has ended well, all attempts but the last have failed; of another one, all.
+// Of a task that runs or has ended well, all attempts but the last have failed; of another one, all. Of many tasks, of the
+// one that has had most.
 export function failedAttempts(flow) {
-  const found = Object.keys(flow.tasks).length ? counts(flow) : [[flow.phase, flow.size]];
-  return Math.max(0, flow.tries - found.reduce((sum, [phase, count]) => sum + (LIVE.includes(phase) ? count : 0), 0));
+  const found = Object.keys(flow.tasks).length ? Object.keys(flow.tasks) : [flow.phase];
+  if (!flow.tries || !found.some((phase) => LIVE.includes(phase))) return flow.tries;
+  return Math.max(flow.tries - 1, found.includes("Backoff") || found.includes("Failed") ? 1 : 0);
 }
 
 export function noteOf(box, flow) {

@@ -109,6 +109,27 @@ def test_a_recording_leads_from_nothing_to_the_end() -> None:
     assert [frame.number for frame in found.frames] == list(range(1, len(found.frames) + 1))
 
 
+def test_a_run_ends_with_its_workflow_also_if_the_end_of_a_job_is_written_later() -> None:
+    """So the address of its last moment means the same afterwards."""
+    early = {("b", 1): (attempt(0, 2, 4), attempt(1, 6, None))}
+    late = {("b", 1): (attempt(0, 2, 4), attempt(1, 6, 11))}
+    for attempts in (early, late):
+        found = recording_of(ended(), attempts, T0 + 60)
+        assert found.frames[-1].at == T0 + 9
+        assert played(found) == state_of(ended())
+
+
+def test_the_attempts_of_a_flow_are_those_of_the_task_that_has_had_most() -> None:
+    b = FlowStatus("b", P.RUNNING, start_time=time(2), attempts=2, succeeded="0,2", running="1")
+    a = FlowStatus("a", P.SUCCEEDED, start_time=time(0), completion_time=time(2), attempts=1)
+    last = at(ended(), a, b, phase=WorkflowPhase.RUNNING, start_time=time(0))
+    attempts = {("b", index): (attempt(0, 2, 4),) for index in (0, 2)} | {
+        ("b", 1): (attempt(0, 2, 4), attempt(1, 6, None))
+    }
+    found = recording_of(last, attempts, T0 + 60)
+    assert [frame.flows[1].tries for frame in found.frames if 1 in frame.flows][-3:] == [1, 1, 2]
+
+
 def test_a_workflow_that_has_not_begun_has_a_recording_without_movements() -> None:
     workflow = wf(a="")
     found = recording_of(workflow, {}, T0)
