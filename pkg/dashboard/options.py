@@ -118,7 +118,9 @@ def dashboard_options(run: F) -> F:
 def parse(**flags: Any) -> Options:
     """The options as a value. Raises click.UsageError (exit 2) for flags that do not go together."""
     flags["auth"] = Auth(flags["auth"])
-    flags["allowed_host"] = tuple(name.strip().lower().rstrip(".") for name in flags["allowed_host"])
+    given = tuple(name.strip() for name in flags["allowed_host"])
+    # An address of IPv6 may be written with brackets or without.
+    flags["allowed_host"] = tuple(host_of(f"[{name}]" if ":" in name and "[" not in name else name) for name in given)
     flags["base_path"] = flags["base_path"].rstrip("/")
     options = Options(**flags)
     faults = []
@@ -129,15 +131,17 @@ def parse(**flags: Any) -> Options:
             f"--base-path is {options.base_path!r}; it must begin with / and have letters, digits, '-', '_', '.' and "
             "'~' between slashes, such as /workflows"
         )
+    if options.base_path == "/api":
+        faults.append("--base-path is '/api', with which addresses of the page begin themselves; give another one")
     if options.auth is Auth.LOCAL and not is_loopback(options.bind_address):
         faults.append(
             f"--bind-address is {options.bind_address!r}: everybody who reaches it would have your rights; give "
             "--auth=token, so that everybody has their own"
         )
     faults += [
-        f"--allowed-host is {name!r}; it must be a name or an address, without scheme and port"
-        for name in options.allowed_host
-        if not name or host_of(name) != name.strip("[]")
+        f"--allowed-host is {name!r}; it must be one name or address, without scheme and port"
+        for name, host in zip(given, options.allowed_host, strict=True)
+        if not host or name.lower().strip("[]").rstrip(".") != host
     ]
     if faults:
         raise click.UsageError("; ".join(faults))

@@ -58,7 +58,14 @@ def configure(level: str, fmt: Format, stream: TextIO | None = None) -> None:
 
 def _renderers(fmt: Format, output: TextIO) -> list[Processor]:
     if fmt == "console":
-        return [structlog.dev.ConsoleRenderer(colors=output.isatty(), timestamp_key="time", event_key="event")]
+        # Its own tracebacks show the variables of each call, tokens among them, and take seconds.
+        plain = structlog.dev.plain_traceback
+        colors = output.isatty()
+        return [
+            structlog.dev.ConsoleRenderer(
+                colors=colors, timestamp_key="time", event_key="event", exception_formatter=plain
+            )
+        ]
     return [structlog.processors.format_exc_info, _in_order, structlog.processors.JSONRenderer(default=str)]
 
 

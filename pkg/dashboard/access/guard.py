@@ -7,10 +7,13 @@ dashboard's address (DNS rebinding): so every request has to name a host that th
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Collection, Mapping
 from typing import Final
 from urllib.parse import urlsplit
 
+# host:port as browsers write it: a name, or an address of IPv6 in brackets. Nothing else of a URL.
+_AUTHORITY: Final = re.compile(r"(?:\[(?P<address>[0-9a-fA-F:.]+)\]|(?P<name>[A-Za-z0-9._-]+?)\.?)(?::[0-9]{0,5})?")
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 #: Sent with every answer. No script, style or picture comes from anywhere else, and none is part of a document.
 HEADERS: Final[tuple[tuple[str, str], ...]] = (
@@ -40,8 +43,9 @@ def check(headers: Mapping[str, str], hosts: Collection[str], *, is_write: bool,
     """
     name = host_of(headers.get("host", ""))
     if name not in _LOOPBACK and name not in hosts:
+        shown = headers.get("host", "")[:100]
         raise Refused(
-            f"the dashboard does not answer for the host {name[:100]!r}; if that is its name, start it with "
+            f"the dashboard does not answer for the host {shown!r}; if that is its name, start it with "
             "--allowed-host=NAME"
         )
     origin = headers.get("origin", "")
@@ -61,18 +65,17 @@ def _is_navigation(headers: Mapping[str, str]) -> bool:
 
 
 def host_of(authority: str) -> str:
-    """The host of `host:port`, in lower case and without brackets."""
-    try:
-        return (urlsplit(f"//{authority}").hostname or "").rstrip(".")
-    except ValueError:
-        return ""
+    """The host of `host:port`, in lower case and without brackets; empty if that is something else."""
+    found = _AUTHORITY.fullmatch(authority)
+    return (found["address"] or found["name"]).lower() if found is not None else ""
 
 
 def _authority(origin: str) -> str:
     try:
-        return urlsplit(origin).netloc.lower()
+        parts = urlsplit(origin)
     except ValueError:
         return ""
+    return parts.netloc.lower() if parts.scheme in ("http", "https") else ""
 
 
 def is_loopback(address: str) -> bool:

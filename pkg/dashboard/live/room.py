@@ -143,6 +143,8 @@ class Room:
                     before = None
                     self._call(self._gone)
                     continue
+                if before is not None and before.state.head.uid != seen.found.metadata.uid:
+                    before = None  # deleted and made anew while nothing was watched
                 links = self._links.of(seen.found)
                 state = state_of(seen.found, before, links.mark)
                 if before is not None and before.state.head.shape == state.head.shape:

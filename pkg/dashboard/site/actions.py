@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from pkg.apis.flow.v1alpha1.types import ApprovalDecision
-from pkg.dashboard.site.bodies import body_of
+from pkg.dashboard.site.bodies import body_as
 from pkg.dashboard.site.services import Fault, Services, json_answer
 from pkg.kube.client import Client
 from pkg.views.actions import Action, Change, Impossible, Unchanged, verdict
@@ -55,7 +55,8 @@ class Actions:
         word = request.path_params["action"]
         if word not in WORDS:
             raise Fault(404, f"there is no action {word[:40]!r}; there are {', '.join(WORDS)}")
-        given = _decoded(await body_of(request))
+        given = await body_as(request, Given)
+        _check(given)
         outcome = "failed"
         try:
             answer = await of.call(_done, person.client, word, namespace, name, given)
@@ -103,13 +104,10 @@ def _retried(client: Client, namespace: str, name: str, given: Given) -> dict[st
     return {"message": f"{name} retried: {planned.count:,} {'task runs' if planned.count == 1 else 'tasks run'} again"}
 
 
-def _decoded(body: bytes) -> Given:
+def _check(given: Given) -> None:
+    """Raises Fault for a parameter that can have no such name."""
     try:
-        found = msgspec.json.decode(body or b"{}", type=Given)
-        for name in found.parameters:
+        for name in given.parameters:
             check_parameter_name(name)
     except ParameterFault as error:
         raise Fault(400, str(error)) from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Fault(400, f"the body cannot be read: {error}") from error
-    return found

@@ -11,7 +11,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import Match, Route
 
 from pkg.dashboard.access.guard import HEADERS, Refused, check
 from pkg.dashboard.site.actions import Actions
@@ -45,6 +45,8 @@ class Application:
         for route in routes:
             self._paths.setdefault(route.endpoint, route.path)
         self._starlette = Starlette(routes=routes, exception_handlers=_HANDLERS)
+        # Its redirects would name the address without the prefix, and HTTP where a proxy ends HTTPS.
+        self._starlette.router.redirect_slashes = False
 
     @property
     def is_draining(self) -> bool:
@@ -88,14 +90,24 @@ class Application:
                 _log.warning("request refused", path=scope["path"][:200], reason=str(error))
                 await fault_answer(Fault(403, str(error)))(scope, receive, send_with_headers)
                 return
-        await self._starlette(scope, receive, send_with_headers)
+        try:
+            await self._starlette(scope, receive, send_with_headers)
+        except Exception:
+            if _LOGGED not in scope:
+                raise
 
     def _without_base(self, scope: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-        """The request as if there were no prefix: a proxy may have taken it away already, and the kubelet has none."""
+        """The request as if there were no prefix: a proxy may have taken it away already, and the kubelet has none.
+
+        The prefix may be the beginning of an address: behind a proxy that takes /workflows away, the page of a Workflow
+        still begins with /workflows. So it is taken away only if that leads to something.
+        """
         base, path = self._services.base_path, scope["path"]
-        if base and (path == base or path.startswith(f"{base}/")):
-            return {**scope, "path": path[len(base) :] or "/", "raw_path": b""}
-        return scope
+        if not base or not f"{path}/".startswith(f"{base}/"):
+            return scope
+        inner = {**scope, "path": path[len(base) :] or "/", "raw_path": b""}
+        known = any(route.matches(inner)[0] is not Match.NONE for route in self._starlette.router.routes)
+        return inner if known else scope
 
 
 def _routes(services: Services) -> list[Route]:
@@ -154,7 +166,12 @@ async def _http_error(request: Request, error: Exception) -> Response:
     return fault_answer(Fault(error.status_code, f"{error.detail}: {request.method} {request.url.path[:200]}"))
 
 
+#: In the scope of a request whose error is in the log already; it is passed on, and would be there twice.
+_LOGGED: Final = "workflow.logged"
+
+
 async def _failed(request: Request, error: Exception) -> Response:
+    request.scope[_LOGGED] = True
     _log.error("request failed", path=request.url.path[:200], exc_info=error)
     return fault_answer(Fault(500, "the dashboard failed; its log says more"))
 

@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from pkg.dashboard.access.people import COOKIE, LOGIN_SECONDS
-from pkg.dashboard.site.bodies import body_of
+from pkg.dashboard.site.bodies import body_as
 from pkg.dashboard.site.services import Fault, Services, json_answer
 from pkg.kube.errors import Unauthorized
 
@@ -27,10 +27,7 @@ class Logins:
         of = self._of
         if of.is_local:
             raise Fault(404, "this dashboard has no logins: it has the rights of whoever started it")
-        try:
-            given = msgspec.json.decode(await body_of(request), type=_Given)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise Fault(400, 'the body must be {"token": "..."}') from error
+        given = await body_as(request, _Given)
         person = of.people.of_token(given.token)
         if person is None:
             raise Fault(400, "that is no token: it must be one line of ASCII characters")

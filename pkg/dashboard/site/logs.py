@@ -55,6 +55,7 @@ class Logs:
         flow = given.get("flow", "")
         if not flow:
             raise Fault(400, "flow is missing; name the flow whose log is wanted")
+        object_name(flow, "flow")
         found = await of.call(
             _read,
             person.client,

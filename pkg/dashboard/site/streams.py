@@ -8,7 +8,7 @@ frames it for each.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable
 from typing import Any, Final
 
 from pkg.dashboard.live.encoding import HEARTBEAT
@@ -20,7 +20,15 @@ _BEAT_SECONDS: Final = 15.0
 _STALL_SECONDS: Final = 60.0
 #: Seconds after which it is asked again whether the viewer may still see what it sees.
 RECHECK_SECONDS: Final = 60.0
-Message = MutableMapping[str, Any]
+_START: Final = {
+    "type": "http.response.start",
+    "status": 200,
+    "headers": [
+        (b"content-type", b"text/event-stream"),
+        (b"cache-control", b"no-store, no-transform"),
+        (b"x-accel-buffering", b"no"),
+    ],
+}
 
 
 class EventStream:
@@ -52,9 +60,9 @@ class EventStream:
         if self._recheck is not None:
             helpers.append(asyncio.ensure_future(self._check()))
         try:
-            headers = [(b"content-type", b"text/event-stream"), (b"cache-control", b"no-store, no-transform")]
-            headers.append((b"x-accel-buffering", b"no"))
-            await send({"type": "http.response.start", "status": 200, "headers": headers})
+            await send(dict(_START))
+            if scope.get("method") == "HEAD":
+                self._viewer.close()  # the headers are all that is wanted
             await self._pump(send)
         except TimeoutError:
             self._on_cut("Stalled")  # the viewer takes nothing; its browser connects anew if it is there

@@ -27,6 +27,8 @@ FAULTS = {
     "a prefix that is a way up": (["--base-path=/a/.."], "such as /workflows"),
     "a prefix that means something in HTML": (['--base-path=/a"b'], "such as /workflows"),
     "metrics nowhere": (["--metrics-bind-address=here"], "HOST:PORT"),
+    "many hosts at once": (["--allowed-host=*.a.example"], "must be one name or address"),
+    "a prefix that would hide what the page calls": (["--base-path=/api"], "give another one"),
     "a host that is a URL": (["--allowed-host=https://a.example"], "without scheme and port"),
 }
 
@@ -40,6 +42,11 @@ def test_faults(arguments: list[str], said: str) -> None:
 def test_with_tokens_it_may_be_reached_by_all() -> None:
     options = options_of("--bind-address=0.0.0.0", "--auth=token", "--allowed-host=Flows.Example.org.")
     assert options.allowed_host == ("flows.example.org",)
+
+
+@pytest.mark.parametrize("given", ["[FD00::1]", "fd00::1"], ids=["in brackets", "without brackets"])
+def test_an_address_of_ipv6_is_one_of_the_hosts(given: str) -> None:
+    assert options_of(f"--allowed-host={given}").allowed_host == ("fd00::1",)
 
 
 def test_a_prefix_ends_without_a_slash() -> None:

@@ -95,6 +95,23 @@ def test_a_logger_made_before_is_configured_too(fmt: Format) -> None:
     assert "value" in stream.getvalue()
 
 
+@pytest.mark.parametrize("fmt", ["json", "console"])
+def test_a_traceback_shows_no_variables(fmt: Format) -> None:
+    """One of them may be a token."""
+    stream = io.StringIO()
+    configure("info", fmt, stream)
+
+    def fail(token: str) -> None:
+        raise ValueError("no " + "answer" * len(token[:1]))
+
+    try:
+        fail("".join(["se", "cret"]))
+    except ValueError:
+        structlog.get_logger("early").exception("failed")
+    assert "ValueError: no answer" in stream.getvalue()
+    assert "secret" not in stream.getvalue()
+
+
 def test_an_unknown_level_names_the_known_ones() -> None:
     with pytest.raises(ValueError, match="'loud'; it must be one of debug, info, warning, error"):
         configure("loud", "json")

@@ -120,6 +120,24 @@ def test_what_was_deleted_while_nothing_was_watched_is_gone() -> None:
     asyncio.run(run())
 
 
+def test_one_that_was_made_anew_while_nothing_was_watched_is_another_run() -> None:
+    """Its shape and its generation are those of the one before, but it has come from nowhere: no task moves."""
+
+    async def run() -> None:
+        source = Source(run_phase(1, "Running"))
+        async with room_of(source) as room:
+            viewer = Events(room.join())
+            await viewer.next("state")
+            other = run_phase(9, "Waiting")
+            other["metadata"]["uid"] = "another"
+            source.objects = [other]
+            source.cut(Gone("too old", status=410))
+            name, found = await viewer.next()
+            assert (name, found["state"]["head"]["uid"], found["state"]["flows"]) == ("state", "another", [{}])
+
+    asyncio.run(run())
+
+
 def test_a_workflow_that_was_never_there() -> None:
     async def run() -> None:
         async with room_of(Source()) as room:

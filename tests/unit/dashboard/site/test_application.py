@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry
+from structlog.testing import capture_logs
 
 from pkg.dashboard.access.people import Auth, People
 from pkg.dashboard.access.rights import Rights
@@ -72,14 +73,19 @@ class Bench:
         body: Any = None,
         leaves: asyncio.Event | None = None,
         headers: Mapping[str, str] | None = None,
+        *,
+        is_cut: bool = False,
     ) -> Answer:
-        """One request. leaves: when the browser goes."""
+        """One request. leaves: when the browser goes; is_cut: it goes before the end of the body."""
         answer = Answer()
         given = {"host": "localhost", "authorization": "Bearer abc"}
         if method == "POST":
             given |= {"origin": "http://localhost", "x-csrf-token": self.csrf()}
         given |= headers or {}
-        parts = [{"type": "http.request", "body": json.dumps(body).encode() if body is not None else b""}]
+        text = body if isinstance(body, bytes) else json.dumps(body).encode() if body is not None else b""
+        parts = [{"type": "http.request", "body": text, "more_body": is_cut}]
+        if is_cut:
+            parts.insert(0, {"type": "http.disconnect"})
 
         async def receive() -> Mapping[str, Any]:
             if parts:
@@ -161,6 +167,45 @@ def test_behind_a_prefix_every_address_works(prefix: str) -> None:
             assert (await of.ask(f"{prefix}/api/workflows/team/w")).json["state"]["head"]["name"] == "w"
             assert (await of.ask(f"{prefix}/healthz")).status == 200
             assert (await of.ask("/team/flowsx/healthz")).status == 404
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ("path", "is_page"),
+    [
+        ("/workflows/team/w", True),
+        ("/workflows/workflows/team/w", True),
+        ("/workflows/team/w/logs/a/0", True),
+        ("/workflows/replay", True),
+        ("/workflows/api/workflows/team/w", False),
+        ("/api/workflows/team/w", False),
+        ("/workflows/static/app.js", False),
+    ],
+    ids=[
+        "a page without the prefix",
+        "a page with the prefix",
+        "a task without the prefix",
+        "a recording with the prefix",
+        "a call with the prefix",
+        "a call without the prefix",
+        "a file with the prefix",
+    ],
+)
+def test_the_prefix_may_be_how_pages_begin(path: str, is_page: bool) -> None:
+    async def run() -> None:
+        async with bench(base_path="/workflows") as of:
+            found = await of.ask(path)
+            assert (found.status, b"<noscript>" in found.body) == (200, is_page)
+
+    asyncio.run(run())
+
+
+def test_nobody_is_sent_to_an_address_without_the_prefix() -> None:
+    async def run() -> None:
+        async with bench(base_path="/flows") as of:
+            for path in ("/flows/api/session/", "/api/session/", "/flows/static/app.js/"):
+                assert (await of.ask(path)).status == 404
 
     asyncio.run(run())
 
@@ -307,6 +352,8 @@ def test_a_change_comes_from_the_page(headers: dict[str, str], status: int) -> N
         ("approve", {"target": 3}, 400, "the body cannot be read"),
         ("retry", {"flows": "a"}, 400, "the body cannot be read"),
         ("retry", {"parameters": {"x": 1}}, 400, "the body cannot be read"),
+        ("approve", b'{"a":' * 20_000, 400, "nested too deeply"),
+        ("approve", b"\xff", 400, "the body cannot be read"),
         ("retry", {"parameters": {"a b": "1"}}, 400, '"a b" is no name of a parameter: letters, digits'),
     ],
     ids=[
@@ -314,6 +361,8 @@ def test_a_change_comes_from_the_page(headers: dict[str, str], status: int) -> N
         "a target that is no text",
         "flows that are no list",
         "a parameter that is no text",
+        "objects in objects without end",
+        "bytes that are no text",
         "a parameter whose name is none",
     ],
 )
@@ -322,6 +371,51 @@ def test_a_request_that_means_nothing(action: str, body: Any, status: int, said:
         async with bench() as of:
             answer = await of.ask(f"/api/workflows/team/w/actions/{action}", "POST", body)
             assert (answer.status, said in answer.json["message"]) == (status, True)
+
+    asyncio.run(run())
+
+
+def test_a_body_that_breaks_off_is_no_failure_of_the_dashboard() -> None:
+    async def run() -> None:
+        async with bench() as of:
+            for path in ("/api/login", "/api/workflows/team/w/actions/suspend"):
+                assert (await of.ask(path, "POST", b'{"tok', is_cut=True)).status == 400
+
+    asyncio.run(run())
+
+
+def test_a_failure_is_answered_and_logged_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is raised beyond the answer, the server would log again."""
+
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError
+
+    async def run() -> None:
+        async with bench() as of:
+            monkeypatch.setattr(of.people, "csrf", fail)
+            with capture_logs() as logged:
+                answer = await of.ask("/api/session")
+            assert (answer.status, answer.json["message"]) == (500, "the dashboard failed; its log says more")
+            assert [line["event"] for line in logged] == ["request failed"]
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("path", ["/api/stream", "/api/workflows/team/w/stream"])
+def test_the_headers_of_a_stream_alone_hold_none_open(path: str) -> None:
+    async def run() -> None:
+        async with bench() as of:
+            assert (await of.ask(path, "HEAD")).headers["content-type"] == "text/event-stream"
+            assert of.visits.count(Stream.LIST) + of.visits.count(Stream.WORKFLOW) == 0
+
+    asyncio.run(run())
+
+
+def test_a_log_is_that_of_a_flow_and_not_of_a_selector() -> None:
+    async def run() -> None:
+        async with bench() as of:
+            answer = await of.ask("/api/workflows/team/w/logs?flow=a,b!=c")
+            assert (answer.status, "flow is 'a,b!=c'" in answer.json["message"]) == (400, True)
 
     asyncio.run(run())
 
