@@ -23,5 +23,4 @@ export const now = () => Date.now() / 1000;
 export const number = (value) => value.toLocaleString("en");
 export const plural = (count, word) => `${number(count)} ${word}${count === 1 ? "" : "s"}`;
 export const PHASES = ["Running", "Failed", "Backoff", "Suspended", "Pending", "Cancelled", "Waiting", "Succeeded", "Skipped"];
-export const FINAL = new Set(["Succeeded", "Failed", "Skipped", "Cancelled"]);
 export const GATES = new Set(["WaitingForProbe", "ProbeUnanswered", "ApprovalNeeded", "LockHeld"]);

@@ -60,10 +60,6 @@ class Listing:
             viewer.close()
 
     @property
-    def viewers(self) -> int:
-        return len(self._viewers)
-
-    @property
     def is_read(self) -> bool:
         """Whether all Workflows have been listed once."""
         return self._first.is_set()

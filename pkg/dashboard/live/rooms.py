@@ -33,11 +33,6 @@ class Rooms:
     def __len__(self) -> int:
         return len(self._rooms)
 
-    @property
-    def viewers(self) -> int:
-        """How many streams there are."""
-        return sum(len(room.viewers) for room in self._rooms.values())
-
     @contextmanager
     def using(self, namespace: str, name: str) -> Iterator[Room]:
         """The room of a Workflow, which stays open within the block. Raises Full."""
