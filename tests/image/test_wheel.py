@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import platform
+import shutil
+import subprocess
+import sys
 import zipfile
 from importlib import metadata
 from pathlib import Path
@@ -161,3 +165,21 @@ def test_the_compiled_wheel_is_chosen_for_the_image_and_plans(compiled_wheel: Pa
         archive.extractall(packages)
     assert run(plain, "python", "-c", SAY_BUILD) == "compiled\n"
     assert "FLOW" in run(plain, "kubectl-workflow", "plan", "-f", EXAMPLE)
+
+
+@pytest.mark.timeout(900)
+def test_the_compiled_planner_passes_its_unit_tests(compiled_wheel: Path, tmp_path: Path) -> None:
+    """In a copy of the checkout with the wheel's package. `make test-compiled` runs the other unit tests as well."""
+    for name in ("hack", "tests/unit", "examples"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("setup.cfg", "pyproject.toml", *(f"tests/{path.name}" for path in (ROOT / "tests").glob("*.py"))):
+        shutil.copy(ROOT / name, tmp_path / name)
+    with zipfile.ZipFile(compiled_wheel) as archive:
+        archive.extractall(tmp_path)
+    for file in (tmp_path / "pkg").rglob("*.so"):
+        file.touch()
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "tests/unit/controllers/workflow/planner"]
+    environ = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "PYTHONPATH"))}
+    ran = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stdout[-4000:] + ran.stderr[-1000:]
+    assert "core: compiled" in ran.stdout
