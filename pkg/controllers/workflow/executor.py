@@ -28,7 +28,7 @@ from pkg.controllers.workflow.planner.actions import (
     ForeignAction,
     PatchStatus,
 )
-from pkg.controllers.workflow.planner.job_identity import JobIdentity, WorkflowId, claimed_identity
+from pkg.controllers.workflow.planner.job_identity import JobIdentity, WorkflowId, claimed_identity, what_changed
 from pkg.controllers.workflow.planner.locks.words import TAKING
 from pkg.controllers.workflow.planner.progress import TaskKey
 from pkg.controllers.workflow.planner.render.hidden import without_values
@@ -40,6 +40,11 @@ from pkg.kube.errors import Conflict, Exists, KubeError, NotFound, Refused, Stop
 from pkg.telemetry.metrics import Metrics
 
 _log = structlog.get_logger("workflow.executor")
+# Of a job that its own workflow would take for a stranger: made again, it would run twice.
+_STRIPPED = (
+    "job {job} was created, but a mutating webhook or admission policy changed it, so it is no job of this task:"
+    " {changed}. Correct the webhook or policy, and delete the job"
+)
 # How long to wait for another object of the same name that is being deleted, in seconds.
 STRANGER_PATIENCE = 30.0
 MIN_RETRY = 0.5
@@ -150,6 +155,10 @@ class Executor:
             said = without_values(str(error), action.hidden)
             say("job not created, will be retried", job=action.name, gvr=str(action.gvr), error=said)
             return Created(action, None, fault)
+        if claimed_identity(job) != JobIdentity(workflow, action.task, action.attempt):
+            changed = what_changed(msgspec.json.decode(action.body, type=Job), job)
+            said = _STRIPPED.format(job=action.name, changed=changed)
+            return Created(action, None, self._fault(action, before, Trouble.REFUSED, Reasons.REFUSED, said))
         counter = self._created.get(action.kind)
         if counter is None:
             counter = self._created[action.kind] = self._metrics.workflow_jobs_created.labels(action.kind)

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
+from pkg.apis.flow.v1alpha1 import labels
 from pkg.apis.flow.v1alpha1.types import WORKFLOWS, Workflow
 from pkg.apis.meta import GVR, Job
 from pkg.controllers.workflow.creation_run import Created
@@ -46,6 +47,7 @@ class Api:
         self.objects: dict[str, Job] = {}
         self.arguments: list[dict[str, Any]] = []
         self.warnings: tuple[str, ...] = ()
+        self.mutate: Callable[[dict[str, Any]], object] = lambda _metadata: None
 
     def _call(self, text: str) -> None:
         self.calls.append(text)
@@ -73,6 +75,7 @@ class Api:
             raise Exists(f"{name} already exists", status=409)
         raw["metadata"]["uid"] = f"u-{name}"
         raw.pop("spec", None)
+        self.mutate(raw["metadata"])
         self.objects[name] = msgspec.convert(raw, Job)
         return self.objects[name]
 
@@ -203,6 +206,40 @@ def test_a_stranger_keeps_the_name(who: dict[str, Any]) -> None:
     assert fault is not None
     assert (fault.trouble, fault.reason) == (Trouble.NAME_TAKEN, "NameConflict")
     assert not any(call.startswith("delete") for call in api.calls)
+
+
+@pytest.mark.parametrize(
+    ("mutate", "changed"),
+    [
+        pytest.param(
+            lambda metadata: metadata["labels"].pop(labels.FLOW), f"its label {labels.FLOW} was removed", id="a label"
+        ),
+        pytest.param(
+            lambda metadata: metadata.pop("ownerReferences"),
+            "its owner reference to the Workflow was removed",
+            id="the owner reference",
+        ),
+        pytest.param(
+            lambda metadata: metadata["labels"].update({labels.ATTEMPT: "7"}),
+            f"its label {labels.ATTEMPT} was changed from '0' to '7'",
+            id="the number of the attempt",
+        ),
+    ],
+)
+def test_a_job_that_admission_takes_off_its_task_is_not_made_again(
+    mutate: Callable[[dict[str, Any]], object], changed: str
+) -> None:
+    api = Api()
+    api.mutate = mutate
+    job, fault = create(api)
+    assert job is None
+    assert fault is not None
+    assert (fault.trouble, fault.reason) == (Trouble.REFUSED, "Refused")
+    assert fault.message == (
+        "job w-a was created, but a mutating webhook or admission policy changed it, so it is no job of this task: "
+        f"{changed}. Correct the webhook or policy, and delete the job"
+    )
+    assert api.calls == ["create w-a"]
 
 
 def test_a_stranger_that_is_being_deleted_is_waited_for_30_s_at_most() -> None:
