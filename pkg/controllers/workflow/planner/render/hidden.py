@@ -20,8 +20,8 @@ _SHORT: Final = 4
 def without_values(message: str, values: Iterable[str]) -> str:
     """A message in which none of these values is quoted."""
     for value in sorted(values, key=len, reverse=True):
-        # As JSON has it, too: that is how a text is quoted in which quotation marks stand.
-        for shown in dict.fromkeys((value, msgspec.json.encode(value).decode()[1:-1])):
+        # As JSON has it, too: that is how a text is quoted in which quotation marks stand. A value may be a `Json`.
+        for shown in dict.fromkeys((value, msgspec.json.encode(str(value)).decode()[1:-1])):
             for quoted in (shown, shown[:_QUOTED]):
                 if quoted and len(quoted) < _SHORT:
                     message = _without_short(message, quoted)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from pkg.apis.flow.v1alpha1.conversion import Json
 from pkg.controllers.workflow.planner.render.hidden import outputs_in, without_values
 
 
@@ -16,6 +17,7 @@ from pkg.controllers.workflow.planner.render.hidden import outputs_in, without_v
         pytest.param('containers[3]: "3"', ["3"], 'containers[3]: "(an output)"', id="a short one, where it is quoted"),
         pytest.param("[3] Invalid value: 3, x", ["3"], "[3] Invalid value: (an output), x", id="a number"),
         pytest.param("{Value:37}", ["37"], "{Value:(an output)}", id="a number as Go prints it"),
+        pytest.param('{"a": "3"}', [Json("3")], '{"a": "(an output)"}', id="a value that was no text"),
         pytest.param("nothing", ["", "a"], "nothing", id="an empty one and a letter"),
         pytest.param("abcd of abcdef", ["abcd", "abcdef"], "(an output) of (an output)", id="the longer one first"),
     ],
