@@ -140,7 +140,7 @@ def _flow(flow: FlowView, now: float, unfold: bool) -> _Node:
     if flow.has_for:
         return _Node(cells, tuple(_replicas(flow, now, unfold)))
     # One attempt says nothing that the flow does not say.
-    attempts = _attempts(flow.attempts, flow.phase, now) if flow.tries > 1 else []
+    attempts = _attempts(flow.attempts, flow.phase, flow.first_attempt, now) if flow.tries > 1 else []
     return _Node(cells, tuple(attempts))
 
 
@@ -157,7 +157,7 @@ def _replicas(flow: FlowView, now: float, unfold: bool) -> Iterator[_Node]:
         known = {item.index: item for item in flow.replicas}
         phases = {index: phase for phase, text in flow.indexes.items() for index in unpack_indexes(text)}
         for index in sorted(phases):
-            yield _replica(known.get(index) or ReplicaView(index, phases[index]), now)
+            yield _replica(known.get(index) or ReplicaView(index, phases[index]), flow.first_attempt, now)
         return
     for phase in _ORDER:
         text = flow.indexes.get(phase, "")
@@ -165,7 +165,7 @@ def _replicas(flow: FlowView, now: float, unfold: bool) -> Iterator[_Node]:
             continue
         listed = [item for item in flow.replicas if item.phase is phase and item.message][:LISTED]
         count = flow.counts[phase]
-        children = [_replica(item, now) for item in listed]
+        children = [_replica(item, flow.first_attempt, now) for item in listed]
         if listed and count > len(listed):
             children.append(_Node((f"and {count - len(listed)} more", "", "", "", "", "")))
         label = f"{MARKS[phase]} {count} of {flow.size}"
@@ -179,22 +179,27 @@ def _short(ranges: str, limit: int = 60) -> str:
     return f"{ranges[:limit].rpartition(',')[0] or ranges[:limit]},…"
 
 
-def _replica(item: ReplicaView, now: float) -> _Node:
+def _replica(item: ReplicaView, first: int, now: float) -> _Node:
     why = f"{item.reason}: {item.message}" if item.reason and item.message else item.reason or item.message
     newest = item.attempts[-1] if item.attempts else None
     took = _took(newest, item.phase, now) if newest is not None else ""
     tries = str(newest.number + 1) if newest is not None else ""
     cells = (f"{MARKS[item.phase]} {item.index}", str(item.phase), "", tries, took, printable(why))
-    older = _attempts(item.attempts, item.phase, now) if newest is not None and newest.number else []
+    older = _attempts(item.attempts, item.phase, first, now) if newest is not None and newest.number else []
     return _Node(cells, tuple(older))
 
 
-def _attempts(attempts: Sequence[AttemptView], phase: Phase, now: float) -> list[_Node]:
-    """One line per attempt. Every attempt but the newest has failed; the newest is in the phase of its task."""
+def _attempts(attempts: Sequence[AttemptView], phase: Phase, first: int, now: float) -> list[_Node]:
+    """One line per attempt. Every attempt but the newest has failed; the newest is in the phase of its task.
+
+    Attempts below `first` belong to a run before the last restart, of which the job alone says how it ended.
+    """
     newest = max((one.number for one in attempts), default=0)
     nodes = []
     for one in attempts:
         its = phase if one.number == newest else Phase.FAILED
+        if one.number < first:
+            its = Phase.SUCCEEDED if one.succeeded else Phase.FAILED
         if its in (Phase.BACKOFF, Phase.WAITING):  # the job of the newest attempt has failed, or is gone
             its = Phase.FAILED
         cells = (f"{MARKS[its]} attempt {one.number}", str(its), "", "", _took(one, its, now), f"job {one.job}")

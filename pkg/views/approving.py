@@ -8,9 +8,11 @@ from typing import Any, Final
 
 import msgspec
 
+from pkg.apis.flow.v1alpha1.approvals import overruling
 from pkg.apis.flow.v1alpha1.indexes import unpack_indexes
 from pkg.apis.flow.v1alpha1.phases import Phase
 from pkg.apis.flow.v1alpha1.reasons import Reasons
+from pkg.apis.flow.v1alpha1.records import approvals_before
 from pkg.apis.flow.v1alpha1.types import MAX_COMMENT, ApprovalDecision, Flow, FlowStatus, GivenApproval, Workflow
 
 _DONE: Final = {ApprovalDecision.APPROVE: "approved", ApprovalDecision.REJECT: "rejected"}
@@ -44,8 +46,9 @@ def decide(workflow: Workflow, target: str, decision: ApprovalDecision, comment:
         raise CannotDecide(f"the comment has {len(comment):,} characters; at most {MAX_COMMENT} are allowed")
     known = next((one for one in status.flows if one.name == name), None)
     where = _check(flow, known, index)
-    is_asking = known is not None and known.reason == Reasons.APPROVAL_NEEDED
     entry = GivenApproval(flow=name, decision=decision, index=index, comment=comment)
+    _check_entries(workflow, flow, entry, where)
+    is_asking = known is not None and known.reason == Reasons.APPROVAL_NEEDED
     early = "" if is_asking else ", before it asks"
     return Decided(entry, f"{meta.name}: {where} is {_DONE[decision]}{early}", _steps(workflow, entry))
 
@@ -91,6 +94,18 @@ def _check(flow: Flow, known: FlowStatus | None, index: int | None) -> str:
     if index in phases and phases[index].is_final:
         raise CannotDecide(f"{where} is {phases[index]} already")
     return where
+
+
+def _check_entries(workflow: Workflow, flow: Flow, entry: GivenApproval, where: str) -> None:
+    """Raises CannotDecide if an earlier entry decides, which status may not show yet."""
+    since = approvals_before(workflow.status, flow.name)
+    found = overruling(workflow.spec.approvals, entry, since, has_for=flow.for_ is not None)
+    if found is not None:
+        at, first = found
+        by = f" by {first.by}" if first.by else ""
+        raise CannotDecide(
+            f"{where} is {_DONE[first.decision]}{by} already, in spec.approvals[{at}], and the first entry counts"
+        )
 
 
 def _phases(known: FlowStatus) -> dict[int, Phase]:

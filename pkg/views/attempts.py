@@ -14,12 +14,17 @@ from pkg.kube.client import Client
 from pkg.kube.errors import Forbidden, NotFound
 from pkg.views.durations import seconds_of
 from pkg.views.paging import read_all
+from pkg.workloads.evaluator import JobState, read
 from pkg.workloads.job_end import ends_of
+from pkg.workloads.registry import rules_for
 
 
 @dataclass(frozen=True, slots=True)
 class AttemptView:
-    """One attempt, by its job. number: from 0; started, ended: seconds since the epoch, None while it has not ended."""
+    """One attempt, by its job. number: from 0; started, ended: seconds since the epoch, None while it has not ended.
+
+    succeeded: whether the job itself says so. An attempt may have failed all the same: its output was missing.
+    """
 
     number: int
     job: str
@@ -27,6 +32,7 @@ class AttemptView:
     started: float
     ended: float | None
     is_deleting: bool = False
+    succeeded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +72,13 @@ def by_task(jobs: Iterable[tuple[GVR, Job]]) -> dict[tuple[str, int], tuple[Atte
         created = seconds_of(job.metadata.creation_timestamp)
         if labels.FLOW in tags and index.isdecimal() and number.isdecimal() and created is not None:
             one = AttemptView(
-                int(number), job.metadata.name, gvr, created, ended_at(job.status), job.metadata.is_deleting
+                number=int(number),
+                job=job.metadata.name,
+                gvr=gvr,
+                started=created,
+                ended=ended_at(job.status),
+                is_deleting=job.metadata.is_deleting,
+                succeeded=read(rules_for(gvr), job).state is JobState.SUCCEEDED,
             )
             found.setdefault((tags[labels.FLOW], int(index)), []).append(one)
     return {task: tuple(sorted(all_, key=lambda one: one.number)) for task, all_ in found.items()}

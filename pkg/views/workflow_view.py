@@ -11,7 +11,8 @@ import msgspec
 from pkg.apis.flow.v1alpha1.edges import mentions
 from pkg.apis.flow.v1alpha1.indexes import count_indexes, unpack_indexes
 from pkg.apis.flow.v1alpha1.phases import Phase, WorkflowPhase
-from pkg.apis.flow.v1alpha1.types import Flow, FlowStatus, Workflow
+from pkg.apis.flow.v1alpha1.records import by_flow
+from pkg.apis.flow.v1alpha1.types import Flow, FlowStatus, OutputStatus, Workflow
 from pkg.apis.meta import Condition
 from pkg.views.attempts import AttemptView
 from pkg.views.durations import elapsed, seconds_of
@@ -48,7 +49,8 @@ class FlowView:
 
     size: tasks; counts: of them in each phase that occurs; indexes: the same as ranges, only for a flow with `for`;
     seconds: from the first job to the end, or to now, None before it; retry_in: seconds to the next attempt;
-    after: the flows that it waits for; replicas: those with something to say; attempts: jobs of a flow without `for`.
+    after: the flows that it waits for; replicas: those with something to say; attempts: jobs of a flow without `for`;
+    first_attempt: those below it belong to a run before the last restart.
     """
 
     name: str
@@ -68,6 +70,7 @@ class FlowView:
     after: tuple[str, ...]
     replicas: tuple[ReplicaView, ...]
     attempts: tuple[AttemptView, ...]
+    first_attempt: int = 0
 
     def strip(self, limit: int) -> tuple[Phase, ...]:
         """The phases of its tasks by index; of a flow with more than `limit` tasks, of so many, the liveliest first."""
@@ -131,9 +134,11 @@ def view(
     known = {flow.name: flow for flow in status.flows}
     of_spec = {flow.name for flow in workflow.spec.flows}
     jobs = attempts or {}
-    flows = [_flow(flow, known.get(flow.name), now, jobs) for flow in workflow.spec.flows]
+    first = {name: memory.record.first_attempt for name, memory in by_flow(status).items()}
+    flows = [_flow(flow, known.get(flow.name), now, jobs, first.get(flow.name, 0)) for flow in workflow.spec.flows]
     # An edit that holds the workflow may have taken a flow out whose job still runs.
-    flows += [_flow(Flow(name=flow.name), flow, now, jobs) for flow in status.flows if flow.name not in of_spec]
+    gone = (flow for flow in status.flows if flow.name not in of_spec)
+    flows += [_flow(Flow(name=flow.name), flow, now, jobs, first.get(flow.name, 0)) for flow in gone]
     return WorkflowView(
         namespace=workflow.metadata.namespace,
         name=workflow.metadata.name,
@@ -157,14 +162,26 @@ def _outputs(flows: Iterable[FlowStatus]) -> Iterable[OutputView]:
     for flow in flows:
         for one in flow.outputs:
             if one.values:
-                text = msgspec.json.encode(one.values).decode()
+                text = msgspec.json.encode(_placed(flow, one)).decode()
                 yield OutputView(flow.name, one.name, text, len(one.values))
             else:
                 yield OutputView(flow.name, one.name, one.value)
 
 
+def _placed(flow: FlowStatus, one: OutputStatus) -> list[str | None]:
+    """The values at the places of their tasks, as {{flows.N.outputs.X}} has them: None for a task without one."""
+    with_one = unpack_indexes(one.indexes or flow.indexes_in(Phase.SUCCEEDED))
+    values = dict(zip(with_one, one.values, strict=False))
+    size = sum(count_indexes(flow.indexes_in(phase)) for phase in Phase)
+    return [values.get(index) for index in range(size)] if len(values) == len(one.values) else list(one.values)
+
+
 def _flow(
-    flow: Flow, status: FlowStatus | None, now: float, jobs: Mapping[tuple[str, int], tuple[AttemptView, ...]]
+    flow: Flow,
+    status: FlowStatus | None,
+    now: float,
+    jobs: Mapping[tuple[str, int], tuple[AttemptView, ...]],
+    first_attempt: int,
 ) -> FlowView:
     found = status or FlowStatus(name=flow.name, phase=Phase.WAITING)
     has_for = flow.for_ is not None
@@ -195,6 +212,7 @@ def _flow(
         after=after(flow),
         replicas=tuple(_replicas(found, indexes, jobs)) if has_for else (),
         attempts=() if has_for else jobs.get((flow.name, 0), ()),
+        first_attempt=first_attempt,
     )
 
 

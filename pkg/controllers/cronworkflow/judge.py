@@ -16,6 +16,7 @@ def judge(cron: CronWorkflow) -> Timetable | Faults:
     workflow = cron_faults.template_spec(spec)
     if isinstance(workflow, Faults):
         return found + workflow
+    found += Faults(cron_faults.steering_faults(workflow))
     try:
         found += cron_faults.in_template(validation.validate_workflow(workflow))
     except (RawError, RecursionError) as error:

@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-import msgspec
-
 from pkg.apis.flow.v1alpha1 import cron_faults, schedules
-from pkg.apis.flow.v1alpha1.approvals import creation_faults
 from pkg.apis.flow.v1alpha1.faults import Fault, Faults, fault
 from pkg.apis.flow.v1alpha1.labels import SCHEDULED
 from pkg.apis.flow.v1alpha1.types import CronWorkflow, CronWorkflowSpec, WorkflowSpec
@@ -42,7 +39,8 @@ class CronJudgement:
         if isinstance(self._workflow, Faults):
             return found + self._workflow
         assert self._judgement is not None
-        return found + Faults(_of_one_run(self._workflow)) + cron_faults.in_template(self._judgement.faults())
+        steering = Faults(cron_faults.steering_faults(self._workflow))
+        return found + steering + cron_faults.in_template(self._judgement.faults())
 
     def warnings(self) -> Faults:
         """What is allowed but probably not meant, of one without faults."""
@@ -57,15 +55,6 @@ class CronJudgement:
 def read_template(cron: CronWorkflow) -> WorkflowSpec | Faults:
     """The spec of the runs, or why it cannot be read."""
     return cron_faults.template_spec(cron.spec)
-
-
-def _of_one_run(spec: WorkflowSpec) -> Iterator[Fault]:
-    """Fields that steer one run: each run would be stopped, or restarted, before it has begun."""
-    yield from cron_faults.in_template(Faults(creation_faults(spec)))
-    for name, value in (("shutdown", spec.shutdown), ("restart", spec.restart)):
-        if value is not None:
-            message = "steers one Workflow; remove it here, and set it on the run that it is for"
-            yield fault(f"{cron_faults.ROOT}.{name}", message, msgspec.to_builtins(value))
 
 
 def _of_schedules(spec: CronWorkflowSpec) -> Iterator[Fault]:

@@ -92,7 +92,7 @@ BAD: Final[dict[str, Bad]] = {
         cron("x" * 53, "@daily", flows=[flow("a")]), "metadata.name may have at most 52 characters", CRD
     ),
     "runs that are stopped before they begin": Bad(
-        nightly(workflow={"shutdown": "Stop"}), f"{ROOT}.shutdown: steers one Workflow; remove it here", NOBODY
+        nightly(workflow={"shutdown": "Stop"}), f"{ROOT}.shutdown: steers one Workflow; remove it here", NOT_VALID
     ),
     "a fault of the run": Bad(
         nightly(flows=[flow("a", "b")]), f'{ROOT}.flows[0].dependsOn.targets[0]: no flow is named "b"', NOT_VALID

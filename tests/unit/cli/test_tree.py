@@ -7,11 +7,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from pkg.apis.flow.v1alpha1 import labels
+from pkg.apis.flow.v1alpha1.types import Workflow
 from pkg.apis.meta import GVR, Job, ObjectMeta
 from pkg.cli.output import Screen
 from pkg.cli.tree import heading, outputs, tree
 from pkg.views.attempts import by_task
 from pkg.views.workflow_view import view
+from tests.manifests import decoded
 from tests.unit.cli.conftest import NOW, Golden, nightly
 
 JOBS = GVR("batch", "v1", "jobs")
@@ -52,6 +54,38 @@ ATTEMPTS = by_task(
 def test_tree(golden: Golden, to: Screen, wide: bool) -> None:
     found = view(nightly(), NOW, ATTEMPTS)
     golden([*heading(found, to), "", *tree(found, NOW, to, wide=wide), *outputs(found, to)])
+
+
+def _restarted(attempt: int, *, succeeded: bool) -> tuple[GVR, Job]:
+    at = (BEGAN + timedelta(minutes=attempt)).isoformat()
+    tags = {labels.FLOW: "one", labels.ATTEMPT: str(attempt)}
+    end = {"type": "Complete" if succeeded else "Failed", "status": "True", "lastTransitionTime": at}
+    meta = ObjectMeta(name=f"w-one-r{attempt}", labels=tags, creation_timestamp=BEGAN)
+    return JOBS, Job(metadata=meta, status={"conditions": [end]})
+
+
+@pytest.mark.parametrize(
+    ("phase", "ends", "shown"),
+    [
+        pytest.param("Running", (False, True), ["✖", "✔", "●"], id="the next attempt runs"),
+        pytest.param("Waiting", (False, True), ["✖", "✔"], id="no attempt of this run has a job yet"),
+        pytest.param("Running", (False, True, True), ["✖", "✔", "✖", "●"], id="an output of this run was missing"),
+    ],
+)
+def test_an_attempt_before_a_restart_shows_how_its_job_ended(
+    phase: str, ends: tuple[bool, ...], shown: list[str]
+) -> None:
+    jobs = [_restarted(number, succeeded=ok) for number, ok in enumerate(ends)]
+    jobs += [_restarted(len(ends), succeeded=False)] * (phase == "Running")
+    status = {
+        "phase": "Running",
+        "flows": [{"name": "one", "phase": phase, "attempts": 3}],
+        "record": {"flows": [{"flows": "0", "firstAttempt": 2}]},
+    }
+    manifest = {"metadata": {"name": "w"}, "spec": {"flows": [{"name": "one"}]}, "status": status}
+    found = view(decoded(manifest, Workflow), NOW, by_task(jobs))
+    lines = tree(found, NOW, Screen())
+    assert [line.split(" attempt")[0][-1] for line in lines if " attempt " in line] == shown
 
 
 @pytest.mark.parametrize("columns", [30, 40, 60, 80])

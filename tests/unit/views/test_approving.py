@@ -65,6 +65,28 @@ def test_a_later_entry_goes_to_the_end_whoever_adds_others_meanwhile() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("given", "target", "said"),
+    [
+        pytest.param(
+            {"flow": "later", "decision": "Approve", "by": "bob"},
+            "later",
+            "flow later is approved by bob already, in spec.approvals[0], and the first entry counts",
+            id="a flow that does not ask yet",
+        ),
+        pytest.param(
+            {"flow": "regions", "decision": "Reject"},
+            "regions/1",
+            "index 1 of flow regions is rejected already, in spec.approvals[0], and the first entry counts",
+            id="an index, after all tasks",
+        ),
+    ],
+)
+def test_what_an_earlier_entry_decides_is_not_decided_again(given: Any, target: str, said: str) -> None:
+    with pytest.raises(CannotDecide, match=re.escape(said)):
+        decide(ship([given]), target, REJECT)
+
+
 WRONG: dict[str, tuple[str, dict[str, Any], str]] = {
     "no such flow": (
         "relaese",

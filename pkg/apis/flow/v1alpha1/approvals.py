@@ -133,6 +133,22 @@ def deciding(
     return None
 
 
+def overruling(
+    entries: Sequence[GivenApproval], entry: GivenApproval, since: int, *, has_for: bool
+) -> tuple[int, GivenApproval] | None:
+    """The earlier entry, with its position, because of which a new one decides about nothing; None if there is none.
+
+    entries: those before the new one; since: as of `deciding`; has_for: whether the flow has indexes.
+    """
+    if not has_for or entry.index is not None:
+        return deciding(entries, entry.flow, entry.index or 0, since)
+    first = since if since <= len(entries) else 0
+    for at in range(first, len(entries)):
+        if entries[at].flow == entry.flow and entries[at].index is None:
+            return at, entries[at]
+    return None
+
+
 def may_decide(approval: Approval, user: str, groups: Collection[str]) -> bool:
     """Whether somebody is among the approvers; everybody is if none are listed."""
     if not approval.approvers:

@@ -9,6 +9,7 @@ from typing import Final
 import msgspec
 
 from pkg.apis.flow.v1alpha1 import schedules
+from pkg.apis.flow.v1alpha1.approvals import creation_faults
 from pkg.apis.flow.v1alpha1.faults import Fault, Faults, fault
 from pkg.apis.flow.v1alpha1.raw import TOO_DEEP
 from pkg.apis.flow.v1alpha1.schedules import ScheduleFault
@@ -52,6 +53,15 @@ def template_spec(spec: CronWorkflowSpec) -> WorkflowSpec | Faults:
         return Faults([Fault(ROOT, str(error))])
     except RecursionError:
         return Faults([Fault(ROOT, TOO_DEEP)])
+
+
+def steering_faults(spec: WorkflowSpec) -> Iterator[Fault]:
+    """Fields that steer one run: each run would be stopped, restarted or decided before it has begun."""
+    yield from in_template(Faults(creation_faults(spec)))
+    for name, value in (("shutdown", spec.shutdown), ("restart", spec.restart)):
+        if value is not None:
+            message = "steers one Workflow; remove it here, and set it on the run that it is for"
+            yield fault(f"{ROOT}.{name}", message, msgspec.to_builtins(value))
 
 
 def in_template(found: Faults) -> Faults:

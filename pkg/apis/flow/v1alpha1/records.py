@@ -116,6 +116,12 @@ def by_flow(status: WorkflowStatus) -> dict[str, FlowMemory]:
     }
 
 
+def approvals_before(status: WorkflowStatus, flow: str) -> int:
+    """How many entries of spec.approvals were there at the last restart of a flow; 0 if nothing is recorded."""
+    known = by_flow(status).get(flow)
+    return known.record.approvals if known is not None else 0
+
+
 def with_left(kinds: tuple[KindRecord, ...], before: WorkflowStatus) -> tuple[KindRecord, ...]:
     """The kinds, and those that only flows had which are gone: their jobs may be there."""
     left = kinds_of(before) - {kind.gvr for kind in kinds}

@@ -156,6 +156,35 @@ def test_an_entry_that_comes_too_late_is_a_warning(flow: str, status: Any, warni
     assert answer.warnings == (f"spec.approvals[0]: {warning}",)
 
 
+REGIONS = {"name": "regions", "approval": {}, "for": {"replicas": 3}}
+FIRST = "spec.approvals[1]: spec.approvals[0] has decided about this before, and the first entry counts"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "restarted", "warning"),
+    [
+        pytest.param(entry(), entry(decision="Reject"), 0, FIRST, id="the flow does not ask yet"),
+        pytest.param(entry(), entry(index=0), 0, FIRST, id="index 0 of a flow without for"),
+        pytest.param(entry("regions"), entry("regions", index=2), 0, FIRST, id="an index after all"),
+        pytest.param(entry("regions", index=2), entry("regions", index=2), 0, FIRST, id="the same index"),
+        pytest.param(entry("regions", index=2), entry("regions", index=1), 0, "", id="another index"),
+        pytest.param(entry("regions", index=2), entry("regions"), 0, "", id="all after an index: the others"),
+        pytest.param(entry("any"), entry(), 0, "", id="another flow"),
+        pytest.param(entry(), entry(), 1, "", id="the first one was there before a restart"),
+    ],
+)
+def test_an_entry_after_the_one_that_counts_is_a_warning(
+    old: dict[str, Any], new: dict[str, Any], restarted: int, warning: str
+) -> None:
+    flows = [{"name": "ask", "phase": "Waiting"}, {"name": "regions", "phase": "Waiting"}]
+    record = {"flows": [{"flows": "0-1", "approvals": restarted}]} if restarted else {}
+    status = {"phase": "Running", "flows": flows, "record": record}
+    given = [{**one, "by": "alice", "at": AT} for one in (old, new)]
+    before, after = (workflow(*FLOWS, REGIONS, status=status, approvals=some) for some in (given[:1], given))
+    answer = HANDLERS.validate(_by(request(after, before), ALICE))
+    assert (answer.allowed, answer.warnings) == (True, (warning,) if warning else ())
+
+
 def test_who_approves_does_not_become_the_last_editor() -> None:
     flows = {"flows": list(FLOWS)}
     old, new, other = (
