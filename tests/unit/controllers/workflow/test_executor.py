@@ -27,6 +27,7 @@ from pkg.kube.errors import (
     KubeError,
     NamespaceTerminating,
     NotFound,
+    NotServed,
     Refused,
     Stopped,
     Throttled,
@@ -367,6 +368,7 @@ def test_a_deletion_is_by_uid() -> None:
 GONE: dict[str, tuple[KubeError, int]] = {
     "gone already is success": (NotFound("no"), 0),
     "replaced by a namesake is success": (Conflict("uid"), 0),
+    "that its kind is not served proves nothing": (NotServed("the server could not find the requested resource"), 1),
     "anything else is told": (Transient("no"), 1),
 }
 
@@ -404,9 +406,13 @@ def test_a_workflow_is_deleted_in_the_foreground() -> None:
     assert WORKFLOWS.resource == "workflows"
 
 
-def test_a_workflow_that_changed_meanwhile_is_not_deleted() -> None:
-    """Its ttl may have been removed, or it was restarted."""
-    with pytest.raises(Conflict):
-        executor(Api(lambda _call: Conflict("the object has been modified"))).delete_workflow(
-            KEY, DeleteWorkflow("team", "w", UID), "7"
-        )
+NOT_DELETED: dict[str, KubeError] = {
+    "that changed meanwhile, so its ttl may have been removed, or it was restarted": Conflict("has been modified"),
+    "whose kind is not served for now": NotServed("the server could not find the requested resource"),
+}
+
+
+@pytest.mark.parametrize("error", NOT_DELETED.values(), ids=NOT_DELETED)
+def test_a_workflow_is_not_taken_for_deleted(error: KubeError) -> None:
+    with pytest.raises(type(error)):
+        executor(Api(lambda _call: error)).delete_workflow(KEY, DeleteWorkflow("team", "w", UID), "7")

@@ -15,6 +15,7 @@ from pkg.controllers.workflow.planner.locks.calls import (
     GiveBack,
     GivenBack,
     Held,
+    LeaseCall,
     Place,
     Rewritten,
     Take,
@@ -23,7 +24,7 @@ from pkg.controllers.workflow.planner.locks.calls import (
     TakenByOther,
 )
 from pkg.controllers.workflow.planner.locks.holders import Holder
-from pkg.kube.errors import Denied, Forbidden, KubeError, NamespaceTerminating, Throttled, Transient
+from pkg.kube.errors import Denied, Forbidden, KubeError, NamespaceTerminating, NotServed, Throttled, Transient
 from tests.unit.controllers.workflow.locks.lease_server import LeaseServer
 
 DB = Place(LockName(LockKind.MUTEX, "db"))
@@ -174,6 +175,21 @@ def test_giving_back_a_creation_without_an_answer() -> None:
     held = held_by(server, ME)
     assert calls(server).make("team", GiveBack(DB, ME), NOW) == Rewritten(held)
     assert server.objects
+
+
+@pytest.mark.parametrize("verb", ["patch", "delete", "get"])
+def test_that_leases_are_not_served_proves_nothing(verb: str) -> None:
+    """A proxy in front of the API server may say so. The place is neither lost nor free."""
+    server = LeaseServer()
+    held = held_by(server, ME)
+    server.errors[verb] = [NotServed("the server could not find the requested resource", status=404)]
+    asked: dict[str, LeaseCall] = {
+        "patch": TakeAgain(held),
+        "delete": GiveBack(DB, ME, held),
+        "get": GiveBack(DB, ME),
+    }
+    assert isinstance(calls(server).make("team", asked[verb], NOW), Failed)
+    assert NAME in {name for _, name in server.objects}
 
 
 QUOTA = Forbidden('leases "x" is forbidden: exceeded quota: none', status=403, reason="Forbidden")
