@@ -128,7 +128,7 @@ function Player({ recording, shown, download }) {
   }, [plays, speed, span]);
   const jump = (value) => {
     last.current = Infinity;
-    setAt(value > span * 0.9995 ? span : Math.max(0, value)); // the last step of a slider may not reach its end
+    setAt(Math.max(0, Math.min(span, value)));
   };
   const toggle = () => {
     if (!plays && at >= span) jump(0);
@@ -149,7 +149,8 @@ function Player({ recording, shown, download }) {
       <div class="player" role="group" aria-label="Replay">
         <button type="button" class="primary" onClick={toggle}>{plays ? "Pause" : "Play"}</button>
         <div class="slide">
-          <input type="range" min={0} max={span} step={span / 1000} value={at} aria-label="Time" aria-valuetext={words} onInput={(event) => jump(Number(event.target.value))} />
+          {/* A step that does not divide the span exactly would keep the slider from its end. */}
+          <input type="range" min={0} max={span} step="any" value={at} aria-label="Time" aria-valuetext={words} onInput={(event) => jump(Number(event.target.value))} />
           <div class="marks" aria-hidden="true">
             {(recording.marks || []).filter((mark) => mark.at >= replay.begin && mark.at <= replay.end).map((mark, nth) => (
               <i key={nth} class={mark.warning ? "warning" : ""} title={`${clock(mark.at)} ${mark.text}`} style={{ left: `${(100 * (mark.at - replay.begin)) / span}%` }} />
