@@ -11,6 +11,7 @@ from playwright.sync_api import Page, expect
 from tests.browser.conftest import OpenPage, wait_drawn
 from tests.cluster.support import manifests as m
 from tests.cluster.support.world import World
+from tests.waiting import until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.browser]
 PAINTER = "document.querySelector('.graph').painter"
@@ -142,11 +143,14 @@ def test_on_a_phone_the_graph_is_near_and_follows_what_runs(open_page: OpenPage,
         world.patch(f"{world.workflow_path('long')}/status", {"status": {"phase": "Running", "flows": flows}})
         expect(page.locator("li").filter(has_text=name).get_by_text("Running")).to_be_visible()
 
+    def sees(name: str) -> None:
+        until(lambda: name in view_of(page)[1])  # the text is there before the frame
+
     zoom, seen = view_of(page)
     assert (zoom, seen[:1]) == (0.8, ["flow-0"])
     for name in ("flow-4", "flow-7", "flow-0"):
         runs(name)
-        assert name in view_of(page)[1]
+        sees(name)
     page.get_by_role("button", name="Show all").click()
     assert view_of(page)[1] == names
     page.get_by_role("button", name="Zoom in").click()
