@@ -11,15 +11,18 @@ import subprocess
 import sys
 import sysconfig
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
 ROOT = Path(__file__).resolve().parents[1]
-ENVIRON: Mapping[str, str] = {"WORK_FLOW_COMPILED": "1"}
-"""What setup.py reads."""
 _SUFFIX = str(sysconfig.get_config_var("EXT_SUFFIX"))
+
+
+def environ(is_compiled: bool) -> dict[str, str]:
+    """The environment of setup.py that builds with a compiled core, or without one."""
+    return os.environ | {"WORK_FLOW_COMPILED": str(int(is_compiled))}
 
 
 def modules(root: Path = ROOT) -> list[str]:
@@ -76,9 +79,8 @@ def make() -> None:
     remove()
     click.echo(f"compiling {len(modules())} modules")
     command = [sys.executable, "setup.py", "--quiet", "build_ext", "--inplace"]
-    environ = os.environ | ENVIRON
     result = subprocess.run(
-        command, cwd=ROOT, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+        command, cwd=ROOT, env=environ(True), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
     )
     if result.returncode:
         remove()

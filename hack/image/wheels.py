@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
 from collections.abc import Callable, Mapping
@@ -36,7 +35,7 @@ def build_project(target: Path, *, isolated: bool = True, is_compiled: bool = Fa
     run(
         [sys.executable, "-m", "build", "--wheel", *isolation, "--outdir", str(scratch / "dist"), str(scratch)],
         what=f"building the wheel of this checkout{' with a compiled core' if is_compiled else ''}",
-        environ=os.environ | {"WORK_FLOW_COMPILED": str(int(is_compiled))},
+        environ=compiled.environ(is_compiled),
     )
     (made,) = (scratch / "dist").glob("*.whl")
     wheel = target / made.name
