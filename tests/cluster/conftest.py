@@ -19,7 +19,7 @@ from hack.controller_process import NO_SERVERS
 from tests.cluster.support.audit import Audit
 from tests.cluster.support.controller import Controller
 from tests.cluster.support.installer import rights
-from tests.cluster.support.world import World
+from tests.cluster.support.world import PATIENCE, World
 
 ROOT = Path(__file__).resolve().parents[2]
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
@@ -93,6 +93,27 @@ def make_world(api: Api, name: str) -> World:
             return World(api, namespace)
 
 
+def wait_leftovers_gone(api: Api) -> None:
+    """Waits until no Workflow or CronWorkflow is left in a namespace that is being deleted.
+
+    Namespaces of earlier tests are removed without waiting. A controller of all namespaces would act on what is left.
+    """
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        spaces = api.get("/api/v1/namespaces")["items"]
+        going = {space["metadata"]["name"] for space in spaces if space["status"]["phase"] == "Terminating"}
+        left = [
+            f"{kind} {found['metadata']['namespace']}/{found['metadata']['name']}"
+            for kind in ("workflows", "cronworkflows")
+            for found in api.get(f"/apis/flow.workflow.sh/v1alpha1/{kind}")["items"]
+            if found["metadata"]["namespace"] in going
+        ]
+        if not left:
+            return
+        assert time.monotonic() < deadline, f"left over in namespaces that are being deleted: {', '.join(left)}"
+        time.sleep(0.1)
+
+
 @pytest.fixture
 def new_world(api: Api, request: pytest.FixtureRequest) -> Iterator[Callable[[], World]]:
     """Makes namespaces for this test; removed after it."""
@@ -137,6 +158,8 @@ def start_controller(request: pytest.FixtureRequest, cluster: Cluster, tmp_path:
             namespace = request.getfixturevalue("world").namespace
         own = [f"--namespace={namespace}", f"--leader-elect-resource-namespace={namespace or 'default'}", "--workers=4"]
         log = tmp_path / f"controller-{len(started)}.log"
+        if not namespace:
+            wait_leftovers_gone(cluster.api())
         made = Controller(cluster, log, *own, *NO_SERVERS, *flags, kubeconfig=kubeconfig)
         started.append(made)
         if acting:
