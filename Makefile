@@ -103,6 +103,9 @@ test: $(DEVELOPING) ## Run all tests, those on real control planes too (about 30
 	# First the many small tests. Then file by file, to whichever process is free: the tests of a file share its fixtures.
 	# The longest file comes first.
 	$(PY) -m pytest tests/unit tests/property -n $(TEST_PROCESSES) $(ARGS)
+	# What the second part starts has a compiled core, as the image has, where a compiler is.
+	WORKFLOW_CHECKOUT=$$($(PY) -m hack.compiled copy)
+	export WORKFLOW_CHECKOUT
 	$(PY) -m pytest tests/faults tests/cluster tests/browser/test_smoke.py tests/image tests/kubeflow -n $(TEST_PROCESSES) --dist loadfile \
 	  --no-loadscope-reorder $(ARGS)
 

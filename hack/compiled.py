@@ -1,4 +1,4 @@
-"""The compiled core in this checkout: `python -m hack.compiled make|check|remove`.
+"""The compiled core in this checkout: `python -m hack.compiled make|copy|check|remove`.
 
 Python prefers a compiled file to the source beside it, also to one that was edited since. `check` finds such files.
 """
@@ -17,6 +17,10 @@ from pathlib import Path
 import click
 
 ROOT = Path(__file__).resolve().parents[1]
+#: A copy of what the programs run, with a compiled core, beside sources that stay as they are.
+COPY = ROOT / "build" / "compiled"
+#: What the copy has: the programs, and what compiling needs.
+_COPIED = ("cmd", "pkg", "hack/moved_clock.py", "pyproject.toml", "setup.cfg", "setup.py", "README.md", "LICENSE")
 _SUFFIX = str(sysconfig.get_config_var("EXT_SUFFIX"))
 
 
@@ -59,6 +63,15 @@ def fault(root: Path, names: Sequence[str]) -> str:
     return ""
 
 
+def outdated(copy: Path) -> str:
+    """What is wrong with a copy of this checkout, and what to do; empty if it has the same sources, or is none."""
+    for source in sorted((ROOT / "pkg").rglob("*.py")) if copy != ROOT else ():
+        path = source.relative_to(ROOT)
+        if not (copy / path).exists() or (copy / path).read_bytes() != source.read_bytes():
+            return f"{copy} has another {path} than this checkout: run `python -m hack.compiled copy` again"
+    return ""
+
+
 def remove(root: Path = ROOT) -> None:
     """Removes every compiled file from the checkout."""
     for path in (root / "pkg").rglob("*.so"):
@@ -76,17 +89,44 @@ def make() -> None:
     """Compile the core in place (a minute)."""
     if why := why_not():
         raise click.ClickException(f"the core cannot be compiled: {why}")
-    remove()
     click.echo(f"compiling {len(modules())} modules")
+    _compile(ROOT)
+
+
+@main.command()
+def copy() -> None:
+    """Copy the programs to build/compiled, compile the core there, and print where that is.
+
+    Without a compiler nothing is copied, the reason goes to standard error, and this checkout is printed.
+    """
+    if why := why_not():
+        click.echo(f"the core is not compiled: {why}", err=True)
+        click.echo(ROOT)
+        return
+    shutil.rmtree(COPY, ignore_errors=True)
+    for name in _COPIED:
+        source, target = ROOT / name, COPY / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns("*.so", "__pycache__"))
+        else:
+            shutil.copy2(source, target)
+    _compile(COPY)
+    click.echo(COPY)
+
+
+def _compile(root: Path) -> None:
+    """Compiles the core of a checkout in place; ClickException with the end of what was printed, if it fails."""
+    remove(root)
     command = [sys.executable, "setup.py", "--quiet", "build_ext", "--inplace"]
     result = subprocess.run(
-        command, cwd=ROOT, env=environ(True), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+        command, cwd=root, env=environ(True), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
     )
     if result.returncode:
-        remove()
+        remove(root)
         raise click.ClickException(f"compiling failed, the sources run as before:\n{result.stdout[-4000:]}")
     # A file that did not change is copied with its old time.
-    for path in (ROOT / "pkg").rglob("*.so"):
+    for path in (root / "pkg").rglob("*.so"):
         path.touch()
 
 

@@ -1,6 +1,7 @@
 """workflow-controller as a process: how the demo, the benchmarks, the fault runs and the tests start and end it.
 
-It runs the code of this checkout, not the version that is installed in the environment.
+It runs the code of this checkout, or of the one that WORKFLOW_CHECKOUT names (`make test` sets it to a copy with a
+compiled core), not the version that is installed in the environment.
 """
 
 from __future__ import annotations
@@ -17,13 +18,14 @@ from types import MappingProxyType
 from hack.cluster import Cluster
 from hack.cluster.processes import member_environ
 
-ROOT = Path(__file__).resolve().parents[1]
+CHECKOUT = Path(os.environ.get("WORKFLOW_CHECKOUT") or Path(__file__).resolve().parents[1])
+"""The checkout whose programs are run."""
 NO_SERVERS = ("--metrics-bind-address=0", "--health-bind-address=0")
 """Flags of a controller that serves neither metrics nor health, so that it needs no port."""
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
-def command(*flags: str, root: Path = ROOT, program: str = "workflow-controller") -> list[str]:
+def command(*flags: str, root: Path = CHECKOUT, program: str = "workflow-controller") -> list[str]:
     """The command line of a controller, or of another program of ours, with these flags, of the checkout at `root`."""
     return [sys.executable, str(root / "cmd" / program / "main.py"), *flags]
 
@@ -44,7 +46,7 @@ class ControllerProcess:
         *flags: str,
         kubeconfig: Path | None = None,
         env: Mapping[str, str] = MappingProxyType({}),
-        root: Path = ROOT,
+        root: Path = CHECKOUT,
     ) -> None:
         """Starts it and does not wait. `kubeconfig`: the cluster's own if None; `env`: more variables for it; `root`:
         the checkout that it runs.

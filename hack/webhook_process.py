@@ -1,7 +1,7 @@
 """workflow-webhook as a process: how tests, benchmarks and `make run-webhook` start it for a local cluster, and end it.
 
-It runs the code of this checkout. The API server calls it on 127.0.0.1: its URL takes the place of the Service in the
-webhook configurations.
+It runs the code that the controller's process runs. The API server calls it on 127.0.0.1: its URL takes the place of
+the Service in the webhook configurations.
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ import yaml
 from hack.cluster import Cluster
 from hack.cluster.api import Api, ApiStatusError
 from hack.cluster.processes import free_port
-from hack.controller_process import NO_SERVERS, ROOT, ControllerProcess, command
+from hack.controller_process import CHECKOUT, NO_SERVERS, ControllerProcess, command
 
+ROOT = Path(__file__).resolve().parents[1]
 NAME = "workflow-webhook"
 NAMESPACE = "workflow-system"
 SECRET = "workflow-webhook-tls"
@@ -48,7 +49,7 @@ class WebhookProcess(ControllerProcess):
         *flags: str,
         kubeconfig: Path | None = None,
         env: Mapping[str, str] = MappingProxyType({}),
-        root: Path = ROOT,
+        root: Path = CHECKOUT,
     ) -> None:
         """Starts it and does not wait; `register` has to be called before, once for a cluster."""
         self.port = free_port()

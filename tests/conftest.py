@@ -8,18 +8,19 @@ from collections.abc import Iterator
 import pytest
 
 from hack import compiled
+from hack.controller_process import CHECKOUT
 from pkg.version import build
 
 
 def pytest_configure() -> None:
     """A compiled core that is older than its sources would be tested in their place."""
-    if fault := compiled.fault(compiled.ROOT, compiled.modules()):
+    if fault := compiled.fault(compiled.ROOT, compiled.modules()) or compiled.outdated(CHECKOUT):
         pytest.exit(fault, returncode=pytest.ExitCode.USAGE_ERROR)
 
 
 def pytest_report_header() -> str:
-    """Which of the two is tested."""
-    return f"core: {build()}"
+    """Which of the two is tested: in the process of the tests, and in those of the programs that they start."""
+    return f"core: {build()}, in the programs: {build(CHECKOUT / 'pkg')}"
 
 
 @pytest.fixture(scope="session", autouse=True)

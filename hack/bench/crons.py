@@ -21,7 +21,7 @@ from hack.bench.jobs import Bench
 from hack.cluster import Cluster
 from hack.cluster.processes import free_port
 from hack.controller_process import ControllerProcess
-from hack.moved_clock import ROOT, VARIABLE, MovedClock
+from hack.moved_clock import VARIABLE, MovedClock
 from hack.scrape import metric
 from pkg.apis.flow.v1alpha1.types import API_VERSION, CRONWORKFLOWS, WORKFLOWS
 from pkg.apis.meta import PartialObject
@@ -55,7 +55,7 @@ class _Controller(ControllerProcess):
     """A controller that reads the clock of a file."""
 
     def command_line(self, kubeconfig: Path, flags: Sequence[str], root: Path) -> list[str]:
-        return [sys.executable, str(ROOT / "hack" / "moved_clock.py"), f"--kubeconfig={kubeconfig}", *flags]
+        return [sys.executable, str(root / "hack" / "moved_clock.py"), f"--kubeconfig={kubeconfig}", *flags]
 
 
 def _cron(number: int) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from hack.bench.samples import BARE, FLOOR, OURS, Sample
 from hack.bench.shapes import SHAPES, Shape, template
 from hack.bench.world import World
 from hack.cluster import Cluster
-from hack.controller_process import NO_SERVERS, ROOT, ControllerProcess
+from hack.controller_process import NO_SERVERS, ControllerProcess
 
 SETTLE_SECONDS = 12.0
 """After the end of the workflows: what is written late counts too, and the last seconds show what idling costs."""
@@ -81,7 +81,7 @@ def _start(
         process = ControllerProcess(cluster, log, *own, *flags, kubeconfig=via)
     else:
         own = (f"--namespace={namespace}", f"--shape={shape.name}", *(("--bare",) if side == BARE else ()))
-        process = FloorProcess(cluster, log, *own, *flags, kubeconfig=via, env={"PYTHONPATH": str(ROOT)})
+        process = FloorProcess(cluster, log, *own, *flags, kubeconfig=via, env={"PYTHONPATH": str(harness.ROOT)})
     try:
         process.wait_acting()
     except RuntimeError as error:

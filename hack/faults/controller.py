@@ -9,7 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from hack.cluster import Cluster
-from hack.controller_process import NO_SERVERS, ROOT, ControllerProcess
+from hack.controller_process import CHECKOUT, NO_SERVERS, ControllerProcess
 
 
 @dataclass(slots=True)
@@ -69,7 +69,7 @@ class Controllers:
         """The identity of the one that `start` starts next."""
         return f"life-{len(self.lives):03d}"
 
-    def start(self, *flags: str, root: Path = ROOT, kubeconfig: Path | None = None) -> Life:
+    def start(self, *flags: str, root: Path = CHECKOUT, kubeconfig: Path | None = None) -> Life:
         """Starts one more, of the checkout at `root`; does not wait. kubeconfig: its own, instead of that of all."""
         identity = self.next_identity
         own = (*self._flags, f"--leader-elect-identity={identity}", *flags)

@@ -12,8 +12,9 @@ import pytest
 
 from hack.cluster import Cluster
 from hack.cluster.processes import free_port
-from hack.controller_process import command
+from hack.controller_process import CHECKOUT, command
 from hack.scrape import total
+from pkg.version import build
 from tests.cluster.conftest import StartController
 from tests.cluster.support import manifests as m
 from tests.cluster.support.audit import Audit
@@ -41,6 +42,11 @@ def test_wrong_flags_exit_2_and_say_what_would_be_right(flags: list[str], says: 
     assert done.returncode == 2
     assert says in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_the_version_tells_whether_the_core_is_compiled() -> None:
+    done = subprocess.run(command("--version"), capture_output=True, text=True, timeout=60, check=True)
+    assert f"({build(CHECKOUT / 'pkg')})" in done.stdout
 
 
 def test_a_kubeconfig_that_is_not_there_exits_1_and_is_named(start_controller: StartController) -> None:

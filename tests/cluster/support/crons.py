@@ -11,7 +11,7 @@ from typing import Any
 
 from hack.cluster import Cluster
 from hack.controller_process import NO_SERVERS
-from hack.moved_clock import ROOT, VARIABLE, MovedClock
+from hack.moved_clock import VARIABLE, MovedClock
 from tests.cluster.support.controller import Controller
 from tests.cluster.support.history import Object
 from tests.cluster.support.manifests import API
@@ -49,7 +49,7 @@ class MovedController(Controller):
     """A controller that reads the clock of a file."""
 
     def command_line(self, kubeconfig: Path, flags: Sequence[str], root: Path) -> list[str]:
-        return [sys.executable, str(ROOT / "hack" / "moved_clock.py"), f"--kubeconfig={kubeconfig}", *flags]
+        return [sys.executable, str(root / "hack" / "moved_clock.py"), f"--kubeconfig={kubeconfig}", *flags]
 
 
 class CronWorld:

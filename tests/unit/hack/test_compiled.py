@@ -58,3 +58,17 @@ def test_without_header_files_the_message_says_what_to_install(monkeypatch: pyte
     monkeypatch.setattr("shutil.which", lambda _program: "/usr/bin/cc")
     monkeypatch.setattr("sysconfig.get_path", lambda _name: str(tmp_path))
     assert f"there is no {tmp_path}/Python.h" in compiled.why_not()
+
+
+def test_a_copy_of_other_sources_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    ours, copy = tmp_path / "ours", tmp_path / "copy"
+    for root in (ours, copy):
+        (root / "pkg").mkdir(parents=True)
+        (root / "pkg" / "one.py").write_text("ONE = 1\n")
+    monkeypatch.setattr(compiled, "ROOT", ours)
+    assert compiled.outdated(ours) == ""
+    assert compiled.outdated(copy) == ""
+    (ours / "pkg" / "one.py").write_text("ONE = 2\n")
+    assert f"{copy} has another pkg/one.py than this checkout" in compiled.outdated(copy)
+    (copy / "pkg" / "one.py").unlink()
+    assert "hack.compiled copy` again" in compiled.outdated(copy)
