@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from pkg.dashboard.access.guard import HEADERS
 from pkg.dashboard.access.people import Auth, People
 from pkg.dashboard.access.rights import Rights
 from pkg.dashboard.live.listing import Listing
@@ -57,7 +58,8 @@ class Dashboard:
             log_url_template=options.log_url_template,
             base_path=options.base_path,
         )
-        self._server = Server(Application(services, options.allowed_host), _LIMITS, metrics.connection_cut, "dashboard")
+        app = Application(services, options.allowed_host)
+        self._server = Server(app, _LIMITS, metrics.connection_cut, "dashboard", HEADERS)
         self._certificates: Files | None = None
         if options.tls_cert_file:
             files = Path(options.tls_cert_file), Path(options.tls_private_key_file)

@@ -7,7 +7,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Collection, Coroutine
 from typing import Any, Protocol, TypeVar
 
 import structlog
@@ -44,14 +44,17 @@ class Application(Protocol):
 class Server:
     """Serves `app`: over TLS once `use` was given a first certificate, or without it once `serve_plain` was called.
 
-    `name` is that of its thread.
+    name: of its thread; headers: sent with every answer, also to what is no HTTP and never reaches `app`.
     """
 
-    def __init__(self, app: Application, limits: Limits, on_cut: OnCut, name: str) -> None:
+    def __init__(
+        self, app: Application, limits: Limits, on_cut: OnCut, name: str, headers: Collection[tuple[str, str]] = ()
+    ) -> None:
         self._app = app
         self._limits = limits
         self._context = new_context()
         self._state = ServerState()
+        self._state.default_headers = [(key.encode(), value.encode()) for key, value in headers]
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name=name, daemon=True)
         self._socket: socket.socket | None = None

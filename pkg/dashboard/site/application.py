@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Match, Route
 
-from pkg.dashboard.access.guard import HEADERS, Refused, check
+from pkg.dashboard.access.guard import Refused, check
 from pkg.dashboard.site.actions import Actions
 from pkg.dashboard.site.lists import Lists
 from pkg.dashboard.site.logins import Logins
@@ -27,7 +27,6 @@ from pkg.kube.errors import KubeError
 HEALTH: Final = "/healthz"
 READY: Final = "/readyz"
 _ONE: Final = "/api/workflows/{namespace}/{name}"
-_HEADERS: Final = [(name.encode(), value.encode()) for name, value in HEADERS]
 _WRITES: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _log = structlog.get_logger("dashboard")
 Handler = Callable[[Request], Awaitable[Any]]
@@ -74,10 +73,10 @@ class Application:
         began = time.monotonic()
         scope = self._without_base(scope)
 
-        async def send_with_headers(message: MutableMapping[str, Any]) -> None:
+        async def send_counted(message: MutableMapping[str, Any]) -> None:
             if message["type"] == "http.response.start":
                 ending = [(b"connection", b"close")] if self._is_draining else []
-                message["headers"] = [*message.get("headers", ()), *_HEADERS, *ending]
+                message["headers"] = [*message.get("headers", ()), *ending]
                 path = self._paths.get(scope.get("endpoint"), "other")
                 self._services.metrics.answered(path, message["status"], time.monotonic() - began)
             await send(message)
@@ -88,10 +87,10 @@ class Application:
                 check(headers, self._hosts, is_write=is_write, is_page=not scope["path"].startswith("/api/"))
             except Refused as error:
                 _log.warning("request refused", path=scope["path"][:200], reason=str(error))
-                await fault_answer(Fault(403, str(error)))(scope, receive, send_with_headers)
+                await fault_answer(Fault(403, str(error)))(scope, receive, send_counted)
                 return
         try:
-            await self._starlette(scope, receive, send_with_headers)
+            await self._starlette(scope, receive, send_counted)
         except Exception:
             if _LOGGED not in scope:
                 raise

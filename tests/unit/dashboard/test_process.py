@@ -1,7 +1,8 @@
-"""The dashboard as a process, over HTTPS: which certificate it serves while its files are replaced."""
+"""The dashboard as a process: headers of its answers, and which certificate it serves while its files are replaced."""
 
 from __future__ import annotations
 
+import socket
 import ssl
 import time
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from pkg.dashboard import process
+from pkg.dashboard.access.guard import HEADERS
 from pkg.dashboard.options import options_of
 from pkg.dashboard.process import Dashboard
 from pkg.kube.config import ClientConfig
@@ -107,3 +109,45 @@ def test_it_does_not_start_without_its_files(tmp_path: Path) -> None:
             found.start()
     finally:
         found.stop()
+
+
+@pytest.fixture
+def plain() -> Iterator[Dashboard]:
+    """One without a certificate."""
+    found = Dashboard(options_of("--port=0"), NOWHERE)
+    found.start()
+    yield found
+    found.stop()
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        (b"GET /healthz HTTP/1.1\r\nHost: localhost", b"200 OK"),
+        (b"GET /healthz HTTP/1.1\r\nHost: rebound.example", b"200 OK"),
+        (b"GET / HTTP/1.1\r\nHost: rebound.example", b"403 Forbidden"),
+        (b"<script> HTTP/1.1\r\nHost: localhost", b"400 Bad Request"),
+        (b"GET / HTTP/1.1\r\nHost localhost", b"400 Bad Request"),
+        (b"GET /\xff HTTP/1.1\r\nHost: localhost", b"400 Bad Request"),
+        (b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: many", b"400 Bad Request"),
+    ],
+    ids=[
+        "what is answered",
+        "a health check",
+        "what is refused",
+        "no method",
+        "a header without a colon",
+        "an address of other characters",
+        "a length that is no number",
+    ],
+)
+def test_every_answer_says_once_what_a_browser_may_do(plain: Dashboard, sent: bytes, status: bytes) -> None:
+    """Also to what is no HTTP, which the application never sees."""
+    with socket.create_connection((HOST, plain.port), timeout=20) as connection:
+        connection.sendall(sent + b"\r\nConnection: close\r\n\r\n")
+        with connection.makefile("rb") as answered:
+            head, _, _ = answered.read().partition(b"\r\n\r\n")
+    first, *lines = head.split(b"\r\n")
+    assert first == b"HTTP/1.1 " + status
+    for name, value in HEADERS:
+        assert lines.count(f"{name}: {value}".encode()) == 1
