@@ -10,7 +10,7 @@ from typing import Any
 from pkg.serving.limits import Limits
 from pkg.serving.server import Server
 from tests.unit.dashboard.live.source import Source, workflow
-from tests.unit.dashboard.site.test_application import Bench
+from tests.unit.dashboard.site.bench import Bench
 from tests.waiting import until
 
 LIMITS = Limits(connections=10, answer_seconds=float("inf"), idle_seconds=75.0)
