@@ -54,6 +54,14 @@ def dashboard(kubeconfig: Path) -> Iterator[Client]:
         yield found
 
 
+@pytest.fixture
+def shared(kubeconfig: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
+    """A dashboard in which everybody logs in, and which asks often whether streams may go on."""
+    monkeypatch.setattr("pkg.dashboard.site.streams.RECHECK_SECONDS", 0.5)
+    with serving(kubeconfig, "--auth=token") as found:
+        yield found
+
+
 @pytest.fixture(scope="module")
 def running(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """A namespace with a controller."""

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 from playwright.sync_api import expect
 
@@ -13,7 +10,6 @@ from tests.browser.conftest import OpenPage, wait_drawn
 from tests.cluster.support import manifests as m
 from tests.cluster.support.access import READ, token_of
 from tests.cluster.support.dashboard import Browser as Client
-from tests.cluster.support.dashboard import serving
 from tests.cluster.support.world import World
 
 pytestmark = [pytest.mark.cluster, pytest.mark.browser]
@@ -42,14 +38,6 @@ def test_the_api_server_goes_away_and_comes_back(open_page: OpenPage, world: Wor
     world.create(m.workflow("later", m.flow("first")))
     expect(graph.get_by_role("button", name="second")).to_be_visible()
     expect(listed.get_by_role("link", name="later")).to_be_visible()
-
-
-@pytest.fixture
-def shared(kubeconfig: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
-    """A dashboard in which everybody logs in, and which asks often whether streams may go on."""
-    monkeypatch.setattr("pkg.dashboard.site.streams.RECHECK_SECONDS", 0.5)
-    with serving(kubeconfig, "--auth=token") as found:
-        yield found
 
 
 @pytest.mark.parametrize("view", ["", "/graph"], ids=["list", "graph"])

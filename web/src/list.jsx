@@ -13,6 +13,7 @@ export function List({ route, session, onLogin }) {
   const { query } = route;
   const [page, setPage] = useState(null);
   const [problem, setProblem] = useState("");
+  const [denied, setDenied] = useState(null);
   const [lost, setLost] = useState("");
   const [online, setOnline] = useState(true);
   const [, setTick] = useState(0);
@@ -34,6 +35,7 @@ export function List({ route, session, onLogin }) {
     reading.current = new AbortController();
     return get(`/api/workflows?${asked}`, reading.current.signal).then((found) => {
       setPage(found.page);
+      setDenied(found.denied);
       setLost(found.trouble);
       setProblem("");
     }, (error) => {
@@ -111,7 +113,8 @@ export function List({ route, session, onLogin }) {
         )}
       </div>
       <p class="problem" role="status">{problem || (lost && `The API server cannot be read at the moment: ${lost}`) || (!online && "Not connected; trying again…")}</p>
-      {page && !page.lines.length && !problem && (
+      {page && denied !== null && !problem && <Denied namespace={denied} isLocal={session.auth === "local"} />}
+      {page && denied === null && !page.lines.length && !problem && (
         <div class="empty">{page.total ? "No workflow is like this." : <>There is no workflow yet. <code>kubectl workflow submit -f FILE</code> runs one.</>}</div>
       )}
       {page && page.lines.length > 0 && (
@@ -137,6 +140,18 @@ export function List({ route, session, onLogin }) {
         </nav>
       )}
     </main>
+  );
+}
+
+// Who may not list Workflows. namespace: where, empty for all.
+function Denied({ namespace, isLocal }) {
+  const elsewhere = isLocal ? "" : ", and there is none where you may";
+  return (
+    <div class="empty">
+      <p>You may not list {namespace ? `Workflows in the namespace ${namespace}` : `the Workflows of all namespaces${elsewhere}`}.</p>
+      <p>It takes the right to <code>list</code> <code>workflows.flow.workflow.sh</code>{namespace && " there"}. The ClusterRole <code>workflow-view</code> gives it, as <code>view</code>, <code>edit</code> and <code>admin</code> do.</p>
+      {isLocal && !namespace && <p>If you have it in one namespace, start the dashboard with <code>--namespace=NAME</code>.</p>}
+    </div>
   );
 }
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 from weakref import WeakValueDictionary
@@ -124,6 +124,20 @@ class Rights:
         if wanted in asked:
             self.may(person, LIST_WORKFLOWS, wanted)
         return self._each(person, asked)
+
+    def denied(
+        self, person: Person, scope: str | None, visible: Collection[str] | None, wanted: str = ""
+    ) -> str | None:
+        """Where somebody sees no Workflow because they may not list any: a namespace, or empty for all; else None.
+
+        visible: as `visible` found it; scope, wanted: as it was asked. Raises KubeError.
+        """
+        place = scope or wanted
+        if visible is None or place in visible:
+            return None
+        if place:
+            return None if self.may(person, LIST_WORKFLOWS, place) else place
+        return None if visible else ""
 
     def _each(self, person: Person, asked: Sequence[str]) -> frozenset[str]:
         """In which of these somebody may list Workflows. Others who ask for the same person wait for the answers."""

@@ -13,7 +13,7 @@ from pkg.dashboard.live.encoding import event
 from pkg.dashboard.live.viewer import Viewer
 from pkg.dashboard.model.lines import ListLine, list_line
 from pkg.kube.client import Client
-from pkg.kube.errors import KubeError
+from pkg.kube.errors import Forbidden, KubeError
 from pkg.views.follow import Follower
 from pkg.views.workflow_list import Listed
 
@@ -37,12 +37,15 @@ class Listing:
         self.lines: dict[Key, ListLine] = {}
         self.trouble = ""
         """What the API server said when it could not be read last; empty if it can."""
+        self.is_forbidden = False
+        """Whether that is that the dashboard has no right to."""
         self._client = client
         self._again_seconds = again_seconds
         self._viewers: dict[Viewer, Collection[str] | None] = {}
         self._changed: dict[Key, ListLine | None] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._first = asyncio.Event()
+        self._answered = asyncio.Event()
         self._closed = threading.Event()
         self._follower: Follower[Listed] | None = None
 
@@ -65,13 +68,13 @@ class Listing:
         return self._first.is_set()
 
     async def ready(self, seconds: float) -> bool:
-        """Waits for the first lines; whether they have come."""
+        """Waits for the first lines, unless there is no right to them; whether they have come."""
         try:
             async with asyncio.timeout(seconds):
-                await self._first.wait()
+                await self._answered.wait()
         except TimeoutError:
             return False
-        return True
+        return self.is_read
 
     def namespaces(self) -> list[str]:
         """Those that have Workflows."""
@@ -95,7 +98,7 @@ class Listing:
                 self._lost(error)
             except Exception:
                 _log.exception("watch failed")
-                self._call(self._trouble, "the dashboard failed; its log says more")
+                self._call(self._trouble, "the dashboard failed; its log says more", False)
             self._closed.wait(self._again_seconds)
 
     def _follow(self) -> None:
@@ -135,13 +138,16 @@ class Listing:
             self._closed.set()  # the event loop has ended
 
     def _lost(self, error: KubeError) -> None:
-        self._call(self._trouble, error.message)
+        self._call(self._trouble, error.message, isinstance(error, Forbidden))
 
     def _back(self) -> None:
-        self._call(self._trouble, "")
+        self._call(self._trouble, "", False)
 
-    def _trouble(self, message: str) -> None:
+    def _trouble(self, message: str, is_forbidden: bool) -> None:
         """Tells the viewers, unless they know; an empty message: there is no trouble any more."""
+        self.is_forbidden = is_forbidden
+        if is_forbidden:
+            self._answered.set()
         if message == self.trouble:
             return
         self.trouble = message
@@ -163,9 +169,10 @@ class Listing:
 
     def _keep(self, listed: frozenset[Key]) -> None:
         """After a whole list: what it does not hold is gone."""
-        self._trouble("")
+        self._trouble("", is_forbidden=False)
         self._take(dict.fromkeys(self.lines.keys() - listed))
         self._first.set()
+        self._answered.set()
 
     def _send(self) -> None:
         """Sends what has changed; the changes of a namespace are encoded once."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from starlette.requests import Request
 from starlette.responses import Response
 
+from pkg.dashboard.access.people import Person
 from pkg.dashboard.live.encoding import encode
 from pkg.dashboard.model.lines import MAX_PAGE, SORTS, Query, select
-from pkg.dashboard.site.services import Fault, Services, bytes_answer, json_answer
+from pkg.dashboard.site.services import Fault, Services, bytes_answer, json_answer, object_name
 from pkg.dashboard.site.streams import EventStream
 from pkg.dashboard.site.visits import Stream
 
@@ -22,16 +25,28 @@ class Lists:
         self._of = services
 
     async def page(self, request: Request) -> Response:
-        """One page of what the viewer may see. Parameters: q, namespace, phase, blocked, sort, offset, limit."""
+        """One page of what the viewer may see. Parameters: q, namespace, phase, blocked, sort, offset, limit.
+
+        denied: the namespace, or empty for all, of which nothing is shown because the viewer may not list Workflows.
+        """
         of, person = self._of, self._of.person(request)
         query = _query(request)
-        if not await of.listing.ready(_FIRST_SECONDS):
-            raise Fault(503, f"the workflows cannot be read yet: {of.listing.trouble or 'the first list takes long'}")
-        visible = await of.call(of.rights.visible, person, of.scope, of.listing.namespaces, query.namespace)
+        visible, denied = await self._visible(person, query.namespace)
         lines = list(of.listing.lines.values())
         # In a thread: 5,000 lines take some milliseconds, in which no stream should stand still.
-        body = await of.call(lambda: encode({"page": select(lines, query, visible), "trouble": of.listing.trouble}))
+        answer = {"page": select(lines, query, visible), "denied": denied, "trouble": of.listing.trouble}
+        body = await of.call(encode, answer)
         return bytes_answer(body)
+
+    async def _visible(self, person: Person, wanted: str) -> tuple[Collection[str] | None, str | None]:
+        """The namespaces that somebody sees, None for all; where they see none for lack of a right. Raises Fault."""
+        of = self._of
+        if await of.listing.ready(_FIRST_SECONDS):
+            visible = await of.call(of.rights.visible, person, of.scope, of.listing.namespaces, wanted)
+            return visible, await of.call(of.rights.denied, person, of.scope, visible, wanted)
+        if of.is_local and of.listing.is_forbidden:
+            return (), of.scope or ""  # the list is read with the rights of this person
+        raise Fault(503, f"the workflows cannot be read yet: {of.listing.trouble or 'the first list takes long'}")
 
     async def stream(self, request: Request) -> EventStream:
         """The lines that change. A viewer that misses some is sent `again`, and reads its page again."""
@@ -84,7 +99,7 @@ def _query(request: Request) -> Query:
         )
     return Query(
         text=given.get("q", "")[:200],
-        namespace=given.get("namespace", ""),
+        namespace=object_name(namespace, "the namespace") if (namespace := given.get("namespace", "")) else "",
         phases=frozenset(filter(None, given.get("phase", "").split(","))),
         blocked=given.get("blocked", "") == "1",
         sort=sort,

@@ -77,6 +77,44 @@ def test_a_dashboard_of_one_namespace_asks_about_that_one() -> None:
     assert bench.server.asked == ["team", "other"]
 
 
+@pytest.mark.parametrize(
+    ("allowed", "scope", "wanted", "denied"),
+    [
+        ("", None, "", None),
+        ("", None, "ns-1", None),
+        ("ns-3", None, "", None),
+        ("ns-3", None, "ns-3", None),
+        ("ns-3", None, "ns-1", "ns-1"),
+        ("ns-3", None, "without-workflows", "without-workflows"),
+        ("without-workflows", None, "without-workflows", None),
+        ("without-workflows", None, "", ""),
+        ("team", "team", "", None),
+        ("other", "team", "", "team"),
+        ("other", "team", "other", "team"),
+    ],
+    ids=[
+        "who may list all",
+        "who may list all looks at one",
+        "who may list one sees that",
+        "and looks at it",
+        "and looks at another one",
+        "and at one that has none",
+        "who may list one that has none looks at it",
+        "and at all",
+        "a dashboard of one namespace",
+        "of another namespace",
+        "of another namespace, also if one asks for one's own",
+    ],
+)
+def test_where_somebody_sees_nothing_for_lack_of_a_right(
+    allowed: str, scope: str | None, wanted: str, denied: str | None
+) -> None:
+    bench = Bench(allowed)
+    visible = bench.rights.visible(bench.person, scope, lambda: bench.namespaces, wanted)
+    assert bench.rights.denied(bench.person, scope, visible, wanted) == denied
+    bench.rights.close()
+
+
 def test_pages_that_are_read_again_and_again_ask_nothing_new(few: Bench) -> None:
     assert few.visible() == {"ns-3", "ns-7"}
     assert len(few.server.asked) == 301

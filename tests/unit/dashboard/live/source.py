@@ -21,12 +21,15 @@ def workflow(name: str, version: int = 1, namespace: str = "team", **status: Any
 
 
 class Source:
-    """A client of it. `objects` is what a list finds; `refusal`: the error of every call, until it is None again."""
+    """A client of it. `objects` is what a list finds; `refusal`: the error of every call, until it is None again;
+    `may`: what a review of access answers.
+    """
 
     def __init__(self, *objects: dict[str, Any]) -> None:
         self.objects = list(objects)
         self.templates: dict[str, dict[str, Any]] = {}
         self.refusal: KubeError | None = None
+        self.may = True
         # By the selector of those who watch: the list, and the one Workflow, each hear everything.
         self._events: dict[str, Events] = {}
 
@@ -55,8 +58,8 @@ class Source:
         return msgspec.json.decode(msgspec.json.encode(found), type=type)
 
     def review(self, _gvr: object, _body: object, type: Any) -> Any:  # noqa: A002
-        """Everybody may do everything."""
-        return msgspec.convert({"status": {"allowed": True}}, type)
+        """Everybody may do everything, or nothing."""
+        return msgspec.convert({"status": {"allowed": self.may}}, type)
 
     def list_page(self, *_: object, field_selector: str = "", **__: object) -> Page[msgspec.Raw]:
         self._events.setdefault(field_selector, queue.SimpleQueue())

@@ -105,3 +105,20 @@ def test_a_viewer_that_is_behind_reads_its_page_again() -> None:
             assert await Events(viewer).next() == ("again", {})
 
     asyncio.run(run())
+
+
+def test_without_the_right_nobody_waits_for_the_first_list() -> None:
+    async def run() -> None:
+        source = Source(workflow("a"))
+        source.refusal = Forbidden("no", status=403)
+        made = Listing(source.client, None, again_seconds=0.01)
+        made.start(asyncio.get_running_loop())
+        assert not await made.ready(20)
+        assert (made.is_forbidden, made.trouble) == (True, "no")
+        source.refusal = None
+        while not await made.ready(20):
+            await asyncio.sleep(0.01)
+        assert (made.is_forbidden, made.trouble) == (False, "")
+        made.close()
+
+    asyncio.run(run())

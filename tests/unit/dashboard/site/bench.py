@@ -38,11 +38,19 @@ class Answer:
 
 
 class Bench:
-    """An application for people with tokens, all of whom have the rights of the source."""
+    """An application for people with tokens, all of whom have the rights of the source; or for whoever started it."""
 
-    def __init__(self, source: Source, base_path: str = "", *, allow_actions: bool = True) -> None:
-        self.people = People(Auth.TOKEN, ClientConfig("https://127.0.0.1"), source.client, lambda _: source.client)
-        self.listing = Listing(source.client, None)
+    def __init__(
+        self,
+        source: Source,
+        base_path: str = "",
+        *,
+        allow_actions: bool = True,
+        auth: Auth = Auth.TOKEN,
+        scope: str | None = None,
+    ) -> None:
+        self.people = People(auth, ClientConfig("https://127.0.0.1"), source.client, lambda _: source.client)
+        self.listing = Listing(source.client, scope)
         self.visits = Visits(is_shared=False)
         self.metrics = DashboardMetrics(CollectorRegistry())
         self.app = Application(
@@ -54,7 +62,7 @@ class Bench:
                 visits=self.visits,
                 metrics=self.metrics,
                 pool=ThreadPoolExecutor(4),
-                scope=None,
+                scope=scope,
                 allow_actions=allow_actions,
                 is_secure=False,
                 version="test",

@@ -1,0 +1,55 @@
+"""What somebody with few rights reads in the page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import OpenPage
+from tests.cluster.support import manifests as m
+from tests.cluster.support.access import READ, allow, token_of
+from tests.cluster.support.dashboard import Browser as Client
+from tests.cluster.support.world import World
+
+pytestmark = [pytest.mark.cluster, pytest.mark.browser]
+
+
+def log_in(page: Page, token: str) -> None:
+    page.get_by_label("Token").fill(token)
+    page.keyboard.press("Enter")
+
+
+def test_who_may_list_nothing_reads_what_right_it_takes(
+    open_page: OpenPage, shared: Client, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pkg.dashboard.access.rights.ALLOWED_SECONDS", 1.0)  # so long holds a refusal, too
+    world.create(m.workflow("hidden", m.flow("first")))
+    page = open_page("/", of=shared, fails=True)
+    log_in(page, token_of(world, "nobody"))
+    said = page.get_by_text("You may not list the Workflows of all namespaces, and there is none where you may.")
+    expect(said).to_be_visible()
+    expect(page.get_by_text("It takes the right to list workflows.flow.workflow.sh.")).to_be_visible()
+    expect(page.get_by_text("There is no workflow yet")).to_have_count(0)
+    found = Axe().run(page)
+    assert found.violations_count == 0, found.generate_report()
+    allow(world, "nobody", READ)
+    expect(page.get_by_role("link", name="hidden")).to_be_visible()
+    expect(said).to_have_count(0)
+
+
+def test_who_may_list_one_namespace_reads_that_another_is_not_theirs(
+    open_page: OpenPage, shared: Client, new_world: Callable[[], World]
+) -> None:
+    mine, other = new_world(), new_world()
+    mine.create(m.workflow("mine", m.flow("first")))
+    other.create(m.workflow("hidden", m.flow("first")))
+    page = open_page(f"/?namespace={other.namespace}", of=shared, fails=True)
+    log_in(page, token_of(mine, "reader", READ))
+    expect(page.get_by_text(f"You may not list Workflows in the namespace {other.namespace}.")).to_be_visible()
+    expect(page.get_by_text("It takes the right to list workflows.flow.workflow.sh there.")).to_be_visible()
+    page.get_by_label("Namespace", exact=True).select_option("")
+    expect(page.get_by_role("link", name="mine")).to_be_visible()
+    expect(page.get_by_text("You may not list")).to_have_count(0)

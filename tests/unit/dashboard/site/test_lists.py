@@ -1,0 +1,71 @@
+"""What the list says of Workflows that somebody does not see."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from pkg.dashboard.access.people import Auth
+from pkg.kube.errors import Forbidden
+from tests.unit.dashboard.live.source import Source, workflow
+from tests.unit.dashboard.site.bench import Bench, bench
+
+
+@pytest.mark.parametrize(
+    ("may", "query", "denied"),
+    [(True, "", None), (True, "?namespace=team", None), (False, "", ""), (False, "?namespace=team", "team")],
+    ids=["who may list all", "who looks at one namespace", "who may list none", "who looks at one without a right"],
+)
+def test_where_one_may_not_list_is_said(may: bool, query: str, denied: str | None) -> None:
+    async def run() -> None:
+        source = Source(workflow("w"))
+        source.may = may
+        async with bench(source) as of:
+            found = (await of.ask(f"/api/workflows{query}")).json
+            assert (found["denied"], [line["name"] for line in found["page"]["lines"]]) == (denied, ["w"] * may)
+
+    asyncio.run(run())
+
+
+def refused(**how: Any) -> Bench:
+    """An application whose own list the API server refuses."""
+    source = Source(workflow("w"))
+    source.may = False
+    source.refusal = Forbidden("workflows is forbidden", status=403)
+    return Bench(source, **how)
+
+
+@pytest.mark.parametrize("scope", [None, "team"], ids=["of all namespaces", "of one namespace"])
+def test_who_started_it_without_the_right_is_told_at_once(scope: str | None) -> None:
+    async def run() -> None:
+        of = refused(auth=Auth.LOCAL, scope=scope)
+        of.listing.start(asyncio.get_running_loop())
+        found = (await of.ask("/api/workflows")).json
+        assert (found["denied"], found["trouble"]) == (scope or "", "workflows is forbidden")
+        of.app.is_draining = True
+        of.app.close()
+
+    asyncio.run(run())
+
+
+def test_people_are_not_told_that_they_lack_what_the_dashboard_lacks() -> None:
+    async def run() -> None:
+        of = refused()
+        of.listing.start(asyncio.get_running_loop())
+        found = await of.ask("/api/workflows")
+        assert (found.status, "cannot be read yet: workflows is forbidden" in found.json["message"]) == (503, True)
+        of.app.is_draining = True
+        of.app.close()
+
+    asyncio.run(run())
+
+
+def test_a_namespace_is_a_name() -> None:
+    async def run() -> None:
+        async with bench() as of:
+            found = await of.ask("/api/workflows?namespace=a/b")
+            assert (found.status, "the namespace is 'a/b'" in found.json["message"]) == (400, True)
+
+    asyncio.run(run())
