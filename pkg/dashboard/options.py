@@ -11,6 +11,7 @@ import click
 
 from pkg.dashboard.access.guard import host_of, is_loopback
 from pkg.dashboard.access.people import Auth
+from pkg.dashboard.access.shares import PER_SECOND
 from pkg.telemetry.flags import Address, kubeconfig_option
 from pkg.telemetry.logging import LEVELS
 from pkg.version import VERSION
@@ -34,6 +35,7 @@ class Options:
     tls_private_key_file: str
     secure_cookies: bool
     base_path: str
+    requests_per_second: float
     metrics_bind_address: str
     namespace: str
     log_url_template: str
@@ -89,6 +91,13 @@ def dashboard_options(run: F) -> F:
             default="",
             metavar="PATH",
             help="Prefix under which a proxy serves it, such as /workflows.  [default: none]",
+        ),
+        click.option(
+            "--requests-per-second",
+            type=click.FloatRange(0),
+            default=PER_SECOND,
+            show_default=True,
+            help="How often one person may ask, with --auth=token; 0: no bound.",
         ),
         click.option(
             "--metrics-bind-address",

@@ -10,6 +10,7 @@ from typing import Final
 from pkg.dashboard.access.guard import HEADERS
 from pkg.dashboard.access.people import Auth, People
 from pkg.dashboard.access.rights import Rights
+from pkg.dashboard.access.shares import Shares
 from pkg.dashboard.live.listing import Listing
 from pkg.dashboard.live.rooms import Rooms
 from pkg.dashboard.options import Options
@@ -48,6 +49,7 @@ class Dashboard:
             rooms=rooms,
             listing=self._listing,
             visits=visits,
+            shares=Shares(options.requests_per_second, is_shared=options.auth is Auth.LOCAL),
             metrics=metrics,
             pool=ThreadPoolExecutor(THREADS, thread_name_prefix="ask"),
             scope=options.scope,

@@ -1,17 +1,19 @@
-"""What somebody with few rights reads in the page."""
+"""What somebody reads in the page who has few rights, or asks too much."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import OpenPage
+from tests.browser.conftest import OpenPage, wait_drawn
 from tests.cluster.support import manifests as m
 from tests.cluster.support.access import READ, allow, token_of
 from tests.cluster.support.dashboard import Browser as Client
+from tests.cluster.support.dashboard import serving
 from tests.cluster.support.world import World
 
 pytestmark = [pytest.mark.cluster, pytest.mark.browser]
@@ -53,3 +55,19 @@ def test_who_may_list_one_namespace_reads_that_another_is_not_theirs(
     page.get_by_label("Namespace", exact=True).select_option("")
     expect(page.get_by_role("link", name="mine")).to_be_visible()
     expect(page.get_by_text("You may not list")).to_have_count(0)
+
+
+def test_who_asks_more_than_one_person_may_waits_and_goes_on(
+    open_page: OpenPage, kubeconfig: Path, world: World
+) -> None:
+    world.create(m.workflow("seen", m.flow("first")))
+    with serving(kubeconfig, "--auth=token", "--requests-per-second=0.5") as slow:
+        page = open_page(f"/?namespace={world.namespace}", of=slow, fails=True)
+        waits = page.get_by_role("status").filter(has_text="The page waits, and goes on by itself.")
+        log_in(page, token_of(world, "reader", READ))
+        expect(waits).to_be_visible()
+        page.get_by_role("link", name="seen").click()
+        wait_drawn(page)
+        expect(page.get_by_role("button", name="first")).to_be_visible()
+        expect(waits).to_have_count(0)
+        expect(page.get_by_text("times a second")).to_have_count(0)

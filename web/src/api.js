@@ -3,6 +3,9 @@
 // The prefix under which a proxy serves the page; empty for none.
 export const BASE = document.querySelector('meta[name="base-path"]').content;
 
+const FIRST_PAUSE = 1000;
+const LONGEST_PAUSE = 30000;
+
 let csrf = "";
 export const setCsrf = (value) => { csrf = value; };
 
@@ -21,9 +24,36 @@ async function answer(response) {
   throw new Problem(response.status, body.message || `the dashboard does not answer (HTTP ${response.status})`);
 }
 
-async function ask(path, options) {
+// Whoever asks more than one person may is told when to ask again: until then the request waits.
+let waiting = 0;
+let tell = () => {};
+export const whenWaiting = (handle) => { tell = handle; };
+
+async function rest(milliseconds, signal) {
+  tell((waiting += 1) > 0);
   try {
-    return await answer(await fetch(BASE + path, options));
+    await new Promise((done, fail) => {
+      const timer = setTimeout(done, milliseconds);
+      signal?.addEventListener("abort", () => {
+        clearTimeout(timer);
+        fail(signal.reason);
+      }, { once: true });
+    });
+  } finally {
+    tell((waiting -= 1) > 0);
+  }
+}
+
+async function ask(path, options) {
+  let pause = 0;
+  try {
+    for (;;) {
+      const response = await fetch(BASE + path, options);
+      const after = 1000 * Number(response.headers.get("retry-after"));
+      if (response.status !== 429 || !(after > 0)) return await answer(response);
+      pause = Math.min(LONGEST_PAUSE, Math.max(after, pause * 1.7));
+      await rest(pause * (1 + Math.random() / 2), options.signal);
+    }
   } catch (error) {
     if (error instanceof Problem || error.name === "AbortError") throw error;
     throw new Problem(0, "the dashboard does not answer; is it still running?");
@@ -37,9 +67,6 @@ export const post = (path, body = {}, signal = undefined) =>
 
 export const workflowPath = (namespace, name, rest = "") =>
   `/api/workflows/${encodeURIComponent(namespace)}/${encodeURIComponent(name)}${rest}`;
-
-const FIRST_PAUSE = 1000;
-const LONGEST_PAUSE = 30000;
 
 // A stream while the page is visible: a hidden tab holds no connection, and starts anew when it is seen again. One that
 // breaks off, or is refused, is opened again after a pause that grows. handlers: by the name of the event; `online` is

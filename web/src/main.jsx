@@ -3,7 +3,7 @@
 import { render } from "preact";
 import { useEffect, useState } from "preact/hooks";
 
-import { BASE, get, post, setCsrf } from "./api.js";
+import { BASE, get, post, setCsrf, whenWaiting } from "./api.js";
 import { List } from "./list.jsx";
 import { Login } from "./login.jsx";
 import { ReplayFile } from "./replay.jsx";
@@ -14,13 +14,17 @@ function App() {
   const route = useRoute();
   const [session, setSession] = useState(null);
   const [problem, setProblem] = useState("");
+  const [waits, setWaits] = useState(false);
   const load = () =>
     get("/api/session").then((found) => {
       setCsrf(found.csrf);
       setSession(found);
       setProblem("");
     }, (error) => setProblem(error.message));
-  useEffect(() => { load(); }, []);
+  useEffect(() => {
+    whenWaiting(setWaits);
+    load();
+  }, []);
 
   const logout = async () => {
     await post("/api/logout").catch(() => {});
@@ -45,6 +49,7 @@ function App() {
         <Link to="/replay" class="quiet">Open a recording</Link>
         {session?.auth === "token" && session.loggedIn && <button type="button" class="quiet" onClick={logout}>Log out</button>}
       </header>
+      <p class="waits" role="status">{waits && "You ask more than one person may at a time. The page waits, and goes on by itself."}</p>
       {view}
     </>
   );

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Collection, MutableMapping
+from collections.abc import Collection, MutableMapping
 from typing import Any, Final
 
 import structlog
@@ -29,7 +29,6 @@ READY: Final = "/readyz"
 _ONE: Final = "/api/workflows/{namespace}/{name}"
 _WRITES: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _log = structlog.get_logger("dashboard")
-Handler = Callable[[Request], Awaitable[Any]]
 
 
 class Application:
@@ -112,25 +111,26 @@ class Application:
 def _routes(services: Services) -> list[Route]:
     lists, one, pages = Lists(services), Workflows(services), Pages(services.base_path)
     logins, actions, runs, logs = Logins(services), Actions(services), Runs(services), Logs(services)
+    bounded = services.bounded  # what asks the API server
     return [
         Route(HEALTH, _healthy),
         Route(READY, lists.ready),
         Route("/api/session", lists.session),
         Route("/api/login", logins.login, methods=["POST"]),
         Route("/api/logout", logins.logout, methods=["POST"]),
-        Route("/api/workflows", lists.page),
-        Route("/api/stream", lists.stream),
-        Route(_ONE, one.state),
-        Route(f"{_ONE}/scene", one.scene),
-        Route(f"{_ONE}/stream", one.stream),
-        Route(f"{_ONE}/yaml", one.yaml),
-        Route(f"{_ONE}/events", one.events),
-        Route(f"{_ONE}/why", one.why),
-        Route(f"{_ONE}/timeline", runs.timeline),
-        Route(f"{_ONE}/recording", runs.recording),
-        Route(f"{_ONE}/logs", logs.read),
-        Route(f"{_ONE}/logs/stream", logs.stream),
-        Route(f"{_ONE}/actions/{{action}}", actions.act, methods=["POST"]),
+        Route("/api/workflows", bounded(lists.page)),
+        Route("/api/stream", bounded(lists.stream)),
+        Route(_ONE, bounded(one.state)),
+        Route(f"{_ONE}/scene", bounded(one.scene)),
+        Route(f"{_ONE}/stream", bounded(one.stream)),
+        Route(f"{_ONE}/yaml", bounded(one.yaml)),
+        Route(f"{_ONE}/events", bounded(one.events)),
+        Route(f"{_ONE}/why", bounded(one.why)),
+        Route(f"{_ONE}/timeline", bounded(runs.timeline)),
+        Route(f"{_ONE}/recording", bounded(runs.recording)),
+        Route(f"{_ONE}/logs", bounded(logs.read)),
+        Route(f"{_ONE}/logs/stream", bounded(logs.stream)),
+        Route(f"{_ONE}/actions/{{action}}", bounded(actions.act), methods=["POST"]),
         Route("/static/{file}", pages.file),
         *(Route(path, pages.page) for path in PAGES),
     ]

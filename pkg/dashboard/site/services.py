@@ -14,6 +14,7 @@ from starlette.responses import Response
 from pkg.apis.flow.v1alpha1.object_faults import is_name
 from pkg.dashboard.access.people import COOKIE, Auth, People, Person
 from pkg.dashboard.access.rights import Rights
+from pkg.dashboard.access.shares import Busy, Shares
 from pkg.dashboard.live.encoding import encode
 from pkg.dashboard.live.listing import Listing
 from pkg.dashboard.live.rooms import Rooms
@@ -22,6 +23,7 @@ from pkg.dashboard.site.visits import Stream, Taker, TooMany, Visits
 from pkg.kube.errors import Forbidden, Gone, KubeError, NotFound, Refused, Stopped, Throttled, Unauthorized
 from pkg.telemetry.dashboard_metrics import DashboardMetrics
 
+Handler = Callable[[Request], Awaitable[Any]]
 P = ParamSpec("P")
 T = TypeVar("T")
 #: Calls of the API server at the same time, on behalf of all people.
@@ -38,11 +40,15 @@ _STATUS: Final[tuple[tuple[type[KubeError], int], ...]] = (
 
 
 class Fault(Exception):
-    """The request is answered with an HTTP status and a sentence."""
+    """The request is answered with an HTTP status and a sentence.
 
-    def __init__(self, status: int, text: str) -> None:
+    after: seconds after which it may be sent again, as nothing of it was begun; 0 if that is not so.
+    """
+
+    def __init__(self, status: int, text: str, after: int = 0) -> None:
         super().__init__(text)
         self.status = status
+        self.after = after
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +62,7 @@ class Services:
     rooms: Rooms
     listing: Listing
     visits: Visits
+    shares: Shares
     metrics: DashboardMetrics
     pool: ThreadPoolExecutor
     scope: str | None
@@ -77,6 +84,18 @@ class Services:
         if found is None:
             raise Fault(401, "log in: the dashboard shows what your own token may see")
         return found
+
+    def bounded(self, handler: Handler) -> Handler:
+        """The handler, for no more than the share of one person of all requests."""
+
+        async def run(request: Request) -> Any:
+            try:
+                with self.shares.use(self.person(request)):
+                    return await handler(request)
+            except Busy as error:
+                raise Fault(429, str(error), error.after) from error
+
+        return run
 
     def stream(
         self,
@@ -154,4 +173,7 @@ def fault_of(error: KubeError) -> Fault:
 
 
 def fault_answer(fault: Fault) -> Response:
-    return json_answer({"message": str(fault)}, fault.status)
+    answer = json_answer({"message": str(fault)}, fault.status)
+    if fault.after:
+        answer.headers["retry-after"] = str(fault.after)
+    return answer

@@ -18,7 +18,13 @@ def test_by_default_only_this_machine_reaches_it_and_it_changes_nothing() -> Non
     )
 
 
+def test_one_person_is_bounded_unless_the_bound_is_taken_away() -> None:
+    assert options_of().requests_per_second == 20.0
+    assert options_of("--requests-per-second=0").requests_per_second == 0.0
+
+
 FAULTS = {
+    "requests less than none": (["--requests-per-second=-1"], "not in the range"),
     "others may not have your rights": (["--bind-address="], "--auth=token"),
     "nor on one address": (["--bind-address=10.0.0.7"], "everybody who reaches it would have your rights"),
     "a certificate without a key": (["--tls-cert-file=a"], "need each other"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import threading
 from collections.abc import Iterator
 from typing import Any, cast
 
@@ -22,7 +23,7 @@ def workflow(name: str, version: int = 1, namespace: str = "team", **status: Any
 
 class Source:
     """A client of it. `objects` is what a list finds; `refusal`: the error of every call, until it is None again;
-    `may`: what a review of access answers.
+    `may`: what a review of access answers; `gate`: what each read of an object waits for.
     """
 
     def __init__(self, *objects: dict[str, Any]) -> None:
@@ -30,6 +31,7 @@ class Source:
         self.templates: dict[str, dict[str, Any]] = {}
         self.refusal: KubeError | None = None
         self.may = True
+        self.gate: threading.Event | None = None
         # By the selector of those who watch: the list, and the one Workflow, each hear everything.
         self._events: dict[str, Events] = {}
 
@@ -51,6 +53,8 @@ class Source:
     def get(self, gvr: Any, _namespace: object, name: str, type: Any, **_: object) -> Any:  # noqa: A002
         if self.refusal is not None:
             raise self.refusal
+        if self.gate is not None:
+            assert self.gate.wait(20)
         workflows = {one["metadata"]["name"]: one for one in self.objects}
         found = (workflows if gvr.resource == "workflows" else self.templates).get(name)
         if found is None:

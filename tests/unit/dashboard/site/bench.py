@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry
 
 from pkg.dashboard.access.people import Auth, People
 from pkg.dashboard.access.rights import Rights
+from pkg.dashboard.access.shares import Shares
 from pkg.dashboard.live.listing import Listing
 from pkg.dashboard.live.rooms import Rooms
 from pkg.dashboard.site.application import Application
@@ -48,6 +49,7 @@ class Bench:
         allow_actions: bool = True,
         auth: Auth = Auth.TOKEN,
         scope: str | None = None,
+        per_second: float = 0.0,
     ) -> None:
         self.people = People(auth, ClientConfig("https://127.0.0.1"), source.client, lambda _: source.client)
         self.listing = Listing(source.client, scope)
@@ -60,6 +62,7 @@ class Bench:
                 rooms=Rooms(source.client),
                 listing=self.listing,
                 visits=self.visits,
+                shares=Shares(per_second, is_shared=auth is Auth.LOCAL),
                 metrics=self.metrics,
                 pool=ThreadPoolExecutor(4),
                 scope=scope,
@@ -126,10 +129,9 @@ class Bench:
 
 
 @asynccontextmanager
-async def bench(
-    source: Source | None = None, base_path: str = "", *, allow_actions: bool = True
-) -> AsyncIterator[Bench]:
-    made = Bench(source or Source(workflow("w")), base_path, allow_actions=allow_actions)
+async def bench(source: Source | None = None, base_path: str = "", **how: Any) -> AsyncIterator[Bench]:
+    """One that has listed all Workflows. how: as Bench takes it."""
+    made = Bench(source or Source(workflow("w")), base_path, **how)
     made.listing.start(asyncio.get_running_loop())
     try:
         assert await made.listing.ready(20)

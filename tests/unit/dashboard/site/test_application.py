@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
+from pkg.dashboard.access.people import Auth
+from pkg.dashboard.access.shares import AT_ONCE
 from pkg.dashboard.site.visits import MAX_EACH, Stream
 from tests.unit.dashboard.live.source import Source, workflow
 from tests.unit.dashboard.site.bench import Bench, bench, counted
@@ -176,9 +179,11 @@ def test_one_person_gets_no_more_than_so_many_streams() -> None:
             leaves = asyncio.Event()
             most = MAX_EACH[Stream.WORKFLOW]
             path = "/api/workflows/team/w/stream"
-            opened = [asyncio.ensure_future(of.ask(path, leaves=leaves)) for _ in range(most)]
-            while of.visits.count(Stream.WORKFLOW) < most:
-                await asyncio.sleep(0.001)
+            opened = []
+            for number in range(most):
+                opened.append(asyncio.ensure_future(of.ask(path, leaves=leaves)))
+                while of.visits.count(Stream.WORKFLOW) <= number:
+                    await asyncio.sleep(0.001)
             refused = await of.ask(path)
             assert (refused.status, "close some tabs" in refused.json["message"]) == (429, True)
             other = asyncio.ensure_future(
@@ -189,6 +194,52 @@ def test_one_person_gets_no_more_than_so_many_streams() -> None:
             leaves.set()
             await asyncio.gather(*opened, other)
             assert not of.visits.count(Stream.WORKFLOW)
+
+    asyncio.run(run())
+
+
+def test_who_asks_too_often_is_told_when_to_ask_again_and_others_are_not() -> None:
+    async def run() -> None:
+        async with bench(per_second=1.0) as of:
+            path = "/api/workflows/team/w"
+            assert [(await of.ask(path)).status for _ in range(5)] == [200] * 5
+            refused = await of.ask(f"{path}/actions/suspend", "POST", {})
+            assert (refused.status, refused.headers["retry-after"]) == (429, "1")
+            assert refused.json["message"] == "one person may ask 1 times a second; ask again in 1 s"
+            assert [(await of.ask(free)).status for free in ("/api/session", "/", "/healthz")] == [200] * 3
+            assert (await of.ask(path, headers={"authorization": "Bearer of-somebody-else"})).status == 200
+
+    asyncio.run(run())
+
+
+def test_who_waits_for_too_many_answers_is_refused_and_open_streams_are_no_answers_that_wait() -> None:
+    async def run() -> None:
+        source = Source(workflow("w"))
+        async with bench(source) as of:
+            leaves, gate = asyncio.Event(), threading.Event()
+            path = "/api/workflows/team/w"
+            streams = [asyncio.ensure_future(of.ask(f"{path}/stream", leaves=leaves)) for _ in range(AT_ONCE)]
+            while of.visits.count(Stream.WORKFLOW) < AT_ONCE:
+                await asyncio.sleep(0.001)
+            source.gate = gate
+            asked = [asyncio.ensure_future(of.ask(f"{path}/yaml")) for _ in range(AT_ONCE)]
+            await asyncio.sleep(0)
+            refused = await of.ask(path)
+            assert (refused.status, refused.headers["retry-after"]) == (429, "1")
+            assert "16 of your requests are being answered" in refused.json["message"]
+            gate.set()
+            assert [(await each).status for each in asked] == [200] * AT_ONCE
+            assert (await of.ask(path)).status == 200
+            leaves.set()
+            await asyncio.gather(*streams)
+
+    asyncio.run(run())
+
+
+def test_who_started_it_is_not_bounded_alone() -> None:
+    async def run() -> None:
+        async with bench(per_second=1.0, auth=Auth.LOCAL) as of:
+            assert [(await of.ask("/api/workflows/team/w")).status for _ in range(10)] == [200] * 10
 
     asyncio.run(run())
 
