@@ -113,8 +113,8 @@ def wait_drawn(page: Page) -> None:
 def open_page(chromium: Browser, dashboard: Client) -> Iterator[OpenPage]:
     """Opens an address of the dashboard, or of another one (`of`).
 
-    Afterwards no page may have complained, or have asked anybody else. fails: the page is given answers that are
-    errors, which the browser writes to its console.
+    Afterwards no page may have complained, or have asked anybody else. beside: dashboards that it may ask, too; fails:
+    the page is given answers that are errors, which the browser writes to its console.
     """
     contexts: list[BrowserContext] = []
     complaints: list[str] = []
@@ -128,6 +128,7 @@ def open_page(chromium: Browser, dashboard: Client) -> Iterator[OpenPage]:
         phone: bool = False,
         still: bool = False,
         of: Client = dashboard,
+        beside: Collection[Client] = (),
         fails: bool = False,
     ) -> Page:
         context = chromium.new_context(
@@ -145,7 +146,7 @@ def open_page(chromium: Browser, dashboard: Client) -> Iterator[OpenPage]:
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("request", lambda request: asked.append(request.url))
         page.on("websocket", lambda socket: asked.append(socket.url))
-        served.add(f"127.0.0.1:{of.port}")
+        served.update(f"127.0.0.1:{each.port}" for each in (of, *beside))
         page.goto(f"http://127.0.0.1:{of.port}{address}")
         return page
 

@@ -71,3 +71,22 @@ def test_who_asks_more_than_one_person_may_waits_and_goes_on(
         expect(page.get_by_role("button", name="first")).to_be_visible()
         expect(waits).to_have_count(0)
         expect(page.get_by_text("times a second")).to_have_count(0)
+
+
+def test_a_login_at_another_port_leaves_the_first_one(
+    open_page: OpenPage, shared: Client, kubeconfig: Path, world: World
+) -> None:
+    world.create(m.workflow("seen", m.flow("first")))
+    token = token_of(world, "reader", READ)
+    place = f"/?namespace={world.namespace}"
+    with serving(kubeconfig, "--auth=token") as other:
+        page = open_page(place, of=shared, beside=[other])
+        link = page.get_by_role("link", name="seen")
+        for each in (shared, other):
+            page.goto(f"http://127.0.0.1:{each.port}{place}")
+            log_in(page, token)
+            expect(link).to_be_visible()
+        page.get_by_role("button", name="Log out").click()
+        expect(page.get_by_label("Token")).to_be_visible()
+        page.goto(f"http://127.0.0.1:{shared.port}{place}")
+        expect(link).to_be_visible()

@@ -25,7 +25,7 @@ from pkg.kube.client import Client
 from pkg.kube.config import ClientConfig, ConfigError
 from pkg.kube.credentials import Static, bearer
 
-COOKIE: Final = "workflow-dashboard"
+_COOKIE: Final = "workflow-dashboard"
 #: Seconds after which a login ends, and after which it ends without a request.
 LOGIN_SECONDS: Final = 12 * 3600.0
 IDLE_SECONDS: Final = 3600.0
@@ -209,6 +209,17 @@ class People:
 
     def _digest(self, text: str) -> str:
         return hmac.new(self._secret, text.encode(), hashlib.sha256).hexdigest()
+
+
+def cookie_name(host: str, base_path: str) -> str:
+    """The name of the cookie of a login. host: as the browser names the dashboard; base_path: the prefix, or empty.
+
+    A browser sends a cookie to every port of a host, and to every address below its path. So the port and the prefix
+    are in the name: dashboards beside each other would end each other's logins.
+    """
+    _, colon, port = host.rpartition(":")
+    ending = f"-{port}" if colon and port.isdecimal() else ""
+    return f"{_COOKIE}{ending}{base_path.replace('/', '+')}"
 
 
 def _hashed(value: str) -> str:

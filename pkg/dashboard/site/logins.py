@@ -6,7 +6,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from pkg.dashboard.access.people import COOKIE, LOGIN_SECONDS
+from pkg.dashboard.access.people import LOGIN_SECONDS
 from pkg.dashboard.site.bodies import body_as
 from pkg.dashboard.site.services import Fault, Services, json_answer
 from pkg.kube.errors import Unauthorized
@@ -37,7 +37,7 @@ class Logins:
             raise Fault(401, "the API server does not accept this token; it may have expired") from error
         answer = json_answer({"user": username, "csrf": of.people.csrf(person)})
         answer.set_cookie(
-            COOKIE,
+            of.cookie_name(request),
             of.people.login(given.token.strip(), person),
             max_age=int(LOGIN_SECONDS),
             path=of.base_path or "/",
@@ -51,9 +51,10 @@ class Logins:
         """Forgets the login, and ends its streams."""
         of, person = self._of, self._of.person(request)
         of.check_write(request, person)
-        of.people.logout(request.cookies.get(COOKIE, ""))
+        of.people.logout(of.cookie(request))
         of.visits.end(person)
         answer = json_answer({})
-        answer.delete_cookie(COOKIE, path=of.base_path or "/", httponly=True, samesite="strict")
+        name, path = of.cookie_name(request), of.base_path or "/"
+        answer.delete_cookie(name, path=path, httponly=True, samesite="strict")
         answer.headers["clear-site-data"] = '"cache"'
         return answer

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from pkg.apis.flow.v1alpha1.object_faults import is_name
-from pkg.dashboard.access.people import COOKIE, Auth, People, Person
+from pkg.dashboard.access.people import Auth, People, Person, cookie_name
 from pkg.dashboard.access.rights import Rights
 from pkg.dashboard.access.shares import Busy, Shares
 from pkg.dashboard.live.encoding import encode
@@ -129,7 +129,15 @@ class Services:
         )
 
     def _find(self, request: Request) -> Person | None:
-        return self.people.find(request.headers.get("authorization", ""), request.cookies.get(COOKIE, ""))
+        return self.people.find(request.headers.get("authorization", ""), self.cookie(request))
+
+    def cookie_name(self, request: Request) -> str:
+        """The name of the cookie of logins at the address that the request names."""
+        return cookie_name(request.headers.get("host", ""), self.base_path)
+
+    def cookie(self, request: Request) -> str:
+        """The value of that cookie; empty without one."""
+        return request.cookies.get(self.cookie_name(request), "")
 
     def named(self, request: Request) -> tuple[str, str]:
         """Namespace and name of the Workflow in the path. Raises Fault."""

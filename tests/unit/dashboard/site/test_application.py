@@ -140,7 +140,7 @@ def test_a_logout_forgets_what_the_browser_keeps_and_ends_its_streams() -> None:
         async with bench(base_path="/flows") as of:
             person = of.people.of_token("abc")
             assert person is not None
-            inside = {"authorization": "", "cookie": f"workflow-dashboard={of.people.login('abc', person)}"}
+            inside = {"authorization": "", "cookie": f"workflow-dashboard+flows={of.people.login('abc', person)}"}
             stream = asyncio.ensure_future(of.ask("/api/workflows/team/w/stream", headers=inside))
             while not of.visits.count(Stream.WORKFLOW):
                 await asyncio.sleep(0.001)
