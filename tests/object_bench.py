@@ -18,7 +18,6 @@ from pkg.controllers.workflow.planner.job_identity import WorkflowId
 from pkg.controllers.workflow.planner.needed_objects import needed_objects
 from pkg.controllers.workflow.planner.snapshot import Snapshot
 from pkg.kinds.kind import Kind
-from pkg.kube.errors import NotFound
 from pkg.workloads import rules_for
 from tests.builders import KINDS, Bench
 
@@ -85,11 +84,9 @@ class ObjectBench(Bench):
 
         self.follows = Objects(make, self._get, self.ledger, lambda _key: None, lambda: self.now)
 
-    def _get(self, gvr: GVR, _namespace: str, name: str) -> ForeignObject:
+    def _get(self, gvr: GVR, _namespace: str, name: str) -> ForeignObject | None:
         self.calls.append(f"get {name}")
-        if (gvr, name) not in self.objects:
-            raise NotFound(name)
-        return self.objects[gvr, name]
+        return self.objects.get((gvr, name))
 
     def observe(self, **changes: Any) -> Snapshot:
         self._compile()

@@ -17,7 +17,7 @@ import msgspec
 
 from pkg.apis.meta import GVR, ObjectMeta
 from pkg.kube.client import Client
-from pkg.kube.errors import Forbidden, KubeError, NotFound, NotServed, Transient, may_mean_not_served
+from pkg.kube.errors import Forbidden, KubeError, NotServed, Transient, may_mean_not_served
 
 QUIET_SECONDS = 30.0
 """No kind counts as gone within this time after a connection to the API server was lost."""
@@ -153,7 +153,7 @@ class Discovery:
         try:
             return self._client.get_path(f"/openapi/v3{gvr.root}", bytes, max_body=MAX_DOCUMENT)
         except KubeError as error:
-            if isinstance(error, NotFound) or may_mean_not_served(error):
+            if may_mean_not_served(error):
                 return None
             raise
 
@@ -192,7 +192,7 @@ class Discovery:
         try:
             listed = self._client.get_path(gvr.root, _ResourceList)
         except KubeError as error:
-            if not isinstance(error, NotFound) and not may_mean_not_served(error):
+            if not may_mean_not_served(error):
                 raise
             if not gvr.group or self._is_group_listed(gvr, max_age):
                 message = f"GET {gvr.root} answers 404, but the API server lists the group"
@@ -213,7 +213,7 @@ class Discovery:
         if now - read_at >= max_age:
             try:
                 listed = self._client.get_path("/apis", _GroupList)
-            except NotFound as error:
+            except NotServed as error:
                 raise Transient(f"GET /apis: {error}; every API server has it", reason="Unrecognized") from error
             _require_kind(listed.kind, "APIGroupList", "/apis")
             served = frozenset(version.group_version for group in listed.groups or () for version in group.versions)

@@ -10,7 +10,7 @@ is pure, so its test is a table of all cases.
 | 401 | Unauthorized, a Transient | the same; the client has renewed the credentials already |
 | a denial by an admission webhook or policy, whatever the code | Denied, a Transient | tries again, slowly |
 | 404 with the name of the object | NotFound | the object, or its namespace, does not exist |
-| 404 of the API server, without a name | NotServed, a NotFound | asks `Discovery.is_gone` before it believes it |
+| 404 of the API server, without a name | NotServed | asks `Discovery.is_gone`; proves nothing itself |
 | 409 | Conflict or Exists | reads the object again |
 | 409 of an apply, with the managers of fields | ApplyConflict, a Conflict | reports it |
 | 410 | Gone | lists again |
@@ -66,11 +66,14 @@ class Exists(KubeError):
 
 
 class NotFound(KubeError):
-    """There is no such object, namespace or kind."""
+    """There is no object, or namespace, of the name."""
 
 
-class NotServed(NotFound):
-    """The API server says that it does not serve the resource; it may later, once its CRD or API service exists."""
+class NotServed(KubeError):
+    """The API server says that it does not serve the resource; it may later, once its CRD or API service exists.
+
+    A proxy may say so too. It is no proof that an object is gone, hence no `NotFound`.
+    """
 
 
 class Gone(KubeError):

@@ -11,7 +11,7 @@ from pkg.apis.flow.v1alpha1.records import kinds_of
 from pkg.apis.flow.v1alpha1.types import Workflow
 from pkg.apis.meta import GVR, Job
 from pkg.kube.client import Client
-from pkg.kube.errors import Forbidden, NotFound
+from pkg.kube.errors import Forbidden, KubeError, may_mean_not_served
 from pkg.views.durations import seconds_of
 from pkg.views.paging import read_all
 from pkg.workloads.evaluator import JobState, read
@@ -56,8 +56,10 @@ def read_jobs(client: Client, workflow: Workflow, *, flow: str = "") -> Jobs:
             jobs = read_all(client, gvr, workflow.metadata.namespace, Job, label_selector=selector)
         except Forbidden as error:
             unread.append(f"{gvr.group_resource}: {error.message}")
-        except NotFound:
-            unread.append(f"{gvr.group_resource}: the cluster does not serve it any more")
+        except KubeError as error:
+            if not may_mean_not_served(error):
+                raise
+            unread.append(f"{gvr.group_resource}: the API server says that it does not serve it")
         else:
             found += [(gvr, job) for job in jobs]
     return Jobs(tuple(found), tuple(unread))

@@ -267,7 +267,5 @@ def _asked(client: Client, namespace: str, name: str) -> _Ending:
     try:
         return client.get(WORKFLOWS, namespace, name, _Ending)
     except NotFound as error:
-        if type(error) is not NotFound:
-            raise
         said = f'workflows.flow.workflow.sh "{name}" not found'
         raise NotFound(said, status=404, reason="NotFound") from error

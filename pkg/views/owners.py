@@ -13,7 +13,7 @@ import msgspec
 
 from pkg.apis.meta import GVR, OwnerReference, PartialObject
 from pkg.kube.client import Client
-from pkg.kube.errors import Forbidden, NotFound
+from pkg.kube.errors import Forbidden, KubeError, NotServed, may_mean_not_served
 from pkg.kube.pod_logs import PODS
 from pkg.views.paging import read_all
 
@@ -55,7 +55,7 @@ def pods_of(client: Client, namespace: str, roots: Collection[str]) -> tuple[dic
             except Forbidden as error:
                 unread.append(f"{gvr.group_resource}: {error.message}")
                 continue
-            except NotFound:  # of no namespace, as a Node
+            except NotServed:  # of no namespace, as a Node
                 continue
             for one in found:
                 owners[one.metadata.uid] = one.metadata.owner_references
@@ -88,7 +88,11 @@ def _served(client: Client, api_version: str, kind: str) -> GVR | None:
     path = f"/apis/{group}/{version}" if slash else f"/api/{version}"
     try:
         found = client.get_path(path, _Resources)
-    except (NotFound, Forbidden):
+    except Forbidden:
+        return None
+    except KubeError as error:
+        if not may_mean_not_served(error):
+            raise
         return None
     name = next((one.name for one in found.resources if one.kind == kind and "/" not in one.name), "")
     return GVR(group, version, name) if name else None

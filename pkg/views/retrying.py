@@ -12,7 +12,7 @@ from pkg.apis.flow.v1alpha1 import labels
 from pkg.apis.flow.v1alpha1.types import WORKFLOWS, Workflow, WorkTemplate
 from pkg.apis.meta import GVR, Job, PartialObject
 from pkg.kube.client import MERGE_PATCH, Client
-from pkg.kube.errors import Conflict, Forbidden, NotFound
+from pkg.kube.errors import Conflict, Forbidden, KubeError, may_mean_not_served
 from pkg.views.paging import read_all
 from pkg.views.retries import Again, CannotRetry, Retry, check_state, plan_retry, service_kinds
 from pkg.views.templates import read_templates
@@ -103,8 +103,10 @@ def _services(
             jobs = read_all(client, gvr, workflow.metadata.namespace, Job, label_selector=selector)
         except Forbidden:
             say(f"without the right to list {gvr.group_resource}, services are listed although they may stay")
-        except NotFound:
-            continue
+        except KubeError as error:
+            if not may_mean_not_served(error):
+                raise
+            say(f"the API server says that it does not serve {gvr.group_resource}, so its services are listed")
         else:
             found += [(gvr, job) for job in jobs]
     return found

@@ -10,7 +10,7 @@ import msgspec
 from pkg.apis.flow.v1alpha1.types import API_VERSION, GROUP
 from pkg.apis.meta import GVR, ObjectMeta
 from pkg.kube.client import Client
-from pkg.kube.errors import Forbidden, KubeError, NotFound, may_mean_not_served
+from pkg.kube.errors import Forbidden, KubeError, may_mean_not_served
 from pkg.version import VERSION
 
 DEPLOYMENTS: Final = GVR("apps", "v1", "deployments")
@@ -94,7 +94,7 @@ def _is_served(client: Client) -> bool:
     try:
         client.get_path(f"/apis/{GROUP}", bytes)
     except KubeError as error:
-        if isinstance(error, NotFound) or may_mean_not_served(error):
+        if may_mean_not_served(error):
             return False
         raise
     return True

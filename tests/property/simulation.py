@@ -174,7 +174,7 @@ class Simulation:
         if is_death:
             trap = Trap(1 + tape.below(6), "die", tape.one_in(2))
         else:
-            trap = Trap(1 + tape.below(6), tape.pick("transient", "throttled"), False)
+            trap = Trap(1 + tape.below(6), tape.pick("transient", "throttled", "unserved"), False)
             trap.after = trap.kind == "transient" and tape.one_in(2)
         self.world.traps.append(trap)
         self._note(f"armed {trap}")

@@ -19,7 +19,7 @@ from pkg.apis.flow.v1alpha1.indexes import unpack_indexes
 from pkg.apis.flow.v1alpha1.types import WORKFLOWS, Workflow, WorkflowSpec, WorkflowStatus
 from pkg.apis.meta import GVR, ForeignObject, Job, ObjectMeta
 from pkg.controllers.engine.store import Added, Deleted, Modified
-from pkg.kube.errors import Conflict, Denied, Exists, KubeError, NotFound, Refused, Throttled, Transient
+from pkg.kube.errors import Conflict, Denied, Exists, KubeError, NotFound, NotServed, Refused, Throttled, Transient
 from tests.property.objects import MAPS, SERVERS, Things
 
 JOBS: Final = GVR("batch", "v1", "jobs")
@@ -364,10 +364,12 @@ class World:
         found: ForeignObject = self.objects[gvr, name]
         return found
 
-    def read(self, gvr: GVR, namespace: str, name: str) -> ForeignObject:
+    def read(self, gvr: GVR, namespace: str, name: str) -> ForeignObject | None:
         """Reads an object after the start of a controller. Whoever dies of it dies a moment later."""
         try:
             return self.get(gvr, namespace, name, ForeignObject)
+        except NotFound:
+            return None
         except Died:
             raise Transient("connection reset") from None
 
@@ -422,6 +424,7 @@ class World:
 _ERRORS: Mapping[str, KubeError] = {
     "transient": Transient("connection reset"),
     "throttled": Throttled("too many requests", status=429),
+    "unserved": NotServed("the server could not find the requested resource", status=404),
 }
 
 

@@ -36,7 +36,7 @@ from pkg.controllers.workflow.planner.snapshot import MAX_CREATE_DELAY, CreateFa
 from pkg.controllers.workflow.room import Room
 from pkg.controllers.workflow.write_pool import WritePool
 from pkg.kube.client import JSON_PATCH, Client
-from pkg.kube.errors import Conflict, Exists, KubeError, NotFound, NotServed, Refused, Stopped
+from pkg.kube.errors import Conflict, Exists, KubeError, NotFound, Refused, Stopped
 from pkg.telemetry.metrics import Metrics
 
 _log = structlog.get_logger("workflow.executor")
@@ -279,8 +279,6 @@ class Executor:
                 uid=action.uid,
                 resource_version=action.resource_version or None,
             )
-        except NotServed as error:
-            return self._not_deleted(action, error)
         except NotFound:
             return None
         except Conflict as error:
@@ -288,14 +286,11 @@ class Executor:
         except Stopped:
             raise
         except KubeError as error:
-            return self._not_deleted(action, error)
+            _log.warning("job not deleted, will be retried", job=action.name, error=str(error))
+            return error
         self._metrics.workflow_jobs_deleted.inc()
         _log.debug("job deleted", job=action.name, gvr=str(action.gvr), why=action.why)
         return None
-
-    def _not_deleted(self, action: DeleteJob, error: KubeError) -> KubeError:
-        _log.warning("job not deleted, will be retried", job=action.name, error=str(error))
-        return error
 
     def delete_workflow(self, key: str, action: DeleteWorkflow, resource_version: str) -> bool:
         """Deletes the Workflow, its jobs first (foreground); False if it is still needed.
@@ -314,8 +309,6 @@ class Executor:
                 propagation="Foreground",
                 resource_version=resource_version,
             )
-        except NotServed:
-            raise  # no proof that it is gone
         except NotFound:
             return True
         _log.info("workflow deleted, its ttlSecondsAfterFinished is over")

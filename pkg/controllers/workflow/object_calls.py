@@ -5,6 +5,7 @@ The rights of the people behind the attempt are asked for by the name of the obj
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -28,7 +29,8 @@ from pkg.controllers.workflow.planner.render.hidden import without_values
 from pkg.controllers.workflow.planner.snapshot import Barred, Trouble
 from pkg.controllers.workflow.rights import Rights
 from pkg.kube.client import Client
-from pkg.kube.errors import ApplyConflict, Forbidden, KubeError, NotFound, NotServed, Refused, Stopped
+from pkg.kube.discovery import Discovery
+from pkg.kube.errors import ApplyConflict, Forbidden, KubeError, NotFound, Refused, Stopped, may_mean_not_served
 
 _log = structlog.get_logger("workflow.executor")
 #: Of every object that is applied, in whatever namespace the controller runs.
@@ -130,13 +132,23 @@ class ObjectCalls:
     def _find(self, workflow: WorkflowId, action: CreateJob) -> Done:
         try:
             found = self._client.get(action.gvr, action.namespace, action.name, ForeignObject)
-        except NotServed:
-            raise
         except NotFound:
             self._objects.absent(workflow, action.gvr, action.name, action.task)
             return Done()
         self._objects.took(workflow, action.gvr, action.task, found)
         return Done()
+
+
+def read_object(client: Client, gvr: GVR, namespace: str, name: str) -> ForeignObject | None:
+    """An object as it is now; None if it is certain that there is none, or none of its kind. Raises KubeError."""
+    try:
+        return client.get(gvr, namespace, name, ForeignObject)
+    except NotFound:
+        return None
+    except KubeError as error:
+        if may_mean_not_served(error) and Discovery(client).is_gone(gvr):
+            return None
+        raise
 
 
 def _conflict(action: CreateJob, error: ApplyConflict) -> str:
@@ -166,7 +178,7 @@ def follow_objects(
             keeps=keeps,
             metrics=metrics,
         ),
-        lambda gvr, where, name: client.get(gvr, where, name, ForeignObject),
+        functools.partial(read_object, client),
         ledger,
         requeue,
     )

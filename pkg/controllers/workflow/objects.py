@@ -29,7 +29,7 @@ from pkg.controllers.workflow.planner.job_identity import WorkflowId
 from pkg.controllers.workflow.planner.progress import TaskKey
 from pkg.controllers.workflow.planner.snapshot import ObservedJob
 from pkg.controllers.workflow.relevance import is_same_state
-from pkg.kube.errors import KubeError, NotFound, Stopped
+from pkg.kube.errors import KubeError, Stopped
 
 _log = structlog.get_logger("workflow.objects")
 THREADS: Final = 2
@@ -68,20 +68,20 @@ class _Asked:
 
 
 class Objects:
-    """Thread-safe. make(keeps, on_deltas) makes the informers; get(kind, namespace, name) reads one object;
-    requeue(key): of a workflow, from any thread.
+    """Thread-safe. make(keeps, on_deltas) makes the informers; read(kind, namespace, name): one object as the API
+    server has it, None if there is none, or a KubeError; requeue(key): of a workflow, from any thread.
     """
 
     def __init__(
         self,
         make: Callable[[Keeps, OnDeltas], InformerSet[ForeignObject]],
-        get: Callable[[GVR, str, str], ForeignObject],
+        read: Callable[[GVR, str, str], ForeignObject | None],
         ledger: Ledger,
         requeue: Callable[[str], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.informers = make(self.is_named, self._changed)
-        self._get = get
+        self._ask = read
         self._ledger = ledger
         self._requeue = requeue
         self._clock = clock
@@ -307,9 +307,7 @@ class Objects:
                 return  # a watch was faster, or nobody needs it any more
         namespace, _, name = place.key.partition("/")
         try:
-            found: ForeignObject | None = self._get(place.gvr, namespace, name)
-        except NotFound:
-            found = None
+            found = self._ask(place.gvr, namespace, name)
         except Stopped:
             raise
         except KubeError as error:

@@ -22,7 +22,17 @@ from pkg.kube import client as client_module
 from pkg.kube.client import JSON_PATCH, Client
 from pkg.kube.config import ClientConfig
 from pkg.kube.credentials import Static
-from pkg.kube.errors import Denied, Exists, KubeError, NotFound, Refused, Stopped, Transient, Unauthorized, Unrecognized
+from pkg.kube.errors import (
+    Denied,
+    Exists,
+    KubeError,
+    NotServed,
+    Refused,
+    Stopped,
+    Transient,
+    Unauthorized,
+    Unrecognized,
+)
 from pkg.kube.transport import Request
 from tests.unit.kube.conftest import Certificate
 from tests.unit.kube.server import Peer, Received, Script, Server
@@ -581,7 +591,7 @@ def test_every_call_is_observed_with_its_code() -> None:
     with talking_to(answering((200, JOB), (404, b'{"kind":"Status","reason":"NotFound"}'))) as (client, server):
         client.add_observer(lambda verb, resource, code, seconds: seen.append((verb, resource, code)))
         client.get(JOBS, "ns", "a", Job)
-        with pytest.raises(NotFound):
+        with pytest.raises(NotServed):
             client.delete(JOBS, "ns", "a", uid=None)
         server.close()
         with pytest.raises(Transient):

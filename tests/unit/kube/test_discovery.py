@@ -100,6 +100,7 @@ UNCLEAR: dict[str, tuple[GVR, tuple[bytes | KubeError, ...]]] = {
     "a page that is no list of groups": (THINGS, (PLAIN, b'{"ok": true}')),
     "a page that is no list of resources": (THINGS, (b'{"ok": true}',)),
     "a version that is listed and not found": (THINGS, (OWN, WITH_THINGS)),
+    "a 404 to everything, in the words of an API server": (THINGS, (OWN, OWN)),
     "the core group is always served": (GVR("", "v1", "pods"), (OWN,)),
 }
 

@@ -233,3 +233,8 @@ def test_the_error_event_of_a_watch_is_read_the_same_way() -> None:
 def test_a_message_is_cut_to_what_a_status_can_hold() -> None:
     body = msgspec.json.encode({"kind": "Status", "message": "x" * 100_000})
     assert len(translate(500, body, {}).message) == 2048
+
+
+def test_that_a_kind_is_not_served_says_nothing_about_an_object() -> None:
+    assert not issubclass(NotServed, NotFound)
+    assert not issubclass(NotFound, NotServed)

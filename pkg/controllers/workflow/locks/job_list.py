@@ -10,7 +10,8 @@ from pkg.apis.meta import GVR, PartialObject
 from pkg.controllers.workflow.locks.leases import explained
 from pkg.controllers.workflow.planner.locks.calls import Failed, JobsFound, LookForJobs
 from pkg.kube.client import Client
-from pkg.kube.errors import KubeError, NotFound, Stopped
+from pkg.kube.discovery import Discovery
+from pkg.kube.errors import KubeError, Stopped, may_mean_not_served
 
 
 def list_jobs(client: Client, namespace: str, call: LookForJobs) -> JobsFound | Failed:
@@ -31,20 +32,24 @@ def list_jobs(client: Client, namespace: str, call: LookForJobs) -> JobsFound | 
 
 
 def _uids(client: Client, namespace: str, kind: str, selector: str) -> set[str]:
+    """Of jobs of one kind; none if it is certain that the kind is not served any more. Raises KubeError."""
+    gvr = GVR.parse(kind)
     found: set[str] = set()
     token = ""
     while True:
         try:
             page = client.list_page(
-                GVR.parse(kind),
+                gvr,
                 namespace,
                 PartialObject,
                 label_selector=selector,
                 continue_=token,
                 metadata_only=True,
             )
-        except NotFound:
-            return found  # the kind is not served, so that there is no job of it
+        except KubeError as error:
+            if may_mean_not_served(error) and Discovery(client).is_gone(gvr):
+                return set()
+            raise
         found |= {item.metadata.uid for item in page.items}
         token = page.continue_
         if not token:

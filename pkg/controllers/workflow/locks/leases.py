@@ -31,7 +31,7 @@ from pkg.controllers.workflow.planner.locks.calls import (
 )
 from pkg.controllers.workflow.planner.locks.holders import Holder, LockAnswer
 from pkg.kube.client import MERGE_PATCH, Client
-from pkg.kube.errors import Conflict, Exists, KubeError, NotFound, NotServed, Stopped
+from pkg.kube.errors import Conflict, Exists, KubeError, NotFound, Stopped
 
 LEASES: Final = GVR("coordination.k8s.io", "v1", "leases")
 _LOCK: Final = "flow.workflow.sh/lock-name"
@@ -146,8 +146,6 @@ class LeaseCalls:
         body = msgspec.json.encode({"metadata": version, "spec": {"renewTime": now}})
         try:
             found = self._client.patch(LEASES, namespace, name, body, content_type=MERGE_PATCH, type=Lease)
-        except NotServed:
-            raise
         except NotFound:
             return TakenByOther()
         except Conflict as error:
@@ -169,8 +167,6 @@ class LeaseCalls:
         name = lease_name(call.place.lock, call.place.number)
         try:
             self._client.delete(LEASES, namespace, name, uid=held.uid, resource_version=str(held.version))
-        except NotServed:
-            raise  # every API server serves Leases, so this proves nothing
         except NotFound:
             return GivenBack()
         except Conflict:
@@ -188,8 +184,6 @@ class LeaseCalls:
     def _get(self, namespace: str, place: Place) -> Lease | None:
         try:
             return self._client.get(LEASES, namespace, lease_name(place.lock, place.number), Lease)
-        except NotServed:
-            raise
         except NotFound:
             return None
 

@@ -11,13 +11,23 @@ from pkg.apis.flow.v1alpha1.types import Action
 from pkg.apis.meta import ForeignObject, ObjectMeta
 from pkg.controllers.workflow.executor import Executor
 from pkg.controllers.workflow.ledger import Ledger
-from pkg.controllers.workflow.object_calls import MANAGER, ObjectCalls
+from pkg.controllers.workflow.object_calls import MANAGER, ObjectCalls, read_object
 from pkg.controllers.workflow.objects import Objects
 from pkg.controllers.workflow.planner.actions import CreateJob, DeleteJob, ForeignAction
 from pkg.controllers.workflow.planner.snapshot import Barred, Trouble
 from pkg.controllers.workflow.room import Room
 from pkg.controllers.workflow.write_pool import WritePool
-from pkg.kube.errors import ApplyConflict, Forbidden, KubeError, NotFound, NotServed, Refused, Transient
+from pkg.kube.discovery import Discovery
+from pkg.kube.errors import (
+    ApplyConflict,
+    Forbidden,
+    KubeError,
+    NotFound,
+    NotServed,
+    Refused,
+    Transient,
+    Unrecognized,
+)
 from pkg.telemetry.metrics import Metrics
 from tests.builders import WORKFLOW, task
 from tests.object_bench import MAPS, Informers
@@ -102,6 +112,31 @@ def test_what_becomes_of_a_call_that_fails(
 @pytest.mark.parametrize("answer", [FOUND, NotFound("x")], ids=["there", "not there"])
 def test_a_look_for_what_is_to_be_deleted(answer: Any) -> None:
     assert calls(Api(answer)).act(WORKFLOW, *attempt(Action.DELETE)).trouble is None
+
+
+NOT_SERVED = NotServed("the server could not find the requested resource", status=404)
+
+
+@pytest.mark.parametrize(
+    ("answer", "is_gone", "found"),
+    [
+        pytest.param(FOUND, False, FOUND, id="there"),
+        pytest.param(NotFound('configmaps "x" not found', status=404), False, None, id="not there"),
+        pytest.param(NOT_SERVED, True, None, id="its kind is certainly gone"),
+        pytest.param(NOT_SERVED, False, NOT_SERVED, id="no kind alone is no proof"),
+        pytest.param(Unrecognized("404 page not found", status=404), True, None, id="its group is certainly gone"),
+        pytest.param(Transient("slow"), True, Transient("slow"), id="a passing fault"),
+    ],
+)
+def test_reading_an_object_that_status_records(
+    monkeypatch: pytest.MonkeyPatch, answer: Any, is_gone: bool, found: Any
+) -> None:
+    monkeypatch.setattr(Discovery, "is_gone", lambda _self, _gvr: is_gone)
+    if isinstance(found, KubeError):
+        with pytest.raises(type(found)):
+            read_object(cast(Any, Api(answer)), MAPS, "team", "x")
+    else:
+        assert read_object(cast(Any, Api(answer)), MAPS, "team", "x") == found
 
 
 @pytest.mark.parametrize("action", [Action.APPLY, Action.DELETE])

@@ -2,29 +2,50 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+import math
+from typing import Any, TypeVar, cast
 
+import msgspec
 import pytest
 
-from pkg.apis.meta import ObjectMeta, PartialObject
+from pkg.apis.meta import GVR, ObjectMeta, PartialObject
 from pkg.controllers.workflow.locks.job_list import list_jobs
 from pkg.controllers.workflow.planner.locks.calls import Failed, JobsFound, LookForJobs
 from pkg.controllers.workflow.planner.locks.holders import Holder
 from pkg.kube.client import Page
-from pkg.kube.errors import KubeError, NotFound, Stopped, Transient
+from pkg.kube.discovery import CRDS
+from pkg.kube.errors import KubeError, NotServed, Stopped, Transient, Unrecognized
 
 JOBS = "jobs.v1.batch"
+THINGS = "things.v1.example.org"
+NOT_SERVED = NotServed("the server could not find the requested resource", status=404)
+NO_PAGE = Unrecognized("404 page not found", status=404)
+
+T = TypeVar("T")
 
 
 class Lister:
     """Pages of one job each, by the continue token before it."""
 
-    def __init__(self, *uids: str, error: KubeError | None = None) -> None:
+    connection_lost_at = -math.inf
+
+    def __init__(self, *uids: str, error: KubeError | None = None, served: str = "") -> None:
         self.uids = uids
+        self.served = served
         self.error = error
         self.selectors: set[str] = set()
 
-    def list_page(self, _gvr: Any, namespace: str, _type: Any, **options: Any) -> Page[PartialObject]:
+    def get_path(self, path: str, type: type[T]) -> T:  # noqa: A002
+        """The documents of discovery."""
+        if path == "/apis":
+            return msgspec.convert({"kind": "APIGroupList"}, type)
+        if not self.served:
+            raise NO_PAGE
+        return msgspec.convert({"kind": "APIResourceList", "resources": [{"name": self.served}]}, type)
+
+    def list_page(self, gvr: GVR, namespace: str | None, _type: Any, **options: Any) -> Page[Any]:
+        if gvr == CRDS:
+            return Page([], "1", "")
         assert namespace == "team"
         assert options["metadata_only"]
         self.selectors.add(options["label_selector"])
@@ -60,8 +81,21 @@ def test_the_jobs_of_a_holder_are_found_by_their_labels(holder: Holder, selector
     assert lister.selectors == {selector}
 
 
-def test_a_kind_that_is_not_served_has_no_jobs() -> None:
-    assert asked(Lister(error=NotFound("no such kind", status=404)), Holder("team/w", "u"), JOBS) == JobsFound()
+@pytest.mark.parametrize("error", [NOT_SERVED, NO_PAGE], ids=["a Status", "a page"])
+def test_a_kind_that_is_certainly_not_served_any_more_has_no_jobs(error: KubeError) -> None:
+    assert asked(Lister(error=error), Holder("team/w", "u"), THINGS) == JobsFound()
+
+
+@pytest.mark.parametrize(
+    ("kind", "served"),
+    [
+        pytest.param(THINGS, "things", id="discovery has it"),
+        pytest.param(JOBS, "", id="every API server has it"),
+    ],
+)
+def test_that_a_kind_is_not_served_alone_is_no_proof_that_there_are_no_jobs(kind: str, served: str) -> None:
+    """A proxy in front of the API server may say so, or the API server itself, as it starts."""
+    assert isinstance(asked(Lister(error=NOT_SERVED, served=served), Holder("team/w", "u"), kind), Failed)
 
 
 def test_a_list_that_fails_says_nothing_about_jobs() -> None:
