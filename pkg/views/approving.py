@@ -12,7 +12,6 @@ from pkg.apis.flow.v1alpha1.approvals import overruling
 from pkg.apis.flow.v1alpha1.indexes import unpack_indexes
 from pkg.apis.flow.v1alpha1.phases import Phase
 from pkg.apis.flow.v1alpha1.reasons import Reasons
-from pkg.apis.flow.v1alpha1.records import approvals_before
 from pkg.apis.flow.v1alpha1.types import MAX_COMMENT, ApprovalDecision, Flow, FlowStatus, GivenApproval, Workflow
 
 _DONE: Final = {ApprovalDecision.APPROVE: "approved", ApprovalDecision.REJECT: "rejected"}
@@ -47,7 +46,7 @@ def decide(workflow: Workflow, target: str, decision: ApprovalDecision, comment:
     known = next((one for one in status.flows if one.name == name), None)
     where = _check(flow, known, index)
     entry = GivenApproval(flow=name, decision=decision, index=index, comment=comment)
-    _check_entries(workflow, flow, entry, where)
+    _check_entries(workflow, entry, where)
     is_asking = known is not None and known.reason == Reasons.APPROVAL_NEEDED
     early = "" if is_asking else ", before it asks"
     return Decided(entry, f"{meta.name}: {where} is {_DONE[decision]}{early}", _steps(workflow, entry))
@@ -96,10 +95,9 @@ def _check(flow: Flow, known: FlowStatus | None, index: int | None) -> str:
     return where
 
 
-def _check_entries(workflow: Workflow, flow: Flow, entry: GivenApproval, where: str) -> None:
+def _check_entries(workflow: Workflow, entry: GivenApproval, where: str) -> None:
     """Raises CannotDecide if an earlier entry decides, which status may not show yet."""
-    since = approvals_before(workflow.status, flow.name)
-    found = overruling(workflow.spec.approvals, entry, since, has_for=flow.for_ is not None)
+    found = overruling(workflow, entry, len(workflow.spec.approvals))
     if found is not None:
         at, first = found
         by = f" by {first.by}" if first.by else ""

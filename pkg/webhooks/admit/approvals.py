@@ -13,7 +13,6 @@ import msgspec
 
 from pkg.apis.flow.v1alpha1 import approvals
 from pkg.apis.flow.v1alpha1.people import shortened
-from pkg.apis.flow.v1alpha1.records import approvals_before
 from pkg.apis.flow.v1alpha1.types import Flow, GivenApproval, Workflow
 from pkg.apis.meta import seconds, timestamp
 from pkg.webhooks.review import ALLOWED, Answer, Operation, Request
@@ -123,16 +122,6 @@ def _too_late(old: Workflow, new: Workflow) -> Iterator[str]:
             yield f"{approvals.PATH}[{at}]: {text}"
         elif phase is not None and phase.is_final:
             yield f"{approvals.PATH}[{at}]: flow {entry.flow} is {phase} already, and the first entry counted"
-        elif (first := _before(new, at)) is not None:
-            text = f"{approvals.PATH}[{first}] has decided about this before, and the first entry counts"
+        elif (first := approvals.overruling(new, entry, at)) is not None:
+            text = f"{approvals.PATH}[{first[0]}] has decided about this before, and the first entry counts"
             yield f"{approvals.PATH}[{at}]: {text}"
-
-
-def _before(workflow: Workflow, at: int) -> int | None:
-    """The position of the entry that has decided what the one at `at` would decide."""
-    given = workflow.spec.approvals
-    flow = next((one for one in workflow.spec.flows if one.name == given[at].flow), None)
-    has_for = flow is not None and flow.for_ is not None
-    since = approvals_before(workflow.status, given[at].flow)
-    found = approvals.overruling(given[:at], given[at], since, has_for=has_for)
-    return found[0] if found is not None else None

@@ -9,7 +9,8 @@ from pkg.apis.flow.v1alpha1 import raw, variables
 from pkg.apis.flow.v1alpha1.edges import Edge, Wait
 from pkg.apis.flow.v1alpha1.faults import Fault, fault
 from pkg.apis.flow.v1alpha1.people import shortened
-from pkg.apis.flow.v1alpha1.types import Approval, Flow, GivenApproval, WorkflowSpec
+from pkg.apis.flow.v1alpha1.records import approvals_before
+from pkg.apis.flow.v1alpha1.types import Approval, Flow, GivenApproval, Workflow, WorkflowSpec
 
 PATH: Final = "spec.approvals"
 AT_CREATION: Final = (
@@ -133,19 +134,19 @@ def deciding(
     return None
 
 
-def overruling(
-    entries: Sequence[GivenApproval], entry: GivenApproval, since: int, *, has_for: bool
-) -> tuple[int, GivenApproval] | None:
-    """The earlier entry, with its position, because of which a new one decides about nothing; None if there is none.
-
-    entries: those before the new one; since: as of `deciding`; has_for: whether the flow has indexes.
+def overruling(workflow: Workflow, entry: GivenApproval, at: int) -> tuple[int, GivenApproval] | None:
+    """The earlier entry of spec.approvals, with its position, because of which one at position `at` decides about
+    nothing; None if there is none. Of an entry about a whole flow with `for`, no entry about one index decides all.
     """
+    flow = next((one for one in workflow.spec.flows if one.name == entry.flow), None)
+    has_for = flow is not None and flow.for_ is not None
+    earlier = workflow.spec.approvals[:at]
+    since = approvals_before(workflow.status, entry.flow)
     if not has_for or entry.index is not None:
-        return deciding(entries, entry.flow, entry.index or 0, since)
-    first = since if since <= len(entries) else 0
-    for at in range(first, len(entries)):
-        if entries[at].flow == entry.flow and entries[at].index is None:
-            return at, entries[at]
+        return deciding(earlier, entry.flow, entry.index or 0, since)
+    for position in range(since if since <= len(earlier) else 0, len(earlier)):
+        if earlier[position].flow == entry.flow and earlier[position].index is None:
+            return position, earlier[position]
     return None
 
 

@@ -7,9 +7,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from pkg.apis.flow.v1alpha1.approvals import may_decide, who_may
+from pkg.apis.flow.v1alpha1.approvals import may_decide, overruling, who_may
 from pkg.apis.flow.v1alpha1.meaning import is_same_spec
-from pkg.apis.flow.v1alpha1.types import Approval, Workflow
+from pkg.apis.flow.v1alpha1.types import Approval, Workflow, WorkflowStatus
 from pkg.apis.flow.v1alpha1.updates import validate_update
 from pkg.apis.flow.v1alpha1.validation import read, unused, validate_values, validate_workflow
 from tests.builders import on, wf
@@ -181,3 +181,30 @@ def test_the_order_of_approvers_means_nothing() -> None:
     assert is_same_spec(*(wf(a={"approval": {"approvers": who}}).spec for who in (one, other)))
     assert not is_same_spec(wf(a={"approval": {"approvers": one}}).spec, wf(a=ASK).spec)
     assert not is_same_spec(wf(a={"approval": {}}).spec, wf(a={}).spec)
+
+
+ONE: dict[str, Any] = {"flow": "one", "decision": "Approve"}
+EACH: dict[str, Any] = {"flow": "each", "decision": "Approve"}
+
+
+@pytest.mark.parametrize(
+    ("entries", "since", "first"),
+    [
+        pytest.param([ONE], 0, None, id="the first one"),
+        pytest.param([ONE, ONE], 0, 0, id="another about the flow"),
+        pytest.param([{**ONE, "index": 0}, ONE], 0, 0, id="one about its only task"),
+        pytest.param([ONE, ONE], 1, None, id="one from before a restart"),
+        pytest.param([ONE, ONE], 5, 0, id="of a restored workflow, which begins anew"),
+        pytest.param([EACH, {**EACH, "index": 1}], 0, 0, id="an index after the whole flow"),
+        pytest.param([{**EACH, "index": 1}, EACH], 0, None, id="a whole flow after one index"),
+        pytest.param([{**EACH, "index": 1}, {**EACH, "index": 2}], 0, None, id="another index"),
+        pytest.param([{"flow": "gone", "decision": "Reject"}, ONE], 0, None, id="another flow"),
+    ],
+)
+def test_which_earlier_entry_decides(entries: list[dict[str, Any]], since: int, first: int | None) -> None:
+    workflow = wf({"approvals": entries}, one=ASK, each={**ASK, "for": {"replicas": 3}})
+    flows = [{"name": name, "phase": "Waiting"} for name in ("one", "each")]
+    status = {"flows": flows, "record": {"flows": [{"flows": "0-1", "approvals": since}]}}
+    workflow = msgspec.structs.replace(workflow, status=msgspec.convert(status, WorkflowStatus))
+    found = overruling(workflow, workflow.spec.approvals[-1], len(entries) - 1)
+    assert (found[0] if found is not None else None) == first
