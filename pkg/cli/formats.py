@@ -24,11 +24,9 @@ def shown(found: Any, form: str) -> str:
     """An object, or a list of objects, as `json` or `yaml`."""
     if form == "json":
         return msgspec.json.format(msgspec.json.encode(found), indent=4).decode()
-    import yaml
+    from pkg.views.manifests.writing import as_yaml
 
-    dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
-    text: str = yaml.dump(found, Dumper=dumper, sort_keys=False, allow_unicode=True, default_flow_style=False)
-    return text.removesuffix("\n")
+    return as_yaml(found).removesuffix("\n")
 
 
 def as_list(objects: Iterable[Mapping[str, Any]]) -> dict[str, Any]:

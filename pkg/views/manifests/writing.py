@@ -6,6 +6,8 @@ from typing import Any, Final
 
 import yaml
 
+from pkg.views.manifests.yaml_text import plain
+
 _BASE: Final[Any] = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 
@@ -18,6 +20,8 @@ class _Dumper(_BASE):  # type: ignore[misc]
 
 def _text(dumper: Any, text: str) -> Any:
     style = "|" if "\n" in text and not any(line.endswith((" ", "\t")) for line in text.split("\n")) else None
+    if style is None and not isinstance(plain(text), str):
+        style = "'"  # PyYAML itself writes y and 1e3 without quotes, which kubectl takes for a boolean and a number
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 

@@ -19,8 +19,8 @@ _TAG: Final = "tag:yaml.org,2002:"
 _NULLS: Final = frozenset({"", "~", "null", "Null", "NULL"})
 _BOOLS: Final = {
     word: value
-    for value, plain in ((True, ("yes", "true", "on")), (False, ("no", "false", "off")))
-    for word in (form for one in plain for form in (one, one.capitalize(), one.upper()))
+    for value, words in ((True, ("y", "yes", "true", "on")), (False, ("n", "no", "false", "off")))
+    for word in (form for one in words for form in (one, one.capitalize(), one.upper()))
 }
 _INTEGER: Final = re.compile(r"[-+]?(?:0b[01_]+|0x[0-9a-fA-F_]+|0o[0-7_]+|[0-9][0-9_]*)\Z")
 _FLOAT: Final = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?\Z")
@@ -163,7 +163,7 @@ def _key(node: Node) -> Scalar:
 def _scalar(event: Any) -> Scalar:
     at, text, tag = _position(event.start_mark), event.value, event.tag
     if tag is None and event.implicit[0]:
-        return Scalar(at, _plain(text), is_merge=text == MERGE)
+        return Scalar(at, plain(text), is_merge=text == MERGE)
     if tag is None or tag in ("!", f"{_TAG}str"):
         return Scalar(at, text)
     if tag == f"{_TAG}merge":
@@ -177,8 +177,8 @@ def _scalar(event: Any) -> Scalar:
         raise ManifestError(at, f'"{text[:64]}" is not what its tag {_shown(tag)} says') from error
 
 
-def _plain(text: str) -> Any:
-    """The value of a text without quotes and tag."""
+def plain(text: str) -> Any:
+    """The value of a text without quotes and tag: `yes` and `y` are true, as in YAML 1.1."""
     if text in _NULLS:
         return None
     if text in _BOOLS:

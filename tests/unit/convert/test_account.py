@@ -17,13 +17,14 @@ from pkg.convert.convert import convert
 from pkg.convert.result import Result
 from pkg.convert.source import Fate
 from pkg.views.lint import lint
+from pkg.views.manifests.writing import as_yaml
 
 FILES = sorted((Path(__file__).parent / "manifests").glob("*.yaml"))
 IDS = [file.stem for file in FILES]
 
 
 def written(result: Result) -> str:
-    return "---\n".join(yaml.safe_dump(made, sort_keys=False) for made in result.objects)
+    return "---\n".join(as_yaml(made) for made in result.objects)
 
 
 @pytest.mark.parametrize("file", FILES, ids=IDS)
@@ -84,7 +85,7 @@ def changed_files(draw: st.DrawFn) -> str:
         value.append(draw(st.sampled_from([WORD, {"name": WORD}, [WORD]])))
     else:
         parent_of(document, path)[path[-1]] = draw(st.sampled_from([WORD, {"odd": WORD}, [WORD]]))
-    return "---\n".join(yaml.safe_dump(document, sort_keys=False) for document in documents)
+    return "---\n".join(as_yaml(document) for document in documents)
 
 
 @settings(max_examples=100, deadline=None)

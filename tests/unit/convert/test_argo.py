@@ -6,9 +6,9 @@ import json
 from typing import Any
 
 import pytest
-import yaml
 
 from pkg.convert.convert import convert
+from pkg.views.manifests.writing import as_yaml
 from tests.unit.convert.reading import Read, read
 
 RUN = {"name": "run", "container": {"image": "busybox:1.36", "command": ["true"]}}
@@ -30,7 +30,7 @@ def argo(spec: dict[str, Any], *templates: dict[str, Any]) -> Read:
     helpers = [helper for helper in (RUN, SAY, FLIP, PRINT) if f'"{helper["name"]}"' in asked]
     whole = {"entrypoint": "main", **spec, "templates": [*templates, *helpers]}
     document = {"apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow", "metadata": {"name": "w"}, "spec": whole}
-    return read(convert({"w.yaml": yaml.safe_dump(document, sort_keys=False)}))
+    return read(convert({"w.yaml": as_yaml(document)}))
 
 
 def dag(*tasks: dict[str, Any]) -> Read:
@@ -527,7 +527,7 @@ def test_names_of_templates_hold_where_they_are_written() -> None:
         ],
     }
     workflow = {"apiVersion": "argoproj.io/v1alpha1", "kind": "Workflow", "metadata": {"name": "w"}, "spec": spec}
-    found = read(convert({"w.yaml": yaml.safe_dump_all([shared, cluster, workflow], sort_keys=False)}))
+    found = read(convert({"w.yaml": "---\n".join(map(as_yaml, [shared, cluster, workflow]))}))
     images = {
         flow["name"]: found.pod(flow["template"])["containers"][0]["image"] for flow in found.workflow["spec"]["flows"]
     }

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-import yaml
 
 from pkg.convert.convert import convert
 from pkg.convert.result import Result
 from pkg.views.lint import lint
+from pkg.views.manifests.writing import as_yaml
 
 MAIN = {"name": "main", "container": {"image": "busybox:1.36", "command": ["echo", "{{workflow.scheduledTime}}"]}}
 RUN = {"entrypoint": "main", "templates": [MAIN]}
@@ -24,12 +24,12 @@ def converted(**spec: Any) -> Result:
         "metadata": {"name": "nightly"},
         "spec": {key: value for key, value in whole.items() if value is not None},
     }
-    return convert({"c.yaml": yaml.safe_dump(cron, sort_keys=False)})
+    return convert({"c.yaml": as_yaml(cron)})
 
 
 def cron_of(result: Result) -> dict[str, Any]:
     (found,) = [made for made in result.objects if made["kind"] == "CronWorkflow"]
-    text = yaml.safe_dump_all(result.objects, sort_keys=False)
+    text = "---\n".join(map(as_yaml, result.objects))
     assert [str(one) for one in lint({"result": text}) if not one.is_warning] == []
     spec: dict[str, Any] = found["spec"]
     return spec

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-import yaml
 
 from pkg.convert.convert import convert
+from pkg.views.manifests.writing import as_yaml
 from tests.unit.convert.reading import Read, read
 
 STEP = {"image": "busybox:1.36", "command": ["true"]}
@@ -24,7 +24,7 @@ SAY = {
 
 
 def tekton(*documents: dict[str, Any]) -> Read:
-    return read(convert({"p.yaml": yaml.safe_dump_all([SAY, *documents], sort_keys=False)}))
+    return read(convert({"p.yaml": "---\n".join(map(as_yaml, [SAY, *documents]))}))
 
 
 def pipeline(*tasks: dict[str, Any], **spec: Any) -> Read:

@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from pkg.convert.convert import Unreadable, convert
+from pkg.views.manifests.writing import as_yaml
 from tests.unit.convert.reading import Read, read
 
 
@@ -18,7 +19,7 @@ def job_flow(*flows: dict[str, Any], **spec: Any) -> Read:
         "metadata": {"name": "w"},
         "spec": {"flows": list(flows), **spec},
     }
-    return read(convert({"w.yaml": yaml.safe_dump(whole, sort_keys=False)}))
+    return read(convert({"w.yaml": as_yaml(whole)}))
 
 
 A = {"name": "a"}
@@ -77,7 +78,7 @@ def test_a_job_template_is_a_work_template_whose_text_stays_text() -> None:
         "metadata": {"name": "t"},
         "spec": {"queue": "{{index}}"},
     }
-    found = read(convert({"t.yaml": yaml.safe_dump(made)}))
+    found = read(convert({"t.yaml": as_yaml(made)}))
     assert found.template("t") == {
         "gvr": {"group": "batch.volcano.sh", "version": "v1alpha1", "resource": "jobs"},
         "jobSpec": {"queue": "{{{{index}}}}"},

@@ -24,7 +24,7 @@ spec:
 """
 
 
-SET = "{op: add, path: /metadata/labels/x, value: y}"
+SET = "{op: add, path: /metadata/labels/x, value: z}"
 
 
 def workflow(more: str = "") -> str:
@@ -55,8 +55,8 @@ def workflow(more: str = "") -> str:
             id="a fault of a template by itself",
         ),
         pytest.param(
-            f"{STEP % '{{params.n}}'}---{workflow()}",
-            ['f:7:13: Workflow w: spec.flows[0] (template step).jobSpec.x: no parameter is named "n"'],
+            f"{STEP % '{{params.k}}'}---{workflow()}",
+            ['f:7:13: Workflow w: spec.flows[0] (template step).jobSpec.x: no parameter is named "k"'],
             id="a fault that only shows with the template",
         ),
         pytest.param(
@@ -73,16 +73,16 @@ def workflow(more: str = "") -> str:
             id="a first word one letter off ours",
         ),
         pytest.param(
-            f"{STEP % '{{params.n}}'}---{workflow('parameters: [{name: n, value: x}, {name: m, value: x}]')}",
+            f"{STEP % '{{params.k}}'}---{workflow('parameters: [{name: k, value: x}, {name: m, value: x}]')}",
             [
                 "f:14:66: warning: Workflow w: spec.flows[0].parameters[1].name:"
-                ' parameter "m" is given, and nothing in its template or patch uses it; did you mean "n"?'
+                ' parameter "m" is given, and nothing in its template or patch uses it; did you mean "k"?'
             ],
             id="a parameter that nothing uses",
         ),
         pytest.param(
-            (STEP % "x") + "---" + workflow("patch: {spec: {y: '{{indx}}'}}"),
-            ["f:14:46: warning: Workflow w: spec.flows[0].patch.spec.y: {{indx}} is none of our variables"],
+            (STEP % "x") + "---" + workflow("patch: {spec: {z: '{{indx}}'}}"),
+            ["f:14:46: warning: Workflow w: spec.flows[0].patch.spec.z: {{indx}} is none of our variables"],
             id="braces in a patch",
         ),
         pytest.param(
@@ -138,9 +138,9 @@ def workflow(more: str = "") -> str:
             id="a JSON Patch of the job's namespace",
         ),
         pytest.param(
-            f"{STEP % '{{params.n}}'}  parameters: [{{name: n}}]\n---{workflow()}",
+            f"{STEP % '{{params.k}}'}  parameters: [{{name: k}}]\n---{workflow()}",
             [
-                'f:7:13: Workflow w: spec.flows[0] (template step).jobSpec.x: parameter "n" of the template '
+                'f:7:13: Workflow w: spec.flows[0] (template step).jobSpec.x: parameter "k" of the template '
                 "has no default; give it a value in the flow or in spec.parameters"
             ],
             id="a parameter that the template requires",
@@ -241,7 +241,7 @@ def test_a_change_of_a_running_workflow_is_judged() -> None:
     ]
 
 
-CRLF = (STEP % "{{params.n}}" + "---" + workflow("dependsOn: {targets: [b]}")).replace("\n", "\r\n")
+CRLF = (STEP % "{{params.k}}" + "---" + workflow("dependsOn: {targets: [b]}")).replace("\n", "\r\n")
 DOTTED = (STEP % "x").replace("  jobSpec", '  metadata:\n    labels:\n      example.com/a: "{{index.x}}"\n  jobSpec')
 ANCHORED = """apiVersion: flow.workflow.sh/v1alpha1
 kind: Workflow

@@ -180,7 +180,8 @@ def test_own_rules_replace_those_of_the_kind() -> None:
         ),
         pytest.param(
             {"fail": [{"cond": "A", "is": True}]},
-            'fail[0].is: must be a string, not true; write it in quotes: "true"',
+            'fail[0].is: must be a string, not true; write it in quotes: "true", or the word (y, n, yes, no, on, off)'
+            " that YAML reads so",
             id="a condition status that is a boolean",
         ),
         pytest.param(

@@ -137,9 +137,9 @@ def _text(value: Any, expected: inspect.StrType, path: str) -> Iterator[Fault]:
         if wanted is not None:
             yield Fault(path, f"{wanted}{_given(value)}")
         elif isinstance(value, bool | int | float):
-            yield Fault(
-                path, f"{fault.message}; write it in quotes: {_quoted(str(msgspec.json.encode(value), 'utf-8'))}"
-            )
+            words = ", or the word (y, n, yes, no, on, off) that YAML reads so" if isinstance(value, bool) else ""
+            quoted = _quoted(str(msgspec.json.encode(value), "utf-8"))
+            yield Fault(path, f"{fault.message}; write it in quotes: {quoted}{words}")
         else:
             yield fault
     elif expected.min_length is not None and len(value) < expected.min_length:

@@ -30,7 +30,9 @@ def values(text: str) -> list[Any]:
         pytest.param("a: 1e3\nb: .5\nc: -1.25", {"a": 1000.0, "b": 0.5, "c": -1.25}, id="fractions"),
         pytest.param("a: 089", {"a": 89.0}, id="digits that are no octal number are a fraction, as kubectl reads them"),
         pytest.param(
-            "a: yes\nb: Off\nc: 'no'\nd: y", {"a": True, "b": False, "c": "no", "d": "y"}, id="true and false"
+            "a: yes\nb: Off\nc: 'no'\nd: y\ne: N\nf: yEs",
+            {"a": True, "b": False, "c": "no", "d": True, "e": False, "f": "yEs"},
+            id="true and false",
         ),
         pytest.param("a:\nb: ~\nc: ''", {"a": None, "b": None, "c": ""}, id="null and the empty text"),
         pytest.param("1: a\ntrue: b\nnull: c", {"1": "a", "true": "b", "null": "c"}, id="keys are text"),
