@@ -41,7 +41,8 @@ ADVICE: Final[Mapping[str, str]] = {
     R.KIND_SYNCING: "nothing; it takes seconds",
     R.KIND_UNREADABLE: "let the controller list and watch the kind: installer/controller/21-job-kinds.yaml says how",
     R.PARALLELISM_REACHED: "wait, or raise parallelism",
-    R.LOCK_HELD: "wait; kubectl get leases -n {namespace} -l flow.workflow.sh/lock shows who holds it now",
+    R.LOCK_HELD: "wait, or raise the limit if the message says that it is 0; "
+    "kubectl get leases -n {namespace} -l flow.workflow.sh/lock shows who holds it now",
     R.LOCK_INVALID: "create or correct the ConfigMap that the message names; it is read again every few seconds",
     R.WORKFLOW_SUSPENDED: "kubectl workflow resume -n {namespace} {name}",
     R.CREATE_FAILED: "read the message; a webhook may be down: kubectl get validatingwebhookconfigurations",

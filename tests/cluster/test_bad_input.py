@@ -109,7 +109,7 @@ NO_LIMITS: dict[str, tuple[dict[str, Any] | None, str, str]] = {
     "none may hold it": (
         {"data": {"gpu": "0"}},
         "LockHeld",
-        "which nobody may take now: key gpu of ConfigMap limits allows none, raise it",
+        "its limit is 0, so nobody can take it until key gpu of ConfigMap limits is raised",
     ),
 }
 
@@ -163,7 +163,7 @@ def test_a_limit_that_goes_while_the_semaphore_is_held_takes_nothing_away(
         world.delete(path)
     else:
         world.patch(path, {"data": data})
-    wanted = r"allows none, raise it; w/a since \S+ may go on" if data == {"gpu": "0"} else "its holders go on"
+    wanted = r"is raised; w/a since \S+ may go on" if data == {"gpu": "0"} else "its holders go on"
     world.wait_message("next", "a", wanted)
     assert holders(world) == ["w/a"]
     assert world.flow("w", "a")["phase"] in ("Pending", "Running")

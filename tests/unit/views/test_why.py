@@ -84,3 +84,7 @@ def test_a_suspended_workflow_says_how_to_go_on() -> None:
         spec={"suspend": True}, phase="Suspended", reason="WorkflowSuspended", message="spec.suspend is true"
     )
     assert [cause.todo for cause in answer.causes] == ["kubectl workflow resume -n team w"]
+
+
+def test_who_waits_for_a_semaphore_of_no_places_is_not_only_told_to_wait() -> None:
+    assert "raise the limit if the message says that it is 0" in advice(Reasons.LOCK_HELD, namespace="team", name="w")

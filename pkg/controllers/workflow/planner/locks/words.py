@@ -27,8 +27,8 @@ def closed(lock: LockName, holders: Sequence[Held]) -> LockAnswer:
     """A semaphore of no places. holders: those who took it before the number was lowered, the first is named."""
     others = f" and {len(holders) - 1} more" if len(holders) > 1 else ""
     still = f"; {_holder(holders[0])}{others} may go on" if holders else ""
-    where = f"key {lock.key} of ConfigMap {lock.config_map} allows none, raise it"
-    return LockAnswer(Reasons.LOCK_HELD, f"waits for {_name(lock)}, which nobody may take now: {where}{still}")
+    limit = f"its limit is 0, so nobody can take it until key {lock.key} of ConfigMap {lock.config_map} is raised"
+    return LockAnswer(Reasons.LOCK_HELD, f"waits for {_name(lock)}: {limit}{still}")
 
 
 def behind(lock: LockName, first: str) -> LockAnswer:

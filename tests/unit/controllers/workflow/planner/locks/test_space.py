@@ -304,7 +304,7 @@ def test_who_waits_reads_that_nobody_may_take_a_semaphore_any_more_although_some
     assert "held by a/f" in bench.view("b").answers[TASK].message
     bench.space.answered(ReadLimits("limits"), Limits({"gpu": "0"}), bench.now)
     assert bench.woken() == {"team/b"}
-    assert "key gpu of ConfigMap limits allows none, raise it; a/f" in bench.view("b").answers[TASK].message
+    assert "until key gpu of ConfigMap limits is raised; a/f" in bench.view("b").answers[TASK].message
 
 
 @pytest.mark.parametrize(

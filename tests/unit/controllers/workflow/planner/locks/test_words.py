@@ -33,14 +33,14 @@ SAID: dict[str, tuple[LockAnswer, str, str]] = {
     "a semaphore without places": (
         words.closed(SEMAPHORE, []),
         Reasons.LOCK_HELD,
-        "waits for semaphore gpus/licences, which nobody may take now: key licences of ConfigMap gpus allows none,"
-        " raise it",
+        "waits for semaphore gpus/licences: its limit is 0, so nobody can take it until key licences of ConfigMap gpus"
+        " is raised",
     ),
     "a semaphore that was lowered to nothing while it was held": (
         words.closed(SEMAPHORE, [HELD, HELD]),
         Reasons.LOCK_HELD,
-        "waits for semaphore gpus/licences, which nobody may take now: key licences of ConfigMap gpus allows none,"
-        " raise it; nightly/load[3] since 2026-01-31T10:00:00Z and 1 more may go on",
+        "waits for semaphore gpus/licences: its limit is 0, so nobody can take it until key licences of ConfigMap gpus"
+        " is raised; nightly/load[3] since 2026-01-31T10:00:00Z and 1 more may go on",
     ),
     "somebody who waits longer": (
         words.behind(MUTEX, "other/train"),
