@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from pkg.apis.flow.v1alpha1 import conditions as conds
 from pkg.apis.flow.v1alpha1 import records
 from pkg.apis.flow.v1alpha1.spec_hash import is_comparable, is_hash_of
 from pkg.apis.flow.v1alpha1.types import RetainPolicy, Workflow, WorkflowStatus
+
+#: What a flow says that could go on but for the edit.
+HELD: Final = "the spec was edited; the condition SpecChanged says what to do"
 
 
 def policy_in_force(workflow: Workflow) -> RetainPolicy:

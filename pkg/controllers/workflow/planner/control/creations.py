@@ -31,6 +31,7 @@ from pkg.controllers.workflow.planner.control.obstacles import (
 )
 from pkg.controllers.workflow.planner.control.outcome import Mode
 from pkg.controllers.workflow.planner.control.retry import is_due
+from pkg.controllers.workflow.planner.edits import HELD
 from pkg.controllers.workflow.planner.graph.model import Node
 from pkg.controllers.workflow.planner.outputs.items import ItemsError, item_of
 from pkg.controllers.workflow.planner.outputs.values import variables_for
@@ -110,8 +111,7 @@ def _may_start(task: Task) -> bool:
 def hold(ctx: Context) -> None:
     """Shows on the flows that could start that the workflow is held for an edit of its spec."""
     for number in sorted(ctx.draft.startable.difference(ctx.graph.approvals)):
-        text = "the spec was edited; the condition SpecChanged says what to do"
-        _suspend(ctx, ctx.graph.nodes[number], Reasons.SPEC_CHANGED, text)
+        _suspend(ctx, ctx.graph.nodes[number], Reasons.SPEC_CHANGED, HELD)
 
 
 def _suspend(ctx: Context, node: Node, reason: str, message: str) -> None:

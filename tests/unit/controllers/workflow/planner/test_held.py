@@ -361,3 +361,91 @@ def test_a_held_workflow_writes_nothing_when_nothing_changes() -> None:
     assert bench.step().patch is None
     assert bench.restarted().step().patch is None
     assert bench.step().requeue_at is None
+
+
+HOLD = ("SpecChanged", "the spec was edited; the condition SpecChanged says what to do")
+
+
+def waits(bench: Bench, flow: str) -> tuple[str, str]:
+    found = bench.flow(flow)
+    return found.reason, found.message
+
+
+def gated(**flow: Any) -> Bench:
+    """`a` has a job, `b` waits for `a` and `c` for `b`."""
+    bench = Bench(wf(a={}, b=on("a", **flow), c="b", last={"finally": True}))
+    assert bench.flow("b").message
+    bench.set_spec(queueName="q")
+    return bench
+
+
+def test_what_flows_wait_for_is_said_anew_while_an_edit_holds() -> None:
+    bench = gated()
+    assert waits(bench, "b") == ("WaitingForDependencies", "waits for a to succeed (now Pending)")
+    bench.runs("a")
+    bench.wait(6)
+    assert waits(bench, "b") == ("WaitingForDependencies", "waits for a to succeed (now Running)")
+
+
+@pytest.mark.parametrize(
+    ("end", "after"),
+    [
+        pytest.param("succeeds", ("Pending", "Waiting", "Waiting"), id="it could start"),
+        pytest.param("fails", ("Skipped", "Skipped", "Pending"), id="it can never start"),
+    ],
+)
+def test_a_flow_that_could_go_on_but_for_the_edit_says_so(end: str, after: tuple[str, str, str]) -> None:
+    bench = gated()
+    getattr(bench, end)("a")
+    bench.wait(6)
+    assert waits(bench, "b") == HOLD
+    assert waits(bench, "c") == ("WaitingForDependencies", "waits for b to succeed (now Waiting)")
+    assert waits(bench, "last") == ("WaitingForDependencies", "waits for every flow without finally to end")
+    assert bench.step().patch is None, "it says so once"
+    bench.set_spec(queueName=None)
+    assert tuple(bench.phases()[name] for name in ("b", "c", "last")) == after
+    assert waits(bench, "b") != HOLD
+
+
+def test_a_gate_that_is_not_asked_while_an_edit_holds_says_how_far_the_asked_flow_is() -> None:
+    bench = Bench(wf(a={}, b=on(probe=http("a"))))
+    bench.set_spec(queueName="q")
+    bench.runs("a")
+    bench.wait(6)
+    assert waits(bench, "b") == ("WaitingForProbe", "waits for a to answer HTTP /ok on port 8080 (now Running)")
+
+
+def test_indexes_that_wait_for_the_one_before_say_how_far_it_is_while_an_edit_holds() -> None:
+    chain = {"for": {"replicas": 3, "dependsOn": {"targets": ["a"]}}}
+    bench = Bench(wf(a=chain))
+    bench.set_spec(queueName="q")
+    bench.runs("a/0")
+    bench.wait(6)
+    assert waits(bench, "a") == (
+        "WaitingForDependencies",
+        "index 1 waits for the previous index to succeed (now Running)",
+    )
+    bench.succeeds("a/0")
+    bench.wait(6)
+    assert waits(bench, "a") == HOLD
+
+
+def test_what_flows_wait_for_is_said_anew_while_the_workflow_is_suspended() -> None:
+    bench = Bench(wf(a={}, b="a"))
+    bench.set_spec(suspend=True)
+    bench.runs("a")
+    bench.wait(6)
+    assert waits(bench, "b") == ("WaitingForDependencies", "waits for a to succeed (now Running)")
+    bench.succeeds("a")
+    bench.wait(6)
+    assert waits(bench, "b")[0] == "WorkflowSuspended"
+
+
+def test_a_controller_that_never_saw_the_spec_before_the_edit_leaves_what_flows_wait_for() -> None:
+    bench = gated()
+    bench.restarted()
+    bench.succeeds("a")
+    bench.wait(6)
+    assert waits(bench, "b") == ("WaitingForDependencies", "waits for a to succeed (now Pending)")
+    bench.set_spec(queueName=None)
+    assert bench.phases()["b"] == "Pending"
