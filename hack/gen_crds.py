@@ -75,14 +75,13 @@ CRON_COLUMNS: Final[list[Schema]] = [
         "jsonPath": ".status.nextScheduleTime",
         "description": "The next run is due then.",
     },
-    AGE,
     {
         "name": "Valid",
         "type": "string",
         "jsonPath": ".status.conditions[?(@.type=='Valid')].status",
-        "priority": 1,
         "description": "False if no run can be made.",
     },
+    AGE,
     {
         "name": "Message",
         "type": "string",

@@ -328,6 +328,8 @@ def test_what_cannot_be_is_not_valid_and_is_valid_once_it_is_corrected(
         f"the condition Valid False, {reason}",
     )
     assert message in crons.status("c")["conditions"][0]["message"]
+    shown = crons.cluster.kubectl("get", "cwkf", f"--namespace={crons.world.namespace}").splitlines()
+    assert shown[1][shown[0].index("VALID") :].split()[0] == "False"
     assert message in crons.wait_event("c", reason)
     crons.set_clock("2027-01-01T02:30:00Z")
     fixed = cron("c", "0 * * * *", flows=step(), timeZone=None)["spec"]

@@ -424,6 +424,12 @@ def test_columns_of_workflows() -> None:
     assert [column.get("priority", 0) for column in version["additionalPrinterColumns"]] == [0, 0, 0, 0, 1]
 
 
+def test_a_cron_workflow_that_can_make_no_run_shows_it_by_default() -> None:
+    (version,) = one("CustomResourceDefinition", "cronworkflows.flow.workflow.sh")["spec"]["versions"]
+    shown = {column["name"]: column for column in version["additionalPrinterColumns"] if not column.get("priority")}
+    assert shown["Valid"]["jsonPath"] == ".status.conditions[?(@.type=='Valid')].status"
+
+
 def test_gen_crds_says_which_file_differs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
     monkeypatch.setattr(gen_crds, "FOLDER", tmp_path)
     assert gen_crds.main(["--check"]) == 1
