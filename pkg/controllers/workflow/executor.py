@@ -28,7 +28,13 @@ from pkg.controllers.workflow.planner.actions import (
     ForeignAction,
     PatchStatus,
 )
-from pkg.controllers.workflow.planner.job_identity import JobIdentity, WorkflowId, claimed_identity, what_changed
+from pkg.controllers.workflow.planner.job_identity import (
+    JobIdentity,
+    WorkflowId,
+    is_job_of,
+    is_stripped,
+    what_changed,
+)
 from pkg.controllers.workflow.planner.locks.words import TAKING
 from pkg.controllers.workflow.planner.progress import TaskKey
 from pkg.controllers.workflow.planner.render.hidden import without_values
@@ -44,6 +50,10 @@ _log = structlog.get_logger("workflow.executor")
 _STRIPPED = (
     "job {job} was created, but a mutating webhook or admission policy changed it, so it is no job of this task:"
     " {changed}. Correct the webhook or policy, and delete the job"
+)
+_FOUND_STRIPPED = (
+    "job {job} is there already, made for this workflow, but a mutating webhook, an admission policy or a person"
+    " changed it, so it is no job of this task: {changed}. Correct that, and delete the job"
 )
 # How long to wait for another object of the same name that is being deleted, in seconds.
 STRANGER_PATIENCE = 30.0
@@ -155,10 +165,8 @@ class Executor:
             said = without_values(str(error), action.hidden)
             say("job not created, will be retried", job=action.name, gvr=str(action.gvr), error=said)
             return Created(action, None, fault)
-        if claimed_identity(job) != JobIdentity(workflow, action.task, action.attempt):
-            changed = what_changed(msgspec.json.decode(action.body, type=Job), job)
-            said = _STRIPPED.format(job=action.name, changed=changed)
-            return Created(action, None, self._fault(action, before, Trouble.REFUSED, Reasons.REFUSED, said))
+        if not is_job_of(job, JobIdentity(workflow, action.task, action.attempt)):
+            return self._stripped(action, before, _STRIPPED, job)
         counter = self._created.get(action.kind)
         if counter is None:
             counter = self._created[action.kind] = self._metrics.workflow_jobs_created.labels(action.kind)
@@ -180,7 +188,10 @@ class Executor:
         return Created(action, None, replace(fault, is_unanswered=done.is_unanswered))
 
     def _exists(self, workflow: WorkflowId, action: CreateJob, before: CreateFault | None) -> Created:
-        """The name is taken: by our own earlier creation, or by a foreign object that may be under deletion."""
+        """The name is taken: by our own earlier creation, or by a foreign object that may be under deletion.
+
+        An earlier creation that was not answered may have made a job that admission then took off the task.
+        """
         try:
             holder = self._client.get(action.gvr, action.namespace, action.name, Job)
         except NotFound:
@@ -197,7 +208,7 @@ class Executor:
                 raise
             fault = self._fault(action, before, Trouble.RETRY, *explain(error))
             return Created(action, None, replace(fault, is_unanswered=True))
-        if claimed_identity(holder) == JobIdentity(workflow, action.task, action.attempt):
+        if is_job_of(holder, JobIdentity(workflow, action.task, action.attempt)):
             return Created(action, holder, None)
         now = self._clock()
         text = f"another {action.kind} has the name {action.name} (uid {holder.metadata.uid})"
@@ -205,7 +216,14 @@ class Executor:
         if holder.metadata.is_deleting and now - since < STRANGER_PATIENCE:
             fault = self._fault(action, before, Trouble.RETRY, Reasons.NAME_CONFLICT, f"{text} and is being deleted")
             return Created(action, None, fault)
+        if is_stripped(holder, workflow):
+            return self._stripped(action, before, _FOUND_STRIPPED, holder)
         return Created(action, None, self._fault(action, before, Trouble.NAME_TAKEN, Reasons.NAME_CONFLICT, text))
+
+    def _stripped(self, action: CreateJob, before: CreateFault | None, text: str, job: Job) -> Created:
+        """The job of this attempt is there, and it is no job of the task: made once more, it would run twice."""
+        said = text.format(job=action.name, changed=what_changed(msgspec.json.decode(action.body, type=Job), job))
+        return Created(action, None, self._fault(action, before, Trouble.REFUSED, Reasons.REFUSED, said))
 
     def _fault(
         self, action: CreateJob, before: CreateFault | None, trouble: Trouble, reason: str, message: str

@@ -76,6 +76,26 @@ def claimed_identity(job: Job) -> JobIdentity | None:
     return JobIdentity(WorkflowId(meta.namespace, owner.name, owner.uid), TaskKey(flow, int(index)), int(attempt))
 
 
+def is_job_of(job: Job, attempt: JobIdentity) -> bool:
+    """Whether a job is that attempt's, under any name, and watches show it: they select by the label of the uid."""
+    return claimed_identity(job) == attempt and _is_shown(job, attempt.workflow)
+
+
+def is_stripped(job: Job, workflow: WorkflowId) -> bool:
+    """Whether an object is no job of a task any more, and its owner, or without one a label, says that this workflow
+    made it. One that claims another task, or has another controller, is a stranger.
+    """
+    meta = job.metadata
+    is_claimed = claimed_identity(job) is not None and _is_shown(job, workflow)
+    if is_claimed or (meta.controller is not None and meta.controller.uid != workflow.uid):
+        return False
+    return _is_shown(job, workflow) or any(owner.uid == workflow.uid for owner in meta.owner_references)
+
+
+def _is_shown(job: Job, workflow: WorkflowId) -> bool:
+    return job.metadata.labels.get(labels.WORKFLOW_UID) == workflow.uid
+
+
 def what_changed(old: Job, new: Job) -> str:
     """Which of the labels and owner references that make `old` a job of a task `new` has no more, in words."""
     for label in (labels.WORKFLOW_UID, labels.WORKFLOW, labels.FLOW, labels.INDEX, labels.ATTEMPT):

@@ -216,6 +216,11 @@ def test_a_stranger_keeps_the_name(who: dict[str, Any]) -> None:
             lambda metadata: metadata["labels"].pop(labels.FLOW), f"its label {labels.FLOW} was removed", id="a label"
         ),
         pytest.param(
+            lambda metadata: metadata["labels"].pop(labels.WORKFLOW_UID),
+            f"its label {labels.WORKFLOW_UID} was removed",
+            id="the label by which jobs are watched",
+        ),
+        pytest.param(
             lambda metadata: metadata.pop("ownerReferences"),
             "its owner reference to the Workflow was removed",
             id="the owner reference",
@@ -241,6 +246,60 @@ def test_a_job_that_admission_takes_off_its_task_is_not_made_again(
         f"{changed}. Correct the webhook or policy, and delete the job"
     )
     assert api.calls == ["create w-a"]
+
+
+@pytest.mark.parametrize(
+    ("mutate", "changed"),
+    [
+        pytest.param(
+            lambda metadata: metadata["labels"].pop(labels.FLOW), f"its label {labels.FLOW} was removed", id="a label"
+        ),
+        pytest.param(
+            lambda metadata: metadata["labels"].pop(labels.WORKFLOW_UID),
+            f"its label {labels.WORKFLOW_UID} was removed",
+            id="the label by which jobs are watched",
+        ),
+        pytest.param(
+            lambda metadata: metadata.pop("labels"), f"its label {labels.WORKFLOW_UID} was removed", id="all labels"
+        ),
+        pytest.param(
+            lambda metadata: metadata.pop("ownerReferences"),
+            "its owner reference to the Workflow was removed",
+            id="the owner reference",
+        ),
+    ],
+)
+def test_a_job_that_admission_takes_off_its_task_is_not_made_again_if_its_creation_was_not_answered(
+    mutate: Callable[[dict[str, Any]], object], changed: str
+) -> None:
+    """By the controller that made it, or by the next one: nobody remembers the first call."""
+    api = Api()
+    api.mutate = mutate
+    create(api)
+    api.calls.clear()
+    job, fault = create(api)
+    assert job is None
+    assert fault is not None
+    assert (fault.trouble, fault.reason) == (Trouble.REFUSED, "Refused")
+    assert fault.message == (
+        "job w-a is there already, made for this workflow, but a mutating webhook, an admission policy or a person "
+        f"changed it, so it is no job of this task: {changed}. Correct that, and delete the job"
+    )
+    assert api.calls == ["create w-a", "get w-a"]
+
+
+def test_a_job_that_was_taken_off_its_task_and_is_being_deleted_is_waited_for() -> None:
+    api = Api()
+    api.mutate = lambda metadata: metadata["labels"].pop(labels.FLOW)
+    create(api)
+    going = msgspec.structs.replace(api.objects["w-a"].metadata, deletion_timestamp=datetime.fromtimestamp(NOW, UTC))
+    api.objects["w-a"] = msgspec.structs.replace(api.objects["w-a"], metadata=going)
+    _, fault = create(api)
+    assert fault is not None
+    assert fault.trouble is Trouble.RETRY
+    _, last = create(api, fault, now=NOW + 30)
+    assert last is not None
+    assert last.trouble is Trouble.REFUSED
 
 
 def test_a_stranger_that_is_being_deleted_is_waited_for_30_s_at_most() -> None:

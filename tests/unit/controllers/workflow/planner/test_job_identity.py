@@ -8,7 +8,13 @@ import msgspec
 import pytest
 
 from pkg.apis.meta import Job
-from pkg.controllers.workflow.planner.job_identity import JobIdentity, WorkflowId, claimed_identity, identify
+from pkg.controllers.workflow.planner.job_identity import (
+    JobIdentity,
+    WorkflowId,
+    claimed_identity,
+    identify,
+    is_stripped,
+)
 from pkg.controllers.workflow.planner.progress import TaskKey
 from tests.builders import UID, WORKFLOW
 
@@ -82,3 +88,31 @@ NAMED_OTHERWISE: dict[str, Job] = {
 def test_labels_and_owner_under_a_name_that_we_never_give_make_no_job_of_ours(one: Job) -> None:
     assert identify(one) is None
     assert claimed_identity(one) is not None
+
+
+NONE = {"flow": "", "attempt": "", "workflow": "", "workflow-uid": ""}
+
+
+@pytest.mark.parametrize(
+    ("one", "expected"),
+    [
+        pytest.param(job("w-a", labels={"flow": ""}), True, id="without a flow"),
+        pytest.param(job("w-a", labels={"workflow-uid": ""}), True, id="without the label by which jobs are watched"),
+        pytest.param(job("w-a", labels=NONE), True, id="with its owner alone"),
+        pytest.param(job("w-a", owner={"controller": False}), True, id="with an owner that is no controller"),
+        pytest.param(job("w-a", owner={"uid": "other", "controller": False}), True, id="with its labels alone"),
+        pytest.param(job("w-a"), False, id="a job of the task"),
+        pytest.param(job("w-a", labels={"attempt": "1"}), False, id="a job of another attempt"),
+        pytest.param(job("w-a", owner={"uid": "other"}), False, id="with another controller"),
+        pytest.param(
+            job("w-a", owner={"uid": "old"}, labels={"workflow-uid": "old", "flow": ""}),
+            False,
+            id="of a former workflow",
+        ),
+        pytest.param(
+            job("w-a", owner={"uid": "other", "controller": False}, labels=NONE), False, id="with no mark of ours"
+        ),
+    ],
+)
+def test_an_object_that_was_made_as_a_job_of_this_workflow(one: Job, expected: bool) -> None:
+    assert is_stripped(one, WORKFLOW) is expected
