@@ -1,7 +1,8 @@
 """One keep-alive connection to the API server.
 
-Blocking sockets with one `sendall` and usually one `recv` per call: this measured cheaper than general HTTP clients.
-Every wait has a deadline, and another thread can `cut` it.
+Sockets that do not block, with usually one `send`, one `poll` and one `recv` per call: this measured cheaper than
+general HTTP clients. Each system call lets another thread run, which then has to be waited for. Every wait has a
+deadline, and another thread can `cut` it.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterable
-from ssl import SSLContext
+from ssl import SSLContext, SSLWantReadError, SSLWantWriteError
 
 import msgspec
 
@@ -24,6 +25,7 @@ from pkg.kube.tls import TlsContexts
 _READABLE = select.POLLIN | getattr(select, "POLLRDHUP", 0)
 _RECV = 16 * 1024
 """The size of a TLS record."""
+_WOULD_BLOCK = (BlockingIOError, SSLWantReadError, SSLWantWriteError)
 
 
 class Endpoint(msgspec.Struct, frozen=True):
@@ -54,6 +56,7 @@ class Connection:
         self._patience = patience
         self._dialer = dialer or endpoint.dialer()
         self._sock: socket.socket | None = None
+        self._poll: select.poll | None = None
         self._dialing: list[socket.socket] = []
         self._lock = threading.Lock()
         self._buffer = b""
@@ -133,15 +136,20 @@ class Connection:
             )
             self._adopt(secure)
             secure.do_handshake()
+        self._go_on_without_blocking()
+
+    def _go_on_without_blocking(self) -> None:
+        sock = self._require()
+        sock.settimeout(0)
+        self._poll = select.poll()
+        self._poll.register(sock, _READABLE)
 
     def start(self, request: bytes, deadline: float) -> Head:
         """Send a request and read the head of the response; read its body with `finish`, `body` or `receive`."""
         self.answered = self.reusable = False
-        sock = self._require()
-        sock.settimeout(_left(deadline))
         failed: OSError | None = None
         try:
-            sock.sendall(request)
+            self._send(request, deadline)
         except TimeoutError:
             raise
         except OSError as error:
@@ -181,20 +189,13 @@ class Connection:
         if self._buffer:
             taken, self._buffer = self._buffer, b""
             return taken
-        sock = self._require()
-        sock.settimeout(_left(deadline))
-        data = sock.recv(_RECV)
+        data = self._recv(deadline)
         self.received_at = time.monotonic()
         return data
 
     def is_stale(self) -> bool:
         """Whether an idle connection is unusable: closed by the server, or with unexpected bytes to read."""
-        sock = self._sock
-        if sock is None or self._is_cut:
-            return True
-        poll = select.poll()
-        poll.register(sock, _READABLE)
-        return bool(poll.poll(0))
+        return self._sock is None or self._poll is None or self._is_cut or bool(self._poll.poll(0))
 
     def cut(self) -> None:
         """Interrupt the connection from any thread; the thread that uses it gets an OSError at once."""
@@ -209,6 +210,7 @@ class Connection:
         """Close the socket; the connection cannot be used again."""
         with self._lock:
             sock, self._sock = self._sock, None
+            self._poll = None
             self._buffer = b""
         if sock is not None:
             with contextlib.suppress(OSError):
@@ -242,10 +244,42 @@ class Connection:
             raise ConnectionAbortedError("the connection was cut")
         return self._sock
 
+    def _send(self, data: bytes, deadline: float) -> None:
+        """All of it; TimeoutError at the deadline."""
+        left = memoryview(data)
+        while True:
+            _left(deadline)
+            try:
+                count = self._require().send(left)
+            except _WOULD_BLOCK as error:
+                self._wait(_awaited(error, select.POLLOUT), deadline)
+                continue
+            if count == len(left):
+                return
+            left = left[count:]
+
+    def _recv(self, deadline: float) -> bytes:
+        """What comes next, empty at the end of the connection; TimeoutError at the deadline."""
+        awaited = _READABLE
+        while True:
+            # Nothing waits in the TLS layer: a `recv` takes at least a whole record, and no other is read ahead.
+            self._wait(awaited, deadline)
+            try:
+                return self._require().recv(_RECV)
+            except _WOULD_BLOCK as error:
+                awaited = _awaited(error, _READABLE)
+
+    def _wait(self, awaited: int, deadline: float) -> None:
+        """Waits until the socket can be read or written; TimeoutError at the deadline."""
+        sock, poll = self._require(), self._poll
+        if poll is None or awaited != _READABLE:
+            poll = select.poll()
+            poll.register(sock, awaited)
+        if not poll.poll(1000 * _left(deadline)):
+            raise TimeoutError("the deadline of the call has passed")
+
     def _more(self, deadline: float) -> None:
-        sock = self._require()
-        sock.settimeout(_left(deadline))
-        data = sock.recv(_RECV)
+        data = self._recv(deadline)
         if not data:
             raise ConnectionResetError("the server closed the connection before its answer was complete")
         self.answered = True
@@ -272,10 +306,14 @@ class Connection:
         filled = len(self._buffer)
         view[:filled] = self._buffer
         self._buffer = b""
-        sock = self._require()
         while filled < length:
-            sock.settimeout(_left(deadline))
-            count = sock.recv_into(view[filled:])
+            # Read before it is waited for: less than a whole record may have been taken.
+            _left(deadline)
+            try:
+                count = self._require().recv_into(view[filled:])
+            except _WOULD_BLOCK as error:
+                self._wait(_awaited(error, _READABLE), deadline)
+                continue
             if not count:
                 raise ConnectionResetError("the server closed the connection in the middle of a body")
             filled += count
@@ -315,6 +353,13 @@ def header_lines(headers: Iterable[tuple[str, str]]) -> bytes:
             raise ValueError(f"header {name} contains a line break")
         lines.append(f"{name}: {value}\r\n")
     return "".join(lines).encode("latin-1")
+
+
+def _awaited(error: OSError, usual: int) -> int:
+    """What to wait for after an operation that would have blocked: TLS may have to read in order to write."""
+    if isinstance(error, SSLWantReadError):
+        return _READABLE
+    return select.POLLOUT if isinstance(error, SSLWantWriteError) else usual
 
 
 def _left(deadline: float) -> float:

@@ -50,6 +50,10 @@ class Inline:
         future.set_result(function())  # an exception propagates at once, as if the process ended there
         return future
 
+    def run_here(self, _group: str, _owner: str, function: Callable[[], None]) -> bool:
+        function()
+        return True
+
     def is_delayed(self, _group: str) -> bool:
         return False
 
@@ -66,6 +70,9 @@ class Late(Inline):
         future: Future[Any] = Future()
         self.calls.append((future, function))
         return future
+
+    def run_here(self, _group: str, _owner: str, _function: Callable[[], None]) -> bool:
+        return False
 
     def is_delayed(self, _group: str) -> bool:
         return True

@@ -1,7 +1,8 @@
 """The job creations of one reconcile while they are in flight, so that no worker has to wait for slow answers.
 
 They start slowly: 1 at first, then 2, 4 ... in parallel. No batch follows one with a temporary failure. The
-thread that gets the last answer of a batch submits the next one.
+thread that gets the last answer of a batch submits the next one. Where nothing else is to be done, the worker makes
+the first call itself.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ class Created:
 
 
 class CreationRun:
-    """create(action) makes one call; submit(call) runs a call in another thread.
+    """create(action) makes one call; submit(call) runs a call in another thread; run_here(call) runs it in this one, or
+    does nothing and returns False.
 
     on_done() is called from that thread after the last answer; then on_late(), if `wait` had given up by then.
     """
@@ -41,12 +43,14 @@ class CreationRun:
         create: Callable[[CreateJob], Created],
         submit: Callable[[Callable[[], None]], object],
         *,
+        run_here: Callable[[Callable[[], None]], bool] = lambda _call: False,
         on_done: Callable[[], None] = lambda: None,
         on_late: Callable[[], None],
     ) -> None:
         self._actions = actions
         self._create = create
         self._submit = submit
+        self._run_here = run_here
         self._on_done = on_done
         self._on_late = on_late
         self._lock = threading.Lock()
@@ -57,8 +61,11 @@ class CreationRun:
         self._is_late = False
 
     def start(self) -> None:
-        """Submits the first creation."""
-        self._submit_batch(1)
+        """Makes the first creation here, or submits it."""
+        self._submitted = 1
+        first = functools.partial(self._run, 0, range(1))
+        if not self._run_here(first):
+            self._submit(first)
 
     def wait(self, seconds: float) -> bool:
         """Waits for the last answer; False if it did not come in time: then `on_late` is called when it comes."""

@@ -104,17 +104,22 @@ class Executor:
         actions: Sequence[CreateJob],
         faults: dict[str, CreateFault],
         on_late: Callable[[], None],
+        *,
+        is_idle: bool = False,
     ) -> CreationRun:
         """Begins to create jobs, in threads of the pool.
 
-        faults: earlier ones by job name, for the growing delay. on_late: see CreationRun.
+        faults: earlier ones by job name, for the growing delay. on_late: see CreationRun. is_idle: nothing else waits
+        for this thread, which then makes the first call itself, if that is likely to be answered soon.
         """
         room = (workflow.namespace, len(actions), sum(len(action.body) for action in actions))
         self._room.take(*room)
+        group = f"{workflow.namespace}/create"
         run = CreationRun(
             actions,
             lambda action: self._create(workflow, action, faults.get(action.name)),
-            functools.partial(self._pool.submit, f"{workflow.namespace}/create", workflow.key),
+            functools.partial(self._pool.submit, group, workflow.key),
+            run_here=functools.partial(self._pool.run_here, group, workflow.key) if is_idle else lambda _call: False,
             on_done=lambda: self._room.give_back(*room),
             on_late=on_late,
         )

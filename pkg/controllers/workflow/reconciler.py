@@ -260,7 +260,9 @@ class Reconciler:
         patience = 0.0 if is_busy else PARK_SECONDS
         faults = {fault.name: fault for fault in memory.faults.values()}
         self._answers.expect(this, first.creations)
-        run = self._executor.create(this, first.creations, faults, on_late=lambda: self._unpark(key))
+        run = self._executor.create(
+            this, first.creations, faults, on_late=lambda: self._unpark(key), is_idle=not is_busy
+        )
         reconcile = Unanswered(this, run, memory, snapshot, first, memory.spec.compiled, self._term)
         if run.wait(patience):
             self._answers.take(reconcile)

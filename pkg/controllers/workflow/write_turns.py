@@ -162,6 +162,14 @@ class Turns(Generic[T]):
         tier = found.tier_at(now)
         return tier is Tier.SLOW or not self._is_admitted(found, self._room(tier))
 
+    def is_quick(self, group: str, now: float) -> bool:
+        """Whether the next call of a group may run at once, and the group has been answered quickly so far."""
+        self._age(now)
+        found = self._groups.get(group)
+        return (
+            found is not None and found.tier_at(now) is Tier.QUICK and self._is_admitted(found, self._room(Tier.QUICK))
+        )
+
     def tier(self, group: str, now: float) -> Tier:
         """How the calls of a group were answered so far. A call that hangs counts before it is answered."""
         self._age(now)

@@ -90,3 +90,24 @@ def test_a_run_that_is_late_wakes_once_after_its_last_answer() -> None:
     assert (run.run.is_done, run.woken) == (False, 0)
     run.answer_all()
     assert (run.run.is_done, run.woken) == (True, 1)
+
+
+def test_the_first_call_may_be_made_by_the_caller() -> None:
+    made: list[str] = []
+    calls: list[Callable[[], None]] = []
+
+    def create(action: CreateJob) -> Created:
+        made.append(action.name)
+        return Created(action, None, None)
+
+    def here(call: Callable[[], None]) -> bool:
+        call()
+        return True
+
+    run = CreationRun(ACTIONS[:2], create, calls.append, run_here=here, on_late=lambda: None)
+    run.start()
+    assert made == ["w-a-0"]
+    assert len(calls) == 1
+    calls[0]()
+    assert made == ["w-a-0", "w-a-1"]
+    assert run.wait(0)

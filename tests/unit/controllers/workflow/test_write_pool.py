@@ -46,6 +46,64 @@ def test_a_call_logs_in_the_context_of_its_caller(pool: WritePool) -> None:
     assert pool.submit("a", "w", structlog.contextvars.get_contextvars).result(10) == {}
 
 
+def test_a_call_is_made_here_once_those_of_its_group_are_quick(pool: WritePool) -> None:
+    seen: list[tuple[int, int]] = []
+
+    def call() -> None:
+        seen.append((threading.get_ident(), pool.in_flight))
+
+    assert not pool.run_here("a", "w", call), "nobody knows how quick its calls are"
+    assert seen == []
+    pool.submit("a", "w", lambda: None).result(10)
+    assert pool.run_here("a", "w", call)
+    assert seen == [(threading.get_ident(), 1)]
+    assert pool.in_flight == 0
+    pool.stop()
+    assert not pool.run_here("a", "w", call)
+    assert len(seen) == 1
+
+
+def test_a_call_that_fails_here_gives_its_turn_back() -> None:
+    pool = WritePool(1)
+    pool.submit("a", "w", lambda: None).result(10)
+    with pytest.raises(ZeroDivisionError):
+        pool.run_here("a", "w", lambda: 1 // 0)  # type: ignore[arg-type, return-value]
+    assert pool.in_flight == 0
+    assert pool.submit("a", "w", lambda: 7).result(10) == 7
+    pool.stop()
+
+
+def test_no_call_is_made_here_before_those_that_wait_or_in_a_group_that_hangs() -> None:
+    now = [0.0]
+    pool = WritePool(4, share=2, clock=lambda: now[0])
+    for group in ("a", "b"):
+        pool.submit(group, "w", lambda: None).result(10)
+    hanging = [Hanging() for _ in range(3)]
+    futures = [pool.submit("a", "w", call) for call in hanging]
+    assert all(call.began.wait(10) for call in hanging[:2])
+    assert not pool.run_here("b", "w", lambda: pytest.fail("one waits"))
+    hanging[0].may_end.set()
+    assert futures[0].result(10) == "done"
+    assert hanging[2].began.wait(10)
+    assert not pool.run_here("a", "w", lambda: pytest.fail("the group has no room"))
+    assert pool.run_here("b", "w", lambda: None)
+    now[0] = 3.0
+    hanging[1].may_end.set()
+    assert futures[1].result(10) == "done"
+    assert not pool.run_here("a", "w", lambda: pytest.fail("the group was slow"))
+    hanging[2].may_end.set()
+    pool.stop()
+
+
+def test_calls_that_wait_go_on_after_one_that_was_made_here() -> None:
+    pool = WritePool(1)
+    pool.submit("a", "w", lambda: None).result(10)
+    later: list[Future[int]] = []
+    assert pool.run_here("a", "w", lambda: later.append(pool.submit("a", "w", lambda: 7)))
+    assert later[0].result(10) == 7
+    pool.stop()
+
+
 def test_calls_that_hang_leave_three_quarters_of_the_threads_to_others(pool: WritePool) -> None:
     hanging = [Hanging() for _ in range(5)]
     futures = [pool.submit("slow", "w", call) for call in hanging]
