@@ -82,7 +82,7 @@ build: $(DEVELOPING) ## Build the wheels into dist/: plain, and compiled for thi
 	@exec $(PY) -m hack.image wheels --compiled=$(COMPILED)
 
 .PHONY: compile
-compile: $(DEVELOPING) ## Compile the core in place (a minute); `clean` takes it off again
+compile: $(DEVELOPING) ## Compile the core in place (two minutes); `clean` takes it off again
 	@exec $(PY) -m hack.compiled make
 
 # Stops before a compiled core runs that is older than its sources.

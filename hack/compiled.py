@@ -86,7 +86,7 @@ def main() -> None:
 
 @main.command()
 def make() -> None:
-    """Compile the core in place (a minute)."""
+    """Compile the core in place (two minutes)."""
     if why := why_not():
         raise click.ClickException(f"the core cannot be compiled: {why}")
     click.echo(f"compiling {len(modules())} modules")

@@ -19,7 +19,8 @@ from pkg.apis.flow.v1alpha1.phases import Phase
 from pkg.apis.flow.v1alpha1.spec_hash import spec_hash
 from pkg.apis.flow.v1alpha1.types import FlowRecord, FlowStatus, Record, Workflow, WorkflowStatus, WorkTemplate
 from pkg.apis.meta import GVR, Condition, Job, ObjectMeta
-from pkg.controllers.engine.store import Added, Deleted, Modified, Store
+from pkg.controllers.engine.deltas import Added, Deleted, Modified
+from pkg.controllers.engine.store import Store
 from pkg.controllers.workflow.ledger import Ledger
 from pkg.controllers.workflow.planner.actions import CreateJob, DeleteJob, Emit, PatchStatus, Plan
 from pkg.controllers.workflow.planner.budget import PASS_BUDGET

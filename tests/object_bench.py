@@ -9,8 +9,9 @@ import msgspec
 
 from pkg.apis.flow.v1alpha1.types import Action, Workflow
 from pkg.apis.meta import GVR, ForeignObject, ObjectMeta
+from pkg.controllers.engine.deltas import Added, Deleted, Modified
 from pkg.controllers.engine.informer import InformerSet
-from pkg.controllers.engine.store import Added, Deleted, Modified, Store
+from pkg.controllers.engine.store import Store
 from pkg.controllers.workflow.objects import Attempted, Keeps, Objects, OnDeltas
 from pkg.controllers.workflow.planner.actions import CreateJob, DeleteJob
 from pkg.controllers.workflow.planner.graph.model import Graph

@@ -29,9 +29,9 @@ from hack.demo.screen import Happening, Result, table
 from hack.demo.verdict import Expected, NoExpectation, differences, expected
 from pkg.apis.flow.v1alpha1.types import WORKFLOWS, Workflow
 from pkg.apis.meta import GVR
+from pkg.controllers.engine.deltas import Delta
 from pkg.controllers.engine.informer import InformerSet
 from pkg.controllers.engine.reflector_options import EventHandlers
-from pkg.controllers.engine.store import Delta
 from pkg.dashboard.options import options_of as dashboard_options
 from pkg.dashboard.process import Dashboard
 from pkg.kube.client import Client

@@ -15,3 +15,7 @@ class Value(msgspec.Struct, frozen=True, gc=False):
 
 class OrderedValue(msgspec.Struct, frozen=True, gc=False, order=True):
     """The same, and it compares field by field."""
+
+
+class Frozen(msgspec.Struct, frozen=True):
+    """A frozen value."""

@@ -7,25 +7,38 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from pkg.apis.flow.v1alpha1 import labels
 from pkg.apis.flow.v1alpha1.types import Workflow, WorkTemplate
 from pkg.apis.meta import GVR, Job, WholeJob
 from pkg.controllers.cronworkflow.controller import CronController
+from pkg.controllers.engine.deltas import Delta
 from pkg.controllers.engine.informer import InformerSet
 from pkg.controllers.engine.shards import ShardedQueue
-from pkg.controllers.engine.store import Delta, Store
+from pkg.controllers.engine.store import Store
 from pkg.controllers.workflow.ledger import Ledger
 from pkg.controllers.workflow.planner.carried import needs_whole
 from pkg.controllers.workflow.planner.job_identity import WorkflowId
 from pkg.controllers.workflow.planner.progress import TaskKey
 from pkg.controllers.workflow.pod_finder import ChangedPods
 from pkg.controllers.workflow.prober import Prober
-from pkg.controllers.workflow.reconciler import Reconciler
 from pkg.controllers.workflow.relevance import is_template_relevant, is_workflow_relevant, reads_templates
 from pkg.controllers.workflow.rule_book import RuleBook
 from pkg.controllers.worktemplate.reconciler import GATHER_SECONDS, TEMPLATE_INDEX, templates_of
 from pkg.kinds.kinds import Kinds
+
+
+class Users(Protocol):
+    """Knows the workflows, as the reconciler does."""
+
+    def users_of(self, gvr: GVR) -> tuple[str, ...]:
+        """The keys of the workflows that need a kind."""
+        ...
+
+    def known(self) -> tuple[str, ...]:
+        """The keys of all that it remembers anything of."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +52,7 @@ class Parts:
     ledger: Ledger
     rule_book: RuleBook
     prober: Prober
-    reconciler: Reconciler
+    reconciler: Users
     crons: CronController | None = None
 
 

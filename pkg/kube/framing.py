@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-import msgspec
+from pkg.apis.structs import Frozen
 
 MAX_HEAD = 64 * 1024
 _MAX_LINE = 1024
@@ -25,7 +25,7 @@ class BodyTooLarge(Exception):
     """The body of a response is larger than the caller accepts."""
 
 
-class Head(msgspec.Struct, frozen=True):
+class Head(Frozen, frozen=True):
     """Status and headers of a response; header names are in lower case. Of several headers of one name the last counts;
     `warning` has all of them, joined by commas.
 

@@ -11,8 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 
-import msgspec
-
+from pkg.apis.structs import Frozen
 from pkg.kube.config import ClientConfig, ConfigError
 from pkg.kube.errors import KubeError, Stopped, Transient, Unauthorized, translate
 from pkg.kube.framing import BodyTooLarge, FramingError, Head
@@ -28,7 +27,7 @@ Observer = Callable[[str, str, int, float], None]
 """(verb, resource, HTTP status or 0 without an answer, seconds)."""
 
 
-class Request(msgspec.Struct, frozen=True):
+class Request(Frozen, frozen=True):
     """One HTTP request. `verb` and `resource` label it in metrics; a response above `max_body` bytes is an error.
 
     `on_warning` is called with the value of the `Warning` header of the response, if there is one, also of an error.

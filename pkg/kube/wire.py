@@ -15,8 +15,7 @@ import time
 from collections.abc import Iterable
 from ssl import SSLContext, SSLWantReadError, SSLWantWriteError
 
-import msgspec
-
+from pkg.apis.structs import Frozen
 from pkg.kube.dialing import Dialer, Race
 from pkg.kube.framing import MAX_HEAD, BodyTooLarge, Dechunker, FramingError, Head, parse_head
 from pkg.kube.resolving import Address
@@ -28,7 +27,7 @@ _RECV = 16 * 1024
 _WOULD_BLOCK = (BlockingIOError, SSLWantReadError, SSLWantWriteError)
 
 
-class Endpoint(msgspec.Struct, frozen=True):
+class Endpoint(Frozen, frozen=True):
     """The address of the API server and the way to it.
 
     `tls` holds the context for a new connection (None: plain HTTP); each connection asks for it, because certificates

@@ -16,10 +16,10 @@ from pkg.apis.flow.v1alpha1.edges import TemplateEdges, read_edges
 from pkg.apis.flow.v1alpha1.schema import Schema
 from pkg.apis.flow.v1alpha1.types import WORKTEMPLATES, WorkTemplate
 from pkg.apis.meta import GVR
+from pkg.controllers.engine.deltas import Delta
 from pkg.controllers.engine.informer import InformerSet
 from pkg.controllers.engine.listwatch import ReflectorMetrics
 from pkg.controllers.engine.reflector_options import EventHandlers
-from pkg.controllers.engine.store import Delta
 from pkg.kinds.kind_state import KindTiming
 from pkg.kinds.kinds import Kinds
 from pkg.kinds.schemas import SchemaTiming

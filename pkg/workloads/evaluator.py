@@ -16,6 +16,7 @@ import msgspec
 from pkg.apis.flow.v1alpha1.reasons import Reasons
 from pkg.apis.flow.v1alpha1.types import Completion
 from pkg.apis.meta import Job, RunPolicy
+from pkg.apis.structs import Value
 from pkg.workloads import paths
 from pkg.workloads.expressions import check_together, compile_expression
 from pkg.workloads.look import Look
@@ -49,7 +50,7 @@ class JobState(StrEnum):
     FAILED = "Failed"
 
 
-class Reading(msgspec.Struct, frozen=True, gc=False):
+class Reading(Value, frozen=True, gc=False):
     """The state of a job, as its status says it now.
 
     `ready` is set only with state Running; `under` applies the task's completion to it. `deleting` is set for a job

@@ -17,11 +17,12 @@ import pytest
 from hack.cluster import Cluster
 from pkg.apis.meta import GVR, ObjectMeta
 from pkg.controllers.engine.backoff import Backoff
+from pkg.controllers.engine.deltas import Delta
 from pkg.controllers.engine.informer import InformerSet
 from pkg.controllers.engine.listwatch import NoReflectorMetrics
 from pkg.controllers.engine.reflector import Reflector
 from pkg.controllers.engine.reflector_options import READ_TIMEOUT, EventHandlers, Source, Timing
-from pkg.controllers.engine.store import Delta, Store
+from pkg.controllers.engine.store import Store
 from pkg.kube.client import MERGE_PATCH, Client
 from pkg.kube.config import load_config
 from pkg.kube.discovery import Discovery

@@ -11,8 +11,9 @@ from typing import Any, cast
 
 from pkg.apis.flow.v1alpha1.types import WORKFLOWS, WORKTEMPLATES, Workflow, WorkTemplate
 from pkg.apis.meta import GVR, Job
+from pkg.controllers.engine.deltas import Added, Deleted, Delta, Modified
 from pkg.controllers.engine.result import Again, Done, Later
-from pkg.controllers.engine.store import Added, Deleted, Delta, Modified, Store
+from pkg.controllers.engine.store import Store
 from pkg.controllers.workflow.executor import Executor
 from pkg.controllers.workflow.ledger import Ledger
 from pkg.controllers.workflow.objects import Objects

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pkg.apis.flow.v1alpha1 import labels
 from pkg.apis.flow.v1alpha1.types import API_VERSION
 from pkg.apis.meta import GVR, Job, ObjectMeta, OwnerReference
-from pkg.controllers.engine.store import Added, Deleted, Modified
+from pkg.controllers.engine.deltas import Added, Deleted, Modified
 from tests.property.scenarios import Scenario, Tape, story_of
 from tests.property.simulation import Simulation
 from tests.property.world import JOBS, KEY, NAME, NAMESPACE, UID, WIDGETS

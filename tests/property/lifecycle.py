@@ -32,7 +32,7 @@ from pkg.apis.flow.v1alpha1.types import (
     WorkTemplate,
 )
 from pkg.apis.meta import GVR, ForeignObject, Job, ObjectMeta, seconds
-from pkg.controllers.engine.store import Added, Deleted, Modified
+from pkg.controllers.engine.deltas import Added, Deleted, Modified
 from pkg.controllers.workflow.planner.actions import Plan
 from pkg.controllers.workflow.planner.graph.model import Graph
 from pkg.controllers.workflow.planner.plan import plan

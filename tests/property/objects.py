@@ -15,8 +15,8 @@ import msgspec
 
 from pkg.apis.flow.v1alpha1.types import Action, WorkflowStatus
 from pkg.apis.meta import GVR, ForeignObject, Job, ObjectMeta
+from pkg.controllers.engine.deltas import Deleted
 from pkg.controllers.engine.informer import InformerSet
-from pkg.controllers.engine.store import Deleted
 from pkg.controllers.workflow.object_calls import MANAGER, Done, ObjectCalls
 from pkg.controllers.workflow.objects import Keeps, Objects, OnDeltas
 from pkg.controllers.workflow.planner.actions import CreateJob, ForeignAction

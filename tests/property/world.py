@@ -18,7 +18,7 @@ from pkg.apis.flow.v1alpha1 import labels
 from pkg.apis.flow.v1alpha1.indexes import unpack_indexes
 from pkg.apis.flow.v1alpha1.types import WORKFLOWS, Workflow, WorkflowSpec, WorkflowStatus
 from pkg.apis.meta import GVR, ForeignObject, Job, ObjectMeta
-from pkg.controllers.engine.store import Added, Deleted, Modified
+from pkg.controllers.engine.deltas import Added, Deleted, Modified
 from pkg.kube.errors import Conflict, Denied, Exists, KubeError, NotFound, NotServed, Refused, Throttled, Transient
 from tests.property.objects import MAPS, SERVERS, Things
 

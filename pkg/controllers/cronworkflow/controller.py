@@ -18,11 +18,12 @@ from pkg.controllers.cronworkflow.fence import Fence
 from pkg.controllers.cronworkflow.reconciler import CronReconciler, Numbers
 from pkg.controllers.cronworkflow.runs import cron_key, is_covered, is_relevant
 from pkg.controllers.engine.activity import Activity
+from pkg.controllers.engine.deltas import Delta
 from pkg.controllers.engine.informer import InformerSet
 from pkg.controllers.engine.listwatch import ReflectorMetrics
 from pkg.controllers.engine.reflector_options import EventHandlers
 from pkg.controllers.engine.shards import ShardedQueue
-from pkg.controllers.engine.store import Delta, Store
+from pkg.controllers.engine.store import Store
 from pkg.controllers.engine.worker import Worker
 from pkg.controllers.engine.workqueue import QueueMetrics
 from pkg.kube.client import Client

@@ -18,8 +18,9 @@ from pkg.controllers.cronworkflow.planner.actions import CreateRun, Emit, Plan
 from pkg.controllers.cronworkflow.planner.plan import plan
 from pkg.controllers.cronworkflow.planner.snapshot import Notes, Snapshot
 from pkg.controllers.cronworkflow.runs import CRON_INDEX, run_of
+from pkg.controllers.engine.deltas import Delta
 from pkg.controllers.engine.result import Again, Done, Drop, Later, Result
-from pkg.controllers.engine.store import Delta, Store
+from pkg.controllers.engine.store import Store
 from pkg.kube.errors import Conflict, KubeError, NamespaceTerminating, NotFound, Refused, Stopped
 from pkg.kube.event_recorder import EventRecorder, ObjectReference
 

@@ -7,10 +7,10 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-import msgspec
+from pkg.apis.structs import Frozen
 
 
-class Task(msgspec.Struct, frozen=True):
+class Task(Frozen, frozen=True):
     """One piece of work of a thread, begun at `since` (seconds of a monotonic clock)."""
 
     name: str

@@ -16,10 +16,11 @@ from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from pkg.apis.meta import GVR
+from pkg.controllers.engine.deltas import KubeObject
 from pkg.controllers.engine.listwatch import ListWatch, ReflectorMetrics
 from pkg.controllers.engine.reflector import Reflector
 from pkg.controllers.engine.reflector_options import EventHandlers, Source, Timing
-from pkg.controllers.engine.store import Indexers, KubeObject, Store
+from pkg.controllers.engine.store import Indexers, Store
 
 T = TypeVar("T", bound=KubeObject)
 

@@ -8,9 +8,9 @@ from typing import Generic, TypeVar
 
 import msgspec
 
+from pkg.controllers.engine.deltas import KubeObject
 from pkg.controllers.engine.listwatch import ListWatch
 from pkg.controllers.engine.reflector_options import Source
-from pkg.controllers.engine.store import KubeObject
 from pkg.controllers.engine.watch_events import ObjectDecoder, Unreadable
 from pkg.kube.errors import Gone, Transient
 

@@ -15,11 +15,12 @@ from typing import Generic, TypeVar
 import structlog
 
 from pkg.apis.meta import GVR
+from pkg.controllers.engine.deltas import Delta, KubeObject
 from pkg.controllers.engine.listwatch import ListWatch, NoReflectorMetrics, ReflectorMetrics, WatchLike
 from pkg.controllers.engine.pager import Listing, PageSize, read_list
 from pkg.controllers.engine.reflector_options import EventHandlers, Source, Timing
 from pkg.controllers.engine.relist import is_initializing, relist_reason
-from pkg.controllers.engine.store import Delta, KubeObject, Store, version_of
+from pkg.controllers.engine.store import Store, version_of
 from pkg.controllers.engine.watch_events import Bookmark, Failure, ObjectDecoder, Unreadable
 from pkg.kube.errors import KubeError, NotFound, Stopped, may_mean_not_served
 
@@ -80,10 +81,10 @@ class Reflector(Generic[T]):
         self._is_open = False  # whether the present watch was opened
         self._received = False  # whether the present watch has sent a line
         self._progressed = True  # whether the watch has sent anything since the last list
-        self._thread = threading.Thread(target=self._run, name=f"reflector-{self.gvr}", daemon=True)
+        self._runner = threading.Thread(target=self._run, name=f"reflector-{self.gvr}", daemon=True)
 
     def start(self) -> None:
-        self._thread.start()
+        self._runner.start()
 
     def stop(self) -> None:
         """End the watch and then the thread. Returns at once; a list in flight ends with the client's own timeout."""
@@ -96,9 +97,9 @@ class Reflector(Generic[T]):
 
     def join(self, timeout: float | None = None) -> bool:
         """Wait until the thread has ended; False if it still runs after `timeout` seconds."""
-        if self._thread.ident is not None:
-            self._thread.join(timeout)
-        return not self._thread.is_alive()
+        if self._runner.ident is not None:
+            self._runner.join(timeout)
+        return not self._runner.is_alive()
 
     def retry_now(self) -> None:
         """End the wait for the next try, if there is one: the caller knows that the kind has come."""
@@ -120,11 +121,11 @@ class Reflector(Generic[T]):
 
     @property
     def is_started(self) -> bool:
-        return self._thread.ident is not None
+        return self._runner.ident is not None
 
     @property
     def is_alive(self) -> bool:
-        return self._thread.is_alive()
+        return self._runner.is_alive()
 
     @property
     def served(self) -> bool | None:

@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 
 from pkg.apis.meta import GVR
 from pkg.controllers.engine.backoff import Backoff
-from pkg.controllers.engine.store import Delta, KubeObject
+from pkg.controllers.engine.deltas import Delta, KubeObject
 
 T = TypeVar("T", bound=KubeObject)
 

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from typing import Protocol, TypeAlias, assert_never
 
-import msgspec
+from pkg.apis.structs import Frozen
 
 
-class Done(msgspec.Struct, frozen=True):
+class Done(Frozen, frozen=True):
     """Nothing to do until an event names the key again."""
 
 
-class Later(msgspec.Struct, frozen=True):
+class Later(Frozen, frozen=True):
     """Run again after so many seconds; 0 means at once, behind the keys that already wait in the shard.
 
     `reason` says for the log what the next reconcile is for.
@@ -24,13 +24,13 @@ class Later(msgspec.Struct, frozen=True):
     reason: str
 
 
-class Again(msgspec.Struct, frozen=True):
+class Again(Frozen, frozen=True):
     """The reconcile failed; run again after the key's own growing delay. `reason` says for the log what failed."""
 
     reason: str
 
 
-class Parked(msgspec.Struct, frozen=True):
+class Parked(Frozen, frozen=True):
     """Calls that the reconcile made are not answered yet; run again once the queue's `unpark` is called for the key.
 
     Whatever is added meanwhile waits. `reason` says for the log what is waited for.
@@ -39,7 +39,7 @@ class Parked(msgspec.Struct, frozen=True):
     reason: str
 
 
-class Drop(msgspec.Struct, frozen=True):
+class Drop(Frozen, frozen=True):
     """The object is gone: forget everything about the key, pending delays too."""
 
 

@@ -10,68 +10,17 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
-from typing import Final, Generic, Protocol, TypeAlias, TypeVar
+from typing import Final, Generic, TypeAlias, TypeVar
 
-import msgspec
-
-from pkg.apis.meta import ObjectMeta
+from pkg.controllers.engine.deltas import Deleted, Delta, KubeObject, WatchEvent
 from pkg.controllers.engine.tombstones import Tombstones
-
-
-class KubeObject(Protocol):
-    """Anything with standard metadata."""
-
-    @property
-    def metadata(self) -> ObjectMeta: ...
-
 
 T = TypeVar("T", bound=KubeObject)
 Indexers: TypeAlias = Mapping[str, Callable[[T], Iterable[str]]]
 
 
-class Added(msgspec.Struct, Generic[T], frozen=True):
-    """A watch event: the object was created, or began to match."""
-
-    obj: T
-
-
-class Modified(msgspec.Struct, Generic[T], frozen=True):
-    """A watch event: the object changed."""
-
-    obj: T
-
-
-class Deleted(msgspec.Struct, Generic[T], frozen=True):
-    """A watch event: the object is gone, or matches no longer; `obj` is its last state."""
-
-    obj: T
-
-
 #: The reason of a deletion that a list shows.
 _RELIST: Final = "relist"
-
-WatchEvent: TypeAlias = Added[T] | Modified[T] | Deleted[T]
-
-
-class Delta(msgspec.Struct, Generic[T], frozen=True):
-    """What one event changed in the cache.
-
-    `old` and `new` are what the key held before and holds after. For an object that was deleted, `final` is its last
-    state as the DELETED event carried it (None when a list showed the deletion): it may be newer than `old`, and is
-    there even if the object was never cached. With old and new None the event concerns an earlier object of the name,
-    and not what the key holds now. `reason` is empty but for deletions that no event reported.
-    """
-
-    key: str
-    old: T | None = None
-    new: T | None = None
-    final: T | None = None
-    reason: str = ""
-
-    @property
-    def objects(self) -> tuple[T, ...]:
-        """Every state in the delta, oldest first. The owners of each are to be requeued."""
-        return tuple(obj for obj in (self.old, self.final, self.new) if obj is not None)
 
 
 def version_of(text: str) -> int:

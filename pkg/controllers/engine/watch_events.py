@@ -14,7 +14,9 @@ from typing import Generic, TypeAlias, TypeVar
 import msgspec
 
 from pkg.apis.meta import PartialObject
-from pkg.controllers.engine.store import Added, Deleted, KubeObject, Modified, WatchEvent, version_of
+from pkg.apis.structs import Frozen
+from pkg.controllers.engine.deltas import Added, Deleted, KubeObject, Modified, Typed, Untyped, WatchEvent
+from pkg.controllers.engine.store import version_of
 from pkg.kube.decoding import build_decoder
 from pkg.kube.errors import KubeError, Status, from_status
 from pkg.kube.json_depth import READABLE_LEVELS, pruned
@@ -22,19 +24,19 @@ from pkg.kube.json_depth import READABLE_LEVELS, pruned
 T = TypeVar("T", bound=KubeObject)
 
 
-class Bookmark(msgspec.Struct, frozen=True):
+class Bookmark(Frozen, frozen=True):
     """The watch has sent everything up to this resourceVersion."""
 
     resource_version: str
 
 
-class Failure(msgspec.Struct, frozen=True):
+class Failure(Frozen, frozen=True):
     """The ERROR event: the server ends the watch and says why."""
 
     error: KubeError
 
 
-class Unreadable(msgspec.Struct, frozen=True):
+class Unreadable(Frozen, frozen=True):
     """Something that could not be decoded; key, version and uid are empty where not even they could be read.
 
     is_deleted: it is the DELETED event of an object.
@@ -50,17 +52,8 @@ class Unreadable(msgspec.Struct, frozen=True):
 Line: TypeAlias = WatchEvent[T] | Bookmark | Failure | Unreadable
 
 
-class _Typed(msgspec.Struct, Generic[T], frozen=True):
-    object: T
-
-
-class _Untyped(msgspec.Struct, frozen=True):
-    type: str
-    object: msgspec.Raw = msgspec.Raw(b"{}")
-
-
 _START = b'{"type":"'
-_UNTYPED = msgspec.json.Decoder(_Untyped)
+_UNTYPED = msgspec.json.Decoder(Untyped)
 _PARTIAL = msgspec.json.Decoder(PartialObject)
 _STATUS = msgspec.json.Decoder(Status)
 
@@ -75,7 +68,7 @@ class ObjectDecoder(Generic[T]):
     def __init__(self, type: type[T], on_part: Callable[[str], None] = lambda key: None) -> None:
         self._on_part = on_part
         self._item: msgspec.json.Decoder[T] = build_decoder(type)
-        self._typed: msgspec.json.Decoder[_Typed[T]] = build_decoder(_Typed[type])  # type: ignore[valid-type]
+        self._typed: msgspec.json.Decoder[Typed[T]] = build_decoder(Typed[type])  # type: ignore[valid-type]
 
     def line(self, line: bytes) -> Line[T]:
         """One line of a watch."""
@@ -124,7 +117,7 @@ class ObjectDecoder(Generic[T]):
         version_of(obj.metadata.resource_version)
         return obj
 
-    def _slowly(self, event: _Untyped) -> Line[T]:
+    def _slowly(self, event: Untyped) -> Line[T]:
         match event.type:
             case "BOOKMARK":
                 try:

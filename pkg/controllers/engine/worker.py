@@ -46,11 +46,11 @@ class Worker:
         self._stopping = False
         self._lock = threading.Lock()
         self._helpers: set[threading.Thread] = set()
-        self._thread = threading.Thread(target=self._run, name=f"worker-{queue.name}", daemon=True)
-        self.activity = Activity(self._thread)
+        self._runner = threading.Thread(target=self._run, name=f"worker-{queue.name}", daemon=True)
+        self.activity = Activity(self._runner)
 
     def start(self) -> None:
-        self._thread.start()
+        self._runner.start()
 
     def stop(self) -> None:
         """Let the running reconcile finish and start no other. Returns at once; shuts the queue down."""
@@ -61,7 +61,7 @@ class Worker:
         """Wait until all threads have ended; False if one still runs after `timeout` seconds."""
         ends_at = None if timeout is None else time.monotonic() + timeout
         with self._lock:
-            threads = [self._thread, *self._helpers]
+            threads = [self._runner, *self._helpers]
         for thread in threads:
             thread.join(None if ends_at is None else max(0.0, ends_at - time.monotonic()))
         return not any(thread.is_alive() for thread in threads)
@@ -79,7 +79,7 @@ class Worker:
 
     @property
     def is_alive(self) -> bool:
-        return self._thread.is_alive()
+        return self._runner.is_alive()
 
     def step(self, timeout: float | None = None) -> bool:
         """Take one key, waiting at most `timeout` seconds, and reconcile it; False if there was none."""
@@ -121,12 +121,15 @@ class Worker:
         return result
 
     def _run(self) -> None:
-        more = True
-        while more and not self._stopping:
-            try:
-                more = self.step()
-            except Exception:
-                _log.exception("worker failed unexpectedly, it continues")
+        while self._goes_on():
+            pass
+
+    def _goes_on(self) -> bool:
+        try:
+            return not self._stopping and self.step()
+        except Exception:
+            _log.exception("worker failed unexpectedly, it continues")
+            return True
 
     def _help(self) -> None:
         """Works on the shard as long as there is something to do."""
@@ -147,10 +150,10 @@ class Relief:
         self._workers = tuple(workers)
         self._interval = interval
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="relief", daemon=True)
+        self._runner = threading.Thread(target=self._run, name="relief", daemon=True)
 
     def start(self) -> None:
-        self._thread.start()
+        self._runner.start()
 
     def stop(self) -> None:
         """End the thread; returns at once."""

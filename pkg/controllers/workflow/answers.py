@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from pkg.apis.meta import GVR, Job
-from pkg.controllers.engine.store import Delta
+from pkg.controllers.engine.deltas import Delta
 from pkg.controllers.workflow.observer import Caches
 from pkg.controllers.workflow.planner.actions import CreateJob
 from pkg.controllers.workflow.planner.job_identity import WorkflowId

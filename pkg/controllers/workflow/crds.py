@@ -10,10 +10,10 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from pkg.apis.meta import GVR, PartialObject
+from pkg.controllers.engine.deltas import Delta
 from pkg.controllers.engine.informer import InformerSet
 from pkg.controllers.engine.listwatch import ReflectorMetrics
 from pkg.controllers.engine.reflector_options import EventHandlers
-from pkg.controllers.engine.store import Delta
 from pkg.kube.client import Client, Page
 from pkg.kube.watch import Watch
 

@@ -11,7 +11,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from pkg.apis.meta import GVR, Job, WholeJob
-from pkg.controllers.engine.store import Delta, version_of
+from pkg.controllers.engine.deltas import Delta
+from pkg.controllers.engine.store import version_of
 from pkg.controllers.workflow.planner.attempts import of_attempt
 from pkg.controllers.workflow.planner.job_identity import JobIdentity, WorkflowId, identify, what_changed
 from pkg.controllers.workflow.planner.progress import TaskKey

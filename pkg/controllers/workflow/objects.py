@@ -22,8 +22,9 @@ import structlog
 from pkg.apis.flow.v1alpha1 import labels
 from pkg.apis.flow.v1alpha1.types import Action, ObjectRecord
 from pkg.apis.meta import GVR, ForeignObject, Job, ObjectMeta
+from pkg.controllers.engine.deltas import Delta
 from pkg.controllers.engine.informer import InformerSet
-from pkg.controllers.engine.store import Delta, Store
+from pkg.controllers.engine.store import Store
 from pkg.controllers.workflow.ledger import Ledger
 from pkg.controllers.workflow.planner.job_identity import WorkflowId
 from pkg.controllers.workflow.planner.progress import TaskKey

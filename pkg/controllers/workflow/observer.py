@@ -15,8 +15,9 @@ from pkg.apis.flow.v1alpha1.phases import WorkflowPhase
 from pkg.apis.flow.v1alpha1.spec_hash import spec_hash as spec_hash_of
 from pkg.apis.flow.v1alpha1.types import Action, Workflow, WorkTemplate
 from pkg.apis.meta import GVR, Job, WholeJob
+from pkg.controllers.engine.deltas import Delta
 from pkg.controllers.engine.informer import InformerSet
-from pkg.controllers.engine.store import Delta, Store
+from pkg.controllers.engine.store import Store
 from pkg.controllers.workflow.ledger import Ledger
 from pkg.controllers.workflow.locks.keeper import LockKeeper
 from pkg.controllers.workflow.memory import Memory, Sources

@@ -18,8 +18,9 @@ import msgspec
 from pkg.apis.flow.v1alpha1 import labels
 from pkg.apis.flow.v1alpha1.types import PodChoice
 from pkg.apis.meta import GVR, ForeignObject, Job, ObjectMeta
+from pkg.controllers.engine.deltas import Delta
 from pkg.controllers.engine.informer import InformerSet
-from pkg.controllers.engine.store import Delta, Indexers
+from pkg.controllers.engine.store import Indexers
 from pkg.controllers.workflow.planner.job_identity import MAX_DIGITS, WorkflowId
 from pkg.controllers.workflow.planner.progress import TaskKey
 from pkg.controllers.workflow.relevance import is_same_state

@@ -12,7 +12,9 @@ import pytest
 from hack.compiled import ROOT, modules
 from pkg.apis import structs
 
-BASES: dict[str, type[msgspec.Struct]] = {each.__name__: each for each in (structs.Value, structs.OrderedValue)}
+BASES: dict[str, type[msgspec.Struct]] = {
+    each.__name__: each for each in (structs.Frozen, structs.Value, structs.OrderedValue)
+}
 BOUNDED = {"_changes": "goes as deep as the types of status, whatever a user writes"}
 
 
@@ -20,10 +22,12 @@ def _tree(module: str) -> ast.Module:
     return ast.parse((ROOT / f"{module.replace('.', '/')}.py").read_text())
 
 
+def _classes(tree: ast.Module) -> Iterator[ast.ClassDef]:
+    return (node for node in ast.walk(tree) if isinstance(node, ast.ClassDef))
+
+
 def _with_keywords(module: str) -> Iterator[ast.ClassDef]:
-    for node in ast.walk(_tree(module)):
-        if isinstance(node, ast.ClassDef) and node.keywords:
-            yield node
+    return (node for node in _classes(_tree(module)) if node.keywords)
 
 
 def _keywords(node: ast.ClassDef) -> dict[str, object]:
@@ -46,6 +50,24 @@ def test_keywords_of_a_struct_are_those_of_its_base(module: str) -> None:
         assert defaults | _keywords(node) == _config(BASES[base.id]), node.name
         made = getattr(importlib.import_module(module), node.name)
         assert _config(made) == _config(BASES[base.id]), node.name
+
+
+@pytest.mark.parametrize("module", modules())
+def test_no_struct_is_decoded_or_generic(module: str) -> None:
+    """Compiled, a struct does not know the types of its fields, and has no parameter."""
+    tree = _tree(module)
+    classes = {node.name: [ast.unparse(base) for base in node.bases] for node in _classes(tree)}
+    values = {name for name, bases in classes.items() if {*BASES, "msgspec.Struct"} & {*bases}}
+    assert [name for name in values if any(base.startswith("Generic[") for base in classes[name])] == []
+    made = {each for call in ast.walk(tree) if isinstance(call, ast.Call) for each in _decoded(call)}
+    assert made.isdisjoint(values), "its decoder belongs beside it, in a module that is not compiled"
+
+
+def _decoded(call: ast.Call) -> Iterator[str]:
+    """The names of the types that a call decodes into."""
+    if ast.unparse(call.func).endswith(("Decoder", "build_decoder")):
+        yield from (each.id for argument in call.args for each in ast.walk(argument) if isinstance(each, ast.Name))
+    yield from (ast.unparse(each.value) for each in call.keywords if each.arg == "type")
 
 
 @pytest.mark.parametrize("module", modules())

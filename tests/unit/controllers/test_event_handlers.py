@@ -12,8 +12,9 @@ from pkg.apis.flow.v1alpha1 import labels
 from pkg.apis.flow.v1alpha1.phases import WorkflowPhase
 from pkg.apis.flow.v1alpha1.types import API_VERSION, WORKFLOWS, WORKTEMPLATES, Completion, UsedBy, Workflow
 from pkg.apis.meta import GVR, Job, WholeJob
+from pkg.controllers.engine.deltas import Delta
 from pkg.controllers.engine.shards import ShardedQueue
-from pkg.controllers.engine.store import Delta, Store
+from pkg.controllers.engine.store import Store
 from pkg.controllers.event_handlers import Handlers, Parts
 from pkg.controllers.workflow.ledger import Ledger
 from pkg.controllers.workflow.planner.job_identity import WorkflowId

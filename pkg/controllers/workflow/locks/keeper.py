@@ -19,10 +19,10 @@ import structlog
 from pkg.apis.flow.v1alpha1.locks import LOCK_LABEL, LockKind, LockName
 from pkg.apis.flow.v1alpha1.reasons import Reasons
 from pkg.apis.meta import GVR, timestamp
+from pkg.controllers.engine.deltas import Delta
 from pkg.controllers.engine.informer import InformerSet
 from pkg.controllers.engine.leadership import steady_clock
 from pkg.controllers.engine.reflector_options import EventHandlers
-from pkg.controllers.engine.store import Delta
 from pkg.controllers.workflow.locks.config_maps import read_limits
 from pkg.controllers.workflow.locks.job_list import list_jobs
 from pkg.controllers.workflow.locks.leases import LEASES, Lease, LeaseCalls, read

@@ -14,8 +14,9 @@ from pkg.apis.meta import GVR
 from pkg.controllers.cronworkflow.calls import Calls
 from pkg.controllers.cronworkflow.reconciler import CronReconciler
 from pkg.controllers.cronworkflow.runs import CRON_INDEX, cron_uids
+from pkg.controllers.engine.deltas import Added, Delta
 from pkg.controllers.engine.result import Again, Done, Drop, Later, Result
-from pkg.controllers.engine.store import Added, Delta, Store
+from pkg.controllers.engine.store import Store
 from pkg.kube.errors import Conflict, Exists, KubeError, Refused, Transient
 from tests.unit.controllers.cronworkflow.setups import UID, at, cron
 

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import msgspec
 
 from pkg.apis.meta import GVR
+from pkg.controllers.engine.deltas import Delta
 from pkg.controllers.engine.informer import InformerSet
 from pkg.controllers.engine.reflector_options import EventHandlers
-from pkg.controllers.engine.store import Delta
 from tests.unit.controllers.engine.objects import Thing, thing
 from tests.unit.controllers.engine.scripted import Page, ScriptedClient, page
 from tests.waiting import until

@@ -12,9 +12,10 @@ import pytest
 
 from pkg.apis.meta import GVR
 from pkg.controllers.engine.backoff import Backoff
+from pkg.controllers.engine.deltas import Delta
 from pkg.controllers.engine.reflector import Reflector
 from pkg.controllers.engine.reflector_options import EventHandlers, Source, Timing
-from pkg.controllers.engine.store import Delta, Store
+from pkg.controllers.engine.store import Store
 from pkg.kube.errors import Forbidden, Gone, KubeError, NotFound, Refused, Stopped, Throttled, Transient
 from tests.unit.controllers.engine.objects import THINGS, Thing, thing
 from tests.unit.controllers.engine.scripted import Answer, Lines, ScriptedClient, bookmark, error_line, line, page

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pkg.controllers.engine.store import Added, Deleted, Delta, Modified, Store, WatchEvent, version_of
+from pkg.controllers.engine.deltas import Added, Deleted, Delta, Modified, WatchEvent
+from pkg.controllers.engine.store import Store, version_of
 from pkg.controllers.engine.tombstones import GENERATION_SECONDS
 from tests.unit.controllers.engine.objects import Thing, thing
 

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from pkg.apis.meta import PartialObject
-from pkg.controllers.engine.store import Added, Deleted, Modified
+from pkg.controllers.engine.deltas import Added, Deleted, Modified
 from pkg.controllers.engine.watch_events import Bookmark, Failure, ObjectDecoder, Unreadable
 from pkg.kube.errors import Gone, KubeError
 from tests.unit.controllers.engine.objects import Thing, thing

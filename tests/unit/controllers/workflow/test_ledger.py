@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from pkg.apis.meta import Job
-from pkg.controllers.engine.store import Delta
+from pkg.controllers.engine.deltas import Delta
 from pkg.controllers.workflow.ledger import Ledger
 from pkg.controllers.workflow.planner.progress import TaskKey
 from tests.builders import JOBS, UID, WORKFLOW

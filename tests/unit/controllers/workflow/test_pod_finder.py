@@ -9,7 +9,8 @@ import pytest
 
 from pkg.apis.flow.v1alpha1.types import PodChoice
 from pkg.apis.meta import GVR, Job, OwnerReference
-from pkg.controllers.engine.store import Added, Deleted, Indexers, Store
+from pkg.controllers.engine.deltas import Added, Deleted
+from pkg.controllers.engine.store import Indexers, Store
 from pkg.controllers.workflow.planner.job_identity import WorkflowId
 from pkg.controllers.workflow.pod_finder import ChangedPods, OnPods, Pod, PodFinder, belongs_to
 from tests.builders import UID, WORKFLOW, task

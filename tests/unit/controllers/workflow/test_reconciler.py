@@ -5,7 +5,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeAlias
 from unittest.mock import Mock
 
 import msgspec
@@ -24,14 +24,17 @@ from pkg.apis.flow.v1alpha1.types import (
     WorkflowSpec,
 )
 from pkg.apis.meta import Job
+from pkg.controllers.engine.deltas import Deleted, Modified
 from pkg.controllers.engine.result import Again, Done, Drop, Later, Parked, Result
-from pkg.controllers.engine.store import Deleted, Modified
 from pkg.controllers.workflow.observer import HALF_LIFE, IN_FLIGHT_SECONDS
+from pkg.controllers.workflow.planner.actions import Plan
 from pkg.controllers.workflow.planner.graph.compile import compile_spec
 from pkg.controllers.workflow.planner.job_identity import WorkflowId
+from pkg.controllers.workflow.planner.plan import plan
 from pkg.controllers.workflow.planner.snapshot import Snapshot
 from pkg.controllers.workflow.reconciler import BEHIND_SECONDS
 from pkg.controllers.workflow.room import MAX_CREATIONS
+from pkg.version import build
 from tests.builders import TEMPLATES, WORKFLOW, http, on, wf
 from tests.property.controller import Controller, Late
 from tests.property.world import JOBS, KEY, NAME, UID, WIDGETS, Fate, Trap, World
@@ -562,17 +565,24 @@ def test_what_was_in_flight_a_moment_ago_delays_the_next_write_of_status() -> No
     assert load() == pytest.approx(quiet + 8 * IN_FLIGHT_SECONDS)
 
 
-def plans_of(controller: Controller) -> list[Snapshot]:
-    """What is planned from now on."""
-    made: list[Snapshot] = []
-    taking = controller.reconciler._observer.take_snapshot
+StartNoting: TypeAlias = Callable[[], list[Snapshot]]
 
-    def noting(*given: Any, **how: Any) -> Snapshot:
-        made.append(taking(*given, **how))
-        return made[-1]
 
-    controller.reconciler._observer.take_snapshot = noting  # type: ignore[method-assign]
-    return made
+@pytest.fixture
+def start_noting(monkeypatch: pytest.MonkeyPatch) -> StartNoting:
+    """Begins to note what is planned; the list grows."""
+
+    def start() -> list[Snapshot]:
+        made: list[Snapshot] = []
+
+        def noting(snapshot: Snapshot) -> Plan:
+            made.append(snapshot)
+            return plan(snapshot)
+
+        monkeypatch.setattr("pkg.controllers.workflow.reconciler.plan", noting)
+        return made
+
+    return start
 
 
 @pytest.mark.parametrize(
@@ -590,7 +600,7 @@ def plans_of(controller: Controller) -> list[Snapshot]:
     ],
 )
 def test_a_job_that_was_just_created_is_left_to_the_next_plan_if_nothing_follows_from_it(
-    b: Any, completion: Completion | None, plans: int
+    start_noting: StartNoting, b: Any, completion: Completion | None, plans: int
 ) -> None:
     world, controller = started(z="", a="z", b=b)
     template = controller.templates.get("team/job")
@@ -601,7 +611,7 @@ def test_a_job_that_was_just_created_is_left_to_the_next_plan_if_nothing_follows
         controller.templates.absorb(msgspec.structs.replace(template, metadata=meta, spec=spec))
     world.advance(world.now + 6.5)  # z ends, and status was written a moment ago
     controller.deliver_all()
-    made = plans_of(controller)
+    made = start_noting()
     memory = controller.reconciler._memories.by_workflow[WorkflowId.of(world.workflow)]
     assert memory.progress is not None
     memory.progress = msgspec.structs.replace(memory.progress, written_at=world.now)
@@ -621,7 +631,10 @@ def test_a_job_that_was_just_created_is_left_to_the_next_plan_if_nothing_follows
     ],
 )
 def test_the_event_of_a_job_that_was_just_created_causes_no_plan(
-    happens: Callable[[World, Controller], None], plans: int, monkeypatch: pytest.MonkeyPatch
+    start_noting: StartNoting,
+    happens: Callable[[World, Controller], None],
+    plans: int,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     world, controller = started(z="", a="z")
     world.advance(world.now + 6.5)  # z ends, and status was written a moment ago
@@ -636,7 +649,7 @@ def test_the_event_of_a_job_that_was_just_created_causes_no_plan(
         taking(unanswered)
 
     monkeypatch.setattr(controller.reconciler._answers, "take", late)
-    made = plans_of(controller)
+    made = start_noting()
     controller.reconcile()
     assert ("w-a" in names(world), controller.is_queued, len(made)) == (True, False, 1)
     happens(world, controller)
@@ -676,7 +689,7 @@ def test_a_created_job_that_a_list_shows_in_a_later_state_than_the_answer_is_pla
     ],
 )
 def test_a_parked_reconcile_plans_again_if_anything_happened_meanwhile(
-    happens: Callable[[World], None], plans: int
+    start_noting: StartNoting, happens: Callable[[World], None], plans: int
 ) -> None:
     world = world_of(z="", a="z")
     controller = Parking(world, lambda _flow, _path, _index: None)
@@ -689,7 +702,7 @@ def test_a_parked_reconcile_plans_again_if_anything_happened_meanwhile(
     assert memory.progress is not None
     memory.progress = msgspec.structs.replace(memory.progress, written_at=world.now)
     controller.reconcile()
-    made = plans_of(controller)
+    made = start_noting()
     controller.pool.answer(0)
     happens(world)
     controller.deliver_all()
@@ -843,6 +856,7 @@ def test_a_workflow_that_has_ended_is_not_compiled_by_a_new_leader(compiled: lis
     assert next(iter(controller.reconciler._memories.by_workflow.values())).spec.compiled == ()
 
 
+@pytest.mark.skipif(build() == "compiled", reason="replaces methods, which a compiled ledger does not allow")
 def test_a_reconcile_after_the_end_reads_no_job_while_none_changes(monkeypatch: pytest.MonkeyPatch) -> None:
     _, controller = ended(a={"for": {"replicas": 9}})
     settle(controller)

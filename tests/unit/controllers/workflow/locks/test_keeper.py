@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 
 from pkg.apis.flow.v1alpha1.locks import LockKind, LockName, lease_name
 from pkg.apis.meta import GVR
-from pkg.controllers.engine.store import Delta
+from pkg.controllers.engine.deltas import Delta
 from pkg.controllers.workflow.locks.keeper import LockKeeper
 from pkg.controllers.workflow.locks.leases import LEASES, Lease, written
 from pkg.controllers.workflow.planner.job_identity import WorkflowId

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from pkg.apis.meta import GVR, Job, WholeJob
-from pkg.controllers.engine.store import Delta
+from pkg.controllers.engine.deltas import Delta
 from pkg.controllers.workflow.ledger import Ledger
 from pkg.controllers.workflow.planner.reading import look
 from pkg.controllers.workflow.planner.snapshot import ObservedJob, Snapshot
