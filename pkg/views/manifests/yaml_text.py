@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import math
 import re
 from collections.abc import Callable, Iterator
 from typing import Any, Final, TypeVar
@@ -184,13 +185,27 @@ def plain(text: str) -> Any:
     if text in _BOOLS:
         return _BOOLS[text]
     if text[0] in "-+.0123456789":
-        for pattern, read in ((_INTEGER, _integer), (_FLOAT, float), (_INFINITE, _infinite)):
-            if pattern.match(text):
+        # kubectl takes each `_` out of what begins as a number, fractions included: 1_0e3 is 10000.
+        number = text if text[0] == "." else text.replace("_", "")
+        for pattern, read, found in (
+            (_INTEGER, _integer, text),
+            (_FLOAT, _fraction, number),
+            (_INFINITE, _infinite, text),
+        ):
+            if pattern.match(found):
                 try:
-                    return read(text)
+                    return read(found)
                 except ValueError:
                     continue
     return text
+
+
+def _fraction(text: str) -> float:
+    """ValueError if it is too large for a number, as 12e4567 is: it stays a text."""
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError(text)
+    return number
 
 
 def _integer(text: str) -> int:
@@ -213,7 +228,7 @@ def _null(text: str) -> None:
 
 _READERS: Final[dict[str, Callable[[str], Any]]] = {
     "int": _integer,
-    "float": lambda text: _infinite(text) if _INFINITE.match(text) else float(text),
+    "float": lambda text: _infinite(text) if _INFINITE.match(text) else _fraction(text),
     "bool": _BOOLS.__getitem__,
     "null": _null,
     "binary": lambda text: base64.b64encode(base64.b64decode(text)).decode(),

@@ -28,6 +28,8 @@ def values(text: str) -> list[Any]:
             "a: 0x1f\nb: 010\nc: 0o10\nd: -0b11\ne: 1_000", {"a": 31, "b": 8, "c": 8, "d": -3, "e": 1000}, id="integers"
         ),
         pytest.param("a: 1e3\nb: .5\nc: -1.25", {"a": 1000.0, "b": 0.5, "c": -1.25}, id="fractions"),
+        pytest.param("a: 1_0e3\nb: +1_0.5\nc: 09_1", {"a": 10000.0, "b": 10.5, "c": 91.0}, id="fractions with _"),
+        pytest.param("a: 12e4567", {"a": "12e4567"}, id="a commit that looks like a fraction"),
         pytest.param("a: 089", {"a": 89.0}, id="digits that are no octal number are a fraction, as kubectl reads them"),
         pytest.param(
             "a: yes\nb: Off\nc: 'no'\nd: y\ne: N\nf: yEs",
