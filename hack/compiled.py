@@ -90,7 +90,7 @@ def make() -> None:
     if why := why_not():
         raise click.ClickException(f"the core cannot be compiled: {why}")
     click.echo(f"compiling {len(modules())} modules")
-    _compile(ROOT)
+    _compile(ROOT, "the sources run as before")
 
 
 @main.command()
@@ -111,12 +111,15 @@ def copy() -> None:
             shutil.copytree(source, target, ignore=shutil.ignore_patterns("*.so", "__pycache__"))
         else:
             shutil.copy2(source, target)
-    _compile(COPY)
+    _compile(COPY, "`make test TESTS=tests/cluster` runs tests on the sources")
     click.echo(COPY)
 
 
-def _compile(root: Path) -> None:
-    """Compiles the core of a checkout in place; ClickException with the end of what was printed, if it fails."""
+def _compile(root: Path, instead: str) -> None:
+    """Compiles the core of a checkout in place; ClickException with the end of what was printed, if it fails.
+
+    instead: what can be done without, for the message.
+    """
     remove(root)
     command = [sys.executable, "setup.py", "--quiet", "build_ext", "--inplace"]
     result = subprocess.run(
@@ -124,7 +127,7 @@ def _compile(root: Path) -> None:
     )
     if result.returncode:
         remove(root)
-        raise click.ClickException(f"compiling failed, the sources run as before:\n{result.stdout[-4000:]}")
+        raise click.ClickException(f"compiling failed ({instead}):\n{result.stdout[-4000:]}")
     # A file that did not change is copied with its old time.
     for path in (root / "pkg").rglob("*.so"):
         path.touch()

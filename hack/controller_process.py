@@ -1,7 +1,7 @@
 """workflow-controller as a process: how the demo, the benchmarks, the fault runs and the tests start and end it.
 
-It runs the code of this checkout, or of the one that WORKFLOW_CHECKOUT names (`make test` sets it to a copy with a
-compiled core), not the version that is installed in the environment.
+It runs the code of this checkout, or of the one that WORKFLOW_CHECKOUT in the environment names (`make test` sets it to
+a copy with a compiled core), not the version that is installed.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from types import MappingProxyType
 from hack.cluster import Cluster
 from hack.cluster.processes import member_environ
 
-CHECKOUT = Path(os.environ.get("WORKFLOW_CHECKOUT") or Path(__file__).resolve().parents[1])
+CHECKOUT = Path(os.environ.get("WORKFLOW_CHECKOUT") or Path(__file__).parents[1]).resolve()
 """The checkout whose programs are run."""
 NO_SERVERS = ("--metrics-bind-address=0", "--health-bind-address=0")
 """Flags of a controller that serves neither metrics nor health, so that it needs no port."""

@@ -41,6 +41,7 @@ from hack.bench.jobs import cluster_with_jobs
 from hack.bench.samples import Sample
 from hack.bench.shapes import SHAPES
 from hack.cluster import Cluster
+from hack.controller_process import CHECKOUT
 from pkg.version import build
 
 
@@ -62,7 +63,7 @@ def _run_bounded(part: Callable[[Cluster], bool], fault: str) -> None:
 @click.pass_context
 def main(context: click.Context) -> None:
     """Measure the controller on a real control plane; without a command, every shape and part that has a bound."""
-    click.echo(f"the core is {build()}")
+    click.echo(f"the core is {build()}, that of the controller {build(CHECKOUT / 'pkg')}")
     if context.invoked_subcommand is None:
         found = core.measure((10_000, 100_000))
         _judge(_shapes(tuple(SHAPES), rounds=3, flags=()), found, "all")
