@@ -60,8 +60,10 @@ class PodLog:
         self._chunks = Dechunker() if head.chunked else None
         self._left = head.length
         self._closed = threading.Event()
+        self._is_read = False
 
     def __iter__(self) -> Iterator[bytes]:
+        self._is_read = True
         tail = b""
         try:
             for data in self._parts():
@@ -74,12 +76,14 @@ class PodLog:
                 yield tail
         finally:
             self.close()
+            self._connection.close()
 
     def close(self) -> None:
         """End the iteration at once."""
         self._closed.set()
         self._transport.release(self._connection)
-        self._connection.close()
+        if not self._is_read:  # else the thread that iterates closes it: it may be about to wait for its socket
+            self._connection.close()
 
     def _parts(self) -> Iterator[bytes]:
         while not self._closed.is_set() and self._left != 0:

@@ -273,7 +273,10 @@ class Connection:
         sock, poll = self._require(), self._poll
         if poll is None or awaited != _READABLE:
             poll = select.poll()
-            poll.register(sock, awaited)
+            try:
+                poll.register(sock, awaited)
+            except ValueError as error:
+                raise ConnectionAbortedError("the connection was closed") from error
         if not poll.poll(1000 * _left(deadline)):
             raise TimeoutError("the deadline of the call has passed")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 from pkg.kube import pod_logs
@@ -41,6 +43,37 @@ def test_lines(data: bytes, lines: list[bytes]) -> None:
 def test_a_line_without_end_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pod_logs, "MAX_LINE", 4)
     assert answer(PLAIN % (10, b"abcdefghij")) == [b"abcd", b"efgh", b"ij"]
+
+
+def test_a_log_that_is_closed_elsewhere_ends_in_the_thread_that_reads_it() -> None:
+    may_end = threading.Event()
+
+    def script(peer: Peer) -> None:
+        peer.receive()
+        peer.send(CHUNKED + chunk(b"one\n"))
+        may_end.wait(10)
+
+    with talking_to(script) as (client, _):
+        log = client.pod_log("ns", "p", LogOptions())
+        lines = iter(log)
+        assert next(lines) == b"one"
+        closing = threading.Timer(0.1, log.close)
+        closing.start()
+        assert list(lines) == []
+        closing.join(10)
+        assert log._connection._sock is None
+        may_end.set()
+
+
+def test_a_log_that_nobody_reads_is_closed_at_once() -> None:
+    def script(peer: Peer) -> None:
+        peer.receive()
+        peer.send(PLAIN % (4, b"one\n"))
+
+    with talking_to(script) as (client, _):
+        log = client.pod_log("ns", "p", LogOptions())
+        log.close()
+        assert log._connection._sock is None
 
 
 def test_a_broken_connection_is_no_end() -> None:
