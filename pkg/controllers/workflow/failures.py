@@ -26,7 +26,8 @@ from pkg.controllers.workflow.planner.progress import JobEnding, TaskKey
 from pkg.controllers.workflow.planner.status.failures import taken_off, was_deleted
 from pkg.controllers.workflow.pod_finder import PODS, belongs_to
 from pkg.kube.client import Client, Page
-from pkg.kube.errors import Forbidden, KubeError, NotFound, Stopped
+from pkg.kube.discovery import Discovery
+from pkg.kube.errors import Forbidden, KubeError, NotFound, Stopped, may_mean_not_served
 from pkg.kube.limiter import TokenBucket
 from pkg.workloads import names_its_pods, rules_for
 from pkg.workloads.pod_failure import EndedPod, PodStatus, failure_words
@@ -208,6 +209,10 @@ class FailureFinder(LookupThreads, Failures):
             found = self._client.get(gvr, workflow.namespace, name, Job)
         except NotFound:
             return was_deleted(name)
+        except KubeError as error:
+            if may_mean_not_served(error) and Discovery(self._client).is_gone(gvr):
+                return was_deleted(name)  # with its kind
+            raise
         if found.metadata.uid != lost.metadata.uid or found.metadata.is_deleting:
             return was_deleted(name)
         return taken_off(name, what_changed(lost, found))

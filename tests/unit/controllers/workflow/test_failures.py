@@ -17,7 +17,8 @@ from pkg.controllers.workflow.planner.actions import FailedJob
 from pkg.controllers.workflow.planner.job_identity import WorkflowId
 from pkg.controllers.workflow.planner.progress import JobEnding, TaskKey
 from pkg.kube.client import Page
-from pkg.kube.errors import Forbidden, KubeError, NotFound, Transient
+from pkg.kube.discovery import Discovery
+from pkg.kube.errors import Forbidden, KubeError, NotFound, NotServed, Transient
 from pkg.workloads.pod_failure import EndedPod
 from tests.builders import UID, WORKFLOW, task
 
@@ -43,7 +44,7 @@ class Api:
     def __init__(self, *answers: list[EndedPod] | KubeError, more: bool = False) -> None:
         self.answers = list(answers)
         self.more = more
-        self.found: Job | None = None
+        self.found: Job | KubeError | None = None
         self.asked: list[dict[str, Any]] = []
 
     def list_page(self, gvr: GVR, namespace: str, kind: type[EndedPod], **how: Any) -> Page[EndedPod]:
@@ -57,6 +58,8 @@ class Api:
         self.asked.append({"gvr": str(gvr), "namespace": namespace, "name": name})
         if self.found is None:
             raise NotFound(f"{name} is not there", status=404)
+        if isinstance(self.found, KubeError):
+            raise self.found
         return self.found
 
 
@@ -127,6 +130,27 @@ def test_a_job_that_disappeared_is_read_once(found: Job | None, words: str) -> N
     api.found = found
     assert World(api).finder.look_up(WORKFLOW, FailedJob(task("a"), 0, WIDGET, a_job())) == words
     assert api.asked == [{"gvr": WIDGET, "namespace": "team", "name": "w-a"}]
+
+
+@pytest.mark.parametrize(
+    ("is_gone", "words"),
+    [
+        pytest.param(True, "job w-a was deleted before it ended", id="the kind is gone, and its objects with it"),
+        pytest.param(False, None, id="a proxy in front of the API server may answer that"),
+    ],
+)
+def test_a_job_whose_kind_is_not_served_was_deleted_if_the_kind_is_gone(
+    monkeypatch: pytest.MonkeyPatch, words: str | None, *, is_gone: bool
+) -> None:
+    monkeypatch.setattr(Discovery, "is_gone", lambda _self, gvr: is_gone and str(gvr) == WIDGET)
+    api = Api([])
+    api.found = NotServed("the server could not find the requested resource", status=404)
+    finder, job = World(api).finder, FailedJob(task("a"), 0, WIDGET, a_job())
+    if words is not None:
+        assert finder.look_up(WORKFLOW, job) == words
+    else:
+        with pytest.raises(NotServed):
+            finder.look_up(WORKFLOW, job)
 
 
 def test_failed_pods_are_listed_by_label_in_one_bounded_list() -> None:
