@@ -33,7 +33,8 @@ def reworded(ctx: Context, progress: Progress) -> Progress:
     is_held, edit = ctx.snapshot.is_held, ctx.snapshot.edit
     if is_held and edit is not None and not edit.is_start_known:
         return progress
-    asked = progress.outdated | progress.stale if is_held else progress.outdated
+    # What the budget of an earlier pass left comes first.
+    asked = (*progress.outdated, *(progress.stale - progress.outdated if is_held else ()))
     if not asked:
         return progress
     evaluator, flows = Evaluator(ctx), list(progress.flows)
