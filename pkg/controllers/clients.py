@@ -33,6 +33,11 @@ class Clients:
     events: Client
     access: Client
 
+    def guard(self, may_write: Callable[[], bool]) -> None:
+        """None of them writes while this returns False."""
+        for client in (self.main, self.events, self.access):
+            client.guard(may_write)
+
 
 def make_clients(options: Options, config: ClientConfig, metrics: Metrics) -> Clients:
     """The clients of the workers; the elector has its own."""

@@ -87,8 +87,7 @@ class Controller:
             options.namespace or None,
             functools.partial(make_leadership, options, config, self._metrics),
         )
-        for client in (self._clients.main, self._clients.events, self._clients.access):
-            client.guard(self._term.is_leader)
+        self._clients.guard(self._term.is_leader)
         self._queue = ShardedQueue(options.workers, metrics=lambda number: self._metrics.queue(str(number)))
         self._usage_queue = ShardedQueue(1)
         self._handlers = Handlers(self._queue, self._usage_queue)
@@ -230,6 +229,7 @@ class Controller:
             is_resumed=self._queue.is_resumed,
             room=room,
             backlog=self._queue.backlog,
+            is_idle=self._queue.is_idle,
             warnings=self._pending_jobs.of,
             failures=self._failures,
             messages=self._messages,

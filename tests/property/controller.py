@@ -51,7 +51,7 @@ class Inline:
         future.set_result(function())  # an exception propagates at once, as if the process ended there
         return future
 
-    def run_here(self, _group: str, _owner: str, function: Callable[[], None]) -> bool:
+    def run_here(self, _group: str, function: Callable[[], None]) -> bool:
         function()
         return True
 
@@ -72,7 +72,7 @@ class Late(Inline):
         self.calls.append((future, function))
         return future
 
-    def run_here(self, _group: str, _owner: str, _function: Callable[[], None]) -> bool:
+    def run_here(self, _group: str, _function: Callable[[], None]) -> bool:
         return False
 
     def is_delayed(self, _group: str) -> bool:

@@ -60,6 +60,10 @@ class ShardedQueue:
         """Whether `key`, which is in processing, was only unparked or added as `noted` before it was handed out."""
         return self.queue_of(key).is_resumed(key)
 
+    def is_idle(self, key: str) -> bool:
+        """Whether no key waits for the worker of the shard of `key`."""
+        return not self.queue_of(key).share(key)[2]
+
     def backlog(self, key: str) -> int:
         """How many ready keys count as load for `key`: those of its namespace, times the namespaces that share.
 

@@ -119,7 +119,7 @@ class Executor:
             actions,
             lambda action: self._create(workflow, action, faults.get(action.name)),
             functools.partial(self._pool.submit, group, workflow.key),
-            run_here=functools.partial(self._pool.run_here, group, workflow.key) if is_idle else lambda _call: False,
+            run_here=functools.partial(self._pool.run_here, group) if is_idle else lambda _call: False,
             on_done=lambda: self._room.give_back(*room),
             on_late=on_late,
         )

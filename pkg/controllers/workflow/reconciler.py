@@ -45,7 +45,8 @@ PARK_SECONDS = 0.1
 class Reconciler:
     """owns(key): whether this process may act on a workflow; unpark(key): requeues a parked key, from any thread;
     is_resumed(key): whether nothing else requeued the key that runs now, but changes in the ledger; room: whose turn it
-    is to create jobs; backlog(key): how many ready keys count as load; rights: who may create what, None: nobody asks.
+    is to create jobs; backlog(key): how many ready keys count as load; is_idle(key): whether none waits for the same
+    worker; rights: who may create what, None: nobody asks.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class Reconciler:
         is_resumed: Callable[[str], bool] = lambda key: False,
         room: Room,
         backlog: Callable[[str], int],
+        is_idle: Callable[[str], bool] = lambda key: True,
         warnings: Callable[[WorkflowId], Mapping[str, JobWarning]] = lambda workflow: {},
         failures: Failures | None = None,
         messages: Messages | None = None,
@@ -98,6 +100,7 @@ class Reconciler:
         self._is_resumed = is_resumed
         self._room = room
         self._backlog = backlog
+        self._is_idle = is_idle
         self._clock = wall_clock
         self._since = wall_clock()
         self._term = 0
@@ -260,15 +263,17 @@ class Reconciler:
         patience = 0.0 if is_busy else PARK_SECONDS
         faults = {fault.name: fault for fault in memory.faults.values()}
         self._answers.expect(this, first.creations)
-        run = self._executor.create(
-            this, first.creations, faults, on_late=lambda: self._unpark(key), is_idle=not is_busy
-        )
+        began, is_idle = self._clock(), not is_busy and self._is_idle(key)
+        run = self._executor.create(this, first.creations, faults, on_late=lambda: self._unpark(key), is_idle=is_idle)
         reconcile = Unanswered(this, run, memory, snapshot, first, memory.spec.compiled, self._term)
-        if run.wait(patience):
+        is_answered = run.wait(patience)
+        if is_answered and self._clock() - began <= 2 * PARK_SECONDS:
             self._answers.take(reconcile)
             return self._go_on(workflow, reconcile, was_parked=False)
         memory.progress = None  # unless this very reconcile goes on, the next one reads every job
         self._parked[key] = reconcile
+        if is_answered:
+            self._unpark(key)  # this thread made a call that took long, and what it knows is old
         return Parked("creations take their time")
 
     def _go_on(self, workflow: Workflow, answered: Unanswered, *, was_parked: bool) -> Result:

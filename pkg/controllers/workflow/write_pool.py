@@ -70,24 +70,21 @@ class WritePool:
             self._wake_if_needed(now)
         return future
 
-    def run_here(self, group: str, owner: str, function: Callable[[], None]) -> bool:
-        """Calls a function in this thread, if no call waits and those of the group are answered quickly; else False.
+    def run_here(self, group: str, function: Callable[[], None]) -> bool:
+        """Calls a function in this thread, if no call waits and the group is likely to answer at once; else False.
 
         It counts as a call of the pool. No other thread has to be woken, and none has to wake this one.
         """
         with self._lock:
-            now = self._clock()
-            if self._is_stopped or len(self._turns) or not self._turns.is_quick(group, now):
-                return False
-            self._turns.add(group, owner, _Call(function, Future(), contextvars.Context()), now)
-            turn = self._turns.take(now)
-        assert turn is not None, "no other call waited"
+            number = None if self._is_stopped else self._turns.start(group, self._clock())
+        if number is None:
+            return False
         try:
             function()
         finally:
             with self._lock:
                 now = self._clock()
-                self._turns.finish(turn.group, turn.number, now)
+                self._turns.finish(group, number, now)
                 self._wake_if_needed(now)
         return True
 

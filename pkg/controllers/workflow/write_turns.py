@@ -19,8 +19,10 @@ from pkg.controllers.engine.rotation import Rotation
 
 T = TypeVar("T")
 
-SLOW_SECONDS: Final = 2.0
+SLOW_SECONDS = 2.0
 """A call that takes longer counts as hanging."""
+PROMPT_SECONDS: Final = 0.1
+"""A group whose last call took no longer is likely to be answered at once."""
 SLOW_FOR_SECONDS: Final = 60.0
 """A group counts as slow for so long after its last hanging call."""
 _REMEMBERED: Final = 4_096
@@ -51,6 +53,7 @@ class _Group(Generic[T]):
         self.hanging = 0
         self.slow_until: float | None = None  # None until its first call is answered
         self.since = 0  # orders the groups that wait
+        self.took = float("inf")  # seconds of the call that was answered last
         self.waiting: Rotation[T] = Rotation()
 
     def tier_at(self, now: float) -> Tier:
@@ -97,6 +100,7 @@ class Turns(Generic[T]):
             self._forget(now)
             found = self._groups[group] = _Group()
         if not found.waiting:
+            self._set_tier(group, found, now)
             self._enter(group, found)
         found.waiting.add(owner, call)
         self._size += 1
@@ -110,14 +114,29 @@ class Turns(Generic[T]):
         del self._waiting[group.tier][name]
         call = group.waiting.take()
         self._size -= 1
-        self._number += 1
-        number = self._number
-        self._young[number] = (now, name)
-        group.running += 1
-        self._used[group.tier] += 1
+        number = self._start(name, group, now)
         if group.waiting:
             self._enter(name, group)
         return Turn(name, number, call)
+
+    def start(self, group: str, now: float) -> int | None:
+        """The number of a call that runs from now on and never waited; None where it would have to, or where it is not
+        likely to be answered at once.
+        """
+        self._age(now)
+        found = self._groups.get(group)
+        if self._size or found is None or found.took > PROMPT_SECONDS:
+            return None
+        if found.tier is not Tier.QUICK or not self._is_admitted(found, self._room(Tier.QUICK)):
+            return None
+        return self._start(group, found, now)
+
+    def _start(self, name: str, group: _Group[T], now: float) -> int:
+        self._number += 1
+        self._young[self._number] = (now, name)
+        group.running += 1
+        self._used[group.tier] += 1
+        return self._number
 
     def may_take(self, now: float) -> bool:
         """Whether `take` would return a call."""
@@ -135,7 +154,9 @@ class Turns(Generic[T]):
         """A call was answered."""
         self._age(now)
         found = self._groups[group]
-        if self._young.pop(number, None) is None:
+        young = self._young.pop(number, None)
+        found.took = now - young[0] if young is not None else float("inf")
+        if young is None:
             self._hanging -= 1
             found.hanging -= 1
             found.slow_until = now + SLOW_FOR_SECONDS
@@ -161,14 +182,6 @@ class Turns(Generic[T]):
         found = self._groups.get(group, _Group())
         tier = found.tier_at(now)
         return tier is Tier.SLOW or not self._is_admitted(found, self._room(tier))
-
-    def is_quick(self, group: str, now: float) -> bool:
-        """Whether the next call of a group may run at once, and the group has been answered quickly so far."""
-        self._age(now)
-        found = self._groups.get(group)
-        return (
-            found is not None and found.tier_at(now) is Tier.QUICK and self._is_admitted(found, self._room(Tier.QUICK))
-        )
 
     def tier(self, group: str, now: float) -> Tier:
         """How the calls of a group were answered so far. A call that hangs counts before it is answered."""
@@ -208,16 +221,19 @@ class Turns(Generic[T]):
 
     def _first(self, tier: Tier, now: float) -> tuple[int, str] | None:
         """The first group of a tier that may run a call. It passes no more groups than have calls that run."""
-        room = self._room(tier)
-        if room <= 0:
-            return None
+        room, moved = self._room(tier), list[str]()
+        found = None
         for name, group in self._waiting[tier].items():
             if group.tier_at(now) is not tier:
-                self._set_tier(name, group, now)  # it has been quick for long enough
-                return self._first(tier, now)
-            if self._is_admitted(group, room):
-                return group.since, name
-        return None
+                moved.append(name)  # it has been quick for long enough
+            elif room <= 0:
+                break
+            elif self._is_admitted(group, room):
+                found = group.since, name
+                break
+        for name in moved:
+            self._set_tier(name, self._groups[name], now)
+        return found
 
     def _set_tier(self, name: str, group: _Group[T], now: float) -> None:
         old, new = group.tier, group.tier_at(now)

@@ -77,6 +77,9 @@ def test_no_function_calls_itself(module: str) -> None:
         if isinstance(node, ast.FunctionDef) and node.name not in BOUNDED:
             calls = [each.func for each in ast.walk(node) if isinstance(each, ast.Call)]
             called = {each.id for each in calls if isinstance(each, ast.Name)}
+            called |= {
+                each.attr for each in calls if isinstance(each, ast.Attribute) and ast.unparse(each.value) == "self"
+            }
             assert node.name not in called, f"{module}.{node.name} calls itself"
 
 

@@ -64,6 +64,18 @@ def test_the_backlog_of_a_key_is_its_namespaces(keys: list[str], key: str, backl
     assert queue.backlog(key) == backlog
 
 
+def test_a_key_is_idle_while_no_other_waits_for_its_worker() -> None:
+    queue = ShardedQueue(8)
+    shard = queue.queue_of("a/1")
+    beside = next(key for number in range(1000) if queue.queue_of(key := f"b/{number}") is not shard)
+    before = next(key for number in range(1000) if queue.queue_of(key := f"c/{number}") is shard)
+    queue.add(beside)
+    assert queue.is_idle("a/1")
+    queue.add(before)
+    assert not queue.is_idle("a/1")
+    assert queue.backlog("a/1") == 0, "it is no load for this namespace"
+
+
 def test_metrics_are_made_for_each_shard() -> None:
     from pkg.controllers.engine.workqueue import NoQueueMetrics
 

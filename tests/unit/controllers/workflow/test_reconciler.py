@@ -662,6 +662,28 @@ def test_the_event_of_a_job_that_was_just_created_causes_no_plan(
     assert world.workflow.status.progress == "2/2"
 
 
+def test_after_a_creation_that_took_long_the_reconcile_goes_on_with_what_is_known_then(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world, controller = started(z="", a="z")
+    world.advance(world.now + 6.5)  # z ends
+    controller.deliver_all()
+    creating = World.create
+
+    def late(world: World, *given: Any, **how: Any) -> Job:
+        job = creating(world, *given, **how)
+        world.advance(world.now + 5.0)
+        return job
+
+    monkeypatch.setattr(World, "create", late)
+    assert isinstance(controller.reconciler.reconcile(KEY), Parked)
+    assert ("w-a" in names(world), controller.is_queued) == (True, True)
+    settle(controller)
+    world.advance(world.now + 20)
+    settle(controller)
+    assert world.workflow.status.progress == "2/2"
+
+
 def test_a_created_job_that_a_list_shows_in_a_later_state_than_the_answer_is_planned() -> None:
     world, controller = started(z="", a="z")
     world.advance(world.now + 6.5)  # z ends

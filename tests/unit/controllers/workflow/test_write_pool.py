@@ -52,14 +52,14 @@ def test_a_call_is_made_here_once_those_of_its_group_are_quick(pool: WritePool) 
     def call() -> None:
         seen.append((threading.get_ident(), pool.in_flight))
 
-    assert not pool.run_here("a", "w", call), "nobody knows how quick its calls are"
+    assert not pool.run_here("a", call), "nobody knows how quick its calls are"
     assert seen == []
     pool.submit("a", "w", lambda: None).result(10)
-    assert pool.run_here("a", "w", call)
+    assert pool.run_here("a", call)
     assert seen == [(threading.get_ident(), 1)]
     assert pool.in_flight == 0
     pool.stop()
-    assert not pool.run_here("a", "w", call)
+    assert not pool.run_here("a", call)
     assert len(seen) == 1
 
 
@@ -67,7 +67,7 @@ def test_a_call_that_fails_here_gives_its_turn_back() -> None:
     pool = WritePool(1)
     pool.submit("a", "w", lambda: None).result(10)
     with pytest.raises(ZeroDivisionError):
-        pool.run_here("a", "w", lambda: 1 // 0)  # type: ignore[arg-type]
+        pool.run_here("a", lambda: 1 // 0)  # type: ignore[arg-type]
     assert pool.in_flight == 0
     assert pool.submit("a", "w", lambda: 7).result(10) == 7
     pool.stop()
@@ -81,16 +81,16 @@ def test_no_call_is_made_here_before_those_that_wait_or_in_a_group_that_hangs() 
     hanging = [Hanging() for _ in range(3)]
     futures = [pool.submit("a", "w", call) for call in hanging]
     assert all(call.began.wait(10) for call in hanging[:2])
-    assert not pool.run_here("b", "w", lambda: pytest.fail("one waits"))
+    assert not pool.run_here("b", lambda: pytest.fail("one waits"))
     hanging[0].may_end.set()
     assert futures[0].result(10) == "done"
     assert hanging[2].began.wait(10)
-    assert not pool.run_here("a", "w", lambda: pytest.fail("the group has no room"))
-    assert pool.run_here("b", "w", lambda: None)
+    assert not pool.run_here("a", lambda: pytest.fail("the group has no room"))
+    assert pool.run_here("b", lambda: None)
     now[0] = 3.0
     hanging[1].may_end.set()
     assert futures[1].result(10) == "done"
-    assert not pool.run_here("a", "w", lambda: pytest.fail("the group was slow"))
+    assert not pool.run_here("a", lambda: pytest.fail("the group was slow"))
     hanging[2].may_end.set()
     pool.stop()
 
@@ -99,7 +99,7 @@ def test_calls_that_wait_go_on_after_one_that_was_made_here() -> None:
     pool = WritePool(1)
     pool.submit("a", "w", lambda: None).result(10)
     later: list[Future[int]] = []
-    assert pool.run_here("a", "w", lambda: later.append(pool.submit("a", "w", lambda: 7)))
+    assert pool.run_here("a", lambda: later.append(pool.submit("a", "w", lambda: 7)))
     assert later[0].result(10) == 7
     pool.stop()
 

@@ -190,3 +190,48 @@ def test_what_waits_is_returned_when_it_is_cleared() -> None:
     turns = with_waiting(new(), ["a", "b"], 1)
     assert sorted(turns.clear()) == ["a-0", "b-0"]
     assert not turns.may_take(0.0)
+
+
+@pytest.mark.parametrize(
+    ("took", "later", "starts"),
+    [
+        pytest.param([], 1.0, False, id="a group that nobody knows"),
+        pytest.param([0.02], 1.0, True, id="answered at once"),
+        pytest.param([0.02, 0.5], 1.0, False, id="not at once the last time"),
+        pytest.param([0.5, 0.02], 1.0, True, id="at once again"),
+        pytest.param([SLOW_SECONDS + 1], 1.0, False, id="hung a moment ago"),
+        pytest.param([SLOW_SECONDS + 1], SLOW_FOR_SECONDS + 9, False, id="hung, and nothing is known since"),
+    ],
+)
+def test_a_call_need_not_wait_if_its_group_was(took: list[float], later: float, starts: bool) -> None:
+    turns, now = new(), 0.0
+    for seconds in took:
+        answered(turns, "g", began=now, ended=now + seconds)
+        now += seconds
+    assert (turns.start("g", now + later) is not None) is starts
+    assert turns.unanswered == int(starts)
+
+
+def test_a_call_waits_behind_those_that_wait_and_where_its_group_has_no_room() -> None:
+    turns = new()
+    answered(turns, "g", began=0.0, ended=0.01)
+    running = [turns.start("g", 1.0) for _ in range(SHARE)]
+    assert turns.start("g", 1.0) is None
+    assert running[0] is not None
+    turns.finish("g", running[0], 1.01)
+    turns.add("h", "w", "h", 1.02)
+    assert turns.start("g", 1.02) is None
+    assert turns.take(1.02) is not None
+    assert turns.start("g", 1.02) is not None
+
+
+def test_a_group_that_is_quick_again_does_not_wait_for_the_slow_ones() -> None:
+    turns, slow = new(), names(THREADS // 2, "slow")
+    groups = names(2_000)
+    for group in (*groups, *slow):
+        answered(turns, group, began=0.0, ended=SLOW_SECONDS + 1)
+    with_waiting(turns, slow, 1, now=10.0)
+    assert len(take_all(turns, 10.0)) == THREADS // 2, "all places of slow groups are taken"
+    with_waiting(turns, groups, 1, now=10.0)
+    now = SLOW_SECONDS + 1 + SLOW_FOR_SECONDS + 1
+    assert turns.take(now) is not None
