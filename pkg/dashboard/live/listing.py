@@ -27,7 +27,8 @@ _log = structlog.get_logger("dashboard")
 
 
 class Listing:
-    """The lines of a namespace, or of all (None). Everything but `start` belongs to the thread of the event loop.
+    """The lines of a namespace, or of all (None). Everything but `start` and `namespaces` belongs to the thread of the
+    event loop.
 
     again_seconds: between an error that ended the watch and the next one.
     """
@@ -77,8 +78,8 @@ class Listing:
         return self.is_read
 
     def namespaces(self) -> list[str]:
-        """Those that have Workflows."""
-        return sorted({namespace for namespace, _ in self.lines})
+        """Those that have Workflows. Thread-safe."""
+        return sorted({namespace for namespace, _ in tuple(self.lines)})  # the copy is taken at one moment
 
     def join(self, visible: Collection[str] | None) -> Viewer:
         """A new viewer of the changes in these namespaces, or in all."""

@@ -32,11 +32,13 @@ class Lists:
         of, person = self._of, self._of.person(request)
         query = _query(request)
         visible, denied = await self._visible(person, query.namespace)
-        lines = list(of.listing.lines.values())
+        lines, trouble = list(of.listing.lines.values()), of.listing.trouble
+
+        def body() -> bytes:
+            return encode({"page": select(lines, query, visible), "denied": denied, "trouble": trouble})
+
         # In a thread: 5,000 lines take some milliseconds, in which no stream should stand still.
-        answer = {"page": select(lines, query, visible), "denied": denied, "trouble": of.listing.trouble}
-        body = await of.call(encode, answer)
-        return bytes_answer(body)
+        return bytes_answer(await of.call(body))
 
     async def _visible(self, person: Person, wanted: str) -> tuple[Collection[str] | None, str | None]:
         """The namespaces that somebody sees, None for all; where they see none for lack of a right. Raises Fault."""

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import sys
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import cast
 
 import pytest
 
 from pkg.dashboard.live.listing import Listing
+from pkg.dashboard.model.lines import ListLine
 from pkg.kube.errors import Forbidden, Gone, KubeError, Transient
 from tests.unit.dashboard.live.events import Events
 from tests.unit.dashboard.live.source import Source, workflow
@@ -122,3 +126,30 @@ def test_without_the_right_nobody_waits_for_the_first_list() -> None:
         made.close()
 
     asyncio.run(run())
+
+
+def test_its_namespaces_are_read_in_another_thread_while_lines_come_and_go() -> None:
+    found = Listing(Source().client, None)
+    kept = {("team", f"w{number}"): cast("ListLine", None) for number in range(2_000)}
+    found.lines.update(kept)
+    ended = threading.Event()
+
+    def change() -> None:
+        while not ended.is_set():
+            more = {("other", f"w{number}"): cast("ListLine", None) for number in range(50)}
+            for key, line in more.items():
+                found.lines[key] = line
+            for key in more:
+                del found.lines[key]
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    writer = threading.Thread(target=change)
+    writer.start()
+    try:
+        for _ in range(1_000):
+            assert set(found.namespaces()) <= {"team", "other"}
+    finally:
+        ended.set()
+        writer.join()
+        sys.setswitchinterval(before)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from typing import Any
 
 import pytest
 
 from pkg.dashboard.access.people import Auth
+from pkg.dashboard.model.lines import select
 from pkg.kube.errors import Forbidden
 from tests.unit.dashboard.live.source import Source, workflow
 from tests.unit.dashboard.site.bench import Bench, bench
@@ -67,5 +69,23 @@ def test_a_namespace_is_a_name() -> None:
         async with bench() as of:
             found = await of.ask("/api/workflows?namespace=a/b")
             assert (found.status, "the namespace is 'a/b'" in found.json["message"]) == (400, True)
+
+    asyncio.run(run())
+
+
+def test_a_page_is_chosen_beside_the_thread_that_serves_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: list[int] = []
+
+    def noted(*given: Any) -> object:
+        threads.append(threading.get_ident())
+        return select(*given)
+
+    monkeypatch.setattr("pkg.dashboard.site.lists.select", noted)
+
+    async def run() -> None:
+        async with bench() as of:
+            assert (await of.ask("/api/workflows")).status == 200
+            assert threads
+            assert threading.get_ident() not in threads
 
     asyncio.run(run())
