@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
-from playwright.sync_api import Error, Page, Route, expect
+from playwright.sync_api import Error, Locator, Page, Route, expect
 
 from tests.browser.conftest import OpenPage, wait_drawn
 from tests.cluster.support import manifests as m
+from tests.cluster.support.dashboard import serving
 from tests.cluster.support.world import World
 
 pytestmark = [pytest.mark.cluster, pytest.mark.browser]
@@ -128,3 +130,74 @@ def test_a_log_whose_stream_breaks_off_loses_and_repeats_no_line(open_page: Open
     expect(lines).to_have_text("one\ntwo\nthree")
     page.wait_for_timeout(2500)
     expect(lines).to_have_text("one\ntwo\nthree")
+
+
+class Busy:
+    """Answers each request that somebody asks too much, and when to ask again. asked: how many there were."""
+
+    def __init__(self, after: int) -> None:
+        self.asked = 0
+        self._after = after
+
+    def __call__(self, route: Route) -> None:
+        self.asked += 1
+        headers = {"retry-after": str(self._after)}
+        route.fulfill(status=429, content_type="application/json", body='{"message": "too much"}', headers=headers)
+
+
+def waits(page: Page) -> Locator:
+    return page.get_by_role("status").filter(has_text="The page waits, and goes on by itself.")
+
+
+def test_what_changes_something_is_not_sent_again_by_itself(
+    open_page: OpenPage, kubeconfig: Path, world: World
+) -> None:
+    world.create(m.workflow("run", m.flow("first")))
+    with serving(kubeconfig, "--allow-actions") as acting:
+        page = open_page(address(world, "run"), of=acting, fails=True)
+        busy = Busy(after=1)
+        page.route("**/run/actions/suspend", busy)
+        button = page.get_by_role("button", name="Suspend")
+        button.click()
+        expect(page.get_by_role("status").filter(has_text="too much")).to_be_visible()
+        expect(waits(page)).to_have_count(0)
+        page.wait_for_timeout(2_500)
+        assert busy.asked == 1
+        page.unroute("**/run/actions/suspend")
+        button.click()
+        expect(page.get_by_role("status").filter(has_text="run suspended")).to_be_visible()
+
+
+def test_a_list_that_was_told_to_wait_waits_while_workflows_change(open_page: OpenPage, world: World) -> None:
+    world.create(m.workflow("run", m.flow("first")))
+    page = open_page("/replay", fails=True)
+    busy = Busy(after=6)
+    page.route("**/api/workflows?*", busy)
+    page.goto(page.url.replace("/replay", f"/?namespace={world.namespace}"))
+    expect(waits(page)).to_be_visible()
+    page.wait_for_timeout(500)
+    before = busy.asked
+    for number in range(3):
+        world.create(m.workflow(f"later-{number}", m.flow("first")))
+        page.wait_for_timeout(1_300)
+    assert busy.asked == before
+    page.unroute("**/api/workflows?*")
+    expect(page.get_by_role("link", name="later-2")).to_be_visible()
+    expect(waits(page)).to_have_count(0)
+
+
+@pytest.mark.parametrize(("view", "refused"), [("replay", "/recording"), ("graph", "")])
+def test_a_page_that_was_left_asks_no_more(open_page: OpenPage, world: World, view: str, refused: str) -> None:
+    """A stream that is refused again and again has one question open, and not one for each time."""
+    world.create(m.workflow("run", m.flow("first")))
+    page = open_page("/replay", fails=True)
+    busy, streams = Busy(after=20), Busy(after=20)
+    page.route(f"**/api/workflows/*/run{refused}", busy)
+    page.route("**/run/stream", streams)
+    page.goto(page.url.replace("/replay", address(world, "run", view)))
+    expect(waits(page)).to_be_visible()
+    while streams.asked < 3:
+        page.wait_for_timeout(100)
+    assert busy.asked == 1
+    page.get_by_role("link", name="Open a recording").click()
+    expect(waits(page)).to_have_count(0, timeout=2_000)

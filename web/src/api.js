@@ -24,35 +24,42 @@ async function answer(response) {
   throw new Problem(response.status, body.message || `the dashboard does not answer (HTTP ${response.status})`);
 }
 
-// Whoever asks more than one person may is told when to ask again: until then the request waits.
-let waiting = 0;
+// Whoever asks more than one person may is told when to ask again: until then a read waits. Here by its signal.
+const waiting = new Set();
 let tell = () => {};
 export const whenWaiting = (handle) => { tell = handle; };
+export const isWaiting = (signal) => waiting.has(signal);
 
 async function rest(milliseconds, signal) {
-  tell((waiting += 1) > 0);
+  signal.throwIfAborted();
+  waiting.add(signal);
+  tell(true);
   try {
     await new Promise((done, fail) => {
       const timer = setTimeout(done, milliseconds);
-      signal?.addEventListener("abort", () => {
+      signal.addEventListener("abort", () => {
         clearTimeout(timer);
         fail(signal.reason);
       }, { once: true });
     });
   } finally {
-    tell((waiting -= 1) > 0);
+    waiting.delete(signal);
+    tell(waiting.size > 0);
   }
 }
 
+// signal: ends a read, and the wait for its turn. Without one it is sent once: what changes something is never sent
+// again by itself, as the person may have thought better of it.
 async function ask(path, options) {
+  const { signal } = options;
   let pause = 0;
   try {
     for (;;) {
       const response = await fetch(BASE + path, options);
       const after = 1000 * Number(response.headers.get("retry-after"));
-      if (response.status !== 429 || !(after > 0)) return await answer(response);
+      if (!signal || response.status !== 429 || !(after > 0)) return await answer(response);
       pause = Math.min(LONGEST_PAUSE, Math.max(after, pause * 1.7));
-      await rest(pause * (1 + Math.random() / 2), options.signal);
+      await rest(pause * (1 + Math.random() / 2), signal);
     }
   } catch (error) {
     if (error instanceof Problem || error.name === "AbortError") throw error;
@@ -60,8 +67,9 @@ async function ask(path, options) {
   }
 }
 
-export const get = (path, signal) => ask(path, { signal, headers: { accept: "application/json" } });
+export const get = (path, signal = new AbortController().signal) => ask(path, { signal, headers: { accept: "application/json" } });
 
+// signal: given for what changes nothing, such as the preview of a retry.
 export const post = (path, body = {}, signal = undefined) =>
   ask(path, { method: "POST", signal, headers: { "content-type": "application/json", "x-csrf-token": csrf }, body: JSON.stringify(body) });
 

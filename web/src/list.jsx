@@ -2,7 +2,7 @@
 
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
 
-import { get, stream } from "./api.js";
+import { get, isWaiting, stream } from "./api.js";
 import { Link, address, go } from "./route.jsx";
 import { duration, moment, now, number, plural } from "./words.js";
 
@@ -28,12 +28,15 @@ export function List({ route, session, onLogin }) {
   };
   const wanted = query.toString();
   const load = useCallback(() => {
+    // One that waits for its turn will be answered with what is true then.
+    if (reading.current && isWaiting(reading.current.signal)) return;
     const asked = new URLSearchParams(wanted);
     asked.set("limit", LIMIT);
     // An answer that a later question has overtaken is not wanted any more.
     reading.current?.abort();
-    reading.current = new AbortController();
-    return get(`/api/workflows?${asked}`, reading.current.signal).then((found) => {
+    const own = new AbortController();
+    reading.current = own;
+    get(`/api/workflows?${asked}`, own.signal).then((found) => {
       setPage(found.page);
       setDenied(found.denied);
       setLost(found.trouble);
@@ -41,11 +44,11 @@ export function List({ route, session, onLogin }) {
     }, (error) => {
       if (error.status === 401) onLogin();
       else if (error.name !== "AbortError") setProblem(error.message);
-    });
+    }).finally(() => { if (reading.current === own) reading.current = null; });
   }, [wanted]);
   useEffect(() => {
     load();
-    return () => reading.current?.abort();
+    return () => { reading.current?.abort(); reading.current = null; };
   }, [load]);
   useEffect(() => {
     document.title = "Workflows";
@@ -60,8 +63,9 @@ export function List({ route, session, onLogin }) {
     return () => { clearInterval(timer); removeEventListener("keydown", focus); };
   }, []);
   useEffect(() => {
-    // Rows that are shown change at once. Whatever may change which rows are shown is read anew, at most every second.
-    const later = () => { pending.current ||= setTimeout(() => { pending.current = 0; load(); }, 1000); };
+    // Rows that are shown change at once. Whatever may change which rows are shown is read anew, at most every second,
+    // and once the answer before has come.
+    const later = () => { pending.current ||= setTimeout(() => { pending.current = 0; reading.current ? later() : load(); }, 1000); };
     const lines = ({ lines: changed, gone }) => {
       const fresh = new Map(changed.map((line) => [`${line.namespace}/${line.name}`, line]));
       setPage((old) => old && { ...old, lines: old.lines.map((line) => fresh.get(`${line.namespace}/${line.name}`) || line) });

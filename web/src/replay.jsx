@@ -19,7 +19,9 @@ export function RunReplay({ namespace, name, task, query }) {
   const [recording, setRecording] = useState(null);
   const [problem, setProblem] = useState("");
   useEffect(() => {
-    get(workflowPath(namespace, name, "/recording")).then(setRecording, (error) => setProblem(error.message));
+    const abort = new AbortController();
+    get(workflowPath(namespace, name, "/recording"), abort.signal).then(setRecording, (error) => error.name !== "AbortError" && setProblem(error.message));
+    return () => abort.abort();
   }, [namespace, name]);
   if (problem) return <p class="problem" role="alert">{problem}</p>;
   if (!recording) return <p class="faint" aria-busy="true">…</p>;

@@ -26,6 +26,7 @@ export function useLive(namespace, name, onLogin) {
     let state = null;
     let moves = [];
     let request = 0;
+    let asking = null;
     const show = () => {
       request ||= requestAnimationFrame(() => {
         request = 0;
@@ -54,13 +55,21 @@ export function useLive(namespace, name, onLogin) {
       lost: ({ message }) => setLive((old) => ({ ...old, problem: `The API server cannot be reached at the moment: ${message}` })),
       back: () => setLive((old) => ({ ...old, problem: "" })),
       failed: ({ message }) => setLive((old) => ({ ...old, problem: message })),
-      online: (online) => setLive((old) => ({ ...old, online })),
-      refused: () => get(workflowPath(namespace, name)).catch((error) => {
-        if (error.status === 401) onLogin();
-        else setLive((old) => ({ ...old, problem: error.message, isGone: error.status === 404 }));
-      }),
+      online: (online) => {
+        setLive((old) => ({ ...old, online }));
+        if (online) asking?.abort();
+      },
+      refused: () => {
+        if (asking) return;
+        asking = new AbortController();
+        get(workflowPath(namespace, name), asking.signal).catch((error) => {
+          if (error.name === "AbortError") return;
+          if (error.status === 401) onLogin();
+          else setLive((old) => ({ ...old, problem: error.message, isGone: error.status === 404 }));
+        }).finally(() => { asking = null; });
+      },
     });
-    return () => { close(); cancelAnimationFrame(request); };
+    return () => { close(); asking?.abort(); cancelAnimationFrame(request); };
   }, [namespace, name]);
   return { ...live, kept };
 }
