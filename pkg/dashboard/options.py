@@ -97,7 +97,7 @@ def dashboard_options(run: F) -> F:
             type=click.FloatRange(0),
             default=PER_SECOND,
             show_default=True,
-            help="How often one person may ask, with --auth=token; 0: no bound.",
+            help="How often one person may ask, with --auth=token; 0: no bound, nor one of answers in the making.",
         ),
         click.option(
             "--metrics-bind-address",

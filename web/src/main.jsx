@@ -49,7 +49,7 @@ function App() {
         <Link to="/replay" class="quiet">Open a recording</Link>
         {session?.auth === "token" && session.loggedIn && <button type="button" class="quiet" onClick={logout}>Log out</button>}
       </header>
-      <p class="waits" role="status">{waits && "You ask more than one person may at a time. The page waits, and goes on by itself."}</p>
+      <p class="waits" role="status">{waits && "More is asked than may be at a time. The page waits, and goes on by itself."}</p>
       {view}
     </>
   );

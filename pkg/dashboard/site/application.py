@@ -14,6 +14,7 @@ from starlette.responses import Response
 from starlette.routing import Match, Route
 
 from pkg.dashboard.access.guard import Refused, check
+from pkg.dashboard.access.shares import Busy
 from pkg.dashboard.site.actions import Actions
 from pkg.dashboard.site.lists import Lists
 from pkg.dashboard.site.logins import Logins
@@ -118,7 +119,7 @@ def _routes(services: Services) -> list[Route]:
         Route("/api/session", lists.session),
         Route("/api/login", logins.login, methods=["POST"]),
         Route("/api/logout", logins.logout, methods=["POST"]),
-        Route("/api/workflows", bounded(lists.page)),
+        Route("/api/workflows", lists.page),  # bounds itself: it may wait before it asks
         Route("/api/stream", bounded(lists.stream)),
         Route(_ONE, bounded(one.state)),
         Route(f"{_ONE}/scene", bounded(one.scene)),
@@ -155,6 +156,11 @@ async def _fault(_request: Request, error: Exception) -> Response:
     return fault_answer(error)
 
 
+async def _busy(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, Busy)
+    return fault_answer(Fault(429, str(error), error.after))
+
+
 async def _kube_error(_request: Request, error: Exception) -> Response:
     assert isinstance(error, KubeError)
     return fault_answer(fault_of(error))
@@ -177,6 +183,7 @@ async def _failed(request: Request, error: Exception) -> Response:
 
 _HANDLERS: Final[dict[Any, Any]] = {
     Fault: _fault,
+    Busy: _busy,
     KubeError: _kube_error,
     HTTPException: _http_error,
     Exception: _failed,

@@ -31,19 +31,27 @@ class Lists:
         """
         of, person = self._of, self._of.person(request)
         query = _query(request)
-        visible, denied = await self._visible(person, query.namespace)
-        lines, trouble = list(of.listing.lines.values()), of.listing.trouble
+        of.shares.count(person)
+        is_read = await of.listing.ready(_FIRST_SECONDS)  # whoever waits for the first list has no place yet
+        with of.shares.place(person):
+            visible, denied = await self._visible(person, query.namespace, is_read=is_read)
+            lines, trouble = list(of.listing.lines.values()), of.listing.trouble
 
-        def body() -> bytes:
-            return encode({"page": select(lines, query, visible), "denied": denied, "trouble": trouble})
+            def body() -> bytes:
+                return encode({"page": select(lines, query, visible), "denied": denied, "trouble": trouble})
 
-        # In a thread: 5,000 lines take some milliseconds, in which no stream should stand still.
-        return bytes_answer(await of.call(body))
+            # In a thread: 5,000 lines take some milliseconds, in which no stream should stand still.
+            return bytes_answer(await of.call(body))
 
-    async def _visible(self, person: Person, wanted: str) -> tuple[Collection[str] | None, str | None]:
-        """The namespaces that somebody sees, None for all; where they see none for lack of a right. Raises Fault."""
+    async def _visible(
+        self, person: Person, wanted: str, *, is_read: bool
+    ) -> tuple[Collection[str] | None, str | None]:
+        """The namespaces that somebody sees, None for all; where they see none for lack of a right. Raises Fault.
+
+        is_read: whether all Workflows have been listed.
+        """
         of = self._of
-        if await of.listing.ready(_FIRST_SECONDS):
+        if is_read:
             visible = await of.call(of.rights.visible, person, of.scope, of.listing.namespaces, wanted)
             return visible, await of.call(of.rights.denied, person, of.scope, visible, wanted)
         if of.is_local and of.listing.is_forbidden:

@@ -32,9 +32,11 @@ class Logins:
         if person is None:
             raise Fault(400, "that is no token: it must be one line of ASCII characters")
         try:
-            username = await of.call(of.people.username, person)
+            with of.shares.use(None):
+                username = await of.call(of.people.username, person)
         except Unauthorized as error:
             raise Fault(401, "the API server does not accept this token; it may have expired") from error
+        of.shares.accept(person)
         answer = json_answer({"user": username, "csrf": of.people.csrf(person)})
         answer.set_cookie(
             of.cookie_name(request),

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from pkg.apis.flow.v1alpha1.object_faults import is_name
 from pkg.dashboard.access.people import Auth, People, Person, cookie_name
 from pkg.dashboard.access.rights import Rights
-from pkg.dashboard.access.shares import Busy, Shares
+from pkg.dashboard.access.shares import Shares
 from pkg.dashboard.live.encoding import encode
 from pkg.dashboard.live.listing import Listing
 from pkg.dashboard.live.rooms import Rooms
@@ -86,14 +86,11 @@ class Services:
         return found
 
     def bounded(self, handler: Handler) -> Handler:
-        """The handler, for no more than the share of one person of all requests."""
+        """The handler, which asks the API server, for no more than the share of one person. Raises Busy."""
 
         async def run(request: Request) -> Any:
-            try:
-                with self.shares.use(self.person(request)):
-                    return await handler(request)
-            except Busy as error:
-                raise Fault(429, str(error), error.after) from error
+            with self.shares.use(self.person(request)):
+                return await handler(request)
 
         return run
 

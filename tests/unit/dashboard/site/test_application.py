@@ -12,6 +12,7 @@ from structlog.testing import capture_logs
 from pkg.dashboard.access.people import Auth
 from pkg.dashboard.access.shares import AT_ONCE
 from pkg.dashboard.site.visits import MAX_EACH, Stream
+from pkg.kube.errors import Unauthorized
 from tests.unit.dashboard.live.source import Source, workflow
 from tests.unit.dashboard.site.bench import Bench, bench, counted
 
@@ -202,7 +203,8 @@ def test_who_asks_too_often_is_told_when_to_ask_again_and_others_are_not() -> No
     async def run() -> None:
         async with bench(per_second=1.0) as of:
             path = "/api/workflows/team/w"
-            assert [(await of.ask(path)).status for _ in range(5)] == [200] * 5
+            # The first as one who is new.
+            assert [(await of.ask(path)).status for _ in range(6)] == [200] * 6
             refused = await of.ask(f"{path}/actions/suspend", "POST", {})
             assert (refused.status, refused.headers["retry-after"]) == (429, "1")
             assert refused.json["message"] == "one person may ask 1 times a second; ask again in 1 s"
@@ -215,9 +217,10 @@ def test_who_asks_too_often_is_told_when_to_ask_again_and_others_are_not() -> No
 def test_who_waits_for_too_many_answers_is_refused_and_open_streams_are_no_answers_that_wait() -> None:
     async def run() -> None:
         source = Source(workflow("w"))
-        async with bench(source) as of:
+        async with bench(source, per_second=1_000.0) as of:
             leaves, gate = asyncio.Event(), threading.Event()
             path = "/api/workflows/team/w"
+            assert (await of.ask(path)).status == 200
             streams = [asyncio.ensure_future(of.ask(f"{path}/stream", leaves=leaves)) for _ in range(AT_ONCE)]
             while of.visits.count(Stream.WORKFLOW) < AT_ONCE:
                 await asyncio.sleep(0.001)
@@ -226,12 +229,43 @@ def test_who_waits_for_too_many_answers_is_refused_and_open_streams_are_no_answe
             await asyncio.sleep(0)
             refused = await of.ask(path)
             assert (refused.status, refused.headers["retry-after"]) == (429, "1")
-            assert "16 of your requests are being answered" in refused.json["message"]
+            assert "16 requests of one person are being answered" in refused.json["message"]
             gate.set()
             assert [(await each).status for each in asked] == [200] * AT_ONCE
             assert (await of.ask(path)).status == 200
             leaves.set()
             await asyncio.gather(*streams)
+
+    asyncio.run(run())
+
+
+def test_tokens_that_are_made_up_hold_up_only_those_who_are_new() -> None:
+    async def run() -> None:
+        source = Source(workflow("w"))
+        async with bench(source, per_second=1.0) as of:
+            path = "/api/workflows/team/w"
+
+            async def ask(token: str) -> int:
+                return (await of.ask(path, headers={"authorization": f"Bearer {token}"})).status
+
+            async def log_in() -> int:
+                return (await of.ask("/api/login", "POST", {"token": "abc"})).status
+
+            assert [await ask("abc"), await log_in()] == [200, 200]
+            source.refusal = Unauthorized("who is that?", status=401)
+            assert [await ask(f"made-up-{number}") for number in range(10)] == [401] * 3 + [429] * 7
+            source.refusal = None
+            assert [await ask("abc"), await ask("of-somebody-new"), await log_in()] == [200, 429, 429]
+
+    asyncio.run(run())
+
+
+def test_who_logs_in_is_new_no_more() -> None:
+    async def run() -> None:
+        async with bench(per_second=1.0) as of:
+            assert (await of.ask("/api/login", "POST", {"token": "abc"})).status == 200
+            assert [(await of.ask("/api/workflows")).status for _ in range(6)] == [200] * 5 + [429]
+            assert (await of.ask("/api/login", "POST", {"token": "abc"})).status == 200
 
     asyncio.run(run())
 

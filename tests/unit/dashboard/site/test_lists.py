@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from pkg.dashboard.access.people import Auth
+from pkg.dashboard.access.shares import AT_ONCE
 from pkg.dashboard.model.lines import select
 from pkg.kube.errors import Forbidden
 from tests.unit.dashboard.live.source import Source, workflow
@@ -46,6 +47,23 @@ def test_who_started_it_without_the_right_is_told_at_once(scope: str | None) -> 
         of.listing.start(asyncio.get_running_loop())
         found = (await of.ask("/api/workflows")).json
         assert (found["denied"], found["trouble"]) == (scope or "", "workflows is forbidden")
+        of.app.is_draining = True
+        of.app.close()
+
+    asyncio.run(run())
+
+
+def test_who_waits_for_the_first_list_has_places_for_all_else() -> None:
+    async def run() -> None:
+        source = Source(workflow("w"))
+        of = Bench(source, per_second=1_000.0)
+        path = "/api/workflows/team/w/yaml"
+        assert (await of.ask(path)).status == 200
+        waiting = [asyncio.ensure_future(of.ask("/api/workflows")) for _ in range(AT_ONCE)]
+        await asyncio.sleep(0)
+        assert (await of.ask(path)).status == 200
+        of.listing.start(asyncio.get_running_loop())
+        assert [(await each).status for each in waiting] == [200] * AT_ONCE
         of.app.is_draining = True
         of.app.close()
 
