@@ -31,9 +31,10 @@ def test_who_may_list_nothing_reads_what_right_it_takes(
     world.create(m.workflow("hidden", m.flow("first")))
     page = open_page("/", of=shared, fails=True)
     log_in(page, token_of(world, "nobody"))
-    said = page.get_by_text("You may not list the Workflows of all namespaces, and there is none where you may.")
+    said = page.get_by_text("and no Workflow was found in a namespace where you may list them.")
     expect(said).to_be_visible()
     expect(page.get_by_text("It takes the right to list workflows.flow.workflow.sh.")).to_be_visible()
+    expect(page.get_by_text("If you have it in one namespace, open /?namespace=NAME.")).to_be_visible()
     expect(page.get_by_text("There is no workflow yet")).to_have_count(0)
     found = Axe().run(page)
     assert found.violations_count == 0, found.generate_report()
@@ -55,6 +56,22 @@ def test_who_may_list_one_namespace_reads_that_another_is_not_theirs(
     page.get_by_label("Namespace", exact=True).select_option("")
     expect(page.get_by_role("link", name="mine")).to_be_visible()
     expect(page.get_by_text("You may not list")).to_have_count(0)
+
+
+def test_who_may_list_a_namespace_without_workflows_looks_at_it_and_sees_the_first_one(
+    open_page: OpenPage, shared: Client, new_world: Callable[[], World]
+) -> None:
+    mine, other = new_world(), new_world()
+    other.create(m.workflow("hidden", m.flow("first")))
+    page = open_page("/", of=shared, fails=True)
+    log_in(page, token_of(mine, "reader", READ))
+    expect(page.get_by_text("no Workflow was found in a namespace where you may list them.")).to_be_visible()
+    page.goto(f"{page.url}?namespace={mine.namespace}")
+    expect(page.get_by_text("There is no workflow yet")).to_be_visible()
+    expect(page.get_by_label("Namespace", exact=True)).to_have_value(mine.namespace)
+    expect(page.get_by_text("You may not list")).to_have_count(0)
+    mine.create(m.workflow("mine", m.flow("first")))
+    expect(page.get_by_role("link", name="mine")).to_be_visible()
 
 
 def test_who_asks_more_than_one_person_may_waits_and_goes_on(

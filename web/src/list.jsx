@@ -2,7 +2,7 @@
 
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
 
-import { get, isWaiting, stream } from "./api.js";
+import { BASE, get, isWaiting, stream } from "./api.js";
 import { Link, address, go } from "./route.jsx";
 import { duration, moment, now, number, plural } from "./words.js";
 
@@ -27,6 +27,7 @@ export function List({ route, session, onLogin }) {
     go(`/${next.size ? `?${next}` : ""}`, replace);
   };
   const wanted = query.toString();
+  const namespace = query.get("namespace") || "";
   const load = useCallback(() => {
     // One that waits for its turn will be answered with what is true then.
     if (reading.current && isWaiting(reading.current.signal)) return;
@@ -71,7 +72,7 @@ export function List({ route, session, onLogin }) {
       setPage((old) => old && { ...old, lines: old.lines.map((line) => fresh.get(`${line.namespace}/${line.name}`) || line) });
       if (changed.length || gone.length) later();
     };
-    const close = stream("/api/stream", {
+    const close = stream(`/api/stream${namespace && `?${new URLSearchParams({ namespace })}`}`, {
       lines,
       again: load,
       lost: ({ message }) => setLost(message),
@@ -82,6 +83,7 @@ export function List({ route, session, onLogin }) {
     return () => { close(); clearTimeout(pending.current); pending.current = 0; };
   }, [load]);
 
+  const namespaces = (page?.namespaces || []).concat(namespace && !page?.namespaces.includes(namespace) ? [namespace] : []);
   const phase = query.get("phase") || "";
   const offset = Number(query.get("offset") || 0);
   const sort = query.get("sort") || "-created";
@@ -97,9 +99,9 @@ export function List({ route, session, onLogin }) {
         <h1>Workflows</h1>
         <input ref={search} type="search" aria-label="Search by name, namespace, phase or reason" placeholder="Search  ( / )" value={query.get("q") || ""} onInput={(event) => set({ q: event.target.value }, true)} />
         {!session.scope && (
-          <select aria-label="Namespace" value={query.get("namespace") || ""} onChange={(event) => set({ namespace: event.target.value })}>
+          <select aria-label="Namespace" value={namespace} onChange={(event) => set({ namespace: event.target.value })}>
             <option value="">all namespaces</option>
-            {(page?.namespaces || []).map((name) => <option key={name} value={name}>{name}</option>)}
+            {namespaces.map((name) => <option key={name} value={name}>{name}</option>)}
           </select>
         )}
       </div>
@@ -149,12 +151,12 @@ export function List({ route, session, onLogin }) {
 
 // Who may not list Workflows. namespace: where, empty for all.
 function Denied({ namespace, isLocal }) {
-  const elsewhere = isLocal ? "" : ", and there is none where you may";
+  const elsewhere = isLocal ? "" : ", and no Workflow was found in a namespace where you may list them";
   return (
     <div class="empty">
       <p>You may not list {namespace ? `Workflows in the namespace ${namespace}` : `the Workflows of all namespaces${elsewhere}`}.</p>
       <p>It takes the right to <code>list</code> <code>workflows.flow.workflow.sh</code>{namespace && " there"}. The ClusterRole <code>workflow-view</code> gives it, as <code>view</code>, <code>edit</code> and <code>admin</code> do.</p>
-      {isLocal && !namespace && <p>If you have it in one namespace, start the dashboard with <code>--namespace=NAME</code>.</p>}
+      {!namespace && <p>If you have it in one namespace, {isLocal ? <>start the dashboard with <code>--namespace=NAME</code></> : <>open <code>{BASE}/?namespace=NAME</code></>}.</p>}
     </div>
   );
 }

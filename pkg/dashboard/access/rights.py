@@ -30,7 +30,9 @@ MAX_NAMESPACES: Final = 1_000
 _SECONDS_EACH: Final = 0.5
 #: Namespaces that are asked about at the same time, for all people together.
 _AT_ONCE: Final = 4
+#: Answers that are remembered, and after how many seconds nobody takes one any more.
 _MAX_ANSWERS: Final = 200_000
+_LONGEST_SECONDS: Final = max(ALLOWED_SECONDS, _SECONDS_EACH * (MAX_NAMESPACES + 1))
 _REVIEWS: Final = GVR("authorization.k8s.io", "v1", "selfsubjectaccessreviews")
 
 
@@ -54,6 +56,18 @@ LIST_WORKFLOWS: Final = Right("list", WORKFLOWS.group, WORKFLOWS.resource)
 def read_log(pod: str) -> Right:
     """The right to read the log of a pod."""
     return Right("get", "", "pods", "log", pod)
+
+
+def denied(scope: str | None, visible: Collection[str] | None, wanted: str = "") -> str | None:
+    """Where somebody sees no Workflow for lack of a right: a namespace, or empty for all; else None.
+
+    Empty does not say that they may list in none: a namespace without Workflows is not asked about. visible: as
+    `Rights.visible` found it; scope, wanted: as it was asked.
+    """
+    place = scope or wanted
+    if visible is None or (place in visible if place else visible):
+        return None
+    return place
 
 
 class _Status(msgspec.Struct, frozen=True):
@@ -102,11 +116,18 @@ class Rights:
         allowed = _ask(person.client, right, namespace)
         key = (person.key, right, namespace)
         with self._lock:
-            self._answers[key] = (allowed, self._clock())
+            now = self._clock()
+            self._answers[key] = (allowed, now)
             self._answers.move_to_end(key)
-            if len(self._answers) > _MAX_ANSWERS:
+            while len(self._answers) > _MAX_ANSWERS or next(iter(self._answers.values()))[1] + _LONGEST_SECONDS <= now:
                 self._answers.popitem(last=False)
         return allowed
+
+    @property
+    def answers(self) -> int:
+        """How many are in memory."""
+        with self._lock:
+            return len(self._answers)
 
     def visible(
         self, person: Person, scope: str | None, namespaces: Callable[[], Iterable[str]], wanted: str = ""
@@ -114,30 +135,17 @@ class Rights:
         """The namespaces whose Workflows somebody may list; None for all. Raises KubeError.
 
         scope: the namespace that the dashboard is about, None for all; namespaces: those that have Workflows; wanted:
-        the one that somebody looks at, about which a new right is known soonest.
+        the one that somebody looks at, which is asked about in any case, and a new right in it is known soonest.
         """
         if scope is not None:
             return frozenset({scope}) if self.may(person, LIST_WORKFLOWS, scope) else frozenset()
         if self.may(person, LIST_WORKFLOWS, ""):
             return None
         asked = list(namespaces())[:MAX_NAMESPACES]
-        if wanted in asked:
+        if wanted:
             self.may(person, LIST_WORKFLOWS, wanted)
+            asked += [wanted] if wanted not in asked else []
         return self._each(person, asked)
-
-    def denied(
-        self, person: Person, scope: str | None, visible: Collection[str] | None, wanted: str = ""
-    ) -> str | None:
-        """Where somebody sees no Workflow because they may not list any: a namespace, or empty for all; else None.
-
-        visible: as `visible` found it; scope, wanted: as it was asked. Raises KubeError.
-        """
-        place = scope or wanted
-        if visible is None or place in visible:
-            return None
-        if place:
-            return None if self.may(person, LIST_WORKFLOWS, place) else place
-        return None if visible else ""
 
     def _each(self, person: Person, asked: Sequence[str]) -> frozenset[str]:
         """In which of these somebody may list Workflows. Others who ask for the same person wait for the answers."""

@@ -8,9 +8,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from pkg.dashboard.access.people import Person
+from pkg.dashboard.access.rights import denied
 from pkg.dashboard.live.encoding import encode
 from pkg.dashboard.model.lines import MAX_PAGE, SORTS, Query, select
-from pkg.dashboard.site.services import Fault, Services, bytes_answer, json_answer, object_name
+from pkg.dashboard.site.services import Fault, Services, bytes_answer, json_answer, namespace_name
 from pkg.dashboard.site.streams import EventStream
 from pkg.dashboard.site.visits import Stream
 
@@ -34,11 +35,11 @@ class Lists:
         of.shares.count(person)
         is_read = await of.listing.ready(_FIRST_SECONDS)  # whoever waits for the first list has no place yet
         with of.shares.place(person):
-            visible, denied = await self._visible(person, query.namespace, is_read=is_read)
+            visible, hidden = await self._visible(person, query.namespace, is_read=is_read)
             lines, trouble = list(of.listing.lines.values()), of.listing.trouble
 
             def body() -> bytes:
-                return encode({"page": select(lines, query, visible), "denied": denied, "trouble": trouble})
+                return encode({"page": select(lines, query, visible), "denied": hidden, "trouble": trouble})
 
             # In a thread: 5,000 lines take some milliseconds, in which no stream should stand still.
             return bytes_answer(await of.call(body))
@@ -53,15 +54,19 @@ class Lists:
         of = self._of
         if is_read:
             visible = await of.call(of.rights.visible, person, of.scope, of.listing.namespaces, wanted)
-            return visible, await of.call(of.rights.denied, person, of.scope, visible, wanted)
+            return visible, denied(of.scope, visible, wanted)
         if of.is_local and of.listing.is_forbidden:
             return (), of.scope or ""  # the list is read with the rights of this person
         raise Fault(503, f"the workflows cannot be read yet: {of.listing.trouble or 'the first list takes long'}")
 
     async def stream(self, request: Request) -> EventStream:
-        """The lines that change. A viewer that misses some is sent `again`, and reads its page again."""
+        """The lines that change. Parameter: namespace, that of the page.
+
+        A viewer that misses some is sent `again`, and reads its page again.
+        """
         of, person = self._of, self._of.person(request)
-        visible = await of.call(of.rights.visible, person, of.scope, of.listing.namespaces)
+        wanted = _namespace(request)
+        visible = await of.call(of.rights.visible, person, of.scope, of.listing.namespaces, wanted)
         viewer = of.listing.join(visible)
 
         def leave() -> None:
@@ -69,7 +74,7 @@ class Lists:
             of.metrics.resyncs.inc(viewer.resyncs)
 
         async def is_same() -> bool:
-            return await of.call(of.rights.visible, person, of.scope, of.listing.namespaces) == visible
+            return await of.call(of.rights.visible, person, of.scope, of.listing.namespaces, wanted) == visible
 
         # One who may see more, or less, connects anew.
         return of.stream(request, person, Stream.LIST, viewer, leave, is_same)
@@ -109,13 +114,19 @@ def _query(request: Request) -> Query:
         )
     return Query(
         text=given.get("q", "")[:200],
-        namespace=object_name(namespace, "the namespace") if (namespace := given.get("namespace", "")) else "",
+        namespace=_namespace(request),
         phases=frozenset(filter(None, given.get("phase", "").split(","))),
         blocked=given.get("blocked", "") == "1",
         sort=sort,
         offset=_number(given.get("offset", "0"), "offset"),
         limit=min(_number(given.get("limit", "50"), "limit"), MAX_PAGE),
     )
+
+
+def _namespace(request: Request) -> str:
+    """The one that somebody looks at, or empty for all. Raises Fault."""
+    given = request.query_params.get("namespace", "")
+    return namespace_name(given) if given else ""
 
 
 def _number(text: str, name: str) -> int:

@@ -11,6 +11,7 @@ from typing import Any, Final, ParamSpec, TypeVar
 from starlette.requests import Request
 from starlette.responses import Response
 
+from pkg.apis.flow.v1alpha1.labels import MAX_VALUE
 from pkg.apis.flow.v1alpha1.object_faults import is_name
 from pkg.dashboard.access.people import Auth, People, Person, cookie_name
 from pkg.dashboard.access.rights import Rights
@@ -138,7 +139,7 @@ class Services:
 
     def named(self, request: Request) -> tuple[str, str]:
         """Namespace and name of the Workflow in the path. Raises Fault."""
-        namespace = object_name(request.path_params["namespace"], "the namespace")
+        namespace = namespace_name(request.path_params["namespace"])
         name = object_name(request.path_params["name"], "the name of the workflow")
         if self.scope not in (None, namespace):
             raise Fault(404, f"the dashboard shows the namespace {self.scope} alone")
@@ -158,6 +159,16 @@ def object_name(text: str, what: str) -> str:
     """A name that may be part of a path of the API server, where a slash would lead to something else. Raises Fault."""
     if not is_name(text):
         raise Fault(400, f"{what} is {text[:60]!r}; a name has lower-case letters, digits, dots and dashes")
+    return text
+
+
+def namespace_name(text: str) -> str:
+    """A name that a namespace can have: nobody is asked about another one. Raises Fault."""
+    if not is_name(text) or "." in text or len(text) > MAX_VALUE:
+        raise Fault(
+            400,
+            f"the namespace is {text[:80]!r}; its name has at most {MAX_VALUE} lower-case letters, digits and dashes",
+        )
     return text
 
 

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from pkg.dashboard.access.people import Person
-from pkg.dashboard.access.rights import ALLOWED_SECONDS, DENIED_SECONDS, MAX_NAMESPACES, Rights, read_log
+from pkg.dashboard.access.rights import ALLOWED_SECONDS, DENIED_SECONDS, MAX_NAMESPACES, Rights, denied, read_log
 from pkg.kube.client import Client
 from pkg.kube.errors import Transient
 
@@ -78,7 +78,7 @@ def test_a_dashboard_of_one_namespace_asks_about_that_one() -> None:
 
 
 @pytest.mark.parametrize(
-    ("allowed", "scope", "wanted", "denied"),
+    ("allowed", "scope", "wanted", "hidden"),
     [
         ("", None, "", None),
         ("", None, "ns-1", None),
@@ -107,11 +107,11 @@ def test_a_dashboard_of_one_namespace_asks_about_that_one() -> None:
     ],
 )
 def test_where_somebody_sees_nothing_for_lack_of_a_right(
-    allowed: str, scope: str | None, wanted: str, denied: str | None
+    allowed: str, scope: str | None, wanted: str, hidden: str | None
 ) -> None:
     bench = Bench(allowed)
     visible = bench.rights.visible(bench.person, scope, lambda: bench.namespaces, wanted)
-    assert bench.rights.denied(bench.person, scope, visible, wanted) == denied
+    assert denied(scope, visible, wanted) == hidden
     bench.rights.close()
 
 
@@ -169,6 +169,25 @@ def test_no_more_than_so_many_namespaces_are_asked_about(few: Bench) -> None:
     few.namespaces = [f"n-{number}" for number in range(MAX_NAMESPACES + 50)]
     few.visible()
     assert len(few.server.asked) == MAX_NAMESPACES + 1
+
+
+@pytest.mark.parametrize("wanted", ["n-1049", "without-workflows"])
+def test_whoever_looks_at_a_namespace_is_asked_about_it_in_any_case(few: Bench, wanted: str) -> None:
+    few.namespaces = [f"n-{number}" for number in range(MAX_NAMESPACES + 50)]
+    few.server.allowed = {wanted}
+    assert few.visible() == set()
+    assert few.visible(wanted) == {wanted}
+    assert few.server.asked.count(wanted) == 1
+
+
+def test_answers_that_nobody_takes_any_more_are_forgotten(few: Bench) -> None:
+    few.namespaces = []
+    for number in range(100):
+        few.visible(f"made-up-{number}")
+    assert few.rights.answers == 101
+    few.now += 600.0
+    few.visible()
+    assert few.rights.answers == 1
 
 
 def test_an_answer_that_does_not_come_is_no_answer(few: Bench) -> None:

@@ -23,7 +23,8 @@ def workflow(name: str, version: int = 1, namespace: str = "team", **status: Any
 
 class Source:
     """A client of it. `objects` is what a list finds; `refusal`: the error of every call, until it is None again;
-    `may`: what a review of access answers; `gate`: what each read of an object waits for.
+    `may`: what a review of access answers; `allowed`: in which namespaces, if not in all; `gate`: what each read of an
+    object waits for.
     """
 
     def __init__(self, *objects: dict[str, Any]) -> None:
@@ -31,6 +32,7 @@ class Source:
         self.templates: dict[str, dict[str, Any]] = {}
         self.refusal: KubeError | None = None
         self.may = True
+        self.allowed: set[str] = set()
         self.gate: threading.Event | None = None
         # By the selector of those who watch: the list, and the one Workflow, each hear everything.
         self._events: dict[str, Events] = {}
@@ -61,9 +63,11 @@ class Source:
             raise NotFound(f"{name} not found", status=404)
         return msgspec.json.decode(msgspec.json.encode(found), type=type)
 
-    def review(self, _gvr: object, _body: object, type: Any) -> Any:  # noqa: A002
-        """Everybody may do everything, or nothing."""
-        return msgspec.convert({"status": {"allowed": self.may}}, type)
+    def review(self, _gvr: object, body: Any, type: Any) -> Any:  # noqa: A002
+        """Everybody may do everything, or nothing, or everything in some namespaces."""
+        place = body.get("spec", {}).get("resourceAttributes", {}).get("namespace")
+        allowed = self.may and (not self.allowed or place in self.allowed)
+        return msgspec.convert({"status": {"allowed": allowed}}, type)
 
     def list_page(self, *_: object, field_selector: str = "", **__: object) -> Page[msgspec.Raw]:
         self._events.setdefault(field_selector, queue.SimpleQueue())

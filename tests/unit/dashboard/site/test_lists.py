@@ -11,6 +11,7 @@ import pytest
 from pkg.dashboard.access.people import Auth
 from pkg.dashboard.access.shares import AT_ONCE
 from pkg.dashboard.model.lines import select
+from pkg.dashboard.site.visits import Stream
 from pkg.kube.errors import Forbidden
 from tests.unit.dashboard.live.source import Source, workflow
 from tests.unit.dashboard.site.bench import Bench, bench
@@ -82,11 +83,38 @@ def test_people_are_not_told_that_they_lack_what_the_dashboard_lacks() -> None:
     asyncio.run(run())
 
 
-def test_a_namespace_is_a_name() -> None:
+@pytest.mark.parametrize("name", ["a/b", "a.b", "a" * 64])
+@pytest.mark.parametrize("path", ["/api/workflows", "/api/stream"])
+def test_nobody_is_asked_about_what_can_be_no_namespace(path: str, name: str) -> None:
     async def run() -> None:
         async with bench() as of:
-            found = await of.ask("/api/workflows?namespace=a/b")
-            assert (found.status, "the namespace is 'a/b'" in found.json["message"]) == (400, True)
+            found = await of.ask(f"{path}?namespace={name}")
+            assert (found.status, f"the namespace is '{name}'" in found.json["message"]) == (400, True)
+
+    asyncio.run(run())
+
+
+def test_the_stream_of_a_namespace_that_has_no_workflow_has_the_first_one() -> None:
+    """Whoever may list that namespace alone."""
+
+    async def run() -> None:
+        source = Source()
+        source.allowed = {"team"}
+        async with bench(source) as of:
+            leaves = asyncio.Event()
+            asked = [
+                asyncio.ensure_future(of.ask(f"/api/stream{query}", leaves=leaves)) for query in ("", "?namespace=team")
+            ]
+            while of.visits.count(Stream.LIST) < len(asked):
+                await asyncio.sleep(0.001)
+            source.say("ADDED", workflow("first", 6))
+            while not of.listing.lines:
+                await asyncio.sleep(0.001)
+            await asyncio.sleep(0.5)
+            leaves.set()
+            assert [b"first" in (await each).body for each in asked] == [False, True]
+
+    asyncio.run(run())
 
     asyncio.run(run())
 
