@@ -211,15 +211,18 @@ class People:
         return hmac.new(self._secret, text.encode(), hashlib.sha256).hexdigest()
 
 
-def cookie_name(host: str, base_path: str) -> str:
-    """The name of the cookie of a login. host: as the browser names the dashboard; base_path: the prefix, or empty.
+def cookie_name(host: str, base_path: str, *, is_secure: bool) -> str:
+    """The name of the cookie of a login. host: as the browser names the dashboard; base_path: the prefix, or empty;
+    is_secure: whether the browser reaches it by HTTPS.
 
-    A browser sends a cookie to every port of a host, and to every address below its path. So the port and the prefix
-    are in the name: dashboards beside each other would end each other's logins.
+    A browser sends a cookie to every port of a host, and to every address below its path. So the port, which a browser
+    leaves out where it is that of the scheme, and the prefix are in the name: dashboards beside each other would end
+    each other's logins.
     """
     _, colon, port = host.rpartition(":")
-    ending = f"-{port}" if colon and port.isdecimal() else ""
-    return f"{_COOKIE}{ending}{base_path.replace('/', '+')}"
+    if not colon or not port.isdecimal():
+        port = "443" if is_secure else "80"
+    return f"{_COOKIE}-{port}{base_path.replace('/', '+')}"
 
 
 def _hashed(value: str) -> str:

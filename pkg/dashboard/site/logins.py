@@ -43,7 +43,7 @@ class Logins:
             of.people.login(given.token.strip(), person),
             max_age=int(LOGIN_SECONDS),
             path=of.base_path or "/",
-            secure=of.is_secure or request.url.scheme == "https",
+            secure=of.is_https(request),
             httponly=True,
             samesite="strict",
         )

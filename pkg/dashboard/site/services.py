@@ -131,7 +131,11 @@ class Services:
 
     def cookie_name(self, request: Request) -> str:
         """The name of the cookie of logins at the address that the request names."""
-        return cookie_name(request.headers.get("host", ""), self.base_path)
+        return cookie_name(request.headers.get("host", ""), self.base_path, is_secure=self.is_https(request))
+
+    def is_https(self, request: Request) -> bool:
+        """Whether the browser reaches the dashboard by HTTPS, as far as it knows."""
+        return self.is_secure or request.url.scheme == "https"
 
     def cookie(self, request: Request) -> str:
         """The value of that cookie; empty without one."""

@@ -50,6 +50,7 @@ class Bench:
         auth: Auth = Auth.TOKEN,
         scope: str | None = None,
         per_second: float = 0.0,
+        is_secure: bool = False,
     ) -> None:
         self.people = People(auth, ClientConfig("https://127.0.0.1"), source.client, lambda _: source.client)
         self.listing = Listing(source.client, scope)
@@ -67,7 +68,7 @@ class Bench:
                 pool=ThreadPoolExecutor(4),
                 scope=scope,
                 allow_actions=allow_actions,
-                is_secure=False,
+                is_secure=is_secure,
                 version="test",
                 server="",
                 base_path=base_path,

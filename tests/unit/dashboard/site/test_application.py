@@ -141,7 +141,7 @@ def test_a_logout_forgets_what_the_browser_keeps_and_ends_its_streams() -> None:
         async with bench(base_path="/flows") as of:
             person = of.people.of_token("abc")
             assert person is not None
-            inside = {"authorization": "", "cookie": f"workflow-dashboard+flows={of.people.login('abc', person)}"}
+            inside = {"authorization": "", "cookie": f"workflow-dashboard-80+flows={of.people.login('abc', person)}"}
             stream = asyncio.ensure_future(of.ask("/api/workflows/team/w/stream", headers=inside))
             while not of.visits.count(Stream.WORKFLOW):
                 await asyncio.sleep(0.001)
@@ -163,7 +163,7 @@ def test_a_stream_ends_when_its_login_is_over(monkeypatch: pytest.MonkeyPatch) -
             person = of.people.of_token("abc")
             assert person is not None
             value = of.people.login("abc", person)
-            inside = {"authorization": "", "cookie": f"workflow-dashboard={value}"}
+            inside = {"authorization": "", "cookie": f"workflow-dashboard-80={value}"}
             stream = asyncio.ensure_future(of.ask("/api/workflows/team/w/stream", headers=inside))
             while not of.visits.count(Stream.WORKFLOW):
                 await asyncio.sleep(0.001)
