@@ -19,3 +19,12 @@ class OrderedValue(msgspec.Struct, frozen=True, gc=False, order=True):
 
 class Frozen(msgspec.Struct, frozen=True):
     """A frozen value."""
+
+
+def is_equal(one: object, other: object) -> bool:
+    """Whether two structs have the same values.
+
+    Compiled, `==` between two structs of compiled modules asks whether they are the same object, because mypyc does not
+    see how their base compares. This function is not compiled.
+    """
+    return one == other

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import re
@@ -94,24 +95,29 @@ def make_world(api: Api, name: str) -> World:
 
 
 def wait_leftovers_gone(api: Api) -> None:
-    """Waits until no Workflow or CronWorkflow is left in a namespace that is being deleted.
+    """Waits until none of our objects is left in a namespace that is being deleted.
 
-    Namespaces of earlier tests are removed without waiting. A controller of all namespaces would act on what is left.
+    Namespaces of earlier tests are removed without waiting. A controller of all namespaces would act on what is left,
+    and watch the kinds of their templates.
     """
     deadline = time.monotonic() + PATIENCE
-    while True:
-        spaces = api.get("/api/v1/namespaces")["items"]
-        going = {space["metadata"]["name"] for space in spaces if space["status"]["phase"] == "Terminating"}
-        left = [
-            f"{kind} {found['metadata']['namespace']}/{found['metadata']['name']}"
-            for kind in ("workflows", "cronworkflows")
-            for found in api.get(f"/apis/flow.workflow.sh/v1alpha1/{kind}")["items"]
-            if found["metadata"]["namespace"] in going
-        ]
-        if not left:
-            return
+    left = ["not known yet"]
+    while left:
         assert time.monotonic() < deadline, f"left over in namespaces that are being deleted: {', '.join(left)}"
-        time.sleep(0.1)
+        with contextlib.suppress(ApiStatusError):  # where a CRD was changed a moment ago
+            left = _leftovers(api)
+        time.sleep(0.1 if left else 0)
+
+
+def _leftovers(api: Api) -> list[str]:
+    spaces = api.get("/api/v1/namespaces")["items"]
+    going = {space["metadata"]["name"] for space in spaces if space["status"]["phase"] == "Terminating"}
+    return [
+        f"{resource} {found['metadata']['namespace']}/{found['metadata']['name']}"
+        for resource in ("workflows", "cronworkflows", "worktemplates")
+        for found in api.get(f"/apis/flow.workflow.sh/v1alpha1/{resource}")["items"]
+        if found["metadata"]["namespace"] in going
+    ]
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from click.testing import CliRunner, Result
 from hack.cluster import Cluster
 from hack.controller_process import NO_SERVERS
 from pkg.cli.app import command
+from pkg.views.manifests.writing import as_yaml
 from pkg.views.rendering import UID
 from tests.cluster.conftest import make_world, token_kubeconfig
 from tests.cluster.support import manifests as m
@@ -86,7 +87,8 @@ def said(result: Result, code: int = 1) -> str:
 
 
 def text(*objects: Object) -> str:
-    return yaml.safe_dump_all(objects)
+    """The manifests as YAML 1.1, which needs quotes around texts such as y."""
+    return "---\n".join(as_yaml(one) for one in objects)
 
 
 def test_submit(run: Run, world: World, name: str) -> None:

@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from hack.cluster import Cluster
 from hack.controller_process import NO_SERVERS
 from pkg.cli.app import command
+from pkg.views.manifests.writing import as_yaml
 from tests.cluster.conftest import make_world
 from tests.cluster.support.controller import Controller
 from tests.cluster.support.world import World
@@ -113,7 +114,7 @@ def test_the_api_server_takes_what_convert_makes(file: Path, world: World, kubec
     flags = [f"--kubeconfig={kubeconfig}", f"--namespace={world.namespace}"]
     for one in ours:
         one["metadata"].pop("namespace", None)
-    judged = run.invoke(command, ["lint", "--server", "-", *flags], input=yaml.safe_dump_all(ours))
+    judged = run.invoke(command, ["lint", "--server", "-", *flags], input="---\n".join(as_yaml(one) for one in ours))
     assert judged.exit_code == 0, judged.output
     if file.stem == "argo-cron":
         assert "1 CronWorkflow" in judged.stderr

@@ -11,6 +11,8 @@ import pytest
 
 from hack.compiled import ROOT, modules
 from pkg.apis import structs
+from pkg.controllers.workflow.planner.control.locks import is_whole
+from pkg.controllers.workflow.planner.progress import TaskKey
 
 BASES: dict[str, type[msgspec.Struct]] = {
     each.__name__: each for each in (structs.Frozen, structs.Value, structs.OrderedValue)
@@ -50,6 +52,12 @@ def test_keywords_of_a_struct_are_those_of_its_base(module: str) -> None:
         assert defaults | _keywords(node) == _config(BASES[base.id]), node.name
         made = getattr(importlib.import_module(module), node.name)
         assert _config(made) == _config(BASES[base.id]), node.name
+
+
+def test_two_structs_of_the_same_values_are_equal_in_compiled_code() -> None:
+    """Runs on the sources and on the compiled core."""
+    assert is_whole(TaskKey("", 0))
+    assert not is_whole(TaskKey("a", 0))
 
 
 @pytest.mark.parametrize("module", modules())

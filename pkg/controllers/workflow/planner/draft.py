@@ -10,7 +10,7 @@ import msgspec
 
 from pkg.apis.flow.v1alpha1.phases import BACKOFF, FAILED, FINAL, WAITING, Phase, advance
 from pkg.apis.flow.v1alpha1.types import EndRecord
-from pkg.apis.structs import Value
+from pkg.apis.structs import Value, is_equal
 from pkg.controllers.workflow.planner.graph.model import Graph
 from pkg.controllers.workflow.planner.progress import (
     Decision,
@@ -107,7 +107,7 @@ class Draft:
     def put(self, flow: int, index: int, task: Task) -> bool:
         """Replaces one task; True if it differs. Raises IllegalMove for a move that the table of phases lacks."""
         old = self.task(flow, index)
-        if old == task:
+        if is_equal(old, task):
             return False
         was, phase = old.phase, advance(old.phase, task.phase)
         opened = self._open.get(flow)

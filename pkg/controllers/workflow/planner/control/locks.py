@@ -15,6 +15,7 @@ from msgspec import structs
 
 from pkg.apis.flow.v1alpha1.phases import BACKOFF, WAITING
 from pkg.apis.flow.v1alpha1.reasons import Reasons
+from pkg.apis.structs import is_equal
 from pkg.controllers.workflow.planner.actions import Plan
 from pkg.controllers.workflow.planner.context import Context
 from pkg.controllers.workflow.planner.control.obstacles import (
@@ -217,8 +218,13 @@ def after_end(made: Plan, snapshot: Snapshot) -> Plan:
     return structs.replace(made, locks=LockNeeds(keeps=keeps, jobs=jobs, unsure=unsure))
 
 
+def is_whole(key: TaskKey) -> bool:
+    """Whether the workflow as a whole is the holder."""
+    return is_equal(key, WHOLE)
+
+
 def _keeps(ctx: Context, key: TaskKey, progress: Progress, acked: Sequence[FlowState]) -> bool:
-    if key == WHOLE:
+    if is_whole(key):
         return True
     node = ctx.node_of(key)
     if node is not None and ctx.may_hide_jobs(node):
@@ -231,7 +237,7 @@ def _keeps(ctx: Context, key: TaskKey, progress: Progress, acked: Sequence[FlowS
 
 def _has_unfinished_job(snapshot: Snapshot, key: TaskKey) -> bool:
     """Whether a task has a job that has not finished; of a workflow as a whole, one that is under deletion."""
-    if key != WHOLE:
+    if not is_whole(key):
         return any(_is_unfinished(snapshot, one) for one in snapshot.jobs.get(key, ()))
     every = (one for jobs in snapshot.jobs.values() for one in jobs)
     return any(one.job.metadata.is_deleting and _is_unfinished(snapshot, one) for one in every)
@@ -239,7 +245,7 @@ def _has_unfinished_job(snapshot: Snapshot, key: TaskKey) -> bool:
 
 def _known_jobs(snapshot: Snapshot, key: TaskKey, *, is_final: bool) -> KnownJobs:
     """The jobs of a task that the caches show; of a workflow as a whole, all of them."""
-    every = snapshot.jobs.items() if key == WHOLE else ((key, snapshot.jobs.get(key, ())),)
+    every = snapshot.jobs.items() if is_whole(key) else ((key, snapshot.jobs.get(key, ())),)
     jobs = [one for _, jobs in every for one in jobs if not one.is_foreign]
     uids = frozenset(one.job.metadata.uid for one in jobs)
     return KnownJobs(uids, max((one.attempt for one in jobs), default=-1), is_final)
@@ -252,7 +258,7 @@ def _is_final(ctx: Context, key: TaskKey, acked: Sequence[FlowState]) -> bool:
 
 def _is_unanswered(snapshot: Snapshot, key: TaskKey) -> bool:
     """Whether the last creation had no answer, so that the job may come yet."""
-    faults = snapshot.faults.values() if key == WHOLE else (snapshot.faults.get(key),)
+    faults = snapshot.faults.values() if is_whole(key) else (snapshot.faults.get(key),)
     return any(fault is not None and fault.is_unanswered for fault in faults)
 
 
