@@ -482,9 +482,12 @@ def answers(
 ) -> dict[str, tuple[int, str]]:
     """The answers of the API server with the webhook: status code, and message with warnings."""
     world = make_world(cluster.api(), "bad-data-judged")
-    prepare(world)
-    with asked_webhook(cluster, tmp_path_factory.mktemp("webhook")):
-        return {case: asked(cluster.api(), world, flows) for case, flows in CASES.items()}
+    try:
+        prepare(world)
+        with asked_webhook(cluster, tmp_path_factory.mktemp("webhook")):
+            return {case: asked(cluster.api(), world, flows) for case, flows in CASES.items()}
+    finally:
+        world.remove()
 
 
 def asked(api: Api, world: World, flows: list[Object]) -> tuple[int, str]:
