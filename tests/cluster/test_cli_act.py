@@ -301,7 +301,7 @@ def test_lint_asks_the_server(run: Run, world: World, name: str) -> None:
     marked = m.workflow(name, m.flow("a"))
     marked["metadata"]["labels"] = {"team": "of a"}
     result = run("lint", "-", "--server", stdin=text(marked))
-    assert done(result, 1).startswith(f"stdin:4:3: Workflow {name}: API server: ")
+    assert done(result, 1).startswith(f"stdin:5:3: Workflow {name}: API server: ")
     assert "metadata.labels" in result.stdout
     assert 'namespaces "nowhere" not found' in said(run("lint", "-", "--server", stdin=text(good), namespace="nowhere"))
 
