@@ -209,22 +209,28 @@ def test_a_stranger_keeps_the_name(who: dict[str, Any]) -> None:
     assert not any(call.startswith("delete") for call in api.calls)
 
 
+#: What admission may take off a job, and how that is said.
+TAKEN_OFF = (
+    pytest.param(
+        lambda metadata: metadata["labels"].pop(labels.FLOW), f"its label {labels.FLOW} was removed", id="a label"
+    ),
+    pytest.param(
+        lambda metadata: metadata["labels"].pop(labels.WORKFLOW_UID),
+        f"its label {labels.WORKFLOW_UID} was removed",
+        id="the label by which jobs are watched",
+    ),
+    pytest.param(
+        lambda metadata: metadata.pop("ownerReferences"),
+        "its owner reference to the Workflow was removed",
+        id="the owner reference",
+    ),
+)
+
+
 @pytest.mark.parametrize(
     ("mutate", "changed"),
     [
-        pytest.param(
-            lambda metadata: metadata["labels"].pop(labels.FLOW), f"its label {labels.FLOW} was removed", id="a label"
-        ),
-        pytest.param(
-            lambda metadata: metadata["labels"].pop(labels.WORKFLOW_UID),
-            f"its label {labels.WORKFLOW_UID} was removed",
-            id="the label by which jobs are watched",
-        ),
-        pytest.param(
-            lambda metadata: metadata.pop("ownerReferences"),
-            "its owner reference to the Workflow was removed",
-            id="the owner reference",
-        ),
+        *TAKEN_OFF,
         pytest.param(
             lambda metadata: metadata["labels"].update({labels.ATTEMPT: "7"}),
             f"its label {labels.ATTEMPT} was changed from '0' to '7'",
@@ -251,21 +257,9 @@ def test_a_job_that_admission_takes_off_its_task_is_not_made_again(
 @pytest.mark.parametrize(
     ("mutate", "changed"),
     [
-        pytest.param(
-            lambda metadata: metadata["labels"].pop(labels.FLOW), f"its label {labels.FLOW} was removed", id="a label"
-        ),
-        pytest.param(
-            lambda metadata: metadata["labels"].pop(labels.WORKFLOW_UID),
-            f"its label {labels.WORKFLOW_UID} was removed",
-            id="the label by which jobs are watched",
-        ),
+        *TAKEN_OFF,
         pytest.param(
             lambda metadata: metadata.pop("labels"), f"its label {labels.WORKFLOW_UID} was removed", id="all labels"
-        ),
-        pytest.param(
-            lambda metadata: metadata.pop("ownerReferences"),
-            "its owner reference to the Workflow was removed",
-            id="the owner reference",
         ),
     ],
 )
