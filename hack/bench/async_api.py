@@ -17,6 +17,8 @@ from pkg.kube.config import load_config
 
 JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"
+# The API server closes a connection that was idle for 90 s.
+_IDLE_SECONDS = 60.0
 
 
 class ApiError(Exception):
@@ -32,6 +34,11 @@ class _Exchange(asyncio.Protocol):
         self._parts: list[bytes] = []
         self._parser = httptools.HttpResponseParser(self)
         self._transport: asyncio.Transport
+        self.idle_since = 0.0
+
+    def is_fresh(self, now: float) -> bool:
+        """Whether it may be used again: what is sent on a connection that the server has closed is never answered."""
+        return not self._transport.is_closing() and now - self.idle_since < _IDLE_SECONDS
 
     def send(self, request: bytes) -> asyncio.Future[tuple[int, bytes]]:
         """Sends a request; the future has the code and the body."""
@@ -152,8 +159,13 @@ class AsyncApi:
         return f"{method} {path} HTTP/1.1\r\n{self._head}{length}\r\n".encode() + body
 
     async def _take(self) -> _Exchange:
-        if self._idle:
-            return self._idle.pop()
+        while self._idle:
+            exchange = self._idle.pop()
+            if exchange.is_fresh(asyncio.get_running_loop().time()):
+                return exchange
+            exchange.close()
+            self._all.remove(exchange)
+            self._left += 1
         if self._left:
             self._left -= 1
             return await self._connect(None)
@@ -165,6 +177,7 @@ class AsyncApi:
         if self._waiting:
             self._waiting.popleft().set_result(exchange)
         else:
+            exchange.idle_since = asyncio.get_running_loop().time()
             self._idle.append(exchange)
 
     async def _connect(self, on_line: Callable[[bytes], None] | None) -> _Exchange:

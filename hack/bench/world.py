@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from hack.bench.async_api import MERGE_PATCH, AsyncApi
+from hack.bench.async_api import MERGE_PATCH, ApiError, AsyncApi
 from hack.bench.shapes import Object, Shape
 from pkg.apis.flow.v1alpha1 import labels
 from pkg.apis.flow.v1alpha1.types import WORKFLOWS, WORKTEMPLATES
@@ -147,7 +147,21 @@ class World:
         deadline = time.monotonic() + seconds
         while not self._all_ended.wait(0.1):
             if self.failure or time.monotonic() > deadline:
-                raise SystemExit(f"{what} did not end, only {len(self.ended)}; {self.failure}")
+                raise SystemExit(f"{what} did not end, only {len(self.ended)}; {self.failure or self._unended()}")
+
+    def _unended(self) -> str:
+        """Some workflows that have not ended, and their jobs, as the API server has them now."""
+        names = [name for name in self.submitted if name not in self.ended][:3]
+        paths = [f"{path_of(WORKFLOWS, self._namespace)}/{name}" for name in names]
+        paths += [f"{self._jobs}?labelSelector={labels.WORKFLOW}%3D{name}" for name in names]
+
+        async def read(path: str) -> str:
+            try:
+                return (await self._api.call("GET", path)).decode()
+            except ApiError as error:
+                return str(error)
+
+        return "\n".join(self._await(read(path)) for path in paths)
 
     def _await(self, call: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(call, self._loop).result(120)
