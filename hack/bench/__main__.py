@@ -24,6 +24,7 @@ from hack.bench import (
     locks,
     manifests,
     passes,
+    queued,
     report,
     rules,
     runs,
@@ -122,9 +123,11 @@ def scale_command(share: float) -> None:
 @main.command("slow")
 @click.option("--rounds", default=1, show_default=True, help="Runs of controller and floor each.")
 def slow_command(rounds: int) -> None:
-    """An API server that takes 20 ms longer, and one that refuses calls with 429. Fails if the Lease is lost."""
+    """An API server that takes 20 ms longer, one that refuses calls with 429, and one that queues them. Fails if the
+    Lease is lost.
+    """
     with cluster_with_jobs() as cluster:
-        found = slow.measure(cluster, rounds=rounds)
+        found = slow.measure(cluster, rounds=rounds) | queued.measure(cluster, rounds=rounds)
     _judge((), found, "slow")
 
 

@@ -89,6 +89,7 @@ class AsyncApi:
         self._address = (endpoint.host, endpoint.port)
         self._tls: ssl.SSLContext = endpoint.tls()
         self._head = f"Host: {endpoint.host}:{endpoint.port}\r\nUser-Agent: {agent}\r\nAccept: application/json\r\n"
+        self._head += "".join(f"{name}: {value}\r\n" for name, value in config.headers)
         self._left = connections
         self._idle: list[_Exchange] = []
         self._waiting: deque[asyncio.Future[_Exchange]] = deque()

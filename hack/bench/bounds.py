@@ -31,8 +31,9 @@ PARTS: Final[Mapping[str, tuple[str, float, str]]] = {
     "scale idle": ("10,000 finished and 2,000 running workflows: idle CPU", 1.0, "% of a core"),
     "soak growth": ("RSS in the last third of a soak / in the middle one", 1.05, "x"),
     "slow rate": ("20 ms per call: tasks/s / floor with as many calls in flight", 0.8, "x"),
+    "queued rate": ("calls queued by the API server: tasks/s / floor with as many in flight", 0.8, "x"),
 }
-_AT_LEAST: Final = frozenset({"slow rate"})
+_AT_LEAST: Final = frozenset({"slow rate", "queued rate"})
 
 
 @dataclass(frozen=True, slots=True)

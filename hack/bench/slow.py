@@ -1,6 +1,7 @@
 """A proxy makes the API server slow, or refuses calls for now: throughput beside the floor, and the Lease.
 
 The floor gets as many calls in flight as the controller had at most. It repeats nothing, so it is not refused anything.
+`queued.py` does the same with the queues of the API server itself.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
-from typing import Final
+from typing import Any, Final
 
 from hack.bench import runs
 from hack.bench.samples import FLOOR, OURS
@@ -20,6 +21,7 @@ from hack.bench.world import World
 from hack.cluster import Cluster
 from hack.controller_process import NO_SERVERS, ControllerProcess
 from hack.faults import answers
+from hack.faults.access import Everybody
 from hack.faults.messages import Request
 from hack.faults.proxy import Proxy
 
@@ -33,11 +35,20 @@ _PATIENCE: Final = 240.0
 class SlowProxy(Proxy):
     """Forwards every call `delay` seconds later, and answers the share `refused` of the calls 429 with Retry-After.
 
-    Watches pass at once. peak: most calls that were in flight at a time since `forget`.
+    Watches pass at once. user: what its kubeconfig says of the user. peak: most calls that were in flight at a time
+    since `forget`.
     """
 
-    def __init__(self, kubeconfig: Path, folder: Path, *, delay: float = DELAY, refused: float = 0.0) -> None:
-        super().__init__(kubeconfig, folder, seed=1)
+    def __init__(
+        self,
+        kubeconfig: Path,
+        folder: Path,
+        *,
+        delay: float = DELAY,
+        refused: float = 0.0,
+        user: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__(kubeconfig, folder, seed=1, access=Everybody(user))
         self._delay = delay
         self._refused = refused
         self._in_flight = 0
@@ -72,53 +83,59 @@ def measure(cluster: Cluster, *, rounds: int = 1) -> dict[str, float]:
     """Prints the figures; returns the lowest rate beside the floor by the name of its bound. SystemExit if the
     controller lost its Lease, or workflows did not succeed, while calls were refused.
     """
-    shares = []
+    title = f"{1000 * DELAY:.0f} ms per call"
     with SlowProxy(cluster.kubeconfig, cluster.folder / "slow") as proxy:
-        for name in _SHAPES:
-            found = []
-            for number in range(rounds):
-                proxy.forget()
-                ours = runs.measure_one(cluster, SHAPES[name], OURS, number, via=proxy.kubeconfig)
-                calls = proxy.peak
-                floor = runs.measure_one(cluster, SHAPES[name], FLOOR, number, via=proxy.kubeconfig, connections=calls)
-                found.append(ours.rate / floor.rate)
-                print(
-                    f"slow: {name}, {1000 * DELAY:.0f} ms per call, {calls} calls in flight: {ours.rate:.0f} tasks/s, "
-                    f"floor {floor.rate:.0f}",
-                    flush=True,
-                )
-            shares.append(median(found))
-    _refused(cluster)
-    return {"slow rate": min(shares)}
-
-
-def _refused(cluster: Cluster) -> None:
-    """Chains while one call of twenty is refused, with an election."""
-    shape = SHAPES["chains"]
-    with (
-        SlowProxy(cluster.kubeconfig, cluster.folder / "refusing", refused=REFUSED) as proxy,
-        _world(cluster, "refused") as world,
-    ):
-        flags = ("--workers=8", "--leader-elect-resource-namespace=default", "--exclusive=false", *NO_SERVERS)
-        process = ControllerProcess(
-            cluster, cluster.folder / "refused.log", *flags, "--namespace=refused", kubeconfig=proxy.kubeconfig
+        share = beside_floor(cluster, proxy, title, rounds)
+    with SlowProxy(cluster.kubeconfig, cluster.folder / "refusing", refused=REFUSED) as proxy:
+        rate = with_election(cluster, proxy, "refused", "while calls were refused")
+        print(
+            f"slow: chains, {title}, {proxy.lies['answers 429']} calls answered 429: {rate:.0f} tasks/s, "
+            "the Lease was kept",
+            flush=True,
         )
+    return {"slow rate": share}
+
+
+def beside_floor(cluster: Cluster, proxy: SlowProxy, title: str, rounds: int) -> float:
+    """Prints the rates of some shapes through a proxy; returns the lowest beside the floor, of the medians."""
+    shares = []
+    for name in _SHAPES:
+        found = []
+        for number in range(rounds):
+            proxy.forget()
+            ours = runs.measure_one(cluster, SHAPES[name], OURS, number, via=proxy.kubeconfig)
+            calls = proxy.peak
+            floor = runs.measure_one(cluster, SHAPES[name], FLOOR, number, via=proxy.kubeconfig, connections=calls)
+            found.append(ours.rate / floor.rate)
+            print(
+                f"slow: {name}, {title}, {calls} calls in flight: {ours.rate:.0f} tasks/s, floor {floor.rate:.0f}",
+                flush=True,
+            )
+        shares.append(median(found))
+    return min(shares)
+
+
+def with_election(cluster: Cluster, proxy: SlowProxy, namespace: str, when: str) -> float:
+    """The tasks per second of chains in that namespace, through a proxy, with an election. SystemExit if the controller
+    lost its Lease, or workflows did not succeed; when: the end of its message.
+    """
+    shape = SHAPES["chains"]
+    with _world(cluster, namespace) as world:
+        flags = ("--workers=8", "--leader-elect-resource-namespace=default", "--exclusive=false", *NO_SERVERS)
+        log = cluster.folder / f"{namespace}.log"
+        process = ControllerProcess(cluster, log, *flags, f"--namespace={namespace}", kubeconfig=proxy.kubeconfig)
         try:
             process.wait_acting(60.0)
             before, began = _holder(cluster), time.perf_counter()
             world.run([f"w{at:03d}" for at in range(shape.workflows)], _PATIENCE)
             took = time.perf_counter() - began
             if _holder(cluster) != before or process.log_text().count('"acting"') != 1:
-                raise SystemExit(f"the controller lost its Lease while calls were refused: {process.tail()}")
+                raise SystemExit(f"the controller lost its Lease {when}: {process.tail()}")
             if wrong := [name for name, phase in world.phases.items() if phase != "Succeeded"]:
-                raise SystemExit(f"workflows that did not succeed while calls were refused: {', '.join(wrong)}")
+                raise SystemExit(f"workflows that did not succeed {when}: {', '.join(wrong)}")
         finally:
             process.stop()
-    print(
-        f"slow: chains, {1000 * DELAY:.0f} ms per call, {proxy.lies['answers 429']} calls answered 429: "
-        f"{shape.tasks / took:.0f} tasks/s, the Lease was kept",
-        flush=True,
-    )
+    return shape.tasks / took
 
 
 @contextmanager

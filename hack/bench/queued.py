@@ -1,0 +1,110 @@
+"""The API server lets few calls of the controller run at a time, and the others wait in its queues (API Priority and
+Fairness): throughput beside the floor, which waits in the same queues, and the Lease.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+from hack.bench import slow
+from hack.cluster import Cluster
+from hack.cluster.api import Api
+
+_NAME: Final = "bench-queued"
+# Administrators of the local control plane are exempt from queues, so both sides act as somebody else.
+_USER: Final = {"as": _NAME, "as-groups": [_NAME]}
+_FLOW_CONTROL: Final = "flowcontrol.apiserver.k8s.io/v1"
+_RIGHTS: Final = "rbac.authorization.k8s.io/v1"
+# Of some 250 shares in all, for 600 calls at a time: three of ours run at once.
+_SHARES: Final = 1
+_QUEUED: Final = re.compile(
+    rf'^apiserver_flowcontrol_request_wait_duration_seconds_count{{.*priority_level="{_NAME}".*}} (\S+)$', re.MULTILINE
+)
+_DISPATCHED_AT_ONCE: Final = re.compile(
+    rf'^apiserver_flowcontrol_request_wait_duration_seconds_bucket{{.*priority_level="{_NAME}",le="0"}} (\S+)$',
+    re.MULTILINE,
+)
+
+
+def measure(cluster: Cluster, *, rounds: int = 1) -> dict[str, float]:
+    """Prints the figures; returns the lowest rate beside the floor by the name of its bound. SystemExit if the
+    controller lost its Lease, or workflows did not succeed, or no call had to wait.
+    """
+    title = "3 calls at a time, the others queued"
+    with (
+        _queues(cluster.api()),
+        slow.SlowProxy(cluster.kubeconfig, cluster.folder / "queued-proxy", delay=0.0, user=_USER) as proxy,
+    ):
+        share = slow.beside_floor(cluster, proxy, title, rounds)
+        before = _waited(cluster.api())
+        rate = slow.with_election(cluster, proxy, "queued", "while its calls waited in queues")
+        waited = _waited(cluster.api()) - before
+    if not waited:
+        raise SystemExit("no call waited in a queue of the API server, so the figures say nothing")
+    print(f"slow: chains, {title}: {waited} calls waited: {rate:.0f} tasks/s, the Lease was kept", flush=True)
+    return {"queued rate": share}
+
+
+@contextmanager
+def _queues(api: Api) -> Iterator[None]:
+    """A priority level of its own for our user, and all rights."""
+    made = [(f"/apis/{one['apiVersion']}/{plural}", one) for plural, one in _objects()]
+    for path, one in made:
+        api.request("POST", path, one)
+    time.sleep(2.0)  # the API server reads its own configuration by a watch
+    try:
+        yield
+    finally:
+        for path, one in made:
+            api.request("DELETE", f"{path}/{one['metadata']['name']}")
+
+
+def _objects() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Plural and object."""
+    meta = {"name": _NAME}
+    admin = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"}
+    group = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": _NAME}
+    yield (
+        "clusterrolebindings",
+        {"apiVersion": _RIGHTS, "kind": "ClusterRoleBinding", "metadata": meta, "roleRef": admin, "subjects": [group]},
+    )
+    queuing = {"queues": 16, "handSize": 4, "queueLengthLimit": 100}
+    limited = {
+        "nominalConcurrencyShares": _SHARES,
+        "lendablePercent": 0,
+        "borrowingLimitPercent": 0,
+        "limitResponse": {"type": "Queue", "queuing": queuing},
+    }
+    yield (
+        "prioritylevelconfigurations",
+        {
+            "apiVersion": _FLOW_CONTROL,
+            "kind": "PriorityLevelConfiguration",
+            "metadata": meta,
+            "spec": {"type": "Limited", "limited": limited},
+        },
+    )
+    every = {"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"], "namespaces": ["*"], "clusterScope": True}
+    rule = {
+        "subjects": [{"kind": "User", "user": {"name": _NAME}}],
+        "resourceRules": [every],
+        "nonResourceRules": [{"verbs": ["*"], "nonResourceURLs": ["*"]}],
+    }
+    spec = {
+        "matchingPrecedence": 10,
+        "priorityLevelConfiguration": {"name": _NAME},
+        "distinguisherMethod": {"type": "ByUser"},
+        "rules": [rule],
+    }
+    yield "flowschemas", {"apiVersion": _FLOW_CONTROL, "kind": "FlowSchema", "metadata": meta, "spec": spec}
+
+
+def _waited(api: Api) -> int:
+    """How many calls had to wait so far."""
+    text = api.request("GET", "/metrics").decode()
+    all_calls, at_once = (sum(float(one) for one in found.findall(text)) for found in (_QUEUED, _DISPATCHED_AT_ONCE))
+    return round(all_calls - at_once)
