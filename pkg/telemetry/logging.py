@@ -54,6 +54,8 @@ def configure(level: str, fmt: Format, stream: TextIO | None = None) -> None:
     root.handlers[:] = [handler]
     root.setLevel(number)
     logging.captureWarnings(True)
+    # No line shows them, and each line would ask the system.
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
 
 
 def _renderers(fmt: Format, output: TextIO) -> list[Processor]:

@@ -33,14 +33,11 @@ MAX_SLOW = 8
 class QueueMetrics(Protocol):
     """What a queue counts; called with the queue's lock held, so it must be quick and not call back."""
 
-    def added(self, depth: int) -> None:
-        """A key became ready; `depth` keys are ready now."""
+    def added(self) -> None:
+        """A key became ready."""
 
-    def got(self, waited: float, depth: int) -> None:
-        """A key was handed out after `waited` seconds; `depth` keys are left."""
-
-    def done(self, worked: float) -> None:
-        """A key was finished after `worked` seconds."""
+    def done(self, waited: float, worked: float) -> None:
+        """A key was finished after `worked` seconds; before, it had waited `waited` seconds for a worker."""
 
     def retried(self) -> None:
         """A key was added with its rate limit."""
@@ -49,13 +46,10 @@ class QueueMetrics(Protocol):
 class NoQueueMetrics:
     """Counts nothing."""
 
-    def added(self, depth: int) -> None:
+    def added(self) -> None:
         """Nothing to count."""
 
-    def got(self, waited: float, depth: int) -> None:
-        """Nothing to count."""
-
-    def done(self, worked: float) -> None:
+    def done(self, waited: float, worked: float) -> None:
         """Nothing to count."""
 
     def retried(self) -> None:
@@ -85,6 +79,7 @@ class WorkQueue:
         self._ready: FairOrder[str] = FairOrder()
         self._dirty: dict[str, float] = {}  # key -> since when it waits to run
         self._processing: dict[str, float] = {}  # key -> since when it runs
+        self._waited: dict[str, float] = {}  # by key in processing: seconds before
         self._slow_until: dict[str, float] = {}  # by namespace
         self._waiters = 0  # threads that wait in `get`
         self._parked: set[str] = set()
@@ -156,7 +151,7 @@ class WorkQueue:
                 now = self._clock()
                 worked = now - started
                 self._ready.charge(namespace_of(key), worked)
-                self._metrics.done(worked)
+                self._metrics.done(self._waited.pop(key, 0.0), worked)
                 self._judge(namespace_of(key), worked, now)
             self._unparked.discard(key)
             self._resumed.discard(key)
@@ -313,7 +308,7 @@ class WorkQueue:
 
     def _push(self, key: str) -> None:
         self._ready.push(namespace_of(key), key)
-        self._metrics.added(len(self._ready))
+        self._metrics.added()
         self._wanted.notify()
 
     def _delay(self, key: str, seconds: float) -> None:
@@ -346,13 +341,12 @@ class WorkQueue:
             self._add(key)
 
     def _hand_out(self, key: str, now: float) -> str:
-        waited = now - self._dirty.pop(key, now)
+        self._waited[key] = max(now - self._dirty.pop(key, now), 0.0)
         self._processing[key] = now
         if key in self._told:
             self._told.discard(key)
         else:
             self._resumed.add(key)
-        self._metrics.got(max(waited, 0.0), len(self._ready))
         return key
 
     def _patience(self, now: float, deadline: float | None) -> float | None:
