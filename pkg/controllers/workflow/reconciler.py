@@ -264,7 +264,14 @@ class Reconciler:
         faults = {fault.name: fault for fault in memory.faults.values()}
         self._answers.expect(this, first.creations)
         began, is_idle = self._clock(), not is_busy and self._is_idle(key)
-        run = self._executor.create(this, first.creations, faults, on_late=lambda: self._unpark(key), is_idle=is_idle)
+        run = self._executor.create(
+            this,
+            first.creations,
+            faults,
+            on_late=lambda: self._unpark(key),
+            first=memory.first_creations,
+            is_idle=is_idle,
+        )
         reconcile = Unanswered(this, run, memory, snapshot, first, memory.spec.compiled, self._term)
         is_answered = run.wait(patience)
         if is_answered and self._clock() - began <= 2 * PARK_SECONDS:
