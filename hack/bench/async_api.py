@@ -41,7 +41,9 @@ class _Exchange(asyncio.Protocol):
         return not self._transport.is_closing() and now - self.idle_since < _IDLE_SECONDS
 
     def send(self, request: bytes) -> asyncio.Future[tuple[int, bytes]]:
-        """Sends a request; the future has the code and the body."""
+        """Sends a request; the future has the code and the body. ConnectionError if the connection was closed."""
+        if self._transport.is_closing():
+            raise ConnectionError("the connection was closed")
         self._answer = asyncio.get_running_loop().create_future()
         self._transport.write(request)
         return self._answer

@@ -150,16 +150,16 @@ class World:
                 raise SystemExit(f"{what} did not end, only {len(self.ended)}; {self.failure or self._unended()}")
 
     def _unended(self) -> str:
-        """Some workflows that have not ended, and their jobs, as the API server has them now."""
+        """The begin of what the API server says of some workflows that have not ended, and of their jobs."""
         names = [name for name in self.submitted if name not in self.ended][:3]
         paths = [f"{path_of(WORKFLOWS, self._namespace)}/{name}" for name in names]
         paths += [f"{self._jobs}?labelSelector={labels.WORKFLOW}%3D{name}" for name in names]
 
         async def read(path: str) -> str:
             try:
-                return (await self._api.call("GET", path)).decode()
-            except ApiError as error:
-                return str(error)
+                return (await asyncio.wait_for(self._api.call("GET", path), 5)).decode()[:2000]
+            except (ApiError, OSError) as error:
+                return f"{path}: {error!r}"
 
         return "\n".join(self._await(read(path)) for path in paths)
 

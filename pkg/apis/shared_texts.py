@@ -1,6 +1,6 @@
 """Lets equal texts of many objects share one value in memory, as the objects are decoded.
 
-It runs for each object that a watch shows, so it is compiled; classes into which is decoded cannot be.
+It runs for each object that a watch shows, so it is compiled; the classes that JSON is decoded into cannot be compiled.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ def _checked_collection(gvr: GVR, namespace: str | None) -> str:
     return checked_path(gvr.path(namespace))
 
 
-# Of the namespaces and kinds in which something was created lately.
+# Paths of collections that were asked for lately, already checked.
 _collection = functools.lru_cache(maxsize=512)(_checked_collection)
 
 

@@ -54,7 +54,7 @@ def configure(level: str, fmt: Format, stream: TextIO | None = None) -> None:
     root.handlers[:] = [handler]
     root.setLevel(number)
     logging.captureWarnings(True)
-    # No line shows them, and each line would ask the system.
+    # No log line shows the thread or the process, and finding them costs time on each line.
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
 
 

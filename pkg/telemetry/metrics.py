@@ -180,7 +180,10 @@ class Metrics:
             "workqueue_unfinished_work_seconds", "Seconds of work begun and not finished", by_queue
         )
         self.workqueue_queue_duration = histogram(
-            "workqueue_queue_duration_seconds", "Seconds a key waited for a worker", by_queue, buckets=_QUEUE_SECONDS
+            "workqueue_queue_duration_seconds",
+            "Seconds a key waited for a worker",
+            by_queue,
+            buckets=_QUEUE_SECONDS,
         )
         self.workqueue_work_duration = histogram(
             "workqueue_work_duration_seconds", "Seconds a worker spent on a key", by_queue, buckets=_WORK_SECONDS

@@ -25,9 +25,9 @@ class Activity:
         self._clock = clock
         self._task: Task | None = None
 
-    def of(self, name: str) -> Doing:
+    def of(self, name: str) -> ActivityBlock:
         """The thread works on `name` inside the `with` block."""
-        return Doing(self, name)
+        return ActivityBlock(self, name)
 
     def begin(self, name: str) -> None:
         """The thread works on `name` from now on."""
@@ -48,8 +48,8 @@ class Activity:
         return self._clock() - task.since if task is not None else 0.0
 
 
-class Doing:
-    """The block of `Activity.of`. No generator: one per reconcile would cost more than what it notes."""
+class ActivityBlock:
+    """The `with` block of `Activity.of`. A class and no `@contextmanager`, which would cost more per reconcile."""
 
     def __init__(self, activity: Activity, name: str) -> None:
         self._activity = activity

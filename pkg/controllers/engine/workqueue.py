@@ -31,7 +31,10 @@ MAX_SLOW = 8
 
 
 class QueueMetrics(Protocol):
-    """What a queue counts; called with the queue's lock held, so it must be quick and not call back."""
+    """What a queue counts. But for `follow` it is called with the queue's lock held: be quick, and do not call back."""
+
+    def follow(self, queue: WorkQueue) -> None:
+        """Look at this queue whenever somebody asks how long it is."""
 
     def added(self) -> None:
         """A key became ready."""
@@ -45,6 +48,9 @@ class QueueMetrics(Protocol):
 
 class NoQueueMetrics:
     """Counts nothing."""
+
+    def follow(self, queue: WorkQueue) -> None:
+        """Nothing to look at."""
 
     def added(self) -> None:
         """Nothing to count."""
@@ -79,7 +85,7 @@ class WorkQueue:
         self._ready: FairOrder[str] = FairOrder()
         self._dirty: dict[str, float] = {}  # key -> since when it waits to run
         self._processing: dict[str, float] = {}  # key -> since when it runs
-        self._waited: dict[str, float] = {}  # by key in processing: seconds before
+        self._waited: dict[str, float] = {}  # key in processing -> how long it had waited
         self._slow_until: dict[str, float] = {}  # by namespace
         self._waiters = 0  # threads that wait in `get`
         self._parked: set[str] = set()
@@ -93,6 +99,7 @@ class WorkQueue:
         self._lock = threading.Lock()
         self._wanted = threading.Condition(self._lock)
         self._idle = threading.Condition(self._lock)
+        self._metrics.follow(self)
 
     def add(self, key: str, *, noted: bool = False) -> None:
         """Make `key` ready now; a pending delay of the key is superseded. Ignored once shutting down.

@@ -143,7 +143,7 @@ class Room:
 
 
 class Reconciling:
-    """The block of `Room.reconciling`."""
+    """The `with` block of `Room.reconciling`."""
 
     def __init__(self, room: Room, key: str) -> None:
         self._room = room

@@ -27,6 +27,10 @@ class Recorder:
 
     def __init__(self) -> None:
         self.told: list[tuple[str, float, float]] = []
+        self.followed: list[WorkQueue] = []
+
+    def follow(self, queue: WorkQueue) -> None:
+        self.followed.append(queue)
 
     def added(self) -> None:
         self.told.append(("added", 0.0, 0.0))
@@ -279,6 +283,7 @@ def test_shutting_down_hands_out_what_is_ready_and_takes_no_more(queue: WorkQueu
 def test_metrics_show_waits_and_work(clock: Clock) -> None:
     recorder = Recorder()
     queue = WorkQueue(clock=clock, metrics=recorder)
+    assert recorder.followed == [queue]
     queue.add("a")
     queue.add("b")
     queue.add("a")
