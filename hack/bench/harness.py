@@ -6,7 +6,7 @@ import contextlib
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +22,12 @@ AGENT = "workflow-controller/"
 
 
 @contextlib.contextmanager
-def cluster_with_crds(*, audit: bool = True) -> Iterator[Cluster]:
-    """A new control plane with our CRDs, removed at the end of the block."""
+def cluster_with_crds(*, audit: bool = True, extra_args: Sequence[str] = ()) -> Iterator[Cluster]:
+    """A new control plane with our CRDs, removed at the end of the block. extra_args: see `Cluster.start`."""
     with (
         exit_on_sigterm(),
         tempfile.TemporaryDirectory(prefix="workflow-bench-") as folder,
-        Cluster.start(Path(folder), audit=audit) as cluster,
+        Cluster.start(Path(folder), audit=audit, extra_args=extra_args) as cluster,
     ):
         for file in sorted((ROOT / "installer" / "crds").glob("*.yaml")):
             install_crd(cluster.api(), yaml.safe_load(file.read_text()))

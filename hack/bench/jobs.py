@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import count
@@ -136,8 +136,8 @@ def bare_rate(cluster: Cluster, seconds: float = 4.0, threads: int = 16) -> floa
 
 
 @contextlib.contextmanager
-def cluster_with_jobs() -> Iterator[Cluster]:
-    """A cluster that serves our CRDs and the benchmark's own."""
-    with harness.cluster_with_crds() as cluster:
+def cluster_with_jobs(extra_args: Sequence[str] = ()) -> Iterator[Cluster]:
+    """A cluster that serves our CRDs and the benchmark's own. extra_args: see `Cluster.start`."""
+    with harness.cluster_with_crds(extra_args=extra_args) as cluster:
         harness.install_crd(cluster.api(), load.CRD)
         yield cluster
