@@ -54,7 +54,7 @@ def measure(cluster: Cluster, *, rounds: int = 1) -> dict[str, float]:
     if not waited:
         raise SystemExit("no call waited in a queue of the API server, so the figures say nothing")
     print(
-        f"slow: chains, {title}: {waited} calls waited for more than 5 ms: {rate:.0f} tasks/s, the Lease was kept",
+        f"slow: chains, {title}, {waited} calls waited for more than 5 ms: {rate:.0f} tasks/s, the Lease was kept",
         flush=True,
     )
     return {"queued rate": share}
