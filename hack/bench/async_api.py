@@ -104,6 +104,9 @@ class AsyncApi:
         exchange = await self._take()
         try:
             code, answer = await exchange.send(self._request(method, path, body, content_type))
+        except asyncio.CancelledError:
+            exchange.close()  # its answer may still come
+            raise
         finally:
             self._give_back(exchange)
         if not 200 <= code < 300:
@@ -177,11 +180,13 @@ class AsyncApi:
         return await waiting
 
     def _give_back(self, exchange: _Exchange) -> None:
-        if self._waiting:
-            self._waiting.popleft().set_result(exchange)
-        else:
-            exchange.idle_since = asyncio.get_running_loop().time()
-            self._idle.append(exchange)
+        while self._waiting:
+            waiting = self._waiting.popleft()
+            if not waiting.done():  # else nobody waits any more
+                waiting.set_result(exchange)
+                return
+        exchange.idle_since = asyncio.get_running_loop().time()
+        self._idle.append(exchange)
 
     async def _connect(self, on_line: Callable[[bytes], None] | None) -> _Exchange:
         loop = asyncio.get_running_loop()

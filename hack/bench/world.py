@@ -157,7 +157,8 @@ class World:
 
         async def read(path: str) -> str:
             try:
-                return (await asyncio.wait_for(self._api.call("GET", path), 5)).decode()[:2000]
+                text = (await asyncio.wait_for(self._api.call("GET", path), 5)).decode()
+                return f"{path}: {text[:2000]}"
             except (ApiError, OSError) as error:
                 return f"{path}: {error!r}"
 

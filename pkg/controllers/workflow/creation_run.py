@@ -1,8 +1,8 @@
 """The job creations of one reconcile while they are in flight, so that no worker has to wait for slow answers.
 
-They start slowly: one at first, or as many as the workflow's last run has shown to succeed, and each answer lets two
-more begin; so they double. None begins after a temporary failure. The thread that gets an answer submits the next
-ones. Where nothing else is to be done, the worker makes the first call itself.
+They start slowly: one at first, or as many as have succeeded in the workflow's last run, and each answer lets two more
+begin; so they double. None begins after a temporary failure, not even one that waits for its turn already. The thread
+that gets an answer submits the next ones. Where nothing else is to be done, the worker makes the only first one itself.
 """
 
 from __future__ import annotations
@@ -63,18 +63,18 @@ class CreationRun:
         self._finished = threading.Condition(self._lock)
         self._answers: dict[int, Created | Exception] = {}
         self._submitted = 0
+        self._left_out = 0  # submitted, but not made
         self._is_stopped = False
         self._is_done = False
         self._is_late = False
 
     def start(self) -> None:
-        """Submits the first creations, or makes the very first one here."""
+        """Submits the first creations, or makes the only first one here."""
         self._submitted = self._first
-        for number in range(1, self._first):
+        if self._first == 1 and self._run_here(functools.partial(self._run, 0)):
+            return
+        for number in range(self._first):
             self._submit(functools.partial(self._run, number))
-        first = functools.partial(self._run, 0)
-        if not self._run_here(first):
-            self._submit(first)
 
     def wait(self, seconds: float) -> bool:
         """Waits for the last answer; False if it did not come in time: then `on_late` is called when it comes."""
@@ -100,25 +100,32 @@ class CreationRun:
 
     @property
     def next_first(self) -> int:
-        """How many creations of the workflow's next run may begin at once: as many as this run, which is done, has
-        shown to succeed.
+        """How many creations of the workflow's next run may begin at once: as many as have succeeded in this one, which
+        is done; one after a temporary failure.
         """
-        return 1 if self._is_stopped else min(MAX_FIRST, max(self._first, len(self._actions)))
+        made = sum(isinstance(answer, Created) and answer.fault is None for answer in self._answers.values())
+        return 1 if self._is_stopped else min(MAX_FIRST, max(1, made))
 
     def _run(self, number: int) -> None:
-        answer: Created | Exception
-        try:
-            answer = self._create(self._actions[number])
-        except Exception as error:
-            answer = error
         with self._lock:
-            self._answers[number] = answer
-            self._is_stopped = self._is_stopped or _stops(answer)
+            is_left_out = self._is_stopped
+        answer: Created | Exception | None = None
+        if not is_left_out:
+            try:
+                answer = self._create(self._actions[number])
+            except Exception as error:
+                answer = error
+        with self._lock:
+            if answer is None:
+                self._left_out += 1
+            else:
+                self._answers[number] = answer
+                self._is_stopped = self._is_stopped or _stops(answer)
             begin = self._submitted
             if not self._is_stopped:
                 self._submitted = min(begin + 2, len(self._actions))
             more = range(begin, self._submitted)
-            is_over = len(self._answers) == self._submitted
+            is_over = len(self._answers) + self._left_out == self._submitted
             self._is_done = is_over
             is_late = self._is_late
             if is_over:

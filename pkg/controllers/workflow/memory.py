@@ -139,6 +139,7 @@ class Memories:
             memory.drop_progress()
             memory.rest = None
             memory.rebuilt_at = 0.0
+            memory.first_creations = 1
             memory.term = term
         return memory
 

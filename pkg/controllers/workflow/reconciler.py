@@ -324,7 +324,7 @@ class Reconciler:
         failure = self._writer.write(workflow, memory, final)
         if final.is_new_run:
             # Only status counts from now on; the next reconcile matches every task with its job again.
-            memory.progress, memory.faults = None, {}
+            memory.progress, memory.faults, memory.first_creations = None, {}, 1
             self._failures.forget(this)
         # Events are sent once the writes have succeeded, if need be by a later reconcile.
         memory.keep_events(planned.events)

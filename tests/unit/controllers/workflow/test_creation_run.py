@@ -24,6 +24,7 @@ class Run:
     answers: Callable[[str], Trouble | Exception | None] = lambda _name: None
     calls: list[Callable[[], None]] = field(default_factory=list)
     first: int = 1
+    made: list[str] = field(default_factory=list)
     woken: int = 0
     done: int = 0
 
@@ -34,6 +35,7 @@ class Run:
         self.run.start()
 
     def _create(self, action: CreateJob) -> Created:
+        self.made.append(action.name)
         answer = self.answers(action.name)
         if isinstance(answer, Exception):
             raise answer
@@ -83,9 +85,24 @@ def test_a_run_begins_with_as_many_as_the_last_one_has_shown_to_succeed() -> Non
     assert Run(first=99).answer_all() == [len(ACTIONS)]
 
 
-def test_after_a_failure_that_passes_the_next_run_begins_with_one() -> None:
+def test_a_run_begins_in_the_order_of_its_actions() -> None:
+    run = Run(first=3)
+    for call in run.calls[:3]:
+        call()
+    assert run.made == ["w-a-0", "w-a-1", "w-a-2"]
+
+
+def test_what_waits_for_its_turn_is_not_made_after_a_failure_that_passes() -> None:
     run = Run(lambda _name: Trouble.RETRY, first=4)
     assert run.answer_all() == [4]
+    assert run.made == ["w-a-3"], "the call that was answered first"
+    assert run.run.is_done
+    assert (run.run.next_first, run.done) == (1, 1)
+
+
+def test_what_is_refused_for_good_does_not_count_as_a_success() -> None:
+    run = Run(lambda name: None if name == "w-a-0" else Trouble.REFUSED)
+    run.answer_all()
     assert run.run.next_first == 1
 
 
