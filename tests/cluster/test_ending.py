@@ -116,7 +116,8 @@ def test_kubectl_waits_for_success_and_for_failure(
     for name, answer in found.items():
         assert answer.returncode == 0, answer.stderr
         assert f"workflow.flow.workflow.sh/{name} condition met" in answer.stdout
-    assert (world.status("good")["phase"], world.status("bad")["phase"]) == ("Succeeded", "Failed")
+    # The watch of this test may show it later than that of kubectl.
+    assert (world.wait_phase("good")["phase"], world.wait_phase("bad")["phase"]) == ("Succeeded", "Failed")
 
 
 def test_kubectl_describe_shows_why_a_flow_waits_and_what_happened(

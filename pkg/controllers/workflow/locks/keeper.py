@@ -284,9 +284,9 @@ class LockKeeper:
             elif self._owns(call.holder.key):
                 answer = self._answer(namespace, call)
             else:
-                return  # this process leads no more, and the next one finds the Leases
+                answer = _not_leading(call)
         except Stopped:
-            return
+            answer = _not_leading(call)
         except Exception as error:
             # Without an answer, its holder would wait for this call for the rest of the term.
             _log.exception("locks: unexpected fault in a call, tried again", namespace=namespace, call=str(call))
@@ -345,6 +345,15 @@ class LockKeeper:
         """How many places are held of locks of a kind."""
         with self._lock:
             return sum(space.places_held()[LockKind(kind)] for space in self._spaces.values())
+
+
+def _not_leading(call: LockCall) -> Failed:
+    """A call that was not made. The Lease may be back in a moment, in the same term; else another process finds the
+    Leases of the locks.
+    """
+    if isinstance(call, ReadLimits):
+        return Failed(LockAnswer(Reasons.LOCK_INVALID, f"ConfigMap {call.config_map} is not read yet"))
+    return Failed(LockAnswer(Reasons.CREATE_FAILED, "this controller does not lead at the moment; it is tried again"))
 
 
 def _unexpected(call: LockCall, error: Exception) -> Failed:

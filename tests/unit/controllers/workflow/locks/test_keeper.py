@@ -110,6 +110,16 @@ def test_a_semaphore_is_read_once_for_all_who_wait(bench: Bench) -> None:
     assert bench.server.calls.count("get limits") == 1
 
 
+def test_a_call_that_came_while_the_lease_was_lost_for_a_moment_is_made_later(bench: Bench) -> None:
+    bench.owned = False
+    bench.want("a", DB)
+    until(lambda: bench.pool.in_flight == 0)
+    bench.owned = True
+    bench.now += 60
+    bench.keeper._tick()
+    until(lambda: bench.holds("a"))
+
+
 def test_a_process_that_does_not_lead_writes_nothing(bench: Bench) -> None:
     bench.owned = False
     bench.want("a", DB)
