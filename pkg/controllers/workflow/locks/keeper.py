@@ -49,6 +49,8 @@ _log = structlog.get_logger("workflow.locks")
 _LOOK_SECONDS: Final = 30.0
 _MIN_SECONDS: Final = 0.05
 _NOTHING: Final = LockView()
+#: Of a call that was not made. The Lease may be back in a moment, in the same term; else `end` forgets the call.
+_NOT_LEADING: Final = "this controller does not lead at the moment"
 
 
 class LockKeeper:
@@ -284,13 +286,15 @@ class LockKeeper:
             elif self._owns(call.holder.key):
                 answer = self._answer(namespace, call)
             else:
-                answer = _not_leading(call)
+                answer = _unanswered(call, _NOT_LEADING)
         except Stopped:
-            answer = _not_leading(call)
+            answer = _unanswered(call, _NOT_LEADING)
         except Exception as error:
             # Without an answer, its holder would wait for this call for the rest of the term.
             _log.exception("locks: unexpected fault in a call, tried again", namespace=namespace, call=str(call))
-            answer = _unexpected(call, error)
+            # The text of the error is in the log alone: it may quote what was read.
+            fault = f"unexpected fault {type(error).__name__}, which the log of the controller shows"
+            answer = _unanswered(call, fault)
         with self._lock:
             if self._spaces.get(namespace) is not space:
                 return  # it was answered in another term
@@ -347,20 +351,8 @@ class LockKeeper:
             return sum(space.places_held()[LockKind(kind)] for space in self._spaces.values())
 
 
-def _not_leading(call: LockCall) -> Failed:
-    """A call that was not made. The Lease may be back in a moment, in the same term; else another process finds the
-    Leases of the locks.
-    """
+def _unanswered(call: LockCall, why: str) -> Failed:
+    """A call that was not made, or that may have worked."""
     if isinstance(call, ReadLimits):
-        return Failed(LockAnswer(Reasons.LOCK_INVALID, f"ConfigMap {call.config_map} is not read yet"))
-    return Failed(LockAnswer(Reasons.CREATE_FAILED, "this controller does not lead at the moment; it is tried again"))
-
-
-def _unexpected(call: LockCall, error: Exception) -> Failed:
-    """A call that may have worked. The text of the error is in the log: it may quote what was read."""
-    fault = f"unexpected fault {type(error).__name__}, which the log of the controller shows"
-    if isinstance(call, ReadLimits):
-        return Failed(LockAnswer(Reasons.LOCK_INVALID, f"ConfigMap {call.config_map} cannot be read: {fault}"))
-    return Failed(
-        LockAnswer(Reasons.CREATE_FAILED, f"the Lease of a lock cannot be written: {fault}; it is tried again")
-    )
+        return Failed(LockAnswer(Reasons.LOCK_INVALID, f"ConfigMap {call.config_map} cannot be read: {why}"))
+    return Failed(LockAnswer(Reasons.CREATE_FAILED, f"the Lease of a lock cannot be written: {why}; it is tried again"))
