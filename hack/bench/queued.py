@@ -4,11 +4,12 @@ Fairness): throughput beside the floor, which waits in the same queues, and the 
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any, Final
+
+from prometheus_client.parser import text_string_to_metric_families
 
 from hack.bench import slow
 from hack.cluster import Cluster
@@ -27,14 +28,9 @@ FLAGS: Final = (
 )
 # Of some 250 shares in all, for 600 calls at a time: three of ours run at once.
 _SHARES: Final = 1
-_QUEUED: Final = re.compile(
-    rf'^apiserver_flowcontrol_request_wait_duration_seconds_count{{.*priority_level="{_NAME}".*}} (\S+)$', re.MULTILINE
-)
+_WAITS: Final = "apiserver_flowcontrol_request_wait_duration_seconds"
 # A call that does not wait takes some microseconds all the same. This is the first bucket above zero.
-_AT_ONCE: Final = re.compile(
-    rf'^apiserver_flowcontrol_request_wait_duration_seconds_bucket{{.*priority_level="{_NAME}",le="0.005"}} (\S+)$',
-    re.MULTILINE,
-)
+_AT_ONCE: Final = "0.005"
 
 
 def measure(cluster: Cluster, *, rounds: int = 1) -> dict[str, float]:
@@ -114,6 +110,13 @@ def _objects() -> Iterator[tuple[str, dict[str, Any]]]:
 
 def _waited(api: Api) -> int:
     """How many calls have waited for more than 5 ms so far."""
-    text = api.request("GET", "/metrics").decode()
-    all_calls, at_once = (sum(float(one) for one in found.findall(text)) for found in (_QUEUED, _AT_ONCE))
-    return round(all_calls - at_once)
+    waited = 0.0
+    for family in text_string_to_metric_families(api.request("GET", "/metrics").decode()):
+        for sample in family.samples:
+            if sample.labels.get("priority_level") != _NAME:
+                continue
+            if sample.name == f"{_WAITS}_count":
+                waited += sample.value
+            elif sample.name == f"{_WAITS}_bucket" and sample.labels["le"] == _AT_ONCE:
+                waited -= sample.value
+    return round(waited)
