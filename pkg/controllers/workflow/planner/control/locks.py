@@ -281,19 +281,17 @@ def _wants(ctx: Context, progress: Progress) -> Iterator[Want]:
         if graph.locks:
             whole = min((since for since, _ in standing), default=whole) if whole is None else whole
             continue
-        shown: LockAnswer | None = None
-        if standing:
-            shown = _shown(ctx, node, TaskKey(node.name, min(index for _, index in standing)))
+        first = min((index for _, index in standing), default=-1)
         kinds = _kinds(ctx, (node,)) if standing else ()
         for since, index in heapq.nsmallest(MAX_WAITING, standing):
             task = state.tasks[index]
             attempt = task.attempt + 1 if task.phase is BACKOFF else max(task.attempt, state.first_attempt)
             key, rank = TaskKey(node.name, index), (number, index)
+            shown = _shown(ctx, node, key) if index == first else None
             yield Want(key, attempt, node.locks, since, rank, node.is_indexed, kinds, shown)
-            shown = None
     if whole is not None:
-        shown = _shown(ctx, graph.nodes[0], WHOLE)
-        yield Want(WHOLE, 0, graph.locks, whole, kinds=_kinds(ctx, graph.nodes), shown=shown)
+        answer = _shown(ctx, graph.nodes[0], WHOLE)
+        yield Want(WHOLE, 0, graph.locks, whole, kinds=_kinds(ctx, graph.nodes), shown=answer)
 
 
 def _may_start(task: Task) -> bool:

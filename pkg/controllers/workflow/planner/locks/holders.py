@@ -63,7 +63,7 @@ class Want:
 
     attempt: the one whose job is to be made; since: when it began to wait (seconds since the epoch); rank: its place
     among those of the same workflow that began at the same time; kinds: of the jobs that it will have, as `GVR.parse`
-    reads them; shown: what its flow says that it waits for, given once for each flow.
+    reads them; shown: what its flow says that it waits for, given for the task that the flow speaks of.
     """
 
     task: TaskKey

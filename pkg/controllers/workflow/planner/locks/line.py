@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from pkg.apis.flow.v1alpha1.locks import LockName
-from pkg.controllers.workflow.planner.locks.holders import Holder
+from pkg.controllers.workflow.planner.locks.holders import Holder, LockAnswer
 
 #: So many entries of waiters who have left may stand in the line of one lock, beyond as many as there are waiters.
 _LEFT_OVER: Final = 64
@@ -24,7 +24,7 @@ Order = tuple[float, str, int, int]
 
 @dataclass(frozen=True, slots=True)
 class Waiter:
-    """One who waits. since: seconds since the epoch; rank: its place among those of its workflow."""
+    """One who waits. since: seconds since the epoch; rank: its place among those of its workflow; shown: see Want."""
 
     holder: Holder
     attempt: int
@@ -32,6 +32,7 @@ class Waiter:
     since: float
     rank: tuple[int, int] = (0, 0)
     kinds: tuple[str, ...] = ()
+    shown: LockAnswer | None = field(default=None, compare=False)
 
     @property
     def order(self) -> Order:
@@ -74,6 +75,7 @@ class Line:
         """Adds a waiter, or puts it in the place of the one that this holder was."""
         before = self._waiters.get(waiter.holder)
         if before == waiter:
+            self._waiters[waiter.holder] = waiter  # it may show something else
             return
         if before is not None:
             self.remove(waiter.holder)

@@ -10,12 +10,14 @@ from collections.abc import Iterable
 from typing import Final
 
 from pkg.apis.flow.v1alpha1.locks import LockKind, LockName
+from pkg.controllers.workflow.planner.locks import words
 from pkg.controllers.workflow.planner.locks.calls import LockCall, ReadLimits, Take
 from pkg.controllers.workflow.planner.locks.holders import NO_JOBS, Holder, KnownJobs
 from pkg.controllers.workflow.planner.locks.line import Line, Waiter
 from pkg.controllers.workflow.planner.locks.roster import Roster
 from pkg.controllers.workflow.planner.locks.supply import Supply
 from pkg.controllers.workflow.planner.locks.tenure import Patience, Slot, State, Tenure
+from pkg.controllers.workflow.planner.locks.view import why
 
 #: Jobs that a list has shown and no plan knows yet are listed again after so many seconds.
 LIST_SECONDS: Final = 1.0
@@ -71,6 +73,13 @@ class Serving:
 
     def wake_waiting(self, locks: set[LockName]) -> None:
         self.wake |= {waiter.holder.key for waiter in self.line if not locks.isdisjoint(waiter.locks)}
+
+    def wake_to_read(self, waiter: Waiter) -> None:
+        """Wakes the workflow of one who stands in line, if its flow shows another reason to wait."""
+        if waiter.shown is None or waiter.holder not in self.line:
+            return
+        if waiter.shown != (why(waiter.holder, self.line, self.supply) or words.TAKING):
+            self.wake.add(waiter.holder.key)
 
     # Those who hold
 
@@ -220,3 +229,4 @@ class Serving:
         else:
             self.stand(tenure.then, now)
             self.advance((*tenure.locks, *tenure.then.locks), now)
+            self.wake_to_read(tenure.then)

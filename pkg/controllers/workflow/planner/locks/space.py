@@ -18,7 +18,6 @@ from collections.abc import Container, Iterable, Mapping
 from typing import Final
 
 from pkg.apis.flow.v1alpha1.locks import LockKind, LockName
-from pkg.controllers.workflow.planner.locks import words
 from pkg.controllers.workflow.planner.locks.calls import (
     CallAnswer,
     Failed,
@@ -41,7 +40,7 @@ from pkg.controllers.workflow.planner.locks.holders import NO_JOBS, Holder, Lock
 from pkg.controllers.workflow.planner.locks.line import Waiter
 from pkg.controllers.workflow.planner.locks.serving import Serving
 from pkg.controllers.workflow.planner.locks.tenure import ELECTED, Patience, Slot, State, Tenure
-from pkg.controllers.workflow.planner.locks.view import view_of, why
+from pkg.controllers.workflow.planner.locks.view import view_of
 from pkg.controllers.workflow.planner.progress import TaskKey
 
 #: So long nobody is served after the start of a term because a workflow that stood in line has not been planned yet.
@@ -91,25 +90,20 @@ class Space:
             else:
                 known, is_unsure = needs.jobs.get(holder.task, NO_JOBS), holder.task in needs.unsure
                 self._serving.give_back(self._tenures[holder], None, now, known, is_unsure=is_unsure)
-        new = []
+        told = []
         for holder, want in wants.items():
-            waiter = Waiter(holder, want.attempt, want.locks, want.since, want.rank, want.kinds)
+            waiter = Waiter(holder, want.attempt, want.locks, want.since, want.rank, want.kinds, want.shown)
             if (tenure := self._tenures.get(holder)) is not None:
                 self._want(tenure, waiter, is_kept=holder.task in needs.keeps, now=now)
                 continue
-            if holder not in self._line:
-                new.append((holder, want))
+            before = self._line.get(holder)
+            if before is None or before.shown != waiter.shown:
+                told.append(waiter)
             self._serving.stand(waiter, now)
             touched += waiter.locks
         self._serving.advance(self._reported(key) or touched, now)
-        for holder, want in new:
-            # What its flow shows was found before it stood in line.
-            if (
-                want.shown is not None
-                and holder in self._line
-                and want.shown != (why(holder, self._line, self._supply) or words.TAKING)
-            ):
-                self._serving.wake.add(key)
+        for waiter in told:
+            self._serving.wake_to_read(waiter)  # what its flow shows was found before this; once, or it would never end
 
     def leave(self, key: str, uid: str, now: float) -> None:
         """The workflow is being deleted: it waits for nothing any more, and keeps what it holds."""

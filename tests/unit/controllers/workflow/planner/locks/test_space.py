@@ -7,6 +7,7 @@ import pytest
 from pkg.apis.flow.v1alpha1.locks import LockKind, LockName
 from pkg.apis.flow.v1alpha1.reasons import Reasons
 from pkg.controllers.workflow.planner.locks.calls import (
+    CallAnswer,
     Failed,
     GiveBack,
     GivenBack,
@@ -26,6 +27,7 @@ from pkg.controllers.workflow.planner.locks.calls import (
 from pkg.controllers.workflow.planner.locks.holders import Holder, KnownJobs, LockAnswer, LockNeeds, LockView, Want
 from pkg.controllers.workflow.planner.locks.space import EXPECT_SECONDS, Space
 from pkg.controllers.workflow.planner.locks.tenure import ELECTED, Patience
+from pkg.controllers.workflow.planner.locks.words import TAKING
 from pkg.controllers.workflow.planner.progress import TaskKey
 
 DB, LOG = LockName(LockKind.MUTEX, "db"), LockName(LockKind.MUTEX, "log")
@@ -42,10 +44,17 @@ class Bench:
         self.version = 0
 
     def want(
-        self, name: str, *locks: LockName, attempt: int = 0, since: float | None = None, keeps: bool = False
+        self,
+        name: str,
+        *locks: LockName,
+        attempt: int = 0,
+        since: float | None = None,
+        keeps: bool = False,
+        shown: LockAnswer | None = None,
     ) -> None:
         """The one task of a workflow waits for these; none: it wants nothing."""
-        wants = (Want(TASK, attempt, locks, self.now if since is None else since),) if locks else ()
+        want = Want(TASK, attempt, locks, self.now if since is None else since, shown=shown)
+        wants = (want,) if locks else ()
         self.space.update(f"team/{name}", f"uid-{name}", LockNeeds(wants, frozenset({TASK} if keeps else ())), self.now)
 
     def calls(self) -> list[LockCall]:
@@ -264,6 +273,68 @@ def test_a_stranger_is_looked_at_again_after_half_a_minute() -> None:
     bench.space.tick(bench.now)
     bench.take()
     assert bench.holds("a")
+
+
+@pytest.mark.parametrize(
+    ("locks", "answer", "message"),
+    [
+        pytest.param((DB,), TakenByOther(is_stranger=True), "the Lease workflow-lock-", id="a stranger's Lease"),
+        pytest.param(
+            (DB,),
+            TakenByOther(Held(Place(DB, 0), holder("z"), "lease-z", 1, "2026-01-31T10:00:00Z")),
+            "waits for mutex db, held by z/f",
+            id="another workflow's Lease",
+        ),
+        pytest.param((DB,), NO_ROOM, "no right", id="a refusal"),
+        pytest.param((LOG, DB), TakenByOther(is_stranger=True), "the Lease workflow-lock-", id="with one to give back"),
+        pytest.param((LOG, DB), NO_ROOM, "no right", id="a refusal, with one to give back"),
+    ],
+)
+def test_who_cannot_have_its_lock_reads_why_and_not_that_it_is_being_taken(
+    locks: tuple[LockName, ...], answer: CallAnswer, message: str
+) -> None:
+    """Its status may be written before the answer comes, and after it nothing else need happen to the workflow."""
+    bench = Bench()
+    bench.want("a", *locks, shown=TAKING)
+    for _ in locks[1:]:
+        bench.take()
+    bench.want("a", *locks, shown=TAKING)
+    assert bench.woken() == set()
+    bench.space.answered(bench.call(), answer, bench.now)
+    for call in bench.calls():
+        bench.space.answered(call, GivenBack(), bench.now)
+    assert bench.woken() - {"team/z"} == {"team/a"}
+    found = bench.view("a").answers[TASK]
+    assert message in found.message
+    bench.want("a", *locks, shown=found)
+    assert bench.woken() == set()
+
+
+def test_what_a_plan_has_read_before_the_answer_came_is_read_again() -> None:
+    bench = Bench()
+    bench.want("a", DB)
+    bench.space.answered(bench.call(), TakenByOther(is_stranger=True), bench.now)
+    answer = bench.view("a").answers[TASK]
+    bench.want("a", DB, shown=answer)
+    bench.now += 31
+    bench.space.tick(bench.now)
+    bench.space.answered(bench.call(), TakenByOther(is_stranger=True), bench.now)
+    bench.woken()
+    for expected in ({"team/a"}, set[str]()):
+        bench.want("a", DB, shown=TAKING)  # of a plan that began while the Lease was being taken
+        assert bench.woken() == expected
+
+
+def test_who_reads_already_why_it_cannot_have_its_lock_is_left_alone_when_that_is_tried_again() -> None:
+    bench = Bench()
+    bench.want("a", DB)
+    bench.space.answered(bench.call(), TakenByOther(is_stranger=True), bench.now)
+    bench.want("a", DB, shown=bench.view("a").answers[TASK])
+    bench.woken()
+    bench.now += 31
+    bench.space.tick(bench.now)
+    bench.space.answered(bench.call(), TakenByOther(is_stranger=True), bench.now)
+    assert bench.woken() == set()
 
 
 def test_a_semaphore_is_read_before_it_is_taken_and_once_for_all() -> None:
