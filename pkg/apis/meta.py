@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import msgspec
 from msgspec import Meta
 
+from pkg.apis.shared_texts import OURS, share_meta, share_owner
+
 if TYPE_CHECKING:
     Status = dict[str, Any]
 else:
@@ -22,7 +24,6 @@ else:
 
 #: So many labels, annotations, finalizers or owners of one object are kept.
 MAX_ENTRIES: Final = 1_000
-_OURS: Final = "flow.workflow.sh/"
 _BUILT_IN: Final = frozenset({"orphan", "foregroundDeletion"})  # finalizers that say how an object is deleted
 
 
@@ -71,14 +72,7 @@ class GVR(msgspec.Struct, frozen=True, gc=False, order=True):
         return "/".join(parts)
 
 
-_NO_ENTRIES: Final[dict[str, str]] = {}
 _set = msgspec.structs.force_setattr
-
-
-def _share(obj: msgspec.Struct, *names: str) -> None:
-    """Lets equal texts of many objects share one value in memory; for fields that many objects have in common."""
-    for name in names:
-        _set(obj, name, sys.intern(getattr(obj, name)))
 
 
 class OwnerReference(msgspec.Struct, frozen=True, gc=False, rename="camel", omit_defaults=True):
@@ -92,7 +86,7 @@ class OwnerReference(msgspec.Struct, frozen=True, gc=False, rename="camel", omit
     block_owner_deletion: bool = False
 
     def __post_init__(self) -> None:
-        _share(self, "api_version", "kind", "name", "uid")
+        share_owner(self)
 
 
 class ObjectMeta(msgspec.Struct, frozen=True, gc=False, rename="camel", omit_defaults=True):
@@ -120,6 +114,16 @@ class ObjectMeta(msgspec.Struct, frozen=True, gc=False, rename="camel", omit_def
     left_out: int = msgspec.field(default=0, name="~leftOut")
 
     def __post_init__(self) -> None:
+        if (
+            len(self.labels) > MAX_ENTRIES
+            or len(self.annotations) > MAX_ENTRIES
+            or len(self.finalizers) > MAX_ENTRIES
+            or len(self.owner_references) > MAX_ENTRIES
+        ):
+            self._leave_out()
+        share_meta(self)
+
+    def _leave_out(self) -> None:
         for name in ("labels", "annotations", "finalizers", "owner_references"):
             entries = getattr(self, name)
             if len(entries) > MAX_ENTRIES:
@@ -127,17 +131,6 @@ class ObjectMeta(msgspec.Struct, frozen=True, gc=False, rename="camel", omit_def
                 dropped = len(msgspec.json.encode(entries)) - len(msgspec.json.encode(kept))
                 _set(self, name, kept)
                 _set(self, "left_out", self.left_out + dropped)
-        _share(self, "namespace")
-        if self.labels:
-            _set(self, "labels", {key: sys.intern(value) for key, value in self.labels.items()})
-        if not self.annotations:
-            _set(self, "annotations", _NO_ENTRIES)
-        elif any(key.startswith(_OURS) for key in self.annotations):
-            # Who created an object, and the rules of a template: the same long texts on many objects.
-            shared = {
-                key: sys.intern(text) if key.startswith(_OURS) else text for key, text in self.annotations.items()
-            }
-            _set(self, "annotations", shared)
 
     @property
     def key(self) -> str:
@@ -157,7 +150,7 @@ class ObjectMeta(msgspec.Struct, frozen=True, gc=False, rename="camel", omit_def
 def _first_entries(entries: dict[str, str] | tuple[Any, ...]) -> dict[str, str] | tuple[Any, ...]:
     """The first MAX_ENTRIES, and after them those that must not be lost."""
     if isinstance(entries, dict):
-        ours = (key for key in entries if key.startswith(_OURS))
+        ours = (key for key in entries if key.startswith(OURS))
         return {key: entries[key] for key in (*itertools.islice(entries, MAX_ENTRIES), *ours)}
     needed = (entry for entry in entries[MAX_ENTRIES:] if entry in _BUILT_IN or getattr(entry, "controller", False))
     return (*entries[:MAX_ENTRIES], *needed)
@@ -225,7 +218,8 @@ class Job(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     def __post_init__(self) -> None:
         if type(self.status) is not dict:
             _set(self, "status", {})
-        _share(self, "api_version", "kind")
+        _set(self, "api_version", sys.intern(self.api_version))
+        _set(self, "kind", sys.intern(self.kind))
         if self.spec == _NO_SPEC:
             _set(self, "spec", _NO_SPEC)
 

@@ -279,10 +279,6 @@ class Controller:
         return found.status if found is not None else None
 
     def _build_telemetry(self) -> None:
-        for number, queue in enumerate(self._queue.queues):
-            self._metrics.queue(str(number)).follow(
-                queue.unfinished_seconds, queue.longest_running_seconds, queue.parked
-            )
         self._metrics.follow_workflows(lambda: census(self._workflows.ensure(WORKFLOWS).values()))
         self._metrics.follow_renewals(self._options.lease.name, self._term.renewal_age)
         informers = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Mapping
 from typing import Any, Final
@@ -18,12 +19,23 @@ _DOTS: Final = re.compile(r"/\.\.?(?:/|$)")
 
 def query_of(**fields: str) -> str:
     """The query of a URL; fields that are empty are left out."""
-    return urlencode({name: value for name, value in fields.items() if value})
+    found = {name: value for name, value in fields.items() if value}
+    return urlencode(found) if found else ""
 
 
 def path_of(gvr: GVR, namespace: str | None, name: str | None = None, subresource: str | None = None) -> str:
     """The path of a collection, an object or its subresource. Raises Refused for a name that no object can have."""
+    if name is None and subresource is None:
+        return _collection(gvr, namespace)
     return checked_path(gvr.path(namespace, name, subresource))
+
+
+def _checked_collection(gvr: GVR, namespace: str | None) -> str:
+    return checked_path(gvr.path(namespace))
+
+
+# Paths of collections that were asked for lately, already checked.
+_collection = functools.lru_cache(maxsize=512)(_checked_collection)
 
 
 def checked_path(path: str) -> str:

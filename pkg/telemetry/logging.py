@@ -54,6 +54,8 @@ def configure(level: str, fmt: Format, stream: TextIO | None = None) -> None:
     root.handlers[:] = [handler]
     root.setLevel(number)
     logging.captureWarnings(True)
+    # No log line shows the thread or the process, and finding them costs time on each line.
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
 
 
 def _renderers(fmt: Format, output: TextIO) -> list[Processor]:

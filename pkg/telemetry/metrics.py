@@ -15,6 +15,7 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Callable, Iterable
+from typing import Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -36,6 +37,18 @@ _WORK_SECONDS = (0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0
 _WORKFLOW_SECONDS = (1, 5, 15, 60, 300, 900, 3600, 4 * 3600, 12 * 3600, 86400, 3 * 86400, 7 * 86400)
 
 
+class Queue(Protocol):
+    """What is read of a workqueue at a scrape."""
+
+    def __len__(self) -> int: ...
+
+    def unfinished_seconds(self) -> float: ...
+
+    def longest_running_seconds(self) -> float: ...
+
+    def parked(self) -> int: ...
+
+
 class QueueMetrics:
     """The metrics of one workqueue; all times in seconds."""
 
@@ -49,36 +62,27 @@ class QueueMetrics:
         self._waited = metrics.workqueue_queue_duration.labels(name)
         self._worked = metrics.workqueue_work_duration.labels(name)
 
-    def added(self, depth: int) -> None:
-        """A key became ready; `depth` keys are ready now."""
+    def added(self) -> None:
+        """A key became ready."""
         self._adds.inc()
-        self._depth.set(depth)
 
-    def got(self, waited: float, depth: int) -> None:
-        """A key was handed out after `waited` seconds; `depth` keys are left."""
-        self._depth.set(depth)
+    def done(self, waited: float, worked: float) -> None:
+        """A key was finished after `worked` seconds; before, it had waited `waited` seconds for a worker."""
         self._waited.observe(waited)
-
-    def done(self, worked: float) -> None:
-        """A key was finished after `worked` seconds."""
         self._worked.observe(worked)
 
     def retried(self) -> None:
         """A key will be handed out again because of a failure."""
         self._retries.inc()
 
-    def follow(
-        self,
-        unfinished_seconds: Callable[[], float],
-        longest_running_seconds: Callable[[], float],
-        parked: Callable[[], int],
-    ) -> None:
-        """Call these at every scrape: the seconds that all running reconciles, and the longest of them, have taken so
-        far, and how many keys are parked.
+    def follow(self, queue: Queue) -> None:
+        """Look at the queue at every scrape: how many keys are ready and how many are parked, and the seconds that all
+        running reconciles, and the longest of them, have taken so far.
         """
-        self._unfinished.set_function(unfinished_seconds)
-        self._longest.set_function(longest_running_seconds)
-        self._parked.set_function(parked)
+        self._depth.set_function(lambda: len(queue))
+        self._unfinished.set_function(queue.unfinished_seconds)
+        self._longest.set_function(queue.longest_running_seconds)
+        self._parked.set_function(queue.parked)
 
 
 class ReflectorMetrics:
@@ -176,7 +180,10 @@ class Metrics:
             "workqueue_unfinished_work_seconds", "Seconds of work begun and not finished", by_queue
         )
         self.workqueue_queue_duration = histogram(
-            "workqueue_queue_duration_seconds", "Seconds a key waited for a worker", by_queue, buckets=_QUEUE_SECONDS
+            "workqueue_queue_duration_seconds",
+            "Seconds a key waited for a worker",
+            by_queue,
+            buckets=_QUEUE_SECONDS,
         )
         self.workqueue_work_duration = histogram(
             "workqueue_work_duration_seconds", "Seconds a worker spent on a key", by_queue, buckets=_WORK_SECONDS

@@ -31,16 +31,16 @@ MAX_SLOW = 8
 
 
 class QueueMetrics(Protocol):
-    """What a queue counts; called with the queue's lock held, so it must be quick and not call back."""
+    """What a queue counts. But for `follow` it is called with the queue's lock held: be quick, and do not call back."""
 
-    def added(self, depth: int) -> None:
-        """A key became ready; `depth` keys are ready now."""
+    def follow(self, queue: WorkQueue) -> None:
+        """Look at this queue whenever somebody asks how long it is."""
 
-    def got(self, waited: float, depth: int) -> None:
-        """A key was handed out after `waited` seconds; `depth` keys are left."""
+    def added(self) -> None:
+        """A key became ready."""
 
-    def done(self, worked: float) -> None:
-        """A key was finished after `worked` seconds."""
+    def done(self, waited: float, worked: float) -> None:
+        """A key was finished after `worked` seconds; before, it had waited `waited` seconds for a worker."""
 
     def retried(self) -> None:
         """A key was added with its rate limit."""
@@ -49,13 +49,13 @@ class QueueMetrics(Protocol):
 class NoQueueMetrics:
     """Counts nothing."""
 
-    def added(self, depth: int) -> None:
+    def follow(self, queue: WorkQueue) -> None:
+        """Nothing to look at."""
+
+    def added(self) -> None:
         """Nothing to count."""
 
-    def got(self, waited: float, depth: int) -> None:
-        """Nothing to count."""
-
-    def done(self, worked: float) -> None:
+    def done(self, waited: float, worked: float) -> None:
         """Nothing to count."""
 
     def retried(self) -> None:
@@ -85,6 +85,7 @@ class WorkQueue:
         self._ready: FairOrder[str] = FairOrder()
         self._dirty: dict[str, float] = {}  # key -> since when it waits to run
         self._processing: dict[str, float] = {}  # key -> since when it runs
+        self._waited: dict[str, float] = {}  # key in processing -> how long it had waited
         self._slow_until: dict[str, float] = {}  # by namespace
         self._waiters = 0  # threads that wait in `get`
         self._parked: set[str] = set()
@@ -98,6 +99,7 @@ class WorkQueue:
         self._lock = threading.Lock()
         self._wanted = threading.Condition(self._lock)
         self._idle = threading.Condition(self._lock)
+        self._metrics.follow(self)
 
     def add(self, key: str, *, noted: bool = False) -> None:
         """Make `key` ready now; a pending delay of the key is superseded. Ignored once shutting down.
@@ -156,7 +158,7 @@ class WorkQueue:
                 now = self._clock()
                 worked = now - started
                 self._ready.charge(namespace_of(key), worked)
-                self._metrics.done(worked)
+                self._metrics.done(self._waited.pop(key, 0.0), worked)
                 self._judge(namespace_of(key), worked, now)
             self._unparked.discard(key)
             self._resumed.discard(key)
@@ -313,7 +315,7 @@ class WorkQueue:
 
     def _push(self, key: str) -> None:
         self._ready.push(namespace_of(key), key)
-        self._metrics.added(len(self._ready))
+        self._metrics.added()
         self._wanted.notify()
 
     def _delay(self, key: str, seconds: float) -> None:
@@ -346,13 +348,12 @@ class WorkQueue:
             self._add(key)
 
     def _hand_out(self, key: str, now: float) -> str:
-        waited = now - self._dirty.pop(key, now)
+        self._waited[key] = max(now - self._dirty.pop(key, now), 0.0)
         self._processing[key] = now
         if key in self._told:
             self._told.discard(key)
         else:
             self._resumed.add(key)
-        self._metrics.got(max(waited, 0.0), len(self._ready))
         return key
 
     def _patience(self, now: float, deadline: float | None) -> float | None:

@@ -26,6 +26,7 @@ class Answers:
     def take(self, unanswered: Unanswered) -> None:
         """Adds the created jobs to the cache, and keeps the faults; raises the error that ended the creations."""
         memory, run, has_changed = unanswered.memory, unanswered.run, False
+        memory.first_creations = run.next_first
         for created in run.results():
             if created.fault is not None:
                 memory.faults[created.action.task] = created.fault

@@ -1,8 +1,8 @@
 """The job creations of one reconcile while they are in flight, so that no worker has to wait for slow answers.
 
-They start slowly: 1 at first, then 2, 4 ... in parallel. No batch follows one with a temporary failure. The
-thread that gets the last answer of a batch submits the next one. Where nothing else is to be done, the worker makes
-the first call itself.
+They start slowly: one at first, or as many as have succeeded in the workflow's last run, and each answer lets two more
+begin; so they double. None begins after a temporary failure, not even one that waits for its turn already. The thread
+that gets an answer submits the next ones. Where nothing else is to be done, the worker makes the only first one itself.
 """
 
 from __future__ import annotations
@@ -11,10 +11,14 @@ import functools
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from pkg.apis.meta import Job
 from pkg.controllers.workflow.planner.actions import CreateJob
 from pkg.controllers.workflow.planner.snapshot import CreateFault, Trouble
+
+#: So many creations of a run begin at once, at most: a quota may be used up meanwhile, and then all of them fail.
+MAX_FIRST: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +36,7 @@ class Created:
 
 class CreationRun:
     """create(action) makes one call; submit(call) runs a call in another thread; run_here(call) runs it in this one, or
-    does nothing and returns False.
+    does nothing and returns False; first: how many begin at once.
 
     on_done() is called from that thread after the last answer; then on_late(), if `wait` had given up by then.
     """
@@ -43,6 +47,7 @@ class CreationRun:
         create: Callable[[CreateJob], Created],
         submit: Callable[[Callable[[], None]], object],
         *,
+        first: int = 1,
         run_here: Callable[[Callable[[], None]], bool] = lambda _call: False,
         on_done: Callable[[], None] = lambda: None,
         on_late: Callable[[], None],
@@ -50,6 +55,7 @@ class CreationRun:
         self._actions = actions
         self._create = create
         self._submit = submit
+        self._first = min(first, len(actions))
         self._run_here = run_here
         self._on_done = on_done
         self._on_late = on_late
@@ -57,15 +63,18 @@ class CreationRun:
         self._finished = threading.Condition(self._lock)
         self._answers: dict[int, Created | Exception] = {}
         self._submitted = 0
+        self._left_out = 0  # submitted, but not made
+        self._is_stopped = False
         self._is_done = False
         self._is_late = False
 
     def start(self) -> None:
-        """Makes the first creation here, or submits it."""
-        self._submitted = 1
-        first = functools.partial(self._run, 0, range(1))
-        if not self._run_here(first):
-            self._submit(first)
+        """Submits the first creations, or makes the only first one here."""
+        self._submitted = self._first
+        if self._first == 1 and self._run_here(functools.partial(self._run, 0)):
+            return
+        for number in range(self._first):
+            self._submit(functools.partial(self._run, number))
 
     def wait(self, seconds: float) -> bool:
         """Waits for the last answer; False if it did not come in time: then `on_late` is called when it comes."""
@@ -89,30 +98,41 @@ class CreationRun:
         """Why the run was broken off (NotLeader, Stopped), None if it was not."""
         return next((answer for answer in self._answers.values() if isinstance(answer, Exception)), None)
 
-    def _submit_batch(self, size: int) -> None:
-        first = self._submitted
-        numbers = range(first, min(first + size, len(self._actions)))
-        self._submitted = numbers.stop
-        for number in numbers:
-            self._submit(functools.partial(self._run, number, numbers))
+    @property
+    def next_first(self) -> int:
+        """How many creations of the workflow's next run may begin at once: as many as have succeeded in this one, which
+        is done; one after a temporary failure.
+        """
+        made = sum(isinstance(answer, Created) and answer.fault is None for answer in self._answers.values())
+        return 1 if self._is_stopped else min(MAX_FIRST, max(1, made))
 
-    def _run(self, number: int, batch: range) -> None:
-        answer: Created | Exception
-        try:
-            answer = self._create(self._actions[number])
-        except Exception as error:
-            answer = error
+    def _run(self, number: int) -> None:
         with self._lock:
-            self._answers[number] = answer
-            if any(other not in self._answers for other in batch):
-                return
-            is_over = self._submitted >= len(self._actions) or any(_stops(self._answers[other]) for other in batch)
+            is_left_out = self._is_stopped
+        answer: Created | Exception | None = None
+        if not is_left_out:
+            try:
+                answer = self._create(self._actions[number])
+            except Exception as error:
+                answer = error
+        with self._lock:
+            if answer is None:
+                self._left_out += 1
+            else:
+                self._answers[number] = answer
+                self._is_stopped = self._is_stopped or _stops(answer)
+            begin = self._submitted
+            if not self._is_stopped:
+                self._submitted = min(begin + 2, len(self._actions))
+            more = range(begin, self._submitted)
+            is_over = len(self._answers) + self._left_out == self._submitted
             self._is_done = is_over
             is_late = self._is_late
             if is_over:
                 self._finished.notify_all()
+        for following in more:
+            self._submit(functools.partial(self._run, following))
         if not is_over:
-            self._submit_batch(2 * len(batch))
             return
         self._on_done()
         if is_late:

@@ -105,12 +105,13 @@ class Executor:
         faults: dict[str, CreateFault],
         on_late: Callable[[], None],
         *,
+        first: int = 1,
         is_idle: bool = False,
     ) -> CreationRun:
         """Begins to create jobs, in threads of the pool.
 
-        faults: earlier ones by job name, for the growing delay. on_late: see CreationRun. is_idle: nothing else waits
-        for this thread, which then makes the first call itself, if that is likely to be answered soon.
+        faults: earlier ones by job name, for the growing delay. on_late, first: see CreationRun. is_idle: nothing else
+        waits for this thread, which then makes the first call itself, if that is likely to be answered soon.
         """
         room = (workflow.namespace, len(actions), sum(len(action.body) for action in actions))
         self._room.take(*room)
@@ -119,6 +120,7 @@ class Executor:
             actions,
             lambda action: self._create(workflow, action, faults.get(action.name)),
             functools.partial(self._pool.submit, group, workflow.key),
+            first=first,
             run_here=functools.partial(self._pool.run_here, group) if is_idle else lambda _call: False,
             on_done=lambda: self._room.give_back(*room),
             on_late=on_late,

@@ -169,9 +169,11 @@ class Ledger:
                 if new is not None and self._replace_same(gvr, delta, new):
                     continue
                 for job in (delta.old, delta.final):
-                    before = identify(job) if job is not None else None
                     # A job that only changed still exists; one whose labels changed now belongs to another task.
-                    if job is None or before is None or (before == new and _is_same_object(job, delta.new)):
+                    if job is None or (new is not None and _is_same_claim(job, delta.new)):
+                        continue
+                    before = identify(job)
+                    if before is None or (before == new and _is_same_object(job, delta.new)):
                         continue
                     keys.add(before.workflow.key)
                     is_there = delta.new is not None and _is_same_object(job, delta.new)
@@ -365,6 +367,20 @@ def _age(observed: ObservedJob) -> tuple[int, bool]:
 
 def _exchanged(jobs: tuple[ObservedJob, ...], old: ObservedJob, new: ObservedJob) -> tuple[ObservedJob, ...]:
     return tuple(new if one is old else one for one in jobs)
+
+
+def _is_same_claim(one: Job, other: Job | None) -> bool:
+    """Whether two copies are of one object, with the same name, owners and labels: they belong to the same task."""
+    if other is None:
+        return False
+    own, others = one.metadata, other.metadata
+    return (
+        own.uid == others.uid
+        and own.name == others.name
+        and own.namespace == others.namespace
+        and own.owner_references == others.owner_references
+        and own.labels == others.labels
+    )
 
 
 def _is_same_object(one: Job, other: Job | None) -> bool:

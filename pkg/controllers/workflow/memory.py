@@ -60,6 +60,8 @@ class Memory:
     #: None: the next reconcile rebuilds it from status and jobs.
     progress: Progress | None = None
     faults: dict[TaskKey, CreateFault] = field(default_factory=dict)
+    #: How many creations of the next run may begin at once: see CreationRun.
+    first_creations: int = 1
     #: What the next plan may find out without haste; None for nothing.
     left: Left | None = None
     #: The version of the Workflow that was planned last, or that our own write after it has made.
@@ -137,6 +139,7 @@ class Memories:
             memory.drop_progress()
             memory.rest = None
             memory.rebuilt_at = 0.0
+            memory.first_creations = 1
             memory.term = term
         return memory
 

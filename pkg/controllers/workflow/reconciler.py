@@ -264,7 +264,14 @@ class Reconciler:
         faults = {fault.name: fault for fault in memory.faults.values()}
         self._answers.expect(this, first.creations)
         began, is_idle = self._clock(), not is_busy and self._is_idle(key)
-        run = self._executor.create(this, first.creations, faults, on_late=lambda: self._unpark(key), is_idle=is_idle)
+        run = self._executor.create(
+            this,
+            first.creations,
+            faults,
+            on_late=lambda: self._unpark(key),
+            first=memory.first_creations,
+            is_idle=is_idle,
+        )
         reconcile = Unanswered(this, run, memory, snapshot, first, memory.spec.compiled, self._term)
         is_answered = run.wait(patience)
         if is_answered and self._clock() - began <= 2 * PARK_SECONDS:
@@ -317,7 +324,7 @@ class Reconciler:
         failure = self._writer.write(workflow, memory, final)
         if final.is_new_run:
             # Only status counts from now on; the next reconcile matches every task with its job again.
-            memory.progress, memory.faults = None, {}
+            memory.progress, memory.faults, memory.first_creations = None, {}, 1
             self._failures.forget(this)
         # Events are sent once the writes have succeeded, if need be by a later reconcile.
         memory.keep_events(planned.events)

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from types import TracebackType
 from typing import Final
 
 from pkg.controllers.engine.workqueue import namespace_of
@@ -53,24 +53,28 @@ class Room:
         self._lock = threading.Lock()
         self._lines: dict[str, _Line] = {}
 
-    @contextmanager
-    def reconciling(self, key: str) -> Iterator[None]:
+    def reconciling(self, key: str) -> Reconciling:
         """Wrap every reconcile of a key with this: at its end the turn of the key, if it had one, is over."""
-        namespace = namespace_of(key)
+        return Reconciling(self, key)
+
+    def begin(self, key: str) -> None:
+        """A reconcile of the key begins."""
         with self._lock:
-            line = self._lines.get(namespace)
+            line = self._lines.get(namespace_of(key))
             if line is not None and key in line.called:
                 line.called.discard(key)
                 line.running.add(key)
-        try:
-            yield
-        finally:
-            with self._lock:
-                line = self._lines.get(namespace)
-                if line is not None:
-                    line.running.discard(key)
-                called = self._next(namespace)
-            self._requeue(called)
+
+    def end(self, key: str) -> None:
+        """It has ended."""
+        namespace = namespace_of(key)
+        with self._lock:
+            line = self._lines.get(namespace)
+            if line is None:
+                return
+            line.running.discard(key)
+            called = self._next(namespace)
+        self._requeue(called)
 
     def turn(self, key: str) -> int | None:
         """How many jobs a reconcile of this key may create now: none (0), a few, or as many as one pass may (None)."""
@@ -136,3 +140,19 @@ class Room:
     def _requeue(self, keys: list[str]) -> None:
         for key in keys:
             self._call(key)
+
+
+class Reconciling:
+    """The `with` block of `Room.reconciling`."""
+
+    def __init__(self, room: Room, key: str) -> None:
+        self._room = room
+        self._key = key
+
+    def __enter__(self) -> None:
+        self._room.begin(self._key)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._room.end(self._key)

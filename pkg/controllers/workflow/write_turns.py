@@ -179,14 +179,17 @@ class Turns(Generic[T]):
     def is_delayed(self, group: str, now: float) -> bool:
         """Whether the answer to the next call of a group is likely to be late: it has to wait, or the group is slow."""
         self._age(now)
-        found = self._groups.get(group, _Group())
+        found = self._groups.get(group)
+        if found is None:
+            return self._room(Tier.NEW) <= 0
         tier = found.tier_at(now)
         return tier is Tier.SLOW or not self._is_admitted(found, self._room(tier))
 
     def tier(self, group: str, now: float) -> Tier:
         """How the calls of a group were answered so far. A call that hangs counts before it is answered."""
         self._age(now)
-        return self._groups.get(group, _Group()).tier_at(now)
+        found = self._groups.get(group)
+        return found.tier_at(now) if found is not None else Tier.NEW
 
     def _age(self, now: float) -> None:
         """Counts the calls that hang by now."""

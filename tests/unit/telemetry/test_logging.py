@@ -18,7 +18,9 @@ from pkg.telemetry.logging import Format, configure
 def _restored() -> Iterator[None]:
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
+    shown = logging.logThreads, logging.logProcesses, logging.logMultiprocessing
     yield
+    logging.logThreads, logging.logProcesses, logging.logMultiprocessing = shown
     root.handlers[:] = handlers
     root.setLevel(level)
     logging.captureWarnings(False)

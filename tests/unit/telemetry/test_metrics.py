@@ -15,6 +15,22 @@ def value(metrics: Metrics, sample: str, /, **labels: str) -> float | None:
     return metrics.registry.get_sample_value(sample, labels)
 
 
+class Busy:
+    """A queue with one ready key, two parked ones, and two that have run for 7 s together."""
+
+    def __len__(self) -> int:
+        return 1
+
+    def unfinished_seconds(self) -> float:
+        return 7.0
+
+    def longest_running_seconds(self) -> float:
+        return 5.0
+
+    def parked(self) -> int:
+        return 2
+
+
 def test_requests_are_counted_by_code_and_timed() -> None:
     metrics = Metrics()
     metrics.on_request("create", "jobs", 201, 0.002)
@@ -31,11 +47,10 @@ def test_a_queue_shows_depth_waits_and_work() -> None:
     metrics = Metrics()
     queue = metrics.queue("shard-3")
     known: QueueProtocol = queue
-    known.added(2)
-    known.got(0.5, 1)
-    known.done(0.25)
+    known.added()
+    known.done(0.5, 0.25)
     known.retried()
-    queue.follow(lambda: 7.0, lambda: 5.0, lambda: 2)
+    queue.follow(Busy())
     assert value(metrics, "workqueue_adds_total", name="shard-3") == 1
     assert value(metrics, "workqueue_depth", name="shard-3") == 1
     assert value(metrics, "workqueue_queue_duration_seconds_sum", name="shard-3") == 0.5

@@ -26,19 +26,20 @@ class Recorder:
     """What the queue told its metrics."""
 
     def __init__(self) -> None:
-        self.told: list[tuple[str, float, int]] = []
+        self.told: list[tuple[str, float, float]] = []
+        self.followed: list[WorkQueue] = []
 
-    def added(self, depth: int) -> None:
-        self.told.append(("added", 0.0, depth))
+    def follow(self, queue: WorkQueue) -> None:
+        self.followed.append(queue)
 
-    def got(self, waited: float, depth: int) -> None:
-        self.told.append(("got", waited, depth))
+    def added(self) -> None:
+        self.told.append(("added", 0.0, 0.0))
 
-    def done(self, worked: float) -> None:
-        self.told.append(("done", worked, 0))
+    def done(self, waited: float, worked: float) -> None:
+        self.told.append(("done", waited, worked))
 
     def retried(self) -> None:
-        self.told.append(("retried", 0.0, 0))
+        self.told.append(("retried", 0.0, 0.0))
 
 
 @pytest.fixture
@@ -279,9 +280,10 @@ def test_shutting_down_hands_out_what_is_ready_and_takes_no_more(queue: WorkQueu
     assert queue.get() is None
 
 
-def test_metrics_show_depth_waits_and_work(clock: Clock) -> None:
+def test_metrics_show_waits_and_work(clock: Clock) -> None:
     recorder = Recorder()
     queue = WorkQueue(clock=clock, metrics=recorder)
+    assert recorder.followed == [queue]
     queue.add("a")
     queue.add("b")
     queue.add("a")
@@ -295,14 +297,13 @@ def test_metrics_show_depth_waits_and_work(clock: Clock) -> None:
     queue.done("a")
     queue.add_rate_limited("c")
     assert recorder.told == [
-        ("added", 0.0, 1),
-        ("added", 0.0, 2),
-        ("got", 2.0, 1),
-        ("got", 5.0, 0),
-        ("done", 4.0, 0),
-        ("retried", 0.0, 0),
+        ("added", 0.0, 0.0),
+        ("added", 0.0, 0.0),
+        ("done", 2.0, 4.0),
+        ("retried", 0.0, 0.0),
     ]
     queue.done("b")
+    assert recorder.told[-1] == ("done", 5.0, 1.0)
     assert queue.unfinished_seconds() == 0
     assert queue.longest_running_seconds() == 0
 

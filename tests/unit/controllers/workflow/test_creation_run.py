@@ -23,14 +23,19 @@ class Run:
 
     answers: Callable[[str], Trouble | Exception | None] = lambda _name: None
     calls: list[Callable[[], None]] = field(default_factory=list)
+    first: int = 1
+    made: list[str] = field(default_factory=list)
     woken: int = 0
     done: int = 0
 
     def __post_init__(self) -> None:
-        self.run = CreationRun(ACTIONS, self._create, self.calls.append, on_done=self._done, on_late=self._wake)
+        self.run = CreationRun(
+            ACTIONS, self._create, self.calls.append, first=self.first, on_done=self._done, on_late=self._wake
+        )
         self.run.start()
 
     def _create(self, action: CreateJob) -> Created:
+        self.made.append(action.name)
         answer = self.answers(action.name)
         if isinstance(answer, Exception):
             raise answer
@@ -54,10 +59,51 @@ class Run:
         return sizes
 
 
-def test_batches_double_and_the_answers_keep_the_order_of_the_actions() -> None:
+def test_creations_double_and_the_answers_keep_the_order_of_the_actions() -> None:
     run = Run()
     assert run.answer_all() == [1, 2, 4, 2]
     assert [created.action for created in run.run.results()] == ACTIONS
+
+
+def test_each_answer_lets_two_more_begin_and_none_waits_for_the_slowest() -> None:
+    run = Run()
+    sizes = []
+    while run.calls:
+        run.calls.pop()()
+        sizes.append(len(run.calls))
+    assert sizes == [2, 3, 4, 5, 4, 3, 2, 1, 0]
+    assert run.run.is_done
+
+
+def test_a_run_begins_with_as_many_as_the_last_one_has_shown_to_succeed() -> None:
+    last = Run()
+    last.answer_all()
+    assert last.run.next_first == len(ACTIONS)
+    run = Run(first=4)
+    assert run.answer_all() == [4, 5]
+    assert run.run.next_first == len(ACTIONS)
+    assert Run(first=99).answer_all() == [len(ACTIONS)]
+
+
+def test_a_run_begins_in_the_order_of_its_actions() -> None:
+    run = Run(first=3)
+    for call in run.calls[:3]:
+        call()
+    assert run.made == ["w-a-0", "w-a-1", "w-a-2"]
+
+
+def test_what_waits_for_its_turn_is_not_made_after_a_failure_that_passes() -> None:
+    run = Run(lambda _name: Trouble.RETRY, first=4)
+    assert run.answer_all() == [4]
+    assert run.made == ["w-a-3"], "the call that was answered first"
+    assert run.run.is_done
+    assert (run.run.next_first, run.done) == (1, 1)
+
+
+def test_what_is_refused_for_good_does_not_count_as_a_success() -> None:
+    run = Run(lambda name: None if name == "w-a-0" else Trouble.REFUSED)
+    run.answer_all()
+    assert run.run.next_first == 1
 
 
 STOPS: dict[str, tuple[Trouble | Exception, bool]] = {
@@ -69,9 +115,10 @@ STOPS: dict[str, tuple[Trouble | Exception, bool]] = {
 
 
 @pytest.mark.parametrize(("answer", "stops"), STOPS.values(), ids=STOPS)
-def test_what_ends_a_run_after_its_batch(answer: Trouble | Exception, stops: bool) -> None:
+def test_what_ends_a_run_after_the_calls_in_flight(answer: Trouble | Exception, stops: bool) -> None:
     run = Run(lambda name: answer if name == "w-a-1" else None)
-    assert run.answer_all() == ([1, 2] if stops else [1, 2, 4, 2])
+    # w-a-2 is answered first, and lets two more begin.
+    assert run.answer_all() == ([1, 2, 2] if stops else [1, 2, 4, 2])
     assert run.run.is_done
     assert run.done == 1
     assert run.run.error is (answer if isinstance(answer, Exception) else None)

@@ -149,6 +149,16 @@ def test_a_job_whose_labels_are_changed_leaves_its_task() -> None:
     assert view.dirty == frozenset({TaskKey("a", 0), TaskKey("a", 1)})
 
 
+def test_a_job_whose_owner_is_changed_leaves_its_workflow() -> None:
+    ledger, before, after = Ledger(), version(job(), 5), version(job(owner="other"), 6)
+    ledger.apply(JOBS, [Delta("team/w-a", None, before)])
+    ledger.take_changes(WORKFLOW)
+    assert ledger.apply(JOBS, [Delta("team/w-a", before, after)]) == {WORKFLOW.key}
+    view = ledger.take_changes(WORKFLOW)
+    assert (set(view.jobs), set(view.gone)) == (set(), {TaskKey("a", 0)})
+    assert set(ledger.take_changes(OTHER).jobs) == {TaskKey("a", 0)}
+
+
 PRETENDERS: dict[str, Job] = {
     "a job in another namespace, with the UID of the Workflow": job(namespace="evil", attempt="7"),
     "a job in another namespace, under the same key but for its name": job(namespace="evil", name="w-a"),
