@@ -34,6 +34,8 @@ from pkg.controllers.workflow.planner.locks.calls import (
 )
 from pkg.controllers.workflow.planner.locks.holders import Holder, KnownJobs, LockAnswer, LockNeeds, Want
 from pkg.controllers.workflow.planner.locks.space import Space
+from pkg.controllers.workflow.planner.locks.view import why
+from pkg.controllers.workflow.planner.locks.words import TAKING
 from pkg.controllers.workflow.planner.progress import TaskKey
 
 EXAMPLES = 3 * (settings.default.max_examples if settings.default else 100)
@@ -50,7 +52,7 @@ REFUSED = Failed(LockAnswer(Reasons.CREATE_FAILED, "too many requests"), may_hav
 
 @dataclass
 class Task:
-    """One task of a workflow of its own. recorded: what status says of it."""
+    """One task of a workflow of its own. recorded: what status says of it; shown: what it says that it waits for."""
 
     name: str
     locks: tuple[LockName, ...]
@@ -60,6 +62,7 @@ class Task:
     recorded: bool = False
     since: float = 0.0
     waits: bool = False
+    shown: LockAnswer | None = None
 
     @property
     def key(self) -> str:
@@ -72,11 +75,16 @@ class Task:
 
 @dataclass
 class Server:
-    """Leases by place. Each change has a version and is told to whoever leads then, in order."""
+    """Leases by place. Each change has a version and is told to whoever leads then, in order.
+
+    strangers: places whose name somebody else's Lease has; refusing: locks of which no Lease is created.
+    """
 
     leases: dict[Place, Held] = field(default_factory=dict)
     version: int = 0
     events: list[tuple[bool, Held]] = field(default_factory=list)
+    strangers: set[Place] = field(default_factory=set)
+    refusing: set[LockName] = field(default_factory=set)
 
     def carry_out(self, call: LockCall) -> CallAnswer:
         self.version += 1
@@ -85,8 +93,12 @@ class Server:
                 return Limits({"s": "2"})
             case Take(place, holder, kinds):
                 known = self.leases.get(place)
+                if place in self.strangers:
+                    return TakenByOther(is_stranger=True)
                 if known is not None and known.holder != holder:
                     return TakenByOther(known)
+                if known is None and place.lock in self.refusing:
+                    return REFUSED
                 uid = known.uid if known is not None else f"u{self.version}"
                 written = self._write(Held(place, holder, uid, self.version, "", kinds))
                 return Taken(written.held, is_shared=known is not None)
@@ -126,6 +138,7 @@ class World:
         self.space = Space()
         self.in_flight: list[LockCall] = []
         self.told = 0
+        self.woken: set[str] = set()
 
     def plan(self, task: Task) -> None:
         """One reconcile of a task's workflow: its job is made if it holds its locks, then the keeper learns of it."""
@@ -139,7 +152,9 @@ class World:
             task.recorded = True
         wants: tuple[Want, ...] = ()
         if task.waits:
-            wants = (Want(TaskKey("f", 0), task.attempt, task.locks, task.since),)
+            reasons = (view.locks[lock] for lock in task.locks if lock in view.locks)
+            task.shown = view.answers.get(TaskKey("f", 0)) or next(reasons, TAKING)
+            wants = (Want(TaskKey("f", 0), task.attempt, task.locks, task.since, shown=task.shown),)
         keeps = frozenset({TaskKey("f", 0)} if task.has_job or (task.is_done and not task.recorded) else ())
         known = {TaskKey("f", 0): KnownJobs(newest=task.attempt, is_final=True)} if task.is_done else {}
         self.space.update(task.key, task.holder.uid, LockNeeds(wants, keeps, known), self.now)
@@ -147,6 +162,7 @@ class World:
 
     def collect(self) -> None:
         self.in_flight += self.space.take_calls()
+        self.woken |= self.space.take_woken()
 
     def act(self, what: str, number: int) -> None:
         self.now += 0.25
@@ -189,6 +205,13 @@ class World:
                 self.collect()
             case "crash":
                 self.crash()
+            case "stranger" if (place := Place(list(PLACES)[number % len(PLACES)], 0)) not in self.server.leases:
+                self.server.strangers.add(place)
+            case "shut":
+                self.server.refusing.add(list(PLACES)[number % len(PLACES)])
+            case "open":
+                self.server.strangers.clear()
+                self.server.refusing.clear()
         self.check()
 
     def watch(self, count: int) -> None:
@@ -205,7 +228,34 @@ class World:
         self.told = len(self.server.events)
         for held in list(self.server.leases.values()):
             self.space.seen(held, self.now)
+        self.woken |= {task.key for task in self.tasks}
         self.collect()
+
+    def settle(self) -> None:
+        """Every call is answered, and who is woken is planned, until nothing happens any more."""
+        for _ in range(100):
+            self.watch(1_000)
+            woken, self.woken = self.woken, set()
+            for task in self.tasks:
+                if task.key in woken:
+                    self.plan(task)
+            while self.in_flight:
+                self.act("answer", 0)
+            if not (woken or self.woken):
+                return
+        raise AssertionError(f"{sorted(self.woken)} are woken without end")
+
+    def check_shown(self) -> None:
+        """Whoever stands in line shows what it waits for, but for who has the lock."""
+        serving = self.space._serving
+        for task in self.tasks:
+            if not task.waits or task.holder in serving.tenures:
+                continue
+            assert task.holder in serving.line, f"{task.name} is forgotten"
+            answer, shown = why(task.holder, serving.line, serving.supply), task.shown
+            assert answer is not None, f"{task.name} could be served"
+            assert shown is not None
+            assert not answer.is_news_after(shown), f"{task.name} shows {shown} and waits for {answer}"
 
     def check(self) -> None:
         for lock, places in PLACES.items():
@@ -239,6 +289,7 @@ ACTS = [
     *("answer", "answer", "answer", "answer", "lose the answer", "lose the answer", "refuse", "refuse", "fail"),
     *("late", "late", "watch", "tick", "tick", "crash"),
 ]
+OBSTACLES = ["stranger", "stranger", "shut", "shut", "open", "open"]
 LOCKS = st.sampled_from([(M,), (M,), (M, S), (M, N), (S,)])
 
 
@@ -254,6 +305,19 @@ def test_nobody_holds_what_another_holds_and_nothing_is_left(
     for what, number in acts:
         world.act(what, number)
     world.finish()
+
+
+@settings(max_examples=EXAMPLES)
+@given(
+    st.lists(LOCKS, min_size=2, max_size=4),
+    st.lists(st.tuples(st.sampled_from([*ACTS, *OBSTACLES]), st.integers(0, 3)), min_size=10, max_size=80),
+)
+def test_everybody_shows_what_it_waits_for(locks: list[tuple[LockName, ...]], acts: list[tuple[str, int]]) -> None:
+    world = World([Task(f"w{number}", each) for number, each in enumerate(locks)])
+    for what, number in acts:
+        world.act(what, number)
+    world.settle()
+    world.check_shown()
 
 
 @pytest.mark.parametrize("crash_after", range(12))

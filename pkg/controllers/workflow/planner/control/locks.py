@@ -281,17 +281,21 @@ def _wants(ctx: Context, progress: Progress) -> Iterator[Want]:
         if graph.locks:
             whole = min((since for since, _ in standing), default=whole) if whole is None else whole
             continue
-        first = min((index for _, index in standing), default=-1)
-        kinds = _kinds(ctx, (node,)) if standing else ()
-        for since, index in heapq.nsmallest(MAX_WAITING, standing):
+        if not standing:
+            continue
+        kinds, first = _kinds(ctx, (node,)), min(index for _, index in standing)
+        shown = _shown(ctx, node, TaskKey(node.name, first))
+        chosen = heapq.nsmallest(MAX_WAITING, standing)
+        speaker = first if any(index == first for _, index in chosen) else chosen[0][1]
+        for since, index in chosen:
             task = state.tasks[index]
             attempt = task.attempt + 1 if task.phase is BACKOFF else max(task.attempt, state.first_attempt)
             key, rank = TaskKey(node.name, index), (number, index)
-            shown = _shown(ctx, node, key) if index == first else None
-            yield Want(key, attempt, node.locks, since, rank, node.is_indexed, kinds, shown)
+            told = shown if index == speaker else None
+            yield Want(key, attempt, node.locks, since, rank, node.is_indexed, kinds, told)
     if whole is not None:
-        answer = _shown(ctx, graph.nodes[0], WHOLE)
-        yield Want(WHOLE, 0, graph.locks, whole, kinds=_kinds(ctx, graph.nodes), shown=answer)
+        shown = _shown(ctx, graph.nodes[0], WHOLE)
+        yield Want(WHOLE, 0, graph.locks, whole, kinds=_kinds(ctx, graph.nodes), shown=shown)
 
 
 def _may_start(task: Task) -> bool:

@@ -51,10 +51,18 @@ class Holder:
 
 @dataclass(frozen=True, slots=True)
 class LockAnswer:
-    """Why a task waits for its locks, as reason and message of its flow."""
+    """Why a task waits for its locks, as reason and message of its flow.
+
+    topic: of answers that differ in who holds the lock alone. Nobody is told each time a lock passes on.
+    """
 
     reason: str
     message: str
+    topic: str = ""
+
+    def is_news_after(self, shown: LockAnswer) -> bool:
+        """Whether those who read `shown` are to be told this."""
+        return self != shown and not (self.topic and self.topic == shown.topic)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +71,7 @@ class Want:
 
     attempt: the one whose job is to be made; since: when it began to wait (seconds since the epoch); rank: its place
     among those of the same workflow that began at the same time; kinds: of the jobs that it will have, as `GVR.parse`
-    reads them; shown: what its flow says that it waits for, given for the task that the flow speaks of.
+    reads them; shown: what its flow says that it waits for, given for one task of each flow.
     """
 
     task: TaskKey

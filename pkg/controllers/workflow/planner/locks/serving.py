@@ -12,7 +12,7 @@ from typing import Final
 from pkg.apis.flow.v1alpha1.locks import LockKind, LockName
 from pkg.controllers.workflow.planner.locks import words
 from pkg.controllers.workflow.planner.locks.calls import LockCall, ReadLimits, Take
-from pkg.controllers.workflow.planner.locks.holders import NO_JOBS, Holder, KnownJobs
+from pkg.controllers.workflow.planner.locks.holders import NO_JOBS, Holder, KnownJobs, LockAnswer
 from pkg.controllers.workflow.planner.locks.line import Line, Waiter
 from pkg.controllers.workflow.planner.locks.roster import Roster
 from pkg.controllers.workflow.planner.locks.supply import Supply
@@ -37,6 +37,9 @@ class Serving:
         self.expected = set(expected)
         self.patience = patience
         self._retrying: set[Holder] = set()
+        self._is_held_up = bool(expected)
+        #: What was in the way of each lock when those who wait for it were told last.
+        self._told: dict[LockName, LockAnswer | str] = {}
 
     # Those who wait
 
@@ -46,6 +49,7 @@ class Serving:
         # A limit that was read when somebody waited last may be of any age.
         self.supply.readings.forget_stale(self.line.locks(), now)
         self.line.add(waiter)
+        self.supply.touch(waiter.locks)
         self.calls += [ReadLimits(name) for name in self.supply.readings.due(waiter.locks, now)]
         for lock in waiter.locks:
             if lock.kind is LockKind.SEMAPHORE:
@@ -71,15 +75,44 @@ class Serving:
         self.line.open(lock)
         return [lock]
 
-    def wake_waiting(self, locks: set[LockName]) -> None:
-        self.wake |= {waiter.holder.key for waiter in self.line if not locks.isdisjoint(waiter.locks)}
-
-    def wake_to_read(self, waiter: Waiter) -> None:
-        """Wakes the workflow of one who stands in line, if its flow shows another reason to wait."""
-        if waiter.shown is None or waiter.holder not in self.line:
-            return
-        if waiter.shown != (why(waiter.holder, self.line, self.supply) or words.TAKING):
+    def wake_new(self, waiter: Waiter) -> None:
+        """Wakes the workflow of one who has come to stand in line, if its flow shows another reason to wait."""
+        if waiter.shown is not None and waiter.holder in self.line and waiter.shown != self._answer(waiter):
             self.wake.add(waiter.holder.key)
+
+    def wake_waiting(self, waiters: Iterable[Waiter]) -> None:
+        """Wakes the workflows of those who stand in line and whose flows show something that is not so any more."""
+        for waiter in waiters:
+            if waiter.shown is not None and waiter.holder in self.line and self._is_news(waiter, waiter.shown):
+                self.wake.add(waiter.holder.key)
+
+    def wake_to_read(self) -> None:
+        """Wakes those of whose lock something else is to be read now; that it has only passed on is no such change. All
+        who wait are gone through where there is one.
+        """
+        changed = set()
+        for lock in self.supply.take_touched():
+            before = self._told.pop(lock, None)
+            if not self.line.waiting_for(lock):
+                continue
+            standing = self.supply.standing(lock)
+            if standing is not None:
+                self._told[lock] = standing
+            if standing != before:
+                changed.add(lock)
+        if self._is_held_up and not self.expected:
+            self._is_held_up = False
+            self.wake_waiting(self.line)  # who was not served before others came
+        elif changed:
+            self.wake_waiting(waiter for waiter in self.line if not changed.isdisjoint(waiter.locks))
+
+    def _answer(self, waiter: Waiter) -> LockAnswer:
+        return why(waiter.holder, self.line, self.supply) or words.TAKING
+
+    def _is_news(self, waiter: Waiter, shown: LockAnswer) -> bool:
+        first = next((found for lock in waiter.locks if (found := self.supply.standing(lock)) is not None), None)
+        # The words of an answer cost more than to see that it is none.
+        return first != shown.topic and self._answer(waiter).is_news_after(shown)
 
     # Those who hold
 
@@ -229,4 +262,4 @@ class Serving:
         else:
             self.stand(tenure.then, now)
             self.advance((*tenure.locks, *tenure.then.locks), now)
-            self.wake_to_read(tenure.then)
+            self.wake_new(tenure.then)

@@ -29,6 +29,7 @@ from pkg.controllers.workflow.planner.locks.calls import (
     Limits,
     LockCall,
     LookForJobs,
+    Place,
     ReadLimits,
     Rewritten,
     Take,
@@ -90,25 +91,31 @@ class Space:
             else:
                 known, is_unsure = needs.jobs.get(holder.task, NO_JOBS), holder.task in needs.unsure
                 self._serving.give_back(self._tenures[holder], None, now, known, is_unsure=is_unsure)
-        told = []
+        new, told = [], []
         for holder, want in wants.items():
             waiter = Waiter(holder, want.attempt, want.locks, want.since, want.rank, want.kinds, want.shown)
             if (tenure := self._tenures.get(holder)) is not None:
                 self._want(tenure, waiter, is_kept=holder.task in needs.keeps, now=now)
                 continue
             before = self._line.get(holder)
-            if before is None or before.shown != waiter.shown:
+            if before is None:
+                new.append(waiter)
+            elif before.shown != waiter.shown:  # else it was woken for that already, and would be without end
                 told.append(waiter)
             self._serving.stand(waiter, now)
             touched += waiter.locks
         self._serving.advance(self._reported(key) or touched, now)
-        for waiter in told:
-            self._serving.wake_to_read(waiter)  # what its flow shows was found before this; once, or it would never end
+        # What their flows show was found before this.
+        for waiter in new:
+            self._serving.wake_new(waiter)
+        self._serving.wake_waiting(told)
+        self._serving.wake_to_read()
 
     def leave(self, key: str, uid: str, now: float) -> None:
         """The workflow is being deleted: it waits for nothing any more, and keeps what it holds."""
         touched = self._withdraw_all(key, uid, but=())
         self._serving.advance(self._reported(key) or touched, now)
+        self._serving.wake_to_read()
 
     def doubt(self, key: str, uid: str, now: float) -> None:
         """A creation of this workflow had no answer, and the workflow is gone: the job may come yet."""
@@ -143,6 +150,10 @@ class Space:
 
     def seen(self, held: Held, now: float) -> None:
         """A Lease of ours is there, or was changed."""
+        self._seen(held, now)
+        self._serving.wake_to_read()
+
+    def _seen(self, held: Held, now: float) -> None:
         if held.uid in self._gone:
             return
         others_until = now + self._patience.for_others
@@ -186,12 +197,14 @@ class Space:
                 self._serving.repair(tenure, now)
         self._serving.step(tenure, now)
         self._serving.advance([held.place.lock], now)
+        self._serving.wake_to_read()
 
     def answered(self, call: LockCall, answer: CallAnswer, now: float) -> None:
         """What became of a call."""
         if isinstance(call, ReadLimits):
             if isinstance(answer, Limits | Failed):
                 self._read(call.config_map, answer, now)
+                self._serving.wake_to_read()
             return
         tenure = self._tenures.get(call.holder)
         if tenure is None or tenure.in_flight is not call:
@@ -208,6 +221,7 @@ class Space:
         self._serving.step(tenure, now)
         if not isinstance(call, LookForJobs):
             self._serving.advance([call.place.lock], now)
+        self._serving.wake_to_read()
 
     def tick(self, now: float) -> None:
         """What is due now: calls that failed, ConfigMaps, Leases that are none of ours or were refused."""
@@ -219,6 +233,7 @@ class Space:
         self._serving.calls += [ReadLimits(name) for name in self._supply.readings.due(self._line.locks(), now)]
         self._supply.readings.forget_stale(self._line.locks(), now)
         self._serving.advance([found for lock in touched for found in self._serving.shut_or_open(lock)], now)
+        self._serving.wake_to_read()
 
     def next_at(self) -> float | None:
         """When `tick` is due; None if nothing is."""
@@ -270,6 +285,7 @@ class Space:
                 waiter = self._line.remove(holder)
                 touched += waiter.locks if waiter is not None else ()
                 self._roster.discard(holder)
+        self._supply.touch(touched)
         return touched
 
     def _want(self, tenure: Tenure, waiter: Waiter, *, is_kept: bool, now: float) -> None:
@@ -309,9 +325,7 @@ class Space:
                 slot.held, slot.is_acknowledged, slot.acknowledged_at = held, True, tenure.called_at
                 slot.is_unsure = False
                 tenure.acknowledged(held, is_shared=is_shared, until=others_until)
-                if self._supply.worked(call.place.lock):
-                    self._serving.shut_or_open(call.place.lock)
-                    self._serving.wake_waiting({call.place.lock})
+                self._allowed(call.place)
             case TakenByOther():
                 self._refused(tenure, call, answer, now)
             case Rewritten(held) if slot is not None:
@@ -321,6 +335,11 @@ class Space:
                 if slot.held is not None:
                     self._gone.add(slot.held.uid)
                 self._serving.drop(tenure, slot)
+
+    def _allowed(self, place: Place) -> None:
+        """The API server has shown that it lets this controller write Leases of a lock."""
+        if self._supply.allowed(place):
+            self._serving.shut_or_open(place.lock)
 
     def _failed(self, tenure: Tenure, call: HolderCall, failed: Failed, now: float) -> None:
         """A call failed: it is made again later. Where the API server refuses a Lease, all else is given back."""
@@ -332,37 +351,33 @@ class Space:
             self._serving.retry(tenure, now + tenure.delay())
             return
         slot.is_sent = slot.is_unsure  # this try did not create it
-        lock = call.place.lock
-        before = self._supply.why(lock)
-        self._supply.refuse(lock, failed.answer, now)
-        freed = self._serving.shut_or_open(lock)
+        self._supply.refuse(call.place.lock, failed.answer, now)
+        freed = self._serving.shut_or_open(call.place.lock)
         self._serving.give_back(tenure, tenure.waiter, now)
         self._serving.advance(freed, now)
-        if self._supply.why(lock) != before:
-            self._serving.wake_waiting({lock})
 
     def _refused(self, tenure: Tenure, call: LeaseCall, answer: TakenByOther, now: float) -> None:
         """Another has the place that this holder was to take: it gives back the others, and stands in line again."""
+        if isinstance(call, Take):
+            self._allowed(call.place)  # that a name is taken is found out last
         if (slot := tenure.slot_at(call.place)) is not None:
             if slot.held is not None:
                 self._gone.add(slot.held.uid)
             self._serving.drop(tenure, slot)
         if answer.held is not None:
             self._gone.discard(answer.held.uid)  # a GET has shown it, which is newer than what was known
-            self.seen(answer.held, now)
+            self._seen(answer.held, now)
         elif answer.is_stranger:
             self._supply.stranger(call.place, now)
-            self._serving.wake_waiting({call.place.lock})
         if tenure.state is State.TAKING and tenure.is_repair:
             tenure.locks = tuple(lock for lock in tenure.locks if tenure.slot_of(lock) is not None)
+            self._serving.wake.add(call.holder.key)  # its workflow says whether it goes on without, or waits
         elif tenure.state is State.TAKING:
             self._serving.give_back(tenure, tenure.waiter, now)
 
     def _read(self, name: str, answer: Limits | Failed, now: float) -> None:
-        """A ConfigMap was read. Those who wait see it if what is wrong with it changed, or if it allows nobody now."""
+        """A ConfigMap was read."""
         locks = [lock for lock in self._line.locks() if lock.kind is LockKind.SEMAPHORE and lock.config_map == name]
-        before = {lock: (self._supply.fault(lock), self._supply.is_closed(lock)) for lock in locks}
         self._supply.readings.answered(name, answer, now)
         self._serving.advance([found for lock in locks for found in self._serving.shut_or_open(lock)], now)
-        after = {lock: (self._supply.fault(lock), self._supply.is_closed(lock)) for lock in locks}
-        self._serving.wake_waiting({lock for lock in locks if before[lock] != after[lock]})
+        self._supply.touch(locks)

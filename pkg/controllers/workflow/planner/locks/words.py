@@ -11,16 +11,21 @@ from pkg.controllers.workflow.planner.locks.calls import Held
 from pkg.controllers.workflow.planner.locks.holders import LockAnswer
 
 TAKING: Final = LockAnswer(Reasons.LOCK_HELD, "its locks are being taken; this takes a moment")
+#: Topics of answers, see LockAnswer.
+HELD: Final = "held"
+CLOSED: Final = "closed"
 _MAX_NAME: Final = 120
 
 
 def held_by(lock: LockName, holders: Sequence[Held]) -> LockAnswer:
     """A lock without a free place. holders: of its places, the first is named."""
     if lock.kind is LockKind.MUTEX:
-        return LockAnswer(Reasons.LOCK_HELD, f"waits for {_name(lock)}, held by {_holder(holders[0])}")
+        return LockAnswer(Reasons.LOCK_HELD, f"waits for {_name(lock)}, held by {_holder(holders[0])}", HELD)
     others = len(holders) - 1
     text = f"{_holder(holders[0])} and by {others} more" if others else _holder(holders[0])
-    return LockAnswer(Reasons.LOCK_HELD, f"waits for {_name(lock)}, all of whose places are taken: held by {text}")
+    return LockAnswer(
+        Reasons.LOCK_HELD, f"waits for {_name(lock)}, all of whose places are taken: held by {text}", HELD
+    )
 
 
 def closed(lock: LockName, holders: Sequence[Held]) -> LockAnswer:
@@ -28,14 +33,13 @@ def closed(lock: LockName, holders: Sequence[Held]) -> LockAnswer:
     others = f" and {len(holders) - 1} more" if len(holders) > 1 else ""
     still = f"; {_holder(holders[0])}{others} may go on" if holders else ""
     limit = f"its limit is 0, so nobody can take it until key {lock.key} of ConfigMap {lock.config_map} is raised"
-    return LockAnswer(Reasons.LOCK_HELD, f"waits for {_name(lock)}: {limit}{still}")
+    return LockAnswer(Reasons.LOCK_HELD, f"waits for {_name(lock)}: {limit}{still}", CLOSED)
 
 
 def behind(lock: LockName, first: str) -> LockAnswer:
     """A lock that has a free place, for somebody who waits longer. first: who that is."""
-    return LockAnswer(
-        Reasons.LOCK_HELD, f"waits for {_name(lock)} behind {_cut(first)}, which waits longer and for other locks too"
-    )
+    text = f"waits for {_name(lock)} behind {_cut(first)}, which waits longer and for other locks too"
+    return LockAnswer(Reasons.LOCK_HELD, text, HELD)
 
 
 def stranger(lock: LockName, lease: str) -> LockAnswer:

@@ -294,3 +294,16 @@ def test_where_nobody_keeps_locks_every_task_starts() -> None:
 def test_the_line_of_one_flow_is_bounded(count: int) -> None:
     bench = bench_of(a={**LOCKED, "for": {"replicas": count}})
     assert standing(bench) == [task(f"a/{index}") for index in range(256)]
+
+
+def test_one_task_of_each_flow_says_what_its_flow_shows() -> None:
+    """The first by index, which the flow speaks of; where it stands behind as many as may stand in line, another."""
+    bench = bench_of(a={**LOCKED, "for": {"replicas": 300}, "retry": {"maxRetries": 1, "interval": "1s"}})
+    assert [want.task for want in needs(bench).wants if want.shown is not None] == [task("a/0")]
+    grant(bench, "a/0")
+    bench.fails("a/0")
+    bench.locks = LockView()
+    bench.wait(5)
+    wants = needs(bench).wants
+    assert task("a/0") not in {want.task for want in wants}
+    assert [want.shown for want in wants if want.shown is not None] == [TAKING]

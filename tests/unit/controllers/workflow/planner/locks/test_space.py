@@ -52,7 +52,10 @@ class Bench:
         keeps: bool = False,
         shown: LockAnswer | None = None,
     ) -> None:
-        """The one task of a workflow waits for these; none: it wants nothing."""
+        """The one task of a workflow waits for these; none: it wants nothing. shown: not what it would read now."""
+        view = self.view(name, *locks)
+        reads = view.answers.get(TASK) or next((view.locks[lock] for lock in locks if lock in view.locks), TAKING)
+        shown = shown or reads
         want = Want(TASK, attempt, locks, self.now if since is None else since, shown=shown)
         wants = (want,) if locks else ()
         self.space.update(f"team/{name}", f"uid-{name}", LockNeeds(wants, frozenset({TASK} if keeps else ())), self.now)
@@ -252,6 +255,8 @@ def test_a_lease_that_the_api_server_refuses_is_tried_for_one_of_all_who_wait() 
     assert bench.calls() == []
     assert bench.woken() == {"team/a", "team/b", "team/c"}
     assert bench.view("b").answers[TASK] == NO_ROOM.answer
+    for name in "abc":
+        bench.want(name, DB, since=100.0)
     bench.now += 1.5
     bench.space.tick(bench.now)
     bench.space.answered(bench.call(), NO_ROOM, bench.now)
@@ -335,6 +340,101 @@ def test_who_reads_already_why_it_cannot_have_its_lock_is_left_alone_when_that_i
     bench.space.tick(bench.now)
     bench.space.answered(bench.call(), TakenByOther(is_stranger=True), bench.now)
     assert bench.woken() == set()
+
+
+def test_a_strangers_lease_is_shown_while_it_is_tried_again_and_no_longer() -> None:
+    bench = Bench()
+    for name in "ab":
+        bench.want(name, DB)
+    bench.space.answered(bench.call(), TakenByOther(is_stranger=True), bench.now)
+    assert bench.woken() == {"team/a", "team/b"}
+    for name in "ab":
+        bench.want(name, DB, since=100.0)
+    for answer in (TakenByOther(is_stranger=True), None):
+        bench.now += 31
+        bench.space.tick(bench.now)
+        call = bench.call()
+        assert bench.view("b").answers[TASK].reason == "LockInvalid"
+        assert bench.woken() == set()
+        assert isinstance(call, Take)
+        bench.space.answered(call, answer or Taken(bench.held(call)), bench.now)
+        assert bench.woken() == (set() if answer else {"team/a", "team/b"})
+    assert "held by a/f" in bench.view("b").answers[TASK].message
+
+
+def test_who_waits_is_not_woken_each_time_that_the_lock_passes_on_between_its_plan_and_what_it_tells() -> None:
+    bench = Bench()
+    bench.want("a", DB)
+    bench.take()
+    bench.want("z", DB, since=1_000.0)
+    bench.woken()
+    for before, after in ("ab", "bc"):
+        shown = bench.view("z", DB).answers[TASK]
+        assert f"held by {before}/f" in shown.message
+        bench.want(after, DB)
+        bench.want(before)
+        bench.space.answered(bench.call(), GivenBack(), bench.now)
+        bench.take()
+        bench.woken()
+        bench.want("z", DB, since=1_000.0, shown=shown)
+        assert bench.woken() == set()
+
+
+def test_who_was_planned_before_those_who_wait_longer_is_told_once_everybody_is_there() -> None:
+    bench = Bench("team/a", "team/x")
+    bench.want("b", DB, since=50.0)
+    bench.want("a", DB, since=10.0)
+    bench.woken()
+    bench.want("x")
+    assert bench.woken() == {"team/b"}
+    assert "held by a/f" in bench.view("b").answers[TASK].message
+
+
+def test_who_comes_to_stand_behind_another_at_the_start_of_a_term_is_told_once_everybody_is_there() -> None:
+    bench = Bench("team/b", "team/c", "team/x")
+    bench.space.seen(Held(Place(DB, 0), holder("a"), "lease-a", 1, "2026-01-31T10:00:00Z"), bench.now)
+    bench.want("a", keeps=True)
+    bench.want("c", LOG, since=2.0)
+    bench.want("b", DB, LOG, since=1.0)
+    bench.woken()
+    bench.want("x")
+    assert bench.woken() == {"team/c"}
+    assert "behind b/f" in bench.view("c").answers[TASK].message
+
+
+def test_who_loses_its_only_lease_to_somebody_else_before_it_has_a_job_is_asked_what_it_needs() -> None:
+    bench = holding(DB)
+    held = Held(Place(DB, 0), holder("a"), "lease-mutex db", 1, "2026-01-31T10:00:00Z")
+    bench.space.lost(held, bench.now)
+    bench.space.answered(bench.call(), TakenByOther(is_stranger=True), bench.now)
+    assert bench.woken() == {"team/a"}
+    bench.want("a", DB)
+    assert bench.view("a").answers[TASK].reason == "LockInvalid"
+
+
+def test_a_lock_that_somebody_else_could_take_is_refused_no_more() -> None:
+    bench = Bench()
+    bench.want("a", DB)
+    bench.space.answered(bench.call(), NO_ROOM, bench.now)
+    bench.want("a", DB)
+    bench.woken()
+    bench.now += 2
+    bench.space.tick(bench.now)
+    other = Held(Place(DB, 0), holder("z"), "lease-z", 1, "2026-01-31T10:00:00Z")
+    bench.space.answered(bench.call(), TakenByOther(other), bench.now)
+    assert "team/a" in bench.woken()
+    assert "held by z/f" in bench.view("a").answers[TASK].message
+
+
+def test_who_waits_behind_another_reads_that_once_the_limit_is_known() -> None:
+    bench = holding(DB)
+    bench.want("b", GPU, DB, since=1.0)
+    bench.want("c", GPU, since=2.0)
+    assert bench.view("c").answers == {}
+    bench.woken()
+    bench.space.answered(ReadLimits("limits"), Limits({"gpu": "2"}), bench.now)
+    assert bench.woken() == {"team/c"}
+    assert "behind b/f" in bench.view("c").answers[TASK].message
 
 
 def test_a_semaphore_is_read_before_it_is_taken_and_once_for_all() -> None:

@@ -12,6 +12,7 @@ from pkg.controllers.workflow.planner.locks.holders import Holder, LockAnswer
 
 MUTEX, SEMAPHORE = LockName(LockKind.MUTEX, "db"), LockName(LockKind.SEMAPHORE, "gpus/licences")
 HELD = Held(Place(MUTEX), Holder("team/nightly", "u", "load", 3, True), "l", 1, "2026-01-31T10:00:00Z")
+_OTHER = Held(Place(MUTEX), Holder("team/other", "v", "f", 0), "l", 2)
 SAID: dict[str, tuple[LockAnswer, str, str]] = {
     "a mutex that a task holds": (
         words.held_by(MUTEX, [HELD]),
@@ -94,3 +95,20 @@ def test_long_names_are_cut() -> None:
 )
 def test_how_a_holder_is_named(holder: Holder, identity: str) -> None:
     assert holder.identity == identity
+
+
+@pytest.mark.parametrize(
+    ("shown", "answer", "is_news"),
+    [
+        (words.held_by(MUTEX, [HELD]), words.held_by(MUTEX, [_OTHER]), False),
+        (words.held_by(MUTEX, [HELD]), words.behind(MUTEX, "w/f"), False),
+        (words.TAKING, words.held_by(MUTEX, [HELD]), True),
+        (words.held_by(MUTEX, [HELD]), words.TAKING, True),
+        (words.closed(SEMAPHORE, [HELD]), words.closed(SEMAPHORE, []), False),
+        (words.held_by(SEMAPHORE, [HELD]), words.closed(SEMAPHORE, [HELD]), True),
+        (words.invalid(SEMAPHORE, "no key"), words.invalid(SEMAPHORE, "no number"), True),
+        (words.invalid(SEMAPHORE, "no key"), words.invalid(SEMAPHORE, "no key"), False),
+    ],
+)
+def test_what_is_told_to_those_who_read_something_else(shown: LockAnswer, answer: LockAnswer, is_news: bool) -> None:
+    assert answer.is_news_after(shown) is is_news
