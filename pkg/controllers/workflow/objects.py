@@ -176,25 +176,10 @@ class Objects:
             self._name(workflow, _Place(gvr, f"{workflow.namespace}/{name}", task), attempted)
 
     def took(self, workflow: WorkflowId, gvr: GVR, task: TaskKey, found: ForeignObject) -> None:
-        """The API server answered with the object."""
-        place = _Place(gvr, found.metadata.key, task)
-        store = self.informers.get(gvr)
+        """The API server answered with the object. Other tasks that mean it learn of what that changed."""
         with self._lock:
-            attempted = self._attempted(workflow, place)
-            if attempted is None:
-                return  # the workflow is gone
-            attempted = replace(attempted, uid=found.metadata.uid)
-            self._name(workflow, place, attempted)
-            self._see(workflow, task)
-            if store is None:
-                self._put(workflow, place, attempted, found)
-                return
-            store.insert(found)
-            held = store.get(place.key)
-            if held is not None and held.metadata.uid == found.metadata.uid:
-                self._put(workflow, place, attempted, held)
-            else:  # the watch saw it go in between
-                self._remove(workflow, place, attempted, found)
+            keys = self._take(workflow, _Place(gvr, found.metadata.key, task), found)
+        self._requeue_all(keys)
 
     def absent(self, workflow: WorkflowId, gvr: GVR, name: str, task: TaskKey) -> None:
         """There is no object of that name."""
@@ -246,16 +231,49 @@ class Objects:
     def _remove(self, workflow: WorkflowId, place: _Place, attempted: Attempted, found: Job) -> None:
         self._ledger.remove_foreign(workflow, place.task, _observed(workflow, place, attempted, found))
 
+    def _take(self, workflow: WorkflowId, place: _Place, found: ForeignObject) -> set[str]:
+        """As `took`; returns the keys of the workflows of the other tasks that the change concerns."""
+        attempted = self._attempted(workflow, place)
+        if attempted is None:
+            return set()  # the workflow is gone
+        attempted = replace(attempted, uid=found.metadata.uid)
+        self._name(workflow, place, attempted)
+        self._see(workflow, place.task)
+        store = self.informers.get(place.gvr)
+        if store is None:
+            self._put(workflow, place, attempted, found)
+            return set()
+        delta = store.insert(found)
+        held = store.get(place.key)
+        if held is not None and held.metadata.uid == found.metadata.uid:
+            self._put(workflow, place, attempted, held)
+        else:  # the watch saw it go in between
+            self._remove(workflow, place, attempted, found)
+        # The watch says nothing more of what the cache has already.
+        return set() if delta is None else self._tell(place.gvr, delta, (workflow, place.task))
+
     def _changed(self, gvr: GVR, deltas: Sequence[Delta[ForeignObject]]) -> None:
         """A watch reports changes of objects that tasks name."""
         keys: set[str] = set()
         with self._lock:
             for delta in deltas:
-                if delta.old is not None and delta.new is not None and is_same_state(delta.old, delta.new):
-                    continue
-                for (workflow, task), attempted in tuple(self._named.get(gvr, {}).get(delta.key, {}).items()):
-                    if self._apply(workflow, _Place(gvr, delta.key, task), attempted, delta):
-                        keys.add(workflow.key)
+                keys |= self._tell(gvr, delta)
+        self._requeue_all(keys)
+
+    def _tell(self, gvr: GVR, delta: Delta[ForeignObject], but: tuple[WorkflowId, TaskKey] | None = None) -> set[str]:
+        """Passes one change on to all tasks that mean the object, but for one that knows of it; returns the keys of
+        the workflows that it concerns.
+        """
+        if delta.old is not None and delta.new is not None and is_same_state(delta.old, delta.new):
+            return set()
+        keys: set[str] = set()
+        for (workflow, task), attempted in tuple(self._named.get(gvr, {}).get(delta.key, {}).items()):
+            if (workflow, task) != but and self._apply(workflow, _Place(gvr, delta.key, task), attempted, delta):
+                keys.add(workflow.key)
+        return keys
+
+    def _requeue_all(self, keys: Iterable[str]) -> None:
+        """Call it without the lock."""
         for key in keys:
             self._requeue(key)
 
@@ -263,17 +281,18 @@ class Objects:
         """Passes one change on; False if it is about another object of the name, or one that is not known yet."""
         if not attempted.uid:
             return False
-        if delta.new is not None and delta.new.metadata.uid == attempted.uid:
-            self._see(workflow, place.task)
-            self._put(workflow, place, attempted, delta.new)
-            return True
-        last = next(
-            (one for one in (delta.final, delta.old) if one is not None and one.metadata.uid == attempted.uid), None
-        )
+        states = (delta.new, delta.final, delta.old)
+        last = next((one for one in states if one is not None and one.metadata.uid == attempted.uid), None)
         if last is None:
             return False
+        # An answer may have brought the cache further than this change: the watch then tells nothing more of it.
+        store = self.informers.get(place.gvr)
+        now = (store.get(place.key) if store is not None else None) or delta.new
         self._see(workflow, place.task)
-        self._remove(workflow, place, attempted, last)
+        if now is not None and now.metadata.uid == attempted.uid:
+            self._put(workflow, place, attempted, now)
+        else:
+            self._remove(workflow, place, attempted, last)
         return True
 
     def _run(self) -> None:
@@ -315,15 +334,16 @@ class Objects:
             _log.warning("object not read, it is tried again", object=place.key, gvr=str(place.gvr), error=str(error))
             self._again(asked)
             return
+        keys = {workflow.key}
         with self._lock:
             now = self._attempted(workflow, place)
             if now != attempted:
                 return
             if found is not None and found.metadata.uid == attempted.uid:
-                self.took(workflow, place.gvr, place.task, found)
+                keys |= self._take(workflow, place, found)
             else:
                 self.absent(workflow, place.gvr, name, place.task)
-        self._requeue(workflow.key)
+        self._requeue_all(keys)
 
 
 def _observed(workflow: WorkflowId, place: _Place, attempted: Attempted, found: Job) -> ObservedJob:
