@@ -57,11 +57,13 @@ class Unanswered:
         return {one.action.task: (one.action.attempt, one.job) for one in results if one.job is not None}
 
     def may_wait(self) -> bool:
-        """Whether the jobs that were created may be left to the next plan: no write is due, and nothing follows from
-        them.
+        """Whether the jobs that were created may be left to the next plan: one is due for a status that is not written
+        yet, no write is due now, and nothing follows from the jobs.
         """
         first, results = self.first, self.run.results()
         if first.patch is not None or first.needs_status or first.deletions or first.requeue_now:
+            return False
+        if not first.progress.is_dirty:  # as after a failure that status tells of: nothing else would correct it
             return False
         if not self.memory.may_skip_created or len(results) != len(first.creations):
             return False

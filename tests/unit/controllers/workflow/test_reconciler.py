@@ -34,6 +34,7 @@ from pkg.controllers.workflow.planner.plan import plan
 from pkg.controllers.workflow.planner.snapshot import Snapshot
 from pkg.controllers.workflow.reconciler import BEHIND_SECONDS
 from pkg.controllers.workflow.room import MAX_CREATIONS
+from pkg.kube.errors import Transient
 from pkg.version import build
 from tests.builders import TEMPLATES, WORKFLOW, http, on, wf
 from tests.property.controller import Controller, Late
@@ -618,6 +619,27 @@ def test_a_job_that_was_just_created_is_left_to_the_next_plan_if_nothing_follows
     controller.reconcile()
     assert len(made) == plans
     assert "w-a" in names(world)
+
+
+def test_status_says_that_a_job_was_created_after_it_said_why_it_could_not_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The job itself says nothing more: a queue or its operator takes its time."""
+    world = world_of(a="", b="a")
+    world.fate_of = lambda *_: Fate(pends=100_000.0)
+    controller = controller_of(world)
+    creating = World.create
+
+    def failing(world: World, *given: Any, **how: Any) -> Job:
+        if world.workflow.status.flows and world.workflow.status.flows[0].reason == "CreateFailed":
+            return creating(world, *given, **how)
+        raise Transient("the server is overloaded")
+
+    monkeypatch.setattr(World, "create", failing)
+    for _ in range(240):
+        settle(controller)
+        world.advance(world.now + 0.5)
+    assert names(world) == ["w-a"]
+    flow = world.workflow.status.flows[0]
+    assert (flow.phase, flow.reason) == ("Pending", "")
 
 
 @pytest.mark.parametrize(
