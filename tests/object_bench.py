@@ -94,9 +94,9 @@ class ObjectBench(Bench):
         this = WorkflowId.of(self.workflow)
         if self.progress is None and isinstance(self._graph, Graph):
             for one in needed_objects(self.workflow, self._graph):
-                if one.needs_watch:
-                    self.follows.watch(GVR.parse(one.record.gvr))
-                self.follows.adopt(this, one.flow, one.record, one.indexes, is_indexed=one.is_indexed)
+                self.follows.adopt(
+                    this, one.flow, one.record, one.indexes, is_indexed=one.is_indexed, needs_watch=one.needs_watch
+                )
         return super().observe(unseen=self.follows.unseen(this), **changes)
 
     def read(self) -> None:
@@ -118,10 +118,8 @@ class ObjectBench(Bench):
             return
         self.faults.pop(creation.task, None)
         this, gvr, name = WorkflowId.of(self.workflow), creation.gvr, creation.name
-        if foreign.needs_watch:
-            self.follows.watch(gvr)
         attempted = Attempted(creation.attempt, foreign.action, foreign.is_indexed)
-        self.follows.expect(this, gvr, name, creation.task, attempted)
+        self.follows.expect(this, gvr, name, creation.task, attempted, needs_watch=foreign.needs_watch)
         if foreign.action is Action.APPLY:
             self.calls.append(f"apply {name}")
             self.make(gvr, name)

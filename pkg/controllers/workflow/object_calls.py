@@ -80,10 +80,8 @@ class ObjectCalls:
         barred = self._may(workflow.key, action, foreign)
         if barred is not None:
             return Done(Trouble.RETRY, barred.reason, barred.message)
-        if foreign.needs_watch:
-            self._objects.watch(action.gvr)
         attempted = Attempted(action.attempt, foreign.action, foreign.is_indexed)
-        self._objects.expect(workflow, action.gvr, action.name, action.task, attempted)
+        self._objects.expect(workflow, action.gvr, action.name, action.task, attempted, needs_watch=foreign.needs_watch)
         try:
             return (
                 self._apply(workflow, action, foreign)

@@ -114,10 +114,6 @@ class Objects:
         """Whether a task means the object `namespace/name`."""
         return key in self._named.get(gvr, ())
 
-    def watch(self, gvr: GVR) -> None:
-        """Follow the objects of a kind that tasks name."""
-        self.informers.ensure(gvr)
-
     def trouble(self, gvr: GVR) -> str:
         """Why the objects of a kind cannot be followed; empty if they can."""
         return self.informers.trouble(gvr)
@@ -129,9 +125,19 @@ class Objects:
             return frozenset(found) if found else _NOTHING
 
     def adopt(
-        self, workflow: WorkflowId, flow: str, record: ObjectRecord, indexes: Iterable[int], *, is_indexed: bool
+        self,
+        workflow: WorkflowId,
+        flow: str,
+        record: ObjectRecord,
+        indexes: Iterable[int],
+        *,
+        is_indexed: bool,
+        needs_watch: bool,
     ) -> None:
-        """Names the objects of some tasks of a flow as status records them. Each is read once, unless it is known."""
+        """Names the objects of some tasks of a flow as status records them. Each is read once, unless it is known.
+
+        needs_watch: follow the kind, of which changes are awaited.
+        """
         gvr, wanted = GVR.parse(record.gvr), set(indexes)
         with self._lock:
             for one in record.objects:
@@ -143,6 +149,8 @@ class Objects:
                 self._name(workflow, place, Attempted(one.attempt, record.action, is_indexed, one.uid))
                 self._unseen.setdefault(workflow, set()).add(task)
                 self._queue.append(_Asked(workflow, place))
+            if needs_watch:  # under the lock: `release_kinds` sees it named, and a read finds the cache
+                self.informers.ensure(gvr)
             self._news.notify_all()
 
     def release(self, workflow: WorkflowId) -> None:
@@ -165,8 +173,10 @@ class Objects:
 
     # What the calls of attempts report.
 
-    def expect(self, workflow: WorkflowId, gvr: GVR, name: str, task: TaskKey, attempted: Attempted) -> None:
-        """A call for the object is about to be made: no event after it is missed.
+    def expect(
+        self, workflow: WorkflowId, gvr: GVR, name: str, task: TaskKey, attempted: Attempted, *, needs_watch: bool
+    ) -> None:
+        """A call for the object is about to be made: no event after it is missed. needs_watch: as in `adopt`.
 
         What status records of the attempt before is not read any more. It would say nothing of this one.
         """
@@ -174,6 +184,8 @@ class Objects:
             if task in self._unseen.get(workflow, ()):
                 self._see(workflow, task)
             self._name(workflow, _Place(gvr, f"{workflow.namespace}/{name}", task), attempted)
+            if needs_watch:
+                self.informers.ensure(gvr)
 
     def took(self, workflow: WorkflowId, gvr: GVR, task: TaskKey, found: ForeignObject) -> None:
         """The API server answered with the object. Other tasks that mean it learn of what that changed."""

@@ -320,9 +320,9 @@ class Observer:
         this, graph = WorkflowId.of(workflow), memory.spec.compiled
         if memory.progress is None and record is not None and record.objects and isinstance(graph, Graph):
             for one in needed_objects(workflow, graph):
-                if one.needs_watch:
-                    objects.watch(GVR.parse(one.record.gvr))
-                objects.adopt(this, one.flow, one.record, one.indexes, is_indexed=one.is_indexed)
+                objects.adopt(
+                    this, one.flow, one.record, one.indexes, is_indexed=one.is_indexed, needs_watch=one.needs_watch
+                )
         return objects.unseen(this)
 
     def pod_ips(self, workflow: Workflow, memory: Memory) -> dict[TaskKey, str]:

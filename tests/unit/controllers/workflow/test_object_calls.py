@@ -7,12 +7,13 @@ from typing import Any, cast
 
 import pytest
 
-from pkg.apis.flow.v1alpha1.types import Action
-from pkg.apis.meta import ForeignObject, ObjectMeta
+from pkg.apis.flow.v1alpha1.types import Action, ObjectOfTask, ObjectRecord
+from pkg.apis.meta import GVR, ForeignObject, ObjectMeta
+from pkg.controllers.engine.store import Store
 from pkg.controllers.workflow.executor import Executor
 from pkg.controllers.workflow.ledger import Ledger
 from pkg.controllers.workflow.object_calls import MANAGER, ObjectCalls, read_object
-from pkg.controllers.workflow.objects import Objects
+from pkg.controllers.workflow.objects import Keeps, Objects, OnDeltas
 from pkg.controllers.workflow.planner.actions import CreateJob, DeleteJob, ForeignAction
 from pkg.controllers.workflow.planner.snapshot import Barred, Trouble
 from pkg.controllers.workflow.room import Room
@@ -107,6 +108,42 @@ def test_what_becomes_of_a_call_that_fails(
     done = calls(Api(answer)).act(WORKFLOW, *attempt(action))
     assert (done.trouble, done.reason) == (trouble, reason)
     assert words in done.message
+
+
+class Sweeping(Informers):
+    """Housekeeping looks for kinds that nobody needs right after each was followed."""
+
+    objects: Objects
+
+    def ensure(self, gvr: GVR) -> Store[ForeignObject]:
+        found = super().ensure(gvr)
+        self.objects.release_kinds()
+        return found
+
+
+def sweeping() -> tuple[Objects, Sweeping]:
+    made: list[Sweeping] = []
+
+    def make(keeps: Keeps, on_deltas: OnDeltas) -> Any:
+        made.append(Sweeping(keeps, on_deltas))
+        return made[0]
+
+    objects = Objects(make, cast(Any, None), Ledger(), lambda _key: None)
+    made[0].objects = objects
+    return objects, made[0]
+
+
+def test_a_kind_is_followed_from_the_call_on_whenever_kinds_without_objects_are_released() -> None:
+    objects, informers = sweeping()
+    assert ObjectCalls(cast(Any, Api()), objects).act(WORKFLOW, *attempt(Action.APPLY)).trouble is None
+    assert informers.gvrs() == (MAPS,)
+
+
+def test_a_kind_is_followed_from_the_reading_of_status_on_whenever_kinds_without_objects_are_released() -> None:
+    objects, informers = sweeping()
+    record = ObjectRecord(0, str(MAPS), Action.APPLY, (ObjectOfTask("x", "u"),))
+    objects.adopt(WORKFLOW, "a", record, (0,), is_indexed=False, needs_watch=True)
+    assert informers.gvrs() == (MAPS,)
 
 
 @pytest.mark.parametrize("answer", [FOUND, NotFound("x")], ids=["there", "not there"])

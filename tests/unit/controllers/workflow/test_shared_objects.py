@@ -33,7 +33,6 @@ class Bench:
         self.woken: list[str] = []
         self.informers: Informers
         self.objects = Objects(self._make, lambda _gvr, _namespace, _name: found, self.ledger, self._wake)
-        self.objects.watch(SERVERS)
         self.answer(FIRST, TASK, thing(10))
         self.informers.tell(SERVERS, Added(thing(10)))
         self.ledger.take_changes(FIRST)
@@ -48,7 +47,8 @@ class Bench:
         self.woken.append(key)
 
     def answer(self, workflow: WorkflowId, task: TaskKey, found: ForeignObject) -> None:
-        self.objects.expect(workflow, SERVERS, "thing", task, Attempted(0, Action.APPLY, is_indexed=False))
+        attempted = Attempted(0, Action.APPLY, is_indexed=False)
+        self.objects.expect(workflow, SERVERS, "thing", task, attempted, needs_watch=True)
         self.objects.took(workflow, SERVERS, task, found)
 
     def seen(self, workflow: WorkflowId = FIRST, task: TaskKey = TASK) -> list[tuple[str, Any]]:
@@ -117,7 +117,7 @@ def test_a_change_that_is_told_after_a_later_answer_sets_nobody_back(answer: For
 def test_what_a_new_controller_reads_by_name_is_told_to_the_other_tasks() -> None:
     bench = Bench(found=thing(11, **READY))
     record = ObjectRecord(0, str(SERVERS), Action.APPLY, (ObjectOfTask("thing", "A"),))
-    bench.objects.adopt(SECOND, "a", record, (0,), is_indexed=False)
+    bench.objects.adopt(SECOND, "a", record, (0,), is_indexed=False, needs_watch=True)
     bench.objects._read(bench.objects._queue.popleft())
     assert sorted(bench.woken) == [FIRST.key, SECOND.key]
     assert bench.seen() == bench.seen(SECOND) == [("11", READY)]
