@@ -318,6 +318,7 @@ class Controller:
             ledger=self._ledger,
             is_leader=self._term.is_leader,
             users_of=self._reconciler.users_of,
+            requeue_users=self._handlers.requeue_users,
             forget_series=self._reflector_metrics.forget,
             release_objects=self._objects.release_kinds,
         )

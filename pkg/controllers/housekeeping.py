@@ -32,8 +32,9 @@ class Swept(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Housekeeping:
-    """is_leader(): whether this process leads; users_of(gvr): the workflows that use a kind; forget_series(gvr): drop
-    the metrics of a kind; release_objects(): stop to follow kinds of which no task applies or deletes an object.
+    """is_leader(): whether this process leads; users_of(gvr): the workflows that use a kind; requeue_users(gvr):
+    requeue them; forget_series(gvr): drop the metrics of a kind; release_objects(): stop to follow kinds of which no
+    task applies or deletes an object.
     """
 
     informers: Sequence[Swept]
@@ -43,6 +44,7 @@ class Housekeeping:
     ledger: Ledger
     is_leader: Callable[[], bool]
     users_of: Callable[[GVR], Sequence[str]]
+    requeue_users: Callable[[GVR], None]
     forget_series: Callable[[GVR], None]
     release_objects: Callable[[], None] = lambda: None
 
@@ -74,3 +76,5 @@ class Housekeeping:
             self.kinds.forget(gvr)
             self.forget_series(gvr)
             _log.info("kind is no longer used", gvr=str(gvr))
+            # A workflow that began to use it meanwhile may count on what was released: its next reconcile asks anew.
+            self.requeue_users(gvr)

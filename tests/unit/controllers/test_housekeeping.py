@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import pytest
@@ -49,7 +50,14 @@ class Ledger:
 
 
 def housekeeping(
-    kinds: Kinds, ledger: Ledger, *, named: GVR = JOBS, users: str = "", leads: bool = True
+    kinds: Kinds,
+    ledger: Ledger,
+    *,
+    named: GVR = JOBS,
+    users: str = "",
+    leads: bool = True,
+    users_of: Callable[[GVR], Sequence[str]] | None = None,
+    requeue_users: Callable[[GVR], None] = lambda _gvr: None,
 ) -> Housekeeping:
     templates: Store[WorkTemplate] = Store()
     there = template("a", named)
@@ -61,7 +69,8 @@ def housekeeping(
         kinds=cast(Any, kinds),
         ledger=cast(Any, ledger),
         is_leader=lambda: leads,
-        users_of=lambda _gvr: tuple(users),
+        users_of=users_of or (lambda _gvr: tuple(users)),
+        requeue_users=requeue_users,
         forget_series=lambda _gvr: kinds.forgotten.append("series"),
     )
 
@@ -79,6 +88,24 @@ def test_kinds(named: GVR, users: str, jobs: int, forgotten: list[str]) -> None:
     kinds = Kinds(BOXES, jobs=jobs)
     housekeeping(kinds, Ledger(), named=named, users=users).round()
     assert kinds.forgotten == forgotten
+
+
+def test_a_workflow_that_begins_to_use_a_kind_while_it_is_forgotten_is_requeued_after_that() -> None:
+    kinds = Kinds(BOXES)
+    users: list[str] = []
+    requeued: list[tuple[str, ...]] = []
+
+    def users_of(_gvr: GVR) -> Sequence[str]:
+        found = tuple(users)
+        users.append("team/w")  # a worker, right after the look
+        return found
+
+    def requeue_users(_gvr: GVR) -> None:
+        assert kinds.forgotten == ["informer", "kind", "series"]
+        requeued.append(tuple(users))
+
+    housekeeping(kinds, Ledger(), users_of=users_of, requeue_users=requeue_users).round()
+    assert requeued == [("team/w",)]
 
 
 @pytest.mark.parametrize(("leads", "aged"), [(True, 0), (False, 1)], ids=["a leader takes them", "a standby"])
