@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 
 from pkg.apis.flow.v1alpha1.types import Workflow
 from pkg.apis.meta import GVR
@@ -174,6 +175,8 @@ class Reconciler:
         parked = self._parked.get(key)
         if parked is not None:
             if not parked.run.is_done:
+                if not self._is_resumed(key):  # the queue says so once, and this pass reads nothing
+                    self._parked[key] = replace(parked, is_told=True)
                 return Parked("creations have not been answered yet")
             del self._parked[key]
             self._answers.take(parked)
@@ -292,7 +295,8 @@ class Reconciler:
         memory, first = answered.memory, answered.first
         memory.progress = first.progress
         if answered.may_wait():
-            is_resumed = self._is_resumed(workflow.metadata.key) and answered.is_about(workflow)
+            is_told = answered.is_told or not self._is_resumed(workflow.metadata.key)
+            is_resumed = not is_told and answered.is_about(workflow)
             if not was_parked or (is_resumed and answered.are_all_known(self._caches.ledger.unread(answered.workflow))):
                 return self._finish(workflow, memory, answered.planned(), answered.created())
             memory.keep_events(first.events)

@@ -22,7 +22,9 @@ from pkg.workloads import JobState
 
 @dataclass(frozen=True, slots=True)
 class Unanswered:
-    """A reconcile that goes on once its creations are answered. snapshot, compiled, term: what `first` comes of."""
+    """A reconcile that goes on once its creations are answered. snapshot, compiled, term: what `first` comes of;
+    is_told: something happened meanwhile of which nobody else keeps note.
+    """
 
     workflow: WorkflowId
     run: CreationRun
@@ -31,6 +33,7 @@ class Unanswered:
     first: Plan
     compiled: Compiled
     term: int
+    is_told: bool = False
 
     def is_of(self, memory: Memory, term: int) -> bool:
         """Whether the reconcile can go on: same Workflow object, same spec, same leadership term."""

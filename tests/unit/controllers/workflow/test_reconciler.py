@@ -758,6 +758,39 @@ def test_a_parked_reconcile_plans_again_if_anything_happened_meanwhile(
     assert world.workflow.status.progress == "2/2"
 
 
+@pytest.mark.parametrize(
+    ("happens", "plans"),
+    [
+        pytest.param(lambda controller: controller._unpark(KEY), 0, id="what a cache keeps note of"),
+        pytest.param(lambda controller: controller._wake(KEY), 1, id="something that nobody keeps note of"),
+    ],
+)
+def test_a_pass_that_finds_creations_unanswered_swallows_nothing(
+    start_noting: StartNoting, happens: Callable[[Controller], None], plans: int
+) -> None:
+    """A key that was added while it was being parked runs once more at once, if an earlier call unparked it."""
+    world = world_of(z="", a="z")
+    controller = Parking(world, lambda _flow, _path, _index: None)
+    settle(controller)
+    controller.pool.answer(0)
+    settle(controller)
+    world.advance(world.now + 6.5)  # z has ended
+    controller.deliver_all()
+    memory = controller.reconciler._memories.by_workflow[WorkflowId.of(world.workflow)]
+    assert memory.progress is not None
+    memory.progress = msgspec.structs.replace(memory.progress, written_at=world.now)
+    controller.reconcile()
+    made = start_noting()
+    happens(controller)
+    for _ in range(2):
+        assert controller.reconciler._parked
+        controller.reconcile()
+    controller.pool.answer(0)
+    controller.deliver_all()
+    controller.reconcile()
+    assert (len(made), controller.reconciler._parked) == (plans, {})
+
+
 def test_the_next_batch_follows_the_answer_without_a_reconcile() -> None:
     _, controller, noted = parked(a={"for": {"replicas": 5}})
     controller.pool.answer(0)
