@@ -395,8 +395,9 @@ class Controller:
                 self.is_queued = True
             case Later(seconds):
                 self.wake_at = self.world.now + seconds
-            case Again():
+            case Again(_, within):
                 self._failures += 1
-                self.wake_at = self.world.now + min(0.005 * 2**self._failures, 5.0)
+                delay = min(0.005 * 2**self._failures, 5.0)
+                self.wake_at = self.world.now + (delay if within is None else min(delay, within))
             case _:
                 self.wake_at = None

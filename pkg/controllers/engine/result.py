@@ -25,9 +25,13 @@ class Later(Frozen, frozen=True):
 
 
 class Again(Frozen, frozen=True):
-    """The reconcile failed; run again after the key's own growing delay. `reason` says for the log what failed."""
+    """The reconcile failed; run again after the key's own growing delay. `reason` says for the log what failed.
+
+    within: seconds after which to run again at the latest, whatever the delay is; None for no limit.
+    """
 
     reason: str
+    within: float | None = None
 
 
 class Parked(Frozen, frozen=True):
@@ -44,6 +48,34 @@ class Drop(Frozen, frozen=True):
 
 
 Result: TypeAlias = Done | Later | Again | Parked | Drop
+
+
+def both(one: Result, other: Result) -> Result:
+    """The one result of a reconcile that did two things, of which each has a result. The order does not matter, but
+    for the reason where both would have one.
+
+    The key runs when the sooner of them wants it. A failure keeps its growing delay. A parked key runs once it is
+    unparked, and not before: that reconcile finds again what the other result is about.
+    """
+    for parked in (one, other):
+        if isinstance(parked, Parked):
+            return parked
+    for failed in (one, other):
+        if isinstance(failed, Again):
+            limits = [limit for limit in (_limit(one), _limit(other)) if limit is not None]
+            return Again(failed.reason, min(limits, default=None))
+    if isinstance(one, Later) and isinstance(other, Later):
+        return one if one.seconds <= other.seconds else other
+    if isinstance(one, Later) or isinstance(other, Drop):
+        return one
+    return other
+
+
+def _limit(result: Result) -> float | None:
+    """Seconds after which the key is to run again at the latest, as far as that is known; None if it is not."""
+    if isinstance(result, Later):
+        return result.seconds
+    return result.within if isinstance(result, Again) else None
 
 
 class Requeue(Protocol):
@@ -75,6 +107,8 @@ def requeue(queue: Requeue, key: str, result: Result) -> None:
                 queue.add(key)
         case Again():
             queue.add_rate_limited(key)
+            if result.within is not None:
+                queue.add_after(key, result.within)  # of the two delays the queue keeps the shorter
         case Parked():
             queue.forget(key)
             queue.park(key)

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from pkg.apis.flow.v1alpha1.types import Workflow
 from pkg.apis.meta import GVR
-from pkg.controllers.engine.result import Again, Done, Drop, Later, Parked, Result
+from pkg.controllers.engine.result import Again, Done, Drop, Later, Parked, Result, both
 from pkg.controllers.workflow import restored
 from pkg.controllers.workflow.after_end import AfterEnd
 from pkg.controllers.workflow.answers import Answers
@@ -190,14 +190,18 @@ class Reconciler:
         unfinished = [left for other in gone if (left := self._cleanup.clear(other)) is not None]
         if workflow is None:
             self._cleanup.forget(key)
-            return unfinished[0] if unfinished else Drop()
+        result: Result = Drop() if workflow is None else self._reconcile_present(key, workflow, parked)
+        for left in unfinished:
+            result = both(result, left)
+        return result
+
+    def _reconcile_present(self, key: str, workflow: Workflow, parked: Unanswered | None) -> Result:
+        """The part of a reconcile that is about the Workflow which has the name now. parked: answered by now."""
         this = WorkflowId.of(workflow)
         if workflow.metadata.is_deleting:
             self._cleanup.stop_waiting(this)
-            if is_orphaning(workflow):
-                return unfinished[0] if unfinished else Done()
-            own = self._cleanup.delete_all_jobs(this)
-            return own or (unfinished[0] if unfinished else Done())
+            own = None if is_orphaning(workflow) else self._cleanup.delete_all_jobs(this)
+            return own or Done()
         if restored.is_held(workflow):
             return self._writer.hold_restored(workflow)
         is_new = workflow.status.phase is None and parked is None
@@ -205,17 +209,14 @@ class Reconciler:
             return Done()  # nothing is kept of a workflow that cannot begin yet
         memory = self._memories.of(this, self._term)
         if self._after_end.needs_graph(workflow, memory) or this in self._cleanup.holding(key):
-            result = self._reconcile_with_graph(workflow, memory, parked)
-        else:
-            if self._caches.objects is not None:
-                self._caches.objects.release(this)
-            snapshot = self._observer.take_snapshot_after_end(workflow, self._since)
-            made = plan(snapshot)
-            result = self._finish(workflow, memory, Planned(made, made, snapshot, made.events))
-            memory.progress = None
-        if isinstance(result, Parked):
-            return result
-        return next((other for other in unfinished if isinstance(other, Later)), result)
+            return self._reconcile_with_graph(workflow, memory, parked)
+        if self._caches.objects is not None:
+            self._caches.objects.release(this)
+        snapshot = self._observer.take_snapshot_after_end(workflow, self._since)
+        made = plan(snapshot)
+        result = self._finish(workflow, memory, Planned(made, made, snapshot, made.events))
+        memory.progress = None
+        return result
 
     def _reconcile_with_graph(self, workflow: Workflow, memory: Memory, parked: Unanswered | None) -> Result:
         if memory.store_spec(self._observer.compile(workflow, memory)):

@@ -21,11 +21,14 @@ from pkg.apis.flow.v1alpha1.types import (
     Restart,
     RetainPolicy,
     Shutdown,
+    Workflow,
     WorkflowSpec,
+    WorkflowStatus,
 )
 from pkg.apis.meta import Job
 from pkg.controllers.engine.deltas import Deleted, Modified
 from pkg.controllers.engine.result import Again, Done, Drop, Later, Parked, Result
+from pkg.controllers.workflow import restored
 from pkg.controllers.workflow.observer import HALF_LIFE, IN_FLIGHT_SECONDS
 from pkg.controllers.workflow.planner.actions import Plan
 from pkg.controllers.workflow.planner.graph.compile import compile_spec
@@ -421,6 +424,52 @@ def test_of_an_earlier_workflow_of_the_same_name_nothing_is_remembered() -> None
     world.update(WORKFLOWS, NAME, metadata=meta)
     settle(controller)
     assert [one.uid for one in controller.reconciler._memories.by_workflow] == ["another"]
+
+
+def remade(old: Workflow, **labels: str) -> dict[str, Any]:
+    """What of a Workflow is another if it is deleted and made anew, suspended."""
+    meta = msgspec.structs.replace(old.metadata, uid="another", labels=labels)
+    return {"metadata": meta, "spec": msgspec.structs.replace(old.spec, suspend=True), "status": WorkflowStatus()}
+
+
+@pytest.mark.parametrize(
+    ("labels", "has_room"),
+    [
+        pytest.param({}, True, id="which waits for a person"),
+        pytest.param({}, False, id="which waits for room"),
+        pytest.param({restored.LABEL: "backup"}, True, id="which is held after a restore"),
+    ],
+)
+def test_deletions_that_fail_are_tried_again_beside_a_new_workflow_of_the_name(
+    labels: dict[str, str], has_room: bool
+) -> None:
+    world, controller = started(a="", b="")
+    world.update(WORKFLOWS, NAME, **remade(world.workflow, **labels))
+    controller.deliver_all()
+    if not has_room:
+        controller.room.take("team", MAX_CREATIONS, 0)
+    world.traps.append(Trap(1, "transient", after=False))
+    assert isinstance(controller.reconciler.reconcile(KEY), Again)
+    assert names(world) != []
+    assert not isinstance(controller.reconciler.reconcile(KEY), Again)
+    assert names(world) == []
+
+
+@pytest.mark.parametrize(
+    ("seconds", "is_sooner"),
+    [
+        pytest.param(1_000.0, False, id="a timer of the new one"),
+        pytest.param(0.01, True, id="what is left of the one before"),
+    ],
+)
+def test_what_is_due_first_counts_beside_an_earlier_workflow_of_the_name(seconds: float, is_sooner: bool) -> None:
+    _, controller = started(a="", b="a")
+    own = controller.reconciler.reconcile(KEY)
+    before = Mock(wraps=controller.reconciler._cleanup)
+    before.holding = lambda _key: (WorkflowId("team", NAME, "another"),)
+    before.clear = lambda _workflow: Later(seconds, "it holds locks, and its jobs are not known yet")
+    controller.reconciler._cleanup = before
+    assert seconds_of(controller.reconciler.reconcile(KEY)) == (seconds if is_sooner else seconds_of(own))
 
 
 def test_a_new_term_looks_at_everything_again() -> None:
