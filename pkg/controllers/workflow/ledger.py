@@ -316,8 +316,11 @@ class Ledger:
             )
 
     def is_deleting_jobs(self, workflow: WorkflowId) -> bool:
-        """Whether a job of a workflow is being deleted, and not gone yet."""
-        return any(observed.job.metadata.is_deleting for _, observed in self.jobs(workflow))
+        """Whether a job of a workflow is being deleted, and not gone yet.
+
+        An object that a task applied or deletes is no job, and its changes are announced to the workflow alone.
+        """
+        return any(found.job.metadata.is_deleting and not found.is_foreign for _, found in self.jobs(workflow))
 
     def jobs_of(self, workflow: WorkflowId, tasks: Iterable[TaskKey]) -> tuple[ObservedJob, ...]:
         """The jobs of some tasks of one workflow that exist."""

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 import pytest
 
+from pkg.apis.flow.v1alpha1.types import Action
 from pkg.apis.meta import Job
 from pkg.controllers.engine.deltas import Delta
 from pkg.controllers.workflow.ledger import Ledger
 from pkg.controllers.workflow.planner.progress import TaskKey
+from pkg.controllers.workflow.planner.snapshot import ObservedJob
 from tests.builders import JOBS, UID, WORKFLOW
 
 OWNER = {"apiVersion": "flow.workflow.sh/v1alpha1", "kind": "Workflow", "name": "w", "uid": UID, "controller": True}
@@ -266,3 +269,29 @@ def test_nothing_is_kept_of_a_workflow_that_expects_nothing() -> None:
     ledger = Ledger()
     ledger.expect(WORKFLOW, [])
     assert ledger.keys() == frozenset()
+
+
+def dying(of: Job) -> Job:
+    """The job, with a finalizer that holds it."""
+    meta = msgspec.structs.replace(
+        of.metadata, resource_version="9", deletion_timestamp=datetime(2026, 1, 1, tzinfo=UTC)
+    )
+    return msgspec.structs.replace(of, metadata=meta)
+
+
+def test_a_job_under_deletion_is_being_deleted_until_it_is_gone() -> None:
+    ledger, there = Ledger(), job()
+    ledger.apply(JOBS, [Delta("team/w-a", None, there)])
+    assert not ledger.is_deleting_jobs(WORKFLOW)
+    ledger.apply(JOBS, [Delta("team/w-a", there, dying(there))])
+    assert ledger.is_deleting_jobs(WORKFLOW)
+    ledger.apply(JOBS, [Delta("team/w-a", dying(there), None)])
+    assert not ledger.is_deleting_jobs(WORKFLOW)
+
+
+@pytest.mark.parametrize("action", [Action.APPLY, Action.DELETE])
+def test_an_object_of_a_task_under_deletion_is_no_job_that_is_being_deleted(action: Action) -> None:
+    """Its changes requeue the workflow, and nobody who waits for the jobs of the workflow."""
+    ledger = Ledger()
+    ledger.put_foreign(WORKFLOW, TaskKey("a", 0), ObservedJob(JOBS, dying(job(name="thing")), 0, action=action))
+    assert not ledger.is_deleting_jobs(WORKFLOW)
