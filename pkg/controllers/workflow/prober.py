@@ -62,12 +62,14 @@ class _Slots:
 
 @dataclass(slots=True)
 class _WorkflowProbes:
-    """The probes of one workflow. by_task: its pollers, by the task whose pods they ask."""
+    """The probes of one workflow. by_task: its pollers, by the task whose pods they ask; answers: those that were
+    reported, of requests that have not passed.
+    """
 
     pollers: dict[Question, _Poller] = field(default_factory=dict)
     by_task: dict[TaskKey, set[Question]] = field(default_factory=dict)
     passed: dict[ProbeKey, ProbeRequest] = field(default_factory=dict)
-    answers: dict[ProbeKey, ProbeAnswer] = field(default_factory=dict)
+    answers: dict[ProbeRequest, ProbeAnswer] = field(default_factory=dict)
     slots: _Slots = field(default_factory=lambda: _slots(PROMPT_SHARE, SILENT_SHARE))
 
 
@@ -134,7 +136,7 @@ class Prober:
                 probed = self._workflows.get(workflow)
                 if probed is None:
                     return _NO_ANSWERS
-                found = self._answers[workflow] = dict(probed.answers)
+                found = self._answers[workflow] = {request.key: answer for request, answer in probed.answers.items()}
         return found
 
     def want(self, workflow: WorkflowId, requests: Iterable[ProbeRequest]) -> None:
@@ -185,21 +187,23 @@ class Prober:
             for request in [request for request in poller.poll.requests if request not in wanted]:
                 del poller.poll.requests[request]
             self._drop_idle(probed, question)
-        asked = {request.key for request in wanted}
+        taken_back = {request.key for request in probed.answers if request not in wanted}
         with self._lock:
-            probed.answers = {key: answer for key, answer in probed.answers.items() if key in asked}
+            # What was found for an earlier attempt does not count for this one.
+            probed.answers = {request: answer for request, answer in probed.answers.items() if request in wanted}
             self._answers.pop(workflow, None)
-            # A result for an earlier attempt does not count for this one.
             probed.passed = {at: request for at, request in probed.passed.items() if request in wanted}
             self._passed.pop(workflow, None)
         now = self._loop.time()
-        for request in wanted:
-            if request.key not in probed.passed:
-                self._add(workflow, probed, request, now)
+        added = [request for request in wanted if request.key not in probed.passed]
+        told = [request for request in added if self._add(workflow, probed, request, now)]
+        if told or any(request.key in taken_back for request in wanted):
+            self._requeue(workflow.key)  # the plan that wants these has read other answers
         if not wanted:
             self._forget(workflow)
 
-    def _add(self, workflow: WorkflowId, probed: _WorkflowProbes, request: ProbeRequest, now: float) -> None:
+    def _add(self, workflow: WorkflowId, probed: _WorkflowProbes, request: ProbeRequest, now: float) -> bool:
+        """Adds a request to the poll of its question; returns whether that has an answer to report already."""
         question = Question.of(request)
         poller = probed.pollers.get(question)
         if poller is None:
@@ -207,12 +211,18 @@ class Prober:
             probed.by_task.setdefault(question.asked, set()).add(question)
             poller.task = self._loop.create_task(self._repeat(workflow, probed, question, poller))
         if request in poller.poll.requests:
-            return
+            return False
         if poller.poll.add(request, now):
             self._pass(workflow, probed, poller, [request])
             self._drop_idle(probed, question)
-        else:
-            poller.wake.set()  # its period may be shorter
+            return False
+        poller.wake.set()  # its period may be shorter
+        if poller.reported is None:
+            return False
+        with self._lock:
+            probed.answers[request] = poller.reported
+            self._answers.pop(workflow, None)
+        return True
 
     def _forget(self, workflow: WorkflowId) -> None:
         with self._lock:
@@ -270,7 +280,9 @@ class Prober:
             del poller.poll.requests[request]
             with self._lock:
                 probed.passed[request.key] = request
+                probed.answers.pop(request, None)
                 self._passed.pop(workflow, None)
+                self._answers.pop(workflow, None)
             key = request.key
             _log.info("probe passed", workflow=workflow.key, flow=key.flow, asked=request.asked.flow, probe=key.path)
         if is_any:
@@ -296,9 +308,9 @@ class Prober:
         poller.reported, poller.reported_at = news, now
         with self._lock:
             for request in poller.poll.requests:
-                probed.answers.pop(request.key, None)
+                probed.answers.pop(request, None)
                 if news is not None:
-                    probed.answers[request.key] = news
+                    probed.answers[request] = news
             self._answers.pop(workflow, None)
         if poller.poll.requests:
             self._requeue(workflow.key)

@@ -303,6 +303,39 @@ def test_the_report_is_taken_back_when_the_pods_are_others_or_nobody_asks(pods: 
         assert until(lambda: not pods.prober.answers(WORKFLOW), 10.0)
 
 
+def test_what_an_earlier_attempt_answered_is_not_reported_of_the_next(pods: Pods) -> None:
+    with serving(b"HTTP/1.1 503 No\r\n\r\n") as server:
+        first = request(http(server))
+        failing(pods, first)
+        pods.addresses = ()
+        pods.woken.clear()
+        pods.prober.want(WORKFLOW, [replace(first, attempt=1)])
+        assert until(lambda: pods.woken == [KEY], 10.0)
+        assert pods.prober.answers(WORKFLOW) == {}
+
+
+def test_who_joins_a_poll_that_fails_is_told_so_at_once(pods: Pods) -> None:
+    with serving(b"HTTP/1.1 503 No\r\n\r\n") as server:
+        first = request(http(server))
+        joins = replace(first, key=ProbeKey("c", "dependsOn.probe.y[0]", 0), threshold=2)
+        failing(pods, first)
+        assert until(lambda: pods.prober.answers(WORKFLOW)[first.key].tries == 10, 10.0)
+        pods.woken.clear()
+        pods.prober.want(WORKFLOW, [first, joins])
+        assert until(lambda: pods.woken == [KEY], 1.0), "the next report is due after 100 tries"
+        answers = pods.prober.answers(WORKFLOW)
+        assert answers[joins.key] == answers[first.key]
+        assert answers[joins.key].tries == 10
+
+
+def test_a_probe_that_passes_after_all_is_not_reported_any_more(pods: Pods) -> None:
+    with serving(*[b"HTTP/1.1 503 No\r\n\r\n"] * 5, OK) as server:
+        one = request(http(server))
+        failing(pods, one)
+        assert until(lambda: one.key in pods.prober.passed(WORKFLOW), 10.0)
+        assert pods.prober.answers(WORKFLOW) == {}
+
+
 CHOICES: dict[str, tuple[PodChoice, bool, bool]] = {
     "All: one of two is not enough": (PodChoice.ALL, False, False),
     "All: both": (PodChoice.ALL, True, True),
