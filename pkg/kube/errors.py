@@ -168,6 +168,12 @@ _BY_STATUS: Mapping[int, type[KubeError]] = {
 }
 
 
+def gist(error: KubeError) -> str:
+    """What an error says, without the words that may differ from call to call: times, ports, ids and numbers."""
+    words = ["#" if any(map(str.isdigit, word)) else word for word in error.message.split()]
+    return " ".join([type(error).__name__, str(error.status), error.reason, *words])
+
+
 def translate(status: int, body: bytes, headers: Mapping[str, str]) -> KubeError:
     """The error that an HTTP answer means.
 

@@ -22,7 +22,7 @@ from pkg.controllers.engine.reflector_options import EventHandlers, Source, Timi
 from pkg.controllers.engine.relist import is_initializing, relist_reason
 from pkg.controllers.engine.store import Store, version_of
 from pkg.controllers.engine.watch_events import Bookmark, Failure, ObjectDecoder, Unreadable
-from pkg.kube.errors import KubeError, NotFound, Stopped, may_mean_not_served
+from pkg.kube.errors import KubeError, NotFound, Stopped, gist, may_mean_not_served
 
 T = TypeVar("T", bound=KubeObject)
 
@@ -73,6 +73,7 @@ class Reflector(Generic[T]):
         self._served: bool | None = None
         self._gone = False
         self._trouble = ""
+        self._reported = self._last_gist = ""  # the gist of the trouble, and that of the last failure
         self._absent_since: float | None = None
         self._misses = 0  # tries in a row that found the kind not served
         self._logged = ""  # the failure that was logged last, until the kind can be read again
@@ -139,7 +140,9 @@ class Reflector(Generic[T]):
 
     @property
     def trouble(self) -> str:
-        """The error of lists that keep failing; empty once one worked, or while the kind is not served."""
+        """The error of lists that keep failing, as it was announced last; empty once one worked, or while the kind is
+        not served.
+        """
         return self._trouble
 
     def _run(self) -> None:
@@ -190,8 +193,13 @@ class Reflector(Generic[T]):
         return pause
 
     def _report(self, error: KubeError) -> None:
-        is_news, self._trouble = not self._trouble, str(error)
-        if is_news:
+        """Announces the error of lists that keep failing. Another error counts once it has come twice in a row: two
+        that alternate are announced once.
+        """
+        found, before = gist(error), self._last_gist
+        self._last_gist = found
+        if not self._trouble or (found == before and found != self._reported):
+            self._trouble, self._reported = str(error), found
             self._call(self._handlers.on_trouble)
 
     def _take_list(self, listing: Listing[T], started: float) -> None:

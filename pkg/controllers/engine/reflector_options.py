@@ -48,7 +48,8 @@ class EventHandlers(Generic[T]):
     `on_deltas` gets every change, `on_synced` is called after every complete list. `on_gone` is called once lists
     have been answered repeatedly with 404, and `is_absent(gvr)` says that this is no fault on the way to the server; it
     may raise KubeError for "cannot tell", and without it no kind ever counts as gone. What was cached is then announced
-    as deleted, with reason "kind gone". `on_trouble` is called when lists keep failing.
+    as deleted, with reason "kind gone". `on_trouble` is called when lists keep failing, and when they do so for another
+    reason.
     """
 
     on_deltas: Callable[[GVR, Sequence[Delta[T]]], None]

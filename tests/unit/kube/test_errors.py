@@ -24,6 +24,7 @@ from pkg.kube.errors import (
     Unauthorized,
     Unrecognized,
     from_status,
+    gist,
     may_mean_not_served,
     translate,
 )
@@ -238,3 +239,24 @@ def test_a_message_is_cut_to_what_a_status_can_hold() -> None:
 def test_that_a_kind_is_not_served_says_nothing_about_an_object() -> None:
     assert not issubclass(NotServed, NotFound)
     assert not issubclass(NotFound, NotServed)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "is_alike"),
+    [
+        pytest.param("read tcp 10.0.0.1:51234: i/o timeout", "read tcp 10.0.0.2:9: i/o timeout", True, id="ports"),
+        pytest.param("no answer in 1.5s (id a1-b2)", "no answer in 30s (id c3-d4)", True, id="times and ids"),
+        pytest.param("no route to host", "connection refused", False, id="other words"),
+    ],
+)
+def test_errors_are_alike_whose_texts_differ_in_times_and_ids_alone(one: str, other: str, is_alike: bool) -> None:
+    assert (gist(Transient(one)) == gist(Transient(other))) is is_alike
+
+
+@pytest.mark.parametrize(
+    "other",
+    [Forbidden("no", status=403, reason="Forbidden"), Transient("no", status=503), Transient("no", reason="Timeout")],
+    ids=["another class", "another status", "another reason"],
+)
+def test_errors_with_the_same_words_may_be_different(other: KubeError) -> None:
+    assert gist(Transient("no")) != gist(other)

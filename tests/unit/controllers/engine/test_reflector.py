@@ -225,6 +225,31 @@ def test_a_list_that_keeps_failing_is_reported_once_until_it_works() -> None:
     assert runs[0].reflector.trouble == ""
 
 
+def troubles(*answers: Answer) -> list[str]:
+    """What is reported while lists fail in this way."""
+    told: list[str] = []
+    runs: list[Run] = []
+    runs.append(Run(*answers, page(A), on_trouble=lambda _gvr: told.append(runs[0].reflector.trouble)))
+    runs[0].play()
+    return told
+
+
+def test_a_list_that_keeps_failing_for_another_reason_is_reported_anew() -> None:
+    away, no = Transient("no route to host"), Forbidden("not allowed", status=403)
+    assert troubles(*[away] * 5, *[no] * 5) == ["no route to host", "not allowed (HTTP 403)"]
+
+
+def test_a_list_that_fails_in_words_with_other_numbers_is_reported_once() -> None:
+    assert troubles(*(Transient(f"read tcp 10.0.0.1:{port}: reset") for port in range(50_000, 50_009))) == [
+        "read tcp 10.0.0.1:50002: reset"
+    ]
+
+
+def test_errors_that_alternate_are_reported_once() -> None:
+    away, no = Transient("no route to host"), Forbidden("not allowed", status=403)
+    assert troubles(*[away, no] * 6) == ["no route to host"]
+
+
 def test_a_list_that_fails_now_and_then_is_not_reported() -> None:
     told: list[str] = []
     busy = Throttled("busy", status=429)
