@@ -20,7 +20,7 @@ from pkg.apis.flow.v1alpha1.people import Question
 from pkg.controllers.engine.access_cache import AccessCache, Known
 from pkg.controllers.engine.leadership import steady_clock
 from pkg.controllers.engine.rotation import Rotation
-from pkg.kube.errors import KubeError, Stopped
+from pkg.kube.errors import KubeError, Stopped, gist
 
 _log = structlog.get_logger("access")
 THREADS: Final = 4
@@ -219,8 +219,10 @@ class AccessReviews:
     def _failed(self, question: Question, error: KubeError) -> bool:
         with self._lock:
             found = self._open.setdefault(question, _Open())
-            is_news = found.error is None or str(found.error) != str(error)
-            found.error, found.tries, found.is_busy = error, found.tries + 1, False
+            is_news = found.error is None or gist(found.error) != gist(error)
+            if is_news:
+                found.error = error  # else what was announced stays
+            found.tries, found.is_busy = found.tries + 1, False
             self._at(self._clock() + min(MAX_RETRY, MIN_RETRY * 2 ** min(found.tries - 1, 10)), question)
         if is_news:
             _log.warning(

@@ -22,7 +22,7 @@ from pkg.apis.meta import GVR
 from pkg.controllers.engine.access_cache import Authorize, Known
 from pkg.controllers.engine.leadership import steady_clock
 from pkg.controllers.workflow.planner.snapshot import Barred
-from pkg.kube.errors import Forbidden, KubeError
+from pkg.kube.errors import Forbidden, KubeError, gist
 
 _log = structlog.get_logger("workflow.rights")
 _MAX_SAID: Final = 10_000
@@ -198,7 +198,7 @@ class _Look:
             self._behind = _unknown("Workflow", "wkf", self._meta.namespace, self._meta.name, error)
         #: Many templates have the same people and the same kind.
         self._allowed: set[tuple[str | None, str | None, GVR, Action]] = set()
-        self._missing: dict[Question, tuple[bool | None, bool]] = {}
+        self._missing: dict[Question, tuple[bool | None, str]] = {}
 
     @property
     def missing(self) -> frozenset[Question]:
@@ -210,8 +210,10 @@ class _Look:
             self._state(question, self._answers.look(question)) != seen for question, seen in self._missing.items()
         )
 
-    def _state(self, question: Question, known: Known | None) -> tuple[bool | None, bool]:
-        return None if known is None else known.is_allowed, self._answers.trouble(question) is not None
+    def _state(self, question: Question, known: Known | None) -> tuple[bool | None, str]:
+        """What is known of a right: the answer, and why there is none."""
+        trouble = self._answers.trouble(question)
+        return None if known is None else known.is_allowed, "" if trouble is None else gist(trouble)
 
     def at(self, template: WorkTemplate) -> Barred | None:
         """Why no job of a template may be created now; None if it may."""

@@ -12,6 +12,7 @@ from pkg.apis.flow.v1alpha1.people import Person, Question
 from pkg.controllers.engine.access_cache import AccessCache, AccessTiming
 from pkg.controllers.engine.access_reviews import AccessReviews
 from pkg.kube.errors import Forbidden, KubeError, Stopped, Transient
+from tests.waiting import until
 
 PATIENCE = 10.0
 
@@ -183,6 +184,24 @@ def test_a_question_without_an_answer_says_why_and_is_repeated(make: Callable[..
     bench.settle()
     assert bench.reviews.trouble(question()) is None
     assert bench.server.results == ["error", "allowed"]
+
+
+def test_another_error_is_announced_unless_only_its_numbers_differ(make: Callable[..., Bench]) -> None:
+    bench = make()
+    first, other = Transient("read tcp 10.0.0.1:50001: reset"), Transient("no route")
+    bench.server.answer = first
+    bench.reviews.look(question())
+    bench.reviews.watch([question()])
+    bench.settle()
+    bench.server.answer = Transient("read tcp 10.0.0.1:50002: reset")
+    bench.later(30.0)
+    until(lambda: bench.reviews._open[question()].tries == 2)
+    assert bench.reviews.trouble(question()) is first
+    bench.server.answer = other
+    bench.later(30.0)
+    bench.settle()
+    assert bench.reviews.trouble(question()) is other
+    assert bench.news.empty()
 
 
 def test_a_question_without_an_answer_is_forgotten_once_nobody_waits(make: Callable[..., Bench]) -> None:

@@ -223,6 +223,16 @@ def test_an_answer_that_comes_before_anybody_waits_is_not_lost() -> None:
     assert bench.requeued == [KEY]
 
 
+def test_another_error_that_comes_before_anybody_waits_is_not_lost() -> None:
+    class Quick(Server):
+        def watch(self, questions: Iterable[Question]) -> None:
+            self.error = Transient("connection refused")  # in the moment between the look and the wait
+
+    bench = Bench(Quick(trouble=Transient("no route to host")))
+    assert bench.barred(by(), made_by())["job"].message.endswith("no route to host")
+    assert bench.requeued == [KEY]
+
+
 def test_templates_of_the_same_people_and_kind_cost_one_look() -> None:
     bench = Bench(Server("alice"))
     bench.barred(by(), *(made_by(name=f"t{number}") for number in range(100)))
