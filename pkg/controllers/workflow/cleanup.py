@@ -51,7 +51,8 @@ class Cleanup:
         self._observer.forget(key)
 
     def release(self, key: str) -> None:
-        """Another process leads: this one probes no pods, and forgets a workflow that is gone."""
+        """Another process leads: this one probes no pods, asks for no rights, and forgets a workflow that is gone."""
+        self._observer.forget_rights(key)
         for workflow in self._memories.workflows(key):
             self._prober.want(workflow, ())
             self._failures.forget(workflow)
@@ -74,7 +75,8 @@ class Cleanup:
         return () if self._locks is None else self._locks.workflows(key)
 
     def stop_waiting(self, workflow: WorkflowId) -> None:
-        """The workflow is being deleted: it waits for no probe and no lock any more."""
+        """The workflow is being deleted: it waits for no probe, no right and no lock any more."""
+        self._observer.forget_rights(workflow.key)
         self._prober.want(workflow, ())
         if self._locks is not None:
             self._locks.leave(workflow)

@@ -110,13 +110,17 @@ class Observer:
 
     def forget(self, key: str) -> None:
         """Drops a workflow that is gone from the users of every kind, and from those that wait for rights."""
-        if self._rights is not None:
-            self._rights.forget(key)
+        self.forget_rights(key)
         with self._lock:
             for gvr, users in list(self._users.items()):
                 users.discard(key)
                 if not users:
                     del self._users[gvr]
+
+    def forget_rights(self, key: str) -> None:
+        """A workflow waits for no rights: nothing is made for it, or another process makes it."""
+        if self._rights is not None:
+            self._rights.forget(key)
 
     def compile(self, workflow: Workflow, memory: Memory) -> CompiledSpec:
         """The spec in force, compiled with the templates that exist now; that of the memory if nothing has changed."""
@@ -207,8 +211,7 @@ class Observer:
     def take_snapshot_after_end(self, workflow: Workflow, since: float) -> Snapshot:
         """What a plan needs of a workflow that has ended and whose jobs have, too. It resets the job changes."""
         this, meta = WorkflowId.of(workflow), workflow.metadata
-        if self._rights is not None:
-            self._rights.forget(meta.key)
+        self.forget_rights(meta.key)
         is_edited = workflow.status.observed_generation != meta.generation
         policy, phase = policy_in_force(workflow), workflow.status.phase or WorkflowPhase.PENDING
         jobs: Mapping[TaskKey, tuple[ObservedJob, ...]] = {}

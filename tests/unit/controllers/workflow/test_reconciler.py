@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
 from unittest.mock import Mock
@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from pkg.apis.flow.v1alpha1 import records
+from pkg.apis.flow.v1alpha1.people import CREATED_BY, EDITED_BY, Question
 from pkg.apis.flow.v1alpha1.spec_hash import spec_hash
 from pkg.apis.flow.v1alpha1.types import (
     WORKFLOWS,
@@ -26,6 +27,7 @@ from pkg.apis.flow.v1alpha1.types import (
     WorkflowStatus,
 )
 from pkg.apis.meta import Job
+from pkg.controllers.engine.access_cache import Authorize, Known
 from pkg.controllers.engine.deltas import Deleted, Modified
 from pkg.controllers.engine.result import Again, Done, Drop, Later, Parked, Result
 from pkg.controllers.workflow import restored
@@ -36,6 +38,7 @@ from pkg.controllers.workflow.planner.job_identity import WorkflowId
 from pkg.controllers.workflow.planner.plan import plan
 from pkg.controllers.workflow.planner.snapshot import Snapshot
 from pkg.controllers.workflow.reconciler import BEHIND_SECONDS
+from pkg.controllers.workflow.rights import Rights
 from pkg.controllers.workflow.room import MAX_CREATIONS
 from pkg.kube.errors import Transient
 from pkg.version import build
@@ -416,6 +419,51 @@ def test_of_a_workflow_that_goes_while_another_leads_nothing_is_remembered() -> 
         controller.reconcile()
     assert (controller.reconciler.known(), controller.reconciler._memories.by_workflow) == ((), {})
     assert controller.ledger.keys() == frozenset()
+
+
+@pytest.mark.parametrize("is_leader", [False, True], ids=["another process leads", "the workflow is being deleted"])
+def test_no_right_is_asked_for_again_where_nothing_is_made(is_leader: bool) -> None:
+    watched: set[Question] = set()
+
+    class Denies:
+        """Nobody has any right."""
+
+        def look(self, question: Question) -> Known:
+            return Known(False, 0.0)
+
+        def trouble(self, question: Question) -> None:
+            return None
+
+        def watch(self, questions: Iterable[Question]) -> None:
+            watched.update(questions)
+
+        def unwatch(self, questions: Iterable[Question]) -> None:
+            watched.difference_update(questions)
+
+        def answers(self, questions: Iterable[Question], seconds: float) -> Mapping[Question, bool | None]:
+            return dict.fromkeys(questions, False)
+
+    class Asks(Controller):
+        def make_rights(self) -> Rights:
+            return Rights(Authorize.ENFORCE, Denies(), lambda _key: None)
+
+    by_alice = {CREATED_BY: '{"user":"alice"}', EDITED_BY: '{"user":"alice"}'}
+
+    world = world_of(a="")
+    world.update(WORKFLOWS, NAME, metadata=msgspec.structs.replace(world.workflow.metadata, annotations=by_alice))
+    for (gvr, name), template in list(world.objects.items()):
+        if gvr == WORKTEMPLATES:
+            meta = msgspec.structs.replace(template.metadata, annotations=by_alice)
+            world.update(WORKTEMPLATES, name, metadata=meta)
+    controller = Asks(world, lambda _flow, _path, _index: None)
+    settle(controller)
+    assert [question.person.user for question in watched] == ["alice"]
+    controller.is_leader = is_leader
+    if is_leader:
+        mark_deleted(world)
+        controller.deliver_all()
+    controller.reconciler.reconcile(KEY)
+    assert watched == set()
 
 
 def test_of_an_earlier_workflow_of_the_same_name_nothing_is_remembered() -> None:
