@@ -84,7 +84,8 @@ class UsageReconciler:
         except KubeError as error:
             del self._next_at[key]
             return Again(f"the status of the template could not be written: {error}")
-        # If the response contains an edit of the spec, the watch event brings it, and its handler requeues the users.
-        if (written.metadata.uid, written.metadata.generation) == (meta.uid, meta.generation):
+        # If the response contains an edit, also one of annotations alone, which may say who is responsible for it, the
+        # watch event brings it, and its handler requeues the users.
+        if msgspec.structs.replace(written.metadata, resource_version=meta.resource_version) == meta:
             self._templates.absorb(written)
         return Done()
