@@ -73,19 +73,17 @@ class Handlers:
         self._parts = parts
 
     def workflows_changed(self, _gvr: GVR, deltas: Sequence[Delta[Workflow]]) -> None:
-        """A Workflow's change adds its own key; templates that it begins or stops to name get a new usedBy."""
+        """A Workflow's change adds its own key; templates that it begins or stops to use get a new usedBy."""
         if self._parts.crons is not None:
             self._parts.crons.workflows_changed(deltas)
         for delta in deltas:
             if is_workflow_relevant(delta.old, delta.new):
                 self._queue.add(delta.key, noted=True)  # the reconciler knows which version it has seen
-            if delta.old is not None and delta.new is not None and _is_same_spec(delta.old, delta.new):
+            if delta.old is not None and delta.new is not None and _uses_the_same(delta.old, delta.new):
                 continue
             if delta.old is not None and delta.new is None:
                 self._forget_rules(delta.old)
-            before = templates_of(delta.old) if delta.old is not None else set()
-            after = templates_of(delta.new) if delta.new is not None else set()
-            for template in before ^ after:
+            for template in _used(delta.old) ^ _used(delta.new):
                 self._usage_queue.add_after(template, GATHER_SECONDS)
 
     def _forget_rules(self, gone: Workflow) -> None:
@@ -183,8 +181,16 @@ class Handlers:
             self._queue.add(key)
 
 
-def _is_same_spec(old: Workflow, new: Workflow) -> bool:
-    return old.metadata.uid == new.metadata.uid and old.metadata.generation == new.metadata.generation
+def _uses_the_same(old: Workflow, new: Workflow) -> bool:
+    """Whether two copies use the same templates for sure: of one spec, and both are being deleted, or none."""
+    one, other = old.metadata, new.metadata
+    is_same_spec = one.uid == other.uid and one.generation == other.generation
+    return is_same_spec and one.is_deleting == other.is_deleting
+
+
+def _used(workflow: Workflow | None) -> set[str]:
+    """The keys of the templates that count a Workflow in usedBy."""
+    return set() if workflow is None or workflow.metadata.is_deleting else templates_of(workflow)
 
 
 def _rules_of(template: WorkTemplate) -> tuple[object, ...]:

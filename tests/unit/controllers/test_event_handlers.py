@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import Any, cast
 
 import msgspec
@@ -126,6 +127,20 @@ def test_a_new_workflow_is_woken_and_its_templates_are_counted(setup: Setup) -> 
     setup.handlers.workflows_changed(WORKFLOWS, [Delta(new.metadata.key, None, new)])
     assert setup.queued(setup.queue) == [new.metadata.key]
     assert setup.queued(setup.usage) == [STEP_KEY]
+
+
+@pytest.mark.parametrize("generation", [1, 2])
+def test_the_templates_of_a_workflow_under_deletion_do_not_count_it_any_more(setup: Setup, generation: int) -> None:
+    """It may be under deletion for long, as until its jobs are gone. usedBy does not count it then."""
+    old = workflow("runs", WorkflowPhase.RUNNING)
+    meta = msgspec.structs.replace(
+        old.metadata, generation=generation, deletion_timestamp=datetime(2026, 1, 1, tzinfo=UTC), finalizers=("hold",)
+    )
+    going = msgspec.structs.replace(old, metadata=meta)
+    setup.handlers.workflows_changed(WORKFLOWS, [Delta(old.metadata.key, old, going)])
+    assert setup.queued(setup.usage) == [STEP_KEY]
+    setup.handlers.workflows_changed(WORKFLOWS, [Delta(old.metadata.key, going, None)])
+    assert setup.queued(setup.usage) == [], "the number stays the same"
 
 
 @pytest.mark.parametrize("change", ["deleted", "another completion", "another kind"])
