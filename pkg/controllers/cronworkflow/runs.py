@@ -73,4 +73,5 @@ def _read(workflow: Workflow) -> tuple[object, ...]:
         recorded.completion_time,
         spec.shutdown,
         spec.restart,
+        records.record_of(recorded).restarted_at,  # a restart that finds nothing to run again changes only this
     )

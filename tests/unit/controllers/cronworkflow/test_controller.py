@@ -7,11 +7,14 @@ from typing import Any, cast
 import msgspec
 import pytest
 
+from pkg.apis.flow.v1alpha1 import records
 from pkg.apis.flow.v1alpha1.cron_runs import run_name
-from pkg.apis.flow.v1alpha1.types import CRONWORKFLOWS, CronWorkflow, Workflow
+from pkg.apis.flow.v1alpha1.phases import WorkflowPhase
+from pkg.apis.flow.v1alpha1.types import CRONWORKFLOWS, CronWorkflow, Restart, Workflow
 from pkg.apis.meta import ObjectMeta, PartialObject
 from pkg.controllers.cronworkflow.controller import CronController, Surroundings
-from pkg.controllers.cronworkflow.runs import CRON_INDEX, cron_uids
+from pkg.controllers.cronworkflow.runs import CRON_INDEX, cron_uids, run_of
+from pkg.controllers.engine.deltas import Delta
 from pkg.controllers.engine.store import Store
 from pkg.kube.client import Page
 from pkg.telemetry.metrics import Metrics
@@ -94,3 +97,22 @@ def test_a_run_is_kept_while_its_cron_workflow_cannot_be_decoded() -> None:
 
 def test_a_workflow_of_no_cron_workflow_waits_for_no_cache() -> None:
     assert may_delete(run_in_cluster(owned=False), version=0)
+
+
+def queued(bench: Bench, old: Workflow, new: Workflow) -> bool:
+    """Whether a change of a run requeues its CronWorkflow."""
+    bench.controller.workflows_changed([Delta(new.metadata.key, old, new)])
+    return any(len(queue) for queue in bench.controller._queue.queues)
+
+
+def test_a_restart_that_finds_nothing_to_run_again_requeues_who_waits_for_the_end_of_the_run() -> None:
+    """From its request until it is recorded the run counts as one that has not ended."""
+    run = run_in_cluster()
+    ended = msgspec.structs.replace(run.status, phase=WorkflowPhase.SUCCEEDED, completion_time="2027-03-01T01:10:00Z")
+    asked = msgspec.structs.replace(
+        run, spec=msgspec.structs.replace(run.spec, restart=Restart(at="1")), status=records.moved(ended)
+    )
+    done = msgspec.structs.replace(asked, status=records.moved(ended, restarted_at="1"))
+    assert [run_of(one, "nightly", lambda _run: False).is_ended for one in (asked, done)] == [False, True]
+    assert queued(Bench(asked), asked, done)
+    assert not queued(Bench(done), done, done)
