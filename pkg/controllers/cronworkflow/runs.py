@@ -32,8 +32,9 @@ def run_of(workflow: Workflow, cron: str, has_jobs: Callable[[Workflow], bool]) 
     """A Workflow as a plan sees it. cron: the name of the CronWorkflow; has_jobs: jobs of it are being deleted."""
     meta, recorded = workflow.metadata, workflow.status
     restart = workflow.spec.restart
-    # A restart that has not acted yet makes it run again.
-    is_restarted = restart is not None and restart.at != records.record_of(recorded).restarted_at
+    # A restart that has not acted yet makes it run again, unless it is refused because of spec.shutdown.
+    is_asked = restart is not None and restart.at != records.record_of(recorded).restarted_at
+    is_restarted = is_asked and workflow.spec.shutdown is None
     is_ended = recorded.phase is not None and recorded.phase.is_final and not is_restarted
     created = meta.creation_timestamp
     return Run(

@@ -10,7 +10,7 @@ import pytest
 from pkg.apis.flow.v1alpha1 import records
 from pkg.apis.flow.v1alpha1.cron_runs import run_name
 from pkg.apis.flow.v1alpha1.phases import WorkflowPhase
-from pkg.apis.flow.v1alpha1.types import CRONWORKFLOWS, CronWorkflow, Restart, Workflow
+from pkg.apis.flow.v1alpha1.types import CRONWORKFLOWS, CronWorkflow, Restart, Shutdown, Workflow
 from pkg.apis.meta import ObjectMeta, PartialObject
 from pkg.controllers.cronworkflow.controller import CronController, Surroundings
 from pkg.controllers.cronworkflow.runs import CRON_INDEX, cron_uids, run_of
@@ -116,3 +116,14 @@ def test_a_restart_that_finds_nothing_to_run_again_requeues_who_waits_for_the_en
     assert [run_of(one, "nightly", lambda _run: False).is_ended for one in (asked, done)] == [False, True]
     assert queued(Bench(asked), asked, done)
     assert not queued(Bench(done), done, done)
+
+
+def test_a_run_that_was_terminated_has_ended_although_somebody_asks_to_restart_it() -> None:
+    """The restart is refused as long as spec.shutdown is set, so nobody is to wait for it."""
+    run = run_in_cluster()
+    status = msgspec.structs.replace(run.status, phase=WorkflowPhase.FAILED, completion_time="2027-03-01T01:10:00Z")
+    spec = msgspec.structs.replace(run.spec, restart=Restart(at="1"), shutdown=Shutdown.TERMINATE)
+    refused = msgspec.structs.replace(run, spec=spec, status=status)
+    assert run_of(refused, "nightly", lambda _run: False).is_ended
+    spec = msgspec.structs.replace(spec, shutdown=None)
+    assert not run_of(msgspec.structs.replace(refused, spec=spec), "nightly", lambda _run: False).is_ended
