@@ -70,16 +70,21 @@ def _finished(snapshot: Snapshot, judged: Timetable | Faults, last: float, next_
     events, notes = begun.events, begun.notes
     if valid.status == conditions.FALSE and notes.shown != valid.message:
         events = (*events, Emit(valid.reason, f"No run is made: {valid.message}", is_warning=True))
-    old = history.surplus(
-        snapshot.runs,
-        succeeded=cron.spec.successful_history_limit,
-        failed=cron.spec.failed_history_limit,
-        covered=status.read(cron.status.last_schedule_time),
+    old = tuple(
+        history.surplus(
+            snapshot.runs,
+            succeeded=cron.spec.successful_history_limit,
+            failed=cron.spec.failed_history_limit,
+            covered=status.read(cron.status.last_schedule_time),
+        )
     )
+    # One with jobs that are being deleted stays until they are gone, because another run may wait for them.
+    held = frozenset(run.uid for run in old if run.has_jobs)
     return replace(
         begun,
         status=status.merge_patch(cron.status, new, cron.metadata.resource_version),
-        deletions=tuple(DeleteRun(run.name, run.uid, run.version) for run in old),
+        deletions=tuple(DeleteRun(run.name, run.uid, run.version) for run in old if not run.has_jobs),
+        awaited=begun.awaited | held,
         events=events,
         notes=replace(notes, shown=valid.message if valid.status == conditions.FALSE else ""),
     )

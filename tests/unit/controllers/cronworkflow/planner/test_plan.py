@@ -187,6 +187,18 @@ def test_no_run_is_deleted_before_status_covers_it() -> None:
     assert plan(snapshot(covered, "01:20:01", old)).deletions == (DeleteRun(old.name, old.uid, old.version),)
 
 
+@pytest.mark.parametrize("suspend", [False, True])
+def test_a_run_that_is_too_many_stays_until_its_jobs_are_gone_and_is_deleted_then(suspend: bool) -> None:
+    """Nothing is due meanwhile, so only the end of the jobs can bring the next plan."""
+    of = cron(concurrencyPolicy="Replace", successfulHistoryLimit=0, suspend=suspend)
+    old = run("01:00:00", ended="01:10:00", has_jobs=True)
+    of = written(of, plan(snapshot(of, "01:20:00", old)))
+    held = plan(snapshot(of, "01:20:01", old))
+    assert (held.deletions, held.awaited) == ((), frozenset({old.uid}))
+    gone = plan(snapshot(of, "01:20:02", run("01:00:00", ended="01:10:00")))
+    assert (gone.deletions, gone.awaited) == ((DeleteRun(old.name, old.uid, old.version),), frozenset())
+
+
 @pytest.mark.parametrize(
     ("path", "reason"),
     [

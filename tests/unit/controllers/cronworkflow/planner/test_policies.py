@@ -76,12 +76,6 @@ FAILS = [run(f"{hour:02}:30:00", ended=f"{hour:02}:40:00", failed=True) for hour
             id="a run is deleted once",
         ),
         pytest.param(
-            [run("01:00:00", ended="01:10:00", has_jobs=True), *ENDS[3:]],
-            "09:00:00",
-            [],
-            id="a run stays while its jobs are being deleted, because another may wait for them",
-        ),
-        pytest.param(
             [run("01:00:00", ended="01:10:00", time=None), *ENDS[3:]],
             "00:00:00",
             [run("01:00:00", ended="01:10:00", time=None)],
