@@ -584,6 +584,14 @@ class Simulation:
                 flow, memories[flow.name].record, is_indexed=self._is_indexed(flow.name)
             ).items()
         }
+        # Of these status says that no attempt had an object: one that was applied and not recorded is not known any more.
+        unmade = {
+            (name, index)
+            for name, memory in memories.items()
+            for item in memory.record.kept
+            if item.unmade
+            for index in _indexes(item.indexes)
+        }
         for flow in self.reference.spec.flows:
             if flow.items_from:
                 assert memories[flow.name].record.tasks == self.reference.number_of(flow.name), (
@@ -606,7 +614,7 @@ class Simulation:
             was = self.finals.setdefault(at, phase) if phase in FINAL else self.finals.get(at)
             assert was is None or was == phase, f"{at} was {was}, and is recorded as {phase}"
             self._judge_recorded(at, phase, attempt)
-            if at[0] in self.story.acting and phase not in ("Waiting", "Skipped"):
+            if at[0] in self.story.acting and phase not in ("Waiting", "Skipped") and at not in unmade:
                 self.shown.add((at, attempt))
         self._judge_outputs(status)
         self._judge_end(status)

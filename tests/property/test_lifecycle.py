@@ -26,6 +26,18 @@ def test_whatever_is_edited_and_taken_back_or_adopted_nothing_is_doubled_or_lost
 
 # Scenarios that once broke an invariant, shrunk. Each is named by what must be true.
 FOUND = {
+    "of an object that was applied and not recorded nobody knows the attempt, though status names one": of_hex(
+        "",
+        "",
+        "9c004000680000000000c9e1524a9a78cfeaf90be0b5d4",
+        "",
+        "7eb3bd951d8346f74aa00046fb852513c6d90ac61a55e44c145095f086c70aae62bc3db389b25597",
+        "5cac8d81802a3a25b9e42b45dd8c83891f5c38480156e60dbfb44e359d311a731debfc77b300ec06",
+        "",
+        "",
+        "",
+        "",
+    ),
     "a job that went while no controller looked is judged once an edit is taken back": of_hex(
         "", "", "0001ef000200003a003e0000", "01", ""
     ),
