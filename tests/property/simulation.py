@@ -584,7 +584,7 @@ class Simulation:
                 flow, memories[flow.name].record, is_indexed=self._is_indexed(flow.name)
             ).items()
         }
-        # Of these status says that no attempt had an object: one that was applied and not recorded is not known any more.
+        # Of these status says that no attempt had an object: one that was applied and not recorded is forgotten.
         unmade = {
             (name, index)
             for name, memory in memories.items()
