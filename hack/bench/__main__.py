@@ -104,10 +104,11 @@ def shapes_command(names: tuple[str, ...], rounds: int, flags: tuple[str, ...]) 
 
 @main.command("core")
 @click.option("--tasks", "sizes", multiple=True, type=int, default=(10_000, 100_000), show_default=True)
+@click.option("--at-once", default=core.AT_ONCE, show_default=True, help="So many workflows run at a time.")
 @click.option("--profile", "profiled", default=0, help="Also print where the time of so many tasks goes.")
-def core_command(sizes: tuple[int, ...], profiled: int) -> None:
+def core_command(sizes: tuple[int, ...], at_once: int, profiled: int) -> None:
     """The pure core alone: CPU per task; needs no cluster."""
-    _judge((), core.measure(sizes, profiled=profiled), "core")
+    _judge((), core.measure(sizes, at_once=at_once, profiled=profiled), "core")
 
 
 @main.command("scale")

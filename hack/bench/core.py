@@ -31,18 +31,21 @@ from pkg.controllers.workflow.planner.snapshot import ObservedJob, Snapshot
 from pkg.kinds.kind import Kind
 from pkg.workloads import rules_for
 
-_AT_A_TIME: Final = 500
+#: So many workflows run at a time, with any number of tasks: all that 10,000 tasks make. More at a time touch more
+#: memory, and a task then costs more, which is another growth than that with the number of tasks.
+AT_ONCE: Final = 200
 _NOW: Final = 1_800_000_000.0
 _STEP_SECONDS: Final = 0.000_2
-# As the observer adds for the keys that wait: an eighth of the workflows, one shard of eight.
-_LOAD: Final = 0.005 * _AT_A_TIME / 8
+# As the observer adds for each key that waits: an eighth of the workflows, one shard of eight.
+_LOAD: Final = 0.005 / 8
 SHAPE: Final = Shape("core", "5 layers of 10", 1, layers(5, 10, 3))
 
 
 class _World:
-    """What the workflows share. cpu: seconds spent in plans; passes: how many there were."""
+    """What the workflows share. at_once: so many run; cpu: seconds spent in plans; passes: how many there were."""
 
-    def __init__(self, profile: cProfile.Profile | None) -> None:
+    def __init__(self, at_once: int, profile: cProfile.Profile | None) -> None:
+        self.at_once = at_once
         self.now = _NOW
         self.cpu = 0.0
         self.passes = 0
@@ -99,7 +102,7 @@ class _Run:
             progress=None,
             kinds={gvr: Kind(CUSTOM.kind, rules_for(gvr))},
             synced=frozenset({gvr}),
-            load=_LOAD,
+            load=_LOAD * world.at_once,
         )
 
     @property
@@ -194,9 +197,11 @@ def _apply(document: Any, operation: dict[str, Any]) -> None:
         document[last] = operation["value"]
 
 
-def run(tasks: int, profile: cProfile.Profile | None = None) -> tuple[float, float]:
-    """Microseconds of CPU per task, and passes per task, of so many tasks in workflows of the shape."""
-    world = _World(profile)
+def run(tasks: int, profile: cProfile.Profile | None = None, *, at_once: int = AT_ONCE) -> tuple[float, float]:
+    """Microseconds of CPU per task, and passes per task, of so many tasks in workflows of the shape, of which so many
+    run at once.
+    """
+    world = _World(at_once, profile)
     workflows = tasks // SHAPE.tasks
     ended: list[Workflow] = []
     running: deque[_Run] = deque()
@@ -204,7 +209,7 @@ def run(tasks: int, profile: cProfile.Profile | None = None) -> tuple[float, flo
     policy = GarbagePolicy()
     policy.install()  # as the controller does
     while begun < workflows or running:
-        while begun < workflows and len(running) < _AT_A_TIME:
+        while begun < workflows and len(running) < at_once:
             running.append(_Run(begun, world))
             begun += 1
         one = running.popleft()
@@ -219,19 +224,19 @@ def run(tasks: int, profile: cProfile.Profile | None = None) -> tuple[float, flo
     return 1e6 * world.cpu / tasks, world.passes / tasks
 
 
-def measure(sizes: Sequence[int], *, profiled: int = 0) -> dict[str, float]:
-    """Prints the microseconds per task for so many tasks each, and a profile of `profiled` tasks; returns the figures
-    by the names of their bounds.
+def measure(sizes: Sequence[int], *, at_once: int = AT_ONCE, profiled: int = 0) -> dict[str, float]:
+    """Prints the microseconds per task for so many tasks each, `at_once` workflows at a time, and a profile of
+    `profiled` tasks; returns the figures by the names of their bounds.
     """
     found = {}
     for tasks in sizes:
-        cost, passes = run(tasks)
+        cost, passes = run(tasks, at_once=at_once)
         found[f"core {tasks}"] = cost
         print(f"core: {tasks:,} tasks: {cost:.0f} µs of CPU per task, {passes:.2f} passes per task", flush=True)
     if len(sizes) > 1:
         found["core growth"] = found[f"core {max(sizes)}"] / found[f"core {min(sizes)}"]
     if profiled:
         profile = cProfile.Profile()
-        run(profiled, profile)
+        run(profiled, profile, at_once=at_once)
         pstats.Stats(profile).strip_dirs().sort_stats("tottime").print_stats(40)
     return found
