@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -34,6 +34,8 @@ PATIENCE: Final = 15.0
 """Seconds that a job may be pending before its events are read."""
 ROUND_SECONDS: Final = 5.0
 ROUND_JOBS: Final = 10
+LOOK_SHARE: Final = 0.002
+"""So much of a core at most goes into looking which jobs are pending: with many, that is looked at less often."""
 JOB_PODS: Final = 3
 """The events of at most so many pending pods of a job are read: all mostly wait for the same thing."""
 MAX_PAUSE: Final = 300.0
@@ -122,6 +124,7 @@ class PendingJobWarnings:
         self._clock = wall_clock
         self._warnings: dict[WorkflowId, Mapping[str, JobWarning]] = {}
         self._asks: dict[str, tuple[float, float]] = {}  # job uid: when to ask next, and the pause after that
+        self._due: deque[PendingJob] = deque()
         self._stopping = threading.Event()
 
     def start(self, pending: Callable[[], Iterable[PendingJob]]) -> None:
@@ -135,8 +138,8 @@ class PendingJobWarnings:
         """The last warnings about the pending jobs of a workflow, by job UID."""
         return self._warnings.get(workflow, _NONE)
 
-    def round(self, pending: Iterable[PendingJob]) -> None:
-        """Reads the events of the jobs that are due, at most ROUND_JOBS; forgets jobs that are no longer pending."""
+    def look(self, pending: Iterable[PendingJob]) -> None:
+        """Finds the jobs that are due; forgets those that are no longer pending."""
         now = self._clock()
         late = {job.job_uid: job for job in pending if now - job.since >= PATIENCE}
         self._asks = {uid: self._asks.get(uid, (job.since + PATIENCE, PATIENCE)) for uid, job in late.items()}
@@ -147,7 +150,13 @@ class PendingJobWarnings:
             else:
                 del self._warnings[workflow]
         due = sorted((at, uid) for uid, (at, _) in self._asks.items() if at <= now)
-        for job in in_turns(late[uid] for _, uid in due)[:ROUND_JOBS]:
+        self._due = deque(in_turns(late[uid] for _, uid in due))
+
+    def ask(self) -> None:
+        """Reads the events of the next jobs that are due, at most ROUND_JOBS."""
+        now = self._clock()
+        for _ in range(min(ROUND_JOBS, len(self._due))):
+            job = self._due.popleft()
             pause = self._asks[job.job_uid][1]
             self._asks[job.job_uid] = (now + pause, min(MAX_PAUSE, pause * 2))
             self._ask(job)
@@ -212,8 +221,14 @@ class PendingJobWarnings:
         return self._client.list_page(EVENTS, namespace, WarningEvent, field_selector=selector, limit=50).items
 
     def _run(self, pending: Callable[[], Iterable[PendingJob]]) -> None:
+        pause = 0.0
         while not self._stopping.wait(ROUND_SECONDS):
             try:
-                self.round(pending())
+                if pause <= 0:
+                    began = time.thread_time()
+                    self.look(pending())
+                    pause = (time.thread_time() - began) / LOOK_SHARE
+                pause -= ROUND_SECONDS
+                self.ask()
             except Exception:
                 _log.exception("reading events of pending jobs failed unexpectedly, will be retried")

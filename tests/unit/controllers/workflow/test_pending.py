@@ -76,7 +76,8 @@ class Setup:
     def look(self, *jobs: PendingJob) -> int:
         """One round; how many jobs were asked about."""
         before = len(self.server.asked)
-        self.warnings.round(jobs)
+        self.warnings.look(jobs)
+        self.warnings.ask()
         return len(self.server.asked) - before
 
 
@@ -263,3 +264,13 @@ def test_a_namespace_with_many_pending_jobs_delays_no_other() -> None:
     many = [pending(number) for number in range(5)]
     other = replace(pending(9), workflow=WorkflowId("other", "flow", "wf"))
     assert in_turns([*many, other]) == [many[0], other, *many[1:]]
+
+
+def test_between_two_looks_those_that_were_found_are_asked_in_turn() -> None:
+    setup = Setup()
+    setup.now += PATIENCE
+    setup.warnings.look([pending(number) for number in range(ROUND_JOBS + 3)])
+    for expected in (ROUND_JOBS, ROUND_JOBS + 3, ROUND_JOBS + 3):
+        setup.warnings.ask()
+        assert len(setup.server.asked) == expected
+    assert len(set(setup.server.asked)) == ROUND_JOBS + 3
