@@ -36,16 +36,15 @@ from pkg.workloads import rules_for
 AT_ONCE: Final = 200
 _NOW: Final = 1_800_000_000.0
 _STEP_SECONDS: Final = 0.000_2
-# As the observer adds for each key that waits: an eighth of the workflows, one shard of eight.
-_LOAD: Final = 0.005 / 8
+# A busy controller, however many workflows run at a time: as the observer adds for 500 keys that wait in eight shards.
+_LOAD: Final = 0.005 * 500 / 8
 SHAPE: Final = Shape("core", "5 layers of 10", 1, layers(5, 10, 3))
 
 
 class _World:
-    """What the workflows share. at_once: so many run; cpu: seconds spent in plans; passes: how many there were."""
+    """What the workflows share. cpu: seconds spent in plans; passes: how many there were."""
 
-    def __init__(self, at_once: int, profile: cProfile.Profile | None) -> None:
-        self.at_once = at_once
+    def __init__(self, profile: cProfile.Profile | None) -> None:
         self.now = _NOW
         self.cpu = 0.0
         self.passes = 0
@@ -102,7 +101,7 @@ class _Run:
             progress=None,
             kinds={gvr: Kind(CUSTOM.kind, rules_for(gvr))},
             synced=frozenset({gvr}),
-            load=_LOAD * world.at_once,
+            load=_LOAD,
         )
 
     @property
@@ -201,7 +200,7 @@ def run(tasks: int, profile: cProfile.Profile | None = None, *, at_once: int = A
     """Microseconds of CPU per task, and passes per task, of so many tasks in workflows of the shape, of which so many
     run at once.
     """
-    world = _World(at_once, profile)
+    world = _World(profile)
     workflows = tasks // SHAPE.tasks
     ended: list[Workflow] = []
     running: deque[_Run] = deque()
