@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Protocol
 
 from pkg.apis.flow.v1alpha1 import labels
 from pkg.apis.flow.v1alpha1.types import Workflow, WorkTemplate
@@ -27,11 +27,6 @@ from pkg.controllers.workflow.relevance import is_template_relevant, is_workflow
 from pkg.controllers.workflow.rule_book import RuleBook
 from pkg.controllers.worktemplate.reconciler import GATHER_SECONDS, TEMPLATE_INDEX, templates_of
 from pkg.kinds.kinds import Kinds
-
-#: About so long the first pass over a workflow takes that runs: it reads all of its jobs.
-SECONDS_OF_FIRST_PASS: Final = 0.002
-#: Seconds that workflows that have ended wait at most for those.
-MAX_DELAY: Final = 30.0
 
 
 class Users(Protocol):
@@ -168,15 +163,11 @@ class Handlers:
 
     def requeue_all(self, listed: Iterable[str]) -> int:
         """This process leads: requeue every workflow that is cached, `listed` in the cluster, or remembered, and every
-        template; returns how many workflows. Those that have ended come after the others, for whom jobs may be due.
+        template; returns how many workflows.
         """
         parts = self._parts
         keys = {*parts.workflows.keys(), *listed, *parts.ledger.keys(), *parts.reconciler.known()}
-        ended = {workflow.metadata.key for workflow in parts.workflows.values() if _is_at_rest(workflow)}
-        self._add_all(keys - ended)
-        delay = min(MAX_DELAY, SECONDS_OF_FIRST_PASS * len(keys - ended))
-        for key in ended:
-            self._queue.add_after(key, delay)
+        self._add_all(keys)
         for template in parts.templates.values():
             self._usage_queue.add_after(template.metadata.key, GATHER_SECONDS)
         return len(keys)
@@ -195,13 +186,6 @@ def _uses_the_same(old: Workflow, new: Workflow) -> bool:
     one, other = old.metadata, new.metadata
     is_same_spec = one.uid == other.uid and one.generation == other.generation
     return is_same_spec and one.is_deleting == other.is_deleting
-
-
-def _is_at_rest(workflow: Workflow) -> bool:
-    """Whether a Workflow has ended, and nobody asks for anything since."""
-    meta, status = workflow.metadata, workflow.status
-    is_seen = status.observed_generation == meta.generation
-    return status.phase is not None and status.phase.is_final and is_seen and not meta.is_deleting
 
 
 def _used(workflow: Workflow | None) -> set[str]:

@@ -193,8 +193,8 @@ class Reflector(Generic[T]):
         return pause
 
     def _report(self, error: KubeError) -> None:
-        """Announces the error of lists that keep failing. Another error counts once it has come twice in a row: two
-        that alternate are announced once.
+        """Announces the error of lists that keep failing. Another error counts once it has come twice in a row: of two
+        that alternate the first alone is announced.
         """
         found, before = gist(error), self._last_gist
         self._last_gist = found

@@ -35,7 +35,8 @@ PATIENCE: Final = 15.0
 ROUND_SECONDS: Final = 5.0
 ROUND_JOBS: Final = 10
 LOOK_SHARE: Final = 0.002
-"""So much of a core at most goes into looking which jobs are pending: with many, that is looked at less often."""
+"""So much of a core goes into looking which jobs are pending: with many, that is looked at less often."""
+MAX_LOOK_SECONDS: Final = 60.0
 JOB_PODS: Final = 3
 """The events of at most so many pending pods of a job are read: all mostly wait for the same thing."""
 MAX_PAUSE: Final = 300.0
@@ -227,7 +228,7 @@ class PendingJobWarnings:
                 if pause <= 0:
                     began = time.thread_time()
                     self.look(pending())
-                    pause = (time.thread_time() - began) / LOOK_SHARE
+                    pause = min(MAX_LOOK_SECONDS, (time.thread_time() - began) / LOOK_SHARE)
                 pause -= ROUND_SECONDS
                 self.ask()
             except Exception:

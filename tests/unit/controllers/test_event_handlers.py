@@ -16,7 +16,7 @@ from pkg.apis.meta import GVR, Job, WholeJob
 from pkg.controllers.engine.deltas import Delta
 from pkg.controllers.engine.shards import ShardedQueue
 from pkg.controllers.engine.store import Store
-from pkg.controllers.event_handlers import SECONDS_OF_FIRST_PASS, Handlers, Parts
+from pkg.controllers.event_handlers import Handlers, Parts
 from pkg.controllers.workflow.ledger import Ledger
 from pkg.controllers.workflow.planner.job_identity import WorkflowId
 from pkg.controllers.workflow.rule_book import RuleBook
@@ -73,10 +73,6 @@ class Setup:
         """The workflows that use a kind, as the reconciler knows them."""
         return ("team/w",)
 
-    def known(self) -> tuple[str, ...]:
-        """The workflows that are remembered."""
-        return ()
-
     def decode_as(self, gvr: GVR, kind: type[Job]) -> None:
         """The informers keep more of the jobs of a kind from now on."""
         self.decoded.append((gvr, kind))
@@ -90,13 +86,6 @@ def workflow(name: str, phase: WorkflowPhase) -> Workflow:
     made = wf(a={"template": "step"})
     meta = msgspec.structs.replace(made.metadata, name=name, uid=f"uid-{name}", resource_version="1")
     return msgspec.structs.replace(made, metadata=meta, status=msgspec.structs.replace(made.status, phase=phase))
-
-
-def ended(name: str, **meta: Any) -> Workflow:
-    """A workflow whose end was recorded, and its metadata."""
-    made = workflow(name, WorkflowPhase.SUCCEEDED)
-    status = msgspec.structs.replace(made.status, observed_generation=made.metadata.generation)
-    return msgspec.structs.replace(made, metadata=msgspec.structs.replace(made.metadata, **meta), status=status)
 
 
 @pytest.fixture
@@ -201,24 +190,3 @@ def test_a_cache_that_is_complete_requeues_the_users_of_its_kind_and_who_waits_f
     setup.handlers.requeue_users(JOBS)
     assert setup.queued(setup.queue) == ["team/w"]
     assert setup.crons.changed == ["team/w"]
-
-
-def test_at_the_start_of_a_term_workflows_that_have_ended_come_after_the_others() -> None:
-    setup = Setup()
-    running = [workflow(f"w{number}", WorkflowPhase.RUNNING) for number in range(1_000)]
-    others = [ended("done"), ended("edited", generation=9), ended("going", deletion_timestamp="2026-01-01T00:00:00Z")]
-    setup.workflows.replace([*running, *others], 2)
-    assert setup.handlers.requeue_all(["team/only-listed"]) == 1_004
-    queue, first = setup.queue.queues[0], set[str]()
-    while (key := queue.get(0)) is not None:
-        first.add(key)
-        queue.done(key)
-    assert first == {*(one.metadata.key for one in (*running, *others[1:])), "team/only-listed"}
-    setup.now += SECONDS_OF_FIRST_PASS * 1_003
-    assert queue.get(0) == others[0].metadata.key
-
-
-def test_at_the_start_of_a_term_in_which_nothing_runs_nothing_waits(setup: Setup) -> None:
-    setup.workflows.replace([ended("done")], 2)
-    setup.handlers.requeue_all([])
-    assert setup.queue.queues[0].get(0) == f"{NAMESPACE}/done"

@@ -53,7 +53,8 @@ class Holder:
 class LockAnswer:
     """Why a task waits for its locks, as reason and message of its flow.
 
-    topic: of answers that differ in who holds the lock alone. Nobody is told each time a lock passes on.
+    topic: the same for answers that differ in who holds the lock alone, empty for all others. Nobody is told each time
+    a lock passes on, not even to one who is before them for another lock.
     """
 
     reason: str

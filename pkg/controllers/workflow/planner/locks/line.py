@@ -3,7 +3,7 @@
 A waiter takes all of its locks at once or none. It is next when every one of them has a free place and nobody who waits
 longer for one of them is still there. So nobody is passed by, and nobody holds one lock while it waits for another.
 
-What a change costs does not grow with the number of waiters: only the first of the locks concerned are looked at.
+Who is next costs the same however many wait: only the first of the locks concerned are looked at.
 """
 
 from __future__ import annotations

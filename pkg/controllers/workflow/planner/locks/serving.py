@@ -82,8 +82,13 @@ class Serving:
 
     def wake_waiting(self, waiters: Iterable[Waiter]) -> None:
         """Wakes the workflows of those who stand in line and whose flows show something that is not so any more."""
+        standing: dict[LockName, LockAnswer | str | None] = {}
         for waiter in waiters:
-            if waiter.shown is not None and waiter.holder in self.line and self._is_news(waiter, waiter.shown):
+            if (
+                waiter.shown is not None
+                and waiter.holder in self.line
+                and self._is_news(waiter, waiter.shown, standing)
+            ):
                 self.wake.add(waiter.holder.key)
 
     def wake_to_read(self) -> None:
@@ -109,8 +114,14 @@ class Serving:
     def _answer(self, waiter: Waiter) -> LockAnswer:
         return why(waiter.holder, self.line, self.supply) or words.TAKING
 
-    def _is_news(self, waiter: Waiter, shown: LockAnswer) -> bool:
-        first = next((found for lock in waiter.locks if (found := self.supply.standing(lock)) is not None), None)
+    def _is_news(self, waiter: Waiter, shown: LockAnswer, standing: dict[LockName, LockAnswer | str | None]) -> bool:
+        """standing: of the locks that were asked about already."""
+        first = None
+        for lock in waiter.locks:
+            if lock not in standing:
+                standing[lock] = self.supply.standing(lock)
+            if (first := standing[lock]) is not None:
+                break
         # The words of an answer cost more than to see that it is none.
         return first != shown.topic and self._answer(waiter).is_news_after(shown)
 

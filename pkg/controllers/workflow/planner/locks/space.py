@@ -296,6 +296,8 @@ class Space:
                 tenure.then = waiter
             case State.TAKING:
                 tenure.attempt, tenure.waiter = waiter.attempt, waiter
+            case State.HELD if tenure.misses(waiter) and not is_kept:
+                self._serving.give_back(tenure, waiter, now)
             case State.HELD if is_same or is_kept:
                 tenure.attempt, tenure.waiter = waiter.attempt, waiter
                 if not tenure.may_create(now, self._patience):
@@ -371,7 +373,7 @@ class Space:
             self._supply.stranger(call.place, now)
         if tenure.state is State.TAKING and tenure.is_repair:
             tenure.locks = tuple(lock for lock in tenure.locks if tenure.slot_of(lock) is not None)
-            self._serving.wake.add(call.holder.key)  # its workflow says whether it goes on without, or waits
+            self._serving.wake.add(call.holder.key)  # whose job goes on without; else it waits again
         elif tenure.state is State.TAKING:
             self._serving.give_back(tenure, tenure.waiter, now)
 

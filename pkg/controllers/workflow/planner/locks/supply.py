@@ -74,7 +74,7 @@ class Supply:
             return refused[2]
         if self.free(lock):
             return None
-        for number, slot in self._places(lock):
+        for number, slot in self._places(lock) if self._suspect else ():
             if slot is None or (slot.held is None and slot.place in self._suspect):
                 return words.stranger(lock, lease_name(lock, number))
         return words.CLOSED if self.is_closed(lock) else words.HELD

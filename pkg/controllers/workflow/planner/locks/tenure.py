@@ -134,9 +134,13 @@ class Tenure:
 
     def may_create(self, now: float, patience: Patience) -> bool:
         """Whether its job may be made now: it holds everything, and was told so not too long ago."""
-        if self.state is not State.HELD:
+        if self.state is not State.HELD or self.misses(self.waiter):
             return False
         return all(now - slot.acknowledged_at < patience.may_create for slot in self.slots if not slot.is_extra)
+
+    def misses(self, waiter: Waiter | None) -> bool:
+        """Whether a task does not have all that it waits for, because somebody else has taken what it had lost."""
+        return waiter is not None and not self.holder.is_whole and not set(waiter.locks) <= set(self.locks)
 
     def is_proven(self, known: KnownJobs) -> bool:
         """Whether its job is there already, so that nobody can make it any more."""

@@ -412,6 +412,19 @@ def test_who_loses_its_only_lease_to_somebody_else_before_it_has_a_job_is_asked_
     assert bench.view("a").answers[TASK].reason == "LockInvalid"
 
 
+def test_who_loses_one_of_its_leases_to_somebody_else_before_it_has_a_job_waits_for_both_again() -> None:
+    bench = holding(DB, LOG)
+    bench.space.lost(Held(Place(DB, 0), holder("a"), "lease-mutex db", 1, "2026-01-31T10:00:00Z"), bench.now)
+    other = Held(Place(DB, 0), holder("z"), "lease-z", 9, "2026-01-31T10:00:00Z")
+    bench.space.answered(bench.call(), TakenByOther(other), bench.now)
+    assert "team/a" in bench.woken()
+    assert not bench.holds("a"), "a job is made only under both locks"
+    bench.want("a", DB, LOG)
+    bench.space.answered(bench.call(), GivenBack(), bench.now)
+    assert bench.calls() == []
+    assert "held by z/f" in bench.view("a").answers[TASK].message
+
+
 def test_a_lock_that_somebody_else_could_take_is_refused_no_more() -> None:
     bench = Bench()
     bench.want("a", DB)
