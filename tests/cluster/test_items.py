@@ -103,6 +103,7 @@ def test_a_list_that_a_run_found_decides_how_many_tasks_there_are(
     world.create(workflow("many", listing("dyn(['x', 'y', 'z'])"), over(), wide))
 
     world.wait_job("w-each-0")
+    world.history.catch_up("workflows")
     assert 3 in [record.get("tasks") for record in world.status("w")["record"]["flows"]], (
         "recorded before the first job"
     )

@@ -22,6 +22,7 @@ import structlog
 from pkg.apis.flow.v1alpha1 import labels
 from pkg.apis.flow.v1alpha1.types import Action, ObjectRecord
 from pkg.apis.meta import GVR, ForeignObject, Job, ObjectMeta
+from pkg.apis.structs import is_equal
 from pkg.controllers.engine.deltas import Delta
 from pkg.controllers.engine.informer import InformerSet
 from pkg.controllers.engine.store import Store
@@ -280,7 +281,8 @@ class Objects:
             return set()
         keys: set[str] = set()
         for (workflow, task), attempted in tuple(self._named.get(gvr, {}).get(delta.key, {}).items()):
-            if (workflow, task) != but and self._apply(workflow, _Place(gvr, delta.key, task), attempted, delta):
+            is_told = but is not None and is_equal(workflow, but[0]) and is_equal(task, but[1])
+            if not is_told and self._apply(workflow, _Place(gvr, delta.key, task), attempted, delta):
                 keys.add(workflow.key)
         return keys
 

@@ -168,7 +168,7 @@ class World:
             self.api.request("DELETE", f"/api/v1/namespaces/{self.namespace}")
         for resource in ("workflows", "cronworkflows", "worktemplates"):
             path = f"/apis/flow.workflow.sh/v1alpha1/namespaces/{self.namespace}/{resource}"
-            with contextlib.suppress(ApiStatusError, OSError):
+            with contextlib.suppress(ApiStatusError, OSError, RecursionError):  # one may be nested too deeply to read
                 for found in self.api.get(path)["items"]:
                     if found["metadata"].get("finalizers"):
                         with contextlib.suppress(ApiStatusError):  # it is gone by now
