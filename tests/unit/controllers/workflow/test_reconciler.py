@@ -821,6 +821,21 @@ def test_a_created_job_that_a_list_shows_in_a_later_state_than_the_answer_is_pla
     assert ("w-a" in names(world), controller.is_queued) == (True, True)
 
 
+def parked_with_a(world: World) -> Parking:
+    """The creation of `a` is not answered yet, and the key is parked; `z`, after which it comes, has ended."""
+    controller = Parking(world, lambda _flow, _path, _index: None)
+    settle(controller)
+    controller.pool.answer(0)
+    settle(controller)
+    world.advance(world.now + 6.5)  # z has ended
+    controller.deliver_all()
+    memory = controller.reconciler._memories.by_workflow[WorkflowId.of(world.workflow)]
+    assert memory.progress is not None
+    memory.progress = msgspec.structs.replace(memory.progress, written_at=world.now)
+    controller.reconcile()
+    return controller
+
+
 @pytest.mark.parametrize(
     ("happens", "plans"),
     [
@@ -833,16 +848,7 @@ def test_a_parked_reconcile_plans_again_if_anything_happened_meanwhile(
     start_noting: StartNoting, happens: Callable[[World], None], plans: int
 ) -> None:
     world = world_of(z="", a="z")
-    controller = Parking(world, lambda _flow, _path, _index: None)
-    settle(controller)
-    controller.pool.answer(0)
-    settle(controller)
-    world.advance(world.now + 6.5)  # z has ended
-    controller.deliver_all()
-    memory = controller.reconciler._memories.by_workflow[WorkflowId.of(world.workflow)]
-    assert memory.progress is not None
-    memory.progress = msgspec.structs.replace(memory.progress, written_at=world.now)
-    controller.reconcile()
+    controller = parked_with_a(world)
     made = start_noting()
     controller.pool.answer(0)
     happens(world)
@@ -866,17 +872,7 @@ def test_a_pass_that_finds_creations_unanswered_swallows_nothing(
     start_noting: StartNoting, happens: Callable[[Controller], None], plans: int
 ) -> None:
     """A key that was added while it was being parked runs once more at once, if an earlier call unparked it."""
-    world = world_of(z="", a="z")
-    controller = Parking(world, lambda _flow, _path, _index: None)
-    settle(controller)
-    controller.pool.answer(0)
-    settle(controller)
-    world.advance(world.now + 6.5)  # z has ended
-    controller.deliver_all()
-    memory = controller.reconciler._memories.by_workflow[WorkflowId.of(world.workflow)]
-    assert memory.progress is not None
-    memory.progress = msgspec.structs.replace(memory.progress, written_at=world.now)
-    controller.reconcile()
+    controller = parked_with_a(world_of(z="", a="z"))
     made = start_noting()
     happens(controller)
     for _ in range(2):
