@@ -123,38 +123,34 @@ class Observer:
             self._rights.forget(key)
 
     def compile(self, workflow: Workflow, memory: Memory) -> CompiledSpec:
-        """The spec in force, compiled with the templates that exist now; that of the memory if nothing has changed."""
-        if self._are_known(workflow, memory):
-            return memory.spec
-        return compile_in_force(workflow, lambda names: self._named(workflow, names), memory.spec)
+        """The spec in force, compiled with the templates that exist now; that of the memory if nothing has changed.
 
-    def _are_known(self, workflow: Workflow, memory: Memory) -> bool:
-        """Whether the sources in the memory are those of this moment."""
-        known = memory.sources
-        if known is None or known.workflow is not workflow or known.spec is not memory.spec:
-            return False
-        return known.revision == self._caches.templates.revision
-
-    def _sources(self, workflow: Workflow, memory: Memory) -> Sources:
-        """What the compiled spec in the memory is used with."""
-        known = memory.sources
-        if known is None or not self._are_known(workflow, memory):
-            revision = self._caches.templates.revision  # before the templates are read
-            templates = self._templates(workflow, memory.spec)
-            gvrs, foreign = _gvrs(workflow, templates), _foreign_gvrs(templates)
-            known = Sources(workflow, memory.spec, revision, templates, frozenset(gvrs), frozenset(foreign))
-            memory.sources = known
-        return known
-
-    def ensure_informers(self, workflow: Workflow, memory: Memory) -> frozenset[GVR]:
-        """Starts the informers of the kinds that a workflow uses, and registers it as their user; returns the kinds.
-
-        memory: with its spec in force.
+        The snapshots of this reconcile have the same templates: a template that comes later may name outputs on which
+        the graph does not wait yet.
         """
-        spec, was_known = memory.spec, self._are_known(workflow, memory)
-        sources = self._sources(workflow, memory)
-        if not was_known:
-            self._register(workflow, sources.gvrs | sources.foreign)
+        known, revision = memory.sources, self._caches.templates.revision  # before the templates are read
+        is_same = known is not None and known.workflow is workflow and known.spec is memory.spec
+        if known is not None and is_same and known.revision == revision:
+            return memory.spec
+        read: dict[str, WorkTemplate] = {}
+
+        def find(names: Iterable[str]) -> dict[str, WorkTemplate]:
+            read.update(self._named(workflow, names))
+            return read
+
+        spec = compile_in_force(workflow, find, memory.spec)
+        templates = {**read, **spec.inline}
+        gvrs, foreign = _gvrs(workflow, templates), _foreign_gvrs(templates)
+        self._register(workflow, gvrs | foreign)
+        memory.sources = Sources(workflow, spec, revision, templates, frozenset(gvrs), frozenset(foreign))
+        return spec
+
+    def ensure_informers(self, memory: Memory) -> frozenset[GVR]:
+        """Starts the informers of the kinds that a workflow uses; returns the kinds of its jobs.
+
+        memory: with what `compile` has found.
+        """
+        spec, sources = memory.spec, _sources(memory)
         for template in spec.inline.values():
             if template.spec.action is not Action.CREATE:
                 continue
@@ -247,7 +243,7 @@ class Observer:
         again later counts times that status does not record from then: a timeout may come late, never early.
         """
         caches, this, graph = self._caches, WorkflowId.of(workflow), memory.spec.compiled
-        sources = self._sources(workflow, memory)
+        sources = _sources(memory)
         templates, gvrs, foreign = sources.templates, sources.gvrs, sources.foreign
         unseen = self._objects_of(workflow, memory)
         kinds = {gvr: caches.kinds.get(gvr) for gvr in gvrs | foreign if caches.kinds.is_answered(gvr)}
@@ -369,15 +365,18 @@ class Observer:
         named = self._named(workflow, workflow.spec.template_names)
         return {**named, **inline_templates(workflow.metadata, workflow.spec)}
 
-    def _templates(self, workflow: Workflow, spec: CompiledSpec) -> dict[str, WorkTemplate]:
-        """The templates of the spec in force, as far as they exist."""
-        return {**self._named(workflow, spec.template_names), **spec.inline}
-
     def _named(self, workflow: Workflow, names: Iterable[str]) -> dict[str, WorkTemplate]:
         """The WorkTemplates of these names that exist, by name."""
         namespace = workflow.metadata.namespace
         found = {name: self._caches.templates.get(f"{namespace}/{name}") for name in names}
         return {name: template for name, template in found.items() if template is not None}
+
+
+def _sources(memory: Memory) -> Sources:
+    """What `compile` has found last."""
+    if memory.sources is None:
+        raise RuntimeError("the spec is compiled before its informers start and before a snapshot is taken")
+    return memory.sources
 
 
 def _gvrs(workflow: Workflow, templates: Mapping[str, WorkTemplate]) -> set[GVR]:

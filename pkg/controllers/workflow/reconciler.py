@@ -221,7 +221,7 @@ class Reconciler:
     def _reconcile_with_graph(self, workflow: Workflow, memory: Memory, parked: Unanswered | None) -> Result:
         if memory.store_spec(self._observer.compile(workflow, memory)):
             self._caches.ledger.mark_dirty(WorkflowId.of(workflow), without_jobs=True)
-        self._observer.ensure_informers(workflow, memory)
+        self._observer.ensure_informers(memory)
         if parked is not None and parked.is_of(memory, self._term):
             return self._go_on(workflow, parked, was_parked=True)
         if parked is None and (waits := self._waits(workflow, memory)) is not None:

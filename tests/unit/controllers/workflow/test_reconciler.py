@@ -31,9 +31,11 @@ from pkg.controllers.engine.access_cache import Authorize, Known
 from pkg.controllers.engine.deltas import Deleted, Modified
 from pkg.controllers.engine.result import Again, Done, Drop, Later, Parked, Result
 from pkg.controllers.workflow import restored
+from pkg.controllers.workflow.memory import Memory
 from pkg.controllers.workflow.observer import HALF_LIFE, IN_FLIGHT_SECONDS
 from pkg.controllers.workflow.planner.actions import Plan
 from pkg.controllers.workflow.planner.graph.compile import compile_spec
+from pkg.controllers.workflow.planner.graph.in_force import CompiledSpec
 from pkg.controllers.workflow.planner.job_identity import WorkflowId
 from pkg.controllers.workflow.planner.plan import plan
 from pkg.controllers.workflow.planner.snapshot import Snapshot
@@ -42,7 +44,7 @@ from pkg.controllers.workflow.rights import Rights
 from pkg.controllers.workflow.room import MAX_CREATIONS
 from pkg.kube.errors import Transient
 from pkg.version import build
-from tests.builders import TEMPLATES, WORKFLOW, http, on, wf
+from tests.builders import POD, TEMPLATES, WORKFLOW, http, on, template, wf
 from tests.property.controller import Controller, Late
 from tests.property.world import JOBS, KEY, NAME, UID, WIDGETS, Fate, Trap, World
 
@@ -56,8 +58,8 @@ def _no_logs(capsys: pytest.CaptureFixture[str]) -> Iterator[None]:
 def world_of(spec: dict[str, Any] | None = None, /, **flows: Any) -> World:
     """A world with one workflow, whose jobs pend for a second and then run for five."""
     world = World(lambda _flow, _index, _attempt: Fate())
-    for template in TEMPLATES.values():
-        world.add(WORKTEMPLATES, template)
+    for one in TEMPLATES.values():
+        world.add(WORKTEMPLATES, one)
     world.log.setdefault(JOBS, [])
     made = wf(spec, **flows)
     world.add(WORKFLOWS, msgspec.structs.replace(made, metadata=msgspec.structs.replace(made.metadata, uid=UID)))
@@ -451,9 +453,9 @@ def test_no_right_is_asked_for_again_where_nothing_is_made(is_leader: bool) -> N
 
     world = world_of(a="")
     world.update(WORKFLOWS, NAME, metadata=msgspec.structs.replace(world.workflow.metadata, annotations=by_alice))
-    for (gvr, name), template in list(world.objects.items()):
+    for (gvr, name), found in list(world.objects.items()):
         if gvr == WORKTEMPLATES:
-            meta = msgspec.structs.replace(template.metadata, annotations=by_alice)
+            meta = msgspec.structs.replace(found.metadata, annotations=by_alice)
             world.update(WORKTEMPLATES, name, metadata=meta)
     controller = Asks(world, lambda _flow, _path, _index: None)
     settle(controller)
@@ -701,12 +703,12 @@ def test_a_job_that_was_just_created_is_left_to_the_next_plan_if_nothing_follows
     start_noting: StartNoting, b: Any, completion: Completion | None, plans: int
 ) -> None:
     world, controller = started(z="", a="z", b=b)
-    template = controller.templates.get("team/job")
-    assert template is not None
+    made_from = controller.templates.get("team/job")
+    assert made_from is not None
     if completion is not None:
-        spec = msgspec.structs.replace(template.spec, completion=completion)
-        meta = msgspec.structs.replace(template.metadata, resource_version="99999")
-        controller.templates.absorb(msgspec.structs.replace(template, metadata=meta, spec=spec))
+        spec = msgspec.structs.replace(made_from.spec, completion=completion)
+        meta = msgspec.structs.replace(made_from.metadata, resource_version="99999")
+        controller.templates.absorb(msgspec.structs.replace(made_from, metadata=meta, spec=spec))
     world.advance(world.now + 6.5)  # z ends, and status was written a moment ago
     controller.deliver_all()
     made = start_noting()
@@ -716,6 +718,30 @@ def test_a_job_that_was_just_created_is_left_to_the_next_plan_if_nothing_follows
     controller.reconcile()
     assert len(made) == plans
     assert "w-a" in names(world)
+
+
+def test_a_template_that_comes_in_the_middle_of_a_reconcile_counts_in_the_next_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The graph was compiled without it, so that b would not wait for the output that the template names."""
+    output = {"name": "x", "from": {"path": "metadata.name"}}
+    world, controller = started(a={"outputs": [output]}, b={"template": "reader"})
+    observer = controller.reconciler._observer
+    compiling = observer.compile
+
+    def compile_late(workflow: Workflow, memory: Memory) -> CompiledSpec:
+        spec = compiling(workflow, memory)
+        if controller.templates.get("team/reader") is None:
+            late = template("reader", jobSpec={**POD, "note": "{{flows.a.outputs.x}}"})
+            controller.templates.absorb(world.add(WORKTEMPLATES, late))
+        return spec
+
+    monkeypatch.setattr(observer, "compile", compile_late)
+    for _ in range(20):
+        controller.is_queued = True
+        settle(controller)
+        world.advance(world.now + 1)
+    assert [flow.phase for flow in world.workflow.status.flows] == ["Succeeded", "Succeeded"]
 
 
 def test_status_says_that_a_job_was_created_after_it_said_why_it_could_not_be(monkeypatch: pytest.MonkeyPatch) -> None:
