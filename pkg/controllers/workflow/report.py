@@ -86,30 +86,51 @@ class Report:
         if was.tasks is not state.tasks:
             for index, (old, task) in enumerate(zip(was.tasks, state.tasks, strict=False)):
                 if old is not task and (old.phase is not task.phase or old.attempt != task.attempt):
+                    self._report_retries(node, index, old, task, state.first_attempt)
                     self._report_task(node, index, old, task, now)
         if state.wait_reason in ("", Reasons.WAITING_FOR_DEPENDENCIES):
             return
         if (state.wait_reason, state.wait_message) != (was.wait_reason, was.wait_message):
             _log.debug("flow waits", flow=node.name, reason=state.wait_reason, message=state.wait_message)
 
+    def _report_retries(self, node: Node, index: int, old: Task, task: Task, first_attempt: int) -> None:
+        """The attempts that failed and were followed by another one before any status could say so."""
+        begin = max(old.attempt + (old.phase is Phase.BACKOFF), first_attempt)
+        for attempt in range(begin, task.attempt):
+            reason, message = task.current.after if attempt == task.attempt - 1 else ("", "")
+            self._report_retry(_place(node, index, attempt), reason, message, 0.0)
+
+    def _report_retry(self, place: dict[str, object], reason: str, message: str, seconds: float) -> None:
+        """seconds: until the next attempt may begin."""
+        self._report_outputs(reason)
+        self._metrics.workflow_task_retries.labels(reason or Reasons.FAILED).inc()
+        _log.info("task is retried", **place, reason=reason or Reasons.FAILED, message=message, seconds=seconds)
+
+    def _report_outputs(self, reason: str) -> None:
+        if reason in _WITHOUT_OUTPUT:
+            self._metrics.workflow_outputs.labels(reason).inc()
+
     def _report_task(self, node: Node, index: int, old: Task, task: Task, now: float) -> None:
-        place: dict[str, object] = {"flow": node.name, "attempt": task.attempt}
-        if node.is_indexed:
-            place["index"] = index
+        place = _place(node, index, task.attempt)
         if task.outputs and task.phase is Phase.SUCCEEDED:
             self._metrics.workflow_outputs.labels("read").inc(len(task.outputs))
-        elif task.reason in _WITHOUT_OUTPUT and task.phase in (Phase.FAILED, Phase.BACKOFF):
-            self._metrics.workflow_outputs.labels(task.reason).inc()
         if task.phase is Phase.FAILED:
+            self._report_outputs(task.reason)
             _log.info("task failed", **place, reason=task.reason, message=task.message)
         elif task.phase is Phase.BACKOFF:
-            self._metrics.workflow_task_retries.labels(task.reason or Reasons.FAILED).inc()
-            due = round(max(0.0, (task.due or now) - now), 1)
-            _log.info("task is retried", **place, reason=task.reason, message=task.message, seconds=due)
+            self._report_retry(place, task.reason, task.message, round(max(0.0, (task.due or now) - now), 1))
         elif task.phase in _QUIET_ENDS:
             _log.debug(_QUIET_ENDS[task.phase], **place, **({"reason": task.reason} if task.reason else {}))
         elif task.is_unfinished and not (old.is_unfinished and old.attempt == task.attempt):
             _log.debug("task started", **place, job=task.current.job)
+
+
+def _place(node: Node, index: int, attempt: int) -> dict[str, object]:
+    """What says on a line which attempt it is about."""
+    place: dict[str, object] = {"flow": node.name, "attempt": attempt}
+    if node.is_indexed:
+        place["index"] = index
+    return place
 
 
 def _report_condition(old: WorkflowStatus, new: WorkflowStatus, kind: str, begins: str, ends: str) -> None:

@@ -109,6 +109,8 @@ class Attempt(Value, frozen=True, gc=False):
     explained: bool = False
     #: The job has succeeded, and the termination message with an output is awaited.
     is_ended: bool = False
+    #: Reason and message of the failure that this attempt follows, as far as this process saw it. Status has neither.
+    after: tuple[str, str] = ("", "")
 
 
 class Task(Value, frozen=True, gc=False):

@@ -78,6 +78,27 @@ def test_a_failure_that_is_tried_again_and_one_that_is_not(lines: Lines) -> None
     assert w.count("workflow_tasks_finished_total", phase="Failed") == 1
 
 
+def test_retries_that_no_status_said_are_told_with_the_next_status(lines: Lines) -> None:
+    """A status is written by time: the delay of a retry may be over before that."""
+    w = Watched(Bench(wf(a={"retry": {"maxRetries": 2, "interval": "1s", "multiplier": 1}}), settle=False), lines)
+    w.take()
+    w.bench.loses_writes = True
+    for _ in range(2):
+        w.bench.say({"conditions": [{"type": "Failed", "status": "True", "message": "no"}]}, "a")
+        w.bench.step()
+        w.bench.now += 2
+        w.bench.step()
+    assert w.take() == []
+    w.bench.loses_writes = False
+    w.bench.settle()
+    told = [f"task is retried flow=a attempt={attempt} reason=Failed seconds=0.0" for attempt in (0, 1)]
+    assert w.take() == told
+    assert w.count("workflow_task_retries_total", reason="Failed") == 2
+    w.bench.fails("a")
+    assert w.take()[0] == "task failed flow=a attempt=2 reason=Failed"
+    assert w.count("workflow_task_retries_total", reason="Failed") == 2
+
+
 def test_suspend_is_a_line_and_so_is_its_end(lines: Lines) -> None:
     w = Watched(Bench(wf(a={}, b="a")), lines)
     lines.clear()

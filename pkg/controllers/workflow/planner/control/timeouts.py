@@ -69,7 +69,8 @@ def _expired(ctx: Context, node: Node, task: Task, reason: str, policy: FailureP
     # What it waited for says why: the last words about its job, or why it had none.
     waited = task.message if task.is_unfinished else state.wait_message
     if task.phase is Phase.BACKOFF:  # the attempt that never began is the next one
-        task = msgspec.structs.replace(task, attempt=task.attempt + 1).with_current(job="", job_uid="")
+        before = (task.reason, task.message)
+        task = msgspec.structs.replace(task, attempt=task.attempt + 1).with_current(job="", job_uid="", after=before)
     limit = node.flow.timeout if reason == Reasons.DEADLINE_EXCEEDED else node.flow.pending_timeout
     what = "did not end" if reason == Reasons.DEADLINE_EXCEEDED else "did not begin to run"
     name = f"job {task.current.job}" if task.current.job else f"attempt {task.attempt}"

@@ -12,7 +12,7 @@ import msgspec
 
 from pkg.apis.flow.v1alpha1 import labels
 from pkg.apis.flow.v1alpha1.cost import MAX_OUTPUT_BYTES
-from pkg.apis.flow.v1alpha1.phases import FAILED, PENDING, RUNNING, SUCCEEDED, SUSPENDED, WAITING
+from pkg.apis.flow.v1alpha1.phases import BACKOFF, FAILED, PENDING, RUNNING, SUCCEEDED, SUSPENDED, WAITING
 from pkg.apis.flow.v1alpha1.reasons import KEPT_UNTIL_CREATED, Reasons
 from pkg.apis.flow.v1alpha1.types import Action, Completion
 from pkg.apis.meta import Job
@@ -215,6 +215,7 @@ def _begin(snapshot: Snapshot, task: Task, observed: ObservedJob) -> Task:
             created=created,
             makeable=makeable if makeable is not None else created,
             may_be_held=_may_be_held(snapshot, observed),
+            after=(task.reason, task.message) if task.phase is BACKOFF else ("", ""),
         ),
     )
 
