@@ -84,8 +84,9 @@ def test_the_lead_pod_is_read_unless_a_role_names_another(
     outputs = [{"name": "lead", "from": {"terminationMessage": {}}}, {"name": "worker", "from": worker}]
     world.create(m.workflow("w", m.flow("a", of="train", outputs=outputs)))
     job = succeed(world, "w-a")
-    end(world, pod_of(world, job, "Worker"), "from the worker\n")
-    end(world, pod_of(world, job, "Master"), "from the master\n")
+    pods = {role: pod_of(world, job, role) for role in ("Master", "Worker")}
+    for role in ("Worker", "Master"):
+        end(world, pods[role], f"from the {role.lower()}\n")
     assert world.wait_phase("w")["phase"] == "Succeeded"
     found = {one["name"]: one["value"] for one in world.flow("w", "a")["outputs"]}
     assert found == {"lead": "from the master", "worker": "from the worker"}
