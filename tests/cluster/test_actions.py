@@ -137,14 +137,14 @@ def test_a_deployment_is_done_once_it_is_ready_and_outlives_the_workflow(busy: W
     world.create(template("step", run_for="0.1s"))
     world.create(workflow("a5", step("serve", apply_server("web")), flow("after", "serve"), jobRetainPolicy="delete"))
     assert world.wait_phase("a5")["phase"] == "Succeeded"
-    web = next(one for one in world.history.now("deployments") if one["metadata"]["name"] == "web")
+    web = next(one for one in world.history.latest("deployments") if one["metadata"]["name"] == "web")
     assert web["status"]["availableReplicas"] == 1
     assert not web["metadata"].get("labels")
     world.delete(world.workflow_path("a5"))
     world.history.wait(lambda: world.history.get("workflows", "a5") is None, 60, "a5 is gone")
     world.create(workflow("b5", step("serve", apply_server("web"))))
     assert world.wait_phase("b5")["phase"] == "Succeeded"
-    now = next(one for one in world.history.now("deployments") if one["metadata"]["name"] == "web")
+    now = next(one for one in world.history.latest("deployments") if one["metadata"]["name"] == "web")
     assert now["metadata"]["uid"] == web["metadata"]["uid"]
 
 
@@ -163,7 +163,7 @@ def test_an_object_that_is_not_ready_stays_when_its_task_ends(busy: World, how: 
         assert world.wait_phase("a6")["phase"] == "Failed"
     reason = {"terminate": "WorkflowDecided", "timeout": "DeadlineExceeded"}.get(how)
     assert reason is None or world.flow("a6", "serve")["reason"] == reason
-    left = [one for one in world.history.now("deployments") if one["metadata"]["name"] == name]
+    left = [one for one in world.history.latest("deployments") if one["metadata"]["name"] == name]
     assert [one["metadata"].get("deletionTimestamp") for one in left] == [None]
 
 

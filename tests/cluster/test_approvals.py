@@ -161,7 +161,7 @@ def test_a_new_workflow_with_entries_is_invalid_without_the_webhook(
     status = world.wait_phase("w")
     assert (status["phase"], status["reason"]) == ("Failed", "Invalid")
     assert "spec.approvals: a new Workflow has no approvals" in status["message"]
-    assert not world.jobs("w")
+    assert not world.latest_jobs("w")
 
 
 def test_an_approval_is_taken_once_although_the_controller_is_killed_at_it(

@@ -352,4 +352,4 @@ def test_keep_jobs(run: Run, world: World, name: str) -> None:
     world.wait_flow(name, "a", "Running")
     assert done(run("delete", name, "--keep-jobs")) == f"workflow/{name} deleted\n"
     world.history.wait(lambda: world.history.get("workflows", name) is None, 60, "the workflow is gone")
-    assert [job["metadata"]["name"] for job in world.jobs(name)] == [f"{name}-a"]
+    assert [job["metadata"]["name"] for job in world.latest_jobs(name)] == [f"{name}-a"]

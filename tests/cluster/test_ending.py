@@ -171,7 +171,7 @@ def test_stop_terminate_and_timeouts_end_what_runs_each_in_its_way(
     gone = ("terminate-a", "late-a", "attempt-a", "attempt-a-r1")
     world.history.wait(lambda: not any(world.history.get("jobs", job) for job in gone), PATIENCE, "their jobs to go")
     no_attempt_twice(world)
-    assert {job["metadata"]["name"] for job in world.jobs()} == {"stop-a", "stop-bye", "late-bye"}
+    assert {job["metadata"]["name"] for job in world.latest_jobs()} == {"stop-a", "stop-bye", "late-bye"}
 
 
 def test_jobs_stay_or_go_at_the_end_by_the_retain_policy(world: World, start_controller: StartController) -> None:
@@ -193,7 +193,7 @@ def test_jobs_stay_or_go_at_the_end_by_the_retain_policy(world: World, start_con
         lambda: {job["metadata"]["name"] for job in world.jobs()} == stay, PATIENCE, lambda: f"only {stay} to be left"
     )
     time.sleep(1.5)
-    assert {job["metadata"]["name"] for job in world.jobs()} == stay
+    assert {job["metadata"]["name"] for job in world.latest_jobs()} == stay
 
     def events() -> list[Object]:
         return [event for event in world.history.now("events") if event["reason"] == "TTLRemoved"]
@@ -216,7 +216,7 @@ def test_the_longest_names_fit_everywhere(world: World, start_controller: StartC
     assert world.wait_phase(name)["phase"] == "Failed", "b has no retry"
     assert world.flow(name, flow)["succeeded"] == "0-1"
     no_attempt_twice(world)
-    jobs = world.jobs()
+    jobs = world.latest_jobs()
     assert {job["metadata"]["labels"]["flow.workflow.sh/workflow"] for job in jobs} == {workflow_value(name)}
     assert len(jobs) == 5
     assert sum("-1-r1-" in job["metadata"]["name"] for job in jobs) == 1

@@ -92,7 +92,7 @@ def test_under_strict_the_task_is_refused_with_the_words_of_the_api_server(
     assert 'unknown field "spec.titel"' in custom["message"]
     found = world.wait_flow("c20", "warned", "Pending", reason="ServerWarning")
     assert 'unknown field "spec.titel"' in found["message"]
-    assert world.jobs("c20") == []
+    assert world.latest_jobs("c20") == []
 
 
 def test_the_controller_puts_in_nothing_for_which_a_crd_has_no_field(
@@ -121,7 +121,7 @@ def test_the_controller_puts_in_nothing_for_which_a_crd_has_no_field(
     for name in ("strict", "warn"):
         found = world.wait_flow("g", name, "Pending")
         assert (found.get("reason", ""), found.get("message", "")) == ("", "")
-        gauges = world.history.now("gauges")
+        gauges = world.history.latest("gauges")
         assert [one["spec"] for one in gauges if one["metadata"]["name"] == f"g-{name}"] == [
             {"template": {"spec": {"containers": CONTAINERS}}}
         ]

@@ -44,7 +44,7 @@ def test_generate_name_gives_names_to_workflow_and_jobs(busy: World) -> None:
     document["metadata"] = {"generateName": "nightly-"}
     name = world.create(document)["metadata"]["name"]
     assert world.wait_phase(name)["phase"] == "Succeeded"
-    assert [job["metadata"]["name"] for job in world.jobs(name)] == [f"{name}-a"]
+    assert [job["metadata"]["name"] for job in world.latest_jobs(name)] == [f"{name}-a"]
 
 
 def test_the_keys_of_a_kind_without_spec_are_its_own_and_it_is_done_once_it_is_there(busy: World) -> None:

@@ -110,7 +110,7 @@ def test_suspend_holds_what_has_not_begun_and_resume_goes_on(world: World, start
     world.wait_phase("w", ["Suspended"])
     world.wait_flow("w", "a", "Succeeded")
     time.sleep(1.5)
-    assert [job["metadata"]["name"] for job in world.jobs("w")] == ["w-a"], "nothing new starts"
+    assert [job["metadata"]["name"] for job in world.latest_jobs("w")] == ["w-a"], "nothing new starts"
     world.patch(world.workflow_path("w"), {"spec": {"suspend": False}})
     assert world.wait_phase("w")["phase"] == "Succeeded"
     assert world.status("w")["record"]["suspendedSeconds"] >= 2
@@ -121,7 +121,7 @@ def test_a_workflow_that_starts_suspended_makes_nothing(world: World, start_cont
     world.create(m.template("step", run_for="0.1s"))
     world.create(m.workflow("w", m.flow("a"), suspend=True))
     world.wait_phase("w", ["Suspended"])
-    assert world.jobs("w") == []
+    assert world.latest_jobs("w") == []
     world.patch(world.workflow_path("w"), {"spec": {"suspend": False}})
     assert world.wait_phase("w")["phase"] == "Succeeded"
 
@@ -152,7 +152,7 @@ def test_a_workflow_of_the_same_name_has_jobs_of_its_own(world: World, start_con
     assert world.wait_phase("w")["phase"] == "Succeeded"
     assert {attempt.uid for attempt in no_attempt_twice(world)} >= {second["metadata"]["uid"]}
     world.history.wait(lambda: len(world.jobs()) == 1, PATIENCE, "the job of the first to go")
-    (job,) = world.jobs()
+    (job,) = world.latest_jobs()
     assert job["metadata"]["ownerReferences"][0]["uid"] == second["metadata"]["uid"]
 
 
@@ -173,7 +173,7 @@ def test_a_spec_that_can_never_run_fails_and_says_why(
     status = world.wait_phase("w")
     assert (status["phase"], status["reason"]) == ("Failed", "Invalid")
     assert says in status["message"]
-    assert world.jobs() == []
+    assert world.latest_jobs() == []
 
 
 def test_a_stranger_with_the_jobs_name_is_left_alone(world: World, start_controller: StartController) -> None:

@@ -151,4 +151,4 @@ def test_a_pending_timeout_ends_the_wait_for_a_policy(
     policies.add("team", TEAM)
     world.create(workflow("late", flow("plain", pendingTimeout="3s")))
     world.wait_flow("late", "plain", "Failed", reason="PendingTimeout")
-    assert world.jobs("late") == []
+    assert world.latest_jobs("late") == []

@@ -148,7 +148,7 @@ def test_a_doubled_key_in_a_list_that_would_be_merged_fails_the_task_and_names_t
         assert (found["phase"], found["reason"]) == ("Failed", "RenderError")
         assert f'{whose} "spec.template.spec.containers[0].volumeMounts"' in found["message"]
         assert "/root/.conf" in found["message"]
-    assert world.jobs("c01") == []
+    assert world.latest_jobs("c01") == []
 
 
 def test_a_lone_variable_takes_the_type_of_its_place_in_a_built_in_kind(

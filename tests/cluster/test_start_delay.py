@@ -114,4 +114,4 @@ def test_stop_skips_a_task_that_waits_for_its_delay(world: World, start_controll
     status = world.wait_phase("w")
     assert (status["phase"], status["reason"]) == ("Failed", "Stopped")
     assert world.phases("w") == {"a": "Skipped"}
-    assert not world.jobs("w")
+    assert not world.latest_jobs("w")

@@ -75,7 +75,7 @@ def forge(world: World, metadata: Object, ends: str = "") -> None:
 
 def release(world: World) -> None:
     """Removes the finalizers, so that the namespace can be deleted."""
-    for found in world.history.now("jobs"):
+    for found in world.history.latest("jobs"):
         if found["metadata"].get("finalizers"):
             world.patch(world.job_path(found["metadata"]["name"]), {"metadata": {"finalizers": None}})
 

@@ -136,7 +136,7 @@ def wait_refused(world: World, audit: Audit, words: str) -> None:
     assert words in failed["message"]
     world.history.wait(lambda: audit.creations(world.namespace), PATIENCE, "the creation in the audit log")
     assert [call.name for call in audit.creations(world.namespace)] == ["w-a"]
-    assert [job["metadata"]["name"] for job in world.history.now("jobs")] == ["w-a"]
+    assert [job["metadata"]["name"] for job in world.history.latest("jobs")] == ["w-a"]
 
 
 @STRIPS

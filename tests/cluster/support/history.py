@@ -59,6 +59,11 @@ class History:
         with self._changed:
             return [found for (kind, _), found in self._now.items() if kind == resource]
 
+    def latest(self, resource: str) -> list[Object]:
+        """The objects of that resource that exist, as the API server has them now; not for the fact of a `wait`."""
+        self.catch_up(resource)
+        return self.now(resource)
+
     def get(self, resource: str, name: str) -> Object | None:
         """One of them by name."""
         with self._changed:

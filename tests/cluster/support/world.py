@@ -101,7 +101,11 @@ class World:
 
     def jobs(self, workflow: str = "") -> list[Object]:
         """The batch/v1 Jobs that exist, of one workflow or of all."""
-        return [job for job in self.history.now("jobs") if workflow in ("", job["metadata"]["labels"][labels.WORKFLOW])]
+        return _of(workflow, self.history.now("jobs"))
+
+    def latest_jobs(self, workflow: str = "") -> list[Object]:
+        """The same, as the API server has them now: the watch of Workflows may be ahead of that of Jobs."""
+        return _of(workflow, self.history.latest("jobs"))
 
     def wait_phase(self, name: str, phases: Sequence[str] = FINAL, seconds: float = PATIENCE) -> Object:
         """The status of a workflow once its phase is one of these."""
@@ -187,3 +191,8 @@ def no_attempt_twice(world: World, *resources: str) -> dict[Attempt, set[str]]:
             before = Attempt(attempt.uid, attempt.flow, attempt.index, attempt.number - 1)
             assert before in made, f"{attempt} came without the one before it"
     return made
+
+
+def _of(workflow: str, jobs: Iterable[Object]) -> list[Object]:
+    """Those of one workflow, or of all."""
+    return [job for job in jobs if workflow in ("", job["metadata"]["labels"][labels.WORKFLOW])]
