@@ -35,6 +35,7 @@ from pkg.controllers.workflow.census import census
 from pkg.controllers.workflow.crds import crd_informer
 from pkg.controllers.workflow.executor import Executor
 from pkg.controllers.workflow.failures import FailureFinder
+from pkg.controllers.workflow.first_jobs import first_jobs
 from pkg.controllers.workflow.ledger import Ledger
 from pkg.controllers.workflow.locks.keeper import LockKeeper
 from pkg.controllers.workflow.messages import MessageFinder
@@ -131,12 +132,14 @@ class Controller:
             Job,
             EventHandlers(
                 handlers.jobs_changed,
+                on_part=handlers.jobs_known,
                 on_synced=handlers.requeue_users,
                 on_gone=handlers.kind_gone,
                 on_trouble=handlers.requeue_users,
                 is_absent=discovery.is_gone,
             ),
             label_selector=labels.WORKFLOW_UID,
+            first=functools.partial(first_jobs, self._workflows),
             metrics=metrics,
         )
         self._pod_finder = PodFinder(

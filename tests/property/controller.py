@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from typing import Any, cast
 
+from pkg.apis.flow.v1alpha1 import labels, records
 from pkg.apis.flow.v1alpha1.types import WORKFLOWS, WORKTEMPLATES, Workflow, WorkTemplate
 from pkg.apis.meta import GVR, Job
 from pkg.controllers.engine.deltas import Added, Deleted, Delta, Modified
@@ -89,12 +90,17 @@ class Informers:
 
     def __init__(self) -> None:
         self.stores: dict[GVR, Store[Job]] = {}
+        #: UIDs of the workflows whose jobs were read before the list.
+        self.known: dict[GVR, set[str]] = {}
 
     def ensure(self, gvr: GVR) -> Store[Job]:
         return self.stores.setdefault(gvr, Store())
 
     def is_synced(self, gvr: GVR) -> bool:
         return gvr in self.stores and self.stores[gvr].synced
+
+    def knows(self, gvr: GVR, owner: str) -> bool:
+        return self.is_synced(gvr) or owner in self.known.get(gvr, ())
 
     def is_gone(self, _gvr: GVR) -> bool:
         return False
@@ -190,6 +196,8 @@ class Controller:
         self.silent: set[GVR] = set()
         self.cursors: dict[GVR, int] = {}
         self._listed: dict[GVR, int] = {}
+        #: First lists that have begun: where the log was then, the version, and the jobs.
+        self._begun: dict[GVR, tuple[int, int, list[Job]]] = {}
         self.is_resumed = False
         self.is_queued = True
         self.wake_at: float | None = None
@@ -349,11 +357,36 @@ class Controller:
             there = self.world.objects.get((WORKFLOWS, NAME))
             self.workflows.replace([] if there is None else [there], self.world.version)
         else:
-            ours = {life.name for life in self.world.jobs()}
-            jobs = [job for (of, _), job in self.world.strangers.items() if of == gvr]
-            jobs += [obj for (of, name), obj in self.world.objects.items() if of == gvr and name in ours]
-            self._file(gvr, self.informers.ensure(gvr).replace(jobs, self.world.version))
+            begun = self._begun.pop(gvr, None)
+            if begun is not None:
+                self.cursors[gvr] = self._listed[gvr] = begun[0]
+            _, version, jobs = begun or self._list_of(gvr)
+            self._file(gvr, self.informers.ensure(gvr).replace(jobs, version))
         self.is_queued = True
+
+    def _list_of(self, gvr: GVR) -> tuple[int, int, list[Job]]:
+        ours = {life.name for life in self.world.jobs()}
+        jobs = [job for (of, _), job in self.world.strangers.items() if of == gvr]
+        jobs += [obj for (of, name), obj in self.world.objects.items() if of == gvr and name in ours]
+        return len(self.world.log.get(gvr, ())), self.world.version, jobs
+
+    def read_first(self, gvr: GVR) -> str:
+        """The first page of the first list of a kind, then the jobs of the cached workflow; returns what was read."""
+        cached = self.workflows.get(KEY)
+        if cached is None or self._is_synced(gvr) or gvr not in self.informers.stores:
+            return ""
+        if gvr not in self._begun:
+            self._begun[gvr] = self._list_of(gvr)
+            return "a page"
+        phase = cached.status.phase
+        if phase is None or phase.is_final or str(gvr) not in records.kinds_of(cached.status):
+            return ""
+        uid, store = cached.metadata.uid, self.informers.ensure(gvr)
+        jobs = [job for job in self._list_of(gvr)[2] if job.metadata.labels.get(labels.WORKFLOW_UID) == uid]
+        self._file(gvr, [delta for job in jobs if (delta := store.insert(job)) is not None])
+        self.informers.known.setdefault(gvr, set()).add(uid)
+        self.is_queued = True
+        return "the jobs of the workflow"
 
     def _apply(self, gvr: GVR, event: Any) -> None:
         if gvr == WORKFLOWS:

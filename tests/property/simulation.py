@@ -149,6 +149,8 @@ class Simulation:
                 self._depose()
             case 20 | 21 if self._asking() and not self.calm and not self._is_ended():
                 self._decide_something()
+            case 22 if not self.calm:
+                self._begin_again()
             case _:
                 self._settle()
 
@@ -232,6 +234,25 @@ class Simulation:
         else:
             self.controller.redeliver(gvr, self.tape.below(6))
             self._note(f"an event of {gvr.resource} again")
+
+    def _begin_again(self) -> None:
+        """A process that begins reads the jobs of the workflow before the list of all jobs, which takes its time."""
+        self._crash("killed, and the lists of the next process take long")
+        self._pass("a pass without jobs")
+        self._read_first()
+        if self.tape.one_in(2):
+            self._wait(to_next=True)
+        self._read_first()
+        for _ in range(self.tape.below(5)):
+            self.controller.deliver(WORKFLOWS)
+            self._pass("a pass before the list")
+            if self.tape.one_in(2):
+                self._wait(to_next=True)
+
+    def _read_first(self) -> None:
+        for gvr in (JOBS, WIDGETS):
+            if read := self.controller.read_first(gvr):
+                self._note(f"{read} of {gvr.resource}, before the list")
 
     def _settle(self) -> None:
         """Nothing goes wrong: all events are delivered, then what is due is done; if nothing is due, time passes."""
@@ -401,7 +422,8 @@ class Simulation:
         return True
 
     def _hidden(self, snapshot: Snapshot) -> frozenset[str]:
-        synced = {gvr for gvr in (JOBS, WIDGETS) if self.controller.informers.is_synced(gvr)}
+        uid = snapshot.workflow.metadata.uid
+        synced = {gvr for gvr in (JOBS, WIDGETS) if self.controller.informers.knows(gvr, uid)}
         return frozenset(
             flow.name
             for flow in snapshot.workflow.spec.flows

@@ -12,14 +12,14 @@ import builtins
 import functools
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
 from pkg.apis.meta import GVR
 from pkg.controllers.engine.deltas import KubeObject
 from pkg.controllers.engine.listwatch import ListWatch, ReflectorMetrics
 from pkg.controllers.engine.reflector import Reflector
-from pkg.controllers.engine.reflector_options import EventHandlers, Source, Timing
+from pkg.controllers.engine.reflector_options import EventHandlers, Part, Source, Timing
 from pkg.controllers.engine.store import Indexers, Store
 
 T = TypeVar("T", bound=KubeObject)
@@ -28,7 +28,7 @@ T = TypeVar("T", bound=KubeObject)
 class InformerSet(Generic[T]):
     """Informers of many resources whose objects are decoded as one type, under one selector and with one set of
     indexes; `handlers` are called in the thread of the gvr's reflector; `share` is as in Store. keeps(gvr,
-    `namespace/name`): which objects are cached, None for all.
+    `namespace/name`): which objects are cached, None for all; first(gvr, is_stopped): as in Source.
     """
 
     def __init__(
@@ -40,6 +40,7 @@ class InformerSet(Generic[T]):
         *,
         label_selector: str = "",
         keeps: Callable[[GVR, str], bool] | None = None,
+        first: Callable[[GVR, Callable[[], bool]], Sequence[Part]] = lambda _gvr, _is_stopped: (),
         indexers: Indexers[T] | None = None,
         share: Callable[[T, T], T] = lambda _old, new: new,
         metrics: ReflectorMetrics | None = None,
@@ -51,6 +52,7 @@ class InformerSet(Generic[T]):
         self._handlers = handlers
         self._selector = label_selector
         self._keeps = keeps
+        self._first = first
         self._indexers = dict(indexers or {})
         self._share = share
         self._metrics = metrics
@@ -111,6 +113,11 @@ class InformerSet(Generic[T]):
         """
         found = self._reflectors.get(gvr)
         return found is not None and found.wait_synced(0)
+
+    def knows(self, gvr: GVR, owner: str) -> bool:
+        """As `is_synced`, for the objects of one owner (a UID): they may have been read before the others."""
+        found = self._reflectors.get(gvr)
+        return found is not None and found.knows(owner)
 
     def is_gone(self, gvr: GVR) -> bool:
         """Whether it is certain that `gvr` is not served now."""
@@ -183,6 +190,7 @@ class InformerSet(Generic[T]):
                 self._namespace,
                 self._selector,
                 keeps=functools.partial(self._keeps, gvr) if self._keeps is not None else None,
+                first=functools.partial(self._first, gvr),
             ),
             self._types.get(gvr, self._type),
             Store(self._indexers, share=self._share, clock=self._timing.clock),

@@ -52,6 +52,7 @@ class ListWatch(Protocol):
         label_selector: str = "",
         limit: int = 500,
         continue_: str = "",
+        resource_version: str | None = None,
     ) -> PageLike: ...
 
     def watch(

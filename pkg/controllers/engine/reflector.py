@@ -12,13 +12,14 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
+import msgspec
 import structlog
 
 from pkg.apis.meta import GVR
 from pkg.controllers.engine.deltas import Delta, KubeObject
 from pkg.controllers.engine.listwatch import ListWatch, NoReflectorMetrics, ReflectorMetrics, WatchLike
 from pkg.controllers.engine.pager import Listing, PageSize, read_list
-from pkg.controllers.engine.reflector_options import EventHandlers, Source, Timing
+from pkg.controllers.engine.reflector_options import EventHandlers, Part, Source, Timing
 from pkg.controllers.engine.relist import is_initializing, relist_reason
 from pkg.controllers.engine.store import Store, version_of
 from pkg.controllers.engine.watch_events import Bookmark, Failure, ObjectDecoder, Unreadable
@@ -68,6 +69,8 @@ class Reflector(Generic[T]):
         self._stop = threading.Event()
         self._woken = threading.Event()
         self._synced = threading.Event()
+        self._known: frozenset[str] = frozenset()  # UIDs of those whose objects were read before the first list
+        self._has_asked = False  # which objects are needed first
         self._resume = ""  # the version to watch from; empty: list first
         self._rereads = False  # `reread` was called: list again even if the watch could resume
         self._served: bool | None = None
@@ -120,6 +123,10 @@ class Reflector(Generic[T]):
         """Wait until a first complete list has been taken in and announced."""
         return self._synced.wait(timeout)
 
+    def knows(self, owner: str) -> bool:
+        """Whether every object of this owner (a UID) was taken in and announced: before the first list, or by it."""
+        return self._synced.is_set() or owner in self._known
+
     @property
     def is_started(self) -> bool:
         return self._runner.ident is not None
@@ -166,7 +173,14 @@ class Reflector(Generic[T]):
     def _list(self) -> float:
         started = self._clock()
         try:
-            listing = read_list(self._client, self._source, self._decoder, self._page_size, self._stop.is_set)
+            listing = read_list(
+                self._client,
+                self._source,
+                self._decoder,
+                self._page_size,
+                self._stop.is_set,
+                before_more=self._read_first,
+            )
         except Stopped:
             raise
         except KubeError as error:
@@ -180,6 +194,41 @@ class Reflector(Generic[T]):
             return self._wait()  # the storage of the kind is being set up
         self._take_list(listing, started)
         return 0.0
+
+    def _read_first(self) -> None:
+        """Reads what is needed first. Where that fails the list is waited for."""
+        if self._has_asked or self._synced.is_set():
+            return
+        self._has_asked = True
+        for part in self._source.first(self._stop.is_set):
+            if self._stop.is_set():
+                return
+            try:
+                self._read_part(part)
+            except Stopped:
+                raise
+            except KubeError as error:
+                self._log.debug("objects not read before the others", error=str(error))
+                return
+
+    def _read_part(self, part: Part) -> None:
+        source = self._source
+        page = self._client.list_page(
+            source.gvr,
+            source.namespace,
+            msgspec.Raw,
+            label_selector=part.label_selector,
+            # Without a limit the version is the oldest one that will do, so that the server answers from its cache.
+            limit=0,
+            resource_version=part.resource_version,
+        )
+        found = [self._decoder.item(raw) for raw in page.items]
+        if page.continue_ or any(isinstance(one, Unreadable) for one in found):
+            return
+        deltas = [self.store.insert(one) for one in found if not isinstance(one, Unreadable)]
+        self._announce([delta for delta in deltas if delta is not None])
+        self._known |= frozenset(part.owners)
+        self._call(lambda gvr: self._handlers.on_part(gvr, part))
 
     def _list_failed(self, error: KubeError) -> float:
         self._absent_since = None
@@ -230,6 +279,7 @@ class Reflector(Generic[T]):
             return pause
         if self._is_absence_confirmed():
             self._gone, self._trouble = True, ""
+            self._known = frozenset()
             self._announce(self.store.clear("kind gone"))
             self._call(self._handlers.on_gone)
         else:

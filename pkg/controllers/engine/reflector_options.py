@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -24,10 +24,23 @@ none as long as it has seen no event of the kind itself: such a watch costs one 
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """Objects that are needed before all others: those that match the selector, at `resource_version` or later.
+
+    owners: whose objects these are, by UID the `namespace/name` of each.
+    """
+
+    label_selector: str
+    resource_version: str
+    owners: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class Source:
     """The objects of `gvr` in `namespace` (None: all) that match the selector, listed `page_limit` at a time.
 
-    Only those are cached for which `keeps` (`namespace/name`) is true: None for all.
+    Only those are cached for which `keeps` (`namespace/name`) is true: None for all. first(is_stopped): what is read
+    first, if the first list has more than one page; it may wait until that is known.
     """
 
     gvr: GVR
@@ -35,6 +48,7 @@ class Source:
     label_selector: str = ""
     page_limit: int = 500
     keeps: Callable[[str], bool] | None = None
+    first: Callable[[Callable[[], bool]], Sequence[Part]] = lambda _is_stopped: ()
 
 
 def _ignore(_gvr: GVR) -> None:
@@ -49,11 +63,12 @@ class EventHandlers(Generic[T]):
     have been answered repeatedly with 404, and `is_absent(gvr)` says that this is no fault on the way to the server; it
     may raise KubeError for "cannot tell", and without it no kind ever counts as gone. What was cached is then announced
     as deleted, with reason "kind gone". `on_trouble` is called when lists keep failing, and when they do so for another
-    reason.
+    reason. `on_part(gvr, part)` is called once a part has been read that comes before the first list.
     """
 
     on_deltas: Callable[[GVR, Sequence[Delta[T]]], None]
     on_synced: Callable[[GVR], None] = _ignore
+    on_part: Callable[[GVR, Part], None] = lambda _gvr, _part: None
     on_gone: Callable[[GVR], None] = _ignore
     on_trouble: Callable[[GVR], None] = _ignore
     is_absent: Callable[[GVR], bool] = lambda _gvr: False

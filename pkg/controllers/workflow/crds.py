@@ -33,9 +33,17 @@ class MetadataOnly:
         label_selector: str = "",
         limit: int = 500,
         continue_: str = "",
+        resource_version: str | None = None,
     ) -> Page[msgspec.Raw]:
         return self._client.list_page(
-            gvr, namespace, type, label_selector=label_selector, limit=limit, continue_=continue_, metadata_only=True
+            gvr,
+            namespace,
+            type,
+            label_selector=label_selector,
+            limit=limit,
+            continue_=continue_,
+            resource_version=resource_version,
+            metadata_only=True,
         )
 
     def watch(

@@ -247,7 +247,7 @@ class Observer:
         templates, gvrs, foreign = sources.templates, sources.gvrs, sources.foreign
         unseen = self._objects_of(workflow, memory)
         kinds = {gvr: caches.kinds.get(gvr) for gvr in gvrs | foreign if caches.kinds.is_answered(gvr)}
-        synced = self._synced(gvrs, kinds)
+        synced = self._synced(gvrs, kinds, this.uid)
         changes = caches.ledger.take_changes(this)
         # A cache that became complete shows which jobs are missing without an event for them: every task is read.
         is_known = memory.progress is not None and memory.synced == synced
@@ -348,13 +348,15 @@ class Observer:
                     found[key] = address
         return found
 
-    def _synced(self, gvrs: Iterable[GVR], kinds: Mapping[GVR, Kind | None]) -> frozenset[GVR]:
-        """The kinds of which every job is known: the cache is complete, or there can be no jobs."""
+    def _synced(self, gvrs: Iterable[GVR], kinds: Mapping[GVR, Kind | None], uid: str = "") -> frozenset[GVR]:
+        """The kinds of which every job is known (of the workflow with this UID): the cache is complete, or there can be
+        no jobs.
+        """
         jobs = self._caches.jobs
         return frozenset(
             gvr
             for gvr in gvrs
-            if jobs.is_synced(gvr)
+            if jobs.knows(gvr, uid)
             or jobs.is_gone(gvr)
             or self._caches.kinds.is_absent(gvr)
             or ((kind := kinds.get(gvr)) is not None and kind.refused)

@@ -103,8 +103,10 @@ class ScriptedClient:
         label_selector: str = "",
         limit: int = 500,
         continue_: str = "",
+        resource_version: str | None = None,
     ) -> Page:
-        self.calls.append(f"list {limit}" + (f" {continue_}" if continue_ else ""))
+        place = f" {continue_}" if continue_ else ""
+        self.calls.append(f"list {limit}{place}" + (f" at {resource_version}" if resource_version is not None else ""))
         self.listed.append((gvr, namespace, label_selector))
         answer = self._next(Page)
         if answer is not None:

@@ -14,7 +14,7 @@ from pkg.apis.meta import GVR
 from pkg.controllers.engine.backoff import Backoff
 from pkg.controllers.engine.deltas import Delta
 from pkg.controllers.engine.reflector import Reflector
-from pkg.controllers.engine.reflector_options import EventHandlers, Source, Timing
+from pkg.controllers.engine.reflector_options import EventHandlers, Part, Source, Timing
 from pkg.controllers.engine.store import Store
 from pkg.kube.errors import Forbidden, Gone, KubeError, NotFound, Refused, Stopped, Throttled, Transient
 from tests.unit.controllers.engine.objects import THINGS, Thing, thing
@@ -62,12 +62,12 @@ class Run:
         self.synced = 0
         self.gone = 0
         self.metrics = Counter()
-        handlers = {name: options.pop(name) for name in ("is_absent", "on_trouble") if name in options}
+        handlers = {name: options.pop(name) for name in ("is_absent", "on_trouble", "on_part") if name in options}
         timing: dict[str, Any] = {"failing": FAST, "waiting": FAST, "rng": random.Random(1)}
         timing |= {name: options.pop(name) for name in ("failing", "waiting", "clock") if name in options}
         self.reflector = Reflector(
             self.client,
-            Source(THINGS, **{name: options.pop(name) for name in ("page_limit",) if name in options}),
+            Source(THINGS, **{name: options.pop(name) for name in ("page_limit", "first") if name in options}),
             Thing,
             self.store,
             EventHandlers(options.pop("on_deltas", self.take), on_synced=self.sync, on_gone=self.go, **handlers),
@@ -111,6 +111,70 @@ def test_pages_are_one_list_and_the_watch_goes_on_from_it() -> None:
     assert run.reflector.wait_synced(0)
     assert (run.synced, run.metrics.lists, run.metrics.watches) == (1, [3], 1)
     assert run.store.synced_rv == 10
+
+
+MINE, YOURS = Part("owner in (me)", "9", {"me": "ns/me"}), Part("owner in (you)", "9", {"you": "ns/you"})
+
+
+def test_what_is_needed_first_is_read_between_the_first_page_and_the_others() -> None:
+    """The list is older: what it has of a thing that was read since counts no more, and what it lacks stays."""
+    told: list[tuple[str, ...]] = []
+    new = [thing("b", 12, state="done"), thing("d", 11)]
+    answers = [page(A, more="t1"), page(*new, rv="12"), page(rv="12"), page(B, more="t2"), page(C, rv="10")]
+
+    def take_part(_gvr: GVR, part: Part) -> None:
+        told.append((*run.told, *part.owners))
+        known.append([run.reflector.knows(uid) for uid in ("me", "you")])
+        assert not run.reflector.wait_synced(0)
+
+    known: list[list[bool]] = []
+    run = Run(*answers, page_limit=1, first=lambda _: (MINE, YOURS), on_part=take_part)
+    run.play()
+    assert run.client.calls == ["list 1", "list 0 at 9", "list 0 at 9", "list 1 t1", "list 1 t2", "watch 10"]
+    assert [selector for _, _, selector in run.client.listed] == ["", "owner in (me)", "owner in (you)", "", ""]
+    assert told == [("+ns/b", "+ns/d", "me"), ("+ns/b", "+ns/d", "you")]
+    assert known == [[True, False], [True, True]]
+    assert run.told == ["+ns/b", "+ns/d", "+ns/a", "+ns/c"]
+    assert run.store.get("ns/b") == new[0]
+    assert run.reflector.knows("anybody")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(Transient("Too large resource version: 9, current: 7", status=504), id="that is refused"),
+        pytest.param(page(B, more="t"), id="that is not whole"),
+        pytest.param(page(UNREADABLE), id="with something unreadable"),
+    ],
+)
+def test_a_part_is_left_to_the_list(answer: Answer) -> None:
+    parts: list[Part] = []
+    run = Run(
+        page(A, more="t1"),
+        answer,
+        page(B),
+        page_limit=1,
+        first=lambda _: (MINE,),
+        on_part=lambda _, part: parts.append(part),
+    ).play()
+    assert parts == []
+    assert run.store.keys() == ("ns/a", "ns/b")
+    assert run.client.calls[-1] == "watch 10"
+
+
+@pytest.mark.parametrize(
+    ("answers", "calls"),
+    [
+        pytest.param([page(A)], ["list 1", "watch 10"], id="where one page has all"),
+        pytest.param(
+            [page(A, more="t"), page(), page(B), Lines((error_line(410),)), page(A, more="t"), page(B, rv="20")],
+            ["list 1", "list 0 at 9", "list 1 t", "watch 10", "list 1", "list 1 t", "watch 20"],
+            id="in a later list",
+        ),
+    ],
+)
+def test_nothing_is_read_first(answers: list[Answer], calls: list[str]) -> None:
+    assert Run(*answers, page_limit=1, first=lambda _: (MINE,)).play().client.calls == calls
 
 
 def test_events_change_the_store_and_are_announced() -> None:
