@@ -21,7 +21,7 @@ _ENDED = Shape("ended", "8 flows at once", 1, {f"f{at}": () for at in range(8)})
 _RUNNING = Shape("running", "9 flows at once, one after them", 1, {f"f{at}": () for at in range(9)} | {"last": ("f0",)})
 _BATCH = 250
 _SETTLE_SECONDS = 15.0
-# Longer before idling is measured: for a while it is found out, and said, why jobs pend.
+# Longer before idling is measured: what the creations have begun is over then.
 _QUIET_SECONDS = 60.0
 _IDLE_SECONDS = 20.0
 _FLAGS = ("--workers=8", "--leader-elect=false", "--exclusive=false", *NO_SERVERS)
@@ -36,8 +36,7 @@ def measure(cluster: Cluster, *, share: float) -> dict[str, float]:
         with _namespace(cluster, "ended", _ENDED) as world:
             for names in _batches(ended):
                 world.run(names, 240.0)
-        # A day: these jobs do not end while this is measured.
-        with _namespace(cluster, "running", dataclasses.replace(_RUNNING, seconds=86_400.0)) as world:
+        with _namespace(cluster, "running", dataclasses.replace(_RUNNING, phase="Running")) as world:
             world.create_all(WORKFLOWS, (_RUNNING.workflow(f"w{at:05d}") for at in range(running)))
             _wait(lambda: len(world.made) >= running * 9, "the jobs of the running workflows")
             time.sleep(_QUIET_SECONDS)

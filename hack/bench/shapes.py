@@ -54,7 +54,7 @@ def template(kind: Kind, name: str) -> Object:
 @dataclass(frozen=True, slots=True)
 class Shape:
     """flows: name -> targets; rate: workflows a second, 0 for all at once; own_templates: one for each flow;
-    seconds: how long a simulated job runs.
+    seconds: after which the operator of a simulated job says that it is in `phase`.
     """
 
     name: str
@@ -66,6 +66,7 @@ class Shape:
     own_templates: bool = False
     in_turn: bool = False
     seconds: float = 0.0
+    phase: str = "Succeeded"
 
     @property
     def tasks(self) -> int:

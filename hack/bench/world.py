@@ -20,7 +20,6 @@ from pkg.apis.flow.v1alpha1.types import WORKFLOWS, WORKTEMPLATES
 from pkg.apis.meta import GVR
 
 T = TypeVar("T")
-_SUCCEEDED = b'{"status":{"phase":"Succeeded"}}'
 _CONNECTIONS = 64
 
 
@@ -78,7 +77,7 @@ class WorkflowSeen(msgspec.Struct):
 
 
 class World:
-    """Watches one namespace, and completes its simulated jobs; in a thread of its own. Times: of time.perf_counter().
+    """Watches one namespace, as the operator of its simulated jobs; in a thread of its own. Times: of perf_counter().
 
     status_bytes: the sizes of all statuses that were stored, added up; last_status: that of the last one.
     """
@@ -194,12 +193,13 @@ class World:
         if key not in self.made:
             self.made[key] = now
             if self._shape.kind.simulated:
-                self._loop.call_later(self._shape.seconds, self._succeed, job.metadata.name)
+                self._loop.call_later(self._shape.seconds, self._set_phase, job.metadata.name)
         if job.is_complete:
             self.complete.setdefault(key, now)
 
-    def _succeed(self, name: str) -> None:
-        task = self._loop.create_task(self._api.call("PATCH", f"{self._jobs}/{name}/status", _SUCCEEDED, MERGE_PATCH))
+    def _set_phase(self, name: str) -> None:
+        body = msgspec.json.encode({"status": {"phase": self._shape.phase}})
+        task = self._loop.create_task(self._api.call("PATCH", f"{self._jobs}/{name}/status", body, MERGE_PATCH))
         self._running.add(task)
         task.add_done_callback(self._done)
 

@@ -137,7 +137,7 @@ def test_the_next_page_is_on_its_way_while_one_is_decoded() -> None:
         return plain(*what, continue_=continue_, **how)
 
     class Waiting(ObjectDecoder[PartialObject]):
-        def item(self, raw: msgspec.Raw) -> PartialObject | Unreadable:
+        def item(self, raw: bytes | msgspec.Raw) -> PartialObject | Unreadable:
             assert asked.wait(10), "the next page was not asked for"
             return super().item(raw)
 
