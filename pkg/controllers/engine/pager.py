@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from typing import Generic, TypeVar
 
 import msgspec
 
 from pkg.controllers.engine.deltas import KubeObject
-from pkg.controllers.engine.listwatch import ListWatch, PageLike
+from pkg.controllers.engine.listwatch import ListWatch
 from pkg.controllers.engine.reflector_options import Source
 from pkg.controllers.engine.watch_events import ObjectDecoder, Unreadable
 from pkg.kube.errors import Gone, Transient
@@ -62,50 +61,14 @@ def read_list(
 ) -> Listing[T]:
     """All objects of `source`; only a part of them if `is_stopped` returns True meanwhile. Raises KubeError.
 
-    A thread asks for the next page while this one decodes: either takes about as long. before_more() is called once the
-    first page is there, if it is not the last one.
+    before_more() is called after the first page, if it is not the last one.
     """
     items: list[T] = []
     undecodable: list[Unreadable] = []
     left_out: set[str] = set()
-    pages = _pages(client, source, page_size, is_stopped, clock)
-    page = next(pages)
-    if page.continue_:
-        before_more()
-    with ThreadPoolExecutor(1, f"list-ahead-{source.gvr.resource}") as ahead:  # no thread for a list of one page
-        while True:
-            coming = ahead.submit(next, pages) if page.continue_ and not is_stopped() else None
-            decoded = [decoder.item(raw) for raw in page.items]
-            undecodable += [found for found in decoded if isinstance(found, Unreadable)]
-            for found in decoded:
-                if isinstance(found, Unreadable):
-                    continue
-                if source.keeps is None or source.keeps(found.metadata.key):
-                    items.append(found)
-                else:
-                    left_out.add(found.metadata.key)
-            if coming is None:
-                return Listing(items, undecodable, page.resource_version, frozenset(left_out))
-            try:
-                page = coming.result()
-            except Gone:
-                # The page token expired, because reading took too long: ask for all objects in one response.
-                items, undecodable, left_out = [], [], set()
-                pages = _pages(client, source, page_size, is_stopped, clock, is_paged=False)
-                page = next(pages)
-
-
-def _pages(
-    client: ListWatch,
-    source: Source,
-    page_size: PageSize,
-    is_stopped: Callable[[], bool],
-    clock: Callable[[], float],
-    *,
-    is_paged: bool = True,
-) -> Iterator[PageLike]:
-    """Page by page, each asked for when it is taken. Raises KubeError: Gone if a token has expired."""
-    token, timeouts = "", 0
+    token = ""
+    timeouts = 0
+    is_paged = True
     while True:
         started = clock()
         try:
@@ -117,6 +80,12 @@ def _pages(
                 limit=page_size.limit if is_paged else 0,
                 continue_=token,
             )
+        except Gone:
+            if not token:
+                raise
+            # The page token expired, because reading took too long: ask for all objects in one response.
+            items, undecodable, left_out, token, is_paged = [], [], set(), "", False
+            continue
         except Transient as error:
             timeouts += 1
             if error.reason != "Timeout" or is_stopped():
@@ -129,5 +98,17 @@ def _pages(
             continue
         timeouts = 0
         page_size.took(clock() - started)
-        yield page
-        token = page.continue_
+        decoded = [decoder.item(raw) for raw in page.items]
+        undecodable += [found for found in decoded if isinstance(found, Unreadable)]
+        for found in decoded:
+            if isinstance(found, Unreadable):
+                continue
+            if source.keeps is None or source.keeps(found.metadata.key):
+                items.append(found)
+            else:
+                left_out.add(found.metadata.key)
+        is_first, token = not token, page.continue_
+        if not token or is_stopped():
+            return Listing(items, undecodable, page.resource_version, frozenset(left_out))
+        if is_first:
+            before_more()

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
 from typing import Any
-from unittest import mock
 
 import msgspec
 import pytest
@@ -13,7 +11,7 @@ import pytest
 from pkg.apis.meta import GVR, PartialObject
 from pkg.controllers.engine.pager import PageSize, read_list
 from pkg.controllers.engine.reflector_options import Source
-from pkg.controllers.engine.watch_events import ObjectDecoder, Unreadable
+from pkg.controllers.engine.watch_events import ObjectDecoder
 from pkg.kube.client import Page
 from pkg.kube.errors import Gone, KubeError, Transient
 
@@ -125,25 +123,6 @@ def test_fallbacks(faults: Sequence[KubeError | None], limits: list[int]) -> Non
     api = Api(50, scripted(*faults))
     assert api.read(PageSize(20)) == 50
     assert api.limits == limits
-
-
-def test_the_next_page_is_on_its_way_while_one_is_decoded() -> None:
-    api, asked = Api(50, scripted()), threading.Event()
-    plain = api.list_page
-
-    def list_page(*what: Any, continue_: str = "", **how: Any) -> Page[msgspec.Raw]:
-        if continue_:
-            asked.set()
-        return plain(*what, continue_=continue_, **how)
-
-    class Waiting(ObjectDecoder[PartialObject]):
-        def item(self, raw: bytes | msgspec.Raw) -> PartialObject | Unreadable:
-            assert asked.wait(10), "the next page was not asked for"
-            return super().item(raw)
-
-    with mock.patch.object(api, "list_page", list_page):
-        listing = read_list(api, Source(THINGS), Waiting(PartialObject), PageSize(20), lambda: False)
-    assert [item.metadata.name for item in listing.items] == [str(number) for number in range(50)]
 
 
 @pytest.mark.parametrize(("count", "calls"), [(20, 0), (50, 1)], ids=["one page", "several"])
