@@ -16,6 +16,7 @@ from pkg.controllers.engine.deltas import Added, Deleted, Delta, Modified
 from pkg.controllers.engine.result import Again, Done, Later
 from pkg.controllers.engine.store import Store
 from pkg.controllers.workflow.executor import Executor
+from pkg.controllers.workflow.first_jobs import is_timed
 from pkg.controllers.workflow.ledger import Ledger
 from pkg.controllers.workflow.objects import Objects
 from pkg.controllers.workflow.observer import Caches
@@ -90,8 +91,8 @@ class Informers:
 
     def __init__(self) -> None:
         self.stores: dict[GVR, Store[Job]] = {}
-        #: UIDs of the workflows whose jobs were read before the list.
-        self.known: dict[GVR, set[str]] = {}
+        #: By the UIDs of the workflows whose jobs were read before the list: the version at which that was.
+        self.known: dict[GVR, dict[str, int]] = {}
 
     def ensure(self, gvr: GVR) -> Store[Job]:
         return self.stores.setdefault(gvr, Store())
@@ -99,8 +100,8 @@ class Informers:
     def is_synced(self, gvr: GVR) -> bool:
         return gvr in self.stores and self.stores[gvr].synced
 
-    def knows(self, gvr: GVR, owner: str) -> bool:
-        return self.is_synced(gvr) or owner in self.known.get(gvr, ())
+    def knows(self, gvr: GVR, owner: str, since: int) -> bool:
+        return self.is_synced(gvr) or self.known.get(gvr, {}).get(owner, -1) >= since
 
     def is_gone(self, _gvr: GVR) -> bool:
         return False
@@ -370,6 +371,10 @@ class Controller:
         jobs += [obj for (of, name), obj in self.world.objects.items() if of == gvr and name in ours]
         return len(self.world.log.get(gvr, ())), self.world.version, jobs
 
+    def begin_lists_anew(self) -> None:
+        """The lists that have begun are read from their first page again."""
+        self._begun.clear()
+
     def read_first(self, gvr: GVR) -> str:
         """The first page of the first list of a kind, then the jobs of the cached workflow; returns what was read."""
         cached = self.workflows.get(KEY)
@@ -379,12 +384,12 @@ class Controller:
             self._begun[gvr] = self._list_of(gvr)
             return "a page"
         phase = cached.status.phase
-        if phase is None or phase.is_final or str(gvr) not in records.kinds_of(cached.status):
+        if phase is None or phase.is_final or str(gvr) not in records.kinds_of(cached.status) or is_timed(cached.spec):
             return ""
         uid, store = cached.metadata.uid, self.informers.ensure(gvr)
         jobs = [job for job in self._list_of(gvr)[2] if job.metadata.labels.get(labels.WORKFLOW_UID) == uid]
         self._file(gvr, [delta for job in jobs if (delta := store.insert(job)) is not None])
-        self.informers.known.setdefault(gvr, set()).add(uid)
+        self.informers.known.setdefault(gvr, {})[uid] = self.world.version
         self.is_queued = True
         return "the jobs of the workflow"
 

@@ -34,6 +34,7 @@ from pkg.apis.meta import ObjectMeta, seconds
 from pkg.controllers.workflow.planner.actions import CreateJob, Plan
 from pkg.controllers.workflow.planner.control.end import PATIENCE
 from pkg.controllers.workflow.planner.graph.model import Graph
+from pkg.controllers.workflow.planner.job_identity import WorkflowId
 from pkg.controllers.workflow.planner.outputs.record import outputs_by_index
 from pkg.controllers.workflow.planner.plan import plan as real_plan
 from pkg.controllers.workflow.planner.progress import Progress, TaskKey
@@ -236,22 +237,49 @@ class Simulation:
             self._note(f"an event of {gvr.resource} again")
 
     def _begin_again(self) -> None:
-        """A process that begins reads the jobs of the workflow before the list of all jobs, which takes its time."""
-        self._crash("killed, and the lists of the next process take long")
-        self._pass("a pass without jobs")
-        self._read_first()
+        """A process that begins reads the jobs of the workflow before the list of all jobs, which takes its time. It
+        leads at once, or another one goes on meanwhile.
+        """
         if self.tape.one_in(2):
-            self._wait(to_next=True)
-        self._read_first()
+            self._hand_over()
+        else:
+            self._crash("killed, and the lists of the next process take long")
+            self._pass("a pass without jobs")
+            self._read_first(self.controller)
+            if self.tape.one_in(2):
+                self._wait(to_next=True)
+            self._read_first(self.controller)
         for _ in range(self.tape.below(5)):
             self.controller.deliver(WORKFLOWS)
             self._pass("a pass before the list")
             if self.tape.one_in(2):
                 self._wait(to_next=True)
 
-    def _read_first(self) -> None:
+    def _hand_over(self) -> None:
+        """To a spare that has read the jobs of the workflow, and not its list; the leader did something since."""
+        leader, spare = self.controller, self._make_controller(self.tape.below(4))
+        spare.is_leader = False
         for gvr in (JOBS, WIDGETS):
-            if read := self.controller.read_first(gvr):
+            spare.informers.ensure(gvr)
+        self._read_first(spare)
+        self._read_first(spare)
+        for _ in range(self.tape.below(6)):
+            if self.tape.one_in(2):
+                self._wait(to_next=True)
+            self.controller.deliver_all()
+            self._pass("a pass of the leader before")
+            if self.controller is not leader:
+                return  # it was killed in a call
+        self._note("the spare leads")
+        self.world.traps.clear()
+        self.reference.lose_memory(self.world.now)
+        self.controller = spare
+        spare.lead()
+        spare.begin_lists_anew()
+
+    def _read_first(self, controller: Controller) -> None:
+        for gvr in (JOBS, WIDGETS):
+            if read := controller.read_first(gvr):
                 self._note(f"{read} of {gvr.resource}, before the list")
 
     def _settle(self) -> None:
@@ -422,8 +450,9 @@ class Simulation:
         return True
 
     def _hidden(self, snapshot: Snapshot) -> frozenset[str]:
-        uid = snapshot.workflow.metadata.uid
-        synced = {gvr for gvr in (JOBS, WIDGETS) if self.controller.informers.knows(gvr, uid)}
+        this = WorkflowId.of(snapshot.workflow)
+        since = self.controller.reconciler._memories.by_workflow[this].begun_at
+        synced = {gvr for gvr in (JOBS, WIDGETS) if self.controller.informers.knows(gvr, this.uid, since)}
         return frozenset(
             flow.name
             for flow in snapshot.workflow.spec.flows

@@ -114,10 +114,10 @@ class InformerSet(Generic[T]):
         found = self._reflectors.get(gvr)
         return found is not None and found.wait_synced(0)
 
-    def knows(self, gvr: GVR, owner: str) -> bool:
-        """As `is_synced`, for the objects of one owner (a UID): they may have been read before the others."""
+    def knows(self, gvr: GVR, owner: str, since: int) -> bool:
+        """As `is_synced`, for the objects of one owner (a UID) as of version `since`: they may have been read first."""
         found = self._reflectors.get(gvr)
-        return found is not None and found.knows(owner)
+        return found is not None and found.knows(owner, since)
 
     def is_gone(self, gvr: GVR) -> bool:
         """Whether it is certain that `gvr` is not served now."""

@@ -69,7 +69,8 @@ class Reflector(Generic[T]):
         self._stop = threading.Event()
         self._woken = threading.Event()
         self._synced = threading.Event()
-        self._known: frozenset[str] = frozenset()  # UIDs of those whose objects were read before the first list
+        # By UID of those whose objects were read before the first list: the version at which that was.
+        self._known: dict[str, int] = {}
         self._has_asked = False  # which objects are needed first
         self._resume = ""  # the version to watch from; empty: list first
         self._rereads = False  # `reread` was called: list again even if the watch could resume
@@ -123,9 +124,11 @@ class Reflector(Generic[T]):
         """Wait until a first complete list has been taken in and announced."""
         return self._synced.wait(timeout)
 
-    def knows(self, owner: str) -> bool:
-        """Whether every object of this owner (a UID) was taken in and announced: before the first list, or by it."""
-        return self._synced.is_set() or owner in self._known
+    def knows(self, owner: str, since: int) -> bool:
+        """Whether every object of this owner (a UID) was taken in and announced, as of version `since` or later: before
+        the first list, or by it. Until the list is there nobody sees what becomes of them.
+        """
+        return self._synced.is_set() or self._known.get(owner, -1) >= since
 
     @property
     def is_started(self) -> bool:
@@ -223,11 +226,12 @@ class Reflector(Generic[T]):
             resource_version=part.resource_version,
         )
         found = [self._decoder.item(raw) for raw in page.items]
-        if page.continue_ or any(isinstance(one, Unreadable) for one in found):
+        if self._stop.is_set() or page.continue_ or any(isinstance(one, Unreadable) for one in found):
             return
+        version = version_of(page.resource_version)
         deltas = [self.store.insert(one) for one in found if not isinstance(one, Unreadable)]
         self._announce([delta for delta in deltas if delta is not None])
-        self._known |= frozenset(part.owners)
+        self._known = {**self._known, **dict.fromkeys(part.owners, version)}
         self._call(lambda gvr: self._handlers.on_part(gvr, part))
 
     def _list_failed(self, error: KubeError) -> float:
@@ -238,6 +242,7 @@ class Reflector(Generic[T]):
         self._log_once("list failed, it is tried again", error)
         pause = self._failed(error)
         if self._failures >= _TROUBLE_TRIES:
+            self._known = {}  # what becomes of these objects may not be seen for long
             self._report(error)
         return pause
 
@@ -279,7 +284,7 @@ class Reflector(Generic[T]):
             return pause
         if self._is_absence_confirmed():
             self._gone, self._trouble = True, ""
-            self._known = frozenset()
+            self._known = {}
             self._announce(self.store.clear("kind gone"))
             self._call(self._handlers.on_gone)
         else:

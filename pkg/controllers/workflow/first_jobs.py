@@ -1,7 +1,8 @@
 """Whose jobs are read first as a process begins: those of the workflows that run.
 
 Where most workflows have ended, the list of all jobs takes long, and none of the jobs in it has anything to do. The
-others need their own jobs alone to go on.
+others need their own jobs alone to go on. Until the list is there nobody sees what becomes of these jobs, so a workflow
+that judges by time waits for the list. Versions of Workflows and jobs are compared: they are from one etcd.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from pkg.apis.flow.v1alpha1 import labels, records
-from pkg.apis.flow.v1alpha1.types import WORKFLOWS, Workflow
+from pkg.apis.flow.v1alpha1.types import WORKFLOWS, Workflow, WorkflowSpec
 from pkg.apis.meta import GVR
 from pkg.controllers.engine.informer import InformerSet
 from pkg.controllers.engine.reflector_options import Part
@@ -18,18 +19,26 @@ from pkg.controllers.engine.reflector_options import Part
 # Of one request, which has no pages. A UID takes 39 characters of a URL, of which some proxies take 8 KiB.
 MAX_WORKFLOWS: Final = 100
 MAX_TASKS: Final = 500
+WAIT_SECONDS: Final = 0.5
+WAITS: Final = 40
 # Those that run have at most this share of all tasks: else reading their jobs twice takes longer than it saves.
 MAX_SHARE: Final = 0.5
 
 
 def first_jobs(workflows: InformerSet[Workflow], gvr: GVR, is_stopped: Callable[[], bool]) -> Sequence[Part]:
-    """The jobs of a kind that are read first. Waits until the workflows are known."""
-    while not workflows.wait_synced(WORKFLOWS, 0.5):
+    """The jobs of a kind that are read first. Waits for the workflows: some seconds, for the page of the list that has
+    come cannot be continued for ever.
+    """
+    for _ in range(WAITS):
         if is_stopped():
             return ()
+        if workflows.wait_synced(WORKFLOWS, WAIT_SECONDS):
+            break
+    else:
+        return ()
     store = workflows.ensure(WORKFLOWS)
-    version = store.synced_rv  # before they are read: what their statuses say of jobs is no newer than this
-    return parts_of(store.values(), gvr, version)
+    found = store.values()
+    return parts_of(found, gvr, store.synced_rv)
 
 
 def parts_of(workflows: Iterable[Workflow], gvr: GVR, version: int) -> tuple[Part, ...]:
@@ -50,7 +59,7 @@ def parts_of(workflows: Iterable[Workflow], gvr: GVR, version: int) -> tuple[Par
     parts, batch, tasks = list[Part](), list[Workflow](), 0
     for workflow in running:
         count = workflow.status.tasks.total
-        if count > MAX_TASKS:
+        if count > MAX_TASKS or is_timed(workflow.spec):
             continue  # it waits for the list
         if batch and (len(batch) == MAX_WORKFLOWS or tasks + count > MAX_TASKS):
             parts.append(_part(batch, version))
@@ -58,6 +67,14 @@ def parts_of(workflows: Iterable[Workflow], gvr: GVR, version: int) -> tuple[Par
         batch.append(workflow)
         tasks += count
     return (*parts, _part(batch, version)) if batch else tuple(parts)
+
+
+def is_timed(spec: WorkflowSpec) -> bool:
+    """Whether a task fails if its job, or a probe of it, takes too long."""
+    return any(
+        flow.timeout or flow.pending_timeout or (flow.depends_on is not None and flow.depends_on.probe is not None)
+        for flow in spec.flows
+    )
 
 
 def _part(workflows: Sequence[Workflow], version: int) -> Part:

@@ -76,7 +76,9 @@ class Memory:
     rebuilt_at: float = 0.0
     #: The leadership term in which the fields above were filled.
     term: int = 0
-    #: Kinds whose cache was complete at the last reconcile.
+    #: The version of the Workflow at the first reconcile of the term: later statuses are our own.
+    begun_at: int = 0
+    #: Kinds of which every job was known at the last reconcile.
     synced: frozenset[GVR] = frozenset()
     #: How long the last status write took, in seconds.
     write_seconds: float = 0.0
@@ -129,18 +131,20 @@ class Memories:
         self.by_workflow: dict[WorkflowId, Memory] = {}
         self._by_key: dict[str, set[WorkflowId]] = {}
 
-    def of(self, workflow: WorkflowId, term: int) -> Memory:
-        """The memory of a workflow, made if there is none; of an earlier term no progress is kept."""
+    def of(self, workflow: WorkflowId, term: int, version: str) -> Memory:
+        """The memory of a workflow, made if there is none; of an earlier term no progress is kept. version: of the
+        cached Workflow.
+        """
         memory = self.by_workflow.get(workflow)
         if memory is None:
-            memory = self.by_workflow[workflow] = Memory(term=term)
+            memory = self.by_workflow[workflow] = Memory(term=term, begun_at=int(version))
             self._by_key.setdefault(workflow.key, set()).add(workflow)
         if memory.term != term:
             memory.drop_progress()
             memory.rest = None
             memory.rebuilt_at = 0.0
             memory.first_creations = 1
-            memory.term = term
+            memory.term, memory.begun_at = term, int(version)
         return memory
 
     def workflows(self, key: str) -> tuple[WorkflowId, ...]:

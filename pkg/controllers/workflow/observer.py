@@ -247,7 +247,7 @@ class Observer:
         templates, gvrs, foreign = sources.templates, sources.gvrs, sources.foreign
         unseen = self._objects_of(workflow, memory)
         kinds = {gvr: caches.kinds.get(gvr) for gvr in gvrs | foreign if caches.kinds.is_answered(gvr)}
-        synced = self._synced(gvrs, kinds, this.uid)
+        synced = self._synced(gvrs, kinds, this.uid, memory.begun_at)
         changes = caches.ledger.take_changes(this)
         # A cache that became complete shows which jobs are missing without an event for them: every task is read.
         is_known = memory.progress is not None and memory.synced == synced
@@ -348,15 +348,18 @@ class Observer:
                     found[key] = address
         return found
 
-    def _synced(self, gvrs: Iterable[GVR], kinds: Mapping[GVR, Kind | None], uid: str = "") -> frozenset[GVR]:
-        """The kinds of which every job is known (of the workflow with this UID): the cache is complete, or there can be
-        no jobs.
+    def _synced(
+        self, gvrs: Iterable[GVR], kinds: Mapping[GVR, Kind | None], uid: str | None = None, since: int = 0
+    ) -> frozenset[GVR]:
+        """The kinds of which every job is known: the cache is complete, or there can be no jobs. uid: of the workflow
+        whose jobs alone are meant, as of version `since`; None for all jobs.
         """
         jobs = self._caches.jobs
         return frozenset(
             gvr
             for gvr in gvrs
-            if jobs.knows(gvr, uid)
+            if jobs.is_synced(gvr)
+            or (uid is not None and jobs.knows(gvr, uid, since))
             or jobs.is_gone(gvr)
             or self._caches.kinds.is_absent(gvr)
             or ((kind := kinds.get(gvr)) is not None and kind.refused)

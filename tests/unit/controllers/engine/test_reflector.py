@@ -124,7 +124,7 @@ def test_what_is_needed_first_is_read_between_the_first_page_and_the_others() ->
 
     def take_part(_gvr: GVR, part: Part) -> None:
         told.append((*run.told, *part.owners))
-        known.append([run.reflector.knows(uid) for uid in ("me", "you")])
+        known.append([run.reflector.knows(uid, since) for uid, since in (("me", 12), ("me", 13), ("you", 12))])
         assert not run.reflector.wait_synced(0)
 
     known: list[list[bool]] = []
@@ -133,10 +133,10 @@ def test_what_is_needed_first_is_read_between_the_first_page_and_the_others() ->
     assert run.client.calls == ["list 1", "list 0 at 9", "list 0 at 9", "list 1 t1", "list 1 t2", "watch 10"]
     assert [selector for _, _, selector in run.client.listed] == ["", "owner in (me)", "owner in (you)", "", ""]
     assert told == [("+ns/b", "+ns/d", "me"), ("+ns/b", "+ns/d", "you")]
-    assert known == [[True, False], [True, True]]
+    assert known == [[True, False, False], [True, False, True]]
     assert run.told == ["+ns/b", "+ns/d", "+ns/a", "+ns/c"]
     assert run.store.get("ns/b") == new[0]
-    assert run.reflector.knows("anybody")
+    assert run.reflector.knows("anybody", 99)
 
 
 @pytest.mark.parametrize(
@@ -160,6 +160,24 @@ def test_a_part_is_left_to_the_list(answer: Answer) -> None:
     assert parts == []
     assert run.store.keys() == ("ns/a", "ns/b")
     assert run.client.calls[-1] == "watch 10"
+
+
+def test_what_was_read_first_counts_no_more_where_the_list_keeps_failing() -> None:
+    """What becomes of it is not seen, for as long as that takes."""
+    known: list[bool] = []
+    run: Run
+    run = Run(
+        page(A, more="t1"),
+        page(B, rv="12"),
+        *[Transient("boom", status=500)] * 4,
+        page(A),
+        page_limit=1,
+        first=lambda _: (MINE,),
+        on_part=lambda *_: known.append(run.reflector.knows("me", 12)),
+        on_trouble=lambda _: known.append(run.reflector.knows("me", 12)),
+    )
+    run.play()
+    assert known == [True, False]
 
 
 @pytest.mark.parametrize(

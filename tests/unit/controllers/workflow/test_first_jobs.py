@@ -10,18 +10,19 @@ from pkg.apis.flow.v1alpha1.types import Workflow
 from pkg.apis.meta import GVR
 from pkg.controllers.engine.reflector_options import Part
 from pkg.controllers.workflow.first_jobs import MAX_TASKS, MAX_WORKFLOWS, parts_of
+from tests.builders import http
 from tests.manifests import decoded
 
 JOBS = GVR("batch", "v1", "jobs")
 KIND = {"kinds": [{"gvr": "jobs.v1.batch"}]}
 
 
-def of(name: str, phase: str | None, total: int, record: dict[str, Any] | None = KIND) -> Workflow:
+def of(name: str, phase: str | None, total: int, record: dict[str, Any] | None = KIND, **flow: Any) -> Workflow:
     status = {"tasks": {"total": total}, "record": record} | ({"phase": phase} if phase is not None else {})
     return decoded(
         {
             "metadata": {"name": name, "namespace": "team", "uid": f"u-{name}"},
-            "spec": {"flows": [{"name": "f", "template": "job"}]},
+            "spec": {"flows": [{"name": "f", "template": "job", **flow}]},
             "status": status,
         },
         Workflow,
@@ -39,6 +40,16 @@ ENDED = of("ended", "Succeeded", 100_000)
         pytest.param([of("a", "Failed", 3), of("b", None, 0)], [], id="none that has ended or not begun"),
         pytest.param([of("a", "Running", 3, {"kinds": [{"gvr": "pods.v1"}]})], [], id="none of another kind"),
         pytest.param([of("a", "Running", MAX_TASKS + 1), of("b", "Running", 1)], [["b"]], id="none that is large"),
+        pytest.param(
+            [of("a", "Running", 1, timeout="5s"), of("b", "Running", 1, pendingTimeout="5s"), of("c", "Running", 1)],
+            [["c"]],
+            id="none that fails by time",
+        ),
+        pytest.param(
+            [of("a", "Running", 1, dependsOn={"probe": http("s", failAfter="5s")}), of("c", "Running", 1)],
+            [["c"]],
+            id="none that probes",
+        ),
         pytest.param([of("a", "Running", 150_000)], [], id="nobody, where most jobs are of those that run"),
         pytest.param(
             [of("a", "Running", MAX_TASKS - 1), of("b", "Running", 1), of("c", "Running", 1)],

@@ -720,6 +720,39 @@ def test_a_job_that_was_just_created_is_left_to_the_next_plan_if_nothing_follows
     assert "w-a" in names(world)
 
 
+@pytest.mark.parametrize("is_newer", [True, False], ids=["after the last status", "before the last status"])
+def test_a_new_leader_goes_on_before_its_list_if_it_has_read_the_jobs(is_newer: bool) -> None:
+    """If another one led since they were read, jobs that its status records are missing in what was read."""
+    world, leader = started(a="", b="a")
+    world.advance(world.now + 2)
+    settle(leader)  # status says which kinds there are
+    spare = controller_of(world)
+    spare.is_leader = False
+    spare.informers.ensure(JOBS)
+    assert spare.read_first(JOBS) == "a page"
+    if not is_newer:
+        assert spare.read_first(JOBS) == "the jobs of the workflow"
+    for _ in range(8):
+        world.advance(world.now + 1)
+        settle(leader)
+    assert names(world) == ["w-a", "w-b"]
+    leader.is_leader = False
+    spare.deliver(WORKFLOWS)
+    if is_newer:
+        assert spare.read_first(JOBS) == "the jobs of the workflow"
+    spare.lead()
+    world.advance(world.now + 10)
+    spare.reconcile()
+    world.advance(world.now + 10)
+    spare.reconcile()
+    assert [flow.phase for flow in world.workflow.status.flows] == ["Succeeded", "Running"]
+    memory = spare.reconciler._memories.by_workflow[WorkflowId.of(world.workflow)]
+    assert (JOBS in memory.synced) is is_newer
+    spare.begin_lists_anew()
+    settle(spare)
+    assert world.workflow.status.phase == "Succeeded"
+
+
 def test_a_template_that_comes_in_the_middle_of_a_reconcile_counts_in_the_next_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
