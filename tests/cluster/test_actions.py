@@ -64,7 +64,7 @@ def get_map(world: World, name: str) -> Object:
 
 
 def is_there(world: World, name: str) -> bool:
-    return any(one["metadata"]["name"] == name for one in world.history.now("configmaps"))
+    return any(one["metadata"]["name"] == name for one in world.history.latest("configmaps"))
 
 
 def make_map(world: World, name: str, data: dict[str, str], **metadata: Any) -> Object:

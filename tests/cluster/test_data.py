@@ -187,7 +187,7 @@ def test_what_was_applied_stays_through_retry_restart_and_retain_policy(
     assert (failed["reason"], failed["attempts"]) == ("DeadlineExceeded", 2)
 
     def uids() -> dict[str, str]:
-        there = [*world.history.now("deployments"), *world.history.now("configmaps")]
+        there = [*world.history.latest("deployments"), *world.history.latest("configmaps")]
         return {
             one["metadata"]["name"]: one["metadata"]["uid"]
             for one in there

@@ -51,6 +51,7 @@ def test_a_failed_flow_names_job_pod_container_and_exit_code(
     world.create(m.workflow("w", m.flow("a", of="bad"), m.flow("b", "a"), jobRetainPolicy=policy))
     assert world.wait_phase("w")["phase"] == "Failed"
     message = world.wait_message("w", "a", "exit code")
+    world.history.catch_up("pods")
     (pod,) = {seen.object["metadata"]["name"] for seen in world.history.sightings("pods")}
     assert message.startswith(f"job w-a, pod {pod}, container main: exit code 137 (SIGKILL)")
     status = world.status("w")

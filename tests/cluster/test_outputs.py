@@ -75,6 +75,7 @@ def test_values_are_read_recorded_and_used(world: World, audit: Audit, start_con
     assert argument(world, "w-b") == "0.93 True 42 none"
     assert world.wait_phase("l")["phase"] == "Succeeded"
     assert values(world, "l", "l") == {"x": ["0", "1", "2"]}
+    world.history.catch_up("jobs")
     history = {one.object["metadata"]["name"]: one.object for one in world.history.sightings("jobs")}
     arguments = {
         name: job["spec"]["template"]["spec"]["containers"][0].get("args", [""])[0] for name, job in history.items()
