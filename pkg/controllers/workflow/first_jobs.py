@@ -46,10 +46,10 @@ def parts_of(workflows: Iterable[Workflow], gvr: GVR, version: int) -> tuple[Par
 
     version: of the cache that the workflows are from.
     """
-    total, running = 0, list[Workflow]()
+    total, running, kind = 0, list[Workflow](), str(gvr)
     for workflow in workflows:
         status = workflow.status
-        if str(gvr) not in records.kinds_of(status):
+        if kind not in records.kinds_of(status):
             continue
         total += status.tasks.total
         if status.phase is not None and not status.phase.is_final:

@@ -145,11 +145,8 @@ class Observer:
         memory.sources = Sources(workflow, spec, revision, templates, frozenset(gvrs), frozenset(foreign))
         return spec
 
-    def ensure_informers(self, memory: Memory) -> frozenset[GVR]:
-        """Starts the informers of the kinds that a workflow uses; returns the kinds of its jobs.
-
-        memory: with what `compile` has found.
-        """
+    def ensure_informers(self, memory: Memory) -> None:
+        """Starts the informers of the kinds that a workflow uses. memory: with what `compile` has found."""
         spec, sources = memory.spec, _sources(memory)
         for template in spec.inline.values():
             if template.spec.action is not Action.CREATE:
@@ -161,7 +158,6 @@ class Observer:
             for name in spec.compiled.read_in_full & sources.templates.keys():
                 self._caches.jobs.decode_as(sources.templates[name].spec.gvr.gvr, WholeJob)
         self._ensure(sources.gvrs, sources.foreign)
-        return sources.gvrs
 
     def _register(self, workflow: Workflow, gvrs: Iterable[GVR]) -> None:
         """The workflow uses these kinds."""
@@ -358,8 +354,7 @@ class Observer:
         return frozenset(
             gvr
             for gvr in gvrs
-            if jobs.is_synced(gvr)
-            or (uid is not None and jobs.knows(gvr, uid, since))
+            if (jobs.is_synced(gvr) if uid is None else jobs.knows(gvr, uid, since))
             or jobs.is_gone(gvr)
             or self._caches.kinds.is_absent(gvr)
             or ((kind := kinds.get(gvr)) is not None and kind.refused)
