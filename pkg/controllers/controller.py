@@ -132,14 +132,16 @@ class Controller:
             Job,
             EventHandlers(
                 handlers.jobs_changed,
-                on_part=handlers.jobs_known,
+                on_owners=handlers.jobs_known,
                 on_synced=handlers.requeue_users,
                 on_gone=handlers.kind_gone,
                 on_trouble=handlers.requeue_users,
                 is_absent=discovery.is_gone,
             ),
             label_selector=labels.WORKFLOW_UID,
+            owner_label=labels.WORKFLOW_UID,
             first=functools.partial(first_jobs, self._workflows),
+            must_catch_up=True,
             metrics=metrics,
         )
         self._pod_finder = PodFinder(

@@ -15,7 +15,7 @@ from pkg.apis.meta import GVR, Job, WholeJob
 from pkg.controllers.cronworkflow.controller import CronController
 from pkg.controllers.engine.deltas import Delta
 from pkg.controllers.engine.informer import InformerSet
-from pkg.controllers.engine.reflector_options import Part
+from pkg.controllers.engine.reflector_options import Owners
 from pkg.controllers.engine.shards import ShardedQueue
 from pkg.controllers.engine.store import Store
 from pkg.controllers.workflow.ledger import Ledger
@@ -162,9 +162,9 @@ class Handlers:
         if self._parts.crons is not None:
             self._parts.crons.jobs_changed(users)
 
-    def jobs_known(self, _gvr: GVR, part: Part) -> None:
-        """The jobs of these workflows have been read before all others: they go on."""
-        self._add_all(part.owners.values())
+    def jobs_known(self, _gvr: GVR, workflows: Owners) -> None:
+        """The jobs of these workflows have been read by themselves: they go on."""
+        self._add_all(workflows.keys.values())
 
     def requeue_all(self, listed: Iterable[str]) -> int:
         """This process leads: requeue every workflow that is cached, `listed` in the cluster, or remembered, and every

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import socket
@@ -72,16 +73,18 @@ class Watched:
         page_limit: int = 500,
         read_timeout: float = READ_TIMEOUT,
         failing: Backoff = QUICK,
+        must_catch_up: bool = False,
     ) -> None:
         self.store: Store[ConfigMap] = Store({"value": lambda obj: (obj.data.get("value", ""),)})
         self.deltas: list[Delta[ConfigMap]] = []
         self.relists = Relists()
+        self.owners: list[str] = []
         self.reflector = Reflector(
             client,
-            Source(CONFIG_MAPS, namespace, SELECTOR, page_limit),
+            Source(CONFIG_MAPS, namespace, SELECTOR, page_limit, owner_label=LABEL, must_catch_up=must_catch_up),
             ConfigMap,
             self.store,
-            EventHandlers(self.take),
+            EventHandlers(self.take, on_owners=lambda _gvr, owners: self.owners.extend(owners.keys.values())),
             timing=Timing(read_timeout=read_timeout, failing=failing),
             metrics=self.relists,
         )
@@ -211,6 +214,78 @@ def test_a_list_in_pages_misses_nothing(client: Client, namespace: str) -> None:
     with Watched(client, namespace, page_limit=3) as watched:
         assert watched.names() == names
         assert watched.relists.lists == 1
+
+
+class Slow:
+    """A client whose lists have something happen before their second page."""
+
+    def __init__(self, client: Client, meanwhile: Callable[[], object]) -> None:
+        self._client = client
+        self._meanwhile = meanwhile
+
+    def list_page(self, *given: Any, **how: Any) -> Any:
+        if how.get("continue_"):
+            self._meanwhile()
+        return self._client.list_page(*given, **how)
+
+    def watch(self, *given: Any, **how: Any) -> Any:
+        return self._client.watch(*given, **how)
+
+
+def test_a_first_list_is_complete_with_what_was_made_while_it_was_read(client: Client, namespace: str) -> None:
+    judge_first_list(client, namespace)
+
+
+def test_a_first_list_is_complete_although_more_is_made_all_the_time(client: Client, namespace: str) -> None:
+    ended = threading.Event()
+
+    def be_busy() -> None:
+        for number in itertools.count():
+            if ended.wait(0.01):
+                return
+            made = make(client, namespace, f"busy-{number}")
+            client.delete(CONFIG_MAPS, namespace, made.metadata.name, uid=made.metadata.uid)
+
+    busy = threading.Thread(target=be_busy)
+    busy.start()
+    try:
+        judge_first_list(client, namespace)
+    finally:
+        ended.set()
+        busy.join()
+
+
+def judge_first_list(client: Client, namespace: str) -> None:
+    for name in ("a", "b", "c"):
+        make(client, namespace, name)
+    made: list[ConfigMap] = []
+
+    def meanwhile() -> None:
+        made.append(make(client, namespace, f"late-{len(made)}"))
+
+    slow: Any = Slow(client, meanwhile)
+    with Watched(slow, namespace, page_limit=2, must_catch_up=True) as watched:
+        assert {one.metadata.key for one in made} <= set(watched.store.keys())
+        assert watched.relists.lists == 1
+    assert made
+
+
+def test_what_an_owner_has_made_is_read_as_of_a_version_that_the_watch_has_not_told(
+    client: Client, namespace: str
+) -> None:
+    """The watch tells nothing as long as nothing of the kind changes, while versions go on with every other kind."""
+    make(client, namespace, "mine")
+    with Watched(client, namespace) as watched:
+        other = client.create(GVR("", "v1", "secrets"), namespace, {"metadata": {"name": "other"}}, ConfigMap)
+        since = int(other.metadata.resource_version)
+        assert not watched.reflector.knows(LABELLED, since)
+        watched.reflector.ask(LABELLED, "team/owner", since)
+        until(lambda: watched.owners == ["team/owner"])
+        assert watched.reflector.knows(LABELLED, since)
+        # As after a backup was restored: this version is of a future that never came.
+        watched.reflector.ask(LABELLED, "team/other", since + 1_000_000)
+        until(lambda: watched.owners == ["team/owner", "team/other"])
+        assert watched.reflector.knows(LABELLED, since + 1_000_000)
 
 
 def test_a_killed_api_server_loses_nothing(own_cluster: Cluster, client: Client, namespace: str) -> None:

@@ -91,17 +91,27 @@ class Informers:
 
     def __init__(self) -> None:
         self.stores: dict[GVR, Store[Job]] = {}
-        #: By the UIDs of the workflows whose jobs were read before the list: the version at which that was.
+        #: By the UIDs of the workflows whose jobs were read by themselves: the version at which that was.
         self.known: dict[GVR, dict[str, int]] = {}
+        #: The workflows whose jobs are to be read by themselves.
+        self.asked: dict[GVR, set[str]] = {}
+        #: First lists that took long: how many events the watch has told once it has caught up.
+        self.behind: dict[GVR, int] = {}
 
     def ensure(self, gvr: GVR) -> Store[Job]:
         return self.stores.setdefault(gvr, Store())
 
     def is_synced(self, gvr: GVR) -> bool:
-        return gvr in self.stores and self.stores[gvr].synced
+        return gvr in self.stores and self.stores[gvr].synced and gvr not in self.behind
 
     def knows(self, gvr: GVR, owner: str, since: int) -> bool:
-        return self.is_synced(gvr) or self.known.get(gvr, {}).get(owner, -1) >= since
+        is_there = self.is_synced(gvr) and self.stores[gvr].synced_rv >= since
+        return is_there or self.known.get(gvr, {}).get(owner, -1) >= since
+
+    def ask(self, gvr: GVR, owner: str, key: str, since: int) -> None:
+        assert key == KEY
+        if self.is_synced(gvr) and not self.knows(gvr, owner, since):
+            self.asked.setdefault(gvr, set()).add(owner)
 
     def is_gone(self, _gvr: GVR) -> bool:
         return False
@@ -319,7 +329,8 @@ class Controller:
         return behind + self.following.behind()
 
     def _is_synced(self, gvr: GVR) -> bool:
-        return gvr == WORKFLOWS or self.informers.is_synced(gvr)
+        """Whether a complete list was taken in, even if what happened meanwhile is to come."""
+        return gvr == WORKFLOWS or (gvr in self.informers.stores and self.informers.stores[gvr].synced)
 
     def deliver(self, gvr: GVR, count: int = 1_000_000) -> None:
         """The next events of a kind; its list first."""
@@ -334,9 +345,25 @@ class Controller:
         self.cursors[gvr] = start + len(events)
         for event in events:
             self._apply(gvr, event)
+        self._catch_up(gvr)
+
+    def _catch_up(self, gvr: GVR) -> None:
+        """The list counts as complete once the watch has told what happened while it was read."""
+        if self.cursors[gvr] >= self.informers.behind.get(gvr, self.cursors[gvr] + 1):
+            del self.informers.behind[gvr]
+            self.is_queued = True
+
+    def read_asked(self) -> bool:
+        """Reads the jobs of the workflows that were asked for; returns whether there were any."""
+        found = [(gvr, uid) for gvr, uids in self.informers.asked.items() for uid in sorted(uids)]
+        self.informers.asked.clear()
+        for gvr, uid in found:
+            self._read_jobs(gvr, uid)
+        return bool(found)
 
     def deliver_all(self) -> None:
         """Also, now and then, what the housekeeping does."""
+        self.read_asked()
         for gvr in self.behind():
             self.deliver(gvr)
         if self.passes % 5 == 0:
@@ -361,8 +388,10 @@ class Controller:
             begun = self._begun.pop(gvr, None)
             if begun is not None:
                 self.cursors[gvr] = self._listed[gvr] = begun[0]
+                self.informers.behind[gvr] = len(log)
             _, version, jobs = begun or self._list_of(gvr)
             self._file(gvr, self.informers.ensure(gvr).replace(jobs, version))
+            self._catch_up(gvr)
         self.is_queued = True
 
     def _list_of(self, gvr: GVR) -> tuple[int, int, list[Job]]:
@@ -370,10 +399,6 @@ class Controller:
         jobs = [job for (of, _), job in self.world.strangers.items() if of == gvr]
         jobs += [obj for (of, name), obj in self.world.objects.items() if of == gvr and name in ours]
         return len(self.world.log.get(gvr, ())), self.world.version, jobs
-
-    def begin_lists_anew(self) -> None:
-        """The lists that have begun are read from their first page again."""
-        self._begun.clear()
 
     def read_first(self, gvr: GVR) -> str:
         """The first page of the first list of a kind, then the jobs of the cached workflow; returns what was read."""
@@ -386,12 +411,15 @@ class Controller:
         phase = cached.status.phase
         if phase is None or phase.is_final or str(gvr) not in records.kinds_of(cached.status) or is_timed(cached.spec):
             return ""
-        uid, store = cached.metadata.uid, self.informers.ensure(gvr)
+        self._read_jobs(gvr, cached.metadata.uid)
+        return "the jobs of the workflow"
+
+    def _read_jobs(self, gvr: GVR, uid: str) -> None:
+        store = self.informers.ensure(gvr)
         jobs = [job for job in self._list_of(gvr)[2] if job.metadata.labels.get(labels.WORKFLOW_UID) == uid]
         self._file(gvr, [delta for job in jobs if (delta := store.insert(job)) is not None])
         self.informers.known.setdefault(gvr, {})[uid] = self.world.version
         self.is_queued = True
-        return "the jobs of the workflow"
 
     def _apply(self, gvr: GVR, event: Any) -> None:
         if gvr == WORKFLOWS:

@@ -256,11 +256,15 @@ class Simulation:
                 self._wait(to_next=True)
 
     def _hand_over(self) -> None:
-        """To a spare that has read the jobs of the workflow, and not its list; the leader did something since."""
+        """To a spare that has read the list of jobs, or those of the workflow alone; the leader did something since, of
+        which the spare has seen a part.
+        """
         leader, spare = self.controller, self._make_controller(self.tape.below(4))
         spare.is_leader = False
         for gvr in (JOBS, WIDGETS):
             spare.informers.ensure(gvr)
+            if self.tape.one_in(2):
+                spare.deliver(gvr)
         self._read_first(spare)
         self._read_first(spare)
         for _ in range(self.tape.below(6)):
@@ -275,7 +279,8 @@ class Simulation:
         self.reference.lose_memory(self.world.now)
         self.controller = spare
         spare.lead()
-        spare.begin_lists_anew()
+        for gvr in (JOBS, WIDGETS, WORKFLOWS):
+            spare.deliver(gvr, self.tape.below(4))
 
     def _read_first(self, controller: Controller) -> None:
         for gvr in (JOBS, WIDGETS):

@@ -12,14 +12,15 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
-import msgspec
 import structlog
 
 from pkg.apis.meta import GVR
+from pkg.controllers.engine import catch_up
 from pkg.controllers.engine.deltas import Delta, KubeObject
 from pkg.controllers.engine.listwatch import ListWatch, NoReflectorMetrics, ReflectorMetrics, WatchLike
+from pkg.controllers.engine.owner_reads import OwnerReads
 from pkg.controllers.engine.pager import Listing, PageSize, read_list
-from pkg.controllers.engine.reflector_options import EventHandlers, Part, Source, Timing
+from pkg.controllers.engine.reflector_options import EventHandlers, Source, Timing
 from pkg.controllers.engine.relist import is_initializing, relist_reason
 from pkg.controllers.engine.store import Store, version_of
 from pkg.controllers.engine.watch_events import Bookmark, Failure, ObjectDecoder, Unreadable
@@ -69,9 +70,7 @@ class Reflector(Generic[T]):
         self._stop = threading.Event()
         self._woken = threading.Event()
         self._synced = threading.Event()
-        # By UID of those whose objects were read before the first list: the version at which that was.
-        self._known: dict[str, int] = {}
-        self._has_asked = False  # which objects are needed first
+        self._reached = -1  # the version up to which everything was announced
         self._resume = ""  # the version to watch from; empty: list first
         self._rereads = False  # `reread` was called: list again even if the watch could resume
         self._served: bool | None = None
@@ -86,6 +85,18 @@ class Reflector(Generic[T]):
         self._is_open = False  # whether the present watch was opened
         self._received = False  # whether the present watch has sent a line
         self._progressed = True  # whether the watch has sent anything since the last list
+        self._catch_up = catch_up.CatchUp(client, source)
+        self._reads = OwnerReads(
+            client,
+            source,
+            store,
+            lambda: self._decoder,
+            timing=self._timing,
+            stop=self._stop,
+            on_deltas=self._announce,
+            on_read=lambda owners: self._call(lambda gvr: handlers.on_owners(gvr, owners)),
+            on_trouble=lambda: self._call(handlers.on_trouble),
+        )
         self._runner = threading.Thread(target=self._run, name=f"reflector-{self.gvr}", daemon=True)
 
     def start(self) -> None:
@@ -101,10 +112,10 @@ class Reflector(Generic[T]):
         self._woken.set()
 
     def join(self, timeout: float | None = None) -> bool:
-        """Wait until the thread has ended; False if it still runs after `timeout` seconds."""
+        """Wait until the threads have ended; False if one still runs after `timeout` seconds each."""
         if self._runner.ident is not None:
             self._runner.join(timeout)
-        return not self._runner.is_alive()
+        return self._reads.join(timeout) and not self._runner.is_alive()
 
     def retry_now(self) -> None:
         """End the wait for the next try, if there is one: the caller knows that the kind has come."""
@@ -121,14 +132,21 @@ class Reflector(Generic[T]):
         self._woken.set()
 
     def wait_synced(self, timeout: float | None = None) -> bool:
-        """Wait until a first complete list has been taken in and announced."""
+        """Wait until a first complete list has been taken in and announced, with what happened while it was read."""
         return self._synced.wait(timeout)
 
     def knows(self, owner: str, since: int) -> bool:
-        """Whether every object of this owner (a UID) was taken in and announced, as of version `since` or later: before
-        the first list, or by it. Until the list is there nobody sees what becomes of them.
+        """Whether every object of this owner (a UID) was taken in and announced, as of version `since` or later. Before
+        the first list they may have been read by themselves; until it is there nobody sees what becomes of them.
         """
-        return self._synced.is_set() or self._known.get(owner, -1) >= since
+        return (self._synced.is_set() and self._reached >= since) or self._reads.knows(owner, since)
+
+    def ask(self, owner: str, key: str, since: int) -> None:
+        """Read the objects of this owner (a UID, `namespace/name`) by themselves unless they are known as of version
+        `since`. Never waits: on_owners is called. Before the first list there is nothing to ask for.
+        """
+        if self._synced.is_set() and not self.knows(owner, since):
+            self._reads.ask(owner, key, since)
 
     @property
     def is_started(self) -> bool:
@@ -153,7 +171,7 @@ class Reflector(Generic[T]):
         """The error of lists that keep failing, as it was announced last; empty once one worked, or while the kind is
         not served.
         """
-        return self._trouble
+        return self._trouble or self._reads.trouble
 
     def _run(self) -> None:
         while not self._stop.is_set():
@@ -182,7 +200,7 @@ class Reflector(Generic[T]):
                 self._decoder,
                 self._page_size,
                 self._stop.is_set,
-                before_more=self._read_first,
+                before_more=self._before_more,
             )
         except Stopped:
             raise
@@ -198,41 +216,11 @@ class Reflector(Generic[T]):
         self._take_list(listing, started)
         return 0.0
 
-    def _read_first(self) -> None:
-        """Reads what is needed first. Where that fails the list is waited for."""
-        if self._has_asked or self._synced.is_set():
-            return
-        self._has_asked = True
-        for part in self._source.first(self._stop.is_set):
-            if self._stop.is_set():
-                return
-            try:
-                self._read_part(part)
-            except Stopped:
-                raise
-            except KubeError as error:
-                self._log.debug("objects not read before the others", error=str(error))
-                return
-
-    def _read_part(self, part: Part) -> None:
-        source = self._source
-        page = self._client.list_page(
-            source.gvr,
-            source.namespace,
-            msgspec.Raw,
-            label_selector=part.label_selector,
-            # Without a limit the version is the oldest one that will do, so that the server answers from its cache.
-            limit=0,
-            resource_version=part.resource_version,
-        )
-        found = [self._decoder.item(raw) for raw in page.items]
-        if self._stop.is_set() or page.continue_ or any(isinstance(one, Unreadable) for one in found):
-            return
-        version = version_of(page.resource_version)
-        deltas = [self.store.insert(one) for one in found if not isinstance(one, Unreadable)]
-        self._announce([delta for delta in deltas if delta is not None])
-        self._known = {**self._known, **dict.fromkeys(part.owners, version)}
-        self._call(lambda gvr: self._handlers.on_part(gvr, part))
+    def _before_more(self) -> None:
+        """The list has more pages than one."""
+        if not self._synced.is_set():
+            self._catch_up.begin()
+            self._reads.read_first()
 
     def _list_failed(self, error: KubeError) -> float:
         self._absent_since = None
@@ -242,7 +230,8 @@ class Reflector(Generic[T]):
         self._log_once("list failed, it is tried again", error)
         pause = self._failed(error)
         if self._failures >= _TROUBLE_TRIES:
-            self._known = {}  # what becomes of these objects may not be seen for long
+            if not self._synced.is_set():
+                self._reads.forget()  # what becomes of these objects may not be seen for long
             self._report(error)
         return pause
 
@@ -268,6 +257,12 @@ class Reflector(Generic[T]):
         self._misses, self._logged = 0, ""
         self._metrics.listed(self.gvr, len(listing.items), self._clock() - started)
         self._announce(deltas)
+        self._reached = self.store.synced_rv
+        if not self._catch_up.is_needed:
+            self._complete()
+
+    def _complete(self) -> None:
+        self._catch_up.end()
         self._synced.set()
         self._call(self._handlers.on_synced)
 
@@ -284,7 +279,7 @@ class Reflector(Generic[T]):
             return pause
         if self._is_absence_confirmed():
             self._gone, self._trouble = True, ""
-            self._known = {}
+            self._reads.forget()
             self._announce(self.store.clear("kind gone"))
             self._call(self._handlers.on_gone)
         else:
@@ -302,6 +297,8 @@ class Reflector(Generic[T]):
         started = self._clock()
         self._received = self._is_open = False
         try:
+            if self._catch_up.ask():
+                started = self._clock()
             self._read_watch()
         except Stopped:
             raise
@@ -312,24 +309,35 @@ class Reflector(Generic[T]):
             if self._is_open and error.status is None and error.reason == "Timeout":
                 # Normal for a kind without changes, and the only sign of a half-open connection.
                 self._log.debug("watch was silent, it is opened again", seconds=self._timing.read_timeout)
-                return 0.0
+                return self._silent()
             return self._broken(error)
         finally:
             with self._lock:
                 self._watch = None
-        if self._must_leave() or self._settle(started):
+        if self._must_leave():
             return 0.0
-        return self._failed()  # a server that ends every watch at once is not asked in a tight loop
+        has_settled = self._settle(started)
+        if self._catch_up.is_needed and self._clock() - started >= catch_up.WATCH_SECONDS / 2:
+            return self._silent()
+        # A server that ends every watch at once is not asked in a tight loop.
+        return 0.0 if has_settled else self._failed()
+
+    def _silent(self) -> float:
+        """A watch has nothing to tell."""
+        if self._catch_up.is_needed and not self._received:
+            self._complete()
+        return 0.0
 
     def _read_watch(self) -> None:
         """One watch, from its start to its end."""
+        is_short = self._catch_up.is_needed
         with self._client.watch(
             self.gvr,
             self._source.namespace,
             label_selector=self._source.label_selector,
             resource_version=self._resume,
-            timeout_seconds=self._rng.randint(*_WATCH_SECONDS),
-            read_timeout=self._timing.read_timeout,
+            timeout_seconds=catch_up.WATCH_SECONDS if is_short else self._rng.randint(*_WATCH_SECONDS),
+            read_timeout=catch_up.READ_TIMEOUT if is_short else self._timing.read_timeout,
         ) as watch:
             with self._lock:
                 self._watch = watch
@@ -341,6 +349,9 @@ class Reflector(Generic[T]):
                 if self._stop.is_set():
                     return
                 self._take(line)
+                self._reached = self.store.synced_rv
+                if self._catch_up.is_done(self._reached):
+                    self._complete()
                 if not self._received:
                     self._received = self._progressed = True
                     self._failures = self._misses = self._stalls = 0
@@ -394,6 +405,7 @@ class Reflector(Generic[T]):
         if reason is not None:
             self._log.info("watch cannot be resumed, listing again", reason=reason, error=str(error))
             self._metrics.relisted(self.gvr, reason)
+            self._catch_up.give_up()
             self._resume, self._stalls = "", 0
             was_fruitful, self._progressed = self._progressed, False
             return 0.0 if was_fruitful else self._failed(error)

@@ -21,26 +21,28 @@ WAITING = Backoff(base=0.25, cap=3.0, jitter=0.3)
 READ_TIMEOUT = 80.0
 """Seconds without a line after which a watch is opened again. The API server sends a bookmark about every minute, but
 none as long as it has seen no event of the kind itself: such a watch costs one request in this time."""
+MAX_OWNERS = 100
+"""Of one request: a UID takes 39 characters of a URL, of which some proxies take 8 KiB."""
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """Objects that are needed before all others: those that match the selector, at `resource_version` or later.
-
-    owners: whose objects these are, by UID the `namespace/name` of each.
+class Owners:
+    """Owners of objects, by UID the `namespace/name` of each (`keys`). Their objects are read by themselves, as of
+    version `since` or later.
     """
 
-    label_selector: str
-    resource_version: str
-    owners: Mapping[str, str]
+    keys: Mapping[str, str]
+    since: int
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
     """The objects of `gvr` in `namespace` (None: all) that match the selector, listed `page_limit` at a time.
 
-    Only those are cached for which `keeps` (`namespace/name`) is true: None for all. first(is_stopped): what is read
-    first, if the first list has more than one page; it may wait until that is known.
+    Only those are cached for which `keeps` (`namespace/name`) is true: None for all. owner_label: has the UID of an
+    object's owner; empty if there are none. first(is_stopped): whose objects are read first, if the first list has more
+    than one page; it may wait until that is known. must_catch_up: such a list counts as complete once the watch has
+    told what happened while it was read.
     """
 
     gvr: GVR
@@ -48,7 +50,9 @@ class Source:
     label_selector: str = ""
     page_limit: int = 500
     keeps: Callable[[str], bool] | None = None
-    first: Callable[[Callable[[], bool]], Sequence[Part]] = lambda _is_stopped: ()
+    owner_label: str = ""
+    first: Callable[[Callable[[], bool]], Sequence[Owners]] = lambda _is_stopped: ()
+    must_catch_up: bool = False
 
 
 def _ignore(_gvr: GVR) -> None:
@@ -57,18 +61,19 @@ def _ignore(_gvr: GVR) -> None:
 
 @dataclass(frozen=True, slots=True)
 class EventHandlers(Generic[T]):
-    """Called in the reflector's thread, after the store has changed; one that raises is logged, and nothing else.
+    """Called after the store has changed, in the thread of the reflector or in that of its `OwnerReads`; one that
+    raises is logged, and nothing else.
 
     `on_deltas` gets every change, `on_synced` is called after every complete list. `on_gone` is called once lists
     have been answered repeatedly with 404, and `is_absent(gvr)` says that this is no fault on the way to the server; it
     may raise KubeError for "cannot tell", and without it no kind ever counts as gone. What was cached is then announced
     as deleted, with reason "kind gone". `on_trouble` is called when lists keep failing, and when they do so for another
-    reason. `on_part(gvr, part)` is called once a part has been read that comes before the first list.
+    reason. `on_owners(gvr, owners)` is called once the objects of these owners have been read by themselves.
     """
 
     on_deltas: Callable[[GVR, Sequence[Delta[T]]], None]
     on_synced: Callable[[GVR], None] = _ignore
-    on_part: Callable[[GVR, Part], None] = lambda _gvr, _part: None
+    on_owners: Callable[[GVR, Owners], None] = lambda _gvr, _owners: None
     on_gone: Callable[[GVR], None] = _ignore
     on_trouble: Callable[[GVR], None] = _ignore
     is_absent: Callable[[GVR], bool] = lambda _gvr: False

@@ -10,14 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
-from pkg.apis.flow.v1alpha1 import labels, records
+from pkg.apis.flow.v1alpha1 import records
 from pkg.apis.flow.v1alpha1.types import WORKFLOWS, Workflow, WorkflowSpec
 from pkg.apis.meta import GVR
 from pkg.controllers.engine.informer import InformerSet
-from pkg.controllers.engine.reflector_options import Part
+from pkg.controllers.engine.reflector_options import MAX_OWNERS, Owners
 
-# Of one request, which has no pages. A UID takes 39 characters of a URL, of which some proxies take 8 KiB.
-MAX_WORKFLOWS: Final = 100
+# Of one request, which has no pages.
 MAX_TASKS: Final = 500
 WAIT_SECONDS: Final = 0.5
 WAITS: Final = 40
@@ -25,8 +24,8 @@ WAITS: Final = 40
 MAX_SHARE: Final = 0.5
 
 
-def first_jobs(workflows: InformerSet[Workflow], gvr: GVR, is_stopped: Callable[[], bool]) -> Sequence[Part]:
-    """The jobs of a kind that are read first. Waits for the workflows: some seconds, for the page of the list that has
+def first_jobs(workflows: InformerSet[Workflow], gvr: GVR, is_stopped: Callable[[], bool]) -> Sequence[Owners]:
+    """Whose jobs of a kind are read first. Waits for the workflows: some seconds, for the page of the list that has
     come cannot be continued for ever.
     """
     for _ in range(WAITS):
@@ -38,11 +37,11 @@ def first_jobs(workflows: InformerSet[Workflow], gvr: GVR, is_stopped: Callable[
         return ()
     store = workflows.ensure(WORKFLOWS)
     found = store.values()
-    return parts_of(found, gvr, store.synced_rv)
+    return in_parts(found, gvr, store.synced_rv)
 
 
-def parts_of(workflows: Iterable[Workflow], gvr: GVR, version: int) -> tuple[Part, ...]:
-    """Those of the running workflows in requests of about the same size; none if it saves nothing.
+def in_parts(workflows: Iterable[Workflow], gvr: GVR, version: int) -> tuple[Owners, ...]:
+    """The running workflows in parts with about as many jobs; none if it saves nothing.
 
     version: of the cache that the workflows are from.
     """
@@ -56,12 +55,12 @@ def parts_of(workflows: Iterable[Workflow], gvr: GVR, version: int) -> tuple[Par
             running.append(workflow)
     if sum(workflow.status.tasks.total for workflow in running) > MAX_SHARE * total:
         return ()
-    parts, batch, tasks = list[Part](), list[Workflow](), 0
+    parts, batch, tasks = list[Owners](), list[Workflow](), 0
     for workflow in running:
         count = workflow.status.tasks.total
         if count > MAX_TASKS or is_timed(workflow.spec):
             continue  # it waits for the list
-        if batch and (len(batch) == MAX_WORKFLOWS or tasks + count > MAX_TASKS):
+        if batch and (len(batch) == MAX_OWNERS or tasks + count > MAX_TASKS):
             parts.append(_part(batch, version))
             batch, tasks = [], 0
         batch.append(workflow)
@@ -77,6 +76,5 @@ def is_timed(spec: WorkflowSpec) -> bool:
     )
 
 
-def _part(workflows: Sequence[Workflow], version: int) -> Part:
-    owners = {workflow.metadata.uid: workflow.metadata.key for workflow in workflows}
-    return Part(f"{labels.WORKFLOW_UID} in ({','.join(owners)})", str(version), owners)
+def _part(workflows: Sequence[Workflow], version: int) -> Owners:
+    return Owners({workflow.metadata.uid: workflow.metadata.key for workflow in workflows}, version)

@@ -76,7 +76,8 @@ class Memory:
     rebuilt_at: float = 0.0
     #: The leadership term in which the fields above were filled.
     term: int = 0
-    #: The version of the Workflow at the first reconcile of the term: later statuses are our own.
+    #: The version of the Workflow at the first reconcile of the term, if it ran by then: its status records jobs that
+    #: another process may have made. Later statuses are our own.
     begun_at: int = 0
     #: Kinds of which every job was known at the last reconcile.
     synced: frozenset[GVR] = frozenset()
@@ -131,20 +132,19 @@ class Memories:
         self.by_workflow: dict[WorkflowId, Memory] = {}
         self._by_key: dict[str, set[WorkflowId]] = {}
 
-    def of(self, workflow: WorkflowId, term: int, version: str) -> Memory:
-        """The memory of a workflow, made if there is none; of an earlier term no progress is kept. version: of the
-        cached Workflow.
-        """
+    def of(self, cached: Workflow, term: int) -> Memory:
+        """The memory of a workflow, made if there is none; of an earlier term no progress is kept."""
+        workflow = WorkflowId.of(cached)
         memory = self.by_workflow.get(workflow)
         if memory is None:
-            memory = self.by_workflow[workflow] = Memory(term=term, begun_at=int(version))
+            memory = self.by_workflow[workflow] = Memory(term=term, begun_at=_begun_at(cached))
             self._by_key.setdefault(workflow.key, set()).add(workflow)
         if memory.term != term:
             memory.drop_progress()
             memory.rest = None
             memory.rebuilt_at = 0.0
             memory.first_creations = 1
-            memory.term, memory.begun_at = term, int(version)
+            memory.term, memory.begun_at = term, _begun_at(cached)
         return memory
 
     def workflows(self, key: str) -> tuple[WorkflowId, ...]:
@@ -183,3 +183,8 @@ def pending_jobs(memories: Mapping[WorkflowId, Memory]) -> Iterator[PendingJob]:
                 if task.phase is Phase.PENDING and current.job_uid and current.created is not None:
                     key = TaskKey(node.name, index)
                     yield PendingJob(workflow, key, current.job_uid, current.created, task.attempt, state.gvr_of(index))
+
+
+def _begun_at(cached: Workflow) -> int:
+    phase = cached.status.phase
+    return int(cached.metadata.resource_version) if phase is not None and not phase.is_final else 0

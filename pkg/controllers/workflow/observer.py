@@ -244,6 +244,8 @@ class Observer:
         unseen = self._objects_of(workflow, memory)
         kinds = {gvr: caches.kinds.get(gvr) for gvr in gvrs | foreign if caches.kinds.is_answered(gvr)}
         synced = self._synced(gvrs, kinds, this.uid, memory.begun_at)
+        for gvr in gvrs - synced:
+            caches.jobs.ask(gvr, this.uid, this.key, memory.begun_at)
         changes = caches.ledger.take_changes(this)
         # A cache that became complete shows which jobs are missing without an event for them: every task is read.
         is_known = memory.progress is not None and memory.synced == synced

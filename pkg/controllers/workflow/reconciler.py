@@ -207,7 +207,7 @@ class Reconciler:
         is_new = workflow.status.phase is None and parked is None
         if is_new and self._room.turn(key) == 0 and self._room.wait(key):
             return Done()  # nothing is kept of a workflow that cannot begin yet
-        memory = self._memories.of(this, self._term, workflow.metadata.resource_version)
+        memory = self._memories.of(workflow, self._term)
         if self._after_end.needs_graph(workflow, memory) or this in self._cleanup.holding(key):
             return self._reconcile_with_graph(workflow, memory, parked)
         if self._caches.objects is not None:

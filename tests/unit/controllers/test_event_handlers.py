@@ -14,6 +14,7 @@ from pkg.apis.flow.v1alpha1.phases import WorkflowPhase
 from pkg.apis.flow.v1alpha1.types import API_VERSION, WORKFLOWS, WORKTEMPLATES, Completion, UsedBy, Workflow
 from pkg.apis.meta import GVR, Job, WholeJob
 from pkg.controllers.engine.deltas import Delta
+from pkg.controllers.engine.reflector_options import Owners
 from pkg.controllers.engine.shards import ShardedQueue
 from pkg.controllers.engine.store import Store
 from pkg.controllers.event_handlers import Handlers, Parts
@@ -184,6 +185,11 @@ def test_a_kind_that_changes_has_its_users_read_all_their_jobs(setup: Setup) -> 
     setup.handlers.kind_changed(JOBS)
     assert setup.ledger.take_changes(WORKFLOW).dirty is None
     assert setup.queued(setup.queue) == ["team/w"]
+
+
+def test_workflows_go_on_whose_jobs_were_read_by_themselves(setup: Setup) -> None:
+    setup.handlers.jobs_known(JOBS, Owners({"u-1": "team/w", "u-2": "team/v"}, 7))
+    assert sorted(setup.queued(setup.queue)) == ["team/v", "team/w"]
 
 
 def test_a_cache_that_is_complete_requeues_the_users_of_its_kind_and_who_waits_for_their_jobs(setup: Setup) -> None:

@@ -138,7 +138,7 @@ class Snapshot:
     gone: Mapping[TaskKey, tuple[ObservedJob, ...]] = field(default_factory=dict)
     #: Kinds by resource; None for one that is not served, and no entry while that is not known.
     kinds: Mapping[GVR, Kind | None] = field(default_factory=dict)
-    #: Kinds whose cache is complete.
+    #: Kinds whose cache has every job of the workflow that status may record.
     synced: frozenset[GVR] = frozenset()
     #: HTTP and TCP probes that pass now.
     passed: frozenset[ProbeKey] = frozenset()
@@ -168,7 +168,7 @@ class Snapshot:
     is_dry_run: bool = False
     #: Seconds by which the load lengthens the window between two writes of status.
     load: float = 0.0
-    #: Kinds whose cache is not complete yet.
+    #: Kinds whose cache may lack jobs of the workflow.
     awaited: frozenset[GVR] = frozenset()
     #: What the API server answered where the cache of a kind cannot be filled.
     unlisted: Mapping[GVR, str] = field(default_factory=dict)

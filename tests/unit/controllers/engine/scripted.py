@@ -126,8 +126,8 @@ class ScriptedClient:
         timeout_seconds: int,
         read_timeout: float,
     ) -> ScriptedWatch:
-        assert 300 <= timeout_seconds <= 600
-        self.calls.append(f"watch {resource_version}")
+        assert 300 <= timeout_seconds <= 600 or (timeout_seconds, read_timeout) == (1, 5.0)
+        self.calls.append(f"watch {resource_version}" + (" for 1 s" if timeout_seconds == 1 else ""))
         answer = self._next(Lines)
         if answer is None:
             self.finished.set()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import time
 from collections import deque
@@ -14,7 +15,7 @@ from pkg.apis.meta import GVR
 from pkg.controllers.engine.backoff import Backoff
 from pkg.controllers.engine.deltas import Delta
 from pkg.controllers.engine.reflector import Reflector
-from pkg.controllers.engine.reflector_options import EventHandlers, Part, Source, Timing
+from pkg.controllers.engine.reflector_options import EventHandlers, Owners, Source, Timing
 from pkg.controllers.engine.store import Store
 from pkg.kube.errors import Forbidden, Gone, KubeError, NotFound, Refused, Stopped, Throttled, Transient
 from tests.unit.controllers.engine.objects import THINGS, Thing, thing
@@ -25,6 +26,7 @@ FAST = Backoff(base=0.001, cap=0.002)
 SLOW = Backoff(base=600.0, cap=600.0)
 CUT = Transient("the watch broke")
 INITIALIZING = Throttled("storage is (re)initializing", status=429, retry_after=9)
+_SOURCE = ("page_limit", "first", "owner_label", "must_catch_up")
 UNREADABLE = b'{"metadata":{"name":"bad","namespace":"ns","resourceVersion":"9"},"status":5}'
 
 
@@ -62,12 +64,13 @@ class Run:
         self.synced = 0
         self.gone = 0
         self.metrics = Counter()
-        handlers = {name: options.pop(name) for name in ("is_absent", "on_trouble", "on_part") if name in options}
+        self.on_sync: Callable[[], None] = lambda: None
+        handlers = {name: options.pop(name) for name in ("is_absent", "on_trouble", "on_owners") if name in options}
         timing: dict[str, Any] = {"failing": FAST, "waiting": FAST, "rng": random.Random(1)}
         timing |= {name: options.pop(name) for name in ("failing", "waiting", "clock") if name in options}
         self.reflector = Reflector(
             self.client,
-            Source(THINGS, **{name: options.pop(name) for name in ("page_limit", "first") if name in options}),
+            Source(THINGS, **{name: options.pop(name) for name in _SOURCE if name in options}),
             Thing,
             self.store,
             EventHandlers(options.pop("on_deltas", self.take), on_synced=self.sync, on_gone=self.go, **handlers),
@@ -82,6 +85,7 @@ class Run:
     def sync(self, _gvr: GVR) -> None:
         assert self.store.synced
         self.synced += 1
+        self.on_sync()
 
     def go(self, _gvr: GVR) -> None:
         self.gone += 1
@@ -113,7 +117,7 @@ def test_pages_are_one_list_and_the_watch_goes_on_from_it() -> None:
     assert run.store.synced_rv == 10
 
 
-MINE, YOURS = Part("owner in (me)", "9", {"me": "ns/me"}), Part("owner in (you)", "9", {"you": "ns/you"})
+MINE, YOURS = Owners({"me": "ns/me"}, 9), Owners({"you": "ns/you"}, 9)
 
 
 def test_what_is_needed_first_is_read_between_the_first_page_and_the_others() -> None:
@@ -122,13 +126,13 @@ def test_what_is_needed_first_is_read_between_the_first_page_and_the_others() ->
     new = [thing("b", 12, state="done"), thing("d", 11)]
     answers = [page(A, more="t1"), page(*new, rv="12"), page(rv="12"), page(B, more="t2"), page(C, rv="10")]
 
-    def take_part(_gvr: GVR, part: Part) -> None:
-        told.append((*run.told, *part.owners))
+    def take_owners(_gvr: GVR, owners: Owners) -> None:
+        told.append((*run.told, *owners.keys))
         known.append([run.reflector.knows(uid, since) for uid, since in (("me", 12), ("me", 13), ("you", 12))])
         assert not run.reflector.wait_synced(0)
 
     known: list[list[bool]] = []
-    run = Run(*answers, page_limit=1, first=lambda _: (MINE, YOURS), on_part=take_part)
+    run = Run(*answers, page_limit=1, first=lambda _: (MINE, YOURS), owner_label="owner", on_owners=take_owners)
     run.play()
     assert run.client.calls == ["list 1", "list 0 at 9", "list 0 at 9", "list 1 t1", "list 1 t2", "watch 10"]
     assert [selector for _, _, selector in run.client.listed] == ["", "owner in (me)", "owner in (you)", "", ""]
@@ -136,7 +140,19 @@ def test_what_is_needed_first_is_read_between_the_first_page_and_the_others() ->
     assert known == [[True, False, False], [True, False, True]]
     assert run.told == ["+ns/b", "+ns/d", "+ns/a", "+ns/c"]
     assert run.store.get("ns/b") == new[0]
-    assert run.reflector.knows("anybody", 99)
+
+
+def test_the_objects_of_anybody_are_known_as_far_as_list_and_watch_have_told() -> None:
+    known: list[bool] = []
+
+    def take(_gvr: GVR, _deltas: Sequence[Delta[Thing]]) -> None:
+        known.append(run.reflector.knows("me", 12))
+
+    run = Run(page(A), Lines((line("ADDED", thing("d", 12)), line("ADDED", thing("e", 13)))), on_deltas=take)
+    run.play()
+    assert known == [False, False, True], "what was not announced does not count"
+    assert run.reflector.knows("anybody", 13)
+    assert not run.reflector.knows("anybody", 14)
 
 
 @pytest.mark.parametrize(
@@ -147,17 +163,17 @@ def test_what_is_needed_first_is_read_between_the_first_page_and_the_others() ->
         pytest.param(page(UNREADABLE), id="with something unreadable"),
     ],
 )
-def test_a_part_is_left_to_the_list(answer: Answer) -> None:
-    parts: list[Part] = []
+def test_what_cannot_be_read_first_is_left_to_the_list(answer: Answer) -> None:
+    read: list[Owners] = []
     run = Run(
         page(A, more="t1"),
         answer,
         page(B),
         page_limit=1,
         first=lambda _: (MINE,),
-        on_part=lambda _, part: parts.append(part),
+        on_owners=lambda _, owners: read.append(owners),
     ).play()
-    assert parts == []
+    assert read == []
     assert run.store.keys() == ("ns/a", "ns/b")
     assert run.client.calls[-1] == "watch 10"
 
@@ -173,7 +189,7 @@ def test_what_was_read_first_counts_no_more_where_the_list_keeps_failing() -> No
         page(A),
         page_limit=1,
         first=lambda _: (MINE,),
-        on_part=lambda *_: known.append(run.reflector.knows("me", 12)),
+        on_owners=lambda *_: known.append(run.reflector.knows("me", 12)),
         on_trouble=lambda _: known.append(run.reflector.knows("me", 12)),
     )
     run.play()
@@ -193,6 +209,81 @@ def test_what_was_read_first_counts_no_more_where_the_list_keeps_failing() -> No
 )
 def test_nothing_is_read_first(answers: list[Answer], calls: list[str]) -> None:
     assert Run(*answers, page_limit=1, first=lambda _: (MINE,)).play().client.calls == calls
+
+
+D11, D12, D13 = thing("d", 11), thing("d", 12), thing("d", 13)
+PAGES = (page(A, more="t"), page(B))
+GONE_LINE = Lines((error_line(410),))
+
+
+@pytest.mark.parametrize(
+    ("answers", "calls", "seen"),
+    [
+        pytest.param(
+            [*PAGES, page(rv="12"), Lines((line("ADDED", D11), line("MODIFIED", D12), line("MODIFIED", D13)))],
+            ["list 2", "list 2 t", "list 1", "watch 10 for 1 s", "watch 13"],
+            D12,
+            id="that the watch has told all",
+        ),
+        pytest.param(
+            [*PAGES, page(rv="19"), Lines((line("ADDED", D11),)), Lines((bookmark(19),))],
+            ["list 2", "list 2 t", "list 1", "watch 10 for 1 s", "watch 11 for 1 s", "watch 19"],
+            D11,
+            id="of which a bookmark tells",
+        ),
+        pytest.param(
+            [*PAGES, page(rv="19"), Lines()],
+            ["list 2", "list 2 t", "list 1", "watch 10 for 1 s", "watch 10"],
+            None,
+            id="that nothing has happened",
+        ),
+        pytest.param(
+            [*PAGES, page(rv="19"), Lines((line("ADDED", D11),)), Lines((), CUT), Lines()],
+            ["list 2", "list 2 t", "list 1", "watch 10 for 1 s", *["watch 11 for 1 s"] * 2, "watch 11"],
+            D11,
+            id="and a watch that breaks proves nothing",
+        ),
+        pytest.param(
+            [*PAGES, page(rv="19"), Lines((), Transient("the watch said nothing for 5 s", reason="Timeout"))],
+            ["list 2", "list 2 t", "list 1", "watch 10 for 1 s", "watch 10"],
+            None,
+            id="of which a watch tells nothing that the server does not end",
+        ),
+        pytest.param(
+            [*PAGES, CUT, Throttled("busy", status=429), page(rv="19"), Lines()],
+            ["list 2", "list 2 t", *["list 1"] * 3, "watch 10 for 1 s", "watch 10"],
+            None,
+            id="and the version to reach is asked for until it is known",
+        ),
+        pytest.param(
+            [*PAGES, page(rv="19"), GONE_LINE, page(A, more="t"), page(B, D11, rv="18")],
+            ["list 2", "list 2 t", "list 1", "watch 10 for 1 s", "list 2", "list 2 t", "watch 18"],
+            D11,
+            id="unless the list is too old for a watch",
+        ),
+        pytest.param([page(A)], ["list 2", "watch 10"], None, id="if it has more than a page"),
+        pytest.param(
+            [page(A), GONE_LINE, *PAGES], ["list 2", "watch 10", "list 2", "list 2 t", "watch 10"], None, id="the first"
+        ),
+    ],
+)
+def test_a_first_list_is_complete_once_the_watch_has_told_what_happened_since(
+    answers: list[Answer], calls: list[str], seen: Thing | None
+) -> None:
+    ticks = itertools.count()
+    run = Run(*answers, page_limit=2, must_catch_up=True, clock=lambda: float(next(ticks)))
+    found: list[Thing | None] = []
+    run.on_sync = lambda: found.append(run.store.get("ns/d"))
+    run.play()
+    assert run.client.calls == calls
+    assert found[0] == seen
+
+
+def test_a_watch_that_the_server_ends_at_once_tells_nothing_about_a_first_list() -> None:
+    ended = Lines()
+    run = Run(*PAGES, page(rv="19"), ended, ended, Lines((bookmark(19),)), page_limit=2, must_catch_up=True).play()
+    assert run.client.calls == ["list 2", "list 2 t", "list 1", *["watch 10 for 1 s"] * 3, "watch 19"]
+    assert run.synced == 1
 
 
 def test_events_change_the_store_and_are_announced() -> None:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
+import msgspec
 import pytest
 
-from pkg.apis.flow.v1alpha1.types import Workflow
+from pkg.apis.flow.v1alpha1.types import WORKFLOWS, Workflow
 from pkg.apis.meta import GVR
-from pkg.controllers.engine.reflector_options import Part
-from pkg.controllers.workflow.first_jobs import MAX_TASKS, MAX_WORKFLOWS, parts_of
+from pkg.controllers.engine.informer import InformerSet
+from pkg.controllers.engine.reflector_options import MAX_OWNERS, EventHandlers, Owners
+from pkg.controllers.workflow import first_jobs
+from pkg.controllers.workflow.first_jobs import MAX_TASKS, in_parts
 from tests.builders import http
 from tests.manifests import decoded
+from tests.unit.controllers.engine.scripted import Page, ScriptedClient
 
 JOBS = GVR("batch", "v1", "jobs")
 KIND = {"kinds": [{"gvr": "jobs.v1.batch"}]}
@@ -57,19 +62,68 @@ ENDED = of("ended", "Succeeded", 100_000)
             id="in requests of so many tasks at most",
         ),
         pytest.param(
-            [of(f"w{at}", "Running", 1) for at in range(MAX_WORKFLOWS + 1)],
-            [[f"w{at}" for at in range(MAX_WORKFLOWS)], [f"w{MAX_WORKFLOWS}"]],
+            [of(f"w{at}", "Running", 1) for at in range(MAX_OWNERS + 1)],
+            [[f"w{at}" for at in range(MAX_OWNERS)], [f"w{MAX_OWNERS}"]],
             id="in requests of so many workflows at most",
         ),
     ],
 )
 def test_the_jobs_of_running_workflows_are_read_first(others: list[Workflow], expected: list[list[str]]) -> None:
-    found = parts_of([ENDED, *others], JOBS, 7)
-    assert [list(part.owners.values()) for part in found] == [[f"team/{one}" for one in part] for part in expected]
-    assert [part.resource_version for part in found] == ["7"] * len(expected)
+    found = in_parts([ENDED, *others], JOBS, 7)
+    assert found == tuple(Owners({f"u-{one}": f"team/{one}" for one in part}, 7) for part in expected)
 
 
-def test_a_part_selects_by_the_label_that_the_jobs_have() -> None:
-    [part] = parts_of([ENDED, of("a", "Running", 1), of("b", "Running", 1)], JOBS, 7)
-    selector = "flow.workflow.sh/workflow-uid in (u-a,u-b)"
-    assert part == Part(selector, "7", {"u-a": "team/a", "u-b": "team/b"})
+class Served:
+    """The Workflows that an API server has; none while it does not serve the kind."""
+
+    def __init__(self) -> None:
+        self.kinds: dict[GVR, Page] = {}
+        client = ScriptedClient(served=self.kinds)
+        handlers: EventHandlers[Workflow] = EventHandlers(lambda _gvr, _deltas: None)
+        self.informers = InformerSet(client, None, Workflow, handlers)
+
+    def serve(self, *workflows: Workflow) -> None:
+        items = [msgspec.Raw(msgspec.json.encode({"metadata": {}} | msgspec.to_builtins(one))) for one in workflows]
+        self.kinds[WORKFLOWS] = Page(items, "70")
+        self.informers.retry_now(WORKFLOWS)
+
+
+@pytest.fixture
+def served(monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
+    monkeypatch.setattr(first_jobs, "WAIT_SECONDS", 0.01)
+    made = Served()
+    yield made
+    made.informers.stop()
+    assert made.informers.join(5)
+
+
+def test_the_workflows_are_waited_for(served: Served) -> None:
+    asked: list[bool] = []
+
+    def is_stopped() -> bool:
+        asked.append(True)
+        if len(asked) == 3:
+            versions = [
+                msgspec.structs.replace(one, metadata=msgspec.structs.replace(one.metadata, resource_version="9"))
+                for one in (ENDED, of("a", "Running", 1))
+            ]
+            served.serve(*versions)
+        return False
+
+    assert first_jobs.first_jobs(served.informers, JOBS, is_stopped) == (Owners({"u-a": "team/a"}, 70),)
+
+
+def test_the_workflows_are_not_waited_for_for_ever(served: Served) -> None:
+    """The list of jobs waits meanwhile."""
+    asked: list[bool] = []
+
+    def is_stopped() -> bool:
+        asked.append(True)
+        return False
+
+    assert first_jobs.first_jobs(served.informers, JOBS, is_stopped) == ()
+    assert len(asked) == first_jobs.WAITS
+
+
+def test_whose_process_ends_waits_for_nothing(served: Served) -> None:
+    assert first_jobs.first_jobs(served.informers, JOBS, lambda: True) == ()

@@ -748,11 +748,48 @@ def test_a_new_leader_goes_on_before_its_list_if_it_has_read_the_jobs(is_newer: 
     assert [flow.phase for flow in world.workflow.status.flows] == ["Succeeded", "Running"]
     memory = spare.reconciler._memories.by_workflow[WorkflowId.of(world.workflow)]
     assert (JOBS in memory.synced) is is_newer
-    spare.begin_lists_anew()
     settle(spare)
     assert world.workflow.status.phase == "Succeeded"
 
 
+def test_a_new_leader_asks_for_the_jobs_that_its_watch_has_not_told_of() -> None:
+    """Its list was complete before the leader made them. What only the status knows is not taken for deleted."""
+    world, leader = started(a="", b="a")
+    spare = controller_of(world)
+    spare.is_leader = False
+    spare.informers.ensure(JOBS)
+    spare.deliver(JOBS)
+    for _ in range(8):
+        world.advance(world.now + 1)
+        settle(leader)
+    assert names(world) == ["w-a", "w-b"]
+    leader.is_leader = False
+    spare.deliver(WORKFLOWS)
+    spare.lead()
+    for _ in range(3):
+        world.advance(world.now + 10)
+        spare.is_queued = True
+        spare.reconcile()
+    assert [flow.phase for flow in world.workflow.status.flows] == ["Succeeded", "Running"]
+    assert spare.read_asked()
+    spare.reconcile()
+    assert world.workflow.status.phase == "Succeeded"
+    assert names(world) == ["w-a", "w-b"]
+    assert not spare.read_asked(), "what was read is not asked for again"
+
+
+def test_a_new_workflow_asks_for_no_jobs() -> None:
+    """Nor does one whose jobs the watch has told of. A read for each of them would be a list per workflow."""
+    world, controller = started(a="", b="a")
+    for _ in range(20):
+        assert controller.informers.asked == {}
+        world.advance(world.now + 1)
+        settle(controller)
+    assert world.workflow.status.phase == "Succeeded"
+    assert controller.informers.known == {}
+
+
+@pytest.mark.skipif(build() == "compiled", reason="replaces a method, which a compiled observer does not allow")
 def test_a_template_that_comes_in_the_middle_of_a_reconcile_counts_in_the_next_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -1,0 +1,210 @@
+"""Reads the objects of single owners, apart from the list of all.
+
+A process that begins wants the objects of few owners before a long list is complete. A process that takes over has a
+complete list, but its watch may be behind what another process has made and recorded in the owner's status. What such
+an owner lacks in the cache may exist, so its objects are read as of the version of that record.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+from collections.abc import Callable, Sequence
+from itertools import islice
+from typing import Final, Generic, TypeVar
+
+import msgspec
+import structlog
+
+from pkg.controllers.engine.deltas import Delta, KubeObject
+from pkg.controllers.engine.listwatch import ListWatch
+from pkg.controllers.engine.pager import Listing, PageSize, read_list
+from pkg.controllers.engine.reflector_options import MAX_OWNERS, Owners, Source, Timing
+from pkg.controllers.engine.relist import relist_reason
+from pkg.controllers.engine.store import Store, version_of
+from pkg.controllers.engine.watch_events import ObjectDecoder, Unreadable
+from pkg.kube.errors import KubeError, Stopped
+
+T = TypeVar("T", bound=KubeObject)
+
+# Reads that fail this often in a row are reported.
+_TROUBLE_TRIES: Final = 3
+
+_log = structlog.get_logger(__name__)
+
+
+class OwnerReads(Generic[T]):
+    """decoder(): the one to use now. In the thread that reads are called: on_deltas(deltas) once the store has what was
+    read, then on_read(owners) once `knows` says so; on_trouble() when what was asked for cannot be read. None of them
+    raises. `stop` ends everything.
+    """
+
+    def __init__(
+        self,
+        client: ListWatch,
+        source: Source,
+        store: Store[T],
+        decoder: Callable[[], ObjectDecoder[T]],
+        *,
+        timing: Timing,
+        stop: threading.Event,
+        on_deltas: Callable[[Sequence[Delta[T]]], None],
+        on_read: Callable[[Owners], None],
+        on_trouble: Callable[[], None],
+    ) -> None:
+        self._client = client
+        self._source = source
+        self._store = store
+        self._decoder = decoder
+        self._timing = timing
+        self._stop = stop
+        self._on_deltas = on_deltas
+        self._on_read = on_read
+        self._on_trouble = on_trouble
+        self._log = _log.bind(resource=str(source.gvr))
+        self._lock = threading.Lock()
+        # By UID: the version as of which the objects of an owner were taken in.
+        self._known: dict[str, int] = {}
+        # By UID: the `namespace/name` of an owner, and the version as of which its objects are asked for.
+        self._asked: dict[str, tuple[str, int]] = {}
+        self._has_read_first = False
+        self._reader: threading.Thread | None = None
+        self._trouble = ""
+
+    def knows(self, owner: str, since: int) -> bool:
+        """Whether the objects of an owner (a UID) were read by themselves as of version `since` or later."""
+        return self._known.get(owner, -1) >= since
+
+    @property
+    def trouble(self) -> str:
+        """Why what was asked for cannot be read, after several tries; empty if it can."""
+        return self._trouble
+
+    def forget(self) -> None:
+        """What was read counts no more, for nobody sees what becomes of it."""
+        with self._lock:
+            self._known = {}
+
+    def read_first(self) -> None:
+        """Reads what the source wants before the list, at the first call alone. What cannot be read is left to the
+        list. Raises Stopped.
+        """
+        if self._has_read_first:
+            return
+        self._has_read_first = True
+        for owners in self._source.first(self._stop.is_set):
+            if self._stop.is_set():
+                return
+            try:
+                found = self._read_at_once(owners)
+            except Stopped:
+                raise
+            except KubeError as error:
+                self._log.debug("objects not read before the others", error=str(error))
+                return
+            if found is not None and not found.undecodable:
+                self._take(found, owners, version_of(found.resource_version))
+            else:
+                self._log.debug("some objects cannot be read before the others")
+
+    def ask(self, owner: str, key: str, since: int) -> None:
+        """Read the objects of an owner as of version `since`, in another thread. Never waits. key: its
+        `namespace/name`.
+        """
+        with self._lock:
+            asked = self._asked.get(owner)
+            if self.knows(owner, since) or (asked is not None and asked[1] >= since) or self._stop.is_set():
+                return
+            self._asked[owner] = (key, since)
+            if self._reader is not None:
+                return
+            name = f"owner-reads-{self._source.gvr}"
+            self._reader = reader = threading.Thread(target=self._read_asked, name=name, daemon=True)
+        reader.start()
+
+    def join(self, timeout: float | None) -> bool:
+        """Wait until nothing is read any more; False if it still is after `timeout` seconds."""
+        reader = self._reader
+        if reader is not None:
+            reader.join(timeout)
+        return reader is None or not reader.is_alive()
+
+    def _read_asked(self) -> None:
+        failures = 0
+        while (owners := self._next()) is not None:
+            try:
+                found = self._read_as_of(owners)
+                # A list of this moment is as good, even if the server's history was set back since the record.
+                self._take(found, owners, max(owners.since, version_of(found.resource_version)))
+                failures, self._trouble = 0, ""
+                continue
+            except Stopped:
+                return
+            except KubeError as error:
+                trouble = str(error)
+                self._log.debug("objects of some owners cannot be read, it is tried again", error=trouble)
+            except Exception as error:
+                trouble = str(error)
+                self._log.exception("objects of some owners cannot be read, it is tried again")
+            failures += 1
+            if failures == _TROUBLE_TRIES:
+                self._trouble = trouble
+                self._on_trouble()
+            self._stop.wait(self._timing.failing.delay(failures - 1, self._timing.rng.random()))
+
+    def _next(self) -> Owners | None:
+        """Those whose objects are read next; None ends the thread."""
+        with self._lock:
+            chosen = dict(islice(self._asked.items(), MAX_OWNERS))
+            if not chosen or self._stop.is_set():
+                self._reader = None
+                return None
+        return Owners({uid: key for uid, (key, _) in chosen.items()}, max(since for _, since in chosen.values()))
+
+    def _read_as_of(self, owners: Owners) -> Listing[T]:
+        """The objects of these owners, as of the version that is asked for or of this moment. Raises KubeError."""
+        try:
+            found = self._read_at_once(owners)
+        except KubeError as error:
+            if relist_reason(error) is None:
+                raise
+            found = None  # the cache of the API server has not reached this version, and may never do so
+        if found is not None:
+            return found
+        source = dataclasses.replace(self._source, label_selector=self._selector(owners))
+        page_size = PageSize(source.page_limit)
+        return read_list(self._client, source, self._decoder(), page_size, self._stop.is_set)
+
+    def _read_at_once(self, owners: Owners) -> Listing[T] | None:
+        """The objects of these owners in one answer of the API server's cache; None if they are more than one has.
+        Raises KubeError.
+        """
+        page = self._client.list_page(
+            self._source.gvr,
+            self._source.namespace,
+            msgspec.Raw,
+            label_selector=self._selector(owners),
+            # Without a limit the version is the oldest one that will do, so that the server answers from its cache.
+            limit=0,
+            resource_version=str(owners.since),
+        )
+        if page.continue_:
+            return None
+        decoder = self._decoder()
+        decoded = [decoder.item(raw) for raw in page.items]
+        unreadable = [one for one in decoded if isinstance(one, Unreadable)]
+        return Listing([one for one in decoded if not isinstance(one, Unreadable)], unreadable, page.resource_version)
+
+    def _selector(self, owners: Owners) -> str:
+        return f"{self._source.owner_label} in ({','.join(owners.keys)})"
+
+    def _take(self, found: Listing[T], owners: Owners, version: int) -> None:
+        if self._stop.is_set():
+            return
+        deltas = [delta for one in found.items if (delta := self._store.insert(one)) is not None]
+        if deltas:
+            self._on_deltas(deltas)
+        with self._lock:
+            self._known = {**self._known, **dict.fromkeys(owners.keys, version)}
+            self._asked = {uid: asked for uid, asked in self._asked.items() if self._known.get(uid, -1) < asked[1]}
+        self._on_read(owners)

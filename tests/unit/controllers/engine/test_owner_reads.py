@@ -1,0 +1,169 @@
+"""Objects that are read by their owners: what is asked for, and what then counts as known."""
+
+# ruff: noqa: A002 - as in the interface of the client
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+import pytest
+
+from pkg.apis.meta import GVR
+from pkg.controllers.engine.backoff import Backoff
+from pkg.controllers.engine.deltas import Delta
+from pkg.controllers.engine.owner_reads import OwnerReads
+from pkg.controllers.engine.reflector_options import MAX_OWNERS, Owners, Source, Timing
+from pkg.controllers.engine.store import Store
+from pkg.controllers.engine.watch_events import ObjectDecoder
+from pkg.kube.errors import Forbidden, Gone, Stopped, Throttled, Transient
+from tests.unit.controllers.engine.objects import THINGS, Thing, thing
+from tests.unit.controllers.engine.scripted import Answer, Page, ScriptedClient, page
+from tests.waiting import until
+
+AHEAD = Transient("Too large resource version: 20, current: 7", status=504)
+CUT = Transient("the connection broke")
+UNREADABLE = b'{"metadata":{"name":"bad","namespace":"ns","resourceVersion":"9"},"status":5}'
+
+
+class Held(ScriptedClient):
+    """Answers lists once `open` is set."""
+
+    def __init__(self, *answers: Answer) -> None:
+        super().__init__(*answers)
+        self.open = threading.Event()
+
+    def list_page(self, gvr: GVR, namespace: str | None, type: type[msgspec.Raw], **how: Any) -> Page:
+        assert self.open.wait(10)
+        return super().list_page(gvr, namespace, type, **how)
+
+
+class Reads:
+    def __init__(self, *answers: Answer, there: Iterable[Thing] = ()) -> None:
+        self.client = Held(*answers)
+        self.store: Store[Thing] = Store()
+        self.store.replace(there, 10)
+        self.told: list[str] = []
+        self.known: list[bool] = []
+        self.stop = threading.Event()
+        self.reads = OwnerReads(
+            self.client,
+            Source(THINGS, "ns", label_selector="ours", page_limit=2, owner_label="owner"),
+            self.store,
+            lambda: ObjectDecoder(Thing),
+            timing=Timing(failing=Backoff(base=0.001, cap=0.002), rng=random.Random(1)),
+            stop=self.stop,
+            on_deltas=self.take,
+            on_read=self.read,
+            on_trouble=lambda: self.told.append(f"trouble: {self.reads.trouble}"),
+        )
+
+    def take(self, deltas: Sequence[Delta[Thing]]) -> None:
+        self.told += [delta.key for delta in deltas]
+        self.known.append(self.reads.knows("u", 20))
+
+    def read(self, owners: Owners) -> None:
+        self.told.append(" ".join(owners.keys.values()))
+        self.known.append(self.reads.knows("u", 20))
+
+    def play(self, *asked: tuple[str, int]) -> Reads:
+        """All of them ask before the first answer."""
+        for name, since in asked or (("u", 20),):
+            self.reads.ask(name, f"ns/{name}", since)
+        self.client.open.set()
+        assert self.reads.join(5)
+        return self
+
+    @property
+    def asked(self) -> list[str]:
+        return [selector for _, _, selector in self.client.listed]
+
+
+def test_what_the_watch_may_not_have_told_is_read() -> None:
+    """An object that is not among what was read is left to the watch: it tells that it was deleted."""
+    there, new = [thing("a", 3), thing("old", 4)], thing("b", 18)
+    reads = Reads(page(thing("a", 3), new, rv="25"), there=there).play()
+    assert reads.client.calls == ["list 0 at 20"]
+    assert reads.asked == ["owner in (u)"]
+    assert reads.told == ["ns/b", "ns/u"]
+    assert reads.known == [False, True], "it counts as known once what was read is announced"
+    assert reads.store.keys() == ("ns/a", "ns/old", "ns/b")
+    assert (reads.reads.knows("u", 25), reads.reads.knows("u", 26), reads.reads.knows("v", 1)) == (True, False, False)
+
+
+def test_those_who_ask_meanwhile_are_read_together() -> None:
+    """The newest of their versions is one that will do for all."""
+    reads = Reads(page(rv="30"), page(rv="30"))
+    reads.play(("a", 20), ("b", 25), ("c", 21), ("b", 25), ("b", 3))
+    first, *others = reads.client.calls
+    assert reads.told in (["ns/a ns/b ns/c"], ["ns/a", "ns/b ns/c"], ["ns/a ns/b", "ns/c"])
+    assert first in ("list 0 at 20", "list 0 at 25")
+    assert len(others) == len(reads.told) - 1
+    reads.play(("a", 30), ("b", 30))
+    assert len(reads.client.calls) == len(reads.told), "what is known is not read again"
+
+
+def test_a_request_has_so_many_owners_at_most() -> None:
+    reads = Reads(*[page(rv="30")] * 3)
+    reads.reads.ask("u0", "ns/u0", 20)
+    until(lambda: reads.reads._asked != {})
+    reads.play(*((f"u{number}", 20) for number in range(2 * MAX_OWNERS)))
+    assert all(len(selector.split(",")) <= MAX_OWNERS for selector in reads.asked)
+    assert all(reads.reads.knows(f"u{number}", 20) for number in range(2 * MAX_OWNERS))
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(AHEAD, id="which the server's cache has not reached"),
+        pytest.param(Gone("too old", status=410), id="which is too old"),
+        pytest.param(page(thing("b", 4), more="t", rv="7"), id="in pages"),
+    ],
+)
+def test_a_version_that_the_server_does_not_know_is_read_as_of_now(answer: Answer) -> None:
+    """As after a backup was restored: versions of the record and of the list cannot be compared."""
+    pages = [page(thing("b", 4), thing("c", 5), more="t", rv="7"), page(thing("d", 6), rv="7")]
+    reads = Reads(answer, *pages).play()
+    assert reads.client.calls == ["list 0 at 20", "list 2", "list 2 t"]
+    assert reads.asked == ["owner in (u)"] * 3
+    assert reads.told == ["ns/b", "ns/c", "ns/d", "ns/u"]
+    assert reads.reads.knows("u", 20)
+
+
+def test_what_cannot_be_decoded_is_left_out() -> None:
+    assert Reads(page(UNREADABLE, thing("b", 18), rv="25")).play().told == ["ns/b", "ns/u"]
+
+
+@pytest.mark.parametrize("error", [CUT, Throttled("busy", status=429), Forbidden("no", status=403), ValueError("no")])
+def test_a_read_that_fails_is_tried_again_and_reported(error: Exception) -> None:
+    reads = Reads(*[error] * 5, page(rv="25")).play()
+    assert reads.told == [f"trouble: {error}", "ns/u"]
+    assert reads.reads.trouble == ""
+    assert reads.client.calls == ["list 0 at 20"] * 6
+
+
+def test_what_was_forgotten_is_read_again() -> None:
+    reads = Reads(page(rv="25"), page(rv="25")).play()
+    reads.reads.forget()
+    assert not reads.reads.knows("u", 1)
+    assert reads.play().told == ["ns/u", "ns/u"]
+
+
+def test_stopping_ends_the_thread() -> None:
+    failing = Reads(*[CUT] * 1000)
+    failing.client.open.set()
+    failing.reads.ask("u", "ns/u", 20)
+    until(lambda: len(failing.client.calls) > 3)
+    assert not failing.reads.join(0)
+    failing.stop.set()
+    assert failing.reads.join(5)
+    asked = len(failing.client.calls)
+    failing.play()
+    assert len(failing.client.calls) == asked, "nothing is read after the end"
+
+
+def test_a_client_that_shuts_down_ends_the_thread() -> None:
+    assert Reads(Stopped("bye")).play().told == []
