@@ -21,7 +21,7 @@ from pkg.controllers.engine.access_cache import AccessCache, AccessTiming, Autho
 from pkg.controllers.engine.access_reviews import AccessReviews
 from pkg.controllers.engine.garbage import GarbagePolicy
 from pkg.controllers.engine.informer import InformerSet
-from pkg.controllers.engine.reflector_options import EventHandlers
+from pkg.controllers.engine.reflector_options import ByOwner, EventHandlers
 from pkg.controllers.engine.shards import ShardedQueue
 from pkg.controllers.engine.watchdog import Watchdog
 from pkg.controllers.engine.worker import Relief, Worker
@@ -139,9 +139,7 @@ class Controller:
                 is_absent=discovery.is_gone,
             ),
             label_selector=labels.WORKFLOW_UID,
-            owner_label=labels.WORKFLOW_UID,
-            first=functools.partial(first_jobs, self._workflows),
-            must_catch_up=True,
+            by_owner=ByOwner(labels.WORKFLOW_UID, functools.partial(first_jobs, self._workflows)),
             metrics=metrics,
         )
         self._pod_finder = PodFinder(

@@ -140,7 +140,7 @@ class Client:
                     raise
                 size = self._page_limits[gvr] = max(1, (size or _ALL) // 4)
                 continue
-            if not page.continue_:
+            if not page.continue_ and limit:
                 self._page_limits.pop(gvr, None)  # the objects of the next list may be smaller
             return page
 

@@ -22,7 +22,7 @@ from pkg.controllers.engine.deltas import Delta
 from pkg.controllers.engine.informer import InformerSet
 from pkg.controllers.engine.listwatch import NoReflectorMetrics
 from pkg.controllers.engine.reflector import Reflector
-from pkg.controllers.engine.reflector_options import READ_TIMEOUT, EventHandlers, Source, Timing
+from pkg.controllers.engine.reflector_options import READ_TIMEOUT, ByOwner, EventHandlers, Source, Timing
 from pkg.controllers.engine.store import Store
 from pkg.kube.client import MERGE_PATCH, Client
 from pkg.kube.config import load_config
@@ -73,7 +73,6 @@ class Watched:
         page_limit: int = 500,
         read_timeout: float = READ_TIMEOUT,
         failing: Backoff = QUICK,
-        must_catch_up: bool = False,
     ) -> None:
         self.store: Store[ConfigMap] = Store({"value": lambda obj: (obj.data.get("value", ""),)})
         self.deltas: list[Delta[ConfigMap]] = []
@@ -81,7 +80,7 @@ class Watched:
         self.owners: list[str] = []
         self.reflector = Reflector(
             client,
-            Source(CONFIG_MAPS, namespace, SELECTOR, page_limit, owner_label=LABEL, must_catch_up=must_catch_up),
+            Source(CONFIG_MAPS, namespace, SELECTOR, page_limit, by_owner=ByOwner(LABEL)),
             ConfigMap,
             self.store,
             EventHandlers(self.take, on_owners=lambda _gvr, owners: self.owners.extend(owners.keys.values())),
@@ -264,7 +263,7 @@ def judge_first_list(client: Client, namespace: str) -> None:
         made.append(make(client, namespace, f"late-{len(made)}"))
 
     slow: Any = Slow(client, meanwhile)
-    with Watched(slow, namespace, page_limit=2, must_catch_up=True) as watched:
+    with Watched(slow, namespace, page_limit=2) as watched:
         assert {one.metadata.key for one in made} <= set(watched.store.keys())
         assert watched.relists.lists == 1
     assert made

@@ -108,10 +108,12 @@ class Informers:
         is_there = self.is_synced(gvr) and self.stores[gvr].synced_rv >= since
         return is_there or self.known.get(gvr, {}).get(owner, -1) >= since
 
-    def ask(self, gvr: GVR, owner: str, key: str, since: int) -> None:
+    def ask(self, gvr: GVR, owner: str, key: str, since: int) -> bool:
         assert key == KEY
-        if self.is_synced(gvr) and not self.knows(gvr, owner, since):
+        is_known = self.knows(gvr, owner, since)
+        if self.is_synced(gvr) and not is_known:
             self.asked.setdefault(gvr, set()).add(owner)
+        return is_known
 
     def is_gone(self, _gvr: GVR) -> bool:
         return False

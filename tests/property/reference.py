@@ -263,6 +263,8 @@ class Reference:
             claim = seen.claims.get(at)
             if claim is not None and claim.reason == GONE and not task.is_final:
                 task.state, task.attempt, task.ran, task.had_job = "Succeeded", claim.attempt, True, True
+            if claim is not None and flow.name in seen.hidden and flow.approval is None:
+                assert claim.reason not in EARLY[1:], f"{at} timed out while its jobs may not all be shown"
             if claim is not None and claim.reason in EARLY and (was_decided or not self._is_leaving(seen, at, claim)):
                 self._claim(seen, flow, task, claim, was_ending)
         if not seen.is_held:

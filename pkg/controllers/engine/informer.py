@@ -12,14 +12,14 @@ import builtins
 import functools
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from pkg.apis.meta import GVR
 from pkg.controllers.engine.deltas import KubeObject
 from pkg.controllers.engine.listwatch import ListWatch, ReflectorMetrics
 from pkg.controllers.engine.reflector import Reflector
-from pkg.controllers.engine.reflector_options import EventHandlers, Owners, Source, Timing
+from pkg.controllers.engine.reflector_options import ByOwner, EventHandlers, Source, Timing
 from pkg.controllers.engine.store import Indexers, Store
 
 T = TypeVar("T", bound=KubeObject)
@@ -28,8 +28,7 @@ T = TypeVar("T", bound=KubeObject)
 class InformerSet(Generic[T]):
     """Informers of many resources whose objects are decoded as one type, under one selector and with one set of
     indexes; `handlers` are called in the thread of the gvr's reflector; `share` is as in Store. keeps(gvr,
-    `namespace/name`): which objects are cached, None for all; first(gvr, is_stopped), owner_label and must_catch_up: as
-    in Source.
+    `namespace/name`): which objects are cached, None for all.
     """
 
     def __init__(
@@ -41,9 +40,7 @@ class InformerSet(Generic[T]):
         *,
         label_selector: str = "",
         keeps: Callable[[GVR, str], bool] | None = None,
-        owner_label: str = "",
-        first: Callable[[GVR, Callable[[], bool]], Sequence[Owners]] = lambda _gvr, _is_stopped: (),
-        must_catch_up: bool = False,
+        by_owner: ByOwner | None = None,
         indexers: Indexers[T] | None = None,
         share: Callable[[T, T], T] = lambda _old, new: new,
         metrics: ReflectorMetrics | None = None,
@@ -55,9 +52,7 @@ class InformerSet(Generic[T]):
         self._handlers = handlers
         self._selector = label_selector
         self._keeps = keeps
-        self._owner_label = owner_label
-        self._first = first
-        self._must_catch_up = must_catch_up
+        self._by_owner = by_owner
         self._indexers = dict(indexers or {})
         self._share = share
         self._metrics = metrics
@@ -126,13 +121,12 @@ class InformerSet(Generic[T]):
         found = self._reflectors.get(gvr)
         return found is not None and found.knows(owner, since)
 
-    def ask(self, gvr: GVR, owner: str, key: str, since: int) -> None:
-        """Read the objects of one owner (a UID, `namespace/name`) by themselves, if the store of `gvr` is synced and
-        does not have them as of version `since`. Never waits: `on_owners` is called.
+    def ask(self, gvr: GVR, owner: str, key: str, since: int) -> bool:
+        """As `knows`, for an owner with that `namespace/name`. If its objects are not known they are read by
+        themselves, and `on_owners` is called; if the store is not synced, `on_synced` once it is. Never waits.
         """
         found = self._reflectors.get(gvr)
-        if found is not None:
-            found.ask(owner, key, since)
+        return found is not None and found.ask(owner, key, since)
 
     def is_gone(self, gvr: GVR) -> bool:
         """Whether it is certain that `gvr` is not served now."""
@@ -205,9 +199,7 @@ class InformerSet(Generic[T]):
                 self._namespace,
                 self._selector,
                 keeps=functools.partial(self._keeps, gvr) if self._keeps is not None else None,
-                owner_label=self._owner_label,
-                first=functools.partial(self._first, gvr),
-                must_catch_up=self._must_catch_up,
+                by_owner=self._by_owner,
             ),
             self._types.get(gvr, self._type),
             Store(self._indexers, share=self._share, clock=self._timing.clock),

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from itertools import islice
 from typing import Final, Generic, TypeVar
 
@@ -34,9 +35,12 @@ _log = structlog.get_logger(__name__)
 
 
 class OwnerReads(Generic[T]):
-    """decoder(): the one to use now. In the thread that reads are called: on_deltas(deltas) once the store has what was
-    read, then on_read(owners) once `knows` says so; on_trouble() when what was asked for cannot be read. None of them
-    raises. `stop` ends everything.
+    """Of the objects of a source with `by_owner`.
+
+    decoder(): the one to use now. reached(): the version up to which list and watch have told everything; -1 before the
+    list. announcing: held while the store changes and the change is announced, so that no other change is announced in
+    between. In the thread that reads are called, and must not raise: on_deltas(deltas) once the store has what was
+    read, then on_read(owners) once `knows` says so. `stop` ends everything.
     """
 
     def __init__(
@@ -48,9 +52,10 @@ class OwnerReads(Generic[T]):
         *,
         timing: Timing,
         stop: threading.Event,
+        reached: Callable[[], int],
+        announcing: AbstractContextManager[object],
         on_deltas: Callable[[Sequence[Delta[T]]], None],
         on_read: Callable[[Owners], None],
-        on_trouble: Callable[[], None],
     ) -> None:
         self._client = client
         self._source = source
@@ -58,41 +63,40 @@ class OwnerReads(Generic[T]):
         self._decoder = decoder
         self._timing = timing
         self._stop = stop
+        self._reached = reached
+        self._announcing = announcing
         self._on_deltas = on_deltas
         self._on_read = on_read
-        self._on_trouble = on_trouble
         self._log = _log.bind(resource=str(source.gvr))
         self._lock = threading.Lock()
-        # By UID: the version as of which the objects of an owner were taken in.
+        # By UID: the version as of which the objects of an owner were taken in, if the watch has not come so far.
         self._known: dict[str, int] = {}
         # By UID: the `namespace/name` of an owner, and the version as of which its objects are asked for.
         self._asked: dict[str, tuple[str, int]] = {}
+        self._generation = 0  # how often `forget` was called
         self._has_read_first = False
         self._reader: threading.Thread | None = None
-        self._trouble = ""
 
     def knows(self, owner: str, since: int) -> bool:
-        """Whether the objects of an owner (a UID) were read by themselves as of version `since` or later."""
-        return self._known.get(owner, -1) >= since
-
-    @property
-    def trouble(self) -> str:
-        """Why what was asked for cannot be read, after several tries; empty if it can."""
-        return self._trouble
+        """Whether the objects of an owner (a UID) are known as of version `since`: by the watch, or because they were
+        read by themselves.
+        """
+        return self._reached() >= since or self._known.get(owner, -1) >= since
 
     def forget(self) -> None:
-        """What was read counts no more, for nobody sees what becomes of it."""
+        """What was read or asked for counts no more: whoever needs it asks again."""
         with self._lock:
-            self._known = {}
+            self._known, self._asked = {}, {}
+            self._generation += 1
 
     def read_first(self) -> None:
         """Reads what the source wants before the list, at the first call alone. What cannot be read is left to the
         list. Raises Stopped.
         """
-        if self._has_read_first:
+        if self._has_read_first or self._source.by_owner is None:
             return
         self._has_read_first = True
-        for owners in self._source.first(self._stop.is_set):
+        for owners in self._source.by_owner.first(self._source.gvr, self._stop.is_set):
             if self._stop.is_set():
                 return
             try:
@@ -103,24 +107,25 @@ class OwnerReads(Generic[T]):
                 self._log.debug("objects not read before the others", error=str(error))
                 return
             if found is not None and not found.undecodable:
-                self._take(found, owners, version_of(found.resource_version))
+                self._take(found, owners, version_of(found.resource_version), self._generation)
             else:
                 self._log.debug("some objects cannot be read before the others")
 
-    def ask(self, owner: str, key: str, since: int) -> None:
-        """Read the objects of an owner as of version `since`, in another thread. Never waits. key: its
-        `namespace/name`.
+    def ask(self, owner: str, key: str, since: int) -> bool:
+        """Whether the objects of an owner are known as of version `since`. If not they are read in another thread, and
+        on_read is called. Never waits. key: its `namespace/name`.
         """
         with self._lock:
-            asked = self._asked.get(owner)
-            if self.knows(owner, since) or (asked is not None and asked[1] >= since) or self._stop.is_set():
-                return
-            self._asked[owner] = (key, since)
-            if self._reader is not None:
-                return
-            name = f"owner-reads-{self._source.gvr}"
-            self._reader = reader = threading.Thread(target=self._read_asked, name=name, daemon=True)
-        reader.start()
+            if self.knows(owner, since):
+                return True
+            _, asked = self._asked.get(owner, ("", -1))
+            self._asked[owner] = (key, max(since, asked))
+            if self._reader is None and not self._stop.is_set():
+                name = f"owner-reads-{self._source.gvr}"
+                reader = threading.Thread(target=self._read_asked, name=name, daemon=True)
+                reader.start()
+                self._reader = reader
+        return False
 
     def join(self, timeout: float | None) -> bool:
         """Wait until nothing is read any more; False if it still is after `timeout` seconds."""
@@ -131,35 +136,55 @@ class OwnerReads(Generic[T]):
 
     def _read_asked(self) -> None:
         failures = 0
-        while (owners := self._next()) is not None:
+        while True:
+            self._let_go()
+            generation, owners = self._next()
+            if owners is None:
+                return
             try:
                 found = self._read_as_of(owners)
                 # A list of this moment is as good, even if the server's history was set back since the record.
-                self._take(found, owners, max(owners.since, version_of(found.resource_version)))
-                failures, self._trouble = 0, ""
-                continue
+                self._take(found, owners, max(owners.since, version_of(found.resource_version)), generation)
             except Stopped:
                 return
-            except KubeError as error:
-                trouble = str(error)
-                self._log.debug("objects of some owners cannot be read, it is tried again", error=trouble)
             except Exception as error:
-                trouble = str(error)
-                self._log.exception("objects of some owners cannot be read, it is tried again")
-            failures += 1
-            if failures == _TROUBLE_TRIES:
-                self._trouble = trouble
-                self._on_trouble()
-            self._stop.wait(self._timing.failing.delay(failures - 1, self._timing.rng.random()))
+                failures += 1
+                self._report(error, failures)
+                self._put_last(owners)
+                self._stop.wait(self._timing.failing.delay(failures - 1, self._timing.rng.random()))
+            else:
+                failures = 0
 
-    def _next(self) -> Owners | None:
-        """Those whose objects are read next; None ends the thread."""
+    def _report(self, error: Exception, failures: int) -> None:
+        text = "objects of some owners cannot be read, it is tried again"
+        if not isinstance(error, KubeError):
+            self._log.exception(text)
+        else:
+            (self._log.warning if failures == _TROUBLE_TRIES else self._log.debug)(text, error=str(error))
+
+    def _let_go(self) -> None:
+        """Those go on of whom the watch has told everything meanwhile."""
+        with self._lock:
+            told = {uid: key for uid, (key, since) in self._asked.items() if self._reached() >= since}
+            self._asked = {uid: asked for uid, asked in self._asked.items() if uid not in told}
+        if told:
+            self._on_read(Owners(told, self._reached()))
+
+    def _next(self) -> tuple[int, Owners | None]:
+        """The generation, and those whose objects are read next; None ends the thread."""
         with self._lock:
             chosen = dict(islice(self._asked.items(), MAX_OWNERS))
             if not chosen or self._stop.is_set():
                 self._reader = None
-                return None
-        return Owners({uid: key for uid, (key, _) in chosen.items()}, max(since for _, since in chosen.values()))
+                return 0, None
+            since = max(since for _, since in chosen.values())
+            return self._generation, Owners({uid: key for uid, (key, _) in chosen.items()}, since)
+
+    def _put_last(self, owners: Owners) -> None:
+        """Others are read before these."""
+        with self._lock:
+            again = {uid: self._asked.pop(uid) for uid in owners.keys if uid in self._asked}
+            self._asked |= again
 
     def _read_as_of(self, owners: Owners) -> Listing[T]:
         """The objects of these owners, as of the version that is asked for or of this moment. Raises KubeError."""
@@ -196,15 +221,21 @@ class OwnerReads(Generic[T]):
         return Listing([one for one in decoded if not isinstance(one, Unreadable)], unreadable, page.resource_version)
 
     def _selector(self, owners: Owners) -> str:
-        return f"{self._source.owner_label} in ({','.join(owners.keys)})"
+        if self._source.by_owner is None:
+            raise RuntimeError(f"objects of {self._source.gvr} are not read by their owners")
+        return f"{self._source.by_owner.label} in ({','.join(owners.keys)})"
 
-    def _take(self, found: Listing[T], owners: Owners, version: int) -> None:
-        if self._stop.is_set():
-            return
-        deltas = [delta for one in found.items if (delta := self._store.insert(one)) is not None]
-        if deltas:
-            self._on_deltas(deltas)
-        with self._lock:
-            self._known = {**self._known, **dict.fromkeys(owners.keys, version)}
-            self._asked = {uid: asked for uid, asked in self._asked.items() if self._known.get(uid, -1) < asked[1]}
+    def _take(self, found: Listing[T], owners: Owners, version: int, generation: int) -> None:
+        """Takes in what was read, unless it was forgotten meanwhile. A list or an event may have told more by now."""
+        with self._announcing:
+            if self._stop.is_set() or generation != self._generation:
+                return
+            deltas = [delta for one in found.items if (delta := self._store.absorb(one)) is not None]
+            if deltas:
+                self._on_deltas(deltas)
+            with self._lock:
+                reached = self._reached()
+                known = {**self._known, **dict.fromkeys(owners.keys, version)}
+                self._known = {uid: at for uid, at in known.items() if at > reached}
+                self._asked = {uid: asked for uid, asked in self._asked.items() if not self.knows(uid, asked[1])}
         self._on_read(owners)

@@ -9,6 +9,7 @@ costs a new list. A kind that is not served is listed again and again, with grow
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
@@ -66,6 +67,7 @@ class Reflector(Generic[T]):
         self._metrics: ReflectorMetrics = metrics or NoReflectorMetrics()
         self._log = _log.bind(resource=str(self.gvr))
         self._lock = threading.Lock()
+        self._announcing = threading.Lock()  # held while the store changes and the change is announced
         self._watch: WatchLike | None = None
         self._stop = threading.Event()
         self._woken = threading.Event()
@@ -93,9 +95,10 @@ class Reflector(Generic[T]):
             lambda: self._decoder,
             timing=self._timing,
             stop=self._stop,
+            reached=lambda: self._reached if self._synced.is_set() else -1,
+            announcing=self._announcing,
             on_deltas=self._announce,
             on_read=lambda owners: self._call(lambda gvr: handlers.on_owners(gvr, owners)),
-            on_trouble=lambda: self._call(handlers.on_trouble),
         )
         self._runner = threading.Thread(target=self._run, name=f"reflector-{self.gvr}", daemon=True)
 
@@ -112,10 +115,12 @@ class Reflector(Generic[T]):
         self._woken.set()
 
     def join(self, timeout: float | None = None) -> bool:
-        """Wait until the threads have ended; False if one still runs after `timeout` seconds each."""
+        """Wait until the threads have ended; False if one still runs after `timeout` seconds."""
+        end = time.monotonic() + (timeout or 0.0)
         if self._runner.ident is not None:
             self._runner.join(timeout)
-        return self._reads.join(timeout) and not self._runner.is_alive()
+        left = max(0.0, end - time.monotonic()) if timeout is not None else None
+        return self._reads.join(left) and not self._runner.is_alive()
 
     def retry_now(self) -> None:
         """End the wait for the next try, if there is one: the caller knows that the kind has come."""
@@ -139,14 +144,13 @@ class Reflector(Generic[T]):
         """Whether every object of this owner (a UID) was taken in and announced, as of version `since` or later. Before
         the first list they may have been read by themselves; until it is there nobody sees what becomes of them.
         """
-        return (self._synced.is_set() and self._reached >= since) or self._reads.knows(owner, since)
+        return self._reads.knows(owner, since)
 
-    def ask(self, owner: str, key: str, since: int) -> None:
-        """Read the objects of this owner (a UID, `namespace/name`) by themselves unless they are known as of version
-        `since`. Never waits: on_owners is called. Before the first list there is nothing to ask for.
+    def ask(self, owner: str, key: str, since: int) -> bool:
+        """As `knows`, for an owner with that `namespace/name`. Never waits. If the objects are not known they are read
+        by themselves, and on_owners is called; before the first list on_synced, once it is there.
         """
-        if self._synced.is_set() and not self.knows(owner, since):
-            self._reads.ask(owner, key, since)
+        return self._reads.knows(owner, since) or (self._synced.is_set() and self._reads.ask(owner, key, since))
 
     @property
     def is_started(self) -> bool:
@@ -171,7 +175,7 @@ class Reflector(Generic[T]):
         """The error of lists that keep failing, as it was announced last; empty once one worked, or while the kind is
         not served.
         """
-        return self._trouble or self._reads.trouble
+        return self._trouble
 
     def _run(self) -> None:
         while not self._stop.is_set():
@@ -252,16 +256,22 @@ class Reflector(Generic[T]):
         if self._source.keeps is not None:
             # Named while the list was read: it is there, and whoever named it has read it.
             undecodable |= {key for key in listing.left_out if self._source.keeps(key)}
-        deltas = self.store.replace(listing.items, version_of(listing.resource_version), undecodable=undecodable)
-        self._resume, self._served, self._gone, self._trouble = listing.resource_version, True, False, ""
-        self._misses, self._logged = 0, ""
-        self._metrics.listed(self.gvr, len(listing.items), self._clock() - started)
-        self._announce(deltas)
-        self._reached = self.store.synced_rv
+        version = version_of(listing.resource_version)
+        with self._announcing:
+            deltas = self.store.replace(listing.items, version, undecodable=undecodable)
+            self._resume, self._served, self._gone, self._trouble = listing.resource_version, True, False, ""
+            self._misses, self._logged = 0, ""
+            self._metrics.listed(self.gvr, len(listing.items), self._clock() - started)
+            self._announce(deltas)
+        if version < self._reached:
+            self._reads.forget()  # the server's history was set back: these versions say nothing any more
+        self._reached = version
         if not self._catch_up.is_needed:
             self._complete()
 
     def _complete(self) -> None:
+        """The list counts as complete."""
+        self._trouble = ""
         self._catch_up.end()
         self._synced.set()
         self._call(self._handlers.on_synced)
@@ -280,7 +290,8 @@ class Reflector(Generic[T]):
         if self._is_absence_confirmed():
             self._gone, self._trouble = True, ""
             self._reads.forget()
-            self._announce(self.store.clear("kind gone"))
+            with self._announcing:
+                self._announce(self.store.clear("kind gone"))
             self._call(self._handlers.on_gone)
         else:
             self._report(error)
@@ -294,11 +305,17 @@ class Reflector(Generic[T]):
             return False
 
     def _follow(self) -> float:
+        try:
+            self._catch_up.ask()
+        except Stopped:
+            raise
+        except KubeError as error:
+            return self._list_failed(error)
+        if self._catch_up.is_done(self._reached):
+            self._complete()
         started = self._clock()
         self._received = self._is_open = False
         try:
-            if self._catch_up.ask():
-                started = self._clock()
             self._read_watch()
         except Stopped:
             raise
@@ -308,8 +325,9 @@ class Reflector(Generic[T]):
             self._settle(started)
             if self._is_open and error.status is None and error.reason == "Timeout":
                 # Normal for a kind without changes, and the only sign of a half-open connection.
-                self._log.debug("watch was silent, it is opened again", seconds=self._timing.read_timeout)
-                return self._silent()
+                self._log.debug("watch was silent, it is opened again", seconds=self._clock() - started)
+                self._silent(has_ended=False)
+                return 0.0
             return self._broken(error)
         finally:
             with self._lock:
@@ -317,16 +335,17 @@ class Reflector(Generic[T]):
         if self._must_leave():
             return 0.0
         has_settled = self._settle(started)
-        if self._catch_up.is_needed and self._clock() - started >= catch_up.WATCH_SECONDS / 2:
-            return self._silent()
+        if not self._received and self._clock() - started >= catch_up.WATCH_SECONDS / 2:
+            has_settled |= self._silent(has_ended=True)
         # A server that ends every watch at once is not asked in a tight loop.
         return 0.0 if has_settled else self._failed()
 
-    def _silent(self) -> float:
-        """A watch has nothing to tell."""
-        if self._catch_up.is_needed and not self._received:
+    def _silent(self, *, has_ended: bool) -> bool:
+        """A watch had nothing to tell. Returns whether the first list is complete by that."""
+        is_complete = not self._received and self._catch_up.is_silent(has_ended=has_ended)
+        if is_complete:
             self._complete()
-        return 0.0
+        return is_complete
 
     def _read_watch(self) -> None:
         """One watch, from its start to its end."""
@@ -337,7 +356,7 @@ class Reflector(Generic[T]):
             label_selector=self._source.label_selector,
             resource_version=self._resume,
             timeout_seconds=catch_up.WATCH_SECONDS if is_short else self._rng.randint(*_WATCH_SECONDS),
-            read_timeout=catch_up.READ_TIMEOUT if is_short else self._timing.read_timeout,
+            read_timeout=catch_up.SILENCE if is_short else self._timing.read_timeout,
         ) as watch:
             with self._lock:
                 self._watch = watch
@@ -382,21 +401,23 @@ class Reflector(Generic[T]):
                 self._skip(event)
                 self._resume = event.resource_version or self._resume
                 if event.is_deleted and event.key:
-                    delta = self.store.bury(event.key, event.uid, version_of(event.resource_version))
-                    self._announce((delta,) if delta is not None else ())
+                    with self._announcing:
+                        delta = self.store.bury(event.key, event.uid, version_of(event.resource_version))
+                        self._announce((delta,) if delta is not None else ())
             case _:
                 keeps = self._source.keeps
                 if keeps is not None and not keeps(event.obj.metadata.key):
                     self._resume = event.obj.metadata.resource_version
                     return
-                try:
-                    delta = self.store.apply(event)
-                except ValueError as error:
-                    self._skip(Unreadable(event.obj.metadata.key, "", str(error)))
-                    return
-                self._resume = event.obj.metadata.resource_version
-                if delta is not None:
-                    self._announce((delta,))
+                with self._announcing:
+                    try:
+                        delta = self.store.apply(event)
+                    except ValueError as error:
+                        self._skip(Unreadable(event.obj.metadata.key, "", str(error)))
+                        return
+                    self._resume = event.obj.metadata.resource_version
+                    if delta is not None:
+                        self._announce((delta,))
 
     def _broken(self, error: KubeError) -> float:
         reason = relist_reason(error)

@@ -36,13 +36,23 @@ class Owners:
 
 
 @dataclass(frozen=True, slots=True)
+class ByOwner:
+    """Objects that have owners, for whom an object that is not there is news.
+
+    A first list of several pages counts as complete once the watch has told what happened while it was read. label: has
+    the UID of the owner. first(gvr, is_stopped): whose objects are read before such a list is complete; it may wait
+    until that is known.
+    """
+
+    label: str
+    first: Callable[[GVR, Callable[[], bool]], Sequence[Owners]] = lambda _gvr, _is_stopped: ()
+
+
+@dataclass(frozen=True, slots=True)
 class Source:
     """The objects of `gvr` in `namespace` (None: all) that match the selector, listed `page_limit` at a time.
 
-    Only those are cached for which `keeps` (`namespace/name`) is true: None for all. owner_label: has the UID of an
-    object's owner; empty if there are none. first(is_stopped): whose objects are read first, if the first list has more
-    than one page; it may wait until that is known. must_catch_up: such a list counts as complete once the watch has
-    told what happened while it was read.
+    Only those are cached for which `keeps` (`namespace/name`) is true: None for all.
     """
 
     gvr: GVR
@@ -50,9 +60,7 @@ class Source:
     label_selector: str = ""
     page_limit: int = 500
     keeps: Callable[[str], bool] | None = None
-    owner_label: str = ""
-    first: Callable[[Callable[[], bool]], Sequence[Owners]] = lambda _is_stopped: ()
-    must_catch_up: bool = False
+    by_owner: ByOwner | None = None
 
 
 def _ignore(_gvr: GVR) -> None:
@@ -64,11 +72,11 @@ class EventHandlers(Generic[T]):
     """Called after the store has changed, in the thread of the reflector or in that of its `OwnerReads`; one that
     raises is logged, and nothing else.
 
-    `on_deltas` gets every change, `on_synced` is called after every complete list. `on_gone` is called once lists
-    have been answered repeatedly with 404, and `is_absent(gvr)` says that this is no fault on the way to the server; it
-    may raise KubeError for "cannot tell", and without it no kind ever counts as gone. What was cached is then announced
-    as deleted, with reason "kind gone". `on_trouble` is called when lists keep failing, and when they do so for another
-    reason. `on_owners(gvr, owners)` is called once the objects of these owners have been read by themselves.
+    `on_deltas` gets every change, `on_synced` is called whenever a list counts as complete. `on_gone` is called once
+    lists have been answered repeatedly with 404, and `is_absent(gvr)` says that this is no fault on the way to the
+    server; it may raise KubeError for "cannot tell", and without it no kind ever counts as gone. What was cached is
+    then announced as deleted, with reason "kind gone". `on_trouble` is called when lists keep failing, and when they do
+    so for another reason. `on_owners(gvr, owners)` is called once the objects of these owners were read by themselves.
     """
 
     on_deltas: Callable[[GVR, Sequence[Delta[T]]], None]

@@ -76,7 +76,7 @@ class Memory:
     rebuilt_at: float = 0.0
     #: The leadership term in which the fields above were filled.
     term: int = 0
-    #: The version of the Workflow at the first reconcile of the term, if it ran by then: its status records jobs that
+    #: The version of the Workflow at the first reconcile of the term, if it had a status then: that records jobs which
     #: another process may have made. Later statuses are our own.
     begun_at: int = 0
     #: Kinds of which every job was known at the last reconcile.
@@ -186,5 +186,4 @@ def pending_jobs(memories: Mapping[WorkflowId, Memory]) -> Iterator[PendingJob]:
 
 
 def _begun_at(cached: Workflow) -> int:
-    phase = cached.status.phase
-    return int(cached.metadata.resource_version) if phase is not None and not phase.is_final else 0
+    return int(cached.metadata.resource_version) if cached.status.phase is not None else 0

@@ -13,11 +13,12 @@ from pkg.apis.flow.v1alpha1 import records
 from pkg.apis.flow.v1alpha1.inline import inline_templates
 from pkg.apis.flow.v1alpha1.phases import WorkflowPhase
 from pkg.apis.flow.v1alpha1.spec_hash import spec_hash as spec_hash_of
-from pkg.apis.flow.v1alpha1.types import Action, Workflow, WorkTemplate
+from pkg.apis.flow.v1alpha1.types import Action, Workflow, WorkflowSpec, WorkTemplate
 from pkg.apis.meta import GVR, Job, WholeJob
 from pkg.controllers.engine.deltas import Delta
 from pkg.controllers.engine.informer import InformerSet
 from pkg.controllers.engine.store import Store
+from pkg.controllers.workflow.first_jobs import is_timed
 from pkg.controllers.workflow.ledger import Ledger
 from pkg.controllers.workflow.locks.keeper import LockKeeper
 from pkg.controllers.workflow.memory import Memory, Sources
@@ -180,7 +181,7 @@ class Observer:
         self._register(workflow, gvrs | foreign)
         self._ensure(gvrs, foreign)
         kinds = {gvr: self._caches.kinds.get(gvr) for gvr in gvrs}
-        return self._synced(gvrs, kinds) == gvrs
+        return self._known_kinds(gvrs, kinds, self._caches.jobs.is_synced) == gvrs
 
     def are_known(self, gvrs: Iterable[GVR]) -> bool:
         """Whether the caches show every object of these kinds with our label. Starts the informers that this takes."""
@@ -189,7 +190,7 @@ class Observer:
         for gvr, kind in kinds.items():
             if kind is not None and not kind.refused:
                 self._caches.jobs.ensure(gvr)
-        return self._synced(wanted, kinds) == wanted
+        return self._known_kinds(wanted, kinds, self._caches.jobs.is_synced) == wanted
 
     def may_have_deleting_jobs(self, workflow: Workflow) -> bool:
         """Whether jobs of a workflow are being deleted, or the caches do not show yet whether they are. Starts the
@@ -243,9 +244,8 @@ class Observer:
         templates, gvrs, foreign = sources.templates, sources.gvrs, sources.foreign
         unseen = self._objects_of(workflow, memory)
         kinds = {gvr: caches.kinds.get(gvr) for gvr in gvrs | foreign if caches.kinds.is_answered(gvr)}
-        synced = self._synced(gvrs, kinds, this.uid, memory.begun_at)
-        for gvr in gvrs - synced:
-            caches.jobs.ask(gvr, this.uid, this.key, memory.begun_at)
+        spec = memory.spec.spec or workflow.spec
+        synced = self._known_kinds(gvrs, kinds, lambda gvr: self._has_jobs(gvr, this, memory.begun_at, spec))
         changes = caches.ledger.take_changes(this)
         # A cache that became complete shows which jobs are missing without an event for them: every task is read.
         is_known = memory.progress is not None and memory.synced == synced
@@ -281,6 +281,7 @@ class Observer:
             is_urgent=is_urgent,
             load=self._load(workflow, memory),
             awaited=gvrs - synced,
+            being_read=frozenset(gvr for gvr in gvrs - synced if caches.jobs.is_synced(gvr)),
             unlisted={gvr: text for gvr in (gvrs | foreign) - synced if (text := self._trouble(gvr))},
             unseen=unseen,
             locks=self._view_of_locks(this, graph),
@@ -346,17 +347,23 @@ class Observer:
                     found[key] = address
         return found
 
-    def _synced(
-        self, gvrs: Iterable[GVR], kinds: Mapping[GVR, Kind | None], uid: str | None = None, since: int = 0
-    ) -> frozenset[GVR]:
-        """The kinds of which every job is known: the cache is complete, or there can be no jobs. uid: of the workflow
-        whose jobs alone are meant, as of version `since`; None for all jobs.
+    def _has_jobs(self, gvr: GVR, workflow: WorkflowId, since: int, spec: WorkflowSpec) -> bool:
+        """Whether the cache has every job of a workflow as of version `since`. If not, they are asked for. If its jobs
+        alone were read, nobody sees how they end before the list is there, so that time decides nothing.
         """
+        jobs = self._caches.jobs
+        is_synced = jobs.is_synced(gvr)  # first: if it is synced a moment later, the workflow is requeued
+        return jobs.ask(gvr, workflow.uid, workflow.key, since) and (is_synced or not is_timed(spec))
+
+    def _known_kinds(
+        self, gvrs: Iterable[GVR], kinds: Mapping[GVR, Kind | None], has_jobs: Callable[[GVR], bool]
+    ) -> frozenset[GVR]:
+        """The kinds of which every job is known: the cache has them, or there can be none."""
         jobs = self._caches.jobs
         return frozenset(
             gvr
             for gvr in gvrs
-            if (jobs.is_synced(gvr) if uid is None else jobs.knows(gvr, uid, since))
+            if has_jobs(gvr)
             or jobs.is_gone(gvr)
             or self._caches.kinds.is_absent(gvr)
             or ((kind := kinds.get(gvr)) is not None and kind.refused)

@@ -207,6 +207,20 @@ def test_a_page_that_is_too_large_shrinks_until_it_fits(monkeypatch: pytest.Monk
         assert seen[0] == 500, "the next list may be of smaller objects"
 
 
+def test_a_request_without_pages_says_nothing_about_how_large_the_objects_of_a_page_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Some objects of a kind are read by themselves between two pages of the list of all."""
+    monkeypatch.setattr(client_module, "_LIST_BODY", 4000)
+    seen: list[int] = []
+    with talking_to(large_pages(1000, 10, seen)) as (client, _):
+        page = client.list_page(JOBS, "ns", msgspec.Raw)
+        assert seen == [500, 125, 31, 7, 1]
+        client.list_page(JOBS, "ns", msgspec.Raw, limit=0, resource_version="9")
+        client.list_page(JOBS, "ns", msgspec.Raw, continue_=page.continue_)
+        assert seen[5:] == [0, 1]
+
+
 def test_objects_of_which_each_is_larger_than_a_page_still_come_in_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client_module, "_LIST_BODY", 100)
     with talking_to(large_pages(1000, 3, [])) as (client, _):

@@ -373,15 +373,15 @@ def _phase(ctx: Context, decision: Decision | None, how: Mode) -> WorkflowPhase:
 
 
 def _flow_timers(ctx: Context) -> dict[int, float]:
-    """The next timer of each flow that changed or whose timer has come.
+    """The next timer of each flow that changed or whose timer has come, and of all where every task was read: a flow
+    with jobs that no cache showed had none.
 
     A timer that came without an effect (a retry that waits for a slot) must not hide the next one.
     """
-    base, nodes = ctx.draft.base.flows, ctx.graph.nodes
-    come = {number for number in ctx.graph.timed if base[number].timer_at <= ctx.now}
+    base, nodes, is_full = ctx.draft.base.flows, ctx.graph.nodes, ctx.snapshot.dirty is None
+    come = {number for number in ctx.graph.timed if is_full or base[number].timer_at <= ctx.now}
     return {
-        number: timeouts.next_timer(ctx.snapshot, nodes[number], ctx.draft.tasks(number))
-        for number in ctx.draft.changed | come
+        number: timeouts.next_timer(ctx, nodes[number], ctx.draft.tasks(number)) for number in ctx.draft.changed | come
     }
 
 

@@ -170,6 +170,8 @@ class Snapshot:
     load: float = 0.0
     #: Kinds whose cache may lack jobs of the workflow.
     awaited: frozenset[GVR] = frozenset()
+    #: Those of them of which the jobs of this workflow alone are being read: that takes a moment.
+    being_read: frozenset[GVR] = frozenset()
     #: What the API server answered where the cache of a kind cannot be filled.
     unlisted: Mapping[GVR, str] = field(default_factory=dict)
     #: Templates of which no job may be created now, by name.

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -16,7 +16,7 @@ from pkg.apis.meta import GVR
 from pkg.controllers.engine.backoff import Backoff
 from pkg.controllers.engine.deltas import Delta
 from pkg.controllers.engine.owner_reads import OwnerReads
-from pkg.controllers.engine.reflector_options import MAX_OWNERS, Owners, Source, Timing
+from pkg.controllers.engine.reflector_options import MAX_OWNERS, ByOwner, Owners, Source, Timing
 from pkg.controllers.engine.store import Store
 from pkg.controllers.engine.watch_events import ObjectDecoder
 from pkg.kube.errors import Forbidden, Gone, Stopped, Throttled, Transient
@@ -35,9 +35,11 @@ class Held(ScriptedClient):
     def __init__(self, *answers: Answer) -> None:
         super().__init__(*answers)
         self.open = threading.Event()
+        self.on_call: Callable[[], None] = lambda: None
 
     def list_page(self, gvr: GVR, namespace: str | None, type: type[msgspec.Raw], **how: Any) -> Page:
         assert self.open.wait(10)
+        self.on_call()
         return super().list_page(gvr, namespace, type, **how)
 
 
@@ -48,21 +50,26 @@ class Reads:
         self.store.replace(there, 10)
         self.told: list[str] = []
         self.known: list[bool] = []
+        self.reached = 10
+        self.announcing = threading.Lock()
+        self.on_take: Callable[[], None] = lambda: None
         self.stop = threading.Event()
         self.reads = OwnerReads(
             self.client,
-            Source(THINGS, "ns", label_selector="ours", page_limit=2, owner_label="owner"),
+            Source(THINGS, "ns", label_selector="ours", page_limit=2, by_owner=ByOwner("owner")),
             self.store,
             lambda: ObjectDecoder(Thing),
             timing=Timing(failing=Backoff(base=0.001, cap=0.002), rng=random.Random(1)),
             stop=self.stop,
+            reached=lambda: self.reached,
+            announcing=self.announcing,
             on_deltas=self.take,
             on_read=self.read,
-            on_trouble=lambda: self.told.append(f"trouble: {self.reads.trouble}"),
         )
 
     def take(self, deltas: Sequence[Delta[Thing]]) -> None:
         self.told += [delta.key for delta in deltas]
+        self.on_take()
         self.known.append(self.reads.knows("u", 20))
 
     def read(self, owners: Owners) -> None:
@@ -91,7 +98,7 @@ def test_what_the_watch_may_not_have_told_is_read() -> None:
     assert reads.told == ["ns/b", "ns/u"]
     assert reads.known == [False, True], "it counts as known once what was read is announced"
     assert reads.store.keys() == ("ns/a", "ns/old", "ns/b")
-    assert (reads.reads.knows("u", 25), reads.reads.knows("u", 26), reads.reads.knows("v", 1)) == (True, False, False)
+    assert (reads.reads.knows("u", 25), reads.reads.knows("u", 26), reads.reads.knows("v", 11)) == (True, False, False)
 
 
 def test_those_who_ask_meanwhile_are_read_together() -> None:
@@ -138,18 +145,73 @@ def test_what_cannot_be_decoded_is_left_out() -> None:
 
 
 @pytest.mark.parametrize("error", [CUT, Throttled("busy", status=429), Forbidden("no", status=403), ValueError("no")])
-def test_a_read_that_fails_is_tried_again_and_reported(error: Exception) -> None:
+def test_a_read_that_fails_is_tried_again(error: Exception) -> None:
     reads = Reads(*[error] * 5, page(rv="25")).play()
-    assert reads.told == [f"trouble: {error}", "ns/u"]
-    assert reads.reads.trouble == ""
+    assert reads.told == ["ns/u"]
     assert reads.client.calls == ["list 0 at 20"] * 6
 
 
-def test_what_was_forgotten_is_read_again() -> None:
+def test_those_whose_read_fails_let_others_go_first() -> None:
+    reads = Reads(CUT, *[page(rv="30")] * 3)
+    reads.play(*((f"u{number}", 20) for number in range(MAX_OWNERS + 1)))
+    failed, *then = (set(selector.removeprefix("owner in (").removesuffix(")").split(",")) for selector in reads.asked)
+    assert f"u{MAX_OWNERS}" in then[0] - failed
+
+
+def test_those_of_whom_the_watch_has_told_meanwhile_are_not_read() -> None:
+    """They go on at once, however long it takes to read the others."""
+    reads = Reads(*[CUT] * 3, page(rv="40"))
+    reads.client.on_call = lambda: setattr(reads, "reached", 25)
+    reads.play(("u", 20), ("v", 30))
+    assert reads.told[0] == "ns/u"
+    assert reads.told[-1] == "ns/v"
+    assert reads.asked[-1] == "owner in (v)"
+    assert reads.reads.ask("w", "ns/w", 25), "what the watch has told is known"
+    assert reads.client.calls[-1] == "list 0 at 30"
+
+
+def test_what_was_forgotten_is_read_again_if_somebody_asks() -> None:
     reads = Reads(page(rv="25"), page(rv="25")).play()
     reads.reads.forget()
-    assert not reads.reads.knows("u", 1)
+    assert not reads.reads.knows("u", 20)
     assert reads.play().told == ["ns/u", "ns/u"]
+
+
+def test_what_is_forgotten_while_it_is_read_counts_no_more() -> None:
+    """As where the kind is gone by then: its objects are not there any more."""
+    reads = Reads(page(thing("b", 18), rv="25"))
+    reads.client.on_call = reads.reads.forget
+    assert reads.play().told == []
+    assert reads.store.keys() == ()
+
+
+def test_what_a_list_shows_as_deleted_while_it_is_read_does_not_come_back() -> None:
+    """It is announced as it last was, in case nobody has seen how it ended."""
+    reads = Reads(page(thing("b", 18), rv="25"))
+
+    def relist() -> None:
+        reads.store.replace((), 30)
+        reads.reached = 30
+
+    reads.client.on_call = relist
+    assert reads.play().told == ["ns/b", "ns/u"]
+    assert reads.store.keys() == ()
+
+
+def test_no_other_change_is_announced_between_that_of_the_store_and_its_announcement() -> None:
+    """Else the deletion of an object could be announced before the object."""
+    reads = Reads(page(thing("b", 18), rv="25"))
+    seen: list[bool] = []
+    insert = reads.store.absorb
+
+    def absorb(obj: Thing) -> Delta[Thing] | None:
+        seen.append(reads.announcing.locked())
+        return insert(obj)
+
+    reads.store.absorb = absorb  # type: ignore[method-assign]
+    reads.on_take = lambda: seen.append(reads.announcing.locked())
+    reads.play()
+    assert seen == [True, True]
 
 
 def test_stopping_ends_the_thread() -> None:

@@ -15,7 +15,7 @@ from pkg.apis.meta import GVR
 from pkg.controllers.engine.backoff import Backoff
 from pkg.controllers.engine.deltas import Delta
 from pkg.controllers.engine.reflector import Reflector
-from pkg.controllers.engine.reflector_options import EventHandlers, Owners, Source, Timing
+from pkg.controllers.engine.reflector_options import ByOwner, EventHandlers, Owners, Source, Timing
 from pkg.controllers.engine.store import Store
 from pkg.kube.errors import Forbidden, Gone, KubeError, NotFound, Refused, Stopped, Throttled, Transient
 from tests.unit.controllers.engine.objects import THINGS, Thing, thing
@@ -26,7 +26,7 @@ FAST = Backoff(base=0.001, cap=0.002)
 SLOW = Backoff(base=600.0, cap=600.0)
 CUT = Transient("the watch broke")
 INITIALIZING = Throttled("storage is (re)initializing", status=429, retry_after=9)
-_SOURCE = ("page_limit", "first", "owner_label", "must_catch_up")
+_SOURCE = ("page_limit", "by_owner")
 UNREADABLE = b'{"metadata":{"name":"bad","namespace":"ns","resourceVersion":"9"},"status":5}'
 
 
@@ -117,6 +117,10 @@ def test_pages_are_one_list_and_the_watch_goes_on_from_it() -> None:
     assert run.store.synced_rv == 10
 
 
+D11, D12, D13 = thing("d", 11), thing("d", 12), thing("d", 13)
+PAGES = (page(A, more="t"), page(B))
+GONE_LINE = Lines((error_line(410),))
+HANGING = Lines((), Transient("the watch said nothing for 5 s", reason="Timeout"))
 MINE, YOURS = Owners({"me": "ns/me"}, 9), Owners({"you": "ns/you"}, 9)
 
 
@@ -124,7 +128,7 @@ def test_what_is_needed_first_is_read_between_the_first_page_and_the_others() ->
     """The list is older: what it has of a thing that was read since counts no more, and what it lacks stays."""
     told: list[tuple[str, ...]] = []
     new = [thing("b", 12, state="done"), thing("d", 11)]
-    answers = [page(A, more="t1"), page(*new, rv="12"), page(rv="12"), page(B, more="t2"), page(C, rv="10")]
+    answers = [page(A, more="t1"), page(*new, rv="12"), page(rv="12"), page(B, more="t2"), page(C), page(rv="10")]
 
     def take_owners(_gvr: GVR, owners: Owners) -> None:
         told.append((*run.told, *owners.keys))
@@ -132,10 +136,11 @@ def test_what_is_needed_first_is_read_between_the_first_page_and_the_others() ->
         assert not run.reflector.wait_synced(0)
 
     known: list[list[bool]] = []
-    run = Run(*answers, page_limit=1, first=lambda _: (MINE, YOURS), owner_label="owner", on_owners=take_owners)
+    run = Run(*answers, page_limit=1, by_owner=ByOwner("owner", lambda *_: (MINE, YOURS)), on_owners=take_owners)
     run.play()
-    assert run.client.calls == ["list 1", "list 0 at 9", "list 0 at 9", "list 1 t1", "list 1 t2", "watch 10"]
-    assert [selector for _, _, selector in run.client.listed] == ["", "owner in (me)", "owner in (you)", "", ""]
+    first, then = ["list 1", "list 0 at 9", "list 0 at 9"], ["list 1 t1", "list 1 t2", "list 1", "watch 10"]
+    assert run.client.calls == [*first, *then]
+    assert [selector for _, _, selector in run.client.listed] == ["", "owner in (me)", "owner in (you)", "", "", ""]
     assert told == [("+ns/b", "+ns/d", "me"), ("+ns/b", "+ns/d", "you")]
     assert known == [[True, False, False], [True, False, True]]
     assert run.told == ["+ns/b", "+ns/d", "+ns/a", "+ns/c"]
@@ -169,8 +174,9 @@ def test_what_cannot_be_read_first_is_left_to_the_list(answer: Answer) -> None:
         page(A, more="t1"),
         answer,
         page(B),
+        page(rv="10"),
         page_limit=1,
-        first=lambda _: (MINE,),
+        by_owner=ByOwner("owner", lambda *_: (MINE,)),
         on_owners=lambda _, owners: read.append(owners),
     ).play()
     assert read == []
@@ -187,8 +193,9 @@ def test_what_was_read_first_counts_no_more_where_the_list_keeps_failing() -> No
         page(B, rv="12"),
         *[Transient("boom", status=500)] * 4,
         page(A),
+        page(rv="10"),
         page_limit=1,
-        first=lambda _: (MINE,),
+        by_owner=ByOwner("owner", lambda *_: (MINE,)),
         on_owners=lambda *_: known.append(run.reflector.knows("me", 12)),
         on_trouble=lambda _: known.append(run.reflector.knows("me", 12)),
     )
@@ -201,19 +208,14 @@ def test_what_was_read_first_counts_no_more_where_the_list_keeps_failing() -> No
     [
         pytest.param([page(A)], ["list 1", "watch 10"], id="where one page has all"),
         pytest.param(
-            [page(A, more="t"), page(), page(B), Lines((error_line(410),)), page(A, more="t"), page(B, rv="20")],
-            ["list 1", "list 0 at 9", "list 1 t", "watch 10", "list 1", "list 1 t", "watch 20"],
+            [*PAGES[:1], page(), page(B), page(), Lines((error_line(410),)), page(A, more="t"), page(B, rv="20")],
+            ["list 1", "list 0 at 9", "list 1 t", "list 1", "watch 10", "list 1", "list 1 t", "watch 20"],
             id="in a later list",
         ),
     ],
 )
 def test_nothing_is_read_first(answers: list[Answer], calls: list[str]) -> None:
-    assert Run(*answers, page_limit=1, first=lambda _: (MINE,)).play().client.calls == calls
-
-
-D11, D12, D13 = thing("d", 11), thing("d", 12), thing("d", 13)
-PAGES = (page(A, more="t"), page(B))
-GONE_LINE = Lines((error_line(410),))
+    assert Run(*answers, page_limit=1, by_owner=ByOwner("owner", lambda *_: (MINE,))).play().client.calls == calls
 
 
 @pytest.mark.parametrize(
@@ -243,11 +245,24 @@ GONE_LINE = Lines((error_line(410),))
             D11,
             id="and a watch that breaks proves nothing",
         ),
+        pytest.param([*PAGES, page(rv="10")], ["list 2", "list 2 t", "list 1", "watch 10"], None, id="if anything"),
         pytest.param(
-            [*PAGES, page(rv="19"), Lines((), Transient("the watch said nothing for 5 s", reason="Timeout"))],
-            ["list 2", "list 2 t", "list 1", "watch 10 for 1 s", "watch 10"],
+            [*PAGES, page(rv="19"), HANGING, Lines((line("ADDED", D11),)), HANGING, Lines()],
+            ["list 2", "list 2 t", "list 1", *["watch 10 for 1 s"] * 2, *["watch 11 for 1 s"] * 2, "watch 11"],
+            D11,
+            id="and one that the server does not end in time proves nothing",
+        ),
+        pytest.param(
+            [*PAGES, page(rv="19"), *[HANGING] * 3],
+            ["list 2", "list 2 t", "list 1", *["watch 10 for 1 s"] * 3, "watch 10"],
             None,
-            id="of which a watch tells nothing that the server does not end",
+            id="unless the server ends none",
+        ),
+        pytest.param(
+            [*PAGES, page(rv="19"), GONE_LINE, page(A, rv="18")],
+            ["list 2", "list 2 t", "list 1", "watch 10 for 1 s", "list 2", "watch 18"],
+            None,
+            id="unless the list is too old for a watch, and the next has one page",
         ),
         pytest.param(
             [*PAGES, CUT, Throttled("busy", status=429), page(rv="19"), Lines()],
@@ -271,7 +286,7 @@ def test_a_first_list_is_complete_once_the_watch_has_told_what_happened_since(
     answers: list[Answer], calls: list[str], seen: Thing | None
 ) -> None:
     ticks = itertools.count()
-    run = Run(*answers, page_limit=2, must_catch_up=True, clock=lambda: float(next(ticks)))
+    run = Run(*answers, page_limit=2, by_owner=ByOwner("owner"), clock=lambda: float(next(ticks)))
     found: list[Thing | None] = []
     run.on_sync = lambda: found.append(run.store.get("ns/d"))
     run.play()
@@ -281,7 +296,9 @@ def test_a_first_list_is_complete_once_the_watch_has_told_what_happened_since(
 
 def test_a_watch_that_the_server_ends_at_once_tells_nothing_about_a_first_list() -> None:
     ended = Lines()
-    run = Run(*PAGES, page(rv="19"), ended, ended, Lines((bookmark(19),)), page_limit=2, must_catch_up=True).play()
+    run = Run(
+        *PAGES, page(rv="19"), ended, ended, Lines((bookmark(19),)), page_limit=2, by_owner=ByOwner("owner")
+    ).play()
     assert run.client.calls == ["list 2", "list 2 t", "list 1", *["watch 10 for 1 s"] * 3, "watch 19"]
     assert run.synced == 1
 
@@ -296,6 +313,21 @@ def test_events_change_the_store_and_are_announced() -> None:
     ]
     assert run.metrics.events == ["Modified", "Added", "Deleted"]
     assert run.store.keys() == ("ns/d",)
+
+
+def test_a_change_is_announced_before_another_thread_may_change_the_store() -> None:
+    seen: list[bool] = []
+
+    def take(_gvr: GVR, _deltas: Sequence[Delta[Thing]]) -> None:
+        seen.append(run.reflector._announcing.locked())
+
+    bad = line(
+        "DELETED", {"metadata": {"name": "b", "namespace": "ns", "uid": "uid-b", "resourceVersion": "13"}, "x": 1}
+    )
+    broken = bad.replace(b'"x":1', b'"status":5')
+    run = Run(page(A, B), Lines((line("ADDED", thing("d", 12)), broken)), on_deltas=take)
+    run.play()
+    assert seen == [True] * 3
 
 
 @pytest.mark.parametrize(

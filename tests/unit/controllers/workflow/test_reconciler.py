@@ -752,6 +752,33 @@ def test_a_new_leader_goes_on_before_its_list_if_it_has_read_the_jobs(is_newer: 
     assert world.workflow.status.phase == "Succeeded"
 
 
+def test_a_timeout_that_comes_back_as_an_edit_is_taken_back_waits_for_the_list() -> None:
+    """The jobs were read first, for the edited spec has no timeout. Nobody sees before the list that one has ended."""
+    world, leader = started(a={"timeout": "8s"})
+    world.advance(world.now + 2)
+    settle(leader)
+    flow = world.workflow.spec.flows[0]
+    world.set_spec(flows=(msgspec.structs.replace(flow, timeout=None),))
+    settle(leader)
+    spare = controller_of(world)
+    spare.is_leader = False
+    spare.informers.ensure(JOBS)
+    assert spare.read_first(JOBS) == "a page"
+    assert spare.read_first(JOBS) == "the jobs of the workflow"
+    leader.is_leader = False
+    spare.lead()
+    spare.reconcile()
+    world.set_spec(flows=(flow,))
+    for _ in range(3):
+        world.advance(world.now + 5)
+        spare.deliver(WORKFLOWS)
+        spare.is_queued = True
+        spare.reconcile()
+    assert [flow.phase for flow in world.workflow.status.flows] == ["Running"]
+    settle(spare)
+    assert world.workflow.status.phase == "Succeeded"
+
+
 def test_a_new_leader_asks_for_the_jobs_that_its_watch_has_not_told_of() -> None:
     """Its list was complete before the leader made them. What only the status knows is not taken for deleted."""
     world, leader = started(a="", b="a")
@@ -776,6 +803,98 @@ def test_a_new_leader_asks_for_the_jobs_that_its_watch_has_not_told_of() -> None
     assert world.workflow.status.phase == "Succeeded"
     assert names(world) == ["w-a", "w-b"]
     assert not spare.read_asked(), "what was read is not asked for again"
+
+
+def test_a_workflow_whose_jobs_the_watch_tells_of_while_they_are_asked_for_goes_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A bookmark that says so wakes nobody."""
+    world, leader = started({"parallelism": 1}, a="", b="")
+    spare = controller_of(world)
+    spare.is_leader = False
+    spare.informers.ensure(JOBS)
+    spare.deliver(JOBS)
+    world.set_spec(parallelism=2)
+    leader.is_leader = False
+    spare.deliver(WORKFLOWS)
+    spare.lead()
+    asking = spare.informers.ask
+
+    def ask(gvr: Any, owner: str, key: str, since: int) -> bool:
+        spare.informers.stores[gvr].advance(world.version)
+        return asking(gvr, owner, key, since)
+
+    monkeypatch.setattr(spare.informers, "ask", ask)
+    spare.reconcile()
+    assert names(world) == ["w-a", "w-b"]
+
+
+def test_status_does_not_say_that_a_kind_is_read_while_the_jobs_of_one_workflow_are() -> None:
+    world, leader = started({"parallelism": 1}, a="", b="")
+    before = world.workflow.status.flows[1]
+    spare = controller_of(world)
+    spare.is_leader = False
+    spare.informers.ensure(JOBS)
+    spare.deliver(JOBS)
+    world.set_spec(parallelism=2)
+    leader.is_leader = False
+    spare.deliver(WORKFLOWS)
+    spare.lead()
+    spare.reconcile()
+    assert names(world) == ["w-a"]
+    assert world.workflow.status.flows[1] == before
+    assert spare.read_asked()
+    settle(spare)
+    assert names(world) == ["w-a", "w-b"]
+
+
+@pytest.mark.parametrize("is_seen_first", [True, False], ids=["at the first reconcile", "a moment later"])
+def test_a_restart_after_a_takeover_leaves_a_service_that_the_watch_has_not_told_of(is_seen_first: bool) -> None:
+    wait = {"dependsOn": {"probe": {"httpGetList": [{"taskName": "s", "port": 80}]}}}
+    world = world_of(s={"template": "service"}, a=wait)
+    world.fate_of = lambda flow, _index, _attempt: Fate(ends="ready" if flow == "s" else "fail")
+    leader, spare = (Controller(world, lambda *_: 10.0) for _ in range(2))
+    spare.is_leader = False
+    for gvr in (JOBS, WIDGETS):
+        spare.informers.ensure(gvr)
+        spare.deliver(gvr)
+    settle(leader)
+    while world.workflow.status.phase != "Failed":
+        world.advance(leader.next_due() or world.now)
+        settle(leader)
+    leader.is_leader = False
+    if not is_seen_first:
+        spare.deliver(WORKFLOWS)
+        spare.lead()
+        spare.reconcile()
+    world.set_spec(restart=Restart("1"))
+    spare.deliver(WORKFLOWS)
+    if is_seen_first:
+        spare.lead()
+    for _ in range(3):
+        spare.is_queued = True
+        spare.reconcile()
+    assert [flow.phase for flow in world.workflow.status.flows] == ["Succeeded", "Failed"], "it waits for the jobs"
+    settle(spare)
+    assert names(world) == ["w-s", "w-a", "w-a-r1"], "the service goes on to serve"
+
+
+def test_no_timeout_comes_while_the_watch_has_to_tell_what_happened_during_the_first_list() -> None:
+    world, leader = started(a={"timeout": "10s"})
+    world.advance(world.now + 2)
+    settle(leader)
+    spare = controller_of(world)
+    spare.is_leader = False
+    spare.informers.ensure(JOBS)
+    assert spare.read_first(JOBS) == "a page"
+    world.advance(world.now + 10)
+    leader.is_leader = False
+    spare.relist(JOBS)
+    spare.lead()
+    spare.reconcile()
+    assert [flow.phase for flow in world.workflow.status.flows] == ["Running"]
+    settle(spare)
+    assert world.workflow.status.phase == "Succeeded"
 
 
 def test_a_new_workflow_asks_for_no_jobs() -> None:

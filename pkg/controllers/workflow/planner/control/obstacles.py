@@ -136,6 +136,8 @@ def _kind_obstacle(ctx: Context, of: Candidate, gvr: GVR) -> Waits | Unknown | N
     kind = snapshot.kinds.get(gvr)
     if kind is not None and gvr in snapshot.synced:
         return None
+    if gvr in snapshot.being_read:
+        return Unknown()
     is_known = gvr in snapshot.kinds
     if not is_known and shown == Reasons.KIND_NOT_SERVED:
         return Unknown()

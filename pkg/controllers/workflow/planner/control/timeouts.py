@@ -3,7 +3,8 @@
 `timeout` limits an attempt from the creation of its job, and an approval from when people are asked. `pendingTimeout`
 limits an attempt from its release until the job first runs. Neither clock runs while a queue holds the job. The clock
 of the workflow stops while it is suspended, or held for an edit.
-A time that is not recorded counts from the start of this controller: a timeout may come late, never early.
+A timeout may come late, never early: a time that is not recorded counts from the start of this controller, and of a
+flow that may have jobs which no cache shows yet none comes, for the jobs that are shown may have ended since.
 """
 
 from __future__ import annotations
@@ -49,10 +50,11 @@ def overdue_at(task: Task, node: Node, since: float) -> tuple[float, str]:
 
 def expire(ctx: Context, policy: FailurePolicy) -> None:
     """Fails the attempts that have exceeded a timeout. Their jobs are deleted by the control step."""
-    draft, changed = ctx.draft, ctx.draft.changed
+    draft, changed, is_full = ctx.draft, ctx.draft.changed, ctx.snapshot.dirty is None
     for number in ctx.graph.timed:
         node = ctx.graph.nodes[number]
-        if draft.is_final(number) or (number not in changed and draft.base.flows[number].timer_at > ctx.now):
+        is_due = is_full or number in changed or draft.base.flows[number].timer_at <= ctx.now
+        if draft.is_final(number) or not is_due or (not node.is_approval and ctx.may_hide_jobs(node)):
             continue
         for index, task in enumerate(tuple(draft.tasks(number))):
             when, reason = overdue_at(task, node, ctx.snapshot.since)
@@ -86,10 +88,11 @@ def _expired(ctx: Context, node: Node, task: Task, reason: str, policy: FailureP
     )
 
 
-def next_timer(snapshot: Snapshot, node: Node, tasks: Sequence[Task]) -> float:
+def next_timer(ctx: Context, node: Node, tasks: Sequence[Task]) -> float:
     """When a retry becomes due, a startDelay is over or a timeout comes (seconds since the epoch, or NEVER)."""
-    if not node.has_timers:
-        return NEVER
+    if not node.has_timers or (not node.is_approval and ctx.may_hide_jobs(node)):
+        return NEVER  # every task is read again once the caches show all jobs
+    snapshot = ctx.snapshot
     soonest = start_delay.next_start(tasks, snapshot.now) if node.start_delay else NEVER
     for task in tasks:
         if task.is_final:
