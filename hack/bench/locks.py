@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from hack.bench import harness, jobs
 from hack.bench.jobs import flow, workflow
-from hack.cluster import Cluster
+from hack.cluster import Cluster, audit_log
 from hack.cluster.audit_log import entries
 from hack.cluster.processes import free_port
 from hack.scrape import metric
@@ -56,7 +56,7 @@ def _run(cluster: Cluster, name: str, workflows: int, seconds: float, locks: job
         with harness.controller(cluster, *flags, f"--namespace={here.namespace}") as controller:
             here.run_chain("warm")
             before = metric(port, "workflow_reconcile_total")
-            cpu, began, offset = controller.cpu_seconds(), time.time(), cluster.audit_log.stat().st_size
+            cpu, began, offset = controller.cpu_seconds(), time.time(), audit_log.size(cluster.audit_log)
             with ThreadPoolExecutor(8) as pool:
                 for number in range(workflows):
                     pool.submit(here.submit, workflow(f"w{number}", [{**flow("t"), **locks}]))

@@ -13,7 +13,7 @@ from hack.bench.floor import AGENT, CONNECTIONS
 from hack.bench.samples import BARE, FLOOR, OURS, Sample
 from hack.bench.shapes import SHAPES, Shape, template
 from hack.bench.world import World
-from hack.cluster import Cluster
+from hack.cluster import Cluster, audit_log
 from hack.controller_process import NO_SERVERS, ControllerProcess
 
 SETTLE_SECONDS = 12.0
@@ -93,7 +93,7 @@ def _start(
 def _run(cluster: Cluster, shape: Shape, side: str, number: int, world: World, process: ControllerProcess) -> Sample:
     # Templates get a usedBy of 0 workflows some seconds after a start; that is no call of the workflows.
     time.sleep(1.0)
-    offset, cpu, began = cluster.audit_log.stat().st_size, process.cpu_seconds(), time.perf_counter()
+    offset, cpu, began = audit_log.size(cluster.audit_log), process.cpu_seconds(), time.perf_counter()
     names = [f"w{at:03d}" for at in range(shape.workflows)]
     run = world.run_bare if side == BARE else world.run
     run(names, _PATIENCE)

@@ -95,6 +95,8 @@ class Informers:
         self.known: dict[GVR, dict[str, int]] = {}
         #: The workflows whose jobs are to be read by themselves.
         self.asked: dict[GVR, set[str]] = {}
+        #: What the server has answered by kind and workflow: at which version, and which jobs.
+        self.answers: dict[tuple[GVR, str], tuple[int, list[Job]]] = {}
         #: First lists that took long: how many events the watch has told once it has caught up.
         self.behind: dict[GVR, int] = {}
 
@@ -356,18 +358,28 @@ class Controller:
             self.is_queued = True
 
     def read_asked(self) -> bool:
-        """Reads the jobs of the workflows that were asked for; returns whether there were any."""
-        found = [(gvr, uid) for gvr, uids in self.informers.asked.items() for uid in sorted(uids)]
-        self.informers.asked.clear()
-        for gvr, uid in found:
-            self._read_jobs(gvr, uid)
+        """The answers about the jobs of workflows that were asked for; returns whether there were any."""
+        self._answer()
+        found = dict(self.informers.answers)
+        self.informers.answers.clear()
+        for (gvr, uid), (version, jobs) in found.items():
+            self._take_jobs(gvr, uid, version, jobs)
         return bool(found)
+
+    def _answer(self) -> None:
+        """The server answers now. Its answers come later, when a list or the watch may have told more."""
+        for gvr, uids in self.informers.asked.items():
+            for uid in sorted(uids):
+                self.informers.answers.setdefault((gvr, uid), (self.world.version, self._jobs_of(gvr, uid)))
+        self.informers.asked.clear()
 
     def deliver_all(self) -> None:
         """Also, now and then, what the housekeeping does."""
-        self.read_asked()
+        if self.passes % 2:
+            self.read_asked()
         for gvr in self.behind():
             self.deliver(gvr)
+        self.read_asked()
         if self.passes % 5 == 0:
             self.following.objects.release_kinds()
 
@@ -413,14 +425,17 @@ class Controller:
         phase = cached.status.phase
         if phase is None or phase.is_final or str(gvr) not in records.kinds_of(cached.status) or is_timed(cached.spec):
             return ""
-        self._read_jobs(gvr, cached.metadata.uid)
+        uid = cached.metadata.uid
+        self._take_jobs(gvr, uid, self.world.version, self._jobs_of(gvr, uid))
         return "the jobs of the workflow"
 
-    def _read_jobs(self, gvr: GVR, uid: str) -> None:
+    def _jobs_of(self, gvr: GVR, uid: str) -> list[Job]:
+        return [job for job in self._list_of(gvr)[2] if job.metadata.labels.get(labels.WORKFLOW_UID) == uid]
+
+    def _take_jobs(self, gvr: GVR, uid: str, version: int, jobs: Sequence[Job]) -> None:
         store = self.informers.ensure(gvr)
-        jobs = [job for job in self._list_of(gvr)[2] if job.metadata.labels.get(labels.WORKFLOW_UID) == uid]
-        self._file(gvr, [delta for job in jobs if (delta := store.insert(job)) is not None])
-        self.informers.known.setdefault(gvr, {})[uid] = self.world.version
+        self._file(gvr, [delta for job in jobs if (delta := store.absorb(job)) is not None])
+        self.informers.known.setdefault(gvr, {})[uid] = version
         self.is_queued = True
 
     def _apply(self, gvr: GVR, event: Any) -> None:
@@ -457,6 +472,7 @@ class Controller:
         self.passes += 1
         self.wake_at = None if self.wake_at is not None and self.wake_at <= self.world.now else self.wake_at
         result = self.reconciler.reconcile(KEY)
+        self._answer()
         self.is_at_rest = isinstance(result, Done) or (isinstance(result, Later) and result.seconds > 0)
         match result:
             case Later(seconds) if seconds <= 0:

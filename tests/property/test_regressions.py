@@ -54,6 +54,9 @@ FOUND = {
     "pendingTimeout never comes early after a change of leader": _scenario(
         "", "00000000000000002b", "00020000050200000000050000010002"
     ),
+    "how the workflow went is recorded before a rejection, given beforehand, of a finally flow counts": _scenario(
+        "0e", "a4000001", "", "", "00000300010000000000000000000000000000000000000000000000000000ad"
+    ),
     "finally flows are released in the pass that cancels the last of the others": _scenario(
         "030303",
         "",
