@@ -9,20 +9,20 @@ from __future__ import annotations
 
 import dataclasses
 import threading
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable
 from itertools import islice
 from typing import Final, Generic, TypeVar
 
 import msgspec
 import structlog
 
-from pkg.controllers.engine.deltas import Delta, KubeObject
+from pkg.controllers.engine.deltas import KubeObject
+from pkg.controllers.engine.feed import Feed
 from pkg.controllers.engine.listwatch import ListWatch
 from pkg.controllers.engine.pager import Listing, PageSize, read_list
 from pkg.controllers.engine.reflector_options import MAX_OWNERS, Owners, Source, Timing
 from pkg.controllers.engine.relist import relist_reason
-from pkg.controllers.engine.store import Store, version_of
+from pkg.controllers.engine.store import version_of
 from pkg.controllers.engine.watch_events import ObjectDecoder, Unreadable
 from pkg.kube.errors import KubeError, Stopped
 
@@ -35,38 +35,31 @@ _log = structlog.get_logger(__name__)
 
 
 class OwnerReads(Generic[T]):
-    """Of the objects of a source with `by_owner`.
+    """Of the objects of a source with `by_owner`, which go into `feed`.
 
     decoder(): the one to use now. reached(): the version up to which list and watch have told everything; -1 before the
-    list. announcing: held while the store changes and the change is announced, so that no other change is announced in
-    between. In the thread that reads are called, and must not raise: on_deltas(deltas) once the store has what was
-    read, then on_read(owners) once `knows` says so. `stop` ends everything.
+    list. Once `knows` says so, on_owners of the feed's handlers is called, in the thread that reads. `stop` ends
+    everything.
     """
 
     def __init__(
         self,
         client: ListWatch,
         source: Source,
-        store: Store[T],
+        feed: Feed[T],
         decoder: Callable[[], ObjectDecoder[T]],
         *,
         timing: Timing,
         stop: threading.Event,
         reached: Callable[[], int],
-        announcing: AbstractContextManager[object],
-        on_deltas: Callable[[Sequence[Delta[T]]], None],
-        on_read: Callable[[Owners], None],
     ) -> None:
         self._client = client
         self._source = source
-        self._store = store
+        self._feed = feed
         self._decoder = decoder
         self._timing = timing
         self._stop = stop
         self._reached = reached
-        self._announcing = announcing
-        self._on_deltas = on_deltas
-        self._on_read = on_read
         self._log = _log.bind(resource=str(source.gvr))
         self._lock = threading.Lock()
         # By UID: the version as of which the objects of an owner were taken in, if the watch has not come so far.
@@ -113,7 +106,7 @@ class OwnerReads(Generic[T]):
 
     def ask(self, owner: str, key: str, since: int) -> bool:
         """Whether the objects of an owner are known as of version `since`. If not they are read in another thread, and
-        on_read is called. Never waits. key: its `namespace/name`.
+        on_owners is called. Never waits. key: its `namespace/name`.
         """
         with self._lock:
             if self.knows(owner, since):
@@ -168,7 +161,7 @@ class OwnerReads(Generic[T]):
             told = {uid: key for uid, (key, since) in self._asked.items() if self._reached() >= since}
             self._asked = {uid: asked for uid, asked in self._asked.items() if uid not in told}
         if told:
-            self._on_read(Owners(told, self._reached()))
+            self._tell(Owners(told, self._reached()))
 
     def _next(self) -> tuple[int, Owners | None]:
         """The generation, and those whose objects are read next; None ends the thread."""
@@ -226,16 +219,20 @@ class OwnerReads(Generic[T]):
         return f"{self._source.by_owner.label} in ({','.join(owners.keys)})"
 
     def _take(self, found: Listing[T], owners: Owners, version: int, generation: int) -> None:
-        """Takes in what was read, unless it was forgotten meanwhile. A list or an event may have told more by now."""
-        with self._announcing:
-            if self._stop.is_set() or generation != self._generation:
+        """Takes in what was read, unless it was forgotten meanwhile."""
+        if not self._feed.absorb(found.items, is_current=lambda: self._is_current(generation)):
+            return
+        with self._lock:
+            if not self._is_current(generation):
                 return
-            deltas = [delta for one in found.items if (delta := self._store.absorb(one)) is not None]
-            if deltas:
-                self._on_deltas(deltas)
-            with self._lock:
-                reached = self._reached()
-                known = {**self._known, **dict.fromkeys(owners.keys, version)}
-                self._known = {uid: at for uid, at in known.items() if at > reached}
-                self._asked = {uid: asked for uid, asked in self._asked.items() if not self.knows(uid, asked[1])}
-        self._on_read(owners)
+            reached = self._reached()
+            known = {**self._known, **dict.fromkeys(owners.keys, version)}
+            self._known = {uid: at for uid, at in known.items() if at > reached}
+            self._asked = {uid: asked for uid, asked in self._asked.items() if not self.knows(uid, asked[1])}
+        self._tell(owners)
+
+    def _is_current(self, generation: int) -> bool:
+        return generation == self._generation and not self._stop.is_set()
+
+    def _tell(self, owners: Owners) -> None:
+        self._feed.call(lambda gvr: self._feed.handlers.on_owners(gvr, owners))

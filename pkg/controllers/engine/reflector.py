@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
 import structlog
 
-from pkg.apis.meta import GVR
 from pkg.controllers.engine import catch_up
-from pkg.controllers.engine.deltas import Delta, KubeObject
+from pkg.controllers.engine.deltas import KubeObject
+from pkg.controllers.engine.feed import Feed
 from pkg.controllers.engine.listwatch import ListWatch, NoReflectorMetrics, ReflectorMetrics, WatchLike
 from pkg.controllers.engine.owner_reads import OwnerReads
 from pkg.controllers.engine.pager import Listing, PageSize, read_list
@@ -60,19 +59,17 @@ class Reflector(Generic[T]):
         self._source = source
         self._page_size = PageSize(source.page_limit)
         self._decoder = ObjectDecoder(type, self._report_part)
-        self._handlers = handlers
+        self._feed = Feed(source.gvr, store, handlers)
         self._timing = timing or Timing()
         self._clock = self._timing.clock
         self._rng = self._timing.rng
         self._metrics: ReflectorMetrics = metrics or NoReflectorMetrics()
         self._log = _log.bind(resource=str(self.gvr))
         self._lock = threading.Lock()
-        self._announcing = threading.Lock()  # held while the store changes and the change is announced
         self._watch: WatchLike | None = None
         self._stop = threading.Event()
         self._woken = threading.Event()
         self._synced = threading.Event()
-        self._reached = -1  # the version up to which everything was announced
         self._resume = ""  # the version to watch from; empty: list first
         self._rereads = False  # `reread` was called: list again even if the watch could resume
         self._served: bool | None = None
@@ -91,14 +88,11 @@ class Reflector(Generic[T]):
         self._reads = OwnerReads(
             client,
             source,
-            store,
+            self._feed,
             lambda: self._decoder,
             timing=self._timing,
             stop=self._stop,
-            reached=lambda: self._reached if self._synced.is_set() else -1,
-            announcing=self._announcing,
-            on_deltas=self._announce,
-            on_read=lambda owners: self._call(lambda gvr: handlers.on_owners(gvr, owners)),
+            reached=lambda: self._feed.reached if self._synced.is_set() else -1,
         )
         self._runner = threading.Thread(target=self._run, name=f"reflector-{self.gvr}", daemon=True)
 
@@ -247,7 +241,7 @@ class Reflector(Generic[T]):
         self._last_gist = found
         if not self._trouble or (found == before and found != self._reported):
             self._trouble, self._reported = str(error), found
-            self._call(self._handlers.on_trouble)
+            self._feed.call(self._feed.handlers.on_trouble)
 
     def _take_list(self, listing: Listing[T], started: float) -> None:
         for found in listing.undecodable:
@@ -257,15 +251,11 @@ class Reflector(Generic[T]):
             # Named while the list was read: it is there, and whoever named it has read it.
             undecodable |= {key for key in listing.left_out if self._source.keeps(key)}
         version = version_of(listing.resource_version)
-        with self._announcing:
-            deltas = self.store.replace(listing.items, version, undecodable=undecodable)
-            self._resume, self._served, self._gone, self._trouble = listing.resource_version, True, False, ""
-            self._misses, self._logged = 0, ""
-            self._metrics.listed(self.gvr, len(listing.items), self._clock() - started)
-            self._announce(deltas)
-        if version < self._reached:
-            self._reads.forget()  # the server's history was set back: these versions say nothing any more
-        self._reached = version
+        self._resume, self._served, self._gone, self._trouble = listing.resource_version, True, False, ""
+        self._misses, self._logged = 0, ""
+        if self._feed.replace(listing.items, version, undecodable):
+            self._reads.forget()  # versions of before say nothing any more
+        self._metrics.listed(self.gvr, len(listing.items), self._clock() - started)
         if not self._catch_up.is_needed:
             self._complete()
 
@@ -274,7 +264,7 @@ class Reflector(Generic[T]):
         self._trouble = ""
         self._catch_up.end()
         self._synced.set()
-        self._call(self._handlers.on_synced)
+        self._feed.call(self._feed.handlers.on_synced)
 
     def _absent(self, error: KubeError) -> float:
         now = self._clock()
@@ -290,16 +280,15 @@ class Reflector(Generic[T]):
         if self._is_absence_confirmed():
             self._gone, self._trouble = True, ""
             self._reads.forget()
-            with self._announcing:
-                self._announce(self.store.clear("kind gone"))
-            self._call(self._handlers.on_gone)
+            self._feed.clear("kind gone")
+            self._feed.call(self._feed.handlers.on_gone)
         else:
             self._report(error)
         return pause
 
     def _is_absence_confirmed(self) -> bool:
         try:
-            return self._handlers.is_absent(self.gvr)
+            return self._feed.handlers.is_absent(self.gvr)
         except KubeError as error:
             self._log.warning("discovery failed, so it is not certain that the kind is gone", error=str(error))
             return False
@@ -311,7 +300,7 @@ class Reflector(Generic[T]):
             raise
         except KubeError as error:
             return self._list_failed(error)
-        if self._catch_up.is_done(self._reached):
+        if self._catch_up.is_done(self._feed.reached):
             self._complete()
         started = self._clock()
         self._received = self._is_open = False
@@ -368,8 +357,7 @@ class Reflector(Generic[T]):
                 if self._stop.is_set():
                     return
                 self._take(line)
-                self._reached = self.store.synced_rv
-                if self._catch_up.is_done(self._reached):
+                if self._catch_up.is_done(self._feed.reached):
                     self._complete()
                 if not self._received:
                     self._received = self._progressed = True
@@ -392,7 +380,7 @@ class Reflector(Generic[T]):
         self._metrics.received(self.gvr, type(event).__name__)
         match event:
             case Bookmark(resource_version):
-                self.store.advance(version_of(resource_version))
+                self._feed.advance(version_of(resource_version))
                 self._resume = resource_version
             case Failure(error):
                 self._stalls += 1
@@ -401,23 +389,18 @@ class Reflector(Generic[T]):
                 self._skip(event)
                 self._resume = event.resource_version or self._resume
                 if event.is_deleted and event.key:
-                    with self._announcing:
-                        delta = self.store.bury(event.key, event.uid, version_of(event.resource_version))
-                        self._announce((delta,) if delta is not None else ())
+                    self._feed.bury(event.key, event.uid, version_of(event.resource_version))
             case _:
                 keeps = self._source.keeps
                 if keeps is not None and not keeps(event.obj.metadata.key):
                     self._resume = event.obj.metadata.resource_version
                     return
-                with self._announcing:
-                    try:
-                        delta = self.store.apply(event)
-                    except ValueError as error:
-                        self._skip(Unreadable(event.obj.metadata.key, "", str(error)))
-                        return
-                    self._resume = event.obj.metadata.resource_version
-                    if delta is not None:
-                        self._announce((delta,))
+                try:
+                    self._feed.apply(event)
+                except ValueError as error:
+                    self._skip(Unreadable(event.obj.metadata.key, "", str(error)))
+                    return
+                self._resume = event.obj.metadata.resource_version
 
     def _broken(self, error: KubeError) -> float:
         reason = relist_reason(error)
@@ -451,16 +434,6 @@ class Reflector(Generic[T]):
         pause = self._timing.waiting.delay(self._misses, self._rng.random())
         self._misses += 1
         return pause
-
-    def _announce(self, deltas: Sequence[Delta[T]]) -> None:
-        if deltas:
-            self._call(lambda gvr: self._handlers.on_deltas(gvr, deltas))
-
-    def _call(self, handler: Callable[[GVR], None]) -> None:
-        try:
-            handler(self.gvr)
-        except Exception:
-            self._log.exception("event handler failed unexpectedly, the reflector continues")
 
     def _report_part(self, key: str) -> None:
         self._log.warning("object cannot be decoded whole, it is nested too deeply", object=key)

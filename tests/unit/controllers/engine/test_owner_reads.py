@@ -15,8 +15,9 @@ import pytest
 from pkg.apis.meta import GVR
 from pkg.controllers.engine.backoff import Backoff
 from pkg.controllers.engine.deltas import Delta
+from pkg.controllers.engine.feed import Feed
 from pkg.controllers.engine.owner_reads import OwnerReads
-from pkg.controllers.engine.reflector_options import MAX_OWNERS, ByOwner, Owners, Source, Timing
+from pkg.controllers.engine.reflector_options import MAX_OWNERS, ByOwner, EventHandlers, Owners, Source, Timing
 from pkg.controllers.engine.store import Store
 from pkg.controllers.engine.watch_events import ObjectDecoder
 from pkg.kube.errors import Forbidden, Gone, Stopped, Throttled, Transient
@@ -51,28 +52,22 @@ class Reads:
         self.told: list[str] = []
         self.known: list[bool] = []
         self.reached = 10
-        self.announcing = threading.Lock()
-        self.on_take: Callable[[], None] = lambda: None
         self.stop = threading.Event()
         self.reads = OwnerReads(
             self.client,
             Source(THINGS, "ns", label_selector="ours", page_limit=2, by_owner=ByOwner("owner")),
-            self.store,
+            Feed(THINGS, self.store, EventHandlers(self.take, on_owners=self.read)),
             lambda: ObjectDecoder(Thing),
             timing=Timing(failing=Backoff(base=0.001, cap=0.002), rng=random.Random(1)),
             stop=self.stop,
             reached=lambda: self.reached,
-            announcing=self.announcing,
-            on_deltas=self.take,
-            on_read=self.read,
         )
 
-    def take(self, deltas: Sequence[Delta[Thing]]) -> None:
+    def take(self, _gvr: GVR, deltas: Sequence[Delta[Thing]]) -> None:
         self.told += [delta.key for delta in deltas]
-        self.on_take()
         self.known.append(self.reads.knows("u", 20))
 
-    def read(self, owners: Owners) -> None:
+    def read(self, _gvr: GVR, owners: Owners) -> None:
         self.told.append(" ".join(owners.keys.values()))
         self.known.append(self.reads.knows("u", 20))
 
@@ -196,22 +191,6 @@ def test_what_a_list_shows_as_deleted_while_it_is_read_does_not_come_back() -> N
     reads.client.on_call = relist
     assert reads.play().told == ["ns/b", "ns/u"]
     assert reads.store.keys() == ()
-
-
-def test_no_other_change_is_announced_between_that_of_the_store_and_its_announcement() -> None:
-    """Else the deletion of an object could be announced before the object."""
-    reads = Reads(page(thing("b", 18), rv="25"))
-    seen: list[bool] = []
-    insert = reads.store.absorb
-
-    def absorb(obj: Thing) -> Delta[Thing] | None:
-        seen.append(reads.announcing.locked())
-        return insert(obj)
-
-    reads.store.absorb = absorb  # type: ignore[method-assign]
-    reads.on_take = lambda: seen.append(reads.announcing.locked())
-    reads.play()
-    assert seen == [True, True]
 
 
 def test_stopping_ends_the_thread() -> None:

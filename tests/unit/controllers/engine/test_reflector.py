@@ -315,21 +315,6 @@ def test_events_change_the_store_and_are_announced() -> None:
     assert run.store.keys() == ("ns/d",)
 
 
-def test_a_change_is_announced_before_another_thread_may_change_the_store() -> None:
-    seen: list[bool] = []
-
-    def take(_gvr: GVR, _deltas: Sequence[Delta[Thing]]) -> None:
-        seen.append(run.reflector._announcing.locked())
-
-    bad = line(
-        "DELETED", {"metadata": {"name": "b", "namespace": "ns", "uid": "uid-b", "resourceVersion": "13"}, "x": 1}
-    )
-    broken = bad.replace(b'"x":1', b'"status":5')
-    run = Run(page(A, B), Lines((line("ADDED", thing("d", 12)), broken)), on_deltas=take)
-    run.play()
-    assert seen == [True] * 3
-
-
 @pytest.mark.parametrize(
     ("lines", "resumed_from"),
     [
