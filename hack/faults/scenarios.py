@@ -64,8 +64,8 @@ class Scene:
         return list(writes(self.cluster.audit_log, self.namespace))
 
     def close(self, verdict: Verdict, last_fault: float, patience: float) -> Verdict:
-        """Waits until every workflow has ended, and judges the run."""
-        is_over = self.wait(self.is_over, patience)
+        """Waits until every workflow has ended, for `patience` seconds after each that ends, and judges the run."""
+        is_over = self._wait_over(patience)
         over = time.time() if is_over else None
         time.sleep(1.0)  # a job that is wrongly created after the end is seen, too
         calls = self.calls()
@@ -89,6 +89,14 @@ class Scene:
         if verdict.not_ended:
             self._keep()
         return verdict
+
+    def _wait_over(self, patience: float) -> bool:
+        """How long all of them take says how busy the machine is; that none ends any more says that some are stuck."""
+        ended = -1
+        while ended < self.writer.ended < self.count:
+            ended = self.writer.ended
+            self.wait(lambda before=ended: self.writer.ended > before, patience)  # type: ignore[misc]
+        return self.is_over()
 
     def _keep(self) -> None:
         """Writes workflows and jobs to files beside the controllers' logs, to find out what went wrong."""
