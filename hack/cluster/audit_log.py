@@ -38,4 +38,5 @@ def entries(log: Path, *, containing: str = "", offset: int = 0) -> Iterator[dic
 
 def _parts(log: Path) -> list[Path]:
     """The files in the order in which they were written."""
-    return [*sorted(log.parent.glob(f"{log.stem}-*{log.suffix}")), log]
+    older = sorted(log.parent.glob(f"{log.stem}-*{log.suffix}"))
+    return [*older, log] if log.exists() else older

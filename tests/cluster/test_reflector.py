@@ -278,11 +278,11 @@ def test_what_an_owner_has_made_is_read_as_of_a_version_that_the_watch_has_not_t
         other = client.create(GVR("", "v1", "secrets"), namespace, {"metadata": {"name": "other"}}, ConfigMap)
         since = int(other.metadata.resource_version)
         assert not watched.reflector.knows(LABELLED, since)
-        watched.reflector.ask(LABELLED, "team/owner", since)
+        watched.reflector.ask(LABELLED, "team/owner", since, 1)
         until(lambda: watched.owners == ["team/owner"])
         assert watched.reflector.knows(LABELLED, since)
         # As after a backup was restored: this version is of a future that never came.
-        watched.reflector.ask(LABELLED, "team/other", since + 1_000_000)
+        watched.reflector.ask(LABELLED, "team/other", since + 1_000_000, 1)
         until(lambda: watched.owners == ["team/owner", "team/other"])
         assert watched.reflector.knows(LABELLED, since + 1_000_000)
 

@@ -110,8 +110,9 @@ class Informers:
         is_there = self.is_synced(gvr) and self.stores[gvr].synced_rv >= since
         return is_there or self.known.get(gvr, {}).get(owner, -1) >= since
 
-    def ask(self, gvr: GVR, owner: str, key: str, since: int) -> bool:
+    def ask(self, gvr: GVR, owner: str, key: str, since: int, count: int) -> bool:
         assert key == KEY
+        assert count >= 0
         is_known = self.knows(gvr, owner, since)
         if self.is_synced(gvr) and not is_known:
             self.asked.setdefault(gvr, set()).add(owner)
@@ -119,6 +120,9 @@ class Informers:
 
     def is_gone(self, _gvr: GVR) -> bool:
         return False
+
+    def owners_trouble(self, _gvr: GVR) -> str:
+        return ""
 
     def trouble(self, _gvr: GVR) -> str:
         return ""

@@ -266,7 +266,9 @@ class Reference:
             if claim is not None and flow.name in seen.hidden and flow.approval is None:
                 assert claim.reason not in EARLY[1:], f"{at} timed out while its jobs may not all be shown"
             if claim is not None and claim.reason in EARLY and (was_decided or not self._is_leaving(seen, at, claim)):
-                self._claim(seen, flow, task, claim, was_ending)
+                # Of a flow whose jobs may not all be shown, only what the end of a held workflow needs is judged.
+                is_ended = seen.is_held and self.spec.shutdown is not None and flow.name in seen.hidden
+                self._claim(seen, flow, task, claim, was_ending or is_ended)
         if not seen.is_held:
             self._repeat(lambda: self._judge_dependencies(seen, self._rest(seen) != "Continue"))
         if not self.decided and (not seen.is_held or self.spec.shutdown is not None):

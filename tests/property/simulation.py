@@ -418,7 +418,8 @@ class Simulation:
         workflow = snapshot.workflow
         spec, status = workflow.spec, workflow.status
         is_overdue = False
-        if spec.timeout is not None and status.start_time and not spec.suspend and not snapshot.is_held:
+        is_paused = spec.suspend or snapshot.is_held or bool(snapshot.awaited)
+        if spec.timeout is not None and status.start_time and not is_paused:
             record = records.record_of(status)
             paused: float = record.suspended_seconds
             if record.suspended_at:

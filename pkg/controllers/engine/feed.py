@@ -32,19 +32,27 @@ class Feed(Generic[T]):
         self._lock = threading.Lock()
         self._log = _log.bind(resource=str(gvr))
         self._reached = -1
+        self._generation = 0
 
     @property
     def reached(self) -> int:
         """The version up to which list and watch have told everything and it was announced; -1 before a list."""
         return self._reached
 
+    @property
+    def generation(self) -> int:
+        """Grows when what was read before counts no more: the kind went, or the server's history was set back."""
+        return self._generation
+
     def replace(self, items: Iterable[T], version: int, undecodable: Collection[str]) -> bool:
         """Takes in a complete list, see Store. Returns whether it is older than what is known: the server's history was
         set back.
         """
         with self._lock:
+            is_set_back = version < self._reached
+            self._generation += is_set_back
             self._announce(self._store.replace(items, version, undecodable=undecodable))
-        is_set_back, self._reached = version < self._reached, version
+        self._reached = version
         return is_set_back
 
     def apply(self, event: WatchEvent[T]) -> None:
@@ -66,12 +74,12 @@ class Feed(Generic[T]):
         self._store.advance(version)
         self._reached = max(self._reached, version)
 
-    def absorb(self, items: Iterable[T], *, is_current: Callable[[], bool]) -> bool:
+    def absorb(self, items: Iterable[T], generation: int) -> bool:
         """Takes in objects that were read by themselves; a list or an event may have told more by now. Returns False
-        and does nothing if they do not count any more.
+        and does nothing if they do not count any more. generation: of the moment before they were asked for.
         """
         with self._lock:
-            if not is_current():
+            if generation != self._generation:
                 return False
             self._announce([delta for one in items if (delta := self._store.absorb(one)) is not None])
             return True
@@ -79,6 +87,7 @@ class Feed(Generic[T]):
     def clear(self, reason: str) -> None:
         """The kind is not served any more: everything is deleted, for that reason."""
         with self._lock:
+            self._generation += 1
             self._announce(self._store.clear(reason))
 
     def call(self, handler: Callable[[GVR], None]) -> None:

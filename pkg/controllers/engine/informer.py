@@ -108,25 +108,23 @@ class InformerSet(Generic[T]):
 
     def is_synced(self, gvr: GVR) -> bool:
         """Whether the store of `gvr` has taken in a complete list since its informer was started, and the event
-        handlers have run for it: an object that is not in the store is then not in
-        the cluster.
+        handlers have run for it. An object that was made since may be missing until the watch tells of it.
         """
         found = self._reflectors.get(gvr)
         return found is not None and found.wait_synced(0)
 
-    def knows(self, gvr: GVR, owner: str, since: int) -> bool:
-        """As `is_synced`, for the objects of one owner (a UID) as of version `since` or later: they may have been read
-        by themselves.
+    def ask(self, gvr: GVR, owner: str, key: str, since: int, count: int) -> bool:
+        """Whether every object of an owner (UID, `namespace/name`; about so many) was taken in as of version `since` or
+        later. If not they are read by themselves, and `on_owners` is called; if the store is not synced, `on_synced`
+        once it is. Never waits.
         """
         found = self._reflectors.get(gvr)
-        return found is not None and found.knows(owner, since)
+        return found is not None and found.ask(owner, key, since, count)
 
-    def ask(self, gvr: GVR, owner: str, key: str, since: int) -> bool:
-        """As `knows`, for an owner with that `namespace/name`. If its objects are not known they are read by
-        themselves, and `on_owners` is called; if the store is not synced, `on_synced` once it is. Never waits.
-        """
+    def owners_trouble(self, gvr: GVR) -> str:
+        """Why objects of `gvr` cannot be read that owners have asked for; empty if they can."""
         found = self._reflectors.get(gvr)
-        return found is not None and found.ask(owner, key, since)
+        return found.owners_trouble if found else ""
 
     def is_gone(self, gvr: GVR) -> bool:
         """Whether it is certain that `gvr` is not served now."""

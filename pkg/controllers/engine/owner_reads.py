@@ -10,7 +10,6 @@ from __future__ import annotations
 import dataclasses
 import threading
 from collections.abc import Callable
-from itertools import islice
 from typing import Final, Generic, TypeVar
 
 import msgspec
@@ -32,6 +31,15 @@ T = TypeVar("T", bound=KubeObject)
 _TROUBLE_TRIES: Final = 3
 
 _log = structlog.get_logger(__name__)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Asked:
+    """Whose objects are asked for (`namespace/name`), as of which version, and about how many there are."""
+
+    key: str
+    since: int
+    count: int
 
 
 class OwnerReads(Generic[T]):
@@ -64,9 +72,9 @@ class OwnerReads(Generic[T]):
         self._lock = threading.Lock()
         # By UID: the version as of which the objects of an owner were taken in, if the watch has not come so far.
         self._known: dict[str, int] = {}
-        # By UID: the `namespace/name` of an owner, and the version as of which its objects are asked for.
-        self._asked: dict[str, tuple[str, int]] = {}
-        self._generation = 0  # how often `forget` was called
+        # By UID: those whose objects are asked for.
+        self._asked: dict[str, _Asked] = {}
+        self._trouble = ""
         self._has_read_first = False
         self._reader: threading.Thread | None = None
 
@@ -77,10 +85,14 @@ class OwnerReads(Generic[T]):
         return self._reached() >= since or self._known.get(owner, -1) >= since
 
     def forget(self) -> None:
-        """What was read or asked for counts no more: whoever needs it asks again."""
+        """What was read or asked for counts no more: whoever needs it is requeued, and asks again."""
         with self._lock:
             self._known, self._asked = {}, {}
-            self._generation += 1
+
+    @property
+    def trouble(self) -> str:
+        """Why what was asked for cannot be read, after several tries; empty if it can."""
+        return self._trouble
 
     def read_first(self) -> None:
         """Reads what the source wants before the list, at the first call alone. What cannot be read is left to the
@@ -92,6 +104,7 @@ class OwnerReads(Generic[T]):
         for owners in self._source.by_owner.first(self._source.gvr, self._stop.is_set):
             if self._stop.is_set():
                 return
+            generation = self._feed.generation
             try:
                 found = self._read_at_once(owners)
             except Stopped:
@@ -100,19 +113,19 @@ class OwnerReads(Generic[T]):
                 self._log.debug("objects not read before the others", error=str(error))
                 return
             if found is not None and not found.undecodable:
-                self._take(found, owners, version_of(found.resource_version), self._generation)
+                self._take(found, owners, version_of(found.resource_version), generation)
             else:
                 self._log.debug("some objects cannot be read before the others")
 
-    def ask(self, owner: str, key: str, since: int) -> bool:
+    def ask(self, owner: str, key: str, since: int, count: int) -> bool:
         """Whether the objects of an owner are known as of version `since`. If not they are read in another thread, and
-        on_owners is called. Never waits. key: its `namespace/name`.
+        on_owners is called. Never waits. key: its `namespace/name`; count: how many objects it may have.
         """
         with self._lock:
             if self.knows(owner, since):
                 return True
-            _, asked = self._asked.get(owner, ("", -1))
-            self._asked[owner] = (key, max(since, asked))
+            asked = self._asked.get(owner)
+            self._asked[owner] = _Asked(key, since if asked is None else max(since, asked.since), count)
             if self._reader is None and not self._stop.is_set():
                 name = f"owner-reads-{self._source.gvr}"
                 reader = threading.Thread(target=self._read_asked, name=name, daemon=True)
@@ -129,49 +142,59 @@ class OwnerReads(Generic[T]):
 
     def _read_asked(self) -> None:
         failures = 0
-        while True:
-            self._let_go()
-            generation, owners = self._next()
-            if owners is None:
-                return
+        while (chosen := self._next()) is not None:
+            generation = self._feed.generation
+            owners = Owners({uid: asked.key for uid, asked in chosen.items()}, max(a.since for a in chosen.values()))
             try:
-                found = self._read_as_of(owners)
+                found = self._read_as_of(owners, sum(asked.count for asked in chosen.values()))
+                failures, self._trouble = 0, ""
                 # A list of this moment is as good, even if the server's history was set back since the record.
                 self._take(found, owners, max(owners.since, version_of(found.resource_version)), generation)
             except Stopped:
                 return
             except Exception as error:
                 failures += 1
-                self._report(error, failures)
+                self._report(error, owners, failures)
                 self._put_last(owners)
                 self._stop.wait(self._timing.failing.delay(failures - 1, self._timing.rng.random()))
-            else:
-                failures = 0
 
-    def _report(self, error: Exception, failures: int) -> None:
+    def _report(self, error: Exception, owners: Owners, failures: int) -> None:
         text = "objects of some owners cannot be read, it is tried again"
         if not isinstance(error, KubeError):
             self._log.exception(text)
         else:
             (self._log.warning if failures == _TROUBLE_TRIES else self._log.debug)(text, error=str(error))
+        if failures == _TROUBLE_TRIES:
+            self._trouble = str(error)
+            self._tell(owners)
 
-    def _let_go(self) -> None:
-        """Those go on of whom the watch has told everything meanwhile."""
+    def let_go(self) -> None:
+        """The watch has told more: those go on of whom it has told everything."""
+        if not self._asked:
+            return
         with self._lock:
-            told = {uid: key for uid, (key, since) in self._asked.items() if self._reached() >= since}
+            reached = self._reached()
+            told = {uid: asked.key for uid, asked in self._asked.items() if reached >= asked.since}
             self._asked = {uid: asked for uid, asked in self._asked.items() if uid not in told}
         if told:
-            self._tell(Owners(told, self._reached()))
+            self._tell(Owners(told, reached))
 
-    def _next(self) -> tuple[int, Owners | None]:
-        """The generation, and those whose objects are read next; None ends the thread."""
+    def _next(self) -> dict[str, _Asked] | None:
+        """Those whose objects are read next: one of them, and others as long as a request has room. None ends the
+        thread.
+        """
+        self.let_go()
         with self._lock:
-            chosen = dict(islice(self._asked.items(), MAX_OWNERS))
+            chosen, count = dict[str, _Asked](), 0
+            for uid, asked in self._asked.items():
+                count += asked.count
+                if chosen and (len(chosen) == MAX_OWNERS or count > self._source.page_limit):
+                    break
+                chosen[uid] = asked
             if not chosen or self._stop.is_set():
                 self._reader = None
-                return 0, None
-            since = max(since for _, since in chosen.values())
-            return self._generation, Owners({uid: key for uid, (key, _) in chosen.items()}, since)
+                return None
+            return chosen
 
     def _put_last(self, owners: Owners) -> None:
         """Others are read before these."""
@@ -179,16 +202,19 @@ class OwnerReads(Generic[T]):
             again = {uid: self._asked.pop(uid) for uid in owners.keys if uid in self._asked}
             self._asked |= again
 
-    def _read_as_of(self, owners: Owners) -> Listing[T]:
-        """The objects of these owners, as of the version that is asked for or of this moment. Raises KubeError."""
-        try:
-            found = self._read_at_once(owners)
-        except KubeError as error:
-            if relist_reason(error) is None:
-                raise
-            found = None  # the cache of the API server has not reached this version, and may never do so
-        if found is not None:
-            return found
+    def _read_as_of(self, owners: Owners, count: int) -> Listing[T]:
+        """The objects of these owners, about so many, as of the version that is asked for or of this moment. Raises
+        KubeError.
+        """
+        if count <= self._source.page_limit:
+            try:
+                found = self._read_at_once(owners)
+            except KubeError as error:
+                if relist_reason(error) is None:
+                    raise
+                found = None  # the cache of the API server has not reached this version, and may never do so
+            if found is not None:
+                return found
         source = dataclasses.replace(self._source, label_selector=self._selector(owners))
         page_size = PageSize(source.page_limit)
         return read_list(self._client, source, self._decoder(), page_size, self._stop.is_set)
@@ -219,20 +245,19 @@ class OwnerReads(Generic[T]):
         return f"{self._source.by_owner.label} in ({','.join(owners.keys)})"
 
     def _take(self, found: Listing[T], owners: Owners, version: int, generation: int) -> None:
-        """Takes in what was read, unless it was forgotten meanwhile."""
-        if not self._feed.absorb(found.items, is_current=lambda: self._is_current(generation)):
+        """Takes in what was read, unless it counts no more."""
+        if self._stop.is_set() or not self._feed.absorb(found.items, generation):
             return
         with self._lock:
-            if not self._is_current(generation):
+            if generation != self._feed.generation:
                 return
             reached = self._reached()
             known = {**self._known, **dict.fromkeys(owners.keys, version)}
             self._known = {uid: at for uid, at in known.items() if at > reached}
-            self._asked = {uid: asked for uid, asked in self._asked.items() if not self.knows(uid, asked[1])}
+            for uid in owners.keys:
+                if uid in self._asked and self.knows(uid, self._asked[uid].since):
+                    del self._asked[uid]
         self._tell(owners)
-
-    def _is_current(self, generation: int) -> bool:
-        return generation == self._generation and not self._stop.is_set()
 
     def _tell(self, owners: Owners) -> None:
         self._feed.call(lambda gvr: self._feed.handlers.on_owners(gvr, owners))

@@ -140,11 +140,11 @@ class Reflector(Generic[T]):
         """
         return self._reads.knows(owner, since)
 
-    def ask(self, owner: str, key: str, since: int) -> bool:
-        """As `knows`, for an owner with that `namespace/name`. Never waits. If the objects are not known they are read
-        by themselves, and on_owners is called; before the first list on_synced, once it is there.
+    def ask(self, owner: str, key: str, since: int, count: int) -> bool:
+        """As `knows`, for an owner with that `namespace/name` and about so many objects. Never waits. If they are not
+        known they are read by themselves, and on_owners is called; before the first list on_synced, once it is there.
         """
-        return self._reads.knows(owner, since) or (self._synced.is_set() and self._reads.ask(owner, key, since))
+        return self.knows(owner, since) or (self._synced.is_set() and self._reads.ask(owner, key, since, count))
 
     @property
     def is_started(self) -> bool:
@@ -170,6 +170,11 @@ class Reflector(Generic[T]):
         not served.
         """
         return self._trouble
+
+    @property
+    def owners_trouble(self) -> str:
+        """Why objects that owners have asked for cannot be read; empty if they can."""
+        return self._reads.trouble
 
     def _run(self) -> None:
         while not self._stop.is_set():
@@ -299,6 +304,8 @@ class Reflector(Generic[T]):
         except Stopped:
             raise
         except KubeError as error:
+            if relist_reason(error) is not None:
+                self._resume = ""  # a list finds out whether the kind is gone
             return self._list_failed(error)
         if self._catch_up.is_done(self._feed.reached):
             self._complete()
@@ -359,6 +366,7 @@ class Reflector(Generic[T]):
                 self._take(line)
                 if self._catch_up.is_done(self._feed.reached):
                     self._complete()
+                self._reads.let_go()
                 if not self._received:
                     self._received = self._progressed = True
                     self._failures = self._misses = self._stalls = 0

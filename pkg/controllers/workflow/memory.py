@@ -79,8 +79,9 @@ class Memory:
     #: The version of the Workflow at the first reconcile of the term, if it had a status then: that records jobs which
     #: another process may have made. Later statuses are our own.
     begun_at: int = 0
-    #: Kinds of which every job was known at the last reconcile.
+    #: Kinds of which every job was known at the last reconcile, and those of which not.
     synced: frozenset[GVR] = frozenset()
+    awaited: frozenset[GVR] = frozenset()
     #: How long the last status write took, in seconds.
     write_seconds: float = 0.0
     #: The error of the last status write, empty if it succeeded.

@@ -245,10 +245,12 @@ class Observer:
         unseen = self._objects_of(workflow, memory)
         kinds = {gvr: caches.kinds.get(gvr) for gvr in gvrs | foreign if caches.kinds.is_answered(gvr)}
         spec = memory.spec.spec or workflow.spec
-        synced = self._known_kinds(gvrs, kinds, lambda gvr: self._has_jobs(gvr, this, memory.begun_at, spec))
+        count = workflow.status.tasks.total
+        synced = self._known_kinds(gvrs, kinds, lambda gvr: self._has_jobs(gvr, this, memory.begun_at, count, spec))
+        awaited = gvrs - synced
         changes = caches.ledger.take_changes(this)
         # A cache that became complete shows which jobs are missing without an event for them: every task is read.
-        is_known = memory.progress is not None and memory.synced == synced
+        is_known = memory.progress is not None and (memory.synced, memory.awaited) == (synced, awaited)
         if memory.spec.edit is not None and memory.spec.spec is not None:
             workflow = msgspec.structs.replace(workflow, spec=memory.spec.spec)
         now = self._clock()
@@ -280,9 +282,13 @@ class Observer:
             room=room,
             is_urgent=is_urgent,
             load=self._load(workflow, memory),
-            awaited=gvrs - synced,
-            being_read=frozenset(gvr for gvr in gvrs - synced if caches.jobs.is_synced(gvr)),
-            unlisted={gvr: text for gvr in (gvrs | foreign) - synced if (text := self._trouble(gvr))},
+            awaited=awaited,
+            being_read=frozenset(gvr for gvr in awaited if caches.jobs.is_synced(gvr)),
+            unlisted={
+                gvr: text
+                for gvr in awaited | (foreign - synced)
+                if (text := self._trouble(gvr) or (caches.jobs.owners_trouble(gvr) if gvr in awaited else ""))
+            },
             unseen=unseen,
             locks=self._view_of_locks(this, graph),
             # The people of the very object that the jobs are rendered from.
@@ -347,13 +353,14 @@ class Observer:
                     found[key] = address
         return found
 
-    def _has_jobs(self, gvr: GVR, workflow: WorkflowId, since: int, spec: WorkflowSpec) -> bool:
-        """Whether the cache has every job of a workflow as of version `since`. If not, they are asked for. If its jobs
-        alone were read, nobody sees how they end before the list is there, so that time decides nothing.
+    def _has_jobs(self, gvr: GVR, workflow: WorkflowId, since: int, count: int, spec: WorkflowSpec) -> bool:
+        """Whether the cache has every job of a workflow as of version `since`, about so many. If not, they are asked
+        for. If its jobs alone were read, nobody sees how they end before the list is there, so that time decides
+        nothing.
         """
         jobs = self._caches.jobs
         is_synced = jobs.is_synced(gvr)  # first: if it is synced a moment later, the workflow is requeued
-        return jobs.ask(gvr, workflow.uid, workflow.key, since) and (is_synced or not is_timed(spec))
+        return jobs.ask(gvr, workflow.uid, workflow.key, since, count) and (is_synced or not is_timed(spec))
 
     def _known_kinds(
         self, gvrs: Iterable[GVR], kinds: Mapping[GVR, Kind | None], has_jobs: Callable[[GVR], bool]

@@ -363,7 +363,7 @@ class Reconciler:
         snapshot = self._observer.take_snapshot(
             workflow, memory, self._since, may_create=may_create, room=room, is_urgent=is_urgent
         )
-        memory.synced = snapshot.synced
+        memory.synced, memory.awaited = snapshot.synced, snapshot.awaited
         return snapshot
 
     def _requeue(self, workflow: Workflow, memory: Memory, planned: Planned) -> Result:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from hack.cluster.audit_log import entries
+from hack.cluster.audit_log import entries, size
 from pkg.apis.meta import seconds
 
 WRITES = frozenset({"create", "update", "patch", "delete", "deletecollection"})
@@ -42,7 +42,7 @@ class Audit:
 
     def __init__(self, file: Path) -> None:
         self._file = file
-        self._offset = file.stat().st_size if file.exists() else 0
+        self._offset = size(file)
 
     def calls(self, namespace: str = "", *, user: str = "") -> list[Call]:
         """Requests of controllers (every user's, or one's; in one namespace, or in all), oldest first."""

@@ -373,8 +373,8 @@ def _phase(ctx: Context, decision: Decision | None, how: Mode) -> WorkflowPhase:
 
 
 def _flow_timers(ctx: Context) -> dict[int, float]:
-    """The next timer of each flow that changed or whose timer has come, and of all where every task was read: a flow
-    with jobs that no cache showed had none.
+    """The next timer of each flow that changed or whose timer has come, and of all where every task was read: before
+    all jobs were known the timeouts of flows were put off.
 
     A timer that came without an effect (a retry that waits for a slot) must not hide the next one.
     """

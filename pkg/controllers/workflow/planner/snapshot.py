@@ -184,10 +184,15 @@ class Snapshot:
     edit: Edit | None = None
     #: The workflow waits because its spec was edited while it runs.
     is_held: bool = field(init=False)
+    #: All its jobs will be known in a moment. Nothing is judged by time until then: what is cached may have ended.
+    is_settling: bool = field(init=False)
 
     def __post_init__(self) -> None:
         phase = self.workflow.status.phase if self.edit is not None else None
         object.__setattr__(self, "is_held", self.edit is not None and (phase is None or not phase.is_final))
+        # Of a kind that discovery has not found yet, or that cannot be listed, nobody knows how long it takes.
+        is_settling = any(gvr in self.kinds and gvr not in self.unlisted for gvr in self.awaited)
+        object.__setattr__(self, "is_settling", is_settling)
 
     def may_hide_jobs(self, template_name: str, recorded: Iterable[str]) -> bool:
         """Whether a flow may have jobs that no cache shows yet. recorded: the kinds of its jobs in status."""

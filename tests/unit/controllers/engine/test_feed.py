@@ -15,7 +15,7 @@ from pkg.controllers.engine.store import Store
 from tests.unit.controllers.engine.objects import THINGS, Thing, thing
 
 A, B, C = thing("a", 11), thing("b", 12), thing("c", 13)
-READ: Callable[[Feed[Thing]], object] = lambda feed: feed.absorb([C], is_current=lambda: True)  # noqa: E731
+READ: Callable[[Feed[Thing]], object] = lambda feed: feed.absorb([C], feed.generation)  # noqa: E731
 
 
 class Told:
@@ -48,7 +48,7 @@ class Told:
         pytest.param(lambda feed: feed.replace([B], 20, ()), ["-ns/a", "+ns/b"], 20, id="a list"),
         pytest.param(lambda feed: feed.clear("kind gone"), ["-ns/a"], 10, id="the end of the kind"),
         pytest.param(READ, ["+ns/c"], 10, id="what was read by itself, which says nothing of others"),
-        pytest.param(lambda feed: feed.absorb([C], is_current=lambda: False), [], 10, id="what counts no more"),
+        pytest.param(lambda feed: feed.absorb([C], feed.generation - 1), [], 10, id="what counts no more"),
     ],
 )
 def test_what_changed_is_announced_before_it_counts(
@@ -64,8 +64,18 @@ def test_what_changed_is_announced_before_it_counts(
 @pytest.mark.parametrize("version", [9, 10, 11])
 def test_a_list_that_is_older_than_what_is_known_says_that_the_history_was_set_back(version: int) -> None:
     feed = Told().feed
+    before = feed.generation
     assert feed.replace([], version, ()) is (version < 10)
     assert feed.reached == version
+    assert feed.absorb([B], before) is (version >= 10), "what was read of the history before counts no more"
+
+
+def test_what_was_read_before_a_kind_went_counts_no_more() -> None:
+    told = Told()
+    before = told.feed.generation
+    told.feed.clear("kind gone")
+    assert not told.feed.absorb([B], before)
+    assert told.deltas == ["-ns/a"]
 
 
 @pytest.mark.parametrize("change", [READ, lambda feed: feed.apply(Added(B)), lambda feed: feed.replace([B], 20, ())])

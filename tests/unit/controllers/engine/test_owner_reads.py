@@ -52,11 +52,13 @@ class Reads:
         self.told: list[str] = []
         self.known: list[bool] = []
         self.reached = 10
+        self.on_read: Callable[[], None] = lambda: None
         self.stop = threading.Event()
+        self.feed = Feed(THINGS, self.store, EventHandlers(self.take, on_owners=self.read))
         self.reads = OwnerReads(
             self.client,
             Source(THINGS, "ns", label_selector="ours", page_limit=2, by_owner=ByOwner("owner")),
-            Feed(THINGS, self.store, EventHandlers(self.take, on_owners=self.read)),
+            self.feed,
             lambda: ObjectDecoder(Thing),
             timing=Timing(failing=Backoff(base=0.001, cap=0.002), rng=random.Random(1)),
             stop=self.stop,
@@ -69,12 +71,13 @@ class Reads:
 
     def read(self, _gvr: GVR, owners: Owners) -> None:
         self.told.append(" ".join(owners.keys.values()))
+        self.on_read()
         self.known.append(self.reads.knows("u", 20))
 
-    def play(self, *asked: tuple[str, int]) -> Reads:
-        """All of them ask before the first answer."""
+    def play(self, *asked: tuple[str, int], count: int = 0) -> Reads:
+        """All of them ask before the first answer. count: objects of each."""
         for name, since in asked or (("u", 20),):
-            self.reads.ask(name, f"ns/{name}", since)
+            self.reads.ask(name, f"ns/{name}", since, count)
         self.client.open.set()
         assert self.reads.join(5)
         return self
@@ -110,7 +113,7 @@ def test_those_who_ask_meanwhile_are_read_together() -> None:
 
 def test_a_request_has_so_many_owners_at_most() -> None:
     reads = Reads(*[page(rv="30")] * 3)
-    reads.reads.ask("u0", "ns/u0", 20)
+    reads.reads.ask("u0", "ns/u0", 20, 0)
     until(lambda: reads.reads._asked != {})
     reads.play(*((f"u{number}", 20) for number in range(2 * MAX_OWNERS)))
     assert all(len(selector.split(",")) <= MAX_OWNERS for selector in reads.asked)
@@ -140,10 +143,26 @@ def test_what_cannot_be_decoded_is_left_out() -> None:
 
 
 @pytest.mark.parametrize("error", [CUT, Throttled("busy", status=429), Forbidden("no", status=403), ValueError("no")])
-def test_a_read_that_fails_is_tried_again(error: Exception) -> None:
-    reads = Reads(*[error] * 5, page(rv="25")).play()
-    assert reads.told == ["ns/u"]
+def test_a_read_that_fails_is_tried_again_and_said(error: Exception) -> None:
+    reads = Reads(*[error] * 5, page(rv="25"))
+    said: list[tuple[int, str]] = []
+    reads.on_read = lambda: said.append((len(reads.client.calls), reads.reads.trouble))
+    reads.play()
+    assert said == [(3, str(error)), (6, "")]
     assert reads.client.calls == ["list 0 at 20"] * 6
+
+
+def test_requests_have_as_many_objects_as_a_page() -> None:
+    """An owner that has more is read in pages, as of this moment."""
+    reads = Reads(*[page(rv="30")] * 3)
+    reads.reads.ask("large", "ns/large", 20, 3)
+    reads.play(*((name, 20) for name in ("a", "b", "c")), count=1)
+    assert reads.client.calls[0] == "list 2"
+    assert [sorted(one.removeprefix("owner in (").removesuffix(")").split(",")) for one in reads.asked] == [
+        ["large"],
+        ["a", "b"],
+        ["c"],
+    ]
 
 
 def test_those_whose_read_fails_let_others_go_first() -> None:
@@ -156,13 +175,36 @@ def test_those_whose_read_fails_let_others_go_first() -> None:
 def test_those_of_whom_the_watch_has_told_meanwhile_are_not_read() -> None:
     """They go on at once, however long it takes to read the others."""
     reads = Reads(*[CUT] * 3, page(rv="40"))
-    reads.client.on_call = lambda: setattr(reads, "reached", 25)
+    told: list[int] = []
+
+    def tell() -> None:
+        reads.reached = 25
+        reads.reads.let_go()
+        told.append(len(reads.told))
+
+    reads.client.on_call = tell
     reads.play(("u", 20), ("v", 30))
+    assert told[0] == 1, "told by the watch, while the read hangs"
     assert reads.told[0] == "ns/u"
     assert reads.told[-1] == "ns/v"
     assert reads.asked[-1] == "owner in (v)"
-    assert reads.reads.ask("w", "ns/w", 25), "what the watch has told is known"
+    assert reads.reads.ask("w", "ns/w", 25, 0), "what the watch has told is known"
     assert reads.client.calls[-1] == "list 0 at 30"
+
+
+def test_those_who_ask_during_a_read_after_which_the_watch_has_told_of_them_go_on() -> None:
+    """A takeover does that: the first to ask starts the reads, and the watch catches up meanwhile."""
+    reads = Reads(page(rv="40"))
+
+    def ask_more() -> None:
+        for number in range(3):
+            assert not reads.reads.ask(f"late{number}", f"ns/late{number}", 30, 0)
+        reads.reached = 35
+
+    reads.client.on_call = ask_more
+    reads.play()
+    assert reads.client.calls == ["list 0 at 20"]
+    assert reads.told == ["ns/u", "ns/late0 ns/late1 ns/late2"]
 
 
 def test_what_was_forgotten_is_read_again_if_somebody_asks() -> None:
@@ -172,12 +214,17 @@ def test_what_was_forgotten_is_read_again_if_somebody_asks() -> None:
     assert reads.play().told == ["ns/u", "ns/u"]
 
 
-def test_what_is_forgotten_while_it_is_read_counts_no_more() -> None:
-    """As where the kind is gone by then: its objects are not there any more."""
+def test_what_is_read_while_the_kind_goes_counts_no_more() -> None:
     reads = Reads(page(thing("b", 18), rv="25"))
-    reads.client.on_call = reads.reads.forget
+
+    def lose() -> None:
+        reads.feed.clear("kind gone")
+        reads.reads.forget()
+
+    reads.client.on_call = lose
     assert reads.play().told == []
     assert reads.store.keys() == ()
+    assert not reads.reads.knows("u", 20)
 
 
 def test_what_a_list_shows_as_deleted_while_it_is_read_does_not_come_back() -> None:
@@ -196,7 +243,7 @@ def test_what_a_list_shows_as_deleted_while_it_is_read_does_not_come_back() -> N
 def test_stopping_ends_the_thread() -> None:
     failing = Reads(*[CUT] * 1000)
     failing.client.open.set()
-    failing.reads.ask("u", "ns/u", 20)
+    failing.reads.ask("u", "ns/u", 20, 0)
     until(lambda: len(failing.client.calls) > 3)
     assert not failing.reads.join(0)
     failing.stop.set()

@@ -17,6 +17,7 @@ from pkg.apis.flow.v1alpha1.spec_hash import spec_hash
 from pkg.apis.flow.v1alpha1.types import (
     WORKFLOWS,
     WORKTEMPLATES,
+    Action,
     Completion,
     FlowStatus,
     Restart,
@@ -820,9 +821,9 @@ def test_a_workflow_whose_jobs_the_watch_tells_of_while_they_are_asked_for_goes_
     spare.lead()
     asking = spare.informers.ask
 
-    def ask(gvr: Any, owner: str, key: str, since: int) -> bool:
+    def ask(gvr: Any, *about: Any) -> bool:
         spare.informers.stores[gvr].advance(world.version)
-        return asking(gvr, owner, key, since)
+        return asking(gvr, *about)
 
     monkeypatch.setattr(spare.informers, "ask", ask)
     spare.reconcile()
@@ -895,6 +896,43 @@ def test_no_timeout_comes_while_the_watch_has_to_tell_what_happened_during_the_f
     assert [flow.phase for flow in world.workflow.status.flows] == ["Running"]
     settle(spare)
     assert world.workflow.status.phase == "Succeeded"
+
+
+def test_a_success_before_the_timeout_of_the_workflow_counts_though_the_watch_has_not_told_of_it() -> None:
+    world, leader = started({"timeout": "8s"}, a="")
+    world.advance(world.now + 2)
+    settle(leader)
+    spare = controller_of(world)
+    spare.is_leader = False
+    spare.informers.ensure(JOBS)
+    spare.deliver(JOBS)
+    world.set_spec(parallelism=5)
+    leader.is_leader = False
+    world.advance(world.now + 10)
+    spare.deliver(WORKFLOWS)
+    spare.lead()
+    spare.reconcile()
+    assert world.workflow.status.phase == "Running"
+    assert spare.wake_at is None, "the answer wakes it, not the time"
+    assert spare.read_asked()
+    settle(spare)
+    assert world.workflow.status.phase == "Succeeded"
+
+
+def test_a_flow_keeps_its_start_delay_while_its_kind_cannot_be_listed() -> None:
+    world = world_of(f={"template": "widget", "startDelay": "10s"}, g=on("f"))
+    controller = controller_of(world)
+    controller.silent.add(WIDGETS)  # its list fails
+    settle(controller)
+    world.advance(world.now + 3)
+    settle(controller)
+    spec = msgspec.structs.replace(world.objects[WORKTEMPLATES, "widget"].spec, action=Action.APPLY)
+    controller.templates.absorb(world.update(WORKTEMPLATES, "widget", generation=True, spec=spec))
+    controller.is_queued = True
+    for _ in range(3):
+        settle(controller)
+        world.advance(controller.next_due() or world.now)
+    assert world.workflow.status.flows[0].phase != "Waiting"
 
 
 def test_a_new_workflow_asks_for_no_jobs() -> None:

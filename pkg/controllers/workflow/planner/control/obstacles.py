@@ -136,7 +136,7 @@ def _kind_obstacle(ctx: Context, of: Candidate, gvr: GVR) -> Waits | Unknown | N
     kind = snapshot.kinds.get(gvr)
     if kind is not None and gvr in snapshot.synced:
         return None
-    if gvr in snapshot.being_read:
+    if gvr in snapshot.being_read and gvr not in snapshot.unlisted:
         return Unknown()
     is_known = gvr in snapshot.kinds
     if not is_known and shown == Reasons.KIND_NOT_SERVED:

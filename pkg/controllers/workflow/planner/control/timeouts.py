@@ -3,8 +3,8 @@
 `timeout` limits an attempt from the creation of its job, and an approval from when people are asked. `pendingTimeout`
 limits an attempt from its release until the job first runs. Neither clock runs while a queue holds the job. The clock
 of the workflow stops while it is suspended, or held for an edit.
-A timeout may come late, never early: a time that is not recorded counts from the start of this controller, and of a
-flow that may have jobs which no cache shows yet none comes, for the jobs that are shown may have ended since.
+A timeout may come late, never early: a time that is not recorded counts from the start of this controller, and none
+comes in the moments in which not all jobs are known, for those that are shown may have ended.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def expire(ctx: Context, policy: FailurePolicy) -> None:
     for number in ctx.graph.timed:
         node = ctx.graph.nodes[number]
         is_due = is_full or number in changed or draft.base.flows[number].timer_at <= ctx.now
-        if draft.is_final(number) or not is_due or (not node.is_approval and ctx.may_hide_jobs(node)):
+        if draft.is_final(number) or not is_due or _is_put_off(ctx, node):
             continue
         for index, task in enumerate(tuple(draft.tasks(number))):
             when, reason = overdue_at(task, node, ctx.snapshot.since)
@@ -88,25 +88,31 @@ def _expired(ctx: Context, node: Node, task: Task, reason: str, policy: FailureP
     )
 
 
+def _is_put_off(ctx: Context, node: Node) -> bool:
+    """Whether timeouts of jobs wait until all jobs are known. Every task is read again then."""
+    return not node.is_approval and ctx.snapshot.is_settling and ctx.may_hide_jobs(node)
+
+
 def next_timer(ctx: Context, node: Node, tasks: Sequence[Task]) -> float:
     """When a retry becomes due, a startDelay is over or a timeout comes (seconds since the epoch, or NEVER)."""
-    if not node.has_timers or (not node.is_approval and ctx.may_hide_jobs(node)):
-        return NEVER  # every task is read again once the caches show all jobs
-    snapshot = ctx.snapshot
+    if not node.has_timers:
+        return NEVER
+    snapshot, is_put_off = ctx.snapshot, _is_put_off(ctx, node)
     soonest = start_delay.next_start(tasks, snapshot.now) if node.start_delay else NEVER
     for task in tasks:
         if task.is_final:
             continue
         if task.phase is Phase.BACKOFF and task.due is not None and task.due > snapshot.now:
             soonest = min(soonest, task.due)
-        soonest = min(soonest, overdue_at(task, node, snapshot.since)[0])
+        if not is_put_off:
+            soonest = min(soonest, overdue_at(task, node, snapshot.since)[0])
     return soonest
 
 
 def workflow_overdue_at(snapshot: Snapshot) -> float:
     """When the timeout of the workflow comes (seconds since the epoch, or NEVER)."""
     spec, recorded = snapshot.workflow.spec, snapshot.workflow.status
-    if spec.timeout is None or is_paused(snapshot) or not recorded.start_time:
+    if spec.timeout is None or is_paused(snapshot) or snapshot.is_settling or not recorded.start_time:
         return NEVER
     return seconds(recorded.start_time) + suspended_seconds(snapshot) + durations.parse(spec.timeout)
 
