@@ -695,9 +695,11 @@ class LifecycleSimulation(Simulation):
             older = [
                 life.attempt
                 for life in self.world.lives
-                if life.flow == at[0] and (at not in fresh or (life.index == at[1] and not life.gone))
+                if life.flow == at[0]
+                and (at not in fresh or (life.index == at[1] and not life.gone))
+                and not (life.gone and life.recorded is None)
             ]
-            # Of an object that was applied and not recorded nobody can tell which attempt it was.
+            # Of a job that was gone, or an object that was applied, before status recorded it nobody can tell.
             acted = {((one.flow, one.index), one.attempt) for one in self.world.things.touches} & self.shown
             older += [attempt for shown, attempt in acted if shown[0] == at[0] and at not in fresh]
             assert first > max(older, default=-1), f"{at} begins at attempt {first} though {max(older)} was made"

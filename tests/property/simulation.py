@@ -726,7 +726,7 @@ class Simulation:
             if phase in ("Running", "Succeeded") and not touches:
                 assert any(life.ran is not None or life.ended in ("ok", "ready") for life in of_attempt)
         for life in lives:
-            if life.recorded is None and life.attempt <= attempt and phase != "Waiting":
+            if life.recorded is None and life.attempt <= attempt and phase not in ("Waiting", "Skipped"):
                 life.recorded = self.world.version
 
     def _is_indexed(self, name: str) -> bool:
