@@ -95,6 +95,8 @@ class Informers:
         self.known: dict[GVR, dict[str, int]] = {}
         #: The workflows whose jobs are to be read by themselves.
         self.asked: dict[GVR, set[str]] = {}
+        #: Why the jobs of single workflows cannot be read.
+        self.troubled = ""
         #: What the server has answered by kind and workflow: at which version, and which jobs.
         self.answers: dict[tuple[GVR, str], tuple[int, list[Job]]] = {}
         #: First lists that took long: how many events the watch has told once it has caught up.
@@ -122,7 +124,7 @@ class Informers:
         return False
 
     def owners_trouble(self, _gvr: GVR) -> str:
-        return ""
+        return self.troubled
 
     def trouble(self, _gvr: GVR) -> str:
         return ""

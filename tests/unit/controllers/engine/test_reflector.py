@@ -276,6 +276,12 @@ def test_nothing_is_read_first(answers: list[Answer], calls: list[str]) -> None:
             D11,
             id="unless the list is too old for a watch",
         ),
+        pytest.param(
+            [*PAGES, NotFound("no such resource", status=404), page(A, rv="18"), page(rv="18")],
+            ["list 2", "list 2 t", "list 1", "list 2", "list 1", "watch 18"],
+            None,
+            id="unless the kind is gone by then",
+        ),
         pytest.param([page(A)], ["list 2", "watch 10"], None, id="if it has more than a page"),
         pytest.param(
             [page(A), GONE_LINE, *PAGES], ["list 2", "watch 10", "list 2", "list 2 t", "watch 10"], None, id="the first"

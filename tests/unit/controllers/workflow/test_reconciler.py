@@ -844,6 +844,14 @@ def test_status_does_not_say_that_a_kind_is_read_while_the_jobs_of_one_workflow_
     spare.reconcile()
     assert names(world) == ["w-a"]
     assert world.workflow.status.flows[1] == before
+    spare.informers.troubled = "the server is overloaded"  # after some tries, of which the workflow is told
+    spare.is_queued = True
+    spare.reconcile()
+    world.advance(world.now + 2)
+    spare.reconcile()
+    assert world.workflow.status.flows[1].reason == "KindUnreadable"
+    assert "the server is overloaded" in world.workflow.status.flows[1].message
+    spare.informers.troubled = ""
     assert spare.read_asked()
     settle(spare)
     assert names(world) == ["w-a", "w-b"]
