@@ -284,8 +284,8 @@ class Reflector(Generic[T]):
             return pause
         if self._is_absence_confirmed():
             self._gone, self._trouble = True, ""
-            self._reads.forget()
             self._feed.clear("kind gone")
+            self._reads.forget()  # last: from then on no answer of before is taken in
             self._feed.call(self._feed.handlers.on_gone)
         else:
             self._report(error)
