@@ -18,11 +18,11 @@ import structlog
 from pkg.controllers.engine.deltas import KubeObject
 from pkg.controllers.engine.feed import Feed
 from pkg.controllers.engine.listwatch import ListWatch
-from pkg.controllers.engine.pager import Listing, PageSize, read_list
+from pkg.controllers.engine.pager import Listing, PageSize, decoded, read_list
 from pkg.controllers.engine.reflector_options import MAX_OWNERS, Owners, Source, Timing
 from pkg.controllers.engine.relist import relist_reason
 from pkg.controllers.engine.store import version_of
-from pkg.controllers.engine.watch_events import ObjectDecoder, Unreadable
+from pkg.controllers.engine.watch_events import ObjectDecoder
 from pkg.kube.errors import KubeError, Stopped
 
 T = TypeVar("T", bound=KubeObject)
@@ -234,10 +234,7 @@ class OwnerReads(Generic[T]):
         )
         if page.continue_:
             return None
-        decoder = self._decoder()
-        decoded = [decoder.item(raw) for raw in page.items]
-        unreadable = [one for one in decoded if isinstance(one, Unreadable)]
-        return Listing([one for one in decoded if not isinstance(one, Unreadable)], unreadable, page.resource_version)
+        return Listing(*decoded(page, self._decoder()), page.resource_version)
 
     def _selector(self, owners: Owners) -> str:
         if self._source.by_owner is None:

@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 import msgspec
 
 from pkg.controllers.engine.deltas import KubeObject
-from pkg.controllers.engine.listwatch import ListWatch
+from pkg.controllers.engine.listwatch import ListWatch, PageLike
 from pkg.controllers.engine.reflector_options import Source
 from pkg.controllers.engine.watch_events import ObjectDecoder, Unreadable
 from pkg.kube.errors import Gone, Transient
@@ -47,6 +47,15 @@ class PageSize:
         """A page came: ask for twice as many if it was quick."""
         if seconds < _QUICK_SECONDS:
             self.limit = min(self._most, self.limit * 2)
+
+
+def decoded(page: PageLike, decoder: ObjectDecoder[T]) -> tuple[list[T], list[Unreadable]]:
+    """The objects of a page, and those that cannot be decoded."""
+    found = [decoder.item(raw) for raw in page.items]
+    return (
+        [one for one in found if not isinstance(one, Unreadable)],
+        [one for one in found if isinstance(one, Unreadable)],
+    )
 
 
 def read_list(
@@ -98,11 +107,9 @@ def read_list(
             continue
         timeouts = 0
         page_size.took(clock() - started)
-        decoded = [decoder.item(raw) for raw in page.items]
-        undecodable += [found for found in decoded if isinstance(found, Unreadable)]
-        for found in decoded:
-            if isinstance(found, Unreadable):
-                continue
+        objects, unreadable = decoded(page, decoder)
+        undecodable += unreadable
+        for found in objects:
             if source.keeps is None or source.keeps(found.metadata.key):
                 items.append(found)
             else:
