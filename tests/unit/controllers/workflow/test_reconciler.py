@@ -71,6 +71,16 @@ def controller_of(world: World) -> Controller:
     return Controller(world, lambda _flow, _path, _index: None)
 
 
+def spare_of(world: World, *, has_list: bool = True) -> Controller:
+    """A controller that does not lead. It has the list of jobs, or begins to read it; its watch tells nothing yet."""
+    spare = controller_of(world)
+    spare.is_leader = False
+    spare.informers.ensure(JOBS)
+    if has_list:
+        spare.deliver(JOBS)
+    return spare
+
+
 def settle(controller: Controller) -> None:
     """Everything is told, and looked at until nothing more is due now."""
     for _ in range(50):
@@ -727,9 +737,7 @@ def test_a_new_leader_goes_on_before_its_list_if_it_has_read_the_jobs(is_newer: 
     world, leader = started(a="", b="a")
     world.advance(world.now + 2)
     settle(leader)  # status says which kinds there are
-    spare = controller_of(world)
-    spare.is_leader = False
-    spare.informers.ensure(JOBS)
+    spare = spare_of(world, has_list=False)
     assert spare.read_first(JOBS) == "a page"
     if not is_newer:
         assert spare.read_first(JOBS) == "the jobs of the workflow"
@@ -761,9 +769,7 @@ def test_a_timeout_that_comes_back_as_an_edit_is_taken_back_waits_for_the_list()
     flow = world.workflow.spec.flows[0]
     world.set_spec(flows=(msgspec.structs.replace(flow, timeout=None),))
     settle(leader)
-    spare = controller_of(world)
-    spare.is_leader = False
-    spare.informers.ensure(JOBS)
+    spare = spare_of(world, has_list=False)
     assert spare.read_first(JOBS) == "a page"
     assert spare.read_first(JOBS) == "the jobs of the workflow"
     leader.is_leader = False
@@ -783,10 +789,7 @@ def test_a_timeout_that_comes_back_as_an_edit_is_taken_back_waits_for_the_list()
 def test_a_new_leader_asks_for_the_jobs_that_its_watch_has_not_told_of() -> None:
     """Its list was complete before the leader made them. What only the status knows is not taken for deleted."""
     world, leader = started(a="", b="a")
-    spare = controller_of(world)
-    spare.is_leader = False
-    spare.informers.ensure(JOBS)
-    spare.deliver(JOBS)
+    spare = spare_of(world)
     for _ in range(8):
         world.advance(world.now + 1)
         settle(leader)
@@ -811,10 +814,7 @@ def test_a_workflow_whose_jobs_the_watch_tells_of_while_they_are_asked_for_goes_
 ) -> None:
     """A bookmark that says so wakes nobody."""
     world, leader = started({"parallelism": 1}, a="", b="")
-    spare = controller_of(world)
-    spare.is_leader = False
-    spare.informers.ensure(JOBS)
-    spare.deliver(JOBS)
+    spare = spare_of(world)
     world.set_spec(parallelism=2)
     leader.is_leader = False
     spare.deliver(WORKFLOWS)
@@ -833,10 +833,7 @@ def test_a_workflow_whose_jobs_the_watch_tells_of_while_they_are_asked_for_goes_
 def test_status_does_not_say_that_a_kind_is_read_while_the_jobs_of_one_workflow_are() -> None:
     world, leader = started({"parallelism": 1}, a="", b="")
     before = world.workflow.status.flows[1]
-    spare = controller_of(world)
-    spare.is_leader = False
-    spare.informers.ensure(JOBS)
-    spare.deliver(JOBS)
+    spare = spare_of(world)
     world.set_spec(parallelism=2)
     leader.is_leader = False
     spare.deliver(WORKFLOWS)
@@ -892,9 +889,7 @@ def test_no_timeout_comes_while_the_watch_has_to_tell_what_happened_during_the_f
     world, leader = started(a={"timeout": "10s"})
     world.advance(world.now + 2)
     settle(leader)
-    spare = controller_of(world)
-    spare.is_leader = False
-    spare.informers.ensure(JOBS)
+    spare = spare_of(world, has_list=False)
     assert spare.read_first(JOBS) == "a page"
     world.advance(world.now + 10)
     leader.is_leader = False
@@ -910,10 +905,7 @@ def test_a_success_before_the_timeout_of_the_workflow_counts_though_the_watch_ha
     world, leader = started({"timeout": "8s"}, a="")
     world.advance(world.now + 2)
     settle(leader)
-    spare = controller_of(world)
-    spare.is_leader = False
-    spare.informers.ensure(JOBS)
-    spare.deliver(JOBS)
+    spare = spare_of(world)
     world.set_spec(parallelism=5)
     leader.is_leader = False
     world.advance(world.now + 10)
