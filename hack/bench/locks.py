@@ -10,7 +10,6 @@ from concurrent.futures import ThreadPoolExecutor
 from hack.bench import harness, jobs
 from hack.bench.jobs import flow, workflow
 from hack.cluster import Cluster, audit_log
-from hack.cluster.audit_log import entries
 from hack.cluster.processes import free_port
 from hack.scrape import metric
 from pkg.apis.meta import seconds as seconds_of
@@ -76,7 +75,7 @@ def _run(cluster: Cluster, name: str, workflows: int, seconds: float, locks: job
 def _calls(cluster: Cluster, namespace: str, offset: int) -> Counter[str]:
     """Calls of the controller in a namespace by resource; of Leases those of locks alone."""
     found: Counter[str] = Counter()
-    for entry in entries(cluster.audit_log, containing=harness.AGENT, offset=offset):
+    for entry in audit_log.entries(cluster.audit_log, containing=harness.AGENT, offset=offset):
         about = entry.get("objectRef", {})
         if about.get("namespace") != namespace or entry["verb"] in ("watch", "list"):
             continue
@@ -91,7 +90,7 @@ def _handovers(cluster: Cluster, namespace: str, offset: int) -> list[float]:
     """Seconds from the end of each job to the call that creates the next one, by the API server's audit log."""
     ended: list[float] = []
     created: list[float] = []
-    for entry in entries(cluster.audit_log, containing='"faultjobs"', offset=offset):
+    for entry in audit_log.entries(cluster.audit_log, containing='"faultjobs"', offset=offset):
         about = entry["objectRef"]
         if about.get("namespace") != namespace:
             continue
