@@ -18,8 +18,9 @@ import structlog
 from pkg.controllers.engine.deltas import KubeObject
 from pkg.controllers.engine.feed import Feed
 from pkg.controllers.engine.listwatch import ListWatch
+from pkg.controllers.engine.owner_batches import batches
 from pkg.controllers.engine.pager import Listing, PageSize, decoded, read_list
-from pkg.controllers.engine.reflector_options import MAX_OWNERS, Owners, Source, Timing
+from pkg.controllers.engine.reflector_options import Owners, Source, Timing
 from pkg.controllers.engine.relist import relist_reason
 from pkg.controllers.engine.store import version_of
 from pkg.controllers.engine.watch_events import ObjectDecoder
@@ -185,16 +186,12 @@ class OwnerReads(Generic[T]):
         """
         self.let_go()
         with self._lock:
-            chosen, count = dict[str, _Asked](), 0
-            for uid, asked in self._asked.items():
-                count += asked.count
-                if chosen and (len(chosen) == MAX_OWNERS or count > self._source.page_limit):
-                    break
-                chosen[uid] = asked
-            if not chosen or self._stop.is_set():
+            counts = ((uid, asked.count) for uid, asked in self._asked.items())
+            batch = next(batches(counts, self._source.page_limit), None)
+            if batch is None or self._stop.is_set():
                 self._reader = None
                 return None
-            return chosen
+            return {uid: self._asked[uid] for uid in batch}
 
     def _put_last(self, owners: Owners) -> None:
         """Others are read before these."""

@@ -21,8 +21,6 @@ WAITING = Backoff(base=0.25, cap=3.0, jitter=0.3)
 READ_TIMEOUT = 80.0
 """Seconds without a line after which a watch is opened again. The API server sends a bookmark about every minute, but
 none as long as it has seen no event of the kind itself: such a watch costs one request in this time."""
-MAX_OWNERS = 100
-"""Of one request: a UID takes 39 characters of a URL, of which some proxies take 8 KiB."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,8 @@ from pkg.apis.flow.v1alpha1 import records
 from pkg.apis.flow.v1alpha1.types import WORKFLOWS, Workflow, WorkflowSpec
 from pkg.apis.meta import GVR
 from pkg.controllers.engine.informer import InformerSet
-from pkg.controllers.engine.reflector_options import MAX_OWNERS, Owners
+from pkg.controllers.engine.owner_batches import batches
+from pkg.controllers.engine.reflector_options import Owners
 
 # Of one request, which has no pages.
 MAX_TASKS: Final = 500
@@ -55,17 +56,10 @@ def in_parts(workflows: Iterable[Workflow], gvr: GVR, version: int) -> tuple[Own
             running.append(workflow)
     if sum(workflow.status.tasks.total for workflow in running) > MAX_SHARE * total:
         return ()
-    parts, batch, tasks = list[Owners](), list[Workflow](), 0
-    for workflow in running:
-        count = workflow.status.tasks.total
-        if count > MAX_TASKS or is_timed(workflow.spec):
-            continue  # it waits for the list
-        if batch and (len(batch) == MAX_OWNERS or tasks + count > MAX_TASKS):
-            parts.append(_part(batch, version))
-            batch, tasks = [], 0
-        batch.append(workflow)
-        tasks += count
-    return (*parts, _part(batch, version)) if batch else tuple(parts)
+    # The others wait for the list.
+    counts = [(workflow, workflow.status.tasks.total) for workflow in running if not is_timed(workflow.spec)]
+    small = [(workflow, count) for workflow, count in counts if count <= MAX_TASKS]
+    return tuple(_part(batch, version) for batch in batches(small, MAX_TASKS))
 
 
 def is_timed(spec: WorkflowSpec) -> bool:

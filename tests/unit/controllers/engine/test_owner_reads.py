@@ -16,8 +16,9 @@ from pkg.apis.meta import GVR
 from pkg.controllers.engine.backoff import Backoff
 from pkg.controllers.engine.deltas import Delta
 from pkg.controllers.engine.feed import Feed
+from pkg.controllers.engine.owner_batches import MAX_OWNERS
 from pkg.controllers.engine.owner_reads import OwnerReads
-from pkg.controllers.engine.reflector_options import MAX_OWNERS, ByOwner, EventHandlers, Owners, Source, Timing
+from pkg.controllers.engine.reflector_options import ByOwner, EventHandlers, Owners, Source, Timing
 from pkg.controllers.engine.store import Store
 from pkg.controllers.engine.watch_events import ObjectDecoder
 from pkg.kube.errors import Forbidden, Gone, Stopped, Throttled, Transient

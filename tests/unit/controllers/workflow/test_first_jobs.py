@@ -11,7 +11,8 @@ import pytest
 from pkg.apis.flow.v1alpha1.types import WORKFLOWS, Workflow
 from pkg.apis.meta import GVR
 from pkg.controllers.engine.informer import InformerSet
-from pkg.controllers.engine.reflector_options import MAX_OWNERS, EventHandlers, Owners
+from pkg.controllers.engine.owner_batches import MAX_OWNERS
+from pkg.controllers.engine.reflector_options import EventHandlers, Owners
 from pkg.controllers.workflow import first_jobs
 from pkg.controllers.workflow.first_jobs import MAX_TASKS, in_parts
 from tests.builders import http
