@@ -70,7 +70,8 @@ class Transport:
         self._fixed = header_lines([("Host", authority), ("User-Agent", user_agent), *config.headers])
         self._bucket = TokenBucket(qps, burst or max(1, round(qps))) if qps > 0 else None
         self._observers: tuple[Observer, ...] = ()
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)  # for `drain`: the last call in flight has ended
         self._in_flight = 0
         self._stopping = threading.Event()
         self._may_write: Callable[[], bool] = lambda: True
@@ -139,7 +140,7 @@ class Transport:
     def drain(self, seconds: float) -> None:
         """Start no new call; wait at most `seconds` for calls in flight, then cut them. Streams end at once."""
         deadline = time.monotonic() + seconds
-        with self._changed:
+        with self._lock:
             self._stopping.set()
         self._pool.stop()
         with self._changed:
@@ -149,7 +150,7 @@ class Transport:
 
     def abort(self) -> None:
         """Start no new call, and cut the calls in flight at once."""
-        with self._changed:
+        with self._lock:
             self._stopping.set()
         self._pool.abort()
 
@@ -170,13 +171,13 @@ class Transport:
     def _begin(self) -> None:
         if self._bucket is not None and (wait := self._bucket.reserve(time.monotonic())) > 0:
             self._stopping.wait(wait)
-        with self._changed:
+        with self._lock:
             if self._stopping.is_set():
                 raise Stopped("not sent: the client is shutting down", reason="Stopped")
             self._in_flight += 1
 
     def _end(self) -> None:
-        with self._changed:
+        with self._lock:
             self._in_flight -= 1
             if self._stopping.is_set():
                 self._changed.notify_all()

@@ -53,6 +53,9 @@ class Inline:
         future.set_result(function())  # an exception propagates at once, as if the process ended there
         return future
 
+    def begin(self, _group: str, _owner: str, function: Callable[[], None]) -> None:
+        function()
+
     def run_here(self, _group: str, function: Callable[[], None]) -> bool:
         function()
         return True
@@ -65,14 +68,13 @@ class Late(Inline):
     """A pool whose calls are made, and answered, when the simulation says so."""
 
     def __init__(self) -> None:
-        self.calls: list[tuple[Future[Any], Callable[[], Any]]] = []
+        self.calls: list[Callable[[], None]] = []
 
-    def submit(self, group: str, owner: str, function: Callable[[], Any]) -> Future[Any]:
-        if not group.endswith("/create"):
-            return super().submit(group, owner, function)
-        future: Future[Any] = Future()
-        self.calls.append((future, function))
-        return future
+    def begin(self, group: str, owner: str, function: Callable[[], None]) -> None:
+        if group.endswith("/create"):
+            self.calls.append(function)
+        else:
+            super().begin(group, owner, function)
 
     def run_here(self, _group: str, _function: Callable[[], None]) -> bool:
         return False
@@ -82,8 +84,7 @@ class Late(Inline):
 
     def answer(self, number: int) -> None:
         """Makes one of the calls that wait."""
-        future, function = self.calls.pop(number)
-        future.set_result(function())
+        self.calls.pop(number)()
 
 
 class Informers:

@@ -21,6 +21,7 @@ from typing import Protocol
 
 from pkg.controllers.engine.backoff import Backoff
 from pkg.controllers.engine.fair_order import FairOrder
+from pkg.controllers.engine.waiters import Waiters
 
 RETRY = Backoff(base=0.005, cap=30.0)
 STUCK_SECONDS = 1.0
@@ -97,8 +98,8 @@ class WorkQueue:
         self._requeues: dict[str, int] = {}
         self._shutting_down = False
         self._lock = threading.Lock()
-        self._wanted = threading.Condition(self._lock)
-        self._idle = threading.Condition(self._lock)
+        self._wanted = Waiters(self._lock)
+        self._idle = Waiters(self._lock)
         self._metrics.follow(self)
 
     def add(self, key: str, *, noted: bool = False) -> None:
@@ -221,9 +222,15 @@ class WorkQueue:
 
     def shut_down_with_drain(self, timeout: float | None = None) -> bool:
         """Shut down and wait until what was ready or running is done; False if that took longer than `timeout`."""
+        deadline = None if timeout is None else time.monotonic() + timeout
         with self._lock:
             self._shut_down()
-            return self._idle.wait_for(lambda: not self._processing and not self._ready, timeout)
+            while self._processing or self._ready:
+                left = None if deadline is None else deadline - time.monotonic()
+                if left is not None and left <= 0:
+                    return False
+                self._idle.wait(left)
+            return True
 
     @property
     def is_shutting_down(self) -> bool:

@@ -10,10 +10,10 @@ from __future__ import annotations
 import functools
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from pkg.apis.meta import Job
+from pkg.apis.structs import Frozen
 from pkg.controllers.workflow.planner.actions import CreateJob
 from pkg.controllers.workflow.planner.snapshot import CreateFault, Trouble
 
@@ -21,8 +21,7 @@ from pkg.controllers.workflow.planner.snapshot import CreateFault, Trouble
 MAX_FIRST: Final = 16
 
 
-@dataclass(frozen=True, slots=True)
-class Created:
+class Created(Frozen, frozen=True):
     """The result of one creation: the job (created now or earlier by us), or the fault.
 
     warnings: what the API server said about a job that it created.
@@ -60,7 +59,7 @@ class CreationRun:
         self._on_done = on_done
         self._on_late = on_late
         self._lock = threading.Lock()
-        self._finished = threading.Condition(self._lock)
+        self._waiter: threading.Lock | None = None  # held until the last answer, where somebody waits for it
         self._answers: dict[int, Created | Exception] = {}
         self._submitted = 0
         self._left_out = 0  # submitted, but not made
@@ -79,8 +78,15 @@ class CreationRun:
     def wait(self, seconds: float) -> bool:
         """Waits for the last answer; False if it did not come in time: then `on_late` is called when it comes."""
         with self._lock:
-            self._is_late = not self._finished.wait_for(lambda: self._is_done, seconds)
-            return not self._is_late
+            self._is_late = not self._is_done and seconds <= 0
+            if self._is_done or self._is_late:
+                return self._is_done
+            waiter = self._waiter = threading.Lock()
+            waiter.acquire()
+        waiter.acquire(True, seconds)
+        with self._lock:
+            self._is_late = not self._is_done
+            return self._is_done
 
     @property
     def is_done(self) -> bool:
@@ -128,8 +134,8 @@ class CreationRun:
             is_over = len(self._answers) + self._left_out == self._submitted
             self._is_done = is_over
             is_late = self._is_late
-            if is_over:
-                self._finished.notify_all()
+            if is_over and self._waiter is not None:
+                self._waiter.release()
         for following in more:
             self._submit(functools.partial(self._run, following))
         if not is_over:

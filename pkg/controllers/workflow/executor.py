@@ -40,7 +40,7 @@ from pkg.controllers.workflow.planner.progress import TaskKey
 from pkg.controllers.workflow.planner.render.hidden import without_values
 from pkg.controllers.workflow.planner.snapshot import MAX_CREATE_DELAY, CreateFault, Trouble
 from pkg.controllers.workflow.room import Room
-from pkg.controllers.workflow.write_pool import WritePool
+from pkg.controllers.workflow.write_pool import Calls
 from pkg.kube.client import JSON_PATCH, Client
 from pkg.kube.errors import Conflict, Exists, KubeError, NotFound, Refused, Stopped
 from pkg.telemetry.metrics import Metrics
@@ -77,7 +77,7 @@ class Executor:
     def __init__(
         self,
         client: Client,
-        pool: WritePool,
+        pool: Calls,
         owns: Callable[[str], bool],
         metrics: Metrics,
         room: Room,
@@ -119,7 +119,7 @@ class Executor:
         run = CreationRun(
             actions,
             lambda action: self._create(workflow, action, faults.get(action.name)),
-            functools.partial(self._pool.submit, group, workflow.key),
+            functools.partial(self._pool.begin, group, workflow.key),
             first=first,
             run_here=functools.partial(self._pool.run_here, group) if is_idle else lambda _call: False,
             on_done=lambda: self._room.give_back(*room),

@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from pkg.apis.meta import GVR, Job, WholeJob
+from pkg.apis.structs import Frozen
 from pkg.controllers.engine.deltas import Delta
 from pkg.controllers.engine.store import version_of
 from pkg.controllers.workflow.planner.attempts import of_attempt
@@ -20,8 +21,7 @@ from pkg.controllers.workflow.planner.snapshot import ObservedJob
 from pkg.controllers.workflow.relevance import is_same_state
 
 
-@dataclass(frozen=True, slots=True)
-class JobChanges:
+class JobChanges(Frozen, frozen=True):
     """The jobs of one workflow.
 
     jobs: those that exist, by task, ordered by attempt. gone: those that vanished since the last read, as they last

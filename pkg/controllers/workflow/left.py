@@ -8,11 +8,11 @@ plan that writes it, which is due in a moment, reads the job.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from pkg.apis.flow.v1alpha1.types import Workflow
 from pkg.apis.meta import Job
+from pkg.apis.structs import Frozen
 from pkg.controllers.engine.result import Done, Later
 from pkg.controllers.workflow.planner.graph.model import Graph
 from pkg.controllers.workflow.planner.progress import NEVER, Progress, TaskKey
@@ -27,8 +27,7 @@ NO_JOBS: Final[KnownJobs] = {}
 _GOING: Final = frozenset({JobState.PENDING, JobState.HELD, JobState.RUNNING})
 
 
-@dataclass(frozen=True, slots=True)
-class Left:
+class Left(Frozen, frozen=True):
     """workflow: as it was planned, or as our own write has made it; jobs: those that were created, as they were then;
     until: when the next plan is due (seconds since the epoch), None for after an event; snapshot, progress: of the last
     plan; asks_ends_alone: see `Graph.asks_about_ends_alone`.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from pkg.apis.flow.v1alpha1.types import Workflow
 from pkg.apis.meta import GVR

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from pkg.apis.flow.v1alpha1.types import Completion, Workflow
 from pkg.apis.meta import Job
+from pkg.apis.structs import Frozen
 from pkg.controllers.workflow.creation_run import Created, CreationRun
 from pkg.controllers.workflow.memory import Memory
 from pkg.controllers.workflow.planned import Planned
@@ -20,8 +20,7 @@ from pkg.controllers.workflow.planner.snapshot import ObservedJob, Snapshot
 from pkg.workloads import JobState
 
 
-@dataclass(frozen=True, slots=True)
-class Unanswered:
+class Unanswered(Frozen, frozen=True):
     """A reconcile that goes on once its creations are answered. snapshot, compiled, term: what `first` comes of;
     is_told: something happened meanwhile of which nobody else keeps note.
     """

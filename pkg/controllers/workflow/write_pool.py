@@ -6,36 +6,63 @@ answer), the other threads still serve the other groups.
 
 from __future__ import annotations
 
-import contextlib
 import contextvars
 import functools
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
+
+import structlog
 
 from pkg.controllers.workflow.write_turns import Turn, Turns
+
+_log = structlog.get_logger("workflow.write_pool")
 
 T = TypeVar("T")
 
 
 class _Call(NamedTuple):
-    """context: that of the caller, so that the log lines of the call name the same workflow."""
+    """context: that of the caller, so that the log lines of the call name the same workflow; future: None where nobody
+    waits for what it returns.
+    """
 
     function: Callable[[], Any]
-    future: Future[Any]
+    future: Future[Any] | None
     context: contextvars.Context
 
-    def run(self) -> Callable[[], None]:
+    def run(self) -> Callable[[], None] | None:
         """Makes the call; what is returned puts the answer into the future."""
+        if self.future is None:
+            try:
+                self.context.run(self.function)
+            except Exception:
+                _log.exception("a call failed unexpectedly")
+            return None
         if not self.future.set_running_or_notify_cancel():
-            return lambda: None
+            return None
         try:
             result = self.context.run(self.function)
         except BaseException as error:
             return functools.partial(self.future.set_exception, error)
         return functools.partial(self.future.set_result, result)
+
+
+class Calls(Protocol):
+    """What the executor needs of a pool."""
+
+    @property
+    def in_flight(self) -> int:
+        """See `WritePool.in_flight`, and so on."""
+
+    def submit(self, group: str, owner: str, function: Callable[[], T]) -> Future[T]: ...
+
+    def begin(self, group: str, owner: str, function: Callable[[], None]) -> None: ...
+
+    def run_here(self, group: str, function: Callable[[], None]) -> bool: ...
+
+    def is_delayed(self, group: str) -> bool: ...
 
 
 class WritePool:
@@ -50,9 +77,9 @@ class WritePool:
         self._lock = threading.Lock()
         self._turns: Turns[_Call] = Turns(threads, share if share is not None else max(1, threads // 4), spare=threads)
         self._threads = 0
-        # One per thread that waits for a call; set to wake that thread. Watchers also wake by time.
-        self._idle: list[threading.Event] = []
-        self._watchers: set[threading.Event] = set()
+        # One per thread that waits for a call, released to wake that thread. Watchers also wake by time.
+        self._idle: list[threading.Lock] = []
+        self._watchers: set[threading.Lock] = set()
         self._is_stopped = False
 
     def submit(self, group: str, owner: str, function: Callable[[], T]) -> Future[T]:
@@ -61,14 +88,23 @@ class WritePool:
         The future is cancelled if the pool is stopped.
         """
         future: Future[T] = Future()
+        if not self._add(group, owner, _Call(function, future, contextvars.copy_context())):
+            future.cancel()
+        return future
+
+    def begin(self, group: str, owner: str, function: Callable[[], None]) -> None:
+        """The same for a function that returns nothing and raises nothing; a pool that is stopped does not call it."""
+        self._add(group, owner, _Call(function, None, contextvars.copy_context()))
+
+    def _add(self, group: str, owner: str, call: _Call) -> bool:
+        """Whether the call runs some time: not in a pool that is stopped."""
         with self._lock:
             if self._is_stopped:
-                future.cancel()
-                return future
+                return False
             now = self._clock()
-            self._turns.add(group, owner, _Call(function, future, contextvars.copy_context()), now)
+            self._turns.add(group, owner, call, now)
             self._wake_if_needed(now)
-        return future
+        return True
 
     def run_here(self, group: str, function: Callable[[], None]) -> bool:
         """Calls a function in this thread, if no call waits and the group is likely to answer at once; else False.
@@ -93,10 +129,12 @@ class WritePool:
         with self._lock:
             self._is_stopped = True
             left = self._turns.clear()
-            for idle in self._idle:
-                idle.set()
+            self._watchers.clear()
+            while self._idle:
+                self._idle.pop().release()
         for call in left:
-            call.future.cancel()
+            if call.future is not None:
+                call.future.cancel()
 
     @property
     def waiting(self) -> int:
@@ -120,9 +158,9 @@ class WritePool:
         if not self._turns.may_take(now) and (self._watchers or self._turns.next_change(now) is None):
             return
         if self._idle:
-            woken = self._idle.pop()
-            self._watchers.discard(woken)
-            woken.set()
+            sleeper = self._idle.pop()
+            self._watchers.discard(sleeper)
+            sleeper.release()
         elif self._threads < self._limit:
             self._threads += 1
             threading.Thread(target=self._run, name=f"write-{self._threads}", daemon=True).start()
@@ -130,6 +168,9 @@ class WritePool:
     def _run(self) -> None:
         turn: Turn[_Call] | None = None
         answer: Callable[[], None] | None = None
+        sleeper = threading.Lock()
+        sleeper.acquire()
+        seconds: float | None = None
         while True:
             with self._lock:
                 now = self._clock()
@@ -139,7 +180,7 @@ class WritePool:
                 if turn is not None:
                     self._wake_if_needed(now)  # one answer can make room for several calls
                 elif not self._is_stopped:
-                    woken, seconds = self._enter_idle(now)
+                    seconds = self._enter_idle(sleeper, now)
             if answer is not None:
                 answer()
                 answer = None
@@ -147,19 +188,22 @@ class WritePool:
                 answer = turn.call.run()
             elif self._is_stopped:
                 return
-            elif not woken.wait(seconds):
-                self._leave_idle(woken)
+            elif not sleeper.acquire(True, -1 if seconds is None else seconds):
+                self._leave_idle(sleeper)
 
-    def _enter_idle(self, now: float) -> tuple[threading.Event, float | None]:
-        """What wakes this thread, and after how many seconds it wakes by itself. Call with the lock held."""
-        woken = threading.Event()
-        self._idle.append(woken)
+    def _enter_idle(self, sleeper: threading.Lock, now: float) -> float | None:
+        """Lets a thread be woken; after how many seconds it wakes by itself. Call with the lock held."""
+        self._idle.append(sleeper)
         seconds = self._turns.next_change(now)
         if seconds is not None:
-            self._watchers.add(woken)
-        return woken, seconds
+            self._watchers.add(sleeper)
+        return seconds
 
-    def _leave_idle(self, woken: threading.Event) -> None:
-        with self._lock, contextlib.suppress(ValueError):
-            self._watchers.discard(woken)
-            self._idle.remove(woken)
+    def _leave_idle(self, sleeper: threading.Lock) -> None:
+        """The thread has woken by itself; it may have been woken at the same moment."""
+        with self._lock:
+            self._watchers.discard(sleeper)
+            if sleeper in self._idle:
+                self._idle.remove(sleeper)
+            else:
+                sleeper.acquire(False)

@@ -264,9 +264,7 @@ class LockKeeper:
             if space is None:
                 continue
             for call in space.take_calls():
-                self._pool.submit(
-                    f"{namespace}/locks", namespace, functools.partial(self._make, namespace, space, call)
-                )
+                self._pool.begin(f"{namespace}/locks", namespace, functools.partial(self._make, namespace, space, call))
             woken |= space.take_woken()
             for kind, since in space.take_acquired():
                 waited = max(0.0, self._wall_clock() - since)

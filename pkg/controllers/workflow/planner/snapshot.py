@@ -112,9 +112,12 @@ class PodMessages:
     missing: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Snapshot:
-    """One workflow at one moment. Times: seconds since the epoch."""
+    """One workflow at one moment. Times: seconds since the epoch.
+
+    Nobody sets its fields. Frozen, it takes twice as long to make, and there are two for each task.
+    """
 
     #: The time of the pass.
     now: float
@@ -189,10 +192,9 @@ class Snapshot:
 
     def __post_init__(self) -> None:
         phase = self.workflow.status.phase if self.edit is not None else None
-        object.__setattr__(self, "is_held", self.edit is not None and (phase is None or not phase.is_final))
+        self.is_held = self.edit is not None and (phase is None or not phase.is_final)
         # Of a kind that discovery has not found yet, or that cannot be listed, nobody knows how long it takes.
-        is_settling = any(gvr in self.kinds and gvr not in self.unlisted for gvr in self.awaited)
-        object.__setattr__(self, "is_settling", is_settling)
+        self.is_settling = any(gvr in self.kinds and gvr not in self.unlisted for gvr in self.awaited)
 
     def may_hide_jobs(self, template_name: str, recorded: Iterable[str]) -> bool:
         """Whether a flow may have jobs that no cache shows yet. recorded: the kinds of its jobs in status."""

@@ -105,7 +105,7 @@ def test_a_service_that_becomes_ready_does_not_wait() -> None:
     template = left.snapshot.templates["job"]
     done = msgspec.structs.replace(template, spec=msgspec.structs.replace(template.spec, completion=Completion.CREATED))
     templates = {**TEMPLATES, "job": done}
-    left = replace(left, snapshot=replace(left.snapshot, templates=templates))
+    left = msgspec.structs.replace(left, snapshot=replace(left.snapshot, templates=templates))
     assert left.result(changed(left), NOW) is None
 
 
@@ -121,6 +121,6 @@ def test_a_job_that_was_created_is_known() -> None:
     left = left_of("a")
     known = changed(left)
     job = known[A][0]
-    alike = replace(left, jobs={A: (job.attempt, job.job)}, asks_ends_alone=False)
+    alike = msgspec.structs.replace(left, jobs={A: (job.attempt, job.job)}, asks_ends_alone=False)
     assert alike.result(known, NOW) == Done()
     assert alike.result(changed(left, {"active": 2}), NOW) is None
