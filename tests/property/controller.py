@@ -262,7 +262,7 @@ class Controller:
             unpark=self._unpark,
             is_resumed=lambda key: self.is_resumed,
             room=self.room,
-            backlog=lambda _key: 0,
+            backlog=lambda _key: world.backlog,
             rights=self.make_rights(),
             wall_clock=lambda: world.now,
             clock=lambda: world.now,

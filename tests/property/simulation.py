@@ -12,6 +12,7 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import Final
 from unittest import mock
+from zlib import crc32
 
 import msgspec
 
@@ -47,6 +48,8 @@ from tests.property.scenarios import Scenario, Story, Tape, story_of
 from tests.property.world import JOBS, NAME, UID, WIDGETS, Died, Life, Trap, World
 
 QUIET_STEPS: Final = 1500
+MANY: Final = 1000
+"""Keys that wait, of other workflows: status is then written in the longest window, the first one too."""
 _MOVES: Final[dict[WorkflowPhase, set[WorkflowPhase]]] = {now: {now, *then} for now, then in WORKFLOW_MOVES.items()}
 
 
@@ -62,6 +65,7 @@ class Simulation:
         self.tape = Tape(schedule)
         assert validation.validate_workflow(self.story.spec) == (), "a scenario must be a valid workflow"
         self.world = self._make_world()
+        self.world.backlog = MANY if crc32(schedule) % 2 else 0
         self.reference = self._make_reference()
         for raw in self.story.templates:
             template = decoded(raw, WorkTemplate)

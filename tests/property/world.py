@@ -100,6 +100,8 @@ class World:
     #: The list that the job of an attempt hands out when it succeeds, and the one that it says later.
     list_of: Callable[[str, int, int], tuple[str, str]] = lambda *_: ("", "")
     calls: int = 0
+    #: Keys of other workflows that count as load.
+    backlog: int = 0
     warnings: tuple[str, ...] = ()
     #: Called with the UID of the workflow for which a job is made, or an object applied or looked for.
     may_create: Callable[[str], None] = lambda _uid: None

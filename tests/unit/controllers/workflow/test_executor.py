@@ -441,7 +441,7 @@ def deletions(number: int) -> list[DeleteJob]:
 def test_many_deletions_leave_the_pool_to_others_in_between() -> None:
     api, waiting = Api(), []
     one = executor(api)
-    api.fails = lambda _call: waiting.append(one._pool.waiting)
+    api.fails = lambda _call: waiting.append(cast(Any, one._pool).waiting)
     assert one.delete(KEY, deletions(10 * DELETE_BATCH)) == []
     assert len(api.calls) == 10 * DELETE_BATCH
     assert max(waiting) < DELETE_BATCH
