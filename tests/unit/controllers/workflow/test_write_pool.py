@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import CancelledError, Future
+from typing import Any, cast
 
 import pytest
 import structlog
 
 from pkg.controllers.workflow import write_turns
 from pkg.controllers.workflow.write_pool import WritePool
+from tests.waiting import until
 
 
 class Hanging:
@@ -37,6 +41,68 @@ def test_what_a_call_returns_or_raises_is_in_its_future(pool: WritePool) -> None
     assert pool.submit("a", "w", lambda: 1).result(10) == 1
     with pytest.raises(ZeroDivisionError):
         pool.submit("a", "w", lambda: 1 // 0).result(10)
+
+
+def test_what_is_begun_runs_and_nobody_waits_for_it(pool: WritePool) -> None:
+    done: list[int] = []
+    pool.begin("a", "w", lambda: done.append(1))
+    until(lambda: done == [1])
+    pool.stop()
+    pool.begin("a", "w", lambda: done.append(2))
+    assert (done, pool.in_flight) == ([1], 0), "a pool that is stopped calls nothing"
+
+
+def test_what_is_begun_and_fails_is_logged_and_the_thread_goes_on(capsys: pytest.CaptureFixture[str]) -> None:
+    one, threads = WritePool(1), []
+    for function in (lambda: threads.append(threading.get_ident()), lambda: 1 // 0):
+        one.begin("a", "w", cast(Any, function))
+        until(lambda: one.in_flight == 0)
+    one.begin("a", "w", lambda: threads.append(threading.get_ident()))
+    until(lambda: len(threads) == 2)
+    assert len(set(threads)) == 1
+    assert "ZeroDivisionError" in capsys.readouterr().out
+    one.stop()
+
+
+def test_no_call_is_forgotten_while_threads_fall_asleep_and_wake() -> None:
+    """A group has one thread, so that many calls wait for others; as one hangs, threads also wake by themselves."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    one, done = WritePool(4, share=1), [0]
+    lock, hang = threading.Lock(), threading.Event()
+
+    def count() -> None:
+        with lock:
+            done[0] += 1
+
+    def begin(group: str) -> None:
+        for _ in range(500):
+            one.begin(group, "w", count)
+
+    try:
+        one.begin("hangs", "w", lambda: cast(Any, hang.wait(60)))
+        callers = [threading.Thread(target=begin, args=(f"g{number}",)) for number in range(6)]
+        for caller in callers:
+            caller.start()
+        until(lambda: done[0] == 3000, 60)
+        until(lambda: one.in_flight == 1)
+    finally:
+        sys.setswitchinterval(before)
+        hang.set()
+        one.stop()
+    assert done == [3000]
+
+
+def test_a_thread_that_wakes_by_itself_as_it_is_woken_may_be_woken_again() -> None:
+    one, sleeper = WritePool(1), threading.Lock()
+    sleeper.acquire()
+    with one._lock:
+        one._enter_idle(sleeper, time.monotonic())
+    one.begin("a", "w", lambda: None)
+    assert not sleeper.locked(), "it is woken"
+    one._leave_idle(sleeper)
+    assert sleeper.locked()
+    one.stop()
 
 
 def test_a_call_logs_in_the_context_of_its_caller(pool: WritePool) -> None:
