@@ -71,7 +71,7 @@ class Transport:
         self._bucket = TokenBucket(qps, burst or max(1, round(qps))) if qps > 0 else None
         self._observers: tuple[Observer, ...] = ()
         self._lock = threading.Lock()
-        self._changed = threading.Condition(self._lock)  # for `drain`: the last call in flight has ended
+        self._changed = threading.Condition(self._lock)  # notified while `drain` waits, as a call ends
         self._in_flight = 0
         self._stopping = threading.Event()
         self._may_write: Callable[[], bool] = lambda: True

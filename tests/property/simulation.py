@@ -49,7 +49,7 @@ from tests.property.world import JOBS, NAME, UID, WIDGETS, Died, Life, Trap, Wor
 
 QUIET_STEPS: Final = 1500
 MANY: Final = 1000
-"""Keys that wait, of other workflows: status is then written in the longest window, the first one too."""
+"""Keys that wait, of other workflows: status is then written in the longest window."""
 _MOVES: Final[dict[WorkflowPhase, set[WorkflowPhase]]] = {now: {now, *then} for now, then in WORKFLOW_MOVES.items()}
 
 

@@ -77,13 +77,14 @@ class CreationRun:
 
     def wait(self, seconds: float) -> bool:
         """Waits for the last answer; False if it did not come in time: then `on_late` is called when it comes."""
-        with self._lock:
-            self._is_late = not self._is_done and seconds <= 0
-            if self._is_done or self._is_late:
-                return self._is_done
-            waiter = self._waiter = threading.Lock()
-            waiter.acquire()
-        waiter.acquire(True, seconds)
+        waiter: threading.Lock | None = None
+        if seconds > 0:
+            with self._lock:
+                if not self._is_done:
+                    waiter = self._waiter = threading.Lock()
+                    waiter.acquire()
+        if waiter is not None:
+            waiter.acquire(True, seconds)
         with self._lock:
             self._is_late = not self._is_done
             return self._is_done

@@ -205,11 +205,10 @@ class Reconciler:
             return own or Done()
         if restored.is_held(workflow):
             return self._writer.hold_restored(workflow)
-        is_new = workflow.status.phase is None and parked is None and not self._memories.has_begun(this, self._term)
+        is_new = workflow.status.phase is None and parked is None
         if is_new and self._room.turn(key) == 0 and self._room.wait(key):
             return Done()  # nothing is kept of a workflow that cannot begin yet
         memory = self._memories.of(workflow, self._term)
-        workflow = memory.as_begun(workflow)
         if self._after_end.needs_graph(workflow, memory) or this in self._cleanup.holding(key):
             return self._reconcile_with_graph(workflow, memory, parked)
         if self._caches.objects is not None:
@@ -262,7 +261,7 @@ class Reconciler:
         memory.left, memory.seen = None, workflow.metadata.resource_version
         snapshot = self._take_snapshot(workflow, memory, room=self._room.turn(key))
         first = plan(snapshot)
-        memory.progress, memory.begun = first.progress, first.begun or memory.begun
+        memory.progress = first.progress
         if not first.creations:
             return self._finish(workflow, memory, Planned(first, first, snapshot, first.events))
         is_busy = self._executor.is_busy(this.namespace) or self._backlog(key) > 0
@@ -296,7 +295,7 @@ class Reconciler:
         meanwhile: it requeued nothing else.
         """
         memory, first = answered.memory, answered.first
-        memory.progress, workflow = first.progress, memory.as_begun(workflow)
+        memory.progress = first.progress
         if answered.may_wait():
             is_told = answered.is_told or not self._is_resumed(workflow.metadata.key)
             is_resumed = not is_told and answered.is_about(workflow)

@@ -24,8 +24,8 @@ T = TypeVar("T")
 
 
 class _Call(NamedTuple):
-    """context: that of the caller, so that the log lines of the call name the same workflow; future: None where nobody
-    waits for what it returns.
+    """context: that of the caller, so that the log lines of the call name the same workflow; future: for what it
+    returns, None where nobody waits for that.
     """
 
     function: Callable[[], Any]
@@ -33,11 +33,11 @@ class _Call(NamedTuple):
     context: contextvars.Context
 
     def run(self) -> Callable[[], None] | None:
-        """Makes the call; what is returned puts the answer into the future."""
+        """Makes the call; what is returned, if anything, puts the answer into the future."""
         if self.future is None:
             try:
                 self.context.run(self.function)
-            except Exception:
+            except BaseException:
                 _log.exception("a call failed unexpectedly")
             return None
         if not self.future.set_running_or_notify_cancel():
@@ -50,11 +50,10 @@ class _Call(NamedTuple):
 
 
 class Calls(Protocol):
-    """What the executor needs of a pool."""
+    """What the executor needs of a pool: see `WritePool`."""
 
     @property
-    def in_flight(self) -> int:
-        """See `WritePool.in_flight`, and so on."""
+    def in_flight(self) -> int: ...
 
     def submit(self, group: str, owner: str, function: Callable[[], T]) -> Future[T]: ...
 

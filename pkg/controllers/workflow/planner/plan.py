@@ -132,9 +132,8 @@ def _plan_running(ctx: Context) -> Plan:
     is_number_new = fan_out.waits_for_record(ctx.graph, progress)
     is_urgent = is_urgent or is_decision_new or (is_number_new and not ctx.graph.is_large)
     is_urgent = is_urgent or locks.has_end_to_record(ctx)
-    write = status_write(ctx, progress, phase, is_urgent=is_urgent, makes_jobs=bool(starts.creations))
-    patch, progress = write.patch, write.progress
-    events = (*events_of(ctx, decision, phase), *warned, *starts.events, *write.events)
+    patch, progress, write_due, said = status_write(ctx, progress, phase, is_urgent=is_urgent)
+    events = (*events_of(ctx, decision, phase), *warned, *starts.events, *said)
     waits_for_status = starts.needs_status or decision != base.decision or (is_number_new and patch is not None)
     is_over_budget = bool(evaluated.unfolded) or _is_end_left(ctx, decision)
     if not snapshot.is_held:
@@ -153,7 +152,7 @@ def _plan_running(ctx: Context) -> Plan:
         requeue_at=_soonest(
             NEVER if phase.is_final or facts.is_overdue else overdue_at,
             starts.requeue_at,
-            write.due,
+            write_due,
             *(() if snapshot.is_held else (progress.flows[number].timer_at for number in ctx.graph.timed)),
             *(() if snapshot.is_held else (evaluated.gives_up_at,)),
         ),
@@ -161,7 +160,6 @@ def _plan_running(ctx: Context) -> Plan:
         requeue_now=waits_for_status or phase.is_final or starts.requeue_now or is_over_budget,
         over_limit=starts.over_limit,
         needs_status=starts.needs_status,
-        begun=write.begun,
     )
 
 

@@ -1,18 +1,10 @@
-"""Whether status is written now, and what. Writes are coalesced in a window; a large status is rendered in parts.
-
-Under load the first write of a workflow waits for the window, too: a short workflow then ends with one write. Until it
-comes, the memory of this process keeps when the workflow began and of which spec, and the planner reads that as if
-status recorded it. A controller that takes over meanwhile finds jobs without a status, as after a crash.
-"""
+"""Whether status is written now, and what. Writes are coalesced in a window; a large status is rendered in parts."""
 
 from __future__ import annotations
 
 from msgspec import structs
 
 from pkg.apis.flow.v1alpha1.phases import WorkflowPhase
-from pkg.apis.flow.v1alpha1.types import Record, WorkflowStatus
-from pkg.apis.meta import timestamp
-from pkg.apis.structs import Value
 from pkg.controllers.workflow.planner.actions import Emit, PatchStatus
 from pkg.controllers.workflow.planner.context import Context
 from pkg.controllers.workflow.planner.dependency.waiting import reworded
@@ -37,22 +29,12 @@ def write_due(progress: Progress, snapshot: Snapshot) -> float:
     return progress.written_at + min(MAX_WINDOW, MIN_WINDOW + total / 2000 + snapshot.load)
 
 
-class StatusWrite(Value, frozen=True, gc=False):
-    """patch: the write if one is due; progress: with the statuses made for it; due: when the next write is (seconds
-    since the epoch, or NEVER); events: of what it says; begun: see `Plan.begun`.
-    """
-
-    patch: PatchStatus | None
-    progress: Progress
-    due: float = NEVER
-    events: tuple[Emit, ...] = ()
-    begun: WorkflowStatus | None = None
-
-
 def status_write(
-    ctx: Context, progress: Progress, phase: WorkflowPhase, *, is_urgent: bool, makes_jobs: bool
-) -> StatusWrite:
-    """The status write. makes_jobs: this pass creates some."""
+    ctx: Context, progress: Progress, phase: WorkflowPhase, *, is_urgent: bool
+) -> tuple[PatchStatus | None, Progress, float, tuple[Emit, ...]]:
+    """The status write if one is due, the progress with the statuses made for it, when the next write is due, and the
+    Events of what it says.
+    """
     snapshot = ctx.snapshot
     recorded = snapshot.workflow.status
     is_dirty = (
@@ -61,23 +43,20 @@ def status_write(
         or recorded.observed_generation != snapshot.workflow.metadata.generation
     )
     if not is_dirty:
-        return StatusWrite(None, progress)
+        return None, progress, NEVER, ()
     if recorded.phase is not None and recorded.observed_generation != snapshot.workflow.metadata.generation:
         is_urgent = True  # a person edited the spec, and looks at what comes of it
     if snapshot.is_dry_run and not is_urgent and recorded.phase is not None:
-        return StatusWrite(None, structs.replace(progress, is_dirty=True))
-    if makes_jobs and not is_urgent and _begins_unwritten(snapshot, phase):
-        progress = structs.replace(progress, is_dirty=True, written_at=snapshot.now)
-        return StatusWrite(None, progress, write_due(progress, snapshot), begun=_begun(snapshot, phase))
+        return None, structs.replace(progress, is_dirty=True), NEVER, ()
     due = write_due(progress, snapshot)
     # A clock that was set back must not delay the write.
     if progress.written_at <= snapshot.now < due and not is_urgent:
-        return StatusWrite(None, structs.replace(progress, is_dirty=True), due)
+        return None, structs.replace(progress, is_dirty=True), due, ()
     progress = reworded(ctx, progress)
     if not is_urgent and len(ctx.graph.nodes) > MAX_RENDERED:
         progress = structs.replace(progress, rendered=workflow_status.render_flows(ctx.graph, progress, MAX_RENDERED))
         if not workflow_status.is_rendered(progress):
-            return StatusWrite(None, structs.replace(progress, is_dirty=True), snapshot.now)
+            return None, structs.replace(progress, is_dirty=True), snapshot.now, ()
     made = workflow_status.workflow_status(snapshot, ctx.graph, progress, phase)
     progress = structs.replace(
         progress,
@@ -89,26 +68,4 @@ def status_write(
     if patch is None:  # status already says so
         progress = progress.acknowledged(progress.written_at)
     said = (*shortened(ctx.draft.base.left_out, made.left_out), *blocked_event(ctx.draft.base.blocked, made.blocked))
-    return StatusWrite(patch, progress, events=said)
-
-
-def _begins_unwritten(snapshot: Snapshot, phase: WorkflowPhase) -> bool:
-    """Whether the first write of this workflow waits: the load is such that it doubles the window.
-
-    Others may have to know of a workflow with locks: who waits longer comes first, also under the next controller.
-    """
-    if snapshot.workflow.status.phase is not None or snapshot.load <= MIN_WINDOW:
-        return False
-    has_locks = isinstance(snapshot.graph, Graph) and bool(snapshot.graph.lock_names)
-    return phase in (WorkflowPhase.PENDING, WorkflowPhase.RUNNING) and not has_locks
-
-
-def _begun(snapshot: Snapshot, phase: WorkflowPhase) -> WorkflowStatus:
-    """What the planner asks a recorded status for while the workflow runs, apart from its flows."""
-    workflow = snapshot.workflow
-    return WorkflowStatus(
-        phase=phase,
-        start_time=timestamp(snapshot.now),
-        observed_generation=workflow.metadata.generation,
-        record=Record(spec_hash=snapshot.spec_hash, job_retain_policy=workflow.spec.job_retain_policy),
-    )
+    return patch, progress, NEVER, said

@@ -9,13 +9,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from pkg.apis.flow.v1alpha1.phases import Phase, WorkflowPhase
+from pkg.apis.flow.v1alpha1.phases import Phase
 from pkg.controllers.workflow.planner.actions import CreateJob
 from pkg.controllers.workflow.planner.control.creations import MAX_CREATIONS
 from pkg.controllers.workflow.planner.plan import plan
 from pkg.controllers.workflow.planner.progress import ProbeKey
 from pkg.controllers.workflow.planner.snapshot import CreateFault, Trouble
-from pkg.controllers.workflow.planner.status.status_write import MAX_WINDOW, MIN_WINDOW
+from pkg.controllers.workflow.planner.status.status_write import MAX_WINDOW
 from pkg.kinds.kind import Kind
 from pkg.workloads import rules_for
 from tests.builders import COMPLETE, JOBS, RUNNING, TEMPLATES, WIDGETS, Bench, http, on, template, wf
@@ -255,25 +255,6 @@ def test_the_window_grows_with_size_and_load_up_to_5_s() -> None:
     assert small < loaded < huge
     assert small < window(1000, 0.0)
     assert huge == MAX_WINDOW == 5.0
-
-
-@pytest.mark.parametrize(
-    ("spec", "load", "waits"),
-    [({}, 5.0, True), ({}, MIN_WINDOW, False), ({}, 0.0, False), ({"mutexes": ["m"]}, 5.0, False)],
-    ids=["much load", "some load", "no load", "locks"],
-)
-def test_under_load_the_first_write_of_a_workflow_that_makes_jobs_waits(
-    spec: dict[str, Any], load: float, waits: bool
-) -> None:
-    bench = Bench(wf(spec, a="", b=on("a")), settle=False)
-    bench.now += 100
-    made = plan(bench.observe(load=load))
-    assert (made.begun is not None, made.patch is None) == (waits, waits)
-    if waits:
-        assert made.begun is not None
-        assert (made.begun.phase, made.begun.flows) == (WorkflowPhase.PENDING, ())
-        assert made.requeue_at == bench.now + MAX_WINDOW
-        assert made.progress.is_dirty
 
 
 def test_what_comes_of_an_edit_is_written_at_once() -> None:
