@@ -14,6 +14,7 @@ from typing import Final
 
 from pkg.apis.meta import Job
 from pkg.apis.structs import Frozen
+from pkg.controllers.engine.waiters import Waiters
 from pkg.controllers.workflow.planner.actions import CreateJob
 from pkg.controllers.workflow.planner.snapshot import CreateFault, Trouble
 
@@ -59,7 +60,7 @@ class CreationRun:
         self._on_done = on_done
         self._on_late = on_late
         self._lock = threading.Lock()
-        self._waiter: threading.Lock | None = None  # held until the last answer, where somebody waits for it
+        self._finished = Waiters(self._lock)
         self._answers: dict[int, Created | Exception] = {}
         self._submitted = 0
         self._left_out = 0  # submitted, but not made
@@ -77,15 +78,9 @@ class CreationRun:
 
     def wait(self, seconds: float) -> bool:
         """Waits for the last answer; False if it did not come in time: then `on_late` is called when it comes."""
-        waiter: threading.Lock | None = None
-        if seconds > 0:
-            with self._lock:
-                if not self._is_done:
-                    waiter = self._waiter = threading.Lock()
-                    waiter.acquire()
-        if waiter is not None:
-            waiter.acquire(True, seconds)
         with self._lock:
+            if not self._is_done and seconds > 0:
+                self._finished.wait(seconds)
             self._is_late = not self._is_done
             return self._is_done
 
@@ -135,8 +130,8 @@ class CreationRun:
             is_over = len(self._answers) + self._left_out == self._submitted
             self._is_done = is_over
             is_late = self._is_late
-            if is_over and self._waiter is not None:
-                self._waiter.release()
+            if is_over:
+                self._finished.notify_all()
         for following in more:
             self._submit(functools.partial(self._run, following))
         if not is_over:
