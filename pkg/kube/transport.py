@@ -143,7 +143,7 @@ class Transport:
         with self._lock:
             self._stopping.set()
         self._pool.stop()
-        with self._changed:
+        with self._lock:
             while self._in_flight and (left := deadline - time.monotonic()) > 0:
                 self._changed.wait(left)
         self.abort()
