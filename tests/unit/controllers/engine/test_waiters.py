@@ -12,8 +12,8 @@ from tests.waiting import until
 class _Thread:
     """Waits once, in a thread of its own."""
 
-    def __init__(self, lock: threading.Lock, waiters: Waiters, seconds: float | None = None) -> None:
-        self._lock, self._waiters, self._seconds = lock, waiters, seconds
+    def __init__(self, lock: threading.Lock, waiters: Waiters) -> None:
+        self._lock, self._waiters = lock, waiters
         self.is_asleep = False
         self.thread = threading.Thread(target=self._run, daemon=True)
         self.thread.start()
@@ -21,7 +21,7 @@ class _Thread:
     def _run(self) -> None:
         with self._lock:
             self.is_asleep = True
-            self._waiters.wait(self._seconds)
+            self._waiters.wait(None)
 
 
 def _sleeping(lock: threading.Lock, waiters: Waiters) -> _Thread:
