@@ -20,21 +20,17 @@ from pkg.controllers.engine.feed import Feed
 from pkg.controllers.engine.listwatch import ListWatch, NoReflectorMetrics, ReflectorMetrics, WatchLike
 from pkg.controllers.engine.owner_reads import OwnerReads
 from pkg.controllers.engine.pager import Listing, PageSize, read_list
+from pkg.controllers.engine.reflector_failures import Failures
 from pkg.controllers.engine.reflector_options import EventHandlers, Source, Timing
 from pkg.controllers.engine.relist import is_initializing, relist_reason
 from pkg.controllers.engine.store import Store, version_of
 from pkg.controllers.engine.watch_events import Bookmark, Failure, ObjectDecoder, Unreadable
-from pkg.kube.errors import KubeError, NotFound, Stopped, gist, may_mean_not_served
+from pkg.kube.errors import KubeError, NotFound, Stopped, may_mean_not_served
 
 T = TypeVar("T", bound=KubeObject)
 
 _WATCH_SECONDS = (300, 600)
-_GONE_TRIES = 2
-_GONE_SECONDS = 1.0
-_STUCK_TRIES = 3
 _SETTLED_SECONDS = 5.0
-# A list that fails this often in a row is reported.
-_TROUBLE_TRIES = 3
 
 _log = structlog.get_logger(__name__)
 
@@ -65,6 +61,7 @@ class Reflector(Generic[T]):
         self._rng = self._timing.rng
         self._metrics: ReflectorMetrics = metrics or NoReflectorMetrics()
         self._log = _log.bind(resource=str(self.gvr))
+        self._failures = Failures(self._timing, self._log)
         self._lock = threading.Lock()
         self._watch: WatchLike | None = None
         self._stop = threading.Event()
@@ -74,13 +71,6 @@ class Reflector(Generic[T]):
         self._rereads = False  # `reread` was called: list again even if the watch could resume
         self._served: bool | None = None
         self._gone = False
-        self._trouble = ""
-        self._reported = self._last_gist = ""  # the gist of the trouble, and that of the last failure
-        self._absent_since: float | None = None
-        self._misses = 0  # tries in a row that found the kind not served
-        self._logged = ""  # the failure that was logged last, until the kind can be read again
-        self._failures = 0  # tries in a row that failed without progress
-        self._stalls = 0  # watches in a row that the server ended with an ERROR event, without progress
         self._is_open = False  # whether the present watch was opened
         self._received = False  # whether the present watch has sent a line
         self._progressed = True  # whether the watch has sent anything since the last list
@@ -169,7 +159,7 @@ class Reflector(Generic[T]):
         """The error of lists that keep failing, as it was announced last; empty once one worked, or while the kind is
         not served.
         """
-        return self._trouble
+        return self._failures.trouble
 
     @property
     def owners_trouble(self) -> str:
@@ -187,7 +177,7 @@ class Reflector(Generic[T]):
             except Exception:
                 self._log.exception("reflector failed unexpectedly, it lists again")
                 self._resume = ""
-                pause = self._failed()
+                pause = self._failures.failed()
             if pause > 0 and not self._stop.is_set():
                 self._woken.wait(pause)
                 self._woken.clear()
@@ -213,9 +203,9 @@ class Reflector(Generic[T]):
             return self._list_failed(error)
         if self._stop.is_set():
             return 0.0
-        self._absent_since = None
+        self._failures.present()
         if not listing.resource_version.strip("0"):
-            return self._wait()  # the storage of the kind is being set up
+            return self._failures.missed()  # the storage of the kind is being set up
         self._take_list(listing, started)
         return 0.0
 
@@ -226,26 +216,21 @@ class Reflector(Generic[T]):
             self._reads.read_first()
 
     def _list_failed(self, error: KubeError) -> float:
-        self._absent_since = None
+        self._failures.present()
         if is_initializing(error):
-            return self._wait()
+            return self._failures.missed()
         self._metrics.failed(self.gvr, "list")
-        self._log_once("list failed, it is tried again", error)
-        pause = self._failed(error)
-        if self._failures >= _TROUBLE_TRIES:
+        self._failures.log_once("list failed, it is tried again", error)
+        pause = self._failures.failed(error)
+        if self._failures.is_trouble:
             if not self._synced.is_set():
                 self._reads.forget()  # what becomes of these objects may not be seen for long
-            self._report(error)
+            self._announce(error)
         return pause
 
-    def _report(self, error: KubeError) -> None:
-        """Announces the error of lists that keep failing. Another error counts once it has come twice in a row: of two
-        that alternate the first alone is announced.
-        """
-        found, before = gist(error), self._last_gist
-        self._last_gist = found
-        if not self._trouble or (found == before and found != self._reported):
-            self._trouble, self._reported = str(error), found
+    def _announce(self, error: KubeError) -> None:
+        """Lists keep failing."""
+        if self._failures.takes(error):
             self._feed.call(self._feed.handlers.on_trouble)
 
     def _take_list(self, listing: Listing[T], started: float) -> None:
@@ -256,8 +241,8 @@ class Reflector(Generic[T]):
             # Named while the list was read: it is there, and whoever named it has read it.
             undecodable |= {key for key in listing.left_out if self._source.keeps(key)}
         version = version_of(listing.resource_version)
-        self._resume, self._served, self._gone, self._trouble = listing.resource_version, True, False, ""
-        self._misses, self._logged = 0, ""
+        self._resume, self._served, self._gone = listing.resource_version, True, False
+        self._failures.listed()
         if self._feed.replace(listing.items, version, undecodable):
             self._reads.forget()  # versions of before say nothing any more
         self._metrics.listed(self.gvr, len(listing.items), self._clock() - started)
@@ -266,29 +251,25 @@ class Reflector(Generic[T]):
 
     def _complete(self) -> None:
         """The list counts as complete."""
-        self._trouble = ""
+        self._failures.trouble = ""
         self._catch_up.end()
         self._synced.set()
         self._feed.call(self._feed.handlers.on_synced)
 
     def _absent(self, error: KubeError) -> float:
-        now = self._clock()
         if self._served is not False:
             self._log.info("kind is not served, waiting for it")
         self._served = False
-        if self._absent_since is None:
-            self._absent_since, self._misses = now, 0
-        pause = self._wait()
-        is_settled = self._misses >= _GONE_TRIES and now - self._absent_since > _GONE_SECONDS
-        if not is_settled or self._gone:
+        pause = self._failures.absent()
+        if self._gone or not self._failures.is_gone:
             return pause
         if self._is_absence_confirmed():
-            self._gone, self._trouble = True, ""
+            self._gone, self._failures.trouble = True, ""
             self._feed.clear("kind gone")
             self._reads.forget()  # last: from then on no answer of before is taken in
             self._feed.call(self._feed.handlers.on_gone)
         else:
-            self._report(error)
+            self._announce(error)
         return pause
 
     def _is_absence_confirmed(self) -> bool:
@@ -334,7 +315,7 @@ class Reflector(Generic[T]):
         if not self._received and self._clock() - started >= catch_up.WATCH_SECONDS / 2:
             has_settled |= self._silent(has_ended=True)
         # A server that ends every watch at once is not asked in a tight loop.
-        return 0.0 if has_settled else self._failed()
+        return 0.0 if has_settled else self._failures.failed()
 
     def _silent(self, *, has_ended: bool) -> bool:
         """A watch had nothing to tell. Returns whether the first list is complete by that."""
@@ -369,8 +350,7 @@ class Reflector(Generic[T]):
                 self._reads.let_go()
                 if not self._received:
                     self._received = self._progressed = True
-                    self._failures = self._misses = self._stalls = 0
-                    self._logged = ""
+                    self._failures.watched()
 
     def _must_leave(self) -> bool:
         """Whether the watch is to end although the server did not end it."""
@@ -380,7 +360,7 @@ class Reflector(Generic[T]):
         """Whether the watch worked; then earlier failures count no more."""
         worked = self._received or self._clock() - started > _SETTLED_SECONDS
         if worked:
-            self._failures = 0
+            self._failures.settled()
         return worked
 
     def _take(self, line: bytes) -> None:
@@ -391,7 +371,7 @@ class Reflector(Generic[T]):
                 self._feed.advance(version_of(resource_version))
                 self._resume = resource_version
             case Failure(error):
-                self._stalls += 1
+                self._failures.stalled()
                 raise error
             case Unreadable():
                 self._skip(event)
@@ -412,36 +392,21 @@ class Reflector(Generic[T]):
 
     def _broken(self, error: KubeError) -> float:
         reason = relist_reason(error)
-        if reason is None and self._stalls >= _STUCK_TRIES:
+        if reason is None and self._failures.is_stuck:
             reason = "stuck"
         if reason is not None:
             self._log.info("watch cannot be resumed, listing again", reason=reason, error=str(error))
             self._metrics.relisted(self.gvr, reason)
             self._catch_up.give_up()
-            self._resume, self._stalls = "", 0
+            self._resume = ""
+            self._failures.relists()
             was_fruitful, self._progressed = self._progressed, False
-            return 0.0 if was_fruitful else self._failed(error)
+            return 0.0 if was_fruitful else self._failures.failed(error)
         if is_initializing(error):
-            return self._wait()
+            return self._failures.missed()
         self._metrics.failed(self.gvr, "watch")
-        self._log_once("watch broke off, it is resumed", error)
-        return self._failed(error)
-
-    def _log_once(self, text: str, error: KubeError) -> None:
-        """WARNING for a new failure, DEBUG for each repetition of it."""
-        is_new, self._logged = self._logged != str(error), str(error)
-        (self._log.warning if is_new else self._log.debug)(text, error=str(error))
-
-    def _failed(self, error: KubeError | None = None) -> float:
-        pause = self._timing.failing.delay(self._failures, self._rng.random())
-        self._failures += 1
-        asked = error.retry_after if error is not None else None
-        return max(pause, min(asked or 0.0, self._timing.failing.cap))
-
-    def _wait(self) -> float:
-        pause = self._timing.waiting.delay(self._misses, self._rng.random())
-        self._misses += 1
-        return pause
+        self._failures.log_once("watch broke off, it is resumed", error)
+        return self._failures.failed(error)
 
     def _report_part(self, key: str) -> None:
         self._log.warning("object cannot be decoded whole, it is nested too deeply", object=key)
