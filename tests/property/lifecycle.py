@@ -804,6 +804,11 @@ class LifecycleSimulation(Simulation):
         self.world.forbidden_until = 0.0
         if self.world.is_there and self._spec().suspend:
             self.world.set_spec(suspend=False)
+        if self.world.is_there and self.phase is None:
+            # Of an edit before the first status only the controller knows, once it has seen it.
+            self.controller.deliver_all()
+            while self.controller.is_due() and self.phase is None:
+                self._settle()
         if self.world.is_there and not self._is_over() and records.record_of(self.world.workflow.status).spec_hash:
             if self.tape.one_in(2) or self.ends.one_in(2):
                 self._take_back()

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+import msgspec
+
 from pkg.apis.flow.v1alpha1.phases import Phase
-from pkg.apis.flow.v1alpha1.types import Workflow, WorkTemplate
+from pkg.apis.flow.v1alpha1.records import record_of
+from pkg.apis.flow.v1alpha1.types import Workflow, WorkflowStatus, WorkTemplate
 from pkg.apis.meta import GVR
 from pkg.controllers.workflow.left import KnownJobs, Left
 from pkg.controllers.workflow.pending import PendingJob
 from pkg.controllers.workflow.planner.actions import DeleteJob, Emit
+from pkg.controllers.workflow.planner.begun import JobsOfTasks, begin_of, begun_before
 from pkg.controllers.workflow.planner.dependency.fan_out import grown
 from pkg.controllers.workflow.planner.graph.in_force import NO_SPEC, CompiledSpec
 from pkg.controllers.workflow.planner.graph.model import Graph
@@ -86,6 +90,10 @@ class Memory:
     write_seconds: float = 0.0
     #: The error of the last status write, empty if it succeeded.
     write_error: str = ""
+    #: Counts as the status of a Workflow that has none yet: see `Plan.begun`.
+    begun: WorkflowStatus | None = None
+    #: The Workflow as the cache has it, and the same with that status.
+    shown: tuple[Workflow, Workflow] | None = None
     #: None unless the workflow has ended and was looked at since.
     rest: Rest | None = None
 
@@ -93,7 +101,32 @@ class Memory:
         """Keeps what the reconcile leaves to the next plan: see `Left`. cached: the Workflow in the cache now."""
         progress, self.left = self.progress, None
         if cached is not None and cached.metadata.resource_version == self.seen and progress is not None:
-            self.left = Left(cached, jobs, until, snapshot, progress, self.may_skip_created)
+            self.left = Left(self.as_begun(cached), jobs, until, snapshot, progress, self.may_skip_created)
+
+    def take_begin(self, cached: Workflow, jobs: JobsOfTasks, now: float) -> bool:
+        """Finds in the jobs of a Workflow without status of which spec it has begun. Returns whether that is another
+        one than was known: another controller has begun it.
+        """
+        begin = begin_of(jobs)
+        if begin is None or (self.begun is not None and record_of(self.begun).spec_hash == begin.spec_hash):
+            return False
+        self.begun, self.shown = begun_before(cached, begin, jobs, now), None
+        return True
+
+    def as_begun(self, cached: Workflow) -> Workflow:
+        """The Workflow with what counts as its status, the same object each time."""
+        if self.begun is None or (self.shown is not None and cached is self.shown[1]):
+            return cached
+        if cached.status.phase is not None:  # somebody has written it
+            self.begun = self.shown = None
+            return cached
+        if self.shown is None or self.shown[0] is not cached:
+            self.shown = (cached, msgspec.structs.replace(cached, status=self.begun))
+        return self.shown[1]
+
+    def as_recorded(self, workflow: Workflow) -> Workflow:
+        """The Workflow as it is in the cluster."""
+        return self.shown[0] if self.shown is not None and workflow is self.shown[1] else workflow
 
     def store_spec(self, spec: CompiledSpec) -> bool:
         """Keeps a compiled spec. Returns whether every task has to be read again: the graph is another one, which drops
@@ -142,11 +175,16 @@ class Memories:
             self._by_key.setdefault(workflow.key, set()).add(workflow)
         if memory.term != term:
             memory.drop_progress()
-            memory.rest = None
+            memory.rest = memory.begun = memory.shown = None
             memory.rebuilt_at = 0.0
             memory.first_creations = 1
             memory.term, memory.begun_at = term, _begun_at(cached)
         return memory
+
+    def has_begun(self, workflow: WorkflowId, term: int) -> bool:
+        """Whether a Workflow without status has begun in this term."""
+        memory = self.by_workflow.get(workflow)
+        return memory is not None and memory.term == term and memory.begun is not None
 
     def workflows(self, key: str) -> tuple[WorkflowId, ...]:
         """The workflows remembered under a `namespace/name`: more than one after a Workflow was recreated."""

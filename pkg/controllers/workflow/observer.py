@@ -281,6 +281,7 @@ class Observer:
             may_create=may_create,
             room=room,
             is_urgent=is_urgent,
+            is_unwritten=memory.begun is not None,
             load=self._load(workflow, memory),
             awaited=awaited,
             being_read=frozenset(gvr for gvr in awaited if caches.jobs.is_synced(gvr)),

@@ -205,10 +205,12 @@ class Reconciler:
             return own or Done()
         if restored.is_held(workflow):
             return self._writer.hold_restored(workflow)
-        is_new = workflow.status.phase is None and parked is None
+        is_new = workflow.status.phase is None and parked is None and not self._memories.has_begun(this, self._term)
         if is_new and self._room.turn(key) == 0 and self._room.wait(key):
             return Done()  # nothing is kept of a workflow that cannot begin yet
         memory = self._memories.of(workflow, self._term)
+        self._takes_begin(workflow, memory)
+        workflow = memory.as_begun(workflow)
         if self._after_end.needs_graph(workflow, memory) or this in self._cleanup.holding(key):
             return self._reconcile_with_graph(workflow, memory, parked)
         if self._caches.objects is not None:
@@ -218,6 +220,13 @@ class Reconciler:
         result = self._finish(workflow, memory, Planned(made, made, snapshot, made.events))
         memory.progress = None
         return result
+
+    def _takes_begin(self, workflow: Workflow, memory: Memory) -> bool:
+        """As `Memory.take_begin`, with the jobs that are known now."""
+        recorded = memory.as_recorded(workflow)
+        if recorded.status.phase is not None:
+            return False
+        return memory.take_begin(recorded, self._caches.ledger.jobs(WorkflowId.of(workflow)), self._clock())
 
     def _reconcile_with_graph(self, workflow: Workflow, memory: Memory, parked: Unanswered | None) -> Result:
         if memory.store_spec(self._observer.compile(workflow, memory)):
@@ -261,7 +270,7 @@ class Reconciler:
         memory.left, memory.seen = None, workflow.metadata.resource_version
         snapshot = self._take_snapshot(workflow, memory, room=self._room.turn(key))
         first = plan(snapshot)
-        memory.progress = first.progress
+        memory.progress, memory.begun = first.progress, first.begun or memory.begun
         if not first.creations:
             return self._finish(workflow, memory, Planned(first, first, snapshot, first.events))
         is_busy = self._executor.is_busy(this.namespace) or self._backlog(key) > 0
@@ -295,7 +304,11 @@ class Reconciler:
         meanwhile: it requeued nothing else.
         """
         memory, first = answered.memory, answered.first
-        memory.progress = first.progress
+        if self._takes_begin(workflow, memory):
+            self._cleanup.drop_progress(workflow.metadata.key)
+            memory.keep_events(first.events)
+            return Later(0, "another controller has begun the workflow of another spec")
+        memory.progress, workflow = first.progress, memory.as_begun(workflow)
         if answered.may_wait():
             is_told = answered.is_told or not self._is_resumed(workflow.metadata.key)
             is_resumed = not is_told and answered.is_about(workflow)

@@ -64,7 +64,9 @@ class Writer:
                 now = self._clock()
                 memory.progress = self._shared(key, final.progress.acknowledged(now))
                 memory.write_error = ""
-                self._report.written(workflow, written, memory.spec.compiled, final.progress, now)
+                recorded = memory.as_recorded(workflow)
+                memory.begun = memory.shown = None
+                self._report.written(recorded, written, memory.spec.compiled, final.progress, now)
         except Conflict:
             return "status was computed from an older copy"
         except NotFound:

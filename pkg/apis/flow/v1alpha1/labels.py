@@ -22,6 +22,8 @@ CRON: Final = "flow.workflow.sh/cron-workflow"
 #: Annotation of a Workflow: its scheduled time (RFC 3339, in the zone of the schedule). It cannot be changed.
 SCHEDULED: Final = "flow.workflow.sh/scheduled-time"
 
+# Annotation of a job that was made before status was written: of which spec the workflow has begun.
+BEGUN: Final = "flow.workflow.sh/begun"
 # Annotation of a job: the status rules and the completion of its template, so that they outlive it.
 RULES: Final = "flow.workflow.sh/rules"
 

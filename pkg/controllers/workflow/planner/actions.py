@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from pkg.apis.flow.v1alpha1.people import Behind
-from pkg.apis.flow.v1alpha1.types import Action, FieldValidation, HTTPGet, PodChoice, TCPSocket
+from pkg.apis.flow.v1alpha1.types import Action, FieldValidation, HTTPGet, PodChoice, TCPSocket, WorkflowStatus
 from pkg.apis.meta import GVR, Job
 from pkg.apis.structs import Value
 from pkg.controllers.workflow.planner.locks.holders import LockNeeds
@@ -169,6 +169,8 @@ class Plan(Value, frozen=True, gc=False):
     over_limit: bool = False
     #: Creations wait until the API server has acknowledged the status.
     needs_status: bool = False
+    #: The workflow begins with these creations: what counts as its status until one is written.
+    begun: WorkflowStatus | None = None
     #: A restart. After its write the next pass rebuilds its progress from the status and the jobs.
     is_new_run: bool = False
 

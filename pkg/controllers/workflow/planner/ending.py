@@ -17,6 +17,7 @@ from pkg.apis.flow.v1alpha1.phases import WorkflowPhase, advance_workflow
 from pkg.apis.flow.v1alpha1.reasons import Reasons
 from pkg.apis.meta import seconds, timestamp
 from pkg.controllers.workflow.planner.actions import DeleteJob, DeleteWorkflow, Emit, Plan
+from pkg.controllers.workflow.planner.begun import with_flows_of
 from pkg.controllers.workflow.planner.context import Context
 from pkg.controllers.workflow.planner.control import deletions, outcome, restart
 from pkg.controllers.workflow.planner.control.timeouts import workflow_overdue_at
@@ -43,6 +44,8 @@ def plan_invalid(snapshot: Snapshot, message: str) -> Plan:
     A workflow that runs comes here only by the edit of a template. An edit of its spec holds it.
     """
     recorded = snapshot.workflow.status
+    if not recorded.flows and snapshot.jobs:  # of which nothing else would tell after the end
+        recorded = with_flows_of(recorded, [(key, job) for key, jobs in snapshot.jobs.items() for job in jobs])
     decided = conds.find(recorded.conditions, conds.DECIDED)
     decision = Decision(Reasons.INVALID, message[: conds.MAX_MESSAGE])
     if decided is not None:

@@ -17,9 +17,10 @@ import msgspec
 
 from pkg.apis.flow.v1alpha1 import validation
 from pkg.apis.flow.v1alpha1.phases import WAITING, WorkflowPhase, advance_workflow
-from pkg.apis.flow.v1alpha1.types import Shutdown
+from pkg.apis.flow.v1alpha1.types import Shutdown, WorkflowStatus
 from pkg.apis.structs import Value
 from pkg.controllers.workflow.planner.actions import DeleteJob, Emit, Plan
+from pkg.controllers.workflow.planner.begun import begun_now
 from pkg.controllers.workflow.planner.budget import PASS_BUDGET, Budget
 from pkg.controllers.workflow.planner.context import Context
 from pkg.controllers.workflow.planner.control import creations, end, locks, outcome, restart, timeouts
@@ -132,7 +133,9 @@ def _plan_running(ctx: Context) -> Plan:
     is_number_new = fan_out.waits_for_record(ctx.graph, progress)
     is_urgent = is_urgent or is_decision_new or (is_number_new and not ctx.graph.is_large)
     is_urgent = is_urgent or locks.has_end_to_record(ctx)
-    patch, progress, write_due, said = status_write(ctx, progress, phase, is_urgent=is_urgent)
+    patch, progress, write_due, said = status_write(
+        ctx, progress, phase, is_urgent=is_urgent, makes_jobs=bool(starts.creations)
+    )
     events = (*events_of(ctx, decision, phase), *warned, *starts.events, *said)
     waits_for_status = starts.needs_status or decision != base.decision or (is_number_new and patch is not None)
     is_over_budget = bool(evaluated.unfolded) or _is_end_left(ctx, decision)
@@ -160,6 +163,7 @@ def _plan_running(ctx: Context) -> Plan:
         requeue_now=waits_for_status or phase.is_final or starts.requeue_now or is_over_budget,
         over_limit=starts.over_limit,
         needs_status=starts.needs_status,
+        begun=_begun(snapshot, phase) if starts.creations else None,
     )
 
 
@@ -348,6 +352,12 @@ def _is_end_left(ctx: Context, decision: Decision | None) -> bool:
     """Whether every task is final, but the budget does not suffice to look for a job that the end has to wait for."""
     is_due = decision is not None and not ctx.draft.not_final
     return is_due and not ctx.budget.suffices(len(ctx.snapshot.jobs))
+
+
+def _begun(snapshot: Snapshot, phase: WorkflowPhase) -> WorkflowStatus | None:
+    """What counts as the status from now on, for a workflow that begins with this pass."""
+    workflow = snapshot.workflow
+    return begun_now(workflow, snapshot.spec_hash, phase, snapshot.now) if workflow.status.phase is None else None
 
 
 def _phase(ctx: Context, decision: Decision | None, how: Mode) -> WorkflowPhase:

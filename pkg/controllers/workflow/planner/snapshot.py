@@ -169,6 +169,8 @@ class Snapshot:
     is_urgent: bool = False
     #: Status is written only where something has to be recorded before it is acted on, and at the end: in a dry run.
     is_dry_run: bool = False
+    #: The status in the cluster is still empty: see `Plan.begun`.
+    is_unwritten: bool = False
     #: Seconds by which the load lengthens the window between two writes of status.
     load: float = 0.0
     #: Kinds whose cache may lack jobs of the workflow.

@@ -12,6 +12,7 @@ from pkg.apis.flow.v1alpha1.reasons import KEPT_UNTIL_CREATED, NOT_SHOWN_BY_JOB,
 from pkg.apis.flow.v1alpha1.substitution import SchemaNeeded
 from pkg.apis.flow.v1alpha1.types import Shutdown
 from pkg.controllers.workflow.planner.actions import CreateJob, Emit
+from pkg.controllers.workflow.planner.begun import note_of
 from pkg.controllers.workflow.planner.carried import carried_hash, carried_text, with_hash
 from pkg.controllers.workflow.planner.context import Context
 from pkg.controllers.workflow.planner.control.locks import Gate, gate, holder_of, leave_line
@@ -295,6 +296,7 @@ def _rendered(ctx: Context, of: Candidate, found: Starts) -> CreateJob | Fails |
             schema=kind.schema,
             probed=node.is_probed,
             carries=carries,
+            begun=note_of(snapshot),
             has_spec=kind.has_spec,
         )
     except SchemaNeeded:

@@ -122,7 +122,7 @@ def _compile_in_force(workflow: Workflow, find: FindTemplates, before: CompiledS
     sources = tuple(sorted((t.metadata.uid, t.metadata.generation) for t in templates.values()))
     if is_same and before.sources == sources:
         return before
-    is_started = cost.has_started(status) and not edited
+    is_started = (cost.has_started(status) or _has_begun(status)) and not edited
     shared = shared or shared_spec(spec)
     compiled = shared.compiled(templates, meta, is_started=is_started)
     recorded = frozenset({records.record_of(status).spec_hash})
@@ -157,6 +157,12 @@ def _compile_in_force(workflow: Workflow, find: FindTemplates, before: CompiledS
         inline=inline_templates(meta, base),
         shared=shared,
     )
+
+
+def _has_begun(status: WorkflowStatus) -> bool:
+    """Whether the workflow has jobs, although its first status, which lists the flows, is not written yet."""
+    is_over = status.phase is None or status.phase.is_final
+    return not is_over and bool(records.record_of(status).spec_hash)
 
 
 def _template_names(spec: WorkflowSpec) -> frozenset[str]:

@@ -100,6 +100,7 @@ def render(
     schema: Schema | None = NO_SCHEMA,
     probed: bool = False,
     carries: str = "",
+    begun: str = "",
     has_spec: bool = True,
 ) -> Rendered:
     """The object of one attempt.
@@ -109,8 +110,9 @@ def render(
     the flows in `{{flows.NAME.podIP}}` to addresses; `outputs` are values by the names of variables; `kind`, `row` and
     `schema` belong to the template's resource; `schema` is None if it is not known yet; `probed` puts a label on the
     pods by which the controller watches them; `carries` is the annotation with the rules of the template, if there are
-    any; without `has_spec` the keys of jobSpec are those of the object itself. Raises RenderError, and SchemaNeeded if
-    the schema is needed and not known yet.
+    any; `begun` is the one that says of which spec the workflow has begun, while status does not; without `has_spec`
+    the keys of jobSpec are those of the object itself. Raises RenderError, and SchemaNeeded if the schema is needed and
+    not known yet.
     """
     if row.refused:
         raise RenderError("template.gvr", str(template.spec.gvr.gvr), row.refused)
@@ -150,9 +152,10 @@ def render(
             raise SchemaNeeded
         _inject(this, body, row, schema or NO_SCHEMA, probed=probed)
         _name_people(workflow, template, body)
-        body["metadata"]["annotations"].pop(labels.RULES, None)
-        if carries:
-            body["metadata"]["annotations"][labels.RULES] = carries
+        for ours, text in ((labels.RULES, carries), (labels.BEGUN, begun)):
+            body["metadata"]["annotations"].pop(ours, None)
+            if text:
+                body["metadata"]["annotations"][ours] = text
         name = _identify(this, body, row, is_renamed)
         return Rendered(_encoded(body), name, removed)
     except FieldError as error:

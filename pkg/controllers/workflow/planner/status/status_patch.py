@@ -18,7 +18,7 @@ _LISTS: Final = frozenset({"flows", "kinds", "rules"})
 
 def patch_status(snapshot: Snapshot, new: WorkflowStatus) -> PatchStatus | None:
     """The write, or None if nothing changed."""
-    operations = diff(snapshot.workflow.status, new)
+    operations = diff(WorkflowStatus() if snapshot.is_unwritten else snapshot.workflow.status, new)
     if not operations:
         return None
     meta = snapshot.workflow.metadata

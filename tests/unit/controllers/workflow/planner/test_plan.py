@@ -9,13 +9,17 @@ from typing import Any
 import msgspec
 import pytest
 
-from pkg.apis.flow.v1alpha1.phases import Phase
+from pkg.apis.flow.v1alpha1 import conditions as conds
+from pkg.apis.flow.v1alpha1 import labels
+from pkg.apis.flow.v1alpha1.phases import Phase, WorkflowPhase
+from pkg.apis.flow.v1alpha1.types import WorkflowStatus
+from pkg.apis.meta import Condition
 from pkg.controllers.workflow.planner.actions import CreateJob
 from pkg.controllers.workflow.planner.control.creations import MAX_CREATIONS
 from pkg.controllers.workflow.planner.plan import plan
 from pkg.controllers.workflow.planner.progress import ProbeKey
 from pkg.controllers.workflow.planner.snapshot import CreateFault, Trouble
-from pkg.controllers.workflow.planner.status.status_write import MAX_WINDOW
+from pkg.controllers.workflow.planner.status.status_write import MAX_UNWRITTEN, MAX_WINDOW, MIN_WINDOW
 from pkg.kinds.kind import Kind
 from pkg.workloads import rules_for
 from tests.builders import COMPLETE, JOBS, RUNNING, TEMPLATES, WIDGETS, Bench, http, on, template, wf
@@ -255,6 +259,44 @@ def test_the_window_grows_with_size_and_load_up_to_5_s() -> None:
     assert small < loaded < huge
     assert small < window(1000, 0.0)
     assert huge == MAX_WINDOW == 5.0
+
+
+@pytest.mark.parametrize(
+    ("spec", "load", "waits"),
+    [({}, 5.0, True), ({}, MIN_WINDOW, False), ({}, 0.0, False), ({"mutexes": ["m"]}, 5.0, False)],
+    ids=["much load", "some load", "no load", "locks"],
+)
+def test_under_load_the_first_write_of_a_workflow_that_makes_jobs_waits(
+    spec: dict[str, Any], load: float, waits: bool
+) -> None:
+    bench = Bench(wf(spec, a="", b=on("a")), settle=False)
+    bench.now += 100
+    made = plan(bench.observe(load=load))
+    assert made.creations
+    assert (made.patch is None) == waits
+    assert made.begun is not None
+    assert (made.begun.phase, made.begun.flows) == (WorkflowPhase.PENDING, ())
+    if waits:
+        assert made.requeue_at == bench.now + MAX_WINDOW
+        assert made.progress.is_dirty
+
+
+def unwritten(metadata: dict[str, Any] | None = None, replicas: int = 1, status: WorkflowStatus | None = None) -> bool:
+    """Whether the first write of a workflow waits under much load."""
+    workflow = wf(a={"for": {"replicas": replicas}})
+    notes = msgspec.structs.replace(workflow.metadata, annotations=metadata or {})
+    bench = Bench(msgspec.structs.replace(workflow, metadata=notes, status=status or WorkflowStatus()), settle=False)
+    made = plan(bench.observe(load=5.0))
+    assert made.creations
+    return made.patch is None
+
+
+def test_the_first_write_of_a_nested_a_large_or_a_restored_workflow_never_waits() -> None:
+    assert unwritten()
+    assert not unwritten({labels.DEPTH: "1"})
+    assert unwritten(replicas=MAX_UNWRITTEN)
+    assert not unwritten(replicas=MAX_UNWRITTEN + 1)
+    assert not unwritten(status=WorkflowStatus(conditions=(Condition(conds.BLOCKED, conds.TRUE, "X", "y", "", 1),)))
 
 
 def test_what_comes_of_an_edit_is_written_at_once() -> None:

@@ -164,10 +164,12 @@ def test_a_job_is_only_made_with_what_the_template_has() -> None:
 
 
 def test_an_annotation_of_the_template_itself_is_replaced() -> None:
-    forged = {"annotations": {labels.RULES: "mine", "x": "y"}}
+    forged = {"annotations": {labels.RULES: "mine", labels.BEGUN: "mine", "x": "y"}}
     bench = bench_of(ticket(statusRules=RULES, metadata=forged))
     assert json.loads(bench.observed("a").job.metadata.annotations[labels.RULES]) == {"statusRules": RULES}
     plain = bench_of(ticket(metadata=forged))
+    begin = plain.observed("a").job.metadata.annotations.pop(labels.BEGUN)
+    assert begin == f"{records.record_of(plain.status).spec_hash}/1"
     assert plain.observed("a").job.metadata.annotations == {"x": "y"}
 
 
