@@ -64,7 +64,7 @@ class _Row:
 
 def heading(found: WorkflowView, to: Screen) -> list[str]:
     """The lines above the tree: what it is, how far it is, and what it waits for."""
-    phase = str(found.phase) if found.phase else "no phase: no controller has seen it yet"
+    phase = str(found.phase) if found.phase else "no phase: no controller has written one yet"
     state = [to.paint(phase, COLOURS.get(phase), bold=True)]
     if found.progress:
         state.append(f"{found.progress} tasks done")

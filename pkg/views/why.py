@@ -15,7 +15,8 @@ from pkg.views.workflow_view import FlowView, WorkflowView
 #: Causes that are listed one by one.
 MAX_CAUSES: Final = 8
 _NO_CONTROLLER: Final = (
-    "no controller has seen it yet; does one run? kubectl get pods -n workflow-system; kubectl workflow version"
+    "no controller has written its status yet, for which a busy one takes up to 5 s; does one run?"
+    " kubectl get pods -n workflow-system; kubectl workflow version"
 )
 
 

@@ -58,7 +58,7 @@ class Listed(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One Workflow. phase: empty while no controller has seen it; age, seconds: of its life, of its run, or None.
+    """One Workflow. phase: empty while no controller has written one; age, seconds: of its life, of its run, or None.
 
     why: what it waits for or why it ended, empty if there is nothing to say; is_blocked: it waits for a person.
     """

@@ -106,7 +106,7 @@ class OutputView:
 class WorkflowView:
     """A Workflow at one moment. seconds: from its start to its end or to now; age: since its creation.
 
-    phase: None while no controller has seen it; blocked: the condition Blocked, if something waits for a person.
+    phase: None while no controller has written one; blocked: the condition Blocked, if something waits for a person.
     """
 
     namespace: str

@@ -121,7 +121,7 @@ def test_everything_else_of_a_workflow(browser: Browser, world: World) -> None:
     assert "kind: Workflow" in browser.ask(api(world, "one", "/yaml")).body.decode()
     assert "managedFields" not in browser.ask(api(world, "one", "/yaml")).body.decode()
     assert browser.get(api(world, "one", "/events")) == {"lines": [], "unread": []}
-    assert "no controller has seen it" in browser.get(api(world, "one", "/why"))["summary"]
+    assert "no controller has written its status yet" in browser.get(api(world, "one", "/why"))["summary"]
 
 
 def test_a_workflow_that_does_not_exist(browser: Browser, world: World) -> None:

@@ -69,7 +69,7 @@ def test_only_so_many_causes_are_listed() -> None:
 @pytest.mark.parametrize(
     ("status", "words"),
     [
-        pytest.param({}, "no controller has seen it", id="no controller"),
+        pytest.param({}, "no controller has written its status yet", id="no controller"),
         pytest.param({"phase": "Succeeded"}, "it succeeded", id="the end"),
         pytest.param({"phase": "Failed"}, "it failed", id="a failure"),
         pytest.param({"phase": "Running"}, "nothing runs at the moment", id="nothing runs"),

@@ -1624,7 +1624,7 @@ class FlowStatus(_Part, frozen=True):
 
 
 class WorkflowStatus(_Part, frozen=True):
-    """State of the workflow; `phase` is absent until the controller has seen it.
+    """State of the workflow; `phase` is absent until the controller has written it.
 
     `records.record_of` reads the record, also of a status that has none because an older controller wrote it.
     """

@@ -201,10 +201,10 @@ def test_a_template_that_makes_the_spec_invalid_before_it_leaves_no_job_unknown(
     settle(controller)
     run(world, controller, world.now + 1)
     bad = template("job", jobSpec={"x": "{{flows.b.podIP}}"})  # then flows a and b wait for each other
-    world.version += 2
-    meta = msgspec.structs.replace(
-        bad.metadata, namespace="team", generation=2, resource_version=str(world.version - 1)
-    )
+    world.version += 1
+    version = str(world.version)
+    meta = msgspec.structs.replace(bad.metadata, namespace="team", generation=2, resource_version=version)
+    world.version += 1
     if is_taken_over:
         controller = controller_of(world)
     controller.templates.replace([msgspec.structs.replace(bad, metadata=meta)], world.version)
