@@ -34,7 +34,9 @@ from pkg.apis.flow.v1alpha1.types import (
 from pkg.apis.meta import GVR, ForeignObject, Job, ObjectMeta, seconds
 from pkg.controllers.engine.deltas import Added, Deleted, Modified
 from pkg.controllers.workflow.planner.actions import Plan
+from pkg.controllers.workflow.planner.begun import begin_of
 from pkg.controllers.workflow.planner.graph.model import Graph
+from pkg.controllers.workflow.planner.job_identity import WorkflowId
 from pkg.controllers.workflow.planner.plan import plan
 from pkg.controllers.workflow.planner.progress import Progress
 from pkg.controllers.workflow.planner.snapshot import Snapshot
@@ -721,6 +723,12 @@ class LifecycleSimulation(Simulation):
     def on_status(self, status: WorkflowStatus) -> None:
         assert not self.world.workflow.metadata.is_deleting, "a status of a workflow that is being deleted"
         before = self.world.log[WORKFLOWS][-2].obj.status
+        if before.phase is None:
+            begin = begin_of(self.controller.ledger.jobs(WorkflowId.of(self.world.workflow)))
+            assert begin is None or records.record_of(status).spec_hash == begin.spec_hash, (
+                "the first status is of another spec than the first job that the controller knows"
+            )
+            self.statistics["begun of another spec"] += begin is not None and begin.spec_hash != spec_hash(self._spec())
         if self._is_over() and status.phase is self.phase:
             record = records.record_of(status)
             seen = msgspec.structs.replace(
