@@ -26,6 +26,18 @@ def test_whatever_is_edited_and_taken_back_or_adopted_nothing_is_doubled_or_lost
 
 # Scenarios that once broke an invariant, shrunk. Each is named by what must be true.
 FOUND = {
+    "a job whose deletion failed before an edit goes once the edit is taken back": of_hex(
+        "00000000000000000000",
+        "",
+        "d7ee64a68d7a3cfa651edb7fcf36e6509f0476a302f0ced9fa",
+        "8d74",
+        "13a471c9fd58d9a84f13513c92bfda31ce10d4854646cb20300c486c91c2a11033117a366bac2564",
+        "91f2eba872ee56fa21ed31a90fb02fc77252521a9acd6c18cc1a47deac06345b38d610a69b6751fc",
+        "8bb7207c4edf76b1b51d30632605cca7952fdec97029a4f94bab9383c71c482fb77dbb7c8ae1c8bd",
+        "1ef10673454d2f4214fde00c44c1362fbec3f78105efe8f0ce104cea05a5bfb402ecbc3c015038ed",
+        "757bbd3ae142906f84b318c116004dd8dca3708892509f0afd81a12c946a08f0764205d1110f0eaa",
+        "ad40e5eadd40e52ff58089fe4b0d0933aa6bd239244e5664f7453d69d8a538bd12d9a0dba0381278",
+    ),
     "of an object that was applied and not recorded nobody knows the attempt, though status names one": of_hex(
         "",
         "",

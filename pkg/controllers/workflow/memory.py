@@ -133,14 +133,14 @@ class Memory:
     def store_spec(self, spec: CompiledSpec) -> bool:
         """Keeps a compiled spec. Returns whether every task has to be read again: the graph is another one, which drops
         the progress, unless flows have only got the number of tasks that `for.itemsFrom` gives them; or an edit was
-        taken back whose start was not known, so that what was put off is decided now.
+        taken back, so that what was put off is done now: decisions where its start was not known, and the deletions of
+        a pass before it whose status could not be written.
         """
         if spec is self.spec:
             return False
         old, new = self.spec.compiled, spec.compiled
         is_other = new != old
-        before = self.spec.edit
-        is_taken_back = before is not None and not before.is_start_known and spec.edit is None
+        is_taken_back = self.spec.edit is not None and spec.edit is None
         self.spec = spec
         if is_other:
             self.progress = grown(self.progress, old, new)

@@ -197,9 +197,14 @@ def spec_of_status(workflow: Workflow) -> WorkflowSpec:
 
     A flow that the spec still has keeps its template, by which its jobs are read.
     """
-    now = {flow.name: flow for flow in workflow.spec.flows}
+    spec = workflow.spec
+    now = {flow.name: flow for flow in spec.flows}
     flows = tuple(_read_only(now.get(flow.name), flow) for flow in workflow.status.flows)
-    return msgspec.structs.replace(workflow.spec, flows=flows, job_retain_policy=policy_in_force(workflow))
+    names = {flow.name for flow in flows}
+    critical = tuple(name for name in spec.success_policy.critical_flows if name in names)
+    policy = msgspec.structs.replace(spec.success_policy, critical_flows=critical)
+    retained = policy_in_force(workflow)
+    return msgspec.structs.replace(spec, flows=flows, success_policy=policy, job_retain_policy=retained)
 
 
 def _read_only(now: Flow | None, flow: FlowStatus) -> Flow:

@@ -39,9 +39,16 @@ EDITS: dict[str, tuple[dict[str, Any], str]] = {
     "more replicas": ({"flows": changed(1, **{"for": {"replicas": 5, "parallelism": 1}})}, "spec.flows[1].for"),
     "fewer replicas": ({"flows": changed(1, **{"for": {"replicas": 1, "parallelism": 1}})}, "spec.flows[1].for"),
     "another queue": ({"queueName": "q"}, "spec.queueName"),
+    "a new flow that decides": (
+        {
+            "flows": [*FLOWS, {"name": "d", "template": "job"}],
+            "successPolicy": {"type": "Critical", "criticalFlows": ["d"]},
+        },
+        'spec.flows (added "d")',
+    ),
     "one that can never run": ({"flows": changed(2, **on("nobody"))}, 'no flow is named "nobody"'),
 }
-BACK: dict[str, Any] = {"flows": FLOWS, "queueName": None}
+BACK: dict[str, Any] = {"flows": FLOWS, "queueName": None, "successPolicy": None}
 
 Edit = Callable[[Bench, dict[str, Any]], None]
 
