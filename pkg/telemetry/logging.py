@@ -1,7 +1,7 @@
 """Logs: structured, one line each, on standard error; everything that any library logs goes the same way.
 
-Text is constant and the keys vary, so that logs can be counted and searched. Fields that are
-bound to the thread (the workflow, the reconcile) are on each of its lines.
+Text is constant and the keys vary, so that logs can be counted and searched. Each line of a reconcile has the key and
+the id of the reconcile (`pkg/kube/log_context.py`).
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from typing import Literal, TextIO
 
 import structlog
 from structlog.typing import EventDict, Processor
+
+from pkg.kube.log_context import add_reconcile
 
 Format = Literal["json", "console"]
 LEVELS = ("debug", "info", "warning", "error")
@@ -27,7 +29,7 @@ def configure(level: str, fmt: Format, stream: TextIO | None = None) -> None:
     number = logging.getLevelNamesMapping()[level.upper()]
     output = stream or sys.stderr
     shared: list[Processor] = [
-        structlog.contextvars.merge_contextvars,
+        add_reconcile,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),

@@ -17,6 +17,7 @@ import structlog
 from pkg.controllers.engine.activity import Activity
 from pkg.controllers.engine.result import Again, Later, Parked, Result, requeue
 from pkg.controllers.engine.workqueue import WorkQueue
+from pkg.kube.log_context import RECONCILE
 
 _log = structlog.get_logger(__name__)
 MAX_THREADS = 16
@@ -27,8 +28,8 @@ _IDLE_SECONDS = 5.0
 class Worker:
     """Runs `reconcile(key)` for the keys of one queue, one at a time, in a thread of its own.
 
-    `relieve` starts another thread if this one is stuck. `subject` is the name under which the key is bound to the log
-    context of a reconcile, beside the id `reconcile` (queue name and a running number). `activity` is the key that its
+    `relieve` starts another thread if this one is stuck. `subject` is the name of the field with the key in the log
+    lines of a reconcile, beside the id `reconcile` (queue name and a running number). `activity` is the key that its
     own thread reconciles now.
     """
 
@@ -92,17 +93,14 @@ class Worker:
         if self._stopping:
             self._queue.done(key)
             return False
-        # Not `bound_contextvars`, which copies the whole context twice. Nothing else binds anything in this thread.
-        bound = structlog.contextvars.bind_contextvars(
-            **{self._subject: key, "reconcile": f"{self._queue.name}-{next(self._reconciles)}"}
-        )
+        token = RECONCILE.set((self._subject, key, self._queue.name, next(self._reconciles)))
         try:
             with activity(key):
                 result = self._run_reconciler(key)
             requeue(self._queue, key, result)
         finally:
             self._queue.done(key)
-            structlog.contextvars.reset_contextvars(**bound)
+            RECONCILE.reset(token)
         return True
 
     def _run_reconciler(self, key: str) -> Result:

@@ -6,11 +6,13 @@ import io
 import json
 import logging
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 import structlog
 
+from pkg.kube.log_context import RECONCILE
 from pkg.telemetry.logging import Format, configure
 
 
@@ -24,18 +26,24 @@ def _restored() -> Iterator[None]:
     root.handlers[:] = handlers
     root.setLevel(level)
     logging.captureWarnings(False)
-    structlog.contextvars.clear_contextvars()
     structlog.reset_defaults()
+
+
+@contextmanager
+def reconciling(key: str) -> Iterator[None]:
+    token = RECONCILE.set(("workflow", key, "3", 7))
+    yield
+    RECONCILE.reset(token)
 
 
 def lines(stream: io.StringIO) -> list[dict[str, Any]]:
     return [json.loads(line) for line in stream.getvalue().splitlines()]
 
 
-def test_json_lines_carry_time_level_text_and_what_is_bound() -> None:
+def test_json_lines_carry_time_level_text_and_the_reconcile() -> None:
     stream = io.StringIO()
     configure("info", "json", stream)
-    with structlog.contextvars.bound_contextvars(workflow="ns/a", pass_id=7):
+    with reconciling("ns/a"):
         structlog.get_logger("worker").info("job created", job="a-b")
     structlog.get_logger("worker").info("idle")
     first, second = lines(stream)
@@ -45,16 +53,16 @@ def test_json_lines_carry_time_level_text_and_what_is_bound() -> None:
         "event": "job created",
         "logger": "worker",
         "workflow": "ns/a",
-        "pass_id": 7,
+        "reconcile": "3-7",
         "job": "a-b",
     }
-    assert "workflow" not in second
+    assert {"workflow", "reconcile"}.isdisjoint(second)
 
 
 def test_what_libraries_log_goes_the_same_way() -> None:
     stream = io.StringIO()
     configure("info", "json", stream)
-    with structlog.contextvars.bound_contextvars(workflow="ns/a"):
+    with reconciling("ns/a"):
         logging.getLogger("urllib3").warning("pool %s is full", "x")
     [line] = lines(stream)
     assert (line["event"], line["level"], line["logger"], line["workflow"]) == (

@@ -14,6 +14,7 @@ from pkg.controllers.engine import workqueue
 from pkg.controllers.engine.result import Again, Done, Later, Result
 from pkg.controllers.engine.worker import Relief, Worker
 from pkg.controllers.engine.workqueue import WorkQueue
+from pkg.kube.log_context import add_reconcile
 from tests.waiting import until
 
 
@@ -21,7 +22,7 @@ from tests.waiting import until
 def logs() -> Iterator[LogCapture]:
     capture = LogCapture()
     before = structlog.get_config()
-    structlog.configure(processors=[structlog.contextvars.merge_contextvars, capture])
+    structlog.configure(processors=[add_reconcile, capture])
     yield capture
     structlog.configure(**before)
 

@@ -10,10 +10,10 @@ from concurrent.futures import CancelledError, Future
 from typing import Any, cast
 
 import pytest
-import structlog
 
 from pkg.controllers.workflow import write_turns
 from pkg.controllers.workflow.write_pool import WritePool
+from pkg.kube.log_context import RECONCILE
 from tests.waiting import until
 
 
@@ -106,10 +106,12 @@ def test_a_thread_that_wakes_by_itself_as_it_is_woken_may_be_woken_again() -> No
 
 
 def test_a_call_logs_in_the_context_of_its_caller(pool: WritePool) -> None:
-    with structlog.contextvars.bound_contextvars(workflow="team/w"):
-        future = pool.submit("a", "w", structlog.contextvars.get_contextvars)
-    assert future.result(10) == {"workflow": "team/w"}
-    assert pool.submit("a", "w", structlog.contextvars.get_contextvars).result(10) == {}
+    reconcile = ("workflow", "team/w", "3", 7)
+    token = RECONCILE.set(reconcile)
+    future = pool.submit("a", "w", RECONCILE.get)
+    RECONCILE.reset(token)
+    assert future.result(10) == reconcile
+    assert pool.submit("a", "w", RECONCILE.get).result(10) is None
 
 
 def test_a_call_is_made_here_once_those_of_its_group_are_quick(pool: WritePool) -> None:
