@@ -6,7 +6,6 @@ What is only needed to render a job or to compile a graph is therefore kept as `
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any, Final, Generic, TypeVar
 
 import msgspec
@@ -87,27 +86,6 @@ def encode(tree: Any) -> bytes:
     if _may_be_deep(text) and is_too_deep(tree):
         raise RawError(TOO_DEEP)
     return text
-
-
-def gathered(fields: Iterable[msgspec.Raw]) -> list[msgspec.Raw]:
-    """The same fields as views of one buffer of their own.
-
-    A raw field that was just decoded is a view of the whole message, and would keep all of it in memory.
-    """
-    owned = list(fields)
-    present = [at for at, field in enumerate(owned) if field is not ABSENT]
-    if present:
-        buffer = b"[%s]" % b",".join(owned[at] for at in present)
-        try:
-            views = _VIEWS.decode(buffer)
-        except RecursionError:  # a field that is nested too deeply, which is found when it is used
-            views = [owned[at].copy() for at in present]
-        for at, view in zip(present, views, strict=True):
-            owned[at] = view
-    return owned
-
-
-_VIEWS: Final = msgspec.json.Decoder(list[msgspec.Raw])
 
 
 def _may_be_deep(text: bytes) -> bool:

@@ -16,6 +16,7 @@ import msgspec
 from msgspec import Meta, Raw
 
 from pkg.apis.flow.v1alpha1 import durations, raw
+from pkg.apis.flow.v1alpha1.gathering import gather, gather_spec
 from pkg.apis.flow.v1alpha1.phases import Phase, WorkflowPhase
 from pkg.apis.meta import GVR, Condition, ObjectMeta
 
@@ -822,7 +823,7 @@ class WorkTemplateSpec(_Part, frozen=True):
     ] = msgspec.field(default=raw.ABSENT, name="statusRules")
 
     def __post_init__(self) -> None:
-        _gather([(self, "raw_metadata"), (self, "raw_job_spec"), (self, "raw_parameters"), (self, "raw_status_rules")])
+        gather(self, "raw_metadata", "raw_job_spec", "raw_parameters", "raw_status_rules")
 
     @property
     def metadata(self) -> TemplateMeta:
@@ -1343,15 +1344,7 @@ class WorkflowSpec(_Part, frozen=True):
     ] = ()
 
     def __post_init__(self) -> None:
-        # One buffer for all raw fields of the spec: a view of the message would keep the whole message in memory.
-        owners: list[tuple[msgspec.Struct, str]] = [(self, "raw_parameters"), (self, "raw_plugins")]
-        for flow in self.flows:
-            owners += [(flow, "raw_depends_on"), (flow, "raw_patch"), (flow, "raw_parameters"), (flow, "raw_outputs")]
-            if flow.for_ is not None:
-                owners.append((flow.for_, "raw_depends_on"))
-                if flow.for_.items:
-                    msgspec.structs.force_setattr(flow.for_, "items", tuple(raw.gathered(flow.for_.items)))
-        _gather(owners)
+        gather_spec(self)
 
     @property
     def template_names(self) -> dict[str, None]:
@@ -1725,7 +1718,7 @@ class WorkflowTemplate(_Part, frozen=True):
     ] = RunMeta()
 
     def __post_init__(self) -> None:
-        _gather([(self, "raw_spec")])
+        gather(self, "raw_spec")
 
     @property
     def spec(self) -> WorkflowSpec:
@@ -1844,13 +1837,6 @@ class CronWorkflow(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     status: CronWorkflowStatus = CronWorkflowStatus()
     api_version: str = API_VERSION
     kind: str = "CronWorkflow"
-
-
-def _gather(owners: list[tuple[msgspec.Struct, str]]) -> None:
-    """Lets the raw fields of a part that was just decoded share one buffer of their own."""
-    fields = raw.gathered([getattr(owner, name) for owner, name in owners])
-    for (owner, name), field in zip(owners, fields, strict=True):
-        msgspec.structs.force_setattr(owner, name, field)
 
 
 # Made here, when the module is imported, and not by the threads that use them.
