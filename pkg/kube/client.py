@@ -18,7 +18,7 @@ from pkg.kube.decoding import build_decoder
 from pkg.kube.errors import Transient, Unrecognized
 from pkg.kube.json_depth import READABLE_LEVELS, elements, members, pruned
 from pkg.kube.pod_logs import LogOptions, PodLog, open_log
-from pkg.kube.request_parts import body_of, checked_path, path_of, query_of
+from pkg.kube.request_parts import body_of, checked_path, path_of, query_of, query_of_write
 from pkg.kube.transport import MAX_BODY, Observer, Request, Transport
 from pkg.kube.warning_headers import heard
 from pkg.kube.watch import Watch
@@ -208,7 +208,7 @@ class Client:
             gvr.group_resource,
             "POST",
             path_of(gvr, namespace),
-            query_of(fieldValidation=field_validation, dryRun="All" if dry_run else ""),
+            query_of_write(field_validation, dry_run),
             body=body_of(body),
             on_warning=heard(on_warnings),
         )
@@ -234,7 +234,7 @@ class Client:
         on_warnings: Callable[[tuple[str, ...]], None] | None = None,
     ) -> T:
         """PATCH an object with a JSON_PATCH or MERGE_PATCH body; a version to test is part of the body."""
-        path, query = path_of(gvr, namespace, name, subresource), query_of(dryRun="All" if dry_run else "")
+        path, query = path_of(gvr, namespace, name, subresource), query_of_write("", dry_run)
         accept, on_warning = _METADATA if metadata_only else "application/json", heard(on_warnings)
         about = ("patch", gvr.group_resource, "PATCH", path, query)
         request = Request(*about, body=body, content_type=content_type, accept=accept, on_warning=on_warning)

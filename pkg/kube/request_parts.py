@@ -13,8 +13,8 @@ import msgspec
 from pkg.apis.meta import GVR
 from pkg.kube.errors import Refused
 
-_PATH: Final = re.compile(r"(?:/[A-Za-z0-9_.:~-]+)+")
-_DOTS: Final = re.compile(r"/\.\.?(?:/|$)")
+# No part is `.` or `..`.
+_PATH: Final = re.compile(r"(?:/(?!\.\.?(?:/|\Z))[A-Za-z0-9_.:~-]++)++")
 
 
 def query_of(**fields: str) -> str:
@@ -23,24 +23,38 @@ def query_of(**fields: str) -> str:
     return urlencode(found) if found else ""
 
 
+def _write_query(field_validation: str, dry_run: bool) -> str:
+    return query_of(fieldValidation=field_validation, dryRun="All" if dry_run else "")
+
+
+# The query of a write. There are few, each for many calls.
+query_of_write = functools.lru_cache(maxsize=32)(_write_query)
+
+
 def path_of(gvr: GVR, namespace: str | None, name: str | None = None, subresource: str | None = None) -> str:
     """The path of a collection, an object or its subresource. Raises Refused for a name that no object can have."""
-    if name is None and subresource is None:
-        return _collection(gvr, namespace)
+    base = _collection(gvr, namespace)
+    if base and name is None and subresource is None:
+        return base
+    if base and name:
+        rest = f"/{name}/{subresource}" if subresource else f"/{name}"
+        if _PATH.fullmatch(rest) is not None:
+            return base + rest
     return checked_path(gvr.path(namespace, name, subresource))
 
 
-def _checked_collection(gvr: GVR, namespace: str | None) -> str:
-    return checked_path(gvr.path(namespace))
+def _plain_collection(gvr: GVR, namespace: str | None) -> str:
+    path = gvr.path(namespace)
+    return path if _PATH.fullmatch(path) is not None else ""
 
 
-# Paths of collections that were asked for lately, already checked.
-_collection = functools.lru_cache(maxsize=512)(_checked_collection)
+# Paths of collections that were asked for lately; empty for one that cannot be.
+_collection = functools.lru_cache(maxsize=512)(_plain_collection)
 
 
 def checked_path(path: str) -> str:
     """The path, if it is plain. Names come from users and must not lead to another URL or add a header line."""
-    if _PATH.fullmatch(path) is None or _DOTS.search(path):
+    if _PATH.fullmatch(path) is None:
         raise Refused(f"{path!r} is not the path of an API object", reason="InvalidPath")
     return path
 

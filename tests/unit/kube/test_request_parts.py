@@ -1,0 +1,95 @@
+"""Paths and queries of requests."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from pkg.apis.meta import GVR
+from pkg.kube.errors import Refused
+from pkg.kube.request_parts import checked_path, path_of, query_of_write
+
+PODS = GVR("", "v1", "pods")
+JOBS = GVR("batch", "v1", "jobs")
+WORDS = (
+    None,
+    "",
+    "a",
+    "a.b",
+    "..",
+    ".",
+    "...",
+    "a/b",
+    "a/..",
+    "../b",
+    "/a",
+    "a/",
+    "a b",
+    "a\n",
+    "a?b",
+    "system:x",
+    "ä",
+)
+
+
+def checked(gvr: GVR, namespace: str | None, name: str | None, subresource: str | None) -> str:
+    try:
+        return checked_path(gvr.path(namespace, name, subresource))
+    except Refused as error:
+        return str(error)
+
+
+@pytest.mark.parametrize("gvr", [PODS, JOBS, GVR("", "v1", "a b"), GVR("a/../b", "v1", "x")], ids=str)
+def test_parts_give_the_path_that_the_whole_gives(gvr: GVR) -> None:
+    """Only the part with the name is looked at again, and it must not make another URL of the path."""
+    for namespace, name, subresource in itertools.product(WORDS, WORDS, (None, "", "status", "..", "a b")):
+        for _ in range(2):
+            try:
+                found = path_of(gvr, namespace, name, subresource)
+            except Refused as error:
+                found = str(error)
+            assert found == checked(gvr, namespace, name, subresource)
+
+
+@pytest.mark.parametrize(
+    ("path", "is_plain"),
+    [
+        ("/version", True),
+        ("/apis/batch/v1", True),
+        ("/a/...", True),
+        ("/a/..b/.c", True),
+        ("/a/..", False),
+        ("/a/./b", False),
+        ("/../a", False),
+        ("//a", False),
+        ("/a/", False),
+        ("/", False),
+        ("", False),
+        ("a", False),
+        ("/a\n", False),
+        ("/..\n", False),
+        ("/a?b", False),
+        ("/%2e%2e", False),
+    ],
+)
+def test_a_plain_path_has_no_part_that_leads_elsewhere(path: str, is_plain: bool) -> None:
+    if is_plain:
+        assert checked_path(path) == path
+    else:
+        with pytest.raises(Refused, match="not the path"):
+            checked_path(path)
+
+
+@pytest.mark.parametrize(
+    ("field_validation", "dry_run", "query"),
+    [
+        pytest.param("", False, "", id="nothing"),
+        pytest.param("Warn", False, "fieldValidation=Warn", id="what an unknown field means"),
+        pytest.param("", True, "dryRun=All", id="nothing is stored"),
+        pytest.param("Strict", True, "fieldValidation=Strict&dryRun=All", id="both"),
+        pytest.param("a&b", False, "fieldValidation=a%26b", id="text that has to be quoted"),
+    ],
+)
+def test_the_query_of_a_write(field_validation: str, dry_run: bool, query: str) -> None:
+    assert query_of_write(field_validation, dry_run) == query
