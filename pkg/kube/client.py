@@ -8,15 +8,16 @@ models and costs many times the CPU.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from pkg.apis.meta import GVR, ListMeta, ObjectMeta
+from pkg.apis.meta import GVR, ListMeta
+from pkg.kube.answers import decoded, document_of, object_of, unrecognized
 from pkg.kube.config import ClientConfig
-from pkg.kube.decoding import build_decoder
-from pkg.kube.errors import Transient, Unrecognized
-from pkg.kube.json_depth import READABLE_LEVELS, elements, members, pruned
+from pkg.kube.decoding import NAMED, build_decoder
+from pkg.kube.errors import Transient
+from pkg.kube.json_depth import elements, members
 from pkg.kube.pod_logs import LogOptions, PodLog, open_log
 from pkg.kube.request_parts import body_of, checked_path, path_of, query_of, query_of_write
 from pkg.kube.transport import MAX_BODY, Observer, Request, Transport
@@ -31,7 +32,6 @@ APPLY_PATCH = "application/apply-patch+yaml"
 
 _METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 _METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
-_DECODERS: dict[object, msgspec.json.Decoder[Any]] = {}
 _LIST_DECODERS: dict[object, msgspec.json.Decoder[Any]] = {}
 #: Bytes of a page of a list above which a smaller page is asked for.
 _LIST_BODY = 32 * 1024 * 1024
@@ -50,21 +50,6 @@ class Page(msgspec.Struct, Generic[T], frozen=True):
 class _List(msgspec.Struct, Generic[T], frozen=True):
     metadata: ListMeta = ListMeta()
     items: list[T] | msgspec.UnsetType | None = msgspec.UNSET
-
-
-class _Meta(msgspec.Struct, frozen=True):
-    name: str = ""
-
-
-class _Named(msgspec.Struct, frozen=True):
-    """What every object has, and the two fields of the `Status` that answers a deletion."""
-
-    kind: str = ""
-    metadata: _Meta = _Meta()
-    status: msgspec.Raw = msgspec.Raw(b"")
-
-
-_NAMED = msgspec.json.Decoder(_Named)
 
 
 class Client:
@@ -94,12 +79,12 @@ class Client:
         """GET one object."""
         accept = _METADATA if metadata_only else "application/json"
         request = Request("get", gvr.group_resource, "GET", path_of(gvr, namespace, name), accept=accept)
-        return self._send(request, type, name)
+        return object_of(self._transport.call(request), type, request, name)
 
     def get_path(self, path: str, type: type[T], *, max_body: int = MAX_BODY) -> T:
         """GET a document that is not an object, such as `/version` or `/apis/batch/v1`, of at most `max_body` bytes."""
         request = Request("get", "", "GET", checked_path(path), max_body=max_body)
-        return _decode_as(self._transport.call(request), type, request)
+        return document_of(self._transport.call(request), type, request)
 
     def list_page(
         self,
@@ -147,10 +132,10 @@ class Client:
     def _list(self, request: Request, type: type[T]) -> Page[T]:
         body = self._transport.call(request)
         decoder = _list_decoder(type)
-        found = _decode(body, decoder, request) if type is not msgspec.Raw else _decode_raw(body, decoder, request)
+        found = decoded(body, decoder, request) if type is not msgspec.Raw else _decode_raw(body, decoder, request)
         if isinstance(found.items, msgspec.UnsetType) or not found.metadata.resource_version:
             # Taken for an empty list, it would remove every object from the cache.
-            raise _unrecognized(request, "no list, for it lacks items or a resourceVersion,")
+            raise unrecognized(request, "no list, for it lacks items or a resourceVersion,")
         return Page(found.items or [], found.metadata.resource_version, found.metadata.continue_)
 
     def watch(
@@ -212,12 +197,12 @@ class Client:
             body=body_of(body),
             on_warning=heard(on_warnings),
         )
-        return self._send(request, type)
+        return object_of(self._transport.call(request), type, request)
 
     def review(self, gvr: GVR, body: Mapping[str, Any], type: type[T]) -> T:
         """POST a question that is answered and not stored, such as a SubjectAccessReview; the answer has no name."""
         request = Request("create", gvr.group_resource, "POST", path_of(gvr, None), body=body_of(body))
-        return _decode_as(self._transport.call(request), type, request)
+        return document_of(self._transport.call(request), type, request)
 
     def patch(
         self,
@@ -238,7 +223,7 @@ class Client:
         accept, on_warning = _METADATA if metadata_only else "application/json", heard(on_warnings)
         about = ("patch", gvr.group_resource, "PATCH", path, query)
         request = Request(*about, body=body, content_type=content_type, accept=accept, on_warning=on_warning)
-        return self._send(request, type, name)
+        return object_of(self._transport.call(request), type, request, name)
 
     def apply(
         self,
@@ -275,7 +260,7 @@ class Client:
             content_type=APPLY_PATCH,
             on_warning=heard(on_warnings),
         )
-        return self._send(request, type, name)
+        return object_of(self._transport.call(request), type, request, name)
 
     def replace(
         self,
@@ -289,7 +274,8 @@ class Client:
     ) -> T:
         """PUT a whole object; Conflict unless its metadata.resourceVersion is the current one."""
         path = path_of(gvr, namespace, name, subresource)
-        return self._send(Request("update", gvr.group_resource, "PUT", path, body=body_of(body)), type, name)
+        request = Request("update", gvr.group_resource, "PUT", path, body=body_of(body))
+        return object_of(self._transport.call(request), type, request, name)
 
     def delete(
         self,
@@ -310,9 +296,9 @@ class Client:
             "preconditions": {field: value for field, value in conditions.items() if value},
         }
         request = Request("delete", gvr.group_resource, "DELETE", path_of(gvr, namespace, name), body=body_of(options))
-        found = _decode(self._transport.call(request), _NAMED, request)
+        found = decoded(self._transport.call(request), NAMED, request)
         if found.metadata.name != name and (found.kind, bytes(found.status)) != ("Status", b'"Success"'):
-            raise _unrecognized(request, f"neither a Status nor the object {name!r}")
+            raise unrecognized(request, f"neither a Status nor the object {name!r}")
 
     def drain(self, seconds: float) -> None:
         """Shut down: calls in flight may finish for at most `seconds` and are then cut; new calls raise Stopped.
@@ -338,24 +324,6 @@ class Client:
         """Call `observer(verb, resource, code, seconds)` after every call; code 0 means no answer."""
         self._transport.add_observer(observer)
 
-    def _send(self, request: Request, type: type[T], name: str = "") -> T:
-        """The object that answers a request; `name` is how it has to be called, where that is known."""
-        body = self._transport.call(request)
-        found = _decode_as(body, type, request)
-        named = getattr(found, "metadata", None)
-        if not isinstance(named, ObjectMeta):
-            named = _decode(body, _NAMED, request).metadata
-        if not named.name or (name and named.name != name):
-            raise _unrecognized(request, f"not the object {name!r}" if name else "no object with a name")
-        return found
-
-
-def _decoder(type: type[T]) -> msgspec.json.Decoder[T]:
-    decoder = _DECODERS.get(type)
-    if decoder is None:
-        decoder = _DECODERS[type] = build_decoder(type)
-    return decoder
-
 
 def _list_decoder(type: type[T]) -> msgspec.json.Decoder[_List[T]]:
     decoder = _LIST_DECODERS.get(type)
@@ -364,37 +332,15 @@ def _list_decoder(type: type[T]) -> msgspec.json.Decoder[_List[T]]:
     return decoder
 
 
-def _decode_as(body: bytes, type: type[T], request: Request) -> T:
-    return _decode(body, _decoder(type), request) if type is not bytes else cast("T", body)
-
-
-def _decode(body: bytes, decoder: msgspec.json.Decoder[T], request: Request) -> T:
-    """The decoded body. Of an object that is nested too deep, what is too deep is read as empty."""
-    try:
-        try:
-            return decoder.decode(body)
-        except RecursionError:
-            return decoder.decode(pruned(body, READABLE_LEVELS))
-    except RecursionError as error:
-        raise Transient(f"{request}: the response is nested too deep to be decoded", reason="TooDeep") from error
-    except msgspec.DecodeError as error:
-        raise Transient(f"{request}: the response cannot be decoded: {error}", reason="Undecodable") from error
-
-
 def _decode_raw(body: bytes, decoder: msgspec.json.Decoder[_List[T]], request: Request) -> _List[T]:
     """The list, with whole raw items, however deep they are nested: the caller reads each by itself."""
     try:
         return decoder.decode(body)
     except msgspec.DecodeError:
-        return _decode(body, decoder, request)
+        return decoded(body, decoder, request)
     except RecursionError:
         parts = members(body)
         items = [msgspec.Raw(item) for item in elements(parts.pop("items", b"[]"))]
         rest = b"{%s}" % b",".join(b"%s:%s" % (msgspec.json.encode(name), part) for name, part in parts.items())
-        found = _decode(rest, decoder, request)
+        found = decoded(rest, decoder, request)
         return msgspec.structs.replace(found, items=items)
-
-
-def _unrecognized(request: Request, what: str) -> Unrecognized:
-    """The error for a 2xx that the API server cannot have written. It does not prove that the call was done, or not."""
-    return Unrecognized(f"{request}: the response is {what} of the API server", reason="Unrecognized")

@@ -9,7 +9,7 @@ decoder is thread-safe.
 from __future__ import annotations
 
 import threading
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -22,3 +22,18 @@ def build_decoder(type: type[T]) -> msgspec.json.Decoder[T]:
     """A new decoder. Use this wherever another thread may build a decoder at the same time."""
     with _building:
         return msgspec.json.Decoder(type)
+
+
+class _Meta(msgspec.Struct, frozen=True):
+    name: str = ""
+
+
+class Named(msgspec.Struct, frozen=True):
+    """What every object has, and the two fields of the `Status` that answers a deletion."""
+
+    kind: str = ""
+    metadata: _Meta = _Meta()
+    status: msgspec.Raw = msgspec.Raw(b"")
+
+
+NAMED: Final = msgspec.json.Decoder(Named)
