@@ -24,7 +24,7 @@ from pkg.controllers.workflow.planner.actions import Plan, ProbeRequest
 from pkg.controllers.workflow.planner.job_identity import WorkflowId
 from pkg.controllers.workflow.planner.plan import plan
 from pkg.controllers.workflow.planner.progress import ProbeAnswer, ProbeKey
-from pkg.controllers.workflow.planner.snapshot import Trouble
+from pkg.controllers.workflow.planner.snapshot import Snapshot, Trouble
 from pkg.controllers.workflow.reconciler import Reconciler
 from pkg.controllers.workflow.rights import Rights
 from pkg.controllers.workflow.room import Room
@@ -266,8 +266,12 @@ class Controller:
             rights=self.make_rights(),
             wall_clock=lambda: world.now,
             clock=lambda: world.now,
+            plan=self._plan,
         )
         self.lead()
+
+    def _plan(self, snapshot: Snapshot) -> Plan:
+        return self.world.plan(snapshot)
 
     @property
     def is_queued(self) -> bool:

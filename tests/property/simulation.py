@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from typing import Final
-from unittest import mock
 from zlib import crc32
 
 import msgspec
@@ -113,15 +112,15 @@ class Simulation:
     # The run
 
     def run(self) -> None:
-        with mock.patch("pkg.controllers.workflow.reconciler.plan", self.plan):
-            try:
-                while not self.tape.is_over:
-                    self._act(self.tape.next())
-                self._quiet()
-            except Exception as error:
-                error.add_note("the last steps:\n  " + "\n  ".join(self.trail[-60:]))
-                error.add_note("spec: " + msgspec.json.encode(self.story.spec).decode())
-                raise
+        self.world.plan = self.plan
+        try:
+            while not self.tape.is_over:
+                self._act(self.tape.next())
+            self._quiet()
+        except Exception as error:
+            error.add_note("the last steps:\n  " + "\n  ".join(self.trail[-60:]))
+            error.add_note("spec: " + msgspec.json.encode(self.story.spec).decode())
+            raise
 
     def _note(self, text: str) -> None:
         self.trail.append(f"t={self.world.now - 1_800_000_000:.2f} {text}")

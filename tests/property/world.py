@@ -19,6 +19,9 @@ from pkg.apis.flow.v1alpha1.indexes import unpack_indexes
 from pkg.apis.flow.v1alpha1.types import WORKFLOWS, Workflow, WorkflowSpec, WorkflowStatus
 from pkg.apis.meta import GVR, ForeignObject, Job, ObjectMeta
 from pkg.controllers.engine.deltas import Added, Deleted, Modified
+from pkg.controllers.workflow.planner.actions import Plan
+from pkg.controllers.workflow.planner.plan import plan as real_plan
+from pkg.controllers.workflow.planner.snapshot import Snapshot
 from pkg.kube.errors import Conflict, Denied, Exists, KubeError, NotFound, NotServed, Refused, Throttled, Transient
 from tests.property.objects import MAPS, SERVERS, Things
 
@@ -100,6 +103,8 @@ class World:
     #: The list that the job of an attempt hands out when it succeeds, and the one that it says later.
     list_of: Callable[[str, int, int], tuple[str, str]] = lambda *_: ("", "")
     calls: int = 0
+    #: The planner of every controller.
+    plan: Callable[[Snapshot], Plan] = real_plan
     #: Keys of other workflows that count as load.
     backlog: int = 0
     warnings: tuple[str, ...] = ()

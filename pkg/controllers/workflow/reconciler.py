@@ -24,6 +24,7 @@ from pkg.controllers.workflow.messages import Messages
 from pkg.controllers.workflow.observer import Caches, Observer
 from pkg.controllers.workflow.pending import PendingJob
 from pkg.controllers.workflow.planned import Planned
+from pkg.controllers.workflow.planner.actions import Plan
 from pkg.controllers.workflow.planner.job_identity import WorkflowId
 from pkg.controllers.workflow.planner.plan import plan
 from pkg.controllers.workflow.planner.snapshot import JobWarning, Snapshot, Trouble
@@ -48,7 +49,7 @@ class Reconciler:
     """owns(key): whether this process may act on a workflow; unpark(key): requeues a parked key, from any thread;
     is_resumed(key): whether nothing else requeued the key that runs now, but changes in the ledger; room: whose turn it
     is to create jobs; backlog(key): how many ready keys count as load; is_idle(key): whether none waits for the same
-    worker; rights: who may create what, None: nobody asks.
+    worker; rights: who may create what, None: nobody asks; plan: the planner, in whose place tests put others.
     """
 
     def __init__(
@@ -72,8 +73,10 @@ class Reconciler:
         locks: LockKeeper | None = None,
         wall_clock: Callable[[], float] = time.time,
         clock: Callable[[], float] = time.monotonic,
+        plan: Callable[[Snapshot], Plan] = plan,
     ) -> None:
         self._caches = caches
+        self._plan = plan
         self._executor = executor
         self._failures = failures or Failures()
         self._messages = messages or Messages()
@@ -216,7 +219,7 @@ class Reconciler:
         if self._caches.objects is not None:
             self._caches.objects.release(this)
         snapshot = self._observer.take_snapshot_after_end(workflow, self._since)
-        made = plan(snapshot)
+        made = self._plan(snapshot)
         result = self._finish(workflow, memory, Planned(made, made, snapshot, made.events))
         memory.progress = None
         return result
@@ -269,7 +272,7 @@ class Reconciler:
         this, key = WorkflowId.of(workflow), workflow.metadata.key
         memory.left, memory.seen = None, workflow.metadata.resource_version
         snapshot = self._take_snapshot(workflow, memory, room=self._room.turn(key))
-        first = plan(snapshot)
+        first = self._plan(snapshot)
         memory.progress, memory.begun = first.progress, first.begun or memory.begun
         if not first.creations:
             return self._finish(workflow, memory, Planned(first, first, snapshot, first.events))
@@ -319,7 +322,7 @@ class Reconciler:
         is_urgent = first.needs_status or bool(first.deletions)
         memory.seen = workflow.metadata.resource_version
         snapshot = self._take_snapshot(workflow, memory, may_create=False, is_urgent=is_urgent)
-        second = plan(snapshot)
+        second = self._plan(snapshot)
         memory.progress = second.progress
         troubles = {result.fault.trouble for result in answered.run.results() if result.fault is not None}
         planned = Planned(
