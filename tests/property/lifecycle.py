@@ -740,7 +740,7 @@ class LifecycleSimulation(Simulation):
         assert not self.world.workflow.metadata.is_deleting, "a status of a workflow that is being deleted"
         before = self.world.log[WORKFLOWS][-2].obj.status
         if before.phase is None:
-            begin = begin_of(self.controller.ledger.jobs(WorkflowId.of(self.world.workflow)))
+            begin = begin_of(self.world.workflow, self.controller.ledger.jobs(WorkflowId.of(self.world.workflow)))
             assert begin is None or records.record_of(status).spec_hash == begin.spec_hash, (
                 "the first status is of another spec than the first job that the controller knows"
             )

@@ -9,6 +9,7 @@ import msgspec
 
 from pkg.apis.flow.v1alpha1.phases import Phase
 from pkg.apis.flow.v1alpha1.records import record_of
+from pkg.apis.flow.v1alpha1.spec_hash import is_comparable
 from pkg.apis.flow.v1alpha1.types import Workflow, WorkflowStatus, WorkTemplate
 from pkg.apis.meta import GVR
 from pkg.controllers.workflow.left import KnownJobs, Left
@@ -80,8 +81,8 @@ class Memory:
     rebuilt_at: float = 0.0
     #: The leadership term in which the fields above were filled.
     term: int = 0
-    #: The version of the Workflow at the first reconcile of the term, if it had a status then: that records jobs which
-    #: another process may have made. Later statuses are our own.
+    #: The version of the Workflow at the first reconcile of the term, if it had a status or an edited spec then: jobs
+    #: may be there that another process has made. Later statuses are our own.
     begun_at: int = 0
     #: Kinds of which every job was known at the last reconcile, and those of which not.
     synced: frozenset[GVR] = frozenset()
@@ -109,9 +110,11 @@ class Memory:
         """
         if self.begun is not None and not begun_otherwise(self.begun, jobs):
             return False
-        begin = begin_of(jobs)
+        begin = begin_of(cached, jobs)
         if begin is None or (self.begun is not None and record_of(self.begun).spec_hash == begin.spec_hash):
             return False
+        if begin.generation == cached.metadata.generation and is_comparable(begin.spec_hash):
+            return False  # of the spec as it is now: it is no edit, whatever the hash pretends
         self.begun, self.shown = begun_before(cached, begin, jobs, now), None
         return True
 
@@ -227,4 +230,5 @@ def pending_jobs(memories: Mapping[WorkflowId, Memory]) -> Iterator[PendingJob]:
 
 
 def _begun_at(cached: Workflow) -> int:
-    return int(cached.metadata.resource_version) if cached.status.phase is not None else 0
+    is_new = cached.status.phase is None and cached.metadata.generation == 1
+    return 0 if is_new else int(cached.metadata.resource_version)

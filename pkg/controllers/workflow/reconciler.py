@@ -225,9 +225,9 @@ class Reconciler:
         return result
 
     def _takes_begin(self, workflow: Workflow, memory: Memory) -> bool:
-        """As `Memory.take_begin`, with the jobs that are known now."""
+        """As `Memory.take_begin`, with the jobs that are known now. A spec of the first generation is not edited."""
         recorded = memory.as_recorded(workflow)
-        if recorded.status.phase is not None:
+        if recorded.status.phase is not None or recorded.metadata.generation == 1:
             return False
         return memory.take_begin(recorded, self._caches.ledger.jobs(WorkflowId.of(workflow)), self._clock())
 

@@ -15,7 +15,15 @@ import msgspec
 from pkg.apis.flow.v1alpha1 import labels, records
 from pkg.apis.flow.v1alpha1.indexes import pack_indexes
 from pkg.apis.flow.v1alpha1.phases import Phase, WorkflowPhase
-from pkg.apis.flow.v1alpha1.types import FlowStatus, KindRecord, Record, RetainPolicy, Workflow, WorkflowStatus
+from pkg.apis.flow.v1alpha1.types import (
+    MAX_TASKS,
+    FlowStatus,
+    KindRecord,
+    Record,
+    RetainPolicy,
+    Workflow,
+    WorkflowStatus,
+)
 from pkg.apis.meta import timestamp
 from pkg.controllers.workflow.planner.progress import TaskKey
 from pkg.controllers.workflow.planner.snapshot import ObservedJob, Snapshot
@@ -46,12 +54,17 @@ def read_begin(text: str) -> Begin | None:
     return Begin(int(number), hashed)
 
 
-def begin_of(jobs: JobsOfTasks) -> Begin | None:
-    """The begin that the jobs of a workflow carry; None if none carries any. The first one counts."""
+def begin_of(workflow: Workflow, jobs: JobsOfTasks) -> Begin | None:
+    """The begin that the jobs of a workflow carry; None if none carries any. The first one counts.
+
+    Who may edit jobs may write the annotation. One of a generation that there was not yet is none of ours.
+    """
     first: Begin | None = None
     for _, observed in jobs:
         text = observed.job.metadata.annotations.get(labels.BEGUN)
-        if text is not None and not observed.is_foreign and (found := read_begin(text)) is not None:
+        if text is None or observed.is_foreign or (found := read_begin(text)) is None:
+            continue
+        if 1 <= found.generation <= workflow.metadata.generation:
             first = found if first is None else min(first, found)
     return first
 
@@ -86,23 +99,34 @@ def begun_now(workflow: Workflow, spec_hash: str, phase: WorkflowPhase, now: flo
 def begun_before(workflow: Workflow, begin: Begin, jobs: JobsOfTasks, now: float) -> WorkflowStatus:
     """The same for a workflow that another controller has begun, by its jobs.
 
-    It lists the flows that have jobs: the spec may have other ones meanwhile. If the spec was edited, nothing tells of
-    the jobRetainPolicy that it had, and the jobs are to stay.
+    If the spec was edited since, it lists the flows that have jobs: nothing else tells of the spec that it began with.
+    Nor does anything tell of its jobRetainPolicy, and the jobs are to stay.
     """
-    jobs = tuple((key, observed) for key, observed in jobs if not observed.is_foreign)
-    times = [made.timestamp() for _, one in jobs if (made := one.job.metadata.creation_timestamp) is not None]
+    made_at = (one.job.metadata.creation_timestamp for _, one in jobs if not one.is_foreign)
+    times = [at.timestamp() for at in made_at if at is not None]
     # The time of a creation lacks its fraction of a second. A timeout may come late, never early.
     since = min(now, min(times) + 1) if times else now
     is_same = begin.generation == workflow.metadata.generation
     policy = workflow.spec.job_retain_policy if is_same else RetainPolicy.RETAIN
-    return with_flows_of(_begun(workflow, begin, policy, WorkflowPhase.RUNNING, since), jobs)
+    begun = _begun(workflow, begin, policy, WorkflowPhase.RUNNING, since)
+    return begun if is_same else with_flows_of(begun, jobs)
 
 
 def with_flows_of(status: WorkflowStatus, jobs: JobsOfTasks) -> WorkflowStatus:
-    """The status with the flows that have these jobs, and with their kinds, in place of those that it lists."""
+    """The status with the flows that have these jobs, and with their kinds, in place of those that it lists.
+
+    Anybody who may create jobs can name flows and indexes. Jobs above the limit of tasks of a workflow are left out.
+    """
     by_flow: dict[str, list[tuple[TaskKey, ObservedJob]]] = {}
     by_kind: dict[str, set[str]] = {}
+    sizes: dict[str, int] = {}
+    total = 0
     for key, observed in jobs:
+        known = sizes.get(key.flow, 0)
+        size = max(known, 1 + key.index)
+        if observed.is_foreign or total + size - known > MAX_TASKS:
+            continue
+        sizes[key.flow], total = size, total + size - known
         by_flow.setdefault(key.flow, []).append((key, observed))
         by_kind.setdefault(str(observed.gvr), set()).add(key.flow)
     names = sorted(by_flow)

@@ -133,6 +133,8 @@ def _plan_running(ctx: Context) -> Plan:
     is_number_new = fan_out.waits_for_record(ctx.graph, progress)
     is_urgent = is_urgent or is_decision_new or (is_number_new and not ctx.graph.is_large)
     is_urgent = is_urgent or locks.has_end_to_record(ctx)
+    is_begun = snapshot.workflow.status.phase is not None and not snapshot.is_unwritten
+    is_urgent = is_urgent or (not is_begun and _is_recorded_alone(progress, starts))
     patch, progress, write_due, said = status_write(
         ctx, progress, phase, is_urgent=is_urgent, makes_jobs=bool(starts.creations)
     )
@@ -352,6 +354,14 @@ def _is_end_left(ctx: Context, decision: Decision | None) -> bool:
     """Whether every task is final, but the budget does not suffice to look for a job that the end has to wait for."""
     is_due = decision is not None and not ctx.draft.not_final
     return is_due and not ctx.budget.suffices(len(ctx.snapshot.jobs))
+
+
+def _is_recorded_alone(progress: Progress, starts: creations.Starts) -> bool:
+    """Whether only status tells a later controller of what is made now: objects that are no jobs, and rules that jobs
+    carry, which count only where they are recorded.
+    """
+    is_any_foreign = any(creation.foreign is not None for creation in starts.creations)
+    return is_any_foreign or any(flow.rules for flow in progress.flows)
 
 
 def _begun(snapshot: Snapshot, phase: WorkflowPhase) -> WorkflowStatus | None:

@@ -179,18 +179,21 @@ def test_an_edit_and_another_controller_before_it_hold_the_workflow(backlog: int
     assert [life.name for life in world.lives] == ["w-a", "w-b"]
 
 
-def test_a_timeout_of_who_takes_over_counts_from_the_first_job() -> None:
-    world, _ = begun({"timeout": "5s"}, **CHAIN)
+def test_an_edit_that_a_process_finds_before_it_knows_the_jobs_holds_the_workflow() -> None:
+    """It has listed no jobs yet, and would record the spec as it is now."""
+    world = world_of(**CHAIN)
     world.fate_of = lambda *_: Fate(pends=0.5, runs=300.0)
-    start = world.now
-    world.advance(start + 3)
-    other = controller_of(world)
+    settle(controller_of(world))
+    world.set_spec(flows=wf(z="").spec.flows)
+    world.backlog = 0
+    other = Controller(world, lambda _flow, _path, _index: None)
+    for _ in range(3):
+        other.reconcile()
+        assert world.workflow.status.phase is None
+    other.informers.ensure(JOBS)
     settle(other)
-    assert start <= seconds(world.workflow.status.start_time) <= start + 1
-    run(world, other, start + 20)
-    status = world.workflow.status
-    assert status.reason == "DeadlineExceeded"
-    assert start + 5 <= seconds(status.completion_time) <= start + 7
+    assert world.workflow.status.reason == "SpecChanged"
+    assert [(life.name, life.deleted_by) for life in world.lives] == [("w-a", "")]
 
 
 @pytest.mark.parametrize("is_taken_over", [False, True], ids=["same controller", "taken over"])

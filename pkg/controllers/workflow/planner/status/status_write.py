@@ -62,6 +62,8 @@ def status_write(
     if makes_jobs and not is_urgent and _may_begin_unwritten(snapshot, phase):
         progress = structs.replace(progress, is_dirty=True, written_at=snapshot.now)
         return None, progress, write_due(progress, snapshot), ()
+    if _may_have_begun_otherwise(snapshot) and not phase.is_final:
+        return None, structs.replace(progress, is_dirty=True), NEVER, ()
     due = write_due(progress, snapshot)
     # A clock that was set back must not delay the write.
     if progress.written_at <= snapshot.now < due and not is_urgent:
@@ -98,3 +100,11 @@ def _may_begin_unwritten(snapshot: Snapshot, phase: WorkflowPhase) -> bool:
     if not isinstance(graph, Graph) or graph.lock_names or graph.total > MAX_UNWRITTEN or DEPTH in meta.annotations:
         return False
     return phase in (WorkflowPhase.PENDING, WorkflowPhase.RUNNING)
+
+
+def _may_have_begun_otherwise(snapshot: Snapshot) -> bool:
+    """Whether a job that no cache shows yet may say that the workflow has begun with the spec before an edit."""
+    workflow = snapshot.workflow
+    if workflow.status.phase is not None or workflow.metadata.generation == 1:
+        return False
+    return bool(snapshot.awaited - snapshot.unlisted.keys())

@@ -11,9 +11,17 @@ import pytest
 
 from pkg.apis.flow.v1alpha1 import labels, records
 from pkg.apis.flow.v1alpha1.phases import Phase, WorkflowPhase
-from pkg.apis.flow.v1alpha1.types import Action, RetainPolicy
+from pkg.apis.flow.v1alpha1.types import MAX_TASKS, Action, RetainPolicy, Workflow, WorkflowStatus
 from pkg.apis.meta import GVR, Job, ObjectMeta, seconds
-from pkg.controllers.workflow.planner.begun import Begin, begin_of, begun_before, begun_now, note_of, read_begin
+from pkg.controllers.workflow.planner.begun import (
+    Begin,
+    begin_of,
+    begun_before,
+    begun_now,
+    note_of,
+    read_begin,
+    with_flows_of,
+)
 from pkg.controllers.workflow.planner.progress import TaskKey
 from pkg.controllers.workflow.planner.snapshot import ObservedJob
 from tests.builders import JOBS, WIDGETS, Bench, wf
@@ -72,11 +80,12 @@ def test_the_annotation_is_read_if_it_is_one_of_ours(text: str, found: Begin | N
         ([job("a", None), job("b")], Begin(1, HASH)),
         ([job("b", "2:other/2"), job("a")], Begin(1, HASH)),
         ([job("a", action=Action.APPLY)], None),
+        ([job("a", f"{HASH}/0"), job("b", f"{HASH}/3")], None),
     ],
-    ids=["no job", "none of ours", "one of two", "the first generation", "an object that is no job"],
+    ids=["no job", "none of ours", "one of two", "the first generation", "no job of ours", "generations that are not"],
 )
 def test_the_first_begin_counts(jobs: Any, found: Begin | None) -> None:
-    assert begin_of(jobs) == found
+    assert begin_of(generation(2), jobs) == found
 
 
 def test_a_job_says_it_until_status_is_written() -> None:
@@ -91,16 +100,10 @@ def test_a_job_says_it_until_status_is_written() -> None:
     assert note_of(dataclasses.replace(first, workflow=waiting)) == ""
 
 
-def test_who_takes_over_knows_the_begin_and_the_flows_that_have_jobs() -> None:
-    workflow = wf({"jobRetainPolicy": "delete"}, a="", b="")
-    workflow = msgspec.structs.replace(workflow, metadata=msgspec.structs.replace(workflow.metadata, generation=1))
-    jobs = [
-        job("z", index=2, age=5),
-        job("z", index=0),
-        job("a", attempt=3, gvr=WIDGETS),
-        job("x", action=Action.APPLY),
-    ]
-    begun = begun_before(workflow, Begin(1, HASH), jobs, NOW)
+def test_who_takes_over_knows_the_begin_and_after_an_edit_the_flows_that_have_jobs() -> None:
+    of_z = [job("z", index=2, age=5), job("z", index=0)]
+    jobs = [*of_z, job("a", attempt=3, gvr=WIDGETS), job("x", action=Action.APPLY)]
+    begun = begun_before(generation(2), Begin(1, HASH), jobs, NOW)
     record = records.record_of(begun)
     assert (begun.phase, begun.observed_generation, record.spec_hash) == (WorkflowPhase.RUNNING, 1, HASH)
     assert seconds(begun.start_time) == NOW - 9, "the second in which the first job was made is over"
@@ -109,13 +112,21 @@ def test_who_takes_over_knows_the_begin_and_the_flows_that_have_jobs() -> None:
         ("z", Phase.PENDING, 2, "0,2"),
     ]
     assert [(kind.gvr, kind.flows) for kind in record.kinds] == [(str(JOBS), "1"), (str(WIDGETS), "0")]
-    assert record.job_retain_policy is RetainPolicy.DELETE
+    assert record.job_retain_policy is RetainPolicy.RETAIN, "nothing tells what the spec said before"
+    same = begun_before(generation(2), Begin(2, HASH), jobs, NOW)
+    assert (same.flows, records.record_of(same).job_retain_policy) == ((), RetainPolicy.DELETE)
+    assert seconds(begun_before(generation(2), Begin(1, HASH), [job("a", age=0)], NOW).start_time) == NOW
 
 
-def test_after_an_edit_the_jobs_are_to_stay() -> None:
-    workflow = wf({"jobRetainPolicy": "delete"}, a="")
-    workflow = msgspec.structs.replace(workflow, metadata=msgspec.structs.replace(workflow.metadata, generation=2))
-    begun = begun_before(workflow, Begin(1, HASH), [job("a", age=0)], NOW)
-    assert begun.observed_generation == 1
-    assert records.record_of(begun).job_retain_policy is RetainPolicy.RETAIN
-    assert seconds(begun.start_time) == NOW, "never in the future"
+def test_jobs_that_anybody_made_do_not_make_a_workflow_too_large() -> None:
+    one = with_flows_of(WorkflowStatus(), [job("a", index=999_999_999), job("b", index=1)])
+    assert [(flow.name, flow.pending) for flow in one.flows] == [("b", "1")]
+    many = with_flows_of(WorkflowStatus(), [job(f"f{number}", index=MAX_TASKS // 4) for number in range(50)])
+    assert len(many.flows) == 3
+    names = with_flows_of(WorkflowStatus(), [job(f"f{number}") for number in range(MAX_TASKS + 50)])
+    assert len(names.flows) == MAX_TASKS
+
+
+def generation(number: int) -> Workflow:
+    workflow = wf({"jobRetainPolicy": "delete"}, a="", b="")
+    return msgspec.structs.replace(workflow, metadata=msgspec.structs.replace(workflow.metadata, generation=number))
