@@ -15,6 +15,8 @@ from pkg.kube.errors import Refused
 
 # No part is `.` or `..`.
 _PATH: Final = re.compile(r"(?:/(?!\.\.?(?:/|\Z))[A-Za-z0-9_.:~-]++)++")
+#: Characters of the path of a collection; group, resource and namespace can have 253, 63 and 63.
+_MAX_REMEMBERED: Final = 512
 
 
 def query_of(**fields: str) -> str:
@@ -33,7 +35,10 @@ query_of_write = functools.lru_cache(maxsize=32)(_write_query)
 
 def path_of(gvr: GVR, namespace: str | None, name: str | None = None, subresource: str | None = None) -> str:
     """The path of a collection, an object or its subresource. Raises Refused for a name that no object can have."""
-    base = _collection(gvr, namespace)
+    try:
+        base = _collection(gvr, namespace)
+    except ValueError:
+        base = ""
     if base and name is None and subresource is None:
         return base
     if base and name:
@@ -45,11 +50,14 @@ def path_of(gvr: GVR, namespace: str | None, name: str | None = None, subresourc
 
 def _plain_collection(gvr: GVR, namespace: str | None) -> str:
     path = gvr.path(namespace)
-    return path if _PATH.fullmatch(path) is not None else ""
+    if len(path) > _MAX_REMEMBERED or _PATH.fullmatch(path) is None:
+        raise ValueError("not remembered")
+    return path
 
 
-# Paths of collections that were asked for lately; empty for one that cannot be.
-_collection = functools.lru_cache(maxsize=512)(_plain_collection)
+# Paths of collections that were asked for lately, already checked. What raises is not remembered: a namespace that a
+# user makes up can have any length, and must not stay in memory.
+_collection = functools.lru_cache(maxsize=4096)(_plain_collection)
 
 
 def checked_path(path: str) -> str:

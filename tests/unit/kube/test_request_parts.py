@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import sys
 
 import pytest
 
@@ -40,16 +41,28 @@ def checked(gvr: GVR, namespace: str | None, name: str | None, subresource: str 
         return str(error)
 
 
+def ask(namespace: str | None, name: str | None, gvr: GVR = JOBS, subresource: str | None = None) -> str:
+    try:
+        return path_of(gvr, namespace, name, subresource)
+    except Refused as error:
+        return str(error)
+
+
 @pytest.mark.parametrize("gvr", [PODS, JOBS, GVR("", "v1", "a b"), GVR("a/../b", "v1", "x")], ids=str)
 def test_parts_give_the_path_that_the_whole_gives(gvr: GVR) -> None:
     """Only the part with the name is looked at again, and it must not make another URL of the path."""
     for namespace, name, subresource in itertools.product(WORDS, WORDS, (None, "", "status", "..", "a b")):
         for _ in range(2):
-            try:
-                found = path_of(gvr, namespace, name, subresource)
-            except Refused as error:
-                found = str(error)
-            assert found == checked(gvr, namespace, name, subresource)
+            assert ask(namespace, name, gvr, subresource) == checked(gvr, namespace, name, subresource)
+
+
+@pytest.mark.parametrize("text", ["x" * 2_000, "x!" * 20], ids=["too long", "refused"])
+@pytest.mark.parametrize("name", [None, "a"], ids=["collection", "object"])
+def test_a_namespace_that_cannot_be_does_not_stay_in_memory(text: str, name: str | None) -> None:
+    namespace = f"{text}-{name}"
+    before = sys.getrefcount(namespace)
+    assert ask(namespace, name) == checked(JOBS, namespace, name, None)
+    assert sys.getrefcount(namespace) == before
 
 
 @pytest.mark.parametrize(
