@@ -1,8 +1,8 @@
 """What a status that was just written says for the first time: one log line and one count for each fact.
 
 INFO is what a person follows a cluster with: a workflow starts, is suspended, is blocked, is decided, ends; a task
-fails or is tried again. DEBUG adds the tasks that go well. The name of the workflow is bound to the thread, so that it
-is on every line.
+fails or is tried again. DEBUG adds the tasks that go well. The name of the workflow is on every line of
+its reconcile.
 """
 
 from __future__ import annotations
