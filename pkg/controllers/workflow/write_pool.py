@@ -38,7 +38,7 @@ class _Call(NamedTuple):
             try:
                 self.context.run(self.function)
             except BaseException:
-                _log.exception("a call failed unexpectedly")
+                self.context.run(_log.exception, "a call failed unexpectedly")
             return None
         if not self.future.set_running_or_notify_cancel():
             return None

@@ -10,10 +10,12 @@ from concurrent.futures import CancelledError, Future
 from typing import Any, cast
 
 import pytest
+import structlog
+from structlog.testing import LogCapture
 
 from pkg.controllers.workflow import write_turns
 from pkg.controllers.workflow.write_pool import WritePool
-from pkg.kube.log_context import RECONCILE
+from pkg.kube.log_context import RECONCILE, add_reconcile
 from tests.waiting import until
 
 
@@ -112,6 +114,21 @@ def test_a_call_logs_in_the_context_of_its_caller(pool: WritePool) -> None:
     RECONCILE.reset(token)
     assert future.result(10) == reconcile
     assert pool.submit("a", "w", RECONCILE.get).result(10) is None
+
+
+def test_a_call_that_fails_is_logged_in_the_context_of_its_caller(pool: WritePool) -> None:
+    capture, before = LogCapture(), structlog.get_config()
+    structlog.configure(processors=[add_reconcile, capture])
+    token = RECONCILE.set(("workflow", "team/w", "3", 7))
+    try:
+        pool.begin("a", "w", lambda: cast(Any, 1 // 0))
+        until(lambda: len(capture.entries) == 1)
+    finally:
+        RECONCILE.reset(token)
+        structlog.configure(**before)
+    assert [(line["workflow"], line["reconcile"], line["exc_info"]) for line in capture.entries] == [
+        ("team/w", "3-7", True)
+    ]
 
 
 def test_a_call_is_made_here_once_those_of_its_group_are_quick(pool: WritePool) -> None:
