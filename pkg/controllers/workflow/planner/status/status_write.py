@@ -107,4 +107,4 @@ def _may_have_begun_otherwise(snapshot: Snapshot) -> bool:
     workflow = snapshot.workflow
     if workflow.status.phase is not None or workflow.metadata.generation == 1:
         return False
-    return bool(snapshot.awaited - snapshot.unlisted.keys())
+    return any(gvr not in snapshot.unlisted for gvr in snapshot.awaited)
