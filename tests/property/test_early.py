@@ -17,11 +17,12 @@ from hypothesis import strategies as st
 from pkg.apis.flow.v1alpha1 import records
 from pkg.apis.flow.v1alpha1.phases import Phase, WorkflowPhase
 from pkg.apis.flow.v1alpha1.spec_hash import spec_hash
-from pkg.apis.flow.v1alpha1.types import WORKFLOWS, WORKTEMPLATES, Restart, RetainPolicy, Shutdown, WorkflowSpec
-from tests.builders import TEMPLATES, on, wf
+from pkg.apis.flow.v1alpha1.types import Restart, RetainPolicy, Shutdown, WorkflowSpec
+from tests.builders import on, wf
 from tests.property.controller import Controller
+from tests.property.one_workflow import world_with
 from tests.property.simulation import MANY
-from tests.property.world import JOBS, UID, Died, Fate, Trap, World
+from tests.property.world import JOBS, Died, Fate, Trap
 
 EXAMPLES = settings.default.max_examples if settings.default else 500
 pytestmark = pytest.mark.timeout(3 * EXAMPLES)
@@ -47,14 +48,8 @@ class Story:
     """One workflow and its controllers."""
 
     def __init__(self, spec: WorkflowSpec, fate: Fate, backlog: int) -> None:
-        self.world = World(lambda _flow, _index, _attempt: fate)
+        self.world = world_with(msgspec.structs.replace(wf(a=""), spec=spec), fate)
         self.world.backlog = backlog
-        for one in TEMPLATES.values():
-            self.world.add(WORKTEMPLATES, one)
-        self.world.log.setdefault(JOBS, [])
-        made = wf(a="")
-        meta = msgspec.structs.replace(made.metadata, uid=UID)
-        self.world.add(WORKFLOWS, msgspec.structs.replace(made, metadata=meta, spec=spec))
         self.controller = self.another(0)
 
     def another(self, lag: int) -> Controller:

@@ -15,7 +15,7 @@ from pkg.apis.meta import GVR
 from pkg.controllers.workflow.left import KnownJobs, Left
 from pkg.controllers.workflow.pending import PendingJob
 from pkg.controllers.workflow.planner.actions import DeleteJob, Emit
-from pkg.controllers.workflow.planner.begun import JobsOfTasks, begin_of, begun_before, begun_otherwise
+from pkg.controllers.workflow.planner.begun import JobsOfTasks, begin_of, begun_before
 from pkg.controllers.workflow.planner.dependency.fan_out import grown
 from pkg.controllers.workflow.planner.graph.in_force import NO_SPEC, CompiledSpec
 from pkg.controllers.workflow.planner.graph.model import Graph
@@ -108,8 +108,6 @@ class Memory:
         """Finds in the jobs of a Workflow without status of which spec it has begun. Returns whether that is another
         one than was known: another controller has begun it.
         """
-        if self.begun is not None and not begun_otherwise(self.begun, jobs):
-            return False
         begin = begin_of(cached, jobs)
         if begin is None or (self.begun is not None and record_of(self.begun).spec_hash == begin.spec_hash):
             return False

@@ -69,25 +69,12 @@ def begin_of(workflow: Workflow, jobs: JobsOfTasks) -> Begin | None:
     return first
 
 
-def begun_otherwise(begun: WorkflowStatus, jobs: JobsOfTasks) -> bool:
-    """Whether a job carries another begin than this status. It is asked at each pass, and mostly none does."""
-    known = _begin_in(begun).text
-    for _, observed in jobs:
-        text = observed.job.metadata.annotations.get(labels.BEGUN)
-        if text is not None and text != known:
-            return True
-    return False
-
-
-def _begin_in(begun: WorkflowStatus) -> Begin:
-    return Begin(begun.observed_generation, records.record_of(begun).spec_hash)
-
-
 def note_of(snapshot: Snapshot) -> str:
     """The annotation for a job that is made now; empty once status is written."""
     workflow = snapshot.workflow
     if snapshot.is_unwritten:
-        return _begin_in(workflow.status).text
+        status = workflow.status
+        return Begin(status.observed_generation, records.record_of(status).spec_hash).text
     return "" if workflow.status.phase is not None else Begin(workflow.metadata.generation, snapshot.spec_hash).text
 
 

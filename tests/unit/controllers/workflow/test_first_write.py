@@ -11,14 +11,15 @@ import pytest
 from pkg.apis.flow.v1alpha1 import conditions as conds
 from pkg.apis.flow.v1alpha1 import records
 from pkg.apis.flow.v1alpha1.phases import WorkflowPhase
-from pkg.apis.flow.v1alpha1.types import WORKFLOWS, WORKTEMPLATES, WorkflowStatus
+from pkg.apis.flow.v1alpha1.types import WORKFLOWS, WorkflowStatus
 from pkg.apis.meta import seconds
 from pkg.controllers.workflow.planner.status.status_write import MAX_WINDOW
 from pkg.controllers.workflow.room import MAX_CREATIONS
-from tests.builders import TEMPLATES, on, template, wf
+from tests.builders import on, template, wf
 from tests.property.controller import Controller
+from tests.property.one_workflow import settle, world_with
 from tests.property.simulation import MANY
-from tests.property.world import JOBS, UID, Fate, Trap, World
+from tests.property.world import JOBS, Fate, Trap, World
 
 CHAIN: dict[str, Any] = {"a": "", "b": on("a")}
 
@@ -31,13 +32,7 @@ def _no_logs(capsys: pytest.CaptureFixture[str]) -> Iterator[None]:
 
 def world_of(spec: dict[str, Any] | None = None, /, **flows: Any) -> World:
     """A world with one workflow, whose jobs end after a second."""
-    world = World(lambda _flow, _index, _attempt: Fate(pends=0.5, runs=0.5))
-    for one in TEMPLATES.values():
-        world.add(WORKTEMPLATES, one)
-    world.log.setdefault(JOBS, [])
-    made = wf(spec, **flows)
-    world.add(WORKFLOWS, msgspec.structs.replace(made, metadata=msgspec.structs.replace(made.metadata, uid=UID)))
-    return world
+    return world_with(wf(spec, **flows), Fate(pends=0.5, runs=0.5))
 
 
 def controller_of(world: World, backlog: int = MANY) -> Controller:
@@ -46,15 +41,6 @@ def controller_of(world: World, backlog: int = MANY) -> Controller:
     made.informers.ensure(JOBS)
     made.deliver_all()
     return made
-
-
-def settle(controller: Controller) -> None:
-    for _ in range(50):
-        controller.deliver_all()
-        if not controller.is_due():
-            return
-        controller.reconcile()
-    raise AssertionError("no rest")
 
 
 def begun(spec: dict[str, Any] | None = None, /, **flows: Any) -> tuple[World, Controller]:

@@ -45,9 +45,10 @@ from pkg.controllers.workflow.rights import Rights
 from pkg.controllers.workflow.room import MAX_CREATIONS
 from pkg.kube.errors import Transient
 from pkg.version import build
-from tests.builders import POD, TEMPLATES, WORKFLOW, http, on, template, wf
+from tests.builders import POD, WORKFLOW, http, on, template, wf
 from tests.property.controller import Controller, Late
-from tests.property.world import JOBS, KEY, NAME, UID, WIDGETS, Fate, Trap, World
+from tests.property.one_workflow import settle, world_with
+from tests.property.world import JOBS, KEY, NAME, WIDGETS, Fate, Trap, World
 
 
 @pytest.fixture(autouse=True)
@@ -58,13 +59,7 @@ def _no_logs(capsys: pytest.CaptureFixture[str]) -> Iterator[None]:
 
 def world_of(spec: dict[str, Any] | None = None, /, **flows: Any) -> World:
     """A world with one workflow, whose jobs pend for a second and then run for five."""
-    world = World(lambda _flow, _index, _attempt: Fate())
-    for one in TEMPLATES.values():
-        world.add(WORKTEMPLATES, one)
-    world.log.setdefault(JOBS, [])
-    made = wf(spec, **flows)
-    world.add(WORKFLOWS, msgspec.structs.replace(made, metadata=msgspec.structs.replace(made.metadata, uid=UID)))
-    return world
+    return world_with(wf(spec, **flows), Fate())
 
 
 def controller_of(world: World) -> Controller:
@@ -79,16 +74,6 @@ def spare_of(world: World, *, has_list: bool = True) -> Controller:
     if has_list:
         spare.deliver(JOBS)
     return spare
-
-
-def settle(controller: Controller) -> None:
-    """Everything is told, and looked at until nothing more is due now."""
-    for _ in range(50):
-        controller.deliver_all()
-        if not controller.is_due():
-            return
-        controller.reconcile()
-    raise AssertionError("no rest")
 
 
 def started(spec: dict[str, Any] | None = None, /, **flows: Any) -> tuple[World, Controller]:
