@@ -34,18 +34,21 @@ query_of_write = functools.lru_cache(maxsize=32)(_write_query)
 
 
 def path_of(gvr: GVR, namespace: str | None, name: str | None = None, subresource: str | None = None) -> str:
-    """The path of a collection, an object or its subresource. Raises Refused for a name that no object can have."""
+    """The path of a collection, an object or its subresource.
+
+    Raises Refused for a name that no object can have: an empty one would lead to the collection, and one with a slash
+    to a subresource or to an object of another kind.
+    """
     try:
         base = _collection(gvr, namespace)
     except ValueError:
-        base = ""
-    if base and name is None and subresource is None:
+        base = checked_path(gvr.path(namespace))
+    if name is None:
         return base
-    if base and name:
-        rest = f"/{name}/{subresource}" if subresource else f"/{name}"
-        if _PATH.fullmatch(rest) is not None:
-            return base + rest
-    return checked_path(gvr.path(namespace, name, subresource))
+    rest = f"/{name}/{subresource}" if subresource else f"/{name}"
+    if _PATH.fullmatch(rest) is None or "/" in name:
+        raise Refused(f"{name!r} is not the name of an API object", reason="InvalidName")
+    return base + rest
 
 
 def _plain_collection(gvr: GVR, namespace: str | None) -> str:

@@ -32,10 +32,14 @@ WORDS = (
     "system:x",
     "ä",
 )
+NAMES = ("a", "a.b", "...", "system:x")
+"""Those of WORDS that may be the name of an object."""
 
 
 def checked(gvr: GVR, namespace: str | None, name: str | None, subresource: str | None) -> str:
+    """What the path of the whole says, where the name is one part of it."""
     try:
+        checked_path(gvr.path(namespace))
         return checked_path(gvr.path(namespace, name, subresource))
     except Refused as error:
         return str(error)
@@ -51,9 +55,18 @@ def ask(namespace: str | None, name: str | None, gvr: GVR = JOBS, subresource: s
 @pytest.mark.parametrize("gvr", [PODS, JOBS, GVR("", "v1", "a b"), GVR("a/../b", "v1", "x")], ids=str)
 def test_parts_give_the_path_that_the_whole_gives(gvr: GVR) -> None:
     """Only the part with the name is looked at again, and it must not make another URL of the path."""
-    for namespace, name, subresource in itertools.product(WORDS, WORDS, (None, "", "status", "..", "a b")):
-        for _ in range(2):
-            assert ask(namespace, name, gvr, subresource) == checked(gvr, namespace, name, subresource)
+    for namespace, name, subresource in itertools.product(WORDS, (None, *NAMES), (None, "", "status")):
+        if name is not None or not subresource:
+            for _ in range(2):
+                assert ask(namespace, name, gvr, subresource) == checked(gvr, namespace, name, subresource)
+
+
+@pytest.mark.parametrize("name", [word for word in WORDS if word is not None and word not in NAMES])
+@pytest.mark.parametrize("subresource", [None, "status"])
+def test_a_name_that_no_object_can_have_is_refused(name: str, subresource: str | None) -> None:
+    """Else an empty one would lead to the collection, and `a/status` to a part of the object that was not meant."""
+    said = f"{name!r} is not the name of an API object (InvalidName)"
+    assert ask("n", name, subresource=subresource) == ask(None, name, subresource=subresource) == said
 
 
 @pytest.mark.parametrize("text", ["x" * 2_000, "x!" * 20], ids=["too long", "refused"])
