@@ -88,7 +88,7 @@ def test_a_container_that_has_not_started_is_refused() -> None:
 
 
 def test_a_name_that_leads_elsewhere_is_refused() -> None:
-    with talking_to(lambda _: None) as (client, _), pytest.raises(Refused, match="not the path"):
+    with talking_to(lambda _: None) as (client, _), pytest.raises(Refused, match="not the name"):
         client.pod_log("ns", "../../x", LogOptions())
 
 
